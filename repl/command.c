@@ -1,0 +1,81 @@
+#include "repl/command.h"
+#include "runtime/base/err.h"
+#include "runtime/base/nearest.h"
+#include <stdio.h>
+#include <string.h>
+
+static int run_help(int argc, char **argv);
+
+static int run_version(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    puts("lacus " LACUS_VERSION);
+    return 0;
+}
+
+const struct command commands[] = {
+    {"version", "version", "prints the version", run_version},
+    {"help", "help [COMMAND]", "explains a command", run_help},
+    {0},
+};
+
+static const struct command *find(const char *name)
+{
+    for (const struct command *c = commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+static void print_all(FILE *out)
+{
+    fputs("usage: lacus COMMAND …\n\n", out);
+    for (const struct command *c = commands; c->name; c++)
+        fprintf(out, "  %-12s %s\n", c->name, c->summary);
+}
+
+static int unknown(const char *name)
+{
+    const char *names[64];
+    size_t n = 0;
+    struct buf near = BUF_INIT(512);
+
+    for (const struct command *c = commands; c->name && n < 64; c++)
+        names[n++] = c->name;
+    nearest_list(&near, name, names, n, 3);
+    fprintf(stderr, "lacus: unknown command '%s'%s%s; try 'lacus help'\n", name,
+            near.len ? ": did you mean " : "", buf_str(&near));
+    buf_release(&near);
+    return lc_exit(LC_ARG);
+}
+
+static int run_help(int argc, char **argv)
+{
+    const struct command *c = argc > 1 ? find(argv[1]) : NULL;
+
+    if (argc > 1 && !c)
+        return unknown(argv[1]);
+    if (c)
+        printf("usage: lacus %s\n\n%s\n", c->usage, c->summary);
+    else
+        print_all(stdout);
+    return 0;
+}
+
+int command_usage(const struct command *c)
+{
+    fprintf(stderr, "usage: lacus %s\n", c->usage);
+    return lc_exit(LC_ARG);
+}
+
+int command_main(int argc, char **argv)
+{
+    const struct command *c;
+
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return print_all(stdout), 0;
+    if (strcmp(argv[1], "--version") == 0)
+        return run_version(0, NULL);
+    c = find(argv[1]);
+    return c ? c->run(argc - 1, argv + 1) : unknown(argv[1]);
+}

@@ -1,0 +1,24 @@
+/* command.h: the subcommands of the lacus program, one table row each; help and completion are made from it.
+ *
+ * Ownership argv is borrowed. Errors: a command prints its own error and returns an exit code (lc_exit).
+ * Threads: main thread.
+ *
+ * Example:
+ *     char *argv[] = {"lacus", "version", NULL};
+ *     int status = command_main(2, argv);
+ */
+#ifndef LACUS_REPL_COMMAND_H
+#define LACUS_REPL_COMMAND_H
+
+struct command {
+    const char *name;
+    const char *usage;                 /* "run NOTEBOOK [-p NAME VALUE]… [-o OUT]" */
+    const char *summary;               /* one line */
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+};
+
+extern const struct command commands[]; /* ends with a NULL name */
+int command_main(int argc, char **argv);
+int command_usage(
+    const struct command *c); /* prints usage to standard error; returns the exit code for wrong usage */
+#endif

@@ -1,0 +1,314 @@
+#include "runtime/base/fs.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef LACUS_LIBDIR
+#define LACUS_LIBDIR "/usr/local/lib/lacus"
+#endif
+
+enum lc fs_read(const char *path, struct buf *out, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    enum lc rc = LC_OK;
+    struct stat st;
+
+    if (fd < 0)
+        return err_errno(err, errno, "cannot open '%s'", path);
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        close(fd);
+        return err_errno(err, EISDIR, "cannot read '%s'", path);
+    }
+    for (;;) {
+        char chunk[65536];
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            rc = err_errno(err, errno, "cannot read '%s'", path);
+        else if (!buf_add(out, chunk, (size_t)n) && (rc = buf_check(out, err)) == LC_LIMIT)
+            rc = err_set(err, LC_LIMIT, "cannot read '%s': it is larger than the limit of %zu bytes", path,
+                         out->max);
+        if (n <= 0 || rc != LC_OK)
+            break;
+    }
+    close(fd);
+    return rc;
+}
+
+static enum lc write_all(int fd, const char *path, const char *data, size_t len, struct err *err)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(err, errno, "cannot write '%s'", path);
+        data += n;
+        len -= (size_t)n;
+    }
+    if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS)
+        return err_errno(err, errno, "cannot write '%s'", path);
+    return LC_OK;
+}
+
+/* A rename is durable only once the folder that holds the name is on disk. */
+static void sync_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+    int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    mem_free(dir);
+}
+
+/* Writes beside path and then lets `place` give the file its name. */
+static enum lc write_beside(const char *path, const void *data, size_t len, mode_t mode,
+                            int (*place)(const char *from, const char *to), struct err *err)
+{
+    char suffix[17];
+    char *temp;
+    int fd;
+    enum lc rc;
+
+    hex_make(suffix, 16);
+    temp = mem_printf("%s.%s.tmp", path, suffix);
+    if (!temp)
+        return err_nomem(err);
+    fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0) {
+        rc = err_errno(err, errno, "cannot write '%s'", path);
+        mem_free(temp);
+        return rc;
+    }
+    rc = write_all(fd, path, data, len, err);
+    if (close(fd) != 0 && rc == LC_OK)
+        rc = err_errno(err, errno, "cannot write '%s'", path);
+    if (rc == LC_OK && place(temp, path) != 0)
+        rc = err_errno(err, errno, "cannot write '%s'", path);
+    if (rc == LC_OK)
+        sync_folder_of(path);
+    unlink(temp); /* after a link(2) it is the second name, after a rename it is gone */
+    mem_free(temp);
+    return rc;
+}
+
+enum lc fs_write(const char *path, const void *data, size_t len, struct err *err)
+{
+    return write_beside(path, data, len, 0666, rename, err);
+}
+
+enum lc fs_write_private(const char *path, const void *data, size_t len, struct err *err)
+{
+    return write_beside(path, data, len, 0600, rename, err);
+}
+
+enum lc fs_put_if_absent(const char *path, const void *data, size_t len, struct err *err)
+{
+    return write_beside(path, data, len, 0666, link, err);
+}
+
+enum lc fs_mkdirs(const char *path, struct err *err)
+{
+    char *copy = mem_strdup(path);
+    enum lc rc = LC_OK;
+
+    if (!copy)
+        return err_nomem(err);
+    for (char *p = copy + 1; rc == LC_OK; p++) {
+        char c = *p;
+        if (c != '/' && c != '\0')
+            continue;
+        *p = '\0';
+        if (mkdir(copy, 0777) != 0 && (errno != EEXIST || !fs_is_dir(copy)))
+            rc = err_errno(err, errno, "cannot make the folder '%s'", copy);
+        *p = c;
+        if (c == '\0')
+            break;
+    }
+    mem_free(copy);
+    return rc;
+}
+
+static enum lc remove_at(int parent, const char *name, const char *path, struct err *err)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    enum lc rc = LC_OK;
+
+    if (dir) {
+        for (struct dirent *e; rc == LC_OK && (e = readdir(dir)) != NULL;)
+            if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+                rc = remove_at(dirfd(dir), e->d_name, path, err);
+        closedir(dir);
+    } else if (fd >= 0) {
+        close(fd);
+    }
+    if (rc == LC_OK && unlinkat(parent, name, dir ? AT_REMOVEDIR : 0) != 0 && errno != ENOENT)
+        rc = err_errno(err, errno, "cannot remove '%s'", path);
+    return rc;
+}
+
+enum lc fs_remove_tree(const char *path, struct err *err)
+{
+    return remove_at(AT_FDCWD, path, path, err);
+}
+
+bool fs_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+bool fs_is_dir(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int64_t fs_size(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : -1;
+}
+
+char *fs_join(const char *dir, const char *name)
+{
+    size_t n = strlen(dir);
+
+    if (name[0] == '/' || n == 0)
+        return mem_strdup(name);
+    return mem_printf("%s%s%s", dir, dir[n - 1] == '/' || name[0] == '\0' ? "" : "/", name);
+}
+
+char *fs_absolute(const char *path)
+{
+    char cwd[PATH_MAX];
+
+    if (path[0] == '/' || !getcwd(cwd, sizeof cwd))
+        return mem_strdup(path);
+    return fs_join(cwd, path);
+}
+
+const char *fs_basename(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+enum lc fs_list(const char *path, char ***names, size_t *n, struct err *err)
+{
+    DIR *dir = opendir(path);
+    size_t cap = 0;
+    enum lc rc = LC_OK;
+
+    *names = NULL;
+    *n = 0;
+    if (!dir)
+        return err_errno(err, errno, "cannot list '%s'", path);
+    for (struct dirent *e; rc == LC_OK && (e = readdir(dir)) != NULL;) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (*n == cap) {
+            char **more = mem_reallocn(*names, cap = cap ? cap * 2 : 16, sizeof *more);
+            if (!more) {
+                rc = err_nomem(err);
+                break;
+            }
+            *names = more;
+        }
+        if (((*names)[*n] = mem_strdup(e->d_name)) == NULL)
+            rc = err_nomem(err);
+        else
+            ++*n;
+    }
+    closedir(dir);
+    if (rc != LC_OK) {
+        fs_free_list(*names, *n);
+        *names = NULL;
+        *n = 0;
+    } else if (*n > 1) {
+        qsort(*names, *n, sizeof **names, by_name);
+    }
+    return rc;
+}
+
+void fs_free_list(char **names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        mem_free(names[i]);
+    mem_free(names);
+}
+
+static char *home_folder(void)
+{
+    const char *set = getenv("LACUS_HOME"), *home = getenv("HOME");
+
+    if (set && *set)
+        return fs_absolute(set);
+    return fs_join(home && *home ? home : "/", ".lacus");
+}
+
+char *fs_home(const char *below, struct err *err)
+{
+    char *home = home_folder(), *path = NULL;
+
+    if (!home) {
+        err_nomem(err);
+        return NULL;
+    }
+    if (!fs_is_dir(home) && fs_mkdirs(home, err) == LC_OK)
+        chmod(home, 0700);
+    if (!fs_is_dir(home)) {
+        err_hint(err, "set LACUS_HOME to a folder that can be written");
+    } else if ((path = fs_join(home, below)) == NULL) {
+        err_nomem(err);
+    }
+    mem_free(home);
+    return path;
+}
+
+char *fs_installed(const char *below)
+{
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    char *path = NULL;
+    const char *set = getenv("LACUS_LIB");
+
+    if (set && *set) {
+        path = fs_join(set, below);
+    } else if (n > 0) {
+        char *slash;
+        exe[n] = '\0';
+        if ((slash = strrchr(exe, '/')) != NULL)
+            *slash = '\0';
+        path = fs_join(exe, below);
+    }
+    if (path && fs_exists(path))
+        return path;
+    mem_free(path);
+    path = fs_join(LACUS_LIBDIR, below);
+    if (path && fs_exists(path))
+        return path;
+    mem_free(path);
+    return NULL;
+}

@@ -1,0 +1,20 @@
+/* plugin.h: shared objects opened on first use and never closed (Arrow callbacks and threads may point into
+ * them).
+ *
+ * What      finds plugins/NAME.so beside the executable or in the library folder, opens it RTLD_NOW |
+ * RTLD_LOCAL, and returns its one exported symbol. Ownership the symbol stays valid until the process ends.
+ * Errors    LC_MISSING with the loader's text and what to run.
+ * Threads   any.
+ *
+ * Example:
+ *     struct err err;
+ *     const void *vtable = plugin_symbol("gpu_cpu", "lacus_gpu_cpu", &err);
+ *     if (!vtable)
+ *         puts(err.message);
+ */
+#ifndef LACUS_BASE_PLUGIN_H
+#define LACUS_BASE_PLUGIN_H
+#include "runtime/base/err.h"
+
+void *plugin_symbol(const char *name, const char *symbol, struct err *err); /* NULL on failure */
+#endif

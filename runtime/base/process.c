@@ -1,0 +1,154 @@
+#include "runtime/base/process.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct child {
+    pid_t pid;
+    int in, out, error; /* our ends; -1 once closed */
+};
+
+static void close_end(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static enum lc spawn(const char *const *argv, const int stdio[3], short flags, pid_t *pid, struct err *err)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none, defaults;
+    int rc;
+
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    sigaddset(&defaults, SIGINT);
+    posix_spawn_file_actions_init(&actions);
+    for (int i = 0; i < 3; i++)
+        posix_spawn_file_actions_adddup2(&actions, stdio[i], i);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setflags(&attr, (short)(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &defaults);
+    posix_spawnattr_setpgroup(&attr, 0);
+    rc = posix_spawnp(pid, argv[0], &actions, &attr, (char *const *)argv, environ);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&actions);
+    return rc == 0 ? LC_OK : err_errno(err, rc, "cannot run '%s'", argv[0]);
+}
+
+static int exit_status(int status)
+{
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static enum lc open_pipes(const char *const *argv, struct child *c, struct err *err)
+{
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, error[2] = {-1, -1};
+    enum lc rc;
+
+    *c = (struct child){.in = -1, .out = -1, .error = -1};
+    if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(error, O_CLOEXEC) != 0)
+        rc = err_errno(err, errno, "cannot run '%s'", argv[0]);
+    else
+        rc = spawn(argv, (int[3]){in[0], out[1], error[1]}, POSIX_SPAWN_SETPGROUP, &c->pid, err);
+    close_end(&in[0]);
+    close_end(&out[1]);
+    close_end(&error[1]);
+    c->in = in[1];
+    c->out = out[0];
+    c->error = error[0];
+    return rc;
+}
+
+/* Reads what is there; closes at the end of the stream. */
+static void drain(int *fd, int stream, process_output_fn *output, void *arg)
+{
+    char chunk[16384];
+    ssize_t n = read(*fd, chunk, sizeof chunk);
+
+    if (n > 0 && output)
+        output(arg, stream, chunk, (size_t)n);
+    else if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+        close_end(fd);
+}
+
+static void feed(int *fd, const char **input)
+{
+    ssize_t n = write(*fd, *input, strlen(*input));
+
+    if (n > 0)
+        *input += n;
+    if (**input == '\0' || (n < 0 && errno != EINTR && errno != EAGAIN))
+        close_end(fd);
+}
+
+static enum lc talk(const struct ctx *ctx, struct child *c, const char *input, process_output_fn *output,
+                    void *arg, struct err *err)
+{
+    while (c->out >= 0 || c->error >= 0) {
+        struct pollfd fds[3] = {{.fd = c->out, .events = POLLIN},
+                                {.fd = c->error, .events = POLLIN},
+                                {.fd = c->in, .events = POLLOUT}};
+        TRY(ctx_check(ctx, err));
+        if (poll(fds, 3, 50) <= 0)
+            continue;
+        if (fds[0].revents)
+            drain(&c->out, 1, output, arg);
+        if (fds[1].revents)
+            drain(&c->error, 2, output, arg);
+        if (fds[2].revents)
+            feed(&c->in, &input);
+    }
+    return LC_OK;
+}
+
+enum lc process_run(const struct ctx *ctx, const char *const *argv, const char *input,
+                    process_output_fn *output, void *arg, int *status, struct err *err)
+{
+    struct child c;
+    enum lc rc = open_pipes(argv, &c, err);
+    int raw = 0;
+
+    if (rc == LC_OK) {
+        if (input && *input)
+            fcntl(c.in, F_SETFL, O_NONBLOCK);
+        else
+            close_end(&c.in);
+        rc = talk(ctx, &c, input ? input : "", output, arg, err);
+        if (rc != LC_OK)
+            kill(-c.pid, SIGKILL);
+        while (waitpid(c.pid, &raw, 0) < 0 && errno == EINTR)
+            ;
+        *status = exit_status(raw);
+    }
+    close_end(&c.in);
+    close_end(&c.out);
+    close_end(&c.error);
+    return rc;
+}
+
+enum lc process_start(const char *const *argv, const char *log, pid_t *pid, struct err *err)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    enum lc rc;
+
+    if (null < 0 || out < 0)
+        rc = err_errno(err, errno, "cannot open '%s'", null < 0 ? "/dev/null" : log);
+    else
+        rc = spawn(argv, (int[3]){null, out, out}, POSIX_SPAWN_SETSID, pid, err);
+    close_end(&null);
+    close_end(&out);
+    return rc;
+}

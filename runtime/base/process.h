@@ -1,0 +1,30 @@
+/* process.h: child processes.
+ *
+ * What      runs a program with arguments (no shell unless you name one) and streams what it prints, or
+ * starts one that lives on. Ownership arguments are borrowed during the call. A started process is the
+ * caller's to wait for. Units     exit status as the shell gives it: 0-255, 128 + signal. Errors LC_NOTFOUND
+ * when the program is not there, LC_CANCELLED when ctx was cancelled (the child's group is killed), LC_IO.
+ * Threads   any; the callback runs on the calling thread.
+ *
+ * Example:
+ *     const char *argv[] = {"true", NULL};
+ *     int status;
+ *     struct err err;
+ *     if (process_run(NULL, argv, NULL, NULL, NULL, &status, &err) != LC_OK)
+ *         puts(err.message);
+ */
+#ifndef LACUS_BASE_PROCESS_H
+#define LACUS_BASE_PROCESS_H
+#include "runtime/base/ctx.h"
+#include <stddef.h>
+#include <sys/types.h>
+
+/* stream: 1 standard output, 2 standard error. */
+typedef void process_output_fn(void *arg, int stream, const char *data, size_t len);
+
+/* input may be NULL (empty standard input); output may be NULL (discarded). */
+enum lc process_run(const struct ctx *ctx, const char *const *argv, const char *input,
+                    process_output_fn *output, void *arg, int *status, struct err *err) MUST_CHECK;
+/* In a session of its own, standard input from /dev/null, both outputs appended to the file `log`. */
+enum lc process_start(const char *const *argv, const char *log, pid_t *pid, struct err *err) MUST_CHECK;
+#endif

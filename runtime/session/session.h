@@ -1,0 +1,99 @@
+/* session.h: one Lua state and the cells that run in it.
+ *
+ * What      executes cells (Lua 5.4 with the locals rule of the manual), and answers completion, inspection,
+ * is_complete and history. Ownership session_open gives a session, session_close ends it. Requests are
+ * borrowed; a reply is released by its receiver. Units     cursor positions are in Unicode code points, as in
+ * the Jupyter protocol. Errors    session_execute returns LC_OK when the cell ran, whatever it did: the
+ * cell's own error is in the reply. Other codes mean that the session could not run it at all. Threads   all
+ * functions on the thread that opened the session, except session_interrupt (any thread, async-signal-safe).
+ *           Two sessions in one process, each on its own thread, must work; only one of them may capture file
+ * descriptors.
+ *
+ * Example:
+ *     struct session_options options = {.frontend = {&recorder_ops, &recorder}};
+ *     struct session *s;
+ *     struct cell_request cell = {.code = "return 1 + 1", .len = 12, .store_history = true};
+ *     struct cell_reply reply;
+ *     struct err err;
+ *     if (session_open(&options, &s, &err) == LC_OK && session_execute(s, &cell, &reply, &err) == LC_OK)
+ *         cell_reply_release(&reply);
+ */
+#ifndef LACUS_SESSION_SESSION_H
+#define LACUS_SESSION_SESSION_H
+#include "runtime/session/frontend.h"
+
+struct lua_State;
+struct session;
+
+struct session_global {               /* one name that a cell finds without require; opened when first used */
+    const char *name;                 /* "spark" */
+    int (*open)(struct lua_State *L); /* leaves the value on the stack; may use session_of(L) */
+    const char *doc;                  /* one line for completion and inspection */
+};
+
+struct session_magic { /* one % or %% command; defined in magics/ */
+    const char *name;  /* without % */
+    const char *usage; /* "%time EXPRESSION" */
+    const char *doc;
+    unsigned kinds; /* MAGIC_LINE | MAGIC_CELL */
+    /* line: the rest of the first line; body: what follows it, for %%magics, else NULL. Runs inside the
+     * cell's coroutine as a Lua C function would: it may raise, and leaves its results on the stack. */
+    int (*run)(struct lua_State *L, const char *line, const char *body);
+};
+enum { MAGIC_LINE = 1, MAGIC_CELL = 2 };
+
+struct session_options {
+    struct frontend frontend;
+    const struct session_global *globals; /* ends with a NULL name; may be NULL */
+    const struct session_magic *magics;   /* likewise */
+    const char *principal;                /* NULL: the local user */
+    const char *notebook;                 /* path for lineage, may be NULL */
+    const char *job;                      /* job id for lineage, may be NULL */
+    json_t *params;                       /* object: values for dbutils.widgets (run -p), may be NULL */
+    const char *history;                  /* path of the history database; NULL: none kept */
+    bool capture;                         /* file descriptors 1 and 2 go to the front end */
+};
+
+struct cell_request {
+    const char *code;
+    size_t len;
+    const char *cell_id; /* for lineage and errors; may be NULL */
+    bool silent, store_history, allow_stdin;
+    json_t *user_expressions; /* object name → expression; may be NULL */
+};
+
+enum cell_status { CELL_OK, CELL_ERROR, CELL_ABORTED };
+
+struct cell_reply {
+    enum cell_status status;
+    int execution_count;
+    bool interrupted;
+    json_t *user_expressions; /* owned */
+    json_t *payload;          /* owned array */
+    char *ename, *evalue;     /* owned, when CELL_ERROR */
+    json_t *traceback;        /* owned array, when CELL_ERROR */
+};
+void cell_reply_release(struct cell_reply *r);
+
+enum lc session_open(const struct session_options *options, struct session **out, struct err *err) MUST_CHECK;
+void session_close(struct session *s);
+enum lc session_execute(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
+                        struct err *err) MUST_CHECK;
+void session_interrupt(struct session *s);
+int session_execution_count(const struct session *s);
+const char *session_id(const struct session *s);
+
+/* Answers are the contents of the Jupyter replies (complete_reply, inspect_reply, is_complete_reply,
+ * history_reply); new references. */
+json_t *session_complete(struct session *s, const char *code, size_t len, size_t cursor);
+json_t *session_inspect(struct session *s, const char *code, size_t len, size_t cursor, int detail);
+json_t *session_is_complete(struct session *s, const char *code, size_t len);
+json_t *session_history(struct session *s, json_t *request);
+
+/* A comm message from the front end; LC_NOTFOUND when nobody registered that comm or target. */
+enum lc session_comm(struct session *s, enum comm_kind kind, const char *comm_id, const char *target,
+                     json_t *data, json_t *metadata, const struct comm_buffers *buffers,
+                     struct err *err) MUST_CHECK;
+/* comm_id → {target_name}, restricted to a target unless NULL; new reference. */
+json_t *session_comm_info(struct session *s, const char *target);
+#endif

@@ -1,0 +1,69 @@
+/* session_lua.h: what *_lua.c files, magics and widgets may ask of the session they run in.
+ *
+ * Ownership everything returned is borrowed from the session.
+ * Errors    session_raise turns a struct err into a Lua error value: a table {code=…, message=…, hint=…,
+ * cause=…} with a metatable whose
+ *           __tostring is the message and the hint; the front end shows its ename. Nothing from mem_alloc may
+ * be live across it. Threads   session thread only.
+ *
+ * Example:
+ *     static int l_now(lua_State *L)
+ *     {
+ *         struct err err;
+ *         if (ctx_check(session_ctx(session_of(L)), &err) != LC_OK)
+ *             return session_raise(L, &err);
+ *         lua_pushinteger(L, 42);
+ *         return 1;
+ *     }
+ */
+#ifndef LACUS_SESSION_SESSION_LUA_H
+#define LACUS_SESSION_SESSION_LUA_H
+#include "runtime/session/session.h"
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+struct session *session_of(lua_State *L); /* never NULL inside a session's state */
+const struct ctx *session_ctx(struct session *s);
+const struct frontend *session_frontend(struct session *s);
+json_t *session_params(struct session *s); /* borrowed object, or NULL */
+int session_raise(lua_State *L, const struct err *err);
+/* luaL_ref-free module state: one userdata per key and session, zero-filled, made on first use; free_fn (may
+ * be NULL) runs at close. */
+void *session_state(lua_State *L, const void *key, size_t size, void (*free_fn)(void *state));
+
+/* Output from C. Texts of any bytes are made valid UTF-8 first. */
+void session_print(struct session *s, enum stream stream, const char *text, size_t len);
+void session_display(struct session *s, const struct display *d);
+/* The MIME bundle of a Lua value, as `display` would send it (honours __mimebundle and __tostring); new
+ * reference. */
+json_t *session_mimebundle(lua_State *L, int index);
+/* A bounded, cycle-safe rendering of a value, as the last expression of a cell is shown. */
+bool session_repr(lua_State *L, int index, struct buf *out);
+
+/* Runs text as part of the running cell (magics): same locals, same globals. Pushes its results, returns
+ * their number; raises. */
+int session_run_text(lua_State *L, const char *text, size_t len, const char *chunkname);
+
+/* Waits for up to timeout_ms, serving the front end's messages; returns false when the cell was interrupted.
+ */
+bool session_wait(struct session *s, int timeout_ms);
+
+/* Comms. The handler runs with the message's data pushed as a Lua table; ref is its argument. */
+typedef void session_comm_fn(struct session *s, void *arg, enum comm_kind kind, const char *comm_id,
+                             json_t *data, const struct comm_buffers *buffers);
+enum lc session_comm_open(struct session *s, const char *comm_id, const char *target, json_t *data,
+                          json_t *metadata, session_comm_fn *fn, void *arg, struct err *err) MUST_CHECK;
+enum lc session_comm_send(struct session *s, enum comm_kind kind, const char *comm_id, json_t *data,
+                          json_t *metadata, const struct comm_buffers *buffers, struct err *err) MUST_CHECK;
+/* A target that the front end may open comms to. */
+enum lc session_comm_target(struct session *s, const char *target, session_comm_fn *fn, void *arg,
+                            struct err *err) MUST_CHECK;
+
+/* JSON ↔ Lua. null is the light userdata NULL (the global `null`); empty tables become {} unless marked as
+ * arrays. */
+void session_push_json(lua_State *L, json_t *value);
+json_t *session_to_json(lua_State *L, int index, struct err *err); /* new reference, NULL on failure */
+extern const char
+    session_array_mark; /* address used as metatable key of tables that are JSON arrays even when empty */
+#endif

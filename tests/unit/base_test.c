@@ -1,0 +1,131 @@
+/* base_test.c: errors, buffers, memory, files, names. */
+#include "runtime/base/buf.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/nearest.h"
+#include "runtime/base/process.h"
+#include "runtime/base/utf8.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+/* cmocka wants these first */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+static void buf_stops_at_its_maximum(void **state)
+{
+    struct buf b = BUF_INIT(8);
+    struct err err;
+
+    (void)state;
+    assert_true(buf_puts(&b, "12345678"));
+    assert_false(buf_putc(&b, '9'));
+    assert_int_equal(buf_check(&b, &err), LC_LIMIT);
+    assert_string_equal(buf_str(&b), "12345678");
+    buf_release(&b);
+}
+
+static void buf_json_escapes_and_repairs(void **state)
+{
+    struct buf b = BUF_INIT(1000);
+
+    (void)state;
+    buf_json(&b, "a\"\\\n\x01\xff\xc3\xa9", 8);
+    assert_string_equal(buf_str(&b), "\"a\\\"\\\\\\n\\u0001\xEF\xBF\xBD\xc3\xa9\"");
+    buf_release(&b);
+}
+
+static void utf8_refuses_what_is_not_text(void **state)
+{
+    static const char *const bad[] = {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(utf8_valid(bad[i], strlen(bad[i])));
+    assert_true(utf8_valid("h\xc3\xa9 \xf0\x9f\x8c\x99", 8));
+    assert_int_equal(utf8_count("h\xc3\xa9 \xf0\x9f\x8c\x99", 8), 4);
+}
+
+static void files_are_whole_or_absent(void **state)
+{
+    char dir[] = "/tmp/lacus-test-XXXXXX";
+    struct buf text = BUF_INIT(100);
+    struct err err;
+    char **names;
+    size_t n;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    char *path = fs_join(dir, "a");
+    assert_int_equal(fs_write(path, "one", 3, &err), LC_OK);
+    assert_int_equal(fs_put_if_absent(path, "two", 3, &err), LC_EXISTS);
+    assert_int_equal(fs_read(path, &text, &err), LC_OK);
+    assert_string_equal(buf_str(&text), "one");
+    assert_int_equal(fs_list(dir, &names, &n, &err), LC_OK);
+    assert_int_equal(n, 1); /* nothing is left beside it */
+    fs_free_list(names, n);
+    assert_int_equal(fs_read("/tmp/none/such", &text, &err), LC_NOTFOUND);
+    assert_non_null(strstr(err.message, "'/tmp/none/such'"));
+    assert_int_equal(fs_remove_tree(dir, &err), LC_OK);
+    assert_false(fs_exists(dir));
+    buf_release(&text);
+    mem_free(path);
+}
+
+static void nearest_offers_what_was_meant(void **state)
+{
+    static const char *const names[] = {"select", "filter", "groupBy"};
+
+    (void)state;
+    assert_string_equal(nearest_one("fliter", names, 3), "filter");
+    assert_string_equal(nearest_one("groupby", names, 3), "groupBy");
+    assert_null(nearest_one("xyzzy", names, 3));
+}
+
+static void collect(void *arg, int stream, const char *data, size_t len)
+{
+    if (stream == 1)
+        buf_add(arg, data, len);
+}
+
+static void processes_answer_and_stop(void **state)
+{
+    const char *cat[] = {"cat", NULL}, *none[] = {"no-such-program", NULL}, *slow[] = {"sleep", "10", NULL};
+    struct buf out = BUF_INIT(100);
+    struct ctx ctx = ctx_background();
+    struct err err;
+    int status;
+
+    (void)state;
+    assert_int_equal(process_run(&ctx, cat, "hello", collect, &out, &status, &err), LC_OK);
+    assert_string_equal(buf_str(&out), "hello");
+    assert_int_equal(process_run(&ctx, none, NULL, NULL, NULL, &status, &err), LC_NOTFOUND);
+    ctx.deadline_ns = clock_mono_ns() + 100000000;
+    assert_int_equal(process_run(&ctx, slow, NULL, NULL, NULL, &status, &err), LC_TIMEOUT);
+    buf_release(&out);
+}
+
+static void memory_fails_when_told(void **state)
+{
+    (void)state;
+    mem_fail_after(1);
+    void *first = mem_alloc(1), *second = mem_alloc(1);
+    mem_fail_never();
+    assert_non_null(first);
+    assert_null(second);
+    mem_free(first);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(buf_stops_at_its_maximum), cmocka_unit_test(buf_json_escapes_and_repairs),
+        cmocka_unit_test(utf8_refuses_what_is_not_text), cmocka_unit_test(files_are_whole_or_absent),
+        cmocka_unit_test(nearest_offers_what_was_meant), cmocka_unit_test(processes_answer_and_stop),
+        cmocka_unit_test(memory_fails_when_told)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
