@@ -1,0 +1,33 @@
+/* resolve.h: between names and rows: what a plan's tables are, and where a plan's rows go.
+ *
+ * What      catalog_resolve replaces each named or Delta table in a plan by a scan of the files of one
+ * snapshot (temporary views by their plan), and leaves everything else as it is; one lineage row is written
+ * for each table that is read. catalog_save writes a plan's rows to a table by name: it makes the table if
+ * the mode allows it, commits to Delta and records the lineage.
+ * Ownership a resolved plan is the caller's reference. Errors: those of catalog.h and delta.h.
+ * Threads   one at a time per catalog and engine.
+ *
+ * Example:
+ *     struct catalog_save s = {.table = "sales.orders", .write = {.mode = DELTA_APPEND}};
+ *     struct delta_written done;
+ *     if (catalog_save(&ctx, catalog, engine, plan, &s, &done, &err) == LC_OK)
+ *         printf("version %lld\n", (long long)done.version);
+ */
+#ifndef LACUS_CATALOG_RESOLVE_H
+#define LACUS_CATALOG_RESOLVE_H
+#include "runtime/catalog/catalog.h"
+#include "runtime/delta/delta.h"
+
+enum lc catalog_resolve(const struct ctx *ctx, struct catalog *c, struct engine *engine,
+                        const struct plan *plan, struct plan **out, struct err *err) MUST_CHECK;
+
+struct catalog_save {
+    const char *table; /* a name; or NULL, and */
+    const char *path;  /* a location: a Delta table without a name. With a table: LOCATION of a new one */
+    bool insert;       /* insertInto: by position, the table must be there */
+    struct delta_write write;
+};
+/* The plan need not be resolved. */
+enum lc catalog_save(const struct ctx *ctx, struct catalog *c, struct engine *engine, const struct plan *plan,
+                     const struct catalog_save *save, struct delta_written *out, struct err *err) MUST_CHECK;
+#endif
