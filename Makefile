@@ -114,6 +114,11 @@ $(B)/fuzz/%: tests/fuzz/%.c $(B)/liblacus.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(B)/liblacus.a $(LIBS)
 
+# the library as one shared object, so that the Python suites can call its C functions through ctypes
+$(B)/tests/liblacus.so: $(LIB_OBJ) $(EMBED_OBJ) $(B)/sources
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -shared -o $@ $(LIB_OBJ) $(EMBED_OBJ) $(LIBS)
+
 .PHONY: unit
 unit: $(UNIT) all ## cmocka unit tests (UNIT=name runs one)
 	$(Q)fail=0; for t in $(UNIT); do $$t 2>&1 | sed "s|^|$$(basename $$t): |" ; [ $${PIPESTATUS[0]} -eq 0 ] || { echo "FAILED: $$t"; fail=1; }; done; exit $$fail
@@ -138,5 +143,5 @@ check: deps test-deps ## sets up what is missing, builds, and runs every test
 	$(Q)$(MAKE) --no-print-directory check-headers unit fuzz-replay pytest
 fuzz-replay: $(FUZZ) ## each fuzz target over its corpus
 	$(Q)for f in $(FUZZ); do n=$$(basename $$f _fuzz); $$f tests/fuzz/corpus/$$n/* || { echo "FAILED: $$f"; exit 1; }; done
-pytest: all ## the interoperation suites: real clients against the built program
+pytest: all $(B)/tests/liblacus.so ## the interoperation suites: real clients against the built program
 	$(Q)[ -z "$$(find tests -name 'test_*.py')" ] || $(VENV)/bin/python -m pytest -q tests

@@ -55,6 +55,13 @@ static enum lc write_all(int fd, const char *path, const char *data, size_t len,
         data += n;
         len -= (size_t)n;
     }
+    return LC_OK;
+}
+
+static enum lc write_parts(int fd, const char *path, const struct fs_part *parts, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        TRY(write_all(fd, path, parts[i].data, parts[i].len, err));
     if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS)
         return err_errno(err, errno, "cannot write '%s'", path);
     return LC_OK;
@@ -75,7 +82,7 @@ static void sync_folder_of(const char *path)
 }
 
 /* Writes beside path and then lets `place` give the file its name. */
-static enum lc write_beside(const char *path, const void *data, size_t len, mode_t mode,
+static enum lc write_beside(const char *path, const struct fs_part *parts, size_t n, mode_t mode,
                             int (*place)(const char *from, const char *to), struct err *err)
 {
     char suffix[17];
@@ -93,7 +100,7 @@ static enum lc write_beside(const char *path, const void *data, size_t len, mode
         mem_free(temp);
         return rc;
     }
-    rc = write_all(fd, path, data, len, err);
+    rc = write_parts(fd, path, parts, n, err);
     if (close(fd) != 0 && rc == LC_OK)
         rc = err_errno(err, errno, "cannot write '%s'", path);
     if (rc == LC_OK && place(temp, path) != 0)
@@ -107,17 +114,28 @@ static enum lc write_beside(const char *path, const void *data, size_t len, mode
 
 enum lc fs_write(const char *path, const void *data, size_t len, struct err *err)
 {
-    return write_beside(path, data, len, 0666, rename, err);
+    struct fs_part part = {data, len};
+
+    return write_beside(path, &part, 1, 0666, rename, err);
+}
+
+enum lc fs_write_parts(const char *path, const struct fs_part *parts, size_t n, struct err *err)
+{
+    return write_beside(path, parts, n, 0666, rename, err);
 }
 
 enum lc fs_write_private(const char *path, const void *data, size_t len, struct err *err)
 {
-    return write_beside(path, data, len, 0600, rename, err);
+    struct fs_part part = {data, len};
+
+    return write_beside(path, &part, 1, 0600, rename, err);
 }
 
 enum lc fs_put_if_absent(const char *path, const void *data, size_t len, struct err *err)
 {
-    return write_beside(path, data, len, 0666, link, err);
+    struct fs_part part = {data, len};
+
+    return write_beside(path, &part, 1, 0666, link, err);
 }
 
 enum lc fs_mkdirs(const char *path, struct err *err)

@@ -21,6 +21,12 @@ enum lc fs_read(const char *path, struct buf *out,
                 struct err *err) MUST_CHECK; /* appends; the limit is out->max */
 enum lc fs_write(const char *path, const void *data, size_t len,
                  struct err *err) MUST_CHECK; /* atomic and durable */
+struct fs_part {
+    const void *data; /* borrowed */
+    size_t len;
+};
+/* The same for a file whose pieces lie apart in memory. */
+enum lc fs_write_parts(const char *path, const struct fs_part *parts, size_t n, struct err *err) MUST_CHECK;
 enum lc fs_write_private(const char *path, const void *data, size_t len,
                          struct err *err) MUST_CHECK; /* mode 0600 */
 /* Atomic like fs_write, but LC_EXISTS when the path is there already. */
