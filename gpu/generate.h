@@ -1,0 +1,62 @@
+/* generate.h: text generation with a cache of keys and values.
+ *
+ * What      continues prompts token by token, several at once: greedy (temperature 0), or sampled with
+ * temperature, top_k and top_p as Hugging Face orders them (repetition penalty, temperature, top_k, top_p).
+ * Sampling uses a generator of its own: the same seed gives the same text here, not in torch.
+ * Ownership results belong to the caller: generation_release. The model is borrowed.
+ * Units     tokens. max_new_tokens counts without the prompt.
+ * Errors    LC_ARG (empty prompt, token outside the vocabulary, an option out of its range), LC_LIMIT (cache
+ * does not fit), LC_CANCELLED (what was made so far is in the result). Threads   those of the model.
+ *
+ * Example:
+ *     struct generate_options o;
+ *     struct generate_prompt p = {ids, n};
+ *     struct generation g;
+ *     generate_defaults(&o);
+ *     if (generate(&ctx, m, &p, 1, &o, &g, &err) == LC_OK)
+ *         printf("%zu new tokens\n", g.sequences[0].n);
+ *     generation_release(&g);
+ */
+#ifndef LACUS_GPU_GENERATE_H
+#define LACUS_GPU_GENERATE_H
+#include "gpu/model.h"
+
+/* One new token of prompt `sequence`. Return false to stop that sequence (the token is kept). */
+typedef bool generate_token_fn(void *arg, size_t sequence, int32_t token, double logprob);
+
+struct generate_options {
+    int64_t max_new_tokens;    /* default 20 */
+    double temperature;        /* 0: greedy */
+    int64_t top_k;             /* 0: off */
+    double top_p;              /* 1: off */
+    double repetition_penalty; /* 1: off */
+    uint64_t seed;
+    const int32_t *stop; /* token ids that end a sequence, kept in the result; n_stop 0: the config's eos */
+    size_t n_stop;
+    bool no_stop;                /* ignore eos too */
+    generate_token_fn *on_token; /* may be NULL; called in the order of sequences, step by step */
+    void *arg;
+};
+
+struct generate_prompt {
+    const int32_t *ids;
+    size_t n;
+};
+
+enum generate_end { GENERATE_LENGTH, GENERATE_STOP, GENERATE_CALLBACK, GENERATE_CANCELLED };
+
+struct generation {
+    struct generated {
+        int32_t *ids;     /* owned: the new tokens only */
+        double *logprobs; /* owned: of each under the unmodified distribution */
+        size_t n;
+        enum generate_end end;
+    } * sequences; /* owned */
+    size_t n;
+};
+
+void generate_defaults(struct generate_options *o);
+enum lc generate(const struct ctx *ctx, struct model *m, const struct generate_prompt *prompts, size_t n,
+                 const struct generate_options *o, struct generation *out, struct err *err) MUST_CHECK;
+void generation_release(struct generation *g);
+#endif

@@ -1,0 +1,141 @@
+/* trainer.h: a whole training run, driven step by step.
+ *
+ * What      what transformers.Trainer does for a causal language model: data order, micro-batches, loss over
+ * the accumulation window, clipping, AdamW, schedule, logging, evaluation, checkpoints, exact resume, best
+ * model. Names and defaults of the arguments are those of TrainingArguments.
+ * Ownership trainer_new → trainer_free. Model, datasets and what they point to are borrowed and outlive the
+ * trainer. Strings in training_args are owned by it: init, release. Texts given to callbacks are borrowed
+ * during the call. Units     steps are optimizer steps; seconds; nats.
+ * Errors    LC_ARG (an argument out of its range, unknown name with the nearest), LC_DATA (a token outside
+ * the vocabulary: example and position named; no example carries a label), LC_RUNTIME (loss or gradient norm
+ * not finite: step named, weights are those before the step), LC_NOSPACE and LC_IO (a checkpoint that cannot
+ * be written: the previous ones are intact, training may go on), LC_CANCELLED (between two micro-batches; the
+ * unfinished step is dropped, trainer_save then gives a checkpoint of the last whole step).
+ * Threads   one at a time; callbacks run on the calling thread.
+ * Resume    same arguments, data and backend on the same machine: losses and weights bit for bit.
+ *
+ * Example:
+ *     struct training_args a;
+ *     training_args_init(&a);
+ *     a.max_steps = 10;
+ *     struct trainer *t;
+ *     if (trainer_new(&ctx, m, &a, &train, NULL, &(struct trainer_callbacks){0}, &t, &err) == LC_OK)
+ *         code = trainer_run(&ctx, t, &err);
+ *     trainer_free(t);
+ *     training_args_release(&a);
+ */
+#ifndef LACUS_GPU_TRAINER_H
+#define LACUS_GPU_TRAINER_H
+#include "gpu/optim.h"
+#include <jansson.h>
+
+enum train_strategy { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH };
+
+struct training_args {
+    char *output_dir; /* owned; checkpoints go to output_dir/checkpoint-N; NULL: none are written */
+    int64_t per_device_train_batch_size, per_device_eval_batch_size,
+        gradient_accumulation_steps; /* 8, 8, 1 */
+    double num_train_epochs;         /* 3 */
+    int64_t max_steps;               /* -1: from the epochs */
+    double max_seconds;              /* 0: none. Ends the run after the step that passes it; not a HF name */
+    double learning_rate, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
+    enum schedule_kind lr_scheduler_type;
+    double warmup_steps, warmup_ratio; /* warmup_steps below 1 is a ratio, as in transformers 5 */
+    double min_lr_rate, num_cycles;    /* of cosine_with_min_lr and cosine */
+    double label_smoothing_factor;
+    int64_t logging_steps; /* 500 in HF; here 10 */
+    enum train_strategy logging_strategy, eval_strategy, save_strategy;
+    int64_t eval_steps;       /* 0: as logging_steps */
+    int64_t save_steps;       /* 500 */
+    int64_t save_total_limit; /* 0: all are kept */
+    bool load_best_model_at_end, greater_is_better;
+    char *metric_for_best_model; /* owned; "loss" or "eval_loss" */
+    int64_t seed, data_seed;     /* data_seed -1: as seed */
+    bool bf16;                   /* products in bf16 */
+    bool gradient_checkpointing; /* recompute every layer */
+    bool group_by_length;        /* refused: LC_UNSUPPORTED */
+    size_t memory_budget; /* bytes; 0: what the backend has. Layers are recomputed to fit; not a HF name */
+};
+
+void training_args_init(struct training_args *a); /* the defaults */
+void training_args_release(struct training_args *a);
+/* Sets what the object names, by old and new spellings (evaluation_strategy, lr_scheduler_type, …). Keys
+ * without a meaning here that only concern Python (report_to, disable_tqdm, …) are accepted; unknown ones are
+ * LC_ARG. */
+enum lc training_args_from_json(struct training_args *a, const json_t *object, struct err *err) MUST_CHECK;
+json_t *training_args_to_json(const struct training_args *a); /* every field; NULL without memory */
+enum lc training_args_check(const struct training_args *a, struct err *err) MUST_CHECK;
+
+struct train_example {
+    const int32_t *input_ids;
+    const int32_t *labels; /* -100: ignored; NULL: input_ids */
+    int64_t n;             /* tokens */
+};
+
+struct train_dataset {
+    const struct train_example *examples;
+    int64_t n;
+};
+
+struct train_state {
+    int64_t step, total_steps; /* optimizer steps done, and planned */
+    double epoch;              /* with a fraction */
+    int64_t tokens;            /* input tokens seen */
+    double seconds;            /* spent in steps of this process */
+    double loss;               /* of the last step */
+    double grad_norm, learning_rate;
+    double best_metric; /* NAN: none yet */
+    bool finished;
+    bool out_of_time; /* ended by max_seconds */
+};
+
+struct train_log { /* one logged line, as in trainer_state.json's log_history */
+    const struct train_state *state;
+    double loss;      /* mean over the steps since the last log; NAN in an eval line */
+    double eval_loss; /* NAN in a train line */
+    double eval_seconds;
+};
+
+/* Each may be NULL. A false from progress stops the run as a cancel does. */
+struct trainer_callbacks {
+    void *arg;
+    bool (*progress)(void *arg, const struct train_state *state); /* after each optimizer step */
+    void (*log)(void *arg, const struct train_log *log);
+    void (*eval_progress)(void *arg, int64_t done, int64_t total); /* examples */
+    void (*saved)(void *arg, const char *folder, int64_t step);
+    void (*warning)(void *arg, const char *text); /* a checkpoint that failed, memory that forced recompute */
+};
+
+struct trainer;
+/* Checks everything that can be checked before the first step, plans and allocates the memory. eval may be
+ * NULL. */
+enum lc trainer_new(const struct ctx *ctx, struct model *m, const struct training_args *args,
+                    const struct train_dataset *train, const struct train_dataset *eval,
+                    const struct trainer_callbacks *callbacks, struct trainer **out,
+                    struct err *err) MUST_CHECK;
+void trainer_free(struct trainer *t); /* NULL is fine */
+/* One optimizer step, with the logging, evaluation and checkpoint that are due after it. *finished: nothing
+ * is left (end work such as loading the best model is done). */
+enum lc trainer_step(const struct ctx *ctx, struct trainer *t, bool *finished, struct err *err) MUST_CHECK;
+enum lc trainer_run(const struct ctx *ctx, struct trainer *t,
+                    struct err *err) MUST_CHECK; /* steps to the end */
+const struct train_state *trainer_state(const struct trainer *t);
+const struct model_plan *trainer_plan(const struct trainer *t);
+/* Loss over the eval dataset (or another): sum of batch means weighted by batch sizes, as Hugging Face's. */
+enum lc trainer_evaluate(const struct ctx *ctx, struct trainer *t, const struct train_dataset *data,
+                         double *loss, struct err *err) MUST_CHECK;
+/* A checkpoint of the last whole step into output_dir/checkpoint-N: weights or adapter,
+ * optimizer.safetensors, trainer_state.json. Appears whole or not at all. folder (or NULL): mem_free. */
+enum lc trainer_save(const struct ctx *ctx, struct trainer *t, char **folder, struct err *err) MUST_CHECK;
+/* Before the first step. folder: a checkpoint; NULL: the newest whole one below output_dir (LC_NOTFOUND:
+ * none). */
+enum lc trainer_resume(const struct ctx *ctx, struct trainer *t, const char *folder,
+                       struct err *err) MUST_CHECK;
+/* The newest whole checkpoint below a folder; NULL: none. mem_free. */
+char *trainer_last_checkpoint(const char *output_dir);
+/* log_history as JSON (borrowed): what trainer_state.json holds. */
+const json_t *trainer_history(const struct trainer *t);
+
+/* torch.randperm(n) after manual_seed(seed): the order of an epoch (seed + epoch). out[n]. */
+void train_permutation(uint64_t seed, int64_t n, int64_t *out);
+#endif
