@@ -26,7 +26,6 @@
 #include <stddef.h>
 
 struct plan;
-struct engine;
 struct catalog;
 
 enum { CATALOG_NAME_MAX = 256 };

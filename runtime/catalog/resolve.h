@@ -2,7 +2,8 @@
  *
  * What      catalog_resolve replaces each named or Delta table in a plan by a scan of the files of one
  * snapshot (temporary views by their plan), and leaves everything else as it is; one lineage row is written
- * for each table that is read. catalog_save writes a plan's rows to a table by name: it makes the table if
+ * for each table that is read. Delta.`/a/folder`, parquet.`/a/file` and so on are tables without a name.
+ * catalog_save writes a plan's rows to a table by name: it makes the table if
  * the mode allows it, commits to Delta and records the lineage.
  * Ownership a resolved plan is the caller's reference. Errors: those of catalog.h and delta.h.
  * Threads   one at a time per catalog and engine.
@@ -18,8 +19,8 @@
 #include "runtime/catalog/catalog.h"
 #include "runtime/delta/delta.h"
 
-enum lc catalog_resolve(const struct ctx *ctx, struct catalog *c, struct engine *engine,
-                        const struct plan *plan, struct plan **out, struct err *err) MUST_CHECK;
+enum lc catalog_resolve(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
+                        const struct plan *plan, const struct plan **out, struct err *err) MUST_CHECK;
 
 struct catalog_save {
     const char *table; /* a name; or NULL, and */
@@ -28,6 +29,7 @@ struct catalog_save {
     struct delta_write write;
 };
 /* The plan need not be resolved. */
-enum lc catalog_save(const struct ctx *ctx, struct catalog *c, struct engine *engine, const struct plan *plan,
-                     const struct catalog_save *save, struct delta_written *out, struct err *err) MUST_CHECK;
+enum lc catalog_save(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
+                     const struct plan *plan, const struct catalog_save *save, struct delta_written *out,
+                     struct err *err) MUST_CHECK;
 #endif

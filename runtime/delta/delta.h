@@ -27,7 +27,13 @@
 #include <stddef.h>
 
 struct engine;
+struct engine_ops;
 struct plan;
+
+struct delta_engine { /* what runs plans: both borrowed */
+    const struct engine_ops *ops;
+    struct engine *engine;
+};
 
 #define DELTA_LATEST ((int64_t)-1)
 
@@ -68,8 +74,8 @@ struct delta_snapshot {
 enum lc delta_exists(const struct ctx *ctx, const char *location, bool *yes, struct err *err) MUST_CHECK;
 /* The engine reads checkpoints; NULL is fine for a table that has none. Tables that ask a reader for a
  * feature that is not there are refused. */
-enum lc delta_open(const struct ctx *ctx, struct engine *engine, const char *location, int64_t version,
-                   struct delta_snapshot **out, struct err *err) MUST_CHECK;
+enum lc delta_open(const struct ctx *ctx, const struct delta_engine *engine, const char *location,
+                   int64_t version, struct delta_snapshot **out, struct err *err) MUST_CHECK;
 void delta_close(struct delta_snapshot *t);                                   /* NULL is fine */
 const char *delta_property(const struct delta_snapshot *t, const char *name); /* NULL: not set */
 /* The newest version whose commit is not younger than the time. */
@@ -115,7 +121,7 @@ struct delta_written {
 
 /* Runs the plan, writes its rows as Parquet files below location and commits them. Files of a write that
  * failed are removed; a killed writer leaves unreferenced files and a table that reads as before. */
-enum lc delta_write(const struct ctx *ctx, struct engine *engine, const struct plan *plan,
+enum lc delta_write(const struct ctx *ctx, const struct delta_engine *engine, const struct plan *plan,
                     const char *location, const struct delta_write *w, struct delta_written *out,
                     struct err *err) MUST_CHECK;
 /* A table without rows. LC_EXISTS when there is one. */

@@ -1,0 +1,100 @@
+/* delta_int.h: what the files of runtime/delta share (private).
+ *
+ * What      the listing of a log, the replay of its actions, checkpoints, and the texts of a commit.
+ * Ownership as stated at each function. Errors: those of delta.h. Threads: as in delta.h.
+ *
+ * Example:
+ *     struct delta_log log;
+ *     if (delta_log_list(ctx, location, &log, err) == LC_OK)
+ *         delta_log_release(&log);
+ */
+#ifndef LACUS_DELTA_DELTA_INT_H
+#define LACUS_DELTA_DELTA_INT_H
+#include "runtime/base/arrow.h"
+#include "runtime/delta/delta.h"
+#include "runtime/storage/storage.h"
+
+enum { DELTA_PATH_TEXT = 64, DELTA_PARTS_MAX = 10000 };
+#define DELTA_COMMIT_BYTES_MAX ((size_t)512 << 20)
+#define DELTA_VERSION_MAX      INT64_C(99999999999999999)
+
+struct delta_commit_file {
+    int64_t version, size, modified_ms;
+};
+struct delta_checkpoint_file { /* complete ones only */
+    int64_t version;
+    int parts; /* 1: classic, more: multi-part */
+};
+struct delta_log {
+    struct storage storage;
+    char *folder;                      /* owned: location/_delta_log */
+    struct delta_commit_file *commits; /* owned, ascending */
+    size_t n_commits;
+    struct delta_checkpoint_file *checkpoints; /* owned, ascending */
+    size_t n_checkpoints;
+};
+/* An absent folder is an empty log. */
+enum lc delta_log_list(const struct ctx *ctx, const char *location, struct delta_log *log,
+                       struct err *err) MUST_CHECK;
+void delta_log_release(struct delta_log *log);
+int64_t delta_log_latest(const struct delta_log *log); /* -1: empty */
+/* "00000000000000000007.json" */
+void delta_commit_name(int64_t version, char out[DELTA_PATH_TEXT]);
+/* Calls fn with each action of a commit: a JSON object, borrowed. */
+typedef enum lc delta_action_fn(void *arg, const json_t *action, struct err *err);
+enum lc delta_commit_read(const struct ctx *ctx, const struct storage *storage, const char *folder,
+                          int64_t version, delta_action_fn *fn, void *arg, struct err *err) MUST_CHECK;
+/* The same for a text in memory; source is for messages. */
+enum lc delta_commit_parse(const char *text, size_t len, const char *source, delta_action_fn *fn, void *arg,
+                           struct err *err) MUST_CHECK;
+
+/* ---- replay: the state that a sequence of actions leads to ---- */
+struct delta_replay;
+struct delta_replay *delta_replay_new(void); /* NULL without memory */
+void delta_replay_free(struct delta_replay *r);
+enum lc delta_replay_action(void *replay, const json_t *action, struct err *err); /* a delta_action_fn */
+/* Copies the state into a snapshot; checks that a protocol and a metaData are there. */
+enum lc delta_replay_snapshot(struct delta_replay *r, const char *location, int64_t version,
+                              int64_t timestamp_ms, struct delta_snapshot **out, struct err *err) MUST_CHECK;
+/* Every action of a checkpoint of this state; tombstones older than oldest_remove_ms are left out. */
+enum lc delta_replay_each(const struct delta_replay *r, int64_t oldest_remove_ms, delta_action_fn *fn,
+                          void *arg, struct err *err) MUST_CHECK;
+size_t delta_replay_files(const struct delta_replay *r);
+
+/* Lists, picks the checkpoint, reads it and the commits after it; *version becomes the real one. */
+enum lc delta_replay_open(const struct ctx *ctx, const struct delta_engine *engine, const char *location,
+                          int64_t *version, int64_t *timestamp_ms, struct delta_replay **out,
+                          struct err *err) MUST_CHECK;
+
+/* ---- checkpoints ---- */
+enum lc delta_checkpoint_read(const struct ctx *ctx, const struct delta_engine *engine,
+                              const struct delta_log *log, const struct delta_checkpoint_file *checkpoint,
+                              delta_action_fn *fn, void *arg, struct err *err) MUST_CHECK;
+enum lc delta_checkpoint_write(const struct ctx *ctx, const struct delta_engine *engine, const char *location,
+                               int64_t version, struct err *err) MUST_CHECK;
+/* One row of an Arrow array as JSON: structs without their null fields, maps with text keys as objects; NULL
+ * without memory. New reference. Types that no action has become null. */
+json_t *delta_arrow_json(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t row);
+
+/* ---- what a table asks of its readers and writers ---- */
+enum lc delta_check_reader(const struct delta_snapshot *t, struct err *err) MUST_CHECK;
+enum lc delta_check_writer(const struct delta_snapshot *t, struct err *err) MUST_CHECK;
+
+/* ---- texts ---- */
+bool delta_path_encode(struct buf *out, const char *path); /* as the log has paths */
+char *delta_path_decode(struct arena *a, const char *encoded);
+
+/* ---- committing ---- */
+struct delta_commit {
+    const char *location;
+    int64_t read_version; /* of the snapshot that was read; -1: the table is new */
+    bool blind_append;    /* read nothing of the table but its metadata */
+    struct buf text;      /* the actions, one per line */
+    json_t *removed;      /* object: paths this commit removes; owned */
+};
+bool delta_commit_line(struct delta_commit *c, const char *kind, json_t *action); /* takes the reference */
+/* Puts the next version that is free, unless a version since read_version conflicts. A new table that lost
+ * the race is LC_EXISTS. */
+enum lc delta_commit_put(const struct ctx *ctx, struct delta_commit *c, int64_t *version,
+                         struct err *err) MUST_CHECK;
+#endif
