@@ -106,9 +106,12 @@ struct delta_write {
     size_t n_partition_by;
     bool merge_schema;     /* new columns are added */
     bool overwrite_schema; /* with DELTA_OVERWRITE: schema and partitioning are replaced */
-    bool replace;          /* the history says CREATE OR REPLACE; implies overwrite_schema */
-    bool create;           /* the history says CREATE TABLE AS SELECT */
-    const char *name;      /* for metaData; may be NULL */
+    bool by_position;      /* columns are matched by position (INSERT), not by name */
+    bool reads;            /* the plan reads this table, at read_version: others may not have changed it */
+    int64_t read_version;
+    bool replace;     /* the history says CREATE OR REPLACE; implies overwrite_schema */
+    bool create;      /* the history says CREATE TABLE AS SELECT */
+    const char *name; /* for metaData; may be NULL */
     const char *description;
     const struct delta_property *properties; /* for a new table */
     size_t n_properties;

@@ -80,6 +80,28 @@ json_t *delta_arrow_json(const struct ArrowSchema *schema, const struct ArrowArr
 enum lc delta_check_reader(const struct delta_snapshot *t, struct err *err) MUST_CHECK;
 enum lc delta_check_writer(const struct delta_snapshot *t, struct err *err) MUST_CHECK;
 
+struct dtype;
+struct written_file;
+/* The protocol action that a table with this schema and these properties needs; *out NULL when t has it (t NULL:
+ * a new table). New reference. */
+enum lc delta_protocol_for(const struct delta_snapshot *t, const struct dtype *schema,
+                           const struct delta_property *properties, size_t n_properties, json_t **out,
+                           struct err *err) MUST_CHECK;
+
+/* ---- schemas ---- */
+/* A copy in which everything may be NULL: what a table made from rows has. NULL without memory. */
+const struct dtype *delta_schema_nullable(const struct dtype *t);
+/* Can a table have these columns? Types, names, duplicates. */
+enum lc delta_schema_check(const struct dtype *schema, struct err *err) MUST_CHECK;
+/* The table's schema after rows of `rows` were written: the same (a reference), or with new columns. */
+enum lc delta_schema_merge(const struct dtype *table, const struct dtype *rows, const struct delta_write *w,
+                           const struct dtype **out, struct err *err) MUST_CHECK;
+/* The plan with exactly the table's columns, in order and with their types. New reference. */
+enum lc delta_schema_align(const struct plan *plan, const struct dtype *rows, const struct dtype *table,
+                           bool by_position, const struct plan **out, struct err *err) MUST_CHECK;
+/* add.stats of a file, JSON text. */
+bool delta_stats(const struct dtype *schema, const struct written_file *file, struct buf *out);
+
 /* ---- texts ---- */
 bool delta_path_encode(struct buf *out, const char *path); /* as the log has paths */
 char *delta_path_decode(struct arena *a, const char *encoded);
