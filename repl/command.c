@@ -1,4 +1,5 @@
 #include "repl/command.h"
+#include "repl/cmd_worker.h"
 #include "runtime/base/err.h"
 #include "runtime/base/nearest.h"
 #include <stdio.h>
@@ -14,6 +15,9 @@ static int run_version(int argc, char **argv)
 }
 
 const struct command commands[] = {
+    {"worker", "worker --connect ENDPOINT --key FILE | invite NAME | list | revoke NAME",
+     "trains for a workspace, here or on another machine", cmd_worker},
+    {"coordinator", "coordinator", NULL, cmd_coordinator}, /* lacus starts it; not shown */
     {"version", "version", "prints the version", run_version},
     {"help", "help [COMMAND]", "explains a command", run_help},
     {0},
@@ -31,7 +35,8 @@ static void print_all(FILE *out)
 {
     fputs("usage: lacus COMMAND …\n\n", out);
     for (const struct command *c = commands; c->name; c++)
-        fprintf(out, "  %-12s %s\n", c->name, c->summary);
+        if (c->summary)
+            fprintf(out, "  %-12s %s\n", c->name, c->summary);
 }
 
 static int unknown(const char *name)
@@ -41,7 +46,8 @@ static int unknown(const char *name)
     struct buf near = BUF_INIT(512);
 
     for (const struct command *c = commands; c->name && n < 64; c++)
-        names[n++] = c->name;
+        if (c->summary)
+            names[n++] = c->name;
     nearest_list(&near, name, names, n, 3);
     fprintf(stderr, "lacus: unknown command '%s'%s%s; try 'lacus help'\n", name,
             near.len ? ": did you mean " : "", buf_str(&near));
@@ -56,7 +62,7 @@ static int run_help(int argc, char **argv)
     if (argc > 1 && !c)
         return unknown(argv[1]);
     if (c)
-        printf("usage: lacus %s\n\n%s\n", c->usage, c->summary);
+        printf("usage: lacus %s\n\n%s\n", c->usage, c->summary ? c->summary : "started by lacus itself");
     else
         print_all(stdout);
     return 0;
