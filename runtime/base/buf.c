@@ -140,6 +140,24 @@ bool buf_json(struct buf *b, const char *s, size_t len)
     return buf_putc(b, '"');
 }
 
+bool buf_utf8(struct buf *b, const char *s, size_t len)
+{
+    size_t good = 0;
+
+    for (size_t i = 0, n; i < len; i += n) {
+        uint32_t code;
+
+        n = utf8_decode(s + i, len - i, &code);
+        if (n)
+            continue;
+        buf_add(b, s + good, i - good);
+        buf_puts(b, "\xEF\xBF\xBD");
+        n = 1;
+        good = i + 1;
+    }
+    return buf_add(b, s + good, len - good);
+}
+
 bool buf_html(struct buf *b, const char *s, size_t len)
 {
     for (size_t i = 0; i < len; i++) {

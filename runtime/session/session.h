@@ -52,6 +52,7 @@ struct session_options {
     json_t *params;                       /* object: values for dbutils.widgets (run -p), may be NULL */
     const char *history;                  /* path of the history database; NULL: none kept */
     bool capture;                         /* file descriptors 1 and 2 go to the front end */
+    bool real_stdin;                      /* io.read reads descriptor 0 instead of asking the front end */
 };
 
 struct cell_request {
@@ -68,6 +69,8 @@ struct cell_reply {
     enum cell_status status;
     int execution_count;
     bool interrupted;
+    bool exit_asked; /* os.exit was called; the front end ends with exit_status */
+    int exit_status;
     json_t *user_expressions; /* owned */
     json_t *payload;          /* owned array */
     char *ename, *evalue;     /* owned, when CELL_ERROR */

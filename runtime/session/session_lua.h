@@ -28,6 +28,8 @@ const struct ctx *session_ctx(struct session *s);
 const struct frontend *session_frontend(struct session *s);
 json_t *session_params(struct session *s); /* borrowed object, or NULL */
 int session_raise(lua_State *L, const struct err *err);
+/* Pushes that error value, without raising it. */
+void session_push_error(lua_State *L, const struct err *err);
 /* luaL_ref-free module state: one userdata per key and session, zero-filled, made on first use; free_fn (may
  * be NULL) runs at close. */
 void *session_state(lua_State *L, const void *key, size_t size, void (*free_fn)(void *state));
@@ -40,6 +42,15 @@ void session_display(struct session *s, const struct display *d);
 json_t *session_mimebundle(lua_State *L, int index);
 /* A bounded, cycle-safe rendering of a value, as the last expression of a cell is shown. */
 bool session_repr(lua_State *L, int index, struct buf *out);
+
+/* Pushes a table name → value of what the user has defined: globals that lacus did not bring, and carried
+ * locals (for %who, %whos). session_forget drops a name; false when there was none. */
+int session_user_names(lua_State *L);
+bool session_forget(lua_State *L, const char *name);
+/* The running coroutine, or the main state between cells. */
+lua_State *session_lua(struct session *s);
+/* The tracking run that is active, for lineage; NULL for none. */
+void session_set_run(struct session *s, const char *run_id);
 
 /* Runs text as part of the running cell (magics): same locals, same globals. Pushes its results, returns
  * their number; raises. */

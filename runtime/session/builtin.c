@@ -1,0 +1,51 @@
+/* The names that a session brings by itself, opened when they are first used. */
+#include "runtime/session/display.h"
+#include "runtime/session/names.h"
+#include "runtime/session/session_int.h"
+
+static int open_null(lua_State *L)
+{
+    lua_pushlightuserdata(L, NULL);
+    return 1;
+}
+
+static int open_input(lua_State *L)
+{
+    lua_pushcfunction(L, session_ask);
+    return 1;
+}
+
+static int l_sleep(lua_State *L)
+{
+    struct session *s = session_of(L);
+    lua_Number seconds = luaL_checknumber(L, 1);
+    int64_t until;
+
+    luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 1, "seconds expected, not negative");
+    until = clock_mono_ns() + (int64_t)(seconds * 1e9);
+    for (int64_t left; (left = until - clock_mono_ns()) > 0;) {
+        int ms = left > INT64_C(1000000000) ? 1000 : (int)((left + 999999) / 1000000);
+        if (!session_wait(s, ms))
+            return hook_strike(L);
+    }
+    return 0;
+}
+
+static int open_sleep(lua_State *L)
+{
+    lua_pushcfunction(L, l_sleep);
+    return 1;
+}
+
+const struct session_global names_builtin[] = {
+    {"clear_output", display_open_clear, "clear_output(wait): clears what the cell has shown"},
+    {"display", display_open,
+     "display(x, …): shows values richly; display.html, .markdown, .latex, .json, .svg, .image, .mime"},
+    {"input", open_input, "input(prompt, {password = true}): asks the person at the notebook"},
+    {"json", json_open, "json.encode(value), json.decode(text), json.array(table), json.null"},
+    {"null", open_null, "SQL's NULL, JSON's null"},
+    {"sleep", open_sleep, "sleep(seconds): waits; can be interrupted"},
+    {"update_display", display_open_update,
+     "update_display(x, {display_id = id}): replaces what was shown with that id"},
+    {0},
+};

@@ -1,0 +1,23 @@
+/* display.h: MIME bundles of Lua values, and the globals that show them.
+ *
+ * Ownership bundles are new references, held by a slot on the Lua stack while something may raise. Units
+ * none. Errors raises what __mimebundle raises. Threads session thread.
+ *
+ * Example:
+ *     struct display d;
+ *     display_bundle(L, 1, &d);
+ *     session_display(s, &d);
+ */
+#ifndef LACUS_SESSION_DISPLAY_H
+#define LACUS_SESSION_DISPLAY_H
+#include "runtime/session/session.h"
+#include <lua.h>
+
+/* Fills data and metadata of *d with the bundle of the value at index; pushes one value that owns them. */
+void display_bundle(lua_State *L, int index, struct display *d);
+/* Several values as one text: their representations with tabs between. */
+void display_joined(lua_State *L, int first, int last, struct display *d);
+int display_open(lua_State *L); /* the globals */
+int display_open_clear(lua_State *L);
+int display_open_update(lua_State *L);
+#endif

@@ -1,0 +1,360 @@
+#include "runtime/session/error.h"
+#include "runtime/base/nearest.h"
+#include "runtime/session/cell.h"
+#include "runtime/session/habits.h"
+#include "runtime/session/session_int.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- frames ---- */
+void frames_clear(struct frames *f)
+{
+    f->n = f->skipped = 0;
+}
+
+static void frame_fill(struct frame *frame, const lua_Debug *ar)
+{
+    *frame = (struct frame){.line = ar->currentline};
+    snprintf(frame->source, sizeof frame->source, "%s", ar->short_src);
+    if (ar->name)
+        snprintf(frame->name, sizeof frame->name, "%s", ar->name);
+}
+
+static bool is_ours(const lua_Debug *ar)
+{
+    if (strcmp(ar->what, "C") == 0)
+        return true; /* error, assert, our wrappers: the caller's line is what helps */
+    return strncmp(ar->short_src, "lacus.", 6) == 0;
+}
+
+void frames_add(struct frames *f, lua_State *L, int level)
+{
+    lua_Debug ar;
+
+    for (; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Snl", &ar);
+        if (is_ours(&ar))
+            continue;
+        if (f->n == FRAMES_FIRST + FRAMES_LAST) {
+            memmove(f->list + FRAMES_FIRST, f->list + FRAMES_FIRST + 1, (FRAMES_LAST - 1) * sizeof *f->list);
+            f->n--;
+            f->skipped++;
+        }
+        frame_fill(&f->list[f->n++], &ar);
+    }
+}
+
+int error_handler(lua_State *L)
+{
+    struct session *s = session_of(L);
+
+    s->heap.relaxed = true;
+    if (s->problem.syntax) /* nothing has run; the place is known */
+        return 1;
+    frames_clear(&s->frames);
+    if (s->inner.n) { /* it came out of a coroutine: its frames first */
+        s->frames = s->inner;
+        frames_clear(&s->inner);
+    }
+    frames_add(&s->frames, L, 1);
+    habits_runtime(L, 1);
+    return 1;
+}
+
+/* ---- the error value ---- */
+struct description {
+    const char *ename;
+    struct buf *evalue, *hint, *cause;
+    int line; /* in a cell whose text is known; 0 unknown */
+    char source[LUA_IDSIZE];
+    int column;
+};
+
+/* Takes "Cell In[3]:2: " off the front of a message. */
+static const char *strip_place(const char *message, struct description *d)
+{
+    const char *p = strchr(message, ':');
+    char *end;
+    long line;
+
+    while (p) {
+        line = strtol(p + 1, &end, 10);
+        if (end > p + 1 && end[0] == ':' && end[1] == ' ' && (size_t)(p - message) < sizeof d->source) {
+            if (line > 0 && line < 1 << 30 && !memchr(message, '\n', (size_t)(p - message))) {
+                memcpy(d->source, message, (size_t)(p - message));
+                d->source[p - message] = '\0';
+                d->line = (int)line;
+                return end + 2;
+            }
+        }
+        p = strchr(p + 1, ':');
+        if (p && p - message > LUA_IDSIZE)
+            break;
+    }
+    return message;
+}
+
+static bool string_field(lua_State *L, int index, const char *name, struct buf *out)
+{
+    bool ok = lua_getfield(L, index, name) == LUA_TSTRING;
+
+    if (ok) {
+        size_t len;
+        const char *s = lua_tolstring(L, -1, &len);
+        buf_utf8(out, s, len);
+    }
+    lua_pop(L, 1);
+    return ok;
+}
+
+static const char *table_ename(lua_State *L, int index)
+{
+    const char *name = "Error";
+    enum lc code;
+
+    if (lua_getfield(L, index, "ename") == LUA_TSTRING ||
+        (lua_pop(L, 1), lua_getfield(L, index, "code")) == LUA_TSTRING) {
+        code = lc_from_name(lua_tostring(L, -1));
+        name = code != LC_INTERNAL ? lc_ename(code) : lua_tostring(L, -1); /* the table keeps it alive */
+    }
+    lua_pop(L, 1);
+    return name;
+}
+
+static void describe_table(lua_State *L, int index, struct description *d)
+{
+    d->ename = table_ename(L, index);
+    string_field(L, index, "hint", d->hint);
+    string_field(L, index, "cause", d->cause);
+    if (!string_field(L, index, "message", d->evalue)) {
+        if (luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
+            size_t len;
+            lua_pop(L, 1);
+            const char *text = luaL_tolstring(L, index, &len);
+            buf_utf8(d->evalue, text, len);
+            lua_pop(L, 1);
+        } else {
+            session_repr(L, index, d->evalue);
+        }
+    }
+}
+
+static void describe_string(lua_State *L, int index, struct description *d)
+{
+    struct session *s = session_of(L);
+    size_t len;
+    const char *text = lua_tolstring(L, index, &len), *rest = strip_place(text, d);
+
+    d->ename = s->problem.syntax ? lc_ename(LC_SYNTAX) : lc_ename(LC_RUNTIME);
+    if (strcmp(rest, "not enough memory") == 0) {
+        d->ename = lc_ename(LC_NOMEM);
+        if (s->heap.over)
+            buf_printf(d->hint,
+                       "this session may use %zu MB for Lua values: free some, or set LACUS_MEMORY_LIMIT",
+                       s->heap.limit >> 20);
+    }
+    buf_utf8(d->evalue, rest, len - (size_t)(rest - text));
+}
+
+static void describe_value(lua_State *L, int index, struct description *d)
+{
+    switch (lua_type(L, index)) {
+    case LUA_TSTRING:
+        describe_string(L, index, d);
+        break;
+    case LUA_TTABLE:
+        describe_table(L, index, d);
+        break;
+    default:
+        d->ename = "Error";
+        if (lua_isnil(L, index))
+            buf_puts(d->evalue, "nil");
+        else
+            session_repr(L, index, d->evalue);
+    }
+}
+
+/* ---- the traceback ---- */
+#define RED   "\x1b[0;31m"
+#define GREEN "\x1b[0;32m"
+#define BOLD  "\x1b[1m"
+#define PLAIN "\x1b[0m"
+
+/* Pushes the text of a cell by its chunk name, or nil. */
+static const char *push_source(lua_State *L, const char *chunk)
+{
+    session_table(L, TABLE_SOURCES);
+    lua_getfield(L, -1, chunk);
+    lua_remove(L, -2);
+    return lua_tostring(L, -1);
+}
+
+static const char *find_line(const char *text, int line, int *len)
+{
+    for (; line > 1; line--) {
+        text = strchr(text, '\n');
+        if (!text)
+            return NULL;
+        text++;
+    }
+    *len = (int)strcspn(text, "\n");
+    return text;
+}
+
+static void add_source_line(struct buf *out, const char *text, int number, bool here)
+{
+    int len;
+    const char *line = find_line(text, number, &len);
+
+    if (!line)
+        return;
+    if (here)
+        buf_printf(out, "\n" GREEN "----> %d" PLAIN " ", number);
+    else
+        buf_printf(out, "\n      %d ", number);
+    buf_utf8(out, line, (size_t)len);
+}
+
+static void add_caret(struct buf *out, const char *text, int number, int column)
+{
+    char digits[16];
+    int len, width = snprintf(digits, sizeof digits, "%d", number);
+    const char *line = find_line(text, number, &len);
+
+    if (!line || column < 0 || column > len)
+        return;
+    buf_printf(out, "\n%*s", 7 + width, "");
+    for (int i = 0; i < column; i++) /* the same tabs; one blank per character */
+        if (((unsigned char)line[i] & 0xC0) != 0x80)
+            buf_putc(out, line[i] == '\t' ? '\t' : ' ');
+    buf_puts(out, RED "^" PLAIN);
+}
+
+static void add_line(json_t *list, struct buf *text)
+{
+    if (buf_ok(text))
+        json_array_append_new(list, json_stringn_nocheck(buf_str(text), text->len));
+    buf_clear(text);
+}
+
+static void add_frame(lua_State *L, struct buf *out, const struct frame *f, int column, bool first)
+{
+    const char *text = push_source(L, f->source);
+
+    buf_printf(out, GREEN "%s" PLAIN ", line %d", f->source, f->line);
+    if (*f->name)
+        buf_printf(out, ", in function '%s'", f->name);
+    if (text) {
+        for (int i = first && f->line > 2 ? f->line - 2 : f->line; i < f->line; i++)
+            if (i > 0 && first)
+                add_source_line(out, text, i, false);
+        add_source_line(out, text, f->line, true);
+        add_caret(out, text, f->line, column);
+        if (first)
+            add_source_line(out, text, f->line + 1, false);
+    }
+    lua_pop(L, 1);
+}
+
+static void write_frames(lua_State *L, json_t *list, struct buf *out, const struct frames *frames,
+                         const struct description *d)
+{
+    for (int i = 0; i < frames->n; i++) {
+        const struct frame *f = &frames->list[i];
+        int column = i == 0 && (d->line == 0 || d->line == f->line) ? d->column : -1;
+
+        if (i == FRAMES_FIRST && frames->skipped) {
+            buf_printf(out, "… %d more calls …", frames->skipped);
+            add_line(list, out);
+        }
+        add_frame(L, out, f, column, i == 0);
+        add_line(list, out);
+    }
+}
+
+static void write_traceback(lua_State *L, json_t *list, const struct frames *frames,
+                            const struct description *d)
+{
+    struct buf *out = session_buf(L, 1 << 20);
+
+    write_frames(L, list, out, frames, d);
+    buf_printf(out, RED "%s" PLAIN ": %s", d->ename, buf_str(d->evalue));
+    add_line(list, out);
+    if (d->cause->len) {
+        buf_printf(out, "  cause: %s", buf_str(d->cause));
+        add_line(list, out);
+    }
+    if (d->hint->len) {
+        buf_printf(out, BOLD "hint" PLAIN ": %s", buf_str(d->hint));
+        add_line(list, out);
+    }
+    lua_pop(L, 1);
+}
+
+static void set_reply(struct cell_reply *reply, const char *ename, const char *evalue)
+{
+    reply->status = CELL_ERROR;
+    mem_free(reply->ename);
+    mem_free(reply->evalue);
+    reply->ename = mem_strdup(ename);
+    reply->evalue = mem_strdup(evalue);
+    json_decref(reply->traceback);
+    reply->traceback = json_array();
+}
+
+void error_describe(lua_State *L, int index, struct cell_reply *reply)
+{
+    struct session *s = session_of(L);
+    int top = lua_gettop(L);
+    struct description d = {.ename = "Error", .column = -1};
+
+    index = lua_absindex(L, index);
+    luaL_checkstack(L, 20, NULL);
+    d.evalue = session_buf(L, BUF_TEXT_MAX);
+    d.hint = session_buf(L, 1 << 16);
+    d.cause = session_buf(L, 1 << 16);
+    describe_value(L, index, &d);
+    if (s->problem.syntax) { /* nothing has run: the place is the message's */
+        frames_clear(&s->frames);
+        s->frames.n = d.line > 0;
+        s->frames.list[0] = (struct frame){.line = d.line};
+        memcpy(s->frames.list[0].source, d.source, sizeof d.source);
+        d.column = s->problem.column;
+    } else if (s->problem.line == d.line || d.line == 0) {
+        d.column = s->problem.column;
+    }
+    if (!d.hint->len && *s->problem.hint)
+        buf_puts(d.hint, s->problem.hint);
+    set_reply(reply, d.ename, buf_str(d.evalue));
+    write_traceback(L, reply->traceback, &s->frames, &d);
+    lua_settop(L, top);
+}
+
+void error_interrupted(struct session *s, struct cell_reply *reply)
+{
+    lua_State *L = s->L;
+    int top = lua_gettop(L);
+    struct description d = {.ename = lc_ename(LC_CANCELLED), .column = -1};
+
+    d.evalue = session_buf(L, 64);
+    d.hint = session_buf(L, 64);
+    d.cause = session_buf(L, 64);
+    buf_puts(d.evalue, "interrupted");
+    set_reply(reply, d.ename, "interrupted");
+    write_traceback(L, reply->traceback, &s->frames, &d);
+    lua_settop(L, top);
+}
+
+void error_line(lua_State *L, int index, struct buf *out)
+{
+    int top = lua_gettop(L);
+    struct description d = {.ename = "Error", .column = -1};
+
+    index = lua_absindex(L, index);
+    d.evalue = session_buf(L, 1 << 16);
+    d.hint = session_buf(L, 1 << 16);
+    d.cause = session_buf(L, 1 << 16);
+    describe_value(L, index, &d);
+    buf_printf(out, "%s: %s", d.ename, buf_str(d.evalue));
+    lua_settop(L, top);
+}

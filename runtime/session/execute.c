@@ -1,0 +1,313 @@
+/* Running a cell: compile, run as a coroutine, show, tell errors; and text that runs as part of a cell. */
+#include "runtime/session/cell.h"
+#include "runtime/session/display.h"
+#include "runtime/session/habits.h"
+#include "runtime/session/history.h"
+#include "runtime/session/magic.h"
+#include "runtime/session/session_int.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct run { /* one text that is run and whose value is wanted */
+    struct session *s;
+    const char *text;
+    size_t len;
+    char chunk[64]; /* with '=' in front */
+    bool show;      /* the value goes to the front end as the cell's result */
+    json_t *value;  /* otherwise here: {"data", "metadata"}, owned */
+    struct cell_shape shape;
+};
+
+/* ---- in the coroutine ---- */
+static void keep_source(lua_State *L, const struct run *r)
+{
+    session_table(L, TABLE_SOURCES);
+    lua_pushlstring(L, r->text, r->len);
+    lua_setfield(L, -2, r->chunk + 1);
+    lua_pop(L, 1);
+}
+
+static int push_code(lua_State *L, struct run *r) /* returns the number of its arguments */
+{
+    struct magic_cell m;
+
+    if (magic_split(r->text, r->len, &m)) {
+        lua_pushcfunction(L, magic_run_cell);
+        lua_pushlstring(L, m.name, m.name_len);
+        lua_pushlstring(L, m.line, m.line_len);
+        lua_pushlstring(L, m.body, m.body_len);
+        r->shape.call = true;
+        return 3;
+    }
+    if (cell_load(L, r->text, r->len, r->chunk, &r->shape) != LUA_OK) {
+        habits_syntax(L, r->text, r->len);
+        return lua_error(L);
+    }
+    return 0;
+}
+
+static void send_result(struct session *s, const struct display *d)
+{
+    session_drain(s);
+    if (s->frontend.ops && s->frontend.ops->result)
+        s->frontend.ops->result(s->frontend.self, &s->ctx, s->execution_count, d);
+}
+
+static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, results… */
+{
+    struct run *r = (struct run *)ctx;
+    struct display d;
+
+    (void)status;
+    if (r->shape.implicit)
+        lua_remove(L, 2);
+    int last = lua_gettop(L);
+    if (r->shape.silent || last < 2 || (last == 2 && r->shape.call && lua_isnil(L, 2)))
+        return 0;
+    if (r->show && r->s->cell && r->s->cell->silent)
+        return 0;
+    display_joined(L, 2, last, &d);
+    if (r->show)
+        send_result(r->s, &d);
+    else
+        r->value = json_pack("{sOsO}", "data", d.data, "metadata", d.metadata);
+    return 0;
+}
+
+static int body(lua_State *L) /* (run) */
+{
+    struct run *r = lua_touserdata(L, 1);
+    int nargs;
+
+    keep_source(L, r);
+    nargs = push_code(L, r);
+    lua_callk(L, nargs, LUA_MULTRET, (lua_KContext)r, shown);
+    return shown(L, LUA_OK, (lua_KContext)r);
+}
+
+static int ended(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)ctx;
+    return status == LUA_OK || status == LUA_YIELD ? 0 : lua_error(L);
+}
+
+static int run_main(lua_State *L) /* (run) */
+{
+    lua_pushcfunction(L, error_handler);
+    lua_pushcfunction(L, body);
+    lua_pushvalue(L, 1);
+    return ended(L, lua_pcallk(L, 1, 0, 2, 0, ended), 0);
+}
+
+/* ---- around it ---- */
+struct describe {
+    struct cell_reply *reply;
+};
+
+static int describe_main(lua_State *L) /* (lightuserdata reply, error value) */
+{
+    error_describe(L, 2, lua_touserdata(L, 1));
+    return 0;
+}
+
+/* The error value on the top of L is described in a coroutine: its __tostring may never end. */
+static void tell_error(struct session *s, lua_State *L, struct cell_reply *reply)
+{
+    lua_State *co = lua_newthread(L);
+    int n;
+
+    lua_insert(L, -2);
+    lua_pushcfunction(co, describe_main);
+    lua_pushlightuserdata(co, reply);
+    lua_xmove(L, co, 1);
+    if (hook_run(s, co, 2, &n) == HOOK_DONE)
+        return;
+    reply->status = CELL_ERROR; /* describing it failed too */
+    if (!reply->ename)
+        reply->ename = mem_strdup("Error");
+    if (!reply->evalue)
+        reply->evalue = mem_strdup("the error value could not be shown");
+    if (!reply->traceback)
+        reply->traceback = json_pack("[s]", "Error: the error value could not be shown");
+}
+
+static int run_protected(lua_State *L) /* (run, reply) */
+{
+    struct run *r = lua_touserdata(L, 1);
+    struct cell_reply *reply = lua_touserdata(L, 2);
+    struct session *s = r->s;
+    lua_State *co = lua_newthread(L);
+    int n;
+
+    s->problem = (struct error_context){.column = -1};
+    s->heap.over = s->heap.relaxed = false;
+    frames_clear(&s->frames);
+    frames_clear(&s->inner);
+    lua_sethook(co, NULL, 0, 0);
+    lua_pushcfunction(co, run_main);
+    lua_pushlightuserdata(co, r);
+    switch (hook_run(s, co, 1, &n)) {
+    case HOOK_DONE:
+        break;
+    case HOOK_ERROR:
+        s->heap.relaxed = true;
+        lua_xmove(co, L, 1);
+        tell_error(s, L, reply);
+        break;
+    case HOOK_INTERRUPTED:
+        s->heap.relaxed = true;
+        if (s->exit_asked)
+            break;
+        reply->interrupted = true;
+        error_interrupted(s, reply);
+    }
+    s->heap.relaxed = false;
+    return 0;
+}
+
+/* LC_OK: it ran; what came of it is in reply. */
+static enum lc run_text(struct run *r, struct cell_reply *reply, struct err *err)
+{
+    lua_State *L = r->s->hook.running ? r->s->hook.running : r->s->L;
+    int rc;
+
+    if (!lua_checkstack(L, 10))
+        return err_nomem(err);
+    lua_pushcfunction(L, run_protected); /* a light C function: needs no memory */
+    lua_pushlightuserdata(L, r);
+    lua_pushlightuserdata(L, reply);
+    rc = lua_pcall(L, 2, 0, 0);
+    if (rc == LUA_OK)
+        return LC_OK;
+    err_set(err, LC_NOMEM, "cannot run the cell: %s",
+            lua_tostring(L, -1) ? lua_tostring(L, -1) : "no memory");
+    lua_pop(L, 1);
+    return err ? err->code : LC_NOMEM;
+}
+
+/* ---- user expressions ---- */
+static json_t *expression_value(struct session *s, const char *text)
+{
+    struct run r = {.s = s, .text = text, .len = strlen(text), .chunk = "=expression"};
+    struct cell_reply reply = {0};
+    json_t *answer = NULL;
+
+    if (run_text(&r, &reply, NULL) != LC_OK)
+        answer = json_pack("{sssssss[]}", "status", "error", "ename", "MemoryError", "evalue",
+                           "out of memory", "traceback");
+    else if (reply.status == CELL_ERROR)
+        answer = json_pack("{sssssssO}", "status", "error", "ename", reply.ename, "evalue", reply.evalue,
+                           "traceback", reply.traceback);
+    else if (r.value)
+        answer = json_pack("{sssOsO}", "status", "ok", "data", json_object_get(r.value, "data"), "metadata",
+                           json_object_get(r.value, "metadata"));
+    else
+        answer = json_pack("{sss{ss}s{}}", "status", "ok", "data", "text/plain", "nil", "metadata");
+    json_decref(r.value);
+    cell_reply_release(&reply);
+    return answer;
+}
+
+static void user_expressions(struct session *s, const struct cell_request *cell, struct cell_reply *reply)
+{
+    const char *name;
+    json_t *text;
+
+    reply->user_expressions = json_object();
+    if (reply->status != CELL_OK || !json_is_object(cell->user_expressions))
+        return;
+    json_object_foreach(cell->user_expressions, name, text)
+    {
+        if (json_is_string(text))
+            json_object_set_new(reply->user_expressions, name, expression_value(s, json_string_value(text)));
+    }
+}
+
+/* ---- cells ---- */
+static void begin_cell(struct session *s, const struct cell_request *cell, struct cell_reply *reply)
+{
+    if (cell->store_history && !cell->silent)
+        s->execution_count++;
+    *reply = (struct cell_reply){.execution_count = s->execution_count, .payload = json_array()};
+    s->cell = cell;
+    s->reply = reply;
+    s->exit_asked = false;
+    hex_make(s->operation, 16);
+    if (cell->cell_id)
+        snprintf(s->cell_id, sizeof s->cell_id, "%s", cell->cell_id);
+    else
+        snprintf(s->cell_id, sizeof s->cell_id, "%d", s->execution_count);
+}
+
+static void send_error(struct session *s, const struct cell_reply *reply)
+{
+    struct cell_error e = {.ename = reply->ename, .evalue = reply->evalue, .traceback = reply->traceback};
+
+    session_drain(s);
+    if (s->frontend.ops && s->frontend.ops->error && !s->cell->silent)
+        s->frontend.ops->error(s->frontend.self, &s->ctx, &e);
+}
+
+enum lc session_execute(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
+                        struct err *err)
+{
+    const struct cell_request *outer = s->cell;
+    struct cell_reply *outer_reply = s->reply;
+    struct run r = {.s = s, .text = cell->code, .len = cell->len, .show = true};
+    enum lc rc;
+
+    begin_cell(s, cell, reply);
+    if (cell->store_history && !cell->silent)
+        snprintf(r.chunk, sizeof r.chunk, "=Cell In[%d]", s->execution_count);
+    else
+        snprintf(r.chunk, sizeof r.chunk, "=Cell");
+    rc = run_text(&r, reply, err);
+    if (rc == LC_OK && reply->status == CELL_ERROR)
+        send_error(s, reply);
+    if (rc == LC_OK)
+        user_expressions(s, cell, reply);
+    session_drain(s);
+    reply->exit_asked = s->exit_asked;
+    reply->exit_status = s->exit_status;
+    if (cell->store_history && !cell->silent)
+        history_add(s, s->execution_count, cell->code, cell->len);
+    s->cell = outer;
+    s->reply = outer_reply;
+    if (rc != LC_OK)
+        cell_reply_release(reply);
+    return rc;
+}
+
+void cell_reply_release(struct cell_reply *r)
+{
+    json_decref(r->user_expressions);
+    json_decref(r->payload);
+    json_decref(r->traceback);
+    mem_free(r->ename);
+    mem_free(r->evalue);
+    *r = (struct cell_reply){0};
+}
+
+/* ---- text inside a cell ---- */
+int session_run_text(lua_State *L, const char *text, size_t len, const char *chunkname)
+{
+    struct cell_shape shape;
+    int top = lua_gettop(L);
+    char chunk[64];
+
+    snprintf(chunk, sizeof chunk, "=%.60s", chunkname + (*chunkname == '='));
+    session_table(L, TABLE_SOURCES);
+    lua_pushlstring(L, text, len);
+    lua_setfield(L, -2, chunk + 1);
+    lua_pop(L, 1);
+    if (cell_load(L, text, len, chunk, &shape) != LUA_OK) {
+        habits_syntax(L, text, len);
+        return lua_error(L);
+    }
+    lua_call(L, 0, LUA_MULTRET);
+    if (shape.implicit)
+        lua_remove(L, top + 1);
+    if (shape.silent)
+        lua_settop(L, top);
+    return lua_gettop(L) - top;
+}

@@ -1,0 +1,208 @@
+#include "runtime/session/habits.h"
+#include "runtime/base/nearest.h"
+#include "runtime/session/cell.h"
+#include "runtime/session/names.h"
+#include "runtime/session/session_int.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- text that does not compile ---- */
+struct habit {
+    const char *text; /* as it stands in the line at fault */
+    bool word;        /* it begins the line or follows a blank, and a blank or bracket follows it */
+    const char *hint;
+};
+
+static const struct habit in_text[] = {
+    {"!=", false, "Lua's 'not equal' is ~="},
+    {"+=", false, "Lua has no +=: write x = x + 1"},
+    {"-=", false, "Lua has no -=: write x = x - 1"},
+    {"*=", false, "Lua has no *=: write x = x * 2"},
+    {"/=", false, "Lua has no /=: write x = x / 2"},
+    {"++", false, "Lua has no ++: write x = x + 1"},
+    {"**", false, "Lua's power operator is ^"},
+    {"&&", false, "Lua writes 'and'"},
+    {"||", false, "Lua writes 'or'"},
+    {"import", true, "Lua loads modules with require: local json = require(\"json\")"},
+    {"from", true, "Lua loads modules with require: local json = require(\"json\")"},
+    {"def", true, "Lua defines functions so: function name(x) … end"},
+    {"lambda", true, "Lua's anonymous functions: function(x) return x + 1 end"},
+    {"elif", true, "Lua writes 'elseif … then'"},
+    {"except", true, "Lua catches errors with pcall: local ok, err = pcall(f)"},
+    {"try:", true, "Lua catches errors with pcall: local ok, err = pcall(f)"},
+    {"with", true, "Lua closes a resource at the end of its block so: local f <close> = open()"},
+    {"continue", true, "Lua has no continue: use goto next and a label ::next:: at the end of the loop"},
+    {"class", true, "Lua makes classes of tables with setmetatable"},
+    {"print", true, "print is a function: print(x)"},
+    {"f\"", false, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
+    {"f'", false, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
+    {"for", true, "Lua's loops: for i = 1, n do … end, for i, x in ipairs(list) do … end"},
+    {"while", true, "Lua's loop: while condition do … end"},
+    {"if", true, "Lua's condition: if x then … elseif y then … else … end"},
+    {"//", false, "Lua's comments begin with --; // is integer division"},
+    {"#", false, "Lua's comments begin with --; # is the length operator"},
+    {":", false, "a ':' calls a method, as in df:show(); blocks end with 'end' instead"},
+};
+
+static bool boundary(char c)
+{
+    return c == '\0' || strchr(" \t\r\n()[]{};,=:", c) != NULL;
+}
+
+static bool habit_matches(const struct habit *h, const char *line, size_t len)
+{
+    size_t n = strlen(h->text);
+
+    for (const char *p = line; (p = memmem(p, (size_t)(line + len - p), h->text, n)) != NULL; p++) {
+        if (!h->word)
+            return true;
+        if ((p == line || boundary(p[-1])) && (p + n == line + len || boundary(p[n])))
+            return true;
+    }
+    return false;
+}
+
+static int line_of(const char *text, size_t offset)
+{
+    int line = 1;
+
+    for (size_t i = 0; i < offset; i++)
+        line += text[i] == '\n';
+    return line;
+}
+
+void habits_syntax(lua_State *L, const char *text, size_t len)
+{
+    struct session *s = session_of(L);
+    long offset = cell_error_offset(L, text, len);
+    const char *line, *end;
+
+    s->problem.syntax = true;
+    s->problem.column = -1;
+    if (offset < 0)
+        return;
+    for (line = text + offset; line > text && line[-1] != '\n'; line--)
+        ;
+    end = memchr(line, '\n', (size_t)(text + len - line));
+    if (!end)
+        end = text + len;
+    s->problem.line = line_of(text, (size_t)offset);
+    s->problem.column = (int)(text + offset - line);
+    for (size_t i = 0; i < sizeof in_text / sizeof *in_text; i++)
+        if (habit_matches(&in_text[i], line, (size_t)(end - line))) {
+            snprintf(s->problem.hint, sizeof s->problem.hint, "%s", in_text[i].hint);
+            return;
+        }
+}
+
+/* ---- names that are nil ---- */
+static const struct {
+    const char *name, *hint;
+} foreign_names[] = {
+    {"None", "Lua's None is nil"},
+    {"True", "Lua writes true"},
+    {"False", "Lua writes false"},
+    {"len", "Lua's length is #x"},
+    {"str", "Lua's str(x) is tostring(x)"},
+    {"int", "Lua's int(x) is math.tointeger(x) or x // 1"},
+    {"float", "Lua's float(x) is tonumber(x)"},
+    {"range", "Lua counts so: for i = 1, n do … end"},
+    {"enumerate", "Lua enumerates so: for i, x in ipairs(list) do … end"},
+    {"dict", "Lua's dict is a table: {key = value}"},
+    {"list", "Lua's list is a table: {1, 2, 3}"},
+    {"this", "Lua's methods, defined with ':', have self"},
+    {"console", "Lua prints with print(x)"},
+    {"undefined", "Lua writes nil"},
+    {"open", "Lua opens files with io.open(path, mode)"},
+    {"isinstance", "Lua asks type(x)"},
+    {"format", "string.format(\"%d\", n), or fmt(\"{:,}\", n)"},
+    {"os_system", "run a command with !command or os.execute"},
+};
+
+/* "… (global 'x')": the kind and the name that Lua's message ends with. */
+static bool named(const char *message, char kind[16], char name[64])
+{
+    const char *p = strrchr(message, '(');
+
+    return p && sscanf(p, "(%15s '%63[^']')", kind, name) == 2;
+}
+
+/* Where the name stands in the line that failed, if it stands there once. */
+static int find_column(lua_State *L, const struct frame *f, const char *name)
+{
+    const char *text, *found = NULL;
+    size_t n = strlen(name);
+    int len = 0, column = -1;
+
+    session_table(L, TABLE_SOURCES);
+    if (lua_getfield(L, -1, f->source) == LUA_TSTRING) {
+        text = lua_tostring(L, -1);
+        for (int i = 1; i < f->line && text; i++) {
+            text = strchr(text, '\n');
+            text = text ? text + 1 : NULL;
+        }
+        len = text ? (int)strcspn(text, "\n") : 0;
+        for (const char *p = text; p && (p = memmem(p, (size_t)(text + len - p), name, n)) != NULL; p += n) {
+            if ((p > text && !boundary(p[-1]) && !strchr(".+-*/%<>~#^&|", p[-1])) ||
+                (p + n < text + len && !boundary(p[n]) && !strchr(".+-*/%<>~#^&|\"'", p[n])))
+                continue;
+            if (found) {
+                found = NULL;
+                break;
+            }
+            found = p;
+        }
+        if (found)
+            column = (int)(found - text);
+    }
+    lua_pop(L, 2);
+    return column;
+}
+
+static void hint_global(struct session *s, const char *name)
+{
+    const char **names;
+    size_t n;
+    struct buf out = BUF_INIT(256);
+
+    for (size_t i = 0; i < sizeof foreign_names / sizeof *foreign_names; i++)
+        if (strcmp(name, foreign_names[i].name) == 0) {
+            snprintf(s->problem.hint, sizeof s->problem.hint, "%s", foreign_names[i].hint);
+            return;
+        }
+    names = names_known(s, &n);
+    if (names && nearest_list(&out, name, names, n, 3) && out.len)
+        snprintf(s->problem.hint, sizeof s->problem.hint, "did you mean %s?", buf_str(&out));
+    names_free(names, n);
+    buf_release(&out);
+}
+
+/* The method was called with '.': its first argument is not the object. */
+static bool needs_colon(const char *message)
+{
+    return strstr(message, "on bad self") ||
+           (strstr(message, "bad argument #1") && strstr(message, "no value"));
+}
+
+void habits_runtime(lua_State *L, int index)
+{
+    struct session *s = session_of(L);
+    const struct frame *f = &s->frames.list[0];
+    const char *message = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
+    char kind[16], name[64];
+
+    s->problem = (struct error_context){.column = -1};
+    if (!message || s->frames.n == 0)
+        return;
+    s->problem.line = f->line;
+    if (needs_colon(message)) {
+        snprintf(s->problem.hint, sizeof s->problem.hint, "methods are called with ':', as in df:count()");
+        return;
+    }
+    if (!strstr(message, "attempt to ") || !named(message, kind, name))
+        return;
+    snprintf(s->problem.name, sizeof s->problem.name, "%s", name);
+    s->problem.column = find_column(L, f, name);
+    if (strcmp(kind, "global") == 0 && strstr(message, "nil value"))
+        hint_global(s, name);
+}

@@ -1,0 +1,414 @@
+#include "runtime/session/hook.h"
+#include "runtime/base/clock.h"
+#include "runtime/session/session_int.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+enum { HOOK_SIGNAL = SIGURG }; /* ignored by default, used by nobody else */
+
+/* A signal handler gets no argument, and each session has its thread. */
+static _Thread_local struct session *volatile on_this_thread;
+
+static void on_hook(lua_State *L, lua_Debug *ar);
+
+/* Async-signal-safe: installs what is wanted, removes what is not. */
+static void arm(struct hook *h, lua_State *L)
+{
+    unsigned want;
+
+    do { /* again if a signal came between the load and the end of lua_sethook */
+        want = atomic_load(&h->want);
+        if (want)
+            lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+        else if (lua_gethook(L) == on_hook)
+            lua_sethook(L, NULL, 0, 0);
+    } while (want != atomic_load(&h->want));
+}
+
+static void on_signal(int sig)
+{
+    struct session *s = on_this_thread;
+
+    (void)sig;
+    if (!s)
+        return;
+    if (s->hook.running)
+        arm(&s->hook, s->hook.running);
+    if (s->hook.escape && (atomic_load(&s->hook.want) & HOOK_INTERRUPT))
+        s->hook.escape(s);
+}
+
+void hook_request(struct session *s, unsigned bits)
+{
+    atomic_fetch_or(&s->hook.want, bits);
+    if (atomic_load(&s->busy))
+        pthread_kill(s->hook.thread, HOOK_SIGNAL);
+}
+
+bool hook_stopping(struct session *s)
+{
+    return (atomic_load(&s->hook.want) & HOOK_INTERRUPT) && clock_mono_ns() >= s->hook.grace;
+}
+
+/* ---- the strike ---- */
+static void note_strike(struct session *s, lua_State *L)
+{
+    if (s->hook.struck)
+        return;
+    s->hook.struck = true;
+    frames_clear(&s->frames);
+    frames_add(&s->frames, L, 0);
+}
+
+int hook_strike(lua_State *L)
+{
+    struct session *s = session_of(L);
+
+    note_strike(s, L);
+    arm(&s->hook, L); /* at every instruction again, or a pcall in a loop would always win */
+    if (!lua_isyieldable(L)) {
+        lua_pushliteral(L, "not enough memory");
+        return lua_error(L);
+    }
+    s->hook.yielded = true;
+    return lua_yield(L, 0);
+}
+
+static void on_hook(lua_State *L, lua_Debug *ar)
+{
+    struct session *s = session_of(L);
+    struct hook *h = &s->hook;
+    unsigned want = atomic_load(&h->want);
+
+    (void)ar;
+    if (want & HOOK_DRAIN) {
+        atomic_fetch_and(&h->want, ~(unsigned)HOOK_DRAIN);
+        session_drain(s);
+    }
+    if (!(want & HOOK_INTERRUPT)) {
+        arm(h, L);
+        return;
+    }
+    if (clock_mono_ns() < h->grace) {
+        lua_sethook(L, on_hook, LUA_MASKCOUNT, 10000); /* a <close> handler cleans up: look again later */
+        return;
+    }
+    if (h->grace)
+        atomic_store(&s->cancel, true);
+    hook_strike(L); /* a hook that has yielded must return at once */
+}
+
+/* ---- coroutines: everything that changes the running one ---- */
+static int enter(struct hook *h, lua_State *co, lua_State *from, int nargs, int *n)
+{
+    lua_State *outer = h->running;
+    int rc;
+
+    h->running = co;
+    arm(h, co);
+    rc = lua_resume(co, from, nargs, n);
+    h->running = outer;
+    if (outer)
+        arm(h, outer);
+    return rc;
+}
+
+static int close_thread(struct hook *h, lua_State *co)
+{
+    lua_State *outer = h->running;
+    int rc;
+
+    h->running = co;
+    arm(h, co);
+    rc = lua_resetthread(co);
+    h->running = outer;
+    if (outer)
+        arm(h, outer);
+    return rc;
+}
+
+/* Closes a coroutine that a strike has ended; its <close> handlers get the grace, and may call C again. */
+static void kill_thread(struct session *s, lua_State *co)
+{
+    if (!s->hook.grace)
+        s->hook.grace = clock_mono_ns() + HOOK_GRACE_NS;
+    atomic_store(&s->cancel, clock_mono_ns() >= s->hook.grace);
+    close_thread(&s->hook, co);
+    lua_settop(co, 0);
+    atomic_store(&s->cancel, true);
+}
+
+static int resume_error(lua_State *L, lua_State *co, int rc, bool wrap)
+{
+    struct session *s = session_of(L);
+
+    if (!wrap) {
+        lua_pushboolean(L, 0);
+        lua_xmove(co, L, 1);
+        return 2;
+    }
+    frames_clear(&s->inner);
+    frames_add(&s->inner, co, 0);
+    if (lua_status(co) != LUA_OK)
+        rc = close_thread(&s->hook, co);
+    lua_xmove(co, L, 1);
+    if (rc != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+        luaL_where(L, 1);
+        lua_insert(L, -2);
+        lua_concat(L, 2);
+    }
+    return lua_error(L);
+}
+
+static int drive(lua_State *L, lua_State *co, int nargs, bool wrap)
+{
+    struct session *s = session_of(L);
+    int n, rc;
+
+    s->hook.yielded = false;
+    rc = enter(&s->hook, co, L, nargs, &n);
+    if (rc == LUA_YIELD && s->hook.yielded) {
+        s->hook.yielded = false;
+        frames_add(&s->frames, L, 1);
+        kill_thread(s, co);
+        return hook_strike(L);
+    }
+    if (rc != LUA_OK && rc != LUA_YIELD)
+        return resume_error(L, co, rc, wrap);
+    if (!lua_checkstack(L, n + 1)) {
+        lua_pop(co, n);
+        return luaL_error(L, "too many results to resume");
+    }
+    if (!wrap)
+        lua_pushboolean(L, 1);
+    lua_xmove(co, L, n);
+    return wrap ? n : n + 1;
+}
+
+static int start(lua_State *L, lua_State *co, int first, bool wrap)
+{
+    int nargs = lua_gettop(L) - first + 1;
+    const char *text = NULL;
+
+    if (co == L || session_of(L)->hook.top == co || (lua_status(co) == LUA_OK && lua_gettop(co) == 0))
+        text = co == L || session_of(L)->hook.top == co ? "cannot resume non-suspended coroutine"
+                                                        : "cannot resume dead coroutine";
+    else if (!lua_checkstack(co, nargs))
+        text = "too many arguments to resume";
+    if (text && wrap)
+        return luaL_error(L, "%s", text);
+    if (text) {
+        lua_pushboolean(L, 0);
+        lua_pushstring(L, text);
+        return 2;
+    }
+    lua_xmove(L, co, nargs);
+    return drive(L, co, nargs, wrap);
+}
+
+static lua_State *check_thread(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTHREAD);
+    return lua_tothread(L, 1);
+}
+
+static int l_resume(lua_State *L)
+{
+    return start(L, check_thread(L), 2, false);
+}
+
+static int l_wrapped(lua_State *L)
+{
+    return start(L, lua_tothread(L, lua_upvalueindex(1)), 1, true);
+}
+
+static int l_wrap(lua_State *L)
+{
+    lua_State *co;
+
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    co = lua_newthread(L);
+    lua_pushvalue(L, 1);
+    lua_xmove(L, co, 1);
+    lua_pushcclosure(L, l_wrapped, 1);
+    return 1;
+}
+
+static int l_close(lua_State *L)
+{
+    lua_State *co = check_thread(L);
+    lua_Debug ar;
+
+    if (co == L || session_of(L)->hook.top == co || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)))
+        return luaL_error(L, "cannot close a running coroutine");
+    if (close_thread(&session_of(L)->hook, co) == LUA_OK) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushboolean(L, 0);
+    lua_xmove(co, L, 1);
+    return 2;
+}
+
+/* A cell is the main program as far as its author can see. */
+static int l_yield(lua_State *L)
+{
+    if (L == session_of(L)->hook.top)
+        return luaL_error(L, "attempt to yield from outside a coroutine");
+    return lua_yield(L, lua_gettop(L));
+}
+
+static int l_running(lua_State *L)
+{
+    lua_pushthread(L);
+    lua_pushboolean(L, L == session_of(L)->hook.top);
+    return 2;
+}
+
+static int l_isyieldable(lua_State *L)
+{
+    lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+
+    lua_pushboolean(L, co != session_of(L)->hook.top && lua_isyieldable(co));
+    return 1;
+}
+
+/* ---- finalizers ---- */
+static int finalize(lua_State *L) /* __gc of a Lua function: hooks are off in L, but not in a new coroutine */
+{
+    struct session *s = session_of(L);
+    lua_State *co = lua_newthread(L);
+    bool outer = s->hook.yielded;
+    int n, rc;
+
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 1);
+    lua_xmove(L, co, 2);
+    s->hook.yielded = false;
+    rc = enter(&s->hook, co, L, 1, &n);
+    if (rc == LUA_YIELD && s->hook.yielded) {
+        kill_thread(s, co); /* the interrupt goes on when the finalizer has returned */
+    } else if (rc != LUA_OK && rc != LUA_YIELD) {
+        lua_xmove(co, L, 1);
+        s->hook.yielded = outer;
+        return lua_error(L);
+    }
+    s->hook.yielded = outer;
+    return 0;
+}
+
+/* Costs: getmetatable(x).__gc is not the function that was put there. */
+static int l_setmetatable(lua_State *L)
+{
+    if (lua_istable(L, 2)) {
+        lua_pushliteral(L, "__gc");
+        if (lua_rawget(L, 2) == LUA_TFUNCTION && !lua_iscfunction(L, -1)) {
+            lua_pushcclosure(L, finalize, 1);
+            lua_pushliteral(L, "__gc");
+            lua_insert(L, -2);
+            lua_rawset(L, 2);
+        }
+    }
+    lua_settop(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1)); /* Lua's own */
+    lua_insert(L, 1);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+void hook_open(struct session *s)
+{
+    static const luaL_Reg library[] = {
+        {"resume", l_resume}, {"wrap", l_wrap},       {"close", l_close},
+        {"yield", l_yield},   {"running", l_running}, {"isyieldable", l_isyieldable},
+        {NULL, NULL}};
+    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: blocking calls return EINTR */
+    lua_State *L = s->L;
+
+    s->hook.thread = pthread_self();
+    sigaction(HOOK_SIGNAL, &action, NULL);
+    lua_getglobal(L, "coroutine");
+    luaL_setfuncs(L, library, 0);
+    lua_pop(L, 1);
+    lua_getglobal(L, "setmetatable");
+    lua_pushcclosure(L, l_setmetatable, 1);
+    lua_setglobal(L, "setmetatable");
+}
+
+/* ---- running ---- */
+static void begin(struct session *s)
+{
+    s->hook.thread = pthread_self();
+    s->hook.struck = s->hook.yielded = false;
+    s->hook.grace = 0;
+    atomic_store(&s->cancel, false);
+    /* an interrupt that came between cells is for none of them */
+    atomic_fetch_and(&s->hook.want, ~(unsigned)HOOK_INTERRUPT);
+    atomic_store(&s->busy, true);
+}
+
+static void end(struct session *s)
+{
+    atomic_store(&s->busy, false);
+    atomic_fetch_and(&s->hook.want, ~(unsigned)HOOK_INTERRUPT);
+    atomic_store(&s->cancel, false);
+    s->hook.grace = 0;
+    s->hook.yielded = false;
+}
+
+enum hook_end hook_run(struct session *s, lua_State *co, int nargs, int *n)
+{
+    struct hook *h = &s->hook;
+    lua_State *top = h->top, *from = h->running ? h->running : s->L;
+    struct session *outer = on_this_thread;
+    bool nested = h->running != NULL;
+    int rc, results = 0;
+
+    if (!nested)
+        begin(s);
+    on_this_thread = s;
+    h->top = co;
+    rc = enter(h, co, from, nargs, &results);
+    if (rc == LUA_YIELD)
+        kill_thread(s, co);
+    h->yielded = false;
+    h->top = top;
+    on_this_thread = outer;
+    if (h->struck || (rc != LUA_OK && (atomic_load(&h->want) & HOOK_INTERRUPT)))
+        rc = LUA_YIELD;
+    if (!nested)
+        end(s);
+    *n = rc == LUA_OK ? results : 0;
+    return rc == LUA_OK ? HOOK_DONE : rc == LUA_YIELD ? HOOK_INTERRUPTED : HOOK_ERROR;
+}
+
+/* ---- blocking calls ---- */
+
+/* The signal is let in only by ppoll, so none is lost between the look and the sleep. */
+bool hook_wait_fd(struct session *s, int fd, int timeout_ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int64_t until = clock_mono_ns() + (int64_t)timeout_ms * 1000000, left;
+    sigset_t block, old;
+    int n = 0;
+
+    sigemptyset(&block);
+    sigaddset(&block, HOOK_SIGNAL);
+    pthread_sigmask(SIG_BLOCK, &block, &old);
+    while (!hook_stopping(s)) {
+        left = timeout_ms < 0 ? 1000000000 : until - clock_mono_ns();
+        if (left < 0)
+            left = 0;
+        n = ppoll(&p, 1, &(struct timespec){.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000}, &old);
+        if (n > 0 || (n < 0 && errno != EINTR) || (n == 0 && timeout_ms >= 0))
+            break;
+        if (atomic_load(&s->hook.want) & HOOK_DRAIN) {
+            atomic_fetch_and(&s->hook.want, ~(unsigned)HOOK_DRAIN);
+            session_drain(s);
+        }
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return n > 0;
+}

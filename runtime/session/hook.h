@@ -1,0 +1,58 @@
+/* hook.h: the one hook of a session: how another thread reaches into running Lua.
+ *
+ * What      another thread sets a bit in `want` and signals the session thread; the handler arms the hook of
+ * the coroutine that runs, and every change of coroutine arms the one that goes on. Nothing is installed
+ * while nobody asks. A cell is a coroutine. An interrupt is a yield that is never resumed: pcall cannot catch
+ * it, the stack is whole for the traceback, and each coroutine on the way out is closed, so <close> variables
+ * are, undisturbed for HOOK_GRACE_NS. Where a C frame forbids the yield (sort, gsub, __tostring, message
+ * handlers), the hook raises at every instruction until it can; it raises "not enough memory", the one error
+ * for which Lua calls no message handler.
+ * Stock Lua turns hooks off inside __gc (so finalizers run in a coroutine of their own) and in the <close> of
+ * a coroutine that died of an error raised by a hook (so a cell's body must run under lua_pcallk).
+ * Ownership part of struct session. Errors hook_run's result. Threads hook_request from any thread and from
+ * signal handlers, the others on the session thread.
+ *
+ * Example:
+ *     int results;
+ *     if (hook_run(s, co, 0, &results) == HOOK_INTERRUPTED)
+ *         puts("interrupted");
+ */
+#ifndef LACUS_SESSION_HOOK_H
+#define LACUS_SESSION_HOOK_H
+#include <lua.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct session;
+
+enum { HOOK_INTERRUPT = 1, HOOK_DRAIN = 2 }; /* DRAIN: captured output waits */
+enum hook_end { HOOK_DONE, HOOK_ERROR, HOOK_INTERRUPTED };
+#define HOOK_GRACE_NS INT64_C(200000000)
+
+struct hook {
+    pthread_t thread;
+    lua_State *top;              /* the outermost coroutine of what runs: the cell */
+    lua_State *volatile running; /* the coroutine that executes, NULL between cells; read by the handler */
+    atomic_uint want;            /* HOOK_… */
+    bool yielded;                /* set just before a strike yields, taken by the one who resumed */
+    bool struck;                 /* an interrupt has arrived in what runs */
+    int64_t grace;               /* until then <close> handlers run undisturbed; 0: nothing is being closed */
+    void (*volatile escape)(
+        struct session *s); /* called by the handler on an interrupt: may leave a C call */
+};
+
+/* Installs the handler and replaces coroutine.* and setmetatable. Runs protected, may raise. */
+void hook_open(struct session *s);
+void hook_request(struct session *s, unsigned bits);
+bool hook_stopping(struct session *s); /* a C call that runs for long looks here, and then strikes */
+/* Ends the running coroutine, uncatchably. Does not return: `return hook_strike(L);` */
+int hook_strike(lua_State *L);
+/* Runs a coroutine (function and nargs arguments on its stack) from the main state or, nested, from the
+ * running one. HOOK_DONE: n results on its stack; HOOK_ERROR: the error value is on its top. */
+enum hook_end hook_run(struct session *s, lua_State *co, int nargs, int *n);
+/* Waits until a descriptor can be read, an interrupt comes (false) or the time is up (false); timeout in
+ * milliseconds, -1 for none. fd -1 only waits. */
+bool hook_wait_fd(struct session *s, int fd, int timeout_ms);
+#endif

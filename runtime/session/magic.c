@@ -1,0 +1,320 @@
+#include "runtime/session/magic.h"
+#include "runtime/base/nearest.h"
+#include "runtime/base/process.h"
+#include "runtime/session/inspect.h"
+#include "runtime/session/scan.h"
+#include "runtime/session/session_int.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- finding the lines ---- */
+struct line { /* what a line is made of, without its end */
+    const char *start, *end;
+    const char *lead_end; /* what stays before the call: "local x = " */
+    const char *kind;     /* "%", "!", "=!" or "?" */
+    const char *text;     /* the argument */
+    size_t text_len;
+};
+
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static bool name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+const struct session_magic *magic_find(const struct session *s, const char *name, size_t len, unsigned kind)
+{
+    if (s)
+        for (const struct session_magic *m = s->magics; m && m->name; m++)
+            if (strlen(m->name) == len && memcmp(m->name, name, len) == 0 && (m->kinds & kind))
+                return m;
+    return NULL;
+}
+
+static size_t name_length(const char *p, const char *end)
+{
+    const char *q = p;
+
+    while (q < end && name_char(*q))
+        q++;
+    return (size_t)(q - p);
+}
+
+/* name?, name??, ?name, name*? */
+static bool is_question(struct line *l, const char *p, const char *end)
+{
+    const char *q = p, *stop = end;
+
+    if (p == end || (*p != '?' && end[-1] != '?'))
+        return false;
+    while (q < stop && *q == '?')
+        q++;
+    while (stop > q && stop[-1] == '?')
+        stop--;
+    if (q > p && q == stop)
+        return false;
+    for (const char *c = q; c < stop; c++)
+        if (!name_char(*c) && *c != '.' && *c != ':' && *c != '*' && *c != '%')
+            return false;
+    l->kind = "?";
+    l->text = p;
+    l->text_len = (size_t)(end - p);
+    return q < stop;
+}
+
+/* names = !command or names = %magic: what stands before the mark; NULL if it is none. */
+static const char *assigned(const char *p, const char *end)
+{
+    const char *q = p;
+
+    while (q < end && (name_char(*q) || *q == ' ' || *q == ',' || *q == '.'))
+        q++;
+    if (q == p || q == end || *q != '=' || !name_char(*p))
+        return NULL;
+    for (q++; q < end && blank(*q); q++)
+        ;
+    return q < end && (*q == '!' || *q == '%') ? q : NULL;
+}
+
+static bool special(const struct session *s, struct line *l)
+{
+    const char *p = l->start, *end = l->end, *mark;
+    bool value = false;
+
+    while (end > p && blank(end[-1]))
+        end--;
+    while (p < end && blank(*p))
+        p++;
+    l->lead_end = p;
+    if (is_question(l, p, end))
+        return true;
+    mark = assigned(p, end);
+    if (mark) {
+        p = l->lead_end = mark;
+        value = true;
+    }
+    if (p == end || (*p != '!' && *p != '%'))
+        return false;
+    if (*p == '%') {
+        size_t n = name_length(p + 1, end);
+        if (n == 0 || (s && !magic_find(s, p + 1, n, MAGIC_LINE | MAGIC_CELL) && value))
+            return false;
+        l->kind = "%";
+    } else {
+        l->kind = value ? "=!" : "!";
+    }
+    l->text = p + 1;
+    l->text_len = (size_t)(end - p - 1);
+    return true;
+}
+
+static void quote(struct buf *out, const char *s, size_t len)
+{
+    buf_putc(out, '"');
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '"' || c == '\\')
+            buf_printf(out, "\\%c", c);
+        else if (c < 32)
+            buf_printf(out, "\\x%02x", c);
+        else
+            buf_putc(out, (char)c);
+    }
+    buf_putc(out, '"');
+}
+
+static void write_call(struct buf *out, const struct line *l, const char *function)
+{
+    buf_add(out, l->start, (size_t)(l->lead_end - l->start));
+    buf_printf(out, "%s(\"%s\",", function, l->kind);
+    quote(out, l->text, l->text_len);
+    buf_putc(out, ')');
+}
+
+struct place { /* what came before: may a statement begin here? */
+    int depth; /* open brackets */
+    bool continues;
+};
+
+static void follow(struct place *place, const struct scan *x)
+{
+    place->depth += ((x->traits & SCAN_OPENS) != 0) - ((x->traits & SCAN_CLOSES) != 0);
+    place->continues =
+        (x->traits & (SCAN_BINARY | SCAN_UNARY | SCAN_SELECTS)) || scan_is(x, ",") || scan_is(x, "=");
+}
+
+/* From the start of a line to the start of the next line that is between tokens; end when there is none. */
+static const char *next_line(const char *at, const char *end, struct place *place)
+{
+    struct scan x = scan_begin(at, (size_t)(end - at));
+    const char *p = at;
+
+    for (;;) {
+        const char *stop = scan_line_break(p, end);
+        if (stop)
+            return stop + 1;
+        if (!x.kind)
+            return end;
+        follow(place, &x);
+        p = x.next;
+        scan_next(&x);
+    }
+}
+
+bool magic_rewrite(const struct session *s, const char *function, const char *text, size_t len,
+                   struct buf *out)
+{
+    const char *end = text + len, *done = text;
+    struct place place = {0};
+    bool found = false;
+
+    if (!memchr(text, '%', len) && !memchr(text, '!', len) && !memchr(text, '?', len))
+        return false;
+    for (const char *at = text; at < end;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        struct line l = {.start = at, .end = stop ? stop : end};
+
+        if (!place.continues && place.depth <= 0 && special(s, &l)) {
+            buf_add(out, done, (size_t)(at - done));
+            write_call(out, &l, function);
+            done = l.end;
+            found = true;
+            at = stop ? stop + 1 : end;
+        } else {
+            at = next_line(at, end, &place);
+        }
+    }
+    if (found)
+        buf_add(out, done, (size_t)(end - done));
+    return found;
+}
+
+/* ---- running them ---- */
+static int unknown_magic(lua_State *L, const char *mark, const char *name, size_t len)
+{
+    struct session *s = session_of(L);
+    const char *names[128];
+    size_t n = 0;
+    struct buf hint = BUF_INIT(256);
+    struct err err;
+    char word[64];
+
+    for (const struct session_magic *m = s->magics; m && m->name && n < 128; m++)
+        names[n++] = m->name;
+    snprintf(word, sizeof word, "%.*s", (int)len, name);
+    err_set(&err, LC_NOTFOUND, "unknown magic '%s%s'", mark, word);
+    if (nearest_list(&hint, word, names, n, 3) && hint.len)
+        err_hint(&err, "did you mean %s? %%lsmagic lists them all", buf_str(&hint));
+    else
+        err_hint(&err, "%%lsmagic lists them; if the operator %% was meant, end the line before with it");
+    buf_release(&hint);
+    return session_raise(L, &err);
+}
+
+static int run_line(lua_State *L, const char *text, size_t len)
+{
+    size_t n = name_length(text, text + len);
+    const struct session_magic *m = magic_find(session_of(L), text, n, MAGIC_LINE);
+    const char *rest = text + n;
+
+    if (!m)
+        return unknown_magic(L, "%", text, n);
+    while (blank(*rest))
+        rest++;
+    return m->run(L, rest, NULL);
+}
+
+struct shell {
+    struct session *s;
+    struct buf *lines; /* NULL: what it prints is shown */
+};
+
+static void shell_output(void *arg, int stream, const char *data, size_t len)
+{
+    struct shell *shell = arg;
+
+    if (shell->lines && stream == 1)
+        buf_add(shell->lines, data, len);
+    else
+        session_print(shell->s, stream == 2 ? STREAM_STDERR : STREAM_STDOUT, data, len);
+}
+
+static int push_lines(lua_State *L, const struct buf *text)
+{
+    const char *p = buf_str(text), *end = p + text->len;
+
+    lua_newtable(L);
+    for (lua_Integer i = 1; p < end; i++) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        lua_pushlstring(L, p, (size_t)((stop ? stop : end) - p));
+        lua_rawseti(L, -2, i);
+        p = stop ? stop + 1 : end;
+    }
+    return 1;
+}
+
+static int run_shell(lua_State *L, const char *command, bool value)
+{
+    struct session *s = session_of(L);
+    const char *argv[] = {"/bin/sh", "-c", command, NULL};
+    struct shell shell = {.s = s, .lines = value ? session_buf(L, BUF_TEXT_MAX) : NULL};
+    struct err err;
+    int status;
+
+    if (process_run(&s->ctx, argv, NULL, shell_output, &shell, &status, &err) != LC_OK)
+        return session_raise(L, &err);
+    return value ? push_lines(L, shell.lines) : 0;
+}
+
+int magic_call(lua_State *L)
+{
+    const char *kind = luaL_checkstring(L, 1), *text;
+    size_t len;
+
+    text = luaL_checklstring(L, 2, &len);
+    if (*kind == '%')
+        return run_line(L, text, len);
+    if (*kind == '?')
+        return inspect_question(L, text, len);
+    return run_shell(L, text, *kind == '=');
+}
+
+/* ---- %% ---- */
+bool magic_split(const char *text, size_t len, struct magic_cell *out)
+{
+    const char *p = text, *end = text + len, *stop;
+
+    while (p < end && (blank(*p) || *p == '\n'))
+        p++;
+    if (end - p < 3 || p[0] != '%' || p[1] != '%' || !name_char(p[2]))
+        return false;
+    stop = memchr(p, '\n', (size_t)(end - p));
+    out->name = p + 2;
+    out->name_len = name_length(p + 2, end);
+    out->line = out->name + out->name_len;
+    out->body = stop ? stop + 1 : end;
+    out->body_len = (size_t)(end - out->body);
+    if (!stop)
+        stop = end;
+    while (out->line < stop && blank(*out->line))
+        out->line++;
+    while (stop > out->line && blank(stop[-1]))
+        stop--;
+    out->line_len = (size_t)(stop - out->line);
+    return true;
+}
+
+int magic_run_cell(lua_State *L)
+{
+    size_t len;
+    const char *name = luaL_checklstring(L, 1, &len);
+    const struct session_magic *m = magic_find(session_of(L), name, len, MAGIC_CELL);
+
+    if (!m)
+        return unknown_magic(L, "%%", name, len);
+    return m->run(L, luaL_checkstring(L, 2), luaL_checkstring(L, 3));
+}

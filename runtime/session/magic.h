@@ -1,0 +1,34 @@
+/* magic.h: lines of a cell that are not Lua: %magic, !command, name?.
+ *
+ * What      such lines are found where a statement could begin (never inside strings, comments or brackets)
+ * and become calls of one function, on the same line, so that line numbers stay. %%magic at the top of a cell
+ * takes the whole cell. Ownership texts are borrowed. Units bytes. Errors magic_call raises. Threads session
+ * thread.
+ *
+ * Example:
+ *     struct buf out = BUF_INIT(1000);
+ *     if (magic_rewrite(s, "_m", "%time f()", 9, &out))
+ *         puts(buf_str(&out));
+ *     buf_release(&out);
+ */
+#ifndef LACUS_SESSION_MAGIC_H
+#define LACUS_SESSION_MAGIC_H
+#include "runtime/session/session.h"
+#include <lua.h>
+
+/* Appends the text with such lines rewritten to calls of `function`; false when there are none. s may be
+ * NULL: then any %name counts. */
+bool magic_rewrite(const struct session *s, const char *function, const char *text, size_t len,
+                   struct buf *out);
+/* The function that is called: (kind, text): runs a line magic, a command or a question. */
+int magic_call(lua_State *L);
+
+struct magic_cell { /* %%name line, then the body */
+    const char *name, *line, *body;
+    size_t name_len, line_len, body_len;
+};
+bool magic_split(const char *text, size_t len, struct magic_cell *out);
+/* Runs a %%magic: (name, line, body) as strings. */
+int magic_run_cell(lua_State *L);
+const struct session_magic *magic_find(const struct session *s, const char *name, size_t len, unsigned kind);
+#endif

@@ -1,0 +1,353 @@
+#include "runtime/session/session.h"
+#include "runtime/base/fs.h"
+#include "runtime/session/comm.h"
+#include "runtime/session/display.h"
+#include "runtime/session/history.h"
+#include "runtime/session/names.h"
+#include "runtime/session/session_int.h"
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- memory ---- */
+enum { HEAP_ASK = 64 << 20, HEAP_EXTRA = 8 << 20 };
+
+/* LACUS_MEMORY_LIMIT ("2G", "500M", bytes; "0": none), else three quarters of what the machine or its cgroup
+ * has. */
+static size_t memory_limit(void)
+{
+    const char *text = getenv("LACUS_MEMORY_LIMIT");
+    char *end;
+    double n;
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t limit = pages > 0 && page > 0 ? (size_t)pages * (size_t)page / 4 * 3 : SIZE_MAX;
+    struct buf cgroup = BUF_INIT(64);
+    unsigned long long max;
+
+    if (text && *text) {
+        n = strtod(text, &end);
+        n *= *end == 'K' || *end == 'k'   ? 1024.0
+             : *end == 'M' || *end == 'm' ? 1048576.0
+             : *end == 'G' || *end == 'g' ? 1073741824.0
+                                          : 1.0;
+        return n >= 1 && n < 1e18 ? (size_t)n : SIZE_MAX;
+    }
+    if (fs_read("/sys/fs/cgroup/memory.max", &cgroup, NULL) == LC_OK &&
+        sscanf(buf_str(&cgroup), "%llu", &max) == 1 && max / 4 * 3 < limit)
+        limit = (size_t)(max / 4 * 3);
+    buf_release(&cgroup);
+    return limit;
+}
+
+static bool heap_allows(struct heap *h, size_t more)
+{
+    if (h->limit == 0) {
+        if (h->used + more < HEAP_ASK && !getenv("LACUS_MEMORY_LIMIT"))
+            return true; /* not worth asking yet */
+        h->limit = memory_limit();
+    }
+    if (h->used + more <= h->limit || (h->relaxed && h->used + more <= h->limit + HEAP_EXTRA))
+        return true;
+    h->over = true;
+    return false;
+}
+
+static void *heap_alloc(void *arg, void *p, size_t old, size_t size)
+{
+    struct heap *h = arg;
+    size_t had = p ? old : 0;
+    void *block;
+
+    if (size == 0) {
+        h->used -= had;
+        mem_free(p);
+        return NULL;
+    }
+    if (size > had && !heap_allows(h, size - had))
+        return NULL;
+    block = mem_realloc(p, size);
+    if (block)
+        h->used += size - had;
+    return block ? block : size <= had ? p : NULL; /* Lua counts on shrinking to work */
+}
+
+/* ---- opening ---- */
+static const char table_keys[TABLE_COUNT];
+
+void session_table(lua_State *L, enum session_table which)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &table_keys[which]);
+}
+
+static void make_tables(lua_State *L)
+{
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        lua_newtable(L);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &table_keys[i]);
+    }
+}
+
+static int open_protected(lua_State *L)
+{
+    struct session *s = session_of(L);
+
+    make_tables(L);
+    luaL_openlibs(L);
+    hook_open(s);
+    output_open(s);
+    names_open(s);
+    return 0;
+}
+
+static enum lc open_lua(struct session *s, struct err *err)
+{
+    s->L = lua_newstate(heap_alloc, &s->heap);
+    if (!s->L)
+        return err_nomem(err);
+    *(struct session **)lua_getextraspace(s->L) = s;
+    lua_pushcfunction(s->L, open_protected);
+    if (lua_pcall(s->L, 0, 0, 0) == LUA_OK)
+        return LC_OK;
+    return err_set(err, LC_NOMEM, "cannot open a session: %s",
+                   lua_tostring(s->L, -1) ? lua_tostring(s->L, -1) : "out of memory");
+}
+
+static void fill_ctx(struct session *s)
+{
+    s->ctx = (struct ctx){
+        .principal = s->principal ? s->principal : "",
+        .session = s->id,
+        .operation = s->operation,
+        .cancel = &s->cancel,
+        .lineage = {.notebook = s->notebook ? s->notebook : "",
+                    .cell = s->cell_id,
+                    .run = s->run,
+                    .job = s->job ? s->job : ""},
+    };
+}
+
+static bool copy(char **out, const char *text)
+{
+    return !text || (*out = mem_strdup(text)) != NULL;
+}
+
+enum lc session_open(const struct session_options *options, struct session **out, struct err *err)
+{
+    struct session *s = mem_zalloc(sizeof *s);
+    enum lc rc;
+
+    if (!s)
+        return err_nomem(err);
+    s->frontend = options->frontend;
+    s->globals = options->globals;
+    s->magics = options->magics;
+    s->params = json_incref(options->params);
+    s->real_stdin = options->real_stdin;
+    uuid_make(s->id);
+    rc = copy(&s->principal, options->principal) && copy(&s->notebook, options->notebook) &&
+                 copy(&s->job, options->job)
+             ? LC_OK
+             : err_nomem(err);
+    fill_ctx(s);
+    if (rc == LC_OK)
+        rc = open_lua(s, err);
+    if (rc == LC_OK && options->history)
+        history_open(s, options->history);
+    if (rc != LC_OK) {
+        session_close(s);
+        return rc;
+    }
+    *out = s;
+    return LC_OK;
+}
+
+/* ---- module state ---- */
+struct state {
+    struct state *next;
+    const void *key;
+    void (*free_fn)(void *);
+    _Alignas(16) char data[];
+};
+
+void *session_state(lua_State *L, const void *key, size_t size, void (*free_fn)(void *state))
+{
+    struct session *s = session_of(L);
+    struct state *state;
+
+    for (state = s->states; state; state = state->next)
+        if (state->key == key)
+            return state->data;
+    state = mem_zalloc(sizeof *state + size);
+    if (!state) {
+        luaL_error(L, "not enough memory");
+        return NULL;
+    }
+    state->next = s->states;
+    state->key = key;
+    state->free_fn = free_fn;
+    s->states = state;
+    return state->data;
+}
+
+static void free_states(struct session *s)
+{
+    for (struct state *state = s->states, *next; state; state = next) {
+        next = state->next;
+        if (state->free_fn)
+            state->free_fn(state->data);
+        mem_free(state);
+    }
+}
+
+void session_close(struct session *s)
+{
+    if (!s)
+        return;
+    if (s->L)
+        lua_close(s->L); /* objects are collected while the states they use are there */
+    free_states(s);
+    history_close(s);
+    comms_close(s);
+    json_decref(s->params);
+    mem_free(s->principal);
+    mem_free(s->notebook);
+    mem_free(s->job);
+    mem_free(s);
+}
+
+/* ---- small answers ---- */
+struct session *session_of(lua_State *L)
+{
+    return *(struct session **)lua_getextraspace(L);
+}
+
+const struct ctx *session_ctx(struct session *s)
+{
+    return &s->ctx;
+}
+
+const struct frontend *session_frontend(struct session *s)
+{
+    return &s->frontend;
+}
+
+json_t *session_params(struct session *s)
+{
+    return s->params;
+}
+
+lua_State *session_lua(struct session *s)
+{
+    return s->hook.running ? s->hook.running : s->L;
+}
+
+void session_set_run(struct session *s, const char *run_id)
+{
+    snprintf(s->run, sizeof s->run, "%s", run_id ? run_id : "");
+}
+
+int session_execution_count(const struct session *s)
+{
+    return s->execution_count;
+}
+
+const char *session_id(const struct session *s)
+{
+    return s->id;
+}
+
+void session_interrupt(struct session *s)
+{
+    if (atomic_load(&s->busy)) {
+        if (s->hook.grace)
+            s->hook.grace = 1; /* asked again: no more time for cleaning up */
+        atomic_store(&s->cancel, true);
+    }
+    hook_request(s, HOOK_INTERRUPT);
+}
+
+bool session_wait(struct session *s, int timeout_ms)
+{
+    int64_t until = clock_mono_ns() + (int64_t)timeout_ms * 1000000;
+    bool serves = s->frontend.ops && s->frontend.ops->serve;
+
+    session_drain(s);
+    if (serves)
+        s->frontend.ops->serve(s->frontend.self, &s->ctx, timeout_ms);
+    int64_t left = (until - clock_mono_ns()) / 1000000;
+    if (!serves && left > 0)
+        hook_wait_fd(s, -1, (int)left);
+    return !hook_stopping(s);
+}
+
+/* ---- errors ---- */
+static const char error_name[] = "lacus.error";
+
+static int l_error_tostring(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "message");
+    if (lua_getfield(L, 1, "hint") == LUA_TSTRING)
+        lua_pushfstring(L, "%s; %s", luaL_tolstring(L, 2, NULL), lua_tostring(L, 3));
+    else
+        luaL_tolstring(L, 2, NULL);
+    return 1;
+}
+
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+    if (!*text)
+        return;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+void session_push_error(lua_State *L, const struct err *err)
+{
+    lua_createtable(L, 0, 5);
+    set_text(L, "code", lc_name(err->code));
+    set_text(L, "message", err->message);
+    set_text(L, "hint", err->hint);
+    set_text(L, "cause", err->cause);
+    if (err->position >= 0) {
+        lua_pushinteger(L, err->position);
+        lua_setfield(L, -2, "position");
+    }
+    if (luaL_newmetatable(L, error_name)) {
+        lua_pushcfunction(L, l_error_tostring);
+        lua_setfield(L, -2, "__tostring");
+        lua_pushliteral(L, "error");
+        lua_setfield(L, -2, "__name");
+    }
+    lua_setmetatable(L, -2);
+}
+
+int session_raise(lua_State *L, const struct err *err)
+{
+    if (err->code == LC_CANCELLED && hook_stopping(session_of(L)))
+        return hook_strike(L);
+    session_push_error(L, err);
+    return lua_error(L);
+}
+
+/* ---- buffers on the stack ---- */
+static int buffer_gc(lua_State *L)
+{
+    buf_release(lua_touserdata(L, 1));
+    return 0;
+}
+
+struct buf *session_buf(lua_State *L, size_t max)
+{
+    struct buf *b = lua_newuserdatauv(L, sizeof *b, 0);
+
+    buf_init(b, max);
+    if (luaL_newmetatable(L, "lacus.buf")) {
+        lua_pushcfunction(L, buffer_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    return b;
+}

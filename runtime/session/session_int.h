@@ -1,0 +1,91 @@
+/* session_int.h: the inside of a session; for runtime/session only.
+ *
+ * Ownership struct session owns all of it; every part is opened by session_open or on first use, and closed
+ * by session_close. Errors, Threads: as session.h.
+ *
+ * Example:
+ *     struct session *s = session_of(L);
+ *     s->execution_count++;
+ */
+#ifndef LACUS_SESSION_SESSION_INT_H
+#define LACUS_SESSION_SESSION_INT_H
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include "runtime/session/error.h"
+#include "runtime/session/hook.h"
+#include "runtime/session/session_lua.h"
+
+struct capture; /* capture.c: descriptors 1 and 2 */
+struct comms;   /* comm.c */
+struct guard;   /* long.c: string functions that can run for long */
+struct history; /* history.c */
+struct state;   /* session.c: module states, latest first */
+
+/* Tables of the session in Lua's registry, by the address of these. */
+enum session_table {
+    TABLE_CARRIED, /* name → closure that holds the variable */
+    TABLE_CONSTS,  /* name → true when <const> */
+    TABLE_SOURCES, /* chunk name → text of the cell */
+    TABLE_BASE,    /* global name → value at the start, or when opened lazily */
+    TABLE_COUNT
+};
+
+struct heap {                 /* what Lua has allocated */
+    size_t used, limit, peak; /* bytes; limit 0: not known yet */
+    bool over;                /* the limit was hit since the cell began */
+    bool relaxed;             /* while an error is told, a little more is allowed */
+};
+
+struct session {
+    lua_State *L;
+    struct frontend frontend;
+    const struct session_global *globals; /* borrowed */
+    const struct session_magic *magics;   /* borrowed */
+    json_t *params;                       /* owned or NULL */
+    char id[UUID_TEXT];
+    char operation[17];
+    char cell_id[64];
+    char run[64];
+    char *principal, *notebook, *job; /* owned or NULL */
+    struct ctx ctx;
+    atomic_bool cancel, busy;
+    struct hook hook;
+    struct heap heap;
+    int execution_count;
+    bool real_stdin;
+
+    /* the cell that runs */
+    const struct cell_request *cell;
+    struct cell_reply *reply;
+    struct frames frames, inner; /* where the error was raised; in the coroutine that it came out of */
+    struct error_context {
+        char name[64], hint[256];
+        bool syntax;
+        int line, column;
+    } problem;
+    bool exit_asked;
+    int exit_status;
+
+    struct state *states;
+    struct capture *capture;
+    struct comms *comms;
+    struct guard *guard;
+    struct history *history;
+};
+
+void session_table(lua_State *L, enum session_table which); /* pushes it */
+void session_drain(struct session *s); /* captured output that has come goes to the front end */
+/* A userdata on the stack with a buffer that is released when the stack lets go of it. */
+struct buf *session_buf(lua_State *L, size_t max);
+
+/* A userdata on the stack with a JSON reference that is dropped when the stack lets go of it. */
+json_t **session_json_slot(lua_State *L);
+json_t *session_json_text(const char *s, size_t len); /* a JSON string; bytes that are no text are replaced */
+int session_ask(lua_State *L);                        /* the global `input` */
+int json_open(lua_State *L);
+
+/* output.c and others: what a session's state is filled with; protected, may raise */
+void names_open(struct session *s);
+void output_open(struct session *s);
+void long_open(struct session *s);
+#endif
