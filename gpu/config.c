@@ -1,0 +1,502 @@
+/* config.c: config.json of a Hugging Face checkpoint, read and written by tables. */
+#include "gpu/model.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include <jansson.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CONFIG_MAX = 1 << 20, HEAD_MAX = 1024 };
+
+/* ---- architectures: what config.json does not say ---- */
+static const struct architecture {
+    const char *model_type, *class;
+    bool qkv_bias, qk_norm, window;
+    bool reads_bias; /* attention_bias and mlp_bias are fields of this architecture */
+    int64_t kv_heads, head_dim, window_default; /* defaults of the config class; 0: follows from the others */
+    double theta, eps;
+} ARCHITECTURES[] = {
+    {"llama", "LlamaForCausalLM", false, false, false, true, 0, 0, 0, 10000, 1e-6},
+    {"mistral", "MistralForCausalLM", false, false, true, false, 8, 0, 4096, 10000, 1e-6},
+    {"qwen2", "Qwen2ForCausalLM", true, false, false, false, 32, 0, 0, 10000, 1e-6},
+    {"qwen3", "Qwen3ForCausalLM", false, true, false, true, 32, 128, 0, 10000, 1e-6},
+};
+enum { N_ARCHITECTURES = sizeof ARCHITECTURES / sizeof *ARCHITECTURES };
+
+const char *const *model_architectures(void)
+{
+    static const char *const names[] = {"llama", "mistral", "qwen2", "qwen3", NULL};
+
+    return names;
+}
+
+static const struct architecture *find_architecture(const char *model_type)
+{
+    for (int i = 0; i < N_ARCHITECTURES; i++)
+        if (strcmp(ARCHITECTURES[i].model_type, model_type) == 0)
+            return &ARCHITECTURES[i];
+    return NULL;
+}
+
+/* ---- fields ---- */
+enum kind { SIZE, REAL, FLAG };
+static const struct field {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+} FIELDS[] = {
+#define FIELD(name, kind)                                                                                    \
+    {                                                                                                        \
+#name, kind, offsetof(struct model_config, name)                                                     \
+    }
+    FIELD(vocab_size, SIZE),
+    FIELD(hidden_size, SIZE),
+    FIELD(intermediate_size, SIZE),
+    FIELD(num_hidden_layers, SIZE),
+    FIELD(num_attention_heads, SIZE),
+    FIELD(num_key_value_heads, SIZE),
+    FIELD(head_dim, SIZE),
+    FIELD(max_position_embeddings, SIZE),
+    FIELD(rms_norm_eps, REAL),
+    FIELD(initializer_range, REAL),
+    FIELD(tie_word_embeddings, FLAG),
+#undef FIELD
+};
+enum { N_FIELDS = sizeof FIELDS / sizeof *FIELDS };
+
+struct parse { /* one config.json being read */
+    const json_t *root;
+    const char *name;
+    struct model_config *out;
+    struct err *err;
+};
+
+static const json_t *present(const json_t *object, const char *key)
+{
+    const json_t *v = json_object_get(object, key);
+
+    return json_is_null(v) ? NULL : v;
+}
+
+static enum lc wrong(const struct parse *p, const char *key, const char *expected)
+{
+    return err_set(p->err, LC_DATA, "cannot read '%s': field '%s' is not %s", p->name, key, expected);
+}
+
+static enum lc unsupported(const struct parse *p, const char *key, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
+    enum lc code =
+        err_set(p->err, LC_UNSUPPORTED, "cannot use the model of '%s': '%s': %.200s is not supported",
+                p->name, key, text ? text : "?");
+
+    free(text); /* from jansson's allocator, which is malloc's */
+    return code;
+}
+
+static enum lc read_size(const struct parse *p, const json_t *from, const char *key, int64_t *out)
+{
+    const json_t *v = present(from, key);
+
+    if (!v)
+        return LC_OK;
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT32_MAX)
+        return wrong(p, key, "a whole number below 2^31");
+    *out = json_integer_value(v);
+    return LC_OK;
+}
+
+static enum lc read_real(const struct parse *p, const json_t *from, const char *key, double *out)
+{
+    const json_t *v = present(from, key);
+
+    if (!v)
+        return LC_OK;
+    if (!json_is_number(v) || !isfinite(json_number_value(v)))
+        return wrong(p, key, "a number");
+    *out = json_number_value(v);
+    return LC_OK;
+}
+
+static enum lc read_flag(const struct parse *p, const char *key, bool *out)
+{
+    const json_t *v = present(p->root, key);
+
+    if (!v)
+        return LC_OK;
+    if (!json_is_boolean(v))
+        return wrong(p, key, "true or false");
+    *out = json_is_true(v);
+    return LC_OK;
+}
+
+static enum lc read_fields(const struct parse *p)
+{
+    for (int i = 0; i < N_FIELDS; i++) {
+        void *at = (char *)p->out + FIELDS[i].offset;
+        enum lc code = LC_OK;
+
+        if (FIELDS[i].kind == SIZE)
+            code = read_size(p, p->root, FIELDS[i].name, at);
+        else if (FIELDS[i].kind == REAL)
+            code = read_real(p, p->root, FIELDS[i].name, at);
+        else
+            code = read_flag(p, FIELDS[i].name, at);
+        TRY(code);
+    }
+    return LC_OK;
+}
+
+static enum lc read_architecture(const struct parse *p, const struct architecture **out)
+{
+    const json_t *type = present(p->root, "model_type");
+    const char *class = json_string_value(json_array_get(json_object_get(p->root, "architectures"), 0));
+
+    if (!json_is_string(type))
+        return err_set(p->err, LC_DATA, "cannot read '%s': it has no 'model_type'", p->name);
+    *out = find_architecture(json_string_value(type));
+    if (*out && (!class || strcmp(class, (*out)->class) == 0))
+        return LC_OK;
+    err_set(p->err, LC_UNSUPPORTED,
+            "cannot use the model of '%s': architecture '%.80s' (model_type '%.40s') is not supported",
+            p->name, class ? class : "unnamed", json_string_value(type));
+    return err_hint(
+        p->err, "supported are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM");
+}
+
+static enum lc read_rope(const struct parse *p)
+{
+    static const char *const types[] = {
+        [ROPE_DEFAULT] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3"};
+    const json_t *rope = present(p->root, "rope_parameters"), *type;
+    struct model_config *c = p->out;
+    const char *key = rope ? "rope_parameters" : "rope_scaling";
+    int found = -1;
+
+    TRY(read_real(p, p->root, "rope_theta", &c->rope_theta));
+    rope = rope ? rope : present(p->root, "rope_scaling");
+    if (!rope)
+        return LC_OK;
+    if (!json_is_object(rope))
+        return wrong(p, key, "an object");
+    type = present(rope, "rope_type") ? present(rope, "rope_type") : present(rope, "type");
+    for (int i = 0; i < 3; i++)
+        if (!type || (json_is_string(type) && strcmp(json_string_value(type), types[i]) == 0)) {
+            found = i;
+            break;
+        }
+    if (found < 0)
+        return unsupported(p, "rope_type", type);
+    c->rope_type = (enum rope_type)found;
+    TRY(read_real(p, rope, "rope_theta", &c->rope_theta));
+    TRY(read_real(p, rope, "factor", &c->rope_factor));
+    TRY(read_real(p, rope, "low_freq_factor", &c->rope_low_freq_factor));
+    TRY(read_real(p, rope, "high_freq_factor", &c->rope_high_freq_factor));
+    return read_size(p, rope, "original_max_position_embeddings", &c->rope_original_max_position_embeddings);
+}
+
+static enum lc read_token(const struct parse *p, const json_t *v, const char *key, int64_t *out)
+{
+    if (!json_is_integer(v) || json_integer_value(v) < -1 || json_integer_value(v) > INT32_MAX)
+        return wrong(p, key, "a token id");
+    *out = json_integer_value(v);
+    return LC_OK;
+}
+
+static enum lc read_tokens(const struct parse *p)
+{
+    const json_t *bos = present(p->root, "bos_token_id"), *pad = present(p->root, "pad_token_id");
+    const json_t *eos = present(p->root, "eos_token_id"), *v;
+    struct model_config *c = p->out;
+    size_t i, n = json_array_size(eos);
+
+    if (bos)
+        TRY(read_token(p, bos, "bos_token_id", &c->bos_token_id));
+    if (pad)
+        TRY(read_token(p, pad, "pad_token_id", &c->pad_token_id));
+    c->n_eos_token_ids = 0;
+    if (!eos)
+        return LC_OK;
+    if (json_is_array(eos) && n > sizeof c->eos_token_ids / sizeof *c->eos_token_ids)
+        return wrong(p, "eos_token_id", "at most 8 tokens");
+    if (!json_is_array(eos)) {
+        c->n_eos_token_ids = 1;
+        return read_token(p, eos, "eos_token_id", &c->eos_token_ids[0]);
+    }
+    json_array_foreach(eos, i, v) TRY(read_token(p, v, "eos_token_id", &c->eos_token_ids[i]));
+    c->n_eos_token_ids = (int)n;
+    return LC_OK;
+}
+
+/* Fields that would change the numbers and that nothing here computes: refused unless neutral. */
+static enum lc refuse_others(const struct parse *p)
+{
+    static const struct {
+        const char *key, *neutral; /* as JSON; NULL: any value is refused */
+    } rows[] = {
+        {"hidden_act", "\"silu\""},      {"attention_dropout", "0"},    {"pretraining_tp", "1"},
+        {"partial_rotary_factor", "1"},  {"quantization_config", NULL}, {"num_local_experts", NULL},
+        {"use_sliding_window", "false"}, {"vision_config", NULL},       {"final_logit_softcapping", NULL}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const json_t *v = present(p->root, rows[i].key);
+        json_t *neutral = rows[i].neutral ? json_loads(rows[i].neutral, JSON_DECODE_ANY, NULL) : NULL;
+        bool same = v && neutral &&
+                    (json_equal(v, neutral) ||
+                     (json_is_number(v) && json_number_value(v) == json_number_value(neutral)));
+
+        json_decref(neutral);
+        if (v && !same)
+            return unsupported(p, rows[i].key, v);
+    }
+    return LC_OK;
+}
+
+static enum lc read_window(const struct parse *p, const struct architecture *a)
+{
+    const json_t *types = present(p->root, "layer_types"), *v;
+    size_t i;
+
+    json_array_foreach(types, i,
+                       v) if (strcmp(json_string_value(v) ? json_string_value(v) : "", "full_attention") !=
+                              0) return unsupported(p, "layer_types", types);
+    p->out->sliding_window = a->window_default;
+    if (json_is_null(json_object_get(p->root, "sliding_window")))
+        p->out->sliding_window = 0;
+    if (!a->window || json_is_false(json_object_get(p->root, "use_sliding_window")))
+        return LC_OK;
+    return read_size(p, p->root, "sliding_window", &p->out->sliding_window);
+}
+
+static enum lc read_bias(const struct parse *p, const struct architecture *a)
+{
+    struct model_config *c = p->out;
+    bool attention = false;
+
+    c->qkv_bias = a->qkv_bias;
+    c->qk_norm = a->qk_norm;
+    if (!a->reads_bias)
+        return LC_OK;
+    TRY(read_flag(p, "attention_bias", &attention));
+    c->qkv_bias = c->qkv_bias || attention;
+    c->o_bias = attention;
+    return strcmp(a->model_type, "llama") == 0 ? read_flag(p, "mlp_bias", &c->mlp_bias) : LC_OK;
+}
+
+static enum lc read_dtype(const struct parse *p)
+{
+    const json_t *v = present(p->root, "dtype") ? present(p->root, "dtype") : present(p->root, "torch_dtype");
+
+    p->out->dtype = DTYPE_F32;
+    if (!v)
+        return LC_OK;
+    p->out->dtype = json_is_string(v) ? dtype_from_torch(json_string_value(v)) : DTYPE_NONE;
+    return p->out->dtype == DTYPE_NONE ? unsupported(p, "dtype", v) : LC_OK;
+}
+
+void model_config_defaults(struct model_config *c)
+{
+    *c = (struct model_config){.model_type = "llama",
+                               .vocab_size = 32000,
+                               .hidden_size = 4096,
+                               .intermediate_size = 11008,
+                               .num_hidden_layers = 32,
+                               .num_attention_heads = 32,
+                               .max_position_embeddings = 2048,
+                               .rms_norm_eps = 1e-6,
+                               .initializer_range = 0.02,
+                               .rope_theta = 10000,
+                               .rope_factor = 1,
+                               .rope_low_freq_factor = 1,
+                               .rope_high_freq_factor = 4,
+                               .bos_token_id = -1,
+                               .pad_token_id = -1,
+                               .dtype = DTYPE_F32};
+}
+
+static enum lc read_all(const struct parse *p)
+{
+    const struct architecture *a = NULL;
+    struct model_config *c = p->out;
+
+    TRY(read_architecture(p, &a));
+    snprintf(c->model_type, sizeof c->model_type, "%s", a->model_type);
+    c->num_key_value_heads = a->kv_heads;
+    c->head_dim = a->head_dim;
+    c->rope_theta = a->theta;
+    c->rms_norm_eps = a->eps;
+    TRY(refuse_others(p));
+    TRY(read_fields(p));
+    TRY(read_bias(p, a));
+    TRY(read_window(p, a));
+    TRY(read_rope(p));
+    TRY(read_tokens(p));
+    TRY(read_dtype(p));
+    if (c->num_key_value_heads == 0)
+        c->num_key_value_heads = c->num_attention_heads;
+    if (c->head_dim == 0 && c->num_attention_heads > 0)
+        c->head_dim = c->hidden_size / c->num_attention_heads;
+    if (c->rope_original_max_position_embeddings == 0)
+        c->rope_original_max_position_embeddings = c->max_position_embeddings;
+    return model_config_check(c, p->err);
+}
+
+enum lc model_config_parse(const char *text, size_t len, const char *name, struct model_config *out,
+                           struct err *err)
+{
+    struct model_config c;
+    json_error_t fault;
+    json_t *root;
+    struct parse p = {.name = name, .out = &c, .err = err};
+    enum lc code;
+
+    if (len > CONFIG_MAX)
+        return err_set(err, LC_LIMIT, "cannot read '%s': it is larger than 1 MB", name);
+    root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &fault);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        err_set(err, LC_DATA, "cannot read '%s': %s", name, root ? "it is not a JSON object" : fault.text);
+        return root ? LC_DATA : err_at(err, fault.position);
+    }
+    model_config_defaults(&c);
+    p.root = root;
+    code = read_all(&p);
+    json_decref(root);
+    if (code == LC_OK)
+        *out = c;
+    return code;
+}
+
+enum lc model_config_load(const char *folder, struct model_config *out, struct err *err)
+{
+    struct buf text = BUF_INIT(CONFIG_MAX);
+    char *path = fs_join(folder, "config.json");
+    enum lc code = path ? fs_read(path, &text, err) : err_nomem(err);
+
+    if (code == LC_OK)
+        code = model_config_parse(buf_str(&text), text.len, path, out, err);
+    else if (code == LC_NOTFOUND)
+        err_hint(err, "a model is a folder with config.json and model.safetensors, as Hugging Face's "
+                      "save_pretrained writes");
+    buf_release(&text);
+    mem_free(path);
+    return code;
+}
+
+enum lc model_config_check(const struct model_config *c, struct err *err)
+{
+    const struct {
+        const char *name;
+        int64_t value, most;
+    } sizes[] = {{"vocab_size", c->vocab_size, 1 << 24},
+                 {"hidden_size", c->hidden_size, 1 << 20},
+                 {"intermediate_size", c->intermediate_size, 1 << 22},
+                 {"num_hidden_layers", c->num_hidden_layers, 1 << 12},
+                 {"num_attention_heads", c->num_attention_heads, 1 << 12},
+                 {"num_key_value_heads", c->num_key_value_heads, 1 << 12},
+                 {"head_dim", c->head_dim, HEAD_MAX},
+                 {"max_position_embeddings", c->max_position_embeddings, 1 << 28}};
+
+    if (!find_architecture(c->model_type))
+        return err_set(err, LC_UNSUPPORTED, "model_type '%.32s' is not supported", c->model_type);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (sizes[i].value < 1 || sizes[i].value > sizes[i].most)
+            return err_set(err, LC_DATA, "model config: '%s' is %lld: not between 1 and %lld", sizes[i].name,
+                           (long long)sizes[i].value, (long long)sizes[i].most);
+    if (c->num_attention_heads % c->num_key_value_heads)
+        return err_set(
+            err, LC_DATA,
+            "model config: 'num_attention_heads' (%lld) is not a multiple of 'num_key_value_heads' (%lld)",
+            (long long)c->num_attention_heads, (long long)c->num_key_value_heads);
+    if (c->head_dim % 2)
+        return err_set(err, LC_DATA, "model config: 'head_dim' (%lld) is odd", (long long)c->head_dim);
+    if (!(c->rms_norm_eps >= 0) || !(c->rope_theta > 0) || !(c->rope_factor > 0) ||
+        !(c->initializer_range >= 0))
+        return err_set(err, LC_DATA,
+                       "model config: 'rms_norm_eps', 'initializer_range', 'rope_theta' or the rope factor "
+                       "is out of range");
+    if (c->rope_type == ROPE_LLAMA3 &&
+        !(c->rope_high_freq_factor > c->rope_low_freq_factor && c->rope_low_freq_factor > 0))
+        return err_set(err, LC_DATA, "model config: 'high_freq_factor' is not above 'low_freq_factor'");
+    return LC_OK;
+}
+
+int64_t model_config_parameters(const struct model_config *c)
+{
+    int64_t q = c->num_attention_heads * c->head_dim, kv = c->num_key_value_heads * c->head_dim;
+    int64_t layer = c->hidden_size * (2 * q + 2 * kv + 3 * c->intermediate_size + 2);
+
+    layer += (c->qkv_bias ? q + 2 * kv : 0) + (c->o_bias ? c->hidden_size : 0) +
+             (c->qk_norm ? 2 * c->head_dim : 0);
+    layer += c->mlp_bias ? 2 * c->intermediate_size + c->hidden_size : 0;
+    return layer * c->num_hidden_layers + c->hidden_size +
+           c->vocab_size * c->hidden_size * (c->tie_word_embeddings ? 1 : 2);
+}
+
+static json_t *rope_json(const struct model_config *c)
+{
+    if (c->rope_type == ROPE_DEFAULT)
+        return json_pack("{s:s, s:f}", "rope_type", "default", "rope_theta", c->rope_theta);
+    if (c->rope_type == ROPE_LINEAR)
+        return json_pack("{s:s, s:f, s:f}", "rope_type", "linear", "rope_theta", c->rope_theta, "factor",
+                         c->rope_factor);
+    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:I}", "rope_type", "llama3", "rope_theta", c->rope_theta,
+                     "factor", c->rope_factor, "low_freq_factor", c->rope_low_freq_factor, "high_freq_factor",
+                     c->rope_high_freq_factor, "original_max_position_embeddings",
+                     (json_int_t)c->rope_original_max_position_embeddings);
+}
+
+static json_t *token_json(int64_t id)
+{
+    return id < 0 ? json_null() : json_integer(id);
+}
+
+static json_t *eos_json(const struct model_config *c)
+{
+    json_t *list;
+
+    if (c->n_eos_token_ids <= 1)
+        return token_json(c->n_eos_token_ids ? c->eos_token_ids[0] : -1);
+    list = json_array();
+    for (int i = 0; i < c->n_eos_token_ids; i++)
+        json_array_append_new(list, json_integer(c->eos_token_ids[i]));
+    return list;
+}
+
+bool model_config_write(const struct model_config *c, struct buf *out)
+{
+    const struct architecture *a = find_architecture(c->model_type);
+    json_t *root =
+        a ? json_pack("{s:[s], s:s, s:s, s:s, s:b}", "architectures", a->class, "model_type", c->model_type,
+                      "hidden_act", "silu", "dtype", dtype_torch(c->dtype), "use_cache", 1)
+          : NULL;
+    char *text;
+
+    for (int i = 0; root && i < N_FIELDS; i++) {
+        const void *at = (const char *)c + FIELDS[i].offset;
+        json_t *v = FIELDS[i].kind == SIZE   ? json_integer(*(const int64_t *)at)
+                    : FIELDS[i].kind == REAL ? json_real(*(const double *)at)
+                                             : json_boolean(*(const bool *)at);
+
+        json_object_set_new(root, FIELDS[i].name, v);
+    }
+    json_object_set_new(root, "rope_parameters", rope_json(c));
+    json_object_set_new(root, "bos_token_id", token_json(c->bos_token_id));
+    json_object_set_new(root, "pad_token_id", token_json(c->pad_token_id));
+    json_object_set_new(root, "eos_token_id", eos_json(c));
+    if (a && a->window)
+        json_object_set_new(root, "sliding_window",
+                            c->sliding_window ? json_integer(c->sliding_window) : json_null());
+    if (a && a->reads_bias)
+        json_object_set_new(root, "attention_bias", json_boolean(c->o_bias));
+    if (a && strcmp(a->model_type, "llama") == 0)
+        json_object_set_new(root, "mlp_bias", json_boolean(c->mlp_bias));
+    text = json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS);
+    json_decref(root);
+    if (text)
+        buf_puts(out, text);
+    free(text);
+    return text && buf_putc(out, '\n');
+}

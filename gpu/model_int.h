@@ -1,0 +1,129 @@
+/* model_int.h: how a model is laid out. Private to the engine.
+ *
+ * What      weights are rows of one table, placed in one block; a layer is a row of indices into it. Trainable
+ * numbers live in an arena: one block of parameters, one of gradients, the decaying ones first.
+ */
+#ifndef LACUS_GPU_MODEL_INT_H
+#define LACUS_GPU_MODEL_INT_H
+#include "gpu/lora.h"
+#include "gpu/model.h"
+
+enum { ROUND = 16 }; /* elements: every tensor starts on a cache line */
+
+struct weight {
+    char *name; /* owned */
+    int ndim;
+    int64_t shape[2];
+    int64_t elements;
+    enum dtype dtype;
+    size_t offset; /* bytes, in its arena's block */
+    bool decay;
+    bool ones;  /* a norm: starts at 1 */
+    bool zeros; /* a bias: starts at 0 */
+};
+
+struct arena_of {           /* weights of one kind and their gradients */
+    struct weight *weights; /* owned */
+    size_t n, capacity;
+    void *block;  /* owned device memory */
+    float *grads; /* owned; the same offsets; NULL: not allocated */
+    size_t bytes;
+    size_t decay_bytes; /* those in front that take weight decay */
+    bool trainable;
+};
+
+enum linear_id { LIN_Q, LIN_K, LIN_V, LIN_O, LIN_GATE, LIN_UP, LIN_DOWN, LIN_COUNT };
+
+struct linear {
+    int weight, bias;   /* into base; -1: none */
+    int lora_a, lora_b; /* into adapter; -1: none */
+};
+
+struct layer {
+    struct linear linear[LIN_COUNT];
+    int norm1, norm2, q_norm, k_norm; /* into base; -1: none */
+};
+
+struct saved {                              /* what one layer keeps for backward */
+    float *x, *rstd1;                       /* its input, [rows, hidden] */
+    float *q, *k, *v, *y, *lse;             /* after rope */
+    float *q_raw, *k_raw, *q_rstd, *k_rstd; /* with qk_norm: before it */
+    float *h, *rstd2;                       /* after attention, [rows, hidden] */
+    float *gate, *up;
+    float *xa[LIN_COUNT];
+};
+
+struct work {    /* buffers for one forward and backward; all inside block */
+    void *block; /* owned device memory */
+    size_t bytes;
+    int64_t rows, sequences, position_limit;
+    bool train;
+    int recomputed;
+    struct saved *layers; /* owned, one per layer; recomputed and inference layers share */
+    int32_t *ids, *positions, *starts, *past, *index, *targets; /* device */
+    float *normed, *out, *act, *dact, *g, *dq, *dk, *dv, *dy, *dropped, *dxa;
+    float *final_x, *final_rstd, *losses, *chunk_logits, *gathered;
+    int64_t chunk;
+    int32_t *host; /* owned: positions, index and targets are made here; losses are read back into it */
+};
+
+struct kv_cache {
+    int64_t sequences, capacity;
+    float *k, *v; /* owned device memory, [layers, sequences, capacity, kv_heads * head_dim] */
+    size_t bytes; /* of each */
+};
+
+struct model {
+    struct model_config config;
+    struct backend *backend;
+    char *folder; /* owned; "" */
+    enum dtype compute;
+    struct arena_of base, adapter;
+    struct lora_config *lora; /* owned; NULL: none */
+    float lora_scale;
+    int embed, norm, head;  /* into base; head == embed when tied */
+    struct layer *layers;   /* owned */
+    float *cosines, *sines; /* owned device memory, [rope_positions, head_dim / 2] */
+    int64_t rope_positions;
+    struct work work;
+    float *logits; /* owned device memory */
+    size_t logits_bytes;
+    int64_t logits_rows; /* of the last forward; 0: not asked for */
+    /* between forward and backward */
+    bool can_backward;
+    int64_t rows, sequences, longest, labels;
+    float dropout;
+    uint64_t seed;
+    const struct kv_cache *cache; /* borrowed during a decode */
+};
+
+struct linear_shape {
+    const char *path; /* "self_attn.q_proj" */
+    int64_t out, in;
+};
+struct linear_shape model_linear_shape(const struct model_config *c, enum linear_id id);
+
+enum lc arena_add(struct arena_of *a, const char *name, int64_t rows, int64_t columns, int *index,
+                  struct err *err);                                        /* columns 0: one dimension */
+enum lc arena_place(struct model *m, struct arena_of *a, struct err *err); /* offsets and the block */
+enum lc arena_reserve_grads(struct model *m, struct arena_of *a, struct err *err);
+void arena_release(struct model *m, struct arena_of *a);
+void *weight_data(const struct arena_of *a, int i);
+float *weight_grad(const struct arena_of *a, int i); /* NULL: frozen */
+bool name_decays(const char *name);
+
+void work_release(struct model *m);
+enum lc rope_reserve(struct model *m, int64_t positions, struct err *err);
+size_t work_rank(const struct model *m);
+
+enum lc cache_new(struct model *m, int64_t sequences, int64_t capacity, struct kv_cache *out,
+                  struct err *err);
+void cache_release(struct model *m, struct kv_cache *c);
+/* New tokens on top of the cache; logits [sequences, vocab] of the last row of each sequence, on the host. */
+enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *cache, const int32_t *ids,
+                     const int32_t *starts, const int32_t *past, int64_t sequences, float *logits,
+                     struct err *err) MUST_CHECK;
+/* The trainable arena: the adapter's, else the base's. */
+struct arena_of *model_arena(struct model *m);
+enum lc model_copy_weights(struct model *m, struct arena_of *a, const char *folder, struct err *err);
+#endif

@@ -1,0 +1,248 @@
+/* model_io.c: weights from and to safetensors. */
+#include "gpu/model_io.h"
+#include "gpu/safetensors.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include <stdio.h>
+#include <string.h>
+
+static enum dtype from_st(enum st_dtype t)
+{
+    return t == ST_F32 ? DTYPE_F32 : t == ST_BF16 ? DTYPE_BF16 : t == ST_F16 ? DTYPE_F16 : DTYPE_NONE;
+}
+
+static enum st_dtype to_st(enum dtype t)
+{
+    return t == DTYPE_BF16 ? ST_BF16 : t == DTYPE_F16 ? ST_F16 : ST_F32;
+}
+
+/* ---- reading ---- */
+static void shape_text(char *out, size_t size, const int64_t *shape, size_t n)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < n && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)shape[i]);
+}
+
+static enum lc check_shape(const struct weight *w, const struct safetensor *t, const char *path,
+                           struct err *err)
+{
+    char expected[64], found[64];
+
+    if (from_st(t->dtype) == DTYPE_NONE)
+        return err_set(err, LC_UNSUPPORTED,
+                       "cannot load '%s': tensor '%s' has dtype %s; supported are F32, BF16 and F16", path,
+                       t->name, st_dtype_name(t->dtype));
+    if (t->ndim == (size_t)w->ndim && memcmp(t->shape, w->shape, t->ndim * sizeof *t->shape) == 0)
+        return LC_OK;
+    shape_text(expected, sizeof expected, w->shape, (size_t)w->ndim);
+    shape_text(found, sizeof found, t->shape, t->ndim);
+    return err_set(err, LC_DATA, "cannot load '%s': tensor '%s' has shape [%s], but the config asks for [%s]",
+                   path, t->name, found, expected);
+}
+
+enum lc weights_put(struct model *m, void *to, enum dtype type, const void *from, enum dtype from_type,
+                    int64_t n, struct err *err)
+{
+    size_t bytes = (size_t)n * dtype_size(type);
+    float *wide = NULL;
+    void *host = NULL;
+    enum lc code;
+
+    if (from_type == type) {
+        code = m->backend->ops->upload(m->backend->state, NULL, to, from, bytes, err);
+        return code == LC_OK ? m->backend->ops->sync(m->backend->state, NULL, err) : code;
+    }
+    wide = mem_reallocn(NULL, (size_t)n, sizeof *wide);
+    host = type == DTYPE_F32 ? wide : mem_alloc(bytes);
+    code = wide && host ? LC_OK : err_nomem(err);
+    if (code == LC_OK) {
+        dtype_to_f32(wide, from, from_type, (size_t)n);
+        if (host != wide)
+            dtype_from_f32(host, type, wide, (size_t)n);
+        code = m->backend->ops->upload(m->backend->state, NULL, to, host, bytes, err);
+    }
+    if (code == LC_OK)
+        code = m->backend->ops->sync(m->backend->state, NULL, err);
+    if (host != wide)
+        mem_free(host);
+    mem_free(wide);
+    return code;
+}
+
+static bool may_be_extra(const struct model *m, const char *name)
+{
+    return strstr(name, "rotary_emb.inv_freq") ||
+           (m->head == m->embed && strcmp(name, "lm_head.weight") == 0);
+}
+
+static enum lc refuse_extra(const struct model *m, const struct arena_of *a, const struct safetensors *st,
+                            const char *path, struct err *err)
+{
+    size_t n = safetensors_count(st), found;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *name = safetensors_at(st, i)->name;
+
+        for (found = 0; found < a->n && strcmp(a->weights[found].name, name) != 0;)
+            found++;
+        if (found == a->n && !may_be_extra(m, name))
+            return err_set(err, LC_DATA, "cannot load '%s': the config has no place for tensor '%s'", path,
+                           name);
+    }
+    return LC_OK;
+}
+
+enum lc weights_read(struct model *m, const struct arena_of *a, const char *path, struct err *err)
+{
+    struct safetensors *st;
+    enum lc code;
+
+    TRY(safetensors_open(path, &st, err));
+    code = safetensors_count(st) > a->n ? refuse_extra(m, a, st, path, err) : LC_OK;
+    for (size_t i = 0; i < a->n && code == LC_OK; i++) {
+        const struct weight *w = &a->weights[i];
+        const struct safetensor *t = NULL;
+
+        code = safetensors_get(st, w->name, &t, err);
+        if (code == LC_OK)
+            code = check_shape(w, t, path, err);
+        if (code == LC_OK)
+            code = weights_put(m, weight_data(a, (int)i), w->dtype, t->data, from_st(t->dtype), w->elements,
+                               err);
+    }
+    if (code == LC_NOTFOUND)
+        err_wrap(err, "cannot load '%s': a tensor is missing", path);
+    safetensors_close(st);
+    return code;
+}
+
+enum lc model_copy_weights(struct model *m, struct arena_of *a, const char *folder, struct err *err)
+{
+    return weights_read(m, a, folder, err);
+}
+
+/* ---- writing ---- */
+/* A weight as bytes of `type` on the host; *owned is freed by the caller (NULL: the backend's memory is readable). */
+static enum lc host_copy(struct model *m, const struct weight *w, const void *data, enum dtype type,
+                         const void **out, void **owned, struct err *err)
+{
+    struct tensor t = {.name = w->name,
+                       .backend = m->backend,
+                       .dtype = w->dtype,
+                       .ndim = 1,
+                       .shape = {w->elements},
+                       .data = (void *)(uintptr_t)data};
+    float *wide;
+    enum lc code;
+
+    *owned = NULL;
+    *out = data;
+    if (w->dtype == type && m->backend->ops->host_visible)
+        return LC_OK;
+    wide = mem_reallocn(NULL, (size_t)w->elements, sizeof *wide);
+    code = wide ? tensor_read(&t, 0, w->elements, wide, err) : err_nomem(err);
+    *out = *owned = wide;
+    if (code != LC_OK || type == DTYPE_F32)
+        return code;
+    *owned = mem_reallocn(NULL, (size_t)w->elements, dtype_size(type));
+    if (*owned)
+        dtype_from_f32(*owned, type, wide, (size_t)w->elements);
+    mem_free(wide);
+    *out = *owned;
+    return *owned ? LC_OK : err_nomem(err);
+}
+
+enum lc weights_write(struct model *m, const struct arena_of *a, const struct weights_part *parts,
+                      size_t n_parts, const char *path, enum dtype type, const char *const *metadata,
+                      struct err *err)
+{
+    size_t n = a->n * n_parts;
+    struct safetensor *list = mem_calloc(n, sizeof *list);
+    void **owned = mem_calloc(n, sizeof *owned);
+    char **names = mem_calloc(n, sizeof *names);
+    enum lc code = list && owned && names ? LC_OK : err_nomem(err);
+
+    for (size_t i = 0; i < n && code == LC_OK; i++) {
+        const struct weights_part *part = &parts[i / a->n];
+        const struct weight *w = &a->weights[i % a->n];
+
+        names[i] = mem_printf("%s%s", part->prefix, w->name);
+        list[i] = (struct safetensor){.name = names[i],
+                                      .dtype = to_st(type),
+                                      .ndim = (size_t)w->ndim,
+                                      .shape = w->shape,
+                                      .bytes = (size_t)w->elements * dtype_size(type)};
+        code = names[i] ? host_copy(m, w, (const char *)part->block + w->offset, type, &list[i].data,
+                                    &owned[i], err)
+                        : err_nomem(err);
+    }
+    if (code == LC_OK)
+        code = safetensors_write(path, list, n, metadata, err);
+    for (size_t i = 0; i < n && owned && names; i++) {
+        mem_free(owned[i]);
+        mem_free(names[i]);
+    }
+    mem_free(list);
+    mem_free(owned);
+    mem_free(names);
+    return code;
+}
+
+static enum lc write_generation_config(const struct model_config *c, const char *folder, struct err *err)
+{
+    struct buf text = BUF_INIT(1 << 12);
+    char *path = fs_join(folder, "generation_config.json");
+    enum lc code;
+
+    buf_puts(&text, "{\n  \"_from_model_config\": true");
+    if (c->bos_token_id >= 0)
+        buf_printf(&text, ",\n  \"bos_token_id\": %lld", (long long)c->bos_token_id);
+    for (int i = 0; i < c->n_eos_token_ids; i++)
+        buf_printf(&text, "%s%lld", i ? ", " : ",\n  \"eos_token_id\": [", (long long)c->eos_token_ids[i]);
+    if (c->n_eos_token_ids)
+        buf_putc(&text, ']');
+    if (c->pad_token_id >= 0)
+        buf_printf(&text, ",\n  \"pad_token_id\": %lld", (long long)c->pad_token_id);
+    buf_puts(&text, "\n}\n");
+    code = path ? buf_check(&text, err) : err_nomem(err);
+    if (code == LC_OK)
+        code = fs_write(path, buf_str(&text), text.len, err);
+    buf_release(&text);
+    mem_free(path);
+    return code;
+}
+
+static enum lc write_config(const struct model_config *c, const char *folder, struct err *err)
+{
+    struct buf text = BUF_INIT(1 << 16);
+    char *path = fs_join(folder, "config.json");
+    enum lc code =
+        path && model_config_write(c, &text) ? fs_write(path, buf_str(&text), text.len, err) : err_nomem(err);
+
+    buf_release(&text);
+    mem_free(path);
+    return code;
+}
+
+enum lc model_save(const struct ctx *ctx, struct model *m, const char *folder, struct err *err)
+{
+    struct weights_part part = {"", m->base.block};
+    struct model_config config = m->config;
+    char *path = fs_join(folder, "model.safetensors");
+    enum lc code = path ? ctx_check(ctx, err) : err_nomem(err);
+
+    config.dtype = m->base.weights[m->embed].dtype;
+    if (code == LC_OK)
+        code = fs_mkdirs(folder, err);
+    if (code == LC_OK)
+        code = weights_write(m, &m->base, &part, 1, path, config.dtype, NULL, err);
+    if (code == LC_OK)
+        code = write_generation_config(&config, folder, err);
+    if (code == LC_OK)
+        code = write_config(&config, folder, err);
+    mem_free(path);
+    return code;
+}

@@ -1,0 +1,354 @@
+/* model_memory.c: what a forward and backward need, computed and then carved from one block. */
+#include "gpu/model_int.h"
+#include "runtime/base/mem.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINE = 64, LOGITS_BYTES = 4 << 20, CHUNK_MIN = 16 };
+
+struct carve { /* walks a block; with base NULL it only measures */
+    char *base;
+    size_t used;
+};
+
+static void *carve(struct carve *c, int64_t n, size_t size)
+{
+    void *at = c->base ? c->base + c->used : NULL;
+
+    c->used += ((size_t)n * size + LINE - 1) & ~(size_t)(LINE - 1);
+    return at;
+}
+
+static float *floats(struct carve *c, int64_t n)
+{
+    return carve(c, n, sizeof(float));
+}
+
+static int32_t *ints(struct carve *c, int64_t n)
+{
+    return carve(c, n, sizeof(int32_t));
+}
+
+struct request {
+    int64_t rows, sequences;
+    bool train;
+    int recomputed;
+};
+
+size_t work_rank(const struct model *m)
+{
+    return m->lora ? (size_t)m->lora->r : 0;
+}
+
+/* layer -1: in any of them */
+static bool adapted(const struct model *m, int64_t layer, int linear)
+{
+    for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
+        if ((layer < 0 || l == layer) && m->layers[l].linear[linear].lora_a >= 0)
+            return true;
+    return false;
+}
+
+/* All that a layer (-1: any of them) keeps but its input. */
+static void carve_layer(struct carve *c, const struct model *m, int64_t layer, int64_t rows, struct saved *s)
+{
+    const struct model_config *k = &m->config;
+    int64_t q = k->num_attention_heads * k->head_dim, kv = k->num_key_value_heads * k->head_dim;
+
+    s->rstd1 = floats(c, rows);
+    s->q = floats(c, rows * q);
+    s->k = floats(c, rows * kv);
+    s->v = floats(c, rows * kv);
+    s->y = floats(c, rows * q);
+    s->lse = floats(c, rows * k->num_attention_heads);
+    s->h = floats(c, rows * k->hidden_size);
+    s->rstd2 = floats(c, rows);
+    s->gate = floats(c, rows * k->intermediate_size);
+    s->up = floats(c, rows * k->intermediate_size);
+    if (k->qk_norm) {
+        s->q_raw = floats(c, rows * q);
+        s->k_raw = floats(c, rows * kv);
+        s->q_rstd = floats(c, rows * k->num_attention_heads);
+        s->k_rstd = floats(c, rows * k->num_key_value_heads);
+    }
+    for (int i = 0; i < LIN_COUNT; i++)
+        if (adapted(m, layer, i))
+            s->xa[i] = floats(c, rows * (int64_t)work_rank(m));
+}
+
+static size_t carve_layers(struct carve *c, const struct model *m, const struct request *r,
+                           struct saved *layers)
+{
+    int64_t n = m->config.num_hidden_layers;
+    struct saved shared = {0};
+    size_t before = c->used;
+
+    if (!r->train || r->recomputed > 0)
+        carve_layer(c, m, -1, r->rows, &shared);
+    shared.x = r->train ? NULL : floats(c, r->rows * m->config.hidden_size);
+    for (int64_t l = 0; l < n; l++) {
+        struct saved one = shared;
+
+        if (r->train && l >= r->recomputed)
+            carve_layer(c, m, l, r->rows, &one);
+        if (r->train)
+            one.x = floats(c, r->rows * m->config.hidden_size);
+        if (layers)
+            layers[l] = one;
+    }
+    return c->used - before;
+}
+
+static int64_t widest(const struct model_config *c)
+{
+    int64_t q = c->num_attention_heads * c->head_dim, most = c->hidden_size > q ? c->hidden_size : q;
+
+    return most > c->intermediate_size ? most : c->intermediate_size;
+}
+
+static int64_t chunk_rows(const struct model_config *c, int64_t rows)
+{
+    int64_t n = LOGITS_BYTES / (int64_t)sizeof(float) / c->vocab_size;
+
+    n = n < CHUNK_MIN ? CHUNK_MIN : n;
+    return n < rows ? n : rows;
+}
+
+static void carve_scratch(struct carve *c, const struct model *m, const struct request *r, struct work *w)
+{
+    const struct model_config *k = &m->config;
+    int64_t q = k->num_attention_heads * k->head_dim, kv = k->num_key_value_heads * k->head_dim,
+            rows = r->rows;
+
+    w->ids = ints(c, rows);
+    w->positions = ints(c, rows);
+    w->starts = ints(c, r->sequences + 1);
+    w->past = ints(c, r->sequences);
+    w->index = ints(c, rows);
+    w->targets = ints(c, rows);
+    w->normed = floats(c, rows * k->hidden_size);
+    w->out = floats(c, rows * k->hidden_size);
+    w->act = floats(c, rows * k->intermediate_size);
+    w->final_x = floats(c, rows * k->hidden_size);
+    w->final_rstd = floats(c, rows);
+    w->losses = floats(c, rows);
+    w->chunk = chunk_rows(k, rows);
+    w->chunk_logits = floats(c, w->chunk * k->vocab_size);
+    w->gathered = floats(c, w->chunk * k->hidden_size);
+    if (m->lora && m->lora->lora_dropout > 0)
+        w->dropped = floats(c, rows * widest(k));
+    if (!r->train)
+        return;
+    w->dact = floats(c, rows * k->intermediate_size);
+    w->g = floats(c, rows * k->hidden_size);
+    w->dq = floats(c, rows * q);
+    w->dk = floats(c, rows * kv);
+    w->dv = floats(c, rows * kv);
+    w->dy = floats(c, rows * q);
+    w->dxa = floats(c, rows * (int64_t)work_rank(m));
+}
+
+static void measure(const struct model *m, const struct request *r, struct model_plan *out)
+{
+    const struct arena_of *a = m->lora ? &m->adapter : &m->base;
+    struct carve c = {0};
+    struct work w = {0};
+    size_t bytes = a->trainable && r->train ? a->bytes : 0;
+
+    *out = (struct model_plan){
+        .weights = m->base.bytes + m->adapter.bytes, .gradients = bytes, .optimizer = 2 * bytes};
+    out->activations = carve_layers(&c, m, r, NULL);
+    carve_scratch(&c, m, r, &w);
+    out->scratch = c.used - out->activations;
+    out->recomputed_layers = r->recomputed;
+    out->total = out->weights + 3 * bytes + c.used;
+}
+
+enum lc model_make_plan(const struct model *m, int64_t rows, int64_t sequences, bool train, size_t budget,
+                        int recompute_layers, struct model_plan *out, struct err *err)
+{
+    struct request r = {rows, sequences, train, train ? recompute_layers : 0};
+    int layers = (int)m->config.num_hidden_layers;
+
+    if (rows < 1 || sequences < 1 || rows > INT32_MAX / 2)
+        return err_set(err, LC_ARG, "cannot plan memory for %lld tokens in %lld sequences", (long long)rows,
+                       (long long)sequences);
+    r.recomputed = r.recomputed > layers ? layers : r.recomputed;
+    measure(m, &r, out);
+    while (budget && out->total > budget && train && r.recomputed < layers) {
+        r.recomputed++;
+        measure(m, &r, out);
+    }
+    if (!budget || out->total <= budget)
+        return LC_OK;
+    err_set(err, LC_LIMIT, "%s %lld tokens at once needs %zu MiB: %zu MiB more than the %zu MiB there are",
+            train ? "training on" : "running on", (long long)rows, out->total >> 20,
+            (out->total - budget) >> 20, budget >> 20);
+    return err_hint(
+        err,
+        "weights %zu MiB, gradients %zu, optimizer %zu, activations %zu: use a smaller batch size with more "
+        "gradient accumulation, shorter sequences, or LoRA",
+        out->weights >> 20, out->gradients >> 20, out->optimizer >> 20,
+        (out->activations + out->scratch) >> 20);
+}
+
+void work_release(struct model *m)
+{
+    const struct backend_ops *ops = m->backend->ops;
+    size_t table = (size_t)(m->rope_positions * m->config.head_dim / 2) * sizeof(float);
+
+    ops->release(m->backend->state, m->work.block, m->work.bytes);
+    ops->release(m->backend->state, m->cosines, table);
+    ops->release(m->backend->state, m->sines, table);
+    mem_free(m->work.layers);
+    mem_free(m->work.host);
+    m->work = (struct work){0};
+    m->cosines = m->sines = NULL;
+    m->rope_positions = 0;
+    m->can_backward = false;
+}
+
+static enum lc reserve_work(struct model *m, const struct request *r, struct err *err)
+{
+    struct carve c = {0};
+    struct work *w = &m->work;
+    void *block = NULL;
+
+    work_release(m);
+    w->layers = mem_calloc((size_t)m->config.num_hidden_layers, sizeof *w->layers);
+    w->host = mem_reallocn(NULL, (size_t)r->rows * 4 + 4, sizeof *w->host);
+    if (!w->layers || !w->host)
+        return err_nomem(err);
+    carve_layers(&c, m, r, NULL);
+    carve_scratch(&c, m, r, w);
+    TRY(m->backend->ops->alloc(m->backend->state, c.used, &block, err));
+    w->block = block;
+    w->bytes = c.used;
+    c = (struct carve){.base = block};
+    carve_layers(&c, m, r, w->layers);
+    carve_scratch(&c, m, r, w);
+    w->rows = r->rows;
+    w->sequences = r->sequences;
+    w->train = r->train;
+    w->recomputed = r->recomputed;
+    return LC_OK;
+}
+
+enum lc model_reserve(struct model *m, int64_t rows, int64_t sequences, bool train, size_t budget,
+                      int recompute_layers, struct model_plan *out, struct err *err)
+{
+    struct model_plan plan;
+    struct request r = {rows, sequences, train, 0};
+    enum lc code;
+
+    TRY(model_make_plan(m, rows, sequences, train, budget, recompute_layers, &plan, err));
+    r.recomputed = plan.recomputed_layers;
+    code = reserve_work(m, &r, err);
+    if (code != LC_OK) {
+        work_release(m);
+        return code;
+    }
+    if (out)
+        *out = plan;
+    return train ? arena_reserve_grads(m, model_arena(m), err) : LC_OK;
+}
+
+/* ---- rotary tables: angles in f32, as Hugging Face computes them ---- */
+static float inverse_frequency(const struct model_config *c, int64_t i)
+{
+    float f = 1.0f / (float)pow(c->rope_theta, (double)((float)(2 * i) / (float)c->head_dim));
+    double wavelength = 2 * 3.14159265358979323846 / (double)f,
+           original = (double)c->rope_original_max_position_embeddings;
+    double smooth;
+
+    if (c->rope_type == ROPE_LINEAR)
+        return f / (float)c->rope_factor;
+    if (c->rope_type != ROPE_LLAMA3 || wavelength < original / c->rope_high_freq_factor)
+        return f;
+    if (wavelength > original / c->rope_low_freq_factor)
+        return f / (float)c->rope_factor;
+    smooth = (original / wavelength - c->rope_low_freq_factor) /
+             (c->rope_high_freq_factor - c->rope_low_freq_factor);
+    return (float)((1 - smooth) * (double)f / c->rope_factor + smooth * (double)f);
+}
+
+static void fill_angles(const struct model_config *c, int64_t positions, float *cosines, float *sines)
+{
+    int64_t half = c->head_dim / 2;
+
+    for (int64_t i = 0; i < half; i++) {
+        float f = inverse_frequency(c, i);
+
+        for (int64_t p = 0; p < positions; p++) {
+            float angle = (float)p * f;
+
+            cosines[p * half + i] = (float)cos((double)angle);
+            sines[p * half + i] = (float)sin((double)angle);
+        }
+    }
+}
+
+enum lc rope_reserve(struct model *m, int64_t positions, struct err *err)
+{
+    const struct backend_ops *ops = m->backend->ops;
+    int64_t half = m->config.head_dim / 2, n = 256;
+    size_t bytes, old = (size_t)(m->rope_positions * half) * sizeof(float);
+    float *host;
+    void *cosines = NULL, *sines = NULL;
+    enum lc code;
+
+    if (positions <= m->rope_positions)
+        return LC_OK;
+    while (n < positions)
+        n *= 2;
+    bytes = (size_t)(n * half) * sizeof(float);
+    host = mem_reallocn(NULL, 2, bytes);
+    code = host ? ops->alloc(m->backend->state, bytes, &cosines, err) : err_nomem(err);
+    if (code == LC_OK)
+        code = ops->alloc(m->backend->state, bytes, &sines, err);
+    if (code == LC_OK) {
+        fill_angles(&m->config, n, host, host + n * half);
+        code = ops->upload(m->backend->state, NULL, cosines, host, bytes, err);
+    }
+    if (code == LC_OK)
+        code = ops->upload(m->backend->state, NULL, sines, host + n * half, bytes, err);
+    if (code == LC_OK)
+        code = ops->sync(m->backend->state, NULL, err);
+    mem_free(host);
+    ops->release(m->backend->state, code == LC_OK ? m->cosines : cosines, code == LC_OK ? old : bytes);
+    ops->release(m->backend->state, code == LC_OK ? m->sines : sines, code == LC_OK ? old : bytes);
+    if (code != LC_OK)
+        return code;
+    m->cosines = cosines;
+    m->sines = sines;
+    m->rope_positions = n;
+    return LC_OK;
+}
+
+/* ---- caches of keys and values ---- */
+enum lc cache_new(struct model *m, int64_t sequences, int64_t capacity, struct kv_cache *out, struct err *err)
+{
+    const struct model_config *c = &m->config;
+    int64_t per_row = c->num_hidden_layers * c->num_key_value_heads * c->head_dim;
+    void *k = NULL, *v = NULL;
+    enum lc code;
+
+    *out = (struct kv_cache){.sequences = sequences, .capacity = capacity};
+    out->bytes = (size_t)(sequences * capacity * per_row) * sizeof(float);
+    code = m->backend->ops->alloc(m->backend->state, out->bytes, &k, err);
+    if (code == LC_OK)
+        code = m->backend->ops->alloc(m->backend->state, out->bytes, &v, err);
+    out->k = k;
+    out->v = v;
+    if (code != LC_OK)
+        cache_release(m, out);
+    return code;
+}
+
+void cache_release(struct model *m, struct kv_cache *c)
+{
+    m->backend->ops->release(m->backend->state, c->k, c->bytes);
+    m->backend->ops->release(m->backend->state, c->v, c->bytes);
+    *c = (struct kv_cache){0};
+}

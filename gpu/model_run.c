@@ -1,0 +1,677 @@
+/* model_run.c: the forward and backward over the table of layers. */
+#include "gpu/model_int.h"
+#include "gpu/rng.h"
+#include "runtime/base/mem.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct pass { /* one forward or backward */
+    struct model *m;
+    const struct backend_ops *ops;
+    void *state;
+    const struct model_config *c;
+    struct work *w;
+    int64_t rows;
+    bool train;
+};
+
+static struct pass pass_of(struct model *m)
+{
+    return (struct pass){m, m->backend->ops, m->backend->state, &m->config, &m->work, m->rows, false};
+}
+
+/* ---- linear layers ---- */
+static void add_lora(const struct pass *p, int64_t l, enum linear_id id, struct lora_arg *out)
+{
+    const struct model *m = p->m;
+    const struct linear *lin = &m->layers[l].linear[id];
+
+    if (lin->lora_a < 0)
+        return;
+    *out = (struct lora_arg){.a = weight_data(&m->adapter, lin->lora_a),
+                             .b = weight_data(&m->adapter, lin->lora_b),
+                             .xa = p->w->layers[l].xa[id],
+                             .dxa = p->w->dxa,
+                             .da = weight_grad(&m->adapter, lin->lora_a),
+                             .db = weight_grad(&m->adapter, lin->lora_b),
+                             .dropped = p->w->dropped,
+                             .rank = m->lora->r,
+                             .scale = m->lora_scale,
+                             .dropout = m->dropout,
+                             .seed = rng_mix(m->seed, (uint64_t)(l * LIN_COUNT + id))};
+}
+
+static struct linear_arg linear_of(const struct pass *p, int64_t l, enum linear_id id)
+{
+    const struct model *m = p->m;
+    const struct linear *lin = &m->layers[l].linear[id];
+    struct linear_shape s = model_linear_shape(p->c, id);
+    struct linear_arg a = {.rows = p->rows,
+                           .in = s.in,
+                           .out = s.out,
+                           .w = weight_data(&m->base, lin->weight),
+                           .w_type = m->base.weights[lin->weight].dtype,
+                           .compute = m->compute,
+                           .bias = weight_data(&m->base, lin->bias),
+                           .dw = weight_grad(&m->base, lin->weight),
+                           .dbias = weight_grad(&m->base, lin->bias)};
+
+    add_lora(p, l, id, &a.lora);
+    return a;
+}
+
+static void linear_forward(const struct pass *p, int64_t l, enum linear_id id, const float *x, float *y)
+{
+    struct linear_arg a = linear_of(p, l, id);
+
+    a.x = x;
+    a.y = y;
+    p->ops->linear_forward(p->state, NULL, &a);
+}
+
+static bool has_gradient(const struct pass *p, int64_t l, enum linear_id id)
+{
+    const struct linear *lin = &p->m->layers[l].linear[id];
+
+    return p->m->base.trainable || lin->lora_a >= 0;
+}
+
+static void linear_backward(const struct pass *p, int64_t l, enum linear_id id, const float *x,
+                            const float *dy, float *dx, bool add)
+{
+    struct linear_arg a = linear_of(p, l, id);
+
+    if (!dx && !has_gradient(p, l, id))
+        return;
+    a.x = x;
+    a.dy = dy;
+    a.dx = dx;
+    a.add_dx = add;
+    p->ops->linear_backward(p->state, NULL, &a);
+}
+
+/* ---- one layer ---- */
+static struct norm_arg norm_of(const struct pass *p, int weight, const float *x, float *y, float *rstd)
+{
+    return (struct norm_arg){.rows = p->rows,
+                             .width = p->c->hidden_size,
+                             .eps = (float)p->c->rms_norm_eps,
+                             .x = x,
+                             .w = weight_data(&p->m->base, weight),
+                             .y = y,
+                             .rstd = rstd,
+                             .dw = weight_grad(&p->m->base, weight)};
+}
+
+static void rotate(const struct pass *p, float *x, int64_t heads, bool inverse)
+{
+    struct rope_arg a = {.rows = p->rows,
+                         .heads = heads,
+                         .head_dim = p->c->head_dim,
+                         .x = x,
+                         .positions = p->w->positions,
+                         .cosines = p->m->cosines,
+                         .sines = p->m->sines,
+                         .inverse = inverse};
+
+    p->ops->rope(p->state, NULL, &a);
+}
+
+static struct norm_arg head_norm(const struct pass *p, int weight, int64_t heads, const float *x, float *y,
+                                 float *rstd)
+{
+    struct norm_arg a = norm_of(p, weight, x, y, rstd);
+
+    a.rows = p->rows * heads;
+    a.width = p->c->head_dim;
+    return a;
+}
+
+static void project(const struct pass *p, int64_t l, const float *normed)
+{
+    const struct layer *layer = &p->m->layers[l];
+    struct saved *s = &p->w->layers[l];
+    bool normalised = p->c->qk_norm;
+
+    linear_forward(p, l, LIN_Q, normed, normalised ? s->q_raw : s->q);
+    linear_forward(p, l, LIN_K, normed, normalised ? s->k_raw : s->k);
+    linear_forward(p, l, LIN_V, normed, s->v);
+    if (normalised) {
+        struct norm_arg q = head_norm(p, layer->q_norm, p->c->num_attention_heads, s->q_raw, s->q, s->q_rstd);
+        struct norm_arg k = head_norm(p, layer->k_norm, p->c->num_key_value_heads, s->k_raw, s->k, s->k_rstd);
+
+        p->ops->norm_forward(p->state, NULL, &q);
+        p->ops->norm_forward(p->state, NULL, &k);
+    }
+    rotate(p, s->q, p->c->num_attention_heads, false);
+    rotate(p, s->k, p->c->num_key_value_heads, false);
+}
+
+static struct attention_arg attention_of(const struct pass *p, int64_t l)
+{
+    const struct saved *s = &p->w->layers[l];
+
+    return (struct attention_arg){.sequences = p->m->sequences,
+                                  .rows = p->rows,
+                                  .longest = p->m->longest,
+                                  .starts = p->w->starts,
+                                  .heads = p->c->num_attention_heads,
+                                  .kv_heads = p->c->num_key_value_heads,
+                                  .head_dim = p->c->head_dim,
+                                  .window = p->c->sliding_window,
+                                  .scale = (float)(1 / sqrt((double)p->c->head_dim)),
+                                  .q = s->q,
+                                  .k = s->k,
+                                  .v = s->v,
+                                  .y = s->y,
+                                  .lse = s->lse,
+                                  .dy = p->w->dy,
+                                  .dq = p->w->dq,
+                                  .dk = p->w->dk,
+                                  .dv = p->w->dv};
+}
+
+static void attend_cached(const struct pass *p, int64_t l)
+{
+    const struct kv_cache *cache = p->m->cache;
+    struct attention_arg a = attention_of(p, l);
+    int64_t layer = l * cache->sequences * cache->capacity * a.kv_heads * a.head_dim;
+    struct cached_attention_arg c = {.sequences = a.sequences,
+                                     .rows = a.rows,
+                                     .starts = a.starts,
+                                     .past = p->w->past,
+                                     .heads = a.heads,
+                                     .kv_heads = a.kv_heads,
+                                     .head_dim = a.head_dim,
+                                     .window = a.window,
+                                     .capacity = cache->capacity,
+                                     .scale = a.scale,
+                                     .q = a.q,
+                                     .k = a.k,
+                                     .v = a.v,
+                                     .k_cache = cache->k + layer,
+                                     .v_cache = cache->v + layer,
+                                     .y = a.y};
+
+    p->ops->attention_cached(p->state, NULL, &c);
+}
+
+/* From the layer's input in s->x to its MLP's output in w->out (the residual s->h is added by what follows).
+ * previous: what the layer before left as residual, to be added to w->out first; NULL: s->x is ready. */
+static void layer_forward(const struct pass *p, int64_t l, const float *previous)
+{
+    const struct layer *layer = &p->m->layers[l];
+    struct work *w = p->w;
+    struct saved *s = &w->layers[l];
+    struct norm_arg norm1 = norm_of(p, layer->norm1, s->x, w->normed, s->rstd1);
+    struct norm_arg norm2 = norm_of(p, layer->norm2, w->out, w->normed, s->rstd2);
+    struct swiglu_arg swiglu = {
+        .n = p->rows * p->c->intermediate_size, .gate = s->gate, .up = s->up, .y = w->act};
+
+    if (previous) {
+        norm1.x = w->out;
+        norm1.residual = previous;
+        norm1.sum = s->x;
+    }
+    p->ops->norm_forward(p->state, NULL, &norm1);
+    project(p, l, w->normed);
+    if (p->m->cache) {
+        attend_cached(p, l);
+    } else {
+        struct attention_arg attention = attention_of(p, l);
+
+        p->ops->attention_forward(p->state, NULL, &attention);
+    }
+    linear_forward(p, l, LIN_O, s->y, w->out);
+    norm2.residual = s->x;
+    norm2.sum = s->h;
+    p->ops->norm_forward(p->state, NULL, &norm2);
+    linear_forward(p, l, LIN_GATE, w->normed, s->gate);
+    linear_forward(p, l, LIN_UP, w->normed, s->up);
+    p->ops->swiglu_forward(p->state, NULL, &swiglu);
+    linear_forward(p, l, LIN_DOWN, w->act, w->out);
+}
+
+static void norm_again(const struct pass *p, int weight, const float *x, float *rstd)
+{
+    struct norm_arg a = norm_of(p, weight, x, p->w->normed, rstd);
+
+    p->ops->norm_apply(p->state, NULL, &a);
+}
+
+static void norm_backward(const struct pass *p, int weight, const float *x, float *rstd)
+{
+    struct work *w = p->w;
+    struct norm_arg a = norm_of(p, weight, x, NULL, rstd);
+
+    a.dy = w->out;
+    a.dresidual = w->g;
+    a.dx = w->g;
+    p->ops->norm_backward(p->state, NULL, &a);
+}
+
+static void mlp_backward(const struct pass *p, int64_t l)
+{
+    struct work *w = p->w;
+    struct saved *s = &w->layers[l];
+    struct swiglu_arg swiglu = {.n = p->rows * p->c->intermediate_size,
+                                .gate = s->gate,
+                                .up = s->up,
+                                .y = w->act,
+                                .dy = w->dact,
+                                .dgate = s->gate,
+                                .dup = s->up};
+
+    if (has_gradient(p, l, LIN_DOWN))
+        p->ops->swiglu_forward(p->state, NULL, &swiglu);
+    linear_backward(p, l, LIN_DOWN, w->act, w->g, w->dact, false);
+    swiglu.y = NULL;
+    p->ops->swiglu_backward(p->state, NULL, &swiglu);
+    if (has_gradient(p, l, LIN_GATE) || has_gradient(p, l, LIN_UP))
+        norm_again(p, p->m->layers[l].norm2, s->h, s->rstd2);
+    linear_backward(p, l, LIN_GATE, w->normed, s->gate, w->out, false);
+    linear_backward(p, l, LIN_UP, w->normed, s->up, w->out, true);
+    norm_backward(p, p->m->layers[l].norm2, s->h, s->rstd2);
+}
+
+static void head_norm_backward(const struct pass *p, int weight, int64_t heads, const float *raw, float *rstd,
+                               float *g)
+{
+    struct norm_arg a = head_norm(p, weight, heads, raw, NULL, rstd);
+
+    a.dy = g;
+    a.dx = g;
+    p->ops->norm_backward(p->state, NULL, &a);
+}
+
+static void attention_backward(const struct pass *p, int64_t l, bool need_input)
+{
+    const struct layer *layer = &p->m->layers[l];
+    struct work *w = p->w;
+    struct saved *s = &w->layers[l];
+    struct attention_arg a = attention_of(p, l);
+    float *dx = need_input ? w->out : NULL;
+
+    linear_backward(p, l, LIN_O, s->y, w->g, w->dy, false);
+    p->ops->attention_backward(p->state, NULL, &a);
+    rotate(p, w->dq, p->c->num_attention_heads, true);
+    rotate(p, w->dk, p->c->num_key_value_heads, true);
+    if (p->c->qk_norm) {
+        head_norm_backward(p, layer->q_norm, p->c->num_attention_heads, s->q_raw, s->q_rstd, w->dq);
+        head_norm_backward(p, layer->k_norm, p->c->num_key_value_heads, s->k_raw, s->k_rstd, w->dk);
+    }
+    if (has_gradient(p, l, LIN_Q) || has_gradient(p, l, LIN_K) || has_gradient(p, l, LIN_V))
+        norm_again(p, layer->norm1, s->x, s->rstd1);
+    linear_backward(p, l, LIN_Q, w->normed, w->dq, dx, false);
+    linear_backward(p, l, LIN_K, w->normed, w->dk, dx, true);
+    linear_backward(p, l, LIN_V, w->normed, w->dv, dx, true);
+    if (need_input)
+        norm_backward(p, layer->norm1, s->x, s->rstd1);
+}
+
+/* ---- a batch ---- */
+static enum lc batch_check(const struct model *m, const struct model_batch *b, struct err *err)
+{
+    if (b->rows < 1 || b->sequences < 1 || b->rows > INT32_MAX / 2 || b->starts[0] != 0 ||
+        b->starts[b->sequences] != b->rows)
+        return err_set(err, LC_ARG,
+                       "cannot run the model: the batch has no tokens, or its sequences do not cover them");
+    for (int64_t s = 0; s < b->sequences; s++)
+        if (b->starts[s + 1] <= b->starts[s])
+            return err_set(err, LC_ARG, "cannot run the model: sequence %lld is empty", (long long)s);
+    for (int64_t i = 0; i < b->rows; i++) {
+        if (b->ids[i] < 0 || b->ids[i] >= m->config.vocab_size)
+            return err_set(err, LC_DATA, "token %d at place %lld is outside the vocabulary of %lld",
+                           b->ids[i], (long long)i, (long long)m->config.vocab_size);
+        if (b->labels && b->labels[i] != -100 && (b->labels[i] < 0 || b->labels[i] >= m->config.vocab_size))
+            return err_set(err, LC_DATA, "label %d at place %lld is outside the vocabulary of %lld",
+                           b->labels[i], (long long)i, (long long)m->config.vocab_size);
+        if (b->positions && (b->positions[i] < 0 || b->positions[i] > 1 << 28))
+            return err_set(err, LC_ARG, "position %d at place %lld is out of range", b->positions[i],
+                           (long long)i);
+    }
+    return LC_OK;
+}
+
+/* Fills positions, index and targets on the host; returns the largest position. */
+static int64_t batch_lists(struct model *m, const struct model_batch *b, const int32_t *past)
+{
+    int32_t *positions = m->work.host, *index = positions + b->rows, *targets = index + b->rows;
+    int64_t most = 0;
+
+    m->labels = m->longest = 0;
+    for (int64_t s = 0; s < b->sequences; s++) {
+        int32_t from = b->starts[s], to = b->starts[s + 1];
+
+        m->longest = to - from > m->longest ? to - from : m->longest;
+        for (int32_t i = from; i < to; i++) {
+            positions[i] = b->positions ? b->positions[i] : i - from + (past ? past[s] : 0);
+            most = positions[i] > most ? positions[i] : most;
+            if (!b->labels || i + 1 >= to || b->labels[i + 1] == -100)
+                continue;
+            index[m->labels] = i; /* this row predicts the next token */
+            targets[m->labels++] = b->labels[i + 1];
+        }
+    }
+    return most;
+}
+
+static enum lc upload_ints(struct model *m, int32_t *to, const int32_t *from, int64_t n, struct err *err)
+{
+    return m->backend->ops->upload(m->backend->state, NULL, to, from, (size_t)n * sizeof *from, err);
+}
+
+static enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, const int32_t *past,
+                           struct err *err)
+{
+    struct work *w = &m->work;
+    int64_t rows = b->rows > w->rows ? b->rows : w->rows,
+            sequences = b->sequences > w->sequences ? b->sequences : w->sequences;
+    int64_t most;
+
+    TRY(batch_check(m, b, err));
+    if (b->rows > w->rows || b->sequences > w->sequences || (train && !w->train))
+        TRY(model_reserve(m, rows, sequences, train || w->train, 0, w->recomputed, NULL, err));
+    if (train)
+        TRY(arena_reserve_grads(m, model_arena(m), err));
+    most = batch_lists(m, b, past);
+    TRY(rope_reserve(m, most + 1, err));
+    m->rows = b->rows;
+    m->sequences = b->sequences;
+    TRY(upload_ints(m, w->ids, b->ids, b->rows, err));
+    TRY(upload_ints(m, w->starts, b->starts, b->sequences + 1, err));
+    TRY(upload_ints(m, w->positions, w->host, b->rows, err));
+    TRY(upload_ints(m, w->index, w->host + b->rows, m->labels, err));
+    TRY(upload_ints(m, w->targets, w->host + 2 * b->rows, m->labels, err));
+    return past ? upload_ints(m, w->past, past, b->sequences, err) : LC_OK;
+}
+
+static void embed(const struct pass *p)
+{
+    struct embed_arg a = {.rows = p->rows,
+                          .width = p->c->hidden_size,
+                          .vocabulary = p->c->vocab_size,
+                          .ids = p->w->ids,
+                          .table = weight_data(&p->m->base, p->m->embed),
+                          .type = p->m->base.weights[p->m->embed].dtype,
+                          .y = p->w->layers[0].x};
+
+    p->ops->embed_forward(p->state, NULL, &a);
+}
+
+/* All layers and the last norm: the normalised rows are in w->normed. */
+static enum lc body_forward(const struct ctx *ctx, const struct pass *p, struct err *err)
+{
+    struct work *w = p->w;
+    const float *previous = NULL;
+    struct norm_arg last = norm_of(p, p->m->norm, w->out, w->normed, w->final_rstd);
+
+    embed(p);
+    for (int64_t l = 0; l < p->c->num_hidden_layers; l++) {
+        TRY(ctx_check(ctx, err));
+        layer_forward(p, l, previous);
+        previous = w->layers[l].h;
+    }
+    last.residual = previous;
+    last.sum = w->final_x;
+    p->ops->norm_forward(p->state, NULL, &last);
+    return LC_OK;
+}
+
+/* ---- the head ---- */
+static void head_rows(const struct pass *p, const float *x, int64_t rows, float *logits)
+{
+    const struct model *m = p->m;
+    struct linear_arg a = {.rows = rows,
+                           .in = p->c->hidden_size,
+                           .out = p->c->vocab_size,
+                           .x = x,
+                           .w = weight_data(&m->base, m->head),
+                           .w_type = m->base.weights[m->head].dtype,
+                           .compute = m->compute,
+                           .y = logits};
+
+    p->ops->linear_forward(p->state, NULL, &a);
+}
+
+static enum lc reserve_logits(struct model *m, int64_t rows, struct err *err)
+{
+    size_t bytes = (size_t)(rows * m->config.vocab_size) * sizeof(float);
+    void *block = NULL;
+
+    if (bytes <= m->logits_bytes)
+        return LC_OK;
+    TRY(m->backend->ops->alloc(m->backend->state, bytes, &block, err));
+    m->backend->ops->release(m->backend->state, m->logits, m->logits_bytes);
+    m->logits = block;
+    m->logits_bytes = bytes;
+    return LC_OK;
+}
+
+static enum lc loss_forward(const struct pass *p, const struct model_forward *how, struct model_loss *out,
+                            struct err *err)
+{
+    struct model *m = p->m;
+    struct work *w = p->w;
+    int64_t items = how->num_items > 0 ? how->num_items : m->labels;
+    float *losses = (float *)w->host;
+    struct loss_arg a = {.rows = m->labels,
+                         .width = p->c->hidden_size,
+                         .vocabulary = p->c->vocab_size,
+                         .x = w->normed,
+                         .index = w->index,
+                         .targets = w->targets,
+                         .w = weight_data(&m->base, m->head),
+                         .w_type = m->base.weights[m->head].dtype,
+                         .compute = m->compute,
+                         .smoothing = (float)how->label_smoothing,
+                         .scale = items ? (float)(1 / (double)items) : 0,
+                         .losses = w->losses,
+                         .dx = p->train ? w->g : NULL,
+                         .dw = p->train ? weight_grad(&m->base, m->head) : NULL,
+                         .logits = w->chunk_logits,
+                         .gathered = w->gathered,
+                         .chunk = w->chunk};
+
+    *out = (struct model_loss){.labels = m->labels};
+    if (p->train)
+        p->ops->zero(p->state, NULL, w->g, (size_t)(p->rows * p->c->hidden_size) * sizeof(float));
+    if (m->labels == 0)
+        return LC_OK;
+    p->ops->loss(p->state, NULL, &a);
+    TRY(p->ops->download(p->state, NULL, losses, w->losses, (size_t)m->labels * sizeof *losses, err));
+    for (int64_t i = 0; i < m->labels; i++)
+        out->sum += (double)losses[i];
+    out->mean = out->sum / (double)m->labels;
+    out->scaled = out->sum / (double)items;
+    return LC_OK;
+}
+
+static enum lc forward_check(const struct model *m, const struct model_batch *b,
+                             const struct model_forward *how, struct err *err)
+{
+    if (how->train && !b->labels)
+        return err_set(err, LC_ARG, "cannot train on a batch without labels");
+    if (how->train && !m->base.trainable && !m->lora)
+        return err_set(err, LC_ARG, "cannot train: no parameter of the model is trainable");
+    if (!(how->label_smoothing >= 0 && how->label_smoothing < 1))
+        return err_set(err, LC_ARG, "label smoothing %g is not in [0, 1)", how->label_smoothing);
+    return LC_OK;
+}
+
+enum lc model_forward(const struct ctx *ctx, struct model *m, const struct model_batch *batch,
+                      const struct model_forward *how, struct model_loss *loss, struct err *err)
+{
+    struct model_loss ignored;
+    struct pass p;
+
+    m->can_backward = false;
+    m->logits_rows = 0;
+    m->cache = NULL;
+    TRY(forward_check(m, batch, how, err));
+    TRY(batch_begin(m, batch, how->train, NULL, err));
+    m->dropout = how->dropout && m->lora ? (float)m->lora->lora_dropout : 0;
+    m->seed = how->seed;
+    p = pass_of(m);
+    p.train = how->train;
+    TRY(body_forward(ctx, &p, err));
+    if (how->logits) {
+        TRY(reserve_logits(m, p.rows, err));
+        head_rows(&p, m->work.normed, p.rows, m->logits);
+        m->logits_rows = p.rows;
+    }
+    if (batch->labels)
+        TRY(loss_forward(&p, how, loss ? loss : &ignored, err));
+    m->can_backward = how->train;
+    return p.ops->sync(p.state, NULL, err);
+}
+
+/* ---- backward ---- */
+/* Below this layer nothing trains: the gradient need not go there. */
+static int64_t lowest_trained(const struct model *m)
+{
+    if (m->base.trainable)
+        return 0;
+    for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
+        for (int i = 0; i < LIN_COUNT; i++)
+            if (m->layers[l].linear[i].lora_a >= 0)
+                return l;
+    return m->config.num_hidden_layers;
+}
+
+static void embed_backward(const struct pass *p)
+{
+    struct embed_arg a = {.rows = p->rows,
+                          .width = p->c->hidden_size,
+                          .vocabulary = p->c->vocab_size,
+                          .ids = p->w->ids,
+                          .dy = p->w->g,
+                          .dtable = weight_grad(&p->m->base, p->m->embed)};
+
+    if (a.dtable)
+        p->ops->embed_backward(p->state, NULL, &a);
+}
+
+enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err)
+{
+    struct pass p = pass_of(m);
+    struct work *w = &m->work;
+    int64_t lowest = lowest_trained(m);
+    struct norm_arg last = norm_of(&p, m->norm, w->final_x, NULL, w->final_rstd);
+
+    if (!m->can_backward)
+        return err_set(
+            err, LC_ARG,
+            "cannot run backward: run a forward with labels and train = true first, once for each backward");
+    m->can_backward = false;
+    last.dy = w->g;
+    last.dx = w->g;
+    p.ops->norm_backward(p.state, NULL, &last);
+    for (int64_t l = m->config.num_hidden_layers - 1; l >= lowest; l--) {
+        TRY(ctx_check(ctx, err));
+        if (l < w->recomputed)
+            layer_forward(&p, l, NULL);
+        mlp_backward(&p, l);
+        attention_backward(&p, l, l > lowest || m->base.trainable);
+    }
+    embed_backward(&p);
+    return p.ops->sync(p.state, NULL, err);
+}
+
+enum lc model_logits(const struct model *m, struct tensor *out, struct err *err)
+{
+    if (m->logits_rows == 0)
+        return err_set(err, LC_ARG, "there are no logits: run a forward that asks for them");
+    *out = (struct tensor){.name = "",
+                           .backend = m->backend,
+                           .dtype = DTYPE_F32,
+                           .ndim = 2,
+                           .shape = {m->logits_rows, m->config.vocab_size},
+                           .data = m->logits};
+    return LC_OK;
+}
+
+/* ---- with a cache ---- */
+static enum lc last_rows(const struct pass *p, const int32_t *starts, float *logits, struct err *err)
+{
+    struct model *m = p->m;
+    struct work *w = p->w;
+    int64_t n = m->sequences, width = p->c->hidden_size;
+
+    for (int64_t s = 0; s < n; s++)
+        w->host[s] = starts[s + 1] - 1;
+    TRY(reserve_logits(m, n, err));
+    TRY(upload_ints(m, w->index, w->host, n, err));
+    p->ops->gather(p->state, NULL, w->out, w->normed, w->index, n, width);
+    head_rows(p, w->out, n, m->logits);
+    return p->ops->download(p->state, NULL, logits, m->logits,
+                            (size_t)(n * p->c->vocab_size) * sizeof *logits, err);
+}
+
+enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *cache, const int32_t *ids,
+                     const int32_t *starts, const int32_t *past, int64_t sequences, float *logits,
+                     struct err *err)
+{
+    struct model_batch b = {.rows = starts[sequences], .sequences = sequences, .ids = ids, .starts = starts};
+    struct pass p;
+    enum lc code;
+
+    m->can_backward = false;
+    m->logits_rows = 0;
+    TRY(batch_begin(m, &b, false, past, err));
+    m->dropout = 0;
+    m->cache = cache;
+    p = pass_of(m);
+    code = body_forward(ctx, &p, err);
+    if (code == LC_OK)
+        code = last_rows(&p, starts, logits, err);
+    m->cache = NULL;
+    return code;
+}
+
+/* ---- padded batches ---- */
+enum lc model_pack(const int64_t *ids, const int64_t *mask, const int64_t *labels, int64_t n, int64_t length,
+                   struct model_packed *out, struct err *err)
+{
+    size_t places = (size_t)(n * length);
+    int32_t *memory = n > 0 && length > 0 && n < INT32_MAX / length / 4
+                          ? mem_reallocn(NULL, places * 3 + (size_t)n + 1, sizeof *memory)
+                          : NULL;
+    int32_t *packed = memory, *packed_labels = memory + places, *row_of = packed_labels + places,
+            *starts = row_of + places;
+    int32_t rows = 0, sequences = 0;
+
+    if (!memory)
+        return n > 0 && length > 0 ? err_nomem(err)
+                                   : err_set(err, LC_ARG, "cannot run the model: the batch is empty");
+    for (int64_t s = 0; s < n; s++) {
+        int32_t before = rows;
+
+        for (int64_t i = s * length; i < (s + 1) * length; i++) {
+            row_of[i] = mask && !mask[i] ? -1 : rows;
+            if (row_of[i] < 0)
+                continue;
+            packed[rows] = ids[i] < INT32_MIN || ids[i] > INT32_MAX ? -1 : (int32_t)ids[i];
+            packed_labels[rows++] = !labels                                     ? -100
+                                    : labels[i] < -100 || labels[i] > INT32_MAX ? -1
+                                                                                : (int32_t)labels[i];
+        }
+        if (rows > before)
+            starts[sequences++] = before;
+    }
+    starts[sequences] = rows;
+    *out = (struct model_packed){.memory = memory, .row_of = row_of};
+    out->batch = (struct model_batch){.rows = rows,
+                                      .sequences = sequences,
+                                      .ids = packed,
+                                      .labels = labels ? packed_labels : NULL,
+                                      .starts = starts};
+    return LC_OK;
+}
+
+void model_packed_release(struct model_packed *p)
+{
+    mem_free(p->memory);
+    *p = (struct model_packed){0};
+}
