@@ -1,5 +1,4 @@
 /* cmd_worker.c: `lacus worker` and its verbs, and the hidden `lacus coordinator`. */
-#include "repl/cmd_worker.h"
 #include "repl/command.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
@@ -145,10 +144,11 @@ static const char *state_of(const json_t *row, const json_t *attached)
     size_t i;
     json_t *w;
 
-    json_array_foreach(attached, i, w) if (strcmp(json_string_value(json_object_get(w, "name")), name) ==
-                                           0) return *json_string_value(json_object_get(w, "job"))
-        ? json_string_value(json_object_get(w, "job"))
-        : "idle";
+    json_array_foreach (attached, i, w)
+        if (strcmp(json_string_value(json_object_get(w, "name")), name) == 0)
+            return *json_string_value(json_object_get(w, "job"))
+                       ? json_string_value(json_object_get(w, "job"))
+                       : "idle";
     return json_integer_value(json_object_get(row, "revoked")) ? "revoked" : "not attached";
 }
 
@@ -158,8 +158,7 @@ static void print_table(const json_t *rows, const json_t *attached)
     json_t *row;
 
     printf("%-20s %-20s %-26s %s\n", "name", "state", "last seen", "device");
-    json_array_foreach(rows, i, row)
-    {
+    json_array_foreach (rows, i, row) {
         char seen[ISO_TEXT] = "never";
         const char *device = json_string_value(json_object_get(json_object_get(row, "about"), "device"));
         if (json_integer_value(json_object_get(row, "seen")))
@@ -185,7 +184,7 @@ static int run_list(int argc, char **argv)
     if (coordinator_about(&about, &err) != LC_OK)
         about = NULL;
     if (form && strcmp(form, "json") == 0) {
-        json_array_foreach(rows, i, row)
+        json_array_foreach (rows, i, row)
             json_object_set_new(row, "state", json_string(state_of(row, json_object_get(about, "workers"))));
         (void)json_dumpf(rows, stdout, JSON_INDENT(2));
         putchar('\n');

@@ -1,7 +1,8 @@
 #include "repl/command.h"
-#include "repl/cmd_worker.h"
 #include "runtime/base/err.h"
+#include "runtime/base/fs.h"
 #include "runtime/base/nearest.h"
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,10 @@ static int run_version(int argc, char **argv)
 }
 
 const struct command commands[] = {
+    {"repl", "repl [FILE [ARGUMENT]…] | -e CODE", "the prompt; a file or piped input runs as a script",
+     cmd_repl},
+    {"run", "run NOTEBOOK [-p NAME VALUE]… [-r NAME TEXT]… [-f PARAMS.json] [-o OUT] [-q]",
+     "runs a notebook and writes its outputs back", cmd_run},
     {"worker", "worker --connect ENDPOINT --key FILE | invite NAME | list | revoke NAME",
      "trains for a workspace, here or on another machine", cmd_worker},
     {"coordinator", "coordinator", NULL, cmd_coordinator}, /* lacus starts it; not shown */
@@ -74,14 +79,40 @@ int command_usage(const struct command *c)
     return lc_exit(LC_ARG);
 }
 
+int command_error(const char *name, const struct err *err)
+{
+    const struct command *c = find(name);
+
+    fprintf(stderr, "lacus %s: %s%s%s\n", name, err->message, err->hint[0] ? "\n  " : "", err->hint);
+    if (err->cause[0])
+        fprintf(stderr, "  because: %s\n", err->cause);
+    if (err->code == LC_ARG && c)
+        fprintf(stderr, "usage: lacus %s\n", c->usage);
+    return lc_exit(err->code);
+}
+
+static bool is_script(const char *name)
+{
+    size_t n = strlen(name);
+
+    return fs_exists(name) && (strchr(name, '/') || (n > 4 && strcmp(name + n - 4, ".lua") == 0));
+}
+
 int command_main(int argc, char **argv)
 {
     const struct command *c;
 
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, not the end of us */
+    if (argc < 2)
+        return cmd_repl(argc, argv);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return print_all(stdout), 0;
     if (strcmp(argv[1], "--version") == 0)
         return run_version(0, NULL);
     c = find(argv[1]);
-    return c ? c->run(argc - 1, argv + 1) : unknown(argv[1]);
+    if (c)
+        return c->run(argc - 1, argv + 1);
+    if (strcmp(argv[1], "-e") == 0 || strcmp(argv[1], "-") == 0 || is_script(argv[1]))
+        return cmd_repl(argc, argv);
+    return unknown(argv[1]);
 }

@@ -19,6 +19,14 @@ struct command {
 
 extern const struct command commands[]; /* ends with a NULL name */
 int command_main(int argc, char **argv);
-int command_usage(
-    const struct command *c); /* prints usage to standard error; returns the exit code for wrong usage */
+int command_usage(const struct command *c); /* prints usage to standard error; returns the exit code for it */
+struct err;
+/* Prints an error (and the usage, for LC_ARG) to standard error; returns the exit code for it. */
+int command_error(const char *name, const struct err *err);
+
+/* The commands, one file each: cmd_NAME.c. */
+int cmd_repl(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_worker(int argc, char **argv);
+int cmd_coordinator(int argc, char **argv); /* started by lacus itself */
 #endif

@@ -58,11 +58,12 @@ static enum lc write_all(int fd, const char *path, const char *data, size_t len,
     return LC_OK;
 }
 
-static enum lc write_parts(int fd, const char *path, const struct fs_part *parts, size_t n, struct err *err)
+static enum lc write_parts(int fd, const char *path, const struct fs_part *parts, size_t n, bool sync,
+                           struct err *err)
 {
     for (size_t i = 0; i < n; i++)
         TRY(write_all(fd, path, parts[i].data, parts[i].len, err));
-    if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS)
+    if (sync && fsync(fd) != 0 && errno != EINVAL && errno != EROFS)
         return err_errno(err, errno, "cannot write '%s'", path);
     return LC_OK;
 }
@@ -81,9 +82,15 @@ static void sync_folder_of(const char *path)
     mem_free(dir);
 }
 
+struct how { /* one way of putting a whole file in its place */
+    mode_t mode;
+    bool sync;
+    int (*place)(const char *from, const char *to);
+};
+
 /* Writes beside path and then lets `place` give the file its name. */
-static enum lc write_beside(const char *path, const struct fs_part *parts, size_t n, mode_t mode,
-                            int (*place)(const char *from, const char *to), struct err *err)
+static enum lc write_beside(const char *path, const struct fs_part *parts, size_t n, const struct how *how,
+                            struct err *err)
 {
     char suffix[17];
     char *temp;
@@ -94,48 +101,48 @@ static enum lc write_beside(const char *path, const struct fs_part *parts, size_
     temp = mem_printf("%s.%s.tmp", path, suffix);
     if (!temp)
         return err_nomem(err);
-    fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, how->mode);
     if (fd < 0) {
         rc = err_errno(err, errno, "cannot write '%s'", path);
         mem_free(temp);
         return rc;
     }
-    rc = write_parts(fd, path, parts, n, err);
+    rc = write_parts(fd, path, parts, n, how->sync, err);
     if (close(fd) != 0 && rc == LC_OK)
         rc = err_errno(err, errno, "cannot write '%s'", path);
-    if (rc == LC_OK && place(temp, path) != 0)
+    if (rc == LC_OK && how->place(temp, path) != 0)
         rc = err_errno(err, errno, "cannot write '%s'", path);
-    if (rc == LC_OK)
+    if (rc == LC_OK && how->sync)
         sync_folder_of(path);
-    unlink(temp); /* after a link(2) it is the second name, after a rename it is gone */
+    if (rc != LC_OK || how->place == link)
+        unlink(temp); /* after a link it is the second name */
     mem_free(temp);
     return rc;
 }
 
 enum lc fs_write(const char *path, const void *data, size_t len, struct err *err)
 {
-    struct fs_part part = {data, len};
-
-    return write_beside(path, &part, 1, 0666, rename, err);
+    return write_beside(path, &(struct fs_part){data, len}, 1, &(struct how){0666, true, rename}, err);
 }
 
 enum lc fs_write_parts(const char *path, const struct fs_part *parts, size_t n, struct err *err)
 {
-    return write_beside(path, parts, n, 0666, rename, err);
+    return write_beside(path, parts, n, &(struct how){0666, true, rename}, err);
+}
+
+enum lc fs_replace(const char *path, const void *data, size_t len, struct err *err)
+{
+    return write_beside(path, &(struct fs_part){data, len}, 1, &(struct how){0666, false, rename}, err);
 }
 
 enum lc fs_write_private(const char *path, const void *data, size_t len, struct err *err)
 {
-    struct fs_part part = {data, len};
-
-    return write_beside(path, &part, 1, 0600, rename, err);
+    return write_beside(path, &(struct fs_part){data, len}, 1, &(struct how){0600, true, rename}, err);
 }
 
 enum lc fs_put_if_absent(const char *path, const void *data, size_t len, struct err *err)
 {
-    struct fs_part part = {data, len};
-
-    return write_beside(path, &part, 1, 0666, link, err);
+    return write_beside(path, &(struct fs_part){data, len}, 1, &(struct how){0666, true, link}, err);
 }
 
 enum lc fs_mkdirs(const char *path, struct err *err)

@@ -1,0 +1,101 @@
+/* cmd_repl.c: lacus repl, lacus FILE, lacus -e CODE, and lacus with piped input. */
+#include "repl/command.h"
+#include "repl/globals.h"
+#include "repl/interrupt.h"
+#include "repl/prompt.h"
+#include "repl/terminal_frontend.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/session/session.h"
+#include <string.h>
+#include <unistd.h>
+
+static const size_t script_max = (size_t)64 << 20;
+
+struct repl_arguments {
+    const char *file, *code; /* NULL: none; file "-" is standard input */
+};
+
+static enum lc parse_arguments(int argc, char **argv, struct repl_arguments *a, struct err *err)
+{
+    int i = argc > 0 && strcmp(argv[0], "repl") == 0 ? 1 : argc > 1 ? 1 : argc;
+
+    if (i >= argc)
+        return LC_OK;
+    if (strcmp(argv[i], "-e") == 0) {
+        if (i + 1 >= argc)
+            return err_set(err, LC_ARG, "no code behind -e");
+        a->code = argv[i + 1];
+    } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
+        return err_set(err, LC_ARG, "unexpected argument '%s'", argv[i]);
+    } else {
+        a->file = argv[i];
+    }
+    return LC_OK;
+}
+
+/* A first line #!… is for the system. It stays a line, so that line numbers are right. */
+static void hide_shebang(struct buf *text)
+{
+    if (text->len > 1 && text->data[0] == '#' && text->data[1] == '!')
+        memcpy(text->data, "--", 2);
+}
+
+static enum lc read_script(const struct repl_arguments *a, struct buf *text, struct err *err)
+{
+    enum lc rc = LC_OK;
+
+    if (a->code)
+        buf_puts(text, a->code);
+    else
+        rc = fs_read(a->file && strcmp(a->file, "-") != 0 ? a->file : "/dev/stdin", text, err);
+    hide_shebang(text);
+    return rc;
+}
+
+static int run_script(struct session *s, const struct buf *text, struct err *err)
+{
+    struct cell_request cell = {.code = buf_str(text), .len = text->len, .allow_stdin = true};
+    struct cell_reply reply;
+    int code;
+
+    interrupt_begin(s, true);
+    if (session_execute(s, &cell, &reply, err) != LC_OK)
+        return command_error("repl", err);
+    interrupt_end();
+    code = reply.status == CELL_OK ? 0 : reply.interrupted ? lc_exit(LC_CANCELLED) : lc_exit(LC_RUNTIME);
+    cell_reply_release(&reply);
+    return interrupt_exit_code(code);
+}
+
+int cmd_repl(int argc, char **argv)
+{
+    struct repl_arguments a = {0};
+    struct terminal_frontend t;
+    struct session *s = NULL;
+    struct buf text = BUF_INIT(script_max);
+    struct err err;
+    char *history = NULL;
+    bool prompt;
+    int code = 0;
+
+    err_clear(&err);
+    if (parse_arguments(argc, argv, &a, &err) != LC_OK)
+        return command_error("repl", &err);
+    prompt = !a.file && !a.code && isatty(STDIN_FILENO);
+    terminal_frontend_init(&t, prompt);
+    history = prompt ? fs_home("history.db", &err) : NULL;
+    struct session_options options = {.frontend = terminal_frontend_seam(&t),
+                                      .globals = lacus_globals,
+                                      .notebook = a.file,
+                                      .history = history};
+    if ((!prompt && read_script(&a, &text, &err) != LC_OK) || session_open(&options, &s, &err) != LC_OK)
+        code = command_error("repl", &err);
+    else
+        code = prompt ? prompt_loop(s, &t) : run_script(s, &text, &err);
+    session_close(s);
+    terminal_frontend_release(&t);
+    buf_release(&text);
+    mem_free(history);
+    return code;
+}

@@ -1,0 +1,51 @@
+#include "repl/interrupt.h"
+#include "runtime/session/session.h"
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A signal handler gets no argument: the process's one front end keeps what it needs here. */
+static struct session *volatile target;
+static volatile sig_atomic_t terminated;
+static volatile time_t last_interrupt;
+
+static void on_signal(int sig)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (sig == SIGTERM) {
+        terminated = 1;
+    } else if (last_interrupt && now.tv_sec - last_interrupt <= 1) {
+        signal(SIGINT, SIG_DFL); /* asked twice: the third one ends the process */
+    }
+    last_interrupt = now.tv_sec;
+    if (target)
+        session_interrupt(target);
+}
+
+void interrupt_begin(struct session *s, bool terminate)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+
+    target = s;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    if (terminate)
+        sigaction(SIGTERM, &action, NULL);
+}
+
+void interrupt_end(void)
+{
+    target = NULL;
+}
+
+bool interrupt_terminated(void)
+{
+    return terminated != 0;
+}
+
+int interrupt_exit_code(int otherwise)
+{
+    return terminated ? 128 + SIGTERM : otherwise;
+}

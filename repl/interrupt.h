@@ -1,0 +1,20 @@
+/* interrupt.h: Ctrl-C and SIGTERM in the programs that own their process: repl and run.
+ *
+ * What      between begin and end, SIGINT interrupts the session's cell; a second one within a second ends
+ * the process the usual way. With `terminate`, SIGTERM interrupts too, and the exit code says so (143).
+ * Ownership the session is borrowed. Errors: none. Threads: main thread. Units: none.
+ *
+ * Example:
+ *     interrupt_begin(session, false);
+ *     interrupt_end();
+ */
+#ifndef LACUS_REPL_INTERRUPT_H
+#define LACUS_REPL_INTERRUPT_H
+#include <stdbool.h>
+
+struct session;
+void interrupt_begin(struct session *s, bool terminate);
+void interrupt_end(void);
+bool interrupt_terminated(void);        /* SIGTERM came */
+int interrupt_exit_code(int otherwise); /* 143 after SIGTERM */
+#endif

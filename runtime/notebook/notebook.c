@@ -1,0 +1,248 @@
+#include "runtime/notebook/notebook.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct notebook {
+    json_t *root; /* owned */
+};
+
+static const size_t file_max = (size_t)256 << 20;
+
+enum lc notebook_load(const char *path, struct notebook **out, struct err *err)
+{
+    struct buf text = BUF_INIT(file_max);
+    enum lc rc = fs_read(path, &text, err);
+
+    if (rc == LC_OK)
+        rc = notebook_parse(buf_str(&text), text.len, path, out, err);
+    else if (rc == LC_NOTFOUND)
+        err_hint(err, "give the path of a .ipynb file");
+    buf_release(&text);
+    return rc;
+}
+
+static enum lc check_version(const json_t *root, const char *name, struct err *err)
+{
+    const json_t *major = json_object_get(root, "nbformat");
+
+    if (!json_is_object(root) || !json_is_integer(major))
+        return err_set(err, LC_DATA, "'%s' is not a notebook: it has no 'nbformat'", name);
+    if (json_integer_value(major) != 4) {
+        err_set(err, LC_UNSUPPORTED, "cannot read notebook '%s': nbformat %d, only 4 is read", name,
+                (int)json_integer_value(major));
+        return err_hint(err, "convert it with 'jupyter nbconvert --to notebook'");
+    }
+    if (!json_is_array(json_object_get(root, "cells")))
+        return err_set(err, LC_DATA, "'%s' is not a notebook: it has no list of 'cells'", name);
+    return LC_OK;
+}
+
+static bool is_text(const json_t *value)
+{
+    size_t i;
+    json_t *line;
+
+    if (!json_is_array(value))
+        return json_is_string(value);
+    json_array_foreach(value, i, line) if (!json_is_string(line)) return false;
+    return true;
+}
+
+static bool is_known_type(const char *type)
+{
+    static const char *const types[] = {"code", "markdown", "raw"};
+
+    for (size_t i = 0; type && i < sizeof types / sizeof *types; i++)
+        if (strcmp(type, types[i]) == 0)
+            return true;
+    return false;
+}
+
+static enum lc check_cell(const json_t *cell, size_t index, const char *name, struct err *err)
+{
+    const json_t *metadata = json_object_get(cell, "metadata"), *outputs = json_object_get(cell, "outputs");
+
+    if (!json_is_object(cell) || !is_known_type(json_string_value(json_object_get(cell, "cell_type"))))
+        return err_set(err, LC_DATA, "cannot read notebook '%s': cell %zu has no valid 'cell_type'", name,
+                       index + 1);
+    if (!is_text(json_object_get(cell, "source")))
+        return err_set(err, LC_DATA, "cannot read notebook '%s': the 'source' of cell %zu is no text", name,
+                       index + 1);
+    if ((metadata && !json_is_object(metadata)) || (outputs && !json_is_array(outputs)))
+        return err_set(err, LC_DATA, "cannot read notebook '%s': cell %zu has broken 'metadata' or 'outputs'",
+                       name, index + 1);
+    return LC_OK;
+}
+
+static json_t *child(json_t *object, const char *key, json_t *(*make)(void))
+{
+    json_t *value = json_object_get(object, key);
+
+    if (!value && json_object_set_new(object, key, make()) == 0)
+        value = json_object_get(object, key);
+    return value;
+}
+
+/* What 4.5 demands and older files lack. */
+static void complete_cell(json_t *cell)
+{
+    char id[9];
+
+    child(cell, "metadata", json_object);
+    if (!json_is_string(json_object_get(cell, "id"))) {
+        hex_make(id, 8);
+        json_object_set_new(cell, "id", json_string(id));
+    }
+    if (cell_is_code(cell)) {
+        child(cell, "outputs", json_array);
+        child(cell, "execution_count", json_null);
+    }
+}
+
+enum lc notebook_parse(const char *text, size_t len, const char *name, struct notebook **out, struct err *err)
+{
+    json_error_t parse;
+    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &parse), *cell;
+    struct notebook *nb;
+    enum lc rc;
+    size_t i;
+
+    if (!root) {
+        err_set(err, LC_PARSE, "cannot read notebook '%s': line %d, column %d: %s", name, parse.line,
+                parse.column, parse.text);
+        err_at(err, parse.position);
+        return err_hint(err, "the file is damaged or not a notebook: restore it from its last saved version");
+    }
+    rc = check_version(root, name, err);
+    for (i = 0; rc == LC_OK && i < json_array_size(json_object_get(root, "cells")); i++)
+        rc = check_cell(json_array_get(json_object_get(root, "cells"), i), i, name, err);
+    nb = rc == LC_OK ? mem_zalloc(sizeof *nb) : NULL;
+    if (!nb) {
+        json_decref(root);
+        return rc == LC_OK ? err_nomem(err) : rc;
+    }
+    nb->root = root;
+    child(root, "metadata", json_object);
+    json_array_foreach(json_object_get(root, "cells"), i, cell) complete_cell(cell);
+    if (json_integer_value(json_object_get(root, "nbformat_minor")) < 5)
+        json_object_set_new(root, "nbformat_minor", json_integer(5));
+    *out = nb;
+    return LC_OK;
+}
+
+void notebook_free(struct notebook *nb)
+{
+    if (!nb)
+        return;
+    json_decref(nb->root);
+    mem_free(nb);
+}
+
+enum lc notebook_save(const struct notebook *nb, const char *path, bool durable, struct err *err)
+{
+    char *text = json_dumps(nb->root, JSON_INDENT(1) | JSON_SORT_KEYS);
+    size_t len = text ? strlen(text) : 0;
+    enum lc rc;
+
+    if (!text)
+        return err_nomem(err);
+    text[len] = '\n'; /* in place of the NUL: the length is what counts */
+    rc = durable ? fs_write(path, text, len + 1, err) : fs_replace(path, text, len + 1, err);
+    free(text);
+    return rc;
+}
+
+json_t *notebook_metadata(struct notebook *nb)
+{
+    return json_object_get(nb->root, "metadata");
+}
+
+size_t notebook_cell_count(const struct notebook *nb)
+{
+    return json_array_size(json_object_get(nb->root, "cells"));
+}
+
+json_t *notebook_cell(const struct notebook *nb, size_t index)
+{
+    return json_array_get(json_object_get(nb->root, "cells"), index);
+}
+
+enum lc notebook_insert_code(struct notebook *nb, size_t index, const char *source, const char *tag,
+                             struct err *err)
+{
+    json_t *cell = json_pack("{s:s, s:o, s:{s:[s]}, s:[], s:n}", "cell_type", "code", "source",
+                             notebook_lines(source, strlen(source)), "metadata", "tags", tag, "outputs",
+                             "execution_count");
+
+    if (!cell || json_array_insert(json_object_get(nb->root, "cells"), index, cell) != 0) {
+        json_decref(cell);
+        return err_nomem(err);
+    }
+    complete_cell(cell);
+    json_decref(cell);
+    return LC_OK;
+}
+
+/* ---- cells ---- */
+bool cell_is_code(const json_t *cell)
+{
+    const char *type = json_string_value(json_object_get(cell, "cell_type"));
+
+    return type && strcmp(type, "code") == 0;
+}
+
+bool cell_has_tag(const json_t *cell, const char *tag)
+{
+    const json_t *tags = json_object_get(json_object_get(cell, "metadata"), "tags");
+
+    for (size_t i = 0; i < json_array_size(tags); i++) {
+        const char *has = json_string_value(json_array_get(tags, i));
+        if (has && strcmp(has, tag) == 0)
+            return true;
+    }
+    return false;
+}
+
+const char *cell_id(const json_t *cell)
+{
+    return json_string_value(json_object_get(cell, "id"));
+}
+
+bool cell_source(const json_t *cell, struct buf *out)
+{
+    const json_t *source = json_object_get(cell, "source");
+
+    if (json_is_string(source))
+        return buf_add(out, json_string_value(source), json_string_length(source));
+    for (size_t i = 0; i < json_array_size(source); i++) {
+        const json_t *line = json_array_get(source, i);
+        buf_add(out, json_string_value(line), json_string_length(line));
+    }
+    return buf_ok(out);
+}
+
+json_t *cell_outputs(json_t *cell)
+{
+    return json_object_get(cell, "outputs");
+}
+
+json_t *cell_metadata(json_t *cell)
+{
+    return json_object_get(cell, "metadata");
+}
+
+json_t *notebook_lines(const char *text, size_t len)
+{
+    json_t *lines = json_array();
+
+    for (size_t start = 0; start < len;) {
+        const char *end = memchr(text + start, '\n', len - start);
+        size_t n = end ? (size_t)(end - text) + 1 - start : len - start;
+        json_array_append_new(lines, json_stringn(text + start, n));
+        start += n;
+    }
+    return lines;
+}

@@ -1,0 +1,20 @@
+/* parameters.h: values given to a notebook from outside, as papermill gives them.
+ *
+ * Ownership new references and appended text. Units: none. Threads: any.
+ * Errors    LC_ARG when a name is no identifier or occurs nowhere in the notebook (with the nearest name).
+ *
+ * Example:
+ *     json_t *value = parameter_value("2e-4");
+ *     json_decref(value);
+ */
+#ifndef LACUS_NOTEBOOK_PARAMETERS_H
+#define LACUS_NOTEBOOK_PARAMETERS_H
+#include "runtime/notebook/notebook.h"
+
+/* What a command line's text means: number, true, false, null (None, nil), JSON list or object, else the text
+ * itself. */
+json_t *parameter_value(const char *text);
+enum lc parameters_check(const json_t *params, const struct notebook *nb, struct err *err) MUST_CHECK;
+/* Inserts the injected-parameters cell behind the one tagged `parameters`; no such cell: nothing to do. */
+enum lc parameters_inject(const json_t *params, struct notebook *nb, struct err *err) MUST_CHECK;
+#endif
