@@ -145,3 +145,12 @@ fuzz-replay: $(FUZZ) ## each fuzz target over its corpus
 	$(Q)for f in $(FUZZ); do n=$$(basename $$f _fuzz); $$f tests/fuzz/corpus/$$n/* || { echo "FAILED: $$f"; exit 1; }; done
 pytest: all $(B)/tests/liblacus.so ## the interoperation suites: real clients against the built program
 	$(Q)[ -z "$$(find tests -name 'test_*.py')" ] || $(VENV)/bin/python -m pytest -q tests
+
+##: Use
+.PHONY: demo bench
+demo: deps ## sets up what is missing, builds, and runs examples/finetune.ipynb from raw text to a served model
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)examples/demo
+bench: deps test-deps ## the figures of the manual, as ratios measured in one run (nothing else should run beside it)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)for b in tests/bench/*_bench.py; do $(VENV)/bin/python $$b || exit 1; done

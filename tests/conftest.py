@@ -1,0 +1,14 @@
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "interop"))
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A state folder of the test's own."""
+    path = tmp_path / "lacus-home"
+    path.mkdir()
+    return path

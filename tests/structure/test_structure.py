@@ -1,0 +1,117 @@
+"""The rules of the tree: who may include whom, where lua.h may be, what no file may contain."""
+import collections
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CODE = ("repl", "kernel", "magics", "widgets", "runtime", "gpu")
+LUA_HEADER = re.compile(r'#\s*include\s*[<"](?:lua5\.4/)?(?:lua|lualib|lauxlib)\.h[>"]')
+
+
+def sources():
+    listed = subprocess.run(["git", "ls-files", *CODE], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return [p for p in listed if p.endswith((".c", ".h", ".cu", ".cuh")) and (ROOT / p).exists()]
+
+
+def room(path):
+    """The folder that counts: runtime/X is one, everything below gpu/ is one."""
+    parts = path.split("/")
+    return "/".join(parts[:2]) if parts[0] == "runtime" else parts[0]
+
+
+def edges():
+    found = collections.defaultdict(set)
+    for path in sources():
+        for line in (ROOT / path).read_text(errors="replace").splitlines():
+            m = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+            if m and m[1].split("/")[0] in CODE and room(m[1]) != room(path):
+                found[room(path)].add((room(m[1]), path))
+    return found
+
+
+def test_sources_are_seen():
+    assert len(sources()) > 40
+
+
+def test_no_include_cycle_between_folders():
+    graph = {a: {b for b, _ in bs} for a, bs in edges().items()}
+    state, stack = {}, []
+
+    def visit(node):
+        state[node] = 1
+        stack.append(node)
+        for other in sorted(graph.get(node, ())):
+            assert state.get(other) != 1, "include cycle: " + " -> ".join(stack[stack.index(other):] + [other])
+            if other not in state:
+                visit(other)
+        stack.pop()
+        state[node] = 2
+
+    for node in sorted(graph):
+        if node not in state:
+            visit(node)
+
+
+def test_layers():
+    allowed_above_runtime = {"repl": {"kernel", "magics", "widgets", "gpu"}, "kernel": {"magics", "widgets"}, "magics": set(), "widgets": set(), "gpu": set()}
+    for source, targets in edges().items():
+        for target, path in targets:
+            if source == "gpu":
+                assert target == "runtime/base", f"{path} includes {target}: gpu/ knows only itself and runtime/base"
+            elif source in allowed_above_runtime:
+                assert target.startswith("runtime/") or target in allowed_above_runtime[source], f"{path} includes {target}"
+            else:
+                assert target.startswith("runtime/") or target == "gpu", f"{path} includes {target}"
+            if source == "runtime/base":
+                raise AssertionError(f"{path}: runtime/base includes {target}")
+
+
+def test_lua_only_in_its_rooms():
+    for path in sources():
+        if re.search(r"_lua\.[ch]$", path) or path.startswith(("runtime/session/", "magics/", "widgets/")):
+            continue
+        assert not LUA_HEADER.search((ROOT / path).read_text(errors="replace")), f"{path} includes lua.h"
+
+
+def test_headers_open_with_a_contract():
+    for path in sources():
+        if path.endswith(".h") and not path.endswith("_int.h"):
+            text = (ROOT / path).read_text()
+            head = text[: text.find("#ifndef")] if "#ifndef" in text else text[:2000]
+            for word in ("/*", "Ownership", "Threads", "Example"):
+                assert word in head, f"{path}: no '{word}' in the contract at its top"
+
+
+def test_banned_calls():
+    banned = re.compile(r"(?<![\w.>])(strcpy|strcat|sprintf|vsprintf|gets|strtok|gmtime|localtime|asctime|ctime)\s*\(")
+    for path in sources():
+        text = re.sub(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"", "", (ROOT / path).read_text(errors="replace"), flags=re.S)
+        m = banned.search(text)
+        assert not m, f"{path} calls {m[1]}"
+
+
+def test_libraries_do_not_end_the_process():
+    for path in sources():
+        if path.startswith("repl/"):
+            continue
+        text = re.sub(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"", "", (ROOT / path).read_text(errors="replace"), flags=re.S)
+        m = re.search(r"(?<![\w.>])(exit|abort|_exit|quick_exit)\s*\(", text)
+        assert not m, f"{path} calls {m[1]}"
+
+
+def test_program_is_lean():
+    """A kernel that adds 1 + 1 pays for nothing else: the program links only what every session needs."""
+    out = subprocess.run(["readelf", "-d", ROOT / "build" / "lacus"], capture_output=True, text=True, check=True).stdout
+    needed = set(re.findall(r"NEEDED.*\[(.*?)\.so", out))
+    allowed = {"libzmq", "libsodium", "libjansson", "liblua5.4", "libreadline", "libsqlite3", "libc", "libm", "libpthread", "libdl", "ld-linux-x86-64", "libgcc_s"}
+    assert needed <= allowed, needed - allowed
+
+
+def test_program_is_hardened():
+    out = subprocess.run(["readelf", "-Wdlh", ROOT / "build" / "lacus"], capture_output=True, text=True, check=True).stdout
+    assert "BIND_NOW" in out or "NOW" in out
+    assert "GNU_RELRO" in out
+    assert re.search(r"Type:\s+DYN", out), "not position independent"
+    stack = [line for line in out.splitlines() if "GNU_STACK" in line]
+    assert stack and "RWE" not in stack[0]
