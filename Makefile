@@ -62,7 +62,7 @@ EMBED_OBJ := $(B)/obj/gen/lua_library.o
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
 UNIT := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
-FUZZ := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
+FUZZERS := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
 TEST_SUPPORT := $(sort $(wildcard tests/support/*.c))
 
 ##: Build
@@ -141,8 +141,12 @@ help: ## this list
 check-fast: unit ## the inner loop: unit tests only
 check: deps test-deps ## sets up what is missing, builds, and runs every test
 	$(Q)$(MAKE) --no-print-directory check-headers unit fuzz-replay pytest
-fuzz-replay: $(FUZZ) ## each fuzz target over its corpus
-	$(Q)for f in $(FUZZ); do n=$$(basename $$f _fuzz); $$f tests/fuzz/corpus/$$n/* || { echo "FAILED: $$f"; exit 1; }; done
+.PHONY: fuzz
+fuzz: ## libFuzzer on one target for TIME seconds: make fuzz FUZZ=notebook TIME=60 (clang)
+	$(Q)mkdir -p build/libfuzzer/$(FUZZ) && clang-14 -std=c11 -O1 -g -DLIBFUZZER -fsanitize=fuzzer,address,undefined $(CPPFLAGS_ALL) -rdynamic -o build/libfuzzer/$(FUZZ)_fuzz tests/fuzz/$(FUZZ)_fuzz.c $(SRC:repl/main.c=) build/gen/lua_library.c $(LIBS) && \
+	build/libfuzzer/$(FUZZ)_fuzz -max_total_time=$(or $(TIME),60) build/libfuzzer/$(FUZZ) tests/fuzz/corpus/$(FUZZ)
+fuzz-replay: $(FUZZERS) ## each fuzz target over its corpus
+	$(Q)for f in $(FUZZERS); do n=$$(basename $$f _fuzz); $$f tests/fuzz/corpus/$$n/* || { echo "FAILED: $$f"; exit 1; }; done
 pytest: all $(B)/tests/liblacus.so ## the interoperation suites: real clients against the built program
 	$(Q)[ -z "$$(find tests -name 'test_*.py')" ] || $(VENV)/bin/python -m pytest -q tests
 

@@ -1,0 +1,82 @@
+/* notebook_test.c: parameters as papermill reads them, and their Lua form. */
+#include "runtime/base/buf.h"
+#include "runtime/notebook/parameters.h"
+#include <string.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+static void command_line_values_have_types(void **state)
+{
+    static const struct {
+        const char *text;
+        json_type type;
+    } rows[] = {{"5", JSON_INTEGER},         {"-3", JSON_INTEGER},   {"2e-4", JSON_REAL},
+                {"0.5", JSON_REAL},          {"true", JSON_TRUE},    {"False", JSON_FALSE},
+                {"None", JSON_NULL},         {"null", JSON_NULL},    {"[1, 2]", JSON_ARRAY},
+                {"{\"a\": 1}", JSON_OBJECT}, {"nan", JSON_STRING},   {"0x10", JSON_STRING},
+                {"", JSON_STRING},           {"1.2.3", JSON_STRING}, {"[broken", JSON_STRING},
+                {"path/to", JSON_STRING}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *value = parameter_value(rows[i].text);
+        if (json_typeof(value) != rows[i].type)
+            fail_msg("'%s' has type %d", rows[i].text, (int)json_typeof(value));
+        json_decref(value);
+    }
+}
+
+static void injected_cell_is_lua(void **state)
+{
+    static const char text[] =
+        "{\"nbformat\": 4, \"cells\": [{\"cell_type\": \"code\", \"source\": \"n = 1\","
+        " \"metadata\": {\"tags\": [\"parameters\"]}}]}";
+    json_t *params = json_pack("{s:i, s:s, s:[i,b], s:n, s:f}", "n", 7, "my name", "a\"\n\xc3\xa9", "list", 1,
+                               0, "none", "real", 0.5);
+    struct buf source = BUF_INIT(10000);
+    struct notebook *nb;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(notebook_parse(text, strlen(text), "test", &nb, &err), LC_OK);
+    assert_int_equal(parameters_inject(params, nb, &err), LC_OK);
+    assert_int_equal(notebook_cell_count(nb), 2);
+    cell_source(notebook_cell(nb, 1), &source);
+    assert_string_equal(buf_str(&source),
+                        "-- Parameters\nn = 7\n_G[\"my name\"] = \"a\\\"\\010\xc3\xa9\"\nlist = {1, false}\n"
+                        "none = null\nreal = 0.5");
+    assert_true(cell_has_tag(notebook_cell(nb, 1), "injected-parameters"));
+    buf_release(&source);
+    notebook_free(nb);
+    json_decref(params);
+}
+
+static void unknown_parameters_are_refused(void **state)
+{
+    static const char text[] =
+        "{\"nbformat\": 4, \"cells\": [{\"cell_type\": \"code\", \"source\": \"epochs = 1\"}]}";
+    json_t *good = json_pack("{s:i}", "epochs", 1), *bad = json_pack("{s:i}", "epoch", 1);
+    struct notebook *nb;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(notebook_parse(text, strlen(text), "test", &nb, &err), LC_OK);
+    assert_int_equal(parameters_check(good, nb, &err), LC_OK);
+    assert_int_equal(parameters_check(bad, nb, &err), LC_ARG);
+    assert_non_null(strstr(err.hint, "'epochs'"));
+    notebook_free(nb);
+    json_decref(good);
+    json_decref(bad);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(command_line_values_have_types),
+                                       cmocka_unit_test(injected_cell_is_lua),
+                                       cmocka_unit_test(unknown_parameters_are_refused)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
