@@ -6,14 +6,10 @@
 #include "runtime/base/nearest.h"
 #include "runtime/base/process.h"
 #include "runtime/base/utf8.h"
+#include "tests/support/unit.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-/* cmocka wants these first */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 
 static void buf_stops_at_its_maximum(void **state)
 {
@@ -122,7 +118,7 @@ static void memory_fails_when_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buf_stops_at_its_maximum), cmocka_unit_test(buf_json_escapes_and_repairs),
+        cmocka_unit_test(buf_stops_at_its_maximum),      cmocka_unit_test(buf_json_escapes_and_repairs),
         cmocka_unit_test(utf8_refuses_what_is_not_text), cmocka_unit_test(files_are_whole_or_absent),
         cmocka_unit_test(nearest_offers_what_was_meant), cmocka_unit_test(processes_answer_and_stop),
         cmocka_unit_test(memory_fails_when_told)};

@@ -1,12 +1,8 @@
 /* notebook_test.c: parameters as papermill reads them, and their Lua form. */
 #include "runtime/base/buf.h"
 #include "runtime/notebook/parameters.h"
+#include "tests/support/unit.h"
 #include <string.h>
-/* cmocka wants these first */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 
 static void command_line_values_have_types(void **state)
 {
