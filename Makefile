@@ -119,9 +119,13 @@ $(B)/tests/liblacus.so: $(LIB_OBJ) $(EMBED_OBJ) $(B)/sources
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -shared -o $@ $(LIB_OBJ) $(EMBED_OBJ) $(LIBS)
 
+# the sanitizer builds find the same libraries
+build/asan/lib build/tsan/lib: | build/lib/libduckdb.so
+	@mkdir -p $(@D); ln -sfn ../lib $@
+
 .PHONY: unit
-unit: $(UNIT) all ## cmocka unit tests (UNIT=name runs one)
-	$(Q)fail=0; for t in $(UNIT); do $$t 2>&1 | sed "s|^|$$(basename $$t): |" ; [ $${PIPESTATUS[0]} -eq 0 ] || { echo "FAILED: $$t"; fail=1; }; done; exit $$fail
+unit: $(UNIT) all $(if $(SAN),$(B)/lib) ## cmocka unit tests (UNIT=name runs one)
+	$(Q)fail=0; export LACUS_LIB=$(CURDIR)/$(B); for t in $(UNIT); do $$t 2>&1 | sed "s|^|$$(basename $$t): |" ; [ $${PIPESTATUS[0]} -eq 0 ] || { echo "FAILED: $$t"; fail=1; }; done; exit $$fail
 
 .PHONY: format format-check check-headers clean help
 format: ## clang-format over all C sources
@@ -137,10 +141,12 @@ help: ## this list
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: check check-fast pytest fuzz-replay
+.PHONY: check check-fast check-asan pytest fuzz-replay
 check-fast: unit ## the inner loop: unit tests only
+check-asan: ## unit tests and fuzz corpora under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit fuzz-replay
 check: deps test-deps ## sets up what is missing, builds, and runs every test
-	$(Q)$(MAKE) --no-print-directory check-headers unit fuzz-replay pytest
+	$(Q)$(MAKE) --no-print-directory format-check check-headers unit fuzz-replay pytest check-asan
 .PHONY: fuzz
 fuzz: ## libFuzzer on one target for TIME seconds: make fuzz FUZZ=notebook TIME=60 (clang)
 	$(Q)mkdir -p build/libfuzzer/$(FUZZ) && clang-14 -std=c11 -O1 -g -DLIBFUZZER -fsanitize=fuzzer,address,undefined $(CPPFLAGS_ALL) -rdynamic -o build/libfuzzer/$(FUZZ)_fuzz tests/fuzz/$(FUZZ)_fuzz.c $(SRC:repl/main.c=) build/gen/lua_library.c $(LIBS) && \
