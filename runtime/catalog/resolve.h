@@ -1,11 +1,12 @@
 /* resolve.h: between names and rows: what a plan's tables are, and where a plan's rows go.
  *
- * What      catalog_resolve replaces each named or Delta table in a plan by a scan of the files of one
- * snapshot (temporary views by their plan), and leaves everything else as it is; one lineage row is written
- * for each table that is read. Delta.`/a/folder`, parquet.`/a/file` and so on are tables without a name.
- * catalog_save writes a plan's rows to a table by name: it makes the table if
- * the mode allows it, commits to Delta and records the lineage.
- * Ownership a resolved plan is the caller's reference. Errors: those of catalog.h and delta.h.
+ * What      catalog_resolve replaces each named table in a plan by a scan of the files of one snapshot
+ * (temporary views by their plan) and leaves everything else as it is. delta.`/a/folder`, parquet.`/a/file` and
+ * so on are tables without a name: spark.read.format("delta").load(path) is plan_read_table({"delta", path}).
+ * Options of a read: versionAsOf, timestampAsOf. catalog_save writes a plan's rows to a table: it makes the
+ * table if the mode allows it, commits to Delta and records the lineage.
+ * Ownership a resolved plan is the caller's reference.
+ * Errors    those of catalog.h and delta.h.
  * Threads   one at a time per catalog and engine.
  *
  * Example:
@@ -19,8 +20,12 @@
 #include "runtime/catalog/catalog.h"
 #include "runtime/delta/delta.h"
 
+/* For running the plan: each table that is read gets its lineage row. */
 enum lc catalog_resolve(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
                         const struct plan *plan, const struct plan **out, struct err *err) MUST_CHECK;
+/* For its schema or explain only: the same, and no lineage. */
+enum lc catalog_resolve_quietly(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
+                                const struct plan *plan, const struct plan **out, struct err *err) MUST_CHECK;
 
 struct catalog_save {
     const char *table; /* a name; or NULL, and */

@@ -29,6 +29,7 @@
 struct engine;
 struct engine_ops;
 struct plan;
+struct scan;
 
 struct delta_engine { /* what runs plans: both borrowed */
     const struct engine_ops *ops;
@@ -83,6 +84,10 @@ enum lc delta_version_at(const struct ctx *ctx, const char *location, int64_t ti
                          struct err *err) MUST_CHECK;
 /* The place of a file of the table, absolute; caller frees with mem_free. */
 char *delta_file_location(const struct delta_snapshot *t, const struct delta_file *f);
+
+/* The snapshot's files as a plan's scan; table is the name for messages. Caller's reference (scan_unref). */
+enum lc delta_scan(const struct delta_snapshot *t, const char *table, struct scan **out,
+                   struct err *err) MUST_CHECK;
 
 struct delta_history_entry {
     int64_t version, timestamp_ms;

@@ -81,6 +81,7 @@ enum lc delta_check_reader(const struct delta_snapshot *t, struct err *err) MUST
 enum lc delta_check_writer(const struct delta_snapshot *t, struct err *err) MUST_CHECK;
 
 struct dtype;
+struct dfield;
 struct written_file;
 /* The protocol action that a table with this schema and these properties needs; *out NULL when t has it (t NULL:
  * a new table). New reference. */
@@ -89,6 +90,10 @@ enum lc delta_protocol_for(const struct delta_snapshot *t, const struct dtype *s
                            struct err *err) MUST_CHECK;
 
 /* ---- schemas ---- */
+/* The name that files, statistics and partition values have for a column; mapped: delta.columnMapping.mode is
+ * set. NULL without memory, else from the arena or the field. */
+const char *delta_physical_name(struct arena *a, const struct dfield *f, bool mapped);
+bool delta_is_mapped(const struct delta_snapshot *t);
 /* A copy in which everything may be NULL: what a table made from rows has. NULL without memory. */
 const struct dtype *delta_schema_nullable(const struct dtype *t);
 /* Can a table have these columns? Types, names, duplicates. */

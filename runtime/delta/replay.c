@@ -1,6 +1,7 @@
 /* Replay: oldest action first; the last protocol and metaData win, files are known by path and deletion
  * vector. The actions themselves are kept, so that a checkpoint can repeat what this program does not read. */
 #include "runtime/base/mem.h"
+#include "runtime/dataframe/types.h"
 #include "runtime/delta/delta_int.h"
 #include <string.h>
 
@@ -370,7 +371,8 @@ static int64_t rows_of(const char *stats)
     return rows;
 }
 
-static bool copy_file(const struct delta_snapshot *t, const struct slot *s, struct delta_file *f)
+static bool copy_file(const struct delta_snapshot *t, const char *const *columns, const struct slot *s,
+                      struct delta_file *f)
 {
     struct arena *a = t->arena;
     const json_t *values = json_object_get(s->action, "partitionValues");
@@ -385,21 +387,44 @@ static bool copy_file(const struct delta_snapshot *t, const struct slot *s, stru
     f->rows = rows_of(f->stats);
     f->partitions = partitions;
     for (size_t i = 0; partitions && i < t->n_partition_columns; i++) {
-        const json_t *v = json_object_get(values, t->partition_columns[i]);
+        const json_t *v = json_object_get(values, columns[i]);
         if (json_string_length(v) > 0) /* an empty text is NULL, too */
             partitions[i] = copy(a, v);
     }
     return f->path && partitions;
 }
 
+/* With column mapping, partition values go by the physical names. */
+static const char *const *physical_partitions(struct delta_snapshot *t)
+{
+    const struct dtype *schema = NULL;
+    const char **names;
+
+    if (!delta_is_mapped(t))
+        return t->partition_columns;
+    names = arena_zalloc(t->arena, (t->n_partition_columns + 1) * sizeof *names);
+    if (!names || dtype_from_json_text(t->schema_json, strlen(t->schema_json), &schema, NULL) != LC_OK)
+        return names ? t->partition_columns
+                     : NULL; /* whoever uses the schema will say what is wrong with it */
+    for (size_t i = 0; i < t->n_partition_columns; i++) {
+        long at = dtype_field_index(schema, t->partition_columns[i]);
+        names[i] = at >= 0 ? delta_physical_name(t->arena, &schema->fields[at], true) : NULL;
+        if (!names[i])
+            names[i] = t->partition_columns[i];
+    }
+    dtype_unref(schema);
+    return names;
+}
+
 static bool copy_files(const struct delta_replay *r, struct delta_snapshot *t)
 {
     struct delta_file *files = arena_zalloc(t->arena, (r->n_live + 1) * sizeof *files);
+    const char *const *columns = physical_partitions(t);
 
-    if (!files)
+    if (!files || !columns)
         return false;
     for (size_t i = 0; i < r->n_slots; i++)
-        if (r->slots[i].live && !copy_file(t, &r->slots[i], &files[t->n_files++]))
+        if (r->slots[i].live && !copy_file(t, columns, &r->slots[i], &files[t->n_files++]))
             return false;
     t->files = files;
     return true;

@@ -1,0 +1,579 @@
+#include "runtime/catalog/catalog.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/nearest.h"
+#include "runtime/catalog/local.h"
+#include "runtime/dataframe/plan.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct view {
+    char *name;              /* owned, lower case */
+    const struct plan *plan; /* owned reference */
+};
+
+struct catalog {
+    const struct catalog_ops *ops;
+    void *self; /* owned */
+    char catalog[CATALOG_NAME_MAX], schema[CATALOG_NAME_MAX];
+    struct view *views; /* owned */
+    size_t n_views;
+};
+
+/* ---- what is handed out ---- */
+void catalog_table_release(struct catalog_table *t)
+{
+    mem_free(t->format);
+    mem_free(t->location);
+    mem_free(t->comment);
+    mem_free(t->owner);
+    mem_free(t->schema_json);
+    json_decref(t->properties);
+    json_decref(t->options);
+    *t = (struct catalog_table){0};
+}
+
+void catalog_list_release(struct catalog_list *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        mem_free(l->items[i].name);
+        mem_free(l->items[i].comment);
+    }
+    mem_free(l->items);
+    *l = (struct catalog_list){0};
+}
+
+void catalog_lineage_list_release(struct catalog_lineage_list *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        struct catalog_lineage *r = &l->rows[i];
+        char *texts[] = {r->operation, r->table, r->principal, r->notebook, r->cell,
+                         r->run,       r->job,   r->session,   r->call};
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+            mem_free(texts[k]);
+    }
+    mem_free(l->rows);
+    *l = (struct catalog_lineage_list){0};
+}
+
+/* ---- the handle ---- */
+enum lc catalog_new(const struct catalog_ops *ops, void *self, struct catalog **out, struct err *err)
+{
+    struct catalog *c = mem_zalloc(sizeof *c);
+
+    if (!c) {
+        ops->close(self);
+        return err_nomem(err);
+    }
+    c->ops = ops;
+    c->self = self;
+    strcpy(c->catalog, "spark_catalog");
+    strcpy(c->schema, "default");
+    *out = c;
+    return LC_OK;
+}
+
+enum lc catalog_open(struct catalog **out, struct err *err)
+{
+    void *self;
+
+    *out = NULL;
+    TRY(catalog_local_open(&self, err));
+    return catalog_new(&catalog_local, self, out, err);
+}
+
+void catalog_close(struct catalog *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n_views; i++) {
+        mem_free(c->views[i].name);
+        plan_unref(c->views[i].plan);
+    }
+    mem_free(c->views);
+    c->ops->close(c->self);
+    mem_free(c);
+}
+
+const char *catalog_current(const struct catalog *c)
+{
+    return c->catalog;
+}
+
+const char *catalog_current_schema(const struct catalog *c)
+{
+    return c->schema;
+}
+
+/* ---- names ---- */
+static enum lc take_name(const char *kind, const char *text, char out[CATALOG_NAME_MAX], struct err *err)
+{
+    size_t n = strlen(text);
+
+    if (n == 0)
+        return err_set(err, LC_ARG, "the name of a %s cannot be empty", kind);
+    if (n >= CATALOG_NAME_MAX)
+        return err_set(err, LC_ARG, "the %s name '%.40s…' is longer than %d bytes", kind, text,
+                       CATALOG_NAME_MAX - 1);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20 || c == 0x7f || c == '/' || c == '.' || c == ' ') {
+            err_set(err, LC_ARG, "'%s' cannot be the name of a %s", text, kind);
+            return err_hint(
+                err, "use letters, digits and underscores; dots, slashes, spaces and control characters "
+                     "cannot be in it");
+        }
+        out[i] = (char)tolower(c);
+    }
+    out[n] = '\0';
+    return LC_OK;
+}
+
+enum lc catalog_complete_parts(const struct catalog *c, const char *const *parts, size_t n,
+                               struct catalog_name *out, struct err *err)
+{
+    if (n == 0 || n > 3)
+        return err_set(err, LC_ARG,
+                       "a table has a name of one to three parts (catalog.schema.table), not %zu", n);
+    strcpy(out->catalog, c->catalog);
+    strcpy(out->schema, c->schema);
+    TRY(take_name("table", parts[n - 1], out->table, err));
+    if (n > 1)
+        TRY(take_name("schema", parts[n - 2], out->schema, err));
+    return n > 2 ? take_name("catalog", parts[0], out->catalog, err) : LC_OK;
+}
+
+enum lc catalog_complete(const struct catalog *c, const char *text, struct catalog_name *out, struct err *err)
+{
+    char **parts;
+    size_t n;
+    enum lc rc;
+
+    TRY(name_split(text, &parts, &n, err));
+    rc = catalog_complete_parts(c, (const char *const *)parts, n, out, err);
+    name_free(parts, n);
+    return rc;
+}
+
+void catalog_name_text(const struct catalog_name *name, char *out, size_t size)
+{
+    struct buf b = BUF_INIT(size > 1 ? size - 1 : 1);
+
+    name_quote(&b, name->catalog);
+    buf_putc(&b, '.');
+    name_quote(&b, name->schema);
+    buf_putc(&b, '.');
+    name_quote(&b, name->table);
+    snprintf(out, size, "%s", buf_str(&b));
+    buf_release(&b);
+}
+
+/* ---- nearest names ---- */
+static bool has_item(const struct catalog_list *l, const char *name)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->items[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void hint_names(const struct catalog_list *l, const char *word, const char *otherwise, struct err *err)
+{
+    const char **names = mem_calloc(l->n + 1, sizeof *names);
+    struct buf near = BUF_INIT(300);
+
+    for (size_t i = 0; names && i < l->n; i++)
+        names[i] = l->items[i].name;
+    if (names)
+        nearest_list(&near, word, names, l->n, 3);
+    if (near.len)
+        err_hint(err, "did you mean %s?", buf_str(&near));
+    else
+        err_hint(err, "%s", otherwise);
+    buf_release(&near);
+    mem_free(names);
+}
+
+static enum lc need_catalog(const struct ctx *ctx, struct catalog *c, const char *name, struct err *err)
+{
+    struct catalog_list all;
+    enum lc rc;
+
+    TRY(c->ops->list_catalogs(ctx, c->self, &all, err));
+    rc = has_item(&all, name) ? LC_OK : err_set(err, LC_NOTFOUND, "cannot find the catalog '%s'", name);
+    if (rc != LC_OK)
+        hint_names(&all, name, "SHOW CATALOGS lists them, CREATE CATALOG makes one", err);
+    catalog_list_release(&all);
+    return rc;
+}
+
+static enum lc need_schema(const struct ctx *ctx, struct catalog *c, const char *catalog, const char *name,
+                           struct err *err)
+{
+    struct catalog_list all;
+    enum lc rc;
+
+    TRY(need_catalog(ctx, c, catalog, err));
+    TRY(c->ops->list_schemas(ctx, c->self, catalog, &all, err));
+    rc = has_item(&all, name) ? LC_OK
+                              : err_set(err, LC_NOTFOUND, "cannot find the schema '%s.%s'", catalog, name);
+    if (rc != LC_OK)
+        hint_names(&all, name, "SHOW SCHEMAS lists them, CREATE SCHEMA makes one", err);
+    catalog_list_release(&all);
+    return rc;
+}
+
+/* Adds the tables of one schema as full names. */
+static void add_tables(const struct ctx *ctx, struct catalog *c, const char *catalog, const char *schema,
+                       struct catalog_list *out)
+{
+    struct catalog_list tables;
+    struct err ignored;
+    struct catalog_item *more;
+
+    if (c->ops->list_tables(ctx, c->self, catalog, schema, &tables, &ignored) != LC_OK)
+        return;
+    more = mem_reallocn(out->items, out->n + tables.n + 1, sizeof *more);
+    if (more)
+        out->items = more;
+    for (size_t i = 0; more && i < tables.n; i++)
+        if ((out->items[out->n].name = mem_printf("%s.%s.%s", catalog, schema, tables.items[i].name)) != NULL)
+            out->items[out->n++].comment = NULL;
+    catalog_list_release(&tables);
+}
+
+/* "cannot find table 'a.b.c'": a missing catalog or schema is the better reason; then tables anywhere near. */
+static enum lc no_table(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
+                        struct err *err)
+{
+    enum { LOOKED_AT = 200 };
+    char full[3 * CATALOG_NAME_MAX];
+    struct catalog_list near = {0}, schemas;
+    struct err ignored;
+
+    catalog_name_text(name, full, sizeof full);
+    if (need_schema(ctx, c, name->catalog, name->schema, err) != LC_OK) {
+        char why[512];
+        if (!err)
+            return LC_NOTFOUND;
+        snprintf(why, sizeof why, "%.500s", err->message);
+        return err_wrap(err, "cannot find table '%s': %s", full,
+                        strncmp(why, "cannot ", 7) == 0 ? why + 7 : why);
+    }
+    err_set(err, LC_NOTFOUND, "cannot find table '%s'", full);
+    add_tables(ctx, c, name->catalog, name->schema, &near);
+    if (c->ops->list_schemas(ctx, c->self, name->catalog, &schemas, &ignored) == LC_OK) {
+        for (size_t i = 0; i < schemas.n && i < LOOKED_AT; i++)
+            if (strcmp(schemas.items[i].name, name->schema) != 0)
+                add_tables(ctx, c, name->catalog, schemas.items[i].name, &near);
+        catalog_list_release(&schemas);
+    }
+    hint_names(&near, full, "SHOW TABLES lists the tables of a schema", err);
+    catalog_list_release(&near);
+    return LC_NOTFOUND;
+}
+
+/* ---- catalogs and schemas ---- */
+enum lc catalog_use(const struct ctx *ctx, struct catalog *c, const char *catalog, const char *schema,
+                    struct err *err)
+{
+    char new_catalog[CATALOG_NAME_MAX], new_schema[CATALOG_NAME_MAX] = "default";
+
+    strcpy(new_catalog, c->catalog);
+    if (catalog)
+        TRY(take_name("catalog", catalog, new_catalog, err));
+    if (schema)
+        TRY(take_name("schema", schema, new_schema, err));
+    if (schema)
+        TRY(need_schema(ctx, c, new_catalog, new_schema, err));
+    else
+        TRY(need_catalog(ctx, c, new_catalog, err));
+    strcpy(c->catalog, new_catalog);
+    strcpy(c->schema, new_schema);
+    return LC_OK;
+}
+
+/* A failure that IF [NOT] EXISTS asked for is none. */
+static enum lc forgive(enum lc rc, enum lc code, bool wanted, const struct err *local, struct err *err)
+{
+    if (rc == LC_OK || (rc == code && wanted))
+        return LC_OK;
+    if (err)
+        *err = *local;
+    return rc;
+}
+
+enum lc catalog_create_catalog(const struct ctx *ctx, struct catalog *c, const char *name,
+                               const char *comment, bool if_not_exists, struct err *err)
+{
+    char lower[CATALOG_NAME_MAX];
+    struct err local;
+    enum lc rc;
+
+    TRY(take_name("catalog", name, lower, err));
+    rc = c->ops->create_catalog(ctx, c->self, lower, comment, &local);
+    if (rc == LC_EXISTS) {
+        err_set(&local, LC_EXISTS, "cannot make the catalog '%s': it is there already", lower);
+        err_hint(&local, "CREATE CATALOG IF NOT EXISTS %s", lower);
+    }
+    return forgive(rc, LC_EXISTS, if_not_exists, &local, err);
+}
+
+static void leave(struct catalog *c, const char *catalog, const char *schema)
+{
+    if (strcmp(c->catalog, catalog) != 0 || (schema && strcmp(c->schema, schema) != 0))
+        return;
+    if (!schema)
+        strcpy(c->catalog, "spark_catalog");
+    strcpy(c->schema, "default");
+}
+
+enum lc catalog_drop_catalog(const struct ctx *ctx, struct catalog *c, const char *name, bool cascade,
+                             bool if_exists, struct err *err)
+{
+    char lower[CATALOG_NAME_MAX];
+    struct err local;
+    enum lc rc;
+
+    TRY(take_name("catalog", name, lower, err));
+    if (strcmp(lower, "spark_catalog") == 0)
+        return err_set(err, LC_PERM, "cannot drop the catalog 'spark_catalog': it is always there");
+    rc = need_catalog(ctx, c, lower, &local);
+    if (rc == LC_OK)
+        rc = c->ops->drop_catalog(ctx, c->self, lower, cascade, &local);
+    if (rc == LC_OK)
+        leave(c, lower, NULL);
+    return forgive(rc, LC_NOTFOUND, if_exists, &local, err);
+}
+
+enum lc catalog_list_catalogs(const struct ctx *ctx, struct catalog *c, struct catalog_list *out,
+                              struct err *err)
+{
+    return c->ops->list_catalogs(ctx, c->self, out, err);
+}
+
+static enum lc schema_name(const struct catalog *c, const char *catalog, const char *schema,
+                           struct catalog_name *out, struct err *err)
+{
+    TRY(take_name("catalog", catalog ? catalog : c->catalog, out->catalog, err));
+    return take_name("schema", schema ? schema : c->schema, out->schema, err);
+}
+
+enum lc catalog_create_schema(const struct ctx *ctx, struct catalog *c, const char *catalog,
+                              const char *schema, const char *comment, const char *location,
+                              bool if_not_exists, struct err *err)
+{
+    struct catalog_name n;
+    struct err local;
+    enum lc rc;
+
+    TRY(schema_name(c, catalog, schema, &n, err));
+    TRY(need_catalog(ctx, c, n.catalog, err));
+    rc = c->ops->create_schema(ctx, c->self, n.catalog, n.schema, comment, location, &local);
+    if (rc == LC_EXISTS) {
+        err_set(&local, LC_EXISTS,
+                "[SCHEMA_ALREADY_EXISTS] cannot make the schema '%s.%s': it is there already", n.catalog,
+                n.schema);
+        err_hint(&local, "CREATE SCHEMA IF NOT EXISTS %s.%s", n.catalog, n.schema);
+    }
+    return forgive(rc, LC_EXISTS, if_not_exists, &local, err);
+}
+
+enum lc catalog_drop_schema(const struct ctx *ctx, struct catalog *c, const char *catalog, const char *schema,
+                            bool cascade, bool if_exists, struct err *err)
+{
+    struct catalog_name n;
+    struct err local;
+    enum lc rc;
+
+    TRY(schema_name(c, catalog, schema, &n, err));
+    if (strcmp(n.catalog, "spark_catalog") == 0 && strcmp(n.schema, "default") == 0)
+        return err_set(err, LC_PERM, "cannot drop the schema 'spark_catalog.default': it is always there");
+    rc = need_schema(ctx, c, n.catalog, n.schema, &local);
+    if (rc == LC_OK)
+        rc = c->ops->drop_schema(ctx, c->self, n.catalog, n.schema, cascade, &local);
+    if (rc == LC_OK)
+        leave(c, n.catalog, n.schema);
+    return forgive(rc, LC_NOTFOUND, if_exists, &local, err);
+}
+
+enum lc catalog_list_schemas(const struct ctx *ctx, struct catalog *c, const char *catalog,
+                             struct catalog_list *out, struct err *err)
+{
+    struct catalog_name n;
+
+    TRY(schema_name(c, catalog, NULL, &n, err));
+    TRY(need_catalog(ctx, c, n.catalog, err));
+    return c->ops->list_schemas(ctx, c->self, n.catalog, out, err);
+}
+
+/* ---- tables ---- */
+enum lc catalog_list_tables(const struct ctx *ctx, struct catalog *c, const char *catalog, const char *schema,
+                            struct catalog_list *out, struct err *err)
+{
+    struct catalog_name n;
+    struct catalog_item *more;
+
+    TRY(schema_name(c, catalog, catalog && !schema ? "default" : schema, &n, err));
+    TRY(need_schema(ctx, c, n.catalog, n.schema, err));
+    TRY(c->ops->list_tables(ctx, c->self, n.catalog, n.schema, out, err));
+    more = mem_reallocn(out->items, out->n + c->n_views + 1, sizeof *more);
+    if (!more) {
+        catalog_list_release(out);
+        return err_nomem(err);
+    }
+    out->items = more;
+    for (size_t i = 0; i < c->n_views; i++) {
+        struct catalog_item item = {mem_strdup(c->views[i].name), NULL, true};
+        if (item.name)
+            out->items[out->n++] = item;
+    }
+    return LC_OK;
+}
+
+enum lc catalog_get_table(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
+                          struct catalog_table *out, struct err *err)
+{
+    struct err local;
+    enum lc rc = c->ops->get_table(ctx, c->self, name, out, &local);
+
+    if (rc == LC_NOTFOUND)
+        return no_table(ctx, c, name, err);
+    return forgive(rc, LC_OK, false, &local, err);
+}
+
+enum lc catalog_lookup(const struct ctx *ctx, struct catalog *c, const char *text, struct catalog_table *out,
+                       struct err *err)
+{
+    struct catalog_name name;
+
+    TRY(catalog_complete(c, text, &name, err));
+    return catalog_get_table(ctx, c, &name, out, err);
+}
+
+enum lc catalog_table_exists(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
+                             bool *yes, struct err *err)
+{
+    struct catalog_table t = {0};
+    struct err local;
+    enum lc rc = c->ops->get_table(ctx, c->self, name, &t, &local);
+
+    *yes = rc == LC_OK;
+    catalog_table_release(&t);
+    return forgive(rc, LC_NOTFOUND, true, &local, err);
+}
+
+enum lc catalog_new_location(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
+                             char **location, struct err *err)
+{
+    TRY(need_schema(ctx, c, name->catalog, name->schema, err));
+    return c->ops->new_location(ctx, c->self, name, location, err);
+}
+
+enum lc catalog_create_table(const struct ctx *ctx, struct catalog *c, struct catalog_table *table,
+                             struct err *err)
+{
+    char full[3 * CATALOG_NAME_MAX];
+    enum lc rc;
+
+    TRY(need_schema(ctx, c, table->name.catalog, table->name.schema, err));
+    if (!table->location)
+        TRY(c->ops->new_location(ctx, c->self, &table->name, &table->location, err));
+    rc = c->ops->create_table(ctx, c->self, table, err);
+    if (rc != LC_EXISTS)
+        return rc;
+    catalog_name_text(&table->name, full, sizeof full);
+    err_set(err, LC_EXISTS, "[TABLE_OR_VIEW_ALREADY_EXISTS] cannot make the table '%s': it is there already",
+            full);
+    return err_hint(err, "CREATE TABLE IF NOT EXISTS, CREATE OR REPLACE TABLE, or mode('append') and "
+                         "mode('overwrite') of a DataFrame's writer");
+}
+
+enum lc catalog_drop_table(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
+                           bool if_exists, struct err *err)
+{
+    struct err local;
+    enum lc rc = c->ops->drop_table(ctx, c->self, name, &local);
+
+    if (rc == LC_NOTFOUND)
+        rc = no_table(ctx, c, name, &local);
+    return forgive(rc, LC_NOTFOUND, if_exists, &local, err);
+}
+
+/* ---- temporary views ---- */
+static size_t find_view(const struct catalog *c, const char *name)
+{
+    size_t i = 0;
+
+    while (i < c->n_views && strcasecmp(c->views[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+enum lc catalog_put_view(struct catalog *c, const char *name, const struct plan *plan, bool replace,
+                         struct err *err)
+{
+    char lower[CATALOG_NAME_MAX];
+    size_t i;
+    struct view *more;
+
+    TRY(take_name("temporary view", name, lower, err));
+    i = find_view(c, lower);
+    if (i < c->n_views) {
+        const struct plan *old = c->views[i].plan;
+        if (!replace) {
+            err_set(err, LC_EXISTS,
+                    "[TEMP_TABLE_OR_VIEW_ALREADY_EXISTS] cannot make the temporary view '%s': it is "
+                    "there already",
+                    lower);
+            return err_hint(err, "CREATE OR REPLACE TEMP VIEW, or createOrReplaceTempView");
+        }
+        c->views[i].plan = plan_ref(plan);
+        plan_unref(old);
+        return LC_OK;
+    }
+    more = mem_reallocn(c->views, c->n_views + 1, sizeof *more);
+    if (!more)
+        return err_nomem(err);
+    c->views = more;
+    if ((more[i].name = mem_strdup(lower)) == NULL)
+        return err_nomem(err);
+    more[i].plan = plan_ref(plan);
+    c->n_views++;
+    return LC_OK;
+}
+
+const struct plan *catalog_view(const struct catalog *c, const char *name)
+{
+    size_t i = find_view(c, name);
+
+    return i < c->n_views ? c->views[i].plan : NULL;
+}
+
+bool catalog_drop_view(struct catalog *c, const char *name)
+{
+    size_t i = find_view(c, name);
+
+    if (i == c->n_views)
+        return false;
+    mem_free(c->views[i].name);
+    plan_unref(c->views[i].plan);
+    c->views[i] = c->views[--c->n_views];
+    return true;
+}
+
+/* ---- lineage ---- */
+enum lc catalog_add_lineage(const struct ctx *ctx, struct catalog *c, const char *operation,
+                            const char *table, int64_t version, struct err *err)
+{
+    return c->ops->add_lineage(ctx, c->self, operation, table, version, err);
+}
+
+enum lc catalog_list_lineage(const struct ctx *ctx, struct catalog *c, const char *table, const char *run,
+                             size_t limit, struct catalog_lineage_list *out, struct err *err)
+{
+    return c->ops->list_lineage(ctx, c->self, table, run, limit, out, err);
+}
