@@ -47,7 +47,9 @@ static bool is_text(const json_t *value)
 
     if (!json_is_array(value))
         return json_is_string(value);
-    json_array_foreach(value, i, line) if (!json_is_string(line)) return false;
+    json_array_foreach (value, i, line)
+        if (!json_is_string(line))
+            return false;
     return true;
 }
 
@@ -126,7 +128,8 @@ enum lc notebook_parse(const char *text, size_t len, const char *name, struct no
     }
     nb->root = root;
     child(root, "metadata", json_object);
-    json_array_foreach(json_object_get(root, "cells"), i, cell) complete_cell(cell);
+    json_array_foreach (json_object_get(root, "cells"), i, cell)
+        complete_cell(cell);
     if (json_integer_value(json_object_get(root, "nbformat_minor")) < 5)
         json_object_set_new(root, "nbformat_minor", json_integer(5));
     *out = nb;
@@ -184,6 +187,11 @@ enum lc notebook_insert_code(struct notebook *nb, size_t index, const char *sour
     complete_cell(cell);
     json_decref(cell);
     return LC_OK;
+}
+
+void notebook_remove(struct notebook *nb, size_t index)
+{
+    json_array_remove(json_object_get(nb->root, "cells"), index);
 }
 
 /* ---- cells ---- */

@@ -33,6 +33,8 @@ json_t *notebook_cell(const struct notebook *nb, size_t index);
 enum lc notebook_insert_code(struct notebook *nb, size_t index, const char *source, const char *tag,
                              struct err *err) MUST_CHECK;
 
+void notebook_remove(struct notebook *nb, size_t index);
+
 bool cell_is_code(const json_t *cell);
 bool cell_has_tag(const json_t *cell, const char *tag);
 const char *cell_id(const json_t *cell);

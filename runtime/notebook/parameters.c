@@ -97,8 +97,7 @@ enum lc parameters_check(const json_t *params, const struct notebook *nb, struct
             buf_putc(&w->text, '\n');
         }
     collect_words(w);
-    json_object_foreach((json_t *)params, name, value)
-    {
+    json_object_foreach ((json_t *)params, name, value) {
         if (w->n == WORDS_MAX || known(w, name))
             continue;
         const char *meant = nearest_one(name, w->names, w->n);
@@ -140,8 +139,7 @@ static void lua_table(struct buf *out, const json_t *value)
     }
     if (json_is_object(value)) {
         bool first = true;
-        json_object_foreach((json_t *)value, key, item)
-        {
+        json_object_foreach ((json_t *)value, key, item) {
             buf_puts(out, first ? "[" : ", [");
             lua_string(out, key, strlen(key));
             buf_puts(out, "] = ");
@@ -191,11 +189,9 @@ enum lc parameters_inject(const json_t *params, struct notebook *nb, struct err 
     if (at == notebook_cell_count(nb) || json_object_size(params) == 0)
         return LC_OK;
     if (at + 1 < notebook_cell_count(nb) && cell_has_tag(notebook_cell(nb, at + 1), "injected-parameters"))
-        json_array_clear(json_object_get(cell_metadata(notebook_cell(nb, at + 1)),
-                                         "tags")); /* of an earlier run: an ordinary cell now */
+        notebook_remove(nb, at + 1); /* of an earlier run */
     buf_puts(&text, "-- Parameters");
-    json_object_foreach((json_t *)params, name, value)
-    {
+    json_object_foreach ((json_t *)params, name, value) {
         buf_puts(&text, "\n");
         if (is_identifier(name)) {
             buf_printf(&text, "%s = ", name);

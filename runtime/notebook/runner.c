@@ -82,7 +82,8 @@ static void append_lines(json_t *lines, const char *text, size_t len)
         buf_release(&joined);
     }
     more = notebook_lines(text + used, len - used);
-    json_array_foreach(more, i, line) json_array_append(lines, line);
+    json_array_foreach (more, i, line)
+        json_array_append(lines, line);
     json_decref(more);
 }
 
@@ -112,11 +113,13 @@ static json_t *stored_bundle(const json_t *data)
     json_t *out = json_object(), *value;
     const char *mime;
 
-    json_object_foreach((json_t *)data, mime, value) if (json_is_string(value) &&
-                                                         strncmp(mime, "image/png", 9) != 0 &&
-                                                         strncmp(mime, "image/jpeg", 10) != 0)
-        json_object_set_new(out, mime, notebook_lines(json_string_value(value), json_string_length(value)));
-    else json_object_set(out, mime, value);
+    json_object_foreach ((json_t *)data, mime, value)
+        if (json_is_string(value) && strncmp(mime, "image/png", 9) != 0 &&
+            strncmp(mime, "image/jpeg", 10) != 0)
+            json_object_set_new(out, mime,
+                                notebook_lines(json_string_value(value), json_string_length(value)));
+        else
+            json_object_set(out, mime, value);
     return out;
 }
 
@@ -147,8 +150,7 @@ static void update_outputs(struct runner *r, const struct display *d, const char
     for (size_t i = 0; i < notebook_cell_count(r->nb); i++) {
         json_t *outputs = cell_outputs(notebook_cell(r->nb, i)), *output;
         size_t k;
-        json_array_foreach(outputs, k, output)
-        {
+        json_array_foreach (outputs, k, output) {
             const char *has = json_string_value(json_object_get(json_object_get(output, "metadata"), id_key));
             if (has && strcmp(has, id) == 0)
                 json_object_set_new(output, "data", stored_bundle(d->data));
@@ -172,7 +174,8 @@ static void forget_display_ids(struct runner *r)
     for (size_t i = 0; i < notebook_cell_count(r->nb); i++) {
         json_t *outputs = cell_outputs(notebook_cell(r->nb, i)), *output;
         size_t k;
-        json_array_foreach(outputs, k, output) json_object_del(json_object_get(output, "metadata"), id_key);
+        json_array_foreach (outputs, k, output)
+            json_object_del(json_object_get(output, "metadata"), id_key);
     }
 }
 
@@ -211,8 +214,7 @@ static void on_error(void *self, const struct ctx *ctx, const struct cell_error 
     if (outputs)
         json_array_append_new(outputs, json_pack("{s:s, s:s, s:s, s:O}", "output_type", "error", "ename",
                                                  e->ename, "evalue", e->evalue, "traceback", e->traceback));
-    json_array_foreach(e->traceback, i, line)
-    {
+    json_array_foreach (e->traceback, i, line) {
         if (!r->shown)
             break;
         terminal_text(&r->terminal, json_string_value(line), json_string_length(line));

@@ -222,6 +222,11 @@ static int l_display(lua_State *L) /* (self, x, …, options?) */
     return 1;
 }
 
+bool display_is_handle(lua_State *L, int index)
+{
+    return luaL_testudata(L, index, handle_name) != NULL;
+}
+
 static int l_update(lua_State *L) /* handle:update(x) */
 {
     struct handle *h = luaL_checkudata(L, 1, handle_name);

@@ -15,6 +15,7 @@
 
 /* Fills data and metadata of *d with the bundle of the value at index; pushes one value that owns them. */
 void display_bundle(lua_State *L, int index, struct display *d);
+bool display_is_handle(lua_State *L, int index); /* what display(x, {display_id = …}) returns */
 /* Several values as one text: their representations with tabs between. */
 void display_joined(lua_State *L, int first, int last, struct display *d);
 int display_open(lua_State *L); /* the globals */

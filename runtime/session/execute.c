@@ -53,6 +53,12 @@ static void send_result(struct session *s, const struct display *d)
         s->frontend.ops->result(s->frontend.self, &s->ctx, s->execution_count, d);
 }
 
+/* A call that gave nil, or the thing it wrote to: io.write(…), handle:update(…). */
+static bool says_nothing(lua_State *L)
+{
+    return lua_isnil(L, 2) || luaL_testudata(L, 2, LUA_FILEHANDLE) || display_is_handle(L, 2);
+}
+
 static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, results… */
 {
     struct run *r = (struct run *)ctx;
@@ -62,7 +68,7 @@ static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, resu
     if (r->shape.implicit)
         lua_remove(L, 2);
     int last = lua_gettop(L);
-    if (r->shape.silent || last < 2 || (last == 2 && r->shape.call && lua_isnil(L, 2)))
+    if (r->shape.silent || last < 2 || (last == 2 && r->shape.call && says_nothing(L)))
         return 0;
     if (r->show && r->s->cell && r->s->cell->silent)
         return 0;
@@ -216,8 +222,7 @@ static void user_expressions(struct session *s, const struct cell_request *cell,
     reply->user_expressions = json_object();
     if (reply->status != CELL_OK || !json_is_object(cell->user_expressions))
         return;
-    json_object_foreach(cell->user_expressions, name, text)
-    {
+    json_object_foreach (cell->user_expressions, name, text) {
         if (json_is_string(text))
             json_object_set_new(reply->user_expressions, name, expression_value(s, json_string_value(text)));
     }
