@@ -23,6 +23,9 @@ const struct command commands[] = {
     {"worker", "worker --connect ENDPOINT --key FILE | invite NAME | list | revoke NAME",
      "trains for a workspace, here or on another machine", cmd_worker},
     {"coordinator", "coordinator", NULL, cmd_coordinator}, /* lacus starts it; not shown */
+    {"kernel", "kernel -f CONNECTION_FILE", "serves a Jupyter client", cmd_kernel},
+    {"kernelspec", "kernelspec install|uninstall [--user | --prefix DIR | --sys-prefix]",
+     "tells Jupyter about the kernel", cmd_kernelspec},
     {"version", "version", "prints the version", run_version},
     {"help", "help [COMMAND]", "explains a command", run_help},
     {0},

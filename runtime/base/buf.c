@@ -116,27 +116,54 @@ enum lc buf_check(const struct buf *b, struct err *err)
     return err_nomem(err);
 }
 
-bool buf_json(struct buf *b, const char *s, size_t len)
+/* The length of the run of bytes that stand for themselves in JSON. */
+static size_t plain_run(const char *s, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len && (unsigned char)s[n] >= 32 && (unsigned char)s[n] < 127 && s[n] != '"' && s[n] != '\\')
+        n++;
+    return n;
+}
+
+static void json_character(struct buf *b, const char *s, size_t n)
 {
     static const char names[] = "btnvfr"; /* for 8..13; \v has no short form in JSON */
+    unsigned char c = (unsigned char)s[0];
 
-    buf_putc(b, '"');
-    for (size_t i = 0, n; i < len; i += n) {
-        unsigned char c = (unsigned char)s[i];
+    if (c == '"' || c == '\\')
+        buf_add(b, (const char[]){'\\', s[0]}, 2);
+    else if (c >= 8 && c <= 13 && c != 11)
+        buf_add(b, (const char[]){'\\', names[c - 8]}, 2);
+    else if (c < 32 || c == 127)
+        buf_printf(b, "\\u%04x", c);
+    else if (n == 0)
+        buf_puts(b, "\xEF\xBF\xBD");
+    else
+        buf_add(b, s, n);
+}
+
+bool buf_json_text(struct buf *b, const char *s, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = plain_run(s + i, len - i);
         uint32_t code;
 
+        buf_add(b, s + i, n);
+        i += n;
+        if (i == len)
+            break;
         n = utf8_decode(s + i, len - i, &code);
-        if (c == '"' || c == '\\')
-            buf_printf(b, "\\%c", c);
-        else if (c >= 8 && c <= 13 && c != 11)
-            buf_printf(b, "\\%c", names[c - 8]);
-        else if (c < 32 || c == 127)
-            buf_printf(b, "\\u%04x", c);
-        else if (n == 0)
-            buf_puts(b, "\xEF\xBF\xBD"), n = 1;
-        else
-            buf_add(b, s + i, n);
+        json_character(b, s + i, n);
+        i += n ? n : 1;
     }
+    return buf_ok(b);
+}
+
+bool buf_json(struct buf *b, const char *s, size_t len)
+{
+    buf_putc(b, '"');
+    buf_json_text(b, s, len);
     return buf_putc(b, '"');
 }
 

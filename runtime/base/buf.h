@@ -44,6 +44,7 @@ char *buf_take(struct buf *b);                           /* caller frees with me
 enum lc buf_check(const struct buf *b, struct err *err); /* LC_OK, LC_LIMIT or LC_NOMEM */
 /* A JSON string literal with quotes; bytes that are not UTF-8 become U+FFFD. */
 bool buf_json(struct buf *b, const char *s, size_t len);
+bool buf_json_text(struct buf *b, const char *s, size_t len); /* the same without the quotes */
 /* Text; bytes that are not UTF-8 become U+FFFD. */
 bool buf_utf8(struct buf *b, const char *s, size_t len);
 /* Text for HTML element content and attributes. */

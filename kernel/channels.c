@@ -1,0 +1,319 @@
+#include "kernel/channels.h"
+#include "kernel/death.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct channels {
+    void *context;
+    void *socket[CHANNEL_COUNT];
+    int fd[CHANNEL_COUNT];
+    struct kwire *wire; /* borrowed */
+    int log_fd;
+    atomic_int notes;
+    pthread_mutex_t lock; /* of shell, stdin and iopub */
+    struct buf header;    /* scratch for sending; one per lock */
+    struct buf control_header;
+};
+
+static const int types[CHANNEL_COUNT] = {
+    [CHANNEL_SHELL] = ZMQ_ROUTER,   [CHANNEL_STDIN] = ZMQ_ROUTER, [CHANNEL_IOPUB] = ZMQ_XPUB,
+    [CHANNEL_CONTROL] = ZMQ_ROUTER, [CHANNEL_HB] = ZMQ_REP,
+};
+
+static void set_int(void *socket, int option, int value)
+{
+    zmq_setsockopt(socket, option, &value, sizeof value);
+}
+
+static enum lc bind_one(struct channels *ch, enum channel i, const struct connection *c, struct err *err)
+{
+    char address[CONNECTION_ADDRESS_MAX];
+    const int64_t largest = WIRE_BYTES_MAX;
+    size_t size = sizeof ch->fd[i];
+    void *s = ch->socket[i] = zmq_socket(ch->context, types[i]);
+
+    if (!s)
+        return err_set(err, LC_IO, "cannot open the %s socket: %s", channel_name(i), zmq_strerror(errno));
+    /* Nothing is dropped for being too many: the publisher counts bytes itself. */
+    set_int(s, ZMQ_SNDHWM, 0);
+    set_int(s, ZMQ_LINGER, 1000);
+    zmq_setsockopt(s, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
+    if (i == CHANNEL_IOPUB)
+        set_int(s, ZMQ_XPUB_VERBOSE, 1);
+    if (types[i] == ZMQ_ROUTER)
+        set_int(s, ZMQ_ROUTER_HANDOVER, 1);
+    connection_address(c, i, address);
+    if (zmq_bind(s, address) != 0) {
+        err_set(err, LC_NET, "cannot bind the %s channel to '%s': %s", channel_name(i), address,
+                zmq_strerror(errno));
+        return err_hint(err, "another program may have the port: start the kernel again");
+    }
+    zmq_getsockopt(s, ZMQ_FD, &ch->fd[i], &size);
+    return LC_OK;
+}
+
+enum lc channels_open(const struct connection *c, struct kwire *wire, int log_fd, struct channels **out,
+                      struct err *err)
+{
+    struct channels *ch = mem_zalloc(sizeof *ch);
+    enum lc rc = LC_OK;
+
+    if (!ch)
+        return err_nomem(err);
+    ch->wire = wire;
+    ch->log_fd = log_fd;
+    buf_init(&ch->header, 4096);
+    buf_init(&ch->control_header, 4096);
+    pthread_mutex_init(&ch->lock, NULL);
+    ch->context = zmq_ctx_new();
+    if (!ch->context)
+        rc = err_set(err, LC_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
+    for (int i = 0; i < CHANNEL_COUNT && rc == LC_OK; i++)
+        rc = bind_one(ch, (enum channel)i, c, err);
+    if (rc == LC_OK)
+        *out = ch;
+    else
+        channels_close(ch);
+    return rc;
+}
+
+void channels_shut(struct channels *ch)
+{
+    zmq_ctx_shutdown(ch->context);
+}
+
+void channels_close_one(struct channels *ch, enum channel channel)
+{
+    if (ch->socket[channel])
+        zmq_close(ch->socket[channel]);
+    ch->socket[channel] = NULL;
+}
+
+void channels_close(struct channels *ch)
+{
+    if (!ch)
+        return;
+    for (int i = 0; i < CHANNEL_COUNT; i++)
+        channels_close_one(ch, (enum channel)i);
+    if (ch->context)
+        zmq_ctx_term(ch->context);
+    pthread_mutex_destroy(&ch->lock);
+    buf_release(&ch->header);
+    buf_release(&ch->control_header);
+    mem_free(ch);
+}
+
+void channels_lock(struct channels *ch)
+{
+    pthread_mutex_lock(&ch->lock);
+}
+
+void channels_unlock(struct channels *ch)
+{
+    pthread_mutex_unlock(&ch->lock);
+}
+
+int channels_fd(const struct channels *ch, enum channel channel)
+{
+    return ch->fd[channel];
+}
+
+void *channels_socket(struct channels *ch, enum channel channel)
+{
+    return ch->socket[channel];
+}
+
+struct kwire *channels_wire(struct channels *ch)
+{
+    return ch->wire;
+}
+
+/* ---- receiving --------------------------------------------------------------------------------------- */
+
+void request_free(struct request *r)
+{
+    if (!r)
+        return;
+    kwire_message_release(&r->message);
+    for (size_t i = 0; i < r->n_parts; i++)
+        zmq_msg_close(&r->frames[i]);
+    mem_free(r->frames);
+    mem_free(r->parts);
+    mem_free(r);
+}
+
+/* Makes room for one more frame. frames may move: ZeroMQ allows that with a bytewise copy only through
+ * zmq_msg_move, so growing copies them one by one. */
+static bool reserve_frame(struct request *r, size_t *cap)
+{
+    size_t bigger = *cap ? *cap * 4 : 8;
+    zmq_msg_t *frames;
+
+    if (r->n_parts < *cap)
+        return true;
+    frames = mem_calloc(bigger, sizeof *frames);
+    if (!frames)
+        return false;
+    for (size_t i = 0; i < r->n_parts; i++) {
+        zmq_msg_init(&frames[i]);
+        zmq_msg_move(&frames[i], &r->frames[i]);
+        zmq_msg_close(&r->frames[i]);
+    }
+    mem_free(r->frames);
+    r->frames = frames;
+    *cap = bigger;
+    return true;
+}
+
+/* Reads the frames of one message; those over the limits are read and thrown away. Returns false when there
+ * is no message. */
+static bool receive_frames(void *socket, struct request *r, bool *usable)
+{
+    size_t cap = 0;
+
+    *usable = true;
+    for (bool more = true; more;) {
+        zmq_msg_t frame;
+
+        zmq_msg_init(&frame);
+        if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0)
+            return zmq_msg_close(&frame), r->n_parts > 0;
+        more = zmq_msg_more(&frame);
+        r->size += zmq_msg_size(&frame);
+        *usable =
+            *usable && r->n_parts < WIRE_PARTS_MAX && r->size <= WIRE_BYTES_MAX && reserve_frame(r, &cap);
+        if (*usable) {
+            zmq_msg_init(&r->frames[r->n_parts]);
+            zmq_msg_move(&r->frames[r->n_parts++], &frame);
+        }
+        zmq_msg_close(&frame);
+    }
+    return true;
+}
+
+static bool view_frames(struct request *r)
+{
+    r->parts = mem_calloc(r->n_parts, sizeof *r->parts);
+    for (size_t i = 0; r->parts && i < r->n_parts; i++)
+        r->parts[i] = (struct kwire_part){zmq_msg_data(&r->frames[i]), zmq_msg_size(&r->frames[i])};
+    return r->parts != NULL;
+}
+
+/* False: not to be answered. */
+static bool decode(struct channels *ch, struct request *r, bool usable)
+{
+    struct err err = {.code = LC_OK};
+    enum lc rc;
+
+    if (!usable)
+        rc = err_set(&err, LC_LIMIT, "message of more than %d frames or %zu bytes", WIRE_PARTS_MAX,
+                     WIRE_BYTES_MAX);
+    else if (!view_frames(r))
+        rc = err_nomem(&err);
+    else
+        rc = kwire_parse(ch->wire, r->parts, r->n_parts, &r->message, &err);
+    if (rc == LC_OK)
+        return true;
+    if (r->message.type) {
+        r->problem = err;
+        return true;
+    }
+    if (atomic_fetch_add(&ch->notes, 1) < NOTES_MAX)
+        death_note(ch->log_fd, "ignored on %s: %s", channel_name(r->channel), err.message);
+    return false;
+}
+
+struct request *channels_receive(struct channels *ch, enum channel channel)
+{
+    for (;;) {
+        struct request *r = mem_zalloc(sizeof *r);
+        bool usable;
+
+        if (!r)
+            return NULL;
+        r->channel = channel;
+        if (!receive_frames(ch->socket[channel], r, &usable)) {
+            request_free(r);
+            return NULL;
+        }
+        if (decode(ch, r, usable)) {
+            r->received_ns = clock_mono_ns();
+            return r;
+        }
+        request_free(r);
+    }
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------ */
+
+static const struct kwire_part empty = {"{}", 2};
+
+static bool send_part(void *socket, const void *data, size_t len, bool more)
+{
+    return zmq_send(socket, data, len, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0;
+}
+
+static bool send_content(void *socket, const struct outgoing *o, bool more)
+{
+    zmq_msg_t frame;
+
+    if (!o->content_free)
+        return send_part(socket, o->content.data, o->content.len, more);
+    /* the bytes were handed over by our caller: ZeroMQ only wants them without const */
+    if (zmq_msg_init_data(&frame, (void *)(uintptr_t)o->content.data, o->content.len, o->content_free,
+                          o->content_hint) != 0) {
+        o->content_free((void *)(uintptr_t)o->content.data, o->content_hint);
+        return false;
+    }
+    if (zmq_msg_send(&frame, socket, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0)
+        return true;
+    zmq_msg_close(&frame);
+    return false;
+}
+
+static bool send_signed(struct channels *ch, void *socket, struct buf *header, const struct outgoing *o)
+{
+    struct kwire_part parts[WIRE_SIGNED_PARTS];
+    char signature[WIRE_SIGNATURE];
+    bool ok = true;
+
+    buf_clear(header);
+    kwire_header(ch->wire, o->type, header);
+    parts[0] = (struct kwire_part){buf_str(header), header->len};
+    parts[1] = o->parent.len ? o->parent : empty;
+    parts[2] = o->metadata.len ? o->metadata : empty;
+    parts[3] = o->content;
+    kwire_sign(ch->wire, parts, signature);
+    ok = send_part(socket, WIRE_DELIMITER, sizeof WIRE_DELIMITER - 1, true) &&
+         send_part(socket, signature, strlen(signature), true);
+    for (int i = 0; i < WIRE_SIGNED_PARTS - 1; i++)
+        ok = ok && send_part(socket, parts[i].data, parts[i].len, true);
+    if (!ok) {
+        if (o->content_free)
+            o->content_free((void *)(uintptr_t)o->content.data, o->content_hint);
+        return false;
+    }
+    return send_content(socket, o, o->n_buffers > 0);
+}
+
+bool channels_send(struct channels *ch, enum channel channel, const struct outgoing *o)
+{
+    void *socket = ch->socket[channel];
+    bool ok = true;
+
+    for (size_t i = 0; i < o->n_ids; i++)
+        ok = ok && send_part(socket, o->ids[i].data, o->ids[i].len, true);
+    if (!ok) {
+        if (o->content_free)
+            o->content_free((void *)(uintptr_t)o->content.data, o->content_hint);
+        return false;
+    }
+    ok = send_signed(ch, socket, channel == CHANNEL_CONTROL ? &ch->control_header : &ch->header, o);
+    for (size_t i = 0; ok && i < o->n_buffers; i++)
+        ok = send_part(socket, o->buffers[i].data, o->buffers[i].len, i + 1 < o->n_buffers);
+    return ok;
+}

@@ -1,0 +1,244 @@
+/* control.c: the threads that answer while a cell runs: control channel and signals, and the heartbeat. */
+#include "kernel/death.h"
+#include "kernel/kernel_int.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { STOP_GRACE_MS = 3000 };
+
+void control_interrupt(struct kernel *k)
+{
+    pthread_mutex_lock(&k->run_lock);
+    if (k->interruptible)
+        session_interrupt(k->interruptible);
+    pthread_mutex_unlock(&k->run_lock);
+    inbox_wake(k->inbox);
+}
+
+void control_stop(struct kernel *k)
+{
+    atomic_store(&k->stopping, true);
+    control_interrupt(k);
+}
+
+/* ---- requests
+ * ------------------------------------------------------------------------------------------------- */
+
+typedef void control_fn(struct kernel *k, const struct request *r, struct buf *out);
+
+static void on_info(struct kernel *k, const struct request *r, struct buf *out)
+{
+    (void)r;
+    buf_add(out, buf_str(&k->info), k->info.len);
+}
+
+static void on_interrupt(struct kernel *k, const struct request *r, struct buf *out)
+{
+    (void)r;
+    control_interrupt(k);
+    buf_puts(out, "{\"status\":\"ok\"}");
+}
+
+static void on_shutdown(struct kernel *k, const struct request *r, struct buf *out)
+{
+    bool restart = json_is_true(json_object_get(r->message.content, "restart"));
+
+    buf_printf(out, "{\"status\":\"ok\",\"restart\":%s}", restart ? "true" : "false");
+    (void)k; /* stopped after the reply has gone out */
+}
+
+static const struct row {
+    const char *type;
+    control_fn *answer;
+} rows[] = {
+    {"interrupt_request", on_interrupt},
+    {"shutdown_request", on_shutdown},
+    {"kernel_info_request", on_info},
+};
+
+static void answer(struct kernel *k, const struct request *r, struct buf *out)
+{
+    if (r->problem.code != LC_OK) {
+        requests_error(out, lc_ename(r->problem.code), r->problem.message);
+        return;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].type, r->message.type) == 0) {
+            rows[i].answer(k, r, out);
+            return;
+        }
+    requests_error(out, lc_ename(LC_UNSUPPORTED), "no such request on the control channel");
+}
+
+static void publish(struct kernel *k, const struct request *r, const char *type, const char *content)
+{
+    channels_lock(k->channels);
+    publisher_aside_locked(k->publisher, &r->message.header_text, type, content, strlen(content));
+    channels_unlock(k->channels);
+}
+
+static void serve_request(struct kernel *k, const struct request *r)
+{
+    struct outgoing o = {.ids = r->message.ids, .n_ids = r->message.n_ids, .parent = r->message.header_text};
+    bool shutdown = strcmp(r->message.type, "shutdown_request") == 0;
+    struct buf content = BUF_INIT(1 << 20);
+    char type[WIRE_TYPE_MAX + 1];
+
+    publish(k, r, "status", "{\"execution_state\":\"busy\"}");
+    answer(k, r, &content);
+    o.type = type;
+    o.content = (struct kwire_part){buf_str(&content), content.len};
+    if (requests_reply_type(r->message.type, type))
+        channels_send(k->channels, CHANNEL_CONTROL, &o);
+    if (shutdown)
+        publish(k, r, "shutdown_reply", buf_str(&content));
+    publish(k, r, "status", "{\"execution_state\":\"idle\"}");
+    buf_release(&content);
+    inbox_wake(k->inbox); /* sending on iopub may have used up the sign of a subscription */
+    if (shutdown)
+        control_stop(k);
+}
+
+static void serve_requests(struct kernel *k)
+{
+    struct request *r;
+
+    while (!atomic_load(&k->stopping) && (r = channels_receive(k->channels, CHANNEL_CONTROL)) != NULL) {
+        serve_request(k, r);
+        request_free(r);
+    }
+}
+
+/* ---- the control thread
+ * ------------------------------------------------------------------------------------------ */
+
+/* A descriptor that becomes readable when the process that started the kernel ends; -1: nobody to watch. */
+static int watch_parent(void)
+{
+    const char *text = getenv("JPY_PARENT_PID");
+    long pid = text ? strtol(text, NULL, 10) : 0;
+
+    return pid > 1 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
+}
+
+static int watch_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void take_signals(struct kernel *k, int fd)
+{
+    struct signalfd_siginfo info;
+
+    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGINT) {
+            control_interrupt(k);
+        } else {
+            death_note(k->log_fd, "ended by SIGTERM");
+            control_stop(k);
+        }
+    }
+}
+
+/* The session thread has been told to stop. Code in a cell that cannot be interrupted must not keep the
+ * process alive: this is the kernel's own process, and the client that asked has had its reply. */
+static void wait_for_end(struct kernel *k)
+{
+    struct pollfd done = {.fd = k->done_fd, .events = POLLIN};
+    int rc;
+
+    do
+        rc = poll(&done, 1, STOP_GRACE_MS);
+    while (rc < 0 && errno == EINTR);
+    if (rc == 0) {
+        death_note(k->log_fd, "ended while a cell was still running that could not be interrupted");
+        _exit(lc_exit(LC_TIMEOUT));
+    }
+}
+
+static void *control_thread(void *arg)
+{
+    struct kernel *k = arg;
+    int signals = watch_signals(), parent = watch_parent();
+    zmq_pollitem_t items[] = {
+        {.socket = channels_socket(k->channels, CHANNEL_CONTROL), .events = ZMQ_POLLIN},
+        {.fd = k->done_fd, .events = ZMQ_POLLIN},
+        {.fd = signals, .events = ZMQ_POLLIN},
+        {.fd = parent, .events = ZMQ_POLLIN},
+    };
+    const int n = parent >= 0 ? 4 : 3;
+
+    while (!atomic_load(&k->stopping)) {
+        if (zmq_poll(items, n, -1) < 0 && errno != EINTR)
+            break;
+        if (items[1].revents)
+            break;
+        if (items[2].revents)
+            take_signals(k, signals);
+        if (n > 3 && items[3].revents) {
+            death_note(k->log_fd, "ended because the process that started it is gone");
+            control_stop(k);
+        }
+        serve_requests(k);
+    }
+    wait_for_end(k);
+    close(signals);
+    if (parent >= 0)
+        close(parent);
+    channels_close_one(k->channels, CHANNEL_CONTROL);
+    return NULL;
+}
+
+/* ---- the heartbeat
+ * ------------------------------------------------------------------------------------------------ */
+
+static void *heartbeat_thread(void *arg)
+{
+    struct kernel *k = arg;
+    void *socket = channels_socket(k->channels, CHANNEL_HB);
+    bool more, ok = true;
+
+    while (ok) {
+        zmq_msg_t frame;
+
+        zmq_msg_init(&frame);
+        ok = zmq_msg_recv(&frame, socket, 0) >= 0 || errno == EINTR;
+        more = ok && zmq_msg_more(&frame);
+        if (!ok || zmq_msg_send(&frame, socket, more ? ZMQ_SNDMORE : 0) < 0)
+            zmq_msg_close(&frame);
+    }
+    channels_close_one(k->channels, CHANNEL_HB);
+    return NULL;
+}
+
+enum lc control_start(struct kernel *k, struct err *err)
+{
+    int rc = pthread_create(&k->control, NULL, control_thread, k);
+
+    k->has_control = rc == 0;
+    if (rc == 0)
+        rc = pthread_create(&k->heartbeat, NULL, heartbeat_thread, k);
+    k->has_heartbeat = rc == 0;
+    return rc == 0 ? LC_OK : err_errno(err, rc, "cannot start the kernel's threads");
+}
+
+void control_join(struct kernel *k)
+{
+    if (k->has_control)
+        pthread_join(k->control, NULL);
+    channels_shut(k->channels);
+    if (k->has_heartbeat)
+        pthread_join(k->heartbeat, NULL);
+}

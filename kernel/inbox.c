@@ -1,0 +1,375 @@
+#include "kernel/inbox.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum { IO_THREAD_POLL_MS = 10, ABORT_WINDOW_MS = 250, ABORT_AGE_MS = 10000 };
+
+struct inbox {
+    struct channels *ch;
+    struct publisher *publisher;
+    inbox_early *early;
+    void *early_arg;
+    pthread_t thread;
+    int wake_fd, timer_fd; /* wake_fd is for the session thread alone */
+    atomic_bool stopping;
+
+    /* under channels_lock */
+    bool away;  /* the session thread is at a cell */
+    bool ready; /* it has come at least once */
+    bool armed; /* the timer will fire */
+    int64_t away_since;
+    struct request *first, **last;
+    size_t bytes;
+    /* the last failure, for requests that were already on their way */
+    int64_t failed_ns;
+    char failed_iso[ISO_TEXT], failed_floor[ISO_TEXT];
+    char failed_session[128];
+};
+
+/* ---- the queue --------------------------------------------------------------------------------------------
+ */
+
+/* Dates of one form compare as texts: 2026-01-31T12:00:00.123… */
+static bool sent_before_failure(const struct inbox *in, const struct request *r)
+{
+    const char *date = r->message.date;
+    enum { SECONDS = 19 };
+
+    if (in->failed_ns == 0 || r->received_ns - in->failed_ns > (int64_t)ABORT_WINDOW_MS * 1000000)
+        return false;
+    if (strlen(date) < SECONDS + 2 || date[10] != 'T' || date[SECONDS] != '.')
+        return false;
+    if (!strchr(date + SECONDS, 'Z') && !strstr(date + SECONDS, "+00:00"))
+        return false;
+    return strcmp(r->message.session, in->failed_session) == 0 && strncmp(date, in->failed_floor, 23) > 0 &&
+           strncmp(date, in->failed_iso, 23) < 0;
+}
+
+static bool is_execute(const struct request *r)
+{
+    return strcmp(r->message.type, "execute_request") == 0;
+}
+
+static void enqueue(struct inbox *in, struct request *r)
+{
+    if (is_execute(r) && sent_before_failure(in, r))
+        r->aborted = true;
+    *in->last = r;
+    in->last = &r->next;
+    in->bytes += r->size;
+}
+
+static struct request *dequeue(struct inbox *in, inbox_filter *filter)
+{
+    struct request **at = &in->first, *r;
+
+    while (*at && !filter(*at))
+        at = &(*at)->next;
+    r = *at;
+    if (!r)
+        return NULL;
+    *at = r->next;
+    if (in->last == &r->next)
+        in->last = at;
+    r->next = NULL;
+    in->bytes -= r->size;
+    return r;
+}
+
+/* ---- leading ----------------------------------------------------------------------------------------------
+ */
+
+/* Takes in all that the sockets have. Returns whether something was queued. */
+static bool receive_locked(struct inbox *in)
+{
+    static const enum channel channels[] = {CHANNEL_SHELL, CHANNEL_STDIN};
+    bool any = false;
+
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+        struct request *r;
+        while (in->bytes < INBOX_BYTES_MAX && (r = channels_receive(in->ch, channels[i])) != NULL) {
+            enqueue(in, r);
+            any = true;
+        }
+    }
+    while (publisher_welcome_locked(in->publisher))
+        ;
+    return any;
+}
+
+/* Waits until something arrives, the time is over, or somebody wakes the session thread that leads. */
+static void wait_as_leader(struct inbox *in, int wake_fd, bool full, int timeout_ms)
+{
+    struct pollfd fds[] = {{.fd = wake_fd, .events = POLLIN},
+                           {.fd = channels_fd(in->ch, CHANNEL_STDIN), .events = POLLIN},
+                           {.fd = channels_fd(in->ch, CHANNEL_IOPUB), .events = POLLIN},
+                           {.fd = channels_fd(in->ch, CHANNEL_SHELL), .events = POLLIN}};
+    uint64_t count;
+
+    /* a full queue is not read into: then its sockets must not keep us awake */
+    if (full)
+        fds[1].fd = fds[3].fd = -1;
+    if (poll(fds, 4, timeout_ms) > 0 && fds[0].revents && read(wake_fd, &count, sizeof count) < 0)
+        return;
+}
+
+void inbox_wake(struct inbox *in)
+{
+    uint64_t one = 1;
+
+    if (write(in->wake_fd, &one, sizeof one) < 0)
+        return; /* the counter is full: the leader is awake anyway */
+}
+
+static void arm_locked(struct inbox *in)
+{
+    struct itimerspec when = {.it_value.tv_nsec = (long)INBOX_PATIENCE_MS * 1000000};
+
+    if (!in->armed && timerfd_settime(in->timer_fd, 0, &when, NULL) == 0)
+        in->armed = true;
+}
+
+static void leave_locked(struct inbox *in)
+{
+    in->away = true;
+    in->away_since = clock_mono_ns();
+    arm_locked(in);
+}
+
+/* ---- the I/O thread ---------------------------------------------------------------------------------------
+ */
+
+static void answer_early(struct inbox *in)
+{
+    struct request *list = NULL, **last = &list, *r;
+
+    channels_lock(in->ch);
+    for (struct request **at = &in->first; !in->ready && (r = *at) != NULL;) {
+        if (strcmp(r->message.type, "kernel_info_request") != 0) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        if (in->last == &r->next)
+            in->last = at;
+        in->bytes -= r->size;
+        r->next = NULL;
+        *last = r;
+        last = &r->next;
+    }
+    channels_unlock(in->ch);
+    while ((r = list) != NULL) {
+        list = r->next;
+        in->early(in->early_arg, r);
+        request_free(r);
+    }
+}
+
+/* One round of the I/O thread while it leads. */
+static void lead(struct inbox *in)
+{
+    int due;
+    bool full;
+
+    channels_lock(in->ch);
+    if (!in->away) { /* it came back meanwhile: what is received now would wake nobody */
+        channels_unlock(in->ch);
+        return;
+    }
+    receive_locked(in);
+    if (publisher_due_locked(in->publisher) == 0)
+        publisher_flush_locked(in->publisher);
+    due = publisher_due_locked(in->publisher);
+    full = in->bytes >= INBOX_BYTES_MAX;
+    channels_unlock(in->ch);
+    answer_early(in);
+    wait_as_leader(in, -1, full, due >= 0 && due < IO_THREAD_POLL_MS ? due : IO_THREAD_POLL_MS);
+}
+
+/* Whether the session thread has been away long enough; else the timer is set again if it is away at all. */
+static bool take_over(struct inbox *in)
+{
+    uint64_t fired;
+    bool mine;
+
+    channels_lock(in->ch);
+    if (read(in->timer_fd, &fired, sizeof fired) > 0)
+        in->armed = false;
+    mine = in->away && clock_mono_ns() - in->away_since >= (int64_t)INBOX_PATIENCE_MS * 500000;
+    if (in->away && !mine)
+        arm_locked(in);
+    channels_unlock(in->ch);
+    return mine;
+}
+
+static bool still_leads(struct inbox *in)
+{
+    bool away;
+
+    channels_lock(in->ch);
+    away = in->away;
+    channels_unlock(in->ch);
+    return away;
+}
+
+static void *io_thread(void *arg)
+{
+    struct inbox *in = arg;
+
+    while (!atomic_load(&in->stopping)) {
+        struct pollfd timer = {.fd = in->timer_fd, .events = POLLIN};
+
+        while (!atomic_load(&in->stopping) && still_leads(in))
+            lead(in);
+        while (!atomic_load(&in->stopping)) {
+            poll(&timer, 1, -1);
+            if (take_over(in))
+                break;
+        }
+    }
+    return NULL;
+}
+
+/* ---- the session thread -----------------------------------------------------------------------------------
+ */
+
+static bool for_shell(const struct request *r)
+{
+    return r->channel == CHANNEL_SHELL;
+}
+
+struct request *inbox_take(struct inbox *in, inbox_filter *filter, int timeout_ms)
+{
+    struct request *r;
+    bool waited = false;
+
+    channels_lock(in->ch);
+    in->away = false;
+    for (;;) {
+        bool full;
+
+        r = dequeue(in, filter);
+        if (!r && receive_locked(in))
+            r = dequeue(in, filter);
+        if (r || waited)
+            break;
+        publisher_flush_locked(in->publisher);
+        full = in->bytes >= INBOX_BYTES_MAX;
+        channels_unlock(in->ch);
+        wait_as_leader(in, in->wake_fd, full, timeout_ms);
+        channels_lock(in->ch);
+        waited = true;
+    }
+    leave_locked(in);
+    channels_unlock(in->ch);
+    return r;
+}
+
+/* Answers that nobody waits for any more. */
+static bool for_stdin(const struct request *r)
+{
+    return r->channel == CHANNEL_STDIN;
+}
+
+void inbox_forget_answers(struct inbox *in)
+{
+    struct request *r;
+
+    channels_lock(in->ch);
+    receive_locked(in);
+    while ((r = dequeue(in, for_stdin)) != NULL)
+        request_free(r);
+    channels_unlock(in->ch);
+}
+
+struct request *inbox_next(struct inbox *in)
+{
+    struct request *r;
+
+    channels_lock(in->ch);
+    in->ready = true;
+    while (in->first && (r = dequeue(in, for_stdin)) != NULL)
+        request_free(r);
+    channels_unlock(in->ch);
+    return inbox_take(in, for_shell, -1);
+}
+
+void inbox_abort(struct inbox *in, const char *session)
+{
+    int64_t now = clock_wall_ms();
+
+    channels_lock(in->ch);
+    receive_locked(in);
+    for (struct request *r = in->first; r; r = r->next)
+        if (is_execute(r))
+            r->aborted = true;
+    in->failed_ns = clock_mono_ns();
+    clock_iso(now, in->failed_iso);
+    clock_iso(now - ABORT_AGE_MS, in->failed_floor);
+    in->failed_session[0] = '\0';
+    if (strlen(session) < sizeof in->failed_session)
+        strcpy(in->failed_session, session);
+    channels_unlock(in->ch);
+}
+
+/* ---- opening and closing ----------------------------------------------------------------------------------
+ */
+
+static void release(struct inbox *in)
+{
+    while (in->first) {
+        struct request *r = in->first;
+        in->first = r->next;
+        request_free(r);
+    }
+    if (in->wake_fd >= 0)
+        close(in->wake_fd);
+    if (in->timer_fd >= 0)
+        close(in->timer_fd);
+    mem_free(in);
+}
+
+enum lc inbox_open(struct channels *ch, struct publisher *p, inbox_early *early, void *arg,
+                   struct inbox **out, struct err *err)
+{
+    struct inbox *in = mem_zalloc(sizeof *in);
+    int rc;
+
+    if (!in)
+        return err_nomem(err);
+    in->ch = ch;
+    in->publisher = p;
+    in->early = early;
+    in->early_arg = arg;
+    in->last = &in->first;
+    in->away = true;
+    in->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    in->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    rc = in->wake_fd < 0 || in->timer_fd < 0 ? errno : pthread_create(&in->thread, NULL, io_thread, in);
+    if (rc != 0) {
+        release(in);
+        return err_errno(err, rc, "cannot start the kernel's I/O thread");
+    }
+    *out = in;
+    return LC_OK;
+}
+
+void inbox_close(struct inbox *in)
+{
+    struct itimerspec at_once = {.it_value.tv_nsec = 1};
+
+    if (!in)
+        return;
+    atomic_store(&in->stopping, true);
+    timerfd_settime(in->timer_fd, 0, &at_once, NULL);
+    pthread_join(in->thread, NULL);
+    release(in);
+}

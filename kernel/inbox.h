@@ -1,0 +1,47 @@
+/* inbox.h: requests on their way from the sockets to the session thread.
+ *
+ * What      one of two threads leads: it waits at the shell, stdin and iopub sockets, receives, greets
+ *           subscribers and sends stream text that is due. While the session thread waits for work it leads
+ *           itself, so that a request reaches it without a hop between threads. When it has been away at a
+ *           cell for INBOX_PATIENCE_MS, the I/O thread takes over, until it comes back. What is received
+ *           meanwhile is queued, in order. Ownership requests returned are the caller's (request_free).
+ * Units     ms; the queue holds at most INBOX_BYTES_MAX bytes (then ZeroMQ and TCP hold back the client).
+ * Errors    inbox_open: LC_IO, LC_NOMEM. Threads   inbox_next, inbox_take, inbox_abort: session thread.
+ *           inbox_wake: any thread and signal handlers. `early` is called on the I/O thread.
+ *
+ * Example:
+ *     struct request *r = inbox_next(inbox);
+ *     if (r)
+ *         answer(r);
+ */
+#ifndef LACUS_KERNEL_INBOX_H
+#define LACUS_KERNEL_INBOX_H
+#include "kernel/channels.h"
+#include "kernel/publisher.h"
+
+enum { INBOX_PATIENCE_MS = 2 };
+#define INBOX_BYTES_MAX ((size_t)256 << 20)
+
+struct inbox;
+
+/* Which requests a waiting caller wants. */
+typedef bool inbox_filter(const struct request *r);
+
+/* The I/O thread leads from the start, until the first inbox_next. Before that, a request that `early`
+ * accepts is answered by it at once and is not queued. */
+typedef bool inbox_early(void *arg, struct request *r);
+enum lc inbox_open(struct channels *ch, struct publisher *p, inbox_early *early, void *arg,
+                   struct inbox **out, struct err *err) MUST_CHECK;
+void inbox_close(struct inbox *in); /* before channels_close */
+
+/* Waits for the next shell request; NULL: woken without one. */
+struct request *inbox_next(struct inbox *in);
+/* In the middle of a cell: waits at most timeout_ms for a request that the filter accepts; others stay
+ * queued. NULL: none, or woken. */
+struct request *inbox_take(struct inbox *in, inbox_filter *filter, int timeout_ms);
+/* Before a question on stdin: answers to earlier ones are not answers to it. */
+void inbox_forget_answers(struct inbox *in);
+/* A cell failed: the execute requests that were sent before that was known are marked as aborted. */
+void inbox_abort(struct inbox *in, const char *session);
+void inbox_wake(struct inbox *in);
+#endif

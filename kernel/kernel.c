@@ -1,0 +1,104 @@
+#include "kernel/kernel.h"
+#include "kernel/death.h"
+#include "kernel/kernel_int.h"
+#include "runtime/base/clock.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* SIGINT and SIGTERM are read by the control thread (signalfd): blocked before any thread is made. Child
+ * processes get a clean mask from process.h. */
+static void own_process(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    death_watch();
+    /* Large outputs go back to the system when they have left; glibc would raise the threshold and keep them.
+     */
+    mallopt(M_MMAP_THRESHOLD, 512 << 10);
+    mallopt(M_ARENA_MAX, 2);
+}
+
+static enum lc open_channels(struct kernel *k, const char *connection_file, struct err *err)
+{
+    TRY(connection_read(connection_file, &k->connection, err));
+    TRY(kwire_open(k->connection.key, k->connection.key_len, &k->wire, err));
+    TRY(channels_open(&k->connection, k->wire, k->log_fd, &k->channels, err));
+    k->publisher = publisher_new(k->channels);
+    if (!k->publisher || !requests_info(&k->info))
+        return err_nomem(err);
+    TRY(inbox_open(k->channels, k->publisher, requests_early, k, &k->inbox, err));
+    return control_start(k, err);
+}
+
+static enum lc open_session(struct kernel *k, const struct session_options *base, struct err *err)
+{
+    struct session_options options = *base;
+
+    options.frontend = (struct frontend){&kernel_frontend_ops, k};
+    options.capture = true;
+    if (!options.notebook)
+        options.notebook = getenv("JPY_SESSION_NAME");
+    return session_open(&options, &k->session, err);
+}
+
+static void serve(struct kernel *k)
+{
+    while (!atomic_load(&k->stopping)) {
+        struct request *r = inbox_next(k->inbox);
+
+        if (r && !atomic_load(&k->stopping))
+            requests_answer(k, r);
+        request_free(r);
+    }
+}
+
+static void close_all(struct kernel *k)
+{
+    uint64_t one = 1;
+
+    if (k->session)
+        session_close(k->session);
+    if (write(k->done_fd, &one, sizeof one) < 0)
+        death_note(k->log_fd, "cannot tell the control thread to end");
+    if (k->channels)
+        control_join(k);
+    inbox_close(k->inbox);
+    channels_close(k->channels);
+    publisher_free(k->publisher);
+    kwire_close(k->wire);
+    json_decref(k->payload);
+    buf_release(&k->info);
+    pthread_mutex_destroy(&k->run_lock);
+    close(k->done_fd);
+    close(k->log_fd);
+}
+
+int kernel_main(const struct session_options *base, const char *connection_file)
+{
+    struct kernel k = {.info = BUF_INIT(1 << 16), .run_lock = PTHREAD_MUTEX_INITIALIZER};
+    struct err err = {.code = LC_OK};
+    enum lc rc;
+
+    own_process();
+    k.log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    k.done_fd = eventfd(0, EFD_CLOEXEC);
+    rc = open_channels(&k, connection_file, &err);
+    if (rc == LC_OK)
+        rc = open_session(&k, base, &err);
+    if (rc == LC_OK)
+        serve(&k);
+    else
+        death_note(k.log_fd, "%s%s%s%s%s", err.message, err.cause[0] ? ": " : "", err.cause,
+                   err.hint[0] ? "; " : "", err.hint);
+    close_all(&k);
+    return lc_exit(rc);
+}

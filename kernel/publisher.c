@@ -1,0 +1,276 @@
+#include "kernel/publisher.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MESSAGE_OVERHEAD = 1024 }; /* what the frames beside the content cost, about */
+
+struct publisher {
+    struct channels *ch;
+    struct buf parent;    /* header of the request that runs */
+    struct buf text;      /* stream content in the making: {"name":"stdout","text":"… */
+    enum stream stream;   /* of text */
+    int64_t text_since;   /* when the oldest of it was written; monotonic ns */
+    atomic_size_t flying; /* bytes that ZeroMQ still holds for clients */
+    size_t dropped;       /* bytes given up since the client stalled */
+};
+
+/* Handed to ZeroMQ with each content frame. */
+struct charge {
+    struct publisher *p;
+    size_t bytes;
+};
+
+struct publisher *publisher_new(struct channels *ch)
+{
+    struct publisher *p = mem_zalloc(sizeof *p);
+
+    if (!p)
+        return NULL;
+    p->ch = ch;
+    buf_init(&p->parent, WIRE_BYTES_MAX);
+    buf_init(&p->text, WIRE_BYTES_MAX);
+    return p;
+}
+
+void publisher_free(struct publisher *p)
+{
+    if (!p)
+        return;
+    buf_release(&p->parent);
+    buf_release(&p->text);
+    mem_free(p);
+}
+
+/* On ZeroMQ's thread, when the last client has the bytes. */
+static void content_left(void *data, void *hint)
+{
+    struct charge *charge = hint;
+
+    atomic_fetch_sub(&charge->p->flying, charge->bytes);
+    mem_free(charge);
+    mem_free(data);
+}
+
+static void send_locked(struct publisher *p, const char *type, const struct kwire_part *parent,
+                        struct buf *content, const struct kwire_part *metadata,
+                        const struct comm_buffers *buffers)
+{
+    struct charge *charge = mem_alloc(sizeof *charge);
+    const struct kwire_part topic = {type, strlen(type)};
+    struct kwire_part parts[WIRE_PARTS_MAX];
+    struct outgoing o = {.ids = &topic, .n_ids = 1, .type = type, .parent = *parent, .buffers = parts};
+
+    o.content.len = content->len;
+    o.content.data = buf_take(content);
+    if (!charge || !o.content.data) {
+        mem_free(charge);
+        mem_free((void *)(uintptr_t)o.content.data);
+        return;
+    }
+    if (metadata)
+        o.metadata = *metadata;
+    for (; buffers && o.n_buffers < buffers->n && o.n_buffers < WIRE_PARTS_MAX; o.n_buffers++)
+        parts[o.n_buffers] = (struct kwire_part){buffers->data[o.n_buffers], buffers->len[o.n_buffers]};
+    *charge = (struct charge){p, o.content.len + parent->len + MESSAGE_OVERHEAD};
+    for (size_t i = 0; i < o.n_buffers; i++)
+        charge->bytes += parts[i].len;
+    o.content_free = content_left;
+    o.content_hint = charge;
+    atomic_fetch_add(&p->flying, charge->bytes);
+    channels_send(p->ch, CHANNEL_IOPUB, &o);
+}
+
+static struct kwire_part parent_of(const struct publisher *p)
+{
+    return (struct kwire_part){p->parent.data, p->parent.len};
+}
+
+void publisher_flush_locked(struct publisher *p)
+{
+    struct kwire_part parent = parent_of(p);
+
+    if (p->text.len == 0)
+        return;
+    buf_puts(&p->text, "\"}");
+    send_locked(p, "stream", &parent, &p->text, NULL, NULL);
+}
+
+int publisher_due_locked(const struct publisher *p)
+{
+    int64_t left = p->text_since + (int64_t)PUBLISHER_DELAY_MS * 1000000 - clock_mono_ns();
+
+    if (p->text.len == 0)
+        return -1;
+    return left <= 0 ? 0 : (int)((left + 999999) / 1000000);
+}
+
+/* ---- back-pressure --------------------------------------------------------------------------------------
+ */
+
+static void report_loss(struct publisher *p)
+{
+    struct kwire_part parent = parent_of(p);
+    struct buf content = BUF_INIT(1024);
+
+    if (p->dropped == 0)
+        return;
+    buf_printf(&content,
+               "{\"name\":\"stderr\",\"text\":\"lacus: %zu bytes of output were dropped: the front end read "
+               "nothing for %d s\\n\"}",
+               p->dropped, PUBLISHER_STALL_MS / 1000);
+    p->dropped = 0;
+    send_locked(p, "stream", &parent, &content, NULL, NULL);
+}
+
+/* Waits until `more` bytes fit in the budget. False: the client has stalled (or the cell was interrupted),
+ * the bytes are to be dropped. Without the lock. */
+static bool make_room(struct publisher *p, const struct ctx *ctx, size_t more)
+{
+    size_t least = atomic_load(&p->flying);
+    int64_t moved = clock_mono_ns();
+    /* once stalled, nothing waits again before something has moved */
+    const int patience = p->dropped > 0 ? 0 : PUBLISHER_STALL_MS;
+
+    for (size_t now = least; now > 0 && now + more > PUBLISHER_BUDGET; now = atomic_load(&p->flying)) {
+        if (now < least) {
+            least = now;
+            moved = clock_mono_ns();
+        }
+        if (ctx_cancelled(ctx) || clock_mono_ns() - moved >= (int64_t)patience * 1000000)
+            return p->dropped += more, false;
+        poll(NULL, 0, 1);
+    }
+    if (p->dropped > 0) {
+        channels_lock(p->ch);
+        report_loss(p);
+        channels_unlock(p->ch);
+    }
+    return true;
+}
+
+/* ---- the session thread ------------------------------------------------------------------------------- */
+
+void publisher_parent(struct publisher *p, const void *header, size_t len)
+{
+    channels_lock(p->ch);
+    publisher_flush_locked(p);
+    buf_clear(&p->parent);
+    buf_add(&p->parent, header, len);
+    channels_unlock(p->ch);
+}
+
+/* How much of a text is taken at once: never in the middle of a character. */
+static size_t piece(const char *text, size_t len)
+{
+    size_t n = PUBLISHER_CHUNK;
+
+    if (len <= PUBLISHER_CHUNK)
+        return len;
+    while (n > PUBLISHER_CHUNK - 4 && ((unsigned char)text[n] & 0xC0) == 0x80)
+        n--;
+    return n;
+}
+
+static void add_text_locked(struct publisher *p, enum stream stream, const char *text, size_t len)
+{
+    if (p->text.len > 0 && p->stream != stream)
+        publisher_flush_locked(p);
+    if (p->text.len == 0) {
+        p->stream = stream;
+        p->text_since = clock_mono_ns();
+        buf_printf(&p->text, "{\"name\":\"%s\",\"text\":\"", stream == STREAM_STDERR ? "stderr" : "stdout");
+    }
+    buf_json_text(&p->text, text, len);
+}
+
+void publisher_text(struct publisher *p, const struct ctx *ctx, enum stream stream, const char *text,
+                    size_t len)
+{
+    for (size_t n; len > 0; text += n, len -= n) {
+        size_t full;
+
+        n = piece(text, len);
+        channels_lock(p->ch);
+        add_text_locked(p, stream, text, n);
+        full = p->text.len >= PUBLISHER_CHUNK ? p->text.len : 0;
+        channels_unlock(p->ch);
+        if (full == 0)
+            continue;
+        if (make_room(p, ctx, full)) {
+            channels_lock(p->ch);
+            publisher_flush_locked(p);
+        } else {
+            channels_lock(p->ch);
+            buf_clear(&p->text);
+        }
+        channels_unlock(p->ch);
+    }
+}
+
+void publisher_send(struct publisher *p, const struct ctx *ctx, const char *type, struct buf *content,
+                    json_t *metadata, const struct comm_buffers *buffers)
+{
+    struct kwire_part parent, extra = {NULL, 0};
+    char *text = metadata ? json_dumps(metadata, JSON_COMPACT) : NULL;
+
+    if (text)
+        extra = (struct kwire_part){text, strlen(text)};
+    if (buf_ok(content) && make_room(p, ctx, content->len)) {
+        channels_lock(p->ch);
+        publisher_flush_locked(p);
+        parent = parent_of(p);
+        send_locked(p, type, &parent, content, text ? &extra : NULL, buffers);
+        channels_unlock(p->ch);
+    }
+    buf_release(content);
+    free(text);
+}
+
+void publisher_status(struct publisher *p, const char *state)
+{
+    struct buf content = BUF_INIT(256);
+    struct kwire_part parent;
+
+    buf_printf(&content, "{\"execution_state\":\"%s\"}", state);
+    channels_lock(p->ch);
+    publisher_flush_locked(p);
+    parent = parent_of(p);
+    send_locked(p, "status", &parent, &content, NULL, NULL);
+    channels_unlock(p->ch);
+}
+
+void publisher_aside_locked(struct publisher *p, const struct kwire_part *parent, const char *type,
+                            const char *content, size_t len)
+{
+    struct buf text = BUF_INIT(WIRE_BYTES_MAX);
+
+    buf_add(&text, content, len);
+    send_locked(p, type, parent, &text, NULL, NULL);
+}
+
+/* ---- subscriptions --------------------------------------------------------------------------------------
+ */
+
+bool publisher_welcome_locked(struct publisher *p)
+{
+    const struct kwire_part nobody = {NULL, 0};
+    struct buf content = BUF_INIT(4096);
+    char topic[513];
+    int n = zmq_recv(channels_socket(p->ch, CHANNEL_IOPUB), topic, sizeof topic, ZMQ_DONTWAIT);
+
+    if (n < 0)
+        return false;
+    if (n > 0 && topic[0] == 1) {
+        size_t len = n > (int)sizeof topic ? sizeof topic : (size_t)n;
+        buf_puts(&content, "{\"subscription\":");
+        buf_json(&content, topic + 1, len - 1);
+        buf_putc(&content, '}');
+        send_locked(p, "iopub_welcome", &nobody, &content, NULL, NULL);
+    }
+    buf_release(&content);
+    return true;
+}
