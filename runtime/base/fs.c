@@ -312,22 +312,29 @@ char *fs_home(const char *below, struct err *err)
     return path;
 }
 
-char *fs_installed(const char *below)
+/* Beside the executable, or one folder above it: a test in build/tests finds build/plugins. */
+static char *near_executable(const char *below)
 {
     char exe[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    char *path = NULL;
-    const char *set = getenv("LACUS_LIB");
+    char *slash, *path;
 
-    if (set && *set) {
-        path = fs_join(set, below);
-    } else if (n > 0) {
-        char *slash;
-        exe[n] = '\0';
-        if ((slash = strrchr(exe, '/')) != NULL)
-            *slash = '\0';
+    exe[n > 0 ? n : 0] = '\0';
+    for (int up = 0; up < 2 && (slash = strrchr(exe, '/')) != NULL; up++) {
+        *slash = '\0';
         path = fs_join(exe, below);
+        if (path && fs_exists(path))
+            return path;
+        mem_free(path);
     }
+    return NULL;
+}
+
+char *fs_installed(const char *below)
+{
+    const char *set = getenv("LACUS_LIB");
+    char *path = set && *set ? fs_join(set, below) : near_executable(below);
+
     if (path && fs_exists(path))
         return path;
     mem_free(path);
