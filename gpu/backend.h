@@ -127,10 +127,11 @@ struct cached_attention_arg { /* new queries over a cache of keys and values */
     int64_t sequences, rows;
     const int32_t *starts; /* [sequences + 1]: the new rows of each sequence */
     const int32_t *past;   /* [sequences]: rows in the cache before the new ones */
+    const int32_t *slots;  /* [sequences]: which part of the cache is theirs */
     int64_t heads, kv_heads, head_dim, window, capacity; /* capacity: cache rows per sequence */
     float scale;
     const float *q, *k, *v;   /* new rows; k and v are stored into the cache first */
-    float *k_cache, *v_cache; /* [sequences, capacity, kv_heads, head_dim] */
+    float *k_cache, *v_cache; /* [slots, capacity, kv_heads, head_dim] */
     float *y;
 };
 

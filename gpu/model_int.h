@@ -60,7 +60,7 @@ struct work {    /* buffers for one forward and backward; all inside block */
     bool train;
     int recomputed;
     struct saved *layers; /* owned, one per layer; recomputed and inference layers share */
-    int32_t *ids, *positions, *starts, *past, *index, *targets; /* device */
+    int32_t *ids, *positions, *starts, *past, *slots, *index, *targets; /* device */
     float *normed, *out, *act, *dact, *g, *dq, *dk, *dv, *dy, *dropped, *dxa;
     float *final_x, *final_rstd, *losses, *chunk_logits, *gathered;
     int64_t chunk;
@@ -121,8 +121,8 @@ enum lc cache_new(struct model *m, int64_t sequences, int64_t capacity, struct k
 void cache_release(struct model *m, struct kv_cache *c);
 /* New tokens on top of the cache; logits [sequences, vocab] of the last row of each sequence, on the host. */
 enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *cache, const int32_t *ids,
-                     const int32_t *starts, const int32_t *past, int64_t sequences, float *logits,
-                     struct err *err) MUST_CHECK;
+                     const int32_t *starts, const int32_t *past, const int32_t *slots, int64_t sequences,
+                     float *logits, struct err *err) MUST_CHECK;
 /* The trainable arena: the adapter's, else the base's. */
 struct arena_of *model_arena(struct model *m);
 enum lc model_copy_weights(struct model *m, struct arena_of *a, const char *folder, struct err *err);

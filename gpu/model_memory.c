@@ -125,6 +125,7 @@ static void carve_scratch(struct carve *c, const struct model *m, const struct r
     w->positions = ints(c, rows);
     w->starts = ints(c, r->sequences + 1);
     w->past = ints(c, r->sequences);
+    w->slots = ints(c, r->sequences);
     w->index = ints(c, rows);
     w->targets = ints(c, rows);
     w->normed = floats(c, rows * k->hidden_size);

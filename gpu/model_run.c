@@ -181,6 +181,7 @@ static void attend_cached(const struct pass *p, int64_t l)
                                      .rows = a.rows,
                                      .starts = a.starts,
                                      .past = p->w->past,
+                                     .slots = p->w->slots,
                                      .heads = a.heads,
                                      .kv_heads = a.kv_heads,
                                      .head_dim = a.head_dim,
@@ -610,8 +611,8 @@ static enum lc last_rows(const struct pass *p, const int32_t *starts, float *log
 }
 
 enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *cache, const int32_t *ids,
-                     const int32_t *starts, const int32_t *past, int64_t sequences, float *logits,
-                     struct err *err)
+                     const int32_t *starts, const int32_t *past, const int32_t *slots, int64_t sequences,
+                     float *logits, struct err *err)
 {
     struct model_batch b = {.rows = starts[sequences], .sequences = sequences, .ids = ids, .starts = starts};
     struct pass p;
@@ -620,6 +621,7 @@ enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *ca
     m->can_backward = false;
     m->logits_rows = 0;
     TRY(batch_begin(m, &b, false, past, err));
+    TRY(upload_ints(m, m->work.slots, slots, sequences, err));
     m->dropout = 0;
     m->cache = cache;
     p = pass_of(m);

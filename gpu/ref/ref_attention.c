@@ -113,7 +113,7 @@ void ref_attention_cached(void *state, struct backend_stream *stream, const stru
     (void)state;
     (void)stream;
     for (int64_t s = 0; s < a->sequences; s++) {
-        int64_t n = a->starts[s + 1] - a->starts[s], cache = s * a->capacity * width;
+        int64_t n = a->starts[s + 1] - a->starts[s], cache = a->slots[s] * a->capacity * width;
         size_t bytes = (size_t)(n * width) * sizeof(float);
 
         memcpy(a->k_cache + cache + a->past[s] * width, a->k + a->starts[s] * width, bytes);

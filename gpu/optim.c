@@ -1,0 +1,227 @@
+#include "gpu/optim.h"
+#include "gpu/model_io.h"
+#include "gpu/safetensors.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/nearest.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- schedules ---- */
+static const char *const NAMES[] = {
+    [SCHEDULE_LINEAR] = "linear",
+    [SCHEDULE_COSINE] = "cosine",
+    [SCHEDULE_CONSTANT] = "constant",
+    [SCHEDULE_CONSTANT_WITH_WARMUP] = "constant_with_warmup",
+    [SCHEDULE_COSINE_WITH_MIN_LR] = "cosine_with_min_lr",
+};
+enum { N_NAMES = sizeof NAMES / sizeof *NAMES };
+
+const char *schedule_name(enum schedule_kind kind)
+{
+    return NAMES[kind];
+}
+
+enum lc schedule_from_name(const char *name, enum schedule_kind *out, struct err *err)
+{
+    struct buf near = BUF_INIT(400);
+
+    for (int i = 0; i < N_NAMES; i++)
+        if (strcmp(NAMES[i], name) == 0) {
+            *out = (enum schedule_kind)i;
+            return LC_OK;
+        }
+    err_set(err, LC_ARG, "unknown learning-rate schedule '%s'", name);
+    if (nearest_list(&near, name, NAMES, N_NAMES, 3) && near.len)
+        err_hint(err, "did you mean %s?", buf_str(&near));
+    else
+        err_hint(err, "there are linear, cosine, constant, constant_with_warmup and cosine_with_min_lr");
+    buf_release(&near);
+    return LC_ARG;
+}
+
+static double cosine_factor(const struct schedule *s, double progress)
+{
+    double cycles = s->cycles > 0 ? s->cycles : 0.5;
+
+    return fmax(0, 0.5 * (1 + cos(3.14159265358979323846 * cycles * 2 * progress)));
+}
+
+double schedule_factor(const struct schedule *s, int64_t steps)
+{
+    double k = (double)steps, warmup = (double)s->warmup, total = (double)s->total, progress;
+
+    if (s->kind == SCHEDULE_CONSTANT)
+        return 1;
+    if (steps < s->warmup)
+        return k / fmax(1, warmup);
+    progress = (k - warmup) / fmax(1, total - warmup);
+    if (s->kind == SCHEDULE_CONSTANT_WITH_WARMUP)
+        return 1;
+    if (s->kind == SCHEDULE_LINEAR)
+        return fmax(0, (total - k) / fmax(1, total - warmup));
+    if (s->kind == SCHEDULE_COSINE)
+        return cosine_factor(s, progress);
+    return fmax(0, cosine_factor(s, progress) * (1 - s->min_ratio) + s->min_ratio);
+}
+
+/* ---- AdamW ---- */
+struct optimizer {
+    struct model *m;    /* borrowed */
+    struct arena_of *a; /* borrowed: what trains */
+    struct adamw_config config;
+    void *first, *second; /* owned device memory, laid out as the arena */
+    int64_t steps;
+};
+
+enum lc optimizer_new(struct model *m, const struct adamw_config *c, struct optimizer **out, struct err *err)
+{
+    const struct backend_ops *ops = m->backend->ops;
+    struct optimizer *o;
+    enum lc code;
+
+    if (!model_arena(m)->trainable)
+        return err_set(err, LC_ARG, "cannot optimize: no parameter of the model is trainable");
+    o = mem_zalloc(sizeof *o);
+    if (!o)
+        return err_nomem(err);
+    o->m = m;
+    o->a = model_arena(m);
+    o->config = *c;
+    code = arena_reserve_grads(m, o->a, err);
+    if (code == LC_OK)
+        code = ops->alloc(m->backend->state, o->a->bytes, &o->first, err);
+    if (code == LC_OK)
+        code = ops->alloc(m->backend->state, o->a->bytes, &o->second, err);
+    if (code == LC_OK)
+        *out = o;
+    else
+        optimizer_free(o);
+    return code;
+}
+
+void optimizer_free(struct optimizer *o)
+{
+    if (!o)
+        return;
+    o->m->backend->ops->release(o->m->backend->state, o->first, o->a->bytes);
+    o->m->backend->ops->release(o->m->backend->state, o->second, o->a->bytes);
+    mem_free(o);
+}
+
+static enum lc name_the_culprit(const struct optimizer *o, struct err *err)
+{
+    for (size_t i = 0; i < o->a->n; i++) {
+        double squares = 0;
+
+        o->m->backend->ops->sum_squares(o->m->backend->state, NULL, weight_grad(o->a, (int)i),
+                                        o->a->weights[i].elements, &squares);
+        if (!isfinite(squares))
+            return err_set(err, LC_RUNTIME, "the gradient of '%s' is not finite (%g)", o->a->weights[i].name,
+                           sqrt(squares));
+    }
+    return err_set(err, LC_RUNTIME, "the gradient norm is not finite");
+}
+
+static void step_range(struct optimizer *o, size_t from, size_t to, double lr, double decay,
+                       double grad_scale)
+{
+    double t = (double)o->steps;
+    size_t at = from / sizeof(float);
+    struct adamw_arg a = {.n = (int64_t)((to - from) / sizeof(float)),
+                          .param = (float *)o->a->block + at,
+                          .m = (float *)o->first + at,
+                          .v = (float *)o->second + at,
+                          .grad = o->a->grads + at,
+                          .grad_scale = (float)grad_scale,
+                          .lr = lr,
+                          .beta1 = o->config.beta1,
+                          .beta2 = o->config.beta2,
+                          .eps = o->config.eps,
+                          .weight_decay = decay,
+                          .bias1 = 1 - pow(o->config.beta1, t),
+                          .bias2 = 1 - pow(o->config.beta2, t)};
+
+    if (a.n > 0)
+        o->m->backend->ops->adamw(o->m->backend->state, NULL, &a);
+}
+
+enum lc optimizer_step(struct optimizer *o, double lr, double *grad_norm, struct err *err)
+{
+    double squares = 0, norm, scale = 1;
+
+    o->m->backend->ops->sum_squares(o->m->backend->state, NULL, o->a->grads,
+                                    (int64_t)(o->a->bytes / sizeof(float)), &squares);
+    norm = sqrt(squares);
+    if (grad_norm)
+        *grad_norm = norm;
+    if (!isfinite(norm))
+        return name_the_culprit(o, err);
+    if (o->config.max_grad_norm > 0)
+        scale = fmin(1, o->config.max_grad_norm / (norm + 1e-6));
+    o->steps++;
+    step_range(o, 0, o->a->decay_bytes, lr, o->config.weight_decay, scale);
+    step_range(o, o->a->decay_bytes, o->a->bytes, lr, 0, scale);
+    return model_zero_grad(o->m, err);
+}
+
+int64_t optimizer_steps(const struct optimizer *o)
+{
+    return o->steps;
+}
+
+size_t optimizer_bytes(const struct optimizer *o)
+{
+    return 2 * o->a->bytes;
+}
+
+/* ---- state files ---- */
+enum lc optimizer_save(struct optimizer *o, const char *path, struct err *err)
+{
+    struct weights_part parts[] = {{"m.", o->first}, {"v.", o->second}};
+    char step[32];
+    const char *metadata[] = {"format", "pt", "step", step, NULL};
+
+    snprintf(step, sizeof step, "%lld", (long long)o->steps);
+    return weights_write(o->m, o->a, parts, 2, path, DTYPE_F32, metadata, err);
+}
+
+static enum lc load_one(struct optimizer *o, const struct safetensors *st, const char *prefix, void *block,
+                        size_t i, struct err *err)
+{
+    const struct weight *w = &o->a->weights[i];
+    const struct safetensor *t = NULL;
+    char *name = mem_printf("%s%s", prefix, w->name);
+    enum lc code = name ? safetensors_get(st, name, &t, err) : err_nomem(err);
+
+    if (code == LC_OK && (t->dtype != ST_F32 || t->bytes != (size_t)w->elements * sizeof(float)))
+        code = err_set(err, LC_DATA, "the optimizer state '%s' has another shape than the model's parameter",
+                       name);
+    if (code == LC_OK)
+        code = weights_put(o->m, (char *)block + w->offset, DTYPE_F32, t->data, DTYPE_F32, w->elements, err);
+    mem_free(name);
+    return code;
+}
+
+enum lc optimizer_load(struct optimizer *o, const char *path, struct err *err)
+{
+    struct safetensors *st;
+    const char *step;
+    enum lc code = LC_OK;
+
+    TRY(safetensors_open(path, &st, err));
+    step = safetensors_metadata(st, "step");
+    if (!step)
+        code = err_set(err, LC_DATA, "'%s' is not an optimizer state: it has no step", path);
+    for (size_t i = 0; i < o->a->n && code == LC_OK; i++) {
+        code = load_one(o, st, "m.", o->first, i, err);
+        if (code == LC_OK)
+            code = load_one(o, st, "v.", o->second, i, err);
+    }
+    if (code == LC_OK)
+        o->steps = strtoll(step, NULL, 10);
+    safetensors_close(st);
+    return code;
+}

@@ -1,0 +1,582 @@
+/* trainer.c: the loop of a training run. Sources of the formulas: transformers' Trainer and accelerate's sampler. */
+#include "gpu/rng.h"
+#include "gpu/trainer_int.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void train_permutation(uint64_t seed, int64_t n, int64_t *out)
+{
+    struct mt19937 mt;
+
+    mt19937_seed(&mt, (uint32_t)seed);
+    for (int64_t i = 0; i < n; i++)
+        out[i] = i;
+    for (int64_t i = 0; i < n - 1; i++) {
+        uint64_t left = (uint64_t)(n - i), draw = mt19937_next(&mt);
+        int64_t other, keep = out[i];
+
+        if ((uint64_t)n >= UINT32_MAX / 20) /* torch draws 64 bits for long lists */
+            draw = draw << 32 | mt19937_next(&mt);
+        other = i + (int64_t)(draw % left);
+        out[i] = out[other];
+        out[other] = keep;
+    }
+}
+
+/* ---- set-up ---- */
+static enum lc check_example(const struct train_example *e, int64_t vocabulary, const char *which, int64_t i,
+                             struct err *err)
+{
+    if (e->n < 1 || e->n > INT32_MAX / 4)
+        return err_set(err, LC_DATA, "%s example %lld has %lld tokens", which, (long long)i, (long long)e->n);
+    for (int64_t j = 0; j < e->n; j++) {
+        int32_t label = e->labels ? e->labels[j] : e->input_ids[j];
+
+        if (e->input_ids[j] < 0 || e->input_ids[j] >= vocabulary ||
+            (label != -100 && (label < 0 || label >= vocabulary)))
+            return err_set(
+                err, LC_DATA,
+                "%s example %lld, place %lld: token %d or label %d is outside the vocabulary of %lld", which,
+                (long long)i, (long long)j, e->input_ids[j], label, (long long)vocabulary);
+    }
+    return LC_OK;
+}
+
+static int64_t example_labels(const struct train_example *e)
+{
+    int64_t n = 0;
+
+    for (int64_t j = 1; j < e->n; j++)
+        n += (e->labels ? e->labels[j] : e->input_ids[j]) != -100;
+    return n;
+}
+
+static enum lc check_dataset(const struct ctx *ctx, const struct trainer *t, const struct train_dataset *d,
+                             const char *which, struct err *err)
+{
+    int64_t labels = 0;
+
+    if (d->n < 1 || d->n > INT32_MAX)
+        return err_set(err, LC_DATA, "the %s dataset has %lld examples", which, (long long)d->n);
+    for (int64_t i = 0; i < d->n; i++) {
+        if (i % 4096 == 0)
+            TRY(ctx_check(ctx, err));
+        TRY(check_example(&d->examples[i], t->m->config.vocab_size, which, i, err));
+        labels += example_labels(&d->examples[i]);
+    }
+    if (labels == 0) {
+        err_set(err, LC_DATA, "no example of the %s dataset carries a label to learn from", which);
+        return err_hint(err, "every label is -100, or every example is a single token: is the response cut "
+                             "off by max_length?");
+    }
+    return LC_OK;
+}
+
+static int descending(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x < y) - (x > y);
+}
+
+/* Tokens of the largest micro-batch that any order can make. */
+static enum lc largest_batch(const struct train_dataset *d, int64_t batch, int64_t *out, struct err *err)
+{
+    int64_t *lengths = mem_reallocn(NULL, (size_t)d->n, sizeof *lengths), sum = 0;
+
+    if (!lengths)
+        return err_nomem(err);
+    for (int64_t i = 0; i < d->n; i++)
+        lengths[i] = d->examples[i].n;
+    qsort(lengths, (size_t)d->n, sizeof *lengths, descending);
+    for (int64_t i = 0; i < d->n && i < batch; i++)
+        sum += lengths[i];
+    mem_free(lengths);
+    *out = sum;
+    return sum > INT32_MAX / 2 ? err_set(err, LC_LIMIT, "a batch of %lld tokens is too large", (long long)sum)
+                               : LC_OK;
+}
+
+static void plan_steps(struct trainer *t)
+{
+    const struct training_args *a = &t->args;
+    double warmup = a->warmup_steps;
+
+    t->batches_per_epoch = (t->train.n + a->per_device_train_batch_size - 1) / a->per_device_train_batch_size;
+    t->steps_per_epoch =
+        (t->batches_per_epoch + a->gradient_accumulation_steps - 1) / a->gradient_accumulation_steps;
+    t->state.total_steps =
+        a->max_steps >= 0 ? a->max_steps : (int64_t)ceil(a->num_train_epochs * (double)t->steps_per_epoch);
+    if (warmup > 0 && warmup < 1)
+        warmup = ceil((double)t->state.total_steps * warmup);
+    else if (warmup == 0 && a->warmup_ratio > 0)
+        warmup = ceil((double)t->state.total_steps * a->warmup_ratio);
+    t->schedule = (struct schedule){a->lr_scheduler_type, (int64_t)warmup, t->state.total_steps,
+                                    a->num_cycles, a->min_lr_rate};
+}
+
+static enum lc plan_memory(struct trainer *t, struct err *err)
+{
+    struct backend_memory memory;
+    int64_t sequences = t->args.per_device_train_batch_size;
+    size_t budget = t->args.memory_budget;
+    int recompute = t->args.gradient_checkpointing ? (int)t->m->config.num_hidden_layers : 0;
+
+    TRY(largest_batch(&t->train, t->args.per_device_train_batch_size, &t->max_rows, err));
+    for (int64_t i = 0; i < t->eval.n; i++) /* a long eval example goes alone */
+        t->max_rows = t->eval.examples[i].n > t->max_rows ? t->eval.examples[i].n : t->max_rows;
+    if (t->args.per_device_eval_batch_size > sequences)
+        sequences = t->args.per_device_eval_batch_size;
+    if (!budget) {
+        t->m->backend->ops->memory(t->m->backend->state, &memory);
+        budget = t->m->base.bytes + t->m->adapter.bytes + memory.free;
+    }
+    TRY(model_reserve(t->m, t->max_rows, sequences, true, budget, recompute, &t->plan, err));
+    TRY(rope_reserve(t->m, t->max_rows, err));
+    t->ids = mem_reallocn(NULL, (size_t)t->max_rows, sizeof *t->ids);
+    t->labels = mem_reallocn(NULL, (size_t)t->max_rows, sizeof *t->labels);
+    t->starts = mem_reallocn(NULL, (size_t)sequences + 1, sizeof *t->starts);
+    t->order = mem_reallocn(NULL, (size_t)t->train.n, sizeof *t->order);
+    return t->ids && t->labels && t->starts && t->order ? LC_OK : err_nomem(err);
+}
+
+static enum lc copy_args(const struct training_args *from, struct training_args *to, struct err *err)
+{
+    *to = *from;
+    to->output_dir = from->output_dir ? mem_strdup(from->output_dir) : NULL;
+    to->metric_for_best_model = from->metric_for_best_model ? mem_strdup(from->metric_for_best_model) : NULL;
+    if ((from->output_dir && !to->output_dir) || (from->metric_for_best_model && !to->metric_for_best_model))
+        return err_nomem(err);
+    return LC_OK;
+}
+
+static enum lc set_up(const struct ctx *ctx, struct trainer *t, const struct training_args *args,
+                      struct err *err)
+{
+    struct adamw_config c = {args->adam_beta1, args->adam_beta2, args->adam_epsilon, args->weight_decay,
+                             args->max_grad_norm};
+
+    TRY(copy_args(args, &t->args, err));
+    TRY(training_args_check(args, err));
+    if (args->eval_strategy != STRATEGY_NO && t->eval.n == 0)
+        return err_set(err, LC_ARG, "'eval_strategy' asks for evaluation, but there is no eval dataset");
+    if (!model_arena(t->m)->trainable)
+        TRY(model_set_trainable(t->m, true, err)); /* full fine-tuning */
+    TRY(check_dataset(ctx, t, &t->train, "train", err));
+    if (t->eval.n)
+        TRY(check_dataset(ctx, t, &t->eval, "eval", err));
+    plan_steps(t);
+    model_set_compute(t->m, args->bf16 ? DTYPE_BF16 : DTYPE_F32);
+    TRY(plan_memory(t, err));
+    TRY(optimizer_new(t->m, &c, &t->optimizer, err));
+    TRY(model_zero_grad(t->m, err));
+    t->history = json_array();
+    return t->history ? LC_OK : err_nomem(err);
+}
+
+enum lc trainer_new(const struct ctx *ctx, struct model *m, const struct training_args *args,
+                    const struct train_dataset *train, const struct train_dataset *eval,
+                    const struct trainer_callbacks *callbacks, struct trainer **out, struct err *err)
+{
+    struct trainer *t = mem_zalloc(sizeof *t);
+    enum lc code;
+
+    if (!t)
+        return err_nomem(err);
+    t->m = m;
+    t->train = *train;
+    t->eval = eval ? *eval : (struct train_dataset){0};
+    t->callbacks = *callbacks;
+    t->order_epoch = t->evaluated_step = -1;
+    t->state.best_metric = NAN;
+    code = set_up(ctx, t, args, err);
+    if (code == LC_OK && t->plan.recomputed_layers > 0 && !args->gradient_checkpointing && callbacks->warning)
+        callbacks->warning(callbacks->arg,
+                           "memory is short: some layers are computed again in the backward pass");
+    if (code == LC_OK)
+        *out = t;
+    else
+        trainer_free(t);
+    return code;
+}
+
+void trainer_free(struct trainer *t)
+{
+    if (!t)
+        return;
+    optimizer_free(t->optimizer);
+    training_args_release(&t->args);
+    json_decref(t->history);
+    mem_free(t->best_folder);
+    mem_free(t->order);
+    mem_free(t->ids);
+    mem_free(t->labels);
+    mem_free(t->starts);
+    mem_free(t);
+}
+
+const struct train_state *trainer_state(const struct trainer *t)
+{
+    return &t->state;
+}
+
+const struct model_plan *trainer_plan(const struct trainer *t)
+{
+    return &t->plan;
+}
+
+const json_t *trainer_history(const struct trainer *t)
+{
+    return t->history;
+}
+
+/* ---- batches ---- */
+static struct model_batch begin_batch(struct trainer *t)
+{
+    t->starts[0] = 0;
+    return (struct model_batch){.ids = t->ids, .labels = t->labels, .starts = t->starts};
+}
+
+static void add_example(struct trainer *t, struct model_batch *b, const struct train_example *e)
+{
+    memcpy(t->ids + b->rows, e->input_ids, (size_t)e->n * sizeof *t->ids);
+    memcpy(t->labels + b->rows, e->labels ? e->labels : e->input_ids, (size_t)e->n * sizeof *t->labels);
+    b->rows += e->n;
+    t->starts[++b->sequences] = (int32_t)b->rows;
+}
+
+static void make_order(struct trainer *t, int64_t epoch)
+{
+    uint64_t seed = (uint64_t)(t->args.data_seed >= 0 ? t->args.data_seed : t->args.seed);
+
+    if (t->order_epoch == epoch)
+        return;
+    train_permutation(seed + (uint64_t)epoch, t->train.n, t->order);
+    t->order_epoch = epoch;
+}
+
+/* The examples of micro-batch i of the current epoch: places [*from, *to) of its order. */
+static void micro_range(const struct trainer *t, int64_t i, int64_t *from, int64_t *to)
+{
+    *from = i * t->args.per_device_train_batch_size;
+    *to = *from + t->args.per_device_train_batch_size;
+    *to = *to < t->train.n ? *to : t->train.n;
+}
+
+/* ---- one optimizer step ---- */
+static int64_t count_items(const struct trainer *t, int64_t first, int64_t last)
+{
+    int64_t items = 0;
+
+    for (int64_t i = first; i < last; i++) {
+        int64_t from, to;
+
+        micro_range(t, i, &from, &to);
+        for (int64_t j = from; j < to; j++)
+            items += example_labels(&t->train.examples[t->order[j]]);
+    }
+    return items;
+}
+
+static enum lc micro_step(const struct ctx *ctx, struct trainer *t, int64_t i, int64_t items, double *loss,
+                          int64_t *tokens, struct err *err)
+{
+    struct model_batch b = begin_batch(t);
+    struct model_loss l;
+    struct model_forward how = {.train = true,
+                                .dropout = true,
+                                .num_items = items > 0 ? items : 1,
+                                .label_smoothing = t->args.label_smoothing_factor};
+    int64_t from, to;
+
+    micro_range(t, i, &from, &to);
+    for (int64_t j = from; j < to; j++)
+        add_example(t, &b, &t->train.examples[t->order[j]]);
+    how.seed = rng_mix(rng_mix((uint64_t)t->args.seed, (uint64_t)t->state.step), (uint64_t)i);
+    TRY(ctx_check(ctx, err));
+    TRY(model_forward(ctx, t->m, &b, &how, &l, err));
+    TRY(model_backward(ctx, t->m, err));
+    *loss += l.scaled;
+    *tokens += b.rows;
+    return LC_OK;
+}
+
+static enum lc all_micro_steps(const struct ctx *ctx, struct trainer *t, double *loss, int64_t *tokens,
+                               struct err *err)
+{
+    int64_t epoch = t->state.step / t->steps_per_epoch, within = t->state.step % t->steps_per_epoch;
+    int64_t first = within * t->args.gradient_accumulation_steps,
+            last = first + t->args.gradient_accumulation_steps, items;
+
+    last = last < t->batches_per_epoch ? last : t->batches_per_epoch;
+    make_order(t, epoch);
+    items = count_items(t, first, last);
+    for (int64_t i = first; i < last; i++)
+        TRY(micro_step(ctx, t, i, items, loss, tokens, err));
+    return LC_OK;
+}
+
+static void advance(struct trainer *t, double loss, int64_t tokens)
+{
+    struct train_state *s = &t->state;
+    int64_t within, done;
+
+    s->step++;
+    within = s->step % t->steps_per_epoch;
+    done = within * t->args.gradient_accumulation_steps;
+    s->epoch = (double)(s->step / t->steps_per_epoch) + (double)done / (double)t->batches_per_epoch;
+    s->loss = loss;
+    s->tokens += tokens;
+    t->window_loss += loss;
+    t->window_steps++;
+}
+
+static enum lc optimizer_update(const struct ctx *ctx, struct trainer *t, struct err *err)
+{
+    double loss = 0, lr = t->args.learning_rate * schedule_factor(&t->schedule, t->state.step);
+    int64_t tokens = 0;
+    enum lc code = all_micro_steps(ctx, t, &loss, &tokens, err);
+
+    if (code == LC_OK && !isfinite(loss)) {
+        code = err_set(err, LC_RUNTIME, "the loss of step %lld is %g", (long long)t->state.step + 1, loss);
+        err_hint(err, "the weights are those before this step: lower the learning rate, or look at the data "
+                      "of this step");
+    }
+    if (code == LC_OK) {
+        code = optimizer_step(t->optimizer, lr, &t->state.grad_norm, err);
+        if (code == LC_RUNTIME)
+            err_wrap(err, "step %lld failed: the gradient is not finite", (long long)t->state.step + 1);
+    }
+    if (code != LC_OK) {
+        enum lc ignored = model_zero_grad(t->m, NULL); /* the first error is the one to tell */
+
+        (void)ignored;
+        return code;
+    }
+    t->state.learning_rate = lr;
+    advance(t, loss, tokens);
+    return LC_OK;
+}
+
+/* ---- evaluation ---- */
+static enum lc eval_rows(const struct ctx *ctx, struct trainer *t, struct model_batch *b,
+                         struct model_loss *sum, struct err *err)
+{
+    struct model_loss l;
+
+    if (b->sequences == 0)
+        return LC_OK;
+    TRY(model_forward(ctx, t->m, b, &(struct model_forward){0}, &l, err));
+    sum->sum += l.sum;
+    sum->labels += l.labels;
+    *b = begin_batch(t);
+    return LC_OK;
+}
+
+/* One batch of evaluation, in as many forwards as the memory asks for. */
+static enum lc eval_batch(const struct ctx *ctx, struct trainer *t, const struct train_dataset *d,
+                          int64_t from, int64_t to, struct model_loss *sum, struct err *err)
+{
+    struct model_batch b = begin_batch(t);
+
+    for (int64_t i = from; i < to; i++) {
+        if (b.rows + d->examples[i].n > t->max_rows)
+            TRY(eval_rows(ctx, t, &b, sum, err));
+        add_example(t, &b, &d->examples[i]);
+    }
+    return eval_rows(ctx, t, &b, sum, err);
+}
+
+enum lc trainer_evaluate(const struct ctx *ctx, struct trainer *t, const struct train_dataset *data,
+                         double *loss, struct err *err)
+{
+    const struct train_dataset *d = data ? data : &t->eval;
+    int64_t batch = t->args.per_device_eval_batch_size;
+    double total = 0, examples = 0;
+
+    if (d != &t->eval)
+        TRY(check_dataset(ctx, t, d, "eval", err));
+    for (int64_t i = 0; i < d->n; i++)
+        if (d->examples[i].n > t->max_rows)
+            return err_set(
+                err, LC_LIMIT,
+                "eval example %lld has %lld tokens, more than the %lld that memory was planned for",
+                (long long)i, (long long)d->examples[i].n, (long long)t->max_rows);
+    for (int64_t from = 0; from < d->n; from += batch) {
+        int64_t to = from + batch < d->n ? from + batch : d->n;
+        struct model_loss sum = {0};
+
+        TRY(eval_batch(ctx, t, d, from, to, &sum, err));
+        if (sum.labels) {
+            total += (double)(to - from) * sum.sum / (double)sum.labels;
+            examples += (double)(to - from);
+        }
+        if (t->callbacks.eval_progress)
+            t->callbacks.eval_progress(t->callbacks.arg, to, d->n);
+    }
+    if (examples == 0)
+        return err_set(err, LC_DATA, "the eval dataset has no labels");
+    *loss = total / examples;
+    return LC_OK;
+}
+
+/* ---- what is due after a step ---- */
+static bool is_due(const struct trainer *t, enum train_strategy strategy, int64_t every)
+{
+    if (strategy == STRATEGY_STEPS)
+        return t->state.step % every == 0;
+    return strategy == STRATEGY_EPOCH && (t->state.step % t->steps_per_epoch == 0 || t->state.finished);
+}
+
+static enum lc log_train(struct trainer *t, struct err *err)
+{
+    struct train_log log = {&t->state, t->window_loss / (double)t->window_steps, NAN, 0};
+    json_t *line = json_pack("{s:f, s:f, s:f, s:f, s:I}", "epoch", t->state.epoch, "grad_norm",
+                             t->state.grad_norm, "learning_rate", t->state.learning_rate, "loss", log.loss,
+                             "step", (json_int_t)t->state.step);
+
+    t->window_loss = 0;
+    t->window_steps = 0;
+    if (json_array_append_new(t->history, line) != 0)
+        return err_nomem(err);
+    if (t->callbacks.log)
+        t->callbacks.log(t->callbacks.arg, &log);
+    return LC_OK;
+}
+
+static bool is_better(const struct trainer *t, double loss)
+{
+    if (isnan(t->state.best_metric))
+        return true;
+    return t->args.greater_is_better ? loss > t->state.best_metric : loss < t->state.best_metric;
+}
+
+static enum lc evaluate_due(const struct ctx *ctx, struct trainer *t, struct err *err)
+{
+    struct train_log log = {&t->state, NAN, NAN, 0};
+    int64_t begun = clock_mono_ns();
+    json_t *line;
+
+    TRY(trainer_evaluate(ctx, t, NULL, &log.eval_loss, err));
+    log.eval_seconds = (double)(clock_mono_ns() - begun) * 1e-9;
+    line = json_pack("{s:f, s:f, s:f, s:f, s:I}", "epoch", t->state.epoch, "eval_loss", log.eval_loss,
+                     "eval_runtime", log.eval_seconds, "eval_samples_per_second",
+                     (double)t->eval.n / fmax(log.eval_seconds, 1e-9), "step", (json_int_t)t->state.step);
+    if (json_array_append_new(t->history, line) != 0)
+        return err_nomem(err);
+    t->evaluated_step = t->state.step;
+    if (is_better(t, log.eval_loss)) {
+        t->state.best_metric = log.eval_loss;
+        mem_free(t->best_folder);
+        t->best_folder = t->args.output_dir
+                             ? mem_printf("%s/checkpoint-%lld", t->args.output_dir, (long long)t->state.step)
+                             : NULL;
+    }
+    if (t->callbacks.log)
+        t->callbacks.log(t->callbacks.arg, &log);
+    return LC_OK;
+}
+
+static enum lc save_due(const struct ctx *ctx, struct trainer *t, struct err *err)
+{
+    char *folder = NULL;
+
+    TRY(checkpoint_save(ctx, t, &folder, err));
+    if (t->callbacks.saved)
+        t->callbacks.saved(t->callbacks.arg, folder, t->state.step);
+    mem_free(folder);
+    return LC_OK;
+}
+
+static enum lc finish(const struct ctx *ctx, struct trainer *t, struct err *err)
+{
+    if (!t->args.load_best_model_at_end || !t->best_folder || !fs_is_dir(t->best_folder))
+        return LC_OK;
+    return checkpoint_load_weights(ctx, t, t->best_folder, err);
+}
+
+static enum lc after_step(const struct ctx *ctx, struct trainer *t, struct err *err)
+{
+    const struct training_args *a = &t->args;
+    bool save_at_end = t->state.finished && a->save_strategy == STRATEGY_STEPS;
+
+    if (t->window_steps &&
+        (is_due(t, a->logging_strategy, a->logging_steps) || (t->state.finished && a->logging_strategy)))
+        TRY(log_train(t, err));
+    if (is_due(t, a->eval_strategy, a->eval_steps ? a->eval_steps : a->logging_steps))
+        TRY(evaluate_due(ctx, t, err));
+    if (a->output_dir && (is_due(t, a->save_strategy, a->save_steps) || save_at_end))
+        TRY(save_due(ctx, t, err));
+    return LC_OK;
+}
+
+enum lc trainer_step(const struct ctx *ctx, struct trainer *t, bool *finished, struct err *err)
+{
+    int64_t begun = clock_mono_ns();
+    bool go_on = true;
+
+    *finished = t->state.finished;
+    if (t->state.finished)
+        return LC_OK;
+    if (t->state.step < t->state.total_steps) {
+        t->started = true;
+        TRY(optimizer_update(ctx, t, err));
+        t->state.seconds += (double)(clock_mono_ns() - begun) * 1e-9;
+        if (t->callbacks.progress)
+            go_on = t->callbacks.progress(t->callbacks.arg, &t->state);
+        t->state.out_of_time = t->args.max_seconds > 0 && t->state.seconds >= t->args.max_seconds;
+        t->state.finished = t->state.step >= t->state.total_steps || t->state.out_of_time;
+        TRY(after_step(ctx, t, err));
+    }
+    if (!go_on)
+        return err_set(err, LC_CANCELLED, "training was stopped after step %lld", (long long)t->state.step);
+    *finished = t->state.finished = t->state.finished || t->state.step >= t->state.total_steps;
+    return t->state.finished ? finish(ctx, t, err) : LC_OK;
+}
+
+enum lc trainer_run(const struct ctx *ctx, struct trainer *t, struct err *err)
+{
+    bool finished = false;
+
+    while (!finished)
+        TRY(trainer_step(ctx, t, &finished, err));
+    return LC_OK;
+}
+
+enum lc trainer_save(const struct ctx *ctx, struct trainer *t, char **folder, struct err *err)
+{
+    char *made = NULL;
+    enum lc code;
+
+    if (!t->args.output_dir)
+        return err_set(err, LC_ARG, "cannot save a checkpoint: there is no 'output_dir'");
+    code = checkpoint_save(ctx, t, &made, err);
+    if (code == LC_OK && folder)
+        *folder = made;
+    else
+        mem_free(made);
+    return code;
+}
+
+enum lc trainer_resume(const struct ctx *ctx, struct trainer *t, const char *folder, struct err *err)
+{
+    char *found = NULL;
+    enum lc code;
+
+    if (t->started)
+        return err_set(err, LC_ARG, "cannot resume: training has begun already");
+    if (!folder && t->args.output_dir)
+        folder = found = trainer_last_checkpoint(t->args.output_dir);
+    if (!folder) {
+        err_set(err, LC_NOTFOUND, "cannot resume: no checkpoint in '%s'",
+                t->args.output_dir ? t->args.output_dir : "");
+        return err_hint(err, "a checkpoint is a folder checkpoint-N with trainer_state.json");
+    }
+    code = checkpoint_load(ctx, t, folder, err);
+    mem_free(found);
+    return code;
+}

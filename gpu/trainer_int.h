@@ -1,0 +1,38 @@
+/* trainer_int.h: the trainer's parts. Private to the engine.
+ *
+ * Where a run stands follows from the number of optimizer steps done: the epoch, its order, and the place in it. That
+ * is why a resume needs no state of a data loader.
+ */
+#ifndef LACUS_GPU_TRAINER_INT_H
+#define LACUS_GPU_TRAINER_INT_H
+#include "gpu/model_int.h"
+#include "gpu/trainer.h"
+
+struct trainer {
+    struct model *m;                  /* borrowed */
+    struct training_args args;        /* strings owned */
+    struct train_dataset train, eval; /* borrowed arrays; eval.n 0: none */
+    struct trainer_callbacks callbacks;
+    struct optimizer *optimizer; /* owned */
+    struct schedule schedule;
+    struct train_state state;
+    struct model_plan plan;
+    json_t *history;   /* owned: log_history */
+    char *best_folder; /* owned; NULL: none yet */
+    int64_t batches_per_epoch, steps_per_epoch;
+    int64_t max_rows; /* tokens of the largest micro-batch */
+    int64_t *order;   /* owned: examples of the epoch `order_epoch` */
+    int64_t order_epoch;
+    int32_t *ids, *labels, *starts; /* owned: one micro-batch */
+    double window_loss;             /* since the last log */
+    int64_t window_steps;
+    int64_t evaluated_step; /* last step with an evaluation */
+    bool started;           /* a step was done in this process */
+};
+
+enum lc checkpoint_save(const struct ctx *ctx, struct trainer *t, char **folder, struct err *err) MUST_CHECK;
+enum lc checkpoint_load(const struct ctx *ctx, struct trainer *t, const char *folder,
+                        struct err *err) MUST_CHECK;
+enum lc checkpoint_load_weights(const struct ctx *ctx, struct trainer *t, const char *folder,
+                                struct err *err) MUST_CHECK;
+#endif

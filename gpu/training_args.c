@@ -1,0 +1,359 @@
+/* training_args.c: TrainingArguments as one table. */
+#include "gpu/trainer.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/nearest.h"
+#include <math.h>
+#include <string.h>
+
+enum kind { SIZE, REAL, FLAG, TEXT, SCHEDULE, STRATEGY, BYTES };
+static const struct row {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+} ROWS[] = {
+#define ROW(name, kind)                                                                                      \
+    {                                                                                                        \
+#name, kind, offsetof(struct training_args, name)                                                    \
+    }
+    ROW(output_dir, TEXT),
+    ROW(per_device_train_batch_size, SIZE),
+    ROW(per_device_eval_batch_size, SIZE),
+    ROW(gradient_accumulation_steps, SIZE),
+    ROW(num_train_epochs, REAL),
+    ROW(max_steps, SIZE),
+    ROW(max_seconds, REAL),
+    ROW(learning_rate, REAL),
+    ROW(weight_decay, REAL),
+    ROW(adam_beta1, REAL),
+    ROW(adam_beta2, REAL),
+    ROW(adam_epsilon, REAL),
+    ROW(max_grad_norm, REAL),
+    ROW(lr_scheduler_type, SCHEDULE),
+    ROW(warmup_steps, REAL),
+    ROW(warmup_ratio, REAL),
+    ROW(min_lr_rate, REAL),
+    ROW(num_cycles, REAL),
+    ROW(label_smoothing_factor, REAL),
+    ROW(logging_steps, SIZE),
+    ROW(logging_strategy, STRATEGY),
+    ROW(eval_strategy, STRATEGY),
+    ROW(save_strategy, STRATEGY),
+    ROW(eval_steps, SIZE),
+    ROW(save_steps, SIZE),
+    ROW(save_total_limit, SIZE),
+    ROW(load_best_model_at_end, FLAG),
+    ROW(greater_is_better, FLAG),
+    ROW(metric_for_best_model, TEXT),
+    ROW(seed, SIZE),
+    ROW(data_seed, SIZE),
+    ROW(bf16, FLAG),
+    ROW(gradient_checkpointing, FLAG),
+    ROW(group_by_length, FLAG),
+    ROW(memory_budget, BYTES),
+#undef ROW
+};
+enum { N_ROWS = sizeof ROWS / sizeof *ROWS };
+
+static const struct {
+    const char *old, *name;
+} SPELLINGS[] = {
+    {"evaluation_strategy", "eval_strategy"},
+    {"train_batch_size", "per_device_train_batch_size"},
+    {"eval_batch_size", "per_device_eval_batch_size"},
+    {"per_gpu_train_batch_size", "per_device_train_batch_size"},
+    {"per_gpu_eval_batch_size", "per_device_eval_batch_size"},
+};
+
+/* Only Python's side of a run: accepted and without effect. */
+static const char *const IGNORED[] = {"report_to",
+                                      "disable_tqdm",
+                                      "run_name",
+                                      "logging_dir",
+                                      "overwrite_output_dir",
+                                      "do_train",
+                                      "do_eval",
+                                      "do_predict",
+                                      "dataloader_num_workers",
+                                      "dataloader_pin_memory",
+                                      "remove_unused_columns",
+                                      "gradient_checkpointing_kwargs",
+                                      "average_tokens_across_devices",
+                                      "push_to_hub",
+                                      "log_level",
+                                      "logging_nan_inf_filter",
+                                      "save_safetensors",
+                                      "ddp_find_unused_parameters",
+                                      "use_cpu",
+                                      "no_cuda",
+                                      "tf32",
+                                      "torch_compile",
+                                      "include_num_input_tokens_seen"};
+
+/* Accepted with this value only. */
+static const struct {
+    const char *name, *only;
+} FIXED[] = {{"fp16", "false"},
+             {"dataloader_drop_last", "false"},
+             {"optim", "\"adamw_torch\""},
+             {"optim", "\"adamw_torch_fused\""},
+             {"optim", "\"adamw_hf\""}};
+
+static const char *const STRATEGIES[] = {
+    [STRATEGY_NO] = "no", [STRATEGY_STEPS] = "steps", [STRATEGY_EPOCH] = "epoch"};
+
+void training_args_init(struct training_args *a)
+{
+    *a = (struct training_args){.per_device_train_batch_size = 8,
+                                .per_device_eval_batch_size = 8,
+                                .gradient_accumulation_steps = 1,
+                                .num_train_epochs = 3,
+                                .max_steps = -1,
+                                .learning_rate = 5e-5,
+                                .adam_beta1 = 0.9,
+                                .adam_beta2 = 0.999,
+                                .adam_epsilon = 1e-8,
+                                .max_grad_norm = 1,
+                                .lr_scheduler_type = SCHEDULE_LINEAR,
+                                .num_cycles = 0.5,
+                                .logging_steps = 10,
+                                .logging_strategy = STRATEGY_STEPS,
+                                .save_strategy = STRATEGY_STEPS,
+                                .save_steps = 500,
+                                .seed = 42,
+                                .data_seed = -1};
+}
+
+void training_args_release(struct training_args *a)
+{
+    mem_free(a->output_dir);
+    mem_free(a->metric_for_best_model);
+    memset(a, 0, sizeof *a);
+}
+
+static const struct row *find_row(const char *name)
+{
+    for (size_t i = 0; i < sizeof SPELLINGS / sizeof *SPELLINGS; i++)
+        if (strcmp(SPELLINGS[i].old, name) == 0)
+            name = SPELLINGS[i].name;
+    for (int i = 0; i < N_ROWS; i++)
+        if (strcmp(ROWS[i].name, name) == 0)
+            return &ROWS[i];
+    return NULL;
+}
+
+static enum lc wrong(const char *name, const char *expected, struct err *err)
+{
+    return err_set(err, LC_ARG, "training argument '%s' is not %s", name, expected);
+}
+
+static enum lc read_word(const struct row *row, void *at, const json_t *v, struct err *err)
+{
+    const char *text = json_string_value(v);
+
+    if (row->kind == STRATEGY && json_is_boolean(v) && json_is_false(v))
+        text = "no"; /* YAML's no */
+    if (!text)
+        return wrong(row->name, "a text", err);
+    if (row->kind == SCHEDULE)
+        return schedule_from_name(text, at, err);
+    if (row->kind == STRATEGY) {
+        for (int i = 0; i < 3; i++)
+            if (strcmp(text, STRATEGIES[i]) == 0) {
+                *(enum train_strategy *)at = (enum train_strategy)i;
+                return LC_OK;
+            }
+        return wrong(row->name, "'no', 'steps' or 'epoch'", err);
+    }
+    mem_free(*(char **)at);
+    *(char **)at = mem_strdup(text);
+    return *(char **)at ? LC_OK : err_nomem(err);
+}
+
+static enum lc read_value(const struct row *row, struct training_args *a, const json_t *v, struct err *err)
+{
+    void *at = (char *)a + row->offset;
+    double x = json_number_value(v);
+
+    if (json_is_null(v)) {
+        if (row->kind == REAL && strcmp(row->name, "max_grad_norm") == 0)
+            *(double *)at = 0; /* None is off; elsewhere it means the default */
+        return LC_OK;
+    }
+    if (row->kind == TEXT || row->kind == SCHEDULE || row->kind == STRATEGY)
+        return read_word(row, at, v, err);
+    if (row->kind == FLAG) {
+        if (!json_is_boolean(v))
+            return wrong(row->name, "true or false", err);
+        *(bool *)at = json_is_true(v);
+        return LC_OK;
+    }
+    if (!json_is_number(v) || !isfinite(x))
+        return wrong(row->name, "a number", err);
+    if (row->kind == REAL) {
+        *(double *)at = x;
+        return LC_OK;
+    }
+    if (x != floor(x) || fabs(x) > 1e15 || (row->kind == BYTES && x < 0))
+        return wrong(row->name, "a whole number", err);
+    if (row->kind == BYTES)
+        *(size_t *)at = (size_t)x;
+    else
+        *(int64_t *)at = (int64_t)x;
+    return LC_OK;
+}
+
+static enum lc unknown(const char *key, struct err *err)
+{
+    const char *names[N_ROWS];
+    struct buf near = BUF_INIT(400);
+
+    for (int i = 0; i < N_ROWS; i++)
+        names[i] = ROWS[i].name;
+    err_set(err, LC_ARG, "unknown training argument '%s'", key);
+    if (nearest_list(&near, key, names, N_ROWS, 3) && near.len)
+        err_hint(err, "did you mean %s?", buf_str(&near));
+    buf_release(&near);
+    return LC_ARG;
+}
+
+static enum lc read_other(const char *key, const json_t *v, struct err *err)
+{
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof IGNORED / sizeof *IGNORED; i++)
+        if (strcmp(IGNORED[i], key) == 0)
+            return LC_OK;
+    for (size_t i = 0; i < sizeof FIXED / sizeof *FIXED; i++) {
+        json_t *only =
+            strcmp(FIXED[i].name, key) == 0 ? json_loads(FIXED[i].only, JSON_DECODE_ANY, NULL) : NULL;
+        bool same = only && json_equal(only, v);
+
+        known = known || only;
+        json_decref(only);
+        if (same)
+            return LC_OK;
+    }
+    if (known)
+        return err_set(err, LC_UNSUPPORTED, "training argument '%s' is not supported with this value", key);
+    return unknown(key, err);
+}
+
+enum lc training_args_from_json(struct training_args *a, const json_t *object, struct err *err)
+{
+    const char *key;
+    json_t *v;
+
+    if (!json_is_object(object))
+        return err_set(err, LC_ARG, "training arguments are not an object");
+    json_object_foreach((json_t *)(uintptr_t)object, key, v)
+    { /* not changed: jansson's iterator is not const */
+        const struct row *row = find_row(key);
+
+        TRY(row ? read_value(row, a, v, err) : read_other(key, v, err));
+    }
+    return LC_OK;
+}
+
+static json_t *value_json(const struct row *row, const struct training_args *a)
+{
+    const void *at = (const char *)a + row->offset;
+
+    switch (row->kind) {
+    case SIZE:
+        return json_integer(*(const int64_t *)at);
+    case BYTES:
+        return json_integer((json_int_t) * (const size_t *)at);
+    case REAL:
+        return json_real(*(const double *)at);
+    case FLAG:
+        return json_boolean(*(const bool *)at);
+    case SCHEDULE:
+        return json_string(schedule_name(*(const enum schedule_kind *)at));
+    case STRATEGY:
+        return json_string(STRATEGIES[*(const enum train_strategy *)at]);
+    case TEXT:
+        break;
+    }
+    return *(char *const *)at ? json_string(*(char *const *)at) : json_null();
+}
+
+json_t *training_args_to_json(const struct training_args *a)
+{
+    json_t *root = json_object();
+
+    for (int i = 0; i < N_ROWS; i++)
+        if (json_object_set_new(root, ROWS[i].name, value_json(&ROWS[i], a)) != 0) {
+            json_decref(root);
+            return NULL;
+        }
+    return root;
+}
+
+static enum lc check_ranges(const struct training_args *a, struct err *err)
+{
+    const struct {
+        const char *name;
+        double value, least, most;
+    } ranges[] = {{"per_device_train_batch_size", (double)a->per_device_train_batch_size, 1, 1 << 20},
+                  {"per_device_eval_batch_size", (double)a->per_device_eval_batch_size, 1, 1 << 20},
+                  {"gradient_accumulation_steps", (double)a->gradient_accumulation_steps, 1, 1 << 20},
+                  {"num_train_epochs", a->num_train_epochs, 0, 1e9},
+                  {"max_seconds", a->max_seconds, 0, 1e12},
+                  {"learning_rate", a->learning_rate, 0, 1e6},
+                  {"weight_decay", a->weight_decay, 0, 1e6},
+                  {"adam_beta1", a->adam_beta1, 0, 1 - 1e-12},
+                  {"adam_beta2", a->adam_beta2, 0, 1 - 1e-12},
+                  {"adam_epsilon", a->adam_epsilon, 0, 1},
+                  {"max_grad_norm", a->max_grad_norm, 0, 1e30},
+                  {"warmup_steps", a->warmup_steps, 0, 1e12},
+                  {"warmup_ratio", a->warmup_ratio, 0, 1},
+                  {"min_lr_rate", a->min_lr_rate, 0, 1},
+                  {"label_smoothing_factor", a->label_smoothing_factor, 0, 1 - 1e-12},
+                  {"logging_steps", (double)a->logging_steps, 1, 1e12},
+                  {"eval_steps", (double)a->eval_steps, 0, 1e12},
+                  {"save_steps", (double)a->save_steps, 1, 1e12},
+                  {"save_total_limit", (double)a->save_total_limit, 0, 1e12}};
+
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (!(ranges[i].value >= ranges[i].least && ranges[i].value <= ranges[i].most))
+            return err_set(err, LC_ARG, "training argument '%s' is %g: not between %g and %g", ranges[i].name,
+                           ranges[i].value, ranges[i].least, ranges[i].most);
+    return LC_OK;
+}
+
+static enum lc check_best(const struct training_args *a, struct err *err)
+{
+    const char *metric = a->metric_for_best_model ? a->metric_for_best_model : "loss";
+    int64_t eval_steps = a->eval_steps ? a->eval_steps : a->logging_steps;
+
+    if (strcmp(metric, "loss") != 0 && strcmp(metric, "eval_loss") != 0)
+        return err_set(err, LC_UNSUPPORTED,
+                       "training argument 'metric_for_best_model': '%.80s' is not supported; 'eval_loss' is",
+                       metric);
+    if (!a->load_best_model_at_end)
+        return LC_OK;
+    if (!a->output_dir)
+        return err_set(err, LC_ARG, "'load_best_model_at_end' needs an 'output_dir' for the checkpoints");
+    if (a->eval_strategy == STRATEGY_NO || a->eval_strategy != a->save_strategy)
+        return err_set(
+            err, LC_ARG,
+            "'load_best_model_at_end' needs the same 'eval_strategy' ('%s') and 'save_strategy' ('%s')",
+            STRATEGIES[a->eval_strategy], STRATEGIES[a->save_strategy]);
+    if (a->eval_strategy == STRATEGY_STEPS && a->save_steps % eval_steps)
+        return err_set(
+            err, LC_ARG,
+            "'load_best_model_at_end' needs 'save_steps' (%lld) to be a multiple of 'eval_steps' (%lld)",
+            (long long)a->save_steps, (long long)eval_steps);
+    return LC_OK;
+}
+
+enum lc training_args_check(const struct training_args *a, struct err *err)
+{
+    TRY(check_ranges(a, err));
+    if (a->group_by_length)
+        return err_set(
+            err, LC_UNSUPPORTED,
+            "training argument 'group_by_length' is not supported (batches are not padded, so that "
+            "it would save nothing)");
+    return check_best(a, err);
+}
