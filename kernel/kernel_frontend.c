@@ -198,6 +198,13 @@ static void on_serve(void *self, const struct ctx *ctx, int timeout_ms)
     request_free(r);
 }
 
+static const char *on_request_id(void *self)
+{
+    struct kernel *k = self;
+
+    return k->current ? k->current->message.id : "";
+}
+
 const struct frontend_ops kernel_frontend_ops = {
     .name = "kernel",
     .rich = true,
@@ -212,4 +219,5 @@ const struct frontend_ops kernel_frontend_ops = {
     .set_next_input = on_next_input,
     .ask_exit = on_ask_exit,
     .serve = on_serve,
+    .request_id = on_request_id,
 };

@@ -155,9 +155,13 @@ static void run_cell(struct kernel *k, struct request *r, const struct cell_requ
         publish_failure(k, &err);
         put_error(out, &err);
     } else {
+        if (reply.exit_asked)
+            kernel_frontend_ops.ask_exit(k, NULL, false);
         put_reply(k, out, &reply);
     }
     failed = rc != LC_OK || reply.status != CELL_OK;
+    if (rc == LC_OK && reply.exit_asked)
+        control_stop(k);
     if (rc == LC_OK)
         cell_reply_release(&reply);
     if (failed && flag_member(r, "stop_on_error", true))

@@ -161,7 +161,7 @@ static void push_handle(lua_State *L, const char *id)
 static void wanted_id(lua_State *L, int index, char id[UUID_TEXT + 28])
 {
     *id = '\0';
-    if (!lua_istable(L, index))
+    if (index == 0 || !lua_istable(L, index)) /* 0: no options were given */
         return;
     if (lua_getfield(L, index, "display_id") == LUA_TSTRING)
         snprintf(id, UUID_TEXT + 28, "%s", lua_tostring(L, -1));

@@ -137,11 +137,10 @@ static void tell_error(struct session *s, lua_State *L, struct cell_reply *reply
         reply->traceback = json_pack("[s]", "Error: the error value could not be shown");
 }
 
-static int run_protected(lua_State *L) /* (run, reply) */
+/* Runs main(arg) in a coroutine of its own; what went wrong is in reply. Protected by the caller. */
+static void run_coroutine(lua_State *L, struct session *s, lua_CFunction main, void *arg,
+                          struct cell_reply *reply)
 {
-    struct run *r = lua_touserdata(L, 1);
-    struct cell_reply *reply = lua_touserdata(L, 2);
-    struct session *s = r->s;
     lua_State *co = lua_newthread(L);
     int n;
 
@@ -150,8 +149,8 @@ static int run_protected(lua_State *L) /* (run, reply) */
     frames_clear(&s->frames);
     frames_clear(&s->inner);
     lua_sethook(co, NULL, 0, 0);
-    lua_pushcfunction(co, run_main);
-    lua_pushlightuserdata(co, r);
+    lua_pushcfunction(co, main);
+    lua_pushlightuserdata(co, arg);
     switch (hook_run(s, co, 1, &n)) {
     case HOOK_DONE:
         break;
@@ -168,6 +167,13 @@ static int run_protected(lua_State *L) /* (run, reply) */
         error_interrupted(s, reply);
     }
     s->heap.relaxed = false;
+}
+
+static int run_protected(lua_State *L) /* (run, reply) */
+{
+    struct run *r = lua_touserdata(L, 1);
+
+    run_coroutine(L, r->s, run_main, r, lua_touserdata(L, 2));
     return 0;
 }
 
@@ -249,7 +255,7 @@ static void send_error(struct session *s, const struct cell_reply *reply)
     struct cell_error e = {.ename = reply->ename, .evalue = reply->evalue, .traceback = reply->traceback};
 
     session_drain(s);
-    if (s->frontend.ops && s->frontend.ops->error && !s->cell->silent)
+    if (s->frontend.ops && s->frontend.ops->error && !(s->cell && s->cell->silent))
         s->frontend.ops->error(s->frontend.self, &s->ctx, &e);
 }
 
@@ -291,6 +297,50 @@ void cell_reply_release(struct cell_reply *r)
     mem_free(r->ename);
     mem_free(r->evalue);
     *r = (struct cell_reply){0};
+}
+
+/* ---- callbacks ---- */
+struct callback {
+    struct session *s;
+    lua_CFunction fn;
+    void *arg;
+};
+
+static int callback_main(lua_State *L) /* (callback) */
+{
+    struct callback *c = lua_touserdata(L, 1);
+
+    lua_pushcfunction(L, error_handler);
+    lua_pushcfunction(L, c->fn);
+    lua_pushlightuserdata(L, c->arg);
+    return ended(L, lua_pcallk(L, 1, 0, 2, 0, ended), 0);
+}
+
+static int callback_protected(lua_State *L) /* (callback, reply) */
+{
+    struct callback *c = lua_touserdata(L, 1);
+
+    run_coroutine(L, c->s, callback_main, c, lua_touserdata(L, 2));
+    return 0;
+}
+
+void session_callback(struct session *s, lua_CFunction fn, void *arg)
+{
+    struct callback c = {s, fn, arg};
+    struct cell_reply reply = {0};
+    lua_State *L = session_lua(s);
+
+    if (!lua_checkstack(L, 10))
+        return;
+    lua_pushcfunction(L, callback_protected);
+    lua_pushlightuserdata(L, &c);
+    lua_pushlightuserdata(L, &reply);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+        lua_pop(L, 1);
+    else if (reply.status == CELL_ERROR)
+        send_error(s, &reply);
+    session_drain(s);
+    cell_reply_release(&reply);
 }
 
 /* ---- text inside a cell ---- */

@@ -60,7 +60,11 @@ int session_run_text(lua_State *L, const char *text, size_t len, const char *chu
  */
 bool session_wait(struct session *s, int timeout_ms);
 
-/* Comms. The handler runs with the message's data pushed as a Lua table; ref is its argument. */
+/* Runs fn(arg) outside of a cell, or in the middle of one that waits, as a cell would run: in a coroutine that
+ * an interrupt ends, with its error shown. arg is a light userdata. For what comm handlers call in Lua. */
+void session_callback(struct session *s, lua_CFunction fn, void *arg);
+
+/* Comms. The handler is no Lua function: what it does in Lua goes through session_callback. */
 typedef void session_comm_fn(struct session *s, void *arg, enum comm_kind kind, const char *comm_id,
                              json_t *data, const struct comm_buffers *buffers);
 enum lc session_comm_open(struct session *s, const char *comm_id, const char *target, json_t *data,

@@ -144,9 +144,9 @@ def test_large_output_and_memory_given_back(kernel):
 def test_display_update_by_id(kernel):
     _, messages = kernel.execute("h = display('first', {display_id = 'd1'})")
     assert messages[0]["type"] == "display_data" and messages[0]["content"]["transient"]["display_id"] == "d1"
-    _, messages = kernel.execute("display('second', {display_id = 'd1', update = true})")
+    _, messages = kernel.execute("h:update('second') update_display('third', {display_id = 'd1'})")
     assert messages[0]["type"] == "update_display_data" and messages[0]["content"]["transient"]["display_id"] == "d1"
-    assert "second" in messages[0]["content"]["data"]["text/plain"]
+    assert "second" in messages[0]["content"]["data"]["text/plain"] and "third" in messages[1]["content"]["data"]["text/plain"]
 
 
 def test_clear_output(kernel):
