@@ -164,3 +164,69 @@ def test_components_we_lack_are_named(lib, part, value):
     data[part] = value
     with pytest.raises(LacusError, match=value["type"]):
         Ours(lib, json.dumps(data))
+
+
+# ---- training ----
+class Training(C.Structure):
+    _fields_ = [("vocab_size", C.c_size_t), ("min_frequency", C.c_size_t), ("bos", C.c_char_p), ("eos", C.c_char_p),
+                ("pad", C.c_char_p), ("special_tokens", C.POINTER(C.c_char_p)), ("n_special_tokens", C.c_size_t),
+                ("add_bos", C.c_bool), ("chat_template", C.c_char_p), ("model_max_length", C.c_int64)]
+
+
+NEXT = C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(C.c_char_p), C.POINTER(C.c_size_t), C.c_void_p)
+
+
+def train(lib, lines, folder, **options):
+    rest, keep = iter(lines), []
+
+    def following(_arg, text, size, _err):
+        line = next(rest, None)
+        raw = None if line is None else line.encode()
+        keep[:] = [raw]
+        text[0], size[0] = raw, len(raw or b"")
+        return 0
+
+    options = {k: v.encode() if isinstance(v, str) else v for k, v in options.items()}
+    err = Err()
+    check(lib.tokenizer_train(None, NEXT(following), None, C.byref(Training(**options)), str(folder).encode(), C.byref(err)), err)
+
+
+def corpus_lines():
+    rng = random.Random(11)
+    syllables = ["ka", "ro", "lin", "ux", "lib", "py", "thon", "dev", "3-", "data", "é", "日本", "s", "ing", "Ti", " ", " ", "  ", "-", "\n", "12", "0.9"]
+    return ["".join(rng.choice(syllables) for _ in range(rng.randint(3, 30))) for _ in range(3000)] + CORPUS
+
+
+@pytest.mark.parametrize("vocab, least", [(300, 0), (800, 0), (3000, 2), (100000, 3)])
+def test_training_gives_the_library_its_merges(lib, tmp_path, vocab, least):
+    lines = corpus_lines()
+    theirs = Tokenizer(models.BPE())
+    theirs.pre_tokenizer = seq(pre_tokenizers.Split(Regex(LLAMA3), "isolated"), level(add_prefix_space=False, use_regex=False))
+    theirs.decoder = decoders.ByteLevel()
+    theirs.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=vocab, min_frequency=least, special_tokens=["<s>", "</s>", "<pad>"],
+                               initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    train(lib, lines, tmp_path, vocab_size=vocab, min_frequency=least, bos="<s>", eos="</s>", pad="<pad>", add_bos=True)
+    ours, want = json.loads((tmp_path / "tokenizer.json").read_text()), json.loads(theirs.to_str())
+    assert ours["model"]["merges"] == want["model"]["merges"]
+    assert ours["model"]["vocab"] == want["model"]["vocab"]
+    assert ours["pre_tokenizer"] == want["pre_tokenizer"]
+
+
+def test_transformers_loads_what_we_train(lib, tmp_path):
+    from transformers import AutoTokenizer
+    train(lib, corpus_lines(), tmp_path, vocab_size=600, bos="<s>", eos="</s>", pad="<pad>", add_bos=True, model_max_length=128,
+          chat_template="{% for m in messages %}{{ m.content }}{% endfor %}")
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    ours = Ours(lib, (tmp_path / "tokenizer.json").read_text())
+    assert (theirs.bos_token, theirs.eos_token, theirs.pad_token, theirs.model_max_length) == ("<s>", "</s>", "<pad>", 128)
+    for text in texts():
+        assert ours.encode(text, 1)[0] == theirs(text)["input_ids"], text
+        assert ours.encode(text, 0)[0] == theirs(text, add_special_tokens=False)["input_ids"], text
+        ids = theirs(text)["input_ids"]
+        assert ours.decode(ids, True) == theirs.decode(ids, skip_special_tokens=True), text
+    assert theirs.apply_chat_template([{"role": "user", "content": "x"}], tokenize=False) == "x"
+
+
+def test_a_vocabulary_that_is_too_small_is_refused(lib, tmp_path):
+    with pytest.raises(LacusError, match="need 259"):
+        train(lib, ["a"], tmp_path, vocab_size=258, bos="<s>", eos="</s>", pad="<pad>")
