@@ -152,7 +152,10 @@ static enum lc copy_one(void *arg, const char *path, const char *below, bool fol
 enum lc tree_copy(const struct ctx *ctx, const char *from, const char *to, unsigned flags, struct err *err)
 {
     struct copying c = {ctx, to, flags};
+    size_t n = strlen(from);
 
+    if (fs_is_dir(from) && strncmp(from, to, n) == 0 && (to[n] == '/' || to[n] == '\0'))
+        return err_set(err, LC_ARG, "cannot copy '%s' into itself", from);
     return visit(ctx, from, "", 0, copy_one, &c, err);
 }
 
@@ -160,6 +163,7 @@ enum lc tree_copy(const struct ctx *ctx, const char *from, const char *to, unsig
 
 struct hashing {
     const struct ctx *ctx;
+    const char *const *skip;
     crypto_generichash_state all;
     int64_t bytes;
 };
@@ -197,6 +201,9 @@ static enum lc hash_one(void *arg, const char *path, const char *below, bool fol
 
     if (folder)
         return LC_OK;
+    for (const char *const *skip = h->skip; skip && *skip; skip++)
+        if (strcmp(*skip, below) == 0)
+            return LC_OK;
     crypto_generichash_init(&state, NULL, 0, sizeof hash);
     TRY(hash_contents(h, path, &state, err));
     crypto_generichash_final(&state, hash, sizeof hash);
@@ -205,10 +212,10 @@ static enum lc hash_one(void *arg, const char *path, const char *below, bool fol
     return LC_OK;
 }
 
-enum lc tree_digest(const struct ctx *ctx, const char *path, char out[TREE_DIGEST], int64_t *bytes,
-                    struct err *err)
+enum lc tree_digest_without(const struct ctx *ctx, const char *path, const char *const *skip,
+                            char out[TREE_DIGEST], int64_t *bytes, struct err *err)
 {
-    struct hashing h = {.ctx = ctx};
+    struct hashing h = {.ctx = ctx, .skip = skip};
     unsigned char hash[32];
 
     crypto_generichash_init(&h.all, NULL, 0, sizeof hash);
@@ -219,4 +226,10 @@ enum lc tree_digest(const struct ctx *ctx, const char *path, char out[TREE_DIGES
     if (bytes)
         *bytes = h.bytes;
     return LC_OK;
+}
+
+enum lc tree_digest(const struct ctx *ctx, const char *path, char out[TREE_DIGEST], int64_t *bytes,
+                    struct err *err)
+{
+    return tree_digest_without(ctx, path, NULL, out, bytes, err);
 }

@@ -26,4 +26,7 @@ enum lc tree_copy(const struct ctx *ctx, const char *from, const char *to, unsig
 /* *bytes (may be NULL): the sum of the file sizes. */
 enum lc tree_digest(const struct ctx *ctx, const char *path, char out[TREE_DIGEST], int64_t *bytes,
                     struct err *err) MUST_CHECK;
+/* As tree_digest, without the names at the top that are in skip (ends with NULL; may be NULL). */
+enum lc tree_digest_without(const struct ctx *ctx, const char *path, const char *const *skip,
+                            char out[TREE_DIGEST], int64_t *bytes, struct err *err) MUST_CHECK;
 #endif

@@ -5,6 +5,7 @@
 #include "runtime/tracking/metric_log.h"
 #include "runtime/tracking/source.h"
 #include "runtime/tracking/tracker.h"
+#include "tests/support/unit.h"
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
@@ -15,12 +16,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* cmocka wants these first */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 struct place {
     char home[64];
@@ -110,8 +105,9 @@ static const json_t *item(const json_t *list, const char *key)
     size_t i;
     json_t *v;
 
-    json_array_foreach(list, i, v) if (strcmp(json_string_value(json_object_get(v, "key")), key) ==
-                                       0) return json_object_get(v, "value");
+    json_array_foreach (list, i, v)
+        if (strcmp(json_string_value(json_object_get(v, "key")), key) == 0)
+            return json_object_get(v, "value");
     return NULL;
 }
 
@@ -433,8 +429,7 @@ static void found(struct place *p, const char *filter, const char *order, char o
 
     out[0] = '\0';
     OK(tracker_search_runs(&p->ctx, p->t, &s, &page, &bad));
-    json_array_foreach(json_object_get(page, "runs"), i, run)
-    {
+    json_array_foreach (json_object_get(page, "runs"), i, run) {
         strcat(out, i ? " " : "");
         strcat(out, json_string_value(json_object_get(json_object_get(run, "info"), "run_name")));
     }

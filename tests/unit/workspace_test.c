@@ -3,6 +3,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/storage/workspace.h"
+#include "tests/support/unit.h"
 #include <math.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -12,12 +13,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* cmocka wants these first */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 static const char *const steps[] = {
     "CREATE TABLE t_items(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size REAL); CREATE TABLE t_notes(item "
