@@ -27,20 +27,50 @@ static bool is_ours(const lua_Debug *ar)
     return strncmp(ar->short_src, "lacus.", 6) == 0;
 }
 
-void frames_add(struct frames *f, lua_State *L, int level)
+/* lua_getstack walks the stack, so a deep one is measured by doubling and halving, and its middle not read. */
+static int last_level(lua_State *L)
 {
     lua_Debug ar;
+    int low = 1, high = 1;
 
-    for (; lua_getstack(L, level, &ar); level++) {
-        lua_getinfo(L, "Snl", &ar);
-        if (is_ours(&ar))
+    while (lua_getstack(L, high, &ar)) {
+        low = high;
+        high *= 2;
+    }
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (lua_getstack(L, middle, &ar))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return high - 1;
+}
+
+static void add_frame_at(struct frames *f, const lua_Debug *ar)
+{
+    if (f->n == FRAMES_FIRST + FRAMES_LAST) {
+        memmove(f->list + FRAMES_FIRST, f->list + FRAMES_FIRST + 1, (FRAMES_LAST - 1) * sizeof *f->list);
+        f->n--;
+        f->skipped++;
+    }
+    frame_fill(&f->list[f->n++], ar);
+}
+
+void frames_add(struct frames *f, lua_State *L, int level)
+{
+    int last = last_level(L);
+    lua_Debug ar;
+
+    for (int i = level; i <= last && lua_getstack(L, i, &ar); i++) {
+        if (i == level + 2 * FRAMES_FIRST && last - i > 4 * FRAMES_LAST) {
+            f->skipped += last - i - 3 * FRAMES_LAST;
+            i = last - 3 * FRAMES_LAST;
             continue;
-        if (f->n == FRAMES_FIRST + FRAMES_LAST) {
-            memmove(f->list + FRAMES_FIRST, f->list + FRAMES_FIRST + 1, (FRAMES_LAST - 1) * sizeof *f->list);
-            f->n--;
-            f->skipped++;
         }
-        frame_fill(&f->list[f->n++], &ar);
+        lua_getinfo(L, "Snl", &ar);
+        if (!is_ours(&ar))
+            add_frame_at(f, &ar);
     }
 }
 
@@ -264,7 +294,7 @@ static void write_frames(lua_State *L, json_t *list, struct buf *out, const stru
         int column = i == 0 && (d->line == 0 || d->line == f->line) ? d->column : -1;
 
         if (i == FRAMES_FIRST && frames->skipped) {
-            buf_printf(out, "… %d more calls …", frames->skipped);
+            buf_printf(out, "… about %d more calls …", frames->skipped);
             add_line(list, out);
         }
         add_frame(L, out, f, column, i == 0);

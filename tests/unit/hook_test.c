@@ -1,0 +1,227 @@
+/* hook_test.c: hostile cells are interrupted, within time, and the session is whole afterwards. */
+#include "runtime/base/clock.h"
+#include "tests/support/recorder.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+/* cmocka wants these first */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+static const char *const hostile[] = {
+    "while true do end",
+    "while true do pcall(function() while true do end end) end",
+    "local function f() while true do pcall(f) end end f()",
+    "while true do xpcall(function() while true do end end, function(e) while true do end end) end",
+    "xpcall(error, function() while true do end end)",
+    "local co = coroutine.wrap(function() while true do pcall(function() while true do end end) end end) while "
+    "true do pcall(co) end",
+    "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+    "local function deep(n) if n == 0 then while true do end end coroutine.wrap(deep)(n - 1) end pcall(deep, 50)",
+    "old()", /* a coroutine made before the request */
+    "while true do pcall(table.sort, {3, 2, 1}, function() while true do end end) end",
+    "while true do pcall(string.gsub, 'abc', '.', function() while true do end end) end",
+    "while true do pcall(tostring, setmetatable({}, {__tostring = function() while true do end end})) end",
+    "while true do xpcall(table.sort, function() while true do end end, {3, 2, 1}, function() while true do end "
+    "end) end",
+    "local x <close> = setmetatable({}, {__close = function() while true do pcall(function() while true do end "
+    "end) end end}) while true do end",
+    "local x <close> = setmetatable({}, {__close = function() while true do end end}) table.sort({2, 1}, "
+    "function() while true do end end)",
+    "coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function() while true do end end}) "
+    "while true do end end)()",
+    "setmetatable({}, {__gc = function() while true do end end}) collectgarbage() while true do end",
+    "setmetatable({}, {__gc = function() while true do pcall(function() while true do end end) end end}) "
+    "collectgarbage()",
+    "local t = setmetatable({}, {__index = function(t, k) while true do end end}) while true do pcall(function() "
+    "return t.x end) end",
+    "for k in function() while true do end end do end",
+    "load(function() while true do end end)",
+    "goto a ::a:: goto a",
+    /* in our own code: results, displays, errors, magics */
+    "setmetatable({}, {__tostring = function() while true do end end})",
+    "display(setmetatable({}, {__mimebundle = function() while true do end end}))",
+    "error(setmetatable({}, {__tostring = function() while true do end end}))",
+    "sleep(100)",
+    "while true do pcall(sleep, 100) end",
+    "!sleep 100",
+    "x = !sleep 100",
+};
+
+struct interrupter {
+    pthread_t id;
+    struct session *session;
+    long delay_ns;
+    int64_t sent;
+};
+
+static void *interrupt_soon(void *arg)
+{
+    struct interrupter *i = arg;
+
+    nanosleep(&(struct timespec){.tv_nsec = i->delay_ns}, NULL);
+    i->sent = clock_mono_ns();
+    session_interrupt(i->session);
+    return NULL;
+}
+
+/* Milliseconds from the interrupt to the end of the cell. */
+static double interrupted_after(struct recorder *r, const char *text, struct cell_reply *reply)
+{
+    struct interrupter i = {.session = r->session, .delay_ns = 20000000};
+    int64_t end;
+
+    if (getenv("SHOW"))
+        print_message("%s\n", text);
+    alarm(8); /* ends the program: an interrupt did not arrive */
+    pthread_create(&i.id, NULL, interrupt_soon, &i);
+    recorder_clear(r);
+    recorder_run(r, r->session, text, reply);
+    end = clock_mono_ns();
+    pthread_join(i.id, NULL);
+    alarm(0);
+    return (double)(end - i.sent) / 1e6;
+}
+
+static const char *result_of(struct recorder *r, const char *text)
+{
+    struct cell_reply reply;
+
+    recorder_clear(r);
+    recorder_run(r, r->session, text, &reply);
+    cell_reply_release(&reply);
+    return recorder_result(r);
+}
+
+static int set_up(void **state)
+{
+    struct recorder *r = calloc(1, sizeof *r);
+    struct session_options options = {.frontend = recorder_frontend(r)};
+    struct err err;
+
+    *state = r;
+    return session_open(&options, &r->session, &err);
+}
+
+static int tear_down(void **state)
+{
+    struct recorder *r = *state;
+
+    session_close(r->session);
+    recorder_release(r);
+    free(r);
+    return 0;
+}
+
+static void hostile_cells_end(void **state)
+{
+    struct recorder *r = *state;
+
+    assert_string_equal(result_of(r, "old = coroutine.wrap(function() while true do pcall(function() while true do "
+                                     "end end) end end); 'made'"),
+                        "made");
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        struct cell_reply reply;
+        double ms = interrupted_after(r, hostile[i], &reply);
+        bool fine = ms < 600 && reply.status == CELL_ERROR &&
+                    (reply.interrupted || strstr(hostile[i], "error(set"));
+        if (!fine)
+            print_error("%s\n  %s %s after %.0f ms\n", hostile[i], reply.ename, reply.evalue, ms);
+        assert_true(fine);
+        cell_reply_release(&reply);
+        assert_string_equal(result_of(r, "local n = 0 for i = 1, 1000 do n = n + i end n"), "500500");
+    }
+}
+
+static void an_interrupt_says_where(void **state)
+{
+    struct recorder *r = *state;
+    struct cell_reply reply;
+
+    interrupted_after(r, "local n = 0\nwhile true do\n  n = n + 1\nend", &reply);
+    assert_string_equal(reply.ename, "KeyboardInterrupt");
+    assert_non_null(strstr(json_string_value(json_array_get(reply.traceback, 0)), "n = n + 1"));
+    cell_reply_release(&reply);
+}
+
+static void cleanup_runs_undisturbed(void **state)
+{
+    struct recorder *r = *state;
+    struct cell_reply reply;
+
+    interrupted_after(r,
+                      "local x <close> = setmetatable({}, {__close = function() for i = 1, 100000 do cleaned = i end "
+                      "late = coroutine.create(function() return hooked() end) end}) while true do end",
+                      &reply);
+    assert_true(reply.interrupted);
+    cell_reply_release(&reply);
+    assert_string_equal(result_of(r, "cleaned"), "100000");
+    /* a coroutine made while the hook was armed has none when it next runs */
+    assert_string_equal(result_of(r, "hooked = debug.gethook return select(2, coroutine.resume(late))"), "nil");
+}
+
+static void an_idle_interrupt_breaks_nothing(void **state)
+{
+    struct recorder *r = *state;
+
+    session_interrupt(r->session);
+    assert_string_equal(result_of(r, "1 + 1"), "2");
+    assert_string_equal(result_of(r, "debug.gethook() == nil"), "true");
+}
+
+static void a_cell_is_the_main_program(void **state)
+{
+    struct recorder *r = *state;
+    struct cell_reply reply;
+
+    recorder_run(r, r->session, "coroutine.yield()", &reply);
+    assert_non_null(strstr(reply.evalue, "outside a coroutine"));
+    cell_reply_release(&reply);
+    assert_string_equal(result_of(r, "select(2, coroutine.running()), coroutine.isyieldable()"), "true\tfalse");
+    assert_string_equal(
+        result_of(r, "local co = coroutine.create(function(a) local b = coroutine.yield(a + 1) error('x' .. b, 0) end)\n"
+                     "local _, one = coroutine.resume(co, 1)\nlocal ok, e = coroutine.resume(co, 'y')\n"
+                     "one, ok, e, coroutine.status(co), coroutine.close(co)"),
+        "2\tfalse\txy\tdead\tfalse\txy");
+    assert_string_equal(result_of(r, "local g = coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end) "
+                                     "g() + g() + g()"),
+                        "6");
+}
+
+static void interrupts_come_at_any_moment(void **state)
+{
+    struct recorder *r = *state;
+
+    for (int i = 0; i < 100; i++) {
+        struct interrupter m = {.session = r->session, .delay_ns = 100000 + i * 7000};
+        struct cell_reply reply;
+
+        alarm(10);
+        pthread_create(&m.id, NULL, interrupt_soon, &m);
+        recorder_run(r, r->session, hostile[i % 2 ? 1 : 5], &reply);
+        pthread_join(m.id, NULL);
+        assert_true(reply.interrupted);
+        cell_reply_release(&reply);
+        recorder_clear(r);
+    }
+    alarm(0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(hostile_cells_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_interrupt_says_where, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cleanup_runs_undisturbed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_idle_interrupt_breaks_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_cell_is_the_main_program, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(interrupts_come_at_any_moment, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
