@@ -60,7 +60,8 @@ struct frontend_ops {
     enum lc (*comm_send)(void *self, const struct ctx *ctx, enum comm_kind kind, const char *comm_id,
                          const char *target, json_t *data, json_t *metadata,
                          const struct comm_buffers *buffers, struct err *err);
-    void (*page)(void *self, const struct ctx *ctx, const struct display *d); /* the pager (name?) */
+    /* page (name?) and set_next_input: NULL puts them into cell_reply.payload instead, as Jupyter has them. */
+    void (*page)(void *self, const struct ctx *ctx, const struct display *d);
     void (*set_next_input)(void *self, const struct ctx *ctx, const char *text, bool replace);
     void (*ask_exit)(void *self, const struct ctx *ctx, bool keep_kernel);
     /* Waits up to timeout_ms and serves what the front end has for the session meanwhile (comm messages in

@@ -1,21 +1,390 @@
 #include "runtime/session/inspect.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/nearest.h"
+#include "runtime/base/utf8.h"
+#include "runtime/session/job.h"
+#include "runtime/session/lookup.h"
+#include "runtime/session/magic.h"
+#include "runtime/session/manual.h"
+#include "runtime/session/names.h"
+#include "runtime/session/scan.h"
 #include "runtime/session/session_int.h"
+#include <string.h>
 
-int inspect_question(lua_State *L, const char *text, size_t len)
+/* ---- documents that others add ---- */
+static const char documents_key; /* registry: weak table function → text, first line the signature */
+
+void session_document(lua_State *L, int index, const char *text)
 {
-    (void)text, (void)len;
-    return luaL_error(L, "nothing is known about '%s'", text);
+    index = lua_absindex(L, index);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &documents_key) == LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_createtable(L, 0, 1);
+        lua_pushliteral(L, "k");
+        lua_setfield(L, -2, "__mode");
+        lua_setmetatable(L, -2);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &documents_key);
+    }
+    lua_pushvalue(L, index);
+    lua_pushstring(L, text);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+static const char *push_document(lua_State *L, int index) /* pushes one value always */
+{
+    index = lua_absindex(L, index);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &documents_key) == LUA_TNIL)
+        return NULL;
+    lua_pushvalue(L, index);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+    return lua_tostring(L, -1);
+}
+
+/* ---- functions ---- */
+static void signature(lua_State *L, int index, const char *name, struct buf *out)
+{
+    lua_Debug ar;
+    const char *parameter;
+
+    lua_pushvalue(L, index);
+    lua_getinfo(L, ">u", &ar);
+    buf_printf(out, "%s(", name);
+    lua_pushvalue(L, index);
+    for (int i = 1; (parameter = lua_getlocal(L, NULL, i)) != NULL; i++)
+        buf_printf(out, "%s%s", i > 1 ? ", " : "", parameter);
+    lua_pop(L, 1);
+    if (ar.isvararg)
+        buf_puts(out, ar.nparams ? ", ..." : "...");
+    buf_putc(out, ')');
+}
+
+/* Pushes the text that a function was compiled from, or nil: of a cell, or of a file. */
+static const char *push_text(lua_State *L, const lua_Debug *ar, size_t *len)
+{
+    if (*ar->source == '=') {
+        session_table(L, TABLE_SOURCES);
+        lua_getfield(L, -1, ar->source + 1);
+        lua_remove(L, -2);
+    } else if (*ar->source == '@') {
+        struct buf *file = session_buf(L, BUF_TEXT_MAX);
+        if (fs_read(ar->source + 1, file, NULL) == LC_OK)
+            lua_pushlstring(L, buf_str(file), file->len);
+        else
+            lua_pushnil(L);
+        lua_remove(L, -2);
+    } else {
+        lua_pushstring(L, ar->source);
+    }
+    return lua_tolstring(L, -1, len);
+}
+
+static const char *line_at(const char *text, int line)
+{
+    while (text && --line > 0) {
+        text = strchr(text, '\n');
+        text = text ? text + 1 : NULL;
+    }
+    return text;
+}
+
+static bool is_comment(const char *line)
+{
+    line += strspn(line, " \t");
+    return line[0] == '-' && line[1] == '-';
+}
+
+static void comment_above(const char *text, int line, struct buf *out)
+{
+    int first = line;
+
+    while (first > 1 && is_comment(line_at(text, first - 1)))
+        first--;
+    for (; first < line; first++) {
+        const char *p = line_at(text, first);
+        size_t n = strcspn(p, "\n");
+        size_t skip = strspn(p, " \t-");
+        buf_add(out, p + (skip < n ? skip : n), skip < n ? n - skip : 0);
+        buf_putc(out, '\n');
+    }
+}
+
+static void source_lines(const char *text, int first, int last, struct buf *out)
+{
+    const char *p = line_at(text, first), *end = line_at(text, last + 1);
+
+    if (p)
+        buf_add(out, p, end ? (size_t)(end - p) : strlen(p));
+    if (out->len && out->data[out->len - 1] != '\n')
+        buf_putc(out, '\n');
+}
+
+static void describe_lua_function(lua_State *L, int index, const char *name, const lua_Debug *ar, bool source,
+                                  struct buf *out)
+{
+    size_t len;
+    const char *text = push_text(L, ar, &len);
+
+    buf_puts(out, "Signature: ");
+    signature(L, index, name, out);
+    buf_putc(out, '\n');
+    if (text) {
+        struct buf *comment = session_buf(L, 1 << 16);
+        comment_above(text, ar->linedefined, comment);
+        if (comment->len)
+            buf_printf(out, "Docstring:\n%s", buf_str(comment));
+        lua_pop(L, 1);
+    }
+    if (source && text) {
+        buf_puts(out, "Source:\n");
+        source_lines(text, ar->linedefined, ar->lastlinedefined, out);
+    }
+    buf_printf(out, "Defined: %s, line %d\nType: function\n", ar->short_src, ar->linedefined);
+    lua_pop(L, 1);
+}
+
+static void describe_c_function(lua_State *L, int index, const char *name, struct buf *out)
+{
+    const char *text = push_document(L, index);
+    const struct manual_entry *entry = manual_find(L, index);
+
+    if (text) {
+        buf_printf(out, "Signature: %s\n", text);
+    } else if (entry) {
+        buf_printf(out, "Signature: %s\nDocstring:\n%s\n", entry->signature, entry->text);
+    } else {
+        buf_printf(out, "Signature: %s(…)\n", name);
+    }
+    buf_puts(out, "Type: function\n");
+    lua_pop(L, 1);
+}
+
+/* ---- any value ---- */
+static void describe(lua_State *L, int index, const char *name, bool source, struct buf *out)
+{
+    const struct session_global *row = names_lazy(session_of(L), name);
+    lua_Debug ar;
+
+    index = lua_absindex(L, index);
+    if (row && row->doc)
+        buf_printf(out, "%s\n", row->doc);
+    if (lua_isfunction(L, index)) {
+        lua_pushvalue(L, index);
+        lua_getinfo(L, ">S", &ar);
+        if (strcmp(ar.what, "C") == 0)
+            describe_c_function(L, index, name, out);
+        else
+            describe_lua_function(L, index, name, &ar, source, out);
+        return;
+    }
+    if (luaL_getmetafield(L, index, "__doc") == LUA_TSTRING)
+        buf_printf(out, "Docstring:\n%s\n", lua_tostring(L, -1));
+    buf_puts(out, "Value: ");
+    session_repr(L, index, out);
+    buf_printf(out, "\nType: %s\n", luaL_typename(L, index));
+}
+
+static bool describe_magic(struct session *s, const char *name, size_t len, struct buf *out)
+{
+    while (len && *name == '%') {
+        name++;
+        len--;
+    }
+    const struct session_magic *m = magic_find(s, name, len, MAGIC_LINE | MAGIC_CELL);
+    if (m)
+        buf_printf(out, "Usage: %s\nDocstring:\n%s\nType: magic\n", m->usage, m->doc);
+    return m != NULL;
+}
+
+struct question {
+    const char *text;
+    size_t len;
+    bool source;
+    bool found;
+    struct buf out;
+};
+
+static int l_inspect(lua_State *L) /* (lightuserdata question) */
+{
+    struct question *q = lua_touserdata(L, 1);
+    struct chain c;
+    char name[256];
+    const char *start;
+
+    if (q->len && *q->text == '%') {
+        q->found = describe_magic(session_of(L), q->text, q->len, &q->out);
+        return 0;
+    }
+    if (!lookup_chain(q->text, q->len, &c) || c.literal || !lookup_push(L, &c, c.n))
+        return 0;
+    start = c.parts[0].name;
+    snprintf(name, sizeof name, "%.*s", (int)(c.parts[c.n - 1].name + c.parts[c.n - 1].len - start), start);
+    describe(L, -1, name, q->source, &q->out);
+    q->found = buf_ok(&q->out);
+    return 0;
+}
+
+/* The cursor stands in a name, or in the brackets of a call: the text up to the end of that name. */
+static size_t name_end(const char *text, size_t len, size_t at)
+{
+    struct scan x = scan_begin(text, len);
+    const char *calls[64], *end = NULL;
+    int depth = 0;
+    struct scan before = {0};
+
+    for (; x.kind && x.at <= text + at; scan_next(&x)) {
+        if (x.kind == SCAN_NAME && text + at >= x.at && text + at <= x.next)
+            end = x.next;
+        if (scan_is(&x, "(") && x.at < text + at && depth < 64)
+            calls[depth++] = before.kind == SCAN_NAME ? before.next : NULL;
+        else if (scan_is(&x, ")") && x.at < text + at && depth > 0)
+            depth--;
+        before = x;
+    }
+    while (!end && depth > 0)
+        end = calls[--depth];
+    return end ? (size_t)(end - text) : at;
+}
+
+static json_t *bundle(const struct buf *text)
+{
+    json_t *data = json_object();
+
+    json_object_set_new(data, "text/plain", session_json_text(buf_str(text), text->len));
+    return data;
 }
 
 json_t *session_inspect(struct session *s, const char *code, size_t len, size_t cursor, int detail)
 {
-    (void)s, (void)code, (void)len, (void)cursor, (void)detail;
-    return json_pack("{sssbs{}s{}}", "status", "ok", "found", 0, "data", "metadata");
+    size_t at = utf8_offset(code, len, cursor);
+    struct question q = {.text = code, .len = name_end(code, len, at), .source = detail > 0};
+    const char *line = code + at;
+    json_t *reply;
+
+    buf_init(&q.out, BUF_TEXT_MAX);
+    while (line > code && line[-1] != '\n')
+        line--;
+    if (line < code + len && *line == '%') {
+        q.text = line;
+        q.len = strcspn(line, " \t\n");
+    }
+    (void)job_run(s, l_inspect, &q, NULL);
+    reply = json_pack("{sssbsos{}}", "status", "ok", "found", q.found, "data",
+                      q.found ? bundle(&q.out) : json_object(), "metadata");
+    buf_release(&q.out);
+    return reply;
 }
 
-json_t *session_complete(struct session *s, const char *code, size_t len, size_t cursor)
+/* ---- name?, name??, name*? ---- */
+struct wildcard {
+    const char *pattern;
+    size_t len;
+    struct buf *out;
+};
+
+static bool matches(const char *p, const char *end, const char *name)
 {
-    (void)s, (void)code, (void)len;
-    return json_pack("{sss[]sIsIs{}}", "status", "ok", "matches", "cursor_start", (json_int_t)cursor,
-                     "cursor_end", (json_int_t)cursor, "metadata");
+    if (p == end)
+        return *name == '\0';
+    if (*p == '*')
+        return matches(p + 1, end, name) || (*name && matches(p, end, name + 1));
+    return *p == *name && matches(p + 1, end, name + 1);
+}
+
+static void add_matching(lua_State *L, void *arg, const char *name)
+{
+    struct wildcard *w = arg;
+
+    (void)L;
+    if (matches(w->pattern, w->pattern + w->len, name))
+        buf_printf(w->out, "%s\n", name);
+}
+
+static void list_matching(lua_State *L, const char *text, size_t len, struct buf *out)
+{
+    const char *dot = NULL;
+    struct wildcard w = {.pattern = text, .len = len, .out = out};
+    struct chain c;
+
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '.' || text[i] == ':')
+            dot = text + i;
+    if (dot) {
+        w.pattern = dot + 1;
+        w.len = (size_t)(text + len - dot - 1);
+        if (lookup_chain(text, (size_t)(dot - text), &c) && lookup_push(L, &c, c.n))
+            lookup_members(L, -1, add_matching, &w);
+        return;
+    }
+    size_t n;
+    const char **names = names_known(session_of(L), &n);
+    for (size_t i = 0; i < n; i++)
+        add_matching(L, &w, names[i]);
+    names_free(names, n);
+}
+
+void session_page(struct session *s, const char *text, size_t len)
+{
+    struct display d = {.data = json_object(), .metadata = json_object()};
+
+    json_object_set_new(d.data, "text/plain", session_json_text(text, len));
+    if (s->frontend.ops && s->frontend.ops->page)
+        s->frontend.ops->page(s->frontend.self, &s->ctx, &d);
+    else if (s->reply && s->reply->payload)
+        json_array_append_new(s->reply->payload,
+                              json_pack("{sssOsi}", "source", "page", "data", d.data, "start", 0));
+    json_decref(d.data);
+    json_decref(d.metadata);
+}
+
+void session_set_next_input(struct session *s, const char *text, bool replace)
+{
+    if (s->frontend.ops && s->frontend.ops->set_next_input)
+        s->frontend.ops->set_next_input(s->frontend.self, &s->ctx, text, replace);
+    else if (s->reply && s->reply->payload)
+        json_array_append_new(s->reply->payload, json_pack("{sssssb}", "source", "set_next_input", "text",
+                                                           text, "replace", replace));
+}
+
+static int unknown_name(lua_State *L, const char *name, size_t len)
+{
+    struct err err;
+    struct buf hint = BUF_INIT(256);
+    char word[128];
+    size_t n;
+    const char **names = names_known(session_of(L), &n);
+
+    snprintf(word, sizeof word, "%.*s", (int)len, name);
+    err_set(&err, LC_NOTFOUND, "nothing is known about '%s'", word);
+    if (names && nearest_list(&hint, word, names, n, 3) && hint.len)
+        err_hint(&err, "did you mean %s?", buf_str(&hint));
+    names_free(names, n);
+    buf_release(&hint);
+    return session_raise(L, &err);
+}
+
+int inspect_question(lua_State *L, const char *text, size_t len)
+{
+    struct buf *out = session_buf(L, BUF_TEXT_MAX);
+    struct chain c;
+    int marks = 0;
+
+    for (; len && (*text == '?' || *text == ' '); text++, len--)
+        marks += *text == '?';
+    for (; len && (text[len - 1] == '?' || text[len - 1] == ' '); len--)
+        marks += text[len - 1] == '?';
+    if (memchr(text, '*', len)) {
+        list_matching(L, text, len, out);
+    } else if (!describe_magic(session_of(L), text, len, out)) {
+        char name[256];
+        if (!lookup_chain(text, len, &c) || !lookup_push(L, &c, c.n))
+            return unknown_name(L, text, len);
+        snprintf(name, sizeof name, "%.*s", (int)len, text);
+        describe(L, -1, name, marks > 1, out);
+    }
+    session_page(session_of(L), buf_str(out), out->len);
+    return 0;
 }

@@ -14,6 +14,17 @@ static bool ends_at_eof(const char *message)
            (n >= sizeof quoted - 1 && strcmp(message + n - (sizeof quoted - 1), quoted) == 0);
 }
 
+/* A short string cannot go on in the next line, whatever Lua says at the end of the text. */
+static bool cut_string(const char *text, size_t len)
+{
+    struct scan x = scan_begin(text, len);
+    bool cut = false;
+
+    for (; x.kind; scan_next(&x))
+        cut = x.open && x.kind == SCAN_STRING && *x.at != '[';
+    return cut && text[len - 1] != '\\';
+}
+
 static const char *status_of(lua_State *L, const char *text, size_t len)
 {
     struct buf *b = session_buf(L, len * 6 + 4096);
@@ -28,6 +39,8 @@ static const char *status_of(lua_State *L, const char *text, size_t len)
     if (luaL_loadbufferx(L, text, len, "=x", "t") == LUA_OK ||
         luaL_loadbufferx(L, buf_str(as_return), as_return->len, "=x", "t") == LUA_OK)
         return "complete";
+    if (cut_string(text, len))
+        return "invalid";
     if (ends_at_eof(lua_tostring(L, -2)) || ends_at_eof(lua_tostring(L, -1)))
         return "incomplete";
     return "invalid";

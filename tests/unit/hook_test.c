@@ -8,10 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 /* cmocka wants these first */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 static const char *const hostile[] = {
     "while true do end",
@@ -19,26 +19,32 @@ static const char *const hostile[] = {
     "local function f() while true do pcall(f) end end f()",
     "while true do xpcall(function() while true do end end, function(e) while true do end end) end",
     "xpcall(error, function() while true do end end)",
-    "local co = coroutine.wrap(function() while true do pcall(function() while true do end end) end end) while "
+    "local co = coroutine.wrap(function() while true do pcall(function() while true do end end) end end) "
+    "while "
     "true do pcall(co) end",
     "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
-    "local function deep(n) if n == 0 then while true do end end coroutine.wrap(deep)(n - 1) end pcall(deep, 50)",
+    "local function deep(n) if n == 0 then while true do end end coroutine.wrap(deep)(n - 1) end pcall(deep, "
+    "50)",
     "old()", /* a coroutine made before the request */
     "while true do pcall(table.sort, {3, 2, 1}, function() while true do end end) end",
     "while true do pcall(string.gsub, 'abc', '.', function() while true do end end) end",
     "while true do pcall(tostring, setmetatable({}, {__tostring = function() while true do end end})) end",
-    "while true do xpcall(table.sort, function() while true do end end, {3, 2, 1}, function() while true do end "
+    "while true do xpcall(table.sort, function() while true do end end, {3, 2, 1}, function() while true do "
+    "end "
     "end) end",
-    "local x <close> = setmetatable({}, {__close = function() while true do pcall(function() while true do end "
+    "local x <close> = setmetatable({}, {__close = function() while true do pcall(function() while true do "
+    "end "
     "end) end end}) while true do end",
     "local x <close> = setmetatable({}, {__close = function() while true do end end}) table.sort({2, 1}, "
     "function() while true do end end)",
-    "coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function() while true do end end}) "
+    "coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function() while true do end "
+    "end}) "
     "while true do end end)()",
     "setmetatable({}, {__gc = function() while true do end end}) collectgarbage() while true do end",
     "setmetatable({}, {__gc = function() while true do pcall(function() while true do end end) end end}) "
     "collectgarbage()",
-    "local t = setmetatable({}, {__index = function(t, k) while true do end end}) while true do pcall(function() "
+    "local t = setmetatable({}, {__index = function(t, k) while true do end end}) while true do "
+    "pcall(function() "
     "return t.x end) end",
     "for k in function() while true do end end do end",
     "load(function() while true do end end)",
@@ -122,14 +128,15 @@ static void hostile_cells_end(void **state)
 {
     struct recorder *r = *state;
 
-    assert_string_equal(result_of(r, "old = coroutine.wrap(function() while true do pcall(function() while true do "
-                                     "end end) end end); 'made'"),
-                        "made");
+    assert_string_equal(
+        result_of(r, "old = coroutine.wrap(function() while true do pcall(function() while true do "
+                     "end end) end end); 'made'"),
+        "made");
     for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
         struct cell_reply reply;
         double ms = interrupted_after(r, hostile[i], &reply);
-        bool fine = ms < 600 && reply.status == CELL_ERROR &&
-                    (reply.interrupted || strstr(hostile[i], "error(set"));
+        bool fine =
+            ms < 600 && reply.status == CELL_ERROR && (reply.interrupted || strstr(hostile[i], "error(set"));
         if (!fine)
             print_error("%s\n  %s %s after %.0f ms\n", hostile[i], reply.ename, reply.evalue, ms);
         assert_true(fine);
@@ -154,15 +161,17 @@ static void cleanup_runs_undisturbed(void **state)
     struct recorder *r = *state;
     struct cell_reply reply;
 
-    interrupted_after(r,
-                      "local x <close> = setmetatable({}, {__close = function() for i = 1, 100000 do cleaned = i end "
-                      "late = coroutine.create(function() return hooked() end) end}) while true do end",
-                      &reply);
+    interrupted_after(
+        r,
+        "local x <close> = setmetatable({}, {__close = function() for i = 1, 100000 do cleaned = i end "
+        "late = coroutine.create(function() return hooked() end) end}) while true do end",
+        &reply);
     assert_true(reply.interrupted);
     cell_reply_release(&reply);
     assert_string_equal(result_of(r, "cleaned"), "100000");
     /* a coroutine made while the hook was armed has none when it next runs */
-    assert_string_equal(result_of(r, "hooked = debug.gethook return select(2, coroutine.resume(late))"), "nil");
+    assert_string_equal(result_of(r, "hooked = debug.gethook return select(2, coroutine.resume(late))"),
+                        "nil");
 }
 
 static void an_idle_interrupt_breaks_nothing(void **state)
@@ -182,15 +191,18 @@ static void a_cell_is_the_main_program(void **state)
     recorder_run(r, r->session, "coroutine.yield()", &reply);
     assert_non_null(strstr(reply.evalue, "outside a coroutine"));
     cell_reply_release(&reply);
-    assert_string_equal(result_of(r, "select(2, coroutine.running()), coroutine.isyieldable()"), "true\tfalse");
+    assert_string_equal(result_of(r, "select(2, coroutine.running()), coroutine.isyieldable()"),
+                        "true\tfalse");
     assert_string_equal(
-        result_of(r, "local co = coroutine.create(function(a) local b = coroutine.yield(a + 1) error('x' .. b, 0) end)\n"
+        result_of(r, "local co = coroutine.create(function(a) local b = coroutine.yield(a + 1) error('x' .. "
+                     "b, 0) end)\n"
                      "local _, one = coroutine.resume(co, 1)\nlocal ok, e = coroutine.resume(co, 'y')\n"
                      "one, ok, e, coroutine.status(co), coroutine.close(co)"),
         "2\tfalse\txy\tdead\tfalse\txy");
-    assert_string_equal(result_of(r, "local g = coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end) "
-                                     "g() + g() + g()"),
-                        "6");
+    assert_string_equal(
+        result_of(r, "local g = coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end) "
+                     "g() + g() + g()"),
+        "6");
 }
 
 static void interrupts_come_at_any_moment(void **state)
