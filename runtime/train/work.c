@@ -1,12 +1,325 @@
 #include "runtime/train/work.h"
+#include "gpu/lora.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/train/examples.h"
+#include "runtime/train/manifest.h"
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+struct work {
+    const struct ctx *ctx;
+    const json_t *spec;
+    const struct work_paths *paths;
+    const struct work_sink *sink;
+    struct tokenizer *tok;         /* owned */
+    struct backend *backend;       /* owned */
+    struct model *model;           /* owned */
+    struct examples *train, *eval; /* owned; eval may be NULL */
+    struct training_args args;
+    struct trainer *trainer; /* owned */
+    double eval_before, eval_after, loss_sum;
+    int64_t losses;
+    enum lc failed; /* of a publication during a step */
+};
+
+static void log_text(struct work *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void log_text(struct work *w, const char *fmt, ...)
+{
+    char text[600];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    w->sink->event(w->sink->arg, json_pack("{s:s, s:s}", "event", "log", "text", text));
+}
+
+static void phase(struct work *w, const char *name)
+{
+    const struct train_state *s = w->trainer ? trainer_state(w->trainer) : NULL;
+
+    w->sink->phase(w->sink->arg, name, s ? s->step : 0);
+}
+
+static json_t *real(double x)
+{
+    return isfinite(x) ? json_real(x) : json_string(isnan(x) ? "NaN" : x > 0 ? "Infinity" : "-Infinity");
+}
+
+/* ---- what the trainer says ------------------------------------------------------------------------------- */
+
+static bool on_progress(void *arg, const struct train_state *s)
+{
+    struct work *w = arg;
+
+    w->loss_sum += s->loss;
+    w->losses++;
+    w->sink->phase(w->sink->arg, "training", s->step + 1);
+    w->sink->event(w->sink->arg,
+                   json_pack("{s:s, s:I, s:I, s:f, s:o, s:o, s:f, s:I, s:f}", "event", "metric", "step",
+                             (json_int_t)s->step, "total", (json_int_t)s->total_steps, "epoch", s->epoch,
+                             "loss", real(s->loss), "grad_norm", real(s->grad_norm), "learning_rate",
+                             s->learning_rate, "tokens", (json_int_t)s->tokens, "seconds", s->seconds));
+    return true;
+}
+
+static void on_log(void *arg, const struct train_log *log)
+{
+    struct work *w = arg;
+
+    if (!isnan(log->eval_loss))
+        w->sink->event(w->sink->arg, json_pack("{s:s, s:I, s:f, s:o}", "event", "eval", "step",
+                                               (json_int_t)log->state->step, "epoch", log->state->epoch,
+                                               "eval_loss", real(log->eval_loss)));
+}
+
+static void on_eval_progress(void *arg, int64_t done, int64_t total)
+{
+    struct work *w = arg;
+    char text[80];
+
+    (void)snprintf(text, sizeof text, "evaluating (%lld of %lld examples)", (long long)done,
+                   (long long)total);
+    phase(w, text);
+}
+
+static void on_saved(void *arg, const char *folder, int64_t step)
+{
+    struct work *w = arg;
+    struct err err;
+
+    (void)step;
+    phase(w, "sending a checkpoint");
+    if (w->sink->publish(w->sink->arg, folder, &err) != LC_OK)
+        log_text(w, "warning: %s", err.message);
+}
+
+static void on_warning(void *arg, const char *text)
+{
+    log_text(arg, "warning: %s", text);
+}
+
+/* ---- setting up ------------------------------------------------------------------------------------------ */
+
+static enum lc load_examples(struct work *w, const char *name, struct examples **out, struct err *err)
+{
+    struct example_options o = {
+        .max_length = json_integer_value(json_object_get(w->spec, "max_length")),
+        .completion_only = json_is_true(json_object_get(w->spec, "completion_only")),
+    };
+    char *path = fs_join(w->paths->data, name);
+    enum lc rc = path ? LC_OK : err_nomem(err);
+
+    *out = NULL;
+    if (rc == LC_OK && fs_exists(path)) {
+        rc = examples_load(w->ctx, w->tok, path, &o, out, err);
+        if (rc == LC_OK)
+            log_text(w, "%s: %lld examples, %lld tokens, longest %lld, %lld cut to max_length %lld", name,
+                     (long long)examples_dataset(*out)->n, (long long)examples_tokens(*out),
+                     (long long)examples_longest(*out), (long long)examples_cut(*out),
+                     (long long)o.max_length);
+    }
+    mem_free(path);
+    return rc;
+}
+
+static enum lc attach_adapter(struct work *w, const json_t *peft, struct err *err)
+{
+    const char *base = json_string_value(json_object_get(w->spec, "base_name"));
+    struct lora_config c;
+    enum lc rc = lora_config_from_json(peft, &c, err);
+
+    if (rc == LC_OK && base) {
+        mem_free(c.base_model_name_or_path);
+        c.base_model_name_or_path = mem_strdup(base);
+    }
+    if (rc == LC_OK)
+        rc = lora_attach(w->model, &c, (uint64_t)w->args.seed, err);
+    lora_config_release(&c);
+    return rc;
+}
+
+static enum lc load_model(struct work *w, struct err *err)
+{
+    struct model_options o = {.compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
+    const json_t *peft = json_object_get(w->spec, "peft");
+
+    phase(w, "loading the model");
+    TRY(backend_open("cpu", &(struct backend_options){0}, &w->backend, err));
+    TRY(model_load(w->ctx, w->paths->model, w->backend, &o, &w->model, err));
+    if (json_is_object(peft))
+        return attach_adapter(w, peft, err);
+    return model_set_trainable(w->model, true, err);
+}
+
+static enum lc set_up(struct work *w, struct err *err)
+{
+    struct trainer_callbacks callbacks = {w, on_progress, on_log, on_eval_progress, on_saved, on_warning};
+
+    training_args_init(&w->args);
+    TRY(training_args_from_json(&w->args, json_object_get(w->spec, "args"), err));
+    mem_free(w->args.output_dir); /* the user's is written by the coordinator */
+    w->args.output_dir = mem_strdup(w->paths->out);
+    if (!w->args.output_dir)
+        return err_nomem(err);
+    phase(w, "tokenizing");
+    TRY(tokenizer_open(w->paths->model, &w->tok, err));
+    TRY(load_examples(w, "train.rows", &w->train, err));
+    TRY(load_examples(w, "eval.rows", &w->eval, err));
+    if (!w->train)
+        return err_set(err, LC_DATA, "the job has no training rows");
+    TRY(load_model(w, err));
+    TRY(trainer_new(w->ctx, w->model, &w->args, examples_dataset(w->train),
+                    w->eval ? examples_dataset(w->eval) : NULL, &callbacks, &w->trainer, err));
+    return w->paths->resume ? trainer_resume(w->ctx, w->trainer, w->paths->resume, err) : LC_OK;
+}
+
+static void tell_plan(struct work *w)
+{
+    const struct model_plan *p = trainer_plan(w->trainer);
+    const struct train_state *s = trainer_state(w->trainer);
+    int64_t trainable, all;
+
+    model_count_parameters(w->model, &trainable, &all);
+    w->sink->event(w->sink->arg,
+                   json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "event", "plan", "trainable",
+                             (json_int_t)trainable, "all", (json_int_t)all, "total_steps",
+                             (json_int_t)s->total_steps, "memory", (json_int_t)p->total, "train_examples",
+                             (json_int_t)examples_dataset(w->train)->n, "eval_examples",
+                             (json_int_t)(w->eval ? examples_dataset(w->eval)->n : 0), "backend",
+                             w->backend->name));
+}
+
+/* ---- the run --------------------------------------------------------------------------------------------- */
+
+static enum lc evaluate(struct work *w, const char *when, double *loss, struct err *err)
+{
+    *loss = NAN;
+    if (!w->eval)
+        return LC_OK;
+    phase(w, "evaluating");
+    TRY(trainer_evaluate(w->ctx, w->trainer, examples_dataset(w->eval), loss, err));
+    w->sink->event(w->sink->arg, json_pack("{s:s, s:I, s:o, s:s}", "event", "eval", "step",
+                                           (json_int_t)trainer_state(w->trainer)->step, "eval_loss",
+                                           real(*loss), "when", when));
+    return LC_OK;
+}
+
+/* Told to stop: what was learned so far is kept as a checkpoint. */
+static void keep_checkpoint(struct work *w)
+{
+    struct ctx ctx = ctx_background();
+    char *folder = NULL;
+    struct err err;
+
+    if (!w->trainer || trainer_state(w->trainer)->step == 0)
+        return;
+    phase(w, "saving a checkpoint");
+    if (trainer_save(&ctx, w->trainer, &folder, &err) != LC_OK) /* publishes through on_saved */
+        log_text(w, "warning: %s", err.message);
+    mem_free(folder);
+}
+
+static bool is_tokenizer_file(const char *name)
+{
+    return strncmp(name, "tokenizer", 9) == 0 || strcmp(name, "special_tokens_map.json") == 0 ||
+           strcmp(name, "added_tokens.json") == 0 || strcmp(name, "chat_template.jinja") == 0;
+}
+
+static enum lc copy_tokenizer(struct work *w, const char *to, struct err *err)
+{
+    char **names = NULL;
+    size_t n = 0;
+    enum lc rc = fs_list(w->paths->model, &names, &n, err);
+
+    for (size_t i = 0; rc == LC_OK && i < n; i++)
+        if (is_tokenizer_file(names[i])) {
+            struct buf text = BUF_INIT((size_t)256 << 20);
+            char *a = fs_join(w->paths->model, names[i]), *b = fs_join(to, names[i]);
+            rc = a && b ? fs_read(a, &text, err) : err_nomem(err);
+            if (rc == LC_OK)
+                rc = fs_write(b, buf_str(&text), text.len, err);
+            buf_release(&text);
+            mem_free(a);
+            mem_free(b);
+        }
+    fs_free_list(names, n);
+    return rc;
+}
+
+static enum lc save_output(struct work *w, struct err *err)
+{
+    char *folder = fs_join(w->paths->out, "output");
+    enum lc rc = folder ? fs_mkdirs(folder, err) : err_nomem(err);
+
+    phase(w, "saving the result");
+    if (rc == LC_OK)
+        rc = lora_of(w->model) ? lora_save(w->ctx, w->model, folder, err)
+                               : model_save(w->ctx, w->model, folder, err);
+    if (rc == LC_OK)
+        rc = copy_tokenizer(w, folder, err);
+    if (rc == LC_OK)
+        rc = w->sink->publish(w->sink->arg, folder, err);
+    mem_free(folder);
+    return rc;
+}
+
+static json_t *make_result(struct work *w)
+{
+    const struct train_state *s = trainer_state(w->trainer);
+    int64_t trainable, all;
+    json_t *r;
+
+    model_count_parameters(w->model, &trainable, &all);
+    r = json_pack("{s:I, s:f, s:I, s:I, s:I, s:f, s:b, s:o}", "steps", (json_int_t)s->step, "epoch", s->epoch,
+                  "trainable", (json_int_t)trainable, "all", (json_int_t)all, "tokens", (json_int_t)s->tokens,
+                  "seconds", s->seconds, "out_of_time", s->out_of_time, "train_loss",
+                  real(w->losses ? w->loss_sum / (double)w->losses : NAN));
+    if (!isnan(w->eval_before))
+        json_object_set_new(r, "eval_loss_before", real(w->eval_before));
+    if (!isnan(w->eval_after))
+        json_object_set_new(r, "eval_loss", real(w->eval_after));
+    return r;
+}
+
+static enum lc train(struct work *w, struct err *err)
+{
+    bool finished = false;
+
+    TRY(set_up(w, err));
+    tell_plan(w);
+    if (!w->paths->resume)
+        TRY(evaluate(w, "before", &w->eval_before, err));
+    w->sink->phase(w->sink->arg, "training", trainer_state(w->trainer)->step + 1);
+    while (!finished)
+        TRY(trainer_step(w->ctx, w->trainer, &finished, err));
+    TRY(evaluate(w, "after", &w->eval_after, err));
+    return save_output(w, err);
+}
 
 enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_paths *paths,
                  const struct work_sink *sink, json_t **result, struct err *err)
 {
-    (void)ctx, (void)spec, (void)paths, (void)sink, (void)result;
-    return err_set(err, LC_UNSUPPORTED, "this build has no training engine");
+    struct work w = {
+        .ctx = ctx, .spec = spec, .paths = paths, .sink = sink, .eval_before = NAN, .eval_after = NAN};
+    enum lc rc = train(&w, err);
+
+    if (rc == LC_CANCELLED || rc == LC_TIMEOUT)
+        keep_checkpoint(&w);
+    if (rc == LC_OK)
+        *result = make_result(&w);
+    trainer_free(w.trainer);
+    model_free(w.model);
+    backend_close(w.backend);
+    examples_free(w.train);
+    examples_free(w.eval);
+    tokenizer_free(w.tok);
+    training_args_release(&w.args);
+    return rc;
 }
 
 void work_device(char out[200])

@@ -1,0 +1,159 @@
+#include "runtime/train/examples.h"
+#include "runtime/base/mem.h"
+#include <string.h>
+
+enum { IGNORED = -100, CHECK_EVERY = 256 };
+
+struct examples {
+    struct arena *arena;          /* owned: the ids and labels */
+    struct train_example *rows;   /* owned */
+    struct train_dataset dataset; /* points into the above */
+    size_t n, cap;
+    int64_t tokens, cut, longest;
+    struct encoding prompt, completion; /* scratch */
+};
+
+struct examples *examples_new(void)
+{
+    struct examples *e = mem_zalloc(sizeof *e);
+
+    if (e && !(e->arena = arena_new(0))) {
+        mem_free(e);
+        return NULL;
+    }
+    return e;
+}
+
+void examples_free(struct examples *e)
+{
+    if (!e)
+        return;
+    encoding_release(&e->prompt);
+    encoding_release(&e->completion);
+    arena_free(e->arena);
+    mem_free(e->rows);
+    mem_free(e);
+}
+
+static enum lc grow(struct examples *e, struct err *err)
+{
+    size_t cap = e->cap ? e->cap * 2 : 256;
+    struct train_example *rows;
+
+    if (e->n < e->cap)
+        return LC_OK;
+    rows = mem_reallocn(e->rows, cap, sizeof *rows);
+    if (!rows)
+        return err_nomem(err);
+    e->rows = rows;
+    e->cap = cap;
+    return LC_OK;
+}
+
+/* An end-of-text token that the tokenizer puts behind a prompt on its own has no place before its completion. */
+static void drop_eos(struct encoding *enc, const struct tokenizer *tok)
+{
+    if (enc->n && tokenizer_adds_eos(tok) && enc->ids[enc->n - 1] == tokenizer_eos(tok))
+        enc->n--;
+}
+
+static enum lc encode(struct examples *e, const struct tokenizer *tok, const struct row *row, struct err *err)
+{
+    bool plain = row->prompt_len == 0;
+
+    e->prompt.n = 0;
+    if (!plain) {
+        TRY(tokenizer_encode(tok, row->prompt, row->prompt_len, TOKENIZER_SPECIAL, &e->prompt, err));
+        drop_eos(&e->prompt, tok);
+    }
+    TRY(tokenizer_encode(tok, row->completion, row->completion_len, plain ? TOKENIZER_SPECIAL : 0,
+                         &e->completion, err));
+    if (plain)
+        drop_eos(&e->completion, tok);
+    return LC_OK;
+}
+
+enum lc examples_add(struct examples *e, const struct tokenizer *tok, const struct row *row,
+                     const struct example_options *o, struct err *err)
+{
+    int32_t eos = o->no_eos ? -1 : tokenizer_eos(tok), *ids, *labels;
+    size_t n, p, total;
+
+    TRY(grow(e, err));
+    TRY(encode(e, tok, row, err));
+    p = e->prompt.n;
+    total = p + e->completion.n + (eos >= 0);
+    n = o->max_length > 0 && total > (size_t)o->max_length ? (size_t)o->max_length : total;
+    ids = arena_alloc(e->arena, (total + 1) * sizeof *ids);
+    labels = arena_alloc(e->arena, (total + 1) * sizeof *labels);
+    if (!ids || !labels)
+        return err_nomem(err);
+    if (p)
+        memcpy(ids, e->prompt.ids, p * sizeof *ids);
+    if (e->completion.n)
+        memcpy(ids + p, e->completion.ids, e->completion.n * sizeof *ids);
+    if (eos >= 0)
+        ids[total - 1] = eos;
+    memcpy(labels, ids, total * sizeof *ids);
+    for (size_t i = 0; o->completion_only && i < p; i++)
+        labels[i] = IGNORED;
+    e->cut += n < total;
+    e->tokens += (int64_t)n;
+    e->longest = (int64_t)n > e->longest ? (int64_t)n : e->longest;
+    e->rows[e->n++] = (struct train_example){ids, labels, (int64_t)n};
+    return LC_OK;
+}
+
+static enum lc load(const struct ctx *ctx, const struct tokenizer *tok, struct rows *r,
+                    const struct example_options *o, struct examples *e, struct err *err)
+{
+    struct row row;
+    enum lc rc = LC_OK;
+
+    while (rc == LC_OK && rows_next(r, &row, &rc, err)) {
+        rc = examples_add(e, tok, &row, o, err);
+        if (rc == LC_DATA)
+            (void)err_wrap(err, "cannot tokenize row %zu of the dataset", rows_count(r));
+        if (rc == LC_OK && rows_count(r) % CHECK_EVERY == 0)
+            rc = ctx_check(ctx, err);
+    }
+    return rc;
+}
+
+enum lc examples_load(const struct ctx *ctx, const struct tokenizer *tok, const char *path,
+                      const struct example_options *o, struct examples **out, struct err *err)
+{
+    struct rows *r = NULL;
+    struct examples *e;
+    enum lc rc;
+
+    TRY(rows_open(path, &r, err));
+    e = examples_new();
+    rc = e ? load(ctx, tok, r, o, e, err) : err_nomem(err);
+    rows_close(r);
+    if (rc != LC_OK)
+        return examples_free(e), rc;
+    *out = e;
+    return LC_OK;
+}
+
+const struct train_dataset *examples_dataset(struct examples *e)
+{
+    e->dataset = (struct train_dataset){e->rows, (int64_t)e->n};
+    return &e->dataset;
+}
+
+int64_t examples_tokens(const struct examples *e)
+{
+    return e->tokens;
+}
+
+int64_t examples_cut(const struct examples *e)
+{
+    return e->cut;
+}
+
+int64_t examples_longest(const struct examples *e)
+{
+    return e->longest;
+}
