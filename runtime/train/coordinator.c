@@ -450,7 +450,9 @@ static void look_for_jobs(struct coordinator *c)
 
     if (job_ids(c->ws, JOB_QUEUED, &ids, &err) != LC_OK)
         return say("%s", err.message);
-    json_array_foreach(ids, i, id) if (c->n_runs < RUNS_MOST) start_job(c, json_string_value(id));
+    json_array_foreach (ids, i, id)
+        if (c->n_runs < RUNS_MOST)
+            start_job(c, json_string_value(id));
     json_decref(ids);
 }
 
@@ -463,8 +465,7 @@ static void adopt_orphans(struct coordinator *c)
 
     if (job_ids(c->ws, JOB_RUNNING, &ids, &err) != LC_OK)
         return say("%s", err.message);
-    json_array_foreach(ids, i, id)
-    {
+    json_array_foreach (ids, i, id) {
         struct job_info info;
         char *folder = job_folder(json_string_value(id), NULL), checkpoint[64] = "";
         if (folder && job_get(c->ws, json_string_value(id), &info, &err) == LC_OK) {
@@ -563,8 +564,7 @@ static void refresh_keys(struct coordinator *c)
     if (worker_rows(c->ws, &rows, &err) != LC_OK)
         return say("%s", err.message);
     c->invited = false;
-    json_array_foreach(rows, i, row)
-    {
+    json_array_foreach (rows, i, row) {
         const char *name = json_string_value(json_object_get(row, "name"));
         if (json_integer_value(json_object_get(row, "revoked")) != 0) {
             allow_revoke(c->allow, name);

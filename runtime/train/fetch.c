@@ -139,6 +139,7 @@ enum lc fetch_folder(struct fetch *f, const json_t *files, const char *folder, s
     json_t *row;
 
     TRY(fs_mkdirs(folder, err));
-    json_array_foreach(files, i, row) TRY(fetch_file(f, row, folder, err));
+    json_array_foreach (files, i, row)
+        TRY(fetch_file(f, row, folder, err));
     return LC_OK;
 }

@@ -107,7 +107,8 @@ static enum lc no_such_job(struct workspace *ws, const char *id, struct err *err
 
     (void)err_set(err, LC_NOTFOUND, "no training job '%.60s' in this workspace", id);
     if (job_list(ws, IDS_MOST, &list, NULL) == LC_OK)
-        json_array_foreach(list, i, row) names[n++] = json_string_value(json_object_get(row, "id"));
+        json_array_foreach (list, i, row)
+            names[n++] = json_string_value(json_object_get(row, "id"));
     if (nearest_list(&near, id, names, n, 3) && near.len)
         (void)err_hint(err, "did you mean %s? llm.jobs() lists them", buf_str(&near));
     else

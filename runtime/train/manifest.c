@@ -124,8 +124,7 @@ void manifest_digest(const json_t *files, char hex[DIGEST_HEX])
     size_t i;
     json_t *row;
 
-    json_array_foreach(files, i, row)
-    { /* exclusive or of the rows' digests: no order */
+    json_array_foreach (files, i, row) { /* exclusive or of the rows' digests: no order */
         char *text = json_dumps(row, JSON_COMPACT | JSON_SORT_KEYS);
         crypto_hash_sha256(one, (const unsigned char *)(text ? text : ""), text ? strlen(text) : 0);
         for (size_t k = 0; k < sizeof sum; k++)

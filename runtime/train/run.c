@@ -24,8 +24,7 @@ static enum lc add_blobs(struct run *r, const json_t *files, const char *folder,
     size_t i;
     json_t *row;
 
-    json_array_foreach(files, i, row)
-    {
+    json_array_foreach (files, i, row) {
         char *path = fs_join(folder, json_string_value(json_object_get(row, "path")));
         int bad = !path || json_object_set_new(r->blobs, json_string_value(json_object_get(row, "sha256")),
                                                json_string(path)) != 0;
@@ -249,8 +248,7 @@ static enum lc check_received(const struct run *r, const char *folder, const jso
     size_t i;
     json_t *row;
 
-    json_array_foreach(files, i, row)
-    {
+    json_array_foreach (files, i, row) {
         const char *path = json_string_value(json_object_get(row, "path"));
         char *key = mem_printf("%s/%s", folder, path);
         const json_t *have = key ? json_object_get(r->upload->received, key) : NULL;

@@ -77,7 +77,8 @@ static void add_object(struct params *p, const json_t *object)
     const char *key;
     json_t *v;
 
-    json_object_foreach((json_t *)object, key, v) add_param(p, key, v);
+    json_object_foreach ((json_t *)object, key, v)
+        add_param(p, key, v);
 }
 
 enum lc track_params(struct track *t, const json_t *spec, struct err *err)
@@ -104,11 +105,7 @@ static double number(const json_t *v)
 {
     const char *text = json_string_value(v);
 
-    if (text)
-        return strcmp(text, "Infinity") == 0    ? INFINITY
-               : strcmp(text, "-Infinity") == 0 ? -INFINITY
-                                                : (double)NAN;
-    return json_number_value(v);
+    return text ? strtod(text, NULL) : json_number_value(v); /* "NaN", "Infinity", "-Infinity" */
 }
 
 static size_t collect(const json_t *from, const char *const *keys, int64_t step, int64_t time,

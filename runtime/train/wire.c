@@ -184,8 +184,7 @@ enum lc wire_check_manifest(const json_t *files, size_t most, struct err *err)
 
     if (!json_is_array(files) || json_array_size(files) > most)
         return err_set(err, LC_DATA, "not a list of at most %zu files", most);
-    json_array_foreach(files, i, row)
-    {
+    json_array_foreach (files, i, row) {
         const char *path = json_string_value(json_object_get(row, "path"));
         if (!text_fits(json_object_get(row, "path"), 0) || !wire_is_path(path))
             return err_set(err, LC_DATA, "file %zu of a list has no valid path", i);

@@ -50,6 +50,7 @@ struct worker {
     bool stopping; /* SIGTERM */
     bool released; /* nothing more to do: exit */
     bool lost;     /* the connection */
+    bool given_up; /* the work's thread does not end */
     char why[LINK_TEXT];
 };
 
@@ -199,8 +200,7 @@ static enum lc upload(struct worker *w, const char *folder, struct err *err)
 
     TRY(manifest_make(NULL, folder, NULL, &files, err));
     rc = LC_OK;
-    json_array_foreach(files, i, row)
-    {
+    json_array_foreach (files, i, row) {
         const char *path = json_string_value(json_object_get(row, "path"));
         char *full = fs_join(folder, path);
         rc = full ? send_file(w, name, path, full, err) : err_nomem(err);
@@ -339,9 +339,9 @@ static bool turn(struct worker *w, struct link_event *e)
         w->stopping = true;
         begin_stop(w);
     }
-    if (w->working && w->stop_ns && (clock_mono_ns() - w->stop_ns) / 1000000 > STOP_MS) {
+    if (w->working && !w->given_up && w->stop_ns && (clock_mono_ns() - w->stop_ns) / 1000000 > STOP_MS) {
         say("the work did not end in time");
-        _exit(lc_exit(LC_TIMEOUT)); /* its thread cannot be ended otherwise; the coordinator reports it */
+        w->given_up = true; /* its thread ends with the process; the coordinator reports it */
     }
     return what == LINK_MESSAGE;
 }
@@ -442,7 +442,7 @@ static enum lc attach(struct worker *w, int seconds, struct err *err)
 /* Until the connection is lost or the worker is released. */
 static void serve(struct worker *w)
 {
-    while (w->working || (!w->released && !w->lost)) {
+    while (!w->given_up && (w->working || (!w->released && !w->lost))) {
         struct link_event e;
         if (turn(w, &e) && e.msg.kind == WIRE_RUN && !w->working && !w->released)
             start_job(w, &e.msg);
@@ -487,35 +487,49 @@ static enum lc open_worker(struct worker *w, struct err *err)
     return w->scratch && w->cache && w->mailbox ? LC_OK : err_nomem(err);
 }
 
+/* Attaches, works, attaches again; until it is released, given up, or alone for too long. */
+static enum lc work_on(struct worker *w, struct err *err)
+{
+    int seconds = w->options->connect_s ? w->options->connect_s : CONNECT_S;
+
+    TRY(open_worker(w, err));
+    TRY(attach(w, seconds, err));
+    say("attached to %s as '%s'", w->options->endpoint, w->key.name);
+    do
+        serve(w);
+    while (w->lost && !w->options->once && !w->stopping && !w->given_up && reattach(w));
+    if (w->given_up)
+        return err_set(err, LC_TIMEOUT, "the work did not end in time");
+    if (w->lost && !w->stopping)
+        return err_set(err, LC_NET, "the connection to the coordinator is gone");
+    return LC_OK;
+}
+
 int worker_main(const struct worker_options *options)
 {
-    struct worker w = {.options = options};
+    struct worker *w = mem_zalloc(sizeof *w);
     sigset_t stops;
     struct err err;
-    enum lc rc;
+    enum lc rc = w ? LC_OK : err_nomem(&err);
 
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
     pthread_sigmask(SIG_BLOCK, &stops, NULL); /* looked for in the loop: told_to_end */
-    rc = open_worker(&w, &err);
-    if (rc == LC_OK)
-        rc = attach(&w, options->connect_s ? options->connect_s : CONNECT_S, &err);
-    if (rc != LC_OK) {
-        fprintf(stderr, "lacus worker: %s%s%s\n", err.message, err.hint[0] ? "\n  " : "", err.hint);
-    } else {
-        say("attached to %s as '%s'", options->endpoint, w.key.name);
-        do
-            serve(&w);
-        while (w.lost && !options->once && !w.stopping && reattach(&w));
-        if (w.lost && !w.stopping)
-            rc = LC_NET;
+    if (w) {
+        w->options = options;
+        rc = work_on(w, &err);
     }
-    link_free(w.link);
-    mailbox_free(w.mailbox);
-    remove_scratch(&w);
-    mem_free(w.scratch);
-    mem_free(w.cache);
-    key_wipe(&w.key.mine);
+    if (rc != LC_OK)
+        fprintf(stderr, "lacus worker: %s%s%s\n", err.message, err.hint[0] ? "\n  " : "", err.hint);
+    if (!w || w->given_up)
+        return lc_exit(rc); /* the thread still uses what is in w */
+    link_free(w->link);
+    mailbox_free(w->mailbox);
+    remove_scratch(w);
+    mem_free(w->scratch);
+    mem_free(w->cache);
+    key_wipe(&w->key.mine);
+    mem_free(w);
     return lc_exit(rc);
 }

@@ -1,0 +1,19 @@
+/* llm_lua.h: what the globals llm, LoraConfig, BitsAndBytesConfig and TrainingArguments are opened with.
+ *
+ * Ownership the session's. Errors: raised in the cell. Threads: session thread.
+ *
+ * Example:
+ *     {"llm", llm_open, "fine-tuning, models, tokenizers"},
+ */
+#ifndef LACUS_TRAIN_LLM_LUA_H
+#define LACUS_TRAIN_LLM_LUA_H
+
+struct lua_State;
+int llm_open(struct lua_State *L);
+int llm_open_lora_config(struct lua_State *L);
+int llm_open_quantization(struct lua_State *L);
+int llm_open_training_arguments(struct lua_State *L);
+
+/* The part of the core that knows models and tokenizers: adds its functions to the table on the stack. */
+void llm_model_functions(struct lua_State *L);
+#endif
