@@ -9,7 +9,7 @@ for i = 2, #arg do
     f:close()
     out:write(("static const char text_%d[] = {"):format(i))
     for pos = 1, #text do
-        out:write((pos % 24 == 1 and "\n" or "") .. text:byte(pos) .. ",")
+        out:write((pos % 24 == 1 and "\n" or "") .. (text:byte(pos) + 128) % 256 - 128 .. ",")
     end
     out:write("0};\n")
     rows[#rows + 1] = ('    {"lacus.%s", text_%d, sizeof text_%d - 1},\n'):format(name, i, i)

@@ -25,6 +25,12 @@ bool manifest_is_model_file(const char *name)
     return false;
 }
 
+bool manifest_is_tokenizer_file(const char *name)
+{
+    return strncmp(name, "tokenizer", 9) == 0 || strcmp(name, "special_tokens_map.json") == 0 ||
+           strcmp(name, "added_tokens.json") == 0 || strcmp(name, "chat_template.jinja") == 0;
+}
+
 static enum lc hash_stream(const struct ctx *ctx, int fd, const char *path, char hex[DIGEST_HEX],
                            int64_t *size, struct err *err)
 {
@@ -183,7 +189,8 @@ static enum lc copy_file(const struct ctx *ctx, const char *from, const char *to
     return rc;
 }
 
-enum lc folder_copy(const struct ctx *ctx, const char *from, const char *to, struct err *err)
+enum lc folder_copy(const struct ctx *ctx, const char *from, const char *to, manifest_filter *filter,
+                    struct err *err)
 {
     char **names = NULL;
     size_t n = 0;
@@ -195,7 +202,7 @@ enum lc folder_copy(const struct ctx *ctx, const char *from, const char *to, str
         char *a = fs_join(from, names[i]), *b = fs_join(to, names[i]);
         if (!a || !b)
             rc = err_nomem(err);
-        else if (!fs_is_dir(a))
+        else if (!fs_is_dir(a) && (!filter || filter(names[i])))
             rc = copy_file(ctx, a, b, err);
         mem_free(a);
         mem_free(b);

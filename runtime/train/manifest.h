@@ -20,6 +20,7 @@
 enum { MANIFEST_FILES = 1000, DIGEST_HEX = 65 };
 
 typedef bool manifest_filter(const char *name);
+bool manifest_is_tokenizer_file(const char *name);
 bool manifest_is_model_file(
     const char *name); /* what a Hugging Face folder needs: no .bin, no hidden files */
 
@@ -36,6 +37,7 @@ enum lc manifest_verify(const struct ctx *ctx, const char *path, const char *sha
 
 /* Where the cache keeps (or would keep) a blob. NULL without memory. */
 char *cache_path(const char *cache, const char *sha256);
-/* Copies every file of a folder into another, each whole or not at all. */
-enum lc folder_copy(const struct ctx *ctx, const char *from, const char *to, struct err *err) MUST_CHECK;
+/* Copies the files of a folder that filter (NULL: all) takes into another, each whole or not at all. */
+enum lc folder_copy(const struct ctx *ctx, const char *from, const char *to, manifest_filter *filter,
+                    struct err *err) MUST_CHECK;
 #endif

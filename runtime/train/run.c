@@ -295,7 +295,7 @@ enum lc run_publish(const struct run *r, struct err *err)
     enum lc rc = from ? LC_OK : err_nomem(err);
 
     if (rc == LC_OK && to && *to)
-        rc = folder_copy(NULL, from, to, err);
+        rc = folder_copy(NULL, from, to, NULL, err);
     mem_free(from);
     return rc;
 }

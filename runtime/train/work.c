@@ -224,33 +224,6 @@ static void keep_checkpoint(struct work *w)
     mem_free(folder);
 }
 
-static bool is_tokenizer_file(const char *name)
-{
-    return strncmp(name, "tokenizer", 9) == 0 || strcmp(name, "special_tokens_map.json") == 0 ||
-           strcmp(name, "added_tokens.json") == 0 || strcmp(name, "chat_template.jinja") == 0;
-}
-
-static enum lc copy_tokenizer(struct work *w, const char *to, struct err *err)
-{
-    char **names = NULL;
-    size_t n = 0;
-    enum lc rc = fs_list(w->paths->model, &names, &n, err);
-
-    for (size_t i = 0; rc == LC_OK && i < n; i++)
-        if (is_tokenizer_file(names[i])) {
-            struct buf text = BUF_INIT((size_t)256 << 20);
-            char *a = fs_join(w->paths->model, names[i]), *b = fs_join(to, names[i]);
-            rc = a && b ? fs_read(a, &text, err) : err_nomem(err);
-            if (rc == LC_OK)
-                rc = fs_write(b, buf_str(&text), text.len, err);
-            buf_release(&text);
-            mem_free(a);
-            mem_free(b);
-        }
-    fs_free_list(names, n);
-    return rc;
-}
-
 static enum lc save_output(struct work *w, struct err *err)
 {
     char *folder = fs_join(w->paths->out, "output");
@@ -261,7 +234,7 @@ static enum lc save_output(struct work *w, struct err *err)
         rc = lora_of(w->model) ? lora_save(w->ctx, w->model, folder, err)
                                : model_save(w->ctx, w->model, folder, err);
     if (rc == LC_OK)
-        rc = copy_tokenizer(w, folder, err);
+        rc = folder_copy(w->ctx, w->paths->model, folder, manifest_is_tokenizer_file, err);
     if (rc == LC_OK)
         rc = w->sink->publish(w->sink->arg, folder, err);
     mem_free(folder);
@@ -278,7 +251,7 @@ static json_t *make_result(struct work *w)
     r = json_pack("{s:I, s:f, s:I, s:I, s:I, s:f, s:b, s:o}", "steps", (json_int_t)s->step, "epoch", s->epoch,
                   "trainable", (json_int_t)trainable, "all", (json_int_t)all, "tokens", (json_int_t)s->tokens,
                   "seconds", s->seconds, "out_of_time", s->out_of_time, "train_loss",
-                  real(w->losses ? w->loss_sum / (double)w->losses : NAN));
+                  real(w->losses ? w->loss_sum / (double)w->losses : (double)NAN));
     if (!isnan(w->eval_before))
         json_object_set_new(r, "eval_loss_before", real(w->eval_before));
     if (!isnan(w->eval_after))

@@ -1,0 +1,695 @@
+-- llm.lua: fine-tuning jobs, models and tokenizers as a cell sees them. The work is done in C (`core`): see runtime/train.
+return function(core)
+local M = {}
+local llm = {}
+
+-- ---- small helpers -----------------------------------------------------------------------------------------------------
+
+local function fail(code, message, hint)
+    core.raise{code = code, message = message, hint = hint}
+end
+
+local function commas(n)
+    local s = tostring(math.floor(n))
+    local k
+    repeat
+        s, k = s:gsub("^(-?%d+)(%d%d%d)", "%1,%2")
+    until k == 0
+    return s
+end
+
+local function clock_text(seconds)
+    seconds = math.max(0, math.floor(seconds))
+    if seconds >= 3600 then
+        return ("%d:%02d:%02d"):format(seconds // 3600, seconds % 3600 // 60, seconds % 60)
+    end
+    return ("%d:%02d"):format(seconds // 60, seconds % 60)
+end
+
+-- Every key of `given` must be one of `known` (a set); an unknown one is answered with the nearest.
+local function check_keys(what, given, known)
+    for key in pairs(given) do
+        if not known[key] then
+            local names = {}
+            for name in pairs(known) do names[#names + 1] = name end
+            table.sort(names)
+            local near = core.nearest(tostring(key), names)
+            fail("ARG", ("%s has no argument '%s'"):format(what, tostring(key)),
+                 near ~= "" and "did you mean " .. near .. "?" or "it has " .. table.concat(names, ", "))
+        end
+    end
+end
+
+local function set(...)
+    local s = {}
+    for _, name in ipairs{...} do s[name] = true end
+    return s
+end
+
+local function is_dataframe(x)
+    return type(x) == "userdata" or (type(x) == "table" and rawget(x, 1) == nil and type(x.collect) == "function")
+end
+
+-- ---- configurations ----------------------------------------------------------------------------------------------------
+
+local config_names = setmetatable({}, {__mode = "k"})
+
+local function config(name)
+    return function(fields)
+        fields = fields or {}
+        if type(fields) ~= "table" then fail("ARG", name .. " takes a table of fields, not a " .. type(fields)) end
+        local copy = {}
+        for k, v in pairs(fields) do copy[k] = v end
+        config_names[copy] = name
+        return copy
+    end
+end
+
+M.LoraConfig = config("LoraConfig")
+M.TrainingArguments = config("TrainingArguments")
+M.BitsAndBytesConfig = config("BitsAndBytesConfig")
+
+local function check_quantization(q)
+    if q == nil then return end
+    for _, key in ipairs{"load_in_4bit", "load_in_8bit"} do
+        if q[key] then
+            fail("UNSUPPORTED", ("cannot train with %s: this build has no quantized weights"):format(key),
+                 "leave quantization out: LoRA over 32-bit or bfloat16 weights (args = {bf16 = true}) works")
+        end
+    end
+end
+
+-- ---- models and datasets by name ---------------------------------------------------------------------------------------
+
+-- A model that was downloaded with Hugging Face's tools: HF_HOME/hub/models--ORG--NAME/snapshots/REVISION.
+local function hub_folder(name)
+    local home = os.getenv("HF_HOME") or (os.getenv("HOME") or "") .. "/.cache/huggingface"
+    local base = ("%s/hub/models--%s"):format(home, (name:gsub("/", "--")))
+    if not core.exists(base .. "/refs/main") then return nil end
+    local folder = base .. "/snapshots/" .. core.read(base .. "/refs/main"):match("%S+")
+    return core.is_dir(folder) and folder or nil
+end
+
+-- The folder of a model: a path, models:/NAME@ALIAS, runs:/ID/PATH, a job, or a Hub id that is in the local cache.
+local function model_folder(model)
+    if type(model) == "table" and getmetatable(model) == M.Job then model = model.model_uri end
+    if type(model) ~= "string" then fail("ARG", "a model is a folder, models:/NAME@ALIAS or a Hub id, not a " .. type(model)) end
+    if model:match("^models:/") or model:match("^runs:/") then
+        return require("mlflow").artifacts.download_artifacts(model), model
+    end
+    local path = model:match("^file://(/.*)$") or model
+    if core.is_dir(path) then return core.absolute(path), path end
+    local cached = model:match("^[%w._-]+/[%w._-]+$") and hub_folder(model)
+    if cached then return cached, model end
+    fail("NOTFOUND", ("no model '%s': no such folder"):format(model),
+         "give a Hugging Face folder (config.json, model.safetensors, tokenizer.json) or models:/NAME@ALIAS; "
+             .. "a Hub id works when the model is in the local cache of Hugging Face's tools (HF_HOME)")
+end
+
+-- {prompt, completion} of a row, from a template or two columns. Everything after the last {field} that is the response
+-- belongs to the completion.
+local function renderer(o)
+    local response = o.response_column or (o.template and "response") or "response"
+    if o.template then
+        local before, after = o.template:match("^(.*){" .. response:gsub("%p", "%%%0") .. "}(.*)$")
+        local function fill(text, row, n)
+            return (text:gsub("{([%w_]+)}", function(name)
+                local v = row[name]
+                if v == nil then
+                    fail("NOTFOUND", ("the template names '%s', which row %d has not"):format(name, n),
+                         "a template's {names} are columns of the dataset")
+                end
+                return tostring(v)
+            end))
+        end
+        if not before then
+            return function(row, n) return "", fill(o.template, row, n) end
+        end
+        return function(row, n)
+            return fill(before, row, n), fill("{" .. response .. "}" .. after, row, n)
+        end
+    end
+    local instruction = o.instruction_column or "instruction"
+    local text = o.text_column or "text"
+    return function(row, n)
+        if row[response] ~= nil and (row[instruction] ~= nil or row.prompt ~= nil) then
+            return tostring(row[instruction] or row.prompt), tostring(row[response])
+        elseif row.prompt ~= nil and row.completion ~= nil then
+            return tostring(row.prompt), tostring(row.completion)
+        elseif row[text] ~= nil then
+            return "", tostring(row[text])
+        end
+        fail("NOTFOUND", ("row %d has neither '%s' and '%s' nor '%s'"):format(n, instruction, response, text),
+             "name the columns: template = \"… {instruction} … {response}\", or instruction_column and response_column, or text_column")
+    end
+end
+
+-- The columns that a renderer needs, so that no others leave the engine; nil: all.
+local function wanted_columns(o)
+    if not o.template then return nil end
+    local names, seen = {}, {}
+    for name in o.template:gmatch("{([%w_]+)}") do
+        if not seen[name] then
+            seen[name] = true
+            names[#names + 1] = name
+        end
+    end
+    return names
+end
+
+local function rows_of(dataset, what, o)
+    if is_dataframe(dataset) then
+        local columns = o and wanted_columns(o)
+        return (columns and #columns > 0 and dataset:select(table.unpack(columns)) or dataset):collect()
+    end
+    if type(dataset) ~= "table" then
+        fail("ARG", ("%s is a DataFrame or a list of rows, not a %s"):format(what, type(dataset)))
+    end
+    return dataset
+end
+
+-- Writes a dataset as a file of rows; returns their number.
+local function write_rows(dataset, what, o, path)
+    local render = renderer(o)
+    local writer <close> = core.rows(path)
+    for n, row in ipairs(rows_of(dataset, what, o)) do
+        if type(row) == "string" then
+            writer:add("", row)
+        else
+            writer:add(render(row, n))
+        end
+    end
+    local n = writer:finish()
+    if n == 0 then fail("DATA", what .. " has no rows") end
+    return n
+end
+
+-- ---- progress ----------------------------------------------------------------------------------------------------------
+
+local function bar(done, total, width)
+    local full = total > 0 and math.floor(width * done / total) or 0
+    return ("#"):rep(full) .. ("-"):rep(width - full)
+end
+
+local View = {}
+View.__index = View
+
+local function new_view(job)
+    local name, rich, person = core.front()
+    return setmetatable({job = job, rich = rich, live = person and name == "repl", runner = name == "runner", curve = core.curve(),
+                         begin = core.clock(), drawn = -100, curved = -100, said = -100, width = 0,
+                         id = "llm-" .. job.id .. "-" .. math.floor(core.clock() * 1000)}, View)
+end
+
+function View:event(e)
+    self.curve:add(e)
+    if e.event == "metric" then
+        self.last = e
+    elseif e.event == "eval" then
+        self.eval = e
+    elseif e.event == "log" and e.text:match("^warning: ") then
+        self:print(e.text)
+    elseif e.event == "status" and e.status == "running" and e.worker ~= "" then
+        self.worker = e.worker
+    end
+end
+
+function View:line()
+    local e = self.last
+    if not e then
+        return ("%s: %s"):format(self.job.id, self.eval and "training" or self.worker and "preparing" or "waiting for a worker")
+    end
+    local left = e.step > 0 and e.seconds / e.step * (e.total - e.step) or 0
+    local speed = e.seconds > 0 and (" %s tokens/s"):format(commas(e.tokens / e.seconds)) or ""
+    local loss = type(e.loss) == "number" and ("%.4f"):format(e.loss) or tostring(e.loss)
+    return ("step %d/%d [%s] loss %s lr %.3g%s %s<%s%s"):format(e.step, e.total, bar(e.step, e.total, 20), loss, e.learning_rate, speed,
+        clock_text(e.seconds), clock_text(left), self.eval and type(self.eval.eval_loss) == "number" and (" eval %.4f"):format(self.eval.eval_loss) or "")
+end
+
+function View:print(text)
+    if self.live and self.width > 0 then
+        io.write("\r", (" "):rep(self.width), "\r")
+        self.width = 0
+    end
+    print(text)
+end
+
+function View:html(line)
+    local e = self.last
+    return ("<div><progress value='%d' max='%d' style='width:20em'></progress> <code>%s</code></div>"):format(
+        e and e.step or 0, e and math.max(e.total, 1) or 1, (line:gsub("[<>&]", {["<"] = "&lt;", [">"] = "&gt;", ["&"] = "&amp;"})))
+end
+
+function View:draw_rich(now, final)
+    if final or now - self.drawn > (self.runner and 2 or 0.3) then
+        local line = self:line()
+        core.display({["text/plain"] = line, ["text/html"] = self:html(line)}, self.id .. "-bar", self.drawn > 0)
+        self.drawn = now
+    end
+    local text = (final or now - self.curved > (self.runner and 10 or 2)) and self.curve:text(60, 12)
+    if text then
+        core.display({["text/plain"] = text, ["application/vnd.vegalite.v5+json"] = self.curve:vega(self.job.id)},
+                     self.id .. "-curve", self.curved > 0)
+        self.curved = now
+    end
+end
+
+function View:draw(final)
+    local now = core.clock()
+    if self.rich then return self:draw_rich(now, final) end
+    if self.live then
+        if not final and now - self.drawn < 0.2 then return end
+        local line = self:line()
+        io.write("\r", line, (" "):rep(math.max(0, self.width - #line)))
+        io.flush()
+        self.width, self.drawn = #line, now
+    elseif self.last and (final or now - self.said > 5) and self.said_step ~= self.last.step then
+        print(self:line())
+        self.said, self.said_step = now, self.last.step
+    end
+    if final then
+        if self.live then print() end
+        local text = self.curve:text(60, 12)
+        if text then print(text) end
+    end
+end
+
+-- ---- jobs --------------------------------------------------------------------------------------------------------------
+
+local Job = {}
+local methods = {}
+M.Job = Job
+
+local function new_job(id)
+    return setmetatable({id = id, _offset = 0, _events = {}}, Job)
+end
+
+-- Reads what the job has said since the last look.
+local function follow(job, each)
+    repeat
+        local events, offset = core.events(job.id, job._offset)
+        job._offset = offset
+        for _, e in ipairs(events) do
+            job._events[#job._events + 1] = e
+            if each then each(e) end
+        end
+    until #events == 0
+end
+
+local function output_folder(info)
+    return info.spec.output_uri
+end
+
+local fields = {
+    status = function(_, info) return info.status end,
+    error = function(_, info) return info.error end,
+    spec = function(_, info) return info.spec end,
+    output_dir = function(_, info) return output_folder(info) end,
+    run_id = function(_, info) return info.spec.run_id end,
+    model_uri = function(_, info)
+        return info.spec.run_id and ("runs:/%s/model"):format(info.spec.run_id) or output_folder(info)
+    end,
+    metrics = function(job)
+        follow(job)
+        local rows, at = {}, {}
+        for _, e in ipairs(job._events) do
+            if e.event == "metric" then -- a step that comes again after a resume replaces what was there
+                if not at[e.step] then
+                    rows[#rows + 1] = e
+                    at[e.step] = #rows
+                else
+                    rows[at[e.step]] = e
+                end
+            end
+        end
+        table.sort(rows, function(a, b) return a.step < b.step end)
+        return rows
+    end,
+}
+
+function Job.__index(job, key)
+    if methods[key] then return methods[key] end
+    local get = fields[key]
+    if get then return get(job, core.job(job.id)) end
+    return nil
+end
+
+function Job.__tostring(job)
+    return ("job '%s': %s"):format(job.id, core.job(job.id).status)
+end
+
+local function trainable_text(trainable, all)
+    return ("trainable params: %s || all params: %s || trainable%%: %.4f"):format(commas(trainable), commas(all), 100 * trainable / all)
+end
+
+-- What came of it: the worker's result, the evaluation before the first step, PEFT's sentence.
+function methods.result(job)
+    local info = core.job(job.id)
+    if info.status == "failed" or info.status == "cancelled" then
+        core.raise(info.error or {code = "CANCELLED", message = ("job '%s' was cancelled"):format(job.id)})
+    end
+    if not info.done then
+        fail("CONFLICT", ("job '%s' is %s: it has no result yet"):format(job.id, info.status), "job:wait() waits for it")
+    end
+    local result = info.result
+    follow(job)
+    for _, e in ipairs(job._events) do
+        if e.event == "eval" and e.when == "before" and not result.eval_loss_before then result.eval_loss_before = e.eval_loss end
+    end
+    result.trainable_parameters = trainable_text(result.trainable, result.all)
+    result.model_uri, result.output_dir = job.model_uri, output_folder(info)
+    return result
+end
+
+local function describe(job, print_line)
+    local r = job:result()
+    print_line(r.trainable_parameters)
+    local eval = r.eval_loss and (", eval loss %s -> %.4f"):format(
+        type(r.eval_loss_before) == "number" and ("%.4f"):format(r.eval_loss_before) or "?", r.eval_loss) or ""
+    print_line(("%s: %d steps in %s%s%s; saved to %s"):format(job.id, r.steps, clock_text(r.seconds),
+        r.out_of_time and " (time is up)" or "", eval, r.output_dir))
+end
+
+function methods.wait(job)
+    local view = new_view(job)
+    local note = view.runner and ("interrupted: job '%s' ends with this notebook's run\n"):format(job.id)
+        or ("\ndetached: job '%s' goes on; llm.job(\"%s\"):wait() waits for it again, :cancel() ends it\n"):format(job.id, job.id)
+    local absent = 0
+    for _, e in ipairs(job._events) do view:event(e) end
+    while true do
+        local info = core.job(job.id) -- before the events: what is said at the end is read, too
+        follow(job, function(e) view:event(e) end)
+        view:draw(info.done)
+        if info.done then break end
+        absent = core.ensure() and 0 or absent + 1
+        if absent > 20 then
+            fail("WORKER", ("job '%s' waits, but its coordinator does not start"):format(job.id), core.coordinator_tail())
+        end
+        core.wait(150, note)
+    end
+    describe(job, function(text) view:print(text) end)
+    return job
+end
+
+function methods.cancel(job)
+    core.cancel(job.id)
+    return job
+end
+
+function methods.resume(job)
+    core.resume(job.id)
+    return job
+end
+
+function methods.logs(job)
+    follow(job)
+    local lines = {}
+    for _, e in ipairs(job._events) do
+        if e.event == "log" then
+            lines[#lines + 1] = e.text
+        elseif e.event == "status" then
+            lines[#lines + 1] = ("status: %s%s"):format(e.status, e.worker and " on " .. e.worker or "")
+        elseif e.event == "checkpoint" then
+            lines[#lines + 1] = "kept " .. e.folder
+        end
+    end
+    local text = core.worker_log(job.id)
+    return table.concat(lines, "\n") .. (text ~= "" and "\n--- worker ---\n" .. text or "")
+end
+
+function methods.events(job)
+    follow(job)
+    return job._events
+end
+
+function llm.job(id)
+    core.job(id) -- an unknown id is an error here
+    return new_job(id)
+end
+
+function llm.jobs()
+    local list = {}
+    for i, row in ipairs(core.jobs()) do
+        list[i] = setmetatable(row, {__tostring = function(r) return ("%s  %-9s  %s"):format(r.id, r.status, r.model or "") end})
+    end
+    return setmetatable(list, {__tostring = function(l)
+        local lines = {}
+        for i, r in ipairs(l) do lines[i] = tostring(r) end
+        return #lines > 0 and table.concat(lines, "\n") or "no training jobs"
+    end})
+end
+
+-- ---- finetune ----------------------------------------------------------------------------------------------------------
+
+local finetune_keys = set("model", "train_dataset", "eval_dataset", "template", "instruction_column", "response_column", "text_column",
+    "peft", "peft_config", "quantization", "quantization_config", "args", "completion_only", "max_length", "seed", "output_dir", "ranks",
+    "stall_seconds")
+
+-- These belong to the rows, not to the trainer: SFTConfig has them among its arguments.
+local function take(args, ...)
+    local found
+    for _, name in ipairs{...} do
+        if args[name] ~= nil then found, args[name] = args[name], nil end
+    end
+    return found
+end
+
+local function copy_of(t)
+    local c = {}
+    for k, v in pairs(t or {}) do c[k] = v end
+    return c
+end
+
+local function lora_fields(peft)
+    if peft == nil then return nil end
+    if type(peft) ~= "table" then fail("ARG", "peft is a LoraConfig{…}, not a " .. type(peft)) end
+    return copy_of(peft)
+end
+
+function llm.finetune(o)
+    if type(o) ~= "table" then fail("ARG", "llm.finetune takes one table: llm.finetune{model = …, train_dataset = …}") end
+    check_keys("llm.finetune", o, finetune_keys)
+    if o.train_dataset == nil then fail("ARG", "llm.finetune needs a train_dataset") end
+    if o.ranks and o.ranks ~= 1 then
+        fail("UNSUPPORTED", ("cannot train on %s ranks: this build trains on one"):format(o.ranks), "leave ranks out")
+    end
+    check_quantization(o.quantization or o.quantization_config)
+    local folder, uri = model_folder(o.model)
+    local args = copy_of(o.args)
+    local max_length = take(args, "max_length", "max_seq_length") or o.max_length or 1024
+    local completion_only = take(args, "completion_only_loss", "assistant_only_loss")
+    if o.completion_only ~= nil then completion_only = o.completion_only end
+    local output = o.output_dir or take(args, "output_dir")
+    args.output_dir = nil
+    if o.seed then args.seed = o.seed end
+    local id, job_folder, data = core.new_job()
+    local spec = {
+        model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
+        completion_only = completion_only or false, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
+        stall_seconds = o.stall_seconds, ranks = 1, data = {},
+    }
+    spec.data.train_rows = write_rows(o.train_dataset, "train_dataset", o, data .. "/train.rows")
+    if o.eval_dataset ~= nil then
+        spec.data.eval_rows = write_rows(o.eval_dataset, "eval_dataset", o, data .. "/eval.rows")
+    end
+    core.submit(id, spec)
+    return new_job(id)
+end
+
+-- ---- models, tokenizers ------------------------------------------------------------------------------------------------
+
+local model_methods = {}
+core.model_methods(model_methods)
+
+function model_methods.print_trainable_parameters(m)
+    print(trainable_text(m:count()))
+end
+
+local function as_list(x) return type(x) == "table" and x or {x} end
+
+-- m:generate{prompt = text or list, max_new_tokens, temperature, top_k, top_p, seed} → {text, …} or a list of those
+function model_methods.generate(m, o)
+    if type(o) == "string" then o = {prompt = o} end
+    check_keys("generate", o, set("prompt", "prompts", "max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed"))
+    local prompts = o.prompt or o.prompts
+    if prompts == nil then fail("ARG", "generate needs a prompt") end
+    local out = core.generate(m, as_list(prompts), o)
+    return type(prompts) == "table" and out or out[1]
+end
+
+function model_methods.add_adapter(m, lora, seed)
+    core.attach(m, lora_fields(lora), seed)
+    return m
+end
+
+function model_methods.save_pretrained(m, folder)
+    core.save(m, folder)
+    if core.exists(m.path .. "/tokenizer.json") then core.copy_tokenizer(m.path, folder) end
+end
+
+function model_methods.requires_grad(m, on)
+    core.trainable(m, on ~= false)
+    return m
+end
+
+-- A folder with adapter_config.json is an adapter: its base comes first.
+local function load_folder(folder, options)
+    if not core.exists(folder .. "/adapter_config.json") then return core.load(folder, options) end
+    local base = require("json").decode(core.read(folder .. "/adapter_config.json")).base_model_name_or_path
+    local m = core.load((model_folder(base)), options)
+    m:load_adapter(folder)
+    return m
+end
+
+function llm.load(model, o)
+    o = o or {}
+    check_keys("llm.load", o, set("dtype", "device", "backend"))
+    if o.device and o.device ~= "cpu" then
+        fail("UNSUPPORTED", ("cannot load a model on device '%s' in a session"):format(o.device),
+             "device = \"cpu\" runs here; a GPU works in a worker: llm.finetune")
+    end
+    local m = load_folder((model_folder(model)), {dtype = o.dtype, backend = o.backend})
+    if o.backend == nil then core.trainable(m, not core.exists((model_folder(model)) .. "/adapter_config.json")) end
+    return m
+end
+
+function llm.tokenizer(path)
+    return core.tokenizer((model_folder(path)))
+end
+
+-- llm.train_tokenizer{texts = df or list, column = "text", vocab_size = 8000, output_dir = "…"}
+function llm.train_tokenizer(o)
+    check_keys("llm.train_tokenizer", o, set("texts", "column", "vocab_size", "output_dir", "min_frequency", "model_max_length", "chat_template"))
+    if not o.output_dir then fail("ARG", "llm.train_tokenizer needs an output_dir") end
+    local path = core.temporary()
+    local column = o.column or "text"
+    local removed <close> = setmetatable({}, {__close = function() os.remove(path) end})
+    local writer <close> = core.rows(path)
+    local texts = is_dataframe(o.texts) and o.texts:select(column):collect() or o.texts
+    for n, row in ipairs(texts) do
+        local text = type(row) == "string" and row or row[column]
+        if text == nil then fail("NOTFOUND", ("row %d has no column '%s'"):format(n, column)) end
+        writer:add("", text)
+    end
+    writer:finish()
+    core.train_tokenizer(path, {vocab_size = o.vocab_size, min_frequency = o.min_frequency, model_max_length = o.model_max_length,
+                                chat_template = o.chat_template}, o.output_dir)
+    return core.tokenizer(o.output_dir)
+end
+
+-- llm.create_model{config = {hidden_size = …}, tokenizer = tok or path, output_dir = "…", seed = 42}: fresh weights in Hugging Face's format
+function llm.create_model(o)
+    check_keys("llm.create_model", o, set("config", "tokenizer", "output_dir", "seed"))
+    if not o.output_dir then fail("ARG", "llm.create_model needs an output_dir") end
+    local c = copy_of(o.config)
+    c.model_type = c.model_type or "llama"
+    c.architectures = c.architectures or {"LlamaForCausalLM"}
+    if o.tokenizer then
+        local tok = type(o.tokenizer) == "string" and llm.tokenizer(o.tokenizer) or o.tokenizer
+        c.vocab_size = c.vocab_size or tok.vocab_size
+        c.bos_token_id = c.bos_token_id or tok.bos_token_id
+        c.eos_token_id = c.eos_token_id or tok.eos_token_id
+        c.pad_token_id = c.pad_token_id or tok.pad_token_id
+    end
+    local n = core.create(require("json").encode(c), o.seed or 42, o.output_dir)
+    if type(o.tokenizer) == "string" then core.copy_tokenizer((model_folder(o.tokenizer)), o.output_dir) end
+    return {path = core.absolute(o.output_dir), parameters = n}
+end
+
+-- ---- evaluation --------------------------------------------------------------------------------------------------------
+
+local row_keys = {"template", "instruction_column", "response_column", "text_column"}
+
+local function as_model(model)
+    if core.is_model(model) then return model end
+    return llm.load(model)
+end
+
+-- {prompts, answers} of a dataset
+local function questions(dataset, o)
+    local render = renderer(o)
+    local prompts, answers = {}, {}
+    for n, row in ipairs(rows_of(dataset, "dataset", o)) do
+        if type(row) == "string" then
+            prompts[n] = row
+        else
+            local p, c = render(row, n)
+            if p == "" then
+                fail("DATA", ("row %d has no prompt to answer"):format(n), "a template with {response}, or the two columns, says where the answer begins")
+            end
+            prompts[n], answers[n] = p, c
+        end
+    end
+    return prompts, answers
+end
+
+-- llm.predict{model, prompts or dataset, choices = {…} | max_new_tokens = 16} → list of {text, logprob or finish_reason}
+function llm.predict(o)
+    check_keys("llm.predict", o, set("model", "prompts", "dataset", "choices", "max_new_tokens", "max_length", "temperature", "seed", table.unpack(row_keys)))
+    local m = as_model(o.model)
+    local prompts = o.prompts or (questions(o.dataset, o))
+    if not o.choices then
+        return core.generate(m, prompts, {max_new_tokens = o.max_new_tokens or 16, temperature = o.temperature or 0, seed = o.seed})
+    end
+    local best, logprob = core.choose(m, prompts, o.choices, o.max_length or 0)
+    local out = {}
+    for i, k in ipairs(best) do out[i] = {text = o.choices[k], logprob = logprob[i], choice = k} end
+    return out
+end
+
+local function trim(s) return (s:gsub("^%s+", ""):gsub("%s+$", "")) end
+
+-- Share of answers that are right, beside the share that the most frequent answer would have.
+local function accuracy(m, o)
+    local prompts, answers = questions(o.dataset, o)
+    local choices = o.choices
+    if choices == true then
+        local seen = {}
+        choices = {}
+        for _, a in ipairs(answers) do
+            if not seen[a] then
+                seen[a] = true
+                choices[#choices + 1] = a
+            end
+        end
+        table.sort(choices)
+    end
+    local predicted = llm.predict{model = m, prompts = prompts, choices = choices, max_new_tokens = o.max_new_tokens, max_length = o.max_length}
+    local right, counts, most = 0, {}, 0
+    for i, p in ipairs(predicted) do
+        if trim(p.text) == trim(answers[i]) then right = right + 1 end
+        counts[answers[i]] = (counts[answers[i]] or 0) + 1
+        most = math.max(most, counts[answers[i]])
+    end
+    return right / #answers, most / #answers, predicted
+end
+
+-- llm.evaluate{model, dataset, template…, metrics = {"loss", "accuracy"}, choices = list or true, max_length, batch_size, completion_only}
+function llm.evaluate(o)
+    check_keys("llm.evaluate", o, set("model", "dataset", "metrics", "choices", "max_new_tokens", "max_length", "batch_size", "completion_only",
+        table.unpack(row_keys)))
+    local wanted = {}
+    for _, name in ipairs(o.metrics or {"loss"}) do wanted[name] = true end
+    check_keys("the metrics of llm.evaluate", wanted, set("loss", "accuracy"))
+    local m = as_model(o.model)
+    local rows = rows_of(o.dataset, "dataset", o)
+    local q = copy_of(o)
+    q.dataset = rows
+    local result = {}
+    if wanted.loss then
+        local path = core.temporary()
+        local removed <close> = setmetatable({}, {__close = function() os.remove(path) end})
+        write_rows(rows, "dataset", q, path)
+        result.eval_loss, result.eval_samples = core.eval_loss(m, path,
+            {max_length = o.max_length, batch_size = o.batch_size, completion_only = o.completion_only or false})
+    end
+    if wanted.accuracy then
+        result.accuracy, result.majority_baseline, result.predictions = accuracy(m, q)
+        result.eval_samples = #result.predictions
+    end
+    return result
+end
+
+M.llm = llm
+return M
+end
