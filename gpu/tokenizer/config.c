@@ -18,7 +18,9 @@ static enum lc read_json(const char *folder, const char *name, json_t **out, str
         return err_nomem(err);
     if (fs_exists(path)) {
         rc = fs_read(path, &text, err);
-        if (rc == LC_OK && (*out = json_loadb(buf_str(&text), text.len, 0, &json_error)) == NULL)
+        /* as reals: transformers writes a model_max_length of 10^30 */
+        if (rc == LC_OK &&
+            (*out = json_loadb(buf_str(&text), text.len, JSON_DECODE_INT_AS_REAL, &json_error)) == NULL)
             rc = err_set(err, LC_DATA, "cannot read '%s': not valid JSON: %s (line %d)", path,
                          json_error.text, json_error.line);
         if (rc == LC_OK && !json_is_object(*out)) {
@@ -81,8 +83,7 @@ static const char *default_template(const json_t *value)
 
     if (!json_is_array(value))
         return json_string_value(value);
-    json_array_foreach(value, i, entry)
-    {
+    json_array_foreach (value, i, entry) {
         const char *name = json_text(entry, "name", NULL);
         if (name && strcmp(name, "default") == 0)
             return json_text(entry, "template", NULL);

@@ -291,7 +291,7 @@ static void fail_run(struct coordinator *c, struct run *r, struct err *e)
     job_last_checkpoint(r->folder, checkpoint);
     if (checkpoint[0])
         add_hint(e, "%sjob:resume() goes on from %s", e->hint[0] ? "; " : "", checkpoint);
-    if (path && !e->cause[0]) {
+    if (path && !e->cause[0] && (e->code == LC_WORKER || e->code == LC_TIMEOUT)) {
         for (size_t lines = LAST_LINES; lines > 0 && tail.len == 0; lines--) { /* as many as fit */
             buf_clear(&tail);
             job_tail(path, lines, &tail);
