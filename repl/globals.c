@@ -1,4 +1,5 @@
 #include "repl/globals.h"
+#include "runtime/mlflow/mlflow_lua.h"
 #include "runtime/train/llm_lua.h"
 
 /* One row per name: what opens it, and what it is. The functions live in *_lua.c files of their folders. */
@@ -10,5 +11,6 @@ const struct session_global lacus_globals[] = {
     {"TrainingArguments", llm_open_training_arguments,
      "TrainingArguments{…}: Hugging Face's arguments of a training"},
     {"llm", llm_open, "llm.finetune, llm.load, llm.tokenizer, llm.evaluate, llm.jobs: language models"},
+    {"mlflow", mlflow_open, "experiments, runs, metrics, artifacts and registered models"},
     {0},
 };
