@@ -1,19 +1,8 @@
 #include "runtime/catalog/timestamp.h"
+#include "runtime/base/civil.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Days since 1970 of a date in the Gregorian calendar (H. Hinnant's days_from_civil). */
-static int64_t days(int64_t y, int m, int d)
-{
-    int64_t era, year_of_era, day_of_year;
-
-    y -= m <= 2;
-    era = (y >= 0 ? y : y - 399) / 400;
-    year_of_era = y - era * 400;
-    day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
-}
 
 static const char *fraction(const char *p, int *ms)
 {
@@ -46,7 +35,7 @@ enum lc timestamp_parse(const char *text, int64_t *ms, struct err *err)
     int y, m, d, hour = 0, minute = 0, second = 0, millis = 0, offset = 0, n = 0, more = 0;
     const char *p = text;
 
-    if (sscanf(p, "%4d-%2d-%2d%n", &y, &m, &d, &n) == 3 && m >= 1 && m <= 12 && d >= 1 && d <= 31) {
+    if (sscanf(p, "%4d-%2d-%2d%n", &y, &m, &d, &n) == 3 && civil_valid(y, m, d)) {
         p += n;
         if ((*p == ' ' || *p == 'T') && sscanf(p + 1, "%2d:%2d%n", &hour, &minute, &more) == 2) {
             p += 1 + more;
@@ -55,7 +44,7 @@ enum lc timestamp_parse(const char *text, int64_t *ms, struct err *err)
         }
         p = zone(p, &offset);
         if (*p == '\0' && hour < 24 && minute < 60 && second < 61) {
-            *ms = ((days(y, m, d) * 24 + hour) * 60 + minute - offset) * 60000 + second * 1000 + millis;
+            *ms = ((civil_days(y, m, d) * 24 + hour) * 60 + minute - offset) * 60000 + second * 1000 + millis;
             return LC_OK;
         }
     }
