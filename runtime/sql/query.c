@@ -1,0 +1,692 @@
+/* Queries: WITH, set operations, SELECT, FROM, ORDER BY, LIMIT. */
+#include "runtime/base/mem.h"
+#include "runtime/sql/parser.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct plan *parse_body(struct parser *p);
+static const struct plan *parse_relation(struct parser *p);
+
+/* A plan of a query that has failed is of no use. */
+static const struct plan *checked(struct parser *p, const struct plan *plan)
+{
+    if (p->failed != LC_OK) {
+        plan_unref(plan);
+        return NULL;
+    }
+    if (!plan)
+        fail_memory(p);
+    return plan;
+}
+
+bool starts_query(const struct parser *p)
+{
+    size_t i = 0;
+
+    while (at_sign(p, i, "("))
+        i++;
+    return at_word(p, i, "SELECT") || (at_word(p, i, "WITH") && at_name(p, i + 1)) ||
+           (at_word(p, i, "VALUES") && at_sign(p, i + 1, "(")) ||
+           (at_word(p, i, "TABLE") && at_name(p, i + 1) && !at_sign(p, i + 1, ".")) ||
+           (at_word(p, i, "FROM") && at_name(p, i + 1) && i > 0);
+}
+
+/* ---- tables ---- */
+static bool add_option(struct parser *p, struct plan_options *o, const char *key, const char *value)
+{
+    return plan_options_set(o, key, value) || fail_memory(p);
+}
+
+/* t VERSION AS OF 3, t FOR TIMESTAMP AS OF '2026-01-31' */
+static bool parse_time_travel(struct parser *p, struct plan_options *o)
+{
+    size_t ahead = at_word(p, 0, "FOR");
+    bool version = at_word(p, ahead, "VERSION") || at_word(p, ahead, "SYSTEM_VERSION");
+    bool time = at_word(p, ahead, "TIMESTAMP") || at_word(p, ahead, "SYSTEM_TIME");
+    const struct token *t;
+
+    if (p->failed != LC_OK || (!version && !time) || !at_word(p, ahead + 1, "AS") ||
+        !at_word(p, ahead + 2, "OF"))
+        return p->failed == LC_OK;
+    p->at += ahead + 3;
+    t = peek_token(p, 0);
+    if (t->kind != TOKEN_STRING && !(version && t->kind == TOKEN_INTEGER))
+        return fail_here(p, version ? "a version (a whole number)" : "a time in quotes");
+    p->at++;
+    return add_option(p, o, version ? "versionAsOf" : "timestampAsOf", t->text);
+}
+
+static const struct plan *parse_table(struct parser *p)
+{
+    struct name_list parts = {0};
+    struct plan_options options = {0};
+    const struct plan *plan = NULL;
+
+    if (parse_dotted(p, &parts, "a table") && parse_time_travel(p, &options))
+        plan = plan_read_table(parts.items, parts.n, &options);
+    plan_options_release(&options);
+    return checked(p, plan);
+}
+
+/* VALUES (1, 'a'), (2, 'b') */
+static const struct plan *parse_values(struct parser *p)
+{
+    struct expr_list cells = {0};
+    size_t rows = 0, columns = 0;
+    const struct plan *plan = NULL;
+
+    do {
+        const struct token *t = peek_token(p, 0);
+        size_t before = cells.n;
+        if (accept_sign(p, "(")) {
+            if (parse_expr_list(p, &cells))
+                expect_sign(p, ")");
+        } else {
+            push_expr(p, &cells, parse_expr(p));
+        }
+        if (rows++ == 0)
+            columns = cells.n;
+        else if (p->failed == LC_OK && cells.n - before != columns)
+            fail_at(p, t,
+                    "[INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH] a row of VALUES has %zu columns, the first "
+                    "one has %zu",
+                    cells.n - before, columns);
+    } while (p->failed == LC_OK && accept_sign(p, ","));
+    if (p->failed == LC_OK) {
+        plan = plan_values(cells.items, rows, columns, NULL);
+        cells.n = 0;
+    }
+    drop_exprs(&cells);
+    return checked(p, plan);
+}
+
+static bool constant(struct parser *p, const struct expr *e, int64_t *out)
+{
+    if (e && e->kind == EXPR_LITERAL && dtype_is_integral(e->u.literal.type)) {
+        *out = e->u.literal.i;
+        return true;
+    }
+    return p->failed == LC_OK && fail_here(p, "a whole number");
+}
+
+/* range(end), range(start, end[, step[, partitions]]) */
+static const struct plan *parse_table_function(struct parser *p)
+{
+    const struct token *t = peek_token(p, 0);
+    struct expr_list args = {0};
+    int64_t numbers[4] = {0, 0, 1, 0};
+    const struct plan *plan = NULL;
+
+    if (strcasecmp(t->text, "range") != 0) {
+        char what[100];
+        snprintf(what, sizeof what, "the table function '%.60s'", t->text);
+        fail_unsupported(p, t, what);
+        return NULL;
+    }
+    p->at += 2;
+    parse_expr_list(p, &args);
+    for (size_t i = 0; p->failed == LC_OK && i < args.n && i < 4; i++)
+        constant(p, args.items[i], &numbers[i]);
+    if (p->failed == LC_OK && (args.n > 4 || numbers[2] == 0))
+        fail_at(p, t, "range takes (end), or (start, end, step, partitions)");
+    if (args.n == 1) {
+        numbers[1] = numbers[0];
+        numbers[0] = 0;
+    }
+    drop_exprs(&args);
+    if (expect_sign(p, ")"))
+        plan = plan_range(numbers[0], numbers[1], numbers[2]);
+    return checked(p, plan);
+}
+
+/* TABLESAMPLE (10 PERCENT), (5 ROWS) */
+static const struct plan *parse_sample(struct parser *p, const struct plan *plan)
+{
+    const struct token *t;
+    double amount;
+    int64_t seed = 42;
+
+    if (!plan || !accept_word(p, "TABLESAMPLE"))
+        return plan;
+    expect_sign(p, "(");
+    t = peek_token(p, 0);
+    amount = strtod(t->text, NULL);
+    if (p->failed == LC_OK && t->kind != TOKEN_INTEGER && t->kind != TOKEN_DECIMAL && t->kind != TOKEN_DOUBLE)
+        fail_here(p, "a number");
+    p->at++;
+    if (accept_word(p, "PERCENT")) {
+        if (amount < 0 || amount > 100)
+            fail_at(p, t, "TABLESAMPLE takes 0 to 100 PERCENT");
+        expect_sign(p, ")");
+        if (accept_word(p, "REPEATABLE") && expect_sign(p, "(")) {
+            seed = strtoll(peek_token(p, 0)->text, NULL, 10);
+            p->at++;
+            expect_sign(p, ")");
+        }
+        plan = plan_sample(plan, 0, amount / 100, false, seed);
+    } else if (accept_word(p, "ROWS")) {
+        expect_sign(p, ")");
+        plan = plan_limit(plan, amount < 9e18 ? (int64_t)amount : INT64_MAX);
+    } else {
+        fail_here(p, "PERCENT or ROWS");
+    }
+    return checked(p, plan);
+}
+
+static bool at_alias(const struct parser *p)
+{
+    const struct token *t = peek_token(p, 0);
+
+    if (t->kind == TOKEN_NAME)
+        return true;
+    if (t->kind != TOKEN_WORD || is_clause_word(t))
+        return false;
+    return !((at_word(p, 0, "VERSION") || at_word(p, 0, "TIMESTAMP")) && at_word(p, 1, "AS"));
+}
+
+/* [AS] name [(columns)] */
+static const struct plan *parse_alias(struct parser *p, const struct plan *plan)
+{
+    struct name_list columns = {0};
+    const char *name;
+
+    if (!plan || (!accept_word(p, "AS") && !at_alias(p)))
+        return plan;
+    name = at_sign(p, 0, "(") ? NULL : parse_identifier(p, "a name");
+    if (at_sign(p, 0, "(")) {
+        parse_identifier_list(p, &columns, "a name");
+        plan = plan_to_df(plan, columns.items, columns.n);
+    }
+    if (plan && name)
+        plan = plan_alias(plan, &name, 1);
+    return checked(p, plan);
+}
+
+static const struct plan *parse_relation_primary(struct parser *p)
+{
+    const struct plan *plan;
+
+    if (p->failed != LC_OK)
+        return NULL;
+    if (at_word(p, 0, "LATERAL")) {
+        fail_unsupported(p, peek_token(p, 0), "a LATERAL subquery");
+        return NULL;
+    }
+    if (at_sign(p, 0, "(")) {
+        bool query = starts_query(p);
+        p->at++;
+        plan = query ? parse_query(p) : parse_relation(p);
+        expect_sign(p, ")");
+        plan = checked(p, plan);
+    } else if (accept_word(p, "VALUES")) {
+        plan = parse_values(p);
+    } else if (at_name(p, 0) && at_sign(p, 1, "(")) {
+        plan = parse_table_function(p);
+    } else {
+        plan = parse_table(p);
+    }
+    if (plan && (at_word(p, 0, "PIVOT") || at_word(p, 0, "UNPIVOT")) && at_sign(p, 1, "("))
+        fail_unsupported(p, peek_token(p, 0), at_word(p, 0, "PIVOT") ? "PIVOT" : "UNPIVOT");
+    return parse_alias(p, parse_sample(p, plan));
+}
+
+/* ---- joins ---- */
+static bool parse_join_kind(struct parser *p, enum join_kind *kind)
+{
+    static const struct {
+        const char *words;
+        enum join_kind kind;
+    } kinds[] = {
+        {"JOIN", JOIN_INNER},       {"INNER JOIN", JOIN_INNER},
+        {"CROSS JOIN", JOIN_CROSS}, {"LEFT SEMI JOIN", JOIN_SEMI},
+        {"SEMI JOIN", JOIN_SEMI},   {"LEFT ANTI JOIN", JOIN_ANTI},
+        {"ANTI JOIN", JOIN_ANTI},   {"LEFT OUTER JOIN", JOIN_LEFT},
+        {"LEFT JOIN", JOIN_LEFT},   {"RIGHT OUTER JOIN", JOIN_RIGHT},
+        {"RIGHT JOIN", JOIN_RIGHT}, {"FULL OUTER JOIN", JOIN_FULL},
+        {"FULL JOIN", JOIN_FULL},
+    };
+
+    if (at_word(p, 0, "NATURAL"))
+        return fail_unsupported(p, peek_token(p, 0), "NATURAL JOIN");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (accept_words(p, kinds[i].words)) {
+            *kind = kinds[i].kind;
+            return true;
+        }
+    return false;
+}
+
+static const struct plan *parse_join(struct parser *p, const struct plan *left, enum join_kind kind)
+{
+    const struct plan *right = parse_relation_primary(p);
+    struct expr *condition = NULL;
+    struct name_list columns = {0};
+
+    if (accept_word(p, "ON"))
+        condition = parse_expr(p);
+    else if (accept_word(p, "USING"))
+        parse_identifier_list(p, &columns, "a column");
+    if (p->failed != LC_OK) {
+        plan_unref(left);
+        plan_unref(right);
+        expr_unref(condition);
+        return NULL;
+    }
+    return plan_join(left, right, kind, condition, columns.items, columns.n);
+}
+
+static const struct plan *parse_relation(struct parser *p)
+{
+    const struct plan *plan = enter(p) ? parse_relation_primary(p) : NULL;
+    enum join_kind kind = JOIN_INNER;
+
+    for (int n = 0; plan && check_chain(p, n) && parse_join_kind(p, &kind); n++)
+        plan = parse_join(p, plan, kind);
+    p->depth--;
+    return checked(p, plan);
+}
+
+/* ---- LATERAL VIEW ---- */
+struct select { /* a SELECT while it is read */
+    bool distinct;
+    struct expr_list items;
+    const struct plan *input;  /* NULL: no FROM */
+    struct name_list laterals; /* names of LATERAL VIEWs: their columns are plain columns here */
+    struct expr_list groups;
+    enum group_kind group_kind;
+    bool grouped;
+    struct expr *having;
+};
+
+/* LATERAL VIEW [OUTER] explode(x) t [AS] a, b: the generator's columns beside those that are there. */
+static bool parse_lateral_view(struct parser *p, struct select *s)
+{
+    bool outer = accept_word(p, "OUTER");
+    struct name_list columns = {0};
+    struct expr_list args = {0};
+    struct expr *exprs[2];
+    const char *function = parse_identifier(p, "a generator such as explode");
+    const char *name = function && outer ? arena_printf(p->arena, "%s_outer", function) : function;
+    struct expr *call;
+
+    if (expect_sign(p, "(") && !at_sign(p, 0, ")"))
+        parse_expr_list(p, &args);
+    expect_sign(p, ")");
+    if (p->failed == LC_OK && at_name(p, 0) && !at_word(p, 0, "AS") && !is_clause_word(peek_token(p, 0)))
+        push_name(p, &s->laterals, parse_identifier(p, "a name"));
+    accept_word(p, "AS");
+    if (p->failed == LC_OK && at_name(p, 0) && !is_clause_word(peek_token(p, 0)))
+        do {
+            push_name(p, &columns, parse_identifier(p, "a name"));
+        } while (accept_sign(p, ","));
+    if (p->failed != LC_OK || !name) {
+        drop_exprs(&args);
+        return false;
+    }
+    call = expr_call(name, false, args.items, args.n);
+    exprs[0] = expr_star(NULL, 0, 0);
+    exprs[1] = columns.n == 0   ? call
+               : columns.n == 1 ? expr_alias(call, columns.items[0])
+                                : expr_alias_many(call, columns.items, columns.n, NULL);
+    s->input = plan_project(s->input, exprs, 2);
+    return s->input || fail_memory(p);
+}
+
+/* A copy without the qualifier of a lateral view; takes over e. */
+static struct expr *unqualified(struct parser *p, struct expr *e, const struct name_list *laterals)
+{
+    struct expr **args, *out = e;
+    bool changed = false;
+
+    if (!e || laterals->n == 0)
+        return e;
+    if (e->kind == EXPR_ATTRIBUTE && e->u.name.n_parts > 1) {
+        for (size_t i = 0; i < laterals->n; i++)
+            if (strcasecmp(laterals->items[i], e->u.name.parts[0]) == 0) {
+                out = expr_attribute((const char *const *)e->u.name.parts + 1, e->u.name.n_parts - 1, 0);
+                out = out ? expr_at(out, e->position) : NULL;
+                expr_unref(e);
+                return out;
+            }
+        return e;
+    }
+    args = e->n ? arena_alloc(p->arena, e->n * sizeof *args) : NULL;
+    for (size_t i = 0; args && i < e->n; i++) {
+        args[i] = unqualified(p, expr_ref(e->args[i]), laterals);
+        changed |= args[i] != e->args[i];
+    }
+    if (changed) {
+        out = expr_with_args(e, args);
+        expr_unref(e);
+    } else {
+        for (size_t i = 0; args && i < e->n; i++)
+            expr_unref(args[i]);
+    }
+    return out;
+}
+
+static void unqualify_list(struct parser *p, struct expr_list *l, const struct name_list *laterals)
+{
+    for (size_t i = 0; i < l->n; i++)
+        l->items[i] = unqualified(p, l->items[i], laterals);
+}
+
+/* ---- SELECT ---- */
+static bool parse_from(struct parser *p, struct select *s)
+{
+    s->input = parse_relation(p);
+    for (int n = 0; s->input && check_chain(p, n) && accept_sign(p, ","); n++) {
+        const struct plan *right = parse_relation(p);
+        s->input = plan_join(s->input, right, JOIN_CROSS, NULL, NULL, 0);
+    }
+    while (p->failed == LC_OK && at_word(p, 0, "LATERAL") && at_word(p, 1, "VIEW")) {
+        p->at += 2;
+        if (!parse_lateral_view(p, s))
+            return false;
+    }
+    return s->input || fail_memory(p);
+}
+
+static bool parse_grouping(struct parser *p, struct select *s)
+{
+    static const struct {
+        const char *word;
+        enum group_kind kind;
+    } kinds[] = {{"ROLLUP", GROUP_ROLLUP}, {"CUBE", GROUP_CUBE}};
+
+    s->grouped = true;
+    if (at_word(p, 0, "GROUPING") && at_word(p, 1, "SETS"))
+        return fail_unsupported(p, peek_token(p, 0), "GROUPING SETS");
+    if (at_word(p, 0, "ALL") && !at_sign(p, 1, ".") && !at_sign(p, 1, ","))
+        return fail_unsupported(p, peek_token(p, 0), "GROUP BY ALL");
+    for (size_t i = 0; i < 2; i++)
+        if (at_word(p, 0, kinds[i].word) && at_sign(p, 1, "(")) {
+            p->at += 2;
+            s->group_kind = kinds[i].kind;
+            return parse_expr_list(p, &s->groups) && expect_sign(p, ")");
+        }
+    if (!parse_expr_list(p, &s->groups))
+        return false;
+    for (size_t i = 0; i < 2; i++)
+        if (at_word(p, 0, "WITH") && accept_words(p, i == 0 ? "WITH ROLLUP" : "WITH CUBE"))
+            s->group_kind = kinds[i].kind;
+    if (at_word(p, 0, "GROUPING") && at_word(p, 1, "SETS"))
+        return fail_unsupported(p, peek_token(p, 0), "GROUPING SETS");
+    return true;
+}
+
+/* WINDOW w AS (…), …: read where it is used; here it is only passed over. */
+static bool skip_windows(struct parser *p)
+{
+    do {
+        int depth = 0;
+        parse_identifier(p, "a name");
+        expect_word(p, "AS");
+        if (!at_sign(p, 0, "("))
+            return fail_here(p, "'('");
+        do {
+            depth += at_sign(p, 0, "(");
+            depth -= at_sign(p, 0, ")");
+            if (peek_token(p, 0)->kind == TOKEN_END)
+                return fail_here(p, "')'");
+            p->at++;
+        } while (depth > 0);
+    } while (accept_sign(p, ","));
+    return p->failed == LC_OK;
+}
+
+static bool parse_where(struct parser *p, struct select *s)
+{
+    struct expr *condition = unqualified(p, parse_expr(p), &s->laterals);
+
+    if (!s->input && condition) /* SELECT 1 WHERE false: a row of nothing to filter */
+        s->input = plan_range(0, 1, 1);
+    s->input = plan_filter(s->input, condition);
+    return s->input || fail_memory(p);
+}
+
+static bool parse_clauses(struct parser *p, struct select *s)
+{
+    if (accept_word(p, "FROM") && !parse_from(p, s))
+        return false;
+    if (accept_word(p, "WHERE") && !parse_where(p, s))
+        return false;
+    if (accept_words(p, "GROUP BY") && !parse_grouping(p, s))
+        return false;
+    if (accept_word(p, "HAVING"))
+        s->having = unqualified(p, parse_expr(p), &s->laterals);
+    if (p->failed == LC_OK && at_word(p, 0, "QUALIFY"))
+        return fail_unsupported(p, peek_token(p, 0), "QUALIFY");
+    if (at_word(p, 0, "WINDOW") && at_name(p, 1) && at_word(p, 2, "AS") && accept_word(p, "WINDOW"))
+        return skip_windows(p);
+    return p->failed == LC_OK;
+}
+
+static const struct plan *make_select(struct parser *p, struct select *s)
+{
+    const struct plan *plan;
+
+    unqualify_list(p, &s->items, &s->laterals);
+    unqualify_list(p, &s->groups, &s->laterals);
+    if (s->grouped || s->having)
+        plan =
+            plan_aggregate(s->input, s->group_kind, s->groups.items, s->groups.n, s->items.items, s->items.n);
+    else
+        plan = plan_project(s->input, s->items.items, s->items.n);
+    s->input = NULL;
+    s->groups.n = s->items.n = 0;
+    if (s->having) {
+        plan = plan_filter(plan, s->having);
+        s->having = NULL;
+    }
+    return s->distinct ? plan_deduplicate(plan, NULL, 0) : plan;
+}
+
+static const struct plan *parse_select(struct parser *p)
+{
+    struct select s = {.group_kind = GROUP_BY};
+    size_t outer = p->select_start;
+    const struct plan *plan = NULL;
+
+    p->select_start = p->at;
+    s.distinct = accept_word(p, "DISTINCT");
+    if (!s.distinct)
+        accept_word(p, "ALL");
+    do {
+        if (!push_expr(p, &s.items, parse_named_expr(p)))
+            break;
+        if (s.items.items[s.items.n - 1]->kind == EXPR_STAR && at_word(p, 0, "EXCEPT") &&
+            at_sign(p, 1, "(") && at_name(p, 2) && !at_word(p, 2, "SELECT") && !at_word(p, 2, "WITH"))
+            fail_unsupported(p, peek_token(p, 0), "SELECT * EXCEPT (…)");
+    } while (accept_sign(p, ","));
+    if (p->failed == LC_OK && parse_clauses(p, &s))
+        plan = make_select(p, &s);
+    drop_exprs(&s.items);
+    drop_exprs(&s.groups);
+    expr_unref(s.having);
+    plan_unref(s.input);
+    p->select_start = outer;
+    return checked(p, plan);
+}
+
+/* ---- set operations ---- */
+static const struct plan *parse_query_primary(struct parser *p)
+{
+    const struct plan *plan;
+
+    if (p->failed != LC_OK)
+        return NULL;
+    if (accept_word(p, "SELECT"))
+        return parse_select(p);
+    if (accept_word(p, "VALUES"))
+        return parse_alias(p, parse_values(p));
+    if (accept_word(p, "TABLE"))
+        return parse_table(p);
+    if (accept_sign(p, "(")) {
+        plan = parse_query(p);
+        expect_sign(p, ")");
+        return checked(p, plan);
+    }
+    fail_here(p, "SELECT, VALUES or WITH");
+    return NULL;
+}
+
+static bool accept_set_op(struct parser *p, bool intersect, enum set_op *op)
+{
+    if (intersect) {
+        *op = SET_INTERSECT;
+        return accept_word(p, "INTERSECT");
+    }
+    *op = SET_UNION;
+    if (accept_word(p, "UNION"))
+        return true;
+    *op = SET_EXCEPT;
+    return accept_word(p, "EXCEPT") || accept_word(p, "MINUS");
+}
+
+/* INTERSECT binds tighter than UNION and EXCEPT. */
+static const struct plan *parse_set(struct parser *p, bool intersect)
+{
+    const struct plan *plan = intersect ? parse_query_primary(p) : parse_set(p, true);
+    enum set_op op;
+
+    for (int n = 0; plan && check_chain(p, n) && accept_set_op(p, intersect, &op); n++) {
+        bool all = accept_word(p, "ALL"), by_name;
+        if (!all)
+            accept_word(p, "DISTINCT");
+        by_name = op == SET_UNION && accept_words(p, "BY NAME");
+        plan = plan_set_op(plan, intersect ? parse_query_primary(p) : parse_set(p, true), op, all, by_name,
+                           false);
+    }
+    return checked(p, plan);
+}
+
+/* ---- the tail of a query ---- */
+static const struct plan *parse_order(struct parser *p, const struct plan *plan)
+{
+    struct expr_list orders = {0};
+    bool global;
+
+    if (at_word(p, 0, "CLUSTER") || at_word(p, 0, "DISTRIBUTE")) {
+        fail_unsupported(p, peek_token(p, 0), at_word(p, 0, "CLUSTER") ? "CLUSTER BY" : "DISTRIBUTE BY");
+        return checked(p, plan);
+    }
+    global = accept_words(p, "ORDER BY");
+    if (!global && !accept_words(p, "SORT BY"))
+        return plan;
+    parse_sort_list(p, &orders);
+    plan = plan_sort(plan, orders.items, orders.n, global);
+    return checked(p, plan);
+}
+
+static bool parse_count(struct parser *p, int64_t *out)
+{
+    struct expr *e = parse_expr(p);
+    bool ok = constant(p, e, out);
+
+    expr_unref(e);
+    if (ok && *out < 0)
+        return fail_here(p, "a number that is not negative");
+    return ok;
+}
+
+/* Both orders of LIMIT and OFFSET; the offset comes off first. */
+static const struct plan *parse_limits(struct parser *p, const struct plan *plan)
+{
+    int64_t limit = -1, offset = -1;
+
+    while (p->failed == LC_OK) {
+        if (limit < 0 && accept_word(p, "LIMIT")) {
+            if (accept_word(p, "ALL"))
+                continue;
+            if (!parse_count(p, &limit))
+                break;
+        } else if (offset < 0 && accept_word(p, "OFFSET")) {
+            if (!parse_count(p, &offset))
+                break;
+        } else {
+            break;
+        }
+    }
+    if (plan && offset >= 0)
+        plan = plan_offset(plan, offset);
+    if (plan && limit >= 0)
+        plan = plan_limit(plan, limit);
+    return checked(p, plan);
+}
+
+static const struct plan *parse_body(struct parser *p)
+{
+    const struct plan *plan = parse_set(p, false);
+
+    if (plan)
+        plan = parse_order(p, plan);
+    return plan ? parse_limits(p, plan) : NULL;
+}
+
+/* ---- WITH ---- */
+static bool parse_cte(struct parser *p, struct name_list *names, const struct plan ***plans, size_t *cap)
+{
+    struct name_list columns = {0};
+    const struct plan *plan = NULL;
+
+    if (!push_name(p, names, parse_identifier(p, "a name")))
+        return false;
+    if (at_sign(p, 0, "("))
+        parse_identifier_list(p, &columns, "a name");
+    accept_word(p, "AS");
+    if (expect_sign(p, "("))
+        plan = parse_query(p);
+    expect_sign(p, ")");
+    if (plan && columns.n)
+        plan = plan_to_df(plan, columns.items, columns.n);
+    if (names->n > *cap) {
+        size_t more = *cap ? *cap * 2 : 8;
+        const struct plan **grown = arena_zalloc(p->arena, more * sizeof *grown);
+        if (grown && *cap)
+            memcpy(grown, *plans, *cap * sizeof *grown);
+        if (!grown) {
+            plan_unref(plan);
+            names->n--;
+            return fail_memory(p);
+        }
+        *plans = grown;
+        *cap = more;
+    }
+    (*plans)[names->n - 1] = checked(p, plan);
+    return p->failed == LC_OK;
+}
+
+static const struct plan *parse_with(struct parser *p)
+{
+    struct name_list names = {0};
+    const struct plan **plans = NULL;
+    size_t cap = 0;
+    const struct plan *body;
+
+    if (at_word(p, 0, "RECURSIVE") && at_name(p, 1)) {
+        fail_unsupported(p, peek_token(p, 0), "WITH RECURSIVE");
+        return NULL;
+    }
+    while (parse_cte(p, &names, &plans, &cap) && accept_sign(p, ","))
+        ;
+    body = p->failed == LC_OK ? parse_body(p) : NULL;
+    if (!body) {
+        for (size_t i = 0; i < names.n; i++)
+            plan_unref(plans[i]);
+        return NULL;
+    }
+    return plan_with(names.items, plans, names.n, body);
+}
+
+const struct plan *parse_query(struct parser *p)
+{
+    const struct plan *plan = NULL;
+
+    if (enter(p))
+        plan = accept_word(p, "WITH") ? parse_with(p) : parse_body(p);
+    p->depth--;
+    return checked(p, plan);
+}

@@ -1,0 +1,98 @@
+/* sql.h: Spark SQL: texts into plans, expressions and commands.
+ *
+ * What      a lexer and a recursive-descent parser with operator precedence, for the grammar of Spark 4: queries
+ * become a plan (runtime/dataframe/plan.h) whose tables are still names; everything else becomes a statement
+ * that says what to do. Nothing is executed and no name is looked up here.
+ * Ownership a statement owns its texts, plan and schema: sql_release. An expression is the caller's reference.
+ * Units     positions are byte offsets in the text.
+ * Errors    LC_SYNTAX "[PARSE_SYNTAX_ERROR] …" with line, column, a caret under the place, and the position;
+ * LC_UNSUPPORTED names a statement or clause that Spark has and this program has not; LC_LIMIT (too long, too
+ * deep). Threads   any.
+ *
+ * Example:
+ *     struct sql_statement *s;
+ *     struct err err;
+ *     if (sql_parse("SELECT 1 AS one", 15, NULL, 0, &s, &err) == LC_OK)
+ *         sql_release(s);
+ *     else
+ *         puts(err.message);
+ */
+#ifndef LACUS_SQL_SQL_H
+#define LACUS_SQL_SQL_H
+#include "runtime/dataframe/plan.h"
+
+enum sql_kind {
+    SQL_QUERY,
+    SQL_EXPLAIN,      /* plan; extended */
+    SQL_INSERT,       /* name, plan, columns, overwrite, by_name */
+    SQL_CREATE_TABLE, /* name, schema or plan, format, location, partition_by, comment, properties, replace … */
+    SQL_CREATE_VIEW,    /* name (one part), plan, columns, replace: always temporary */
+    SQL_CREATE_CATALOG, /* name, comment */
+    SQL_CREATE_SCHEMA,  /* name, comment, location */
+    SQL_DROP_TABLE,
+    SQL_DROP_VIEW,
+    SQL_DROP_CATALOG,
+    SQL_DROP_SCHEMA,
+    SQL_USE_CATALOG,   /* name: one part */
+    SQL_USE,           /* name: schema, or catalog.schema */
+    SQL_SHOW_CATALOGS, /* pattern */
+    SQL_SHOW_SCHEMAS,  /* name: catalog, may be none; pattern */
+    SQL_SHOW_TABLES,   /* name: schema, may be none; pattern */
+    SQL_SHOW_VIEWS,    /* name: schema, may be none; pattern */
+    SQL_SHOW_COLUMNS,
+    SQL_SHOW_PROPERTIES,
+    SQL_DESCRIBE_TABLE, /* extended */
+    SQL_DESCRIBE_SCHEMA,
+    SQL_DESCRIBE_HISTORY,
+    SQL_DESCRIBE_DETAIL,
+    SQL_DESCRIBE_QUERY, /* plan */
+    SQL_SET,            /* key and value, either may be NULL */
+    SQL_KIND_COUNT
+};
+
+struct sql_property {
+    const char *name, *value;
+};
+
+struct sql_names {
+    const char *const *items;
+    size_t n;
+};
+
+struct sql_statement {
+    enum sql_kind kind;
+    struct arena *arena;        /* owns the texts */
+    const struct plan *plan;    /* owned, may be NULL */
+    const struct dtype *schema; /* owned, may be NULL */
+    struct sql_names name;      /* parts, without backticks */
+    struct sql_names columns, partition_by;
+    struct sql_property *properties, *options;
+    size_t n_properties, n_options;
+    const char *comment, *location, *format, *pattern, *key, *value; /* NULL: not given */
+    bool if_exists, if_not_exists, replace, cascade, temporary, overwrite, extended, by_name;
+};
+
+struct sql_parameter {        /* :name, or the n-th ? */
+    const char *name;         /* NULL: by position */
+    const struct expr *value; /* a literal; borrowed */
+};
+
+/* One statement; a semicolon may follow it. */
+enum lc sql_parse(const char *text, size_t len, const struct sql_parameter *parameters, size_t n,
+                  struct sql_statement **out, struct err *err) MUST_CHECK;
+void sql_release(struct sql_statement *s);     /* NULL is fine */
+const char *sql_kind_name(enum sql_kind kind); /* "CREATE TABLE" */
+/* What filter("…"), F.expr and selectExpr take: an expression, maybe with AS name. */
+enum lc sql_parse_expression(const char *text, size_t len, struct expr **out, struct err *err) MUST_CHECK;
+
+struct sql_span {
+    size_t start, end; /* without the semicolon */
+};
+/* The statements of a text that has several, between semicolons; empty ones are left out. mem_free *out. */
+enum lc sql_split(const char *text, size_t len, struct sql_span **out, size_t *n, struct err *err) MUST_CHECK;
+
+/* Plans and expressions as one line of text, for tests and for people who look inside: (filter (table a.b) (> x
+ * 1)). */
+bool sql_print_plan(struct buf *out, const struct plan *plan);
+bool sql_print_expr(struct buf *out, const struct expr *e);
+#endif
