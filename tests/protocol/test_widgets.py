@@ -1,0 +1,283 @@
+"""Widgets: the messages that ipywidgets' own front end would see, compared with what ipywidgets itself sends."""
+import subprocess
+
+import ipywidgets
+import pytest
+from kernels import LACUS, home, kernel, text  # noqa: F401
+
+ROWS = """IntSlider FloatSlider IntRangeSlider IntProgress FloatProgress IntText FloatText BoundedIntText BoundedFloatText Text Password
+Textarea Combobox Checkbox ToggleButton Button Dropdown RadioButtons SelectMultiple ColorPicker Play HTML Label VBox HBox Tab Accordion
+Output""".split()
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def opened(messages):
+    """comm_id → state of the widgets that these messages open."""
+    return {m["content"]["comm_id"]: m["content"]["data"]["state"] for m in messages if m["type"] == "comm_open"}
+
+
+def view(messages):
+    data = next(m["content"]["data"] for m in messages if m["type"] in ("display_data", "execute_result"))
+    return data[VIEW]["model_id"]
+
+
+def show(kernel, code):
+    """Runs code whose value is a widget; returns its model id and all states opened."""
+    reply, messages = kernel.execute(code)
+    assert reply["status"] == "ok", reply
+    return view(messages), opened(messages)
+
+
+def updates(messages, method="update"):
+    return [m["content"]["data"]["state"] for m in messages if m["type"] == "comm_msg" and m["content"]["data"]["method"] == method]
+
+
+def send(kernel, comm_id, data):
+    return kernel.until_idle(kernel.send("comm_msg", {"comm_id": comm_id, "data": data}))
+
+
+def normal(state):
+    """A state as JSON has it, without what is an identity."""
+    out = {}
+    for key, value in state.items():
+        if key in ("layout", "style"):
+            value = "IPY_MODEL"
+        out[key] = list(value) if isinstance(value, tuple) else value
+    return out
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_states_are_those_of_ipywidgets(kernel, name):
+    options = name in ("Dropdown", "RadioButtons", "SelectMultiple")
+    ours_id, ours = show(kernel, "widgets.%s{%s}" % (name, "options = {'a', 'b'}" if options else ""))
+    theirs = getattr(ipywidgets, name)(**({"options": ["a", "b"]} if options else {}))
+    assert normal(ours[ours_id]) == normal(theirs.get_state())
+    for part in ("layout", "style"):
+        if part in theirs.get_state():
+            reference = ours[ours_id][part]
+            assert reference.startswith("IPY_MODEL_")
+            assert ours[reference[len("IPY_MODEL_"):]] == getattr(theirs, part).get_state()
+        else:
+            assert part not in ours[ours_id]
+
+
+def test_opening_carries_version_and_parts_first(kernel):
+    _, messages = kernel.execute("widgets.IntSlider{}")
+    opens = [m for m in messages if m["type"] == "comm_open"]
+    assert [m["content"]["data"]["state"]["_model_name"] for m in opens] == ["LayoutModel", "SliderStyleModel", "IntSliderModel"]
+    assert all(m["metadata"] == {"version": "2.1.0"} and m["content"]["target_name"] == "jupyter.widget" for m in opens)
+    assert all(m["content"]["data"]["buffer_paths"] == [] for m in opens)
+    assert messages[-1]["content"]["data"][VIEW]["version_major"] == 2
+    assert messages[-1]["content"]["data"]["text/plain"] == "IntSlider(value=0)"
+
+
+def test_assignment_reaches_the_front_end_once(kernel):
+    show(kernel, "s = widgets.IntSlider{value = 7, max = 10} return s")
+    _, messages = kernel.execute("s.value = 9 s.value = 9 s.description = 'n'")
+    assert updates(messages) == [{"value": 9}, {"description": "n"}]
+
+
+def test_front_end_update_is_echoed_seen_and_observed(kernel):
+    model, _ = show(kernel, "s = widgets.IntSlider{max = 10} s:observe(function(c) print(c.name, c.old, c.new) end, 'value') return s")
+    messages = send(kernel, model, {"method": "update", "state": {"value": 4}, "buffer_paths": []})
+    assert updates(messages, "echo_update") == [{"value": 4}] and updates(messages) == []
+    assert text(messages) == "value\t0\t4\n"
+    assert kernel.execute("s.value")[1][0]["content"]["data"]["text/plain"] == "4"
+
+
+def test_a_value_out_of_bounds_is_put_right(kernel):
+    model, _ = show(kernel, "s = widgets.IntSlider{max = 10} return s")
+    messages = send(kernel, model, {"method": "update", "state": {"value": 99}})
+    assert updates(messages) == [{"value": 10}]
+    messages = send(kernel, model, {"method": "update", "state": {"value": "text"}})
+    assert updates(messages) == [{"value": 10}]
+
+
+def test_bounds_move_the_value(kernel):
+    reply, messages = kernel.execute("s = widgets.IntSlider{min = 200, max = 300} return s.value, s.min, s.max")
+    assert messages[0]["content"]["data"]["text/plain"] == "200\t200\t300"
+    reply, _ = kernel.execute("s.min = 400")
+    assert reply["status"] == "error" and "min 400 is above max 300" in reply["evalue"]
+
+
+def test_request_state(kernel):
+    model, states = show(kernel, "widgets.Text{value = 'x'}")
+    messages = send(kernel, model, {"method": "request_state"})
+    assert updates(messages) == [states[model]]
+
+
+def test_button_click_runs_lua(kernel):
+    model, _ = show(kernel, "n = 0 b = widgets.Button{description = 'go'} b:on_click(function(w) n = n + 1 print(w.description) end) return b")
+    messages = send(kernel, model, {"method": "custom", "content": {"event": "click"}})
+    assert text(messages) == "go\n"
+    assert kernel.execute("n")[1][0]["content"]["data"]["text/plain"] == "1"
+
+
+def test_an_error_in_a_handler_is_shown_and_the_kernel_lives(kernel):
+    model, _ = show(kernel, "b = widgets.Button{on_click = function() error('in handler') end} return b")
+    messages = send(kernel, model, {"method": "custom", "content": {"event": "click"}})
+    errors = [m for m in messages if m["type"] == "error"]
+    assert len(errors) == 1 and "in handler" in errors[0]["content"]["evalue"]
+    assert kernel.execute("1 + 1")[0]["status"] == "ok"
+
+
+def test_a_handler_that_never_ends_can_be_interrupted(kernel):
+    import time
+    model, _ = show(kernel, "b = widgets.Button{on_click = function() while true do end end} return b")
+    msg_id = kernel.send("comm_msg", {"comm_id": model, "data": {"method": "custom", "content": {"event": "click"}}})
+    time.sleep(0.3)
+    kernel.request("interrupt_request", {}, channel=kernel.control)
+    assert any(m["type"] == "error" for m in kernel.until_idle(msg_id))
+    assert kernel.execute("1 + 1")[0]["status"] == "ok"
+
+
+def test_choices(kernel):
+    model, states = show(kernel, "d = widgets.Dropdown{options = {{'one', 1}, {'two', 2}}, value = 2} d:observe(function(c) print(c.old, c.new) end, 'value') return d")
+    assert states[model]["_options_labels"] == ["one", "two"] and states[model]["index"] == 1
+    messages = send(kernel, model, {"method": "update", "state": {"index": 0}})
+    assert text(messages) == "2\t1\n"
+    _, messages = kernel.execute("return d.value, d.index, d.label")
+    assert messages[0]["content"]["data"]["text/plain"] == "1\t1\tone"
+    reply, _ = kernel.execute("d.value = 3")
+    assert reply["status"] == "error" and "'3' is not among the options" in reply["evalue"]
+    messages = send(kernel, model, {"method": "update", "state": {"index": 77}})
+    assert updates(messages) == [{"index": 0}]
+
+
+def test_several_choices(kernel):
+    model, states = show(kernel, "m = widgets.SelectMultiple{options = {'a', 'b', 'c'}, value = {'c', 'a'}} return m")
+    assert states[model]["index"] == [2, 0]
+    send(kernel, model, {"method": "update", "state": {"index": [1]}})
+    assert kernel.execute("return table.concat(m.value, ',')")[1][0]["content"]["data"]["text/plain"] == "b"
+
+
+def test_boxes_open_their_children(kernel):
+    model, states = show(kernel, "a = widgets.Label('x') box = widgets.VBox{a, widgets.HBox{widgets.Checkbox{}}} return box")
+    assert [states[c[10:]]["_model_name"] for c in states[model]["children"]] == ["LabelModel", "HBoxModel"]
+    _, messages = kernel.execute("box.children = {a, widgets.HTML('<b>y</b>')}")
+    new = opened(messages)
+    children = updates(messages)[-1]["children"]
+    assert new[children[1][10:]]["value"] == "<b>y</b>"
+
+
+def test_output_gathers_by_message_id(kernel):
+    model, _ = show(kernel, "o = widgets.Output{} return o")
+    msg_id = kernel.send("execute_request", {"code": "o:capture(function() print('inside') end) print('outside')"})
+    messages = kernel.until_idle(msg_id)
+    kinds = [(m["content"]["data"]["state"] if m["type"] == "comm_msg" else m["content"].get("text")) for m in messages if m["type"] in ("comm_msg", "stream")]
+    assert kinds == [{"msg_id": msg_id}, "inside\n", {"msg_id": ""}, "outside\n"]
+    _, messages = kernel.execute("o:capture(function() error('x') end)")
+    assert updates(messages)[-1] == {"msg_id": ""}
+
+
+def test_comm_info_lists_widgets_and_close_forgets_them(kernel):
+    model, states = show(kernel, "w = widgets.IntText{} return w")
+    comms = kernel.request("comm_info_request", {"target_name": "jupyter.widget"})["content"]["comms"]
+    assert set(comms) == set(states)
+    _, messages = kernel.execute("w:close()")
+    assert messages[0]["type"] == "comm_close" and messages[0]["content"]["comm_id"] == model
+    kernel.until_idle(kernel.send("comm_close", {"comm_id": states[model]["layout"][10:], "data": {}}))
+    comms = kernel.request("comm_info_request", {"target_name": "jupyter.widget"})["content"]["comms"]
+    assert set(comms) == set(states) - {model, states[model]["layout"][10:]}
+    assert kernel.execute("w.value = 3")[0]["status"] == "ok"
+
+
+def test_control_comm_sends_all_states(kernel):
+    model, states = show(kernel, "widgets.IntSlider{value = 3}")
+    kernel.until_idle(kernel.send("comm_open", {"comm_id": "ctl", "target_name": "jupyter.widget.control", "data": {}}))
+    messages = send(kernel, "ctl", {"method": "request_states"})
+    data = next(m["content"]["data"] for m in messages if m["type"] == "comm_msg")
+    assert data["method"] == "update_states" and set(data["states"]) == set(states)
+    assert data["states"][model]["state"] == states[model] and data["states"][model]["model_name"] == "IntSliderModel"
+
+
+def test_widgets_are_served_while_a_cell_waits(kernel):
+    model, _ = show(kernel, "s = widgets.IntSlider{} return s")
+    msg_id = kernel.send("execute_request", {"code": "while s.value == 0 do sleep(0.05) end print('seen', s.value)"})
+    kernel.send("comm_msg", {"comm_id": model, "data": {"method": "update", "state": {"value": 5}}})
+    assert text(kernel.until_idle(msg_id)) == "seen\t5\n"
+
+
+@pytest.mark.parametrize("code, says", [
+    ("widgets.Slider{}", "no widget is named 'Slider'"),
+    ("widgets.IntSlider{valu = 3}", "no field 'valu'"),
+    ("widgets.IntSlider{value = 1.5}", "takes a whole number"),
+    ("widgets.Text{value = {}}", "takes a text"),
+    ("widgets.VBox{'text'}", "takes a list of widgets"),
+    ("widgets.Checkbox{}:on_click(print)", "only a Button"),
+    ("widgets.IntSlider{_model_name = 'x'}", "not for cells to set"),
+    ("widgets.IntSlider{}:observe(print, 'nothing')", "no field 'nothing'"),
+])
+def test_mistakes_are_named(kernel, code, says):
+    reply, _ = kernel.execute(code)
+    assert reply["status"] == "error" and says in reply["evalue"], reply["evalue"]
+
+
+# ---- dbutils.widgets
+
+def test_dbutils_shows_one_bar_and_follows_the_front_end(kernel):
+    _, messages = kernel.execute("dbutils.widgets.text('lr', '2e-4', 'Rate') dbutils.widgets.dropdown('model', 'b', {'a', 'b'})")
+    displays = [m for m in messages if m["type"] == "display_data"]
+    assert len(displays) == 1
+    states = opened(messages)
+    text_id = next(i for i, s in states.items() if s["_model_name"] == "TextModel")
+    drop_id = next(i for i, s in states.items() if s["_model_name"] == "DropdownModel")
+    assert states[text_id]["value"] == "2e-4" and states[text_id]["description"] == "Rate"
+    assert states[drop_id]["_options_labels"] == ["a", "b"] and states[drop_id]["index"] == 1
+    send(kernel, text_id, {"method": "update", "state": {"value": "1e-3"}})
+    send(kernel, drop_id, {"method": "update", "state": {"index": 0}})
+    _, messages = kernel.execute("return dbutils.widgets.get('lr'), dbutils.widgets.get('model')")
+    assert messages[0]["content"]["data"]["text/plain"] == "1e-3\ta"
+    # declared again: what the user chose stays, and the bar is shown in the cell that ran again
+    _, messages = kernel.execute("dbutils.widgets.text('lr', '2e-4', 'Rate')")
+    assert [m["type"] for m in messages if m["type"] == "display_data"] == ["display_data"]
+    assert kernel.execute("dbutils.widgets.get('lr')")[1][0]["content"]["data"]["text/plain"] == "1e-3"
+    # another default is another widget
+    kernel.execute("dbutils.widgets.text('lr', '5')")
+    assert kernel.execute("dbutils.widgets.get('lr')")[1][0]["content"]["data"]["text/plain"] == "5"
+
+
+def test_dbutils_multiselect_combobox_all_and_removal(kernel):
+    kernel.execute("dbutils.widgets.multiselect('tags', 'x', {'x', 'y', 'z'}) dbutils.widgets.combobox{name = 'c', defaultValue = 'free', choices = {'p'}}")
+    _, messages = kernel.execute("local all = dbutils.widgets.getAll() return all.tags, all.c, dbutils.widgets.getArgument('none', 'd')")
+    assert messages[0]["content"]["data"]["text/plain"] == "x\tfree\td"
+    reply, messages = kernel.execute("dbutils.widgets.remove('tags')")
+    assert reply["status"] == "ok" and any(m["type"] == "comm_close" for m in messages)
+    assert kernel.execute("dbutils.widgets.get('tags')")[0]["status"] == "error"
+    assert kernel.execute("dbutils.widgets.removeAll() dbutils.widgets.text('n', 5)")[0]["status"] == "ok"
+    assert kernel.execute("dbutils.widgets.get('n')")[1][0]["content"]["data"]["text/plain"] == "5"
+
+
+@pytest.mark.parametrize("code, says", [
+    ("dbutils.widgets.dropdown('m', 'z', {'x', 'y'})", "the default 'z' is not among its choices"),
+    ("dbutils.widgets.get('nope')", "no widget is named 'nope'"),
+    ("dbutils.widgets.dropdown('m', 'x', 'xyz')", "choices must be a list"),
+    ("dbutils.widgets.text({}, 'x')", "must be a text"),
+    ("dbutils.widgts", "dbutils has no 'widgts'"),
+])
+def test_dbutils_mistakes_are_named(kernel, code, says):
+    reply, _ = kernel.execute(code)
+    assert reply["status"] == "error" and says in reply["evalue"]
+
+
+# ---- without a front end that shows them
+
+def script(home, code):
+    path = home / "s.lua"
+    path.write_text(code)
+    done = subprocess.run([LACUS, "repl", str(path)], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_text_forms_in_a_script(home):
+    out = script(home, """
+print(widgets.IntSlider{value = 7, max = 10})
+print(widgets.IntProgress{value = 50, description = 'load'})
+print(widgets.VBox{widgets.Label('a'), widgets.HBox{widgets.Label('b'), widgets.Dropdown{'x', 'y'}}})
+local s = widgets.IntSlider{} s:observe(function(c) print('changed', c.new) end) s.value = 3
+dbutils.widgets.text('lr', '2e-4') print(dbutils.widgets.get('lr'))
+widgets.Output{}:capture(print, 'captured')
+""")
+    assert out.splitlines() == ["IntSlider(value=7, max=10)", "load [##########----------] 50%", "a",
+                                'b  Dropdown(value="x", _options)'.replace(", _options", ""), "changed\t3", "2e-4", "captured"]

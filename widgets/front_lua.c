@@ -1,0 +1,330 @@
+/* front_lua.c: widgets and the front end: opening, updates in both directions, events. */
+#include "widgets/widget_lua.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const char held_key = 0; /* its address: registry key of the table id → widget */
+
+bool front_rich(lua_State *L)
+{
+    const struct frontend *f = session_frontend(session_of(L));
+    return f->ops && f->ops->rich && f->ops->comm_send;
+}
+
+static void push_held(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &held_key) == LUA_TTABLE)
+        return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &held_key);
+}
+
+static void hold(lua_State *L, int index, const char *id, bool held)
+{
+    push_held(L);
+    if (held)
+        lua_pushvalue(L, index);
+    else
+        lua_pushnil(L);
+    lua_setfield(L, -2, id);
+    lua_pop(L, 1);
+}
+
+/* ---- towards the front end ------------------------------------------------------------------------------------ */
+
+void front_send(lua_State *L, const struct model *m, const char *method, json_t *state)
+{
+    json_t *data = model_update(method, state);
+    struct err err;
+
+    /* the front end may have closed the widget: then there is nobody to tell */
+    if (data && session_comm_send(session_of(L), COMM_MSG, m->id, data, NULL, NULL, &err) != LC_OK)
+        err_clear(&err);
+    json_decref(data);
+}
+
+static void on_comm(struct session *s, void *arg, enum comm_kind kind, const char *comm_id, json_t *data,
+                    const struct comm_buffers *buffers);
+
+static void open_parts(lua_State *L, int index)
+{
+    static const char *const parts[] = {"layout", "style"};
+    struct model *m = widget_check(L, index);
+
+    for (size_t i = 0; i < 2 && !(m->row->traits & WIDGET_PART); i++) {
+        if (i == 1 && !m->row->style)
+            break;
+        lua_getfield(L, index, parts[i]); /* makes it */
+        front_open(L, lua_gettop(L));
+        lua_pop(L, 1);
+    }
+    if (!(m->row->traits & WIDGET_BOX))
+        return;
+    widget_own(L, index, "children");
+    for (lua_Integer i = 1; lua_istable(L, -1) && lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
+        front_open(L, lua_gettop(L));
+        lua_pop(L, 1);
+        if (i == (lua_Integer)lua_rawlen(L, -1))
+            break;
+    }
+    lua_pop(L, 1);
+}
+
+void front_open(lua_State *L, int index)
+{
+    struct model *m = widget_check(L, index);
+    json_t *data, *metadata;
+    struct err err;
+    enum lc rc;
+
+    if (m->open || !front_rich(L))
+        return;
+    luaL_checkstack(L, 12, "widgets are nested too deeply");
+    m->open = true; /* first: a box may contain itself */
+    hold(L, index, m->id, true);
+    open_parts(L, index);
+    data = model_opening(m);
+    metadata = model_metadata();
+    rc = session_comm_open(session_of(L), m->id, MODEL_TARGET, data, metadata, on_comm, m, &err);
+    json_decref(data);
+    json_decref(metadata);
+    if (rc != LC_OK) {
+        m->open = false;
+        hold(L, index, m->id, false);
+        session_raise(L, &err);
+    }
+}
+
+void front_close(lua_State *L, int index)
+{
+    struct model *m = widget_check(L, index);
+    struct err err;
+
+    if (!m->open)
+        return;
+    m->open = false;
+    if (session_comm_send(session_of(L), COMM_CLOSE, m->id, NULL, NULL, NULL, &err) != LC_OK)
+        err_clear(&err);
+    hold(L, index, m->id, false);
+}
+
+/* ---- handlers ---------------------------------------------------------------------------------------------------- */
+
+static bool wanted(lua_State *L, int names, const char *key) /* a name, a list, or nil */
+{
+    bool found = false;
+
+    if (lua_isnil(L, names))
+        return true;
+    if (lua_type(L, names) == LUA_TSTRING)
+        return strcmp(lua_tostring(L, names), key) == 0;
+    for (lua_Integer i = 1; lua_istable(L, names) && !found && i <= luaL_len(L, names); i++) {
+        lua_geti(L, names, i);
+        found = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), key) == 0;
+        lua_pop(L, 1);
+    }
+    return found;
+}
+
+static void push_change(lua_State *L, int index, const char *key, int old, int new)
+{
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, key);
+    lua_setfield(L, -2, "name");
+    lua_pushvalue(L, old);
+    lua_setfield(L, -2, "old");
+    lua_pushvalue(L, new);
+    lua_setfield(L, -2, "new");
+    lua_pushvalue(L, index);
+    lua_setfield(L, -2, "owner");
+    lua_pushliteral(L, "change");
+    lua_setfield(L, -2, "type");
+}
+
+/* Calls each handler of a list with a change of key, or (key NULL) with the widget. */
+static void call_list(lua_State *L, int index, const char *list, const char *key, int old, int new)
+{
+    int top = lua_gettop(L);
+
+    luaL_checkstack(L, 12, "too many handlers call each other");
+    widget_own(L, index, list);
+    for (lua_Integer i = 1; lua_istable(L, top + 1) && lua_rawgeti(L, top + 1, i) == LUA_TTABLE; i++) {
+        lua_getfield(L, top + 2, "names");
+        if (!key || wanted(L, top + 3, key)) {
+            lua_getfield(L, top + 2, "fn");
+            if (key)
+                push_change(L, index, key, old, new);
+            else
+                lua_pushvalue(L, index);
+            lua_call(L, 1, 0);
+        }
+        lua_settop(L, top + 1);
+    }
+    lua_settop(L, top);
+}
+
+void front_notify(lua_State *L, int index, const char *key, int old, int new)
+{
+    if (key)
+        call_list(L, index, "observers", key, old, new);
+    else
+        call_list(L, index, widget_check(L, index)->row->traits & WIDGET_BUTTON ? "click" : "submit", NULL, 0,
+                  0);
+}
+
+/* ---- from the front end ---------------------------------------------------------------------------------------- */
+
+struct event { /* one message, on its way into Lua */
+    struct model *m;
+    enum comm_kind kind;
+    json_t *data; /* borrowed */
+};
+
+static bool echoes(void)
+{
+    const char *set = getenv("JUPYTER_WIDGETS_ECHO");
+    return !set || (strcmp(set, "0") != 0 && strcmp(set, "false") != 0);
+}
+
+/* The other views of the model hear at once what this one did. */
+static void echo(lua_State *L, const struct model *m, json_t *state)
+{
+    json_t *known = json_object();
+    const char *key;
+    json_t *value;
+
+    json_object_foreach (state, key, value) {
+        if (model_get(m, key))
+            json_object_set(known, key, value);
+    }
+    if (echoes() && json_object_size(known) > 0)
+        front_send(L, m, "echo_update", known);
+    else
+        json_decref(known);
+}
+
+/* Sets what may be set from outside; the messages about it are the caller's. */
+static void take_key(lua_State *L, int index, const char *key, json_t *value)
+{
+    struct model *m = widget_check(L, index);
+    bool choice = m->row->traits & (WIDGET_CHOICE | WIDGET_CHOICES), changed;
+    struct err err;
+
+    if (choice && strcmp(key, "index") == 0) {
+        choice_chosen(L, index, value);
+        return;
+    }
+    if (model_is_private(key) || !model_get(m, key) || strcmp(key, "layout") == 0 ||
+        strcmp(key, "style") == 0 || strcmp(key, "children") == 0)
+        return;
+    json_t *before = model_get(m, key);
+    if (json_is_null(before))
+        lua_pushnil(L);
+    else
+        session_push_json(L, before);
+    if (model_set(m, key, json_incref(value), &changed, &err) == LC_OK && changed) {
+        session_push_json(L, model_get(m, key));
+        front_notify(L, index, key, lua_gettop(L) - 1, lua_gettop(L));
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static void take_update(lua_State *L, int index, json_t *state)
+{
+    struct model *m = widget_check(L, index);
+    json_t *other;
+    const char *key;
+    json_t *value;
+
+    echo(L, m, state);
+    json_object_foreach (state, key, value) {
+        take_key(L, index, key, value);
+    }
+    other = json_object();
+    json_object_foreach (state, key, value) {
+        if (model_get(m, key) && !json_equal(model_get(m, key), value))
+            json_object_set(other, key, model_get(m, key));
+    }
+    if (json_object_size(other) > 0)
+        front_send(L, m, "update", other);
+    else
+        json_decref(other);
+}
+
+static int handle(lua_State *L) /* (event) */
+{
+    const struct event *e = lua_touserdata(L, 1);
+    const char *method = json_string_value(json_object_get(e->data, "method"));
+
+    push_held(L);
+    if (lua_getfield(L, -1, e->m->id) == LUA_TNIL)
+        return 0;
+    if (e->kind == COMM_CLOSE) {
+        e->m->open = false;
+        hold(L, lua_gettop(L), e->m->id, false);
+    } else if (method && strcmp(method, "update") == 0) {
+        take_update(L, lua_gettop(L), json_object_get(e->data, "state"));
+    } else if (method && strcmp(method, "request_state") == 0) {
+        front_send(L, e->m, "update", json_incref(e->m->state));
+    } else if (method && strcmp(method, "custom") == 0) {
+        front_notify(L, lua_gettop(L), NULL, 0, 0);
+    }
+    return 0;
+}
+
+static void on_comm(struct session *s, void *arg, enum comm_kind kind, const char *comm_id, json_t *data,
+                    const struct comm_buffers *buffers)
+{
+    struct event e = {arg, kind, data};
+
+    (void)comm_id, (void)buffers;
+    session_callback(s, handle, &e);
+}
+
+/* ---- all states at once, for a page that was loaded anew ------------------------------------------------------- */
+
+static void add_state(json_t *states, const struct model *m)
+{
+    json_object_set_new(states, m->id,
+                        json_pack("{s:O, s:O, s:O, s:O}", "model_name", model_get(m, "_model_name"),
+                                  "model_module", model_get(m, "_model_module"), "model_module_version",
+                                  model_get(m, "_model_module_version"), "state", m->state));
+}
+
+static int send_states(lua_State *L) /* (comm id) */
+{
+    const char *comm_id = lua_touserdata(L, 1);
+    json_t *states, *data;
+    struct err err;
+
+    push_held(L);
+    states = json_object();
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+        add_state(states, widget_test(L, -1));
+    data = json_pack("{s:s, s:o, s:[]}", "method", "update_states", "states", states, "buffer_paths");
+    if (session_comm_send(session_of(L), COMM_MSG, comm_id, data, NULL, NULL, &err) != LC_OK)
+        err_clear(&err);
+    json_decref(data);
+    return 0;
+}
+
+static void on_control(struct session *s, void *arg, enum comm_kind kind, const char *comm_id, json_t *data,
+                       const struct comm_buffers *buffers)
+{
+    const char *method = json_string_value(json_object_get(data, "method"));
+
+    (void)arg, (void)buffers;
+    if (kind == COMM_MSG && method && strcmp(method, "request_states") == 0)
+        session_callback(s, send_states, (void *)(uintptr_t)comm_id);
+}
+
+void front_register(lua_State *L)
+{
+    struct err err;
+
+    if (session_comm_target(session_of(L), MODEL_CONTROL_TARGET, on_control, NULL, &err) != LC_OK)
+        session_raise(L, &err);
+}

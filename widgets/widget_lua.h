@@ -1,0 +1,46 @@
+/* widget_lua.h: widgets as Lua values: the parts of the class in this folder.
+ *
+ * What      a widget is a userdata with a struct model; its user value is a table of what belongs to it in Lua:
+ *           observers, click, submit (lists of functions), options (values of choices), children, layout,
+ *           style. Ownership the userdata owns its model; the registry holds every widget that a front end
+ *           has, since a message may come for it. Errors    raised. Threads   session thread.
+ *
+ * Example:
+ *     struct model *m = widget_check(L, 1);
+ */
+#ifndef LACUS_WIDGETS_WIDGET_LUA_H
+#define LACUS_WIDGETS_WIDGET_LUA_H
+#include "runtime/session/session_lua.h"
+#include "widgets/model.h"
+
+/* The openers of the globals `widgets` and `dbutils`. */
+int widgets_open(lua_State *L);
+int dbutils_open(lua_State *L);
+
+/* widget_lua.c */
+struct model *widget_check(lua_State *L, int index);
+struct model *widget_test(lua_State *L, int index); /* NULL: no widget */
+struct model *widget_push(lua_State *L, const struct widget_row *row);
+void widget_own(lua_State *L, int index, const char *name); /* pushes a member of the user value */
+/* Sets a key from a JSON value (taken), tells the front end and the observers. Raises. */
+void widget_assign(lua_State *L, int index, const char *key, json_t *value);
+void widget_text(lua_State *L, int index, struct buf *out);
+
+/* front_lua.c: the side of the front end */
+bool front_rich(lua_State *L);
+void front_open(lua_State *L, int index); /* and what belongs to it; nothing where there are no widgets */
+void front_close(lua_State *L, int index);
+void front_send(lua_State *L, const struct model *m, const char *method, json_t *state); /* takes state */
+void front_register(lua_State *L);
+/* Calls observers of key; the value before is at old, the new one at new. */
+void front_notify(lua_State *L, int index, const char *key, int old, int new);
+
+/* choice_lua.c: options, value, label and index of choices. False: not such a key. */
+bool choice_get(lua_State *L, int index, const char *key);
+bool choice_set(lua_State *L, int index, const char *key, int value);
+/* The front end chose: a JSON index. False: out of range. */
+bool choice_chosen(lua_State *L, int index, const json_t *chosen);
+
+/* output_lua.c: methods of Output */
+extern const luaL_Reg output_methods[];
+#endif
