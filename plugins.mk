@@ -1,2 +1,10 @@
 # The plugins: name, folder, pkg-config packages, other libraries. Each becomes build/plugins/NAME.so, opened on first use.
 $(eval $(call plugin,regex,gpu/tokenizer/regex,libpcre2-8 libutf8proc,))
+$(eval $(call plugin,gpu_cpu,gpu/cpu,,-lpthread))
+# its kernels are built once per instruction set and chosen when the plugin is opened
+kernel_flags := -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math
+EXTRA_gpu_cpu_kernels_base := $(kernel_flags)
+ifeq ($(shell uname -m),x86_64)
+EXTRA_gpu_cpu_kernels_avx512 := $(kernel_flags) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+EXTRA_gpu_cpu_kernels_avx2 := $(kernel_flags) -mavx2 -mfma
+endif

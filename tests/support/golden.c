@@ -25,6 +25,7 @@ struct backend *open_backend(const char *name, int threads)
     struct err err;
 
     ok(backend_open(name, &o, &b, &err), &err);
+    assert_string_equal(b->name, name); /* not a fallback */
     return b;
 }
 

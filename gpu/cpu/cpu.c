@@ -1,0 +1,563 @@
+/* cpu.c: the fast CPU backend: operations cut into ranges for a pool of threads. Memory, copies and conversions are the
+ * reference's. */
+#include "gpu/cpu/kernels.h"
+#include "gpu/rng.h"
+#include "runtime/base/mem.h"
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    ROWS = 16,          /* rows per range, where a row is a token */
+    ELEMENTS = 1 << 14, /* elements per range */
+    COLUMNS = 64,       /* columns per range of a sum over rows */
+    FEW_ROWS = 8,       /* up to here a product is dots with the weights */
+    DOTS = 64,          /* of these per range */
+    PARTS = 256,        /* of a sum of squares */
+    TILE_M = 16,
+    TILE_N = 8 /* a tile of a product, at most: panels */
+};
+
+struct cpu {
+    void *ref;         /* owned: the reference's state, for memory */
+    struct pool *pool; /* owned */
+    const struct kernels *k;
+    struct err failed; /* an operation that had no memory; told by the next sync */
+    double parts[PARTS];
+};
+
+/* ---- opening ---- */
+static void cpu_close(void *state)
+{
+    struct cpu *c = state;
+
+    pool_free(c->pool);
+    backend_ref.close(c->ref);
+    mem_free(c);
+}
+
+static enum lc cpu_open(const struct backend_options *o, void **state, struct err *err)
+{
+    struct cpu *c = mem_zalloc(sizeof *c);
+    enum lc code;
+
+    if (!c)
+        return err_nomem(err);
+    c->k = kernels_choose();
+    code = backend_ref.open(o, &c->ref, err);
+    if (code != LC_OK) {
+        mem_free(c);
+        return code;
+    }
+    code = pool_new(o->threads, &c->pool, err);
+    if (code == LC_OK)
+        code = pool_scratch(c->pool, gemm_scratch(c->k, TILE_M * c->k->mr, TILE_N * c->k->nr), err);
+    if (code == LC_OK)
+        *state = c;
+    else
+        cpu_close(c);
+    return code;
+}
+
+static void cpu_describe(void *state, char *text, size_t size)
+{
+    const struct cpu *c = state;
+
+    snprintf(text, size, "CPU, %s, %d thread%s", c->k->isa, pool_threads(c->pool),
+             pool_threads(c->pool) == 1 ? "" : "s");
+}
+
+static enum lc cpu_alloc(void *state, size_t bytes, void **out, struct err *err)
+{
+    return backend_ref.alloc(((struct cpu *)state)->ref, bytes, out, err);
+}
+
+static void cpu_release(void *state, void *p, size_t bytes)
+{
+    backend_ref.release(((struct cpu *)state)->ref, p, bytes);
+}
+
+static void cpu_memory(void *state, struct backend_memory *out)
+{
+    backend_ref.memory(((struct cpu *)state)->ref, out);
+}
+
+static enum lc cpu_stream_new(void *state, struct backend_stream **out, struct err *err)
+{
+    return backend_ref.stream_new(((struct cpu *)state)->ref, out, err);
+}
+
+static void cpu_stream_free(void *state, struct backend_stream *s)
+{
+    backend_ref.stream_free(((struct cpu *)state)->ref, s);
+}
+
+static enum lc cpu_sync(void *state, struct backend_stream *s, struct err *err)
+{
+    struct cpu *c = state;
+    enum lc code = c->failed.code;
+
+    (void)s;
+    if (code != LC_OK && err)
+        *err = c->failed;
+    err_clear(&c->failed);
+    return code;
+}
+
+static enum lc cpu_transfer(void *state, struct backend_stream *s, void *to, const void *from, size_t bytes,
+                            struct err *err)
+{
+    TRY(cpu_sync(state, s, err));
+    return backend_ref.upload(NULL, s, to, from, bytes, err);
+}
+
+static void cpu_copy(void *state, struct backend_stream *s, void *to, const void *from, size_t bytes)
+{
+    (void)state;
+    backend_ref.copy(NULL, s, to, from, bytes);
+}
+
+static void zero_range(const void *arg, int64_t from, int64_t to, float *scratch)
+{
+    (void)scratch;
+    memset(*(char *const *)arg + from, 0, (size_t)(to - from));
+}
+
+static void cpu_zero(void *state, struct backend_stream *s, void *p, size_t bytes)
+{
+    (void)s;
+    pool_run(((struct cpu *)state)->pool, (int64_t)bytes, 1 << 20, zero_range, &p);
+}
+
+static void cpu_convert(void *state, struct backend_stream *s, void *to, enum dtype to_type, const void *from,
+                        enum dtype from_type, int64_t n)
+{
+    (void)state;
+    backend_ref.convert(NULL, s, to, to_type, from, from_type, n);
+}
+
+/* ---- products ---- */
+/* Tiles as large as scratch allows, smaller while there are fewer than three for each thread. */
+static void run_gemm(struct cpu *c, struct gemm *g)
+{
+    int64_t m = TILE_M, n = TILE_N, tiles;
+
+    if (g->m == 0 || g->n == 0)
+        return;
+    for (;;) {
+        g->tile_m = m * c->k->mr;
+        g->tile_n = n * c->k->nr;
+        tiles = ((g->m + g->tile_m - 1) / g->tile_m) * ((g->n + g->tile_n - 1) / g->tile_n);
+        if (tiles >= 3 * pool_threads(c->pool) || (m <= 4 && n <= 2))
+            break;
+        if (m > 4)
+            m /= 2;
+        else
+            n /= 2;
+    }
+    pool_run(c->pool, tiles, 1, c->k->gemm, g);
+}
+
+static struct gemm rows_by_weights(const struct linear_arg *a) /* y = x W^T */
+{
+    return (struct gemm){.m = a->rows,
+                         .n = a->out,
+                         .k = a->in,
+                         .a = a->x,
+                         .a_row = a->in,
+                         .a_col = 1,
+                         .b = a->w,
+                         .b_type = a->w_type,
+                         .b_row = 1,
+                         .b_col = a->in,
+                         .c = a->y,
+                         .c_row = a->out,
+                         .bias = a->bias,
+                         .scale = 1,
+                         .rounded = a->compute == DTYPE_BF16};
+}
+
+/* c[m, n] (+)= scale a b for f32 matrices by their strides */
+static void product(struct cpu *c, int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row,
+                    int64_t a_col, const float *b, int64_t b_row, int64_t b_col, float *out, float scale,
+                    bool add, bool rounded)
+{
+    struct gemm g = {.m = m,
+                     .n = n,
+                     .k = k,
+                     .a = a,
+                     .a_row = a_row,
+                     .a_col = a_col,
+                     .b = b,
+                     .b_type = DTYPE_F32,
+                     .b_row = b_row,
+                     .b_col = b_col,
+                     .c = out,
+                     .c_row = n,
+                     .scale = scale,
+                     .add = add,
+                     .rounded = rounded};
+
+    run_gemm(c, &g);
+}
+
+static const float *dropped(struct cpu *c, const struct lora_arg *l, const float *x, int64_t n)
+{
+    struct dropout_arg d = {.n = n, .x = x, .y = l->dropped, .p = l->dropout, .seed = l->seed};
+
+    if (l->dropout <= 0)
+        return x;
+    pool_run(c->pool, n, ELEMENTS, c->k->dropout, &d);
+    return l->dropped;
+}
+
+static void cpu_linear_forward(void *state, struct backend_stream *s, const struct linear_arg *a)
+{
+    struct cpu *c = state;
+    const struct lora_arg *l = &a->lora;
+    bool bf = a->compute == DTYPE_BF16;
+
+    (void)s;
+    if (a->rows <= FEW_ROWS && !bf) {
+        struct dots d = {a->rows, a->in, a->out, a->x, a->w, a->w_type, a->bias, a->y};
+
+        pool_run(c->pool, a->out, DOTS, c->k->dots, &d);
+    } else {
+        struct gemm g = rows_by_weights(a);
+
+        run_gemm(c, &g);
+    }
+    if (!l->a)
+        return;
+    product(c, a->rows, l->rank, a->in, dropped(c, l, a->x, a->rows * a->in), a->in, 1, l->a, 1, a->in, l->xa,
+            l->scale, false, bf);
+    product(c, a->rows, a->out, l->rank, l->xa, l->rank, 1, l->b, 1, l->rank, a->y, 1, true, bf);
+}
+
+static void lora_backward(struct cpu *c, const struct linear_arg *a)
+{
+    const struct lora_arg *l = &a->lora;
+    bool bf = a->compute == DTYPE_BF16;
+    int64_t n = a->rows * a->in;
+
+    product(c, a->rows, l->rank, a->out, a->dy, a->out, 1, l->b, l->rank, 1, l->dxa, l->scale, false, bf);
+    if (l->db)
+        product(c, a->out, l->rank, a->rows, a->dy, 1, a->out, l->xa, l->rank, 1, l->db, 1, true, bf);
+    if (l->da)
+        product(c, l->rank, a->in, a->rows, l->dxa, 1, l->rank, dropped(c, l, a->x, n), a->in, 1, l->da, 1,
+                true, bf);
+    if (!a->dx)
+        return;
+    if (l->dropout <= 0) {
+        product(c, a->rows, a->in, l->rank, l->dxa, l->rank, 1, l->a, a->in, 1, a->dx, 1, true, bf);
+    } else {
+        struct dropout_arg d = {
+            .n = n, .x = l->dropped, .y = a->dx, .p = l->dropout, .seed = l->seed, .add = true};
+
+        product(c, a->rows, a->in, l->rank, l->dxa, l->rank, 1, l->a, a->in, 1, l->dropped, 1, false, bf);
+        pool_run(c->pool, n, ELEMENTS, c->k->dropout, &d);
+    }
+}
+
+static void cpu_linear_backward(void *state, struct backend_stream *s, const struct linear_arg *a)
+{
+    struct cpu *c = state;
+    bool bf = a->compute == DTYPE_BF16;
+
+    (void)s;
+    if (a->dx) {
+        struct gemm g = {.m = a->rows,
+                         .n = a->in,
+                         .k = a->out,
+                         .a = a->dy,
+                         .a_row = a->out,
+                         .a_col = 1,
+                         .b = a->w,
+                         .b_type = a->w_type,
+                         .b_row = a->in,
+                         .b_col = 1,
+                         .c = a->dx,
+                         .c_row = a->in,
+                         .scale = 1,
+                         .add = a->add_dx,
+                         .rounded = bf};
+
+        run_gemm(c, &g);
+    }
+    if (a->dw)
+        product(c, a->out, a->in, a->rows, a->dy, 1, a->out, a->x, a->in, 1, a->dw, 1, true, bf);
+    if (a->dbias) {
+        struct columns sums = {a->dy, a->rows, a->out, a->dbias};
+
+        pool_run(c->pool, a->out, COLUMNS, c->k->column_sums, &sums);
+    }
+    if (a->lora.a)
+        lora_backward(c, a);
+}
+
+static void cpu_merge(void *state, struct backend_stream *s, void *w, enum dtype w_type, const float *a,
+                      const float *b, int64_t out, int64_t in, int64_t rank, float scale)
+{
+    if (w_type == DTYPE_F32)
+        product(state, out, in, rank, b, rank, 1, a, in, 1, w, scale, true, false);
+    else
+        backend_ref.merge(NULL, s, w, w_type, a, b, out, in, rank, scale);
+}
+
+/* ---- attention ---- */
+/* Scratch for two blocks of scores over `keys` keys; false: the failure is told by the next sync. */
+static bool attention_scratch(struct cpu *c, int64_t keys)
+{
+    size_t floats = (size_t)(2 * QUERIES * (keys + QUERIES)) + gemm_scratch(c->k, QUERIES, 4 * c->k->nr);
+
+    return pool_scratch(c->pool, floats, &c->failed) == LC_OK;
+}
+
+static void cpu_attention_forward(void *state, struct backend_stream *s, const struct attention_arg *a)
+{
+    struct cpu *c = state;
+    struct attention_task t = {.a = a, .blocks = (a->longest + QUERIES - 1) / QUERIES};
+
+    (void)s;
+    if (attention_scratch(c, a->longest))
+        pool_run(c->pool, a->sequences * a->heads * t.blocks, 1, c->k->attention_forward, &t);
+}
+
+static void cpu_attention_backward(void *state, struct backend_stream *s, const struct attention_arg *a)
+{
+    struct cpu *c = state;
+    struct attention_task t = {.a = a};
+
+    (void)s;
+    if (attention_scratch(c, a->longest))
+        pool_run(c->pool, a->sequences * a->kv_heads, 1, c->k->attention_backward, &t);
+}
+
+static void cpu_attention_cached(void *state, struct backend_stream *s, const struct cached_attention_arg *a)
+{
+    struct cpu *c = state;
+    struct attention_task t = {.cached = a};
+    int64_t width = a->kv_heads * a->head_dim, most = 0, keys = 0;
+
+    (void)s;
+    for (int64_t i = 0; i < a->sequences; i++) {
+        int64_t n = a->starts[i + 1] - a->starts[i], at = (a->slots[i] * a->capacity + a->past[i]) * width;
+
+        memcpy(a->k_cache + at, a->k + a->starts[i] * width, (size_t)(n * width) * sizeof(float));
+        memcpy(a->v_cache + at, a->v + a->starts[i] * width, (size_t)(n * width) * sizeof(float));
+        most = n > most ? n : most;
+        keys = n + a->past[i] > keys ? n + a->past[i] : keys;
+    }
+    t.blocks = (most + QUERIES - 1) / QUERIES;
+    if (attention_scratch(c, keys))
+        pool_run(c->pool, a->sequences * a->heads * t.blocks, 1, c->k->attention_forward, &t);
+}
+
+/* ---- the rest: a kernel and the unit of its ranges ---- */
+static void cpu_embed_forward(void *state, struct backend_stream *s, const struct embed_arg *a)
+{
+    struct cpu *c = state;
+
+    (void)s;
+    pool_run(c->pool, a->rows, ROWS, c->k->embed, a);
+}
+
+static void cpu_embed_backward(void *state, struct backend_stream *s, const struct embed_arg *a)
+{
+    struct cpu *c = state;
+
+    (void)s;
+    pool_run(c->pool, a->width, COLUMNS, c->k->embed_backward, a);
+}
+
+static void cpu_norm_forward(void *state, struct backend_stream *s, const struct norm_arg *a)
+{
+    struct cpu *c = state;
+
+    (void)s;
+    pool_run(c->pool, a->rows, ROWS, c->k->norm_forward, a);
+}
+
+static void cpu_norm_backward(void *state, struct backend_stream *s, const struct norm_arg *a)
+{
+    struct cpu *c = state;
+
+    (void)s;
+    if (a->dw) /* first: dx may be where dy is */
+        pool_run(c->pool, a->width, COLUMNS, c->k->norm_weight, a);
+    pool_run(c->pool, a->rows, ROWS, c->k->norm_backward, a);
+}
+
+static void cpu_norm_apply(void *state, struct backend_stream *s, const struct norm_arg *a)
+{
+    struct cpu *c = state;
+
+    (void)s;
+    pool_run(c->pool, a->rows, ROWS, c->k->norm_apply, a);
+}
+
+static void cpu_rope(void *state, struct backend_stream *s, const struct rope_arg *a)
+{
+    struct cpu *c = state;
+
+    (void)s;
+    pool_run(c->pool, a->rows, ROWS, c->k->rope, a);
+}
+
+static void cpu_swiglu_forward(void *state, struct backend_stream *s, const struct swiglu_arg *a)
+{
+    struct cpu *c = state;
+
+    (void)s;
+    pool_run(c->pool, a->n, ELEMENTS, c->k->swiglu_forward, a);
+}
+
+static void cpu_swiglu_backward(void *state, struct backend_stream *s, const struct swiglu_arg *a)
+{
+    struct cpu *c = state;
+
+    (void)s;
+    pool_run(c->pool, a->n, ELEMENTS, c->k->swiglu_backward, a);
+}
+
+static void cpu_adamw(void *state, struct backend_stream *s, const struct adamw_arg *a)
+{
+    struct cpu *c = state;
+
+    (void)s;
+    pool_run(c->pool, a->n, ELEMENTS, c->k->adamw, a);
+}
+
+static void cpu_dropout(void *state, struct backend_stream *s, const struct dropout_arg *a)
+{
+    struct cpu *c = state;
+
+    (void)s;
+    pool_run(c->pool, a->n, ELEMENTS, c->k->dropout, a);
+}
+
+static void cpu_add(void *state, struct backend_stream *s, float *y, const float *x, float scale, int64_t n)
+{
+    struct cpu *c = state;
+    struct addition a = {y, x, scale};
+
+    (void)s;
+    pool_run(c->pool, n, ELEMENTS, c->k->add, &a);
+}
+
+static void cpu_sum_squares(void *state, struct backend_stream *s, const float *x, int64_t n, double *out)
+{
+    struct cpu *c = state;
+    struct squares a = {x, n, (n + PARTS - 1) / PARTS, c->parts};
+    double sum = 0;
+
+    (void)s;
+    a.part = (a.part + 63) & ~(int64_t)63;
+    a.part = a.part < ELEMENTS ? ELEMENTS : a.part;
+    pool_run(c->pool, (n + a.part - 1) / a.part, 1, c->k->squares, &a);
+    for (int64_t i = 0; i * a.part < n; i++)
+        sum += c->parts[i];
+    *out = sum;
+}
+
+static void cpu_gather(void *state, struct backend_stream *s, float *y, const float *x, const int32_t *index,
+                       int64_t rows, int64_t width)
+{
+    struct cpu *c = state;
+    struct gathering g = {y, x, index, width, false};
+
+    (void)s;
+    pool_run(c->pool, rows, ROWS, c->k->gather, &g);
+}
+
+/* ---- loss ---- */
+static void loss_gradients(struct cpu *c, const struct loss_arg *a, int64_t from, int64_t n)
+{
+    bool bf = a->compute == DTYPE_BF16;
+    struct gemm g = {.m = n,
+                     .n = a->width,
+                     .k = a->vocabulary,
+                     .a = a->logits,
+                     .a_row = a->vocabulary,
+                     .a_col = 1,
+                     .b = a->w,
+                     .b_type = a->w_type,
+                     .b_row = a->width,
+                     .b_col = 1,
+                     .c = a->gathered,
+                     .c_row = a->width,
+                     .scale = 1,
+                     .rounded = bf};
+    struct gathering scatter = {a->dx, a->gathered, a->index + from, a->width, true};
+
+    if (a->dw)
+        product(c, a->vocabulary, a->width, n, a->logits, 1, a->vocabulary, a->gathered, a->width, 1, a->dw,
+                1, true, bf);
+    run_gemm(c, &g);
+    pool_run(c->pool, n, ROWS, c->k->gather, &scatter);
+}
+
+static void cpu_loss(void *state, struct backend_stream *s, const struct loss_arg *a)
+{
+    struct cpu *c = state;
+
+    for (int64_t from = 0; from < a->rows; from += a->chunk) {
+        int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk;
+        struct linear_arg head = {.rows = n,
+                                  .in = a->width,
+                                  .out = a->vocabulary,
+                                  .x = a->gathered,
+                                  .w = a->w,
+                                  .w_type = a->w_type,
+                                  .compute = a->compute,
+                                  .y = a->logits};
+        struct gemm g = rows_by_weights(&head);
+        struct loss_rows rows = {a, from};
+
+        cpu_gather(state, s, a->gathered, a->x, a->index + from, n, a->width);
+        run_gemm(c, &g);
+        pool_run(c->pool, n, 1, c->k->loss, &rows);
+        if (a->dx)
+            loss_gradients(c, a, from, n);
+    }
+}
+
+extern const struct backend_ops lacus_gpu_cpu; /* the plugin's one symbol */
+const struct backend_ops lacus_gpu_cpu = {
+    .abi = BACKEND_ABI,
+    .name = "cpu",
+    .host_visible = true,
+    .open = cpu_open,
+    .close = cpu_close,
+    .describe = cpu_describe,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .memory = cpu_memory,
+    .stream_new = cpu_stream_new,
+    .stream_free = cpu_stream_free,
+    .sync = cpu_sync,
+    .upload = cpu_transfer,
+    .download = cpu_transfer,
+    .copy = cpu_copy,
+    .zero = cpu_zero,
+    .convert = cpu_convert,
+    .linear_forward = cpu_linear_forward,
+    .linear_backward = cpu_linear_backward,
+    .embed_forward = cpu_embed_forward,
+    .embed_backward = cpu_embed_backward,
+    .norm_forward = cpu_norm_forward,
+    .norm_backward = cpu_norm_backward,
+    .norm_apply = cpu_norm_apply,
+    .rope = cpu_rope,
+    .attention_forward = cpu_attention_forward,
+    .attention_backward = cpu_attention_backward,
+    .attention_cached = cpu_attention_cached,
+    .swiglu_forward = cpu_swiglu_forward,
+    .swiglu_backward = cpu_swiglu_backward,
+    .loss = cpu_loss,
+    .adamw = cpu_adamw,
+    .dropout = cpu_dropout,
+    .add = cpu_add,
+    .sum_squares = cpu_sum_squares,
+    .gather = cpu_gather,
+    .merge = cpu_merge,
+};

@@ -1,0 +1,152 @@
+/* simd.h: one vector type, as wide as the instruction set that a file is compiled for; GCC's vector extensions, so that
+ * the same text serves AVX-512, AVX2, and whatever else the compiler knows.
+ *
+ * Ownership none. Units: LANES floats. Errors: none. Threads: any.
+ *
+ * Example:
+ *     vf x = v_load(p);
+ *     v_store(p, x * x);
+ */
+#ifndef LACUS_GPU_CPU_SIMD_H
+#define LACUS_GPU_CPU_SIMD_H
+#include <stdint.h>
+#include <string.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+#define LANES 16
+#elif defined(__AVX2__)
+#define LANES 8
+#else
+#define LANES 4
+#endif
+
+typedef float vf __attribute__((vector_size(LANES * 4)));
+typedef int32_t vi __attribute__((vector_size(LANES * 4)));
+typedef uint32_t vu __attribute__((vector_size(LANES * 4)));
+typedef float vf_unaligned __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+static inline vf v_load(const float *p)
+{
+    return *(const vf_unaligned *)p;
+}
+
+static inline void v_store(float *p, vf x)
+{
+    *(vf_unaligned *)p = x;
+}
+
+/* The first n lanes, n < LANES; the others 0. */
+static inline vf v_load_n(const float *p, int64_t n)
+{
+    vf x = {0};
+
+    memcpy(&x, p, (size_t)n * sizeof *p);
+    return x;
+}
+
+static inline void v_store_n(float *p, vf x, int64_t n)
+{
+    memcpy(p, &x, (size_t)n * sizeof *p);
+}
+
+static inline vf v_set(float x)
+{
+    return (vf){0} + x;
+}
+
+static inline vf v_pick(vi mask, vf yes, vf no)
+{
+    return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+
+static inline vf v_max(vf a, vf b)
+{
+#if defined(__AVX512F__)
+    return _mm512_max_ps(a, b);
+#elif defined(__AVX2__)
+    return _mm256_max_ps(a, b);
+#else
+    return v_pick(a > b, a, b);
+#endif
+}
+
+static inline vf v_sqrt(vf x)
+{
+#if defined(__AVX512F__)
+    return _mm512_sqrt_ps(x);
+#elif defined(__AVX2__)
+    return _mm256_sqrt_ps(x);
+#else
+    for (int i = 0; i < LANES; i++)
+        x[i] = __builtin_sqrtf(x[i]);
+    return x;
+#endif
+}
+
+static inline float v_sum(vf x)
+{
+    float lane[LANES];
+
+    memcpy(lane, &x, sizeof x);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    return lane[0];
+}
+
+static inline float v_most(vf x)
+{
+    float lane[LANES], most;
+
+    memcpy(lane, &x, sizeof x);
+    most = lane[0];
+    for (int i = 1; i < LANES; i++)
+        most = lane[i] > most ? lane[i] : most;
+    return most;
+}
+
+/* e^x to about 2 units in the last place; x is clamped to [-87.3, 88.4]. Coefficients: Cephes' expf (Moshier 1992). */
+static inline vf v_exp(vf x)
+{
+    const vf magic = v_set(12582912.0f), low = v_set(-87.3f), high = v_set(88.4f);
+    vf n, r, y;
+    vi exponent;
+
+    x = v_pick(x < low, low, x);
+    x = v_pick(x > high, high, x);
+    n = (x * 1.44269504088896341f + magic) - magic;
+    r = x - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    y = v_set(1.9875691500e-4f);
+    y = y * r + 1.3981999507e-3f;
+    y = y * r + 8.3334519073e-3f;
+    y = y * r + 4.1665795894e-2f;
+    y = y * r + 1.6666665459e-1f;
+    y = y * r + 5.0000001201e-1f;
+    y = y * r * r + r + 1.0f;
+    exponent = __builtin_convertvector(n, vi) << 23;
+    return (vf)((vi)y + exponent);
+}
+
+/* LANES bf16 numbers as f32. */
+static inline vf v_load_bf16(const uint16_t *p)
+{
+    vu wide;
+
+    for (int i = 0; i < LANES; i++)
+        wide[i] = (uint32_t)p[i] << 16;
+    return (vf)wide;
+}
+
+/* To the nearest bf16, ties to even, kept as f32. */
+static inline vf v_round_bf16(vf x)
+{
+    vu u = (vu)x;
+    vu r = (u + 0x7fffu + (u >> 16 & 1u)) & 0xffff0000u;
+
+    return v_pick(x == x, (vf)r, x);
+}
+#endif
