@@ -331,6 +331,9 @@ static void worker_died(struct coordinator *c, struct run *r, int status)
                 &e,
                 "signal 9 is also what the kernel sends when memory runs out: a smaller batch or max_length "
                 "needs less");
+    } else if (WEXITSTATUS(status) == 128 + SIGTERM) {
+        (void)err_set(&e, LC_WORKER, "worker '%s' (%s) was told to end (SIGTERM) %s", r->worker, r->about,
+                      where);
     } else {
         (void)err_set(&e, LC_WORKER, "worker '%s' (%s) ended with status %d %s", r->worker, r->about,
                       WEXITSTATUS(status), where);

@@ -341,8 +341,7 @@ static int l_tokenizer_index(lua_State *L)
 
 static int l_tokenizer(lua_State *L) /* core.tokenizer(path) */
 {
-    static const luaL_Reg methods[] = {
-        {"encode", l_encode}, {"decode", l_decode}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"encode", l_encode}, {"decode", l_decode}, {NULL, NULL}};
     const char *path = luaL_checkstring(L, 1);
     struct tokenizer **t = lua_newuserdatauv(L, sizeof *t, 0);
     struct err err;

@@ -219,7 +219,9 @@ static void keep_checkpoint(struct work *w)
     if (!w->trainer || trainer_state(w->trainer)->step == 0)
         return;
     phase(w, "saving a checkpoint");
-    if (trainer_save(&ctx, w->trainer, &folder, &err) != LC_OK) /* publishes through on_saved */
+    if (trainer_save(&ctx, w->trainer, &folder, &err) == LC_OK)
+        on_saved(w, folder, trainer_state(w->trainer)->step);
+    else
         log_text(w, "warning: %s", err.message);
     mem_free(folder);
 }

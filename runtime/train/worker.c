@@ -29,8 +29,6 @@ struct shared {
     char publish_error[400];
 };
 
-enum { ENDED_NOT, ENDED_OK, ENDED_FAILED };
-
 struct worker {
     const struct worker_options *options;
     struct worker_key key;
@@ -511,6 +509,7 @@ int worker_main(const struct worker_options *options)
     sigset_t stops;
     struct err err;
     enum lc rc = w ? LC_OK : err_nomem(&err);
+    bool stopped;
 
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
@@ -530,6 +529,7 @@ int worker_main(const struct worker_options *options)
     mem_free(w->scratch);
     mem_free(w->cache);
     key_wipe(&w->key.mine);
+    stopped = w->stopping;
     mem_free(w);
-    return lc_exit(rc);
+    return rc == LC_OK && stopped ? 128 + SIGTERM : lc_exit(rc); /* as a shell reports it */
 }

@@ -1,0 +1,415 @@
+"""Training jobs: what transformers and peft make of them, and what happens when something dies."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lacus import LACUS, environment, lacus, script
+
+torch = pytest.importorskip("torch")
+WORDS = "tool library game editor driver font manual shell".split()
+ROWS = [{"q": f"Which section does package {i} of {WORDS[i % 8]} kind number {i * 7 % 13} belong to?", "a": " " + WORDS[i % 8]} for i in range(48)]
+TEMPLATE = "{q} Answer:{a}"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny Llama that transformers made, with a tokenizer that tokenizers made."""
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    folder = tmp_path_factory.mktemp("model")
+    tok = Tokenizer(models.BPE())
+    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tok.decoder = decoders.ByteLevel()
+    tok.train_from_iterator([r["q"] + r["a"] for r in ROWS],
+                            trainers.BpeTrainer(vocab_size=400, special_tokens=["<bos>", "<eos>", "<pad>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tok, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>")
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(vocab_size=len(fast), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+                                      num_key_value_heads=2, max_position_embeddings=256, bos_token_id=0, eos_token_id=1, pad_token_id=2)
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path):
+    path = tmp_path / "home"
+    path.mkdir()
+    yield path
+    end_coordinator(path)
+
+
+def end_coordinator(home, sig=signal.SIGTERM):
+    try:
+        pid = json.loads((home / "workers" / "coordinator.json").read_text())["pid"]
+        if "coordinator" in open(f"/proc/{pid}/cmdline").read():
+            os.kill(pid, sig)
+    except (OSError, ValueError):
+        pass
+
+
+def lua_rows(rows):
+    return "{" + ",".join("{q = [==[%s]==], a = [==[%s]==]}" % (r["q"], r["a"]) for r in rows) + "}"
+
+
+def prelude(model, out, train=ROWS[:40], evaluation=ROWS[40:], **args):
+    """Lua text that starts a job; args are training arguments."""
+    settings = dict(max_steps=10, per_device_train_batch_size=4, learning_rate=0.005, save_steps=1000, logging_steps=1, lr_scheduler_type="constant")
+    settings.update(args)
+    text = ", ".join(f"{k} = {json.dumps(v)}" for k, v in settings.items())
+    return f"""
+local function start(more, without)
+  local o = {{model = "{model}", train_dataset = {lua_rows(train)}, eval_dataset = {lua_rows(evaluation)}, template = "{TEMPLATE}",
+    response_column = "a", completion_only = true, max_length = 64, output_dir = "{out}",
+    peft = LoraConfig{{r = 4, lora_alpha = 8, target_modules = {{"q_proj", "v_proj"}}}}, args = {{{text}}}}}
+  for k, v in pairs(more or {{}}) do o[k] = v end
+  if without then o[without] = nil end
+  return llm.finetune(o)
+end
+local function until_step(job, n)
+  for i = 1, 600 do
+    local m = job.metrics
+    if #m >= n or job.status == "failed" then return end
+    sleep(0.05)
+  end
+  error("no step " .. n .. " in time: " .. job:logs())
+end
+local function worker_pid(job)
+  local pid
+  for _, e in ipairs(job:events()) do if e.event == "status" and e.about then pid = e.about:match("pid (%d+)") end end
+  return pid
+end
+"""
+
+
+SLOW = dict(max_steps=60, per_device_train_batch_size=40, save_steps=5)  # about 50 ms a step
+
+
+def examples(model, rows):
+    import transformers
+
+    tok = transformers.AutoTokenizer.from_pretrained(model)
+    for r in rows:
+        prompt, answer = tok(r["q"] + " Answer:").input_ids, tok(r["a"]).input_ids
+        ids = prompt + answer + [tok.eos_token_id]
+        yield torch.tensor([ids]), torch.tensor([[-100] * len(prompt) + ids[len(prompt):]])
+
+
+def eval_loss(net, model, rows):
+    """Hugging Face's: the token mean of each batch of 8, weighted by the batches' sizes."""
+    total = 0.0
+    rows = list(rows)
+    with torch.no_grad():
+        for i in range(0, len(rows), 8):
+            losses, labels = 0.0, 0
+            for ids, lab in examples(model, rows[i:i + 8]):
+                n = int((lab[:, 1:] != -100).sum())
+                losses += net(input_ids=ids, labels=lab).loss.item() * n
+                labels += n
+            total += losses / labels * len(rows[i:i + 8])
+    return total / len(rows)
+
+
+def test_peft_loads_the_adapter_and_agrees(home, model, tmp_path):
+    import peft
+    import transformers
+
+    out = tmp_path / "out"
+    printed = script(home, prelude(model, out) + """
+local job = start():wait()
+local r = job:result()
+print("RESULT", r.eval_loss_before, r.eval_loss, r.steps, job.status, r.trainable_parameters)
+print("FIRST", job.metrics[1].loss, #job.metrics)
+local m = llm.load(job.output_dir)
+local e = llm.evaluate{model = m, dataset = """ + lua_rows(ROWS[40:]) + f""", template = "{TEMPLATE}", response_column = "a", completion_only = true, max_length = 64}}
+print("HERE", e.eval_loss)
+""")
+    before, after, steps, status, text = re.search(r"RESULT\t(\S+)\t(\S+)\t(\d+)\t(\w+)\t(.*)", printed).groups()
+    assert status == "finished" and steps == "10"
+    base = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    assert float(before) == pytest.approx(eval_loss(base, model, ROWS[40:]), abs=1e-4)
+    tuned = peft.PeftModel.from_pretrained(base, out)
+    assert float(after) == pytest.approx(eval_loss(tuned, model, ROWS[40:]), abs=1e-4)
+    assert float(re.search(r"HERE\t(\S+)", printed)[1]) == pytest.approx(float(after), abs=1e-5)
+    assert float(after) < float(before) - 0.01
+    tuned = peft.PeftModel.from_pretrained(transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), out, is_trainable=True)
+    trainable, every = tuned.get_nb_trainable_parameters()
+    assert text == f"trainable params: {trainable:,d} || all params: {every:,d} || trainable%: {100 * trainable / every:.4f}"
+    assert re.search(r"FIRST\t\S+\t10", printed)
+
+
+def test_full_fine_tuning_gives_a_checkpoint_of_transformers(home, model, tmp_path):
+    import transformers
+
+    out = tmp_path / "full"
+    printed = script(home, prelude(model, out, learning_rate=0.001) + """
+local job = start({}, "peft"):wait()
+print("RESULT", job:result().eval_loss)
+""")
+    net = transformers.AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
+    assert float(re.search(r"RESULT\t(\S+)", printed)[1]) == pytest.approx(eval_loss(net, model, ROWS[40:]), abs=1e-4)
+    transformers.AutoTokenizer.from_pretrained(out)
+
+
+def test_a_killed_worker_is_reported_and_the_job_resumes_exactly(home, model, tmp_path):
+    printed = script(home, prelude(model, tmp_path / "a", **SLOW) + """
+local whole = start():wait():result()
+local job = start{output_dir = \"""" + str(tmp_path / "b") + """\"}
+until_step(job, 12)
+os.execute("kill -9 " .. worker_pid(job))
+local ok, e = pcall(job.wait, job)
+print("ERROR", ok, e.code, e.message, "|", e.hint)
+print("STATUS", job.status)
+job:resume():wait()
+local again = job:result()
+print("LOSSES", whole.eval_loss, again.eval_loss, whole.eval_loss_before == again.eval_loss_before, #job.metrics)
+""", timeout=180)
+    error = re.search(r"ERROR\t(.*)", printed)[1]
+    assert error.startswith("false\tWORKER\tworker 'local-") and "signal 9" in error and "in step" in error
+    assert "job:resume() goes on from checkpoint-" in error
+    assert "STATUS\tfailed" in printed
+    whole, again, same, steps = re.search(r"LOSSES\t(\S+)\t(\S+)\t(\w+)\t(\d+)", printed).groups()
+    assert whole == again and same == "true" and steps == "60"
+
+
+def test_cancel(home, model, tmp_path):
+    printed = script(home, prelude(model, tmp_path / "out", **SLOW) + """
+local job = start()
+until_step(job, 3)
+job:cancel()
+local ok, e = pcall(job.wait, job)
+print("CANCELLED", ok, e.code, job.status)
+local job = start()
+until_step(job, 3)
+print("STARTED", job.id)
+""")
+    assert "CANCELLED\tfalse\tCANCELLED\tcancelled" in printed
+
+
+def test_a_job_survives_its_session_and_its_coordinator(home, model, tmp_path):
+    printed = script(home, prelude(model, tmp_path / "out", **SLOW) + """
+local job = start()
+until_step(job, 7)
+print("ID", job.id)
+""")
+    job = re.search(r"ID\t(\S+)", printed)[1]
+    end_coordinator(home, signal.SIGKILL)
+    printed = script(home, f"""
+print(llm.jobs()[1].id == "{job}")
+local job = llm.job("{job}")
+job:wait()
+print("RESULT", job.status, job:result().steps, #job.metrics)
+""")
+    assert "RESULT\tfinished\t60\t60" in printed
+
+
+def test_sigterm_checkpoints_and_ends_the_worker(home, model, tmp_path):
+    printed = script(home, prelude(model, tmp_path / "out", **dict(SLOW, save_steps=1000)) + """
+local job = start()
+until_step(job, 4)
+os.execute("kill -TERM " .. worker_pid(job))
+local ok, e = pcall(job.wait, job)
+print("ENDED", e.message, "|", e.hint)
+job:resume():wait()
+print("RESULT", job.status, job:result().steps, #job.metrics)
+""")
+    assert re.search(r"ENDED\t.*SIGTERM.*\|\t.*checkpoint-\d+", printed), printed
+    assert "RESULT\tfinished\t60\t60" in printed
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def invite(home, name, *more):
+    done = lacus(home, "worker", "invite", name, *more)
+    assert done.returncode == 0, done.stderr
+    return re.search(r"printf '%s\\n' '([^']+)'", done.stdout)[1], re.search(r"--connect (\S+)", done.stdout)[1]
+
+
+def write_key(path, text):
+    path.write_text(text + "\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_an_invited_worker_takes_the_job_until_it_is_revoked(home, model, tmp_path):
+    key, endpoint = invite(home, "box", "--listen", f"tcp://127.0.0.1:{free_port()}")
+    path = write_key(tmp_path / "box.key", key)
+    other = tmp_path / "other-home"
+    other.mkdir()
+    worker = subprocess.Popen([LACUS, "worker", "--connect", endpoint, "--key", path], env=environment(other), stderr=subprocess.PIPE, text=True)
+    try:
+        assert "attached" in worker.stderr.readline()
+        printed = script(home, prelude(model, tmp_path / "out") + """
+local job = start():wait()
+for _, e in ipairs(job:events()) do if e.event == "status" and e.worker then print("WORKER", e.worker) end end
+""")
+        assert "WORKER\tbox" in printed
+        cache = other / "cache" / "blobs"
+        assert not cache.exists() or any(cache.iterdir())
+        listed = json.loads(lacus(home, "worker", "list", "--output", "json").stdout)
+        assert listed[0]["name"] == "box" and listed[0]["state"] == "idle"
+        assert lacus(home, "worker", "revoke", "box").returncode == 0
+        time.sleep(1)
+        refused = subprocess.run([LACUS, "worker", "--connect", endpoint, "--key", path], env=environment(other), capture_output=True, text=True, timeout=30)
+        assert refused.returncode == 77 and "unknown or revoked" in refused.stderr
+        printed = script(home, prelude(model, tmp_path / "out2") + """
+local job = start():wait()
+for _, e in ipairs(job:events()) do if e.event == "status" and e.worker then print("WORKER", e.worker) end end
+""")
+        assert "WORKER\tlocal-" in printed
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def test_worker_errors_are_clear_and_in_time(home, tmp_path):
+    key, endpoint = invite(home, "box", "--listen", f"tcp://127.0.0.1:{free_port()}")
+    name, server, public, secret = key.split()[1:]
+    for _ in range(50):  # until the coordinator listens
+        if (home / "workers" / "coordinator.json").exists():
+            break
+        time.sleep(0.1)
+    cases = [
+        (f"lacus-worker-key-1 {name} {'ab' * 32} {public} {secret}", endpoint, 77, "not the server whose public key"),
+        (key, "tcp://127.0.0.1:1", 75, "nobody answered"),
+        (key, "elsewhere", 64, "tcp://HOST:PORT"),
+        ("nonsense", endpoint, 65, "not a key file"),
+    ]
+    for text, where, code, says in cases:
+        begin = time.time()
+        done = lacus(home, "worker", "--connect", where, "--key", write_key(tmp_path / "k", text), "--timeout", "2")
+        assert done.returncode == code and says in done.stderr, done.stderr
+        assert time.time() - begin < 6
+    (tmp_path / "k").chmod(0o644)
+    assert "other users may read it" in lacus(home, "worker", "--connect", endpoint, "--key", tmp_path / "k").stderr
+    assert lacus(home, "worker", "invite", "box").returncode == 73
+    assert "nobody" not in lacus(home, "worker", "revoke", "nobody").stdout
+
+
+@pytest.mark.parametrize("change, says", [
+    ("{args = {learning_rat = 1}}", "learning_rate"),
+    ("{modle = 1}", "did you mean 'model'"),
+    ("{model = '/no/such/folder'}", "no model '/no/such/folder'"),
+    ("{train_dataset = {{x = 1}}}", "names 'q'"),
+    ("{train_dataset = {}}", "no rows"),
+    ("{ranks = 2}", "2 ranks"),
+    ("{quantization = BitsAndBytesConfig{load_in_4bit = true}}", "load_in_4bit"),
+    ("{peft = LoraConfig{r = 4, target_module = {'q_proj'}}}", "target_modules"),
+])
+def test_bad_input_is_answered_at_once(home, model, tmp_path, change, says):
+    printed = script(home, prelude(model, tmp_path / "out") + f"""
+local ok, e = pcall(start, {change})
+print(ok, tostring(e))
+print(#llm.jobs())
+""")
+    assert printed.startswith("false") and says in printed, printed
+    assert printed.strip().endswith("0")
+
+
+def test_a_model_that_changed_is_not_trained_on(home, model, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    printed = script(home, prelude(copy, tmp_path / "out", **SLOW) + f"""
+local job = start()
+until_step(job, 6)
+os.execute("kill -9 " .. worker_pid(job))
+pcall(job.wait, job)
+os.execute("printf wrong | dd of={copy}/model.safetensors bs=1 seek=20000 conv=notrunc 2>/dev/null")
+job:resume()
+local ok, e = pcall(job.wait, job)
+print("CHANGED", ok, e.message)
+""")
+    assert re.search(r"CHANGED\tfalse\t.*model.safetensors.*changed", printed), printed
+
+
+def test_models_in_the_session_agree_with_transformers(home, model):
+    import transformers
+
+    net = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    tok = transformers.AutoTokenizer.from_pretrained(model)
+    ids = tok(["Which section", "Which section does package"], padding=True, return_tensors="pt")
+    labels = ids.input_ids.masked_fill(ids.attention_mask == 0, -100)
+    out = net(**ids, labels=labels)
+    out.loss.backward()
+    rows = json.dumps(ids.input_ids.tolist()).replace("[", "{").replace("]", "}")
+    mask = json.dumps(ids.attention_mask.tolist()).replace("[", "{").replace("]", "}")
+    label = json.dumps(labels.tolist()).replace("[", "{").replace("]", "}")
+    printed = script(home, f"""
+local m = llm.load("{model}", {{dtype = "f32", device = "cpu"}})
+local out = m:forward{{input_ids = {rows}, attention_mask = {mask}, labels = {label}}}
+print("LOSS", out.loss, out.logits.shape[1], out.logits.shape[2], out.logits.shape[3], out.logits:get(1, 2, 5))
+m:backward()
+for _, p in ipairs(m:parameters()) do print("GRAD", p.name, p.grad:norm()) end
+m:print_trainable_parameters()
+print("TEXT", m:generate{{prompt = "Which section", max_new_tokens = 8, temperature = 0}}.text)
+local tok = llm.tokenizer("{model}")
+print("IDS", table.concat(tok:encode("Which section does"), " "), tok:decode(tok:encode("Which section does")), #tok)
+""")
+    loss, b, n, v, logit = re.search(r"LOSS\t(.*)", printed)[1].split("\t")
+    assert float(loss) == pytest.approx(out.loss.item(), rel=2e-5)
+    assert [int(b), int(n), int(v)] == list(out.logits.shape)
+    assert float(logit) == pytest.approx(out.logits[1, 2, 5].item(), abs=2e-5)
+    grads = dict(re.findall(r"GRAD\t(\S+)\t(\S+)", printed))
+    for name, p in net.named_parameters():
+        assert float(grads[name]) == pytest.approx(p.grad.norm().item(), rel=2e-4), name
+    made = net.generate(**tok("Which section", return_tensors="pt"), max_new_tokens=8, do_sample=False)[0][len(tok("Which section").input_ids):]
+    assert re.search(r"TEXT\t(.*)", printed)[1] == tok.decode(made, skip_special_tokens=True)
+    assert f"IDS\t{' '.join(map(str, tok('Which section does').input_ids))}\tWhich section does\t{len(tok)}" in printed
+
+
+def test_choices_are_the_likeliest_answers(home, model):
+    import transformers
+
+    net = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    tok = transformers.AutoTokenizer.from_pretrained(model)
+    choices = [" " + w for w in WORDS] + [" tool shell", " game of the driver"]
+    prompts = [r["q"] + " Answer:" for r in ROWS[:12]]
+
+    def score(prompt, choice):
+        p, c = tok(prompt).input_ids, tok(choice).input_ids + [tok.eos_token_id]
+        with torch.no_grad():
+            logp = net(torch.tensor([p + c])).logits[0].log_softmax(-1)
+        return sum(logp[len(p) + i - 1, t].item() for i, t in enumerate(c))
+
+    expected = [max(choices, key=lambda c: score(p, c)) for p in prompts]
+    as_lua = lambda texts: "{" + ",".join(json.dumps(t) for t in texts) + "}"
+    printed = script(home, f"""
+for _, p in ipairs(llm.predict{{model = "{model}", prompts = {as_lua(prompts)}, choices = {as_lua(choices)}}}) do print("PICK", p.text, p.logprob) end
+""")
+    picks = re.findall(r"PICK\t( [^\t]*)\t(\S+)", printed)
+    assert [p for p, _ in picks] == expected
+    assert float(picks[0][1]) == pytest.approx(score(prompts[0], expected[0]), abs=1e-3)
+
+
+def test_a_model_and_tokenizer_from_nothing(home, tmp_path):
+    import transformers
+
+    texts = "{" + ",".join(json.dumps(r["q"] + r["a"]) for r in ROWS) + "}"
+    printed = script(home, f"""
+local tok = llm.train_tokenizer{{texts = {texts}, vocab_size = 380, output_dir = "{tmp_path}/m"}}
+local m = llm.create_model{{config = {{hidden_size = 32, intermediate_size = 64, num_hidden_layers = 1, num_attention_heads = 2, num_key_value_heads = 1}},
+  tokenizer = tok, output_dir = "{tmp_path}/m", seed = 7}}
+print("MADE", m.parameters, #tok)
+local job = llm.finetune{{model = "{tmp_path}/m", train_dataset = {texts}, args = {{max_steps = 3}}, output_dir = "{tmp_path}/out"}}
+job:wait()
+""")
+    net = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "m")
+    tok = transformers.AutoTokenizer.from_pretrained(tmp_path / "m")
+    parameters, size = re.search(r"MADE\t(\d+)\t(\d+)", printed).groups()
+    assert int(parameters) == sum(p.numel() for p in net.parameters())
+    assert int(size) == len(tok) == net.config.vocab_size
+    assert net.config.bos_token_id == tok.bos_token_id
+    transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out")
