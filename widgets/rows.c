@@ -18,7 +18,7 @@ const struct widget_row widget_rows[] = {
      "{" SLIDER "\"readout_format\":\"d\",\"min\":0,\"max\":100,\"step\":1,\"value\":0}", "value",
      "a whole number between min and max"},
     {"FloatSlider", WIDGET_CONTROLS, WIDGET_BOUNDED, NULL, "SliderStyle",
-     "{" SLIDER "\"readout_format\":\".2f\",\"min\":0.0,\"max\":10.0,\"step\":0.1,\"value\":0.0}", "value",
+     "{" SLIDER "\"readout_format\":\".2f\",\"min\":0.0,\"max\":100.0,\"step\":0.1,\"value\":0.0}", "value",
      "a number between min and max"},
     {"IntRangeSlider", WIDGET_CONTROLS, WIDGET_BOUNDED, NULL, "SliderStyle",
      "{" SLIDER "\"readout_format\":\"d\",\"min\":0,\"max\":100,\"step\":1,\"value\":[25,75]}", "value",
@@ -28,7 +28,7 @@ const struct widget_row widget_rows[] = {
      "value", "a progress bar of whole numbers"},
     {"FloatProgress", WIDGET_CONTROLS, WIDGET_BOUNDED, "ProgressView", "ProgressStyle",
      "{" DESCRIBED
-     "\"bar_style\":\"\",\"orientation\":\"horizontal\",\"min\":0.0,\"max\":10.0,\"value\":0.0}",
+     "\"bar_style\":\"\",\"orientation\":\"horizontal\",\"min\":0.0,\"max\":100.0,\"value\":0.0}",
      "value", "a progress bar"},
     {"IntText", WIDGET_CONTROLS, 0, NULL, "DescriptionStyle",
      "{" CONTROL "\"continuous_update\":false,\"step\":1,\"value\":0}", "value",
