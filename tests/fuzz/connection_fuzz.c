@@ -20,6 +20,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-#ifndef FUZZER
+#ifndef LIBFUZZER
 #include "tests/fuzz/replay.h"
 #endif
