@@ -219,8 +219,7 @@ enum lc load_added(struct tokenizer *tok, const json_t *json, struct err *err)
     tok->after.items = mem_calloc(n, sizeof *tok->after.items);
     if (!tok->before.items || !tok->after.items)
         return err_nomem(err);
-    json_array_foreach(json, i, entry)
-    {
+    json_array_foreach (json, i, entry) {
         struct added a = {0};
         bool after = false;
         struct added_set *set;

@@ -264,8 +264,7 @@ static enum lc load_vocab(struct tokenizer *tok, json_t *vocab, struct err *err)
     if (!json_is_object(vocab))
         return err_set(err, LC_DATA, "the model has no vocab");
     TRY(vocab_init(&tok->vocab, json_object_size(vocab), err));
-    json_object_foreach(vocab, token, id)
-    {
+    json_object_foreach (vocab, token, id) {
         size_t len = strlen(token);
         char *copy = arena_strndup(tok->arena, token, len);
         if (!copy)
@@ -346,7 +345,9 @@ static enum lc load_merges(struct tokenizer *tok, const json_t *merges, struct e
     for (i = 0; i < slots; i++)
         tok->bpe.merges[i].left = -1;
     tok->bpe.mask = slots - 1;
-    json_array_foreach(merges, i, merge) if (rc == LC_OK) rc = add_merge(tok, merge, i, &joined, err);
+    json_array_foreach (merges, i, merge)
+        if (rc == LC_OK)
+            rc = add_merge(tok, merge, i, &joined, err);
     buf_release(&joined);
     return rc;
 }

@@ -419,6 +419,7 @@ enum lc load_decoder(struct tokenizer *tok, const json_t *json, struct err *err)
         return err_set(err, LC_DATA, "the decoder has no type");
     if (strcmp(type, "Sequence") != 0)
         return load_one(tok, json, type, err);
-    json_array_foreach(json_object_get(json, "decoders"), i, inner) TRY(load_decoder(tok, inner, err));
+    json_array_foreach (json_object_get(json, "decoders"), i, inner)
+        TRY(load_decoder(tok, inner, err));
     return LC_OK;
 }

@@ -276,6 +276,7 @@ enum lc load_normalizer(struct tokenizer *tok, const json_t *json, struct err *e
         return err_set(err, LC_DATA, "the normalizer has no type");
     if (strcmp(type, "Sequence") != 0)
         return load_one(tok, json, type, err);
-    json_array_foreach(json_object_get(json, "normalizers"), i, inner) TRY(load_normalizer(tok, inner, err));
+    json_array_foreach (json_object_get(json, "normalizers"), i, inner)
+        TRY(load_normalizer(tok, inner, err));
     return LC_OK;
 }

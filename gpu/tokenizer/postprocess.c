@@ -77,8 +77,7 @@ static enum lc template_token(const struct tokenizer *tok, const json_t *special
     if (!json_is_array(ids))
         return err_set(err, LC_DATA, "the post_processor names the token '%.100s' and gives no ids for it",
                        name);
-    json_array_foreach(ids, i, id)
-    {
+    json_array_foreach (ids, i, id) {
         json_int_t value = json_integer_value(id);
         if (!json_is_integer(id) || value < 0 || (size_t)value >= tok->vocab.n_ids || run->n == RUN_MAX)
             return err_set(err, LC_DATA,
@@ -96,8 +95,7 @@ static enum lc load_template(struct tokenizer *tok, const json_t *json, struct e
     size_t i;
     bool seen = false;
 
-    json_array_foreach(json_object_get(json, "single"), i, item)
-    {
+    json_array_foreach (json_object_get(json, "single"), i, item) {
         const char *special = json_text(json_object_get(item, "SpecialToken"), "id", NULL);
         const char *sequence = json_text(json_object_get(item, "Sequence"), "id", NULL);
         if (special)
@@ -154,7 +152,7 @@ static enum lc load_sequence(struct tokenizer *tok, const json_t *json, struct e
     json_t *inner;
     size_t i;
 
-    json_array_foreach(json_object_get(json, "processors"), i, inner)
+    json_array_foreach (json_object_get(json, "processors"), i, inner)
         TRY(load_post_processor(tok, inner, err));
     return LC_OK;
 }

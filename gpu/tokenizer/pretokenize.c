@@ -367,7 +367,7 @@ enum lc load_pre_tokenizer(struct tokenizer *tok, const json_t *json, struct err
         return err_set(err, LC_DATA, "the pre_tokenizer has no type");
     if (strcmp(type, "Sequence") != 0)
         return load_one(tok, json, type, err);
-    json_array_foreach(json_object_get(json, "pretokenizers"), i, inner)
+    json_array_foreach (json_object_get(json, "pretokenizers"), i, inner)
         TRY(load_pre_tokenizer(tok, inner, err));
     return LC_OK;
 }

@@ -19,7 +19,7 @@ struct regex_code;
 struct regex_scratch;
 
 enum regex_form { REGEX_NFC, REGEX_NFD, REGEX_NFKC, REGEX_NFKD };
-enum { REGEX_VERSION = 1 };
+enum { REGEX_VERSION = 2 };
 
 struct regex_vtable {
     int version; /* REGEX_VERSION */
@@ -32,7 +32,8 @@ struct regex_vtable {
                     size_t from, bool *found, size_t range[2], struct err *err);
     enum lc (*normalize)(enum regex_form form, const char *text, size_t len, struct buf *out,
                          struct err *err);
-    uint32_t (*lower)(uint32_t code);       /* simple lower case */
+    uint32_t (*lower)(uint32_t code); /* simple lower case */
+    uint32_t (*upper)(uint32_t code);
     const char *(*category)(uint32_t code); /* "Lu", "Nd", "Mn", … */
     bool (*starts_segment)(
         uint32_t code); /* never composes with, nor is reordered before, what precedes it */

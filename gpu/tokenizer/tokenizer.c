@@ -447,6 +447,42 @@ const char *tokenizer_chat_template(const struct tokenizer *tok)
     return tok->chat_template;
 }
 
+static enum lc set_all(json_t *into, const json_t *from)
+{
+    return !from || json_object_update(into, (json_t *)(uintptr_t)from) == 0 ? LC_OK : LC_NOMEM;
+}
+
+enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *chat_template,
+                                      const json_t *messages, bool add_generation_prompt, const json_t *extra,
+                                      struct buf *out, struct err *err)
+{
+    const char *text = chat_template ? chat_template : tok->chat_template;
+    json_t *vars;
+    enum lc rc;
+
+    if (!text) {
+        err_set(err, LC_NOTFOUND, "the model has no chat template");
+        return err_hint(err,
+                        "put one into chat_template.jinja beside tokenizer.json, or send a plain prompt");
+    }
+    if (!json_is_array(messages))
+        return err_set(err, LC_ARG, "messages is not a list");
+    if ((vars = json_object()) == NULL)
+        return err_nomem(err);
+    rc = set_all(vars, tok->special_texts);
+    if (json_object_set_new(vars, "tools", json_null()) != 0 || json_object_set_new(vars, "documents", json_null()) != 0)
+        rc = LC_NOMEM; /* transformers always passes these two */
+    if (rc == LC_OK)
+        rc = set_all(vars, extra);
+    if (rc != LC_OK || json_object_set(vars, "messages", (json_t *)(uintptr_t)messages) != 0 ||
+        json_object_set_new(vars, "add_generation_prompt", json_boolean(add_generation_prompt)) != 0)
+        rc = err_nomem(err);
+    else
+        rc = template_render(text, strlen(text), vars, out, err);
+    json_decref(vars);
+    return rc;
+}
+
 /* ---- batches ---- */
 void encoding_truncate(struct encoding *enc, size_t max, enum tokenizer_side side)
 {

@@ -199,6 +199,11 @@ static uint32_t lower(uint32_t code)
     return (uint32_t)utf8proc_tolower((utf8proc_int32_t)code);
 }
 
+static uint32_t upper(uint32_t code)
+{
+    return (uint32_t)utf8proc_toupper((utf8proc_int32_t)code);
+}
+
 static const char *category(uint32_t code)
 {
     return utf8proc_category_string((utf8proc_int32_t)code);
@@ -223,6 +228,7 @@ const struct regex_vtable lacus_regex = {
     .find = find,
     .normalize = normalize,
     .lower = lower,
+    .upper = upper,
     .category = category,
     .starts_segment = starts_segment,
 };
