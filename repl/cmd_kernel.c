@@ -1,5 +1,6 @@
 /* cmd_kernel.c: lacus kernel -f CONNECTION_FILE */
 #include "kernel/kernel.h"
+#include "magics/magics.h"
 #include "repl/command.h"
 #include "repl/globals.h"
 #include "runtime/base/fs.h"
@@ -8,7 +9,7 @@
 
 int cmd_kernel(int argc, char **argv)
 {
-    struct session_options base = {.globals = lacus_globals};
+    struct session_options base = {.globals = lacus_globals, .magics = lacus_magics};
     char *history;
     int status;
 

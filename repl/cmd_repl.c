@@ -1,4 +1,5 @@
 /* cmd_repl.c: lacus repl, lacus FILE, lacus -e CODE, and lacus with piped input. */
+#include "magics/magics.h"
 #include "repl/command.h"
 #include "repl/globals.h"
 #include "repl/interrupt.h"
@@ -87,6 +88,7 @@ int cmd_repl(int argc, char **argv)
     history = prompt ? fs_home("history.db", &err) : NULL;
     struct session_options options = {.frontend = terminal_frontend_seam(&t),
                                       .globals = lacus_globals,
+                                      .magics = lacus_magics,
                                       .notebook = a.file,
                                       .history = history};
     if ((!prompt && read_script(&a, &text, &err) != LC_OK) || session_open(&options, &s, &err) != LC_OK)

@@ -1,4 +1,5 @@
 /* cmd_run.c: lacus run NOTEBOOK … */
+#include "magics/magics.h"
 #include "repl/command.h"
 #include "repl/globals.h"
 #include "repl/interrupt.h"
@@ -84,13 +85,14 @@ int cmd_run(int argc, char **argv)
     rc = parse_arguments(argc, argv, &a, &err);
     fd = a.quiet ? -1 : dup(STDOUT_FILENO); /* the session captures descriptor 1 */
     if (rc == LC_OK) {
-        struct runner_options options = {.input = a.input,
-                                         .output = a.output ? a.output : a.input,
-                                         .params = a.params,
-                                         .terminal_fd = fd,
-                                         .session = {.globals = lacus_globals, .history = history},
-                                         .started = on_started,
-                                         .ended = on_ended};
+        struct runner_options options = {
+            .input = a.input,
+            .output = a.output ? a.output : a.input,
+            .params = a.params,
+            .terminal_fd = fd,
+            .session = {.globals = lacus_globals, .magics = lacus_magics, .history = history},
+            .started = on_started,
+            .ended = on_ended};
         rc = notebook_run(&options, &err);
     }
     if (rc != LC_OK)

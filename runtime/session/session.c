@@ -237,6 +237,27 @@ json_t *session_params(struct session *s)
     return s->params;
 }
 
+void session_set_params(struct session *s, json_t *params)
+{
+    json_incref(params);
+    json_decref(s->params);
+    s->params = params;
+}
+
+struct frontend session_set_frontend(struct session *s, struct frontend frontend)
+{
+    struct frontend before = s->frontend;
+
+    session_drain(s);
+    s->frontend = frontend;
+    return before;
+}
+
+void session_flush(struct session *s)
+{
+    session_drain(s);
+}
+
 lua_State *session_lua(struct session *s)
 {
     return s->hook.running ? s->hook.running : s->L;

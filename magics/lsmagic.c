@@ -1,0 +1,36 @@
+/* %lsmagic and %quickref: made from the table of magics. */
+#include "magics/line.h"
+#include "magics/magics.h"
+
+static void list(lua_State *L, unsigned kind, const char *mark)
+{
+    for (const struct session_magic *m = lacus_magics; m->name; m++)
+        if (m->kinds & kind)
+            line_print(L, "%s%s  ", mark, m->name);
+    line_print(L, "\n");
+}
+
+int magic_lsmagic(lua_State *L, const char *line, const char *body)
+{
+    (void)line, (void)body;
+    line_print(L, "Available line magics:\n");
+    list(L, MAGIC_LINE, "%");
+    line_print(L, "\nAvailable cell magics:\n");
+    list(L, MAGIC_CELL, "%%");
+    line_print(L, "\nname? explains one: %%time?\n");
+    return 0;
+}
+
+int magic_quickref(lua_State *L, const char *line, const char *body)
+{
+    (void)line, (void)body;
+    line_print(L,
+               "A cell is Lua 5.4; the value of its last expression is shown, a ; at the end silences it.\n"
+               "Top-level locals live on in later cells.\n\n"
+               "name?  name??  na*e?      explains a name; with its source; finds names\n"
+               "!command                  runs a shell command; lines = !command keeps its output\n"
+               "display(x, …)             shows values richly; display.html(…), display.markdown(…)\n\n");
+    for (const struct session_magic *m = lacus_magics; m->name; m++)
+        line_print(L, "%-50s  %s\n", m->usage, m->doc);
+    return 0;
+}

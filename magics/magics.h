@@ -1,0 +1,22 @@
+/* magics.h: the % and %% commands: one file each, one row each in lacus_magics.
+ *
+ * What      each magic_NAME is a run function of struct session_magic: line is the rest of the first line, body what
+ *           follows it (%%) or NULL (%). It leaves its results on the Lua stack and returns their number.
+ * Ownership texts are borrowed from the Lua stack. Units: none.
+ * Errors    raised. Threads: session thread, inside the cell's coroutine.
+ *
+ * Example:
+ *     struct session_options options = {.magics = lacus_magics};
+ */
+#ifndef LACUS_MAGICS_MAGICS_H
+#define LACUS_MAGICS_MAGICS_H
+#include "runtime/session/session_lua.h"
+
+extern const struct session_magic lacus_magics[]; /* ends with a NULL name */
+
+typedef int magic_run(lua_State *L, const char *line, const char *body);
+magic_run magic_bash, magic_capture, magic_cd, magic_env, magic_fs, magic_history, magic_html,
+    magic_javascript, magic_latex, magic_load, magic_ls, magic_lsmagic, magic_luarocks, magic_markdown,
+    magic_pip, magic_pwd, magic_quickref, magic_reset, magic_run_file, magic_sh, magic_sql, magic_svg,
+    magic_time, magic_timeit, magic_who, magic_whos, magic_writefile;
+#endif

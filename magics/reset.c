@@ -1,0 +1,43 @@
+/* %reset: forgets what the user has defined. */
+#include "magics/line.h"
+#include "magics/magics.h"
+#include "runtime/base/mem.h"
+#include <string.h>
+
+/* -f, or nobody to ask, or the answer is yes. */
+static bool agreed(lua_State *L, const char *line)
+{
+    struct session *s = session_of(L);
+    const struct frontend *f = session_frontend(s);
+    struct buf answer = BUF_INIT(4096);
+    struct err err;
+    bool yes;
+
+    if (strstr(line, "-f") || !f->ops || !f->ops->input)
+        return true;
+    enum lc rc =
+        f->ops->input(f->self, session_ctx(s),
+                      "Once deleted, variables cannot be recovered. Proceed (y/[n])? ", false, &answer, &err);
+    yes = rc == LC_UNSUPPORTED || (rc == LC_OK && (buf_str(&answer)[0] == 'y' || buf_str(&answer)[0] == 'Y'));
+    buf_release(&answer);
+    if (rc == LC_CANCELLED)
+        session_raise(L, &err);
+    return yes;
+}
+
+int magic_reset(lua_State *L, const char *line, const char *body)
+{
+    int names;
+
+    (void)body;
+    if (!agreed(L, line)) {
+        line_print(L, "Nothing done.\n");
+        return 0;
+    }
+    session_user_names(L);
+    names = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, names); lua_settop(L, names + 1))
+        session_forget(L, lua_tostring(L, names + 1));
+    lua_gc(L, LUA_GCCOLLECT);
+    return 0;
+}

@@ -1,0 +1,182 @@
+/* %run: a notebook or a Lua file, in this session: what it defines stays. */
+#include "magics/line.h"
+#include "magics/magics.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/notebook/notebook.h"
+#include "runtime/notebook/parameters.h"
+#include "runtime/session/magic.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_MAX_BYTES = 64 << 20 };
+
+/* What must be given back however the run ends; closed by Lua. */
+struct running {
+    struct notebook *notebook;
+    struct buf text;
+    json_t *params_before;
+    bool params_set;
+};
+
+static int l_close(lua_State *L)
+{
+    struct running *r = lua_touserdata(L, 1);
+
+    notebook_free(r->notebook);
+    r->notebook = NULL;
+    buf_release(&r->text);
+    if (r->params_set)
+        session_set_params(session_of(L), r->params_before);
+    json_decref(r->params_before);
+    r->params_before = NULL;
+    r->params_set = false;
+    return 0;
+}
+
+static struct running *begin(lua_State *L)
+{
+    struct running *r = lua_newuserdatauv(L, sizeof *r, 0);
+
+    *r = (struct running){.text = BUF_INIT(TEXT_MAX_BYTES)};
+    if (luaL_newmetatable(L, "lacus.magics.run")) {
+        lua_pushcfunction(L, l_close);
+        lua_setfield(L, -2, "__close");
+        lua_pushcfunction(L, l_close);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    lua_toclose(L, -1);
+    return r;
+}
+
+/* "$name=value" and "-p name value", from the second word on. */
+static void set_params(lua_State *L, struct running *r, const struct line_words *w)
+{
+    struct session *s = session_of(L);
+    json_t *params;
+
+    if (w->n < 2)
+        return;
+    r->params_before = json_incref(session_params(s));
+    params = r->params_before ? json_copy(r->params_before) : json_object();
+    r->params_set = true;
+    session_set_params(s, params);
+    json_decref(params); /* the session has it now */
+    for (size_t i = 1; i < w->n; i++) {
+        const char *word = w->words[i], *equals = strchr(word, '=');
+        char name[128];
+        if (word[0] == '$' && equals && (size_t)(equals - word) < sizeof name) {
+            snprintf(name, sizeof name, "%.*s", (int)(equals - word - 1), word + 1);
+            json_object_set_new(session_params(s), name, parameter_value(equals + 1));
+        } else if (strcmp(word, "-p") == 0 && i + 2 < w->n) {
+            json_object_set_new(session_params(s), w->words[i + 1], parameter_value(w->words[i + 2]));
+            i += 2;
+        } else {
+            line_error(L, "run", "cannot read the parameter", word);
+        }
+    }
+}
+
+static void show_result(lua_State *L, int top)
+{
+    for (int i = top + 1; i <= lua_gettop(L); i++) {
+        struct display d = {.data = NULL};
+        if (lua_isnil(L, i))
+            continue;
+        d.data = session_mimebundle(L, i);
+        session_display(session_of(L), &d);
+        json_decref(d.data);
+    }
+    lua_settop(L, top);
+}
+
+static void run_cell(lua_State *L, const char *text, size_t len, const char *name)
+{
+    struct magic_cell cell;
+    int top = lua_gettop(L);
+
+    if (magic_split(text, len, &cell)) {
+        lua_pushcfunction(L, magic_run_cell);
+        lua_pushlstring(L, cell.name, cell.name_len);
+        lua_pushlstring(L, cell.line, cell.line_len);
+        lua_pushlstring(L, cell.body, cell.body_len);
+        lua_call(L, 3, LUA_MULTRET);
+    } else {
+        session_run_text(L, text, len, name);
+    }
+    show_result(L, top);
+}
+
+static void run_notebook(lua_State *L, struct running *r, const char *path)
+{
+    struct err err;
+
+    if (notebook_load(path, &r->notebook, &err) != LC_OK)
+        session_raise(L, &err);
+    for (size_t i = 0; i < notebook_cell_count(r->notebook); i++) {
+        json_t *cell = notebook_cell(r->notebook, i);
+        char name[128];
+        if (!cell_is_code(cell))
+            continue;
+        if (ctx_check(session_ctx(session_of(L)), &err) != LC_OK)
+            session_raise(L, &err);
+        buf_clear(&r->text);
+        if (!cell_source(cell, &r->text))
+            luaL_error(L, "cell %d of '%s' is too long", (int)i + 1, path);
+        snprintf(name, sizeof name, "%.80s[%zu]", fs_basename(path), i + 1);
+        if (r->text.len)
+            run_cell(L, buf_str(&r->text), r->text.len, name);
+    }
+}
+
+static void run_script(lua_State *L, struct running *r, const char *path)
+{
+    struct err err;
+
+    if (fs_read(path, &r->text, &err) != LC_OK)
+        session_raise(L, &err);
+    if (r->text.len && r->text.data[0] == '#') /* #! of a script */
+        memcpy(r->text.data, "--", r->text.len > 1 ? 2 : 1);
+    run_cell(L, buf_str(&r->text), r->text.len, fs_basename(path));
+}
+
+/* The file itself, or with .ipynb or .lua behind it; leaves the path on the stack. */
+static const char *find(lua_State *L, const char *name)
+{
+    static const char *const endings[] = {"", ".ipynb", ".lua"};
+    struct err err;
+
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const char *path = lua_pushfstring(L, "%s%s", name, endings[i]);
+        if (fs_exists(path) && !fs_is_dir(path))
+            return path;
+        lua_pop(L, 1);
+    }
+    err_set(&err, LC_NOTFOUND, "%%run: no notebook or Lua file '%s'", name);
+    session_raise(L, &err);
+    return NULL;
+}
+
+int magic_run_file(lua_State *L, const char *line, const char *body)
+{
+    struct line_words *w = line_words(L, line);
+    const char *path, *dot;
+    struct running *r;
+    int slot;
+
+    (void)body;
+    if (w->n == 0)
+        return line_error(L, "run", "no file named", NULL);
+    path = find(L, w->words[0]);
+    dot = strrchr(path, '.');
+    r = begin(L);
+    slot = lua_gettop(L);
+    set_params(L, r, w);
+    if (dot && strcmp(dot, ".ipynb") == 0)
+        run_notebook(L, r, path);
+    else
+        run_script(L, r, path);
+    lua_closeslot(L, slot);
+    return 0;
+}
