@@ -513,21 +513,29 @@ static size_t find_view(const struct catalog *c, const char *name)
     return i;
 }
 
-enum lc catalog_put_view(struct catalog *c, const char *name, const struct plan *plan, bool replace,
-                         struct err *err)
+/* Views stand for their plans, tables for themselves. */
+static enum lc inline_view(void *self, const struct ctx *ctx, const struct plan *read,
+                           const struct plan **out, struct err *err)
 {
-    char lower[CATALOG_NAME_MAX];
-    size_t i;
+    const struct plan *view = read->n_names == 1 ? catalog_view(self, read->names[0]) : NULL;
+
+    (void)ctx, (void)err;
+    *out = plan_ref(view ? view : read);
+    return LC_OK;
+}
+
+static enum lc set_view(struct catalog *c, const char *lower, const struct plan *plan, bool replace,
+                        struct err *err)
+{
+    size_t i = find_view(c, lower);
     struct view *more;
 
-    TRY(take_name("temporary view", name, lower, err));
-    i = find_view(c, lower);
     if (i < c->n_views) {
         const struct plan *old = c->views[i].plan;
         if (!replace) {
             err_set(err, LC_EXISTS,
-                    "[TEMP_TABLE_OR_VIEW_ALREADY_EXISTS] cannot make the temporary view '%s': it is "
-                    "there already",
+                    "[TEMP_TABLE_OR_VIEW_ALREADY_EXISTS] cannot make the temporary view '%s': it is there "
+                    "already",
                     lower);
             return err_hint(err, "CREATE OR REPLACE TEMP VIEW, or createOrReplaceTempView");
         }
@@ -544,6 +552,21 @@ enum lc catalog_put_view(struct catalog *c, const char *name, const struct plan 
     more[i].plan = plan_ref(plan);
     c->n_views++;
     return LC_OK;
+}
+
+enum lc catalog_put_view(struct catalog *c, const char *name, const struct plan *plan, bool replace,
+                         struct err *err)
+{
+    const struct plan_resolver resolver = {inline_view, c};
+    const struct plan *inlined;
+    char lower[CATALOG_NAME_MAX];
+    enum lc rc;
+
+    TRY(take_name("temporary view", name, lower, err));
+    TRY(plan_resolve(NULL, plan, &resolver, &inlined, err));
+    rc = set_view(c, lower, inlined, replace, err);
+    plan_unref(inlined);
+    return rc;
 }
 
 const struct plan *catalog_view(const struct catalog *c, const char *name)

@@ -102,9 +102,9 @@ static enum lc set_options(struct plan_options *o, const json_t *options, struct
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)options, key,
-                        value) if (json_is_string(value) &&
-                                   !plan_options_set(o, key, json_string_value(value))) return err_nomem(err);
+    json_object_foreach ((json_t *)options, key, value)
+        if (json_is_string(value) && !plan_options_set(o, key, json_string_value(value)))
+            return err_nomem(err);
     return LC_OK;
 }
 
@@ -389,7 +389,7 @@ enum lc catalog_save(const struct ctx *ctx, struct catalog *c, const struct delt
     if (save->table)
         catalog_name_text(&s.name, s.full, sizeof s.full);
     if (save->insert)
-        s.write.by_position = true;
+        s.write.by_position = !save->by_name;
     rc = resolve(ctx, &r, plan, true, &resolved, err);
     s.plan = resolved;
     s.reads = r.reads;

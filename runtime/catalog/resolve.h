@@ -30,7 +30,8 @@ enum lc catalog_resolve_quietly(const struct ctx *ctx, struct catalog *c, const 
 struct catalog_save {
     const char *table; /* a name; or NULL, and */
     const char *path;  /* a location: a Delta table without a name. With a table: LOCATION of a new one */
-    bool insert;       /* insertInto: by position, the table must be there */
+    bool insert;       /* insertInto, INSERT: the table must be there; columns by position */
+    bool by_name;      /* with insert: columns by name */
     struct delta_write write;
 };
 /* The plan need not be resolved. */

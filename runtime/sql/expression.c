@@ -285,7 +285,7 @@ struct expr *parse_named_expr(struct parser *p)
             parse_identifier_list(p, &names, "a name");
         else
             push_name(p, &names, parse_identifier(p, "a name"));
-    } else if (p->failed == LC_OK && at_name(p, 0) && !is_clause_word(peek_token(p, 0))) {
+    } else if (e && e->kind != EXPR_STAR && at_name(p, 0) && !is_clause_word(peek_token(p, 0))) {
         push_name(p, &names, parse_identifier(p, "a name"));
     }
     if (p->failed != LC_OK) {

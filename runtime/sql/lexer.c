@@ -17,7 +17,7 @@ struct lexer {
 
 static enum lc fail(struct lexer *l, size_t at, const char *what)
 {
-    err_set(l->err, LC_SYNTAX, "[PARSE_SYNTAX_ERROR] %s", what);
+    err_set(l->err, LC_SYNTAX, "%s", what);
     err_at(l->err, (int64_t)at);
     return LC_SYNTAX;
 }

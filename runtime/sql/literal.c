@@ -228,15 +228,18 @@ static bool add_text(struct span *s, const char *text)
     return read > 0 && *text == '\0';
 }
 
+/* INTERVAL may be a column: a text, or a number and a unit, make it a literal. */
 bool at_interval(const struct parser *p)
 {
-    const struct token *next = peek_token(p, 1);
+    size_t i = at_sign(p, 1, "-") || at_sign(p, 1, "+") ? 2 : 1;
+    enum token_kind kind = peek_token(p, i)->kind;
 
-    return at_word(p, 0, "INTERVAL") &&
-           (next->kind == TOKEN_STRING || next->kind == TOKEN_INTEGER || next->kind == TOKEN_DECIMAL ||
-            ((at_sign(p, 1, "-") || at_sign(p, 1, "+")) &&
-             (peek_token(p, 2)->kind == TOKEN_INTEGER || peek_token(p, 2)->kind == TOKEN_DECIMAL ||
-              peek_token(p, 2)->kind == TOKEN_STRING)));
+    if (!at_word(p, 0, "INTERVAL"))
+        return false;
+    if (kind == TOKEN_STRING)
+        return true;
+    return (kind == TOKEN_INTEGER || kind == TOKEN_DECIMAL) && peek_token(p, i + 1)->kind == TOKEN_WORD &&
+           unit_of(peek_token(p, i + 1)->text) >= 0;
 }
 
 /* One amount and its unit; *inside: the text had its units in itself. */

@@ -179,8 +179,10 @@ static void line_and_column(const struct parser *p, size_t at, int *line, int *c
     }
 }
 
+/* A text that begins with a class of its own ("[UNBOUND_SQL_PARAMETER] …") keeps it. */
 static void report(struct parser *p, enum lc code, const char *class_name, const char *text, size_t at)
 {
+    bool classed = text[0] == '[';
     struct buf caret = BUF_INIT(800);
     int line, column;
 
@@ -189,7 +191,8 @@ static void report(struct parser *p, enum lc code, const char *class_name, const
     p->failed = code;
     line_and_column(p, at, &line, &column);
     add_caret(p, at, &caret);
-    err_set(p->err, code, "[%s] %s (line %d, column %d)%s", class_name, text, line, column, buf_str(&caret));
+    err_set(p->err, code, "%s%s%s%s (line %d, column %d)%s", classed ? "" : "[", classed ? "" : class_name,
+            classed ? "" : "] ", text, line, column, buf_str(&caret));
     err_at(p->err, (int64_t)at);
     buf_release(&caret);
 }
@@ -211,7 +214,7 @@ static void hint_keyword(struct parser *p)
 {
     for (size_t back = 0; back < 2 && back <= p->at; back++) {
         const struct token *t = &p->tokens[p->at - back];
-        const char *near = t->kind == TOKEN_WORD ? nearest_keyword(t->text) : NULL;
+        const char *near = t->kind == TOKEN_WORD && t->len > 2 ? nearest_keyword(t->text) : NULL;
         if (near) {
             err_hint(p->err, "did you mean %s instead of '%s'?", near, t->text);
             return;
@@ -231,6 +234,12 @@ bool fail_here(struct parser *p, const char *expected)
         fail_at(p, t, "Syntax error at or near '%.*s': expected %s",
                 (int)(t->end - t->start < 60 ? t->end - t->start : 60), p->text + t->start, expected);
     hint_keyword(p);
+    return false;
+}
+
+bool fail_text(struct parser *p, size_t at, const char *text)
+{
+    report(p, LC_SYNTAX, "PARSE_SYNTAX_ERROR", text, at);
     return false;
 }
 

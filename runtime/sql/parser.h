@@ -61,6 +61,7 @@ const char *nearest_keyword(const char *word);
 /* ---- failures; they return false ---- */
 bool fail_here(struct parser *p, const char *expected);
 bool fail_at(struct parser *p, const struct token *t, const char *fmt, ...) PRINTF_LIKE(3, 4);
+bool fail_text(struct parser *p, size_t at, const char *text);
 bool fail_unsupported(struct parser *p, const struct token *t, const char *what);
 bool fail_memory(struct parser *p);
 bool enter(struct parser *p); /* a level deeper; leave it with p->depth-- also when this fails */

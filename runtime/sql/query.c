@@ -29,8 +29,7 @@ bool starts_query(const struct parser *p)
         i++;
     return at_word(p, i, "SELECT") || (at_word(p, i, "WITH") && at_name(p, i + 1)) ||
            (at_word(p, i, "VALUES") && at_sign(p, i + 1, "(")) ||
-           (at_word(p, i, "TABLE") && at_name(p, i + 1) && !at_sign(p, i + 1, ".")) ||
-           (at_word(p, i, "FROM") && at_name(p, i + 1) && i > 0);
+           (at_word(p, i, "TABLE") && at_name(p, i + 1) && !at_sign(p, i + 1, "."));
 }
 
 /* ---- tables ---- */
@@ -102,13 +101,14 @@ static const struct plan *parse_values(struct parser *p)
     return checked(p, plan);
 }
 
-static bool constant(struct parser *p, const struct expr *e, int64_t *out)
+static bool constant(struct parser *p, const struct token *at, const struct expr *e, int64_t *out)
 {
     if (e && e->kind == EXPR_LITERAL && dtype_is_integral(e->u.literal.type)) {
         *out = e->u.literal.i;
         return true;
     }
-    return p->failed == LC_OK && fail_here(p, "a whole number");
+    return p->failed == LC_OK &&
+           fail_at(p, at, "Syntax error at or near '%.60s': expected a whole number", at->text);
 }
 
 /* range(end), range(start, end[, step[, partitions]]) */
@@ -128,7 +128,7 @@ static const struct plan *parse_table_function(struct parser *p)
     p->at += 2;
     parse_expr_list(p, &args);
     for (size_t i = 0; p->failed == LC_OK && i < args.n && i < 4; i++)
-        constant(p, args.items[i], &numbers[i]);
+        constant(p, t, args.items[i], &numbers[i]);
     if (p->failed == LC_OK && (args.n > 4 || numbers[2] == 0))
         fail_at(p, t, "range takes (end), or (start, end, step, partitions)");
     if (args.n == 1) {
@@ -583,12 +583,13 @@ static const struct plan *parse_order(struct parser *p, const struct plan *plan)
 
 static bool parse_count(struct parser *p, int64_t *out)
 {
+    const struct token *t = peek_token(p, 0);
     struct expr *e = parse_expr(p);
-    bool ok = constant(p, e, out);
+    bool ok = constant(p, t, e, out);
 
     expr_unref(e);
     if (ok && *out < 0)
-        return fail_here(p, "a number that is not negative");
+        return fail_at(p, t, "LIMIT and OFFSET take numbers that are not negative");
     return ok;
 }
 

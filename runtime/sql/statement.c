@@ -419,7 +419,7 @@ static bool parse_describe(struct parser *p, struct sql_statement *s)
                  {"DATABASE", SQL_DESCRIBE_SCHEMA}};
 
     s->kind = SQL_DESCRIBE_TABLE;
-    if (starts_query(p) || accept_word(p, "QUERY")) {
+    if ((starts_query(p) && !at_word(p, 0, "TABLE")) || (at_name(p, 1) && accept_word(p, "QUERY"))) {
         s->kind = SQL_DESCRIBE_QUERY;
         s->plan = parse_query(p);
         return s->plan != NULL;
@@ -433,7 +433,7 @@ static bool parse_describe(struct parser *p, struct sql_statement *s)
         }
     if (s->kind == SQL_DESCRIBE_TABLE && at_name(p, 1))
         accept_word(p, "TABLE");
-    if (at_name(p, 1))
+    if (at_name(p, 1)) /* else it is the table's name */
         s->extended = accept_word(p, "EXTENDED") || accept_word(p, "FORMATTED");
     return parse_table_name(p, s, s->kind == SQL_DESCRIBE_SCHEMA ? "a schema" : "a table");
 }
@@ -553,7 +553,7 @@ static bool parse_statement(struct parser *p, struct sql_statement *s)
             return fail_unsupported(p, t, missing[i]);
     }
     fail_here(p, "a statement");
-    near = t->kind == TOKEN_WORD ? nearest_one(t->text, words, n) : NULL;
+    near = t->kind == TOKEN_WORD && !is_hard_word(t) ? nearest_one(t->text, words, n) : NULL;
     if (near)
         err_hint(p->err, "did you mean %s instead of '%s'?", near, t->text);
     return false;
@@ -580,6 +580,11 @@ static enum lc start(struct parser *p, const char *text, size_t len, struct err 
     p->err = err;
     rc = p->arena ? sql_lex(p->arena, text, len, &tokens, &p->n, err) : err_nomem(err);
     p->tokens = tokens;
+    if (rc == LC_SYNTAX) { /* with line and caret, as the parser has them */
+        char what[200];
+        snprintf(what, sizeof what, "%.190s", err->message);
+        fail_text(p, (size_t)err->position, what);
+    }
     return rc;
 }
 

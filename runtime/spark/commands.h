@@ -1,0 +1,33 @@
+/* commands.h: what SQL statements do: spark.sql("…") below its front ends.
+ *
+ * What      runs a parsed statement against the catalog, Delta tables and the engine. A query is not run: its
+ * plan is handed back, tables still by name, to be resolved (catalog_resolve) when rows are wanted. Commands run
+ * at once, and what they have to show is a plan of values, with the columns that Spark gives.
+ * Ownership *result is the caller's reference, or NULL when there is nothing to show.
+ * Errors    those of sql.h, catalog.h, delta.h and the engine.
+ * Threads   one at a time per environment.
+ *
+ * Example:
+ *     struct spark_env env = {.catalog = catalog, .engine = {ops, engine}};
+ *     const struct plan *result;
+ *     if (spark_sql(&ctx, &env, "SHOW TABLES", 11, NULL, 0, &result, &err) == LC_OK)
+ *         plan_unref(result);
+ */
+#ifndef LACUS_SPARK_COMMANDS_H
+#define LACUS_SPARK_COMMANDS_H
+#include "runtime/catalog/catalog.h"
+#include "runtime/delta/delta.h"
+#include "runtime/sql/sql.h"
+
+struct spark_env { /* what a session's statements act on: all borrowed */
+    struct catalog *catalog;
+    struct delta_engine engine;
+};
+
+enum lc spark_command(const struct ctx *ctx, const struct spark_env *env, const struct sql_statement *s,
+                      const struct plan **result, struct err *err) MUST_CHECK;
+/* Parses and runs one statement. */
+enum lc spark_sql(const struct ctx *ctx, const struct spark_env *env, const char *text, size_t len,
+                  const struct sql_parameter *parameters, size_t n, const struct plan **result,
+                  struct err *err) MUST_CHECK;
+#endif

@@ -1,0 +1,28 @@
+/* describe.h: what tables and schemas are, as plans of values (private to runtime/spark).
+ *
+ * Ownership *out is the caller's reference. Errors: those of catalog.h, delta.h, the engine. Threads: one.
+ *
+ * Example:
+ *     const struct plan *shown;
+ *     if (describe_table(&ctx, env, &name, false, &shown, &err) == LC_OK)
+ *         plan_unref(shown);
+ */
+#ifndef LACUS_SPARK_DESCRIBE_H
+#define LACUS_SPARK_DESCRIBE_H
+#include "runtime/spark/commands.h"
+
+enum lc describe_table(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
+                       bool extended, const struct plan **out, struct err *err) MUST_CHECK;
+enum lc describe_columns(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
+                         const struct plan **out, struct err *err) MUST_CHECK;
+enum lc describe_properties(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
+                            const struct plan **out, struct err *err) MUST_CHECK;
+enum lc describe_schema(const struct ctx *ctx, const struct spark_env *env, const char *catalog,
+                        const char *schema, const struct plan **out, struct err *err) MUST_CHECK;
+enum lc describe_history(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
+                         const struct plan **out, struct err *err) MUST_CHECK;
+enum lc describe_detail(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
+                        const struct plan **out, struct err *err) MUST_CHECK;
+enum lc describe_query(const struct ctx *ctx, const struct spark_env *env, const struct plan *plan,
+                       const struct plan **out, struct err *err) MUST_CHECK;
+#endif
