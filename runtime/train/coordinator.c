@@ -5,6 +5,7 @@
 #include "runtime/base/process.h"
 #include "runtime/train/process_id.h"
 #include "runtime/train/run.h"
+#include "runtime/train/track.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -345,6 +346,8 @@ static void worker_died(struct coordinator *c, struct run *r, int status)
 
 /* ---- giving work ----------------------------------------------------------------------------------------- */
 
+static void start_tracking(struct run *r);
+
 static void give(struct coordinator *c, struct run *r, struct peer *p)
 {
     p->run = r;
@@ -355,6 +358,7 @@ static void give(struct coordinator *c, struct run *r, struct peer *p)
     log_event(r, json_pack("{s:s, s:s, s:s, s:s}", "event", "status", "status", "running", "worker", p->user,
                            "about", p->about));
     say("job %s: given to worker '%s' (%s)", r->id, p->user, p->about);
+    start_tracking(r);
     send_or_say(c, p->id, run_message(r, r->pid > 0));
     write_about(c);
 }
@@ -708,15 +712,43 @@ static void on_want(struct coordinator *c, struct run *r, struct link_event *e)
     buf_release(&part);
 }
 
+/* The tracker never stops a job: what goes wrong is said in the job's log, and tracking ends. */
+static void stop_tracking(struct run *r, const struct err *err)
+{
+    char text[1100];
+
+    (void)snprintf(text, sizeof text, "warning: the tracking run gets no more of this job: %s", err->message);
+    log_event(r, json_pack("{s:s, s:s}", "event", "log", "text", text));
+    track_close(r->track);
+    r->track = NULL;
+}
+
+static void start_tracking(struct run *r)
+{
+    const char *run = json_string_value(json_object_get(r->spec, "run_id"));
+    struct err err;
+
+    if (run && track_open(run, &r->track, &err) != LC_OK)
+        stop_tracking(r, &err);
+}
+
 static void on_event(struct coordinator *c, struct run *r, struct link_event *e)
 {
     json_t *event = json_object_get(e->msg.head, "event");
     const char *kind = json_string_value(json_object_get(event, "event"));
+    struct err err;
 
     (void)c;
     r->since_ns = clock_mono_ns();
-    if (kind && strcmp(kind, "status") != 0) /* how a job stands is said here only */
-        log_event(r, json_incref(event));
+    if (!kind || strcmp(kind, "status") == 0) /* how a job stands is said here only */
+        return;
+    if (strcmp(kind, "metric") == 0) { /* fresher than the last beat */
+        r->step = json_integer_value(json_object_get(event, "step")) + 1;
+        (void)snprintf(r->phase, sizeof r->phase, "training");
+    }
+    log_event(r, json_incref(event));
+    if (r->track && track_event(r->track, event, &err) != LC_OK)
+        stop_tracking(r, &err);
 }
 
 static void on_file(struct coordinator *c, struct run *r, struct link_event *e)
@@ -746,8 +778,13 @@ static void on_commit(struct coordinator *c, struct run *r, struct link_event *e
 
 static void on_done(struct coordinator *c, struct run *r, struct link_event *e)
 {
+    char *output = fs_join(r->folder, "output");
     struct err err;
 
+    if (r->track && output &&
+        track_result(r->track, json_object_get(e->msg.head, "result"), output, &err) != LC_OK)
+        stop_tracking(r, &err);
+    mem_free(output);
     if (run_publish(r, &err) == LC_OK)
         end_run(c, r, JOB_FINISHED, json_object_get(e->msg.head, "result"), NULL);
     else

@@ -6,6 +6,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
+#include "runtime/registry/registry.h"
 #include "runtime/session/session_lua.h"
 #include "runtime/train/coordinator.h"
 #include "runtime/train/curve.h"
@@ -507,6 +508,34 @@ static int l_nearest(lua_State *L) /* core.nearest(word, {names}) → "'a' or 'b
     return 1;
 }
 
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+static int l_find(lua_State *L) /* core.find(uri or folder) → {folder, model, tokenizer, adapter} */
+{
+    const char *uri = luaL_checkstring(L, 1);
+    struct registry *r = NULL;
+    struct registry_model m;
+    struct err err;
+    enum lc rc = registry_open(NULL, &r, &err);
+
+    if (rc == LC_OK)
+        rc = registry_find(session_ctx(session_of(L)), r, uri, &m, &err);
+    registry_close(r);
+    if (rc != LC_OK)
+        return session_raise(L, &err);
+    lua_createtable(L, 0, 4); /* small: without memory here, the texts are lost with the process */
+    set_text(L, "folder", m.folder);
+    set_text(L, "model", m.model);
+    set_text(L, "tokenizer", m.tokenizer);
+    set_text(L, "adapter", m.adapter);
+    registry_model_release(&m);
+    return 1;
+}
+
 static int l_is_dir(lua_State *L)
 {
     lua_pushboolean(L, fs_is_dir(luaL_checkstring(L, 1)));
@@ -662,6 +691,7 @@ static const luaL_Reg core[] = {{"rows", l_rows},
                                 {"raise", l_raise},
                                 {"nearest", l_nearest},
                                 {"is_dir", l_is_dir},
+                                {"find", l_find},
                                 {"exists", l_exists},
                                 {"absolute", l_absolute},
                                 {"read", l_read},

@@ -868,9 +868,9 @@ static struct lua_model *push_model(lua_State *L)
     return m;
 }
 
-static int l_load(lua_State *L) /* core.load(folder, {dtype, backend}) */
+static int l_load(lua_State *L) /* core.load(folder, {dtype, backend, tokenizer}) */
 {
-    const char *folder = luaL_checkstring(L, 1), *dtype = NULL, *backend = "cpu";
+    const char *folder = luaL_checkstring(L, 1), *dtype = NULL, *backend = "cpu", *tokenizer = folder;
     struct model_options o = {0};
     struct lua_model *m;
     struct err err;
@@ -880,6 +880,8 @@ static int l_load(lua_State *L) /* core.load(folder, {dtype, backend}) */
         dtype = lua_tostring(L, -1);
     if (lua_getfield(L, 2, "backend") == LUA_TSTRING)
         backend = lua_tostring(L, -1);
+    if (lua_getfield(L, 2, "tokenizer") == LUA_TSTRING)
+        tokenizer = lua_tostring(L, -1);
     if (dtype && dtype_from_torch(dtype) == DTYPE_BF16)
         o.dtype = o.compute = DTYPE_BF16;
     else if (dtype && dtype_from_torch(dtype) != DTYPE_F32)
@@ -888,7 +890,7 @@ static int l_load(lua_State *L) /* core.load(folder, {dtype, backend}) */
     if (backend_open(backend, &(struct backend_options){0}, &m->backend, &err) != LC_OK ||
         model_load(ctx_of(L), folder, m->backend, &o, &m->model, &err) != LC_OK)
         return session_raise(L, &err);
-    if (tokenizer_open(folder, &m->tok, &err) != LC_OK && err.code != LC_NOTFOUND)
+    if (tokenizer_open(tokenizer, &m->tok, &err) != LC_OK && err.code != LC_NOTFOUND)
         return session_raise(L, &err);
     return 1;
 }

@@ -2,6 +2,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/train/manifest.h"
+#include "runtime/train/track.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -105,6 +106,7 @@ void run_free(struct run *r)
         json_decref(r->upload->received);
     }
     mem_free(r->upload);
+    track_close(r->track);
     json_decref(r->spec);
     json_decref(r->blobs);
     json_decref(r->model);

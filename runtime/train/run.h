@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 struct upload;
+struct track;
 
 struct run {
     char id[JOB_ID];
@@ -28,6 +29,7 @@ struct run {
     json_t *blobs;                  /* owned: digest → path */
     json_t *model, *data, *resume;  /* owned manifests; resume may be NULL */
     struct upload *upload;          /* owned */
+    struct track *track;            /* owned; NULL: no tracking run */
     int64_t owner_pid, owner_start; /* its end cancels the job; 0: none */
     /* what the coordinator knows of its worker */
     char peer[LINK_PEER], worker[KEY_NAME]; /* "" while none has it */
@@ -37,7 +39,6 @@ struct run {
     int64_t spawned_ns, cancel_ns, heard_ns;
     char phase[200];
     int64_t step;
-    int64_t metric_base;
 };
 
 enum lc run_open(const struct job_info *job, struct run **out, struct err *err) MUST_CHECK;

@@ -413,3 +413,52 @@ job:wait()
     assert int(size) == len(tok) == net.config.vocab_size
     assert net.config.bos_token_id == tok.bos_token_id
     transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+
+
+def test_the_tracking_run_and_the_registry_get_everything(home, model, tmp_path):
+    import peft
+    import transformers
+
+    printed = script(home, prelude(model, tmp_path / "out") + """
+mlflow.set_experiment("/sft")
+local run = mlflow.start_run{run_name = "one"}
+local job = start()
+mlflow.end_run() -- the job logs on
+job:wait()
+local r = mlflow.get_run(run.info.run_id)
+print("PARAMS", json.encode(r.data.params))
+print("METRICS", json.encode(r.data.metrics))
+local history = mlflow.MlflowClient():get_metric_history(run.info.run_id, "loss")
+print("HISTORY", #history, job.metrics[3].loss, history[3].value)
+print("ADAPTER", mlflow.artifacts.download_artifacts(job.model_uri))
+local mv = mlflow.register_model(job.model_uri, "ml.models.sft")
+mlflow.MlflowClient():set_registered_model_alias{name = mv.name, alias = "champion", version = mv.version}
+local m = llm.load("models:/ml.models.sft@champion")
+local e = llm.evaluate{model = m, dataset = """ + lua_rows(ROWS[40:]) + f""", template = "{TEMPLATE}", response_column = "a", completion_only = true}}
+print("LOSSES", job:result().eval_loss, e.eval_loss)
+""")
+    params = json.loads(re.search(r"PARAMS\t(.*)", printed)[1])
+    assert params["learning_rate"] == "0.005" and params["lora_alpha"] == "8" and params["model"] == str(model)
+    metrics = json.loads(re.search(r"METRICS\t(.*)", printed)[1])
+    assert {"loss", "eval_loss", "learning_rate", "train_loss"} <= set(metrics)
+    n, said, logged = re.search(r"HISTORY\t(\d+)\t(\S+)\t(\S+)", printed).groups()
+    assert n == "10" and said == logged
+    base = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    tuned = peft.PeftModel.from_pretrained(base, re.search(r"ADAPTER\t(\S+)", printed)[1])
+    after, loaded = re.search(r"LOSSES\t(\S+)\t(\S+)", printed).groups()
+    assert float(after) == pytest.approx(float(loaded), abs=1e-5)
+    assert float(after) == pytest.approx(eval_loss(tuned, model, ROWS[40:]), abs=1e-4)
+
+
+def test_a_frozen_worker_is_named(home, model, tmp_path):
+    printed = script(home, prelude(model, tmp_path / "out", **dict(SLOW, max_steps=100000)) + """
+local job = start()
+until_step(job, 6)
+local pid = worker_pid(job)
+os.execute("kill -STOP " .. pid)
+local ok, e = pcall(job.wait, job)
+print("FROZEN", e.message, pid)
+""", timeout=60)
+    message, pid = re.search(r"FROZEN\t(.*)\t(\d+)", printed).groups()
+    assert message.startswith("worker 'local-") and "its connection is gone" in message and "in step" in message
+    assert not os.path.exists(f"/proc/{pid}")  # and it was ended

@@ -1,18 +1,12 @@
 /* train_link_test.c: who may attach to a coordinator, what the refused are told, and how a lost peer is noticed. */
 #include "runtime/base/clock.h"
 #include "runtime/train/link.h"
+#include "tests/support/unit.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* cmocka wants these first */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 struct fixture {
     struct key_pair key;

@@ -1,14 +1,8 @@
 /* train_wire_test.c: what a worker and a coordinator may say to each other, and what is refused. */
 #include "runtime/train/wire.h"
+#include "tests/support/unit.h"
 #include <stdlib.h>
 #include <string.h>
-
-/* cmocka wants these first */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

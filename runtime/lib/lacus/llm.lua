@@ -90,20 +90,30 @@ local function hub_folder(name)
     return core.is_dir(folder) and folder or nil
 end
 
--- The folder of a model: a path, models:/NAME@ALIAS, runs:/ID/PATH, a job, or a Hub id that is in the local cache.
-local function model_folder(model)
-    if type(model) == "table" and getmetatable(model) == M.Job then model = model.model_uri end
+-- Where a model is: a path, models:/NAME@ALIAS, runs:/ID/PATH, a job, or a Hub id that is in the local cache.
+-- → {folder, model, tokenizer, adapter}, what the user called it
+local function find_model(model)
+    if type(model) == "table" and getmetatable(model) == M.Job then model = model.output_dir end
+    if type(model) == "table" and model.path then model = model.path end
     if type(model) ~= "string" then fail("ARG", "a model is a folder, models:/NAME@ALIAS or a Hub id, not a " .. type(model)) end
-    if model:match("^models:/") or model:match("^runs:/") then
-        return require("mlflow").artifacts.download_artifacts(model), model
+    local cached = not core.is_dir(model) and model:match("^[%w._-]+/[%w._-]+$") and hub_folder(model)
+    if cached then return core.find(cached), model end
+    if not model:match("^%l+:/") and not core.is_dir(model) then
+        fail("NOTFOUND", ("no model '%s': no such folder"):format(model),
+             "give a Hugging Face folder (config.json, model.safetensors, tokenizer.json) or models:/NAME@ALIAS; "
+                 .. "a Hub id works when the model is in the local cache of Hugging Face's tools (HF_HOME)")
     end
-    local path = model:match("^file://(/.*)$") or model
-    if core.is_dir(path) then return core.absolute(path), path end
-    local cached = model:match("^[%w._-]+/[%w._-]+$") and hub_folder(model)
-    if cached then return cached, model end
-    fail("NOTFOUND", ("no model '%s': no such folder"):format(model),
-         "give a Hugging Face folder (config.json, model.safetensors, tokenizer.json) or models:/NAME@ALIAS; "
-             .. "a Hub id works when the model is in the local cache of Hugging Face's tools (HF_HOME)")
+    return core.find(model), model
+end
+
+-- The folder with config.json and weights.
+local function model_folder(model)
+    local found, uri = find_model(model)
+    if not found.model then
+        fail("NOTFOUND", ("'%s' is not a model: no config.json with weights in '%s'"):format(uri, found.folder or "?"),
+             found.adapter and "it is an adapter, and its base model is not on this machine" or nil)
+    end
+    return core.absolute(found.model), uri, found
 end
 
 -- {prompt, completion} of a row, from a template or two columns. Everything after the last {field} that is the response
@@ -474,7 +484,11 @@ function llm.finetune(o)
         fail("UNSUPPORTED", ("cannot train on %s ranks: this build trains on one"):format(o.ranks), "leave ranks out")
     end
     check_quantization(o.quantization or o.quantization_config)
-    local folder, uri = model_folder(o.model)
+    local folder, uri, found = model_folder(o.model)
+    if found.adapter then
+        fail("UNSUPPORTED", ("cannot go on training the adapter '%s'"):format(uri),
+             "load it, merge it and save the result: local m = llm.load(…); m:merge_and_unload(); m:save_pretrained(folder)")
+    end
     local args = copy_of(o.args)
     local max_length = take(args, "max_length", "max_seq_length") or o.max_length or 1024
     local completion_only = take(args, "completion_only_loss", "assistant_only_loss")
@@ -532,15 +546,6 @@ function model_methods.requires_grad(m, on)
     return m
 end
 
--- A folder with adapter_config.json is an adapter: its base comes first.
-local function load_folder(folder, options)
-    if not core.exists(folder .. "/adapter_config.json") then return core.load(folder, options) end
-    local base = require("json").decode(core.read(folder .. "/adapter_config.json")).base_model_name_or_path
-    local m = core.load((model_folder(base)), options)
-    m:load_adapter(folder)
-    return m
-end
-
 function llm.load(model, o)
     o = o or {}
     check_keys("llm.load", o, set("dtype", "device", "backend"))
@@ -548,13 +553,21 @@ function llm.load(model, o)
         fail("UNSUPPORTED", ("cannot load a model on device '%s' in a session"):format(o.device),
              "device = \"cpu\" runs here; a GPU works in a worker: llm.finetune")
     end
-    local m = load_folder((model_folder(model)), {dtype = o.dtype, backend = o.backend})
-    if o.backend == nil then core.trainable(m, not core.exists((model_folder(model)) .. "/adapter_config.json")) end
+    local folder, _, found = model_folder(model)
+    local m = core.load(folder, {dtype = o.dtype, backend = o.backend, tokenizer = found.tokenizer})
+    if found.adapter then
+        m:load_adapter(found.adapter)
+    else
+        core.trainable(m, true)
+    end
     return m
 end
 
 function llm.tokenizer(path)
-    return core.tokenizer((model_folder(path)))
+    if core.exists(path .. "/tokenizer.json") or path:match("%.json$") then return core.tokenizer(path) end
+    local found = find_model(path)
+    if not found.tokenizer then fail("NOTFOUND", ("'%s' has no tokenizer.json"):format(path)) end
+    return core.tokenizer(found.tokenizer)
 end
 
 -- llm.train_tokenizer{texts = df or list, column = "text", vocab_size = 8000, output_dir = "…"}
@@ -592,7 +605,9 @@ function llm.create_model(o)
         c.pad_token_id = c.pad_token_id or tok.pad_token_id
     end
     local n = core.create(require("json").encode(c), o.seed or 42, o.output_dir)
-    if type(o.tokenizer) == "string" then core.copy_tokenizer((model_folder(o.tokenizer)), o.output_dir) end
+    if type(o.tokenizer) == "string" and core.absolute(o.tokenizer) ~= core.absolute(o.output_dir) then
+        core.copy_tokenizer(core.is_dir(o.tokenizer) and o.tokenizer or find_model(o.tokenizer).tokenizer, o.output_dir)
+    end
     return {path = core.absolute(o.output_dir), parameters = n}
 end
 
