@@ -93,6 +93,11 @@ enum lc local_from_stream(const struct ctx *ctx, struct ArrowArrayStream *stream
     return code;
 }
 
+bool local_alone(const struct local_data *d)
+{
+    return __atomic_load_n(&d->refs, __ATOMIC_ACQUIRE) == 1;
+}
+
 int64_t local_rows(const struct local_data *d)
 {
     return d->rows;

@@ -210,6 +210,7 @@ enum lc local_from_stream(const struct ctx *ctx, struct ArrowArrayStream *stream
 struct local_data *local_ref(struct local_data *d);
 void local_unref(struct local_data *d);
 int64_t local_rows(const struct local_data *d);
+bool local_alone(const struct local_data *d); /* nobody but the caller holds a reference */
 size_t local_batches(const struct local_data *d);
 const struct ArrowSchema *local_schema(const struct local_data *d);
 const struct ArrowArray *local_batch(const struct local_data *d, size_t i); /* borrowed */

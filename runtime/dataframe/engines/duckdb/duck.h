@@ -1,0 +1,88 @@
+/* duck.h: what the files of the DuckDB engine share: the open database, watched statements, errors in Spark's words.
+ *
+ * What      one in-memory database per engine, one connection per statement. A watcher thread interrupts a statement whose ctx
+ *           was cancelled or has run out of time while the statement's own thread is inside DuckDB.
+ * Ownership the engine owns the database; a statement owns its connection and result.
+ * Errors    duck_fail turns DuckDB's text into ours.
+ * Threads   engine: any; a statement: one at a time.
+ *
+ * Example:
+ *     struct statement s;
+ *     if (statement_run(e, ctx, "SELECT 1", false, &s, &err) == LC_OK)
+ *         statement_close(&s);
+ */
+#ifndef LACUS_DATAFRAME_ENGINES_DUCKDB_DUCK_H
+#define LACUS_DATAFRAME_ENGINES_DUCKDB_DUCK_H
+#include "runtime/dataframe/engines/duckdb/api.h"
+#include "runtime/dataframe/engines/engine.h"
+#include "runtime/dataframe/sqlgen/sqlgen.h"
+#include <pthread.h>
+
+struct watched { /* a call into DuckDB that may last; on the stack of the calling thread */
+    struct watched *next;
+    const struct ctx *ctx;
+    duckdb_connection connection;
+    bool stopped; /* by engine.interrupt */
+};
+
+struct local_table {
+    struct local_data *data; /* owned reference */
+    int64_t number;          /* lacus_local_<number> */
+};
+
+struct engine {
+    struct duck_api api;
+    duckdb_database database;
+    duckdb_connection admin; /* for settings and memory tables; under `tables` */
+    pthread_mutex_t watch;   /* guards calls, watching, closing */
+    pthread_cond_t wake;
+    pthread_t watcher;
+    struct watched *calls;
+    bool watching, closing;
+    pthread_mutex_t tables;
+    struct local_table *locals; /* owned */
+    size_t n_locals;
+    int64_t next_local;
+};
+
+struct statement {
+    struct engine *e;
+    const struct ctx *ctx;
+    duckdb_connection connection;
+    duckdb_prepared_statement prepared;
+    duckdb_pending_result pending;
+    duckdb_result result;
+    bool has_result;
+};
+
+/* statement.c */
+enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, bool stream,
+                      struct statement *out, struct err *err) MUST_CHECK;
+enum lc statement_fetch(struct statement *s, duckdb_data_chunk *out,
+                        struct err *err) MUST_CHECK; /* NULL: the end */
+void statement_close(struct statement *s);
+enum lc duck_execute(struct engine *e, const struct ctx *ctx, const char *sql, struct err *err) MUST_CHECK;
+
+/* watch.c */
+void watch_begin(struct engine *e, struct watched *w, const struct ctx *ctx, duckdb_connection connection);
+void watch_end(struct engine *e, struct watched *w);
+void watch_stop(struct engine *e); /* ends the thread */
+
+/* errors.c */
+enum lc duck_fail(const struct ctx *ctx, bool stopped, const char *text, struct err *err);
+
+/* schema.c */
+enum lc duck_source_schema(void *self, const struct ctx *ctx, const struct plan *read,
+                           const struct dtype **schema, struct err *err);
+/* local.c */
+enum lc duck_local_table(void *self, const struct ctx *ctx, const struct plan *local, struct buf *from,
+                         struct err *err);
+void duck_locals_release(struct engine *e);
+/* write.c */
+enum lc duck_write_files(struct engine *e, const struct ctx *ctx, const struct plan *p,
+                         const struct write_spec *spec, struct written_files *out, struct err *err);
+/* scalars.c */
+enum lc duck_register_scalars(struct engine *e, struct err *err);
+/* engine_duckdb.c */
+struct sql_env duck_env(struct engine *e);
+#endif

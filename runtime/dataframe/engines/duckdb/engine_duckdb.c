@@ -1,0 +1,261 @@
+/* engine_duckdb.c: the plugin: engine.h over libduckdb. */
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/nearest.h"
+#include "runtime/dataframe/engines/duckdb/duck.h"
+#include "runtime/dataframe/engines/duckdb/stream.h"
+#include <inttypes.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+extern const struct engine_ops lacus_engine_duckdb;
+
+struct sql_env duck_env(struct engine *e)
+{
+    return (struct sql_env){.source_schema = duck_source_schema, .local_table = duck_local_table, .self = e};
+}
+
+/* ---- limits ---- */
+static int usable_threads(void)
+{
+    cpu_set_t set;
+    int n =
+        sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1 ? 1 : n;
+}
+
+/* The smaller of the machine's memory and what the control group allows. */
+static int64_t usable_memory(void)
+{
+    int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), limit;
+    struct buf text = BUF_INIT(100);
+
+    if (fs_read("/sys/fs/cgroup/memory.max", &text, NULL) == LC_OK &&
+        (limit = strtoll(buf_str(&text), NULL, 10)) > 0 && limit < bytes)
+        bytes = limit;
+    buf_release(&text);
+    return bytes;
+}
+
+static enum lc configure(struct engine *e, duckdb_config config, const struct engine_options *o,
+                         struct err *err)
+{
+    int64_t memory = o->memory_bytes ? o->memory_bytes : usable_memory() / 10 * 6;
+    char *temp = o->temp_dir ? mem_strdup(o->temp_dir) : fs_home("tmp", err);
+    char threads[20], limit[40];
+    const char *const settings[][2] = {
+        {"threads", threads},
+        {"memory_limit", limit},
+        {"temp_directory", temp ? temp : ""},
+        {"autoinstall_known_extensions", "false"},
+        {"autoload_known_extensions", "false"},
+        {"allow_community_extensions", "false"},
+        {"default_null_order", "nulls_first_on_asc_last_on_desc"},
+        {"TimeZone", o->timezone ? o->timezone : "UTC"},
+    };
+    enum lc code = LC_OK;
+
+    snprintf(threads, sizeof threads, "%d", o->threads > 0 ? o->threads : usable_threads());
+    snprintf(limit, sizeof limit, "%" PRId64 "MiB", memory >> 20);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings && code == LC_OK; i++)
+        if (e->api.duckdb_set_config(config, settings[i][0], settings[i][1]) != DuckDBSuccess)
+            code = err_set(err, LC_ARG, "DuckDB does not take the setting %s = '%s'", settings[i][0],
+                           settings[i][1]);
+    mem_free(temp);
+    return code;
+}
+
+static enum lc open_database(struct engine *e, const struct engine_options *o, struct err *err)
+{
+    duckdb_config config = NULL;
+    char *why = NULL;
+    enum lc code;
+
+    if (e->api.duckdb_create_config(&config) != DuckDBSuccess)
+        return err_nomem(err);
+    code = configure(e, config, o, err);
+    if (code == LC_OK && e->api.duckdb_open_ext(NULL, &e->database, config, &why) != DuckDBSuccess) {
+        code = err_set(err, LC_RUNTIME, "cannot start DuckDB: %.500s", why ? why : "no reason given");
+        e->api.duckdb_free(why);
+    }
+    e->api.duckdb_destroy_config(&config);
+    if (code == LC_OK && e->api.duckdb_connect(e->database, &e->admin) != DuckDBSuccess)
+        code = err_set(err, LC_RUNTIME, "cannot open a connection to DuckDB");
+    return code == LC_OK ? duck_register_scalars(e, err) : code;
+}
+
+static void engine_close(struct engine *e)
+{
+    watch_stop(e);
+    duck_locals_release(e);
+    if (e->admin)
+        e->api.duckdb_disconnect(&e->admin);
+    if (e->database)
+        e->api.duckdb_close(&e->database);
+    pthread_mutex_destroy(&e->watch);
+    pthread_mutex_destroy(&e->tables);
+    pthread_cond_destroy(&e->wake);
+    mem_free(e);
+}
+
+static enum lc engine_open(const struct engine_options *options, struct engine **out, struct err *err)
+{
+    struct engine *e = mem_zalloc(sizeof *e);
+    enum lc code;
+
+    if (!e)
+        return err_nomem(err);
+    pthread_mutex_init(&e->watch, NULL);
+    pthread_mutex_init(&e->tables, NULL);
+    pthread_cond_init(&e->wake, NULL);
+    code = duck_api_open(&e->api, err);
+    if (code == LC_OK)
+        code = open_database(e, options, err);
+    if (code != LC_OK)
+        engine_close(e);
+    else
+        *out = e;
+    return code;
+}
+
+static const char *library_version(struct engine *e)
+{
+    return e->api.duckdb_library_version();
+}
+
+/* ---- plans ---- */
+static enum lc analyze(struct engine *e, const struct ctx *ctx, const struct plan *p,
+                       const struct dtype **schema, struct err *err)
+{
+    struct sql_env env = duck_env(e);
+    struct sql_query q;
+
+    TRY(sql_encode(ctx, p, &env, &q, err));
+    *schema = dtype_ref(q.schema);
+    sql_query_release(&q);
+    return LC_OK;
+}
+
+static enum lc execute(struct engine *e, const struct ctx *ctx, const struct plan *p,
+                       struct ArrowArrayStream *out, struct err *err)
+{
+    struct sql_env env = duck_env(e);
+    struct sql_query q;
+    enum lc code;
+
+    TRY(sql_encode(ctx, p, &env, &q, err));
+    code = duck_stream(e, ctx, q.sql, q.schema, out, err);
+    sql_query_release(&q);
+    return code;
+}
+
+static enum lc put_explanation(struct engine *e, const struct ctx *ctx, const char *sql, struct buf *out,
+                               struct err *err)
+{
+    struct buf text = BUF_INIT((size_t)128 << 20);
+    struct statement s;
+    duckdb_data_chunk chunk = NULL;
+    enum lc code;
+
+    buf_printf(&text, "EXPLAIN %s", sql);
+    code = buf_check(&text, err);
+    if (code == LC_OK)
+        code = statement_run(e, ctx, buf_str(&text), false, &s, err);
+    buf_release(&text);
+    if (code != LC_OK)
+        return code;
+    code = statement_fetch(&s, &chunk, err);
+    if (code == LC_OK && chunk) { /* one row: which plan, and its drawing */
+        duckdb_string_t *cell = e->api.duckdb_vector_get_data(e->api.duckdb_data_chunk_get_vector(chunk, 1));
+
+        buf_add(out, e->api.duckdb_string_t_data(cell), e->api.duckdb_string_t_length(*cell));
+        e->api.duckdb_destroy_data_chunk(&chunk);
+    }
+    statement_close(&s);
+    return code;
+}
+
+static enum lc explain(struct engine *e, const struct ctx *ctx, const struct plan *p, enum explain_mode mode,
+                       struct buf *out, struct err *err)
+{
+    struct sql_env env = duck_env(e);
+    struct sql_query q;
+    enum lc code;
+
+    TRY(sql_encode(ctx, p, &env, &q, err));
+    if (mode == EXPLAIN_EXTENDED)
+        buf_printf(out, "== SQL for DuckDB ==\n%s\n\n", q.sql);
+    buf_puts(out, "== Physical Plan ==\n");
+    code = put_explanation(e, ctx, q.sql, out, err);
+    sql_query_release(&q);
+    return code == LC_OK ? buf_check(out, err) : code;
+}
+
+static double progress(struct engine *e)
+{
+    double p = -1;
+
+    pthread_mutex_lock(&e->watch);
+    if (e->calls)
+        p = e->api.duckdb_query_progress(e->calls->connection).percentage / 100;
+    pthread_mutex_unlock(&e->watch);
+    return p < 0 ? -1 : p;
+}
+
+static void interrupt(struct engine *e)
+{
+    pthread_mutex_lock(&e->watch);
+    for (struct watched *w = e->calls; w; w = w->next) {
+        w->stopped = true;
+        e->api.duckdb_interrupt(w->connection);
+    }
+    pthread_mutex_unlock(&e->watch);
+}
+
+/* ---- settings ---- */
+static enum lc set_conf(struct engine *e, const char *key, const char *value, struct err *err)
+{
+    static const struct {
+        const char *key, *setting;
+    } known[] = {
+        {"spark.sql.session.timezone", "TimeZone"}, {"threads", "threads"}, {"memory_limit", "memory_limit"}};
+    const char *names[sizeof known / sizeof *known];
+    struct buf sql = BUF_INIT(4096);
+    enum lc code;
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        names[i] = known[i].key;
+        if (strcasecmp(known[i].key, key) != 0)
+            continue;
+        buf_printf(&sql, "SET GLOBAL %s = ", known[i].setting);
+        sql_quote_text(&sql, value, strlen(value));
+        code = duck_execute(e, NULL, buf_str(&sql), err);
+        buf_release(&sql);
+        return code == LC_OK ? code : err_set(err, LC_ARG, "cannot set %s to '%.200s'", key, value);
+    }
+    err_set(err, LC_NOTFOUND, "the engine has no setting '%.100s'", key);
+    if (nearest_list(&sql, key, names, sizeof names / sizeof *names, 2))
+        err_hint(err, "did you mean %s?", buf_str(&sql));
+    buf_release(&sql);
+    return LC_NOTFOUND;
+}
+
+const struct engine_ops lacus_engine_duckdb = {
+    .version = ENGINE_VERSION,
+    .name = "duckdb",
+    .capabilities = ENGINE_LOCAL_FILES | ENGINE_WRITE_FILES,
+    .open = engine_open,
+    .close = engine_close,
+    .library_version = library_version,
+    .analyze = analyze,
+    .explain = explain,
+    .execute = execute,
+    .write_files = duck_write_files,
+    .progress = progress,
+    .interrupt = interrupt,
+    .set_conf = set_conf,
+};

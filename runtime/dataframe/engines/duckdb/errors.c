@@ -1,0 +1,157 @@
+/* errors.c: DuckDB's error texts in Spark's and lacus' words. */
+#include "runtime/dataframe/engines/duckdb/duck.h"
+#include <ctype.h>
+#include <string.h>
+
+static const struct {
+    const char *contains;
+    enum lc code;
+    const char *message; /* %s: DuckDB's first line */
+    const char *hint;
+} rows[] = {
+    {"No files found that match", LC_NOTFOUND, "[PATH_NOT_FOUND] %s. SQLSTATE: 42K03", ""},
+    {"No magic bytes found", LC_DATA,
+     "[CANNOT_READ_FILE_FOOTER] the file is not a Parquet file, or it is cut off: %s",
+     "read it with the format it has (spark.read:csv, :json, :text), or write it again"},
+    {"too small to be a Parquet file", LC_DATA,
+     "[CANNOT_READ_FILE_FOOTER] the file is not a Parquet file, or it is cut off: %s",
+     "read it with the format it has (spark.read:csv, :json, :text), or write it again"},
+    {"Failed to read Parquet", LC_DATA, "[FAILED_READ_FILE] %s", "the file is damaged: write it again"},
+    {"CSV Error", LC_DATA, "[MALFORMED_RECORD_IN_PARSING] %s",
+     "check the options sep, quote, escape, header, multiLine and encoding, or give a schema; mode = "
+     "DROPMALFORMED leaves bad rows out"},
+    {"Malformed JSON", LC_DATA, "[MALFORMED_RECORD_IN_PARSING] %s",
+     "each line must be one JSON object, or set the option multiLine; mode = DROPMALFORMED leaves bad rows "
+     "out"},
+    {"JSON transform error", LC_DATA, "[MALFORMED_RECORD_IN_PARSING] %s",
+     "give a schema with read:schema(…)"},
+    {"Overflow in", LC_RUNTIME,
+     "[ARITHMETIC_OVERFLOW] %s. Use try_add, try_subtract or try_multiply to tolerate overflow and return "
+     "NULL instead. "
+     "SQLSTATE: 22003",
+     ""},
+    {"out of range for the destination type", LC_RUNTIME, "[ARITHMETIC_OVERFLOW] %s. SQLSTATE: 22003",
+     "cast to a wider type first"},
+    {"Could not cast value", LC_RUNTIME, "[CAST_OVERFLOW] %s. SQLSTATE: 22003",
+     "use try_cast for NULL instead"},
+    {"Could not convert", LC_RUNTIME,
+     "[CAST_INVALID_INPUT] %s. Use `try_cast` to tolerate malformed input and return NULL instead. "
+     "SQLSTATE: 22018",
+     ""},
+    {"date field value out of range", LC_RUNTIME, "[DATETIME_FIELD_OUT_OF_BOUNDS] %s. SQLSTATE: 22023", ""},
+    {"Date out of range", LC_RUNTIME, "[DATETIME_FIELD_OUT_OF_BOUNDS] %s. SQLSTATE: 22023", ""},
+    {"invalid date field format", LC_RUNTIME,
+     "[CAST_INVALID_INPUT] %s. Use `try_cast` or try_to_date to get NULL instead. SQLSTATE: "
+     "22018",
+     ""},
+    {"invalid timestamp field format", LC_RUNTIME,
+     "[CAST_INVALID_INPUT] %s. Use `try_cast` or try_to_timestamp to get NULL instead. "
+     "SQLSTATE: 22018",
+     ""},
+    {"Could not parse string", LC_RUNTIME,
+     "[CANNOT_PARSE_TIMESTAMP] %s. Use try_to_timestamp or try_to_date to get NULL instead. "
+     "SQLSTATE: 22007",
+     ""},
+    {"Map keys must be unique", LC_RUNTIME,
+     "[DUPLICATED_MAP_KEY] Duplicate map key was found. SQLSTATE: 23505", ""},
+    {"More than one row returned by a subquery", LC_RUNTIME,
+     "[SCALAR_SUBQUERY_TOO_MANY_ROWS] More than one row returned by a subquery used as an expression. "
+     "SQLSTATE: 21000",
+     ""},
+    {"Out of Memory", LC_NOMEM, "the query needs more memory than it may use: %s",
+     "write an intermediate result to a table, select fewer columns, or raise "
+     "spark.conf:set(\"memory_limit\", …)"},
+    {"No space left on device", LC_NOSPACE, "%s", "free some space, or point LACUS_HOME at another disk"},
+    {"Permission denied", LC_PERM, "%s", ""},
+    {"invalid UTF-8", LC_DATA, "[MALFORMED_CHARACTER_CODING] %s", "convert the file to UTF-8"},
+    {"Invalid unicode", LC_DATA, "[MALFORMED_CHARACTER_CODING] %s", "convert the file to UTF-8"},
+    {"regular expression", LC_RUNTIME, "[INVALID_PARAMETER_VALUE.PATTERN] %s. SQLSTATE: 22023", ""},
+    {"missing argument to repetition", LC_RUNTIME, "[INVALID_PARAMETER_VALUE.PATTERN] %s. SQLSTATE: 22023",
+     ""},
+    {"missing )", LC_RUNTIME, "[INVALID_PARAMETER_VALUE.PATTERN] %s. SQLSTATE: 22023", ""},
+    {"Pattern has", LC_RUNTIME, "[INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX] %s. SQLSTATE: 22023", ""},
+    {"Group index", LC_RUNTIME, "[INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX] %s. SQLSTATE: 22023", ""},
+};
+
+/* "Invalid Input Error: text\n…" → "text" */
+static void first_line(const char *text, char *out, size_t size)
+{
+    const char *colon = strstr(text, " Error: ");
+    size_t n;
+
+    if (colon && colon - text < 40)
+        text = colon + strlen(" Error: ");
+    n = strcspn(text, "\n");
+    if (n >= size)
+        n = size - 1;
+    memcpy(out, text, n);
+    out[n] = '\0';
+    while (n && (out[n - 1] == '.' || isspace((unsigned char)out[n - 1])))
+        out[--n] = '\0';
+}
+
+/* A text of ours, as error() gave it: "[CLASS] …" */
+static const char *own_text(const char *text)
+{
+    const char *p = strchr(text, '[');
+
+    if (!p || p - text > 40)
+        return NULL;
+    for (const char *q = p + 1; *q && *q != ']'; q++)
+        if (!isupper((unsigned char)*q) && !isdigit((unsigned char)*q) && *q != '_' && *q != '.')
+            return NULL;
+    return p[1] && isupper((unsigned char)p[1]) ? p : NULL;
+}
+
+static bool is_ours_to_blame(const char *text)
+{
+    static const char *const starts[] = {"Binder Error", "Parser Error", "Catalog Error", "INTERNAL Error",
+                                         "Syntax Error"};
+
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (strncmp(text, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
+static enum lc set_cause(struct err *err, enum lc code, const char *text)
+{
+    if (err)
+        snprintf(err->cause, sizeof err->cause, "%s", text);
+    return code;
+}
+
+enum lc duck_fail(const struct ctx *ctx, bool stopped, const char *text, struct err *err)
+{
+    char line[700];
+    const char *own;
+
+    if (!text)
+        text = "DuckDB gave no reason";
+    TRY(ctx_check(ctx, err));
+    if (stopped || strstr(text, "INTERRUPT") || strstr(text, "Interrupted"))
+        return err_set(err, LC_CANCELLED, "the query was interrupted");
+    own = own_text(text);
+    first_line(own ? own : text, line, sizeof line);
+    if (own)
+        return err_set(err, LC_RUNTIME, "%s", line);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strstr(text, rows[i].contains)) {
+            const char *m = rows[i].message, *place = strstr(m, "%s");
+
+            if (place)
+                err_set(err, rows[i].code, "%.*s%s%s", (int)(place - m), m, line, place + 2);
+            else
+                err_set(err, rows[i].code, "%s", m);
+            if (*rows[i].hint)
+                err_hint(err, "%s", rows[i].hint);
+            return set_cause(err, rows[i].code, text);
+        }
+    if (is_ours_to_blame(text)) {
+        err_set(err, LC_INTERNAL, "the query could not be written for DuckDB: %s", line);
+        err_hint(err, "this is a fault of lacus: please report the query with this text");
+        return set_cause(err, LC_INTERNAL, text);
+    }
+    err_set(err, strncmp(text, "IO Error", 8) == 0 ? LC_IO : LC_RUNTIME, "%s", line);
+    return set_cause(err, strncmp(text, "IO Error", 8) == 0 ? LC_IO : LC_RUNTIME, text);
+}

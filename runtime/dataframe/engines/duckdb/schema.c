@@ -1,0 +1,186 @@
+/* schema.c: what columns files have, in Spark's types. */
+#include "runtime/base/mem.h"
+#include "runtime/dataframe/engines/duckdb/duck.h"
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* What a DuckDB type is in Spark; *exact: DuckDB's own type for that is the same, so no cast is needed. */
+static const struct {
+    duckdb_type duck;
+    enum dtype_id id;
+    bool exact;
+} rows[] = {
+    {DUCKDB_TYPE_BOOLEAN, DTYPE_BOOLEAN, true},
+    {DUCKDB_TYPE_TINYINT, DTYPE_BYTE, true},
+    {DUCKDB_TYPE_SMALLINT, DTYPE_SHORT, true},
+    {DUCKDB_TYPE_INTEGER, DTYPE_INT, true},
+    {DUCKDB_TYPE_BIGINT, DTYPE_LONG, true},
+    {DUCKDB_TYPE_UTINYINT, DTYPE_SHORT, false},
+    {DUCKDB_TYPE_USMALLINT, DTYPE_INT, false},
+    {DUCKDB_TYPE_UINTEGER, DTYPE_LONG, false},
+    {DUCKDB_TYPE_FLOAT, DTYPE_FLOAT, true},
+    {DUCKDB_TYPE_DOUBLE, DTYPE_DOUBLE, true},
+    {DUCKDB_TYPE_VARCHAR, DTYPE_STRING, true},
+    {DUCKDB_TYPE_BLOB, DTYPE_BINARY, true},
+    {DUCKDB_TYPE_DATE, DTYPE_DATE, true},
+    {DUCKDB_TYPE_TIMESTAMP, DTYPE_TIMESTAMP_NTZ, true},
+    {DUCKDB_TYPE_TIMESTAMP_TZ, DTYPE_TIMESTAMP, true},
+    {DUCKDB_TYPE_TIMESTAMP_S, DTYPE_TIMESTAMP_NTZ, false},
+    {DUCKDB_TYPE_TIMESTAMP_MS, DTYPE_TIMESTAMP_NTZ, false},
+    {DUCKDB_TYPE_TIMESTAMP_NS, DTYPE_TIMESTAMP_NTZ, false},
+    {DUCKDB_TYPE_INTERVAL, DTYPE_INTERVAL, true},
+};
+
+static const struct dtype *from_duck(struct duck_api *api, duckdb_logical_type t, bool *exact);
+
+static const struct dtype *struct_from(struct duck_api *api, duckdb_logical_type t, bool *exact)
+{
+    idx_t n = api->duckdb_struct_type_child_count(t);
+    const struct dtype *s = dtype_struct_new(n);
+
+    for (idx_t i = 0; s && i < n; i++) {
+        duckdb_logical_type child = api->duckdb_struct_type_child_type(t, i);
+        char *name = api->duckdb_struct_type_child_name(t, i);
+
+        s = dtype_struct_add(s, name, from_duck(api, child, exact), true, NULL);
+        api->duckdb_free(name);
+        api->duckdb_destroy_logical_type(&child);
+    }
+    return s;
+}
+
+static const struct dtype *from_duck(struct duck_api *api, duckdb_logical_type t, bool *exact)
+{
+    duckdb_type id = api->duckdb_get_type_id(t);
+    duckdb_logical_type a, b;
+    const struct dtype *key, *value;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].duck == id) {
+            *exact = *exact && rows[i].exact;
+            return dtype_of(rows[i].id);
+        }
+    switch (id) {
+    case DUCKDB_TYPE_DECIMAL:
+        return dtype_decimal(api->duckdb_decimal_width(t), api->duckdb_decimal_scale(t));
+    case DUCKDB_TYPE_HUGEINT:
+    case DUCKDB_TYPE_UBIGINT:
+        *exact = false;
+        return dtype_decimal(id == DUCKDB_TYPE_UBIGINT ? 20 : 38, 0);
+    case DUCKDB_TYPE_LIST:
+        a = api->duckdb_list_type_child_type(t);
+        value = from_duck(api, a, exact);
+        api->duckdb_destroy_logical_type(&a);
+        return dtype_array(value, true);
+    case DUCKDB_TYPE_MAP:
+        a = api->duckdb_map_type_key_type(t);
+        b = api->duckdb_map_type_value_type(t);
+        key = from_duck(api, a, exact);
+        value = from_duck(api, b, exact);
+        api->duckdb_destroy_logical_type(&a);
+        api->duckdb_destroy_logical_type(&b);
+        return dtype_map(key, value, true);
+    case DUCKDB_TYPE_STRUCT:
+        return struct_from(api, t, exact);
+    default: /* UUID, TIME, ENUM, … are texts to Spark */
+        *exact = false;
+        return dtype_of(DTYPE_STRING);
+    }
+}
+
+/* Spark's JSON has no dates: only texts, numbers and booleans are recognised. */
+static const struct dtype *json_type(const struct dtype *t)
+{
+    const struct dtype *s;
+
+    if (t->id == DTYPE_ARRAY)
+        return dtype_array(json_type(t->element), true);
+    if (t->id == DTYPE_MAP)
+        return dtype_map(dtype_ref(t->key), json_type(t->element), true);
+    if (t->id == DTYPE_STRUCT) {
+        s = dtype_struct_new(t->n_fields);
+        for (size_t i = 0; s && i < t->n_fields; i++)
+            s = dtype_struct_add(s, t->fields[i].name, json_type(t->fields[i].type), true, NULL);
+        return s;
+    }
+    if (t->id == DTYPE_DATE || t->id == DTYPE_TIMESTAMP || t->id == DTYPE_TIMESTAMP_NTZ ||
+        t->id == DTYPE_BINARY)
+        return dtype_of(DTYPE_STRING);
+    if (dtype_is_integral(t))
+        return dtype_of(DTYPE_LONG);
+    return dtype_ref(t);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct dfield *)a)->name, ((const struct dfield *)b)->name);
+}
+
+struct naming {
+    bool csv, json, header, parquet;
+};
+
+static const struct dtype *named_schema(struct duck_api *api, duckdb_result *r, const struct naming *how)
+{
+    idx_t n = api->duckdb_column_count(r);
+    const struct dtype *s = dtype_struct_new(n);
+
+    for (idx_t i = 0; s && i < n; i++) {
+        duckdb_logical_type t = api->duckdb_column_logical_type(r, i);
+        bool exact = true;
+        const struct dtype *type = from_duck(api, t, &exact);
+        char generated[32];
+        const char *name = api->duckdb_column_name(r, i);
+
+        api->duckdb_destroy_logical_type(&t);
+        if (how->json && type) {
+            const struct dtype *json = json_type(type);
+
+            dtype_unref(type);
+            type = json;
+        }
+        if (how->csv && !how->header && strncmp(name, "column", 6) == 0) {
+            snprintf(generated, sizeof generated, "_c%d", (int)i);
+            name = generated;
+        }
+        if (how->csv && type && type->id == DTYPE_TIMESTAMP_NTZ)
+            type = dtype_of(DTYPE_TIMESTAMP);
+        s = dtype_struct_add(s, name, type, true, exact || !how->parquet ? NULL : "cast");
+    }
+    if (s && how->json) /* Spark sorts the fields of inferred JSON */
+        qsort(s->fields, s->n_fields, sizeof *s->fields, by_name);
+    return s;
+}
+
+enum lc duck_source_schema(void *self, const struct ctx *ctx, const struct plan *read,
+                           const struct dtype **schema, struct err *err)
+{
+    struct engine *e = self;
+    struct buf sql = BUF_INIT((size_t)64 << 20);
+    const char *format = read->u.source.format, *header = plan_option(&read->u.source.options, "header");
+    struct naming how = {.csv = strcmp(format, "csv") == 0,
+                         .json = strcmp(format, "json") == 0,
+                         .parquet = strcmp(format, "parquet") == 0,
+                         .header = header && strcasecmp(header, "true") == 0};
+    struct statement s;
+    enum lc code;
+
+    if (strcmp(format, "text") == 0) {
+        *schema = dtype_struct_add(dtype_struct_new(1), "value", dtype_of(DTYPE_STRING), true, NULL);
+        return *schema ? LC_OK : err_nomem(err);
+    }
+    buf_puts(&sql, "SELECT * FROM ");
+    code = sql_source(read, NULL, &sql, err);
+    buf_puts(&sql, " LIMIT 0");
+    if (code == LC_OK)
+        code = buf_check(&sql, err);
+    if (code == LC_OK)
+        code = statement_run(e, ctx, buf_str(&sql), false, &s, err);
+    buf_release(&sql);
+    if (code != LC_OK)
+        return code;
+    *schema = named_schema(&e->api, &s.result, &how);
+    statement_close(&s);
+    return *schema ? LC_OK : err_nomem(err);
+}

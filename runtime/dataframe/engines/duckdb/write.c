@@ -1,0 +1,480 @@
+/* write.c: rows to files. They are written in a folder of their own beside their place and moved when all are complete. */
+#include "runtime/base/clock.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/dataframe/engines/duckdb/duck.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+struct writing {
+    struct engine *e;
+    const struct ctx *ctx;
+    const struct write_spec *spec;
+    char *staging; /* owned */
+    char id[UUID_TEXT];
+    struct written_files *out;
+    struct err *err;
+};
+
+static const char *option(const struct writing *w, const char *key, const char *otherwise)
+{
+    const char *v = plan_option(w->spec->options, key);
+
+    return v ? v : otherwise;
+}
+
+static bool truth(const struct writing *w, const char *key)
+{
+    return strcasecmp(option(w, key, "false"), "true") == 0;
+}
+
+static void put_text(struct buf *b, const char *name, const char *value)
+{
+    buf_printf(b, ", %s ", name);
+    sql_quote_text(b, value, strlen(value));
+}
+
+/* ---- the statement ---- */
+static enum lc put_parquet(struct writing *w, struct buf *b)
+{
+    static const char *const known[] = {"snappy", "zstd", "gzip", "uncompressed", "lz4", "brotli"};
+    const char *codec = option(w, "compression", "snappy");
+
+    if (strcasecmp(codec, "none") == 0)
+        codec = "uncompressed";
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(known[i], codec) == 0) {
+            buf_printf(b, "FORMAT parquet, COMPRESSION %s, RETURN_STATS true", known[i]);
+            return LC_OK;
+        }
+    return err_set(
+        w->err, LC_ARG,
+        "the Parquet compression '%.60s' is not known; there are snappy, zstd, gzip, lz4, brotli, none",
+        codec);
+}
+
+static void put_compression(struct writing *w, struct buf *b)
+{
+    const char *codec = option(w, "compression", "none");
+
+    if (strcasecmp(codec, "gzip") == 0 || strcasecmp(codec, "zstd") == 0)
+        put_text(b, "COMPRESSION", codec);
+}
+
+static void put_csv(struct writing *w, struct buf *b)
+{
+    buf_printf(b, "FORMAT csv, HEADER %s", truth(w, "header") ? "true" : "false");
+    put_text(b, "DELIMITER", option(w, "sep", option(w, "delimiter", ",")));
+    put_text(b, "QUOTE", option(w, "quote", "\""));
+    put_text(b, "ESCAPE", option(w, "escape", "\\"));
+    put_text(b, "NULLSTR", option(w, "nullvalue", ""));
+    put_text(b, "TIMESTAMPFORMAT", "%Y-%m-%dT%H:%M:%S.%g%z");
+    put_compression(w, b);
+}
+
+static enum lc put_format(struct writing *w, struct buf *b)
+{
+    if (strcmp(w->spec->format, "parquet") == 0)
+        return put_parquet(w, b);
+    if (strcmp(w->spec->format, "csv") == 0) {
+        put_csv(w, b);
+    } else if (strcmp(w->spec->format, "json") == 0) {
+        buf_puts(b, "FORMAT json");
+        put_compression(w, b);
+    } else if (strcmp(w->spec->format, "text") == 0) {
+        buf_puts(b, "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x1f', NULLSTR ''");
+        put_compression(w, b);
+    } else {
+        err_set(w->err, LC_UNSUPPORTED,
+                "[DATA_SOURCE_NOT_FOUND] Failed to find the data source: %.60s. SQLSTATE: 42K02",
+                w->spec->format);
+        return err_hint(w->err, "formats are parquet, csv, json, text and delta");
+    }
+    return LC_OK;
+}
+
+static const char *suffix(const struct writing *w)
+{
+    const char *codec = option(w, "compression", "");
+    bool gzip = strcasecmp(codec, "gzip") == 0, zstd = strcasecmp(codec, "zstd") == 0;
+
+    if (strcmp(w->spec->format, "parquet") == 0)
+        return "parquet";
+    if (strcmp(w->spec->format, "csv") == 0)
+        return gzip ? "csv.gz" : (zstd ? "csv.zst" : "csv");
+    if (strcmp(w->spec->format, "json") == 0)
+        return gzip ? "json.gz" : (zstd ? "json.zst" : "json");
+    return gzip ? "txt.gz" : (zstd ? "txt.zst" : "txt");
+}
+
+static enum lc check_columns(struct writing *w, const struct dtype *schema)
+{
+    bool text = strcmp(w->spec->format, "text") == 0;
+
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        if (dtype_field_index(schema, schema->fields[i].name) == -2)
+            return err_set(w->err, LC_ENGINE,
+                           "[COLUMN_ALREADY_EXISTS] The column `%s` already exists. Choose another name or "
+                           "rename the existing "
+                           "column. SQLSTATE: 42711",
+                           schema->fields[i].name);
+        if (strcmp(w->spec->format, "csv") == 0 && !dtype_is_atomic(schema->fields[i].type))
+            return err_set(w->err, LC_ENGINE,
+                           "[UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE] The CSV datasource doesn't support the "
+                           "column `%s` of a nested "
+                           "type. SQLSTATE: 0A000",
+                           schema->fields[i].name);
+        if (schema->fields[i].type->id == DTYPE_NULL && strcmp(w->spec->format, "parquet") == 0)
+            return err_set(w->err, LC_ENGINE,
+                           "[UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE] The Parquet datasource doesn't support "
+                           "the column `%s` of the type "
+                           "\"VOID\": cast it. SQLSTATE: 0A000",
+                           schema->fields[i].name);
+    }
+    for (size_t i = 0; i < w->spec->n_partition; i++)
+        if (dtype_field_index(schema, w->spec->partition_by[i]) < 0)
+            return err_set(w->err, LC_ENGINE,
+                           "[COLUMN_NOT_DEFINED_IN_TABLE] the partition column `%s` is not among the "
+                           "columns. SQLSTATE: 42703",
+                           w->spec->partition_by[i]);
+    if (w->spec->n_partition && w->spec->n_partition >= schema->n_fields)
+        return err_set(w->err, LC_ENGINE,
+                       "[ALL_PARTITION_COLUMNS_NOT_ALLOWED] Cannot use all columns for partition columns. "
+                       "SQLSTATE: KD005");
+    if (text && (schema->n_fields != 1 + w->spec->n_partition || schema->fields[0].type->id != DTYPE_STRING))
+        return err_set(w->err, LC_ENGINE, "the text format writes one column of type string; this has %zu",
+                       schema->n_fields);
+    return LC_OK;
+}
+
+static enum lc put_statement(struct writing *w, const struct sql_query *q, struct buf *b)
+{
+    buf_printf(b, "COPY (%s) TO ", q->sql);
+    if (w->spec->n_partition) {
+        sql_quote_text(b, w->staging, strlen(w->staging));
+    } else {
+        char *name = mem_printf("part-00000-%s-c000.%s", w->id, suffix(w)),
+             *path = name ? fs_join(w->staging, name) : NULL;
+
+        if (path)
+            sql_quote_text(b, path, strlen(path));
+        mem_free(name);
+        mem_free(path);
+        if (!path)
+            return err_nomem(w->err);
+    }
+    buf_puts(b, " (");
+    TRY(put_format(w, b));
+    if (w->spec->n_partition) {
+        buf_puts(b, ", PARTITION_BY (");
+        for (size_t i = 0; i < w->spec->n_partition; i++) {
+            buf_puts(b, i ? ", " : "");
+            sql_quote_name(b, q->schema->fields[dtype_field_index(q->schema, w->spec->partition_by[i])].name);
+        }
+        buf_printf(b, "), OVERWRITE_OR_IGNORE true, FILENAME_PATTERN 'part-{i}-%s-c000', FILE_EXTENSION '%s'",
+                   w->id, suffix(w));
+    }
+    buf_putc(b, ')');
+    return buf_check(b, w->err);
+}
+
+/* ---- what was written ---- */
+static char *text_at(struct writing *w, duckdb_vector v, idx_t row)
+{
+    duckdb_string_t *s = (duckdb_string_t *)w->e->api.duckdb_vector_get_data(v) + row;
+    uint64_t *valid = w->e->api.duckdb_vector_get_validity(v);
+
+    if (valid && !w->e->api.duckdb_validity_row_is_valid(valid, row))
+        return NULL;
+    return mem_strndup(w->e->api.duckdb_string_t_data(s), w->e->api.duckdb_string_t_length(*s));
+}
+
+/* "a"."b ""c" → a.b "c */
+static char *unquoted(const char *s)
+{
+    struct buf b = BUF_INIT(1 << 16);
+
+    for (; *s; s++) {
+        if (*s == '"' && s[1] == '"')
+            buf_putc(&b, *s++);
+        else if (*s != '"')
+            buf_putc(&b, *s);
+    }
+    return buf_take(&b);
+}
+
+struct entries { /* one row of a MAP column */
+    duckdb_vector keys, values;
+    idx_t first, n;
+};
+
+static struct entries entries_at(struct writing *w, duckdb_vector map, idx_t row)
+{
+    struct duck_api *api = &w->e->api;
+    duckdb_list_entry *list = (duckdb_list_entry *)api->duckdb_vector_get_data(map) + row;
+    uint64_t *valid = api->duckdb_vector_get_validity(map);
+    duckdb_vector pairs = api->duckdb_list_vector_get_child(map);
+    struct entries e = {api->duckdb_struct_vector_get_child(pairs, 0),
+                        api->duckdb_struct_vector_get_child(pairs, 1), 0, 0};
+
+    if (!valid || api->duckdb_validity_row_is_valid(valid, row)) {
+        e.first = list->offset;
+        e.n = list->length;
+    }
+    return e;
+}
+
+static void read_stats(struct writing *w, struct entries facts, struct column_stats *c)
+{
+    c->null_count = -1;
+    for (idx_t i = facts.first; i < facts.first + facts.n; i++) {
+        char *key = text_at(w, facts.keys, i), *value = text_at(w, facts.values, i);
+
+        if (key && value && strcmp(key, "min") == 0) {
+            c->min = value;
+            value = NULL;
+        } else if (key && value && strcmp(key, "max") == 0) {
+            c->max = value;
+            value = NULL;
+        } else if (key && value && strcmp(key, "null_count") == 0) {
+            c->null_count = strtoll(value, NULL, 10);
+        }
+        mem_free(key);
+        mem_free(value);
+    }
+}
+
+static enum lc read_columns(struct writing *w, duckdb_vector map, idx_t row, struct written_file *f)
+{
+    struct entries columns = entries_at(w, map, row);
+
+    f->columns = mem_calloc(columns.n, sizeof *f->columns);
+    if (!f->columns)
+        return err_nomem(w->err);
+    for (idx_t i = 0; i < columns.n; i++) {
+        char *quoted = text_at(w, columns.keys, columns.first + i);
+        struct column_stats *c = &f->columns[f->n_columns];
+
+        c->name = quoted ? unquoted(quoted) : NULL;
+        mem_free(quoted);
+        if (!c->name)
+            return err_nomem(w->err);
+        f->n_columns++;
+        read_stats(w, entries_at(w, columns.values, columns.first + i), c);
+    }
+    return LC_OK;
+}
+
+static enum lc read_partition(struct writing *w, duckdb_vector map, idx_t row, struct written_file *f)
+{
+    struct entries keys = entries_at(w, map, row);
+
+    f->partition = mem_calloc(w->spec->n_partition, sizeof *f->partition);
+    if (!f->partition)
+        return err_nomem(w->err);
+    f->n_partition = w->spec->n_partition;
+    for (idx_t i = keys.first; i < keys.first + keys.n; i++) {
+        char *name = text_at(w, keys.keys, i), *plain = name ? unquoted(name) : NULL;
+
+        for (size_t k = 0; plain && k < w->spec->n_partition; k++)
+            if (!f->partition[k] && strcasecmp(plain, w->spec->partition_by[k]) == 0)
+                f->partition[k] = text_at(w, keys.values, i);
+        mem_free(name);
+        mem_free(plain);
+    }
+    return LC_OK;
+}
+
+static struct written_file *new_file(struct writing *w)
+{
+    struct written_file *grown = mem_reallocn(w->out->files, w->out->n + 1, sizeof *grown);
+
+    if (!grown)
+        return NULL;
+    w->out->files = grown;
+    grown[w->out->n] = (struct written_file){.rows = -1};
+    return &grown[w->out->n++];
+}
+
+static enum lc read_chunk(struct writing *w, duckdb_data_chunk chunk)
+{
+    struct duck_api *api = &w->e->api;
+    duckdb_vector columns[6];
+
+    for (idx_t i = 0; i < 6; i++)
+        columns[i] = api->duckdb_data_chunk_get_vector(chunk, i);
+    for (idx_t row = 0; row < api->duckdb_data_chunk_get_size(chunk); row++) {
+        struct written_file *f = new_file(w);
+        char *path = text_at(w, columns[0], row);
+        size_t prefix = strlen(w->staging);
+
+        if (!f || !path)
+            return mem_free(path), err_nomem(w->err);
+        f->path = strncmp(path, w->staging, prefix) == 0 ? mem_strdup(path + prefix + 1) : NULL;
+        mem_free(path);
+        if (!f->path)
+            return err_set(w->err, LC_INTERNAL, "DuckDB wrote a file where it was not told to");
+        f->rows = (int64_t)((uint64_t *)api->duckdb_vector_get_data(columns[1]))[row];
+        f->size = (int64_t)((uint64_t *)api->duckdb_vector_get_data(columns[2]))[row];
+        TRY(read_columns(w, columns[4], row, f));
+        if (w->spec->n_partition)
+            TRY(read_partition(w, columns[5], row, f));
+    }
+    return LC_OK;
+}
+
+static enum lc read_result(struct writing *w, struct statement *s)
+{
+    for (;;) {
+        duckdb_data_chunk chunk = NULL;
+        enum lc code;
+
+        TRY(statement_fetch(s, &chunk, w->err));
+        if (!chunk)
+            return LC_OK;
+        if (strcmp(w->spec->format, "parquet") == 0)
+            code = read_chunk(w, chunk);
+        else
+            code = (w->out->rows = ((int64_t *)w->e->api.duckdb_vector_get_data(
+                        w->e->api.duckdb_data_chunk_get_vector(chunk, 0)))[0],
+                    LC_OK);
+        w->e->api.duckdb_destroy_data_chunk(&chunk);
+        TRY(code);
+    }
+}
+
+/* CSV and JSON: what lies in the folder. */
+static enum lc list_folder(struct writing *w, const char *below)
+{
+    char *folder = *below ? fs_join(w->staging, below) : mem_strdup(w->staging);
+    char **names;
+    size_t n;
+    enum lc code = folder ? fs_list(folder, &names, &n, w->err) : err_nomem(w->err);
+
+    if (code != LC_OK)
+        return mem_free(folder), code;
+    for (size_t i = 0; i < n && code == LC_OK; i++) {
+        char *path = fs_join(folder, names[i]),
+             *relative = *below ? fs_join(below, names[i]) : mem_strdup(names[i]);
+
+        if (!path || !relative) {
+            code = err_nomem(w->err);
+        } else if (fs_is_dir(path)) {
+            code = list_folder(w, relative);
+        } else {
+            struct written_file *f = new_file(w);
+
+            if (!f) {
+                code = err_nomem(w->err);
+            } else {
+                f->size = fs_size(path);
+                f->path = relative;
+                relative = NULL;
+            }
+        }
+        mem_free(path);
+        mem_free(relative);
+    }
+    fs_free_list(names, n);
+    mem_free(folder);
+    return code;
+}
+
+/* ---- moving ---- */
+static enum lc make_parent(struct writing *w, const char *path)
+{
+    char *parent = mem_strdup(path), *slash;
+    enum lc code = parent ? LC_OK : err_nomem(w->err);
+
+    if (code == LC_OK && (slash = strrchr(parent, '/'))) {
+        *slash = '\0';
+        code = fs_mkdirs(parent, w->err);
+    }
+    mem_free(parent);
+    return code;
+}
+
+static enum lc move_file(struct writing *w, const char *relative)
+{
+    char *from = fs_join(w->staging, relative), *to = fs_join(w->spec->dir, relative);
+    enum lc code = from && to ? LC_OK : err_nomem(w->err);
+
+    if (code == LC_OK && w->spec->n_partition)
+        code = make_parent(w, to);
+    if (code == LC_OK && rename(from, to) != 0)
+        code = err_errno(w->err, errno, "cannot move a written file to '%s'", to);
+    mem_free(from);
+    mem_free(to);
+    return code;
+}
+
+static enum lc move_all(struct writing *w)
+{
+    size_t i = 0;
+    enum lc code = LC_OK;
+
+    for (; i < w->out->n && code == LC_OK; i++) {
+        code = move_file(w, w->out->files[i].path);
+        w->out->bytes += w->out->files[i].size;
+        w->out->rows += w->out->files[i].rows > 0 ? w->out->files[i].rows : 0;
+    }
+    for (size_t k = 0; code != LC_OK && k + 1 < i; k++) { /* what was moved already goes away again */
+        char *path = fs_join(w->spec->dir, w->out->files[k].path);
+
+        if (path)
+            unlink(path);
+        mem_free(path);
+    }
+    return code;
+}
+
+static enum lc write_all(struct writing *w, const struct plan *p)
+{
+    struct sql_env env = duck_env(w->e);
+    struct buf sql = BUF_INIT((size_t)256 << 20);
+    struct sql_query q;
+    struct statement s;
+    enum lc code;
+
+    TRY(sql_encode(w->ctx, p, &env, &q, w->err));
+    code = check_columns(w, q.schema);
+    if (code == LC_OK)
+        code = put_statement(w, &q, &sql);
+    sql_query_release(&q);
+    if (code == LC_OK)
+        code = statement_run(w->e, w->ctx, buf_str(&sql), false, &s, w->err);
+    buf_release(&sql);
+    if (code != LC_OK)
+        return code;
+    code = read_result(w, &s);
+    statement_close(&s);
+    if (code == LC_OK && strcmp(w->spec->format, "parquet") != 0)
+        code = list_folder(w, "");
+    return code == LC_OK ? move_all(w) : code;
+}
+
+enum lc duck_write_files(struct engine *e, const struct ctx *ctx, const struct plan *p,
+                         const struct write_spec *spec, struct written_files *out, struct err *err)
+{
+    struct writing w = {.e = e, .ctx = ctx, .spec = spec, .out = out, .err = err};
+    char name[UUID_TEXT + 16];
+    enum lc code;
+
+    *out = (struct written_files){0};
+    uuid_make(w.id);
+    snprintf(name, sizeof name, "_staging-%s", w.id);
+    w.staging = fs_join(spec->dir, name);
+    code = w.staging ? fs_mkdirs(w.staging, err) : err_nomem(err);
+    if (code == LC_OK)
+        code = write_all(&w, p);
+    if (w.staging)
+        (void)!fs_remove_tree(w.staging, NULL);
+    mem_free(w.staging);
+    if (code != LC_OK)
+        written_files_release(out);
+    return code;
+}

@@ -1,0 +1,157 @@
+/* encode_cast.c: explicit and implicit conversions with Spark's results and errors. */
+#include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include <string.h>
+
+bool sx_may_coerce(const struct dtype *from, const struct dtype *to)
+{
+    if (from->id == DTYPE_NULL || dtype_same(from, to))
+        return true;
+    if (dtype_is_numeric(from) && dtype_is_numeric(to))
+        return true;
+    if (from->id == DTYPE_STRING)
+        return dtype_is_atomic(to) && to->id != DTYPE_NULL && to->id != DTYPE_INTERVAL;
+    if (to->id == DTYPE_STRING)
+        return dtype_is_atomic(from);
+    if (from->id >= DTYPE_DATE && from->id <= DTYPE_TIMESTAMP_NTZ && to->id >= DTYPE_DATE &&
+        to->id <= DTYPE_TIMESTAMP_NTZ)
+        return true;
+    if (from->id != to->id)
+        return false;
+    if (from->id == DTYPE_ARRAY)
+        return sx_may_coerce(from->element, to->element);
+    return from->id == DTYPE_MAP && sx_may_coerce(from->key, to->key) &&
+           sx_may_coerce(from->element, to->element);
+}
+
+static const char *malformed(struct gen *g, const struct sx *in, const struct dtype *to)
+{
+    const char *words = gen_type_words(g, to);
+
+    return gen_printf(
+        g,
+        "error('[CAST_INVALID_INPUT] The value ''' || %s || ''' of the type \"STRING\" cannot be cast to "
+        "\"%s\" "
+        "because it is malformed. Correct the value as per the syntax, or change its target type. Use "
+        "`try_cast` to tolerate malformed input and return NULL instead. SQLSTATE: 22018')",
+        in->sql, words);
+}
+
+/* DuckDB reads '1.5', '1e3', '0x1F' and '1_000' as integers; Spark does not. */
+static const char *string_to_integer(struct gen *g, const struct sx *in, const struct dtype *to,
+                                     bool try_cast)
+{
+    const char *type = gen_sql_type(g, to);
+
+    return gen_printf(
+        g,
+        "(CASE WHEN regexp_full_match(%s, '\\s*[+-]?[0-9]+\\s*') THEN %s(%s AS %s) WHEN %s IS NULL THEN NULL "
+        "ELSE %s END)",
+        in->sql, try_cast ? "TRY_CAST" : "CAST", in->sql, type, in->sql,
+        try_cast ? "NULL" : malformed(g, in, to));
+}
+
+static const char *to_string(struct gen *g, const struct sx *in)
+{
+    switch (in->type->id) {
+    case DTYPE_FLOAT:
+    case DTYPE_DOUBLE:
+        return gen_printf(g, "lacus_java_number(CAST(%s AS VARCHAR))", in->sql);
+    case DTYPE_TIMESTAMP:
+        return gen_printf(g, "CAST(CAST(%s AS TIMESTAMP) AS VARCHAR)", in->sql);
+    case DTYPE_BINARY:
+        return gen_printf(g, "decode(%s)", in->sql);
+    default:
+        return gen_printf(g, "CAST(%s AS VARCHAR)", in->sql);
+    }
+}
+
+static const char *to_integer(struct gen *g, const struct sx *in, const struct dtype *to, const char *cast)
+{
+    const char *type = gen_sql_type(g, to);
+
+    switch (in->type->id) {
+    case DTYPE_FLOAT:
+    case DTYPE_DOUBLE:
+    case DTYPE_DECIMAL:
+        return gen_printf(g, "%s(trunc(%s) AS %s)", cast, in->sql, type);
+    case DTYPE_TIMESTAMP:
+        return gen_printf(g, "%s(floor(epoch(%s)) AS %s)", cast, in->sql, type);
+    default:
+        return gen_printf(g, "%s(%s AS %s)", cast, in->sql, type);
+    }
+}
+
+static bool possible(const struct dtype *from, const struct dtype *to)
+{
+    enum dtype_id f = from->id, t = to->id;
+
+    if (f == DTYPE_NULL || f == t || t == DTYPE_STRING)
+        return f != DTYPE_STRUCT || t != DTYPE_STRUCT || from->n_fields == to->n_fields;
+    if (f == DTYPE_STRING)
+        return dtype_is_atomic(to) && t != DTYPE_NULL;
+    if (dtype_is_numeric(from) || f == DTYPE_BOOLEAN)
+        return dtype_is_numeric(to) || t == DTYPE_BOOLEAN || (t == DTYPE_TIMESTAMP && f != DTYPE_BOOLEAN) ||
+               (t == DTYPE_BINARY && dtype_is_integral(from));
+    if (f >= DTYPE_DATE && f <= DTYPE_TIMESTAMP_NTZ)
+        return (t >= DTYPE_DATE && t <= DTYPE_TIMESTAMP_NTZ) ||
+               (f == DTYPE_TIMESTAMP && dtype_is_numeric(to));
+    return false;
+}
+
+static const char *cast_text(struct gen *g, const struct sx *in, const struct dtype *to, bool try_cast)
+{
+    const char *cast = try_cast ? "TRY_CAST" : "CAST";
+    enum dtype_id from = in->type->id;
+
+    if (to->id == DTYPE_STRING)
+        return to_string(g, in);
+    if (from == DTYPE_STRING && dtype_is_integral(to))
+        return string_to_integer(g, in, to, try_cast);
+    if (from == DTYPE_STRING && to->id == DTYPE_BINARY)
+        return gen_printf(g, "encode(%s)", in->sql);
+    if (from == DTYPE_STRING && to->id == DTYPE_DATE) /* also '2024', '2024-03' and '2024-03-05 10:00:00' */
+        return gen_printf(
+            g,
+            "%s(CASE WHEN regexp_full_match(%s, '\\s*[0-9]{4}\\s*') THEN trim(%s) || '-01-01' WHEN "
+            "regexp_full_match(%s, '\\s*[0-9]{4}-[0-9]{1,2}\\s*') THEN trim(%s) || '-01' ELSE %s END AS "
+            "DATE)",
+            cast, in->sql, in->sql, in->sql, in->sql, in->sql);
+    if (dtype_is_integral(to))
+        return to_integer(g, in, to, cast);
+    if (to->id == DTYPE_TIMESTAMP && dtype_is_numeric(in->type))
+        return gen_printf(g, "to_timestamp(CAST(%s AS DOUBLE))", in->sql);
+    return gen_printf(g, "%s(%s AS %s)", cast, in->sql, gen_sql_type(g, to));
+}
+
+enum lc sx_cast(struct gen *g, const struct sx *in, const struct dtype *to, bool try_cast, bool user,
+                const struct expr *at, struct sx *out)
+{
+    if (!possible(in->type, to))
+        return gen_fail(
+            g, at, LC_ENGINE,
+            "[DATATYPE_MISMATCH.%s] Cannot resolve \"%s\" due to data type mismatch: cannot cast \"%s\" to "
+            "\"%s\". SQLSTATE: 42K09",
+            user ? "CAST_WITHOUT_SUGGESTION" : "UNEXPECTED_INPUT_TYPE", in->name, gen_type_words(g, in->type),
+            gen_type_words(g, to));
+    *out = *in;
+    out->type = to;
+    if (dtype_same(in->type, to))
+        return LC_OK;
+    out->col = NULL;
+    out->simple = false;
+    out->nullable = in->nullable || try_cast;
+    out->sql = in->type->id == DTYPE_NULL ? gen_printf(g, "CAST(NULL AS %s)", gen_sql_type(g, to))
+                                          : cast_text(g, in, to, try_cast);
+    return out->sql ? LC_OK : err_nomem(g->err);
+}
+
+enum lc sx_coerce(struct gen *g, struct sx *x, const struct dtype *to, const struct expr *at)
+{
+    struct sx in = *x;
+
+    if (dtype_same(x->type, to))
+        return LC_OK;
+    TRY(sx_cast(g, &in, to, false, false, at, x));
+    x->from = in.from;
+    return LC_OK;
+}

@@ -1,0 +1,732 @@
+/* encode_expr.c: names, literals, windows, subqueries; calls are in encode_call.c. */
+#include "runtime/base/nearest.h"
+#include "runtime/base/utf8.h"
+#include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    MAX_EXPR_DEPTH = 400
+}; /* DuckDB's own limit is 1,000 levels, and one of ours becomes up to two of its */
+
+/* ---- names ---- */
+static bool qualified(const struct col *c, char *const *parts, size_t n)
+{
+    if (n > c->n_qualifier)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(c->qualifier[c->n_qualifier - n + i], parts[i]) != 0)
+            return false;
+    return true;
+}
+
+static int seen_depth(const struct gen *g, int64_t plan_id, const struct col *c)
+{
+    int depth = -1;
+
+    for (size_t i = 0; i < g->n_seen; i++)
+        if (g->seen[i].plan_id == plan_id && g->seen[i].uid == c->uid &&
+            (depth < 0 || g->seen[i].depth < depth))
+            depth = g->seen[i].depth;
+    return depth;
+}
+
+struct found {
+    const struct col *col;
+    size_t n;    /* how many match */
+    size_t used; /* parts of the name that were used up */
+};
+
+/* By plan id: of several matches the one nearest to the query wins (a frame joined with what was made of it). */
+static struct found find_by_plan(const struct gen *g, const struct col *cols, size_t n, const struct expr *e)
+{
+    struct found f = {.used = 1};
+    int best = -1;
+
+    for (size_t i = 0; i < n; i++) {
+        int depth = strcasecmp(cols[i].name, e->u.name.parts[0]) == 0
+                        ? seen_depth(g, e->u.name.plan_id, &cols[i])
+                        : -1;
+
+        if (depth < 0 || (best >= 0 && depth > best))
+            continue;
+        f.n = depth == best && (!f.col || f.col->uid != cols[i].uid) ? f.n + 1 : 1;
+        f.col = &cols[i];
+        best = depth;
+    }
+    return f;
+}
+
+static struct found find_with(const struct col *cols, size_t n, const struct expr *e, size_t n_qualifier)
+{
+    struct found f = {.used = n_qualifier + 1};
+
+    for (size_t i = 0; i < n; i++) {
+        const struct col *c = &cols[i];
+
+        if ((c->hidden && !n_qualifier) || strcasecmp(c->name, e->u.name.parts[n_qualifier]) != 0 ||
+            !qualified(c, e->u.name.parts, n_qualifier))
+            continue;
+        if (f.col && f.col->uid == c->uid)
+            continue;
+        f.col = c;
+        f.n++;
+    }
+    return f;
+}
+
+/* The longest qualifier that matches wins, as in Spark: a.b is column b of a before it is field b of column a. */
+static struct found find(const struct gen *g, const struct col *cols, size_t n, const struct expr *e)
+{
+    struct found f = {0};
+
+    if (e->u.name.plan_id)
+        return find_by_plan(g, cols, n, e);
+    for (size_t q = e->u.name.n_parts; q-- > 0;) {
+        f = find_with(cols, n, e, q);
+        if (f.n)
+            return f;
+    }
+    return f;
+}
+
+static const char *dotted(struct gen *g, char *const *parts, size_t n)
+{
+    struct buf b = BUF_INIT(8192);
+
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%s`%s`", i ? "." : "", parts[i]);
+    return gen_take(g, &b);
+}
+
+static void put_suggestion(struct buf *b, const struct scope *s, const char *name)
+{
+    const char *names[256];
+    size_t n = 0;
+    bool chosen[256] = {false};
+
+    for (size_t i = 0; i < s->n && n < 256; i++)
+        if (!s->cols[i].hidden)
+            names[n++] = s->cols[i].name;
+    for (size_t k = 0; k < n && k < 5; k++) { /* the five nearest, nearest first */
+        size_t best = n;
+
+        for (size_t i = 0; i < n; i++)
+            if (!chosen[i] &&
+                (best == n || nearest_distance(name, names[i]) < nearest_distance(name, names[best])))
+                best = i;
+        if (best == n)
+            break;
+        chosen[best] = true;
+        buf_printf(b, "%s`%s`", k ? ", " : "", names[best]);
+    }
+}
+
+static enum lc unresolved(struct gen *g, const struct scope *s, const struct expr *e)
+{
+    struct buf near = BUF_INIT(700);
+    const char *name = dotted(g, e->u.name.parts, e->u.name.n_parts);
+    enum lc code;
+
+    if (e->u.name.plan_id) {
+        code = gen_fail(
+            g, e, LC_ENGINE,
+            "[CANNOT_RESOLVE_DATAFRAME_COLUMN] Cannot resolve dataframe column %s. It's probably because of "
+            "illegal references like `df1.select(df2.col(\"a\"))`. SQLSTATE: 42704",
+            name);
+        err_hint(g->err, "use F.col(%s) to mean the column of this DataFrame by its name",
+                 e->u.name.parts[0]);
+        return code;
+    }
+    put_suggestion(&near, s, e->u.name.parts[e->u.name.n_parts - 1]);
+    if (near.len)
+        code = gen_fail(
+            g, e, LC_ENGINE,
+            "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column, variable, or function parameter with name %s "
+            "cannot be resolved. Did you mean one of the following? [%s]. SQLSTATE: 42703",
+            name, buf_str(&near));
+    else
+        code = gen_fail(
+            g, e, LC_ENGINE,
+            "[UNRESOLVED_COLUMN.WITHOUT_SUGGESTION] A column, variable, or function parameter with name %s "
+            "cannot be resolved. SQLSTATE: 42703",
+            name);
+    buf_release(&near);
+    return code;
+}
+
+static enum lc ambiguous(struct gen *g, const struct scope *s, const struct expr *e, size_t used)
+{
+    struct buf b = BUF_INIT(700);
+    const char *name = dotted(g, e->u.name.parts, e->u.name.n_parts);
+    size_t n = 0;
+    enum lc code;
+
+    for (size_t i = 0; i < s->n; i++) {
+        const struct col *c = &s->cols[i];
+
+        if (c->hidden || strcasecmp(c->name, e->u.name.parts[used - 1]) != 0)
+            continue;
+        buf_puts(&b, n++ ? ", " : "");
+        for (size_t q = 0; q < c->n_qualifier; q++)
+            buf_printf(&b, "`%s`.", c->qualifier[q]);
+        buf_printf(&b, "`%s`", c->name);
+    }
+    code = gen_fail(g, e, LC_ENGINE,
+                    "[AMBIGUOUS_REFERENCE] Reference %s is ambiguous, could be: [%s]. SQLSTATE: 42704", name,
+                    buf_str(&b));
+    err_hint(g->err,
+             "give the DataFrames names with df:alias(\"a\") and write F.col(\"a.%s\"), or drop one of the "
+             "columns",
+             e->u.name.parts[used - 1]);
+    buf_release(&b);
+    return code;
+}
+
+static void from_col(const struct col *c, struct sx *out)
+{
+    *out = (struct sx){.sql = c->sql,
+                       .name = c->name,
+                       .type = c->type,
+                       .nullable = c->nullable,
+                       .simple = c->simple,
+                       .col = c};
+}
+
+enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const struct expr *at, struct sx *out)
+{
+    const struct dtype *s = in->type->id == DTYPE_ARRAY ? in->type->element : in->type;
+    long i = s->id == DTYPE_STRUCT ? dtype_field_index(s, field) : -1;
+    const char *quoted;
+
+    if (in->type->id == DTYPE_MAP) {
+        struct sx key = {
+            .sql = gen_text(g, field, strlen(field)), .name = field, .type = dtype_of(DTYPE_STRING)};
+
+        return sx_extract(g, in, &key, at, out);
+    }
+    if (s->id != DTYPE_STRUCT)
+        return gen_fail(g, at, LC_ENGINE,
+                        "[INVALID_EXTRACT_BASE_FIELD_TYPE] Can't extract a value from \"%s\". Need a complex "
+                        "type [STRUCT, "
+                        "ARRAY, MAP] but got \"%s\". SQLSTATE: 42000",
+                        in->name, gen_type_words(g, in->type));
+    if (i < 0)
+        return gen_fail(g, at, LC_ENGINE, "[%s] %s `%s` in \"%s\". SQLSTATE: 42704",
+                        i == -1 ? "FIELD_NOT_FOUND" : "AMBIGUOUS_REFERENCE_TO_FIELDS",
+                        i == -1 ? "No such struct field" : "Ambiguous reference to the field", field,
+                        gen_type_words(g, in->type));
+    quoted = gen_text(g, s->fields[i].name, strlen(s->fields[i].name));
+    *out = *in;
+    out->col = NULL;
+    out->simple = false;
+    out->name = s->fields[i].name;
+    out->nullable = in->nullable || s->fields[i].nullable;
+    out->type = s->fields[i].type;
+    if (in->type->id == DTYPE_ARRAY) {
+        out->sql = gen_printf(g, "list_transform(%s, lambda lx: struct_extract(lx, %s))", in->sql, quoted);
+        out->type = gen_type(g, dtype_array(dtype_ref(s->fields[i].type), true));
+    } else {
+        out->sql = gen_printf(g, "struct_extract(%s, %s)", in->sql, quoted);
+    }
+    return out->sql && out->type ? LC_OK : err_nomem(g->err);
+}
+
+static enum lc found_to_sx(struct gen *g, const struct found *f, const struct expr *e, struct sx *out)
+{
+    from_col(f->col, out);
+    for (size_t i = f->used; i < e->u.name.n_parts; i++) {
+        struct sx in = *out;
+
+        TRY(sx_field(g, &in, e->u.name.parts[i], e, out));
+    }
+    return LC_OK;
+}
+
+enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    struct found f;
+
+    for (const struct variable *v = s->variables; v && !e->u.name.plan_id; v = v->outer)
+        if (strcasecmp(v->name, e->u.name.parts[0]) == 0) {
+            *out = v->value;
+            for (size_t i = 1; i < e->u.name.n_parts; i++) {
+                struct sx in = *out;
+
+                TRY(sx_field(g, &in, e->u.name.parts[i], e, out));
+            }
+            return LC_OK;
+        }
+    f = find(g, s->cols, s->n, e);
+    if (!f.n && s->fallback)
+        f = find(g, s->fallback, s->n_fallback, e);
+    if (f.n > 1)
+        return ambiguous(g, s, e, f.used);
+    if (f.n == 1)
+        return found_to_sx(g, &f, e, out);
+    for (const struct scope *o = s->outer; o; o = o->outer) {
+        f = find(g, o->cols, o->n, e);
+        if (f.n == 1)
+            return found_to_sx(g, &f, e, out);
+    }
+    return unresolved(g, s, e);
+}
+
+enum lc sx_column_of(struct gen *g, const struct rel *r, const char *name, size_t *index)
+{
+    struct scope s = {.cols = r->cols, .n = r->n};
+    char *parts[] = {(char *)(uintptr_t)name};
+    struct expr e = {.kind = EXPR_ATTRIBUTE, .position = -1, .u.name = {.parts = parts, .n_parts = 1}};
+    struct sx x;
+
+    TRY(sx_resolve(g, &s, &e, &x));
+    *index = (size_t)(x.col - r->cols);
+    return LC_OK;
+}
+
+/* ---- literals ---- */
+static const char *double_literal(struct gen *g, double v, bool is_float)
+{
+    const char *type = is_float ? "FLOAT" : "DOUBLE";
+
+    if (isnan(v))
+        return gen_printf(g, "CAST('nan' AS %s)", type);
+    if (isinf(v))
+        return gen_printf(g, "CAST('%sinf' AS %s)", v < 0 ? "-" : "", type);
+    return gen_printf(g, "CAST('%.17g' AS %s)", v, type);
+}
+
+static const char *binary_literal(struct gen *g, const char *s, size_t len)
+{
+    struct buf b = BUF_INIT((size_t)1 << 26);
+
+    buf_puts(&b, "CAST('");
+    for (size_t i = 0; i < len; i++)
+        buf_printf(&b, "\\x%02X", (unsigned char)s[i]);
+    buf_puts(&b, "' AS BLOB)");
+    return gen_take(g, &b);
+}
+
+static const char *interval_literal(struct gen *g, const char *text)
+{
+    long long months = 0, days = 0, micros = 0;
+
+    if (sscanf(text, "%lld %lld %lld", &months, &days, &micros) != 3)
+        return NULL;
+    return gen_printf(g, "(to_months(%lld) + to_days(%lld) + to_microseconds(%lld))", months, days, micros);
+}
+
+static const char *integer_literal(struct gen *g, enum dtype_id id, int64_t v)
+{
+    static const char *const types[DTYPE_COUNT] = {
+        [DTYPE_BYTE] = "TINYINT", [DTYPE_SHORT] = "SMALLINT", [DTYPE_LONG] = "BIGINT"};
+
+    if (id == DTYPE_BOOLEAN)
+        return v ? "TRUE" : "FALSE";
+    if (id == DTYPE_INT)
+        return gen_printf(g, v < 0 ? "(%" PRId64 ")" : "%" PRId64, v);
+    return gen_printf(g, "CAST('%" PRId64 "' AS %s)", v, types[id]);
+}
+
+/* How Spark prints a literal in a column's name. */
+static const char *literal_name(struct gen *g, const struct expr *e)
+{
+    enum dtype_id id = e->u.literal.type->id;
+    char text[40];
+
+    if (e->u.literal.is_null)
+        return "NULL";
+    if (id == DTYPE_BOOLEAN)
+        return e->u.literal.i ? "true" : "false";
+    if (id == DTYPE_STRING || id == DTYPE_DECIMAL)
+        return arena_strndup(g->arena, e->u.literal.s, e->u.literal.len);
+    if (id == DTYPE_DOUBLE || id == DTYPE_FLOAT) {
+        for (int digits = 1; digits <= 17; digits++) {
+            snprintf(text, sizeof text, "%.*g", digits, e->u.literal.f);
+            if (strtod(text, NULL) == e->u.literal.f)
+                break;
+        }
+        return gen_printf(g, "%s%s", text, strpbrk(text, ".en") ? "" : ".0");
+    }
+    if (id == DTYPE_BINARY)
+        return "X''";
+    if (id == DTYPE_INTERVAL)
+        return "INTERVAL";
+    return gen_printf(g, "%" PRId64, e->u.literal.i);
+}
+
+static enum lc encode_literal(struct gen *g, const struct expr *e, struct sx *out)
+{
+    enum dtype_id id = e->u.literal.type->id;
+
+    *out = (struct sx){.type = e->u.literal.type, .nullable = e->u.literal.is_null, .literal = true};
+    out->name = literal_name(g, e);
+    if (e->u.literal.is_null)
+        out->sql = id == DTYPE_NULL ? "NULL" : gen_printf(g, "CAST(NULL AS %s)", gen_sql_type(g, out->type));
+    else if (id == DTYPE_STRING &&
+             (!utf8_valid(e->u.literal.s, e->u.literal.len) || memchr(e->u.literal.s, 0, e->u.literal.len)))
+        return gen_fail(g, e, LC_DATA, "a text literal holds bytes that are not UTF-8, or NUL");
+    else if (id == DTYPE_STRING)
+        out->sql = gen_text(g, e->u.literal.s, e->u.literal.len);
+    else if (id == DTYPE_BINARY)
+        out->sql = binary_literal(g, e->u.literal.s, e->u.literal.len);
+    else if (id == DTYPE_INTERVAL)
+        out->sql = interval_literal(g, e->u.literal.s);
+    else if (id == DTYPE_DECIMAL)
+        out->sql = gen_printf(g, "CAST('%s' AS %s)", e->u.literal.s, gen_sql_type(g, out->type));
+    else if (id == DTYPE_DOUBLE || id == DTYPE_FLOAT)
+        out->sql = double_literal(g, e->u.literal.f, id == DTYPE_FLOAT);
+    else if (id == DTYPE_DATE)
+        out->sql = gen_printf(g, "(DATE '1970-01-01' + CAST('%" PRId64 "' AS INTEGER))", e->u.literal.i);
+    else if (id == DTYPE_TIMESTAMP)
+        out->sql = gen_printf(g, "make_timestamptz(CAST('%" PRId64 "' AS BIGINT))", e->u.literal.i);
+    else if (id == DTYPE_TIMESTAMP_NTZ)
+        out->sql = gen_printf(g, "make_timestamp(CAST('%" PRId64 "' AS BIGINT))", e->u.literal.i);
+    else
+        out->sql = integer_literal(g, id, e->u.literal.i);
+    return out->sql && out->name ? LC_OK : err_nomem(g->err);
+}
+
+/* ---- extraction ---- */
+enum lc sx_extract(struct gen *g, const struct sx *in, const struct sx *key, const struct expr *at,
+                   struct sx *out)
+{
+    struct sx k = *key;
+
+    *out = *in;
+    out->col = NULL;
+    out->simple = false;
+    out->literal = false;
+    out->nullable = true;
+    out->name = gen_printf(g, "%s[%s]", in->name, key->name);
+    if (in->type->id == DTYPE_MAP) {
+        TRY(sx_coerce(g, &k, in->type->key, at));
+        out->type = in->type->element;
+        out->sql = gen_printf(g, "(%s)[%s]", in->sql, k.sql);
+    } else if (in->type->id == DTYPE_ARRAY) {
+        if (!dtype_is_integral(k.type))
+            return gen_fail(
+                g, at, LC_ENGINE,
+                "[UNEXPECTED_INPUT_TYPE] an array index must be an integer, not \"%s\". SQLSTATE: 42K09",
+                gen_type_words(g, k.type));
+        out->type = in->type->element;
+        out->sql = gen_printf(
+            g,
+            "(CASE WHEN %s < 0 OR %s >= len(%s) THEN error('[INVALID_ARRAY_INDEX] The index ' || %s || "
+            "' is out of bounds. The array has ' || len(%s) || ' elements.') ELSE (%s)[%s + 1] END)",
+            k.sql, k.sql, in->sql, k.sql, in->sql, in->sql, k.sql);
+    } else {
+        return gen_fail(g, at, LC_ENGINE,
+                        "[INVALID_EXTRACT_BASE_FIELD_TYPE] Can't extract a value from \"%s\". Need a complex "
+                        "type [STRUCT, "
+                        "ARRAY, MAP] but got \"%s\". SQLSTATE: 42000",
+                        in->name, gen_type_words(g, in->type));
+    }
+    return out->sql && out->name ? LC_OK : err_nomem(g->err);
+}
+
+static enum lc encode_extract(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    const struct expr *key = expr_parsed(e->args[1]);
+    struct sx in, k;
+
+    TRY(sx_expr(g, s, e->args[0], &in));
+    if (in.type->id != DTYPE_MAP && key->kind == EXPR_LITERAL && key->u.literal.type->id == DTYPE_STRING)
+        return sx_field(g, &in, key->u.literal.s, e, out);
+    TRY(sx_expr(g, s, key, &k));
+    return sx_extract(g, &in, &k, e, out);
+}
+
+/* ---- windows ---- */
+static const char *bound_text(struct gen *g, enum frame_bound b, int64_t v, bool lower)
+{
+    if (b == BOUND_UNBOUNDED)
+        return lower ? "UNBOUNDED PRECEDING" : "UNBOUNDED FOLLOWING";
+    if (b == BOUND_CURRENT || v == 0)
+        return "CURRENT ROW";
+    return gen_printf(g, "%" PRId64 " %s", v < 0 ? -v : v, v < 0 ? "PRECEDING" : "FOLLOWING");
+}
+
+/* "a ASC NULLS FIRST" and Spark's words for it */
+static enum lc encode_order(struct gen *g, const struct scope *s, const struct expr *e, const char **sql,
+                            const char **name)
+{
+    const struct expr *o = expr_parsed(e);
+    bool sort = o->kind == EXPR_SORT, desc = sort && o->u.sort.descending,
+         last = sort && o->u.sort.nulls_last;
+    struct sx x;
+
+    TRY(sx_expr(g, s, sort ? o->args[0] : o, &x));
+    *sql = gen_printf(g, "%s %s NULLS %s", x.sql, desc ? "DESC" : "ASC", last ? "LAST" : "FIRST");
+    *name = gen_printf(g, "%s %s NULLS %s", x.name, desc ? "DESC" : "ASC", last ? "LAST" : "FIRST");
+    return *sql && *name ? LC_OK : err_nomem(g->err);
+}
+
+static enum lc window_lists(struct gen *g, const struct scope *s, const struct expr *e, struct buf *sql,
+                            struct buf *name)
+{
+    size_t np = e->u.window.partition_count;
+
+    for (size_t i = 1; i < e->n; i++) {
+        bool partition = i <= np, first = i == 1 || i == np + 1;
+        const char *x, *words;
+
+        if (partition) {
+            struct sx p;
+
+            TRY(sx_expr(g, s, e->args[i], &p));
+            x = p.sql;
+            words = p.name;
+        } else {
+            TRY(encode_order(g, s, e->args[i], &x, &words));
+        }
+        buf_printf(sql, "%s%s", first ? (partition ? "PARTITION BY " : " ORDER BY ") : ", ", x);
+        buf_printf(name, "%s%s",
+                   first ? (partition ? "PARTITION BY " : (np ? " ORDER BY " : "ORDER BY ")) : ", ", words);
+    }
+    return LC_OK;
+}
+
+static enum lc encode_window(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    const struct expr *f = expr_parsed(e->args[0]);
+    const struct function *known = f->kind == EXPR_CALL ? function_find(f->u.call.name, f->n) : NULL;
+    struct buf sql = BUF_INIT(1 << 22), name = BUF_INIT(1 << 22);
+    const char *over, *words, *lower, *upper;
+    bool frame = e->u.window.frame != FRAME_NONE, ordered = e->n > 1 + e->u.window.partition_count;
+    enum lc code;
+
+    if (f->kind != EXPR_CALL ||
+        (known && known->kind != FUNCTION_AGGREGATE && known->kind != FUNCTION_WINDOW))
+        return gen_fail(g, e, LC_ENGINE,
+                        "[UNSUPPORTED_EXPR_FOR_WINDOW] Expression \"%s\" not supported within a window "
+                        "function. SQLSTATE: "
+                        "42P20",
+                        f->kind == EXPR_CALL ? f->u.call.name : "…");
+    if (known && known->kind == FUNCTION_WINDOW && !ordered)
+        return gen_fail(g, e, LC_ENGINE,
+                        "[WINDOW_FUNCTION_AND_FRAME_MISMATCH] Window function %s() requires window to be "
+                        "ordered, please add "
+                        "ORDER BY clause, for example %s() OVER (PARTITION BY a ORDER BY b).",
+                        f->u.call.name, f->u.call.name);
+    code = window_lists(g, s, e, &sql, &name);
+    if (code != LC_OK)
+        return buf_release(&sql), buf_release(&name), code;
+    lower = bound_text(g, frame ? e->u.window.lower : BOUND_UNBOUNDED, e->u.window.lower_value, true);
+    upper = bound_text(g, frame ? e->u.window.upper : (ordered ? BOUND_CURRENT : BOUND_UNBOUNDED),
+                       frame ? e->u.window.upper_value : 0, false);
+    if (frame)
+        buf_printf(&sql, " %s BETWEEN %s AND %s", e->u.window.frame == FRAME_ROWS ? "ROWS" : "RANGE", lower,
+                   upper);
+    buf_printf(&name, "%s%s BETWEEN %s AND %s", name.len ? " " : "",
+               e->u.window.frame == FRAME_ROWS || (known && known->kind == FUNCTION_WINDOW) || !ordered
+                   ? "ROWS"
+                   : "RANGE",
+               lower, upper);
+    over = gen_take(g, &sql);
+    words = gen_take(g, &name);
+    if (!over || !words)
+        return err_nomem(g->err);
+    TRY(sx_call(g, s, f, gen_printf(g, " OVER (%s)", over), out));
+    out->name = gen_printf(g, "%s OVER (%s)", out->name, words);
+    out->window = true;
+    out->aggregate = false;
+    return out->name ? LC_OK : err_nomem(g->err);
+}
+
+/* ---- subqueries ---- */
+static enum lc subquery_in(struct gen *g, const struct scope *s, const struct expr *e, struct rel *r,
+                           struct sx *out)
+{
+    const char *sql;
+    struct sx x;
+
+    if (e->n != 1 || r->n != 1)
+        return gen_fail(g, e, LC_ENGINE, "a subquery of IN must have one column, this one has %zu", r->n);
+    TRY(sx_expr(g, s, e->args[0], &x));
+    sql = rel_select(g, r, false);
+    out->type = dtype_of(DTYPE_BOOLEAN);
+    out->nullable = x.nullable || r->cols[0].nullable;
+    out->sql = gen_printf(g, "(%s %sIN (%s))", x.sql, e->u.subquery.negated ? "NOT " : "", sql);
+    out->name = gen_printf(g, "(%s IN (listquery()))", x.name);
+    return LC_OK;
+}
+
+static enum lc encode_subquery(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    const struct scope *outer = g->outer;
+    struct rel r;
+    enum lc code;
+
+    g->outer = s;
+    code = rel_encode(g, e->u.subquery.plan, &r);
+    g->outer = outer;
+    if (code != LC_OK)
+        return code;
+    *out = (struct sx){.nullable = true};
+    if (e->u.subquery.kind == SUBQUERY_IN) {
+        TRY(subquery_in(g, s, e, &r, out));
+    } else if (e->u.subquery.kind == SUBQUERY_EXISTS) {
+        out->type = dtype_of(DTYPE_BOOLEAN);
+        out->sql =
+            gen_printf(g, "(%sEXISTS (%s))", e->u.subquery.negated ? "NOT " : "", rel_select(g, &r, false));
+        out->name = "exists()";
+    } else {
+        if (r.n != 1)
+            return gen_fail(g, e, LC_ENGINE,
+                            "[INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN]"
+                            " Scalar subquery "
+                            "must return only one column, but returned %zu. SQLSTATE: 42823",
+                            r.n);
+        out->type = r.cols[0].type;
+        out->sql = gen_printf(g, "(%s)", rel_select(g, &r, false));
+        out->name = "scalarsubquery()";
+    }
+    return out->sql && out->name ? LC_OK : err_nomem(g->err);
+}
+
+/* ---- the rest ---- */
+bool expr_has_aggregate(const struct expr *e)
+{
+    if (e->kind == EXPR_CALL && function_is_aggregate(e->u.call.name))
+        return true;
+    if (e->kind ==
+        EXPR_WINDOW) { /* its function is no aggregate of the query, but its arguments may hold some */
+        const struct expr *f = expr_parsed(e->args[0]);
+
+        for (size_t i = 0; i < f->n; i++)
+            if (expr_has_aggregate(f->args[i]))
+                return true;
+    }
+    for (size_t i = e->kind == EXPR_WINDOW; i < e->n; i++)
+        if (expr_has_aggregate(e->args[i]))
+            return true;
+    return false;
+}
+
+static enum lc encode_cast(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    const struct expr *child = expr_parsed(e->args[0]);
+    struct sx in;
+
+    TRY(sx_expr(g, s, child, &in));
+    TRY(sx_cast(g, &in, e->u.cast.type, e->u.cast.try, true, e, out));
+    /* a cast of a column keeps the column's name */
+    if (child->kind == EXPR_ATTRIBUTE || child->kind == EXPR_ALIAS || child->kind == EXPR_CAST)
+        out->name = in.name;
+    else
+        out->name = gen_printf(g, "%s(%s AS %s)", e->u.cast.try ? "TRY_CAST" : "CAST", in.name,
+                               gen_type_words(g, e->u.cast.type));
+    return out->name ? LC_OK : err_nomem(g->err);
+}
+
+static enum lc not_here(struct gen *g, const struct expr *e, const char *what, const char *where)
+{
+    return gen_fail(g, e, LC_ENGINE, "%s is not allowed %s", what, where);
+}
+
+static enum lc encode_kind(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    switch (e->kind) {
+    case EXPR_LITERAL:
+        return encode_literal(g, e, out);
+    case EXPR_ATTRIBUTE:
+    case EXPR_VARIABLE:
+        return sx_resolve(g, s, e, out);
+    case EXPR_CALL:
+        return sx_call(g, s, e, NULL, out);
+    case EXPR_ALIAS:
+        TRY(sx_expr(g, s, e->args[0], out));
+        out->name = e->u.alias.names[0];
+        out->col = out->col && strcmp(out->col->name, out->name) == 0 ? out->col : NULL;
+        return LC_OK;
+    case EXPR_CAST:
+        return encode_cast(g, s, e, out);
+    case EXPR_WINDOW:
+        return encode_window(g, s, e, out);
+    case EXPR_EXTRACT:
+        return encode_extract(g, s, e, out);
+    case EXPR_SUBQUERY:
+        return encode_subquery(g, s, e, out);
+    case EXPR_TEXT:
+        return sx_expr(g, s, e->args[0], out);
+    case EXPR_SORT:
+        return not_here(g, e, "a sort order (asc, desc)", "here: only in orderBy, sort and windows");
+    case EXPR_STAR:
+        return not_here(g, e, "*", "here: only in select and count");
+    case EXPR_LAMBDA:
+        return not_here(g, e, "a lambda function",
+                        "here: only as argument of transform, filter and the like");
+    default:
+        return gen_fail(g, e, LC_INTERNAL, "an expression of unknown kind %d", (int)e->kind);
+    }
+}
+
+/* Outside of aggregate functions, an aggregating query may only use its groups. */
+static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out,
+                              bool *done)
+{
+    struct scope plain = *s;
+    struct sx x;
+
+    *done = true;
+    if (e->kind == EXPR_LITERAL || e->kind == EXPR_TEXT || e->kind == EXPR_ALIAS ||
+        e->kind == EXPR_SUBQUERY || expr_has_aggregate(e) || e->kind == EXPR_WINDOW)
+        return *done = false, LC_OK;
+    plain.aggregating = false;
+    TRY(sx_expr(g, &plain, e, &x));
+    for (size_t i = 0; i < s->n_groups; i++)
+        if (strcmp(s->groups[i].sql, x.sql) == 0) {
+            *out = x;
+            return LC_OK;
+        }
+    if (e->kind == EXPR_ATTRIBUTE)
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[MISSING_AGGREGATION] The non-aggregating expression \"%s\" is based on columns which are not "
+            "participating in the GROUP BY clause. Add the columns or the expression to the GROUP BY, "
+            "aggregate "
+            "the expression, or use \"any_value(%s)\" if you do not care which of the values within a group "
+            "is "
+            "returned. SQLSTATE: 42803",
+            x.name, x.name);
+    *done = false;
+    return LC_OK;
+}
+
+enum lc sx_expr(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    bool done = false;
+    enum lc code = LC_OK;
+
+    if (++g->expr_depth > MAX_EXPR_DEPTH) {
+        g->expr_depth--;
+        return gen_fail(g, e, LC_LIMIT, "an expression is nested more than %d deep", MAX_EXPR_DEPTH);
+    }
+    if (s->aggregating)
+        code = encode_grouped(g, s, e, out, &done);
+    if (code == LC_OK && !done)
+        code = encode_kind(g, s, e, out);
+    if (code == LC_OK)
+        out->from = e;
+    g->expr_depth--;
+    return code;
+}
+
+enum lc sx_condition(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    TRY(sx_expr(g, s, e, out));
+    if (out->type->id == DTYPE_BOOLEAN || out->type->id == DTYPE_NULL)
+        return LC_OK;
+    if (out->type->id == DTYPE_STRING)
+        return sx_coerce(g, out, dtype_of(DTYPE_BOOLEAN), e);
+    return gen_fail(
+        g, e, LC_ENGINE,
+        "[DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN] Cannot resolve \"%s\" due to data type mismatch: Filter "
+        "expression \"%s\" of type \"%s\" is not a boolean. SQLSTATE: 42K09",
+        out->name, out->name, gen_type_words(g, out->type));
+}

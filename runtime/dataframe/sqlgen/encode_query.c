@@ -1,0 +1,472 @@
+/* encode_query.c: select, where, group by, having, order by, limit. */
+#include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- select lists ---- */
+struct outputs {
+    struct gen *g;
+    struct col *cols;
+    size_t n, cap;
+};
+
+static enum lc add(struct outputs *o, struct col c)
+{
+    if (o->n == o->cap) {
+        struct col *grown = cols_copy(o->g, o->cols, o->n, o->cap ? o->cap : 16);
+
+        if (!grown)
+            return err_nomem(o->g->err);
+        o->cap += o->cap ? o->cap : 16;
+        o->cols = grown;
+    }
+    for (size_t i = 0; i < o->n; i++)
+        if (o->cols[i].uid == c.uid) { /* the same column twice: the second one gets an identity of its own */
+            c.uid = o->g->next_uid++;
+            break;
+        }
+    o->cols[o->n++] = c;
+    return LC_OK;
+}
+
+static bool under(const struct col *c, const struct expr *star)
+{
+    size_t n = star->u.name.n_parts;
+
+    if (n > c->n_qualifier)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(c->qualifier[c->n_qualifier - n + i], star->u.name.parts[i]) != 0)
+            return false;
+    return n > 0 || !c->hidden;
+}
+
+static bool from_plan(const struct gen *g, const struct col *c, int64_t plan_id)
+{
+    for (size_t i = 0; plan_id && i < g->n_seen; i++)
+        if (g->seen[i].plan_id == plan_id && g->seen[i].uid == c->uid)
+            return true;
+    return !plan_id;
+}
+
+/* s.*: the fields of a struct column */
+static enum lc add_fields(struct outputs *o, const struct scope *s, const struct expr *star)
+{
+    struct expr attribute = {.kind = EXPR_ATTRIBUTE, .position = star->position, .u.name = star->u.name};
+    struct sx x;
+
+    TRY(sx_resolve(o->g, s, &attribute, &x));
+    if (x.type->id != DTYPE_STRUCT)
+        return gen_fail(o->g, star, LC_ENGINE,
+                        "[CANNOT_RESOLVE_STAR_EXPAND] Cannot resolve %s.* given input columns. Please "
+                        "check that the specified table or struct exists. SQLSTATE: 42704",
+                        x.name);
+    for (size_t i = 0; i < x.type->n_fields; i++) {
+        struct sx f;
+
+        TRY(sx_field(o->g, &x, x.type->fields[i].name, star, &f));
+        TRY(add(o, col_from(o->g, &f)));
+    }
+    return LC_OK;
+}
+
+static enum lc add_star(struct outputs *o, const struct scope *s, const struct expr *star)
+{
+    size_t before = o->n;
+
+    for (size_t i = 0; i < s->n; i++) {
+        const struct col *c = &s->cols[i];
+        struct sx x = {.sql = c->sql,
+                       .name = c->name,
+                       .type = c->type,
+                       .nullable = c->nullable,
+                       .simple = c->simple,
+                       .col = c};
+
+        if (!under(c, star) || !from_plan(o->g, c, star->u.name.plan_id))
+            continue;
+        if (s->aggregating) { /* only groups may be there: the usual check, with its error */
+            char *parts[] = {(char *)(uintptr_t)c->name};
+            struct expr e = {
+                .kind = EXPR_ATTRIBUTE, .position = star->position, .u.name = {.parts = parts, .n_parts = 1}};
+
+            TRY(sx_expr(o->g, s, &e, &x));
+        }
+        TRY(add(o, col_from(o->g, &x)));
+    }
+    if (o->n == before && star->u.name.n_parts)
+        return add_fields(o, s, star);
+    return LC_OK;
+}
+
+static enum lc add_generated(struct outputs *o, const struct sx *x, const struct expr *e)
+{
+    bool aliased = e->kind == EXPR_ALIAS;
+
+    if (aliased && e->u.alias.n_names != x->n_many)
+        return gen_fail(o->g, e, LC_ENGINE,
+                        "[UDTF_ALIAS_NUMBER_MISMATCH] The number of aliases supplied in the AS clause does "
+                        "not match the number of "
+                        "columns output by the UDTF. Expected %zu aliases, but got %zu. SQLSTATE: 42802",
+                        x->n_many, e->u.alias.n_names);
+    for (size_t i = 0; i < x->n_many; i++) {
+        struct col c = col_from(o->g, &x->many[i]);
+
+        if (aliased)
+            c.name = e->u.alias.names[i];
+        TRY(add(o, c));
+    }
+    return LC_OK;
+}
+
+enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *exprs, size_t n,
+                    struct col **cols, size_t *n_cols)
+{
+    struct outputs o = {.g = g};
+    int generators = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct expr *e = expr_parsed(exprs[i]);
+        struct sx x;
+
+        if (e->kind == EXPR_STAR) {
+            TRY(add_star(&o, s, e));
+            continue;
+        }
+        TRY(sx_expr(g, s, e, &x));
+        generators += x.generator;
+        if (generators > 1)
+            return gen_fail(g, e, LC_ENGINE,
+                            "[UNSUPPORTED_GENERATOR.MULTI_GENERATOR] The generator is not supported: only "
+                            "one generator allowed "
+                            "per SELECT clause. SQLSTATE: 42K0E");
+        TRY(x.n_many ? add_generated(&o, &x, e) : add(&o, col_from(g, &x)));
+    }
+    *cols = o.cols ? o.cols : cols_copy(g, NULL, 0, 1);
+    *n_cols = o.n;
+    return *cols ? LC_OK : err_nomem(g->err);
+}
+
+static bool any_aggregate(const struct plan *p)
+{
+    for (size_t i = 0; i < p->n_exprs; i++)
+        if (expr_has_aggregate(p->exprs[i]))
+            return true;
+    return false;
+}
+
+enum lc rel_project(struct gen *g, const struct plan *p, struct rel *out)
+{
+    struct scope s;
+    struct col *cols;
+    size_t n;
+
+    if (any_aggregate(p))
+        return rel_aggregate(g, p, out);
+    if (p->left)
+        TRY(rel_encode(g, p->left, out));
+    if (p->left && !rel_open(out))
+        TRY(rel_seal(g, out));
+    s = (struct scope){
+        .cols = out->cols, .n = out->n, .generators = true, .clause = "SELECT", .outer = g->outer};
+    TRY(rel_outputs(g, &s, p->exprs, p->n_exprs, &cols, &n));
+    rel_set_cols(out, cols, n);
+    return LC_OK;
+}
+
+enum lc rel_with_columns(struct gen *g, const struct plan *p, struct rel *out)
+{
+    struct scope s;
+    struct col *cols, *made;
+    size_t n, n_made;
+
+    TRY(rel_encode(g, p->left, out));
+    if (!rel_open(out))
+        TRY(rel_seal(g, out));
+    s = (struct scope){
+        .cols = out->cols, .n = out->n, .generators = true, .clause = "withColumn", .outer = g->outer};
+    TRY(rel_outputs(g, &s, p->exprs, p->n_exprs, &made, &n_made));
+    if (n_made != p->n_exprs)
+        return gen_fail(g, NULL, LC_ENGINE, "withColumn takes expressions of one column each");
+    cols = cols_copy(g, out->cols, out->n, n_made);
+    if (!cols)
+        return err_nomem(g->err);
+    n = out->n;
+    for (size_t i = 0; i < n_made; i++) {
+        bool replaced = false;
+
+        for (size_t k = 0; k < out->n; k++)
+            if (!cols[k].hidden && strcasecmp(out->cols[k].name, made[i].name) == 0) {
+                if (replaced)
+                    made[i].uid = g->next_uid++; /* two columns of that name: both are replaced */
+                cols[k] = made[i];
+                replaced = true;
+            }
+        if (!replaced)
+            cols[n++] = made[i];
+    }
+    for (size_t i = 0; i < n; i++) /* a copy of a column beside the column */
+        for (size_t k = 0; k < i; k++)
+            if (cols[k].uid == cols[i].uid) {
+                cols[i].uid = g->next_uid++;
+                break;
+            }
+    rel_set_cols(out, cols, n);
+    return LC_OK;
+}
+
+/* ---- where, having ---- */
+/* The SELECT's results by their internal names: usable in HAVING and ORDER BY. */
+static struct col *by_alias(struct gen *g, const struct rel *r)
+{
+    struct col *cols = cols_copy(g, r->cols, r->n, 0);
+
+    for (size_t i = 0; cols && i < r->n; i++)
+        if (!cols[i].simple)
+            cols[i].sql = col_alias(g, &cols[i]);
+    return cols;
+}
+
+static struct scope result_scope(struct gen *g, const struct rel *r, const char *clause)
+{
+    return (struct scope){.cols = by_alias(g, r),
+                          .n = r->n,
+                          .fallback = r->inner ? r->inner : r->cols,
+                          .n_fallback = r->inner ? r->n_inner : r->n,
+                          .groups = r->groups,
+                          .n_groups = r->n_groups,
+                          .aggregating = r->grouped,
+                          .aggregates = r->grouped,
+                          .clause = clause,
+                          .outer = g->outer};
+}
+
+static bool has_window(const struct rel *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (strstr(r->cols[i].sql, " OVER ("))
+            return true;
+    return false;
+}
+
+static enum lc and_to(struct gen *g, const char **slot, const char *condition)
+{
+    *slot = *slot ? gen_printf(g, "%s AND %s", *slot, condition) : condition;
+    return *slot ? LC_OK : err_nomem(g->err);
+}
+
+enum lc rel_filter(struct gen *g, const struct plan *p, struct rel *out)
+{
+    struct scope s;
+    struct sx x;
+
+    TRY(rel_encode(g, p->left, out));
+    if (out->grouped && !out->distinct && !out->limit && !out->offset && !out->order && !has_window(out)) {
+        s = result_scope(g, out, "HAVING");
+        if (!s.cols)
+            return err_nomem(g->err);
+        TRY(sx_condition(g, &s, p->exprs[0], &x));
+        return and_to(g, &out->having, x.sql);
+    }
+    if (!rel_open(out))
+        TRY(rel_seal(g, out));
+    s = (struct scope){.cols = out->cols, .n = out->n, .clause = "WHERE", .outer = g->outer};
+    TRY(sx_condition(g, &s, p->exprs[0], &x));
+    if (!x.window)
+        return and_to(g, &out->where, x.sql);
+    return gen_fail(g, p->exprs[0], LC_ENGINE,
+                    "[INVALID_WHERE_CONDITION] The WHERE condition contains a window function. Put it in a "
+                    "column with withColumn "
+                    "first. SQLSTATE: 42903");
+}
+
+/* ---- order by, limit ---- */
+static enum lc by_position(struct gen *g, const struct rel *r, const struct expr *e, const char **sql)
+{
+    int64_t k = e->u.literal.i;
+
+    if (k < 1 || (size_t)k > r->n)
+        return gen_fail(g, e, LC_ENGINE,
+                        "[ORDER_BY_POS_OUT_OF_RANGE] ORDER BY position %" PRId64
+                        " is not in select list (valid range is [1, %zu]). "
+                        "SQLSTATE: 42805",
+                        k, r->n);
+    *sql = r->cols[k - 1].simple ? r->cols[k - 1].sql : col_alias(g, &r->cols[k - 1]);
+    return *sql ? LC_OK : err_nomem(g->err);
+}
+
+enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size_t n)
+{
+    struct scope s = result_scope(g, r, "ORDER BY");
+    struct buf b = BUF_INIT((size_t)16 << 20);
+
+    if (!s.cols)
+        return err_nomem(g->err);
+    for (size_t i = 0; i < n; i++) {
+        const struct expr *e = expr_parsed(orders[i]);
+        bool sort = e->kind == EXPR_SORT, down = sort && e->u.sort.descending,
+             last = sort && e->u.sort.nulls_last;
+        const struct expr *child = sort ? expr_parsed(e->args[0]) : e;
+        const char *sql;
+        struct sx x;
+        enum lc code;
+
+        if (child->kind == EXPR_LITERAL && child->u.literal.type->id == DTYPE_INT) {
+            code = by_position(g, r, child, &sql);
+        } else {
+            code = sx_expr(g, &s, child, &x);
+            if (code == LC_OK && x.type->id == DTYPE_MAP)
+                code = gen_fail(g, child, LC_ENGINE,
+                                "[DATATYPE_MISMATCH.INVALID_ORDERING_TYPE] Cannot resolve \"%s\" due to data "
+                                "type mismatch: a "
+                                "MAP cannot be ordered. SQLSTATE: 42K09",
+                                x.name);
+            sql = code == LC_OK ? x.sql : NULL;
+            if (code == LC_OK && x.literal)
+                continue; /* a constant orders nothing, and DuckDB would take a number for a position */
+        }
+        if (code != LC_OK)
+            return buf_release(&b), code;
+        buf_printf(&b, "%s%s %s NULLS %s", b.len ? ", " : "", sql, down ? "DESC" : "ASC",
+                   last ? "LAST" : "FIRST");
+    }
+    r->order = b.len ? gen_take(g, &b) : (buf_release(&b), NULL);
+    return LC_OK;
+}
+
+enum lc rel_sort(struct gen *g, const struct plan *p, struct rel *out)
+{
+    TRY(rel_encode(g, p->left, out));
+    if (out->limit || out->offset || out->distinct || !out->from)
+        TRY(rel_seal(g, out));
+    return rel_order(g, out, p->exprs, p->n_exprs);
+}
+
+static enum lc bounded(struct gen *g, const struct plan *p, const char **slot, const char *what)
+{
+    if (p->u.count < 0)
+        return gen_fail(g, NULL, LC_ENGINE, "%s must not be negative, but is %" PRId64, what, p->u.count);
+    *slot = gen_printf(g, "%" PRId64, p->u.count);
+    return *slot ? LC_OK : err_nomem(g->err);
+}
+
+enum lc rel_limit(struct gen *g, const struct plan *p, struct rel *out)
+{
+    TRY(rel_encode(g, p->left, out));
+    if (out->limit)
+        TRY(rel_seal(g, out));
+    return bounded(g, p, &out->limit, "a limit");
+}
+
+enum lc rel_offset(struct gen *g, const struct plan *p, struct rel *out)
+{
+    TRY(rel_encode(g, p->left, out));
+    if (out->limit || out->offset)
+        TRY(rel_seal(g, out));
+    return bounded(g, p, &out->offset, "an offset");
+}
+
+enum lc rel_tail(struct gen *g, const struct plan *p, struct rel *out)
+{
+    int rn = g->next_uid++, total = g->next_uid++;
+
+    TRY(rel_encode(g, p->left, out));
+    TRY(rel_seal(g, out));
+    out->from =
+        gen_printf(g, "(SELECT *, row_number() OVER () AS lx_%d, count(*) OVER () AS lx_%d FROM %s) AS t%d",
+                   rn, total, out->from, g->next_uid++);
+    out->where = gen_printf(g, "lx_%d > lx_%d - %" PRId64, rn, total, p->u.count);
+    out->order = gen_printf(g, "lx_%d", rn);
+    return out->from && out->where && out->order ? LC_OK : err_nomem(g->err);
+}
+
+/* ---- group by ---- */
+/* A group may be a position in the select list or the alias of one of its expressions. */
+static const struct expr *group_target(const struct plan *p, const struct expr *group, const struct scope *s)
+{
+    const struct expr *e = expr_parsed(group);
+
+    if (e->kind == EXPR_LITERAL && e->u.literal.type->id == DTYPE_INT && e->u.literal.i >= 1 &&
+        (size_t)e->u.literal.i <= p->n_exprs)
+        return expr_parsed(p->exprs[e->u.literal.i - 1]);
+    if (e->kind != EXPR_ATTRIBUTE || e->u.name.n_parts != 1 || e->u.name.plan_id)
+        return e;
+    for (size_t i = 0; i < s->n; i++)
+        if (strcasecmp(s->cols[i].name, e->u.name.parts[0]) == 0)
+            return e;
+    for (size_t i = 0; i < p->n_exprs; i++) {
+        const struct expr *o = expr_parsed(p->exprs[i]);
+
+        if (o->kind == EXPR_ALIAS && strcasecmp(o->u.alias.names[0], e->u.name.parts[0]) == 0)
+            return expr_parsed(o->args[0]);
+    }
+    return e;
+}
+
+static enum lc encode_groups(struct gen *g, const struct plan *p, struct rel *r)
+{
+    struct scope s = {.cols = r->cols, .n = r->n, .clause = "GROUP BY", .outer = g->outer};
+    struct buf b = BUF_INIT((size_t)16 << 20);
+    bool rollup = p->kind == PLAN_AGGREGATE && p->u.aggregate.kind != GROUP_BY;
+    size_t n = p->kind == PLAN_AGGREGATE ? p->u.aggregate.n_groups : 0, written = 0;
+    enum lc code = LC_OK;
+
+    r->groups = arena_zalloc(g->arena, (n + 1) * sizeof *r->groups);
+    if (!r->groups)
+        return err_nomem(g->err);
+    for (size_t i = 0; i < n && code == LC_OK; i++) {
+        struct sx *x = &r->groups[i];
+
+        code = sx_expr(g, &s, group_target(p, p->u.aggregate.groups[i], &s), x);
+        if (code != LC_OK)
+            break;
+        if (x->type->id == DTYPE_MAP)
+            code = gen_fail(g, p->u.aggregate.groups[i], LC_ENGINE,
+                            "[GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE] The expression \"%s\" cannot be used "
+                            "as a grouping expression "
+                            "because its data type \"%s\" is not an orderable data type. SQLSTATE: 42822",
+                            x->name, gen_type_words(g, x->type));
+        r->n_groups++;
+        if (!x->literal) /* DuckDB would take a number for a position */
+            buf_printf(&b, "%s%s", written++ ? ", " : "", x->sql);
+    }
+    if (code != LC_OK)
+        return buf_release(&b), code;
+    if (n && !written) /* by constants only: one group, and none of no rows */
+        buf_puts(&b, "TRUE");
+    r->group = n ? gen_take(g, &b) : (buf_release(&b), NULL);
+    if (r->group && rollup)
+        r->group = gen_printf(g, "%s (%s)", p->u.aggregate.kind == GROUP_CUBE ? "CUBE" : "ROLLUP", r->group);
+    return n && !r->group ? err_nomem(g->err) : LC_OK;
+}
+
+enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
+{
+    struct scope s;
+    struct col *cols;
+    size_t n;
+
+    if (p->left)
+        TRY(rel_encode(g, p->left, out));
+    out->order =
+        out->limit || out->offset ? out->order : NULL; /* the order of rows means nothing to a group */
+    if (p->left && !rel_open(out))
+        TRY(rel_seal(g, out));
+    TRY(encode_groups(g, p, out));
+    s = (struct scope){.cols = out->cols,
+                       .n = out->n,
+                       .groups = out->groups,
+                       .n_groups = out->n_groups,
+                       .aggregating = true,
+                       .aggregates = true,
+                       .clause = "SELECT",
+                       .outer = g->outer};
+    TRY(rel_outputs(g, &s, p->exprs, p->n_exprs, &cols, &n));
+    if (p->kind == PLAN_AGGREGATE && p->u.aggregate.kind != GROUP_BY)
+        for (size_t i = 0; i < n; i++)
+            cols[i].nullable = true;
+    rel_set_cols(out, cols, n);
+    out->grouped = true;
+    return LC_OK;
+}

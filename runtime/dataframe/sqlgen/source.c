@@ -1,0 +1,268 @@
+/* source.c: files with a format, as DuckDB's table functions with Spark's options. */
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/dataframe/sqlgen/sqlgen.h"
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { MAX_FILES = 1000000 };
+
+/* ---- paths ---- */
+struct found {
+    char **files;
+    size_t n, cap;
+    bool partitioned;
+};
+
+static enum lc add_file(struct found *f, const char *path, struct err *err)
+{
+    if (f->n >= MAX_FILES)
+        return err_set(err, LC_LIMIT, "there are more than %d files below '%s'", MAX_FILES, path);
+    if (f->n == f->cap) {
+        size_t cap = f->cap ? f->cap * 2 : 16;
+        char **grown = mem_reallocn(f->files, cap, sizeof *grown);
+
+        if (!grown)
+            return err_nomem(err);
+        f->files = grown;
+        f->cap = cap;
+    }
+    f->files[f->n] = mem_strdup(path);
+    return f->files[f->n++] ? LC_OK : err_nomem(err);
+}
+
+/* Like Spark: everything below, but nothing whose name starts with _ or ., unless it is a partition folder (_p=1). */
+static enum lc add_folder(struct found *f, const char *path, int depth, struct err *err)
+{
+    char **names;
+    size_t n;
+    enum lc code = LC_OK;
+
+    if (depth > 64)
+        return err_set(err, LC_LIMIT, "the folder '%s' is nested too deep", path);
+    TRY(fs_list(path, &names, &n, err));
+    for (size_t i = 0; i < n && code == LC_OK; i++) {
+        char *below;
+
+        if ((names[i][0] == '_' || names[i][0] == '.') && !strchr(names[i], '='))
+            continue;
+        below = fs_join(path, names[i]);
+        if (!below) {
+            code = err_nomem(err);
+        } else if (fs_is_dir(below)) {
+            f->partitioned = f->partitioned || strchr(names[i], '=');
+            code = add_folder(f, below, depth + 1, err);
+        } else {
+            code = add_file(f, below, err);
+        }
+        mem_free(below);
+    }
+    fs_free_list(names, n);
+    return code;
+}
+
+static enum lc add_pattern(struct found *f, const char *path, struct err *err)
+{
+    glob_t g;
+    enum lc code = LC_OK;
+
+    if (glob(path, GLOB_BRACE | GLOB_TILDE, NULL, &g) != 0)
+        return err_set(err, LC_NOTFOUND, "[PATH_NOT_FOUND] Path does not exist: %s. SQLSTATE: 42K03", path);
+    for (size_t i = 0; i < g.gl_pathc && code == LC_OK; i++)
+        code =
+            fs_is_dir(g.gl_pathv[i]) ? add_folder(f, g.gl_pathv[i], 0, err) : add_file(f, g.gl_pathv[i], err);
+    globfree(&g);
+    return code;
+}
+
+static enum lc add_path(struct found *f, const char *path, struct err *err)
+{
+    if (strncmp(path, "file:", 5) == 0)
+        for (path += 5; path[0] == '/' && path[1] == '/'; path++)
+            ;
+    if (strstr(path, "://"))
+        return err_set(err, LC_UNSUPPORTED, "cannot read '%s': only files of this machine can be read", path);
+    if (fs_is_dir(path))
+        return add_folder(f, path, 0, err);
+    if (fs_exists(path))
+        return add_file(f, path, err);
+    return add_pattern(f, path, err);
+}
+
+enum lc sql_source_files(const struct plan *read, char ***files, size_t *n, bool *partitioned,
+                         struct err *err)
+{
+    struct found f = {0};
+    enum lc code = LC_OK;
+
+    for (size_t i = 0; i < read->n_names && code == LC_OK; i++)
+        code = add_path(&f, read->names[i], err);
+    if (code == LC_OK && f.n == 0) {
+        code = err_set(err, LC_NOTFOUND,
+                       "[UNABLE_TO_INFER_SCHEMA] Unable to infer schema for %s: there are no files in '%s'",
+                       read->u.source.format, read->n_names ? read->names[0] : "");
+        err_hint(err, "files whose names start with _ or . are left out");
+    }
+    if (code != LC_OK) {
+        name_free(f.files, f.n);
+        return code;
+    }
+    *files = f.files;
+    *n = f.n;
+    *partitioned = f.partitioned;
+    return LC_OK;
+}
+
+/* ---- options ---- */
+static bool truth(const struct plan *read, const char *key, bool otherwise)
+{
+    const char *v = plan_option(&read->u.source.options, key);
+
+    return v ? strcasecmp(v, "true") == 0 || strcmp(v, "1") == 0 : otherwise;
+}
+
+static const char *option(const struct plan *read, const char *key, const char *other, const char *otherwise)
+{
+    const char *v = plan_option(&read->u.source.options, key);
+
+    v = v || !other ? v : plan_option(&read->u.source.options, other);
+    return v ? v : otherwise;
+}
+
+static void put_text(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, ", %s = ", name);
+    sql_quote_text(out, value, strlen(value));
+}
+
+static void put_files(struct buf *out, const char *function, char **files, size_t n)
+{
+    buf_printf(out, "%s([", function);
+    for (size_t i = 0; i < n; i++) {
+        buf_puts(out, i ? ", " : "");
+        sql_quote_text(out, files[i], strlen(files[i]));
+    }
+    buf_putc(out, ']');
+}
+
+static void put_columns(struct buf *out, const struct dtype *schema)
+{
+    buf_puts(out, ", columns = {");
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        struct buf type = BUF_INIT(1 << 20);
+
+        sql_type(schema->fields[i].type, &type);
+        buf_puts(out, i ? ", " : "");
+        sql_quote_text(out, schema->fields[i].name, strlen(schema->fields[i].name));
+        buf_puts(out, ": ");
+        sql_quote_text(out, buf_str(&type), type.len);
+        buf_release(&type);
+    }
+    buf_putc(out, '}');
+}
+
+static void put_csv(const struct plan *read, const struct dtype *schema, struct buf *out)
+{
+    const char *quote = option(read, "quote", NULL, "\""), *escape = option(read, "escape", NULL, "\\");
+    const char *comment = option(read, "comment", NULL, NULL), *date = option(read, "dateformat", NULL, NULL);
+    bool infer = truth(read, "inferschema", false);
+
+    put_text(out, "delim", option(read, "sep", "delimiter", ","));
+    buf_printf(out, ", header = %s", truth(read, "header", false) ? "true" : "false");
+    put_text(out, "quote", quote);
+    if (*quote)
+        put_text(out, "escape", *escape ? escape : quote);
+    put_text(out, "nullstr", option(read, "nullvalue", NULL, ""));
+    if (comment)
+        put_text(out, "comment", comment);
+    if (date && strcmp(date, "yyyy-MM-dd") != 0)
+        put_text(out, "dateformat", date);
+    buf_puts(out, ", null_padding = true, max_line_size = 134217728");
+    if (truth(read, "multiline", false))
+        buf_puts(out, ", parallel = false");
+    if (strcasecmp(option(read, "mode", NULL, "permissive"), "dropmalformed") == 0)
+        buf_puts(out, ", ignore_errors = true");
+    if (schema)
+        buf_puts(out, ", auto_detect = false"), put_columns(out, schema);
+    else if (!infer)
+        buf_puts(out, ", all_varchar = true, auto_detect = true");
+    else
+        buf_puts(out, ", auto_detect = true, sample_size = -1, auto_type_candidates = ['BOOLEAN', 'INTEGER', "
+                      "'BIGINT', 'DOUBLE', "
+                      "'DATE', 'TIMESTAMP', 'VARCHAR']");
+}
+
+static void put_json(const struct plan *read, const struct dtype *schema, struct buf *out)
+{
+    buf_printf(
+        out,
+        ", format = '%s', maximum_object_size = 134217728, sample_size = -1, map_inference_threshold = -1",
+        truth(read, "multiline", false) ? "auto" : "newline_delimited");
+    if (strcasecmp(option(read, "mode", NULL, "permissive"), "dropmalformed") == 0)
+        buf_puts(out, ", ignore_errors = true");
+    if (schema)
+        put_columns(out, schema);
+    else
+        buf_puts(out, ", auto_detect = true, union_by_name = true");
+}
+
+/* Lines: a CSV without separators, quotes or escapes. */
+static void put_lines(struct buf *out)
+{
+    buf_puts(out, ", delim = '\x1f', quote = '', escape = '', header = false, auto_detect = false, columns = "
+                  "{'value': 'VARCHAR'}, "
+                  "nullstr = '\x1e', max_line_size = 134217728, null_padding = true");
+}
+
+static void put_parquet(const struct plan *read, struct buf *out)
+{
+    if (truth(read, "mergeschema", false))
+        buf_puts(out, ", union_by_name = true");
+}
+
+enum lc sql_source(const struct plan *read, const struct dtype *schema, struct buf *out, struct err *err)
+{
+    const char *format = read->u.source.format;
+    char **files;
+    size_t n;
+    bool partitioned, text = strcmp(format, "text") == 0;
+
+    if (strcmp(format, "parquet") != 0 && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0 &&
+        !text) {
+        err_set(err, LC_UNSUPPORTED,
+                "[DATA_SOURCE_NOT_FOUND] Failed to find the data source: %s. SQLSTATE: 42K02", format);
+        return err_hint(err, "formats are parquet, csv, json, text and delta");
+    }
+    TRY(sql_source_files(read, &files, &n, &partitioned, err));
+    /* the columns' order in a FROM item must be the schema's: choose them by name */
+    if (schema && strcmp(format, "parquet") == 0) {
+        buf_puts(out, "(SELECT ");
+        for (size_t i = 0; i < schema->n_fields; i++) {
+            buf_puts(out, i ? ", " : "");
+            sql_quote_name(out, schema->fields[i].name);
+        }
+        buf_puts(out, " FROM ");
+    } else if (text) {
+        buf_puts(out, "(SELECT coalesce(value, '') FROM ");
+    }
+    put_files(out,
+              text || strcmp(format, "csv") == 0
+                  ? "read_csv"
+                  : (strcmp(format, "json") == 0 ? "read_json" : "read_parquet"),
+              files, n);
+    if (text)
+        put_lines(out);
+    else if (strcmp(format, "csv") == 0)
+        put_csv(read, schema, out);
+    else if (strcmp(format, "json") == 0)
+        put_json(read, schema, out);
+    else
+        put_parquet(read, out);
+    buf_printf(out, ", hive_partitioning = %s)", partitioned ? "true" : "false");
+    if (text || (schema && strcmp(format, "parquet") == 0))
+        buf_putc(out, ')');
+    name_free(files, n);
+    return buf_check(out, err);
+}

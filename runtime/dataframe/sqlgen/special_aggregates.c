@@ -1,0 +1,201 @@
+/* special_aggregates.c: aggregates and window functions whose form depends on their arguments. */
+#include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include <string.h>
+
+static const char *not_null(struct call *c)
+{
+    struct buf b = BUF_INIT((size_t)16 << 20);
+
+    for (size_t i = 0; i < c->n; i++)
+        buf_printf(&b, "%s%s IS NOT NULL", i ? " AND " : "", c->args[i].sql);
+    if (c->filter)
+        buf_printf(&b, " AND %s", c->filter);
+    return gen_take(c->g, &b);
+}
+
+static const char *all_args(struct call *c, bool names)
+{
+    struct buf b = BUF_INIT((size_t)16 << 20);
+
+    for (size_t i = 0; i < c->n; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "", names ? c->args[i].name : c->args[i].sql);
+    return gen_take(c->g, &b);
+}
+
+static enum lc counted(struct call *c, struct sx *out, const char *sql)
+{
+    TRY(special_done(c, out, dtype_of(DTYPE_LONG), sql));
+    out->nullable = false;
+    return LC_OK;
+}
+
+static enum lc count_distinct(struct call *c, struct sx *out)
+{
+    out->name = gen_printf(c->g, "count(DISTINCT %s)", all_args(c, true));
+    if (c->n == 1)
+        return counted(c, out, gen_printf(c->g, "count(DISTINCT %s)%s", c->args[0].sql, c->tail));
+    return counted(c, out,
+                   gen_printf(c->g, "count(DISTINCT row(%s)) FILTER (WHERE %s)%s", all_args(c, false),
+                              not_null(c), c->over));
+}
+
+static enum lc count(struct call *c, struct sx *out)
+{
+    if (c->distinct)
+        return count_distinct(c, out);
+    if (c->n == 1 && c->args[0].literal && !c->args[0].nullable)
+        return counted(c, out, gen_printf(c->g, "count(*)%s", c->tail));
+    if (c->n == 1)
+        return counted(c, out, gen_printf(c->g, "count(%s)%s", c->args[0].sql, c->tail));
+    return counted(c, out, gen_printf(c->g, "count(*) FILTER (WHERE %s)%s", not_null(c), c->over));
+}
+
+static const struct dtype *sum_type(struct call *c)
+{
+    const struct dtype *t = c->args[0].type;
+
+    if (dtype_is_integral(t))
+        return dtype_of(DTYPE_LONG);
+    if (t->id == DTYPE_DECIMAL)
+        return gen_type(c->g, dtype_decimal(t->precision + 10 > 38 ? 38 : t->precision + 10, t->scale));
+    return dtype_of(DTYPE_DOUBLE);
+}
+
+static enum lc sum_as(struct call *c, struct sx *out, const char *cast)
+{
+    const struct dtype *t = sum_type(c);
+    bool distinct = c->distinct || strcmp(c->f->name, "sum_distinct") == 0;
+    const char *sql = gen_printf(c->g, "sum(%s%s)%s", distinct ? "DISTINCT " : "", c->args[0].sql, c->tail);
+
+    if (!t)
+        return err_nomem(c->g->err);
+    if (t->id != DTYPE_DOUBLE || c->args[0].type->id == DTYPE_FLOAT)
+        sql = gen_printf(c->g, "%s(%s AS %s)", cast, sql, gen_sql_type(c->g, t));
+    if (distinct)
+        out->name = gen_printf(c->g, "sum(DISTINCT %s)", c->args[0].name);
+    TRY(special_done(c, out, t, sql));
+    out->nullable = true;
+    return LC_OK;
+}
+
+static enum lc sum(struct call *c, struct sx *out)
+{
+    return sum_as(c, out, "CAST");
+}
+
+static enum lc try_sum(struct call *c, struct sx *out)
+{
+    return sum_as(c, out, "TRY_CAST");
+}
+
+static enum lc avg(struct call *c, struct sx *out)
+{
+    const struct dtype *t = c->args[0].type, *result = dtype_of(DTYPE_DOUBLE);
+    const char *sql =
+        gen_printf(c->g, "avg(%s%s)%s", c->distinct ? "DISTINCT " : "", c->args[0].sql, c->tail);
+
+    if (t->id == DTYPE_DECIMAL) {
+        result = gen_type(c->g, dtype_decimal(t->precision + 4 > 38 ? 38 : t->precision + 4,
+                                              t->scale + 4 > 38 ? 38 : t->scale + 4));
+        sql = result ? gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, result)) : NULL;
+    }
+    TRY(special_done(c, out, result, sql));
+    out->nullable = true;
+    return LC_OK;
+}
+
+/* first and last: with NULLs left out when asked; in a window they are the window functions. */
+static enum lc end_value(struct call *c, struct sx *out, const char *aggregate)
+{
+    bool ignore = c->n > 1 && special_bool(&c->args[1], false);
+    const char *sql;
+
+    if (*c->over)
+        sql = gen_printf(c->g, "%s_value(%s%s)%s", aggregate, c->args[0].sql, ignore ? " IGNORE NULLS" : "",
+                         c->tail);
+    else if (ignore)
+        sql = gen_printf(c->g, "%s(%s) FILTER (WHERE %s IS NOT NULL%s%s)", aggregate, c->args[0].sql,
+                         c->args[0].sql, c->filter ? " AND " : "", c->filter ? c->filter : "");
+    else
+        sql = gen_printf(c->g, "%s(%s)%s", aggregate, c->args[0].sql, c->tail);
+    TRY(special_done(c, out, c->args[0].type, sql));
+    out->nullable = true;
+    return LC_OK;
+}
+
+static enum lc first(struct call *c, struct sx *out)
+{
+    return end_value(c, out, "first");
+}
+
+static enum lc last(struct call *c, struct sx *out)
+{
+    return end_value(c, out, "last");
+}
+
+static enum lc shifted(struct call *c, struct sx *out)
+{
+    const char *offset = c->n > 1 ? c->args[1].sql : "1", *otherwise = "NULL";
+
+    if (c->n > 2) {
+        TRY(sx_coerce(c->g, &c->args[2], c->args[0].type, c->e));
+        otherwise = c->args[2].sql;
+    }
+    out->name = gen_printf(c->g, "%s(%s, %s, %s)", c->f->name, c->args[0].name,
+                           c->n > 1 ? c->args[1].name : "1", c->n > 2 ? c->args[2].name : "NULL");
+    TRY(special_done(
+        c, out, c->args[0].type,
+        gen_printf(c->g, "%s(%s, %s, %s)%s", c->f->name, c->args[0].sql, offset, otherwise, c->tail)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+static enum lc nth_value(struct call *c, struct sx *out)
+{
+    bool ignore = c->n > 2 && special_bool(&c->args[2], false);
+
+    TRY(special_done(c, out, c->args[0].type,
+                     gen_printf(c->g, "nth_value(%s, %s%s)%s", c->args[0].sql, c->args[1].sql,
+                                ignore ? " IGNORE NULLS" : "", c->tail)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+static enum lc percentile_approx(struct call *c, struct sx *out)
+{
+    bool many = c->args[1].type->id == DTYPE_ARRAY;
+    const struct dtype *t =
+        many ? gen_type(c->g, dtype_array(dtype_ref(c->args[0].type), false)) : c->args[0].type;
+
+    if (many)
+        TRY(sx_coerce(c->g, &c->args[1], gen_type(c->g, dtype_array(dtype_of(DTYPE_DOUBLE), false)), c->e));
+    TRY(special_done(c, out, t,
+                     gen_printf(c->g, "quantile_disc(%s, %s)%s", c->args[0].sql, c->args[1].sql, c->tail)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+static enum lc string_agg(struct call *c, struct sx *out)
+{
+    TRY(special_done(c, out, dtype_of(DTYPE_STRING),
+                     gen_printf(c->g, "string_agg(%s%s, %s)%s", c->distinct ? "DISTINCT " : "",
+                                c->args[0].sql, c->n > 1 ? c->args[1].sql : "''", c->tail)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+const struct special special_aggregates[] = {
+    {"count", count},
+    {"count_distinct", count_distinct},
+    {"sum", sum},
+    {"try_sum", try_sum},
+    {"avg", avg},
+    {"first", first},
+    {"last", last},
+    {"lag", shifted},
+    {"lead", shifted},
+    {"nth_value", nth_value},
+    {"percentile_approx", percentile_approx},
+    {"string_agg", string_agg},
+    {0},
+};

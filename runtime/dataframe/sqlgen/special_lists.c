@@ -1,0 +1,504 @@
+/* special_lists.c: arrays, maps, structs, functions with lambdas, and what makes rows of them. */
+#include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include <inttypes.h>
+#include <string.h>
+
+static const char *list(struct call *c, size_t from, size_t step)
+{
+    struct buf b = BUF_INIT((size_t)64 << 20);
+
+    for (size_t i = from; i < c->n; i += step)
+        buf_printf(&b, "%s%s", i > from ? ", " : "", c->args[i].sql);
+    return gen_take(c->g, &b);
+}
+
+static enum lc wrong_type(struct call *c, size_t i, const char *required)
+{
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"%s(%s)\" due to data type mismatch: the "
+        "parameter requires the %s type, however \"%s\" has the type \"%s\". SQLSTATE: 42K09",
+        c->f->name, c->args[0].name, required, c->args[i].name, gen_type_words(c->g, c->args[i].type));
+}
+
+/* Gives args from, from + step, … their common type. */
+static enum lc unify(struct call *c, size_t from, size_t step, const struct dtype **out)
+{
+    const struct dtype *common = NULL;
+
+    for (size_t i = from; i < c->n; i += step) {
+        common = common ? gen_type(c->g, dtype_common(common, c->args[i].type)) : c->args[i].type;
+        if (!common)
+            return wrong_type(c, i, "type of the others, but the same");
+    }
+    for (size_t i = from; i < c->n; i += step)
+        TRY(sx_coerce(c->g, &c->args[i], common, c->e));
+    *out = common ? common : dtype_of(DTYPE_NULL);
+    return LC_OK;
+}
+
+/* ---- making ---- */
+static enum lc array(struct call *c, struct sx *out)
+{
+    const struct dtype *element;
+    bool nulls = false;
+
+    TRY(unify(c, 0, 1, &element));
+    for (size_t i = 0; i < c->n; i++)
+        nulls = nulls || c->args[i].nullable;
+    TRY(special_done(c, out, gen_type(c->g, dtype_array(dtype_ref(element), nulls)),
+                     c->n ? gen_printf(c->g, "[%s]", list(c, 0, 1)) : "CAST([] AS INTEGER[])"));
+    out->nullable = false;
+    return LC_OK;
+}
+
+static enum lc map(struct call *c, struct sx *out)
+{
+    const struct dtype *key, *value;
+
+    if (c->n % 2)
+        return gen_fail(c->g, c->e, LC_ENGINE,
+                        "[WRONG_NUM_ARGS] map needs keys and values in turn, but there are %zu arguments",
+                        c->n);
+    TRY(unify(c, 0, 2, &key));
+    TRY(unify(c, 1, 2, &value));
+    TRY(special_done(c, out, gen_type(c->g, dtype_map(dtype_ref(key), dtype_ref(value), true)),
+                     gen_printf(c->g, "map([%s], [%s])", list(c, 0, 2), list(c, 1, 2))));
+    out->nullable = false;
+    return LC_OK;
+}
+
+static enum lc make_struct(struct call *c, struct sx *out, const char *const *names, size_t first,
+                           size_t step)
+{
+    const struct dtype *type = dtype_struct_new(c->n);
+    struct buf b = BUF_INIT((size_t)64 << 20);
+    const char *fields;
+    size_t k = 0;
+
+    for (size_t i = first; type && i < c->n; i += step, k++) {
+        buf_printf(&b, "%s", k ? ", " : "");
+        sql_quote_name(&b, names[k]);
+        buf_printf(&b, " := %s", c->args[i].sql);
+        type = dtype_struct_add(type, names[k], dtype_ref(c->args[i].type), c->args[i].nullable, NULL);
+    }
+    fields = gen_take(c->g, &b);
+    TRY(special_done(c, out, gen_type(c->g, type), gen_printf(c->g, "struct_pack(%s)", fields)));
+    out->nullable = false;
+    return LC_OK;
+}
+
+static enum lc struct_fn(struct call *c, struct sx *out)
+{
+    const char **names = arena_alloc(c->g->arena, c->n * sizeof *names);
+
+    if (!names)
+        return err_nomem(c->g->err);
+    for (size_t i = 0; i < c->n; i++) {
+        const struct expr *e = expr_parsed(c->e->args[i]);
+        bool named = e->kind == EXPR_ALIAS || e->kind == EXPR_ATTRIBUTE || e->kind == EXPR_EXTRACT;
+
+        names[i] = named ? c->args[i].name : gen_printf(c->g, "col%zu", i + 1);
+    }
+    return make_struct(c, out, names, 0, 1);
+}
+
+static enum lc named_struct(struct call *c, struct sx *out)
+{
+    const char **names = arena_alloc(c->g->arena, c->n * sizeof *names);
+
+    if (!names)
+        return err_nomem(c->g->err);
+    for (size_t i = 0; i < c->n; i += 2)
+        if (c->n % 2 || !(names[i / 2] = special_text(&c->args[i])))
+            return gen_fail(c->g, c->e, LC_ENGINE,
+                            "named_struct needs names, as literals, and values in turn");
+    return make_struct(c, out, names, 1, 2);
+}
+
+/* ---- taking apart ---- */
+static enum lc size(struct call *c, struct sx *out)
+{
+    enum dtype_id id = c->args[0].type->id;
+
+    if (id != DTYPE_ARRAY && id != DTYPE_MAP)
+        return wrong_type(c, 0, "(\"ARRAY\" or \"MAP\")");
+    return special_done(
+        c, out, dtype_of(DTYPE_INT),
+        gen_printf(c->g, "CAST(%s(%s) AS INTEGER)", id == DTYPE_MAP ? "cardinality" : "len", c->args[0].sql));
+}
+
+static enum lc element(struct call *c, struct sx *out, bool strict)
+{
+    const struct dtype *t = c->args[0].type;
+    const char *a = c->args[0].sql, *k;
+
+    if (t->id != DTYPE_ARRAY && t->id != DTYPE_MAP)
+        return wrong_type(c, 0, "(\"ARRAY\" or \"MAP\")");
+    TRY(sx_coerce(c->g, &c->args[1], t->id == DTYPE_MAP ? t->key : dtype_of(DTYPE_INT), c->e));
+    k = c->args[1].sql;
+    if (t->id == DTYPE_MAP || !strict)
+        TRY(special_done(c, out, t->element, gen_printf(c->g, "(%s)[%s]", a, k)));
+    else
+        TRY(special_done(
+            c, out, t->element,
+            gen_printf(
+                c->g,
+                "(CASE WHEN abs(%s) > len(%s) OR %s = 0 THEN error('[INVALID_ARRAY_INDEX_IN_ELEMENT_AT] The "
+                "index ' || %s || ' is out of bounds. The array has ' || len(%s) || ' elements. Use "
+                "`try_element_at` to tolerate accessing element at invalid index and return NULL instead. "
+                "SQLSTATE: 22003') ELSE (%s)[%s] END)",
+                k, a, k, k, a, a, k)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+static enum lc element_at(struct call *c, struct sx *out)
+{
+    return element(c, out, true);
+}
+
+static enum lc try_element_at(struct call *c, struct sx *out)
+{
+    return element(c, out, false);
+}
+
+static enum lc sort_array(struct call *c, struct sx *out)
+{
+    bool up = c->n < 2 || special_bool(&c->args[1], true);
+
+    out->name = gen_printf(c->g, "sort_array(%s, %s)", c->args[0].name, up ? "true" : "false");
+    return special_done(c, out, c->args[0].type,
+                        gen_printf(c->g, "list_sort(%s, '%s', 'NULLS %s')", c->args[0].sql,
+                                   up ? "ASC" : "DESC", up ? "FIRST" : "LAST"));
+}
+
+static enum lc sequence(struct call *c, struct sx *out)
+{
+    const struct dtype *t = gen_type(c->g, dtype_common(c->args[0].type, c->args[1].type));
+    const char *a, *b, *step;
+
+    if (!t || (!dtype_is_integral(t) && t->id != DTYPE_DATE && t->id != DTYPE_TIMESTAMP))
+        return wrong_type(c, 0, "integer, date or timestamp");
+    TRY(sx_coerce(c->g, &c->args[0], t, c->e));
+    TRY(sx_coerce(c->g, &c->args[1], t, c->e));
+    a = c->args[0].sql;
+    b = c->args[1].sql;
+    if (dtype_is_integral(t))
+        step = c->n > 2 ? c->args[2].sql : gen_printf(c->g, "CASE WHEN %s > %s THEN -1 ELSE 1 END", a, b);
+    else
+        step = c->n > 2 ? c->args[2].sql : "to_days(1)";
+    return special_done(
+        c, out, gen_type(c->g, dtype_array(dtype_ref(t), false)),
+        gen_printf(c->g, "CAST(generate_series(%s, %s, %s) AS %s[])", a, b, step, gen_sql_type(c->g, t)));
+}
+
+static const struct dtype *pair_type(struct call *c, const char *a, const struct dtype *ta, const char *b,
+                                     const struct dtype *tb)
+{
+    const struct dtype *s = dtype_struct_new(2);
+
+    s = dtype_struct_add(s, a, dtype_ref(ta), a[0] != 'k', NULL);
+    s = s ? dtype_struct_add(s, b, dtype_ref(tb), true, NULL) : NULL;
+    return gen_type(c->g, dtype_array(s, false));
+}
+
+static enum lc arrays_zip(struct call *c, struct sx *out)
+{
+    const struct dtype *t;
+    const char *names[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        if (c->args[i].type->id != DTYPE_ARRAY)
+            return wrong_type(c, i, "\"ARRAY\"");
+        names[i] = c->args[i].col ? c->args[i].name : gen_printf(c->g, "%zu", i);
+    }
+    t = pair_type(c, names[0], c->args[0].type->element, names[1], c->args[1].type->element);
+    return special_done(c, out, t,
+                        gen_printf(c->g, "CAST(list_zip(%s, %s) AS %s)", c->args[0].sql, c->args[1].sql,
+                                   t ? gen_sql_type(c->g, t) : ""));
+}
+
+static enum lc map_entries(struct call *c, struct sx *out)
+{
+    const struct dtype *m = c->args[0].type;
+
+    if (m->id != DTYPE_MAP)
+        return wrong_type(c, 0, "\"MAP\"");
+    return special_done(c, out, pair_type(c, "key", m->key, "value", m->element),
+                        gen_printf(c->g, "map_entries(%s)", c->args[0].sql));
+}
+
+static enum lc map_from_arrays(struct call *c, struct sx *out)
+{
+    const struct dtype *k = c->args[0].type->element, *v = c->args[1].type->element;
+
+    return special_done(c, out, gen_type(c->g, dtype_map(dtype_ref(k), dtype_ref(v), true)),
+                        gen_printf(c->g, "map(%s, %s)", c->args[0].sql, c->args[1].sql));
+}
+
+static enum lc map_from_entries(struct call *c, struct sx *out)
+{
+    const struct dtype *s = c->args[0].type->element;
+
+    if (!s || s->id != DTYPE_STRUCT || s->n_fields != 2)
+        return wrong_type(c, 0, "array of structs with two fields");
+    return special_done(
+        c, out, gen_type(c->g, dtype_map(dtype_ref(s->fields[0].type), dtype_ref(s->fields[1].type), true)),
+        gen_printf(c->g, "map_from_entries(%s)", c->args[0].sql));
+}
+
+/* ---- lambdas ---- */
+/* The body, with the parameters standing for `values`; params are given names of their own. */
+static enum lc lambda(struct call *c, size_t arg, const struct dtype *const *types, size_t n,
+                      const char **head, struct sx *body)
+{
+    const struct expr *l = expr_parsed(c->e->args[arg]);
+    struct variable vars[3];
+    struct scope s = *c->scope;
+    struct buf names = BUF_INIT(400);
+
+    if (l->kind != EXPR_LAMBDA || l->u.lambda.n_params > n || n > 3)
+        return gen_fail(c->g, c->e, LC_ENGINE, "%s needs a function of at most %zu parameters", c->f->name,
+                        n);
+    for (size_t i = 0; i < l->u.lambda.n_params; i++) {
+        const char *name = gen_printf(c->g, "lp%d", c->g->next_uid++);
+
+        vars[i] = (struct variable){
+            .outer = s.variables,
+            .name = l->u.lambda.params[i],
+            .value = {.sql = name, .name = l->u.lambda.params[i], .type = types[i], .nullable = true}};
+        if (types[i]->id == DTYPE_INT && i == 1 && n == 2 && strcmp(c->f->name, "aggregate") != 0 &&
+            strcmp(c->f->name, "reduce") != 0)
+            vars[i].value.sql = gen_printf(c->g, "CAST(%s - 1 AS INTEGER)", name); /* DuckDB counts from 1 */
+        s.variables = &vars[i];
+        buf_printf(&names, "%s%s", i ? ", " : "", name);
+    }
+    s.aggregating = s.aggregates = s.generators = false;
+    *head = gen_take(c->g, &names);
+    return sx_expr(c->g, &s, l->args[0], body);
+}
+
+static enum lc over_elements(struct call *c, size_t n_params, const char **head, struct sx *body)
+{
+    const struct dtype *types[2];
+
+    if (c->args[0].type->id != DTYPE_ARRAY)
+        return wrong_type(c, 0, "\"ARRAY\"");
+    types[0] = c->args[0].type->element;
+    types[1] = dtype_of(DTYPE_INT);
+    return lambda(c, 1, types, n_params, head, body);
+}
+
+static enum lc transform(struct call *c, struct sx *out)
+{
+    const char *head;
+    struct sx body;
+
+    TRY(over_elements(c, 2, &head, &body));
+    return special_done(
+        c, out, gen_type(c->g, dtype_array(dtype_ref(body.type), true)),
+        gen_printf(c->g, "list_transform(%s, lambda %s: %s)", c->args[0].sql, head, body.sql));
+}
+
+static enum lc filter(struct call *c, struct sx *out)
+{
+    const char *head;
+    struct sx body;
+
+    TRY(over_elements(c, 2, &head, &body));
+    return special_done(c, out, c->args[0].type,
+                        gen_printf(c->g, "list_filter(%s, lambda %s: %s)", c->args[0].sql, head, body.sql));
+}
+
+static enum lc any_or_all(struct call *c, struct sx *out, const char *aggregate, const char *empty)
+{
+    const char *head;
+    struct sx body;
+
+    TRY(over_elements(c, 1, &head, &body));
+    return special_done(
+        c, out, dtype_of(DTYPE_BOOLEAN),
+        gen_printf(c->g, "(CASE WHEN len(%s) = 0 THEN %s ELSE %s(list_transform(%s, lambda %s: %s)) END)",
+                   c->args[0].sql, empty, aggregate, c->args[0].sql, head, body.sql));
+}
+
+static enum lc exists(struct call *c, struct sx *out)
+{
+    return any_or_all(c, out, "list_bool_or", "FALSE");
+}
+
+static enum lc forall(struct call *c, struct sx *out)
+{
+    return any_or_all(c, out, "list_bool_and", "TRUE");
+}
+
+static enum lc aggregate(struct call *c, struct sx *out)
+{
+    const struct dtype *types[2], *start = c->args[1].type;
+    const char *head, *sql;
+    struct sx body;
+
+    if (c->args[0].type->id != DTYPE_ARRAY)
+        return wrong_type(c, 0, "\"ARRAY\"");
+    types[0] = start;
+    types[1] = c->args[0].type->element;
+    TRY(lambda(c, 2, types, 2, &head, &body));
+    if (!dtype_same(body.type, start)) { /* the accumulator takes the wider type */
+        types[0] = start = gen_type(c->g, dtype_common(start, body.type));
+        if (!start)
+            return wrong_type(c, 1, "type of what the function gives");
+        TRY(sx_coerce(c->g, &c->args[1], start, c->e));
+        TRY(lambda(c, 2, types, 2, &head, &body));
+        TRY(sx_coerce(c->g, &body, start, c->e));
+    }
+    /* DuckDB folds within one type: elements other than the accumulator's travel in a struct */
+    if (dtype_same(start, c->args[0].type->element))
+        sql = gen_printf(c->g, "list_reduce(%s, lambda %s: %s, %s)", c->args[0].sql, head, body.sql,
+                         c->args[1].sql);
+    else if (sx_may_coerce(c->args[0].type->element, start))
+        sql = gen_printf(c->g, "list_reduce(CAST(%s AS %s[]), lambda %s: %s, %s)", c->args[0].sql,
+                         gen_sql_type(c->g, start), head, body.sql, c->args[1].sql);
+    else
+        return special_unsupported(c, "an accumulator of another type than the elements");
+    if (c->n > 3) {
+        struct sx finished;
+
+        types[0] = start;
+        TRY(lambda(c, 3, types, 1, &head, &finished));
+        sql = gen_printf(c->g, "list_transform([%s], lambda %s: %s)[1]", sql, head, finished.sql);
+        start = finished.type;
+    }
+    return special_done(c, out, start, sql);
+}
+
+/* ---- generators ---- */
+static const char *or_null(struct call *c, const char *sql, bool outer)
+{
+    return outer ? gen_printf(c->g, "(CASE WHEN %s IS NULL OR len(%s) = 0 THEN [NULL] ELSE %s END)", sql, sql,
+                              sql)
+                 : sql;
+}
+
+static enum lc generated(struct call *c, struct sx *out, const char *const *names,
+                         const struct dtype *const *types, const char *const *sqls, size_t n, bool outer)
+{
+    out->many = arena_zalloc(c->g->arena, n * sizeof *out->many);
+    if (!out->many)
+        return err_nomem(c->g->err);
+    out->n_many = n;
+    for (size_t i = 0; i < n; i++) {
+        if (!sqls[i])
+            return err_nomem(c->g->err);
+        out->many[i] = (struct sx){.sql = sqls[i],
+                                   .name = names[i],
+                                   .type = types[i],
+                                   .nullable = outer || strcmp(names[i], "pos") != 0,
+                                   .generator = true};
+    }
+    *out = (struct sx){.sql = sqls[0],
+                       .name = names[0],
+                       .type = types[0],
+                       .nullable = true,
+                       .generator = true,
+                       .many = out->many,
+                       .n_many = n};
+    return LC_OK;
+}
+
+static enum lc explode_with(struct call *c, struct sx *out, bool position, bool outer)
+{
+    const struct dtype *t = c->args[0].type, *types[3];
+    const char *names[3], *sqls[3], *x = c->args[0].sql;
+    size_t n = 0;
+
+    if (t->id != DTYPE_ARRAY && t->id != DTYPE_MAP)
+        return wrong_type(c, 0, "(\"ARRAY\" or \"MAP\")");
+    if (position) {
+        const char *keys = t->id == DTYPE_MAP ? gen_printf(c->g, "map_keys(%s)", x) : x;
+
+        names[n] = "pos";
+        types[n] = dtype_of(DTYPE_INT);
+        sqls[n++] = gen_printf(c->g, "CAST(unnest(%s) AS INTEGER)",
+                               or_null(c, gen_printf(c->g, "range(coalesce(len(%s), 0))", keys), outer));
+    }
+    if (t->id == DTYPE_MAP) {
+        names[n] = "key";
+        types[n] = t->key;
+        sqls[n++] = gen_printf(c->g, "unnest(%s)", or_null(c, gen_printf(c->g, "map_keys(%s)", x), outer));
+    }
+    names[n] = t->id == DTYPE_MAP ? "value" : "col";
+    types[n] = t->element;
+    sqls[n++] = gen_printf(c->g, "unnest(%s)",
+                           or_null(c, t->id == DTYPE_MAP ? gen_printf(c->g, "map_values(%s)", x) : x, outer));
+    return generated(c, out, names, types, sqls, n, outer);
+}
+
+static enum lc explode(struct call *c, struct sx *out)
+{
+    return explode_with(c, out, false, false);
+}
+
+static enum lc explode_outer(struct call *c, struct sx *out)
+{
+    return explode_with(c, out, false, true);
+}
+
+static enum lc posexplode(struct call *c, struct sx *out)
+{
+    return explode_with(c, out, true, false);
+}
+
+static enum lc posexplode_outer(struct call *c, struct sx *out)
+{
+    return explode_with(c, out, true, true);
+}
+
+static enum lc inline_fn(struct call *c, struct sx *out)
+{
+    const struct dtype *s = c->args[0].type->element;
+    const char **names, **sqls;
+    const struct dtype **types;
+
+    if (!s || s->id != DTYPE_STRUCT)
+        return wrong_type(c, 0, "array of structs");
+    names = arena_alloc(c->g->arena, s->n_fields * sizeof *names);
+    sqls = arena_alloc(c->g->arena, s->n_fields * sizeof *sqls);
+    types = arena_alloc(c->g->arena, s->n_fields * sizeof *types);
+    if (!names || !sqls || !types)
+        return err_nomem(c->g->err);
+    for (size_t i = 0; i < s->n_fields; i++) {
+        names[i] = s->fields[i].name;
+        types[i] = s->fields[i].type;
+        sqls[i] = gen_printf(c->g, "unnest(list_transform(%s, lambda lx: struct_extract(lx, %s)))",
+                             c->args[0].sql, gen_text(c->g, names[i], strlen(names[i])));
+    }
+    return generated(c, out, names, types, sqls, s->n_fields, true);
+}
+
+const struct special special_lists[] = {
+    {"array", array},
+    {"map", map},
+    {"struct", struct_fn},
+    {"named_struct", named_struct},
+    {"size", size},
+    {"element_at", element_at},
+    {"try_element_at", try_element_at},
+    {"sort_array", sort_array},
+    {"sequence", sequence},
+    {"arrays_zip", arrays_zip},
+    {"map_entries", map_entries},
+    {"map_from_arrays", map_from_arrays},
+    {"map_from_entries", map_from_entries},
+    {"transform", transform},
+    {"filter", filter},
+    {"exists", exists},
+    {"forall", forall},
+    {"aggregate", aggregate},
+    {"explode", explode},
+    {"explode_outer", explode_outer},
+    {"posexplode", posexplode},
+    {"posexplode_outer", posexplode_outer},
+    {"inline", inline_fn},
+    {0},
+};

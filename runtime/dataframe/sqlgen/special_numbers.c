@@ -1,0 +1,508 @@
+/* special_numbers.c: operators and functions over numbers, and conditions. */
+#include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *words(struct call *c, size_t i)
+{
+    return gen_type_words(c->g, c->args[i].type);
+}
+
+static enum lc bad_operands(struct call *c)
+{
+    return gen_fail(c->g, c->e, LC_ENGINE,
+                    "[DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES] Cannot resolve \"(%s %s %s)\" due to data type "
+                    "mismatch: the "
+                    "left and right operands of the binary operator have incompatible types (\"%s\" and "
+                    "\"%s\"). SQLSTATE: "
+                    "42K09",
+                    c->args[0].name, c->f->name, c->args[1].name, words(c, 0), words(c, 1));
+}
+
+/* ---- comparison ---- */
+static enum lc compare(struct call *c, struct sx *out)
+{
+    static const struct {
+        const char *name, *sql;
+    } operators[] = {{"==", "="},  {"!=", "<>"}, {"<=>", "IS NOT DISTINCT FROM"},
+                     {"=", "="},   {"<>", "<>"}, {"<", "<"},
+                     {"<=", "<="}, {">", ">"},   {">=", ">="}};
+    struct sx *a = &c->args[0], *b = &c->args[1];
+    const char *op = "=";
+    bool null_safe = strcmp(c->f->name, "<=>") == 0;
+
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        if (strcmp(operators[i].name, c->f->name) == 0)
+            op = operators[i].sql;
+    if (!dtype_same(a->type, b->type) && !(dtype_is_numeric(a->type) && dtype_is_numeric(b->type))) {
+        const struct dtype *common = gen_type(c->g, dtype_common(a->type, b->type));
+
+        if (!common)
+            return bad_operands(c);
+        TRY(sx_coerce(c->g, a, common, c->e));
+        TRY(sx_coerce(c->g, b, common, c->e));
+    }
+    TRY(special_done(c, out, dtype_of(DTYPE_BOOLEAN), gen_printf(c->g, "(%s %s %s)", a->sql, op, b->sql)));
+    out->nullable = out->nullable && !null_safe;
+    return LC_OK;
+}
+
+static enum lc in_list(struct call *c, struct sx *out)
+{
+    struct buf sql = BUF_INIT((size_t)64 << 20), name = BUF_INIT((size_t)64 << 20);
+
+    buf_printf(&sql, "(%s IN (", c->args[0].sql);
+    buf_printf(&name, "(%s IN (", c->args[0].name);
+    for (size_t i = 1; i < c->n; i++) {
+        buf_printf(&sql, "%s%s", i > 1 ? ", " : "", c->args[i].sql);
+        buf_printf(&name, "%s%s", i > 1 ? ", " : "", c->args[i].name);
+    }
+    buf_puts(&sql, "))");
+    buf_puts(&name, "))");
+    out->name = gen_take(c->g, &name);
+    if (c->n == 1) {
+        buf_release(&sql);
+        return special_done(c, out, dtype_of(DTYPE_BOOLEAN), "FALSE");
+    }
+    return special_done(c, out, dtype_of(DTYPE_BOOLEAN), gen_take(c->g, &sql));
+}
+
+/* ---- CASE ---- */
+static enum lc when(struct call *c, struct sx *out)
+{
+    const struct dtype *common = NULL;
+    struct buf sql = BUF_INIT((size_t)64 << 20), name = BUF_INIT((size_t)64 << 20);
+    size_t pairs = c->n / 2;
+    bool nullable = c->n % 2 == 0;
+
+    for (size_t i = 1; i <= c->n; i += 2) { /* the values: 1, 3, …, and the last of an odd number */
+        size_t v = i == c->n ? c->n - 1 : i;
+        const struct dtype *both =
+            common ? gen_type(c->g, dtype_common(common, c->args[v].type)) : c->args[v].type;
+
+        if (!both)
+            return gen_fail(c->g, c->e, LC_ENGINE,
+                            "[DATATYPE_MISMATCH.DATA_DIFF_TYPES] Cannot resolve \"CASE WHEN\" due to data "
+                            "type mismatch: the "
+                            "values must have one type, but there are \"%s\" and \"%s\". SQLSTATE: 42K09",
+                            gen_type_words(c->g, common), gen_type_words(c->g, c->args[v].type));
+        common = both;
+        nullable = nullable || c->args[v].nullable;
+    }
+    buf_puts(&sql, "(CASE");
+    buf_puts(&name, "CASE");
+    for (size_t i = 0; i < pairs; i++) {
+        struct sx *condition = &c->args[2 * i], *value = &c->args[2 * i + 1];
+
+        if (condition->type->id != DTYPE_BOOLEAN)
+            TRY(sx_coerce(c->g, condition, dtype_of(DTYPE_BOOLEAN), c->e));
+        TRY(sx_coerce(c->g, value, common, c->e));
+        buf_printf(&sql, " WHEN %s THEN %s", condition->sql, value->sql);
+        buf_printf(&name, " WHEN %s THEN %s", condition->name, value->name);
+    }
+    if (c->n % 2) {
+        TRY(sx_coerce(c->g, &c->args[c->n - 1], common, c->e));
+        buf_printf(&sql, " ELSE %s", c->args[c->n - 1].sql);
+        buf_printf(&name, " ELSE %s", c->args[c->n - 1].name);
+    }
+    buf_puts(&sql, " END)");
+    buf_puts(&name, " END");
+    out->name = gen_take(c->g, &name);
+    TRY(special_done(c, out, common, gen_take(c->g, &sql)));
+    out->nullable = nullable;
+    return LC_OK;
+}
+
+/* ---- arithmetic ---- */
+static const struct dtype *as_decimal(struct call *c, const struct dtype *t)
+{
+    static const int digits[DTYPE_COUNT] = {
+        [DTYPE_BYTE] = 3, [DTYPE_SHORT] = 5, [DTYPE_INT] = 10, [DTYPE_LONG] = 20};
+
+    return t->id == DTYPE_DECIMAL ? t : gen_type(c->g, dtype_decimal(digits[t->id], 0));
+}
+
+/* Spark keeps at least 6 digits of the scale when a result would need more than 38 digits. */
+static const struct dtype *adjusted(struct call *c, int precision, int scale)
+{
+    if (precision > 38) {
+        int integral = precision - scale, least = scale < 6 ? scale : 6;
+
+        scale = 38 - integral > least ? 38 - integral : least;
+        precision = 38;
+    }
+    return gen_type(c->g, dtype_decimal(precision, scale));
+}
+
+static int larger(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static const struct dtype *decimal_result(struct call *c, char op, const struct dtype *a,
+                                          const struct dtype *b)
+{
+    int scale = larger(a->scale, b->scale);
+
+    if (op == '*')
+        return adjusted(c, a->precision + b->precision + 1, a->scale + b->scale);
+    if (op == '/') {
+        scale = larger(6, a->scale + b->precision + 1);
+        return adjusted(c, a->precision - a->scale + b->scale + scale, scale);
+    }
+    if (op == '%') {
+        int integral = a->precision - a->scale < b->precision - b->scale ? a->precision - a->scale
+                                                                         : b->precision - b->scale;
+
+        return adjusted(c, integral + scale, scale);
+    }
+    return adjusted(c, larger(a->precision - a->scale, b->precision - b->scale) + scale + 1, scale);
+}
+
+static bool is_decimal_pair(const struct dtype *a, const struct dtype *b)
+{
+    return (a->id == DTYPE_DECIMAL || b->id == DTYPE_DECIMAL) &&
+           (a->id == DTYPE_DECIMAL || dtype_is_integral(a)) &&
+           (b->id == DTYPE_DECIMAL || dtype_is_integral(b));
+}
+
+/* A bare integer literal takes the other side's type by itself; anything else is converted. */
+static enum lc operand(struct call *c, struct sx *x, const struct sx *other, const struct dtype *type)
+{
+    if (x->literal && x->type->id == DTYPE_INT && dtype_same(other->type, type) &&
+        other->type->id >= DTYPE_INT)
+        return LC_OK;
+    return sx_coerce(c->g, x, type, c->e);
+}
+
+/* Gives both operands their common numeric type; decimals are left as they are. *type is the result's. */
+static enum lc numeric_operands(struct call *c, char op, const struct dtype **type)
+{
+    struct sx *a = &c->args[0], *b = &c->args[1];
+
+    if (a->type->id == DTYPE_STRING || a->type->id == DTYPE_NULL)
+        TRY(sx_coerce(c->g, a, dtype_is_integral(b->type) ? dtype_of(DTYPE_LONG) : dtype_of(DTYPE_DOUBLE),
+                      c->e));
+    if (b->type->id == DTYPE_STRING || b->type->id == DTYPE_NULL)
+        TRY(sx_coerce(c->g, b, dtype_is_integral(a->type) ? dtype_of(DTYPE_LONG) : dtype_of(DTYPE_DOUBLE),
+                      c->e));
+    if (!dtype_is_numeric(a->type) || !dtype_is_numeric(b->type))
+        return bad_operands(c);
+    if (is_decimal_pair(a->type, b->type)) {
+        *type = decimal_result(c, op, as_decimal(c, a->type), as_decimal(c, b->type));
+        return LC_OK;
+    }
+    *type = gen_type(c->g, dtype_common(a->type, b->type));
+    TRY(operand(c, a, b, *type));
+    return operand(c, b, a, *type);
+}
+
+static enum lc arithmetic(struct call *c, struct sx *out, char op)
+{
+    const struct dtype *type;
+    const char *sql;
+
+    TRY(numeric_operands(c, op, &type));
+    sql = gen_printf(c->g, "(%s %c %s)", c->args[0].sql, op, c->args[1].sql);
+    if (type->id == DTYPE_DECIMAL)
+        sql = gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, type));
+    return special_done(c, out, type, sql);
+}
+
+static bool is_time(const struct dtype *t)
+{
+    return t->id == DTYPE_TIMESTAMP || t->id == DTYPE_TIMESTAMP_NTZ;
+}
+
+/* Dates, timestamps and intervals; false in *done: these are numbers. */
+static enum lc temporal(struct call *c, struct sx *out, char op, bool *done)
+{
+    struct sx *a = &c->args[0], *b = &c->args[1];
+    const struct dtype *interval = dtype_of(DTYPE_INTERVAL);
+
+    *done = true;
+    if (op == '+' && (dtype_is_integral(a->type) || a->type->id == DTYPE_INTERVAL) &&
+        (b->type->id == DTYPE_DATE || is_time(b->type))) {
+        struct sx swap = *a;
+
+        *a = *b;
+        *b = swap;
+    }
+    if (a->type->id == DTYPE_DATE && dtype_is_integral(b->type))
+        return special_done(c, out, a->type,
+                            gen_printf(c->g, "(%s %c CAST(%s AS INTEGER))", a->sql, op, b->sql));
+    if (a->type->id == DTYPE_DATE && b->type->id == DTYPE_INTERVAL)
+        return special_done(c, out, a->type,
+                            gen_printf(c->g, "CAST((%s %c %s) AS DATE)", a->sql, op, b->sql));
+    if ((is_time(a->type) || a->type->id == DTYPE_INTERVAL) && b->type->id == DTYPE_INTERVAL)
+        return special_done(c, out, a->type, gen_printf(c->g, "(%s %c %s)", a->sql, op, b->sql));
+    if (op == '-' && a->type->id == DTYPE_DATE && b->type->id == DTYPE_DATE)
+        return special_done(c, out, interval,
+                            gen_printf(c->g, "to_days(CAST(%s - %s AS INTEGER))", a->sql, b->sql));
+    if (op == '-' && (is_time(a->type) || a->type->id == DTYPE_DATE) &&
+        (is_time(b->type) || b->type->id == DTYPE_DATE)) {
+        const struct dtype *common = gen_type(c->g, dtype_common(a->type, b->type));
+
+        TRY(sx_coerce(c->g, a, common, c->e));
+        TRY(sx_coerce(c->g, b, common, c->e));
+        return special_done(c, out, interval, gen_printf(c->g, "(%s - %s)", a->sql, b->sql));
+    }
+    *done = false;
+    return LC_OK;
+}
+
+static enum lc plus_minus(struct call *c, struct sx *out, char op)
+{
+    bool done;
+
+    TRY(temporal(c, out, op, &done));
+    return done ? LC_OK : arithmetic(c, out, op);
+}
+
+static enum lc plus(struct call *c, struct sx *out)
+{
+    return plus_minus(c, out, '+');
+}
+
+static enum lc minus(struct call *c, struct sx *out)
+{
+    return plus_minus(c, out, '-');
+}
+
+static enum lc times(struct call *c, struct sx *out)
+{
+    struct sx *a = &c->args[0], *b = &c->args[1];
+
+    if (a->type->id == DTYPE_INTERVAL || b->type->id == DTYPE_INTERVAL)
+        return special_done(c, out, dtype_of(DTYPE_INTERVAL), gen_printf(c->g, "(%s * %s)", a->sql, b->sql));
+    return arithmetic(c, out, '*');
+}
+
+/* The divisor, with Spark's error where it is zero. */
+static const char *nonzero(struct call *c, const struct sx *x)
+{
+    const struct expr *e = expr_parsed(x->from);
+    const char *kind = strcmp(c->f->name, "%") == 0 || strcmp(c->f->name, "mod") == 0
+                           ? "[REMAINDER_BY_ZERO] Remainder by zero. Use `try_mod` to tolerate divisor being "
+                             "0 and return NULL "
+                             "instead. SQLSTATE: 22012"
+                           : "[DIVIDE_BY_ZERO] Division by zero. Use `try_divide` to tolerate divisor being "
+                             "0 and return NULL "
+                             "instead. SQLSTATE: 22012";
+
+    if (e && e->kind == EXPR_LITERAL && !e->u.literal.is_null &&
+        (dtype_is_integral(e->u.literal.type)     ? e->u.literal.i != 0
+         : e->u.literal.type->id == DTYPE_DECIMAL ? strtod(e->u.literal.s, NULL) != 0
+                                                  : e->u.literal.f != 0))
+        return x->sql;
+    return gen_printf(c->g, "(CASE WHEN %s = 0 THEN error('%s') ELSE %s END)", x->sql, kind, x->sql);
+}
+
+static enum lc divide(struct call *c, struct sx *out)
+{
+    struct sx *a = &c->args[0], *b = &c->args[1];
+    const struct dtype *type = dtype_of(DTYPE_DOUBLE);
+
+    if (is_decimal_pair(a->type, b->type)) {
+        type = decimal_result(c, '/', as_decimal(c, a->type), as_decimal(c, b->type));
+        return special_done(
+            c, out, type,
+            gen_printf(c->g, "CAST((%s / %s) AS %s)", a->sql, nonzero(c, b), gen_sql_type(c->g, type)));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (!sx_may_coerce(c->args[i].type, type) || c->args[i].type->id == DTYPE_BOOLEAN)
+            return bad_operands(c);
+        if (!dtype_is_integral(c->args[i].type)) /* integers become double by themselves */
+            TRY(sx_coerce(c->g, &c->args[i], type, c->e));
+    }
+    return special_done(c, out, type, gen_printf(c->g, "(%s / %s)", a->sql, nonzero(c, b)));
+}
+
+static enum lc mod(struct call *c, struct sx *out)
+{
+    const struct dtype *type;
+
+    TRY(numeric_operands(c, '%', &type));
+    return special_done(c, out, type,
+                        gen_printf(c->g, "CAST((%s %% %s) AS %s)", c->args[0].sql, nonzero(c, &c->args[1]),
+                                   gen_sql_type(c->g, type)));
+}
+
+static enum lc integral_division(struct call *c, struct sx *out)
+{
+    const struct dtype *type;
+
+    TRY(numeric_operands(c, '%', &type));
+    if (dtype_is_integral(type))
+        return special_done(
+            c, out, dtype_of(DTYPE_LONG),
+            gen_printf(c->g, "CAST((%s // %s) AS BIGINT)", c->args[0].sql, nonzero(c, &c->args[1])));
+    return special_done(
+        c, out, dtype_of(DTYPE_LONG),
+        gen_printf(c->g, "CAST(trunc(%s / %s) AS BIGINT)", c->args[0].sql, nonzero(c, &c->args[1])));
+}
+
+/* ---- rounding ---- */
+static enum lc round_with(struct call *c, struct sx *out, const char *function)
+{
+    const struct dtype *t = c->args[0].type;
+    int64_t scale = 0;
+    const char *sql;
+
+    if (c->n > 1 && !special_int(&c->args[1], &scale))
+        return special_unsupported(c, "a number of digits that is not a literal");
+    out->name = gen_printf(c->g, "%s(%s, %" PRId64 ")", c->f->name, c->args[0].name, scale);
+    if (dtype_is_integral(t) && scale >= 0)
+        return special_done(c, out, t, c->args[0].sql);
+    if (t->id == DTYPE_DECIMAL) {
+        int kept = scale < t->scale ? (int)(scale < 0 ? 0 : scale) : t->scale;
+        int precision = t->precision - t->scale + kept + 1;
+
+        t = gen_type(c->g, dtype_decimal(precision > 38 ? 38 : precision, kept));
+    }
+    sql = gen_printf(c->g, "%s(%s, %" PRId64 ")", function, c->args[0].sql, scale);
+    if (t && t->id != DTYPE_DOUBLE)
+        sql = gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, t));
+    return special_done(c, out, t, sql);
+}
+
+static enum lc round_half_up(struct call *c, struct sx *out)
+{
+    return round_with(c, out, "round");
+}
+
+static enum lc round_half_even(struct call *c, struct sx *out)
+{
+    return round_with(c, out, "round_even");
+}
+
+static enum lc floor_or_ceil(struct call *c, struct sx *out, const char *function)
+{
+    const struct dtype *t = c->args[0].type;
+
+    if (dtype_is_integral(t))
+        return sx_coerce(c->g, &c->args[0], dtype_of(DTYPE_LONG), c->e) == LC_OK
+                   ? special_done(c, out, dtype_of(DTYPE_LONG), c->args[0].sql)
+                   : c->g->err->code;
+    t = t->id == DTYPE_DECIMAL ? gen_type(c->g, dtype_decimal(t->precision - t->scale + (t->scale > 0), 0))
+                               : dtype_of(DTYPE_LONG);
+    if (!t)
+        return err_nomem(c->g->err);
+    return special_done(
+        c, out, t, gen_printf(c->g, "CAST(%s(%s) AS %s)", function, c->args[0].sql, gen_sql_type(c->g, t)));
+}
+
+static enum lc floor_fn(struct call *c, struct sx *out)
+{
+    return floor_or_ceil(c, out, "floor");
+}
+
+static enum lc ceil_fn(struct call *c, struct sx *out)
+{
+    return floor_or_ceil(c, out, "ceil");
+}
+
+/* ---- others ---- */
+/* With a seed: the same numbers for the same order of rows. */
+static enum lc rand_fn(struct call *c, struct sx *out)
+{
+    int64_t seed;
+
+    out->name = c->n ? gen_printf(c->g, "rand(%s)", c->args[0].name) : "rand()";
+    if (c->n && special_int(&c->args[0], &seed))
+        return special_done(
+            c, out, dtype_of(DTYPE_DOUBLE),
+            gen_printf(c->g, "((hash(row_number() OVER (), %" PRId64 ") >> 11) / 9007199254740992.0::DOUBLE)",
+                       seed));
+    return special_done(c, out, dtype_of(DTYPE_DOUBLE), "random()");
+}
+
+static enum lc hex_fn(struct call *c, struct sx *out)
+{
+    const struct dtype *string = dtype_of(DTYPE_STRING);
+
+    if (dtype_is_numeric(c->args[0].type)) {
+        TRY(sx_coerce(c->g, &c->args[0], dtype_of(DTYPE_LONG), c->e));
+        return special_done(c, out, string, gen_printf(c->g, "hex(%s)", c->args[0].sql));
+    }
+    return special_done(c, out, string, gen_printf(c->g, "hex(%s)", c->args[0].sql));
+}
+
+static enum lc typeof_fn(struct call *c, struct sx *out)
+{
+    struct buf b = BUF_INIT(1 << 16);
+    const char *text;
+
+    dtype_simple(c->args[0].type, &b);
+    text = gen_take(c->g, &b);
+    TRY(special_done(c, out, dtype_of(DTYPE_STRING), text ? gen_text(c->g, text, strlen(text)) : NULL));
+    out->nullable = false;
+    return LC_OK;
+}
+
+/* Spark folds the hash of each column into the next one's seed, 42 at first. */
+static enum lc fold_hash(struct call *c, struct sx *out, const char *function, const char *type,
+                         enum dtype_id result)
+{
+    const char *seed = gen_printf(c->g, "CAST(42 AS %s)", type);
+
+    for (size_t i = 0; i < c->n && seed; i++) {
+        const struct sx *x = &c->args[i];
+        enum dtype_id id = x->type->id;
+        const char *kind = id == DTYPE_STRING                                                       ? "text"
+                           : id == DTYPE_BINARY                                                     ? "bytes"
+                           : id == DTYPE_DOUBLE                                                     ? "double"
+                           : id == DTYPE_FLOAT                                                      ? "float"
+                           : id == DTYPE_LONG || id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ ? "long"
+                           : id <= DTYPE_INT || id == DTYPE_DATE                                    ? "int"
+                                                                                                    : NULL;
+        const char *value = x->sql;
+
+        if (!kind)
+            return special_unsupported(
+                c, gen_printf(c->g, "a column of type %s", gen_type_words(c->g, x->type)));
+        if (id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ)
+            value = gen_printf(c->g, "epoch_us(%s)", value);
+        else if (id == DTYPE_DATE)
+            value = gen_printf(c->g, "CAST(%s - DATE '1970-01-01' AS INTEGER)", value);
+        else if (id < DTYPE_INT)
+            value = gen_printf(c->g, "CAST(%s AS INTEGER)", value);
+        seed = gen_printf(c->g, "%s_%s(%s, %s)", function, kind, value, seed);
+    }
+    out->sql = seed;
+    out->type = dtype_of(result);
+    return seed ? LC_OK : err_nomem(c->g->err);
+}
+
+static enum lc hash_fn(struct call *c, struct sx *out)
+{
+    return fold_hash(c, out, "lacus_hash", "INTEGER", DTYPE_INT);
+}
+
+static enum lc xxhash64_fn(struct call *c, struct sx *out)
+{
+    return fold_hash(c, out, "lacus_xxhash64", "BIGINT", DTYPE_LONG);
+}
+
+const struct special special_numbers[] = {
+    {"compare", compare},
+    {"in", in_list},
+    {"when", when},
+    {"plus", plus},
+    {"minus", minus},
+    {"times", times},
+    {"divide", divide},
+    {"mod", mod},
+    {"div", integral_division},
+    {"round", round_half_up},
+    {"bround", round_half_even},
+    {"floor", floor_fn},
+    {"ceil", ceil_fn},
+    {"rand", rand_fn},
+    {"hex", hex_fn},
+    {"typeof", typeof_fn},
+    {"hash", hash_fn},
+    {"xxhash64", xxhash64_fn},
+    {0},
+};

@@ -1,0 +1,307 @@
+/* special_texts.c: functions over texts whose form depends on their arguments. */
+#include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct dtype *string(void)
+{
+    return dtype_of(DTYPE_STRING);
+}
+
+static enum lc as_strings(struct call *c, size_t from)
+{
+    for (size_t i = from; i < c->n; i++)
+        if (c->args[i].type->id != DTYPE_ARRAY)
+            TRY(sx_coerce(c->g, &c->args[i], string(), c->e));
+    return LC_OK;
+}
+
+static const char *joined(struct call *c, size_t from, const char *separator)
+{
+    struct buf b = BUF_INIT((size_t)64 << 20);
+
+    for (size_t i = from; i < c->n; i++)
+        buf_printf(&b, "%s%s", i > from ? separator : "", c->args[i].sql);
+    return gen_take(c->g, &b);
+}
+
+static enum lc concat_arrays(struct call *c, struct sx *out)
+{
+    const struct dtype *type = c->args[0].type;
+    struct buf nulls = BUF_INIT((size_t)64 << 20);
+    const char *any;
+
+    for (size_t i = 1; i < c->n && type; i++)
+        type = gen_type(c->g, dtype_common(type, c->args[i].type));
+    if (!type)
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.DATA_DIFF_TYPES] Cannot resolve \"concat\" due to data type mismatch: the "
+            "arguments must all be texts or all be arrays of one type. SQLSTATE: 42K09");
+    for (size_t i = 0; i < c->n; i++) {
+        TRY(sx_coerce(c->g, &c->args[i], type, c->e));
+        buf_printf(&nulls, "%s%s IS NULL", i ? " OR " : "", c->args[i].sql);
+    }
+    any = gen_take(c->g, &nulls);
+    return special_done(
+        c, out, type,
+        gen_printf(c->g, "(CASE WHEN %s THEN NULL ELSE list_concat(%s) END)", any, joined(c, 0, ", ")));
+}
+
+static enum lc concat(struct call *c, struct sx *out)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->args[i].type->id == DTYPE_ARRAY)
+            return concat_arrays(c, out);
+    TRY(as_strings(c, 0));
+    return special_done(c, out, string(), gen_printf(c->g, "(%s)", joined(c, 0, " || ")));
+}
+
+static enum lc concat_ws(struct call *c, struct sx *out)
+{
+    bool arrays = false;
+    struct buf b = BUF_INIT((size_t)64 << 20);
+
+    TRY(as_strings(c, 0));
+    for (size_t i = 1; i < c->n; i++)
+        arrays = arrays || c->args[i].type->id == DTYPE_ARRAY;
+    if (c->n == 1)
+        TRY(special_done(c, out, string(), "''"));
+    else if (!arrays)
+        TRY(special_done(c, out, string(), gen_printf(c->g, "concat_ws(%s)", joined(c, 0, ", "))));
+    else {
+        for (size_t i = 1; i < c->n; i++)
+            buf_printf(
+                &b, c->args[i].type->id == DTYPE_ARRAY ? "%scoalesce(%s, CAST([] AS VARCHAR[]))" : "%s[%s]",
+                i > 1 ? ", " : "", c->args[i].sql);
+        TRY(special_done(
+            c, out, string(),
+            gen_printf(c->g, "array_to_string(list_concat(%s), %s)", gen_take(c->g, &b), c->args[0].sql)));
+    }
+    out->nullable = c->args[0].nullable;
+    return LC_OK;
+}
+
+static enum lc substring(struct call *c, struct sx *out)
+{
+    int64_t at;
+    const char *pos = c->args[1].sql;
+
+    if (!special_int(&c->args[1], &at))
+        pos = gen_printf(c->g, "(CASE WHEN %s = 0 THEN 1 ELSE %s END)", pos, pos);
+    else if (at == 0)
+        pos = "1";
+    if (c->n == 2)
+        return special_done(c, out, string(), gen_printf(c->g, "substring(%s, %s)", c->args[0].sql, pos));
+    return special_done(
+        c, out, string(),
+        gen_printf(c->g, "substring(%s, %s, greatest(%s, 0))", c->args[0].sql, pos, c->args[2].sql));
+}
+
+static enum lc length(struct call *c, struct sx *out)
+{
+    bool bytes = c->args[0].type->id == DTYPE_BINARY;
+
+    return special_done(
+        c, out, dtype_of(DTYPE_INT),
+        gen_printf(c->g, "CAST(%s(%s) AS INTEGER)", bytes ? "octet_length" : "length", c->args[0].sql));
+}
+
+static enum lc reverse(struct call *c, struct sx *out)
+{
+    if (c->args[0].type->id == DTYPE_ARRAY)
+        return special_done(c, out, c->args[0].type, gen_printf(c->g, "list_reverse(%s)", c->args[0].sql));
+    TRY(as_strings(c, 0));
+    return special_done(c, out, string(), gen_printf(c->g, "reverse(%s)", c->args[0].sql));
+}
+
+static enum lc base64(struct call *c, struct sx *out)
+{
+    if (c->args[0].type->id != DTYPE_BINARY)
+        TRY(sx_coerce(c->g, &c->args[0], dtype_of(DTYPE_BINARY), c->e));
+    return special_done(c, out, string(), gen_printf(c->g, "base64(%s)", c->args[0].sql));
+}
+
+/* ---- regular expressions ---- */
+/* DuckDB's are RE2: no look-around and no back-references. */
+static enum lc check_pattern(struct call *c, const struct sx *x)
+{
+    static const char *const beyond[] = {"(?=", "(?!", "(?<=", "(?<!", "(?>"};
+    const char *p = special_text(x);
+
+    for (size_t i = 0; p && i < sizeof beyond / sizeof *beyond; i++)
+        if (strstr(p, beyond[i])) {
+            gen_fail(c->g, c->e, LC_UNSUPPORTED,
+                     "the regular expression '%.200s' uses '%s', which this engine does not have", p,
+                     beyond[i]);
+            return err_hint(c->g->err, "write it without look-around, e.g. with a group and regexp_extract");
+        }
+    return LC_OK;
+}
+
+/* The plain text that a pattern means when it holds no operators; NULL when it does. */
+static const char *plain_pattern(struct call *c, const char *p)
+{
+    struct buf b = BUF_INIT(4096);
+
+    for (; p && *p; p++) {
+        if (*p == '\\' && p[1] && ispunct((unsigned char)p[1]))
+            buf_putc(&b, *++p);
+        else if (strchr("\\.[]{}()*+?^$|", *p))
+            return buf_release(&b), NULL;
+        else
+            buf_putc(&b, *p);
+    }
+    return p ? gen_take(c->g, &b) : (buf_release(&b), NULL);
+}
+
+static enum lc split(struct call *c, struct sx *out)
+{
+    const char *plain = plain_pattern(c, special_text(&c->args[1])), *text = c->args[0].sql, *sql, *quoted;
+    const struct dtype *type = gen_type(c->g, dtype_array(dtype_of(DTYPE_STRING), false));
+    int64_t limit = -1;
+
+    TRY(check_pattern(c, &c->args[1]));
+    if (c->n > 2 && !special_int(&c->args[2], &limit))
+        return special_unsupported(c, "a limit that is not a literal");
+    out->name = gen_printf(c->g, "split(%s, %s, %" PRId64 ")", c->args[0].name, c->args[1].name, limit);
+    quoted = plain ? gen_text(c->g, plain, strlen(plain)) : c->args[1].sql;
+    sql = gen_printf(c->g, "%s(%s, %s)", plain && *plain ? "string_split" : "regexp_split_to_array", text,
+                     quoted);
+    if (limit <= 0)
+        return special_done(c, out, type, sql);
+    if (!plain)
+        return special_unsupported(c, "a limit together with a pattern that is more than a plain text");
+    return special_done(c, out, type,
+                        gen_printf(c->g,
+                                   "(CASE WHEN len(%s) <= %" PRId64
+                                   " THEN %s ELSE list_concat((%s)[1:%" PRId64
+                                   "], [array_to_string((%s)[%" PRId64 ":], %s)]) END)",
+                                   sql, limit, sql, sql, limit - 1, sql, limit, quoted));
+}
+
+/* Java's $1 is RE2's \1. */
+static const char *replacement(struct call *c, const struct sx *x)
+{
+    const char *r = special_text(x), *made;
+    struct buf b = BUF_INIT(1 << 20);
+
+    if (!r)
+        return gen_printf(c->g, "regexp_replace(%s, '\\$([0-9])', '\\\\\\1', 'g')", x->sql);
+    for (; *r; r++) {
+        if (*r == '$' && isdigit((unsigned char)r[1]))
+            buf_putc(&b, '\\');
+        else if (*r == '\\' && r[1])
+            buf_puts(&b, *++r == '\\' ? "\\\\" : (char[]){*r, '\0'});
+        else
+            buf_putc(&b, *r);
+    }
+    made = gen_take(c->g, &b);
+    return made ? gen_text(c->g, made, strlen(made)) : NULL;
+}
+
+static enum lc regexp_replace(struct call *c, struct sx *out)
+{
+    TRY(check_pattern(c, &c->args[1]));
+    return special_done(c, out, string(),
+                        gen_printf(c->g, "regexp_replace(%s, %s, %s, 'g')", c->args[0].sql, c->args[1].sql,
+                                   replacement(c, &c->args[2])));
+}
+
+static enum lc extract_with(struct call *c, struct sx *out, const char *function, const struct dtype *type)
+{
+    int64_t group = 1;
+
+    TRY(check_pattern(c, &c->args[1]));
+    if (c->n > 2 && !special_int(&c->args[2], &group))
+        return special_unsupported(c, "a group number that is not a literal");
+    out->name =
+        gen_printf(c->g, "%s(%s, %s, %" PRId64 ")", c->f->name, c->args[0].name, c->args[1].name, group);
+    return special_done(
+        c, out, type,
+        gen_printf(c->g, "%s(%s, %s, %" PRId64 ")", function, c->args[0].sql, c->args[1].sql, group));
+}
+
+static enum lc regexp_extract(struct call *c, struct sx *out)
+{
+    return extract_with(c, out, "regexp_extract", string());
+}
+
+static enum lc regexp_extract_all(struct call *c, struct sx *out)
+{
+    return extract_with(c, out, "regexp_extract_all",
+                        gen_type(c->g, dtype_array(dtype_of(DTYPE_STRING), true)));
+}
+
+/* ---- others ---- */
+static enum lc sha2(struct call *c, struct sx *out)
+{
+    int64_t bits = 256;
+
+    if (!special_int(&c->args[1], &bits) || (bits != 256 && bits != 0))
+        return special_unsupported(c, "a length other than 256");
+    return special_done(c, out, string(), gen_printf(c->g, "sha256(%s)", c->args[0].sql));
+}
+
+static enum lc format_number(struct call *c, struct sx *out)
+{
+    int64_t digits;
+
+    if (!special_int(&c->args[1], &digits) || digits < 0 || digits > 100)
+        return special_unsupported(c, "a number of decimals that is not a literal");
+    return special_done(
+        c, out, string(),
+        gen_printf(c->g, "format('{:,.%" PRId64 "f}', CAST(%s AS DOUBLE))", digits, c->args[0].sql));
+}
+
+static enum lc elt(struct call *c, struct sx *out)
+{
+    TRY(sx_coerce(c->g, &c->args[0], dtype_of(DTYPE_INT), c->e));
+    TRY(as_strings(c, 1));
+    TRY(special_done(c, out, string(),
+                     gen_printf(c->g, "list_extract([%s], %s)", joined(c, 1, ", "), c->args[0].sql)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+static enum lc from_json(struct call *c, struct sx *out)
+{
+    const char *text = special_text(&c->args[1]), *type;
+    const struct dtype *t;
+
+    if (!text)
+        return special_unsupported(c, "a schema that is not a literal");
+    if (strncasecmp(text, "array<", 6) == 0 || strncasecmp(text, "map<", 4) == 0)
+        TRY(dtype_parse(text, &t, c->g->err));
+    else
+        TRY(dtype_parse_schema(text, &t, c->g->err));
+    t = gen_type(c->g, t);
+    type = t ? gen_sql_type(c->g, t) : NULL;
+    out->name = gen_printf(c->g, "from_json(%s)", c->args[0].name);
+    TRY(special_done(
+        c, out, t,
+        gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN TRY_CAST(CAST(%s AS JSON) AS %s) ELSE NULL END)",
+                   c->args[0].sql, c->args[0].sql, type)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+const struct special special_texts[] = {
+    {"concat", concat},
+    {"concat_ws", concat_ws},
+    {"substring", substring},
+    {"length", length},
+    {"reverse", reverse},
+    {"base64", base64},
+    {"split", split},
+    {"regexp_replace", regexp_replace},
+    {"regexp_extract", regexp_extract},
+    {"regexp_extract_all", regexp_extract_all},
+    {"sha2", sha2},
+    {"format_number", format_number},
+    {"elt", elt},
+    {"from_json", from_json},
+    {0},
+};

@@ -1,0 +1,168 @@
+/* sqlgen_int.h: what the files of the encoder share. Everything made during one encoding lives in one arena. */
+#ifndef LACUS_DATAFRAME_SQLGEN_INT_H
+#define LACUS_DATAFRAME_SQLGEN_INT_H
+#include "runtime/base/mem.h"
+#include "runtime/dataframe/sqlgen/functions.h"
+#include "runtime/dataframe/sqlgen/sqlgen.h"
+
+struct col {          /* a column that a relation gives or that an expression may use */
+    int uid;          /* identity: kept while a column is only passed on */
+    const char *name; /* as the user sees it */
+    const char *sql;  /* how the current SELECT refers to it */
+    const struct dtype *type;
+    bool nullable;
+    bool simple; /* sql is a bare reference: may be written twice */
+    bool hidden; /* the second copy of a USING column: only df.col and t.col find it */
+    const char *const *qualifier;
+    size_t n_qualifier;
+};
+
+/* One SELECT under construction: cols FROM from WHERE where … */
+struct rel {
+    struct col *cols;
+    size_t n;
+    struct col *inner; /* what FROM gives, for ORDER BY and HAVING; NULL: the same as cols */
+    size_t n_inner;
+    const char *from, *where, *group, *having, *order, *limit, *offset, *distinct;
+    bool grouped; /* has GROUP BY or aggregates */
+    bool joined;  /* from holds a JOIN */
+    struct sx *groups;
+    size_t n_groups;
+};
+
+struct sx { /* an encoded expression */
+    const char *sql, *name;
+    const struct dtype *type;
+    const struct col *col; /* a bare column, or NULL */
+    bool nullable, literal, simple, aggregate, window, generator;
+    const struct expr *from;
+    struct sx *many; /* generators with several columns */
+    size_t n_many;
+};
+
+struct variable { /* a lambda's parameter */
+    const struct variable *outer;
+    const char *name;
+    struct sx value;
+};
+
+struct scope {
+    const struct col *cols; /* what names mean */
+    size_t n;
+    const struct col *fallback; /* tried when cols has no such name (HAVING, ORDER BY) */
+    size_t n_fallback;
+    const struct sx *groups; /* aggregating: expressions that may stand outside of aggregate functions */
+    size_t n_groups;
+    bool aggregating; /* every column must be a group or inside an aggregate */
+    bool aggregates;  /* aggregate functions are allowed */
+    bool generators;
+    const char *clause; /* for errors: "WHERE", … */
+    const struct variable *variables;
+    const struct scope *outer; /* of the query around a subquery */
+};
+
+struct seen { /* which columns a plan id gave */
+    int64_t plan_id;
+    int uid, depth;
+    const char *name;
+};
+
+struct gen {
+    const struct ctx *ctx;
+    const struct sql_env *env;
+    struct arena *arena;
+    struct err *err;
+    struct seen *seen;
+    size_t n_seen, cap_seen;
+    int next_uid, depth, expr_depth;
+    const struct scope *outer; /* for subqueries being encoded */
+};
+
+/* sqlgen.c */
+const char *gen_printf(struct gen *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
+const struct dtype *gen_type(struct gen *g,
+                             const struct dtype *owned); /* keeps it until the end; NULL gives NULL */
+const char *gen_sql_type(struct gen *g, const struct dtype *t);
+const char *gen_type_words(struct gen *g, const struct dtype *t); /* "DECIMAL(10,2)" */
+const char *gen_text(struct gen *g, const char *s, size_t len);   /* quoted literal */
+const char *gen_name(struct gen *g, const char *name);            /* quoted identifier */
+enum lc gen_fail(struct gen *g, const struct expr *at, enum lc code, const char *fmt, ...) PRINTF_LIKE(4, 5);
+const char *gen_join(struct gen *g, const char *const *texts, size_t n, const char *separator);
+/* Finishes a text that was built in b (released); NULL without memory. */
+const char *gen_take(struct gen *g, struct buf *b);
+
+/* encode_expr.c */
+enum lc sx_expr(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out);
+enum lc sx_condition(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out);
+bool expr_has_aggregate(const struct expr *e); /* outside of windows and subqueries */
+enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e,
+                   struct sx *out); /* an attribute */
+enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const struct expr *at,
+                 struct sx *out);
+enum lc sx_extract(struct gen *g, const struct sx *in, const struct sx *key, const struct expr *at,
+                   struct sx *out);
+enum lc sx_column_of(struct gen *g, const struct rel *r, const char *name, size_t *index);
+
+/* encode_cast.c */
+enum lc sx_cast(struct gen *g, const struct sx *in, const struct dtype *to, bool try_cast, bool user,
+                const struct expr *at, struct sx *out);
+/* Implicit conversion; false when Spark would not convert. */
+bool sx_may_coerce(const struct dtype *from, const struct dtype *to);
+enum lc sx_coerce(struct gen *g, struct sx *x, const struct dtype *to, const struct expr *at);
+
+/* encode_call.c */
+enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, const char *over, struct sx *out);
+
+/* specials.c: functions that need more than a template */
+struct call {
+    struct gen *g;
+    const struct scope *scope;
+    const struct expr *e;
+    const struct function *f;
+    struct sx *args; /* encoded; lambdas are left to the special */
+    size_t n;
+    const char *tail;   /* " FILTER (…) OVER (…)", for aggregates and windows */
+    const char *filter; /* the condition alone, or NULL */
+    const char *over;   /* " OVER (…)" or "" */
+    bool distinct;
+};
+typedef enum lc special_fn(struct call *c, struct sx *out);
+special_fn *special_find(const char *name);
+struct special {
+    const char *name;
+    special_fn *fn;
+};
+extern const struct special special_numbers[], special_texts[], special_times[], special_lists[],
+    special_aggregates[];
+
+/* For specials: sets the text and type; nullable when an argument is. */
+enum lc special_done(struct call *c, struct sx *out, const struct dtype *type, const char *sql);
+bool special_int(const struct sx *x, int64_t *v); /* a literal integer, with or without a sign */
+const char *special_text(const struct sx *x);     /* a literal text, or NULL */
+bool special_bool(const struct sx *x, bool otherwise);
+enum lc special_unsupported(struct call *c, const char *what);
+
+/* encode_plan.c: the tree; rel.c: one SELECT; encode_leaf.c: what rows come from; encode_query.c: select, group, sort; encode_set.c:
+ * join, union, distinct, sample */
+enum lc rel_encode(struct gen *g, const struct plan *p, struct rel *out);
+typedef enum lc rel_fn(struct gen *g, const struct plan *p, struct rel *out);
+rel_fn leaf_table, leaf_source, leaf_scan, leaf_local, leaf_values, leaf_range;
+rel_fn rel_project, rel_filter, rel_sort, rel_limit, rel_offset, rel_tail, rel_aggregate, rel_with_columns;
+rel_fn rel_join, rel_set_op, rel_deduplicate, rel_sample;
+rel_fn rel_alias, rel_to_df, rel_rename, rel_drop, rel_na_fill, rel_na_drop, rel_pass;
+
+const char *rel_select(struct gen *g, const struct rel *r, bool user_names);
+enum lc rel_seal(struct gen *g, struct rel *r);            /* makes it a subquery: nothing but FROM */
+bool rel_open(const struct rel *r);                        /* more may be written into this SELECT */
+bool rel_is_item(const struct rel *r);                     /* nothing but FROM */
+const char *col_alias(struct gen *g, const struct col *c); /* lx_12 */
+struct col *cols_copy(struct gen *g, const struct col *cols, size_t n, size_t extra);
+enum lc rel_from(struct gen *g, const struct dtype *schema, const char *item,
+                 struct rel *out); /* item AS t(lx_1, …) */
+/* Puts new output columns into the open SELECT; from is kept for ORDER BY and HAVING. */
+void rel_set_cols(struct rel *r, struct col *cols, size_t n);
+enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *exprs, size_t n,
+                    struct col **cols, size_t *n_cols); /* a select list */
+enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size_t n);
+struct col col_from(struct gen *g, const struct sx *x);
+#endif
