@@ -185,7 +185,7 @@ enum lc duck_local_table(void *self, const struct ctx *ctx, const struct plan *l
                          struct err *err)
 {
     struct engine *e = self;
-    int64_t number;
+    int64_t number = 0;
     enum lc code;
 
     pthread_mutex_lock(&e->tables);

@@ -90,18 +90,18 @@ static const struct dtype *from_duck(struct duck_api *api, duckdb_logical_type t
 }
 
 /* Spark's JSON has no dates: only texts, numbers and booleans are recognised. */
-static const struct dtype *json_type(const struct dtype *t)
+static const struct dtype *spark_json_type(const struct dtype *t)
 {
     const struct dtype *s;
 
     if (t->id == DTYPE_ARRAY)
-        return dtype_array(json_type(t->element), true);
+        return dtype_array(spark_json_type(t->element), true);
     if (t->id == DTYPE_MAP)
-        return dtype_map(dtype_ref(t->key), json_type(t->element), true);
+        return dtype_map(dtype_ref(t->key), spark_json_type(t->element), true);
     if (t->id == DTYPE_STRUCT) {
         s = dtype_struct_new(t->n_fields);
         for (size_t i = 0; s && i < t->n_fields; i++)
-            s = dtype_struct_add(s, t->fields[i].name, json_type(t->fields[i].type), true, NULL);
+            s = dtype_struct_add(s, t->fields[i].name, spark_json_type(t->fields[i].type), true, NULL);
         return s;
     }
     if (t->id == DTYPE_DATE || t->id == DTYPE_TIMESTAMP || t->id == DTYPE_TIMESTAMP_NTZ ||
@@ -135,7 +135,7 @@ static const struct dtype *named_schema(struct duck_api *api, duckdb_result *r, 
 
         api->duckdb_destroy_logical_type(&t);
         if (how->json && type) {
-            const struct dtype *json = json_type(type);
+            const struct dtype *json = spark_json_type(type);
 
             dtype_unref(type);
             type = json;
