@@ -9,6 +9,12 @@ static int open_null(lua_State *L)
     return 1;
 }
 
+static int open_fmt(lua_State *L)
+{
+    lua_pushcfunction(L, fmt_call);
+    return 1;
+}
+
 static int open_input(lua_State *L)
 {
     lua_pushcfunction(L, session_ask);
@@ -41,6 +47,9 @@ const struct session_global names_builtin[] = {
     {"clear_output", display_open_clear, "clear_output(wait): clears what the cell has shown"},
     {"display", display_open,
      "display(x, …): shows values richly; display.html, .markdown, .latex, .json, .svg, .image, .mime"},
+    {"fmt", open_fmt,
+     "fmt(\"{:,} rows, {:.1%}\", n, share): Python's format language; {name} takes a variable or a field of "
+     "a table"},
     {"input", open_input, "input(prompt, {password = true}): asks the person at the notebook"},
     {"json", json_open, "json.encode(value), json.decode(text), json.array(table), json.null"},
     {"null", open_null, "SQL's NULL, JSON's null"},

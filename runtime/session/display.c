@@ -1,5 +1,6 @@
 #include "runtime/session/display.h"
 #include "runtime/base/fs.h"
+#include "runtime/session/capture.h"
 #include "runtime/session/session_int.h"
 #include <sodium.h>
 #include <string.h>
@@ -122,7 +123,7 @@ json_t *session_mimebundle(lua_State *L, int index)
 
 void session_display(struct session *s, const struct display *d)
 {
-    session_drain(s);
+    capture_flush(s);
     if (s->frontend.ops && s->frontend.ops->display)
         s->frontend.ops->display(s->frontend.self, &s->ctx, d);
 }
@@ -277,7 +278,7 @@ static int l_clear_output(lua_State *L)
         lua_getfield(L, 1, "wait");
         wait = lua_toboolean(L, -1);
     }
-    session_drain(s);
+    capture_flush(s);
     if (s->frontend.ops && s->frontend.ops->clear_output)
         s->frontend.ops->clear_output(s->frontend.self, &s->ctx, wait);
     return 0;

@@ -1,4 +1,5 @@
 /* Running a cell: compile, run as a coroutine, show, tell errors; and text that runs as part of a cell. */
+#include "runtime/session/capture.h"
 #include "runtime/session/cell.h"
 #include "runtime/session/display.h"
 #include "runtime/session/habits.h"
@@ -48,7 +49,7 @@ static int push_code(lua_State *L, struct run *r) /* returns the number of its a
 
 static void send_result(struct session *s, const struct display *d)
 {
-    session_drain(s);
+    capture_flush(s);
     if (s->frontend.ops && s->frontend.ops->result)
         s->frontend.ops->result(s->frontend.self, &s->ctx, s->execution_count, d);
 }
@@ -254,7 +255,7 @@ static void send_error(struct session *s, const struct cell_reply *reply)
 {
     struct cell_error e = {.ename = reply->ename, .evalue = reply->evalue, .traceback = reply->traceback};
 
-    session_drain(s);
+    capture_flush(s);
     if (s->frontend.ops && s->frontend.ops->error && !(s->cell && s->cell->silent))
         s->frontend.ops->error(s->frontend.self, &s->ctx, &e);
 }
@@ -277,7 +278,7 @@ enum lc session_execute(struct session *s, const struct cell_request *cell, stru
         send_error(s, reply);
     if (rc == LC_OK)
         user_expressions(s, cell, reply);
-    session_drain(s);
+    capture_flush(s);
     reply->exit_asked = s->exit_asked;
     reply->exit_status = s->exit_status;
     if (cell->store_history && !cell->silent)

@@ -67,6 +67,8 @@ struct frontend_ops {
     /* Waits up to timeout_ms and serves what the front end has for the session meanwhile (comm messages in
      * the kernel). NULL: sleeps. */
     void (*serve)(void *self, const struct ctx *ctx, int timeout_ms);
+    /* Captured output has come while no cell runs: call session_flush soon. Any thread; only posts. */
+    void (*output_waits)(void *self);
     /* The id of the request that is being answered, as Jupyter knows it (an Output widget gathers by it);
      * borrowed until the call returns to the front end, "" between requests. */
     const char *(*request_id)(void *self);

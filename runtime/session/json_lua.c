@@ -42,8 +42,7 @@ static void push_object(lua_State *L, json_t *value)
     json_t *item;
 
     lua_createtable(L, 0, (int)(json_object_size(value) < 1 << 20 ? json_object_size(value) : 1 << 20));
-    json_object_foreach(value, key, item)
-    {
+    json_object_foreach (value, key, item) {
         lua_pushstring(L, key);
         session_push_json(L, item);
         lua_rawset(L, -3);

@@ -1,9 +1,11 @@
 /* print, io.write and io.read: what a cell says goes to the front end, what it asks comes from there. */
 #include "runtime/base/utf8.h"
+#include "runtime/session/capture.h"
 #include "runtime/session/session_int.h"
 #include <errno.h>
 #include <stdio_ext.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- output ---- */
@@ -137,7 +139,7 @@ static int ask(lua_State *L, const char *prompt, bool password)
 
     if (!s->frontend.ops || !s->frontend.ops->input || (s->cell && !s->cell->allow_stdin))
         return cannot_ask(L);
-    session_drain(s);
+    capture_flush(s);
     if (s->frontend.ops->input(s->frontend.self, &s->ctx, prompt, password, answer, &err) != LC_OK)
         return session_raise(L, &err);
     lua_pushlstring(L, buf_str(answer), answer->len);
@@ -301,6 +303,58 @@ static int l_file_read(lua_State *L)
     return asks_frontend(L, f) ? read_from_frontend(L, 2) : read_from_file(L, f);
 }
 
+/* ---- lines ---- */
+static bool blocks(FILE *f)
+{
+    struct stat st;
+
+    return f && (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode));
+}
+
+static int l_next_line(lua_State *L) /* upvalues: the file, how many formats, the formats */
+{
+    int n = (int)lua_tointeger(L, lua_upvalueindex(2));
+
+    lua_settop(L, 0);
+    luaL_checkstack(L, n + 4, NULL);
+    lua_getfield(L, lua_upvalueindex(1), "read");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    for (int i = 0; i < n; i++)
+        lua_pushvalue(L, lua_upvalueindex(3 + i));
+    lua_call(L, n + 1, LUA_MULTRET);
+    if (lua_gettop(L) && !lua_toboolean(L, 1) && lua_isstring(L, 2))
+        return luaL_error(L, "%s", lua_tostring(L, 2));
+    return lua_gettop(L);
+}
+
+/* The file is at index 1, the formats follow. */
+static int push_lines(lua_State *L)
+{
+    int n = lua_gettop(L) - 1;
+
+    luaL_argcheck(L, n <= 250, 252, "too many arguments");
+    lua_pushinteger(L, n);
+    lua_insert(L, 2);
+    lua_pushcclosure(L, l_next_line, n + 2);
+    return 1;
+}
+
+static int l_file_lines(lua_State *L)
+{
+    return blocks(file_of(L, 1)) ? push_lines(L) : call_original(L);
+}
+
+static int l_io_lines(lua_State *L)
+{
+    if (!lua_isnoneornil(L, 1))
+        return call_original(L);
+    if (lua_gettop(L) == 0)
+        lua_pushnil(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, "_IO_input");
+    lua_replace(L, 1);
+    return push_lines(L);
+}
+
 /* ---- installing ---- */
 static void replace(lua_State *L, const char *name, lua_CFunction f) /* in the table on the top */
 {
@@ -331,11 +385,13 @@ void output_open(struct session *s)
     lua_getglobal(L, "io");
     replace(L, "write", l_io_write);
     replace(L, "read", l_io_read);
+    replace(L, "lines", l_io_lines);
     lua_pop(L, 1);
     luaL_getmetatable(L, LUA_FILEHANDLE);
     lua_getfield(L, -1, "__index");
     replace(L, "write", l_file_write);
     replace(L, "read", l_file_read);
+    replace(L, "lines", l_file_lines);
     lua_pop(L, 2);
     lua_getglobal(L, "os");
     replace(L, "exit", l_exit);

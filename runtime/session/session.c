@@ -1,5 +1,6 @@
 #include "runtime/session/session.h"
 #include "runtime/base/fs.h"
+#include "runtime/session/capture.h"
 #include "runtime/session/comm.h"
 #include "runtime/session/display.h"
 #include "runtime/session/history.h"
@@ -96,6 +97,7 @@ static int open_protected(lua_State *L)
     luaL_openlibs(L);
     hook_open(s);
     output_open(s);
+    long_open(s);
     names_open(s);
     return 0;
 }
@@ -154,6 +156,8 @@ enum lc session_open(const struct session_options *options, struct session **out
         rc = open_lua(s, err);
     if (rc == LC_OK && options->history)
         history_open(s, options->history);
+    if (rc == LC_OK && options->capture)
+        rc = capture_open(s, err);
     if (rc != LC_OK) {
         session_close(s);
         return rc;
@@ -207,6 +211,8 @@ void session_close(struct session *s)
     if (s->L)
         lua_close(s->L); /* objects are collected while the states they use are there */
     free_states(s);
+    long_close(s);
+    capture_close(s);
     history_close(s);
     comms_close(s);
     json_decref(s->params);

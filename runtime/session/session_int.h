@@ -17,7 +17,7 @@
 
 struct capture; /* capture.c: descriptors 1 and 2 */
 struct comms;   /* comm.c */
-struct guard;   /* long.c: string functions that can run for long */
+struct guard;   /* long_calls.c: string functions that can run for long */
 struct history; /* history.c */
 struct state;   /* session.c: module states, latest first */
 
@@ -83,9 +83,12 @@ json_t **session_json_slot(lua_State *L);
 json_t *session_json_text(const char *s, size_t len); /* a JSON string; bytes that are no text are replaced */
 int session_ask(lua_State *L);                        /* the global `input` */
 int json_open(lua_State *L);
+int fmt_call(lua_State *L); /* the global `fmt` */
+int plot_open(lua_State *L);
 
 /* output.c and others: what a session's state is filled with; protected, may raise */
 void names_open(struct session *s);
 void output_open(struct session *s);
 void long_open(struct session *s);
+void long_close(struct session *s);
 #endif

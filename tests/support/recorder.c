@@ -157,8 +157,7 @@ char *recorder_text(const struct recorder *r, enum stream stream)
     json_t *e;
     size_t i;
 
-    json_array_foreach(r->events, i, e)
-    {
+    json_array_foreach (r->events, i, e) {
         const char *name = json_string_value(json_object_get(e, "name"));
         if (name && strcmp(name, stream == STREAM_STDERR ? "stderr" : "stdout") == 0)
             buf_puts(&b, json_string_value(json_object_get(e, "text")));
@@ -171,8 +170,7 @@ json_t *recorder_event(const struct recorder *r, const char *type, size_t n)
     json_t *e;
     size_t i;
 
-    json_array_foreach(r->events, i, e)
-    {
+    json_array_foreach (r->events, i, e) {
         if (strcmp(json_string_value(json_object_get(e, "type")), type) == 0 && n-- == 0)
             return e;
     }

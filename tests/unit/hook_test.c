@@ -1,17 +1,13 @@
 /* hook_test.c: hostile cells are interrupted, within time, and the session is whole afterwards. */
 #include "runtime/base/clock.h"
 #include "tests/support/recorder.h"
+#include "tests/support/unit.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-/* cmocka wants these first */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 
 static const char *const hostile[] = {
     "while true do end",
@@ -57,6 +53,20 @@ static const char *const hostile[] = {
     "while true do pcall(sleep, 100) end",
     "!sleep 100",
     "x = !sleep 100",
+    /* C functions that run or block for long */
+    "while true do pcall(os.execute, 'sleep 10') end",
+    "os.execute('trap : INT; while :; do sleep 10; done')", /* ignores SIGINT: killed after half a second */
+    "io.popen('sleep 100'):read('a')",
+    "for l in io.popen('sleep 100'):lines() do end",
+    "io.popen('sleep 100'):close()",
+    "return (('a'):rep(3000)):find('.-.-.-.-b')",
+    "return (('a'):rep(3000)):match('(a*)(a*)(a*)b')",
+    "return (('a'):rep(3000)):gsub('a*a*a*b', function() end)",
+    "for w in (('a'):rep(3000)):gmatch('a*a*a*b') do end",
+    "return (('a'):rep(40)):find(('a?'):rep(40) .. 'b')",
+    "while true do pcall(string.find, ('a'):rep(3000), '.-.-.-.-b') end",
+    "table.sort({1, 2}, function() return ('a'):rep(3000):find('.-.-.-.-b') end)",
+    "while true do pcall(string.rep, 'x', 1 << 28) end",
 };
 
 struct interrupter {
@@ -136,7 +146,7 @@ static void hostile_cells_end(void **state)
         struct cell_reply reply;
         double ms = interrupted_after(r, hostile[i], &reply);
         bool fine =
-            ms < 600 && reply.status == CELL_ERROR && (reply.interrupted || strstr(hostile[i], "error(set"));
+            ms < 900 && reply.status == CELL_ERROR && (reply.interrupted || strstr(hostile[i], "error(set"));
         if (!fine)
             print_error("%s\n  %s %s after %.0f ms\n", hostile[i], reply.ename, reply.evalue, ms);
         assert_true(fine);
@@ -205,6 +215,38 @@ static void a_cell_is_the_main_program(void **state)
         "6");
 }
 
+static void guarded_functions_are_lua_s(void **state)
+{
+    static const char *const cells[] = {
+        "local ok, how, code = os.execute('exit 3') assert(ok == nil and how == 'exit' and code == 3)",
+        "assert(os.execute('true') == true) assert(os.execute())",
+        "local f = io.popen('printf \"a\\nb\"; exit 2') assert(f:read('l') == 'a' and f:read('a') == 'b')\n"
+        "local ok, how, code = f:close() assert(not ok and how == 'exit' and code == 2)",
+        "local f = io.popen('cat >/dev/null', 'w') f:write('x') assert(f:close())",
+        "local n = 0 for l in io.popen('seq 5'):lines() do n = n + tonumber(l) end assert(n == 15)",
+        "assert(not pcall(io.popen, 'x', 'rw'))",
+        "local s = ('key = value, '):rep(2000) local n = 0 for k, v in s:gmatch('(%w+)%s*=%s*(%w+)') do n = "
+        "n + 1 end "
+        "assert(n == 2000)\nassert(select(2, s:gsub('%w+%s*=', function(x) return x:upper() end)) == 2000)\n"
+        "assert(s:find('value', 1, true) == 7)\nlocal ok, e = pcall(string.find, s, '(a+') assert(not ok and "
+        "e:find('unfinished capture'))\nassert(s:find('%s*=%s*', 20) == 30)",
+        "assert(('ab'):rep(3, '-') == 'ab-ab-ab' and ('x'):rep(5) == 'xxxxx' and ('x'):rep(0) == '' and "
+        "(''):rep(9) == "
+        "'' and (''):rep(2, ',') == ',')",
+        "assert(not pcall(string.rep, 'xx', math.maxinteger))",
+    };
+    struct recorder *r = *state;
+
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        struct cell_reply reply;
+        recorder_run(r, r->session, cells[i], &reply);
+        if (reply.status != CELL_OK)
+            print_error("%s\n  %s\n", cells[i], reply.evalue);
+        assert_int_equal(reply.status, CELL_OK);
+        cell_reply_release(&reply);
+    }
+}
+
 static void interrupts_come_at_any_moment(void **state)
 {
     struct recorder *r = *state;
@@ -232,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cleanup_runs_undisturbed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_idle_interrupt_breaks_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cell_is_the_main_program, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(guarded_functions_are_lua_s, set_up, tear_down),
         cmocka_unit_test_setup_teardown(interrupts_come_at_any_moment, set_up, tear_down),
     };
 
