@@ -254,14 +254,9 @@ struct frontend session_set_frontend(struct session *s, struct frontend frontend
 {
     struct frontend before = s->frontend;
 
-    session_drain(s);
+    capture_flush(s);
     s->frontend = frontend;
     return before;
-}
-
-void session_flush(struct session *s)
-{
-    session_drain(s);
 }
 
 lua_State *session_lua(struct session *s)

@@ -83,7 +83,7 @@ void session_close(struct session *s);
 enum lc session_execute(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
                         struct err *err) MUST_CHECK;
 void session_interrupt(struct session *s);
-/* Between cells: sends captured output that has come since the last one (see frontend_ops.output_waits). */
+/* What C code and children have printed so far goes to the front end now (see frontend_ops.output_waits). */
 void session_flush(struct session *s);
 int session_execution_count(const struct session *s);
 const char *session_id(const struct session *s);
