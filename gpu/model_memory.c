@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 64, LOGITS_BYTES = 4 << 20, CHUNK_MIN = 16 };
+enum { LINE = 64, LOGITS_BYTES = 32 << 20, CHUNK_MIN = 16 };
 
 struct carve { /* walks a block; with base NULL it only measures */
     char *base;
