@@ -42,8 +42,9 @@ static enum lc cpu_open(const struct backend_options *o, void **state, struct er
 
     if (!c)
         return err_nomem(err);
-    c->k = kernels_choose();
-    code = backend_ref.open(o, &c->ref, err);
+    c->k = kernels_choose(o->kernels);
+    code = c->k ? backend_ref.open(o, &c->ref, err)
+                : err_set(err, LC_UNSUPPORTED, "this processor cannot run the kernels '%s'", o->kernels);
     if (code != LC_OK) {
         mem_free(c);
         return code;

@@ -7,7 +7,7 @@
  * Ownership none. Units: elements. Errors: none. Threads: any.
  *
  * Example:
- *     const struct kernels *k = kernels_choose();
+ *     const struct kernels *k = kernels_choose(NULL);
  *     pool_run(pool, arg.rows, 8, k->norm_forward, &arg);
  */
 #ifndef LACUS_GPU_CPU_KERNELS_H
@@ -100,7 +100,8 @@ struct kernels {
     pool_fn *column_sums;                                              /* columns */
 };
 
-const struct kernels *kernels_choose(void);
+/* name NULL: the best for this processor; NULL when the named set is unknown or not for this processor. */
+const struct kernels *kernels_choose(const char *name);
 size_t gemm_scratch(const struct kernels *k, int64_t tile_m, int64_t tile_n); /* floats */
 
 extern const struct kernels kernels_avx512, kernels_avx2, kernels_base;

@@ -5,16 +5,44 @@
 #define NV      2
 #include "gpu/cpu/kernels_body.inc"
 
-const struct kernels *kernels_choose(void)
+static bool has_avx512(void)
 {
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return &kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &kernels_avx2;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+    return false;
 #endif
-    return &kernels_base;
+}
+
+static bool has_avx2(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
+static bool always(void)
+{
+    return true;
+}
+
+const struct kernels *kernels_choose(const char *name)
+{
+    static const struct {
+        const char *name;
+        bool (*usable)(void);
+        const struct kernels *kernels;
+    } rows[] = {{"avx512", has_avx512, &kernels_avx512},
+                {"avx2", has_avx2, &kernels_avx2},
+                {"base", always, &kernels_base}};
+
+    for (int i = 0; i < 3; i++) /* best first */
+        if ((!name || strcmp(name, rows[i].name) == 0) && rows[i].usable())
+            return rows[i].kernels;
+    return NULL;
 }
 
 size_t gemm_scratch(const struct kernels *k, int64_t tile_m, int64_t tile_n)

@@ -1,0 +1,545 @@
+/* engine_ops_test.c: every operation: the reference's gradients against finite differences, and each set of kernels of
+ * the CPU plugin against the reference. */
+#include "gpu/rng.h"
+#include "runtime/base/mem.h"
+#include "tests/support/golden.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { INPUTS = 8 };
+
+/* One operation as a function of its inputs: y(x...), and the gradients of sum(y r). */
+struct io {
+    float *x[INPUTS], *g[INPUTS]; /* owned; g NULL: no gradient */
+    int64_t n[INPUTS];
+    float *y, *r; /* owned */
+    int64_t n_y;
+    int64_t shape[6]; /* what the case likes to vary */
+};
+
+typedef void op_fn(struct backend *b, const struct io *io);
+
+static float *numbers(int64_t n, uint64_t seed)
+{
+    float *x = mem_alloc((size_t)n * sizeof *x);
+    struct rng rng;
+
+    rng_seed(&rng, seed);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)rng_normal(&rng);
+    return x;
+}
+
+static struct io *io_new(int64_t n_y, const int64_t *n, int inputs, const int64_t *shape)
+{
+    struct io *io = mem_zalloc(sizeof *io);
+
+    for (int i = 0; i < inputs; i++) {
+        io->n[i] = n[i];
+        io->x[i] = numbers(n[i], (uint64_t)i + 1);
+        io->g[i] = mem_calloc((size_t)n[i], sizeof(float));
+    }
+    io->n_y = n_y;
+    io->y = mem_calloc((size_t)n_y, sizeof(float));
+    io->r = numbers(n_y, 99);
+    memcpy(io->shape, shape, sizeof io->shape);
+    return io;
+}
+
+static void io_free(struct io *io)
+{
+    for (int i = 0; i < INPUTS; i++) {
+        mem_free(io->x[i]);
+        mem_free(io->g[i]);
+    }
+    mem_free(io->y);
+    mem_free(io->r);
+    mem_free(io);
+}
+
+static void clear_gradients(struct io *io)
+{
+    for (int i = 0; i < INPUTS; i++)
+        if (io->g[i])
+            memset(io->g[i], 0, (size_t)io->n[i] * sizeof(float));
+}
+
+/* ---- the cases ---- */
+static void linear(struct backend *b,
+                   const struct io *io) /* shape: rows, in, out, rank, dropout in percent, compute */
+{
+    int64_t rows = io->shape[0], in = io->shape[1], out = io->shape[2], rank = io->shape[3];
+    float *xa = mem_calloc((size_t)(rows * (rank + 1)), sizeof *xa),
+          *dxa = mem_calloc((size_t)(rows * (rank + 1)), sizeof *dxa);
+    float *dropped = mem_calloc((size_t)(rows * in), sizeof *dropped);
+    struct linear_arg a = {.rows = rows,
+                           .in = in,
+                           .out = out,
+                           .x = io->x[0],
+                           .w = io->x[1],
+                           .w_type = DTYPE_F32,
+                           .compute = (enum dtype)io->shape[5],
+                           .bias = io->x[2],
+                           .y = io->y,
+                           .dy = io->r,
+                           .dx = io->g[0],
+                           .add_dx = true,
+                           .dw = io->g[1],
+                           .dbias = io->g[2]};
+
+    if (rank)
+        a.lora = (struct lora_arg){.a = io->x[3],
+                                   .b = io->x[4],
+                                   .xa = xa,
+                                   .dxa = dxa,
+                                   .da = io->g[3],
+                                   .db = io->g[4],
+                                   .dropped = dropped,
+                                   .rank = rank,
+                                   .scale = 0.5f,
+                                   .dropout = (float)io->shape[4] / 100,
+                                   .seed = 77};
+    b->ops->linear_forward(b->state, NULL, &a);
+    b->ops->linear_backward(b->state, NULL, &a);
+    mem_free(xa);
+    mem_free(dxa);
+    mem_free(dropped);
+}
+
+static void norm(struct backend *b, const struct io *io) /* rows, width; inputs x, residual, w */
+{
+    int64_t rows = io->shape[0], width = io->shape[1];
+    float *sum = mem_alloc((size_t)(rows * width) * sizeof *sum),
+          *rstd = mem_alloc((size_t)rows * sizeof *rstd);
+    float *again = mem_alloc((size_t)(rows * width) * sizeof *again);
+    struct norm_arg a = {.rows = rows,
+                         .width = width,
+                         .eps = 1e-5f,
+                         .x = io->x[0],
+                         .residual = io->x[1],
+                         .sum = sum,
+                         .w = io->x[2],
+                         .y = io->y,
+                         .rstd = rstd,
+                         .dy = io->r,
+                         .dx = io->g[0],
+                         .dw = io->g[2]};
+
+    b->ops->norm_forward(b->state, NULL, &a);
+    a.x = sum;
+    a.y = again;
+    b->ops->norm_apply(b->state, NULL, &a);
+    close_to("norm_apply", again, io->y, rows * width, 1e-6);
+    b->ops->norm_backward(b->state, NULL, &a);
+    memcpy(io->g[1], io->g[0], (size_t)(rows * width) * sizeof(float));
+    mem_free(sum);
+    mem_free(rstd);
+    mem_free(again);
+}
+
+static void rope(struct backend *b, const struct io *io) /* rows, heads, head_dim */
+{
+    int64_t rows = io->shape[0], heads = io->shape[1], dim = io->shape[2], half = dim / 2;
+    float *tables = mem_alloc((size_t)(2 * rows * half) * sizeof *tables);
+    int32_t *positions = mem_alloc((size_t)rows * sizeof *positions);
+    struct rope_arg a = {.rows = rows,
+                         .heads = heads,
+                         .head_dim = dim,
+                         .x = io->y,
+                         .positions = positions,
+                         .cosines = tables,
+                         .sines = tables + rows * half};
+
+    for (int64_t i = 0; i < rows * half; i++) {
+        tables[i] = cosf((float)i);
+        tables[rows * half + i] = sinf((float)i);
+    }
+    for (int64_t i = 0; i < rows; i++)
+        positions[i] = (int32_t)(rows - 1 - i);
+    memcpy(io->y, io->x[0], (size_t)io->n_y * sizeof(float));
+    b->ops->rope(b->state, NULL, &a);
+    memcpy(io->g[0], io->r, (size_t)io->n_y * sizeof(float));
+    a.x = io->g[0];
+    a.inverse = true;
+    b->ops->rope(b->state, NULL, &a);
+    mem_free(tables);
+    mem_free(positions);
+}
+
+static void attention(struct backend *b, const struct io *io) /* rows, heads, kv_heads, head_dim, window */
+{
+    int64_t rows = io->shape[0], heads = io->shape[1];
+    int32_t starts[4] = {0, 1, (int32_t)(rows / 3), (int32_t)rows};
+    float *lse = mem_alloc((size_t)(rows * heads) * sizeof *lse);
+    struct attention_arg a = {.sequences = 3,
+                              .rows = rows,
+                              .longest = rows - rows / 3,
+                              .starts = starts,
+                              .heads = heads,
+                              .kv_heads = io->shape[2],
+                              .head_dim = io->shape[3],
+                              .window = io->shape[4],
+                              .scale = 0.3f,
+                              .q = io->x[0],
+                              .k = io->x[1],
+                              .v = io->x[2],
+                              .y = io->y,
+                              .lse = lse,
+                              .dy = io->r,
+                              .dq = io->g[0],
+                              .dk = io->g[1],
+                              .dv = io->g[2]};
+
+    b->ops->attention_forward(b->state, NULL, &a);
+    b->ops->attention_backward(b->state, NULL, &a);
+    mem_free(lse);
+}
+
+static void swiglu(struct backend *b, const struct io *io)
+{
+    struct swiglu_arg a = {.n = io->n_y,
+                           .gate = io->x[0],
+                           .up = io->x[1],
+                           .y = io->y,
+                           .dy = io->r,
+                           .dgate = io->g[0],
+                           .dup = io->g[1]};
+
+    b->ops->swiglu_forward(b->state, NULL, &a);
+    a.y = NULL;
+    b->ops->swiglu_backward(b->state, NULL, &a);
+}
+
+static void embed(struct backend *b, const struct io *io) /* rows, width, vocabulary */
+{
+    int32_t ids[64];
+    struct embed_arg a = {.rows = io->shape[0],
+                          .width = io->shape[1],
+                          .vocabulary = io->shape[2],
+                          .ids = ids,
+                          .table = io->x[0],
+                          .type = DTYPE_F32,
+                          .y = io->y,
+                          .dy = io->r,
+                          .dtable = io->g[0]};
+
+    for (int i = 0; i < 64; i++)
+        ids[i] = (int32_t)(i * 7 % io->shape[2]);
+    b->ops->embed_forward(b->state, NULL, &a);
+    b->ops->embed_backward(b->state, NULL, &a);
+}
+
+/* rows, width, vocabulary, smoothing in percent; y are the losses, all with the same weight (r is not used) */
+static void loss(struct backend *b, const struct io *io)
+{
+    int64_t rows = io->shape[0], width = io->shape[1], vocabulary = io->shape[2], chunk = 5;
+    float *logits = mem_alloc((size_t)(chunk * vocabulary) * sizeof *logits);
+    float *gathered = mem_alloc((size_t)(chunk * width) * sizeof *gathered);
+    int32_t index[64], targets[64];
+    struct loss_arg a = {.rows = rows,
+                         .width = width,
+                         .vocabulary = vocabulary,
+                         .x = io->x[0],
+                         .index = index,
+                         .targets = targets,
+                         .w = io->x[1],
+                         .w_type = DTYPE_F32,
+                         .compute = DTYPE_F32,
+                         .smoothing = (float)io->shape[3] / 100,
+                         .scale = 1,
+                         .losses = io->y,
+                         .dx = io->g[0],
+                         .dw = io->g[1],
+                         .logits = logits,
+                         .gathered = gathered,
+                         .chunk = chunk};
+
+    for (int i = 0; i < 64; i++) {
+        index[i] = 2 * i; /* every second row of x carries a label */
+        targets[i] = (int32_t)(i * 5 % vocabulary);
+    }
+    b->ops->loss(b->state, NULL, &a);
+    for (int64_t i = 0; i < io->n_y; i++)
+        io->r[i] = 1;
+    mem_free(logits);
+    mem_free(gathered);
+}
+
+static void dropout(struct backend *b, const struct io *io)
+{
+    struct dropout_arg a = {.n = io->n_y, .x = io->x[0], .y = io->y, .p = 0.3f, .seed = 1234567890123456789u};
+
+    b->ops->dropout(b->state, NULL, &a);
+    a.x = io->r;
+    a.y = io->g[0];
+    b->ops->dropout(b->state, NULL, &a);
+}
+
+/* sizes in terms of shape: what each input and y measure */
+static const struct op_case {
+    const char *name;
+    op_fn *fn;
+    int64_t shape[6];
+    int inputs;
+    int64_t n[5], n_y;
+    bool big; /* compared only: too many elements for finite differences */
+} CASES[] = {
+    {"linear", linear, {7, 19, 13, 0, 0, DTYPE_F32}, 3, {7 * 19, 13 * 19, 13}, 7 * 13, false},
+    {"linear, one row", linear, {1, 40, 9, 0, 0, DTYPE_F32}, 3, {40, 9 * 40, 9}, 9, false},
+    {"lora", linear, {9, 19, 13, 3, 0, DTYPE_F32}, 5, {9 * 19, 13 * 19, 13, 3 * 19, 13 * 3}, 9 * 13, false},
+    {"lora with dropout",
+     linear,
+     {9, 19, 13, 3, 40, DTYPE_F32},
+     5,
+     {9 * 19, 13 * 19, 13, 3 * 19, 13 * 3},
+     9 * 13,
+     false},
+    {"linear, many tiles",
+     linear,
+     {300, 301, 270, 8, 0, DTYPE_F32},
+     5,
+     {300 * 301, 270 * 301, 270, 8 * 301, 270 * 8},
+     300 * 270,
+     true},
+    {"linear in bf16",
+     linear,
+     {33, 65, 47, 4, 0, DTYPE_BF16},
+     5,
+     {33 * 65, 47 * 65, 47, 4 * 65, 47 * 4},
+     33 * 47,
+     true},
+    {"norm", norm, {6, 21}, 3, {6 * 21, 6 * 21, 21}, 6 * 21, false},
+    {"norm, wide", norm, {70, 192}, 3, {70 * 192, 70 * 192, 192}, 70 * 192, true},
+    {"rope", rope, {5, 3, 12}, 1, {5 * 3 * 12}, 5 * 3 * 12, false},
+    {"attention", attention, {14, 4, 2, 6, 0}, 3, {14 * 24, 14 * 12, 14 * 12}, 14 * 24, false},
+    {"attention with a window", attention, {14, 4, 4, 6, 3}, 3, {14 * 24, 14 * 24, 14 * 24}, 14 * 24, false},
+    {"attention, long", attention, {400, 6, 2, 40, 0}, 3, {400 * 240, 400 * 80, 400 * 80}, 400 * 240, true},
+    {"attention, long with a window",
+     attention,
+     {400, 6, 2, 40, 100},
+     3,
+     {400 * 240, 400 * 80, 400 * 80},
+     400 * 240,
+     true},
+    {"swiglu", swiglu, {0}, 2, {203, 203}, 203, false},
+    {"embed", embed, {11, 70, 9}, 1, {9 * 70}, 11 * 70, false},
+    {"loss", loss, {12, 9, 23, 0}, 2, {24 * 9, 23 * 9}, 12, false},
+    {"loss, smoothed", loss, {12, 9, 23, 10}, 2, {24 * 9, 23 * 9}, 12, false},
+    {"loss, large", loss, {30, 33, 700, 10}, 2, {60 * 33, 700 * 33}, 30, true},
+    {"dropout", dropout, {0}, 1, {333}, 333, false},
+};
+enum { N_CASES = sizeof CASES / sizeof *CASES };
+
+/* ---- finite differences ---- */
+static double weighted(struct backend *b, const struct op_case *c, struct io *io)
+{
+    double sum = 0;
+
+    clear_gradients(io);
+    c->fn(b, io);
+    for (int64_t i = 0; i < io->n_y; i++)
+        sum += (double)io->y[i] * (double)io->r[i];
+    return sum;
+}
+
+static void check_differences(struct backend *b, const struct op_case *c, struct io *io, int input)
+{
+    float *gradient = mem_alloc((size_t)io->n[input] * sizeof *gradient);
+    double scale = 0, h = 1.0 / 128; /* a step that f32 holds exactly; its error is of second order */
+
+    weighted(b, c, io);
+    memcpy(gradient, io->g[input], (size_t)io->n[input] * sizeof *gradient);
+    for (int64_t i = 0; i < io->n[input]; i++)
+        scale = fmax(scale, fabs((double)gradient[i]));
+    for (int64_t i = 0; i < io->n[input]; i += 1 + io->n[input] / 40) {
+        float keep = io->x[input][i];
+        double up, down, slope;
+
+        io->x[input][i] = keep + (float)h;
+        up = weighted(b, c, io);
+        io->x[input][i] = keep - (float)h;
+        down = weighted(b, c, io);
+        io->x[input][i] = keep;
+        slope = (up - down) / (2 * h);
+        if (!(fabs(slope - (double)gradient[i]) <= 2e-3 * scale))
+            fail_msg("%s: input %d, element %lld: gradient %g, difference %g", c->name, input, (long long)i,
+                     (double)gradient[i], slope);
+    }
+    mem_free(gradient);
+}
+
+static void gradients_are_finite_differences(void **state)
+{
+    struct backend *b = open_backend("ref", 1);
+
+    (void)state;
+    for (int i = 0; i < N_CASES; i++) {
+        struct io *io = io_new(CASES[i].n_y, CASES[i].n, CASES[i].inputs, CASES[i].shape);
+
+        for (int input = 0; input < CASES[i].inputs && !CASES[i].big; input++)
+            check_differences(b, &CASES[i], io, input);
+        io_free(io);
+    }
+    backend_close(b);
+}
+
+/* ---- backends against each other ---- */
+static struct backend *open_kernels(const char *kernels)
+{
+    struct backend_options o = {.threads = 3, .kernels = kernels};
+    struct backend *b = NULL;
+    struct err err;
+    enum lc code = backend_open("cpu", &o, &b, &err);
+
+    if (code == LC_UNSUPPORTED)
+        print_message("SKIP kernels %s: %s\n", kernels, err.message);
+    else
+        ok(code, &err);
+    return b;
+}
+
+static void the_plugin_computes_what_the_reference_does(void **state)
+{
+    static const char *const sets[] = {"avx512", "avx2", "base"};
+    struct backend *ref = open_backend("ref", 1);
+
+    (void)state;
+    for (int s = 0; s < 3; s++) {
+        struct backend *b = open_kernels(sets[s]);
+
+        for (int i = 0; i < N_CASES && b; i++) {
+            const struct op_case *c = &CASES[i];
+            struct io *x = io_new(c->n_y, c->n, c->inputs, c->shape),
+                      *y = io_new(c->n_y, c->n, c->inputs, c->shape);
+            char what[100];
+
+            c->fn(ref, x);
+            c->fn(b, y);
+            snprintf(what, sizeof what, "%s, %s", c->name, sets[s]);
+            close_to(what, y->y, x->y, c->n_y, 2e-5);
+            for (int g = 0; g < c->inputs; g++) {
+                snprintf(what, sizeof what, "%s, %s, gradient %d", c->name, sets[s], g);
+                close_to(what, y->g[g], x->g[g], c->n[g], 2e-5);
+            }
+            io_free(x);
+            io_free(y);
+        }
+        backend_close(b);
+    }
+    backend_close(ref);
+}
+
+/* Operations without a gradient: results on ref and on the plugin. */
+static void update_both(struct backend *b, float *const x[4], int64_t n, float *extra, double *squares)
+{
+    struct adamw_arg a = {.n = n,
+                          .param = x[0],
+                          .m = x[1],
+                          .v = x[2],
+                          .grad = x[3],
+                          .grad_scale = 0.7f,
+                          .lr = 1e-2,
+                          .beta1 = 0.9,
+                          .beta2 = 0.99,
+                          .eps = 1e-8,
+                          .weight_decay = 0.1,
+                          .bias1 = 0.19,
+                          .bias2 = 0.02};
+    int32_t index[] = {3, 0, 9};
+
+    for (int64_t i = 0; i < n; i++)
+        x[2][i] = fabsf(x[2][i]);
+    b->ops->adamw(b->state, NULL, &a);
+    b->ops->add(b->state, NULL, x[0], x[3], 0.25f, n);
+    b->ops->sum_squares(b->state, NULL, x[0], n, squares);
+    b->ops->gather(b->state, NULL, extra, x[0], index, 3, n / 10);
+    b->ops->merge(b->state, NULL, x[1], DTYPE_F32, x[0], x[3], 20, 30, 4, 0.5f);
+}
+
+static void updates_agree(void **state)
+{
+    enum { N = 70010 };
+    struct backend *b[2] = {open_backend("ref", 1), open_backend("cpu", 2)};
+    float *x[2][4], *extra[2];
+    double squares[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        extra[i] = mem_alloc(N * sizeof(float));
+        for (int j = 0; j < 4; j++)
+            x[i][j] = numbers(N, (uint64_t)j);
+        update_both(b[i], x[i], N, extra[i], &squares[i]);
+    }
+    for (int j = 0; j < 4; j++)
+        close_to("update", x[1][j], x[0][j], N, 1e-6);
+    close_to("gather", extra[1], extra[0], 3 * (N / 10), 1e-6);
+    near_to(squares[1] / squares[0], 1, 1e-6);
+    for (int i = 0; i < 2; i++) {
+        for (int j = 0; j < 4; j++)
+            mem_free(x[i][j]);
+        mem_free(extra[i]);
+        backend_close(b[i]);
+    }
+}
+
+static void exp_is_exp(void **state)
+{
+    /* through swiglu: silu(g) * 1, over the range where e^-g neither vanishes nor overflows */
+    enum { N = 4096 };
+    struct backend *b = open_backend("cpu", 1);
+    float *g = mem_alloc(3 * N * sizeof *g);
+    struct swiglu_arg a = {.n = N, .gate = g, .up = g + N, .y = g + 2 * N};
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        g[i] = (float)(i - N / 2) * (160.0f / N);
+        g[N + i] = 1;
+    }
+    b->ops->swiglu_forward(b->state, NULL, &a);
+    for (int i = 0; i < N; i++) {
+        double exact = (double)g[i] / (1 + exp(-(double)g[i]));
+
+        near_to((double)g[2 * N + i], exact, 1e-6 * fabs(exact) + 1e-30);
+    }
+    mem_free(g);
+    backend_close(b);
+}
+
+static void a_memory_limit_is_kept(void **state)
+{
+    struct backend_options o = {.memory_limit = 1 << 20};
+    struct backend *b;
+    struct backend_memory memory;
+    struct err err;
+    void *p;
+
+    (void)state;
+    ok(backend_open("ref", &o, &b, &err), &err);
+    assert_int_equal(b->ops->alloc(b->state, 2 << 20, &p, &err), LC_LIMIT);
+    ok(b->ops->alloc(b->state, 1 << 19, &p, &err), &err);
+    assert_int_equal((uintptr_t)p % 64, 0);
+    b->ops->memory(b->state, &memory);
+    assert_int_equal(memory.free, 1 << 19);
+    b->ops->release(b->state, p, 1 << 19);
+    backend_close(b);
+    assert_int_equal(backend_open("tpu", &o, &b, &err), LC_ARG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_are_finite_differences),
+        cmocka_unit_test(the_plugin_computes_what_the_reference_does),
+        cmocka_unit_test(updates_agree),
+        cmocka_unit_test(exp_is_exp),
+        cmocka_unit_test(a_memory_limit_is_kept),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
