@@ -50,6 +50,14 @@ static enum lc grow(struct examples *e, struct err *err)
     return LC_OK;
 }
 
+unsigned examples_flags(const struct tokenizer *tok, const char *text, size_t len)
+{
+    const char *bos = tokenizer_bos(tok) >= 0 ? tokenizer_token(tok, tokenizer_bos(tok)) : NULL;
+    size_t n = bos ? strlen(bos) : 0;
+
+    return n && len >= n && memcmp(text, bos, n) == 0 ? 0 : TOKENIZER_SPECIAL;
+}
+
 /* An end-of-text token that the tokenizer puts behind a prompt on its own has no place before its completion. */
 static void drop_eos(struct encoding *enc, const struct tokenizer *tok)
 {
@@ -63,7 +71,8 @@ static enum lc encode(struct examples *e, const struct tokenizer *tok, const str
 
     e->prompt.n = 0;
     if (!plain) {
-        TRY(tokenizer_encode(tok, row->prompt, row->prompt_len, TOKENIZER_SPECIAL, &e->prompt, err));
+        TRY(tokenizer_encode(tok, row->prompt, row->prompt_len,
+                             examples_flags(tok, row->prompt, row->prompt_len), &e->prompt, err));
         drop_eos(&e->prompt, tok);
     }
     TRY(tokenizer_encode(tok, row->completion, row->completion_len, plain ? TOKENIZER_SPECIAL : 0,
@@ -81,6 +90,8 @@ enum lc examples_add(struct examples *e, const struct tokenizer *tok, const stru
 
     TRY(grow(e, err));
     TRY(encode(e, tok, row, err));
+    if (eos >= 0 && e->completion.n && e->completion.ids[e->completion.n - 1] == eos)
+        eos = -1; /* it is there already */
     p = e->prompt.n;
     total = p + e->completion.n + (eos >= 0);
     n = o->max_length > 0 && total > (size_t)o->max_length ? (size_t)o->max_length : total;

@@ -26,6 +26,9 @@ struct example_options {
     bool no_eos;
 };
 
+/* TOKENIZER_SPECIAL, unless the text begins with the beginning-of-text token already (chat templates write it). */
+unsigned examples_flags(const struct tokenizer *tok, const char *text, size_t len);
+
 struct examples;
 struct examples *examples_new(void);
 void examples_free(struct examples *e); /* NULL is fine */

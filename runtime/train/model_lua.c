@@ -305,6 +305,25 @@ static int l_decode(lua_State *L) /* tok:decode(ids, {skip_special_tokens = fals
     return push_text(L, &text, tokenizer_decode(tok, ids, n, skip, &text, &err), &err);
 }
 
+static int l_chat(lua_State *L) /* tok:apply_chat_template(messages, {add_generation_prompt, tokenize}) */
+{
+    const struct tokenizer *tok = check_tokenizer(L, 1);
+    bool generation =
+        lua_istable(L, 3) && lua_getfield(L, 3, "add_generation_prompt") != LUA_TNIL && lua_toboolean(L, -1);
+    struct err err;
+    json_t *messages;
+    struct buf text = BUF_INIT(BUF_TEXT_MAX);
+    enum lc rc;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    messages = session_to_json(L, 2, &err);
+    if (!messages)
+        return session_raise(L, &err);
+    rc = tokenizer_apply_chat_template(tok, NULL, messages, generation, NULL, &text, &err);
+    json_decref(messages);
+    return push_text(L, &text, rc, &err);
+}
+
 static int l_vocab(lua_State *L)
 {
     lua_pushinteger(L, (lua_Integer)tokenizer_vocab_size(check_tokenizer(L, 1)));
@@ -341,7 +360,8 @@ static int l_tokenizer_index(lua_State *L)
 
 static int l_tokenizer(lua_State *L) /* core.tokenizer(path) */
 {
-    static const luaL_Reg methods[] = {{"encode", l_encode}, {"decode", l_decode}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"encode", l_encode}, {"decode", l_decode}, {"apply_chat_template", l_chat}, {NULL, NULL}};
     const char *path = luaL_checkstring(L, 1);
     struct tokenizer **t = lua_newuserdatauv(L, sizeof *t, 0);
     struct err err;
@@ -698,7 +718,7 @@ static struct score_text *encode_all(lua_State *L, const struct tokenizer *tok, 
             luaL_error(L, "texts expected, and element %d is a %s", (int)i + 1, luaL_typename(L, -1));
         text = lua_tolstring(L, -1, &len);
         e = push_encoding(L);
-        if (tokenizer_encode(tok, text, len, prompt ? TOKENIZER_SPECIAL : 0, e, &err) != LC_OK)
+        if (tokenizer_encode(tok, text, len, prompt ? examples_flags(tok, text, len) : 0, e, &err) != LC_OK)
             session_raise(L, &err);
         if (prompt && e->n && tokenizer_adds_eos(tok) && e->ids[e->n - 1] == tokenizer_eos(tok))
             e->n--;

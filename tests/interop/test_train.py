@@ -15,6 +15,8 @@ torch = pytest.importorskip("torch")
 WORDS = "tool library game editor driver font manual shell".split()
 ROWS = [{"q": f"Which section does package {i} of {WORDS[i % 8]} kind number {i * 7 % 13} belong to?", "a": " " + WORDS[i % 8]} for i in range(48)]
 TEMPLATE = "{q} Answer:{a}"
+CHAT = ("{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{{ eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}")
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,7 @@ def model(tmp_path_factory):
     tok.train_from_iterator([r["q"] + r["a"] for r in ROWS],
                             trainers.BpeTrainer(vocab_size=400, special_tokens=["<bos>", "<eos>", "<pad>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tok, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>")
+    fast.chat_template = CHAT
     torch.manual_seed(0)
     config = transformers.LlamaConfig(vocab_size=len(fast), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
                                       num_key_value_heads=2, max_position_embeddings=256, bos_token_id=0, eos_token_id=1, pad_token_id=2)
@@ -462,3 +465,66 @@ print("FROZEN", e.message, pid)
     message, pid = re.search(r"FROZEN\t(.*)\t(\d+)", printed).groups()
     assert message.startswith("worker 'local-") and "its connection is gone" in message and "in step" in message
     assert not os.path.exists(f"/proc/{pid}")  # and it was ended
+
+
+def test_conversations_are_written_by_the_chat_template(home, model, tmp_path):
+    import peft
+    import transformers
+
+    tok = transformers.AutoTokenizer.from_pretrained(model)
+    talks = [[{"role": "user", "content": r["q"]}, {"role": "assistant", "content": r["a"]}] for r in ROWS[:16]]
+    as_lua = "{" + ",".join("{messages = {{role = 'user', content = %s}, {role = 'assistant', content = %s}}}" % (json.dumps(t[0]["content"]),
+                            json.dumps(t[1]["content"])) for t in talks) + "}"
+    printed = script(home, f"""
+local talks = {as_lua}
+local tok = llm.tokenizer("{model}")
+print("CHAT", json.encode(tok:apply_chat_template(talks[1].messages, {{add_generation_prompt = true}})))
+local job = llm.finetune{{model = "{model}", train_dataset = talks, eval_dataset = talks, completion_only = true, output_dir = "{tmp_path}/out",
+  peft = LoraConfig{{r = 4, target_modules = {{"q_proj"}}}}, args = {{max_steps = 4, learning_rate = 0.01}}}}:wait()
+print("RESULT", job:result().eval_loss)
+""")
+    assert json.loads(re.search(r"CHAT\t(.*)", printed)[1]) == tok.apply_chat_template(talks[0], add_generation_prompt=True, tokenize=False)
+    net = peft.PeftModel.from_pretrained(transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), tmp_path / "out")
+    total = 0.0
+    for i in range(0, 16, 8):
+        losses = labels = 0.0
+        for talk in talks[i:i + 8]:
+            prompt = tok(tok.apply_chat_template(talk[:1], add_generation_prompt=True, tokenize=False), add_special_tokens=False).input_ids
+            whole = tok(tok.apply_chat_template(talk, tokenize=False), add_special_tokens=False).input_ids
+            assert whole[:len(prompt)] == prompt and whole.count(tok.bos_token_id) == 1 and whole[-1] == tok.eos_token_id != whole[-2]
+            lab = torch.tensor([[-100] * len(prompt) + whole[len(prompt):]])
+            with torch.no_grad():
+                n = len(whole) - len(prompt)
+                losses += net(input_ids=torch.tensor([whole]), labels=lab).loss.item() * n
+            labels += n
+        total += losses / labels * 8
+    assert float(re.search(r"RESULT\t(\S+)", printed)[1]) == pytest.approx(total / 16, abs=1e-4)
+
+
+def notebook(path, *cells):
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": {"name": "lacus", "display_name": "lacus", "language": "lua"}},
+                                "cells": [{"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": c, "outputs": [], "execution_count": None}
+                                          for i, c in enumerate(cells)]}))
+    return path
+
+
+def test_a_notebook_shows_the_curve_and_ends_its_jobs(home, model, tmp_path):
+    book = notebook(tmp_path / "n.ipynb", prelude(model, tmp_path / "a") + "start():wait()",
+                    prelude(model, tmp_path / "b", **dict(SLOW, max_steps=100000)) + "local job = start(); until_step(job, 3); print(job.id)")
+    done = lacus(home, "run", book, "-o", tmp_path / "out.ipynb")
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
+    shown = [o["data"] for o in cells[0]["outputs"] if o["output_type"] == "display_data"]
+    bars = [d for d in shown if "text/html" in d]
+    curves = [d for d in shown if "application/vnd.vegalite.v5+json" in d]
+    assert len(bars) == 1 and "step 10/10" in "".join(bars[0]["text/plain"]) and "<progress value='10' max='10'" in "".join(bars[0]["text/html"])
+    assert len(curves) == 1
+    values = curves[0]["application/vnd.vegalite.v5+json"]["data"]["values"]
+    assert [v["step"] for v in values if v["series"] == "train"] == list(range(1, 11))
+    assert [v["step"] for v in values if v["series"] == "eval"] == [0, 10]
+    for _ in range(60):
+        printed = script(home, "print(llm.jobs()[1].status)")
+        if "cancelled" in printed:
+            break
+        time.sleep(0.5)
+    assert "cancelled" in printed

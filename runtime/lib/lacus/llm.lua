@@ -178,13 +178,29 @@ local function rows_of(dataset, what, o)
     return dataset
 end
 
+-- A conversation: the last answer is the completion, all before it the prompt, as the model's chat template writes them.
+local function conversation(tok, messages, n)
+    local whole = tok:apply_chat_template(messages)
+    local before = table.move(messages, 1, #messages - 1, 1, {})
+    local prompt = #before > 0 and tok:apply_chat_template(before, {add_generation_prompt = true}) or ""
+    if messages[#messages] == nil or messages[#messages].role ~= "assistant" then
+        fail("DATA", ("the conversation of row %d does not end with an answer of the assistant"):format(n))
+    end
+    if whole:sub(1, #prompt) ~= prompt then prompt = "" end -- a template that rewrites what came before: all of it is learned
+    return prompt, whole:sub(#prompt + 1)
+end
+
 -- Writes a dataset as a file of rows; returns their number.
 local function write_rows(dataset, what, o, path)
     local render = renderer(o)
+    local tok
     local writer <close> = core.rows(path)
     for n, row in ipairs(rows_of(dataset, what, o)) do
         if type(row) == "string" then
             writer:add("", row)
+        elseif not o.template and type(row.messages) == "table" then
+            tok = tok or core.tokenizer(o.tokenizer_folder)
+            writer:add(conversation(tok, row.messages, n))
         else
             writer:add(render(row, n))
         end
@@ -497,6 +513,8 @@ function llm.finetune(o)
     args.output_dir = nil
     if o.seed then args.seed = o.seed end
     local id, job_folder, data = core.new_job()
+    o = copy_of(o)
+    o.tokenizer_folder = found.tokenizer or folder
     local spec = {
         model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
         completion_only = completion_only or false, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
