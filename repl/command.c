@@ -26,6 +26,20 @@ const struct command commands[] = {
     {"kernel", "kernel -f CONNECTION_FILE", "serves a Jupyter client", cmd_kernel},
     {"kernelspec", "kernelspec install|uninstall [--user | --prefix DIR | --sys-prefix]",
      "tells Jupyter about the kernel", cmd_kernelspec},
+    {"runs",
+     "runs [list | show RUN | metrics RUN KEY | artifacts RUN [PATH] | delete RUN | restore RUN] "
+     "[--experiment NAME] "
+     "[--filter TEXT] [--order TEXT] [--max N] [--output table|json]",
+     "experiment runs, their metrics and artifacts", cmd_runs},
+    {"models",
+     "models [list | show NAME | register URI NAME | alias NAME ALIAS VERSION | path URI | verify URI | "
+     "delete NAME "
+     "[VERSION]] [--filter TEXT] [--output table|json]",
+     "registered models, versions and aliases", cmd_models},
+    {"tables",
+     "tables [CATALOG[.SCHEMA] | show NAME | lineage [NAME]] [--max N] [--run RUN] [--output table|json]",
+     "tables of the catalog, and who read or wrote them", cmd_tables},
+    {"doctor", "doctor [--output table|json]", "what is here, what is missing, and what to do", cmd_doctor},
     {"version", "version", "prints the version", run_version},
     {"help", "help [COMMAND]", "explains a command", run_help},
     {0},

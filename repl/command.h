@@ -27,6 +27,10 @@ int command_error(const char *name, const struct err *err);
 /* The commands, one file each: cmd_NAME.c. */
 int cmd_repl(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_models(int argc, char **argv);
+int cmd_runs(int argc, char **argv);
+int cmd_tables(int argc, char **argv);
 int cmd_kernel(int argc, char **argv);
 int cmd_kernelspec(int argc, char **argv);
 int cmd_worker(int argc, char **argv);

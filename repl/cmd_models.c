@@ -1,0 +1,188 @@
+/* cmd_models.c: lacus models: the registered models of the workspace. */
+#include "repl/command.h"
+#include "repl/listing.h"
+#include "runtime/base/buf.h"
+#include "runtime/base/mem.h"
+#include "runtime/registry/registry.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct job {
+    struct ctx ctx;
+    struct registry *registry;
+    struct arguments a;
+};
+
+static json_t *aliases_text(const json_t *model)
+{
+    char text[256] = "";
+    json_t *alias;
+    size_t i;
+
+    json_array_foreach (json_object_get(model, "aliases"), i, alias) {
+        size_t used = strlen(text);
+        const char *name = json_is_string(alias) ? json_string_value(alias)
+                                                 : json_string_value(json_object_get(alias, "alias"));
+        const char *version = json_string_value(json_object_get(alias, "version"));
+        snprintf(text + used, sizeof text - used, "%s@%s%s%s", i ? " " : "", name, version ? "=" : "",
+                 version ? version : "");
+    }
+    return json_string(text);
+}
+
+static enum lc list(struct job *j, struct err *err)
+{
+    static const struct listing_column columns[] = {{"name", "MODEL", LISTING_TEXT},
+                                                    {"latest", "LATEST", LISTING_TEXT},
+                                                    {"alias_text", "ALIASES", LISTING_TEXT},
+                                                    {"last_updated_timestamp", "UPDATED (UTC)", LISTING_TIME},
+                                                    {"description", "DESCRIPTION", LISTING_TEXT},
+                                                    {0}};
+    struct tracker_search s = {.filter = arguments_option(&j->a, "--filter")};
+    json_t *page, *models, *m;
+    size_t i;
+
+    TRY(registry_search_models(&j->ctx, j->registry, &s, &page, err));
+    models = json_object_get(page, "registered_models");
+    if (!j->a.json)
+        json_array_foreach (models, i, m) {
+            const json_t *latest = json_array_get(json_object_get(m, "latest_versions"), 0);
+            json_object_set(m, "latest", json_object_get(latest, "version"));
+            json_object_set_new(m, "alias_text", aliases_text(m));
+        }
+    listing_print(models, columns, j->a.json);
+    json_decref(page);
+    return LC_OK;
+}
+
+static enum lc show(struct job *j, struct err *err)
+{
+    static const struct listing_column columns[] = {{"version", "VERSION", LISTING_TEXT},
+                                                    {"alias_text", "ALIASES", LISTING_TEXT},
+                                                    {"creation_timestamp", "REGISTERED (UTC)", LISTING_TIME},
+                                                    {"size", "SIZE", LISTING_BYTES},
+                                                    {"digest", "DIGEST", LISTING_SHORT},
+                                                    {"run_id", "RUN", LISTING_TEXT},
+                                                    {"source", "SOURCE", LISTING_TEXT},
+                                                    {0}};
+    struct tracker_search s = {.filter = NULL};
+    json_t *model, *page = NULL, *versions, *v;
+    struct buf filter = BUF_INIT(2000);
+    size_t i;
+    enum lc rc;
+
+    TRY(registry_get_model(&j->ctx, j->registry, j->a.words[1], &model, err));
+    buf_puts(&filter, "name = '");
+    for (const char *c = json_string_value(json_object_get(model, "name")); *c; c++)
+        buf_printf(&filter, *c == '\'' ? "''" : "%c", *c);
+    buf_puts(&filter, "'");
+    s.filter = buf_str(&filter);
+    rc = registry_search_versions(&j->ctx, j->registry, &s, &page, err);
+    buf_release(&filter);
+    versions = json_object_get(page, "model_versions");
+    if (rc == LC_OK && j->a.json) {
+        json_object_set(model, "versions", versions);
+        listing_print_json(model);
+    } else if (rc == LC_OK) {
+        json_array_foreach (versions, i, v)
+            json_object_set_new(v, "alias_text", aliases_text(v));
+        listing_print(versions, columns, false);
+    }
+    json_decref(page);
+    json_decref(model);
+    return rc;
+}
+
+static enum lc alias(struct job *j, struct err *err)
+{
+    if (j->a.n_words < 4)
+        return err_set(err, LC_ARG, "write lacus models alias NAME ALIAS VERSION");
+    TRY(registry_set_alias(&j->ctx, j->registry, j->a.words[1], j->a.words[2], j->a.words[3], err));
+    printf("models:/%s@%s is version %s\n", j->a.words[1], j->a.words[2], j->a.words[3]);
+    return LC_OK;
+}
+
+static enum lc path(struct job *j, struct err *err)
+{
+    char *folder;
+
+    TRY(registry_resolve(&j->ctx, j->registry, j->a.words[1], &folder, err));
+    puts(folder);
+    mem_free(folder);
+    return LC_OK;
+}
+
+static enum lc verify(struct job *j, struct err *err)
+{
+    char *folder;
+    enum lc rc;
+
+    TRY(registry_resolve(&j->ctx, j->registry, j->a.words[1], &folder, err));
+    rc = registry_verify(&j->ctx, folder, err);
+    if (rc == LC_OK)
+        printf("%s is what was registered\n", folder);
+    mem_free(folder);
+    return rc;
+}
+
+static enum lc register_model(struct job *j, struct err *err)
+{
+    struct registry_new_version v = {.source = j->a.words[1], .name = j->a.words[2]};
+    json_t *out;
+
+    if (j->a.n_words < 3)
+        return err_set(err, LC_ARG, "write lacus models register URI NAME");
+    TRY(registry_create_version(&j->ctx, j->registry, &v, &out, err));
+    if (j->a.json)
+        listing_print_json(out);
+    else
+        printf("registered models:/%s/%s\n", v.name, json_string_value(json_object_get(out, "version")));
+    json_decref(out);
+    return LC_OK;
+}
+
+static enum lc delete (struct job *j, struct err *err) {
+    if (j->a.n_words > 2) return registry_delete_version(&j->ctx, j->registry, j->a.words[1], j->a.words[2],
+                                                         err);
+    return registry_delete_model(&j->ctx, j->registry, j->a.words[1], err);
+}
+
+static enum lc dispatch(struct job *j, struct err *err)
+{
+    static const struct {
+        const char *name, *wants;
+        enum lc (*run)(struct job *j, struct err *err);
+    } verbs[] = {{"alias", "NAME ALIAS VERSION", alias},
+                 {"delete", "NAME [VERSION]", delete},
+                 {"path", "URI", path},
+                 {"register", "URI NAME", register_model},
+                 {"show", "NAME", show},
+                 {"verify", "URI", verify}};
+
+    if (j->a.n_words == 0 || strcmp(j->a.words[0], "list") == 0)
+        return list(j, err);
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(verbs[i].name, j->a.words[0]) == 0)
+            return j->a.n_words > 1
+                       ? verbs[i].run(j, err)
+                       : err_set(err, LC_ARG, "write lacus models %s %s", verbs[i].name, verbs[i].wants);
+    return err_set(err, LC_ARG, "models cannot '%s'", j->a.words[0]);
+}
+
+int cmd_models(int argc, char **argv)
+{
+    static const char *const options[] = {"--filter", NULL};
+    struct job j = {.ctx = ctx_background()};
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    rc = arguments_parse(argc, argv, options, &j.a, &err);
+    if (rc == LC_OK)
+        rc = registry_open(NULL, &j.registry, &err);
+    if (rc == LC_OK)
+        rc = dispatch(&j, &err);
+    registry_close(j.registry);
+    return rc == LC_OK ? 0 : command_error("models", &err);
+}
