@@ -18,6 +18,8 @@ struct sql_env duck_env(struct engine *e)
     return (struct sql_env){.source_schema = duck_source_schema, .local_table = duck_local_table, .self = e};
 }
 
+static enum lc set_conf(struct engine *e, const char *key, const char *value, struct err *err);
+
 /* ---- limits ---- */
 static int usable_threads(void)
 {
@@ -55,7 +57,6 @@ static enum lc configure(struct engine *e, duckdb_config config, const struct en
         {"autoload_known_extensions", "false"},
         {"allow_community_extensions", "false"},
         {"default_null_order", "nulls_first_on_asc_last_on_desc"},
-        {"TimeZone", o->timezone ? o->timezone : "UTC"},
     };
     enum lc code = LC_OK;
 
@@ -85,7 +86,9 @@ static enum lc open_database(struct engine *e, const struct engine_options *o, s
     e->api.duckdb_destroy_config(&config);
     if (code == LC_OK && e->api.duckdb_connect(e->database, &e->admin) != DuckDBSuccess)
         code = err_set(err, LC_RUNTIME, "cannot open a connection to DuckDB");
-    return code == LC_OK ? duck_register_scalars(e, err) : code;
+    if (code == LC_OK)
+        code = duck_register_scalars(e, err);
+    return code == LC_OK ? set_conf(e, "spark.sql.session.timeZone", o->timezone ? o->timezone : "UTC", err) : code;
 }
 
 static void engine_close(struct engine *e)
