@@ -1,0 +1,274 @@
+"""The engine against transformers and peft: they load what it writes, it loads what they write, and the numbers agree."""
+import ctypes as C
+import json
+
+import numpy as np
+import peft
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from clib import Err, LacusError, check, load
+
+CTX = C.create_string_buffer(256)  # no cancel, no deadline
+TOLERANCE = 2e-5
+
+
+class Batch(C.Structure):
+    _fields_ = [("rows", C.c_int64), ("sequences", C.c_int64), ("ids", C.c_void_p), ("labels", C.c_void_p),
+                ("positions", C.c_void_p), ("starts", C.c_void_p)]
+
+
+class Packed(C.Structure):
+    _fields_ = [("batch", Batch), ("memory", C.c_void_p), ("row_of", C.c_void_p)]
+
+
+class Forward(C.Structure):
+    _fields_ = [("train", C.c_bool), ("dropout", C.c_bool), ("seed", C.c_uint64), ("num_items", C.c_int64),
+                ("label_smoothing", C.c_double), ("logits", C.c_bool)]
+
+
+class Loss(C.Structure):
+    _fields_ = [("sum", C.c_double), ("mean", C.c_double), ("scaled", C.c_double), ("labels", C.c_int64)]
+
+
+class Tensor(C.Structure):
+    _fields_ = [("name", C.c_char_p), ("backend", C.c_void_p), ("dtype", C.c_int), ("ndim", C.c_int),
+                ("shape", C.c_int64 * 4), ("data", C.c_void_p)]
+
+
+class Example(C.Structure):
+    _fields_ = [("input_ids", C.c_void_p), ("labels", C.c_void_p), ("n", C.c_int64)]
+
+
+class Dataset(C.Structure):
+    _fields_ = [("examples", C.POINTER(Example)), ("n", C.c_int64)]
+
+
+class Engine:
+    """The C functions, with errors as exceptions."""
+
+    def __init__(self, device="cpu"):
+        self.lib = load()
+        self.jansson = C.CDLL("libjansson.so.4")
+        self.jansson.json_loads.restype = self.lib.lora_config_to_json.restype = C.c_void_p
+        self.jansson.json_dumps.restype = C.c_char_p
+        self.lib.trainer_history.restype = C.c_void_p
+        self.backend = C.c_void_p()
+        self.call("backend_open", device.encode(), C.create_string_buffer(256), C.byref(self.backend))
+
+    def call(self, name, *args):
+        err = Err()
+        check(getattr(self.lib, name)(*args, C.byref(err)), err)
+
+    def load(self, folder):
+        m = C.c_void_p()
+        self.call("model_load", CTX, str(folder).encode(), self.backend, None, C.byref(m))
+        return m
+
+    def create(self, config, seed=1):
+        text, parsed, m = json.dumps(config).encode(), C.create_string_buffer(4096), C.c_void_p()
+        self.call("model_config_parse", text, C.c_size_t(len(text)), b"config.json", parsed)
+        self.call("model_create", CTX, parsed, C.c_uint64(seed), self.backend, None, C.byref(m))
+        return m
+
+    def json(self, value):
+        return C.c_void_p(self.jansson.json_loads(json.dumps(value).encode(), C.c_size_t(4), None))
+
+    def lora(self, m, seed=5, **fields):
+        c = C.create_string_buffer(512)
+        self.call("lora_config_from_json", self.json(fields), c)
+        self.call("lora_attach", m, c, C.c_uint64(seed))
+
+    def forward(self, m, ids, mask, labels):
+        """(loss, logits [n, length, vocabulary] with zeros at padding)"""
+        ids, mask, labels = (np.ascontiguousarray(t.numpy()) for t in (ids, mask, labels))
+        packed, loss, out = Packed(), Loss(), Tensor()
+        self.call("model_pack", ids.ctypes.data_as(C.c_void_p), mask.ctypes.data_as(C.c_void_p),
+                  labels.ctypes.data_as(C.c_void_p), C.c_int64(ids.shape[0]), C.c_int64(ids.shape[1]), C.byref(packed))
+        self.call("model_forward", CTX, m, C.byref(packed.batch), C.byref(Forward(logits=True)), C.byref(loss))
+        self.call("model_logits", m, C.byref(out))
+        rows, vocabulary = out.shape[0], out.shape[1]
+        flat = np.empty((rows, vocabulary), np.float32)
+        self.call("tensor_read", C.byref(out), C.c_int64(0), C.c_int64(flat.size), flat.ctypes.data_as(C.c_void_p))
+        logits = torch.zeros(*ids.shape, vocabulary)
+        logits[torch.from_numpy(mask).bool()] = torch.from_numpy(flat)
+        self.lib.model_packed_release(C.byref(packed))
+        return loss.mean, logits
+
+    def train(self, m, examples, **args):
+        """Runs to the end; returns log_history."""
+        a, t, callbacks = C.create_string_buffer(1024), C.c_void_p(), C.create_string_buffer(256)
+        self.lib.training_args_init(a)
+        self.call("training_args_from_json", a, self.json(args))
+        keep = [(np.array(i, np.int32), np.array(l, np.int32)) for i, l in examples]
+        rows = (Example * len(keep))(*[Example(i.ctypes.data, l.ctypes.data, len(i)) for i, l in keep])
+        data = Dataset(rows, len(keep))
+        self.call("trainer_new", CTX, m, a, C.byref(data), C.byref(data), callbacks, C.byref(t))
+        self.call("trainer_run", CTX, t)
+        history = json.loads(self.jansson.json_dumps(C.c_void_p(self.lib.trainer_history(t)), C.c_size_t(0x8800)))
+        self.lib.trainer_free(t)
+        return history
+
+
+@pytest.fixture(scope="module", params=["ref", "cpu"])
+def engine(request):
+    return Engine(request.param)
+
+
+SHAPE = dict(vocab_size=131, hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=4,
+             num_key_value_heads=2, initializer_range=0.1, max_position_embeddings=128, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+CONFIGS = {
+    "llama": dict(model_type="llama", architectures=["LlamaForCausalLM"], rope_theta=10000.0),
+    "llama-biases": dict(model_type="llama", attention_bias=True, mlp_bias=True, head_dim=20, tie_word_embeddings=True),
+    "llama3-rope": dict(model_type="llama", rope_parameters=dict(
+        rope_type="llama3", rope_theta=5e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)),
+    "llama-linear": dict(model_type="llama", rope_theta=5000.0, rope_scaling=dict(type="linear", factor=2.0)),
+    "mistral": dict(model_type="mistral", sliding_window=5),
+    "qwen2": dict(model_type="qwen2"),
+    "qwen3": dict(model_type="qwen3", head_dim=16),
+}
+
+
+def batch(seed=3):
+    g = torch.Generator().manual_seed(seed)
+    ids = torch.randint(3, 131, (3, 17), generator=g)
+    mask = torch.ones_like(ids)
+    mask[1, 11:] = 0
+    mask[2, 4:] = 0
+    labels = ids.masked_fill(mask == 0, -100)
+    labels[:, :2] = -100
+    return ids, mask, labels
+
+
+def hf_forward(m, ids, mask, labels):
+    with torch.no_grad():
+        out = m(input_ids=ids, attention_mask=mask, labels=labels)
+    return float(out.loss), out.logits * mask[..., None]
+
+
+def close(a, b):
+    assert float((a - b).abs().max() / b.abs().max()) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_transformers_loads_what_we_write(engine, name, tmp_path):
+    m = engine.create({**SHAPE, **CONFIGS[name]})
+    engine.call("model_save", CTX, m, str(tmp_path).encode())
+    hf, info = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"]
+    want, got = hf_forward(hf.eval(), *batch()), engine.forward(m, *batch())
+    assert abs(want[0] - got[0]) <= 1e-5
+    close(got[1], want[1])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_we_load_what_transformers_writes(engine, name, tmp_path):
+    torch.manual_seed(4)
+    hf = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.for_model(**{**SHAPE, **CONFIGS[name]})).eval()
+    with torch.no_grad():
+        for p in hf.parameters():
+            if p.ndim == 1:
+                p.add_(0.1 * torch.randn_like(p))
+    hf.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert (tmp_path / "model.safetensors.index.json").exists()
+    want, got = hf_forward(hf, *batch()), engine.forward(engine.load(tmp_path), *batch())
+    assert abs(want[0] - got[0]) <= 1e-5
+    close(got[1], want[1])
+
+
+def examples(n=13):
+    g = torch.Generator().manual_seed(9)
+    made = []
+    for i in range(n):
+        ids = torch.randint(3, 131, (5 + i % 7,), generator=g).tolist()
+        made.append((ids, [-100] * (i % 3) + ids[i % 3:]))
+    return made
+
+
+def collate(rows):
+    longest = max(len(r["input_ids"]) for r in rows)
+    pad = lambda key, fill: torch.tensor([r[key] + [fill] * (longest - len(r[key])) for r in rows])
+    return dict(input_ids=pad("input_ids", 0), attention_mask=pad("attention_mask", 0), labels=pad("labels", -100))
+
+
+ARGS = dict(num_train_epochs=2, per_device_train_batch_size=2, gradient_accumulation_steps=3, learning_rate=3e-3, weight_decay=0.1,
+            warmup_steps=2, lr_scheduler_type="cosine", logging_steps=1, seed=11, per_device_eval_batch_size=4, eval_strategy="epoch",
+            save_strategy="no")
+
+
+def hf_train(hf, out):
+    rows = [dict(input_ids=i, attention_mask=[1] * len(i), labels=l) for i, l in examples()]
+    args = transformers.TrainingArguments(output_dir=str(out), report_to=[], disable_tqdm=True, use_cpu=True, **ARGS)
+    t = transformers.Trainer(model=hf, args=args, train_dataset=rows, eval_dataset=rows, data_collator=collate)
+    t.train()
+    return t.state.log_history
+
+
+def same_history(ours, theirs):
+    pick = lambda h, key: [x[key] for x in h if key in x]
+    for key, tolerance in (("loss", 1e-4), ("grad_norm", 2e-3), ("learning_rate", 1e-12), ("eval_loss", 1e-4)):
+        got, want = pick(ours, key), pick(theirs, key)
+        assert len(got) == len(want) > 1, key
+        np.testing.assert_allclose(got, want, atol=tolerance, rtol=1e-3 if key == "grad_norm" else 0, err_msg=key)
+    np.testing.assert_allclose(pick(ours, "epoch"), pick(theirs, "epoch")[:len(pick(ours, "epoch"))], atol=1e-6)
+
+
+def test_a_full_run_is_that_of_trainer(engine, tmp_path):
+    m = engine.create({**SHAPE, **CONFIGS["llama"]})
+    engine.call("model_save", CTX, m, str(tmp_path / "start").encode())
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "start", dtype=torch.float32)
+    theirs = hf_train(hf, tmp_path / "hf")
+    ours = engine.train(m, examples(), **ARGS)
+    same_history(ours, theirs)
+    engine.call("model_save", CTX, m, str(tmp_path / "end").encode())
+    got = load_file(tmp_path / "end" / "model.safetensors")
+    for name, want in hf.state_dict().items():
+        assert float((got[name] - want).abs().max() / want.abs().max()) <= 1e-4, name
+
+
+def test_peft_loads_our_adapter_and_trains_the_same(engine, tmp_path):
+    m = engine.create({**SHAPE, **CONFIGS["llama"]})
+    engine.call("model_save", CTX, m, str(tmp_path / "base").encode())
+    engine.lora(m, r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], peft_type="LORA", task_type="CAUSAL_LM")
+    engine.call("lora_save", CTX, m, str(tmp_path / "start").encode())
+    base = lambda: transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    theirs = hf_train(peft.PeftModel.from_pretrained(base(), tmp_path / "start", is_trainable=True), tmp_path / "hf")
+    same_history(engine.train(m, examples(), **ARGS), theirs)
+    engine.call("lora_save", CTX, m, str(tmp_path / "end").encode())
+    tuned = peft.PeftModel.from_pretrained(base(), tmp_path / "end").eval()
+    want, got = hf_forward(tuned, *batch()), engine.forward(m, *batch())
+    assert abs(want[0] - got[0]) <= 1e-4
+    close(got[1], want[1])
+    trainable, everything = C.c_int64(), C.c_int64()
+    engine.lib.model_count_parameters(m, C.byref(trainable), C.byref(everything))
+    assert (trainable.value, everything.value) == peft.PeftModel.from_pretrained(
+        base(), tmp_path / "end", is_trainable=True).get_nb_trainable_parameters()
+    engine.call("lora_merge", m)
+    close(engine.forward(m, *batch())[1], want[1])
+
+
+@pytest.mark.parametrize("fields", [dict(target_modules="all-linear"), dict(target_modules=["gate_proj", "o_proj"], use_rslora=True)])
+def test_we_load_what_peft_writes(engine, fields, tmp_path):
+    m = engine.create({**SHAPE, **CONFIGS["qwen2"]})
+    engine.call("model_save", CTX, m, str(tmp_path / "base").encode())
+    torch.manual_seed(6)
+    hf = peft.get_peft_model(transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32),
+                             peft.LoraConfig(task_type="CAUSAL_LM", r=3, lora_alpha=7, init_lora_weights=False, **fields)).eval()
+    hf.save_pretrained(tmp_path / "adapter")
+    engine.call("lora_load", CTX, m, str(tmp_path / "adapter").encode())
+    want, got = hf_forward(hf, *batch()), engine.forward(m, *batch())
+    assert abs(want[0] - got[0]) <= 1e-5
+    close(got[1], want[1])
+
+
+@pytest.mark.parametrize("change, word", [
+    (dict(model_type="gpt2", architectures=["GPT2LMHeadModel"]), "GPT2LMHeadModel"),
+    (dict(hidden_act="gelu"), "hidden_act"),
+    (dict(rope_scaling=dict(rope_type="dynamic", factor=2.0)), "dynamic"),
+    (dict(num_attention_heads=5, num_key_value_heads=2), "num_attention_heads"),
+])
+def test_what_is_not_supported_is_named(engine, change, word):
+    with pytest.raises(LacusError, match=word):
+        engine.create({**SHAPE, **CONFIGS["llama"], **change})
