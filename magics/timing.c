@@ -25,7 +25,7 @@ static void long_text(double seconds, char out[TIMING_TEXT])
 
 void timing_text(double seconds, char out[TIMING_TEXT])
 {
-    static const char *const units[] = {"s", "ms", "µs", "ns"};
+    static const char *const units[] = {"s", "ms", "μs", "ns"};
     static const double scale[] = {1, 1e3, 1e6, 1e9};
     int order = 3;
 

@@ -1,0 +1,351 @@
+/* magics_test.c: every magic, run in a session; timings formatted as IPython formats them. */
+#include "magics/magics.h"
+#include "magics/timing.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "tests/support/recorder.h"
+#include "tests/support/unit.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct place {
+    char dir[64], before[4096];
+    struct recorder recorder;
+    struct session *session;
+    char *out; /* owned: what the last cell printed */
+};
+
+static int make_place(void **state)
+{
+    struct place *p = mem_zalloc(sizeof *p);
+    struct session_options options = {.magics = lacus_magics};
+    struct err err = {0};
+
+    strcpy(p->dir, "/tmp/lacus-test-XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    assert_non_null(getcwd(p->before, sizeof p->before));
+    assert_int_equal(chdir(p->dir), 0);
+    setenv("LACUS_HOME", p->dir, 1);
+    options.frontend = recorder_frontend(&p->recorder);
+    if (session_open(&options, &p->session, &err) != LC_OK)
+        fail_msg("%s", err.message);
+    *state = p;
+    return 0;
+}
+
+static int remove_place(void **state)
+{
+    struct place *p = *state;
+    struct err err;
+
+    session_close(p->session);
+    recorder_release(&p->recorder);
+    assert_int_equal(chdir(p->before), 0);
+    assert_int_equal(fs_remove_tree(p->dir, &err), LC_OK);
+    mem_free(p->out);
+    mem_free(p);
+    return 0;
+}
+
+static const char *run(struct place *p, const char *cell)
+{
+    struct cell_reply reply;
+
+    recorder_clear(&p->recorder);
+    recorder_run(&p->recorder, p->session, cell, &reply);
+    if (reply.status != CELL_OK)
+        fail_msg("%s: %s: %s", cell, reply.ename, reply.evalue);
+    cell_reply_release(&reply);
+    mem_free(p->out);
+    p->out = recorder_text(&p->recorder, STREAM_STDOUT);
+    return p->out ? p->out : "";
+}
+
+static void fails(struct place *p, const char *cell, const char *part)
+{
+    struct cell_reply reply;
+    char *all;
+
+    recorder_clear(&p->recorder);
+    recorder_run(&p->recorder, p->session, cell, &reply);
+    if (reply.status != CELL_ERROR)
+        fail_msg("did not fail: %s", cell);
+    all = json_dumps(reply.traceback, JSON_ENCODE_ANY);
+    if (!strstr(reply.evalue, part) && !strstr(all, part))
+        fail_msg("%s: '%s' is not in '%s'", cell, part, reply.evalue);
+    free(all);
+    cell_reply_release(&reply);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    struct err err;
+
+    assert_int_equal(fs_write(path, text, strlen(text), &err), LC_OK);
+}
+
+static bool contains(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        print_message("'%s' is not in:\n%s\n", part, text);
+    return strstr(text, part) != NULL;
+}
+
+/* The right column is what IPython's _format_time(x) gives. */
+static void times_look_like_ipythons(void **state)
+{
+    static const struct {
+        double seconds;
+        const char *text;
+    } cases[] = {{0, "0 ns"},          {1.5e-9, "1.5 ns"}, {4.77e-6, "4.77 μs"}, {0.00123456, "1.23 ms"},
+                 {0.9999, "1e+03 ms"}, {1, "1 s"},         {12.345, "12.3 s"},   {59.99, "60 s"},
+                 {60, "1min"},         {61.5, "1min 1s"},  {3723, "1h 2min 3s"}, {90061, "1d 1h 1min 1s"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[TIMING_TEXT];
+        timing_text(cases[i].seconds, text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
+static void time_runs_in_the_cell(void **state)
+{
+    struct place *p = *state;
+
+    assert_true(contains(run(p, "local k = 20\n%time z = k + 1\nprint(z)"), "\n21\n"));
+    assert_true(contains(p->out, "CPU times: user ") && contains(p->out, "Wall time: "));
+    run(p, "%time 40 + 2");
+    assert_string_equal(recorder_result(&p->recorder), "42");
+    run(p, "%%time\nlocal carried = 5\ncarried + 1");
+    assert_string_equal(recorder_result(&p->recorder), "6");
+    assert_string_equal(run(p, "print(carried)"), "5\n");
+    fails(p, "%time error('x')", "x");
+    fails(p, "%time", "usage: %time");
+}
+
+static void timeit_counts_loops(void **state)
+{
+    struct place *p = *state;
+
+    assert_true(contains(run(p, "n = 0\n%timeit -n 10 -r 3 n = n + 1\nprint(n)"), "\n30\n"));
+    assert_true(contains(p->out, " per loop (mean ± std. dev. of 3 runs, 10 loops each)\n"));
+    assert_true(contains(run(p, "%timeit -n 1000 -r 1 math.sin(1)"), "of 1 run, 1,000 loops each)"));
+    assert_true(contains(run(p, "%%timeit -n 5 -r 2 n = 100\nn = n + 1"), "of 2 runs, 5 loops each)"));
+    assert_string_equal(run(p, "print(n)"), "110\n");
+    assert_string_equal(run(p, "%timeit -q -n1 -r1 n"), "");
+    fails(p, "%timeit -n x y", "a positive number");
+}
+
+static void shells_stream_and_fail(void **state)
+{
+    struct place *p = *state;
+
+    assert_string_equal(run(p, "%sh echo one; echo two"), "one\ntwo\n");
+    assert_string_equal(run(p, "%%sh\nfor i in 1 2\ndo echo $i\ndone"), "1\n2\n");
+    assert_string_equal(run(p, "%%bash\n[[ a == a ]] && echo bash"), "bash\n");
+    assert_string_equal(run(p, "!echo here"), "here\n");
+    assert_string_equal(run(p, "lines = !printf 'a\\nb\\n'\nprint(#lines, lines[2])"), "2\tb\n");
+    fails(p, "%sh exit 3", "exit status 3");
+    fails(p, "%%bash\nfalse", "exit status 1");
+}
+
+static void files_are_written_listed_and_loaded(void **state)
+{
+    struct place *p = *state;
+
+    assert_string_equal(run(p, "%%writefile a.txt\nline\n"), "Writing a.txt\n");
+    assert_string_equal(run(p, "%%writefile -a a.txt\nmore"), "Appending to a.txt\n");
+    assert_string_equal(run(p, "%sh cat a.txt"), "line\nmore\n");
+    assert_string_equal(run(p, "%%writefile a.txt\nx"), "Overwriting a.txt\n");
+    assert_true(contains(run(p, "%ls"), "a.txt"));
+    assert_true(contains(run(p, "%fs ls ."), "a.txt"));
+    assert_string_equal(run(p, "%fs head file:a.txt"), "x\n");
+    run(p, "%fs mkdirs d/e\n%fs cp a.txt d/e/b.txt");
+    assert_string_equal(run(p, "%fs head d/e/b.txt"), "x\n");
+    fails(p, "%fs rm d", "without -r");
+    run(p, "%fs rm -r d");
+    assert_false(fs_exists("d"));
+    run(p, "%load a.txt");
+    assert_non_null(recorder_event(&p->recorder, "set_next_input", 0));
+    fails(p, "%load none.txt", "none.txt");
+    fails(p, "%%writefile\nx", "one file");
+    fails(p, "%%writefile /no/such/folder/x\ny", "/no/such/folder/x");
+}
+
+static void the_folder_changes_and_goes_back(void **state)
+{
+    struct place *p = *state;
+    char expected[160];
+
+    snprintf(expected, sizeof expected, "%s/sub\n%s\n", p->dir, p->dir);
+    run(p, "%fs mkdirs sub");
+    assert_string_equal(run(p, "%cd sub\n%cd -"), expected);
+    run(p, "%pwd");
+    assert_true(contains(recorder_result(&p->recorder), p->dir));
+    fails(p, "%cd nowhere", "nowhere");
+}
+
+static void the_environment_is_set(void **state)
+{
+    struct place *p = *state;
+
+    assert_string_equal(run(p, "%env LACUS_T=a b"), "env: LACUS_T=a b\n");
+    assert_string_equal(run(p, "%sh echo $LACUS_T"), "a b\n");
+    run(p, "%env LACUS_T");
+    assert_true(contains(recorder_result(&p->recorder), "a b"));
+    fails(p, "%env LACUS_NOT_SET", "LACUS_NOT_SET");
+    unsetenv("LACUS_T");
+}
+
+static void names_are_listed_and_forgotten(void **state)
+{
+    struct place *p = *state;
+
+    assert_string_equal(run(p, "%who"), "No names are defined.\n");
+    run(p, "local kept = 1\nword = 'a text'\nfunction f() end\n_hidden = 1");
+    assert_string_equal(run(p, "%who"), "f\t kept\t word\n");
+    assert_string_equal(run(p, "%who number"), "kept\n");
+    assert_true(contains(run(p, "%whos"), "Variable   Type       Data/Info"));
+    assert_true(contains(p->out, "a text"));
+    run(p, "%reset -f");
+    assert_string_equal(run(p, "print(kept, word, f)"), "nil\tnil\tnil\n");
+}
+
+static void scripts_and_notebooks_run_here(void **state)
+{
+    struct place *p = *state;
+
+    write_text("lib.lua", "#!/usr/bin/env lacus\nlocal a = 1\nfunction from_lib() return 'lib' end\n");
+    assert_string_equal(run(p, "%run lib\nprint(from_lib())"), "lib\n");
+    write_text("nb.ipynb",
+               "{\"nbformat\": 4, \"nbformat_minor\": 5, \"metadata\": {}, \"cells\": ["
+               "{\"cell_type\": \"markdown\", \"id\": \"a\", \"metadata\": {}, \"source\": \"# not code (\"},"
+               "{\"cell_type\": \"code\", \"id\": \"b\", \"metadata\": {}, \"execution_count\": null, "
+               "\"outputs\": [], "
+               "\"source\": \"from_nb = 7\\nfrom_nb + 1\"},"
+               "{\"cell_type\": \"code\", \"id\": \"c\", \"metadata\": {}, \"execution_count\": null, "
+               "\"outputs\": [], "
+               "\"source\": \"%%sh\\necho in a cell\"}]}");
+    assert_string_equal(run(p, "%run ./nb.ipynb\nprint(from_nb)"), "in a cell\n7\n");
+    assert_non_null(recorder_event(&p->recorder, "display_data", 0));
+    write_text("bad.ipynb", "{\"nbformat\": 4");
+    fails(p, "%run bad.ipynb", "bad.ipynb");
+    fails(p, "%run missing", "no notebook or Lua file 'missing'");
+    write_text("err.lua", "local x = 1\nerror('in the file')\n");
+    fails(p, "%run err.lua", "in the file");
+    fails(p, "%run lib what", "cannot read the parameter 'what'");
+}
+
+static void texts_are_shown_as_what_they_are(void **state)
+{
+    static const struct {
+        const char *cell, *mime, *text;
+    } cases[] = {
+        {"%%html\n<b>x</b>", "text/html", "<b>x</b>"}, {"%md # title", "text/markdown", "# title"},
+        {"%%markdown\n*x*", "text/markdown", "*x*"},   {"%%latex\n$x$", "text/latex", "$x$"},
+        {"%%svg\n<svg/>", "image/svg+xml", "<svg/>"},  {"%%javascript\n1", "application/javascript", "1"}};
+    struct place *p = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *data;
+        run(p, cases[i].cell);
+        data = json_object_get(recorder_event(&p->recorder, "display_data", 0), "data");
+        assert_string_equal(json_string_value(json_object_get(data, cases[i].mime)), cases[i].text);
+    }
+}
+
+static void what_is_captured_is_not_shown(void **state)
+{
+    struct place *p = *state;
+
+    assert_string_equal(run(p, "%%capture kept\nprint('quiet')\ndisplay.html('<i>')\n1 + 1"), "");
+    assert_null(recorder_event(&p->recorder, "display_data", 0));
+    assert_null(recorder_result(&p->recorder));
+    assert_string_equal(run(p, "print(kept.stdout, #kept.outputs)"), "quiet\n\t2\n");
+    assert_string_equal(run(p, "kept.show()"), "quiet\n");
+    assert_non_null(recorder_event(&p->recorder, "display_data", 1));
+    fails(p, "%%capture\nerror('loud')", "loud");
+    assert_string_equal(run(p, "print('heard again')"), "heard again\n");
+    assert_string_equal(run(p, "%%capture --no-stdout\nprint('through')"), "through\n");
+}
+
+static void sql_goes_statement_by_statement(void **state)
+{
+    struct place *p = *state;
+
+    fails(p, "%sql SELECT 1", "spark");
+    run(p, "said = {} spark = {sql = function(self, text) said[#said + 1] = text return 'result ' .. #said "
+           "end}");
+    run(p, "%%sql\n-- a; comment\nCREATE SCHEMA a; /* ; */ SELECT ';' AS x; \n");
+    assert_true(contains(recorder_result(&p->recorder), "result 2"));
+    assert_true(contains(run(p, "print(#said, said[2], _sqldf)"), "2\t"));
+    assert_true(contains(p->out, "SELECT ';' AS x\tresult 2"));
+    fails(p, "%%sql\n-- nothing", "no statement");
+}
+
+static void packages_are_answered(void **state)
+{
+    struct place *p = *state;
+
+    assert_true(contains(run(p, "%pip install -q \"transformers[torch]>=4.0\" PEFT scikit-learn"),
+                         "transformers: built in: llm.load"));
+    assert_true(contains(p->out, "peft: built in: LoraConfig") &&
+                contains(p->out, "scikit-learn: a Python package"));
+    fails(p, "%pip frobnicate", "cannot do");
+    setenv("PATH", "/nonexistent", 1);
+    fails(p, "%luarocks install x", "it is not installed");
+    setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1);
+}
+
+static void all_magics_explain_themselves(void **state)
+{
+    struct place *p = *state;
+
+    run(p, "%lsmagic");
+    for (const struct session_magic *m = lacus_magics; m->name; m++) {
+        assert_true(contains(p->out, m->name));
+        assert_true(m->usage[0] == '%' && m->doc[0] && m->kinds);
+        if (m > lacus_magics && strcmp(m[-1].name, m->name) >= 0)
+            fail_msg("'%s' is not in its place", m->name);
+    }
+    assert_true(contains(run(p, "%quickref"), "%%capture"));
+    run(p, "%time?");
+    assert_non_null(recorder_event(&p->recorder, "page", 0));
+    fails(p, "%tiem 1", "'time'");
+}
+
+static void words_are_split_as_a_shell_does(void **state)
+{
+    struct place *p = *state;
+
+    run(p, "%%writefile 'a b.txt'\nx");
+    assert_true(fs_exists("a b.txt"));
+    fails(p, "%fs ls 'a", "a quote is not closed");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, make_place, remove_place)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(times_look_like_ipythons),
+        T(time_runs_in_the_cell),
+        T(timeit_counts_loops),
+        T(shells_stream_and_fail),
+        T(files_are_written_listed_and_loaded),
+        T(the_folder_changes_and_goes_back),
+        T(the_environment_is_set),
+        T(names_are_listed_and_forgotten),
+        T(scripts_and_notebooks_run_here),
+        T(texts_are_shown_as_what_they_are),
+        T(what_is_captured_is_not_shown),
+        T(sql_goes_statement_by_statement),
+        T(packages_are_answered),
+        T(all_magics_explain_themselves),
+        T(words_are_split_as_a_shell_does),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
