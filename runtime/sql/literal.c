@@ -380,6 +380,7 @@ const struct dtype *parse_type(struct parser *p)
     const struct token *t = peek_token(p, 0);
     const struct dtype *type = NULL;
     struct err err;
+    enum lc rc;
     char *text;
 
     if (p->failed != LC_OK || !skip_type(p))
@@ -387,7 +388,9 @@ const struct dtype *parse_type(struct parser *p)
     text = arena_strndup(p->arena, p->text + t->start, p->tokens[p->at - 1].end - t->start);
     if (!text)
         fail_memory(p);
-    else if (dtype_parse(text, &type, &err) != LC_OK)
+    else if ((rc = dtype_parse(text, &type, &err)) == LC_NOMEM)
+        fail_memory(p);
+    else if (rc != LC_OK)
         fail_at(p, t, "[UNSUPPORTED_DATATYPE] '%.60s' is not a type: %.200s", text, err.message);
     return type;
 }

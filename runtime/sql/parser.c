@@ -10,7 +10,7 @@
 static const char *const hard_words[] = {
     "AND",   "AS",    "BETWEEN",   "ELSE", "END",   "EXCEPT", "FROM", "GROUP", "HAVING",
     "IN",    "INNER", "INTERSECT", "IS",   "JOIN",  "LIKE",   "NOT",  "ON",    "OR",
-    "ORDER", "RLIKE", "SELECT",    "THEN", "UNION", "USING",  "WHEN", "WHERE",
+    "ORDER", "RLIKE", "SELECT",    "THEN", "UNION", "USING",  "WHERE", "WHEN",
 };
 /* Not a name behind a column or a table without AS: they go on with the query. */
 static const char *const clause_words[] = {

@@ -1,0 +1,33 @@
+/* sql_fuzz.c: no text may crash the parser, as a statement, as an expression or as a script; what it accepts can
+ * be printed. */
+#include "runtime/base/mem.h"
+#include "runtime/sql/sql.h"
+#include "tests/fuzz/replay.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *text = (const char *)data;
+    struct buf out = BUF_INIT(1 << 22);
+    struct sql_statement *s;
+    struct sql_span *spans = NULL;
+    struct expr *e;
+    struct err err;
+    size_t n;
+
+    if (sql_parse(text, size, NULL, 0, &s, &err) == LC_OK) {
+        if (s->plan)
+            sql_print_plan(&out, s->plan);
+        sql_release(s);
+    }
+    if (sql_parse_expression(text, size, &e, &err) == LC_OK) {
+        sql_print_expr(&out, e);
+        expr_unref(e);
+    }
+    if (sql_split(text, size, &spans, &n, &err) == LC_OK)
+        for (size_t i = 0; i < n; i++)
+            if (spans[i].start >= spans[i].end || spans[i].end > size)
+                abort();
+    mem_free(spans);
+    buf_release(&out);
+    return 0;
+}
