@@ -256,12 +256,14 @@ static enum lc no_table(const struct ctx *ctx, struct catalog *c, const struct c
 
     catalog_name_text(name, full, sizeof full);
     if (need_schema(ctx, c, name->catalog, name->schema, err) != LC_OK) {
+        static const char prefix[] = "cannot find the ";
         char why[512];
-        if (!err)
+        if (!err || strncmp(err->message, prefix, sizeof prefix - 1) != 0)
             return LC_NOTFOUND;
-        snprintf(why, sizeof why, "%.500s", err->message);
-        return err_wrap(err, "cannot find table '%s': %s", full,
-                        strncmp(why, "cannot ", 7) == 0 ? why + 7 : why);
+        snprintf(why, sizeof why, "%.500s", err->message + sizeof prefix - 1);
+        err_wrap(err, "cannot find table '%s': there is no %s", full, why);
+        err->cause[0] = '\0';
+        return LC_NOTFOUND;
     }
     err_set(err, LC_NOTFOUND, "cannot find table '%s'", full);
     add_tables(ctx, c, name->catalog, name->schema, &near);

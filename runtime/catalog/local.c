@@ -224,8 +224,8 @@ static enum lc delete_schema(void *self, const char *catalog, const char *schema
 
     TRY(count(&rows, rc, &n, err));
     if (n > 0 && !cascade) {
-        err_set(err, LC_CONFLICT, "[SCHEMA_NOT_EMPTY] cannot drop the schema '%s.%s': it has %lld tables",
-                catalog, schema, (long long)n);
+        err_set(err, LC_CONFLICT, "[SCHEMA_NOT_EMPTY] cannot drop the schema '%s.%s': it has %lld table%s",
+                catalog, schema, (long long)n, n == 1 ? "" : "s");
         return err_hint(err, "DROP SCHEMA %s.%s CASCADE drops them, too", catalog, schema);
     }
     TRY(workspace_exec(self, err, "DELETE FROM catalog_tables WHERE catalog = ? AND schema = ?", "tt",

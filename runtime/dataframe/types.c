@@ -563,8 +563,7 @@ static enum lc struct_from_json(json_t *json, int depth, const struct dtype **ou
     if (!json_is_array(fields))
         return err_set(err, LC_PARSE, "a struct type in the schema has no array 'fields'");
     s = dtype_struct_new(json_array_size(fields));
-    json_array_foreach(fields, i, field)
-    {
+    json_array_foreach (fields, i, field) {
         enum lc code = s ? field_from_json(field, depth, &s, err) : err_nomem(err);
 
         if (code != LC_OK)

@@ -242,8 +242,9 @@ static enum lc on_metadata(struct delta_replay *r, const json_t *action, struct 
     TRY(get_text(action, "metaData", "schemaString", true, &text, err));
     if (columns && !json_is_array(columns) && !json_is_null(columns))
         return wrong(err, "metaData", "partitionColumns", "an array");
-    json_array_foreach(columns, i, column) if (!json_is_string(column)) return wrong(
-        err, "metaData", "partitionColumns", "an array of texts");
+    json_array_foreach (columns, i, column)
+        if (!json_is_string(column))
+            return wrong(err, "metaData", "partitionColumns", "an array of texts");
     if (provider && strcmp(provider, "parquet") != 0)
         return err_set(err, LC_UNSUPPORTED, "the table's files are '%s', and only 'parquet' can be read",
                        provider);
@@ -325,8 +326,10 @@ enum lc delta_replay_each(const struct delta_replay *r, int64_t oldest_remove_ms
 
     TRY(give(fn, arg, "protocol", r->protocol, err));
     TRY(give(fn, arg, "metaData", r->metadata, err));
-    json_object_foreach(r->txns, key, value) TRY(give(fn, arg, "txn", value, err));
-    json_object_foreach(r->domains, key, value) TRY(give(fn, arg, "domainMetadata", value, err));
+    json_object_foreach (r->txns, key, value)
+        TRY(give(fn, arg, "txn", value, err));
+    json_object_foreach (r->domains, key, value)
+        TRY(give(fn, arg, "domainMetadata", value, err));
     for (size_t i = 0; i < r->n_slots; i++)
         TRY(give_file(&r->slots[i], oldest_remove_ms, fn, arg, err));
     return LC_OK;
@@ -357,8 +360,10 @@ static void copy_properties(struct delta_snapshot *t, const json_t *configuratio
     json_t *value;
 
     t->properties = out;
-    json_object_foreach((json_t *)configuration, name, value) if (out && json_is_string(value))
-        out[t->n_properties++] = (struct delta_property){arena_strdup(t->arena, name), copy(t->arena, value)};
+    json_object_foreach ((json_t *)configuration, name, value)
+        if (out && json_is_string(value))
+            out[t->n_properties++] =
+                (struct delta_property){arena_strdup(t->arena, name), copy(t->arena, value)};
 }
 
 static int64_t rows_of(const char *stats)

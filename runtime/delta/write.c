@@ -336,8 +336,9 @@ static enum lc check_nulls(const struct writing *a, struct err *err)
                 if (strcmp(s->name, f->name) == 0 && s->null_count > 0)
                     return err_set(err, LC_RUNTIME,
                                    "[DELTA_NOT_NULL_CONSTRAINT_VIOLATED] cannot write to '%s': the column "
-                                   "'%s' may not be NULL, and %lld rows have NULL there",
-                                   a->location, f->name, (long long)s->null_count);
+                                   "'%s' may not be NULL, and %lld row%s NULL there",
+                                   a->location, f->name, (long long)s->null_count,
+                                   s->null_count == 1 ? " has" : "s have");
             }
     }
     return LC_OK;

@@ -302,7 +302,9 @@ static void table_map(struct table *t, const json_t *o)
     json_t *value;
 
     json_object_foreach ((json_t *)o, key, value) {
-        char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        char *text = json_is_string(value) || json_is_null(value)
+                         ? NULL
+                         : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
         const char *shown = text ? text : json_string_value(value);
         if (n + 2 <= 2 * PAIRS && shown) {
             args[n++] = expr_string(key, strlen(key));

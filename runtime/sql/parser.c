@@ -8,8 +8,8 @@
 
 /* Never a name unless quoted, or after AS or a dot. */
 static const char *const hard_words[] = {
-    "AND",   "AS",    "BETWEEN",   "ELSE", "END",   "EXCEPT", "FROM", "GROUP", "HAVING",
-    "IN",    "INNER", "INTERSECT", "IS",   "JOIN",  "LIKE",   "NOT",  "ON",    "OR",
+    "AND",   "AS",    "BETWEEN",   "ELSE", "END",   "EXCEPT", "FROM",  "GROUP", "HAVING",
+    "IN",    "INNER", "INTERSECT", "IS",   "JOIN",  "LIKE",   "NOT",   "ON",    "OR",
     "ORDER", "RLIKE", "SELECT",    "THEN", "UNION", "USING",  "WHERE", "WHEN",
 };
 /* Not a name behind a column or a table without AS: they go on with the query. */
