@@ -1,5 +1,6 @@
 # The plugins: name, folder, pkg-config packages, other libraries. Each becomes build/plugins/NAME.so, opened on first use.
 $(eval $(call plugin,regex,gpu/tokenizer/regex,libpcre2-8 libutf8proc,))
+$(eval $(call plugin,http,runtime/serving/http,libmicrohttpd,))
 $(eval $(call plugin,gpu_cpu,gpu/cpu,,-lpthread))
 # its kernels are built once per instruction set and chosen when the plugin is opened
 kernel_flags := -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math

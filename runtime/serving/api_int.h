@@ -1,0 +1,46 @@
+/* api_int.h: what the files of the API share. Private to runtime/serving.
+ *
+ * What      one request is read into an ask: prompts and options; `answer_*` run it. Ownership: an ask is on the
+ * handler's stack; ask_release. Errors: struct err, and in the ask the parameter at fault. Threads: one per ask.
+ */
+#ifndef LACUS_SERVING_API_INT_H
+#define LACUS_SERVING_API_INT_H
+#include "runtime/serving/api.h"
+#include <jansson.h>
+
+enum { PROMPTS_MAX = 128, STOPS_MAX = 16, WAIT_MS = 100 };
+
+enum shape { SHAPE_CHAT, SHAPE_COMPLETION };
+
+struct ask {
+    const struct api *api;
+    const struct http_request *request;
+    json_t *body;      /* owned */
+    const char *param; /* static: the parameter at fault */
+    int status;        /* of a failure, when the code's own is not it; 0 */
+    const char *code;  /* static: OpenAI's code of a failure; NULL */
+    enum shape shape;
+    bool stream, usage_in_stream;
+    struct encoding prompts[PROMPTS_MAX];
+    size_t n;
+    struct job_options options;
+};
+
+void ask_release(struct ask *a);
+/* The options of one request: OpenAI's names, and MLflow's params. Sets a->param on failure. */
+enum lc ask_options(struct ask *a, const json_t *from, struct err *err) MUST_CHECK;
+enum lc ask_text(struct ask *a, const char *text, size_t len, bool special, struct err *err) MUST_CHECK;
+enum lc ask_chat(struct ask *a, const json_t *messages, struct err *err) MUST_CHECK;
+enum lc ask_prompt(struct ask *a, const json_t *prompt, struct err *err) MUST_CHECK;
+
+/* Runs it and writes the answer, or starts its stream. */
+enum lc answer_openai(struct ask *a, struct http_response *response, struct err *err) MUST_CHECK;
+/* Waits for the end of all choices; LC_CANCELLED when the client has gone. */
+enum lc wait_all(const struct ask *a, struct job *j, struct err *err) MUST_CHECK;
+enum lc submit(struct ask *a, struct job **out, struct err *err) MUST_CHECK;
+enum lc put_json(struct http_response *response, json_t *json, struct err *err) MUST_CHECK; /* takes json */
+
+enum lc route_chat(struct ask *a, struct http_response *response, struct err *err) MUST_CHECK;
+enum lc route_completions(struct ask *a, struct http_response *response, struct err *err) MUST_CHECK;
+enum lc route_invocations(struct ask *a, struct http_response *response, struct err *err) MUST_CHECK;
+#endif

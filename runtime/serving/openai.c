@@ -1,0 +1,333 @@
+/* openai.c: answers in OpenAI's shapes: whole, and as server-sent events. */
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include "runtime/serving/api_int.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const ends[] = {[JOB_RUNNING] = NULL, [JOB_STOP] = "stop", [JOB_LENGTH] = "length"};
+
+static const struct {
+    const char *prefix, *object, *chunk;
+} shapes[] = {
+    [SHAPE_CHAT] = {"chatcmpl-", "chat.completion", "chat.completion.chunk"},
+    [SHAPE_COMPLETION] = {"cmpl-", "text_completion", "text_completion"},
+};
+
+enum { ID_TEXT = 48 };
+
+static void make_id(enum shape shape, char out[ID_TEXT])
+{
+    char digits[25];
+
+    hex_make(digits, 24);
+    snprintf(out, ID_TEXT, "%s%s", shapes[shape].prefix, digits);
+}
+
+enum lc put_json(struct http_response *response, json_t *json, struct err *err)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    json_decref(json);
+    if (!text)
+        return err_nomem(err);
+    response->status = 200;
+    buf_puts(&response->body, text);
+    free(text);
+    return buf_check(&response->body, err);
+}
+
+enum lc submit(struct ask *a, struct job **out, struct err *err)
+{
+    enum lc rc = service_submit(a->api->service, a->prompts, a->n, &a->options, out, err);
+
+    if (rc == LC_CONFLICT) {
+        a->status = 429;
+        a->code = "too_many_requests";
+    } else if (rc == LC_CLOSED) {
+        a->status = 503;
+        a->code = "shutting_down";
+    } else if (rc == LC_LIMIT) {
+        a->status = 400;
+        a->code = "context_length_exceeded";
+        a->param = a->shape == SHAPE_CHAT ? "messages" : "prompt";
+    }
+    return rc;
+}
+
+static bool client_gone(const struct api *api, const void *connection)
+{
+    return api->gone && connection && api->gone(connection);
+}
+
+static enum lc wait_choice(const struct api *api, const void *connection, struct job *j, size_t i,
+                           size_t seen, struct job_choice *c, struct err *err)
+{
+    enum lc rc;
+
+    while ((rc = job_wait(j, i, seen, WAIT_MS, c, err)) == LC_TIMEOUT)
+        if (client_gone(api, connection))
+            return err_set(err, LC_CANCELLED, "the client has gone");
+    return rc;
+}
+
+enum lc wait_all(const struct ask *a, struct job *j, struct err *err)
+{
+    struct job_choice c;
+
+    for (size_t i = 0; i < job_choices(j); i++)
+        TRY(wait_choice(a->api, a->request->connection, j, i, SIZE_MAX, &c, err));
+    return LC_OK;
+}
+
+static json_t *usage_of(struct job *j)
+{
+    size_t made = 0, asked = job_prompt_tokens(j);
+    struct job_choice c;
+    struct err err;
+
+    for (size_t i = 0; i < job_choices(j); i++)
+        if (job_wait(j, i, SIZE_MAX, 0, &c, &err) == LC_OK)
+            made += c.tokens;
+    return json_pack("{s:I,s:I,s:I}", "prompt_tokens", (json_int_t)asked, "completion_tokens",
+                     (json_int_t)made, "total_tokens", (json_int_t)(asked + made));
+}
+
+/* ---- whole answers ---- */
+static json_t *choice_json(enum shape shape, struct job *j, size_t i)
+{
+    struct job_choice c;
+    struct buf text = BUF_INIT(BUF_TEXT_MAX);
+    struct err err;
+    json_t *content = NULL;
+
+    if (job_wait(j, i, SIZE_MAX, 0, &c, &err) == LC_OK && job_take(j, i, 0, c.visible, &text))
+        content = json_stringn(buf_str(&text), text.len);
+    buf_release(&text);
+    if (!content)
+        return NULL;
+    if (shape == SHAPE_CHAT)
+        return json_pack("{s:I,s:{s:s,s:o},s:n,s:s}", "index", (json_int_t)i, "message", "role", "assistant",
+                         "content", content, "logprobs", "finish_reason", ends[c.end]);
+    return json_pack("{s:I,s:o,s:n,s:s}", "index", (json_int_t)i, "text", content, "logprobs",
+                     "finish_reason", ends[c.end]);
+}
+
+static enum lc whole(struct ask *a, struct job *j, struct http_response *response, struct err *err)
+{
+    json_t *choices = json_array();
+    char id[ID_TEXT];
+
+    for (size_t i = 0; i < job_choices(j); i++)
+        if (json_array_append_new(choices, choice_json(a->shape, j, i)) != 0) {
+            json_decref(choices);
+            return err_nomem(err);
+        }
+    make_id(a->shape, id);
+    return put_json(response,
+                    json_pack("{s:s,s:s,s:I,s:s,s:o,s:o}", "id", id, "object", shapes[a->shape].object,
+                              "created", (json_int_t)(clock_wall_ms() / 1000), "model",
+                              service_name(a->api->service), "choices", choices, "usage", usage_of(j)),
+                    err);
+}
+
+/* ---- streams ---- */
+struct events {
+    const struct api *api;
+    const void *connection;
+    struct job *job;
+    enum shape shape;
+    bool usage, finished;
+    char id[ID_TEXT];
+    int64_t created;
+    size_t choice, seen; /* choices follow each other */
+    bool begun;          /* this choice's first chunk (chat: the role) is out */
+    struct buf out;      /* what the client has not taken yet */
+    size_t taken;
+};
+
+static void put_event(struct events *e, json_t *choices, json_t *usage)
+{
+    json_t *chunk =
+        json_pack("{s:s,s:s,s:I,s:s,s:o}", "id", e->id, "object", shapes[e->shape].chunk, "created",
+                  (json_int_t)e->created, "model", service_name(e->api->service), "choices", choices);
+    char *text;
+
+    if (e->usage && chunk)
+        json_object_set_new(chunk, "usage", usage ? usage : json_null());
+    text = chunk ? json_dumps(chunk, JSON_COMPACT) : NULL;
+    if (text)
+        buf_printf(&e->out, "data: %s\n\n", text);
+    else
+        e->out.failed = true;
+    free(text);
+    json_decref(chunk);
+}
+
+static void put_delta(struct events *e, const char *role, const struct buf *text, const char *end)
+{
+    json_t *delta = json_object(), *choice;
+
+    if (role)
+        json_object_set_new(delta, "role", json_string(role));
+    if (text)
+        json_object_set_new(delta, "content", json_stringn(buf_str(text), text->len));
+    if (e->shape == SHAPE_CHAT) {
+        choice = json_pack("{s:I,s:o,s:n,s:s?}", "index", (json_int_t)e->choice, "delta", delta, "logprobs",
+                           "finish_reason", end);
+    } else {
+        choice = json_pack("{s:I,s:s%,s:n,s:s?}", "index", (json_int_t)e->choice, "text",
+                           text ? buf_str(text) : "", text ? text->len : (size_t)0, "logprobs",
+                           "finish_reason", end);
+        json_decref(delta);
+    }
+    put_event(e, json_pack("[o]", choice), NULL);
+}
+
+static void put_error(struct events *e, const struct err *err)
+{
+    json_t *error = json_pack("{s:{s:s,s:s,s:n,s:n}}", "error", "message", err->message, "type",
+                              "server_error", "param", "code");
+    char *text = error ? json_dumps(error, JSON_COMPACT) : NULL;
+
+    if (text)
+        buf_printf(&e->out, "data: %s\n\n", text);
+    free(text);
+    json_decref(error);
+    e->finished = true;
+}
+
+static void finish_events(struct events *e)
+{
+    if (e->usage)
+        put_event(e, json_array(), usage_of(e->job));
+    buf_puts(&e->out, "data: [DONE]\n\n");
+    e->finished = true;
+}
+
+/* Waits for what comes next and writes its events. False: the client has gone. */
+static bool next_events(struct events *e)
+{
+    struct buf text = BUF_INIT(BUF_TEXT_MAX);
+    struct job_choice c;
+    struct err err;
+    enum lc rc = wait_choice(e->api, e->connection, e->job, e->choice, e->seen, &c, &err);
+
+    if (rc == LC_CANCELLED && client_gone(e->api, e->connection))
+        return false;
+    if (rc != LC_OK) {
+        put_error(e, &err);
+        return true;
+    }
+    if (!e->begun && e->shape == SHAPE_CHAT)
+        put_delta(e, "assistant", &text, NULL);
+    e->begun = true;
+    if (c.visible > e->seen && job_take(e->job, e->choice, e->seen, c.visible, &text))
+        put_delta(e, NULL, &text, NULL);
+    e->seen = c.visible;
+    buf_release(&text);
+    if (c.end != JOB_RUNNING) {
+        put_delta(e, NULL, NULL, ends[c.end]);
+        e->begun = false;
+        e->seen = 0;
+        if (++e->choice == job_choices(e->job))
+            finish_events(e);
+    }
+    return !e->out.failed;
+}
+
+static ssize_t read_events(void *stream, char *out, size_t max)
+{
+    struct events *e = stream;
+    size_t n;
+
+    if (e->taken == e->out.len) {
+        buf_clear(&e->out);
+        e->taken = 0;
+        while (e->out.len == 0 && !e->finished)
+            if (!next_events(e))
+                return -1;
+    }
+    n = e->out.len - e->taken < max ? e->out.len - e->taken : max;
+    if (n)
+        memcpy(out, e->out.data + e->taken, n);
+    e->taken += n;
+    return (ssize_t)n;
+}
+
+static void close_events(void *stream)
+{
+    struct events *e = stream;
+
+    job_release(e->job);
+    buf_release(&e->out);
+    mem_free(e);
+}
+
+/* The answer's head is sent when the first text is there: until then a failure still gets its own status. */
+static enum lc streamed(struct ask *a, struct job *j, struct http_response *response, struct err *err)
+{
+    struct job_choice c;
+    struct events *e;
+
+    TRY(wait_choice(a->api, a->request->connection, j, 0, 0, &c, err));
+    if ((e = mem_zalloc(sizeof *e)) == NULL)
+        return err_nomem(err);
+    *e = (struct events){.api = a->api,
+                         .connection = a->request->connection,
+                         .job = j,
+                         .shape = a->shape,
+                         .usage = a->usage_in_stream,
+                         .created = clock_wall_ms() / 1000,
+                         .out = BUF_INIT(BUF_TEXT_MAX)};
+    make_id(a->shape, e->id);
+    response->status = 200;
+    response->content_type = "text/event-stream; charset=utf-8";
+    response->read = read_events;
+    response->close = close_events;
+    response->stream = e;
+    return LC_OK;
+}
+
+enum lc answer_openai(struct ask *a, struct http_response *response, struct err *err)
+{
+    struct job *j;
+    enum lc rc;
+
+    TRY(submit(a, &j, err));
+    if (a->stream && (rc = streamed(a, j, response, err)) == LC_OK)
+        return LC_OK; /* the job is the stream's now */
+    rc = a->stream ? err->code : wait_all(a, j, err);
+    if (rc == LC_OK)
+        rc = whole(a, j, response, err);
+    job_release(j);
+    return rc;
+}
+
+/* ---- routes ---- */
+static enum lc read_common(struct ask *a, struct err *err)
+{
+    const json_t *options = json_object_get(a->body, "stream_options");
+
+    a->stream = json_is_true(json_object_get(a->body, "stream"));
+    a->usage_in_stream = json_is_true(json_object_get(options, "include_usage"));
+    return ask_options(a, a->body, err);
+}
+
+enum lc route_chat(struct ask *a, struct http_response *response, struct err *err)
+{
+    a->shape = SHAPE_CHAT;
+    TRY(read_common(a, err));
+    TRY(ask_chat(a, json_object_get(a->body, "messages"), err));
+    return answer_openai(a, response, err);
+}
+
+enum lc route_completions(struct ask *a, struct http_response *response, struct err *err)
+{
+    a->shape = SHAPE_COMPLETION;
+    a->options.generate.max_new_tokens = 16; /* OpenAI's default for this route */
+    TRY(read_common(a, err));
+    TRY(ask_prompt(a, json_object_get(a->body, "prompt"), err));
+    return answer_openai(a, response, err);
+}

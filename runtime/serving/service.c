@@ -1,0 +1,609 @@
+#include "runtime/serving/service.h"
+#include "gpu/lora.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/registry/registry.h"
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+enum { QUEUE_MAX = 64, STOP_IDS_MAX = 32, CONFIG_MAX = 1 << 20, ANSWER_MAX = 16 << 20 };
+
+struct choice {
+    struct encoding prompt; /* owned */
+    struct buf text;
+    size_t visible, tokens;
+    enum job_end end;
+};
+
+struct job {
+    struct service *service; /* borrowed: jobs end before it does */
+    struct job *next;        /* in the queue */
+    struct job_options options;
+    struct choice *choices; /* owned */
+    size_t n;
+    atomic_bool cancel;
+    int holders; /* under the lock: asker and service */
+    bool done;
+    struct err err; /* code LC_OK unless it failed */
+};
+
+struct service {
+    char *name, *source, *chat_template; /* owned */
+    struct registry_model files;
+    struct backend *backend;
+    struct model *model;
+    struct tokenizer *tok;
+    int32_t stop_ids[STOP_IDS_MAX];
+    size_t n_stop_ids, queue_max;
+    int64_t created;
+
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* any job or the queue: there are few waiters */
+    struct job *first, *last, *running;
+    size_t waiting;
+    bool closing, ending;
+};
+
+/* ---- jobs ---- */
+static void job_free(struct job *j)
+{
+    for (size_t i = 0; i < j->n; i++) {
+        encoding_release(&j->choices[i].prompt);
+        buf_release(&j->choices[i].text);
+    }
+    for (size_t i = 0; i < j->options.n_stop; i++)
+        mem_free(j->options.stop[i]);
+    mem_free(j->options.stop);
+    mem_free(j->choices);
+    mem_free(j);
+}
+
+static void let_go(struct job *j) /* under the lock */
+{
+    if (--j->holders == 0)
+        job_free(j);
+}
+
+void job_release(struct job *j)
+{
+    struct service *s;
+
+    if (!j)
+        return;
+    s = j->service;
+    atomic_store(&j->cancel, true);
+    pthread_mutex_lock(&s->lock);
+    let_go(j);
+    pthread_mutex_unlock(&s->lock);
+}
+
+size_t job_choices(const struct job *j)
+{
+    return j->n;
+}
+
+size_t job_prompt_tokens(const struct job *j)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < j->n; i++)
+        n += j->choices[i].prompt.n;
+    return n;
+}
+
+static struct timespec after(int timeout_ms)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += timeout_ms / 1000;
+    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+enum lc job_wait(struct job *j, size_t i, size_t seen, int timeout_ms, struct job_choice *out,
+                 struct err *err)
+{
+    struct service *s = j->service;
+    struct timespec until = after(timeout_ms);
+    const struct choice *c = &j->choices[i];
+    enum lc rc = LC_OK;
+
+    pthread_mutex_lock(&s->lock);
+    while (!j->done && c->end == JOB_RUNNING && c->visible <= seen && rc == LC_OK)
+        if (pthread_cond_timedwait(&s->changed, &s->lock, &until) != 0)
+            rc = LC_TIMEOUT;
+    *out = (struct job_choice){c->visible, c->end, c->tokens};
+    if (c->end != JOB_RUNNING || c->visible > seen)
+        rc = LC_OK;
+    else if (j->done) {
+        rc = j->err.code;
+        if (err)
+            *err = j->err;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+bool job_take(struct job *j, size_t i, size_t from, size_t to, struct buf *out)
+{
+    bool ok;
+
+    pthread_mutex_lock(&j->service->lock);
+    ok = to == from || buf_add(out, j->choices[i].text.data + from, to - from);
+    pthread_mutex_unlock(&j->service->lock);
+    return ok;
+}
+
+/* ---- generating ---- */
+struct running { /* one choice being made */
+    struct service *service;
+    struct job *job;
+    struct choice *choice;
+    struct tokenizer_stream *stream;
+    struct err err;
+    bool stopped;
+};
+
+static bool is_stop_id(const struct service *s, int32_t id)
+{
+    for (size_t i = 0; i < s->n_stop_ids; i++)
+        if (s->stop_ids[i] == id)
+            return true;
+    return false;
+}
+
+/* Ends the text at the first stop text in it; `from`: where one may begin at the earliest. */
+static bool cut_at_stop(struct choice *c, const struct job_options *o, size_t from)
+{
+    size_t best = SIZE_MAX;
+
+    for (size_t i = 0; i < o->n_stop && c->text.len > from; i++) {
+        const char *hit = memmem(c->text.data + from, c->text.len - from, o->stop[i], strlen(o->stop[i]));
+        if (hit && (size_t)(hit - c->text.data) < best)
+            best = (size_t)(hit - c->text.data);
+    }
+    if (best == SIZE_MAX)
+        return false;
+    c->text.len = best;
+    c->text.data[best] = '\0';
+    return true;
+}
+
+/* Bytes at the end that are the beginning of a stop text. */
+static size_t held_back(const struct choice *c, const struct job_options *o)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < o->n_stop; i++)
+        for (size_t n = strlen(o->stop[i]) - 1; n > most; n--)
+            if (n <= c->text.len && memcmp(c->text.data + c->text.len - n, o->stop[i], n) == 0) {
+                most = n;
+                break;
+            }
+    return most;
+}
+
+static size_t longest_stop(const struct job_options *o)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < o->n_stop; i++)
+        most = strlen(o->stop[i]) > most ? strlen(o->stop[i]) : most;
+    return most;
+}
+
+/* New text, under the lock. False: a stop text ends it. */
+static bool grow_text(struct running *r, const struct buf *piece)
+{
+    struct choice *c = r->choice;
+    size_t longest = longest_stop(&r->job->options), old = c->text.len;
+
+    buf_add(&c->text, buf_str(piece), piece->len);
+    r->stopped = cut_at_stop(c, &r->job->options, old > longest ? old - longest : 0);
+    c->visible = r->stopped ? c->text.len : c->text.len - held_back(c, &r->job->options);
+    pthread_cond_broadcast(&r->service->changed);
+    return !r->stopped && !c->text.failed;
+}
+
+static bool on_token(void *arg, size_t sequence, int32_t token, double logprob)
+{
+    struct running *r = arg;
+    struct buf piece = BUF_INIT(1 << 20);
+    bool on = true;
+
+    (void)sequence, (void)logprob;
+    if (!is_stop_id(r->service, token) && tokenizer_stream_put(r->stream, token, &piece, &r->err) != LC_OK)
+        on = false;
+    pthread_mutex_lock(&r->service->lock);
+    r->choice->tokens++;
+    on = on && (piece.len == 0 || grow_text(r, &piece));
+    pthread_mutex_unlock(&r->service->lock);
+    buf_release(&piece);
+    return on && !atomic_load(&r->job->cancel);
+}
+
+static void finish_choice(struct running *r, enum generate_end end)
+{
+    struct buf rest = BUF_INIT(1 << 20);
+
+    if (!r->stopped && tokenizer_stream_end(r->stream, &rest, &r->err) != LC_OK)
+        buf_clear(&rest);
+    pthread_mutex_lock(&r->service->lock);
+    if (rest.len)
+        grow_text(r, &rest);
+    r->choice->visible = r->choice->text.len;
+    r->choice->end = end == GENERATE_LENGTH && !r->stopped ? JOB_LENGTH : JOB_STOP;
+    pthread_cond_broadcast(&r->service->changed);
+    pthread_mutex_unlock(&r->service->lock);
+    buf_release(&rest);
+}
+
+static enum lc run_choice(struct service *s, struct job *j, struct choice *c, struct err *err)
+{
+    struct running r = {.service = s, .job = j, .choice = c, .stream = tokenizer_stream_new(s->tok, true)};
+    struct generate_options o = j->options.generate;
+    struct generate_prompt prompt = {c->prompt.ids, c->prompt.n};
+    struct generation made = {0};
+    struct ctx ctx = ctx_background();
+    int64_t room = service_context(s) - (int64_t)c->prompt.n;
+    enum lc rc;
+
+    if (!r.stream)
+        return err_nomem(err);
+    ctx.cancel = &j->cancel;
+    o.max_new_tokens = o.max_new_tokens > 0 && o.max_new_tokens < room ? o.max_new_tokens : room;
+    o.stop = s->stop_ids;
+    o.n_stop = s->n_stop_ids;
+    o.on_token = on_token;
+    o.arg = &r;
+    rc = generate(&ctx, s->model, &prompt, 1, &o, &made, err);
+    if (rc == LC_OK && r.err.code != LC_OK) {
+        *err = r.err;
+        rc = r.err.code;
+    }
+    if (rc == LC_OK)
+        finish_choice(&r, made.sequences[0].end);
+    generation_release(&made);
+    tokenizer_stream_free(r.stream);
+    return rc;
+}
+
+static void run_job(struct service *s, struct job *j)
+{
+    struct err err = {.code = LC_OK};
+    enum lc rc = LC_OK;
+
+    for (size_t i = 0; rc == LC_OK && i < j->n; i++)
+        rc = atomic_load(&j->cancel) ? err_set(&err, LC_CANCELLED, "cancelled")
+                                     : run_choice(s, j, &j->choices[i], &err);
+    pthread_mutex_lock(&s->lock);
+    j->err = err;
+    j->err.code = rc;
+    j->done = true;
+    s->running = NULL;
+    pthread_cond_broadcast(&s->changed);
+    let_go(j);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static struct job *next_job(struct service *s)
+{
+    struct job *j;
+
+    pthread_mutex_lock(&s->lock);
+    while (!s->first && !s->ending)
+        pthread_cond_wait(&s->changed, &s->lock);
+    if ((j = s->first) != NULL) {
+        s->first = j->next;
+        if (!s->first)
+            s->last = NULL;
+        s->waiting--;
+        s->running = j;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return j;
+}
+
+static void *work(void *arg)
+{
+    struct service *s = arg;
+    struct job *j;
+
+    while ((j = next_job(s)) != NULL)
+        run_job(s, j);
+    return NULL;
+}
+
+/* ---- asking ---- */
+static enum lc check_prompts(const struct service *s, const struct encoding *prompts, size_t n,
+                             struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (prompts[i].n == 0)
+            return err_set(err, LC_ARG, "the prompt is empty");
+        if ((int64_t)prompts[i].n >= service_context(s))
+            return err_set(err, LC_LIMIT,
+                           "the prompt has %zu tokens; the model's context is %lld tokens for prompt and "
+                           "answer together",
+                           prompts[i].n, (long long)service_context(s));
+    }
+    return LC_OK;
+}
+
+static struct job *job_new(struct service *s, struct encoding *prompts, size_t n, struct job_options *options)
+{
+    struct job *j = mem_zalloc(sizeof *j);
+
+    if (!j || (j->choices = mem_calloc(n, sizeof *j->choices)) == NULL) {
+        mem_free(j);
+        return NULL;
+    }
+    j->service = s;
+    j->holders = 2;
+    j->n = n;
+    j->options = *options;
+    options->stop = NULL;
+    options->n_stop = 0;
+    for (size_t i = 0; i < n; i++) {
+        j->choices[i].prompt = prompts[i];
+        prompts[i] = (struct encoding)ENCODING_INIT;
+        buf_init(&j->choices[i].text, ANSWER_MAX);
+    }
+    return j;
+}
+
+enum lc service_submit(struct service *s, struct encoding *prompts, size_t n, struct job_options *options,
+                       struct job **out, struct err *err)
+{
+    struct job *j;
+    enum lc rc = LC_OK;
+
+    TRY(check_prompts(s, prompts, n, err));
+    if ((j = job_new(s, prompts, n, options)) == NULL)
+        return err_nomem(err);
+    pthread_mutex_lock(&s->lock);
+    if (s->closing)
+        rc = err_set(err, LC_CLOSED, "the server is shutting down");
+    else if (s->waiting >= s->queue_max)
+        rc = err_set(err, LC_CONFLICT, "%zu requests are waiting already; try again later", s->waiting);
+    if (rc == LC_OK) {
+        if (s->last)
+            s->last->next = j;
+        else
+            s->first = j;
+        s->last = j;
+        s->waiting++;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (rc == LC_OK)
+        *out = j;
+    else
+        job_free(j);
+    return rc;
+}
+
+/* ---- opening ---- */
+static void add_stop(struct service *s, int64_t id)
+{
+    if (id >= 0 && id < INT32_MAX && s->n_stop_ids < STOP_IDS_MAX && !is_stop_id(s, (int32_t)id))
+        s->stop_ids[s->n_stop_ids++] = (int32_t)id;
+}
+
+/* The tokens that end an answer: of the config, of generation_config.json, of the tokenizer. */
+static enum lc find_stops(struct service *s, struct err *err)
+{
+    const struct model_config *c = model_get_config(s->model);
+    char *path = fs_join(s->files.model, "generation_config.json");
+    struct buf text = BUF_INIT(CONFIG_MAX);
+    const json_t *ids, *id;
+    json_t *root = NULL;
+    size_t i;
+    enum lc rc = path ? LC_OK : err_nomem(err);
+
+    for (int k = 0; k < c->n_eos_token_ids; k++)
+        add_stop(s, c->eos_token_ids[k]);
+    add_stop(s, tokenizer_eos(s->tok));
+    if (rc == LC_OK && fs_exists(path) && (rc = fs_read(path, &text, err)) == LC_OK) {
+        root = json_loadb(buf_str(&text), text.len, 0, NULL);
+        ids = json_object_get(root, "eos_token_id");
+        if (!root)
+            rc = err_set(err, LC_DATA, "cannot read '%s': not valid JSON", path);
+        if (json_is_integer(ids))
+            add_stop(s, json_integer_value(ids));
+        json_array_foreach (ids, i, id)
+            add_stop(s, json_integer_value(id));
+    }
+    json_decref(root);
+    buf_release(&text);
+    mem_free(path);
+    return rc;
+}
+
+/* models:/catalog.schema.name@alias → catalog.schema.name; a path → its last part */
+static char *name_of(const char *model)
+{
+    const char *start = strncmp(model, "models:/", 8) == 0 ? model + 8 : model;
+    size_t n;
+
+    if (start != model)
+        return mem_strndup(start, strcspn(start, "@/"));
+    n = strlen(start);
+    while (n > 1 && start[n - 1] == '/')
+        n--;
+    for (size_t i = n; i-- > 0;)
+        if (start[i] == '/' && i + 1 < n)
+            return mem_strndup(start + i + 1, n - i - 1);
+    return mem_strndup(start, n);
+}
+
+static enum lc find_files(const struct ctx *ctx, struct service *s, struct err *err)
+{
+    struct registry *r = NULL;
+    enum lc rc = registry_open(NULL, &r, err);
+
+    if (rc == LC_OK)
+        rc = registry_find(ctx, r, s->source, &s->files, err);
+    registry_close(r);
+    if (rc == LC_OK && !s->files.model) {
+        rc = err_set(err, LC_NOTFOUND, "'%s' holds no model that can be served", s->source);
+        if (s->files.base_name)
+            err_hint(err, "it is an adapter of '%s', which is not here", s->files.base_name);
+    }
+    return rc;
+}
+
+static enum lc load(const struct ctx *ctx, struct service *s, struct err *err)
+{
+    TRY(find_files(ctx, s, err));
+    TRY(tokenizer_open(s->files.tokenizer ? s->files.tokenizer : s->files.model, &s->tok, err));
+    TRY(backend_open("cpu", &(struct backend_options){0}, &s->backend, err));
+    TRY(model_load(ctx, s->files.model, s->backend, NULL, &s->model, err));
+    if (s->files.adapter) {
+        TRY(lora_load(ctx, s->model, s->files.adapter, err));
+        TRY(lora_merge(s->model, err));
+    }
+    if ((int64_t)tokenizer_vocab_size(s->tok) > model_get_config(s->model)->vocab_size)
+        return err_set(err, LC_DATA, "the tokenizer has %zu tokens, the model only %lld",
+                       tokenizer_vocab_size(s->tok), (long long)model_get_config(s->model)->vocab_size);
+    return find_stops(s, err);
+}
+
+static enum lc start_thread(struct service *s, struct err *err)
+{
+    int code = pthread_create(&s->thread, NULL, work, s);
+
+    s->has_thread = code == 0;
+    return code == 0 ? LC_OK : err_errno(err, code, "cannot start a thread");
+}
+
+static struct service *service_new(const struct service_options *o)
+{
+    struct service *s = mem_zalloc(sizeof *s);
+    pthread_condattr_t monotonic;
+
+    if (!s)
+        return NULL;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    s->source = mem_strdup(o->model);
+    s->name = o->name ? mem_strdup(o->name) : name_of(o->model);
+    s->chat_template = o->chat_template ? mem_strdup(o->chat_template) : NULL;
+    s->queue_max = o->queue_max ? o->queue_max : QUEUE_MAX;
+    s->created = clock_wall_ms() / 1000;
+    if (!s->source || !s->name || (o->chat_template && !s->chat_template)) {
+        service_close(s);
+        return NULL;
+    }
+    return s;
+}
+
+enum lc service_open(const struct ctx *ctx, const struct service_options *o, struct service **out,
+                     struct err *err)
+{
+    struct service *s = service_new(o);
+    enum lc rc = s ? load(ctx, s, err) : err_nomem(err);
+
+    if (rc == LC_OK)
+        rc = start_thread(s, err);
+    if (rc != LC_OK) {
+        service_close(s);
+        return rc;
+    }
+    *out = s;
+    return LC_OK;
+}
+
+bool service_drain(struct service *s, int timeout_ms)
+{
+    struct timespec until = after(timeout_ms);
+    bool empty;
+
+    pthread_mutex_lock(&s->lock);
+    s->closing = true;
+    while (s->first || s->running)
+        if (pthread_cond_timedwait(&s->changed, &s->lock, &until) != 0)
+            break;
+    empty = !s->first && !s->running;
+    pthread_mutex_unlock(&s->lock);
+    return empty;
+}
+
+void service_cancel(struct service *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->closing = true;
+    if (s->running)
+        atomic_store(&s->running->cancel, true);
+    for (struct job *j = s->first; j; j = j->next)
+        atomic_store(&j->cancel, true);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void service_close(struct service *s)
+{
+    if (!s)
+        return;
+    if (s->has_thread) {
+        service_cancel(s);
+        pthread_mutex_lock(&s->lock);
+        s->ending = true;
+        pthread_cond_broadcast(&s->changed);
+        pthread_mutex_unlock(&s->lock);
+        pthread_join(s->thread, NULL);
+    }
+    model_free(s->model);
+    if (s->backend)
+        backend_close(s->backend);
+    tokenizer_free(s->tok);
+    registry_model_release(&s->files);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    mem_free(s->name);
+    mem_free(s->source);
+    mem_free(s->chat_template);
+    mem_free(s);
+}
+
+/* ---- what it is ---- */
+const char *service_name(const struct service *s)
+{
+    return s->name;
+}
+
+const char *service_source(const struct service *s)
+{
+    return s->source;
+}
+
+int64_t service_created(const struct service *s)
+{
+    return s->created;
+}
+
+int64_t service_context(const struct service *s)
+{
+    return model_get_config(s->model)->max_position_embeddings;
+}
+
+const struct tokenizer *service_tokenizer(const struct service *s)
+{
+    return s->tok;
+}
+
+const char *service_chat_template(const struct service *s)
+{
+    return s->chat_template ? s->chat_template : tokenizer_chat_template(s->tok);
+}
