@@ -53,6 +53,8 @@ const struct session_global names_builtin[] = {
     {"input", open_input, "input(prompt, {password = true}): asks the person at the notebook"},
     {"json", json_open, "json.encode(value), json.decode(text), json.array(table), json.null"},
     {"null", open_null, "SQL's NULL, JSON's null"},
+    {"plot", plot_open,
+     "plot.line, plot.scatter, plot.bar, plot.hist: Vega-Lite in a notebook, text in a terminal"},
     {"sleep", open_sleep, "sleep(seconds): waits; can be interrupted"},
     {"update_display", display_open_update,
      "update_display(x, {display_id = id}): replaces what was shown with that id"},

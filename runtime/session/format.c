@@ -12,7 +12,7 @@ struct spec {
     char fill[4];
     size_t fill_len;
     char align; /* < > = ^ or 0: the type's own */
-    char sign;  /* + - space */
+    char sign;  /* + - space, or 0: not given, as - */
     bool no_negative_zero, alternate;
     size_t width;
     char group;    /* , _ or 0 */
@@ -66,7 +66,7 @@ static enum lc read_spec(struct spec *s, const char *text, size_t len, bool is_t
     const char *p = text, *end = text + len;
     size_t number;
 
-    *s = (struct spec){.fill = " ", .fill_len = 1, .sign = '-', .precision = -1};
+    *s = (struct spec){.fill = " ", .fill_len = 1, .precision = -1};
     p = read_fill(s, p, end);
     bool filled = p > text + 1;
     if (p < end && (*p == '+' || *p == '-' || *p == ' ')) {
@@ -227,7 +227,7 @@ static enum lc add_character(struct buf *out, struct spec *s, int64_t n, struct 
     char text[4];
     size_t len;
 
-    if (s->sign != '-')
+    if (s->sign)
         return err_set(err, LC_ARG, "Sign not allowed with integer format specifier 'c'");
     if (s->alternate)
         return err_set(err, LC_ARG, "Alternate form (#) not allowed with integer format specifier 'c'");
@@ -278,7 +278,7 @@ static enum lc add_integer(struct buf *out, struct spec *s, int64_t n, struct er
 
 /* digits × 10^(point - n), without sign; for a number that is finite. */
 struct decimal {
-    char digits[32];
+    char digits[PRECISION_MAX + 32];
     int n, point;
 };
 
@@ -287,7 +287,7 @@ static void parse_decimal(const char *text, struct decimal *out) /* of printf's 
     const char *e = strchr(text, 'e');
 
     out->n = 0;
-    for (const char *p = text; p < e && out->n < 31; p++)
+    for (const char *p = text; p < e && out->n < PRECISION_MAX + 31; p++)
         if (isdigit((unsigned char)*p))
             out->digits[out->n++] = *p;
     out->digits[out->n] = '\0';
@@ -313,49 +313,67 @@ static void shortest(double d, struct decimal *out)
     strip_zeros(out);
 }
 
-/* As Python's repr and its 'g' with ".0" write it: an exponent when the point is far away. */
-static void write_decimal(char text[NUMBER_MAX], const struct decimal *x, int most, bool alternate)
+static char *put(char *p, const char *s, int n)
 {
-    size_t used = 0;
+    memcpy(p, s, (size_t)n);
+    return p + n;
+}
+
+static char *zeros(char *p, int n)
+{
+    memset(p, '0', (size_t)n);
+    return p + n;
+}
+
+/* As Python's repr and its 'g' write it: an exponent when the point is far away. `whole` follows a number without
+ * fraction: ".0", "." or "". */
+static void write_decimal(char text[NUMBER_MAX], const struct decimal *x, int most, bool alternate,
+                          const char *whole)
+{
+    char *p = text;
     int n = x->n;
 
     if (x->point <= -4 || x->point > most) {
-        used += (size_t)snprintf(text, NUMBER_MAX, "%c", x->digits[0]);
+        p = put(p, x->digits, 1);
         if (n > 1 || alternate)
-            used += (size_t)snprintf(text + used, NUMBER_MAX - used, ".%s", x->digits + 1);
-        snprintf(text + used, NUMBER_MAX - used, "e%+03d", x->point - 1);
-    } else if (x->point <= 0) {
-        snprintf(text, NUMBER_MAX, "0.%.*s%s", -x->point, "0000000000", x->digits);
-    } else if (n <= x->point) {
-        snprintf(text, NUMBER_MAX, "%s%.*s.0", x->digits, x->point - n, "00000000000000000000");
-    } else {
-        snprintf(text, NUMBER_MAX, "%.*s.%s", x->point, x->digits, x->digits + x->point);
+            p = put(put(p, ".", 1), x->digits + 1, n - 1);
+        snprintf(p, 16, "e%+03d", x->point - 1);
+        return;
     }
+    if (x->point <= 0)
+        p = put(zeros(put(p, "0.", 2), -x->point), x->digits, n);
+    else if (n <= x->point)
+        p = put(zeros(put(p, x->digits, n), x->point - n), whole, (int)strlen(whole));
+    else
+        p = put(put(put(p, x->digits, x->point), ".", 1), x->digits + x->point, n - x->point);
+    *p = '\0';
 }
 
+/* No type, and the types g, G and n (printf's own %#g loses the zeros of 999999.9999999). */
 static void plain_float(char text[NUMBER_MAX], const struct spec *s, double d)
 {
     struct decimal x;
-    char e[64];
+    char e[PRECISION_MAX + 64];
+    int precision = s->precision < 0 ? 6 : s->precision ? s->precision : 1;
 
-    if (s->precision < 0) {
+    if (s->precision < 0 && !s->type) {
         shortest(d, &x);
-        write_decimal(text, &x, 16, s->alternate);
+        write_decimal(text, &x, 16, s->alternate, ".0");
         return;
     }
-    int precision = s->precision ? s->precision : 1;
-    if (precision > 17 + 8) /* no double has more to say before the zeros */
-        precision = 17 + 8;
     snprintf(e, sizeof e, "%.*e", precision - 1, d);
     parse_decimal(e, &x);
     if (!s->alternate)
         strip_zeros(&x);
-    write_decimal(text, &x, precision - 1, s->alternate);
+    if (s->type)
+        write_decimal(text, &x, precision, s->alternate, s->alternate ? "." : "");
+    else
+        write_decimal(text, &x, precision - 1, s->alternate, ".0");
 }
 
 static void typed_float(char text[NUMBER_MAX], const struct spec *s, double d)
 {
-    char how[16], type = s->type == 'n' ? 'g' : s->type == '%' ? 'f' : s->type;
+    char how[16], type = s->type == '%' ? 'f' : s->type;
     int precision = s->precision < 0 ? 6 : s->precision;
     size_t n;
 
@@ -393,10 +411,13 @@ static enum lc add_float(struct buf *out, struct spec *s, double d, struct err *
     if (!isfinite(d))
         snprintf(text, sizeof text, "%s%s", isnan(d) ? (upper ? "NAN" : "nan") : (upper ? "INF" : "inf"),
                  s->type == '%' ? "%" : "");
-    else if (s->type)
+    else if (s->type && !strchr("gGn", s->type))
         typed_float(text, s, d);
     else
         plain_float(text, s, d);
+    if (s->type == 'G')
+        for (char *p = text; *p; p++)
+            *p = (char)toupper((unsigned char)*p);
     if (s->no_negative_zero && is_zero_text(text))
         x.negative = false;
     x.digits = text;
