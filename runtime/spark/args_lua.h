@@ -1,0 +1,21 @@
+/* args_lua.h: arguments as PySpark takes them: positions, or one table with names (df:show{5, truncate = 80}).
+ *
+ * What      spark_args puts the arguments into fixed places of the stack; spark_list lays a list (one table, or the rest of the
+ *           arguments) out on the stack.
+ * Ownership Lua's. Units: none. Errors: raise, an unknown name with the nearest. Threads: session thread.
+ *
+ * Example:
+ *     static const char *const names[] = {"n", "truncate", NULL};
+ *     spark_args(L, 2, names);
+ */
+#ifndef LACUS_SPARK_ARGS_LUA_H
+#define LACUS_SPARK_ARGS_LUA_H
+#include "runtime/session/session_lua.h"
+
+/* Afterwards index first + i holds the argument names[i], or nil, and nothing else is above. */
+void spark_args(lua_State *L, int first, const char *const *names);
+/* The arguments from `first` on, where one plain table stands for its elements: they follow each other from index first on, and
+ * their number is returned. */
+int spark_list(lua_State *L, int first);
+bool spark_is_plain_table(lua_State *L, int index); /* a table without a metatable */
+#endif

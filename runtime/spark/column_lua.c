@@ -1,0 +1,461 @@
+#include "runtime/spark/column_lua.h"
+#include "runtime/base/mem.h"
+#include "runtime/spark/args_lua.h"
+#include "runtime/sql/sql.h"
+#include <math.h>
+#include <string.h>
+
+static const char class_name[] = "lacus.Column";
+
+struct column {
+    struct expr *e; /* owned */
+};
+
+static void open_class(lua_State *L);
+
+int column_push(lua_State *L, struct expr *e)
+{
+    struct column *c;
+
+    if (!e)
+        return luaL_error(L, "out of memory, or a name with unbalanced backticks");
+    c = lua_newuserdatauv(L, sizeof *c, 0);
+    c->e = e;
+    if (luaL_newmetatable(L, class_name))
+        open_class(L);
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+struct expr *column_at(lua_State *L, int index)
+{
+    struct column *c = luaL_testudata(L, index, class_name);
+
+    return c ? c->e : NULL;
+}
+
+static struct expr *check_column(lua_State *L, int index)
+{
+    return ((struct column *)luaL_checkudata(L, index, class_name))->e;
+}
+
+/* ---- values ---- */
+static struct expr *name_expr(const char *name)
+{
+    size_t len = strlen(name);
+
+    if (strcmp(name, "*") == 0)
+        return expr_star(NULL, 0, 0);
+    if (len > 2 && strcmp(name + len - 2, ".*") == 0) {
+        char **parts;
+        size_t n;
+        char *head = mem_strndup(name, len - 2);
+        struct expr *e = NULL;
+        if (head && name_split(head, &parts, &n, NULL) == LC_OK) {
+            e = expr_star((const char *const *)parts, n, 0);
+            name_free(parts, n);
+        }
+        mem_free(head);
+        return e;
+    }
+    return expr_column(name);
+}
+
+static int push_sql(lua_State *L, const char *text, size_t len)
+{
+    struct expr *parsed;
+    struct err err;
+
+    err_clear(&err);
+    if (sql_parse_expression(text, len, &parsed, &err) != LC_OK)
+        return session_raise(L, &err);
+    return column_push(L, parsed);
+}
+
+static int push_text(lua_State *L, int index, enum column_text text)
+{
+    size_t len;
+    const char *s = lua_tolstring(L, index, &len);
+
+    if (text == COLUMN_SQL)
+        return push_sql(L, s, len);
+    return column_push(L, text == COLUMN_VALUE ? expr_string(s, len) : name_expr(s));
+}
+
+static int push_array(lua_State *L, int index)
+{
+    int n = (int)luaL_len(L, index), top = lua_gettop(L);
+    struct expr **items;
+
+    luaL_checkstack(L, n + 8, "array too long");
+    for (int i = 1; i <= n; i++)
+        lua_rawgeti(L, index, i);
+    items = column_list(L, top + 1, n, COLUMN_VALUE);
+    column_push(L, expr_call("array", false, items, (size_t)n));
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+    return 1;
+}
+
+struct expr *column_arg(lua_State *L, int index, enum column_text text)
+{
+    index = lua_absindex(L, index);
+    if (column_at(L, index))
+        return column_at(L, index);
+    switch (lua_type(L, index)) {
+    case LUA_TSTRING:
+        push_text(L, index, text);
+        break;
+    case LUA_TNUMBER:
+        column_push(L, lua_isinteger(L, index) ? expr_int(lua_tointeger(L, index)) : expr_double(lua_tonumber(L, index)));
+        break;
+    case LUA_TBOOLEAN:
+        column_push(L, expr_bool(lua_toboolean(L, index)));
+        break;
+    case LUA_TLIGHTUSERDATA:
+        column_push(L, expr_null());
+        break;
+    case LUA_TTABLE:
+        if (spark_is_plain_table(L, index)) {
+            push_array(L, index);
+            break;
+        }
+        /* fall through */
+    default:
+        luaL_argerror(L, index, lua_pushfstring(L, "a column, a name or a value expected, got %s", luaL_typename(L, index)));
+    }
+    lua_replace(L, index);
+    return column_at(L, index);
+}
+
+struct expr *column_condition(lua_State *L, int index)
+{
+    if (lua_isboolean(L, index))
+        luaL_argerror(L, index,
+                      "a condition must be a Column or SQL text, got a boolean: Lua turns == and ~= into true or false; "
+                      "write col:eq(x) or col:ne(x), and combine with & | ~");
+    if (!column_at(L, index) && lua_type(L, index) != LUA_TSTRING)
+        luaL_argerror(L, index,
+                      lua_pushfstring(L, "a condition must be a Column or SQL text, got %s", luaL_typename(L, index)));
+    return column_arg(L, index, COLUMN_SQL);
+}
+
+struct expr **column_list(lua_State *L, int first, int n, enum column_text text)
+{
+    struct expr **list;
+
+    luaL_checkstack(L, n + 8, "too many columns");
+    for (int i = 0; i < n; i++)
+        column_arg(L, first + i, text);
+    list = lua_newuserdatauv(L, sizeof *list * (size_t)(n + 1), 0);
+    for (int i = 0; i < n; i++)
+        list[i] = column_at(L, first + i);
+    return list;
+}
+
+struct expr **column_orders(lua_State *L, int first, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct expr *e = column_arg(L, first + i, COLUMN_NAME);
+        if (e->kind == EXPR_SORT)
+            continue;
+        column_push(L, expr_sort_default(expr_ref(e)));
+        lua_replace(L, first + i);
+    }
+    return column_list(L, first, n, COLUMN_NAME);
+}
+
+/* ---- operators ---- */
+static int binary(lua_State *L, const char *name, enum column_text text)
+{
+    struct expr *a, *b;
+
+    lua_settop(L, 2);
+    a = column_arg(L, 1, text);
+    b = column_arg(L, 2, text);
+    return column_push(L, expr_binary(name, expr_ref(a), expr_ref(b)));
+}
+
+static int reversed(lua_State *L, const char *name)
+{
+    luaL_checkany(L, 2);
+    return binary(L, name, COLUMN_VALUE);
+}
+
+#define BINARY(function, name)                                                                                         \
+    static int function(lua_State *L)                                                                                  \
+    {                                                                                                                  \
+        return reversed(L, name);                                                                                      \
+    }
+BINARY(l_add, "+")
+BINARY(l_sub, "-")
+BINARY(l_mul, "*")
+BINARY(l_div, "/")
+BINARY(l_mod, "%")
+BINARY(l_and, "and")
+BINARY(l_or, "or")
+BINARY(l_eq, "==")
+BINARY(l_ne, "!=")
+BINARY(l_lt, "<")
+BINARY(l_le, "<=")
+BINARY(l_gt, ">")
+BINARY(l_ge, ">=")
+BINARY(l_eq_null_safe, "<=>")
+BINARY(l_like, "like")
+BINARY(l_ilike, "ilike")
+BINARY(l_rlike, "rlike")
+BINARY(l_bitwise_and, "&")
+BINARY(l_bitwise_or, "|")
+BINARY(l_bitwise_xor, "^")
+BINARY(l_contains, "contains")
+BINARY(l_startswith, "startswith")
+BINARY(l_endswith, "endswith")
+BINARY(l_concat, "concat")
+
+static int unary(lua_State *L, const char *name)
+{
+    return column_push(L, expr_unary(name, expr_ref(column_arg(L, 1, COLUMN_VALUE))));
+}
+
+#define UNARY(function, name)                                                                                          \
+    static int function(lua_State *L)                                                                                  \
+    {                                                                                                                  \
+        return unary(L, name);                                                                                         \
+    }
+UNARY(l_unm, "negative")
+UNARY(l_not, "not")
+UNARY(l_is_null, "isnull")
+UNARY(l_is_not_null, "isnotnull")
+UNARY(l_is_nan, "isnan")
+
+static int l_pow(lua_State *L)
+{
+    return reversed(L, "power");
+}
+
+static int comparison_refused(lua_State *L, const char *operator, const char *method)
+{
+    return luaL_error(L, "a Column cannot be compared with '%s' (Lua makes true or false of it): write col:%s(value)", operator,
+                      method);
+}
+
+static int l_meta_lt(lua_State *L)
+{
+    return comparison_refused(L, column_at(L, 1) ? "<" : ">", column_at(L, 1) ? "lt" : "gt");
+}
+
+static int l_meta_le(lua_State *L)
+{
+    return comparison_refused(L, column_at(L, 1) ? "<=" : ">=", column_at(L, 1) ? "le" : "ge");
+}
+
+static int l_meta_eq(lua_State *L)
+{
+    return comparison_refused(L, "==", "eq");
+}
+
+/* ---- methods ---- */
+static int l_alias(lua_State *L) /* alias(name…) */
+{
+    int n = lua_gettop(L) - 1;
+    const char *names[16];
+
+    luaL_argcheck(L, n >= 1 && n <= 16, 2, "a name expected");
+    for (int i = 0; i < n; i++)
+        names[i] = luaL_checkstring(L, i + 2);
+    struct expr *e = expr_ref(check_column(L, 1));
+    return column_push(L, n == 1 ? expr_alias(e, names[0]) : expr_alias_many(e, names, (size_t)n, NULL));
+}
+
+static int cast(lua_State *L, bool try_cast)
+{
+    struct expr *e = check_column(L, 1);
+    const struct dtype *type;
+    struct err err;
+
+    err_clear(&err);
+    if (dtype_parse(luaL_checkstring(L, 2), &type, &err) != LC_OK)
+        return session_raise(L, &err);
+    return column_push(L, expr_cast(expr_ref(e), type, try_cast));
+}
+
+static int l_cast(lua_State *L)
+{
+    return cast(L, false);
+}
+
+static int l_try_cast(lua_State *L)
+{
+    return cast(L, true);
+}
+
+static int sorted(lua_State *L, bool descending, bool nulls_last)
+{
+    return column_push(L, expr_sort(expr_ref(check_column(L, 1)), descending, nulls_last));
+}
+
+static int l_asc(lua_State *L)
+{
+    return sorted(L, false, false);
+}
+
+static int l_asc_nulls_last(lua_State *L)
+{
+    return sorted(L, false, true);
+}
+
+static int l_desc(lua_State *L)
+{
+    return sorted(L, true, true);
+}
+
+static int l_desc_nulls_first(lua_State *L)
+{
+    return sorted(L, true, false);
+}
+
+static int call(lua_State *L, const char *name, int n) /* the first n values of the stack */
+{
+    struct expr **args = column_list(L, 1, n, COLUMN_VALUE);
+
+    return column_push(L, expr_call(name, false, args, (size_t)n));
+}
+
+static int l_isin(lua_State *L)
+{
+    int n = spark_list(L, 2);
+
+    return call(L, "in", n + 1);
+}
+
+static int l_between(lua_State *L)
+{
+    lua_settop(L, 3);
+    return call(L, "between", 3);
+}
+
+static int l_substr(lua_State *L)
+{
+    static const char *const names[] = {"startPos", "length", NULL};
+
+    spark_args(L, 2, names);
+    return call(L, "substring", 3);
+}
+
+static int l_get_item(lua_State *L)
+{
+    struct expr *e = check_column(L, 1), *key = column_arg(L, 2, COLUMN_VALUE);
+
+    return column_push(L, expr_extract(expr_ref(e), expr_ref(key)));
+}
+
+static int l_when(lua_State *L) /* col:when(condition, value): goes on after F.when */
+{
+    struct expr *e = check_column(L, 1), *condition = column_condition(L, 2), *value = column_arg(L, 3, COLUMN_VALUE);
+    struct expr **args;
+
+    if (e->kind != EXPR_CALL || strcmp(e->u.call.name, "when") != 0 || e->n % 2 != 0)
+        return luaL_error(L, "when() goes behind F.when(…), before otherwise()");
+    args = lua_newuserdatauv(L, sizeof *args * (e->n + 2), 0);
+    memcpy(args, e->args, sizeof *args * e->n);
+    args[e->n] = condition;
+    args[e->n + 1] = value;
+    return column_push(L, expr_call("when", false, args, e->n + 2));
+}
+
+static int l_otherwise(lua_State *L)
+{
+    struct expr *e = check_column(L, 1), *value = column_arg(L, 2, COLUMN_VALUE);
+    struct expr **args;
+
+    if (e->kind != EXPR_CALL || strcmp(e->u.call.name, "when") != 0 || e->n % 2 != 0)
+        return luaL_error(L, "otherwise() goes behind F.when(…), once");
+    args = lua_newuserdatauv(L, sizeof *args * (e->n + 1), 0);
+    memcpy(args, e->args, sizeof *args * e->n);
+    args[e->n] = value;
+    return column_push(L, expr_call("when", false, args, e->n + 1));
+}
+
+static int l_tostring(lua_State *L)
+{
+    struct buf text = BUF_INIT(1 << 16);
+
+    sql_print_expr(&text, check_column(L, 1));
+    lua_pushfstring(L, "Column<'%s'>", buf_str(&text));
+    buf_release(&text);
+    return 1;
+}
+
+static int l_gc(lua_State *L)
+{
+    struct column *c = luaL_checkudata(L, 1, class_name);
+
+    expr_unref(c->e);
+    c->e = NULL;
+    return 0;
+}
+
+static const luaL_Reg methods[] = {{"eq", l_eq},
+                                   {"ne", l_ne},
+                                   {"gt", l_gt},
+                                   {"ge", l_ge},
+                                   {"lt", l_lt},
+                                   {"le", l_le},
+                                   {"equalTo", l_eq},
+                                   {"notEqual", l_ne},
+                                   {"geq", l_ge},
+                                   {"leq", l_le},
+                                   {"eqNullSafe", l_eq_null_safe},
+                                   {"plus", l_add},
+                                   {"minus", l_sub},
+                                   {"multiply", l_mul},
+                                   {"divide", l_div},
+                                   {"mod", l_mod},
+                                   {"alias", l_alias},
+                                   {"name", l_alias},
+                                   {"as", l_alias},
+                                   {"cast", l_cast},
+                                   {"astype", l_cast},
+                                   {"try_cast", l_try_cast},
+                                   {"asc", l_asc},
+                                   {"asc_nulls_first", l_asc},
+                                   {"asc_nulls_last", l_asc_nulls_last},
+                                   {"desc", l_desc},
+                                   {"desc_nulls_last", l_desc},
+                                   {"desc_nulls_first", l_desc_nulls_first},
+                                   {"isNull", l_is_null},
+                                   {"isNotNull", l_is_not_null},
+                                   {"isNaN", l_is_nan},
+                                   {"isin", l_isin},
+                                   {"between", l_between},
+                                   {"like", l_like},
+                                   {"ilike", l_ilike},
+                                   {"rlike", l_rlike},
+                                   {"contains", l_contains},
+                                   {"startswith", l_startswith},
+                                   {"endswith", l_endswith},
+                                   {"substr", l_substr},
+                                   {"getItem", l_get_item},
+                                   {"getField", l_get_item},
+                                   {"bitwiseAND", l_bitwise_and},
+                                   {"bitwiseOR", l_bitwise_or},
+                                   {"bitwiseXOR", l_bitwise_xor},
+                                   {"when", l_when},
+                                   {"otherwise", l_otherwise},
+                                   {"over", window_over},
+                                   {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {
+    {"__add", l_add},         {"__sub", l_sub},      {"__mul", l_mul},    {"__div", l_div},    {"__mod", l_mod},
+    {"__pow", l_pow},         {"__unm", l_unm},      {"__band", l_and},   {"__bor", l_or},     {"__bnot", l_not},
+    {"__concat", l_concat},   {"__lt", l_meta_lt},   {"__le", l_meta_le}, {"__eq", l_meta_eq}, {"__call", l_get_item},
+    {"__tostring", l_tostring}, {"__gc", l_gc},      {NULL, NULL}};
+
+static void open_class(lua_State *L) /* the metatable is on top */
+{
+    luaL_setfuncs(L, metamethods, 0);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushliteral(L, "Column");
+    lua_setfield(L, -2, "__name");
+}

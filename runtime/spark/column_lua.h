@@ -1,0 +1,33 @@
+/* column_lua.h: the Lua class Column: an expression, its operators and methods; and F, the functions.
+ *
+ * Ownership a Column userdata holds one reference of its expression; column_at borrows it for as long as the userdata is on the stack.
+ * Units     none. Errors: raise. Threads: session thread.
+ *
+ * Example:
+ *     struct expr *e = column_arg(L, 2, COLUMN_NAME);
+ *     column_push(L, expr_unary("isnull", expr_ref(e)));
+ */
+#ifndef LACUS_SPARK_COLUMN_LUA_H
+#define LACUS_SPARK_COLUMN_LUA_H
+#include "runtime/dataframe/expr.h"
+#include "runtime/session/session_lua.h"
+
+enum column_text { COLUMN_NAME, COLUMN_VALUE, COLUMN_SQL }; /* what a plain string means */
+
+/* Takes the reference; raises when e is NULL (no memory). */
+int column_push(lua_State *L, struct expr *e);
+/* The column at index, NULL when it is none; borrowed. */
+struct expr *column_at(lua_State *L, int index);
+/* What the value at index means as a column; it takes that value's place on the stack. Borrowed from there. */
+struct expr *column_arg(lua_State *L, int index, enum column_text text);
+/* A condition: a Column or SQL text; refuses booleans with the reason. */
+struct expr *column_condition(lua_State *L, int index);
+/* n columns from index first on, as an array in a userdata pushed on the stack. */
+struct expr **column_list(lua_State *L, int first, int n, enum column_text text);
+/* The same for sort orders: names and columns, each ascending unless it says otherwise. */
+struct expr **column_orders(lua_State *L, int first, int n);
+int functions_lua_open(lua_State *L); /* the global F */
+int window_lua_open(lua_State *L);    /* the global Window */
+/* Defined with Window: column:over(spec). */
+int window_over(lua_State *L);
+#endif

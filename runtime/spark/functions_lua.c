@@ -1,0 +1,278 @@
+/* functions_lua.c: F: one Lua function per row of the table of functions, made when it is first asked for. */
+#include "runtime/base/nearest.h"
+#include "runtime/dataframe/sqlgen/functions.h"
+#include "runtime/spark/args_lua.h"
+#include "runtime/spark/column_lua.h"
+#include <string.h>
+
+static enum column_text text_of(const struct function *f, int argument)
+{
+    const char *letters = f->lua;
+    size_t i = 0;
+
+    for (int k = 0; k < argument && letters[i]; k++)
+        if (letters[i + 1] && letters[i + 1] != '*')
+            i++;
+    return letters[i] == 'c' ? COLUMN_NAME : COLUMN_VALUE;
+}
+
+/* A Lua function as argument becomes a lambda over fresh variables: F.transform("a", function(x) return x + 1 end). */
+static void lambda_arg(lua_State *L, int index)
+{
+    static const char *const names[] = {"x", "y", "z"};
+    lua_Debug ar;
+    int n, top = lua_gettop(L);
+    struct expr *body;
+
+    lua_pushvalue(L, index);
+    lua_getinfo(L, ">u", &ar);
+    n = ar.nparams < 1 ? 1 : ar.nparams > 3 ? 3 : ar.nparams;
+    lua_pushvalue(L, index);
+    for (int i = 0; i < n; i++)
+        column_push(L, expr_variable(names[i]));
+    lua_call(L, n, 1);
+    body = column_arg(L, -1, COLUMN_VALUE);
+    column_push(L, expr_lambda(names, (size_t)n, expr_ref(body)));
+    lua_replace(L, index);
+    lua_settop(L, top);
+}
+
+static int l_function(lua_State *L) /* upvalue: name */
+{
+    const char *name = lua_tostring(L, lua_upvalueindex(1));
+    const struct function *f;
+    struct expr **args;
+    int n = lua_gettop(L);
+
+    if (n == 1 && spark_is_plain_table(L, 1) && function_named(name)->max < 0)
+        n = spark_list(L, 1);
+    f = function_find(name, (size_t)n);
+    if (!f) {
+        f = function_named(name);
+        return luaL_error(L, "F.%s: %d argument%s given, expected F.%s", name, n, n == 1 ? "" : "s", f->usage);
+    }
+    for (int i = 0; i < n; i++)
+        if (lua_isfunction(L, i + 1))
+            lambda_arg(L, i + 1);
+        else
+            column_arg(L, i + 1, f->lua ? text_of(f, i) : COLUMN_NAME);
+    args = column_list(L, 1, n, COLUMN_NAME);
+    return column_push(L, expr_call(f->name, false, args, (size_t)n));
+}
+
+/* ---- those that are more than a row ---- */
+static int l_col(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    column_arg(L, 1, COLUMN_NAME);
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int l_lit(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    column_arg(L, 1, COLUMN_VALUE);
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int l_expr(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    column_arg(L, 1, COLUMN_SQL);
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int l_when(lua_State *L)
+{
+    struct expr *args[2];
+
+    lua_settop(L, 2);
+    args[0] = column_condition(L, 1);
+    args[1] = column_arg(L, 2, COLUMN_VALUE);
+    return column_push(L, expr_call("when", false, args, 2));
+}
+
+static int distinct_call(lua_State *L, const char *name)
+{
+    int n = spark_list(L, 1);
+    struct expr **args = column_list(L, 1, n, COLUMN_NAME);
+
+    luaL_argcheck(L, n > 0, 1, "a column expected");
+    return column_push(L, expr_call(name, true, args, (size_t)n));
+}
+
+static int l_count_distinct(lua_State *L)
+{
+    return distinct_call(L, "count");
+}
+
+static int l_sum_distinct(lua_State *L)
+{
+    return distinct_call(L, "sum");
+}
+
+static int l_asc(lua_State *L)
+{
+    return column_push(L, expr_sort(expr_ref(column_arg(L, 1, COLUMN_NAME)), false, false));
+}
+
+static int l_asc_nulls_last(lua_State *L)
+{
+    return column_push(L, expr_sort(expr_ref(column_arg(L, 1, COLUMN_NAME)), false, true));
+}
+
+static int l_desc(lua_State *L)
+{
+    return column_push(L, expr_sort(expr_ref(column_arg(L, 1, COLUMN_NAME)), true, true));
+}
+
+static int l_desc_nulls_first(lua_State *L)
+{
+    return column_push(L, expr_sort(expr_ref(column_arg(L, 1, COLUMN_NAME)), true, false));
+}
+
+static int l_call_function(lua_State *L) /* F.call_function(name, …) */
+{
+    const char *name = luaL_checkstring(L, 1);
+    int n = lua_gettop(L) - 1;
+    struct expr **args = column_list(L, 2, n, COLUMN_NAME);
+
+    return column_push(L, expr_call(name, false, args, (size_t)n));
+}
+
+static int l_struct(lua_State *L) /* F.struct(columns…): fields are named as the columns */
+{
+    int n = spark_list(L, 1), top;
+    struct expr **args;
+
+    for (int i = 0; i < n; i++)
+        column_arg(L, i + 1, COLUMN_NAME);
+    top = lua_gettop(L);
+    luaL_checkstack(L, 2 * n + 8, NULL);
+    for (int i = 0; i < n; i++) {
+        const struct expr *e = column_at(L, i + 1);
+        const char *name = e->kind == EXPR_ALIAS       ? e->u.alias.names[0]
+                           : e->kind == EXPR_ATTRIBUTE ? e->u.name.parts[e->u.name.n_parts - 1]
+                                                       : lua_pushfstring(L, "col%d", i + 1);
+        column_push(L, expr_string(name, strlen(name)));
+        lua_replace(L, top + 2 * i + 1);
+        lua_settop(L, top + 2 * i + 1);
+        lua_pushvalue(L, i + 1);
+    }
+    args = column_list(L, top + 1, 2 * n, COLUMN_VALUE);
+    return column_push(L, expr_call("named_struct", false, args, (size_t)(2 * n)));
+}
+
+static const luaL_Reg special[] = {{"col", l_col},
+                                   {"column", l_col},
+                                   {"lit", l_lit},
+                                   {"expr", l_expr},
+                                   {"when", l_when},
+                                   {"countDistinct", l_count_distinct},
+                                   {"count_distinct", l_count_distinct},
+                                   {"sumDistinct", l_sum_distinct},
+                                   {"sum_distinct", l_sum_distinct},
+                                   {"asc", l_asc},
+                                   {"asc_nulls_first", l_asc},
+                                   {"asc_nulls_last", l_asc_nulls_last},
+                                   {"desc", l_desc},
+                                   {"desc_nulls_last", l_desc},
+                                   {"desc_nulls_first", l_desc_nulls_first},
+                                   {"call_function", l_call_function},
+                                   {"struct", l_struct},
+                                   {NULL, NULL}};
+
+/* PySpark's camel-case names of functions that Spark SQL writes in one word or with underscores. */
+static const struct {
+    const char *name, *sql;
+} renamed[] = {{"collectList", "collect_list"}, {"collectSet", "collect_set"}, {"monotonicallyIncreasingId", "monotonically_increasing_id"},
+               {"toDegrees", "degrees"},        {"toRadians", "radians"},      {"shiftLeft", "shiftleft"},
+               {"shiftRight", "shiftright"},    {"approxCountDistinct", "approx_count_distinct"}};
+
+static const char *sql_name(const char *name)
+{
+    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++)
+        if (strcmp(renamed[i].name, name) == 0)
+            return renamed[i].sql;
+    return name;
+}
+
+static void document(lua_State *L, const struct function *f)
+{
+    lua_pushfstring(L, "F.%s\n%s", f->usage, f->doc);
+    session_document(L, -2, lua_tostring(L, -1));
+    lua_pop(L, 1);
+}
+
+static int no_such(lua_State *L, const char *name)
+{
+    const char *names[1024];
+    size_t n = 0;
+    struct buf near = BUF_INIT(512);
+
+    for (const struct function *f = functions; f->name && n < 1024; f++)
+        if (f->lua)
+            names[n++] = f->name;
+    nearest_list(&near, name, names, n, 3);
+    lua_pushfstring(L, "F has no function '%s'%s%s", name, near.len ? ": did you mean " : "", buf_str(&near));
+    buf_release(&near);
+    return lua_error(L);
+}
+
+static int l_index(lua_State *L) /* F.name: made once */
+{
+    const char *name = luaL_checkstring(L, 2);
+    const struct function *f = function_named(sql_name(name));
+
+    if (!f || !f->lua)
+        return no_such(L, name);
+    lua_pushstring(L, f->name);
+    lua_pushcclosure(L, l_function, 1);
+    document(L, f);
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 1);
+    return 1;
+}
+
+/* For completion: every name, without making the functions. */
+static int l_pairs_next(lua_State *L)
+{
+    lua_Integer i = lua_tointeger(L, lua_upvalueindex(1));
+
+    while (functions[i].name && (!functions[i].lua || (i > 0 && strcmp(functions[i].name, functions[i - 1].name) == 0)))
+        i++;
+    if (!functions[i].name)
+        return 0;
+    lua_pushinteger(L, i + 1);
+    lua_replace(L, lua_upvalueindex(1));
+    lua_pushstring(L, functions[i].name);
+    lua_getfield(L, 1, functions[i].name);
+    return 2;
+}
+
+static int l_pairs(lua_State *L)
+{
+    lua_pushinteger(L, 0);
+    lua_pushcclosure(L, l_pairs_next, 1);
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    return 3;
+}
+
+int functions_lua_open(lua_State *L)
+{
+    luaL_newlib(L, special);
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, l_index);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, l_pairs);
+    lua_setfield(L, -2, "__pairs");
+    lua_pushliteral(L, "F");
+    lua_setfield(L, -2, "__name");
+    lua_setmetatable(L, -2);
+    return 1;
+}

@@ -1,0 +1,51 @@
+/* spark.h: what a SparkSession is below its Lua face: one catalog view, one engine, and plans run against both.
+ *
+ * What      opens the engine and the catalog when they are first needed; resolves, analyses, runs, explains and saves plans.
+ * Ownership spark_new gives, spark_free ends. Plans are borrowed; schemas, streams and results are the caller's.
+ * Units     rows.
+ * Errors    those of catalog.h, delta.h and engine.h.
+ * Threads   session thread. A stream keeps ctx until it is released.
+ *
+ * Example:
+ *     struct spark *s = spark_new();
+ *     const struct dtype *schema;
+ *     if (s && spark_schema(&ctx, s, plan, &schema, &err) == LC_OK)
+ *         dtype_unref(schema);
+ *     spark_free(s);
+ */
+#ifndef LACUS_SPARK_SPARK_H
+#define LACUS_SPARK_SPARK_H
+#include "runtime/catalog/resolve.h"
+#include "runtime/dataframe/engines/engine.h"
+#include "runtime/dataframe/plan.h"
+
+struct spark;
+
+struct spark *spark_new(void); /* NULL without memory */
+void spark_free(struct spark *s);
+enum lc spark_catalog(struct spark *s, struct catalog **out, struct err *err) MUST_CHECK; /* borrowed */
+enum lc spark_engine(struct spark *s, struct delta_engine *out, struct err *err) MUST_CHECK;
+enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct dtype **schema,
+                     struct err *err) MUST_CHECK;
+enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan *p, struct ArrowArrayStream *out,
+                      struct err *err) MUST_CHECK;
+enum lc spark_explain(const struct ctx *ctx, struct spark *s, const struct plan *p, enum explain_mode mode, struct buf *out,
+                      struct err *err) MUST_CHECK;
+enum lc spark_save(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct catalog_save *save,
+                   struct delta_written *out, struct err *err) MUST_CHECK;
+
+struct spark_files { /* df.write.format("csv").save(path) */
+    const char *path, *format;
+    enum delta_mode mode;
+    const char *const *partition_by;
+    size_t n_partition_by;
+    const struct plan_options *options;
+};
+/* Writes files into a folder. With DELTA_OVERWRITE the old ones go after the new ones are all there. */
+enum lc spark_write_files(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct spark_files *files,
+                          struct err *err) MUST_CHECK;
+
+/* spark.conf: what was set, then the engine's settings. NULL: not set. Borrowed. */
+enum lc spark_conf_set(struct spark *s, const char *key, const char *value, struct err *err) MUST_CHECK;
+const char *spark_conf_get(struct spark *s, const char *key);
+#endif

@@ -1,0 +1,167 @@
+/* window_lua.c: Window.partitionBy(…):orderBy(…):rowsBetween(a, b), and column:over(spec). */
+#include "runtime/spark/args_lua.h"
+#include "runtime/spark/column_lua.h"
+
+static const char class_name[] = "lacus.WindowSpec";
+
+/* A spec is a table: partitions in [1], orders in [2] (lists of Columns), frame fields. It is never changed: each call copies. */
+static int new_spec(lua_State *L, int from) /* from 0: an empty one */
+{
+    static const char *const keys[] = {"kind", "lower", "upper"};
+
+    lua_createtable(L, 2, 3);
+    for (int i = 1; i <= 2; i++) {
+        if (from)
+            lua_rawgeti(L, from, i);
+        else
+            lua_newtable(L);
+        lua_rawseti(L, -2, i);
+    }
+    for (size_t i = 0; from && i < sizeof keys / sizeof *keys; i++) {
+        lua_getfield(L, from, keys[i]);
+        lua_setfield(L, -2, keys[i]);
+    }
+    luaL_setmetatable(L, class_name);
+    return lua_gettop(L);
+}
+
+static int is_spec(lua_State *L, int index)
+{
+    int same = 0;
+
+    if (lua_getmetatable(L, index)) {
+        luaL_getmetatable(L, class_name);
+        same = lua_rawequal(L, -1, -2);
+        lua_pop(L, 2);
+    }
+    return same;
+}
+
+/* 1 when the first argument is a spec to go on from; Window itself, as in Window:partitionBy(…), is taken off. */
+static int self_spec(lua_State *L)
+{
+    bool module = lua_istable(L, 1) && lua_getfield(L, 1, "unboundedPreceding") != LUA_TNIL;
+
+    if (lua_istable(L, 1))
+        lua_pop(L, 1);
+    if (module && !is_spec(L, 1))
+        lua_remove(L, 1);
+    return lua_istable(L, 1) && is_spec(L, 1);
+}
+
+static int with_columns(lua_State *L, int slot)
+{
+    int self = self_spec(L), first = self + 1, n = spark_list(L, first), spec;
+
+    if (slot == 2)
+        column_orders(L, first, n);
+    else
+        column_list(L, first, n, COLUMN_NAME);
+    spec = new_spec(L, self);
+    lua_createtable(L, n, 0);
+    for (int i = 0; i < n; i++) {
+        lua_pushvalue(L, first + i);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_rawseti(L, spec, slot);
+    return 1;
+}
+
+static int l_partition_by(lua_State *L)
+{
+    return with_columns(L, 1);
+}
+
+static int l_order_by(lua_State *L)
+{
+    return with_columns(L, 2);
+}
+
+static int frame(lua_State *L, enum frame_kind kind)
+{
+    int self = self_spec(L), spec;
+    lua_Number lower = luaL_checknumber(L, self + 1), upper = luaL_checknumber(L, self + 2);
+
+    luaL_argcheck(L, lower <= upper, self + 1, "the frame ends before it begins");
+    spec = new_spec(L, self);
+    lua_pushinteger(L, kind);
+    lua_setfield(L, spec, "kind");
+    lua_pushnumber(L, lower);
+    lua_setfield(L, spec, "lower");
+    lua_pushnumber(L, upper);
+    lua_setfield(L, spec, "upper");
+    return 1;
+}
+
+static int l_rows_between(lua_State *L)
+{
+    return frame(L, FRAME_ROWS);
+}
+
+static int l_range_between(lua_State *L)
+{
+    return frame(L, FRAME_RANGE);
+}
+
+static enum frame_bound bound_of(lua_Number n)
+{
+    return n <= -9e18 || n >= 9e18 ? BOUND_UNBOUNDED : n < 0 || n > 0 ? BOUND_VALUE : BOUND_CURRENT;
+}
+
+static struct expr **spec_columns(lua_State *L, int spec, int slot, int *n)
+{
+    int first = lua_gettop(L) + 2;
+
+    lua_rawgeti(L, spec, slot);
+    *n = (int)lua_rawlen(L, -1);
+    luaL_checkstack(L, *n + 8, NULL);
+    for (int i = 1; i <= *n; i++)
+        lua_rawgeti(L, first - 1, i);
+    return column_list(L, first, *n, COLUMN_NAME);
+}
+
+int window_over(lua_State *L)
+{
+    struct expr **partition, **order, *e = column_arg(L, 1, COLUMN_NAME), *window;
+    int n_partition, n_order;
+
+    lua_settop(L, 2);
+    if (!lua_istable(L, 2) || !is_spec(L, 2))
+        return luaL_argerror(L, 2, "a window expected, as Window.partitionBy(…):orderBy(…) makes it");
+    partition = spec_columns(L, 2, 1, &n_partition);
+    order = spec_columns(L, 2, 2, &n_order);
+    window = expr_window(expr_ref(e), partition, (size_t)n_partition, order, (size_t)n_order);
+    if (window && lua_getfield(L, 2, "kind") != LUA_TNIL) {
+        lua_Number lower, upper;
+        lua_getfield(L, 2, "lower");
+        lua_getfield(L, 2, "upper");
+        lower = lua_tonumber(L, -2);
+        upper = lua_tonumber(L, -1);
+        window = expr_frame(window, (enum frame_kind)lua_tointeger(L, -3), bound_of(lower),
+                            bound_of(lower) == BOUND_VALUE ? (int64_t)lower : 0, bound_of(upper),
+                            bound_of(upper) == BOUND_VALUE ? (int64_t)upper : 0);
+    }
+    return column_push(L, window);
+}
+
+static const luaL_Reg functions[] = {{"partitionBy", l_partition_by},
+                                     {"orderBy", l_order_by},
+                                     {"rowsBetween", l_rows_between},
+                                     {"rangeBetween", l_range_between},
+                                     {NULL, NULL}};
+
+int window_lua_open(lua_State *L)
+{
+    if (luaL_newmetatable(L, class_name)) {
+        luaL_newlib(L, functions);
+        lua_setfield(L, -2, "__index");
+    }
+    luaL_newlib(L, functions);
+    lua_pushinteger(L, LUA_MININTEGER);
+    lua_setfield(L, -2, "unboundedPreceding");
+    lua_pushinteger(L, LUA_MAXINTEGER);
+    lua_setfield(L, -2, "unboundedFollowing");
+    lua_pushinteger(L, 0);
+    lua_setfield(L, -2, "currentRow");
+    return 1;
+}
