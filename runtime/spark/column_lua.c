@@ -149,7 +149,7 @@ struct expr **column_list(lua_State *L, int first, int n, enum column_text text)
         column_arg(L, first + i, text);
     list = lua_newuserdatauv(L, sizeof *list * (size_t)(n + 1), 0);
     for (int i = 0; i < n; i++)
-        list[i] = column_at(L, first + i);
+        list[i] = expr_ref(column_at(L, first + i));
     return list;
 }
 
@@ -357,9 +357,10 @@ static int l_when(lua_State *L) /* col:when(condition, value): goes on after F.w
     if (e->kind != EXPR_CALL || strcmp(e->u.call.name, "when") != 0 || e->n % 2 != 0)
         return luaL_error(L, "when() goes behind F.when(…), before otherwise()");
     args = lua_newuserdatauv(L, sizeof *args * (e->n + 2), 0);
-    memcpy(args, e->args, sizeof *args * e->n);
-    args[e->n] = condition;
-    args[e->n + 1] = value;
+    for (size_t i = 0; i < e->n; i++)
+        args[i] = expr_ref(e->args[i]);
+    args[e->n] = expr_ref(condition);
+    args[e->n + 1] = expr_ref(value);
     return column_push(L, expr_call("when", false, args, e->n + 2));
 }
 
@@ -371,8 +372,9 @@ static int l_otherwise(lua_State *L)
     if (e->kind != EXPR_CALL || strcmp(e->u.call.name, "when") != 0 || e->n % 2 != 0)
         return luaL_error(L, "otherwise() goes behind F.when(…), once");
     args = lua_newuserdatauv(L, sizeof *args * (e->n + 1), 0);
-    memcpy(args, e->args, sizeof *args * e->n);
-    args[e->n] = value;
+    for (size_t i = 0; i < e->n; i++)
+        args[i] = expr_ref(e->args[i]);
+    args[e->n] = expr_ref(value);
     return column_push(L, expr_call("when", false, args, e->n + 1));
 }
 

@@ -22,7 +22,8 @@ struct expr *column_at(lua_State *L, int index);
 struct expr *column_arg(lua_State *L, int index, enum column_text text);
 /* A condition: a Column or SQL text; refuses booleans with the reason. */
 struct expr *column_condition(lua_State *L, int index);
-/* n columns from index first on, as an array in a userdata pushed on the stack. */
+/* n columns from index first on, as an array (in a userdata pushed on the stack) of new references, for a constructor that
+ * takes them over: call it at once. */
 struct expr **column_list(lua_State *L, int first, int n, enum column_text text);
 /* The same for sort orders: names and columns, each ascending unless it says otherwise. */
 struct expr **column_orders(lua_State *L, int first, int n);

@@ -92,6 +92,8 @@ static int l_when(lua_State *L)
     lua_settop(L, 2);
     args[0] = column_condition(L, 1);
     args[1] = column_arg(L, 2, COLUMN_VALUE);
+    expr_ref(args[0]);
+    expr_ref(args[1]);
     return column_push(L, expr_call("when", false, args, 2));
 }
 

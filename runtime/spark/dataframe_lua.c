@@ -1,0 +1,1079 @@
+#include "runtime/spark/dataframe_lua.h"
+#include "runtime/base/nearest.h"
+#include "runtime/spark/args_lua.h"
+#include "runtime/spark/column_lua.h"
+#include "runtime/spark/rows_lua.h"
+#include "runtime/spark/show.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char class_name[] = "lacus.DataFrame";
+
+struct dataframe {
+    const struct plan *plan;    /* owned */
+    const struct dtype *schema; /* owned; NULL: not analysed yet */
+};
+
+static void open_class(lua_State *L);
+
+int dataframe_push(lua_State *L, const struct plan *p)
+{
+    struct dataframe *d;
+
+    if (!p)
+        return luaL_error(L, "out of memory");
+    d = lua_newuserdatauv(L, sizeof *d, 0);
+    *d = (struct dataframe){.plan = p};
+    if (luaL_newmetatable(L, class_name))
+        open_class(L);
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+const struct plan *dataframe_at(lua_State *L, int index)
+{
+    struct dataframe *d = luaL_testudata(L, index, class_name);
+
+    return d ? d->plan : NULL;
+}
+
+const struct plan *dataframe_check(lua_State *L, int index)
+{
+    return ((struct dataframe *)luaL_checkudata(L, index, class_name))->plan;
+}
+
+static const struct ctx *ctx_of(lua_State *L)
+{
+    return session_ctx(session_of(L));
+}
+
+const struct dtype *dataframe_schema(lua_State *L, int index)
+{
+    struct dataframe *d = luaL_checkudata(L, index, class_name);
+    struct err err;
+
+    err_clear(&err);
+    if (!d->schema && spark_schema(ctx_of(L), spark_of(L), d->plan, &d->schema, &err) != LC_OK)
+        session_raise(L, &err);
+    return d->schema;
+}
+
+static int l_gc(lua_State *L)
+{
+    struct dataframe *d = luaL_checkudata(L, 1, class_name);
+
+    plan_unref(d->plan);
+    dtype_unref(d->schema);
+    *d = (struct dataframe){0};
+    return 0;
+}
+
+/* ---- names ---- */
+/* The texts from index first on, n of them, as an array in a userdata; Columns that are plain names count too. */
+static const char **name_list(lua_State *L, int first, int n)
+{
+    const char **names = lua_newuserdatauv(L, sizeof *names * (size_t)(n + 1), 0);
+
+    for (int i = 0; i < n; i++) {
+        const struct expr *e = column_at(L, first + i);
+        if (e && e->kind == EXPR_ATTRIBUTE)
+            names[i] = e->u.name.parts[e->u.name.n_parts - 1];
+        else
+            names[i] = luaL_checkstring(L, first + i);
+    }
+    return names;
+}
+
+static int no_column(lua_State *L, const struct dtype *schema, const char *name)
+{
+    const char *names[512];
+    size_t n = 0;
+    struct buf near = BUF_INIT(1024);
+    struct err err;
+
+    for (; n < schema->n_fields && n < 512; n++)
+        names[n] = schema->fields[n].name;
+    nearest_list(&near, name, names, n, 3);
+    err_clear(&err);
+    err_set(&err, LC_ENGINE, "[UNRESOLVED_COLUMN.WITH_SUGGESTION] this DataFrame has no column '%s'", name);
+    if (near.len > 0)
+        err_hint(&err, "did you mean %s?", buf_str(&near));
+    buf_release(&near);
+    return session_raise(L, &err);
+}
+
+/* df"name", df"a.b": a column of this DataFrame, whatever it is joined with later. */
+static int push_member(lua_State *L, int index, const char *name)
+{
+    const struct plan *p = dataframe_check(L, index);
+    const struct dtype *schema = dataframe_schema(L, index);
+    struct err err;
+    char **parts;
+    size_t n;
+    struct expr *e;
+
+    err_clear(&err);
+    if (strcmp(name, "*") == 0)
+        return column_push(L, expr_star(NULL, 0, p->id));
+    if (dtype_field_index(schema, name) != -1) {
+        return column_push(L, expr_attribute(&name, 1, p->id));
+    }
+    if (name_split(name, &parts, &n, &err) != LC_OK)
+        return session_raise(L, &err);
+    bool known = dtype_field_index(schema, parts[0]) != -1 || p->kind == PLAN_ALIAS;
+    e = known ? expr_attribute((const char *const *)parts, n, p->id) : NULL;
+    name_free(parts, n);
+    return known ? column_push(L, e) : no_column(L, schema, name);
+}
+
+static int l_call(lua_State *L)
+{
+    return push_member(L, 1, luaL_checkstring(L, 2));
+}
+
+/* ---- relations ---- */
+static int l_select(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    int n = spark_list(L, 2);
+    struct expr **exprs = column_list(L, 2, n, COLUMN_NAME);
+
+    return dataframe_push(L, plan_project(plan_ref(p), exprs, (size_t)n));
+}
+
+static int l_select_expr(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    int n = spark_list(L, 2);
+    struct expr **exprs = column_list(L, 2, n, COLUMN_SQL);
+
+    return dataframe_push(L, plan_project(plan_ref(p), exprs, (size_t)n));
+}
+
+static int l_filter(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    struct expr *condition = column_condition(L, 2);
+
+    return dataframe_push(L, plan_filter(plan_ref(p), expr_ref(condition)));
+}
+
+static int l_with_column(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    const char *name = luaL_checkstring(L, 2);
+    struct expr *e = column_arg(L, 3, COLUMN_VALUE);
+
+    if (lua_type(L, 3) == LUA_TSTRING)
+        luaL_argerror(L, 3, "a Column expected, e.g. F.col(\"name\") or F.lit(\"text\")");
+    e = expr_alias(expr_ref(e), name);
+    return dataframe_push(L, plan_with_columns(plan_ref(p), &e, 1));
+}
+
+/* Pushes the sorted keys of the table at index; their number. */
+static int push_sorted_keys(lua_State *L, int index)
+{
+    int n = 0;
+
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, index, "a table with names as keys expected");
+        lua_pushvalue(L, -2);
+        lua_rawseti(L, -4, ++n);
+    }
+    lua_getglobal(L, "table");
+    lua_getfield(L, -1, "sort");
+    lua_pushvalue(L, -3);
+    lua_call(L, 1, 0);
+    lua_pop(L, 1);
+    return n;
+}
+
+static int l_with_columns(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    int n, keys, first;
+    struct expr **list;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    n = push_sorted_keys(L, 2);
+    keys = lua_gettop(L);
+    first = keys + 1;
+    luaL_checkstack(L, n + 8, NULL);
+    for (int i = 1; i <= n; i++) {
+        lua_rawgeti(L, keys, i);
+        const char *name = lua_tostring(L, -1);
+        lua_getfield(L, 2, name);
+        struct expr *e = column_arg(L, -1, COLUMN_VALUE);
+        column_push(L, expr_alias(expr_ref(e), name));
+        lua_replace(L, -3);
+        lua_pop(L, 1);
+    }
+    list = column_list(L, first, n, COLUMN_VALUE);
+    return dataframe_push(L, plan_with_columns(plan_ref(p), list, (size_t)n));
+}
+
+static int l_with_column_renamed(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    const char *pair[2] = {luaL_checkstring(L, 2), luaL_checkstring(L, 3)};
+
+    return dataframe_push(L, plan_rename(plan_ref(p), pair, 1));
+}
+
+static int l_with_columns_renamed(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    const char **pairs;
+    int n, keys;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    n = push_sorted_keys(L, 2);
+    keys = lua_gettop(L);
+    luaL_checkstack(L, 2 * n + 8, NULL);
+    pairs = lua_newuserdatauv(L, sizeof *pairs * (size_t)(2 * n + 1), 0);
+    for (int i = 0; i < n; i++) {
+        lua_rawgeti(L, keys, i + 1);
+        pairs[2 * i] = lua_tostring(L, -1);
+        lua_getfield(L, 2, pairs[2 * i]);
+        pairs[2 * i + 1] = luaL_checkstring(L, -1);
+    }
+    return dataframe_push(L, plan_rename(plan_ref(p), pairs, (size_t)n));
+}
+
+static int l_drop(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    int n = spark_list(L, 2);
+    struct expr **exprs = column_list(L, 2, n, COLUMN_NAME);
+
+    return dataframe_push(L, plan_drop(plan_ref(p), exprs, (size_t)n));
+}
+
+static int l_drop_duplicates(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    int n = lua_isnoneornil(L, 2) ? 0 : spark_list(L, 2);
+    const char **names = name_list(L, 2, n);
+
+    return dataframe_push(L, plan_deduplicate(plan_ref(p), names, (size_t)n));
+}
+
+/* names in a string or list at index; nil: none. Pushes the array. */
+static const char **names_arg(lua_State *L, int index, int *n)
+{
+    const char **names;
+    int first = lua_gettop(L) + 1;
+
+    *n = 0;
+    if (!lua_isnoneornil(L, index)) {
+        lua_pushvalue(L, index);
+        *n = spark_list(L, first);
+    }
+    names = name_list(L, first, *n);
+    return names;
+}
+
+static int l_dropna(lua_State *L)
+{
+    static const char *const names[] = {"how", "thresh", "subset", NULL};
+    const struct plan *p = dataframe_check(L, 1);
+    int n;
+
+    spark_args(L, 2, names);
+    const char *how = luaL_optstring(L, 2, "any");
+    int64_t thresh = luaL_optinteger(L, 3, -1);
+    const char **columns = names_arg(L, 4, &n);
+    luaL_argcheck(L, strcmp(how, "any") == 0 || strcmp(how, "all") == 0, 2, "'any' or 'all' expected");
+    if (thresh < 0)
+        thresh = strcmp(how, "all") == 0 ? 1 : 0;
+    return dataframe_push(L, plan_na_drop(plan_ref(p), columns, (size_t)n, thresh));
+}
+
+static int fill_by_name(lua_State *L, const struct plan *p)
+{
+    int n = push_sorted_keys(L, 2), keys = lua_gettop(L);
+    const char **columns = lua_newuserdatauv(L, sizeof *columns * (size_t)(n + 1), 0);
+    int first = lua_gettop(L) + 1;
+
+    luaL_checkstack(L, n + 8, NULL);
+    for (int i = 0; i < n; i++) {
+        lua_rawgeti(L, keys, i + 1);
+        columns[i] = lua_tostring(L, -1);
+        lua_getfield(L, 2, columns[i]);
+        lua_remove(L, -2);
+    }
+    struct expr **values = column_list(L, first, n, COLUMN_VALUE);
+    return dataframe_push(L, plan_na_fill(plan_ref(p), columns, (size_t)n, values, (size_t)n));
+}
+
+static int l_fillna(lua_State *L)
+{
+    static const char *const names[] = {"value", "subset", NULL};
+    const struct plan *p = dataframe_check(L, 1);
+    struct expr *value;
+    int n;
+
+    if (spark_is_plain_table(L, 2) && lua_rawlen(L, 2) == 0 && lua_getfield(L, 2, "value") == LUA_TNIL) {
+        lua_settop(L, 2);
+        return fill_by_name(L, p);
+    }
+    lua_settop(L, lua_isnil(L, 3) || spark_is_plain_table(L, 2) ? 2 : 3);
+    spark_args(L, 2, names);
+    column_arg(L, 2, COLUMN_VALUE);
+    const char **columns = names_arg(L, 3, &n);
+    value = expr_ref(column_at(L, 2));
+    return dataframe_push(L, plan_na_fill(plan_ref(p), columns, (size_t)n, &value, 1));
+}
+
+static int group(lua_State *L, enum group_kind kind)
+{
+    dataframe_check(L, 1);
+    int n = spark_list(L, 2);
+
+    return grouped_push(L, 1, 2, n, kind);
+}
+
+static int l_group_by(lua_State *L)
+{
+    return group(L, GROUP_BY);
+}
+
+static int l_rollup(lua_State *L)
+{
+    return group(L, GROUP_ROLLUP);
+}
+
+static int l_cube(lua_State *L)
+{
+    return group(L, GROUP_CUBE);
+}
+
+static int l_agg(lua_State *L) /* df:agg(…) is df:groupBy():agg(…) */
+{
+    int n = lua_gettop(L);
+
+    grouped_push(L, 1, 2, 0, GROUP_BY);
+    lua_getfield(L, -1, "agg");
+    lua_insert(L, 1);
+    lua_replace(L, 2);
+    lua_settop(L, n + 1);
+    lua_call(L, n, 1);
+    return 1;
+}
+
+static enum join_kind join_kind_arg(lua_State *L, int index)
+{
+    static const char *const names[] = {"inner",    "cross",     "outer",      "full",     "fullouter", "full_outer", "left",      "leftouter", "left_outer", "right",
+                                        "rightouter", "right_outer", "semi",   "leftsemi", "left_semi", "anti",       "leftanti",  "left_anti", NULL};
+    static const enum join_kind kinds[] = {JOIN_INNER, JOIN_CROSS, JOIN_FULL,  JOIN_FULL, JOIN_FULL, JOIN_FULL, JOIN_LEFT, JOIN_LEFT, JOIN_LEFT, JOIN_RIGHT,
+                                           JOIN_RIGHT, JOIN_RIGHT, JOIN_SEMI,  JOIN_SEMI, JOIN_SEMI, JOIN_ANTI, JOIN_ANTI, JOIN_ANTI};
+
+    return kinds[luaL_checkoption(L, index, "inner", names)];
+}
+
+/* on as a condition: a Column, or a list of Columns that all must hold. NULL: names, or nothing. */
+static struct expr *join_condition(lua_State *L, int index)
+{
+    struct expr *all = NULL;
+
+    if (column_at(L, index))
+        return expr_ref(column_at(L, index));
+    if (!spark_is_plain_table(L, index) || lua_rawlen(L, index) == 0)
+        return NULL;
+    for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, index); i++, lua_pop(L, 1)) {
+        lua_rawgeti(L, index, i);
+        struct expr *one = column_at(L, -1);
+        if (!one)
+            return expr_unref(all), lua_pop(L, 1), NULL;
+        all = all ? expr_binary("and", all, expr_ref(one)) : expr_ref(one);
+    }
+    return all;
+}
+
+static int l_join(lua_State *L)
+{
+    static const char *const names[] = {"other", "on", "how", NULL};
+    const struct plan *left = dataframe_check(L, 1), *right;
+    enum join_kind kind;
+    struct expr *condition;
+    const char **using_columns = NULL;
+    int n = 0;
+
+    spark_args(L, 2, names);
+    right = dataframe_check(L, 2);
+    kind = join_kind_arg(L, 4);
+    if (lua_isboolean(L, 3))
+        column_condition(L, 3);
+    condition = join_condition(L, 3);
+    if (!condition)
+        using_columns = names_arg(L, 3, &n);
+    return dataframe_push(L, plan_join(plan_ref(left), plan_ref(right), kind, condition, using_columns, (size_t)n));
+}
+
+static int l_cross_join(lua_State *L)
+{
+    return dataframe_push(L, plan_join(plan_ref(dataframe_check(L, 1)), plan_ref(dataframe_check(L, 2)), JOIN_CROSS, NULL, NULL, 0));
+}
+
+static int set_op(lua_State *L, enum set_op op, bool all, bool by_name, bool missing)
+{
+    return dataframe_push(
+        L, plan_set_op(plan_ref(dataframe_check(L, 1)), plan_ref(dataframe_check(L, 2)), op, all, by_name, missing));
+}
+
+static int l_union(lua_State *L)
+{
+    return set_op(L, SET_UNION, true, false, false);
+}
+
+static int l_union_by_name(lua_State *L)
+{
+    static const char *const names[] = {"other", "allowMissingColumns", NULL};
+
+    spark_args(L, 2, names);
+    return set_op(L, SET_UNION, true, true, lua_toboolean(L, 3));
+}
+
+static int l_intersect(lua_State *L)
+{
+    return set_op(L, SET_INTERSECT, false, false, false);
+}
+
+static int l_intersect_all(lua_State *L)
+{
+    return set_op(L, SET_INTERSECT, true, false, false);
+}
+
+static int l_subtract(lua_State *L)
+{
+    return set_op(L, SET_EXCEPT, false, false, false);
+}
+
+static int l_except_all(lua_State *L)
+{
+    return set_op(L, SET_EXCEPT, true, false, false);
+}
+
+/* orderBy("a", F.desc("b")), orderBy{"a", "b", ascending = false} or ascending = {true, false} */
+static int l_order_by(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    int options = 0, n;
+
+    if (lua_gettop(L) == 2 && spark_is_plain_table(L, 2)) {
+        lua_getfield(L, 2, "ascending");
+        lua_insert(L, 2);
+        options = 2;
+    }
+    n = spark_list(L, options ? 3 : 2);
+    luaL_argcheck(L, n > 0, 2, "a column expected");
+    for (int i = 0, at = options ? 3 : 2; options && !lua_isnil(L, 2) && i < n; i++) {
+        bool up = lua_toboolean(L, 2);
+        if (lua_istable(L, 2)) {
+            lua_rawgeti(L, 2, i + 1);
+            up = lua_toboolean(L, -1);
+            lua_pop(L, 1);
+        }
+        column_push(L, expr_sort(expr_ref(column_arg(L, at + i, COLUMN_NAME)), !up, !up));
+        lua_replace(L, at + i);
+    }
+    struct expr **orders = column_orders(L, options ? 3 : 2, n);
+    return dataframe_push(L, plan_sort(plan_ref(p), orders, (size_t)n, true));
+}
+
+static int64_t row_count_arg(lua_State *L, int index)
+{
+    int64_t n = luaL_checkinteger(L, index);
+
+    luaL_argcheck(L, n >= 0, index, "a number of rows cannot be negative");
+    return n;
+}
+
+static int l_limit(lua_State *L)
+{
+    return dataframe_push(L, plan_limit(plan_ref(dataframe_check(L, 1)), row_count_arg(L, 2)));
+}
+
+static int l_offset(lua_State *L)
+{
+    return dataframe_push(L, plan_offset(plan_ref(dataframe_check(L, 1)), row_count_arg(L, 2)));
+}
+
+static int64_t seed_arg(lua_State *L, int index)
+{
+    unsigned long long seed = (unsigned long long)(uintptr_t)lua_topointer(L, 1);
+
+    return lua_isnoneornil(L, index) ? (int64_t)(seed * 2654435761u % 1000003) : luaL_checkinteger(L, index);
+}
+
+static int l_sample(lua_State *L) /* sample(fraction, seed), sample(withReplacement, fraction, seed) */
+{
+    static const char *const names[] = {"withReplacement", "fraction", "seed", NULL};
+    const struct plan *p = dataframe_check(L, 1);
+
+    if (lua_type(L, 2) == LUA_TNUMBER) {
+        lua_pushboolean(L, 0);
+        lua_insert(L, 2);
+    }
+    spark_args(L, 2, names);
+    double fraction = luaL_checknumber(L, 3);
+    luaL_argcheck(L, fraction >= 0 && (fraction <= 1 || lua_toboolean(L, 2)), 3, "a fraction between 0 and 1 expected");
+    return dataframe_push(L, plan_sample(plan_ref(p), 0, fraction, lua_toboolean(L, 2), seed_arg(L, 4)));
+}
+
+static int l_random_split(lua_State *L)
+{
+    static const char *const names[] = {"weights", "seed", NULL};
+    const struct plan *p = dataframe_check(L, 1), **parts;
+    double *weights, total = 0;
+    int n;
+
+    spark_args(L, 2, names);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    n = (int)luaL_len(L, 2);
+    luaL_argcheck(L, n > 0 && n <= 100, 2, "a list of weights expected");
+    weights = lua_newuserdatauv(L, sizeof *weights * (size_t)n, 0);
+    parts = lua_newuserdatauv(L, sizeof *parts * (size_t)n, 0);
+    for (int i = 0; i < n; i++) {
+        lua_rawgeti(L, 2, i + 1);
+        weights[i] = luaL_checknumber(L, -1);
+        luaL_argcheck(L, weights[i] >= 0, 2, "weights cannot be negative");
+        total += weights[i];
+        lua_pop(L, 1);
+    }
+    luaL_argcheck(L, total > 0, 2, "weights cannot all be zero");
+    if (!plan_random_split(p, weights, (size_t)n, seed_arg(L, 3), parts))
+        return luaL_error(L, "out of memory");
+    luaL_checkstack(L, n + 4, NULL);
+    for (int i = 0; i < n; i++)
+        dataframe_push(L, parts[i]);
+    return n;
+}
+
+static int l_alias(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 2);
+
+    return dataframe_push(L, plan_alias(plan_ref(dataframe_check(L, 1)), &name, 1));
+}
+
+static int l_to_df(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    int n = spark_list(L, 2);
+    const char **names = name_list(L, 2, n);
+
+    if ((size_t)n != dataframe_schema(L, 1)->n_fields)
+        return luaL_error(L, "toDF: %d names given for %d columns", n, (int)dataframe_schema(L, 1)->n_fields);
+    return dataframe_push(L, plan_to_df(plan_ref(p), names, (size_t)n));
+}
+
+static int l_repartition(lua_State *L)
+{
+    return dataframe_push(L, plan_repartition(plan_ref(dataframe_check(L, 1)), luaL_optinteger(L, 2, 1)));
+}
+
+static int l_same(lua_State *L) /* cache, persist, unpersist, hint: results do not depend on them */
+{
+    dataframe_check(L, 1);
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int l_transform(lua_State *L) /* df:transform(fn, …) is fn(df, …) */
+{
+    int n = lua_gettop(L);
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 1);
+    lua_remove(L, 1);
+    lua_insert(L, 2);
+    lua_call(L, n - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+/* ---- actions ---- */
+static int push_rows(lua_State *L, const struct plan *p) /* takes the reference */
+{
+    struct ArrowArrayStream stream;
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    rc = p ? spark_execute(ctx_of(L), spark_of(L), p, &stream, &err) : err_nomem(&err);
+    plan_unref(p);
+    return rc == LC_OK ? rows_push(L, &stream) : session_raise(L, &err);
+}
+
+static int collect(lua_State *L, const struct plan *p)
+{
+    push_rows(L, p);
+    lua_newtable(L);
+    lua_insert(L, -2);
+    for (lua_Integer i = 1; rows_next(L, -1); i++)
+        lua_rawseti(L, -3, i);
+    lua_pop(L, 1);
+    return 1;
+}
+
+static int l_collect(lua_State *L)
+{
+    return collect(L, plan_ref(dataframe_check(L, 1)));
+}
+
+static int l_take(lua_State *L)
+{
+    return collect(L, plan_limit(plan_ref(dataframe_check(L, 1)), row_count_arg(L, 2)));
+}
+
+static int l_tail(lua_State *L)
+{
+    return collect(L, plan_tail(plan_ref(dataframe_check(L, 1)), row_count_arg(L, 2)));
+}
+
+static int l_first(lua_State *L)
+{
+    push_rows(L, plan_limit(plan_ref(dataframe_check(L, 1)), 1));
+    if (!rows_next(L, -1))
+        lua_pushnil(L);
+    return 1;
+}
+
+static int l_head(lua_State *L) /* head() is a row, head(n) a list */
+{
+    return lua_isnoneornil(L, 2) ? l_first(L) : l_take(L);
+}
+
+static int l_count(lua_State *L)
+{
+    struct expr *one = expr_alias(expr_unary("count", expr_int(1)), "count");
+
+    push_rows(L, plan_aggregate(plan_ref(dataframe_check(L, 1)), GROUP_BY, NULL, 0, &one, 1));
+    if (!rows_next(L, -1))
+        return luaL_error(L, "the engine did not count");
+    lua_rawgeti(L, -1, 1);
+    return 1;
+}
+
+static int l_is_empty(lua_State *L)
+{
+    push_rows(L, plan_limit(plan_ref(dataframe_check(L, 1)), 1));
+    lua_pushboolean(L, !rows_next(L, -1));
+    return 1;
+}
+
+static int next_row(lua_State *L) /* upvalue: the reader */
+{
+    return rows_next(L, lua_upvalueindex(1)) ? 1 : 0;
+}
+
+static int l_to_local_iterator(lua_State *L)
+{
+    push_rows(L, plan_ref(dataframe_check(L, 1)));
+    lua_pushcclosure(L, next_row, 1);
+    return 1;
+}
+
+static int l_to_table(lua_State *L) /* {column = {values…}} */
+{
+    const struct ArrowArray *batch;
+    const struct ArrowSchema *schema;
+    lua_Integer rows = 0;
+    int out, reader;
+
+    push_rows(L, plan_ref(dataframe_check(L, 1)));
+    reader = lua_gettop(L);
+    schema = rows_schema(L, reader);
+    lua_createtable(L, 0, (int)schema->n_children);
+    out = reader + 1;
+    for (int64_t c = 0; c < schema->n_children; c++) {
+        lua_newtable(L);
+        lua_setfield(L, out, schema->children[c]->name);
+    }
+    while ((batch = rows_next_batch(L, reader)) != NULL) {
+        for (int64_t c = 0; c < schema->n_children; c++, lua_pop(L, 1)) {
+            lua_getfield(L, out, schema->children[c]->name);
+            for (int64_t r = 0; r < batch->length; r++) {
+                rows_push_cell(L, schema->children[c], batch->children[c], r + batch->offset);
+                lua_rawseti(L, -2, rows + r + 1);
+            }
+        }
+        rows += batch->length;
+    }
+    return 1;
+}
+
+static int print_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err)
+{
+    if (rc == LC_OK)
+        session_print(session_of(L), STREAM_STDOUT, buf_str(text), text->len);
+    buf_release(text);
+    return rc == LC_OK ? 0 : session_raise(L, err);
+}
+
+static int l_show(lua_State *L)
+{
+    static const char *const names[] = {"n", "truncate", "vertical", NULL};
+    const struct plan *p = dataframe_check(L, 1);
+    struct show_options o = {0};
+    struct buf text = BUF_INIT(BUF_TEXT_MAX);
+    struct err err;
+    enum lc rc;
+
+    spark_args(L, 2, names);
+    o.rows = lua_isnil(L, 2) ? 20 : row_count_arg(L, 2);
+    o.truncate = lua_isnil(L, 3) ? 20 : lua_isboolean(L, 3) ? (lua_toboolean(L, 3) ? 20 : 0) : luaL_checkinteger(L, 3);
+    o.vertical = lua_toboolean(L, 4);
+    err_clear(&err);
+    rc = spark_show(ctx_of(L), spark_of(L), p, &o, &text, &err);
+    if (rc == LC_OK)
+        buf_putc(&text, '\n');
+    return print_text(L, &text, rc, &err);
+}
+
+static int l_print_schema(lua_State *L)
+{
+    const struct dtype *schema = dataframe_schema(L, 1);
+    struct buf text = BUF_INIT(BUF_TEXT_MAX);
+    struct err err;
+
+    err_clear(&err);
+    dtype_tree(schema, &text);
+    buf_putc(&text, '\n');
+    return print_text(L, &text, buf_check(&text, &err), &err);
+}
+
+static int l_explain(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    bool extended = lua_toboolean(L, 2) && (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "extended") == 0);
+    struct buf text = BUF_INIT(BUF_TEXT_MAX);
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    rc = spark_explain(ctx_of(L), spark_of(L), p, extended ? EXPLAIN_EXTENDED : EXPLAIN_SIMPLE, &text, &err);
+    return print_text(L, &text, rc, &err);
+}
+
+static const struct plan *summary(const struct plan *p, const struct dtype *schema)
+{
+    static const struct {
+        const char *label, *function;
+    } rows[] = {{"count", "count"}, {"mean", "avg"}, {"stddev", "stddev"}, {"min", "min"}, {"max", "max"}};
+    const struct plan *all = NULL;
+
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        struct expr *exprs[513] = {expr_alias(expr_string(rows[r].label, strlen(rows[r].label)), "summary")};
+        size_t n = 1;
+        for (size_t i = 0; i < schema->n_fields && n < 513; i++) {
+            const char *name = schema->fields[i].name;
+            const struct dtype *type = schema->fields[i].type;
+            struct expr *e = expr_attribute(&name, 1, 0);
+            if (!dtype_is_numeric(type) && type->id != DTYPE_STRING) {
+                expr_unref(e);
+                continue;
+            }
+            if (!dtype_is_numeric(type) && (r == 1 || r == 2))
+                e = expr_cast(e, dtype_of(DTYPE_DOUBLE), true);
+            exprs[n++] = expr_alias(expr_cast(expr_unary(rows[r].function, e), dtype_of(DTYPE_STRING), false), name);
+        }
+        const struct plan *one = plan_aggregate(plan_ref(p), GROUP_BY, NULL, 0, exprs, n);
+        all = all ? plan_set_op(all, one, SET_UNION, true, false, false) : one;
+    }
+    return all;
+}
+
+static int l_describe(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1), *narrowed;
+    int n = spark_list(L, 2);
+
+    if (n == 0)
+        return dataframe_push(L, summary(p, dataframe_schema(L, 1)));
+    struct expr **exprs = column_list(L, 2, n, COLUMN_NAME);
+    dataframe_push(L, plan_project(plan_ref(p), exprs, (size_t)n));
+    narrowed = dataframe_check(L, -1);
+    return dataframe_push(L, summary(narrowed, dataframe_schema(L, -1)));
+}
+
+static int temp_view(lua_State *L, bool replace)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    struct catalog *catalog;
+    struct err err;
+
+    err_clear(&err);
+    dataframe_schema(L, 1); /* a view that cannot be analysed is an error now, not at its first use */
+    if (spark_catalog(spark_of(L), &catalog, &err) != LC_OK ||
+        catalog_put_view(catalog, luaL_checkstring(L, 2), p, replace, &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
+}
+
+static int l_create_temp_view(lua_State *L)
+{
+    return temp_view(L, false);
+}
+
+static int l_replace_temp_view(lua_State *L)
+{
+    return temp_view(L, true);
+}
+
+/* ---- properties ---- */
+static int get_columns(lua_State *L)
+{
+    const struct dtype *schema = dataframe_schema(L, 1);
+
+    lua_createtable(L, (int)schema->n_fields, 0);
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        lua_pushstring(L, schema->fields[i].name);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+static void push_simple(lua_State *L, const struct dtype *type)
+{
+    struct buf text = BUF_INIT(1 << 20);
+
+    dtype_simple(type, &text);
+    lua_pushstring(L, buf_str(&text));
+    buf_release(&text);
+}
+
+static int get_dtypes(lua_State *L)
+{
+    const struct dtype *schema = dataframe_schema(L, 1);
+
+    lua_createtable(L, (int)schema->n_fields, 0);
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        lua_createtable(L, 2, 0);
+        lua_pushstring(L, schema->fields[i].name);
+        lua_rawseti(L, -2, 1);
+        push_simple(L, schema->fields[i].type);
+        lua_rawseti(L, -2, 2);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+static int get_schema(lua_State *L)
+{
+    return schema_push(L, dataframe_schema(L, 1));
+}
+
+static int get_write(lua_State *L)
+{
+    return writer_push(L, 1);
+}
+
+static int na_fill(lua_State *L) /* df.na:fill(…): the DataFrame stands in for na */
+{
+    lua_getfield(L, 1, "df");
+    lua_replace(L, 1);
+    return l_fillna(L);
+}
+
+static int na_drop(lua_State *L)
+{
+    lua_getfield(L, 1, "df");
+    lua_replace(L, 1);
+    return l_dropna(L);
+}
+
+static int get_na(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"fill", na_fill}, {"drop", na_drop}, {NULL, NULL}};
+
+    luaL_newlib(L, functions);
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "df");
+    return 1;
+}
+
+static const luaL_Reg methods[] = {{"select", l_select},
+                                   {"selectExpr", l_select_expr},
+                                   {"filter", l_filter},
+                                   {"where", l_filter},
+                                   {"withColumn", l_with_column},
+                                   {"withColumns", l_with_columns},
+                                   {"withColumnRenamed", l_with_column_renamed},
+                                   {"withColumnsRenamed", l_with_columns_renamed},
+                                   {"drop", l_drop},
+                                   {"dropDuplicates", l_drop_duplicates},
+                                   {"drop_duplicates", l_drop_duplicates},
+                                   {"distinct", l_drop_duplicates},
+                                   {"dropna", l_dropna},
+                                   {"fillna", l_fillna},
+                                   {"groupBy", l_group_by},
+                                   {"groupby", l_group_by},
+                                   {"rollup", l_rollup},
+                                   {"cube", l_cube},
+                                   {"agg", l_agg},
+                                   {"join", l_join},
+                                   {"crossJoin", l_cross_join},
+                                   {"union", l_union},
+                                   {"unionAll", l_union},
+                                   {"unionByName", l_union_by_name},
+                                   {"intersect", l_intersect},
+                                   {"intersectAll", l_intersect_all},
+                                   {"subtract", l_subtract},
+                                   {"exceptAll", l_except_all},
+                                   {"orderBy", l_order_by},
+                                   {"sort", l_order_by},
+                                   {"limit", l_limit},
+                                   {"offset", l_offset},
+                                   {"sample", l_sample},
+                                   {"randomSplit", l_random_split},
+                                   {"alias", l_alias},
+                                   {"toDF", l_to_df},
+                                   {"repartition", l_repartition},
+                                   {"coalesce", l_repartition},
+                                   {"cache", l_same},
+                                   {"persist", l_same},
+                                   {"unpersist", l_same},
+                                   {"hint", l_same},
+                                   {"transform", l_transform},
+                                   {"collect", l_collect},
+                                   {"take", l_take},
+                                   {"tail", l_tail},
+                                   {"first", l_first},
+                                   {"head", l_head},
+                                   {"count", l_count},
+                                   {"isEmpty", l_is_empty},
+                                   {"toLocalIterator", l_to_local_iterator},
+                                   {"toTable", l_to_table},
+                                   {"show", l_show},
+                                   {"printSchema", l_print_schema},
+                                   {"explain", l_explain},
+                                   {"describe", l_describe},
+                                   {"summary", l_describe},
+                                   {"createTempView", l_create_temp_view},
+                                   {"createOrReplaceTempView", l_replace_temp_view},
+                                   {NULL, NULL}};
+
+static const luaL_Reg properties[] = {{"columns", get_columns}, {"dtypes", get_dtypes}, {"schema", get_schema},
+                                      {"write", get_write},     {"na", get_na},         {NULL, NULL}};
+
+static int no_member(lua_State *L, const char *name)
+{
+    const char *names[640];
+    size_t n = 0;
+    const struct dtype *schema = dataframe_schema(L, 1);
+    struct buf near = BUF_INIT(1024);
+    struct err err;
+
+    for (const luaL_Reg *m = methods; m->name; m++)
+        names[n++] = m->name;
+    for (size_t i = 0; i < schema->n_fields && n < 640; i++)
+        names[n++] = schema->fields[i].name;
+    nearest_list(&near, name, names, n, 3);
+    err_clear(&err);
+    err_set(&err, LC_ENGINE, "[ATTRIBUTE_NOT_SUPPORTED] a DataFrame has no method, and this one no column, named '%s'", name);
+    if (near.len > 0)
+        err_hint(&err, "did you mean %s?", buf_str(&near));
+    buf_release(&near);
+    return session_raise(L, &err);
+}
+
+static int l_index(lua_State *L) /* upvalues: methods, properties */
+{
+    const char *name = luaL_checkstring(L, 2);
+
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) {
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 1);
+        return 1;
+    }
+    if (strncmp(name, "__", 2) == 0)
+        return 0;
+    if (dtype_field_index(dataframe_schema(L, 1), name) == -1)
+        return no_member(L, name);
+    return push_member(L, 1, name);
+}
+
+static int l_tostring(lua_State *L)
+{
+    const struct dtype *schema = dataframe_schema(L, 1);
+    struct buf text = BUF_INIT(1 << 20);
+
+    buf_puts(&text, "DataFrame[");
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        buf_printf(&text, "%s%s: ", i ? ", " : "", schema->fields[i].name);
+        dtype_simple(schema->fields[i].type, &text);
+    }
+    buf_putc(&text, ']');
+    lua_pushstring(L, buf_str(&text));
+    buf_release(&text);
+    return 1;
+}
+
+static int l_mimebundle(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    struct buf text = BUF_INIT(BUF_TEXT_MAX), html = BUF_INIT(BUF_TEXT_MAX);
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    rc = spark_show_rich(ctx_of(L), spark_of(L), p, 50, &text, &html, &err);
+    if (rc == LC_OK) {
+        lua_createtable(L, 0, 2);
+        lua_pushlstring(L, buf_str(&text), text.len);
+        lua_setfield(L, -2, "text/plain");
+        lua_pushlstring(L, buf_str(&html), html.len);
+        lua_setfield(L, -2, "text/html");
+    }
+    buf_release(&text);
+    buf_release(&html);
+    return rc == LC_OK ? 1 : session_raise(L, &err);
+}
+
+static int l_len(lua_State *L)
+{
+    return l_count(L);
+}
+
+/* For completion: methods, then columns. */
+static int l_pairs(lua_State *L)
+{
+    lua_newtable(L);
+    for (const luaL_Reg *m = methods; m->name; m++) {
+        lua_pushcfunction(L, m->func);
+        lua_setfield(L, -2, m->name);
+    }
+    for (const luaL_Reg *p = properties; p->name; p++) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, p->name);
+    }
+    const struct dtype *schema = dataframe_schema(L, 1);
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, schema->fields[i].name);
+    }
+    lua_getglobal(L, "next");
+    lua_insert(L, -2);
+    lua_pushnil(L);
+    return 3;
+}
+
+static void open_class(lua_State *L)
+{
+    static const luaL_Reg metamethods[] = {{"__gc", l_gc},           {"__call", l_call},   {"__tostring", l_tostring}, {"__mimebundle", l_mimebundle},
+                                           {"__len", l_len},         {"__pairs", l_pairs}, {NULL, NULL}};
+
+    luaL_setfuncs(L, metamethods, 0);
+    luaL_newlib(L, methods);
+    luaL_newlib(L, properties);
+    lua_pushcclosure(L, l_index, 2);
+    lua_setfield(L, -2, "__index");
+    lua_pushliteral(L, "DataFrame");
+    lua_setfield(L, -2, "__name");
+}
