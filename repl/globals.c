@@ -1,5 +1,7 @@
 #include "repl/globals.h"
 #include "runtime/mlflow/mlflow_lua.h"
+#include "runtime/spark/column_lua.h"
+#include "runtime/spark/dataframe_lua.h"
 #include "runtime/train/llm_lua.h"
 #include "widgets/widget_lua.h"
 
@@ -7,12 +9,17 @@
 const struct session_global lacus_globals[] = {
     {"BitsAndBytesConfig", llm_open_quantization,
      "BitsAndBytesConfig{load_in_4bit = true, …}: weights in few bits"},
+    {"F", functions_lua_open, "the functions of Spark SQL on columns: F.col(\"a\"), F.sum(\"b\"), F.when(…)"},
     {"LoraConfig", llm_open_lora_config,
      "LoraConfig{r = 16, lora_alpha = 32, target_modules = {…}}: a LoRA adapter"},
+    {"SparkSession", spark_session_lua_open, "SparkSession.builder:getOrCreate() gives spark"},
     {"TrainingArguments", llm_open_training_arguments,
      "TrainingArguments{…}: Hugging Face's arguments of a training"},
+    {"Window", window_lua_open, "Window.partitionBy(…):orderBy(…): windows for column:over(…)"},
     {"llm", llm_open, "llm.finetune, llm.load, llm.tokenizer, llm.evaluate, llm.jobs: language models"},
     {"mlflow", mlflow_open, "experiments, runs, metrics, artifacts and registered models"},
+    {"spark", spark_lua_open,
+     "dataframes: spark:table(name), spark:sql(text), spark.read:csv(path), spark:createDataFrame(rows)"},
     {"dbutils", dbutils_open,
      "dbutils.widgets.text, dropdown, combobox, multiselect, get: a notebook's parameters"},
     {"widgets", widgets_open, "widgets.IntSlider{…}, Button, HTML, VBox, …: controls in the notebook"},

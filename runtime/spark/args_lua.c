@@ -20,7 +20,8 @@ static int unknown_name(lua_State *L, const char *name, const char *const *names
     while (names[n])
         n++;
     nearest_list(&near, name, names, n, 3);
-    lua_pushfstring(L, "no argument is named '%s'%s%s", name, near.len ? ": did you mean " : "", buf_str(&near));
+    lua_pushfstring(L, "no argument is named '%s'%s%s", name, near.len ? ": did you mean " : "",
+                    buf_str(&near));
     buf_release(&near);
     return lua_error(L);
 }

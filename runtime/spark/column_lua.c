@@ -107,7 +107,8 @@ struct expr *column_arg(lua_State *L, int index, enum column_text text)
         push_text(L, index, text);
         break;
     case LUA_TNUMBER:
-        column_push(L, lua_isinteger(L, index) ? expr_int(lua_tointeger(L, index)) : expr_double(lua_tonumber(L, index)));
+        column_push(L, lua_isinteger(L, index) ? expr_int(lua_tointeger(L, index))
+                                               : expr_double(lua_tonumber(L, index)));
         break;
     case LUA_TBOOLEAN:
         column_push(L, expr_bool(lua_toboolean(L, index)));
@@ -122,7 +123,9 @@ struct expr *column_arg(lua_State *L, int index, enum column_text text)
         }
         /* fall through */
     default:
-        luaL_argerror(L, index, lua_pushfstring(L, "a column, a name or a value expected, got %s", luaL_typename(L, index)));
+        luaL_argerror(
+            L, index,
+            lua_pushfstring(L, "a column, a name or a value expected, got %s", luaL_typename(L, index)));
     }
     lua_replace(L, index);
     return column_at(L, index);
@@ -132,11 +135,13 @@ struct expr *column_condition(lua_State *L, int index)
 {
     if (lua_isboolean(L, index))
         luaL_argerror(L, index,
-                      "a condition must be a Column or SQL text, got a boolean: Lua turns == and ~= into true or false; "
+                      "a condition must be a Column or SQL text, got a boolean: Lua turns == and ~= into "
+                      "true or false; "
                       "write col:eq(x) or col:ne(x), and combine with & | ~");
     if (!column_at(L, index) && lua_type(L, index) != LUA_TSTRING)
-        luaL_argerror(L, index,
-                      lua_pushfstring(L, "a condition must be a Column or SQL text, got %s", luaL_typename(L, index)));
+        luaL_argerror(
+            L, index,
+            lua_pushfstring(L, "a condition must be a Column or SQL text, got %s", luaL_typename(L, index)));
     return column_arg(L, index, COLUMN_SQL);
 }
 
@@ -182,10 +187,10 @@ static int reversed(lua_State *L, const char *name)
     return binary(L, name, COLUMN_VALUE);
 }
 
-#define BINARY(function, name)                                                                                         \
-    static int function(lua_State *L)                                                                                  \
-    {                                                                                                                  \
-        return reversed(L, name);                                                                                      \
+#define BINARY(function, name)                                                                               \
+    static int function(lua_State *L)                                                                        \
+    {                                                                                                        \
+        return reversed(L, name);                                                                            \
     }
 BINARY(l_add, "+")
 BINARY(l_sub, "-")
@@ -217,10 +222,10 @@ static int unary(lua_State *L, const char *name)
     return column_push(L, expr_unary(name, expr_ref(column_arg(L, 1, COLUMN_VALUE))));
 }
 
-#define UNARY(function, name)                                                                                          \
-    static int function(lua_State *L)                                                                                  \
-    {                                                                                                                  \
-        return unary(L, name);                                                                                         \
+#define UNARY(function, name)                                                                                \
+    static int function(lua_State *L)                                                                        \
+    {                                                                                                        \
+        return unary(L, name);                                                                               \
     }
 UNARY(l_unm, "negative")
 UNARY(l_not, "not")
@@ -233,10 +238,11 @@ static int l_pow(lua_State *L)
     return reversed(L, "power");
 }
 
-static int comparison_refused(lua_State *L, const char *operator, const char *method)
+static int comparison_refused(lua_State *L, const char *operator, const char * method)
 {
-    return luaL_error(L, "a Column cannot be compared with '%s' (Lua makes true or false of it): write col:%s(value)", operator,
-                      method);
+    return luaL_error(
+        L, "a Column cannot be compared with '%s' (Lua makes true or false of it): write col:%s(value)",
+           operator, method);
 }
 
 static int l_meta_lt(lua_State *L)
@@ -351,7 +357,8 @@ static int l_get_item(lua_State *L)
 
 static int l_when(lua_State *L) /* col:when(condition, value): goes on after F.when */
 {
-    struct expr *e = check_column(L, 1), *condition = column_condition(L, 2), *value = column_arg(L, 3, COLUMN_VALUE);
+    struct expr *e = check_column(L, 1), *condition = column_condition(L, 2),
+                *value = column_arg(L, 3, COLUMN_VALUE);
     struct expr **args;
 
     if (e->kind != EXPR_CALL || strcmp(e->u.call.name, "when") != 0 || e->n % 2 != 0)
@@ -448,10 +455,11 @@ static const luaL_Reg methods[] = {{"eq", l_eq},
                                    {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
-    {"__add", l_add},         {"__sub", l_sub},      {"__mul", l_mul},    {"__div", l_div},    {"__mod", l_mod},
-    {"__pow", l_pow},         {"__unm", l_unm},      {"__band", l_and},   {"__bor", l_or},     {"__bnot", l_not},
-    {"__concat", l_concat},   {"__lt", l_meta_lt},   {"__le", l_meta_le}, {"__eq", l_meta_eq}, {"__call", l_get_item},
-    {"__tostring", l_tostring}, {"__gc", l_gc},      {NULL, NULL}};
+    {"__add", l_add},    {"__sub", l_sub},    {"__mul", l_mul},       {"__div", l_div},
+    {"__mod", l_mod},    {"__pow", l_pow},    {"__unm", l_unm},       {"__band", l_and},
+    {"__bor", l_or},     {"__bnot", l_not},   {"__concat", l_concat}, {"__lt", l_meta_lt},
+    {"__le", l_meta_le}, {"__eq", l_meta_eq}, {"__call", l_get_item}, {"__tostring", l_tostring},
+    {"__gc", l_gc},      {NULL, NULL}};
 
 static void open_class(lua_State *L) /* the metatable is on top */
 {

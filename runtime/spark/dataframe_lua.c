@@ -2,7 +2,7 @@
 #include "runtime/base/nearest.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/column_lua.h"
-#include "runtime/spark/rows_lua.h"
+#include "runtime/spark/row_reader_lua.h"
 #include "runtime/spark/show.h"
 #include <stdio.h>
 #include <string.h>
@@ -364,10 +364,13 @@ static int l_agg(lua_State *L) /* df:agg(…) is df:groupBy():agg(…) */
 
 static enum join_kind join_kind_arg(lua_State *L, int index)
 {
-    static const char *const names[] = {"inner",    "cross",     "outer",      "full",     "fullouter", "full_outer", "left",      "leftouter", "left_outer", "right",
-                                        "rightouter", "right_outer", "semi",   "leftsemi", "left_semi", "anti",       "leftanti",  "left_anti", NULL};
-    static const enum join_kind kinds[] = {JOIN_INNER, JOIN_CROSS, JOIN_FULL,  JOIN_FULL, JOIN_FULL, JOIN_FULL, JOIN_LEFT, JOIN_LEFT, JOIN_LEFT, JOIN_RIGHT,
-                                           JOIN_RIGHT, JOIN_RIGHT, JOIN_SEMI,  JOIN_SEMI, JOIN_SEMI, JOIN_ANTI, JOIN_ANTI, JOIN_ANTI};
+    static const char *const names[] = {"inner",      "cross",       "outer",     "full",       "fullouter",
+                                        "full_outer", "left",        "leftouter", "left_outer", "right",
+                                        "rightouter", "right_outer", "semi",      "leftsemi",   "left_semi",
+                                        "anti",       "leftanti",    "left_anti", NULL};
+    static const enum join_kind kinds[] = {
+        JOIN_INNER, JOIN_CROSS, JOIN_FULL,  JOIN_FULL, JOIN_FULL, JOIN_FULL, JOIN_LEFT, JOIN_LEFT, JOIN_LEFT,
+        JOIN_RIGHT, JOIN_RIGHT, JOIN_RIGHT, JOIN_SEMI, JOIN_SEMI, JOIN_SEMI, JOIN_ANTI, JOIN_ANTI, JOIN_ANTI};
 
     return kinds[luaL_checkoption(L, index, "inner", names)];
 }
@@ -408,18 +411,20 @@ static int l_join(lua_State *L)
     condition = join_condition(L, 3);
     if (!condition)
         using_columns = names_arg(L, 3, &n);
-    return dataframe_push(L, plan_join(plan_ref(left), plan_ref(right), kind, condition, using_columns, (size_t)n));
+    return dataframe_push(
+        L, plan_join(plan_ref(left), plan_ref(right), kind, condition, using_columns, (size_t)n));
 }
 
 static int l_cross_join(lua_State *L)
 {
-    return dataframe_push(L, plan_join(plan_ref(dataframe_check(L, 1)), plan_ref(dataframe_check(L, 2)), JOIN_CROSS, NULL, NULL, 0));
+    return dataframe_push(L, plan_join(plan_ref(dataframe_check(L, 1)), plan_ref(dataframe_check(L, 2)),
+                                       JOIN_CROSS, NULL, NULL, 0));
 }
 
 static int set_op(lua_State *L, enum set_op op, bool all, bool by_name, bool missing)
 {
-    return dataframe_push(
-        L, plan_set_op(plan_ref(dataframe_check(L, 1)), plan_ref(dataframe_check(L, 2)), op, all, by_name, missing));
+    return dataframe_push(L, plan_set_op(plan_ref(dataframe_check(L, 1)), plan_ref(dataframe_check(L, 2)), op,
+                                         all, by_name, missing));
 }
 
 static int l_union(lua_State *L)
@@ -518,36 +523,42 @@ static int l_sample(lua_State *L) /* sample(fraction, seed), sample(withReplacem
     }
     spark_args(L, 2, names);
     double fraction = luaL_checknumber(L, 3);
-    luaL_argcheck(L, fraction >= 0 && (fraction <= 1 || lua_toboolean(L, 2)), 3, "a fraction between 0 and 1 expected");
+    luaL_argcheck(L, fraction >= 0 && (fraction <= 1 || lua_toboolean(L, 2)), 3,
+                  "a fraction between 0 and 1 expected");
     return dataframe_push(L, plan_sample(plan_ref(p), 0, fraction, lua_toboolean(L, 2), seed_arg(L, 4)));
 }
 
+/* Rows fall into parts by a hash of their content and the seed, so the same input is split the same way every time, and the parts
+ * are disjoint and complete. */
 static int l_random_split(lua_State *L)
 {
     static const char *const names[] = {"weights", "seed", NULL};
-    const struct plan *p = dataframe_check(L, 1), **parts;
-    double *weights, total = 0;
+    const struct plan *p = dataframe_check(L, 1);
+    double total = 0, lower = 0, sum = 0;
+    int64_t seed;
     int n;
 
     spark_args(L, 2, names);
     luaL_checktype(L, 2, LUA_TTABLE);
     n = (int)luaL_len(L, 2);
-    luaL_argcheck(L, n > 0 && n <= 100, 2, "a list of weights expected");
-    weights = lua_newuserdatauv(L, sizeof *weights * (size_t)n, 0);
-    parts = lua_newuserdatauv(L, sizeof *parts * (size_t)n, 0);
-    for (int i = 0; i < n; i++) {
-        lua_rawgeti(L, 2, i + 1);
-        weights[i] = luaL_checknumber(L, -1);
-        luaL_argcheck(L, weights[i] >= 0, 2, "weights cannot be negative");
-        total += weights[i];
-        lua_pop(L, 1);
+    luaL_argcheck(L, n > 0 && n <= 1000, 2, "a list of weights expected");
+    seed = seed_arg(L, 3);
+    luaL_checkstack(L, n + 8, NULL);
+    for (int i = 1; i <= n; i++, lua_pop(L, 1)) {
+        lua_rawgeti(L, 2, i);
+        luaL_argcheck(L, lua_isnumber(L, -1) && lua_tonumber(L, -1) >= 0, 2,
+                      "a weight must be a number, not negative");
+        total += lua_tonumber(L, -1);
     }
     luaL_argcheck(L, total > 0, 2, "weights cannot all be zero");
-    if (!plan_random_split(p, weights, (size_t)n, seed_arg(L, 3), parts))
-        return luaL_error(L, "out of memory");
-    luaL_checkstack(L, n + 4, NULL);
-    for (int i = 0; i < n; i++)
-        dataframe_push(L, parts[i]);
+    for (int i = 1; i <= n; i++) {
+        lua_rawgeti(L, 2, i);
+        sum += lua_tonumber(L, -1);
+        lua_pop(L, 1);
+        double upper = i == n ? 1 : sum / total;
+        dataframe_push(L, plan_sample(plan_ref(p), lower, upper, false, seed));
+        lower = upper;
+    }
     return n;
 }
 
@@ -603,7 +614,7 @@ static int push_rows(lua_State *L, const struct plan *p) /* takes the reference 
     err_clear(&err);
     rc = p ? spark_execute(ctx_of(L), spark_of(L), p, &stream, &err) : err_nomem(&err);
     plan_unref(p);
-    return rc == LC_OK ? rows_push(L, &stream) : session_raise(L, &err);
+    return rc == LC_OK ? row_reader_push(L, &stream) : session_raise(L, &err);
 }
 
 static int collect(lua_State *L, const struct plan *p)
@@ -611,7 +622,7 @@ static int collect(lua_State *L, const struct plan *p)
     push_rows(L, p);
     lua_newtable(L);
     lua_insert(L, -2);
-    for (lua_Integer i = 1; rows_next(L, -1); i++)
+    for (lua_Integer i = 1; row_reader_next(L, -1); i++)
         lua_rawseti(L, -3, i);
     lua_pop(L, 1);
     return 1;
@@ -635,7 +646,7 @@ static int l_tail(lua_State *L)
 static int l_first(lua_State *L)
 {
     push_rows(L, plan_limit(plan_ref(dataframe_check(L, 1)), 1));
-    if (!rows_next(L, -1))
+    if (!row_reader_next(L, -1))
         lua_pushnil(L);
     return 1;
 }
@@ -650,7 +661,7 @@ static int l_count(lua_State *L)
     struct expr *one = expr_alias(expr_unary("count", expr_int(1)), "count");
 
     push_rows(L, plan_aggregate(plan_ref(dataframe_check(L, 1)), GROUP_BY, NULL, 0, &one, 1));
-    if (!rows_next(L, -1))
+    if (!row_reader_next(L, -1))
         return luaL_error(L, "the engine did not count");
     lua_rawgeti(L, -1, 1);
     return 1;
@@ -659,13 +670,13 @@ static int l_count(lua_State *L)
 static int l_is_empty(lua_State *L)
 {
     push_rows(L, plan_limit(plan_ref(dataframe_check(L, 1)), 1));
-    lua_pushboolean(L, !rows_next(L, -1));
+    lua_pushboolean(L, !row_reader_next(L, -1));
     return 1;
 }
 
 static int next_row(lua_State *L) /* upvalue: the reader */
 {
-    return rows_next(L, lua_upvalueindex(1)) ? 1 : 0;
+    return row_reader_next(L, lua_upvalueindex(1)) ? 1 : 0;
 }
 
 static int l_to_local_iterator(lua_State *L)
@@ -684,18 +695,18 @@ static int l_to_table(lua_State *L) /* {column = {values…}} */
 
     push_rows(L, plan_ref(dataframe_check(L, 1)));
     reader = lua_gettop(L);
-    schema = rows_schema(L, reader);
+    schema = row_reader_schema(L, reader);
     lua_createtable(L, 0, (int)schema->n_children);
     out = reader + 1;
     for (int64_t c = 0; c < schema->n_children; c++) {
         lua_newtable(L);
         lua_setfield(L, out, schema->children[c]->name);
     }
-    while ((batch = rows_next_batch(L, reader)) != NULL) {
+    while ((batch = row_reader_batch(L, reader)) != NULL) {
         for (int64_t c = 0; c < schema->n_children; c++, lua_pop(L, 1)) {
             lua_getfield(L, out, schema->children[c]->name);
             for (int64_t r = 0; r < batch->length; r++) {
-                rows_push_cell(L, schema->children[c], batch->children[c], r + batch->offset);
+                row_push_cell(L, schema->children[c], batch->children[c], r + batch->offset);
                 lua_rawseti(L, -2, rows + r + 1);
             }
         }
@@ -723,7 +734,9 @@ static int l_show(lua_State *L)
 
     spark_args(L, 2, names);
     o.rows = lua_isnil(L, 2) ? 20 : row_count_arg(L, 2);
-    o.truncate = lua_isnil(L, 3) ? 20 : lua_isboolean(L, 3) ? (lua_toboolean(L, 3) ? 20 : 0) : luaL_checkinteger(L, 3);
+    o.truncate = lua_isnil(L, 3)       ? 20
+                 : lua_isboolean(L, 3) ? (lua_toboolean(L, 3) ? 20 : 0)
+                                       : luaL_checkinteger(L, 3);
     o.vertical = lua_toboolean(L, 4);
     err_clear(&err);
     rc = spark_show(ctx_of(L), spark_of(L), p, &o, &text, &err);
@@ -747,7 +760,8 @@ static int l_print_schema(lua_State *L)
 static int l_explain(lua_State *L)
 {
     const struct plan *p = dataframe_check(L, 1);
-    bool extended = lua_toboolean(L, 2) && (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "extended") == 0);
+    bool extended =
+        lua_toboolean(L, 2) && (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "extended") == 0);
     struct buf text = BUF_INIT(BUF_TEXT_MAX);
     struct err err;
     enum lc rc;
@@ -777,7 +791,8 @@ static const struct plan *summary(const struct plan *p, const struct dtype *sche
             }
             if (!dtype_is_numeric(type) && (r == 1 || r == 2))
                 e = expr_cast(e, dtype_of(DTYPE_DOUBLE), true);
-            exprs[n++] = expr_alias(expr_cast(expr_unary(rows[r].function, e), dtype_of(DTYPE_STRING), false), name);
+            exprs[n++] =
+                expr_alias(expr_cast(expr_unary(rows[r].function, e), dtype_of(DTYPE_STRING), false), name);
         }
         const struct plan *one = plan_aggregate(plan_ref(p), GROUP_BY, NULL, 0, exprs, n);
         all = all ? plan_set_op(all, one, SET_UNION, true, false, false) : one;
@@ -955,8 +970,9 @@ static const luaL_Reg methods[] = {{"select", l_select},
                                    {"createOrReplaceTempView", l_replace_temp_view},
                                    {NULL, NULL}};
 
-static const luaL_Reg properties[] = {{"columns", get_columns}, {"dtypes", get_dtypes}, {"schema", get_schema},
-                                      {"write", get_write},     {"na", get_na},         {NULL, NULL}};
+static const luaL_Reg properties[] = {{"columns", get_columns}, {"dtypes", get_dtypes},
+                                      {"schema", get_schema},   {"write", get_write},
+                                      {"na", get_na},           {NULL, NULL}};
 
 static int no_member(lua_State *L, const char *name)
 {
@@ -972,7 +988,8 @@ static int no_member(lua_State *L, const char *name)
         names[n++] = schema->fields[i].name;
     nearest_list(&near, name, names, n, 3);
     err_clear(&err);
-    err_set(&err, LC_ENGINE, "[ATTRIBUTE_NOT_SUPPORTED] a DataFrame has no method, and this one no column, named '%s'", name);
+    err_set(&err, LC_ENGINE,
+            "[ATTRIBUTE_NOT_SUPPORTED] a DataFrame has no method, and this one no column, named '%s'", name);
     if (near.len > 0)
         err_hint(&err, "did you mean %s?", buf_str(&near));
     buf_release(&near);
@@ -1066,8 +1083,13 @@ static int l_pairs(lua_State *L)
 
 static void open_class(lua_State *L)
 {
-    static const luaL_Reg metamethods[] = {{"__gc", l_gc},           {"__call", l_call},   {"__tostring", l_tostring}, {"__mimebundle", l_mimebundle},
-                                           {"__len", l_len},         {"__pairs", l_pairs}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__gc", l_gc},
+                                           {"__call", l_call},
+                                           {"__tostring", l_tostring},
+                                           {"__mimebundle", l_mimebundle},
+                                           {"__len", l_len},
+                                           {"__pairs", l_pairs},
+                                           {NULL, NULL}};
 
     luaL_setfuncs(L, metamethods, 0);
     luaL_newlib(L, methods);

@@ -17,12 +17,12 @@ const struct plan *dataframe_at(lua_State *L, int index);    /* NULL: no DataFra
 const struct plan *dataframe_check(lua_State *L, int index); /* borrowed */
 /* Borrowed from the DataFrame, analysed once. */
 const struct dtype *dataframe_schema(lua_State *L, int index);
-int reader_push(lua_State *L);                          /* spark.read */
-int writer_push(lua_State *L, int dataframe);           /* df.write */
+int reader_push(lua_State *L);                /* spark.read */
+int writer_push(lua_State *L, int dataframe); /* df.write */
 int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind kind);
 int schema_push(lua_State *L, const struct dtype *schema); /* df.schema: fields, simpleString, json */
 /* A schema argument: DDL or JSON text, a df.schema table, or (names: allowed) a list of names. New reference or NULL for a list. */
 const struct dtype *schema_arg(lua_State *L, int index, bool names);
-int spark_lua_open(lua_State *L); /* the global spark */
+int spark_lua_open(lua_State *L);         /* the global spark */
 int spark_session_lua_open(lua_State *L); /* the global SparkSession */
 #endif

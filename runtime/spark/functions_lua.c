@@ -49,7 +49,8 @@ static int l_function(lua_State *L) /* upvalue: name */
     f = function_find(name, (size_t)n);
     if (!f) {
         f = function_named(name);
-        return luaL_error(L, "F.%s: %d argument%s given, expected F.%s", name, n, n == 1 ? "" : "s", f->usage);
+        return luaL_error(L, "F.%s: %d argument%s given, expected F.%s", name, n, n == 1 ? "" : "s",
+                          f->usage);
     }
     for (int i = 0; i < n; i++)
         if (lua_isfunction(L, i + 1))
@@ -190,9 +191,14 @@ static const luaL_Reg special[] = {{"col", l_col},
 /* PySpark's camel-case names of functions that Spark SQL writes in one word or with underscores. */
 static const struct {
     const char *name, *sql;
-} renamed[] = {{"collectList", "collect_list"}, {"collectSet", "collect_set"}, {"monotonicallyIncreasingId", "monotonically_increasing_id"},
-               {"toDegrees", "degrees"},        {"toRadians", "radians"},      {"shiftLeft", "shiftleft"},
-               {"shiftRight", "shiftright"},    {"approxCountDistinct", "approx_count_distinct"}};
+} renamed[] = {{"collectList", "collect_list"},
+               {"collectSet", "collect_set"},
+               {"monotonicallyIncreasingId", "monotonically_increasing_id"},
+               {"toDegrees", "degrees"},
+               {"toRadians", "radians"},
+               {"shiftLeft", "shiftleft"},
+               {"shiftRight", "shiftright"},
+               {"approxCountDistinct", "approx_count_distinct"}};
 
 static const char *sql_name(const char *name)
 {
@@ -245,7 +251,8 @@ static int l_pairs_next(lua_State *L)
 {
     lua_Integer i = lua_tointeger(L, lua_upvalueindex(1));
 
-    while (functions[i].name && (!functions[i].lua || (i > 0 && strcmp(functions[i].name, functions[i - 1].name) == 0)))
+    while (functions[i].name &&
+           (!functions[i].lua || (i > 0 && strcmp(functions[i].name, functions[i - 1].name) == 0)))
         i++;
     if (!functions[i].name)
         return 0;

@@ -50,7 +50,8 @@ static int aggregate(lua_State *L, int self, int first, int n)
         lua_pushvalue(L, first + i);
     exprs = column_list(L, all, n_groups + n, COLUMN_NAME);
     groups = column_list(L, at, n_groups, COLUMN_NAME);
-    return dataframe_push(L, plan_aggregate(plan_ref(input), g->kind, groups, (size_t)n_groups, exprs, (size_t)(n_groups + n)));
+    return dataframe_push(
+        L, plan_aggregate(plan_ref(input), g->kind, groups, (size_t)n_groups, exprs, (size_t)(n_groups + n)));
 }
 
 static void push_call(lua_State *L, const char *name, const char *column)
@@ -155,18 +156,18 @@ static int each(lua_State *L, const char *function)
     return aggregate(L, 1, first, n);
 }
 
-#define EACH(function, name)                                                                                           \
-    static int function(lua_State *L)                                                                                  \
-    {                                                                                                                  \
-        return each(L, name);                                                                                          \
+#define EACH(function, name)                                                                                 \
+    static int function(lua_State *L)                                                                        \
+    {                                                                                                        \
+        return each(L, name);                                                                                \
     }
 EACH(l_sum, "sum")
 EACH(l_avg, "avg")
 EACH(l_min, "min")
 EACH(l_max, "max")
 
-static const luaL_Reg methods[] = {{"agg", l_agg}, {"count", l_count}, {"sum", l_sum}, {"avg", l_avg},
-                                   {"mean", l_avg}, {"min", l_min},    {"max", l_max}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"agg", l_agg},  {"count", l_count}, {"sum", l_sum}, {"avg", l_avg},
+                                   {"mean", l_avg}, {"min", l_min},     {"max", l_max}, {NULL, NULL}};
 
 int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind kind)
 {

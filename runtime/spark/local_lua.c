@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* ---- types ---- */
-struct shape { /* what the values of a column are; a tree that lives in a userdata's arena */
+struct shape {        /* what the values of a column are; a tree that lives in a userdata's arena */
     enum dtype_id id; /* NULL, BOOLEAN, LONG, DOUBLE, STRING, ARRAY, STRUCT */
     lua_Integer row;  /* where that was seen, for messages */
     struct shape *element;
@@ -73,11 +73,12 @@ static struct shape_field *field_of(struct infer *in, struct shape *s, const cha
 static void infer_table(struct infer *in, int index, struct shape *s)
 {
     lua_State *L = in->L;
-    bool list = lua_rawlen(L, index) > 0 || (lua_pushnil(L), lua_next(L, index) ? (lua_pop(L, 2), false) : true);
+    bool list =
+        lua_rawlen(L, index) > 0 || (lua_pushnil(L), lua_next(L, index) ? (lua_pop(L, 2), false) : true);
 
     if (s->id != DTYPE_NULL && s->id != (list ? DTYPE_ARRAY : DTYPE_STRUCT))
-        luaL_error(L, "column '%s': row %I has a%s, row %I a%s", in->column, s->row, s->id == DTYPE_ARRAY ? "n array" : " value",
-                   in->row, list ? "n array" : " struct");
+        luaL_error(L, "column '%s': row %I has a%s, row %I a%s", in->column, s->row,
+                   s->id == DTYPE_ARRAY ? "n array" : " value", in->row, list ? "n array" : " struct");
     s->id = list ? DTYPE_ARRAY : DTYPE_STRUCT;
     s->row = in->row;
     if (list && !s->element && (s->element = arena_zalloc(in->arena, sizeof *s->element)) == NULL)
@@ -118,7 +119,8 @@ static void infer_value(struct infer *in, int index, struct shape *s)
         infer_table(in, index, s);
         return;
     default:
-        luaL_error(L, "column '%s', row %I: a %s cannot be put into a DataFrame", in->column, in->row, luaL_typename(L, index));
+        luaL_error(L, "column '%s', row %I: a %s cannot be put into a DataFrame", in->column, in->row,
+                   luaL_typename(L, index));
         return;
     }
     if (s->id == DTYPE_NULL || (s->id == DTYPE_LONG && id == DTYPE_DOUBLE)) {
@@ -126,7 +128,9 @@ static void infer_value(struct infer *in, int index, struct shape *s)
         s->row = in->row;
     } else if (s->id != id && !(s->id == DTYPE_DOUBLE && id == DTYPE_LONG)) {
         struct shape now = {.id = id};
-        luaL_error(L, "[CANNOT_MERGE_TYPE] column '%s': row %I has a %s, row %I a %s; give a schema, or make them one type",
+        luaL_error(L,
+                   "[CANNOT_MERGE_TYPE] column '%s': row %I has a %s, row %I a %s; give a schema, or make "
+                   "them one type",
                    in->column, s->row, shape_name(s), in->row, shape_name(&now));
     }
 }
@@ -157,7 +161,8 @@ static bool column_init(struct arena *a, struct column *c, const struct shape *s
     if (!c->children)
         return false;
     for (size_t i = 0; i < c->n_children; i++)
-        ok = column_init(a, &c->children[i], shape->id == DTYPE_ARRAY ? shape->element : &shape->fields[i].shape,
+        ok = column_init(a, &c->children[i],
+                         shape->id == DTYPE_ARRAY ? shape->element : &shape->fields[i].shape,
                          shape->id == DTYPE_ARRAY ? "element" : shape->fields[i].name) &&
              ok;
     return ok;
@@ -346,13 +351,16 @@ static bool export_array(struct column *c, struct ArrowArray *out)
     memcpy(h->buffers, h->owned, sizeof h->buffers);
     *out = (struct ArrowArray){.length = c->n,
                                .null_count = c->nulls,
-                               .n_buffers = offsets && leaf ? 3 : c->shape->id == DTYPE_STRUCT ? 1 : 2,
+                               .n_buffers = offsets && leaf                ? 3
+                                            : c->shape->id == DTYPE_STRUCT ? 1
+                                                                           : 2,
                                .buffers = h->buffers,
                                .children = h->children,
                                .release = release_array,
                                .private_data = h};
     for (size_t i = 0; i < c->n_children; i++) {
-        out->children[i] = (struct ArrowArray *)(void *)((char *)h->children + sizeof(void *) * c->n_children) + i;
+        out->children[i] =
+            (struct ArrowArray *)(void *)((char *)h->children + sizeof(void *) * c->n_children) + i;
         out->n_children++;
         if (!export_array(&c->children[i], out->children[i]))
             return release_array(out), false;
@@ -379,7 +387,8 @@ static bool export_schema(const struct column *c, struct ArrowSchema *out)
                                 .release = release_schema,
                                 .private_data = h};
     for (size_t i = 0; i < c->n_children; i++) {
-        out->children[i] = (struct ArrowSchema *)(void *)((char *)h->children + sizeof(void *) * c->n_children) + i;
+        out->children[i] =
+            (struct ArrowSchema *)(void *)((char *)h->children + sizeof(void *) * c->n_children) + i;
         out->n_children++;
         if (!export_schema(&c->children[i], out->children[i]))
             return release_schema(out), false;
@@ -446,7 +455,7 @@ struct work { /* in a userdata: freed however the making ends */
     struct arena *arena;
     struct column root;
     struct shape shape;
-    const struct dtype *schema;
+    const struct dtype *schema, *wanted; /* of the values; what the caller asked for, or NULL */
     bool begun;
 };
 
@@ -457,6 +466,7 @@ static int work_gc(lua_State *L)
     if (w->begun)
         column_release(&w->root);
     dtype_unref(w->schema);
+    dtype_unref(w->wanted);
     arena_free(w->arena);
     memset(w, 0, sizeof *w);
     return 0;
@@ -566,12 +576,14 @@ static const struct plan *cast_to(lua_State *L, const struct plan *p, const stru
 
     for (size_t i = 0; i < schema->n_fields; i++) {
         const char *name = schema->fields[i].name;
-        exprs[i] = expr_alias(expr_cast(expr_attribute(&name, 1, 0), dtype_ref(schema->fields[i].type), false), name);
+        exprs[i] = expr_alias(
+            expr_cast(expr_attribute(&name, 1, 0), dtype_ref(schema->fields[i].type), false), name);
     }
     return plan_project(p, exprs, schema->n_fields);
 }
 
-const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema, const char *const *names, size_t n)
+const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema, const char *const *names,
+                              size_t n)
 {
     struct work *w;
     struct ArrowArrayStream stream;
@@ -582,6 +594,7 @@ const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema
     rows = lua_absindex(L, rows);
     luaL_checktype(L, rows, LUA_TTABLE);
     w = new_work(L);
+    w->wanted = schema;
     struct infer in = {.L = L, .arena = w->arena};
     w->shape.id = DTYPE_STRUCT;
     for (size_t i = 0; schema && i < schema->n_fields; i++)
@@ -591,7 +604,8 @@ const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema
     if (w->shape.n_fields == 0)
         infer_names(&in, rows, &w->shape);
     if (w->shape.n_fields == 0)
-        luaL_error(L, "[CANNOT_INFER_EMPTY_SCHEMA] cannot find the columns of no rows: give a schema, e.g. \"id INT, name STRING\"");
+        luaL_error(L, "[CANNOT_INFER_EMPTY_SCHEMA] cannot find the columns of no rows: give a schema, e.g. "
+                      "\"id INT, name STRING\"");
     infer_types(&in, rows, &w->shape);
     w->begun = true;
     if (!column_init(w->arena, &w->root, &w->shape, ""))

@@ -13,6 +13,7 @@
 #include "runtime/dataframe/plan.h"
 #include "runtime/session/session_lua.h"
 
-/* rows: the index of a list of rows. schema (borrowed) or names (n of them), or neither. New reference. */
-const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema, const char *const *names, size_t n);
+/* rows: the index of a list of rows. schema (taken over) or names (n of them), or neither. New reference. */
+const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema, const char *const *names,
+                              size_t n);
 #endif

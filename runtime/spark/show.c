@@ -8,7 +8,7 @@ struct cell {
     size_t len;
 };
 
-struct grid { /* the first rows, as texts */
+struct grid {                   /* the first rows, as texts */
     struct arena *arena;        /* owned */
     const struct dtype *schema; /* owned */
     struct cell *cells;         /* owned: row by row */
@@ -87,7 +87,8 @@ static enum lc read_batches(struct ArrowArrayStream *stream, struct grid *g, int
                 break;
             }
             for (size_t c = 0; c < g->columns; c++)
-                g->cells[(size_t)g->rows * g->columns + c] = cell_of(g->arena, batch.children[c], r + batch.offset, &ok);
+                g->cells[(size_t)g->rows * g->columns + c] =
+                    cell_of(g->arena, batch.children[c], r + batch.offset, &ok);
             g->rows++;
         }
         batch.release(&batch);
@@ -95,8 +96,8 @@ static enum lc read_batches(struct ArrowArrayStream *stream, struct grid *g, int
     return ok ? LC_OK : err_nomem(err);
 }
 
-static enum lc grid_read(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows, struct grid *g,
-                         struct err *err)
+static enum lc grid_read(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows,
+                         struct grid *g, struct err *err)
 {
     struct ArrowArrayStream stream;
     const struct plan *texts;
@@ -182,7 +183,8 @@ static void print_border(struct buf *out, const size_t *widths, size_t n)
     buf_putc(out, '\n');
 }
 
-static void print_line(struct buf *out, const char *const *texts, const size_t *widths, size_t n, bool to_the_right)
+static void print_line(struct buf *out, const char *const *texts, const size_t *widths, size_t n,
+                       bool to_the_right)
 {
     buf_putc(out, '|');
     for (size_t c = 0; c < n; c++) {
@@ -262,8 +264,8 @@ static enum lc print_grid(struct grid *g, const struct show_options *o, struct b
     return ok ? buf_check(out, err) : err_nomem(err);
 }
 
-enum lc spark_show(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct show_options *o, struct buf *out,
-                   struct err *err)
+enum lc spark_show(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct show_options *o,
+                   struct buf *out, struct err *err)
 {
     struct grid g;
     enum lc rc;
@@ -307,18 +309,19 @@ static void print_html(const struct grid *g, struct buf *out)
             const char *text = g->cells[(size_t)r * g->columns + c].text;
             bool number = dtype_is_numeric(g->schema->fields[c].type);
             if (text)
-                html_text(out, number ? "td style=\"text-align:right\"" : "td style=\"text-align:left\"", text);
+                html_text(out, number ? "td style=\"text-align:right\"" : "td style=\"text-align:left\"",
+                          text);
             else
                 buf_puts(out, "<td><em>NULL</em></td>");
         }
         buf_puts(out, "</tr>");
     }
-    buf_printf(out, "</tbody></table><small>%s%lld row%s × %zu column%s</small>", g->more ? "first " : "", (long long)g->rows,
-               g->rows == 1 ? "" : "s", g->columns, g->columns == 1 ? "" : "s");
+    buf_printf(out, "</tbody></table><small>%s%lld row%s × %zu column%s</small>", g->more ? "first " : "",
+               (long long)g->rows, g->rows == 1 ? "" : "s", g->columns, g->columns == 1 ? "" : "s");
 }
 
-enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows, struct buf *text,
-                        struct buf *html, struct err *err)
+enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows,
+                        struct buf *text, struct buf *html, struct err *err)
 {
     struct grid g;
     enum lc rc;

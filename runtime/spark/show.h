@@ -18,9 +18,9 @@ struct show_options {
     bool vertical;
 };
 
-enum lc spark_show(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct show_options *o, struct buf *out,
-                   struct err *err) MUST_CHECK;
+enum lc spark_show(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct show_options *o,
+                   struct buf *out, struct err *err) MUST_CHECK;
 /* text and html of one run of the plan, for display(df) */
-enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows, struct buf *text,
-                        struct buf *html, struct err *err) MUST_CHECK;
+enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows,
+                        struct buf *text, struct buf *html, struct err *err) MUST_CHECK;
 #endif

@@ -58,11 +58,11 @@ enum lc spark_engine(struct spark *s, struct delta_engine *out, struct err *err)
     return LC_OK;
 }
 
-typedef enum lc resolve_fn(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine, const struct plan *plan,
-                           const struct plan **out, struct err *err);
+typedef enum lc resolve_fn(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
+                           const struct plan *plan, const struct plan **out, struct err *err);
 
-static enum lc resolve(const struct ctx *ctx, struct spark *s, resolve_fn *how, const struct plan *p, struct delta_engine *engine,
-                       const struct plan **out, struct err *err)
+static enum lc resolve(const struct ctx *ctx, struct spark *s, resolve_fn *how, const struct plan *p,
+                       struct delta_engine *engine, const struct plan **out, struct err *err)
 {
     struct catalog *catalog;
 
@@ -71,7 +71,8 @@ static enum lc resolve(const struct ctx *ctx, struct spark *s, resolve_fn *how, 
     return how(ctx, catalog, engine, p, out, err);
 }
 
-enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct dtype **schema, struct err *err)
+enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                     const struct dtype **schema, struct err *err)
 {
     const struct plan *resolved;
     struct delta_engine e;
@@ -83,7 +84,8 @@ enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *
     return rc;
 }
 
-enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan *p, struct ArrowArrayStream *out, struct err *err)
+enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                      struct ArrowArrayStream *out, struct err *err)
 {
     const struct plan *resolved;
     struct delta_engine e;
@@ -95,8 +97,8 @@ enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan 
     return rc;
 }
 
-enum lc spark_explain(const struct ctx *ctx, struct spark *s, const struct plan *p, enum explain_mode mode, struct buf *out,
-                      struct err *err)
+enum lc spark_explain(const struct ctx *ctx, struct spark *s, const struct plan *p, enum explain_mode mode,
+                      struct buf *out, struct err *err)
 {
     const struct plan *resolved;
     struct delta_engine e;
@@ -108,8 +110,8 @@ enum lc spark_explain(const struct ctx *ctx, struct spark *s, const struct plan 
     return rc;
 }
 
-enum lc spark_save(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct catalog_save *save,
-                   struct delta_written *out, struct err *err)
+enum lc spark_save(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                   const struct catalog_save *save, struct delta_written *out, struct err *err)
 {
     struct delta_engine e;
     struct catalog *catalog;
@@ -132,12 +134,14 @@ static bool is_new(const struct written_files *w, const char *name)
     size_t len = strlen(name);
 
     for (size_t i = 0; i < w->n; i++)
-        if (strncmp(w->files[i].path, name, len) == 0 && (w->files[i].path[len] == '\0' || w->files[i].path[len] == '/'))
+        if (strncmp(w->files[i].path, name, len) == 0 &&
+            (w->files[i].path[len] == '\0' || w->files[i].path[len] == '/'))
             return true;
     return false;
 }
 
-static enum lc remove_old(const char *path, char **names, size_t n, const struct written_files *w, struct err *err)
+static enum lc remove_old(const char *path, char **names, size_t n, const struct written_files *w,
+                          struct err *err)
 {
     enum lc rc = LC_OK;
 
@@ -159,8 +163,8 @@ static enum lc mark_success(const char *path, struct err *err)
     return rc;
 }
 
-static enum lc write_into(const struct ctx *ctx, const struct delta_engine *e, const struct plan *p, const struct spark_files *f,
-                          struct err *err)
+static enum lc write_into(const struct ctx *ctx, const struct delta_engine *e, const struct plan *p,
+                          const struct spark_files *f, struct err *err)
 {
     struct write_spec spec = {.dir = f->path,
                               .format = f->format,
@@ -185,8 +189,8 @@ static enum lc write_into(const struct ctx *ctx, const struct delta_engine *e, c
     return rc;
 }
 
-enum lc spark_write_files(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct spark_files *files,
-                          struct err *err)
+enum lc spark_write_files(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                          const struct spark_files *files, struct err *err)
 {
     const struct plan *resolved;
     struct delta_engine e;

@@ -25,14 +25,14 @@ struct spark *spark_new(void); /* NULL without memory */
 void spark_free(struct spark *s);
 enum lc spark_catalog(struct spark *s, struct catalog **out, struct err *err) MUST_CHECK; /* borrowed */
 enum lc spark_engine(struct spark *s, struct delta_engine *out, struct err *err) MUST_CHECK;
-enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct dtype **schema,
-                     struct err *err) MUST_CHECK;
-enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan *p, struct ArrowArrayStream *out,
-                      struct err *err) MUST_CHECK;
-enum lc spark_explain(const struct ctx *ctx, struct spark *s, const struct plan *p, enum explain_mode mode, struct buf *out,
-                      struct err *err) MUST_CHECK;
-enum lc spark_save(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct catalog_save *save,
-                   struct delta_written *out, struct err *err) MUST_CHECK;
+enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                     const struct dtype **schema, struct err *err) MUST_CHECK;
+enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                      struct ArrowArrayStream *out, struct err *err) MUST_CHECK;
+enum lc spark_explain(const struct ctx *ctx, struct spark *s, const struct plan *p, enum explain_mode mode,
+                      struct buf *out, struct err *err) MUST_CHECK;
+enum lc spark_save(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                   const struct catalog_save *save, struct delta_written *out, struct err *err) MUST_CHECK;
 
 struct spark_files { /* df.write.format("csv").save(path) */
     const char *path, *format;
@@ -42,8 +42,8 @@ struct spark_files { /* df.write.format("csv").save(path) */
     const struct plan_options *options;
 };
 /* Writes files into a folder. With DELTA_OVERWRITE the old ones go after the new ones are all there. */
-enum lc spark_write_files(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct spark_files *files,
-                          struct err *err) MUST_CHECK;
+enum lc spark_write_files(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                          const struct spark_files *files, struct err *err) MUST_CHECK;
 
 /* spark.conf: what was set, then the engine's settings. NULL: not set. Borrowed. */
 enum lc spark_conf_set(struct spark *s, const char *key, const char *value, struct err *err) MUST_CHECK;

@@ -1,4 +1,4 @@
-/* rows_lua.h: rows of an Arrow stream as Lua values.
+/* row_reader_lua.h: rows of an Arrow stream as Lua values.
  *
  * What      a Row is a table: fields by position (row[1]) and by name (row.name, row["a b"]), #row fields, tostring as PySpark prints it.
  *           NULL is `null`; numbers, booleans and texts are Lua's; decimals of at most 15 digits are numbers, longer ones texts; dates
@@ -7,21 +7,22 @@
  * Errors    raise what the engine says. Units: none. Threads: session thread.
  *
  * Example:
- *     rows_push(L, &stream, schema);     -- takes both over
- *     while (rows_next(L, -1))
+ *     row_reader_push(L, &stream, schema);     -- takes both over
+ *     while (row_reader_next(L, -1))
  *         lua_pop(L, 1);
  */
-#ifndef LACUS_SPARK_ROWS_LUA_H
-#define LACUS_SPARK_ROWS_LUA_H
+#ifndef LACUS_SPARK_ROW_READER_LUA_H
+#define LACUS_SPARK_ROW_READER_LUA_H
 #include "runtime/base/arrow.h"
 #include "runtime/session/session_lua.h"
 
-int rows_push(lua_State *L, struct ArrowArrayStream *stream);
+int row_reader_push(lua_State *L, struct ArrowArrayStream *stream);
 /* Pushes the next row of the reader at index, or nothing at the end (false). */
-bool rows_next(lua_State *L, int index);
+bool row_reader_next(lua_State *L, int index);
 /* The next batch, or NULL at the end; borrowed until the next call. For callers that want columns. */
-const struct ArrowArray *rows_next_batch(lua_State *L, int index);
-const struct ArrowSchema *rows_schema(lua_State *L, int index);
+const struct ArrowArray *row_reader_batch(lua_State *L, int index);
+const struct ArrowSchema *row_reader_schema(lua_State *L, int index);
 /* Pushes one value of a column; with an offset already added to row. */
-void rows_push_cell(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *column, int64_t row);
+void row_push_cell(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *column,
+                   int64_t row);
 #endif

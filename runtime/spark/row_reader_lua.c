@@ -1,4 +1,4 @@
-#include "runtime/spark/rows_lua.h"
+#include "runtime/spark/row_reader_lua.h"
 #include "runtime/base/nearest.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -7,9 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-static const char reader_name[] = "lacus.rows";
+static const char reader_name[] = "lacus.row_reader";
 
-struct rows {
+struct row_reader {
     struct ArrowArrayStream stream; /* owned */
     struct ArrowSchema schema;      /* owned */
     struct ArrowArray batch;        /* owned; release NULL: none */
@@ -101,17 +101,19 @@ static void push_interval(lua_State *L, const unsigned char *bytes)
     lua_pushstring(L, text);
 }
 
-static void push_list(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a, int64_t from, int64_t to)
+static void push_list(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a,
+                      int64_t from, int64_t to)
 {
     luaL_checkstack(L, 8, "value nested too deeply");
     lua_createtable(L, (int)(to - from), 0);
     for (int64_t i = from; i < to; i++) {
-        rows_push_cell(L, schema->children[0], a->children[0], i);
+        row_push_cell(L, schema->children[0], a->children[0], i);
         lua_rawseti(L, -2, i - from + 1);
     }
 }
 
-static void push_map(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a, int64_t from, int64_t to)
+static void push_map(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a, int64_t from,
+                     int64_t to)
 {
     const struct ArrowSchema *entry = schema->children[0];
     const struct ArrowArray *entries = a->children[0];
@@ -119,20 +121,21 @@ static void push_map(lua_State *L, const struct ArrowSchema *schema, const struc
     luaL_checkstack(L, 8, "value nested too deeply");
     lua_createtable(L, 0, (int)(to - from));
     for (int64_t i = from + entries->offset; i < to + entries->offset; i++) {
-        rows_push_cell(L, entry->children[0], entries->children[0], i);
-        rows_push_cell(L, entry->children[1], entries->children[1], i);
+        row_push_cell(L, entry->children[0], entries->children[0], i);
+        row_push_cell(L, entry->children[1], entries->children[1], i);
         lua_rawset(L, -3);
     }
 }
 
 static int push_row_class(lua_State *L, const struct ArrowSchema *schema);
 
-static void push_struct(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a, int64_t row)
+static void push_struct(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a,
+                        int64_t row)
 {
     luaL_checkstack(L, 10, "value nested too deeply");
     lua_createtable(L, (int)schema->n_children, 0);
     for (int64_t i = 0; i < schema->n_children; i++) {
-        rows_push_cell(L, schema->children[i], a->children[i], row + a->offset);
+        row_push_cell(L, schema->children[i], a->children[i], row + a->offset);
         lua_rawseti(L, -2, i + 1);
     }
     push_row_class(L, schema);
@@ -148,7 +151,8 @@ static void push_text(lua_State *L, const struct ArrowArray *a, int64_t i, bool 
     lua_pushlstring(L, data ? data + from : "", (size_t)(to - from));
 }
 
-static void push_nested(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a, int64_t row)
+static void push_nested(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a,
+                        int64_t row)
 {
     int64_t i = row + a->offset;
     const int32_t *small = a->n_buffers > 1 ? a->buffers[1] : NULL;
@@ -184,7 +188,7 @@ static void push_temporal(lua_State *L, const char *format, const struct ArrowAr
         luaL_error(L, "cannot read a column of Arrow format '%s'", format);
 }
 
-void rows_push_cell(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a, int64_t row)
+void row_push_cell(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a, int64_t row)
 {
     const char *format = schema->format;
     int64_t i = row + a->offset;
@@ -276,7 +280,8 @@ static int no_field(lua_State *L, int names, const char *name)
         lua_pop(L, 1);
     }
     nearest_list(&near, name, known, n, 3);
-    lua_pushfstring(L, "this Row has no field '%s'%s%s", name, near.len ? ": did you mean " : "", buf_str(&near));
+    lua_pushfstring(L, "this Row has no field '%s'%s%s", name, near.len ? ": did you mean " : "",
+                    buf_str(&near));
     buf_release(&near);
     return lua_error(L);
 }
@@ -328,10 +333,10 @@ static int push_row_class(lua_State *L, const struct ArrowSchema *schema)
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, schema) == LUA_TTABLE)
         return 1;
     lua_pop(L, 1);
-    lua_newtable(L);                                       /* class */
-    lua_createtable(L, 0, (int)schema->n_children);        /* positions */
-    lua_createtable(L, (int)schema->n_children, 0);        /* names */
-    for (int64_t i = schema->n_children; i-- > 0;) {       /* of equal names the first one is found */
+    lua_newtable(L);                                 /* class */
+    lua_createtable(L, 0, (int)schema->n_children);  /* positions */
+    lua_createtable(L, (int)schema->n_children, 0);  /* names */
+    for (int64_t i = schema->n_children; i-- > 0;) { /* of equal names the first one is found */
         const char *name = schema->children[i]->name ? schema->children[i]->name : "";
         lua_pushstring(L, name);
         lua_rawseti(L, -2, i + 1);
@@ -363,7 +368,7 @@ static void forget_classes(lua_State *L, const struct ArrowSchema *schema)
 /* ---- readers ---- */
 static int l_gc(lua_State *L)
 {
-    struct rows *r = luaL_checkudata(L, 1, reader_name);
+    struct row_reader *r = luaL_checkudata(L, 1, reader_name);
 
     if (r->batch.release)
         r->batch.release(&r->batch);
@@ -376,7 +381,7 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
-static int stream_failed(lua_State *L, struct rows *r, int code)
+static int stream_failed(lua_State *L, struct row_reader *r, int code)
 {
     const char *text = r->stream.get_last_error ? r->stream.get_last_error(&r->stream) : NULL;
     struct err err;
@@ -386,9 +391,9 @@ static int stream_failed(lua_State *L, struct rows *r, int code)
     return session_raise(L, &err);
 }
 
-int rows_push(lua_State *L, struct ArrowArrayStream *stream)
+int row_reader_push(lua_State *L, struct ArrowArrayStream *stream)
 {
-    struct rows *r = lua_newuserdatauv(L, sizeof *r, 0);
+    struct row_reader *r = lua_newuserdatauv(L, sizeof *r, 0);
     int code;
 
     memset(r, 0, sizeof *r);
@@ -403,14 +408,14 @@ int rows_push(lua_State *L, struct ArrowArrayStream *stream)
     return code == 0 ? 1 : stream_failed(L, r, code);
 }
 
-const struct ArrowSchema *rows_schema(lua_State *L, int index)
+const struct ArrowSchema *row_reader_schema(lua_State *L, int index)
 {
-    return &((struct rows *)luaL_checkudata(L, index, reader_name))->schema;
+    return &((struct row_reader *)luaL_checkudata(L, index, reader_name))->schema;
 }
 
-const struct ArrowArray *rows_next_batch(lua_State *L, int index)
+const struct ArrowArray *row_reader_batch(lua_State *L, int index)
 {
-    struct rows *r = luaL_checkudata(L, index, reader_name);
+    struct row_reader *r = luaL_checkudata(L, index, reader_name);
     int code;
 
     if (!r->stream.release)
@@ -431,12 +436,12 @@ const struct ArrowArray *rows_next_batch(lua_State *L, int index)
     return r->batch.release ? &r->batch : NULL;
 }
 
-bool rows_next(lua_State *L, int index)
+bool row_reader_next(lua_State *L, int index)
 {
-    struct rows *r = luaL_checkudata(L, index, reader_name);
+    struct row_reader *r = luaL_checkudata(L, index, reader_name);
 
     index = lua_absindex(L, index);
-    if ((!r->batch.release || r->next >= r->batch.length) && !rows_next_batch(L, index))
+    if ((!r->batch.release || r->next >= r->batch.length) && !row_reader_batch(L, index))
         return false;
     push_struct(L, &r->schema, &r->batch, r->next++);
     return true;

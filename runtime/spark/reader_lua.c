@@ -1,0 +1,201 @@
+/* reader_lua.c: spark.read: format, option, schema, and one method per format. Calls chain; a reader is used up by its load. */
+#include "runtime/spark/args_lua.h"
+#include "runtime/spark/dataframe_lua.h"
+#include <string.h>
+
+static const char class_name[] = "lacus.DataFrameReader";
+
+struct reader {
+    struct plan_options options; /* owned */
+    const struct dtype *schema;  /* owned, may be NULL */
+    char format[32];
+};
+
+static struct reader *check(lua_State *L)
+{
+    return luaL_checkudata(L, 1, class_name);
+}
+
+static int self(lua_State *L)
+{
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int l_gc(lua_State *L)
+{
+    struct reader *r = check(L);
+
+    plan_options_release(&r->options);
+    dtype_unref(r->schema);
+    r->schema = NULL;
+    return 0;
+}
+
+static int l_format(lua_State *L)
+{
+    struct reader *r = check(L);
+    const char *format = luaL_checkstring(L, 2);
+
+    luaL_argcheck(L, strlen(format) < sizeof r->format, 2, "no such format");
+    strncpy(r->format, format, sizeof r->format - 1);
+    return self(L);
+}
+
+static void set_option(lua_State *L, struct reader *r, int key, int value)
+{
+    const char *name = luaL_checkstring(L, key);
+
+    luaL_checkany(L, value);
+    if (!plan_options_set(&r->options, name, luaL_tolstring(L, value, NULL)))
+        luaL_error(L, "out of memory");
+    lua_pop(L, 1);
+}
+
+static int l_option(lua_State *L)
+{
+    set_option(L, check(L), 2, 3);
+    return self(L);
+}
+
+static void set_options(lua_State *L, struct reader *r, int table)
+{
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            continue;
+        if (strcmp(lua_tostring(L, -2), "schema") == 0) {
+            dtype_unref(r->schema);
+            r->schema = schema_arg(L, lua_gettop(L), false);
+        } else if (strcmp(lua_tostring(L, -2), "path") != 0 && strcmp(lua_tostring(L, -2), "format") != 0) {
+            set_option(L, r, lua_gettop(L) - 1, lua_gettop(L));
+        }
+    }
+}
+
+static int l_options(lua_State *L)
+{
+    struct reader *r = check(L);
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    set_options(L, r, 2);
+    return self(L);
+}
+
+static int l_schema(lua_State *L)
+{
+    struct reader *r = check(L);
+    const struct dtype *schema = schema_arg(L, 2, false);
+
+    dtype_unref(r->schema);
+    r->schema = schema;
+    return self(L);
+}
+
+/* The paths: a text, a list of texts, or a table with the path first and options by name: csv{"a.csv", header = true}. */
+static const char **paths_arg(lua_State *L, struct reader *r, int *n)
+{
+    const char **paths;
+
+    if (lua_gettop(L) == 2 && spark_is_plain_table(L, 2)) {
+        set_options(L, r, 2);
+        if (lua_rawlen(L, 2) == 0) {
+            lua_getfield(L, 2, "path");
+            lua_replace(L, 2);
+        } else if (lua_rawlen(L, 2) == 1 && lua_rawgeti(L, 2, 1) == LUA_TTABLE) {
+            lua_replace(L, 2);
+        }
+        lua_settop(L, 2);
+    }
+    *n = spark_list(L, 2);
+    luaL_argcheck(L, *n > 0 && !lua_isnil(L, 2), 2, "a path expected");
+    paths = lua_newuserdatauv(L, sizeof *paths * (size_t)*n, 0);
+    for (int i = 0; i < *n; i++)
+        paths[i] = luaL_checkstring(L, 2 + i);
+    return paths;
+}
+
+static int push_checked(lua_State *L, const struct plan *p)
+{
+    dataframe_push(L, p);
+    dataframe_schema(L, -1); /* a missing or broken file is an error here, where the user named it */
+    return 1;
+}
+
+static int load(lua_State *L, const char *format)
+{
+    struct reader *r = check(L);
+    int n;
+    const char **paths = paths_arg(L, r, &n);
+
+    if (strcmp(format, "delta") == 0) {
+        const char *parts[2] = {"delta", paths[0]};
+        luaL_argcheck(L, n == 1, 2, "a Delta table is one path");
+        return push_checked(L, plan_read_table(parts, 2, &r->options));
+    }
+    return push_checked(L, plan_read_source(format, paths, (size_t)n, &r->options, dtype_ref(r->schema)));
+}
+
+static int l_load(lua_State *L)
+{
+    struct reader *r = check(L);
+
+    if (lua_isnoneornil(L, 2)) {
+        lua_settop(L, 1);
+        lua_pushstring(L, plan_option(&r->options, "path"));
+    }
+    return load(L, r->format[0] ? r->format : "parquet");
+}
+
+#define FORMAT(function, name)                                                                               \
+    static int function(lua_State *L)                                                                        \
+    {                                                                                                        \
+        return load(L, name);                                                                                \
+    }
+FORMAT(l_csv, "csv")
+FORMAT(l_json, "json")
+FORMAT(l_parquet, "parquet")
+FORMAT(l_text, "text")
+
+static int l_table(lua_State *L)
+{
+    struct reader *r = check(L);
+    char **parts;
+    size_t n;
+    struct err err;
+
+    err_clear(&err);
+    if (name_split(luaL_checkstring(L, 2), &parts, &n, &err) != LC_OK)
+        return session_raise(L, &err);
+    const struct plan *p = plan_read_table((const char *const *)parts, n, &r->options);
+    name_free(parts, n);
+    return push_checked(L, p);
+}
+
+static const luaL_Reg methods[] = {{"format", l_format},
+                                   {"option", l_option},
+                                   {"options", l_options},
+                                   {"schema", l_schema},
+                                   {"load", l_load},
+                                   {"csv", l_csv},
+                                   {"json", l_json},
+                                   {"parquet", l_parquet},
+                                   {"text", l_text},
+                                   {"table", l_table},
+                                   {NULL, NULL}};
+
+int reader_push(lua_State *L)
+{
+    struct reader *r = lua_newuserdatauv(L, sizeof *r, 0);
+
+    memset(r, 0, sizeof *r);
+    if (luaL_newmetatable(L, class_name)) {
+        lua_pushcfunction(L, l_gc);
+        lua_setfield(L, -2, "__gc");
+        luaL_newlib(L, methods);
+        lua_setfield(L, -2, "__index");
+        lua_pushliteral(L, "DataFrameReader");
+        lua_setfield(L, -2, "__name");
+    }
+    lua_setmetatable(L, -2);
+    return 1;
+}

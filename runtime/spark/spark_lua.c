@@ -1,0 +1,473 @@
+/* spark_lua.c: the global spark (a SparkSession), SparkSession.builder, schemas, spark.catalog and spark.conf. */
+#include "runtime/base/mem.h"
+#include "runtime/spark/args_lua.h"
+#include "runtime/spark/column_lua.h"
+#include "runtime/spark/commands.h"
+#include "runtime/spark/dataframe_lua.h"
+#include "runtime/spark/local_lua.h"
+#include <string.h>
+
+static const char state_key;
+
+static void free_state(void *state)
+{
+    spark_free(*(struct spark **)state);
+}
+
+struct spark *spark_of(lua_State *L)
+{
+    struct spark **s = session_state(L, &state_key, sizeof *s, free_state);
+
+    if (!*s && (*s = spark_new()) == NULL)
+        luaL_error(L, "out of memory");
+    return *s;
+}
+
+/* ---- schemas ---- */
+static int l_schema_tostring(lua_State *L)
+{
+    lua_getfield(L, 1, "simpleString");
+    return 1;
+}
+
+static void set_text(lua_State *L, const char *key, bool (*write)(const struct dtype *, struct buf *),
+                     const struct dtype *t)
+{
+    struct buf text = BUF_INIT(1 << 22);
+
+    write(t, &text);
+    lua_pushstring(L, buf_str(&text));
+    lua_setfield(L, -2, key);
+    buf_release(&text);
+}
+
+static void push_fields(lua_State *L, const struct dtype *schema)
+{
+    lua_createtable(L, (int)schema->n_fields, 0);
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        lua_createtable(L, 0, 3);
+        lua_pushstring(L, schema->fields[i].name);
+        lua_setfield(L, -2, "name");
+        set_text(L, "dataType", dtype_simple, schema->fields[i].type);
+        lua_pushboolean(L, schema->fields[i].nullable);
+        lua_setfield(L, -2, "nullable");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+int schema_push(lua_State *L, const struct dtype *schema)
+{
+    char *json = dtype_json_text(schema);
+
+    lua_createtable(L, 0, 4);
+    push_fields(L, schema);
+    lua_setfield(L, -2, "fields");
+    set_text(L, "simpleString", dtype_simple, schema);
+    set_text(L, "ddl", dtype_ddl, schema);
+    lua_pushstring(L, json ? json : "");
+    lua_setfield(L, -2, "json");
+    mem_free(json);
+    if (luaL_newmetatable(L, "lacus.StructType")) {
+        lua_pushcfunction(L, l_schema_tostring);
+        lua_setfield(L, -2, "__tostring");
+    }
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+const struct dtype *schema_arg(lua_State *L, int index, bool names)
+{
+    const struct dtype *schema;
+    struct err err;
+
+    if (lua_isnoneornil(L, index))
+        return NULL;
+    if (lua_istable(L, index)) {
+        if (lua_getfield(L, index, "json") == LUA_TSTRING) {
+            lua_replace(L, index);
+        } else {
+            lua_pop(L, 1);
+            if (names && lua_rawlen(L, index) > 0)
+                return NULL;
+            luaL_argerror(L, index,
+                          "a schema expected: DDL like \"id INT, name STRING\", JSON, or df.schema");
+        }
+    }
+    err_clear(&err);
+    if (dtype_parse_schema(luaL_checkstring(L, index), &schema, &err) != LC_OK)
+        session_raise(L, &err);
+    return schema;
+}
+
+/* ---- spark ---- */
+static int l_range(lua_State *L) /* range(n), range(start, end, step) */
+{
+    int64_t first = luaL_checkinteger(L, 2), step = luaL_optinteger(L, 4, 1);
+
+    luaL_argcheck(L, step != 0, 4, "the step cannot be 0");
+    if (lua_isnoneornil(L, 3))
+        return dataframe_push(L, plan_range(0, first, 1));
+    return dataframe_push(L, plan_range(first, luaL_checkinteger(L, 3), step));
+}
+
+static int l_table(lua_State *L)
+{
+    char **parts;
+    size_t n;
+    struct err err;
+
+    err_clear(&err);
+    if (name_split(luaL_checkstring(L, 2), &parts, &n, &err) != LC_OK)
+        return session_raise(L, &err);
+    dataframe_push(L, plan_read_table((const char *const *)parts, n, NULL));
+    name_free(parts, n);
+    dataframe_schema(L, -1); /* a table that does not exist is an error here */
+    return 1;
+}
+
+static bool has_field(lua_State *L, int table, const char *name)
+{
+    bool has = lua_istable(L, table) && lua_getfield(L, table, name) != LUA_TNIL;
+
+    lua_settop(L, table);
+    return has;
+}
+
+static int l_create_dataframe(lua_State *L)
+{
+    static const char *const arguments[] = {"data", "schema", NULL};
+    const struct dtype *schema;
+    const char **names = NULL;
+    size_t n = 0;
+
+    if (lua_gettop(L) == 2 && !has_field(L, 2, "data"))
+        lua_settop(L, 3); /* a lone table is the rows, unless it says data = … */
+    spark_args(L, 2, arguments);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    schema = schema_arg(L, 3, true);
+    if (!schema && lua_istable(L, 3)) {
+        n = (size_t)lua_rawlen(L, 3);
+        names = lua_newuserdatauv(L, sizeof *names * (n + 1), 0);
+        for (size_t i = 0; i < n; i++) {
+            lua_rawgeti(L, 3, (lua_Integer)i + 1);
+            names[i] = luaL_checkstring(L, -1);
+            lua_pop(L, 1);
+        }
+    }
+    return dataframe_push(L, local_plan(L, 2, schema, names, n));
+}
+
+/* :name parameters from a table of values, as SQL literals on the stack. */
+static struct sql_parameter *parameters_arg(lua_State *L, int index, size_t *n)
+{
+    struct sql_parameter *list;
+    size_t count = 0;
+
+    *n = 0;
+    if (lua_isnoneornil(L, index))
+        return NULL;
+    luaL_checktype(L, index, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+        count++;
+    luaL_checkstack(L, (int)count + 8, NULL);
+    list = lua_newuserdatauv(L, sizeof *list * (count + 1), 0);
+    for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, index); i++) {
+        lua_rawgeti(L, index, i);
+        list[(*n)++] = (struct sql_parameter){.value = column_arg(L, -1, COLUMN_VALUE)};
+    }
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        if (lua_type(L, -2) == LUA_TSTRING) {
+            list[*n].name = lua_tostring(L, -2);
+            list[(*n)++].value = column_arg(L, -1, COLUMN_VALUE);
+            lua_insert(L, -2); /* the value stays below the key */
+        } else {
+            lua_pop(L, 1);
+        }
+    }
+    return list;
+}
+
+static int l_sql(lua_State *L)
+{
+    static const char *const names[] = {"sqlQuery", "args", NULL};
+    struct sql_parameter *parameters;
+    const struct plan *result = NULL;
+    struct spark_env env;
+    struct err err;
+    size_t len, n;
+
+    spark_args(L, 2, names);
+    const char *text = luaL_checklstring(L, 2, &len);
+    parameters = parameters_arg(L, 3, &n);
+    err_clear(&err);
+    if (spark_catalog(spark_of(L), &env.catalog, &err) != LC_OK ||
+        spark_engine(spark_of(L), &env.engine, &err) != LC_OK ||
+        spark_sql(session_ctx(session_of(L)), &env, text, len, parameters, n, &result, &err) != LC_OK)
+        return session_raise(L, &err);
+    if (!result) /* as Spark: a DataFrame without columns */
+        result = plan_project(NULL, NULL, 0);
+    return dataframe_push(L, result);
+}
+
+static int conf_text(lua_State *L, int index, char *out, size_t size)
+{
+    const char *text = luaL_tolstring(L, index, NULL);
+
+    luaL_argcheck(L, strlen(text) < size, index, "too long");
+    memcpy(out, text, strlen(text) + 1);
+    lua_pop(L, 1);
+    return 0;
+}
+
+static int l_conf_set(lua_State *L)
+{
+    char value[1024];
+    struct err err;
+
+    conf_text(L, 3, value, sizeof value);
+    err_clear(&err);
+    if (spark_conf_set(spark_of(L), luaL_checkstring(L, 2), value, &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
+}
+
+static int l_conf_get(lua_State *L)
+{
+    const char *value = spark_conf_get(spark_of(L), luaL_checkstring(L, 2));
+
+    if (!value && lua_gettop(L) < 3)
+        return luaL_error(L, "[SQL_CONF_NOT_FOUND] the setting '%s' is not set", lua_tostring(L, 2));
+    if (value)
+        lua_pushstring(L, value);
+    else
+        lua_settop(L, 3);
+    return 1;
+}
+
+/* ---- spark.catalog ---- */
+static struct catalog *catalog_of(lua_State *L)
+{
+    struct catalog *c = NULL;
+    struct err err;
+
+    err_clear(&err);
+    if (spark_catalog(spark_of(L), &c, &err) != LC_OK)
+        session_raise(L, &err);
+    return c;
+}
+
+static int push_names(lua_State *L, struct catalog_list *list)
+{
+    lua_createtable(L, (int)list->n, 0);
+    for (size_t i = 0; i < list->n; i++) {
+        lua_createtable(L, 0, 2);
+        lua_pushstring(L, list->items[i].name);
+        lua_setfield(L, -2, "name");
+        lua_pushboolean(L, list->items[i].temporary);
+        lua_setfield(L, -2, "isTemporary");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    catalog_list_release(list);
+    return 1;
+}
+
+static int l_current_catalog(lua_State *L)
+{
+    lua_pushstring(L, catalog_current(catalog_of(L)));
+    return 1;
+}
+
+static int l_current_database(lua_State *L)
+{
+    lua_pushstring(L, catalog_current_schema(catalog_of(L)));
+    return 1;
+}
+
+static int use(lua_State *L, bool catalog)
+{
+    const char *name = luaL_checkstring(L, 2);
+    struct err err;
+
+    err_clear(&err);
+    if (catalog_use(session_ctx(session_of(L)), catalog_of(L), catalog ? name : NULL, catalog ? NULL : name,
+                    &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
+}
+
+static int l_set_current_catalog(lua_State *L)
+{
+    return use(L, true);
+}
+
+static int l_set_current_database(lua_State *L)
+{
+    return use(L, false);
+}
+
+static int l_list_catalogs(lua_State *L)
+{
+    struct catalog_list list = {0};
+    struct err err;
+
+    err_clear(&err);
+    if (catalog_list_catalogs(session_ctx(session_of(L)), catalog_of(L), &list, &err) != LC_OK)
+        return session_raise(L, &err);
+    return push_names(L, &list);
+}
+
+static int l_list_databases(lua_State *L)
+{
+    struct catalog_list list = {0};
+    struct err err;
+
+    err_clear(&err);
+    if (catalog_list_schemas(session_ctx(session_of(L)), catalog_of(L), NULL, &list, &err) != LC_OK)
+        return session_raise(L, &err);
+    return push_names(L, &list);
+}
+
+static int l_list_tables(lua_State *L)
+{
+    struct catalog_list list = {0};
+    struct err err;
+    char **parts = NULL;
+    size_t n = 0;
+    enum lc rc = LC_OK;
+
+    err_clear(&err);
+    if (!lua_isnoneornil(L, 2))
+        rc = name_split(luaL_checkstring(L, 2), &parts, &n, &err);
+    if (rc == LC_OK)
+        rc = catalog_list_tables(session_ctx(session_of(L)), catalog_of(L), n == 2 ? parts[0] : NULL,
+                                 n > 0 ? parts[n - 1] : NULL, &list, &err);
+    if (parts)
+        name_free(parts, n);
+    return rc == LC_OK ? push_names(L, &list) : session_raise(L, &err);
+}
+
+static int l_table_exists(lua_State *L)
+{
+    struct catalog_name name;
+    struct err err;
+    bool yes = false;
+
+    err_clear(&err);
+    if (catalog_view(catalog_of(L), luaL_checkstring(L, 2))) {
+        yes = true;
+    } else if (catalog_complete(catalog_of(L), lua_tostring(L, 2), &name, &err) != LC_OK ||
+               catalog_table_exists(session_ctx(session_of(L)), catalog_of(L), &name, &yes, &err) != LC_OK) {
+        return session_raise(L, &err);
+    }
+    lua_pushboolean(L, yes);
+    return 1;
+}
+
+static int l_drop_temp_view(lua_State *L)
+{
+    lua_pushboolean(L, catalog_drop_view(catalog_of(L), luaL_checkstring(L, 2)));
+    return 1;
+}
+
+static int l_stop(lua_State *L) /* nothing runs that would have to be stopped */
+{
+    (void)L;
+    return 0;
+}
+
+static int l_tostring(lua_State *L)
+{
+    lua_pushliteral(L, "SparkSession (embedded DuckDB; lacus " LACUS_VERSION ")");
+    return 1;
+}
+
+static int l_index(lua_State *L) /* upvalue: methods */
+{
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "read") == 0)
+        return reader_push(L);
+    return 0;
+}
+
+int spark_lua_open(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"range", l_range}, {"table", l_table},
+                                       {"sql", l_sql},     {"createDataFrame", l_create_dataframe},
+                                       {"stop", l_stop},   {NULL, NULL}};
+    static const luaL_Reg catalog[] = {
+        {"currentCatalog", l_current_catalog},   {"setCurrentCatalog", l_set_current_catalog},
+        {"currentDatabase", l_current_database}, {"setCurrentDatabase", l_set_current_database},
+        {"listCatalogs", l_list_catalogs},       {"listDatabases", l_list_databases},
+        {"listTables", l_list_tables},           {"tableExists", l_table_exists},
+        {"dropTempView", l_drop_temp_view},      {NULL, NULL}};
+    static const luaL_Reg conf[] = {{"set", l_conf_set}, {"get", l_conf_get}, {NULL, NULL}};
+
+    luaL_newlib(L, methods);
+    luaL_newlib(L, catalog);
+    lua_setfield(L, -2, "catalog");
+    luaL_newlib(L, conf);
+    lua_setfield(L, -2, "conf");
+    lua_pushliteral(L, "4.0.0");
+    lua_setfield(L, -2, "version");
+    lua_createtable(L, 0, 3);
+    luaL_newlib(L, methods);
+    lua_pushcclosure(L, l_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, l_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushliteral(L, "SparkSession");
+    lua_setfield(L, -2, "__name");
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+/* ---- SparkSession.builder ---- */
+static int l_builder_same(lua_State *L)
+{
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int l_builder_config(lua_State *L)
+{
+    char value[1024];
+    struct err err;
+
+    conf_text(L, 3, value, sizeof value);
+    err_clear(&err);
+    if (spark_conf_set(spark_of(L), luaL_checkstring(L, 2), value, &err) != LC_OK)
+        return session_raise(L, &err);
+    return l_builder_same(L);
+}
+
+static int l_builder_remote(lua_State *L)
+{
+    struct err err;
+
+    err_clear(&err);
+    err_set(&err, LC_UNSUPPORTED, "cannot connect to '%s': this build has no Spark Connect engine",
+            luaL_checkstring(L, 2));
+    err_hint(&err, "leave remote(…) out to use the embedded engine");
+    return session_raise(L, &err);
+}
+
+static int l_get_or_create(lua_State *L)
+{
+    lua_getglobal(L, "spark");
+    return 1;
+}
+
+int spark_session_lua_open(lua_State *L)
+{
+    static const luaL_Reg builder[] = {{"appName", l_builder_same},      {"master", l_builder_same},
+                                       {"config", l_builder_config},     {"remote", l_builder_remote},
+                                       {"getOrCreate", l_get_or_create}, {NULL, NULL}};
+
+    lua_newtable(L);
+    luaL_newlib(L, builder);
+    lua_setfield(L, -2, "builder");
+    return 1;
+}

@@ -1,0 +1,263 @@
+/* writer_lua.c: df.write: format, mode, option, partitionBy, save, saveAsTable, insertInto, and one method per file format. */
+#include "runtime/spark/args_lua.h"
+#include "runtime/spark/dataframe_lua.h"
+#include <string.h>
+
+static const char class_name[] = "lacus.DataFrameWriter";
+
+/* User values: 1 the DataFrame, 2 the list of partition columns (or nil). */
+struct writer {
+    struct plan_options options; /* owned */
+    char format[32];
+    enum delta_mode mode;
+};
+
+static struct writer *check(lua_State *L)
+{
+    return luaL_checkudata(L, 1, class_name);
+}
+
+static int self(lua_State *L)
+{
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int l_gc(lua_State *L)
+{
+    plan_options_release(&check(L)->options);
+    return 0;
+}
+
+static int l_format(lua_State *L)
+{
+    struct writer *w = check(L);
+    const char *format = luaL_checkstring(L, 2);
+
+    luaL_argcheck(L, strlen(format) < sizeof w->format, 2, "no such format");
+    strncpy(w->format, format, sizeof w->format - 1);
+    return self(L);
+}
+
+static void set_mode(lua_State *L, struct writer *w, int index)
+{
+    static const char *const names[] = {"append",  "overwrite", "error", "errorifexists",
+                                        "default", "ignore",    NULL};
+    static const enum delta_mode modes[] = {DELTA_APPEND, DELTA_OVERWRITE, DELTA_ERROR,
+                                            DELTA_ERROR,  DELTA_ERROR,     DELTA_IGNORE};
+
+    w->mode = modes[luaL_checkoption(L, index, NULL, names)];
+}
+
+static int l_mode(lua_State *L)
+{
+    set_mode(L, check(L), 2);
+    return self(L);
+}
+
+static void set_option(lua_State *L, struct writer *w, int key, int value)
+{
+    const char *name = luaL_checkstring(L, key);
+
+    luaL_checkany(L, value);
+    if (!plan_options_set(&w->options, name, luaL_tolstring(L, value, NULL)))
+        luaL_error(L, "out of memory");
+    lua_pop(L, 1);
+}
+
+static int l_option(lua_State *L)
+{
+    set_option(L, check(L), 2, 3);
+    return self(L);
+}
+
+static int l_options(lua_State *L)
+{
+    struct writer *w = check(L);
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1))
+        if (lua_type(L, -2) == LUA_TSTRING)
+            set_option(L, w, lua_gettop(L) - 1, lua_gettop(L));
+    return self(L);
+}
+
+static int l_partition_by(lua_State *L)
+{
+    int n;
+
+    check(L);
+    n = spark_list(L, 2);
+    lua_createtable(L, n, 0);
+    for (int i = 0; i < n; i++) {
+        luaL_checkstring(L, 2 + i);
+        lua_pushvalue(L, 2 + i);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setiuservalue(L, 1, 2);
+    return self(L);
+}
+
+/* ---- what is written ---- */
+static const struct plan *plan_of(lua_State *L)
+{
+    lua_getiuservalue(L, 1, 1);
+    return dataframe_check(L, -1); /* the user value keeps it alive */
+}
+
+static const char **partition_columns(lua_State *L, size_t *n)
+{
+    const char **names;
+
+    *n = 0;
+    if (lua_getiuservalue(L, 1, 2) == LUA_TTABLE)
+        *n = (size_t)lua_rawlen(L, -1);
+    names = lua_newuserdatauv(L, sizeof *names * (*n + 1), 0);
+    for (size_t i = 0; i < *n; i++) {
+        lua_rawgeti(L, -2, (lua_Integer)i + 1);
+        names[i] = lua_tostring(L, -1); /* held by the list */
+        lua_pop(L, 1);
+    }
+    return names;
+}
+
+static bool is_true(const struct writer *w, const char *option)
+{
+    const char *value = plan_option(&w->options, option);
+
+    return value && strcmp(value, "true") == 0;
+}
+
+static int save(lua_State *L, const char *table, const char *path, bool insert)
+{
+    struct writer *w = check(L);
+    const struct plan *p = plan_of(L);
+    struct catalog_save s = {.table = table, .path = path, .insert = insert};
+    struct delta_written done;
+    struct err err;
+
+    s.write.mode = w->mode;
+    s.write.partition_by = partition_columns(L, &s.write.n_partition_by);
+    s.write.merge_schema = is_true(w, "mergeSchema");
+    s.write.overwrite_schema = is_true(w, "overwriteSchema");
+    err_clear(&err);
+    if (spark_save(session_ctx(session_of(L)), spark_of(L), p, &s, &done, &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
+}
+
+static int files(lua_State *L, const char *format, const char *path)
+{
+    struct writer *w = check(L);
+    const struct plan *p = plan_of(L);
+    struct spark_files f = {.path = path, .format = format, .mode = w->mode, .options = &w->options};
+    struct err err;
+
+    f.partition_by = partition_columns(L, &f.n_partition_by);
+    err_clear(&err);
+    if (spark_write_files(session_ctx(session_of(L)), spark_of(L), p, &f, &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
+}
+
+/* mode, format and options as names behind the path: save{"path", mode = "overwrite"}. The path stays at index 2. */
+static const char *path_arg(lua_State *L, struct writer *w)
+{
+    if (spark_is_plain_table(L, 2)) {
+        if (lua_getfield(L, 2, "mode") != LUA_TNIL)
+            set_mode(L, w, lua_gettop(L));
+        lua_pop(L, 1);
+        for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1))
+            if (lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "mode") != 0 &&
+                !lua_istable(L, -1))
+                set_option(L, w, lua_gettop(L) - 1, lua_gettop(L));
+        if (lua_rawgeti(L, 2, 1) == LUA_TNIL) {
+            lua_pop(L, 1);
+            lua_getfield(L, 2, lua_getfield(L, 2, "name") == LUA_TNIL ? "path" : "name");
+        }
+        lua_replace(L, 2);
+        lua_settop(L, 2);
+    }
+    return luaL_checkstring(L, 2);
+}
+
+static int l_save_as_table(lua_State *L)
+{
+    struct writer *w = check(L);
+    const char *name = path_arg(L, w);
+
+    if (w->format[0] && strcmp(w->format, "delta") != 0)
+        return luaL_error(
+            L, "saveAsTable: format '%s' is not supported for tables: use \"delta\", or save to a path",
+            w->format);
+    return save(L, name, plan_option(&w->options, "path"), false);
+}
+
+static int l_insert_into(lua_State *L)
+{
+    struct writer *w = check(L);
+    const char *name = path_arg(L, w);
+
+    if (lua_toboolean(L, 3))
+        w->mode = DELTA_OVERWRITE;
+    else if (w->mode == DELTA_ERROR)
+        w->mode = DELTA_APPEND;
+    return save(L, name, NULL, true);
+}
+
+static int l_save(lua_State *L)
+{
+    struct writer *w = check(L);
+    const char *path = path_arg(L, w);
+    const char *format = w->format[0] ? w->format : "parquet";
+
+    return strcmp(format, "delta") == 0 ? save(L, NULL, path, false) : files(L, format, path);
+}
+
+#define FORMAT(function, name)                                                                               \
+    static int function(lua_State *L)                                                                        \
+    {                                                                                                        \
+        struct writer *w = check(L);                                                                         \
+        const char *path = path_arg(L, w);                                                                   \
+        return files(L, name, path);                                                                         \
+    }
+FORMAT(l_csv, "csv")
+FORMAT(l_json, "json")
+FORMAT(l_parquet, "parquet")
+FORMAT(l_text, "text")
+
+static const luaL_Reg methods[] = {{"format", l_format},
+                                   {"mode", l_mode},
+                                   {"option", l_option},
+                                   {"options", l_options},
+                                   {"partitionBy", l_partition_by},
+                                   {"save", l_save},
+                                   {"saveAsTable", l_save_as_table},
+                                   {"insertInto", l_insert_into},
+                                   {"csv", l_csv},
+                                   {"json", l_json},
+                                   {"parquet", l_parquet},
+                                   {"text", l_text},
+                                   {NULL, NULL}};
+
+int writer_push(lua_State *L, int dataframe)
+{
+    struct writer *w;
+
+    dataframe = lua_absindex(L, dataframe);
+    w = lua_newuserdatauv(L, sizeof *w, 2);
+    memset(w, 0, sizeof *w);
+    w->mode = DELTA_ERROR;
+    lua_pushvalue(L, dataframe);
+    lua_setiuservalue(L, -2, 1);
+    if (luaL_newmetatable(L, class_name)) {
+        lua_pushcfunction(L, l_gc);
+        lua_setfield(L, -2, "__gc");
+        luaL_newlib(L, methods);
+        lua_setfield(L, -2, "__index");
+        lua_pushliteral(L, "DataFrameWriter");
+        lua_setfield(L, -2, "__name");
+    }
+    lua_setmetatable(L, -2);
+    return 1;
+}
