@@ -310,15 +310,15 @@ static int l_row_tostring(lua_State *L) /* upvalue: names */
     buf_init(text, BUF_TEXT_MAX);
     buf_puts(text, "Row(");
     for (lua_Integer i = 1; i <= n; i++) {
-        size_t len;
         lua_rawgeti(L, lua_upvalueindex(1), i);
         lua_rawgeti(L, 1, i);
         buf_printf(text, "%s%s=", i > 1 ? ", " : "", lua_tostring(L, -2));
-        const char *s = lua_islightuserdata(L, -1) ? "null" : lua_tolstring(L, -1, &len);
-        if (!s)
-            session_repr(L, -1, text);
+        if (lua_type(L, -1) == LUA_TSTRING)
+            buf_printf(text, "'%s'", lua_tostring(L, -1));
+        else if (lua_islightuserdata(L, -1))
+            buf_puts(text, "null");
         else
-            buf_printf(text, lua_type(L, -1) == LUA_TSTRING ? "'%s'" : "%s", s);
+            session_repr(L, -1, text);
         lua_settop(L, 2);
     }
     buf_putc(text, ')');

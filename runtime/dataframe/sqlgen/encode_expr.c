@@ -679,6 +679,10 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
         return *done = false, LC_OK;
     plain.aggregating = false;
     TRY(sx_expr(g, &plain, e, &x));
+    if (s->fallback && x.col >= s->cols && x.col < s->cols + s->n) { /* a result, by its name */
+        *out = x;
+        return LC_OK;
+    }
     for (size_t i = 0; i < s->n_groups; i++)
         if (strcmp(s->groups[i].sql, x.sql) == 0) {
             *out = x;
