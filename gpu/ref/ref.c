@@ -66,6 +66,21 @@ static void ref_release(void *state, void *p, size_t bytes)
     r->used -= bytes;
 }
 
+/* What can be had without swapping: Linux's estimate, which counts the page cache; else the free pages. */
+static size_t available(size_t page)
+{
+    FILE *f = fopen("/proc/meminfo", "re");
+    char line[128];
+    unsigned long long kib = 0;
+
+    while (f && kib == 0 && fgets(line, sizeof line, f))
+        if (strncmp(line, "MemAvailable:", 13) == 0)
+            kib = strtoull(line + 13, NULL, 10);
+    if (f)
+        fclose(f);
+    return kib ? (size_t)kib << 10 : page * (size_t)sysconf(_SC_AVPHYS_PAGES);
+}
+
 static void ref_memory(void *state, struct backend_memory *out)
 {
     const struct ref *r = state;
@@ -74,7 +89,7 @@ static void ref_memory(void *state, struct backend_memory *out)
     out->used = r->used;
     out->peak = r->peak;
     out->total = r->limit ? r->limit : page * (size_t)sysconf(_SC_PHYS_PAGES);
-    out->free = r->limit ? r->limit - r->used : page * (size_t)sysconf(_SC_AVPHYS_PAGES);
+    out->free = r->limit ? r->limit - r->used : available(page);
 }
 
 static enum lc ref_stream_new(void *state, struct backend_stream **out, struct err *err)
