@@ -688,6 +688,10 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
             *out = x;
             return LC_OK;
         }
+    if (s->fallback && x.col >= s->cols && x.col < s->cols + s->n) { /* HAVING, ORDER BY: of the result */
+        *out = x;
+        return LC_OK;
+    }
     if (e->kind == EXPR_ATTRIBUTE)
         return gen_fail(
             g, e, LC_ENGINE,
