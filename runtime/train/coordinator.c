@@ -27,6 +27,7 @@ enum {
     CANCEL_MS = 30000,     /* from "cancel" to the worker's end */
     ATTEMPTS_MOST = 5,     /* of a job whose coordinator dies again and again */
     STAY_MS = 3600 * 1000, /* idle time when workers from elsewhere are invited */
+    GRACE_MS = 300,        /* from a connection's end to the worker's: what it said last is still read */
     LAST_LINES = 12
 };
 
@@ -34,8 +35,9 @@ struct peer {
     char id[LINK_PEER], user[KEY_NAME];
     char about[160];
     int64_t memory, cores;
-    struct run *run; /* borrowed from the coordinator; NULL: idle */
-    int64_t heard_ns;
+    struct run *run;           /* borrowed from the coordinator; NULL: idle */
+    int64_t heard_ns, lost_ns; /* lost_ns: its connection is gone since then; 0: it is not */
+    char how[LINK_TEXT];
 };
 
 struct coordinator {
@@ -228,13 +230,23 @@ static void send_or_say(struct coordinator *c, const char *peer, json_t *head)
         say("%s", err.message);
 }
 
+/* Notes the end of a run's own worker. True: it has ended. */
+static bool reap(struct run *r)
+{
+    if (r->pid > 0 && !r->exited_ns && waitpid(r->pid, &r->exit_status, WNOHANG) == r->pid)
+        r->exited_ns = clock_mono_ns();
+    return r->exited_ns != 0;
+}
+
 static void end_local_worker(struct coordinator *c, struct run *r)
 {
     if (r->pid > 0) {
-        kill(r->pid, SIGKILL);
-        while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
         allow_revoke(c->allow, r->worker);
+        if (!reap(r)) {
+            kill(r->pid, SIGKILL);
+            while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        }
     }
     r->pid = 0;
 }
@@ -316,8 +328,9 @@ static void where_it_was(const struct run *r, char out[260])
         (void)snprintf(out, 260, "while %s", r->phase[0] ? r->phase : "starting");
 }
 
-static void worker_died(struct coordinator *c, struct run *r, int status)
+static void worker_died(struct coordinator *c, struct run *r)
 {
+    int status = r->exit_status;
     char where[260];
     struct err e;
 
@@ -339,8 +352,6 @@ static void worker_died(struct coordinator *c, struct run *r, int status)
         (void)err_set(&e, LC_WORKER, "worker '%s' (%s) ended with status %d %s", r->worker, r->about,
                       WEXITSTATUS(status), where);
     }
-    r->pid = 0;
-    allow_revoke(c->allow, r->worker);
     fail_run(c, r, &e);
 }
 
@@ -366,7 +377,8 @@ static void give(struct coordinator *c, struct run *r, struct peer *p)
 static struct peer *idle_peer(struct coordinator *c)
 {
     for (size_t i = 0; i < c->n_peers; i++)
-        if (!c->peers[i].run && strncmp(c->peers[i].user, "local-", 6) != 0 && c->peers[i].about[0])
+        if (!c->peers[i].run && !c->peers[i].lost_ns && strncmp(c->peers[i].user, "local-", 6) != 0 &&
+            c->peers[i].about[0])
             return &c->peers[i];
     return NULL;
 }
@@ -540,11 +552,11 @@ static bool check_times(struct coordinator *c, struct run *r)
 /* False: the run is gone. */
 static bool watch_run(struct coordinator *c, struct run *r, bool look)
 {
-    int status = 0;
     bool cancel = false;
 
-    if (r->pid > 0 && waitpid(r->pid, &status, WNOHANG) == r->pid)
-        return worker_died(c, r, status), false;
+    if (reap(r) &&
+        ms_since(r->exited_ns) > (r->peer[0] ? 10 * GRACE_MS : GRACE_MS)) /* a lost connection comes first */
+        return worker_died(c, r), false;
     if (look && job_cancelled(c->ws, r->id, &cancel, NULL) == LC_OK && !cancel && r->owner_pid)
         cancel = !process_is_alive(r->owner_pid, r->owner_start);
     if (cancel && !r->peer[0])
@@ -594,6 +606,13 @@ static void drop_revoked(struct coordinator *c)
             return lose_peer(c, c->peers[i].id, "its key was revoked");
 }
 
+static void drop_lost(struct coordinator *c)
+{
+    for (size_t i = 0; i < c->n_peers; i++)
+        if (c->peers[i].lost_ns && ms_since(c->peers[i].lost_ns) > GRACE_MS)
+            return lose_peer(c, c->peers[i].id, c->peers[i].how);
+}
+
 static void tick(struct coordinator *c)
 {
     bool look = ms_since(c->looked_ns) >= LOOK_MS;
@@ -604,6 +623,7 @@ static void tick(struct coordinator *c)
         drop_revoked(c);
         look_for_jobs(c);
     }
+    drop_lost(c);
     for (size_t i = 0; i < c->n_runs;)
         if (watch_run(c, c->runs[i], look))
             i++;
@@ -621,29 +641,37 @@ static struct peer *find_peer(struct coordinator *c, const char *id)
     return NULL;
 }
 
+/* What it sent before the end may still be on its way through the queue. */
+static void note_lost(struct coordinator *c, const struct link_event *e)
+{
+    struct peer *p = find_peer(c, e->peer);
+
+    if (!p || p->lost_ns)
+        return;
+    p->lost_ns = clock_mono_ns();
+    (void)snprintf(p->how, sizeof p->how, "%s", e->text);
+}
+
 static void lose_peer(struct coordinator *c, const char *id, const char *how)
 {
     struct peer *p = find_peer(c, id);
     struct run *r = p ? p->run : NULL;
-    char where[260];
+    char where[260], why[LINK_TEXT];
     struct err e;
 
     if (!p)
         return;
-    say("worker '%s' (%s) is lost: %s", p->user, p->about, how);
+    (void)snprintf(why, sizeof why, "%s", how);
+    say("worker '%s' (%s) is lost: %s", p->user, p->about, why);
     *p = c->peers[--c->n_peers];
     write_about(c);
     if (!r)
         return;
-    if (r->pid > 0) { /* our own child: its exit status, which comes in a moment, says more */
-        int status = 0;
-        for (int i = 0; i < 20; i++, usleep(50000))
-            if (waitpid(r->pid, &status, WNOHANG) == r->pid)
-                return worker_died(c, r, status);
-    }
+    if (reap(r)) /* our own child: its exit status says more */
+        return worker_died(c, r);
     where_it_was(r, where);
     (void)err_set(&e, r->cancel_ns ? LC_CANCELLED : LC_WORKER, "worker '%s' (%s) was lost %s: %s", r->worker,
-                  r->about, where, how);
+                  r->about, where, why);
     fail_run(c, r, &e);
 }
 
@@ -874,7 +902,7 @@ static void serve(struct coordinator *c, int idle_ms)
         if (what == LINK_MESSAGE)
             on_message(c, &e);
         else if (what == LINK_LOST)
-            lose_peer(c, e.peer, e.text);
+            note_lost(c, &e);
         else if (what == LINK_REFUSED)
             say("%s", e.text);
         link_event_release(&e);

@@ -37,7 +37,8 @@ static bool set_int(void *socket, int option, int value)
 
 static bool set_common(void *socket)
 {
-    int64_t most = WIRE_HEAD_MAX > WIRE_PAYLOAD_MAX ? WIRE_HEAD_MAX : WIRE_PAYLOAD_MAX;
+    /* of a frame on the wire: CURVE adds to what is sent */
+    int64_t most = (WIRE_HEAD_MAX > WIRE_PAYLOAD_MAX ? WIRE_HEAD_MAX : WIRE_PAYLOAD_MAX) + 4096;
 
     return set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_HEARTBEAT_IVL, LINK_PING_MS) &&
            set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, LINK_DEAD_MS) && set_int(socket, ZMQ_IPV6, 1) &&

@@ -35,6 +35,8 @@ struct run {
     char peer[LINK_PEER], worker[KEY_NAME]; /* "" while none has it */
     char about[160];                        /* "pid 12 on host" */
     pid_t pid;                              /* of the local worker; 0: none */
+    int64_t exited_ns;                      /* when it was seen to have ended; 0: it runs */
+    int exit_status;                        /* as waitpid gives it */
     int64_t since_ns;                       /* of the last change below */
     int64_t spawned_ns, cancel_ns, heard_ns;
     char phase[200];

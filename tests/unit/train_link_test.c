@@ -91,6 +91,29 @@ static void an_allowed_worker_talks(void **state)
     assert_string_equal(e.user, "a");
 }
 
+static void the_largest_part_fits(void **state)
+{
+    struct fixture *f = *state;
+    char *bytes = calloc(1, WIRE_PAYLOAD_MAX);
+    struct link *l;
+    struct link_event e;
+    struct err err;
+
+    bytes[WIRE_PAYLOAD_MAX - 1] = 'x';
+    assert_int_equal(link_connect(NULL, link_server_endpoint(f->server), &f->a, 3000, &l, &err), LC_OK);
+    assert_int_equal(link_send(l,
+                               json_pack("{s:s, s:s, s:s, s:s, s:i}", "type", "file", "job", "j", "folder",
+                                         "output", "path", "w", "offset", 0),
+                               bytes, WIRE_PAYLOAD_MAX, &err),
+                     LC_OK);
+    assert_int_equal(await(f->server, &e, 3000), LINK_MESSAGE);
+    assert_int_equal(e.msg.len, WIRE_PAYLOAD_MAX);
+    assert_memory_equal(e.msg.payload, bytes, WIRE_PAYLOAD_MAX);
+    link_event_release(&e);
+    link_free(l);
+    free(bytes);
+}
+
 static void the_refused_are_told_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -180,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_allowed_worker_talks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_largest_part_fits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_refused_are_told_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_there_ends_in_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_revoked_worker_is_silent, set_up, tear_down),
