@@ -58,10 +58,14 @@ static bool is_execute(const struct request *r)
     return strcmp(r->message.type, "execute_request") == 0;
 }
 
-static void enqueue(struct inbox *in, struct request *r)
+static void mark(struct inbox *in, struct request *r)
 {
     if (is_execute(r) && sent_before_failure(in, r))
         r->aborted = true;
+}
+
+static void enqueue(struct inbox *in, struct request *r)
+{
     *in->last = r;
     in->last = &r->next;
     in->bytes += r->size;
@@ -87,22 +91,20 @@ static struct request *dequeue(struct inbox *in, inbox_filter *filter)
 /* ---- leading ----------------------------------------------------------------------------------------------
  */
 
-/* Takes in all that the sockets have. Returns whether something was queued. */
-static bool receive_locked(struct inbox *in)
+/* Takes in all that the sockets have. */
+static void receive_locked(struct inbox *in)
 {
     static const enum channel channels[] = {CHANNEL_SHELL, CHANNEL_STDIN};
-    bool any = false;
 
     for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
         struct request *r;
         while (in->bytes < INBOX_BYTES_MAX && (r = channels_receive(in->ch, channels[i])) != NULL) {
+            mark(in, r);
             enqueue(in, r);
-            any = true;
         }
     }
     while (publisher_welcome_locked(in->publisher))
         ;
-    return any;
 }
 
 /* Waits until something arrives, the time is over, or somebody wakes the session thread that leads. */
@@ -246,27 +248,39 @@ static bool for_shell(const struct request *r)
     return r->channel == CHANNEL_SHELL;
 }
 
+/* The next request that the filter accepts: from the queue, else straight from the shell socket, else after all that
+ * the sockets have was taken in. A request that finds us idle goes the short way: one receive. */
+static struct request *next_locked(struct inbox *in, inbox_filter *filter)
+{
+    struct request *r = dequeue(in, filter);
+
+    if (r)
+        return r;
+    if (in->bytes < INBOX_BYTES_MAX && (r = channels_receive(in->ch, CHANNEL_SHELL)) != NULL) {
+        mark(in, r);
+        if (filter(r))
+            return r;
+        enqueue(in, r);
+    }
+    receive_locked(in);
+    return dequeue(in, filter);
+}
+
 struct request *inbox_take(struct inbox *in, inbox_filter *filter, int timeout_ms)
 {
     struct request *r;
-    bool waited = false;
 
     channels_lock(in->ch);
     in->away = false;
-    for (;;) {
-        bool full;
+    r = next_locked(in, filter);
+    if (!r) {
+        bool full = in->bytes >= INBOX_BYTES_MAX;
 
-        r = dequeue(in, filter);
-        if (!r && receive_locked(in))
-            r = dequeue(in, filter);
-        if (r || waited)
-            break;
         publisher_flush_locked(in->publisher);
-        full = in->bytes >= INBOX_BYTES_MAX;
         channels_unlock(in->ch);
         wait_as_leader(in, in->wake_fd, full, timeout_ms);
         channels_lock(in->ch);
-        waited = true;
+        r = next_locked(in, filter);
     }
     leave_locked(in);
     channels_unlock(in->ch);
