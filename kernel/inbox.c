@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 enum { IO_THREAD_POLL_MS = 10, ABORT_WINDOW_MS = 250, ABORT_AGE_MS = 10000 };
+enum { QUIET_MS = 1, QUIET_MOST_MS = 5 };
 
 struct inbox {
     struct channels *ch;
@@ -304,7 +305,7 @@ void inbox_forget_answers(struct inbox *in)
     channels_unlock(in->ch);
 }
 
-struct request *inbox_next(struct inbox *in)
+struct request *inbox_next(struct inbox *in, int timeout_ms)
 {
     struct request *r;
 
@@ -313,15 +314,36 @@ struct request *inbox_next(struct inbox *in)
     while (in->first && (r = dequeue(in, for_stdin)) != NULL)
         request_free(r);
     channels_unlock(in->ch);
-    return inbox_take(in, for_shell, -1);
+    return inbox_take(in, for_shell, timeout_ms);
 }
 
-void inbox_abort(struct inbox *in, const char *session)
+static void take_in(struct inbox *in)
 {
-    int64_t now = clock_wall_ms();
-
     channels_lock(in->ch);
     receive_locked(in);
+    channels_unlock(in->ch);
+}
+
+static void wait_for_quiet(struct inbox *in)
+{
+    for (int waited = 0; waited < QUIET_MOST_MS; waited += QUIET_MS) {
+        struct pollfd shell = {.fd = channels_fd(in->ch, CHANNEL_SHELL), .events = POLLIN};
+
+        if (poll(&shell, 1, QUIET_MS) == 0)
+            break;
+        take_in(in);
+    }
+}
+
+void inbox_abort(struct inbox *in, const char *session, bool at_once)
+{
+    int64_t now;
+
+    take_in(in);
+    if (!at_once)
+        wait_for_quiet(in);
+    now = clock_wall_ms();
+    channels_lock(in->ch);
     for (struct request *r = in->first; r; r = r->next)
         if (is_execute(r))
             r->aborted = true;

@@ -10,7 +10,7 @@
  *           inbox_wake: any thread and signal handlers. `early` is called on the I/O thread.
  *
  * Example:
- *     struct request *r = inbox_next(inbox);
+ *     struct request *r = inbox_next(inbox, -1);
  *     if (r)
  *         answer(r);
  */
@@ -19,7 +19,7 @@
 #include "kernel/channels.h"
 #include "kernel/publisher.h"
 
-enum { INBOX_PATIENCE_MS = 2 };
+enum { INBOX_PATIENCE_MS = 3 };
 #define INBOX_BYTES_MAX ((size_t)256 << 20)
 
 struct inbox;
@@ -34,14 +34,16 @@ enum lc inbox_open(struct channels *ch, struct publisher *p, inbox_early *early,
                    struct inbox **out, struct err *err) MUST_CHECK;
 void inbox_close(struct inbox *in); /* before channels_close */
 
-/* Waits for the next shell request; NULL: woken without one. */
-struct request *inbox_next(struct inbox *in);
+/* Waits for the next shell request, -1: for ever; NULL: none came in time, or woken without one. */
+struct request *inbox_next(struct inbox *in, int timeout_ms);
 /* In the middle of a cell: waits at most timeout_ms for a request that the filter accepts; others stay
  * queued. NULL: none, or woken. */
 struct request *inbox_take(struct inbox *in, inbox_filter *filter, int timeout_ms);
 /* Before a question on stdin: answers to earlier ones are not answers to it. */
 void inbox_forget_answers(struct inbox *in);
-/* A cell failed: the execute requests that were sent before that was known are marked as aborted. */
-void inbox_abort(struct inbox *in, const char *session);
+/* A cell failed, and its reply has not gone out: the execute requests that were sent before that could be known are
+ * marked as aborted. Unless at_once, those on their way are waited for (a client that runs all cells sends them one
+ * after the other): until QUIET_MS pass without any. */
+void inbox_abort(struct inbox *in, const char *session, bool at_once);
 void inbox_wake(struct inbox *in);
 #endif

@@ -50,13 +50,20 @@ static enum lc open_session(struct kernel *k, const struct session_options *base
     return session_open(&options, &k->session, err);
 }
 
+enum { IDLE_MS = 500 };
+
 static void serve(struct kernel *k)
 {
+    bool worked = false; /* since memory was last given back */
+
     while (!atomic_load(&k->stopping)) {
-        struct request *r = inbox_next(k->inbox);
+        struct request *r = inbox_next(k->inbox, worked ? IDLE_MS : -1);
 
         if (r && !atomic_load(&k->stopping))
             requests_answer(k, r);
+        else if (!r && worked)
+            requests_idle(k);
+        worked = r != NULL;
         request_free(r);
     }
 }

@@ -37,6 +37,7 @@ struct kernel {
 
 /* requests.c */
 void requests_answer(struct kernel *k, struct request *r);
+void requests_idle(struct kernel *k);                 /* nothing was asked for a while */
 bool requests_early(void *kernel, struct request *r); /* kernel_info before there is a session */
 bool requests_info(struct buf *out);
 bool requests_is_comm(const struct request *r);

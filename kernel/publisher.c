@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HELD = 2, HELD_MS = 2 };
 enum { MESSAGE_OVERHEAD = 1024 }; /* what the frames beside the content cost, about */
 
 struct publisher {
@@ -16,6 +17,12 @@ struct publisher {
     int64_t text_since;   /* when the oldest of it was written; monotonic ns */
     atomic_size_t flying; /* bytes that ZeroMQ still holds for clients */
     size_t dropped;       /* bytes given up since the client stalled */
+    struct held {
+        const char *type;
+        struct buf content;
+    } held[HELD]; /* what announces a request, until something follows it */
+    int n_held;
+    int64_t held_since;
 };
 
 /* Handed to ZeroMQ with each content frame. */
@@ -40,6 +47,8 @@ void publisher_free(struct publisher *p)
 {
     if (!p)
         return;
+    for (int i = 0; i < p->n_held; i++)
+        buf_release(&p->held[i].content);
     buf_release(&p->parent);
     buf_release(&p->text);
     mem_free(p);
@@ -55,9 +64,9 @@ static void content_left(void *data, void *hint)
     mem_free(data);
 }
 
-static void send_locked(struct publisher *p, const char *type, const struct kwire_part *parent,
-                        struct buf *content, const struct kwire_part *metadata,
-                        const struct comm_buffers *buffers)
+static void send_now(struct publisher *p, const char *type, const struct kwire_part *parent,
+                     struct buf *content, const struct kwire_part *metadata,
+                     const struct comm_buffers *buffers)
 {
     struct charge *charge = mem_alloc(sizeof *charge);
     const struct kwire_part topic = {type, strlen(type)};
@@ -89,10 +98,29 @@ static struct kwire_part parent_of(const struct publisher *p)
     return (struct kwire_part){p->parent.data, p->parent.len};
 }
 
+static void send_held(struct publisher *p)
+{
+    struct kwire_part parent = parent_of(p);
+    int n = p->n_held;
+
+    p->n_held = 0;
+    for (int i = 0; i < n; i++)
+        send_now(p, p->held[i].type, &parent, &p->held[i].content, NULL, NULL);
+}
+
+static void send_locked(struct publisher *p, const char *type, const struct kwire_part *parent,
+                        struct buf *content, const struct kwire_part *metadata,
+                        const struct comm_buffers *buffers)
+{
+    send_held(p);
+    send_now(p, type, parent, content, metadata, buffers);
+}
+
 void publisher_flush_locked(struct publisher *p)
 {
     struct kwire_part parent = parent_of(p);
 
+    send_held(p);
     if (p->text.len == 0)
         return;
     buf_puts(&p->text, "\"}");
@@ -101,11 +129,15 @@ void publisher_flush_locked(struct publisher *p)
 
 int publisher_due_locked(const struct publisher *p)
 {
-    int64_t left = p->text_since + (int64_t)PUBLISHER_DELAY_MS * 1000000 - clock_mono_ns();
+    int64_t now = clock_mono_ns(), due = INT64_MAX;
 
-    if (p->text.len == 0)
+    if (p->n_held > 0)
+        due = p->held_since + (int64_t)HELD_MS * 1000000;
+    else if (p->text.len > 0)
+        due = p->text_since + (int64_t)PUBLISHER_DELAY_MS * 1000000;
+    if (due == INT64_MAX)
         return -1;
-    return left <= 0 ? 0 : (int)((left + 999999) / 1000000);
+    return due <= now ? 0 : (int)((due - now + 999999) / 1000000);
 }
 
 /* ---- back-pressure --------------------------------------------------------------------------------------
@@ -240,6 +272,20 @@ void publisher_status(struct publisher *p, const char *state)
     publisher_flush_locked(p);
     parent = parent_of(p);
     send_locked(p, "status", &parent, &content, NULL, NULL);
+    channels_unlock(p->ch);
+}
+
+void publisher_announce(struct publisher *p, const char *type, struct buf *content)
+{
+    channels_lock(p->ch);
+    if (p->n_held == HELD || p->text.len > 0)
+        publisher_flush_locked(p);
+    if (p->n_held == 0)
+        p->held_since = clock_mono_ns();
+    if (buf_ok(content))
+        p->held[p->n_held++] = (struct held){type, *content};
+    else
+        buf_release(content);
     channels_unlock(p->ch);
 }
 

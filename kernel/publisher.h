@@ -35,6 +35,9 @@ void publisher_text(struct publisher *p, const struct ctx *ctx, enum stream stre
 void publisher_send(struct publisher *p, const struct ctx *ctx, const char *type, struct buf *content,
                     json_t *metadata, const struct comm_buffers *buffers);
 void publisher_status(struct publisher *p, const char *state);
+/* What announces a request (busy, execute_input): goes out with the next message, so that the answer to a short
+ * request leaves in one go, but not later than after 2 ms and what the I/O thread needs. content is taken. */
+void publisher_announce(struct publisher *p, const char *type, struct buf *content);
 /* Any thread: a small message with a parent of its own, ahead of pending text. */
 void publisher_aside_locked(struct publisher *p, const struct kwire_part *parent, const char *type,
                             const char *content, size_t len);

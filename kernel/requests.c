@@ -1,6 +1,7 @@
 /* requests.c: what the session thread answers: one row per message type of the shell channel. */
 #include "kernel/death.h"
 #include "kernel/kernel_int.h"
+#include "runtime/base/clock.h"
 #include <string.h>
 
 /* Writes the content of the reply. */
@@ -92,7 +93,7 @@ static void publish_input(struct kernel *k, const struct cell_request *cell)
     buf_json(&content, cell->code, cell->len);
     buf_printf(&content, ",\"execution_count\":%d}",
                session_execution_count(k->session) + (cell->store_history ? 1 : 0));
-    publisher_send(k->publisher, NULL, "execute_input", &content, NULL, NULL);
+    publisher_announce(k->publisher, "execute_input", &content);
 }
 
 /* The session could not run the cell at all: the front end would see nothing but a reply. */
@@ -141,10 +142,14 @@ static void put_reply(struct kernel *k, struct buf *out, const struct cell_reply
     buf_putc(out, '}');
 }
 
+/* After this time, what a client sends together with a cell has come. */
+enum { LONG_MS = 20 };
+
 static void run_cell(struct kernel *k, struct request *r, const struct cell_request *cell, struct buf *out)
 {
     struct cell_reply reply = {.status = CELL_OK};
     struct err err;
+    int64_t began = clock_mono_ns();
     bool failed;
     enum lc rc;
 
@@ -165,7 +170,7 @@ static void run_cell(struct kernel *k, struct request *r, const struct cell_requ
     if (rc == LC_OK)
         cell_reply_release(&reply);
     if (failed && flag_member(r, "stop_on_error", true))
-        inbox_abort(k->inbox, r->message.session);
+        inbox_abort(k->inbox, r->message.session, clock_mono_ns() - began > (int64_t)LONG_MS * 1000000);
 }
 
 static void answer_execute(struct kernel *k, struct request *r, struct buf *out)
@@ -441,6 +446,14 @@ static void reply_to(struct kernel *k, struct request *r)
     buf_release(&content);
 }
 
+static void announce_busy(struct kernel *k)
+{
+    struct buf content = BUF_INIT(64);
+
+    buf_puts(&content, "{\"execution_state\":\"busy\"}");
+    publisher_announce(k->publisher, "status", &content);
+}
+
 void requests_answer(struct kernel *k, struct request *r)
 {
     const struct request *outer = k->current;
@@ -449,13 +462,20 @@ void requests_answer(struct kernel *k, struct request *r)
     k->current = r;
     k->silent = false;
     publisher_parent(k->publisher, r->message.header_text.data, r->message.header_text.len);
-    publisher_status(k->publisher, "busy");
+    announce_busy(k);
     reply_to(k, r);
     publisher_status(k->publisher, "idle");
     k->current = outer;
     k->silent = silent;
     if (outer)
         publisher_parent(k->publisher, outer->message.header_text.data, outer->message.header_text.len);
+}
+
+void requests_idle(struct kernel *k)
+{
+    begin(k);
+    session_idle(k->session);
+    end(k);
 }
 
 bool requests_early(void *kernel, struct request *r)

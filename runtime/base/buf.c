@@ -75,19 +75,23 @@ bool buf_putc(struct buf *b, char c)
 
 bool buf_printf(struct buf *b, const char *fmt, ...)
 {
+    size_t room = b->data && !b->failed ? b->cap - b->len : 0;
     va_list ap, again;
     int n;
     bool ok;
 
     va_start(ap, fmt);
     va_copy(again, ap);
-    n = vsnprintf(NULL, 0, fmt, ap);
+    /* mostly there is room: then it is written at once */
+    n = vsnprintf(room ? b->data + b->len : NULL, room, fmt, ap);
     va_end(ap);
     ok = n >= 0 && buf_reserve(b, (size_t)n);
-    if (ok) {
+    if (ok && (size_t)n >= room)
         vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+    if (ok)
         b->len += (size_t)n;
-    }
+    else if (b->data)
+        b->data[b->len] = '\0';
     va_end(again);
     return ok;
 }

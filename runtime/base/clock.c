@@ -1,4 +1,5 @@
 #include "runtime/base/clock.h"
+#include "runtime/base/civil.h"
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -19,15 +20,37 @@ int64_t clock_wall_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static char *digits(char *at, int64_t value, int n)
+{
+    for (int i = n; i-- > 0; value /= 10)
+        at[i] = (char)('0' + value % 10);
+    return at + n;
+}
+
+/* By hand: each message of the kernel carries a date, and strftime looks up the time zone each time. */
 void clock_iso(int64_t wall_ms, char out[ISO_TEXT])
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm tm;
-    size_t n;
+    const int64_t day_ms = 86400000;
+    int64_t days = wall_ms / day_ms - (wall_ms % day_ms < 0), ms = wall_ms - days * day_ms, year;
+    int month, day;
+    char *at = out;
 
-    gmtime_r(&seconds, &tm);
-    n = strftime(out, ISO_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out + n, ISO_TEXT - n, ".%03dZ", (int)((uint64_t)wall_ms % 1000));
+    civil_date(days, &year, &month, &day);
+    at = digits(at, year < 0 ? 0 : year > 9999 ? 9999 : year, 4);
+    *at++ = '-';
+    at = digits(at, month, 2);
+    *at++ = '-';
+    at = digits(at, day, 2);
+    *at++ = 'T';
+    at = digits(at, ms / 3600000, 2);
+    *at++ = ':';
+    at = digits(at, ms / 60000 % 60, 2);
+    *at++ = ':';
+    at = digits(at, ms / 1000 % 60, 2);
+    *at++ = '.';
+    at = digits(at, ms % 1000, 3);
+    *at++ = 'Z';
+    *at = '\0';
 }
 
 void random_bytes(void *out, size_t n)

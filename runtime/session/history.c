@@ -5,7 +5,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
-enum { HISTORY_VERSION = 1, BUSY_MS = 5000, MOST = 100000 };
+enum { HISTORY_VERSION = 1, BUSY_MS = 5000, MOST = 100000, LINGER_MS = 200 };
 
 struct entry {
     struct entry *next;
@@ -23,6 +23,7 @@ struct history {
     pthread_cond_t changed;
     struct entry *first, **last;
     bool writing, closing;
+    int asked;            /* who waits until all is written */
     sqlite3_int64 number; /* of this session; 0 until the first cell is stored */
     struct err failure;   /* code LC_OK: none */
     bool told;
@@ -128,6 +129,21 @@ static void fail(struct history *h, const struct err *err)
     pthread_mutex_unlock(&h->lock);
 }
 
+/* Cells that follow each other closely are written together: the session thread does not have to wake the writer
+ * (and share the processor with it) for each. */
+static void linger(struct history *h)
+{
+    struct timespec until;
+    int rc = 0;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)LINGER_MS * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (!h->closing && h->asked == 0 && rc == 0)
+        rc = pthread_cond_timedwait(&h->changed, &h->lock, &until);
+}
+
 /* Waits for entries; NULL: closing and nothing is left. */
 static struct entry *take(struct history *h)
 {
@@ -138,6 +154,7 @@ static struct entry *take(struct history *h)
     pthread_cond_broadcast(&h->changed);
     while (!h->first && !h->closing)
         pthread_cond_wait(&h->changed, &h->lock);
+    linger(h);
     e = h->first;
     h->first = NULL;
     h->last = &h->first;
@@ -257,9 +274,10 @@ void history_add(struct session *s, int line, const char *text, size_t len)
     e->len = len;
     memcpy(e->text, text, len);
     pthread_mutex_lock(&h->lock);
+    if (!h->first)
+        pthread_cond_broadcast(&h->changed);
     *h->last = e;
     h->last = &e->next;
-    pthread_cond_broadcast(&h->changed);
     pthread_mutex_unlock(&h->lock);
 }
 
@@ -290,8 +308,11 @@ static void flush(struct history *h)
     if (!h->started)
         return;
     pthread_mutex_lock(&h->lock);
+    h->asked++;
+    pthread_cond_broadcast(&h->changed);
     while ((h->first || h->writing) && h->failure.code == LC_OK)
         pthread_cond_wait(&h->changed, &h->lock);
+    h->asked--;
     pthread_mutex_unlock(&h->lock);
 }
 

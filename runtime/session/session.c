@@ -6,6 +6,7 @@
 #include "runtime/session/history.h"
 #include "runtime/session/names.h"
 #include "runtime/session/session_int.h"
+#include <malloc.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +174,23 @@ struct state {
     void (*free_fn)(void *);
     _Alignas(16) char data[];
 };
+
+/* ---- idling ---- */
+enum { IDLE_GROWTH = 1 << 20 };
+
+static int collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT);
+    return 0;
+}
+
+void session_idle(struct session *s)
+{
+    if (s->heap.used > s->heap.swept + IDLE_GROWTH) /* as a cell: finalizers may take long, or fail */
+        session_callback(s, collect, NULL);
+    s->heap.swept = s->heap.used;
+    malloc_trim(0);
+}
 
 void *session_state(lua_State *L, const void *key, size_t size, void (*free_fn)(void *state))
 {

@@ -85,6 +85,8 @@ enum lc session_execute(struct session *s, const struct cell_request *cell, stru
 void session_interrupt(struct session *s);
 /* What C code and children have printed so far goes to the front end now (see frontend_ops.output_waits). */
 void session_flush(struct session *s);
+/* The front end has had nothing to do for a while: memory that cells left behind goes back to the system. */
+void session_idle(struct session *s);
 int session_execution_count(const struct session *s);
 const char *session_id(const struct session *s);
 

@@ -32,6 +32,7 @@ enum session_table {
 
 struct heap {                 /* what Lua has allocated */
     size_t used, limit, peak; /* bytes; limit 0: not known yet */
+    size_t swept;             /* used after the last session_idle */
     bool over;                /* the limit was hit since the cell began */
     bool relaxed;             /* while an error is told, a little more is allowed */
 };

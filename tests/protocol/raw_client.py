@@ -27,7 +27,7 @@ def free_ports(n):
 class RawKernel:
     """Starts `argv` (with {connection_file} replaced) and talks to it."""
 
-    def __init__(self, argv, env=None, wait=True, stderr=None):
+    def __init__(self, argv, env=None, wait=True, output=None):
         self.dir = tempfile.TemporaryDirectory(prefix="lacus-raw-")
         self.key = uuid.uuid4().hex.encode()
         self.session = uuid.uuid4().hex
@@ -38,7 +38,7 @@ class RawKernel:
             json.dump(info, f)
         self.context = zmq.Context()
         self.started = time.perf_counter()
-        self.process = subprocess.Popen([a.replace("{connection_file}", self.file) for a in argv], env=env, stderr=stderr)
+        self.process = subprocess.Popen([a.replace("{connection_file}", self.file) for a in argv], env=env, stdout=output, stderr=output)
         self.shell = self.connect(zmq.DEALER, "shell_port")
         self.control = self.connect(zmq.DEALER, "control_port")
         self.stdin = self.connect(zmq.DEALER, "stdin_port")

@@ -9,6 +9,7 @@
 #include "tests/support/unit.h"
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static void buf_stops_at_its_maximum(void **state)
@@ -22,6 +23,22 @@ static void buf_stops_at_its_maximum(void **state)
     assert_int_equal(buf_check(&b, &err), LC_LIMIT);
     assert_string_equal(buf_str(&b), "12345678");
     buf_release(&b);
+}
+
+static void dates_are_those_of_strftime(void **state)
+{
+    static const int64_t seconds[] = {0, 951782400, 1709164800, 1798761599, 4102444800, -86401, -1};
+    char ours[ISO_TEXT], theirs[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+        time_t t = (time_t)seconds[i];
+        struct tm tm;
+
+        strftime(theirs, sizeof theirs, "%Y-%m-%dT%H:%M:%S.007Z", gmtime_r(&t, &tm));
+        clock_iso(seconds[i] * 1000 + 7, ours);
+        assert_string_equal(ours, theirs);
+    }
 }
 
 static void buf_json_escapes_and_repairs(void **state)
@@ -118,10 +135,10 @@ static void memory_fails_when_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buf_stops_at_its_maximum),      cmocka_unit_test(buf_json_escapes_and_repairs),
-        cmocka_unit_test(utf8_refuses_what_is_not_text), cmocka_unit_test(files_are_whole_or_absent),
-        cmocka_unit_test(nearest_offers_what_was_meant), cmocka_unit_test(processes_answer_and_stop),
-        cmocka_unit_test(memory_fails_when_told)};
+        cmocka_unit_test(buf_stops_at_its_maximum),     cmocka_unit_test(dates_are_those_of_strftime),
+        cmocka_unit_test(buf_json_escapes_and_repairs), cmocka_unit_test(utf8_refuses_what_is_not_text),
+        cmocka_unit_test(files_are_whole_or_absent),    cmocka_unit_test(nearest_offers_what_was_meant),
+        cmocka_unit_test(processes_answer_and_stop),    cmocka_unit_test(memory_fails_when_told)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
