@@ -12,6 +12,7 @@
 enum { ACTIVE_MAX = 64 };
 
 struct state {
+    struct session *session;                  /* borrowed; NULL until a run is active */
     struct tracker *tracker;                  /* owned; NULL until used */
     struct registry *registry;                /* likewise */
     struct lineage *lineage;                  /* likewise */
@@ -21,15 +22,16 @@ struct state {
 
 static const char state_key = 0;
 
-/* The session is going away: what is still running has ended. */
+/* The session is going away: what is still running has ended, and with the cell that failed, if one did. */
 static void free_state(void *p)
 {
     struct state *s = p;
     struct ctx ctx = ctx_background();
+    const char *status = s->session && session_failed(s->session) ? "FAILED" : "FINISHED";
     struct err ignored;
 
     while (s->tracker && s->n_active > 0)
-        if (tracker_update_run(&ctx, s->tracker, s->active[--s->n_active], "FINISHED", clock_wall_ms(), NULL,
+        if (tracker_update_run(&ctx, s->tracker, s->active[--s->n_active], status, clock_wall_ms(), NULL,
                                &ignored) != LC_OK)
             break;
     tracker_close(s->tracker);
@@ -317,7 +319,8 @@ static int l_push_active(lua_State *L)
     if (s->n_active == ACTIVE_MAX)
         return luaL_error(L, "too many nested runs");
     memcpy(s->active[s->n_active++], run, len + 1);
-    session_set_run(session_of(L), run);
+    s->session = session_of(L);
+    session_set_run(s->session, run);
     return 0;
 }
 

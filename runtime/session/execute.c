@@ -279,6 +279,7 @@ enum lc session_execute(struct session *s, const struct cell_request *cell, stru
     if (rc == LC_OK)
         user_expressions(s, cell, reply);
     capture_flush(s);
+    s->failed = rc != LC_OK || reply->status != CELL_OK;
     reply->exit_asked = s->exit_asked;
     reply->exit_status = s->exit_status;
     if (cell->store_history && !cell->silent)

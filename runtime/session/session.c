@@ -268,6 +268,11 @@ void session_set_params(struct session *s, json_t *params)
     s->params = params;
 }
 
+bool session_failed(const struct session *s)
+{
+    return s->failed;
+}
+
 struct frontend session_set_frontend(struct session *s, struct frontend frontend)
 {
     struct frontend before = s->frontend;

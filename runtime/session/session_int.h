@@ -64,6 +64,7 @@ struct session {
         bool syntax;
         int line, column;
     } problem;
+    bool failed; /* the cell that ended last */
     bool exit_asked;
     int exit_status;
 

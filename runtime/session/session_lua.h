@@ -31,6 +31,8 @@ json_t *session_params(struct session *s); /* borrowed object, or NULL */
 void session_set_params(struct session *s, json_t *params);
 /* What is shown goes elsewhere for a while (%%capture); returns the front end of before, to be set again. */
 struct frontend session_set_frontend(struct session *s, struct frontend frontend);
+/* Did the cell that ended last fail? */
+bool session_failed(const struct session *s);
 int session_raise(lua_State *L, const struct err *err);
 /* Pushes that error value, without raising it. */
 void session_push_error(lua_State *L, const struct err *err);

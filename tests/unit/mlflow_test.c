@@ -173,6 +173,11 @@ static void a_run_that_is_open_ends_with_its_session(void **state)
     close_session(p);
     open_session(p);
     prints(p, "print(mlflow.search_runs()[1].status)", "FINISHED\n");
+    prints(p, "mlflow.start_run{run_name = 'cut short'}", NULL);
+    fails(p, "error('the notebook stops here')", NULL, "stops here");
+    close_session(p);
+    open_session(p);
+    prints(p, "print(mlflow.search_runs{filter_string = \"run_name = 'cut short'\"}[1].status)", "FAILED\n");
 }
 
 static void wrong_arguments_are_named(void **state)
