@@ -18,6 +18,7 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from clib import ROOT
+from lacus import script
 
 LACUS = ROOT / "build" / "lacus"
 TEMPLATE = "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}<|eot_id|>{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
@@ -342,3 +343,40 @@ def test_a_model_without_a_chat_template_says_so(tmp_path):
         assert got["usage"]["prompt_tokens"] > 0 and isinstance(got["choices"][0]["message"]["content"], str) and want is not None
     finally:
         s.stop()
+
+
+def test_a_registered_model_is_served_by_alias_and_version(place, tmp_path):
+    home = tmp_path / "home"
+    script(home, f"""
+        local mv = mlflow.register_model({json.dumps(str(place[0]))}, "ml_catalog.llm_models.tiny")
+        mlflow.MlflowClient():set_registered_model_alias{{name = mv.name, alias = "champion", version = mv.version}}""")
+    body = {"prompt": "The quick", "max_tokens": 6, "temperature": 0}
+    texts = set()
+    for uri in ("models:/ml_catalog.llm_models.tiny@champion", "models:/ml_catalog.llm_models.tiny/1", str(place[0])):
+        s = Server(uri, home)
+        try:
+            if uri.startswith("models:/"):
+                assert s.ask("/v1/models")[1]["data"][0]["id"] == "ml_catalog.llm_models.tiny"
+                assert s.ask("/serving-endpoints/ml_catalog.llm_models.tiny/invocations", body)[0] == 200
+            texts.add(s.ask("/v1/completions", body)[1]["choices"][0]["text"])
+        finally:
+            assert s.stop() == 0
+    assert len(texts) == 1
+
+
+def test_an_adapter_is_served_over_its_base(place, tmp_path):
+    from peft import LoraConfig, get_peft_model
+    torch.manual_seed(1)
+    base = LlamaForCausalLM.from_pretrained(place[0])
+    model = get_peft_model(base, LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj"], init_lora_weights=False, base_model_name_or_path=str(place[0]))).eval()
+    model.save_pretrained(tmp_path / "adapter")
+    ids = place[2]("The quick")["input_ids"]
+    with torch.no_grad():
+        want = model.generate(input_ids=torch.tensor([ids]), max_new_tokens=12, do_sample=False, eos_token_id=379, pad_token_id=383)[0, len(ids):].tolist()
+    s = Server(tmp_path / "adapter", tmp_path / "home")
+    try:
+        got = s.ask("/v1/completions", {"prompt": "The quick", "max_tokens": 12, "temperature": 0})[1]["choices"][0]["text"]
+    finally:
+        s.stop()
+    assert got == place[2].decode(want, skip_special_tokens=True)
+    assert want != greedy(place, ids, 12)

@@ -1,11 +1,13 @@
 /* tokenizer_test.c: the golden cases that the `tokenizers` library made (tests/golden/tokenizer), and what no
  * golden case holds: broken files, limits, streams. */
 #include "gpu/tokenizer/tokenizer.h"
+#include "gpu/tokenizer/train.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -89,8 +91,7 @@ static void run_cases(const char *name)
     size_t i;
 
     assert_true(json_array_size(json_object_get(root, name)) > 20);
-    json_array_foreach(json_object_get(root, name), i, one)
-    {
+    json_array_foreach (json_object_get(root, name), i, one) {
         const char *text = json_string_value(json_object_get(one, "text"));
         size_t len = json_string_length(json_object_get(one, "text"));
         assert_int_equal(tokenizer_encode(tok, text, len, TOKENIZER_SPECIAL, &enc, &err), LC_OK);
@@ -244,6 +245,53 @@ static void memory_may_run_out_anywhere(void **state)
     tokenizer_free(tok);
 }
 
+/* ---- training ---- */
+struct lines {
+    size_t next;
+};
+
+static enum lc next_line(void *arg, const char **text, size_t *len, struct err *err)
+{
+    static const char *const lines[] = {"low lower lowest", "new newer newest", "wide wider widest",
+                                        "n\xc3\xa4h 12345"};
+    struct lines *l = arg;
+
+    (void)err;
+    *text = l->next < sizeof lines / sizeof *lines ? lines[l->next++] : NULL;
+    *len = *text ? strlen(*text) : 0;
+    return LC_OK;
+}
+
+static void training_survives_lack_of_memory_and_cancel(void **state)
+{
+    const struct tokenizer_training t = {.vocab_size = 280, .bos = "<s>", .eos = "</s>", .add_bos = true};
+    char dir[] = "/tmp/lacus-test-XXXXXX";
+    atomic_bool cancel = true;
+    struct ctx cancelled = {.cancel = &cancel};
+    struct tokenizer *tok;
+    struct lines lines = {0};
+    struct err err;
+    enum lc rc = LC_NOMEM;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(tokenizer_train(&cancelled, next_line, &lines, &t, dir, &err), LC_CANCELLED);
+    for (long n = 0; rc != LC_OK; n++) {
+        lines.next = 0;
+        mem_fail_after(n);
+        rc = tokenizer_train(NULL, next_line, &lines, &t, dir, &err);
+        mem_fail_never();
+        assert_true(rc == LC_OK || rc == LC_NOMEM || rc == LC_LIMIT || rc == LC_MISSING);
+    }
+    assert_int_equal(tokenizer_open(dir, &tok, &err), LC_OK);
+    assert_int_equal(tokenizer_vocab_size(tok), 280);
+    assert_int_equal(tokenizer_bos(tok), 0);
+    assert_int_equal(tokenizer_eos(tok), 1);
+    assert_true(tokenizer_adds_bos(tok));
+    tokenizer_free(tok);
+    assert_int_equal(fs_remove_tree(dir, &err), LC_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +302,7 @@ int main(void)
         cmocka_unit_test(long_words_and_short_ones_merge_alike),
         cmocka_unit_test(batches_are_cut_and_padded),
         cmocka_unit_test(memory_may_run_out_anywhere),
+        cmocka_unit_test(training_survives_lack_of_memory_and_cancel),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
