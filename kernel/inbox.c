@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -350,9 +351,7 @@ void inbox_abort(struct inbox *in, const char *session, bool at_once)
     in->failed_ns = clock_mono_ns();
     clock_iso(now, in->failed_iso);
     clock_iso(now - ABORT_AGE_MS, in->failed_floor);
-    in->failed_session[0] = '\0';
-    if (strlen(session) < sizeof in->failed_session)
-        strcpy(in->failed_session, session);
+    snprintf(in->failed_session, sizeof in->failed_session, "%s", session);
     channels_unlock(in->ch);
 }
 

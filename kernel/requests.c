@@ -2,6 +2,7 @@
 #include "kernel/death.h"
 #include "kernel/kernel_int.h"
 #include "runtime/base/clock.h"
+#include <stdio.h>
 #include <string.h>
 
 /* Writes the content of the reply. */
@@ -402,8 +403,7 @@ bool requests_reply_type(const char *type, char out[WIRE_TYPE_MAX + 1])
 
     if (!tail || strcmp(tail, "_request") != 0)
         return false;
-    memcpy(out, type, (size_t)(tail - type));
-    strcpy(out + (tail - type), "_reply");
+    snprintf(out, WIRE_TYPE_MAX + 1, "%.*s_reply", (int)(tail - type), type);
     return true;
 }
 
@@ -422,21 +422,27 @@ static void send_reply(struct kernel *k, const struct request *r, const char *ty
     channels_unlock(k->channels);
 }
 
+static void put_unknown(struct buf *out, const char *type)
+{
+    struct err err;
+
+    err_set(&err, LC_UNSUPPORTED, "no message type '%s' here", type);
+    put_error(out, &err);
+}
+
 /* Answers with the row's function, or says why it cannot. */
 static void reply_to(struct kernel *k, struct request *r)
 {
     const struct row *row = find(r->message.type);
     struct buf content = BUF_INIT(WIRE_BYTES_MAX);
     char type[WIRE_TYPE_MAX + 1];
-    char text[WIRE_TYPE_MAX + 64];
 
     if (r->problem.code != LC_OK)
         put_error(&content, &r->problem);
     else if (row)
         row->answer(k, r, &content);
     else
-        requests_error(&content, lc_ename(LC_UNSUPPORTED),
-                       strcat(strcat(strcpy(text, "no message type '"), r->message.type), "' here"));
+        put_unknown(&content, r->message.type);
     if (!buf_ok(&content)) {
         buf_clear(&content);
         requests_error(&content, lc_ename(LC_LIMIT), "the reply is too large");

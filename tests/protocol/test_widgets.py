@@ -281,3 +281,20 @@ widgets.Output{}:capture(print, 'captured')
 """)
     assert out.splitlines() == ["IntSlider(value=7, max=10)", "load [##########----------] 50%", "a",
                                 'b  Dropdown(value="x", _options)'.replace(", _options", ""), "changed\t3", "2e-4", "captured"]
+
+
+def test_parameters_of_lacus_run_reach_dbutils(home):
+    import nbformat
+    cells = ["dbutils.widgets.text('lr', '2e-4') dbutils.widgets.dropdown('model', 'a', {'a', 'b'}) dbutils.widgets.text('left', 'alone')",
+             "return dbutils.widgets.get('lr'), dbutils.widgets.get('model'), dbutils.widgets.get('left'), dbutils.widgets.get('only_given')"]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    nbformat.write(nb, home / "in.ipynb")
+    run = [LACUS, "run", str(home / "in.ipynb"), "-o", str(home / "out.ipynb"), "-q", "-p", "lr", "0.001", "-p", "only_given", "7"]
+    subprocess.run([*run, "-p", "model", "b"], check=True, timeout=30)
+    out = nbformat.read(home / "out.ipynb", 4)
+    assert out.cells[-1].outputs[0].data["text/plain"] == "0.001\tb\talone\t7"
+    bad = subprocess.run([*run, "-p", "model", "z"], capture_output=True, text=True, timeout=30)
+    assert bad.returncode != 0
+    out = nbformat.read(home / "out.ipynb", 4)
+    errors = [o for c in out.cells if c.cell_type == "code" for o in c.outputs if o.output_type == "error"]
+    assert "the value 'z' is not among its choices" in errors[0].evalue

@@ -3,14 +3,10 @@
 #include "kernel/connection.h"
 #include "kernel/seen.h"
 #include "kernel/wire.h"
+#include "runtime/base/mem.h"
+#include "tests/support/unit.h"
 #include <stdlib.h>
 #include <string.h>
-/* cmocka wants these first */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 #define HEADER                                                                                               \
     "{\"msg_id\":\"m1\",\"msg_type\":\"execute_request\",\"session\":\"s1\",\"username\":\"u\","             \
@@ -239,6 +235,29 @@ static void header_is_json_with_a_new_id(void **state)
     kwire_close(w);
 }
 
+/* Without memory a message is refused or taken, and nothing is lost on the way (ASan looks at that). */
+static void survives_without_memory(void **state)
+{
+    struct kwire_part parts[PARTS];
+
+    (void)state;
+    message(parts);
+    for (long n = 0; n < 20; n++) {
+        struct kwire *w = NULL;
+        struct kwire_message m;
+        struct err err;
+
+        mem_fail_after(n);
+        if (kwire_open("secret-key", 10, &w, &err) == LC_OK) {
+            enum lc rc = kwire_parse(w, parts, PARTS, &m, &err);
+            assert_true(rc == LC_OK || err.code == rc);
+            kwire_message_release(&m);
+        }
+        mem_fail_never();
+        kwire_close(w);
+    }
+}
+
 static void number_to_digest(unsigned long n, unsigned char digest[32])
 {
     memset(digest, 0, 32);
@@ -331,6 +350,7 @@ int main(void)
         cmocka_unit_test(keeps_the_header_of_bad_content),
         cmocka_unit_test(bounds_depth_frames_and_names),
         cmocka_unit_test(header_is_json_with_a_new_id),
+        cmocka_unit_test(survives_without_memory),
         cmocka_unit_test(seen_keeps_the_last_thousands),
         cmocka_unit_test(reads_a_connection_file),
         cmocka_unit_test(names_what_is_wrong_in_a_connection_file),
