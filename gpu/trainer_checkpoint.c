@@ -244,6 +244,18 @@ static enum lc check_same(const struct trainer *t, const json_t *root, const cha
     return code;
 }
 
+/* Checkpoints may have moved as a whole since (to another machine): then the best one lies beside the others. */
+static char *best_folder(const struct trainer *t, const char *path)
+{
+    char *beside = t->args.output_dir ? fs_join(t->args.output_dir, fs_basename(path)) : NULL;
+
+    if (fs_is_dir(path) || !beside || !fs_is_dir(beside)) {
+        mem_free(beside);
+        return mem_strdup(path);
+    }
+    return beside;
+}
+
 static enum lc restore_state(struct trainer *t, const json_t *root, struct err *err)
 {
     const json_t *lacus = json_object_get(root, "lacus"), *history = json_object_get(root, "log_history");
@@ -262,7 +274,7 @@ static enum lc restore_state(struct trainer *t, const json_t *root, struct err *
     t->window_loss = json_number_value(json_object_get(lacus, "window_loss"));
     t->window_steps = json_integer_value(json_object_get(lacus, "window_steps"));
     mem_free(t->best_folder);
-    t->best_folder = json_is_string(best) ? mem_strdup(json_string_value(best)) : NULL;
+    t->best_folder = json_is_string(best) ? best_folder(t, json_string_value(best)) : NULL;
     return LC_OK;
 }
 

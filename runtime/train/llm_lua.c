@@ -220,6 +220,8 @@ static enum lc check_arguments(const json_t *spec, struct err *err)
 
     training_args_init(&a);
     rc = training_args_from_json(&a, json_object_get(spec, "args"), err);
+    if (rc == LC_OK && !a.output_dir && !(a.output_dir = mem_strdup("out"))) /* the worker has one of its own */
+        rc = err_nomem(err);
     if (rc == LC_OK)
         rc = training_args_check(&a, err);
     training_args_release(&a);

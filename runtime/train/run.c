@@ -56,15 +56,41 @@ static enum lc read_spec(struct run *r, struct err *err)
     return rc;
 }
 
-static enum lc read_resume(struct run *r, const char *checkpoint, struct err *err)
+static enum lc add_checkpoint(struct run *r, const char *name, json_t **files, struct err *err)
 {
-    char *folder = fs_join(r->folder, checkpoint);
-    enum lc rc = folder ? manifest_make(NULL, folder, NULL, &r->resume, err) : err_nomem(err);
+    char *folder = fs_join(r->folder, name);
+    enum lc rc = folder ? manifest_make(NULL, folder, NULL, files, err) : err_nomem(err);
 
     if (rc == LC_OK)
-        rc = add_blobs(r, r->resume, folder, err);
+        rc = add_blobs(r, *files, folder, err);
     mem_free(folder);
     return rc;
+}
+
+/* The best checkpoint so far, when it is another one: it is loaded at the end (load_best_model_at_end). */
+static void find_best(struct run *r)
+{
+    char *path = mem_printf("%s/%s/trainer_state.json", r->folder, r->resume_name), *folder;
+    json_t *state = path ? json_load_file(path, 0, NULL) : NULL;
+    const char *best = json_string_value(json_object_get(state, "best_model_checkpoint"));
+
+    if (best && strlen(fs_basename(best)) < sizeof r->best_name &&
+        strcmp(fs_basename(best), r->resume_name) != 0) {
+        folder = fs_join(r->folder, fs_basename(best));
+        if (folder && wire_is_name(fs_basename(best)) && fs_is_dir(folder))
+            (void)snprintf(r->best_name, sizeof r->best_name, "%s", fs_basename(best));
+        mem_free(folder);
+    }
+    json_decref(state);
+    mem_free(path);
+}
+
+static enum lc read_resume(struct run *r, const char *checkpoint, struct err *err)
+{
+    (void)snprintf(r->resume_name, sizeof r->resume_name, "%s", checkpoint);
+    TRY(add_checkpoint(r, checkpoint, &r->resume, err));
+    find_best(r);
+    return r->best_name[0] ? add_checkpoint(r, r->best_name, &r->best, err) : LC_OK;
 }
 
 enum lc run_open(const struct job_info *job, struct run **out, struct err *err)
@@ -112,6 +138,7 @@ void run_free(struct run *r)
     json_decref(r->model);
     json_decref(r->data);
     json_decref(r->resume);
+    json_decref(r->best);
     mem_free(r->folder);
     mem_free(r);
 }
@@ -126,8 +153,14 @@ json_t *run_message(const struct run *r, bool near)
     json_object_del(spec, "model");
     json_object_del(spec, "output_uri");
     json_object_set_new(m, "spec", spec);
-    if (r->resume)
+    if (r->resume) {
         json_object_set(m, "resume", r->resume);
+        json_object_set_new(m, "resume_name", json_string(r->resume_name));
+    }
+    if (r->best) {
+        json_object_set(m, "best", r->best);
+        json_object_set_new(m, "best_name", json_string(r->best_name));
+    }
     if (near)
         json_object_set(m, "near", r->blobs);
     return m;

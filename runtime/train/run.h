@@ -24,13 +24,15 @@ struct track;
 
 struct run {
     char id[JOB_ID];
-    char *folder;                   /* owned */
-    json_t *spec;                   /* owned */
-    json_t *blobs;                  /* owned: digest → path */
-    json_t *model, *data, *resume;  /* owned manifests; resume may be NULL */
-    struct upload *upload;          /* owned */
-    struct track *track;            /* owned; NULL: no tracking run */
-    int64_t owner_pid, owner_start; /* its end cancels the job; 0: none */
+    char *folder;                        /* owned */
+    json_t *spec;                        /* owned */
+    json_t *blobs;                       /* owned: digest → path */
+    json_t *model, *data;                /* owned manifests */
+    json_t *resume, *best;               /* owned manifests, or NULL: where it goes on, and the best so far */
+    char resume_name[64], best_name[64]; /* their folders: "checkpoint-20" */
+    struct upload *upload;               /* owned */
+    struct track *track;                 /* owned; NULL: no tracking run */
+    int64_t owner_pid, owner_start;      /* its end cancels the job; 0: none */
     /* what the coordinator knows of its worker */
     char peer[LINK_PEER], worker[KEY_NAME]; /* "" while none has it */
     char about[160];                        /* "pid 12 on host" */

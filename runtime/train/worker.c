@@ -367,7 +367,7 @@ static enum lc prepare(struct worker *w, const struct wire_msg *run, struct err 
                       wait_for_part, w};
     char *model = fs_join(w->scratch, "model"), *data = fs_join(w->scratch, "data"),
          *out = fs_join(w->scratch, "out");
-    const json_t *resume = json_object_get(run->head, "resume");
+    const json_t *resume = json_object_get(run->head, "resume"), *best = json_object_get(run->head, "best");
     enum lc rc = model && data && out ? fs_remove_tree(w->scratch, err) : err_nomem(err);
 
     if (rc == LC_OK)
@@ -377,8 +377,13 @@ static enum lc prepare(struct worker *w, const struct wire_msg *run, struct err 
     if (rc == LC_OK)
         rc = fetch_folder(&f, json_object_get(run->head, "data"), data, err);
     if (rc == LC_OK && resume) {
-        w->resume = fs_join(w->scratch, "resume");
+        w->resume = fs_join(out, wire_text(run, "resume_name"));
         rc = w->resume ? fetch_folder(&f, resume, w->resume, err) : err_nomem(err);
+    }
+    if (rc == LC_OK && best) {
+        char *folder = fs_join(out, wire_text(run, "best_name"));
+        rc = folder ? fetch_folder(&f, best, folder, err) : err_nomem(err);
+        mem_free(folder);
     }
     mem_free(model);
     mem_free(data);

@@ -182,6 +182,29 @@ print("LOSSES", whole.eval_loss, again.eval_loss, whole.eval_loss_before == agai
     assert whole == again and same == "true" and steps == "60"
 
 
+def test_the_best_checkpoint_survives_a_resume(home, model, tmp_path):
+    """The largest loss counts as best here: that of the first evaluation, long before the worker is killed."""
+    args = dict(max_steps=40, per_device_train_batch_size=40, save_steps=5, eval_steps=5, eval_strategy="steps", greater_is_better=True,
+                load_best_model_at_end=True, metric_for_best_model="eval_loss", save_strategy="steps")
+    printed = script(home, prelude(model, tmp_path / "a", **args) + """
+local whole = start():wait()
+local job = start{output_dir = \"""" + str(tmp_path / "b") + """\"}
+until_step(job, 27)
+os.execute("kill -9 " .. worker_pid(job))
+print("KILLED", pcall(job.wait, job))
+job:resume():wait()
+print("LOSSES", whole:result().eval_loss, job:result().eval_loss)
+local last
+for _, e in ipairs(whole:events()) do if e.event == "eval" and e.step == 40 and not e.when then last = e.eval_loss end end
+print("LAST", last)
+""", timeout=180)
+    assert "KILLED\tfalse" in printed
+    whole, resumed = re.search(r"LOSSES\t(\S+)\t(\S+)", printed).groups()
+    assert whole == resumed
+    assert float(whole) > float(re.search(r"LAST\t(\S+)", printed)[1]) + 0.01
+    assert (tmp_path / "a" / "adapter_model.safetensors").read_bytes() == (tmp_path / "b" / "adapter_model.safetensors").read_bytes()
+
+
 def test_cancel(home, model, tmp_path):
     printed = script(home, prelude(model, tmp_path / "out", **SLOW) + """
 local job = start()
