@@ -216,6 +216,45 @@ static void put_lines(struct buf *out)
                   "nullstr = '\x1e', max_line_size = 134217728, null_padding = true");
 }
 
+static bool compressed(const char *path)
+{
+    size_t n = strlen(path);
+
+    return (n > 3 && strcmp(path + n - 3, ".gz") == 0) || (n > 4 && strcmp(path + n - 4, ".zst") == 0);
+}
+
+/* Lines, records that end with a text of the user's choice, or whole files. The engine's own reader takes plain files; compressed ones
+ * are lines through the CSV reader. */
+static enum lc put_texts(const struct plan *read, char **files, size_t n, struct buf *out, struct err *err)
+{
+    const char *separator = option(read, "linesep", NULL, "");
+    bool whole = truth(read, "wholetext", false);
+
+    buf_putc(out, '(');
+    for (size_t i = 0; i < n; i++) {
+        buf_puts(out, i ? " UNION ALL " : "");
+        if (whole) {
+            buf_puts(out, "SELECT content FROM ");
+            put_files(out, "read_text", &files[i], 1);
+        } else if (!compressed(files[i])) {
+            buf_puts(out, "SELECT value FROM lacus_records(");
+            sql_quote_text(out, files[i], strlen(files[i]));
+            buf_puts(out, ", ");
+            sql_quote_text(out, separator, strlen(separator));
+        } else if (*separator && strcmp(separator, "\n") != 0) {
+            return err_set(err, LC_UNSUPPORTED,
+                           "cannot cut the compressed file '%s' at lineSep: decompress it first", files[i]);
+        } else {
+            buf_puts(out, "SELECT coalesce(value, '') FROM ");
+            put_files(out, "read_csv", &files[i], 1);
+            put_lines(out);
+        }
+        buf_putc(out, ')');
+    }
+    buf_putc(out, ')');
+    return LC_OK;
+}
+
 static void put_parquet(const struct plan *read, struct buf *out)
 {
     if (truth(read, "mergeschema", false))
@@ -236,6 +275,12 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
         return err_hint(err, "formats are parquet, csv, json, text and delta");
     }
     TRY(sql_source_files(read, &files, &n, &partitioned, err));
+    if (text) {
+        enum lc code = put_texts(read, files, n, out, err);
+
+        name_free(files, n);
+        return code == LC_OK ? buf_check(out, err) : code;
+    }
     /* the columns' order in a FROM item must be the schema's: choose them by name */
     if (schema && strcmp(format, "parquet") == 0) {
         buf_puts(out, "(SELECT ");
@@ -244,24 +289,19 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
             sql_quote_name(out, schema->fields[i].name);
         }
         buf_puts(out, " FROM ");
-    } else if (text) {
-        buf_puts(out, "(SELECT coalesce(value, '') FROM ");
     }
     put_files(out,
-              text || strcmp(format, "csv") == 0
-                  ? "read_csv"
-                  : (strcmp(format, "json") == 0 ? "read_json" : "read_parquet"),
+              strcmp(format, "csv") == 0 ? "read_csv"
+                                         : (strcmp(format, "json") == 0 ? "read_json" : "read_parquet"),
               files, n);
-    if (text)
-        put_lines(out);
-    else if (strcmp(format, "csv") == 0)
+    if (strcmp(format, "csv") == 0)
         put_csv(read, schema, out);
     else if (strcmp(format, "json") == 0)
         put_json(read, schema, out);
     else
         put_parquet(read, out);
     buf_printf(out, ", hive_partitioning = %s)", partitioned ? "true" : "false");
-    if (text || (schema && strcmp(format, "parquet") == 0))
+    if (schema && strcmp(format, "parquet") == 0)
         buf_putc(out, ')');
     name_free(files, n);
     return buf_check(out, err);

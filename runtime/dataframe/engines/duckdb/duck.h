@@ -83,6 +83,8 @@ enum lc duck_write_files(struct engine *e, const struct ctx *ctx, const struct p
                          const struct write_spec *spec, struct written_files *out, struct err *err);
 /* scalars.c */
 enum lc duck_register_scalars(struct engine *e, struct err *err);
+/* records.c: the table function lacus_records(path, separator) */
+enum lc duck_register_records(struct engine *e, struct err *err);
 /* engine_duckdb.c */
 struct sql_env duck_env(struct engine *e);
 #endif

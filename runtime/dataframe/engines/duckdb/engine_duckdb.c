@@ -88,7 +88,10 @@ static enum lc open_database(struct engine *e, const struct engine_options *o, s
         code = err_set(err, LC_RUNTIME, "cannot open a connection to DuckDB");
     if (code == LC_OK)
         code = duck_register_scalars(e, err);
-    return code == LC_OK ? set_conf(e, "spark.sql.session.timeZone", o->timezone ? o->timezone : "UTC", err) : code;
+    if (code == LC_OK)
+        code = duck_register_records(e, err);
+    return code == LC_OK ? set_conf(e, "spark.sql.session.timeZone", o->timezone ? o->timezone : "UTC", err)
+                         : code;
 }
 
 static void engine_close(struct engine *e)
