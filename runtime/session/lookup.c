@@ -48,6 +48,16 @@ static void follow(struct chain *c, const struct scan *x, const struct scan *bef
     }
 }
 
+/* Between the last token and the end of the text there are only blanks and comments: does one reach the end? */
+static bool ends_in_comment(const char *gap, const char *end)
+{
+    const char *line = end;
+
+    while (line > gap && line[-1] != '\n')
+        line--;
+    return memmem(line, (size_t)(end - line), "--", 2) != NULL;
+}
+
 bool lookup_chain(const char *text, size_t len, struct chain *c)
 {
     struct scan before = {.at = text}, x;
@@ -62,8 +72,8 @@ bool lookup_chain(const char *text, size_t len, struct chain *c)
         follow(c, &x, &before);
         before = x;
     }
-    if (x.open)
-        return false; /* in a comment */
+    if (x.open || ends_in_comment(before.kind ? before.next : text, text + len))
+        return false;
     bool touches = before.kind && before.next == text + len;
     bool selects = before.kind == SCAN_OPERATOR && (before.traits & SCAN_SELECTS);
     if (selects) {

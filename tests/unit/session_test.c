@@ -1,0 +1,479 @@
+/* session_test.c: what a cell says and asks, how it fails, what is remembered. */
+#include "runtime/base/clock.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/session/session.h"
+#include "runtime/session/session_lua.h"
+#include "tests/support/recorder.h"
+#include "tests/support/unit.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct recorder *open_recorder(struct session_options options)
+{
+    struct recorder *r = calloc(1, sizeof *r);
+    struct err err;
+
+    options.frontend = recorder_frontend(r);
+    if (session_open(&options, &r->session, &err) != LC_OK)
+        fail_msg("%s", err.message);
+    return r;
+}
+
+static void close_recorder(struct recorder *r)
+{
+    session_close(r->session);
+    recorder_release(r);
+    free(r);
+}
+
+static int set_up(void **state)
+{
+    *state = open_recorder((struct session_options){0});
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    close_recorder(*state);
+    return 0;
+}
+
+static struct cell_reply run(struct recorder *r, const char *text)
+{
+    struct cell_reply reply;
+
+    recorder_clear(r);
+    recorder_run(r, r->session, text, &reply);
+    return reply;
+}
+
+static void ok(struct recorder *r, const char *text)
+{
+    struct cell_reply reply = run(r, text);
+
+    if (reply.status != CELL_OK)
+        fail_msg("%s\n%s: %s", text, reply.ename, reply.evalue);
+    cell_reply_release(&reply);
+}
+
+static void gives(struct recorder *r, const char *text, const char *want)
+{
+    ok(r, text);
+    const char *got = recorder_result(r);
+    if (!got || strcmp(got, want) != 0)
+        fail_msg("%s\n  want %s\n  got  %s", text, want, got ? got : "nothing");
+}
+
+static void says(struct recorder *r, enum stream stream, const char *text, const char *want)
+{
+    ok(r, text);
+    char *got = recorder_text(r, stream);
+    assert_string_equal(got, want);
+    mem_free(got);
+}
+
+/* The traceback without colours, as one text. */
+static char *traceback_of(const struct cell_reply *reply)
+{
+    struct buf b = BUF_INIT(1 << 20);
+    json_t *line;
+    size_t i;
+
+    json_array_foreach (reply->traceback, i, line) {
+        const char *p = json_string_value(line);
+        for (; *p; p++)
+            if (*p == '\x1b')
+                p = strchr(p, 'm');
+            else
+                buf_putc(&b, *p);
+        buf_putc(&b, '\n');
+    }
+    return buf_take(&b);
+}
+
+static void fails(struct recorder *r, const char *text, const char *ename, const char *const *parts)
+{
+    struct cell_reply reply = run(r, text);
+
+    assert_int_equal(reply.status, CELL_ERROR);
+    char *traceback = traceback_of(&reply);
+    bool fine = strcmp(reply.ename, ename) == 0;
+    for (const char *const *p = parts; *p; p++)
+        fine = fine && strstr(traceback, *p);
+    if (!fine)
+        fail_msg("%s\n  want %s … %s\n  got %s\n%s", text, ename, parts[0], reply.ename, traceback);
+    assert_non_null(recorder_event(r, "error", 0));
+    mem_free(traceback);
+    cell_reply_release(&reply);
+}
+
+#define FAILS(r, text, ename, ...) fails(r, text, ename, (const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- output and input ---- */
+static void output_goes_to_the_front_end(void **state)
+{
+    struct recorder *r = *state;
+
+    says(r, STREAM_STDOUT, "print('a', 1, nil, true) print() print(1.5)", "a\t1\tnil\ttrue\n\n1.5\n");
+    says(r, STREAM_STDOUT, "io.write('a', 1):write('b') io.stdout:write('c')", "a1bc");
+    says(r, STREAM_STDERR, "io.stderr:write('e', 2)", "e2");
+    says(r, STREAM_STDOUT, "print(setmetatable({}, {__tostring = function() return 'T' end}))", "T\n");
+    says(r, STREAM_STDOUT, "print('\\xff\\xc3\\xa9')", "\xEF\xBF\xBD\xc3\xa9\n");
+    says(r, STREAM_STDOUT,
+         "local n = os.tmpname() local f = io.open(n, 'w') f:write('to a file') f:close() "
+         "for l in io.lines(n) do print(l) end os.remove(n)",
+         "to a file\n");
+}
+
+static void input_comes_from_the_front_end(void **state)
+{
+    static const char *const answers[] = {"Ada", "secret", "one", "42 rest", "last", NULL};
+    struct recorder *r = *state;
+
+    r->answers = answers;
+    gives(r, "input('name? ')", "Ada");
+    assert_string_equal(r->prompt, "name? ");
+    gives(r, "input('word: ', {password = true})", "secret");
+    assert_true(r->password);
+    gives(r, "io.read()", "one");
+    gives(r, "io.read('n'), io.stdin:read('l')", "nil\tlast");
+    FAILS(r, "input()", "UnsupportedError", "nobody answers");
+    struct cell_request cell = {.code = "input()", .len = 7};
+    struct cell_reply reply;
+    struct err err;
+    assert_int_equal(session_execute(r->session, &cell, &reply, &err), LC_OK);
+    assert_string_equal(reply.ename, "UnsupportedError");
+    assert_non_null(strstr(reply.evalue, "allow_stdin"));
+    cell_reply_release(&reply);
+}
+
+/* ---- errors ---- */
+static void errors_say_where_and_what(void **state)
+{
+    struct recorder *r = *state;
+
+    FAILS(r, "local t = {}\nt.x.y = 3", "RuntimeError", "Cell In[1], line 2", "----> 2 t.x.y = 3\n",
+          "          ^\n", "attempt to index a nil value (field 'x')");
+    FAILS(r, "function g() error('in g') end\nlocal function h() g() end\nh()", "RuntimeError",
+          "Cell In[2], line 1, in function 'g'", "Cell In[2], line 2, in function 'h'", "Cell In[2], line 3",
+          "RuntimeError: in g");
+    FAILS(r, "if a != 3 then\nend", "SyntaxError", "Cell In[3], line 1", "             ^",
+          "Lua's 'not equal' is ~=");
+    FAILS(r, "x += 1", "SyntaxError", "Lua has no +=");
+    FAILS(r, "import os", "SyntaxError", "require");
+    FAILS(r, "None.x", "RuntimeError", "Lua's None is nil");
+    FAILS(r, "pritn(1)", "RuntimeError", "did you mean 'print'?");
+    FAILS(r, "local lenght = 1; print(lenhgt + 1)", "RuntimeError", "did you mean 'lenght'");
+    FAILS(r, "error({code = 'NOTFOUND', message = 'no table', hint = 'look', cause = 'disk'})",
+          "NotFoundError", "NotFoundError: no table", "cause: disk", "hint: look");
+    FAILS(r, "error(setmetatable({}, {__tostring = function() return 'mine' end}))", "Error", "Error: mine");
+    FAILS(r, "error({1, 2})", "Error", "{1, 2}");
+    FAILS(r, "error()", "Error", "nil");
+    FAILS(r, "coroutine.wrap(function()\n  error('inside')\nend)()", "RuntimeError", "line 2", "line 1",
+          "inside");
+    FAILS(r, "local function f() return f() + 1 end f()", "RuntimeError", "stack overflow", "more calls");
+    FAILS(r, "json.decode('{')", "ParseError", "cannot decode JSON");
+    FAILS(r, "error(setmetatable({}, {__tostring = error}))", "Error", "could not be shown");
+    gives(r, "1 + 1", "2");
+}
+
+static void memory_has_a_ceiling(void **state)
+{
+    (void)state;
+    setenv("LACUS_MEMORY_LIMIT", "20M", 1);
+    struct recorder *r = open_recorder((struct session_options){0});
+    FAILS(r, "local t = {} for i = 1, 1e9 do t[i] = {} end", "MemoryError", "LACUS_MEMORY_LIMIT");
+    gives(r, "t = nil; collectgarbage(); 1 + 1", "2");
+    gives(r, "local ok, e = pcall(string.rep, 'x', 1 << 30); ok, e", "false\tnot enough memory");
+    close_recorder(r);
+    unsetenv("LACUS_MEMORY_LIMIT");
+}
+
+/* ---- requests ---- */
+static void requests_are_obeyed(void **state)
+{
+    struct recorder *r = *state;
+    struct cell_request cell = {.code = "7", .len = 1, .silent = true, .store_history = true};
+    struct cell_reply reply;
+    struct err err;
+
+    ok(r, "local n = 3");
+    assert_int_equal(session_execution_count(r->session), 1);
+    recorder_clear(r);
+    assert_int_equal(session_execute(r->session, &cell, &reply, &err), LC_OK);
+    assert_int_equal(reply.execution_count, 1); /* silent: not counted, no result */
+    assert_null(recorder_result(r));
+    cell_reply_release(&reply);
+    cell.silent = cell.store_history = false;
+    cell.user_expressions = json_pack("{ssssss}", "good", "n * 2", "bad", "nope.x", "none", "local z");
+    assert_int_equal(session_execute(r->session, &cell, &reply, &err), LC_OK);
+    assert_int_equal(reply.execution_count, 1);
+    assert_string_equal(recorder_result(r), "7");
+    json_t *good = json_object_get(reply.user_expressions, "good"),
+           *bad = json_object_get(reply.user_expressions, "bad");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(good, "data"), "text/plain")), "6");
+    assert_string_equal(json_string_value(json_object_get(bad, "status")), "error");
+    assert_string_equal(json_string_value(json_object_get(bad, "ename")), "RuntimeError");
+    json_decref(cell.user_expressions);
+    cell_reply_release(&reply);
+    reply = run(r, "os.exit(3) print('not reached')");
+    assert_int_equal(reply.status, CELL_OK);
+    assert_true(reply.exit_asked);
+    assert_int_equal(reply.exit_status, 3);
+    assert_non_null(recorder_event(r, "ask_exit", 0));
+    assert_null(recorder_event(r, "stream", 0));
+    cell_reply_release(&reply);
+}
+
+static int open_answer(lua_State *L)
+{
+    struct session *s = session_of(L);
+    (void)s;
+    lua_pushinteger(L, 42);
+    return 1;
+}
+
+static int open_broken(lua_State *L)
+{
+    struct err err;
+    err_set(&err, LC_MISSING, "a library is not here");
+    return session_raise(L, &err);
+}
+
+static const struct session_global test_globals[] = {
+    {"answer", open_answer, "the answer"}, {"broken", open_broken, ""}, {0}};
+
+static int run_twice(lua_State *L, const char *line, const char *body)
+{
+    const char *text = body ? body : line;
+    session_run_text(L, text, strlen(text), "magic");
+    lua_settop(L, 0);
+    return session_run_text(L, text, strlen(text), "magic");
+}
+
+static const struct session_magic test_magics[] = {
+    {"twice", "%twice TEXT", "runs it twice", MAGIC_LINE | MAGIC_CELL, run_twice}, {0}};
+
+static void globals_are_opened_when_used(void **state)
+{
+    struct recorder *r =
+        open_recorder((struct session_options){.globals = test_globals, .magics = test_magics});
+    lua_State *L = session_lua(r->session);
+
+    (void)state;
+    gives(r, "rawget(_G, 'answer') == nil", "true");
+    gives(r, "answer", "42");
+    gives(r, "(require('answer'))", "42");
+    FAILS(r, "broken", "MissingDependencyError", "a library is not here");
+    gives(r, "pcall(function() return broken end)", "false\ta library is not here");
+    ok(r, "mine = 1; local kept = 2; answer = 5; print = print");
+    session_user_names(L);
+    lua_getfield(L, -1, "mine");
+    assert_int_equal(lua_tointeger(L, -1), 1);
+    lua_getfield(L, -2, "kept");
+    assert_int_equal(lua_tointeger(L, -1), 2);
+    lua_getfield(L, -3, "answer");
+    assert_int_equal(lua_tointeger(L, -1), 5); /* shadowed: the user's */
+    lua_getfield(L, -4, "print");
+    assert_true(lua_isnil(L, -1));
+    lua_settop(L, 0);
+    assert_true(session_forget(L, "mine"));
+    assert_true(session_forget(L, "kept"));
+    assert_true(session_forget(L, "answer"));
+    assert_false(session_forget(L, "none"));
+    lua_settop(L, 0);
+    gives(r, "mine, kept, answer", "nil\tnil\t42");
+    /* magics see the cell's locals, and what they define lives on */
+    gives(r, "local n = 1\n%twice n = n + 1\nn", "3");
+    ok(r, "%%twice\nlocal fromMagic = n");
+    gives(r, "fromMagic", "3");
+    gives(r, "%twice n * 2", "6");
+    gives(r, "%%twice\nn * 3", "9");
+    close_recorder(r);
+}
+
+/* ---- history ---- */
+static void history_is_kept(void **state)
+{
+    char folder[] = "/tmp/lacus-history-XXXXXX";
+    struct session_options options = {0};
+    json_t *reply, *request, *rows;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    options.history = fs_join(folder, "below/history.db");
+    for (int i = 0; i < 2; i++) {
+        struct recorder *r = open_recorder(options);
+        ok(r, i ? "local second = 1" : "local first = 1");
+        ok(r, "print('x')");
+        close_recorder(r);
+    }
+    struct recorder *r = open_recorder(options);
+    ok(r, "third = 3");
+    request = json_pack("{sssi}", "hist_access_type", "tail", "n", 3);
+    reply = session_history(r->session, request);
+    rows = json_object_get(reply, "history");
+    assert_int_equal(json_array_size(rows), 3);
+    assert_string_equal(json_string_value(json_array_get(json_array_get(rows, 2), 2)), "third = 3");
+    assert_string_equal(json_string_value(json_array_get(json_array_get(rows, 0), 2)), "local second = 1");
+    json_decref(request);
+    json_decref(reply);
+    request = json_pack("{sssssb}", "hist_access_type", "search", "pattern", "*first*", "output", 1);
+    reply = session_history(r->session, request);
+    rows = json_object_get(reply, "history");
+    assert_int_equal(json_array_size(rows), 1);
+    assert_string_equal(json_string_value(json_array_get(json_array_get(json_array_get(rows, 0), 2), 0)),
+                        "local first = 1");
+    json_decref(request);
+    json_decref(reply);
+    request = json_pack("{sssisisi}", "hist_access_type", "range", "session", -1, "start", 2, "stop", 3);
+    reply = session_history(r->session, request);
+    rows = json_object_get(reply, "history");
+    assert_int_equal(json_array_size(rows), 1);
+    assert_string_equal(json_string_value(json_array_get(json_array_get(rows, 0), 2)), "print('x')");
+    json_decref(request);
+    json_decref(reply);
+    close_recorder(r);
+    options.history = "/proc/none/history.db";
+    r = open_recorder(options);
+    ok(r, "1");
+    ok(r, "2"); /* the cell goes on */
+    close_recorder(r);
+    struct err err;
+    assert_int_equal(fs_remove_tree(folder, &err), LC_OK);
+}
+
+/* ---- captured descriptors ---- */
+static void descriptors_are_captured_in_order(void **state)
+{
+    struct recorder *r = open_recorder((struct session_options){.capture = true});
+
+    (void)state;
+    ok(r, "print('one') os.execute('echo two; echo error >&2') print('three') io.write('four') "
+          "os.execute('printf five')");
+    char *out = recorder_text(r, STREAM_STDOUT), *error = recorder_text(r, STREAM_STDERR);
+    close_recorder(r);
+    assert_string_equal(out, "one\ntwo\nthree\nfourfive");
+    assert_string_equal(error, "error\n");
+    mem_free(out);
+    mem_free(error);
+    r = open_recorder((struct session_options){.capture = true});
+    puts("from C");
+    printf("no line end");
+    ok(r, "print('lua')");
+    out = recorder_text(r, STREAM_STDOUT);
+    close_recorder(r);
+    assert_string_equal(out, "from C\nno line endlua\n");
+    mem_free(out);
+    r = open_recorder((struct session_options){.capture = true});
+    ok(r, "os.execute('head -c 3000000 /dev/zero | tr \"\\\\0\" x')");
+    out = recorder_text(r, STREAM_STDOUT);
+    close_recorder(r);
+    assert_int_equal(strlen(out), 3000000);
+    mem_free(out);
+}
+
+/* ---- two sessions ---- */
+static void *other_session(void *arg)
+{
+    struct recorder *r = open_recorder((struct session_options){0});
+
+    for (int i = 0; i < 50; i++) {
+        ok(r, "local co = coroutine.wrap(function() for i = 1, 100 do coroutine.yield(i) end end)\n"
+              "local s = 0 for i = 1, 100 do s = s + co() end total = (total or 0) + s");
+        gives(r, "fmt('{:,}', total // 5050)",
+              (char[12]){(char)('0' + (i + 1) / 10), (char)('0' + (i + 1) % 10)} + (i < 9));
+    }
+    close_recorder(r);
+    return arg;
+}
+
+static void two_sessions_at_once(void **state)
+{
+    pthread_t threads[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, other_session, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* ---- comms and callbacks ---- */
+static void on_comm(struct session *s, void *arg, enum comm_kind kind, const char *comm_id, json_t *data,
+                    const struct comm_buffers *buffers)
+{
+    int *calls = arg;
+
+    (void)s, (void)kind, (void)data, (void)buffers;
+    assert_string_equal(comm_id, "c1");
+    ++*calls;
+}
+
+static void comms_reach_their_handlers(void **state)
+{
+    struct recorder *r = *state;
+    struct err err;
+    int calls = 0;
+
+    assert_int_equal(session_comm(r->session, COMM_OPEN, "c1", "t", NULL, NULL, NULL, &err), LC_NOTFOUND);
+    assert_int_equal(session_comm_target(r->session, "t", on_comm, &calls, &err), LC_OK);
+    assert_int_equal(session_comm(r->session, COMM_OPEN, "c1", "t", NULL, NULL, NULL, &err), LC_OK);
+    assert_int_equal(session_comm(r->session, COMM_MSG, "c1", NULL, NULL, NULL, NULL, &err), LC_OK);
+    json_t *info = session_comm_info(r->session, "t");
+    assert_int_equal(json_object_size(info), 1);
+    json_decref(info);
+    assert_int_equal(session_comm(r->session, COMM_CLOSE, "c1", NULL, NULL, NULL, NULL, &err), LC_OK);
+    assert_int_equal(calls, 3);
+    assert_int_equal(session_comm(r->session, COMM_MSG, "c1", NULL, NULL, NULL, NULL, &err), LC_NOTFOUND);
+    assert_int_equal(session_comm_send(r->session, COMM_MSG, "c1", NULL, NULL, NULL, &err), LC_NOTFOUND);
+}
+
+/* ---- no memory ---- */
+static void every_allocation_may_fail(void **state)
+{
+    static const char cell[] = "local t = {a = 1}; function f() return t end\n%nope";
+
+    (void)state;
+    for (long n = 0; n < 2000; n += n < 300 ? 1 : 17) {
+        struct recorder r = {0};
+        struct session_options options = {.frontend = recorder_frontend(&r)};
+        struct cell_request request = {.code = cell, .len = sizeof cell - 1, .store_history = true};
+        struct cell_reply reply;
+        struct session *s = NULL;
+        struct err err;
+        mem_fail_after(n);
+        enum lc rc = session_open(&options, &s, &err);
+        if (rc == LC_OK && session_execute(s, &request, &reply, &err) == LC_OK) {
+            mem_fail_never();
+            cell_reply_release(&reply);
+        }
+        mem_fail_never();
+        if (rc == LC_OK)
+            session_close(s);
+        recorder_release(&r);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(output_goes_to_the_front_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(input_comes_from_the_front_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(errors_say_where_and_what, set_up, tear_down),
+        cmocka_unit_test(memory_has_a_ceiling),
+        cmocka_unit_test_setup_teardown(requests_are_obeyed, set_up, tear_down),
+        cmocka_unit_test(globals_are_opened_when_used),
+        cmocka_unit_test(history_is_kept),
+        cmocka_unit_test(descriptors_are_captured_in_order),
+        cmocka_unit_test(two_sessions_at_once),
+        cmocka_unit_test_setup_teardown(comms_reach_their_handlers, set_up, tear_down),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
