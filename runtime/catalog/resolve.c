@@ -180,7 +180,7 @@ static enum lc resolve_table(void *self, const struct ctx *ctx, const struct pla
     catalog_name_text(&name, full, sizeof full);
     rc = strcmp(t.format, "delta") == 0 ? resolve_delta(r, ctx, read, full, t.location, out, err)
                                         : resolve_files(r, t.format, t.location, &t, full, out, err);
-    if (rc == LC_NOTFOUND)
+    if (rc == LC_NOTFOUND && read->u.table.options.n == 0) /* else it is the version that is not there */
         err_wrap(err, "cannot read table '%s': its files at '%s' are gone", full, t.location);
     catalog_table_release(&t);
     return rc;

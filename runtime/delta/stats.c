@@ -42,14 +42,11 @@ static bool number(struct buf *out, const char *s)
 /* "2024-01-02 03:04:05.5+00" → "2024-01-02T03:04:05.5Z"; only UTC is understood. */
 static bool timestamp(struct buf *out, const char *s, bool zoned)
 {
-    size_t n = strlen(s), used = n;
+    size_t n = strlen(s), used;
 
     if (n < 19 || s[4] != '-' || (s[10] != ' ' && s[10] != 'T'))
         return false;
-    while (used > 19 && s[used - 1] != '.' && !strchr("+-Z", s[used]))
-        used--;
-    if (used == 19 || !strchr("+-Z", s[used]))
-        used = s[19] == '\0' || s[19] == '.' ? n : 19;
+    used = 11 + strcspn(s + 11, "+-Z");
     if (zoned && s[used] != '\0' && strcmp(s + used, "Z") != 0 && strncmp(s + used, "+00", 3) != 0)
         return false;
     return buf_printf(out, "\"%.10sT%.*s%s\"", s, (int)(used - 11), s + 11, zoned ? "Z" : "");

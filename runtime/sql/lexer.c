@@ -41,6 +41,7 @@ static enum lc push(struct lexer *l, enum token_kind kind, size_t start, const c
                     char suffix)
 {
     struct token *t;
+    char *copy;
 
     if (l->n == l->cap) {
         size_t cap = l->cap ? l->cap * 2 : 64;
@@ -54,10 +55,13 @@ static enum lc push(struct lexer *l, enum token_kind kind, size_t start, const c
     }
     t = &l->tokens[l->n];
     *t = (struct token){.kind = kind, .suffix = suffix, .len = len, .start = start, .end = l->at};
-    t->text = arena_strndup(l->arena, text, len);
-    t->spaced = l->n == 0 || l->tokens[l->n - 1].end != start;
-    if (!t->text)
+    copy = arena_alloc(l->arena, len + 1); /* a string may have NULs in it */
+    if (!copy)
         return err_nomem(l->err);
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    t->text = copy;
+    t->spaced = l->n == 0 || l->tokens[l->n - 1].end != start;
     l->n++;
     return LC_OK;
 }

@@ -70,11 +70,11 @@ static enum lc read_some(const struct ctx *ctx, int fd, const char *path, int64_
             return err_errno(err, errno, "cannot read '%s'", path);
         if (n == 0)
             return LC_OK;
+        if ((size_t)n > out->max - out->len)
+            return err_set(err, LC_LIMIT, "cannot read '%s': it is larger than the limit of %zu bytes", path,
+                           out->max);
         if (!buf_add(out, chunk, (size_t)n))
-            return buf_check(out, NULL) == LC_LIMIT
-                       ? err_set(err, LC_LIMIT, "cannot read '%s': it is larger than the limit of %zu bytes",
-                                 path, out->max)
-                       : err_nomem(err);
+            return err_nomem(err);
         offset += n;
         len -= n;
         TRY(ctx_check(ctx, err));
