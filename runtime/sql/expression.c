@@ -689,6 +689,34 @@ static bool at_unit_call(const struct parser *p, const char *name)
     return false;
 }
 
+/* Types are functions of one argument, too: double('NaN'), date(x). */
+static enum dtype_id type_function(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum dtype_id id;
+    } types[] = {{"boolean", DTYPE_BOOLEAN}, {"tinyint", DTYPE_BYTE},    {"smallint", DTYPE_SHORT},
+                 {"int", DTYPE_INT},         {"bigint", DTYPE_LONG},     {"float", DTYPE_FLOAT},
+                 {"double", DTYPE_DOUBLE},   {"decimal", DTYPE_DECIMAL}, {"string", DTYPE_STRING},
+                 {"binary", DTYPE_BINARY},   {"date", DTYPE_DATE},       {"timestamp", DTYPE_TIMESTAMP}};
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i].name, name) == 0)
+            return types[i].id;
+    return DTYPE_COUNT;
+}
+
+static struct expr *parse_type_call(struct parser *p, enum dtype_id id)
+{
+    struct expr *e = parse_expr(p);
+
+    if (!expect_sign(p, ")")) {
+        expr_unref(e);
+        return NULL;
+    }
+    return expr_cast(e, dtype_of(id), false);
+}
+
 static struct expr *parse_call(struct parser *p, const char *written, const struct token *at)
 {
     static const struct {
@@ -713,6 +741,8 @@ static struct expr *parse_call(struct parser *p, const char *written, const stru
         }
     if (at_unit_call(p, name))
         return parse_unit_call(p, name, at);
+    if (type_function(name) != DTYPE_COUNT)
+        return parse_type_call(p, type_function(name));
     return parse_arguments(p, name, at);
 }
 

@@ -228,8 +228,11 @@ static struct entries entries_at(struct writing *w, duckdb_vector map, idx_t row
     return e;
 }
 
+/* DuckDB leaves NaN out of the bounds, and to Spark it is greater than any number: with one there are none. */
 static void read_stats(struct writing *w, struct entries facts, struct column_stats *c)
 {
+    bool has_nan = false;
+
     c->null_count = -1;
     for (idx_t i = facts.first; i < facts.first + facts.n; i++) {
         char *key = text_at(w, facts.keys, i), *value = text_at(w, facts.values, i);
@@ -242,9 +245,16 @@ static void read_stats(struct writing *w, struct entries facts, struct column_st
             value = NULL;
         } else if (key && value && strcmp(key, "null_count") == 0) {
             c->null_count = strtoll(value, NULL, 10);
+        } else if (key && value && strcmp(key, "has_nan") == 0) {
+            has_nan = strcmp(value, "true") == 0;
         }
         mem_free(key);
         mem_free(value);
+    }
+    if (has_nan) {
+        mem_free(c->min);
+        mem_free(c->max);
+        c->min = c->max = NULL;
     }
 }
 
