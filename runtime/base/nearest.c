@@ -58,14 +58,26 @@ const char *nearest_one(const char *word, const char *const *names, size_t n)
 bool nearest_list(struct buf *out, const char *word, const char *const *names, size_t n, size_t most)
 {
     const char *picked[8];
+    int scores[8];
     size_t count = 0;
 
     if (most > sizeof picked / sizeof *picked)
         most = sizeof picked / sizeof *picked;
-    for (int d = 0; d < WORD_MAX && count < most; d++)
-        for (size_t i = 0; i < n && count < most; i++)
-            if (score(word, names[i]) == d)
-                picked[count++] = names[i];
+    for (size_t i = 0; i < n; i++) {
+        int s = score(word, names[i]);
+        size_t at = count;
+        while (at > 0 && scores[at - 1] > s)
+            at--;
+        if (s < 0 || at == most)
+            continue;
+        count += count < most;
+        for (size_t j = count - 1; j > at; j--) {
+            picked[j] = picked[j - 1];
+            scores[j] = scores[j - 1];
+        }
+        picked[at] = names[i];
+        scores[at] = s;
+    }
     for (size_t i = 0; i < count; i++)
         buf_printf(out, "%s'%s'", i == 0 ? "" : i + 1 == count ? " or " : ", ", picked[i]);
     return buf_ok(out);

@@ -98,6 +98,21 @@ static void nearest_offers_what_was_meant(void **state)
     assert_null(nearest_one("xyzzy", names, 3));
 }
 
+static void nearest_lists_the_best_first(void **state)
+{
+    static const char *const names[] = {"tables", "table", "cable", "stable", "unlike", "tabel"};
+    struct buf out = BUF_INIT(100);
+
+    (void)state;
+    assert_true(nearest_list(&out, "table", names, 6, 3));
+    assert_string_equal(buf_str(&out),
+                        "'tables', 'table' or 'cable'"); /* a continuation counts 1, as an edit does */
+    buf_clear(&out);
+    assert_true(nearest_list(&out, "cabel", names, 6, 2));
+    assert_string_equal(buf_str(&out), "'cable' or 'tabel'");
+    buf_release(&out);
+}
+
 static void collect(void *arg, int stream, const char *data, size_t len)
 {
     if (stream == 1)
@@ -138,7 +153,8 @@ int main(void)
         cmocka_unit_test(buf_stops_at_its_maximum),     cmocka_unit_test(dates_are_those_of_strftime),
         cmocka_unit_test(buf_json_escapes_and_repairs), cmocka_unit_test(utf8_refuses_what_is_not_text),
         cmocka_unit_test(files_are_whole_or_absent),    cmocka_unit_test(nearest_offers_what_was_meant),
-        cmocka_unit_test(processes_answer_and_stop),    cmocka_unit_test(memory_fails_when_told)};
+        cmocka_unit_test(nearest_lists_the_best_first), cmocka_unit_test(processes_answer_and_stop),
+        cmocka_unit_test(memory_fails_when_told)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
