@@ -241,7 +241,7 @@ static bool reap(struct run *r)
 static void end_local_worker(struct coordinator *c, struct run *r)
 {
     if (r->pid > 0) {
-        allow_revoke(c->allow, r->worker);
+        allow_remove(c->allow, r->worker);
         if (!reap(r)) {
             kill(r->pid, SIGKILL);
             while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)

@@ -212,6 +212,17 @@ void allow_revoke(struct allow *a, const char *name)
     pthread_mutex_unlock(&a->lock);
 }
 
+void allow_remove(struct allow *a, const char *name)
+{
+    struct row *r;
+
+    pthread_mutex_lock(&a->lock);
+    r = row_named(a, name);
+    if (r)
+        *r = a->rows[--a->n];
+    pthread_mutex_unlock(&a->lock);
+}
+
 bool allow_key(struct allow *a, const void *pub, char name[KEY_NAME])
 {
     size_t found = SIZE_MAX;

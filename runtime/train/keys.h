@@ -53,6 +53,7 @@ void allow_free(struct allow *a);
 bool allow_add(struct allow *a, const char *name,
                const unsigned char pub[KEY_BYTES]); /* false: full or no memory */
 void allow_revoke(struct allow *a, const char *name);
+void allow_remove(struct allow *a, const char *name); /* revoked, and its place is free again */
 bool allow_key(struct allow *a, const void *pub, char name[KEY_NAME]); /* constant time over all rows */
 bool allow_user(struct allow *a, const char *name);                    /* "" and revoked names: false */
 #endif

@@ -191,6 +191,23 @@ static int l_new_job(lua_State *L) /* → id, folder, folder of the data */
     return rc == LC_OK ? 3 : session_raise(L, &err);
 }
 
+static int l_drop(lua_State *L) /* core.drop(id): the folder of a job that was never submitted */
+{
+    struct llm_state *s = state_of(L);
+    const char *id = luaL_checkstring(L, 1);
+    struct job_info info;
+    struct err err;
+    char *folder;
+
+    if (job_get(s->ws, id, &info, &err) == LC_OK)
+        return job_info_release(&info), 0;
+    folder = err.code == LC_NOTFOUND ? job_folder(id, &err) : NULL;
+    if (folder && fs_remove_tree(folder, &err) != LC_OK)
+        session_print(session_of(L), STREAM_STDERR, err.message, strlen(err.message));
+    mem_free(folder);
+    return 0;
+}
+
 static enum lc check_model(const json_t *files, const char *folder, struct err *err)
 {
     bool config = false, weights = false;
@@ -220,7 +237,8 @@ static enum lc check_arguments(const json_t *spec, struct err *err)
 
     training_args_init(&a);
     rc = training_args_from_json(&a, json_object_get(spec, "args"), err);
-    if (rc == LC_OK && !a.output_dir && !(a.output_dir = mem_strdup("out"))) /* the worker has one of its own */
+    if (rc == LC_OK && !a.output_dir &&
+        !(a.output_dir = mem_strdup("out"))) /* the worker has one of its own */
         rc = err_nomem(err);
     if (rc == LC_OK)
         rc = training_args_check(&a, err);
@@ -681,6 +699,7 @@ static int l_defaults(lua_State *L) /* every training argument with its default 
 
 static const luaL_Reg core[] = {{"rows", l_rows},
                                 {"new_job", l_new_job},
+                                {"drop", l_drop},
                                 {"submit", l_submit},
                                 {"job", l_job},
                                 {"jobs", l_jobs},

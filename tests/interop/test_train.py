@@ -341,6 +341,7 @@ print(#llm.jobs())
 """)
     assert printed.startswith("false") and says in printed, printed
     assert printed.strip().endswith("0")
+    assert not (home / "jobs").exists() or not list((home / "jobs").iterdir())
 
 
 def test_a_model_that_changed_is_not_trained_on(home, model, tmp_path):
@@ -551,3 +552,15 @@ def test_a_notebook_shows_the_curve_and_ends_its_jobs(home, model, tmp_path):
             break
         time.sleep(0.5)
     assert "cancelled" in printed
+
+
+def test_a_dataframe_is_a_dataset(home, model, tmp_path):
+    rows = "{" + ",".join("{[==[%s]==], [==[%s]==], %d}" % (r["q"], r["a"], i) for i, r in enumerate(ROWS)) + "}"
+    printed = script(home, prelude(model, tmp_path / "a") + f"""
+local df = spark:createDataFrame({rows}, {{"q", "a", "n"}})
+local same = start():wait():result()
+local other = start{{train_dataset = df:filter("n < 40"):orderBy("n"), eval_dataset = df:filter("n >= 40"):orderBy("n"), output_dir = "{tmp_path}/b"}}:wait():result()
+print("LOSSES", same.eval_loss, other.eval_loss)
+""")
+    same, other = re.search(r"LOSSES\t(\S+)\t(\S+)", printed).groups()
+    assert same == other

@@ -513,6 +513,7 @@ function llm.finetune(o)
     args.output_dir = nil
     if o.seed then args.seed = o.seed end
     local id, job_folder, data = core.new_job()
+    local unused <close> = setmetatable({}, {__close = function() core.drop(id) end})
     o = copy_of(o)
     o.tokenizer_folder = found.tokenizer or folder
     local spec = {
