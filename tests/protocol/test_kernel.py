@@ -166,3 +166,18 @@ def test_restart_gives_a_fresh_session(home):
     finally:
         kc.stop_channels()
         km.shutdown_kernel()
+
+
+def test_ipc_transport(home):
+    from jupyter_client.manager import KernelManager
+    install(home)
+    km = KernelManager(kernel_name="lacus", transport="ipc", ip=str(home / "ipc"))
+    km.start_kernel()
+    kc = km.client()
+    kc.start_channels()
+    try:
+        kc.wait_for_ready(timeout=20)
+        assert kc.execute_interactive("1", timeout=20)["content"]["status"] == "ok"
+    finally:
+        kc.stop_channels()
+        km.shutdown_kernel()
