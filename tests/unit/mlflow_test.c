@@ -2,6 +2,7 @@
 #include "repl/globals.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/catalog/catalog.h"
 #include "runtime/tracking/tracker.h"
 #include "tests/support/recorder.h"
 #include "tests/support/unit.h"
@@ -283,6 +284,32 @@ static void a_run_is_shown_as_a_card(void **state)
     assert_non_null(strstr(json_string_value(json_object_get(shown, "text/html")), "<th>metrics.loss</th>"));
 }
 
+/* What the catalog notes when a table is read while a run is active becomes an input of the run. */
+static void tables_that_were_read_are_inputs(void **state)
+{
+    struct place *p = *state;
+    struct ctx ctx = ctx_background();
+    struct catalog *c;
+    struct err err;
+    char run[64];
+
+    prints(p, "run = mlflow.start_run() io.write(run.run_id)", NULL);
+    char *text = recorder_text(&p->recorder, STREAM_STDOUT);
+    snprintf(run, sizeof run, "%.32s", text);
+    mem_free(text);
+    ctx.lineage.run = run;
+    assert_int_equal(catalog_open(&c, &err), LC_OK);
+    assert_int_equal(catalog_add_lineage(&ctx, c, "READ", "ml.data.train", 3, &err), LC_OK);
+    assert_int_equal(catalog_add_lineage(&ctx, c, "READ", "ml.data.train", 3, &err), LC_OK);
+    assert_int_equal(catalog_add_lineage(&ctx, c, "WRITE", "ml.data.out", 1, &err), LC_OK);
+    catalog_close(c);
+    prints(p,
+           "mlflow.end_run() for _, i in ipairs(mlflow.get_run(run.run_id).inputs.dataset_inputs) do "
+           "print(i.dataset.name, i.dataset.digest) end",
+           "ml.data.train\t3\n");
+    prints(p, "print(#mlflow.search_runs{filter_string = \"datasets.name = 'ml.data.train'\"})", "1\n");
+}
+
 static void deleted_experiments_are_not_logged_to(void **state)
 {
     struct place *p = *state;
@@ -305,6 +332,7 @@ int main(void)
         T(models_are_registered_and_found),
         T(an_object_that_can_save_itself_is_a_model),
         T(a_run_is_shown_as_a_card),
+        T(tables_that_were_read_are_inputs),
         T(deleted_experiments_are_not_logged_to),
     };
 
