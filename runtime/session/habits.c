@@ -1,6 +1,7 @@
 #include "runtime/session/habits.h"
 #include "runtime/base/nearest.h"
 #include "runtime/session/cell.h"
+#include "runtime/session/lookup.h"
 #include "runtime/session/names.h"
 #include "runtime/session/session_int.h"
 #include <stdio.h>
@@ -177,6 +178,102 @@ static void hint_global(struct session *s, const char *name)
     buf_release(&out);
 }
 
+/* ---- members that are nil ---- */
+struct missing {
+    const struct frame *frame;
+    const char *name;
+    const char *names[512]; /* owned copies */
+    size_t n;
+};
+
+static bool push_visible(lua_State *L, const char *name, size_t len) /* as the function that failed sees it */
+{
+    lua_Debug ar;
+    const char *local;
+    int level = 0, found = 0;
+
+    do {
+        if (!lua_getstack(L, level++, &ar))
+            return false;
+        lua_getinfo(L, "Sl", &ar);
+    } while (ar.currentline < 0);
+    for (int i = 1; (local = lua_getlocal(L, &ar, i)) != NULL; i++) {
+        lua_pop(L, 1);
+        if (strlen(local) == len && memcmp(local, name, len) == 0)
+            found = i;
+    }
+    if (found)
+        return lua_getlocal(L, &ar, found) != NULL;
+    if (cell_local(L, name, len))
+        return true;
+    lua_pushglobaltable(L);
+    lua_pushlstring(L, name, len);
+    return lua_rawget(L, -2) != LUA_TNIL;
+}
+
+static void add_member(lua_State *L, void *arg, const char *name)
+{
+    struct missing *m = arg;
+    char *copy = m->n < sizeof m->names / sizeof *m->names ? mem_strdup(name) : NULL;
+
+    (void)L;
+    if (copy)
+        m->names[m->n++] = copy;
+}
+
+/* The chain that ends with the name, in the line that failed. */
+static bool find_chain(const char *line, size_t len, const char *name, struct chain *c)
+{
+    size_t n = strlen(name);
+
+    for (const char *p = line; (p = memmem(p, (size_t)(line + len - p), name, n)) != NULL; p += n)
+        if (p > line && (p[-1] == '.' || p[-1] == ':') && lookup_chain(line, (size_t)(p + n - line), c) &&
+            c->n >= 2 && !c->literal)
+            return true;
+    return false;
+}
+
+static int collect_members(lua_State *L) /* (lightuserdata missing) */
+{
+    struct missing *m = lua_touserdata(L, 1);
+    size_t len;
+    const char *line;
+    struct chain c;
+
+    session_table(L, TABLE_SOURCES);
+    lua_getfield(L, -1, m->frame->source);
+    line = lua_tostring(L, -1);
+    for (int i = 1; line && i < m->frame->line; i++) {
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    len = line ? strcspn(line, "\n") : 0;
+    if (!line || !find_chain(line, len, m->name, &c) || !push_visible(L, c.parts[0].name, c.parts[0].len))
+        return 0;
+    for (int i = 1; i < c.n - 1; i++)
+        if (!lookup_field(L, -1, c.parts[i].name, c.parts[i].len))
+            return 0;
+    lookup_members(L, -1, add_member, m);
+    return 0;
+}
+
+static void hint_member(lua_State *L, const struct frame *f, const char *name)
+{
+    struct session *s = session_of(L);
+    struct missing m = {.frame = f, .name = name};
+    struct buf out = BUF_INIT(256);
+
+    lua_pushcfunction(L, collect_members);
+    lua_pushlightuserdata(L, &m);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+        lua_pop(L, 1);
+    if (nearest_list(&out, name, m.names, m.n, 3) && out.len)
+        snprintf(s->problem.hint, sizeof s->problem.hint, "did you mean %s?", buf_str(&out));
+    for (size_t i = 0; i < m.n; i++)
+        mem_free((void *)(uintptr_t)m.names[i]);
+    buf_release(&out);
+}
+
 /* The method was called with '.': its first argument is not the object. */
 static bool needs_colon(const char *message)
 {
@@ -203,6 +300,10 @@ void habits_runtime(lua_State *L, int index)
         return;
     snprintf(s->problem.name, sizeof s->problem.name, "%s", name);
     s->problem.column = find_column(L, f, name);
-    if (strcmp(kind, "global") == 0 && strstr(message, "nil value"))
+    if (!strstr(message, "nil value"))
+        return;
+    if (strcmp(kind, "global") == 0)
         hint_global(s, name);
+    else if (strcmp(kind, "field") == 0 || strcmp(kind, "method") == 0)
+        hint_member(L, f, name);
 }

@@ -168,6 +168,11 @@ static void errors_say_where_and_what(void **state)
     FAILS(r, "None.x", "RuntimeError", "Lua's None is nil");
     FAILS(r, "pritn(1)", "RuntimeError", "did you mean 'print'?");
     FAILS(r, "local lenght = 1; print(lenhgt + 1)", "RuntimeError", "did you mean 'lenght'");
+    FAILS(r, "string.fromat('x')", "RuntimeError", "did you mean 'format'");
+    FAILS(r, "local df = setmetatable({}, {__index = {columns = 1, count = 2}}); df:cuont()", "RuntimeError",
+          "did you mean 'count'");
+    FAILS(r, "local function f(arg) return arg.inner.lenght + 1 end f{inner = {length = 1}}", "RuntimeError",
+          "did you mean 'length'");
     FAILS(r, "error({code = 'NOTFOUND', message = 'no table', hint = 'look', cause = 'disk'})",
           "NotFoundError", "NotFoundError: no table", "cause: disk", "hint: look");
     FAILS(r, "error(setmetatable({}, {__tostring = function() return 'mine' end}))", "Error", "Error: mine");
