@@ -137,6 +137,14 @@ static void cpu_convert(void *state, struct backend_stream *s, void *to, enum dt
 }
 
 /* ---- products ---- */
+/* n cut into equal parts of at most `most`, each a multiple of `unit`. */
+static int64_t even_tile(int64_t n, int64_t most, int64_t unit)
+{
+    int64_t parts = (n + most - 1) / most, part = (n + parts - 1) / parts;
+
+    return (part + unit - 1) / unit * unit;
+}
+
 /* Tiles as large as scratch allows, smaller while there are fewer than three for each thread. */
 static void run_gemm(struct cpu *c, struct gemm *g)
 {
@@ -145,10 +153,10 @@ static void run_gemm(struct cpu *c, struct gemm *g)
     if (g->m == 0 || g->n == 0)
         return;
     for (;;) {
-        g->tile_m = m * c->k->mr;
-        g->tile_n = n * c->k->nr;
+        g->tile_m = even_tile(g->m, m * c->k->mr, c->k->mr);
+        g->tile_n = even_tile(g->n, n * c->k->nr, c->k->nr);
         tiles = ((g->m + g->tile_m - 1) / g->tile_m) * ((g->n + g->tile_n - 1) / g->tile_n);
-        if (tiles >= 3 * pool_threads(c->pool) || (m <= 4 && n <= 2))
+        if (tiles >= 3 * pool_threads(c->pool) || pool_threads(c->pool) == 1 || (m <= 4 && n <= 2))
             break;
         if (m > 4)
             m /= 2;
