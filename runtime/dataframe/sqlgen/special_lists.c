@@ -248,6 +248,25 @@ static enum lc map_from_entries(struct call *c, struct sx *out)
         gen_printf(c->g, "map_from_entries(%s)", c->args[0].sql));
 }
 
+/* DuckDB joins with a constant separator only; any other one goes through a fold. */
+static enum lc array_join(struct call *c, struct sx *out)
+{
+    const char *list_sql = gen_printf(c->g, "CAST(%s AS VARCHAR[])", c->args[0].sql), *sep = c->args[1].sql;
+
+    if (c->n > 2)
+        list_sql =
+            gen_printf(c->g, "list_transform(%s, lambda lx: coalesce(lx, %s))", list_sql, c->args[2].sql);
+    if (c->args[1].literal)
+        return special_done(c, out, dtype_of(DTYPE_STRING),
+                            gen_printf(c->g, "array_to_string(%s, %s)", list_sql, sep));
+    list_sql = gen_printf(c->g, "list_filter(%s, lambda lx: lx IS NOT NULL)", list_sql);
+    return special_done(
+        c, out, dtype_of(DTYPE_STRING),
+        gen_printf(c->g,
+                   "(CASE WHEN len(%s) = 0 THEN '' ELSE list_reduce(%s, lambda la, lb: la || %s || lb) END)",
+                   list_sql, list_sql, sep));
+}
+
 /* ---- lambdas ---- */
 /* The body, with the parameters standing for `values`; params are given names of their own. */
 static enum lc lambda(struct call *c, size_t arg, const struct dtype *const *types, size_t n,
@@ -490,6 +509,7 @@ const struct special special_lists[] = {
     {"map_entries", map_entries},
     {"map_from_arrays", map_from_arrays},
     {"map_from_entries", map_from_entries},
+    {"array_join", array_join},
     {"transform", transform},
     {"filter", filter},
     {"exists", exists},

@@ -106,6 +106,46 @@ static void conv(const struct value *a, struct result *out)
     out->null = false;
 }
 
+/* The result is a part of the first argument, handed on where it lies. */
+static void substring_index(const struct value *a, struct result *out)
+{
+    const char *s = a->s, *d = a[1].s;
+    size_t n = a[1].len;
+    int64_t count = a[2].i, seen = 0, total = 0;
+
+    out->len = 0;
+    if (count == 0 || n == 0)
+        return;
+    for (size_t i = 0; i + n <= a->len;)
+        if (memcmp(s + i, d, n) == 0) {
+            total++;
+            i += n;
+        } else {
+            i++;
+        }
+    out->text = (char *)(uintptr_t)s; /* only read from here on */
+    out->len = a->len;
+    if (total < (count < 0 ? -count : count))
+        return;
+    for (size_t i = 0; i + n <= a->len;) {
+        if (memcmp(s + i, d, n) != 0) {
+            i++;
+            continue;
+        }
+        seen++;
+        if (count > 0 && seen == count) {
+            out->len = i;
+            return;
+        }
+        i += n;
+        if (count < 0 && total - seen == -count - 1) {
+            out->text = (char *)(uintptr_t)(s + i);
+            out->len = a->len - i;
+            return;
+        }
+    }
+}
+
 static void soundex(const struct value *a, struct result *out)
 {
     static const char codes[] = "01230127022455012623017202"; /* 7: H and W, which do not part equal codes */
@@ -354,6 +394,7 @@ struct scalar {
 static const struct scalar scalars[] = {
     {"lacus_java_number", "s", 's', false, java_number},
     {"lacus_conv", "sii", 's', false, conv},
+    {"lacus_substring_index", "ssi", 's', false, substring_index},
     {"lacus_soundex", "s", 's', false, soundex},
     {"lacus_crc32", "b", 'l', false, crc32_fn},
     {"lacus_hash_int", "ii", 'i', true, hash_int},

@@ -1,0 +1,143 @@
+"""DataFrames of the built program against DuckDB's own client and pyarrow, and what it says of broken input."""
+import os
+import pathlib
+import subprocess
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LACUS = ROOT / "build" / "lacus"
+
+
+def lacus(tmp_path, script, ok=True):
+    home = tmp_path / "home"
+    file = tmp_path / "script.lua"
+    file.write_text(script)
+    done = subprocess.run([LACUS, "repl", str(file)], env={**os.environ, "LACUS_HOME": str(home)}, capture_output=True, text=True,
+                          timeout=120, cwd=tmp_path)
+    assert (done.returncode == 0) == ok, done.stdout + done.stderr
+    return done.stdout if ok else done.stdout + done.stderr
+
+
+@pytest.fixture
+def people(tmp_path):
+    n = 5000
+    table = pa.table({
+        "id": pa.array(range(n), pa.int64()),
+        "grp": pa.array([i % 13 if i % 50 else None for i in range(n)], pa.int32()),
+        "name": pa.array([f"näme {i % 97} 🌙" for i in range(n)]),
+        "score": pa.array([i / 7 if i % 11 else None for i in range(n)]),
+    })
+    pq.write_table(table, tmp_path / "people.parquet")
+    return table
+
+
+def test_grouping_agrees_with_duckdb(tmp_path, people):
+    out = lacus(tmp_path, """
+local df = spark.read:parquet("people.parquet")
+local rows = df:filter("id % 3 = 0"):groupBy("grp"):agg(F.count("*"):alias("n"), F.sum("id"):alias("s"), F.avg("score"):alias("a"),
+    F.countDistinct("name"):alias("d")):orderBy("grp"):collect()
+for _, r in ipairs(rows) do
+  print(r.grp == null and "NULL" or r.grp, r.n, r.s, ("%.9f"):format(r.a), r.d)
+end
+""")
+    want = duckdb.sql(f"""select grp, count(*), sum(id)::bigint, avg(score), count(distinct name) from '{tmp_path}/people.parquet'
+                          where id % 3 = 0 group by grp order by grp nulls first""").fetchall()
+    got = [line.split("\t") for line in out.splitlines()]
+    assert got == [["NULL" if r[0] is None else str(r[0]), str(r[1]), str(r[2]), f"{r[3]:.9f}", str(r[4])] for r in want]
+
+
+def test_split_is_complete_disjoint_and_the_same_again(tmp_path, people):
+    script = """
+local a, b, c = spark.read:parquet("people.parquet"):randomSplit({0.8, 0.1, 0.1}, 42)
+for _, part in ipairs{a, b, c} do
+  local ids = {}
+  for _, r in ipairs(part:select("id"):orderBy("id"):collect()) do ids[#ids + 1] = r.id end
+  print(table.concat(ids, ","))
+end
+"""
+    first, again = lacus(tmp_path, script), lacus(tmp_path, script)
+    assert first == again
+    parts = [[int(x) for x in line.split(",")] for line in first.splitlines()]
+    assert sorted(sum(parts, [])) == list(range(5000))
+    assert abs(len(parts[0]) - 4000) < 120 and abs(len(parts[1]) - 500) < 90
+
+
+@pytest.mark.parametrize("fmt", ["parquet", "csv", "json"])
+def test_what_it_writes_others_read(tmp_path, people, fmt):
+    lacus(tmp_path, f"""
+spark.read:parquet("people.parquet").write:format("{fmt}"):option("header", "true"):mode("overwrite"):save("out")
+""")
+    files = [p for p in (tmp_path / "out").rglob("part-*") if p.is_file()]
+    assert files
+    if fmt == "parquet":
+        got = pq.read_table(files[0])
+    elif fmt == "csv":
+        got = pa.csv.read_csv(files[0])
+    else:
+        got = pa.json.read_json(files[0])
+    assert got.num_rows == people.num_rows
+    assert got["id"].to_pylist() == people["id"].to_pylist()
+    assert got["name"].to_pylist() == people["name"].to_pylist()
+
+
+def test_texts_are_cut_where_spark_cuts_them(tmp_path):
+    record = b"x" * 700_000
+    (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\rthree\n\nbad \xff byte\nlast")
+    (tmp_path / "b.txt").write_bytes(b"\n\n".join([record, b"a\nb", record, b""]))
+    (tmp_path / "empty.txt").write_bytes(b"")
+    out = lacus(tmp_path, """
+for _, r in ipairs(spark.read:text("a.txt"):collect()) do print("[" .. r.value .. "]") end
+for _, r in ipairs(spark.read:option("lineSep", "\\n\\n"):text("b.txt"):select(F.length("value"):alias("n")):collect()) do print(r.n) end
+print(spark.read:text("empty.txt"):count())
+""")
+    assert out.splitlines() == ["[one]", "[two]", "[three]", "[]", "[bad \ufffd byte]", "[last]", "700000", "3", "700000", "0"]
+
+
+def test_show_prints_as_spark_does(tmp_path):
+    out = lacus(tmp_path, """
+spark:createDataFrame({{1, "a", 1.5}, {2, null, 1e20}, {3, "a text that is longer than twenty", 0.00001}}, {"id", "s", "d"}):show()
+""")
+    assert out == """\
++---+--------------------+------+
+| id|                   s|     d|
++---+--------------------+------+
+|  1|                   a|   1.5|
+|  2|                NULL|1.0E20|
+|  3|a text that is lo...|1.0E-5|
++---+--------------------+------+
+
+"""
+
+
+@pytest.mark.parametrize("script,says", [
+    ('spark.read:parquet("nosuch.parquet"):show()', "[PATH_NOT_FOUND] Path does not exist: nosuch.parquet"),
+    ('spark.read:parquet("broken.parquet"):show()', "broken.parquet"),
+    ('spark.read:json("broken.json"):show()', "broken.json"),
+    ('spark.read:option("header", "true"):schema("a INT"):csv("words.csv"):show()', "words.csv"),
+    ('spark:range(3):select("nope")', "`nope` cannot be resolved. Did you mean one of the following? [`id`]"),
+    ('spark:range(3):filter(F.col("id") == 1)', "eq"),
+    ('return spark:range(3):filter(F.col("id") > 1)', "gt"),
+    ('spark:range(3):select(F.expr("id +"))', "PARSE_SYNTAX_ERROR"),
+    ('spark:range(3):select(F.col("id") / 0):show()', "[DIVIDE_BY_ZERO]"),
+])
+def test_broken_input_is_told_in_one_error(tmp_path, script, says):
+    (tmp_path / "broken.parquet").write_text("this is a text and no Parquet file")
+    (tmp_path / "broken.json").write_text('{"a": 1}\n{"a": \n')
+    (tmp_path / "words.csv").write_text("a\n1\nword\n")
+    out = lacus(tmp_path, script, ok=False)
+    assert says in out
+
+
+def test_without_duckdb_it_says_what_to_run(tmp_path):
+    file = tmp_path / "s.lua"
+    file.write_text("spark:range(3):show()")
+    done = subprocess.run([LACUS, "repl", str(file)], env={**os.environ, "LACUS_HOME": str(tmp_path / "h"), "DUCKDB_HOME": str(tmp_path)},
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "make duckdb" in done.stdout + done.stderr
