@@ -122,7 +122,7 @@ static void one_of_many_puts_if_absent(void **state)
         if (fork() == 0) {
             int mine = 0;
             for (int i = 0; i < NAMES; i++) {
-                char name[32], text[8];
+                char name[32], text[16];
                 char *path;
                 snprintf(name, sizeof name, "race/%d", i);
                 snprintf(text, sizeof text, "%d", w);
