@@ -45,7 +45,7 @@ static size_t memory_limit(void)
 static bool heap_allows(struct heap *h, size_t more)
 {
     if (h->limit == 0) {
-        if (h->used + more < HEAP_ASK && !getenv("LACUS_MEMORY_LIMIT"))
+        if (h->used + more < HEAP_ASK)
             return true; /* not worth asking yet */
         h->limit = memory_limit();
     }
@@ -105,6 +105,8 @@ static int open_protected(lua_State *L)
 
 static enum lc open_lua(struct session *s, struct err *err)
 {
+    if (getenv("LACUS_MEMORY_LIMIT"))
+        s->heap.limit = memory_limit();
     s->L = lua_newstate(heap_alloc, &s->heap);
     if (!s->L)
         return err_nomem(err);

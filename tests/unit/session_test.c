@@ -310,7 +310,8 @@ static void history_is_kept(void **state)
 
     (void)state;
     assert_non_null(mkdtemp(folder));
-    options.history = fs_join(folder, "below/history.db");
+    char *path = fs_join(folder, "below/history.db");
+    options.history = path;
     for (int i = 0; i < 2; i++) {
         struct recorder *r = open_recorder(options);
         ok(r, i ? "local second = 1" : "local first = 1");
@@ -348,6 +349,7 @@ static void history_is_kept(void **state)
     ok(r, "1");
     ok(r, "2"); /* the cell goes on */
     close_recorder(r);
+    mem_free(path);
     struct err err;
     assert_int_equal(fs_remove_tree(folder, &err), LC_OK);
 }
