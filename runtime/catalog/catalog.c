@@ -6,6 +6,7 @@
 #include "runtime/catalog/local.h"
 #include "runtime/dataframe/plan.h"
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -60,6 +61,12 @@ void catalog_lineage_list_release(struct catalog_lineage_list *l)
 }
 
 /* ---- the handle ---- */
+static void copy_name(char to[CATALOG_NAME_MAX], const char *from)
+{
+    if (to != from)
+        snprintf(to, CATALOG_NAME_MAX, "%s", from);
+}
+
 enum lc catalog_new(const struct catalog_ops *ops, void *self, struct catalog **out, struct err *err)
 {
     struct catalog *c = mem_zalloc(sizeof *c);
@@ -70,8 +77,8 @@ enum lc catalog_new(const struct catalog_ops *ops, void *self, struct catalog **
     }
     c->ops = ops;
     c->self = self;
-    strcpy(c->catalog, "spark_catalog");
-    strcpy(c->schema, "default");
+    copy_name(c->catalog, "spark_catalog");
+    copy_name(c->schema, "default");
     *out = c;
     return LC_OK;
 }
@@ -138,8 +145,8 @@ enum lc catalog_complete_parts(const struct catalog *c, const char *const *parts
     if (n == 0 || n > 3)
         return err_set(err, LC_ARG,
                        "a table has a name of one to three parts (catalog.schema.table), not %zu", n);
-    strcpy(out->catalog, c->catalog);
-    strcpy(out->schema, c->schema);
+    copy_name(out->catalog, c->catalog);
+    copy_name(out->schema, c->schema);
     TRY(take_name("table", parts[n - 1], out->table, err));
     if (n > 1)
         TRY(take_name("schema", parts[n - 2], out->schema, err));
@@ -284,7 +291,7 @@ enum lc catalog_use(const struct ctx *ctx, struct catalog *c, const char *catalo
 {
     char new_catalog[CATALOG_NAME_MAX], new_schema[CATALOG_NAME_MAX] = "default";
 
-    strcpy(new_catalog, c->catalog);
+    copy_name(new_catalog, c->catalog);
     if (catalog)
         TRY(take_name("catalog", catalog, new_catalog, err));
     if (schema)
@@ -293,8 +300,8 @@ enum lc catalog_use(const struct ctx *ctx, struct catalog *c, const char *catalo
         TRY(need_schema(ctx, c, new_catalog, new_schema, err));
     else
         TRY(need_catalog(ctx, c, new_catalog, err));
-    strcpy(c->catalog, new_catalog);
-    strcpy(c->schema, new_schema);
+    copy_name(c->catalog, new_catalog);
+    copy_name(c->schema, new_schema);
     return LC_OK;
 }
 
@@ -329,8 +336,8 @@ static void leave(struct catalog *c, const char *catalog, const char *schema)
     if (strcmp(c->catalog, catalog) != 0 || (schema && strcmp(c->schema, schema) != 0))
         return;
     if (!schema)
-        strcpy(c->catalog, "spark_catalog");
-    strcpy(c->schema, "default");
+        copy_name(c->catalog, "spark_catalog");
+    copy_name(c->schema, "default");
 }
 
 enum lc catalog_drop_catalog(const struct ctx *ctx, struct catalog *c, const char *name, bool cascade,

@@ -123,7 +123,7 @@ static void put_field(struct stats_writer *w, const struct dfield *f, const char
     buf_json(w->out, f->name, strlen(f->name));
     buf_putc(w->out, ':');
     if (f->type->id == DTYPE_STRUCT) {
-        strcat(name, ".");
+        snprintf(name, sizeof name, "%s%s.", above, f->name); /* with room for it: see above */
         put_struct(w, f->type, name);
         *first = false;
     } else {

@@ -3,7 +3,8 @@
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/plan.h"
 #include "runtime/delta/delta_int.h"
-#include "tests/fuzz/replay.h"
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 static enum lc count(void *arg, const json_t *action, struct err *err)
@@ -36,6 +37,7 @@ static void read_through(struct delta_replay *r)
     delta_close(t);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct delta_replay *r = delta_replay_new();
@@ -46,3 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     delta_replay_free(r);
     return 0;
 }
+
+#ifndef LIBFUZZER
+#include "tests/fuzz/replay.h"
+#endif

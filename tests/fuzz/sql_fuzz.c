@@ -2,8 +2,10 @@
  * be printed. */
 #include "runtime/base/mem.h"
 #include "runtime/sql/sql.h"
-#include "tests/fuzz/replay.h"
+#include <stdint.h>
+#include <stdlib.h>
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
@@ -31,3 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_release(&out);
     return 0;
 }
+
+#ifndef LIBFUZZER
+#include "tests/fuzz/replay.h"
+#endif

@@ -1,4 +1,5 @@
 /* catalog_test.c: the suite of the catalog seam (the local workspace), names, views and lineage. */
+#include "runtime/base/civil.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/catalog/catalog.h"
@@ -255,6 +256,22 @@ static void times_are_understood(void **state)
     assert_int_equal(timestamp_parse("yesterday", &ms, &err), LC_ARG);
 }
 
+static void dates_go_there_and_back(void **state)
+{
+    int64_t year;
+    int month, day;
+
+    (void)state;
+    assert_int_equal(civil_days(1970, 1, 1), 0);
+    assert_int_equal(civil_days(2000, 3, 1), 11017);
+    assert_true(civil_valid(2024, 2, 29) && !civil_valid(1900, 2, 29) && civil_valid(2000, 2, 29));
+    for (int64_t d = -1000000; d < 1000000; d += 37) {
+        civil_date(d, &year, &month, &day);
+        assert_true(civil_valid(year, month, day));
+        assert_int_equal(civil_days(year, month, day), d);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -268,6 +285,7 @@ int main(void)
         TEST(lineage_says_who_and_where),
         TEST(two_sessions_see_each_other),
         cmocka_unit_test(times_are_understood),
+        cmocka_unit_test(dates_go_there_and_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
