@@ -167,10 +167,23 @@ local function wanted_columns(o)
     return names
 end
 
+-- The rows of a DataFrame as plain tables: a field that is not there, or is NULL, is nil.
+local function plain_rows(dataframe)
+    local rows = {}
+    for row in dataframe:toLocalIterator() do
+        local plain = row:asDict()
+        for name, value in pairs(plain) do
+            if value == null then plain[name] = nil end
+        end
+        rows[#rows + 1] = plain
+    end
+    return rows
+end
+
 local function rows_of(dataset, what, o)
     if is_dataframe(dataset) then
         local columns = o and wanted_columns(o)
-        return (columns and #columns > 0 and dataset:select(table.unpack(columns)) or dataset):collect()
+        return plain_rows(columns and #columns > 0 and dataset:select(table.unpack(columns)) or dataset)
     end
     if type(dataset) ~= "table" then
         fail("ARG", ("%s is a DataFrame or a list of rows, not a %s"):format(what, type(dataset)))
