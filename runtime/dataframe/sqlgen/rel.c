@@ -52,11 +52,12 @@ static void put_clause(struct buf *b, const char *word, const char *text)
         buf_printf(b, " %s %s", word, text);
 }
 
-/* A user's column called like one of ours would be taken for it in ORDER BY and WHERE. */
+/* A user's column called like one of ours would be taken for it in ORDER BY and WHERE; and where these name a computed result by
+ * our name for it, the SELECT must still call it so. (DuckDB keeps the order of a subquery's rows.) */
 static bool confusing(const struct rel *r)
 {
     for (size_t i = 0; i < r->n; i++)
-        if (strncasecmp(r->cols[i].name, "lx_", 3) == 0)
+        if (strncasecmp(r->cols[i].name, "lx_", 3) == 0 || ((r->order || r->having) && !r->cols[i].simple))
             return !rel_is_item(r);
     return false;
 }
