@@ -91,7 +91,7 @@ enum lc delta_protocol_for(const struct delta_snapshot *t, const struct dtype *s
 
 /* ---- schemas ---- */
 /* The name that files, statistics and partition values have for a column; mapped: delta.columnMapping.mode is
- * set. NULL without memory, else from the arena or the field. */
+ * set. In the arena; NULL without memory. */
 const char *delta_physical_name(struct arena *a, const struct dfield *f, bool mapped);
 bool delta_is_mapped(const struct delta_snapshot *t);
 /* A copy in which everything may be NULL: what a table made from rows has. NULL without memory. */

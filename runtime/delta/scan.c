@@ -17,7 +17,7 @@ const char *delta_physical_name(struct arena *a, const struct dfield *f, bool ma
     json_t *o = mapped && f->metadata ? json_loads(f->metadata, 0, NULL) : NULL;
     const char *name = json_string_value(json_object_get(o, "delta.columnMapping.physicalName"));
 
-    name = name ? arena_strdup(a, name) : f->name;
+    name = arena_strdup(a, name ? name : f->name);
     json_decref(o);
     return name;
 }
