@@ -226,6 +226,17 @@ static void keep_checkpoint(struct work *w)
     mem_free(folder);
 }
 
+/* A model that learned a template's words can be asked in a conversation, too; one that has a chat template keeps it. */
+static enum lc save_chat_template(const struct work *w, const char *folder, struct err *err)
+{
+    const char *text = json_string_value(json_object_get(w->spec, "chat_template"));
+    char *path = text && !tokenizer_chat_template(w->tok) ? fs_join(folder, "chat_template.jinja") : NULL;
+    enum lc rc = path ? fs_write(path, text, strlen(text), err) : LC_OK;
+
+    mem_free(path);
+    return rc;
+}
+
 static enum lc save_output(struct work *w, struct err *err)
 {
     char *folder = fs_join(w->paths->out, "output");
@@ -237,6 +248,8 @@ static enum lc save_output(struct work *w, struct err *err)
                                : model_save(w->ctx, w->model, folder, err);
     if (rc == LC_OK)
         rc = folder_copy(w->ctx, w->paths->model, folder, manifest_is_tokenizer_file, err);
+    if (rc == LC_OK)
+        rc = save_chat_template(w, folder, err);
     if (rc == LC_OK)
         rc = w->sink->publish(w->sink->arg, folder, err);
     mem_free(folder);

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -525,6 +526,43 @@ print("RESULT", job:result().eval_loss)
     assert float(re.search(r"RESULT\t(\S+)", printed)[1]) == pytest.approx(total / 16, abs=1e-4)
 
 
+@pytest.fixture
+def plain_model(model, tmp_path):
+    """The same model without a chat template."""
+    folder = tmp_path / "plain"
+    shutil.copytree(model, folder)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings.pop("chat_template", None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def test_a_template_becomes_the_chat_template(home, plain_model, tmp_path):
+    """What a conversation is turned into is, token for token, what was learned."""
+    import transformers
+
+    script(home, prelude(plain_model, tmp_path / "out", max_steps=2) + r"""
+start({template = "it's a \\ {q}\n\n### Answer:\n{a} !"}):wait()
+start({output_dir = "%s", template = "{q}: {a} {q}"}):wait()
+""" % (tmp_path / "other"))
+    tok = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    talk = [{"role": "user", "content": "one {x} 'two'"}, {"role": "assistant", "content": "three"}]
+    assert tok.apply_chat_template(talk, tokenize=False) == "it's a \\ one {x} 'two'\n\n### Answer:\nthree !<eos>"
+    assert tok.apply_chat_template(talk[:1], add_generation_prompt=True, tokenize=False) == "it's a \\ one {x} 'two'\n\n### Answer:\n"
+    assert not (tmp_path / "other" / "chat_template.jinja").exists()  # no conversation can be written by that one
+    ours = script(home, f"""local tok = llm.tokenizer("{tmp_path}/out")
+print("CHAT", json.encode(tok:apply_chat_template({{{{role = "user", content = "one {{x}} 'two'"}}, {{role = "assistant", content = "three"}}}})))""")
+    assert json.loads(re.search(r"CHAT\t(.*)", ours)[1]) == tok.apply_chat_template(talk, tokenize=False)
+
+
+def test_a_template_never_replaces_a_chat_template(home, model, tmp_path):
+    import transformers
+
+    script(home, prelude(model, tmp_path / "out", max_steps=2) + "start():wait()")
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "out").chat_template == CHAT
+
+
 def notebook(path, *cells):
     path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": {"name": "lacus", "display_name": "lacus", "language": "lua"}},
                                 "cells": [{"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": c, "outputs": [], "execution_count": None}
@@ -542,7 +580,8 @@ def test_a_notebook_shows_the_curve_and_ends_its_jobs(home, model, tmp_path):
     bars = [d for d in shown if "text/html" in d]
     curves = [d for d in shown if "application/vnd.vegalite.v5+json" in d]
     assert len(bars) == 1 and "step 10/10" in "".join(bars[0]["text/plain"]) and "<progress value='10' max='10'" in "".join(bars[0]["text/html"])
-    assert len(curves) == 1
+    assert len(curves) == 1 and "o eval" in "".join(curves[0]["text/plain"])
+    assert done.stdout.count("o eval") == 1  # once, at the end
     values = curves[0]["application/vnd.vegalite.v5+json"]["data"]["values"]
     assert [v["step"] for v in values if v["series"] == "train"] == list(range(1, 11))
     assert [v["step"] for v in values if v["series"] == "eval"] == [0, 10]

@@ -154,6 +154,25 @@ local function renderer(o)
     end
 end
 
+local function jinja_text(s)
+    return s == "" and "" or "{{ '" .. s:gsub("[\\'\n\r\t]", {["\\"] = "\\\\", ["'"] = "\\'", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t"}) .. "' }}"
+end
+
+-- The words of `template` as a chat template: what a user says is its one field before the response, an answer is the response.
+-- nil: the template is no question with an answer.
+local function chat_template(o)
+    local before, after = (o.template or ""):match("^(.*){" .. (o.response_column or "response"):gsub("%p", "%%%0") .. "}(.*)$")
+    local _, fields = (before or ""):gsub("{[%w_]+}", "")
+    if fields ~= 1 or after:find("{[%w_]+}") then return nil end
+    local ahead, behind = before:match("^(.-){[%w_]+}(.*)$")
+    local tok = core.tokenizer(o.tokenizer_folder)
+    local begins = tok.bos_token_id and tok:encode("x")[1] == tok.bos_token_id -- as in the rows it learned from
+    return (begins and "{{ bos_token }}" or "") ..
+        "{% for message in messages %}{% if message['role'] == 'user' %}" .. jinja_text(ahead) .. "{{ message['content'] }}" .. jinja_text(behind) ..
+        "{% elif message['role'] == 'assistant' %}{{ message['content'] }}" .. jinja_text(after) .. "{{ eos_token }}" ..
+        "{% else %}{{ message['content'] }}{{ '\\n\\n' }}{% endif %}{% endfor %}"
+end
+
 -- The columns that a renderer needs, so that no others leave the engine; nil: all.
 local function wanted_columns(o)
     if not o.template then return nil end
@@ -279,16 +298,22 @@ function View:html(line)
         e and e.step or 0, e and math.max(e.total, 1) or 1, (line:gsub("[<>&]", {["<"] = "&lt;", [">"] = "&gt;", ["&"] = "&amp;"})))
 end
 
+-- Seconds between two lines of a log: the longer it runs, the fewer it writes.
+function View:pause(now)
+    return self.runner and math.min(60, math.max(2, (now - self.begin) / 20)) or 0.3
+end
+
 function View:draw_rich(now, final)
-    if final or now - self.drawn > (self.runner and 2 or 0.3) then
+    if final or now - self.drawn > self:pause(now) then
         local line = self:line()
         core.display({["text/plain"] = line, ["text/html"] = self:html(line)}, self.id .. "-bar", self.drawn > 0)
         self.drawn = now
     end
     local text = (final or now - self.curved > (self.runner and 10 or 2)) and self.curve:text(60, 12)
     if text then
-        core.display({["text/plain"] = text, ["application/vnd.vegalite.v5+json"] = self.curve:vega(self.job.id)},
-                     self.id .. "-curve", self.curved > 0)
+        -- a notebook's run prints what it displays: the curve belongs into its log once, at the end
+        core.display({["text/plain"] = (final or not self.runner) and text or nil,
+                      ["application/vnd.vegalite.v5+json"] = self.curve:vega(self.job.id)}, self.id .. "-curve", self.curved > 0)
         self.curved = now
     end
 end
@@ -532,7 +557,7 @@ function llm.finetune(o)
     local spec = {
         model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
         completion_only = completion_only or false, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
-        stall_seconds = o.stall_seconds, ranks = 1, data = {},
+        stall_seconds = o.stall_seconds, ranks = 1, data = {}, chat_template = chat_template(o),
     }
     spec.data.train_rows = write_rows(o.train_dataset, "train_dataset", o, data .. "/train.rows")
     if o.eval_dataset ~= nil then
