@@ -2,17 +2,18 @@
  * transformer.
  *
  * What      `struct backend_ops` is a versioned table of functions. gpu/ref is the portable reference, linked
- * into the program; gpu/cpu and gpu/cuda are plugins with the same table. An operation takes one struct of
- * arguments. Matrices are row-major; a "row" is a token. Batches have no padding: the rows of all sequences
- * follow each other, starts[i]..starts[i + 1] are those of sequence i.
+ *           into the program; gpu/cpu and gpu/cuda are plugins with the same table. An operation takes one
+ *           struct of arguments. Matrices are row-major; a "row" is a token. Batches have no padding: the
+ *           rows of all sequences follow each other, starts[i]..starts[i + 1] are those of sequence i.
  * Ownership a buffer from alloc belongs to the caller until release. Pointers named float * or void * in
- * argument structs are device memory; arrays of int32_t too. The structs themselves are read during the call
- * only. Units     bytes for memory, elements for leading dimensions, natural logarithms.
+ *           argument structs are device memory; arrays of int32_t too. The structs themselves are read during
+ *           the call only.
+ * Units     bytes for memory, elements for leading dimensions, natural logarithms.
  * Errors    alloc, copies and sync return codes. Operations return nothing: an asynchronous failure is
- * reported by the next sync. Shapes are the caller's duty (asserted in gpu/ref).
+ *           reported by the next sync. Shapes are the caller's duty (asserted in gpu/ref).
  * Threads   one thread at a time per backend; a backend may use threads of its own. A result does not depend
- * on their number: every sum has one fixed order. Two backends agree to rounding only.
- * Gradients fields named d…: an operation says whether it stores or adds. Weight gradients are always added.
+ *           on their number: every sum has one fixed order. Two backends agree to rounding only. Gradients
+ *           fields named d…: an operation says whether it stores or adds. Weight gradients are always added.
  *
  * Example:
  *     struct backend *b;

@@ -1,8 +1,11 @@
 /* dtype.h: the number formats of weights and files.
  *
  * What      f32 and the 16-bit formats, their names in config.json, and conversion
- * (bf16: round to nearest, ties to even; NaN stays NaN).
- * Ownership none. Units: bytes, elements. Errors: DTYPE_NONE for an unknown name. Threads: any.
+ *           (bf16: round to nearest, ties to even; NaN stays NaN).
+ * Ownership none.
+ * Units     bytes, elements.
+ * Errors    DTYPE_NONE for an unknown name.
+ * Threads   any.
  *
  * Example:
  *     enum dtype t = dtype_from_torch("bfloat16");

@@ -1,12 +1,14 @@
 /* generate.h: text generation with a cache of keys and values.
  *
  * What      continues prompts token by token, several at once: greedy (temperature 0), or sampled with
- * temperature, top_k and top_p as Hugging Face orders them (repetition penalty, temperature, top_k, top_p).
- * Sampling uses a generator of its own: the same seed gives the same text here, not in torch.
+ *           temperature, top_k and top_p as Hugging Face orders them (repetition penalty, temperature, top_k,
+ *           top_p). Sampling uses a generator of its own: the same seed gives the same text here, not in
+ *           torch.
  * Ownership results belong to the caller: generation_release. The model is borrowed.
  * Units     tokens. max_new_tokens counts without the prompt.
  * Errors    LC_ARG (empty prompt, token outside the vocabulary, an option out of its range), LC_LIMIT (cache
- * does not fit), LC_CANCELLED (what was made so far is in the result). Threads   those of the model.
+ *           does not fit), LC_CANCELLED (what was made so far is in the result).
+ * Threads   those of the model.
  *
  * Example:
  *     struct generate_options o;

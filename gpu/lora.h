@@ -1,12 +1,13 @@
 /* lora.h: low-rank adapters in PEFT's words and files.
  *
  * What      attaches A and B beside the linear layers that target_modules names, freezes the rest, reads and
- * writes adapter_config.json and adapter_model.safetensors, and merges an adapter into its weights.
+ *           writes adapter_config.json and adapter_model.safetensors, and merges an adapter into its weights.
  * Ownership the adapter belongs to the model it is attached to. A lora_config owns its target names: init,
- * release. Units     rank and alpha as in PEFT; y += alpha / r * B A x (rslora: alpha / sqrt(r)).
+ *           release.
+ * Units     rank and alpha as in PEFT; y += alpha / r * B A x (rslora: alpha / sqrt(r)).
  * Errors    LC_UNSUPPORTED names the field of adapter_config.json (modules_to_save, use_dora, bias other than
- * none, a regular expression as target); LC_NOTFOUND when a target matches no layer (nearest names offered);
- * LC_DATA for a file that does not fit; LC_EXISTS when an adapter is attached already.
+ *           none, a regular expression as target); LC_NOTFOUND when a target matches no layer (nearest names
+ *           offered); LC_DATA for a file that does not fit; LC_EXISTS when an adapter is attached already.
  * Threads   those of the model.
  *
  * Example:

@@ -1,16 +1,17 @@
 /* model.h: decoder-only language models of the Llama family, from and to Hugging Face folders.
  *
  * What      model_config is config.json as a table of numbers; a model is that config, its weights on a
- * backend, and one hand-written forward and backward over the layers. Architectures are rows of a table
- * (model_architectures). An adapter (lora.h) may be attached; then only the adapter trains.
+ *           backend, and one hand-written forward and backward over the layers. Architectures are rows of a
+ *           table (model_architectures). An adapter (lora.h) may be attached; then only the adapter trains.
  * Ownership model_load / model_create → model_free. The backend is borrowed and must outlive the model.
- * Everything handed out (tensors, names) is borrowed from the model. Units     tokens; loss in nats.
+ *           Everything handed out (tensors, names) is borrowed from the model.
+ * Units     tokens; loss in nats.
  * Errors    LC_UNSUPPORTED names the architecture or field; LC_DATA for config.json or weights that do not
- * fit (name, expected and found shape); LC_LIMIT when the plan exceeds the memory; LC_RUNTIME names a loss
- * that is not finite.
+ *           fit (name, expected and found shape); LC_LIMIT when the plan exceeds the memory; LC_RUNTIME names
+ *           a loss that is not finite.
  * Threads   one at a time per model and backend.
  * Memory    model_reserve plans and allocates for a largest batch; a forward inside that bound allocates
- * nothing. A forward beyond it reserves more.
+ *           nothing. A forward beyond it reserves more.
  *
  * Example:
  *     struct model *m;

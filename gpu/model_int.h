@@ -1,7 +1,8 @@
 /* model_int.h: how a model is laid out. Private to the engine.
  *
- * What      weights are rows of one table, placed in one block; a layer is a row of indices into it. Trainable
- * numbers live in an arena: one block of parameters, one of gradients, the decaying ones first.
+ * What      weights are rows of one table, placed in one block; a layer is a row of indices into it.
+ *           Trainable numbers live in an arena: one block of parameters, one of gradients, the decaying ones
+ *           first.
  */
 #ifndef LACUS_GPU_MODEL_INT_H
 #define LACUS_GPU_MODEL_INT_H

@@ -1,7 +1,9 @@
 /* model_io.h: arenas from and to safetensors files. Private to the engine.
  *
- * Ownership nothing is kept. Units: elements. Errors: LC_DATA names the tensor, its shape and the one the config asks
- * for. Threads: those of the model.
+ * Ownership nothing is kept.
+ * Units     elements.
+ * Errors    LC_DATA names the tensor, its shape and the one the config asks for.
+ * Threads   those of the model.
  *
  * Example:
  *     struct weights_part part = {"", m->base.block};

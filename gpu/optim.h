@@ -2,10 +2,10 @@
  *
  * What      the formulas of torch.optim.AdamW, torch.nn.utils.clip_grad_norm_ and transformers.get_scheduler.
  * Ownership optimizer_new → optimizer_free; m and v live on the model's backend. The model is borrowed and
- * must not gain or lose an adapter meanwhile. Units     learning rate per step; steps count from 0 in a
- * schedule, from 1 in the bias correction.
+ *           must not gain or lose an adapter meanwhile.
+ * Units     learning rate per step; steps count from 0 in a schedule, from 1 in the bias correction.
  * Errors    LC_NOMEM, LC_LIMIT; LC_RUNTIME when the gradient norm is not finite (the parameter is named);
- * LC_DATA for a state file of another shape.
+ *           LC_DATA for a state file of another shape.
  * Threads   those of the model.
  *
  * Example:

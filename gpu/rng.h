@@ -1,10 +1,13 @@
 /* rng.h: the random numbers of the engine.
  *
  * What      MT19937 (the generator behind torch's CPU randperm), a small generator for weights and sampling
- * (xoshiro256**, seeded by splitmix64), and a hash of (seed, index) for dropout masks, so that forward,
- * backward and every backend draw the same mask without storing it.
- * Ownership plain structs. Units: uniform in [0, 1). Errors: none. Threads: one per struct.
- * Sources   Matsumoto and Nishimura 1998 (MT19937); Blackman and Vigna 2018 (xoshiro256**).
+ *           (xoshiro256**, seeded by splitmix64), and a hash of (seed, index) for dropout masks, so that
+ *           forward, backward and every backend draw the same mask without storing it.
+ * Ownership plain structs.
+ * Units     uniform in [0, 1).
+ * Errors    none.
+ * Threads   one per struct.
+ * Source    Matsumoto and Nishimura 1998 (MT19937); Blackman and Vigna 2018 (xoshiro256**).
  *
  * Example:
  *     struct rng r;

@@ -1,15 +1,17 @@
 /* safetensors.h: reads and writes safetensors files (huggingface/safetensors, format README, 0.4 to 0.7).
  *
  * What      maps one file, a sharded checkpoint (model.safetensors.index.json) or the one of the two that a
- * folder holds, and answers with named views into the mapped bytes. The writer lays tensors out as the Rust
- * library does (widest dtype first, then by name), so equal content gives equal bytes.
+ *           folder holds, and answers with named views into the mapped bytes. The writer lays tensors out as
+ *           the Rust library does (widest dtype first, then by name), so equal content gives equal bytes.
  * Ownership safetensors_open → safetensors_close. Every name, shape and data pointer is borrowed from the
- * open file and dies with it. The writer borrows all it is given. Units     bytes and elements. data is
- * little-endian and may be unaligned (the format promises nothing): memcpy, do not cast. Errors LC_NOTFOUND,
- * LC_IO, LC_PERM; LC_DATA for bytes that break the format (header longer than 100 MB, hole, overlap, size
- * that is not shape × dtype, trailing bytes, duplicate name); LC_UNSUPPORTED for a dtype that is not in the
- * table below. A file that another process truncates while it is mapped raises SIGBUS on access, as with any
- * mapping. Threads   an open file is immutable: any.
+ *           open file and dies with it. The writer borrows all it is given.
+ * Units     bytes and elements. data is little-endian and may be unaligned (the format promises nothing):
+ *           memcpy, do not cast.
+ * Errors    LC_NOTFOUND, LC_IO, LC_PERM; LC_DATA for bytes that break the format (header longer than 100 MB,
+ *           hole, overlap, size that is not shape × dtype, trailing bytes, duplicate name); LC_UNSUPPORTED
+ *           for a dtype that is not in the table below. A file that another process truncates while it is
+ *           mapped raises SIGBUS on access, as with any mapping.
+ * Threads   an open file is immutable: any.
  *
  * Example:
  *     struct safetensors *st;

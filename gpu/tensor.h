@@ -2,7 +2,8 @@
  *
  * What      how the engine hands out weights, gradients and logits: no arithmetic here, that is backend.h.
  * Ownership a view owns nothing; it is valid as long as what it was asked from (a model, an output) and, for
- * logits, until the next forward. Units     elements; row-major.
+ *           logits, until the next forward.
+ * Units     elements; row-major.
  * Errors    copies report what the backend reports.
  * Threads   those of the backend.
  *

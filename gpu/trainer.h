@@ -1,16 +1,18 @@
 /* trainer.h: a whole training run, driven step by step.
  *
  * What      what transformers.Trainer does for a causal language model: data order, micro-batches, loss over
- * the accumulation window, clipping, AdamW, schedule, logging, evaluation, checkpoints, exact resume, best
- * model. Names and defaults of the arguments are those of TrainingArguments.
+ *           the accumulation window, clipping, AdamW, schedule, logging, evaluation, checkpoints, exact
+ *           resume, best model. Names and defaults of the arguments are those of TrainingArguments.
  * Ownership trainer_new → trainer_free. Model, datasets and what they point to are borrowed and outlive the
- * trainer. Strings in training_args are owned by it: init, release. Texts given to callbacks are borrowed
- * during the call. Units     steps are optimizer steps; seconds; nats.
+ *           trainer. Strings in training_args are owned by it: init, release. Texts given to callbacks are
+ *           borrowed during the call.
+ * Units     steps are optimizer steps; seconds; nats.
  * Errors    LC_ARG (an argument out of its range, unknown name with the nearest), LC_DATA (a token outside
- * the vocabulary: example and position named; no example carries a label), LC_RUNTIME (loss or gradient norm
- * not finite: step named, weights are those before the step), LC_NOSPACE and LC_IO (a checkpoint that cannot
- * be written: the previous ones are intact, training may go on), LC_CANCELLED (between two micro-batches; the
- * unfinished step is dropped, trainer_save then gives a checkpoint of the last whole step).
+ *           the vocabulary: example and position named; no example carries a label), LC_RUNTIME (loss or
+ *           gradient norm not finite: step named, weights are those before the step), LC_NOSPACE and LC_IO (a
+ *           checkpoint that cannot be written: the previous ones are intact, training may go on),
+ *           LC_CANCELLED (between two micro-batches; the unfinished step is dropped, trainer_save then gives
+ *           a checkpoint of the last whole step).
  * Threads   one at a time; callbacks run on the calling thread.
  * Resume    same arguments, data and backend on the same machine: losses and weights bit for bit.
  *

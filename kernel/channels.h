@@ -3,11 +3,12 @@
  * What      binds the sockets, receives whole multipart messages as `struct request`, sends signed ones.
  * Ownership a request belongs to who received it: request_free. Contents are borrowed.
  * Units     bytes. A peer that sends a frame over WIRE_BYTES_MAX is disconnected by ZeroMQ.
- * Errors    opening reports; later a message that cannot be sent is lost (the peer is gone), and one that
- *           is malformed, unsigned or oversized is dropped with a line in the log. Threads   shell, stdin
- *           and iopub are used by two threads, always with channels_lock held; control and heartbeat by one
- *           thread each, without it. The functions below do not lock. A socket's descriptor (channels_fd)
- *           may be polled without the lock: it wakes for every arrival since a receive said "nothing more".
+ * Errors    opening reports; later a message that cannot be sent is lost (the peer is gone), and one that is
+ *           malformed, unsigned or oversized is dropped with a line in the log.
+ * Threads   shell, stdin and iopub are used by two threads, always with channels_lock held; control and
+ *           heartbeat by one thread each, without it. The functions below do not lock. A socket's descriptor
+ *           (channels_fd) may be polled without the lock: it wakes for every arrival since a receive said
+ *           "nothing more".
  *
  * Example:
  *     channels_lock(ch);

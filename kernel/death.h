@@ -1,11 +1,12 @@
 /* death.h: why a kernel ended, for the people who look afterwards.
  *
  * What      notes go to a descriptor (a copy of the real standard error, which Jupyter shows in its own log:
- *           descriptor 2 itself is captured for the cells) and to LACUS_HOME/log/kernel.log;
- *           a crash (SIGSEGV and kin) leaves a note too, with the place, before the default action ends the
- *           process. The log starts anew at 1 MB. Ownership none. Errors: a log that cannot be written is
- *           silently not written. Threads   any; the crash handlers are process-wide, installed once by the
- *           front end that owns the process.
+ *           descriptor 2 itself is captured for the cells) and to LACUS_HOME/log/kernel.log; a crash (SIGSEGV
+ *           and kin) leaves a note too, with the place, before the default action ends the process. The log
+ *           starts anew at 1 MB.
+ * Ownership none.
+ * Errors    a log that cannot be written is silently not written.
+ * Threads   any; the crash handlers are process-wide, installed once by the front end that owns the process.
  *
  * Example:
  *     death_note(STDERR_FILENO, "cannot start: %s", "no connection file");

@@ -3,11 +3,13 @@
  * What      one of two threads leads: it waits at the shell, stdin and iopub sockets, receives, greets
  *           subscribers and sends stream text that is due. While the session thread waits for work it leads
  *           itself, so that a request reaches it without a hop between threads. When it has been away at a
- *           cell for INBOX_PATIENCE_MS, the I/O thread takes over, until it comes back. What is received
- *           meanwhile is queued, in order. Ownership requests returned are the caller's (request_free).
+ *           cell for INBOX_PATIENCE_MS, the I/O thread takes over, until it comes back; what is received
+ *           meanwhile is queued, in order.
+ * Ownership requests returned are the caller's (request_free).
  * Units     ms; the queue holds at most INBOX_BYTES_MAX bytes (then ZeroMQ and TCP hold back the client).
- * Errors    inbox_open: LC_IO, LC_NOMEM. Threads   inbox_next, inbox_take, inbox_abort: session thread.
- *           inbox_wake: any thread and signal handlers. `early` is called on the I/O thread.
+ * Errors    inbox_open: LC_IO, LC_NOMEM.
+ * Threads   inbox_next, inbox_take, inbox_abort: session thread. inbox_wake: any thread and signal handlers.
+ *           `early` is called on the I/O thread.
  *
  * Example:
  *     struct request *r = inbox_next(inbox, -1);

@@ -1,11 +1,12 @@
 /* kernel.h: the Jupyter front end: a session behind five sockets (messaging protocol 5.5).
  *
  * What      kernel_main serves until a client asks for shutdown, SIGTERM arrives, or the process that started
- *           it (JPY_PARENT_PID) is gone. Ownership `base` is borrowed: what its sessions are opened with; its
- *           front end and capture are set here. Errors    printed, and kept in LACUS_HOME/log/kernel.log; the
- *           return value is an exit code. Threads   the calling thread becomes the session thread; an I/O, a
- *           control and a heartbeat thread are its own. The process is the kernel's: SIGINT and SIGTERM are
- *           taken over, descriptors 1 and 2 captured.
+ *           it (JPY_PARENT_PID) is gone.
+ * Ownership `base` is borrowed: what its sessions are opened with; its front end and capture are set here.
+ * Errors    printed, and kept in LACUS_HOME/log/kernel.log; the return value is an exit code.
+ * Threads   the calling thread becomes the session thread; an I/O, a control and a heartbeat thread are its
+ *           own. The process is the kernel's: SIGINT and SIGTERM are taken over, descriptors 1 and 2
+ *           captured.
  *
  * Example:
  *     struct session_options base = {.globals = lacus_globals};

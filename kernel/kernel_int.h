@@ -1,6 +1,7 @@
 /* kernel_int.h: the parts of one running kernel; private to this folder.
  *
- * Ownership struct kernel lives on kernel_main's stack. Errors: see kernel.h.
+ * Ownership struct kernel lives on kernel_main's stack.
+ * Errors    see kernel.h.
  * Threads   fields without a word about threads are set before the threads start and constant after.
  */
 #ifndef LACUS_KERNEL_KERNEL_INT_H

@@ -5,9 +5,12 @@
  *           the same parent, so `idle` is always last. Bytes that a client has not taken are counted; above
  *           PUBLISHER_BUDGET the session thread waits (back-pressure), and when nothing moves for
  *           PUBLISHER_STALL_MS what it publishes is dropped and the loss is reported once the client reads
- *           again. Status messages pass always. Ownership content buffers are taken. Units     bytes, ms.
- * Errors    none are returned. Threads   functions ending in _locked: with channels_lock held; the others
- *           take it. publisher_text and publisher_send may block as said above: session thread only.
+ *           again. Status messages pass always.
+ * Ownership content buffers are taken.
+ * Units     bytes, ms.
+ * Errors    none are returned.
+ * Threads   functions ending in _locked: with channels_lock held; the others take it. publisher_text and
+ *           publisher_send may block as said above: session thread only.
  *
  * Example:
  *     publisher_parent(p, "{…}", 3);

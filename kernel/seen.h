@@ -1,9 +1,11 @@
 /* seen.h: the signatures of messages that were accepted, so that a message played again is recognised.
  *
  * What      a set that keeps at least the last SEEN_KEPT digests and at most twice as many: two generations
- *           of an open-addressing table that starts small. Ownership init/release. Units: a digest is 32
- *           bytes, of which 16 are kept. Errors    without memory the older generation is given up early;
- *           nothing fails. Threads   one at a time.
+ *           of an open-addressing table that starts small.
+ * Ownership init/release.
+ * Units     a digest is 32 bytes, of which 16 are kept.
+ * Errors    without memory the older generation is given up early; nothing fails.
+ * Threads   one at a time.
  *
  * Example:
  *     struct seen s = {0};

@@ -2,12 +2,14 @@
  *
  * What      [identities…] "<IDS|MSG>" signature header parent_header metadata content [buffers…]
  *           kwire_parse checks and decodes received frames; kwire_header and kwire_sign make those to send.
- *           Knows no sockets. Ownership the frames are borrowed for as long as the message lives;
- *           kwire_message_release ends its JSON. Units     bytes. Limits: WIRE_PARTS_MAX frames,
- *           WIRE_BYTES_MAX in all, WIRE_DEPTH_MAX levels of JSON. Errors    LC_PARSE (not the format),
- *           LC_AUTH (signature wrong, absent or played again), LC_LIMIT. When `out->type` is set
- * nevertheless, the sender is authentic and only the content is bad: it can be answered. Threads   any; the
- *           memory of accepted signatures is locked.
+ *           Knows no sockets.
+ * Ownership the frames are borrowed for as long as the message lives; kwire_message_release ends its JSON.
+ * Units     bytes.
+ * Limits    WIRE_PARTS_MAX frames, WIRE_BYTES_MAX in all, WIRE_DEPTH_MAX levels of JSON.
+ * Errors    LC_PARSE (not the format), LC_AUTH (signature wrong, absent or played again), LC_LIMIT. When
+ *           `out->type` is set nevertheless, the sender is authentic and only the content is bad: it can be
+ *           answered.
+ * Threads   any; the memory of accepted signatures is locked.
  *
  * Example:
  *     struct kwire *w;

@@ -1,9 +1,11 @@
 /* line.h: the words of a magic's line, and errors about them.
  *
- * What      line_words splits as a shell does: blanks part words, quotes keep them together; $, * and the like mean
- *           nothing.
- * Ownership the words live in a userdata that is left on the Lua stack. Units: none.
- * Errors    raised: a quote that is not closed, more than LINE_WORDS words. Threads: session thread.
+ * What      line_words splits as a shell does: blanks part words, quotes keep them together; $, * and the
+ *           like mean nothing.
+ * Ownership the words live in a userdata that is left on the Lua stack.
+ * Units     none.
+ * Errors    raised: a quote that is not closed, more than LINE_WORDS words.
+ * Threads   session thread.
  *
  * Example:
  *     struct line_words *w = line_words(L, "-n 3 'a b'");

@@ -1,9 +1,12 @@
 /* magics.h: the % and %% commands: one file each, one row each in lacus_magics.
  *
- * What      each magic_NAME is a run function of struct session_magic: line is the rest of the first line, body what
- *           follows it (%%) or NULL (%). It leaves its results on the Lua stack and returns their number.
- * Ownership texts are borrowed from the Lua stack. Units: none.
- * Errors    raised. Threads: session thread, inside the cell's coroutine.
+ * What      each magic_NAME is a run function of struct session_magic: line is the rest of the first line,
+ *           body what follows it (%%) or NULL (%). It leaves its results on the Lua stack and returns their
+ *           number.
+ * Ownership texts are borrowed from the Lua stack.
+ * Units     none.
+ * Errors    raised.
+ * Threads   session thread, inside the cell's coroutine.
  *
  * Example:
  *     struct session_options options = {.magics = lacus_magics};

@@ -1,8 +1,10 @@
 /* shell.h: running programs from a cell, with their output in it.
  *
- * Ownership arguments are borrowed. Units: none.
- * Errors    raised: the program is not there, the cell was interrupted (the program is killed), or, when it must succeed,
- *           it ended with another status than 0. Threads: session thread.
+ * Ownership arguments are borrowed.
+ * Units     none.
+ * Errors    raised: the program is not there, the cell was interrupted (the program is killed), or, when it
+ *           must succeed, it ended with another status than 0.
+ * Threads   session thread.
  *
  * Example:
  *     const char *argv[] = {"ls", "-l", NULL};

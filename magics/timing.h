@@ -1,6 +1,9 @@
 /* timing.h: durations as IPython prints them.
  *
- * Ownership the caller's buffer. Units: seconds. Errors: none. Threads: any.
+ * Ownership the caller's buffer.
+ * Units     seconds.
+ * Errors    none.
+ * Threads   any.
  *
  * Example:
  *     char text[TIMING_TEXT];

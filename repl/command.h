@@ -1,7 +1,8 @@
 /* command.h: the subcommands of the lacus program, one table row each; help and completion are made from it.
  *
- * Ownership argv is borrowed. Errors: a command prints its own error and returns an exit code (lc_exit).
- * Threads: main thread.
+ * Ownership argv is borrowed.
+ * Errors    a command prints its own error and returns an exit code (lc_exit).
+ * Threads   main thread.
  *
  * Example:
  *     char *argv[] = {"lacus", "version", NULL};

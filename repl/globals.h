@@ -1,6 +1,8 @@
 /* globals.h: the names that every cell finds without require: what this program's sessions are opened with.
  *
- * Ownership static tables. Errors: none. Threads: any; constant.
+ * Ownership static tables.
+ * Errors    none.
+ * Threads   any; constant.
  *
  * Example:
  *     struct session_options options = {.globals = lacus_globals};

@@ -1,8 +1,12 @@
 /* interrupt.h: Ctrl-C and SIGTERM in the programs that own their process: repl and run.
  *
  * What      between begin and end, SIGINT interrupts the session's cell; a second one within a second ends
- * the process the usual way. With `terminate`, SIGTERM interrupts too, and the exit code says so (143).
- * Ownership the session is borrowed. Errors: none. Threads: main thread. Units: none.
+ *           the process the usual way. With `terminate`, SIGTERM interrupts too, and the exit code says so
+ *           (143).
+ * Ownership the session is borrowed.
+ * Errors    none.
+ * Threads   main thread.
+ * Units     none.
  *
  * Example:
  *     interrupt_begin(session, false);

@@ -1,9 +1,12 @@
 /* listing.h: what verbs that list have in common: --output table|json, and tables that fit a terminal.
  *
- * What      arguments is a command line taken apart: words and --name value options that a table names. listing_print
- *           shows an array of JSON objects: as they are (json), or some of their members as columns (table).
- * Ownership everything is borrowed. Units: terminal columns.
- * Errors    arguments_parse fills err with LC_ARG and the nearest option. Threads: main thread.
+ * What      arguments is a command line taken apart: words and --name value options that a table names.
+ *           listing_print shows an array of JSON objects: as they are (json), or some of their members as
+ *           columns (table).
+ * Ownership everything is borrowed.
+ * Units     terminal columns.
+ * Errors    arguments_parse fills err with LC_ARG and the nearest option.
+ * Threads   main thread.
  *
  * Example:
  *     static const char *const options[] = {"--max", NULL};

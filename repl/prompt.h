@@ -1,7 +1,9 @@
 /* prompt.h: the interactive loop: readline, several lines, completion, history.
  *
- * Ownership borrowed. Errors: shown to the person. Units: none. Threads: session thread; readline has one
- * state per process.
+ * Ownership borrowed.
+ * Errors    shown to the person.
+ * Units     none.
+ * Threads   session thread; readline has one state per process.
  *
  * Example:
  *     int code = prompt_loop(session, &frontend);

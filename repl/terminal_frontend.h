@@ -1,7 +1,9 @@
 /* terminal_frontend.h: the front end of the prompt and of scripts: text on a terminal.
  *
- * Ownership terminal_frontend_init fills a struct of the caller's; release ends it. Units: none. Errors:
- * none. Threads   session thread.
+ * Ownership terminal_frontend_init fills a struct of the caller's; release ends it.
+ * Units     none.
+ * Errors    none.
+ * Threads   session thread.
  *
  * Example:
  *     struct terminal_frontend t;

@@ -1,9 +1,11 @@
 /* model.h: the state of one widget, as the front end knows it; no Lua.
  *
  * What      a row's keys with their values, the checks when one is set, and the messages of the ipywidgets 8
- *           protocol (2.1.0). Ownership init/release; the state is owned. Values passed to model_set are
- *           taken. Messages returned are new references. Errors    LC_NOTFOUND (no such key; nearest names
- *           offered), LC_TYPE, LC_ARG (min above max). Threads   one at a time.
+ *           protocol (2.1.0).
+ * Ownership init/release; the state is owned. Values passed to model_set are taken. Messages returned are new
+ *           references.
+ * Errors    LC_NOTFOUND (no such key; nearest names offered), LC_TYPE, LC_ARG (min above max).
+ * Threads   one at a time.
  *
  * Example:
  *     struct model m;

@@ -2,7 +2,10 @@
  *
  * What      a row is a model of ipywidgets 8 with the keys it has beside the common ones and their defaults;
  *           what a cell may set, its type, the constructor, completion and the text form are made from it.
- * Ownership static. Units: none. Errors: none. Threads: any; constant.
+ * Ownership static.
+ * Units     none.
+ * Errors    none.
+ * Threads   any; constant.
  *
  * Example:
  *     const struct widget_row *row = widget_row_find("IntSlider");

@@ -1,9 +1,12 @@
 /* widget_lua.h: widgets as Lua values: the parts of the class in this folder.
  *
- * What      a widget is a userdata with a struct model; its user value is a table of what belongs to it in Lua:
- *           observers, click, submit (lists of functions), options (values of choices), children, layout,
- *           style. Ownership the userdata owns its model; the registry holds every widget that a front end
- *           has, since a message may come for it. Errors    raised. Threads   session thread.
+ * What      a widget is a userdata with a struct model; its user value is a table of what belongs to it in
+ *           Lua: observers, click, submit (lists of functions), options (values of choices), children,
+ *           layout, style.
+ * Ownership the userdata owns its model; the registry holds every widget that a front end has, since a
+ *           message may come for it.
+ * Errors    raised.
+ * Threads   session thread.
  *
  * Example:
  *     struct model *m = widget_check(L, 1);

@@ -1,10 +1,14 @@
 /* kernels.h: the inner loops of the CPU backend, built once per instruction set.
  *
- * What      kernels_body.inc is compiled by kernels_avx512.c, kernels_avx2.c and kernels_base.c, each with the compiler's
- * flags for that set (plugins.mk); kernels_choose asks the processor. Each kernel does a range of an operation's rows,
- * columns, elements or tiles and may be called from any thread; ranges do not touch each other's results.
+ * What      kernels_body.inc is compiled by kernels_avx512.c, kernels_avx2.c and kernels_base.c, each with
+ *           the compiler's flags for that set (plugins.mk); kernels_choose asks the processor. Each kernel
+ *           does a range of an operation's rows, columns, elements or tiles and may be called from any
+ *           thread; ranges do not touch each other's results.
  * Order     sums run in an order that depends on shapes alone.
- * Ownership none. Units: elements. Errors: none. Threads: any.
+ * Ownership none.
+ * Units     elements.
+ * Errors    none.
+ * Threads   any.
  *
  * Example:
  *     const struct kernels *k = kernels_choose(NULL);

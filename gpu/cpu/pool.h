@@ -1,10 +1,12 @@
 /* pool.h: threads that share the tasks of one operation.
  *
- * What      pool_run calls fn for ranges of [0, n), each a multiple of `grain` (but the last), from the calling thread
- * and the pool's. Threads that have nothing to do sleep: a pool does not spin, so that two programs on one machine do
- * not slow each other. Ownership pool_new → pool_free; each thread has scratch memory of its own.
- * Units     scratch in floats. Errors: pool_new LC_NOMEM, LC_RUNTIME (no thread could be started); pool_scratch
- * LC_NOMEM. Threads   one caller at a time.
+ * What      pool_run calls fn for ranges of [0, n), each a multiple of `grain` (but the last), from the
+ *           calling thread and the pool's. A pool does not spin: threads that have nothing to do sleep, so
+ *           that two programs on one machine do not slow each other.
+ * Ownership pool_new → pool_free; each thread has scratch memory of its own.
+ * Units     scratch in floats.
+ * Errors    pool_new LC_NOMEM, LC_RUNTIME (no thread could be started); pool_scratch LC_NOMEM.
+ * Threads   one caller at a time.
  * Results   which thread runs a range is left to chance: fn writes only what belongs to its range.
  *
  * Example:

@@ -1,7 +1,10 @@
-/* simd.h: one vector type, as wide as the instruction set that a file is compiled for; GCC's vector extensions, so that
- * the same text serves AVX-512, AVX2, and whatever else the compiler knows.
+/* simd.h: one vector type, as wide as the instruction set that a file is compiled for; GCC's vector
+ * extensions, so that the same text serves AVX-512, AVX2, and whatever else the compiler knows.
  *
- * Ownership none. Units: LANES floats. Errors: none. Threads: any.
+ * Ownership none.
+ * Units     LANES floats.
+ * Errors    none.
+ * Threads   any.
  *
  * Example:
  *     vf x = v_load(p);

@@ -1,9 +1,11 @@
 /* regex.h: what the plugin `regex` (PCRE2 and utf8proc) gives the tokenizer.
  *
  * What      regular expressions in Oniguruma's spelling, as tokenizer.json has them, and Unicode data.
- * Ownership compile → release; scratch_new → scratch_free. Units     bytes; texts are valid UTF-8 (the caller
- * checked). Errors    compile: LC_DATA with the position in the pattern. find: LC_LIMIT when the pattern needs
- * too many steps. Threads   a compiled pattern: any; a scratch: one at a time.
+ * Ownership compile → release; scratch_new → scratch_free.
+ * Units     bytes; texts are valid UTF-8 (the caller checked).
+ * Errors    compile: LC_DATA with the position in the pattern. find: LC_LIMIT when the pattern needs too many
+ *           steps.
+ * Threads   a compiled pattern: any; a scratch: one at a time.
  *
  * Example:
  *     struct err err;

@@ -1,11 +1,13 @@
-/* template.h: chat templates: the part of Jinja that published models use, rendered as transformers renders it
- * (trim_blocks, lstrip_blocks, loop controls, the generation tag, raise_exception, tojson, strftime_now).
+/* template.h: chat templates: the part of Jinja that published models use, rendered as transformers renders
+ * it (trim_blocks, lstrip_blocks, loop controls, the generation tag, raise_exception, tojson, strftime_now).
  *
- * What      template_render parses and evaluates in one call; there is no file access and no code. Ownership
- * arguments are borrowed. Units     bytes, UTF-8. Errors    LC_SYNTAX with the position in the template;
- * LC_UNSUPPORTED names a tag, filter, test or method that is not known; LC_DATA for what the template itself
- * raises (raise_exception: the message is the template's) and for wrong types; LC_LIMIT for templates that do
- * too much. Threads   any.
+ * What      template_render parses and evaluates in one call; there is no file access and no code.
+ * Ownership arguments are borrowed.
+ * Units     bytes, UTF-8.
+ * Errors    LC_SYNTAX with the position in the template; LC_UNSUPPORTED names a tag, filter, test or method
+ *           that is not known; LC_DATA for what the template itself raises (raise_exception: the message is
+ *           the template's) and for wrong types; LC_LIMIT for templates that do too much.
+ * Threads   any.
  *
  * Example:
  *     struct buf out = BUF_INIT(BUF_TEXT_MAX);

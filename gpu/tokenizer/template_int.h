@@ -1,9 +1,11 @@
 /* template_int.h: what the template engine's files share. Private to gpu/tokenizer.
  *
- * What      text → tokens (template_lex.c) → tree (template_parse.c) → text (template_eval.c), with the values, filters,
- * tests and methods of template_value.c and template_filter.c. Ownership everything lives in the arena of one
- * render. Units: bytes. Errors: struct render's err; functions return false or NULL when it is set. Threads: one
- * render is one thread's.
+ * What      text → tokens (template_lex.c) → tree (template_parse.c) → text (template_eval.c), with the
+ *           values, filters, tests and methods of template_value.c and template_filter.c.
+ * Ownership everything lives in the arena of one render.
+ * Units     bytes.
+ * Errors    struct render's err; functions return false or NULL when it is set.
+ * Threads   one render is one thread's.
  */
 #ifndef LACUS_GPU_TEMPLATE_INT_H
 #define LACUS_GPU_TEMPLATE_INT_H

@@ -1,13 +1,15 @@
 /* tokenizer.h: text ↔ token ids, as a Hugging Face tokenizer.json says.
  *
- * What      loads tokenizer.json (with tokenizer_config.json and chat_template.jinja beside it when there) and
- * gives the ids, offsets and texts that the `tokenizers` library gives. Models: BPE (byte-level, or with byte
- * fallback). A component this library does not have is named in an LC_UNSUPPORTED error, never skipped. The
- * file's `truncation` and `padding` sections are left to the caller, as transformers does.
- * Ownership tokenizer_open → tokenizer_free. Returned texts are borrowed from the tokenizer. struct encoding is
- * the caller's: start from ENCODING_INIT, end with encoding_release. Units     token ids start at 0; lengths
- * are bytes; offsets are characters (code points) of the text, [start, end), as in Python. Errors    LC_DATA
- * (file or text broken), LC_UNSUPPORTED, LC_LIMIT, LC_MISSING (plugin `regex`), LC_NOMEM.
+ * What      loads tokenizer.json (with tokenizer_config.json and chat_template.jinja beside it when there)
+ *           and gives the ids, offsets and texts that the `tokenizers` library gives. Models: BPE
+ *           (byte-level, or with byte fallback). A component this library does not have is named in an
+ *           LC_UNSUPPORTED error, never skipped. The file's `truncation` and `padding` sections are left to
+ *           the caller, as transformers does.
+ * Ownership tokenizer_open → tokenizer_free. Returned texts are borrowed from the tokenizer. struct encoding
+ *           is the caller's: start from ENCODING_INIT, end with encoding_release.
+ * Units     token ids start at 0; lengths are bytes; offsets are characters (code points) of the text,
+ *           [start, end), as in Python.
+ * Errors    LC_DATA (file or text broken), LC_UNSUPPORTED, LC_LIMIT, LC_MISSING (plugin `regex`), LC_NOMEM.
  * Threads   immutable once open: any number at once, each with its own struct encoding.
  *
  * Example:

@@ -1,9 +1,10 @@
 /* tokenizer_int.h: what the tokenizer's files share. Private to gpu/tokenizer.
  *
- * What      a text on its way to ids is a list of pieces. Each step of the file (normalizer, pre-tokenizer) is a
- * struct step made from JSON; the steps run in order over the pieces of a struct work. Ownership steps and
- * vocabulary live as long as the tokenizer; pieces live in the work's arena. Units: bytes. Threads: a struct
- * work belongs to one encode call.
+ * What      a text on its way to ids is a list of pieces. Each step of the file (normalizer, pre-tokenizer)
+ *           is a struct step made from JSON; the steps run in order over the pieces of a struct work.
+ * Ownership steps and vocabulary live as long as the tokenizer; pieces live in the work's arena.
+ * Units     bytes.
+ * Threads   a struct work belongs to one encode call.
  */
 #ifndef LACUS_GPU_TOKENIZER_INT_H
 #define LACUS_GPU_TOKENIZER_INT_H

@@ -1,12 +1,14 @@
 /* train.h: makes a byte-level BPE tokenizer from texts.
  *
- * What      counts words under Llama 3's splitting pattern, merges the most frequent pair until the vocabulary is
- * full (ties: the pair with the smaller ids), and writes tokenizer.json and tokenizer_config.json that lacus,
- * `tokenizers` and `transformers` load and encode with alike. The same texts in any order give the same files as
- * the Python library's BpeTrainer with the whole byte alphabet.
- * Ownership everything is borrowed for the call. Units     vocab_size counts special tokens and the 256 bytes.
- * Errors    LC_ARG (a vocabulary smaller than its fixed part), LC_DATA (a text is not UTF-8), LC_CANCELLED, LC_IO;
- * what the iterator returns is passed on.
+ * What      counts words under Llama 3's splitting pattern, merges the most frequent pair until the
+ *           vocabulary is full (ties: the pair with the smaller ids), and writes tokenizer.json and
+ *           tokenizer_config.json that lacus, `tokenizers` and `transformers` load and encode with alike. The
+ *           same texts in any order give the same files as the Python library's BpeTrainer with the whole
+ *           byte alphabet.
+ * Ownership everything is borrowed for the call.
+ * Units     vocab_size counts special tokens and the 256 bytes.
+ * Errors    LC_ARG (a vocabulary smaller than its fixed part), LC_DATA (a text is not UTF-8), LC_CANCELLED,
+ *           LC_IO; what the iterator returns is passed on.
  * Threads   one call at a time per iterator.
  *
  * Example:

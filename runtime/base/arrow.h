@@ -3,9 +3,10 @@
  *
  * What      how columns travel between parts of lacus. These are the specification's structs, nothing more.
  * Ownership a struct with release != NULL is owned by whoever holds it and is ended by calling release once;
- * moving a struct is a memcpy followed by release = NULL in the old place. Errors    get_schema and get_next
- * return 0 or an errno value; get_last_error then has the text (valid until the next call). Threads   one at
- * a time.
+ *           moving a struct is a memcpy followed by release = NULL in the old place.
+ * Errors    get_schema and get_next return 0 or an errno value; get_last_error then has the text (valid until
+ *           the next call).
+ * Threads   one at a time.
  *
  * Example:
  *     struct ArrowArrayStream stream = {0};

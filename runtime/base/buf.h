@@ -1,10 +1,13 @@
 /* buf.h: growing bytes with a maximum, always followed by a NUL.
  *
  * What      a string builder. `data` is never NULL after a successful append; before the first it may be: use
- * buf_str. Ownership the struct is the caller's; buf_release frees the contents, buf_take hands them over
- * (free with mem_free). Units     bytes. max is set at birth: nothing in lacus grows without a bound. Errors
- * append returns false when the maximum or the memory is exceeded, and the buffer remembers (`failed`): a
- * series of appends may be checked once, at the end, with buf_ok or buf_check. Threads   one at a time.
+ *           buf_str.
+ * Ownership the struct is the caller's; buf_release frees the contents, buf_take hands them over (free with
+ *           mem_free).
+ * Units     bytes. max is set at birth: nothing in lacus grows without a bound.
+ * Errors    append returns false when the maximum or the memory is exceeded, and the buffer remembers
+ *           (`failed`): a series of appends may be checked once, at the end, with buf_ok or buf_check.
+ * Threads   one at a time.
  *
  * Example:
  *     struct buf b = BUF_INIT(1 << 20);

@@ -1,6 +1,9 @@
 /* civil.h: dates of the proleptic Gregorian calendar, as SQL has them.
  *
- * Units     days since 1970-01-01. Ownership none. Errors: civil_valid. Threads: any.
+ * Units     days since 1970-01-01.
+ * Ownership none.
+ * Errors    civil_valid.
+ * Threads   any.
  *
  * Example:
  *     if (civil_valid(2024, 2, 29))

@@ -1,7 +1,9 @@
 /* clock.h: time and identifiers.
  *
  * Units     nanoseconds (monotonic), milliseconds since 1970 (wall clock).
- * Ownership none. Errors: none. Threads: any.
+ * Ownership none.
+ * Errors    none.
+ * Threads   any.
  *
  * Example:
  *     char id[UUID_TEXT];

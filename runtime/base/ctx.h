@@ -1,8 +1,9 @@
 /* ctx.h: who asks, for whom, until when: what every call through a seam takes.
  *
  * What      principal, session, operation, cancel token, deadline and lineage parent of one call. Nothing
- * below a front end reads the user, a cell's clock or a cancel flag from anywhere else. Ownership all
- * pointers are borrowed and live at least as long as the call. A worker thread that outlives the call copies.
+ *           below a front end reads the user, a cell's clock or a cancel flag from anywhere else.
+ * Ownership all pointers are borrowed and live at least as long as the call. A worker thread that outlives
+ *           the call copies.
  * Units     deadline: CLOCK_MONOTONIC nanoseconds, 0 for none.
  * Errors    ctx_check: LC_CANCELLED or LC_TIMEOUT.
  * Threads   immutable but for the cancel token, which any thread may set.

@@ -1,12 +1,14 @@
 /* err.h: how every part of lacus reports failure.
  *
- * What      A function that can fail returns `enum lc` (0 = LC_OK) and takes a last `struct err *err`, which
- * may be NULL. On failure it fills err; on success it leaves err untouched. Ownership The caller owns the
- * struct, usually on its stack; it holds no pointers, so there is nothing to release. Text      message: no
- * capital, no full stop; what failed, then the subject in 'quotes', where: "cannot open table 'a.b': not in
- *           catalog". hint: what to do next. position: byte offset in the text at fault (SQL, JSON, Lua), or
- * -1. Errors    err_set returns the code it was given, so `return err_set(err, LC_IO, "…")` is the usual
- * form. Threads   any; no state.
+ * What      a function that can fail returns `enum lc` (0 = LC_OK) and takes a last `struct err *err`, which
+ *           may be NULL. On failure it fills err; on success it leaves err untouched.
+ * Ownership the caller owns the struct, usually on its stack; it holds no pointers, so there is nothing to
+ *           release.
+ * Text      message: no capital, no full stop; what failed, then the subject in 'quotes', where: "cannot open
+ *           table 'a.b': not in catalog". hint: what to do next.
+ * Units     position: byte offset in the text at fault (SQL, JSON, Lua), or -1.
+ * Errors    err_set returns the code it was given, so `return err_set(err, LC_IO, "…")` is the usual form.
+ * Threads   any; no state.
  *
  * Example:
  *     enum lc read_answer(const char *path, int *out, struct err *err)

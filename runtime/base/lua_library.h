@@ -1,7 +1,10 @@
 /* lua_library.h: the Lua sources that are part of the program (runtime/lib/lacus), as made by
  * runtime/gen/embed.lua.
  *
- * Ownership static. Units: bytes. Errors: none. Threads: any; constant.
+ * Ownership static.
+ * Units     bytes.
+ * Errors    none.
+ * Threads   any; constant.
  *
  * Example:
  *     for (const struct lua_library_file *f = lua_library; f->name; f++)

@@ -2,7 +2,8 @@
  *
  * What      malloc, realloc, free and strdup behind one hook, and arenas: memory that is freed all at once.
  * Ownership mem_* blocks are freed with mem_free (never free). Arena blocks are never freed singly;
- * arena_free ends them all. Units     bytes. Blocks are aligned as malloc aligns them; arena blocks to 16.
+ *           arena_free ends them all.
+ * Units     bytes. Blocks are aligned as malloc aligns them; arena blocks to 16.
  * Errors    NULL when there is no memory; n * size overflow gives NULL too.
  * Threads   mem_*: any. One arena: one thread at a time. mem_fail_after: tests only, per thread.
  *

@@ -1,8 +1,11 @@
 /* nearest.h: the names a user may have meant.
  *
  * What      ranks candidates by edit distance (with transpositions, ignoring case) to what was typed, for
- * "did you mean" hints. Ownership candidates are borrowed. Units: characters. Threads: any. Errors    out of
- * memory: no suggestion.
+ *           "did you mean" hints.
+ * Ownership candidates are borrowed.
+ * Units     characters.
+ * Threads   any.
+ * Errors    out of memory: no suggestion.
  *
  * Example:
  *     static const char *const names[] = {"filter", "select"};

@@ -2,7 +2,8 @@
  * them).
  *
  * What      finds plugins/NAME.so beside the executable or in the library folder, opens it RTLD_NOW |
- * RTLD_LOCAL, and returns its one exported symbol. Ownership the symbol stays valid until the process ends.
+ *           RTLD_LOCAL, and returns its one exported symbol.
+ * Ownership the symbol stays valid until the process ends.
  * Errors    LC_MISSING with the loader's text and what to run.
  * Threads   any.
  *

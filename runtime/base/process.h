@@ -1,9 +1,11 @@
 /* process.h: child processes.
  *
  * What      runs a program with arguments (no shell unless you name one) and streams what it prints, or
- * starts one that lives on. Ownership arguments are borrowed during the call. A started process is the
- * caller's to wait for. Units     exit status as the shell gives it: 0-255, 128 + signal. Errors LC_NOTFOUND
- * when the program is not there, LC_CANCELLED when ctx was cancelled (the child's group is killed), LC_IO.
+ *           starts one that lives on.
+ * Ownership arguments are borrowed during the call. A started process is the caller's to wait for.
+ * Units     exit status as the shell gives it: 0-255, 128 + signal.
+ * Errors    LC_NOTFOUND when the program is not there, LC_CANCELLED when ctx was cancelled (the child's group
+ *           is killed), LC_IO.
  * Threads   any; the callback runs on the calling thread.
  *
  * Example:

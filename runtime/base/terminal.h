@@ -2,7 +2,8 @@
  * their earlier version.
  *
  * What      on a terminal a block that is still the last thing printed is redrawn in place; elsewhere (a log,
- * a pipe) its new versions are printed only now and then, and the last one when something else follows.
+ *           a pipe) its new versions are printed only now and then, and the last one when something else
+ *           follows.
  * Ownership the descriptor is borrowed; terminal_release prints what is pending and frees.
  * Units     bytes; columns of the terminal.
  * Errors    none: a closed descriptor loses output, never the program (SIGPIPE must be ignored).

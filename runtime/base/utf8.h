@@ -1,6 +1,9 @@
 /* utf8.h: UTF-8 as RFC 3629 defines it: no surrogates, no overlong forms, at most U+10FFFF.
  *
- * Ownership none. Units: bytes and code points. Errors: 0 from utf8_decode. Threads: any.
+ * Ownership none.
+ * Units     bytes and code points.
+ * Errors    0 from utf8_decode.
+ * Threads   any.
  *
  * Example:
  *     uint32_t code;

@@ -1,13 +1,14 @@
 /* catalog.h: the seam to what names mean: catalog.schema.table, temporary views, and lineage.
  *
  * What      a struct catalog is one session's view of the names: it holds the current catalog and schema
- * (USE) and the temporary views; what lasts is behind catalog_ops (the local workspace database now).
- * spark_catalog.default is always there and is where a session starts. Names are case-insensitive and kept in
- * lower case. One- and two-part names are completed with the current catalog and schema.
+ *           (USE) and the temporary views; what lasts is behind catalog_ops (the local workspace database
+ *           now). spark_catalog.default is always there and is where a session starts. Names are
+ *           case-insensitive and kept in lower case. One- and two-part names are completed with the current
+ *           catalog and schema.
  * Ownership catalog_open gives a handle, catalog_close ends it. Lists and tables are ended with their release
- * function.
+ *           function.
  * Errors    LC_NOTFOUND with the nearest names, LC_EXISTS, LC_ARG (a name that cannot be one), LC_CONFLICT
- * (not empty: CASCADE is missing), LC_IO.
+ *           (not empty: CASCADE is missing), LC_IO.
  * Threads   a handle: one thread at a time. Several processes may use the same workspace.
  *
  * Example:

@@ -1,7 +1,9 @@
 /* local.h: the catalog in the workspace database (private to runtime/catalog).
  *
  * What      catalog_ops on SQLite; managed tables lie below $LACUS_HOME/tables.
- * Ownership catalog_local_open gives self; ops->close ends it. Errors: those of catalog.h. Threads: one.
+ * Ownership catalog_local_open gives self; ops->close ends it.
+ * Errors    those of catalog.h.
+ * Threads   one.
  *
  * Example:
  *     void *self;

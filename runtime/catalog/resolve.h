@@ -1,10 +1,11 @@
 /* resolve.h: between names and rows: what a plan's tables are, and where a plan's rows go.
  *
  * What      catalog_resolve replaces each named table in a plan by a scan of the files of one snapshot
- * (temporary views by their plan) and leaves everything else as it is. delta.`/a/folder`, parquet.`/a/file` and
- * so on are tables without a name: spark.read.format("delta").load(path) is plan_read_table({"delta", path}).
- * Options of a read: versionAsOf, timestampAsOf. catalog_save writes a plan's rows to a table: it makes the
- * table if the mode allows it, commits to Delta and records the lineage.
+ *           (temporary views by their plan) and leaves everything else as it is. delta.`/a/folder`,
+ *           parquet.`/a/file` and so on are tables without a name: spark.read.format("delta").load(path) is
+ *           plan_read_table({"delta", path}). Options of a read: versionAsOf, timestampAsOf. catalog_save
+ *           writes a plan's rows to a table: it makes the table if the mode allows it, commits to Delta and
+ *           records the lineage.
  * Ownership a resolved plan is the caller's reference.
  * Errors    those of catalog.h and delta.h.
  * Threads   one at a time per catalog and engine.

@@ -1,6 +1,9 @@
 /* timestamp.h: the times that TIMESTAMP AS OF takes (private to runtime/catalog).
  *
- * Units     milliseconds since 1970; a text without a zone is UTC. Errors: LC_ARG. Ownership none. Threads: any.
+ * Units     milliseconds since 1970; a text without a zone is UTC.
+ * Errors    LC_ARG.
+ * Ownership none.
+ * Threads   any.
  *
  * Example:
  *     int64_t ms;

@@ -1,13 +1,16 @@
 /* expr.h: column expressions, shaped like Spark Connect's Expression.
  *
  * What      what a user or the SQL parser says about columns, before names are resolved. Operators are calls,
- * named as in Spark Connect: "+ - * / % div", "== <=> < <= > >= !=", "and or not", "in" (value, then
- * candidates), "when" (condition, value, …, else), "like ilike rlike", "isnull isnotnull isnan", "negative",
- * "~ & | ^", "concat" for ||, "between" (value, low, high), "element_at", "array", "map", "named_struct";
- * every F function by its Spark name. Ownership reference-counted, read-only once made. Constructors take
- * over the references they are given, also when they fail (NULL: no memory, or a required argument was NULL),
- * so calls nest without checks; texts are copied; arrays of references are read during the call. Units
- * position: byte offset in the SQL text it came from, or -1. Errors    NULL without memory. Threads   any.
+ *           named as in Spark Connect: "+ - * / % div", "== <=> < <= > >= !=", "and or not", "in" (value,
+ *           then candidates), "when" (condition, value, …, else), "like ilike rlike", "isnull isnotnull
+ *           isnan", "negative", "~ & | ^", "concat" for ||, "between" (value, low, high), "element_at",
+ *           "array", "map", "named_struct"; every F function by its Spark name.
+ * Ownership reference-counted, read-only once made. Constructors take over the references they are given,
+ *           also when they fail (NULL: no memory, or a required argument was NULL), so calls nest without
+ *           checks; texts are copied; arrays of references are read during the call.
+ * Units     position: byte offset in the SQL text it came from, or -1.
+ * Errors    NULL without memory.
+ * Threads   any.
  *
  * Example:
  *     struct expr *sum = expr_binary("+", expr_column("a"), expr_int(1));

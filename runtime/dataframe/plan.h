@@ -2,11 +2,12 @@
  * are resolved.
  *
  * What      an immutable tree. Every node has a plan id (unique in the process) to which df.col expressions
- * refer; a copy of a node with other inputs keeps the id. PLAN_READ_TABLE and PLAN_WITH are what users and
- * the SQL parser make; plan_resolve replaces them, and engines never see them. Ownership reference-counted,
- * read-only once made. Constructors take over the references they are given, also when they fail (NULL: no
- * memory, or a required argument was NULL), so calls nest without checks; texts are copied; arrays of
- * references are read during the call. Errors    NULL without memory; plan_resolve: what the resolver says.
+ *           refer; a copy of a node with other inputs keeps the id. PLAN_READ_TABLE and PLAN_WITH are what
+ *           users and the SQL parser make; plan_resolve replaces them, and engines never see them.
+ * Ownership reference-counted, read-only once made. Constructors take over the references they are given,
+ *           also when they fail (NULL: no memory, or a required argument was NULL), so calls nest without
+ *           checks; texts are copied; arrays of references are read during the call.
+ * Errors    NULL without memory; plan_resolve: what the resolver says.
  * Threads   any.
  *
  * Example:

@@ -2,12 +2,13 @@
  *
  * What      an immutable, shared description of a column's type; a schema is a DTYPE_STRUCT. Reads and writes
  *           Spark's JSON form (Delta's schemaString) and its simpleString ("decimal(10,2)", "array<int>"),
- * and parses DDL
- *           ("a INT NOT NULL, b ARRAY<STRING>").
+ *           and parses DDL ("a INT NOT NULL, b ARRAY<STRING>").
  * Ownership reference-counted, read-only once made. Constructors take over the references they are given,
- * also when they fail (NULL: no memory, or one of the arguments was NULL), so calls nest without checks. The
- * atomic types are static: ref and unref do nothing to them. Units     precision and scale in decimal digits
- * (at most 38). Errors    constructors: NULL without memory; parsers: LC_PARSE with the offset. Threads any.
+ *           also when they fail (NULL: no memory, or one of the arguments was NULL), so calls nest without
+ *           checks. The atomic types are static: ref and unref do nothing to them.
+ * Units     precision and scale in decimal digits (at most 38).
+ * Errors    constructors: NULL without memory; parsers: LC_PARSE with the offset.
+ * Threads   any.
  *
  * Example:
  *     const struct dtype *s = dtype_struct_new(1);

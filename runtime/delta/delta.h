@@ -2,14 +2,14 @@
  * it is in the tests).
  *
  * What      a table is a folder with Parquet files and _delta_log/. A snapshot is what the log says at one
- * version; a commit adds the next version, or reports who was faster. Rows are read and written by an engine
- * (runtime/dataframe); this part knows files, schemas as Delta's JSON text, and the log.
+ *           version; a commit adds the next version, or reports who was faster. Rows are read and written by
+ *           an engine (runtime/dataframe); this part knows files, schemas as Delta's JSON text, and the log.
  * Ownership a snapshot is immutable plain data in one arena: delta_close ends it and everything in it.
- * Builders and lists have their own release function.
+ *           Builders and lists have their own release function.
  * Units     versions count from 0, DELTA_LATEST is the newest; times are milliseconds since 1970.
  * Errors    LC_NOTFOUND (no table there, no such version: the range is in the hint), LC_DATA (a broken log:
- * file and line are named), LC_UNSUPPORTED (a table feature, by name), LC_CONFLICT (another writer changed
- * what this one read), LC_LIMIT.
+ *           file and line are named), LC_UNSUPPORTED (a table feature, by name), LC_CONFLICT (another writer
+ *           changed what this one read), LC_LIMIT.
  * Threads   any; one builder at a time per thread.
  *
  * Example:

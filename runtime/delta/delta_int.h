@@ -1,7 +1,9 @@
 /* delta_int.h: what the files of runtime/delta share (private).
  *
  * What      the listing of a log, the replay of its actions, checkpoints, and the texts of a commit.
- * Ownership as stated at each function. Errors: those of delta.h. Threads: as in delta.h.
+ * Ownership as stated at each function.
+ * Errors    those of delta.h.
+ * Threads   as in delta.h.
  *
  * Example:
  *     struct delta_log log;

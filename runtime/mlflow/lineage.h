@@ -1,8 +1,10 @@
-/* lineage.h: from the catalog's lineage to a run's inputs: every table that was read while a run was active, with its
- * Delta version.
+/* lineage.h: from the catalog's lineage to a run's inputs: every table that was read while a run was active,
+ * with its Delta version.
  *
- * Ownership the slot keeps one catalog, opened on first use; lineage_close ends it. Units: none.
- * Errors    as tracker.h and catalog.h. Threads: session thread.
+ * Ownership the slot keeps one catalog, opened on first use; lineage_close ends it.
+ * Units     none.
+ * Errors    as tracker.h and catalog.h.
+ * Threads   session thread.
  *
  * Example:
  *     struct lineage *lineage = NULL;

@@ -1,9 +1,13 @@
 /* notebook.h: a Jupyter notebook file (nbformat 4) in memory.
  *
  * What      reads nbformat 4.0–4.5, checks what it needs, gives every cell an id (4.5), and writes the file
- * as Jupyter writes it. Ownership notebook_load gives it, notebook_free ends it. Cells are borrowed jansson
- * objects of the notebook. Units     files of at most 256 MiB. Errors    LC_NOTFOUND, LC_PARSE with the line,
- * LC_DATA with the cell, LC_UNSUPPORTED for other versions. Unknown keys are kept. Threads   one at a time.
+ *           as Jupyter writes it.
+ * Ownership notebook_load gives it, notebook_free ends it. Cells are borrowed jansson objects of the
+ *           notebook.
+ * Units     files of at most 256 MiB.
+ * Errors    LC_NOTFOUND, LC_PARSE with the line, LC_DATA with the cell, LC_UNSUPPORTED for other versions.
+ *           Unknown keys are kept.
+ * Threads   one at a time.
  * Source    nbformat.readthedocs.io, "The Notebook file format", 4.5.
  *
  * Example:

@@ -1,6 +1,8 @@
 /* parameters.h: values given to a notebook from outside, as papermill gives them.
  *
- * Ownership new references and appended text. Units: none. Threads: any.
+ * Ownership new references and appended text.
+ * Units     none.
+ * Threads   any.
  * Errors    LC_ARG when a name is no identifier or occurs nowhere in the notebook (with the nearest name).
  *
  * Example:

@@ -1,13 +1,16 @@
 /* runner.h: runs a notebook in this process and writes its outputs back as they come.
  *
  * What      opens a session, runs the code cells in order, stops at the first error (unless the cell is
- * tagged raises-exception), and keeps the output file a valid notebook at every moment: each save replaces
- * the file as a whole. Ownership options are borrowed during the call. Params    each must occur in the
- * notebook's code (else LC_ARG with the nearest name, before anything runs). dbutils.widgets see them; a cell
- * tagged `parameters` gets a cell `injected-parameters` behind it, as papermill does. Errors    notebook_run
- * returns LC_OK when every cell ran; LC_RUNTIME when a cell failed, LC_CANCELLED when it was interrupted (the
- * notebook is saved with what it had); others when the notebook could not be read, run or written. Threads
- * the calling thread becomes the session thread.
+ *           tagged raises-exception), and keeps the output file a valid notebook at every moment: each save
+ *           replaces the file as a whole.
+ * Ownership options are borrowed during the call.
+ * Params    each must occur in the notebook's code (else LC_ARG with the nearest name, before anything runs).
+ *           dbutils.widgets see them; a cell tagged `parameters` gets a cell `injected-parameters` behind it,
+ *           as papermill does.
+ * Errors    notebook_run returns LC_OK when every cell ran; LC_RUNTIME when a cell failed, LC_CANCELLED when
+ *           it was interrupted (the notebook is saved with what it had); others when the notebook could not
+ *           be read, run or written.
+ * Threads   the calling thread becomes the session thread.
  *
  * Example:
  *     struct runner_options options = {.input = "report.ipynb", .output = "out.ipynb", .terminal_fd = -1};

@@ -1,4 +1,5 @@
-/* local.h: the registry of this machine's workspace: SQLite for names, $LACUS_HOME/models/NAME/VERSION for the files.
+/* local.h: the registry of this machine's workspace: SQLite for names, $LACUS_HOME/models/NAME/VERSION for
+ * the files.
  *
  * Ownership, Units, Errors, Threads: as registry.h.
  *

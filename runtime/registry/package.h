@@ -1,9 +1,13 @@
-/* package.h: a registered version's folder: the model's files in the places where MLflow looks for them, and MLmodel.
+/* package.h: a registered version's folder: the model's files in the places where MLflow looks for them, and
+ * MLmodel.
  *
- * What      MLmodel, requirements.txt, python_env.yaml, conda.yaml; model/ (Hugging Face checkpoint with its tokenizer),
- *           components/tokenizer/, peft/ (adapter). A folder that is no such model is copied as it is.
- * Ownership strings are borrowed. Units: bytes.
- * Errors    LC_NOTFOUND, LC_DATA, LC_NOSPACE, LC_IO. The target is left incomplete on failure: who calls removes it.
+ * What      MLmodel, requirements.txt, python_env.yaml, conda.yaml; model/ (Hugging Face checkpoint with its
+ *           tokenizer), components/tokenizer/, peft/ (adapter). A folder that is no such model is copied as
+ *           it is.
+ * Ownership strings are borrowed.
+ * Units     bytes.
+ * Errors    LC_NOTFOUND, LC_DATA, LC_NOSPACE, LC_IO. The target is left incomplete on failure: who calls
+ *           removes it.
  * Threads   any.
  *
  * Example:

@@ -1,9 +1,11 @@
 /* api.h: the routes of a served model: OpenAI's, MLflow's and Databricks'.
  *
  * What      one function answers every request of runtime/serving/http.h; the routes are rows of one table.
- * Ownership the struct is the caller's and outlives the server. Units: those of the protocols.
- * Errors    are answers in the protocol's shape: {"error": {message, type, param, code}}; Databricks' routes also have
- * error_code and message on top. Threads: any number at once.
+ * Ownership the struct is the caller's and outlives the server.
+ * Units     those of the protocols.
+ * Errors    are answers in the protocol's shape: {"error": {message, type, param, code}}; Databricks' routes
+ *           also have error_code and message on top.
+ * Threads   any number at once.
  *
  * Example:
  *     struct api api = {.service = s, .gone = http->gone};

@@ -1,7 +1,9 @@
 /* api_int.h: what the files of the API share. Private to runtime/serving.
  *
- * What      one request is read into an ask: prompts and options; `answer_*` run it. Ownership: an ask is on the
- * handler's stack; ask_release. Errors: struct err, and in the ask the parameter at fault. Threads: one per ask.
+ * What      one request is read into an ask: prompts and options; `answer_*` run it.
+ * Ownership an ask is on the handler's stack; ask_release.
+ * Errors    struct err, and in the ask the parameter at fault.
+ * Threads   one per ask.
  */
 #ifndef LACUS_SERVING_API_INT_H
 #define LACUS_SERVING_API_INT_H

@@ -1,9 +1,11 @@
 /* http.h: an HTTP server: what the plugin `http` (libmicrohttpd) gives.
  *
- * What      one handler answers every request: with a whole body, or with a stream that is read piece by piece as the
- * client takes it. Ownership start → stop. A request is borrowed for the call of the handler; a response's body and
- * stream go to the server, which calls close once, also when the client has gone. Units     bytes; host and port as the
- * user gave them, port 0: a free one. Errors    start: LC_NET when the port is taken or the host unknown (both named).
+ * What      one handler answers every request: with a whole body, or with a stream that is read piece by
+ *           piece as the client takes it.
+ * Ownership start → stop. A request is borrowed for the call of the handler; a response's body and stream go
+ *           to the server, which calls close once, also when the client has gone.
+ * Units     bytes; host and port as the user gave them, port 0: a free one.
+ * Errors    start: LC_NET when the port is taken or the host unknown (both named).
  * Threads   the handler and the streams run on a thread per connection, several at once; a handler may block.
  *
  * Example:

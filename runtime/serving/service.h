@@ -1,11 +1,14 @@
 /* service.h: one model that answers: a bounded queue of jobs and the thread that generates.
  *
- * What      a job is one or more prompts with one set of options. Jobs run in the order in which they came, one at a
- * time; who asked waits, takes text as it grows, or cancels. Stop texts end a choice and are not part of it; text
- * that may be the beginning of one is held back. Ownership service_open → service_close; a job is shared between
- * asker and service: job_release gives up the asker's part (and cancels it when it is not done). Texts are read under
- * the lock: job_take copies. Units     tokens and bytes; times in milliseconds. Errors    LC_LIMIT: the queue is full
- * (code too_many_requests) or the prompt longer than the model's context; LC_CLOSED: the service is shutting down.
+ * What      a job is one or more prompts with one set of options. Jobs run in the order in which they came,
+ *           one at a time; who asked waits, takes text as it grows, or cancels. Stop texts end a choice and
+ *           are not part of it; text that may be the beginning of one is held back.
+ * Ownership service_open → service_close; a job is shared between asker and service: job_release gives up the
+ *           asker's part (and cancels it when it is not done). Texts are read under the lock: job_take
+ *           copies.
+ * Units     tokens and bytes; times in milliseconds.
+ * Errors    LC_LIMIT: the queue is full (code too_many_requests) or the prompt longer than the model's
+ *           context; LC_CLOSED: the service is shutting down.
  * Threads   any; the model itself belongs to the service's thread.
  *
  * Example:

@@ -1,17 +1,22 @@
 /* cell.h: compiling a cell so that its top-level locals live on in later cells.
  *
- * What      a cell is compiled as  local _k,_m,a,x <const> return function(...) TEXT \n end  where a and x
- * are the carried names that occur in TEXT; the upvalues a and x of the inner function are then joined to the
- * variables of the earlier cells. After each top-level `local` of TEXT, on the same line, goes a capture
- * ;_k(function()return a,x end," a","=x");  whose closure has these variables as upvalues; _k joins one
- * holder per name to them and files it. So values survive an error half-way, and `return` may end a cell.
- * TEXT alone is compiled first: it is a whole block, cannot close the wrapper, and its errors are Lua's own.
- * A folded <const> has no upvalue: the capture closure is called for its value, which is kept in a fresh
- * variable. A last bare expression becomes `return true,EXPR`; `return EXPR` would be a tail call, which
- * removes the cell's line from error levels and tracebacks. A <close> name is closed at the end of its cell
- * and forgotten; _ENV is never carried. Ownership the closure is on the Lua stack. Units bytes. Errors syntax
- * errors are on the stack, as Lua makes them; memory errors are raised. Threads session thread, in protected
- * mode.
+ * What      a cell is compiled as
+ *               local _k,_m,a,x <const> return function(...) TEXT \n end
+ *           where a and x are the carried names that occur in TEXT; the upvalues a and x of the inner function
+ *           are then joined to the variables of the earlier cells. After each top-level `local` of TEXT, on
+ *           the same line, goes a capture
+ *               ;_k(function()return a,x end," a","=x");
+ *           whose closure has these variables as upvalues; _k joins one holder per name to them and files it.
+ *           So values survive an error half-way, and `return` may end a cell. TEXT alone is compiled first: it
+ *           is a whole block, cannot close the wrapper, and its errors are Lua's own. A folded <const> has no
+ *           upvalue: the capture closure is called for its value, which is kept in a fresh variable. A last
+ *           bare expression becomes `return true,EXPR`; `return EXPR` would be a tail call, which removes the
+ *           cell's line from error levels and tracebacks. A <close> name is closed at the end of its cell and
+ *           forgotten; _ENV is never carried.
+ * Ownership the closure is on the Lua stack.
+ * Units     bytes.
+ * Errors    syntax errors are on the stack, as Lua makes them; memory errors are raised.
+ * Threads   session thread, in protected mode.
  *
  * Example:
  *     struct cell_shape shape;

@@ -1,7 +1,9 @@
 /* display.h: MIME bundles of Lua values, and the globals that show them.
  *
- * Ownership bundles are new references, held by a slot on the Lua stack while something may raise. Units
- * none. Errors raises what __mimebundle raises. Threads session thread.
+ * Ownership bundles are new references, held by a slot on the Lua stack while something may raise.
+ * Units     none.
+ * Errors    raises what __mimebundle raises.
+ * Threads   session thread.
  *
  * Example:
  *     struct display d;

@@ -1,9 +1,11 @@
 /* error.h: what a person sees when a cell fails: ename, evalue, and a traceback with source lines.
  *
  * What      frames of a Lua stack, collected where the error was raised; the texts made of them and of the
- * error value. Our own frames are left out. Ownership plain data; error_describe fills a cell_reply.
- * Units lines from 1, columns in bytes from 0 (-1 unknown). Errors none: without memory the texts are
- * shorter. Threads session thread.
+ *           error value. Our own frames are left out.
+ * Ownership plain data; error_describe fills a cell_reply.
+ * Units     lines from 1, columns in bytes from 0 (-1 unknown).
+ * Errors    none: without memory the texts are shorter.
+ * Threads   session thread.
  *
  * Example:
  *     frames_clear(&s->frames);

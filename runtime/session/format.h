@@ -1,10 +1,13 @@
 /* format.h: Python's format specification mini-language.
  *
  * What      one value and a spec ([[fill]align][sign][z][#][0][width][,|_][.precision][type]) become text, as
- * Python's format(value, spec) makes it (docs.python.org/3/library/string.html#formatspec). Differences: nil
- * and booleans format as the texts nil, true and false; a float with an integral value is taken where an
- * integer is wanted, as string.format does. Ownership appends to the caller's buffer. Units width and
- * precision of texts in code points. Errors LC_ARG with Python's words. Threads any.
+ *           Python's format(value, spec) makes it (docs.python.org/3/library/string.html#formatspec).
+ *           Differences: nil and booleans format as the texts nil, true and false; a float with an integral
+ *           value is taken where an integer is wanted, as string.format does.
+ * Ownership appends to the caller's buffer.
+ * Units     width and precision of texts in code points.
+ * Errors    LC_ARG with Python's words.
+ * Threads   any.
  *
  * Example:
  *     struct format_value v = {.kind = FORMAT_INTEGER, .integer = 1234567};

@@ -1,13 +1,16 @@
 /* frontend.h: the seam between a session and what people look at: kernel, repl, runner, test recorder.
  *
  * What      a struct of functions. A session calls them in the order in which things happen; a front end
- * shows, sends or stores. Ownership every argument is borrowed for the call; a front end that keeps JSON
- * takes a reference (json_incref). Units     texts are UTF-8 with a length in bytes; bytes that are not UTF-8
- * were replaced before. Errors    output functions cannot fail towards the cell: a front end that loses its
- * client says so in its own log. `input` and `comm_send` report (`LC_UNSUPPORTED` when there is nobody to
- * ask, `LC_CANCELLED` on interrupt). Threads   called on the session thread only; a function may block
- * (back-pressure), but returns when ctx is cancelled. Optional  any pointer may be NULL: the session then
- * does the plain thing (drops, or LC_UNSUPPORTED).
+ *           shows, sends or stores.
+ * Ownership every argument is borrowed for the call; a front end that keeps JSON takes a reference
+ *           (json_incref).
+ * Units     texts are UTF-8 with a length in bytes; bytes that are not UTF-8 were replaced before.
+ * Errors    output functions cannot fail towards the cell: a front end that loses its client says so in its
+ *           own log. `input` and `comm_send` report (`LC_UNSUPPORTED` when there is nobody to ask,
+ *           `LC_CANCELLED` on interrupt).
+ * Threads   called on the session thread only; a function may block (back-pressure), but returns when ctx is
+ *           cancelled.
+ * Optional  any pointer may be NULL: the session then does the plain thing (drops, or LC_UNSUPPORTED).
  *
  * Example:
  *     static void on_stream(void *self, const struct ctx *ctx, enum stream stream, const char *text, size_t

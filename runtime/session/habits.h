@@ -1,6 +1,9 @@
 /* habits.h: what other languages' habits look like in Lua, and what to write instead: one hint line each.
  *
- * Ownership hints go to the session's `problem`. Units none. Errors none. Threads session thread.
+ * Ownership hints go to the session's `problem`.
+ * Units     none.
+ * Errors    none.
+ * Threads   session thread.
  *
  * Example:
  *     habits_syntax(L, "if a != b then", 14, "=Cell In[1]");

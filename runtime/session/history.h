@@ -1,8 +1,12 @@
 /* history.h: the cells that were run, in a SQLite file, kept across restarts.
  *
  * What      session_history answers tail, range and search; writing happens on a thread of its own, off the
- * path of the cell. Ownership part of the session. Units none. Errors a history that cannot be opened or
- * written is switched off with a line on the error stream; cells go on. Threads session thread.
+ *           path of the cell.
+ * Ownership part of the session.
+ * Units     none.
+ * Errors    a history that cannot be opened or written is switched off with a line on the error stream; cells
+ *           go on.
+ * Threads   session thread.
  *
  * Example:
  *     history_add(s, 1, "1 + 1", 5);

@@ -1,16 +1,19 @@
 /* hook.h: the one hook of a session: how another thread reaches into running Lua.
  *
  * What      another thread sets a bit in `want` and signals the session thread; the handler arms the hook of
- * the coroutine that runs, and every change of coroutine arms the one that goes on. Nothing is installed
- * while nobody asks. A cell is a coroutine. An interrupt is a yield that is never resumed: pcall cannot catch
- * it, the stack is whole for the traceback, and each coroutine on the way out is closed, so <close> variables
- * are, undisturbed for HOOK_GRACE_NS. Where a C frame forbids the yield (sort, gsub, __tostring, message
- * handlers), the hook raises at every instruction until it can; it raises "not enough memory", the one error
- * for which Lua calls no message handler.
- * Stock Lua turns hooks off inside __gc (so finalizers run in a coroutine of their own) and in the <close> of
- * a coroutine that died of an error raised by a hook (so a cell's body must run under lua_pcallk).
- * Ownership part of struct session. Errors hook_run's result. Threads hook_request from any thread and from
- * signal handlers, the others on the session thread.
+ *           the coroutine that runs, and every change of coroutine arms the one that goes on. Nothing is
+ *           installed while nobody asks. A cell is a coroutine. An interrupt is a yield that is never
+ *           resumed: pcall cannot catch it, the stack is whole for the traceback, and each coroutine on the
+ *           way out is closed, so <close> variables are, undisturbed for HOOK_GRACE_NS. Where a C frame
+ *           forbids the yield (sort, gsub, __tostring, message handlers), the hook raises at every
+ *           instruction until it can; it raises "not enough memory", the one error for which Lua calls no
+ *           message handler.
+ *           Stock Lua turns hooks off inside __gc (so finalizers run in a coroutine of their own) and in the
+ *           <close> of a coroutine that died of an error raised by a hook (so a cell's body must run under
+ *           lua_pcallk).
+ * Ownership part of struct session.
+ * Errors    hook_run's result.
+ * Threads   hook_request from any thread and from signal handlers, the others on the session thread.
  *
  * Example:
  *     int results;

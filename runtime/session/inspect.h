@@ -1,7 +1,9 @@
 /* inspect.h: what is known about a name: signature, documentation, source.
  *
- * Ownership replies are new references. Units cursor in code points. Errors an unknown name is "found":
- * false. Threads session thread.
+ * Ownership replies are new references.
+ * Units     cursor in code points.
+ * Errors    an unknown name is "found": false.
+ * Threads   session thread.
  *
  * Example:
  *     json_t *reply = session_inspect(s, "print", 5, 5, 0);

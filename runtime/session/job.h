@@ -1,8 +1,10 @@
 /* job.h: a C function that runs in a coroutine of its own under the hook, so that whatever it calls can be
  * interrupted and no error escapes.
  *
- * Ownership the argument is borrowed. Units none. Errors the result; an error's text is written to the
- * buffer, if one is given. Threads session thread.
+ * Ownership the argument is borrowed.
+ * Units     none.
+ * Errors    the result; an error's text is written to the buffer, if one is given.
+ * Threads   session thread.
  *
  * Example:
  *     if (job_run(s, answer, &question, NULL) != HOOK_DONE)

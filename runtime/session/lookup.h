@@ -1,10 +1,13 @@
 /* lookup.h: what stands at a place in a text: a name with dots, the value it has now, the names it offers.
  *
  * What      completion, inspection and "did you mean" ask the same: which chain a.b:c is here, what is its
- * value, what are its members. Values are looked up raw, through __index tables, and through __index
- * functions written in C (ours); functions of the user's are not called. A type may name its members in a
- * metamethod __dir(self) that returns a list of names. Ownership points into the text. Units bytes. Errors
- * lookup_push and lookup_members may raise what opening a lazy global raises. Threads session thread.
+ *           value, what are its members. Values are looked up raw, through __index tables, and through
+ *           __index functions written in C (ours); functions of the user's are not called. A type may name
+ *           its members in a metamethod __dir(self) that returns a list of names.
+ * Ownership points into the text.
+ * Units     bytes.
+ * Errors    lookup_push and lookup_members may raise what opening a lazy global raises.
+ * Threads   session thread.
  *
  * Example:
  *     struct chain c;

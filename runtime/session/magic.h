@@ -1,9 +1,12 @@
 /* magic.h: lines of a cell that are not Lua: %magic, !command, name?.
  *
  * What      such lines are found where a statement could begin (never inside strings, comments or brackets)
- * and become calls of one function, on the same line, so that line numbers stay. %%magic at the top of a cell
- * takes the whole cell. Ownership texts are borrowed. Units bytes. Errors magic_call raises. Threads session
- * thread.
+ *           and become calls of one function, on the same line, so that line numbers stay. %%magic at the top
+ *           of a cell takes the whole cell.
+ * Ownership texts are borrowed.
+ * Units     bytes.
+ * Errors    magic_call raises.
+ * Threads   session thread.
  *
  * Example:
  *     struct buf out = BUF_INIT(1000);

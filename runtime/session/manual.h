@@ -1,6 +1,9 @@
 /* manual.h: Lua's own functions, one line each, for inspection.
  *
- * Ownership static. Units none. Errors NULL: not one of Lua's. Threads session thread.
+ * Ownership static.
+ * Units     none.
+ * Errors    NULL: not one of Lua's.
+ * Threads   session thread.
  *
  * Example:
  *     const struct manual_entry *e = manual_find(L, -1);

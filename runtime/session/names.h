@@ -1,8 +1,10 @@
 /* names.h: the globals of a session: which are lacus's, which are the user's, and opening them when first
  * used.
  *
- * Ownership names_known's list is the caller's (names_free). Units none. Errors none: without memory the
- * list is NULL. Threads session thread.
+ * Ownership names_known's list is the caller's (names_free).
+ * Units     none.
+ * Errors    none: without memory the list is NULL.
+ * Threads   session thread.
  *
  * Example:
  *     size_t n;

@@ -1,6 +1,9 @@
 /* plot_text.h: a plot for people without a browser: dots in braille, bars in blocks.
  *
- * Ownership appends to the caller's buffer. Units terminal columns and rows. Errors the buffer's. Threads any.
+ * Ownership appends to the caller's buffer.
+ * Units     terminal columns and rows.
+ * Errors    the buffer's.
+ * Threads   any.
  *
  * Example:
  *     double x[] = {1, 2, 3}, y[] = {1, 4, 9};

@@ -1,8 +1,11 @@
 /* repr.h: how a value looks as text: bounded, cycle-safe, keys sorted.
  *
  * What      what the last expression of a cell shows. A string by itself is its text; inside a table it is
- * quoted. Ownership appends to the caller's buffer. Units bytes. Errors raises what a __tostring raises.
- * Threads session thread.
+ *           quoted.
+ * Ownership appends to the caller's buffer.
+ * Units     bytes.
+ * Errors    raises what a __tostring raises.
+ * Threads   session thread.
  *
  * Example:
  *     struct buf *out = session_buf(L, BUF_TEXT_MAX);

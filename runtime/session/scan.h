@@ -1,11 +1,13 @@
 /* scan.h: the tokens of a Lua 5.4 text, and where its outermost statements end.
  *
  * What      a lexer that never fails, and a walker over the statements of a chunk. It need be right only on
- * text that compiles; on any other text it may answer anything, but it stops, reads no byte outside the text
- * and allocates nothing. Outermost statements are walked by their grammar; inner blocks and brackets are
- * skipped by counting, which is enough because they balance in text that compiles.
+ *           text that compiles; on any other text it may answer anything, but it stops, reads no byte outside
+ *           the text and allocates nothing. Outermost statements are walked by their grammar; inner blocks
+ *           and brackets are skipped by counting, which is enough because they balance in text that compiles.
  * Ownership points into the text, which must outlive it. A struct scan may be copied to remember a place.
- * Units bytes. Errors none. Threads any.
+ * Units     bytes.
+ * Errors    none.
+ * Threads   any.
  *
  * Example:
  *     struct scan x = scan_begin("local a = 1 print(a)", 20);

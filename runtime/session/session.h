@@ -1,13 +1,15 @@
 /* session.h: one Lua state and the cells that run in it.
  *
  * What      executes cells (Lua 5.4 with the locals rule of the manual), and answers completion, inspection,
- * is_complete and history. Ownership session_open gives a session, session_close ends it. Requests are
- * borrowed; a reply is released by its receiver. Units     cursor positions are in Unicode code points, as in
- * the Jupyter protocol. Errors    session_execute returns LC_OK when the cell ran, whatever it did: the
- * cell's own error is in the reply. Other codes mean that the session could not run it at all. Threads   all
- * functions on the thread that opened the session, except session_interrupt (any thread, async-signal-safe).
- *           Two sessions in one process, each on its own thread, must work; only one of them may capture file
- * descriptors.
+ *           is_complete and history.
+ * Ownership session_open gives a session, session_close ends it. Requests are borrowed; a reply is released
+ *           by its receiver.
+ * Units     cursor positions are in Unicode code points, as in the Jupyter protocol.
+ * Errors    session_execute returns LC_OK when the cell ran, whatever it did: the cell's own error is in the
+ *           reply. Other codes mean that the session could not run it at all.
+ * Threads   all functions on the thread that opened the session, except session_interrupt (any thread,
+ *           async-signal-safe). Two sessions in one process, each on its own thread, must work; only one of
+ *           them may capture file descriptors.
  *
  * Example:
  *     struct session_options options = {.frontend = {&recorder_ops, &recorder}};

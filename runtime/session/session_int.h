@@ -1,7 +1,8 @@
 /* session_int.h: the inside of a session; for runtime/session only.
  *
  * Ownership struct session owns all of it; every part is opened by session_open or on first use, and closed
- * by session_close. Errors, Threads: as session.h.
+ *           by session_close.
+ * Errors, Threads: as session.h.
  *
  * Example:
  *     struct session *s = session_of(L);

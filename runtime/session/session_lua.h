@@ -2,9 +2,9 @@
  *
  * Ownership everything returned is borrowed from the session.
  * Errors    session_raise turns a struct err into a Lua error value: a table {code=…, message=…, hint=…,
- * cause=…} with a metatable whose
- *           __tostring is the message and the hint; the front end shows its ename. Nothing from mem_alloc may
- * be live across it. Threads   session thread only.
+ *           cause=…} with a metatable whose __tostring is the message and the hint; the front end shows its
+ *           ename. Nothing from mem_alloc may be live across it.
+ * Threads   session thread only.
  *
  * Example:
  *     static int l_now(lua_State *L)

@@ -1,8 +1,12 @@
-/* args_lua.h: arguments as PySpark takes them: positions, or one table with names (df:show{5, truncate = 80}).
+/* args_lua.h: arguments as PySpark takes them: positions, or one table with names (df:show{5, truncate =
+ * 80}).
  *
- * What      spark_args puts the arguments into fixed places of the stack; spark_list lays a list (one table, or the rest of the
- *           arguments) out on the stack.
- * Ownership Lua's. Units: none. Errors: raise, an unknown name with the nearest. Threads: session thread.
+ * What      spark_args puts the arguments into fixed places of the stack; spark_list lays a list (one table,
+ *           or the rest of the arguments) out on the stack.
+ * Ownership Lua's.
+ * Units     none.
+ * Errors    raise, an unknown name with the nearest.
+ * Threads   session thread.
  *
  * Example:
  *     static const char *const names[] = {"n", "truncate", NULL};

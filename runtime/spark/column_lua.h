@@ -1,7 +1,10 @@
 /* column_lua.h: the Lua class Column: an expression, its operators and methods; and F, the functions.
  *
- * Ownership a Column userdata holds one reference of its expression; column_at borrows it for as long as the userdata is on the stack.
- * Units     none. Errors: raise. Threads: session thread.
+ * Ownership a Column userdata holds one reference of its expression; column_at borrows it for as long as the
+ *           userdata is on the stack.
+ * Units     none.
+ * Errors    raise.
+ * Threads   session thread.
  *
  * Example:
  *     struct expr *e = column_arg(L, 2, COLUMN_NAME);

@@ -1,8 +1,9 @@
 /* commands.h: what SQL statements do: spark.sql("…") below its front ends.
  *
  * What      runs a parsed statement against the catalog, Delta tables and the engine. A query is not run: its
- * plan is handed back, tables still by name, to be resolved (catalog_resolve) when rows are wanted. Commands run
- * at once, and what they have to show is a plan of values, with the columns that Spark gives.
+ *           plan is handed back, tables still by name, to be resolved (catalog_resolve) when rows are wanted.
+ *           Commands run at once, and what they have to show is a plan of values, with the columns that Spark
+ *           gives.
  * Ownership *result is the caller's reference, or NULL when there is nothing to show.
  * Errors    those of sql.h, catalog.h, delta.h and the engine.
  * Threads   one at a time per environment.

@@ -1,6 +1,10 @@
-/* dataframe_lua.h: the Lua class DataFrame, with its readers, writers and groups; and the session's struct spark.
+/* dataframe_lua.h: the Lua class DataFrame, with its readers, writers and groups; and the session's struct
+ * spark.
  *
- * Ownership a DataFrame userdata holds one reference of its plan. Units: rows. Errors: raise. Threads: session thread.
+ * Ownership a DataFrame userdata holds one reference of its plan.
+ * Units     rows.
+ * Errors    raise.
+ * Threads   session thread.
  *
  * Example:
  *     dataframe_push(L, plan_range(0, 10, 1));

@@ -1,6 +1,8 @@
 /* describe.h: what tables and schemas are, as plans of values (private to runtime/spark).
  *
- * Ownership *out is the caller's reference. Errors: those of catalog.h, delta.h, the engine. Threads: one.
+ * Ownership *out is the caller's reference.
+ * Errors    those of catalog.h, delta.h, the engine.
+ * Threads   one.
  *
  * Example:
  *     const struct plan *shown;

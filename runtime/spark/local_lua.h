@@ -1,9 +1,12 @@
 /* local_lua.h: Lua tables as the rows of a DataFrame.
  *
- * What      rows are tables with names or positions; each column's type is found from its values (integer → bigint, float → double, mixed
- *           numbers → double, boolean, string, lists of these) or given as a schema in DDL, to which the values are then cast.
- * Ownership pushes a plan's reference to the caller. Units: none.
- * Errors    raise: a column with values of several types names both rows. Threads: session thread.
+ * What      rows are tables with names or positions; each column's type is found from its values (integer →
+ *           bigint, float → double, mixed numbers → double, boolean, string, lists of these) or given as a
+ *           schema in DDL, to which the values are then cast.
+ * Ownership pushes a plan's reference to the caller.
+ * Units     none.
+ * Errors    raise: a column with values of several types names both rows.
+ * Threads   session thread.
  *
  * Example:
  *     const struct plan *p = local_plan(L, 2, NULL, NULL, 0);

@@ -1,10 +1,13 @@
 /* row_reader_lua.h: rows of an Arrow stream as Lua values.
  *
- * What      a Row is a table: fields by position (row[1]) and by name (row.name, row["a b"]), #row fields, tostring as PySpark prints it.
- *           NULL is `null`; numbers, booleans and texts are Lua's; decimals of at most 15 digits are numbers, longer ones texts; dates
- *           and timestamps are texts ("2026-01-31", "2026-01-31 12:00:00"); arrays are lists, maps tables, structs Rows.
+ * What      a Row is a table: fields by position (row[1]) and by name (row.name, row["a b"]), #row fields,
+ *           tostring as PySpark prints it. NULL is `null`; numbers, booleans and texts are Lua's; decimals of
+ *           at most 15 digits are numbers, longer ones texts; dates and timestamps are texts ("2026-01-31",
+ *           "2026-01-31 12:00:00"); arrays are lists, maps tables, structs Rows.
  * Ownership a reader is a userdata; it takes the stream over and releases it when collected or at its end.
- * Errors    raise what the engine says. Units: none. Threads: session thread.
+ * Errors    raise what the engine says.
+ * Units     none.
+ * Threads   session thread.
  *
  * Example:
  *     row_reader_push(L, &stream, schema);     -- takes both over

@@ -1,7 +1,9 @@
 /* show.h: the first rows of a plan as people see them: as Spark prints them, and as an HTML table.
  *
- * Ownership texts are appended to the caller's buffer. Units: rows; characters; terminal columns.
- * Errors    those of spark_execute. Threads: session thread.
+ * Ownership texts are appended to the caller's buffer.
+ * Units     rows; characters; terminal columns.
+ * Errors    those of spark_execute.
+ * Threads   session thread.
  *
  * Example:
  *     struct buf text = BUF_INIT(BUF_TEXT_MAX);

@@ -1,8 +1,10 @@
 /* table.h: small results as plans: rows of texts, numbers and maps (private to runtime/spark).
  *
- * What      a builder: columns first, then cells row by row; the end gives a plan of values, also for no rows.
+ * What      a builder: columns first, then cells row by row; the end gives a plan of values, also for no
+ *           rows.
  * Ownership table_plan ends the builder; table_release does so when it is not wanted.
- * Errors    remembered; table_plan reports LC_NOMEM once. Threads: one.
+ * Errors    remembered; table_plan reports LC_NOMEM once.
+ * Threads   one.
  *
  * Example:
  *     struct table t = TABLE_INIT;

@@ -1,8 +1,9 @@
 /* lexer.h: the words of Spark SQL (private to runtime/sql).
  *
- * What      turns a text into tokens: words, `quoted names`, 'strings' and "strings" with their escapes, numbers
- * with their suffixes, signs, :parameters. Comments and hints are skipped. Signs that Spark writes together
- * (<=>, ->, ::, …) are one token, but < and > are never joined with each other: type arguments nest.
+ * What      turns a text into tokens: words, `quoted names`, 'strings' and "strings" with their escapes,
+ *           numbers with their suffixes, signs, :parameters. Comments and hints are skipped. Signs that Spark
+ *           writes together (<=>, ->, ::, …) are one token, but < and > are never joined with each other:
+ *           type arguments nest.
  * Ownership tokens and their texts live in the arena.
  * Units     byte offsets.
  * Errors    LC_SYNTAX with the position (an unclosed string, a sign that SQL does not have); LC_LIMIT.

@@ -1,9 +1,10 @@
 /* parser.h: what the files of the parser share (private to runtime/sql).
  *
  * What      a cursor over tokens with one sticky failure: after the first one every function returns NULL or
- * false, and the constructors of plans and expressions release what they were given, so calls nest without
- * checks. A list that failed ends with a NULL for the same reason.
- * Ownership expressions and plans that a function returns are the caller's references. Errors: in p->err.
+ *           false, and the constructors of plans and expressions release what they were given, so calls nest
+ *           without checks. A list that failed ends with a NULL for the same reason.
+ * Ownership expressions and plans that a function returns are the caller's references.
+ * Errors    in p->err.
  * Threads   one.
  *
  * Example:

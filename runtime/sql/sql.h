@@ -1,13 +1,15 @@
 /* sql.h: Spark SQL: texts into plans, expressions and commands.
  *
- * What      a lexer and a recursive-descent parser with operator precedence, for the grammar of Spark 4: queries
- * become a plan (runtime/dataframe/plan.h) whose tables are still names; everything else becomes a statement
- * that says what to do. Nothing is executed and no name is looked up here.
- * Ownership a statement owns its texts, plan and schema: sql_release. An expression is the caller's reference.
+ * What      a lexer and a recursive-descent parser with operator precedence, for the grammar of Spark 4:
+ *           queries become a plan (runtime/dataframe/plan.h) whose tables are still names; everything else
+ *           becomes a statement that says what to do. Nothing is executed and no name is looked up here.
+ * Ownership a statement owns its texts, plan and schema: sql_release. An expression is the caller's
+ *           reference.
  * Units     positions are byte offsets in the text.
  * Errors    LC_SYNTAX "[PARSE_SYNTAX_ERROR] …" with line, column, a caret under the place, and the position;
- * LC_UNSUPPORTED names a statement or clause that Spark has and this program has not; LC_LIMIT (too long, too
- * deep). Threads   any.
+ *           LC_UNSUPPORTED names a statement or clause that Spark has and this program has not; LC_LIMIT (too
+ *           long, too deep).
+ * Threads   any.
  *
  * Example:
  *     struct sql_statement *s;

@@ -1,6 +1,8 @@
 /* local.h: storage.h on the files of this machine (private to runtime/storage).
  *
- * Ownership static. Errors: as in storage.h. Threads: any.
+ * Ownership static.
+ * Errors    as in storage.h.
+ * Threads   any.
  *
  * Example:
  *     const struct storage s = {&storage_local, NULL};

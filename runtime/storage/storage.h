@@ -1,14 +1,16 @@
 /* storage.h: the seam to where bytes lie: local files now, objects in a bucket behind the same functions.
  *
  * What      read a range, list, put, put_if_absent, delete. There is no rename: what must appear once and
- * whole (a Delta commit) is a put_if_absent, and exactly one of several writers gets LC_OK.
+ *           whole (a Delta commit) is a put_if_absent, and exactly one of several writers gets LC_OK.
  * Locations a location is a path ("/data/t"), a "file:" URI or another scheme's URI; storage_open picks the
- * implementation by scheme. Paths given to the functions are locations too, below the one that was opened.
+ *           implementation by scheme. Paths given to the functions are locations too, below the one that was
+ *           opened.
  * Ownership a struct storage is a small value and holds nothing to release. A listing is ended with
- * storage_list_release. Units     bytes; milliseconds since 1970.
+ *           storage_list_release.
+ * Units     bytes; milliseconds since 1970.
  * Errors    LC_NOTFOUND, LC_EXISTS (put_if_absent), LC_PERM, LC_NOSPACE, LC_LIMIT (the buffer's maximum),
- * LC_UNSUPPORTED (a scheme that is not there yet), LC_CANCELLED, LC_IO. A put that returned LC_OK survives a
- * power cut; one that failed left nothing under the name.
+ *           LC_UNSUPPORTED (a scheme that is not there yet), LC_CANCELLED, LC_IO. A put that returned LC_OK
+ *           survives a power cut; one that failed left nothing under the name.
  * Threads   any.
  *
  * Example:

@@ -1,11 +1,13 @@
 /* tree.h: whole folders: copying and digests.
  *
- * What      tree_copy copies a file or a folder with all that is in it, by hard link where asked for and possible; each
- *           file appears complete or not at all. tree_digest is a hash over names and contents.
- * Ownership paths are borrowed. Units: bytes.
- * Errors    LC_NOTFOUND, LC_NOSPACE, LC_IO, LC_LIMIT (deeper than 64 folders), LC_CANCELLED; LC_UNSUPPORTED for what is
- *           neither file nor folder. Symbolic links to files are followed; links to folders are refused (they may lead
- *           in circles).
+ * What      tree_copy copies a file or a folder with all that is in it, by hard link where asked for and
+ *           possible; each file appears complete or not at all. tree_digest is a hash over names and
+ *           contents.
+ * Ownership paths are borrowed.
+ * Units     bytes.
+ * Errors    LC_NOTFOUND, LC_NOSPACE, LC_IO, LC_LIMIT (deeper than 64 folders), LC_CANCELLED; LC_UNSUPPORTED
+ *           for what is neither file nor folder. Symbolic links to files are followed; links to folders are
+ *           refused (they may lead in circles).
  * Threads   any.
  *
  * Example:

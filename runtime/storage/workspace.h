@@ -1,17 +1,20 @@
 /* workspace.h: the state of lacus on this machine: one SQLite database that every part and process shares.
  *
  * What      opens $LACUS_HOME/workspace.db (WAL, foreign keys, busy timeout), brings each component's tables
- * to the version this program knows, and runs statements with struct err. A file or component that is newer
- * than this program is refused, never guessed. Statements are prepared once per handle and kept.
+ *           to the version this program knows, and runs statements with struct err. A file or component that
+ *           is newer than this program is refused, never guessed. Statements are prepared once per handle and
+ *           kept.
  * Ownership workspace_open gives a handle, workspace_close ends it. Texts read from rows are borrowed until
- * the next call on those rows; every workspace_query is ended with workspace_rows_close (also after an
- * error; closing twice is fine). SQL texts must be string constants: they are remembered by address.
+ *           the next call on those rows; every workspace_query is ended with workspace_rows_close (also after
+ *           an error; closing twice is fine). SQL texts must be string constants: they are remembered by
+ *           address.
  * Units     integers are int64_t, times milliseconds since 1970, texts UTF-8.
  * Errors    NOSPACE (disk full), DATA (not a database, damaged), UNSUPPORTED (newer schema, network file
- * system), TIMEOUT (another process kept the write lock), EXISTS (unique value is there already), CONFLICT
- * (other constraint), PERM, IO. err comes before the SQL because the values to bind follow it.
+ *           system), TIMEOUT (another process kept the write lock), EXISTS (unique value is there already),
+ *           CONFLICT (other constraint), PERM, IO. err comes before the SQL because the values to bind follow
+ *           it.
  * Threads   one handle: one thread at a time. Any number of handles and processes on one host; a handle does
- * not survive fork.
+ *           not survive fork.
  *
  * Example:
  *     static const char *const steps[] = {"CREATE TABLE colours(name TEXT PRIMARY KEY, rgb INTEGER)"};

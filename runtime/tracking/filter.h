@@ -1,9 +1,11 @@
 /* filter.h: MLflow's search texts → SQL with bound values.
  *
- * What      filter: comparisons joined with AND, as "metrics.loss < 1 and params.`a b` = 'x' and tags.k LIKE '%y%' and
- *           run_id IN ('…')"; IS NULL and IS NOT NULL. order_by: a field and ASC or DESC. Which fields there are, and
- *           how each is written in SQL, is a table of the caller; what users write never becomes SQL text.
- * Ownership filter_release ends a result. Tables are borrowed. Units: byte offsets in err->position.
+ * What      filter: comparisons joined with AND, as "metrics.loss < 1 and params.`a b` = 'x' and tags.k LIKE
+ *           '%y%' and run_id IN ('…')"; IS NULL and IS NOT NULL. order_by: a field and ASC or DESC. Which
+ *           fields there are, and how each is written in SQL, is a table of the caller; what users write
+ *           never becomes SQL text.
+ * Ownership filter_release ends a result. Tables are borrowed.
+ * Units     byte offsets in err->position.
  * Errors    LC_ARG with the place and the nearest field; LC_LIMIT (more than FILTER_MAX comparisons).
  * Threads   any.
  *

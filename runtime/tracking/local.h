@@ -1,7 +1,9 @@
-/* local.h: the tracker of this machine's workspace: SQLite for everything but metrics, which go through append logs.
+/* local.h: the tracker of this machine's workspace: SQLite for everything but metrics, which go through
+ * append logs.
  *
- * What      workspace.db (tables tracking_*), $LACUS_HOME/runs/RUN.log until its lines are folded into the database (at
- *           the end of a run, and whenever metrics are read), $LACUS_HOME/artifacts/EXPERIMENT/RUN/artifacts/.
+ * What      workspace.db (tables tracking_*), $LACUS_HOME/runs/RUN.log until its lines are folded into the
+ *           database (at the end of a run, and whenever metrics are read),
+ *           $LACUS_HOME/artifacts/EXPERIMENT/RUN/artifacts/.
  * Ownership, Units, Errors, Threads: as tracker.h.
  *
  * Example:

@@ -1,6 +1,7 @@
 /* local_int.h: the inside of the local tracker; for runtime/tracking/local*.c and fold.c only.
  *
- * Ownership struct local owns its parts. Errors, Threads: as tracker.h.
+ * Ownership struct local owns its parts.
+ * Errors, Threads: as tracker.h.
  *
  * Example:
  *     TRY(fold_run(local, run, err));

@@ -1,13 +1,14 @@
 /* metric_log.h: the append log of one run's metrics, and the way out of it.
  *
  * What      a text file: a header line with a random id, then one line per metric
- *           "SUM TIMESTAMP STEP VALUE KEY" (SUM: FNV-1a of the rest, 8 hex digits; VALUE: the bits of the double, 16 hex
- *           digits). A line is acknowledged when write() has returned. A piece of a line that a full disk left behind is
- *           followed by a line "~", so that it is not taken for damage.
- * Ownership metric_log_open gives a writer, metric_log_close ends it. Units: milliseconds, bytes.
+ *           "SUM TIMESTAMP STEP VALUE KEY" (SUM: FNV-1a of the rest, 8 hex digits; VALUE: the bits of the
+ *           double, 16 hex digits). A line is acknowledged when write() has returned. A piece of a line that
+ *           a full disk left behind is followed by a line "~", so that it is not taken for damage.
+ * Ownership metric_log_open gives a writer, metric_log_close ends it.
+ * Units     milliseconds, bytes.
  * Errors    NOSPACE, IO, DATA. Lines that are damaged are handed to the reader's callback, never guessed.
- * Threads   a writer: one thread at a time. Any number of writers and readers, in any process of this host. A writer holds
- *           a shared lock (flock) on the file; who removes the file must hold the exclusive one.
+ * Threads   a writer: one thread at a time. Any number of writers and readers, in any process of this host. A
+ *           writer holds a shared lock (flock) on the file; who removes the file must hold the exclusive one.
  *
  * Example:
  *     struct metric_log *log;

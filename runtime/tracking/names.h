@@ -1,9 +1,11 @@
 /* names.h: which keys, values and artifact paths a tracker takes, and names for runs that have none.
  *
- * What      MLflow's rules: keys of letters, digits, _ - . : / and spaces, at most 250 characters, not like a path that
- *           leads elsewhere; artifact paths are relative and stay below their run.
- * Ownership arguments are borrowed. Units: bytes for limits.
- * Errors    LC_ARG naming the key or path. Threads: any.
+ * What      MLflow's rules: keys of letters, digits, _ - . : / and spaces, at most 250 characters, not like a
+ *           path that leads elsewhere; artifact paths are relative and stay below their run.
+ * Ownership arguments are borrowed.
+ * Units     bytes for limits.
+ * Errors    LC_ARG naming the key or path.
+ * Threads   any.
  *
  * Example:
  *     struct err err;

@@ -1,9 +1,11 @@
 /* source.h: where a run comes from: who, which notebook, which commit.
  *
- * What      the tags that every run carries, read from ctx, the system and the folder's git repository (its files; git
- *           itself need not be installed).
- * Ownership source_tags fills caller's memory. Units: none.
- * Errors    none: what cannot be found out is left out. Threads: any.
+ * What      the tags that every run carries, read from ctx, the system and the folder's git repository (its
+ *           files; git itself need not be installed).
+ * Ownership source_tags fills caller's memory.
+ * Units     none.
+ * Errors    none: what cannot be found out is left out.
+ * Threads   any.
  *
  * Example:
  *     struct source source;

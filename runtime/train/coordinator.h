@@ -1,10 +1,12 @@
 /* coordinator.h: the process that owns the training jobs of a workspace.
  *
- * What      one per workspace (a lock file decides), started when a job is queued and gone when nothing is left
- * to do. It admits workers, gives them jobs, starts a worker of its own when none is attached, keeps what
- * they send, and writes every job's end into the workspace: finished, cancelled, or failed with the reason and
- * the worker's last words. A job whose coordinator was killed is queued again from its last checkpoint.
- * Ownership coordinator_main runs until it is done. Errors    as exit code; the text goes to standard error.
+ * What      one per workspace (a lock file decides), started when a job is queued and gone when nothing is
+ *           left to do. It admits workers, gives them jobs, starts a worker of its own when none is attached,
+ *           keeps what they send, and writes every job's end into the workspace: finished, cancelled, or
+ *           failed with the reason and the worker's last words. A job whose coordinator was killed is queued
+ *           again from its last checkpoint.
+ * Ownership coordinator_main runs until it is done.
+ * Errors    as exit code; the text goes to standard error.
  * Threads   the calling thread, plus ZeroMQ's.
  *
  * Example:

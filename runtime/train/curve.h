@@ -1,8 +1,11 @@
 /* curve.h: the loss curve of a job, for people: Vega-Lite and text.
  *
- * What      collects the metric and eval events of a job (a step that comes again, after a resume, replaces what was
- * there and all after it) and draws them. Ownership curve_new gives, curve_free ends; JSON is a new reference.
- * Units     steps, nats. Errors: false or NULL when there is no memory. Threads   one at a time.
+ * What      collects the metric and eval events of a job (a step that comes again, after a resume, replaces
+ *           what was there and all after it) and draws them.
+ * Ownership curve_new gives, curve_free ends; JSON is a new reference.
+ * Units     steps, nats.
+ * Errors    false or NULL when there is no memory.
+ * Threads   one at a time.
  *
  * Example:
  *     struct curve *c = curve_new();

@@ -1,10 +1,12 @@
 /* examples.h: rows of text as examples of token ids with labels.
  *
- * What      prompt and completion are encoded one after the other (so that a prompt alone gives the same ids when the
- * model is asked later), the beginning-of-text token is there once, the end-of-text token is learned. With
- * completion_only the prompt carries no label. What is longer than max_length is cut at the end.
+ * What      prompt and completion are encoded one after the other (so that a prompt alone gives the same ids
+ *           when the model is asked later), the beginning-of-text token is there once, the end-of-text token
+ *           is learned; with completion_only the prompt carries no label; what is longer than max_length is
+ *           cut at the end.
  * Ownership examples_load/examples_of give, examples_free ends; the dataset in it is borrowed from it.
- * Units     tokens. Errors    LC_DATA (broken rows, no row carries a label: named), LC_CANCELLED, LC_NOMEM.
+ * Units     tokens.
+ * Errors    LC_DATA (broken rows, no row carries a label: named), LC_CANCELLED, LC_NOMEM.
  * Threads   one at a time.
  *
  * Example:

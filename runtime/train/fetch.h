@@ -1,10 +1,13 @@
 /* fetch.h: a job's files on the worker's machine, found by content.
  *
  * What      makes a folder of links to files whose content has been checked: the driver's own files when the
- * worker runs on the same machine (and their digest is right), else copies in a cache, fetched in parts over the
- * link. Ownership everything is borrowed.
- * Units     bytes. Errors    LC_DATA (a content that is not what its digest says), LC_NET (connection lost),
- * LC_CANCELLED, LC_NOSPACE, LC_IO. Threads   the link's thread.
+ *           worker runs on the same machine (and their digest is right), else copies in a cache, fetched in
+ *           parts over the link.
+ * Ownership everything is borrowed.
+ * Units     bytes.
+ * Errors    LC_DATA (a content that is not what its digest says), LC_NET (connection lost), LC_CANCELLED,
+ *           LC_NOSPACE, LC_IO.
+ * Threads   the link's thread.
  *
  * Example:
  *     struct fetch f = {.link = link, .job = "job-1", .cache = "cache", .wait = wait_for_message, .arg = self};

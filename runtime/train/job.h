@@ -1,12 +1,14 @@
 /* job.h: training jobs in the workspace: what was asked, how it stands, and everything it said.
  *
  * What      one row per job in workspace.db (an immutable JSON spec, a status, an error or a result), one
- * folder $LACUS_HOME/jobs/ID (data, checkpoints, output, worker.log) and in it one append-only log of events,
- * events.jsonl, that a session follows. Also the keys of the workers that may attach.
+ *           folder $LACUS_HOME/jobs/ID (data, checkpoints, output, worker.log) and in it one append-only log
+ *           of events, events.jsonl, that a session follows. Also the keys of the workers that may attach.
  * Ownership the workspace handle is borrowed. job_info is filled and then released by the caller; strings are
- * the caller's: mem_free. Units     times in milliseconds since 1970.
+ *           the caller's: mem_free.
+ * Units     times in milliseconds since 1970.
  * Errors    LC_NOTFOUND (nearest ids offered), LC_CONFLICT (not possible in this status), the workspace's
- * own. Threads   one handle, one thread.
+ *           own.
+ * Threads   one handle, one thread.
  *
  * Example:
  *     struct workspace *ws;

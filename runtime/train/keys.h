@@ -1,9 +1,10 @@
 /* keys.h: CURVE key pairs, the files they are kept in, and the list of worker keys that a coordinator admits.
  *
  * What      a worker's key file holds its own pair and the server's public key; the allow-list answers a ZAP
- * request by public key and each message by its User-Id (the worker's name). Ownership keys are plain data:
- * key_wipe when done. allow_new gives, allow_free ends. Units     keys are 32 bytes, in files 64 hexadecimal
- * digits. Errors    LC_PARSE for a file that is no key file, LC_NOTFOUND, LC_PERM when others may read it.
+ *           request by public key and each message by its User-Id (the worker's name).
+ * Ownership keys are plain data: key_wipe when done. allow_new gives, allow_free ends.
+ * Units     keys are 32 bytes, in files 64 hexadecimal digits.
+ * Errors    LC_PARSE for a file that is no key file, LC_NOTFOUND, LC_PERM when others may read it.
  * Threads   keys: any. An allow-list is used by several threads at once (it has its own lock).
  *
  * Example:

@@ -1,12 +1,15 @@
 /* link.h: the encrypted connection between a coordinator (server) and its workers (clients).
  *
  * What      ZeroMQ ROUTER and DEALER with CURVE. The server admits the keys of an allow-list (zap.h), checks
- * the User-Id of each message again (a revoked key's open connection goes silent), and reports peers that are
- * lost: closed connections at once, frozen machines after LINK_DEAD_MS. The client learns at once when it is
- * refused, when the server is another one, and within its deadline when nobody answers.
+ *           the User-Id of each message again (a revoked key's open connection goes silent), and reports
+ *           peers that are lost: closed connections at once, frozen machines after LINK_DEAD_MS. The client
+ *           learns at once when it is refused, when the server is another one, and within its deadline when
+ *           nobody answers.
  * Ownership link_serve/link_connect give, link_server_free/link_free end. An event's message is the caller's:
- * link_event_release. Units     milliseconds. Errors    LC_AUTH, LC_NET, LC_TIMEOUT, LC_CANCELLED, LC_ARG
- * (endpoint). Messages that break wire.h's rules are dropped by the server and counted.
+ *           link_event_release.
+ * Units     milliseconds.
+ * Errors    LC_AUTH, LC_NET, LC_TIMEOUT, LC_CANCELLED, LC_ARG (endpoint). Messages that break wire.h's rules
+ *           are dropped by the server and counted.
  * Threads   one thread per object.
  *
  * Example:

@@ -1,6 +1,8 @@
 /* llm_lua.h: what the globals llm, LoraConfig, BitsAndBytesConfig and TrainingArguments are opened with.
  *
- * Ownership the session's. Errors: raised in the cell. Threads: session thread.
+ * Ownership the session's.
+ * Errors    raised in the cell.
+ * Threads   session thread.
  *
  * Example:
  *     {"llm", llm_open, "fine-tuning, models, tokenizers"},

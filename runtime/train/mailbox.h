@@ -2,7 +2,9 @@
  *
  * What      a queue with a descriptor that is readable while something is in it.
  * Ownership mailbox_put takes the reference, mailbox_get gives one. mailbox_free drops what is left.
- * Units     none. Errors: false when there is no memory (the value is dropped). Threads: any.
+ * Units     none.
+ * Errors    false when there is no memory (the value is dropped).
+ * Threads   any.
  *
  * Example:
  *     struct mailbox *m = mailbox_new();

@@ -1,10 +1,12 @@
 /* manifest.h: files known by their content: lists of {path, size, sha256}, and a cache of them.
  *
  * What      a job names its model, data and checkpoints by such lists; a worker asks for the contents by
- * digest and keeps them in a cache folder, so that the next job with the same model sends nothing. Ownership
- * JSON is returned as a new reference; strings are the caller's: mem_free. Units     bytes; digests are 64
- * lower-case hexadecimal digits of SHA-256. Errors    LC_NOTFOUND, LC_IO, LC_LIMIT (more than MANIFEST_FILES
- * files), LC_DATA (content is not what its digest says), LC_CANCELLED. Threads   any.
+ *           digest and keeps them in a cache folder, so that the next job with the same model sends nothing.
+ * Ownership JSON is returned as a new reference; strings are the caller's: mem_free.
+ * Units     bytes; digests are 64 lower-case hexadecimal digits of SHA-256.
+ * Errors    LC_NOTFOUND, LC_IO, LC_LIMIT (more than MANIFEST_FILES files), LC_DATA (content is not what its
+ *           digest says), LC_CANCELLED.
+ * Threads   any.
  *
  * Example:
  *     json_t *files;

@@ -1,8 +1,10 @@
 /* process_id.h: whether a process that was seen before is still the same one.
  *
  * What      a pid alone may be given to another process later; a pid with its start time is not.
- * Ownership none. Units     start times in clock ticks since boot, as /proc has them. Errors    0: no such
- * process. Threads   any.
+ * Ownership none.
+ * Units     start times in clock ticks since boot, as /proc has them.
+ * Errors    0: no such process.
+ * Threads   any.
  *
  * Example:
  *     int64_t mine = process_start_time(getpid());

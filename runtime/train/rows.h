@@ -1,10 +1,12 @@
 /* rows.h: the rows of a job's dataset: pairs of prompt and completion, as one compact file.
  *
- * What      a file "lacus-rows-1\n", then per row two 32-bit little-endian lengths and the bytes of both texts. A
- * row without a prompt is plain text. Ownership rows_create/rows_open give, rows_close ends. Texts from rows_next
- * are borrowed until the next call.
- * Units     bytes; a text has at most ROWS_TEXT_MAX. Errors    LC_DATA (broken file: the row is named), LC_LIMIT,
- * LC_IO, LC_NOSPACE. Threads   one at a time.
+ * What      a file "lacus-rows-1\n", then per row two 32-bit little-endian lengths and the bytes of both
+ *           texts. A row without a prompt is plain text.
+ * Ownership rows_create/rows_open give, rows_close ends. Texts from rows_next are borrowed until the next
+ *           call.
+ * Units     bytes; a text has at most ROWS_TEXT_MAX.
+ * Errors    LC_DATA (broken file: the row is named), LC_LIMIT, LC_IO, LC_NOSPACE.
+ * Threads   one at a time.
  *
  * Example:
  *     struct rows *r;

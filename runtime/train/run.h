@@ -1,10 +1,12 @@
 /* run.h: one job in the hands of the coordinator: the files it hands out and those it takes in.
  *
- * What      serves parts of the job's blobs by digest, receives folders (checkpoints, output) file by file and
- * makes each appear whole or not at all in the job's folder, and copies the finished output to where the spec
- * wants it. Ownership run_open gives, run_free ends. Messages are borrowed.
- * Units     bytes. Errors    LC_DATA when a worker sends what it may not (unknown digest, wrong order, a content
- * that is not what it announced), LC_NOSPACE, LC_IO.
+ * What      serves parts of the job's blobs by digest, receives folders (checkpoints, output) file by file
+ *           and makes each appear whole or not at all in the job's folder, and copies the finished output to
+ *           where the spec wants it.
+ * Ownership run_open gives, run_free ends. Messages are borrowed.
+ * Units     bytes.
+ * Errors    LC_DATA when a worker sends what it may not (unknown digest, wrong order, a content that is not
+ *           what it announced), LC_NOSPACE, LC_IO.
  * Threads   one at a time.
  *
  * Example:

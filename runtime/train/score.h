@@ -1,11 +1,13 @@
-/* score.h: how well a model knows something: loss over examples, and which of given answers it finds likeliest.
+/* score.h: how well a model knows something: loss over examples, and which of given answers it finds
+ * likeliest.
  *
  * What      score_loss is Hugging Face's eval_loss (mean over the examples of their batches' token means).
- * score_choices finds, for each prompt, the choice with the highest log-probability (sum over its tokens, followed by
- * the end-of-text token where there is one). A choice is only looked at while its first token alone could still win, so
- * the answer is exact and most choices cost nothing.
+ *           score_choices finds, for each prompt, the choice with the highest log-probability (sum over its
+ *           tokens, followed by the end-of-text token where there is one). A choice is only looked at while
+ *           its first token alone could still win, so the answer is exact and most choices cost nothing.
  * Ownership everything is borrowed; results go to the caller's arrays.
- * Units     nats, tokens. Errors    LC_ARG (no prompt, an empty choice), LC_CANCELLED, the engine's.
+ * Units     nats, tokens.
+ * Errors    LC_ARG (no prompt, an empty choice), LC_CANCELLED, the engine's.
  * Threads   those of the model.
  *
  * Example:

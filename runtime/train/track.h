@@ -1,9 +1,11 @@
 /* track.h: a job in the experiment tracker: its parameters, metrics, files and curve in a run.
  *
  * What      logs what a job does into the run that was active when it was made. The coordinator calls it, so
- * it goes on when the cell or kernel is gone. A tracker that fails is reported once and never stops a job.
+ *           it goes on when the cell or kernel is gone. A tracker that fails is reported once and never stops
+ *           a job.
  * Ownership track_open gives, track_close ends. Events are borrowed.
- * Units     steps; milliseconds since 1970 ("time" of an event). Errors    the tracker's.
+ * Units     steps; milliseconds since 1970 ("time" of an event).
+ * Errors    the tracker's.
  * Threads   one at a time.
  *
  * Example:

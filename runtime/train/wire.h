@@ -1,11 +1,12 @@
 /* wire.h: the messages between a coordinator and its workers.
  *
  * What      one message is a JSON object (its "type" is a row of wire_types, its members are checked against
- * that row) and, for chunks of files, a payload of bytes. This part knows no ZeroMQ: link.h carries it.
+ *           that row) and, for chunks of files, a payload of bytes. This part knows no ZeroMQ: link.h carries
+ *           it.
  * Ownership wire_parse fills a struct that wire_msg_release ends; its payload is borrowed from the caller.
  * Units     bytes; times in a message are seconds. Limits: WIRE_HEAD_MAX, WIRE_PAYLOAD_MAX, the field rows.
  * Errors    LC_LIMIT, LC_PARSE (not JSON), LC_DATA (unknown type, missing or wrong member): the sender is at
- * fault and the message is dropped as a whole.
+ *           fault and the message is dropped as a whole.
  * Threads   any; no state.
  *
  * Example:

@@ -1,10 +1,11 @@
 /* work.h: what a worker does with a job: tokenise, train, evaluate, save. No network here.
  *
- * What      reads the files that the worker has put in place, drives the engine's trainer, and tells a sink what
- * happens: events for the job's log, folders to be published (checkpoints, the output).
+ * What      reads the files that the worker has put in place, drives the engine's trainer, and tells a sink
+ *           what happens: events for the job's log, folders to be published (checkpoints, the output).
  * Ownership everything is borrowed for the call; *result is a new reference.
- * Units     seconds, tokens, nats. Errors    those of the engine; LC_CANCELLED after a checkpoint of the last whole
- * step was published; LC_DATA (rows, spec), LC_UNSUPPORTED (named).
+ * Units     seconds, tokens, nats.
+ * Errors    those of the engine; LC_CANCELLED after a checkpoint of the last whole step was published;
+ *           LC_DATA (rows, spec), LC_UNSUPPORTED (named).
  * Threads   one call at a time; the sink is called on the calling thread.
  *
  * Example:

@@ -1,8 +1,10 @@
 /* worker.h: the worker process: attaches to a coordinator, takes jobs, streams back what it makes.
  *
- * What      fetches a job's files by digest into a cache of its own, trains on a thread of its own, and answers on
- * the main thread meanwhile: a beat each second, cancel, release. SIGTERM: checkpoint, release, exit (30 s at
- * most). Ownership worker_main runs until it is released. Errors    as exit code; the text goes to standard error.
+ * What      fetches a job's files by digest into a cache of its own, trains on a thread of its own, and
+ *           answers on the main thread meanwhile: a beat each second, cancel, release. SIGTERM: checkpoint,
+ *           release, exit (30 s at most).
+ * Ownership worker_main runs until it is released.
+ * Errors    as exit code; the text goes to standard error.
  * Threads   the calling thread, one for the work, and ZeroMQ's.
  *
  * Example:

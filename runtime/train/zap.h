@@ -1,9 +1,11 @@
 /* zap.h: ZeroMQ's authentication handler (RFC 27) over an allow-list of CURVE keys.
  *
  * What      a thread that answers each handshake of the context's server sockets: 200 and the worker's name
- * as User-Id when the key is on the list, else 400. It must be started before the first server socket binds:
- * without it libzmq lets every key in. Ownership zap_start gives; the list is borrowed and outlives it. The
- * thread ends when its context is shut down (zmq_ctx_shutdown); then zap_join. Errors    LC_NET, LC_NOMEM.
+ *           as User-Id when the key is on the list, else 400. It must be started before the first server
+ *           socket binds: without it libzmq lets every key in.
+ * Ownership zap_start gives; the list is borrowed and outlives it. The thread ends when its context is shut
+ *           down (zmq_ctx_shutdown); then zap_join.
+ * Errors    LC_NET, LC_NOMEM.
  * Threads   any.
  *
  * Example:

@@ -83,6 +83,16 @@ def test_headers_open_with_a_contract():
                 assert word in head, f"{path}: no '{word}' in the contract at its top"
 
 
+def test_contracts_have_one_label_per_line():
+    label = re.compile(r"(?<=[.:;)] )(What|Ownership|Units|Errors|Threads|Source|Example)\b(?! (that|is)\b)")
+    for path in sources():
+        if path.endswith(".h"):
+            head = re.match(r"/\*.*?\*/", (ROOT / path).read_text(), re.S)
+            for line in head[0].splitlines() if head else ():
+                assert len(line) <= 130, f"{path}: {line}"
+                assert not label.search(line.lstrip(" *")), f"{path}: a label in the middle of a line: {line}"
+
+
 def test_banned_calls():
     banned = re.compile(r"(?<![\w.>])(strcpy|strcat|sprintf|vsprintf|gets|strtok|gmtime|localtime|asctime|ctime)\s*\(")
     for path in sources():

@@ -1,16 +1,17 @@
 /* engine.h: the seam to what executes plans: embedded DuckDB, or a Spark cluster through Spark Connect.
  *
  * What      a versioned struct of functions. Plans come in resolved (plan_resolve): no table names, no CTEs.
- * Results leave as Arrow C streams whose columns have the user's names and Spark's types. Ownership open
- * gives an engine, close ends it. analyze's schema is a new reference. A stream must be released before
- *           close; it holds its own connection, so several may be open at once.
+ *           Results leave as Arrow C streams whose columns have the user's names and Spark's types.
+ * Ownership open gives an engine, close ends it. analyze's schema is a new reference. A stream must be
+ *           released before close; it holds its own connection, so several may be open at once.
  * Units     bytes, rows. Progress is 0…1, or -1 when not known.
  * Errors    LC_ENGINE with Spark's error class in brackets for what the user must change
- * ("[UNRESOLVED_COLUMN.…] …"), LC_RUNTIME for failures of data while running ("[DIVIDE_BY_ZERO] …"),
- * LC_NOTFOUND for missing files, LC_DATA for broken ones, LC_CANCELLED and LC_TIMEOUT from ctx, LC_MISSING
- * when the engine's library is not installed. A stream's get_next returns ECANCELED when ctx was cancelled,
- * EIO otherwise; get_last_error has the text. Threads   analyze, execute, write_files: one at a time per
- * engine is enough, any thread. interrupt: any thread. ctx must live until the stream is released.
+ *           ("[UNRESOLVED_COLUMN.…] …"), LC_RUNTIME for failures of data while running ("[DIVIDE_BY_ZERO]
+ *           …"), LC_NOTFOUND for missing files, LC_DATA for broken ones, LC_CANCELLED and LC_TIMEOUT from
+ *           ctx, LC_MISSING when the engine's library is not installed. A stream's get_next returns ECANCELED
+ *           when ctx was cancelled, EIO otherwise; get_last_error has the text.
+ * Threads   analyze, execute, write_files: one at a time per engine is enough, any thread. interrupt: any
+ *           thread. ctx must live until the stream is released.
  *
  * Example:
  *     const struct engine_ops *ops = engine_ops_open("duckdb", &err);

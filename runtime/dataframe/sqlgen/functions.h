@@ -1,8 +1,11 @@
-/* functions.h: the functions of Spark SQL: one row each (functions.def), for the SQL encoder, for F, help and completion.
+/* functions.h: the functions of Spark SQL: one row each (functions.def), for the SQL encoder, for F, help and
+ * completion.
  *
- * What      name, kind, arity, coercions of arguments, result type, DuckDB form, how F's arguments are meant, documentation.
- *           A name may have several rows with different numbers of arguments.
- * Ownership static. Errors: NULL when there is none. Threads: any; constant.
+ * What      name, kind, arity, coercions of arguments, result type, DuckDB form, how F's arguments are meant,
+ *           documentation. A name may have several rows with different numbers of arguments.
+ * Ownership static.
+ * Errors    NULL when there is none.
+ * Threads   any; constant.
  *
  * Example:
  *     const struct function *f = function_find("upper", 1);

@@ -1,6 +1,8 @@
 /* stream.h: SQL to an Arrow C stream with the user's column names.
  *
- * Ownership the stream owns its connection; schema is borrowed during the call. Errors as in engine.h. Threads: one at a time.
+ * Ownership the stream owns its connection; schema is borrowed during the call.
+ * Errors    as in engine.h.
+ * Threads   one at a time.
  *
  * Example:
  *     struct ArrowArrayStream rows;
