@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* When the steps of a run with max_seconds are counted. */
+enum { TIMED_STEPS = 4 };
+static const double TIMED_SHARE = 0.1;
+
 void train_permutation(uint64_t seed, int64_t n, int64_t *out)
 {
     struct mt19937 mt;
@@ -101,22 +105,37 @@ static enum lc largest_batch(const struct train_dataset *d, int64_t batch, int64
                                : LC_OK;
 }
 
-static void plan_steps(struct trainer *t)
+/* The schedule over total steps. */
+static void plan_schedule(struct trainer *t, int64_t total)
 {
     const struct training_args *a = &t->args;
     double warmup = a->warmup_steps;
 
+    if (warmup > 0 && warmup < 1)
+        warmup = ceil((double)total * warmup);
+    else if (warmup == 0 && a->warmup_ratio > 0)
+        warmup = ceil((double)total * a->warmup_ratio);
+    t->state.total_steps = total;
+    t->schedule =
+        (struct schedule){a->lr_scheduler_type, (int64_t)warmup, total, a->num_cycles, a->min_lr_rate};
+}
+
+static void plan_steps(struct trainer *t)
+{
+    const struct training_args *a = &t->args;
+
     t->batches_per_epoch = (t->train.n + a->per_device_train_batch_size - 1) / a->per_device_train_batch_size;
     t->steps_per_epoch =
         (t->batches_per_epoch + a->gradient_accumulation_steps - 1) / a->gradient_accumulation_steps;
-    t->state.total_steps =
-        a->max_steps >= 0 ? a->max_steps : (int64_t)ceil(a->num_train_epochs * (double)t->steps_per_epoch);
-    if (warmup > 0 && warmup < 1)
-        warmup = ceil((double)t->state.total_steps * warmup);
-    else if (warmup == 0 && a->warmup_ratio > 0)
-        warmup = ceil((double)t->state.total_steps * a->warmup_ratio);
-    t->schedule = (struct schedule){a->lr_scheduler_type, (int64_t)warmup, t->state.total_steps,
-                                    a->num_cycles, a->min_lr_rate};
+    plan_schedule(t, a->max_steps >= 0 ? a->max_steps
+                                       : (int64_t)ceil(a->num_train_epochs * (double)t->steps_per_epoch));
+}
+
+void trainer_plan_time(struct trainer *t, int64_t total)
+{
+    t->timed_total = total;
+    if (total < t->state.total_steps)
+        plan_schedule(t, total);
 }
 
 static enum lc plan_memory(struct trainer *t, struct err *err)
@@ -514,6 +533,30 @@ static enum lc after_step(const struct ctx *ctx, struct trainer *t, struct err *
     return LC_OK;
 }
 
+/* With a limit of time the steps that it has room for are counted once, after a tenth of it, from the steps so far
+ * without the first: the schedule then ends where the run does. A constant rate needs no end. */
+static void measure_steps(struct trainer *t)
+{
+    const struct train_state *s = &t->state;
+    double each;
+
+    if (t->args.max_seconds <= 0 || t->timed_total || t->schedule.kind == SCHEDULE_CONSTANT)
+        return;
+    if (t->measured_steps++ == 0)
+        t->measured_from = s->seconds;
+    if (t->measured_steps < TIMED_STEPS || s->seconds < t->args.max_seconds * TIMED_SHARE)
+        return;
+    each = (s->seconds - t->measured_from) / (double)(t->measured_steps - 1);
+    if (each > 0)
+        trainer_plan_time(t, s->step + (int64_t)fmax(0, (t->args.max_seconds - s->seconds) / each));
+}
+
+static bool out_of_time(const struct trainer *t)
+{
+    return t->args.max_seconds > 0 &&
+           (t->state.seconds >= t->args.max_seconds || (t->timed_total && t->state.step >= t->timed_total));
+}
+
 enum lc trainer_step(const struct ctx *ctx, struct trainer *t, bool *finished, struct err *err)
 {
     int64_t begun = clock_mono_ns();
@@ -526,9 +569,10 @@ enum lc trainer_step(const struct ctx *ctx, struct trainer *t, bool *finished, s
         t->started = true;
         TRY(optimizer_update(ctx, t, err));
         t->state.seconds += (double)(clock_mono_ns() - begun) * 1e-9;
+        measure_steps(t);
         if (t->callbacks.progress)
             go_on = t->callbacks.progress(t->callbacks.arg, &t->state);
-        t->state.out_of_time = t->args.max_seconds > 0 && t->state.seconds >= t->args.max_seconds;
+        t->state.out_of_time = out_of_time(t);
         t->state.finished = t->state.step >= t->state.total_steps || t->state.out_of_time;
         TRY(after_step(ctx, t, err));
     }

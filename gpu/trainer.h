@@ -39,7 +39,9 @@ struct training_args {
         gradient_accumulation_steps; /* 8, 8, 1 */
     double num_train_epochs;         /* 3 */
     int64_t max_steps;               /* -1: from the epochs */
-    double max_seconds;              /* 0: none. Ends the run after the step that passes it; not a HF name */
+    double max_seconds; /* 0: none. Ends the run after the step that passes it; not a HF name. The schedule
+                         * (warm-up by ratio, decay) then spans the steps that the time has room for: counted
+                         * once, after a tenth of it, and kept in the checkpoints */
     double learning_rate, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
     enum schedule_kind lr_scheduler_type;
     double warmup_steps, warmup_ratio; /* warmup_steps below 1 is a ratio, as in transformers 5 */
@@ -83,7 +85,7 @@ struct train_state {
     int64_t step, total_steps; /* optimizer steps done, and planned */
     double epoch;              /* with a fraction */
     int64_t tokens;            /* input tokens seen */
-    double seconds;            /* spent in steps of this process */
+    double seconds;            /* spent in steps, those before a resume included */
     double loss;               /* of the last step */
     double grad_norm, learning_rate;
     double best_metric; /* NAN: none yet */

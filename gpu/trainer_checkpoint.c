@@ -67,13 +67,14 @@ static json_t *state_json(const struct trainer *t)
     json_t *args = training_args_to_json(&t->args);
     json_t *best = isnan(s->best_metric) ? json_null() : json_real(s->best_metric);
 
-    return json_pack("{s:I, s:f, s:I, s:f, s:I, s:o, s:s?, s:O, s:{s:f, s:I, s:I, s:I, s:o}}", "global_step",
-                     (json_int_t)s->step, "epoch", s->epoch, "max_steps", (json_int_t)s->total_steps,
-                     "num_train_epochs", t->args.num_train_epochs, "train_batch_size",
-                     (json_int_t)t->args.per_device_train_batch_size, "best_metric", best,
+    return json_pack("{s:I, s:f, s:I, s:f, s:I, s:o, s:s?, s:O, s:{s:f, s:I, s:I, s:I, s:f, s:I, s:o}}",
+                     "global_step", (json_int_t)s->step, "epoch", s->epoch, "max_steps",
+                     (json_int_t)s->total_steps, "num_train_epochs", t->args.num_train_epochs,
+                     "train_batch_size", (json_int_t)t->args.per_device_train_batch_size, "best_metric", best,
                      "best_model_checkpoint", t->best_folder, "log_history", t->history, "lacus",
                      "window_loss", t->window_loss, "window_steps", (json_int_t)t->window_steps, "tokens",
-                     (json_int_t)s->tokens, "examples", (json_int_t)t->train.n, "args", args);
+                     (json_int_t)s->tokens, "examples", (json_int_t)t->train.n, "seconds", s->seconds,
+                     "timed_total", (json_int_t)t->timed_total, "args", args);
 }
 
 static enum lc write_state(const struct trainer *t, const char *folder, struct err *err)
@@ -270,6 +271,9 @@ static enum lc restore_state(struct trainer *t, const json_t *root, struct err *
     t->state.step = json_integer_value(json_object_get(root, "global_step"));
     t->state.epoch = json_number_value(json_object_get(root, "epoch"));
     t->state.tokens = json_integer_value(json_object_get(lacus, "tokens"));
+    t->state.seconds = json_number_value(json_object_get(lacus, "seconds"));
+    if (t->args.max_seconds > 0 && json_integer_value(json_object_get(lacus, "timed_total")) > 0)
+        trainer_plan_time(t, json_integer_value(json_object_get(lacus, "timed_total")));
     t->state.best_metric = json_is_number(metric) ? json_number_value(metric) : (double)NAN;
     t->window_loss = json_number_value(json_object_get(lacus, "window_loss"));
     t->window_steps = json_integer_value(json_object_get(lacus, "window_steps"));

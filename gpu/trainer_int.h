@@ -28,7 +28,13 @@ struct trainer {
     int64_t window_steps;
     int64_t evaluated_step; /* last step with an evaluation */
     bool started;           /* a step was done in this process */
+    int64_t timed_total;    /* steps that max_seconds has room for; 0: not counted yet */
+    int64_t measured_steps; /* of this process, up to the count */
+    double measured_from;   /* seconds when the first of them was done */
 };
+
+/* Steps end, and the schedule with them, at total if the plan had more. */
+void trainer_plan_time(struct trainer *t, int64_t total);
 
 enum lc checkpoint_save(const struct ctx *ctx, struct trainer *t, char **folder, struct err *err) MUST_CHECK;
 enum lc checkpoint_load(const struct ctx *ctx, struct trainer *t, const char *folder,

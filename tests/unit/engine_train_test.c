@@ -216,7 +216,8 @@ static bool remember(void *arg, const struct train_state *s)
 {
     struct lesson *l = arg;
 
-    l->losses[l->n_losses++] = s->loss;
+    if (l->n_losses < (int)(sizeof l->losses / sizeof *l->losses))
+        l->losses[l->n_losses++] = s->loss;
     if (s->step == l->cancel_at)
         atomic_store(&l->cancel, true);
     return true;
@@ -537,6 +538,68 @@ static void a_run_stops_when_its_time_is_over(void **state)
     lesson_free(l);
 }
 
+/* transformers' get_cosine_schedule_with_warmup */
+static double cosine_rate(double rate, int64_t step, int64_t total, double warmup_ratio)
+{
+    double warmup = ceil(warmup_ratio * (double)total);
+
+    if ((double)step < warmup)
+        return rate * (double)step / warmup;
+    return rate * fmax(0, 0.5 * (1 + cos(M_PI * ((double)step - warmup) / ((double)total - warmup))));
+}
+
+static void the_schedule_ends_with_the_time(void **state)
+{
+    struct ctx ctx = ctx_background();
+    struct lesson *l = lesson_new("cpu", 2);
+    struct trainer *t;
+    int64_t planned, total = 0, saved = 0, checked = 0;
+    bool finished = false;
+    struct err err;
+
+    (void)state;
+    lesson_model(l, true);
+    l->args.max_seconds = 1;
+    l->args.num_train_epochs = 1e6;
+    l->args.lr_scheduler_type = SCHEDULE_COSINE;
+    l->args.warmup_steps = 0;
+    l->args.warmup_ratio = 0.05;
+    l->args.save_strategy = STRATEGY_NO;
+    t = lesson_trainer(l);
+    planned = trainer_state(t)->total_steps;
+    assert_int_equal(planned, 4000000);
+    while (!finished) {
+        int64_t step = trainer_state(t)->step;
+        bool known = trainer_state(t)->total_steps != planned;
+        ok(trainer_step(&ctx, t, &finished, &err), &err);
+        assert_true(!known || trainer_state(t)->total_steps == total); /* fixed, once it is known */
+        total = trainer_state(t)->total_steps;
+        if (known) {
+            assert_float_equal(trainer_state(t)->learning_rate, cosine_rate(1e-2, step, total, 0.05), 1e-12);
+            checked++;
+        }
+        if (known && !saved) {
+            ok(trainer_save(&ctx, t, NULL, &err), &err);
+            saved = trainer_state(t)->step;
+        }
+    }
+    assert_true(total < planned && checked > 0 && saved > 0);
+    assert_true(trainer_state(t)->out_of_time && trainer_state(t)->seconds < 5);
+    trainer_free(t);
+
+    lesson_model(l, true);
+    t = lesson_trainer(l);
+    ok(trainer_resume(&ctx, t, NULL, &err), &err);
+    assert_int_equal(trainer_state(t)->step, saved);
+    assert_int_equal(trainer_state(t)->total_steps, total); /* not measured again */
+    assert_true(trainer_state(t)->seconds > 0);
+    ok(trainer_step(&ctx, t, &finished, &err), &err);
+    assert_int_equal(trainer_state(t)->total_steps, total);
+    assert_float_equal(trainer_state(t)->learning_rate, cosine_rate(1e-2, saved, total, 0.05), 1e-12);
+    trainer_free(t);
+    lesson_free(l);
+}
+
 static void the_order_is_that_of_torch(void **state)
 {
     /* torch.randperm(n, generator=torch.Generator().manual_seed(seed)), torch 2.13 */
@@ -594,6 +657,7 @@ int main(void)
         cmocka_unit_test(bad_input_is_named),
         cmocka_unit_test(a_checkpoint_that_cannot_be_written_leaves_the_others),
         cmocka_unit_test(a_run_stops_when_its_time_is_over),
+        cmocka_unit_test(the_schedule_ends_with_the_time),
         cmocka_unit_test(the_order_is_that_of_torch),
         cmocka_unit_test(arguments_have_hugging_face_names),
     };

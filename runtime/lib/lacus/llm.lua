@@ -254,7 +254,7 @@ View.__index = View
 
 local function new_view(job)
     local name, rich, person = core.front()
-    return setmetatable({job = job, rich = rich, live = person and name == "repl", runner = name == "runner", curve = core.curve(),
+    return setmetatable({job = job, limit = core.job(job.id).spec.args.max_seconds, rich = rich, live = person and name == "repl", runner = name == "runner", curve = core.curve(),
                          begin = core.clock(), drawn = -100, curved = -100, said = -100, width = 0,
                          id = "llm-" .. job.id .. "-" .. math.floor(core.clock() * 1000)}, View)
 end
@@ -278,6 +278,7 @@ function View:line()
         return ("%s: %s"):format(self.job.id, self.eval and "training" or self.worker and "preparing" or "waiting for a worker")
     end
     local left = e.step > 0 and e.seconds / e.step * (e.total - e.step) or 0
+    if type(self.limit) == "number" and self.limit > 0 then left = math.min(left, self.limit - e.seconds) end
     local speed = e.seconds > 0 and (" %s tokens/s"):format(commas(e.tokens / e.seconds)) or ""
     local loss = type(e.loss) == "number" and ("%.4f"):format(e.loss) or tostring(e.loss)
     return ("step %d/%d [%s] loss %s lr %.3g%s %s<%s%s"):format(e.step, e.total, bar(e.step, e.total, 20), loss, e.learning_rate, speed,
