@@ -1,4 +1,5 @@
 """A Jupyter client on bare ZeroMQ sockets: for what jupyter_client would never send, and for timing without its cost."""
+import datetime
 import hashlib
 import hmac
 import json
@@ -62,7 +63,7 @@ class RawKernel:
     def frames(self, msg_type, content, parent=None, metadata=None, buffers=(), session=None):
         msg_id = uuid.uuid4().hex
         header = {"msg_id": msg_id, "msg_type": msg_type, "username": "t", "session": session or self.session,
-                  "date": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1000 % 1000000:06d}Z", "version": "5.3"}
+                  "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"), "version": "5.3"}
         parts = [json.dumps(p).encode() for p in (header, parent or {}, metadata or {}, content)]
         return msg_id, [b"<IDS|MSG>", self.sign(parts), *parts, *buffers]
 
