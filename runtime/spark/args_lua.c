@@ -1,5 +1,7 @@
 #include "runtime/spark/args_lua.h"
 #include "runtime/base/nearest.h"
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool spark_is_plain_table(lua_State *L, int index)
@@ -12,7 +14,8 @@ bool spark_is_plain_table(lua_State *L, int index)
     return false;
 }
 
-static int unknown_name(lua_State *L, const char *name, const char *const *names)
+/* Raises "WHAT 'name': did you mean …" */
+static int wrong_name(lua_State *L, const char *what, const char *name, const char *const *names)
 {
     struct buf near = BUF_INIT(512);
     size_t n = 0;
@@ -20,15 +23,17 @@ static int unknown_name(lua_State *L, const char *name, const char *const *names
     while (names[n])
         n++;
     nearest_list(&near, name, names, n, 3);
-    lua_pushfstring(L, "no argument is named '%s'%s%s", name, near.len ? ": did you mean " : "",
-                    buf_str(&near));
+    lua_pushfstring(L, "%s '%s'%s%s", what, name, near.len ? ": did you mean " : "", buf_str(&near));
     buf_release(&near);
-    return lua_error(L);
+    return luaL_error(L, "%s", lua_tostring(L, -1));
 }
 
-static void check_names(lua_State *L, int table, const char *const *names)
+/* Only the names in `names`, and positions up to `positions`, may be keys. */
+static void check_names(lua_State *L, int table, const char *const *names, lua_Integer positions)
 {
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_isinteger(L, -2) && (lua_tointeger(L, -2) < 1 || lua_tointeger(L, -2) > positions))
+            luaL_error(L, "at most %I argument%s expected", positions, positions == 1 ? "" : "s");
         if (lua_type(L, -2) != LUA_TSTRING)
             continue;
         const char *name = lua_tostring(L, -2);
@@ -36,8 +41,17 @@ static void check_names(lua_State *L, int table, const char *const *names)
         while (names[i] && strcmp(names[i], name) != 0)
             i++;
         if (!names[i])
-            unknown_name(L, name, names);
+            wrong_name(L, "no argument is named", name, names);
     }
+}
+
+static void null_is_nil(lua_State *L, int first, int n)
+{
+    for (int i = first; i < first + n; i++)
+        if (lua_islightuserdata(L, i)) {
+            lua_pushnil(L);
+            lua_replace(L, i);
+        }
 }
 
 void spark_args(lua_State *L, int first, const char *const *names)
@@ -47,13 +61,14 @@ void spark_args(lua_State *L, int first, const char *const *names)
     while (names[n])
         n++;
     if (lua_gettop(L) == first && spark_is_plain_table(L, first)) {
-        check_names(L, first, names);
+        check_names(L, first, names, n);
         table = first;
     }
     if (!table) {
         if (lua_gettop(L) > first + n - 1)
             luaL_error(L, "at most %d argument%s expected", n, n == 1 ? "" : "s");
         lua_settop(L, first + n - 1);
+        null_is_nil(L, first, n);
         return;
     }
     luaL_checkstack(L, n + 4, NULL);
@@ -63,18 +78,68 @@ void spark_args(lua_State *L, int first, const char *const *names)
             lua_getfield(L, table, names[i]);
         }
     lua_remove(L, table);
+    null_is_nil(L, first, n);
 }
 
 int spark_list(lua_State *L, int first)
 {
+    static const char *const none[] = {NULL};
     int n = lua_gettop(L) - first + 1;
 
     if (n != 1 || !spark_is_plain_table(L, first))
         return n < 0 ? 0 : n;
-    n = (int)luaL_len(L, first);
+    check_names(L, first, none, LUA_MAXINTEGER);
+    n = (int)lua_rawlen(L, first);
     luaL_checkstack(L, n + 8, "too many columns");
     for (int i = 1; i <= n; i++)
         lua_rawgeti(L, first, i);
     lua_remove(L, first);
     return n;
+}
+
+int spark_choice(lua_State *L, int index, const char *fallback, const char *what, const char *const *names)
+{
+    const char *given = fallback ? luaL_optstring(L, index, fallback) : luaL_checkstring(L, index);
+    char plain[32];
+    size_t n = 0;
+
+    for (const char *p = given; *p && n < sizeof plain - 1; p++)
+        if (*p != '_')
+            plain[n++] = (char)tolower((unsigned char)*p);
+    plain[n] = '\0';
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], plain) == 0)
+            return i;
+    return wrong_name(L, what, given, names);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char **spark_keys(lua_State *L, int index, int *n)
+{
+    const char **keys;
+    int count = 0;
+
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1), count++)
+        luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, index, "a table with names as keys expected");
+    keys = lua_newuserdatauv(L, sizeof *keys * (size_t)(count + 1), 0);
+    *n = 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+        keys[(*n)++] = lua_tostring(L, -2);
+    qsort(keys, (size_t)count, sizeof *keys, by_text);
+    return keys;
+}
+
+void spark_methods(lua_State *L, const struct spark_method *methods)
+{
+    lua_newtable(L);
+    for (; methods->name; methods++) {
+        lua_pushcfunction(L, methods->function);
+        if (methods->doc)
+            session_document(L, -1, methods->doc);
+        lua_setfield(L, -2, methods->name);
+    }
 }

@@ -22,4 +22,17 @@ void spark_args(lua_State *L, int first, const char *const *names);
  * their number is returned. */
 int spark_list(lua_State *L, int first);
 bool spark_is_plain_table(lua_State *L, int index); /* a table without a metatable */
+/* The place in names (lower case, without '_') of the text at index, as Spark compares such texts; raises with the nearest:
+ * "no join type is named 'lef'". */
+int spark_choice(lua_State *L, int index, const char *fallback, const char *what, const char *const *names);
+/* The keys of the table at index in the order of their bytes, n of them, in a userdata that it pushes; borrowed from the table. */
+const char **spark_keys(lua_State *L, int index, int *n);
+
+struct spark_method { /* one method of a class */
+    const char *name;
+    lua_CFunction function;
+    const char *doc; /* its first line is the signature; NULL: the same function as a row above */
+};
+/* Pushes a table of documented functions. */
+void spark_methods(lua_State *L, const struct spark_method *methods);
 #endif

@@ -1,9 +1,11 @@
 #include "runtime/spark/dataframe_lua.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/nearest.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/column_lua.h"
 #include "runtime/spark/row_reader_lua.h"
 #include "runtime/spark/show.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -158,56 +160,45 @@ static int l_filter(lua_State *L)
     return dataframe_push(L, plan_filter(plan_ref(p), expr_ref(condition)));
 }
 
+/* What a new column holds. Borrowed from the stack. */
+static struct expr *new_column(lua_State *L, int index)
+{
+    if (lua_type(L, index) == LUA_TSTRING)
+        luaL_error(L,
+                   "[NOT_COLUMN] a Column expected, got the text '%s': write F.col(\"%s\") for a column, "
+                   "F.lit(\"%s\") for the text",
+                   lua_tostring(L, index), lua_tostring(L, index), lua_tostring(L, index));
+    return column_arg(L, index, COLUMN_VALUE);
+}
+
 static int l_with_column(lua_State *L)
 {
     const struct plan *p = dataframe_check(L, 1);
+    static const char *const names[] = {"colName", "col", NULL};
+    struct expr *e;
+
+    spark_args(L, 2, names);
     const char *name = luaL_checkstring(L, 2);
-    struct expr *e = column_arg(L, 3, COLUMN_VALUE);
-
-    if (lua_type(L, 3) == LUA_TSTRING)
-        luaL_argerror(L, 3, "a Column expected, e.g. F.col(\"name\") or F.lit(\"text\")");
-    e = expr_alias(expr_ref(e), name);
+    e = expr_alias(expr_ref(new_column(L, 3)), name);
     return dataframe_push(L, plan_with_columns(plan_ref(p), &e, 1));
-}
-
-/* Pushes the sorted keys of the table at index; their number. */
-static int push_sorted_keys(lua_State *L, int index)
-{
-    int n = 0;
-
-    lua_newtable(L);
-    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-        luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, index, "a table with names as keys expected");
-        lua_pushvalue(L, -2);
-        lua_rawseti(L, -4, ++n);
-    }
-    lua_getglobal(L, "table");
-    lua_getfield(L, -1, "sort");
-    lua_pushvalue(L, -3);
-    lua_call(L, 1, 0);
-    lua_pop(L, 1);
-    return n;
 }
 
 static int l_with_columns(lua_State *L)
 {
     const struct plan *p = dataframe_check(L, 1);
-    int n, keys, first;
+    const char **names;
     struct expr **list;
+    int n, first;
 
     luaL_checktype(L, 2, LUA_TTABLE);
-    n = push_sorted_keys(L, 2);
-    keys = lua_gettop(L);
-    first = keys + 1;
+    names = spark_keys(L, 2, &n);
+    first = lua_gettop(L) + 1;
     luaL_checkstack(L, n + 8, NULL);
-    for (int i = 1; i <= n; i++) {
-        lua_rawgeti(L, keys, i);
-        const char *name = lua_tostring(L, -1);
-        lua_getfield(L, 2, name);
-        struct expr *e = column_arg(L, -1, COLUMN_VALUE);
-        column_push(L, expr_alias(expr_ref(e), name));
-        lua_replace(L, -3);
-        lua_pop(L, 1);
+    for (int i = 0; i < n; i++) {
+        lua_getfield(L, 2, names[i]);
+        struct expr *e = new_column(L, first + i);
+        column_push(L, expr_alias(expr_ref(e), names[i]));
+        lua_replace(L, first + i);
     }
     list = column_list(L, first, n, COLUMN_VALUE);
     return dataframe_push(L, plan_with_columns(plan_ref(p), list, (size_t)n));
@@ -215,45 +206,66 @@ static int l_with_columns(lua_State *L)
 
 static int l_with_column_renamed(lua_State *L)
 {
+    static const char *const names[] = {"existing", "new", NULL};
     const struct plan *p = dataframe_check(L, 1);
-    const char *pair[2] = {luaL_checkstring(L, 2), luaL_checkstring(L, 3)};
 
+    spark_args(L, 2, names);
+    const char *pair[2] = {luaL_checkstring(L, 2), luaL_checkstring(L, 3)};
     return dataframe_push(L, plan_rename(plan_ref(p), pair, 1));
 }
 
 static int l_with_columns_renamed(lua_State *L)
 {
     const struct plan *p = dataframe_check(L, 1);
-    const char **pairs;
-    int n, keys;
+    const char **names, **pairs;
+    int n;
 
     luaL_checktype(L, 2, LUA_TTABLE);
-    n = push_sorted_keys(L, 2);
-    keys = lua_gettop(L);
-    luaL_checkstack(L, 2 * n + 8, NULL);
+    names = spark_keys(L, 2, &n);
+    luaL_checkstack(L, n + 8, NULL);
     pairs = lua_newuserdatauv(L, sizeof *pairs * (size_t)(2 * n + 1), 0);
     for (int i = 0; i < n; i++) {
-        lua_rawgeti(L, keys, i + 1);
-        pairs[2 * i] = lua_tostring(L, -1);
-        lua_getfield(L, 2, pairs[2 * i]);
-        pairs[2 * i + 1] = luaL_checkstring(L, -1);
+        pairs[2 * i] = names[i];
+        lua_getfield(L, 2, names[i]);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            return luaL_error(L, "the new name of '%s' must be a text, got %s", names[i],
+                              luaL_typename(L, -1));
+        pairs[2 * i + 1] = lua_tostring(L, -1);
     }
     return dataframe_push(L, plan_rename(plan_ref(p), pairs, (size_t)n));
 }
 
+/* As Spark: a text is a whole name here, dots and all. */
 static int l_drop(lua_State *L)
 {
     const struct plan *p = dataframe_check(L, 1);
     int n = spark_list(L, 2);
-    struct expr **exprs = column_list(L, 2, n, COLUMN_NAME);
 
+    for (int i = 2; i < n + 2; i++) {
+        const char *name = lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : NULL;
+        if (!name)
+            continue;
+        column_push(L, expr_attribute(&name, 1, 0));
+        lua_replace(L, i);
+    }
+    struct expr **exprs = column_list(L, 2, n, COLUMN_NAME);
     return dataframe_push(L, plan_drop(plan_ref(p), exprs, (size_t)n));
 }
 
+/* dropDuplicates("a", "b"), {"a", "b"} or {subset = {"a", "b"}} */
 static int l_drop_duplicates(lua_State *L)
 {
     const struct plan *p = dataframe_check(L, 1);
-    int n = lua_isnoneornil(L, 2) ? 0 : spark_list(L, 2);
+    int n = 0;
+
+    if (spark_is_plain_table(L, 2) && lua_getfield(L, 2, "subset") != LUA_TNIL) {
+        static const char *const arguments[] = {"subset", NULL};
+        lua_pop(L, 1);
+        spark_args(L, 2, arguments);
+    } else if (spark_is_plain_table(L, 2)) {
+        lua_pop(L, 1);
+    }
+    n = lua_isnoneornil(L, 2) ? 0 : spark_list(L, 2);
     const char **names = name_list(L, 2, n);
 
     return dataframe_push(L, plan_deduplicate(plan_ref(p), names, (size_t)n));
@@ -274,37 +286,58 @@ static const char **names_arg(lua_State *L, int index, int *n)
     return names;
 }
 
+static int l_distinct(lua_State *L)
+{
+    return dataframe_push(L, plan_deduplicate(plan_ref(dataframe_check(L, 1)), NULL, 0));
+}
+
 static int l_dropna(lua_State *L)
 {
     static const char *const names[] = {"how", "thresh", "subset", NULL};
+    static const char *const hows[] = {"any", "all", NULL};
     const struct plan *p = dataframe_check(L, 1);
     int n;
 
     spark_args(L, 2, names);
-    const char *how = luaL_optstring(L, 2, "any");
-    int64_t thresh = luaL_optinteger(L, 3, -1);
+    bool all = spark_choice(L, 2, "any", "'any' or 'all' expected, got", hows) == 1;
+    int64_t thresh = luaL_optinteger(L, 3, all ? 1 : 0);
     const char **columns = names_arg(L, 4, &n);
-    luaL_argcheck(L, strcmp(how, "any") == 0 || strcmp(how, "all") == 0, 2, "'any' or 'all' expected");
-    if (thresh < 0)
-        thresh = strcmp(how, "all") == 0 ? 1 : 0;
+    if (!lua_isnil(L, 3) && thresh <= 0) { /* every row has at least no values */
+        lua_settop(L, 1);
+        return 1;
+    }
     return dataframe_push(L, plan_na_drop(plan_ref(p), columns, (size_t)n, thresh));
 }
 
-static int fill_by_name(lua_State *L, const struct plan *p)
+static int fill_by_name(lua_State *L, const struct plan *p) /* the table is at 2, and the top */
 {
-    int n = push_sorted_keys(L, 2), keys = lua_gettop(L);
-    const char **columns = lua_newuserdatauv(L, sizeof *columns * (size_t)(n + 1), 0);
-    int first = lua_gettop(L) + 1;
+    const char **columns;
+    int n, first;
 
-    luaL_checkstack(L, n + 8, NULL);
-    for (int i = 0; i < n; i++) {
-        lua_rawgeti(L, keys, i + 1);
-        columns[i] = lua_tostring(L, -1);
-        lua_getfield(L, 2, columns[i]);
-        lua_remove(L, -2);
+    columns = spark_keys(L, 2, &n);
+    if (n == 0) {
+        lua_settop(L, 1);
+        return 1;
     }
+    first = lua_gettop(L) + 1;
+    luaL_checkstack(L, n + 8, NULL);
+    for (int i = 0; i < n; i++)
+        lua_getfield(L, 2, columns[i]);
     struct expr **values = column_list(L, first, n, COLUMN_VALUE);
     return dataframe_push(L, plan_na_fill(plan_ref(p), columns, (size_t)n, values, (size_t)n));
+}
+
+/* fillna(0), fillna("", {"a", "b"}), fillna{value = 0, subset = …}, fillna{column = value, …} */
+static bool is_fill_by_name(lua_State *L)
+{
+    bool by_name = spark_is_plain_table(L, 2) && lua_rawlen(L, 2) == 0;
+
+    if (by_name) {
+        lua_getfield(L, 2, "value");
+        by_name = lua_isnil(L, -1) || lua_istable(L, -1);
+        lua_pop(L, 1);
+    }
+    return by_name;
 }
 
 static int l_fillna(lua_State *L)
@@ -314,11 +347,15 @@ static int l_fillna(lua_State *L)
     struct expr *value;
     int n;
 
-    if (spark_is_plain_table(L, 2) && lua_rawlen(L, 2) == 0 && lua_getfield(L, 2, "value") == LUA_TNIL) {
+    if (is_fill_by_name(L)) {
+        lua_settop(L, 2);
+        if (lua_getfield(L, 2, "value") != LUA_TNIL)
+            lua_replace(L, 2);
         lua_settop(L, 2);
         return fill_by_name(L, p);
     }
-    lua_settop(L, lua_isnil(L, 3) || spark_is_plain_table(L, 2) ? 2 : 3);
+    if (spark_is_plain_table(L, 2))
+        lua_settop(L, 2);
     spark_args(L, 2, names);
     column_arg(L, 2, COLUMN_VALUE);
     const char **columns = names_arg(L, 3, &n);
@@ -364,15 +401,14 @@ static int l_agg(lua_State *L) /* df:agg(…) is df:groupBy():agg(…) */
 
 static enum join_kind join_kind_arg(lua_State *L, int index)
 {
-    static const char *const names[] = {"inner",      "cross",       "outer",     "full",       "fullouter",
-                                        "full_outer", "left",        "leftouter", "left_outer", "right",
-                                        "rightouter", "right_outer", "semi",      "leftsemi",   "left_semi",
-                                        "anti",       "leftanti",    "left_anti", NULL};
-    static const enum join_kind kinds[] = {
-        JOIN_INNER, JOIN_CROSS, JOIN_FULL,  JOIN_FULL, JOIN_FULL, JOIN_FULL, JOIN_LEFT, JOIN_LEFT, JOIN_LEFT,
-        JOIN_RIGHT, JOIN_RIGHT, JOIN_RIGHT, JOIN_SEMI, JOIN_SEMI, JOIN_SEMI, JOIN_ANTI, JOIN_ANTI, JOIN_ANTI};
+    static const char *const names[] = {"inner", "cross",     "outer", "full",       "fullouter",
+                                        "left",  "leftouter", "right", "rightouter", "leftsemi",
+                                        "semi",  "leftanti",  "anti",  NULL};
+    static const enum join_kind kinds[] = {JOIN_INNER, JOIN_CROSS, JOIN_FULL,  JOIN_FULL,  JOIN_FULL,
+                                           JOIN_LEFT,  JOIN_LEFT,  JOIN_RIGHT, JOIN_RIGHT, JOIN_SEMI,
+                                           JOIN_SEMI,  JOIN_ANTI,  JOIN_ANTI};
 
-    return kinds[luaL_checkoption(L, index, "inner", names)];
+    return kinds[spark_choice(L, index, "inner", "[UNSUPPORTED_JOIN_TYPE] no join type is named", names)];
 }
 
 /* on as a condition: a Column, or a list of Columns that all must hold. NULL: names, or nothing. */
@@ -460,30 +496,62 @@ static int l_except_all(lua_State *L)
     return set_op(L, SET_EXCEPT, true, false, false);
 }
 
+/* Takes {…, ascending = x} apart: x (or nil) goes to index 2, the columns begin at 3. The table is the only argument, or the last one
+ * behind columns. The user's table is left as it is. */
+static void split_ascending(lua_State *L)
+{
+    int top = lua_gettop(L), n;
+
+    if (top >= 2 && spark_is_plain_table(L, top) && lua_getfield(L, top, "ascending") != LUA_TNIL) {
+        lua_insert(L, 2);
+        n = (int)lua_rawlen(L, top + 1);
+        luaL_checkstack(L, n + 8, "too many columns");
+        for (int i = 1; i <= n; i++)
+            lua_rawgeti(L, top + 1, i);
+        lua_remove(L, top + 1);
+    } else {
+        lua_settop(L, top);
+        lua_pushnil(L);
+        lua_insert(L, 2);
+    }
+}
+
+static bool is_up(lua_State *L, int index) /* 0 and 1 count as Python's do */
+{
+    return lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) != 0 : lua_toboolean(L, index);
+}
+
+static void set_direction(lua_State *L, int index, bool up)
+{
+    struct expr *e = column_arg(L, index, COLUMN_NAME);
+
+    if (e->kind == EXPR_SORT)
+        e = e->args[0];
+    column_push(L, expr_sort(expr_ref(e), !up, !up));
+    lua_replace(L, index);
+}
+
 /* orderBy("a", F.desc("b")), orderBy{"a", "b", ascending = false} or ascending = {true, false} */
 static int l_order_by(lua_State *L)
 {
     const struct plan *p = dataframe_check(L, 1);
-    int options = 0, n;
+    bool each;
+    int n;
 
-    if (lua_gettop(L) == 2 && spark_is_plain_table(L, 2)) {
-        lua_getfield(L, 2, "ascending");
-        lua_insert(L, 2);
-        options = 2;
-    }
-    n = spark_list(L, options ? 3 : 2);
+    split_ascending(L);
+    each = lua_istable(L, 2);
+    n = spark_list(L, 3);
     luaL_argcheck(L, n > 0, 2, "a column expected");
-    for (int i = 0, at = options ? 3 : 2; options && !lua_isnil(L, 2) && i < n; i++) {
-        bool up = lua_toboolean(L, 2);
-        if (lua_istable(L, 2)) {
+    if (each && (int)lua_rawlen(L, 2) != n)
+        return luaL_error(L, "ascending has %d values for %d columns", (int)lua_rawlen(L, 2), n);
+    for (int i = 0; !lua_isnil(L, 2) && i < n; i++) {
+        if (each)
             lua_rawgeti(L, 2, i + 1);
-            up = lua_toboolean(L, -1);
+        set_direction(L, 3 + i, is_up(L, each ? -1 : 2));
+        if (each)
             lua_pop(L, 1);
-        }
-        column_push(L, expr_sort(expr_ref(column_arg(L, at + i, COLUMN_NAME)), !up, !up));
-        lua_replace(L, at + i);
     }
-    struct expr **orders = column_orders(L, options ? 3 : 2, n);
+    struct expr **orders = column_orders(L, 3, n);
     return dataframe_push(L, plan_sort(plan_ref(p), orders, (size_t)n, true));
 }
 
@@ -505,11 +573,9 @@ static int l_offset(lua_State *L)
     return dataframe_push(L, plan_offset(plan_ref(dataframe_check(L, 1)), row_count_arg(L, 2)));
 }
 
-static int64_t seed_arg(lua_State *L, int index)
+static int64_t seed_arg(lua_State *L, int index) /* without one: another sample each time, as Spark */
 {
-    unsigned long long seed = (unsigned long long)(uintptr_t)lua_topointer(L, 1);
-
-    return lua_isnoneornil(L, index) ? (int64_t)(seed * 2654435761u % 1000003) : luaL_checkinteger(L, index);
+    return lua_isnoneornil(L, index) ? clock_mono_ns() % INT32_MAX : luaL_checkinteger(L, index);
 }
 
 static int l_sample(lua_State *L) /* sample(fraction, seed), sample(withReplacement, fraction, seed) */
@@ -522,35 +588,56 @@ static int l_sample(lua_State *L) /* sample(fraction, seed), sample(withReplacem
         lua_insert(L, 2);
     }
     spark_args(L, 2, names);
+    if (lua_type(L, 2) == LUA_TNUMBER) { /* {0.5, seed = 1} */
+        if (lua_isnil(L, 4))
+            lua_copy(L, 3, 4);
+        lua_copy(L, 2, 3);
+        lua_pushboolean(L, 0);
+        lua_replace(L, 2);
+    }
     double fraction = luaL_checknumber(L, 3);
-    luaL_argcheck(L, fraction >= 0 && (fraction <= 1 || lua_toboolean(L, 2)), 3,
+    luaL_argcheck(L, fraction >= 0 && (fraction <= 1 || (lua_toboolean(L, 2) && fraction < 1e6)), 3,
                   "a fraction between 0 and 1 expected");
     return dataframe_push(L, plan_sample(plan_ref(p), 0, fraction, lua_toboolean(L, 2), seed_arg(L, 4)));
 }
 
 /* Rows fall into parts by a hash of their content and the seed, so the same input is split the same way every time, and the parts
  * are disjoint and complete. */
+static double total_weight(lua_State *L, int index, int n)
+{
+    double total = 0;
+
+    for (int i = 1; i <= n; i++, lua_pop(L, 1)) {
+        lua_rawgeti(L, index, i);
+        luaL_argcheck(L, lua_isnumber(L, -1) && lua_tonumber(L, -1) >= 0, index,
+                      "a weight must be a number, not negative");
+        total += lua_tonumber(L, -1);
+    }
+    luaL_argcheck(L, total > 0 && isfinite(total), index, "weights must have a sum above zero");
+    return total;
+}
+
 static int l_random_split(lua_State *L)
 {
     static const char *const names[] = {"weights", "seed", NULL};
     const struct plan *p = dataframe_check(L, 1);
-    double total = 0, lower = 0, sum = 0;
+    double total, lower = 0, sum = 0;
     int64_t seed;
     int n;
 
+    if (lua_gettop(L) == 2 && spark_is_plain_table(L, 2)) { /* {0.8, 0.2}: not the named form */
+        lua_rawgeti(L, 2, 1);
+        lua_settop(L, lua_isnumber(L, -1) ? 3 : 2);
+        if (lua_gettop(L) == 3)
+            lua_getfield(L, 2, "seed"), lua_replace(L, 3);
+    }
     spark_args(L, 2, names);
     luaL_checktype(L, 2, LUA_TTABLE);
-    n = (int)luaL_len(L, 2);
+    n = (int)lua_rawlen(L, 2);
     luaL_argcheck(L, n > 0 && n <= 1000, 2, "a list of weights expected");
     seed = seed_arg(L, 3);
     luaL_checkstack(L, n + 8, NULL);
-    for (int i = 1; i <= n; i++, lua_pop(L, 1)) {
-        lua_rawgeti(L, 2, i);
-        luaL_argcheck(L, lua_isnumber(L, -1) && lua_tonumber(L, -1) >= 0, 2,
-                      "a weight must be a number, not negative");
-        total += lua_tonumber(L, -1);
-    }
-    luaL_argcheck(L, total > 0, 2, "weights cannot all be zero");
+    total = total_weight(L, 2, n);
     for (int i = 1; i <= n; i++) {
         lua_rawgeti(L, 2, i);
         sum += lua_tonumber(L, -1);
@@ -580,9 +667,17 @@ static int l_to_df(lua_State *L)
     return dataframe_push(L, plan_to_df(plan_ref(p), names, (size_t)n));
 }
 
-static int l_repartition(lua_State *L)
+static int l_repartition(
+    lua_State *L) /* repartition(n, columns…), repartition(columns…): where rows lie does not matter here */
 {
-    return dataframe_push(L, plan_repartition(plan_ref(dataframe_check(L, 1)), luaL_optinteger(L, 2, 1)));
+    const struct plan *p = dataframe_check(L, 1);
+    int64_t n = lua_type(L, 2) == LUA_TNUMBER ? luaL_checkinteger(L, 2) : 1;
+
+    luaL_argcheck(L, lua_gettop(L) > 1, 2, "a number of partitions, or columns, expected");
+    luaL_argcheck(L, n > 0, 2, "a number of partitions must be positive");
+    for (int i = lua_type(L, 2) == LUA_TNUMBER ? 3 : 2; i <= lua_gettop(L); i++)
+        column_arg(L, i, COLUMN_NAME);
+    return dataframe_push(L, plan_repartition(plan_ref(p), n));
 }
 
 static int l_same(lua_State *L) /* cache, persist, unpersist, hint: results do not depend on them */
@@ -757,9 +852,15 @@ static int l_print_schema(lua_State *L)
     return print_text(L, &text, buf_check(&text, &err), &err);
 }
 
-static int l_explain(lua_State *L)
+static int
+l_explain(lua_State *L) /* explain(), explain(true), explain("extended"), explain{mode = "extended"} */
 {
+    static const char *const names[] = {"extended", "mode", NULL};
     const struct plan *p = dataframe_check(L, 1);
+
+    spark_args(L, 2, names);
+    if (!lua_isnil(L, 3))
+        lua_copy(L, 3, 2);
     bool extended =
         lua_toboolean(L, 2) && (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "extended") == 0);
     struct buf text = BUF_INIT(BUF_TEXT_MAX);
@@ -769,48 +870,6 @@ static int l_explain(lua_State *L)
     err_clear(&err);
     rc = spark_explain(ctx_of(L), spark_of(L), p, extended ? EXPLAIN_EXTENDED : EXPLAIN_SIMPLE, &text, &err);
     return print_text(L, &text, rc, &err);
-}
-
-static const struct plan *summary(const struct plan *p, const struct dtype *schema)
-{
-    static const struct {
-        const char *label, *function;
-    } rows[] = {{"count", "count"}, {"mean", "avg"}, {"stddev", "stddev"}, {"min", "min"}, {"max", "max"}};
-    const struct plan *all = NULL;
-
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
-        struct expr *exprs[513] = {expr_alias(expr_string(rows[r].label, strlen(rows[r].label)), "summary")};
-        size_t n = 1;
-        for (size_t i = 0; i < schema->n_fields && n < 513; i++) {
-            const char *name = schema->fields[i].name;
-            const struct dtype *type = schema->fields[i].type;
-            struct expr *e = expr_attribute(&name, 1, 0);
-            if (!dtype_is_numeric(type) && type->id != DTYPE_STRING) {
-                expr_unref(e);
-                continue;
-            }
-            if (!dtype_is_numeric(type) && (r == 1 || r == 2))
-                e = expr_cast(e, dtype_of(DTYPE_DOUBLE), true);
-            exprs[n++] =
-                expr_alias(expr_cast(expr_unary(rows[r].function, e), dtype_of(DTYPE_STRING), false), name);
-        }
-        const struct plan *one = plan_aggregate(plan_ref(p), GROUP_BY, NULL, 0, exprs, n);
-        all = all ? plan_set_op(all, one, SET_UNION, true, false, false) : one;
-    }
-    return all;
-}
-
-static int l_describe(lua_State *L)
-{
-    const struct plan *p = dataframe_check(L, 1), *narrowed;
-    int n = spark_list(L, 2);
-
-    if (n == 0)
-        return dataframe_push(L, summary(p, dataframe_schema(L, 1)));
-    struct expr **exprs = column_list(L, 2, n, COLUMN_NAME);
-    dataframe_push(L, plan_project(plan_ref(p), exprs, (size_t)n));
-    narrowed = dataframe_check(L, -1);
-    return dataframe_push(L, summary(narrowed, dataframe_schema(L, -1)));
 }
 
 static int temp_view(lua_State *L, bool replace)
@@ -899,9 +958,17 @@ static int na_drop(lua_State *L)
     return l_dropna(L);
 }
 
+static int na_replace(lua_State *L)
+{
+    lua_getfield(L, 1, "df");
+    lua_replace(L, 1);
+    return dataframe_replace(L);
+}
+
 static int get_na(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"fill", na_fill}, {"drop", na_drop}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"fill", na_fill}, {"drop", na_drop}, {"replace", na_replace}, {NULL, NULL}};
 
     luaL_newlib(L, functions);
     lua_pushvalue(L, 1);
@@ -909,66 +976,101 @@ static int get_na(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg methods[] = {{"select", l_select},
-                                   {"selectExpr", l_select_expr},
-                                   {"filter", l_filter},
-                                   {"where", l_filter},
-                                   {"withColumn", l_with_column},
-                                   {"withColumns", l_with_columns},
-                                   {"withColumnRenamed", l_with_column_renamed},
-                                   {"withColumnsRenamed", l_with_columns_renamed},
-                                   {"drop", l_drop},
-                                   {"dropDuplicates", l_drop_duplicates},
-                                   {"drop_duplicates", l_drop_duplicates},
-                                   {"distinct", l_drop_duplicates},
-                                   {"dropna", l_dropna},
-                                   {"fillna", l_fillna},
-                                   {"groupBy", l_group_by},
-                                   {"groupby", l_group_by},
-                                   {"rollup", l_rollup},
-                                   {"cube", l_cube},
-                                   {"agg", l_agg},
-                                   {"join", l_join},
-                                   {"crossJoin", l_cross_join},
-                                   {"union", l_union},
-                                   {"unionAll", l_union},
-                                   {"unionByName", l_union_by_name},
-                                   {"intersect", l_intersect},
-                                   {"intersectAll", l_intersect_all},
-                                   {"subtract", l_subtract},
-                                   {"exceptAll", l_except_all},
-                                   {"orderBy", l_order_by},
-                                   {"sort", l_order_by},
-                                   {"limit", l_limit},
-                                   {"offset", l_offset},
-                                   {"sample", l_sample},
-                                   {"randomSplit", l_random_split},
-                                   {"alias", l_alias},
-                                   {"toDF", l_to_df},
-                                   {"repartition", l_repartition},
-                                   {"coalesce", l_repartition},
-                                   {"cache", l_same},
-                                   {"persist", l_same},
-                                   {"unpersist", l_same},
-                                   {"hint", l_same},
-                                   {"transform", l_transform},
-                                   {"collect", l_collect},
-                                   {"take", l_take},
-                                   {"tail", l_tail},
-                                   {"first", l_first},
-                                   {"head", l_head},
-                                   {"count", l_count},
-                                   {"isEmpty", l_is_empty},
-                                   {"toLocalIterator", l_to_local_iterator},
-                                   {"toTable", l_to_table},
-                                   {"show", l_show},
-                                   {"printSchema", l_print_schema},
-                                   {"explain", l_explain},
-                                   {"describe", l_describe},
-                                   {"summary", l_describe},
-                                   {"createTempView", l_create_temp_view},
-                                   {"createOrReplaceTempView", l_replace_temp_view},
-                                   {NULL, NULL}};
+static const struct spark_method methods[] = {
+    {"select", l_select,
+     "select(column, …) -> DataFrame\nthe columns: names, Columns, or a list of them; \"*\" is all"},
+    {"selectExpr", l_select_expr, "selectExpr(text, …) -> DataFrame\ncolumns written as SQL: \"a + 1 AS b\""},
+    {"filter", l_filter, "filter(condition) -> DataFrame\nthe rows for which a Column or SQL text is true"},
+    {"where", l_filter, NULL},
+    {"withColumn", l_with_column,
+     "withColumn(name, column) -> DataFrame\nadds a column, or replaces the one of that name"},
+    {"withColumns", l_with_columns,
+     "withColumns{name = column, …} -> DataFrame\nadds or replaces several columns, in the order of their "
+     "names"},
+    {"withColumnRenamed", l_with_column_renamed,
+     "withColumnRenamed(existing, new) -> DataFrame\nanother name for a column"},
+    {"withColumnsRenamed", l_with_columns_renamed,
+     "withColumnsRenamed{existing = new, …} -> DataFrame\nother names for several columns"},
+    {"drop", l_drop,
+     "drop(column, …) -> DataFrame\nwithout these columns; names that do not exist are ignored"},
+    {"dropDuplicates", l_drop_duplicates,
+     "dropDuplicates{column, …} -> DataFrame\none row for each combination of the columns; without columns: "
+     "of all"},
+    {"drop_duplicates", l_drop_duplicates, NULL},
+    {"distinct", l_distinct, "distinct() -> DataFrame\nwithout rows that are there already"},
+    {"dropna", l_dropna,
+     "dropna{how = \"any\", thresh = n, subset = {column, …}} -> DataFrame\nwithout rows that have a NULL "
+     "(any) or nothing but NULLs (all)"},
+    {"fillna", l_fillna,
+     "fillna(value, subset) -> DataFrame\nNULLs become the value, in columns of its type; fillna{column = "
+     "value} for single columns"},
+    {"replace", dataframe_replace,
+     "replace(from, to, subset) -> DataFrame\nvalues that become others: replace(1, 2), replace({\"a\", "
+     "\"b\"}, {\"x\", \"y\"}), replace{a = \"x\"}"},
+    {"groupBy", l_group_by, "groupBy(column, …) -> GroupedData\ngroups, for agg, count, sum, avg, min, max"},
+    {"groupby", l_group_by, NULL},
+    {"rollup", l_rollup, "rollup(column, …) -> GroupedData\ngroups with subtotals from right to left"},
+    {"cube", l_cube, "cube(column, …) -> GroupedData\ngroups with all subtotals"},
+    {"agg", l_agg,
+     "agg(aggregate, …) -> DataFrame\naggregates of all rows: agg(F.max(\"a\")) or agg{a = \"max\"}"},
+    {"join", l_join,
+     "join(other, on, how) -> DataFrame\non: names, or a condition as a Column; how: inner, left, right, "
+     "full, semi, anti, cross"},
+    {"crossJoin", l_cross_join, "crossJoin(other) -> DataFrame\neach row with each row"},
+    {"union", l_union, "union(other) -> DataFrame\nrows of both, by position, with duplicates"},
+    {"unionAll", l_union, NULL},
+    {"unionByName", l_union_by_name,
+     "unionByName{other, allowMissingColumns = false} -> DataFrame\nrows of both, columns matched by name"},
+    {"intersect", l_intersect, "intersect(other) -> DataFrame\nthe different rows that are in both"},
+    {"intersectAll", l_intersect_all,
+     "intersectAll(other) -> DataFrame\nthe rows that are in both, with duplicates"},
+    {"subtract", l_subtract, "subtract(other) -> DataFrame\nthe different rows that are not in the other"},
+    {"exceptAll", l_except_all,
+     "exceptAll(other) -> DataFrame\nthe rows that are not in the other, with duplicates"},
+    {"orderBy", l_order_by,
+     "orderBy{column, …, ascending = true} -> DataFrame\nsorted; F.desc(\"a\") or ascending = {true, false} "
+     "for directions"},
+    {"sort", l_order_by, NULL},
+    {"limit", l_limit, "limit(n) -> DataFrame\nthe first n rows"},
+    {"offset", l_offset, "offset(n) -> DataFrame\nwithout the first n rows"},
+    {"sample", l_sample,
+     "sample{withReplacement = false, fraction = x, seed = n} -> DataFrame\nsome of the rows"},
+    {"randomSplit", l_random_split,
+     "randomSplit(weights, seed) -> DataFrame, …\nparts without common rows; the same seed gives the same "
+     "parts"},
+    {"alias", l_alias, "alias(name) -> DataFrame\na name for its columns: F.col(\"name.column\")"},
+    {"toDF", l_to_df, "toDF(name, …) -> DataFrame\nother names for all columns"},
+    {"repartition", l_repartition, "repartition(n, column, …) -> DataFrame\nthe same rows"},
+    {"coalesce", l_repartition, NULL},
+    {"cache", l_same, "cache() -> DataFrame\nthe same DataFrame"},
+    {"persist", l_same, NULL},
+    {"unpersist", l_same, NULL},
+    {"hint", l_same, NULL},
+    {"transform", l_transform, "transform(fn, …) -> fn(df, …)\nfor chains of functions"},
+    {"collect", l_collect, "collect() -> {Row, …}\nall rows; each is indexed by name or by position"},
+    {"take", l_take, "take(n) -> {Row, …}\nthe first n rows"},
+    {"tail", l_tail, "tail(n) -> {Row, …}\nthe last n rows"},
+    {"first", l_first, "first() -> Row\nthe first row, nil when there is none"},
+    {"head", l_head, "head() -> Row, head(n) -> {Row, …}\nthe first row, or the first n"},
+    {"count", l_count, "count() -> integer\nthe number of rows"},
+    {"isEmpty", l_is_empty, "isEmpty() -> boolean\nwhether there are no rows"},
+    {"toLocalIterator", l_to_local_iterator,
+     "toLocalIterator() -> iterator\nfor row in df:toLocalIterator() do … end, without keeping all rows"},
+    {"toTable", l_to_table, "toTable() -> {column = {value, …}}\nthe columns as Lua tables"},
+    {"toJSON", dataframe_to_json, "toJSON() -> DataFrame\none column, value: each row as a JSON text"},
+    {"show", l_show,
+     "show{n = 20, truncate = 20, vertical = false}\nprints the first rows; truncate = false prints whole "
+     "values"},
+    {"printSchema", l_print_schema, "printSchema()\nprints names and types as a tree"},
+    {"explain", l_explain, "explain{extended = false}\nprints what the engine will do"},
+    {"describe", dataframe_describe,
+     "describe(column, …) -> DataFrame\ncount, mean, stddev, min and max of numbers and texts"},
+    {"summary", dataframe_summary,
+     "summary(statistic, …) -> DataFrame\ncount, mean, stddev, min, 25%, 50%, 75%, max, or those asked for"},
+    {"createTempView", l_create_temp_view,
+     "createTempView(name)\na name for spark:sql; an error when it is taken"},
+    {"createOrReplaceTempView", l_replace_temp_view, "createOrReplaceTempView(name)\na name for spark:sql"},
+    {NULL, NULL, NULL}};
 
 static const luaL_Reg properties[] = {{"columns", get_columns}, {"dtypes", get_dtypes},
                                       {"schema", get_schema},   {"write", get_write},
@@ -982,7 +1084,7 @@ static int no_member(lua_State *L, const char *name)
     struct buf near = BUF_INIT(1024);
     struct err err;
 
-    for (const luaL_Reg *m = methods; m->name; m++)
+    for (const struct spark_method *m = methods; m->name; m++)
         names[n++] = m->name;
     for (size_t i = 0; i < schema->n_fields && n < 640; i++)
         names[n++] = schema->fields[i].name;
@@ -1058,27 +1160,25 @@ static int l_len(lua_State *L)
     return l_count(L);
 }
 
-/* For completion: methods, then columns. */
-static int l_pairs(lua_State *L)
+static int l_dir(lua_State *L) /* for completion: methods, then columns */
 {
+    lua_Integer n = 0;
+
     lua_newtable(L);
-    for (const luaL_Reg *m = methods; m->name; m++) {
-        lua_pushcfunction(L, m->func);
-        lua_setfield(L, -2, m->name);
+    for (const struct spark_method *m = methods; m->name; m++) {
+        lua_pushstring(L, m->name);
+        lua_rawseti(L, -2, ++n);
     }
     for (const luaL_Reg *p = properties; p->name; p++) {
-        lua_pushboolean(L, 1);
-        lua_setfield(L, -2, p->name);
+        lua_pushstring(L, p->name);
+        lua_rawseti(L, -2, ++n);
     }
     const struct dtype *schema = dataframe_schema(L, 1);
     for (size_t i = 0; i < schema->n_fields; i++) {
-        lua_pushboolean(L, 1);
-        lua_setfield(L, -2, schema->fields[i].name);
+        lua_pushstring(L, schema->fields[i].name);
+        lua_rawseti(L, -2, ++n);
     }
-    lua_getglobal(L, "next");
-    lua_insert(L, -2);
-    lua_pushnil(L);
-    return 3;
+    return 1;
 }
 
 static void open_class(lua_State *L)
@@ -1088,11 +1188,11 @@ static void open_class(lua_State *L)
                                            {"__tostring", l_tostring},
                                            {"__mimebundle", l_mimebundle},
                                            {"__len", l_len},
-                                           {"__pairs", l_pairs},
+                                           {"__dir", l_dir},
                                            {NULL, NULL}};
 
     luaL_setfuncs(L, metamethods, 0);
-    luaL_newlib(L, methods);
+    spark_methods(L, methods);
     luaL_newlib(L, properties);
     lua_pushcclosure(L, l_index, 2);
     lua_setfield(L, -2, "__index");

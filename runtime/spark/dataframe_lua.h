@@ -21,6 +21,10 @@ const struct plan *dataframe_at(lua_State *L, int index);    /* NULL: no DataFra
 const struct plan *dataframe_check(lua_State *L, int index); /* borrowed */
 /* Borrowed from the DataFrame, analysed once. */
 const struct dtype *dataframe_schema(lua_State *L, int index);
+int dataframe_describe(lua_State *L); /* methods of a DataFrame, in derived_lua.c */
+int dataframe_summary(lua_State *L);
+int dataframe_replace(lua_State *L);
+int dataframe_to_json(lua_State *L);
 int reader_push(lua_State *L);                /* spark.read */
 int writer_push(lua_State *L, int dataframe); /* df.write */
 int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind kind);

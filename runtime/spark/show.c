@@ -12,6 +12,7 @@ struct grid {                   /* the first rows, as texts */
     struct arena *arena;        /* owned */
     const struct dtype *schema; /* owned */
     struct cell *cells;         /* owned: row by row */
+    size_t capacity;            /* rows that cells has room for */
     int64_t rows;
     size_t columns;
     bool more; /* there are more rows than wanted */
@@ -70,6 +71,23 @@ static struct cell cell_of(struct arena *arena, const struct ArrowArray *a, int6
     return c;
 }
 
+static bool grid_grow(struct grid *g) /* room for one more row */
+{
+    size_t columns = g->columns ? g->columns : 1, capacity = g->capacity ? g->capacity * 2 : 32;
+    struct cell *more;
+
+    if ((size_t)g->rows < g->capacity)
+        return true;
+    if (capacity > SIZE_MAX / sizeof *more / columns)
+        return false;
+    more = mem_reallocn(g->cells, capacity * columns, sizeof *more);
+    if (!more)
+        return false;
+    g->cells = more;
+    g->capacity = capacity;
+    return true;
+}
+
 static enum lc read_batches(struct ArrowArrayStream *stream, struct grid *g, int64_t wanted, struct err *err)
 {
     struct ArrowArray batch;
@@ -86,7 +104,8 @@ static enum lc read_batches(struct ArrowArrayStream *stream, struct grid *g, int
                 g->more = true;
                 break;
             }
-            for (size_t c = 0; c < g->columns; c++)
+            ok = grid_grow(g);
+            for (size_t c = 0; ok && c < g->columns; c++)
                 g->cells[(size_t)g->rows * g->columns + c] =
                     cell_of(g->arena, batch.children[c], r + batch.offset, &ok);
             g->rows++;
@@ -107,9 +126,8 @@ static enum lc grid_read(const struct ctx *ctx, struct spark *s, const struct pl
     TRY(spark_schema(ctx, s, p, &g->schema, err));
     g->columns = g->schema->n_fields;
     g->arena = arena_new((size_t)1 << 30);
-    g->cells = mem_calloc((size_t)rows * (g->columns ? g->columns : 1), sizeof *g->cells);
-    texts = plan_limit(as_texts(p, g->schema), rows + 1);
-    rc = g->arena && g->cells && texts ? spark_execute(ctx, s, texts, &stream, err) : err_nomem(err);
+    texts = plan_limit(as_texts(p, g->schema), rows < INT64_MAX ? rows + 1 : rows);
+    rc = g->arena && texts ? spark_execute(ctx, s, texts, &stream, err) : err_nomem(err);
     plan_unref(texts);
     if (rc == LC_OK) {
         rc = read_batches(&stream, g, rows, err);
@@ -161,7 +179,7 @@ static const char **texts_of(struct grid *g, int64_t truncate)
     const char **texts = mem_calloc(((size_t)g->rows + 1) * (g->columns ? g->columns : 1), sizeof *texts);
 
     for (size_t c = 0; texts && c < g->columns; c++)
-        texts[c] = shown(g, g->schema->fields[c].name, truncate);
+        texts[c] = escaped(g->arena, g->schema->fields[c].name); /* names are never cut */
     for (size_t i = 0; texts && i < (size_t)g->rows * g->columns; i++)
         texts[g->columns + i] = shown(g, g->cells[i].text, truncate);
     return texts;
@@ -175,7 +193,7 @@ static void pad(struct buf *out, size_t n, char with)
 
 static void print_border(struct buf *out, const size_t *widths, size_t n)
 {
-    buf_putc(out, '+');
+    buf_puts(out, n ? "+" : "++"); /* without columns: ++, as Spark */
     for (size_t c = 0; c < n; c++) {
         pad(out, widths[c], '-');
         buf_putc(out, '+');
@@ -186,7 +204,7 @@ static void print_border(struct buf *out, const size_t *widths, size_t n)
 static void print_line(struct buf *out, const char *const *texts, const size_t *widths, size_t n,
                        bool to_the_right)
 {
-    buf_putc(out, '|');
+    buf_puts(out, n ? "|" : "||");
     for (size_t c = 0; c < n; c++) {
         size_t gap = widths[c] - utf8_columns(texts[c], strlen(texts[c]));
         pad(out, to_the_right ? gap : 0, ' ');
@@ -259,7 +277,7 @@ static enum lc print_grid(struct grid *g, const struct show_options *o, struct b
     mem_free(texts);
     if (o->vertical && g->rows == 0)
         buf_puts(out, "(0 rows)\n");
-    if (g->more)
+    else if (g->more)
         buf_printf(out, "only showing top %lld row%s\n", (long long)o->rows, o->rows == 1 ? "" : "s");
     return ok ? buf_check(out, err) : err_nomem(err);
 }
