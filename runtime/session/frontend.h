@@ -13,8 +13,8 @@
  * Optional  any pointer may be NULL: the session then does the plain thing (drops, or LC_UNSUPPORTED).
  *
  * Example:
- *     static void on_stream(void *self, const struct ctx *ctx, enum stream stream, const char *text, size_t
- * len)
+ *     static void on_stream(void *self, const struct ctx *ctx, enum stream stream, const char *text,
+ *                           size_t len)
  *     {
  *         (void)self, (void)ctx;
  *         fwrite(text, 1, len, stream == STREAM_STDERR ? stderr : stdout);

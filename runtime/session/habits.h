@@ -6,7 +6,7 @@
  * Threads   session thread.
  *
  * Example:
- *     habits_syntax(L, "if a != b then", 14, "=Cell In[1]");
+ *     habits_syntax(L, "if a != b then", 14);
  */
 #ifndef LACUS_SESSION_HABITS_H
 #define LACUS_SESSION_HABITS_H

@@ -10,7 +10,7 @@
  * Threads   session thread.
  *
  * Example:
- *     row_reader_push(L, &stream, schema);     -- takes both over
+ *     row_reader_push(L, &stream); // takes it over
  *     while (row_reader_next(L, -1))
  *         lua_pop(L, 1);
  */

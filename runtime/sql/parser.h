@@ -9,8 +9,8 @@
  *
  * Example:
  *     struct expr *e = parse_expr(p);
- *     if (!accept(p, ","))
- *         expect_end(p);
+ *     if (!accept_sign(p, ","))
+ *         expect_word(p, "FROM");
  */
 #ifndef LACUS_SQL_PARSER_H
 #define LACUS_SQL_PARSER_H

@@ -24,9 +24,10 @@
  *     if (workspace_open(NULL, &ws, &err) == LC_OK) {
  *         enum lc rc = workspace_migrate(ws, "colours", steps, 1, &err);
  *         if (rc == LC_OK)
- *             rc = workspace_exec(ws, &err, "INSERT INTO colours VALUES(?, ?)", "ti", "red",
- * (int64_t)0xff0000); if (rc == LC_OK) rc = workspace_query(ws, &rows, &err, "SELECT name FROM colours WHERE
- * rgb > ?", "i", (int64_t)0); while (rc == LC_OK && workspace_next(&rows, &rc, &err))
+ *             rc = workspace_exec(ws, &err, "INSERT INTO colours VALUES(?, ?)", "ti", "red", (int64_t)0xff0000);
+ *         if (rc == LC_OK)
+ *             rc = workspace_query(ws, &rows, &err, "SELECT name FROM colours WHERE rgb > ?", "i", (int64_t)0);
+ *         while (rc == LC_OK && workspace_next(&rows, &rc, &err))
  *             puts(workspace_text(&rows, 0));
  *         workspace_rows_close(&rows);
  *         workspace_close(ws);

@@ -10,7 +10,7 @@
  * Threads   the link's thread.
  *
  * Example:
- *     struct fetch f = {.link = link, .job = "job-1", .cache = "cache", .wait = wait_for_message, .arg = self};
+ *     struct fetch f = {.link = to, .job = "job-1", .cache = "cache", .wait = wait_for_message, .arg = self};
  *     if (fetch_folder(&f, files, "scratch/model", &err) == LC_OK)
  *         puts("complete");
  */

@@ -13,7 +13,8 @@
  * Example:
  *     struct workspace *ws;
  *     char id[JOB_ID];
- *     if (jobs_open(NULL, &ws, &err) == LC_OK && job_create(ws, spec, 0, id, &err) == LC_OK)
+ *     job_new_id(id);
+ *     if (jobs_open(NULL, &ws, &err) == LC_OK && job_create(ws, id, spec, 0, &err) == LC_OK)
  *         puts(id);
  *     workspace_close(ws);
  */

@@ -5,7 +5,7 @@
  * Threads   session thread.
  *
  * Example:
- *     {"llm", llm_open, "fine-tuning, models, tokenizers"},
+ *     const struct session_global row = {"llm", llm_open, "fine-tuning, models, tokenizers"};
  */
 #ifndef LACUS_TRAIN_LLM_LUA_H
 #define LACUS_TRAIN_LLM_LUA_H
