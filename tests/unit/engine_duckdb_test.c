@@ -281,7 +281,7 @@ static enum lc rows_of(struct fixture *f, const struct plan *p, char *out, size_
     *out = '\0';
     plan_unref(p);
     if (code == LC_OK && (code = f->ops->analyze(f->engine, NULL, resolved, &schema, err)) == LC_OK) {
-        char names[32][16];
+        char names[32][24];
         const char *list[32];
 
         n = schema->n_fields;
