@@ -4,7 +4,8 @@
  * What      finds plugins/NAME.so beside the executable or in the library folder, opens it RTLD_NOW |
  *           RTLD_LOCAL, and returns its one exported symbol.
  * Ownership the symbol stays valid until the process ends.
- * Errors    LC_MISSING with the loader's text and what to run.
+ * Errors    LC_MISSING with the loader's text and what to run; LC_CONFLICT when another build took this
+ *           program's place meanwhile: its plugins may not fit.
  * Threads   any.
  *
  * Example:

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,10 @@ enum {
     INVITED_MS = 4000,     /* how long invited workers may take to attach before a local one is started */
     SILENT_MS = 60000,     /* without a beat */
     STALL_S = 1800,        /* in one step, unless the spec says otherwise */
+    PREPARE_S = 600,       /* in one part of what comes before the first */
+    PULSE_MS = 1000,       /* between two signs of life */
+    REPLACED_S = 10,       /* how long the program's file may be missing: it is being built */
+    LEAVE_S = 10,          /* how long an idle coordinator of another version may take to end */
     CANCEL_MS = 30000,     /* from "cancel" to the worker's end */
     ATTEMPTS_MOST = 5,     /* of a job whose coordinator dies again and again */
     STAY_MS = 3600 * 1000, /* idle time when workers from elsewhere are invited */
@@ -51,8 +56,12 @@ struct coordinator {
     size_t n_runs;
     struct peer peers[PEERS_MOST];
     size_t n_peers;
-    int64_t looked_ns, busy_ns;
-    bool invited; /* workers from elsewhere may come */
+    int64_t looked_ns, busy_ns, pulse_ns;
+    int lock;         /* borrowed descriptor of the lock file: its time is the sign of life */
+    char own[4096];   /* this program's file, */
+    struct stat file; /* and what it was at the start */
+    bool replaced;    /* another build is there now: no longer than the jobs it has */
+    bool invited;     /* workers from elsewhere may come */
 };
 
 static void say(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -114,6 +123,18 @@ bool coordinator_running(void)
     return fd < 0;
 }
 
+int64_t coordinator_silence(void)
+{
+    char *path = workers_file("coordinator.lock", NULL);
+    struct stat st;
+    int64_t ms = path && stat(path, &st) == 0
+                     ? clock_wall_ms() - ((int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000)
+                     : 0;
+
+    mem_free(path);
+    return ms > 0 ? ms : 0;
+}
+
 char *coordinator_log(void)
 {
     return workers_file("coordinator.log", NULL);
@@ -122,6 +143,7 @@ char *coordinator_log(void)
 static enum lc program_path(const char *program, char out[4096], struct err *err)
 {
     ssize_t n;
+    char *gone;
 
     if (program)
         return (void)snprintf(out, 4096, "%s", program), LC_OK;
@@ -129,6 +151,45 @@ static enum lc program_path(const char *program, char out[4096], struct err *err
     if (n < 0)
         return err_errno(err, errno, "cannot find this program's own file");
     out[n] = '\0';
+    gone = strstr(out, " (deleted)");
+    if (gone && gone[strlen(" (deleted)")] == '\0')
+        *gone = '\0'; /* replaced since: what is there now fits the plugins beside it */
+    for (int i = 0; i < REPLACED_S * 10 && access(out, X_OK) != 0; i++)
+        usleep(100000);
+    if (access(out, X_OK) == 0)
+        return LC_OK;
+    (void)err_errno(err, errno, "cannot run '%s'", out);
+    return err_hint(err, "the program was removed or is being built: try again when it is there");
+}
+
+/* A coordinator of another version must not take this one's jobs. An idle one is asked to leave. */
+static enum lc replace_other_version(struct err *err)
+{
+    json_t *about = NULL, *worker;
+    const char *version;
+    bool busy = false;
+    pid_t pid;
+    size_t i;
+
+    if (coordinator_about(&about, NULL) != LC_OK) /* it is just starting or ending */
+        return LC_OK;
+    version = json_string_value(json_object_get(about, "version"));
+    pid = (pid_t)json_integer_value(json_object_get(about, "pid"));
+    json_array_foreach (json_object_get(about, "workers"), i, worker)
+        busy = busy || *json_string_value(json_object_get(worker, "job"));
+    if (version && strcmp(version, LACUS_VERSION) == 0)
+        return json_decref(about), LC_OK;
+    if (busy) {
+        (void)err_set(err, LC_CONFLICT,
+                      "a coordinator of another version of lacus (%.40s, pid %d) runs jobs in this workspace",
+                      version ? version : "older", (int)pid);
+        json_decref(about);
+        return err_hint(err, "wait for its jobs or cancel them; this is version " LACUS_VERSION);
+    }
+    json_decref(about);
+    (void)kill(pid, SIGTERM);
+    for (int k = 0; k < LEAVE_S * 10 && coordinator_running(); k++)
+        usleep(100000);
     return LC_OK;
 }
 
@@ -139,6 +200,8 @@ enum lc coordinator_ensure(const char *program, struct err *err)
     pid_t pid;
     enum lc rc;
 
+    if (coordinator_running())
+        TRY(replace_other_version(err));
     if (coordinator_running())
         return LC_OK;
     TRY(program_path(program, path, err));
@@ -193,9 +256,9 @@ static void write_about(struct coordinator *c)
         json_array_append_new(workers, json_pack("{s:s, s:s, s:s}", "name", c->peers[i].user, "about",
                                                  c->peers[i].about, "job",
                                                  c->peers[i].run ? c->peers[i].run->id : ""));
-    about = json_pack("{s:i, s:I, s:s, s:s, s:o}", "pid", (int)getpid(), "start",
-                      (json_int_t)process_start_time(getpid()), "endpoint", link_server_endpoint(c->server),
-                      "public_key", hex, "workers", workers);
+    about = json_pack("{s:s, s:i, s:I, s:s, s:s, s:o}", "version", LACUS_VERSION, "pid", (int)getpid(),
+                      "start", (json_int_t)process_start_time(getpid()), "endpoint",
+                      link_server_endpoint(c->server), "public_key", hex, "workers", workers);
     text = about ? json_dumps(about, 0) : NULL;
     if (path && text && fs_write_private(path, text, strlen(text), &err) != LC_OK)
         say("%s", err.message);
@@ -524,7 +587,7 @@ static int64_t stall_limit_ms(const struct run *r)
 {
     int64_t s = json_integer_value(json_object_get(r->spec, "stall_seconds"));
 
-    return (s > 0 ? s : STALL_S) * 1000;
+    return (s > 0 ? s : r->step > 0 ? STALL_S : PREPARE_S) * 1000;
 }
 
 static bool check_times(struct coordinator *c, struct run *r)
@@ -540,7 +603,8 @@ static bool check_times(struct coordinator *c, struct run *r)
                       SILENT_MS / 1000);
     else if (r->peer[0] && ms_since(r->since_ns) > stall_limit_ms(r))
         (void)err_set(&e, LC_TIMEOUT, "worker '%s' (%s) is stalled: %lld s in step %lld (%s)", r->worker,
-                      r->about, (long long)(ms_since(r->since_ns) / 1000), (long long)r->step, r->phase);
+                      r->about, (long long)(ms_since(r->since_ns) / 1000), (long long)r->step,
+                      r->phase[0] ? r->phase : "starting");
     if (e.code == LC_OK)
         return true;
     if (r->peer[0])
@@ -613,6 +677,22 @@ static void drop_lost(struct coordinator *c)
             return lose_peer(c, c->peers[i].id, c->peers[i].how);
 }
 
+static void pulse(struct coordinator *c)
+{
+    struct stat now;
+
+    if (ms_since(c->pulse_ns) < PULSE_MS)
+        return;
+    c->pulse_ns = clock_mono_ns();
+    (void)futimens(c->lock, NULL);
+    if (c->replaced || !c->own[0])
+        return;
+    c->replaced = stat(c->own, &now) != 0 || now.st_dev != c->file.st_dev || now.st_ino != c->file.st_ino ||
+                  now.st_mtim.tv_sec != c->file.st_mtim.tv_sec;
+    if (c->replaced)
+        say("this program's file '%s' was replaced: it ends with the jobs it has", c->own);
+}
+
 static void tick(struct coordinator *c)
 {
     bool look = ms_since(c->looked_ns) >= LOOK_MS;
@@ -621,8 +701,10 @@ static void tick(struct coordinator *c)
         c->looked_ns = clock_mono_ns();
         refresh_keys(c);
         drop_revoked(c);
-        look_for_jobs(c);
+        if (!c->replaced || c->n_runs) /* else the next coordinator takes what waits */
+            look_for_jobs(c);
     }
+    pulse(c);
     drop_lost(c);
     for (size_t i = 0; i < c->n_runs;)
         if (watch_run(c, c->runs[i], look))
@@ -889,6 +971,8 @@ static bool nothing_to_do(const struct coordinator *c, int idle_ms)
     mem_free(lock);
     if (!there) /* the workspace was removed */
         return true;
+    if (c->replaced && c->n_runs == 0)
+        return true;
     return c->n_runs == 0 && ms_since(c->busy_ns) > (c->invited && STAY_MS > idle_ms ? STAY_MS : idle_ms);
 }
 
@@ -962,11 +1046,21 @@ static bool work_is_waiting(void)
     return waiting;
 }
 
+static void remember_program(struct coordinator *c)
+{
+    ssize_t n = readlink("/proc/self/exe", c->own, sizeof c->own - 1);
+
+    c->own[n > 0 ? n : 0] = '\0';
+    if (n <= 0 || stat("/proc/self/exe", &c->file) != 0)
+        c->own[0] = '\0';
+}
+
 static enum lc run_once(const struct coordinator_options *options, bool *again)
 {
     struct coordinator *c;
     struct err err;
     int lock = take_lock(&err);
+    bool replaced;
     enum lc rc;
 
     *again = false;
@@ -974,8 +1068,11 @@ static enum lc run_once(const struct coordinator_options *options, bool *again)
         return LC_OK; /* another one is there: nothing to do */
     c = mem_zalloc(sizeof *c);
     rc = c ? LC_OK : err_nomem(&err);
-    if (c)
+    if (c) {
         c->program = options->program;
+        c->lock = lock;
+        remember_program(c);
+    }
     if (rc == LC_OK)
         rc = open_all(c, &err);
     if (rc == LC_OK) {
@@ -994,10 +1091,11 @@ static enum lc run_once(const struct coordinator_options *options, bool *again)
         workspace_close(c->ws);
         key_wipe(&c->key);
     }
+    replaced = c && c->replaced;
     mem_free(c);
     close(lock);
     /* a job queued after the last look, whose session saw the lock still held */
-    *again = rc == LC_OK && !stop_requested() && work_is_waiting();
+    *again = rc == LC_OK && !stop_requested() && !replaced && work_is_waiting();
     return rc;
 }
 

@@ -27,7 +27,10 @@ int coordinator_main(const struct coordinator_options *options);
 
 /* ---- for those who want one to run ---- */
 bool coordinator_running(void); /* holds the lock of this workspace */
-/* Starts one unless it runs. program NULL: this executable. Returns at once. */
+/* Milliseconds since the running one's last sign of life; it gives one each second unless it hangs. */
+int64_t coordinator_silence(void);
+/* Starts one unless it runs. program NULL: this executable (what is in its place now, when it was replaced).
+ * An idle one of another version is ended first; LC_CONFLICT when that one has jobs. */
 enum lc coordinator_ensure(const char *program, struct err *err) MUST_CHECK;
 /* What the running one says of itself: {pid, endpoint, public_key, workers}; LC_NOTFOUND when there is none. */
 enum lc coordinator_about(json_t **out, struct err *err) MUST_CHECK;

@@ -299,6 +299,17 @@ static enum lc log_params(lua_State *L, const json_t *spec)
     return rc;
 }
 
+/* A job that nobody will start: it must not wait for ever. */
+static void give_up(struct llm_state *s, const char *id, const struct err *err)
+{
+    json_t *error =
+        json_pack("{s:s, s:s, s:s}", "code", lc_name(err->code), "message", err->message, "hint", err->hint);
+    enum lc ignored = job_end(s->ws, id, JOB_FAILED, NULL, error, NULL); /* the first error is told */
+
+    (void)ignored;
+    json_decref(error);
+}
+
 static enum lc submit(struct llm_state *s, const struct ctx *ctx, const char *id, json_t *spec, bool own,
                       struct err *err)
 {
@@ -318,8 +329,8 @@ static enum lc submit(struct llm_state *s, const struct ctx *ctx, const char *id
         rc = job_create(s->ws, id, spec, own ? getpid() : 0, err);
     if (rc == LC_OK && own)
         memcpy(s->own[s->n_own++], id, JOB_ID);
-    if (rc == LC_OK)
-        rc = coordinator_ensure(NULL, err);
+    if (rc == LC_OK && (rc = coordinator_ensure(NULL, err)) != LC_OK)
+        give_up(s, id, err);
     if (rc != LC_OK && folder)
         (void)(fs_remove_tree(folder, NULL) == LC_OK);
     mem_free(folder);
@@ -427,7 +438,8 @@ static int l_resume(lua_State *L) /* → the checkpoint it goes on from, "" for 
     return rc == LC_OK ? 1 : session_raise(L, &err);
 }
 
-static int l_ensure(lua_State *L) /* → true: a coordinator was there already */
+static int
+l_ensure(lua_State *L) /* → true: a coordinator was there already; seconds since its sign of life */
 {
     bool there = coordinator_running();
     struct err err;
@@ -435,7 +447,8 @@ static int l_ensure(lua_State *L) /* → true: a coordinator was there already *
     if (!there && coordinator_ensure(NULL, &err) != LC_OK)
         return session_raise(L, &err);
     lua_pushboolean(L, there);
-    return 1;
+    lua_pushnumber(L, there ? (lua_Number)coordinator_silence() / 1000 : 0);
+    return 2;
 }
 
 static int l_coordinator_tail(lua_State *L)
@@ -448,6 +461,18 @@ static int l_coordinator_tail(lua_State *L)
     lua_pushlstring(L, buf_str(&tail), tail.len);
     mem_free(path);
     buf_release(&tail);
+    return 1;
+}
+
+static int l_coordinator_pid(lua_State *L)
+{
+    json_t *about = NULL;
+    lua_Integer pid = 0;
+
+    if (coordinator_about(&about, NULL) == LC_OK)
+        pid = json_integer_value(json_object_get(about, "pid"));
+    json_decref(about);
+    lua_pushinteger(L, pid);
     return 1;
 }
 
@@ -723,6 +748,7 @@ static const luaL_Reg core[] = {{"rows", l_rows},
                                 {"defaults", l_defaults},
                                 {"worker_log", l_worker_log},
                                 {"coordinator_tail", l_coordinator_tail},
+                                {"coordinator_pid", l_coordinator_pid},
                                 {NULL, NULL}};
 
 /* require "lacus.llm" gives a function of the core, which gives the module; made once. */

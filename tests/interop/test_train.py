@@ -526,6 +526,59 @@ print("RESULT", job:result().eval_loss)
     assert float(re.search(r"RESULT\t(\S+)", printed)[1]) == pytest.approx(total / 16, abs=1e-4)
 
 
+def coordinator(home):
+    return json.loads((home / "workers" / "coordinator.json").read_text())
+
+
+def until(condition, seconds=30):
+    for _ in range(int(seconds * 20)):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_coordinator_that_hangs_is_named_and_replaced(home, model, tmp_path):
+    code = prelude(model, tmp_path / "out") + """
+start():wait()
+local pid = %s
+os.execute("kill -STOP " .. pid)
+local job = start()
+local ok, e = pcall(job.wait, job, {silent_seconds = 2})
+print("HUNG", ok, e.message, e.hint, e.cause)
+os.execute("kill -KILL " .. pid)
+print("THEN", job:wait().status)
+""" % "require('json').decode(io.open(os.getenv('LACUS_HOME') .. '/workers/coordinator.json'):read('a')).pid"
+    printed = script(home, code)
+    assert re.search(r"HUNG\tfalse\tthe coordinator of job 'job-\w+' has given no sign of life for \d+ s", printed)
+    assert re.search(r"kill -9 \d+.*coordinator: job job-\w+: finished", printed, re.S) and "THEN\tfinished" in printed
+
+
+def test_a_coordinator_of_another_version_or_build_is_replaced(home, model, tmp_path):
+    program = tmp_path / "bin" / "lacus"
+    shutil.copytree(LACUS.parent / "plugins", tmp_path / "bin" / "plugins")
+    shutil.copy(LACUS, program)
+    subprocess.run([program, "-"], input=prelude(model, tmp_path / "out", max_steps=1) + "start():wait()", text=True, check=True, env=environment(home))
+    first = coordinator(home)
+    shutil.copy(LACUS, tmp_path / "new")
+    os.replace(tmp_path / "new", program)  # as a build does it
+    assert until(lambda: not os.path.exists(f"/proc/{first['pid']}"), 5), "it stays although its program was replaced"
+    subprocess.run([program, "-"], input=prelude(model, tmp_path / "out", max_steps=1) + "start():wait()", text=True, check=True, env=environment(home))
+    second = coordinator(home)
+    assert second["pid"] != first["pid"]
+    time.sleep(1)  # it writes its file once more when the worker has left
+    (home / "workers" / "coordinator.json").write_text(json.dumps(dict(second, version="0.0.1")))  # what an older one would say
+    script(home, prelude(model, tmp_path / "out", max_steps=1) + "start():wait()")
+    assert coordinator(home)["pid"] != second["pid"] and coordinator(home)["version"] != "0.0.1"
+    done = subprocess.run([program, "-"], input=f'os.execute("cp {LACUS} {tmp_path}/new; mv {tmp_path}/new {program}") print(spark)', text=True,
+                          capture_output=True, env=environment(home))
+    assert done.returncode != 0 and "was replaced while it ran" in done.stderr and "start lacus again" in done.stderr  # not the new build's plugins
+    third = dict(coordinator(home), version="0.0.1", workers=[{"name": "w", "about": "", "job": "job-1"}])
+    (home / "workers" / "coordinator.json").write_text(json.dumps(third))
+    printed = script(home, prelude(model, tmp_path / "out") + "local ok, e = pcall(start) print('REFUSED', e.message) print(llm.jobs()[1].status)")
+    assert "REFUSED\ta coordinator of another version of lacus (0.0.1, pid " in printed and "failed" in printed
+
+
 @pytest.fixture
 def plain_model(model, tmp_path):
     """The same model without a chat template."""

@@ -435,21 +435,38 @@ local function describe(job, print_line)
         r.out_of_time and " (time is up)" or "", eval, r.output_dir))
 end
 
-function methods.wait(job)
+-- A coordinator that neither starts nor answers is an error in the cell. limit: seconds without a sign of life.
+local function watcher(job, limit)
+    local absent, since = 0, nil
+    return function()
+        local there, silent = core.ensure()
+        absent = there and 0 or absent + 1
+        since = silent > limit and (since or core.clock()) or nil -- a machine that slept gets time to wake up
+        if absent > 60 then
+            core.raise{code = "WORKER", message = ("job '%s' waits, but its coordinator does not start"):format(job.id),
+                       cause = core.coordinator_tail()}
+        elseif since and core.clock() - since > 5 then
+            core.raise{code = "WORKER", cause = core.coordinator_tail(),
+                       message = ("the coordinator of job '%s' has given no sign of life for %d s"):format(job.id, silent // 1),
+                       hint = ("end it (kill -9 %d) and wait again: the job goes on from its last checkpoint"):format(core.coordinator_pid())}
+        end
+    end
+end
+
+-- job:wait{silent_seconds = 120}: how long the coordinator may be silent
+function methods.wait(job, o)
+    check_keys("job:wait", o or {}, set("silent_seconds"))
+    local watch = watcher(job, o and o.silent_seconds or 120)
     local view = new_view(job)
     local note = view.runner and ("interrupted: job '%s' ends with this notebook's run\n"):format(job.id)
         or ("\ndetached: job '%s' goes on; llm.job(\"%s\"):wait() waits for it again, :cancel() ends it\n"):format(job.id, job.id)
-    local absent = 0
     for _, e in ipairs(job._events) do view:event(e) end
     while true do
         local info = core.job(job.id) -- before the events: what is said at the end is read, too
         follow(job, function(e) view:event(e) end)
         view:draw(info.done)
         if info.done then break end
-        absent = core.ensure() and 0 or absent + 1
-        if absent > 20 then
-            fail("WORKER", ("job '%s' waits, but its coordinator does not start"):format(job.id), core.coordinator_tail())
-        end
+        watch()
         core.wait(150, note)
     end
     describe(job, function(text) view:print(text) end)
