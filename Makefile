@@ -29,7 +29,7 @@ ifeq ($(DEVELOPER),1)
 WARN += -Werror
 endif
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection
-OPT := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-omit-frame-pointer,-O2 -g $(HARDEN) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+OPT := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer,-O2 -g $(HARDEN) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 CPPFLAGS_ALL := -I. -I$(B)/gen -Ibuild/deps/include -D_GNU_SOURCE -DLACUS_VERSION='"$(VERSION)"' -DLACUS_LIBDIR='"$(PREFIX)/lib/lacus"' \
 	$(call pkg,--cflags,$(PKGS)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT) $(WARN) -fPIC -ffile-prefix-map=$(CURDIR)/= $(CFLAGS)
@@ -145,7 +145,7 @@ help: ## this list
 check-fast: unit ## the inner loop: unit tests only
 check-asan: ## unit tests and fuzz corpora under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit fuzz-replay
-check: deps test-deps ## sets up what is missing, builds, and runs every test
+check: deps test-deps browser-deps ## sets up what is missing, builds, and runs every test
 	$(Q)$(MAKE) --no-print-directory format-check check-headers unit fuzz-replay pytest check-asan
 .PHONY: fuzz
 fuzz: ## libFuzzer on one target for TIME seconds: make fuzz FUZZ=notebook TIME=60 (clang)
