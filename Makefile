@@ -145,7 +145,7 @@ help: ## this list
 check-fast: unit ## the inner loop: unit tests only
 check-asan: ## unit tests and fuzz corpora under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit fuzz-replay
-check: deps test-deps browser-deps ## sets up what is missing, builds, and runs every test
+check: deps test-deps ## sets up what is missing, builds, and runs every test
 	$(Q)$(MAKE) --no-print-directory format-check check-headers unit fuzz-replay pytest check-asan
 .PHONY: fuzz
 fuzz: ## libFuzzer on one target for TIME seconds: make fuzz FUZZ=notebook TIME=60 (clang)
