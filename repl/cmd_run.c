@@ -67,6 +67,12 @@ static void on_started(void *arg, struct session *s)
     interrupt_begin(s, true);
 }
 
+static bool on_stop_asked(void *arg)
+{
+    (void)arg;
+    return interrupt_asked();
+}
+
 static void on_ended(void *arg)
 {
     (void)arg;
@@ -77,7 +83,6 @@ int cmd_run(int argc, char **argv)
 {
     struct run_arguments a = {.params = json_object()};
     struct err err;
-    char *history = NULL;
     int fd;
     enum lc rc;
 
@@ -85,14 +90,15 @@ int cmd_run(int argc, char **argv)
     rc = parse_arguments(argc, argv, &a, &err);
     fd = a.quiet ? -1 : dup(STDOUT_FILENO); /* the session captures descriptor 1 */
     if (rc == LC_OK) {
-        struct runner_options options = {
-            .input = a.input,
-            .output = a.output ? a.output : a.input,
-            .params = a.params,
-            .terminal_fd = fd,
-            .session = {.globals = lacus_globals, .magics = lacus_magics, .history = history},
-            .started = on_started,
-            .ended = on_ended};
+        struct runner_options options = {.input = a.input,
+                                         .output = a.output ? a.output : a.input,
+                                         .params = a.params,
+                                         .terminal_fd = fd,
+                                         .session = {.globals = lacus_globals, .magics = lacus_magics},
+                                         .started = on_started,
+                                         .ended = on_ended,
+                                         .stop_asked = on_stop_asked};
+        interrupt_begin(NULL, true);
         rc = notebook_run(&options, &err);
     }
     if (rc != LC_OK)

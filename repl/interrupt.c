@@ -6,7 +6,7 @@
 
 /* A signal handler gets no argument: the process's one front end keeps what it needs here. */
 static struct session *volatile target;
-static volatile sig_atomic_t terminated;
+static volatile sig_atomic_t asked, terminated;
 static volatile time_t last_interrupt;
 
 static void on_signal(int sig)
@@ -14,6 +14,7 @@ static void on_signal(int sig)
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
+    asked = 1;
     if (sig == SIGTERM) {
         terminated = 1;
     } else if (last_interrupt && now.tv_sec - last_interrupt <= 1) {
@@ -40,9 +41,9 @@ void interrupt_end(void)
     target = NULL;
 }
 
-bool interrupt_terminated(void)
+bool interrupt_asked(void)
 {
-    return terminated != 0;
+    return asked != 0;
 }
 
 int interrupt_exit_code(int otherwise)

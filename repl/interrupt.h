@@ -3,7 +3,7 @@
  * What      between begin and end, SIGINT interrupts the session's cell; a second one within a second ends
  *           the process the usual way. With `terminate`, SIGTERM interrupts too, and the exit code says so
  *           (143).
- * Ownership the session is borrowed.
+ * Ownership the session is borrowed; NULL while there is none yet.
  * Errors    none.
  * Threads   main thread.
  * Units     none.
@@ -19,6 +19,6 @@
 struct session;
 void interrupt_begin(struct session *s, bool terminate);
 void interrupt_end(void);
-bool interrupt_terminated(void);        /* SIGTERM came */
+bool interrupt_asked(void);             /* a signal came, whether or not a cell was running */
 int interrupt_exit_code(int otherwise); /* 143 after SIGTERM */
 #endif

@@ -338,6 +338,14 @@ static bool runs(const json_t *cell)
     return cell_is_code(cell) && !is_blank(cell);
 }
 
+/* An interrupt reaches the cell that runs; between two cells there is nobody but us to notice it. */
+static enum lc check_stop(const struct runner *r, size_t number, struct err *err)
+{
+    if (!r->options->stop_asked || !r->options->stop_asked(r->options->arg))
+        return LC_OK;
+    return err_set(err, LC_CANCELLED, "interrupted before cell %zu of '%s'", number, r->options->input);
+}
+
 static enum lc run_cells(struct runner *r, struct session *s, struct err *err)
 {
     size_t total = 0, number = 0;
@@ -345,8 +353,10 @@ static enum lc run_cells(struct runner *r, struct session *s, struct err *err)
     for (size_t i = 0; i < notebook_cell_count(r->nb); i++)
         total += runs(notebook_cell(r->nb, i));
     for (size_t i = 0; i < notebook_cell_count(r->nb); i++)
-        if (runs(notebook_cell(r->nb, i)))
+        if (runs(notebook_cell(r->nb, i))) {
+            TRY(check_stop(r, number + 1, err));
             TRY(run_cell(r, s, i, ++number, total, err));
+        }
     return LC_OK;
 }
 

@@ -8,7 +8,7 @@
  *           dbutils.widgets see them; a cell tagged `parameters` gets a cell `injected-parameters` behind it,
  *           as papermill does.
  * Errors    notebook_run returns LC_OK when every cell ran; LC_RUNTIME when a cell failed, LC_CANCELLED when
- *           it was interrupted (the notebook is saved with what it had); others when the notebook could not
+ *           it was interrupted in a cell or stopped between two (the notebook is saved with what it had); others when the notebook could not
  *           be read, run or written.
  * Threads   the calling thread becomes the session thread.
  *
@@ -29,6 +29,7 @@ struct runner_options {
     struct session_options session; /* globals, magics, principal; the rest is set by the runner */
     void (*started)(void *arg, struct session *s); /* e.g. to install a signal handler; may be NULL */
     void (*ended)(void *arg);                      /* before the session closes; may be NULL */
+    bool (*stop_asked)(void *arg); /* looked at before each cell: true ends the run there; may be NULL */
     void *arg;
 };
 

@@ -4,45 +4,46 @@
 #include "runtime/session/lookup.h"
 #include "runtime/session/names.h"
 #include "runtime/session/session_int.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- text that does not compile ---- */
 struct habit {
-    const char *text; /* as it stands in the line at fault */
-    bool word;        /* it begins the line or follows a blank, and a blank or bracket follows it */
+    const char *text;                       /* as it stands in the line at fault */
+    enum { ANYWHERE, WORD, COMMAND } where; /* COMMAND: a word with a bare argument after it, as `print x` */
     const char *hint;
 };
 
 static const struct habit in_text[] = {
-    {"!=", false, "Lua's 'not equal' is ~="},
-    {"+=", false, "Lua has no +=: write x = x + 1"},
-    {"-=", false, "Lua has no -=: write x = x - 1"},
-    {"*=", false, "Lua has no *=: write x = x * 2"},
-    {"/=", false, "Lua has no /=: write x = x / 2"},
-    {"++", false, "Lua has no ++: write x = x + 1"},
-    {"**", false, "Lua's power operator is ^"},
-    {"&&", false, "Lua writes 'and'"},
-    {"||", false, "Lua writes 'or'"},
-    {"import", true, "Lua loads modules with require: local json = require(\"json\")"},
-    {"from", true, "Lua loads modules with require: local json = require(\"json\")"},
-    {"def", true, "Lua defines functions so: function name(x) … end"},
-    {"lambda", true, "Lua's anonymous functions: function(x) return x + 1 end"},
-    {"elif", true, "Lua writes 'elseif … then'"},
-    {"except", true, "Lua catches errors with pcall: local ok, err = pcall(f)"},
-    {"try:", true, "Lua catches errors with pcall: local ok, err = pcall(f)"},
-    {"with", true, "Lua closes a resource at the end of its block so: local f <close> = open()"},
-    {"continue", true, "Lua has no continue: use goto next and a label ::next:: at the end of the loop"},
-    {"class", true, "Lua makes classes of tables with setmetatable"},
-    {"print", true, "print is a function: print(x)"},
-    {"f\"", false, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
-    {"f'", false, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
-    {"for", true, "Lua's loops: for i = 1, n do … end, for i, x in ipairs(list) do … end"},
-    {"while", true, "Lua's loop: while condition do … end"},
-    {"if", true, "Lua's condition: if x then … elseif y then … else … end"},
-    {"//", false, "Lua's comments begin with --; // is integer division"},
-    {"#", false, "Lua's comments begin with --; # is the length operator"},
-    {":", false, "a ':' calls a method, as in df:show(); blocks end with 'end' instead"},
+    {"!=", ANYWHERE, "Lua's 'not equal' is ~="},
+    {"+=", ANYWHERE, "Lua has no +=: write x = x + 1"},
+    {"-=", ANYWHERE, "Lua has no -=: write x = x - 1"},
+    {"*=", ANYWHERE, "Lua has no *=: write x = x * 2"},
+    {"/=", ANYWHERE, "Lua has no /=: write x = x / 2"},
+    {"++", ANYWHERE, "Lua has no ++: write x = x + 1"},
+    {"**", ANYWHERE, "Lua's power operator is ^"},
+    {"&&", ANYWHERE, "Lua writes 'and'"},
+    {"||", ANYWHERE, "Lua writes 'or'"},
+    {"import", WORD, "Lua loads modules with require: local json = require(\"json\")"},
+    {"from", WORD, "Lua loads modules with require: local json = require(\"json\")"},
+    {"def", WORD, "Lua defines functions so: function name(x) … end"},
+    {"lambda", WORD, "Lua's anonymous functions: function(x) return x + 1 end"},
+    {"elif", WORD, "Lua writes 'elseif … then'"},
+    {"except", WORD, "Lua catches errors with pcall: local ok, err = pcall(f)"},
+    {"try:", WORD, "Lua catches errors with pcall: local ok, err = pcall(f)"},
+    {"with", WORD, "Lua closes a resource at the end of its block so: local f <close> = open()"},
+    {"continue", WORD, "Lua has no continue: use goto next and a label ::next:: at the end of the loop"},
+    {"class", WORD, "Lua makes classes of tables with setmetatable"},
+    {"print", COMMAND, "print is a function: print(x)"},
+    {"f\"", ANYWHERE, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
+    {"f'", ANYWHERE, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
+    {"for", WORD, "Lua's loops: for i = 1, n do … end, for i, x in ipairs(list) do … end"},
+    {"while", WORD, "Lua's loop: while condition do … end"},
+    {"if", WORD, "Lua's condition: if x then … elseif y then … else … end"},
+    {"//", ANYWHERE, "Lua's comments begin with --; // is integer division"},
+    {"#", ANYWHERE, "Lua's comments begin with --; # is the length operator"},
+    {":", ANYWHERE, "a ':' calls a method, as in df:show(); blocks end with 'end' instead"},
 };
 
 static bool boundary(char c)
@@ -50,17 +51,34 @@ static bool boundary(char c)
     return c == '\0' || strchr(" \t\r\n()[]{};,=:", c) != NULL;
 }
 
-static bool habit_matches(const struct habit *h, const char *line, size_t len)
+static bool stands(const struct habit *h, const char *line, const char *end, const char *at)
 {
-    size_t n = strlen(h->text);
+    const char *after = at + strlen(h->text);
 
-    for (const char *p = line; (p = memmem(p, (size_t)(line + len - p), h->text, n)) != NULL; p++) {
-        if (!h->word)
+    if (h->where == ANYWHERE)
+        return true;
+    if ((at > line && !boundary(at[-1])) || (after < end && !boundary(*after)))
+        return false;
+    if (h->where == WORD)
+        return true;
+    at = after;
+    while (after < end && (*after == ' ' || *after == '\t'))
+        after++;
+    return after > at && after < end && (isalnum((unsigned char)*after) || *after == '_');
+}
+
+static bool habit_matches(const struct habit *h, const char *line, const char *end)
+{
+    for (const char *p = line; (p = memmem(p, (size_t)(end - p), h->text, strlen(h->text))) != NULL; p++)
+        if (stands(h, line, end, p))
             return true;
-        if ((p == line || boundary(p[-1])) && (p + n == line + len || boundary(p[n])))
-            return true;
-    }
     return false;
+}
+
+/* The text ends too early: no word of its last line is at fault. (A bare word at the end is a "syntax error".) */
+static bool unfinished(const char *message)
+{
+    return message && strstr(message, "near <eof>") && !strstr(message, "syntax error near");
 }
 
 static int line_of(const char *text, size_t offset)
@@ -89,8 +107,10 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
         end = text + len;
     s->problem.line = line_of(text, (size_t)offset);
     s->problem.column = (int)(text + offset - line);
+    if (unfinished(lua_tostring(L, -1)))
+        return;
     for (size_t i = 0; i < sizeof in_text / sizeof *in_text; i++)
-        if (habit_matches(&in_text[i], line, (size_t)(end - line))) {
+        if (habit_matches(&in_text[i], line, end)) {
             snprintf(s->problem.hint, sizeof s->problem.hint, "%s", in_text[i].hint);
             return;
         }

@@ -99,6 +99,21 @@ def test_signals_end_the_run_and_keep_what_was_there(home, tmp_path, sig, code):
     assert stored[0][0].text == "first\n" and stored[2] == []
 
 
+@pytest.mark.parametrize("sig, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_between_cells_end_the_run(home, tmp_path, sig, code):
+    """Cells that take no time: the signal nearly always arrives while none of them runs."""
+    path = write(tmp_path / "many.ipynb", *(f"print({i})" for i in range(3000)))
+    run = subprocess.Popen([LACUS, "run", path], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "[5/3000]" not in run.stdout.readline():
+        assert run.poll() is None
+    run.send_signal(sig)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == code, err
+    assert "interrupted" in err
+    stored = outputs(path)
+    assert stored[0][0].text == "0\n" and stored[-1] == []
+
+
 def test_display_updates_in_place(home, tmp_path):
     path = write(tmp_path / "d.ipynb", "h = display(1, {display_id = true})\nh:update(2)", "h:update(3)")
     assert lacus(home, "run", path).returncode == 0

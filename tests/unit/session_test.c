@@ -111,6 +111,19 @@ static void fails(struct recorder *r, const char *text, const char *ename, const
     cell_reply_release(&reply);
 }
 
+/* A syntax error whose line happens to hold a word that other languages use otherwise. */
+static void fails_without_hint(struct recorder *r, const char *text)
+{
+    struct cell_reply reply = run(r, text);
+
+    assert_string_equal(reply.ename, "SyntaxError");
+    char *traceback = traceback_of(&reply);
+    if (strstr(traceback, "hint:"))
+        fail_msg("%s\n  wants no hint\n%s", text, traceback);
+    mem_free(traceback);
+    cell_reply_release(&reply);
+}
+
 #define FAILS(r, text, ename, ...) fails(r, text, ename, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- output and input ---- */
@@ -165,6 +178,10 @@ static void errors_say_where_and_what(void **state)
           "Lua's 'not equal' is ~=");
     FAILS(r, "x += 1", "SyntaxError", "Lua has no +=");
     FAILS(r, "import os", "SyntaxError", "require");
+    FAILS(r, "print 5", "SyntaxError", "print is a function");
+    fails_without_hint(r, "for i=1,3 do\n print(i)\n");
+    fails_without_hint(r, "local a = print(1) 5");
+    fails_without_hint(r, "function f() print(1)");
     FAILS(r, "None.x", "RuntimeError", "Lua's None is nil");
     FAILS(r, "pritn(1)", "RuntimeError", "did you mean 'print'?");
     FAILS(r, "local lenght = 1; print(lenhgt + 1)", "RuntimeError", "did you mean 'lenght'");
