@@ -60,10 +60,15 @@ for _, part in ipairs{a, b, c} do
   for _, r in ipairs(part:select("id"):orderBy("id"):collect()) do ids[#ids + 1] = r.id end
   print(table.concat(ids, ","))
 end
+for _, part in ipairs{a, b, c} do -- in the order in which a training job gets them
+  local ids = {}
+  for _, r in ipairs(part:collect()) do ids[#ids + 1] = r.id end
+  print(table.concat(ids, ","))
+end
 """
-    first, again = lacus(tmp_path, script), lacus(tmp_path, script)
-    assert first == again
-    parts = [[int(x) for x in line.split(",")] for line in first.splitlines()]
+    first, again, third = (lacus(tmp_path, script) for _ in range(3))
+    assert first == again == third
+    parts = [[int(x) for x in line.split(",")] for line in first.splitlines()[:3]]
     assert sorted(sum(parts, [])) == list(range(5000))
     assert abs(len(parts[0]) - 4000) < 120 and abs(len(parts[1]) - 500) < 90
 

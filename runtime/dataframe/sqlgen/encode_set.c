@@ -350,7 +350,8 @@ enum lc rel_deduplicate(struct gen *g, const struct plan *p, struct rel *out)
 
 /* ---- samples ---- */
 /* A number in [0, 1) per row, from its contents, how often it has occurred before, and the seed: the same in every run and however
- * the rows are ordered; two samples with adjoining bounds share no row and lose none. */
+ * the rows are ordered; two samples with adjoining bounds share no row and lose none. They come in an order of their own, also
+ * the same in every run (the window below loses the input's): what trains on them sees the same batches each time. */
 enum lc rel_sample(struct gen *g, const struct plan *p, struct rel *out)
 {
     int h = g->next_uid++, rn = g->next_uid++, inner = g->next_uid++;
@@ -380,5 +381,6 @@ enum lc rel_sample(struct gen *g, const struct plan *p, struct rel *out)
     out->where = columns ? gen_printf(g, "%s >= CAST('%.17g' AS DOUBLE) AND %s < CAST('%.17g' AS DOUBLE)",
                                       columns, p->u.sample.lower, columns, p->u.sample.upper)
                          : NULL;
-    return out->from && out->where ? LC_OK : err_nomem(g->err);
+    out->order = gen_printf(g, "lx_%d, lx_%d", h, rn);
+    return out->from && out->where && out->order ? LC_OK : err_nomem(g->err);
 }
