@@ -232,11 +232,25 @@ static bool custom_format(struct fmt *f) /* value, spec on the stack; a type's o
     return true;
 }
 
+/* Pushes what a value that is no number is as text; a plain table as it is shown, as Python's lists are. */
+static const char *push_text(lua_State *L, int index, size_t *len)
+{
+    struct buf *shown;
+
+    if (lua_type(L, index) != LUA_TTABLE || luaL_getmetafield(L, index, "__tostring") != LUA_TNIL ||
+        luaL_getmetafield(L, index, "__name") != LUA_TNIL)
+        return luaL_tolstring(L, index, len);
+    shown = session_buf(L, BUF_TEXT_MAX);
+    session_repr(L, index, shown);
+    return lua_pushlstring(L, buf_str(shown), *len = shown->len);
+}
+
 static void add_value(struct fmt *f) /* value, spec on the stack */
 {
     lua_State *L = f->L;
     struct format_value v = {.kind = FORMAT_TEXT};
     size_t len;
+    int value = lua_gettop(L) - 1;
     const char *spec = lua_tolstring(L, -1, &len);
     struct err err;
 
@@ -247,10 +261,13 @@ static void add_value(struct fmt *f) /* value, spec on the stack */
     } else if (custom_format(f)) {
         return;
     } else {
-        v.text = luaL_tolstring(L, -2, &v.len);
+        v.text = push_text(L, value, &v.len);
     }
     if (format_value(f->out, &v, spec, len, &err) == LC_OK)
         return;
+    if (err.code == LC_ARG && v.kind == FORMAT_TEXT && lua_type(L, value) != LUA_TSTRING)
+        fail(f, lua_pushfstring(L, "unsupported format string passed to a value of type %s",
+                                luaL_typename(L, value)));
     if (err.code == LC_ARG)
         fail(f, err.message);
     session_raise(L, &err);

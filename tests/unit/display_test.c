@@ -183,6 +183,9 @@ static void names_are_formatted(void **state)
     looks(r, "fmt('{0} {1} {0}', 1, 2)", "1 2 1");
     looks(r, "fmt('{:>{}}|{:{w}}|', 'ab', 5, 'c', {w = 3})", "   ab|c  |");
     looks(r, "fmt('{{}} {!r} {!s:>4}', 'q', 5)", "{} \"q\"    5");
+    looks(r, "fmt('{} {}', {'a', 'b'}, {x = 1})", "{\"a\", \"b\"} {x = 1}");
+    looks(r, "select(2, pcall(fmt, '{:.1f}', nil)).message",
+          "fmt: unsupported format string passed to a value of type nil in \"{:.1f}\"");
     looks(r, "fmt('{} {} {}', nil, true, {1} == nil)", "nil true false");
     looks(r, "fmt('{}', setmetatable({}, {__format = function(self, spec) return 'F' .. spec end}))", "F");
     looks(r, "fmt('{:x1}', setmetatable({}, {__format = function(self, spec) return 'F' .. spec end}))",
