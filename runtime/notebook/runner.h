@@ -8,8 +8,8 @@
  *           dbutils.widgets see them; a cell tagged `parameters` gets a cell `injected-parameters` behind it,
  *           as papermill does.
  * Errors    notebook_run returns LC_OK when every cell ran; LC_RUNTIME when a cell failed, LC_CANCELLED when
- *           it was interrupted in a cell or stopped between two (the notebook is saved with what it had); others when the notebook could not
- *           be read, run or written.
+ *           it was interrupted in a cell or stopped between two (the notebook is saved with what it had);
+ *           others when the notebook could not be read, run or written.
  * Threads   the calling thread becomes the session thread.
  *
  * Example:

@@ -180,7 +180,7 @@ static void errors_say_where_and_what(void **state)
     FAILS(r, "import os", "SyntaxError", "require");
     FAILS(r, "print 5", "SyntaxError", "print is a function");
     fails_without_hint(r, "for i=1,3 do\n print(i)\n");
-    fails_without_hint(r, "local a = print(1) 5");
+    fails_without_hint(r, "local a = print(1) 5 6");
     fails_without_hint(r, "function f() print(1)");
     FAILS(r, "None.x", "RuntimeError", "Lua's None is nil");
     FAILS(r, "pritn(1)", "RuntimeError", "did you mean 'print'?");
