@@ -91,6 +91,19 @@ static int l_schema(lua_State *L)
     return self(L);
 }
 
+/* The options have been read: a copy of the table without its names. */
+static void keep_list(lua_State *L, int index)
+{
+    lua_Integer n = (lua_Integer)lua_rawlen(L, index);
+
+    lua_createtable(L, (int)n, 0);
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_rawgeti(L, index, i);
+        lua_rawseti(L, -2, i);
+    }
+    lua_replace(L, index);
+}
+
 /* The paths: a text, a list of texts, or a table with the path first and options by name: csv{"a.csv", header = true}. */
 static const char **paths_arg(lua_State *L, struct reader *r, int *n)
 {
@@ -101,8 +114,11 @@ static const char **paths_arg(lua_State *L, struct reader *r, int *n)
         if (lua_rawlen(L, 2) == 0) {
             lua_getfield(L, 2, "path");
             lua_replace(L, 2);
-        } else if (lua_rawlen(L, 2) == 1 && lua_rawgeti(L, 2, 1) == LUA_TTABLE) {
+        } else if (lua_rawlen(L, 2) == 1) {
+            lua_rawgeti(L, 2, 1);
             lua_replace(L, 2);
+        } else {
+            keep_list(L, 2);
         }
         lua_settop(L, 2);
     }
