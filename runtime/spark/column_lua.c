@@ -158,15 +158,21 @@ struct expr **column_list(lua_State *L, int first, int n, enum column_text text)
     return list;
 }
 
+struct expr *column_order(lua_State *L, int index)
+{
+    struct expr *e = column_arg(L, index, COLUMN_NAME);
+
+    if (e->kind != EXPR_SORT) {
+        column_push(L, expr_sort_default(expr_ref(e)));
+        lua_replace(L, index);
+    }
+    return column_at(L, index);
+}
+
 struct expr **column_orders(lua_State *L, int first, int n)
 {
-    for (int i = 0; i < n; i++) {
-        struct expr *e = column_arg(L, first + i, COLUMN_NAME);
-        if (e->kind == EXPR_SORT)
-            continue;
-        column_push(L, expr_sort_default(expr_ref(e)));
-        lua_replace(L, first + i);
-    }
+    for (int i = 0; i < n; i++)
+        column_order(L, first + i);
     return column_list(L, first, n, COLUMN_NAME);
 }
 

@@ -28,6 +28,8 @@ struct expr *column_condition(lua_State *L, int index);
 /* n columns from index first on, as an array (in a userdata pushed on the stack) of new references, for a constructor that
  * takes them over: call it at once. */
 struct expr **column_list(lua_State *L, int first, int n, enum column_text text);
+/* A sort order: ascending, unless the column there says otherwise. Borrowed from the stack, like column_arg. */
+struct expr *column_order(lua_State *L, int index);
 /* The same for sort orders: names and columns, each ascending unless it says otherwise. */
 struct expr **column_orders(lua_State *L, int first, int n);
 int functions_lua_open(lua_State *L); /* the global F */

@@ -68,30 +68,20 @@ static void push_call(lua_State *L, const char *name, const char *column)
 /* agg{amount = "sum"}: in the order of the names. */
 static int agg_by_name(lua_State *L)
 {
-    int first = 3, n = 0;
+    const char **names;
+    int n, first;
 
-    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1))
-        n++;
-    luaL_checkstack(L, n + 12, NULL);
-    lua_getglobal(L, "table");
-    lua_getfield(L, -1, "sort");
-    lua_newtable(L);
-    int names = lua_gettop(L), i = 0;
-    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
-        lua_pushvalue(L, -2);
-        lua_rawseti(L, names, ++i);
-    }
-    lua_pushvalue(L, names - 1);
-    lua_pushvalue(L, names);
-    lua_call(L, 1, 0);
+    names = spark_keys(L, 2, &n);
+    luaL_argcheck(L, n > 0, 2, "an aggregate expected, e.g. F.count(\"*\")");
     first = lua_gettop(L) + 1;
-    for (i = 1; i <= n; i++) {
-        lua_rawgeti(L, names, i);
-        lua_pushvalue(L, -1);
-        lua_gettable(L, 2);
-        push_call(L, luaL_checkstring(L, -1), luaL_checkstring(L, -2));
-        lua_insert(L, -3);
-        lua_pop(L, 2);
+    luaL_checkstack(L, n + 12, NULL);
+    for (int i = 0; i < n; i++) {
+        lua_getfield(L, 2, names[i]);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            return luaL_error(L, "agg: the name of a function expected for '%s', got %s", names[i],
+                              luaL_typename(L, -1));
+        push_call(L, lua_tostring(L, -1), names[i]);
+        lua_remove(L, -2);
     }
     return aggregate(L, 1, first, n);
 }
@@ -166,8 +156,17 @@ EACH(l_avg, "avg")
 EACH(l_min, "min")
 EACH(l_max, "max")
 
-static const luaL_Reg methods[] = {{"agg", l_agg},  {"count", l_count}, {"sum", l_sum}, {"avg", l_avg},
-                                   {"mean", l_avg}, {"min", l_min},     {"max", l_max}, {NULL, NULL}};
+static const struct spark_method methods[] = {
+    {"agg", l_agg,
+     "agg(aggregate, …) -> DataFrame\none row per group: agg(F.sum(\"a\"), F.max(\"b\")) or agg{a = "
+     "\"sum\"}"},
+    {"count", l_count, "count() -> DataFrame\nthe number of rows of each group"},
+    {"sum", l_sum, "sum(column, …) -> DataFrame\nsums; without columns: of all numbers"},
+    {"avg", l_avg, "avg(column, …) -> DataFrame\naverages; without columns: of all numbers"},
+    {"mean", l_avg, NULL},
+    {"min", l_min, "min(column, …) -> DataFrame\nsmallest values; without columns: of all numbers"},
+    {"max", l_max, "max(column, …) -> DataFrame\nlargest values; without columns: of all numbers"},
+    {NULL, NULL, NULL}};
 
 int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind kind)
 {
@@ -187,7 +186,7 @@ int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind 
     }
     lua_setiuservalue(L, -2, 2);
     if (luaL_newmetatable(L, class_name)) {
-        luaL_newlib(L, methods);
+        spark_methods(L, methods);
         lua_setfield(L, -2, "__index");
         lua_pushliteral(L, "GroupedData");
         lua_setfield(L, -2, "__name");

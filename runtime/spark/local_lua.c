@@ -1,17 +1,24 @@
 #include "runtime/spark/local_lua.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/mem.h"
+#include "runtime/spark/row_reader_lua.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- types ---- */
+enum { DEEPEST = 64 }; /* lists and structs inside of each other; a table that holds itself ends here */
+
 struct shape {        /* what the values of a column are; a tree that lives in a userdata's arena */
     enum dtype_id id; /* NULL, BOOLEAN, LONG, DOUBLE, STRING, ARRAY, STRUCT */
+    bool fixed;       /* the schema says so: what does not fit is an error */
+    bool vague;       /* an ARRAY that was only seen as {}: it may still become a STRUCT */
     lua_Integer row;  /* where that was seen, for messages */
     struct shape *element;
-    size_t n_fields;
+    size_t n_fields, capacity;
     struct shape_field *fields;
+    size_t
+        hint; /* the field after the one found last: tables with the same keys give them in the same order */
 };
 
 struct shape_field {
@@ -24,6 +31,7 @@ struct infer {
     struct arena *arena;
     lua_Integer row;
     const char *column;
+    int depth;
 };
 
 static int no_memory(lua_State *L)
@@ -31,107 +39,225 @@ static int no_memory(lua_State *L)
     return luaL_error(L, "out of memory");
 }
 
-static const char *shape_name(const struct shape *s)
+static const char *shape_name(enum dtype_id id)
 {
-    switch (s->id) {
-    case DTYPE_BOOLEAN:
-        return "boolean";
-    case DTYPE_LONG:
-        return "bigint";
-    case DTYPE_DOUBLE:
-        return "double";
-    case DTYPE_STRING:
-        return "string";
-    case DTYPE_ARRAY:
-        return "array";
-    default:
-        return "struct";
-    }
+    static const char *const names[DTYPE_COUNT] = {
+        [DTYPE_BOOLEAN] = "boolean", [DTYPE_LONG] = "bigint", [DTYPE_DOUBLE] = "double",
+        [DTYPE_STRING] = "string",   [DTYPE_ARRAY] = "array", [DTYPE_STRUCT] = "struct"};
+
+    return names[id] ? names[id] : "value";
 }
 
 static void infer_value(struct infer *in, int index, struct shape *s);
 
-static struct shape_field *field_of(struct infer *in, struct shape *s, const char *name)
+static struct shape_field *add_field(struct infer *in, struct shape *s, const char *name)
 {
-    struct shape_field *more;
-
-    for (size_t i = 0; i < s->n_fields; i++)
-        if (strcmp(s->fields[i].name, name) == 0)
-            return &s->fields[i];
-    more = arena_zalloc(in->arena, sizeof *more * (s->n_fields + 1));
-    if (!more)
+    if (s->n_fields == s->capacity) {
+        size_t capacity = s->capacity ? s->capacity * 2 : 8;
+        struct shape_field *more = arena_zalloc(in->arena, sizeof *more * capacity);
+        if (!more)
+            no_memory(in->L);
+        if (s->n_fields > 0)
+            memcpy(more, s->fields, sizeof *more * s->n_fields);
+        s->fields = more;
+        s->capacity = capacity;
+    }
+    s->fields[s->n_fields] = (struct shape_field){.name = arena_strdup(in->arena, name)};
+    if (!s->fields[s->n_fields].name)
         no_memory(in->L);
-    if (s->n_fields > 0)
-        memcpy(more, s->fields, sizeof *more * s->n_fields);
-    s->fields = more;
-    more[s->n_fields].name = arena_strdup(in->arena, name);
-    if (!more[s->n_fields].name)
-        no_memory(in->L);
-    return &more[s->n_fields++];
+    return &s->fields[s->n_fields++];
 }
 
-static void infer_table(struct infer *in, int index, struct shape *s)
+static struct shape_field *field_of(struct infer *in, struct shape *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_fields; i++) {
+        size_t at = (s->hint + i) % s->n_fields;
+        if (strcmp(s->fields[at].name, name) == 0) {
+            s->hint = at + 1;
+            return &s->fields[at];
+        }
+    }
+    s->hint = s->n_fields + 1;
+    return add_field(in, s, name);
+}
+
+static int does_not_merge(struct infer *in, const struct shape *s, enum dtype_id id)
+{
+    if (s->fixed)
+        return luaL_error(
+            in->L,
+            "[FIELD_DATA_TYPE_UNACCEPTABLE] column '%s', row %I: the schema says %s, the value is a %s",
+            in->column, in->row, shape_name(s->id), shape_name(id));
+    return luaL_error(in->L,
+                      "[CANNOT_MERGE_TYPE] column '%s': row %I has a %s, row %I a %s; give a schema, or make "
+                      "them one type",
+                      in->column, s->row, shape_name(s->id), in->row, shape_name(id));
+}
+
+static void infer_list(struct infer *in, int index, struct shape *s)
+{
+    lua_Integer n = (lua_Integer)lua_rawlen(in->L, index);
+
+    if (s->id != DTYPE_NULL && s->id != DTYPE_ARRAY)
+        does_not_merge(in, s, DTYPE_ARRAY);
+    s->id = DTYPE_ARRAY;
+    s->vague = false;
+    if (!s->element && (s->element = arena_zalloc(in->arena, sizeof *s->element)) == NULL)
+        no_memory(in->L);
+    for (lua_Integer i = 1; i <= n; i++, lua_pop(in->L, 1)) {
+        lua_rawgeti(in->L, index, i);
+        infer_value(in, lua_gettop(in->L), s->element);
+    }
+}
+
+static int by_field_name(const void *a, const void *b)
+{
+    return strcmp(((const struct shape_field *)a)->name, ((const struct shape_field *)b)->name);
+}
+
+/* A table has no order of its own: fields are in the order of their names, unless a schema or a Row gives one. */
+static void sort_fields(struct shape *s)
+{
+    qsort(s->fields, s->n_fields, sizeof *s->fields, by_field_name);
+}
+
+static void infer_struct(struct infer *in, int index, struct shape *s)
 {
     lua_State *L = in->L;
-    bool list =
-        lua_rawlen(L, index) > 0 || (lua_pushnil(L), lua_next(L, index) ? (lua_pop(L, 2), false) : true);
+    size_t before = s->n_fields;
 
-    if (s->id != DTYPE_NULL && s->id != (list ? DTYPE_ARRAY : DTYPE_STRUCT))
-        luaL_error(L, "column '%s': row %I has a%s, row %I a%s", in->column, s->row,
-                   s->id == DTYPE_ARRAY ? "n array" : " value", in->row, list ? "n array" : " struct");
-    s->id = list ? DTYPE_ARRAY : DTYPE_STRUCT;
-    s->row = in->row;
-    if (list && !s->element && (s->element = arena_zalloc(in->arena, sizeof *s->element)) == NULL)
-        no_memory(L);
-    for (lua_Integer i = 1; list && i <= (lua_Integer)lua_rawlen(L, index); i++, lua_pop(L, 1)) {
-        lua_rawgeti(L, index, i);
-        infer_value(in, lua_gettop(L), s->element);
-    }
-    if (list)
-        return;
+    if (s->id != DTYPE_NULL && s->id != DTYPE_STRUCT && !s->vague)
+        does_not_merge(in, s, DTYPE_STRUCT);
+    s->id = DTYPE_STRUCT;
+    s->vague = false;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
             luaL_error(L, "column '%s', row %I: the keys of a struct must be texts", in->column, in->row);
         infer_value(in, lua_gettop(L), &field_of(in, s, lua_tostring(L, -2))->shape);
     }
+    if (s->n_fields > before && !s->fixed)
+        sort_fields(s);
+}
+
+static void infer_row(struct infer *in, int index, int names, struct shape *s) /* a Row: fields by position */
+{
+    lua_State *L = in->L;
+    lua_Integer n = (lua_Integer)lua_rawlen(L, names);
+
+    if (s->id != DTYPE_NULL && s->id != DTYPE_STRUCT && !s->vague)
+        does_not_merge(in, s, DTYPE_STRUCT);
+    s->id = DTYPE_STRUCT;
+    s->vague = false;
+    for (lua_Integer i = 1; i <= n; i++, lua_pop(L, 2)) {
+        lua_rawgeti(L, names, i);
+        lua_rawgeti(L, index, i);
+        infer_value(in, lua_gettop(L), &field_of(in, s, lua_tostring(L, -2))->shape);
+    }
+}
+
+static bool is_empty(lua_State *L, int index)
+{
+    lua_pushnil(L);
+    if (!lua_next(L, index))
+        return true;
+    lua_pop(L, 2);
+    return false;
+}
+
+static void infer_table(struct infer *in, int index, struct shape *s)
+{
+    lua_State *L = in->L;
+    bool vague = s->id == DTYPE_NULL && is_empty(L, index);
+
+    if (in->depth == DEEPEST)
+        luaL_error(L, "column '%s', row %I: a value is nested more than %d deep, or holds itself", in->column,
+                   in->row, DEEPEST);
+    in->depth++;
+    if (s->id == DTYPE_NULL)
+        s->row = in->row;
+    if (row_names(L, index)) {
+        infer_row(in, index, lua_gettop(L), s);
+        lua_pop(L, 1);
+    } else if (lua_rawlen(L, index) > 0 || vague || (s->id == DTYPE_ARRAY && is_empty(L, index))) {
+        bool still = s->vague;
+        infer_list(in, index, s);
+        s->vague = vague || (still && lua_rawlen(L, index) == 0);
+    } else {
+        infer_struct(in, index, s);
+    }
+    in->depth--;
+}
+
+static enum dtype_id value_type(struct infer *in, int index)
+{
+    lua_State *L = in->L;
+
+    switch (lua_type(L, index)) {
+    case LUA_TBOOLEAN:
+        return DTYPE_BOOLEAN;
+    case LUA_TNUMBER:
+        return lua_isinteger(L, index) ? DTYPE_LONG : DTYPE_DOUBLE;
+    case LUA_TSTRING:
+        return DTYPE_STRING;
+    default:
+        luaL_error(L, "column '%s', row %I: a %s cannot be put into a DataFrame", in->column, in->row,
+                   luaL_typename(L, index));
+        return DTYPE_NULL;
+    }
+}
+
+/* May the value stand in a column that the schema gave this shape? Whole numbers may be written 3.0; every number has a text. */
+static bool fits(lua_State *L, int index, enum dtype_id value, enum dtype_id wanted)
+{
+    if (wanted == DTYPE_LONG && value == DTYPE_DOUBLE)
+        return lua_tointegerx(L, index, NULL) == lua_tonumber(L, index);
+    return value == wanted || (wanted == DTYPE_DOUBLE && value == DTYPE_LONG) ||
+           (wanted == DTYPE_STRING && (value == DTYPE_LONG || value == DTYPE_DOUBLE));
 }
 
 static void infer_value(struct infer *in, int index, struct shape *s)
 {
-    lua_State *L = in->L;
     enum dtype_id id;
 
-    luaL_checkstack(L, 8, "value nested too deeply");
-    switch (lua_type(L, index)) {
-    case LUA_TNIL:
-    case LUA_TLIGHTUSERDATA:
+    luaL_checkstack(in->L, 8, "value nested too deeply");
+    if (lua_isnil(in->L, index) || lua_islightuserdata(in->L, index))
         return;
-    case LUA_TBOOLEAN:
-        id = DTYPE_BOOLEAN;
-        break;
-    case LUA_TNUMBER:
-        id = lua_isinteger(L, index) ? DTYPE_LONG : DTYPE_DOUBLE;
-        break;
-    case LUA_TSTRING:
-        id = DTYPE_STRING;
-        break;
-    case LUA_TTABLE:
+    if (lua_istable(in->L, index)) {
         infer_table(in, index, s);
         return;
-    default:
-        luaL_error(L, "column '%s', row %I: a %s cannot be put into a DataFrame", in->column, in->row,
-                   luaL_typename(L, index));
-        return;
     }
-    if (s->id == DTYPE_NULL || (s->id == DTYPE_LONG && id == DTYPE_DOUBLE)) {
+    id = value_type(in, index);
+    if (s->fixed) {
+        if (!fits(in->L, index, id, s->id))
+            does_not_merge(in, s, id);
+    } else if (s->id == DTYPE_NULL || (s->id == DTYPE_LONG && id == DTYPE_DOUBLE)) {
         s->id = id;
         s->row = in->row;
     } else if (s->id != id && !(s->id == DTYPE_DOUBLE && id == DTYPE_LONG)) {
-        struct shape now = {.id = id};
-        luaL_error(L,
-                   "[CANNOT_MERGE_TYPE] column '%s': row %I has a %s, row %I a %s; give a schema, or make "
-                   "them one type",
-                   in->column, s->row, shape_name(s), in->row, shape_name(&now));
+        does_not_merge(in, s, id);
+    }
+}
+
+/* The shape that values of a type have in Lua. Types that Lua lacks (dates, decimals, maps) are inferred, then cast. */
+static void shape_of_type(struct infer *in, struct shape *s, const struct dtype *type)
+{
+    enum dtype_id id = type->id;
+
+    s->row = 1;
+    s->fixed = id <= DTYPE_DOUBLE || id == DTYPE_STRING || id == DTYPE_ARRAY || id == DTYPE_STRUCT;
+    if (!s->fixed)
+        return;
+    s->id = dtype_is_integral(type) ? DTYPE_LONG : id == DTYPE_FLOAT ? DTYPE_DOUBLE : id;
+    if (id == DTYPE_NULL)
+        s->fixed = false;
+    if (id == DTYPE_ARRAY) {
+        if ((s->element = arena_zalloc(in->arena, sizeof *s->element)) == NULL)
+            no_memory(in->L);
+        shape_of_type(in, s->element, type->element);
+    }
+    for (size_t i = 0; id == DTYPE_STRUCT && i < type->n_fields; i++) {
+        struct shape_field *f = add_field(in, s, type->fields[i].name);
+        shape_of_type(in, &f->shape, type->fields[i].type);
     }
 }
 
@@ -156,10 +282,11 @@ static bool column_init(struct arena *a, struct column *c, const struct shape *s
     buf_init(&c->offsets, SIZE_MAX / 4);
     if (shape->id == DTYPE_STRING || shape->id == DTYPE_NULL || shape->id == DTYPE_ARRAY)
         ok = buf_add(&c->offsets, &zero, sizeof zero);
-    c->n_children = shape->id == DTYPE_ARRAY ? 1 : shape->id == DTYPE_STRUCT ? shape->n_fields : 0;
-    c->children = arena_zalloc(a, sizeof *c->children * (c->n_children + 1));
+    size_t n = shape->id == DTYPE_ARRAY ? 1 : shape->id == DTYPE_STRUCT ? shape->n_fields : 0;
+    c->children = arena_zalloc(a, sizeof *c->children * (n + 1));
     if (!c->children)
         return false;
+    c->n_children = n;
     for (size_t i = 0; i < c->n_children; i++)
         ok = column_init(a, &c->children[i],
                          shape->id == DTYPE_ARRAY ? shape->element : &shape->fields[i].shape,
@@ -216,6 +343,25 @@ static bool add_null(lua_State *L, struct column *c)
     return buf_putc(&c->valid, 0) && ok;
 }
 
+/* A member of a struct's table. A Row raises for fields that it lacks, here they are NULL; its field is looked for at `position` first. */
+static void push_member(lua_State *L, int index, const char *name, lua_Integer position)
+{
+    lua_Integer n, at = 0;
+
+    if (!row_names(L, index)) {
+        lua_getfield(L, index, name);
+        return;
+    }
+    n = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer k = 0; k < n && !at; k++, lua_pop(L, 1)) {
+        lua_Integer i = (position - 1 + k) % n + 1;
+        if (lua_rawgeti(L, -1, i) == LUA_TSTRING && strcmp(lua_tostring(L, -1), name) == 0)
+            at = i;
+    }
+    lua_pop(L, 1);
+    lua_rawgeti(L, index, at);
+}
+
 static bool add_table(lua_State *L, struct column *c, int index)
 {
     bool ok = true;
@@ -228,7 +374,7 @@ static bool add_table(lua_State *L, struct column *c, int index)
         return add_offset(c, (size_t)c->children[0].n) && ok;
     }
     for (size_t i = 0; i < c->n_children; i++, lua_pop(L, 1)) {
-        lua_getfield(L, index, c->children[i].name);
+        push_member(L, index, c->children[i].name, (lua_Integer)i + 1);
         ok = column_add(L, &c->children[i], lua_gettop(L)) && ok;
     }
     return ok;
@@ -261,7 +407,7 @@ static bool column_add(lua_State *L, struct column *c, int index)
     case DTYPE_STRUCT:
         ok = add_table(L, c, index);
         break;
-    default:
+    default: /* what infer_value let through has a text */
         s = lua_tolstring(L, index, &len);
         ok = s && buf_add(&c->data, s, len) && add_offset(c, c->data.len);
     }
@@ -488,55 +634,105 @@ static struct work *new_work(lua_State *L)
     return w;
 }
 
-/* Pushes a row's value for a field: by name, or by position for rows that are lists. */
-static void push_field(lua_State *L, int row, const char *name, lua_Integer position)
+/* Pushes the value of the row at the top for a field: by position from lists, by name from tables and Rows. */
+static void push_field(lua_State *L, bool list, const char *name, lua_Integer position)
 {
-    bool list = lua_rawlen(L, row) > 0;
-
     if (list)
-        lua_rawgeti(L, row, position);
+        lua_rawgeti(L, -1, position);
     else
-        lua_getfield(L, row, name);
+        push_member(L, lua_gettop(L), name, position);
 }
 
-static int by_field_name(const void *a, const void *b)
+static bool is_list(lua_State *L, int index)
 {
-    return strcmp(((const struct shape_field *)a)->name, ((const struct shape_field *)b)->name);
+    bool list = lua_rawlen(L, index) > 0;
+
+    if (list && row_names(L, index)) {
+        lua_pop(L, 1);
+        return false;
+    }
+    return list;
 }
 
+static void push_row(lua_State *L, int rows, lua_Integer r)
+{
+    if (lua_rawgeti(L, rows, r) != LUA_TTABLE)
+        luaL_error(L, "row %I is a %s, a table expected", r, luaL_typename(L, -1));
+}
+
+struct kinds { /* of rows */
+    lua_Integer longest;
+    bool named;
+};
+
+static void note_row(struct infer *in, int row, struct shape *s, struct kinds *kinds)
+{
+    lua_State *L = in->L;
+
+    if (is_list(L, row)) {
+        if ((lua_Integer)lua_rawlen(L, row) > kinds->longest)
+            kinds->longest = (lua_Integer)lua_rawlen(L, row);
+    } else if (row_names(L, row)) {
+        for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, row + 1); i++, lua_pop(L, 1)) {
+            lua_rawgeti(L, row + 1, i);
+            field_of(in, s, lua_tostring(L, -1));
+        }
+    } else {
+        for (lua_pushnil(L); lua_next(L, row); lua_pop(L, 1))
+            if (lua_type(L, -2) == LUA_TSTRING) {
+                field_of(in, s, lua_tostring(L, -2));
+                kinds->named = true;
+            }
+    }
+    lua_settop(L, row);
+}
+
+/* The columns of rows without a schema: of Rows their names, of lists _1, _2, …, of tables all keys in order. */
 static void infer_names(struct infer *in, int rows, struct shape *s)
 {
     lua_State *L = in->L;
-    lua_Integer n = luaL_len(L, rows);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, rows);
+    struct kinds kinds = {0};
 
     for (lua_Integer r = 1; r <= n; r++, lua_pop(L, 1)) {
-        if (lua_rawgeti(L, rows, r) != LUA_TTABLE)
-            luaL_error(L, "row %I is a %s, a table expected", r, luaL_typename(L, -1));
-        if (lua_rawlen(L, -1) > 0) {
-            for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, -1); i++) {
-                field_of(in, s, lua_pushfstring(L, "_%I", i));
-                lua_pop(L, 1);
-            }
-            continue;
-        }
-        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
-            if (lua_type(L, -2) == LUA_TSTRING)
-                field_of(in, s, lua_tostring(L, -2));
+        push_row(L, rows, r);
+        note_row(in, lua_gettop(L), s, &kinds);
     }
-    if (s->n_fields > 0 && s->fields[0].name[0] != '_')
-        qsort(s->fields, s->n_fields, sizeof *s->fields, by_field_name); /* a table has no order of its own */
+    if (kinds.longest > 0 && s->n_fields > 0)
+        luaL_error(L, "some rows are lists and some have names: give a schema, or make them one kind");
+    if (kinds.named)
+        sort_fields(s);
+    for (lua_Integer i = 1; i <= kinds.longest; i++, lua_pop(L, 1))
+        add_field(in, s, lua_pushfstring(L, "_%I", i));
 }
 
-static void infer_types(struct infer *in, int rows, struct shape *s)
+static void poll(lua_State *L, lua_Integer row)
+{
+    struct err err;
+
+    err_clear(&err);
+    if (row % 4096 == 0 && ctx_check(session_ctx(session_of(L)), &err) != LC_OK)
+        session_raise(L, &err);
+}
+
+static void infer_types(struct infer *in, int rows, struct shape *s, const struct dtype *schema)
 {
     lua_State *L = in->L;
+    lua_Integer n = (lua_Integer)lua_rawlen(L, rows);
 
-    for (in->row = 1; in->row <= luaL_len(L, rows); in->row++, lua_pop(L, 1)) {
-        if (lua_rawgeti(L, rows, in->row) != LUA_TTABLE)
-            luaL_error(L, "row %I is a %s, a table expected", in->row, luaL_typename(L, -1));
+    for (in->row = 1; in->row <= n; in->row++, lua_pop(L, 1)) {
+        poll(L, in->row);
+        push_row(L, rows, in->row);
+        bool list = is_list(L, lua_gettop(L));
+        if (list && lua_rawlen(L, -1) > s->n_fields)
+            luaL_error(L, "[AXIS_LENGTH_MISMATCH] row %I has %d values, there are %d columns", in->row,
+                       (int)lua_rawlen(L, -1), (int)s->n_fields);
         for (size_t i = 0; i < s->n_fields; i++, lua_pop(L, 1)) {
             in->column = s->fields[i].name;
-            push_field(L, lua_gettop(L), in->column, (lua_Integer)i + 1);
+            push_field(L, list, in->column, (lua_Integer)i + 1);
+            if (schema && !schema->fields[i].nullable && (lua_isnil(L, -1) || lua_islightuserdata(L, -1)))
+                luaL_error(L, "[FIELD_NOT_NULLABLE] column '%s', row %I: the schema says NOT NULL",
+                           in->column, in->row);
             infer_value(in, lua_gettop(L), &s->fields[i].shape);
         }
     }
@@ -544,16 +740,21 @@ static void infer_types(struct infer *in, int rows, struct shape *s)
 
 static void fill(lua_State *L, struct work *w, int rows)
 {
-    for (lua_Integer r = 1; r <= luaL_len(L, rows); r++, lua_pop(L, 1)) {
+    for (lua_Integer r = 1; r <= (lua_Integer)lua_rawlen(L, rows); r++, lua_pop(L, 1)) {
         bool ok = true;
-        lua_rawgeti(L, rows, r);
+        poll(L, r);
+        push_row(L, rows, r);
+        bool list = is_list(L, lua_gettop(L));
         for (size_t i = 0; i < w->root.n_children; i++, lua_pop(L, 1)) {
-            push_field(L, lua_gettop(L), w->root.children[i].name, (lua_Integer)i + 1);
+            push_field(L, list, w->root.children[i].name, (lua_Integer)i + 1);
             ok = column_add(L, &w->root.children[i], lua_gettop(L)) && ok;
         }
         w->root.n++;
         if (!buf_putc(&w->root.valid, 1) || !ok)
-            no_memory(L);
+            luaL_error(L,
+                       "row %I: out of memory, or more than 2 GB in one column: make several DataFrames and "
+                       "union them",
+                       r);
     }
 }
 
@@ -570,16 +771,59 @@ static const struct dtype *shape_type(const struct shape *s)
     return dtype_of(s->id == DTYPE_NULL ? DTYPE_STRING : s->id);
 }
 
-static const struct plan *cast_to(lua_State *L, const struct plan *p, const struct dtype *schema)
+/* STRUCT → MAP has no cast: a table with texts as keys was read as a struct. */
+static struct expr *as_map(struct expr *e, const struct dtype *from)
 {
-    struct expr **exprs = lua_newuserdatauv(L, sizeof *exprs * (schema->n_fields + 1), 0);
+    struct expr **args = mem_calloc(2 * from->n_fields + 1, sizeof *args), *map;
 
-    for (size_t i = 0; i < schema->n_fields; i++) {
-        const char *name = schema->fields[i].name;
-        exprs[i] = expr_alias(
-            expr_cast(expr_attribute(&name, 1, 0), dtype_ref(schema->fields[i].type), false), name);
+    for (size_t i = 0; args && i < from->n_fields; i++) {
+        const char *name = from->fields[i].name;
+        args[2 * i] = expr_string(name, strlen(name));
+        args[2 * i + 1] = expr_extract(expr_ref(e), expr_string(name, strlen(name)));
     }
-    return plan_project(p, exprs, schema->n_fields);
+    map = args ? expr_call("map", false, args, 2 * from->n_fields) : NULL;
+    mem_free(args);
+    expr_unref(e);
+    return map;
+}
+
+/* Columns are named by position first, so that equal names do no harm. */
+static const struct plan *cast_to(lua_State *L, const struct plan *p, const struct dtype *from,
+                                  const struct dtype *schema)
+{
+    size_t n = schema->n_fields;
+    struct expr **exprs = lua_newuserdatauv(L, sizeof *exprs * (n + 1), 0);
+    const char **names = lua_newuserdatauv(L, sizeof *names * (n + 1), 0);
+
+    luaL_checkstack(L, (int)n + 8, "too many columns");
+    for (size_t i = 0; i < n; i++)
+        names[i] = lua_pushfstring(L, "_%d", (int)i);
+    for (size_t i = 0; i < n; i++) {
+        const struct dtype *type = schema->fields[i].type;
+        struct expr *e = expr_attribute(&names[i], 1, 0);
+        if (type->id == DTYPE_MAP && from->fields[i].type->id == DTYPE_STRUCT)
+            e = as_map(e, from->fields[i].type);
+        exprs[i] = expr_alias(expr_cast(e, dtype_ref(type), false), schema->fields[i].name);
+    }
+    return plan_project(plan_to_df(p, names, n), exprs, n);
+}
+
+/* The columns: of the schema, of the list of names (as many as the rows have: the rest is _3, _4, …), or of the rows. */
+static void find_columns(struct infer *in, struct work *w, int rows, const struct dtype *schema,
+                         const char *const *names, size_t n)
+{
+    for (size_t i = 0; schema && i < schema->n_fields; i++) {
+        struct shape_field *f = add_field(in, &w->shape, schema->fields[i].name);
+        shape_of_type(in, &f->shape, schema->fields[i].type);
+    }
+    for (size_t i = 0; i < n; i++)
+        add_field(in, &w->shape, names[i]);
+    if (w->shape.n_fields == 0)
+        infer_names(in, rows, &w->shape);
+    if (w->shape.n_fields == 0 && !schema)
+        luaL_error(in->L,
+                   "[CANNOT_INFER_EMPTY_SCHEMA] cannot find the columns of no rows: give a schema, e.g. "
+                   "\"id INT, name STRING\"");
 }
 
 const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema, const char *const *names,
@@ -597,16 +841,8 @@ const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema
     w->wanted = schema;
     struct infer in = {.L = L, .arena = w->arena};
     w->shape.id = DTYPE_STRUCT;
-    for (size_t i = 0; schema && i < schema->n_fields; i++)
-        field_of(&in, &w->shape, schema->fields[i].name);
-    for (size_t i = 0; i < n; i++)
-        field_of(&in, &w->shape, names[i]);
-    if (w->shape.n_fields == 0)
-        infer_names(&in, rows, &w->shape);
-    if (w->shape.n_fields == 0)
-        luaL_error(L, "[CANNOT_INFER_EMPTY_SCHEMA] cannot find the columns of no rows: give a schema, e.g. "
-                      "\"id INT, name STRING\"");
-    infer_types(&in, rows, &w->shape);
+    find_columns(&in, w, rows, schema, names, n);
+    infer_types(&in, rows, &w->shape, schema);
     w->begun = true;
     if (!column_init(w->arena, &w->root, &w->shape, ""))
         no_memory(L);
@@ -618,5 +854,5 @@ const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema
     if (local_from_stream(session_ctx(session_of(L)), &stream, &data, &err) != LC_OK)
         session_raise(L, &err);
     p = plan_local(data, dtype_ref(w->schema));
-    return schema && p ? cast_to(L, p, schema) : p;
+    return schema && p ? cast_to(L, p, w->schema, schema) : p;
 }

@@ -47,6 +47,8 @@ static void set_option(lua_State *L, struct reader *r, int key, int value)
     const char *name = luaL_checkstring(L, key);
 
     luaL_checkany(L, value);
+    if (lua_isnil(L, value) || lua_islightuserdata(L, value)) /* as Python's None: not set */
+        return;
     if (!plan_options_set(&r->options, name, luaL_tolstring(L, value, NULL)))
         luaL_error(L, "out of memory");
     lua_pop(L, 1);
@@ -64,8 +66,9 @@ static void set_options(lua_State *L, struct reader *r, int table)
         if (lua_type(L, -2) != LUA_TSTRING)
             continue;
         if (strcmp(lua_tostring(L, -2), "schema") == 0) {
+            const struct dtype *schema = schema_arg(L, lua_gettop(L), false);
             dtype_unref(r->schema);
-            r->schema = schema_arg(L, lua_gettop(L), false);
+            r->schema = schema;
         } else if (strcmp(lua_tostring(L, -2), "path") != 0 && strcmp(lua_tostring(L, -2), "format") != 0) {
             set_option(L, r, lua_gettop(L) - 1, lua_gettop(L));
         }

@@ -65,7 +65,10 @@ static void push_time(lua_State *L, int64_t seconds, int micros, bool date)
     char text[64];
     size_t n;
 
-    gmtime_r(&t, &tm);
+    if (!gmtime_r(&t, &tm)) { /* a year that does not fit */
+        lua_pushfstring(L, "%I seconds since 1970", (lua_Integer)seconds);
+        return;
+    }
     n = strftime(text, sizeof text, date ? "%Y-%m-%d" : "%Y-%m-%d %H:%M:%S", &tm);
     if (micros > 0) {
         n += (size_t)snprintf(text + n, sizeof text - n, ".%06d", micros);
@@ -122,6 +125,10 @@ static void push_map(lua_State *L, const struct ArrowSchema *schema, const struc
     lua_createtable(L, 0, (int)(to - from));
     for (int64_t i = from + entries->offset; i < to + entries->offset; i++) {
         row_push_cell(L, entry->children[0], entries->children[0], i);
+        if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1)) {
+            lua_pop(L, 1); /* NaN is no key of a table */
+            lua_pushliteral(L, "NaN");
+        }
         row_push_cell(L, entry->children[1], entries->children[1], i);
         lua_rawset(L, -3);
     }
@@ -253,6 +260,25 @@ void row_push_cell(lua_State *L, const struct ArrowSchema *schema, const struct 
 }
 
 /* ---- Row ---- */
+bool row_names(lua_State *L, int index)
+{
+    static const char *const key = "names";
+
+    if (!lua_getmetatable(L, index))
+        return false;
+    lua_getfield(L, -1, "__name");
+    bool row = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "Row") == 0;
+    lua_pop(L, 1);
+    if (row)
+        row = lua_getfield(L, -1, key) == LUA_TTABLE;
+    else
+        lua_pushnil(L);
+    lua_remove(L, -2);
+    if (!row)
+        lua_pop(L, 1);
+    return row;
+}
+
 static int l_row_as_dict(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);

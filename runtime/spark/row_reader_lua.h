@@ -25,6 +25,8 @@ bool row_reader_next(lua_State *L, int index);
 /* The next batch, or NULL at the end; borrowed until the next call. For callers that want columns. */
 const struct ArrowArray *row_reader_batch(lua_State *L, int index);
 const struct ArrowSchema *row_reader_schema(lua_State *L, int index);
+/* Is the value at index a Row? Then pushes the list of its names. */
+bool row_names(lua_State *L, int index);
 /* Pushes one value of a column; with an offset already added to row. */
 void row_push_cell(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *column,
                    int64_t row);

@@ -25,7 +25,7 @@ static void grid_release(struct grid *g)
     arena_free(g->arena);
 }
 
-/* As Spark shows a value: CAST AS STRING, by position (names need not be unique). */
+/* As Spark shows a value, by position (names need not be unique). */
 static const struct plan *as_texts(const struct plan *p, const struct dtype *schema)
 {
     size_t n = schema->n_fields;
@@ -41,7 +41,7 @@ static const struct plan *as_texts(const struct plan *p, const struct dtype *sch
             break;
         exprs[i] = expr_attribute((const char *const *)&names[i], 1, 0);
         if (type->id != DTYPE_STRING)
-            exprs[i] = expr_cast(exprs[i], dtype_of(DTYPE_STRING), false);
+            exprs[i] = expr_unary("toprettystring", exprs[i]);
         exprs[i] = expr_alias(exprs[i], names[i]);
     }
     if (ok)

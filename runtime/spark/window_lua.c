@@ -53,10 +53,8 @@ static int with_columns(lua_State *L, int slot)
 {
     int self = self_spec(L), first = self + 1, n = spark_list(L, first), spec;
 
-    if (slot == 2)
-        column_orders(L, first, n);
-    else
-        column_list(L, first, n, COLUMN_NAME);
+    for (int i = 0; i < n; i++)
+        slot == 2 ? (void)column_order(L, first + i) : (void)column_arg(L, first + i, COLUMN_NAME);
     spec = new_spec(L, self);
     lua_createtable(L, n, 0);
     for (int i = 0; i < n; i++) {
@@ -77,12 +75,24 @@ static int l_order_by(lua_State *L)
     return with_columns(L, 2);
 }
 
+static enum frame_bound bound_of(lua_Number n)
+{
+    return n <= -9e18 || n >= 9e18 ? BOUND_UNBOUNDED : n < 0 || n > 0 ? BOUND_VALUE : BOUND_CURRENT;
+}
+
+static bool is_bound(lua_Number n)
+{
+    return bound_of(n) == BOUND_UNBOUNDED || (double)(int64_t)n == n;
+}
+
 static int frame(lua_State *L, enum frame_kind kind)
 {
     int self = self_spec(L), spec;
     lua_Number lower = luaL_checknumber(L, self + 1), upper = luaL_checknumber(L, self + 2);
 
     luaL_argcheck(L, lower <= upper, self + 1, "the frame ends before it begins");
+    luaL_argcheck(L, is_bound(lower), self + 1, "a whole number of rows expected");
+    luaL_argcheck(L, is_bound(upper), self + 2, "a whole number of rows expected");
     spec = new_spec(L, self);
     lua_pushinteger(L, kind);
     lua_setfield(L, spec, "kind");
@@ -101,11 +111,6 @@ static int l_rows_between(lua_State *L)
 static int l_range_between(lua_State *L)
 {
     return frame(L, FRAME_RANGE);
-}
-
-static enum frame_bound bound_of(lua_Number n)
-{
-    return n <= -9e18 || n >= 9e18 ? BOUND_UNBOUNDED : n < 0 || n > 0 ? BOUND_VALUE : BOUND_CURRENT;
 }
 
 static struct expr **spec_columns(lua_State *L, int spec, int slot, int *n)

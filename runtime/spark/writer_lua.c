@@ -2,6 +2,7 @@
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/dataframe_lua.h"
 #include <string.h>
+#include <strings.h>
 
 static const char class_name[] = "lacus.DataFrameWriter";
 
@@ -29,13 +30,17 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
+static void set_format(lua_State *L, struct writer *w, int index)
+{
+    const char *format = luaL_checkstring(L, index);
+
+    luaL_argcheck(L, strlen(format) < sizeof w->format, index, "no such format");
+    strncpy(w->format, format, sizeof w->format - 1);
+}
+
 static int l_format(lua_State *L)
 {
-    struct writer *w = check(L);
-    const char *format = luaL_checkstring(L, 2);
-
-    luaL_argcheck(L, strlen(format) < sizeof w->format, 2, "no such format");
-    strncpy(w->format, format, sizeof w->format - 1);
+    set_format(L, check(L), 2);
     return self(L);
 }
 
@@ -46,7 +51,7 @@ static void set_mode(lua_State *L, struct writer *w, int index)
     static const enum delta_mode modes[] = {DELTA_APPEND, DELTA_OVERWRITE, DELTA_ERROR,
                                             DELTA_ERROR,  DELTA_ERROR,     DELTA_IGNORE};
 
-    w->mode = modes[luaL_checkoption(L, index, NULL, names)];
+    w->mode = modes[spark_choice(L, index, NULL, "[INVALID_SAVE_MODE] no save mode is named", names)];
 }
 
 static int l_mode(lua_State *L)
@@ -60,6 +65,8 @@ static void set_option(lua_State *L, struct writer *w, int key, int value)
     const char *name = luaL_checkstring(L, key);
 
     luaL_checkany(L, value);
+    if (lua_isnil(L, value) || lua_islightuserdata(L, value)) /* as Python's None: not set */
+        return;
     if (!plan_options_set(&w->options, name, luaL_tolstring(L, value, NULL)))
         luaL_error(L, "out of memory");
     lua_pop(L, 1);
@@ -82,19 +89,35 @@ static int l_options(lua_State *L)
     return self(L);
 }
 
-static int l_partition_by(lua_State *L)
+/* A name or a list of names at index becomes the writer's list of partition columns. */
+static void set_partitions(lua_State *L, int index)
 {
-    int n;
+    int first = lua_gettop(L) + 1, n;
 
-    check(L);
-    n = spark_list(L, 2);
+    lua_pushvalue(L, index);
+    n = spark_list(L, first);
     lua_createtable(L, n, 0);
     for (int i = 0; i < n; i++) {
-        luaL_checkstring(L, 2 + i);
-        lua_pushvalue(L, 2 + i);
+        luaL_checkstring(L, first + i);
+        lua_pushvalue(L, first + i);
         lua_rawseti(L, -2, i + 1);
     }
     lua_setiuservalue(L, 1, 2);
+    lua_settop(L, first - 1);
+}
+
+static int l_partition_by(lua_State *L)
+{
+    check(L);
+    if (!spark_is_plain_table(L, 2)) { /* names one by one */
+        lua_createtable(L, lua_gettop(L), 0);
+        for (int i = 2, top = lua_gettop(L); i < top; i++) {
+            lua_pushvalue(L, i);
+            lua_rawseti(L, top, i - 1);
+        }
+        lua_replace(L, 2);
+    }
+    set_partitions(L, 2);
     return self(L);
 }
 
@@ -125,7 +148,7 @@ static bool is_true(const struct writer *w, const char *option)
 {
     const char *value = plan_option(&w->options, option);
 
-    return value && strcmp(value, "true") == 0;
+    return value && strcasecmp(value, "true") == 0;
 }
 
 static int save(lua_State *L, const char *table, const char *path, bool insert)
@@ -160,31 +183,68 @@ static int files(lua_State *L, const char *format, const char *path)
     return 0;
 }
 
-/* mode, format and options as names behind the path: save{"path", mode = "overwrite"}. The path stays at index 2. */
-static const char *path_arg(lua_State *L, struct writer *w)
+static void set_format_at(lua_State *L, struct writer *w, int index)
 {
+    set_format(L, w, index);
+}
+
+static void set_partitions_at(lua_State *L, struct writer *w, int index)
+{
+    (void)w;
+    set_partitions(L, index);
+}
+
+static const struct setting { /* what save and its kin take behind the path, in PySpark's order */
+    const char *name;
+    void (*set)(lua_State *L, struct writer *w, int index);
+} settings[] = {{"format", set_format_at}, {"mode", set_mode}, {"partitionBy", set_partitions_at}};
+enum { SETTINGS = sizeof settings / sizeof *settings };
+
+static void apply_named(lua_State *L, struct writer *w) /* from the table at 2 */
+{
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+        size_t i = 0;
+
+        if (!name || strcmp(name, "path") == 0 || strcmp(name, "name") == 0)
+            continue;
+        while (i < SETTINGS && strcmp(settings[i].name, name) != 0)
+            i++;
+        if (i < SETTINGS)
+            settings[i].set(L, w, lua_gettop(L));
+        else
+            set_option(L, w, lua_gettop(L) - 1, lua_gettop(L));
+    }
+}
+
+/* save("path", format, mode, partitionBy), save{"path", mode = "overwrite", header = true}: `from` is the first setting that has a
+ * position (save: format; csv: mode). The path stays at index 2. */
+static const char *path_arg(lua_State *L, struct writer *w, size_t from)
+{
+    int top = lua_gettop(L);
+
     if (spark_is_plain_table(L, 2)) {
-        if (lua_getfield(L, 2, "mode") != LUA_TNIL)
-            set_mode(L, w, lua_gettop(L));
-        lua_pop(L, 1);
-        for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1))
-            if (lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "mode") != 0 &&
-                !lua_istable(L, -1))
-                set_option(L, w, lua_gettop(L) - 1, lua_gettop(L));
+        apply_named(L, w);
         if (lua_rawgeti(L, 2, 1) == LUA_TNIL) {
             lua_pop(L, 1);
             lua_getfield(L, 2, lua_getfield(L, 2, "name") == LUA_TNIL ? "path" : "name");
         }
         lua_replace(L, 2);
-        lua_settop(L, 2);
+    } else {
+        luaL_argcheck(L, top <= 2 + (int)(SETTINGS - from), 2 + (int)(SETTINGS - from) + 1,
+                      "too many arguments; options go by name: save{\"path\", header = true}");
+        for (int i = 3; i <= top; i++)
+            if (!lua_isnil(L, i))
+                settings[from + (size_t)(i - 3)].set(L, w, i);
     }
+    lua_settop(L, 2);
     return luaL_checkstring(L, 2);
 }
 
 static int l_save_as_table(lua_State *L)
 {
     struct writer *w = check(L);
-    const char *name = path_arg(L, w);
+    const char *name = path_arg(L, w, 0);
 
     if (w->format[0] && strcmp(w->format, "delta") != 0)
         return luaL_error(
@@ -193,11 +253,13 @@ static int l_save_as_table(lua_State *L)
     return save(L, name, plan_option(&w->options, "path"), false);
 }
 
-static int l_insert_into(lua_State *L)
+static int l_insert_into(lua_State *L) /* insertInto(name, overwrite) */
 {
+    static const char *const names[] = {"tableName", "overwrite", NULL};
     struct writer *w = check(L);
-    const char *name = path_arg(L, w);
 
+    spark_args(L, 2, names);
+    const char *name = luaL_checkstring(L, 2);
     if (lua_toboolean(L, 3))
         w->mode = DELTA_OVERWRITE;
     else if (w->mode == DELTA_ERROR)
@@ -208,7 +270,12 @@ static int l_insert_into(lua_State *L)
 static int l_save(lua_State *L)
 {
     struct writer *w = check(L);
-    const char *path = path_arg(L, w);
+    const char *path;
+    if (lua_isnoneornil(L, 2) && plan_option(&w->options, "path")) {
+        lua_settop(L, 1);
+        lua_pushstring(L, plan_option(&w->options, "path"));
+    }
+    path = path_arg(L, w, 0);
     const char *format = w->format[0] ? w->format : "parquet";
 
     return strcmp(format, "delta") == 0 ? save(L, NULL, path, false) : files(L, format, path);
@@ -218,7 +285,7 @@ static int l_save(lua_State *L)
     static int function(lua_State *L)                                                                        \
     {                                                                                                        \
         struct writer *w = check(L);                                                                         \
-        const char *path = path_arg(L, w);                                                                   \
+        const char *path = path_arg(L, w, 1);                                                                \
         return files(L, name, path);                                                                         \
     }
 FORMAT(l_csv, "csv")

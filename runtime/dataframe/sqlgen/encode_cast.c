@@ -50,19 +50,93 @@ static const char *string_to_integer(struct gen *g, const struct sx *in, const s
         try_cast ? "NULL" : malformed(g, in, to));
 }
 
-static const char *to_string(struct gen *g, const struct sx *in)
+/* Texts of values. Spark writes NULL inside of a value as null; what show prints (pretty) has NULL, and bytes in hexadecimal. */
+struct words {
+    bool pretty;
+    int depth; /* of lists, for names of lambda parameters */
+};
+
+static const char *value_text(struct gen *g, const char *sql, const struct dtype *type, struct words w);
+
+static const char *inner_text(struct gen *g, const char *sql, const struct dtype *type, struct words w)
 {
-    switch (in->type->id) {
+    return gen_printf(g, "coalesce(%s, '%s')", value_text(g, sql, type, w), w.pretty ? "NULL" : "null");
+}
+
+static const char *elements_text(struct gen *g, const char *sql, const char *variable, const char *element,
+                                 const char *brackets)
+{
+    return gen_printf(
+        g,
+        "(CASE WHEN %s IS NULL THEN NULL ELSE '%c' || coalesce(array_to_string(list_transform(%s, "
+        "lambda %s: %s), ', '), '') || '%c' END)",
+        sql, brackets[0], sql, variable, element, brackets[1]);
+}
+
+static const char *array_text(struct gen *g, const char *sql, const struct dtype *type, struct words w)
+{
+    const char *variable = gen_printf(g, "ls%d", w.depth++);
+
+    return elements_text(g, sql, variable, inner_text(g, variable, type->element, w), "[]");
+}
+
+static const char *map_text(struct gen *g, const char *sql, const struct dtype *type, struct words w)
+{
+    const char *variable = gen_printf(g, "ls%d", w.depth++);
+    const char *key = gen_printf(g, "struct_extract(%s, 'key')", variable);
+    const char *value = gen_printf(g, "struct_extract(%s, 'value')", variable);
+    const char *pair = gen_printf(g, "%s || ' -> ' || %s", value_text(g, key, type->key, w),
+                                  inner_text(g, value, type->element, w));
+
+    return elements_text(g, gen_printf(g, "map_entries(%s)", sql), variable, pair, "{}");
+}
+
+static const char *struct_text(struct gen *g, const char *sql, const struct dtype *type, struct words w)
+{
+    struct buf out;
+
+    buf_init(&out, BUF_TEXT_MAX);
+    buf_printf(&out, "(CASE WHEN %s IS NULL THEN NULL ELSE '{'", sql);
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const char *name = gen_text(g, type->fields[i].name, strlen(type->fields[i].name));
+        const char *field = gen_printf(g, "struct_extract(%s, %s)", sql, name);
+        buf_printf(&out, " || %s%s", i ? "', ' || " : "", inner_text(g, field, type->fields[i].type, w));
+    }
+    buf_puts(&out, " || '}' END)");
+    return gen_take(g, &out);
+}
+
+static const char *value_text(struct gen *g, const char *sql, const struct dtype *type, struct words w)
+{
+    switch (type->id) {
     case DTYPE_FLOAT:
     case DTYPE_DOUBLE:
-        return gen_printf(g, "lacus_java_number(CAST(%s AS VARCHAR))", in->sql);
+        return gen_printf(g, "lacus_java_number(CAST(%s AS VARCHAR))", sql);
     case DTYPE_TIMESTAMP:
-        return gen_printf(g, "CAST(CAST(%s AS TIMESTAMP) AS VARCHAR)", in->sql);
+        return gen_printf(g, "CAST(CAST(%s AS TIMESTAMP) AS VARCHAR)", sql);
     case DTYPE_BINARY:
-        return gen_printf(g, "decode(%s)", in->sql);
+        return w.pretty
+                   ? gen_printf(g, "'[' || rtrim(regexp_replace(hex(%s), '..', '\\0 ', 'g')) || ']'", sql)
+                   : gen_printf(g, "decode(%s)", sql);
+    case DTYPE_ARRAY:
+        return array_text(g, sql, type, w);
+    case DTYPE_MAP:
+        return map_text(g, sql, type, w);
+    case DTYPE_STRUCT:
+        return struct_text(g, sql, type, w);
     default:
-        return gen_printf(g, "CAST(%s AS VARCHAR)", in->sql);
+        return gen_printf(g, "CAST(%s AS VARCHAR)", sql);
     }
+}
+
+const char *sx_pretty(struct gen *g, const struct sx *in)
+{
+    return value_text(g, in->sql, in->type, (struct words){.pretty = true});
+}
+
+static const char *to_string(struct gen *g, const struct sx *in)
+{
+    return value_text(g, in->sql, in->type, (struct words){0});
 }
 
 static const char *to_integer(struct gen *g, const struct sx *in, const struct dtype *to, const char *cast)

@@ -288,7 +288,16 @@ static enum lc from_json(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+static enum lc pretty(struct call *c, struct sx *out)
+{
+    const struct sx *x = &c->args[0];
+
+    return special_done(c, out, dtype_of(DTYPE_STRING),
+                        x->type->id == DTYPE_STRING ? x->sql : sx_pretty(c->g, x));
+}
+
 const struct special special_texts[] = {
+    {"pretty", pretty},
     {"concat", concat},
     {"concat_ws", concat_ws},
     {"substring", substring},

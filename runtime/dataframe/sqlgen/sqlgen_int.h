@@ -110,6 +110,9 @@ enum lc sx_cast(struct gen *g, const struct sx *in, const struct dtype *to, bool
 bool sx_may_coerce(const struct dtype *from, const struct dtype *to);
 enum lc sx_coerce(struct gen *g, struct sx *x, const struct dtype *to, const struct expr *at);
 
+/* The text that show prints for a value. */
+const char *sx_pretty(struct gen *g, const struct sx *in);
+
 /* encode_call.c */
 enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, const char *over, struct sx *out);
 
