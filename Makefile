@@ -139,7 +139,7 @@ clean: ## removes build/
 help: ## this list
 	@awk -F':.*## ' '/^##: /{printf "\n%s\n", substr($$0,5)} /^[a-zA-Z_-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/plugobj $(B)/tests $(B)/fuzz -name '*.d' -type f 2>/dev/null)
 
 .PHONY: check check-fast check-asan pytest fuzz-replay
 check-fast: unit ## the inner loop: unit tests only
