@@ -30,6 +30,7 @@ int cmd_repl(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_models(int argc, char **argv);
+int cmd_job(int argc, char **argv);
 int cmd_runs(int argc, char **argv);
 int cmd_tables(int argc, char **argv);
 int cmd_kernel(int argc, char **argv);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { IDS_MOST = 1000, LINE_MOST = 1 << 20, READ_MOST = 8 << 20, LINES_MOST = 1000, TAIL_MOST = 4000 };
@@ -170,6 +171,15 @@ void job_info_release(struct job_info *j)
     *j = (struct job_info){0};
 }
 
+json_t *job_info_json(const struct job_info *j)
+{
+    return json_pack("{s:s, s:s, s:O*, s:O*, s:O*, s:s, s:I, s:I, s:I, s:I, s:b}", "id", j->id, "status",
+                     job_status_name(j->status), "spec", j->spec, "result", j->result, "error", j->error,
+                     "worker", j->worker, "attempts", (json_int_t)j->attempts, "created",
+                     (json_int_t)j->created, "started", (json_int_t)j->started, "ended", (json_int_t)j->ended,
+                     "done", job_ended(j->status));
+}
+
 static json_t *list_row(const struct workspace_rows *r)
 {
     struct job_info j;
@@ -285,24 +295,122 @@ enum lc job_end(struct workspace *ws, const char *id, enum job_status status, co
     return rc;
 }
 
+/* -1: no checkpoint's name */
+static long checkpoint_step(const char *name)
+{
+    long step;
+    int end = 0;
+
+    return sscanf(name, "checkpoint-%9ld%n", &step, &end) == 1 && name[end] == '\0' && step >= 0 ? step : -1;
+}
+
 void job_last_checkpoint(const char *folder, char out[64])
 {
     char **names = NULL;
     size_t n = 0;
-    long best = -1, step;
-    int end;
+    long best = -1;
 
     out[0] = '\0';
     if (fs_list(folder, &names, &n, NULL) != LC_OK)
         return;
-    for (size_t i = 0; i < n; i++) {
-        end = 0;
-        if (sscanf(names[i], "checkpoint-%9ld%n", &step, &end) == 1 && names[i][end] == '\0' && step > best) {
-            best = step;
-            (void)snprintf(out, 64, "checkpoint-%ld", step);
+    for (size_t i = 0; i < n; i++)
+        if (checkpoint_step(names[i]) > best) {
+            best = checkpoint_step(names[i]);
+            (void)snprintf(out, 64, "checkpoint-%ld", best);
         }
+    fs_free_list(names, n);
+}
+
+/* The place in names of the checkpoint that goes first; n: none may go. */
+static size_t oldest_checkpoint(char *const *names, size_t n, const char *best, const char *last)
+{
+    size_t oldest = n;
+
+    for (size_t i = 0; i < n; i++)
+        if (checkpoint_step(names[i]) >= 0 && strcmp(names[i], best) != 0 && strcmp(names[i], last) != 0 &&
+            (oldest == n || checkpoint_step(names[i]) < checkpoint_step(names[oldest])))
+            oldest = i;
+    return oldest;
+}
+
+void job_rotate_checkpoints(const char *folder, int64_t keep, const char *best)
+{
+    char **names = NULL, last[64];
+    size_t n = 0, oldest;
+    int64_t have = 0;
+
+    job_last_checkpoint(folder, last);
+    if (keep < 1 || fs_list(folder, &names, &n, NULL) != LC_OK)
+        return;
+    for (size_t i = 0; i < n; i++)
+        have += checkpoint_step(names[i]) >= 0;
+    for (; have > keep && (oldest = oldest_checkpoint(names, n, best, last)) < n; have--) {
+        char *path = fs_join(folder, names[oldest]);
+        names[oldest][0] = '\0';
+        if (!path || fs_remove_tree(path, NULL) != LC_OK)
+            have = 0; /* one too many is no failure of the job */
+        mem_free(path);
     }
     fs_free_list(names, n);
+}
+
+static int64_t tree_bytes(const char *path)
+{
+    char **names = NULL;
+    size_t n = 0;
+    struct stat st;
+    int64_t sum = 0;
+
+    if (lstat(path, &st) != 0)
+        return 0;
+    if (!S_ISDIR(st.st_mode) || fs_list(path, &names, &n, NULL) != LC_OK)
+        return st.st_size;
+    for (size_t i = 0; i < n; i++) {
+        char *below = fs_join(path, names[i]);
+        sum += below ? tree_bytes(below) : 0;
+        mem_free(below);
+    }
+    fs_free_list(names, n);
+    return sum;
+}
+
+static enum lc remove_counted(const char *folder, const char *name, int64_t *freed, struct err *err)
+{
+    char *path = fs_join(folder, name);
+    int64_t bytes = path ? tree_bytes(path) : 0;
+    enum lc rc = path ? fs_remove_tree(path, err) : err_nomem(err);
+
+    if (rc == LC_OK)
+        *freed += bytes;
+    mem_free(path);
+    return rc;
+}
+
+enum lc job_clean(struct workspace *ws, const char *id, int64_t *freed, struct err *err)
+{
+    struct job_info j;
+    char **names = NULL, *folder;
+    size_t n = 0;
+    bool ended;
+    enum lc rc;
+
+    *freed = 0;
+    TRY(job_get(ws, id, &j, err));
+    ended = job_ended(j.status);
+    job_info_release(&j);
+    if (!ended) {
+        (void)err_set(err, LC_CONFLICT, "cannot clean the job '%s': it has not ended", id);
+        return err_hint(err, "lacus job cancel %s ends it", id);
+    }
+    folder = job_folder(id, err);
+    rc = folder ? fs_list(folder, &names, &n, err) : LC_IO;
+    for (size_t i = 0; rc == LC_OK && i < n; i++)
+        if (strcmp(names[i], "data") == 0 || strcmp(names[i], "output") == 0 ||
+            checkpoint_step(names[i]) >= 0)
+            rc = remove_counted(folder, names[i], freed, err);
+    fs_free_list(names, n);
+    mem_free(folder);
+    return rc;
 }
 
 /* ---- the log of events ------------------------------------------------------------------------------------

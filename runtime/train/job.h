@@ -53,6 +53,10 @@ enum lc job_create(struct workspace *ws, const char *id, const json_t *spec, int
                    struct err *err) MUST_CHECK;
 enum lc job_get(struct workspace *ws, const char *id, struct job_info *out, struct err *err) MUST_CHECK;
 void job_info_release(struct job_info *j);
+json_t *job_info_json(const struct job_info *j); /* every member; NULL without memory */
+/* Removes what an ended job needed to run or to resume (data, checkpoints, its copy of the output), not its log and
+ * not a result in its folder. freed: bytes. LC_CONFLICT: it has not ended. */
+enum lc job_clean(struct workspace *ws, const char *id, int64_t *freed, struct err *err) MUST_CHECK;
 /* An array of {id, status, model, created, …}, newest first. */
 enum lc job_list(struct workspace *ws, size_t most, json_t **out, struct err *err) MUST_CHECK;
 /* Ids with that status, oldest first, as an array of texts. */
@@ -64,6 +68,8 @@ enum lc job_requeue(struct workspace *ws, const char *id, const char *resume, st
 enum lc job_start(struct workspace *ws, const char *id, const char *worker, struct err *err) MUST_CHECK;
 enum lc job_end(struct workspace *ws, const char *id, enum job_status status, const json_t *result,
                 const json_t *error, struct err *err) MUST_CHECK;
+/* Removes the oldest checkpoints but `keep` (HF's save_total_limit), never `best` (a folder's name or ""). */
+void job_rotate_checkpoints(const char *folder, int64_t keep, const char *best);
 /* The newest complete "checkpoint-N" in the job's folder; "" for none. */
 void job_last_checkpoint(const char *folder, char out[64]);
 

@@ -325,6 +325,8 @@ static enum lc submit(struct llm_state *s, const struct ctx *ctx, const char *id
         rc = err_set(err, LC_LIMIT, "more than %d jobs in one notebook run", OWN_MOST);
     if (rc == LC_OK && own && !(s->own = s->own ? s->own : mem_calloc(OWN_MOST, JOB_ID)))
         rc = err_nomem(err);
+    if (rc == LC_OK) /* before there is a job that one of another version could take */
+        rc = coordinator_ensure(NULL, err);
     if (rc == LC_OK)
         rc = job_create(s->ws, id, spec, own ? getpid() : 0, err);
     if (rc == LC_OK && own)
@@ -355,15 +357,6 @@ static int l_submit(lua_State *L) /* core.submit(id, spec) */
     return 0;
 }
 
-static json_t *info_json(const struct job_info *j)
-{
-    return json_pack("{s:s, s:s, s:O*, s:O*, s:O*, s:s, s:I, s:I, s:I, s:I, s:b}", "id", j->id, "status",
-                     job_status_name(j->status), "spec", j->spec, "result", j->result, "error", j->error,
-                     "worker", j->worker, "attempts", (json_int_t)j->attempts, "created",
-                     (json_int_t)j->created, "started", (json_int_t)j->started, "ended", (json_int_t)j->ended,
-                     "done", job_ended(j->status));
-}
-
 static int l_job(lua_State *L) /* core.job(id) → {status, spec, …} */
 {
     struct llm_state *s = state_of(L);
@@ -373,7 +366,7 @@ static int l_job(lua_State *L) /* core.job(id) → {status, spec, …} */
 
     if (job_get(s->ws, luaL_checkstring(L, 1), &info, &err) != LC_OK)
         return session_raise(L, &err);
-    *slot = info_json(&info);
+    *slot = job_info_json(&info);
     job_info_release(&info);
     session_push_json(L, *slot);
     return 1;

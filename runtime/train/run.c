@@ -311,6 +311,19 @@ static enum lc put_in_place(const struct run *r, const char *folder, struct err 
     return rc;
 }
 
+/* As many as args.save_total_limit; the best one, which the newest names, stays. */
+static void rotate(const struct run *r, const char *newest)
+{
+    int64_t keep = json_integer_value(json_object_get(json_object_get(r->spec, "args"), "save_total_limit"));
+    char *path = keep > 0 ? mem_printf("%s/%s/trainer_state.json", r->folder, newest) : NULL;
+    json_t *state = path ? json_load_file(path, 0, NULL) : NULL;
+    const char *best = json_string_value(json_object_get(state, "best_model_checkpoint"));
+
+    job_rotate_checkpoints(r->folder, keep, best ? fs_basename(best) : "");
+    json_decref(state);
+    mem_free(path);
+}
+
 enum lc run_commit(struct run *r, const struct wire_msg *commit, struct err *err)
 {
     const char *folder = wire_text(commit, "folder");
@@ -320,7 +333,10 @@ enum lc run_commit(struct run *r, const struct wire_msg *commit, struct err *err
     TRY(end_file(r, err));
     TRY(check_received(r, folder, json_object_get(commit->head, "files"), err));
     json_object_clear(r->upload->received);
-    return put_in_place(r, folder, err);
+    TRY(put_in_place(r, folder, err));
+    if (strcmp(folder, "output") != 0)
+        rotate(r, folder);
+    return LC_OK;
 }
 
 enum lc run_publish(const struct run *r, struct err *err)

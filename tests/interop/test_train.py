@@ -570,13 +570,45 @@ def test_a_coordinator_of_another_version_or_build_is_replaced(home, model, tmp_
     (home / "workers" / "coordinator.json").write_text(json.dumps(dict(second, version="0.0.1")))  # what an older one would say
     script(home, prelude(model, tmp_path / "out", max_steps=1) + "start():wait()")
     assert coordinator(home)["pid"] != second["pid"] and coordinator(home)["version"] != "0.0.1"
-    done = subprocess.run([program, "-"], input=f'os.execute("cp {LACUS} {tmp_path}/new; mv {tmp_path}/new {program}") print(spark)', text=True,
+    done = subprocess.run([program, "-"], input=f'os.execute("cp {LACUS} {tmp_path}/new; mv {tmp_path}/new {program}") spark:range(3):show()', text=True,
                           capture_output=True, env=environment(home))
     assert done.returncode != 0 and "was replaced while it ran" in done.stderr and "start lacus again" in done.stderr  # not the new build's plugins
+    time.sleep(1)
     third = dict(coordinator(home), version="0.0.1", workers=[{"name": "w", "about": "", "job": "job-1"}])
     (home / "workers" / "coordinator.json").write_text(json.dumps(third))
-    printed = script(home, prelude(model, tmp_path / "out") + "local ok, e = pcall(start) print('REFUSED', e.message) print(llm.jobs()[1].status)")
-    assert "REFUSED\ta coordinator of another version of lacus (0.0.1, pid " in printed and "failed" in printed
+    printed = script(home, prelude(model, tmp_path / "out") + "local ok, e = pcall(start) print('REFUSED', e.message) print(#llm.jobs())")
+    assert re.search(r"REFUSED\ta coordinator of another version of lacus \(0.0.1, pid \d+\) runs jobs.*\n3\n", printed)
+
+
+def test_checkpoints_are_limited_and_jobs_are_managed_from_the_shell(home, model, tmp_path):
+    args = dict(max_steps=12, save_steps=2, save_total_limit=2)
+    printed = script(home, prelude(model, tmp_path / "out", **args) + "local j = start(); j:wait(); print('ID', j.id)")
+    job = re.search(r"ID\t(\S+)", printed)[1]
+    folder = home / "jobs" / job
+    assert sorted(p.name for p in folder.glob("checkpoint-*")) == ["checkpoint-10", "checkpoint-12"]
+    listed = lacus(home, "job", "list")
+    assert re.search(rf"{job}\s+finished", listed.stdout)
+    rows = json.loads(lacus(home, "job", "--output", "json").stdout)
+    assert [r["id"] for r in rows] == [job] and rows[0]["status"] == "finished"
+    shown = lacus(home, "job", "show", job).stdout
+    assert "max_steps = 12" in shown and f"output         {tmp_path}/out" in shown and "eval_loss = " in shown
+    assert json.loads(lacus(home, "job", "show", job, "--output", "json").stdout)["spec"]["args"]["save_steps"] == 2
+    said = lacus(home, "job", "logs", job).stdout
+    assert "running on local-" in said and "kept checkpoint-4" in said and "--- worker ---" in said
+    assert any(e["event"] == "metric" and e["step"] == 12 for e in json.loads(lacus(home, "job", "logs", job, "--output", "json").stdout))
+    wrong = lacus(home, "job", "show", job[:-1] + "x")
+    assert wrong.returncode != 0 and f"did you mean '{job}'" in wrong.stderr
+    cleaned = lacus(home, "job", "clean")
+    assert re.match(r"1 job cleaned, (0\.[1-9]|[1-9]\d*\.\d) MB freed", cleaned.stdout)
+    assert not list(folder.glob("checkpoint-*")) and not (folder / "data").exists() and (folder / "events.jsonl").exists()
+    assert (tmp_path / "out" / "adapter_model.safetensors").exists()
+
+    printed = script(home, prelude(model, tmp_path / "out2", **dict(SLOW, max_steps=100000)) + "local j = start(); until_step(j, 3); print('ID', j.id)")
+    job = re.search(r"ID\t(\S+)", printed)[1]
+    refused = lacus(home, "job", "clean", job)
+    assert refused.returncode != 0 and "it has not ended" in refused.stderr and f"lacus job cancel {job}" in refused.stderr
+    assert lacus(home, "job", "cancel", job).returncode == 0
+    assert until(lambda: "cancelled" in lacus(home, "job", "show", job).stdout)
 
 
 @pytest.fixture
