@@ -15,6 +15,7 @@ SAN ?=
 B := build$(if $(SAN),/$(subst $(eval) ,-,$(if $(findstring thread,$(SAN)),tsan,asan)))
 PREFIX ?= /usr/local
 DESTDIR ?=
+LIBDIR := $(PREFIX)/lib/lacus# the program looks in ../lib/lacus
 
 # ---- tools and flags ---------------------------------------------------------------------------------------------------
 CC ?= cc
@@ -30,7 +31,7 @@ WARN += -Werror
 endif
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection
 OPT := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer,-O2 -g $(HARDEN) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-CPPFLAGS_ALL := -I. -I$(B)/gen -Ibuild/deps/include -D_GNU_SOURCE -DLACUS_VERSION='"$(VERSION)"' -DLACUS_LIBDIR='"$(PREFIX)/lib/lacus"' \
+CPPFLAGS_ALL := -I. -I$(B)/gen -Ibuild/deps/include -D_GNU_SOURCE -DLACUS_VERSION='"$(VERSION)"' \
 	$(call pkg,--cflags,$(PKGS)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT) $(WARN) -fPIC -ffile-prefix-map=$(CURDIR)/= $(CFLAGS)
 LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN),-Wl,-z,relro,-z,now,-z,noexecstack) $(LDFLAGS)
@@ -127,17 +128,22 @@ build/asan/lib build/tsan/lib: | build/lib/libduckdb.so
 unit: $(UNIT) all $(if $(SAN),$(B)/lib) ## cmocka unit tests (UNIT=name runs one)
 	$(Q)fail=0; export LACUS_LIB=$(CURDIR)/$(B); for t in $(UNIT); do $$t 2>&1 | sed "s|^|$$(basename $$t): |" ; [ $${PIPESTATUS[0]} -eq 0 ] || { echo "FAILED: $$t"; fail=1; }; done; exit $$fail
 
-.PHONY: format format-check check-headers clean help
+.PHONY: format format-check check-headers tidy clean help
 format: ## clang-format over all C sources
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
 format-check:
 	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
 check-headers: ## each header compiles alone
 	$(Q)for h in $$(git ls-files '*.h' | grep -v '^tests/'); do $(CC) $(CPPFLAGS_ALL) -std=c11 -Wall -Wextra -fsyntax-only -x c $$h || { echo "not self-contained: $$h"; exit 1; }; done
+# what the compiler is told for each file
+compile_commands.json: runtime/gen/compile_commands.lua $(B)/flags $(B)/sources ## for editors and clang-tidy
+	$(call say,GEN,$@)$(MAKE) --no-print-directory -nBs V=1 all 2>/dev/null | lua5.4 runtime/gen/compile_commands.lua $(CURDIR) > $@.new && mv $@.new $@
+tidy: compile_commands.json ## clang-tidy (TIDY="file.c …" for some files only)
+	$(Q)clang-tidy --quiet -p . $(or $(TIDY),$(SRC) $(foreach p,$(PLUGINS),$($(p)_SRC)))
 clean: ## removes build/
 	rm -rf build
 help: ## this list
-	@awk -F':.*## ' '/^##: /{printf "\n%s\n", substr($$0,5)} /^[a-zA-Z_-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^##: /{printf "\n%s\n", substr($$0,5)} /^[a-zA-Z_.-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 -include $(shell find $(B)/obj $(B)/plugobj $(B)/tests $(B)/fuzz -name '*.d' -type f 2>/dev/null)
 
@@ -157,6 +163,19 @@ pytest: all $(B)/tests/liblacus.so ## the interoperation suites: real clients ag
 	$(Q)[ -z "$$(find tests -name 'test_*.py')" ] || $(VENV)/bin/python -m pytest -q tests
 
 ##: Use
+.PHONY: install uninstall
+installed := $(DESTDIR)$(PREFIX)/bin/lacus $(DESTDIR)$(PREFIX)/share/man/man1/lacus.1 $(DESTDIR)$(LIBDIR)
+install: all ## the program, its plugins, DuckDB and lacus(1), below PREFIX (/usr/local); DESTDIR=… for packages
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(LIBDIR)/plugins $(DESTDIR)$(LIBDIR)/lib
+	$(Q)install -m 755 $(B)/lacus $(DESTDIR)$(PREFIX)/bin/lacus
+	$(Q)install -m 755 $(foreach p,$(PLUGINS),$(if $($(p)_SRC),$(B)/plugins/$(p).so)) $(DESTDIR)$(LIBDIR)/plugins
+	$(Q)if [ -f build/lib/libduckdb.so ]; then install -m 755 build/lib/libduckdb.so $(DESTDIR)$(LIBDIR)/lib; \
+	else echo "without DuckDB: no dataframes, no SQL ('make duckdb' fetches it)"; fi
+	$(Q)$(B)/lacus help --man > $(DESTDIR)$(PREFIX)/share/man/man1/lacus.1
+	@echo "installed $(DESTDIR)$(PREFIX)/bin/lacus; 'lacus kernelspec install --user' tells Jupyter, 'lacus doctor' looks around"
+uninstall: ## removes what install has put there
+	rm -rf $(installed)
+
 .PHONY: demo bench
 demo: deps ## sets up what is missing, builds, and runs examples/finetune.ipynb from raw text to a served model
 	$(Q)$(MAKE) --no-print-directory all

@@ -185,12 +185,13 @@ static void gpu_cuda(struct finding *f)
 
 static void http(struct finding *f)
 {
-    plugin(f, "http", "serving and downloads", "install libcurl and libmicrohttpd, and run 'make'");
+    plugin(f, "http", "serving", "install libmicrohttpd-dev, and run 'make'");
 }
 
 static void regex(struct finding *f)
 {
-    plugin(f, "regex", "tokenizers with patterns", "install libpcre2 and libutf8proc, and run 'make'");
+    plugin(f, "regex", "tokenizers with patterns",
+           "install libpcre2-dev and libutf8proc-dev, and run 'make'");
 }
 
 static void duckdb(struct finding *f)

@@ -1,4 +1,5 @@
 #include "repl/command.h"
+#include "repl/man_page.h"
 #include "runtime/base/err.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/nearest.h"
@@ -47,7 +48,7 @@ const struct command commands[] = {
      "tables of the catalog, and who read or wrote them", cmd_tables},
     {"doctor", "doctor [--output table|json]", "what is here, what is missing, and what to do", cmd_doctor},
     {"version", "version", "prints the version", run_version},
-    {"help", "help [COMMAND]", "explains a command", run_help},
+    {"help", "help [COMMAND | --man]", "explains a command; --man prints lacus(1)", run_help},
     {0},
 };
 
@@ -87,6 +88,10 @@ static int run_help(int argc, char **argv)
 {
     const struct command *c = argc > 1 ? find(argv[1]) : NULL;
 
+    if (argc > 1 && strcmp(argv[1], "--man") == 0) {
+        man_page_print(commands);
+        return 0;
+    }
     if (argc > 1 && !c)
         return unknown(argv[1]);
     if (c)

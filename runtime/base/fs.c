@@ -11,10 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef LACUS_LIBDIR
-#define LACUS_LIBDIR "/usr/local/lib/lacus"
-#endif
-
 enum lc fs_read(const char *path, struct buf *out, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -312,7 +308,17 @@ char *fs_home(const char *below, struct err *err)
     return path;
 }
 
-/* Beside the executable, or one folder above it: a test in build/tests finds build/plugins. */
+/* A path that is given up when nothing is there. */
+static char *if_there(char *path)
+{
+    if (path && fs_exists(path))
+        return path;
+    mem_free(path);
+    return NULL;
+}
+
+/* Beside the executable (build/lacus), one folder above it (a test in build/tests), or where `make install` puts what
+ * belongs to PREFIX/bin/lacus: an installed tree may be moved as a whole. */
 static char *near_executable(const char *below)
 {
     char exe[PATH_MAX];
@@ -322,25 +328,17 @@ static char *near_executable(const char *below)
     exe[n > 0 ? n : 0] = '\0';
     for (int up = 0; up < 2 && (slash = strrchr(exe, '/')) != NULL; up++) {
         *slash = '\0';
-        path = fs_join(exe, below);
-        if (path && fs_exists(path))
+        path = if_there(fs_join(exe, below));
+        if (path)
             return path;
-        mem_free(path);
     }
-    return NULL;
+    return if_there(mem_printf("%s/lib/lacus/%s", exe, below));
 }
 
 char *fs_installed(const char *below)
 {
     const char *set = getenv("LACUS_LIB");
-    char *path = set && *set ? fs_join(set, below) : near_executable(below);
+    char *path = set && *set ? if_there(fs_join(set, below)) : NULL;
 
-    if (path && fs_exists(path))
-        return path;
-    mem_free(path);
-    path = fs_join(LACUS_LIBDIR, below);
-    if (path && fs_exists(path))
-        return path;
-    mem_free(path);
-    return NULL;
+    return path ? path : near_executable(below);
 }
