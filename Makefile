@@ -41,10 +41,12 @@ LIBS := $(call pkg,--libs,$(PKGS)) -lpthread -ldl -lm
 # Plugins: one row each; sources in the folder, libraries of their own. Their folders are left out of the program.
 PLUGINS :=
 plugin_dirs :=
-# name, folder, pkg-config packages, other libraries
+# name, folder, pkg-config packages, other libraries, a file that must be here (and how it comes)
+absent = $(strip $(foreach p,$(1),$(if $(shell pkg-config --exists $(p) 2>/dev/null && echo yes),,$(p))))
 define plugin
 PLUGINS += $(1)
 plugin_dirs += $(2)
+$(1)_ABSENT := $(call absent,$(3)) $(if $(strip $(5)),$(if $(wildcard $(5)),,$(5)))
 $(1)_SRC := $(wildcard $(2)/*.c)
 $(1)_CFLAGS := $(if $(strip $(3)),$(call pkg,--cflags,$(3)))
 $(1)_LIBS := $(if $(strip $(3)),$(call pkg,--libs,$(3))) $(4)
@@ -69,6 +71,14 @@ TEST_SUPPORT := $(sort $(wildcard tests/support/*.c))
 ##: Build
 .PHONY: all
 all: $(B)/lacus plugins ## the program and the plugins whose libraries are here
+	$(Q)$(foreach p,$(PLUGINS),[ -z "$(strip $($(p)_ABSENT))" ] || echo "not built: plugin $(p); missing: $(strip $($(p)_ABSENT)) ('make deps' gets it)";) true
+
+# without these there is no program: say so before the compiler does
+core_absent := $(call absent,$(PKGS)) $(if $(shell command -v lua5.4),,lua5.4) $(if $(shell command -v pkg-config),,pkg-config)
+.PHONY: requirements
+requirements:
+	@[ -z "$(strip $(core_absent))" ] || { echo "lacus needs these, which are not installed: $(strip $(core_absent))"; \
+	echo "as root (or with sudo): make deps; else ask for the packages that 'make -n deps' names"; exit 1; }
 
 $(B)/lacus: $(OBJ) $(EMBED_OBJ) $(B)/sources
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $(OBJ) $(EMBED_OBJ) $(LIBS)
@@ -84,7 +94,7 @@ $(B)/sources: FORCE
 	$(call note,$(SRC) $(LUA_LIB))
 FORCE:
 
-$(B)/obj/%.o: %.c $(B)/flags
+$(B)/obj/%.o: %.c $(B)/flags | requirements
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(EXTRA_$(subst /,_,$(basename $<))) -MMD -MP -c -o $@ $<
 
@@ -105,7 +115,7 @@ $$($(1)_SRC:%.c=$$(B)/plugobj/%.o): $$(B)/plugobj/%.o: %.c $$(B)/flags
 	$$(call say,CC,$$<)$$(CC) $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) $$($(1)_CFLAGS) $$(EXTRA_$$(subst /,_,$$(basename $$<))) -MMD -MP -c -o $$@ $$<
 plugins: $$(B)/plugins/$(1).so
 endef
-$(foreach p,$(PLUGINS),$(if $($(p)_SRC),$(eval $(call plugin_rules,$(p)))))
+$(foreach p,$(PLUGINS),$(if $(strip $($(p)_ABSENT)),,$(eval $(call plugin_rules,$(p)))))
 
 ##: Test
 $(B)/tests/%: tests/unit/%.c $(TEST_SUPPORT) $(B)/liblacus.a

@@ -1,4 +1,4 @@
-# The plugins: name, folder, pkg-config packages, other libraries. Each becomes build/plugins/NAME.so, opened on first use.
+# The plugins: name, folder, pkg-config packages, other libraries, a file that must be here. Each becomes build/plugins/NAME.so, opened on first use.
 $(eval $(call plugin,regex,gpu/tokenizer/regex,libpcre2-8 libutf8proc,))
 $(eval $(call plugin,http,runtime/serving/http,libmicrohttpd,))
 $(eval $(call plugin,gpu_cpu,gpu/cpu,,-lpthread))
@@ -9,4 +9,4 @@ ifeq ($(shell uname -m),x86_64)
 EXTRA_gpu_cpu_kernels_avx512 := $(kernel_flags) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 EXTRA_gpu_cpu_kernels_avx2 := $(kernel_flags) -mavx2 -mfma
 endif
-$(eval $(call plugin,engine_duckdb,runtime/dataframe/engines/duckdb,,-lpthread))
+$(eval $(call plugin,engine_duckdb,runtime/dataframe/engines/duckdb,,-lpthread,build/deps/include/duckdb.h))
