@@ -12,6 +12,7 @@
 #include "runtime/train/curve.h"
 #include "runtime/train/job.h"
 #include "runtime/train/manifest.h"
+#include "runtime/train/origin.h"
 #include "runtime/train/rows.h"
 #include "runtime/train/track.h"
 #include <stdlib.h>
@@ -189,6 +190,29 @@ static int l_new_job(lua_State *L) /* → id, folder, folder of the data */
     mem_free(folder);
     mem_free(data);
     return rc == LC_OK ? 3 : session_raise(L, &err);
+}
+
+static int l_mark(lua_State *L) /* → what core.tables takes */
+{
+    int64_t mark;
+    struct err err;
+
+    if (origin_mark(session_ctx(session_of(L)), &mark, &err) != LC_OK)
+        return session_raise(L, &err);
+    lua_pushinteger(L, mark);
+    return 1;
+}
+
+static int l_tables(lua_State *L) /* core.tables(mark) → {"catalog.schema.table@version", …} read since */
+{
+    int64_t mark = luaL_checkinteger(L, 1);
+    json_t **slot = json_slot(L);
+    struct err err;
+
+    if (origin_tables(session_ctx(session_of(L)), mark, slot, &err) != LC_OK)
+        return session_raise(L, &err);
+    session_push_json(L, *slot);
+    return 1;
 }
 
 static int l_drop(lua_State *L) /* core.drop(id): the folder of a job that was never submitted */
@@ -718,6 +742,8 @@ static int l_defaults(lua_State *L) /* every training argument with its default 
 static const luaL_Reg core[] = {{"rows", l_rows},
                                 {"new_job", l_new_job},
                                 {"drop", l_drop},
+                                {"mark", l_mark},
+                                {"tables", l_tables},
                                 {"submit", l_submit},
                                 {"job", l_job},
                                 {"jobs", l_jobs},

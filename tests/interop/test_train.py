@@ -684,7 +684,15 @@ def test_a_dataframe_is_a_dataset(home, model, tmp_path):
 local df = spark:createDataFrame({rows}, {{"q", "a", "n"}})
 local same = start():wait():result()
 local other = start{{train_dataset = df:filter("n < 40"):orderBy("n"), eval_dataset = df:filter("n >= 40"):orderBy("n"), output_dir = "{tmp_path}/b"}}:wait():result()
+df.write:format("delta"):saveAsTable("talks")
+df.write:format("delta"):mode("overwrite"):saveAsTable("talks")
+spark:table("talks"):count() -- read for something else
+spark:createDataFrame({{{{1}}}}, {{"n"}}).write:format("delta"):saveAsTable("others")
+local from = spark:table("talks")
+local third = start{{train_dataset = from:filter("n < 40"):orderBy("n"), eval_dataset = from:filter("n >= 40"):orderBy("n"), output_dir = "{tmp_path}/c"}}:wait()
+print("TABLES", third:result().eval_loss == other.eval_loss, table.concat(third.spec.data.tables, " "), llm.job(llm.jobs()[2].id).spec.data.tables)
 print("LOSSES", same.eval_loss, other.eval_loss)
 """)
+    assert "TABLES\ttrue\tspark_catalog.default.talks@1\tnil" in printed
     same, other = re.search(r"LOSSES\t(\S+)\t(\S+)", printed).groups()
     assert same == other

@@ -577,10 +577,13 @@ function llm.finetune(o)
         completion_only = completion_only or false, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
         stall_seconds = o.stall_seconds, ranks = 1, data = {}, chat_template = chat_template(o),
     }
+    local mark = core.mark()
     spec.data.train_rows = write_rows(o.train_dataset, "train_dataset", o, data .. "/train.rows")
     if o.eval_dataset ~= nil then
         spec.data.eval_rows = write_rows(o.eval_dataset, "eval_dataset", o, data .. "/eval.rows")
     end
+    local tables = core.tables(mark)
+    if #tables > 0 then spec.data.tables = tables end
     core.submit(id, spec)
     return new_job(id)
 end
