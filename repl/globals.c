@@ -20,6 +20,9 @@ const struct session_global lacus_globals[] = {
     {"mlflow", mlflow_open, "experiments, runs, metrics, artifacts and registered models"},
     {"spark", spark_lua_open,
      "dataframes: spark:table(name), spark:sql(text), spark.read:csv(path), spark:createDataFrame(rows)"},
+    {"types", types_lua_open,
+     "types.StructType{types.StructField(name, types.LongType(), nullable), …}: schemas and types of "
+     "columns"},
     {"dbutils", dbutils_open,
      "dbutils.widgets.text, dropdown, combobox, multiselect, get: a notebook's parameters"},
     {"widgets", widgets_open, "widgets.IntSlider{…}, Button, HTML, VBox, …: controls in the notebook"},

@@ -18,7 +18,7 @@ int column_push(lua_State *L, struct expr *e)
     struct column *c;
 
     if (!e)
-        return luaL_error(L, "out of memory, or a name with unbalanced backticks");
+        return luaL_error(L, "out of memory");
     c = lua_newuserdatauv(L, sizeof *c, 0);
     c->e = e;
     if (luaL_newmetatable(L, class_name))
@@ -72,6 +72,18 @@ static int push_sql(lua_State *L, const char *text, size_t len)
     return column_push(L, parsed);
 }
 
+static void check_name(lua_State *L, const char *name) /* backticks in pairs, no empty part */
+{
+    char **parts;
+    size_t n;
+    struct err err;
+
+    err_clear(&err);
+    if (name_split(name, &parts, &n, &err) != LC_OK)
+        session_raise(L, &err);
+    name_free(parts, n);
+}
+
 static int push_text(lua_State *L, int index, enum column_text text)
 {
     size_t len;
@@ -79,6 +91,8 @@ static int push_text(lua_State *L, int index, enum column_text text)
 
     if (text == COLUMN_SQL)
         return push_sql(L, s, len);
+    if (text == COLUMN_NAME)
+        check_name(L, s);
     return column_push(L, text == COLUMN_VALUE ? expr_string(s, len) : name_expr(s));
 }
 
@@ -285,6 +299,10 @@ static int cast(lua_State *L, bool try_cast)
     const struct dtype *type;
     struct err err;
 
+    if (lua_istable(L, 2)) { /* a StructType */
+        lua_getfield(L, 2, "simpleString");
+        lua_replace(L, 2);
+    }
     err_clear(&err);
     if (dtype_parse(luaL_checkstring(L, 2), &type, &err) != LC_OK)
         return session_raise(L, &err);

@@ -657,16 +657,36 @@ enum lc spark_command(const struct ctx *ctx, const struct spark_env *env, const 
     return commands[s->kind](&c);
 }
 
+/* The statement's names for relations are common table expressions around its query. */
+static bool add_relations(struct sql_statement *s, const struct spark_relation *relations, size_t n)
+{
+    const char **names = mem_calloc(n, sizeof *names);
+    const struct plan **plans = mem_calloc(n, sizeof *plans);
+    bool ok = names && plans;
+
+    for (size_t i = 0; ok && i < n; i++) {
+        names[i] = relations[i].name;
+        plans[i] = plan_ref(relations[i].plan);
+    }
+    if (ok)
+        s->plan = plan_with(names, plans, n, s->plan);
+    mem_free(names);
+    mem_free(plans);
+    return ok && s->plan;
+}
+
 enum lc spark_sql(const struct ctx *ctx, const struct spark_env *env, const char *text, size_t len,
-                  const struct sql_parameter *parameters, size_t n, const struct plan **result,
-                  struct err *err)
+                  const struct spark_sql_args *args, const struct plan **result, struct err *err)
 {
     struct sql_statement *s;
     enum lc rc;
 
     *result = NULL;
-    TRY(sql_parse(text, len, parameters, n, &s, err));
-    rc = spark_command(ctx, env, s, result, err);
+    TRY(sql_parse(text, len, args->parameters, args->n_parameters, &s, err));
+    if (s->plan && args->n_relations > 0 && !add_relations(s, args->relations, args->n_relations))
+        rc = err_nomem(err);
+    else
+        rc = spark_command(ctx, env, s, result, err);
     sql_release(s);
     return rc;
 }

@@ -11,7 +11,7 @@
  * Example:
  *     struct spark_env env = {.catalog = catalog, .engine = {ops, engine}};
  *     const struct plan *result;
- *     if (spark_sql(&ctx, &env, "SHOW TABLES", 11, NULL, 0, &result, &err) == LC_OK)
+ *     if (spark_sql(&ctx, &env, "SHOW TABLES", 11, &(struct spark_sql_args){0}, &result, &err) == LC_OK)
  *         plan_unref(result);
  */
 #ifndef LACUS_SPARK_COMMANDS_H
@@ -27,8 +27,18 @@ struct spark_env { /* what a session's statements act on: all borrowed */
 
 enum lc spark_command(const struct ctx *ctx, const struct spark_env *env, const struct sql_statement *s,
                       const struct plan **result, struct err *err) MUST_CHECK;
+struct spark_relation { /* what a name stands for in one statement; borrowed */
+    const char *name;
+    const struct plan *plan;
+};
+
+struct spark_sql_args { /* what goes into the text; all borrowed */
+    const struct sql_parameter *parameters;
+    size_t n_parameters;
+    const struct spark_relation *relations;
+    size_t n_relations;
+};
 /* Parses and runs one statement. */
 enum lc spark_sql(const struct ctx *ctx, const struct spark_env *env, const char *text, size_t len,
-                  const struct sql_parameter *parameters, size_t n, const struct plan **result,
-                  struct err *err) MUST_CHECK;
+                  const struct spark_sql_args *args, const struct plan **result, struct err *err) MUST_CHECK;
 #endif

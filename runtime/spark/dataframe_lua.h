@@ -33,4 +33,5 @@ int schema_push(lua_State *L, const struct dtype *schema); /* df.schema: fields,
 const struct dtype *schema_arg(lua_State *L, int index, bool names);
 int spark_lua_open(lua_State *L);         /* the global spark */
 int spark_session_lua_open(lua_State *L); /* the global SparkSession */
+int types_lua_open(lua_State *L);         /* the global types */
 #endif

@@ -3,6 +3,7 @@
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/column_lua.h"
+#include "runtime/spark/dataframe_lua.h"
 #include <string.h>
 
 static enum column_text text_of(const struct function *f, int argument)
@@ -73,6 +74,8 @@ static int l_col(lua_State *L)
 static int l_lit(lua_State *L)
 {
     luaL_checkany(L, 1);
+    if (lua_isnil(L, 1)) /* Python's None */
+        lua_pushlightuserdata(L, NULL), lua_replace(L, 1);
     column_arg(L, 1, COLUMN_VALUE);
     lua_settop(L, 1);
     return 1;
@@ -146,47 +149,68 @@ static int l_call_function(lua_State *L) /* F.call_function(name, …) */
     return column_push(L, expr_call(name, false, args, (size_t)n));
 }
 
+static const char *field_name(lua_State *L, const struct expr *e, int position) /* may push a text */
+{
+    if (e->kind == EXPR_ALIAS)
+        return e->u.alias.names[0];
+    if (e->kind == EXPR_ATTRIBUTE)
+        return e->u.name.parts[e->u.name.n_parts - 1];
+    return lua_pushfstring(L, "col%d", position);
+}
+
 static int l_struct(lua_State *L) /* F.struct(columns…): fields are named as the columns */
 {
-    int n = spark_list(L, 1), top;
+    int n = spark_list(L, 1), first;
     struct expr **args;
 
-    for (int i = 0; i < n; i++)
-        column_arg(L, i + 1, COLUMN_NAME);
-    top = lua_gettop(L);
-    luaL_checkstack(L, 2 * n + 8, NULL);
-    for (int i = 0; i < n; i++) {
-        const struct expr *e = column_at(L, i + 1);
-        const char *name = e->kind == EXPR_ALIAS       ? e->u.alias.names[0]
-                           : e->kind == EXPR_ATTRIBUTE ? e->u.name.parts[e->u.name.n_parts - 1]
-                                                       : lua_pushfstring(L, "col%d", i + 1);
+    lua_settop(L, n);
+    luaL_argcheck(L, n > 0, 1, "a column expected");
+    luaL_checkstack(L, 3 * n + 8, NULL);
+    for (int i = 1; i <= n; i++)
+        column_arg(L, i, COLUMN_NAME);
+    first = lua_gettop(L) + 1;
+    for (int i = 1; i <= n; i++) {
+        const char *name = field_name(L, column_at(L, i), i);
+        int top = first + 2 * (i - 1);
         column_push(L, expr_string(name, strlen(name)));
-        lua_replace(L, top + 2 * i + 1);
-        lua_settop(L, top + 2 * i + 1);
-        lua_pushvalue(L, i + 1);
+        lua_insert(L, top);
+        lua_settop(L, top);
+        lua_pushvalue(L, i);
     }
-    args = column_list(L, top + 1, 2 * n, COLUMN_VALUE);
+    args = column_list(L, first, 2 * n, COLUMN_VALUE);
     return column_push(L, expr_call("named_struct", false, args, (size_t)(2 * n)));
 }
 
-static const luaL_Reg special[] = {{"col", l_col},
-                                   {"column", l_col},
-                                   {"lit", l_lit},
-                                   {"expr", l_expr},
-                                   {"when", l_when},
-                                   {"countDistinct", l_count_distinct},
-                                   {"count_distinct", l_count_distinct},
-                                   {"sumDistinct", l_sum_distinct},
-                                   {"sum_distinct", l_sum_distinct},
-                                   {"asc", l_asc},
-                                   {"asc_nulls_first", l_asc},
-                                   {"asc_nulls_last", l_asc_nulls_last},
-                                   {"desc", l_desc},
-                                   {"desc_nulls_last", l_desc},
-                                   {"desc_nulls_first", l_desc_nulls_first},
-                                   {"call_function", l_call_function},
-                                   {"struct", l_struct},
-                                   {NULL, NULL}};
+static int l_broadcast(lua_State *L) /* F.broadcast(df): the engine chooses how it joins */
+{
+    dataframe_check(L, 1);
+    lua_settop(L, 1);
+    return 1;
+}
+
+static const struct spark_method special[] = {
+    {"col", l_col, "F.col(name)\na column: \"a\", \"t.a\", \"a.field\", \"`a.b`\", \"*\""},
+    {"column", l_col, NULL},
+    {"lit", l_lit, "F.lit(value)\na value as a Column; null for NULL"},
+    {"expr", l_expr, "F.expr(text)\na Column written as SQL"},
+    {"when", l_when,
+     "F.when(condition, value)\nCASE: go on with :when(condition, value) and :otherwise(value)"},
+    {"countDistinct", l_count_distinct,
+     "F.countDistinct(column, …)\nhow many different values, NULLs left out"},
+    {"count_distinct", l_count_distinct, NULL},
+    {"sumDistinct", l_sum_distinct, "F.sumDistinct(column)\nthe sum of the different values"},
+    {"sum_distinct", l_sum_distinct, NULL},
+    {"asc", l_asc, "F.asc(column)\nascending, NULLs first"},
+    {"asc_nulls_first", l_asc, NULL},
+    {"asc_nulls_last", l_asc_nulls_last, "F.asc_nulls_last(column)\nascending, NULLs last"},
+    {"desc", l_desc, "F.desc(column)\ndescending, NULLs last"},
+    {"desc_nulls_last", l_desc, NULL},
+    {"desc_nulls_first", l_desc_nulls_first, "F.desc_nulls_first(column)\ndescending, NULLs first"},
+    {"call_function", l_call_function,
+     "F.call_function(name, column, …)\na function of Spark SQL by its name"},
+    {"struct", l_struct, "F.struct(column, …)\na struct with the columns as fields"},
+    {"broadcast", l_broadcast, "F.broadcast(df)\nthe DataFrame itself: the engine chooses how it joins"},
+    {NULL, NULL, NULL}};
 
 /* PySpark's camel-case names of functions that Spark SQL writes in one word or with underscores. */
 static const struct {
@@ -274,7 +298,7 @@ static int l_pairs(lua_State *L)
 
 int functions_lua_open(lua_State *L)
 {
-    luaL_newlib(L, special);
+    spark_methods(L, special);
     lua_createtable(L, 0, 2);
     lua_pushcfunction(L, l_index);
     lua_setfield(L, -2, "__index");

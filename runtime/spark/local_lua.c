@@ -12,6 +12,7 @@ enum { DEEPEST = 64 }; /* lists and structs inside of each other; a table that h
 struct shape {        /* what the values of a column are; a tree that lives in a userdata's arena */
     enum dtype_id id; /* NULL, BOOLEAN, LONG, DOUBLE, STRING, ARRAY, STRUCT */
     bool fixed;       /* the schema says so: what does not fit is an error */
+    int bits;         /* of the schema's integer type; 0: none */
     bool vague;       /* an ARRAY that was only seen as {}: it may still become a STRUCT */
     lua_Integer row;  /* where that was seen, for messages */
     struct shape *element;
@@ -207,12 +208,27 @@ static enum dtype_id value_type(struct infer *in, int index)
 }
 
 /* May the value stand in a column that the schema gave this shape? Whole numbers may be written 3.0; every number has a text. */
-static bool fits(lua_State *L, int index, enum dtype_id value, enum dtype_id wanted)
+static bool fits(lua_State *L, int index, enum dtype_id value, const struct shape *s)
 {
-    if (wanted == DTYPE_LONG && value == DTYPE_DOUBLE)
-        return lua_tointegerx(L, index, NULL) == lua_tonumber(L, index);
-    return value == wanted || (wanted == DTYPE_DOUBLE && value == DTYPE_LONG) ||
-           (wanted == DTYPE_STRING && (value == DTYPE_LONG || value == DTYPE_DOUBLE));
+    if (s->id == DTYPE_LONG && (value == DTYPE_LONG || value == DTYPE_DOUBLE)) {
+        int whole;
+        lua_Integer i = lua_tointegerx(L, index, &whole),
+                    limit = (lua_Integer)1 << (s->bits - 1 < 62 ? s->bits - 1 : 62);
+        return whole && (s->bits == 64 || (i >= -limit && i < limit));
+    }
+    return value == s->id || (s->id == DTYPE_DOUBLE && value == DTYPE_LONG) ||
+           (s->id == DTYPE_STRING && (value == DTYPE_LONG || value == DTYPE_DOUBLE));
+}
+
+static int does_not_fit(struct infer *in, int index, const struct shape *s, enum dtype_id id)
+{
+    const char *value = luaL_tolstring(in->L, index, NULL);
+
+    return luaL_error(
+        in->L,
+        "[FIELD_DATA_TYPE_UNACCEPTABLE] column '%s', row %I: the schema has %s%s, the value is the %s %s",
+        in->column, in->row, s->bits ? lua_pushfstring(in->L, "a %d-bit ", s->bits) : "",
+        s->bits ? "integer" : shape_name(s->id), shape_name(id), value);
 }
 
 static void infer_value(struct infer *in, int index, struct shape *s)
@@ -228,8 +244,8 @@ static void infer_value(struct infer *in, int index, struct shape *s)
     }
     id = value_type(in, index);
     if (s->fixed) {
-        if (!fits(in->L, index, id, s->id))
-            does_not_merge(in, s, id);
+        if (!fits(in->L, index, id, s))
+            does_not_fit(in, index, s, id);
     } else if (s->id == DTYPE_NULL || (s->id == DTYPE_LONG && id == DTYPE_DOUBLE)) {
         s->id = id;
         s->row = in->row;
@@ -248,6 +264,7 @@ static void shape_of_type(struct infer *in, struct shape *s, const struct dtype 
     if (!s->fixed)
         return;
     s->id = dtype_is_integral(type) ? DTYPE_LONG : id == DTYPE_FLOAT ? DTYPE_DOUBLE : id;
+    s->bits = dtype_is_integral(type) ? 8 << (id - DTYPE_BYTE) : 0;
     if (id == DTYPE_NULL)
         s->fixed = false;
     if (id == DTYPE_ARRAY) {
@@ -783,12 +800,22 @@ static struct expr *as_map(struct expr *e, const struct dtype *from)
     }
     map = args ? expr_call("map", false, args, 2 * from->n_fields) : NULL;
     mem_free(args);
-    expr_unref(e);
-    return map;
+    return expr_binary("when", expr_unary("isnotnull", e), map);
+}
+
+/* What the cast to the wanted type begins with. */
+static struct expr *as_wanted(struct expr *e, const struct shape *s, const struct dtype *from,
+                              const struct dtype *wanted)
+{
+    if (s->id == DTYPE_NULL) /* no value at all */
+        return expr_unref(e), expr_null();
+    if (wanted->id == DTYPE_MAP && s->vague) /* only empty tables */
+        return expr_binary("when", expr_unary("isnotnull", e), expr_call("map", false, NULL, 0));
+    return wanted->id == DTYPE_MAP && from->id == DTYPE_STRUCT ? as_map(e, from) : e;
 }
 
 /* Columns are named by position first, so that equal names do no harm. */
-static const struct plan *cast_to(lua_State *L, const struct plan *p, const struct dtype *from,
+static const struct plan *cast_to(lua_State *L, const struct plan *p, const struct work *w,
                                   const struct dtype *schema)
 {
     size_t n = schema->n_fields;
@@ -801,8 +828,7 @@ static const struct plan *cast_to(lua_State *L, const struct plan *p, const stru
     for (size_t i = 0; i < n; i++) {
         const struct dtype *type = schema->fields[i].type;
         struct expr *e = expr_attribute(&names[i], 1, 0);
-        if (type->id == DTYPE_MAP && from->fields[i].type->id == DTYPE_STRUCT)
-            e = as_map(e, from->fields[i].type);
+        e = as_wanted(e, &w->shape.fields[i].shape, w->schema->fields[i].type, type);
         exprs[i] = expr_alias(expr_cast(e, dtype_ref(type), false), schema->fields[i].name);
     }
     return plan_project(plan_to_df(p, names, n), exprs, n);
@@ -854,5 +880,5 @@ const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema
     if (local_from_stream(session_ctx(session_of(L)), &stream, &data, &err) != LC_OK)
         session_raise(L, &err);
     p = plan_local(data, dtype_ref(w->schema));
-    return schema && p ? cast_to(L, p, w->schema, schema) : p;
+    return schema && p ? cast_to(L, p, w, schema) : p;
 }

@@ -172,6 +172,7 @@ static enum lc write_into(const struct ctx *ctx, const struct delta_engine *e, c
                               .n_partition = f->n_partition_by,
                               .options = f->options};
     struct written_files w = {0};
+    bool made = !fs_exists(f->path);
     char **old;
     size_t n_old;
     enum lc rc;
@@ -184,6 +185,8 @@ static enum lc write_into(const struct ctx *ctx, const struct delta_engine *e, c
         rc = remove_old(f->path, old, n_old, &w, err);
     if (rc == LC_OK)
         rc = mark_success(f->path, err);
+    if (rc != LC_OK && made) /* so that the corrected write does not find the folder of the failed one */
+        (void)!fs_remove_tree(f->path, NULL);
     written_files_release(&w);
     fs_free_list(old, n_old);
     return rc;

@@ -5,7 +5,9 @@
 #include "runtime/spark/commands.h"
 #include "runtime/spark/dataframe_lua.h"
 #include "runtime/spark/local_lua.h"
+#include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 static const char state_key;
 
@@ -59,9 +61,15 @@ int schema_push(lua_State *L, const struct dtype *schema)
 {
     char *json = dtype_json_text(schema);
 
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
     push_fields(L, schema);
     lua_setfield(L, -2, "fields");
+    lua_createtable(L, (int)schema->n_fields, 0);
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        lua_pushstring(L, schema->fields[i].name);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "names");
     set_text(L, "simpleString", dtype_simple, schema);
     set_text(L, "ddl", dtype_ddl, schema);
     lua_pushstring(L, json ? json : "");
@@ -100,13 +108,19 @@ const struct dtype *schema_arg(lua_State *L, int index, bool names)
 }
 
 /* ---- spark ---- */
-static int l_range(lua_State *L) /* range(n), range(start, end, step) */
+static int l_range(lua_State *L) /* range(n), range(start, end, step, numPartitions) */
 {
-    int64_t first = luaL_checkinteger(L, 2), step = luaL_optinteger(L, 4, 1);
+    static const char *const names[] = {"start", "end", "step", "numPartitions", NULL};
+    int64_t first, step;
 
+    spark_args(L, 2, names);
+    if (lua_isnil(L, 2)) /* range{["end"] = n} */
+        lua_pushinteger(L, 0), lua_replace(L, 2);
+    first = luaL_checkinteger(L, 2);
+    step = luaL_optinteger(L, 4, 1);
     luaL_argcheck(L, step != 0, 4, "the step cannot be 0");
-    if (lua_isnoneornil(L, 3))
-        return dataframe_push(L, plan_range(0, first, 1));
+    if (lua_isnil(L, 3))
+        return dataframe_push(L, plan_range(0, first, step));
     return dataframe_push(L, plan_range(first, luaL_checkinteger(L, 3), step));
 }
 
@@ -157,53 +171,138 @@ static int l_create_dataframe(lua_State *L)
     return dataframe_push(L, local_plan(L, 2, schema, names, n));
 }
 
-/* :name parameters from a table of values, as SQL literals on the stack. */
-static struct sql_parameter *parameters_arg(lua_State *L, int index, size_t *n)
-{
-    struct sql_parameter *list;
-    size_t count = 0;
+/* ---- spark:sql ---- */
+struct query { /* the arguments of a text; the values stay on the stack */
+    struct sql_parameter *parameters;
+    struct spark_relation *relations;
+    size_t n_parameters, n_relations;
+};
 
-    *n = 0;
-    if (lua_isnoneornil(L, index))
-        return NULL;
+/* One argument, at the top of the stack: a DataFrame, or a value or Column as a parameter. name NULL: by position. */
+static void add_argument(lua_State *L, struct query *q, const char *name)
+{
+    const struct plan *p = dataframe_at(L, -1);
+
+    if (p && !name)
+        luaL_error(L, "a DataFrame goes into the text by name: spark:sql(\"… FROM {df}\", {df = df})");
+    if (p)
+        q->relations[q->n_relations++] = (struct spark_relation){name, p};
+    else
+        q->parameters[q->n_parameters++] = (struct sql_parameter){name, column_arg(L, -1, COLUMN_VALUE)};
+}
+
+static void query_arguments(lua_State *L, int index, struct query *q)
+{
+    size_t n = 0;
+
+    *q = (struct query){0};
+    if (lua_isnil(L, index))
+        return;
     luaL_checktype(L, index, LUA_TTABLE);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
-        count++;
-    luaL_checkstack(L, (int)count + 8, NULL);
-    list = lua_newuserdatauv(L, sizeof *list * (count + 1), 0);
+        n++;
+    luaL_checkstack(L, (int)n + 8, NULL);
+    q->parameters = lua_newuserdatauv(L, sizeof *q->parameters * (n + 1), 0);
+    q->relations = lua_newuserdatauv(L, sizeof *q->relations * (n + 1), 0);
     for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, index); i++) {
         lua_rawgeti(L, index, i);
-        list[(*n)++] = (struct sql_parameter){.value = column_arg(L, -1, COLUMN_VALUE)};
+        add_argument(L, q, NULL);
     }
     lua_pushnil(L);
     while (lua_next(L, index)) {
         if (lua_type(L, -2) == LUA_TSTRING) {
-            list[*n].name = lua_tostring(L, -2);
-            list[(*n)++].value = column_arg(L, -1, COLUMN_VALUE);
+            add_argument(L, q, lua_tostring(L, -2));
             lua_insert(L, -2); /* the value stays below the key */
         } else {
             lua_pop(L, 1);
         }
     }
-    return list;
 }
 
+/* The end of what starts at p and may hold braces that are only text: '…', "…", `…`, -- to the end of the line, or one character. */
+static const char *skip_quoted(const char *p, const char *end)
+{
+    char quote = *p;
+
+    if (p + 1 < end && p[0] == '-' && p[1] == '-') {
+        const char *line = memchr(p, '\n', (size_t)(end - p));
+        return line ? line : end;
+    }
+    if (quote != '\'' && quote != '"' && quote != '`')
+        return p + 1;
+    for (p++; p < end && *p != quote; p++)
+        if (*p == '\\' && quote != '`' && p + 1 < end)
+            p++;
+    return p < end ? p + 1 : end;
+}
+
+/* The length of "{name}" at p, 0 when there is none. */
+static size_t placeholder(const char *p, const char *end)
+{
+    const char *q = p + 1;
+
+    while (q < end && (*q == '_' || isalnum((unsigned char)*q)))
+        q++;
+    return *p == '{' && q > p + 1 && q < end && *q == '}' ? (size_t)(q + 1 - p) : 0;
+}
+
+/* "{name}" → `name` for a DataFrame, :name for a value. */
+static void add_placeholder(lua_State *L, luaL_Buffer *out, const char *p, size_t len, int args)
+{
+    lua_pushlstring(L, p + 1, len - 2);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, args) == LUA_TNIL)
+        luaL_error(L, "the text has {%s}, but there is no argument of that name", lua_tostring(L, -2));
+    bool relation = dataframe_at(L, -1) != NULL;
+    lua_pop(L, 2);
+    luaL_addchar(out, relation ? '`' : ':');
+    luaL_addlstring(out, p + 1, len - 2);
+    if (relation)
+        luaL_addchar(out, '`');
+}
+
+/* Replaces the text at index 2 when there are named arguments (a table at index 3). */
+static void fill_placeholders(lua_State *L)
+{
+    size_t len;
+    const char *p = luaL_checklstring(L, 2, &len), *end = p + len;
+    luaL_Buffer out;
+
+    if (!lua_istable(L, 3) || !memchr(p, '{', len))
+        return;
+    luaL_buffinit(L, &out);
+    while (p < end) {
+        size_t n = placeholder(p, end);
+        const char *next = n ? p + n : skip_quoted(p, end);
+        if (n)
+            add_placeholder(L, &out, p, n, 3);
+        else
+            luaL_addlstring(&out, p, (size_t)(next - p));
+        p = next;
+    }
+    luaL_pushresult(&out);
+    lua_replace(L, 2);
+}
+
+/* sql(text), sql(text, {a, b}) for ?, sql(text, {name = value}) for :name and {name}, where a value may be a DataFrame */
 static int l_sql(lua_State *L)
 {
     static const char *const names[] = {"sqlQuery", "args", NULL};
-    struct sql_parameter *parameters;
     const struct plan *result = NULL;
     struct spark_env env;
+    struct query q;
     struct err err;
-    size_t len, n;
+    size_t len;
 
     spark_args(L, 2, names);
+    fill_placeholders(L);
     const char *text = luaL_checklstring(L, 2, &len);
-    parameters = parameters_arg(L, 3, &n);
+    query_arguments(L, 3, &q);
+    struct spark_sql_args args = {q.parameters, q.n_parameters, q.relations, q.n_relations};
     err_clear(&err);
     if (spark_catalog(spark_of(L), &env.catalog, &err) != LC_OK ||
         spark_engine(spark_of(L), &env.engine, &err) != LC_OK ||
-        spark_sql(session_ctx(session_of(L)), &env, text, len, parameters, n, &result, &err) != LC_OK)
+        spark_sql(session_ctx(session_of(L)), &env, text, len, &args, &result, &err) != LC_OK)
         return session_raise(L, &err);
     if (!result) /* as Spark: a DataFrame without columns */
         result = plan_project(NULL, NULL, 0);
@@ -225,6 +324,7 @@ static int l_conf_set(lua_State *L)
     char value[1024];
     struct err err;
 
+    luaL_checkany(L, 3);
     conf_text(L, 3, value, sizeof value);
     err_clear(&err);
     if (spark_conf_set(spark_of(L), luaL_checkstring(L, 2), value, &err) != LC_OK)
@@ -347,6 +447,32 @@ static int l_list_tables(lua_State *L)
     return rc == LC_OK ? push_names(L, &list) : session_raise(L, &err);
 }
 
+static int l_database_exists(lua_State *L)
+{
+    struct catalog_list list = {0};
+    const char *name = luaL_checkstring(L, 2);
+    struct err err;
+    bool found = false;
+
+    err_clear(&err);
+    if (catalog_list_schemas(session_ctx(session_of(L)), catalog_of(L), NULL, &list, &err) != LC_OK)
+        return session_raise(L, &err);
+    for (size_t i = 0; i < list.n; i++)
+        found = found || strcasecmp(list.items[i].name, name) == 0;
+    catalog_list_release(&list);
+    lua_pushboolean(L, found);
+    return 1;
+}
+
+static int l_list_columns(lua_State *L)
+{
+    lua_settop(L, 2);
+    l_table(L);
+    schema_push(L, dataframe_schema(L, -1));
+    lua_getfield(L, -1, "fields");
+    return 1;
+}
+
 static int l_table_exists(lua_State *L)
 {
     struct catalog_name name;
@@ -392,32 +518,68 @@ static int l_index(lua_State *L) /* upvalue: methods */
     return 0;
 }
 
+static const struct spark_method session_methods[] = {
+    {"range", l_range, "range(start, end, step) -> DataFrame\none column, id; range(n) starts at 0"},
+    {"table", l_table, "table(name) -> DataFrame\na table of the catalog, a temporary view, or delta.`path`"},
+    {"sql", l_sql,
+     "sql(text, args) -> DataFrame\nSpark SQL; args: {v, …} for ?, {name = v} for :name and {name}, also "
+     "DataFrames"},
+    {"createDataFrame", l_create_dataframe,
+     "createDataFrame(rows, schema) -> DataFrame\nrows: lists or tables with names; schema: names, or DDL "
+     "like \"id INT, s STRING\""},
+    {"stop", l_stop, "stop()\nnothing runs that would have to be stopped"},
+    {NULL, NULL, NULL}};
+
+static const struct spark_method catalog_methods[] = {
+    {"currentCatalog", l_current_catalog, "currentCatalog() -> name"},
+    {"setCurrentCatalog", l_set_current_catalog, "setCurrentCatalog(name)"},
+    {"currentDatabase", l_current_database, "currentDatabase() -> name"},
+    {"setCurrentDatabase", l_set_current_database, "setCurrentDatabase(name)"},
+    {"listCatalogs", l_list_catalogs, "listCatalogs() -> {{name, isTemporary}, …}"},
+    {"listDatabases", l_list_databases, "listDatabases() -> {{name, isTemporary}, …}"},
+    {"listTables", l_list_tables, "listTables(schema) -> {{name, isTemporary}, …}\nalso of catalog.schema"},
+    {"listColumns", l_list_columns, "listColumns(table) -> {{name, dataType, nullable}, …}"},
+    {"databaseExists", l_database_exists, "databaseExists(name) -> boolean"},
+    {"tableExists", l_table_exists, "tableExists(name) -> boolean"},
+    {"dropTempView", l_drop_temp_view, "dropTempView(name) -> boolean\nwhether there was one"},
+    {NULL, NULL, NULL}};
+
+static const struct spark_method conf_methods[] = {
+    {"set", l_conf_set, "set(key, value)"},
+    {"get", l_conf_get, "get(key, default) -> text\nan error when it is not set and there is no default"},
+    {NULL, NULL, NULL}};
+
+static int l_dir(lua_State *L)
+{
+    lua_Integer n = 0;
+
+    lua_newtable(L);
+    for (const struct spark_method *m = session_methods; m->name; m++) {
+        lua_pushstring(L, m->name);
+        lua_rawseti(L, -2, ++n);
+    }
+    lua_pushliteral(L, "read");
+    lua_rawseti(L, -2, ++n);
+    return 1;
+}
+
 int spark_lua_open(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"range", l_range}, {"table", l_table},
-                                       {"sql", l_sql},     {"createDataFrame", l_create_dataframe},
-                                       {"stop", l_stop},   {NULL, NULL}};
-    static const luaL_Reg catalog[] = {
-        {"currentCatalog", l_current_catalog},   {"setCurrentCatalog", l_set_current_catalog},
-        {"currentDatabase", l_current_database}, {"setCurrentDatabase", l_set_current_database},
-        {"listCatalogs", l_list_catalogs},       {"listDatabases", l_list_databases},
-        {"listTables", l_list_tables},           {"tableExists", l_table_exists},
-        {"dropTempView", l_drop_temp_view},      {NULL, NULL}};
-    static const luaL_Reg conf[] = {{"set", l_conf_set}, {"get", l_conf_get}, {NULL, NULL}};
-
-    luaL_newlib(L, methods);
-    luaL_newlib(L, catalog);
+    lua_newtable(L);
+    spark_methods(L, catalog_methods);
     lua_setfield(L, -2, "catalog");
-    luaL_newlib(L, conf);
+    spark_methods(L, conf_methods);
     lua_setfield(L, -2, "conf");
     lua_pushliteral(L, "4.0.0");
     lua_setfield(L, -2, "version");
-    lua_createtable(L, 0, 3);
-    luaL_newlib(L, methods);
+    lua_createtable(L, 0, 4);
+    spark_methods(L, session_methods);
     lua_pushcclosure(L, l_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pushcfunction(L, l_tostring);
     lua_setfield(L, -2, "__tostring");
+    lua_pushcfunction(L, l_dir);
+    lua_setfield(L, -2, "__dir");
     lua_pushliteral(L, "SparkSession");
     lua_setfield(L, -2, "__name");
     lua_setmetatable(L, -2);
@@ -436,6 +598,7 @@ static int l_builder_config(lua_State *L)
     char value[1024];
     struct err err;
 
+    luaL_checkany(L, 3);
     conf_text(L, 3, value, sizeof value);
     err_clear(&err);
     if (spark_conf_set(spark_of(L), luaL_checkstring(L, 2), value, &err) != LC_OK)
@@ -469,5 +632,28 @@ int spark_session_lua_open(lua_State *L)
     lua_newtable(L);
     luaL_newlib(L, builder);
     lua_setfield(L, -2, "builder");
+    return 1;
+}
+
+/* ---- types ---- */
+static int l_native_schema(lua_State *L) /* schema(DDL) */
+{
+    bool empty = *luaL_checkstring(L, 1) == '\0';
+    const struct dtype *schema = empty ? dtype_struct_new(0) : schema_arg(L, 1, false);
+
+    schema_push(L, schema);
+    dtype_unref(schema);
+    return 1;
+}
+
+int types_lua_open(lua_State *L)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lacus.types");
+    lua_call(L, 1, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_native_schema);
+    lua_setfield(L, -2, "schema");
+    lua_call(L, 1, 1);
     return 1;
 }

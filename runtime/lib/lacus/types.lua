@@ -1,0 +1,52 @@
+-- types: Spark's data types as plain values, for schemas that are built by a program. An atomic type, an array and a map are the
+-- text that Spark writes for them ("array<int>"); StructType gives what df.schema is. `native` knows: schema(DDL).
+
+return function(native)
+  local types = {}
+
+  local atomic = {
+    BooleanType = "boolean", ByteType = "tinyint", ShortType = "smallint", IntegerType = "int", LongType = "bigint",
+    FloatType = "float", DoubleType = "double", StringType = "string", BinaryType = "binary", DateType = "date",
+    TimestampType = "timestamp", TimestampNTZType = "timestamp_ntz", NullType = "void",
+  }
+  for name, text in pairs(atomic) do
+    types[name] = function() return text end
+  end
+
+  -- The text of a type: of a StructType with what it says of NULLs.
+  local function text_of(what, t)
+    if type(t) == "table" and t.ddl then return "struct<" .. t.ddl .. ">" end
+    if type(t) ~= "string" then
+      error(what .. ": a type expected, like types.StringType() or \"array<int>\", got " .. type(t), 3)
+    end
+    return t
+  end
+
+  function types.DecimalType(precision, scale)
+    return ("decimal(%d,%d)"):format(precision or 10, scale or 0)
+  end
+
+  function types.ArrayType(element)
+    return "array<" .. text_of("ArrayType", element) .. ">"
+  end
+
+  function types.MapType(key, value)
+    return "map<" .. text_of("MapType", key) .. "," .. text_of("MapType", value) .. ">"
+  end
+
+  function types.StructField(name, dataType, nullable)
+    if type(name) ~= "string" then error("StructField: a name expected, got " .. type(name), 2) end
+    return {name = name, dataType = text_of("StructField", dataType), nullable = nullable ~= false}
+  end
+
+  function types.StructType(fields)
+    local parts = {}
+    for i, f in ipairs(fields or {}) do
+      if type(f) ~= "table" or not f.name then error("StructType: field " .. i .. " is no StructField", 2) end
+      parts[i] = "`" .. f.name:gsub("`", "``") .. "` " .. f.dataType .. (f.nullable == false and " NOT NULL" or "")
+    end
+    return native.schema(table.concat(parts, ", "))
+  end
+
+  return types
+end

@@ -1,0 +1,525 @@
+"""The Lua API of dataframes as scripts use it: arguments, errors, what is printed (as Spark 4 prints it), what other programs read of it."""
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from lacus import script
+
+DATA = """
+local df = spark:createDataFrame({{1, "a", 1.5}, {2, null, null}, {3, "c", 2.5}}, {"id", "s", "d"})
+local function fails(f) local ok, e = pcall(f); print(ok and "no error" or tostring(e)) end
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def run(home):
+    return lambda code: script(home, DATA + code)
+
+
+def rows(text):
+    """The cells of tables that show printed."""
+    return [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+
+
+# ---- show: texts are what Spark 4 prints for the same calls ----
+def test_show_cuts_values_but_not_names(run):
+    out = run("""
+spark:createDataFrame({{"123456789012345678901", 1}}, {"a name that is longer than twenty", "n"}):show()
+spark:createDataFrame({{"abcdef"}}, {"s"}):show{1, truncate = 3}
+spark:createDataFrame({{"abcdef"}}, {"s"}):show(1, 5)
+spark:createDataFrame({{"abcdefghijklmnopqrstuvwxyz"}}, {"s"}):show(1, false)
+""")
+    assert out == """\
++---------------------------------+---+
+|a name that is longer than twenty|  n|
++---------------------------------+---+
+|             12345678901234567...|  1|
++---------------------------------+---+
+
++---+
+|  s|
++---+
+|abc|
++---+
+
++-----+
+|    s|
++-----+
+|ab...|
++-----+
+
++--------------------------+
+|s                         |
++--------------------------+
+|abcdefghijklmnopqrstuvwxyz|
++--------------------------+
+
+"""
+
+
+def test_show_of_nothing_and_of_rows_left_out(run):
+    out = run("""
+df:select():show()
+df:limit(0):select("id"):show()
+df:limit(0):show{vertical = true}
+df:select("id"):show(0)
+df:select("id"):show(1)
+df:select("id"):show(math.maxinteger)
+""")
+    assert out == """\
+++
+||
+++
+||
+||
+||
+++
+
++---+
+| id|
++---+
++---+
+
+(0 rows)
+
++---+
+| id|
++---+
++---+
+only showing top 0 rows
+
++---+
+| id|
++---+
+|  1|
++---+
+only showing top 1 row
+
++---+
+| id|
++---+
+|  1|
+|  2|
+|  3|
++---+
+
+"""
+
+
+def test_show_vertical(run):
+    assert run("df:show(2, 20, true)") == (
+        "-RECORD 0---\n id  | 1    \n s   | a    \n d   | 1.5  \n-RECORD 1---\n id  | 2    \n s   | NULL \n d   | NULL \nonly showing top 2 rows\n\n"
+    )
+
+
+def test_show_of_wide_characters_and_controls(run):
+    out = run("""spark:createDataFrame({{"日本", "a\\nb\\tc"}, {"x", null}}, {"k", "v"}):show()""")
+    assert out == """\
++----+-------+
+|   k|      v|
++----+-------+
+|日本|a\\nb\\tc|
+|   x|   NULL|
++----+-------+
+
+"""
+
+
+def test_show_of_nested_values(run):
+    out = run("""
+spark:sql([[SELECT map('a', 1, 'b', null) AS m, array(array(1.5D), null) AS aa, named_struct('x', null, 'y', array('q')) AS s,
+    CAST('abc' AS BINARY) AS b, map() AS em, array() AS ea, CAST(null AS ARRAY<INT>) AS na]]):show{truncate = false}
+spark:sql("SELECT CAST(array(1, null) AS STRING) AS a, CAST(named_struct('x', null) AS STRING) AS s"):show()
+""")
+    assert rows(out) == [
+        ["m", "aa", "s", "b", "em", "ea", "na"],
+        ["{a -> 1, b -> NULL}", "[[1.5], NULL]", "{NULL, [q]}", "[61 62 63]", "{}", "[]", "NULL"],
+        ["a", "s"],
+        ["[1, null]", "{null}"],
+    ]
+
+
+def test_print_schema(run):
+    assert run("""
+spark:createDataFrame({}, "id BIGINT, tags ARRAY<STRING>, m MAP<STRING, INT>, s STRUCT<x: DOUBLE>, d DECIMAL(10,2)"):printSchema()
+""") == """\
+root
+ |-- id: long (nullable = true)
+ |-- tags: array (nullable = true)
+ |    |-- element: string (containsNull = true)
+ |-- m: map (nullable = true)
+ |    |-- key: string
+ |    |-- value: integer (valueContainsNull = true)
+ |-- s: struct (nullable = true)
+ |    |-- x: double (nullable = true)
+ |-- d: decimal(10,2) (nullable = true)
+
+"""
+
+
+# ---- createDataFrame ----
+@pytest.mark.parametrize("data,schema,want", [
+    ('{{id = 1, name = "a"}, {name = "b", id = 2.5}}', "nil", [["id", "name"], ["1.0", "a"], ["2.5", "b"]]),
+    ("{{_b = 1, a = 2}}", "nil", [["_b", "a"], ["1", "2"]]),
+    ("{{1, 2}, {3}}", "nil", [["_1", "_2"], ["1", "2"], ["3", "NULL"]]),
+    ("{{1}, {2.5}, {null}}", '"a STRING"', [["a"], ["1"], ["2.5"], ["NULL"]]),
+    ("{{3.0}}", '"a INT"', [["a"], ["3"]]),
+    ("{{tags = {}, st = {}}, {tags = {'x'}, st = {k = 1}}}", "nil", [["st", "tags"], ["{NULL}", "[]"], ["{1}", "[x]"]]),
+    ("{{{b = 1, a = {2}}}}", '{"s"}', [["s"], ["{[2], 1}"]]),
+    ("{{{a = 1, b = 2}, '2024-02-29'}, {{}, null}, {null, null}}", '"m MAP<STRING, INT>, d DATE"',
+     [["m", "d"], ["{a -> 1, b -> 2}", "2024-02-29"], ["{a -> NULL, b -> NULL}", "NULL"], ["NULL", "NULL"]]),
+    ("{{1, 2}}", '"a INT, a INT"', [["a", "a"], ["1", "2"]]),
+    ('{{["a.b"] = 1, ["q\\"x`y"] = 2, ["😀"] = 3}}', "nil", [["a.b", 'q"x`y', "😀"], ["1", "2", "3"]]),
+    ("{}", '"a INT, b STRING"', [["a", "b"]]),
+    ("df:filter('id < 3'):collect()", "nil", [["id", "s", "d"], ["1", "a", "1.5"], ["2", "NULL", "NULL"]]),
+])
+def test_create(run, data, schema, want):
+    assert rows(run(f"spark:createDataFrame({data}, {schema}):show(20, false)")) == want
+
+
+@pytest.mark.parametrize("data,schema,says", [
+    ('{{1}, {"x"}}', "nil", "[CANNOT_MERGE_TYPE] column '_1': row 1 has a bigint, row 2 a string"),
+    ('{{"x"}}', '"a INT"', "[FIELD_DATA_TYPE_UNACCEPTABLE] column 'a', row 1"),
+    ("{{1.5}}", '"a INT"', "32-bit integer, the value is the double 1.5"),
+    ("{{3000000000}}", '"a INT"', "32-bit integer, the value is the bigint 3000000000"),
+    ("{{1e300}}", '"a BIGINT"', "64-bit integer"),
+    ("{{true}}", '"a STRING"', "UNACCEPTABLE"),
+    ("{{1, null}}", '"a INT, b INT NOT NULL"', "[FIELD_NOT_NULLABLE] column 'b', row 1"),
+    ("{{1, 2, 3}}", '{"a", "b"}', "row 1 has 3 values, there are 2 columns"),
+    ("{}", "nil", "CANNOT_INFER_EMPTY_SCHEMA"),
+    ("{1, 2}", "nil", "row 1 is a number, a table expected"),
+    ("{{print}}", "nil", "a function cannot be put into a DataFrame"),
+    ("{{1}, {a = 2}}", "nil", "some rows are lists and some have names"),
+    ("{{{1, {2}}}}", "nil", "CANNOT_MERGE_TYPE"),
+    ("(function() local t = {}; t[1] = t; return {t} end)()", "nil", "holds itself"),
+    ("(function() local t = {}; t.t = t; return {{t}} end)()", "nil", "holds itself"),
+    ("{{1}}", '"a NOPE"', "the type 'NOPE' is not known"),
+])
+def test_create_refuses(run, data, schema, says):
+    assert says in run(f"fails(function() spark:createDataFrame({data}, {schema}) end)")
+
+
+def test_ten_thousand_columns(run):
+    assert run("""
+local row, named = {}, {}
+for i = 1, 10000 do row[i] = i; named["c" .. i] = i end
+local wide = spark:createDataFrame({row, row})
+local r = wide:collect()[2]
+print(#wide.columns, r[10000], r._9999, #spark:createDataFrame({named, named}).columns)
+""") == "10000\t10000\t9999\t10000\n"
+
+
+def test_types_make_schemas(run):
+    assert run("""
+local T = types
+local s = T.StructType{T.StructField("id", T.LongType(), false), T.StructField("a b", T.ArrayType(T.IntegerType())),
+    T.StructField("m", T.MapType(T.StringType(), T.DecimalType(10, 2))), T.StructField("t", T.StructType{T.StructField("x", T.DoubleType())})}
+print(s.simpleString)
+print(spark:createDataFrame({}, s).schema.simpleString == s.simpleString, spark:range(1):select(F.col("id"):cast(T.StringType())).dtypes[1][2])
+fails(function() T.StructType{"id"} end)
+""").splitlines() == ["struct<id:bigint,a b:array<int>,m:map<string,decimal(10,2)>,t:struct<x:double>>", "true\tstring",
+                      "Cell:10: StructType: field 1 is no StructField"]
+
+
+# ---- rows ----
+def test_rows(run):
+    assert run("""
+local r = df:first()
+print(r.id, r[2], r.s, #r, r)
+print(df:collect()[2].s == null, df:collect()[2])
+local d = r:asDict(); print(d.id, d.s, d.d)
+fails(function() return r.ids end)
+print(df:filter("id > 9"):first(), #df:filter("id > 9"):collect(), df:isEmpty(), df:tail(1)[1].id, df:head().id, #df:head(2), #df:take(2), df:count(), #df)
+local n = 0; for row in df:toLocalIterator() do n = n + row.id end; print(n)
+local t = df:toTable(); print(t.id[3], t.s[3], t.s[2] == null)
+print(spark:createDataFrame({{"a\\0b"}}):first()[1]:len(), spark:createDataFrame({{math.mininteger, math.maxinteger}}):first())
+""").splitlines() == [
+        "1\ta\ta\t3\tRow(id=1, s='a', d=1.5)",
+        "true\tRow(id=2, s=null, d=null)",
+        "1\ta\t1.5",
+        "this Row has no field 'ids': did you mean 'id'",
+        "nil\t0\tfalse\t3\t1\t2\t2\t3\t3",
+        "6",
+        "3\tc\ttrue",
+        "3\tRow(_1=-9223372036854775808, _2=9223372036854775807)",
+    ]
+
+
+# ---- methods ----
+@pytest.mark.parametrize("code,want", [
+    ('df:select("id", F.upper("s"):alias("u"))', [["1", "A"], ["2", "NULL"], ["3", "C"]]),
+    ('df:select{"s"}', [["a"], ["NULL"], ["c"]]),
+    ('df:selectExpr("id + 1 AS n")', [["2"], ["3"], ["4"]]),
+    ('df:filter(F.col("id"):gt(1) & df.s:isNotNull()):select("id")', [["3"]]),
+    ('df:where("id = 2 OR s = \'a\'"):select("id")', [["1"], ["2"]]),
+    ('df:withColumn("t", F.lit("s")):select("t"):limit(1)', [["s"]]),
+    ('df:withColumns{b = df.id * 2, a = F.lit(0)}:select("id", "a", "b"):limit(1)', [["1", "0", "2"]]),
+    ('df:drop("d", df.s, "nope")', [["1"], ["2"], ["3"]]),
+    ('df:orderBy{"id", ascending = false}:select("id")', [["3"], ["2"], ["1"]]),
+    ('df:orderBy("id", {ascending = 0}):select("id")', [["3"], ["2"], ["1"]]),
+    ('df:orderBy{df.s:isNull(), "id", ascending = {false, true}}:select("id")', [["2"], ["1"], ["3"]]),
+    ('df:sort(F.desc("s")):select("id")', [["3"], ["1"], ["2"]]),
+    ('df:orderBy("s"):offset(1):select("id")', [["1"], ["3"]]),
+    ('df:dropna()', [["1", "a", "1.5"], ["3", "c", "2.5"]]),
+    ('df:dropna{thresh = 1}:select("id")', [["1"], ["2"], ["3"]]),
+    ('df:dropna{how = "all", subset = {"s", "d"}}:select("id")', [["1"], ["3"]]),
+    ('df.na:drop():select("id")', [["1"], ["3"]]),
+    ('df:fillna(0):filter("id = 2")', [["2", "NULL", "0.0"]]),
+    ('df:fillna("?", {"s"}):filter("id = 2")', [["2", "?", "NULL"]]),
+    ('df:fillna{s = "?", d = 1}:filter("id = 2")', [["2", "?", "1.0"]]),
+    ('df:fillna{value = 7, subset = "d"}:filter("id = 2")', [["2", "NULL", "7.0"]]),
+    ('df:fillna({}):filter("id = 2")', [["2", "NULL", "NULL"]]),
+    ('df:replace("a", "z"):replace({1, 2}, {10, 20}):replace{c = "y"}:select("id", "s")', [["10", "z"], ["20", "NULL"], ["3", "y"]]),
+    ('df:replace(1, null, "id"):select("id"):limit(1)', [["NULL"]]),
+    ('df:union(df):dropDuplicates{"id"}:orderBy("id"):select("id")', [["1"], ["2"], ["3"]]),
+    ('df:union(df):dropDuplicates{subset = {"id"}}:orderBy("id"):select("id")', [["1"], ["2"], ["3"]]),
+    ('df:unionByName(spark:createDataFrame({{9}}, {"id"}), true):filter("id = 9")', [["9", "NULL", "NULL"]]),
+    ('df:select("id"):subtract(spark:range(3)):orderBy("id")', [["3"]]),
+    ('df:select("id"):intersect(spark:range(3)):orderBy("id")', [["1"], ["2"]]),
+    ('df:select("id"):exceptAll(spark:range(2)):orderBy("id")', [["2"], ["3"]]),
+    ('df:toDF("x", "y", "z"):select("y"):limit(1)', [["a"]]),
+    ('df:withColumnRenamed("s", "t"):select("t"):limit(1)', [["a"]]),
+    ('df:withColumnsRenamed{s = "t"}:select("t"):limit(1)', [["a"]]),
+    ('df:transform(function(x, n) return x:limit(n) end, 1):select("id")', [["1"]]),
+    ('df:repartition(3, "id"):repartition("s"):coalesce(1):cache():select("id")', [["1"], ["2"], ["3"]]),
+    ('spark:range(1, 10, 4)', [["1"], ["5"], ["9"]]),
+    ('df:toJSON()', [['{"id":1,"s":"a","d":1.5}'], ['{"id":2}'], ['{"id":3,"s":"c","d":2.5}']]),
+    ('df:select(F.struct("id", F.col("s"):alias("t"), F.lit(1)):alias("x")):select("x.t", "x.col3"):limit(1)', [["a", "1"]]),
+    ('df:select(df.id:isin(), df.id:isin{1}, df.s:isin("a", "c"), df.id:between(1, 2)):limit(1)', [["false", "true", "true", "true"]]),
+    ('df:select(5 - df.id, df.id ^ 2, df.s .. "x", "y" .. df.s, ~df.id:gt(1), -df.id):limit(1)', [["4", "1.0", "ax", "ya", "true", "-1"]]),
+    ('df:select(F.when(df.id:eq(1), "one"):when(df.id:eq(2), "two"):otherwise("many"))', [["one"], ["two"], ["many"]]),
+    ('df:select(F.lit(nil), F.lit(null), F.lit{1, 2}):limit(1)', [["NULL", "NULL", "[1, 2]"]]),
+])
+def test_methods(run, code, want):
+    assert rows(run(f"({code}):show(20, false)"))[1:] == want
+
+
+def test_describe_and_summary(run):
+    out = rows(run('df:describe():show() df:describe("id"):show() df:summary("count", "50%", "max"):show()'))
+    assert out == [
+        ["summary", "id", "s", "d"], ["count", "3", "2", "2"], ["mean", "2.0", "NULL", "2.0"],
+        ["stddev", "1.0", "NULL", "0.7071067811865476"], ["min", "1", "a", "1.5"], ["max", "3", "c", "2.5"],
+        ["summary", "id"], ["count", "3"], ["mean", "2.0"], ["stddev", "1.0"], ["min", "1"], ["max", "3"],
+        ["summary", "id", "s", "d"], ["count", "3", "2", "2"], ["50%", "2", "NULL", "1.5"], ["max", "3", "c", "2.5"],
+    ]
+
+
+def test_groups_and_windows(run):
+    out = rows(run("""
+local t = spark:createDataFrame({{"a", 1}, {"a", 2}, {"b", 5}}, {"k", "v"})
+t:groupBy("k"):agg{v = "sum", ["*"] = "count"}:orderBy("k"):show()
+t:groupBy("k"):sum():orderBy("k"):show()
+t:groupBy():max("v"):show()
+t:groupBy("k"):count():orderBy(F.desc("count")):show()
+t:rollup("k"):agg(F.sum("v"):alias("s")):orderBy("s"):show()
+t:withColumn("r", F.row_number():over(Window.partitionBy("k"):orderBy(F.desc("v")))):orderBy("v"):show()
+t:withColumn("c", F.sum("v"):over(Window.orderBy("v"):rowsBetween(Window.unboundedPreceding, 0))):show()
+"""))
+    assert out == [
+        ["k", "count(1)", "sum(v)"], ["a", "2", "3"], ["b", "1", "5"],
+        ["k", "sum(v)"], ["a", "3"], ["b", "5"],
+        ["max(v)"], ["5"],
+        ["k", "count"], ["a", "2"], ["b", "1"],
+        ["k", "s"], ["a", "3"], ["b", "5"], ["NULL", "8"],
+        ["k", "v", "r"], ["a", "1", "2"], ["a", "2", "1"], ["b", "5", "1"],
+        ["k", "v", "c"], ["a", "1", "1"], ["a", "2", "3"], ["b", "5", "8"],
+    ]
+
+
+def test_joins(run):
+    out = rows(run("""
+local big = df:filter("id > 1"):select("id", "s")
+df:join(big, df.id:eq(big.id)):select(df.id, big.s):orderBy(df.id):show()
+df:join(big, df.id:eq(big.id), "left_outer"):select(df.id, big.id):orderBy(df.id):show()
+df:join(big, "id", "leftanti"):show()
+df:join{big, on = {"id", "s"}, how = "full"}:orderBy("id"):show()
+df:join(big, "id", "LEFT_SEMI"):select("id"):orderBy("id"):show()
+local a, b = df:alias("a"), df:alias("b")
+a:join(b, F.col("a.id"):eq(F.col("b.id") + 1)):select("a.id", F.col("b.s"):alias("t")):orderBy("id"):show()
+print("|" .. df:crossJoin(big):count() .. "|")
+"""))
+    assert out == [
+        ["id", "s"], ["2", "NULL"], ["3", "c"],
+        ["id", "id"], ["1", "NULL"], ["2", "2"], ["3", "3"],
+        ["id", "s", "d"], ["1", "a", "1.5"],
+        ["id", "s", "d"], ["1", "a", "1.5"], ["2", "NULL", "NULL"], ["2", "NULL", "NULL"], ["3", "c", "2.5"],
+        ["id"], ["2"], ["3"],
+        ["id", "t"], ["2", "a"], ["3", "NULL"],
+        ["6"],
+    ]
+
+
+def test_samples_and_splits(run):
+    out = run("""
+local big = spark:range(10000)
+local a, b = big:randomSplit({0.7, 0.3}, 5)
+local c, d = big:randomSplit{0.7, 0.3, seed = 5}
+local e, f = big:randomSplit{weights = {0.7, 0.3}, seed = 5}
+print(a:count() + b:count(), a:intersect(b):count(), a:subtract(c):count(), b:subtract(f):count())
+print(big:sample(0.1, 3):count() == big:sample{0.1, seed = 3}:count(), big:sample{fraction = 0.1, seed = 3}:count() == big:sample(false, 0.1, 3):count())
+local n = big:sample(0.1, 3):count(); print(n > 850 and n < 1150)
+""")
+    assert out.splitlines() == ["10000\t0\t0\t0", "true\ttrue", "true"]
+
+
+def test_names_with_dots_quotes_and_emoji(run):
+    out = rows(run("""
+local q = spark:createDataFrame({{1, 2, 3}}, {"a.b", 'q"x', "😀 y"})
+q:select("`a.b`", q["a.b"], q'q"x', "😀 y"):show()
+q:drop("a.b"):show()
+q:groupBy('q"x'):agg(F.sum("`a.b`"):alias("s")):show()
+q:filter('`😀 y` = 3'):withColumnRenamed("a.b", "c"):dropDuplicates{"c"}:describe("c"):limit(1):show()
+"""))
+    assert out == [["a.b", "a.b", 'q"x', "😀 y"], ["1", "1", "2", "3"], ['q"x', "😀 y"], ["2", "3"], ['q"x', "s"], ["2", "1"],
+                   ["summary", "c"], ["count", "1"]]
+
+
+# ---- spark:sql, catalog ----
+def test_sql_arguments(run):
+    out = rows(run("""
+spark:sql("SELECT ? + ? AS s, :k AS k", {1, 2, k = "it's"}):show()
+spark:sql("SELECT {d}.s, '{d}' AS t FROM {d} WHERE id >= {low} -- {other}", {d = df, low = 3}):show()
+spark:sql("SELECT a.id FROM {a} a JOIN {b} b ON a.id = b.id + 1 ORDER BY 1", {a = df, b = df:select("id")}):show()
+spark:sql("CREATE OR REPLACE TEMP VIEW d AS SELECT id FROM {d} WHERE id = 3", {d = df})
+spark:sql("SELECT count(*) AS n FROM {d}", {d = spark:table("d")}):show()
+spark:sql([[SELECT '{"a": 1}' AS j]]):show()
+"""))
+    assert out == [["s", "k"], ["3", "it's"], ["s", "t"], ["c", "{d}"], ["id"], ["2"], ["3"], ["n"], ["1"], ["j"], ['{"a": 1}']]
+
+
+def test_catalog_and_conf(run):
+    assert run("""
+df:createOrReplaceTempView("people")
+fails(function() df:createTempView("people") end)
+print(spark.catalog:tableExists("people"), spark.catalog:databaseExists("default"), spark.catalog:databaseExists("nope"))
+for _, c in ipairs(spark.catalog:listColumns("people")) do print(c.name, c.dataType) end
+print(spark.catalog:dropTempView("people"), spark.catalog:dropTempView("people"))
+print(spark.conf:get("not.set", "default"))
+spark.conf:set("my.setting", 5); print(spark.conf:get("my.setting"))
+print(SparkSession.builder:appName("x"):config("a.b", true):getOrCreate() == spark, spark.conf:get("a.b"))
+""").splitlines()[1:] == ["true\ttrue\tfalse", "id\tbigint", "s\tstring", "d\tdouble", "true\tfalse", "default", "5", "true\ttrue"]
+
+
+# ---- writes ----
+def test_writes_are_read_by_others(run, tmp_path):
+    run(f"""
+df.write:parquet("{tmp_path}/p")
+df.write:partitionBy("id"):parquet("{tmp_path}/part")
+df.write:csv{{"{tmp_path}/c", header = true}}
+df.write:mode("overwrite"):json("{tmp_path}/j")
+df.write:save("{tmp_path}/delta", "delta", "overwrite", "id")
+df.write:mode("append"):format("delta"):save("{tmp_path}/delta")
+df.write:mode("ignore"):format("delta"):save("{tmp_path}/delta")
+""")
+    want = [{"id": 1, "s": "a", "d": 1.5}, {"id": 2, "s": None, "d": None}, {"id": 3, "s": "c", "d": 2.5}]
+    assert pq.read_table(next((tmp_path / "p").glob("part-*"))).to_pylist() == want
+    parts = pa.dataset.dataset(tmp_path / "part", format="parquet", partitioning="hive").to_table().sort_by("id")
+    assert parts.select(["id", "s", "d"]).to_pylist() == want
+    assert duckdb.sql(f"SELECT id, s, d FROM read_csv('{tmp_path}/c/part-*') ORDER BY id").fetchall() == [tuple(r.values()) for r in want]
+    assert duckdb.sql(f"SELECT id, s, d FROM read_json('{tmp_path}/j/part-*') ORDER BY id").fetchall() == [tuple(r.values()) for r in want]
+    table = DeltaTable(tmp_path / "delta")
+    assert table.metadata().partition_columns == ["id"] and table.version() == 1
+    assert table.to_pyarrow_table().num_rows == 6
+
+
+def test_tables(run, home):
+    out = run("""
+df.write:saveAsTable("things")
+fails(function() df.write:saveAsTable("things") end)
+df.write:insertInto("things"); print(spark:table("things"):count())
+df.write:insertInto("things", true); print(spark:table("things"):count())
+df.write:mode("append"):saveAsTable("things"); print(spark:table("things"):count())
+fails(function() df:select("id").write:insertInto("things") end)
+df:withColumn("n", F.lit(1)).write:mode("append"):option("mergeSchema", true):saveAsTable("things")
+print(#spark:table("things").columns, spark.read:table("things"):filter("n = 1"):count())
+spark:sql("DROP TABLE things")
+""").splitlines()
+    assert "TABLE_OR_VIEW_ALREADY_EXISTS" in out[0] and out[1:4] == ["6", "3", "6"]
+    assert "it has 3 columns, the rows have 1" in out[4] and out[5] == "4\t3"
+
+
+def test_a_failed_write_leaves_no_folder(run, tmp_path):
+    out = run(f"""
+fails(function() df.write:partitionBy("nope"):parquet("{tmp_path}/x") end)
+df.write:parquet("{tmp_path}/x")
+fails(function() df.write:parquet("{tmp_path}/x") end)
+fails(function() df:select(F.col("id") / 0).write:mode("overwrite"):parquet("{tmp_path}/x") end)
+print(spark.read:parquet("{tmp_path}/x"):count())
+""").splitlines()
+    assert "`nope` is not among the columns" in out[0] and "PATH_ALREADY_EXISTS" in out[1] and "DIVIDE_BY_ZERO" in out[2] and out[3] == "3"
+
+
+# ---- errors ----
+@pytest.mark.parametrize("code,says", [
+    ('df:show{5, trunc = 3}', "no argument is named 'trunc': did you mean 'truncate'"),
+    ('df:show(1, 2, false, 4)', "at most 3 arguments expected"),
+    ('df:show{1, 2, false, 4}', "at most 3 arguments expected"),
+    ('df:show(-1)', "cannot be negative"),
+    ('df:select{"id", x = 1}', "no argument is named 'x'"),
+    ('df:select(nil)', "a column, a name or a value expected, got nil"),
+    ('df:slect("id")', "did you mean 'select'"),
+    ('return df.ids', "did you mean 'id'"),
+    ('return df"ids"', "did you mean 'id'"),
+    ('df:select("ids"):collect()', "Did you mean one of the following? [`id`"),
+    ('df:withColumn("x", "s")', "[NOT_COLUMN] a Column expected, got the text 's'"),
+    ('df:withColumns{x = "s"}', "[NOT_COLUMN]"),
+    ('df:join(df, "id", "lef")', "no join type is named 'lef': did you mean 'left'"),
+    ('df:join(df, df.id == 1)', "a condition must be a Column or SQL text, got a boolean"),
+    ('df:join(df, df.id:eq(df.id)):collect()', "AMBIGUOUS_REFERENCE"),
+    ('df:filter(df.id == 1)', "write col:eq(x)"),
+    ('return df.id > 1', "write col:gt(value)"),
+    ('return df.id == df.id', "write col:eq(value)"),
+    ('df:orderBy{"id", "s", ascending = {true}}', "ascending has 1 values for 2 columns"),
+    ('df:orderBy{"id", asc = true}', "no argument is named 'asc'"),
+    ('df:dropna{how = "some"}', "'any' or 'all' expected, got 'some'"),
+    ('df:limit(-1)', "cannot be negative"),
+    ('df:sample(1.5)', "a fraction between 0 and 1 expected"),
+    ('df:sample(0/0)', "a fraction between 0 and 1 expected"),
+    ('df:randomSplit({})', "expected"),
+    ('df:randomSplit({1, -1})', "a weight must be a number, not negative"),
+    ('df:randomSplit({math.huge, 1})', "weights must have a sum above zero"),
+    ('df:toDF("a")', "1 names given for 3 columns"),
+    ('df:union(spark:range(1)):collect()', "NUM_COLUMNS_MISMATCH"),
+    ('df:groupBy("s"):agg{}', "an aggregate expected"),
+    ('df:groupBy("s"):agg{id = "summ"}:collect()', "did you mean 'sum'"),
+    ('df:summary("medain")', "'medain' is no statistic of summary"),
+    ('df:replace({1, 2}, {1})', "2 values to replace, 1 to replace them with"),
+    ('F.summ("x")', "did you mean 'sum'"),
+    ('F.sum()', "0 arguments given, expected F.sum(col)"),
+    ('F.col("`x")', "backticks appear in pairs"),
+    ('F.col("")', "INVALID_ATTRIBUTE_NAME_SYNTAX"),
+    ('F.col("a"):cast("strin")', "the type 'strin' is not known"),
+    ('F.col("a"):otherwise(1)', "goes behind F.when"),
+    ('Window.orderBy("a"):rowsBetween(-1.5, 0)', "a whole number of rows expected"),
+    ('Window.orderBy("a"):rowsBetween(1, 0)', "ends before it begins"),
+    ('F.sum("id"):over("id")', "a window expected"),
+    ('df.write:mode("overwrit")', "no save mode is named 'overwrit': did you mean 'overwrite'"),
+    ('df.write:save{"/tmp/x", format = "orc"}', "DATA_SOURCE_NOT_FOUND"),
+    ('df.write:csv("/tmp/x", "append", "id", 4)', "too many arguments"),
+    ('local r = spark.read:schema("a INT"); pcall(r.schema, r, "b NOPE"); r:schema("c NOPE")', "the type 'NOPE' is not known"),
+    ('spark.read:csv{"/tmp/x.csv", schema = "zz qq pp"}', "the type 'qq' is not known"),
+    ('spark:sql("SELECT * FROM {dff}", {df = df})', "the text has {dff}, but there is no argument of that name"),
+    ('spark:sql("SELECT * FROM ?", {df})', "a DataFrame goes into the text by name"),
+    ('spark:table("a.b.c.d")', "one to three parts"),
+    ('spark:table("nosuch")', "cannot find table"),
+    ('spark.conf:get("not.set")', "SQL_CONF_NOT_FOUND"),
+    ('spark:range(1, 5, 0)', "the step cannot be 0"),
+])
+def test_errors_say_what_to_do(run, code, says):
+    assert says in run(f"fails(function() {code} end)")
+
+
+# ---- completion and inspection ----
+def test_methods_are_documented(home):
+    from lacus import lacus
+    done = lacus(home, "-", text="df = spark:range(3)\nfor _, n in ipairs(getmetatable(df).__dir(df)) do print(n) end")
+    names = done.stdout.split()
+    assert {"select", "toJSON", "columns", "write", "id"} <= set(names), done.stdout + done.stderr
