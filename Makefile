@@ -135,25 +135,8 @@ build/asan/lib build/tsan/lib: | build/lib/libduckdb.so
 	@mkdir -p $(@D); ln -sfn ../lib $@
 
 .PHONY: unit
-unit: $(UNIT) all $(if $(SAN),$(B)/lib) ## cmocka unit tests (UNIT=name runs one)
+unit: $(UNIT) all $(if $(SAN),$(B)/lib) ## cmocka unit tests (UNIT=build/tests/NAME_test runs one)
 	$(Q)fail=0; export LACUS_LIB=$(CURDIR)/$(B); for t in $(UNIT); do $$t 2>&1 | sed "s|^|$$(basename $$t): |" ; [ $${PIPESTATUS[0]} -eq 0 ] || { echo "FAILED: $$t"; fail=1; }; done; exit $$fail
-
-.PHONY: format format-check check-headers tidy clean help
-format: ## clang-format over all C sources
-	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
-format-check:
-	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
-check-headers: ## each header compiles alone
-	$(Q)for h in $$(git ls-files '*.h' | grep -v '^tests/'); do $(CC) $(CPPFLAGS_ALL) -std=c11 -Wall -Wextra -fsyntax-only -x c $$h || { echo "not self-contained: $$h"; exit 1; }; done
-# what the compiler is told for each file
-compile_commands.json: runtime/gen/compile_commands.lua $(B)/flags $(B)/sources ## for editors and clang-tidy
-	$(call say,GEN,$@)$(MAKE) --no-print-directory -nBs V=1 all 2>/dev/null | lua5.4 runtime/gen/compile_commands.lua $(CURDIR) > $@.new && mv $@.new $@
-tidy: compile_commands.json ## clang-tidy (TIDY="file.c …" for some files only)
-	$(Q)clang-tidy --quiet -p . $(or $(TIDY),$(SRC) $(foreach p,$(PLUGINS),$($(p)_SRC)))
-clean: ## removes build/
-	rm -rf build
-help: ## this list
-	@awk -F':.*## ' '/^##: /{printf "\n%s\n", substr($$0,5)} /^[a-zA-Z_.-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 -include $(shell find $(B)/obj $(B)/plugobj $(B)/tests $(B)/fuzz -name '*.d' -type f 2>/dev/null)
 
@@ -193,3 +176,21 @@ demo: deps ## sets up what is missing, builds, and runs examples/finetune.ipynb 
 bench: deps test-deps ## the figures of the manual, as ratios measured in one run (nothing else should run beside it)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)for b in tests/bench/*_bench.py; do $(VENV)/bin/python $$b || exit 1; done
+
+##: Develop
+.PHONY: format format-check check-headers tidy clean help
+format: ## clang-format over all C sources
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+format-check:
+	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+check-headers: ## each header compiles alone
+	$(Q)for h in $$(git ls-files '*.h' | grep -v '^tests/'); do $(CC) $(CPPFLAGS_ALL) -std=c11 -Wall -Wextra -fsyntax-only -x c $$h || { echo "not self-contained: $$h"; exit 1; }; done
+# what the compiler is told for each file
+compile_commands.json: runtime/gen/compile_commands.lua $(B)/flags $(B)/sources ## for editors and clang-tidy
+	$(call say,GEN,$@)$(MAKE) --no-print-directory -nBs V=1 all 2>/dev/null | lua5.4 runtime/gen/compile_commands.lua $(CURDIR) > $@.new && mv $@.new $@
+tidy: compile_commands.json ## clang-tidy (TIDY="file.c …" for some files only)
+	$(Q)clang-tidy --quiet -p . $(or $(TIDY),$(SRC) $(foreach p,$(PLUGINS),$($(p)_SRC)))
+clean: ## removes build/
+	rm -rf build
+help: ## this list
+	@awk -F':.*## ' '/^##: /{printf "\n%s\n", substr($$0,5)} /^[a-zA-Z_.-]+:.*## /{printf "  %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

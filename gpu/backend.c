@@ -16,13 +16,6 @@ static const struct backend_row {
 };
 enum { N_ROWS = sizeof ROWS / sizeof *ROWS };
 
-const char *const *backend_names(void)
-{
-    static const char *const names[] = {"ref", "cpu", "cuda", NULL};
-
-    return names;
-}
-
 static const struct backend_ops *find_ops(const struct backend_row *row, struct err *err)
 {
     const struct backend_ops *ops = row->plugin ? plugin_symbol(row->plugin, row->symbol, err) : NULL;

@@ -241,8 +241,6 @@ struct backend {
 enum lc backend_open(const char *name, const struct backend_options *options, struct backend **out,
                      struct err *err) MUST_CHECK;
 void backend_close(struct backend *b); /* NULL is fine */
-/* The names backend_open knows, NULL-terminated. */
-const char *const *backend_names(void);
 
 extern const struct backend_ops backend_ref; /* the reference, always there */
 #endif

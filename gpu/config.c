@@ -25,13 +25,6 @@ static const struct architecture {
 };
 enum { N_ARCHITECTURES = sizeof ARCHITECTURES / sizeof *ARCHITECTURES };
 
-const char *const *model_architectures(void)
-{
-    static const char *const names[] = {"llama", "mistral", "qwen2", "qwen3", NULL};
-
-    return names;
-}
-
 static const struct architecture *find_architecture(const char *model_type)
 {
     for (int i = 0; i < N_ARCHITECTURES; i++)
@@ -225,7 +218,8 @@ static enum lc read_tokens(const struct parse *p)
         c->n_eos_token_ids = 1;
         return read_token(p, eos, "eos_token_id", &c->eos_token_ids[0]);
     }
-    json_array_foreach(eos, i, v) TRY(read_token(p, v, "eos_token_id", &c->eos_token_ids[i]));
+    json_array_foreach (eos, i, v)
+        TRY(read_token(p, v, "eos_token_id", &c->eos_token_ids[i]));
     c->n_eos_token_ids = (int)n;
     return LC_OK;
 }
@@ -259,9 +253,9 @@ static enum lc read_window(const struct parse *p, const struct architecture *a)
     const json_t *types = present(p->root, "layer_types"), *v;
     size_t i;
 
-    json_array_foreach(types, i,
-                       v) if (strcmp(json_string_value(v) ? json_string_value(v) : "", "full_attention") !=
-                              0) return unsupported(p, "layer_types", types);
+    json_array_foreach (types, i, v)
+        if (strcmp(json_string_value(v) ? json_string_value(v) : "", "full_attention") != 0)
+            return unsupported(p, "layer_types", types);
     p->out->sliding_window = a->window_default;
     if (json_is_null(json_object_get(p->root, "sliding_window")))
         p->out->sliding_window = 0;

@@ -264,11 +264,6 @@ const struct model_config *model_get_config(const struct model *m)
     return &m->config;
 }
 
-struct backend *model_backend(const struct model *m)
-{
-    return m->backend;
-}
-
 const char *model_folder(const struct model *m)
 {
     return m->folder;

@@ -2,7 +2,7 @@
  *
  * What      model_config is config.json as a table of numbers; a model is that config, its weights on a
  *           backend, and one hand-written forward and backward over the layers. Architectures are rows of a
- *           table (model_architectures). An adapter (lora.h) may be attached; then only the adapter trains.
+ *           table (config.c). An adapter (lora.h) may be attached; then only the adapter trains.
  * Ownership model_load / model_create → model_free. The backend is borrowed and must outlive the model.
  *           Everything handed out (tensors, names) is borrowed from the model.
  * Units     tokens; loss in nats.
@@ -56,8 +56,6 @@ enum lc model_config_check(const struct model_config *c,
                            struct err *err) MUST_CHECK;                 /* sane, and supported */
 bool model_config_write(const struct model_config *c, struct buf *out); /* config.json, new rope_parameters */
 int64_t model_config_parameters(const struct model_config *c);
-/* The values of model_type that are known, NULL-terminated. */
-const char *const *model_architectures(void);
 
 /* ---- models ---- */
 struct model;
@@ -79,7 +77,6 @@ enum lc model_create(const struct ctx *ctx, const struct model_config *config, u
 enum lc model_save(const struct ctx *ctx, struct model *m, const char *folder, struct err *err) MUST_CHECK;
 void model_free(struct model *m); /* NULL is fine */
 const struct model_config *model_get_config(const struct model *m);
-struct backend *model_backend(const struct model *m);
 const char *model_folder(const struct model *m); /* where it was loaded from; "" when created */
 /* What the config says is computed in: changed between steps only. */
 void model_set_compute(struct model *m, enum dtype compute);

@@ -167,16 +167,6 @@ enum lc optimizer_step(struct optimizer *o, double lr, double *grad_norm, struct
     return model_zero_grad(o->m, err);
 }
 
-int64_t optimizer_steps(const struct optimizer *o)
-{
-    return o->steps;
-}
-
-size_t optimizer_bytes(const struct optimizer *o)
-{
-    return 2 * o->a->bytes;
-}
-
 /* ---- state files ---- */
 enum lc optimizer_save(struct optimizer *o, const char *path, struct err *err)
 {

@@ -47,8 +47,6 @@ enum lc optimizer_new(struct model *m, const struct adamw_config *c, struct opti
 void optimizer_free(struct optimizer *o); /* NULL is fine */
 /* Clips, steps, and zeroes the gradients. grad_norm (or NULL): before clipping. */
 enum lc optimizer_step(struct optimizer *o, double lr, double *grad_norm, struct err *err) MUST_CHECK;
-int64_t optimizer_steps(const struct optimizer *o);
-size_t optimizer_bytes(const struct optimizer *o);
 /* One safetensors file: "m.NAME", "v.NAME", step in its metadata. */
 enum lc optimizer_save(struct optimizer *o, const char *path, struct err *err) MUST_CHECK;
 enum lc optimizer_load(struct optimizer *o, const char *path, struct err *err) MUST_CHECK;

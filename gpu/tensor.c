@@ -13,11 +13,6 @@ int64_t tensor_elements(const struct tensor *t)
     return n;
 }
 
-size_t tensor_bytes(const struct tensor *t)
-{
-    return (size_t)tensor_elements(t) * dtype_size(t->dtype);
-}
-
 static enum lc check_range(const struct tensor *t, int64_t from, int64_t n, struct err *err)
 {
     if (!t->data)

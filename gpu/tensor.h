@@ -27,7 +27,6 @@ struct tensor {
 };
 
 int64_t tensor_elements(const struct tensor *t);
-size_t tensor_bytes(const struct tensor *t);
 /* Elements [from, from + n) as f32 on the host. */
 enum lc tensor_read(const struct tensor *t, int64_t from, int64_t n, float *out, struct err *err) MUST_CHECK;
 /* The reverse, rounded to the tensor's dtype. */

@@ -127,11 +127,6 @@ void *channels_socket(struct channels *ch, enum channel channel)
     return ch->socket[channel];
 }
 
-struct kwire *channels_wire(struct channels *ch)
-{
-    return ch->wire;
-}
-
 /* ---- receiving --------------------------------------------------------------------------------------- */
 
 void request_free(struct request *r)

@@ -50,7 +50,6 @@ void channels_lock(struct channels *ch);
 void channels_unlock(struct channels *ch);
 int channels_fd(const struct channels *ch, enum channel channel);
 void *channels_socket(struct channels *ch, enum channel channel);
-struct kwire *channels_wire(struct channels *ch);
 
 /* The next good message, or NULL when nothing more is there. */
 struct request *channels_receive(struct channels *ch, enum channel channel);

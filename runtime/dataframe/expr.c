@@ -66,9 +66,6 @@ static void release_details(struct expr *e)
     case EXPR_CAST:
         dtype_unref(e->u.cast.type);
         break;
-    case EXPR_TEXT:
-        mem_free(e->u.text.text);
-        break;
     case EXPR_LAMBDA:
         name_free(e->u.lambda.params, e->u.lambda.n_params);
         break;
@@ -491,16 +488,6 @@ struct expr *expr_frame(struct expr *window, enum frame_kind kind, enum frame_bo
     return window;
 }
 
-struct expr *expr_text(const char *text, struct expr *parsed)
-{
-    struct expr *e = node(EXPR_TEXT, &parsed, 1);
-
-    if (!e)
-        return NULL;
-    e->u.text.text = mem_strdup(text);
-    return e->u.text.text ? e : failed(e);
-}
-
 struct expr *expr_lambda(const char *const *params, size_t n, struct expr *body)
 {
     struct expr *e = node(EXPR_LAMBDA, &body, 1);
@@ -546,8 +533,6 @@ static bool copy_details(struct expr *to, const struct expr *e)
         to->u.cast = e->u.cast;
         dtype_ref(to->u.cast.type);
         return true;
-    case EXPR_TEXT:
-        return (to->u.text.text = mem_strdup(e->u.text.text)) != NULL;
     case EXPR_LAMBDA:
         return copy_names((const char *const *)e->u.lambda.params, e->u.lambda.n_params, &to->u.lambda.params,
                           &to->u.lambda.n_params);
@@ -577,11 +562,4 @@ struct expr *expr_with_args(const struct expr *e, struct expr *const *args)
         return NULL;
     copy->position = e->position;
     return copy_details(copy, e) ? copy : failed(copy);
-}
-
-const struct expr *expr_parsed(const struct expr *e)
-{
-    while (e && e->kind == EXPR_TEXT)
-        e = e->args[0];
-    return e;
 }

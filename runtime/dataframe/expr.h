@@ -31,7 +31,6 @@ enum expr_kind {
     EXPR_CAST,
     EXPR_SORT, /* in sort lists only */
     EXPR_WINDOW,
-    EXPR_TEXT, /* SQL text with what it was parsed to */
     EXPR_LAMBDA,
     EXPR_VARIABLE, /* a lambda's parameter */
     EXPR_EXTRACT,  /* a[b], a.b of a struct, map or array (0-based) */
@@ -90,9 +89,6 @@ struct expr {
             int64_t lower_value, upper_value;
         } window;
         struct {
-            char *text; /* owned */
-        } text;
-        struct {
             char **params; /* owned */
             size_t n_params;
         } lambda;
@@ -143,7 +139,6 @@ struct expr *expr_window(struct expr *function, struct expr *const *partition, s
 /* Sets the frame of a window that was just made; returns it. */
 struct expr *expr_frame(struct expr *window, enum frame_kind kind, enum frame_bound lower,
                         int64_t lower_value, enum frame_bound upper, int64_t upper_value);
-struct expr *expr_text(const char *text, struct expr *parsed);
 struct expr *expr_lambda(const char *const *params, size_t n, struct expr *body);
 struct expr *expr_extract(struct expr *e, struct expr *key);
 struct expr *expr_subquery(const struct plan *plan, enum expr_subquery kind, struct expr *const *values,
@@ -151,8 +146,6 @@ struct expr *expr_subquery(const struct plan *plan, enum expr_subquery kind, str
 
 /* Copies a node with other children (new references taken over; n as in the node). */
 struct expr *expr_with_args(const struct expr *e, struct expr *const *args);
-/* The expression inside EXPR_TEXT, else the expression itself; borrowed. */
-const struct expr *expr_parsed(const struct expr *e);
 /* Splits a dotted name with backticks into parts (fs-like list: free each and the array with mem_free). */
 enum lc name_split(const char *dotted, char ***parts, size_t *n, struct err *err) MUST_CHECK;
 void name_free(char **parts, size_t n);

@@ -61,7 +61,6 @@ enum lc delta_replay_snapshot(struct delta_replay *r, const char *location, int6
 /* Every action of a checkpoint of this state; tombstones older than oldest_remove_ms are left out. */
 enum lc delta_replay_each(const struct delta_replay *r, int64_t oldest_remove_ms, delta_action_fn *fn,
                           void *arg, struct err *err) MUST_CHECK;
-size_t delta_replay_files(const struct delta_replay *r);
 
 /* Lists, picks the checkpoint, reads it and the commits after it; *version becomes the real one. */
 enum lc delta_replay_open(const struct ctx *ctx, const struct delta_engine *engine, const char *location,

@@ -54,11 +54,6 @@ void delta_replay_free(struct delta_replay *r)
     mem_free(r);
 }
 
-size_t delta_replay_files(const struct delta_replay *r)
-{
-    return r->n_live;
-}
-
 /* ---- the table of files ---- */
 static size_t hash(const char *key)
 {

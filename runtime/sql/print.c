@@ -182,10 +182,6 @@ static void put_expr(struct buf *out, const struct expr *e)
     case EXPR_SUBQUERY:
         put_subquery(out, e);
         return;
-    case EXPR_TEXT:
-        if (e->n)
-            put_expr(out, e->args[0]);
-        return;
     default:
         put_wrapped(out, e);
         return;

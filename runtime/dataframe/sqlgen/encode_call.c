@@ -271,7 +271,7 @@ static enum lc encode_args(struct call *c)
         inner.aggregating = inner.aggregates = false;
     inner.generators = false;
     for (size_t i = 0; i < c->n; i++) {
-        const struct expr *a = expr_parsed(c->e->args[i]);
+        const struct expr *a = c->e->args[i];
 
         if (a->kind == EXPR_STAR && strcmp(c->f->name, "count") == 0) {
             c->args[i] =

@@ -431,7 +431,7 @@ enum lc sx_extract(struct gen *g, const struct sx *in, const struct sx *key, con
 
 static enum lc encode_extract(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
-    const struct expr *key = expr_parsed(e->args[1]);
+    const struct expr *key = e->args[1];
     struct sx in, k;
 
     TRY(sx_expr(g, s, e->args[0], &in));
@@ -452,10 +452,9 @@ static const char *bound_text(struct gen *g, enum frame_bound b, int64_t v, bool
 }
 
 /* "a ASC NULLS FIRST" and Spark's words for it */
-static enum lc encode_order(struct gen *g, const struct scope *s, const struct expr *e, const char **sql,
+static enum lc encode_order(struct gen *g, const struct scope *s, const struct expr *o, const char **sql,
                             const char **name)
 {
-    const struct expr *o = expr_parsed(e);
     bool sort = o->kind == EXPR_SORT, desc = sort && o->u.sort.descending,
          last = sort && o->u.sort.nulls_last;
     struct sx x;
@@ -493,7 +492,7 @@ static enum lc window_lists(struct gen *g, const struct scope *s, const struct e
 
 static enum lc encode_window(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
-    const struct expr *f = expr_parsed(e->args[0]);
+    const struct expr *f = e->args[0];
     const struct function *known = f->kind == EXPR_CALL ? function_find(f->u.call.name, f->n) : NULL;
     struct buf sql = BUF_INIT(1 << 22), name = BUF_INIT(1 << 22);
     const char *over, *words, *lower, *upper;
@@ -596,7 +595,7 @@ bool expr_has_aggregate(const struct expr *e)
         return true;
     if (e->kind ==
         EXPR_WINDOW) { /* its function is no aggregate of the query, but its arguments may hold some */
-        const struct expr *f = expr_parsed(e->args[0]);
+        const struct expr *f = e->args[0];
 
         for (size_t i = 0; i < f->n; i++)
             if (expr_has_aggregate(f->args[i]))
@@ -610,7 +609,7 @@ bool expr_has_aggregate(const struct expr *e)
 
 static enum lc encode_cast(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
-    const struct expr *child = expr_parsed(e->args[0]);
+    const struct expr *child = e->args[0];
     struct sx in;
 
     TRY(sx_expr(g, s, child, &in));
@@ -652,8 +651,6 @@ static enum lc encode_kind(struct gen *g, const struct scope *s, const struct ex
         return encode_extract(g, s, e, out);
     case EXPR_SUBQUERY:
         return encode_subquery(g, s, e, out);
-    case EXPR_TEXT:
-        return sx_expr(g, s, e->args[0], out);
     case EXPR_SORT:
         return not_here(g, e, "a sort order (asc, desc)", "here: only in orderBy, sort and windows");
     case EXPR_STAR:
@@ -674,8 +671,8 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
     struct sx x;
 
     *done = true;
-    if (e->kind == EXPR_LITERAL || e->kind == EXPR_TEXT || e->kind == EXPR_ALIAS ||
-        e->kind == EXPR_SUBQUERY || expr_has_aggregate(e) || e->kind == EXPR_WINDOW)
+    if (e->kind == EXPR_LITERAL || e->kind == EXPR_ALIAS || e->kind == EXPR_SUBQUERY ||
+        expr_has_aggregate(e) || e->kind == EXPR_WINDOW)
         return *done = false, LC_OK;
     plain.aggregating = false;
     TRY(sx_expr(g, &plain, e, &x));

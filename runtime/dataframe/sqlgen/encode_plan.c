@@ -144,7 +144,7 @@ enum lc rel_drop(struct gen *g, const struct plan *p, struct rel *out)
         bool gone = false;
 
         for (size_t k = 0; k < p->n_exprs && !gone; k++) {
-            const struct expr *e = expr_parsed(p->exprs[k]);
+            const struct expr *e = p->exprs[k];
             struct scope s = {.cols = out->cols, .n = out->n};
             struct sx x;
             struct err ignored, *err = g->err;

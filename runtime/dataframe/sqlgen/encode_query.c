@@ -127,7 +127,7 @@ enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *ex
     int generators = 0;
 
     for (size_t i = 0; i < n; i++) {
-        const struct expr *e = expr_parsed(exprs[i]);
+        const struct expr *e = exprs[i];
         struct sx x;
 
         if (e->kind == EXPR_STAR) {
@@ -304,10 +304,10 @@ enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size
     if (!s.cols)
         return err_nomem(g->err);
     for (size_t i = 0; i < n; i++) {
-        const struct expr *e = expr_parsed(orders[i]);
+        const struct expr *e = orders[i];
         bool sort = e->kind == EXPR_SORT, down = sort && e->u.sort.descending,
              last = sort && e->u.sort.nulls_last;
-        const struct expr *child = sort ? expr_parsed(e->args[0]) : e;
+        const struct expr *child = sort ? e->args[0] : e;
         const char *sql;
         struct sx x;
         enum lc code;
@@ -383,23 +383,21 @@ enum lc rel_tail(struct gen *g, const struct plan *p, struct rel *out)
 
 /* ---- group by ---- */
 /* A group may be a position in the select list or the alias of one of its expressions. */
-static const struct expr *group_target(const struct plan *p, const struct expr *group, const struct scope *s)
+static const struct expr *group_target(const struct plan *p, const struct expr *e, const struct scope *s)
 {
-    const struct expr *e = expr_parsed(group);
-
     if (e->kind == EXPR_LITERAL && e->u.literal.type->id == DTYPE_INT && e->u.literal.i >= 1 &&
         (size_t)e->u.literal.i <= p->n_exprs)
-        return expr_parsed(p->exprs[e->u.literal.i - 1]);
+        return p->exprs[e->u.literal.i - 1];
     if (e->kind != EXPR_ATTRIBUTE || e->u.name.n_parts != 1 || e->u.name.plan_id)
         return e;
     for (size_t i = 0; i < s->n; i++)
         if (strcasecmp(s->cols[i].name, e->u.name.parts[0]) == 0)
             return e;
     for (size_t i = 0; i < p->n_exprs; i++) {
-        const struct expr *o = expr_parsed(p->exprs[i]);
+        const struct expr *o = p->exprs[i];
 
         if (o->kind == EXPR_ALIAS && strcasecmp(o->u.alias.names[0], e->u.name.parts[0]) == 0)
-            return expr_parsed(o->args[0]);
+            return o->args[0];
     }
     return e;
 }

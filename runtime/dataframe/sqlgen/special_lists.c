@@ -95,7 +95,7 @@ static enum lc struct_fn(struct call *c, struct sx *out)
     if (!names)
         return err_nomem(c->g->err);
     for (size_t i = 0; i < c->n; i++) {
-        const struct expr *e = expr_parsed(c->e->args[i]);
+        const struct expr *e = c->e->args[i];
         bool named = e->kind == EXPR_ALIAS || e->kind == EXPR_ATTRIBUTE || e->kind == EXPR_EXTRACT;
 
         names[i] = named ? c->args[i].name : gen_printf(c->g, "col%zu", i + 1);
@@ -272,7 +272,7 @@ static enum lc array_join(struct call *c, struct sx *out)
 static enum lc lambda(struct call *c, size_t arg, const struct dtype *const *types, size_t n,
                       const char **head, struct sx *body)
 {
-    const struct expr *l = expr_parsed(c->e->args[arg]);
+    const struct expr *l = c->e->args[arg];
     struct variable vars[3];
     struct scope s = *c->scope;
     struct buf names = BUF_INIT(400);

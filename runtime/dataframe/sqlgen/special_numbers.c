@@ -282,7 +282,7 @@ static enum lc times(struct call *c, struct sx *out)
 /* The divisor, with Spark's error where it is zero. */
 static const char *nonzero(struct call *c, const struct sx *x)
 {
-    const struct expr *e = expr_parsed(x->from);
+    const struct expr *e = x->from;
     const char *kind = strcmp(c->f->name, "%") == 0 || strcmp(c->f->name, "mod") == 0
                            ? "[REMAINDER_BY_ZERO] Remainder by zero. Use `try_mod` to tolerate divisor being "
                              "0 and return NULL "

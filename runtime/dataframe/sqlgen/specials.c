@@ -27,13 +27,13 @@ enum lc special_done(struct call *c, struct sx *out, const struct dtype *type, c
 
 bool special_int(const struct sx *x, int64_t *v)
 {
-    const struct expr *e = expr_parsed(x->from);
+    const struct expr *e = x->from;
     int64_t sign = 1;
 
     if (e && e->kind == EXPR_CALL && e->n == 1 &&
         (strcmp(e->u.call.name, "negative") == 0 || strcmp(e->u.call.name, "-") == 0)) {
         sign = -1;
-        e = expr_parsed(e->args[0]);
+        e = e->args[0];
     }
     if (!e || e->kind != EXPR_LITERAL || !dtype_is_integral(e->u.literal.type) || e->u.literal.is_null)
         return false;
@@ -43,7 +43,7 @@ bool special_int(const struct sx *x, int64_t *v)
 
 const char *special_text(const struct sx *x)
 {
-    const struct expr *e = expr_parsed(x->from);
+    const struct expr *e = x->from;
 
     return e && e->kind == EXPR_LITERAL && e->u.literal.type->id == DTYPE_STRING && !e->u.literal.is_null
                ? e->u.literal.s
@@ -52,7 +52,7 @@ const char *special_text(const struct sx *x)
 
 bool special_bool(const struct sx *x, bool otherwise)
 {
-    const struct expr *e = expr_parsed(x->from);
+    const struct expr *e = x->from;
 
     return e && e->kind == EXPR_LITERAL && e->u.literal.type->id == DTYPE_BOOLEAN ? e->u.literal.i != 0
                                                                                   : otherwise;

@@ -30,17 +30,6 @@ const char *gen_take(struct gen *g, struct buf *b)
     return text;
 }
 
-const char *gen_join(struct gen *g, const char *const *texts, size_t n, const char *separator)
-{
-    struct buf b = BUF_INIT(ARENA_LIMIT);
-
-    for (size_t i = 0; i < n; i++) {
-        buf_puts(&b, i ? separator : "");
-        buf_puts(&b, texts[i]);
-    }
-    return gen_take(g, &b);
-}
-
 static void unref_type(void *type)
 {
     dtype_unref(type);
@@ -95,14 +84,6 @@ const char *gen_text(struct gen *g, const char *s, size_t len)
     struct buf b = BUF_INIT(ARENA_LIMIT);
 
     sql_quote_text(&b, s, len);
-    return gen_take(g, &b);
-}
-
-const char *gen_name(struct gen *g, const char *name)
-{
-    struct buf b = BUF_INIT(ARENA_LIMIT);
-
-    sql_quote_name(&b, name);
     return gen_take(g, &b);
 }
 

@@ -85,9 +85,7 @@ const struct dtype *gen_type(struct gen *g,
 const char *gen_sql_type(struct gen *g, const struct dtype *t);
 const char *gen_type_words(struct gen *g, const struct dtype *t); /* "DECIMAL(10,2)" */
 const char *gen_text(struct gen *g, const char *s, size_t len);   /* quoted literal */
-const char *gen_name(struct gen *g, const char *name);            /* quoted identifier */
 enum lc gen_fail(struct gen *g, const struct expr *at, enum lc code, const char *fmt, ...) PRINTF_LIKE(4, 5);
-const char *gen_join(struct gen *g, const char *const *texts, size_t n, const char *separator);
 /* Finishes a text that was built in b (released); NULL without memory. */
 const char *gen_take(struct gen *g, struct buf *b);
 
