@@ -33,6 +33,7 @@ enum {
     ATTEMPTS_MOST = 5,     /* of a job whose coordinator dies again and again */
     STAY_MS = 3600 * 1000, /* idle time when workers from elsewhere are invited */
     GRACE_MS = 300,        /* from a connection's end to the worker's: what it said last is still read */
+    RESERVE = 1 << 20,     /* bytes */
     LAST_LINES = 12
 };
 
@@ -323,6 +324,40 @@ static void drop_run(struct coordinator *c, struct run *r)
     write_about(c);
 }
 
+/* A little room that is given up when the disk is full: how a job ended can then still be written. */
+static void keep_reserve(void)
+{
+    char *path = workers_file("reserve", NULL);
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+
+    if (fd >= 0 && posix_fallocate(fd, 0, RESERVE) != 0)
+        say("there is no room for the reserve: the disk is full");
+    if (fd >= 0)
+        close(fd);
+    mem_free(path);
+}
+
+static void give_up_reserve(void)
+{
+    char *path = workers_file("reserve", NULL);
+
+    if (path)
+        (void)unlink(path);
+    mem_free(path);
+}
+
+static enum lc record_end(struct coordinator *c, const char *id, enum job_status status, const json_t *result,
+                          const json_t *error, struct err *err)
+{
+    enum lc rc = job_end(c->ws, id, status, result, error, err);
+
+    if (rc == LC_NOSPACE) {
+        give_up_reserve();
+        rc = job_end(c->ws, id, status, result, error, err);
+    }
+    return rc;
+}
+
 static void end_run(struct coordinator *c, struct run *r, enum job_status status, const json_t *result,
                     const json_t *error)
 {
@@ -331,7 +366,7 @@ static void end_run(struct coordinator *c, struct run *r, enum job_status status
 
     if (p)
         p->run = NULL;
-    if (job_end(c->ws, r->id, status, result, error, &err) != LC_OK)
+    if (record_end(c, r->id, status, result, error, &err) != LC_OK)
         say("job %s: %s", r->id, err.message);
     log_event(r, json_pack("{s:s, s:s, s:O*, s:O*}", "event", "status", "status", job_status_name(status),
                            "error", error, "result", result));
@@ -497,7 +532,7 @@ static void end_row(struct coordinator *c, const char *id, enum job_status statu
 {
     struct err err;
 
-    if (job_end(c->ws, id, status, NULL, error, &err) != LC_OK)
+    if (record_end(c, id, status, NULL, error, &err) != LC_OK)
         say("job %s: %s", id, err.message);
 }
 
@@ -866,10 +901,12 @@ static void on_file(struct coordinator *c, struct run *r, struct link_event *e)
     struct err err;
 
     r->since_ns = clock_mono_ns();
-    if (run_receive(r, &e->msg, &err) != LC_OK)
-        send_or_say(c, e->peer,
-                    json_pack("{s:s, s:s, s:s, s:s}", "type", "saved", "job", r->id, "folder",
-                              wire_text(&e->msg, "folder"), "error", err.message));
+    if (run_receive(r, &e->msg, &err) == LC_OK)
+        return;
+    run_abort(r, wire_text(&e->msg, "folder"));
+    send_or_say(c, e->peer,
+                json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "saved", "job", r->id, "folder",
+                          wire_text(&e->msg, "folder"), "error", err.message, "code", lc_name(err.code)));
 }
 
 static void on_commit(struct coordinator *c, struct run *r, struct link_event *e)
@@ -879,9 +916,11 @@ static void on_commit(struct coordinator *c, struct run *r, struct link_event *e
     struct err err;
 
     r->since_ns = clock_mono_ns();
-    if (run_commit(r, &e->msg, &err) != LC_OK)
+    if (run_commit(r, &e->msg, &err) != LC_OK) {
+        run_abort(r, folder);
         json_object_set_new(answer, "error", json_string(err.message));
-    else if (strcmp(folder, "output") != 0)
+        json_object_set_new(answer, "code", json_string(lc_name(err.code)));
+    } else if (strcmp(folder, "output") != 0)
         log_event(r, json_pack("{s:s, s:s}", "event", "checkpoint", "folder", folder));
     send_or_say(c, e->peer, answer);
 }
@@ -1077,6 +1116,7 @@ static enum lc run_once(const struct coordinator_options *options, bool *again)
         rc = open_all(c, &err);
     if (rc == LC_OK) {
         refresh_keys(c);
+        keep_reserve();
         adopt_orphans(c);
         write_about(c);
         say("listening at %s", link_server_endpoint(c->server));

@@ -425,10 +425,16 @@ static enum lc append(const char *path, const char *line, size_t len, struct err
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     enum lc rc = LC_OK;
+    off_t end;
+    ssize_t n;
 
     if (fd < 0)
         return err_errno(err, errno, "cannot open '%s'", path);
-    if (write(fd, line, len) != (ssize_t)len)
+    end = lseek(fd, 0, SEEK_END);
+    n = write(fd, line, len);
+    if (n != (ssize_t)len)
+        rc = err_errno(err, n < 0 ? errno : ENOSPC, "cannot write '%s'", path);
+    if (n > 0 && n != (ssize_t)len && ftruncate(fd, end) != 0) /* half a line would spoil the next */
         rc = err_errno(err, errno, "cannot write '%s'", path);
     close(fd);
     return rc;

@@ -339,6 +339,21 @@ enum lc run_commit(struct run *r, const struct wire_msg *commit, struct err *err
     return LC_OK;
 }
 
+void run_abort(struct run *r, const char *folder)
+{
+    char *path = folder_allowed(folder) ? incoming(r, folder) : NULL;
+    enum lc ignored = LC_OK;
+
+    if (r->upload->fd >= 0)
+        close(r->upload->fd);
+    r->upload->fd = -1;
+    json_object_clear(r->upload->received);
+    if (path)
+        ignored = fs_remove_tree(path, NULL);
+    (void)ignored; /* the reason to abort is the error */
+    mem_free(path);
+}
+
 enum lc run_publish(const struct run *r, struct err *err)
 {
     const char *to = json_string_value(json_object_get(r->spec, "output_uri"));

@@ -56,6 +56,8 @@ enum lc run_blob(const struct run *r, const char *sha256, int64_t offset, int64_
                  struct err *err) MUST_CHECK;
 enum lc run_receive(struct run *r, const struct wire_msg *file, struct err *err) MUST_CHECK;
 enum lc run_commit(struct run *r, const struct wire_msg *commit, struct err *err) MUST_CHECK;
+/* What has arrived of an unfinished folder is dropped: it could not be kept. */
+void run_abort(struct run *r, const char *folder);
 /* Copies the output folder to the spec's output_uri, when it has one. */
 enum lc run_publish(const struct run *r, struct err *err) MUST_CHECK;
 #endif

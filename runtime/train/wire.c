@@ -94,7 +94,10 @@ static const struct wire_type types[WIRE_KINDS] = {
     [WIRE_SAVED] = {"saved",
                     WIRE_COORDINATOR,
                     false,
-                    {{"job", NAME, false, 0}, {"folder", NAME, false, 0}, {"error", TEXT, true, 0}}},
+                    {{"job", NAME, false, 0},
+                     {"folder", NAME, false, 0},
+                     {"error", TEXT, true, 0},
+                     {"code", TEXT, true, 32}}},
     [WIRE_CANCEL] = {"cancel", WIRE_COORDINATOR, false, {{"job", NAME, false, 0}}},
     [WIRE_RELEASE] = {"release", WIRE_COORDINATOR, false, {{"reason", TEXT, true, 0}}},
 };

@@ -313,7 +313,8 @@ static void take_message(struct worker *w, const struct link_event *e)
         begin_stop(w);
     } else if (e->msg.kind == WIRE_SAVED) {
         const char *error = wire_text(&e->msg, "error");
-        publish_answer(w, *error ? LC_IO : LC_OK, error);
+        enum lc code = lc_from_name(wire_text(&e->msg, "code"));
+        publish_answer(w, !*error ? LC_OK : code != LC_OK ? code : LC_IO, error);
     }
 }
 

@@ -612,6 +612,54 @@ def test_checkpoints_are_limited_and_jobs_are_managed_from_the_shell(home, model
 
 
 @pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", folder], capture_output=True).returncode != 0:
+        pytest.skip("a small disk needs root: mount -t tmpfs")
+    yield folder
+    end_coordinator(folder / "home")
+    until(lambda: subprocess.run(["umount", folder], capture_output=True).returncode == 0)
+
+
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(small_disk, model, tmp_path):
+    """The checkpoint has 10 MB: one fits, the worker's copy beside it does not."""
+    home = small_disk / "home"
+    home.mkdir()
+    start = prelude(model, tmp_path / "out", max_steps=12, save_steps=4)
+    printed = script(home, start + """
+local job = start({}, "peft")
+local ok, e = pcall(job.wait, job)
+print("FULL", ok, e.code, e.message, e.cause, e.hint)
+print("STATUS", job.id, job.status)
+""")
+    assert re.search(r"FULL\tfalse\tNOSPACE\tcannot save the checkpoint of step 8\t.*No space left on device.*\tfree some space", printed), printed
+    job, status = re.search(r"STATUS\t(\S+)\t(\w+)", printed).groups()
+    assert status == "failed"
+    before = lacus(home, "job", "logs", job, "--output", "json").stdout
+    assert any(e["event"] == "metric" and e["step"] == 4 for e in json.loads(before))
+    assert not list((home / "jobs" / job).glob(".incoming-*"))
+    subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+    assert "THEN\tfinished\t12" in script(home, f'local job = llm.job("{job}"):resume():wait() print("THEN", job.status, job:result().steps)')
+    assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_a_disk_without_a_byte_left_still_ends_the_job(small_disk, model, tmp_path):
+    home = small_disk / "home"
+    home.mkdir()
+    printed = script(home, prelude(model, tmp_path / "out", **dict(SLOW, save_steps=10)) + f"""
+local job = start()
+until_step(job, 5)
+os.execute("dd if=/dev/zero of={small_disk}/fill bs=4k 2>/dev/null")
+local ok, e = pcall(job.wait, job)
+print("FULL", ok, e.code, job.status)
+os.remove("{small_disk}/fill")
+print("THEN", job:resume():wait().status, #job.metrics)
+""", timeout=90)
+    assert "FULL\tfalse\tNOSPACE\tfailed" in printed and "THEN\tfinished\t60" in printed, printed
+
+
+@pytest.fixture
 def plain_model(model, tmp_path):
     """The same model without a chat template."""
     folder = tmp_path / "plain"
