@@ -765,7 +765,8 @@ enum lc template_render(const char *text, size_t len, const json_t *variables, s
             top.vars = *vars.as.dict;
         r.depth = 0;
         if (!template_run(&r, tree)) /* a text that could not grow says no more than that */
-            render_fail(&r, LC_LIMIT, r.at, "the text that the template makes is too long, or memory ran out");
+            render_fail(&r, LC_LIMIT, r.at,
+                        "the text that the template makes is too long, or memory ran out");
     }
     arena_free(r.arena);
     return r.rc == LC_OK ? buf_check(out, err) : r.rc;

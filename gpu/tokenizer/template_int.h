@@ -1,7 +1,7 @@
 /* template_int.h: what the template engine's files share. Private to gpu/tokenizer.
  *
- * What      text → tokens (template_lex.c) → tree (template_parse.c) → text (template_eval.c), with the
- *           values, filters, tests and methods of template_value.c and template_filter.c.
+ * What      text → tokens (template_lex.c) → tree (template_parse.c) → text (template_eval.c), with the values of
+ *           template_value.c and the filters, tests, methods and functions of the files named after them.
  * Ownership everything lives in the arena of one render.
  * Units     bytes.
  * Errors    struct render's err; functions return false or NULL when it is set.
@@ -194,6 +194,10 @@ struct args {
     size_t n_names;
 };
 const struct value *arg(const struct args *a, size_t i, const char *name); /* NULL: not given */
+int64_t arg_int(const struct args *a, size_t i, const char *name, int64_t otherwise);
+bool arg_flag(const struct args *a, size_t i, const char *name, bool otherwise);
+/* Fails when it is no text. */
+bool arg_text(struct render *r, const struct args *a, size_t i, const char *name, struct value *out);
 bool call_value(struct render *r, const struct value *f, const struct args *a, struct value *out);
 
 struct function {
@@ -206,8 +210,18 @@ struct filter_row { /* also a test: out is then a boolean */
     const char *name;
     bool (*run)(struct render *r, const struct value *in, const struct args *a, struct value *out);
 };
+typedef bool filter_fn(struct render *r, const struct value *in, const struct args *a, struct value *out);
 extern const struct filter_row template_filters[], template_tests[];
 const struct filter_row *filter_find(const struct filter_row *rows, const char *name, size_t n);
+
+/* ---- what methods share with filters: template_filter.c ---- */
+filter_fn filter_upper, filter_lower, filter_capitalize, filter_title, filter_replace, filter_join,
+    filter_items;
+enum { STRIP_LEFT = 1, STRIP_RIGHT = 2 };
+struct value v_stripped(const struct value *v, const struct value *chars, unsigned sides);
+bool v_as_text(struct render *r, const struct value *v, struct value *out); /* any value, as print shows it */
+bool v_copied_list(struct render *r, const struct value *in, struct value *out);
+bool is_python_space(uint32_t c);
 
 struct method_row {
     const char *name;

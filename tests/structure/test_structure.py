@@ -93,6 +93,11 @@ def test_contracts_have_one_label_per_line():
                 assert not label.search(line.lstrip(" *")), f"{path}: a label in the middle of a line: {line}"
 
 
+def test_no_file_is_two_rooms():
+    for path in sources():
+        assert len((ROOT / path).read_text().splitlines()) <= 1300, f"{path} is over 1,300 lines: it has more than one subject"
+
+
 def test_banned_calls():
     banned = re.compile(r"(?<![\w.>])(strcpy|strcat|sprintf|vsprintf|gets|strtok|gmtime|localtime|asctime|ctime)\s*\(")
     for path in sources():
