@@ -190,17 +190,20 @@ static int l_table(lua_State *L)
     return push_checked(L, p);
 }
 
-static const luaL_Reg methods[] = {{"format", l_format},
-                                   {"option", l_option},
-                                   {"options", l_options},
-                                   {"schema", l_schema},
-                                   {"load", l_load},
-                                   {"csv", l_csv},
-                                   {"json", l_json},
-                                   {"parquet", l_parquet},
-                                   {"text", l_text},
-                                   {"table", l_table},
-                                   {NULL, NULL}};
+static const struct spark_method methods[] = {
+    {"format", l_format,
+     "format(name) -> DataFrameReader\n\"csv\", \"json\", \"parquet\", \"text\" or \"delta\""},
+    {"option", l_option, "option(key, value) -> DataFrameReader\ne.g. \"header\", true"},
+    {"options", l_options, "options{key = value, …} -> DataFrameReader"},
+    {"schema", l_schema,
+     "schema(schema) -> DataFrameReader\nDDL like \"id INT, s STRING\", df.schema, or a StructType"},
+    {"load", l_load, "load(path, …) -> DataFrame\nwith the format of format(), else Parquet"},
+    {"csv", l_csv, "csv{path, header = true, …} -> DataFrame"},
+    {"json", l_json, "json(path, …) -> DataFrame\none object per line"},
+    {"parquet", l_parquet, "parquet(path, …) -> DataFrame"},
+    {"text", l_text, "text(path, …) -> DataFrame\none column, value: a row per line"},
+    {"table", l_table, "table(name) -> DataFrame\na table of the catalog"},
+    {NULL, NULL, NULL}};
 
 int reader_push(lua_State *L)
 {
@@ -210,7 +213,7 @@ int reader_push(lua_State *L)
     if (luaL_newmetatable(L, class_name)) {
         lua_pushcfunction(L, l_gc);
         lua_setfield(L, -2, "__gc");
-        luaL_newlib(L, methods);
+        spark_methods(L, methods);
         lua_setfield(L, -2, "__index");
         lua_pushliteral(L, "DataFrameReader");
         lua_setfield(L, -2, "__name");

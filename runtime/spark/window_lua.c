@@ -149,19 +149,24 @@ int window_over(lua_State *L)
     return column_push(L, window);
 }
 
-static const luaL_Reg functions[] = {{"partitionBy", l_partition_by},
-                                     {"orderBy", l_order_by},
-                                     {"rowsBetween", l_rows_between},
-                                     {"rangeBetween", l_range_between},
-                                     {NULL, NULL}};
+static const struct spark_method functions[] = {
+    {"partitionBy", l_partition_by,
+     "partitionBy(column, …) -> WindowSpec\nrows with equal values go together"},
+    {"orderBy", l_order_by, "orderBy(column, …) -> WindowSpec\ntheir order"},
+    {"rowsBetween", l_rows_between,
+     "rowsBetween(first, last) -> WindowSpec\nrows relative to the current one: Window.unboundedPreceding, "
+     "-1, Window.currentRow"},
+    {"rangeBetween", l_range_between,
+     "rangeBetween(first, last) -> WindowSpec\nvalues relative to the current one"},
+    {NULL, NULL, NULL}};
 
 int window_lua_open(lua_State *L)
 {
     if (luaL_newmetatable(L, class_name)) {
-        luaL_newlib(L, functions);
+        spark_methods(L, functions);
         lua_setfield(L, -2, "__index");
     }
-    luaL_newlib(L, functions);
+    spark_methods(L, functions);
     lua_pushinteger(L, LUA_MININTEGER);
     lua_setfield(L, -2, "unboundedPreceding");
     lua_pushinteger(L, LUA_MAXINTEGER);

@@ -293,19 +293,23 @@ FORMAT(l_json, "json")
 FORMAT(l_parquet, "parquet")
 FORMAT(l_text, "text")
 
-static const luaL_Reg methods[] = {{"format", l_format},
-                                   {"mode", l_mode},
-                                   {"option", l_option},
-                                   {"options", l_options},
-                                   {"partitionBy", l_partition_by},
-                                   {"save", l_save},
-                                   {"saveAsTable", l_save_as_table},
-                                   {"insertInto", l_insert_into},
-                                   {"csv", l_csv},
-                                   {"json", l_json},
-                                   {"parquet", l_parquet},
-                                   {"text", l_text},
-                                   {NULL, NULL}};
+static const struct spark_method methods[] = {
+    {"format", l_format,
+     "format(name) -> DataFrameWriter\n\"delta\", \"parquet\", \"csv\", \"json\" or \"text\""},
+    {"mode", l_mode,
+     "mode(name) -> DataFrameWriter\n\"append\", \"overwrite\", \"error\" (what is not said) or \"ignore\""},
+    {"option", l_option, "option(key, value) -> DataFrameWriter\ne.g. \"mergeSchema\", true"},
+    {"options", l_options, "options{key = value, …} -> DataFrameWriter"},
+    {"partitionBy", l_partition_by, "partitionBy(column, …) -> DataFrameWriter\na folder per value"},
+    {"save", l_save, "save(path, format, mode, partitionBy)\nwrites files or a Delta table to a path"},
+    {"saveAsTable", l_save_as_table,
+     "saveAsTable(name, format, mode, partitionBy)\nwrites a Delta table of the catalog"},
+    {"insertInto", l_insert_into, "insertInto(name, overwrite)\nrows into a table, by position"},
+    {"csv", l_csv, "csv(path, mode)\noptions by name: csv{path, header = true}"},
+    {"json", l_json, "json(path, mode)\none object per line"},
+    {"parquet", l_parquet, "parquet(path, mode)"},
+    {"text", l_text, "text(path, mode)\none column of texts, a line each"},
+    {NULL, NULL, NULL}};
 
 int writer_push(lua_State *L, int dataframe)
 {
@@ -320,7 +324,7 @@ int writer_push(lua_State *L, int dataframe)
     if (luaL_newmetatable(L, class_name)) {
         lua_pushcfunction(L, l_gc);
         lua_setfield(L, -2, "__gc");
-        luaL_newlib(L, methods);
+        spark_methods(L, methods);
         lua_setfield(L, -2, "__index");
         lua_pushliteral(L, "DataFrameWriter");
         lua_setfield(L, -2, "__name");
