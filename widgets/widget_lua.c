@@ -325,22 +325,10 @@ void widget_text(lua_State *L, int index, struct buf *out)
         text_of_fields(L, index, out);
 }
 
-static int buf_gc(lua_State *L)
-{
-    buf_release(lua_touserdata(L, 1));
-    return 0;
-}
-
 static int l_tostring(lua_State *L)
 {
-    struct buf *out = lua_newuserdatauv(L, sizeof *out, 0);
+    struct buf *out = session_buf(L, 2 << 20);
 
-    buf_init(out, 2 << 20);
-    if (luaL_newmetatable(L, "lacus.widget_text")) {
-        lua_pushcfunction(L, buf_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     widget_text(L, 1, out);
     lua_pushlstring(L, buf_str(out), out->len);
     return 1;

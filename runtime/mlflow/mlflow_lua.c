@@ -77,29 +77,6 @@ static void check(lua_State *L, enum lc rc, const struct err *err)
 
 /* ---- documents --------------------------------------------------------------------------------------- */
 
-/* JSON that is released when Lua lets go of it, so that pushing it may raise. */
-static int l_gc_document(lua_State *L)
-{
-    json_t **slot = lua_touserdata(L, 1);
-
-    json_decref(*slot);
-    *slot = NULL;
-    return 0;
-}
-
-static json_t **document(lua_State *L)
-{
-    json_t **slot = lua_newuserdatauv(L, sizeof *slot, 0);
-
-    *slot = NULL;
-    if (luaL_newmetatable(L, "lacus.mlflow.document")) {
-        lua_pushcfunction(L, l_gc_document);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return slot;
-}
-
 static int push_document(lua_State *L, json_t **slot, enum lc rc, const struct err *err)
 {
     check(L, rc, err);
@@ -178,7 +155,7 @@ static struct tracker_search search_at(lua_State *L, int index)
 static int l_create_experiment(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1), *location = text_or_null(L, 2);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
 
     return push_document(
@@ -190,7 +167,7 @@ static int l_get_experiment(lua_State *L)
 {
     const char *id = text_or_null(L, 1), *name = id ? NULL : luaL_checkstring(L, 2);
     bool quiet = lua_toboolean(L, 3);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
     enum lc rc = tracker_get_experiment(ctx_of(L), tracker_of(L), id, name, doc, &err);
 
@@ -224,7 +201,7 @@ static int l_tag_experiment(lua_State *L)
 static int l_search_experiments(lua_State *L)
 {
     struct tracker_search s = search_at(L, 1);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
 
     return push_document(L, doc, tracker_search_experiments(ctx_of(L), tracker_of(L), &s, doc, &err), &err);
@@ -252,7 +229,7 @@ static int l_create_run(lua_State *L)
         memcpy(all + n_source, own, n_own * sizeof *all); /* later ones replace earlier ones */
     run.tags = all;
     run.n_tags = n_own + n_source;
-    doc = document(L);
+    doc = session_json_slot(L);
     return push_document(L, doc, tracker_create_run(ctx_of(L), tracker_of(L), &run, doc, &err), &err);
 }
 
@@ -264,7 +241,7 @@ static enum lc note_inputs(lua_State *L, const char *run, struct err *err)
 static int l_get_run(lua_State *L)
 {
     const char *run = luaL_checkstring(L, 1);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
     enum lc rc = note_inputs(L, run, &err);
 
@@ -301,7 +278,7 @@ static int l_set_stage(lua_State *L)
 static int l_search_runs(lua_State *L)
 {
     struct tracker_search s = search_at(L, 1);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
 
     return push_document(L, doc, tracker_search_runs(ctx_of(L), tracker_of(L), &s, doc, &err), &err);
@@ -521,7 +498,7 @@ static int l_put_text(lua_State *L)
 static int l_list_artifacts(lua_State *L)
 {
     const char *run = luaL_checkstring(L, 1), *path = text_or_null(L, 2);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
 
     return push_document(L, doc, tracker_list_artifacts(ctx_of(L), tracker_of(L), run, path, doc, &err),
@@ -568,14 +545,14 @@ static int l_create_version(lua_State *L)
     struct err err;
 
     v.tags = pairs(L, 5, &v.n_tags);
-    doc = document(L);
+    doc = session_json_slot(L);
     return push_document(L, doc, registry_create_version(ctx_of(L), registry_of(L), &v, doc, &err), &err);
 }
 
 static int l_create_model(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1), *description = text_or_null(L, 2);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
 
     return push_document(
@@ -585,7 +562,7 @@ static int l_create_model(lua_State *L)
 static int l_get_model(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
 
     return push_document(L, doc, registry_get_model(ctx_of(L), registry_of(L), name, doc, &err), &err);
@@ -594,7 +571,7 @@ static int l_get_model(lua_State *L)
 static int l_get_version(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1), *version = luaL_checkstring(L, 2);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
 
     return push_document(L, doc, registry_get_version(ctx_of(L), registry_of(L), name, version, doc, &err),
@@ -645,7 +622,7 @@ static int l_delete_version(lua_State *L)
 static int l_search_models(lua_State *L)
 {
     struct tracker_search s = search_at(L, 1);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
 
     return push_document(L, doc, registry_search_models(ctx_of(L), registry_of(L), &s, doc, &err), &err);
@@ -654,7 +631,7 @@ static int l_search_models(lua_State *L)
 static int l_search_versions(lua_State *L)
 {
     struct tracker_search s = search_at(L, 1);
-    json_t **doc = document(L);
+    json_t **doc = session_json_slot(L);
     struct err err;
 
     return push_document(L, doc, registry_search_versions(ctx_of(L), registry_of(L), &s, doc, &err), &err);

@@ -78,11 +78,6 @@ struct session {
 
 void session_table(lua_State *L, enum session_table which); /* pushes it */
 void session_drain(struct session *s); /* captured output that has come goes to the front end */
-/* A userdata on the stack with a buffer that is released when the stack lets go of it. */
-struct buf *session_buf(lua_State *L, size_t max);
-
-/* A userdata on the stack with a JSON reference that is dropped when the stack lets go of it. */
-json_t **session_json_slot(lua_State *L);
 json_t *session_json_text(const char *s, size_t len); /* a JSON string; bytes that are no text are replaced */
 int session_ask(lua_State *L);                        /* the global `input` */
 int json_open(lua_State *L);

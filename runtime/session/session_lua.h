@@ -88,6 +88,11 @@ enum lc session_comm_send(struct session *s, enum comm_kind kind, const char *co
 enum lc session_comm_target(struct session *s, const char *target, session_comm_fn *fn, void *arg,
                             struct err *err) MUST_CHECK;
 
+/* What must not leak when something raises: a userdata on the stack with a buffer, or with a JSON reference
+ * (set *slot), that is released when the stack lets go of it. */
+struct buf *session_buf(lua_State *L, size_t max);
+json_t **session_json_slot(lua_State *L);
+
 /* JSON ↔ Lua. null is the light userdata NULL (the global `null`); empty tables become {} unless marked as
  * arrays. */
 void session_push_json(lua_State *L, json_t *value);

@@ -68,29 +68,6 @@ static bool owns_jobs(lua_State *L)
     return f->ops && f->ops->name && strcmp(f->ops->name, "runner") == 0;
 }
 
-/* A reference that Lua lets go of, whatever is raised meanwhile. */
-static int json_gc(lua_State *L)
-{
-    json_t **slot = lua_touserdata(L, 1);
-
-    json_decref(*slot);
-    *slot = NULL;
-    return 0;
-}
-
-static json_t **json_slot(lua_State *L)
-{
-    json_t **slot = lua_newuserdatauv(L, sizeof *slot, 0);
-
-    *slot = NULL;
-    if (luaL_newmetatable(L, "lacus.llm.json")) {
-        lua_pushcfunction(L, json_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return slot;
-}
-
 static json_t *check_json(lua_State *L, int index)
 {
     json_t **slot;
@@ -98,7 +75,7 @@ static json_t *check_json(lua_State *L, int index)
 
     index = lua_absindex(L, index);
     luaL_checktype(L, index, LUA_TTABLE);
-    slot = json_slot(L);
+    slot = session_json_slot(L);
     *slot = session_to_json(L, index, &err);
     if (!*slot)
         session_raise(L, &err);
@@ -206,7 +183,7 @@ static int l_mark(lua_State *L) /* → what core.tables takes */
 static int l_tables(lua_State *L) /* core.tables(mark) → {"catalog.schema.table@version", …} read since */
 {
     int64_t mark = luaL_checkinteger(L, 1);
-    json_t **slot = json_slot(L);
+    json_t **slot = session_json_slot(L);
     struct err err;
 
     if (origin_tables(session_ctx(session_of(L)), mark, slot, &err) != LC_OK)
@@ -384,7 +361,7 @@ static int l_submit(lua_State *L) /* core.submit(id, spec) */
 static int l_job(lua_State *L) /* core.job(id) → {status, spec, …} */
 {
     struct llm_state *s = state_of(L);
-    json_t **slot = json_slot(L);
+    json_t **slot = session_json_slot(L);
     struct job_info info;
     struct err err;
 
@@ -399,7 +376,7 @@ static int l_job(lua_State *L) /* core.job(id) → {status, spec, …} */
 static int l_jobs(lua_State *L)
 {
     struct llm_state *s = state_of(L);
-    json_t **slot = json_slot(L);
+    json_t **slot = session_json_slot(L);
     struct err err;
 
     if (job_list(s->ws, JOBS_MOST, slot, &err) != LC_OK)
@@ -412,7 +389,7 @@ static int l_events(lua_State *L) /* core.events(id, offset) → array, offset *
 {
     const char *id = luaL_checkstring(L, 1);
     int64_t offset = luaL_checkinteger(L, 2);
-    json_t **slot = json_slot(L);
+    json_t **slot = session_json_slot(L);
     struct err err;
     char *folder = job_folder(id, &err);
     enum lc rc = folder ? job_events(folder, &offset, slot, &err) : LC_IO;
@@ -682,7 +659,7 @@ static int l_curve_text(lua_State *L) /* curve:text(columns, lines) → text or 
 
 static int l_curve_vega(lua_State *L)
 {
-    json_t **slot = json_slot(L);
+    json_t **slot = session_json_slot(L);
 
     *slot = curve_vega(curve_of(L), luaL_checkstring(L, 2));
     session_push_json(L, *slot);
@@ -710,7 +687,7 @@ static int l_curve(lua_State *L)
 static int l_display(lua_State *L) /* core.display(bundle, id, update) */
 {
     struct session *s = session_of(L);
-    json_t *data = check_json(L, 1), **transient = json_slot(L);
+    json_t *data = check_json(L, 1), **transient = session_json_slot(L);
     struct display d = {.data = data, .update = lua_toboolean(L, 3)};
 
     *transient = json_pack("{s:s}", "display_id", luaL_checkstring(L, 2));
@@ -730,7 +707,7 @@ static int l_clock(lua_State *L)
 static int l_defaults(lua_State *L) /* every training argument with its default */
 {
     struct training_args a;
-    json_t **slot = json_slot(L);
+    json_t **slot = session_json_slot(L);
 
     training_args_init(&a);
     *slot = training_args_to_json(&a);

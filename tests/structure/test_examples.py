@@ -57,7 +57,7 @@ AROUND = {
     "runtime/session/magic.h": ([], SESSION),
     "runtime/session/names.h": ([], SESSION),
     "runtime/session/plot_text.h": ([], "extern struct buf *out;"),
-    "runtime/session/repr.h": (["runtime/session/session_int.h"], ""),
+    "runtime/session/repr.h": (["runtime/session/session_lua.h"], ""),
     "runtime/session/session.h": ([], "extern const struct frontend_ops recorder_ops; extern int recorder;"),
     "runtime/spark/commands.h": ([], "extern struct catalog *catalog; extern const struct engine_ops *ops; extern struct engine *engine;"),
     "runtime/spark/describe.h": ([], "extern struct spark_env *env; extern struct sql_names name;"),
