@@ -5,7 +5,7 @@
 
 APT_BUILD := gcc libc6-dev make pkg-config lua5.4 libzmq3-dev libsodium-dev libjansson-dev libreadline-dev liblua5.4-dev \
 	libsqlite3-dev libmicrohttpd-dev libpcre2-dev libutf8proc-dev curl python3-venv git
-APT_TEST := libcmocka-dev chromium nodejs valgrind clang-14 libclang-rt-14-dev clang-format
+APT_TEST := libcmocka-dev chromium nodejs tmux valgrind clang-14 libclang-rt-14-dev clang-format
 SUDO := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v sudo),sudo))
 
 DUCKDB_VERSION := 1.5.6

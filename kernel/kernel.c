@@ -59,6 +59,8 @@ static void serve(struct kernel *k)
     while (!atomic_load(&k->stopping)) {
         struct request *r = inbox_next(k->inbox, worked ? IDLE_MS : -1);
 
+        if (atomic_exchange(&k->output_waits, false)) /* before r: it belongs to the cell that ended */
+            session_flush(k->session);
         if (r && !atomic_load(&k->stopping))
             requests_answer(k, r);
         else if (!r && worked)

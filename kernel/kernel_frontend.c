@@ -198,6 +198,14 @@ static void on_serve(void *self, const struct ctx *ctx, int timeout_ms)
     request_free(r);
 }
 
+static void on_output_waits(void *self) /* the thread that captures */
+{
+    struct kernel *k = self;
+
+    atomic_store(&k->output_waits, true);
+    inbox_wake(k->inbox);
+}
+
 static const char *on_request_id(void *self)
 {
     struct kernel *k = self;
@@ -219,5 +227,6 @@ const struct frontend_ops kernel_frontend_ops = {
     .set_next_input = on_next_input,
     .ask_exit = on_ask_exit,
     .serve = on_serve,
+    .output_waits = on_output_waits,
     .request_id = on_request_id,
 };

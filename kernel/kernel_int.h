@@ -24,7 +24,7 @@ struct kernel {
     int done_fd;     /* the session thread has ended */
     pthread_t control, heartbeat;
     bool has_control, has_heartbeat;
-    atomic_bool stopping;
+    atomic_bool stopping, output_waits; /* output_waits: captured output has come while no cell runs */
 
     struct session *session;       /* session thread */
     const struct request *current; /* session thread: what is being answered */

@@ -9,9 +9,11 @@ import time
 import urllib.request
 
 import nbformat
+import notebooks
 import pytest
 from kernels import LACUS, ROOT, environment
 from raw_client import free_ports
+from test_train import end_coordinator
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NODE = shutil.which("node") or next((str(p) for p in [ROOT / "build/tools/bin/node"] if p.exists()), None)
@@ -55,18 +57,24 @@ def lab(tmp_path, monkeypatch):
     server.wait(20)
 
 
+def browse(program, base, notebook, picture, folder, *more):
+    """Runs a program of tests/browser/ on a notebook; what it saw. The picture goes to build/screenshots/."""
+    shots = pathlib.Path(os.environ.get("LACUS_SCREENSHOTS", ROOT / "build" / "screenshots"))
+    shots.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([NODE, str(ROOT / "tests/browser" / program), base, notebook, str(shots / picture), *more],
+                          env=dict(os.environ, NODE_MODULES=str(MODULES), CHROMIUM=CHROMIUM), capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr + (folder / "lab.log").read_text()[-2000:]
+    assert (shots / picture).stat().st_size > 10000
+    return json.loads(done.stdout)
+
+
 def test_a_notebook_in_the_browser(lab):
     base, folder = lab
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
     nb.cells[4].metadata["tags"] = ["raises-exception"]
     nb.metadata["kernelspec"] = {"name": "lacus", "display_name": "lacus (Lua 5.4)", "language": "lua"}
     nbformat.write(nb, folder / "book.ipynb")
-    shots = pathlib.Path(os.environ.get("LACUS_SCREENSHOTS", ROOT / "build" / "screenshots"))
-    shots.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([NODE, str(ROOT / "tests/browser/jupyterlab.mjs"), base, "book.ipynb", str(shots / "jupyterlab.png")],
-                          env=dict(os.environ, NODE_MODULES=str(MODULES), CHROMIUM=CHROMIUM), capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr + (folder / "lab.log").read_text()[-2000:]
-    seen = json.loads(done.stdout)
+    seen = browse("jupyterlab.mjs", base, "book.ipynb", "jupyterlab.png", folder)
     before, after = seen["before"]["outputs"], seen["after"]
     assert seen["problems"] == []
     assert "hello from Lua" in before[0]
@@ -78,4 +86,24 @@ def test_a_notebook_in_the_browser(lab):
     value = int(seen["readout"])
     assert value > 3
     assert after[5].split() == ["[7]:", str(value), "true", "small"]
-    assert (shots / "jupyterlab.png").stat().st_size > 10000
+
+
+@pytest.mark.skipif(notebooks.missing() is not None, reason=str(notebooks.missing()))
+def test_the_example_in_the_browser(lab):
+    """examples/finetune.ipynb by Run All: no error, the controls, the tables and the curve are there."""
+    base, folder = lab
+    nbformat.write(notebooks.with_defaults(notebooks.FINETUNE, max_rows=os.environ.get("LACUS_EXAMPLE_ROWS", 3000), max_seconds=os.environ.get("LACUS_EXAMPLE_SECONDS", 6)),
+                   folder / "finetune.ipynb")
+    try:
+        seen = browse("notebook.mjs", base, "finetune.ipynb", "finetune.png", folder, "4", "6", "7")  # in the picture: not all of the data, not the model
+    finally:
+        end_coordinator(folder / "lacus")
+    assert seen["problems"] == [] and sum(seen["errors"]) == 0
+    assert seen["controls"][0] == 5
+    assert seen["charts"] == [0, 0, 0, 0, 1, 1, 0, 0, 0]
+    assert seen["tables"][7] == 1
+    assert "records" in seen["outputs"][1] and "|    libs|" in seen["outputs"][2]
+    assert "trainable params: " in seen["outputs"][4] and "time is up" in seen["outputs"][5]
+    assert "accuracy on " in seen["outputs"][6]
+    assert "sft-lora\tFINISHED" in seen["outputs"][7] and "pre-training\tFINISHED" in seen["outputs"][7]
+    assert "python3-requests" in seen["outputs"][8]

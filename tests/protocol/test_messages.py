@@ -457,3 +457,11 @@ def test_many_clients_at_once(kernel):
     for t in threads:
         t.join()
     assert answers == ["ok"] * 100
+
+
+def test_what_a_child_prints_between_cells_is_shown_at_once(kernel):
+    msg_id = kernel.send("execute_request", {"code": "os.execute('(sleep 1; echo later) &')"})
+    kernel.receive()
+    kernel.until_idle(msg_id)
+    late = kernel.receive(kernel.iopub, timeout=5)  # nothing more is asked
+    assert (late["type"], late["content"], late["parent"]) == ("stream", {"name": "stdout", "text": "later\n"}, msg_id)

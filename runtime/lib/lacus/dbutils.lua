@@ -85,6 +85,7 @@ return function(native)
       options = kind.choices and entry.choices or nil,
       value = kind.several and split(entry.value) or entry.value,
       style = {description_width = "initial"},
+      layout = {width = "auto", max_width = "100%"}, -- a long label leaves room for the field
     }
     w:observe(function(change)
       entry.value = kind.several and table.concat(change.new, ",") or change.new
