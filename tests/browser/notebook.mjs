@@ -26,7 +26,7 @@ try {
         if (await cell.locator(bar).first().isVisible()) await cell.locator(bar).first().click();
   }
   for (const no of await page.getByRole('button', { name: 'No', exact: true }).all()) await no.click();
-  await page.setViewportSize({ width: 1200, height: 1900 });
+  await page.setViewportSize({ width: 1200, height: 2030 });
   await page.waitForTimeout(500);
   await page.$eval('.jp-WindowedPanel-outer', e => { e.scrollTop += e.querySelector('h2').getBoundingClientRect().top - e.getBoundingClientRect().top - 10; });
   await page.waitForTimeout(1500);

@@ -29,6 +29,7 @@ SESSION = [
     "df.groupBy?",
     "df:filter('sise > 100000')",
     "spark:sql('SELECT name FRO packages')",
+    "dff:count()",
 ]
 COLOURS = {"30": "#3b4048", "31": "#e06c75", "32": "#98c379", "33": "#e5c07b", "34": "#61afef", "35": "#c678dd", "36": "#56b6c2", "37": "#dcdfe4", "90": "#7f848e"}
 
@@ -99,7 +100,7 @@ def test_a_session_at_the_prompt(tmp_path):
     assert re.search(r"Out\[4\]:\n\+-+\+-+\+-+\+\n\|\s+section\|packages\|largest\|", seen)
     assert "|       games|       2|7891488|" in seen
     assert "Signature: " in seen
-    assert "'sise'" in seen and "size" in seen.split("'sise'")[1]
-    assert re.search(r"^ *\^", seen, re.M)
+    assert re.search(r'\bsise\b.*\bsize\b', seen.split('sise > 100000')[-1], re.S)
+    assert re.search(r"^-+\^$", seen, re.M) and re.search(r"-> 1 dff:count\(\)\n +\^\n", seen)  # in the SQL text, in the cell
     if CHROMIUM:
         assert picture(tmp_path, coloured, 112).stat().st_size > 10000
