@@ -109,13 +109,12 @@ static void set_partitions(lua_State *L, int index)
 static int l_partition_by(lua_State *L)
 {
     check(L);
-    if (!spark_is_plain_table(L, 2)) { /* names one by one */
-        lua_createtable(L, lua_gettop(L), 0);
-        for (int i = 2, top = lua_gettop(L); i < top; i++) {
-            lua_pushvalue(L, i);
-            lua_rawseti(L, top, i - 1);
-        }
-        lua_replace(L, 2);
+    if (!spark_is_plain_table(L, 2)) { /* names one by one; none: not partitioned */
+        int n = lua_gettop(L) - 1;
+        lua_createtable(L, n, 0);
+        lua_insert(L, 2);
+        for (int i = n; i >= 1; i--)
+            lua_rawseti(L, 2, i);
     }
     set_partitions(L, 2);
     return self(L);

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from lacus import script
+from lacus import lacus, script
 
 DATA = """
 local df = spark:createDataFrame({{1, "a", 1.5}, {2, null, null}, {3, "c", 2.5}}, {"id", "s", "d"})
@@ -414,7 +414,7 @@ def test_writes_are_read_by_others(run, tmp_path):
 df.write:parquet("{tmp_path}/p")
 df.write:partitionBy("id"):parquet("{tmp_path}/part")
 df.write:csv{{"{tmp_path}/c", header = true}}
-df.write:mode("overwrite"):json("{tmp_path}/j")
+df.write:mode("overwrite"):partitionBy("id"):partitionBy():json("{tmp_path}/j")
 df.write:save("{tmp_path}/delta", "delta", "overwrite", "id")
 df.write:mode("append"):format("delta"):save("{tmp_path}/delta")
 df.write:mode("ignore"):format("delta"):save("{tmp_path}/delta")
@@ -519,7 +519,8 @@ def test_errors_say_what_to_do(run, code, says):
 
 # ---- completion and inspection ----
 def test_methods_are_documented(home):
-    from lacus import lacus
+    assert "Signature: select(column, …) -> DataFrame" in script(home, "df = spark:range(3)\ndf.select?")
+    assert "Signature: eq(value) -> Column" in script(home, "c = F.col('id')\nc.eq?")
     done = lacus(home, "-", text="df = spark:range(3)\nfor _, n in ipairs(getmetatable(df).__dir(df)) do print(n) end")
     names = done.stdout.split()
     assert {"select", "toJSON", "columns", "write", "id"} <= set(names), done.stdout + done.stderr
