@@ -1,7 +1,8 @@
 /* arrow.h: the Arrow C data and C stream interfaces (arrow.apache.org, "The Arrow C data interface", ABI
  * stable since 1.0).
  *
- * What      how columns travel between parts of lacus. These are the specification's structs, nothing more.
+ * What      how columns travel between parts of lacus. These are the specification's structs, and how
+ *           one value is found in them.
  * Ownership a struct with release != NULL is owned by whoever holds it and is ended by calling release once;
  *           moving a struct is a memcpy followed by release = NULL in the old place.
  * Errors    get_schema and get_next return 0 or an errno value; get_last_error then has the text (valid until
@@ -56,4 +57,17 @@ struct ArrowArrayStream {
     void (*release)(struct ArrowArrayStream *);
     void *private_data;
 };
+#endif
+
+#ifndef LACUS_BASE_ARROW_H
+#define LACUS_BASE_ARROW_H
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Rows count from 0 without the array's offset: the functions add it. */
+bool arrow_is_null(const struct ArrowArray *a, int64_t row);
+/* The bytes of a text or binary value (formats u, U, z, Z, vu, vz); NULL: another format. Not NUL-terminated. */
+const char *arrow_text(const char *format, const struct ArrowArray *a, int64_t row, size_t *len);
+/* Where the items of a list or map (formats +l, +L, +m) lie in its child. */
+void arrow_items(const char *format, const struct ArrowArray *a, int64_t row, int64_t *from, int64_t *to);
 #endif

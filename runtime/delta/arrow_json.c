@@ -3,53 +3,6 @@
 #include "runtime/delta/delta_int.h"
 #include <string.h>
 
-static bool is_valid(const struct ArrowArray *a, int64_t row)
-{
-    const uint8_t *bits = a->n_buffers > 0 ? a->buffers[0] : NULL;
-    int64_t i = row + a->offset;
-
-    return a->null_count == 0 || !bits || (bits[i >> 3] >> (i & 7) & 1) != 0;
-}
-
-static json_t *text(const char *s, int64_t len)
-{
-    return len >= 0 ? json_stringn_nocheck(s ? s : "", (size_t)len) : NULL;
-}
-
-static json_t *utf8_value(const struct ArrowArray *a, int64_t i)
-{
-    const int32_t *offsets = a->buffers[1];
-
-    return text((const char *)a->buffers[2] + offsets[i], offsets[i + 1] - offsets[i]);
-}
-
-static json_t *large_utf8_value(const struct ArrowArray *a, int64_t i)
-{
-    const int64_t *offsets = a->buffers[1];
-
-    return text((const char *)a->buffers[2] + offsets[i], offsets[i + 1] - offsets[i]);
-}
-
-struct view { /* Arrow's string view: short texts inline, long ones in a numbered buffer */
-    int32_t len;
-    union {
-        char inlined[12];
-        struct {
-            char prefix[4];
-            int32_t buffer, offset;
-        } at;
-    } u;
-};
-
-static json_t *view_value(const struct ArrowArray *a, int64_t i)
-{
-    const struct view *v = (const struct view *)a->buffers[1] + i;
-
-    if (v->len <= (int32_t)sizeof v->u.inlined)
-        return text(v->u.inlined, v->len);
-    return text((const char *)a->buffers[2 + v->u.at.buffer] + v->u.at.offset, v->len);
-}
-
 static json_t *bool_value(const struct ArrowArray *a, int64_t i)
 {
     const uint8_t *bits = a->buffers[1];
@@ -73,7 +26,7 @@ static json_t *struct_value(const struct ArrowSchema *s, const struct ArrowArray
 
     for (int64_t c = 0; out && c < s->n_children; c++) {
         json_t *v;
-        if (!is_valid(a->children[c], i))
+        if (arrow_is_null(a->children[c], i))
             continue;
         v = delta_arrow_json(s->children[c], a->children[c], i);
         if (!v || json_object_set_new_nocheck(out, s->children[c]->name, v) != 0) {
@@ -119,14 +72,13 @@ static json_t *map_value(const struct ArrowSchema *entry, const struct ArrowArra
     return out;
 }
 
-static json_t *list_value(const struct ArrowSchema *s, const struct ArrowArray *a, int64_t i)
+static json_t *list_value(const struct ArrowSchema *s, const struct ArrowArray *a, int64_t row)
 {
-    bool large = s->format[1] == 'L', map = s->format[1] == 'm';
-    int64_t from = large ? ((const int64_t *)a->buffers[1])[i] : ((const int32_t *)a->buffers[1])[i];
-    int64_t to = large ? ((const int64_t *)a->buffers[1])[i + 1] : ((const int32_t *)a->buffers[1])[i + 1];
+    int64_t from, to;
 
-    return map ? map_value(s->children[0], a->children[0], from, to)
-               : array_value(s->children[0], a->children[0], from, to);
+    arrow_items(s->format, a, row, &from, &to);
+    return s->format[1] == 'm' ? map_value(s->children[0], a->children[0], from, to)
+                               : array_value(s->children[0], a->children[0], from, to);
 }
 
 json_t *delta_arrow_json(const struct ArrowSchema *s, const struct ArrowArray *a, int64_t row)
@@ -135,17 +87,23 @@ json_t *delta_arrow_json(const struct ArrowSchema *s, const struct ArrowArray *a
         const char *format;
         json_t *(*fn)(const struct ArrowArray *a, int64_t i);
     } atoms[] = {
-        {"u", utf8_value}, {"U", large_utf8_value}, {"vu", view_value},
-        {"b", bool_value}, {"i", int32_value},      {"l", int64_value},
+        {"b", bool_value},
+        {"i", int32_value},
+        {"l", int64_value},
     };
     int64_t i = row + a->offset;
+    const char *text;
+    size_t len;
 
-    if (s->dictionary || !is_valid(a, row))
+    if (s->dictionary || arrow_is_null(a, row))
         return json_null();
+    text = s->format[0] == 'z' || s->format[0] == 'Z' ? NULL : arrow_text(s->format, a, row, &len);
+    if (text)
+        return json_stringn_nocheck(text, len);
     if (strcmp(s->format, "+s") == 0)
         return struct_value(s, a, i);
     if (strcmp(s->format, "+l") == 0 || strcmp(s->format, "+L") == 0 || strcmp(s->format, "+m") == 0)
-        return list_value(s, a, i);
+        return list_value(s, a, row);
     for (size_t k = 0; k < sizeof atoms / sizeof *atoms; k++)
         if (strcmp(s->format, atoms[k].format) == 0)
             return atoms[k].fn(a, i);

@@ -17,14 +17,6 @@ struct row_reader {
 };
 
 /* ---- cells ---- */
-static bool is_null(const struct ArrowArray *a, int64_t row)
-{
-    const uint8_t *valid = a->n_buffers > 0 ? a->buffers[0] : NULL;
-
-    row += a->offset;
-    return a->null_count != 0 && valid && !(valid[row >> 3] >> (row & 7) & 1);
-}
-
 static void push_decimal(lua_State *L, const char *format, const unsigned char *bytes)
 {
     char digits[48], text[64];
@@ -149,34 +141,23 @@ static void push_struct(lua_State *L, const struct ArrowSchema *schema, const st
     lua_setmetatable(L, -2);
 }
 
-static void push_text(lua_State *L, const struct ArrowArray *a, int64_t i, bool large)
-{
-    const char *data = a->buffers[2];
-    int64_t from = large ? ((const int64_t *)a->buffers[1])[i] : ((const int32_t *)a->buffers[1])[i];
-    int64_t to = large ? ((const int64_t *)a->buffers[1])[i + 1] : ((const int32_t *)a->buffers[1])[i + 1];
-
-    lua_pushlstring(L, data ? data + from : "", (size_t)(to - from));
-}
-
 static void push_nested(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a,
                         int64_t row)
 {
-    int64_t i = row + a->offset;
-    const int32_t *small = a->n_buffers > 1 ? a->buffers[1] : NULL;
-    const int64_t *large = a->n_buffers > 1 ? a->buffers[1] : NULL;
+    int64_t from = 0, to = 0;
 
+    if (schema->format[1] != 's' && strchr("lLm", schema->format[1]))
+        arrow_items(schema->format, a, row, &from, &to);
     switch (schema->format[1]) {
     case 's':
         push_struct(L, schema, a, row);
         break;
     case 'm':
-        push_map(L, schema, a, small[i], small[i + 1]);
+        push_map(L, schema, a, from, to);
         break;
     case 'l':
-        push_list(L, schema, a, small[i], small[i + 1]);
-        break;
     case 'L':
-        push_list(L, schema, a, large[i], large[i + 1]);
+        push_list(L, schema, a, from, to);
         break;
     default:
         luaL_error(L, "cannot read a column of Arrow format '%s'", schema->format);
@@ -200,8 +181,10 @@ void row_push_cell(lua_State *L, const struct ArrowSchema *schema, const struct 
     const char *format = schema->format;
     int64_t i = row + a->offset;
     const void *data = a->n_buffers > 1 ? a->buffers[1] : NULL;
+    const char *text;
+    size_t len;
 
-    if (format[0] == 'n' || is_null(a, row)) {
+    if (format[0] == 'n' || arrow_is_null(a, row)) {
         lua_pushlightuserdata(L, NULL);
         return;
     }
@@ -239,11 +222,13 @@ void row_push_cell(lua_State *L, const struct ArrowSchema *schema, const struct 
         break;
     case 'u':
     case 'z':
-        push_text(L, a, i, false);
-        break;
     case 'U':
     case 'Z':
-        push_text(L, a, i, true);
+    case 'v':
+        text = arrow_text(format, a, row, &len);
+        if (!text)
+            luaL_error(L, "cannot read a column of Arrow format '%s'", format);
+        lua_pushlstring(L, text, len);
         break;
     case 'd':
         push_decimal(L, format, (const unsigned char *)data + 16 * i);

@@ -55,15 +55,12 @@ static const struct plan *as_texts(const struct plan *p, const struct dtype *sch
 
 static struct cell cell_of(struct arena *arena, const struct ArrowArray *a, int64_t row, bool *ok)
 {
-    const uint8_t *valid = a->buffers[0];
-    const int32_t *offsets = a->buffers[1];
-    int64_t i = row + a->offset;
     struct cell c = {0};
 
-    if (a->null_count != 0 && valid && !(valid[i >> 3] >> (i & 7) & 1))
+    if (arrow_is_null(a, row))
         return c;
-    c.len = (size_t)(offsets[i + 1] - offsets[i]);
-    c.text = arena_strndup(arena, (const char *)a->buffers[2] + offsets[i], c.len);
+    c.text = arrow_text("u", a, row, &c.len); /* every column was cast to a text */
+    c.text = arena_strndup(arena, c.text, c.len);
     if (c.text)
         c.len = strlen(c.text); /* a NUL ends what can be shown */
     else

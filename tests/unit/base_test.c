@@ -1,4 +1,5 @@
 /* base_test.c: errors, buffers, memory, files, names. */
+#include "runtime/base/arrow.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
@@ -11,6 +12,43 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+static void arrow_values_are_found(void **state)
+{
+    static const uint8_t valid[] = {0x0d}; /* rows 0, 2, 3 of the buffers */
+    static const int32_t offsets[] = {0, 1, 1, 4, 9};
+    static const int64_t large[] = {0, 1, 1, 4, 9};
+    static const char data[] = "abcdefghi", far_away[] = "--a long text of 26 letters";
+    struct {
+        int32_t len;
+        char rest[12];
+    } views[2] = {{3, "cat"}, {25, "a lo"}};
+    const void *small_buffers[] = {valid, offsets, data}, *large_buffers[] = {valid, large, data},
+               *view_buffers[] = {NULL, views, far_away};
+    struct ArrowArray a = {
+        .length = 3, .null_count = 1, .offset = 1, .n_buffers = 3, .buffers = small_buffers};
+    size_t len;
+    int64_t from, to;
+
+    (void)state;
+    assert_true(arrow_is_null(&a, 0));
+    assert_false(arrow_is_null(&a, 1));
+    assert_memory_equal(arrow_text("u", &a, 1, &len), "bcd", 3);
+    assert_int_equal(len, 3);
+    arrow_items("+l", &a, 2, &from, &to);
+    assert_true(from == 4 && to == 9);
+    a.buffers = large_buffers;
+    assert_memory_equal(arrow_text("Z", &a, 2, &len), "efghi", 5);
+    assert_int_equal(len, 5);
+    assert_null(arrow_text("i", &a, 1, &len));
+    assert_null(arrow_text("tdD", &a, 1, &len));
+    memcpy(views[1].rest + 8, &(int32_t){2}, 4); /* the first data buffer, byte 2 */
+    a = (struct ArrowArray){.length = 2, .n_buffers = 3, .buffers = view_buffers};
+    assert_memory_equal(arrow_text("vu", &a, 0, &len), "cat", 3);
+    assert_int_equal(len, 3);
+    assert_memory_equal(arrow_text("vu", &a, 1, &len), "a long text of 26 letters", 25);
+    assert_int_equal(len, 25);
+}
 
 static void buf_stops_at_its_maximum(void **state)
 {
@@ -150,11 +188,11 @@ static void memory_fails_when_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buf_stops_at_its_maximum),     cmocka_unit_test(dates_are_those_of_strftime),
-        cmocka_unit_test(buf_json_escapes_and_repairs), cmocka_unit_test(utf8_refuses_what_is_not_text),
-        cmocka_unit_test(files_are_whole_or_absent),    cmocka_unit_test(nearest_offers_what_was_meant),
-        cmocka_unit_test(nearest_lists_the_best_first), cmocka_unit_test(processes_answer_and_stop),
-        cmocka_unit_test(memory_fails_when_told)};
+        cmocka_unit_test(arrow_values_are_found),        cmocka_unit_test(buf_stops_at_its_maximum),
+        cmocka_unit_test(dates_are_those_of_strftime),   cmocka_unit_test(buf_json_escapes_and_repairs),
+        cmocka_unit_test(utf8_refuses_what_is_not_text), cmocka_unit_test(files_are_whole_or_absent),
+        cmocka_unit_test(nearest_offers_what_was_meant), cmocka_unit_test(nearest_lists_the_best_first),
+        cmocka_unit_test(processes_answer_and_stop),     cmocka_unit_test(memory_fails_when_told)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
