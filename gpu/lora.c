@@ -130,8 +130,8 @@ static enum lc check_keys(const json_t *object, struct err *err)
     json_t *v;
     int i;
 
-    json_object_foreach((json_t *)(uintptr_t)object, key, v)
-    { /* not changed: jansson's iterator is not const */
+    json_object_foreach ((json_t *)(uintptr_t)object, key,
+                         v) { /* not changed: jansson's iterator is not const */
         for (i = 0; i < N_FIELDS && strcmp(FIELDS[i].name, key) != 0;)
             i++;
         if (i == N_FIELDS)
@@ -156,8 +156,7 @@ static enum lc read_targets(const json_t *v, struct lora_config *c, struct err *
     if (!json_is_array(v))
         return refuse_value("target_modules", v,
                             "give a list of names such as q_proj and v_proj, or 'all-linear'", err);
-    json_array_foreach(v, i, one)
-    {
+    json_array_foreach (v, i, one) {
         if (!json_is_string(one))
             return refuse_value("target_modules", v,
                                 "give a list of names such as q_proj and v_proj, or 'all-linear'", err);

@@ -192,8 +192,10 @@ static enum lc read_metadata(const struct reader *r, json_t *metadata)
 
     if (!json_is_object(metadata))
         return err_set(r->err, LC_DATA, "cannot read '%s': __metadata__ is not an object", r->file);
-    json_object_foreach(metadata, key, value) if (!json_is_string(value)) return err_set(
-        r->err, LC_DATA, "cannot read '%s': __metadata__ '%.100s' is not a string", r->file, key);
+    json_object_foreach (metadata, key, value)
+        if (!json_is_string(value))
+            return err_set(r->err, LC_DATA, "cannot read '%s': __metadata__ '%.100s' is not a string",
+                           r->file, key);
     if (!r->st->metadata)
         r->st->metadata = json_incref(metadata);
     return LC_OK;
@@ -220,8 +222,7 @@ static enum lc read_entries(const struct reader *r, json_t *header)
     json_t *entry;
 
     TRY(reserve(r->st, json_object_size(header), r->err));
-    json_object_foreach(header, name, entry)
-    {
+    json_object_foreach (header, name, entry) {
         if (strcmp(name, "__metadata__") == 0)
             TRY(read_metadata(r, entry));
         else
@@ -408,8 +409,7 @@ static enum lc shard_names(const char *path, json_t *weight_map, json_t **out, s
 
     if (!names)
         return err_nomem(err);
-    json_object_foreach(weight_map, tensor, value)
-    {
+    json_object_foreach (weight_map, tensor, value) {
         const char *file = json_string_value(value);
         if (!file || !*file || file[0] == '.' || strchr(file, '/')) {
             json_decref(names);
@@ -435,8 +435,7 @@ static enum lc open_shards(struct safetensors *st, const char *path, json_t *nam
     json_t *unused;
     size_t i = 0;
 
-    json_object_foreach(names, file, unused)
-    {
+    json_object_foreach (names, file, unused) {
         char *full = mem_printf("%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, file);
         enum lc rc = full ? map_file(full, &st->shards[i], err) : err_nomem(err);
         if (rc == LC_OK)
@@ -456,9 +455,10 @@ static enum lc check_map(const struct safetensors *st, const char *path, json_t 
     const char *tensor;
     json_t *value;
 
-    json_object_foreach(weight_map, tensor, value) if (!safetensors_find(st, tensor)) return err_set(
-        err, LC_DATA, "cannot read '%s': tensor '%.200s' is not in '%.200s'", path, tensor,
-        json_string_value(value));
+    json_object_foreach (weight_map, tensor, value)
+        if (!safetensors_find(st, tensor))
+            return err_set(err, LC_DATA, "cannot read '%s': tensor '%.200s' is not in '%.200s'", path, tensor,
+                           json_string_value(value));
     return LC_OK;
 }
 

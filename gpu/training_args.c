@@ -245,8 +245,8 @@ enum lc training_args_from_json(struct training_args *a, const json_t *object, s
 
     if (!json_is_object(object))
         return err_set(err, LC_ARG, "training arguments are not an object");
-    json_object_foreach((json_t *)(uintptr_t)object, key, v)
-    { /* not changed: jansson's iterator is not const */
+    json_object_foreach ((json_t *)(uintptr_t)object, key,
+                         v) { /* not changed: jansson's iterator is not const */
         const struct row *row = find_row(key);
 
         TRY(row ? read_value(row, a, v, err) : read_other(key, v, err));

@@ -470,7 +470,8 @@ enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *c
     if ((vars = json_object()) == NULL)
         return err_nomem(err);
     rc = set_all(vars, tok->special_texts);
-    if (json_object_set_new(vars, "tools", json_null()) != 0 || json_object_set_new(vars, "documents", json_null()) != 0)
+    if (json_object_set_new(vars, "tools", json_null()) != 0 ||
+        json_object_set_new(vars, "documents", json_null()) != 0)
         rc = LC_NOMEM; /* transformers always passes these two */
     if (rc == LC_OK)
         rc = set_all(vars, extra);

@@ -10,7 +10,11 @@
 #include <zmq.h>
 
 enum { FRAMES = 16, SIGNED = 4 };
-#define TEXT(s) (struct text){(s), sizeof(s) - 1}
+#define TEXT(s)                                                                                              \
+    (struct text)                                                                                            \
+    {                                                                                                        \
+        (s), sizeof(s) - 1                                                                                   \
+    }
 
 struct text {
     const char *at;
@@ -51,11 +55,13 @@ static void sign(const struct kernel *k, const struct text parts[SIGNED], char h
     sodium_bin2hex(hex, 65, digest, sizeof digest);
 }
 
-static void reply(struct kernel *k, void *socket, struct text to, const char *type, struct text parent, struct text content)
+static void reply(struct kernel *k, void *socket, struct text to, const char *type, struct text parent,
+                  struct text content)
 {
     char header[512], hex[65];
     int n = snprintf(header, sizeof header,
-                     "{\"msg_id\":\"b%lu\",\"msg_type\":\"%s\",\"username\":\"b\",\"session\":\"b\",\"date\":\"2026-01-01T00:00:00.000Z\",\"version\":\"5.5\"}",
+                     "{\"msg_id\":\"b%lu\",\"msg_type\":\"%s\",\"username\":\"b\",\"session\":\"b\",\"date\":"
+                     "\"2026-01-01T00:00:00.000Z\",\"version\":\"5.5\"}",
                      k->sent++, type);
     const struct text parts[SIGNED] = {{header, (size_t)n}, parent, TEXT("{}"), content};
 
@@ -79,15 +85,19 @@ static void answer(struct kernel *k, void *socket, const struct text frame[FRAME
     snprintf(reply_type, sizeof reply_type, "%.*s_reply", (int)(type.len - strlen("_request")), type.at);
     reply(k, k->iopub, topic, "status", parent, TEXT("{\"execution_state\":\"busy\"}"));
     if (memcmp(type.at, "execute", 7) == 0) {
-        reply(k, k->iopub, topic, "execute_input", parent, TEXT("{\"code\":\"1 + 1\",\"execution_count\":1}"));
+        reply(k, k->iopub, topic, "execute_input", parent,
+              TEXT("{\"code\":\"1 + 1\",\"execution_count\":1}"));
         reply(k, k->iopub, topic, "execute_result", parent,
               TEXT("{\"data\":{\"text/plain\":\"2\"},\"metadata\":{},\"execution_count\":1}"));
         reply(k, socket, frame[0], reply_type, parent,
               TEXT("{\"status\":\"ok\",\"execution_count\":1,\"payload\":[],\"user_expressions\":{}}"));
     } else {
-        reply(k, socket, frame[0], reply_type, parent,
-              TEXT("{\"status\":\"ok\",\"protocol_version\":\"5.5\",\"implementation\":\"bare\",\"banner\":\"\","
-                   "\"language_info\":{\"name\":\"lua\",\"version\":\"5.4\",\"mimetype\":\"text/x-lua\",\"file_extension\":\".lua\"}}"));
+        reply(
+            k, socket, frame[0], reply_type, parent,
+            TEXT(
+                "{\"status\":\"ok\",\"protocol_version\":\"5.5\",\"implementation\":\"bare\",\"banner\":\"\","
+                "\"language_info\":{\"name\":\"lua\",\"version\":\"5.4\",\"mimetype\":\"text/"
+                "x-lua\",\"file_extension\":\".lua\"}}"));
     }
     reply(k, k->iopub, topic, "status", parent, TEXT("{\"execution_state\":\"idle\"}"));
 }
@@ -141,7 +151,8 @@ int main(int argc, char **argv)
     k.iopub = bound(context, ZMQ_PUB, file, "iopub_port");
     k.heartbeat = bound(context, ZMQ_REP, file, "hb_port");
     for (;;) {
-        zmq_pollitem_t items[] = {{k.shell, 0, ZMQ_POLLIN, 0}, {k.control, 0, ZMQ_POLLIN, 0}, {k.heartbeat, 0, ZMQ_POLLIN, 0}};
+        zmq_pollitem_t items[] = {
+            {k.shell, 0, ZMQ_POLLIN, 0}, {k.control, 0, ZMQ_POLLIN, 0}, {k.heartbeat, 0, ZMQ_POLLIN, 0}};
         char beat[256];
 
         zmq_poll(items, 3, -1);
