@@ -7,11 +7,12 @@
  */
 #ifndef LACUS_TESTS_UNIT_H
 #define LACUS_TESTS_UNIT_H
-/* clang-format off: the order matters */
-#include <cmocka.h>
+/* in cmocka's order */
+/* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 /* clang-format on */
 #endif
