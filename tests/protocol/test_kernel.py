@@ -1,4 +1,5 @@
 """jupyter_kernel_test against the built program, through its own kernelspec; nbclient, papermill and jupyter-console with it."""
+import time
 import json
 import os
 import pathlib
@@ -162,6 +163,7 @@ def test_restart_gives_a_fresh_session(home):
         kc.execute_interactive("return x", timeout=20, output_hook=lambda m: seen.append(m))
         assert [m["content"]["data"]["text/plain"] for m in seen if m["msg_type"] == "execute_result"] == ["nil"]
         km.interrupt_kernel()
+        time.sleep(1)  # it travels on another channel, unanswered: what is sent at once may overtake it, and be interrupted
         assert kc.execute_interactive("1", timeout=20)["content"]["status"] == "ok"
     finally:
         kc.stop_channels()
