@@ -1,5 +1,4 @@
 """jupyter_kernel_test against the built program, through its own kernelspec; nbclient, papermill and jupyter-console with it."""
-import time
 import json
 import os
 import pathlib
@@ -7,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import jupyter_kernel_test
 import nbformat
