@@ -168,36 +168,50 @@ static enum lc newer(struct workspace *ws, const char *what, int64_t found, int6
 static enum lc first_tables(struct workspace *ws, struct err *err)
 {
     char text[64];
-    enum lc rc;
 
-    TRY(workspace_begin(ws, err));
-    rc = run_text(ws,
-                  "CREATE TABLE IF NOT EXISTS components(name TEXT PRIMARY KEY, version INTEGER NOT NULL) "
-                  "WITHOUT ROWID",
-                  "prepare", err);
+    TRY(run_text(ws,
+                 "CREATE TABLE IF NOT EXISTS components(name TEXT PRIMARY KEY, version INTEGER NOT NULL) "
+                 "WITHOUT ROWID",
+                 "prepare", err));
     snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION,
              FILE_VERSION);
-    if (rc == LC_OK)
-        rc = run_text(ws, text, "prepare", err);
-    return workspace_end(ws, rc, err);
+    return run_text(ws, text, "prepare", err);
 }
 
-static enum lc check_file(struct workspace *ws, struct err *err)
+static enum lc file_version(struct workspace *ws, int64_t *application, int64_t *version, struct err *err)
 {
-    int64_t application = 0, version = 0, tables = 0;
+    TRY(pragma_int(ws, "PRAGMA application_id", application, err));
+    return pragma_int(ws, "PRAGMA user_version", version, err);
+}
 
-    TRY(pragma_int(ws, "PRAGMA application_id", &application, err));
-    TRY(pragma_int(ws, "PRAGMA user_version", &version, err));
-    if (application == APPLICATION && version > FILE_VERSION)
-        return newer(ws, "file", version, FILE_VERSION, err);
+/* In a writing transaction, so that a process that prepares the same new file is seen before or after, never
+ * halfway. */
+static enum lc adopt_file(struct workspace *ws, struct err *err)
+{
+    int64_t application, version, tables = 0;
+
+    TRY(file_version(ws, &application, &version, err));
     if (application == APPLICATION && version == FILE_VERSION)
         return LC_OK;
+    if (application == APPLICATION && version > FILE_VERSION)
+        return newer(ws, "file", version, FILE_VERSION, err);
     TRY(pragma_int(ws, "SELECT count(*) FROM sqlite_schema WHERE name <> 'components'", &tables, err));
     if (application == APPLICATION || (application == 0 && tables == 0))
         return first_tables(ws, err);
     err_set(err, LC_DATA, "cannot use the workspace '%s': it is an SQLite database of another program",
             ws->path);
     return err_hint(err, "set LACUS_HOME to another folder");
+}
+
+static enum lc check_file(struct workspace *ws, struct err *err)
+{
+    int64_t application, version;
+
+    TRY(file_version(ws, &application, &version, err));
+    if (application == APPLICATION && version == FILE_VERSION)
+        return LC_OK;
+    TRY(workspace_begin(ws, err));
+    return workspace_end(ws, adopt_file(ws, err), err);
 }
 
 /* The very first change to WAL does not wait for other processes that make the same change: ask again. */

@@ -252,6 +252,49 @@ static void processes_share_one_file(void **state)
     workspace_close(ws);
 }
 
+/* Waits for the signal to start: the end of the pipe. */
+static int prepare_when_told(int start, const char *path)
+{
+    struct workspace *ws;
+    struct err err;
+    char c;
+
+    if (read(start, &c, 1) != 0)
+        return 1;
+    if (workspace_open(path, &ws, &err) != LC_OK || workspace_migrate(ws, "t", steps, 2, &err) != LC_OK) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    workspace_close(ws);
+    return 0;
+}
+
+/* A new file that several processes find at the same instant is prepared once, and is nobody else's. */
+static void a_new_file_is_prepared_once(void **state)
+{
+    enum { PROCESSES = 12, ROUNDS = 150 };
+    struct place *p = *state;
+    char path[512];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        int start[2], status;
+
+        snprintf(path, sizeof path, "%s.%d", p->path, round);
+        assert_int_equal(pipe(start), 0);
+        for (int i = 0; i < PROCESSES; i++)
+            if (fork() == 0) {
+                close(start[1]);
+                _exit(prepare_when_told(start[0], path));
+            }
+        close(start[0]);
+        close(start[1]);
+        for (int i = 0; i < PROCESSES; i++) {
+            assert_true(wait(&status) > 0);
+            assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        }
+    }
+}
+
 /* In a child, with files limited to 256 KiB: the write fails with NOSPACE, what was there stays. */
 static int fill_up(const char *path)
 {
@@ -300,17 +343,12 @@ static void a_full_disk_loses_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(migrations_run_once_and_in_order),
-        T(a_newer_component_is_refused),
-        T(a_newer_or_foreign_file_is_refused),
-        T(a_damaged_file_is_one_clear_error),
-        T(a_failed_step_leaves_nothing),
-        T(constraints_have_codes),
-        T(values_of_every_type_come_back),
-        T(inner_transactions_roll_back_alone),
-        T(the_same_statement_can_be_open_twice),
-        T(processes_share_one_file),
-        T(a_full_disk_loses_nothing),
+        T(migrations_run_once_and_in_order),     T(a_newer_component_is_refused),
+        T(a_newer_or_foreign_file_is_refused),   T(a_damaged_file_is_one_clear_error),
+        T(a_failed_step_leaves_nothing),         T(constraints_have_codes),
+        T(values_of_every_type_come_back),       T(inner_transactions_roll_back_alone),
+        T(the_same_statement_can_be_open_twice), T(processes_share_one_file),
+        T(a_new_file_is_prepared_once),          T(a_full_disk_loses_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
