@@ -90,7 +90,8 @@ int cmd_repl(int argc, char **argv)
                                       .globals = lacus_globals,
                                       .magics = lacus_magics,
                                       .notebook = a.file,
-                                      .history = history};
+                                      .history = history,
+                                      .real_stdin = !prompt};
     if ((!prompt && read_script(&a, &text, &err) != LC_OK) || session_open(&options, &s, &err) != LC_OK)
         code = command_error("repl", &err);
     else

@@ -130,32 +130,38 @@ static int cannot_ask(lua_State *L)
     return session_raise(L, &err);
 }
 
-/* Pushes the answer. */
-static int ask(lua_State *L, const char *prompt, bool password)
+/* Pushes the answer; false with nothing pushed: the input is at its end. */
+static bool ask(lua_State *L, const char *prompt, bool password, struct err *err)
 {
     struct session *s = session_of(L);
     struct buf *answer = session_buf(L, BUF_TEXT_MAX);
-    struct err err;
+    enum lc rc;
 
     if (!s->frontend.ops || !s->frontend.ops->input || (s->cell && !s->cell->allow_stdin))
         return cannot_ask(L);
     capture_flush(s);
-    if (s->frontend.ops->input(s->frontend.self, &s->ctx, prompt, password, answer, &err) != LC_OK)
-        return session_raise(L, &err);
-    lua_pushlstring(L, buf_str(answer), answer->len);
-    return 1;
+    rc = s->frontend.ops->input(s->frontend.self, &s->ctx, prompt, password, answer, err);
+    if (rc != LC_OK && rc != LC_CLOSED)
+        session_raise(L, err);
+    if (rc == LC_OK)
+        lua_pushlstring(L, buf_str(answer), answer->len);
+    lua_remove(L, rc == LC_OK ? -2 : -1); /* the buffer */
+    return rc == LC_OK;
 }
 
 int session_ask(lua_State *L) /* input(prompt, {password = true}) */
 {
     const char *prompt = luaL_optstring(L, 1, "");
     bool password = false;
+    struct err err;
 
     if (lua_istable(L, 2)) {
         lua_getfield(L, 2, "password");
         password = lua_toboolean(L, -1);
     }
-    return ask(L, prompt, password);
+    if (!ask(L, prompt, password, &err))
+        return session_raise(L, &err);
+    return 1;
 }
 
 /* What has been answered but not read yet is kept in a table at this key. */
@@ -176,15 +182,19 @@ static void keep(lua_State *L, const char *rest, size_t len)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &pending_key);
 }
 
-/* Pushes text with at least a line in it. */
+/* Pushes text with at least a line in it, or nil at the end of the input. */
 static const char *need_line(lua_State *L, size_t *len)
 {
     const char *text = pending(L, len);
+    struct err err;
 
     if (*len)
         return text;
     lua_pop(L, 1);
-    ask(L, "", false);
+    if (!ask(L, "", false, &err)) {
+        lua_pushnil(L);
+        return NULL;
+    }
     lua_pushliteral(L, "\n");
     lua_concat(L, 2);
     return lua_tolstring(L, -1, len);
@@ -193,9 +203,14 @@ static const char *need_line(lua_State *L, size_t *len)
 static int read_line(lua_State *L, bool keep_end)
 {
     size_t len;
-    const char *text = need_line(L, &len), *end = memchr(text, '\n', len);
-    size_t n = end ? (size_t)(end - text) : len, taken = end ? n + 1 : n;
+    const char *text = need_line(L, &len), *end;
+    size_t n, taken;
 
+    if (!text)
+        return 1;
+    end = memchr(text, '\n', len);
+    n = end ? (size_t)(end - text) : len;
+    taken = end ? n + 1 : n;
     keep(L, text + taken, len - taken);
     lua_pushlstring(L, text, keep_end ? taken : n);
     return 1;
@@ -206,6 +221,8 @@ static int read_count(lua_State *L, size_t n)
     size_t len;
     const char *text = n ? need_line(L, &len) : pending(L, &len);
 
+    if (!text)
+        return 1;
     if (n > len)
         n = len;
     keep(L, text + n, len - n);
@@ -216,7 +233,7 @@ static int read_count(lua_State *L, size_t n)
 static int read_number(lua_State *L)
 {
     read_line(L, false);
-    if (!lua_stringtonumber(L, lua_tostring(L, -1)))
+    if (!lua_isnil(L, -1) && !lua_stringtonumber(L, lua_tostring(L, -1)))
         lua_pushnil(L);
     return 1;
 }
@@ -231,8 +248,11 @@ static int read_format(lua_State *L, int index)
     format += *format == '*';
     switch (*format) {
     case 'l':
-    case 'a': /* there is no end of the input: one answer */
         return read_line(L, false);
+    case 'a': /* who answers gives no end of the input: one answer */
+        if (read_line(L, false) && lua_isnil(L, -1))
+            lua_pushliteral(L, "");
+        return 1;
     case 'L':
         return read_line(L, true);
     case 'n':

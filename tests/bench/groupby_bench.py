@@ -25,7 +25,7 @@ def main():
             code = f"""
 local df = spark.read:parquet("{path}"):groupBy("{keys[0]}"):agg(F.sum("v1"):alias("v1"), F.avg("v3"):alias("v3"))
 local sums = df:agg(F.sum("v1"), F.sum("v3"))
-while pcall(io.read) do
+while io.read() do
   sums:first()
   io.write("done\\n") io.flush()
 end"""

@@ -1,0 +1,25 @@
+"""Scripts read their standard input as plain Lua does: the real interpreter is the oracle."""
+import shutil
+import subprocess
+
+import pytest
+from lacus import LACUS
+
+LUA = shutil.which("lua5.4") or shutil.which("lua")
+READS = {
+    "lines to the end": "while true do local l = io.read() if l == nil then break end print('[' .. l .. ']') end print(io.read())",
+    "everything": "print(#io.read('a'), io.read('a'), io.read('l'))",
+    "numbers and counts": "print(io.read('n', 'n', 'l', 3, 0)) print(io.read('L')) print(io.read(1000000)) print(io.read(0), io.read(1))",
+    "for loops": "for l in io.lines() do io.write(#l, ' ') end",
+    "the handle": "print(io.stdin:read('L', 'l')) for c in io.stdin:lines(1) do io.write(c, '.') end",
+}
+
+
+@pytest.mark.skipif(not LUA, reason="SKIP: no lua5.4 is installed")
+@pytest.mark.parametrize("text", [b"", b"one", b"12 0x1F rest\nabcdef\n\nlast", b"1\n2\n" * 5000], ids=["empty", "no newline", "mixed", "long"])
+@pytest.mark.parametrize("name", READS)
+def test_reads_as_plain_lua_does(name, text, tmp_path):
+    script = tmp_path / "script.lua"
+    script.write_text(READS[name])
+    ours, theirs = (subprocess.run([program, script], input=text, capture_output=True, timeout=60, env={"LACUS_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}) for program in (LACUS, LUA))
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), ours.stderr
