@@ -38,21 +38,86 @@ static void lambda_arg(lua_State *L, int index)
     lua_settop(L, top);
 }
 
+/* The i-th argument's name in a usage, "lpad(col, len=1)": its length, 0: there are not so many. */
+static size_t argument_name(const char *usage, int i, const char **name)
+{
+    const char *p = strchr(usage, '(');
+    size_t n = 0;
+
+    for (p = p ? p + 1 : ""; *p && *p != ')' && i > 0; p++)
+        i -= *p == ',';
+    p += strspn(p, " ");
+    while ((p[n] >= 'a' && p[n] <= 'z') || (p[n] >= 'A' && p[n] <= 'Z') || (p[n] >= '0' && p[n] <= '9') ||
+           p[n] == '_')
+        n++;
+    *name = p;
+    return i == 0 ? n : 0;
+}
+
+static bool has_names(lua_State *L, int table)
+{
+    bool found = false;
+
+    lua_pushnil(L);
+    while (!found && lua_next(L, table)) {
+        found = lua_type(L, -2) == LUA_TSTRING;
+        lua_pop(L, 1);
+    }
+    if (found)
+        lua_pop(L, 1);
+    return found;
+}
+
+/* F.lpad{"name", len = 5, pad = "*"}: the arguments in their places; their number. */
+static int named_arguments(lua_State *L, const struct function *f)
+{
+    const char *name;
+    size_t length;
+    int n = 0, used = 0, there = 0;
+
+    for (int i = 0; i < 32 && (length = argument_name(f->usage, i, &name)) > 0; i++) {
+        lua_pushlstring(L, name, length);
+        if (lua_rawget(L, 1) == LUA_TNIL) {
+            lua_pop(L, 1);
+            if (lua_rawgeti(L, 1, i + 1) == LUA_TNIL) {
+                lua_pop(L, 1);
+                break;
+            }
+        }
+        n++;
+    }
+    lua_pushnil(L);
+    while (lua_next(L, 1)) {
+        there++;
+        lua_pop(L, 1);
+    }
+    used = n;
+    if (there != used)
+        luaL_error(L, "F.%s: an argument has another name or place, expected F.%s", f->name, f->usage);
+    lua_remove(L, 1);
+    return n;
+}
+
 static int l_function(lua_State *L) /* upvalue: name */
 {
     const char *name = lua_tostring(L, lua_upvalueindex(1));
-    const struct function *f;
+    const struct function *f = function_named(name);
     struct expr **args;
     int n = lua_gettop(L);
 
-    if (n == 1 && spark_is_plain_table(L, 1) && function_named(name)->max < 0)
+    if (n == 1 && spark_is_plain_table(L, 1) && has_names(L, 1))
+        n = named_arguments(L, f);
+    else if (n == 1 && spark_is_plain_table(L, 1) && f->max < 0)
         n = spark_list(L, 1);
+    while (n > 0 && lua_isnil(L, n)) /* Python's None: left out */
+        lua_settop(L, --n);
     f = function_find(name, (size_t)n);
     if (!f) {
         f = function_named(name);
         return luaL_error(L, "F.%s: %d argument%s given, expected F.%s", name, n, n == 1 ? "" : "s",
                           f->usage);
     }
+    luaL_checkstack(L, n + 8, "too many arguments");
     for (int i = 0; i < n; i++)
         if (lua_isfunction(L, i + 1))
             lambda_arg(L, i + 1);
@@ -244,7 +309,12 @@ static int no_such(lua_State *L, const char *name)
     const char *names[1024];
     size_t n = 0;
     struct buf near = BUF_INIT(512);
+    const struct missing_function *missing = function_missing(name);
 
+    if (missing)
+        return luaL_error(L, "F.%s is not there: %s%s%s", name, missing->why,
+                          missing->instead ? "; nearest is F." : "",
+                          missing->instead ? missing->instead : "");
     for (const struct function *f = functions; f->name && n < 1024; f++)
         if (f->lua)
             names[n++] = f->name;

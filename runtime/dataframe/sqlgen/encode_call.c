@@ -7,6 +7,7 @@
 static enum lc unknown_function(struct gen *g, const struct expr *e)
 {
     const struct function *f = function_named(e->u.call.name);
+    const struct missing_function *missing = function_missing(e->u.call.name);
     struct buf near = BUF_INIT(400);
     const char *names[1024];
     size_t n = 0;
@@ -24,6 +25,13 @@ static enum lc unknown_function(struct gen *g, const struct expr *e)
                         "SQLSTATE: 42605",
                         e->u.call.name, low, high < 0 ? " or more" : (high > low ? " or more" : ""), e->n);
         err_hint(g->err, "usage: %s", function_named(e->u.call.name)->usage);
+        return code;
+    }
+    if (missing) {
+        code = gen_fail(g, e, LC_UNSUPPORTED, "the function '%s' of Spark is not there: %s", missing->name,
+                        missing->why);
+        if (missing->instead)
+            err_hint(g->err, "nearest is %s", missing->instead);
         return code;
     }
     for (f = functions; f->name && n < 1024; f++)

@@ -43,3 +43,18 @@ bool function_is_aggregate(const char *name)
 
     return f && f->kind == FUNCTION_AGGREGATE;
 }
+
+const struct missing_function missing_functions[] = {
+#define MISSING(...) {__VA_ARGS__},
+#include "runtime/dataframe/sqlgen/functions_missing.def"
+#undef MISSING
+    {0},
+};
+
+const struct missing_function *function_missing(const char *name)
+{
+    for (const struct missing_function *m = missing_functions; m->name; m++)
+        if (strcmp(m->name, name) == 0)
+            return m;
+    return NULL;
+}

@@ -2,7 +2,8 @@
  * completion.
  *
  * What      name, kind, arity, coercions of arguments, result type, DuckDB form, how F's arguments are meant,
- *           documentation. A name may have several rows with different numbers of arguments.
+ *           documentation. A name may have several rows with different numbers of arguments. Under Spark Connect a
+ *           function goes by the same name. What PySpark has and this table has not is in missing_functions.
  * Ownership static.
  * Errors    NULL when there is none.
  * Threads   any; constant.
@@ -26,11 +27,20 @@ struct function {
     const char *sql;   /* template, or "@name" of a C function */
     const char *label; /* Spark's column name, NULL: name(arguments) */
     const char *lua; /* per argument of F.name: c: a text is a column, v: a text is a value; NULL: not in F */
-    const char *usage, *doc;
+    const char *usage; /* "lpad(col, len, pad)": PySpark's names; "name=value": it may be left out */
+    const char *doc;
+    const char *example; /* an expression of SQL; NULL: none */
+    const char *note;    /* how the answer differs from Spark's; NULL: it does not */
 };
 
 extern const struct function functions[]; /* sorted by name; ends with a NULL name */
 const struct function *function_find(const char *name, size_t n_args); /* NULL: no such name or arity */
 const struct function *function_named(const char *name);               /* the first row of a name */
 bool function_is_aggregate(const char *name);
+
+struct missing_function { /* of PySpark, and not here */
+    const char *name, *why, *instead; /* instead: the nearest that is here, NULL: nothing */
+};
+extern const struct missing_function missing_functions[]; /* sorted by name; ends with a NULL name */
+const struct missing_function *function_missing(const char *name); /* NULL: it is not one of them */
 #endif
