@@ -1,29 +1,13 @@
 /* %luarocks: Lua packages, in a folder of this session, which require finds. */
 #include "magics/line.h"
 #include "magics/magics.h"
-#include "magics/shell.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/session/shell.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static bool on_path(const char *program)
-{
-    const char *path = getenv("PATH");
-
-    for (const char *at = path ? path : ""; *at;) {
-        size_t n = strcspn(at, ":");
-        char *file = mem_printf("%.*s/%s", (int)n, at, program);
-        bool there = file && access(file, X_OK) == 0;
-        mem_free(file);
-        if (there)
-            return true;
-        at += n + (at[n] == ':');
-    }
-    return false;
-}
 
 /* package.NAME = what .. ";" .. package.NAME, once */
 static void put_first(lua_State *L, const char *field, const char *what)
@@ -62,7 +46,7 @@ int magic_luarocks(lua_State *L, const char *line, const char *body)
     (void)body;
     if (w->n == 0)
         return line_error(L, "luarocks", "nothing to do", NULL);
-    if (!on_path("luarocks")) {
+    if (!shell_has("luarocks")) {
         err_set(&err, LC_MISSING, "cannot run luarocks: it is not installed");
         err_hint(&err, "install it (Debian: apt-get install luarocks) and run the cell again");
         return session_raise(L, &err);
@@ -72,7 +56,7 @@ int magic_luarocks(lua_State *L, const char *line, const char *body)
     for (size_t i = 0; i < w->n; i++)
         argv[n++] = w->words[i];
     argv[n] = NULL;
-    shell_run(L, argv, NULL, true);
+    shell_run(L, &(struct shell_job){.argv = argv});
     lua_pushfstring(L, "%s/share/lua/5.4/?.lua;%s/share/lua/5.4/?/init.lua", tree, tree);
     put_first(L, "path", lua_tostring(L, -1));
     lua_pushfstring(L, "%s/lib/lua/5.4/?.so", tree);

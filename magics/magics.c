@@ -1,9 +1,12 @@
 #include "magics/magics.h"
 
+#define SCRIPT "[--out NAME] [--err NAME] [--no-raise-error]"
+
 enum { LINE = MAGIC_LINE, CELL = MAGIC_CELL, BOTH = MAGIC_LINE | MAGIC_CELL };
 
 const struct session_magic lacus_magics[] = {
-    {"bash", "%%bash", "runs the cell with bash; fails when it fails", CELL, magic_bash},
+    {"R", "%%R " SCRIPT, "runs the cell with R", CELL, magic_r},
+    {"bash", "%%bash " SCRIPT, "runs the cell with bash; fails when it fails", CELL, magic_bash},
     {"capture", "%%capture [NAME] [--no-stdout] [--no-stderr] [--no-display]",
      "runs the cell and keeps what it shows in NAME (stdout, stderr, outputs, show())", CELL, magic_capture},
     {"cd", "%cd [FOLDER | -]", "changes the working folder; - goes back, nothing goes home", LINE, magic_cd},
@@ -21,15 +24,22 @@ const struct session_magic lacus_magics[] = {
     {"luarocks", "%luarocks install NAME", "Lua packages for this session", LINE, magic_luarocks},
     {"markdown", "%%markdown", "shows the cell as Markdown", BOTH, magic_markdown},
     {"md", "%md TEXT", "shows text as Markdown", BOTH, magic_markdown},
+    {"node", "%%node " SCRIPT, "runs the cell with Node.js", CELL, magic_node},
+    {"perl", "%%perl " SCRIPT, "runs the cell with Perl", CELL, magic_perl},
     {"pip", "%pip install NAME…", "says what of Python's packages is built in", LINE, magic_pip},
     {"pwd", "%pwd", "the working folder", LINE, magic_pwd},
     {"quickref", "%quickref", "what a cell can say, in short", LINE, magic_quickref},
     {"reset", "%reset [-f]", "forgets all names that you have defined", LINE, magic_reset},
+    {"ruby", "%%ruby " SCRIPT, "runs the cell with Ruby", CELL, magic_ruby},
     {"run", "%run FILE [$NAME=VALUE]… [-p NAME VALUE]…", "runs a notebook or a Lua file here; its names stay",
      LINE, magic_run_file},
+    {"script", "%%script " SCRIPT " PROGRAM [ARGUMENT]…",
+     "gives the cell to a program; --out and --err keep what it prints in a variable", CELL, magic_script},
     {"sh", "%sh COMMAND", "runs a command, or the cell, with sh; fails when it fails", BOTH, magic_sh},
     {"sql", "%sql STATEMENT", "runs Spark SQL; the result is shown and kept in _sqldf", BOTH, magic_sql},
     {"svg", "%%svg", "shows the cell as SVG", BOTH, magic_svg},
+    {"sx", "%sx COMMAND", "runs a shell command and gives its lines, as lines = !command does", BOTH,
+     magic_sx},
     {"time", "%time STATEMENT", "runs once and says how long it took", BOTH, magic_time},
     {"timeit", "%timeit [-n LOOPS] [-r RUNS] [-q] STATEMENT", "runs many times and says how long one takes",
      BOTH, magic_timeit},

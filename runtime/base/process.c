@@ -1,4 +1,5 @@
 #include "runtime/base/process.h"
+#include "runtime/base/clock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,9 +11,13 @@
 
 extern char **environ;
 
+enum { STOP_MS = 1500 }; /* from the interrupt of a program to its end by force */
+
 struct child {
     pid_t pid;
     int in, out, error; /* our ends; -1 once closed */
+    bool ended;
+    int status; /* as waitpid gives it */
 };
 
 static void close_end(int *fd)
@@ -93,24 +98,57 @@ static void feed(int *fd, const char **input)
         close_end(fd);
 }
 
+static bool has_ended(struct child *c)
+{
+    if (!c->ended)
+        c->ended = waitpid(c->pid, &c->status, WNOHANG) == c->pid;
+    return c->ended;
+}
+
+/* One look at the pipes; false: nothing came, and the program has ended (what it left behind may hold them). */
+static bool talk_once(struct child *c, const char **input, process_output_fn *output, void *arg)
+{
+    struct pollfd fds[3] = {{.fd = c->out, .events = POLLIN},
+                            {.fd = c->error, .events = POLLIN},
+                            {.fd = c->in, .events = POLLOUT}};
+
+    if (poll(fds, 3, 50) <= 0)
+        return !has_ended(c);
+    if (fds[0].revents)
+        drain(&c->out, 1, output, arg);
+    if (fds[1].revents)
+        drain(&c->error, 2, output, arg);
+    if (fds[2].revents)
+        feed(&c->in, input);
+    return true;
+}
+
 static enum lc talk(const struct ctx *ctx, struct child *c, const char *input, process_output_fn *output,
                     void *arg, struct err *err)
 {
     while (c->out >= 0 || c->error >= 0) {
-        struct pollfd fds[3] = {{.fd = c->out, .events = POLLIN},
-                                {.fd = c->error, .events = POLLIN},
-                                {.fd = c->in, .events = POLLOUT}};
         TRY(ctx_check(ctx, err));
-        if (poll(fds, 3, 50) <= 0)
-            continue;
-        if (fds[0].revents)
-            drain(&c->out, 1, output, arg);
-        if (fds[1].revents)
-            drain(&c->error, 2, output, arg);
-        if (fds[2].revents)
-            feed(&c->in, &input);
+        if (!talk_once(c, &input, output, arg))
+            break;
+    }
+    for (int ms = 1; !has_ended(c); ms = ms < 32 ? 2 * ms : ms) { /* it has closed its outputs */
+        TRY(ctx_check(ctx, err));
+        poll(NULL, 0, ms);
     }
     return LC_OK;
+}
+
+/* As Ctrl-C would: it may clean up, and say so; then by force. */
+static void stop(struct child *c, process_output_fn *output, void *arg)
+{
+    int64_t until = clock_mono_ns() + STOP_MS * INT64_C(1000000);
+    const char *nothing = "";
+
+    close_end(&c->in);
+    kill(-c->pid, SIGINT);
+    while (clock_mono_ns() < until && !has_ended(c) && (c->out >= 0 || c->error >= 0))
+        talk_once(c, &nothing, output, arg);
+    kill(-c->pid, SIGKILL);
 }
 
 enum lc process_run(const struct ctx *ctx, const char *const *argv, const char *input,
@@ -118,7 +156,6 @@ enum lc process_run(const struct ctx *ctx, const char *const *argv, const char *
 {
     struct child c;
     enum lc rc = open_pipes(argv, &c, err);
-    int raw = 0;
 
     if (rc == LC_OK) {
         if (input && *input)
@@ -127,10 +164,10 @@ enum lc process_run(const struct ctx *ctx, const char *const *argv, const char *
             close_end(&c.in);
         rc = talk(ctx, &c, input ? input : "", output, arg, err);
         if (rc != LC_OK)
-            kill(-c.pid, SIGKILL);
-        while (waitpid(c.pid, &raw, 0) < 0 && errno == EINTR)
+            stop(&c, output, arg);
+        while (!c.ended && waitpid(c.pid, &c.status, 0) < 0 && errno == EINTR)
             ;
-        *status = exit_status(raw);
+        *status = exit_status(c.status);
     }
     close_end(&c.in);
     close_end(&c.out);

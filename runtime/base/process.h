@@ -5,7 +5,7 @@
  * Ownership arguments are borrowed during the call. A started process is the caller's to wait for.
  * Units     exit status as the shell gives it: 0-255, 128 + signal.
  * Errors    LC_NOTFOUND when the program is not there, LC_CANCELLED when ctx was cancelled (the child's group
- *           is killed), LC_IO.
+ *           is interrupted, and killed when it does not end), LC_IO.
  * Threads   any; the callback runs on the calling thread.
  *
  * Example:
@@ -24,7 +24,8 @@
 /* stream: 1 standard output, 2 standard error. */
 typedef void process_output_fn(void *arg, int stream, const char *data, size_t len);
 
-/* input may be NULL (empty standard input); output may be NULL (discarded). */
+/* input may be NULL (empty standard input); output may be NULL (discarded). Returns when the program has ended,
+ * also when something it left in the background still holds its output. */
 enum lc process_run(const struct ctx *ctx, const char *const *argv, const char *input,
                     process_output_fn *output, void *arg, int *status, struct err *err) MUST_CHECK;
 /* In a session of its own, standard input from /dev/null, both outputs appended to the file `log`. */

@@ -1,9 +1,9 @@
 #include "runtime/session/magic.h"
 #include "runtime/base/nearest.h"
-#include "runtime/base/process.h"
 #include "runtime/session/inspect.h"
 #include "runtime/session/scan.h"
 #include "runtime/session/session_int.h"
+#include "runtime/session/shell.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 struct line { /* what a line is made of, without its end */
     const char *start, *end;
     const char *lead_end; /* what stays before the call: "local x = " */
-    const char *kind;     /* "%", "!", "=!" or "?" */
+    const char *kind;     /* "%", "!", "=!" (its lines are wanted) or "?" */
     const char *text;     /* the argument */
     size_t text_len;
 };
@@ -66,12 +66,17 @@ static bool is_question(struct line *l, const char *p, const char *end)
     return q < stop;
 }
 
+static bool target_char(char c) /* local a <const>, t.x, t[1], t["a b"] */
+{
+    return name_char(c) || strchr(" ,.<>[]\"'", c);
+}
+
 /* names = !command or names = %magic: what stands before the mark; NULL if it is none. */
 static const char *assigned(const char *p, const char *end)
 {
     const char *q = p;
 
-    while (q < end && (name_char(*q) || *q == ' ' || *q == ',' || *q == '.'))
+    while (q < end && *q && target_char(*q))
         q++;
     if (q == p || q == end || *q != '=' || !name_char(*p))
         return NULL;
@@ -105,11 +110,31 @@ static bool special(const struct session *s, struct line *l)
             return false;
         l->kind = "%";
     } else {
-        l->kind = value ? "=!" : "!";
+        bool twice = !value && end - p > 1 && p[1] == '!'; /* !!command */
+        l->kind = value || twice ? "=!" : "!";
+        p += twice;
     }
     l->text = p + 1;
     l->text_len = (size_t)(end - p - 1);
     return true;
+}
+
+/* A backslash at the end: the next line belongs to it. Not for name?. */
+static bool goes_on(const struct line *l)
+{
+    return *l->kind != '?' && l->text_len > 0 && l->text[l->text_len - 1] == '\\';
+}
+
+/* Takes in the lines that follow a backslash; text_end is the end of the cell. */
+static void take_continued(struct line *l, const char *text_end)
+{
+    while (goes_on(l) && l->end < text_end) {
+        const char *stop = memchr(l->end + 1, '\n', (size_t)(text_end - l->end - 1)), *end;
+        l->end = end = stop ? stop : text_end;
+        while (end > l->text && blank(end[-1]))
+            end--;
+        l->text_len = (size_t)(end - l->text);
+    }
 }
 
 static void quote(struct buf *out, const char *s, size_t len)
@@ -133,6 +158,9 @@ static void write_call(struct buf *out, const struct line *l, const char *functi
     buf_printf(out, "%s(\"%s\",", function, l->kind);
     quote(out, l->text, l->text_len);
     buf_putc(out, ')');
+    for (const char *p = l->text; p < l->end; p++) /* line numbers stay */
+        if (*p == '\n')
+            buf_putc(out, '\n');
 }
 
 struct place { /* what came before: may a statement begin here? */
@@ -180,10 +208,11 @@ bool magic_rewrite(const struct session *s, const char *function, const char *te
 
         if (!place.continues && place.depth <= 0 && special(s, &l)) {
             buf_add(out, done, (size_t)(at - done));
+            take_continued(&l, end);
             write_call(out, &l, function);
             done = l.end;
             found = true;
-            at = stop ? stop + 1 : end;
+            at = l.end < end ? l.end + 1 : end;
         } else {
             at = next_line(at, end, &place);
         }
@@ -228,46 +257,25 @@ static int run_line(lua_State *L, const char *text, size_t len)
     return m->run(L, rest, NULL);
 }
 
-struct shell {
-    struct session *s;
-    struct buf *lines; /* NULL: what it prints is shown */
-};
-
-static void shell_output(void *arg, int stream, const char *data, size_t len)
+/* Pushes the text with continued lines made one: a backslash and the line end become a blank. */
+static const char *push_joined(lua_State *L, const char *text, size_t len, size_t *out)
 {
-    struct shell *shell = arg;
+    luaL_Buffer b;
 
-    if (shell->lines && stream == 1)
-        buf_add(shell->lines, data, len);
-    else
-        session_print(shell->s, stream == 2 ? STREAM_STDERR : STREAM_STDOUT, data, len);
-}
-
-static int push_lines(lua_State *L, const struct buf *text)
-{
-    const char *p = buf_str(text), *end = p + text->len;
-
-    lua_newtable(L);
-    for (lua_Integer i = 1; p < end; i++) {
-        const char *stop = memchr(p, '\n', (size_t)(end - p));
-        lua_pushlstring(L, p, (size_t)((stop ? stop : end) - p));
-        lua_rawseti(L, -2, i);
-        p = stop ? stop + 1 : end;
+    luaL_buffinitsize(L, &b, len + 1);
+    for (size_t i = 0; i < len; i++) {
+        size_t end = i + 1;
+        while (text[i] == '\\' && end < len && blank(text[end]))
+            end++;
+        if (text[i] == '\\' && end < len && text[end] == '\n') {
+            luaL_addchar(&b, ' ');
+            i = end;
+        } else {
+            luaL_addchar(&b, text[i]);
+        }
     }
-    return 1;
-}
-
-static int run_shell(lua_State *L, const char *command, bool value)
-{
-    struct session *s = session_of(L);
-    const char *argv[] = {"/bin/sh", "-c", command, NULL};
-    struct shell shell = {.s = s, .lines = value ? session_buf(L, BUF_TEXT_MAX) : NULL};
-    struct err err;
-    int status;
-
-    if (process_run(&s->ctx, argv, NULL, shell_output, &shell, &status, &err) != LC_OK)
-        return session_raise(L, &err);
-    return value ? push_lines(L, shell.lines) : 0;
+    luaL_pushresult(&b);
+    return lua_tolstring(L, -1, out);
 }
 
 int magic_call(lua_State *L)
@@ -276,11 +284,13 @@ int magic_call(lua_State *L)
     size_t len;
 
     text = luaL_checklstring(L, 2, &len);
-    if (*kind == '%')
-        return run_line(L, text, len);
     if (*kind == '?')
         return inspect_question(L, text, len);
-    return run_shell(L, text, *kind == '=');
+    if (memchr(text, '\\', len))
+        text = push_joined(L, text, len, &len);
+    if (*kind == '%')
+        return run_line(L, text, len);
+    return shell_line(L, text, *kind == '=');
 }
 
 /* ---- %% ---- */
@@ -295,6 +305,8 @@ bool magic_split(const char *text, size_t len, struct magic_cell *out)
     stop = memchr(p, '\n', (size_t)(end - p));
     out->name = p + 2;
     out->name_len = name_length(p + 2, end);
+    if (out->name + out->name_len < end && out->name[out->name_len] == '?')
+        return false; /* %%time? asks */
     out->line = out->name + out->name_len;
     out->body = stop ? stop + 1 : end;
     out->body_len = (size_t)(end - out->body);
@@ -317,4 +329,35 @@ int magic_run_cell(lua_State *L)
     if (!m)
         return unknown_magic(L, "%%", name, len);
     return m->run(L, luaL_checkstring(L, 2), luaL_checkstring(L, 3));
+}
+
+/* ---- options ---- */
+bool magic_option_next(const char **usage, struct magic_option *out)
+{
+    const char *p = strstr(*usage, "[-"), *end = p ? strchr(p, ']') : NULL;
+
+    while (p && end && (p[2] == ' ' || p[2] == ']')) { /* [-] is a word, not an option */
+        p = strstr(p + 2, "[-");
+        end = p ? strchr(p, ']') : NULL;
+    }
+    if (!p || !end)
+        return false;
+    out->names = p + 1;
+    out->len = strcspn(out->names, " ]");
+    out->value = out->names[out->len] == ' ';
+    *usage = end + 1;
+    return true;
+}
+
+bool magic_option_is(const struct magic_option *o, const char *name, size_t len)
+{
+    const char *p = o->names, *end = p + o->len;
+
+    while (p < end) {
+        const char *bar = memchr(p, '|', (size_t)(end - p)), *stop = bar ? bar : end;
+        if ((size_t)(stop - p) == len && memcmp(p, name, len) == 0)
+            return true;
+        p = stop + 1;
+    }
+    return false;
 }

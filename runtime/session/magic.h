@@ -1,8 +1,9 @@
 /* magic.h: lines of a cell that are not Lua: %magic, !command, name?.
  *
  * What      such lines are found where a statement could begin (never inside strings, comments or brackets)
- *           and become calls of one function, on the same line, so that line numbers stay. %%magic at the top
- *           of a cell takes the whole cell.
+ *           and become calls of one function, on the same line, so that line numbers stay; a backslash at the
+ *           end of such a line takes the next one in. %%magic at the top of a cell takes the whole cell. The
+ *           options of a magic are read from its usage: "[-n LOOPS] [-q|--quiet]".
  * Ownership texts are borrowed.
  * Units     bytes.
  * Errors    magic_call raises.
@@ -34,4 +35,13 @@ bool magic_split(const char *text, size_t len, struct magic_cell *out);
 /* Runs a %%magic: (name, line, body) as strings. */
 int magic_run_cell(lua_State *L);
 const struct session_magic *magic_find(const struct session *s, const char *name, size_t len, unsigned kind);
+
+struct magic_option {  /* one of a usage; points into it */
+    const char *names; /* "-q|--quiet" */
+    size_t len;
+    bool value; /* a value follows: "[-n LOOPS]" */
+};
+/* The next option of a usage; *usage moves on. False: no more. */
+bool magic_option_next(const char **usage, struct magic_option *out);
+bool magic_option_is(const struct magic_option *o, const char *name, size_t len);
 #endif

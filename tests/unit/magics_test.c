@@ -152,6 +152,51 @@ static void shells_stream_and_fail(void **state)
     fails(p, "%%bash\nfalse", "exit status 1");
 }
 
+static void shell_lines_know_variables(void **state)
+{
+    struct place *p = *state;
+
+    assert_string_equal(
+        run(p, "local d, t = 'x y', {k = 5}\n!echo '$d' {1 + 1} $t.k. $t.no $none {none} {print}"),
+        "x y 2 5. $t.no {none} {print}\n");
+    assert_string_equal(run(p, "for i = 1, 2 do\n  !echo $i\nend"), "1\n2\n");
+    assert_string_equal(run(p, "!echo '{{x}}' '${d}' '$$d' '{a,b}'"), "{x} ${d} $d {a,b}\n");
+    assert_string_equal(run(p, "!printf '%s-' a \\\n  b\nprint(2)\nprint(_exit_code)"), "a-b-2\n0\n");
+    assert_string_equal(run(p, "!exit 4\nprint(_exit_code)"), "4\n");
+}
+
+static void the_lines_of_a_command_are_a_list(void **state)
+{
+    struct place *p = *state;
+
+    run(p, "local l = !printf 'b 2\\na 10\\n'");
+    assert_string_equal(
+        run(p, "print(#l, l.s, l:fields(2).s, l:grep('a').n, l:sort(2, true)[1], l:sort()[1])"),
+        "2\tb 2 a 10\t2 10\ta 10\tb 2\ta 10\n");
+    assert_string_equal(run(p, "print(#l:grep('b', true), #l:grep('2', false, 2), #l:fields())"),
+                        "1\t1\t2\n");
+    assert_string_equal(run(p, "!echo $l"), "b 2 a 10\n");
+    run(p, "!!echo x");
+    assert_string_equal(recorder_result(&p->recorder), "{\"x\"}");
+    run(p, "%sx echo y");
+    assert_string_equal(recorder_result(&p->recorder), "{\"y\"}");
+}
+
+static void scripts_take_the_cell(void **state)
+{
+    struct place *p = *state;
+
+    assert_string_equal(run(p, "%%script bash -s one\necho got $1"), "got one\n");
+    assert_string_equal(run(p, "%%script --out o --err e bash\necho out; echo err >&2"), "");
+    assert_string_equal(run(p, "print(o, e)"), "out\n\terr\n\n");
+    assert_string_equal(run(p, "%%bash --no-raise-error\nexit 5"), "");
+    assert_string_equal(run(p, "print(_exit_code)"), "5\n");
+    assert_string_equal(run(p, "%%perl\nprint 6 * 7"), "42");
+    fails(p, "%%script no-such-program\nx", "no such program");
+    fails(p, "%%script --oot x bash\nx", "did you mean '--out'");
+    fails(p, "%%script\nx", "no program named");
+}
+
 static void files_are_written_listed_and_loaded(void **state)
 {
     struct place *p = *state;
@@ -334,6 +379,9 @@ int main(void)
         T(time_runs_in_the_cell),
         T(timeit_counts_loops),
         T(shells_stream_and_fail),
+        T(shell_lines_know_variables),
+        T(the_lines_of_a_command_are_a_list),
+        T(scripts_take_the_cell),
         T(files_are_written_listed_and_loaded),
         T(the_folder_changes_and_goes_back),
         T(the_environment_is_set),

@@ -1,0 +1,153 @@
+/* %sh, %sx, %ls, %%script, and the languages that are scripts: %%bash, %%sh, %%perl, %%ruby, %%R, %%node. */
+#include "magics/line.h"
+#include "magics/magics.h"
+#include "magics/options.h"
+#include "runtime/session/shell.h"
+#include <string.h>
+
+enum { ARGUMENT_MAX = 100000 }; /* a longer script does not fit into an argument of the system */
+
+/* Text as an argument of -c, so that the script's own programs do not read it; a long one as input. */
+static void run_shell(lua_State *L, const char *shell, const char *text)
+{
+    const char *argv[] = {shell, "-c", text, NULL}, *reading[] = {shell, NULL};
+
+    if (strlen(text) < ARGUMENT_MAX)
+        shell_run(L, &(struct shell_job){.argv = argv});
+    else
+        shell_run(L, &(struct shell_job){.argv = reading, .input = text});
+}
+
+int magic_sh(lua_State *L, const char *line, const char *body)
+{
+    const char *text = body && *body ? body : shell_expand(L, line);
+
+    if (*text)
+        run_shell(L, "sh", text);
+    return 0;
+}
+
+int magic_sx(lua_State *L, const char *line, const char *body)
+{
+    return shell_line(L, body && *body ? body : line, true);
+}
+
+int magic_ls(lua_State *L, const char *line, const char *body)
+{
+    (void)body;
+    run_shell(L, "sh", lua_pushfstring(L, "ls -F %s", shell_expand(L, line)));
+    return 0;
+}
+
+/* ---- scripts ---- */
+static const struct {
+    const char *program, *get; /* how a machine gets it */
+} sources[] = {
+    {"R", "install it (Debian: apt-get install r-base-core)"},
+    {"bash", "install it (Debian: apt-get install bash), or use %%sh"},
+    {"julia", "install it from julialang.org"},
+    {"node", "install it (Debian: apt-get install nodejs)"},
+    {"perl", "install it (Debian: apt-get install perl)"},
+    {"python3", "install it (Debian: apt-get install python3)"},
+    {"ruby", "install it (Debian: apt-get install ruby)"},
+};
+
+static int missing(lua_State *L, const char *program)
+{
+    struct err err;
+
+    err_set(&err, LC_MISSING, "cannot run '%s': there is no such program on the PATH", program);
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        if (strcmp(sources[i].program, program) == 0)
+            err_hint(&err, "%s and run the cell again", sources[i].get);
+    if (!err.hint[0])
+        err_hint(&err, "install it, or name the program with its folder");
+    return session_raise(L, &err);
+}
+
+static void keep(lua_State *L, const char *name, const struct buf *text)
+{
+    if (!name)
+        return;
+    lua_pushlstring(L, buf_str(text), text->len);
+    lua_setglobal(L, name);
+}
+
+static int run_script(lua_State *L, const struct options *o, const char *const *argv, const char *body)
+{
+    const char *out = options_value(o, "--out"), *err = options_value(o, "--err");
+    struct shell_job job = {.argv = argv, .input = body, .may_fail = true};
+    int status;
+
+    if (!shell_has(argv[0]))
+        return missing(L, argv[0]);
+    if (out)
+        job.out = session_buf(L, BUF_TEXT_MAX);
+    if (err)
+        job.err = session_buf(L, BUF_TEXT_MAX);
+    status = shell_run(L, &job);
+    keep(L, out, job.out);
+    keep(L, err, job.err);
+    lua_pushinteger(L, status);
+    lua_setglobal(L, "_exit_code");
+    if (status != 0 && !options_has(o, "--no-raise-error")) {
+        struct err failure;
+        err_set(&failure, LC_RUNTIME, "'%s' ended with exit status %d", argv[0], status);
+        return session_raise(L, &failure);
+    }
+    return 0;
+}
+
+/* A script of this program, with the arguments that make it read its standard input. */
+static int named_script(lua_State *L, const char *magic, const char *const *argv, const char *line,
+                        const char *body)
+{
+    return run_script(L, options_read(L, magic, shell_expand(L, line), OPTIONS_ALL), argv, body);
+}
+
+int magic_script(lua_State *L, const char *line, const char *body)
+{
+    struct options *o = options_read(L, "script", shell_expand(L, line), OPTIONS_REST);
+    struct options *program;
+
+    if (!*o->rest)
+        return line_error(L, "script", "no program named", NULL);
+    program = options_read(L, "", lua_pushfstring(L, "-- %s", o->rest), OPTIONS_ALL);
+    return run_script(L, o, program->words, body);
+}
+
+int magic_bash(lua_State *L, const char *line, const char *body)
+{
+    const char *argv[] = {"bash", strlen(body) < ARGUMENT_MAX ? "-c" : NULL, body, NULL};
+    const char *input = argv[1] ? NULL : body;
+
+    return named_script(L, "bash", argv, line, input);
+}
+
+int magic_perl(lua_State *L, const char *line, const char *body)
+{
+    static const char *const argv[] = {"perl", NULL};
+
+    return named_script(L, "perl", argv, line, body);
+}
+
+int magic_ruby(lua_State *L, const char *line, const char *body)
+{
+    static const char *const argv[] = {"ruby", NULL};
+
+    return named_script(L, "ruby", argv, line, body);
+}
+
+int magic_r(lua_State *L, const char *line, const char *body)
+{
+    static const char *const argv[] = {"R", "--no-echo", "--no-save", "--no-restore", NULL};
+
+    return named_script(L, "R", argv, line, body);
+}
+
+int magic_node(lua_State *L, const char *line, const char *body)
+{
+    static const char *const argv[] = {"node", "-", NULL};
+
+    return named_script(L, "node", argv, line, body);
+}
