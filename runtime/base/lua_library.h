@@ -14,10 +14,13 @@
 #define LACUS_BASE_LUA_LIBRARY_H
 #include <stddef.h>
 
+struct manual_topic;
+
 struct lua_library_file {
     const char *name; /* module name for require: "lacus.fmt" */
     const char *text;
     size_t len;
+    const struct manual_topic *topics; /* its documentation (session/manual.h); ends with a NULL name */
 };
 
 extern const struct lua_library_file lua_library[]; /* ends with a NULL name */

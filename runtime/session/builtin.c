@@ -1,5 +1,6 @@
 /* The names that a session brings by itself, opened when they are first used. */
 #include "runtime/session/display.h"
+#include "runtime/session/manual.h"
 #include "runtime/session/names.h"
 #include "runtime/session/session_int.h"
 
@@ -43,20 +44,39 @@ static int open_sleep(lua_State *L)
     return 1;
 }
 
+static const struct manual_row rows[] = {
+    {"fmt", fmt_call,
+     "fmt(format: string, …) -> string\nPython's format language: {} the next argument, {2} the second, "
+     "{name} a variable or a "
+     "field of a table, {:,} {:.2f} {:>10} {:%}\n\tfmt(\"{:,} rows, {:.1%}\", 1234567, 0.25)"},
+    {"input", session_ask,
+     "input(prompt?: string, options?: {password?: boolean}) -> string\nasks the person at the notebook"},
+    {"sleep", l_sleep, "sleep(seconds: number)\nwaits; can be interrupted\n\tsleep(0.1)"},
+    {0}};
+static const struct manual_row fields[] = {
+    {"null", NULL, "null: lightuserdata\nSQL's NULL, JSON's null: in rows, in JSON, where nil cannot stand"},
+    {0}};
+static const struct manual_topic base = {
+    .name = "", .doc = "names that every cell has", .rows = rows, .fields = fields};
+static const struct manual_topic *const base_topics[] = {&base, NULL};
+
 const struct session_global names_builtin[] = {
-    {"clear_output", display_open_clear, "clear_output(wait): clears what the cell has shown"},
+    {"clear_output", display_open_clear, "clear_output(wait): clears what the cell has shown", NULL},
     {"display", display_open,
-     "display(x, …): shows values richly; display.html, .markdown, .latex, .json, .svg, .image, .mime"},
+     "display(x, …): shows values richly; display.html, .markdown, .latex, .json, .svg, .image, .mime",
+     display_topics},
     {"fmt", open_fmt,
      "fmt(\"{:,} rows, {:.1%}\", n, share): Python's format language; {name} takes a variable or a field of "
-     "a table"},
-    {"input", open_input, "input(prompt, {password = true}): asks the person at the notebook"},
-    {"json", json_open, "json.encode(value), json.decode(text), json.array(table), json.null"},
-    {"null", open_null, "SQL's NULL, JSON's null"},
+     "a table",
+     NULL},
+    {"input", open_input, "input(prompt, {password = true}): asks the person at the notebook", NULL},
+    {"json", json_open, "json.encode(value), json.decode(text), json.array(table), json.null", json_topics},
+    {"null", open_null, "SQL's NULL, JSON's null", base_topics},
     {"plot", plot_open,
-     "plot.line, plot.scatter, plot.bar, plot.hist: Vega-Lite in a notebook, text in a terminal"},
-    {"sleep", open_sleep, "sleep(seconds): waits; can be interrupted"},
+     "plot.line, plot.scatter, plot.bar, plot.hist: Vega-Lite in a notebook, text in a terminal",
+     plot_topics},
+    {"sleep", open_sleep, "sleep(seconds): waits; can be interrupted", NULL},
     {"update_display", display_open_update,
-     "update_display(x, {display_id = id}): replaces what was shown with that id"},
+     "update_display(x, {display_id = id}): replaces what was shown with that id", NULL},
     {0},
 };

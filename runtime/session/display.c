@@ -1,6 +1,7 @@
 #include "runtime/session/display.h"
 #include "runtime/base/fs.h"
 #include "runtime/session/capture.h"
+#include "runtime/session/manual.h"
 #include "runtime/session/session_int.h"
 #include <sodium.h>
 #include <string.h>
@@ -412,6 +413,46 @@ static int l_mime(lua_State *L) /* ({["text/html"] = …}, metadata?) */
     send(L, &d, "", false);
     return 0;
 }
+
+/* ---- what the manual says of them ---- */
+static const struct manual_row rows[] = {
+    {"html", l_typed, "html(text: string)\nshows HTML\n\tdisplay.html(\"<b>bold</b>\")"},
+    {"markdown", l_typed, "markdown(text: string)\nshows Markdown\n\tdisplay.markdown(\"# Title\")"},
+    {"latex", l_typed, "latex(text: string)\nshows a formula\n\tdisplay.latex(\"$e^{i\\\\pi} = -1$\")"},
+    {"svg", l_typed, "svg(text: string)\nshows an SVG image"},
+    {"json", l_typed, "json(value: any)\nshows a value as a tree\n\tdisplay.json({a = {1, 2}})"},
+    {"javascript", l_typed, "javascript(text: string)\nruns a script in the front end"},
+    {"image", l_image,
+     "image(image: string, options?: {width?: integer, height?: integer})\nshows an image: a path, or the "
+     "bytes of "
+     "PNG, JPEG, GIF, WebP, SVG"},
+    {"mime", l_mime,
+     "mime(bundle: table, metadata?: table)\nshows {[MIME type] = data}; the front end takes the richest it "
+     "can show"
+     "\n\tdisplay.mime{[\"text/html\"] = \"<b>x</b>\", [\"text/plain\"] = \"x\"}"},
+    {0}};
+static const struct manual_row handle_rows[] = {
+    {"update", l_update, "update(value: any)\nshows another value in its place"}, {0}};
+static const struct manual_row handle_fields[] = {
+    {"display_id", NULL, "display_id: string\nfor update_display"}, {0}};
+static const struct manual_row global_rows[] = {
+    {"display", l_display,
+     "display(value: any, …) -> DisplayHandle\nshows values as richly as the front end can; a last table "
+     "{display_id = id} "
+     "gives a handle to change it later\n\tdisplay({1, 2, 3})"},
+    {"clear_output", l_clear_output,
+     "clear_output(wait?: boolean)\nclears what the cell has shown; wait: when something new is shown"},
+    {"update_display", l_update_display,
+     "update_display(value: any, options: {display_id: string})\nreplaces what was shown with that id"},
+    {0}};
+static const struct manual_topic display_topic = {.name = "display", .doc = "rich output", .rows = rows};
+static const struct manual_topic handle_topic = {.name = "DisplayHandle",
+                                                 .doc = "what display(x, {display_id = id}) gives",
+                                                 .kind = MANUAL_CLASS,
+                                                 .rows = handle_rows,
+                                                 .fields = handle_fields};
+static const struct manual_topic global_topic = {.name = "", .doc = "showing values", .rows = global_rows};
+const struct manual_topic *const display_topics[] = {&display_topic, &handle_topic, &global_topic, NULL};
 
 int display_open(lua_State *L)
 {

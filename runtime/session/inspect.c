@@ -1,5 +1,6 @@
 #include "runtime/session/inspect.h"
 #include "runtime/base/fs.h"
+#include "runtime/base/lua_library.h"
 #include "runtime/base/nearest.h"
 #include "runtime/base/utf8.h"
 #include "runtime/session/job.h"
@@ -65,7 +66,13 @@ static void signature(lua_State *L, int index, const char *name, struct buf *out
 /* Pushes the text that a function was compiled from, or nil: of a cell, or of a file. */
 static const char *push_text(lua_State *L, const lua_Debug *ar, size_t *len)
 {
-    if (*ar->source == '=') {
+    const struct lua_library_file *f = lua_library;
+
+    while (*ar->source == '=' && f->name && strcmp(f->name, ar->source + 1) != 0)
+        f++;
+    if (*ar->source == '=' && f->name) {
+        lua_pushlstring(L, f->text, f->len);
+    } else if (*ar->source == '=') {
         session_table(L, TABLE_SOURCES);
         lua_getfield(L, -1, ar->source + 1);
         lua_remove(L, -2);
@@ -146,40 +153,100 @@ static void describe_lua_function(lua_State *L, int index, const char *name, con
     lua_pop(L, 1);
 }
 
+static void describe_source(lua_State *L, int index, struct buf *out)
+{
+    lua_Debug ar;
+    size_t len;
+
+    lua_pushvalue(L, index);
+    lua_getinfo(L, ">S", &ar);
+    const char *text = push_text(L, &ar, &len);
+    if (text) {
+        buf_puts(out, "Source:\n");
+        source_lines(text, ar.linedefined, ar.lastlinedefined, out);
+    }
+    lua_pop(L, 1);
+}
+
+static void put_text(struct buf *out, const char *label, struct manual_text t)
+{
+    if (t.len)
+        buf_printf(out, "%s\n%.*s%s", label, (int)t.len, t.s, t.s[t.len - 1] == '\n' ? "" : "\n");
+}
+
+/* What the manual says: signature, text, example. */
+static void describe_entry(const struct manual_entry *e, struct buf *out)
+{
+    if (!e->field) {
+        buf_puts(out, "Signature: ");
+        manual_signature(e, out);
+        buf_putc(out, '\n');
+    }
+    put_text(out, "Docstring:", e->doc);
+    put_text(out, "Example:", e->example);
+    if (e->alias_of)
+        buf_printf(out, "Same as: %s\n", e->alias_of);
+}
+
 static void describe_c_function(lua_State *L, int index, const char *name, struct buf *out)
 {
     const char *text = push_document(L, index);
-    const struct manual_entry *entry = manual_find(L, index);
 
-    if (text) {
+    if (text)
         buf_printf(out, "Signature: %s\n", text);
-    } else if (entry) {
-        buf_printf(out, "Signature: %s\nDocstring:\n%s\n", entry->signature, entry->text);
-    } else {
+    else
         buf_printf(out, "Signature: %s(…)\n", name);
-    }
     buf_puts(out, "Type: function\n");
     lua_pop(L, 1);
 }
 
 /* ---- any value ---- */
-static void describe(lua_State *L, int index, const char *name, bool source, struct buf *out)
+static bool is_c(lua_State *L, int index)
 {
-    const struct session_global *row = names_lazy(session_of(L), name);
     lua_Debug ar;
 
-    index = lua_absindex(L, index);
-    if (row && row->doc)
-        buf_printf(out, "%s\n", row->doc);
-    if (lua_isfunction(L, index)) {
+    lua_pushvalue(L, index);
+    lua_getinfo(L, ">S", &ar);
+    return strcmp(ar.what, "C") == 0;
+}
+
+static void describe_function(lua_State *L, int index, int container, const char *name, bool source,
+                              struct buf *out)
+{
+    struct manual_entry e;
+    lua_Debug ar;
+
+    if (manual_of_value(L, index, container, name, &e)) {
+        describe_entry(&e, out);
+        if (source && !is_c(L, index))
+            describe_source(L, index, out);
+        buf_puts(out, "Type: function\n");
+    } else if (is_c(L, index)) {
+        describe_c_function(L, index, name, out);
+    } else {
         lua_pushvalue(L, index);
         lua_getinfo(L, ">S", &ar);
-        if (strcmp(ar.what, "C") == 0)
-            describe_c_function(L, index, name, out);
-        else
-            describe_lua_function(L, index, name, &ar, source, out);
+        describe_lua_function(L, index, name, &ar, source, out);
+    }
+}
+
+/* container: where the value was found, 0: a variable. */
+static void describe(lua_State *L, int index, int container, const char *name, bool source, struct buf *out)
+{
+    const struct session_global *row = container ? NULL : names_lazy(session_of(L), name);
+    struct manual_entry e;
+
+    index = lua_absindex(L, index);
+    container = container ? lua_absindex(L, container) : 0;
+    if (lua_isfunction(L, index)) {
+        describe_function(L, index, container, name, source, out);
         return;
     }
+    if (row && row->doc)
+        buf_printf(out, "%s\n", row->doc);
+    if (!container ? manual_find(session_of(L)->globals, "", 0, name, strlen(name), &e)
+                   : manual_of_value(L, index, container, name, &e))
+        describe_entry(&e, out);
     if (luaL_getmetafield(L, index, "__doc") == LUA_TSTRING)
         buf_printf(out, "Docstring:\n%s\n", lua_tostring(L, -1));
     buf_puts(out, "Value: ");
@@ -197,6 +264,15 @@ static bool describe_magic(struct session *s, const char *name, size_t len, stru
     if (m)
         buf_printf(out, "Usage: %s\nDocstring:\n%s\nType: magic\n", m->usage, m->doc);
     return m != NULL;
+}
+
+/* The value of a chain on the top; below it the value it was found in, when it has several parts. */
+static bool push_with_container(lua_State *L, const struct chain *c)
+{
+    if (c->n < 2)
+        return lookup_push(L, c, c->n);
+    return lookup_push(L, c, c->n - 1) &&
+           lookup_field(L, -1, c->parts[c->n - 1].name, c->parts[c->n - 1].len);
 }
 
 struct question {
@@ -218,11 +294,11 @@ static int l_inspect(lua_State *L) /* (lightuserdata question) */
         q->found = describe_magic(session_of(L), q->text, q->len, &q->out);
         return 0;
     }
-    if (!lookup_chain(q->text, q->len, &c) || c.literal || !lookup_push(L, &c, c.n))
+    if (!lookup_chain(q->text, q->len, &c) || c.literal || !push_with_container(L, &c))
         return 0;
     start = c.parts[0].name;
     snprintf(name, sizeof name, "%.*s", (int)(c.parts[c.n - 1].name + c.parts[c.n - 1].len - start), start);
-    describe(L, -1, name, q->source, &q->out);
+    describe(L, -1, c.n > 1 ? -2 : 0, name, q->source, &q->out);
     q->found = buf_ok(&q->out);
     return 0;
 }
@@ -380,10 +456,10 @@ int inspect_question(lua_State *L, const char *text, size_t len)
         list_matching(L, text, len, out);
     } else if (!describe_magic(session_of(L), text, len, out)) {
         char name[256];
-        if (!lookup_chain(text, len, &c) || !lookup_push(L, &c, c.n))
+        if (!lookup_chain(text, len, &c) || !push_with_container(L, &c))
             return unknown_name(L, text, len);
         snprintf(name, sizeof name, "%.*s", (int)len, text);
-        describe(L, -1, name, marks > 1, out);
+        describe(L, -1, c.n > 1 ? -2 : 0, name, marks > 1, out);
     }
     session_page(session_of(L), buf_str(out), out->len);
     return 0;

@@ -1,5 +1,6 @@
 /* JSON to Lua and back; the global `json`. */
 #include "runtime/base/utf8.h"
+#include "runtime/session/manual.h"
 #include "runtime/session/session_int.h"
 #include <math.h>
 #include <stdio.h>
@@ -342,6 +343,23 @@ static int l_array(lua_State *L)
     mark_array(L);
     return 1;
 }
+
+static const struct manual_row rows[] = {
+    {"encode", l_encode,
+     "encode(value: any, options?: {indent?: boolean, sort_keys?: boolean}) -> string\nJSON of a value: 1..n "
+     "and nothing else is "
+     "an array, other tables are objects\n\tjson.encode({1, {a = null}}, {indent = true})"},
+    {"decode", l_decode,
+     "decode(text: string) -> any\nthe value of a JSON text\n\tjson.decode('{\"a\": [1, null]}').a[1]"},
+    {"array", l_array,
+     "array(list?: table) -> table\nmarks a table as an array, even when it is "
+     "empty\n\tjson.encode(json.array())"},
+    {0}};
+static const struct manual_row fields[] = {
+    {"null", NULL, "null: lightuserdata\nJSON's null, the same as the global null"}, {0}};
+static const struct manual_topic topic = {
+    .name = "json", .doc = "values as JSON texts", .rows = rows, .fields = fields};
+const struct manual_topic *const json_topics[] = {&topic, NULL};
 
 int json_open(lua_State *L)
 {

@@ -1,22 +1,111 @@
-/* manual.h: Lua's own functions, one line each, for inspection.
+/* manual.h: the one table of what a cell can say: completion, inspection, `lacus help NAME`, the reference manual and the type
+ * stubs for editors are made from it.
  *
- * Ownership static.
- * Units     none.
- * Errors    NULL: not one of Lua's.
- * Threads   session thread.
+ * What      A row is one function, method or field; it stands next to its code. Rows are gathered in topics (a module or a class),
+ *           topics hang on the global through which they are reached (struct session_global, repl/globals.c). What is written in
+ *           Lua has its rows as comments above the functions (see runtime/gen/embed.lua). A row's text has up to three parts:
+ *               agg(aggregate: Column, …) -> DataFrame       the signature, on the first line
+ *               aggregates of all rows                       what it does
+ *               <tab>df:agg(F.max("n"))                      an example: lines that begin with a tab
+ *           A signature: name(a, b: type, c?: type, d = default, …) -> type, or name{a, b = 1} when a table with names may stand
+ *           for the arguments; of a field: name: type. Types are LuaLS's, and {type, …} for a list. A parameter without a type
+ *           gets it from its default, or from its name (`n` is an integer everywhere: see manual.c).
+ * Ownership everything is static, or borrowed until the session closes.
+ * Units     bytes.
+ * Errors    none: what does not parse has no parameters.
+ * Threads   any; manual_of_value on the session thread.
  *
  * Example:
- *     const struct manual_entry *e = manual_find(L, -1);
+ *     static const struct manual_row rows[] = {
+ *         {"now", NULL, "now(zone?: string) -> string\nthe time of day\n\tclock.now(\"UTC\")"}, {0}};
+ *     static const struct manual_topic clock = {.name = "clock", .doc = "clocks", .rows = rows};
+ *     const struct manual_topic *const clock_topics[] = {&clock, NULL};
  */
 #ifndef LACUS_SESSION_MANUAL_H
 #define LACUS_SESSION_MANUAL_H
+#include "runtime/base/buf.h"
 #include <lua.h>
 
-struct manual_entry {
-    const char *library, *name; /* "" and "print"; "string" and "format" */
-    const char *signature, *text;
+struct session;
+struct session_global;
+struct session_magic;
+struct manual_entry;
+
+struct manual_row {
+    const char *name;
+    lua_CFunction function; /* NULL: a field, or written in Lua */
+    const char *doc;        /* NULL: another name of the row above */
 };
 
-/* By the function itself, whatever name it has now. */
-const struct manual_entry *manual_find(lua_State *L, int index);
+enum manual_kind { MANUAL_MODULE, MANUAL_CLASS };
+
+struct manual_topic {
+    const char *name; /* "json", "dbutils.widgets"; a class as its __name says: "DataFrame"; "": globals */
+    const char *doc;
+    enum manual_kind kind;
+    const struct manual_row *rows;   /* functions; ends with a NULL name; may be NULL */
+    const struct manual_row *fields; /* likewise */
+    const char *returns; /* what functions give whose signature does not say; may be NULL */
+    /* Rows that another table makes: fills *e with the i-th (a NULL name: it has none); false past the end. May be NULL. */
+    bool (*more)(size_t i, struct manual_entry *e);
+    bool standard; /* Lua's own: editors know it already */
+};
+
+struct manual_text {
+    const char *s;
+    size_t len;
+};
+
+struct manual_entry {
+    const struct manual_topic *topic;
+    const char *name;
+    lua_CFunction function;
+    bool field;
+    const char *alias_of; /* the row's other name, or NULL */
+    struct manual_text signature, doc, example;
+};
+
+/* Takes a row's text apart into signature, doc and example. */
+void manual_split(const char *text, struct manual_entry *e);
+
+/* Every entry that a session with these globals can reach, topic by topic, until fn returns false. globals may be NULL. */
+typedef bool manual_fn(void *arg, const struct manual_entry *e);
+void manual_each(const struct session_global *globals, manual_fn *fn, void *arg);
+bool manual_each_of(const struct manual_topic *topic, manual_fn *fn, void *arg);
+typedef bool manual_topic_fn(void *arg, const struct manual_topic *topic);
+void manual_topics(const struct session_global *globals, manual_topic_fn *fn, void *arg);
+/* By topic and name; false: no such row. */
+bool manual_find(const struct session_global *globals, const char *topic, size_t topic_len, const char *name,
+                 size_t name_len, struct manual_entry *e);
+/* What `written` ("df.show", "F.sum", "show") is, whose value is at index. container: index of the value it was found in, 0:
+ * none. The value itself decides; a name only where several have the same function. */
+bool manual_of_value(lua_State *L, int index, int container, const char *written, struct manual_entry *e);
+
+/* ---- signatures ---- */
+enum { MANUAL_PARAMS = 64 };
+struct manual_param {
+    struct manual_text name, type, fallback; /* type and default as written; len 0: none */
+    bool optional, rest;                     /* rest: … */
+};
+struct manual_call {
+    struct manual_param params[MANUAL_PARAMS];
+    int n;
+    bool named; /* a table with names may stand for the arguments */
+    struct manual_text returns;
+};
+/* The first form of a signature; false: it is no call. */
+bool manual_parse(struct manual_text signature, struct manual_call *call);
+/* The fields of a type "{a?: integer, b: string}"; false when it is another type. */
+bool manual_fields(struct manual_text type, struct manual_call *fields);
+/* The type of a parameter in LuaLS's notation. */
+void manual_param_type(const struct manual_param *p, struct buf *out);
+/* "DataFrame:agg(aggregate, …) -> DataFrame": the signature with what stands before the name. */
+void manual_signature(const struct manual_entry *e, struct buf *out);
+
+/* ---- what is made of the table ---- */
+void manual_stubs(const struct session_global *globals, const struct session_magic *magics, struct buf *out);
+void manual_markdown(const struct session_global *globals, const struct session_magic *magics, struct buf *out);
+/* `lacus help NAME`: "filter", "DataFrame:filter", "F.sum", "json", "%time"; false: unknown. */
+bool manual_help(const struct session_global *globals, const struct session_magic *magics, const char *name,
+                 struct buf *out);
 #endif

@@ -1,4 +1,5 @@
 /* The global `plot`: line, scatter, bar and hist, as Vega-Lite for a browser and as text for a terminal. */
+#include "runtime/session/manual.h"
 #include "runtime/session/plot_text.h"
 #include "runtime/session/session_int.h"
 #include <math.h>
@@ -467,30 +468,30 @@ static int l_tostring(lua_State *L)
     return 1;
 }
 
+static const struct manual_row library[] = {
+    {"line", l_line,
+     "line{x = {…}, y = {…} or {name = {…}}, title =, xlabel =, ylabel =}\nA line for each list."},
+    {"scatter", l_scatter, "scatter{x = {…}, y = {…}, title =, xlabel =, ylabel =}\nA point for each pair."},
+    {"bar", l_bar, "bar{name = number, …} or plot.bar{x = {…}, y = {…}}\nA bar for each name."},
+    {"hist", l_hist, "hist{value, …, bins = 20}\nHow often values fall into each of the bins."},
+    {0}};
+static const struct manual_topic topic = {.name = "plot",
+                                          .doc = "drawings: Vega-Lite in a notebook, text in a terminal",
+                                          .rows = library,
+                                          .returns = "Plot"};
+const struct manual_topic *const plot_topics[] = {&topic, NULL};
+
 int plot_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"__gc", plot_gc}, {"__mimebundle", l_mimebundle}, {"__tostring", l_tostring}, {NULL, NULL}};
-    static const struct {
-        const char *name;
-        lua_CFunction fn;
-        const char *text;
-    } library[] = {
-        {"line", l_line,
-         "plot.line{x = {…}, y = {…} or {name = {…}}, title =, xlabel =, ylabel =}\nA line for each list."},
-        {"scatter", l_scatter,
-         "plot.scatter{x = {…}, y = {…}, title =, xlabel =, ylabel =}\nA point for each pair."},
-        {"bar", l_bar, "plot.bar{name = number, …} or plot.bar{x = {…}, y = {…}}\nA bar for each name."},
-        {"hist", l_hist, "plot.hist{value, …, bins = 20}\nHow often values fall into each of the bins."},
-    };
 
     if (luaL_newmetatable(L, plot_name))
         luaL_setfuncs(L, methods, 0);
     lua_newtable(L);
-    for (size_t i = 0; i < sizeof library / sizeof *library; i++) {
-        lua_pushcfunction(L, library[i].fn);
-        session_document(L, -1, library[i].text);
-        lua_setfield(L, -2, library[i].name);
+    for (const struct manual_row *row = library; row->name; row++) {
+        lua_pushcfunction(L, row->function);
+        lua_setfield(L, -2, row->name);
     }
     return 1;
 }

@@ -25,12 +25,15 @@
 #include "runtime/session/frontend.h"
 
 struct lua_State;
+struct manual_topic;
 struct session;
 
 struct session_global {               /* one name that a cell finds without require; opened when first used */
     const char *name;                 /* "spark" */
     int (*open)(struct lua_State *L); /* leaves the value on the stack; may use session_of(L) */
     const char *doc;                  /* one line for completion and inspection */
+    /* What can be reached through it (session/manual.h); ends with NULL, may be NULL. */
+    const struct manual_topic *const *topics;
 };
 
 struct session_magic { /* one % or %% command; defined in magics/ */

@@ -83,6 +83,7 @@ int session_ask(lua_State *L);                        /* the global `input` */
 int json_open(lua_State *L);
 int fmt_call(lua_State *L); /* the global `fmt` */
 int plot_open(lua_State *L);
+extern const struct manual_topic *const json_topics[], *const plot_topics[]; /* what these globals hold */
 
 /* output.c and others: what a session's state is filled with; protected, may raise */
 void names_open(struct session *s);

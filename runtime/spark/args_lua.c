@@ -133,13 +133,11 @@ const char **spark_keys(lua_State *L, int index, int *n)
     return keys;
 }
 
-void spark_methods(lua_State *L, const struct spark_method *methods)
+void spark_methods(lua_State *L, const struct manual_row *methods)
 {
     lua_newtable(L);
     for (; methods->name; methods++) {
         lua_pushcfunction(L, methods->function);
-        if (methods->doc)
-            session_document(L, -1, methods->doc);
         lua_setfield(L, -2, methods->name);
     }
 }

@@ -14,6 +14,7 @@
  */
 #ifndef LACUS_SPARK_ARGS_LUA_H
 #define LACUS_SPARK_ARGS_LUA_H
+#include "runtime/session/manual.h"
 #include "runtime/session/session_lua.h"
 
 /* Afterwards index first + i holds the argument names[i], or nil, and nothing else is above. */
@@ -28,11 +29,6 @@ int spark_choice(lua_State *L, int index, const char *fallback, const char *what
 /* The keys of the table at index in the order of their bytes, n of them, in a userdata that it pushes; borrowed from the table. */
 const char **spark_keys(lua_State *L, int index, int *n);
 
-struct spark_method { /* one method of a class */
-    const char *name;
-    lua_CFunction function;
-    const char *doc; /* its first line is the signature; NULL: the same function as a row above */
-};
-/* Pushes a table of documented functions. */
-void spark_methods(lua_State *L, const struct spark_method *methods);
+/* Pushes a table of the functions of these rows. */
+void spark_methods(lua_State *L, const struct manual_row *methods);
 #endif

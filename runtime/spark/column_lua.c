@@ -428,7 +428,7 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
-static const struct spark_method methods[] = {
+static const struct manual_row methods[] = {
     {"eq", l_eq, "eq(value) -> Column\nequal: = in SQL"},
     {"ne", l_ne, "ne(value) -> Column\nnot equal"},
     {"gt", l_gt, "gt(value) -> Column\ngreater"},
@@ -480,6 +480,12 @@ static const struct spark_method methods[] = {
     {"otherwise", l_otherwise, "otherwise(value) -> Column\nthe value when no condition held"},
     {"over", window_over, "over(window) -> Column\nof a window: Window.partitionBy(\"a\"):orderBy(\"b\")"},
     {NULL, NULL, NULL}};
+
+const struct manual_topic column_topic = {
+    .name = "Column",
+    .doc = "a column, or what is computed of columns: + - * / % .. & | ~, and methods to compare",
+    .kind = MANUAL_CLASS,
+    .rows = methods};
 
 static const luaL_Reg metamethods[] = {
     {"__add", l_add},    {"__sub", l_sub},    {"__mul", l_mul},       {"__div", l_div},

@@ -13,7 +13,11 @@
 #ifndef LACUS_SPARK_COLUMN_LUA_H
 #define LACUS_SPARK_COLUMN_LUA_H
 #include "runtime/dataframe/expr.h"
+#include "runtime/session/manual.h"
 #include "runtime/session/session_lua.h"
+
+extern const struct manual_topic column_topic;
+extern const struct manual_topic *const functions_topics[], *const window_topics[]; /* of F, of Window */
 
 enum column_text { COLUMN_NAME, COLUMN_VALUE, COLUMN_SQL }; /* what a plain string means */
 

@@ -976,7 +976,7 @@ static int get_na(lua_State *L)
     return 1;
 }
 
-static const struct spark_method methods[] = {
+static const struct manual_row methods[] = {
     {"select", l_select,
      "select(column, …) -> DataFrame\nthe columns: names, Columns, or a list of them; \"*\" is all"},
     {"selectExpr", l_select_expr, "selectExpr(text, …) -> DataFrame\ncolumns written as SQL: \"a + 1 AS b\""},
@@ -1072,6 +1072,21 @@ static const struct spark_method methods[] = {
     {"createOrReplaceTempView", l_replace_temp_view, "createOrReplaceTempView(name)\na name for spark:sql"},
     {NULL, NULL, NULL}};
 
+static const struct manual_row property_rows[] = {
+    {"columns", NULL, "columns: {string, …}\nthe names of the columns"},
+    {"dtypes", NULL, "dtypes: {{name: string, type: string}, …}\nnames and types"},
+    {"schema", NULL, "schema: StructType\nnames, types, NULLs: schema.fields, schema:simpleString()"},
+    {"write", NULL, "write: DataFrameWriter\ndf.write:mode(\"append\"):saveAsTable(name)"},
+    {"na", NULL, "na: table\ndf.na.drop(), df.na.fill(value), df.na.replace(from, to)"},
+    {0}};
+
+const struct manual_topic dataframe_topic = {
+    .name = "DataFrame",
+    .doc = "rows with named, typed columns; nothing is computed before it is shown, collected or written",
+    .kind = MANUAL_CLASS,
+    .rows = methods,
+    .fields = property_rows};
+
 static const luaL_Reg properties[] = {{"columns", get_columns}, {"dtypes", get_dtypes},
                                       {"schema", get_schema},   {"write", get_write},
                                       {"na", get_na},           {NULL, NULL}};
@@ -1084,7 +1099,7 @@ static int no_member(lua_State *L, const char *name)
     struct buf near = BUF_INIT(1024);
     struct err err;
 
-    for (const struct spark_method *m = methods; m->name; m++)
+    for (const struct manual_row *m = methods; m->name; m++)
         names[n++] = m->name;
     for (size_t i = 0; i < schema->n_fields && n < 640; i++)
         names[n++] = schema->fields[i].name;
@@ -1165,7 +1180,7 @@ static int l_dir(lua_State *L) /* for completion: methods, then columns */
     lua_Integer n = 0;
 
     lua_newtable(L);
-    for (const struct spark_method *m = methods; m->name; m++) {
+    for (const struct manual_row *m = methods; m->name; m++) {
         lua_pushstring(L, m->name);
         lua_rawseti(L, -2, ++n);
     }

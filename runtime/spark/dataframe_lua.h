@@ -11,8 +11,12 @@
  */
 #ifndef LACUS_SPARK_DATAFRAME_LUA_H
 #define LACUS_SPARK_DATAFRAME_LUA_H
+#include "runtime/session/manual.h"
 #include "runtime/session/session_lua.h"
 #include "runtime/spark/spark.h"
+
+extern const struct manual_topic dataframe_topic, reader_topic, writer_topic, grouped_topic;
+extern const struct manual_topic *const spark_topics[]; /* of the global spark */
 
 struct spark *spark_of(lua_State *L); /* the session's; made on first use */
 /* Takes the reference; raises when it is NULL (no memory). */

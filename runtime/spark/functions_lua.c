@@ -253,28 +253,27 @@ static int l_broadcast(lua_State *L) /* F.broadcast(df): the engine chooses how 
     return 1;
 }
 
-static const struct spark_method special[] = {
-    {"col", l_col, "F.col(name)\na column: \"a\", \"t.a\", \"a.field\", \"`a.b`\", \"*\""},
+static const struct manual_row special[] = {
+    {"col", l_col, "col(name)\na column: \"a\", \"t.a\", \"a.field\", \"`a.b`\", \"*\""},
     {"column", l_col, NULL},
-    {"lit", l_lit, "F.lit(value)\na value as a Column; null for NULL"},
-    {"expr", l_expr, "F.expr(text)\na Column written as SQL"},
+    {"lit", l_lit, "lit(value)\na value as a Column; null for NULL"},
+    {"expr", l_expr, "expr(text)\na Column written as SQL"},
     {"when", l_when,
-     "F.when(condition, value)\nCASE: go on with :when(condition, value) and :otherwise(value)"},
+     "when(condition, value)\nCASE: go on with :when(condition, value) and :otherwise(value)"},
     {"countDistinct", l_count_distinct,
-     "F.countDistinct(column, …)\nhow many different values, NULLs left out"},
+     "countDistinct(column, …)\nhow many different values, NULLs left out"},
     {"count_distinct", l_count_distinct, NULL},
-    {"sumDistinct", l_sum_distinct, "F.sumDistinct(column)\nthe sum of the different values"},
+    {"sumDistinct", l_sum_distinct, "sumDistinct(column)\nthe sum of the different values"},
     {"sum_distinct", l_sum_distinct, NULL},
-    {"asc", l_asc, "F.asc(column)\nascending, NULLs first"},
+    {"asc", l_asc, "asc(column)\nascending, NULLs first"},
     {"asc_nulls_first", l_asc, NULL},
-    {"asc_nulls_last", l_asc_nulls_last, "F.asc_nulls_last(column)\nascending, NULLs last"},
-    {"desc", l_desc, "F.desc(column)\ndescending, NULLs last"},
+    {"asc_nulls_last", l_asc_nulls_last, "asc_nulls_last(column)\nascending, NULLs last"},
+    {"desc", l_desc, "desc(column)\ndescending, NULLs last"},
     {"desc_nulls_last", l_desc, NULL},
-    {"desc_nulls_first", l_desc_nulls_first, "F.desc_nulls_first(column)\ndescending, NULLs first"},
-    {"call_function", l_call_function,
-     "F.call_function(name, column, …)\na function of Spark SQL by its name"},
-    {"struct", l_struct, "F.struct(column, …)\na struct with the columns as fields"},
-    {"broadcast", l_broadcast, "F.broadcast(df)\nthe DataFrame itself: the engine chooses how it joins"},
+    {"desc_nulls_first", l_desc_nulls_first, "desc_nulls_first(column)\ndescending, NULLs first"},
+    {"call_function", l_call_function, "call_function(name, column, …)\na function of Spark SQL by its name"},
+    {"struct", l_struct, "struct(column, …)\na struct with the columns as fields"},
+    {"broadcast", l_broadcast, "broadcast(df)\nthe DataFrame itself: the engine chooses how it joins"},
     {NULL, NULL, NULL}};
 
 /* PySpark's camel-case names of functions that Spark SQL writes in one word or with underscores. */
@@ -297,12 +296,37 @@ static const char *sql_name(const char *name)
     return name;
 }
 
-static void document(lua_State *L, const struct function *f)
+/* ---- the manual ---- */
+static bool is_special(const char *name)
 {
-    lua_pushfstring(L, "F.%s\n%s", f->usage, f->doc);
-    session_document(L, -2, lua_tostring(L, -1));
-    lua_pop(L, 1);
+    for (const struct manual_row *row = special; row->name; row++)
+        if (strcmp(row->name, name) == 0)
+            return true;
+    return false;
 }
+
+static bool function_entry(size_t i, struct manual_entry *e)
+{
+    const struct function *f = &functions[i];
+
+    if (!f->name)
+        return false;
+    if (!f->lua || (i > 0 && strcmp(f->name, f[-1].name) == 0) || is_special(f->name))
+        return true;
+    e->name = f->name;
+    manual_split(f->doc, e); /* a text and examples: the signature stands in a column of its own */
+    e->doc = (struct manual_text){f->doc, (size_t)(e->example.s - f->doc)};
+    e->signature = (struct manual_text){f->usage, strlen(f->usage)};
+    return true;
+}
+
+static const struct manual_topic functions_topic = {
+    .name = "F",
+    .doc = "the functions of Spark SQL on columns; a text is the name of a column",
+    .rows = special,
+    .returns = "Column",
+    .more = function_entry};
+const struct manual_topic *const functions_topics[] = {&functions_topic, NULL};
 
 static int no_such(lua_State *L, const char *name)
 {
@@ -333,7 +357,6 @@ static int l_index(lua_State *L) /* F.name: made once */
         return no_such(L, name);
     lua_pushstring(L, f->name);
     lua_pushcclosure(L, l_function, 1);
-    document(L, f);
     lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);
     lua_rawset(L, 1);

@@ -156,7 +156,7 @@ EACH(l_avg, "avg")
 EACH(l_min, "min")
 EACH(l_max, "max")
 
-static const struct spark_method methods[] = {
+static const struct manual_row methods[] = {
     {"agg", l_agg,
      "agg(aggregate, …) -> DataFrame\none row per group: agg(F.sum(\"a\"), F.max(\"b\")) or agg{a = "
      "\"sum\"}"},
@@ -167,6 +167,9 @@ static const struct spark_method methods[] = {
     {"min", l_min, "min(column, …) -> DataFrame\nsmallest values; without columns: of all numbers"},
     {"max", l_max, "max(column, …) -> DataFrame\nlargest values; without columns: of all numbers"},
     {NULL, NULL, NULL}};
+
+const struct manual_topic grouped_topic = {
+    .name = "GroupedData", .doc = "df:groupBy(…): groups of rows", .kind = MANUAL_CLASS, .rows = methods};
 
 int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind kind)
 {

@@ -190,7 +190,7 @@ static int l_table(lua_State *L)
     return push_checked(L, p);
 }
 
-static const struct spark_method methods[] = {
+static const struct manual_row methods[] = {
     {"format", l_format,
      "format(name) -> DataFrameReader\n\"csv\", \"json\", \"parquet\", \"text\" or \"delta\""},
     {"option", l_option, "option(key, value) -> DataFrameReader\ne.g. \"header\", true"},
@@ -204,6 +204,11 @@ static const struct spark_method methods[] = {
     {"text", l_text, "text(path, …) -> DataFrame\none column, value: a row per line"},
     {"table", l_table, "table(name) -> DataFrame\na table of the catalog"},
     {NULL, NULL, NULL}};
+
+const struct manual_topic reader_topic = {.name = "DataFrameReader",
+                                          .doc = "spark.read: rows out of files and tables",
+                                          .kind = MANUAL_CLASS,
+                                          .rows = methods};
 
 int reader_push(lua_State *L)
 {

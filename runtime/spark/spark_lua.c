@@ -518,7 +518,7 @@ static int l_index(lua_State *L) /* upvalue: methods */
     return 0;
 }
 
-static const struct spark_method session_methods[] = {
+static const struct manual_row session_methods[] = {
     {"range", l_range, "range(start, end, step) -> DataFrame\none column, id; range(n) starts at 0"},
     {"table", l_table, "table(name) -> DataFrame\na table of the catalog, a temporary view, or delta.`path`"},
     {"sql", l_sql,
@@ -530,7 +530,20 @@ static const struct spark_method session_methods[] = {
     {"stop", l_stop, "stop()\nnothing runs that would have to be stopped"},
     {NULL, NULL, NULL}};
 
-static const struct spark_method catalog_methods[] = {
+static const struct manual_row session_fields[] = {
+    {"catalog", NULL, "catalog: spark.catalog\ncatalogs, schemas, tables"},
+    {"conf", NULL, "conf: spark.conf\nsettings"},
+    {"read", NULL, "read: DataFrameReader\nspark.read:csv(path), :parquet(path), :table(name), …"},
+    {"version", NULL, "version: string\nthe version of Spark whose behaviour is meant"},
+    {0}};
+
+static const struct manual_topic session_topic = {.name = "SparkSession",
+                                                  .doc = "the global spark: where DataFrames come from",
+                                                  .kind = MANUAL_CLASS,
+                                                  .rows = session_methods,
+                                                  .fields = session_fields};
+
+static const struct manual_row catalog_methods[] = {
     {"currentCatalog", l_current_catalog, "currentCatalog() -> name"},
     {"setCurrentCatalog", l_set_current_catalog, "setCurrentCatalog(name)"},
     {"currentDatabase", l_current_database, "currentDatabase() -> name"},
@@ -544,17 +557,29 @@ static const struct spark_method catalog_methods[] = {
     {"dropTempView", l_drop_temp_view, "dropTempView(name) -> boolean\nwhether there was one"},
     {NULL, NULL, NULL}};
 
-static const struct spark_method conf_methods[] = {
+static const struct manual_topic catalog_topic = {.name = "spark.catalog",
+                                                  .doc = "catalogs, schemas, tables",
+                                                  .kind = MANUAL_CLASS,
+                                                  .rows = catalog_methods};
+
+static const struct manual_row conf_methods[] = {
     {"set", l_conf_set, "set(key, value)"},
     {"get", l_conf_get, "get(key, default) -> text\nan error when it is not set and there is no default"},
     {NULL, NULL, NULL}};
+
+static const struct manual_topic conf_topic = {
+    .name = "spark.conf", .doc = "settings", .kind = MANUAL_CLASS, .rows = conf_methods};
+
+const struct manual_topic *const spark_topics[] = {&session_topic,   &catalog_topic, &conf_topic,
+                                                   &dataframe_topic, &column_topic,  &grouped_topic,
+                                                   &reader_topic,    &writer_topic,  NULL};
 
 static int l_dir(lua_State *L)
 {
     lua_Integer n = 0;
 
     lua_newtable(L);
-    for (const struct spark_method *m = session_methods; m->name; m++) {
+    for (const struct manual_row *m = session_methods; m->name; m++) {
         lua_pushstring(L, m->name);
         lua_rawseti(L, -2, ++n);
     }

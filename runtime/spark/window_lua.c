@@ -149,7 +149,7 @@ int window_over(lua_State *L)
     return column_push(L, window);
 }
 
-static const struct spark_method functions[] = {
+static const struct manual_row functions[] = {
     {"partitionBy", l_partition_by,
      "partitionBy(column, …) -> WindowSpec\nrows with equal values go together"},
     {"orderBy", l_order_by, "orderBy(column, …) -> WindowSpec\ntheir order"},
@@ -159,6 +159,24 @@ static const struct spark_method functions[] = {
     {"rangeBetween", l_range_between,
      "rangeBetween(first, last) -> WindowSpec\nvalues relative to the current one"},
     {NULL, NULL, NULL}};
+
+static const struct manual_row window_fields[] = {
+    {"unboundedPreceding", NULL, "unboundedPreceding: integer\nthe first row of the partition"},
+    {"unboundedFollowing", NULL, "unboundedFollowing: integer\nthe last row of the partition"},
+    {"currentRow", NULL, "currentRow: integer\nthe current row"},
+    {0}};
+
+static const struct manual_topic spec_topic = {.name = "WindowSpec",
+                                               .doc = "a window: Window.partitionBy(…):orderBy(…)",
+                                               .kind = MANUAL_CLASS,
+                                               .rows = functions};
+static const struct manual_topic window_topic = {.name = "Window",
+                                                 .doc = "windows for column:over(…)",
+                                                 .kind = MANUAL_MODULE,
+                                                 .rows = functions,
+                                                 .fields = window_fields};
+
+const struct manual_topic *const window_topics[] = {&window_topic, &spec_topic, NULL};
 
 int window_lua_open(lua_State *L)
 {

@@ -292,7 +292,7 @@ FORMAT(l_json, "json")
 FORMAT(l_parquet, "parquet")
 FORMAT(l_text, "text")
 
-static const struct spark_method methods[] = {
+static const struct manual_row methods[] = {
     {"format", l_format,
      "format(name) -> DataFrameWriter\n\"delta\", \"parquet\", \"csv\", \"json\" or \"text\""},
     {"mode", l_mode,
@@ -309,6 +309,11 @@ static const struct spark_method methods[] = {
     {"parquet", l_parquet, "parquet(path, mode)"},
     {"text", l_text, "text(path, mode)\none column of texts, a line each"},
     {NULL, NULL, NULL}};
+
+const struct manual_topic writer_topic = {.name = "DataFrameWriter",
+                                          .doc = "df.write: rows into files and tables",
+                                          .kind = MANUAL_CLASS,
+                                          .rows = methods};
 
 int writer_push(lua_State *L, int dataframe)
 {

@@ -267,7 +267,7 @@ static int open_broken(lua_State *L)
 }
 
 static const struct session_global test_globals[] = {
-    {"answer", open_answer, "the answer"}, {"broken", open_broken, ""}, {0}};
+    {"answer", open_answer, "the answer", NULL}, {"broken", open_broken, "", NULL}, {0}};
 
 static int run_twice(lua_State *L, const char *line, const char *body)
 {
