@@ -354,6 +354,7 @@ static enum lc run_cells(struct runner *r, struct session *s, struct err *err)
         total += runs(notebook_cell(r->nb, i));
     for (size_t i = 0; i < notebook_cell_count(r->nb); i++)
         if (runs(notebook_cell(r->nb, i))) {
+            session_expect(s); /* an interrupt between the look and the cell's start is for the cell */
             TRY(check_stop(r, number + 1, err));
             TRY(run_cell(r, s, i, ++number, total, err));
         }

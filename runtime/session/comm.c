@@ -170,12 +170,11 @@ static enum lc opened(struct session *s, const char *id, const char *target, jso
     return LC_OK;
 }
 
-enum lc session_comm(struct session *s, enum comm_kind kind, const char *comm_id, const char *target,
-                     json_t *data, json_t *metadata, const struct comm_buffers *buffers, struct err *err)
+static enum lc take(struct session *s, enum comm_kind kind, const char *comm_id, const char *target,
+                    json_t *data, const struct comm_buffers *buffers, struct err *err)
 {
     struct comm *c;
 
-    (void)metadata;
     if (kind == COMM_OPEN)
         return opened(s, comm_id, target, data, buffers, err);
     c = find_comm(s, comm_id);
@@ -186,6 +185,24 @@ enum lc session_comm(struct session *s, enum comm_kind kind, const char *comm_id
         drop_comm(s, comm_id);
     session_drain(s);
     return LC_OK;
+}
+
+enum lc session_comm(struct session *s, enum comm_kind kind, const char *comm_id, const char *target,
+                     json_t *data, json_t *metadata, const struct comm_buffers *buffers, struct err *err)
+{
+    struct frontend before = s->frontend;
+    enum lc rc;
+
+    s->frontend = s->home; /* a cell that captures its output may be waiting below us */
+    rc = take(s, kind, comm_id, target, data, buffers, err);
+    s->frontend = before;
+    (void)metadata;
+    return rc;
+}
+
+bool session_comm_known(struct session *s, enum comm_kind kind, const char *comm_id, const char *target)
+{
+    return kind == COMM_OPEN ? find_target(s, target) != NULL : find_comm(s, comm_id) != NULL;
 }
 
 json_t *session_comm_info(struct session *s, const char *target)

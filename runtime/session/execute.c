@@ -51,7 +51,8 @@ static void send_result(struct session *s, const struct display *d)
 {
     capture_flush(s);
     if (s->frontend.ops && s->frontend.ops->result)
-        s->frontend.ops->result(s->frontend.self, &s->ctx, s->execution_count, d);
+        s->frontend.ops->result(s->frontend.self, &s->ctx,
+                                s->reply ? s->reply->execution_count : s->execution_count, d);
 }
 
 /* A call that gave nil, or the thing it wrote to: io.write(…), handle:update(…). */
@@ -138,36 +139,50 @@ static void tell_error(struct session *s, lua_State *L, struct cell_reply *reply
         reply->traceback = json_pack("[s]", "Error: the error value could not be shown");
 }
 
-/* Runs main(arg) in a coroutine of its own; what went wrong is in reply. Protected by the caller. */
-static void run_coroutine(lua_State *L, struct session *s, lua_CFunction main, void *arg,
-                          struct cell_reply *reply)
+static void forget_errors(struct session *s)
 {
-    lua_State *co = lua_newthread(L);
-    int n;
-
     s->problem = (struct error_context){.column = -1};
     s->heap.over = s->heap.relaxed = false;
     frames_clear(&s->frames);
     frames_clear(&s->inner);
+}
+
+static lua_State *new_coroutine(lua_State *L, lua_CFunction main, void *arg) /* on the top of L */
+{
+    lua_State *co = lua_newthread(L);
+
     lua_sethook(co, NULL, 0, 0);
     lua_pushcfunction(co, main);
     lua_pushlightuserdata(co, arg);
-    switch (hook_run(s, co, 1, &n)) {
-    case HOOK_DONE:
-        break;
-    case HOOK_ERROR:
-        s->heap.relaxed = true;
+    return co;
+}
+
+/* What went wrong is told in reply. */
+static void conclude(lua_State *L, struct session *s, lua_State *co, enum hook_end how,
+                     struct cell_reply *reply)
+{
+    if (how == HOOK_DONE)
+        return;
+    s->heap.relaxed = true;
+    if (how == HOOK_ERROR) {
         lua_xmove(co, L, 1);
         tell_error(s, L, reply);
-        break;
-    case HOOK_INTERRUPTED:
-        s->heap.relaxed = true;
-        if (s->exit_asked)
-            break;
+    } else if (!s->exit_asked) {
         reply->interrupted = true;
         error_interrupted(s, reply);
     }
     s->heap.relaxed = false;
+}
+
+/* Runs main(arg) in a coroutine of its own; what went wrong is in reply. Protected by the caller. */
+static void run_coroutine(lua_State *L, struct session *s, lua_CFunction main, void *arg,
+                          struct cell_reply *reply)
+{
+    lua_State *co = new_coroutine(L, main, arg);
+    int n;
+
+    forget_errors(s);
+    conclude(L, s, co, hook_run(s, co, 1, &n), reply);
 }
 
 static int run_protected(lua_State *L) /* (run, reply) */
@@ -236,19 +251,129 @@ static void user_expressions(struct session *s, const struct cell_request *cell,
 }
 
 /* ---- cells ---- */
-static void begin_cell(struct session *s, const struct cell_request *cell, struct cell_reply *reply)
+struct session_task {
+    struct run run;
+    const struct cell_request *cell; /* borrowed, as its texts and the reply */
+    struct cell_reply *reply;
+    unsigned since; /* interrupts that were before it */
+    bool begun, ended;
+    bool inside; /* part of what runs: shows where that shows */
+    enum lc rc;
+    struct err err;
+    struct set_aside aside; /* while others have their turn */
+};
+
+static void set_aside(struct session *s, struct set_aside *a)
 {
+    *a = (struct set_aside){s->frontend, s->cell,       s->reply,       s->frames, s->inner,
+                            s->problem,  s->exit_asked, s->exit_status, "",        ""};
+    memcpy(a->operation, s->operation, sizeof a->operation);
+    memcpy(a->cell_id, s->cell_id, sizeof a->cell_id);
+}
+
+static void take_up(struct session *s, const struct set_aside *a)
+{
+    s->frontend = a->frontend;
+    s->cell = a->cell;
+    s->reply = a->reply;
+    s->frames = a->frames;
+    s->inner = a->inner;
+    s->problem = a->problem;
+    s->exit_asked = a->exit_asked;
+    s->exit_status = a->exit_status;
+    memcpy(s->operation, a->operation, sizeof s->operation);
+    memcpy(s->cell_id, a->cell_id, sizeof s->cell_id);
+}
+
+enum lc session_task_new(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
+                         struct session_task **out, struct err *err)
+{
+    struct session_task *t = mem_alloc(sizeof *t);
+
+    if (!t)
+        return err_nomem(err);
+    t->run = (struct run){.s = s, .text = cell->code, .len = cell->len, .show = true};
+    t->cell = cell;
+    t->reply = reply;
+    t->begun = t->ended = t->inside = false;
+    t->rc = LC_OK;
+    t->since = s->expects ? s->expected : atomic_load(&s->hook.interrupts);
+    s->expects = false;
     if (cell->store_history && !cell->silent)
         s->execution_count++;
     *reply = (struct cell_reply){.execution_count = s->execution_count, .payload = json_array()};
-    s->cell = cell;
-    s->reply = reply;
+    if (cell->store_history && !cell->silent)
+        snprintf(t->run.chunk, sizeof t->run.chunk, "=Cell In[%d]", s->execution_count);
+    else
+        snprintf(t->run.chunk, sizeof t->run.chunk, "=Cell");
+    *out = t;
+    return LC_OK;
+}
+
+/* One turn. The coroutine is kept in the registry under the task's address. */
+static int step_protected(lua_State *L) /* (task) */
+{
+    struct session_task *t = lua_touserdata(L, 1);
+    struct session *s = t->run.s;
+    bool begins = !t->begun;
+    enum hook_end how;
+    lua_State *co;
+    int n;
+
+    if (begins) {
+        t->begun = true;
+        forget_errors(s);
+        co = new_coroutine(L, run_main, &t->run);
+    } else {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, t);
+        co = lua_tothread(L, -1);
+    }
+    how = hook_step(s, co, begins, t->since, &n);
+    if (how == HOOK_LEFT && begins) {
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, t);
+    }
+    if (how == HOOK_LEFT)
+        return 0;
+    t->ended = true;
+    if (!begins) {
+        lua_pushnil(L);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, t);
+    }
+    conclude(L, s, co, how, t->reply);
+    return 0;
+}
+
+static void step(struct session_task *t)
+{
+    struct session *s = t->run.s;
+    lua_State *L = session_lua(s);
+
+    t->rc = lua_checkstack(L, 10) ? LC_OK : err_nomem(&t->err);
+    if (t->rc == LC_OK) {
+        lua_pushcfunction(L, step_protected); /* a light C function: needs no memory */
+        lua_pushlightuserdata(L, t);
+        if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+            return;
+        t->rc = err_set(&t->err, LC_NOMEM, "cannot run the cell: %s",
+                        lua_tostring(L, -1) ? lua_tostring(L, -1) : "no memory");
+        lua_pop(L, 1);
+    }
+    t->ended = true;
+}
+
+static void begin_cell(struct session *s, const struct session_task *t)
+{
+    if (!t->inside)
+        s->frontend = s->home;
+    s->cell = t->cell;
+    s->reply = t->reply;
     s->exit_asked = false;
     hex_make(s->operation, 16);
-    if (cell->cell_id)
-        snprintf(s->cell_id, sizeof s->cell_id, "%s", cell->cell_id);
+    if (t->cell->cell_id)
+        snprintf(s->cell_id, sizeof s->cell_id, "%s", t->cell->cell_id);
     else
-        snprintf(s->cell_id, sizeof s->cell_id, "%d", s->execution_count);
+        snprintf(s->cell_id, sizeof s->cell_id, "%d", t->reply->execution_count);
 }
 
 static void send_error(struct session *s, const struct cell_reply *reply)
@@ -260,35 +385,80 @@ static void send_error(struct session *s, const struct cell_reply *reply)
         s->frontend.ops->error(s->frontend.self, &s->ctx, &e);
 }
 
-enum lc session_execute(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
-                        struct err *err)
+static void finish(struct session *s, struct session_task *t)
 {
-    const struct cell_request *outer = s->cell;
-    struct cell_reply *outer_reply = s->reply;
-    struct run r = {.s = s, .text = cell->code, .len = cell->len, .show = true};
-    enum lc rc;
+    const struct cell_request *cell = t->cell;
+    struct cell_reply *reply = t->reply;
 
-    begin_cell(s, cell, reply);
-    if (cell->store_history && !cell->silent)
-        snprintf(r.chunk, sizeof r.chunk, "=Cell In[%d]", s->execution_count);
-    else
-        snprintf(r.chunk, sizeof r.chunk, "=Cell");
-    rc = run_text(&r, reply, err);
-    if (rc == LC_OK && reply->status == CELL_ERROR)
+    if (t->rc == LC_OK && reply->status == CELL_ERROR)
         send_error(s, reply);
-    if (rc == LC_OK)
+    if (t->rc == LC_OK)
         user_expressions(s, cell, reply);
     capture_flush(s);
-    s->failed = rc != LC_OK || reply->status != CELL_OK;
+    s->failed = t->rc != LC_OK || reply->status != CELL_OK;
     reply->exit_asked = s->exit_asked;
     reply->exit_status = s->exit_status;
     if (cell->store_history && !cell->silent)
-        history_add(s, s->execution_count, cell->code, cell->len);
-    s->cell = outer;
-    s->reply = outer_reply;
-    if (rc != LC_OK)
-        cell_reply_release(reply);
+        history_add(s, reply->execution_count, cell->code, cell->len);
+}
+
+bool session_task_step(struct session_task *t)
+{
+    struct session *s = t->run.s;
+    bool nested = s->hook.running != NULL;
+    const struct cell_request *cell = s->cell;
+    struct cell_reply *reply = s->reply;
+    struct frontend frontend = s->frontend;
+    struct set_aside *outer = nested ? mem_alloc(sizeof *outer) : NULL;
+
+    if (nested && !outer)
+        return false; /* without memory it waits for its turn at the bottom */
+    if (nested)
+        set_aside(s, outer);
+    if (t->begun)
+        take_up(s, &t->aside);
+    else
+        begin_cell(s, t);
+    step(t);
+    if (t->ended) {
+        finish(s, t);
+    } else {
+        session_drain(s);
+        set_aside(s, &t->aside);
+    }
+    if (outer)
+        take_up(s, outer);
+    s->cell = cell;
+    s->reply = reply;
+    s->frontend = frontend;
+    mem_free(outer);
+    return t->ended;
+}
+
+enum lc session_task_free(struct session_task *t, struct err *err)
+{
+    enum lc rc = t->rc;
+
+    if (rc != LC_OK) {
+        if (err)
+            *err = t->err;
+        cell_reply_release(t->reply);
+    }
+    mem_free(t);
     return rc;
+}
+
+enum lc session_execute(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
+                        struct err *err)
+{
+    struct session_task *t;
+
+    TRY(session_task_new(s, cell, reply, &t, err));
+    t->inside = true;
+    while (!session_task_step(t))
+        if (s->frontend.ops && s->frontend.ops->serve)
+            s->frontend.ops->serve(s->frontend.self, &s->ctx, 0);
+    return session_task_free(t, err);
 }
 
 void cell_reply_release(struct cell_reply *r)

@@ -76,6 +76,33 @@ int hook_strike(lua_State *L)
     return lua_yield(L, 0);
 }
 
+/* ---- a turn for others ---- */
+static void serve_now(struct session *s)
+{
+    atomic_fetch_and(&s->hook.want, ~(unsigned)HOOK_SERVE);
+    s->hook.left = false;
+    if (s->frontend.ops && s->frontend.ops->serve)
+        s->frontend.ops->serve(s->frontend.self, &s->ctx, 0);
+}
+
+static void give_turn(struct session *s, lua_State *L)
+{
+    struct hook *h = &s->hook;
+
+    if (h->pinned || h->grace) {
+        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1000); /* look again later */
+        return;
+    }
+    if (lua_isyieldable(L)) {
+        atomic_fetch_and(&h->want, ~(unsigned)HOOK_SERVE);
+        h->left = true;
+        lua_yield(L, 0);
+        return;
+    }
+    serve_now(s);
+    arm(h, L);
+}
+
 static void on_hook(lua_State *L, lua_Debug *ar)
 {
     struct session *s = session_of(L);
@@ -88,7 +115,10 @@ static void on_hook(lua_State *L, lua_Debug *ar)
         session_drain(s);
     }
     if (!(want & HOOK_INTERRUPT)) {
-        arm(h, L);
+        if (want & HOOK_SERVE)
+            give_turn(s, L);
+        else
+            arm(h, L);
         return;
     }
     if (clock_mono_ns() < h->grace) {
@@ -162,13 +192,78 @@ static int resume_error(lua_State *L, lua_State *co, int rc, bool wrap)
     return lua_error(L);
 }
 
+/* A coroutine that gave others a turn is suspended, but not for Lua code: only who resumed it may go on with it.
+ * Marked in a table with weak keys. */
+static void set_between(lua_State *L, int co, bool between)
+{
+    session_table(L, TABLE_BETWEEN);
+    lua_pushvalue(L, co);
+    if (between)
+        lua_pushboolean(L, 1);
+    else
+        lua_pushnil(L);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    session_of(L)->hook.between += between ? 1 : -1;
+}
+
+static bool is_between(lua_State *L, int co)
+{
+    bool between;
+
+    if (session_of(L)->hook.between <= 0)
+        return false;
+    session_table(L, TABLE_BETWEEN);
+    lua_pushvalue(L, co);
+    lua_rawget(L, -2);
+    between = lua_toboolean(L, -1);
+    lua_pop(L, 2);
+    return between;
+}
+
+/* Where resume and wrap have their coroutine. */
+static int place_of(bool wrap)
+{
+    return wrap ? lua_upvalueindex(1) : 1;
+}
+
+static int drive(lua_State *L, lua_State *co, int nargs, bool wrap);
+
+static int again(lua_State *L, int status, lua_KContext wrap)
+{
+    int at = place_of(wrap != 0);
+
+    (void)status;
+    set_between(L, at, false);
+    return drive(L, lua_tothread(L, at), 0, wrap != 0);
+}
+
+/* Resumes co until it is its own code that yields. False: the turn is passed on to who resumed L. */
+static bool go_on(lua_State *L, lua_State *co, int nargs, bool wrap, int *n, int *rc)
+{
+    struct session *s = session_of(L);
+
+    for (;; nargs = 0) {
+        s->hook.yielded = s->hook.left = false;
+        *rc = enter(&s->hook, co, L, nargs, n);
+        if (*rc != LUA_YIELD || !s->hook.left)
+            return true;
+        if (lua_isyieldable(L)) {
+            set_between(L, place_of(wrap), true);
+            s->hook.left = true;
+            return false;
+        }
+        serve_now(s); /* a C frame below us */
+    }
+}
+
 static int drive(lua_State *L, lua_State *co, int nargs, bool wrap)
 {
     struct session *s = session_of(L);
     int n, rc;
 
-    s->hook.yielded = false;
-    rc = enter(&s->hook, co, L, nargs, &n);
+    if (!go_on(L, co, nargs, wrap, &n, &rc))
+        return lua_yieldk(L, 0, wrap, again);
     if (rc == LUA_YIELD && s->hook.yielded) {
         s->hook.yielded = false;
         frames_add(&s->frames, L, 1);
@@ -192,9 +287,10 @@ static int start(lua_State *L, lua_State *co, int first, bool wrap)
     int nargs = lua_gettop(L) - first + 1;
     const char *text = NULL;
 
-    if (co == L || session_of(L)->hook.top == co || (lua_status(co) == LUA_OK && lua_gettop(co) == 0))
-        text = co == L || session_of(L)->hook.top == co ? "cannot resume non-suspended coroutine"
-                                                        : "cannot resume dead coroutine";
+    if (co == L || session_of(L)->hook.top == co || is_between(L, place_of(wrap)))
+        text = "cannot resume non-suspended coroutine";
+    else if (lua_status(co) == LUA_OK && lua_gettop(co) == 0)
+        text = "cannot resume dead coroutine";
     else if (!lua_checkstack(co, nargs))
         text = "too many arguments to resume";
     if (text && wrap)
@@ -241,7 +337,8 @@ static int l_close(lua_State *L)
     lua_State *co = check_thread(L);
     lua_Debug ar;
 
-    if (co == L || session_of(L)->hook.top == co || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)))
+    if (co == L || session_of(L)->hook.top == co || is_between(L, 1) ||
+        (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)))
         return luaL_error(L, "cannot close a running coroutine");
     if (close_thread(&session_of(L)->hook, co) == LUA_OK) {
         lua_pushboolean(L, 1);
@@ -287,7 +384,9 @@ static int finalize(lua_State *L) /* __gc of a Lua function: hooks are off in L,
     lua_pushvalue(L, 1);
     lua_xmove(L, co, 2);
     s->hook.yielded = false;
+    s->hook.pinned++;
     rc = enter(&s->hook, co, L, 1, &n);
+    s->hook.pinned--;
     if (rc == LUA_YIELD && s->hook.yielded) {
         kill_thread(s, co); /* the interrupt goes on when the finalizer has returned */
     } else if (rc != LUA_OK && rc != LUA_YIELD) {
@@ -358,30 +457,85 @@ static void end(struct session *s)
     s->hook.yielded = false;
 }
 
-enum hook_end hook_run(struct session *s, lua_State *co, int nargs, int *n)
+/* What an interrupt between two turns of a cell left behind is for the cell. */
+static void take_interrupt(struct session *s, unsigned since)
+{
+    if (atomic_load(&s->hook.interrupts) == since)
+        return;
+    atomic_store(&s->cancel, true);
+    atomic_fetch_or(&s->hook.want, HOOK_INTERRUPT);
+}
+
+/* One turn of co as the top of what runs. */
+static int turn(struct session *s, lua_State *co, int nargs, int *n)
 {
     struct hook *h = &s->hook;
     lua_State *top = h->top, *from = h->running ? h->running : s->L;
     struct session *outer = on_this_thread;
-    bool nested = h->running != NULL;
-    int rc, results = 0;
+    int rc;
 
-    if (!nested)
-        begin(s);
     on_this_thread = s;
     h->top = co;
-    rc = enter(h, co, from, nargs, &results);
-    if (rc == LUA_YIELD)
+    h->left = h->yielded = false;
+    rc = enter(h, co, from, nargs, n);
+    if (rc == LUA_YIELD && !h->left)
         kill_thread(s, co);
     h->yielded = false;
     h->top = top;
     on_this_thread = outer;
-    if (h->struck || (rc != LUA_OK && (atomic_load(&h->want) & HOOK_INTERRUPT)))
+    return rc;
+}
+
+static enum hook_end end_of(struct session *s, int rc)
+{
+    if (s->hook.struck || (rc != LUA_OK && (atomic_load(&s->hook.want) & HOOK_INTERRUPT)))
         rc = LUA_YIELD;
+    return rc == LUA_OK ? HOOK_DONE : rc == LUA_YIELD ? HOOK_INTERRUPTED : HOOK_ERROR;
+}
+
+enum hook_end hook_run(struct session *s, lua_State *co, int nargs, int *n)
+{
+    bool nested = s->hook.running != NULL;
+    enum hook_end how;
+    int rc, results = 0;
+
+    if (!nested)
+        begin(s);
+    for (;; nargs = 0) {
+        rc = turn(s, co, nargs, &results);
+        if (rc != LUA_YIELD || !s->hook.left)
+            break;
+        serve_now(s);
+    }
+    how = end_of(s, rc);
     if (!nested)
         end(s);
-    *n = rc == LUA_OK ? results : 0;
-    return rc == LUA_OK ? HOOK_DONE : rc == LUA_YIELD ? HOOK_INTERRUPTED : HOOK_ERROR;
+    *n = how == HOOK_DONE ? results : 0;
+    return how;
+}
+
+enum hook_end hook_step(struct session *s, lua_State *co, int nargs, unsigned since, int *n)
+{
+    bool nested = s->hook.running != NULL, struck = s->hook.struck;
+    int64_t grace = s->hook.grace;
+    enum hook_end how;
+    int rc, results = 0;
+
+    if (!nested)
+        begin(s);
+    s->hook.struck = false;
+    take_interrupt(s, since);
+    rc = turn(s, co, nargs, &results);
+    how = rc == LUA_YIELD && s->hook.left ? HOOK_LEFT : end_of(s, rc);
+    s->hook.left = false;
+    if (nested) {
+        s->hook.struck = struck;
+        s->hook.grace = grace;
+    } else {
+        end(s);
+    }
+    *n = how == HOOK_DONE ? results : 0;
+    return how;
 }
 
 /* ---- blocking calls ---- */

@@ -11,6 +11,9 @@
  *           Stock Lua turns hooks off inside __gc (so finalizers run in a coroutine of their own) and in the
  *           <close> of a coroutine that died of an error raised by a hook (so a cell's body must run under
  *           lua_pcallk).
+ *           HOOK_SERVE lets others have their turn: the cell yields, up to who stepped it, and is gone on with
+ *           later. Where a C frame forbids that, and in what is no cell of its own (hook_run), the front end's
+ *           `serve` is called in the middle of it.
  * Ownership part of struct session.
  * Errors    hook_run's result.
  * Threads   hook_request from any thread and from signal handlers, the others on the session thread.
@@ -30,8 +33,8 @@
 
 struct session;
 
-enum { HOOK_INTERRUPT = 1, HOOK_DRAIN = 2 }; /* DRAIN: captured output waits */
-enum hook_end { HOOK_DONE, HOOK_ERROR, HOOK_INTERRUPTED };
+enum { HOOK_INTERRUPT = 1, HOOK_DRAIN = 2, HOOK_SERVE = 4 }; /* DRAIN: captured output waits */
+enum hook_end { HOOK_DONE, HOOK_ERROR, HOOK_INTERRUPTED, HOOK_LEFT };
 #define HOOK_GRACE_NS INT64_C(200000000)
 
 struct hook {
@@ -40,6 +43,10 @@ struct hook {
     lua_State *volatile running; /* the coroutine that executes, NULL between cells; read by the handler */
     atomic_uint want;            /* HOOK_… */
     bool yielded;                /* set just before a strike yields, taken by the one who resumed */
+    bool left;                   /* likewise, when it yields to others */
+    int between;                 /* coroutines that gave others a turn, about */
+    int pinned;                  /* finalizers that run: nobody else may have a turn */
+    atomic_uint interrupts;      /* how many there were */
     bool struck;                 /* an interrupt has arrived in what runs */
     int64_t grace;               /* until then <close> handlers run undisturbed; 0: nothing is being closed */
     void (*volatile escape)(
@@ -55,6 +62,9 @@ int hook_strike(lua_State *L);
 /* Runs a coroutine (function and nargs arguments on its stack) from the main state or, nested, from the
  * running one. HOOK_DONE: n results on its stack; HOOK_ERROR: the error value is on its top. */
 enum hook_end hook_run(struct session *s, lua_State *co, int nargs, int *n);
+/* As hook_run, but HOOK_LEFT when the coroutine lets others have their turn: call again, nargs 0. An interrupt that
+ * came since `since` (a count of hook.interrupts) is for it. */
+enum hook_end hook_step(struct session *s, lua_State *co, int nargs, unsigned since, int *n);
 /* Waits until a descriptor can be read, an interrupt comes (false) or the time is up (false); timeout in
  * milliseconds, -1 for none. fd -1 only waits. */
 bool hook_wait_fd(struct session *s, int fd, int timeout_ms);

@@ -88,6 +88,12 @@ static void make_tables(lua_State *L)
         lua_newtable(L);
         lua_rawsetp(L, LUA_REGISTRYINDEX, &table_keys[i]);
     }
+    session_table(L, TABLE_BETWEEN);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
 }
 
 static int open_protected(lua_State *L)
@@ -144,7 +150,7 @@ enum lc session_open(const struct session_options *options, struct session **out
 
     if (!s)
         return err_nomem(err);
-    s->frontend = options->frontend;
+    s->frontend = s->home = options->frontend;
     s->globals = options->globals;
     s->magics = options->magics;
     s->params = json_incref(options->params);
@@ -306,12 +312,24 @@ const char *session_id(const struct session *s)
 
 void session_interrupt(struct session *s)
 {
+    atomic_fetch_add(&s->hook.interrupts, 1);
     if (atomic_load(&s->busy)) {
         if (s->hook.grace)
             s->hook.grace = 1; /* asked again: no more time for cleaning up */
         atomic_store(&s->cancel, true);
     }
     hook_request(s, HOOK_INTERRUPT);
+}
+
+void session_expect(struct session *s)
+{
+    s->expected = atomic_load(&s->hook.interrupts);
+    s->expects = true;
+}
+
+void session_serve(struct session *s)
+{
+    hook_request(s, HOOK_SERVE);
 }
 
 bool session_wait(struct session *s, int timeout_ms)

@@ -7,8 +7,8 @@
  * Units     cursor positions are in Unicode code points, as in the Jupyter protocol.
  * Errors    session_execute returns LC_OK when the cell ran, whatever it did: the cell's own error is in the
  *           reply. Other codes mean that the session could not run it at all.
- * Threads   all functions on the thread that opened the session, except session_interrupt (any thread,
- *           async-signal-safe). Two sessions in one process, each on its own thread, must work; only one of
+ * Threads   all functions on the thread that opened the session, except session_interrupt and session_serve (any
+ *           thread, async-signal-safe). Two sessions in one process, each on its own thread, must work; only one of
  *           them may capture file descriptors.
  *
  * Example:
@@ -88,6 +88,22 @@ void session_close(struct session *s);
 enum lc session_execute(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
                         struct err *err) MUST_CHECK;
 void session_interrupt(struct session *s);
+/* From now on an interrupt is for the cell that is executed next, although it has not begun. (Otherwise one that comes
+ * between cells is for none of them.) */
+void session_expect(struct session *s);
+
+/* A cell that lets others have their turn: between two steps another task, a comm message or a question about code
+ * may be served. session_execute is a task that is stepped until it has ended. cell, its texts and reply are borrowed
+ * until then. */
+struct session_task;
+enum lc session_task_new(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
+                         struct session_task **out, struct err *err) MUST_CHECK;
+/* Runs it until it ends (true) or gives others a turn, as session_serve asks for. Not while it is being stepped. */
+bool session_task_step(struct session_task *t);
+/* After the end; as session_execute's result. */
+enum lc session_task_free(struct session_task *t, struct err *err) MUST_CHECK;
+/* Somebody waits: the cell that runs gives a turn (or calls the front end's serve) soon. Any thread. */
+void session_serve(struct session *s);
 /* What C code and children have printed so far goes to the front end now (see frontend_ops.output_waits). */
 void session_flush(struct session *s);
 /* The front end has had nothing to do for a while: memory that cells left behind goes back to the system. */
@@ -106,6 +122,8 @@ json_t *session_history(struct session *s, json_t *request);
 enum lc session_comm(struct session *s, enum comm_kind kind, const char *comm_id, const char *target,
                      json_t *data, json_t *metadata, const struct comm_buffers *buffers,
                      struct err *err) MUST_CHECK;
+/* Whether somebody would get such a message. */
+bool session_comm_known(struct session *s, enum comm_kind kind, const char *comm_id, const char *target);
 /* comm_id → {target_name}, restricted to a target unless NULL; new reference. */
 json_t *session_comm_info(struct session *s, const char *target);
 #endif

@@ -28,6 +28,7 @@ enum session_table {
     TABLE_CONSTS,  /* name → true when <const> */
     TABLE_SOURCES, /* chunk name → text of the cell */
     TABLE_BASE,    /* global name → value at the start, or when opened lazily */
+    TABLE_BETWEEN, /* coroutines that gave others a turn; weak keys */
     TABLE_COUNT
 };
 
@@ -38,9 +39,27 @@ struct heap {                 /* what Lua has allocated */
     bool relaxed;             /* while an error is told, a little more is allowed */
 };
 
+struct error_context {
+    char name[64], hint[256];
+    bool syntax;
+    int line, column;
+};
+
+/* What belongs to the cell that runs, while another has its turn. */
+struct set_aside {
+    struct frontend frontend;
+    const struct cell_request *cell;
+    struct cell_reply *reply;
+    struct frames frames, inner;
+    struct error_context problem;
+    bool exit_asked;
+    int exit_status;
+    char operation[17], cell_id[64];
+};
+
 struct session {
     lua_State *L;
-    struct frontend frontend;
+    struct frontend frontend, home;       /* home: where a cell's output goes until something captures it */
     const struct session_global *globals; /* borrowed */
     const struct session_magic *magics;   /* borrowed */
     json_t *params;                       /* owned or NULL */
@@ -60,12 +79,10 @@ struct session {
     const struct cell_request *cell;
     struct cell_reply *reply;
     struct frames frames, inner; /* where the error was raised; in the coroutine that it came out of */
-    struct error_context {
-        char name[64], hint[256];
-        bool syntax;
-        int line, column;
-    } problem;
-    bool failed; /* the cell that ended last */
+    struct error_context problem;
+    bool failed;       /* the cell that ended last */
+    bool expects;      /* session_expect was called, */
+    unsigned expected; /* when so many interrupts had been */
     bool exit_asked;
     int exit_status;
 
