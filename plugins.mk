@@ -7,6 +7,7 @@ kernel_flags := -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math
 EXTRA_gpu_cpu_kernels_base := $(kernel_flags)
 ifeq ($(shell uname -m),x86_64)
 EXTRA_gpu_cpu_kernels_avx512 := $(kernel_flags) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+EXTRA_gpu_cpu_kernels_avx512bf16 := $(EXTRA_gpu_cpu_kernels_avx512) -mavx512bf16
 EXTRA_gpu_cpu_kernels_avx2 := $(kernel_flags) -mavx2 -mfma
 endif
 $(eval $(call plugin,engine_duckdb,runtime/dataframe/engines/duckdb,,-lpthread,build/deps/include/duckdb.h))

@@ -34,9 +34,10 @@ struct backend;        /* an open device */
 struct backend_stream; /* an ordered queue of work; NULL is the backend's own */
 
 struct backend_options {
-    int threads;         /* CPU backends: 0 chooses the number of usable cores */
-    int device;          /* index of the device; CPU backends have 0 only */
-    const char *kernels; /* CPU plugin: NULL chooses; "avx512", "avx2" or "base" to compare them */
+    int threads; /* CPU backends: 0 chooses the number of usable cores */
+    int device;  /* index of the device; CPU backends have 0 only */
+    const char
+        *kernels; /* CPU plugin: NULL chooses; "avx512bf16", "avx512", "avx2" or "base" to compare them */
     size_t memory_limit; /* bytes this backend may allocate; 0: what the machine has */
 };
 

@@ -1,7 +1,7 @@
 /* kernels.h: the inner loops of the CPU backend, built once per instruction set.
  *
- * What      kernels_body.inc is compiled by kernels_avx512.c, kernels_avx2.c and kernels_base.c, each with
- *           the compiler's flags for that set (plugins.mk); kernels_choose asks the processor. Each kernel
+ * What      kernels_body.inc is compiled by kernels_avx512bf16.c, kernels_avx512.c, kernels_avx2.c and
+ *           kernels_base.c, each with the compiler's flags for that set (plugins.mk); kernels_choose asks the processor. Each kernel
  *           does a range of an operation's rows, columns, elements or tiles and may be called from any
  *           thread; ranges do not touch each other's results.
  * Order     sums run in an order that depends on shapes alone.
@@ -108,5 +108,5 @@ struct kernels {
 const struct kernels *kernels_choose(const char *name);
 size_t gemm_scratch(const struct kernels *k, int64_t tile_m, int64_t tile_n); /* floats */
 
-extern const struct kernels kernels_avx512, kernels_avx2, kernels_base;
+extern const struct kernels kernels_avx512bf16, kernels_avx512, kernels_avx2, kernels_base;
 #endif

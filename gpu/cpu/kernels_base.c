@@ -15,6 +15,15 @@ static bool has_avx512(void)
 #endif
 }
 
+static bool has_avx512bf16(void)
+{
+#ifdef __x86_64__
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
 static bool has_avx2(void)
 {
 #ifdef __x86_64__
@@ -35,11 +44,12 @@ const struct kernels *kernels_choose(const char *name)
         const char *name;
         bool (*usable)(void);
         const struct kernels *kernels;
-    } rows[] = {{"avx512", has_avx512, &kernels_avx512},
+    } rows[] = {{"avx512bf16", has_avx512bf16, &kernels_avx512bf16},
+                {"avx512", has_avx512, &kernels_avx512},
                 {"avx2", has_avx2, &kernels_avx2},
                 {"base", always, &kernels_base}};
 
-    for (int i = 0; i < 3; i++) /* best first */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) /* best first */
         if ((!name || strcmp(name, rows[i].name) == 0) && rows[i].usable())
             return rows[i].kernels;
     return NULL;

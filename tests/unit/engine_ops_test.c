@@ -112,6 +112,28 @@ static void linear(struct backend *b,
     mem_free(dropped);
 }
 
+/* Frozen weights kept in bf16. shape: rows, in, out, compute */
+static void frozen(struct backend *b, const struct io *io)
+{
+    int64_t in = io->shape[1], out = io->shape[2];
+    uint16_t *w = mem_calloc((size_t)(in * out), sizeof *w);
+    struct linear_arg a = {.rows = io->shape[0],
+                           .in = in,
+                           .out = out,
+                           .x = io->x[0],
+                           .w = w,
+                           .w_type = DTYPE_BF16,
+                           .compute = (enum dtype)io->shape[3],
+                           .y = io->y,
+                           .dy = io->r,
+                           .dx = io->g[0]};
+
+    dtype_from_f32(w, DTYPE_BF16, io->x[1], (size_t)(in * out));
+    b->ops->linear_forward(b->state, NULL, &a);
+    b->ops->linear_backward(b->state, NULL, &a);
+    mem_free(w);
+}
+
 static void norm(struct backend *b, const struct io *io) /* rows, width; inputs x, residual, w */
 {
     int64_t rows = io->shape[0], width = io->shape[1];
@@ -314,6 +336,22 @@ static const struct op_case {
      {33 * 65, 47 * 65, 47, 4 * 65, 47 * 4},
      33 * 47,
      true},
+    {"linear in bf16, many tiles and blocks",
+     linear,
+     {300, 1101, 270, 8, 0, DTYPE_BF16},
+     5,
+     {300 * 1101, 270 * 1101, 270, 8 * 1101, 270 * 8},
+     300 * 270,
+     true},
+    {"bf16 weights", frozen, {70, 1101, 270, DTYPE_F32}, 2, {70 * 1101, 270 * 1101}, 70 * 270, true},
+    {"bf16 weights, few rows", frozen, {3, 301, 270, DTYPE_F32}, 2, {3 * 301, 270 * 301}, 3 * 270, true},
+    {"bf16 weights and products",
+     frozen,
+     {70, 1101, 270, DTYPE_BF16},
+     2,
+     {70 * 1101, 270 * 1101},
+     70 * 270,
+     true},
     {"norm", norm, {6, 21}, 3, {6 * 21, 6 * 21, 21}, 6 * 21, false},
     {"norm, wide", norm, {70, 192}, 3, {70 * 192, 70 * 192, 192}, 70 * 192, true},
     {"rope", rope, {5, 3, 12}, 1, {5 * 3 * 12}, 5 * 3 * 12, false},
@@ -406,11 +444,11 @@ static struct backend *open_kernels(const char *kernels)
 
 static void the_plugin_computes_what_the_reference_does(void **state)
 {
-    static const char *const sets[] = {"avx512", "avx2", "base"};
+    static const char *const sets[] = {"avx512bf16", "avx512", "avx2", "base"};
     struct backend *ref = open_backend("ref", 1);
 
     (void)state;
-    for (int s = 0; s < 3; s++) {
+    for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
         struct backend *b = open_kernels(sets[s]);
 
         for (int i = 0; i < N_CASES && b; i++) {
