@@ -9,107 +9,10 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from clib import Err, LacusError, check, load
+from clib import LacusError
+from engine import CTX, Engine
 
-CTX = C.create_string_buffer(256)  # no cancel, no deadline
 TOLERANCE = 2e-5
-
-
-class Batch(C.Structure):
-    _fields_ = [("rows", C.c_int64), ("sequences", C.c_int64), ("ids", C.c_void_p), ("labels", C.c_void_p),
-                ("positions", C.c_void_p), ("starts", C.c_void_p)]
-
-
-class Packed(C.Structure):
-    _fields_ = [("batch", Batch), ("memory", C.c_void_p), ("row_of", C.c_void_p)]
-
-
-class Forward(C.Structure):
-    _fields_ = [("train", C.c_bool), ("dropout", C.c_bool), ("seed", C.c_uint64), ("num_items", C.c_int64),
-                ("label_smoothing", C.c_double), ("logits", C.c_bool)]
-
-
-class Loss(C.Structure):
-    _fields_ = [("sum", C.c_double), ("mean", C.c_double), ("scaled", C.c_double), ("labels", C.c_int64)]
-
-
-class Tensor(C.Structure):
-    _fields_ = [("name", C.c_char_p), ("backend", C.c_void_p), ("dtype", C.c_int), ("ndim", C.c_int),
-                ("shape", C.c_int64 * 4), ("data", C.c_void_p)]
-
-
-class Example(C.Structure):
-    _fields_ = [("input_ids", C.c_void_p), ("labels", C.c_void_p), ("n", C.c_int64)]
-
-
-class Dataset(C.Structure):
-    _fields_ = [("examples", C.POINTER(Example)), ("n", C.c_int64)]
-
-
-class Engine:
-    """The C functions, with errors as exceptions."""
-
-    def __init__(self, device="cpu"):
-        self.lib = load()
-        self.jansson = C.CDLL("libjansson.so.4")
-        self.jansson.json_loads.restype = self.lib.lora_config_to_json.restype = C.c_void_p
-        self.jansson.json_dumps.restype = C.c_char_p
-        self.lib.trainer_history.restype = C.c_void_p
-        self.backend = C.c_void_p()
-        self.call("backend_open", device.encode(), C.create_string_buffer(256), C.byref(self.backend))
-
-    def call(self, name, *args):
-        err = Err()
-        check(getattr(self.lib, name)(*args, C.byref(err)), err)
-
-    def load(self, folder):
-        m = C.c_void_p()
-        self.call("model_load", CTX, str(folder).encode(), self.backend, None, C.byref(m))
-        return m
-
-    def create(self, config, seed=1):
-        text, parsed, m = json.dumps(config).encode(), C.create_string_buffer(4096), C.c_void_p()
-        self.call("model_config_parse", text, C.c_size_t(len(text)), b"config.json", parsed)
-        self.call("model_create", CTX, parsed, C.c_uint64(seed), self.backend, None, C.byref(m))
-        return m
-
-    def json(self, value):
-        return C.c_void_p(self.jansson.json_loads(json.dumps(value).encode(), C.c_size_t(4), None))
-
-    def lora(self, m, seed=5, **fields):
-        c = C.create_string_buffer(512)
-        self.call("lora_config_from_json", self.json(fields), c)
-        self.call("lora_attach", m, c, C.c_uint64(seed))
-
-    def forward(self, m, ids, mask, labels):
-        """(loss, logits [n, length, vocabulary] with zeros at padding)"""
-        ids, mask, labels = (np.ascontiguousarray(t.numpy()) for t in (ids, mask, labels))
-        packed, loss, out = Packed(), Loss(), Tensor()
-        self.call("model_pack", ids.ctypes.data_as(C.c_void_p), mask.ctypes.data_as(C.c_void_p),
-                  labels.ctypes.data_as(C.c_void_p), C.c_int64(ids.shape[0]), C.c_int64(ids.shape[1]), C.byref(packed))
-        self.call("model_forward", CTX, m, C.byref(packed.batch), C.byref(Forward(logits=True)), C.byref(loss))
-        self.call("model_logits", m, C.byref(out))
-        rows, vocabulary = out.shape[0], out.shape[1]
-        flat = np.empty((rows, vocabulary), np.float32)
-        self.call("tensor_read", C.byref(out), C.c_int64(0), C.c_int64(flat.size), flat.ctypes.data_as(C.c_void_p))
-        logits = torch.zeros(*ids.shape, vocabulary)
-        logits[torch.from_numpy(mask).bool()] = torch.from_numpy(flat)
-        self.lib.model_packed_release(C.byref(packed))
-        return loss.mean, logits
-
-    def train(self, m, examples, **args):
-        """Runs to the end; returns log_history."""
-        a, t, callbacks = C.create_string_buffer(1024), C.c_void_p(), C.create_string_buffer(256)
-        self.lib.training_args_init(a)
-        self.call("training_args_from_json", a, self.json(args))
-        keep = [(np.array(i, np.int32), np.array(l, np.int32)) for i, l in examples]
-        rows = (Example * len(keep))(*[Example(i.ctypes.data, l.ctypes.data, len(i)) for i, l in keep])
-        data = Dataset(rows, len(keep))
-        self.call("trainer_new", CTX, m, a, C.byref(data), C.byref(data), callbacks, C.byref(t))
-        self.call("trainer_run", CTX, t)
-        history = json.loads(self.jansson.json_dumps(C.c_void_p(self.lib.trainer_history(t)), C.c_size_t(0x8800)))
-        self.lib.trainer_free(t)
-        return history
 
 
 @pytest.fixture(scope="module", params=["ref", "cpu"])
