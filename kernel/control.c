@@ -54,13 +54,47 @@ static void on_shutdown(struct kernel *k, const struct request *r, struct buf *o
     (void)k; /* stopped after the reply has gone out */
 }
 
+static void on_create(struct kernel *k, const struct request *r, struct buf *out)
+{
+    char id[UUID_TEXT];
+    struct err err;
+
+    (void)r;
+    if (shells_add(k->shells, id, &err) == LC_OK)
+        buf_printf(out, "{\"status\":\"ok\",\"subshell_id\":\"%s\"}", id);
+    else
+        requests_put_error(out, &err);
+}
+
+static void on_delete(struct kernel *k, const struct request *r, struct buf *out)
+{
+    const char *id = json_string_value(json_object_get(r->message.content, "subshell_id"));
+    struct err err;
+
+    if (shells_remove(k->shells, id ? id : "", &err) == LC_OK)
+        buf_puts(out, "{\"status\":\"ok\"}");
+    else
+        requests_put_error(out, &err);
+}
+
+static void on_list(struct kernel *k, const struct request *r, struct buf *out)
+{
+    json_t *ids = shells_list(k->shells);
+
+    (void)r;
+    buf_puts(out, "{\"status\":\"ok\",\"subshell_id\":");
+    kernel_dump(out, ids, "[]");
+    buf_putc(out, '}');
+    json_decref(ids);
+}
+
 static const struct row {
     const char *type;
     control_fn *answer;
 } rows[] = {
-    {"interrupt_request", on_interrupt},
-    {"shutdown_request", on_shutdown},
-    {"kernel_info_request", on_info},
+    {"interrupt_request", on_interrupt},    {"shutdown_request", on_shutdown},
+    {"kernel_info_request", on_info},       {"create_subshell_request", on_create},
+    {"delete_subshell_request", on_delete}, {"list_subshell_request", on_list},
 };
 
 static void answer(struct kernel *k, const struct request *r, struct buf *out)

@@ -17,8 +17,7 @@ enum { QUIET_MS = 1, QUIET_MOST_MS = 5 };
 struct inbox {
     struct channels *ch;
     struct publisher *publisher;
-    inbox_early *early;
-    void *early_arg;
+    struct inbox_calls calls;
     pthread_t thread;
     int wake_fd, timer_fd; /* wake_fd is for the session thread alone */
     atomic_bool stopping;
@@ -33,7 +32,7 @@ struct inbox {
     /* the last failure, for requests that were already on their way */
     int64_t failed_ns;
     char failed_iso[ISO_TEXT], failed_floor[ISO_TEXT];
-    char failed_session[128];
+    char failed_session[128], failed_subshell[64];
 };
 
 /* ---- the queue --------------------------------------------------------------------------------------------
@@ -51,7 +50,8 @@ static bool sent_before_failure(const struct inbox *in, const struct request *r)
         return false;
     if (!strchr(date + SECONDS, 'Z') && !strstr(date + SECONDS, "+00:00"))
         return false;
-    return strcmp(r->message.session, in->failed_session) == 0 && strncmp(date, in->failed_floor, 23) > 0 &&
+    return strcmp(r->message.session, in->failed_session) == 0 &&
+           strcmp(r->message.subshell, in->failed_subshell) == 0 && strncmp(date, in->failed_floor, 23) > 0 &&
            strncmp(date, in->failed_iso, 23) < 0;
 }
 
@@ -73,11 +73,11 @@ static void enqueue(struct inbox *in, struct request *r)
     in->bytes += r->size;
 }
 
-static struct request *dequeue(struct inbox *in, inbox_filter *filter)
+static struct request *dequeue(struct inbox *in, inbox_filter *filter, void *arg)
 {
     struct request **at = &in->first, *r;
 
-    while (*at && !filter(*at))
+    while (*at && !filter(arg, *at))
         at = &(*at)->next;
     r = *at;
     if (!r)
@@ -93,8 +93,8 @@ static struct request *dequeue(struct inbox *in, inbox_filter *filter)
 /* ---- leading ----------------------------------------------------------------------------------------------
  */
 
-/* Takes in all that the sockets have. */
-static void receive_locked(struct inbox *in)
+/* Takes in all that the sockets have; `waits` (may be NULL) hears of each. */
+static void receive_locked(struct inbox *in, inbox_waits *waits)
 {
     static const enum channel channels[] = {CHANNEL_SHELL, CHANNEL_STDIN};
 
@@ -103,6 +103,8 @@ static void receive_locked(struct inbox *in)
         while (in->bytes < INBOX_BYTES_MAX && (r = channels_receive(in->ch, channels[i])) != NULL) {
             mark(in, r);
             enqueue(in, r);
+            if (waits)
+                waits(in->calls.arg, r);
         }
     }
     while (publisher_welcome_locked(in->publisher))
@@ -172,7 +174,7 @@ static void answer_early(struct inbox *in)
     channels_unlock(in->ch);
     while ((r = list) != NULL) {
         list = r->next;
-        in->early(in->early_arg, r);
+        in->calls.early(in->calls.arg, r);
         request_free(r);
     }
 }
@@ -188,7 +190,8 @@ static void lead(struct inbox *in)
         channels_unlock(in->ch);
         return;
     }
-    receive_locked(in);
+    receive_locked(in, in->calls.waits);
+    in->calls.waits(in->calls.arg, NULL);
     if (publisher_due_locked(in->publisher) == 0)
         publisher_flush_locked(in->publisher);
     due = publisher_due_locked(in->publisher);
@@ -245,36 +248,31 @@ static void *io_thread(void *arg)
 /* ---- the session thread -----------------------------------------------------------------------------------
  */
 
-static bool for_shell(const struct request *r)
-{
-    return r->channel == CHANNEL_SHELL;
-}
-
 /* The next request that the filter accepts: from the queue, else straight from the shell socket, else after all that
  * the sockets have was taken in. A request that finds us idle goes the short way: one receive. */
-static struct request *next_locked(struct inbox *in, inbox_filter *filter)
+static struct request *next_locked(struct inbox *in, inbox_filter *filter, void *arg)
 {
-    struct request *r = dequeue(in, filter);
+    struct request *r = dequeue(in, filter, arg);
 
     if (r)
         return r;
     if (in->bytes < INBOX_BYTES_MAX && (r = channels_receive(in->ch, CHANNEL_SHELL)) != NULL) {
         mark(in, r);
-        if (filter(r))
+        if (filter(arg, r))
             return r;
         enqueue(in, r);
     }
-    receive_locked(in);
-    return dequeue(in, filter);
+    receive_locked(in, NULL);
+    return dequeue(in, filter, arg);
 }
 
-struct request *inbox_take(struct inbox *in, inbox_filter *filter, int timeout_ms)
+struct request *inbox_take(struct inbox *in, inbox_filter *filter, void *arg, int timeout_ms)
 {
     struct request *r;
 
     channels_lock(in->ch);
     in->away = false;
-    r = next_locked(in, filter);
+    r = next_locked(in, filter, arg);
     if (!r) {
         bool full = in->bytes >= INBOX_BYTES_MAX;
 
@@ -282,7 +280,7 @@ struct request *inbox_take(struct inbox *in, inbox_filter *filter, int timeout_m
         channels_unlock(in->ch);
         wait_as_leader(in, in->wake_fd, full, timeout_ms);
         channels_lock(in->ch);
-        r = next_locked(in, filter);
+        r = next_locked(in, filter, arg);
     }
     leave_locked(in);
     channels_unlock(in->ch);
@@ -290,8 +288,9 @@ struct request *inbox_take(struct inbox *in, inbox_filter *filter, int timeout_m
 }
 
 /* Answers that nobody waits for any more. */
-static bool for_stdin(const struct request *r)
+static bool for_stdin(void *arg, const struct request *r)
 {
+    (void)arg;
     return r->channel == CHANNEL_STDIN;
 }
 
@@ -300,28 +299,28 @@ void inbox_forget_answers(struct inbox *in)
     struct request *r;
 
     channels_lock(in->ch);
-    receive_locked(in);
-    while ((r = dequeue(in, for_stdin)) != NULL)
+    receive_locked(in, NULL);
+    while ((r = dequeue(in, for_stdin, NULL)) != NULL)
         request_free(r);
     channels_unlock(in->ch);
 }
 
-struct request *inbox_next(struct inbox *in, int timeout_ms)
+struct request *inbox_next(struct inbox *in, inbox_filter *filter, void *arg, int timeout_ms)
 {
     struct request *r;
 
     channels_lock(in->ch);
     in->ready = true;
-    while (in->first && (r = dequeue(in, for_stdin)) != NULL)
+    while (in->first && (r = dequeue(in, for_stdin, NULL)) != NULL)
         request_free(r);
     channels_unlock(in->ch);
-    return inbox_take(in, for_shell, timeout_ms);
+    return inbox_take(in, filter, arg, timeout_ms);
 }
 
 static void take_in(struct inbox *in)
 {
     channels_lock(in->ch);
-    receive_locked(in);
+    receive_locked(in, NULL);
     channels_unlock(in->ch);
 }
 
@@ -336,7 +335,7 @@ static void wait_for_quiet(struct inbox *in)
     }
 }
 
-void inbox_abort(struct inbox *in, const char *session, bool at_once)
+void inbox_abort(struct inbox *in, const struct request *failed, bool at_once)
 {
     int64_t now;
 
@@ -346,12 +345,13 @@ void inbox_abort(struct inbox *in, const char *session, bool at_once)
     now = clock_wall_ms();
     channels_lock(in->ch);
     for (struct request *r = in->first; r; r = r->next)
-        if (is_execute(r))
+        if (is_execute(r) && strcmp(r->message.subshell, failed->message.subshell) == 0)
             r->aborted = true;
     in->failed_ns = clock_mono_ns();
     clock_iso(now, in->failed_iso);
     clock_iso(now - ABORT_AGE_MS, in->failed_floor);
-    snprintf(in->failed_session, sizeof in->failed_session, "%s", session);
+    snprintf(in->failed_session, sizeof in->failed_session, "%s", failed->message.session);
+    snprintf(in->failed_subshell, sizeof in->failed_subshell, "%s", failed->message.subshell);
     channels_unlock(in->ch);
 }
 
@@ -372,7 +372,7 @@ static void release(struct inbox *in)
     mem_free(in);
 }
 
-enum lc inbox_open(struct channels *ch, struct publisher *p, inbox_early *early, void *arg,
+enum lc inbox_open(struct channels *ch, struct publisher *p, const struct inbox_calls *calls,
                    struct inbox **out, struct err *err)
 {
     struct inbox *in = mem_zalloc(sizeof *in);
@@ -382,8 +382,7 @@ enum lc inbox_open(struct channels *ch, struct publisher *p, inbox_early *early,
         return err_nomem(err);
     in->ch = ch;
     in->publisher = p;
-    in->early = early;
-    in->early_arg = arg;
+    in->calls = *calls;
     in->last = &in->first;
     in->away = true;
     in->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -12,7 +12,7 @@
  *           `early` is called on the I/O thread.
  *
  * Example:
- *     struct request *r = inbox_next(inbox, -1);
+ *     struct request *r = inbox_next(inbox, any_request, NULL, -1);
  *     if (r)
  *         answer(r);
  */
@@ -26,26 +26,33 @@ enum { INBOX_PATIENCE_MS = 3 };
 
 struct inbox;
 
-/* Which requests a waiting caller wants. */
-typedef bool inbox_filter(const struct request *r);
+/* Which requests a waiting caller wants. Called with channels_lock held. */
+typedef bool inbox_filter(void *arg, const struct request *r);
 
 /* The I/O thread leads from the start, until the first inbox_next. Before that, a request that `early`
  * accepts is answered by it at once and is not queued. */
 typedef bool inbox_early(void *arg, struct request *r);
-enum lc inbox_open(struct channels *ch, struct publisher *p, inbox_early *early, void *arg,
+/* Called on the I/O thread with channels_lock held, for each request that came while the session thread is away, and
+ * with NULL each time it has been away for a while. */
+typedef void inbox_waits(void *arg, const struct request *r);
+struct inbox_calls {
+    inbox_early *early;
+    inbox_waits *waits;
+    void *arg;
+};
+enum lc inbox_open(struct channels *ch, struct publisher *p, const struct inbox_calls *calls,
                    struct inbox **out, struct err *err) MUST_CHECK;
 void inbox_close(struct inbox *in); /* before channels_close */
 
-/* Waits for the next shell request, -1: for ever; NULL: none came in time, or woken without one. */
-struct request *inbox_next(struct inbox *in, int timeout_ms);
-/* In the middle of a cell: waits at most timeout_ms for a request that the filter accepts; others stay
- * queued. NULL: none, or woken. */
-struct request *inbox_take(struct inbox *in, inbox_filter *filter, int timeout_ms);
+/* Waits at most timeout_ms (-1: for ever) for a request that the filter accepts; others stay queued. NULL: none came
+ * in time, or woken. inbox_next: between cells; answers to questions that nobody asks any more are dropped. */
+struct request *inbox_next(struct inbox *in, inbox_filter *filter, void *arg, int timeout_ms);
+struct request *inbox_take(struct inbox *in, inbox_filter *filter, void *arg, int timeout_ms);
 /* Before a question on stdin: answers to earlier ones are not answers to it. */
 void inbox_forget_answers(struct inbox *in);
 /* A cell failed, and its reply has not gone out: the execute requests that were sent before that could be known are
  * marked as aborted. Unless at_once, those on their way are waited for (a client that runs all cells sends them one
- * after the other): until QUIET_MS pass without any. */
-void inbox_abort(struct inbox *in, const char *session, bool at_once);
+ * after the other): until QUIET_MS pass without any. Only those for the subshell of `failed`. */
+void inbox_abort(struct inbox *in, const struct request *failed, bool at_once);
 void inbox_wake(struct inbox *in);
 #endif

@@ -1,6 +1,6 @@
 #include "kernel/kernel.h"
+#include "kernel/cells.h"
 #include "kernel/death.h"
-#include "kernel/kernel_int.h"
 #include "runtime/base/clock.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -33,9 +33,12 @@ static enum lc open_channels(struct kernel *k, const char *connection_file, stru
     TRY(kwire_open(k->connection.key, k->connection.key_len, &k->wire, err));
     TRY(channels_open(&k->connection, k->wire, k->log_fd, &k->channels, err));
     k->publisher = publisher_new(k->channels);
-    if (!k->publisher || !requests_info(&k->info))
+    k->shells = shells_new();
+    if (!k->publisher || !k->shells || !requests_info(&k->info))
         return err_nomem(err);
-    TRY(inbox_open(k->channels, k->publisher, requests_early, k, &k->inbox, err));
+    TRY(inbox_open(k->channels, k->publisher,
+                   &(struct inbox_calls){.early = requests_early, .waits = cells_waits, .arg = k}, &k->inbox,
+                   err));
     return control_start(k, err);
 }
 
@@ -50,24 +53,31 @@ static enum lc open_session(struct kernel *k, const struct session_options *base
     return session_open(&options, &k->session, err);
 }
 
-enum { IDLE_MS = 500 };
+enum { IDLE_MS = 500, FIRST = 16 };
 
 static void serve(struct kernel *k)
 {
     bool worked = false; /* since memory was last given back */
+    unsigned served = 0;
 
     while (!atomic_load(&k->stopping)) {
-        struct request *r = inbox_next(k->inbox, worked ? IDLE_MS : -1);
+        bool running = shells_running(k->shells) > 0;
+        struct request *r = inbox_next(k->inbox, cells_free_for, k, running ? 0 : worked ? IDLE_MS : -1);
 
         if (atomic_exchange(&k->output_waits, false)) /* before r: it belongs to the cell that ended */
             session_flush(k->session);
         if (r && !atomic_load(&k->stopping))
             requests_answer(k, r);
+        else
+            request_free(r);
+        if (running && (!r || ++served % FIRST == 0)) /* what waits goes first, but not for ever */
+            cells_step(k);
         else if (!r && worked)
             requests_idle(k);
-        worked = r != NULL;
-        request_free(r);
+        worked = r != NULL || running;
     }
+    while (cells_step(k)) /* they were interrupted */
+        ;
 }
 
 static void close_all(struct kernel *k)
@@ -84,7 +94,7 @@ static void close_all(struct kernel *k)
     channels_close(k->channels);
     publisher_free(k->publisher);
     kwire_close(k->wire);
-    json_decref(k->payload);
+    shells_free(k->shells);
     buf_release(&k->info);
     pthread_mutex_destroy(&k->run_lock);
     close(k->done_fd);

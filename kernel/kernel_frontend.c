@@ -1,5 +1,5 @@
 /* kernel_frontend.c: the session's output as Jupyter messages. */
-#include "kernel/kernel_int.h"
+#include "kernel/cells.h"
 #include <string.h>
 
 static int add_chunk(const char *chunk, size_t len, void *buf)
@@ -49,7 +49,7 @@ static void on_result(void *self, const struct ctx *ctx, int execution_count, co
     struct kernel *k = self;
     struct buf content = BUF_INIT(WIRE_BYTES_MAX);
 
-    if (k->silent)
+    if (k->now && k->now->silent)
         return;
     add_bundle(&content, d);
     buf_printf(&content, ",\"execution_count\":%d}", execution_count);
@@ -85,7 +85,7 @@ static void on_clear(void *self, const struct ctx *ctx, bool wait)
 
 static bool send_question(struct kernel *k, const char *prompt, bool password)
 {
-    const struct kwire_message *m = &k->current->message;
+    const struct kwire_message *m = &k->now->request->message;
     struct outgoing o = {.ids = m->ids, .n_ids = m->n_ids, .type = "input_request", .parent = m->header_text};
     struct buf content = BUF_INIT(1 << 20);
     bool ok;
@@ -107,6 +107,12 @@ static bool is_answer(const struct request *r)
     return r->channel == CHANNEL_STDIN && strcmp(r->message.type, "input_reply") == 0;
 }
 
+/* Meanwhile others are served. */
+static bool is_answer_or_free(void *kernel, const struct request *r)
+{
+    return is_answer(r) || cells_free_for(kernel, r);
+}
+
 static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, bool password,
                         struct buf *answer, struct err *err)
 {
@@ -114,7 +120,7 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
     struct request *r = NULL;
     json_t *value;
 
-    if (!k->may_ask || !k->current) {
+    if (!k->now || !k->now->may_ask) {
         err_set(err, LC_UNSUPPORTED, "cannot ask '%s': this front end does not take input", prompt);
         return err_hint(err, "run the cell in JupyterLab or a console, or set the value in the code");
     }
@@ -125,7 +131,11 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
         TRY(ctx_check(ctx, err));
         if (atomic_load(&k->stopping))
             return err_set(err, LC_CANCELLED, "the kernel is shutting down");
-        r = inbox_take(k->inbox, is_answer, 50);
+        r = inbox_take(k->inbox, is_answer_or_free, k, cells_step(k) ? 5 : 50);
+        if (r && !is_answer(r)) {
+            requests_answer(k, r);
+            r = NULL;
+        }
     }
     value = json_object_get(r->message.content, "value");
     buf_add(answer, json_is_string(value) ? json_string_value(value) : "", json_string_length(value));
@@ -164,9 +174,12 @@ static enum lc on_comm(void *self, const struct ctx *ctx, enum comm_kind kind, c
 
 static void add_payload(struct kernel *k, json_t *item)
 {
-    if (!k->payload)
-        k->payload = json_array();
-    json_array_append_new(k->payload, item);
+    if (k->now && !k->now->payload)
+        k->now->payload = json_array();
+    if (k->now)
+        json_array_append_new(k->now->payload, item);
+    else
+        json_decref(item);
 }
 
 static void on_page(void *self, const struct ctx *ctx, const struct display *d)
@@ -190,12 +203,7 @@ static void on_ask_exit(void *self, const struct ctx *ctx, bool keep_kernel)
 
 static void on_serve(void *self, const struct ctx *ctx, int timeout_ms)
 {
-    struct kernel *k = self;
-    struct request *r = ctx_cancelled(ctx) ? NULL : inbox_take(k->inbox, requests_is_comm, timeout_ms);
-
-    if (r)
-        requests_answer(k, r);
-    request_free(r);
+    cells_serve(self, ctx, timeout_ms);
 }
 
 static void on_output_waits(void *self) /* the thread that captures */
@@ -210,7 +218,7 @@ static const char *on_request_id(void *self)
 {
     struct kernel *k = self;
 
-    return k->current ? k->current->message.id : "";
+    return k->now ? k->now->request->message.id : "";
 }
 
 const struct frontend_ops kernel_frontend_ops = {

@@ -9,9 +9,24 @@
 #include "kernel/channels.h"
 #include "kernel/inbox.h"
 #include "kernel/publisher.h"
+#include "kernel/shells.h"
 #include "runtime/session/session.h"
 #include <pthread.h>
 #include <stdatomic.h>
+
+/* A request that is being answered; for execute requests until the cell has ended. */
+struct exchange {
+    struct request *request; /* owned when it is a cell's */
+    bool silent, may_ask;
+    json_t *payload; /* owned array or NULL */
+
+    struct shell *shell; /* of a cell, NULL: of no cell; so are the rest */
+    struct cell_request cell;
+    struct cell_reply reply;
+    struct session_task *task;
+    bool stepping; /* it is on the C stack */
+    int64_t began;
+};
 
 struct kernel {
     struct connection connection;
@@ -26,10 +41,9 @@ struct kernel {
     bool has_control, has_heartbeat;
     atomic_bool stopping, output_waits; /* output_waits: captured output has come while no cell runs */
 
-    struct session *session;       /* session thread */
-    const struct request *current; /* session thread: what is being answered */
-    bool silent, may_ask;          /* session thread: of the cell that runs */
-    json_t *payload;               /* session thread: owned array, of the cell that runs; may be NULL */
+    struct session *session; /* session thread */
+    struct shells *shells;
+    struct exchange *now; /* session thread: what is being answered, NULL between requests */
 
     pthread_mutex_t run_lock; /* of the two below: an interrupt reaches a request that runs, or nothing */
     int running;              /* nesting depth */
@@ -37,11 +51,25 @@ struct kernel {
 };
 
 /* requests.c */
+/* Answers a request, or starts its cell; frees it. */
 void requests_answer(struct kernel *k, struct request *r);
+/* Becomes what is answered now, or goes on being; NULL: nothing is. Returns what was before. */
+struct exchange *requests_enter(struct kernel *k, struct exchange *e);
+void requests_leave(struct kernel *k, struct exchange *before);
+void requests_announce(struct kernel *k);                                            /* busy */
+void requests_reply(struct kernel *k, const struct request *r, struct buf *content); /* reply and idle */
+/* An interrupt reaches what runs between these two. */
+void requests_begin(struct kernel *k);
+void requests_end(struct kernel *k);
+void requests_put_error(struct buf *out, const struct err *err);
+bool requests_flag(const struct request *r, const char *name, bool missing);
+/* The session could not run something at all: the front end would see nothing but a reply. */
+void requests_publish_failure(struct kernel *k, const struct err *err);
 void requests_idle(struct kernel *k);                 /* nothing was asked for a while */
 bool requests_early(void *kernel, struct request *r); /* kernel_info before there is a session */
 bool requests_info(struct buf *out);
 bool requests_is_comm(const struct request *r);
+enum comm_kind requests_comm_kind(const struct request *r);
 /* {"status":"error",…} */
 bool requests_error(struct buf *out, const char *ename, const char *evalue);
 /* What every reply to a type that nobody knows is called; false: the type is no request. */

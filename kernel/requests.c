@@ -1,4 +1,5 @@
 /* requests.c: what the session thread answers: one row per message type of the shell channel. */
+#include "kernel/cells.h"
 #include "kernel/death.h"
 #include "kernel/kernel_int.h"
 #include "runtime/base/clock.h"
@@ -17,7 +18,7 @@ bool requests_error(struct buf *out, const char *ename, const char *evalue)
     return buf_puts(out, ",\"traceback\":[]}");
 }
 
-static void put_error(struct buf *out, const struct err *err)
+void requests_put_error(struct buf *out, const struct err *err)
 {
     requests_error(out, lc_ename(err->code), err->message);
 }
@@ -32,7 +33,7 @@ bool requests_info(struct buf *out)
         "\"pygments_lexer\":\"lua\",\"codemirror_mode\":\"lua\",\"nbconvert_exporter\":\"script\"},"
         "\"banner\":\"lacus " LACUS_VERSION ": Lua 5.4 with dataframes and models; name? explains a name\","
         "\"help_links\":[{\"text\":\"Lua 5.4 manual\",\"url\":\"https://www.lua.org/manual/5.4/\"}],"
-        "\"debugger\":false,\"supported_features\":[]}");
+        "\"debugger\":false,\"supported_features\":[\"kernel subshells\",\"iopub_welcome\"]}");
 }
 
 /* ---- members of a request -------------------------------------------------------------------------------
@@ -50,7 +51,7 @@ static const char *text_member(const struct request *r, const char *name, size_t
     return json_string_value(value);
 }
 
-static bool flag_member(const struct request *r, const char *name, bool missing)
+bool requests_flag(const struct request *r, const char *name, bool missing)
 {
     json_t *value = json_object_get(r->message.content, name);
     return json_is_boolean(value) ? json_is_true(value) : missing;
@@ -67,15 +68,16 @@ static size_t cursor_member(const struct request *r, size_t missing)
 /* ---- running things that an interrupt may stop
  * ------------------------------------------------------------- */
 
-static void begin(struct kernel *k)
+void requests_begin(struct kernel *k)
 {
     pthread_mutex_lock(&k->run_lock);
     k->running++;
+    session_expect(k->session);
     k->interruptible = k->session;
     pthread_mutex_unlock(&k->run_lock);
 }
 
-static void end(struct kernel *k)
+void requests_end(struct kernel *k)
 {
     pthread_mutex_lock(&k->run_lock);
     if (--k->running == 0)
@@ -86,19 +88,7 @@ static void end(struct kernel *k)
 /* ---- execute
  * ----------------------------------------------------------------------------------------------- */
 
-static void publish_input(struct kernel *k, const struct cell_request *cell)
-{
-    struct buf content = BUF_INIT(WIRE_BYTES_MAX);
-
-    buf_puts(&content, "{\"code\":");
-    buf_json(&content, cell->code, cell->len);
-    buf_printf(&content, ",\"execution_count\":%d}",
-               session_execution_count(k->session) + (cell->store_history ? 1 : 0));
-    publisher_announce(k->publisher, "execute_input", &content);
-}
-
-/* The session could not run the cell at all: the front end would see nothing but a reply. */
-static void publish_failure(struct kernel *k, const struct err *err)
+void requests_publish_failure(struct kernel *k, const struct err *err)
 {
     json_t *traceback = json_pack("[s]", err->message);
     const struct cell_error e = {
@@ -108,98 +98,24 @@ static void publish_failure(struct kernel *k, const struct err *err)
     json_decref(traceback);
 }
 
-static void put_payload(struct kernel *k, struct buf *out, json_t *from_session)
+static bool read_cell(const struct request *r, struct cell_request *cell, struct err *err)
 {
-    json_t *all = json_array();
+    json_t *expressions = json_object_get(r->message.content, "user_expressions");
 
-    json_array_extend(all, from_session);
-    json_array_extend(all, k->payload);
-    buf_puts(out, ",\"payload\":");
-    kernel_dump(out, all, "[]");
-    json_decref(all);
-    json_decref(k->payload);
-    k->payload = NULL;
+    *cell = (struct cell_request){.silent = requests_flag(r, "silent", false)};
+    cell->code = text_member(r, "code", &cell->len, err);
+    cell->store_history = !cell->silent && requests_flag(r, "store_history", true);
+    cell->allow_stdin = requests_flag(r, "allow_stdin", true);
+    cell->user_expressions = json_is_object(expressions) ? expressions : NULL;
+    cell->cell_id = json_string_value(json_object_get(r->message.metadata, "cellId"));
+    return cell->code != NULL;
 }
 
-static void put_reply(struct kernel *k, struct buf *out, const struct cell_reply *reply)
-{
-    static const char *const names[] = {[CELL_OK] = "ok", [CELL_ERROR] = "error", [CELL_ABORTED] = "aborted"};
-
-    buf_printf(out, "{\"status\":\"%s\",\"execution_count\":%d", names[reply->status],
-               reply->execution_count);
-    if (reply->status == CELL_ERROR) {
-        const char *ename = reply->ename ? reply->ename : "Error",
-                   *evalue = reply->evalue ? reply->evalue : "";
-        buf_puts(out, ",\"ename\":");
-        buf_json(out, ename, strlen(ename));
-        buf_puts(out, ",\"evalue\":");
-        buf_json(out, evalue, strlen(evalue));
-        buf_puts(out, ",\"traceback\":");
-        kernel_dump(out, reply->traceback, "[]");
-    }
-    buf_puts(out, ",\"user_expressions\":");
-    kernel_dump(out, reply->user_expressions, "{}");
-    put_payload(k, out, reply->payload);
-    buf_putc(out, '}');
-}
-
-/* After this time, what a client sends together with a cell has come. */
-enum { LONG_MS = 20 };
-
-static void run_cell(struct kernel *k, struct request *r, const struct cell_request *cell, struct buf *out)
-{
-    struct cell_reply reply = {.status = CELL_OK};
-    struct err err;
-    int64_t began = clock_mono_ns();
-    bool failed;
-    enum lc rc;
-
-    begin(k);
-    rc = session_execute(k->session, cell, &reply, &err);
-    end(k);
-    if (rc != LC_OK) {
-        publish_failure(k, &err);
-        put_error(out, &err);
-    } else {
-        if (reply.exit_asked)
-            kernel_frontend_ops.ask_exit(k, NULL, false);
-        put_reply(k, out, &reply);
-    }
-    failed = rc != LC_OK || reply.status != CELL_OK;
-    if (rc == LC_OK && reply.exit_asked)
-        control_stop(k);
-    if (rc == LC_OK)
-        cell_reply_release(&reply);
-    if (failed && flag_member(r, "stop_on_error", true))
-        inbox_abort(k->inbox, r->message.session, clock_mono_ns() - began > (int64_t)LONG_MS * 1000000);
-}
-
+/* A cell that was sent before an earlier one failed. */
 static void answer_execute(struct kernel *k, struct request *r, struct buf *out)
 {
-    struct cell_request cell = {.silent = flag_member(r, "silent", false)};
-    json_t *expressions = json_object_get(r->message.content, "user_expressions");
-    struct err err;
-
-    if (r->aborted) {
-        buf_printf(out, "{\"status\":\"aborted\",\"execution_count\":%d}",
-                   session_execution_count(k->session));
-        return;
-    }
-    cell.code = text_member(r, "code", &cell.len, &err);
-    if (!cell.code) {
-        put_error(out, &err);
-        return;
-    }
-    cell.store_history = !cell.silent && flag_member(r, "store_history", true);
-    cell.allow_stdin = flag_member(r, "allow_stdin", true);
-    cell.user_expressions = json_is_object(expressions) ? expressions : NULL;
-    cell.cell_id = json_string_value(json_object_get(r->message.metadata, "cellId"));
-    k->silent = cell.silent;
-    k->may_ask = cell.allow_stdin;
-    if (!cell.silent)
-        publish_input(k, &cell);
-    run_cell(k, r, &cell, out);
-    k->may_ask = false;
+    (void)r;
+    buf_printf(out, "{\"status\":\"aborted\",\"execution_count\":%d}", session_execution_count(k->session));
 }
 
 /* ---- questions about code
@@ -225,12 +141,12 @@ static void answer_complete(struct kernel *k, struct request *r, struct buf *out
     const char *code = text_member(r, "code", &len, &err);
 
     if (!code) {
-        put_error(out, &err);
+        requests_put_error(out, &err);
         return;
     }
-    begin(k);
+    requests_begin(k);
     put_answer(out, session_complete(k->session, code, len, cursor_member(r, len)));
-    end(k);
+    requests_end(k);
 }
 
 static void answer_inspect(struct kernel *k, struct request *r, struct buf *out)
@@ -241,12 +157,12 @@ static void answer_inspect(struct kernel *k, struct request *r, struct buf *out)
     const char *code = text_member(r, "code", &len, &err);
 
     if (!code) {
-        put_error(out, &err);
+        requests_put_error(out, &err);
         return;
     }
-    begin(k);
+    requests_begin(k);
     put_answer(out, session_inspect(k->session, code, len, cursor_member(r, len), detail));
-    end(k);
+    requests_end(k);
 }
 
 static void answer_is_complete(struct kernel *k, struct request *r, struct buf *out)
@@ -258,7 +174,7 @@ static void answer_is_complete(struct kernel *k, struct request *r, struct buf *
     if (code)
         put_answer(out, session_is_complete(k->session, code, len));
     else
-        put_error(out, &err);
+        requests_put_error(out, &err);
 }
 
 static void answer_history(struct kernel *k, struct request *r, struct buf *out)
@@ -290,8 +206,9 @@ static void close_unknown(struct kernel *k, const char *id)
     json_decref(none);
 }
 
-static void take_comm(struct kernel *k, struct request *r, enum comm_kind kind)
+static void answer_comm(struct kernel *k, struct request *r, struct buf *out)
 {
+    const enum comm_kind kind = requests_comm_kind(r);
     json_t *content = r->message.content;
     const char *id = json_string_value(json_object_get(content, "comm_id"));
     const char *target = json_string_value(json_object_get(content, "target_name"));
@@ -301,6 +218,7 @@ static void take_comm(struct kernel *k, struct request *r, enum comm_kind kind)
     struct err err;
     enum lc rc;
 
+    (void)out;
     if (!id || (kind == COMM_OPEN && !target)) {
         death_note(k->log_fd, "ignored a %s without comm_id or target_name", r->message.type);
         return;
@@ -309,32 +227,21 @@ static void take_comm(struct kernel *k, struct request *r, enum comm_kind kind)
         data[i] = r->message.buffers[i].data;
         len[i] = r->message.buffers[i].len;
     }
-    begin(k);
+    requests_begin(k);
     rc = session_comm(k->session, kind, id, target, json_object_get(content, "data"), r->message.metadata,
                       &buffers, &err);
-    end(k);
+    requests_end(k);
     if (rc == LC_NOTFOUND && kind == COMM_OPEN)
         close_unknown(k, id);
     else if (rc != LC_OK && rc != LC_NOTFOUND)
-        publish_failure(k, &err);
+        requests_publish_failure(k, &err);
 }
 
-static void answer_comm_open(struct kernel *k, struct request *r, struct buf *out)
+enum comm_kind requests_comm_kind(const struct request *r)
 {
-    (void)out;
-    take_comm(k, r, COMM_OPEN);
-}
-
-static void answer_comm_msg(struct kernel *k, struct request *r, struct buf *out)
-{
-    (void)out;
-    take_comm(k, r, COMM_MSG);
-}
-
-static void answer_comm_close(struct kernel *k, struct request *r, struct buf *out)
-{
-    (void)out;
-    take_comm(k, r, COMM_CLOSE);
+    return strcmp(r->message.type, "comm_open") == 0    ? COMM_OPEN
+           : strcmp(r->message.type, "comm_close") == 0 ? COMM_CLOSE
+                                                        : COMM_MSG;
 }
 
 bool requests_is_comm(const struct request *r)
@@ -367,7 +274,7 @@ static void answer_connect(struct kernel *k, struct request *r, struct buf *out)
 static void answer_shutdown(struct kernel *k, struct request *r, struct buf *out)
 {
     buf_printf(out, "{\"status\":\"ok\",\"restart\":%s}",
-               flag_member(r, "restart", false) ? "true" : "false");
+               requests_flag(r, "restart", false) ? "true" : "false");
     control_stop(k);
 }
 
@@ -382,9 +289,9 @@ static const struct row {
     {"history_request", "history_reply", answer_history},
     {"kernel_info_request", "kernel_info_reply", answer_info},
     {"comm_info_request", "comm_info_reply", answer_comm_info},
-    {"comm_open", NULL, answer_comm_open},
-    {"comm_msg", NULL, answer_comm_msg},
-    {"comm_close", NULL, answer_comm_close},
+    {"comm_open", NULL, answer_comm},
+    {"comm_msg", NULL, answer_comm},
+    {"comm_close", NULL, answer_comm},
     {"connect_request", "connect_reply", answer_connect},
     {"shutdown_request", "shutdown_reply", answer_shutdown},
 };
@@ -427,32 +334,23 @@ static void put_unknown(struct buf *out, const char *type)
     struct err err;
 
     err_set(&err, LC_UNSUPPORTED, "no message type '%s' here", type);
-    put_error(out, &err);
+    requests_put_error(out, &err);
 }
 
-/* Answers with the row's function, or says why it cannot. */
-static void reply_to(struct kernel *k, struct request *r)
+void requests_reply(struct kernel *k, const struct request *r, struct buf *content)
 {
-    const struct row *row = find(r->message.type);
-    struct buf content = BUF_INIT(WIRE_BYTES_MAX);
     char type[WIRE_TYPE_MAX + 1];
 
-    if (r->problem.code != LC_OK)
-        put_error(&content, &r->problem);
-    else if (row)
-        row->answer(k, r, &content);
-    else
-        put_unknown(&content, r->message.type);
-    if (!buf_ok(&content)) {
-        buf_clear(&content);
-        requests_error(&content, lc_ename(LC_LIMIT), "the reply is too large");
+    if (!buf_ok(content)) {
+        buf_clear(content);
+        requests_error(content, lc_ename(LC_LIMIT), "the reply is too large");
     }
     if (requests_reply_type(r->message.type, type))
-        send_reply(k, r, type, &content);
-    buf_release(&content);
+        send_reply(k, r, type, content);
+    publisher_status(k->publisher, "idle");
 }
 
-static void announce_busy(struct kernel *k)
+void requests_announce(struct kernel *k)
 {
     struct buf content = BUF_INIT(64);
 
@@ -460,28 +358,78 @@ static void announce_busy(struct kernel *k)
     publisher_announce(k->publisher, "status", &content);
 }
 
+struct exchange *requests_enter(struct kernel *k, struct exchange *e)
+{
+    struct exchange *before = k->now;
+
+    k->now = e;
+    if (e != before)
+        publisher_parent(k->publisher, e->request->message.header_text.data,
+                         e->request->message.header_text.len);
+    return before;
+}
+
+/* Front ends show the state that was told last: after an idle of one request, the cells that go on running say so. */
+void requests_leave(struct kernel *k, struct exchange *before)
+{
+    struct shell *busy = shells_busy(k->shells, 0);
+    bool tell = k->now == NULL && busy;
+    const struct exchange *on = before ? before : tell ? busy->running : NULL;
+
+    k->now = before;
+    if (on)
+        publisher_parent(k->publisher, on->request->message.header_text.data,
+                         on->request->message.header_text.len);
+    if (tell)
+        publisher_status(k->publisher, "busy");
+}
+
+static void answer_now(struct kernel *k, struct shell *shell, struct request *r, const struct err *problem)
+{
+    const struct row *row = find(r->message.type);
+    struct buf content = BUF_INIT(WIRE_BYTES_MAX);
+    struct exchange e = {.request = r}, *before = requests_enter(k, &e);
+    const bool handler = shell && requests_is_comm(r);
+
+    requests_announce(k);
+    if (handler)
+        shells_begun(k->shells, shell, NULL);
+    if (problem->code != LC_OK)
+        requests_put_error(&content, problem);
+    else if (row)
+        row->answer(k, r, &content);
+    else
+        put_unknown(&content, r->message.type);
+    if (handler)
+        shells_ended(k->shells, shell, false);
+    requests_reply(k, r, &content);
+    buf_release(&content);
+    json_decref(e.payload);
+    k->now = NULL;
+    requests_leave(k, before);
+    request_free(r);
+}
+
 void requests_answer(struct kernel *k, struct request *r)
 {
-    const struct request *outer = k->current;
-    bool silent = k->silent;
+    struct shell *shell = shells_find(k->shells, r->message.subshell);
+    struct err problem = r->problem;
+    struct cell_request cell;
 
-    k->current = r;
-    k->silent = false;
-    publisher_parent(k->publisher, r->message.header_text.data, r->message.header_text.len);
-    announce_busy(k);
-    reply_to(k, r);
-    publisher_status(k->publisher, "idle");
-    k->current = outer;
-    k->silent = silent;
-    if (outer)
-        publisher_parent(k->publisher, outer->message.header_text.data, outer->message.header_text.len);
+    if (!shell && problem.code == LC_OK)
+        (void)err_set(&problem, LC_NOTFOUND, "no subshell '%s'", r->message.subshell);
+    if (problem.code == LC_OK && !r->aborted && strcmp(r->message.type, "execute_request") == 0 &&
+        read_cell(r, &cell, &problem))
+        cells_start(k, shell, r, &cell);
+    else
+        answer_now(k, shell, r, &problem);
 }
 
 void requests_idle(struct kernel *k)
 {
-    begin(k);
+    requests_begin(k);
     session_idle(k->session);
-    end(k);
+    requests_end(k);
 }
 
 bool requests_early(void *kernel, struct request *r)

@@ -172,6 +172,7 @@ static enum lc parse_header(struct kwire_message *m, struct err *err)
     m->id = text_of(m->header, "msg_id");
     m->session = text_of(m->header, "session");
     m->date = text_of(m->header, "date");
+    m->subshell = text_of(m->header, "subshell_id");
     if (type[0] == '\0')
         return err_set(err, LC_PARSE, "message header has no msg_type");
     if (strlen(type) > WIRE_TYPE_MAX)
@@ -195,7 +196,7 @@ enum lc kwire_parse(struct kwire *w, const struct kwire_part *parts, size_t n, s
     const struct kwire_part *body;
     size_t at = 0, total = 0;
 
-    *out = (struct kwire_message){.id = "", .session = "", .date = ""};
+    *out = (struct kwire_message){.id = "", .session = "", .date = "", .subshell = ""};
     for (size_t i = 0; i < n; i++)
         total += parts[i].len;
     if (n > WIRE_PARTS_MAX || total > WIRE_BYTES_MAX)

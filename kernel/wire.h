@@ -35,10 +35,10 @@ struct kwire_part {
 struct kwire_message {
     const struct kwire_part *ids; /* borrowed; who to answer */
     size_t n_ids;
-    struct kwire_part header_text;                /* borrowed; the parent_header of what answers it */
-    json_t *header, *parent, *metadata, *content; /* owned objects; parent and metadata may be NULL */
-    const char *type, *id, *session, *date;       /* borrowed from header; "" when absent */
-    const struct kwire_part *buffers;             /* borrowed */
+    struct kwire_part header_text;                     /* borrowed; the parent_header of what answers it */
+    json_t *header, *parent, *metadata, *content;      /* owned objects; parent and metadata may be NULL */
+    const char *type, *id, *session, *date, *subshell; /* borrowed from header; "" when absent */
+    const struct kwire_part *buffers;                  /* borrowed */
     size_t n_buffers;
 };
 

@@ -100,7 +100,10 @@ static void give_turn(struct session *s, lua_State *L)
         return;
     }
     serve_now(s);
-    arm(h, L);
+    if (atomic_load(&h->want) & HOOK_SERVE)
+        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1000);
+    else
+        arm(h, L);
 }
 
 static void on_hook(lua_State *L, lua_Debug *ar)

@@ -60,10 +60,12 @@ class RawKernel:
         s.connect(f"tcp://127.0.0.1:{self.ports[port]}")
         return s
 
-    def frames(self, msg_type, content, parent=None, metadata=None, buffers=(), session=None):
+    def frames(self, msg_type, content, parent=None, metadata=None, buffers=(), session=None, subshell=None):
         msg_id = uuid.uuid4().hex
         header = {"msg_id": msg_id, "msg_type": msg_type, "username": "t", "session": session or self.session,
                   "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"), "version": "5.3"}
+        if subshell is not None:
+            header["subshell_id"] = subshell
         parts = [json.dumps(p).encode() for p in (header, parent or {}, metadata or {}, content)]
         return msg_id, [b"<IDS|MSG>", self.sign(parts), *parts, *buffers]
 
