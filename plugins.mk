@@ -11,3 +11,4 @@ EXTRA_gpu_cpu_kernels_avx512bf16 := $(EXTRA_gpu_cpu_kernels_avx512) -mavx512bf16
 EXTRA_gpu_cpu_kernels_avx2 := $(kernel_flags) -mavx2 -mfma
 endif
 $(eval $(call plugin,engine_duckdb,runtime/dataframe/engines/duckdb,,-lpthread,build/deps/include/duckdb.h))
+$(eval $(call plugin,curl,runtime/web/curl,libcurl,))

@@ -188,6 +188,11 @@ static void http(struct finding *f)
     plugin(f, "http", "serving", "install libmicrohttpd-dev, and run 'make'");
 }
 
+static void curl(struct finding *f)
+{
+    plugin(f, "curl", "http in cells", "install libcurl4-openssl-dev, and run 'make'");
+}
+
 static void regex(struct finding *f)
 {
     plugin(f, "regex", "tokenizers with patterns",
@@ -280,9 +285,10 @@ static const struct {
     {"workspace.db", database},  {"leftovers", leftovers},
     {"DuckDB", duckdb},          {"plugin engine_duckdb", engine_duckdb},
     {"plugin gpu_cpu", gpu_cpu}, {"plugin gpu_cuda", gpu_cuda},
-    {"plugin http", http},       {"plugin regex", regex},
-    {"CUDA driver", driver},     {"kernelspec", kernelspec},
-    {"jupyter", jupyter},        {"luarocks", luarocks},
+    {"plugin http", http},       {"plugin curl", curl},
+    {"plugin regex", regex},     {"CUDA driver", driver},
+    {"kernelspec", kernelspec},  {"jupyter", jupyter},
+    {"luarocks", luarocks},
 };
 
 static void print_one(const char *name, const struct finding *f)

@@ -3,6 +3,7 @@
 #include "runtime/spark/column_lua.h"
 #include "runtime/spark/dataframe_lua.h"
 #include "runtime/train/llm_lua.h"
+#include "runtime/web/web_lua.h"
 #include "widgets/widget_lua.h"
 
 /* One row per name: what opens it, and what it is. The functions live in *_lua.c files of their folders. */
@@ -18,6 +19,8 @@ const struct session_global lacus_globals[] = {
      "TrainingArguments{…}: Hugging Face's arguments of a training", NULL},
     {"Window", window_lua_open, "Window.partitionBy(…):orderBy(…): windows for column:over(…)",
      window_topics},
+    {"http", web_open, "http.get(url), http.post(url, {json = …}), http.stream(url): an HTTP client",
+     web_topics},
     {"llm", llm_open, "llm.finetune, llm.load, llm.tokenizer, llm.evaluate, llm.jobs: language models", NULL},
     {"mlflow", mlflow_open, "experiments, runs, metrics, artifacts and registered models", NULL},
     {"spark", spark_lua_open,

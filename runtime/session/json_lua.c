@@ -2,8 +2,10 @@
 #include "runtime/base/utf8.h"
 #include "runtime/session/manual.h"
 #include "runtime/session/session_int.h"
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char session_array_mark = 0;
@@ -282,54 +284,360 @@ json_t **session_json_slot(lua_State *L)
     return slot;
 }
 
-static int add_text(const char *data, size_t len, void *arg)
+/* ---- values as text ---- */
+struct writer {
+    lua_State *L;
+    struct buf *out;
+    struct err err;
+    const char *indent; /* of one level; NULL: all in one line */
+    bool sorted;
+    int depth;
+    struct place { /* where in the value it is, for errors */
+        const char *key;
+        lua_Integer index;
+    } path[JSON_DEPTH + 1];
+};
+
+static bool write_value(struct writer *w, int index);
+
+static bool fail(struct writer *w, enum lc code, const char *what)
 {
-    return buf_add(arg, data, len) ? 0 : -1;
+    struct buf where = BUF_INIT(512);
+
+    for (int i = 1; i <= w->depth && where.len < 40; i++)
+        if (w->path[i].key)
+            buf_printf(&where, ".%.60s", w->path[i].key);
+        else
+            buf_printf(&where, "[" LUA_INTEGER_FMT "]", w->path[i].index);
+    err_set(&w->err, code, "cannot make JSON of %s%s%s", what, where.len ? " at value" : "", buf_str(&where));
+    if (code == LC_TYPE)
+        err_hint(&w->err, "JSON has texts, numbers, booleans, null, lists and tables of them");
+    buf_release(&where);
+    return false;
+}
+
+static void write_number(struct writer *w, int index)
+{
+    lua_Number d;
+    char text[40];
+
+    if (lua_isinteger(w->L, index)) {
+        buf_printf(w->out, LUA_INTEGER_FMT, lua_tointeger(w->L, index));
+        return;
+    }
+    d = lua_tonumber(w->L, index);
+    if (!isfinite(d)) { /* as JavaScript does */
+        buf_puts(w->out, "null");
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) { /* the shortest that gives the same number */
+        snprintf(text, sizeof text, "%.*g", digits, d);
+        if (strtod(text, NULL) == d)
+            break;
+    }
+    buf_puts(w->out, text);
+    if (!strpbrk(text, ".e"))
+        buf_puts(w->out, ".0");
+}
+
+static void new_line(struct writer *w)
+{
+    if (!w->indent)
+        return;
+    buf_putc(w->out, '\n');
+    for (int i = 0; i < w->depth; i++)
+        buf_puts(w->out, w->indent);
+}
+
+static bool write_array(struct writer *w, int index, lua_Integer n)
+{
+    buf_putc(w->out, '[');
+    for (lua_Integer i = 1; i <= n; i++) {
+        w->path[w->depth] = (struct place){.index = i};
+        if (i > 1)
+            buf_putc(w->out, ',');
+        new_line(w);
+        lua_rawgeti(w->L, index, i);
+        if (!write_value(w, -1))
+            return false;
+        lua_pop(w->L, 1);
+    }
+    w->depth--;
+    if (n)
+        new_line(w);
+    w->depth++;
+    return buf_putc(w->out, ']');
+}
+
+static bool write_field(struct writer *w, bool first) /* key at -2, value at -1; pops the value */
+{
+    lua_State *L = w->L;
+    char number[32];
+    const char *key = number;
+    size_t len;
+
+    if (lua_type(L, -2) != LUA_TSTRING && !lua_isinteger(L, -2))
+        return fail(w, LC_TYPE, "a table whose keys are neither texts nor integers");
+    if (lua_isinteger(L, -2)) /* lua_tolstring would change the key */
+        len = (size_t)snprintf(number, sizeof number, LUA_INTEGER_FMT, lua_tointeger(L, -2));
+    else
+        key = lua_tolstring(L, -2, &len);
+    if (!first)
+        buf_putc(w->out, ',');
+    new_line(w);
+    w->path[w->depth] = (struct place){.key = key};
+    buf_json(w->out, key, len);
+    buf_puts(w->out, w->indent ? ": " : ":");
+    if (!write_value(w, -1))
+        return false;
+    lua_pop(L, 1);
+    return true;
+}
+
+struct key {
+    const char *text; /* NULL: an integer */
+    lua_Integer number;
+};
+
+static int by_key(const void *a, const void *b) /* numbers first, then texts by their bytes */
+{
+    const struct key *x = a, *y = b;
+
+    if (!x->text || !y->text)
+        return x->text || y->text ? (x->text ? 1 : -1) : (x->number > y->number) - (x->number < y->number);
+    return strcmp(x->text, y->text);
+}
+
+static bool write_sorted(struct writer *w, int index)
+{
+    lua_State *L = w->L;
+    size_t n = 0, count = 0;
+    struct key *keys;
+
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+        count++;
+    keys = lua_newuserdatauv(L, (count + 1) * sizeof *keys, 0);
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING && !lua_isinteger(L, -2))
+            return fail(w, LC_TYPE, "a table whose keys are neither texts nor integers");
+        bool text = lua_type(L, -2) == LUA_TSTRING;
+        keys[n++] = (struct key){text ? lua_tostring(L, -2) : NULL, text ? 0 : lua_tointeger(L, -2)};
+    }
+    qsort(keys, n, sizeof *keys, by_key);
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].text)
+            lua_pushstring(L, keys[i].text);
+        else
+            lua_pushinteger(L, keys[i].number);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, index);
+        if (!write_field(w, i == 0))
+            return false;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return true;
+}
+
+static bool write_object(struct writer *w, int index)
+{
+    bool first = true;
+
+    buf_putc(w->out, '{');
+    if (w->sorted) {
+        first = lua_next(w->L, (lua_pushnil(w->L), index)) == 0;
+        lua_pop(w->L, first ? 0 : 2);
+        if (!write_sorted(w, index))
+            return false;
+    } else {
+        for (lua_pushnil(w->L); lua_next(w->L, index); first = false)
+            if (!write_field(w, first))
+                return false;
+    }
+    w->depth--;
+    if (!first)
+        new_line(w);
+    w->depth++;
+    return buf_putc(w->out, '}');
+}
+
+static bool write_table(struct writer *w, int index)
+{
+    lua_Integer n;
+    bool ok;
+
+    if (w->depth >= JSON_DEPTH || !lua_checkstack(w->L, 10))
+        return fail(w, LC_LIMIT, "a table that contains itself or is nested too deeply");
+    w->depth++;
+    ok = is_sequence(w->L, index, &n) ? write_array(w, index, n) : write_object(w, index);
+    w->depth -= ok;
+    return ok && (buf_ok(w->out) || fail(w, LC_LIMIT, "so much"));
+}
+
+static bool write_value(struct writer *w, int index)
+{
+    lua_State *L = w->L;
+    size_t len;
+    const char *s;
+
+    index = lua_absindex(L, index);
+    switch (lua_type(L, index)) {
+    case LUA_TNIL:
+        return buf_puts(w->out, "null");
+    case LUA_TBOOLEAN:
+        return buf_puts(w->out, lua_toboolean(L, index) ? "true" : "false");
+    case LUA_TNUMBER:
+        write_number(w, index);
+        return true;
+    case LUA_TSTRING:
+        s = lua_tolstring(L, index, &len);
+        return buf_json(w->out, s, len) || fail(w, LC_LIMIT, "so much");
+    case LUA_TTABLE:
+        return write_table(w, index);
+    case LUA_TLIGHTUSERDATA:
+        if (lua_touserdata(L, index) == NULL)
+            return buf_puts(w->out, "null");
+        /* fall through */
+    default:
+        s = luaL_typename(L, index);
+        lua_pushfstring(L, "a %s", s);
+        return fail(w, LC_TYPE, lua_tostring(L, -1));
+    }
+}
+
+static int write_json(lua_State *L, struct writer *w, int index) /* pushes the text */
+{
+    index = lua_absindex(L, index);
+    w->L = L;
+    w->out = session_buf(L, BUF_TEXT_MAX * 16);
+    luaL_checkstack(L, 10, NULL);
+    if (!write_value(w, index))
+        return session_raise(L, &w->err);
+    if (buf_check(w->out, &w->err) != LC_OK)
+        return session_raise(L, &w->err);
+    lua_pushlstring(L, buf_str(w->out), w->out->len);
+    lua_remove(L, -2);
+    return 1;
+}
+
+void session_push_json_text(lua_State *L, int index)
+{
+    struct writer *w = lua_newuserdatauv(L, sizeof *w, 0);
+
+    index = index < 0 && index > LUA_REGISTRYINDEX ? index - 1 : index;
+    memset(w, 0, sizeof *w);
+    write_json(L, w, index);
+    lua_remove(L, -2);
+}
+
+/* indent = true, a number of blanks, or a text. */
+static const char *indent_option(lua_State *L)
+{
+    static const char blanks[] = "                ";
+    lua_Integer n;
+
+    switch (lua_getfield(L, 2, "indent")) {
+    case LUA_TSTRING:
+        return lua_tostring(L, -1); /* stays on the stack */
+    case LUA_TNUMBER:
+        n = lua_tointeger(L, -1);
+        luaL_argcheck(L, n >= 0 && n <= 16, 2, "indent: 0 to 16 blanks");
+        return blanks + 16 - n;
+    default:
+        return lua_toboolean(L, -1) ? "  " : NULL;
+    }
 }
 
 static int l_encode(lua_State *L)
 {
-    bool indent = false;
-    struct buf *out;
-    struct err err;
-    json_t **slot;
-    size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(17);
+    struct writer *w;
 
     luaL_checkany(L, 1);
+    lua_settop(L, 2);
+    w = lua_newuserdatauv(L, sizeof *w, 0);
+    memset(w, 0, sizeof *w);
     if (lua_istable(L, 2)) {
-        indent = lua_getfield(L, 2, "indent") != LUA_TNIL && lua_toboolean(L, -1);
-        if (lua_getfield(L, 2, "sort_keys") != LUA_TNIL && lua_toboolean(L, -1))
-            flags |= JSON_SORT_KEYS;
+        w->indent = indent_option(L);
+        w->sorted = lua_getfield(L, 2, "sort_keys") != LUA_TNIL && lua_toboolean(L, -1);
     }
-    out = session_buf(L, BUF_TEXT_MAX * 16);
-    slot = session_json_slot(L);
-    *slot = session_to_json(L, 1, &err);
-    if (!*slot)
-        return session_raise(L, &err);
-    flags |= indent ? (size_t)JSON_INDENT(2) : JSON_COMPACT;
-    if (json_dump_callback(*slot, add_text, out, flags) != 0 || buf_check(out, &err) != LC_OK) {
-        err_set(&err, LC_LIMIT, "cannot encode: the JSON text is too long or nested too deeply");
-        return session_raise(L, &err);
-    }
-    lua_pushlstring(L, buf_str(out), out->len);
-    return 1;
+    return write_json(L, w, 1);
 }
 
-static int l_decode(lua_State *L)
+/* ---- texts as values ---- */
+static bool is_digit(char c)
 {
-    size_t len;
-    const char *text = luaL_checklstring(L, 1, &len);
+    return c >= '0' && c <= '9';
+}
+
+/* Integers that 64 bits do not hold become floats, or texts; everything else stays as it is. */
+static void widen(const char *text, size_t len, bool strings, struct buf *out)
+{
+    const char *p = text, *end = text + len, *done = text;
+
+    while (p < end) {
+        if (*p == '"') {
+            for (p++; p < end && *p != '"'; p++)
+                p += *p == '\\';
+            p++;
+            continue;
+        }
+        if (!is_digit(*p) && *p != '-') {
+            p++;
+            continue;
+        }
+        const char *from = p;
+        for (p++; p < end && is_digit(*p);)
+            p++;
+        bool whole = p == end || !strchr(".eE", *p);
+        errno = 0;
+        if (whole && p - from >= 19 && (strtoll(from, NULL, 10), errno == ERANGE)) {
+            buf_add(out, done, (size_t)(from - done));
+            buf_puts(out, strings ? "\"" : "");
+            buf_add(out, from, (size_t)(p - from));
+            buf_puts(out, strings ? "\"" : ".0");
+            done = p;
+        }
+        while (p < end && (is_digit(*p) || strchr(".eE+-", *p)))
+            p++;
+    }
+    if (done < end)
+        buf_add(out, done, (size_t)(end - done));
+}
+
+void session_push_json_value(lua_State *L, const char *text, size_t len, const char *big)
+{
     json_t **slot = session_json_slot(L);
     json_error_t at;
     struct err err;
 
     *slot = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &at);
+    if (!*slot && json_error_code(&at) == json_error_numeric_overflow) {
+        struct buf *wide = session_buf(L, len * 2 + 16);
+        widen(text, len, big && strcmp(big, "string") == 0, wide);
+        *slot = json_loadb(buf_str(wide), wide->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &at);
+        lua_pop(L, 1);
+    }
     if (!*slot) {
         err_set(&err, LC_PARSE, "cannot decode JSON: %s at line %d, column %d", at.text, at.line, at.column);
         err_at(&err, at.position);
-        return session_raise(L, &err);
+        session_raise(L, &err);
     }
     session_push_json(L, *slot);
+    lua_remove(L, -2);
+}
+
+static int l_decode(lua_State *L)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len), *big = NULL;
+
+    lua_settop(L, 2);
+    if (lua_istable(L, 2) && lua_getfield(L, 2, "big") != LUA_TNIL) {
+        big = lua_tostring(L, -1);
+        luaL_argcheck(L, big && (strcmp(big, "string") == 0 || strcmp(big, "float") == 0), 2,
+                      "big: \"string\" or \"float\" expected");
+    }
+    session_push_json_value(L, text, len, big);
     return 1;
 }
 
@@ -346,11 +654,14 @@ static int l_array(lua_State *L)
 
 static const struct manual_row rows[] = {
     {"encode", l_encode,
-     "encode(value: any, options?: {indent?: boolean, sort_keys?: boolean}) -> string\nJSON of a value: 1..n "
+     "encode(value: any, options?: {indent?: boolean|integer|string, sort_keys?: boolean}) -> string\nJSON "
+     "of a value: 1..n "
      "and nothing else is "
      "an array, other tables are objects\n\tjson.encode({1, {a = null}}, {indent = true})"},
     {"decode", l_decode,
-     "decode(text: string) -> any\nthe value of a JSON text\n\tjson.decode('{\"a\": [1, null]}').a[1]"},
+     "decode(text: string, options?: {big?: string}) -> any\nthe value of a JSON text; big = \"string\": "
+     "integers of more than 64 bits stay texts, else they become floats\n\tjson.decode('{\"a\": [1, "
+     "null]}').a[1]"},
     {"array", l_array,
      "array(list?: table) -> table\nmarks a table as an array, even when it is "
      "empty\n\tjson.encode(json.array())"},

@@ -97,6 +97,10 @@ json_t **session_json_slot(lua_State *L);
  * arrays. */
 void session_push_json(lua_State *L, json_t *value);
 json_t *session_to_json(lua_State *L, int index, struct err *err); /* new reference, NULL on failure */
+/* Pushes the JSON text of the value at index, compact; raises. */
+void session_push_json_text(lua_State *L, int index);
+/* Pushes the value of a JSON text; raises. big: what an integer of more than 64 bits becomes, "string" or (NULL) a float. */
+void session_push_json_value(lua_State *L, const char *text, size_t len, const char *big);
 extern const char
     session_array_mark; /* address used as metatable key of tables that are JSON arrays even when empty */
 #endif
