@@ -69,6 +69,18 @@ static int run_script(struct session *s, const struct buf *text, struct err *err
     return interrupt_exit_code(code);
 }
 
+static int run_prompt(struct session *s, struct terminal_frontend *t)
+{
+    static const char banner[] =
+        "lacus " LACUS_VERSION " (Lua 5.4)  Tab completes, name? explains, %quickref lists, "
+        "Ctrl-D leaves\n\n";
+    struct local_backend local = {s, t};
+    struct backend b = backend_session(&local);
+
+    prompt_loop(&b, banner);
+    return t->exit_status;
+}
+
 int cmd_repl(int argc, char **argv)
 {
     struct repl_arguments a = {0};
@@ -95,7 +107,7 @@ int cmd_repl(int argc, char **argv)
     if ((!prompt && read_script(&a, &text, &err) != LC_OK) || session_open(&options, &s, &err) != LC_OK)
         code = command_error("repl", &err);
     else
-        code = prompt ? prompt_loop(s, &t) : run_script(s, &text, &err);
+        code = prompt ? run_prompt(s, &t) : run_script(s, &text, &err);
     session_close(s);
     terminal_frontend_release(&t);
     buf_release(&text);

@@ -1,17 +1,20 @@
-/* prompt.h: the interactive loop: readline, several lines, completion, history.
+/* prompt.h: the interactive loop: a cell is edited, run, and the next one begins.
  *
+ * What      on a terminal that can move its cursor, with the editor (editor.h); on others (TERM=dumb) line by
+ *           line. A banner may be printed first.
  * Ownership borrowed.
  * Errors    shown to the person.
  * Units     none.
- * Threads   session thread; readline has one state per process.
+ * Threads   main thread; the editor has one state per process.
  *
  * Example:
- *     int code = prompt_loop(session, &frontend);
+ *     struct local_backend local = {session, &frontend};
+ *     struct backend b = backend_session(&local);
+ *     prompt_loop(&b, "lacus");
  */
 #ifndef LACUS_REPL_PROMPT_H
 #define LACUS_REPL_PROMPT_H
+#include "repl/backend.h"
 
-struct session;
-struct terminal_frontend;
-int prompt_loop(struct session *s, struct terminal_frontend *t); /* the exit code */
+void prompt_loop(const struct backend *b, const char *banner);
 #endif

@@ -20,6 +20,7 @@ struct terminal_frontend {
     bool prompt;  /* a person sits there: results are shown as Out[n] */
     bool colours; /* ANSI colours are welcome on standard error */
     bool exit_asked;
+    int exit_status;  /* of os.exit */
     char *next_input; /* owned: text for the next prompt, or NULL */
 };
 
