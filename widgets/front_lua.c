@@ -34,15 +34,53 @@ static void hold(lua_State *L, int index, const char *id, bool held)
 
 /* ---- towards the front end ------------------------------------------------------------------------------------ */
 
-void front_send(lua_State *L, const struct model *m, const char *method, json_t *state)
+static void send_data(lua_State *L, enum comm_kind kind, const struct model *m, json_t *data,
+                      struct model_buffers *b) /* takes data, releases b */
 {
-    json_t *data = model_update(method, state);
+    struct comm_buffers buffers = {b->data, b->len, b->n};
     struct err err;
 
     /* the front end may have closed the widget: then there is nobody to tell */
-    if (data && session_comm_send(session_of(L), COMM_MSG, m->id, data, NULL, NULL, &err) != LC_OK)
+    if (data && session_comm_send(session_of(L), kind, m->id, data, NULL, &buffers, &err) != LC_OK)
         err_clear(&err);
     json_decref(data);
+    model_buffers_release(b);
+}
+
+void front_send(lua_State *L, const struct model *m, const char *method, json_t *state)
+{
+    struct model_buffers buffers = {0};
+    json_t *data = model_update(m, method, state, &buffers);
+
+    send_data(L, COMM_MSG, m, data, &buffers);
+}
+
+void front_changed(lua_State *L, struct model *m, const char *key)
+{
+    if (!m->open)
+        return;
+    if (m->held == 0) {
+        front_send(L, m, "update", json_pack("{s:O}", key, model_get(m, key)));
+        return;
+    }
+    if (!m->late)
+        m->late = json_object();
+    json_object_set_new(m->late, key, json_true());
+}
+
+void front_late(lua_State *L, struct model *m)
+{
+    json_t *late = m->late, *state = json_object(), *value;
+    const char *key;
+
+    m->late = NULL;
+    json_object_foreach (late, key, value)
+        json_object_set(state, key, model_get(m, key));
+    if (m->open && json_object_size(state) > 0)
+        front_send(L, m, "update", state);
+    else
+        json_decref(state);
+    json_decref(late);
 }
 
 static void on_comm(struct session *s, void *arg, enum comm_kind kind, const char *comm_id, json_t *data,
@@ -75,6 +113,7 @@ static void open_parts(lua_State *L, int index)
 void front_open(lua_State *L, int index)
 {
     struct model *m = widget_check(L, index);
+    struct model_buffers b = {0};
     json_t *data, *metadata;
     struct err err;
     enum lc rc;
@@ -85,9 +124,11 @@ void front_open(lua_State *L, int index)
     m->open = true; /* first: a box may contain itself */
     hold(L, index, m->id, true);
     open_parts(L, index);
-    data = model_opening(m);
+    data = model_opening(m, &b);
     metadata = model_metadata();
-    rc = session_comm_open(session_of(L), m->id, MODEL_TARGET, data, metadata, on_comm, m, &err);
+    rc = session_comm_open(session_of(L), m->id, MODEL_TARGET, data, metadata,
+                           &(struct comm_buffers){b.data, b.len, b.n}, on_comm, m, &err);
+    model_buffers_release(&b);
     json_decref(data);
     json_decref(metadata);
     if (rc != LC_OK) {
@@ -143,7 +184,7 @@ static void push_change(lua_State *L, int index, const char *key, int old, int n
     lua_setfield(L, -2, "type");
 }
 
-/* Calls each handler of a list with a change of key, or (key NULL) with the widget. */
+/* Calls each handler of a list with a change of key, or (key NULL) with the widget and the value at `old`, if any. */
 static void call_list(lua_State *L, int index, const char *list, const char *key, int old, int new)
 {
     int top = lua_gettop(L);
@@ -158,20 +199,49 @@ static void call_list(lua_State *L, int index, const char *list, const char *key
                 push_change(L, index, key, old, new);
             else
                 lua_pushvalue(L, index);
-            lua_call(L, 1, 0);
+            if (!key && old)
+                lua_pushvalue(L, old);
+            lua_call(L, !key && old ? 2 : 1, 0);
         }
         lua_settop(L, top + 1);
     }
     lua_settop(L, top);
 }
 
+/* While notifications are held, the first value of each field is kept: holding = {name, …, old = {name = value}}. */
+static bool keep_notice(lua_State *L, int index, const char *key, int old)
+{
+    widget_own(L, index, "holding");
+    if (!lua_istable(L, -1)) {
+        lua_pop(L, 1);
+        return false;
+    }
+    lua_getfield(L, -1, "seen");
+    if (lua_getfield(L, -1, key) == LUA_TNIL) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -3, key);
+        lua_pushstring(L, key);
+        lua_rawseti(L, -4, (lua_Integer)lua_rawlen(L, -4) + 1);
+        lua_getfield(L, -3, "old");
+        lua_pushvalue(L, old);
+        lua_setfield(L, -2, key);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 3);
+    return true;
+}
+
 void front_notify(lua_State *L, int index, const char *key, int old, int new)
 {
-    if (key)
+    index = lua_absindex(L, index);
+    luaL_checkstack(L, 12, "too many handlers call each other");
+    if (!keep_notice(L, index, key, old))
         call_list(L, index, "observers", key, old, new);
-    else
-        call_list(L, index, widget_check(L, index)->row->traits & WIDGET_BUTTON ? "click" : "submit", NULL, 0,
-                  0);
+}
+
+void front_event(lua_State *L, int index, const char *event)
+{
+    call_list(L, lua_absindex(L, index), event, NULL, 0, 0);
 }
 
 /* ---- from the front end ---------------------------------------------------------------------------------------- */
@@ -180,12 +250,19 @@ struct event { /* one message, on its way into Lua */
     struct model *m;
     enum comm_kind kind;
     json_t *data; /* borrowed */
+    const struct comm_buffers *buffers;
 };
 
 static bool echoes(void)
 {
     const char *set = getenv("JUPYTER_WIDGETS_ECHO");
     return !set || (strcmp(set, "0") != 0 && strcmp(set, "false") != 0);
+}
+
+/* Large things that only one view can have made are not sent back. */
+static bool is_quiet(const struct model *m, const char *key)
+{
+    return (m->row->traits & WIDGET_QUIET) && strcmp(key, "value") == 0;
 }
 
 /* The other views of the model hear at once what this one did. */
@@ -196,7 +273,7 @@ static void echo(lua_State *L, const struct model *m, json_t *state)
     json_t *value;
 
     json_object_foreach (state, key, value) {
-        if (model_get(m, key))
+        if (model_get(m, key) && !is_quiet(m, key))
             json_object_set(known, key, value);
     }
     if (echoes() && json_object_size(known) > 0)
@@ -219,13 +296,9 @@ static void take_key(lua_State *L, int index, const char *key, json_t *value)
     if (model_is_private(key) || !model_get(m, key) || strcmp(key, "layout") == 0 ||
         strcmp(key, "style") == 0 || strcmp(key, "children") == 0)
         return;
-    json_t *before = model_get(m, key);
-    if (json_is_null(before))
-        lua_pushnil(L);
-    else
-        session_push_json(L, before);
-    if (model_set(m, key, json_incref(value), &changed, &err) == LC_OK && changed) {
-        session_push_json(L, model_get(m, key));
+    widget_push_field(L, m, key, model_get(m, key));
+    if (model_set(m, key, json_deep_copy(value), &changed, &err) == LC_OK && changed) {
+        widget_push_field(L, m, key, model_get(m, key));
         front_notify(L, index, key, lua_gettop(L) - 1, lua_gettop(L));
         lua_pop(L, 1);
     }
@@ -245,7 +318,7 @@ static void take_update(lua_State *L, int index, json_t *state)
     }
     other = json_object();
     json_object_foreach (state, key, value) {
-        if (model_get(m, key) && !json_equal(model_get(m, key), value))
+        if (model_get(m, key) && !is_quiet(m, key) && !json_equal(model_get(m, key), value))
             json_object_set(other, key, model_get(m, key));
     }
     if (json_object_size(other) > 0)
@@ -254,10 +327,30 @@ static void take_update(lua_State *L, int index, json_t *state)
         json_decref(other);
 }
 
+/* A custom message: a button was pressed, a line was entered, or what a handler of on_msg knows. */
+static void take_custom(lua_State *L, int index, const json_t *content)
+{
+    struct model *m = widget_check(L, index);
+    const char *event = json_string_value(json_object_get(content, "event"));
+    int top = lua_gettop(L);
+
+    if (event && strcmp(event, "click") == 0 && m->row->traits & WIDGET_BUTTON)
+        front_event(L, index, "click");
+    else if (event && strcmp(event, "submit") == 0 && m->row->traits & WIDGET_ENTRY)
+        front_event(L, index, "submit");
+    if (content)
+        session_push_json(L, (json_t *)(uintptr_t)content);
+    else
+        lua_pushnil(L);
+    call_list(L, index, "messages", NULL, top + 1, 0);
+    lua_settop(L, top);
+}
+
 static int handle(lua_State *L) /* (event) */
 {
     const struct event *e = lua_touserdata(L, 1);
     const char *method = json_string_value(json_object_get(e->data, "method"));
+    json_t *state = json_object_get(e->data, "state");
 
     push_held(L);
     if (lua_getfield(L, -1, e->m->id) == LUA_TNIL)
@@ -266,11 +359,14 @@ static int handle(lua_State *L) /* (event) */
         e->m->open = false;
         hold(L, lua_gettop(L), e->m->id, false);
     } else if (method && strcmp(method, "update") == 0) {
-        take_update(L, lua_gettop(L), json_object_get(e->data, "state"));
+        if (e->buffers)
+            model_join(state, json_object_get(e->data, "buffer_paths"), e->buffers->data, e->buffers->len,
+                       e->buffers->n);
+        take_update(L, lua_gettop(L), state);
     } else if (method && strcmp(method, "request_state") == 0) {
         front_send(L, e->m, "update", json_incref(e->m->state));
     } else if (method && strcmp(method, "custom") == 0) {
-        front_notify(L, lua_gettop(L), NULL, 0, 0);
+        take_custom(L, lua_gettop(L), json_object_get(e->data, "content"));
     }
     return 0;
 }
@@ -278,36 +374,42 @@ static int handle(lua_State *L) /* (event) */
 static void on_comm(struct session *s, void *arg, enum comm_kind kind, const char *comm_id, json_t *data,
                     const struct comm_buffers *buffers)
 {
-    struct event e = {arg, kind, data};
+    struct event e = {arg, kind, data, buffers};
 
-    (void)comm_id, (void)buffers;
+    (void)comm_id;
     session_callback(s, handle, &e);
 }
 
 /* ---- all states at once, for a page that was loaded anew ------------------------------------------------------- */
 
-static void add_state(json_t *states, const struct model *m)
+static void add_state(json_t *states, const struct model *m, struct model_buffers *buffers)
 {
+    json_t *state = model_split(m, json_incref(m->state), (const char *const[]){m->id, "state"}, 2, buffers);
+
     json_object_set_new(states, m->id,
-                        json_pack("{s:O, s:O, s:O, s:O}", "model_name", model_get(m, "_model_name"),
+                        json_pack("{s:O, s:O, s:O, s:o}", "model_name", model_get(m, "_model_name"),
                                   "model_module", model_get(m, "_model_module"), "model_module_version",
-                                  model_get(m, "_model_module_version"), "state", m->state));
+                                  model_get(m, "_model_module_version"), "state", state));
 }
 
 static int send_states(lua_State *L) /* (comm id) */
 {
     const char *comm_id = lua_touserdata(L, 1);
+    struct model_buffers b = {0};
     json_t *states, *data;
     struct err err;
 
     push_held(L);
     states = json_object();
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
-        add_state(states, widget_test(L, -1));
-    data = json_pack("{s:s, s:o, s:[]}", "method", "update_states", "states", states, "buffer_paths");
-    if (session_comm_send(session_of(L), COMM_MSG, comm_id, data, NULL, NULL, &err) != LC_OK)
+        add_state(states, widget_test(L, -1), &b);
+    data = json_pack("{s:s, s:o, s:o}", "method", "update_states", "states", states, "buffer_paths",
+                     b.paths ? json_incref(b.paths) : json_array());
+    if (session_comm_send(session_of(L), COMM_MSG, comm_id, data, NULL,
+                          &(struct comm_buffers){b.data, b.len, b.n}, &err) != LC_OK)
         err_clear(&err);
     json_decref(data);
+    model_buffers_release(&b);
     return 0;
 }
 

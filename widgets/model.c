@@ -1,6 +1,8 @@
 #include "widgets/model.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
+#include "widgets/trait.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,15 +14,19 @@ static const char placed[] = "{\"_dom_classes\":[],\"tabbable\":null,\"tooltip\"
 static void add_names(json_t *state, const struct widget_row *row)
 {
     const char *module = widget_module_name(row->module), *version = widget_module_version(row->module);
-    bool style = (row->traits & WIDGET_PART) && row->module == WIDGET_CONTROLS;
+    bool style = (row->traits & (WIDGET_PART | WIDGET_LINK)) == WIDGET_PART && row->module == WIDGET_CONTROLS;
     char name[64];
 
-    snprintf(name, sizeof name, "%sModel", row->name);
+    snprintf(name, sizeof name, "%sModel", widget_wire_name(row));
     json_object_set_new(state, "_model_name", json_string(name));
     json_object_set_new(state, "_model_module", json_string(module));
     json_object_set_new(state, "_model_module_version", json_string(version));
-    snprintf(name, sizeof name, "%sView", row->name);
-    json_object_set_new(state, "_view_name", json_string(style ? "StyleView" : row->view ? row->view : name));
+    snprintf(name, sizeof name, "%sView", widget_wire_name(row));
+    json_object_set_new(state, "_view_name",
+                        row->traits & WIDGET_LINK ? json_null()
+                                                  : json_string(style       ? "StyleView"
+                                                                : row->view ? row->view
+                                                                            : name));
     json_object_set_new(state, "_view_module", json_string(style ? widget_module_name(WIDGET_BASE) : module));
     json_object_set_new(state, "_view_module_version",
                         json_string(style ? widget_module_version(WIDGET_BASE) : version));
@@ -54,6 +60,8 @@ void model_release(struct model *m)
 {
     json_decref(m->state);
     json_decref(m->defaults);
+    json_decref(m->late);
+    m->late = NULL;
     m->state = m->defaults = NULL;
 }
 
@@ -87,63 +95,30 @@ static enum lc unknown_key(const struct model *m, const char *key, struct err *e
     return LC_NOTFOUND;
 }
 
-static const char *type_name(const json_t *value)
+/* value, put between the bounds (numbers, or moments; null: there is none) that hold for it. Takes value. */
+static json_t *bounded(const struct model *m, json_t *value, const json_t *min, const json_t *max)
 {
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        return "a table with names";
-    case JSON_ARRAY:
-        return "a list";
-    case JSON_STRING:
-        return "a text";
-    case JSON_INTEGER:
-        return "a whole number";
-    case JSON_REAL:
-        return "a number";
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return "true or false";
-    default:
-        return "null";
-    }
-}
-
-/* The value as the type that `like` has; NULL: it has no such form. Takes value. */
-static json_t *as_type(json_t *value, const json_t *like)
-{
-    double number = json_number_value(value);
-    json_t *other = NULL;
-
-    if (json_is_null(like) || json_typeof(value) == json_typeof(like) ||
-        (json_is_boolean(value) && json_is_boolean(like)))
-        return value;
-    if (json_is_real(like) && json_is_integer(value))
-        other = json_real(number);
-    else if (json_is_integer(like) && json_is_real(value) && number == floor(number) && fabs(number) < 1e15)
-        other = json_integer((json_int_t)number);
-    else if (json_is_array(like) && json_is_object(value) && json_object_size(value) == 0)
-        other = json_array(); /* an empty Lua table is either */
-    json_decref(value);
-    return other;
-}
-
-static json_t *bounded(json_t *value, const json_t *min, const json_t *max)
-{
+    double base = json_number_value(model_get(m, "base")), low = trait_number(min), high = trait_number(max);
+    double at = trait_number(value);
     const json_t *bound = NULL;
 
     if (json_is_array(value)) {
+        json_t *pair = json_array();
         for (size_t i = 0; i < json_array_size(value); i++)
-            json_array_set_new(value, i, bounded(json_incref(json_array_get(value, i)), min, max));
-        return value;
+            json_array_append_new(pair, bounded(m, json_incref(json_array_get(value, i)), min, max));
+        json_decref(value);
+        return pair;
     }
-    if (json_is_number(max) && json_number_value(value) > json_number_value(max))
-        bound = max;
-    if (json_is_number(min) && json_number_value(value) < json_number_value(min))
-        bound = min;
-    if (!bound)
+    if (m->row->traits & WIDGET_LOG)
+        low = pow(base, low), high = pow(base, high);
+    if (at > high)
+        at = high, bound = max;
+    if (at < low)
+        at = low, bound = min;
+    if (!bound || isnan(at))
         return value;
     json_decref(value);
-    return json_copy((json_t *)(uintptr_t)bound);
+    return m->row->traits & WIDGET_LOG ? json_real(at) : json_copy((json_t *)(uintptr_t)bound);
 }
 
 /* Keeps min ≤ value ≤ max when one of the three is set. */
@@ -152,31 +127,69 @@ static enum lc keep_bounds(struct model *m, const char *key, json_t **value, str
     bool is_min = strcmp(key, "min") == 0, is_max = strcmp(key, "max") == 0;
     const json_t *min = is_min ? *value : model_get(m, "min"), *max = is_max ? *value : model_get(m, "max");
 
-    if ((is_min || is_max) && json_number_value(min) > json_number_value(max))
-        return err_set(err, LC_ARG, "%s: min %g is above max %g", m->row->name, json_number_value(min),
-                       json_number_value(max));
+    if ((is_min || is_max) && trait_number(min) > trait_number(max)) {
+        err_set(err, LC_TRAIT, "setting %s", is_min ? "min > max" : "max < min");
+        if (json_is_number(min) && json_is_number(max))
+            err_hint(err, "%s: min %g is above max %g", m->row->name, json_number_value(min),
+                     json_number_value(max));
+        return LC_TRAIT;
+    }
     if (is_min || is_max)
-        json_object_set_new(m->state, "value", bounded(json_deep_copy(model_get(m, "value")), min, max));
+        json_object_set_new(m->state, "value", bounded(m, json_incref(model_get(m, "value")), min, max));
     else if (strcmp(key, "value") == 0)
-        *value = bounded(*value, min, max);
+        *value = bounded(m, *value, min, max);
+    return LC_OK;
+}
+
+static bool is_among(const json_t *list, const json_t *value)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach (list, i, one)
+        if (json_equal(one, value))
+            return true;
+    return false;
+}
+
+/* What depends on another field of the widget. */
+static enum lc keep_rules(struct model *m, const char *key, json_t *value, struct err *err)
+{
+    const json_t *allowed = model_get(m, "allowed_tags"), *tag;
+    size_t i;
+
+    if ((m->row->traits & WIDGET_TABS) && strcmp(key, "selected_index") == 0 && json_is_integer(value) &&
+        (json_integer_value(value) < 0 ||
+         (size_t)json_integer_value(value) >= json_array_size(model_get(m, "children"))))
+        return err_set(err, LC_TRAIT, "Invalid selection: index out of bounds");
+    if ((m->row->traits & WIDGET_TABS) && strcmp(key, "titles") == 0)
+        while (json_array_size(value) < json_array_size(model_get(m, "children")))
+            json_array_append_new(value, json_string(""));
+    if (json_is_true(model_get(m, "ensure_option")) && strcmp(key, "value") == 0 &&
+        !is_among(model_get(m, "options"), value))
+        return err_set(err, LC_TRAIT, "Invalid selection: value not found");
+    if (strcmp(key, "value") == 0 && json_array_size(allowed) > 0)
+        json_array_foreach (value, i, tag)
+            if (!is_among(allowed, tag))
+                return err_set(err, LC_TRAIT, "Tag value %s is not allowed", json_string_value(tag));
     return LC_OK;
 }
 
 enum lc model_set(struct model *m, const char *key, json_t *value, bool *changed, struct err *err)
 {
     const json_t *like = json_object_get(m->defaults, key);
-    const char *got = value ? type_name(value) : "nothing";
-    enum lc rc = LC_OK;
+    enum lc rc;
 
     *changed = false;
     if (!like) {
         json_decref(value);
         return unknown_key(m, key, err);
     }
-    value = value ? as_type(value, like) : NULL;
     if (!value)
-        return err_set(err, LC_TYPE, "%s.%s takes %s, not %s", m->row->name, key, type_name(like), got);
-    if (m->row->traits & WIDGET_BOUNDED)
+        return err_nomem(err);
+    TRY(trait_take(m->row, key, like, &value, err));
+    rc = keep_rules(m, key, value, err);
+    if (rc == LC_OK && m->row->traits & WIDGET_BOUNDED)
         rc = keep_bounds(m, key, &value, err);
     if (rc == LC_OK) {
         *changed = !json_equal(value, model_get(m, key));
@@ -186,11 +199,124 @@ enum lc model_set(struct model *m, const char *key, json_t *value, bool *changed
     return rc;
 }
 
+/* ---- binary parts ------------------------------------------------------------------------------------------ */
+
+enum { BUFFERS_MAX = 4096 };
+
+static void add_buffer(struct model_buffers *b, json_t *path, json_t *text) /* takes path */
+{
+    const void **data = mem_realloc(b->data, (b->n + 1) * sizeof *data);
+    size_t *len = data ? mem_realloc(b->len, (b->n + 1) * sizeof *len) : NULL;
+
+    b->data = data ? data : b->data;
+    b->len = len ? len : b->len;
+    if (!len || b->n >= BUFFERS_MAX) {
+        json_decref(path);
+        return;
+    }
+    if (!b->paths)
+        b->paths = json_array(), b->texts = json_array();
+    json_array_append_new(b->paths, path);
+    json_array_append(b->texts, text);
+    data[b->n] = json_string_value(text);
+    len[b->n++] = json_string_length(text);
+}
+
+static json_t *path_of(const char *const *prefix, size_t n, const char *key)
+{
+    json_t *path = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(path, json_string(prefix[i]));
+    json_array_append_new(path, json_string(key));
+    return path;
+}
+
+/* [{name, content, …}…] without the contents */
+static json_t *split_files(json_t *files, const char *const *prefix, size_t n, const char *key,
+                           struct model_buffers *buffers)
+{
+    json_t *out = json_array(), *file;
+    size_t i;
+
+    json_array_foreach (files, i, file) {
+        json_t *bare = json_copy(file), *content = json_object_get(file, "content"), *path;
+        if (content) {
+            path = path_of(prefix, n, key);
+            json_array_append_new(path, json_integer((json_int_t)i));
+            json_array_append_new(path, json_string("content"));
+            add_buffer(buffers, path, content);
+            json_object_del(bare, "content");
+        }
+        json_array_append_new(out, bare);
+    }
+    return out;
+}
+
+json_t *model_split(const struct model *m, json_t *state, const char *const *prefix, size_t n,
+                    struct model_buffers *buffers)
+{
+    json_t *out = json_copy(state), *value;
+    const char *key;
+
+    json_object_foreach (state, key, value) {
+        enum trait_kind kind = trait_of(m->row, key, json_object_get(m->defaults, key)).kind;
+        if (kind == TRAIT_BYTES) {
+            add_buffer(buffers, path_of(prefix, n, key), value);
+            json_object_del(out, key);
+        } else if (kind == TRAIT_FILES && json_array_size(value) > 0) {
+            json_object_set_new(out, key, split_files(value, prefix, n, key, buffers));
+        }
+    }
+    json_decref(state);
+    return out;
+}
+
+void model_buffers_release(struct model_buffers *b)
+{
+    json_decref(b->paths);
+    json_decref(b->texts);
+    mem_free((void *)(uintptr_t)b->data);
+    mem_free(b->len);
+    *b = (struct model_buffers){0};
+}
+
+static json_t *step(json_t *at, const json_t *name)
+{
+    return json_is_string(name)    ? json_object_get(at, json_string_value(name))
+           : json_is_integer(name) ? json_array_get(at, (size_t)json_integer_value(name))
+                                   : NULL;
+}
+
+void model_join(json_t *state, const json_t *paths, const void *const *data, const size_t *len, size_t n)
+{
+    for (size_t i = 0; i < n && i < json_array_size(paths); i++) {
+        const json_t *path = json_array_get(paths, i), *last;
+        json_t *at = state;
+        size_t steps = json_array_size(path);
+
+        for (size_t k = 0; at && k + 1 < steps; k++)
+            at = step(at, json_array_get(path, k));
+        last = json_array_get(path, steps - 1);
+        if (json_is_object(at) && json_is_string(last))
+            json_object_set_new(at, json_string_value(last), json_stringn_nocheck(data[i], len[i]));
+        else if (json_is_array(at) && json_is_integer(last))
+            json_array_set_new(at, (size_t)json_integer_value(last), json_stringn_nocheck(data[i], len[i]));
+    }
+}
+
 /* ---- messages --------------------------------------------------------------------------------------------- */
 
-json_t *model_opening(const struct model *m)
+static json_t *paths_of(const struct model_buffers *b)
 {
-    return json_pack("{s:O, s:[]}", "state", m->state, "buffer_paths");
+    return b->paths ? json_incref(b->paths) : json_array();
+}
+
+json_t *model_opening(const struct model *m, struct model_buffers *buffers)
+{
+    json_t *state = model_split(m, json_incref(m->state), NULL, 0, buffers);
+
+    return json_pack("{s:o, s:o}", "state", state, "buffer_paths", paths_of(buffers));
 }
 
 json_t *model_metadata(void)
@@ -198,7 +324,8 @@ json_t *model_metadata(void)
     return json_pack("{s:s}", "version", "2.1.0");
 }
 
-json_t *model_update(const char *method, json_t *state)
+json_t *model_update(const struct model *m, const char *method, json_t *state, struct model_buffers *buffers)
 {
-    return json_pack("{s:s, s:o, s:[]}", "method", method, "state", state, "buffer_paths");
+    state = model_split(m, state, NULL, 0, buffers);
+    return json_pack("{s:s, s:o, s:o}", "method", method, "state", state, "buffer_paths", paths_of(buffers));
 }

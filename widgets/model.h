@@ -4,7 +4,7 @@
  *           protocol (2.1.0).
  * Ownership init/release; the state is owned. Values passed to model_set are taken. Messages returned are new
  *           references.
- * Errors    LC_NOTFOUND (no such key; nearest names offered), LC_TYPE, LC_ARG (min above max).
+ * Errors    LC_NOTFOUND (no such key; nearest names offered), LC_TRAIT (a value that a key cannot have).
  * Threads   one at a time.
  *
  * Example:
@@ -29,7 +29,17 @@ struct model {
     const struct widget_row *row;
     json_t *state, *defaults; /* owned objects */
     char id[MODEL_ID];
-    bool open; /* the front end has it */
+    bool open;    /* the front end has it */
+    int held;     /* more than 0: changes are gathered in `late`, to be sent at once */
+    json_t *late; /* owned object or NULL: keys that have changed */
+};
+
+struct model_buffers { /* the binary parts of a state, taken out of it */
+    json_t *paths;     /* owned: array of arrays */
+    json_t *texts;     /* owned: what holds the bytes */
+    const void **data; /* owned; the bytes are of texts */
+    size_t *len;       /* owned */
+    size_t n;
 };
 
 enum lc model_init(struct model *m, const struct widget_row *row, struct err *err) MUST_CHECK;
@@ -38,9 +48,16 @@ void model_release(struct model *m);
 enum lc model_set(struct model *m, const char *key, json_t *value, bool *changed, struct err *err) MUST_CHECK;
 json_t *model_get(const struct model *m, const char *key); /* borrowed, NULL: no such key */
 bool model_is_private(const char *key);                    /* keys that a cell does not set */
-/* {"state": …, "buffer_paths": []} for comm_open. */
-json_t *model_opening(const struct model *m);
+/* {"state": …, "buffer_paths": …} for comm_open. The buffers are to be released. */
+json_t *model_opening(const struct model *m, struct model_buffers *buffers);
 json_t *model_metadata(void);
-/* {"method": "update" or "echo_update", "state": …, "buffer_paths": []}; the state is taken. */
-json_t *model_update(const char *method, json_t *state);
+/* {"method": "update" or "echo_update", "state": …, "buffer_paths": …}; the state is taken. */
+json_t *model_update(const struct model *m, const char *method, json_t *state, struct model_buffers *buffers);
+/* Takes the binary parts out of a state (a copy of what is shared is made); prefix (borrowed, may be NULL): steps before
+ * the key. Adds to buffers, which starts as {0}. */
+json_t *model_split(const struct model *m, json_t *state, const char *const *prefix, size_t n,
+                    struct model_buffers *buffers);
+void model_buffers_release(struct model_buffers *buffers);
+/* Puts bytes that came beside a state at their places; paths that lead nowhere are left out. */
+void model_join(json_t *state, const json_t *paths, const void *const *data, const size_t *len, size_t n);
 #endif

@@ -22,19 +22,26 @@ static void route(lua_State *L, struct model *m, const char *id)
         front_send(L, m, "update", json_pack("{s:s}", "msg_id", id));
 }
 
-/* Ends the capture however the function ends: it is a to-be-closed value, which an interrupt closes too. */
+/* Ends the capture however the function ends: it is a to-be-closed value, which an interrupt closes too. The
+ * capture that it was in goes on. */
 static int closer_close(lua_State *L)
 {
     lua_getiuservalue(L, 1, 1);
-    route(L, widget_check(L, -1), "");
+    lua_getiuservalue(L, 1, 2);
+    if (widget_test(L, -2))
+        route(L, widget_check(L, -2), lua_tostring(L, -1));
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, 1);
     return 0;
 }
 
-static void push_closer(lua_State *L)
+static void push_closer(lua_State *L, const struct model *m)
 {
-    lua_newuserdatauv(L, 0, 1);
+    lua_newuserdatauv(L, 0, 2);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
+    lua_pushstring(L, json_string_value(model_get(m, "msg_id")));
+    lua_setiuservalue(L, -2, 2);
     if (luaL_newmetatable(L, closer_name)) {
         lua_pushcfunction(L, closer_close);
         lua_setfield(L, -2, "__close");
@@ -49,23 +56,32 @@ static int captured(lua_State *L, int status, lua_KContext closer)
     return lua_gettop(L) - (int)closer;
 }
 
-static int l_capture(lua_State *L) /* out:capture(fn, …) → what fn returns */
+static void begin(lua_State *L, struct model *m)
 {
-    struct model *m = check_output(L);
     const struct frontend *f = session_frontend(session_of(L));
-    int nargs = lua_gettop(L) - 2, closer;
 
-    luaL_checktype(L, 2, LUA_TFUNCTION);
-    if (!front_rich(L) || !f->ops->request_id) {
-        lua_call(L, nargs, LUA_MULTRET);
-        return lua_gettop(L) - 1;
-    }
-    push_closer(L);
-    lua_insert(L, 2);
-    closer = 2;
-    lua_toclose(L, closer);
+    if (!front_rich(L) || !f->ops->request_id)
+        return;
     front_open(L, 1);
     route(L, m, f->ops->request_id(f->self));
+}
+
+/* out:capture(fn, …) → what fn returns; local _ <close> = out:capture(): until the end of the block */
+static int l_capture(lua_State *L)
+{
+    struct model *m = check_output(L);
+    int nargs = lua_gettop(L) - 2, closer = 2;
+
+    if (nargs < 0) {
+        push_closer(L, m);
+        begin(L, m);
+        return 1;
+    }
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    push_closer(L, m);
+    lua_insert(L, 2);
+    lua_toclose(L, closer);
+    begin(L, m);
     lua_callk(L, nargs, LUA_MULTRET, closer, captured);
     return captured(L, LUA_OK, closer);
 }

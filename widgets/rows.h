@@ -18,14 +18,20 @@
 enum widget_module { WIDGET_CONTROLS, WIDGET_BASE, WIDGET_OUTPUT };
 
 enum widget_trait {
-    WIDGET_PART = 1,     /* a layout or style: no widget of its own, no constructor */
-    WIDGET_BOUNDED = 2,  /* value (a number, or a pair of them) stays between min and max */
-    WIDGET_CHOICE = 4,   /* options, and value is one of them (or none): index, _options_labels */
-    WIDGET_CHOICES = 8,  /* options, and value is a list of them */
-    WIDGET_BOX = 16,     /* children */
-    WIDGET_BUTTON = 32,  /* on_click */
-    WIDGET_ENTRY = 64,   /* on_submit */
-    WIDGET_GATHERS = 128 /* output goes into it: capture, clear_output */
+    WIDGET_PART = 1,       /* a layout or style: no widget of its own, no constructor */
+    WIDGET_BOUNDED = 2,    /* value (a number, or a pair of them) stays between min and max */
+    WIDGET_CHOICE = 4,     /* options, and value is one of them (or none): index, _options_labels */
+    WIDGET_CHOICES = 8,    /* options, and value is a list of them */
+    WIDGET_BOX = 16,       /* children */
+    WIDGET_BUTTON = 32,    /* on_click */
+    WIDGET_ENTRY = 64,     /* on_submit */
+    WIDGET_GATHERS = 128,  /* output goes into it: capture, clear_output */
+    WIDGET_LOG = 256,      /* value stays between base^min and base^max */
+    WIDGET_NONEMPTY = 512, /* there is at least one option */
+    WIDGET_RANGE = 1024,   /* of the choices, exactly the first and the last of a range */
+    WIDGET_TABS = 2048,    /* titles, selected_index */
+    WIDGET_QUIET = 4096,   /* what a front end sends for value is not sent back to it */
+    WIDGET_LINK = 8192     /* source and target: {widget, key} */
 };
 
 struct widget_row {
@@ -40,6 +46,8 @@ struct widget_row {
 };
 
 extern const struct widget_row widget_rows[]; /* ends with a NULL name */
+/* What the name on the wire begins with: "IntSlider" of IntSliderModel. */
+const char *widget_wire_name(const struct widget_row *row);
 const struct widget_row *widget_row_find(const char *name);
 /* "@jupyter-widgets/controls" and its version. */
 const char *widget_module_name(enum widget_module module);

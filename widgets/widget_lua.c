@@ -1,6 +1,7 @@
 /* widget_lua.c: the class of widgets and the global `widgets`. */
 #include "widgets/widget_lua.h"
 #include "runtime/base/nearest.h"
+#include "widgets/trait.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ void widget_own(lua_State *L, int index, const char *name)
     lua_remove(L, -2);
 }
 
-static void set_own(lua_State *L, int index, const char *name) /* takes the top */
+void widget_set_own(lua_State *L, int index, const char *name)
 {
     index = lua_absindex(L, index);
     lua_getiuservalue(L, index, 1);
@@ -79,7 +80,7 @@ static void push_part(lua_State *L, int index, const char *key, const struct wid
     lua_pop(L, 1);
     refer(m, key, widget_push(L, row));
     lua_pushvalue(L, -1);
-    set_own(L, index, key);
+    widget_set_own(L, index, key);
 }
 
 /* w.layout = {width = "50%"} changes those fields; w.layout = another.layout shares it. */
@@ -91,12 +92,11 @@ static void set_part(lua_State *L, int index, const char *key, const struct widg
         if (part->row != row)
             luaL_error(L, "%s.%s takes a %s, not a %s", m->row->name, key, row->name, part->row->name);
         lua_pushvalue(L, value);
-        set_own(L, index, key);
+        widget_set_own(L, index, key);
         refer(m, key, part);
-        if (m->open) {
+        if (m->open)
             front_open(L, value);
-            front_send(L, m, "update", json_pack("{s:O}", key, model_get(m, key)));
-        }
+        front_changed(L, m, key);
         return;
     }
     luaL_checktype(L, value, LUA_TTABLE);
@@ -111,6 +111,31 @@ static void set_part(lua_State *L, int index, const char *key, const struct widg
 }
 
 /* ---- children ---------------------------------------------------------------------------------------------- */
+
+/* A title for each child, and a selection that there is: of a Tab, the first to begin with. */
+static void keep_tabs(lua_State *L, struct model *m)
+{
+    json_t *titles = json_copy(model_get(m, "titles")), *selected = model_get(m, "selected_index");
+    size_t n = json_array_size(model_get(m, "children"));
+    bool gone = json_is_integer(selected) && (size_t)json_integer_value(selected) >= n;
+
+    while (json_array_size(titles) < n)
+        json_array_append_new(titles, json_string(""));
+    while (json_array_size(titles) > n)
+        json_array_remove(titles, json_array_size(titles) - 1);
+    if (!json_equal(titles, model_get(m, "titles"))) {
+        json_object_set(m->state, "titles", titles);
+        front_changed(L, m, "titles");
+    }
+    json_decref(titles);
+    if (!gone && (json_is_integer(selected) || n == 0 || strcmp(m->row->name, "Tab") != 0))
+        return;
+    if (strcmp(m->row->name, "Tab") != 0 || n == 0)
+        json_object_set_new(m->state, "selected_index", json_null());
+    else
+        json_object_set_new(m->state, "selected_index", json_integer(gone ? (json_int_t)n - 1 : 0));
+    front_changed(L, m, "selected_index");
+}
 
 static void set_children(lua_State *L, int index, int value)
 {
@@ -137,19 +162,85 @@ static void set_children(lua_State *L, int index, int value)
                               json_sprintf(MODEL_REFERENCE "%s", widget_check(L, -1)->id));
         lua_pop(L, 1);
     }
-    set_own(L, index, "children");
-    if (m->open)
-        front_send(L, m, "update", json_pack("{s:O}", "children", model_get(m, "children")));
+    widget_set_own(L, index, "children");
+    front_changed(L, m, "children");
+    if (m->row->traits & WIDGET_TABS)
+        keep_tabs(L, m);
 }
 
 /* ---- fields ------------------------------------------------------------------------------------------------- */
 
-static void push_value(lua_State *L, json_t *value)
+/* Positions are counted from 1 here, from 0 in the protocol. */
+static bool is_position(const char *key)
 {
-    if (value && !json_is_null(value))
-        session_push_json(L, value);
-    else
+    return strcmp(key, "selected_index") == 0;
+}
+
+void widget_push_field(lua_State *L, const struct model *m, const char *key, json_t *value)
+{
+    struct trait t = trait_of(m->row, key, json_object_get(m->defaults, key));
+    bool moment = t.kind == TRAIT_DATE || t.kind == TRAIT_TIME || t.kind == TRAIT_DATETIME;
+    json_t **slot;
+
+    if (!value || json_is_null(value)) {
         lua_pushnil(L);
+    } else if (is_position(key) && json_is_integer(value)) {
+        lua_pushinteger(L, (lua_Integer)json_integer_value(value) + 1);
+    } else if (t.kind == TRAIT_BYTES) {
+        lua_pushlstring(L, json_string_value(value), json_string_length(value));
+    } else if (moment) {
+        slot = session_json_slot(L);
+        *slot = moment_text(t.kind, value);
+        session_push_json(L, *slot ? *slot : value);
+        lua_remove(L, -2);
+    } else {
+        session_push_json(L, value);
+    }
+}
+
+/* The value at index for a key, as the state has it; raises. */
+static json_t *field_of(lua_State *L, const struct model *m, const char *key, int index)
+{
+    struct trait t = trait_of(m->row, key, json_object_get(m->defaults, key));
+    struct err err;
+    json_t *json;
+
+    if (t.kind == TRAIT_BYTES && lua_type(L, index) == LUA_TSTRING)
+        return json_stringn_nocheck(lua_tostring(L, index), lua_rawlen(L, index));
+    if (is_position(key) && lua_isinteger(L, index))
+        return json_integer((json_int_t)lua_tointeger(L, index) - 1);
+    json = session_to_json(L, index, &err);
+    if (!json)
+        session_raise(L, &err);
+    return json;
+}
+
+/* lower and upper of a range */
+static bool pair_get(lua_State *L, const struct model *m, const char *key)
+{
+    const json_t *pair = model_get(m, "value");
+    bool upper = strcmp(key, "upper") == 0;
+
+    if ((!upper && strcmp(key, "lower") != 0) || !(m->row->traits & WIDGET_BOUNDED) || !json_is_array(pair))
+        return false;
+    session_push_json(L, json_array_get(pair, upper));
+    return true;
+}
+
+/* What Lua has added to this one widget (interactive: result, update, …). */
+static bool push_extra(lua_State *L, int index, const char *key)
+{
+    widget_own(L, index, "extra");
+    if (!lua_istable(L, -1)) {
+        lua_pop(L, 1);
+        return false;
+    }
+    lua_getfield(L, -1, key);
+    lua_remove(L, -2);
+    if (!lua_isnil(L, -1))
+        return true;
+    lua_pop(L, 1);
+    return false;
 }
 
 static int l_index(lua_State *L) /* (widget, key); upvalue 1: methods */
@@ -165,8 +256,8 @@ static int l_index(lua_State *L) /* (widget, key); upvalue 1: methods */
         push_part(L, 1, key, part);
     else if ((m->row->traits & WIDGET_BOX) && strcmp(key, "children") == 0)
         widget_own(L, 1, key);
-    else if (!choice_get(L, 1, key))
-        push_value(L, model_is_private(key) ? NULL : model_get(m, key));
+    else if (!choice_get(L, 1, key) && !pair_get(L, m, key) && !push_extra(L, 1, key))
+        widget_push_field(L, m, key, model_is_private(key) ? NULL : model_get(m, key));
     return 1;
 }
 
@@ -175,9 +266,8 @@ static void tell(lua_State *L, int index, const char *key, int old)
 {
     struct model *m = widget_check(L, index);
 
-    if (m->open)
-        front_send(L, m, "update", json_pack("{s:O}", key, model_get(m, key)));
-    push_value(L, model_get(m, key));
+    front_changed(L, m, key);
+    widget_push_field(L, m, key, model_get(m, key));
     front_notify(L, index, key, old, lua_gettop(L));
     lua_pop(L, 1);
 }
@@ -186,32 +276,57 @@ void widget_assign(lua_State *L, int index, const char *key, json_t *value)
 {
     struct model *m = widget_check(L, index);
     bool bound = (m->row->traits & WIDGET_BOUNDED) && (strcmp(key, "min") == 0 || strcmp(key, "max") == 0);
-    json_t *before = model_get(m, "value"); /* borrowed: compared by address, a bound replaces it */
+    json_t **before;
     bool changed;
     struct err err;
+    int top;
 
     index = lua_absindex(L, index);
-    push_value(L, bound ? before : NULL);
-    push_value(L, model_get(m, key));
+    top = lua_gettop(L);
+    luaL_checkstack(L, 10, "too many handlers call each other");
+    before = session_json_slot(L);
+    *before = bound ? json_incref(model_get(m, "value")) : NULL;
+    widget_push_field(L, m, "value", *before);
+    widget_push_field(L, m, key, model_get(m, key));
     if (model_set(m, key, value, &changed, &err) != LC_OK)
         session_raise(L, &err);
     if (changed)
-        tell(L, index, key, lua_gettop(L));
-    if (bound) {
-        push_value(L, model_get(m, "value"));
-        if (!lua_compare(L, -1, -3, LUA_OPEQ) && !lua_istable(L, -1))
-            tell(L, index, "value", lua_gettop(L) - 2);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 2);
+        tell(L, index, key, top + 3);
+    if (bound && !json_equal(model_get(m, "value"), *before))
+        tell(L, index, "value", top + 2);
+    lua_settop(L, top);
+}
+
+static bool pair_set(lua_State *L, int index, const char *key, int value)
+{
+    struct model *m = widget_check(L, index);
+
+    if (!pair_get(L, m, key))
+        return false;
+    lua_pop(L, 1);
+    json_t *pair = json_copy(model_get(m, "value"));
+    json_array_set_new(pair, strcmp(key, "upper") == 0, json_real(lua_tonumber(L, value)));
+    widget_assign(L, index, "value", pair);
+    return true;
+}
+
+/* layout.border = "solid": all four sides at once */
+static bool border_set(lua_State *L, int index, const char *key, int value)
+{
+    static const char *const sides[] = {"border_top", "border_right", "border_bottom", "border_left"};
+    struct model *m = widget_check(L, index);
+
+    if (strcmp(key, "border") != 0 || !model_get(m, sides[0]))
+        return false;
+    for (size_t i = 0; i < 4; i++)
+        widget_assign(L, index, sides[i], field_of(L, m, sides[i], value));
+    return true;
 }
 
 static void set_field(lua_State *L, int index, const char *key, int value)
 {
     struct model *m = widget_check(L, index);
     const struct widget_row *part = part_row(m, key);
-    struct err err;
-    json_t *json;
 
     if (part) {
         set_part(L, index, key, part, value);
@@ -220,10 +335,8 @@ static void set_field(lua_State *L, int index, const char *key, int value)
     } else if (!choice_set(L, index, key, value)) {
         if (model_is_private(key))
             luaL_error(L, "%s.%s is not for cells to set", m->row->name, key);
-        json = session_to_json(L, value, &err);
-        if (!json)
-            session_raise(L, &err);
-        widget_assign(L, index, key, json);
+        if (!pair_set(L, index, key, value) && !border_set(L, index, key, value))
+            widget_assign(L, index, key, field_of(L, m, key, value));
     }
 }
 
@@ -251,9 +364,20 @@ static void text_of_progress(const struct model *m, struct buf *out)
     buf_printf(out, "] %d%%", (int)(part * 100));
 }
 
-static void add_field(struct buf *out, const char *name, json_t *value, bool *first)
+static void add_field(struct buf *out, const struct model *m, const char *name, json_t *value, bool *first)
 {
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(12));
+    struct trait t = trait_of(m->row, name, json_object_get(m->defaults, name));
+    json_t *moment = t.kind >= TRAIT_DATE && t.kind <= TRAIT_DATETIME ? moment_text(t.kind, value) : NULL;
+    json_t *size = t.kind == TRAIT_BYTES   ? json_sprintf("%zu bytes", json_string_length(value))
+                   : t.kind == TRAIT_FILES ? json_sprintf("%zu files", json_array_size(value))
+                                           : NULL;
+    char *text = json_dumps(moment ? moment
+                            : size ? size
+                                   : value,
+                            JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(12));
+
+    json_decref(moment);
+    json_decref(size);
 
     buf_printf(out, "%s%s=%s", *first ? "" : ", ", name, text ? text : "?");
     *first = false;
@@ -273,17 +397,17 @@ static void text_of_fields(lua_State *L, int index, struct buf *out)
     if (choice_get(L, index, "value")) {
         chosen = session_to_json(L, -1, &err);
         if (chosen)
-            add_field(out, "value", chosen, &first);
+            add_field(out, m, "value", chosen, &first);
         json_decref(chosen);
         lua_pop(L, 1);
     } else if (model_get(m, "value")) {
-        add_field(out, "value", model_get(m, "value"), &first);
+        add_field(out, m, "value", model_get(m, "value"), &first);
     }
     json_object_foreach (m->state, name, value) {
         json_t *usual = json_object_get(m->defaults, name);
         if (usual && !model_is_private(name) && strcmp(name, "value") != 0 && strcmp(name, "index") != 0 &&
             !json_equal(value, usual))
-            add_field(out, name, value, &first);
+            add_field(out, m, name, value, &first);
     }
     buf_putc(out, ')');
 }
@@ -319,7 +443,7 @@ void widget_text(lua_State *L, int index, struct buf *out)
         text_of_children(L, index, out);
     else if (strstr(m->row->name, "Progress") && !(m->row->traits & WIDGET_PART))
         text_of_progress(m, out);
-    else if (strcmp(m->row->name, "HTML") == 0 || strcmp(m->row->name, "Label") == 0)
+    else if (strncmp(m->row->name, "HTML", 4) == 0 || strcmp(m->row->name, "Label") == 0)
         buf_add(out, json_string_value(value), json_string_length(value));
     else
         text_of_fields(L, index, out);
@@ -369,7 +493,7 @@ static int add_handler(lua_State *L, const char *list)
         lua_pop(L, 1);
         lua_newtable(L);
         lua_pushvalue(L, -1);
-        set_own(L, 1, list);
+        widget_set_own(L, 1, list);
     }
     lua_newtable(L);
     lua_pushvalue(L, 2);
@@ -391,11 +515,11 @@ static int l_observe(lua_State *L) /* w:observe(fn, names): a name, a list of na
     return add_handler(L, "observers");
 }
 
-static int l_unobserve(lua_State *L) /* w:unobserve(fn): nil forgets all */
+/* Takes a function out of a list of the user value; nil: all of them. */
+static int drop_handler(lua_State *L, const char *list)
 {
-    widget_check(L, 1);
     lua_settop(L, 2);
-    widget_own(L, 1, "observers");
+    widget_own(L, 1, list);
     lua_newtable(L);
     for (lua_Integer i = 1, kept = 0; lua_istable(L, 3) && !lua_isnil(L, 2); i++) {
         if (lua_rawgeti(L, 3, i) == LUA_TNIL)
@@ -409,9 +533,36 @@ static int l_unobserve(lua_State *L) /* w:unobserve(fn): nil forgets all */
         }
     }
     lua_settop(L, 4);
-    set_own(L, 1, "observers");
+    widget_set_own(L, 1, list);
     lua_settop(L, 1);
     return 1;
+}
+
+static int l_unobserve(lua_State *L) /* w:unobserve(fn): nil forgets all */
+{
+    widget_check(L, 1);
+    return drop_handler(L, "observers");
+}
+
+static int l_unobserve_all(lua_State *L)
+{
+    widget_check(L, 1);
+    lua_settop(L, 1);
+    lua_pushnil(L);
+    return drop_handler(L, "observers");
+}
+
+/* on_click(fn) adds, on_click(fn, true) or on_click(fn, {remove = true}) takes away. */
+static int handle_event(lua_State *L, const char *list)
+{
+    bool remove = lua_toboolean(L, 3);
+
+    if (lua_istable(L, 3)) {
+        lua_getfield(L, 3, "remove");
+        remove = lua_toboolean(L, -1);
+    }
+    lua_settop(L, 2);
+    return remove ? drop_handler(L, list) : add_handler(L, list);
 }
 
 static int l_on_click(lua_State *L)
@@ -419,7 +570,7 @@ static int l_on_click(lua_State *L)
     struct model *m = widget_check(L, 1);
 
     luaL_argcheck(L, m->row->traits & WIDGET_BUTTON, 1, "only a Button has on_click");
-    return add_handler(L, "click");
+    return handle_event(L, "click");
 }
 
 static int l_on_submit(lua_State *L)
@@ -427,13 +578,19 @@ static int l_on_submit(lua_State *L)
     struct model *m = widget_check(L, 1);
 
     luaL_argcheck(L, m->row->traits & WIDGET_ENTRY, 1, "only Text, Password and Combobox have on_submit");
-    return add_handler(L, "submit");
+    return handle_event(L, "submit");
+}
+
+static int l_on_msg(lua_State *L) /* w:on_msg(function(widget, content) … end): custom messages */
+{
+    widget_check(L, 1);
+    return handle_event(L, "messages");
 }
 
 static int l_click(lua_State *L) /* as if it was pressed */
 {
     widget_check(L, 1);
-    front_notify(L, 1, NULL, 0, 0);
+    front_event(L, 1, "click");
     return 0;
 }
 
@@ -445,25 +602,38 @@ static int l_close(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"observe", l_observe},
-    {"unobserve", l_unobserve},
-    {"on_click", l_on_click},
-    {"on_submit", l_on_submit},
-    {"click", l_click},
-    {"close", l_close},
-    {NULL, NULL},
+    {"observe", l_observe}, {"unobserve", l_unobserve}, {"unobserve_all", l_unobserve_all},
+    {"on_msg", l_on_msg},   {"on_click", l_on_click},   {"on_submit", l_on_submit},
+    {"click", l_click},     {"close", l_close},         {NULL, NULL},
 };
 
 /* ---- making them ----------------------------------------------------------------------------------------------- */
 
-/* Fields whose order matters are set first: bounds that leave room for each other, then options. */
+/* A range that is not given is the middle half of what there is. */
+static void set_middle(lua_State *L, int index)
+{
+    struct model *m = widget_check(L, index);
+    double min = json_number_value(model_get(m, "min")), max = json_number_value(model_get(m, "max"));
+    json_t *pair = json_array();
+
+    for (int i = 1; i <= 3; i += 2) {
+        double at = (min * (4 - i) + max * i) / 4;
+        json_array_append_new(pair, json_is_integer(model_get(m, "min")) ? json_integer((json_int_t)at)
+                                                                         : json_real(at));
+    }
+    widget_assign(L, index, "value", pair);
+}
+
+/* Fields whose order matters are set first: bounds that leave room for each other, children before what is selected of
+ * them, options before what is chosen. */
 static void set_first(lua_State *L, int index, int fields)
 {
-    static const char *const up[] = {"max", "min", "options"}, *const down[] = {"min", "max", "options"};
+    static const char *const up[] = {"base", "max", "min", "options", "children", "allowed_tags"};
+    static const char *const down[] = {"base", "min", "max", "options", "children", "allowed_tags"};
     struct model *m = widget_check(L, index);
     const char *const *order = up;
 
-    if (lua_getfield(L, fields, "max") == LUA_TNUMBER && model_get(m, "min") &&
+    if (lua_getfield(L, fields, "max") == LUA_TNUMBER && json_is_number(model_get(m, "min")) &&
         lua_tonumber(L, -1) < json_number_value(model_get(m, "min")))
         order = down;
     lua_pop(L, 1);
@@ -472,11 +642,23 @@ static void set_first(lua_State *L, int index, int fields)
             set_field(L, index, order[i], lua_gettop(L));
         lua_pop(L, 1);
     }
+    if ((m->row->traits & WIDGET_BOUNDED) && json_is_array(model_get(m, "value")))
+        set_middle(L, index);
+}
+
+static bool was_first(const char *key)
+{
+    static const char *const names[] = {"base", "max", "min", "options", "children", "allowed_tags"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(key, names[i]) == 0)
+            return true;
+    return false;
 }
 
 static bool is_event(const char *key)
 {
-    return strcmp(key, "on_click") == 0 || strcmp(key, "on_submit") == 0;
+    return strcmp(key, "on_click") == 0 || strcmp(key, "on_submit") == 0 || strcmp(key, "on_msg") == 0;
 }
 
 static void set_rest(lua_State *L, int index, int fields)
@@ -492,7 +674,7 @@ static void set_rest(lua_State *L, int index, int fields)
             lua_pushvalue(L, index);
             lua_pushvalue(L, -3);
             lua_call(L, 2, 0);
-        } else if (strcmp(key, "max") != 0 && strcmp(key, "min") != 0 && strcmp(key, "options") != 0) {
+        } else if (!was_first(key)) {
             set_field(L, index, key, lua_gettop(L));
         }
     }
@@ -533,6 +715,19 @@ static int l_new(lua_State *L) /* IntSlider{…}; upvalue 1: the row */
         set_field(L, 2, row->first, 3);
     if (lua_istable(L, 1))
         set_rest(L, 2, 1);
+    if (row->traits & (WIDGET_CHOICE | WIDGET_CHOICES)) {
+        widget_own(L, 2, "options");
+        if (lua_isnil(L, -1)) {
+            lua_newtable(L);
+            widget_set_own(L, 2, "options");
+        }
+    }
+    if (row->traits & WIDGET_NONEMPTY &&
+        json_array_size(model_get(widget_check(L, 2), "_options_labels")) == 0) {
+        struct err err;
+        err_set(&err, LC_TRAIT, "options must be nonempty");
+        return session_raise(L, &err);
+    }
     lua_settop(L, 2);
     return 1;
 }
@@ -564,6 +759,8 @@ static void make_class(lua_State *L)
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
     luaL_setfuncs(L, output_methods, 0);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "methods");
     lua_pushcclosure(L, l_index, 1);
     lua_setfield(L, -2, "__index");
     luaL_setfuncs(L,
@@ -582,12 +779,21 @@ int widgets_open(lua_State *L)
     front_register(L);
     lua_newtable(L);
     for (const struct widget_row *row = widget_rows; row->name; row++) {
-        if (row->traits & WIDGET_PART && strcmp(row->name, "Layout") != 0)
+        if (row->traits & WIDGET_LINK)
             continue;
         lua_pushlightuserdata(L, (void *)(uintptr_t)row);
         lua_pushcclosure(L, l_new, 1);
         lua_setfield(L, -2, row->name);
     }
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lacus.widgets");
+    lua_call(L, 1, 1);
+    widgets_native(L);
+    lua_pushvalue(L, -3);
+    luaL_getmetatable(L, class_name);
+    lua_getfield(L, -1, "methods");
+    lua_remove(L, -2);
+    lua_call(L, 3, 0); /* (native, widgets, methods): adds to both */
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, l_missing);
     lua_setfield(L, -2, "__index");

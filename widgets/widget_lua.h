@@ -1,8 +1,8 @@
 /* widget_lua.h: widgets as Lua values: the parts of the class in this folder.
  *
  * What      a widget is a userdata with a struct model; its user value is a table of what belongs to it in
- *           Lua: observers, click, submit (lists of functions), options (values of choices), children,
- *           layout, style.
+ *           Lua: observers, click, submit, messages (lists of functions), options (values of choices), children,
+ *           layout, style, holding (notifications that wait), extra (what Lua added to this one).
  * Ownership the userdata owns its model; the registry holds every widget that a front end has, since a
  *           message may come for it.
  * Errors    raised.
@@ -24,7 +24,10 @@ int dbutils_open(lua_State *L);
 struct model *widget_check(lua_State *L, int index);
 struct model *widget_test(lua_State *L, int index); /* NULL: no widget */
 struct model *widget_push(lua_State *L, const struct widget_row *row);
-void widget_own(lua_State *L, int index, const char *name); /* pushes a member of the user value */
+void widget_own(lua_State *L, int index, const char *name);     /* pushes a member of the user value */
+void widget_set_own(lua_State *L, int index, const char *name); /* takes the top */
+/* Pushes a value of a key as Lua has it: dates as text, positions from 1. */
+void widget_push_field(lua_State *L, const struct model *m, const char *key, json_t *value);
 /* Sets a key from a JSON value (taken), tells the front end and the observers. Raises. */
 void widget_assign(lua_State *L, int index, const char *key, json_t *value);
 void widget_text(lua_State *L, int index, struct buf *out);
@@ -34,7 +37,12 @@ bool front_rich(lua_State *L);
 void front_open(lua_State *L, int index); /* and what belongs to it; nothing where there are no widgets */
 void front_close(lua_State *L, int index);
 void front_send(lua_State *L, const struct model *m, const char *method, json_t *state); /* takes state */
+/* Sends the value that a key has now, at once or when the widget is no longer held. */
+void front_changed(lua_State *L, struct model *m, const char *key);
+void front_late(lua_State *L, struct model *m); /* what has waited */
 void front_register(lua_State *L);
+/* Calls the handlers of an event: click, submit. */
+void front_event(lua_State *L, int index, const char *event);
 /* Calls observers of key; the value before is at old, the new one at new. */
 void front_notify(lua_State *L, int index, const char *key, int old, int new);
 
@@ -43,6 +51,9 @@ bool choice_get(lua_State *L, int index, const char *key);
 bool choice_set(lua_State *L, int index, const char *key, int value);
 /* The front end chose: a JSON index. False: out of range. */
 bool choice_chosen(lua_State *L, int index, const json_t *chosen);
+
+/* native_lua.c: pushes a table of functions */
+void widgets_native(lua_State *L);
 
 /* output_lua.c: methods of Output */
 extern const luaL_Reg output_methods[];

@@ -113,11 +113,12 @@ static enum lc send(struct session *s, enum comm_kind kind, const char *id, cons
 }
 
 enum lc session_comm_open(struct session *s, const char *comm_id, const char *target, json_t *data,
-                          json_t *metadata, session_comm_fn *fn, void *arg, struct err *err)
+                          json_t *metadata, const struct comm_buffers *buffers, session_comm_fn *fn,
+                          void *arg, struct err *err)
 {
     if (find_comm(s, comm_id))
         return err_set(err, LC_EXISTS, "cannot open comm '%s': it is open", comm_id);
-    TRY(send(s, COMM_OPEN, comm_id, target, data, metadata, NULL, err));
+    TRY(send(s, COMM_OPEN, comm_id, target, data, metadata, buffers, err));
     return add_comm(s, comm_id, target, fn, arg, err);
 }
 

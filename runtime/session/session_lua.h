@@ -81,7 +81,8 @@ void session_callback(struct session *s, lua_CFunction fn, void *arg);
 typedef void session_comm_fn(struct session *s, void *arg, enum comm_kind kind, const char *comm_id,
                              json_t *data, const struct comm_buffers *buffers);
 enum lc session_comm_open(struct session *s, const char *comm_id, const char *target, json_t *data,
-                          json_t *metadata, session_comm_fn *fn, void *arg, struct err *err) MUST_CHECK;
+                          json_t *metadata, const struct comm_buffers *buffers, session_comm_fn *fn,
+                          void *arg, struct err *err) MUST_CHECK;
 enum lc session_comm_send(struct session *s, enum comm_kind kind, const char *comm_id, json_t *data,
                           json_t *metadata, const struct comm_buffers *buffers, struct err *err) MUST_CHECK;
 /* A target that the front end may open comms to. */
