@@ -46,6 +46,10 @@ const struct command commands[] = {
     {"tables",
      "tables [CATALOG[.SCHEMA] | show NAME | lineage [NAME]] [--max N] [--run RUN] [--output table|json]",
      "tables of the catalog, and who read or wrote them", cmd_tables},
+    {"secrets",
+     "secrets [list [SCOPE] | create-scope SCOPE | delete-scope SCOPE | put SCOPE KEY [--expires 30d] | "
+     "get SCOPE KEY | delete SCOPE KEY] [--output table|json]",
+     "sealed values for notebooks; put reads the value from standard input", cmd_secrets},
     {"doctor", "doctor [--output table|json]", "what is here, what is missing, and what to do", cmd_doctor},
     {"version", "version", "prints the version", run_version},
     {"help", "help [COMMAND | --man]", "explains a command; --man prints lacus(1)", run_help},

@@ -35,6 +35,7 @@ int cmd_runs(int argc, char **argv);
 int cmd_tables(int argc, char **argv);
 int cmd_kernel(int argc, char **argv);
 int cmd_kernelspec(int argc, char **argv);
+int cmd_secrets(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
 int cmd_coordinator(int argc, char **argv); /* started by lacus itself */

@@ -5,6 +5,7 @@
 #include "runtime/session/lookup.h"
 #include "runtime/session/names.h"
 #include "runtime/session/scan.h"
+#include "runtime/session/masks.h"
 #include "runtime/session/session_int.h"
 #include <stdlib.h>
 #include <string.h>
@@ -305,5 +306,5 @@ json_t *session_complete(struct session *s, const char *code, size_t len, size_t
     for (size_t i = 0; i < a.n; i++)
         mem_free(a.list[i].text);
     mem_free(a.list);
-    return reply;
+    return masks_json(s, reply);
 }

@@ -5,6 +5,7 @@
 #include "runtime/session/habits.h"
 #include "runtime/session/history.h"
 #include "runtime/session/magic.h"
+#include "runtime/session/masks.h"
 #include "runtime/session/session_int.h"
 #include <stdlib.h>
 #include <string.h>
@@ -395,6 +396,8 @@ static void finish(struct session *s, struct session_task *t)
     if (t->rc == LC_OK)
         user_expressions(s, cell, reply);
     capture_flush(s);
+    masks_flush(s);
+    masks_reply(s, reply);
     s->failed = t->rc != LC_OK || reply->status != CELL_OK;
     reply->exit_asked = s->exit_asked;
     reply->exit_status = s->exit_status;
@@ -424,6 +427,7 @@ bool session_task_step(struct session_task *t)
         finish(s, t);
     } else {
         session_drain(s);
+        masks_flush(s);
         set_aside(s, &t->aside);
     }
     if (outer)
@@ -512,6 +516,7 @@ void session_callback(struct session *s, lua_CFunction fn, void *arg)
     else if (reply.status == CELL_ERROR)
         send_error(s, &reply);
     session_drain(s);
+    masks_flush(s);
     cell_reply_release(&reply);
 }
 

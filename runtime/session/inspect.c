@@ -9,6 +9,7 @@
 #include "runtime/session/manual.h"
 #include "runtime/session/names.h"
 #include "runtime/session/scan.h"
+#include "runtime/session/masks.h"
 #include "runtime/session/session_int.h"
 #include <string.h>
 
@@ -351,7 +352,7 @@ json_t *session_inspect(struct session *s, const char *code, size_t len, size_t 
     reply = json_pack("{sssbsos{}}", "status", "ok", "found", q.found, "data",
                       q.found ? bundle(&q.out) : json_object(), "metadata");
     buf_release(&q.out);
-    return reply;
+    return masks_json(s, reply);
 }
 
 /* ---- name?, name??, name*? ---- */

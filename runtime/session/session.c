@@ -4,6 +4,7 @@
 #include "runtime/session/comm.h"
 #include "runtime/session/display.h"
 #include "runtime/session/history.h"
+#include "runtime/session/masks.h"
 #include "runtime/session/names.h"
 #include "runtime/session/session_int.h"
 #include <malloc.h>
@@ -162,6 +163,8 @@ enum lc session_open(const struct session_options *options, struct session **out
              : err_nomem(err);
     fill_ctx(s);
     if (rc == LC_OK)
+        rc = masks_open(s, err);
+    if (rc == LC_OK)
         rc = open_lua(s, err);
     if (rc == LC_OK && options->history)
         history_open(s, options->history);
@@ -241,6 +244,7 @@ void session_close(struct session *s)
     capture_close(s);
     history_close(s);
     comms_close(s);
+    masks_close(s);
     json_decref(s->params);
     mem_free(s->principal);
     mem_free(s->notebook);

@@ -20,6 +20,7 @@ struct capture; /* capture.c: descriptors 1 and 2 */
 struct comms;   /* comm.c */
 struct guard;   /* long_calls.c: string functions that can run for long */
 struct history; /* history.c */
+struct masks;   /* masks.c: what keeps secrets in */
 struct state;   /* session.c: module states, latest first */
 
 /* Tables of the session in Lua's registry, by the address of these. */
@@ -91,6 +92,7 @@ struct session {
     struct comms *comms;
     struct guard *guard;
     struct history *history;
+    struct masks *masks;
 };
 
 void session_table(lua_State *L, enum session_table which); /* pushes it */

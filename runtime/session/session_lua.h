@@ -49,6 +49,10 @@ json_t *session_mimebundle(lua_State *L, int index);
 /* A bounded, cycle-safe rendering of a value, as the last expression of a cell is shown. */
 bool session_repr(lua_State *L, int index, struct buf *out);
 
+/* From now on this value never gets out: front ends, notebooks and replies have [REDACTED] for it and its usual
+ * encodings. False: it is too short, or there is no memory. */
+bool session_mask(struct session *s, const char *value, size_t len);
+
 /* Pushes a table name → value of what the user has defined: globals that lacus did not bring, and carried
  * locals (for %who, %whos). session_forget drops a name; false when there was none. */
 int session_user_names(lua_State *L);

@@ -157,7 +157,7 @@ static void shell_lines_know_variables(void **state)
     struct place *p = *state;
 
     assert_string_equal(
-        run(p, "local d, t = 'x y', {k = 5}\n!echo '$d' {1 + 1} $t.k. $t.no $none {none} {print}"),
+        run(p, "local d, t = 'x y', {k = 5}\n!echo '$d' {1 + 1} $t.k. '$t.no' $none {none} {print}"),
         "x y 2 5. $t.no {none} {print}\n");
     assert_string_equal(run(p, "for i = 1, 2 do\n  !echo $i\nend"), "1\n2\n");
     assert_string_equal(run(p, "!echo '{{x}}' '${d}' '$$d' '{a,b}'"), "{x} ${d} $d {a,b}\n");
