@@ -61,7 +61,7 @@ static void conclude(struct kernel *k, struct exchange *e, struct buf *content)
         requests_publish_failure(k, &err);
         requests_put_error(content, &err);
     } else {
-        failed = e->reply.status != CELL_OK;
+        failed = e->reply.status != CELL_OK || e->reply.notebook_exit; /* nothing more is to run */
         if (e->reply.exit_asked)
             control_stop(k);
         put_reply(content, &e->reply, e->payload);

@@ -1,124 +1,95 @@
-/* %fs: files and folders, in the words of Databricks: paths may begin with file: or dbfs:. */
-#include "runtime/base/fs.h"
+/* %fs: dbutils.fs in a shell's words. */
 #include "magics/line.h"
 #include "magics/magics.h"
-#include "runtime/base/mem.h"
-#include "runtime/storage/tree.h"
+#include "magics/options.h"
+#include "runtime/base/nearest.h"
+#include "runtime/dbutils/dbutils_parts.h"
+#include "runtime/session/shell.h"
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-enum { HEAD = 65536 };
-
-struct arguments {
-    const char *path, *other;
-    bool recursive;
-};
-
-static const char *local(const char *path)
-{
-    if (strncmp(path, "file://", 7) == 0)
-        return path + 7;
-    return strncmp(path, "file:", 5) == 0 || strncmp(path, "dbfs:", 5) == 0 ? path + 5 : path;
-}
-
-static void check(lua_State *L, enum lc rc, const struct err *err)
-{
-    if (rc != LC_OK)
-        session_raise(L, err);
-}
-
-static void print_item(lua_State *L, const char *folder, const char *name)
-{
-    char *path = fs_join(folder, name);
-    struct stat st = {0};
-
-    if (path && stat(path, &st) == 0)
-        line_print(L, "%12lld  %s%s\n", S_ISDIR(st.st_mode) ? 0LL : (long long)st.st_size, name,
-                   S_ISDIR(st.st_mode) ? "/" : "");
-    mem_free(path);
-}
-
-static void list(lua_State *L, const struct arguments *a)
-{
-    struct err err;
-    char **names;
-    size_t n;
-
-    check(L, fs_list(a->path, &names, &n, &err), &err);
-    for (size_t i = 0; i < n; i++)
-        print_item(L, a->path, names[i]);
-    fs_free_list(names, n);
-}
-
-static void head(lua_State *L, const struct arguments *a)
-{
-    struct buf b = BUF_INIT(HEAD);
-    struct err err;
-    enum lc rc = fs_read(a->path, &b, &err);
-
-    if (rc == LC_OK || rc == LC_LIMIT)
-        session_print(session_of(L), STREAM_STDOUT, buf_str(&b), b.len);
-    buf_release(&b);
-    if (rc != LC_LIMIT)
-        check(L, rc, &err);
-}
-
-static void make(lua_State *L, const struct arguments *a)
-{
-    struct err err;
-
-    check(L, fs_mkdirs(a->path, &err), &err);
-}
-
-static void copy(lua_State *L, const struct arguments *a)
-{
-    struct err err;
-
-    if (!a->other)
-        line_error(L, "fs", "cp needs two paths", NULL);
-    check(L, tree_copy(session_ctx(session_of(L)), a->path, a->other, TREE_REPLACE, &err), &err);
-}
-
-static void delete (lua_State *L, const struct arguments *a)
-{
-    struct err err;
-
-    if (!fs_exists(a->path)) {
-        err_set(&err, LC_NOTFOUND, "cannot remove '%s': no such file or folder", a->path);
-        session_raise(L, &err);
-    }
-    if (fs_is_dir(a->path) && !a->recursive) {
-        err_set(&err, LC_ARG, "cannot remove the folder '%s' without -r", a->path);
-        err_hint(&err, "%%fs rm -r %s", a->path);
-        session_raise(L, &err);
-    }
-    check(L, fs_remove_tree(a->path, &err), &err);
-}
 
 static const struct {
     const char *name;
-    void (*run)(lua_State *L, const struct arguments *a);
-} commands[] = {{"cp", copy}, {"head", head}, {"ls", list}, {"mkdirs", make}, {"rm", delete}};
+    lua_CFunction run;
+    int least, most; /* words behind the name */
+    int recurse;     /* the argument that -r sets; 0: none */
+} commands[] = {{"cp", files_cp, 2, 2, 3},         {"head", files_head, 1, 2, 0}, {"ls", files_ls, 0, 1, 0},
+                {"mkdirs", files_mkdirs, 1, 1, 0}, {"mv", files_mv, 2, 2, 3},     {"put", files_put, 2, 2, 3},
+                {"rm", files_rm, 1, 1, 2}};
+
+static int unknown(lua_State *L, const char *name)
+{
+    const char *names[sizeof commands / sizeof *commands];
+    struct buf near = BUF_INIT(256);
+    struct err err;
+
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        names[i] = commands[i].name;
+    err_set(&err, LC_ARG, "%%fs cannot do '%s'", name);
+    if (nearest_list(&near, name, names, sizeof names / sizeof *names, 3) && near.len)
+        err_hint(&err, "did you mean %s?", buf_str(&near));
+    else
+        err_hint(&err, "%%fs ls|head|mkdirs|put|cp|mv|rm; %%fs? tells more");
+    buf_release(&near);
+    return session_raise(L, &err);
+}
+
+static void print_list(lua_State *L)
+{
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TTABLE; i++, lua_pop(L, 1)) {
+        lua_getfield(L, -1, "size");
+        lua_getfield(L, -2, "name");
+        line_print(L, "%12lld  %s\n", (long long)lua_tointeger(L, -2), lua_tostring(L, -1));
+        lua_pop(L, 2);
+    }
+}
+
+static bool is_flag(const char *word)
+{
+    return strcmp(word, "--recurse=true") == 0 || strcmp(word, "--overwrite=true") == 0;
+}
+
+/* The results of the command are printed, and none is left. */
+static int run(lua_State *L, size_t which, const struct options *o, bool flag)
+{
+    int n = 0;
+
+    lua_pushcfunction(L, commands[which].run);
+    for (size_t i = 1; i < o->n; i++)
+        if (!is_flag(o->words[i])) {
+            lua_pushstring(L, o->words[i]);
+            n++;
+        }
+    if (n < commands[which].least || n > commands[which].most)
+        return line_error(
+            L, "fs", commands[which].least > 1 ? "two paths are expected after" : "a path is expected after",
+            commands[which].name);
+    while (flag && n < commands[which].recurse - 1)
+        n += (lua_pushnil(L), 1);
+    if (flag && commands[which].recurse)
+        n += (lua_pushboolean(L, 1), 1);
+    lua_call(L, n, 1);
+    if (lua_istable(L, -1)) {
+        print_list(L);
+    } else if (lua_type(L, -1) == LUA_TSTRING) {
+        size_t len;
+        const char *text = lua_tolstring(L, -1, &len);
+        session_print(session_of(L), STREAM_STDOUT, text, len);
+    }
+    return 0;
+}
 
 int magic_fs(lua_State *L, const char *line, const char *body)
 {
-    struct line_words *w = line_words(L, body && *body ? body : line);
-    struct arguments a = {.path = NULL};
+    struct options *o = options_read(L, "fs", shell_expand(L, body && *body ? body : line), OPTIONS_ALL);
+    bool flag = options_has(o, "-r") || options_has(o, "--overwrite");
 
-    for (size_t i = 1; i < w->n; i++) {
-        if (strcmp(w->words[i], "-r") == 0 || strcmp(w->words[i], "--recurse=true") == 0)
-            a.recursive = true;
-        else if (!a.path)
-            a.path = local(w->words[i]);
-        else
-            a.other = local(w->words[i]);
-    }
-    if (!a.path)
-        a.path = ".";
-    for (size_t i = 0; w->n && i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(commands[i].name, w->words[0]) == 0) {
-            commands[i].run(L, &a);
-            return 0;
-        }
-    return line_error(L, "fs", "cannot do", w->n ? w->words[0] : "nothing");
+    if (o->n == 0)
+        return line_error(L, "fs", "nothing to do", NULL);
+    for (size_t i = 1; i < o->n; i++)
+        flag |= is_flag(o->words[i]);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, o->words[0]) == 0)
+            return run(L, i, o, flag);
+    return unknown(L, o->words[0]);
 }

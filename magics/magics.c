@@ -2,6 +2,8 @@
 
 #define SCRIPT "[--out NAME] [--err NAME] [--no-raise-error]"
 
+#define PYTHON "%%python [-i|--in NAME,…] [-o|--out NAME,…] [--restart]"
+
 enum { LINE = MAGIC_LINE, CELL = MAGIC_CELL, BOTH = MAGIC_LINE | MAGIC_CELL };
 
 const struct session_magic lacus_magics[] = {
@@ -11,7 +13,8 @@ const struct session_magic lacus_magics[] = {
      "runs the cell and keeps what it shows in NAME (stdout, stderr, outputs, show())", CELL, magic_capture},
     {"cd", "%cd [FOLDER | -]", "changes the working folder; - goes back, nothing goes home", LINE, magic_cd},
     {"env", "%env [NAME | NAME=VALUE | NAME VALUE]", "shows or sets environment variables", LINE, magic_env},
-    {"fs", "%fs ls|head|mkdirs|cp|rm PATH [PATH]", "looks at files and folders", BOTH, magic_fs},
+    {"fs", "%fs ls|head|mkdirs|put|cp|mv|rm [-r|--recurse] [-f|--overwrite] PATH [PATH | TEXT]",
+     "looks at files and folders, as dbutils.fs does", BOTH, magic_fs},
     {"history", "%history [-n] [-l COUNT] [-g PATTERN]", "what was run; -n with numbers, -g matching", LINE,
      magic_history},
     {"html", "%%html", "shows the cell as HTML", BOTH, magic_html},
@@ -28,6 +31,9 @@ const struct session_magic lacus_magics[] = {
     {"perl", "%%perl " SCRIPT, "runs the cell with Perl", CELL, magic_perl},
     {"pip", "%pip install NAME…", "says what of Python's packages is built in", LINE, magic_pip},
     {"pwd", "%pwd", "the working folder", LINE, magic_pwd},
+    {"python", PYTHON, "runs the cell in a Python that is kept: -i hands over variables, -o takes some back",
+     BOTH, magic_python},
+    {"python3", PYTHON, "as %%python", BOTH, magic_python},
     {"quickref", "%quickref", "what a cell can say, in short", LINE, magic_quickref},
     {"reset", "%reset [-f]", "forgets all names that you have defined", LINE, magic_reset},
     {"ruby", "%%ruby " SCRIPT, "runs the cell with Ruby", CELL, magic_ruby},

@@ -203,6 +203,11 @@ static bool same(const struct options *o, const char *place, const char *name)
     return find(o->usage, name, strlen(name), &option) && option.names == place;
 }
 
+bool options_is(const struct options *o, size_t i, const char *name)
+{
+    return same(o, o->given[i].option, name);
+}
+
 bool options_has(const struct options *o, const char *name)
 {
     for (size_t i = 0; i < o->given_n; i++)

@@ -40,6 +40,8 @@ struct options {
 struct options *options_read(lua_State *L, const char *magic, const char *line, enum options_mode mode);
 /* name is one of its names, with dashes: "-n". */
 bool options_has(const struct options *o, const char *name);
+/* Is the i-th that was given this one? */
+bool options_is(const struct options *o, size_t i, const char *name);
 /* The value that was given last, or NULL. */
 const char *options_value(const struct options *o, const char *name);
 /* A whole number above 0, or `otherwise` when the option is not there; raises. */

@@ -1,4 +1,5 @@
 /* dbutils_lua.c: the global `dbutils`: what its Lua part (runtime/lib/lacus/dbutils.lua) asks the session. */
+#include "runtime/dbutils/dbutils_parts.h"
 #include "widgets/widget_lua.h"
 
 static int l_params(lua_State *L)
@@ -47,5 +48,6 @@ int dbutils_open(lua_State *L)
     lua_call(L, 1, 1);
     luaL_newlib(L, native);
     lua_call(L, 1, 1);
+    dbutils_add(L);
     return 1;
 }

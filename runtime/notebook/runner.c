@@ -15,6 +15,7 @@ struct runner {
     bool clear_next; /* clear_output(wait = true) */
     int64_t saved_ns;
     struct err save_error; /* code LC_OK while saving works */
+    json_t *exit_value;    /* owned: the notebook ended itself; NULL: not */
 };
 
 static const int64_t save_interval_ns = 500000000; /* while a cell prints */
@@ -316,6 +317,8 @@ static enum lc run_cell(struct runner *r, struct session *s, size_t index, size_
     if (rc != LC_OK)
         return rc;
     note_execution(cell, &reply, started);
+    if (reply.notebook_exit)
+        r->exit_value = json_string(reply.notebook_exit);
     if (reply.status != CELL_OK && !(cell_has_tag(cell, "raises-exception") && !reply.interrupted))
         rc = cell_failed(r, &reply, number, err);
     cell_reply_release(&reply);
@@ -357,6 +360,8 @@ static enum lc run_cells(struct runner *r, struct session *s, struct err *err)
             session_expect(s); /* an interrupt between the look and the cell's start is for the cell */
             TRY(check_stop(r, number + 1, err));
             TRY(run_cell(r, s, i, ++number, total, err));
+            if (r->exit_value)
+                break;
         }
     return LC_OK;
 }
@@ -381,6 +386,8 @@ static void note_run(struct runner *r, const char *status)
                         json_pack("{s:s, s:s, s:s, s:O}", "version", LACUS_VERSION, "status", status, "time",
                                   now, "parameters",
                                   r->options->params ? r->options->params : json_object()));
+    if (r->exit_value)
+        json_object_set(json_object_get(notebook_metadata(r->nb), "lacus"), "exit_value", r->exit_value);
 }
 
 static enum lc run_session(struct runner *r, struct err *err)
@@ -434,6 +441,7 @@ enum lc notebook_run(const struct runner_options *options, struct err *err)
     }
     if (r.shown)
         terminal_release(&r.terminal);
+    json_decref(r.exit_value);
     notebook_free(r.nb);
     return rc;
 }

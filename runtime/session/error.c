@@ -321,6 +321,19 @@ static void write_traceback(lua_State *L, json_t *list, const struct frames *fra
     lua_pop(L, 1);
 }
 
+/* An error of another language brings its traceback with it: a list of lines. */
+static bool own_traceback(lua_State *L, int index, json_t *list)
+{
+    if (!lua_istable(L, index) || lua_getfield(L, index, "traceback") != LUA_TTABLE)
+        return false;
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++, lua_pop(L, 1)) {
+        size_t len;
+        const char *line = lua_tolstring(L, -1, &len);
+        json_array_append_new(list, session_json_text(line, len));
+    }
+    return json_array_size(list) > 0;
+}
+
 static void set_reply(struct cell_reply *reply, const char *ename, const char *evalue)
 {
     reply->status = CELL_ERROR;
@@ -356,7 +369,8 @@ void error_describe(lua_State *L, int index, struct cell_reply *reply)
     if (!d.hint->len && *s->problem.hint)
         buf_puts(d.hint, s->problem.hint);
     set_reply(reply, d.ename, buf_str(d.evalue));
-    write_traceback(L, reply->traceback, &s->frames, &d);
+    if (!own_traceback(L, index, reply->traceback))
+        write_traceback(L, reply->traceback, &s->frames, &d);
     lua_settop(L, top);
 }
 

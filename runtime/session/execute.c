@@ -168,7 +168,7 @@ static void conclude(lua_State *L, struct session *s, lua_State *co, enum hook_e
     if (how == HOOK_ERROR) {
         lua_xmove(co, L, 1);
         tell_error(s, L, reply);
-    } else if (!s->exit_asked) {
+    } else if (!s->exit_asked && !reply->notebook_exit) {
         reply->interrupted = true;
         error_interrupted(s, reply);
     }
@@ -470,6 +470,7 @@ void cell_reply_release(struct cell_reply *r)
     json_decref(r->user_expressions);
     json_decref(r->payload);
     json_decref(r->traceback);
+    mem_free(r->notebook_exit);
     mem_free(r->ename);
     mem_free(r->evalue);
     *r = (struct cell_reply){0};

@@ -9,8 +9,8 @@
  * Threads   session thread, but for output_waits, which is passed through.
  *
  * Example:
- *     masks_open(s);
- *     masks_flush(s);
+ *     if (masks_open(s, &err) == LC_OK)
+ *         masks_flush(s);
  */
 #ifndef LACUS_SESSION_MASKS_H
 #define LACUS_SESSION_MASKS_H

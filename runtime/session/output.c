@@ -396,6 +396,20 @@ static int l_exit(lua_State *L)
     return hook_strike(L);
 }
 
+int session_end_notebook(lua_State *L, const char *value)
+{
+    struct session *s = session_of(L);
+
+    if (!s->reply || s->reply->notebook_exit)
+        return luaL_error(L, "no cell is running that could end the notebook");
+    s->reply->notebook_exit = mem_strdup(value);
+    if (!s->reply->notebook_exit)
+        return luaL_error(L, "not enough memory");
+    session_drain(s);
+    hook_request(s, HOOK_INTERRUPT);
+    return hook_strike(L);
+}
+
 void output_open(struct session *s)
 {
     lua_State *L = s->L;

@@ -76,6 +76,7 @@ struct cell_reply {
     bool interrupted;
     bool exit_asked; /* os.exit was called; the front end ends with exit_status */
     int exit_status;
+    char *notebook_exit;      /* owned: the notebook ended itself with this value; nothing more is to run */
     json_t *user_expressions; /* owned */
     json_t *payload;          /* owned array */
     char *ename, *evalue;     /* owned, when CELL_ERROR */

@@ -49,6 +49,8 @@ json_t *session_mimebundle(lua_State *L, int index);
 /* A bounded, cycle-safe rendering of a value, as the last expression of a cell is shown. */
 bool session_repr(lua_State *L, int index, struct buf *out);
 
+/* dbutils.notebook.exit: ends the cell, well, and with it the notebook. Does not return. */
+int session_end_notebook(lua_State *L, const char *value);
 /* From now on this value never gets out: front ends, notebooks and replies have [REDACTED] for it and its usual
  * encodings. False: it is too short, or there is no memory. */
 bool session_mask(struct session *s, const char *value, size_t len);

@@ -210,7 +210,7 @@ static void files_are_written_listed_and_loaded(void **state)
     assert_string_equal(run(p, "%fs head file:a.txt"), "x\n");
     run(p, "%fs mkdirs d/e\n%fs cp a.txt d/e/b.txt");
     assert_string_equal(run(p, "%fs head d/e/b.txt"), "x\n");
-    fails(p, "%fs rm d", "without -r");
+    fails(p, "%fs rm d", "without recurse");
     run(p, "%fs rm -r d");
     assert_false(fs_exists("d"));
     run(p, "%load a.txt");

@@ -1,0 +1,233 @@
+-- dbutils.fs, secrets, notebook, library and help, over the functions of runtime/dbutils and runtime/secrets. Each takes positions, or
+-- one table with names.
+
+-- f(a, b) and f{a = …, b = …}; names has the spellings of each place.
+local function named(names, f)
+  return function(first, ...)
+    if type(first) ~= "table" or getmetatable(first) then return f(first, ...) end
+    local args = {}
+    for i, spellings in ipairs(names) do
+      args[i] = first[i]
+      for word in spellings:gmatch "%S+" do
+        if first[word] ~= nil then args[i] = first[word] end
+      end
+    end
+    return f(table.unpack(args, 1, #names))
+  end
+end
+
+local function escape(text) return (tostring(text):gsub("[&<>]", {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;"})) end
+
+-- A list of rows that shows as a table.
+local function listing(rows, columns)
+  local function cell(row, key)
+    local value = row[key]
+    if key == "modificationTime" and value then return os.date("%Y-%m-%d %H:%M:%S", value // 1000) end
+    return value == nil and "" or tostring(value)
+  end
+  local function text()
+    local width, lines = {}, {}
+    for i, key in ipairs(columns) do
+      width[i] = #key
+      for _, row in ipairs(rows) do width[i] = math.max(width[i], #cell(row, key)) end
+    end
+    local function line(value)
+      local parts = {}
+      for i, key in ipairs(columns) do parts[i] = value(key) .. (" "):rep(width[i] - #value(key)) end
+      return (table.concat(parts, "  "):gsub("%s+$", ""))
+    end
+    lines[1] = line(function(key) return key end)
+    for _, row in ipairs(rows) do lines[#lines + 1] = line(function(key) return cell(row, key) end) end
+    return table.concat(lines, "\n")
+  end
+  local function html()
+    local out = {"<table><thead><tr>"}
+    for _, key in ipairs(columns) do out[#out + 1] = "<th>" .. escape(key) .. "</th>" end
+    out[#out + 1] = "</tr></thead><tbody>"
+    for _, row in ipairs(rows) do
+      out[#out + 1] = "<tr>"
+      for _, key in ipairs(columns) do out[#out + 1] = "<td>" .. escape(cell(row, key)) .. "</td>" end
+      out[#out + 1] = "</tr>"
+    end
+    out[#out + 1] = "</tbody></table>"
+    return table.concat(out)
+  end
+  return setmetatable(rows, {
+    __name = "listing",
+    __tostring = text,
+    __mimebundle = function() return {["text/plain"] = text(), ["text/html"] = html()} end,
+  })
+end
+
+return function(dbutils, native)
+  local order = {"fs", "library", "notebook", "secrets", "widgets"}
+
+  local function guard(part, what)
+    return setmetatable(part, {__index = function(_, key)
+      local names = {}
+      for name in pairs(part) do names[#names + 1] = name end
+      table.sort(names)
+      native.raise("NOTFOUND", ("%s has no '%s'"):format(what, tostring(key)), "it has " .. table.concat(names, ", "))
+    end})
+  end
+
+  ---- help
+
+  local function row_text(text)
+    local signature, doc = text:match "^([^\n]*)\n?(.*)$"
+    local lines = {signature}
+    for line in doc:gmatch "[^\n]+" do lines[#lines + 1] = "    " .. line:gsub("^\t", "    ") end
+    return table.concat(lines, "\n")
+  end
+
+  local function help_of(topic, name)
+    local doc, rows = native.topic(topic)
+    if not doc then return native.raise("NOTFOUND", ("there is no help about '%s'"):format(topic), "") end
+    local out = {name and "" or topic .. ": " .. doc .. "\n"}
+    for _, row in ipairs(rows) do
+      if not name or row[1] == name then out[#out + 1] = row_text(row[2]) end
+    end
+    if #out == 1 then native.raise("NOTFOUND", ("%s has no '%s'"):format(topic, name), "") end
+    print((table.concat(out, "\n"):gsub("^\n", "")))
+  end
+
+  local function with_help(part, topic)
+    rawset(part, "help", function(name) help_of(topic, name) end)
+    return guard(part, topic)
+  end
+
+  ---- dbutils.fs
+
+  local fs, files = {}, native.fs
+
+  --- module dbutils.fs: files and folders; paths may begin with file: or dbfs:, which mean this machine
+
+  --- dbutils.fs.ls(path: string)
+  -- what is in a folder: a list of {path, name, size, modificationTime, isDir}, shown as a table
+  --     dbutils.fs.ls("/data")
+  fs.ls = named({"path dir"}, function(path)
+    return listing(files.ls(path), {"path", "name", "size", "modificationTime"})
+  end)
+  --- dbutils.fs.cp(from: string, to: string, recurse = false) -> boolean
+  -- copies a file, or with recurse a folder
+  fs.cp = named({"from source from_", "to destination", "recurse"}, files.cp)
+  --- dbutils.fs.mv(from: string, to: string, recurse = false) -> boolean
+  -- moves a file, or with recurse a folder
+  fs.mv = named({"from source from_", "to destination", "recurse"}, files.mv)
+  --- dbutils.fs.rm(path: string, recurse = false) -> boolean
+  -- removes a file, or with recurse a folder with all that is in it
+  fs.rm = named({"path dir", "recurse"}, files.rm)
+  --- dbutils.fs.mkdirs(path: string) -> boolean
+  -- makes a folder and those above it
+  fs.mkdirs = named({"path dir"}, files.mkdirs)
+  --- dbutils.fs.put(path: string, contents: string, overwrite = false) -> boolean
+  -- writes a text to a file
+  fs.put = named({"path file", "contents", "overwrite"}, files.put)
+  --- dbutils.fs.head(path: string, maxBytes = 65536) -> string
+  -- the beginning of a file
+  fs.head = named({"path file", "maxBytes max_bytes"}, files.head)
+
+  --- dbutils.fs.mounts()
+  -- an empty list: there are no mounts here, paths are used as they are
+  function fs.mounts() return listing({}, {"mountPoint", "source"}) end
+  for _, name in ipairs {"mount", "updateMount", "unmount", "refreshMounts"} do
+    fs[name] = function()
+      native.raise("UNSUPPORTED", ("dbutils.fs.%s: there are no mounts here"):format(name),
+        "use the path itself, or mount it with the operating system")
+    end
+  end
+
+  ---- dbutils.secrets
+
+  local secrets, sealed = {}, native.secrets
+
+  --- module dbutils.secrets: sealed values; what was read once shows as [REDACTED] in every output
+
+  --- dbutils.secrets.get(scope: string, key: string) -> string
+  -- the value of a secret
+  --     local token = dbutils.secrets.get("prod", "hub-token")
+  secrets.get = named({"scope", "key"}, sealed.get)
+  --- dbutils.secrets.getBytes(scope: string, key: string) -> string
+  -- the value of a secret, which may be any bytes
+  secrets.getBytes = secrets.get
+  --- dbutils.secrets.put(scope: string, key: string, value: string, expires?: integer)
+  -- seals a value, or replaces it; expires is a time in seconds, as os.time gives it. `lacus secrets put` asks for it instead
+  secrets.put = named({"scope", "key", "value", "expires"}, function(scope, key, value, expires)
+    sealed.put(scope, key, value, expires and expires * 1000)
+  end)
+  --- dbutils.secrets.delete(scope: string, key: string)
+  -- removes a secret
+  secrets.delete = named({"scope", "key"}, sealed.delete)
+  --- dbutils.secrets.list(scope: string)
+  -- the keys of a scope, without the values
+  secrets.list = named({"scope"}, function(scope)
+    if type(scope) ~= "string" then native.raise("TYPE", "dbutils.secrets.list: which scope?", "dbutils.secrets.listScopes() has them") end
+    return listing(sealed.list(scope), {"key", "version"})
+  end)
+  --- dbutils.secrets.listScopes()
+  -- the scopes
+  function secrets.listScopes() return listing(sealed.list(), {"name"}) end
+  --- dbutils.secrets.createScope(scope: string)
+  -- makes a scope
+  secrets.createScope = named({"scope name"}, sealed.create_scope)
+  --- dbutils.secrets.deleteScope(scope: string)
+  -- removes a scope with its secrets
+  secrets.deleteScope = named({"scope name"}, sealed.delete_scope)
+
+  ---- dbutils.notebook
+
+  local notebook = {}
+
+  --- module dbutils.notebook: other notebooks, and the end of this one
+
+  --- dbutils.notebook.run(path: string, timeout = 0, arguments?: {[string]: string}) -> string
+  -- runs a notebook in a process of its own and gives what it handed to exit (nil: nothing); timeout in seconds, 0 for none
+  --     local rows = dbutils.notebook.run("prepare", 600, {day = "2026-01-31"})
+  notebook.run = named({"path", "timeout timeout_seconds timeoutSeconds", "arguments args"}, native.run)
+  --- dbutils.notebook.exit(value?: string)
+  -- ends the notebook here, well; the value goes to who ran it
+  notebook.exit = named({"value"}, function(value) native.exit(value ~= nil and tostring(value) or nil) end)
+
+  ---- dbutils.library
+
+  local library = {}
+
+  --- module dbutils.library: libraries, and starting anew
+
+  --- dbutils.library.restartPython()
+  -- ends the Python of %%python cells; the next one starts anew, with what %pip has installed
+  function library.restartPython() native.restart_python() end
+  --- dbutils.library.restart()
+  -- forgets what cells have defined, the modules they required, and Python; widgets and parameters stay
+  function library.restart() native.restart() end
+  for _, name in ipairs {"install", "installPyPI"} do
+    library[name] = function()
+      native.raise("UNSUPPORTED", ("dbutils.library.%s is gone, as on Databricks"):format(name),
+        "%pip install NAME for %%python cells, %luarocks install NAME for Lua")
+    end
+  end
+  --- dbutils.library.updateCondaEnv()
+  -- not here: %pip
+  library.updateCondaEnv = library.install
+
+  dbutils.fs = with_help(fs, "dbutils.fs")
+  dbutils.secrets = with_help(secrets, "dbutils.secrets")
+  dbutils.notebook = with_help(notebook, "dbutils.notebook")
+  dbutils.library = with_help(library, "dbutils.library")
+
+  --- dbutils.help(name?: string)
+  -- what dbutils has, or one part of it: dbutils.help("fs"), dbutils.fs.help("cp")
+  function dbutils.help(name)
+    if name then
+      if name == "widgets" then return dbutils.widgets.help() end
+      return help_of("dbutils." .. tostring(name):gsub("^dbutils%.", ""))
+    end
+    local docs = {widgets = "parameters of a notebook, as controls"}
+    local lines = {"dbutils: tools of a notebook"}
+    for _, part in ipairs(order) do
+      lines[#lines + 1] = ("  %-10s %s"):format(part, docs[part] or native.topic("dbutils." .. part))
+    end
+    lines[#lines + 1] = "dbutils.fs.help() tells more, dbutils.fs.help(\"cp\") about one function."
+    print(table.concat(lines, "\n"))
+  end
+end

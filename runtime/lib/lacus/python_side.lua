@@ -1,0 +1,275 @@
+-- The Python side of %%python: a text that python3 runs. It reads one JSON message per line on descriptor 3 and answers on 4.
+return [==[
+import ast, builtins, json, linecache, math, os, signal, sys, traceback
+
+os.set_inheritable(3, False)
+os.set_inheritable(4, False)
+_in = os.fdopen(3, "r", encoding="utf-8", newline="\n")
+_out = os.fdopen(4, "w", encoding="utf-8", newline="\n")
+_folder = sys.argv[1] if len(sys.argv) > 1 else "."
+sys.argv = [""]
+sys.path.insert(0, "")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def _flush():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+
+
+def _send(op, **members):
+    _flush()
+    members["op"] = op
+    _out.write(json.dumps(members, ensure_ascii=True) + "\n")
+    _out.flush()
+
+
+def _input(prompt="", password=False):
+    _send("input", prompt=str(prompt), password=password)
+    line = _in.readline()
+    if not line:
+        raise EOFError
+    answer = json.loads(line)
+    if answer.get("op") == "answer":
+        return answer["text"]
+    raise EOFError(answer.get("message", "there is nobody to answer"))
+
+
+builtins.input = _input
+
+
+def _getpass(prompt="Password: ", stream=None):
+    return _input(prompt, True)
+
+
+# ---- showing
+
+_methods = {"_repr_html_": "text/html", "_repr_markdown_": "text/markdown", "_repr_svg_": "image/svg+xml",
+            "_repr_png_": "image/png", "_repr_jpeg_": "image/jpeg", "_repr_latex_": "text/latex", "_repr_json_": "application/json"}
+
+
+def _text_of(value):
+    if isinstance(value, bytes):
+        import base64
+        return base64.b64encode(value).decode()
+    return value
+
+
+def _bundle(value):
+    data = {"text/plain": repr(value)}
+    if isinstance(value, type):
+        return data
+    make = getattr(value, "_repr_mimebundle_", None)
+    if callable(make):
+        try:
+            more = make(include=None, exclude=None)
+            more = more[0] if isinstance(more, tuple) else more
+            data.update({k: _text_of(v) for k, v in (more or {}).items()})
+        except Exception:
+            pass
+    for name, mime in _methods.items():
+        make = getattr(value, name, None)
+        if mime in data or not callable(make):
+            continue
+        try:
+            text = make()
+        except Exception:
+            continue
+        if text is not None:
+            data[mime] = _text_of(text)
+    if "image/png" not in data and type(value).__module__.startswith("matplotlib.figure"):
+        data["image/png"] = _png(value)
+    return data
+
+
+def _png(figure):
+    import base64, io
+    data = io.BytesIO()
+    figure.savefig(data, format="png", bbox_inches="tight")
+    return base64.b64encode(data.getvalue()).decode()
+
+
+def display(*values):
+    for value in values:
+        _send("display", data=_bundle(value))
+
+
+def _figures():
+    plt = sys.modules.get("matplotlib.pyplot")
+    if plt is None:
+        return
+    for number in plt.get_fignums():
+        figure = plt.figure(number)
+        _send("display", data={"text/plain": repr(figure), "image/png": _png(figure)})
+    plt.close("all")
+
+
+# ---- tables and values
+
+def _has(name):
+    import importlib.util
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+class MissingLibrary(Exception):
+    pass
+
+
+def _read_table(path):
+    if _has("pyarrow"):
+        import pyarrow.parquet
+        table = pyarrow.parquet.read_table(path)
+        return table.to_pandas() if _has("pandas") else table
+    if _has("polars"):
+        import polars
+        return polars.read_parquet(os.path.join(path, "*.parquet"))
+    raise MissingLibrary("a dataframe is handed over as a Parquet file, and this Python has neither pyarrow nor polars: %pip install pyarrow")
+
+
+def _is(value, module, *names):
+    kind = type(value)
+    return kind.__module__.split(".")[0] == module and kind.__name__ in names
+
+
+def _plain(value, depth=0):
+    if depth > 50:
+        raise TypeError("too deep, or a circle")
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(k): _plain(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(v, depth + 1) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist(), depth + 1)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    raise TypeError("a value of type %s" % type(value).__name__)
+
+
+def _give(name, value, count):
+    path = os.path.join(_folder, "out-%d.parquet" % count)
+    if _is(value, "polars", "LazyFrame"):
+        value = value.collect()
+    if _is(value, "polars", "DataFrame"):
+        value.write_parquet(path)
+        return {"table": path}
+    if _is(value, "pandas", "Series"):
+        value = value.to_frame(value.name if value.name is not None else name)
+    if _is(value, "pandas", "DataFrame") or _is(value, "pyarrow", "Table", "RecordBatch"):
+        if not _has("pyarrow"):
+            raise MissingLibrary("a dataframe is handed over as a Parquet file, and this Python has no pyarrow: %pip install pyarrow")
+        import pyarrow, pyarrow.parquet
+        if _is(value, "pandas", "DataFrame"):
+            value = pyarrow.Table.from_pandas(value, preserve_index=False)
+        elif _is(value, "pyarrow", "RecordBatch"):
+            value = pyarrow.Table.from_batches([value])
+        pyarrow.parquet.write_table(value, path)
+        return {"table": path}
+    try:
+        return {"value": _plain(value)}
+    except TypeError as why:
+        raise TypeError("cannot hand over '%s': %s" % (name, why)) from None
+
+
+# ---- running
+
+_names = {"__name__": "__main__", "__builtins__": builtins, "display": display}
+import types as _types
+_main = _types.ModuleType("__main__")
+_main.__dict__.update(_names)
+sys.modules["__main__"] = _main
+_names = _main.__dict__
+_count = 0
+
+
+def _run(code, file):
+    linecache.cache[file] = (len(code), None, code.splitlines(True), file)
+    tree = ast.parse(code, file)
+    last = None
+    quiet = code.rstrip().endswith(";")
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        last = ast.Expression(tree.body.pop().value)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    def perform(node, mode):
+        compiled = compile(node, file, mode, flags=flags)
+        if compiled.co_flags & 0x80:
+            import asyncio
+            return asyncio.run(eval(compiled, _names))
+        return eval(compiled, _names)
+    perform(tree, "exec")
+    if last is not None:
+        value = perform(last, "eval")
+        if value is not None:
+            _names["_"] = value
+            if not quiet:
+                display(value)
+    _figures()
+
+
+def _error(kind, value, tb, file):
+    here = tb
+    while here is not None and here.tb_frame.f_code.co_filename != file:
+        here = here.tb_next
+    lines = traceback.format_exception(kind, value, here)
+    if here is None and not issubclass(kind, SyntaxError):
+        lines = traceback.format_exception_only(kind, value)
+    text = "".join(lines).rstrip("\n")
+    return text.split("\n")
+
+
+def _cell(message):
+    global _count
+    _count += 1
+    file = "<python cell %d>" % _count
+    reply = {"status": "ok", "out": {}}
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for name, given in message.get("in", {}).items():
+            _names[name] = _read_table(given["table"]) if "table" in given else given.get("value")
+        _run(message["code"], file)
+        for name in message.get("out", []):
+            if name not in _names:
+                raise NameError("name '%s' is not defined: it cannot be handed over" % name)
+            _count += 1
+            reply["out"][name] = _give(name, _names[name], _count)
+    except SystemExit as end:
+        reply.update(status="exit", code=str(end.code))
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+        reply.update(status=status, ename=type(error).__name__, evalue=str(error), traceback=_error(*sys.exc_info(), file))
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return reply
+
+
+def _main_loop():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        import getpass
+        getpass.getpass = _getpass
+    except ImportError:
+        pass
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
+        sys.stderr.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
+    while True:
+        try:
+            line = _in.readline()
+            if not line:
+                return
+            _send("done", **_cell(json.loads(line)))
+        except KeyboardInterrupt:
+            _send("done", status="interrupted", ename="KeyboardInterrupt", evalue="", traceback=["KeyboardInterrupt"], out={})
+
+
+_main_loop()
+]==]
