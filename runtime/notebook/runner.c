@@ -3,6 +3,7 @@
 #include "runtime/base/terminal.h"
 #include "runtime/notebook/notebook.h"
 #include "runtime/notebook/parameters.h"
+#include "runtime/notebook/widget_state.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct runner {
     bool shown;      /* there is a terminal */
     json_t *cell;    /* borrowed: the cell that runs */
     bool clear_next; /* clear_output(wait = true) */
+    struct widget_states widgets;
     int64_t saved_ns;
     struct err save_error; /* code LC_OK while saving works */
     json_t *exit_value;    /* owned: the notebook ended itself; NULL: not */
@@ -23,9 +25,20 @@ static const int64_t save_interval_ns = 500000000; /* while a cell prints */
  * notebook runs. */
 static const char id_key[] = "lacus_display_id";
 
+/* So that a closed notebook shows its controls as they were. */
+static void note_widgets(struct runner *r)
+{
+    json_t *widgets = widget_states_metadata(&r->widgets);
+
+    if (widgets)
+        json_object_set_new(notebook_metadata(r->nb), "widgets", widgets);
+}
+
 static void save(struct runner *r)
 {
     struct err err;
+
+    note_widgets(r);
 
     err_clear(&err);
     if (notebook_save(r->nb, r->options->output, false, &err) != LC_OK && r->save_error.code == LC_OK) {
@@ -42,9 +55,17 @@ static void save_now_and_then(struct runner *r)
 }
 
 /* ---- the front end ---- */
+/* Where output goes: into an Output widget that gathers, else into the cell; NULL: nowhere. */
+static json_t *outputs_now(const struct runner *r)
+{
+    json_t *gathered = widget_states_outputs(&r->widgets);
+
+    return gathered ? gathered : r->cell ? cell_outputs(r->cell) : NULL;
+}
+
 static json_t *outputs_for_more(struct runner *r)
 {
-    json_t *outputs = r->cell ? cell_outputs(r->cell) : NULL;
+    json_t *outputs = outputs_now(r);
 
     if (outputs && r->clear_next)
         json_array_clear(outputs);
@@ -229,8 +250,8 @@ static void on_clear(void *self, const struct ctx *ctx, bool wait)
 
     (void)ctx;
     r->clear_next = wait;
-    if (!wait && r->cell)
-        json_array_clear(cell_outputs(r->cell));
+    if (!wait)
+        json_array_clear(outputs_now(r));
     if (r->shown)
         terminal_erase(&r->terminal);
 }
@@ -244,6 +265,27 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
     return err_hint(err, "use dbutils.widgets and give the value with -p NAME VALUE");
 }
 
+static enum lc on_comm(void *self, const struct ctx *ctx, enum comm_kind kind, const char *comm_id,
+                       const char *target, json_t *data, json_t *metadata, const struct comm_buffers *buffers,
+                       struct err *err)
+{
+    struct runner *r = self;
+
+    (void)ctx, (void)metadata, (void)err;
+    if (kind == COMM_MSG && json_object_get(json_object_get(data, "state"), "msg_id"))
+        r->clear_next = false; /* a pending clear was for what was shown elsewhere */
+    widget_states_comm(&r->widgets, kind, comm_id, target, data, buffers);
+    return LC_OK;
+}
+
+/* Any id: what an Output widget gathers is put there by this front end itself. */
+static const char *on_request_id(void *self)
+{
+    const struct runner *r = self;
+
+    return r->cell ? "run" : "";
+}
+
 static const struct frontend_ops runner_ops = {.name = "runner",
                                                .rich = true,
                                                .stream = on_stream,
@@ -251,7 +293,9 @@ static const struct frontend_ops runner_ops = {.name = "runner",
                                                .result = on_result,
                                                .error = on_error,
                                                .clear_output = on_clear,
-                                               .input = on_input};
+                                               .input = on_input,
+                                               .comm_send = on_comm,
+                                               .request_id = on_request_id};
 
 /* ---- running ---- */
 static void announce(struct runner *r, size_t number, size_t total, const struct buf *source)
@@ -415,6 +459,7 @@ static enum lc prepare(struct runner *r, struct err *err)
     TRY(notebook_load(r->options->input, &r->nb, err));
     TRY(parameters_check(r->options->params, r->nb, err));
     forget_old_outputs(r->nb);
+    json_object_del(notebook_metadata(r->nb), "widgets");
     TRY(parameters_inject(r->options->params, r->nb, err));
     note_run(r, "running");
     return notebook_save(r->nb, r->options->output, false, err);
@@ -428,10 +473,12 @@ enum lc notebook_run(const struct runner_options *options, struct err *err)
 
     if (r.shown)
         terminal_init(&r.terminal, options->terminal_fd);
+    widget_states_init(&r.widgets);
     rc = prepare(&r, err);
     if (rc == LC_OK) {
         rc = run_session(&r, err);
         forget_display_ids(&r);
+        note_widgets(&r);
         note_run(&r, rc == LC_OK ? "ok" : rc == LC_CANCELLED ? "interrupted" : "error");
         saved = notebook_save(r.nb, options->output, true, &save_error);
         if (saved != LC_OK && rc == LC_OK && err) {
@@ -442,6 +489,7 @@ enum lc notebook_run(const struct runner_options *options, struct err *err)
     if (r.shown)
         terminal_release(&r.terminal);
     json_decref(r.exit_value);
+    widget_states_release(&r.widgets);
     notebook_free(r.nb);
     return rc;
 }
