@@ -1,33 +1,16 @@
 /* Completion: names, members, keywords, magics, file paths. */
-#include "runtime/base/fs.h"
 #include "runtime/base/utf8.h"
+#include "runtime/session/complete_int.h"
 #include "runtime/session/job.h"
 #include "runtime/session/lookup.h"
+#include "runtime/session/masks.h"
 #include "runtime/session/names.h"
 #include "runtime/session/scan.h"
-#include "runtime/session/masks.h"
-#include "runtime/session/session_int.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MOST = 2000 };
-
-struct match {
-    char *text; /* owned */
-    const char *type;
-    int rank; /* lower first */
-};
-
-struct answer {
-    const char *text;
-    size_t len; /* up to the cursor */
-    const char *prefix;
-    size_t prefix_len;
-    bool methods; /* after ':' */
-    struct session *s;
-    struct match *list; /* owned */
-    size_t n, cap;
-};
 
 /* ---- collecting ---- */
 static bool starts_with(const char *name, const char *prefix, size_t len)
@@ -35,9 +18,29 @@ static bool starts_with(const char *name, const char *prefix, size_t len)
     return strncmp(name, prefix, len) == 0;
 }
 
-static void add(struct answer *a, const char *text, const char *type, int rank)
+static char *signature_text(const struct manual_entry *e)
 {
-    if (a->n >= MOST || !starts_with(text, a->prefix, a->prefix_len))
+    struct buf out = BUF_INIT(4096);
+    char *text;
+
+    if (e->field)
+        return NULL;
+    manual_signature(e, &out);
+    text = mem_strdup(buf_str(&out));
+    buf_release(&out);
+    return text;
+}
+
+static bool fits(const struct answer *a, const char *text)
+{
+    return a->fold ? strncasecmp(text, a->prefix, a->prefix_len) == 0
+                   : starts_with(text, a->prefix, a->prefix_len);
+}
+
+void complete_add(struct answer *a, const char *text, const char *type, int rank,
+                  const struct manual_entry *e)
+{
+    if (a->n >= MOST || !fits(a, text))
         return;
     if (a->n == a->cap) {
         size_t cap = a->cap ? a->cap * 2 : 64;
@@ -49,7 +52,13 @@ static void add(struct answer *a, const char *text, const char *type, int rank)
     }
     char *copy = mem_strdup(text);
     if (copy)
-        a->list[a->n++] = (struct match){.text = copy, .type = type, .rank = rank};
+        a->list[a->n++] = (struct match){
+            .text = copy, .type = type, .rank = rank, .signature = e ? signature_text(e) : NULL};
+}
+
+static void add(struct answer *a, const char *text, const char *type, int rank)
+{
+    complete_add(a, text, type, rank, NULL);
 }
 
 static const char *type_of(lua_State *L, int index)
@@ -81,6 +90,12 @@ static void add_member(lua_State *L, void *arg, const char *name)
     if (starts_with(name, "_", 1) && a->prefix_len == 0)
         return;
     add(a, name, a->methods ? "method" : type_of(L, -1), 1);
+}
+
+static void add_key(lua_State *L, void *arg, const char *name) /* in t["|: any text */
+{
+    if (!starts_with(name, "__", 2))
+        add(arg, name, type_of(L, -1), 1);
 }
 
 static void add_known(lua_State *L, void *arg, const char *name)
@@ -155,97 +170,273 @@ static void add_globals(lua_State *L, struct answer *a)
     add_rows(a, names_builtin);
 }
 
-/* ---- magics and paths ---- */
-static bool complete_magic(struct answer *a)
+void complete_names(lua_State *L, struct answer *a)
 {
-    const char *end = a->text + a->len, *line = end, *p;
-    bool cell;
-
-    while (line > a->text && line[-1] != '\n')
-        line--;
-    while (line < end && (*line == ' ' || *line == '\t'))
-        line++;
-    if (line == end || *line != '%')
-        return false;
-    cell = end - line > 1 && line[1] == '%';
-    p = line + 1 + cell;
-    for (const char *q = p; q < end; q++)
-        if (*q == ' ' || *q == '\t')
-            return false;
-    a->prefix = p;
-    a->prefix_len = (size_t)(end - p);
-    for (const struct session_magic *m = a->s->magics; m && m->name; m++)
-        if (m->kinds & (cell ? MAGIC_CELL : MAGIC_LINE | MAGIC_CELL))
-            add(a, m->name, "magic", 0);
-    return true;
-}
-
-static void add_files(struct answer *a, const char *folder)
-{
-    char **names;
-    size_t n;
-
-    if (fs_list(*folder ? folder : ".", &names, &n, NULL) != LC_OK)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        char *path = fs_join(*folder ? folder : ".", names[i]);
-        char *shown = path && fs_is_dir(path) ? mem_printf("%s/", names[i]) : mem_strdup(names[i]);
-        if (shown && (*names[i] != '.' || a->prefix_len))
-            add(a, shown, "path", 0);
-        mem_free(shown);
-        mem_free(path);
-    }
-    fs_free_list(names, n);
-}
-
-static void complete_path(struct answer *a, const char *start)
-{
-    const char *end = a->text + a->len, *slash = NULL;
-    const char *home = getenv("HOME");
-    char *folder;
-
-    for (const char *p = start; p < end; p++) {
-        if (*p == '/')
-            slash = p;
-        if (*p == '\n')
-            return;
-    }
-    a->prefix = slash ? slash + 1 : start;
-    a->prefix_len = (size_t)(end - a->prefix);
-    if (slash && slash > start && *start == '~' && home)
-        folder = mem_printf("%s%.*s/", home, (int)(slash - start - 1), start + 1);
-    else
-        folder = mem_strndup(start, slash ? (size_t)(slash + 1 - start) : 0);
-    if (folder)
-        add_files(a, folder);
-    mem_free(folder);
-}
-
-/* ---- the answer ---- */
-static int l_complete(lua_State *L) /* (lightuserdata answer) */
-{
-    struct answer *a = lua_touserdata(L, 1);
-    struct chain c;
-
-    if (complete_magic(a))
-        return 0;
-    if (!lookup_chain(a->text, a->len, &c)) {
-        if (c.in_string)
-            complete_path(a, c.string_start);
-        return 0;
-    }
-    a->prefix = c.parts[c.n - 1].name;
-    a->prefix_len = c.parts[c.n - 1].len;
-    if (c.n > 1) {
-        a->methods = c.parts[c.n - 1].separator == ':';
-        if (lookup_push(L, &c, c.n - 1))
-            lookup_members(L, -1, add_member, a);
-        return 0;
-    }
     add_declared(a);
     add_carried(L, a);
     add_globals(L, a);
     add_keywords(a);
+}
+
+/* ---- the answer ---- */
+static const char *entry_type(const struct manual_entry *e)
+{
+    return e->field ? "property" : e->topic->kind == MANUAL_CLASS ? "method" : "function";
+}
+
+struct members {
+    struct answer *a;
+    struct manual_text topic;
+};
+
+static bool add_entry(void *arg, const struct manual_entry *e)
+{
+    struct members *m = arg;
+
+    if (!(m->a->methods && e->field))
+        complete_add(m->a, e->name, entry_type(e), e->alias_of ? 2 : 1, e);
+    return true;
+}
+
+static bool add_topic(void *arg, const struct manual_topic *topic)
+{
+    struct members *m = arg;
+
+    if (strlen(topic->name) == m->topic.len && memcmp(topic->name, m->topic.s, m->topic.len) == 0)
+        manual_each_of(topic, add_entry, m);
+    return true;
+}
+
+/* What the manual has of a class or module. */
+static void add_rows_of(struct answer *a, struct manual_text topic)
+{
+    struct members m = {a, topic};
+
+    if (topic.len)
+        manual_topics(a->s->globals, add_topic, &m);
+}
+
+static void complete_member(lua_State *L, struct answer *a, const struct place *p)
+{
+    const struct place_chain *c = &p->chain;
+    struct resolved r;
+    char path[128];
+    size_t len = 0;
+
+    a->methods = c->parts[c->n - 1].separator == ':';
+    if (!place_resolve(L, p, c, c->n - 1, &r))
+        return;
+    add_rows_of(a, r.class);
+    for (int i = 0; i < c->n - 1 && !r.called && len + c->parts[i].len + 2 < sizeof path; i++)
+        len += (size_t)snprintf(path + len, sizeof path - len, "%s%.*s", i ? "." : "", (int)c->parts[i].len,
+                                c->parts[i].name);
+    if (!r.called && !c->literal)
+        add_rows_of(a, (struct manual_text){path, len});
+    if (r.is_value)
+        lookup_members(L, -1, add_member, a);
+}
+
+/* ---- arguments ---- */
+static const struct place_frame *frame(const struct place *p, int from_top)
+{
+    return p->n_frames > from_top ? &p->frames[p->n_frames - 1 - from_top] : NULL;
+}
+
+/* The call that the cursor is an argument of: directly, or of a table that is the argument. */
+struct argument {
+    const struct place_frame *call;
+    int index;       /* of the argument */
+    const char *key; /* in a table: of the entry; NULL: none */
+    size_t key_len;
+    bool table; /* it stands in a table with names */
+    struct manual_call signature;
+    int self; /* stack index of what the method is called on; 0: none */
+};
+
+static const struct manual_param *param_named(const struct manual_call *call, const char *key, size_t len)
+{
+    for (int i = 0; i < call->n; i++)
+        if (call->params[i].name.len == len && memcmp(call->params[i].name.s, key, len) == 0)
+            return &call->params[i];
+    return NULL;
+}
+
+static const struct manual_param *param_at(const struct manual_call *call, int index)
+{
+    if (call->n == 0)
+        return NULL;
+    if (index >= call->n)
+        index = call->n - 1;
+    return call->params[index].rest && index > 0 ? &call->params[index - 1] : &call->params[index];
+}
+
+static bool find_argument(lua_State *L, const struct place *p, struct argument *out)
+{
+    const struct place_frame *f = frame(p, 0), *outer = frame(p, 1);
+    struct manual_entry e;
+
+    *out = (struct argument){0};
+    if (!f || f->bracket == 'b')
+        return false;
+    out->call = f;
+    out->index = f->argument;
+    if (f->bracket == '{') {
+        out->table = true;
+        out->key = f->key;
+        out->key_len = f->key_len;
+        if (f->callee.n == 0) {
+            if (!outer || outer->bracket != '(' || outer->callee.n == 0)
+                return false;
+            out->call = outer;
+            out->index = outer->argument;
+        }
+    }
+    if (out->call->callee.n == 0 || out->call->bracket == '[' ||
+        !place_entry(L, p, &out->call->callee, out->call->callee.n, &e))
+        return false;
+    out->self = lua_isnil(L, -1) ? 0 : lua_gettop(L);
+    return manual_parse(e.signature, &out->signature);
+}
+
+/* The type of the argument at the cursor, in LuaLS's notation; borrowed from out. */
+static bool argument_type(const struct argument *x, struct buf *out)
+{
+    const struct manual_param *q = NULL, *at = param_at(&x->signature, x->index);
+    struct manual_call *fields = NULL;
+
+    if (x->table && x->call->bracket == '{')
+        q = x->key ? param_named(&x->signature, x->key, x->key_len) : at;
+    else if (x->table && x->key && at && (fields = mem_zalloc(sizeof *fields)) != NULL &&
+             manual_fields(at->type, fields))
+        q = param_named(fields, x->key, x->key_len);
+    else if (!x->key)
+        q = at;
+    if (!q && x->key && at && x->signature.n == 1 && !fields &&
+        (fields = mem_zalloc(sizeof *fields)) != NULL && manual_fields(at->type, fields))
+        q = param_named(fields, x->key, x->key_len);
+    if (q)
+        manual_param_type(q, out);
+    mem_free(fields);
+    return q != NULL;
+}
+
+static void add_keyword(struct answer *a, const struct manual_param *p)
+{
+    char text[96];
+
+    if (p->rest || p->name.len > 80)
+        return;
+    snprintf(text, sizeof text, "%.*s = ", (int)p->name.len, p->name.s);
+    complete_add(a, text, "param", 0, NULL);
+}
+
+/* f{na|: names that the call takes. */
+static void add_keywords_of(lua_State *L, struct answer *a, const struct place *p)
+{
+    const struct place_frame *f = frame(p, 0);
+    const struct manual_param *at;
+    struct manual_call *fields;
+    struct argument x;
+
+    if (!f || f->bracket != '{' || f->keyed || f->tokens > 0 || !find_argument(L, p, &x))
+        return;
+    at = param_at(&x.signature, x.index);
+    fields = mem_zalloc(sizeof *fields);
+    if (at && fields && at->type.len && manual_fields(at->type, fields))
+        for (int i = 0; i < fields->n; i++)
+            add_keyword(a, &fields->params[i]);
+    else if (x.call->bracket == '{')
+        for (int i = 0; i < x.signature.n; i++)
+            add_keyword(a, &x.signature.params[i]);
+    mem_free(fields);
+}
+
+/* The nearest object around the cursor that a method is called on: df in df:select(F.col("|. */
+static int self_around(lua_State *L, const struct place *p, const char *class)
+{
+    struct resolved r;
+
+    for (int i = 0; i < p->n_frames; i++) {
+        const struct place_chain *c = &frame(p, i)->callee;
+        for (int n = c->n - 1; n >= 1; n--) {
+            if (!place_resolve(L, p, c, n, &r))
+                continue;
+            if (r.is_value && r.class.len == strlen(class) && memcmp(r.class.s, class, r.class.len) == 0)
+                return lua_gettop(L);
+            lua_pop(L, 1);
+        }
+    }
+    return 0;
+}
+
+/* df["na|, df"na|: the object itself is asked. */
+static int indexed(lua_State *L, const struct place *p)
+{
+    const struct place_frame *f = frame(p, 0);
+    struct resolved r;
+
+    if (!f || f->callee.n == 0 || (f->bracket != '[' && f->bracket != 's' && f->bracket != '('))
+        return 0;
+    if (!place_resolve(L, p, &f->callee, f->callee.n, &r))
+        return 0;
+    if (r.is_value && !lua_isfunction(L, -1))
+        return lua_gettop(L);
+    lua_pop(L, 1);
+    return 0;
+}
+
+static void complete_string(lua_State *L, struct answer *a, const struct place *p)
+{
+    static const struct manual_text columns = {"ColumnName", 10};
+    struct argument x;
+    struct buf *type;
+    int object = indexed(L, p);
+
+    if (object && luaL_getmetafield(L, object, "__dir") != LUA_TNIL &&
+        complete_value(L, a, columns, p->string, object))
+        return;
+    if (object && lua_istable(L, object)) {
+        a->prefix = p->string;
+        a->prefix_len = (size_t)(a->text + a->len - p->string);
+        lookup_members(L, object, add_key, a);
+        return;
+    }
+    type = session_buf(L, 1 << 14);
+    if (find_argument(L, p, &x) && argument_type(&x, type)) {
+        struct manual_text t = {buf_str(type), type->len};
+        int self = self_around(L, p, "DataFrame");
+        if (complete_value(L, a, t, p->string, self ? self : x.self))
+            return;
+    }
+    complete_path(a, p->string);
+}
+
+/* ---- Lua ---- */
+void complete_lua(lua_State *L, struct answer *a)
+{
+    struct place *p = lua_newuserdatauv(L, sizeof *p, 0);
+
+    place_find(a->text, a->len, p);
+    if (p->kind == PLACE_STRING)
+        complete_string(L, a, p);
+    if (p->kind != PLACE_NAME || p->chain.unknown)
+        return;
+    a->prefix = p->chain.parts[p->chain.n - 1].name;
+    a->prefix_len = p->chain.parts[p->chain.n - 1].len;
+    if (p->chain.n > 1) {
+        complete_member(L, a, p);
+        return;
+    }
+    add_keywords_of(L, a, p);
+    complete_names(L, a);
+}
+
+static int l_complete(lua_State *L) /* (lightuserdata answer) */
+{
+    struct answer *a = lua_touserdata(L, 1);
+
+    if (!complete_magic(L, a))
+        complete_lua(L, a);
     return 0;
 }
 
@@ -264,6 +455,12 @@ static int by_rank(const void *x, const void *y)
     return a->rank != b->rank ? a->rank - b->rank : strcmp(a->text, b->text);
 }
 
+static void release_match(struct match *m)
+{
+    mem_free(m->text);
+    mem_free(m->signature);
+}
+
 static void drop_doubles(struct answer *a)
 {
     size_t kept = 0;
@@ -273,7 +470,7 @@ static void drop_doubles(struct answer *a)
     qsort(a->list, a->n, sizeof *a->list, compare);
     for (size_t i = 0; i < a->n; i++)
         if (kept && strcmp(a->list[kept - 1].text, a->list[i].text) == 0)
-            mem_free(a->list[i].text);
+            release_match(&a->list[i]);
         else
             a->list[kept++] = a->list[i];
     a->n = kept;
@@ -286,8 +483,11 @@ static json_t *reply_of(struct answer *a, json_int_t start, json_int_t end)
 
     for (size_t i = 0; i < a->n; i++) {
         json_array_append_new(matches, session_json_text(a->list[i].text, strlen(a->list[i].text)));
-        json_array_append_new(types, json_pack("{sIsIsOss}", "start", start, "end", end, "text",
-                                               json_array_get(matches, i), "type", a->list[i].type));
+        json_t *one = json_pack("{sIsIsOss}", "start", start, "end", end, "text", json_array_get(matches, i),
+                                "type", a->list[i].type);
+        if (a->list[i].signature)
+            json_object_set_new(one, "signature", json_string(a->list[i].signature));
+        json_array_append_new(types, one);
     }
     return json_pack("{sssosIsIs{so}}", "status", "ok", "matches", matches, "cursor_start", start,
                      "cursor_end", end, "metadata", "_jupyter_types_experimental", types);
@@ -304,7 +504,7 @@ json_t *session_complete(struct session *s, const char *code, size_t len, size_t
     reply = reply_of(&a, (json_int_t)utf8_count(code, (size_t)(a.prefix - code)),
                      (json_int_t)utf8_count(code, at));
     for (size_t i = 0; i < a.n; i++)
-        mem_free(a.list[i].text);
+        release_match(&a.list[i]);
     mem_free(a.list);
     return masks_json(s, reply);
 }

@@ -145,6 +145,33 @@ bool manual_find(const struct session_global *globals, const char *topic, size_t
     return w.any;
 }
 
+struct wanted_values {
+    struct manual_text type;
+    struct manual_values *found;
+    bool any;
+};
+
+static bool values_of(void *arg, const struct manual_topic *topic)
+{
+    struct wanted_values *w = arg;
+
+    for (const struct manual_values *v = topic->values; v && v->type; v++)
+        if (equal(v->type, w->type.s, w->type.len)) {
+            *w->found = *v;
+            w->any = true;
+        }
+    return !w->any;
+}
+
+bool manual_find_values(const struct session_global *globals, const char *type, size_t len,
+                        struct manual_values *v)
+{
+    struct wanted_values w = {.type = {type, len}, .found = v};
+
+    manual_topics(globals, values_of, &w);
+    return w.any;
+}
+
 /* Rows of that function: the one of that name wins over the first. */
 static bool by_function(void *arg, const struct manual_entry *e)
 {

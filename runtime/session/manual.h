@@ -39,16 +39,24 @@ struct manual_row {
 
 enum manual_kind { MANUAL_MODULE, MANUAL_CLASS };
 
+/* A kind of text that a parameter takes: `name: ColumnName`. list(object, prefix) returns the texts it may be, in a table, for
+ * completion: quick, without side effects. object: what the method is called on, or nil. For editors it is a string. */
+struct manual_values {
+    const char *type;
+    lua_CFunction list;
+};
+
 struct manual_topic {
     const char *name; /* "json", "dbutils.widgets"; a class as its __name says: "DataFrame"; "": globals */
     const char *doc;
     enum manual_kind kind;
     const struct manual_row *rows;   /* functions; ends with a NULL name; may be NULL */
     const struct manual_row *fields; /* likewise */
-    const char *returns; /* what functions give whose signature does not say; may be NULL */
+    const char *returns;             /* what functions give whose signature does not say; may be NULL */
     /* Rows that another table makes: fills *e with the i-th (a NULL name: it has none); false past the end. May be NULL. */
     bool (*more)(size_t i, struct manual_entry *e);
-    bool standard; /* Lua's own: editors know it already */
+    const struct manual_values *values; /* ends with a NULL type; may be NULL */
+    bool standard;                      /* Lua's own: editors know it already */
 };
 
 struct manual_text {
@@ -75,6 +83,8 @@ bool manual_each_of(const struct manual_topic *topic, manual_fn *fn, void *arg);
 typedef bool manual_topic_fn(void *arg, const struct manual_topic *topic);
 void manual_topics(const struct session_global *globals, manual_topic_fn *fn, void *arg);
 /* By topic and name; false: no such row. */
+bool manual_find_values(const struct session_global *globals, const char *type, size_t len,
+                        struct manual_values *v);
 bool manual_find(const struct session_global *globals, const char *topic, size_t topic_len, const char *name,
                  size_t name_len, struct manual_entry *e);
 /* What `written` ("df.show", "F.sum", "show") is, whose value is at index. container: index of the value it was found in, 0:
@@ -104,7 +114,8 @@ void manual_signature(const struct manual_entry *e, struct buf *out);
 
 /* ---- what is made of the table ---- */
 void manual_stubs(const struct session_global *globals, const struct session_magic *magics, struct buf *out);
-void manual_markdown(const struct session_global *globals, const struct session_magic *magics, struct buf *out);
+void manual_markdown(const struct session_global *globals, const struct session_magic *magics,
+                     struct buf *out);
 /* `lacus help NAME`: "filter", "DataFrame:filter", "F.sum", "json", "%time"; false: unknown. */
 bool manual_help(const struct session_global *globals, const struct session_magic *magics, const char *name,
                  struct buf *out);

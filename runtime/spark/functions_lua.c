@@ -254,10 +254,10 @@ static int l_broadcast(lua_State *L) /* F.broadcast(df): the engine chooses how 
 }
 
 static const struct manual_row special[] = {
-    {"col", l_col, "col(name)\na column: \"a\", \"t.a\", \"a.field\", \"`a.b`\", \"*\""},
+    {"col", l_col, "col(name: ColumnName)\na column: \"a\", \"t.a\", \"a.field\", \"`a.b`\", \"*\""},
     {"column", l_col, NULL},
     {"lit", l_lit, "lit(value)\na value as a Column; null for NULL"},
-    {"expr", l_expr, "expr(text)\na Column written as SQL"},
+    {"expr", l_expr, "expr(text: Sql)\na Column written as SQL"},
     {"when", l_when,
      "when(condition, value)\nCASE: go on with :when(condition, value) and :otherwise(value)"},
     {"countDistinct", l_count_distinct,

@@ -192,17 +192,19 @@ static int l_table(lua_State *L)
 
 static const struct manual_row methods[] = {
     {"format", l_format,
-     "format(name) -> DataFrameReader\n\"csv\", \"json\", \"parquet\", \"text\" or \"delta\""},
+     "format(name: \"csv\"|\"json\"|\"parquet\"|\"text\"|\"delta\") -> DataFrameReader\n\"csv\", \"json\", "
+     "\"parquet\", \"text\" or \"delta\""},
     {"option", l_option, "option(key, value) -> DataFrameReader\ne.g. \"header\", true"},
     {"options", l_options, "options{key = value, …} -> DataFrameReader"},
     {"schema", l_schema,
      "schema(schema) -> DataFrameReader\nDDL like \"id INT, s STRING\", df.schema, or a StructType"},
-    {"load", l_load, "load(path, …) -> DataFrame\nwith the format of format(), else Parquet"},
-    {"csv", l_csv, "csv{path, header = true, …} -> DataFrame"},
-    {"json", l_json, "json(path, …) -> DataFrame\none object per line"},
-    {"parquet", l_parquet, "parquet(path, …) -> DataFrame"},
-    {"text", l_text, "text(path, …) -> DataFrame\none column, value: a row per line"},
-    {"table", l_table, "table(name) -> DataFrame\na table of the catalog"},
+    {"load", l_load, "load(path: Path, …) -> DataFrame\nwith the format of format(), else Parquet"},
+    {"csv", l_csv,
+     "csv{path: Path, header = true, sep = \",\", inferSchema = true, schema: string, …} -> DataFrame"},
+    {"json", l_json, "json(path: Path, …) -> DataFrame\none object per line"},
+    {"parquet", l_parquet, "parquet(path: Path, …) -> DataFrame"},
+    {"text", l_text, "text(path: Path, …) -> DataFrame\none column, value: a row per line"},
+    {"table", l_table, "table(name: TableName) -> DataFrame\na table of the catalog"},
     {NULL, NULL, NULL}};
 
 const struct manual_topic reader_topic = {.name = "DataFrameReader",

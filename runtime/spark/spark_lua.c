@@ -5,6 +5,7 @@
 #include "runtime/spark/commands.h"
 #include "runtime/spark/dataframe_lua.h"
 #include "runtime/spark/local_lua.h"
+#include "runtime/spark/values_lua.h"
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -519,13 +520,18 @@ static int l_index(lua_State *L) /* upvalue: methods */
 }
 
 static const struct manual_row session_methods[] = {
-    {"range", l_range, "range(start, end, step) -> DataFrame\none column, id; range(n) starts at 0"},
-    {"table", l_table, "table(name) -> DataFrame\na table of the catalog, a temporary view, or delta.`path`"},
+    {"range", l_range,
+     "range(start: integer, end?: integer, step?: integer) -> DataFrame\none column, id; range(n) starts at "
+     "0"},
+    {"table", l_table,
+     "table(name: TableName) -> DataFrame\na table of the catalog, a temporary view, or delta.`path`"},
     {"sql", l_sql,
-     "sql(text, args) -> DataFrame\nSpark SQL; args: {v, …} for ?, {name = v} for :name and {name}, also "
+     "sql(text: Sql, args?: table) -> DataFrame\nSpark SQL; args: {v, …} for ?, {name = v} for :name and "
+     "{name}, also "
      "DataFrames"},
     {"createDataFrame", l_create_dataframe,
-     "createDataFrame(rows, schema) -> DataFrame\nrows: lists or tables with names; schema: names, or DDL "
+     "createDataFrame(rows: table, schema?: string|table) -> DataFrame\nrows: lists or tables with names; "
+     "schema: names, or DDL "
      "like \"id INT, s STRING\""},
     {"stop", l_stop, "stop()\nnothing runs that would have to be stopped"},
     {NULL, NULL, NULL}};
@@ -541,7 +547,8 @@ static const struct manual_topic session_topic = {.name = "SparkSession",
                                                   .doc = "the global spark: where DataFrames come from",
                                                   .kind = MANUAL_CLASS,
                                                   .rows = session_methods,
-                                                  .fields = session_fields};
+                                                  .fields = session_fields,
+                                                  .values = spark_values};
 
 static const struct manual_row catalog_methods[] = {
     {"currentCatalog", l_current_catalog, "currentCatalog() -> name"},
@@ -551,9 +558,9 @@ static const struct manual_row catalog_methods[] = {
     {"listCatalogs", l_list_catalogs, "listCatalogs() -> {{name, isTemporary}, …}"},
     {"listDatabases", l_list_databases, "listDatabases() -> {{name, isTemporary}, …}"},
     {"listTables", l_list_tables, "listTables(schema) -> {{name, isTemporary}, …}\nalso of catalog.schema"},
-    {"listColumns", l_list_columns, "listColumns(table) -> {{name, dataType, nullable}, …}"},
+    {"listColumns", l_list_columns, "listColumns(table: TableName) -> {{name, dataType, nullable}, …}"},
     {"databaseExists", l_database_exists, "databaseExists(name) -> boolean"},
-    {"tableExists", l_table_exists, "tableExists(name) -> boolean"},
+    {"tableExists", l_table_exists, "tableExists(name: TableName) -> boolean"},
     {"dropTempView", l_drop_temp_view, "dropTempView(name) -> boolean\nwhether there was one"},
     {NULL, NULL, NULL}};
 

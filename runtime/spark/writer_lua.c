@@ -294,20 +294,26 @@ FORMAT(l_text, "text")
 
 static const struct manual_row methods[] = {
     {"format", l_format,
-     "format(name) -> DataFrameWriter\n\"delta\", \"parquet\", \"csv\", \"json\" or \"text\""},
+     "format(name: \"delta\"|\"parquet\"|\"csv\"|\"json\"|\"text\") -> DataFrameWriter\n\"delta\", "
+     "\"parquet\", \"csv\", \"json\" or \"text\""},
     {"mode", l_mode,
-     "mode(name) -> DataFrameWriter\n\"append\", \"overwrite\", \"error\" (what is not said) or \"ignore\""},
+     "mode(name: \"append\"|\"overwrite\"|\"error\"|\"ignore\") -> DataFrameWriter\n\"append\", "
+     "\"overwrite\", \"error\" (what is not said) or \"ignore\""},
     {"option", l_option, "option(key, value) -> DataFrameWriter\ne.g. \"mergeSchema\", true"},
     {"options", l_options, "options{key = value, …} -> DataFrameWriter"},
     {"partitionBy", l_partition_by, "partitionBy(column, …) -> DataFrameWriter\na folder per value"},
-    {"save", l_save, "save(path, format, mode, partitionBy)\nwrites files or a Delta table to a path"},
+    {"save", l_save,
+     "save(path: Path, format?: string, mode?: string, partitionBy?: ColumnName)\nwrites files or a Delta "
+     "table to a path"},
     {"saveAsTable", l_save_as_table,
-     "saveAsTable(name, format, mode, partitionBy)\nwrites a Delta table of the catalog"},
-    {"insertInto", l_insert_into, "insertInto(name, overwrite)\nrows into a table, by position"},
-    {"csv", l_csv, "csv(path, mode)\noptions by name: csv{path, header = true}"},
-    {"json", l_json, "json(path, mode)\none object per line"},
-    {"parquet", l_parquet, "parquet(path, mode)"},
-    {"text", l_text, "text(path, mode)\none column of texts, a line each"},
+     "saveAsTable(name: TableName, format?: string, mode?: string, partitionBy?: ColumnName)\nwrites a Delta "
+     "table of the catalog"},
+    {"insertInto", l_insert_into,
+     "insertInto(name: TableName, overwrite?: boolean)\nrows into a table, by position"},
+    {"csv", l_csv, "csv(path: Path, mode?: string)\noptions by name: csv{path, header = true}"},
+    {"json", l_json, "json(path: Path, mode?: string)\none object per line"},
+    {"parquet", l_parquet, "parquet(path: Path, mode?: string)"},
+    {"text", l_text, "text(path: Path, mode?: string)\none column of texts, a line each"},
     {NULL, NULL, NULL}};
 
 const struct manual_topic writer_topic = {.name = "DataFrameWriter",

@@ -1,0 +1,323 @@
+/* Completion of what is no Lua: paths, SQL, magics and their options, and texts that our functions take. */
+#include "runtime/base/fs.h"
+#include "runtime/session/complete_int.h"
+#include "runtime/session/magic.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- paths ---- */
+static void add_files(struct answer *a, const char *folder)
+{
+    char **names;
+    size_t n;
+
+    if (fs_list(*folder ? folder : ".", &names, &n, NULL) != LC_OK)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        char *path = fs_join(*folder ? folder : ".", names[i]);
+        char *shown = path && fs_is_dir(path) ? mem_printf("%s/", names[i]) : mem_strdup(names[i]);
+        if (shown && (*names[i] != '.' || a->prefix_len))
+            complete_add(a, shown, "path", 0, NULL);
+        mem_free(shown);
+        mem_free(path);
+    }
+    fs_free_list(names, n);
+}
+
+void complete_path(struct answer *a, const char *start)
+{
+    const char *end = a->text + a->len, *slash = NULL;
+    const char *home = getenv("HOME");
+    char *folder;
+
+    for (const char *p = start; p < end; p++) {
+        if (*p == '/')
+            slash = p;
+        if (*p == '\n')
+            return;
+    }
+    a->prefix = slash ? slash + 1 : start;
+    a->prefix_len = (size_t)(end - a->prefix);
+    if (slash && slash > start && *start == '~' && home)
+        folder = mem_printf("%s%.*s/", home, (int)(slash - start - 1), start + 1);
+    else
+        folder = mem_strndup(start, slash ? (size_t)(slash + 1 - start) : 0);
+    if (folder)
+        add_files(a, folder);
+    mem_free(folder);
+}
+
+/* ---- texts that a parameter takes ---- */
+static void add_texts(lua_State *L, struct answer *a, const char *type) /* the table on the top */
+{
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1))
+        if (lua_type(L, -1) == LUA_TSTRING)
+            complete_add(a, lua_tostring(L, -1), type, 0, NULL);
+    lua_pop(L, 1);
+}
+
+static void call_list(lua_State *L, struct answer *a, lua_CFunction list, const char *type, int self)
+{
+    int top = lua_gettop(L);
+
+    lua_pushcfunction(L, list);
+    if (self)
+        lua_pushvalue(L, self);
+    else
+        lua_pushnil(L);
+    lua_pushlstring(L, a->prefix, a->prefix_len);
+    if (lua_pcall(L, 2, 1, 0) == LUA_OK && lua_istable(L, -1))
+        add_texts(L, a, type);
+    lua_settop(L, top);
+}
+
+/* "append"|"overwrite" */
+static bool add_literals(struct answer *a, struct manual_text type)
+{
+    bool any = false;
+    const char *p = type.s, *end = p + type.len, *stop;
+    char text[128];
+
+    for (; (p = memchr(p, '"', (size_t)(end - p))) != NULL; p = stop + 1) {
+        stop = memchr(p + 1, '"', (size_t)(end - p - 1));
+        if (!stop)
+            break;
+        snprintf(text, sizeof text, "%.*s", (int)(stop - p - 1), p + 1);
+        complete_add(a, text, "value", 0, NULL);
+        any = true;
+    }
+    return any;
+}
+
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+bool complete_value(lua_State *L, struct answer *a, struct manual_text type, const char *start, int self)
+{
+    const struct session_global *globals = a->s->globals;
+    struct manual_values v;
+    const char *p = type.s, *end = p + type.len;
+
+    a->prefix = start;
+    a->prefix_len = (size_t)(a->text + a->len - start);
+    if (add_literals(a, type))
+        return true;
+    while (p < end) {
+        const char *from = p;
+        while (p < end && is_word(*p))
+            p++;
+        size_t n = (size_t)(p - from);
+        if (n == 3 && memcmp(from, "Sql", 3) == 0) {
+            complete_sql(L, a, start);
+            return true;
+        }
+        if (n == 4 && memcmp(from, "Path", 4) == 0) {
+            complete_path(a, start);
+            return true;
+        }
+        if (n && manual_find_values(globals, from, n, &v)) {
+            call_list(L, a, v.list, "value", self);
+            return true;
+        }
+        p += p < end;
+    }
+    return false;
+}
+
+/* ---- SQL ---- */
+static const char *const sql_words[] = {
+    "ALTER TABLE", "AND",        "AS",          "ASC",        "BETWEEN",      "BY",          "CASE",
+    "CAST",        "COMMENT",    "CREATE",      "CROSS JOIN", "CUBE",         "DELETE FROM", "DESC",
+    "DESCRIBE",    "DISTINCT",   "DROP",        "ELSE",       "END",          "EXCEPT",      "EXISTS",
+    "EXPLAIN",     "FALSE",      "FROM",        "FULL",       "GROUP BY",     "HAVING",      "ILIKE",
+    "IN",          "INNER JOIN", "INSERT INTO", "INTERSECT",  "IS",           "JOIN",        "LATERAL VIEW",
+    "LEFT JOIN",   "LIKE",       "LIMIT",       "MERGE INTO", "NOT",          "NULL",        "OFFSET",
+    "ON",          "OR",         "ORDER BY",    "OVER",       "PARTITION BY", "RIGHT JOIN",  "RLIKE",
+    "ROLLUP",      "SELECT",     "SET",         "SHOW",       "TABLE",        "THEN",        "TRUE",
+    "UNION",       "UPDATE",     "USING",       "VALUES",     "VIEW",         "WHEN",        "WHERE",
+    "WITH"};
+
+static bool follows_word(const char *start, const char *at,
+                         const char *word) /* is it the word before `at`? */
+{
+    size_t n = strlen(word);
+
+    while (at > start && isspace((unsigned char)at[-1]))
+        at--;
+    return (size_t)(at - start) >= n && strncasecmp(at - n, word, n) == 0 &&
+           ((size_t)(at - start) == n || !is_word(at[-(long)n - 1]));
+}
+
+void complete_sql(lua_State *L, struct answer *a, const char *start)
+{
+    static const char *const before_tables[] = {"FROM",   "JOIN",     "INTO", "TABLE",
+                                                "UPDATE", "DESCRIBE", "VIEW", "USING"};
+    const char *end = a->text + a->len, *p = end;
+    struct manual_values v;
+    bool table = false;
+
+    while (p > start && (is_word(p[-1]) || p[-1] == '.' || p[-1] == '`'))
+        p--;
+    a->prefix = p;
+    a->prefix_len = (size_t)(end - p);
+    a->fold = true;
+    for (size_t i = 0; i < sizeof before_tables / sizeof *before_tables; i++)
+        table = table || follows_word(start, p, before_tables[i]);
+    if (manual_find_values(a->s->globals, "TableName", 9, &v))
+        call_list(L, a, v.list, "table", 0);
+    if (table)
+        return;
+    for (size_t i = 0; i < sizeof sql_words / sizeof *sql_words; i++)
+        complete_add(a, sql_words[i], "keyword", 2, NULL);
+    if (a->prefix_len && manual_find_values(a->s->globals, "FunctionName", 12, &v))
+        call_list(L, a, v.list, "function", 0);
+    if (a->prefix_len && manual_find_values(a->s->globals, "ColumnName", 10, &v))
+        call_list(L, a, v.list, "column", 0);
+}
+
+/* ---- magics ---- */
+static void add_magic_names(struct answer *a, const char *start, bool cell)
+{
+    a->prefix = start;
+    a->prefix_len = (size_t)(a->text + a->len - start);
+    for (const struct session_magic *m = a->s->magics; m && m->name; m++)
+        if (m->kinds & (cell ? MAGIC_CELL : MAGIC_LINE | MAGIC_CELL))
+            complete_add(a, m->name, "magic", 0, NULL);
+}
+
+static const char *last_word(const char *start, const char *end)
+{
+    const char *p = end;
+
+    while (p > start && !isspace((unsigned char)p[-1]))
+        p--;
+    return p;
+}
+
+/* -i, --name: the words of the usage that begin with a dash. */
+static void add_options(struct answer *a, const struct session_magic *m)
+{
+    char option[48];
+
+    for (const char *p = m->usage; (p = strchr(p, '-')) != NULL;) {
+        size_t n = strcspn(p, " \t\n|]),=/…");
+        if ((p == m->usage || strchr(" [|(", p[-1])) && n > 1 && n < sizeof option) {
+            snprintf(option, sizeof option, "%.*s", (int)n, p);
+            complete_add(a, option, "option", 0, NULL);
+        }
+        p += n ? n : 1;
+    }
+}
+
+static bool takes_path(const struct session_magic *m)
+{
+    static const char *const words[] = {"FILE", "PATH", "FOLDER", "NOTEBOOK", "SCRIPT", "DIR",
+                                        "%cd",  "%run", "%load",  "%ls",      "%fs"};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(m->usage, words[i]))
+            return true;
+    return false;
+}
+
+static void rest_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *start)
+{
+    const char *end = a->text + a->len, *word = last_word(start, end);
+
+    if (strcmp(m->name, "sql") == 0) {
+        complete_sql(L, a, start);
+    } else if (word < end && *word == '-') {
+        a->prefix = word;
+        a->prefix_len = (size_t)(end - word);
+        add_options(a, m);
+    } else if (takes_path(m)) {
+        complete_path(a, word);
+    } else { /* %time EXPRESSION */
+        struct answer inner = *a;
+        inner.text = start;
+        inner.len = (size_t)(end - start);
+        complete_lua(L, &inner);
+        inner.text = a->text;
+        inner.len = a->len;
+        *a = inner;
+    }
+}
+
+static const struct session_magic *named(struct answer *a, const char *name, const char *end, unsigned kinds)
+{
+    const char *p = name;
+
+    while (p < end && is_word(*p))
+        p++;
+    return magic_find(a->s, name, (size_t)(p - name), kinds);
+}
+
+/* The body of a %%magic: SQL, Lua, or something else. */
+static bool in_cell_magic(lua_State *L, struct answer *a)
+{
+    static const char *const lua[] = {"time", "timeit", "capture", "prun", "memit"};
+    const char *end = a->text + a->len, *p = a->text, *line;
+    const struct session_magic *m;
+
+    while (p < end && isspace((unsigned char)*p))
+        p++;
+    if (end - p < 3 || p[0] != '%' || p[1] != '%' || (line = memchr(p, '\n', (size_t)(end - p))) == NULL)
+        return false;
+    m = named(a, p + 2, end, MAGIC_CELL);
+    if (!m)
+        return true;
+    for (size_t i = 0; i < sizeof lua / sizeof *lua; i++)
+        if (strcmp(m->name, lua[i]) == 0) {
+            struct answer inner = *a;
+            inner.text = line + 1;
+            inner.len = (size_t)(end - line - 1);
+            if (!complete_magic(L, &inner))
+                complete_lua(L, &inner);
+            inner.text = a->text;
+            inner.len = a->len;
+            *a = inner;
+            return true;
+        }
+    if (strcmp(m->name, "sql") == 0)
+        complete_sql(L, a, line + 1);
+    else if (strcmp(m->name, "sh") == 0 || strcmp(m->name, "bash") == 0)
+        complete_path(a, last_word(line + 1, end));
+    return true;
+}
+
+bool complete_magic(lua_State *L, struct answer *a)
+{
+    const char *end = a->text + a->len, *line = end, *p;
+    const struct session_magic *m;
+    bool cell;
+
+    if (in_cell_magic(L, a))
+        return true;
+    while (line > a->text && line[-1] != '\n')
+        line--;
+    while (line < end && (*line == ' ' || *line == '\t'))
+        line++;
+    if (line == end || (*line != '%' && *line != '!'))
+        return false;
+    if (*line == '!') {
+        complete_path(a, last_word(line + 1, end));
+        return true;
+    }
+    cell = end - line > 1 && line[1] == '%';
+    p = line + 1 + cell;
+    for (const char *q = p; q < end; q++)
+        if (!is_word(*q)) {
+            m = named(a, p, end, MAGIC_LINE | MAGIC_CELL);
+            if (!m || (*q != ' ' && *q != '\t'))
+                return false; /* the operator % */
+            while (q < end && (*q == ' ' || *q == '\t'))
+                q++;
+            rest_of_magic(L, a, m, q);
+            return true;
+        }
+    add_magic_names(a, p, cell);
+    return true;
+}

@@ -1,0 +1,103 @@
+/* values_lua.c: for completion: columns of a DataFrame, tables, functions of SQL. Quick, and without side effects. */
+#include "runtime/spark/values_lua.h"
+#include "runtime/dataframe/sqlgen/functions.h"
+#include "runtime/spark/dataframe_lua.h"
+#include <string.h>
+
+enum { OBJECTS = 20 };
+
+static void add(lua_State *L, const char *text) /* to the list on the top */
+{
+    lua_pushstring(L, text);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+static void add_columns(lua_State *L, int dataframe) /* the list is on the top */
+{
+    const struct dtype *schema = dataframe_schema(L, dataframe);
+
+    for (size_t i = 0; i < schema->n_fields; i++)
+        add(L, schema->fields[i].name);
+}
+
+static int l_columns(lua_State *L) /* (DataFrame or nil, prefix); nil: of all DataFrames that have a name */
+{
+    int n = 0;
+
+    lua_settop(L, 1);
+    lua_newtable(L);
+    if (dataframe_at(L, 1)) {
+        add_columns(L, 1);
+        return 1;
+    }
+    session_user_names(L);
+    for (lua_pushnil(L); lua_next(L, 3) && n < OBJECTS; lua_settop(L, 4))
+        if (dataframe_at(L, 5)) {
+            lua_pushvalue(L, 2);
+            add_columns(L, 5);
+            n++;
+        }
+    lua_settop(L, 2);
+    return 1;
+}
+
+static void add_list(lua_State *L, enum lc rc, struct catalog_list *list, const char *before,
+                     const char *after)
+{
+    for (size_t i = 0; rc == LC_OK && i < list->n; i++) {
+        lua_pushfstring(L, "%s%s%s", before, list->items[i].name, after);
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    }
+    if (rc == LC_OK)
+        catalog_list_release(list);
+}
+
+/* a → views, tables, schemas and catalogs; a.b → tables of the schema a, schemas of the catalog a; a.b.c → tables of a.b */
+static int l_tables(lua_State *L) /* (object, prefix) */
+{
+    const struct ctx *ctx = session_ctx(session_of(L));
+    const char *prefix = luaL_checkstring(L, 2), *dot = strchr(prefix, '.'),
+               *second = dot ? strchr(dot + 1, '.') : NULL;
+    struct catalog_list list = {0};
+    struct catalog *catalog;
+    struct err err;
+
+    lua_settop(L, 2);
+    lua_newtable(L);
+    if (spark_catalog(spark_of(L), &catalog, &err) != LC_OK)
+        return 1;
+    if (!dot) {
+        add_list(L, catalog_list_tables(ctx, catalog, NULL, NULL, &list, &err), &list, "", "");
+        add_list(L, catalog_list_schemas(ctx, catalog, NULL, &list, &err), &list, "", ".");
+        add_list(L, catalog_list_catalogs(ctx, catalog, &list, &err), &list, "", ".");
+        return 1;
+    }
+    lua_pushlstring(L, prefix, (size_t)(dot - prefix));
+    const char *first = lua_tostring(L, -1);
+    if (second) {
+        lua_pushlstring(L, dot + 1, (size_t)(second - dot - 1));
+        const char *schema = lua_tostring(L, -1);
+        const char *before = lua_pushfstring(L, "%s.%s.", first, schema);
+        lua_pushvalue(L, 3);
+        add_list(L, catalog_list_tables(ctx, catalog, first, schema, &list, &err), &list, before, "");
+    } else {
+        const char *before = lua_pushfstring(L, "%s.", first);
+        lua_pushvalue(L, 3);
+        add_list(L, catalog_list_tables(ctx, catalog, NULL, first, &list, &err), &list, before, "");
+        add_list(L, catalog_list_schemas(ctx, catalog, first, &list, &err), &list, before, ".");
+    }
+    return 1;
+}
+
+static int l_functions(lua_State *L)
+{
+    lua_settop(L, 0);
+    lua_newtable(L);
+    for (const struct function *f = functions; f->name; f++)
+        if (f == functions || strcmp(f->name, f[-1].name) != 0)
+            add(L, f->name);
+    return 1;
+}
+
+const struct manual_values spark_values[] = {
+    {"ColumnName", l_columns}, {"TableName", l_tables}, {"FunctionName", l_functions}, {0}};

@@ -1,0 +1,172 @@
+/* assist_test.c: completion and inspection with everything that a cell has: dataframes, SQL, widgets, magics, keyword arguments. */
+#include "magics/magics.h"
+#include "repl/globals.h"
+#include "runtime/session/manual.h"
+#include "runtime/session/session_lua.h"
+#include "tests/support/recorder.h"
+#include "tests/support/unit.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char home[] = "/tmp/lacus-assist-XXXXXX";
+
+static int set_up(void **state)
+{
+    struct recorder *r = calloc(1, sizeof *r);
+    struct session_options options = {
+        .frontend = recorder_frontend(r), .globals = lacus_globals, .magics = lacus_magics};
+    struct err err;
+
+    *state = r;
+    if (strstr(home, "XXXXXX") && !mkdtemp(home))
+        return 1;
+    setenv("LACUS_HOME", home, 1);
+    return session_open(&options, &r->session, &err);
+}
+
+static int tear_down(void **state)
+{
+    struct recorder *r = *state;
+
+    session_close(r->session);
+    recorder_release(r);
+    free(r);
+    return 0;
+}
+
+static void run(struct recorder *r, const char *text)
+{
+    struct cell_reply reply;
+
+    recorder_clear(r);
+    recorder_run(r, r->session, text, &reply);
+    if (reply.status != CELL_OK)
+        fail_msg("%s: %s", text, reply.evalue);
+    cell_reply_release(&reply);
+}
+
+/* The cursor is at '|', or at the end. Wanted matches; "-name" ones must not be there; "=n" as the last: exactly n. */
+static void offers(struct recorder *r, const char *marked, const char *const *want)
+{
+    char text[1024];
+    const char *bar = strchr(marked, '|');
+    size_t at = bar ? (size_t)(bar - marked) : strlen(marked);
+    json_t *reply, *match;
+    size_t i;
+
+    snprintf(text, sizeof text, "%.*s%s", (int)at, marked, bar ? bar + 1 : "");
+    reply = session_complete(r->session, text, strlen(text), at);
+    for (; *want; want++) {
+        bool found = false, absent = **want == '-' && (*want)[1] && (*want)[1] != '-';
+        json_array_foreach (json_object_get(reply, "matches"), i, match)
+            found = found || strcmp(json_string_value(match), *want + absent) == 0;
+        if (**want == '=')
+            found = json_array_size(json_object_get(reply, "matches")) == (size_t)atoi(*want + 1);
+        if (found == absent) {
+            char *dump = json_dumps(json_object_get(reply, "matches"), 0);
+            fail_msg("%s: %s in %.3000s", marked, *want, dump);
+        }
+    }
+    json_decref(reply);
+}
+
+#define OFFERS(r, text, ...) offers(r, text, (const char *const[]){__VA_ARGS__, NULL})
+
+static void lua_is_completed(void **state)
+{
+    struct recorder *r = *state;
+
+    run(r, "local t = {alpha = {beta = 1}, ['two words'] = 2}; function own(a) return t end");
+    OFFERS(r, "t.alpha.be", "beta", "=1");
+    OFFERS(r, "own(1).al", "=0"); /* the user's functions are not called */
+    OFFERS(r, "t[\"al|\"]", "alpha", "=1");
+    OFFERS(r, "x = 'a':re", "rep", "reverse");
+    OFFERS(r, "json.enc", "encode", "=1");
+    OFFERS(r, "local u = t.alpha\nu.", "beta"); /* as the text itself assigns it */
+    OFFERS(r, "x = { -- print(\n pri", "print");
+    OFFERS(r, "f('a', [[b", "-print");
+}
+
+static void what_calls_return_is_known(void **state)
+{
+    struct recorder *r = *state;
+
+    OFFERS(r, "spark:table('x'):fil", "filter", "fillna", "-find");
+    OFFERS(r, "spark:table('x'):filter('a > 1'):groupBy('a'):a", "agg", "avg");
+    OFFERS(r, "spark.read:csv('p').", "columns", "show");
+    OFFERS(r, "spark.read:csv('p'):", "-columns", "show");
+    OFFERS(r, "local d = spark:sql([[SELECT 1]])\nlocal e = d:limit(3)\ne:sho", "show", "=1");
+    OFFERS(r, "F.col('a'):is", "isNull", "isin");
+    OFFERS(r, "F.sum('a'):ali", "alias");
+    OFFERS(r, "df.write:mode('append'):save", "=0"); /* df is not known */
+    OFFERS(r, "http.get('u'):js", "json");
+    OFFERS(r, "http.get('u').sta", "status");
+    assert_int_equal(session_execution_count(r->session), 0);
+}
+
+static void keyword_arguments_are_offered(void **state)
+{
+    struct recorder *r = *state;
+
+    OFFERS(r, "json.encode(x, {ind", "indent = ", "-sort_keys = ");
+    OFFERS(r, "json.encode(x, {indent = true, so", "sort_keys = ");
+    OFFERS(r, "json.encode(x, {indent = tr", "true", "-indent = ");
+    OFFERS(r, "spark:range(3):show{trun", "truncate = ");
+    OFFERS(r, "http.get(u, {par", "params = ");
+}
+
+static void dataframes_are_completed(void **state)
+{
+    struct recorder *r = *state;
+
+    run(r, "local df = spark:createDataFrame({{1, 'a'}}, {'number', 'name'}); df:createOrReplaceTempView('my_view')");
+    run(r, "df.write:saveAsTable('default.sales')");
+    OFFERS(r, "df:select(\"na|", "name", "=1");
+    OFFERS(r, "df:select(\"name\", \"nu|\")", "number", "=1");
+    OFFERS(r, "df:select(F.col(\"nu|", "number", "=1");
+    OFFERS(r, "df:filter('number > 1'):groupBy('|", "name", "number");
+    OFFERS(r, "df:groupBy{'n|", "name", "number");
+    OFFERS(r, "df[\"na|\"]", "name", "=1");
+    OFFERS(r, "df\"na|", "name", "=1");
+    OFFERS(r, "df.na", "na", "name");
+    OFFERS(r, "df.", "columns", "write", "select", "number");
+    OFFERS(r, "df.write.", "mode", "save");
+    OFFERS(r, "df.write:mode(\"app|", "append", "=1");
+    OFFERS(r, "df:join(df, \"name\", \"le|", "left", "=1");
+    OFFERS(r, "df:select(F.upper(\"na|", "name", "=1");
+    OFFERS(r, "spark:table(\"my|", "my_view", "=1");
+    OFFERS(r, "spark:table(\"default.|", "default.sales");
+    OFFERS(r, "spark:sql(\"SELECT * FROM my|", "my_view", "=1");
+    OFFERS(r, "spark:sql[[SELECT * FROM my_view whe|", "WHERE");
+    OFFERS(r, "%%sql\nselect * from sal|", "sales");
+    OFFERS(r, "%%sql\nselect numb|", "number");
+    OFFERS(r, "%%sql\nselect upp|", "upper");
+    OFFERS(r, "F.col(\"numb|", "number");
+}
+
+static void magics_are_completed(void **state)
+{
+    struct recorder *r = *state;
+
+    run(r, "local some_name = 1");
+    OFFERS(r, "%tim", "time", "timeit");
+    OFFERS(r, "%time some_n", "some_name");
+    OFFERS(r, "%%time\nlocal x = 1\nsome_n", "some_name");
+    OFFERS(r, "x = 5 %some_n", "some_name");
+    OFFERS(r, "!cat /et", "etc/");
+    OFFERS(r, "%cd /et", "etc/");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(lua_is_completed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_calls_return_is_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keyword_arguments_are_offered, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(dataframes_are_completed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(magics_are_completed, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
