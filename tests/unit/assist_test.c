@@ -120,7 +120,8 @@ static void dataframes_are_completed(void **state)
 {
     struct recorder *r = *state;
 
-    run(r, "local df = spark:createDataFrame({{1, 'a'}}, {'number', 'name'}); df:createOrReplaceTempView('my_view')");
+    run(r, "local df = spark:createDataFrame({{1, 'a'}}, {'number', 'name'}); "
+           "df:createOrReplaceTempView('my_view')");
     run(r, "df.write:saveAsTable('default.sales')");
     OFFERS(r, "df:select(\"na|", "name", "=1");
     OFFERS(r, "df:select(\"name\", \"nu|\")", "number", "=1");
