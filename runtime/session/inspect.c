@@ -184,7 +184,7 @@ static void describe_entry(const struct manual_entry *e, struct buf *out)
         buf_putc(out, '\n');
     }
     put_text(out, "Docstring:", e->doc);
-    put_text(out, "Example:", e->example);
+    put_text(out, e->sql ? "Example in SQL:" : "Example:", e->example);
     if (e->alias_of)
         buf_printf(out, "Same as: %s\n", e->alias_of);
 }

@@ -71,6 +71,7 @@ struct manual_entry {
     bool field;
     const char *alias_of; /* the row's other name, or NULL */
     struct manual_text signature, doc, example;
+    bool sql; /* the example is an expression of SQL, not Lua */
 };
 
 /* Takes a row's text apart into signature, doc and example. */

@@ -314,8 +314,10 @@ static bool function_entry(size_t i, struct manual_entry *e)
     if (!f->lua || (i > 0 && strcmp(f->name, f[-1].name) == 0) || is_special(f->name))
         return true;
     e->name = f->name;
-    manual_split(f->doc, e); /* a text and examples: the signature stands in a column of its own */
-    e->doc = (struct manual_text){f->doc, (size_t)(e->example.s - f->doc)};
+    e->doc = (struct manual_text){f->doc, strlen(f->doc)};
+    e->sql = f->example != NULL;
+    if (f->example)
+        e->example = (struct manual_text){f->example, strlen(f->example)};
     e->signature = (struct manual_text){f->usage, strlen(f->usage)};
     return true;
 }
