@@ -88,13 +88,23 @@ static void on_list(struct kernel *k, const struct request *r, struct buf *out)
     json_decref(ids);
 }
 
+static void on_usage(struct kernel *k, const struct request *r, struct buf *out)
+{
+    (void)r;
+    usage_reply(&k->usage, out);
+}
+
 static const struct row {
     const char *type;
     control_fn *answer;
 } rows[] = {
-    {"interrupt_request", on_interrupt},    {"shutdown_request", on_shutdown},
-    {"kernel_info_request", on_info},       {"create_subshell_request", on_create},
-    {"delete_subshell_request", on_delete}, {"list_subshell_request", on_list},
+    {"interrupt_request", on_interrupt},
+    {"shutdown_request", on_shutdown},
+    {"kernel_info_request", on_info},
+    {"create_subshell_request", on_create},
+    {"delete_subshell_request", on_delete},
+    {"list_subshell_request", on_list},
+    {"usage_request", on_usage},
 };
 
 static void answer(struct kernel *k, const struct request *r, struct buf *out)
