@@ -152,7 +152,8 @@ static enum lc load_model(struct work *w, struct err *err)
 
     phase(w, "loading the model");
     TRY(quantization_from_json(json_object_get(w->spec, "quantization"), &q, err));
-    o = (struct model_options){.linear = q.linear, .compute = w->args.bf16 ? DTYPE_BF16 : q.compute};
+    w->args.bf16 = w->args.bf16 || q.compute == DTYPE_BF16;
+    o = (struct model_options){.linear = q.linear, .compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
     TRY(backend_open("cpu", &(struct backend_options){0}, &w->backend, err));
     TRY(model_load(w->ctx, w->paths->model, w->backend, &o, &w->model, err));
     if (json_is_object(peft))

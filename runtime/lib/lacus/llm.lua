@@ -542,7 +542,7 @@ local function copy_of(t)
 end
 
 local function lora_fields(peft)
-    if peft == nil then return nil end
+    if peft == nil or peft == false then return nil end
     if type(peft) ~= "table" then fail("ARG", "peft is a LoraConfig{…}, not a " .. type(peft)) end
     return copy_of(peft)
 end
