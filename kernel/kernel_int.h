@@ -28,6 +28,7 @@ struct exchange {
     bool stepping; /* it is on the C stack */
     int64_t began;
 };
+struct debug_adapter;
 
 struct kernel {
     struct connection connection;
@@ -35,6 +36,7 @@ struct kernel {
     struct channels *channels;
     struct publisher *publisher;
     struct inbox *inbox;
+    struct debug_adapter *debug;
     struct buf info;    /* content of kernel_info_reply */
     int log_fd;         /* the real standard error */
     int done_fd;        /* the session thread has ended */
