@@ -10,7 +10,10 @@
  * Threads   _open, _bind, _serve, _unbind and _close: session thread; the others: control thread.
  *
  * Example:
- *     debug_adapter_take(k->debug, request);
+ *     struct debug_adapter *a;
+ *     struct kernel k = {0};
+ *     if (debug_adapter_open(&k, &a, NULL) == LC_OK)
+ *         debug_adapter_close(a);
  */
 #ifndef LACUS_KERNEL_DEBUG_ADAPTER_H
 #define LACUS_KERNEL_DEBUG_ADAPTER_H

@@ -232,7 +232,7 @@ int debug_ref_add(struct debug *d, lua_State *L, enum ref_kind kind, int frame, 
     }
     d->refs[d->n_refs] = (struct debug_ref){.kind = kind, .frame = frame, .start = start};
     if (strlen(expr) < DEBUG_EXPR)
-        strcpy(d->refs[d->n_refs].expr, expr);
+        snprintf(d->refs[d->n_refs].expr, DEBUG_EXPR, "%s", expr);
     return d->ref_base + ++d->n_refs;
 }
 
@@ -539,7 +539,7 @@ static enum lc add_parts(struct debug_call *c, const struct debug_ref *r, json_t
 
     p.from = json_integer_value(json_object_get(c->args, "start"));
     p.from = r->start + (p.from > 0 && p.from < INT_MAX ? p.from : 0);
-    strcpy(expr, r->expr); /* the list of references may move */
+    snprintf(expr, sizeof expr, "%s", r->expr); /* the list of references may move */
     push_ref(c, r);
     if (lua_type(L, -1) == LUA_TTABLE) {
         if (!filter || strcmp(filter, "indexed") == 0)

@@ -138,7 +138,7 @@ static int child_of(struct profile *p, int parent, const char *name)
         p->cap *= 2;
     }
     p->nodes[p->n] = (struct profile_node){.parent = parent, .child = -1, .next = p->nodes[parent].child};
-    strcpy(p->nodes[p->n].name, name);
+    snprintf(p->nodes[p->n].name, PROFILE_NAME, "%s", name);
     p->nodes[parent].child = p->n;
     return p->n++;
 }
