@@ -1,5 +1,5 @@
 /* dbutils_lua.c: the global `dbutils`: what its Lua part (runtime/lib/lacus/dbutils.lua) asks the session. */
-#include "runtime/dbutils/dbutils_parts.h"
+#include "runtime/dbutils/dbutils_lua.h"
 #include "widgets/widget_lua.h"
 #include <string.h>
 #include <unistd.h>

@@ -63,12 +63,22 @@ static bool says_nothing(lua_State *L)
     return lua_isnil(L, 2) || luaL_testudata(L, 2, LUA_FILEHANDLE) || display_is_handle(L, 2);
 }
 
+static void around(lua_State *L, const struct run *r, bool before)
+{
+    if (!r->show || !r->s->around)
+        return;
+    lua_pushcfunction(L, r->s->around);
+    lua_pushboolean(L, before);
+    lua_call(L, 1, 0);
+}
+
 static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, results… */
 {
     struct run *r = (struct run *)ctx;
     struct display d;
 
     (void)status;
+    around(L, r, false);
     if (r->shape.implicit)
         lua_remove(L, 2);
     int last = lua_gettop(L);
@@ -91,6 +101,7 @@ static int body(lua_State *L) /* (run) */
     int nargs;
 
     keep_source(L, r);
+    around(L, r, true);
     nargs = push_code(L, r);
     lua_callk(L, nargs, LUA_MULTRET, (lua_KContext)r, shown);
     return shown(L, LUA_OK, (lua_KContext)r);

@@ -338,6 +338,11 @@ void session_serve(struct session *s)
     hook_request(s, HOOK_SERVE);
 }
 
+void session_around_cells(struct session *s, lua_CFunction fn)
+{
+    s->around = fn;
+}
+
 bool session_wait(struct session *s, int timeout_ms)
 {
     int64_t until = clock_mono_ns() + (int64_t)timeout_ms * 1000000;

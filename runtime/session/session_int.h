@@ -97,6 +97,7 @@ struct session {
     struct guard *guard;
     struct history *history;
     struct masks *masks;
+    lua_CFunction around; /* session_around_cells */
 };
 
 void session_table(lua_State *L, enum session_table which); /* pushes it */
