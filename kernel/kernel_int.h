@@ -10,7 +10,6 @@
 #include "kernel/inbox.h"
 #include "kernel/publisher.h"
 #include "kernel/shells.h"
-#include "kernel/usage.h"
 #include "runtime/session/session.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,7 +27,6 @@ struct exchange {
     bool stepping; /* it is on the C stack */
     int64_t began;
 };
-struct debug_adapter;
 
 struct kernel {
     struct connection connection;
@@ -36,11 +34,9 @@ struct kernel {
     struct channels *channels;
     struct publisher *publisher;
     struct inbox *inbox;
-    struct debug_adapter *debug;
-    struct buf info;    /* content of kernel_info_reply */
-    int log_fd;         /* the real standard error */
-    int done_fd;        /* the session thread has ended */
-    struct usage usage; /* control thread */
+    struct buf info; /* content of kernel_info_reply */
+    int log_fd;      /* the real standard error */
+    int done_fd;     /* the session thread has ended */
     pthread_t control, heartbeat;
     bool has_control, has_heartbeat;
     atomic_bool stopping, output_waits; /* output_waits: captured output has come while no cell runs */

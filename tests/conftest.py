@@ -5,6 +5,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "interop"))
 
+from spark_server import spark_server  # noqa: E402, F401  (one server for all files)
+
 
 @pytest.fixture
 def home(tmp_path):

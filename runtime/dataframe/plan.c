@@ -185,6 +185,9 @@ static void release_details(struct plan *p)
             plan_unref(p->u.with.plans[i]);
         mem_free(p->u.with.plans);
         break;
+    case PLAN_ENCODED:
+        mem_free(p->u.encoded.data);
+        break;
     default:
         break;
     }
@@ -339,6 +342,23 @@ const struct plan *plan_range(int64_t start, int64_t end, int64_t step)
         p->u.range.end = end;
         p->u.range.step = step;
     }
+    return p;
+}
+
+const struct plan *plan_encoded(const void *data, size_t len)
+{
+    struct plan *p = node(PLAN_ENCODED, (struct parts){0});
+
+    if (!p)
+        return NULL;
+    p->u.encoded.data = mem_alloc(len + 1);
+    if (!p->u.encoded.data) {
+        plan_unref(p);
+        return NULL;
+    }
+    if (len)
+        memcpy(p->u.encoded.data, data, len);
+    p->u.encoded.len = len;
     return p;
 }
 
@@ -582,6 +602,12 @@ static bool copy_details(struct plan *to, const struct plan *p)
         for (size_t i = 0; to->u.with.plans && i < p->n_names; i++)
             to->u.with.plans[i] = plan_ref(p->u.with.plans[i]);
         return to->u.with.plans != NULL;
+    case PLAN_ENCODED:
+        to->u.encoded.len = p->u.encoded.len;
+        to->u.encoded.data = mem_alloc(p->u.encoded.len + 1);
+        if (to->u.encoded.data && p->u.encoded.len)
+            memcpy(to->u.encoded.data, p->u.encoded.data, p->u.encoded.len);
+        return to->u.encoded.data != NULL;
     default:
         to->u = p->u; /* plain values */
         return true;

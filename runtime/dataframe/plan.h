@@ -46,7 +46,8 @@ enum plan_kind {
     PLAN_DROP,
     PLAN_NA_FILL,
     PLAN_NA_DROP,
-    PLAN_WITH, /* common table expressions and the query that uses them */
+    PLAN_WITH,    /* common table expressions and the query that uses them */
+    PLAN_ENCODED, /* a relation in the words of the engine it came from (Spark Connect's bytes) */
     PLAN_KIND_COUNT
 };
 
@@ -140,6 +141,10 @@ struct plan {
         struct {
             const struct plan **plans; /* owned, n_names of them */
         } with;
+        struct {
+            char *data; /* owned */
+            size_t len;
+        } encoded;
     } u;
 };
 
@@ -189,6 +194,7 @@ const struct plan *plan_na_drop(const struct plan *input, const char *const *col
                                 int64_t min_non_nulls);
 const struct plan *plan_with(const char *const *names, const struct plan *const *plans, size_t n,
                              const struct plan *body);
+const struct plan *plan_encoded(const void *data, size_t len);
 
 /* scans */
 struct scan *scan_new(const char *table, const struct dtype *schema, const char *const *partition_columns,

@@ -875,13 +875,11 @@ l_explain(lua_State *L) /* explain(), explain(true), explain("extended"), explai
 static int temp_view(lua_State *L, bool replace)
 {
     const struct plan *p = dataframe_check(L, 1);
-    struct catalog *catalog;
     struct err err;
 
     err_clear(&err);
     dataframe_schema(L, 1); /* a view that cannot be analysed is an error now, not at its first use */
-    if (spark_catalog(spark_of(L), &catalog, &err) != LC_OK ||
-        catalog_put_view(catalog, luaL_checkstring(L, 2), p, replace, &err) != LC_OK)
+    if (spark_put_view(ctx_of(L), spark_of(L), luaL_checkstring(L, 2), p, false, replace, &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
 }

@@ -282,9 +282,15 @@ static enum lc print_grid(struct grid *g, const struct show_options *o, struct b
 enum lc spark_show(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct show_options *o,
                    struct buf *out, struct err *err)
 {
+    const struct engine_remote *remote;
+    struct engine *e;
     struct grid g;
     enum lc rc;
 
+    if (spark_is_remote(s)) {
+        TRY(spark_remote(s, "show", &remote, &e, err));
+        return remote->show(e, ctx, p, &(struct engine_show){o->rows, o->truncate, o->vertical}, out, err);
+    }
     TRY(grid_read(ctx, s, p, o->rows, &g, err));
     rc = print_grid(&g, o, out, err);
     grid_release(&g);

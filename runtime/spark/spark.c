@@ -1,6 +1,8 @@
 #include "runtime/spark/spark.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,11 +11,19 @@ struct spark {
     const struct engine_ops *ops; /* NULL: not needed yet */
     struct engine *engine;        /* owned */
     struct plan_options conf;
+    char *remote; /* owned: sc://…; NULL: the embedded engine */
 };
 
 struct spark *spark_new(void)
 {
-    return mem_zalloc(sizeof(struct spark));
+    struct spark *s = mem_zalloc(sizeof *s);
+    const char *remote = getenv("SPARK_REMOTE");
+
+    if (s && remote && *remote && (s->remote = mem_strdup(remote)) == NULL) {
+        mem_free(s);
+        return NULL;
+    }
+    return s;
 }
 
 void spark_free(struct spark *s)
@@ -24,6 +34,7 @@ void spark_free(struct spark *s)
         s->ops->close(s->engine);
     catalog_close(s->catalog);
     plan_options_release(&s->conf);
+    mem_free(s->remote);
     mem_free(s);
 }
 
@@ -45,17 +56,138 @@ static enum lc apply_conf(struct spark *s, struct err *err)
     return LC_OK;
 }
 
+static enum lc open_engine(struct spark *s, struct err *err)
+{
+    struct engine_options options = {.remote = s->remote, .conf = &s->conf};
+
+    s->ops = engine_ops_open(s->remote ? "spark" : "duckdb", err);
+    if (!s->ops)
+        return err ? err->code : LC_MISSING;
+    TRY(s->ops->open(&options, &s->engine, err));
+    return s->remote ? LC_OK : apply_conf(s, err);
+}
+
 enum lc spark_engine(struct spark *s, struct delta_engine *out, struct err *err)
 {
-    if (!s->engine) {
-        s->ops = engine_ops_open("duckdb", err);
-        if (!s->ops)
-            return err ? err->code : LC_MISSING;
-        TRY(s->ops->open(&(struct engine_options){0}, &s->engine, err));
-        TRY(apply_conf(s, err));
-    }
+    if (!s->engine)
+        TRY(open_engine(s, err));
     *out = (struct delta_engine){s->ops, s->engine};
     return LC_OK;
+}
+
+/* ---- Spark Connect ---- */
+bool spark_is_remote(const struct spark *s)
+{
+    return s->remote != NULL;
+}
+
+void spark_end_session(struct spark *s)
+{
+    if (s->remote && s->engine) {
+        s->ops->close(s->engine);
+        s->engine = NULL;
+    }
+}
+
+enum lc spark_connect(struct spark *s, const char *url, struct err *err)
+{
+    struct spark next = {.conf = s->conf};
+
+    if (s->engine && (url ? s->remote && strcmp(url, s->remote) == 0 : !s->remote))
+        return LC_OK;
+    if (url && (next.remote = mem_strdup(url)) == NULL)
+        return err_nomem(err);
+    if (url) {
+        enum lc rc = open_engine(&next, err);
+        if (rc != LC_OK) {
+            mem_free(next.remote);
+            return rc;
+        }
+    }
+    if (s->engine)
+        s->ops->close(s->engine);
+    mem_free(s->remote);
+    s->ops = next.ops;
+    s->engine = next.engine;
+    s->remote = next.remote;
+    return LC_OK;
+}
+
+enum lc spark_remote(struct spark *s, const char *what, const struct engine_remote **remote,
+                     struct engine **e, struct err *err)
+{
+    struct delta_engine engine;
+
+    if (!s->remote) {
+        err_set(err, LC_UNSUPPORTED, "%s is a matter of Spark Connect; this session is the embedded engine",
+                what);
+        return err_hint(err, "connect with SparkSession.builder:remote(\"sc://host:port\"):getOrCreate()");
+    }
+    TRY(spark_engine(s, &engine, err));
+    *remote = engine.ops->remote;
+    *e = engine.engine;
+    return LC_OK;
+}
+
+/* The tables that a plan names and that the local catalog has: whoever asks the server for them is told. */
+struct search {
+    const struct ctx *ctx;
+    struct catalog *catalog;
+    char found[300];
+};
+
+static enum lc search_table(void *arg, const struct plan *p, struct err *err)
+{
+    struct search *s = arg;
+    struct buf dotted = BUF_INIT(4096);
+    struct catalog_name name;
+    bool yes = false;
+
+    if (p->kind != PLAN_READ_TABLE || s->found[0])
+        return LC_OK;
+    for (size_t i = 0; i < p->n_names; i++) {
+        if (i)
+            buf_putc(&dotted, '.');
+        name_quote(&dotted, p->names[i]);
+    }
+    if (catalog_complete(s->catalog, buf_str(&dotted), &name, err) == LC_OK &&
+        catalog_table_exists(s->ctx, s->catalog, &name, &yes, err) == LC_OK && yes)
+        snprintf(s->found, sizeof s->found, "%.280s", buf_str(&dotted));
+    buf_release(&dotted);
+    return LC_OK;
+}
+
+static enum lc explain_missing(const struct ctx *ctx, struct spark *s, const struct plan *p, enum lc rc,
+                               struct err *err)
+{
+    struct search search = {.ctx = ctx};
+    struct err ignored;
+
+    if ((rc != LC_NOTFOUND && rc != LC_ENGINE) || !s->remote || !err)
+        return rc;
+    err_clear(&ignored);
+    if (spark_catalog(s, &search.catalog, &ignored) == LC_OK &&
+        plan_walk(p, search_table, &search, &ignored) == LC_OK && search.found[0])
+        err_hint(err,
+                 "'%s' is a table of the local catalog; under Spark Connect names belong to the server's "
+                 "catalog: read it "
+                 "with the embedded session (no SPARK_REMOTE) and pass its rows to spark:createDataFrame",
+                 search.found);
+    return rc;
+}
+
+enum lc spark_put_view(const struct ctx *ctx, struct spark *s, const char *name, const struct plan *p,
+                       bool global, bool replace, struct err *err)
+{
+    struct catalog *catalog;
+    struct delta_engine e;
+
+    if (s->remote) {
+        TRY(spark_engine(s, &e, err));
+        return e.ops->remote->view(e.engine, ctx, p, name, global, replace, err);
+    }
+    TRY(spark_catalog(s, &catalog, err));
+    return catalog_put_view(catalog, name, p, replace, err);
 }
 
 typedef enum lc resolve_fn(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
@@ -67,6 +199,10 @@ static enum lc resolve(const struct ctx *ctx, struct spark *s, resolve_fn *how, 
     struct catalog *catalog;
 
     TRY(spark_engine(s, engine, err));
+    if (s->remote) { /* the server resolves names */
+        *out = plan_ref(p);
+        return LC_OK;
+    }
     TRY(spark_catalog(s, &catalog, err));
     return how(ctx, catalog, engine, p, out, err);
 }
@@ -81,7 +217,7 @@ enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *
     TRY(resolve(ctx, s, catalog_resolve_quietly, p, &e, &resolved, err));
     rc = e.ops->analyze(e.engine, ctx, resolved, schema, err);
     plan_unref(resolved);
-    return rc;
+    return explain_missing(ctx, s, p, rc, err);
 }
 
 enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan *p,
@@ -94,7 +230,7 @@ enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan 
     TRY(resolve(ctx, s, catalog_resolve, p, &e, &resolved, err));
     rc = e.ops->execute(e.engine, ctx, resolved, out, err);
     plan_unref(resolved);
-    return rc;
+    return explain_missing(ctx, s, p, rc, err);
 }
 
 enum lc spark_explain(const struct ctx *ctx, struct spark *s, const struct plan *p, enum explain_mode mode,
@@ -107,16 +243,30 @@ enum lc spark_explain(const struct ctx *ctx, struct spark *s, const struct plan 
     TRY(resolve(ctx, s, catalog_resolve_quietly, p, &e, &resolved, err));
     rc = e.ops->explain(e.engine, ctx, resolved, mode, out, err);
     plan_unref(resolved);
-    return rc;
+    return explain_missing(ctx, s, p, rc, err);
 }
 
 enum lc spark_save(const struct ctx *ctx, struct spark *s, const struct plan *p,
                    const struct catalog_save *save, struct delta_written *out, struct err *err)
 {
+    static const char *const modes[] = {[DELTA_APPEND] = "append",
+                                        [DELTA_OVERWRITE] = "overwrite",
+                                        [DELTA_ERROR] = "error",
+                                        [DELTA_IGNORE] = "ignore"};
     struct delta_engine e;
     struct catalog *catalog;
 
     TRY(spark_engine(s, &e, err));
+    if (s->remote) {
+        struct engine_save there = {.table = save->table,
+                                    .path = save->path,
+                                    .insert = save->insert,
+                                    .mode = modes[save->write.mode],
+                                    .partition_by = save->write.partition_by,
+                                    .n_partition = save->write.n_partition_by,
+                                    .format = save->insert ? NULL : "delta"};
+        return e.ops->remote->save(e.engine, ctx, p, &there, err);
+    }
     TRY(spark_catalog(s, &catalog, err));
     return catalog_save(ctx, catalog, &e, p, save, out, err);
 }
@@ -214,6 +364,8 @@ enum lc spark_write_files(const struct ctx *ctx, struct spark *s, const struct p
 /* ---- conf ---- */
 enum lc spark_conf_set(struct spark *s, const char *key, const char *value, struct err *err)
 {
+    if (s->remote && s->engine && strncmp(key, "lacus.", 6) != 0)
+        return s->ops->set_conf(s->engine, key, value, err);
     if (!plan_options_set(&s->conf, key, value))
         return err_nomem(err);
     if (!s->engine)

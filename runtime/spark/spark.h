@@ -45,6 +45,20 @@ struct spark_files { /* df.write.format("csv").save(path) */
 enum lc spark_write_files(const struct ctx *ctx, struct spark *s, const struct plan *p,
                           const struct spark_files *files, struct err *err) MUST_CHECK;
 
+/* createTempView: in the session's catalog, or the server's. global: only there. */
+enum lc spark_put_view(const struct ctx *ctx, struct spark *s, const char *name, const struct plan *p,
+                       bool global, bool replace, struct err *err) MUST_CHECK;
+
+/* ---- Spark Connect ---- */
+/* Another session, elsewhere (sc://host:port/;…), or with NULL the embedded one. The one before is closed once the new one is
+ * there. Without this call the environment's SPARK_REMOTE decides. */
+enum lc spark_connect(struct spark *s, const char *url, struct err *err) MUST_CHECK;
+void spark_end_session(struct spark *s);     /* on a server; the next use begins a new one */
+bool spark_is_remote(const struct spark *s); /* names, statements and writes are the server's */
+/* The functions that only a server's engine has. LC_UNSUPPORTED, naming `what`, on the embedded one. */
+enum lc spark_remote(struct spark *s, const char *what, const struct engine_remote **remote,
+                     struct engine **e, struct err *err) MUST_CHECK;
+
 /* spark.conf: what was set, then the engine's settings. NULL: not set. Borrowed. */
 enum lc spark_conf_set(struct spark *s, const char *key, const char *value, struct err *err) MUST_CHECK;
 const char *spark_conf_get(struct spark *s, const char *key);

@@ -5,6 +5,7 @@
 #include "runtime/spark/commands.h"
 #include "runtime/spark/dataframe_lua.h"
 #include "runtime/spark/local_lua.h"
+#include "runtime/spark/remote_lua.h"
 #include "runtime/spark/values_lua.h"
 #include <ctype.h>
 #include <string.h>
@@ -285,6 +286,25 @@ static void fill_placeholders(lua_State *L)
     lua_replace(L, 2);
 }
 
+/* The same on a server: its text is Spark's own. */
+static int remote_query(lua_State *L, const char *text, size_t len, const struct query *q)
+{
+    struct engine_parameter *parameters = lua_newuserdatauv(L, sizeof *parameters * (q->n_parameters + 1), 0);
+    struct engine_relation *relations = lua_newuserdatauv(L, sizeof *relations * (q->n_relations + 1), 0);
+    struct engine_text t = {text, len, parameters, q->n_parameters, relations, q->n_relations};
+    const struct plan *result = NULL;
+    struct err err;
+
+    for (size_t i = 0; i < q->n_parameters; i++)
+        parameters[i] = (struct engine_parameter){q->parameters[i].name, q->parameters[i].value};
+    for (size_t i = 0; i < q->n_relations; i++)
+        relations[i] = (struct engine_relation){q->relations[i].name, q->relations[i].plan};
+    err_clear(&err);
+    if (remote_sql(session_ctx(session_of(L)), spark_of(L), &t, &result, &err) != LC_OK)
+        return session_raise(L, &err);
+    return dataframe_push(L, result ? result : plan_project(NULL, NULL, 0));
+}
+
 /* sql(text), sql(text, {a, b}) for ?, sql(text, {name = value}) for :name and {name}, where a value may be a DataFrame */
 static int l_sql(lua_State *L)
 {
@@ -299,6 +319,8 @@ static int l_sql(lua_State *L)
     fill_placeholders(L);
     const char *text = luaL_checklstring(L, 2, &len);
     query_arguments(L, 3, &q);
+    if (spark_is_remote(spark_of(L)))
+        return remote_query(L, text, len, &q);
     struct spark_sql_args args = {q.parameters, q.n_parameters, q.relations, q.n_relations};
     err_clear(&err);
     if (spark_catalog(spark_of(L), &env.catalog, &err) != LC_OK ||
@@ -497,20 +519,33 @@ static int l_drop_temp_view(lua_State *L)
     return 1;
 }
 
-static int l_stop(lua_State *L) /* nothing runs that would have to be stopped */
+static int l_stop(lua_State *L)
 {
-    (void)L;
+    spark_end_session(spark_of(L));
     return 0;
 }
 
 static int l_tostring(lua_State *L)
 {
-    lua_pushliteral(L, "SparkSession (embedded DuckDB; lacus " LACUS_VERSION ")");
+    struct spark *s = spark_of(L);
+    const struct engine_remote *remote;
+    struct engine *e;
+    struct err err;
+
+    err_clear(&err);
+    if (!spark_is_remote(s))
+        lua_pushliteral(L, "SparkSession (embedded DuckDB; lacus " LACUS_VERSION ")");
+    else if (spark_remote(s, "", &remote, &e, &err) == LC_OK)
+        lua_pushfstring(L, "SparkSession (%s; lacus " LACUS_VERSION ")", remote->describe(e));
+    else
+        lua_pushfstring(L, "SparkSession (not connected: %s)", err.message);
     return 1;
 }
 
-static int l_index(lua_State *L) /* upvalue: methods */
+static int l_index(lua_State *L) /* upvalue: methods, and what is not a function */
 {
+    if (lua_type(L, 2) == LUA_TSTRING && remote_member(L, lua_tostring(L, 2)))
+        return 1;
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
         return 1;
@@ -533,7 +568,7 @@ static const struct manual_row session_methods[] = {
      "createDataFrame(rows: table, schema?: string|table) -> DataFrame\nrows: lists or tables with names; "
      "schema: names, or DDL "
      "like \"id INT, s STRING\""},
-    {"stop", l_stop, "stop()\nnothing runs that would have to be stopped"},
+    {"stop", l_stop, "stop()\nends the session on a Spark server; the next use begins a new one"},
     {NULL, NULL, NULL}};
 
 static const struct manual_row session_fields[] = {
@@ -598,14 +633,18 @@ static int l_dir(lua_State *L)
 int spark_lua_open(lua_State *L)
 {
     lua_newtable(L);
+    lua_createtable(L, 0, 4);
+    spark_methods(L, session_methods);
+    for (const struct manual_row *m = remote_methods; m->name; m++) {
+        lua_pushcfunction(L, m->function);
+        lua_setfield(L, -2, m->name);
+    }
     spark_methods(L, catalog_methods);
     lua_setfield(L, -2, "catalog");
     spark_methods(L, conf_methods);
     lua_setfield(L, -2, "conf");
     lua_pushliteral(L, "4.0.0");
     lua_setfield(L, -2, "version");
-    lua_createtable(L, 0, 4);
-    spark_methods(L, session_methods);
     lua_pushcclosure(L, l_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pushcfunction(L, l_tostring);
@@ -638,26 +677,38 @@ static int l_builder_config(lua_State *L)
     return l_builder_same(L);
 }
 
+/* The builder remembers where: a text; false: here; nil: wherever the session is. */
 static int l_builder_remote(lua_State *L)
 {
-    struct err err;
+    luaL_checkstring(L, 2);
+    lua_pushvalue(L, 2);
+    lua_setfield(L, 1, "where");
+    return l_builder_same(L);
+}
 
-    err_clear(&err);
-    err_set(&err, LC_UNSUPPORTED, "cannot connect to '%s': this build has no Spark Connect engine",
-            luaL_checkstring(L, 2));
-    err_hint(&err, "leave remote(…) out to use the embedded engine");
-    return session_raise(L, &err);
+static int l_builder_master(lua_State *L)
+{
+    lua_pushboolean(L, 0);
+    lua_setfield(L, 1, "where");
+    return l_builder_same(L);
 }
 
 static int l_get_or_create(lua_State *L)
 {
+    struct err err;
+
+    err_clear(&err);
+    lua_settop(L, 1);
+    if (lua_istable(L, 1) && lua_getfield(L, 1, "where") != LUA_TNIL &&
+        spark_connect(spark_of(L), lua_tostring(L, -1), &err) != LC_OK)
+        return session_raise(L, &err);
     lua_getglobal(L, "spark");
     return 1;
 }
 
 int spark_session_lua_open(lua_State *L)
 {
-    static const luaL_Reg builder[] = {{"appName", l_builder_same},      {"master", l_builder_same},
+    static const luaL_Reg builder[] = {{"appName", l_builder_same},      {"master", l_builder_master},
                                        {"config", l_builder_config},     {"remote", l_builder_remote},
                                        {"getOrCreate", l_get_or_create}, {NULL, NULL}};
 

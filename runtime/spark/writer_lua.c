@@ -1,6 +1,7 @@
 /* writer_lua.c: df.write: format, mode, option, partitionBy, save, saveAsTable, insertInto, and one method per file format. */
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/dataframe_lua.h"
+#include "runtime/spark/remote_lua.h"
 #include <string.h>
 #include <strings.h>
 
@@ -150,6 +151,26 @@ static bool is_true(const struct writer *w, const char *option)
     return value && strcasecmp(value, "true") == 0;
 }
 
+/* On a server: it knows formats and tables. */
+static int save_there(lua_State *L, const char *format, const char *table, const char *path, bool insert)
+{
+    static const char *const modes[] = {[DELTA_APPEND] = "append",
+                                        [DELTA_OVERWRITE] = "overwrite",
+                                        [DELTA_ERROR] = "error",
+                                        [DELTA_IGNORE] = "ignore"};
+    struct writer *w = check(L);
+    const struct plan *p = plan_of(L);
+    struct engine_save s = {.table = table,
+                            .path = path,
+                            .insert = insert,
+                            .format = format,
+                            .mode = modes[w->mode],
+                            .options = &w->options};
+
+    s.partition_by = partition_columns(L, &s.n_partition);
+    return remote_save(L, p, &s);
+}
+
 static int save(lua_State *L, const char *table, const char *path, bool insert)
 {
     struct writer *w = check(L);
@@ -245,6 +266,8 @@ static int l_save_as_table(lua_State *L)
     struct writer *w = check(L);
     const char *name = path_arg(L, w, 0);
 
+    if (spark_is_remote(spark_of(L)))
+        return save_there(L, w->format, name, plan_option(&w->options, "path"), false);
     if (w->format[0] && strcmp(w->format, "delta") != 0)
         return luaL_error(
             L, "saveAsTable: format '%s' is not supported for tables: use \"delta\", or save to a path",
@@ -263,6 +286,8 @@ static int l_insert_into(lua_State *L) /* insertInto(name, overwrite) */
         w->mode = DELTA_OVERWRITE;
     else if (w->mode == DELTA_ERROR)
         w->mode = DELTA_APPEND;
+    if (spark_is_remote(spark_of(L)))
+        return save_there(L, NULL, name, NULL, true);
     return save(L, name, NULL, true);
 }
 
@@ -277,6 +302,9 @@ static int l_save(lua_State *L)
     path = path_arg(L, w, 0);
     const char *format = w->format[0] ? w->format : "parquet";
 
+    if (spark_is_remote(spark_of(L)))
+        return save_there(L, w->format, NULL, path, false);
+
     return strcmp(format, "delta") == 0 ? save(L, NULL, path, false) : files(L, format, path);
 }
 
@@ -285,6 +313,8 @@ static int l_save(lua_State *L)
     {                                                                                                        \
         struct writer *w = check(L);                                                                         \
         const char *path = path_arg(L, w, 1);                                                                \
+        if (spark_is_remote(spark_of(L)))                                                                    \
+            return save_there(L, name, NULL, path, false);                                                   \
         return files(L, name, path);                                                                         \
     }
 FORMAT(l_csv, "csv")

@@ -8,6 +8,7 @@ static const struct {
     const char *name, *plugin, *symbol;
 } engines[] = {
     {"duckdb", "engine_duckdb", "lacus_engine_duckdb"},
+    {"spark", "engine_spark", "lacus_engine_spark"},
 };
 
 const struct engine_ops *engine_ops_open(const char *name, struct err *err)
@@ -26,7 +27,7 @@ const struct engine_ops *engine_ops_open(const char *name, struct err *err)
         }
         return ops;
     }
-    err_set(err, LC_NOTFOUND, "there is no engine '%s'; there is 'duckdb'", name);
+    err_set(err, LC_NOTFOUND, "there is no engine '%s'; there are 'duckdb' and 'spark'", name);
     return NULL;
 }
 

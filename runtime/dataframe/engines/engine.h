@@ -1,6 +1,7 @@
 /* engine.h: the seam to what executes plans: embedded DuckDB, or a Spark cluster through Spark Connect.
  *
- * What      a versioned struct of functions. Plans come in resolved (plan_resolve): no table names, no CTEs.
+ * What      a versioned struct of functions. Plans come in resolved (plan_resolve): no table names, no CTEs;
+ *           an engine with ENGINE_OWN_CATALOG takes them as they are.
  *           Results leave as Arrow C streams whose columns have the user's names and Spark's types.
  * Ownership open gives an engine, close ends it. analyze's schema is a new reference. A stream must be
  *           released before close; it holds its own connection, so several may be open at once.
@@ -23,17 +24,120 @@
 #define LACUS_DATAFRAME_ENGINES_ENGINE_H
 #include "runtime/dataframe/plan.h"
 
-enum { ENGINE_VERSION = 1 };
+enum { ENGINE_VERSION = 2 };
 enum engine_capability { ENGINE_LOCAL_FILES = 1, ENGINE_WRITE_FILES = 2, ENGINE_OWN_CATALOG = 4 };
-enum explain_mode { EXPLAIN_SIMPLE, EXPLAIN_EXTENDED };
+enum explain_mode { EXPLAIN_SIMPLE, EXPLAIN_EXTENDED, EXPLAIN_CODEGEN, EXPLAIN_COST, EXPLAIN_FORMATTED };
 
 struct engine; /* each engine's own */
 
 struct engine_options {
-    int threads;          /* 0: as many as this process may use */
-    int64_t memory_bytes; /* 0: 60 % of the machine */
-    const char *temp_dir; /* for spilling; NULL: LACUS_HOME/tmp */
-    const char *timezone; /* NULL: UTC */
+    int threads;                     /* 0: as many as this process may use */
+    int64_t memory_bytes;            /* 0: 60 % of the machine */
+    const char *temp_dir;            /* for spilling; NULL: LACUS_HOME/tmp */
+    const char *timezone;            /* NULL: UTC */
+    const char *remote;              /* sc://host:port/;… for an engine elsewhere */
+    const struct plan_options *conf; /* what the session was built with; may be NULL */
+};
+
+/* ---- for engines that have a catalog of their own (ENGINE_OWN_CATALOG) ---- */
+struct engine_parameter {
+    const char *name; /* NULL: by position */
+    const struct expr *value;
+};
+
+struct engine_relation { /* what a name stands for in one text */
+    const char *name;
+    const struct plan *plan;
+};
+
+struct engine_text { /* a statement in the engine's language; all borrowed */
+    const char *text;
+    size_t len;
+    const struct engine_parameter *parameters;
+    size_t n_parameters;
+    const struct engine_relation *relations;
+    size_t n_relations;
+};
+
+struct engine_save {
+    const char *table, *path; /* one of them; with both: a table at this place */
+    bool insert;              /* the table must be there; columns by position */
+    const char *format;       /* NULL or "": what the server is set to */
+    const char *mode;         /* "append", "overwrite", "error", "ignore" */
+    const char *const *partition_by;
+    size_t n_partition;
+    const struct plan_options *options; /* may be NULL */
+};
+
+/* df.writeTo(table): Spark's WriteOperationV2. */
+enum engine_save_v2_mode {
+    SAVE_CREATE = 1,
+    SAVE_OVERWRITE,
+    SAVE_OVERWRITE_PARTITIONS,
+    SAVE_APPEND,
+    SAVE_REPLACE,
+    SAVE_CREATE_OR_REPLACE
+};
+
+struct engine_save_v2 {
+    const char *table, *format; /* format may be NULL */
+    enum engine_save_v2_mode mode;
+    const struct expr *condition; /* of SAVE_OVERWRITE; else NULL */
+    struct expr *const *partition_by;
+    size_t n_partition;
+    const struct plan_options *options, *properties; /* may be NULL */
+};
+
+/* A call of spark.catalog by its Spark name; arguments as texts, NULL: not given. */
+struct engine_catalog_call {
+    const char *name; /* "listTables" */
+    const char *const *args;
+    size_t n_args;
+};
+
+struct engine_show {
+    int64_t rows, truncate; /* truncate 0: whole values */
+    bool vertical;
+};
+
+enum engine_stop { STOP_ALL, STOP_TAG, STOP_OPERATION };
+
+struct engine_remote { /* the rest of such an engine's functions */
+    /* Runs a statement; what it gives is a plan for this engine. */
+    enum lc (*sql)(struct engine *e, const struct ctx *ctx, const struct engine_text *text,
+                   const struct plan **out, struct err *err);
+    enum lc (*save)(struct engine *e, const struct ctx *ctx, const struct plan *p,
+                    const struct engine_save *save, struct err *err);
+    enum lc (*save_v2)(struct engine *e, const struct ctx *ctx, const struct plan *p,
+                       const struct engine_save_v2 *save, struct err *err);
+    enum lc (*view)(struct engine *e, const struct ctx *ctx, const struct plan *p, const char *name,
+                    bool global, bool replace, struct err *err);
+    /* A plan of the rows that the call gives; LC_NOTFOUND: no such call. */
+    enum lc (*catalog)(struct engine *e, const struct engine_catalog_call *call, const struct plan **out,
+                       struct err *err);
+    /* value: appended; *found false: not set. key NULL: every setting as "key=value\n". */
+    enum lc (*get_conf)(struct engine *e, const struct ctx *ctx, const char *key, struct buf *value,
+                        bool *found, struct err *err);
+    enum lc (*unset_conf)(struct engine *e, const struct ctx *ctx, const char *key, struct err *err);
+    /* What show prints, as the server prints it. */
+    enum lc (*show)(struct engine *e, const struct ctx *ctx, const struct plan *p,
+                    const struct engine_show *how, struct buf *out, struct err *err);
+    enum lc (*tree)(struct engine *e, const struct ctx *ctx, const struct plan *p, int64_t level,
+                    struct buf *out, struct err *err);
+    enum lc (*input_files)(struct engine *e, const struct ctx *ctx, const struct plan *p, struct buf *lines,
+                           struct err *err);
+    enum lc (*persist)(struct engine *e, const struct ctx *ctx, const struct plan *p, bool on,
+                       struct err *err);
+    enum lc (*same_semantics)(struct engine *e, const struct ctx *ctx, const struct plan *a,
+                              const struct plan *b, bool *same, struct err *err);
+    enum lc (*semantic_hash)(struct engine *e, const struct ctx *ctx, const struct plan *p, int64_t *hash,
+                             struct err *err);
+    enum lc (*stop)(struct engine *e, const struct ctx *ctx, enum engine_stop what, const char *id,
+                    struct buf *stopped, struct err *err); /* ids, one per line */
+    enum lc (*tag)(struct engine *e, const char *tag, bool add,
+                   struct err *err);           /* tag NULL: take all away */
+    const char *(*tags)(struct engine *e);     /* one per line; borrowed */
+    const char *(*describe)(struct engine *e); /* "sc://host:port, Spark 4.3.0" */
 };
 
 struct write_spec {
@@ -88,6 +192,7 @@ struct engine_ops {
     void (*interrupt)(struct engine *e); /* ends what runs now, with LC_CANCELLED */
     /* "spark.sql.session.timeZone", "threads", "memory_limit"; LC_NOTFOUND with the nearest names */
     enum lc (*set_conf)(struct engine *e, const char *key, const char *value, struct err *err);
+    const struct engine_remote *remote; /* NULL: an engine without a catalog of its own */
 };
 
 /* The engine's vtable, its plugin opened on first use; NULL and LC_MISSING when it is not installed. */

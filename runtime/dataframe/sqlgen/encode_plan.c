@@ -62,6 +62,9 @@ enum lc rel_encode(struct gen *g, const struct plan *p, struct rel *out)
                         MAX_PLAN_DEPTH);
     *out = (struct rel){0};
     g->depth++;
+    if (!encoders[p->kind])
+        return err_set(g->err, LC_UNSUPPORTED,
+                       "a DataFrame of a Spark Connect session cannot be run by the embedded engine");
     TRY(encoders[p->kind](g, p, out));
     g->depth--;
     return remember(g, p, out);

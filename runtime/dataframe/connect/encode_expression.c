@@ -1,0 +1,401 @@
+/* encode_expression.c: Expression. */
+#include "runtime/base/mem.h"
+#include "runtime/dataframe/connect/encode_int.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { /* fields of Expression */
+       X_LITERAL = 1,
+       X_ATTRIBUTE = 2,
+       X_FUNCTION = 3,
+       X_STAR = 5,
+       X_ALIAS = 6,
+       X_CAST = 7,
+       X_SORT = 9,
+       X_LAMBDA = 10,
+       X_WINDOW = 11,
+       X_EXTRACT = 12,
+       X_VARIABLE = 14,
+       X_SUBQUERY = 21
+};
+
+char *encode_name(char *const *parts, size_t n)
+{
+    struct buf out = BUF_INIT(1 << 20);
+
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            buf_putc(&out, '.');
+        name_quote(&out, parts[i]);
+    }
+    buf_puts(&out, "");
+    return buf_take(&out);
+}
+
+static void put_name(struct encoder *e, unsigned field, char *const *parts, size_t n)
+{
+    char *name = encode_name(parts, n);
+
+    if (!name)
+        encode_fail(e, LC_NOMEM, "a column's name");
+    pb_text(e->out, field, name);
+    mem_free(name);
+}
+
+/* ---- literals ---- */
+static void put_decimal(struct buf *out, const struct expr *x)
+{
+    size_t mark = pb_begin(out, 12);
+
+    pb_bytes(out, 1, x->u.literal.s, x->u.literal.len);
+    pb_int(out, 2, x->u.literal.type->precision);
+    pb_int(out, 3, x->u.literal.type->scale);
+    pb_end(out, mark);
+}
+
+/* Spark has intervals of months, and intervals of days and time; only both together are a CalendarInterval. */
+static void put_interval(struct buf *out, const char *text)
+{
+    enum { DAY_MICROS = 86400 };
+    char *rest;
+    int64_t months = strtoll(text, &rest, 10), days = strtoll(rest, &rest, 10),
+            micros = strtoll(rest, NULL, 10);
+    size_t mark;
+
+    if (days == 0 && micros == 0 && months != 0) {
+        pb_int(out, 20, months);
+    } else if (months == 0) {
+        pb_int(out, 21, days * DAY_MICROS * 1000000 + micros);
+    } else {
+        mark = pb_begin(out, 19);
+        pb_int(out, 1, months);
+        pb_int(out, 2, days);
+        pb_int(out, 3, micros);
+        pb_end(out, mark);
+    }
+}
+
+/* The field of Literal that a number goes to. */
+static const unsigned char number_fields[DTYPE_COUNT] = {
+    [DTYPE_BOOLEAN] = 3, [DTYPE_BYTE] = 4,  [DTYPE_SHORT] = 5,      [DTYPE_INT] = 6,
+    [DTYPE_LONG] = 7,    [DTYPE_DATE] = 16, [DTYPE_TIMESTAMP] = 17, [DTYPE_TIMESTAMP_NTZ] = 18};
+
+static void put_literal(struct encoder *e, const struct expr *x)
+{
+    const struct dtype *type = x->u.literal.type;
+    struct buf *out = e->out;
+
+    if (x->u.literal.is_null)
+        connect_type(out, 1, type);
+    else if (number_fields[type->id])
+        pb_int(out, number_fields[type->id], x->u.literal.i);
+    else if (type->id == DTYPE_FLOAT)
+        pb_float(out, 10, (float)x->u.literal.f);
+    else if (type->id == DTYPE_DOUBLE)
+        pb_double(out, 11, x->u.literal.f);
+    else if (type->id == DTYPE_DECIMAL)
+        put_decimal(out, x);
+    else if (type->id == DTYPE_STRING)
+        pb_bytes(out, 13, x->u.literal.s, x->u.literal.len);
+    else if (type->id == DTYPE_BINARY)
+        pb_bytes(out, 2, x->u.literal.s, x->u.literal.len);
+    else if (type->id == DTYPE_INTERVAL)
+        put_interval(out, x->u.literal.s);
+    else
+        encode_fail(e, LC_UNSUPPORTED, "a literal of this type");
+}
+
+void encode_literal(struct encoder *e, unsigned field, const struct expr *x)
+{
+    const struct expr *inner = x;
+    size_t mark;
+
+    while (inner->kind == EXPR_ALIAS)
+        inner = inner->args[0];
+    if (inner->kind != EXPR_LITERAL) {
+        encode_fail(e, LC_UNSUPPORTED, "a value that is not a literal, here");
+        return;
+    }
+    mark = pb_begin(e->out, field);
+    put_literal(e, inner);
+    pb_end(e->out, mark);
+}
+
+/* ---- names ---- */
+static void put_attribute(struct encoder *e, const struct expr *x)
+{
+    put_name(e, 1, x->u.name.parts, x->u.name.n_parts);
+    if (x->u.name.plan_id)
+        pb_int(e->out, 2, x->u.name.plan_id);
+}
+
+static void put_star(struct encoder *e, const struct expr *x)
+{
+    char *name = encode_name(x->u.name.parts, x->u.name.n_parts);
+
+    if (name && x->u.name.n_parts) {
+        struct buf target = BUF_INIT(1 << 20);
+        buf_printf(&target, "%s.*", name);
+        pb_text(e->out, 1, buf_str(&target));
+        buf_release(&target);
+    }
+    mem_free(name);
+    if (x->u.name.plan_id)
+        pb_int(e->out, 2, x->u.name.plan_id);
+}
+
+static void put_variable(struct encoder *e, const struct expr *x)
+{
+    for (size_t i = 0; i < x->u.name.n_parts; i++)
+        pb_text(e->out, 1, x->u.name.parts[i]);
+}
+
+/* ---- calls ---- */
+static void put_function(struct encoder *e, const char *name, struct expr *const *args, size_t n,
+                         bool distinct)
+{
+    pb_text(e->out, 1, name);
+    encode_exprs(e, 2, args, n);
+    if (distinct)
+        pb_int(e->out, 3, 1);
+}
+
+/* f(x) FILTER (WHERE c) has no message of its own: f(CASE WHEN c THEN x END), for functions that leave NULLs out, is the same. */
+static void put_filtered(struct encoder *e, const struct expr *x)
+{
+    struct expr *when[2], *call;
+    bool star = x->n == 1 && x->args[0]->kind == EXPR_STAR;
+
+    if (x->n == 0 || strcmp(x->u.call.name, "first") == 0 || strcmp(x->u.call.name, "last") == 0) {
+        encode_fail(e, LC_UNSUPPORTED, "FILTER (WHERE …) of this function");
+        return;
+    }
+    when[0] = expr_ref(x->u.call.filter);
+    when[1] = star ? expr_int(1) : expr_ref(x->args[0]);
+    call = expr_call("when", false, when, 2);
+    if (!call) {
+        encode_fail(e, LC_NOMEM, "an aggregate");
+        return;
+    }
+    pb_text(e->out, 1, x->u.call.name);
+    encode_expr(e, 2, call);
+    encode_exprs(e, 2, x->args + 1, x->n - 1);
+    if (x->u.call.distinct)
+        pb_int(e->out, 3, 1);
+    expr_unref(call);
+}
+
+static void put_not_equal(struct encoder *e, const struct expr *x)
+{
+    size_t argument, call;
+
+    pb_text(e->out, 1, "not");
+    argument = pb_begin(e->out, 2);
+    call = pb_begin(e->out, X_FUNCTION);
+    put_function(e, "==", x->args, x->n, false);
+    pb_end(e->out, call);
+    pb_end(e->out, argument);
+}
+
+static void put_call(struct encoder *e, const struct expr *x)
+{
+    if (x->u.call.filter)
+        put_filtered(e, x);
+    else if (strcmp(x->u.call.name, "!=") == 0)
+        put_not_equal(e, x);
+    else
+        put_function(e, x->u.call.name, x->args, x->n, x->u.call.distinct);
+}
+
+static void put_alias(struct encoder *e, const struct expr *x)
+{
+    encode_expr(e, 1, x->args[0]);
+    for (size_t i = 0; i < x->u.alias.n_names; i++)
+        pb_text(e->out, 2, x->u.alias.names[i]);
+    pb_text(e->out, 3, x->u.alias.metadata);
+}
+
+void encode_alias(struct encoder *e, unsigned field, const struct expr *x)
+{
+    size_t mark = pb_begin(e->out, field);
+
+    if (x->kind == EXPR_ALIAS)
+        put_alias(e, x);
+    else
+        encode_fail(e, LC_INTERNAL, "a column without a name");
+    pb_end(e->out, mark);
+}
+
+static void put_cast(struct encoder *e, const struct expr *x)
+{
+    enum { EVAL_TRY = 3 };
+
+    encode_expr(e, 1, x->args[0]);
+    connect_type(e->out, 2, x->u.cast.type);
+    if (x->u.cast.try)
+        pb_int(e->out, 4, EVAL_TRY);
+}
+
+static void put_extract(struct encoder *e, const struct expr *x)
+{
+    encode_expr(e, 1, x->args[0]);
+    encode_expr(e, 2, x->args[1]);
+}
+
+/* ---- orders and windows ---- */
+/* What show makes of a value is a function of its own here, but not there. */
+static bool is_show_text(const struct expr *x)
+{
+    return x->kind == EXPR_CALL && x->n == 1 && strcmp(x->u.call.name, "toprettystring") == 0;
+}
+
+static void put_show_text(struct encoder *e, const struct expr *x)
+{
+    encode_expr(e, 1, x->args[0]);
+    connect_type(e->out, 2, dtype_of(DTYPE_STRING));
+}
+
+static void put_sort(struct encoder *e, const struct expr *x)
+{
+    bool said = x->kind == EXPR_SORT;
+
+    encode_expr(e, 1, said ? x->args[0] : x);
+    pb_int(e->out, 2, said && x->u.sort.descending ? 2 : 1);
+    pb_int(e->out, 3, said && x->u.sort.nulls_last ? 2 : 1);
+}
+
+void encode_sort(struct encoder *e, unsigned field, const struct expr *x)
+{
+    size_t mark = pb_begin(e->out, field);
+
+    put_sort(e, x);
+    pb_end(e->out, mark);
+}
+
+static void put_bound(struct encoder *e, unsigned field, enum frame_bound kind, int64_t value)
+{
+    size_t mark = pb_begin(e->out, field);
+
+    if (kind == BOUND_CURRENT)
+        pb_int(e->out, 1, 1);
+    else if (kind == BOUND_UNBOUNDED)
+        pb_int(e->out, 2, 1);
+    else {
+        struct expr *literal = expr_int(value);
+        encode_expr(e, 3, literal);
+        expr_unref(literal);
+    }
+    pb_end(e->out, mark);
+}
+
+static void put_window(struct encoder *e, const struct expr *x)
+{
+    size_t partitions = x->u.window.partition_count, mark;
+
+    encode_expr(e, 1, x->args[0]);
+    encode_exprs(e, 2, x->args + 1, partitions);
+    for (size_t i = 1 + partitions; i < x->n; i++)
+        encode_sort(e, 3, x->args[i]);
+    if (x->u.window.frame == FRAME_NONE)
+        return;
+    mark = pb_begin(e->out, 4);
+    pb_int(e->out, 1, x->u.window.frame == FRAME_ROWS ? 1 : 2);
+    put_bound(e, 2, x->u.window.lower, x->u.window.lower_value);
+    put_bound(e, 3, x->u.window.upper, x->u.window.upper_value);
+    pb_end(e->out, mark);
+}
+
+static void put_lambda(struct encoder *e, const struct expr *x)
+{
+    encode_expr(e, 1, x->args[0]);
+    for (size_t i = 0; i < x->u.lambda.n_params; i++) {
+        size_t mark = pb_begin(e->out, 2);
+        pb_text(e->out, 1, x->u.lambda.params[i]);
+        pb_end(e->out, mark);
+    }
+}
+
+/* ---- subqueries: by the id of a plan that goes along beside the main one ---- */
+static void remember(struct encoder *e, const struct expr *x)
+{
+    const struct expr **more = mem_reallocn(e->subqueries, e->n_subqueries + 1, sizeof(*more));
+
+    if (!more) {
+        encode_fail(e, LC_NOMEM, "a subquery");
+        return;
+    }
+    e->subqueries = more;
+    e->subqueries[e->n_subqueries++] = x;
+}
+
+static void put_subquery(struct encoder *e, const struct expr *x)
+{
+    static const unsigned char types[] = {[SUBQUERY_SCALAR] = 1, [SUBQUERY_EXISTS] = 2, [SUBQUERY_IN] = 4};
+
+    remember(e, x);
+    pb_int(e->out, 1, x->u.subquery.plan->id);
+    pb_int(e->out, 2, types[x->u.subquery.kind]);
+    encode_exprs(e, 4, x->args, x->n);
+}
+
+/* ---- all of them ---- */
+static const struct {
+    unsigned field;
+    void (*put)(struct encoder *e, const struct expr *x);
+} kinds[EXPR_KIND_COUNT] = {
+    [EXPR_LITERAL] = {X_LITERAL, put_literal}, [EXPR_ATTRIBUTE] = {X_ATTRIBUTE, put_attribute},
+    [EXPR_STAR] = {X_STAR, put_star},          [EXPR_CALL] = {X_FUNCTION, put_call},
+    [EXPR_ALIAS] = {X_ALIAS, put_alias},       [EXPR_CAST] = {X_CAST, put_cast},
+    [EXPR_SORT] = {X_SORT, put_sort},          [EXPR_WINDOW] = {X_WINDOW, put_window},
+    [EXPR_LAMBDA] = {X_LAMBDA, put_lambda},    [EXPR_VARIABLE] = {X_VARIABLE, put_variable},
+    [EXPR_EXTRACT] = {X_EXTRACT, put_extract}, [EXPR_SUBQUERY] = {X_SUBQUERY, put_subquery}};
+
+static void put_expression(struct encoder *e, const struct expr *x)
+{
+    size_t mark;
+
+    if (x->kind >= EXPR_KIND_COUNT || !kinds[x->kind].put) {
+        encode_fail(e, LC_UNSUPPORTED, "an expression of this kind");
+        return;
+    }
+    mark = pb_begin(e->out, is_show_text(x) ? X_CAST : kinds[x->kind].field);
+    if (is_show_text(x))
+        put_show_text(e, x);
+    else
+        kinds[x->kind].put(e, x);
+    pb_end(e->out, mark);
+}
+
+/* NOT EXISTS and NOT IN are a call around the subquery. */
+static void put_negated(struct encoder *e, const struct expr *x)
+{
+    size_t call = pb_begin(e->out, X_FUNCTION), argument;
+
+    pb_text(e->out, 1, "not");
+    argument = pb_begin(e->out, 2);
+    put_expression(e, x);
+    pb_end(e->out, argument);
+    pb_end(e->out, call);
+}
+
+void encode_expr(struct encoder *e, unsigned field, const struct expr *x)
+{
+    size_t mark;
+
+    if (!x || !encode_enter(e))
+        return;
+    mark = pb_begin(e->out, field);
+    if (x->kind == EXPR_SUBQUERY && x->u.subquery.negated)
+        put_negated(e, x);
+    else
+        put_expression(e, x);
+    pb_end(e->out, mark);
+    e->depth--;
+}
+
+void encode_exprs(struct encoder *e, unsigned field, struct expr *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        encode_expr(e, field, list[i]);
+}

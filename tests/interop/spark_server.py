@@ -1,0 +1,92 @@
+"""A real Spark Connect server (the one in the pyspark package) for the tests: one per run of pytest, on a free port, local[2], with little memory."""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def why_not():
+    """Why there can be no server here; None: there can."""
+    if not shutil.which("java"):
+        return "no Java: apt-get install openjdk-17-jre-headless"
+    try:
+        import pyspark  # noqa: F401
+    except ImportError:
+        return "no pyspark: make test-deps"
+    return None
+
+
+class Server:
+    def __init__(self, folder, port=None, conf=(), token=None):
+        import pyspark
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self.home = pathlib.Path(pyspark.__file__).parent
+        self.conf = {"spark.connect.grpc.binding.port": self.port, "spark.connect.grpc.binding.address": "127.0.0.1", "spark.ui.enabled": "false",
+                     "spark.sql.shuffle.partitions": 2, "spark.default.parallelism": 2, "spark.sql.warehouse.dir": self.folder / "warehouse",
+                     "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dderby.system.home={self.folder}",
+                     "spark.sql.connect.progress.reportInterval": "200ms", **dict(conf)}
+        self.token = token
+        self.process = None
+
+    @property
+    def url(self):
+        return f"sc://127.0.0.1:{self.port}"
+
+    def start(self):
+        # what sbin/start-connect-server.sh starts, without its daemon: the test ends it
+        env = dict(os.environ, SPARK_HOME=str(self.home), SPARK_LOCAL_IP="127.0.0.1", SPARK_LOG_DIR=str(self.folder))
+        env.pop("SPARK_REMOTE", None)
+        if self.token:
+            env["SPARK_CONNECT_AUTHENTICATE_TOKEN"] = self.token
+        command = [self.home / "bin" / "spark-submit", "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--master", "local[2]",
+                   "--driver-memory", "1g"]
+        for key, value in self.conf.items():
+            command += ["--conf", f"{key}={value}"]
+        self.log = open(self.folder / "server.log", "w")
+        self.process = subprocess.Popen([*map(str, command), "spark-internal"], stdout=self.log, stderr=self.log, cwd=self.folder, env=env,
+                                        start_new_session=True)
+        return self
+
+    def wait(self, seconds=90):
+        end = time.time() + seconds
+        while time.time() < end:
+            with socket.socket() as s:
+                if s.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.2)
+        raise RuntimeError("the Spark Connect server did not start: " + (self.folder / "server.log").read_text()[-2000:])
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def close(self):
+        self.kill()
+
+
+@pytest.fixture(scope="session")
+def spark_server(tmp_path_factory):
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    server = Server(tmp_path_factory.mktemp("spark"))
+    try:
+        yield server.start().wait()
+    finally:
+        server.close()

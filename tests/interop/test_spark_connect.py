@@ -1,0 +1,204 @@
+"""A session on a real Spark Connect server: what a DataFrame gives there, commands, names, settings, errors, interrupts, big rows both ways."""
+import json
+import re
+import subprocess
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+from lacus import LACUS, environment, lacus, script
+from spark_server import free_port
+
+FAILS = "local function fails(f) local ok, e = pcall(f); print(ok and 'no error' or tostring(e)) end\n"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def run(home, spark_server):
+    return lambda code, **more: script(home, FAILS + code, SPARK_REMOTE=spark_server.url, **more)
+
+
+@pytest.fixture(scope="module")
+def peer(spark_server):
+    """The same server through pyspark."""
+    from pyspark.sql.connect.session import SparkSession
+    session = SparkSession.builder.remote(spark_server.url).create()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    yield session
+    session.stop()
+
+
+def test_show_is_what_pyspark_shows(run, peer, capsys):
+    out = run("""
+local df = spark:range(1, 4):withColumn("s", F.concat(F.lit("a"), F.col("id"))):withColumn("n", F.when(F.col("id"):gt(1), F.col("id") / 2))
+df:show(); df:show(2, false); df:show{1, vertical = true}; df:printSchema()
+""")
+    from pyspark.sql.connect import functions as F
+    df = peer.range(1, 4).withColumn("s", F.concat(F.lit("a"), F.col("id"))).withColumn("n", F.when(F.col("id") > 1, F.col("id") / 2))
+    df.show()
+    df.show(2, False)
+    df.show(1, vertical=True)
+    df.printSchema()
+    assert out == capsys.readouterr().out
+
+
+def test_connects_by_the_builder_and_back(home, spark_server):
+    out = script(home, f"""
+print(tostring(spark):match("embedded") ~= nil)
+local s = SparkSession.builder:remote("{spark_server.url}/;x-test-header=a%20b;user_agent=tests"):getOrCreate()
+print(tostring(s):match("sc://[%d.:]+"), s == spark, s.version:match("^%d+") + 0 >= 4)
+print(spark:range(3):count())
+spark:stop(); print(spark:range(4):count())
+SparkSession.builder:master("local"):getOrCreate(); print(tostring(spark):match("embedded") ~= nil, spark:range(5):count())
+""")
+    assert out.split("\n")[:5] == ["true", f"127.0.0.1:{spark_server.port}".join(["sc://", "\ttrue\ttrue"]), "3", "4", "true\t5"]
+
+
+def test_names_belong_to_the_server(home, run, spark_server):
+    script(home, 'spark:sql("CREATE CATALOG IF NOT EXISTS mycat"); spark:sql("CREATE SCHEMA IF NOT EXISTS mycat.d"); '
+                 'spark:range(3).write:mode("overwrite"):saveAsTable("mycat.d.mine")')
+    out = run("""
+spark:createDataFrame({{1, "a"}, {2, "b"}}, "id INT, s STRING"):createOrReplaceTempView("v")
+print(spark:sql("SELECT max(s) m FROM v WHERE id < :n", {n = 2}):collect()[1].m)
+print(spark:sql("SELECT count(*) n FROM {df} WHERE id > :low", {df = spark:range(10), low = 6}):collect()[1].n)
+print(spark.catalog:tableExists("v"), spark.catalog:currentDatabase(), spark.catalog:listTables()[1].name)
+print(spark.catalog:dropTempView("v"), spark.catalog:tableExists("v"))
+spark:sql("CREATE DATABASE IF NOT EXISTS d1"); print(spark.catalog:databaseExists("d1"))
+spark:range(5).write:mode("overwrite"):format("parquet"):saveAsTable("d1.t"); print(spark:table("d1.t"):count())
+spark:range(2).write:insertInto("d1.t"); print(spark:table("d1.t"):count())
+print(spark.catalog:listColumns("d1.t")[1].name); spark:sql("DROP DATABASE d1 CASCADE")
+local ok, e = pcall(function() spark:table("mycat.d.mine") end); print(e.hint)
+spark.conf:set("spark.sql.shuffle.partitions", 3); print(spark.conf:get("spark.sql.shuffle.partitions"), spark.conf:get("no.such", "x"))
+fails(function() spark.conf:get("no.such") end)
+fails(function() spark.catalog:listTabels() end)
+""")
+    lines = out.splitlines()
+    assert lines[:9] == ["a", "3", "true\tdefault\tv", "true\tfalse", "true", "5", "7", "id", lines[8]]
+    assert "local catalog" in lines[8] and "belong to the server" in lines[8]
+    assert lines[9] == "3\tx" and "SQL_CONF_NOT_FOUND" in lines[10] and "listTables" in out
+
+
+def test_writes_files_where_the_server_is(run, tmp_path):
+    run(f"""
+local df = spark:createDataFrame({{{{1, "a"}}, {{2, "b"}}, {{3, "a"}}}}, {{"id", "k"}})
+df.write:mode("overwrite"):partitionBy("k"):parquet("{tmp_path}/p")
+df:coalesce(1).write:csv{{"{tmp_path}/c", mode = "overwrite", header = true}}
+""")
+    assert sorted(pq.read_table(tmp_path / "p").to_pydict()["id"]) == [1, 2, 3]
+    assert "".join(p.read_text() for p in (tmp_path / "c").glob("*.csv")).splitlines() == ["id,k", "1,a", "2,b", "3,a"]
+
+
+def test_errors_have_class_state_and_place(run):
+    out = run("""
+local function try(f) local ok, e = pcall(f); print(json.encode{ename = e.ename or e.code, message = e.message, cause = e.cause or null}) end
+try(function() spark:range(3):select(F.col("id") / F.lit(0)):collect() end)
+try(function() spark:sql("SELECT frm t") end)
+try(function() spark:range(3):select("nope"):collect() end)
+try(function() spark:table("not.there"):collect() end)
+""")
+    rows = [json.loads(line) for line in out.splitlines()]
+    for row, expected in zip(rows, ["[DIVIDE_BY_ZERO]", "", "[UNRESOLVED_COLUMN.WITH_SUGGESTION]", "[TABLE_OR_VIEW_NOT_FOUND]"]):
+        assert row["message"].startswith(expected) and "SQLSTATE: " in row["message"]
+    assert "SparkArithmeticException at " in rows[0]["cause"] and " more" in rows[0]["cause"]
+    assert len({row["ename"] for row in rows}) > 1
+
+
+def test_rows_both_ways_with_all_types(run, peer, tmp_path):
+    code = f"""
+local schema = "b BOOLEAN, i INT, l BIGINT, f FLOAT, d DOUBLE, s STRING, a ARRAY<STRING>, st STRUCT<x: INT, y: STRING>"
+local df = spark:createDataFrame({{{{true, 1, 2^40 // 1 | 0, 0.5, -1.25, "ü", {{"a", null}}, {{x = 1, y = "q"}}}}, {{null, null, null, null, null, null, null, null}}}}, schema)
+df.write:mode("overwrite"):parquet("{tmp_path}/all")
+print(df:count(), #df:collect(), df.schema.simpleString)
+local back = spark.read:parquet("{tmp_path}/all"):orderBy("i"):collect()
+print(back[2].a[1], back[2].st.y, back[2].s, back[1].b == null, back[2].f)
+print(spark:sql("SELECT DATE'2024-02-29' d, TIMESTAMP'2024-01-02 03:04:05.5' t, TIMESTAMP_NTZ'2024-01-02 03:04:05' n, 1.50BD x, map('k', 1) m, X'00ff' b, INTERVAL '1' DAY iv, INTERVAL '2' MONTH im"):collect()[1])
+"""
+    out = run(code).splitlines()
+    assert out[0] == "2\t2\tstruct<b:boolean,i:int,l:bigint,f:float,d:double,s:string,a:array<string>,st:struct<x:int,y:string>>"
+    assert out[1] == "a\tq\tü\ttrue\t0.5"
+    assert "2024-02-29" in out[2] and "2024-01-02 03:04:05.5" in out[2] and "1 days" in out[2] and "2 months" in out[2]
+    assert peer.read.parquet(f"{tmp_path}/all").count() == 2
+
+
+def test_many_rows_travel_as_an_artifact(run):
+    out = run("""
+local rows = {}
+for i = 1, 60000 do rows[i] = {i, ("text %d "):format(i):rep(5)} end
+local df = spark:createDataFrame(rows, {"id", "s"})
+print(df:count(), df:agg(F.sum("id")):collect()[1][1], df:filter("id = 59999"):collect()[1].s:sub(1, 10))
+""")
+    assert out == "60000\t1800030000\ttext 59999\n"
+
+
+def test_a_long_result_needs_little_memory(run, home, spark_server):
+    code = """
+local n, sum = 0, 0
+for row in spark:range(2000000):withColumn("s", F["repeat"](F.lit("x"), 100)):toLocalIterator() do n = n + 1; sum = sum + row.id end
+print(n, sum)
+local f = io.open("/proc/self/status"):read("a"); print(f:match("VmHWM:%s+(%d+)"))
+"""
+    n, memory = run(code).splitlines()
+    assert n == "2000000\t1999999000000"
+    assert int(memory) < 150_000  # KiB; the rows are 220 MB
+
+
+def test_tags_and_interrupts(run):
+    out = run("""
+spark:addTag("a"); spark:addTag("b"); spark:removeTag("a"); print(table.concat(spark:getTags(), ",")); spark:clearTags(); print(#spark:getTags())
+fails(function() spark:addTag("a,b") end)
+print(#spark:interruptAll(), #spark:interruptTag("nobody"))
+""")
+    assert out.splitlines()[0:2] == ["b", "0"] and "no comma" in out and out.splitlines()[-1] == "0\t0"
+
+
+def test_sigint_ends_a_query_at_once_and_on_the_server(home, spark_server, peer):
+    code = """
+spark:range(1):count(); io.stdout:write("go\\n"); io.stdout:flush()
+spark:sql("SELECT sum(a.id * b.id) s FROM range(200000) a CROSS JOIN range(2000000) b"):collect()
+"""
+    p = subprocess.Popen([LACUS, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env=environment(home, SPARK_REMOTE=spark_server.url))
+    p.stdin.write(code)
+    p.stdin.close()
+    assert p.stdout.readline() == "go\n"
+    time.sleep(1)
+    began = time.time()
+    p.send_signal(2)
+    p.wait(20)
+    assert time.time() - began < 2  # with the goodbye to the server; the cell itself ends within milliseconds
+    assert p.returncode != 0
+    assert peer.range(100).count() == 100  # the server has room again
+    p.stdout.close()
+    p.stderr.close()
+
+
+@pytest.mark.parametrize("url, text", [
+    ("http://x", "does not begin with sc://"), ("sc://", "host is missing"), ("sc://h:0", "port"), ("sc://h/x", "parameters begin with"),
+    ("sc://h/;token", "key=value"), ("sc://example.org/;token=secret;use_ssl=false", "in the clear"), ("sc://h/;session_id=7", "UUID")])
+def test_wrong_addresses(home, url, text):
+    done = lacus(home, "-", text="spark:range(1):show()", SPARK_REMOTE=url)
+    assert done.returncode != 0 and text in done.stderr + done.stdout and "secret" not in done.stderr + done.stdout
+
+
+def test_nobody_listens(home):
+    began = time.time()
+    done = lacus(home, "-", text="spark:range(1):show()", SPARK_REMOTE=f"sc://127.0.0.1:{free_port()}")
+    assert done.returncode != 0 and "cannot connect to the Spark server" in done.stderr and time.time() - began < 10
+    assert "Connection refused" in done.stderr
+
+
+def test_something_else_listens(home):
+    import http.server
+    import threading
+    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        done = lacus(home, "-", text="spark:range(1):show()", SPARK_REMOTE=f"sc://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+    assert done.returncode != 0 and ("does not speak HTTP/2" in done.stderr or "closed the connection" in done.stderr)
