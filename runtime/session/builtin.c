@@ -73,7 +73,7 @@ const struct session_global names_builtin[] = {
     {"json", json_open, "json.encode(value), json.decode(text), json.array(table), json.null", json_topics},
     {"null", open_null, "SQL's NULL, JSON's null", base_topics},
     {"plot", plot_open,
-     "plot.line, plot.scatter, plot.bar, plot.hist: Vega-Lite in a notebook, text in a terminal",
+     "plot.line, scatter, bar, hist, box, heatmap: Vega-Lite in a notebook, text in a terminal",
      plot_topics},
     {"sleep", open_sleep, "sleep(seconds): waits; can be interrupted", NULL},
     {"update_display", display_open_update,

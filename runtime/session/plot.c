@@ -1,6 +1,6 @@
-/* The global `plot`: line, scatter, bar and hist, as Vega-Lite for a browser and as text for a terminal. */
+/* The global `plot`: what the user gave becomes a description (plot_spec.h), which is drawn in two ways. */
 #include "runtime/session/manual.h"
-#include "runtime/session/plot_text.h"
+#include "runtime/session/plot_spec.h"
 #include "runtime/session/session_int.h"
 #include <math.h>
 #include <stdlib.h>
@@ -8,9 +8,8 @@
 
 static const char plot_name[] = "lacus.plot";
 
-enum { POINTS_MAX = 1000000, SERIES_MAX = 64, BINS_MAX = 10000 };
+enum { POINTS_MAX = 20000, CELLS_MAX = 10000, SERIES_MAX = 64, BINS_MAX = 10000, OUTLIERS_MAX = 200 };
 
-/* A plot is a JSON object: {kind, title, xlabel, ylabel, width, height, named, values: [{series, x, y}…]}. */
 struct plot {
     json_t *spec; /* owned */
 };
@@ -22,13 +21,6 @@ static int plot_gc(lua_State *L)
     json_decref(p->spec);
     p->spec = NULL;
     return 0;
-}
-
-static const char *text_of(json_t *spec, const char *name)
-{
-    const char *text = json_string_value(json_object_get(spec, name));
-
-    return text ? text : "";
 }
 
 /* ---- reading what the user gave: a table at index 1 ---- */
@@ -44,12 +36,51 @@ static json_t *new_spec(lua_State *L, const char *kind)
     return p->spec;
 }
 
+static const char *const option_names[] = {"title",  "xlabel", "ylabel", "note",    "width", "height",
+                                           "xscale", "yscale", "logx",   "logy",    "color", "colors",
+                                           "bins",   "agg",    "by",     "stacked", "data",  "sort"};
+
+/* color = "red", colors = {"red", "blue"} or {loss = "red"} */
+static void read_colors(lua_State *L, int index, json_t *spec)
+{
+    struct err err;
+
+    if (lua_getfield(L, index, "color") == LUA_TSTRING) {
+        json_object_set_new(spec, "colors", json_array());
+        json_array_append_new(json_object_get(spec, "colors"),
+                              session_json_text(lua_tostring(L, -1), lua_rawlen(L, -1)));
+    }
+    lua_pop(L, 1);
+    if (lua_getfield(L, index, "colors") == LUA_TTABLE) {
+        json_t *colors = session_to_json(L, -1, &err);
+        if (!colors)
+            session_raise(L, &err);
+        json_object_set_new(spec, "colors", colors);
+    }
+    lua_pop(L, 1);
+}
+
+static bool read_log(lua_State *L, int index, const char *scale, const char *flag)
+{
+    bool log;
+
+    lua_getfield(L, index, flag);
+    log = lua_toboolean(L, -1);
+    if (lua_getfield(L, index, scale) == LUA_TSTRING) {
+        log = strcmp(lua_tostring(L, -1), "log") == 0;
+        if (!log && strcmp(lua_tostring(L, -1), "linear") != 0)
+            luaL_error(L, "%s is \"linear\" or \"log\", not \"%s\"", scale, lua_tostring(L, -1));
+    }
+    lua_pop(L, 2);
+    return log;
+}
+
 static void read_options(lua_State *L, int index, json_t *spec)
 {
-    static const char *const texts[] = {"title", "xlabel", "ylabel"};
+    static const char *const texts[] = {"title", "xlabel", "ylabel", "note"};
     static const char *const numbers[] = {"width", "height"};
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         if (lua_getfield(L, index, texts[i]) == LUA_TSTRING)
             json_object_set_new(spec, texts[i], session_json_text(lua_tostring(L, -1), lua_rawlen(L, -1)));
         lua_pop(L, 1);
@@ -59,6 +90,12 @@ static void read_options(lua_State *L, int index, json_t *spec)
             json_object_set_new(spec, numbers[i], json_real(lua_tonumber(L, -1)));
         lua_pop(L, 1);
     }
+    json_object_set_new(spec, "xlog", json_boolean(read_log(L, index, "xscale", "logx")));
+    json_object_set_new(spec, "ylog", json_boolean(read_log(L, index, "yscale", "logy")));
+    lua_getfield(L, index, "stacked");
+    json_object_set_new(spec, "stacked", json_boolean(lua_toboolean(L, -1)));
+    lua_pop(L, 1);
+    read_colors(L, index, spec);
 }
 
 static json_t *value_at(lua_State *L, int list, lua_Integer i) /* a number or text; null for others */
@@ -88,8 +125,18 @@ static void add_point(lua_State *L, json_t *spec, const char *series, json_t *x,
     json_object_set_new(point, "x", x);
     json_object_set_new(point, "y", y);
     json_array_append_new(values, point);
-    if (json_array_size(values) > POINTS_MAX)
-        luaL_error(L, "cannot plot more than %d points: take a sample", POINTS_MAX);
+    (void)L;
+}
+
+/* A page cannot hold millions of points: of long lists, points at even distances are taken, and the drawing says so. */
+static lua_Integer stride_of(json_t *spec, lua_Integer n)
+{
+    lua_Integer stride = (n + POINTS_MAX - 1) / POINTS_MAX;
+
+    if (stride > 1 && !*plot_spec_text(spec, "note"))
+        json_object_set_new(
+            spec, "note", json_sprintf("%d of %lld points", (int)((n + stride - 1) / stride), (long long)n));
+    return stride > 1 ? stride : 1;
 }
 
 /* The lists at x (0: 1, 2, 3, …) and y. */
@@ -99,18 +146,19 @@ static void add_lists(lua_State *L, json_t *spec, const char *series, int x, int
 
     if (x && luaL_len(L, x) != n)
         luaL_error(L, "x has %d values and y has %d", (int)luaL_len(L, x), (int)n);
-    for (lua_Integer i = 1; i <= n; i++)
+    for (lua_Integer i = 1, stride = stride_of(spec, n); i <= n; i += stride)
         add_point(L, spec, series, x ? value_at(L, x, i) : json_integer((json_int_t)i), value_at(L, y, i));
 }
 
-/* y = {loss = {…}, accuracy = {…}}: a series for each name, in order of the names. */
-static void add_named(lua_State *L, json_t *spec, int x, int y)
+/* Pushes the names of the lists in the table at index, sorted; returns how many. */
+static lua_Integer push_names(lua_State *L, int index)
 {
     lua_Integer n = 0;
+    int names;
 
     lua_newtable(L);
-    int names = lua_gettop(L);
-    for (lua_pushnil(L); lua_next(L, y); lua_pop(L, 1))
+    names = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
         if (lua_type(L, -2) == LUA_TSTRING && lua_istable(L, -1)) {
             lua_pushvalue(L, -2);
             lua_rawseti(L, names, ++n);
@@ -121,6 +169,16 @@ static void add_named(lua_State *L, json_t *spec, int x, int y)
     lua_getfield(L, -1, "sort");
     lua_pushvalue(L, names);
     lua_call(L, 1, 0);
+    lua_pop(L, 1);
+    return n;
+}
+
+/* y = {loss = {…}, accuracy = {…}}: a series for each name, in order of the names. */
+static void add_named(lua_State *L, json_t *spec, int x, int y)
+{
+    lua_Integer n = push_names(L, y);
+    int names = lua_gettop(L);
+
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, names, i);
         lua_pushvalue(L, -1);
@@ -171,23 +229,64 @@ static void read_points(lua_State *L, json_t *spec)
     lua_settop(L, 2);
 }
 
-static int make(lua_State *L, const char *kind)
+/* plot.line(df, {x = …}) and plot.line{data = df, x = …}: the rows that are to be drawn are chosen by the engine
+ * (runtime/lib/lacus/plot.lua); what it gives stands at index 1 then. plot.line(list, {title = …}): both in one table. */
+static void read_arguments(lua_State *L, const char *kind)
+{
+    int options = lua_istable(L, 2) ? 2 : lua_istable(L, 1) ? 1 : 0;
+
+    lua_settop(L, 2);
+    lua_pushnil(L);
+    if (options == 1)
+        lua_getfield(L, 1, "data");
+    else
+        lua_pushvalue(L, 1);
+    if (lua_isuserdata(L, 4) && luaL_getmetafield(L, 4, "__name") != LUA_TNIL &&
+        strcmp(luaL_optstring(L, -1, ""), "DataFrame") == 0) {
+        lua_getglobal(L, "require");
+        lua_pushliteral(L, "lacus.plot");
+        lua_call(L, 1, 1);
+        lua_getfield(L, -1, kind);
+        lua_pushvalue(L, 4);
+        if (options)
+            lua_pushvalue(L, options);
+        else
+            lua_newtable(L);
+        lua_call(L, 2, 1);
+        lua_replace(L, 1);
+        lua_settop(L, 1);
+        return;
+    }
+    lua_settop(L, 2);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (options != 2) {
+        lua_settop(L, 1);
+        return;
+    }
+    lua_newtable(L); /* of both; the user's tables stay as they are */
+    for (int from = 1; from <= 2; from++)
+        for (lua_pushnil(L); lua_next(L, from);) {
+            lua_pushvalue(L, -2);
+            lua_insert(L, -2);
+            lua_rawset(L, 3);
+        }
+    lua_replace(L, 1);
+    lua_settop(L, 1);
+}
+
+static json_t *begin(lua_State *L, const char *kind) /* options at 1, the plot at 2 then */
 {
     json_t *spec;
 
-    luaL_checktype(L, 1, LUA_TTABLE);
-    if (lua_istable(L, 2)) { /* plot.line(list, {title = …}) */
-        lua_settop(L, 2);
-        lua_insert(L, 1);
-        spec = new_spec(L, kind);
-        read_options(L, 1, spec);
-        lua_remove(L, 1);
-    } else {
-        lua_settop(L, 1);
-        spec = new_spec(L, kind);
-        read_options(L, 1, spec);
-    }
-    read_points(L, spec);
+    read_arguments(L, kind);
+    spec = new_spec(L, kind);
+    read_options(L, 1, spec);
+    return spec;
+}
+
+static int make(lua_State *L, const char *kind)
+{
+    read_points(L, begin(L, kind));
     return 1;
 }
 
@@ -203,10 +302,8 @@ static int l_scatter(lua_State *L)
 
 static bool is_option(const char *name)
 {
-    static const char *const options[] = {"title", "xlabel", "ylabel", "width", "height"};
-
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-        if (strcmp(name, options[i]) == 0)
+    for (size_t i = 0; i < sizeof option_names / sizeof *option_names; i++)
+        if (strcmp(name, option_names[i]) == 0)
             return true;
     return false;
 }
@@ -215,7 +312,7 @@ static int compare_points(const void *a, const void *b)
 {
     json_t *const *x = a, *const *y = b;
 
-    return strcmp(text_of(*x, "x"), text_of(*y, "x"));
+    return strcmp(plot_spec_text(*x, "x"), plot_spec_text(*y, "x"));
 }
 
 /* {apples = 3, pears = 5}: names and values, in the order of the names. */
@@ -241,14 +338,17 @@ static void read_named_bars(lua_State *L, json_t *spec)
 
 static int l_bar(lua_State *L)
 {
-    luaL_checktype(L, 1, LUA_TTABLE);
+    json_t *spec = begin(L, "bar");
+    bool lists;
+
     lua_getfield(L, 1, "y");
-    bool lists = !lua_isnil(L, -1) || is_list(L, 1);
-    lua_pop(L, 1);
-    if (lists || lua_istable(L, 2))
-        return make(L, "bar");
-    json_t *spec = new_spec(L, "bar");
-    read_options(L, 1, spec);
+    lua_getfield(L, 1, "series");
+    lists = !lua_isnil(L, -2) || !lua_isnil(L, -1) || is_list(L, 1);
+    lua_settop(L, 2);
+    if (lists) {
+        read_points(L, spec);
+        return 1;
+    }
     read_named_bars(L, spec);
     if (json_array_size(json_object_get(spec, "values")) == 0)
         return luaL_argerror(L, 1, "{name = number, …} or {x = {…}, y = {…}} expected");
@@ -257,199 +357,282 @@ static int l_bar(lua_State *L)
 
 static lua_Integer pick_bins(lua_State *L, lua_Integer n)
 {
-    lua_Integer bins = (lua_Integer)ceil(sqrt((double)n));
+    lua_Integer usual = (lua_Integer)ceil(sqrt((double)n)), bins = usual > 50 ? 50 : usual;
 
     if (lua_getfield(L, 1, "bins") == LUA_TNUMBER)
         bins = luaL_checkinteger(L, -1);
     lua_pop(L, 1);
     luaL_argcheck(L, bins >= 1 && bins <= BINS_MAX, 1, "bins: a number from 1 to 10000 expected");
-    return bins > 50 && bins == (lua_Integer)ceil(sqrt((double)n)) ? 50 : bins;
+    return bins;
 }
 
-static int l_hist(lua_State *L) /* {values…, bins = 20} or {x = {…}} */
+/* The numbers of the list at index, in a userdata that is pushed; others are left out. */
+static double *push_numbers(lua_State *L, int index, size_t *count)
 {
-    double low = INFINITY, high = -INFINITY, v;
-    lua_Integer n, bins;
-    size_t *counts;
-    json_t *spec;
+    lua_Integer n = luaL_len(L, index);
+    double *out = lua_newuserdatauv(L, (size_t)n * sizeof *out + 1, 0);
 
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 1);
-    lua_getfield(L, 1, "x");
-    if (!lua_istable(L, 2))
-        lua_copy(L, 1, 2);
-    n = luaL_len(L, 2);
+    *count = 0;
     for (lua_Integer i = 1; i <= n; i++) {
-        lua_geti(L, 2, i);
-        v = lua_tonumber(L, -1);
+        lua_geti(L, index, i);
+        if (lua_type(L, -1) == LUA_TNUMBER && isfinite(lua_tonumber(L, -1)))
+            out[(*count)++] = lua_tonumber(L, -1);
         lua_pop(L, 1);
-        low = v < low ? v : low;
-        high = v > high ? v : high;
     }
-    luaL_argcheck(L, n > 0 && isfinite(low) && isfinite(high), 1, "a list of finite numbers expected");
-    bins = low == high ? 1 : pick_bins(L, n);
-    counts = lua_newuserdatauv(L, (size_t)bins * sizeof *counts, 0);
-    memset(counts, 0, (size_t)bins * sizeof *counts);
-    for (lua_Integer i = 1; i <= n; i++) {
-        lua_geti(L, 2, i);
-        v = lua_tonumber(L, -1);
-        lua_pop(L, 1);
-        lua_Integer bin = low == high ? 0 : (lua_Integer)((v - low) / (high - low) * (double)bins);
-        counts[bin < bins ? bin : bins - 1]++;
+    return out;
+}
+
+struct range {
+    double low, high;
+    lua_Integer bins;
+};
+
+static void add_bins(json_t *spec, const char *series, const double *v, size_t n, const struct range *r,
+                     size_t *counts)
+{
+    memset(counts, 0, (size_t)r->bins * sizeof *counts);
+    for (size_t i = 0; i < n; i++) {
+        lua_Integer bin =
+            r->low == r->high ? 0 : (lua_Integer)((v[i] - r->low) / (r->high - r->low) * (double)r->bins);
+        counts[bin < r->bins ? bin : r->bins - 1]++;
     }
-    spec = new_spec(L, "hist");
-    read_options(L, 1, spec);
-    for (lua_Integer i = 0; i < bins; i++) {
-        double from = low + (high - low) * (double)i / (double)bins;
-        json_t *point =
-            json_pack("{sfsfsI}", "x", from, "x2", low + (high - low) * (double)(i + 1) / (double)bins, "y",
-                      (json_int_t)counts[i]);
+    for (lua_Integer i = 0; i < r->bins; i++) {
+        double width = (r->high - r->low) / (double)r->bins;
+        json_t *point = json_pack("{sfsfsI}", "x", r->low + width * (double)i, "x2",
+                                  r->low + width * (double)(i + 1), "y", (json_int_t)counts[i]);
+        if (series)
+            json_object_set_new(point, "series", json_string(series));
         json_array_append_new(json_object_get(spec, "values"), point);
     }
+}
+
+static void widen(struct range *r, const double *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        r->low = v[i] < r->low ? v[i] : r->low;
+        r->high = v[i] > r->high ? v[i] : r->high;
+    }
+}
+
+/* x = {loss = {…}, other = {…}}: the same bins for all */
+static void hist_named(lua_State *L, json_t *spec, int lists)
+{
+    struct range r = {INFINITY, -INFINITY, 0};
+    lua_Integer names = push_names(L, lists), total = 0;
+    int first = lua_gettop(L);
+    size_t n[SERIES_MAX];
+
+    luaL_checkstack(L, 2 * SERIES_MAX, NULL);
+    for (lua_Integer i = 1; i <= names; i++) {
+        lua_rawgeti(L, first, i);
+        lua_gettable(L, lists);
+        const double *v = push_numbers(L, lua_gettop(L), &n[i - 1]);
+        widen(&r, v, n[i - 1]);
+        total += (lua_Integer)n[i - 1];
+    }
+    luaL_argcheck(L, total > 0, 1, "lists of finite numbers expected");
+    r.bins = r.low == r.high ? 1 : pick_bins(L, total);
+    size_t *counts = lua_newuserdatauv(L, (size_t)r.bins * sizeof *counts, 0);
+    for (lua_Integer i = 1; i <= names; i++) {
+        lua_rawgeti(L, first, i);
+        add_bins(spec, lua_tostring(L, -1), lua_touserdata(L, first + 2 * (int)i), n[i - 1], &r, counts);
+        lua_pop(L, 1);
+    }
+    json_object_set_new(spec, "named", json_true());
+}
+
+/* What an engine has counted: {low =, high =, counts = {…}} */
+static void hist_counted(lua_State *L, json_t *spec, int counted)
+{
+    double low, width;
+    lua_Integer n;
+
+    lua_getfield(L, counted, "low");
+    lua_getfield(L, counted, "width");
+    lua_getfield(L, counted, "counts");
+    low = luaL_checknumber(L, -3);
+    width = luaL_checknumber(L, -2);
+    n = luaL_len(L, -1);
+    for (lua_Integer i = 1; i <= n && i <= BINS_MAX; i++) {
+        lua_geti(L, -1, i);
+        json_array_append_new(json_object_get(spec, "values"),
+                              json_pack("{sfsfsI}", "x", low + width * (double)(i - 1), "x2",
+                                        low + width * (double)i, "y", (json_int_t)lua_tointeger(L, -1)));
+        lua_pop(L, 1);
+    }
+}
+
+static int l_hist(lua_State *L) /* {values…, bins = 20}, {x = {…}}, {x = {name = {…}}} */
+{
+    json_t *spec = begin(L, "hist");
+    struct range r = {INFINITY, -INFINITY, 0};
+    size_t n;
+    const double *v;
+
+    lua_getfield(L, 1, "x");
+    lua_getfield(L, 1, "counted");
+    if (lua_istable(L, 4)) {
+        hist_counted(L, spec, 4);
+    } else if (lua_istable(L, 3) && !is_list(L, 3)) {
+        hist_named(L, spec, 3);
+    } else {
+        v = push_numbers(L, lua_istable(L, 3) ? 3 : 1, &n);
+        luaL_argcheck(L, n > 0, 1, "a list of finite numbers expected");
+        widen(&r, v, n);
+        r.bins = r.low == r.high ? 1 : pick_bins(L, (lua_Integer)n);
+        add_bins(spec, NULL, v, n, &r, lua_newuserdatauv(L, (size_t)r.bins * sizeof(size_t), 0));
+    }
+    lua_settop(L, 2);
     return 1;
 }
 
-/* ---- Vega-Lite ---- */
-static bool categorical(json_t *spec) /* is some x a text? */
+/* ---- box: quartiles, whiskers to the last value within 1.5 of the middle half, what is beyond as points ---- */
+static int compare_numbers(const void *a, const void *b)
 {
-    json_t *point;
-    size_t i;
+    const double x = *(const double *)a, y = *(const double *)b;
 
-    json_array_foreach (json_object_get(spec, "values"), i, point)
-        if (json_is_string(json_object_get(point, "x")))
-            return true;
-    return false;
+    return (x > y) - (x < y);
 }
 
-static json_t *channel(const char *field, const char *type, const char *title)
+static double quantile(const double *sorted, size_t n, double q)
 {
-    return json_pack("{ssssss}", "field", field, "type", type, "title", *title ? title : field);
+    double at = q * (double)(n - 1);
+    size_t i = (size_t)at;
+
+    return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
 }
 
-static json_t *encoding_of(json_t *spec)
+static void add_box(lua_State *L, json_t *spec, const char *name, int list)
 {
-    const char *kind = text_of(spec, "kind");
-    bool hist = strcmp(kind, "hist") == 0;
-    const char *xtype = categorical(spec) || strcmp(kind, "bar") == 0 ? "nominal" : "quantitative";
-    json_t *encoding = json_object(), *x = channel("x", xtype, text_of(spec, "xlabel"));
-    json_t *y =
-        channel("y", "quantitative", *text_of(spec, "ylabel") || !hist ? text_of(spec, "ylabel") : "count");
+    size_t n, low = 0, high;
+    double *v = push_numbers(L, list, &n), q1, q3;
+    json_t *box, *outliers = json_array();
 
-    if (strcmp(xtype, "nominal") == 0)
-        json_object_set_new(x, "sort", json_null()); /* as given */
-    if (!hist && strcmp(kind, "bar") != 0) {
-        json_object_set_new(y, "scale", json_pack("{sb}", "zero", 0));
-        if (strcmp(xtype, "quantitative") == 0)
-            json_object_set_new(x, "scale", json_pack("{sb}", "zero", 0));
+    if (n == 0) {
+        json_decref(outliers);
+        luaL_error(L, "'%s' has no finite numbers", name);
     }
-    if (hist) {
-        json_object_set_new(x, "bin", json_pack("{sb}", "binned", 1));
-        json_object_set_new(encoding, "x2", json_pack("{ss}", "field", "x2"));
+    qsort(v, n, sizeof *v, compare_numbers);
+    q1 = quantile(v, n, 0.25), q3 = quantile(v, n, 0.75);
+    high = n - 1;
+    while (v[low] < q1 - 1.5 * (q3 - q1))
+        low++;
+    while (v[high] > q3 + 1.5 * (q3 - q1))
+        high--;
+    for (size_t i = 0; i < n && json_array_size(outliers) < OUTLIERS_MAX; i++)
+        if (i < low || i > high)
+            json_array_append_new(outliers, json_real(v[i]));
+    box = json_pack("{s:o, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "x", session_json_text(name, strlen(name)),
+                    "low", v[low], "q1", q1, "median", quantile(v, n, 0.5), "q3", q3, "high", v[high],
+                    "count", (json_int_t)n, "outliers", outliers);
+    json_array_append_new(json_object_get(spec, "values"), box);
+    lua_pop(L, 1);
+}
+
+static void boxes_of(lua_State *L, json_t *spec, int table)
+{
+    lua_Integer n = push_names(L, table);
+    int names = lua_gettop(L);
+
+    for (lua_Integer i = 1; i <= n; i++) {
+        const char *name;
+        lua_rawgeti(L, names, i);
+        name = lua_tostring(L, -1);
+        lua_pushvalue(L, -1);
+        lua_gettable(L, table);
+        if (!is_option(name) || table != 1)
+            add_box(L, spec, name, lua_gettop(L));
+        lua_pop(L, 2);
     }
-    json_object_set_new(encoding, "x", x);
-    json_object_set_new(encoding, "y", y);
-    if (json_is_true(json_object_get(spec, "named")))
-        json_object_set_new(encoding, "color",
-                            json_pack("{ssssss}", "field", "series", "type", "nominal", "title", ""));
-    return encoding;
 }
 
-static json_t *vega_of(json_t *spec)
+static int l_box(lua_State *L) /* {a = {…}, b = {…}}, {y = {a = {…}}}, {1, 2, 3} */
 {
-    const char *kind = text_of(spec, "kind");
-    const char *mark = strcmp(kind, "scatter") == 0 ? "point" : strcmp(kind, "line") == 0 ? "line" : "bar";
-    json_t *width = json_object_get(spec, "width"), *height = json_object_get(spec, "height");
-    json_t *vega = json_pack(
-        "{sss{sO}s{sssb}so}", "$schema", "https://vega.github.io/schema/vega-lite/v5.json", "data", "values",
-        json_object_get(spec, "values"), "mark", "type", mark, "tooltip", 1, "encoding", encoding_of(spec));
+    json_t *spec = begin(L, "box");
+    struct err err;
 
-    if (*text_of(spec, "title"))
-        json_object_set_new(vega, "title", json_string(text_of(spec, "title")));
-    json_object_set_new(vega, "width", width ? json_incref(width) : json_integer(480));
-    json_object_set_new(vega, "height", height ? json_incref(height) : json_integer(280));
-    return vega;
-}
-
-/* ---- text ---- */
-static double number_of(json_t *value, size_t index) /* a text stands at its place in the list */
-{
-    return json_is_number(value)   ? json_number_value(value)
-           : json_is_string(value) ? (double)index + 1
-                                   : (double)NAN;
-}
-
-static void draw_points(lua_State *L, json_t *spec, struct buf *out)
-{
-    json_t *values = json_object_get(spec, "values"), *point;
-    size_t n = json_array_size(values), i;
-    double *x = lua_newuserdatauv(L, n * sizeof *x + 1, 0), *y = lua_newuserdatauv(L, n * sizeof *y + 1, 0);
-    struct plot_series series[SERIES_MAX];
-    struct plot_text p = {.title = text_of(spec, "title"),
-                          .xlabel = text_of(spec, "xlabel"),
-                          .ylabel = text_of(spec, "ylabel"),
-                          .series = series,
-                          .lines = strcmp(text_of(spec, "kind"), "line") == 0};
-
-    json_array_foreach (values, i, point) {
-        const char *name = text_of(point, "series");
-        if (p.n == 0 || strcmp(series[p.n - 1].name, name) != 0) {
-            if (p.n == SERIES_MAX)
-                break;
-            series[p.n++] = (struct plot_series){.name = name, .x = x + i, .y = y + i};
-        }
-        x[i] = number_of(json_object_get(point, "x"), series[p.n - 1].n);
-        y[i] = number_of(json_object_get(point, "y"), 0);
-        series[p.n - 1].n++;
+    lua_getfield(L, 1, "y");
+    lua_getfield(L, 1, "boxes");
+    if (lua_istable(L, 4)) { /* what an engine has measured */
+        json_t *boxes = session_to_json(L, 4, &err);
+        if (!boxes)
+            return session_raise(L, &err);
+        json_object_set_new(spec, "values", boxes);
+    } else if (is_list(L, 3) || (lua_isnil(L, 3) && is_list(L, 1))) {
+        add_box(L, spec, *plot_spec_text(spec, "ylabel") ? plot_spec_text(spec, "ylabel") : "value",
+                is_list(L, 3) ? 3 : 1);
+    } else {
+        boxes_of(L, spec, lua_istable(L, 3) ? 3 : 1);
     }
-    plot_text_draw(&p, out);
-    lua_pop(L, 2);
+    lua_settop(L, 2);
+    return 1;
 }
 
-static void bar_label(char label[64], json_t *point)
+/* ---- heat maps ---- */
+static void add_cell(lua_State *L, json_t *spec, json_t *x, json_t *y, json_t *value) /* takes the values */
 {
-    json_t *x = json_object_get(point, "x"), *x2 = json_object_get(point, "x2");
+    json_t *values = json_object_get(spec, "values");
 
-    if (x2)
-        snprintf(label, 64, "%.4g to %.4g", json_number_value(x), json_number_value(x2));
-    else if (json_is_string(x))
-        snprintf(label, 64, "%.48s", json_string_value(x));
-    else
-        snprintf(label, 64, "%.6g", json_number_value(x));
+    json_array_append_new(values, json_pack("{s:o, s:o, s:o}", "x", x, "y", y, "value", value));
+    if (json_array_size(values) > CELLS_MAX)
+        luaL_error(L, "cannot draw a heat map of more than %d cells", CELLS_MAX);
 }
 
-static void draw_bars(lua_State *L, json_t *spec, struct buf *out)
+/* The i-th label at x (0: there are none): 1, 2, 3, … without them. */
+static json_t *label_at(lua_State *L, int labels, lua_Integer i)
 {
-    json_t *values = json_object_get(spec, "values"), *point;
-    size_t n = json_array_size(values), i;
-    struct plot_bar *bars = lua_newuserdatauv(L, n * sizeof *bars + 1, 0);
-    char(*labels)[64] = lua_newuserdatauv(L, n * sizeof *labels + 1, 0);
+    json_t *label = labels ? value_at(L, labels, i) : json_null();
 
-    json_array_foreach (values, i, point) {
-        bar_label(labels[i], point);
-        bars[i] = (struct plot_bar){labels[i], number_of(json_object_get(point, "y"), 0)};
+    return json_is_null(label) ? json_integer((json_int_t)i) : label;
+}
+
+static void cells_of_rows(lua_State *L, json_t *spec, int rows, int x, int y)
+{
+    for (lua_Integer i = 1, n = luaL_len(L, rows); i <= n; i++) {
+        lua_geti(L, rows, i);
+        if (!lua_istable(L, -1))
+            luaL_error(L, "a heat map takes rows of numbers, and row %d is a %s", (int)i,
+                       luaL_typename(L, -1));
+        for (lua_Integer k = 1, m = luaL_len(L, -1); k <= m; k++)
+            add_cell(L, spec, label_at(L, x, k), label_at(L, y, i), value_at(L, lua_gettop(L), k));
+        lua_pop(L, 1);
     }
-    plot_text_bars(text_of(spec, "title"), bars, n, out);
-    lua_pop(L, 2);
 }
 
-static void draw(lua_State *L, json_t *spec, struct buf *out)
+static int
+l_heatmap(lua_State *L) /* {{…}, {…}}, {z = rows, x = labels, y = labels}, {x = {…}, y = {…}, value = {…}} */
 {
-    const char *kind = text_of(spec, "kind");
+    json_t *spec = begin(L, "heatmap");
+    int rows, x, y;
 
-    if (strcmp(kind, "bar") == 0 || strcmp(kind, "hist") == 0)
-        draw_bars(L, spec, out);
-    else
-        draw_points(L, spec, out);
+    lua_getfield(L, 1, "z");
+    lua_getfield(L, 1, "value");
+    lua_getfield(L, 1, "x");
+    lua_getfield(L, 1, "y");
+    x = is_list(L, 5) ? 5 : 0;
+    y = is_list(L, 6) ? 6 : 0;
+    rows = is_list(L, 3) ? 3 : is_list(L, 1) ? 1 : 0;
+    if (is_list(L, 4) && x && y) {
+        for (lua_Integer i = 1, n = luaL_len(L, 4); i <= n; i++)
+            add_cell(L, spec, value_at(L, x, i), value_at(L, y, i), value_at(L, 4, i));
+    } else if (rows) {
+        cells_of_rows(L, spec, rows, x, y);
+    } else {
+        return luaL_argerror(L, 1, "{{…}, {…}}, {z = rows} or {x = {…}, y = {…}, value = {…}} expected");
+    }
+    lua_settop(L, 2);
+    return 1;
 }
 
+/* ---- showing ---- */
 static int l_mimebundle(lua_State *L)
 {
     struct plot *p = luaL_checkudata(L, 1, plot_name);
     struct buf *text = session_buf(L, BUF_TEXT_MAX);
     json_t **vega = session_json_slot(L);
 
-    draw(L, p->spec, text);
-    *vega = vega_of(p->spec);
+    plot_spec_draw(p->spec, text);
+    *vega = plot_spec_vega(p->spec);
     lua_createtable(L, 0, 2);
     lua_pushlstring(L, buf_str(text), text->len);
     lua_setfield(L, -2, "text/plain");
@@ -463,17 +646,35 @@ static int l_tostring(lua_State *L)
     struct plot *p = luaL_checkudata(L, 1, plot_name);
     struct buf *text = session_buf(L, BUF_TEXT_MAX);
 
-    draw(L, p->spec, text);
+    plot_spec_draw(p->spec, text);
     lua_pushlstring(L, buf_str(text), text->len);
     return 1;
 }
 
 static const struct manual_row library[] = {
     {"line", l_line,
-     "line{x = {…}, y = {…} or {name = {…}}, title =, xlabel =, ylabel =}\nA line for each list."},
-    {"scatter", l_scatter, "scatter{x = {…}, y = {…}, title =, xlabel =, ylabel =}\nA point for each pair."},
-    {"bar", l_bar, "bar{name = number, …} or plot.bar{x = {…}, y = {…}}\nA bar for each name."},
-    {"hist", l_hist, "hist{value, …, bins = 20}\nHow often values fall into each of the bins."},
+     "line{x = {…}, y = {…}, title =, xlabel =, ylabel =}\nA line for each list: y may be {name = list, …}. "
+     "Of a dataframe: plot.line(df, "
+     "{x = \"step\", y = \"loss\", by = \"run\"}). logx, logy, colors = {…}, width, height as in every "
+     "plot.\n"
+     "\tplot.line{x = {1, 2, 3}, y = {loss = {3, 2, 1}}, logy = true}"},
+    {"scatter", l_scatter,
+     "scatter{x = {…}, y = {…}, title =, xlabel =, ylabel =}\nA point for each pair.\n\tplot.scatter(df, {x "
+     "= \"a\", y = \"b\"})"},
+    {"bar", l_bar,
+     "bar{x = {…}, y = {…}, stacked = false}\nA bar for each name, also {name = number, …}. Of a dataframe: "
+     "the rows are "
+     "counted, or agg = \"avg\" of y.\n\tplot.bar(df, {x = \"country\", y = \"price\", agg = \"avg\"})"},
+    {"hist", l_hist,
+     "hist{x = {…}, bins = 20}\nHow often values fall into each of the bins; x may be {name = list, "
+     "…}.\n\tplot.hist(df, {x = \"price\"})"},
+    {"box", l_box,
+     "box{y = {…}, title =}\nMedian, quartiles, whiskers and what lies beyond, of a list or of {name = list, "
+     "…}.\n"
+     "\tplot.box(df, {x = \"country\", y = \"price\"})"},
+    {"heatmap", l_heatmap,
+     "heatmap{z = {…}, x = {…}, y = {…}}\nA coloured cell for each number of rows of numbers.\n"
+     "\tplot.heatmap(df, {x = \"day\", y = \"hour\", value = \"n\", agg = \"sum\"})"},
     {0}};
 static const struct manual_topic topic = {.name = "plot",
                                           .doc = "drawings: Vega-Lite in a notebook, text in a terminal",

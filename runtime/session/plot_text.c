@@ -9,6 +9,7 @@ enum { COLUMNS = 60, ROWS = 14, DOTS_X = COLUMNS * 2, DOTS_Y = ROWS * 4, LABEL =
 struct canvas {
     unsigned char cells[ROWS][COLUMNS]; /* braille dots, as Unicode numbers them */
     double x0, x1, y0, y1;
+    bool xlog, ylog;
 };
 
 static void grow(double *low, double *high, double v)
@@ -105,8 +106,10 @@ static void add_row(struct buf *out, const struct canvas *c, int row)
     char label[32] = "";
     double y = c->y1 - (c->y1 - c->y0) * row / (ROWS - 1);
 
+    if (fabs(y) < (c->y1 - c->y0) * 1e-9) /* a rounding error is nothing to read */
+        y = 0;
     if (row == 0 || row == ROWS - 1 || row == ROWS / 2)
-        snprintf(label, sizeof label, "%.4g", y);
+        snprintf(label, sizeof label, "%.4g", c->ylog ? pow(10, y) : y);
     buf_printf(out, "%*s %s", LABEL, label, "\u2502");
     for (int x = 0; x < COLUMNS; x++)
         add_cell(out, c->cells[row][x]);
@@ -120,8 +123,8 @@ static void add_axis(struct buf *out, const struct canvas *c, const char *xlabel
     buf_printf(out, "%*s \u2514", LABEL, "");
     for (int x = 0; x < COLUMNS; x++)
         buf_puts(out, "\u2500");
-    snprintf(left, sizeof left, "%.4g", c->x0);
-    snprintf(right, sizeof right, "%.4g", c->x1);
+    snprintf(left, sizeof left, "%.4g", c->xlog ? pow(10, c->x0) : c->x0);
+    snprintf(right, sizeof right, "%.4g", c->xlog ? pow(10, c->x1) : c->x1);
     gap = COLUMNS - (int)strlen(left) - (int)strlen(right);
     int columns = (int)utf8_columns(xlabel, strlen(xlabel));
     int before = gap > columns ? (gap - columns) / 2 : 0, after = gap > columns ? gap - columns - before : 0;
@@ -130,7 +133,7 @@ static void add_axis(struct buf *out, const struct canvas *c, const char *xlabel
 
 void plot_text_draw(const struct plot_text *p, struct buf *out)
 {
-    struct canvas c = {0};
+    struct canvas c = {.xlog = p->xlog, .ylog = p->ylog};
     int end[16];
 
     measure(p, &c);

@@ -25,7 +25,8 @@ struct plot_text {
     const char *title, *xlabel, *ylabel; /* "" for none */
     const struct plot_series *series;
     size_t n;
-    bool lines; /* join the points */
+    bool lines;      /* join the points */
+    bool xlog, ylog; /* the numbers are logarithms to base 10: the labels say what they are of */
 };
 void plot_text_draw(const struct plot_text *p, struct buf *out);
 

@@ -164,7 +164,7 @@ static void json_goes_both_ways(void **state)
           "'{\"3\":\"c\",\"1\":\"a\"}'",
           "true");
     looks(r, "json.encode(1/0)", "null");
-    fails(r, "json.encode(print)", "cannot make JSON of function");
+    fails(r, "json.encode(print)", "cannot make JSON of a function");
     fails(r, "local t = {} t.t = t json.encode(t)", "contains itself");
     fails(r, "json.encode{[true] = 1}", "neither strings nor integers");
     fails(r, "json.decode('[1,')", "line 1");

@@ -1,0 +1,196 @@
+-- Plots of dataframes: the engine counts, averages and samples; what comes here is small. Each function takes a dataframe and the
+-- options of plot.KIND, and gives the table that plot.KIND takes for lists.
+
+local POINTS, GROUPS, CELLS, SEED = 5000, 50, 2500, 42
+
+local M = {}
+
+local function F() return require "F" end
+
+local function wrong(message) error(message, 0) end
+
+local function options_of(o)
+  local out = {}
+  for key, value in pairs(o) do
+    if type(key) == "string" and key ~= "x" and key ~= "y" and key ~= "by" and key ~= "data" and key ~= "value" then out[key] = value end
+  end
+  return out
+end
+
+local function counted(n) return require "fmt"("{:,}", n) end
+
+local function need(o, name, kind)
+  local column = o[name]
+  if type(column) ~= "string" then wrong(("plot.%s of a dataframe needs %s = \"column\""):format(kind, name)) end
+  return column
+end
+
+-- the columns of y: a name, or a list of them
+local function names_of(y)
+  if type(y) == "string" then return {y} end
+  return y
+end
+
+local function number(v)
+  if type(v) == "number" then return v end
+  if v == nil or v == null then return nil end
+  return tonumber(tostring(v)) or tostring(v)
+end
+
+-- rows of these columns, at most `limit`: a sample of more
+local function some(df, columns, limit, out)
+  local n = df:count()
+  local picked = df:select(table.unpack(columns))
+  if n > limit then
+    picked = picked:sample(math.min(1, limit / n * 1.05), SEED):limit(limit)
+    out.note = ("a sample of about %s of %s rows"):format(counted(limit), counted(n))
+  end
+  return picked
+end
+
+local function xy(kind, sorted)
+  return function(df, o)
+    local out, x = options_of(o), need(o, "x", kind)
+    local ys = names_of(o.y or wrong(("plot.%s of a dataframe needs y = \"column\""):format(kind)))
+    local columns = {x}
+    for _, y in ipairs(ys) do columns[#columns + 1] = y end
+    if o.by then columns[#columns + 1] = o.by end
+    local rows = some(df, columns, POINTS, out)
+    if sorted then rows = rows:orderBy(x) end
+    local lists, order = {}, {}
+    for _, row in ipairs(rows:collect()) do
+      for _, y in ipairs(ys) do
+        local name = o.by and tostring(row[o.by]) .. (#ys > 1 and " " .. y or "") or y
+        local list = lists[name]
+        if not list then
+          list = {name = name, x = {}, y = {}}
+          lists[name] = list
+          order[#order + 1] = name
+        end
+        local a, b = number(row[x]), number(row[y])
+        if a ~= nil and type(b) == "number" then
+          list.x[#list.x + 1] = a
+          list.y[#list.y + 1] = b
+        end
+      end
+    end
+    table.sort(order)
+    if #order > 64 then wrong(("by = '%s' gives %d series: at most 64 can be drawn"):format(o.by, #order)) end
+    out.xlabel, out.ylabel = out.xlabel or x, out.ylabel or (#ys == 1 and ys[1] or nil)
+    if #order == 1 and not o.by and #ys == 1 then
+      out.x, out.y = lists[order[1]].x, lists[order[1]].y
+    else
+      out.series = {}
+      for i, name in ipairs(order) do out.series[i] = lists[name] end
+    end
+    if #order == 0 then wrong "there are no rows to draw" end
+    return out
+  end
+end
+
+M.line, M.scatter = xy("line", true), xy("scatter", false)
+
+function M.bar(df, o)
+  local out, x = options_of(o), need(o, "x", "bar")
+  local groups = o.by and {x, o.by} or {x}
+  local grouped = df:groupBy(table.unpack(groups))
+  local label
+  if not o.y then
+    grouped, label = grouped:agg(F().count "*":alias "_y"), "count"
+  else
+    local agg = o.agg or "sum"
+    grouped, label = grouped:agg(F()[agg](o.y):alias "_y"), agg .. "(" .. o.y .. ")"
+  end
+  local n = grouped:count()
+  local limit = GROUPS * (o.by and 10 or 1)
+  local rows = n > limit and grouped:orderBy(F().desc "_y"):limit(limit) or grouped
+  if o.sort == "y" then rows = rows:orderBy(F().desc "_y") else rows = rows:orderBy(table.unpack(groups)) end
+  if n > limit then out.note = ("the %s largest of %s groups"):format(counted(limit), counted(n)) end
+  local lists, order = {}, {}
+  for _, row in ipairs(rows:collect()) do
+    local name = o.by and tostring(row[o.by]) or ""
+    if not lists[name] then
+      lists[name] = {name = name, x = {}, y = {}}
+      order[#order + 1] = name
+    end
+    local list = lists[name]
+    list.x[#list.x + 1] = tostring(row[x])
+    list.y[#list.y + 1] = number(row._y) or 0
+  end
+  if #order == 0 then wrong "there are no rows to draw" end
+  out.xlabel, out.ylabel = out.xlabel or x, out.ylabel or label
+  if not o.by then
+    out.x, out.y = lists[""].x, lists[""].y
+  else
+    table.sort(order)
+    out.series = {}
+    for i, name in ipairs(order) do out.series[i] = lists[name] end
+  end
+  return out
+end
+
+function M.hist(df, o)
+  local out, x = options_of(o), need(o, "x", "hist")
+  local bins = o.bins or 30
+  local v = F().col(x):cast "double"
+  local stats = df:agg(F().min(v):alias "low", F().max(v):alias "high", F().count(v):alias "n"):collect()[1]
+  if not stats.n or stats.n == 0 then wrong(("column '%s' has no numbers"):format(x)) end
+  local low, width = stats.low, (stats.high - stats.low) / bins
+  if width == 0 then bins, width = 1, 1 end
+  local bin = F().least(F().lit(bins - 1), F().floor((v - low) / width):cast "long")
+  local counts = {}
+  for i = 1, bins do counts[i] = 0 end
+  for _, row in ipairs(df:filter(v:isNotNull()):groupBy(bin:alias "bin"):count():collect()) do counts[row.bin + 1] = row.count end
+  out.counted = {low = low, width = width, counts = counts}
+  out.xlabel = out.xlabel or x
+  return out
+end
+
+function M.box(df, o)
+  local out, y = options_of(o), need(o, "y", "box")
+  local group = o.x and F().col(o.x):cast "string" or F().lit(y)
+  local base = df:select(group:alias "g", F().col(y):cast "double":alias "v"):filter "v IS NOT NULL"
+  local quartiles = base:groupBy "g":agg(F().expr "percentile(v, 0.25)":alias "q1", F().expr "percentile(v, 0.5)":alias "median",
+    F().expr "percentile(v, 0.75)":alias "q3", F().count "*":alias "count")
+  local n = quartiles:count()
+  if n == 0 then wrong(("column '%s' has no numbers"):format(y)) end
+  if n > GROUPS then out.note = ("%d of %d groups"):format(GROUPS, n) end
+  quartiles = quartiles:orderBy "g":limit(GROUPS)
+  local joined = base:join(quartiles, "g")
+  local inside = "v >= q1 - 1.5 * (q3 - q1) AND v <= q3 + 1.5 * (q3 - q1)"
+  local whiskers = {}
+  for _, row in ipairs(joined:filter(inside):groupBy "g":agg(F().min "v":alias "low", F().max "v":alias "high"):collect()) do whiskers[row.g] = row end
+  local beyond = {}
+  for _, row in ipairs(joined:filter("NOT (" .. inside .. ")"):select("g", "v"):limit(1000):collect()) do
+    beyond[row.g] = beyond[row.g] or {}
+    table.insert(beyond[row.g], row.v)
+  end
+  out.boxes = {}
+  for i, q in ipairs(quartiles:collect()) do
+    local w = whiskers[q.g] or {low = q.q1, high = q.q3}
+    out.boxes[i] = {x = tostring(q.g), low = w.low, q1 = q.q1, median = q.median, q3 = q.q3, high = w.high, count = q.count,
+      outliers = require "json".array(beyond[q.g] or {})}
+  end
+  out.xlabel, out.ylabel = out.xlabel or o.x, out.ylabel or y
+  return out
+end
+
+function M.heatmap(df, o)
+  local out, x, y = options_of(o), need(o, "x", "heatmap"), need(o, "y", "heatmap")
+  local agg = o.value and (o.agg or "avg") or "count"
+  local cells = df:groupBy(x, y):agg(F()[agg](o.value or "*"):alias "_v"):orderBy(y, x)
+  local rows = cells:limit(CELLS + 1):collect()
+  if #rows > CELLS then
+    rows[#rows] = nil
+    out.note = ("the first %s of %s cells"):format(counted(CELLS), counted(cells:count()))
+  end
+  if #rows == 0 then wrong "there are no rows to draw" end
+  out.x, out.y, out.value = {}, {}, {}
+  for i, row in ipairs(rows) do
+    out.x[i], out.y[i], out.value[i] = number(row[x]) or "null", number(row[y]) or "null", number(row._v) or 0
+  end
+  out.xlabel, out.ylabel = out.xlabel or x, out.ylabel or y
+  return out
+end
+
+return M

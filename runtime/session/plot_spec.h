@@ -1,0 +1,23 @@
+/* plot_spec.h: a plot as a description, and the two drawings of it; no Lua.
+ *
+ * What      a JSON object {kind, title, xlabel, ylabel, note, width, height, xlog, ylog, stacked, colors, named, values}; values are
+ *           {series, x, y} of line, scatter and bar, {series, x, x2, y} of hist, {x, low, q1, median, q3, high, count,
+ *           outliers} of box, {x, y, value} of heatmap.
+ * Ownership the description is borrowed; plot_spec_vega gives a new reference.
+ * Units     pixels; columns of a terminal.
+ * Errors    none: what is missing is not drawn.
+ * Threads   any.
+ *
+ * Example:
+ *     json_t *vega = plot_spec_vega(spec);
+ *     json_decref(vega);
+ */
+#ifndef LACUS_SESSION_PLOT_SPEC_H
+#define LACUS_SESSION_PLOT_SPEC_H
+#include "runtime/base/buf.h"
+#include <jansson.h>
+
+const char *plot_spec_text(const json_t *spec, const char *name); /* "" when there is none; borrowed */
+json_t *plot_spec_vega(const json_t *spec);                       /* Vega-Lite 5 */
+void plot_spec_draw(const json_t *spec, struct buf *out);         /* Unicode */
+#endif

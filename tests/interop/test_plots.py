@@ -1,0 +1,139 @@
+"""Plots: their Vega-Lite is valid against Vega-Lite's own schema, their numbers are those of numpy and of the dataframe's engine."""
+import json
+import os
+import pathlib
+
+import altair
+import jsonschema
+import numpy
+import pytest
+from lacus import script_json
+
+SCHEMA = json.loads((pathlib.Path(altair.__file__).parent / "vegalite/v5/schema/vega-lite-schema.json").read_text())
+VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
+MIME = "application/vnd.vegalite.v5+json"
+FRAME = """local rows = {} for i = 1, 300 do rows[i] = {id = i, k = 'k' .. i % 3, v = (i * i * 7 % 100) / 10 + 0.0, w = i % 5} end
+rows[301] = {id = 301, k = 'k0', v = 99.0, w = 1}
+local df = spark:createDataFrame(rows)
+"""
+PLOTS = {
+    "line": "plot.line{x = {1, 2, 3}, y = {4, 5, 6}, title = 'T', xlabel = 'x', ylabel = 'y'}",
+    "lines": "plot.line{x = {1, 10}, y = {a = {1, 2}, b = {3, 4}}, logx = true, yscale = 'log', colors = {a = 'red', b = '#00ff00'}}",
+    "series": "plot.scatter{series = {{name = 'p', x = {1, 2}, y = {3, 4}}, {name = 'q', x = {5}, y = {6}}}, colors = {'red', 'blue'}, width = 300, height = 100}",
+    "texts": "plot.line{x = {'mon', 'tue'}, y = {1, 2}, color = 'green'}",
+    "bar": "plot.bar{apples = 3, pears = 6, title = 'fruit'}",
+    "grouped": "plot.bar{x = {'a', 'b'}, y = {p = {1, 2}, q = {3, 4}}}",
+    "stacked": "plot.bar{x = {'a', 'b'}, y = {p = {1, 2}, q = {3, 4}}, stacked = true}",
+    "hist": "plot.hist{1, 2, 2, 3, bins = 3}",
+    "hists": "plot.hist{x = {p = {1, 2, 2, 3}, q = {3, 4, 9}}, bins = 4, logy = true}",
+    "box": "plot.box{a = {1, 2, 3, 4, 50}, b = {2, 3}, title = 'B', ylabel = 'value', logy = true, color = 'teal'}",
+    "one box": "plot.box{y = {1, 2, 3}}",
+    "heat": "plot.heatmap{{1, 2}, {3, 4}}",
+    "heat named": "plot.heatmap{z = {{1, 2}, {3, 4}}, x = {'mon', 'tue'}, y = {'am', 'pm'}, colors = {'white', 'black'}}",
+    "long": "(function() local t = {} for i = 1, 50000 do t[i] = i end return plot.line(t) end)()",
+    "gaps": "plot.line{0/0, 1/0, 5}",
+    "df line": "plot.line(df, {x = 'id', y = 'v'})",
+    "df lines": "plot.line{data = df, x = 'id', y = {'v', 'w'}, title = 'two'}",
+    "df by": "plot.scatter(df, {x = 'id', y = 'v', by = 'k'})",
+    "df count": "plot.bar(df, {x = 'k'})",
+    "df agg": "plot.bar(df, {x = 'k', y = 'v', agg = 'avg', by = 'w'})",
+    "df hist": "plot.hist(df, {x = 'v', bins = 5})",
+    "df box": "plot.box(df, {x = 'k', y = 'v'})",
+    "df heat": "plot.heatmap(df, {x = 'k', y = 'w', value = 'v', agg = 'sum'})",
+    "df long": "plot.scatter(spark:range(100000):withColumn('y', F.col('id') * 2), {x = 'id', y = 'y'})",
+}
+
+
+@pytest.fixture(scope="module")
+def plots(tmp_path_factory):
+    """name → {vega, text}, all drawn by one program."""
+    code = FRAME + "local out = {}\n"
+    for name, text in PLOTS.items():
+        code += f"do local p = {text}\nlocal b = getmetatable(p).__mimebundle(p) out[{name!r}] = {{vega = b['{MIME}'], text = b['text/plain']}} end\n"
+    return script_json(tmp_path_factory.mktemp("plots"), code + "print(json.encode(out))")
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_vega_is_valid(plots, name):
+    errors = sorted(VALIDATOR.iter_errors(plots[name]["vega"]), key=lambda e: len(e.path))
+    assert not errors, errors[0].message[:500]
+    assert plots[name]["text"].strip()
+
+
+def values(plots, name):
+    return plots[name]["vega"]["data"]["values"]
+
+
+def frame():
+    rows = [(i, f"k{i % 3}", (i * i * 7 % 100) / 10, i % 5) for i in range(1, 301)]
+    return rows + [(301, "k0", 99.0, 1)]
+
+
+def test_boxes_are_those_of_numpy(plots):
+    for name, data in (("a", [1, 2, 3, 4, 50]), ("b", [2, 3])):
+        box = next(b for b in values(plots, "box") if b["x"] == name)
+        q1, median, q3 = numpy.percentile(data, [25, 50, 75])
+        inside = [v for v in data if q1 - 1.5 * (q3 - q1) <= v <= q3 + 1.5 * (q3 - q1)]
+        assert [box[k] for k in ("q1", "median", "q3", "low", "high")] == [q1, median, q3, min(inside), max(inside)]
+        assert box["outliers"] == [v for v in data if v not in inside]
+
+
+def test_boxes_of_a_dataframe_are_those_of_numpy(plots):
+    for box in values(plots, "df box"):
+        data = [v for _, k, v, _ in frame() if k == box["x"]]
+        q1, median, q3 = numpy.percentile(data, [25, 50, 75])
+        inside = [v for v in data if q1 - 1.5 * (q3 - q1) <= v <= q3 + 1.5 * (q3 - q1)]
+        assert [box[k] for k in ("q1", "median", "q3", "low", "high")] == pytest.approx([q1, median, q3, min(inside), max(inside)])
+        assert box["count"] == len(data) and sorted(box["outliers"]) == sorted(v for v in data if v not in inside)
+
+
+@pytest.mark.parametrize("name, data, bins", [("hist", [1, 2, 2, 3], 3), ("df hist", [v for _, _, v, _ in frame()], 5)])
+def test_histograms_are_those_of_numpy(plots, name, data, bins):
+    counts, edges = numpy.histogram(data, bins=bins)
+    got = values(plots, name)
+    assert [b["y"] for b in got] == list(counts)
+    assert [b["x"] for b in got] + [got[-1]["x2"]] == pytest.approx(list(edges))
+
+
+def test_aggregates_are_made_by_the_engine(plots):
+    rows = frame()
+    assert {b["x"]: b["y"] for b in values(plots, "df count")} == {k: sum(r[1] == k for r in rows) for k in ("k0", "k1", "k2")}
+    for point in values(plots, "df agg"):
+        chosen = [v for _, k, v, w in rows if k == point["x"] and str(w) == point["series"]]
+        assert point["y"] == pytest.approx(sum(chosen) / len(chosen))
+    for cell in values(plots, "df heat"):
+        assert cell["value"] == pytest.approx(sum(v for _, k, v, w in rows if k == cell["x"] and w == cell["y"]))
+    assert [(p["x"], p["y"]) for p in values(plots, "df line")] == [(i, pytest.approx(v)) for i, _, v, _ in rows]
+
+
+def test_what_was_left_out_is_said(plots):
+    assert len(values(plots, "long")) <= 20000 and plots["long"]["vega"]["title"]["subtitle"] == "16667 of 50000 points"
+    assert len(values(plots, "df long")) <= 5000 and "a sample of about 5,000 of 100,000 rows" in plots["df long"]["text"]
+    assert all(p["y"] == 2 * p["x"] for p in values(plots, "df long"))
+
+
+def test_scales_colours_and_titles(plots):
+    lines = plots["lines"]["vega"]["encoding"]
+    assert lines["x"]["scale"]["type"] == lines["y"]["scale"]["type"] == "log"
+    assert dict(zip(lines["color"]["scale"]["domain"], lines["color"]["scale"]["range"])) == {"a": "red", "b": "#00ff00"}
+    assert plots["texts"]["vega"]["mark"]["color"] == "green" and plots["line"]["vega"]["title"] == "T"
+    assert "xOffset" in plots["grouped"]["vega"]["encoding"] and "xOffset" not in plots["stacked"]["vega"]["encoding"]
+    assert plots["series"]["vega"]["width"] == 300 and plots["df line"]["vega"]["encoding"]["x"]["title"] == "id"
+
+
+def test_text_forms(plots):
+    box = plots["box"]["text"].splitlines()
+    assert box[0] == "B" and all(c in box[1] for c in "┃·") and box[-1].split() == ["1", "50"]
+    assert plots["heat named"]["text"].splitlines() == ["am │· ░░", "pm │▓▓██", "x: mon to tue   · 1  █ 4"]
+    text = plots["lines"]["text"].splitlines()
+    assert any(0x2800 < ord(c) < 0x2900 for line in text for c in line) and text[-1].split() == ["1", "10"]
+
+
+def test_mistakes_are_named(tmp_path):
+    got = script_json(tmp_path, FRAME + """
+local function says(...) local ok, e = pcall(...) return tostring(e) end
+print(json.encode{says(plot.line, df, {x = 'id'}), says(plot.bar, df, {}), says(plot.bar, df, {x = 'k', y = 'v', agg = 'nothing'}), says(plot.line, {1, 2}, {xscale = 'cubic'}),
+  says(plot.box, {a = {}}), says(plot.heatmap, {z = 3}), says(plot.hist, df, {x = 'k'}), says(plot.line, 3)})""")
+    wanted = ['needs y = "column"', 'needs x = "column"', "no function 'nothing'", '"linear" or "log", not "cubic"', "'a' has no finite numbers", "expected", "", "table expected"]
+    for text, want in zip(got, wanted):
+        assert want in text, (text, want)
