@@ -65,7 +65,7 @@ struct lora_arg {
 struct linear_arg { /* y = x W^T + bias (+ LoRA) */
     int64_t rows, in, out;
     const float *x; /* [rows, in] */
-    const void *w;  /* [out, in] of w_type */
+    const void *w;  /* [out, in] of w_type, which may be quantised (quant.h) */
     enum dtype w_type;
     enum dtype compute; /* DTYPE_F32, or DTYPE_BF16: products of rounded factors, summed in f32 */
     const float *bias;  /* [out] or NULL */

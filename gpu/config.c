@@ -287,7 +287,7 @@ static enum lc read_dtype(const struct parse *p)
     if (!v)
         return LC_OK;
     p->out->dtype = json_is_string(v) ? dtype_from_torch(json_string_value(v)) : DTYPE_NONE;
-    return p->out->dtype == DTYPE_NONE ? unsupported(p, "dtype", v) : LC_OK;
+    return dtype_size(p->out->dtype) == 0 ? unsupported(p, "dtype", v) : LC_OK;
 }
 
 void model_config_defaults(struct model_config *c)

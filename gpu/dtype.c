@@ -10,6 +10,12 @@ static const struct {
     [DTYPE_F32] = {"float32", "f32", 4},
     [DTYPE_BF16] = {"bfloat16", "bf16", 2},
     [DTYPE_F16] = {"float16", "f16", 2},
+    [DTYPE_NF4] = {"nf4", "nf4", 0},
+    [DTYPE_NF4_DOUBLE] = {"nf4 with double quantization", "nf4_double", 0},
+    [DTYPE_FP4] = {"fp4", "fp4", 0},
+    [DTYPE_FP4_DOUBLE] = {"fp4 with double quantization", "fp4_double", 0},
+    [DTYPE_INT8] = {"int8", "int8", 0},
+    [DTYPE_FP8] = {"float8_e4m3fn", "fp8", 0},
 };
 
 size_t dtype_size(enum dtype t)

@@ -16,9 +16,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum dtype { DTYPE_NONE, DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_COUNT };
+enum dtype {
+    DTYPE_NONE,
+    DTYPE_F32,
+    DTYPE_BF16,
+    DTYPE_F16,
+    DTYPE_NF4, /* from here on: quantised matrices, quant.h */
+    DTYPE_NF4_DOUBLE,
+    DTYPE_FP4,
+    DTYPE_FP4_DOUBLE,
+    DTYPE_INT8,
+    DTYPE_FP8,
+    DTYPE_COUNT
+};
 
-size_t dtype_size(enum dtype t);
+size_t dtype_size(enum dtype t);               /* 0 for the quantised ones */
 const char *dtype_torch(enum dtype t);         /* "float32" */
 enum dtype dtype_from_torch(const char *name); /* also "f32", "bf16", "torch.float32" */
 uint16_t dtype_bf16(float x);

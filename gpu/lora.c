@@ -1,6 +1,7 @@
 /* lora.c: PEFT's LoRA: configuration, attachment, files, merging. */
 #include "gpu/lora.h"
 #include "gpu/model_io.h"
+#include "gpu/quant.h"
 #include "gpu/rng.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
@@ -359,8 +360,7 @@ static enum lc draw_adapter(struct model *m, uint64_t seed, struct err *err)
             values[j] = is_a                         ? (float)(bound * (2 * rng_uniform(&rng) - 1))
                         : m->lora->init_lora_weights ? 0
                                                      : (float)(0.02 * rng_normal(&rng));
-        code =
-            weights_put(m, weight_data(&m->adapter, (int)i), DTYPE_F32, values, DTYPE_F32, w->elements, err);
+        code = weights_put(m, weight_data(&m->adapter, (int)i), w, values, DTYPE_F32, err);
     }
     mem_free(values);
     return code;
@@ -435,10 +435,20 @@ const struct lora_config *lora_of(const struct model *m)
     return m->lora;
 }
 
+static enum lc cannot_merge(const struct weight *w, struct err *err)
+{
+    err_set(err, LC_UNSUPPORTED, "cannot merge the adapter into '%s', which is kept in %s", w->name,
+            dtype_torch(w->dtype));
+    return err_hint(err, "load the base without quantization, then merge");
+}
+
 enum lc lora_merge(struct model *m, struct err *err)
 {
     if (!m->lora)
         return err_set(err, LC_ARG, "cannot merge: the model has no adapter");
+    for (size_t i = 0; i < m->base.n; i++)
+        if (dtype_quantized(m->base.weights[i].dtype))
+            return cannot_merge(&m->base.weights[i], err);
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
         for (enum linear_id id = 0; id < LIN_COUNT; id++) {
             const struct linear *lin = &m->layers[l].linear[id];

@@ -1,5 +1,6 @@
 /* model.c: the table of weights and layers that a config asks for, and their parameters. */
 #include "gpu/model_int.h"
+#include "gpu/quant.h"
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
 #include <stdio.h>
@@ -53,12 +54,18 @@ enum lc arena_add(struct arena_of *a, const char *name, int64_t rows, int64_t co
     return LC_OK;
 }
 
+size_t weight_bytes(const struct weight *w)
+{
+    return dtype_quantized(w->dtype) ? quant_bytes(w->dtype, w->shape[0], w->shape[1])
+                                     : (size_t)w->elements * dtype_size(w->dtype);
+}
+
 enum lc arena_place(struct model *m, struct arena_of *a, struct err *err)
 {
     for (int decay = 1; decay >= 0; decay--) {
         for (size_t i = 0; i < a->n; i++) {
             struct weight *w = &a->weights[i];
-            size_t bytes = (size_t)w->elements * dtype_size(w->dtype);
+            size_t bytes = weight_bytes(w);
 
             if (w->decay != (decay == 1))
                 continue;
@@ -155,6 +162,10 @@ static enum lc add_weights(struct model *m, const struct model_options *options,
     for (size_t i = 0; i < m->base.n && options && options->dtype != DTYPE_NONE; i++)
         if (m->base.weights[i].ndim == 2)
             m->base.weights[i].dtype = options->dtype;
+    if (options && dtype_quantized(options->linear))
+        for (int64_t l = 0; l < c->num_hidden_layers; l++)
+            for (int id = 0; id < LIN_COUNT; id++)
+                m->base.weights[m->layers[l].linear[id].weight].dtype = options->linear;
     return arena_place(m, &m->base, err);
 }
 

@@ -63,6 +63,9 @@ struct model;
 struct model_options {
     enum dtype dtype;   /* of frozen weights in memory: DTYPE_NONE keeps f32; DTYPE_BF16 halves them */
     enum dtype compute; /* DTYPE_NONE is f32; DTYPE_BF16: products of bf16 factors (autocast) */
+    enum dtype linear;  /* a quantised type (quant.h): of the linear weights of the layers, as
+                         * bitsandbytes chooses them; embeddings, head and norms stay in dtype. Such a model
+                         * trains adapters only. DTYPE_NONE: as dtype */
 };
 
 /* folder: config.json with model.safetensors or a sharded index. options may be NULL. */

@@ -33,6 +33,8 @@ struct arena_of {           /* weights of one kind and their gradients */
     bool trainable;
 };
 
+size_t weight_bytes(const struct weight *w);
+
 enum linear_id { LIN_Q, LIN_K, LIN_V, LIN_O, LIN_GATE, LIN_UP, LIN_DOWN, LIN_COUNT };
 
 struct linear {

@@ -1,5 +1,6 @@
 /* model_io.c: weights from and to safetensors. */
 #include "gpu/model_io.h"
+#include "gpu/quant.h"
 #include "gpu/safetensors.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
@@ -43,29 +44,33 @@ static enum lc check_shape(const struct weight *w, const struct safetensor *t, c
                    path, t->name, found, expected);
 }
 
-enum lc weights_put(struct model *m, void *to, enum dtype type, const void *from, enum dtype from_type,
-                    int64_t n, struct err *err)
+static enum lc upload(struct model *m, void *to, const void *host, size_t bytes, struct err *err)
 {
-    size_t bytes = (size_t)n * dtype_size(type);
-    float *wide = NULL;
-    void *host = NULL;
+    TRY(m->backend->ops->upload(m->backend->state, NULL, to, host, bytes, err));
+    return m->backend->ops->sync(m->backend->state, NULL, err);
+}
+
+enum lc weights_put(struct model *m, void *to, const struct weight *w, const void *from, enum dtype from_type,
+                    struct err *err)
+{
+    size_t n = (size_t)w->elements, bytes = weight_bytes(w);
+    float *wide;
+    void *host;
     enum lc code;
 
-    if (from_type == type) {
-        code = m->backend->ops->upload(m->backend->state, NULL, to, from, bytes, err);
-        return code == LC_OK ? m->backend->ops->sync(m->backend->state, NULL, err) : code;
-    }
-    wide = mem_reallocn(NULL, (size_t)n, sizeof *wide);
-    host = type == DTYPE_F32 ? wide : mem_alloc(bytes);
+    if (from_type == w->dtype)
+        return upload(m, to, from, bytes, err);
+    wide = mem_reallocn(NULL, n, sizeof *wide);
+    host = w->dtype == DTYPE_F32 ? wide : mem_alloc(bytes);
     code = wide && host ? LC_OK : err_nomem(err);
     if (code == LC_OK) {
-        dtype_to_f32(wide, from, from_type, (size_t)n);
-        if (host != wide)
-            dtype_from_f32(host, type, wide, (size_t)n);
-        code = m->backend->ops->upload(m->backend->state, NULL, to, host, bytes, err);
+        dtype_to_f32(wide, from, from_type, n);
+        if (dtype_quantized(w->dtype))
+            quant_encode(wide, w->shape[0], w->shape[1], w->dtype, host);
+        else if (host != wide)
+            dtype_from_f32(host, w->dtype, wide, n);
+        code = upload(m, to, host, bytes, err);
     }
-    if (code == LC_OK)
-        code = m->backend->ops->sync(m->backend->state, NULL, err);
     if (host != wide)
         mem_free(host);
     mem_free(wide);
@@ -110,8 +115,7 @@ enum lc weights_read(struct model *m, const struct arena_of *a, const char *path
         if (code == LC_OK)
             code = check_shape(w, t, path, err);
         if (code == LC_OK)
-            code = weights_put(m, weight_data(a, (int)i), w->dtype, t->data, from_st(t->dtype), w->elements,
-                               err);
+            code = weights_put(m, weight_data(a, (int)i), w, t->data, from_st(t->dtype), err);
     }
     if (code == LC_NOTFOUND)
         err_wrap(err, "cannot load '%s': a tensor is missing", path);
@@ -234,6 +238,12 @@ enum lc model_save(const struct ctx *ctx, struct model *m, const char *folder, s
     char *path = fs_join(folder, "model.safetensors");
     enum lc code = path ? ctx_check(ctx, err) : err_nomem(err);
 
+    for (size_t i = 0; i < m->base.n && code == LC_OK; i++)
+        if (dtype_quantized(m->base.weights[i].dtype)) {
+            err_set(err, LC_UNSUPPORTED, "cannot save a checkpoint: '%s' is kept in %s",
+                    m->base.weights[i].name, dtype_torch(m->base.weights[i].dtype));
+            code = err_hint(err, "save the adapter alone, or load the base without quantization");
+        }
     config.dtype = m->base.weights[m->embed].dtype;
     if (code == LC_OK)
         code = fs_mkdirs(folder, err);

@@ -1,4 +1,5 @@
 #include "gpu/tensor.h"
+#include "gpu/quant.h"
 #include "runtime/base/mem.h"
 #include <math.h>
 
@@ -23,6 +24,26 @@ static enum lc check_range(const struct tensor *t, int64_t from, int64_t n, stru
     return LC_OK;
 }
 
+/* A quantised matrix has one region: it comes over whole. */
+static enum lc read_quantized(const struct tensor *t, int64_t from, int64_t n, float *out, struct err *err)
+{
+    const struct backend_ops *ops = t->backend->ops;
+    int64_t columns = t->ndim > 1 ? t->shape[1] : tensor_elements(t);
+    size_t bytes = quant_bytes(t->dtype, t->shape[0], columns);
+    void *raw = ops->host_visible ? NULL : mem_alloc(bytes);
+    enum lc code = ops->host_visible ? LC_OK
+                   : raw             ? ops->download(t->backend->state, NULL, raw, t->data, bytes, err)
+                                     : err_nomem(err);
+
+    if (code == LC_OK) {
+        struct quant q = quant_view(raw ? raw : t->data, t->dtype, t->shape[0], columns);
+
+        quant_decode(&q, from, n, out);
+    }
+    mem_free(raw);
+    return code;
+}
+
 enum lc tensor_read(const struct tensor *t, int64_t from, int64_t n, float *out, struct err *err)
 {
     const struct backend_ops *ops = t->backend->ops;
@@ -32,6 +53,8 @@ enum lc tensor_read(const struct tensor *t, int64_t from, int64_t n, float *out,
     enum lc code;
 
     TRY(check_range(t, from, n, err));
+    if (dtype_quantized(t->dtype))
+        return read_quantized(t, from, n, out, err);
     if (t->dtype == DTYPE_F32)
         return ops->download(t->backend->state, NULL, out, at, bytes, err);
     raw = mem_alloc(bytes);
@@ -51,10 +74,18 @@ enum lc tensor_write(const struct tensor *t, int64_t from, int64_t n, const floa
     enum lc code;
 
     TRY(check_range(t, from, n, err));
+    if (dtype_quantized(t->dtype) && n != tensor_elements(t))
+        return err_set(err, LC_UNSUPPORTED, "tensor '%s' is kept in %s: it can be written only as a whole",
+                       t->name, dtype_torch(t->dtype));
+    if (dtype_quantized(t->dtype))
+        bytes = quant_bytes(t->dtype, t->shape[0], t->shape[1]);
     raw = mem_alloc(bytes);
     if (!raw)
         return err_nomem(err);
-    dtype_from_f32(raw, t->dtype, in, (size_t)n);
+    if (dtype_quantized(t->dtype))
+        quant_encode(in, t->shape[0], t->shape[1], t->dtype, raw);
+    else
+        dtype_from_f32(raw, t->dtype, in, (size_t)n);
     code = ops->upload(t->backend->state, NULL, at, raw, bytes, err);
     if (code == LC_OK)
         code = ops->sync(t->backend->state, NULL, err);

@@ -29,6 +29,23 @@ static void set_int(void *socket, int option, int value)
     zmq_setsockopt(socket, option, &value, sizeof value);
 }
 
+/* The file's keys are the server's: clients make their own and need to know our public one. Who a client is, the
+ * signatures say. */
+static enum lc encrypt(void *socket, const struct connection *c, struct err *err)
+{
+    int yes = 1;
+
+    if (!c->curve_secret[0])
+        return LC_OK;
+    if (zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &yes, sizeof yes) == 0 &&
+        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, c->curve_secret, sizeof c->curve_secret) == 0 &&
+        zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, c->curve_public, sizeof c->curve_public) == 0)
+        return LC_OK;
+    err_set(err, LC_UNSUPPORTED, "cannot encrypt the channels as the connection file asks: %s",
+            zmq_strerror(errno));
+    return err_hint(err, "its keys are not Z85, or ZeroMQ was built without CURVE");
+}
+
 static enum lc bind_one(struct channels *ch, enum channel i, const struct connection *c, struct err *err)
 {
     char address[CONNECTION_ADDRESS_MAX];
@@ -46,6 +63,7 @@ static enum lc bind_one(struct channels *ch, enum channel i, const struct connec
         set_int(s, ZMQ_XPUB_VERBOSE, 1);
     if (types[i] == ZMQ_ROUTER)
         set_int(s, ZMQ_ROUTER_HANDOVER, 1);
+    TRY(encrypt(s, c, err));
     connection_address(c, i, address);
     if (zmq_bind(s, address) != 0) {
         err_set(err, LC_NET, "cannot bind the %s channel to '%s': %s", channel_name(i), address,

@@ -53,6 +53,22 @@ static enum lc take_ports(json_t *root, struct connection *c, struct err *err)
     return LC_OK;
 }
 
+/* Both keys or none; 40 characters of Z85 each. */
+static enum lc take_curve(json_t *root, struct connection *c, struct err *err)
+{
+    enum { Z85_CHARACTERS = CONNECTION_CURVE_MAX - 1 };
+    size_t public, secret;
+
+    TRY(take_text(root, "curve_publickey", "", c->curve_public, sizeof c->curve_public, &public, err));
+    TRY(take_text(root, "curve_secretkey", "", c->curve_secret, sizeof c->curve_secret, &secret, err));
+    if (public == secret && (public == 0 || public == Z85_CHARACTERS))
+        return LC_OK;
+    err_set(err, LC_DATA,
+            "connection file: 'curve_publickey' and 'curve_secretkey' are not %d characters each",
+            Z85_CHARACTERS);
+    return err_hint(err, "the client that wrote it has to give both, or neither");
+}
+
 static enum lc take_all(json_t *root, struct connection *c, struct err *err)
 {
     char scheme[64];
@@ -69,6 +85,7 @@ static enum lc take_all(json_t *root, struct connection *c, struct err *err)
     if (c->key_len > 0 && strcmp(scheme, "hmac-sha256") != 0)
         return err_set(err, LC_UNSUPPORTED, "connection file: signature scheme '%s' is not hmac-sha256",
                        scheme);
+    TRY(take_curve(root, c, err));
     if (c->ip[0] == '\0')
         return err_set(err, LC_DATA, "connection file: 'ip' is empty");
     return take_ports(root, c, err);

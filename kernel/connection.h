@@ -19,7 +19,12 @@
 #include <stddef.h>
 
 enum channel { CHANNEL_SHELL, CHANNEL_STDIN, CHANNEL_IOPUB, CHANNEL_CONTROL, CHANNEL_HB, CHANNEL_COUNT };
-enum { CONNECTION_BYTES_MAX = 64 << 10, CONNECTION_IP_MAX = 256, CONNECTION_KEY_MAX = 1024 };
+enum {
+    CONNECTION_BYTES_MAX = 64 << 10,
+    CONNECTION_IP_MAX = 256,
+    CONNECTION_KEY_MAX = 1024,
+    CONNECTION_CURVE_MAX = 41
+};
 enum { CONNECTION_ADDRESS_MAX = CONNECTION_IP_MAX + 32 };
 
 struct connection {
@@ -28,6 +33,8 @@ struct connection {
     int port[CHANNEL_COUNT];
     char key[CONNECTION_KEY_MAX]; /* empty: messages are not signed */
     size_t key_len;
+    /* CURVE keys of the server in Z85; both empty: not encrypted */
+    char curve_public[CONNECTION_CURVE_MAX], curve_secret[CONNECTION_CURVE_MAX];
 };
 
 enum lc connection_parse(const char *text, size_t len, struct connection *out, struct err *err) MUST_CHECK;

@@ -1,5 +1,6 @@
 /* control.c: the threads that answer while a cell runs: control channel and signals, and the heartbeat. */
 #include "kernel/death.h"
+#include "kernel/debug_adapter.h"
 #include "kernel/kernel_int.h"
 #include <errno.h>
 #include <poll.h>
@@ -88,13 +89,23 @@ static void on_list(struct kernel *k, const struct request *r, struct buf *out)
     json_decref(ids);
 }
 
+static void on_usage(struct kernel *k, const struct request *r, struct buf *out)
+{
+    (void)r;
+    usage_reply(&k->usage, out);
+}
+
 static const struct row {
     const char *type;
     control_fn *answer;
 } rows[] = {
-    {"interrupt_request", on_interrupt},    {"shutdown_request", on_shutdown},
-    {"kernel_info_request", on_info},       {"create_subshell_request", on_create},
-    {"delete_subshell_request", on_delete}, {"list_subshell_request", on_list},
+    {"interrupt_request", on_interrupt},
+    {"shutdown_request", on_shutdown},
+    {"kernel_info_request", on_info},
+    {"create_subshell_request", on_create},
+    {"delete_subshell_request", on_delete},
+    {"list_subshell_request", on_list},
+    {"usage_request", on_usage},
 };
 
 static void answer(struct kernel *k, const struct request *r, struct buf *out)
@@ -145,6 +156,10 @@ static void serve_requests(struct kernel *k)
     struct request *r;
 
     while (!atomic_load(&k->stopping) && (r = channels_receive(k->channels, CHANNEL_CONTROL)) != NULL) {
+        if (strcmp(r->message.type, "debug_request") == 0) {
+            debug_adapter_take(k->debug, r); /* may be answered later */
+            continue;
+        }
         serve_request(k, r);
         request_free(r);
     }
@@ -210,21 +225,23 @@ static void *control_thread(void *arg)
         {.socket = channels_socket(k->channels, CHANNEL_CONTROL), .events = ZMQ_POLLIN},
         {.fd = k->done_fd, .events = ZMQ_POLLIN},
         {.fd = signals, .events = ZMQ_POLLIN},
+        {.fd = debug_adapter_fd(k->debug), .events = ZMQ_POLLIN},
         {.fd = parent, .events = ZMQ_POLLIN},
     };
-    const int n = parent >= 0 ? 4 : 3;
+    const int n = parent >= 0 ? 5 : 4;
 
     while (!atomic_load(&k->stopping)) {
-        if (zmq_poll(items, n, -1) < 0 && errno != EINTR)
+        if (zmq_poll(items, n, debug_adapter_due(k->debug)) < 0 && errno != EINTR)
             break;
         if (items[1].revents)
             break;
         if (items[2].revents)
             take_signals(k, signals);
-        if (n > 3 && items[3].revents) {
+        if (n > 4 && items[4].revents) {
             death_note(k->log_fd, "ended because the process that started it is gone");
             control_stop(k);
         }
+        debug_adapter_reply(k->debug);
         serve_requests(k);
     }
     wait_for_end(k);

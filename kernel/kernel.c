@@ -1,6 +1,7 @@
 #include "kernel/kernel.h"
 #include "kernel/cells.h"
 #include "kernel/death.h"
+#include "kernel/debug_adapter.h"
 #include "runtime/base/clock.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -39,6 +40,7 @@ static enum lc open_channels(struct kernel *k, const char *connection_file, stru
     TRY(inbox_open(k->channels, k->publisher,
                    &(struct inbox_calls){.early = requests_early, .waits = cells_waits, .arg = k}, &k->inbox,
                    err));
+    TRY(debug_adapter_open(k, &k->debug, err));
     return control_start(k, err);
 }
 
@@ -50,7 +52,9 @@ static enum lc open_session(struct kernel *k, const struct session_options *base
     options.capture = true;
     if (!options.notebook)
         options.notebook = getenv("JPY_SESSION_NAME");
-    return session_open(&options, &k->session, err);
+    TRY(session_open(&options, &k->session, err));
+    debug_adapter_bind(k->debug, k->session);
+    return LC_OK;
 }
 
 enum { IDLE_MS = 500, FIRST = 16 };
@@ -66,6 +70,7 @@ static void serve(struct kernel *k)
 
         if (atomic_exchange(&k->output_waits, false)) /* before r: it belongs to the cell that ended */
             session_flush(k->session);
+        debug_adapter_serve(k->debug);
         if (r && !atomic_load(&k->stopping))
             requests_answer(k, r);
         else
@@ -84,6 +89,8 @@ static void close_all(struct kernel *k)
 {
     uint64_t one = 1;
 
+    if (k->debug)
+        debug_adapter_unbind(k->debug);
     if (k->session)
         session_close(k->session);
     if (write(k->done_fd, &one, sizeof one) < 0)
@@ -91,6 +98,7 @@ static void close_all(struct kernel *k)
     if (k->channels)
         control_join(k);
     inbox_close(k->inbox);
+    debug_adapter_close(k->debug);
     channels_close(k->channels);
     publisher_free(k->publisher);
     kwire_close(k->wire);

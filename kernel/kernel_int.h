@@ -10,6 +10,7 @@
 #include "kernel/inbox.h"
 #include "kernel/publisher.h"
 #include "kernel/shells.h"
+#include "kernel/usage.h"
 #include "runtime/session/session.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,6 +28,7 @@ struct exchange {
     bool stepping; /* it is on the C stack */
     int64_t began;
 };
+struct debug_adapter;
 
 struct kernel {
     struct connection connection;
@@ -34,9 +36,11 @@ struct kernel {
     struct channels *channels;
     struct publisher *publisher;
     struct inbox *inbox;
-    struct buf info; /* content of kernel_info_reply */
-    int log_fd;      /* the real standard error */
-    int done_fd;     /* the session thread has ended */
+    struct debug_adapter *debug;
+    struct buf info;    /* content of kernel_info_reply */
+    int log_fd;         /* the real standard error */
+    int done_fd;        /* the session thread has ended */
+    struct usage usage; /* control thread */
     pthread_t control, heartbeat;
     bool has_control, has_heartbeat;
     atomic_bool stopping, output_waits; /* output_waits: captured output has come while no cell runs */

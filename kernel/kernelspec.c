@@ -27,7 +27,7 @@ bool kernelspec_json(const char *executable, struct buf *out)
                          " \"display_name\": \"lacus (Lua 5.4)\",\n"
                          " \"language\": \"lua\",\n"
                          " \"interrupt_mode\": \"message\",\n"
-                         " \"metadata\": {\"debugger\": false}\n}\n");
+                         " \"metadata\": {\"debugger\": true, \"supported_encryption\": [\"curve\"]}\n}\n");
 }
 
 static enum lc below(const char *a, const char *b, const char *c, char **out, struct err *err)

@@ -33,7 +33,7 @@ bool requests_info(struct buf *out)
         "\"pygments_lexer\":\"lua\",\"codemirror_mode\":\"lua\",\"nbconvert_exporter\":\"script\"},"
         "\"banner\":\"lacus " LACUS_VERSION ": Lua 5.4 with dataframes and models; name? explains a name\","
         "\"help_links\":[{\"text\":\"Lua 5.4 manual\",\"url\":\"https://www.lua.org/manual/5.4/\"}],"
-        "\"debugger\":false,\"supported_features\":[\"kernel subshells\",\"iopub_welcome\"]}");
+        "\"debugger\":true,\"supported_features\":[\"debugger\",\"kernel subshells\",\"iopub_welcome\"]}");
 }
 
 /* ---- members of a request -------------------------------------------------------------------------------

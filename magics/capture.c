@@ -1,6 +1,6 @@
 /* %%capture: runs the cell with a front end that keeps what it is given. */
-#include "magics/line.h"
 #include "magics/magics.h"
+#include "magics/options.h"
 #include <string.h>
 
 struct kept {
@@ -157,32 +157,20 @@ static void keep_results(lua_State *L, struct kept *k, int top)
     lua_settop(L, top);
 }
 
-static const char *parse(lua_State *L, struct kept *k, const struct line_words *w)
+static const char *parse(lua_State *L, struct kept *k, const struct options *o)
 {
-    const char *name = NULL;
-
-    for (size_t i = 0; i < w->n; i++) {
-        const char *word = w->words[i];
-        if (strcmp(word, "--no-stdout") == 0)
-            k->pass_out = true;
-        else if (strcmp(word, "--no-stderr") == 0)
-            k->pass_err = true;
-        else if (strcmp(word, "--no-display") == 0)
-            k->pass_display = true;
-        else if (word[0] != '-' && !name)
-            name = word;
-        else
-            line_error(L, "capture", "cannot read the argument", word);
-    }
-    return name;
+    k->pass_out = options_has(o, "--no-stdout");
+    k->pass_err = options_has(o, "--no-stderr");
+    k->pass_display = options_has(o, "--no-display");
+    return o->n ? options_one(L, o, "") : NULL;
 }
 
 int magic_capture(lua_State *L, const char *line, const char *body)
 {
-    struct line_words *w = line_words(L, line);
+    struct options *o = options_read(L, "capture", line, OPTIONS_ALL);
     struct kept *k = begin(L);
     int slot = lua_gettop(L);
-    const char *name = parse(L, k, w);
+    const char *name = parse(L, k, o);
 
     k->before = session_set_frontend(session_of(L), (struct frontend){&keeping, k});
     k->active = true;

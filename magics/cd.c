@@ -1,6 +1,7 @@
 /* %cd and %pwd: the working folder of the process. */
 #include "magics/line.h"
 #include "magics/magics.h"
+#include "runtime/session/shell.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -37,7 +38,7 @@ int magic_pwd(lua_State *L, const char *line, const char *body)
 int magic_cd(lua_State *L, const char *line, const char *body)
 {
     struct state *s = session_state(L, &state_key, sizeof *s, NULL);
-    struct line_words *w = line_words(L, line);
+    struct line_words *w = line_words(L, shell_expand(L, line));
     const char *home = getenv("HOME"), *to = w->n ? w->words[0] : "~";
     char from[PATH_MAX], path[PATH_MAX];
     struct err err;

@@ -1,6 +1,7 @@
 /* %env: environment variables of the process. */
 #include "magics/line.h"
 #include "magics/magics.h"
+#include "runtime/session/shell.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static int set(lua_State *L, const char *name, const char *value)
 
 int magic_env(lua_State *L, const char *line, const char *body)
 {
+    line = shell_expand(L, line);
     size_t n = strcspn(line, "= \t");
     const char *name = lua_pushlstring(L, line, n), *value = line + n;
     struct err err;

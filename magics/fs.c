@@ -3,7 +3,7 @@
 #include "magics/magics.h"
 #include "magics/options.h"
 #include "runtime/base/nearest.h"
-#include "runtime/dbutils/dbutils_parts.h"
+#include "runtime/dbutils/dbutils_lua.h"
 #include "runtime/session/shell.h"
 #include <stdlib.h>
 #include <string.h>

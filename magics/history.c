@@ -1,71 +1,152 @@
-/* %history: what this session has run. */
+/* %history, %recall and %rerun: what was run, and running it again. */
 #include "magics/line.h"
 #include "magics/magics.h"
-#include <stdlib.h>
+#include "magics/options.h"
+#include "magics/ranges.h"
+#include "magics/run_text.h"
+#include "runtime/base/fs.h"
+#include <stdio.h>
 #include <string.h>
 
-struct wish {
-    bool numbers;
-    const char *pattern;
-    long last;
-};
+enum { SEARCH_MOST = 10000 };
 
-static struct wish parse(lua_State *L, const struct line_words *w)
+/* ---- %history ---- */
+
+/* The value that the cell gave, where the front end keeps them in Out. */
+static void add_output(lua_State *L, struct buf *out, json_int_t line)
 {
-    struct wish wish = {.last = 0};
+    int top = lua_gettop(L);
 
-    for (size_t i = 0; i < w->n; i++) {
-        const char *word = w->words[i];
-        if (strcmp(word, "-n") == 0)
-            wish.numbers = true;
-        else if (strcmp(word, "-g") == 0 && i + 1 < w->n)
-            wish.pattern = w->words[++i];
-        else if (strcmp(word, "-l") == 0 && i + 1 < w->n && (wish.last = atol(w->words[i + 1])) > 0)
-            i++;
-        else
-            line_error(L, "history", "cannot read the argument", word);
+    if (lua_getglobal(L, "Out") == LUA_TTABLE && lua_geti(L, -1, (lua_Integer)line) != LUA_TNIL) {
+        session_repr(L, -1, out);
+        buf_putc(out, '\n');
     }
-    return wish;
+    lua_settop(L, top);
 }
 
-static json_t *request_for(const struct wish *wish)
+static void add_prompted(struct buf *out, const char *text)
 {
-    if (wish->pattern) {
-        const char *p = wish->pattern;
-        bool glob = strpbrk(p, "*?") != NULL;
-        return json_pack("{s:s, s:o, s:i, s:b, s:b}", "hist_access_type", "search", "pattern",
-                         glob ? json_string(p) : json_sprintf("*%s*", p), "n",
-                         (int)(wish->last ? wish->last : 1000), "raw", 1, "output", 0);
+    for (const char *mark = ">>> "; *text; mark = "... ") {
+        size_t n = strcspn(text, "\n");
+        buf_printf(out, "%s%.*s\n", mark, (int)n, text);
+        text += n + (text[n] == '\n');
     }
-    if (wish->last)
-        return json_pack("{s:s, s:i, s:b, s:b}", "hist_access_type", "tail", "n", (int)wish->last, "raw", 1,
-                         "output", 0);
-    return json_pack("{s:s, s:i, s:i, s:i, s:b, s:b}", "hist_access_type", "range", "session", 0, "start", 1,
-                     "stop", 1 << 30, "raw", 1, "output", 0);
 }
 
-static void print(lua_State *L, json_t *reply, bool numbers)
+/* As IPython prints it: "   4: text", "  12/4:" before texts of several lines. */
+static void add_cell(lua_State *L, const struct options *o, struct buf *out, json_t *row, bool sessions)
 {
-    json_t *row;
-    size_t i;
+    json_int_t session = json_integer_value(json_array_get(row, 0)),
+               line = json_integer_value(json_array_get(row, 1));
+    const char *text = json_string_value(json_array_get(row, 2));
+    char number[48];
 
-    json_array_foreach (json_object_get(reply, "history"), i, row) {
-        const char *text = json_string_value(json_array_get(row, 2));
-        if (text && numbers)
-            line_print(L, "%4d: %s\n", (int)json_integer_value(json_array_get(row, 1)), text);
-        else if (text)
-            line_print(L, "%s\n", text);
-    }
+    if (sessions)
+        snprintf(number, sizeof number, "%lld/%lld", (long long)session, (long long)line);
+    else
+        snprintf(number, sizeof number, "%lld", (long long)line);
+    if (options_has(o, "-n"))
+        buf_printf(out, "%4s:%s", number, strchr(text, '\n') ? "\n" : " ");
+    if (options_has(o, "-p"))
+        add_prompted(out, text);
+    else
+        buf_printf(out, "%s\n", text);
+    if (options_has(o, "-o") && !sessions)
+        add_output(L, out, line);
+}
+
+static void write_out(lua_State *L, const struct options *o, const struct buf *out)
+{
+    const char *file = options_value(o, "-f");
+    struct err err;
+
+    if (!file)
+        session_print(session_of(L), STREAM_STDOUT, buf_str(out), out->len);
+    else if (fs_write(file, buf_str(out), out->len, &err) != LC_OK)
+        session_raise(L, &err);
 }
 
 int magic_history(lua_State *L, const char *line, const char *body)
 {
-    struct wish wish = parse(L, line_words(L, line));
-    json_t *request = request_for(&wish), *reply = session_history(session_of(L), request);
+    struct options *o = options_read(L, "history", line, OPTIONS_ALL);
+    const char *pattern = options_value(o, "-g");
+    long last = options_count(L, o, "-l", 0);
+    struct buf *out = session_buf(L, BUF_TEXT_MAX);
+    bool unique = options_has(o, "-u");
+    json_t *cells, *row;
+    size_t i;
 
     (void)body;
-    print(L, reply, wish.numbers);
-    json_decref(request);
-    json_decref(reply);
+    if (pattern && o->n) /* -g two words */
+        pattern = lua_pushfstring(L, "%s %s", pattern, o->words[0]);
+    if (pattern || unique)
+        cells = ranges_search(L, pattern ? pattern : "*", last ? last : SEARCH_MOST, unique);
+    else
+        cells = last ? ranges_tail(L, last) : ranges_read(L, "history", o->words);
+    json_array_foreach (cells, i, row)
+        add_cell(L, o, out, row, pattern || unique || last || (o->n && strpbrk(o->words[0], "~/")));
+    write_out(L, o, out);
+    return 0;
+}
+
+/* ---- %recall, %rerun ---- */
+
+/* The cells that an argument names: ranges, else the last one with this part in it. Pushes their text; NULL: none. */
+static const char *push_named(lua_State *L, const char *magic, const struct options *o)
+{
+    json_t *cells;
+
+    if (o->n && ranges_is(o->words[0]))
+        cells = ranges_read(L, magic, o->words);
+    else if (o->n)
+        cells = ranges_search(L, o->words[0], 1, false);
+    else
+        cells = ranges_tail(L, 1);
+    return json_array_size(cells) ? ranges_push_text(L, cells) : NULL;
+}
+
+static int none(lua_State *L, const char *magic)
+{
+    struct err err;
+
+    err_set(&err, LC_NOTFOUND, "%%%s: no earlier cell is meant by that", magic);
+    err_hint(&err, "%%history -n lists them");
+    return session_raise(L, &err);
+}
+
+int magic_recall(lua_State *L, const char *line, const char *body)
+{
+    struct options *o = options_read(L, "recall", line, OPTIONS_ALL);
+    const char *text = push_named(L, "recall", o);
+    size_t n;
+
+    (void)body;
+    if (!text)
+        return none(L, "recall");
+    n = strlen(text);
+    text = lua_pushlstring(L, text, n && text[n - 1] == '\n' ? n - 1 : n);
+    session_set_next_input(session_of(L), text, false);
+    return 0;
+}
+
+int magic_rerun(lua_State *L, const char *line, const char *body)
+{
+    struct options *o = options_read(L, "rerun", line, OPTIONS_ALL);
+    const char *pattern = options_value(o, "-g"), *text;
+    long last = options_count(L, o, "-l", 0);
+    json_t *cells;
+
+    (void)body;
+    if (pattern)
+        cells = ranges_search(L, pattern, 1, false);
+    else if (last)
+        cells = ranges_tail(L, last);
+    else
+        cells = o->n ? ranges_read(L, "rerun", o->words) : ranges_tail(L, 1);
+    if (!json_array_size(cells))
+        return none(L, "rerun");
+    text = ranges_push_text(L, cells);
+    line_print(L, "=== Executing: ===\n%s=== Output: ===\n", text);
+    run_text(L, text, strlen(text), "%rerun");
     return 0;
 }

@@ -1,12 +1,17 @@
 /* %lsmagic and %quickref: made from the table of magics. */
 #include "magics/line.h"
 #include "magics/magics.h"
+#include "runtime/session/magic_lua.h"
 
 static void list(lua_State *L, unsigned kind, const char *mark)
 {
     for (const struct session_magic *m = lacus_magics; m->name; m++)
         if (m->kinds & kind)
             line_print(L, "%s%s  ", mark, m->name);
+    magic_lua_names(L, kind);
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++, lua_pop(L, 1))
+        line_print(L, "%s%s  ", mark, lua_tostring(L, -1));
+    lua_pop(L, 2);
     line_print(L, "\n");
 }
 

@@ -1,11 +1,11 @@
 /* %run: a notebook or a Lua file, in this session: what it defines stays. */
 #include "magics/line.h"
 #include "magics/magics.h"
+#include "magics/run_text.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/notebook/notebook.h"
 #include "runtime/notebook/parameters.h"
-#include "runtime/session/magic.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -78,36 +78,6 @@ static void set_params(lua_State *L, struct running *r, const struct line_words 
     }
 }
 
-static void show_result(lua_State *L, int top)
-{
-    for (int i = top + 1; i <= lua_gettop(L); i++) {
-        struct display d = {.data = NULL};
-        if (lua_isnil(L, i))
-            continue;
-        d.data = session_mimebundle(L, i);
-        session_display(session_of(L), &d);
-        json_decref(d.data);
-    }
-    lua_settop(L, top);
-}
-
-static void run_cell(lua_State *L, const char *text, size_t len, const char *name)
-{
-    struct magic_cell cell;
-    int top = lua_gettop(L);
-
-    if (magic_split(text, len, &cell)) {
-        lua_pushcfunction(L, magic_run_cell);
-        lua_pushlstring(L, cell.name, cell.name_len);
-        lua_pushlstring(L, cell.line, cell.line_len);
-        lua_pushlstring(L, cell.body, cell.body_len);
-        lua_call(L, 3, LUA_MULTRET);
-    } else {
-        session_run_text(L, text, len, name);
-    }
-    show_result(L, top);
-}
-
 static void run_notebook(lua_State *L, struct running *r, const char *path)
 {
     struct err err;
@@ -126,7 +96,7 @@ static void run_notebook(lua_State *L, struct running *r, const char *path)
             luaL_error(L, "cell %d of '%s' is too long", (int)i + 1, path);
         snprintf(name, sizeof name, "%.80s[%zu]", fs_basename(path), i + 1);
         if (r->text.len)
-            run_cell(L, buf_str(&r->text), r->text.len, name);
+            run_text(L, buf_str(&r->text), r->text.len, name);
     }
 }
 
@@ -138,7 +108,7 @@ static void run_script(lua_State *L, struct running *r, const char *path)
         session_raise(L, &err);
     if (r->text.len && r->text.data[0] == '#') /* #! of a script */
         memcpy(r->text.data, "--", r->text.len > 1 ? 2 : 1);
-    run_cell(L, buf_str(&r->text), r->text.len, fs_basename(path));
+    run_text(L, buf_str(&r->text), r->text.len, fs_basename(path));
 }
 
 /* The file itself, or with .ipynb or .lua behind it; leaves the path on the stack. */

@@ -37,3 +37,25 @@ int magic_javascript(lua_State *L, const char *line, const char *body)
 {
     return show(L, line, body, "application/javascript");
 }
+
+int magic_vegalite(lua_State *L, const char *line, const char *body)
+{
+    json_t **spec = session_json_slot(L);
+    struct display d = {0};
+    json_error_t why;
+    struct err err;
+
+    *spec = json_loads(*body ? body : line, JSON_REJECT_DUPLICATES, &why);
+    if (!json_is_object(*spec)) {
+        err_set(&err, LC_PARSE, "cannot show the chart: line %d: %s", *spec ? 1 : why.line,
+                *spec ? "a JSON object is expected" : why.text);
+        err_hint(&err, "a Vega-Lite specification is a JSON object with data, mark and encoding");
+        return session_raise(L, &err);
+    }
+    d.data =
+        json_pack("{s:O, s:s}", "application/vnd.vegalite.v5+json", *spec, "text/plain", "<Vega-Lite chart>");
+    json_decref(*spec);
+    *spec = d.data; /* the slot owns the bundle now */
+    session_display(session_of(L), &d);
+    return 0;
+}

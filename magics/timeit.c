@@ -1,12 +1,11 @@
 /* %timeit and %%timeit: how long one execution takes: the statement is compiled into a loop. */
 #include "magics/line.h"
 #include "magics/magics.h"
+#include "magics/options.h"
 #include "magics/timing.h"
 #include "runtime/base/clock.h"
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { RUNS_MAX = 1000 };
@@ -14,40 +13,8 @@ enum { RUNS_MAX = 1000 };
 struct timeit {
     long long loops; /* 0: as many as take 0.2 s */
     long runs;
-    bool quiet;
     const char *text;
 };
-
-static long long take_count(lua_State *L, const char **at, const char *option)
-{
-    char *end;
-    long long n = strtoll(*at, &end, 10);
-
-    if (end == *at || n < 1 || n > INT64_C(1000000000000))
-        line_error(L, "timeit", "a positive number must follow", option);
-    *at = end;
-    return n;
-}
-
-static void parse(lua_State *L, struct timeit *t)
-{
-    for (;;) {
-        while (isspace((unsigned char)*t->text))
-            t->text++;
-        if (t->text[0] != '-' || !t->text[1] || !strchr("nrq", t->text[1]))
-            return;
-        char option[3] = {'-', t->text[1], '\0'};
-        t->text += 2;
-        while (*t->text == ' ')
-            t->text++;
-        if (option[1] == 'q')
-            t->quiet = true;
-        else if (option[1] == 'n')
-            t->loops = take_count(L, &t->text, option);
-        else
-            t->runs = (long)take_count(L, &t->text, option);
-    }
-}
 
 /* "1, 234,567": thousands with commas */
 static void with_commas(long long n, char out[32])
@@ -92,37 +59,99 @@ static double run(lua_State *L, long long loops)
     return (double)(clock_mono_ns() - start) / 1e9;
 }
 
-static void report(lua_State *L, const struct timeit *t, const double *each)
+struct figures {
+    double mean, spread, best, worst;
+};
+
+static struct figures figures_of(const struct timeit *t, const double *each)
 {
-    double mean = 0, spread = 0, best = each[0], worst = each[0];
-    char mean_text[TIMING_TEXT], spread_text[TIMING_TEXT], loops[32];
+    struct figures f = {.best = each[0], .worst = each[0]};
 
     for (long i = 0; i < t->runs; i++) {
-        mean += each[i] / (double)t->runs;
-        best = fmin(best, each[i]);
-        worst = fmax(worst, each[i]);
+        f.mean += each[i] / (double)t->runs;
+        f.best = fmin(f.best, each[i]);
+        f.worst = fmax(f.worst, each[i]);
     }
     for (long i = 0; i < t->runs; i++)
-        spread += (each[i] - mean) * (each[i] - mean) / (double)t->runs;
-    timing_text(mean, mean_text);
-    timing_text(sqrt(spread), spread_text);
+        f.spread += (each[i] - f.mean) * (each[i] - f.mean) / (double)t->runs;
+    f.spread = sqrt(f.spread);
+    return f;
+}
+
+/* Pushes the line that sums it up. */
+static const char *push_line(lua_State *L, const struct timeit *t, const struct figures *f)
+{
+    char mean[TIMING_TEXT], spread[TIMING_TEXT], loops[32];
+
+    timing_text(f->mean, mean);
+    timing_text(f->spread, spread);
     with_commas(t->loops, loops);
-    if (worst > 4 * best && best > 0 && worst > 1e-6)
+    return lua_pushfstring(L, "%s ± %s per loop (mean ± std. dev. of %d run%s, %s loop%s each)", mean, spread,
+                           (int)t->runs, t->runs == 1 ? "" : "s", loops, t->loops == 1 ? "" : "s");
+}
+
+static void report(lua_State *L, const struct timeit *t, const struct figures *f)
+{
+    if (f->worst > 4 * f->best && f->best > 0 && f->worst > 1e-6)
         line_print(
             L,
             "The slowest run took %.2f times longer than the fastest. This could mean that an intermediate "
             "result is being cached.\n",
-            worst / best);
-    line_print(L, "%s ± %s per loop (mean ± std. dev. of %ld run%s, %s loop%s each)\n", mean_text,
-               spread_text, t->runs, t->runs == 1 ? "" : "s", loops, t->loops == 1 ? "" : "s");
+            f->worst / f->best);
+    line_print(L, "%s\n", push_line(L, t, f));
+}
+
+static int l_text(lua_State *L) /* __tostring */
+{
+    lua_getfield(L, 1, "text");
+    lua_pushfstring(L, "<TimeitResult : %s>", lua_tostring(L, -1));
+    return 1;
+}
+
+static void set_number(lua_State *L, const char *name, double value)
+{
+    lua_pushnumber(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* -o: IPython's TimeitResult as a table. */
+static void push_result(lua_State *L, const struct timeit *t, const struct figures *f, const double *each)
+{
+    lua_createtable(L, 0, 9);
+    set_number(L, "average", f->mean);
+    set_number(L, "stdev", f->spread);
+    set_number(L, "best", f->best);
+    set_number(L, "worst", f->worst);
+    lua_pushinteger(L, (lua_Integer)t->loops);
+    lua_setfield(L, -2, "loops");
+    lua_pushinteger(L, (lua_Integer)t->runs);
+    lua_setfield(L, -2, "repeat");
+    lua_createtable(L, (int)t->runs, 0);
+    lua_createtable(L, (int)t->runs, 0);
+    for (long i = 0; i < t->runs; i++) {
+        lua_pushnumber(L, each[i]);
+        lua_rawseti(L, -3, i + 1);
+        lua_pushnumber(L, each[i] * (double)t->loops);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -3, "all_runs");
+    lua_setfield(L, -2, "timings");
+    push_line(L, t, f);
+    lua_setfield(L, -2, "text");
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_text);
+    lua_setfield(L, -2, "__tostring");
+    lua_setmetatable(L, -2);
 }
 
 int magic_timeit(lua_State *L, const char *line, const char *body)
 {
-    struct timeit t = {.runs = 7, .text = line};
+    struct options *o = options_read(L, "timeit", line, OPTIONS_REST);
+    struct timeit t = {
+        .loops = options_count(L, o, "-n", 0), .runs = options_count(L, o, "-r", 7), .text = o->rest};
     double each[RUNS_MAX] = {0};
+    struct figures f;
 
-    parse(L, &t);
     if (t.runs > RUNS_MAX)
         return line_error(L, "timeit", "too many runs", NULL);
     if (body && *body) /* the line of %%timeit is what comes before, once */
@@ -135,7 +164,11 @@ int magic_timeit(lua_State *L, const char *line, const char *body)
             t.loops = n;
     for (long i = 0; i < t.runs; i++)
         each[i] = run(L, t.loops) / (double)t.loops;
-    if (!t.quiet)
-        report(L, &t, each);
-    return 0;
+    f = figures_of(&t, each);
+    if (!options_has(o, "-q"))
+        report(L, &t, &f);
+    if (!options_has(o, "-o"))
+        return 0;
+    push_result(L, &t, &f, each);
+    return 1;
 }

@@ -84,6 +84,20 @@ int magic_who(lua_State *L, const char *line, const char *body)
     return 0;
 }
 
+int magic_who_ls(lua_State *L, const char *line, const char *body)
+{
+    size_t n;
+    struct name *list = collect(L, line, &n);
+
+    (void)body;
+    lua_createtable(L, (int)n, 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_pushstring(L, list[i].name);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
 /* One line of the value, cut at SHOWN bytes between characters. */
 static void print_value(lua_State *L, int names, const struct name *item, int width, int type_width)
 {

@@ -1,7 +1,9 @@
 /* %%writefile: the cell's text becomes a file. */
 #include "magics/line.h"
 #include "magics/magics.h"
+#include "magics/options.h"
 #include "runtime/base/fs.h"
+#include "runtime/session/shell.h"
 #include <string.h>
 
 static void append(lua_State *L, const char *path, const char *text)
@@ -23,14 +25,12 @@ static void append(lua_State *L, const char *path, const char *text)
 
 int magic_writefile(lua_State *L, const char *line, const char *body)
 {
-    struct line_words *w = line_words(L, line);
-    bool adds = w->n > 0 && (strcmp(w->words[0], "-a") == 0 || strcmp(w->words[0], "--append") == 0);
-    const char *path = w->words[adds ? 1 : 0], *text;
+    struct options *o = options_read(L, "writefile", shell_expand(L, line), OPTIONS_ALL);
+    const char *path = options_one(L, o, "one file is to be named"), *text;
+    bool adds = options_has(o, "-a");
     size_t len = strlen(body);
     struct err err;
 
-    if (!path || w->words[adds ? 2 : 1])
-        return line_error(L, "writefile", "one file is to be named", NULL);
     text = len && body[len - 1] == '\n' ? body : lua_pushfstring(L, "%s\n", body);
     line_print(L, "%s %s\n",
                adds && fs_exists(path) ? "Appending to"

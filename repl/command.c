@@ -1,8 +1,11 @@
 #include "repl/command.h"
+#include "magics/magics.h"
+#include "repl/globals.h"
 #include "repl/man_page.h"
 #include "runtime/base/err.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/nearest.h"
+#include "runtime/session/manual.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +55,9 @@ const struct command commands[] = {
      "sealed values for notebooks; put reads the value from standard input", cmd_secrets},
     {"doctor", "doctor [--output table|json]", "what is here, what is missing, and what to do", cmd_doctor},
     {"version", "version", "prints the version", run_version},
-    {"help", "help [COMMAND | --man]", "explains a command; --man prints lacus(1)", run_help},
+    {"help", "help [COMMAND | NAME | --man | --reference | --stubs]",
+     "explains a command, or a name that a cell can say; all of them as Markdown, or as stubs for LuaLS",
+     run_help},
     {0},
 };
 
@@ -88,6 +93,27 @@ static int unknown(const char *name)
     return lc_exit(LC_ARG);
 }
 
+/* Of what a cell can say. */
+static int help_name(const char *name)
+{
+    struct buf out = BUF_INIT(BUF_TEXT_MAX);
+    bool found = true;
+
+    if (strcmp(name, "--stubs") == 0)
+        manual_stubs(lacus_globals, lacus_magics, &out);
+    else if (strcmp(name, "--reference") == 0)
+        manual_markdown(lacus_globals, lacus_magics, &out);
+    else
+        found = manual_help(lacus_globals, lacus_magics, name, &out);
+    if (found)
+        fwrite(buf_str(&out), 1, out.len, stdout);
+    else
+        fprintf(stderr, "lacus: nothing is known about '%s'%s%s; 'lacus help' lists the commands\n", name,
+                out.len ? ": " : "", buf_str(&out));
+    buf_release(&out);
+    return found ? 0 : lc_exit(LC_ARG);
+}
+
 static int run_help(int argc, char **argv)
 {
     const struct command *c = argc > 1 ? find(argv[1]) : NULL;
@@ -97,7 +123,7 @@ static int run_help(int argc, char **argv)
         return 0;
     }
     if (argc > 1 && !c)
-        return unknown(argv[1]);
+        return help_name(argv[1]);
     if (c)
         printf("usage: lacus %s\n\n%s\n", c->usage, c->summary ? c->summary : "started by lacus itself");
     else

@@ -1,6 +1,8 @@
 /* dbutils_lua.c: the global `dbutils`: what its Lua part (runtime/lib/lacus/dbutils.lua) asks the session. */
-#include "runtime/dbutils/dbutils_parts.h"
+#include "runtime/dbutils/dbutils_lua.h"
 #include "widgets/widget_lua.h"
+#include <string.h>
+#include <unistd.h>
 
 static int l_params(lua_State *L)
 {
@@ -28,6 +30,14 @@ static int l_rich(lua_State *L)
     return 1;
 }
 
+static int l_asks(lua_State *L)
+{
+    const struct frontend *f = session_frontend(session_of(L));
+
+    lua_pushboolean(L, f->ops && f->ops->input && strcmp(f->ops->name, "repl") == 0 && isatty(STDIN_FILENO));
+    return 1;
+}
+
 static int l_raise(lua_State *L) /* (code, message, hint) */
 {
     struct err err;
@@ -40,8 +50,8 @@ static int l_raise(lua_State *L) /* (code, message, hint) */
 
 int dbutils_open(lua_State *L)
 {
-    static const luaL_Reg native[] = {
-        {"params", l_params}, {"cell", l_cell}, {"rich", l_rich}, {"raise", l_raise}, {NULL, NULL}};
+    static const luaL_Reg native[] = {{"params", l_params}, {"cell", l_cell}, {"rich", l_rich},
+                                      {"raise", l_raise},   {"asks", l_asks}, {NULL, NULL}};
 
     lua_getglobal(L, "require");
     lua_pushliteral(L, "lacus.dbutils");

@@ -166,6 +166,11 @@ static void run_gemm(struct cpu *c, struct gemm *g)
     pool_run(c->pool, tiles, 1, c->k->gemm, g);
 }
 
+static struct quant quant_of(const void *w, enum dtype type, int64_t out, int64_t in)
+{
+    return dtype_quantized(type) ? quant_view(w, type, out, in) : (struct quant){0};
+}
+
 static struct gemm rows_by_weights(const struct linear_arg *a) /* y = x W^T */
 {
     return (struct gemm){.m = a->rows,
@@ -176,6 +181,7 @@ static struct gemm rows_by_weights(const struct linear_arg *a) /* y = x W^T */
                          .a_col = 1,
                          .b = a->w,
                          .b_type = a->w_type,
+                         .quant = quant_of(a->w, a->w_type, a->out, a->in),
                          .b_row = 1,
                          .b_col = a->in,
                          .c = a->y,
@@ -227,7 +233,9 @@ static void cpu_linear_forward(void *state, struct backend_stream *s, const stru
 
     (void)s;
     if (a->rows <= FEW_ROWS && !bf) {
-        struct dots d = {a->rows, a->in, a->out, a->x, a->w, a->w_type, a->bias, a->y};
+        struct dots d = {a->rows, a->in, a->out,
+                         a->x,    a->w,  a->w_type,
+                         a->bias, a->y,  quant_of(a->w, a->w_type, a->out, a->in)};
 
         pool_run(c->pool, a->out, DOTS, c->k->dots, &d);
     } else {
@@ -282,6 +290,7 @@ static void cpu_linear_backward(void *state, struct backend_stream *s, const str
                          .a_col = 1,
                          .b = a->w,
                          .b_type = a->w_type,
+                         .quant = quant_of(a->w, a->w_type, a->out, a->in),
                          .b_row = a->in,
                          .b_col = 1,
                          .c = a->dx,

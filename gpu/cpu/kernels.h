@@ -18,8 +18,13 @@
 #define LACUS_GPU_CPU_KERNELS_H
 #include "gpu/backend.h"
 #include "gpu/cpu/pool.h"
+#include "gpu/quant.h"
 
-enum { GEMM_K = 256, QUERIES = 64 }; /* terms per block of a product; queries per block of attention */
+enum {
+    GEMM_K = 256,          /* terms per block of a product */
+    EXPANDED = 2 * GEMM_K, /* terms of a panel of quantised weights that are expanded at once */
+    QUERIES = 64           /* per block of attention */
+};
 
 /* c[i, j] = (add ? c[i, j] : bias ? bias[j] : 0) + scale * sum over t of a[i, t] b[t, j], for tiles of c */
 struct gemm {
@@ -27,7 +32,8 @@ struct gemm {
     const float *a;
     int64_t a_row, a_col; /* strides */
     const void *b;
-    enum dtype b_type; /* DTYPE_F32 or DTYPE_BF16 */
+    enum dtype b_type;  /* DTYPE_F32, DTYPE_BF16, or quantised */
+    struct quant quant; /* b when it is quantised */
     int64_t b_row, b_col;
     float *c;
     int64_t c_row;
@@ -45,6 +51,7 @@ struct dots {
     enum dtype w_type;
     const float *bias;
     float *y;
+    struct quant quant; /* w when it is quantised */
 };
 
 /* One sequence's queries over its keys. Tasks of forward: (sequence, head, block of queries); of backward: (sequence,

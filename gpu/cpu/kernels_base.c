@@ -57,5 +57,5 @@ const struct kernels *kernels_choose(const char *name)
 
 size_t gemm_scratch(const struct kernels *k, int64_t tile_m, int64_t tile_n)
 {
-    return (size_t)(GEMM_K * (tile_m + k->mr + tile_n + k->nr) + 2 * LANES);
+    return (size_t)(GEMM_K * (tile_m + k->mr + tile_n + k->nr) + k->nr * EXPANDED + 2 * LANES);
 }

@@ -1,4 +1,5 @@
 /* ref_linear.c: matrix products, low-rank updates, and the loss. */
+#include "gpu/quant.h"
 #include "gpu/ref/ref_int.h"
 #include "gpu/rng.h"
 #include <math.h>
@@ -10,6 +11,7 @@ struct view {
     enum dtype type;
     int64_t row, column; /* strides in elements */
     bool rounded;        /* to bf16 before it is multiplied */
+    struct quant quant;  /* when type is quantised */
 };
 
 static float view_at(const struct view *v, int64_t i, int64_t j)
@@ -17,7 +19,9 @@ static float view_at(const struct view *v, int64_t i, int64_t j)
     int64_t at = i * v->row + j * v->column;
     float x;
 
-    if (v->type == DTYPE_F32)
+    if (v->quant.table)
+        quant_decode(&v->quant, at, 1, &x);
+    else if (v->type == DTYPE_F32)
         x = ((const float *)v->data)[at];
     else
         dtype_to_f32(&x, (const char *)v->data + 2 * at, v->type, 1);
@@ -54,12 +58,23 @@ static void product(int64_t m, int64_t n, int64_t k, struct view a, struct view 
 
 static struct view rows_of(const float *x, int64_t width, bool rounded)
 {
-    return (struct view){x, DTYPE_F32, width, 1, rounded};
+    return (struct view){.data = x, .type = DTYPE_F32, .row = width, .column = 1, .rounded = rounded};
 }
 
 static struct view columns_of(const float *x, int64_t width, bool rounded) /* transposed */
 {
-    return (struct view){x, DTYPE_F32, 1, width, rounded};
+    return (struct view){.data = x, .type = DTYPE_F32, .row = 1, .column = width, .rounded = rounded};
+}
+
+/* The weights of a linear layer, [out, in], by the strides of the product they are used in. */
+static struct view weights_of(const struct linear_arg *a, int64_t row, int64_t column)
+{
+    struct view v = {
+        .data = a->w, .type = a->w_type, .row = row, .column = column, .rounded = a->compute == DTYPE_BF16};
+
+    if (dtype_quantized(a->w_type))
+        v.quant = quant_view(a->w, a->w_type, a->out, a->in);
+    return v;
 }
 
 static const float *dropped(const struct lora_arg *l, const float *x, int64_t n)
@@ -76,7 +91,7 @@ void ref_linear_forward(void *state, struct backend_stream *s, const struct line
 {
     const struct lora_arg *l = &a->lora;
     bool bf = a->compute == DTYPE_BF16;
-    struct view w = {a->w, a->w_type, 1, a->in, bf};
+    struct view w = weights_of(a, 1, a->in);
 
     (void)state;
     (void)s;
@@ -115,7 +130,7 @@ static void lora_backward(const struct linear_arg *a, bool bf)
 void ref_linear_backward(void *state, struct backend_stream *s, const struct linear_arg *a)
 {
     bool bf = a->compute == DTYPE_BF16;
-    struct view w = {a->w, a->w_type, a->in, 1, bf};
+    struct view w = weights_of(a, a->in, 1);
 
     (void)state;
     (void)s;
@@ -184,8 +199,7 @@ void ref_loss(void *state, struct backend_stream *s, const struct loss_arg *a)
                     rows_of(a->gathered, a->width, bf), 1, a->dw, true);
         for (int64_t i = 0; i < n; i++)
             product(1, a->width, a->vocabulary, rows_of(a->logits + i * a->vocabulary, a->vocabulary, bf),
-                    (struct view){a->w, a->w_type, a->width, 1, bf}, 1, a->dx + a->index[from + i] * a->width,
-                    false);
+                    weights_of(&head, a->width, 1), 1, a->dx + a->index[from + i] * a->width, false);
     }
 }
 

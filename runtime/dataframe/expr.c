@@ -246,13 +246,18 @@ struct expr *expr_decimal(const char *digits)
     return literal_bytes(dtype_decimal(integral + scale, scale), digits, strlen(digits));
 }
 
-struct expr *expr_interval(int64_t months, int64_t days, int64_t micros)
+struct expr *expr_interval_of(const struct dtype *type, int64_t months, int64_t days, int64_t micros)
 {
     char text[80];
     int n =
         snprintf(text, sizeof text, "%lld %lld %lld", (long long)months, (long long)days, (long long)micros);
 
-    return literal_bytes(dtype_of(DTYPE_INTERVAL), text, (size_t)n);
+    return literal_bytes(type, text, (size_t)n);
+}
+
+struct expr *expr_interval(int64_t months, int64_t days, int64_t micros)
+{
+    return expr_interval_of(dtype_of(DTYPE_INTERVAL), months, days, micros);
 }
 
 /* ---- names ---- */
@@ -422,6 +427,15 @@ struct expr *expr_alias_many(struct expr *child, const char *const *names, size_
 struct expr *expr_alias(struct expr *e, const char *name)
 {
     return expr_alias_many(e, &name, 1, NULL);
+}
+
+struct expr *expr_typed_string(const char *s, size_t len, const struct dtype *type)
+{
+    struct expr *e = expr_cast(expr_string(s, len), type, false);
+
+    if (e)
+        e->u.cast.typed = true;
+    return e;
 }
 
 struct expr *expr_cast(struct expr *child, const struct dtype *type, bool try_cast)

@@ -78,6 +78,7 @@ struct expr {
         struct {
             const struct dtype *type; /* owned */
             bool try;                 /* NULL instead of an error */
+            bool typed;               /* a literal with its type before it: TIMESTAMP '2024-01-01' */
         } cast;
         struct {
             bool descending, nulls_last;
@@ -115,6 +116,8 @@ struct expr *expr_binary_literal(const void *s, size_t len);
 struct expr *
 expr_decimal(const char *digits); /* "12.50" is decimal(4,2); NULL also when it is not a number */
 struct expr *expr_temporal(enum dtype_id id, int64_t v); /* date (days), timestamp, timestamp_ntz (µs) */
+struct expr *expr_interval_of(const struct dtype *type, int64_t months, int64_t days,
+                              int64_t micros); /* takes over the type */
 struct expr *expr_interval(int64_t months, int64_t days, int64_t micros);
 struct expr *expr_typed_int(enum dtype_id id, int64_t v); /* boolean, byte … long */
 
@@ -132,6 +135,7 @@ struct expr *expr_binary(const char *name, struct expr *a, struct expr *b);
 struct expr *expr_alias(struct expr *e, const char *name);
 struct expr *expr_alias_many(struct expr *e, const char *const *names, size_t n, const char *metadata);
 struct expr *expr_cast(struct expr *e, const struct dtype *type, bool try_cast);
+struct expr *expr_typed_string(const char *s, size_t len, const struct dtype *type); /* DATE 's' */
 struct expr *expr_sort(struct expr *e, bool descending, bool nulls_last);
 struct expr *expr_sort_default(struct expr *e); /* ascending, nulls first; a sort expression stays as it is */
 struct expr *expr_window(struct expr *function, struct expr *const *partition, size_t n_partition,

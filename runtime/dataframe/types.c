@@ -27,6 +27,8 @@ static const struct atomic_row rows[DTYPE_COUNT] = {
     [DTYPE_TIMESTAMP] = {"timestamp", "TIMESTAMP"},
     [DTYPE_TIMESTAMP_NTZ] = {"timestamp_ntz", "TIMESTAMP_NTZ"},
     [DTYPE_INTERVAL] = {"interval", "INTERVAL"},
+    [DTYPE_TIME] = {"time(6)", "TIME(6)"},
+    [DTYPE_VARIANT] = {"variant", "VARIANT"},
     [DTYPE_ARRAY] = {"array", "ARRAY"},
     [DTYPE_MAP] = {"map", "MAP"},
     [DTYPE_STRUCT] = {"struct", "STRUCT"},
@@ -52,6 +54,7 @@ static const struct {
     {"timestamp_ltz", DTYPE_TIMESTAMP, false},
     {"varchar", DTYPE_STRING, false},
     {"char", DTYPE_STRING, false},
+    {"time", DTYPE_TIME, false},
 };
 
 #define ATOMIC(i)                                                                                            \
@@ -64,6 +67,7 @@ static const struct dtype atomic[DTYPE_COUNT] = {
     ATOMIC(DTYPE_FLOAT),     ATOMIC(DTYPE_DOUBLE),        {.id = DTYPE_DECIMAL, .precision = 10},
     ATOMIC(DTYPE_STRING),    ATOMIC(DTYPE_BINARY),        ATOMIC(DTYPE_DATE),
     ATOMIC(DTYPE_TIMESTAMP), ATOMIC(DTYPE_TIMESTAMP_NTZ), ATOMIC(DTYPE_INTERVAL),
+    ATOMIC(DTYPE_TIME),      ATOMIC(DTYPE_VARIANT),
 };
 
 /* Types are const to everyone but the counter of their owners. */
@@ -102,6 +106,39 @@ const struct dtype *dtype_decimal(int precision, int scale)
         t->scale = scale;
     }
     return t;
+}
+
+const struct dtype *dtype_interval(enum interval_kind kind, int from, int to)
+{
+    struct dtype *t = kind == INTERVAL_CALENDAR ? NULL : dtype_alloc(DTYPE_INTERVAL);
+
+    if (kind == INTERVAL_CALENDAR)
+        return dtype_of(DTYPE_INTERVAL);
+    if (t) {
+        t->contains_null = true;
+        t->precision = (int)kind;
+        t->scale = from * 4 + to;
+    }
+    return t;
+}
+
+enum interval_kind dtype_interval_kind(const struct dtype *t)
+{
+    return (enum interval_kind)t->precision;
+}
+
+static const char *const interval_fields[3][4] = {
+    {"", "", "", ""}, {"year", "month", "", ""}, {"day", "hour", "minute", "second"}};
+
+static bool put_interval(const struct dtype *t, struct buf *out)
+{
+    const char *const *names = interval_fields[t->precision];
+    int from = t->scale / 4, to = t->scale % 4;
+
+    if (t->precision == INTERVAL_CALENDAR)
+        return buf_puts(out, "interval");
+    return from == to ? buf_printf(out, "interval %s", names[from])
+                      : buf_printf(out, "interval %s to %s", names[from], names[to]);
 }
 
 const struct dtype *dtype_array(const struct dtype *element, bool contains_null)
@@ -212,7 +249,7 @@ static bool compare(const struct dtype *a, const struct dtype *b, bool strict)
         return true;
     if (!a || !b || a->id != b->id)
         return false;
-    if (a->id == DTYPE_DECIMAL)
+    if (a->id == DTYPE_DECIMAL || a->id == DTYPE_INTERVAL)
         return a->precision == b->precision && a->scale == b->scale;
     if (strict && a->contains_null != b->contains_null)
         return false;
@@ -330,6 +367,13 @@ const struct dtype *dtype_common(const struct dtype *a, const struct dtype *b)
                                                                              : DTYPE_TIMESTAMP_NTZ);
     if (a->id != b->id)
         return NULL;
+    if (a->id == DTYPE_INTERVAL) {
+        int from = a->scale / 4 < b->scale / 4 ? a->scale / 4 : b->scale / 4;
+        int to = a->scale % 4 > b->scale % 4 ? a->scale % 4 : b->scale % 4;
+
+        return a->precision == b->precision ? dtype_interval(dtype_interval_kind(a), from, to)
+                                            : dtype_of(DTYPE_INTERVAL);
+    }
     if (a->id == DTYPE_ARRAY)
         return dtype_array(dtype_common(a->element, b->element), a->contains_null || b->contains_null);
     if (a->id == DTYPE_MAP)
@@ -369,6 +413,8 @@ bool dtype_simple(const struct dtype *t, struct buf *out)
             dtype_simple(t->fields[i].type, out);
         }
         return buf_putc(out, '>');
+    case DTYPE_INTERVAL:
+        return put_interval(t, out);
     default:
         return buf_puts(out, rows[t->id].name);
     }
@@ -401,6 +447,8 @@ static void put_name(struct buf *out, const char *name)
 
 bool dtype_sql(const struct dtype *t, struct buf *out)
 {
+    size_t from;
+
     switch (t->id) {
     case DTYPE_DECIMAL:
         return buf_printf(out, "DECIMAL(%d,%d)", t->precision, t->scale);
@@ -419,6 +467,12 @@ bool dtype_sql(const struct dtype *t, struct buf *out)
             buf_puts(out, t->fields[i].nullable ? "" : " NOT NULL");
         }
         return buf_putc(out, '>');
+    case DTYPE_INTERVAL:
+        from = out->len;
+        put_interval(t, out);
+        for (; from < out->len; from++)
+            out->data[from] = (char)toupper((unsigned char)out->data[from]);
+        return buf_ok(out);
     default:
         return buf_puts(out, rows[t->id].sql);
     }
@@ -446,7 +500,7 @@ static const char *json_name(enum dtype_id id)
 
 static void type_name(const struct dtype *t, struct buf *out)
 {
-    if (t->id == DTYPE_DECIMAL)
+    if (t->id == DTYPE_DECIMAL || t->id == DTYPE_INTERVAL)
         dtype_simple(t, out);
     else
         buf_puts(out, json_name(t->id));
@@ -499,12 +553,19 @@ static json_t *field_to_json(const struct dfield *f)
 json_t *dtype_to_json(const struct dtype *t)
 {
     json_t *fields;
+    struct buf words;
     char text[40];
 
     switch (t->id) {
     case DTYPE_DECIMAL:
         snprintf(text, sizeof text, "decimal(%d,%d)", t->precision, t->scale);
         return json_string(text);
+    case DTYPE_INTERVAL:
+        buf_init(&words, 100);
+        put_interval(t, &words);
+        fields = json_string(buf_str(&words));
+        buf_release(&words);
+        return fields;
     case DTYPE_ARRAY:
         return json_pack("{s:s, s:o, s:b}", "type", "array", "elementType", dtype_to_json(t->element),
                          "containsNull", t->contains_null);
@@ -818,6 +879,28 @@ static int find_name(const char *name)
     return -1;
 }
 
+/* What follows INTERVAL: nothing, or fields: DAY TO SECOND. */
+static enum lc parse_interval(struct parser *s, const struct dtype **out)
+{
+    int kind = 0, from = 0, to = 0;
+
+    for (int k = 1; k <= 2 && !kind; k++)
+        for (int f = 0; f < 4 && !kind; f++)
+            if (*interval_fields[k][f] && keyword(s, interval_fields[k][f])) {
+                kind = k;
+                from = to = f;
+            }
+    if (kind && keyword(s, "to")) {
+        for (to = from + 1; to < 4; to++)
+            if (*interval_fields[kind][to] && keyword(s, interval_fields[kind][to]))
+                break;
+        if (to == 4)
+            return bad(s, "a smaller field of the interval");
+    }
+    *out = dtype_interval((enum interval_kind)kind, from, to);
+    return *out ? LC_OK : err_nomem(s->err);
+}
+
 static enum lc parse_type(struct parser *s, const struct dtype **out)
 {
     char name[64];
@@ -838,6 +921,8 @@ static enum lc parse_type(struct parser *s, const struct dtype **out)
     }
     if (id == DTYPE_DECIMAL)
         return parse_decimal(s, out);
+    if (id == DTYPE_INTERVAL)
+        return parse_interval(s, out);
     if (id >= DTYPE_ARRAY) {
         if (++s->depth > MAX_DEPTH)
             return err_set(s->err, LC_LIMIT, "the type is nested more than %d deep", MAX_DEPTH);
@@ -845,7 +930,7 @@ static enum lc parse_type(struct parser *s, const struct dtype **out)
         s->depth--;
         return code;
     }
-    if (id == DTYPE_STRING && accept(s, '(')) { /* varchar(n), char(n): strings */
+    if ((id == DTYPE_STRING || id == DTYPE_TIME) && accept(s, '(')) { /* varchar(n), char(n): strings */
         TRY(number(s, &ignored));
         TRY(expect(s, ')'));
     }

@@ -35,7 +35,9 @@ enum dtype_id {
     DTYPE_DATE,
     DTYPE_TIMESTAMP,     /* an instant, µs since 1970 UTC */
     DTYPE_TIMESTAMP_NTZ, /* a wall-clock time, µs */
-    DTYPE_INTERVAL,      /* months, days and µs together, as DuckDB has them */
+    DTYPE_INTERVAL,      /* months, days and µs together, as DuckDB has them; see dtype_interval */
+    DTYPE_TIME,          /* of the day, µs */
+    DTYPE_VARIANT,       /* any JSON-like value; its text is JSON */
     DTYPE_ARRAY,
     DTYPE_MAP,
     DTYPE_STRUCT,
@@ -54,7 +56,7 @@ struct dfield {
 struct dtype {
     int refs; /* atomic; 0: static */
     enum dtype_id id;
-    int precision, scale;        /* DTYPE_DECIMAL */
+    int precision, scale;        /* DTYPE_DECIMAL; of DTYPE_INTERVAL its kind and its fields */
     bool contains_null;          /* DTYPE_ARRAY elements, DTYPE_MAP values */
     const struct dtype *element; /* array element, map value */
     const struct dtype *key;     /* map key */
@@ -64,6 +66,10 @@ struct dtype {
 
 const struct dtype *dtype_of(enum dtype_id id); /* the atomic types; decimal gives decimal(10,0) */
 const struct dtype *dtype_decimal(int precision, int scale);
+enum interval_kind { INTERVAL_CALENDAR, INTERVAL_YEAR_MONTH, INTERVAL_DAY_TIME };
+/* "interval year to month", "interval hour to second"; fields: 0 year, 1 month; 0 day … 3 second */
+const struct dtype *dtype_interval(enum interval_kind kind, int from, int to);
+enum interval_kind dtype_interval_kind(const struct dtype *t); /* of a DTYPE_INTERVAL */
 const struct dtype *dtype_array(const struct dtype *element, bool contains_null);
 const struct dtype *dtype_map(const struct dtype *key, const struct dtype *value, bool contains_null);
 /* An empty struct; add fields only while nobody else has a reference. dtype_struct_add returns its argument,

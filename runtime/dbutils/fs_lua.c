@@ -1,7 +1,7 @@
 /* fs_lua.c: files and folders for dbutils.fs and %fs. */
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
-#include "runtime/dbutils/dbutils_parts.h"
+#include "runtime/dbutils/dbutils_lua.h"
 #include "runtime/session/session_lua.h"
 #include "runtime/storage/tree.h"
 #include <errno.h>

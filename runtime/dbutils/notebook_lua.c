@@ -3,7 +3,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/process.h"
-#include "runtime/dbutils/dbutils_parts.h"
+#include "runtime/dbutils/dbutils_lua.h"
 #include "runtime/notebook/notebook.h"
 #include "runtime/session/session_lua.h"
 #include <stdio.h>

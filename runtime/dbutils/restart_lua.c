@@ -1,5 +1,5 @@
 /* restart_lua.c: a session as it was at its start, in the same process: what the front end knows of it stays. */
-#include "runtime/dbutils/dbutils_parts.h"
+#include "runtime/dbutils/dbutils_lua.h"
 #include "runtime/python/python_lua.h"
 #include "runtime/session/session_lua.h"
 #include <string.h>

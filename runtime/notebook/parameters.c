@@ -208,3 +208,21 @@ enum lc parameters_inject(const json_t *params, struct notebook *nb, struct err 
     buf_release(&text);
     return rc;
 }
+
+void parameters_declared(const struct notebook *nb, struct buf *out)
+{
+    struct buf source = BUF_INIT(BUF_TEXT_MAX);
+
+    buf_puts(out, "dbutils.widgets.check{");
+    for (size_t i = 0; i < notebook_cell_count(nb); i++) {
+        if (!cell_is_code(notebook_cell(nb, i)))
+            continue;
+        buf_clear(&source);
+        if (!cell_source(notebook_cell(nb, i), &source) || !strstr(buf_str(&source), "dbutils"))
+            continue;
+        lua_string(out, buf_str(&source), source.len);
+        buf_puts(out, ",");
+    }
+    buf_puts(out, "}");
+    buf_release(&source);
+}

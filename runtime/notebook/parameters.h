@@ -19,4 +19,6 @@ json_t *parameter_value(const char *text);
 enum lc parameters_check(const json_t *params, const struct notebook *nb, struct err *err) MUST_CHECK;
 /* Inserts the injected-parameters cell behind the one tagged `parameters`; no such cell: nothing to do. */
 enum lc parameters_inject(const json_t *params, struct notebook *nb, struct err *err) MUST_CHECK;
+/* Lua that raises when a declaration of dbutils.widgets in the notebook cannot take a parameter. */
+void parameters_declared(const struct notebook *nb, struct buf *out);
 #endif

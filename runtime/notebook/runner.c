@@ -393,10 +393,32 @@ static enum lc check_stop(const struct runner *r, size_t number, struct err *err
     return err_set(err, LC_CANCELLED, "interrupted before cell %zu of '%s'", number, r->options->input);
 }
 
+/* A parameter of the wrong type, or that is no choice, is known before the first cell runs. */
+static enum lc check_declared(const struct runner *r, struct session *s, struct err *err)
+{
+    struct buf code = BUF_INIT((size_t)1 << 26);
+    struct cell_reply reply = {0};
+    enum lc rc = LC_OK;
+
+    if (json_object_size(r->options->params) == 0)
+        return LC_OK;
+    parameters_declared(r->nb, &code);
+    if (buf_ok(&code))
+        rc = session_execute(
+            s, &(struct cell_request){.code = buf_str(&code), .len = code.len, .silent = true}, &reply, err);
+    if (rc == LC_OK && reply.status == CELL_ERROR && reply.ename && strcmp(reply.ename, "ArgumentError") == 0)
+        rc = err_set(err, LC_ARG, "parameters of '%s': %s", r->options->input,
+                     reply.evalue ? reply.evalue : "");
+    cell_reply_release(&reply);
+    buf_release(&code);
+    return rc;
+}
+
 static enum lc run_cells(struct runner *r, struct session *s, struct err *err)
 {
     size_t total = 0, number = 0;
 
+    TRY(check_declared(r, s, err));
     for (size_t i = 0; i < notebook_cell_count(r->nb); i++)
         total += runs(notebook_cell(r->nb, i));
     for (size_t i = 0; i < notebook_cell_count(r->nb); i++)

@@ -335,6 +335,11 @@ bool cell_local(lua_State *L, const char *name, size_t len)
     return true;
 }
 
+bool cell_is_ours(lua_CFunction f)
+{
+    return f == l_capture || f == magic_call;
+}
+
 bool cell_forget(lua_State *L, const char *name)
 {
     bool known;

@@ -1,6 +1,7 @@
 #include "runtime/session/error.h"
 #include "runtime/base/nearest.h"
 #include "runtime/session/cell.h"
+#include "runtime/session/debug_int.h"
 #include "runtime/session/habits.h"
 #include "runtime/session/session_int.h"
 #include <stdlib.h>
@@ -81,6 +82,7 @@ int error_handler(lua_State *L)
     s->heap.relaxed = true;
     if (s->problem.syntax) /* nothing has run; the place is known */
         return 1;
+    debug_raised(L);
     frames_clear(&s->frames);
     if (s->inner.n) { /* it came out of a coroutine: its frames first */
         s->frames = s->inner;

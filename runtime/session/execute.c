@@ -17,6 +17,7 @@ struct run { /* one text that is run and whose value is wanted */
     char chunk[64]; /* with '=' in front */
     bool show;      /* the value goes to the front end as the cell's result */
     json_t *value;  /* otherwise here: {"data", "metadata"}, owned */
+    json_t *output; /* the text of what was shown, owned */
     struct cell_shape shape;
 };
 
@@ -62,12 +63,22 @@ static bool says_nothing(lua_State *L)
     return lua_isnil(L, 2) || luaL_testudata(L, 2, LUA_FILEHANDLE) || display_is_handle(L, 2);
 }
 
+static void around(lua_State *L, const struct run *r, bool before)
+{
+    if (!r->show || !r->s->around)
+        return;
+    lua_pushcfunction(L, r->s->around);
+    lua_pushboolean(L, before);
+    lua_call(L, 1, 0);
+}
+
 static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, results… */
 {
     struct run *r = (struct run *)ctx;
     struct display d;
 
     (void)status;
+    around(L, r, false);
     if (r->shape.implicit)
         lua_remove(L, 2);
     int last = lua_gettop(L);
@@ -76,9 +87,10 @@ static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, resu
     if (r->show && r->s->cell && r->s->cell->silent)
         return 0;
     display_joined(L, 2, last, &d);
-    if (r->show)
+    if (r->show) {
         send_result(r->s, &d);
-    else
+        r->output = json_incref(json_object_get(d.data, "text/plain"));
+    } else
         r->value = json_pack("{sOsO}", "data", d.data, "metadata", d.metadata);
     return 0;
 }
@@ -89,6 +101,7 @@ static int body(lua_State *L) /* (run) */
     int nargs;
 
     keep_source(L, r);
+    around(L, r, true);
     nargs = push_code(L, r);
     lua_callk(L, nargs, LUA_MULTRET, (lua_KContext)r, shown);
     return shown(L, LUA_OK, (lua_KContext)r);
@@ -402,7 +415,9 @@ static void finish(struct session *s, struct session_task *t)
     reply->exit_asked = s->exit_asked;
     reply->exit_status = s->exit_status;
     if (cell->store_history && !cell->silent)
-        history_add(s, reply->execution_count, cell->code, cell->len);
+        history_add(s, reply->execution_count, cell->code, cell->len, json_string_value(t->run.output));
+    json_decref(t->run.output);
+    t->run.output = NULL;
 }
 
 bool session_task_step(struct session_task *t)

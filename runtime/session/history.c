@@ -5,13 +5,13 @@
 #include <sqlite3.h>
 #include <string.h>
 
-enum { HISTORY_VERSION = 1, BUSY_MS = 5000, MOST = 100000, LINGER_MS = 200 };
+enum { HISTORY_VERSION = 2, BUSY_MS = 5000, MOST = 100000, LINGER_MS = 200, OUTPUT_BYTES_MAX = 64 << 10 };
 
 struct entry {
     struct entry *next;
     int line;
-    size_t len;
-    char text[];
+    size_t len, output_len; /* output_len 0: no result */
+    char text[];            /* the cell, then its result */
 };
 
 struct history {
@@ -50,18 +50,30 @@ static int user_version(sqlite3 *db)
     return version;
 }
 
+/* What leads from each version to the next; 0 is an empty file. */
+static const char *const steps[HISTORY_VERSION] = {
+    "CREATE TABLE sessions(session INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, started TEXT NOT "
+    "NULL);"
+    "CREATE TABLE cells(session INTEGER NOT NULL, line INTEGER NOT NULL, source TEXT NOT NULL, "
+    "PRIMARY KEY(session, line));",
+    "ALTER TABLE cells ADD COLUMN output TEXT;",
+};
+
+/* Several processes may come at once: the version is looked at again when no other can write. */
+static bool migrate(sqlite3 *db)
+{
+    char pragma[64];
+    bool ok = sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+                           NULL, NULL, NULL) == SQLITE_OK;
+
+    for (int v = user_version(db); ok && v < HISTORY_VERSION; v++)
+        ok = v >= 0 && sqlite3_exec(db, steps[v], NULL, NULL, NULL) == SQLITE_OK;
+    snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d; COMMIT", HISTORY_VERSION);
+    return ok && sqlite3_exec(db, pragma, NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static enum lc open_database(const char *path, sqlite3 **out, struct err *err)
 {
-    static const char schema[] =
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-        "BEGIN IMMEDIATE;"
-        "CREATE TABLE IF NOT EXISTS sessions(session INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, "
-        "started TEXT NOT NULL);"
-        "CREATE TABLE IF NOT EXISTS cells(session INTEGER NOT NULL, line INTEGER NOT NULL, source TEXT NOT "
-        "NULL, "
-        "PRIMARY KEY(session, line));"
-        "PRAGMA user_version = 1;"
-        "COMMIT;";
     sqlite3 *db = NULL;
     int version;
 
@@ -75,7 +87,7 @@ static enum lc open_database(const char *path, sqlite3 **out, struct err *err)
         return err_set(err, LC_UNSUPPORTED,
                        "cannot use the history '%s': a newer lacus wrote it (version %d)", path, version);
     }
-    if (version < HISTORY_VERSION && sqlite3_exec(db, schema, NULL, NULL, NULL) != SQLITE_OK)
+    if (version < HISTORY_VERSION && !migrate(db))
         return sqlite_failed(db, path, err);
     *out = db;
     return LC_OK;
@@ -103,6 +115,10 @@ static bool store(sqlite3_stmt *insert, sqlite3_int64 number, const struct entry
     sqlite3_bind_int64(insert, 1, number);
     sqlite3_bind_int(insert, 2, e->line);
     sqlite3_bind_text64(insert, 3, e->text, e->len, SQLITE_STATIC, SQLITE_UTF8);
+    if (e->output_len > 0)
+        sqlite3_bind_text64(insert, 4, e->text + e->len, e->output_len, SQLITE_STATIC, SQLITE_UTF8);
+    else
+        sqlite3_bind_null(insert, 4);
     bool ok = sqlite3_step(insert) == SQLITE_DONE;
     sqlite3_reset(insert);
     return ok;
@@ -182,7 +198,8 @@ static bool write_entries(struct history *h, sqlite3 *db, sqlite3_stmt *insert, 
 
 static void *writer(void *arg)
 {
-    static const char text[] = "INSERT OR REPLACE INTO cells(session, line, source) VALUES(?, ?, ?)";
+    static const char text[] =
+        "INSERT OR REPLACE INTO cells(session, line, source, output) VALUES(?, ?, ?, ?)";
     struct history *h = arg;
     sqlite3_stmt *insert = NULL;
     sqlite3 *db;
@@ -251,8 +268,22 @@ static bool start(struct history *h)
     return h->started;
 }
 
-void history_add(struct session *s, int line, const char *text, size_t len)
+/* As much of a result as is kept, whole characters. */
+static size_t kept_output(const char *output)
 {
+    size_t len = output ? strlen(output) : 0;
+
+    if (len <= OUTPUT_BYTES_MAX)
+        return len;
+    len = OUTPUT_BYTES_MAX;
+    while (len > 0 && ((unsigned char)output[len] & 0xC0) == 0x80)
+        len--;
+    return len;
+}
+
+void history_add(struct session *s, int line, const char *text, size_t len, const char *output)
+{
+    size_t output_len = kept_output(output);
     struct history *h = s->history;
     struct entry *e;
     bool failed;
@@ -266,13 +297,15 @@ void history_add(struct session *s, int line, const char *text, size_t len)
         tell_failure(s, h);
         return;
     }
-    e = mem_alloc(sizeof *e + len);
+    e = mem_alloc(sizeof *e + len + output_len);
     if (!e)
         return;
     e->next = NULL;
     e->line = line;
     e->len = len;
+    e->output_len = output_len;
     memcpy(e->text, text, len);
+    memcpy(e->text + len, output ? output : "", output_len);
     pthread_mutex_lock(&h->lock);
     if (!h->first)
         pthread_cond_broadcast(&h->changed);
@@ -338,7 +371,7 @@ static struct request read_request(json_t *object, const struct history *h)
         .type = type ? type : "tail",
         .pattern = pattern ? pattern : "*",
         .session = integer(object, "session", 0),
-        .start = integer(object, "start", 0),
+        .start = integer(object, "start", 1),
         .stop = integer(object, "stop", INT32_MAX),
         .n = integer(object, "n", MOST),
         .output = json_is_true(json_object_get(object, "output")),
@@ -352,46 +385,53 @@ static struct request read_request(json_t *object, const struct history *h)
     return r;
 }
 
+/* The newest of what is asked for, told in the order in which it ran. unique: of cells with the same text the last
+ * one. */
+#define NEWEST(from)                                                                                         \
+    "SELECT * FROM (SELECT session, line, source, output FROM " from                                         \
+    " ORDER BY session DESC, line DESC LIMIT ?4) ORDER BY session, line"
+#define LAST_OF_EACH(where)                                                                                  \
+    "(SELECT session, line, source, output, row_number() OVER (PARTITION BY source ORDER BY session DESC, "  \
+    "line DESC) "                                                                                            \
+    "AS n FROM cells" where ") WHERE n = 1"
+
 static sqlite3_stmt *prepare(sqlite3 *db, const struct request *r)
 {
     static const char range[] =
-        "SELECT session, line, source FROM cells WHERE session = ?1 AND line >= ?2 AND line "
-        "< ?3 ORDER BY line LIMIT ?4";
-    static const char tail[] =
-        "SELECT * FROM (SELECT session, line, source FROM cells ORDER BY session DESC, line "
-        "DESC LIMIT ?4) ORDER BY session, line";
-    static const char search[] =
-        "SELECT * FROM (SELECT session, line, source FROM cells WHERE source GLOB ?5 ORDER "
-        "BY session DESC, line DESC LIMIT ?4) ORDER BY session, line";
-    static const char search_unique[] =
-        "SELECT * FROM (SELECT max(session) AS session, max(line) AS line, source FROM cells WHERE source "
-        "GLOB ?5 "
-        "GROUP BY source ORDER BY 1 DESC, 2 DESC LIMIT ?4) ORDER BY session, line";
-    const char *text = strcmp(r->type, "range") == 0    ? range
-                       : strcmp(r->type, "search") != 0 ? tail
-                       : r->unique                      ? search_unique
-                                                        : search;
+        "SELECT session, line, source, output FROM cells WHERE session = ?1 AND line >= ?2 AND "
+        "line < ?3 ORDER BY line LIMIT ?4";
+    static const char *const tail[] = {NEWEST("cells"), NEWEST(LAST_OF_EACH(""))};
+    static const char *const search[] = {NEWEST("cells WHERE source GLOB ?5"),
+                                         NEWEST(LAST_OF_EACH(" WHERE source GLOB ?5"))};
+    bool ranged = strcmp(r->type, "range") == 0, searched = strcmp(r->type, "search") == 0;
+    const char *text = ranged ? range : searched ? search[r->unique] : tail[r->unique];
     sqlite3_stmt *q = NULL;
 
     if (sqlite3_prepare_v2(db, text, -1, &q, NULL) != SQLITE_OK)
         return NULL;
-    if (text == range) {
+    if (ranged) {
         sqlite3_bind_int64(q, 1, r->session);
         sqlite3_bind_int64(q, 2, r->start);
         sqlite3_bind_int64(q, 3, r->stop);
     }
     sqlite3_bind_int64(q, 4, r->n);
-    if (text == search || text == search_unique)
+    if (searched)
         sqlite3_bind_text(q, 5, r->pattern, -1, SQLITE_STATIC);
     return q;
+}
+
+static json_t *column_text(sqlite3_stmt *q, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(q, column);
+
+    return text ? session_json_text(text, (size_t)sqlite3_column_bytes(q, column)) : json_null();
 }
 
 static void add_rows(json_t *list, sqlite3_stmt *q, bool output)
 {
     while (sqlite3_step(q) == SQLITE_ROW) {
-        json_t *source =
-            session_json_text((const char *)sqlite3_column_text(q, 2), (size_t)sqlite3_column_bytes(q, 2));
-        json_t *item = output ? json_pack("[on]", source) : source;
+        json_t *source = column_text(q, 2);
+        json_t *item = output ? json_pack("[oo]", source, column_text(q, 3)) : source;
         json_array_append_new(list, json_pack("[IIo]", (json_int_t)sqlite3_column_int64(q, 0),
                                               (json_int_t)sqlite3_column_int64(q, 1), item));
     }

@@ -9,13 +9,14 @@
  * Threads   session thread.
  *
  * Example:
- *     history_add(s, 1, "1 + 1", 5);
+ *     history_add(s, 1, "1 + 1", 5, "2");
  */
 #ifndef LACUS_SESSION_HISTORY_H
 #define LACUS_SESSION_HISTORY_H
 #include "runtime/session/session.h"
 
 void history_open(struct session *s, const char *path);
-void history_add(struct session *s, int line, const char *text, size_t len);
+/* output: the text of its result; NULL: it has none. */
+void history_add(struct session *s, int line, const char *text, size_t len, const char *output);
 void history_close(struct session *s);
 #endif

@@ -1,5 +1,7 @@
 #include "runtime/session/hook.h"
 #include "runtime/base/clock.h"
+#include "runtime/session/debug_int.h"
+#include "runtime/session/profile.h"
 #include "runtime/session/session_int.h"
 #include <errno.h>
 #include <poll.h>
@@ -13,6 +15,16 @@ static _Thread_local struct session *volatile on_this_thread;
 
 static void on_hook(lua_State *L, lua_Debug *ar);
 
+/* Wanted at the next instruction. */
+#define HOOK_NOW ((unsigned)(HOOK_INTERRUPT | HOOK_DRAIN | HOOK_JOBS | HOOK_PAUSE | HOOK_SAMPLE | HOOK_SERVE))
+
+static int mask_of(unsigned want)
+{
+    /* a C function that a sample falls into is still there when it returns */
+    return (want & HOOK_NOW ? LUA_MASKCOUNT : 0) | (want & HOOK_LINES ? LUA_MASKLINE : 0) |
+           (want & (HOOK_RETURNS | HOOK_SAMPLE) ? LUA_MASKRET : 0);
+}
+
 /* Async-signal-safe: installs what is wanted, removes what is not. */
 static void arm(struct hook *h, lua_State *L)
 {
@@ -21,10 +33,15 @@ static void arm(struct hook *h, lua_State *L)
     do { /* again if a signal came between the load and the end of lua_sethook */
         want = atomic_load(&h->want);
         if (want)
-            lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+            lua_sethook(L, on_hook, mask_of(want), 1);
         else if (lua_gethook(L) == on_hook)
             lua_sethook(L, NULL, 0, 0);
     } while (want != atomic_load(&h->want));
+}
+
+static void look_later(struct hook *h, lua_State *L, int instructions)
+{
+    lua_sethook(L, on_hook, LUA_MASKCOUNT | (mask_of(atomic_load(&h->want)) & LUA_MASKLINE), instructions);
 }
 
 static void on_signal(int sig)
@@ -45,6 +62,11 @@ void hook_request(struct session *s, unsigned bits)
     atomic_fetch_or(&s->hook.want, bits);
     if (atomic_load(&s->busy))
         pthread_kill(s->hook.thread, HOOK_SIGNAL);
+}
+
+void hook_withdraw(struct session *s, unsigned bits)
+{
+    atomic_fetch_and(&s->hook.want, ~bits);
 }
 
 bool hook_stopping(struct session *s)
@@ -90,10 +112,11 @@ static void give_turn(struct session *s, lua_State *L)
     struct hook *h = &s->hook;
 
     if (h->pinned || h->grace) {
-        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1000); /* look again later */
+        look_later(h, L, 1000);
         return;
     }
-    if (lua_isyieldable(L)) {
+    /* a yield would swallow the line that begins here */
+    if (lua_isyieldable(L) && !(atomic_load(&h->want) & HOOK_LINES)) {
         atomic_fetch_and(&h->want, ~(unsigned)HOOK_SERVE);
         h->left = true;
         lua_yield(L, 0);
@@ -101,22 +124,59 @@ static void give_turn(struct session *s, lua_State *L)
     }
     serve_now(s);
     if (atomic_load(&h->want) & HOOK_SERVE)
-        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1000);
+        look_later(h, L, 1000);
     else
         arm(h, L);
+}
+
+static unsigned take(struct hook *h, unsigned bit)
+{
+    return atomic_fetch_and(&h->want, ~bit) & bit;
+}
+
+/* What can wait until the next instruction of a Lua function, and is done there. */
+static void at_instruction(struct session *s, lua_State *L)
+{
+    struct hook *h = &s->hook;
+
+    if (take(h, HOOK_DRAIN))
+        session_drain(s);
+    if (take(h, HOOK_SAMPLE))
+        profile_sample(s, L);
+    if (take(h, HOOK_JOBS))
+        debug_jobs(s);
+    if (take(h, HOOK_PAUSE))
+        debug_at_pause(s, L);
+}
+
+static void at_event(struct session *s, lua_State *L, lua_Debug *ar)
+{
+    if (ar->event == LUA_HOOKLINE) {
+        debug_at_line(s, L, ar);
+    } else {
+        if (take(&s->hook, HOOK_SAMPLE))
+            profile_sample(s, L);
+        if (atomic_load(&s->hook.want) & HOOK_RETURNS)
+            debug_at_return(s, L);
+    }
+    if (lua_gethookmask(L) != mask_of(atomic_load(&s->hook.want))) /* arming walks the stack */
+        arm(&s->hook, L);
 }
 
 static void on_hook(lua_State *L, lua_Debug *ar)
 {
     struct session *s = session_of(L);
     struct hook *h = &s->hook;
-    unsigned want = atomic_load(&h->want);
+    unsigned want;
 
-    (void)ar;
-    if (want & HOOK_DRAIN) {
-        atomic_fetch_and(&h->want, ~(unsigned)HOOK_DRAIN);
-        session_drain(s);
+    if (h->yielded) /* Lua looks at the line of an instruction whose count has struck */
+        return;
+    if (ar->event != LUA_HOOKCOUNT) {
+        at_event(s, L, ar);
+        return;
     }
+    at_instruction(s, L);
+    want = atomic_load(&h->want);
     if (!(want & HOOK_INTERRUPT)) {
         if (want & HOOK_SERVE)
             give_turn(s, L);
@@ -125,7 +185,7 @@ static void on_hook(lua_State *L, lua_Debug *ar)
         return;
     }
     if (clock_mono_ns() < h->grace) {
-        lua_sethook(L, on_hook, LUA_MASKCOUNT, 10000); /* a <close> handler cleans up: look again later */
+        look_later(h, L, 10000); /* a <close> handler cleans up */
         return;
     }
     if (h->grace)
@@ -137,11 +197,14 @@ static void on_hook(lua_State *L, lua_Debug *ar)
 static int enter(struct hook *h, lua_State *co, lua_State *from, int nargs, int *n)
 {
     lua_State *outer = h->running;
+    struct hook_link link = {co, h->links, h->links ? h->links->depth + 1 : 1};
     int rc;
 
+    h->links = &link;
     h->running = co;
     arm(h, co);
     rc = lua_resume(co, from, nargs, n);
+    h->links = link.outer;
     h->running = outer;
     if (outer)
         arm(h, outer);
@@ -151,11 +214,14 @@ static int enter(struct hook *h, lua_State *co, lua_State *from, int nargs, int 
 static int close_thread(struct hook *h, lua_State *co)
 {
     lua_State *outer = h->running;
+    struct hook_link link = {co, h->links, h->links ? h->links->depth + 1 : 1};
     int rc;
 
+    h->links = &link;
     h->running = co;
     arm(h, co);
     rc = lua_resetthread(co);
+    h->links = link.outer;
     h->running = outer;
     if (outer)
         arm(h, outer);
@@ -165,6 +231,7 @@ static int close_thread(struct hook *h, lua_State *co)
 /* Closes a coroutine that a strike has ended; its <close> handlers get the grace, and may call C again. */
 static void kill_thread(struct session *s, lua_State *co)
 {
+    s->hook.yielded = false; /* its handlers may be struck in turn */
     if (!s->hook.grace)
         s->hook.grace = clock_mono_ns() + HOOK_GRACE_NS;
     atomic_store(&s->cancel, clock_mono_ns() >= s->hook.grace);
@@ -177,6 +244,7 @@ static int resume_error(lua_State *L, lua_State *co, int rc, bool wrap)
 {
     struct session *s = session_of(L);
 
+    debug_died(s, L, co, !wrap);
     if (!wrap) {
         lua_pushboolean(L, 0);
         lua_xmove(co, L, 1);
@@ -303,6 +371,7 @@ static int start(lua_State *L, lua_State *co, int first, bool wrap)
         lua_pushstring(L, text);
         return 2;
     }
+    debug_resumed(session_of(L), L, co);
     lua_xmove(L, co, nargs);
     return drive(L, co, nargs, wrap);
 }
@@ -316,6 +385,11 @@ static lua_State *check_thread(lua_State *L)
 static int l_resume(lua_State *L)
 {
     return start(L, check_thread(L), 2, false);
+}
+
+bool hook_is_resume(lua_CFunction f)
+{
+    return f == l_resume;
 }
 
 static int l_wrapped(lua_State *L)
@@ -511,8 +585,10 @@ enum hook_end hook_run(struct session *s, lua_State *co, int nargs, int *n)
         serve_now(s);
     }
     how = end_of(s, rc);
-    if (!nested)
+    if (!nested) {
         end(s);
+        debug_ended(s);
+    }
     *n = how == HOOK_DONE ? results : 0;
     return how;
 }
@@ -536,6 +612,8 @@ enum hook_end hook_step(struct session *s, lua_State *co, int nargs, unsigned si
         s->hook.grace = grace;
     } else {
         end(s);
+        if (how != HOOK_LEFT)
+            debug_ended(s);
     }
     *n = how == HOOK_DONE ? results : 0;
     return how;

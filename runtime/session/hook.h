@@ -16,7 +16,7 @@
  *           `serve` is called in the middle of it.
  * Ownership part of struct session.
  * Errors    hook_run's result.
- * Threads   hook_request from any thread and from signal handlers, the others on the session thread.
+ * Threads   hook_request and hook_withdraw from any thread and from signal handlers, the others on the session thread.
  *
  * Example:
  *     int results;
@@ -33,12 +33,28 @@
 
 struct session;
 
-enum { HOOK_INTERRUPT = 1, HOOK_DRAIN = 2, HOOK_SERVE = 4 }; /* DRAIN: captured output waits */
+enum {
+    HOOK_INTERRUPT = 1,
+    HOOK_DRAIN = 2,    /* captured output waits */
+    HOOK_JOBS = 4,     /* the debugger has work for the session thread */
+    HOOK_PAUSE = 8,    /* the debugger wants to stop at once */
+    HOOK_SAMPLE = 16,  /* the profiler wants to know where it is */
+    HOOK_LINES = 32,   /* the debugger looks at each line: stays until it is taken back */
+    HOOK_RETURNS = 64, /* and at each return: likewise */
+    HOOK_SERVE = 128,  /* others want their turn */
+};
 enum hook_end { HOOK_DONE, HOOK_ERROR, HOOK_INTERRUPTED, HOOK_LEFT };
 #define HOOK_GRACE_NS INT64_C(200000000)
 
+struct hook_link { /* a coroutine that executes, or has resumed the one that does */
+    lua_State *L;
+    struct hook_link *outer; /* the one that resumed it */
+    int depth;               /* 1: the outermost */
+};
+
 struct hook {
     pthread_t thread;
+    struct hook_link *links;     /* the innermost */
     lua_State *top;              /* the outermost coroutine of what runs: the cell */
     lua_State *volatile running; /* the coroutine that executes, NULL between cells; read by the handler */
     atomic_uint want;            /* HOOK_… */
@@ -56,6 +72,9 @@ struct hook {
 /* Installs the handler and replaces coroutine.* and setmetatable. Runs protected, may raise. */
 void hook_open(struct session *s);
 void hook_request(struct session *s, unsigned bits);
+void hook_withdraw(struct session *s, unsigned bits);
+/* Is this Lua's coroutine.resume here, which turns errors into results? */
+bool hook_is_resume(lua_CFunction f);
 bool hook_stopping(struct session *s); /* a C call that runs for long looks here, and then strikes */
 /* Ends the running coroutine, uncatchably. Does not return: `return hook_strike(L);` */
 int hook_strike(lua_State *L);

@@ -6,10 +6,11 @@
 #include "runtime/session/job.h"
 #include "runtime/session/lookup.h"
 #include "runtime/session/magic.h"
+#include "runtime/session/magic_lua.h"
 #include "runtime/session/manual.h"
+#include "runtime/session/masks.h"
 #include "runtime/session/names.h"
 #include "runtime/session/scan.h"
-#include "runtime/session/masks.h"
 #include "runtime/session/session_int.h"
 #include <string.h>
 
@@ -264,7 +265,12 @@ static bool describe_magic(struct session *s, const char *name, size_t len, stru
     const struct session_magic *m = magic_find(s, name, len, MAGIC_LINE | MAGIC_CELL);
     if (m)
         buf_printf(out, "Usage: %s\nDocstring:\n%s\nType: magic\n", m->usage, m->doc);
-    return m != NULL;
+    if (m || !magic_lua_describe(session_lua(s), name, len))
+        return m != NULL;
+    lua_State *L = session_lua(s);
+    buf_printf(out, "Usage: %s\nDocstring:\n%s\nType: magic\n", lua_tostring(L, -2), lua_tostring(L, -1));
+    lua_pop(L, 2);
+    return true;
 }
 
 /* The value of a chain on the top; below it the value it was found in, when it has several parts. */

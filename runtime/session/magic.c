@@ -1,6 +1,7 @@
 #include "runtime/session/magic.h"
 #include "runtime/base/nearest.h"
 #include "runtime/session/inspect.h"
+#include "runtime/session/magic_lua.h"
 #include "runtime/session/scan.h"
 #include "runtime/session/session_int.h"
 #include "runtime/session/shell.h"
@@ -85,6 +86,18 @@ static const char *assigned(const char *p, const char *end)
     return q < end && (*q == '!' || *q == '%') ? q : NULL;
 }
 
+static bool is_known(const struct session *s, const char *name, size_t len)
+{
+    lua_State *L = s->hook.running ? s->hook.running : s->L;
+
+    if (magic_find(s, name, len, MAGIC_LINE | MAGIC_CELL))
+        return true;
+    if (!magic_lua_push(L, name, len, MAGIC_LINE))
+        return false;
+    lua_pop(L, 1);
+    return true;
+}
+
 static bool special(const struct session *s, struct line *l)
 {
     const char *p = l->start, *end = l->end, *mark;
@@ -106,7 +119,7 @@ static bool special(const struct session *s, struct line *l)
         return false;
     if (*p == '%') {
         size_t n = name_length(p + 1, end);
-        if (n == 0 || (s && !magic_find(s, p + 1, n, MAGIC_LINE | MAGIC_CELL) && value))
+        if (n == 0 || (value && s && !is_known(s, p + 1, n)))
             return false;
         l->kind = "%";
     } else {
@@ -244,16 +257,29 @@ static int unknown_magic(lua_State *L, const char *mark, const char *name, size_
     return session_raise(L, &err);
 }
 
+/* The function of an extension is on the top. */
+static int call_lua(lua_State *L, const char *line, const char *body)
+{
+    int top = lua_gettop(L);
+
+    lua_pushstring(L, line);
+    lua_pushstring(L, body);
+    lua_call(L, 2, LUA_MULTRET);
+    return lua_gettop(L) - top + 1;
+}
+
 static int run_line(lua_State *L, const char *text, size_t len)
 {
     size_t n = name_length(text, text + len);
     const struct session_magic *m = magic_find(session_of(L), text, n, MAGIC_LINE);
     const char *rest = text + n;
 
-    if (!m)
-        return unknown_magic(L, "%", text, n);
     while (blank(*rest))
         rest++;
+    if (!m && magic_lua_push(L, text, n, MAGIC_LINE))
+        return call_lua(L, rest, NULL);
+    if (!m)
+        return unknown_magic(L, "%", text, n);
     return m->run(L, rest, NULL);
 }
 
@@ -326,6 +352,8 @@ int magic_run_cell(lua_State *L)
     const char *name = luaL_checklstring(L, 1, &len);
     const struct session_magic *m = magic_find(session_of(L), name, len, MAGIC_CELL);
 
+    if (!m && magic_lua_push(L, name, len, MAGIC_CELL))
+        return call_lua(L, luaL_checkstring(L, 2), luaL_checkstring(L, 3));
     if (!m)
         return unknown_magic(L, "%%", name, len);
     return m->run(L, luaL_checkstring(L, 2), luaL_checkstring(L, 3));

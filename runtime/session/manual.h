@@ -117,7 +117,7 @@ void manual_signature(const struct manual_entry *e, struct buf *out);
 void manual_stubs(const struct session_global *globals, const struct session_magic *magics, struct buf *out);
 void manual_markdown(const struct session_global *globals, const struct session_magic *magics,
                      struct buf *out);
-/* `lacus help NAME`: "filter", "DataFrame:filter", "F.sum", "json", "%time"; false: unknown. */
+/* `lacus help NAME`: "filter", "DataFrame:filter", "F.sum", "json", "%time"; false: unknown, and out has the nearest names. */
 bool manual_help(const struct session_global *globals, const struct session_magic *magics, const char *name,
                  struct buf *out);
 #endif

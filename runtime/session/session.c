@@ -2,6 +2,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/session/capture.h"
 #include "runtime/session/comm.h"
+#include "runtime/session/debug_int.h"
 #include "runtime/session/display.h"
 #include "runtime/session/history.h"
 #include "runtime/session/masks.h"
@@ -104,6 +105,7 @@ static int open_protected(lua_State *L)
     make_tables(L);
     luaL_openlibs(L);
     hook_open(s);
+    debug_open(s);
     output_open(s);
     long_open(s);
     names_open(s);
@@ -334,6 +336,11 @@ void session_expect(struct session *s)
 void session_serve(struct session *s)
 {
     hook_request(s, HOOK_SERVE);
+}
+
+void session_around_cells(struct session *s, lua_CFunction fn)
+{
+    s->around = fn;
 }
 
 bool session_wait(struct session *s, int timeout_ms)

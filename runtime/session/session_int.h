@@ -18,6 +18,8 @@
 
 struct capture; /* capture.c: descriptors 1 and 2 */
 struct comms;   /* comm.c */
+struct debug;   /* debug.c */
+struct profile; /* profile.c */
 struct guard;   /* long_calls.c: string functions that can run for long */
 struct history; /* history.c */
 struct masks;   /* masks.c: what keeps secrets in */
@@ -87,12 +89,15 @@ struct session {
     bool exit_asked;
     int exit_status;
 
+    struct debug *debug;     /* borrowed; NULL: none is bound */
+    struct profile *profile; /* borrowed, while one is taken */
     struct state *states;
     struct capture *capture;
     struct comms *comms;
     struct guard *guard;
     struct history *history;
     struct masks *masks;
+    lua_CFunction around; /* session_around_cells */
 };
 
 void session_table(lua_State *L, enum session_table which); /* pushes it */

@@ -75,6 +75,9 @@ void session_set_next_input(struct session *s, const char *text, bool replace);
  * their number; raises. */
 int session_run_text(lua_State *L, const char *text, size_t len, const char *chunkname);
 
+/* fn(true) before each cell from now on, fn(false) behind each that ends well; inside its coroutine: it may raise. */
+void session_around_cells(struct session *s, lua_CFunction fn);
+
 /* Waits for up to timeout_ms, serving the front end's messages; returns false when the cell was interrupted.
  */
 bool session_wait(struct session *s, int timeout_ms);

@@ -271,6 +271,7 @@ static const struct manual_row special[] = {
     {"desc", l_desc, "desc(column)\ndescending, NULLs last"},
     {"desc_nulls_last", l_desc, NULL},
     {"desc_nulls_first", l_desc_nulls_first, "desc_nulls_first(column)\ndescending, NULLs first"},
+    {"call_udf", l_call_function, "call_udf(name, column, …)\na function that spark.udf:register made"},
     {"call_function", l_call_function, "call_function(name, column, …)\na function of Spark SQL by its name"},
     {"struct", l_struct, "struct(column, …)\na struct with the columns as fields"},
     {"broadcast", l_broadcast, "broadcast(df)\nthe DataFrame itself: the engine chooses how it joins"},
@@ -286,7 +287,9 @@ static const struct {
                {"toRadians", "radians"},
                {"shiftLeft", "shiftleft"},
                {"shiftRight", "shiftright"},
-               {"approxCountDistinct", "approx_count_distinct"}};
+               {"approxCountDistinct", "approx_count_distinct"},
+               {"timestamp_add", "timestampadd"},
+               {"timestamp_diff", "timestampdiff"}};
 
 static const char *sql_name(const char *name)
 {

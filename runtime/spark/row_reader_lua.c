@@ -96,6 +96,17 @@ static void push_interval(lua_State *L, const unsigned char *bytes)
     lua_pushstring(L, text);
 }
 
+static void push_clock(lua_State *L, int64_t micros) /* a time of the day */
+{
+    char text[40];
+    int n = snprintf(text, sizeof text, "%02d:%02d:%02d.%06d", (int)(micros / 3600000000),
+                     (int)(micros / 60000000 % 60), (int)(micros / 1000000 % 60), (int)(micros % 1000000));
+
+    while (text[n - 1] == '0')
+        n--;
+    lua_pushlstring(L, text, (size_t)(text[n - 1] == '.' ? n - 1 : n));
+}
+
 static void push_list(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a,
                       int64_t from, int64_t to)
 {
@@ -170,6 +181,8 @@ static void push_temporal(lua_State *L, const char *format, const struct ArrowAr
         push_time(L, (int64_t)((const int32_t *)a->buffers[1])[i] * 86400, 0, true);
     else if (strncmp(format, "ts", 2) == 0)
         push_timestamp(L, format[2], ((const int64_t *)a->buffers[1])[i]);
+    else if (strcmp(format, "ttu") == 0)
+        push_clock(L, ((const int64_t *)a->buffers[1])[i]);
     else if (strcmp(format, "tin") == 0)
         push_interval(L, (const unsigned char *)a->buffers[1] + 16 * i);
     else

@@ -183,8 +183,8 @@ static const struct operator_row *operator_here(const struct parser *p)
         {"+", "+", SUM},         {"-", "-", SUM},         {"||", "concat", SUM},     {"*", "*", PRODUCT},
         {"/", "/", PRODUCT},     {"%", "%", PRODUCT},
     };
-    static const struct operator_row left = {"<<", "shiftleft", SHIFT}, right = {">>", "shiftright", SHIFT},
-                                     unsigned_right = {">>>", "shiftrightunsigned", SHIFT};
+    static const struct operator_row left = {"<<", "<<", SHIFT}, right = {">>", ">>", SHIFT},
+                                     unsigned_right = {">>>", ">>>", SHIFT};
 
     /* < and > are single tokens, so that types can nest: shifts are those that touch */
     if (at_sign(p, 0, "<") && at_sign(p, 1, "<") && !peek_token(p, 1)->spaced)
@@ -553,47 +553,12 @@ static struct expr *parse_try_cast(struct parser *p)
     return parse_cast(p, true);
 }
 
-/* Seconds with their fraction, as DECIMAL(8,6): what lies beyond the last whole minute. */
-static struct expr *seconds_of(struct expr *e)
-{
-    struct expr *micros = expr_unary("unix_micros", expr_cast(e, dtype_of(DTYPE_TIMESTAMP), false));
-    struct expr *rest = expr_binary("pmod", micros, expr_long(60000000));
-
-    return expr_cast(expr_binary("/", rest, expr_decimal("1000000")), dtype_decimal(8, 6), false);
-}
-
-/* A field of a date or time is a function of its own: EXTRACT(YEAR FROM x) is year(x). */
-static struct expr *field_of(struct parser *p, const struct token *field, struct expr *e)
-{
-    static const struct {
-        const char *field, *function;
-    } fields[] = {
-        {"year", "year"},        {"years", "year"},    {"yr", "year"},
-        {"quarter", "quarter"},  {"qtr", "quarter"},   {"month", "month"},
-        {"months", "month"},     {"mon", "month"},     {"week", "weekofyear"},
-        {"weeks", "weekofyear"}, {"w", "weekofyear"},  {"day", "day"},
-        {"days", "day"},         {"d", "day"},         {"dayofweek", "dayofweek"},
-        {"dow", "dayofweek"},    {"doy", "dayofyear"}, {"hour", "hour"},
-        {"hours", "hour"},       {"h", "hour"},        {"minute", "minute"},
-        {"minutes", "minute"},   {"min", "minute"},
-    };
-
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (strcasecmp(fields[i].field, field->text) == 0)
-            return expr_unary(fields[i].function, e);
-    if (strcasecmp(field->text, "second") == 0 || strcasecmp(field->text, "seconds") == 0)
-        return seconds_of(e);
-    expr_unref(e);
-    fail_at(p, field, "[INVALID_EXTRACT_FIELD] '%.40s' is no field of a date or time", field->text);
-    return NULL;
-}
-
-/* EXTRACT(YEAR FROM x), date_part('year', x) */
+/* EXTRACT(YEAR FROM x): a call whose first argument is the field's name. */
 static struct expr *parse_extract(struct parser *p)
 {
     const struct token *field = peek_token(p, 0);
     bool text = field->kind == TOKEN_STRING;
-    struct expr *e = NULL;
+    struct expr *e = NULL, *args[2];
 
     if (!text && !at_name(p, 0))
         return fail_here(p, "a field (YEAR, MONTH, DAY …)"), NULL;
@@ -604,7 +569,9 @@ static struct expr *parse_extract(struct parser *p)
         expr_unref(e);
         return NULL;
     }
-    return field_of(p, field, e);
+    args[0] = expr_string(field->text, strlen(field->text));
+    args[1] = e;
+    return expr_call("extract", false, args, 2);
 }
 
 /* TRIM([BOTH|LEADING|TRAILING] [characters] FROM x), or plain arguments. */
@@ -708,7 +675,7 @@ static struct expr *parse_unit_call(struct parser *p, const char *name, const st
     parse_expr_list(p, &args);
     if (!expect_sign(p, ")"))
         push_expr(p, &args, NULL);
-    e = call_list(name, false, &args);
+    e = call_list(strstr(name, "diff") ? "timestampdiff" : "timestampadd", false, &args);
     return e ? expr_at(e, (int64_t)at->start) : NULL;
 }
 
@@ -762,10 +729,9 @@ static struct expr *parse_call(struct parser *p, const char *written, const stru
         const char *name;
         struct expr *(*fn)(struct parser *p);
     } special[] = {
-        {"cast", parse_cast_},          {"try_cast", parse_try_cast}, {"extract", parse_extract},
-        {"date_part", parse_extract},   {"datepart", parse_extract},  {"trim", parse_trim},
-        {"substring", parse_substring}, {"substr", parse_substring},  {"position", parse_position},
-        {"overlay", parse_overlay},
+        {"cast", parse_cast_},        {"try_cast", parse_try_cast},   {"extract", parse_extract},
+        {"trim", parse_trim},         {"substring", parse_substring}, {"substr", parse_substring},
+        {"position", parse_position}, {"overlay", parse_overlay},
     };
     const char *name = lower(p, written);
 

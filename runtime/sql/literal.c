@@ -121,14 +121,15 @@ static struct expr *typed_string(struct parser *p)
     p->at += 2;
     if (strcasecmp(word->text, "DATE") == 0)
         return date(p, text, text->text);
+    if (strcasecmp(word->text, "TIME") == 0)
+        return expr_typed_string(text->text, text->len, dtype_of(DTYPE_TIME));
     /* without a zone the session's one counts, which the engine knows */
-    return expr_cast(expr_string(text->text, text->len),
-                     dtype_of(plain ? DTYPE_TIMESTAMP_NTZ : DTYPE_TIMESTAMP), false);
+    return expr_typed_string(text->text, text->len, dtype_of(plain ? DTYPE_TIMESTAMP_NTZ : DTYPE_TIMESTAMP));
 }
 
 static bool at_typed_string(const struct parser *p)
 {
-    static const char *const words[] = {"DATE", "TIMESTAMP", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ"};
+    static const char *const words[] = {"DATE", "TIMESTAMP", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIME"};
 
     if (peek_token(p, 0)->kind != TOKEN_WORD || peek_token(p, 1)->kind != TOKEN_STRING)
         return false;
@@ -141,15 +142,17 @@ static bool at_typed_string(const struct parser *p)
 /* ---- intervals ---- */
 struct span {
     int64_t months, days, micros;
+    unsigned used; /* bits: the fields of its type, years 0, months 1, days 2 … seconds 5 */
 };
 
 static const struct {
     const char *name;
     int64_t months, days, micros;
+    unsigned field;
 } units[] = {
-    {"YEAR", 12, 0, 0},        {"MONTH", 1, 0, 0},          {"WEEK", 0, 7, 0},
-    {"DAY", 0, 1, 0},          {"HOUR", 0, 0, 3600000000},  {"MINUTE", 0, 0, 60000000},
-    {"SECOND", 0, 0, 1000000}, {"MILLISECOND", 0, 0, 1000}, {"MICROSECOND", 0, 0, 1},
+    {"YEAR", 12, 0, 0, 1},         {"MONTH", 1, 0, 0, 2},           {"WEEK", 0, 7, 0, 4},
+    {"DAY", 0, 1, 0, 4},           {"HOUR", 0, 0, 3600000000, 8},   {"MINUTE", 0, 0, 60000000, 16},
+    {"SECOND", 0, 0, 1000000, 32}, {"MILLISECOND", 0, 0, 1000, 32}, {"MICROSECOND", 0, 0, 1, 32},
 };
 enum { N_UNITS = sizeof units / sizeof *units };
 
@@ -177,6 +180,7 @@ static bool add_amount(struct span *s, const char *text, int unit)
         return false;
     if (v != floorl(v) && units[unit].micros != 1000000)
         return false;
+    s->used |= units[unit].field;
     micros = v * (long double)units[unit].micros;
     if (fabsl(micros) > 9e18L)
         return false;
@@ -205,7 +209,7 @@ static bool add_compound(struct span *s, const char *text, int from, int to)
     for (int i = 0; i < n; i++) {
         if (unit > to || !add_amount(s, parts[i], unit))
             return false;
-        unit++; /* the table is in the order in which they follow each other */
+        unit += unit == 1 ? 2 : 1; /* the table is in the order in which they follow each other */
     }
     return *text == '\0' && n > 1;
 }
@@ -275,6 +279,21 @@ static bool interval_part(struct parser *p, struct span *s, bool *inside)
            fail_at(p, t, "'%.60s' is not a number of %sS", text, units[unit].name);
 }
 
+/* The narrowest type with the fields that were used; months and days together are Spark's old interval. */
+static const struct dtype *span_type(const struct span *s)
+{
+    int from = 0, to = 5;
+
+    while (from < 5 && !(s->used & 1u << from))
+        from++;
+    while (to > from && !(s->used & 1u << to))
+        to--;
+    if (from < 2 && to >= 2)
+        return dtype_of(DTYPE_INTERVAL);
+    return from < 2 ? dtype_interval(INTERVAL_YEAR_MONTH, from, to)
+                    : dtype_interval(INTERVAL_DAY_TIME, from - 2, to - 2);
+}
+
 struct expr *parse_interval(struct parser *p)
 {
     struct span s = {0};
@@ -288,7 +307,7 @@ struct expr *parse_interval(struct parser *p)
              (peek_token(p, 0)->kind == TOKEN_INTEGER || peek_token(p, 0)->kind == TOKEN_DECIMAL ||
               peek_token(p, 0)->kind == TOKEN_STRING) &&
              peek_token(p, 1)->kind == TOKEN_WORD && unit_of(peek_token(p, 1)->text) >= 0);
-    return expr_interval(s.months, s.days, s.micros);
+    return expr_interval_of(span_type(&s), s.months, s.days, s.micros);
 }
 
 /* ---- parameters ---- */
@@ -357,6 +376,17 @@ static bool skip_type(struct parser *p)
 
     if (!at_name(p, 0))
         return fail_here(p, "a type");
+    if (accept_word(p, "INTERVAL")) {
+        static const char *const fields[] = {"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"};
+        bool field = false;
+
+        for (size_t i = 0; i < 6; i++)
+            field = field || at_word(p, 0, fields[i]);
+        p->at += field;
+        if (field && accept_word(p, "TO"))
+            p->at++;
+        return true;
+    }
     p->at++;
     if (at_sign(p, 0, "<>")) {
         p->at++;

@@ -1,6 +1,7 @@
 /* llm_lua.c: the core under lacus/llm.lua: jobs, rows, events, the curve. */
 #include "runtime/train/llm_lua.h"
 #include "gpu/lora.h"
+#include "gpu/quantization.h"
 #include "gpu/trainer.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
@@ -234,6 +235,7 @@ static enum lc check_arguments(const json_t *spec, struct err *err)
     const json_t *peft = json_object_get(spec, "peft");
     struct training_args a;
     struct lora_config c;
+    struct quantization q;
     enum lc rc;
 
     training_args_init(&a);
@@ -247,6 +249,12 @@ static enum lc check_arguments(const json_t *spec, struct err *err)
     if (rc == LC_OK && json_is_object(peft)) {
         rc = lora_config_from_json(peft, &c, err);
         lora_config_release(&c);
+    }
+    if (rc == LC_OK)
+        rc = quantization_from_json(json_object_get(spec, "quantization"), &q, err);
+    if (rc == LC_OK && q.linear != DTYPE_NONE && !json_is_object(peft)) {
+        err_set(err, LC_ARG, "cannot train weights that are kept in %s", dtype_torch(q.linear));
+        rc = err_hint(err, "train an adapter over them: peft = LoraConfig{…}");
     }
     return rc;
 }

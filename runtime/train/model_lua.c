@@ -1,6 +1,7 @@
 /* model_lua.c: models, tokenizers and tensors as Lua values. */
 #include "gpu/generate.h"
 #include "gpu/lora.h"
+#include "gpu/quantization.h"
 #include "gpu/tokenizer/train.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
@@ -888,7 +889,25 @@ static struct lua_model *push_model(lua_State *L)
     return m;
 }
 
-static int l_load(lua_State *L) /* core.load(folder, {dtype, backend, tokenizer}) */
+static void read_quantization(lua_State *L, struct model_options *o) /* from the table on the top */
+{
+    struct quantization q;
+    struct err err;
+    json_t **slot;
+
+    if (lua_getfield(L, -1, "quantization") == LUA_TTABLE) {
+        slot = session_json_slot(L);
+        *slot = session_to_json(L, -2, &err);
+        if (!*slot || quantization_from_json(*slot, &q, &err) != LC_OK)
+            session_raise(L, &err);
+        o->linear = q.linear;
+        o->compute = q.compute;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static int l_load(lua_State *L) /* core.load(folder, {dtype, backend, tokenizer, quantization}) */
 {
     const char *folder = luaL_checkstring(L, 1), *dtype = NULL, *backend = "cpu", *tokenizer = folder;
     struct model_options o = {0};
@@ -902,6 +921,8 @@ static int l_load(lua_State *L) /* core.load(folder, {dtype, backend, tokenizer}
         backend = lua_tostring(L, -1);
     if (lua_getfield(L, 2, "tokenizer") == LUA_TSTRING)
         tokenizer = lua_tostring(L, -1);
+    lua_settop(L, 2);
+    read_quantization(L, &o);
     if (dtype && dtype_from_torch(dtype) == DTYPE_BF16)
         o.dtype = o.compute = DTYPE_BF16;
     else if (dtype && dtype_from_torch(dtype) != DTYPE_F32)

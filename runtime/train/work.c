@@ -1,5 +1,6 @@
 #include "runtime/train/work.h"
 #include "gpu/lora.h"
+#include "gpu/quantization.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
@@ -145,10 +146,14 @@ static enum lc attach_adapter(struct work *w, const json_t *peft, struct err *er
 
 static enum lc load_model(struct work *w, struct err *err)
 {
-    struct model_options o = {.compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
     const json_t *peft = json_object_get(w->spec, "peft");
+    struct quantization q;
+    struct model_options o;
 
     phase(w, "loading the model");
+    TRY(quantization_from_json(json_object_get(w->spec, "quantization"), &q, err));
+    w->args.bf16 = w->args.bf16 || q.compute == DTYPE_BF16;
+    o = (struct model_options){.linear = q.linear, .compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
     TRY(backend_open("cpu", &(struct backend_options){0}, &w->backend, err));
     TRY(model_load(w->ctx, w->paths->model, w->backend, &o, &w->model, err));
     if (json_is_object(peft))

@@ -57,9 +57,11 @@ class Engine:
         err = Err()
         check(getattr(self.lib, name)(*args, C.byref(err)), err)
 
-    def load(self, folder):
-        m = C.c_void_p()
-        self.call("model_load", CTX, str(folder).encode(), self.backend, None, C.byref(m))
+    def load(self, folder, quantization=None, bf16=False):
+        m, types = C.c_void_p(), (C.c_int * 2)()
+        self.call("quantization_from_json", self.json(quantization or {}), types)
+        options = (C.c_int * 3)(0, 2 if bf16 else types[1], types[0])  # dtype, compute, linear
+        self.call("model_load", CTX, str(folder).encode(), self.backend, options, C.byref(m))
         return m
 
     def create(self, config, seed=1):

@@ -502,7 +502,7 @@ print(spark.read:parquet("{tmp_path}/x"):count())
     ('Window.orderBy("a"):rowsBetween(1, 0)', "ends before it begins"),
     ('F.sum("id"):over("id")', "a window expected"),
     ('df.write:mode("overwrit")', "no save mode is named 'overwrit': did you mean 'overwrite'"),
-    ('df.write:save{"/tmp/x", format = "orc"}', "DATA_SOURCE_NOT_FOUND"),
+    ('df.write:save{"/tmp/no-such-folder-here/x", format = "orc"}', "DATA_SOURCE_NOT_FOUND"),
     ('df.write:csv("/tmp/x", "append", "id", 4)', "too many arguments"),
     ('local r = spark.read:schema("a INT"); pcall(r.schema, r, "b NOPE"); r:schema("c NOPE")', "the type 'NOPE' is not known"),
     ('spark.read:csv{"/tmp/x.csv", schema = "zz qq pp"}', "the type 'qq' is not known"),

@@ -149,6 +149,22 @@ print("HERE", e.eval_loss)
     assert re.search(r"FIRST\t\S+\t10", printed)
 
 
+@pytest.mark.parametrize("fields", ["{load_in_4bit = true, bnb_4bit_quant_type = 'nf4', bnb_4bit_use_double_quant = true, bnb_4bit_compute_dtype = 'bfloat16'}",
+                                    "{load_in_8bit = true}", "{quant_method = 'fp8'}"])
+def test_an_adapter_is_trained_over_few_bits(home, model, tmp_path, fields):
+    printed = script(home, prelude(model, tmp_path / "out") + f"""
+local q = BitsAndBytesConfig{fields}
+local r = start({{quantization = q}}):wait():result()
+local m = llm.load("{tmp_path}/out", {{quantization = q}})
+local e = llm.evaluate{{model = m, dataset = {lua_rows(ROWS[40:])}, template = "{TEMPLATE}", response_column = "a", completion_only = true, max_length = 64}}
+local plain = llm.evaluate{{model = "{tmp_path}/out", dataset = {lua_rows(ROWS[40:])}, template = "{TEMPLATE}", response_column = "a", completion_only = true, max_length = 64}}
+print("LOSS", r.eval_loss_before, r.eval_loss, e.eval_loss, plain.eval_loss)
+""")
+    before, after, here, plain = map(float, re.search(r"LOSS\t(\S+)\t(\S+)\t(\S+)\t(\S+)", printed).groups())
+    assert after < before - 0.01 and here == pytest.approx(after, abs=1e-5)
+    assert here != plain and here == pytest.approx(plain, abs=0.05)  # the adapter over the weights as they were
+
+
 def test_full_fine_tuning_gives_a_checkpoint_of_transformers(home, model, tmp_path):
     import transformers
 
@@ -331,7 +347,10 @@ def test_worker_errors_are_clear_and_in_time(home, tmp_path):
     ("{train_dataset = {{x = 1}}}", "names 'q'"),
     ("{train_dataset = {}}", "no rows"),
     ("{ranks = 2}", "2 ranks"),
-    ("{quantization = BitsAndBytesConfig{load_in_4bit = true}}", "load_in_4bit"),
+    ("{quantization = BitsAndBytesConfig{load_in_4bits = true}}", "did you mean 'load_in_4bit'"),
+    ("{quantization = BitsAndBytesConfig{load_in_4bit = true, bnb_4bit_quant_type = 'nf5'}}", "nf5"),
+    ("{quantization = BitsAndBytesConfig{load_in_8bit = true, load_in_4bit = true}}", "not in two"),
+    ("{quantization = {load_in_4bit = true}, peft = false}", "peft = LoraConfig"),
     ("{peft = LoraConfig{r = 4, target_module = {'q_proj'}}}", "target_modules"),
 ])
 def test_bad_input_is_answered_at_once(home, model, tmp_path, change, says):

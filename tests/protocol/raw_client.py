@@ -34,7 +34,7 @@ class RawKernel:
         self.session = uuid.uuid4().hex
         self.file = os.path.join(self.dir.name, "connection.json")
         self.ports = dict(zip(PORTS, free_ports(5)))
-        info = dict(self.ports, ip="127.0.0.1", transport="tcp", key=self.key.decode(), signature_scheme="hmac-sha256", kernel_name="x")
+        info = self.connection_info(dict(self.ports, ip="127.0.0.1", transport="tcp", key=self.key.decode(), signature_scheme="hmac-sha256", kernel_name="x"))
         with open(self.file, "w") as f:
             json.dump(info, f)
         self.context = zmq.Context()
@@ -50,6 +50,12 @@ class RawKernel:
             time.sleep(0.05)
             self.drain()
 
+    def connection_info(self, info):
+        return info
+
+    def secure(self, socket):
+        """For channels that are encrypted."""
+
     def connect(self, kind, port, identity=None):
         s = self.context.socket(kind)
         s.setsockopt(zmq.LINGER, 0)
@@ -57,6 +63,7 @@ class RawKernel:
         s.setsockopt(zmq.RECONNECT_IVL, 2)
         if kind == zmq.DEALER:
             s.setsockopt(zmq.IDENTITY, identity or (self.session.encode() if port != "x" else b""))
+        self.secure(s)
         s.connect(f"tcp://127.0.0.1:{self.ports[port]}")
         return s
 

@@ -276,6 +276,54 @@ def test_parameters_of_lacus_run_reach_dbutils(home):
     assert out.cells[-1].outputs[0].data["text/plain"] == "0.001\tb\talone\t7"
     bad = subprocess.run([*run, "-p", "model", "z"], capture_output=True, text=True, timeout=30)
     assert bad.returncode != 0
-    out = nbformat.read(home / "out.ipynb", 4)
-    errors = [o for c in out.cells if c.cell_type == "code" for o in c.outputs if o.output_type == "error"]
-    assert "the value 'z' is not among its choices" in errors[0].evalue
+    assert "the value 'z' is not among its choices" in bad.stderr
+
+
+# ---- types, sliders and parameters that cannot be
+
+def test_dbutils_types_and_sliders(kernel):
+    _, messages = kernel.execute("""
+dbutils.widgets.text{name = 'epochs', default = 3, type = 'int'} dbutils.widgets.text('rate', '2e-4', 'Rate', {type = 'float'})
+dbutils.widgets.text{name = 'fast', default = 'yes', type = 'bool'} dbutils.widgets.text{name = 'day', default = '2024-02-29', type = 'date'}
+dbutils.widgets.slider('n', 5, 1, 10) dbutils.widgets.slider{name = 'share', default = 0.5, min = 0, max = 1, step = 0.1}
+""")
+    states = {s.get("description"): s for s in opened(messages).values()}
+    assert [states[k]["_model_name"] for k in ("epochs", "Rate", "fast", "day", "n", "share")] == [
+        "IntTextModel", "FloatTextModel", "CheckboxModel", "DatePickerModel", "IntSliderModel", "FloatSliderModel"]
+    assert (states["n"]["min"], states["n"]["max"], states["n"]["value"]) == (1, 10, 5)
+    _, messages = kernel.execute("local w = dbutils.widgets return w.get'epochs' + 1, w.get'rate', w.get'fast', w.get'day', w.get'n', w.get'share'")
+    assert messages[-1]["content"]["data"]["text/plain"] == "4\t0.0002\ttrue\t2024-02-29\t5\t0.5"
+    model = next(i for i, s in opened(kernel.execute("dbutils.widgets.slider('m', 2, 0, 4)")[1]).items() if s["_model_name"] == "IntSliderModel")
+    messages = send(kernel, model, {"method": "update", "state": {"value": 4}})
+    assert not [m for m in messages if m["type"] in ("execute_input", "stream", "execute_result")]  # nothing runs
+    assert kernel.execute("dbutils.widgets.get'm'")[1][-1]["content"]["data"]["text/plain"] == "4"
+
+
+@pytest.mark.parametrize("code, says", [
+    ("dbutils.widgets.text{name = 'e', default = 'many', type = 'int'}", "the default 'many' is not an int"),
+    ("dbutils.widgets.text{name = 'e', default = 1.5, type = 'int'}", "the default '1.5' is not an int"),
+    ("dbutils.widgets.text{name = 'e', default = 'x', type = 'number'}", "there is no type 'number'"),
+    ("dbutils.widgets.text{name = 'e', default = '2023-02-29', type = 'date'}", "is not a date"),
+    ("dbutils.widgets.slider('n', 50, 1, 10)", "the default 50 is not between 1 and 10"),
+    ("dbutils.widgets.slider('n', 'x', 1, 10)", "is not a number"),
+])
+def test_dbutils_type_mistakes(kernel, code, says):
+    reply, _ = kernel.execute(code)
+    assert reply["status"] == "error" and says in reply["evalue"], reply["evalue"]
+
+
+@pytest.mark.parametrize("params, says", [
+    (["-p", "epochs", "many"], "widget 'epochs': the value 'many' is not an int"),
+    (["-p", "model", "z"], "widget 'model': the value 'z' is not among its choices 'a', 'b'"),
+    (["-p", "n", "77"], "widget 'n': the value 77 is not between 1 and 10"),
+])
+def test_a_wrong_parameter_is_refused_before_the_first_cell(home, params, says):
+    import nbformat
+    cells = ["io.open('ran', 'w'):close()", "-- dbutils.widgets.text{name = 'epochs', default = 'x', type = 'date'}\ndbutils.widgets.text{name = 'epochs', default = '3', type = 'int'}",
+             "dbutils.widgets.dropdown('model', 'a', {'a', 'b'})\ndbutils.widgets.slider('n', 5, 1, 10)", "return dbutils.widgets.get('epochs'), math.type(dbutils.widgets.get('n'))"]
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells]), home / "in.ipynb")
+    run = [LACUS, "run", str(home / "in.ipynb"), "-o", str(home / "out.ipynb"), "-q"]
+    bad = subprocess.run([*run, *params], capture_output=True, text=True, timeout=30, cwd=home)
+    assert bad.returncode == 64 and says in " ".join(bad.stderr.split()) and not (home / "ran").exists()
+    subprocess.run([*run, "-p", "epochs", "7", "-p", "n", "8"], check=True, timeout=30, cwd=home)
+    assert nbformat.read(home / "out.ipynb", 4).cells[-1].outputs[0].data["text/plain"] == "7\tinteger"

@@ -49,6 +49,8 @@ AROUND = {
     "runtime/mlflow/lineage.h": ([], "extern const struct ctx *ctx; extern struct tracker *tracker; extern const char *run_id;"),
     "runtime/mlflow/mlflow_lua.h": (["runtime/session/session.h"], ""),
     "runtime/serving/api.h": ([], "extern struct service *s; extern const struct http_vtable *http;"),
+    "runtime/session/debug.h": ([], "extern struct session *s;"),
+    "runtime/session/profile.h": ([], "extern struct session *s;"),
     "runtime/session/capture.h": ([], SESSION + "extern struct err *err;"),
     "runtime/session/comm.h": ([], SESSION),
     "runtime/session/display.h": (["runtime/session/session_lua.h"], SESSION),

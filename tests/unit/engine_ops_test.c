@@ -1,5 +1,6 @@
 /* engine_ops_test.c: every operation: the reference's gradients against finite differences, and each set of kernels of
  * the CPU plugin against the reference. */
+#include "gpu/quant.h"
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
 #include "tests/support/golden.h"
@@ -112,23 +113,28 @@ static void linear(struct backend *b,
     mem_free(dropped);
 }
 
-/* Frozen weights kept in bf16. shape: rows, in, out, compute */
+/* Frozen weights kept in another type. shape: rows, in, out, compute, type */
 static void frozen(struct backend *b, const struct io *io)
 {
     int64_t in = io->shape[1], out = io->shape[2];
-    uint16_t *w = mem_calloc((size_t)(in * out), sizeof *w);
+    enum dtype type = (enum dtype)io->shape[4];
+    size_t bytes = dtype_quantized(type) ? quant_bytes(type, out, in) : (size_t)(in * out) * dtype_size(type);
+    void *w = mem_alloc(bytes);
     struct linear_arg a = {.rows = io->shape[0],
                            .in = in,
                            .out = out,
                            .x = io->x[0],
                            .w = w,
-                           .w_type = DTYPE_BF16,
+                           .w_type = type,
                            .compute = (enum dtype)io->shape[3],
                            .y = io->y,
                            .dy = io->r,
                            .dx = io->g[0]};
 
-    dtype_from_f32(w, DTYPE_BF16, io->x[1], (size_t)(in * out));
+    if (dtype_quantized(type))
+        quant_encode(io->x[1], out, in, type, w);
+    else
+        dtype_from_f32(w, type, io->x[1], (size_t)(in * out));
     b->ops->linear_forward(b->state, NULL, &a);
     b->ops->linear_backward(b->state, NULL, &a);
     mem_free(w);
@@ -343,14 +349,89 @@ static const struct op_case {
      {300 * 1101, 270 * 1101, 270, 8 * 1101, 270 * 8},
      300 * 270,
      true},
-    {"bf16 weights", frozen, {70, 1101, 270, DTYPE_F32}, 2, {70 * 1101, 270 * 1101}, 70 * 270, true},
-    {"bf16 weights, few rows", frozen, {3, 301, 270, DTYPE_F32}, 2, {3 * 301, 270 * 301}, 3 * 270, true},
-    {"bf16 weights and products",
+    {"bf16 weights",
      frozen,
-     {70, 1101, 270, DTYPE_BF16},
+     {70, 1101, 270, DTYPE_F32, DTYPE_BF16},
      2,
      {70 * 1101, 270 * 1101},
      70 * 270,
+     true},
+    {"bf16 weights, few rows",
+     frozen,
+     {3, 301, 270, DTYPE_F32, DTYPE_BF16},
+     2,
+     {3 * 301, 270 * 301},
+     3 * 270,
+     true},
+    {"bf16 weights and products",
+     frozen,
+     {70, 1101, 270, DTYPE_BF16, DTYPE_BF16},
+     2,
+     {70 * 1101, 270 * 1101},
+     70 * 270,
+     true},
+    {"nf4 weights",
+     frozen,
+     {70, 1101, 270, DTYPE_F32, DTYPE_NF4},
+     2,
+     {70 * 1101, 270 * 1101},
+     70 * 270,
+     true},
+    {"nf4_double weights",
+     frozen,
+     {70, 1101, 270, DTYPE_F32, DTYPE_NF4_DOUBLE},
+     2,
+     {70 * 1101, 270 * 1101},
+     70 * 270,
+     true},
+    {"fp4 weights",
+     frozen,
+     {70, 1101, 270, DTYPE_F32, DTYPE_FP4},
+     2,
+     {70 * 1101, 270 * 1101},
+     70 * 270,
+     true},
+    {"int8 weights",
+     frozen,
+     {70, 1101, 270, DTYPE_F32, DTYPE_INT8},
+     2,
+     {70 * 1101, 270 * 1101},
+     70 * 270,
+     true},
+    {"fp8 weights",
+     frozen,
+     {70, 1101, 270, DTYPE_F32, DTYPE_FP8},
+     2,
+     {70 * 1101, 270 * 1101},
+     70 * 270,
+     true},
+    {"nf4 weights, few rows",
+     frozen,
+     {3, 1301, 270, DTYPE_F32, DTYPE_NF4_DOUBLE},
+     2,
+     {3 * 1301, 270 * 1301},
+     3 * 270,
+     true},
+    {"int8 weights, few rows",
+     frozen,
+     {8, 1301, 70, DTYPE_F32, DTYPE_INT8},
+     2,
+     {8 * 1301, 70 * 1301},
+     8 * 70,
+     true},
+    {"nf4 weights, bf16 products",
+     frozen,
+     {70, 1101, 270, DTYPE_BF16, DTYPE_NF4_DOUBLE},
+     2,
+     {70 * 1101, 270 * 1101},
+     70 * 270,
+     true},
+    {"fp8 weights, bf16 products",
+     frozen,
+     {70, 1101, 271, DTYPE_BF16, DTYPE_FP8},
+     2,
+     {70 * 1101, 271 * 1101},
+     70 * 271,
      true},
     {"norm", norm, {6, 21}, 3, {6 * 21, 6 * 21, 21}, 6 * 21, false},
     {"norm, wide", norm, {70, 192}, 3, {70 * 192, 70 * 192, 192}, 70 * 192, true},

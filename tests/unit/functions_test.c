@@ -3,6 +3,7 @@
 #include "runtime/dataframe/engines/engine.h"
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include "runtime/sql/sql.h"
 #include "tests/support/unit.h"
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,30 @@ static const struct {
     {"try_divide", "dd"},
     {"bin", "l"},
     {"ntile", "1"},
+    {"bucket", NULL}, /* only in partitionedBy */
+    {"days", NULL},
+    {"hours", NULL},
+    {"months", NULL},
+    {"years", NULL},
+    {"inline_outer", "C"},
+    {"json_tuple", "Js"},
+    {"stack", "1ii"},
+    {"window", NULL}, /* in the tests of Spark's examples */
+    {"window_time", NULL},
+    {"timestampadd", NULL},
+    {"localtime", NULL},
+    {"timestampdiff", NULL},
+    {"time_bucket", NULL},
+    {"schema_of_variant", NULL},
+    {"format_string", "Fs"},
+    {"grouping_id", NULL},
+    {"collect_union", "A"},
+    {"uniform", "i1"},
+    {"counter_diff", "i"},
+    {"vector_avg", NULL},
+    {"vector_sum", NULL},
+    {"randstr", "1"},
+    {"shuffle", "A"},
     {"find_in_set", "ss"},
 };
 
@@ -243,6 +268,15 @@ static struct expr *value(const char *name, char letter)
     }
 }
 
+/* Another row of that name has one. */
+static bool has_example(const char *name)
+{
+    for (const struct function *f = function_named(name); f && f->name && strcmp(f->name, name) == 0; f++)
+        if (f->example)
+            return true;
+    return false;
+}
+
 static size_t arguments(const struct function *f, struct expr **out)
 {
     const char *given = NULL;
@@ -254,7 +288,7 @@ static size_t arguments(const struct function *f, struct expr **out)
             given = special_args[i].args;
             listed = true;
         }
-    if (listed && !given)
+    if ((listed && !given) || (!listed && has_example(f->name)))
         return SIZE_MAX;
     if (given && strlen(given) < n && strcmp(f->in, "A*") != 0 && f->max != (int)n)
         n = (size_t)f->min;
@@ -298,9 +332,19 @@ static bool runs(const struct engine_ops *ops, struct engine *e, const struct fu
     struct err err = {0};
     enum lc code;
 
-    if (n == SIZE_MAX)
+    x = NULL;
+    if (f->example) {
+        while (n != SIZE_MAX && n > 0)
+            expr_unref(args[--n]);
+        if (sql_parse_expression(f->example, strlen(f->example), &x, &err) != LC_OK) {
+            print_message("%s: %s\n", f->example, err.message);
+            return false;
+        }
+    } else if (n == SIZE_MAX) {
         return true;
-    x = expr_call(f->name, false, args, n);
+    } else {
+        x = expr_call(f->name, false, args, n);
+    }
     if (f->kind == FUNCTION_WINDOW)
         x = expr_window(x, NULL, 0, (struct expr *[]){expr_sort_default(column("i"))}, 1);
     p = plan_project(one_row(), &x, 1);

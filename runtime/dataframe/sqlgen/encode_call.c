@@ -52,8 +52,9 @@ static const struct dtype *wanted(char letter)
     static const struct {
         char letter;
         enum dtype_id id;
-    } rows[] = {{'s', DTYPE_STRING},  {'i', DTYPE_INT},  {'l', DTYPE_LONG},  {'d', DTYPE_DOUBLE},
-                {'b', DTYPE_BOOLEAN}, {'D', DTYPE_DATE}, {'x', DTYPE_BINARY}};
+    } rows[] = {{'s', DTYPE_STRING}, {'i', DTYPE_INT},     {'l', DTYPE_LONG},
+                {'d', DTYPE_DOUBLE}, {'b', DTYPE_BOOLEAN}, {'D', DTYPE_DATE},
+                {'x', DTYPE_BINARY}, {'t', DTYPE_TIME},    {'N', DTYPE_TIMESTAMP_NTZ}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].letter == letter)
@@ -99,6 +100,10 @@ static enum lc coerce_one(struct call *c, size_t i, char letter)
         if (id == DTYPE_STRING || id == DTYPE_DATE)
             return sx_coerce(c->g, x, dtype_of(DTYPE_TIMESTAMP), c->e);
         return id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ ? LC_OK : mismatch(c, i, "\"TIMESTAMP\"");
+    case 'F':
+        to = gen_type(c->g, dtype_array(dtype_of(DTYPE_FLOAT), true));
+        return to && sx_may_coerce(x->type, to) ? sx_coerce(c->g, x, to, c->e)
+                                                : mismatch(c, i, "\"ARRAY<FLOAT>\"");
     case 'A':
         return id == DTYPE_ARRAY ? LC_OK : mismatch(c, i, "\"ARRAY\"");
     case 'M':

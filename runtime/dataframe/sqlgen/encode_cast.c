@@ -8,8 +8,10 @@ bool sx_may_coerce(const struct dtype *from, const struct dtype *to)
         return true;
     if (dtype_is_numeric(from) && dtype_is_numeric(to))
         return true;
+    if (from->id == DTYPE_INTERVAL && to->id == DTYPE_INTERVAL)
+        return true;
     if (from->id == DTYPE_STRING)
-        return dtype_is_atomic(to) && to->id != DTYPE_NULL && to->id != DTYPE_INTERVAL;
+        return dtype_is_atomic(to) && to->id != DTYPE_NULL && to->id != DTYPE_VARIANT;
     if (to->id == DTYPE_STRING)
         return dtype_is_atomic(from);
     if (from->id >= DTYPE_DATE && from->id <= DTYPE_TIMESTAMP_NTZ && to->id >= DTYPE_DATE &&
@@ -114,6 +116,10 @@ static const char *value_text(struct gen *g, const char *sql, const struct dtype
         return gen_printf(g, "lacus_java_number(CAST(%s AS VARCHAR))", sql);
     case DTYPE_TIMESTAMP:
         return gen_printf(g, "CAST(CAST(%s AS TIMESTAMP) AS VARCHAR)", sql);
+    case DTYPE_TIME:
+        return gen_printf(g, "regexp_replace(CAST(%s AS VARCHAR), '(\\.[0-9]*?)0+$', '\\1')", sql);
+    case DTYPE_INTERVAL:
+        return gen_printf(g, "lacus_interval_text(%s, %d, %d)", sql, type->precision, type->scale);
     case DTYPE_BINARY:
         return w.pretty
                    ? gen_printf(g, "'[' || rtrim(regexp_replace(hex(%s), '..', '\\0 ', 'g')) || ']'", sql)
@@ -163,6 +169,12 @@ static bool possible(const struct dtype *from, const struct dtype *to)
         return f != DTYPE_STRUCT || t != DTYPE_STRUCT || from->n_fields == to->n_fields;
     if (f == DTYPE_STRING)
         return dtype_is_atomic(to) && t != DTYPE_NULL;
+    if (f == DTYPE_VARIANT || t == DTYPE_VARIANT)
+        return true;
+    if (f == DTYPE_TIMESTAMP || f == DTYPE_TIMESTAMP_NTZ) {
+        if (t == DTYPE_TIME)
+            return true;
+    }
     if (dtype_is_numeric(from) || f == DTYPE_BOOLEAN)
         return dtype_is_numeric(to) || t == DTYPE_BOOLEAN || (t == DTYPE_TIMESTAMP && f != DTYPE_BOOLEAN) ||
                (t == DTYPE_BINARY && dtype_is_integral(from));
@@ -192,6 +204,14 @@ static const char *cast_text(struct gen *g, const struct sx *in, const struct dt
             cast, in->sql, in->sql, in->sql, in->sql, in->sql);
     if (dtype_is_integral(to))
         return to_integer(g, in, to, cast);
+    if (to->id == DTYPE_INTERVAL && from == DTYPE_STRING)
+        return gen_printf(g,
+                          "%s(regexp_replace(%s, '^ *interval +''?([^'']*)''?.*$', '\\1', 'i') AS INTERVAL)",
+                          cast, in->sql);
+    if (to->id == DTYPE_VARIANT)
+        return gen_printf(g, "to_json(%s)", in->sql);
+    if (from == DTYPE_VARIANT)
+        return gen_printf(g, "%s(%s AS %s)", cast, in->sql, gen_sql_type(g, to));
     if (to->id == DTYPE_TIMESTAMP && dtype_is_numeric(in->type))
         return gen_printf(g, "to_timestamp(CAST(%s AS DOUBLE))", in->sql);
     return gen_printf(g, "%s(%s AS %s)", cast, in->sql, gen_sql_type(g, to));

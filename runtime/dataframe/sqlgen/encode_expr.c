@@ -1,6 +1,8 @@
 /* encode_expr.c: names, literals, windows, subqueries; calls are in encode_call.c. */
+#include "runtime/base/civil.h"
 #include "runtime/base/nearest.h"
 #include "runtime/base/utf8.h"
+#include "runtime/dataframe/interval.h"
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <inttypes.h>
 #include <math.h>
@@ -332,6 +334,28 @@ static const char *integer_literal(struct gen *g, enum dtype_id id, int64_t v)
     return gen_printf(g, "CAST('%" PRId64 "' AS %s)", v, types[id]);
 }
 
+static const char *long_literal_name(struct gen *g, const struct expr *e)
+{
+    long long months = 0, days = 0, micros = 0;
+    const struct dtype *t = e->u.literal.type;
+    struct buf b = BUF_INIT((size_t)1 << 26);
+    int64_t y;
+    int m, d;
+
+    if (t->id == DTYPE_BINARY) {
+        buf_puts(&b, "X'");
+        for (size_t i = 0; i < e->u.literal.len; i++)
+            buf_printf(&b, "%02X", (unsigned char)e->u.literal.s[i]);
+        buf_putc(&b, '\'');
+    } else if (t->id == DTYPE_DATE) {
+        civil_date(e->u.literal.i, &y, &m, &d);
+        buf_printf(&b, "DATE '%04d-%02d-%02d'", (int)y, m, d);
+    } else if (sscanf(e->u.literal.s, "%lld %lld %lld", &months, &days, &micros) == 3) {
+        interval_text(&b, dtype_interval_kind(t), t->scale, months, days, micros);
+    }
+    return gen_take(g, &b);
+}
+
 /* How Spark prints a literal in a column's name. */
 static const char *literal_name(struct gen *g, const struct expr *e)
 {
@@ -352,10 +376,8 @@ static const char *literal_name(struct gen *g, const struct expr *e)
         }
         return gen_printf(g, "%s%s", text, strpbrk(text, ".en") ? "" : ".0");
     }
-    if (id == DTYPE_BINARY)
-        return "X''";
-    if (id == DTYPE_INTERVAL)
-        return "INTERVAL";
+    if (id == DTYPE_BINARY || id == DTYPE_INTERVAL || id == DTYPE_DATE)
+        return long_literal_name(g, e);
     return gen_printf(g, "%" PRId64, e->u.literal.i);
 }
 
@@ -607,6 +629,20 @@ bool expr_has_aggregate(const struct expr *e)
     return false;
 }
 
+/* TIMESTAMP '2024-01-01 00:00:00': with a time, without zeros behind the seconds. */
+static const char *typed_name(struct gen *g, const struct expr *e)
+{
+    const char *s = e->args[0]->u.literal.s;
+    size_t n = strlen(s);
+
+    if (memchr(s, '.', n))
+        while (n && (s[n - 1] == '0' || s[n - 1] == '.') && n > 1 && s[n] != '.')
+            n--;
+    return gen_printf(g, "%s '%.*s%s'",
+                      e->u.cast.type->id == DTYPE_TIME ? "TIME" : gen_type_words(g, e->u.cast.type), (int)n,
+                      s, n == 10 && s[4] == '-' ? " 00:00:00" : "");
+}
+
 static enum lc encode_cast(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
     const struct expr *child = e->args[0];
@@ -614,9 +650,8 @@ static enum lc encode_cast(struct gen *g, const struct scope *s, const struct ex
 
     TRY(sx_expr(g, s, child, &in));
     TRY(sx_cast(g, &in, e->u.cast.type, e->u.cast.try, true, e, out));
-    /* a cast of a column keeps the column's name */
-    if (child->kind == EXPR_ATTRIBUTE || child->kind == EXPR_ALIAS || child->kind == EXPR_CAST)
-        out->name = in.name;
+    if (e->u.cast.typed)
+        out->name = typed_name(g, e);
     else
         out->name = gen_printf(g, "%s(%s AS %s)", e->u.cast.try ? "TRY_CAST" : "CAST", in.name,
                                gen_type_words(g, e->u.cast.type));

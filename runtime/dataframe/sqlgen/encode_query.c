@@ -120,6 +120,20 @@ static enum lc add_generated(struct outputs *o, const struct sx *x, const struct
     return LC_OK;
 }
 
+/* A cast of a column has the column's name in a select list, and nowhere else. */
+static const char *top_name(const struct expr *e, const char *name)
+{
+    const struct expr *child = e;
+
+    while (child->kind == EXPR_CAST && !child->u.cast.typed)
+        child = child->args[0];
+    if (child == e)
+        return name;
+    if (child->kind == EXPR_ALIAS)
+        return child->u.alias.names[0];
+    return child->kind == EXPR_ATTRIBUTE ? child->u.name.parts[child->u.name.n_parts - 1] : name;
+}
+
 enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *exprs, size_t n,
                     struct col **cols, size_t *n_cols)
 {
@@ -135,6 +149,7 @@ enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *ex
             continue;
         }
         TRY(sx_expr(g, s, e, &x));
+        x.name = top_name(e, x.name);
         generators += x.generator;
         if (generators > 1)
             return gen_fail(g, e, LC_ENGINE,

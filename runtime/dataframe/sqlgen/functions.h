@@ -3,7 +3,7 @@
  *
  * What      name, kind, arity, coercions of arguments, result type, DuckDB form, how F's arguments are meant,
  *           documentation. A name may have several rows with different numbers of arguments. Under Spark Connect a
- *           function goes by the same name. What PySpark has and this table has not is in missing_functions.
+ *           function goes by the same name. The functions of PySpark that are not here are missing_functions.
  * Ownership static.
  * Errors    NULL when there is none.
  * Threads   any; constant.
@@ -38,9 +38,9 @@ const struct function *function_find(const char *name, size_t n_args); /* NULL: 
 const struct function *function_named(const char *name);               /* the first row of a name */
 bool function_is_aggregate(const char *name);
 
-struct missing_function { /* of PySpark, and not here */
+struct missing_function {             /* of PySpark, and not here */
     const char *name, *why, *instead; /* instead: the nearest that is here, NULL: nothing */
 };
-extern const struct missing_function missing_functions[]; /* sorted by name; ends with a NULL name */
+extern const struct missing_function missing_functions[];          /* sorted by name; ends with a NULL name */
 const struct missing_function *function_missing(const char *name); /* NULL: it is not one of them */
 #endif

@@ -175,8 +175,47 @@ static enum lc percentile_approx(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* grouping_id() is of all groups. */
+static enum lc grouping_id(struct call *c, struct sx *out)
+{
+    struct buf b = BUF_INIT((size_t)16 << 20);
+    const struct scope *s = c->scope;
+
+    if (c->n == 0) {
+        for (size_t i = 0; i < s->n_groups; i++)
+            buf_printf(&b, "%s%s", i ? ", " : "", s->groups[i].sql);
+        out->name = "grouping_id()";
+        return counted(c, out, gen_printf(c->g, "CAST(grouping_id(%s) AS BIGINT)", gen_take(c->g, &b)));
+    }
+    return counted(c, out, gen_printf(c->g, "CAST(grouping_id(%s) AS BIGINT)", all_args(c, false)));
+}
+
+static enum lc histogram_numeric(struct call *c, struct sx *out)
+{
+    const struct dtype *s = dtype_struct_new(2);
+    const char *flat = gen_printf(c->g, "lacus_histogram(list(CAST(%s AS DOUBLE)) FILTER (WHERE %s)%s, %s)",
+                                  c->args[0].sql, not_null(c), c->over, c->args[1].sql);
+
+    s = s ? dtype_struct_add(s, "x", dtype_ref(c->args[0].type), true, NULL) : NULL;
+    s = s ? dtype_struct_add(s, "y", dtype_of(DTYPE_DOUBLE), true, NULL) : NULL;
+    TRY(special_done(c, out, gen_type(c->g, dtype_array(s, true)),
+                     gen_printf(c->g,
+                                "list_transform(range(len(%s) // 2), lambda li: struct_pack(x := CAST((%s)[2 "
+                                "* li + 1] AS %s), y := "
+                                "(%s)[2 * li + 2]))",
+                                flat, flat, gen_sql_type(c->g, c->args[0].type), flat)));
+    out->nullable = true;
+    return LC_OK;
+}
+
 static enum lc string_agg(struct call *c, struct sx *out)
 {
+    c->distinct = c->distinct || strstr(c->f->name, "_distinct");
+    if (!out->name && c->n == 1)
+        out->name = gen_printf(c->g, "listagg(%s%s, NULL)", c->distinct ? "DISTINCT " : "", c->args[0].name);
+    else
+        out->name = gen_printf(c->g, "listagg(%s%s, %s)", c->distinct ? "DISTINCT " : "", c->args[0].name,
+                               c->args[1].name);
     TRY(special_done(c, out, dtype_of(DTYPE_STRING),
                      gen_printf(c->g, "string_agg(%s%s, %s)%s", c->distinct ? "DISTINCT " : "",
                                 c->args[0].sql, c->n > 1 ? c->args[1].sql : "''", c->tail)));
@@ -184,7 +223,41 @@ static enum lc string_agg(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* Of values that are equally frequent, the smallest. */
+static enum lc mode(struct call *c, struct sx *out)
+{
+    bool sure = special_bool(&c->args[1], false);
+
+    out->name =
+        gen_printf(c->g, sure ? "mode() WITHIN GROUP (ORDER BY %s DESC)" : "mode(%s)", c->args[0].name);
+    if (sure)
+        TRY(special_done(
+            c, out, c->args[0].type,
+            gen_printf(c->g, "mode(%s ORDER BY %s)%s", c->args[0].sql, c->args[0].sql, c->tail)));
+    else
+        TRY(special_done(c, out, c->args[0].type, gen_printf(c->g, "mode(%s)%s", c->args[0].sql, c->tail)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+static enum lc percentile(struct call *c, struct sx *out)
+{
+    bool many = c->args[1].type->id == DTYPE_ARRAY;
+    const struct dtype *t = dtype_of(DTYPE_DOUBLE);
+
+    if (many)
+        t = gen_type(c->g, dtype_array(t, false));
+    TRY(sx_coerce(c->g, &c->args[0], dtype_of(DTYPE_DOUBLE), c->e));
+    TRY(sx_coerce(c->g, &c->args[1], t, c->e));
+    TRY(special_done(c, out, t,
+                     gen_printf(c->g, "quantile_cont(%s, %s)%s", c->args[0].sql, c->args[1].sql, c->tail)));
+    out->nullable = true;
+    return LC_OK;
+}
+
 const struct special special_aggregates[] = {
+    {"mode", mode},
+    {"percentile", percentile},
     {"count", count},
     {"count_distinct", count_distinct},
     {"sum", sum},
@@ -197,5 +270,7 @@ const struct special special_aggregates[] = {
     {"nth_value", nth_value},
     {"percentile_approx", percentile_approx},
     {"string_agg", string_agg},
+    {"grouping_id", grouping_id},
+    {"histogram_numeric", histogram_numeric},
     {0},
 };

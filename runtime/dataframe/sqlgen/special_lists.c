@@ -203,20 +203,24 @@ static const struct dtype *pair_type(struct call *c, const char *a, const struct
     return gen_type(c->g, dtype_array(s, false));
 }
 
+/* Structs of the elements at the same place; shorter arrays are filled up with NULL. */
 static enum lc arrays_zip(struct call *c, struct sx *out)
 {
-    const struct dtype *t;
-    const char *names[2];
+    const struct dtype *s = dtype_struct_new(c->n), *t;
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < c->n; i++) {
+        const char *name = c->args[i].col ? c->args[i].name : gen_printf(c->g, "%zu", i);
+
         if (c->args[i].type->id != DTYPE_ARRAY)
-            return wrong_type(c, i, "\"ARRAY\"");
-        names[i] = c->args[i].col ? c->args[i].name : gen_printf(c->g, "%zu", i);
+            return dtype_unref(s), wrong_type(c, i, "\"ARRAY\"");
+        s = s && name ? dtype_struct_add(s, name, dtype_ref(c->args[i].type->element), true, NULL) : NULL;
     }
-    t = pair_type(c, names[0], c->args[0].type->element, names[1], c->args[1].type->element);
+    t = gen_type(c->g, dtype_array(s, false));
     return special_done(c, out, t,
-                        gen_printf(c->g, "CAST(list_zip(%s, %s) AS %s)", c->args[0].sql, c->args[1].sql,
-                                   t ? gen_sql_type(c->g, t) : ""));
+                        gen_printf(c->g,
+                                   c->n == 1 ? "CAST(list_transform(%s, lambda lx: row(lx)) AS %s)"
+                                             : "CAST(list_zip(%s) AS %s)",
+                                   list(c, 0, 1), t ? gen_sql_type(c->g, t) : ""));
 }
 
 static enum lc map_entries(struct call *c, struct sx *out)
@@ -269,13 +273,14 @@ static enum lc array_join(struct call *c, struct sx *out)
 
 /* ---- lambdas ---- */
 /* The body, with the parameters standing for `values`; params are given names of their own. */
-static enum lc lambda(struct call *c, size_t arg, const struct dtype *const *types, size_t n,
-                      const char **head, struct sx *body)
+enum lc special_lambda(struct call *c, size_t arg, const struct dtype *const *types, size_t n,
+                       const char *const *values, const char **head, struct sx *body)
 {
     const struct expr *l = c->e->args[arg];
     struct variable vars[3];
     struct scope s = *c->scope;
-    struct buf names = BUF_INIT(400);
+    struct buf names = BUF_INIT(400), words = BUF_INIT(1 << 20);
+    enum lc code;
 
     if (l->kind != EXPR_LAMBDA || l->u.lambda.n_params > n || n > 3)
         return gen_fail(c->g, c->e, LC_ENGINE, "%s needs a function of at most %zu parameters", c->f->name,
@@ -283,19 +288,34 @@ static enum lc lambda(struct call *c, size_t arg, const struct dtype *const *typ
     for (size_t i = 0; i < l->u.lambda.n_params; i++) {
         const char *name = gen_printf(c->g, "lp%d", c->g->next_uid++);
 
-        vars[i] = (struct variable){
-            .outer = s.variables,
-            .name = l->u.lambda.params[i],
-            .value = {.sql = name, .name = l->u.lambda.params[i], .type = types[i], .nullable = true}};
-        if (types[i]->id == DTYPE_INT && i == 1 && n == 2 && strcmp(c->f->name, "aggregate") != 0 &&
-            strcmp(c->f->name, "reduce") != 0)
+        vars[i] = (struct variable){.outer = s.variables,
+                                    .name = l->u.lambda.params[i],
+                                    .value = {.sql = values && values[i] ? values[i] : name,
+                                              .name = "namedlambdavariable()",
+                                              .type = types[i],
+                                              .nullable = true}};
+        if (i == 1 && (strcmp(c->f->name, "transform") == 0 || strcmp(c->f->name, "filter") == 0))
             vars[i].value.sql = gen_printf(c->g, "CAST(%s - 1 AS INTEGER)", name); /* DuckDB counts from 1 */
         s.variables = &vars[i];
         buf_printf(&names, "%s%s", i ? ", " : "", name);
     }
     s.aggregating = s.aggregates = s.generators = false;
     *head = gen_take(c->g, &names);
-    return sx_expr(c->g, &s, l->args[0], body);
+    code = sx_expr(c->g, &s, l->args[0], body);
+    if (code != LC_OK)
+        return buf_release(&words), code;
+    buf_printf(&words, "lambdafunction(%s", body->name);
+    for (size_t i = 0; i < l->u.lambda.n_params; i++)
+        buf_puts(&words, ", namedlambdavariable()");
+    buf_putc(&words, ')');
+    c->args[arg].name = gen_take(c->g, &words);
+    return c->args[arg].name ? LC_OK : err_nomem(c->g->err);
+}
+
+static enum lc lambda(struct call *c, size_t arg, const struct dtype *const *types, size_t n,
+                      const char **head, struct sx *body)
+{
+    return special_lambda(c, arg, types, n, NULL, head, body);
 }
 
 static enum lc over_elements(struct call *c, size_t n_params, const char **head, struct sx *body)
@@ -399,8 +419,8 @@ static const char *or_null(struct call *c, const char *sql, bool outer)
                  : sql;
 }
 
-static enum lc generated(struct call *c, struct sx *out, const char *const *names,
-                         const struct dtype *const *types, const char *const *sqls, size_t n, bool outer)
+enum lc special_generated(struct call *c, struct sx *out, const char *const *names,
+                          const struct dtype *const *types, const char *const *sqls, size_t n, bool outer)
 {
     out->many = arena_zalloc(c->g->arena, n * sizeof *out->many);
     if (!out->many)
@@ -450,7 +470,7 @@ static enum lc explode_with(struct call *c, struct sx *out, bool position, bool 
     types[n] = t->element;
     sqls[n++] = gen_printf(c->g, "unnest(%s)",
                            or_null(c, t->id == DTYPE_MAP ? gen_printf(c->g, "map_values(%s)", x) : x, outer));
-    return generated(c, out, names, types, sqls, n, outer);
+    return special_generated(c, out, names, types, sqls, n, outer);
 }
 
 static enum lc explode(struct call *c, struct sx *out)
@@ -473,7 +493,7 @@ static enum lc posexplode_outer(struct call *c, struct sx *out)
     return explode_with(c, out, true, true);
 }
 
-static enum lc inline_fn(struct call *c, struct sx *out)
+static enum lc inline_with(struct call *c, struct sx *out, bool outer)
 {
     const struct dtype *s = c->args[0].type->element;
     const char **names, **sqls;
@@ -489,10 +509,21 @@ static enum lc inline_fn(struct call *c, struct sx *out)
     for (size_t i = 0; i < s->n_fields; i++) {
         names[i] = s->fields[i].name;
         types[i] = s->fields[i].type;
-        sqls[i] = gen_printf(c->g, "unnest(list_transform(%s, lambda lx: struct_extract(lx, %s)))",
-                             c->args[0].sql, gen_text(c->g, names[i], strlen(names[i])));
+        sqls[i] = gen_printf(c->g, "list_transform(%s, lambda lx: struct_extract(lx, %s))", c->args[0].sql,
+                             gen_text(c->g, names[i], strlen(names[i])));
+        sqls[i] = gen_printf(c->g, "unnest(%s)", or_null(c, sqls[i], outer));
     }
-    return generated(c, out, names, types, sqls, s->n_fields, true);
+    return special_generated(c, out, names, types, sqls, s->n_fields, true);
+}
+
+static enum lc inline_fn(struct call *c, struct sx *out)
+{
+    return inline_with(c, out, false);
+}
+
+static enum lc inline_outer(struct call *c, struct sx *out)
+{
+    return inline_with(c, out, true);
 }
 
 const struct special special_lists[] = {
@@ -520,5 +551,6 @@ const struct special special_lists[] = {
     {"posexplode", posexplode},
     {"posexplode_outer", posexplode_outer},
     {"inline", inline_fn},
+    {"inline_outer", inline_outer},
     {0},
 };

@@ -219,7 +219,6 @@ static bool is_time(const struct dtype *t)
 static enum lc temporal(struct call *c, struct sx *out, char op, bool *done)
 {
     struct sx *a = &c->args[0], *b = &c->args[1];
-    const struct dtype *interval = dtype_of(DTYPE_INTERVAL);
 
     *done = true;
     if (op == '+' && (dtype_is_integral(a->type) || a->type->id == DTYPE_INTERVAL) &&
@@ -235,10 +234,20 @@ static enum lc temporal(struct call *c, struct sx *out, char op, bool *done)
     if (a->type->id == DTYPE_DATE && b->type->id == DTYPE_INTERVAL)
         return special_done(c, out, a->type,
                             gen_printf(c->g, "CAST((%s %c %s) AS DATE)", a->sql, op, b->sql));
-    if ((is_time(a->type) || a->type->id == DTYPE_INTERVAL) && b->type->id == DTYPE_INTERVAL)
+    if (is_time(a->type) && b->type->id == DTYPE_INTERVAL)
         return special_done(c, out, a->type, gen_printf(c->g, "(%s %c %s)", a->sql, op, b->sql));
+    if (a->type->id == DTYPE_TIME && b->type->id == DTYPE_INTERVAL) {
+        out->name = gen_printf(c->g, "%s %c %s", a->name, op, b->name);
+        return special_done(c, out, a->type, gen_printf(c->g, "(%s %c %s)", a->sql, op, b->sql));
+    }
+    if (a->type->id == DTYPE_TIME && b->type->id == DTYPE_TIME && op == '-')
+        return special_done(c, out, gen_type(c->g, dtype_interval(INTERVAL_DAY_TIME, 1, 3)),
+                            gen_printf(c->g, "to_microseconds(epoch_us(%s) - epoch_us(%s))", a->sql, b->sql));
+    if (a->type->id == DTYPE_INTERVAL && b->type->id == DTYPE_INTERVAL)
+        return special_done(c, out, gen_type(c->g, dtype_common(a->type, b->type)),
+                            gen_printf(c->g, "(%s %c %s)", a->sql, op, b->sql));
     if (op == '-' && a->type->id == DTYPE_DATE && b->type->id == DTYPE_DATE)
-        return special_done(c, out, interval,
+        return special_done(c, out, gen_type(c->g, dtype_interval(INTERVAL_DAY_TIME, 0, 0)),
                             gen_printf(c->g, "to_days(CAST(%s - %s AS INTEGER))", a->sql, b->sql));
     if (op == '-' && (is_time(a->type) || a->type->id == DTYPE_DATE) &&
         (is_time(b->type) || b->type->id == DTYPE_DATE)) {
@@ -246,7 +255,8 @@ static enum lc temporal(struct call *c, struct sx *out, char op, bool *done)
 
         TRY(sx_coerce(c->g, a, common, c->e));
         TRY(sx_coerce(c->g, b, common, c->e));
-        return special_done(c, out, interval, gen_printf(c->g, "(%s - %s)", a->sql, b->sql));
+        return special_done(c, out, gen_type(c->g, dtype_interval(INTERVAL_DAY_TIME, 0, 3)),
+                            gen_printf(c->g, "(%s - %s)", a->sql, b->sql));
     }
     *done = false;
     return LC_OK;
@@ -270,12 +280,33 @@ static enum lc minus(struct call *c, struct sx *out)
     return plus_minus(c, out, '-');
 }
 
+/* An interval times or by a number has all the fields of its kind. */
+static enum lc scaled(struct call *c, struct sx *out, const struct sx *interval, const struct sx *by, char op)
+{
+    enum interval_kind kind = dtype_interval_kind(interval->type);
+    const struct dtype *t = gen_type(c->g, dtype_interval(kind, 0, kind == INTERVAL_YEAR_MONTH ? 1 : 3));
+
+    if (!dtype_is_numeric(by->type))
+        return bad_operands(c);
+    if (kind == INTERVAL_YEAR_MONTH)
+        return special_done(c, out, t,
+                            gen_printf(c->g,
+                                       "to_months(CAST(round((date_part('year', %s) * 12 + "
+                                       "date_part('month', %s)) %c %s) AS INTEGER))",
+                                       interval->sql, interval->sql, op, by->sql));
+    return special_done(
+        c, out, t,
+        gen_printf(c->g, "to_microseconds(CAST(round(CAST(epoch(%s) * 1000000 AS DOUBLE) %c %s) AS BIGINT))",
+                   interval->sql, op, by->sql));
+}
+
 static enum lc times(struct call *c, struct sx *out)
 {
     struct sx *a = &c->args[0], *b = &c->args[1];
 
     if (a->type->id == DTYPE_INTERVAL || b->type->id == DTYPE_INTERVAL)
-        return special_done(c, out, dtype_of(DTYPE_INTERVAL), gen_printf(c->g, "(%s * %s)", a->sql, b->sql));
+        return scaled(c, out, a->type->id == DTYPE_INTERVAL ? a : b, a->type->id == DTYPE_INTERVAL ? b : a,
+                      '*');
     return arithmetic(c, out, '*');
 }
 
@@ -304,6 +335,10 @@ static enum lc divide(struct call *c, struct sx *out)
     struct sx *a = &c->args[0], *b = &c->args[1];
     const struct dtype *type = dtype_of(DTYPE_DOUBLE);
 
+    if (a->type->id == DTYPE_INTERVAL) {
+        out->name = gen_printf(c->g, "(%s / %s)", a->name, b->name);
+        return scaled(c, out, a, b, '/');
+    }
     if (is_decimal_pair(a->type, b->type)) {
         type = decimal_result(c, '/', as_decimal(c, a->type), as_decimal(c, b->type));
         return special_done(
@@ -377,10 +412,32 @@ static enum lc round_half_even(struct call *c, struct sx *out)
     return round_with(c, out, "round_even");
 }
 
+/* floor(x, scale): a decimal, as Spark gives it */
+static enum lc floor_to(struct call *c, struct sx *out, const char *function, int scale)
+{
+    const struct dtype *d = as_decimal(c, c->args[0].type), *t;
+    int whole, kept;
+
+    if (!d)
+        return special_unsupported(c, "a value that is no number");
+    kept = scale < 0 ? 0 : (scale < d->scale ? scale : d->scale);
+    whole = d->precision - d->scale + 1;
+    if (scale < 0 && whole < 1 - scale)
+        whole = 1 - scale;
+    t = gen_type(c->g, dtype_decimal(whole + kept > 38 ? 38 : whole + kept, kept));
+    return special_done(c, out, t,
+                        gen_printf(c->g, "CAST(%s(%s * power(10::DOUBLE, %d)) / power(10::DOUBLE, %d) AS %s)",
+                                   function, c->args[0].sql, scale, scale, t ? gen_sql_type(c->g, t) : ""));
+}
+
 static enum lc floor_or_ceil(struct call *c, struct sx *out, const char *function)
 {
     const struct dtype *t = c->args[0].type;
+    int64_t scale = 0;
 
+    if (c->n > 1)
+        return special_int(&c->args[1], &scale) ? floor_to(c, out, function, (int)scale)
+                                                : special_unsupported(c, "a scale that is not a literal");
     if (dtype_is_integral(t))
         return sx_coerce(c->g, &c->args[0], dtype_of(DTYPE_LONG), c->e) == LC_OK
                    ? special_done(c, out, dtype_of(DTYPE_LONG), c->args[0].sql)

@@ -240,9 +240,10 @@ static enum lc sha2(struct call *c, struct sx *out)
 {
     int64_t bits = 256;
 
-    if (!special_int(&c->args[1], &bits) || (bits != 256 && bits != 0))
-        return special_unsupported(c, "a length other than 256");
-    return special_done(c, out, string(), gen_printf(c->g, "sha256(%s)", c->args[0].sql));
+    if (!special_int(&c->args[1], &bits) || (bits != 256 && bits != 0 && bits != 512))
+        return special_unsupported(c, "a length other than 256 and 512");
+    return special_done(c, out, string(),
+                        gen_printf(c->g, "%s(%s)", bits == 512 ? "lacus_sha512" : "sha256", c->args[0].sql));
 }
 
 static enum lc format_number(struct call *c, struct sx *out)

@@ -90,7 +90,7 @@ static enum lc parse_time(struct call *c, struct sx *out, enum dtype_id id, bool
         TRY(pattern(c, 1, &p));
         TRY(special_done(c, out, dtype_of(id),
                          gen_printf(c->g, "CAST(%s(%s, %s) AS %s)", try_it ? "try_strptime" : "strptime",
-                                    x.sql, p, id == DTYPE_DATE ? "DATE" : "TIMESTAMPTZ")));
+                                    x.sql, p, gen_sql_type(c->g, dtype_of(id)))));
     }
     out->nullable = out->nullable || try_it;
     return LC_OK;
@@ -114,6 +114,21 @@ static enum lc to_timestamp(struct call *c, struct sx *out)
 static enum lc try_to_timestamp(struct call *c, struct sx *out)
 {
     return parse_time(c, out, DTYPE_TIMESTAMP, true);
+}
+
+static enum lc to_timestamp_ntz(struct call *c, struct sx *out)
+{
+    return parse_time(c, out, DTYPE_TIMESTAMP_NTZ, false);
+}
+
+static enum lc to_time(struct call *c, struct sx *out)
+{
+    return parse_time(c, out, DTYPE_TIME, false);
+}
+
+static enum lc try_to_time(struct call *c, struct sx *out)
+{
+    return parse_time(c, out, DTYPE_TIME, true);
 }
 
 static enum lc unix_timestamp(struct call *c, struct sx *out)
@@ -230,6 +245,9 @@ const struct special special_times[] = {
     {"try_to_date", try_to_date},
     {"to_timestamp", to_timestamp},
     {"try_to_timestamp", try_to_timestamp},
+    {"to_timestamp_ntz", to_timestamp_ntz},
+    {"to_time", to_time},
+    {"try_to_time", try_to_time},
     {"unix_timestamp", unix_timestamp},
     {"from_unixtime", from_unixtime},
     {"date_trunc", date_trunc},

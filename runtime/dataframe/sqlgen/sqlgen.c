@@ -97,6 +97,7 @@ bool sql_type(const struct dtype *t, struct buf *out)
         [DTYPE_STRING] = "VARCHAR",    [DTYPE_BINARY] = "BLOB",
         [DTYPE_DATE] = "DATE",         [DTYPE_TIMESTAMP] = "TIMESTAMPTZ",
         [DTYPE_INTERVAL] = "INTERVAL", [DTYPE_TIMESTAMP_NTZ] = "TIMESTAMP",
+        [DTYPE_TIME] = "TIME",         [DTYPE_VARIANT] = "JSON",
     };
 
     switch (t->id) {

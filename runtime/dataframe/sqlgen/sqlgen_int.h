@@ -134,7 +134,7 @@ struct special {
     special_fn *fn;
 };
 extern const struct special special_numbers[], special_texts[], special_times[], special_lists[],
-    special_aggregates[];
+    special_aggregates[], special_maps[], special_data[], special_moments[];
 
 /* For specials: sets the text and type; nullable when an argument is. */
 enum lc special_done(struct call *c, struct sx *out, const struct dtype *type, const char *sql);
@@ -142,6 +142,13 @@ bool special_int(const struct sx *x, int64_t *v); /* a literal integer, with or 
 const char *special_text(const struct sx *x);     /* a literal text, or NULL */
 bool special_bool(const struct sx *x, bool otherwise);
 enum lc special_unsupported(struct call *c, const char *what);
+/* The body of the lambda that is argument `arg`, over variables of those types: *head is DuckDB's "x, y". values: what the
+ * variables stand for where that is not the name itself; may be NULL. Gives the argument Spark's name. */
+enum lc special_lambda(struct call *c, size_t arg, const struct dtype *const *types, size_t n,
+                       const char *const *values, const char **head, struct sx *body);
+/* The columns that a generator gives. */
+enum lc special_generated(struct call *c, struct sx *out, const char *const *names,
+                          const struct dtype *const *types, const char *const *sqls, size_t n, bool outer);
 
 /* encode_plan.c: the tree; rel.c: one SELECT; encode_leaf.c: what rows come from; encode_query.c: select, group, sort; encode_set.c:
  * join, union, distinct, sample */

@@ -1,23 +1,51 @@
 -- dbutils.widgets: the parameters of a notebook, as controls where there is a front end that shows them, and with the
 -- values of `lacus run -p NAME VALUE` where there is not. `native` is what the session knows: params(), cell(), rich(),
--- raise(code, message, hint).
+-- raise(code, message, hint), asks(): is there somebody at a prompt?
 
 local kinds = {} -- name of the kind → {choices = needs choices, widget = name of the control}
 kinds.text = {widget = "Text"}
 kinds.dropdown = {widget = "Dropdown", choices = true, strict = true}
 kinds.combobox = {widget = "Combobox", choices = true}
 kinds.multiselect = {widget = "SelectMultiple", choices = true, strict = true, several = true}
+kinds.slider = {widget = "IntSlider", number = true}
+
+-- What `type` may say of a text: how a given text is read (nil: it is none), what to say, and the control for it.
+local types = {}
+types.int = {say = "an int", widget = "IntText", read = function(v)
+  local n = tonumber(v)
+  return n and math.tointeger(n) or nil
+end}
+types.float = {say = "a float", widget = "FloatText", read = function(v)
+  local n = tonumber(v)
+  return n and n == n and n + 0.0 or nil
+end}
+types.bool = {say = "a bool: true or false", widget = "Checkbox", read = function(v)
+  if v == true or v == false then return v end
+  local known = {["true"] = true, ["false"] = false, ["1"] = true, ["0"] = false, yes = true, no = false}
+  return known[tostring(v):lower()]
+end}
+types.date = {say = "a date: 2026-01-31", widget = "DatePicker", read = function(v)
+  local y, m, d = tostring(v):match "^(%d%d%d%d)-(%d%d)-(%d%d)$"
+  y, m, d = tonumber(y), tonumber(m), tonumber(d)
+  if not y or m < 1 or m > 12 or d < 1 then return nil end
+  local leap = y % 4 == 0 and (y % 100 ~= 0 or y % 400 == 0)
+  local days = ({31, leap and 29 or 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31})[m]
+  return d <= days and v or nil
+end}
+types.text = {say = "a text", widget = "Text", read = tostring}
 
 local help = [[
 dbutils.widgets: parameters of a notebook
-  text(name, default, label)                    a text
+  text(name, default, label, {type = "int"})    a text; with a type (int, float, bool, date) get gives such a value
   dropdown(name, default, choices, label)       one of choices
   combobox(name, default, choices, label)       a text, with suggestions
   multiselect(name, default, choices, label)    any of choices; get gives them with commas between
+  slider(name, default, min, max, step, label)  a number
   get(name)  getAll()  getArgument(name, default)
   remove(name)  removeAll()
-Each can be called with a table of names too: text{name = "n", defaultValue = "1", label = "N"}.
-`lacus run NOTEBOOK -p name value` sets them from outside.]]
+Each can be called with a table of names too: text{name = "n", defaultValue = "1", label = "N", type = "int"}.
+`lacus run NOTEBOOK -p name value` sets them from outside; at a prompt they are asked for. Changing a control runs nothing:
+the next get sees it.]]
 
 local function contains(list, value)
   for _, v in ipairs(list) do
@@ -52,14 +80,35 @@ return function(native)
     return out
   end
 
-  -- raises when a value cannot be one of entry's
+  local function refuse(entry, message, hint)
+    native.raise("ARG", ("widget '%s': %s"):format(entry.name, message), hint or "")
+  end
+
+  local function number_between(entry, value, whose)
+    local n = types.float.read(value)
+    if not n then refuse(entry, ("the %s '%s' is not a number"):format(whose, value)) end
+    if n < entry.min or n > entry.max then
+      refuse(entry, ("the %s %s is not between %s and %s"):format(whose, value, entry.min, entry.max))
+    end
+    return entry.whole and math.tointeger(n) or n
+  end
+
+  -- The value as the entry has it; raises when it cannot be one of entry's.
   local function check(entry, value, whose)
     local kind = kinds[entry.kind]
+    if kind.number then return number_between(entry, value, whose) end
+    if entry.type then
+      local typed = types[entry.type].read(value)
+      if typed == nil then
+        refuse(entry, ("the %s '%s' is not %s"):format(whose, tostring(value), types[entry.type].say))
+      end
+      return typed
+    end
+    value = text_of(value, ("widget '%s': the %s"):format(entry.name, whose))
     if not kind.strict then return value end
     for _, one in ipairs(kind.several and split(value) or {value}) do
       if not contains(entry.choices, one) then
-        native.raise("ARG", ("widget '%s': the %s '%s' is not among its choices"):format(entry.name, whose, one),
-          "choose from " .. quoted(entry.choices))
+        refuse(entry, ("the %s '%s' is not among its choices %s"):format(whose, one, quoted(entry.choices)))
       end
     end
     return value
@@ -80,15 +129,21 @@ return function(native)
 
   local function control(entry)
     local kind, widgets = kinds[entry.kind], require "widgets"
-    local w = widgets[kind.widget] {
+    local name = entry.type and types[entry.type].widget or kind.number and not entry.whole and "FloatSlider" or kind.widget
+    local w = widgets[name] {
       description = entry.label,
       options = kind.choices and entry.choices or nil,
+      min = entry.min, max = entry.max, step = entry.step,
       value = kind.several and split(entry.value) or entry.value,
       style = {description_width = "initial"},
       layout = {width = "auto", max_width = "100%"}, -- a long label leaves room for the field
     }
     w:observe(function(change)
-      entry.value = kind.several and table.concat(change.new, ",") or change.new
+      if kind.several then
+        entry.value = table.concat(change.new, ",")
+      else
+        entry.value = change.new
+      end
       entry.touched = true
     end, "value")
     return w
@@ -123,34 +178,80 @@ return function(native)
     return true
   end
 
+  local function same_kind(a, b)
+    return a.kind == b.kind and a.default == b.default and a.type == b.type and a.min == b.min and a.max == b.max
+      and (not kinds[a.kind].strict or same_list(a.choices, b.choices))
+  end
+
+  -- At a prompt: an empty line takes the default, what cannot be is asked again.
+  local function ask(entry)
+    while true do
+      local answer = require "input"(("%s [%s]: "):format(entry.label, tostring(entry.default)))
+      if answer == "" then return entry.default end
+      local ok, value = pcall(check, entry, answer, "value")
+      if ok then return value end
+      io.stderr:write(tostring(value), "\n")
+    end
+  end
+
   -- Declared again: what the user chose stays, unless it cannot.
   local function first_value(entry, before)
     local given = native.params()[entry.name]
-    if before and before.touched and before.kind == entry.kind and before.default == entry.default
-      and (not kinds[entry.kind].strict or same_list(before.choices, entry.choices)) then
+    if before and before.touched and same_kind(before, entry) then
       entry.touched = true
       return before.value
     end
-    if given == nil then return entry.default end
+    if given == nil then
+      if native.asks() and not (before and same_kind(before, entry)) then
+        entry.touched = true
+        return ask(entry)
+      end
+      return before and same_kind(before, entry) and before.value or entry.default
+    end
     if type(given) == "table" then given = table.concat(given, ",") end
-    return check(entry, text_of(given, ("the parameter '%s'"):format(entry.name)), "value")
+    return check(entry, given, "value")
   end
 
-  local function declare(kind, name, default, choices, label)
-    local entry = {kind = kind, name = text_of(name, "the name of a widget")}
-    local before = entries[entry.name]
-    entry.default = text_of(default, ("widget '%s': its default"):format(entry.name))
-    if kinds[kind].choices then
-      if type(choices) ~= "table" then
-        native.raise("TYPE", ("widget '%s': choices must be a list"):format(entry.name), "")
-      end
-      entry.choices = {}
-      for i, choice in ipairs(choices) do
-        entry.choices[i] = text_of(choice, ("widget '%s': choice %d"):format(entry.name, i))
-      end
-      check(entry, entry.default, "default")
+  local function check_choices(entry, choices)
+    if type(choices) ~= "table" then
+      native.raise("TYPE", ("widget '%s': choices must be a list"):format(entry.name), "")
     end
-    entry.label = label ~= nil and text_of(label, ("widget '%s': its label"):format(entry.name)) or entry.name
+    entry.choices = {}
+    for i, choice in ipairs(choices) do
+      entry.choices[i] = text_of(choice, ("widget '%s': choice %d"):format(entry.name, i))
+    end
+  end
+
+  local function check_range(entry, o)
+    local min, max = tonumber(o.min or 0), tonumber(o.max or 100)
+    if not min or not max or min > max then refuse(entry, "min and max must be numbers, min the smaller one") end
+    entry.min, entry.max, entry.step = min, max, tonumber(o.step)
+    entry.whole = math.type(min) == "integer" and math.type(max) == "integer" and math.type(entry.step or 1) == "integer"
+      and types.int.read(o.default or min) ~= nil
+  end
+
+  -- o: {name, default, choices, label, type, min, max, step}; the entry, its default checked
+  local function entry_of(kind, o)
+    local entry = {kind = kind, name = text_of(o.name, "the name of a widget")}
+    if kinds[kind].choices then check_choices(entry, o.choices) end
+    if kinds[kind].number then check_range(entry, o) end
+    if o.type ~= nil then
+      if kind ~= "text" or not types[o.type] then
+        refuse(entry, ("there is no type '%s'"):format(tostring(o.type)), "a text may be 'int', 'float', 'bool', 'date' or 'text'")
+      end
+      entry.type = o.type
+    end
+    entry.label = o.label ~= nil and text_of(o.label, ("widget '%s': its label"):format(entry.name)) or entry.name
+    local default = o.default
+    if default == nil and kinds[kind].number then default = entry.min end
+    if default == nil and entry.type then refuse(entry, "it has no default") end
+    entry.default = check(entry, default, "default")
+    return entry
+  end
+
+  local function declare(kind, o)
+    local entry = entry_of(kind, o)
+    local before = entries[entry.name]
     entry.value = first_value(entry, before)
     entries[entry.name] = entry
     if not before then order[#order + 1] = entry.name end
@@ -158,17 +259,30 @@ return function(native)
     show()
   end
 
-  -- (name, default, choices, label) or {name = …}
-  local function declarer(kind)
-    return function(name, default, choices, label)
-      if not kinds[kind].choices then choices, label = nil, choices end
-      if type(name) == "table" then
-        local t = name
-        name, default, label = t.name or t[1], t.defaultValue or t.default or t[2], t.label
-        choices = t.choices or t[3]
-      end
-      declare(kind, name, default, choices, label)
+  -- The arguments of a declaration, (name, default, choices, label) or {name = …}, by their names.
+  local function named(kind, ...)
+    local first, default, third, fourth, fifth, sixth = ...
+    if type(first) == "table" then
+      local t = first
+      local d = t.defaultValue
+      if d == nil then d = t.default end
+      if d == nil then d = t[2] end
+      return {name = t.name or t[1], default = d, choices = t.choices or t[3], label = t.label, type = t.type, min = t.min, max = t.max, step = t.step}
     end
+    if kinds[kind].number then return {name = first, default = default, min = third, max = fourth, step = fifth, label = sixth} end
+    local o = {name = first, default = default}
+    if kinds[kind].choices then
+      o.choices, o.label = third, fourth
+    else
+      o.label = third
+      if type(third) == "table" then o.label, fourth = third.label, third end
+      if type(fourth) == "table" then o.type = fourth.type end
+    end
+    return o
+  end
+
+  local function declarer(kind)
+    return function(...) declare(kind, named(kind, ...)) end
   end
 
   for kind in pairs(kinds) do M[kind] = declarer(kind) end
@@ -215,6 +329,22 @@ return function(native)
     if #gone > 0 then refresh() end
     for _, entry in ipairs(gone) do
       if entry.control then entry.control:close() end
+    end
+  end
+
+  -- The declarations in the texts of cells that say all by themselves: a parameter that one of them cannot take is
+  -- refused now, before a cell runs. `lacus run` calls it.
+  function M.check(sources)
+    for _, source in ipairs(sources) do
+      source = source:gsub("%-%-[^\n]*", "")
+      for kind, at in source:gmatch "dbutils%.widgets%.(%a+)%s*()[%({]" do
+        local arguments = source:match("^%b()", at) or source:match("^%b{}", at)
+        local chunk = kinds[kind] and arguments and load("return pick" .. arguments, "=declaration", "t", {pick = table.pack})
+        local ok, given = pcall(chunk or error)
+        local good, entry = pcall(function() return ok and entry_of(kind, named(kind, table.unpack(given, 1, given.n))) end)
+        local value = good and entry and native.params()[entry.name]
+        if value ~= nil and value ~= false then check(entry, type(value) == "table" and table.concat(value, ",") or value, "value") end
+      end
     end
   end
 

@@ -69,14 +69,13 @@ M.LoraConfig = config("LoraConfig")
 M.TrainingArguments = config("TrainingArguments")
 M.BitsAndBytesConfig = config("BitsAndBytesConfig")
 
-local function check_quantization(q)
-    if q == nil then return end
-    for _, key in ipairs{"load_in_4bit", "load_in_8bit"} do
-        if q[key] then
-            fail("UNSUPPORTED", ("cannot train with %s: this build has no quantized weights"):format(key),
-                 "leave quantization out: LoRA over 32-bit or bfloat16 weights (args = {bf16 = true}) works")
-        end
-    end
+-- A BitsAndBytesConfig or a plain table, as the job spec holds it; nil: weights as they are.
+local function quantization_fields(q)
+    if q == nil then return nil end
+    if type(q) ~= "table" then fail("ARG", "quantization is a BitsAndBytesConfig{…}, not a " .. type(q)) end
+    local fields = {}
+    for k, v in pairs(q) do fields[k] = v end
+    return next(fields) and fields or nil
 end
 
 -- ---- models and datasets by name ---------------------------------------------------------------------------------------
@@ -543,7 +542,7 @@ local function copy_of(t)
 end
 
 local function lora_fields(peft)
-    if peft == nil then return nil end
+    if peft == nil or peft == false then return nil end
     if type(peft) ~= "table" then fail("ARG", "peft is a LoraConfig{…}, not a " .. type(peft)) end
     return copy_of(peft)
 end
@@ -555,7 +554,6 @@ function llm.finetune(o)
     if o.ranks and o.ranks ~= 1 then
         fail("UNSUPPORTED", ("cannot train on %s ranks: this build trains on one"):format(o.ranks), "leave ranks out")
     end
-    check_quantization(o.quantization or o.quantization_config)
     local folder, uri, found = model_folder(o.model)
     if found.adapter then
         fail("UNSUPPORTED", ("cannot go on training the adapter '%s'"):format(uri),
@@ -574,6 +572,7 @@ function llm.finetune(o)
     o.tokenizer_folder = found.tokenizer or folder
     local spec = {
         model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
+        quantization = quantization_fields(o.quantization or o.quantization_config),
         completion_only = completion_only or false, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
         stall_seconds = o.stall_seconds, ranks = 1, data = {}, chat_template = chat_template(o),
     }
@@ -626,16 +625,17 @@ end
 
 function llm.load(model, o)
     o = o or {}
-    check_keys("llm.load", o, set("dtype", "device", "backend"))
+    check_keys("llm.load", o, set("dtype", "device", "backend", "quantization", "quantization_config"))
     if o.device and o.device ~= "cpu" then
         fail("UNSUPPORTED", ("cannot load a model on device '%s' in a session"):format(o.device),
              "device = \"cpu\" runs here; a GPU works in a worker: llm.finetune")
     end
     local folder, _, found = model_folder(model)
-    local m = core.load(folder, {dtype = o.dtype, backend = o.backend, tokenizer = found.tokenizer})
+    local m = core.load(folder, {dtype = o.dtype, backend = o.backend, tokenizer = found.tokenizer,
+                                 quantization = quantization_fields(o.quantization or o.quantization_config)})
     if found.adapter then
         m:load_adapter(found.adapter)
-    else
+    elseif not (o.quantization or o.quantization_config) then
         core.trainable(m, true)
     end
     return m

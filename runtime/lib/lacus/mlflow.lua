@@ -1,5 +1,12 @@
 -- mlflow: experiments, runs and models in MLflow's words, over the functions of runtime/mlflow/mlflow_lua.c.
 -- Every function takes positions, as in Python, or one table with names.
+--- module mlflow: experiments, runs and registered models, in MLflow's words
+--- mlflow.data: table
+-- MLflow's name for data sets; mlflow.log_input takes a table or its name
+--- mlflow.entities: table
+-- MLflow's name for what its functions return
+--- mlflow.exceptions: table
+-- MLflow's name for its errors; here an error has code, message and hint
 return function(native)
 local mlflow = { artifacts = {}, transformers = {}, peft = {}, pyfunc = {}, data = {}, entities = {}, exceptions = {} }
 local experiment_id            -- of set_experiment
@@ -149,6 +156,13 @@ local function duration(info)
   return ("%d min %d s"):format(ms // 60000, ms % 60000 // 1000)
 end
 
+--- class Run: one run; shown as a card. run["metrics.loss"], run.run_id
+--- Run.info: {run_id: string, run_name: string, experiment_id: string, status: string, start_time: integer, end_time: integer, user_id: string, artifact_uri: string, lifecycle_stage: string}
+-- what the run is
+--- Run.data: {params: table, metrics: table, tags: table}
+-- what was logged
+--- Run.inputs: table
+-- what it has read
 local Run = { __name = "Run" }
 
 -- run.info.run_id, and, as in a row of search_runs: run.run_id, run["metrics.loss"]
@@ -224,6 +238,7 @@ local function to_run(doc)
   }, Run)
 end
 
+--- class Runs: a list of runs, shown as a table
 local Runs = { __name = "Runs" }
 Runs.__index = Runs
 
@@ -269,6 +284,15 @@ function Runs.__mimebundle(runs)
   return { ["text/plain"] = Runs.__tostring(runs), ["text/html"] = table_html(runs_rows(runs, columns), columns) }
 end
 
+--- class Experiment: an experiment
+--- Experiment.experiment_id: string
+-- its id
+--- Experiment.name: string
+-- its name
+--- Experiment.lifecycle_stage: string
+-- "active" or "deleted"
+--- Experiment.tags: table
+-- by key
 local Experiment = { __name = "Experiment" }
 Experiment.__index = Experiment
 function Experiment.__tostring(e) return ("experiment '%s' (id %s, %s)"):format(e.name, e.experiment_id, e.lifecycle_stage) end
@@ -278,6 +302,17 @@ local function to_experiment(doc)
   return setmetatable(doc, Experiment)
 end
 
+--- class ModelVersion: one version of a registered model
+--- ModelVersion.name: string
+-- of the model
+--- ModelVersion.version: string
+-- its number
+--- ModelVersion.source: string
+-- where it came from
+--- ModelVersion.aliases: {string, …}
+-- its aliases
+--- ModelVersion.tags: table
+-- by key
 local ModelVersion = { __name = "ModelVersion" }
 ModelVersion.__index = ModelVersion
 function ModelVersion.__tostring(v)
@@ -289,6 +324,15 @@ local function to_version(doc)
   return setmetatable(doc, ModelVersion)
 end
 
+--- class RegisteredModel: a registered model
+--- RegisteredModel.name: string
+-- catalog.schema.model
+--- RegisteredModel.aliases: table
+-- version by alias
+--- RegisteredModel.latest_versions: {ModelVersion, …}
+-- the latest first
+--- RegisteredModel.tags: table
+-- by key
 local RegisteredModel = { __name = "RegisteredModel" }
 RegisteredModel.__index = RegisteredModel
 function RegisteredModel.__tostring(m)
@@ -342,6 +386,9 @@ local function current_experiment()
   return experiment_id
 end
 
+--- mlflow.set_experiment(experiment_name?: string, experiment_id?: string) -> Experiment
+-- the experiment that runs started from now on belong to; made when there is none of that name
+--     mlflow.set_experiment("/Users/me/llm-fine-tuning")
 function mlflow.set_experiment(...)
   local name, id = args("set_experiment", { "experiment_name", "experiment_id" }, false, ...)
   if not name and not id then need("set_experiment", "experiment_name") end
@@ -359,6 +406,9 @@ function mlflow.set_experiment(...)
   return to_experiment(e)
 end
 
+--- mlflow.create_experiment(name: string, artifact_location?: string, tags?: table) -> string
+-- makes an experiment; its id
+--     local id = mlflow.create_experiment("first", nil, {team = "a"})
 function mlflow.create_experiment(...)
   local name, location, tags = args("create_experiment", { "name", "artifact_location", "tags" }, false, ...)
   local e = native.create_experiment(need("create_experiment", "name", name), location)
@@ -366,26 +416,37 @@ function mlflow.create_experiment(...)
   return e.experiment_id
 end
 
+--- mlflow.get_experiment(experiment_id: string) -> Experiment
+-- an experiment by its id
 function mlflow.get_experiment(...)
   local id = args("get_experiment", { "experiment_id" }, false, ...)
   return to_experiment(native.get_experiment(tostring(need("get_experiment", "experiment_id", id))))
 end
 
+--- mlflow.get_experiment_by_name(name: string) -> Experiment
+-- an experiment by its name; nil when there is none
 function mlflow.get_experiment_by_name(...)
   local name = args("get_experiment_by_name", { "name" }, false, ...)
   return to_experiment(native.get_experiment(nil, need("get_experiment_by_name", "name", name), true))
 end
 
+--- mlflow.search_experiments(view_type?: string, max_results?: integer, filter_string?: string, order_by?: table) -> {Experiment, …}
+-- experiments that a filter finds
+--     mlflow.search_experiments{filter_string = "name LIKE 'llm%'"}
 function mlflow.search_experiments(...)
   local view, max, filter, order = args("search_experiments", { "view_type", "max_results", "filter_string", "order_by" }, false, ...)
   return search_all(native.search_experiments, "experiments", to_experiment, filter, order, max, view)
 end
 
+--- mlflow.delete_experiment(experiment_id: string)
+-- marks an experiment as deleted; restore_experiment of the client brings it back
 function mlflow.delete_experiment(...)
   local id = args("delete_experiment", { "experiment_id" }, false, ...)
   native.update_experiment(tostring(need("delete_experiment", "experiment_id", id)), nil, "deleted")
 end
 
+--- mlflow.set_experiment_tag(key: string, value: any)
+-- a tag of the active experiment
 function mlflow.set_experiment_tag(...)
   local key, value = args("set_experiment_tag", { "key", "value" }, false, ...)
   native.tag_experiment(current_experiment(), need("set_experiment_tag", "key", key), text_of(value))
@@ -395,6 +456,8 @@ end
 
 local function run_of(id) return to_run(native.get_run(id)) end
 
+--- mlflow.active_run() -> Run
+-- the run that is logged to; nil when none is active
 function mlflow.active_run()
   return active[#active] and run_of(active[#active]) or nil
 end
@@ -406,6 +469,9 @@ end
 
 local start_names = { "run_id", "experiment_id", "run_name", "nested", "parent_run_id", "tags", "description", "log_system_metrics" }
 
+--- mlflow.start_run{run_id?: string, experiment_id?: string, run_name?: string, nested = false, parent_run_id?: string, tags?: table, description?: string, log_system_metrics?: boolean} -> Run
+-- starts a run, or goes on with one; it stays active until mlflow.end_run(), over cells
+--     mlflow.start_run{run_name = "sft-v1"}
 function mlflow.start_run(...)
   local id, experiment, name, nested, parent, tags, description = args("start_run", start_names, false, ...)
   if #active > 0 and not nested then
@@ -437,6 +503,8 @@ local function end_of(id, status)
   native.update_run(id, status, nil, true)
 end
 
+--- mlflow.end_run(status = "FINISHED")
+-- ends the active run: FINISHED, FAILED or KILLED
 function mlflow.end_run(...)
   local status = args("end_run", { "status" }, false, ...)
   local id = active[#active]
@@ -444,6 +512,9 @@ function mlflow.end_run(...)
 end
 
 -- mlflow.run("name", function(run) … end): the run ends with the function; it has FAILED when the function raises.
+--- mlflow.run(options: string|table, fn: function)
+-- a run for the time of a function: FAILED when it raises
+--     mlflow.run("sft-v1", function(run) mlflow.log_metric("loss", 0.5) end)
 function mlflow.run(options, fn)
   if type(options) == "function" then options, fn = {}, options end
   if type(options) == "string" then options = { run_name = options } end
@@ -467,17 +538,23 @@ local function current_run()
   return active[#active]
 end
 
+--- mlflow.get_run(run_id: string) -> Run
+-- a run with its parameters, metrics and tags
 function mlflow.get_run(...)
   local id = args("get_run", { "run_id" }, false, ...)
   return run_of(need("get_run", "run_id", id))
 end
 
+--- mlflow.get_parent_run(run_id: string) -> Run
+-- the run that a nested run belongs to; nil when it is not nested
 function mlflow.get_parent_run(...)
   local id = args("get_parent_run", { "run_id" }, false, ...)
   local parent = run_of(need("get_parent_run", "run_id", id)).data.tags["mlflow.parentRunId"]
   return parent and run_of(parent)
 end
 
+--- mlflow.delete_run(run_id: string)
+-- marks a run as deleted
 function mlflow.delete_run(...)
   local id = args("delete_run", { "run_id" }, false, ...)
   native.set_stage(need("delete_run", "run_id", id), "deleted")
@@ -486,6 +563,9 @@ end
 local search_names = { "experiment_ids", "filter_string", "run_view_type", "max_results", "order_by", "output_format",
   "search_all_experiments", "experiment_names" }
 
+--- mlflow.search_runs{experiment_ids?: table, filter_string?: string, run_view_type?: string, max_results?: integer, order_by?: table, search_all_experiments?: boolean, experiment_names?: table} -> Runs
+-- runs that a filter finds, shown as a table; of the active experiment unless others are named
+--     mlflow.search_runs{filter_string = "metrics.loss < 0.5", order_by = {"metrics.loss ASC"}}
 function mlflow.search_runs(...)
   local ids, filter, view, max, order, _, everywhere, names = args("search_runs", search_names, false, ...)
   local experiments = {}
@@ -499,6 +579,9 @@ end
 
 ---------------------------------------------------------------------------------------------------- logging
 
+--- mlflow.log_metric(key: string, value: number, step?: integer, timestamp?: integer, run_id?: string)
+-- a value of the active run; one is started when there is none
+--     mlflow.log_metric("loss", 0.5, 10)
 function mlflow.log_metric(...)
   local key, value, step, more = ...
   if type(key) == "string" and type(value) == "number" and type(step) ~= "table" and more == nil then
@@ -508,53 +591,77 @@ function mlflow.log_metric(...)
   native.log_metric(run or current_run(), need("log_metric", "key", k), need("log_metric", "value", v), at, timestamp)
 end
 
+--- mlflow.log_metrics(metrics: table, step?: integer, run_id?: string, timestamp?: integer)
+-- several values at once
+--     mlflow.log_metrics({loss = 0.5, accuracy = 0.9}, 10)
 function mlflow.log_metrics(...)
   local metrics, step, _, run, timestamp = args("log_metrics", { "metrics", "step", "synchronous", "run_id", "timestamp" }, true, ...)
   native.log_metrics(run or current_run(), need("log_metrics", "metrics", metrics), step, timestamp)
 end
 
+--- mlflow.log_param(key: string, value: any)
+-- a parameter of the active run; it cannot be changed
+--     mlflow.log_param("lr", 2e-4)
 function mlflow.log_param(...)
   local key, value = args("log_param", { "key", "value", "synchronous" }, false, ...)
   native.log_params(current_run(), { [need("log_param", "key", key)] = text_of(value) })
   return value
 end
 
+--- mlflow.log_params(params: table, run_id?: string)
+-- several parameters at once
+--     mlflow.log_params{lr = 2e-4, epochs = 3}
 function mlflow.log_params(...)
   local params, _, run = args("log_params", { "params", "synchronous", "run_id" }, true, ...)
   native.log_params(run or current_run(), texts_of(need("log_params", "params", params)))
 end
 
+--- mlflow.set_tag(key: string, value: any)
+-- a tag of the active run
 function mlflow.set_tag(...)
   local key, value = args("set_tag", { "key", "value", "synchronous" }, false, ...)
   native.set_tags(current_run(), { [need("set_tag", "key", key)] = text_of(value) })
 end
 
+--- mlflow.set_tags(tags: table)
+-- several tags at once
 function mlflow.set_tags(...)
   local tags = args("set_tags", { "tags", "synchronous" }, true, ...)
   native.set_tags(current_run(), texts_of(need("set_tags", "tags", tags)))
 end
 
+--- mlflow.delete_tag(key: string)
+-- removes a tag of the active run
 function mlflow.delete_tag(...)
   local key = args("delete_tag", { "key" }, false, ...)
   native.delete_tag(current_run(), need("delete_tag", "key", key))
 end
 
+--- mlflow.log_artifact(local_path: Path, artifact_path?: string, run_id?: string)
+-- keeps a file with the run
 function mlflow.log_artifact(...)
   local path, to, run = args("log_artifact", { "local_path", "artifact_path", "run_id" }, false, ...)
   native.put_artifact(run or current_run(), need("log_artifact", "local_path", path), to)
 end
 
+--- mlflow.log_artifacts(local_dir: Path, artifact_path?: string, run_id?: string)
+-- keeps the files of a folder with the run
 function mlflow.log_artifacts(...)
   local path, to, run = args("log_artifacts", { "local_dir", "artifact_path", "run_id" }, false, ...)
   native.put_artifact(run or current_run(), need("log_artifacts", "local_dir", path), to)
 end
 
+--- mlflow.log_text(text: string, artifact_file: string, run_id?: string)
+-- keeps a text as a file
+--     mlflow.log_text("hello", "notes/hello.txt")
 function mlflow.log_text(...)
   local text, file, run = args("log_text", { "text", "artifact_file", "run_id" }, false, ...)
   native.put_text(run or current_run(), need("log_text", "artifact_file", file), need("log_text", "text", text))
 end
 
 -- JSON is YAML too, so .yaml files hold it as well.
+--- mlflow.log_dict(dictionary: table, artifact_file: string, run_id?: string)
+-- keeps a table as a JSON file
 function mlflow.log_dict(...)
   local dictionary, file, run = args("log_dict", { "dictionary", "artifact_file", "run_id" }, true, ...)
   native.put_text(run or current_run(), need("log_dict", "artifact_file", file),
@@ -562,6 +669,8 @@ function mlflow.log_dict(...)
 end
 
 -- A dataframe, a table's name, or {name =, digest =, source =}.
+--- mlflow.log_input(dataset: string|table, context?: string)
+-- notes what the run has read: a table's name, or {name =, version =}
 function mlflow.log_input(...)
   local dataset, context = args("log_input", { "dataset", "context", "tags" }, false, ...)
   need("log_input", "dataset", dataset)
@@ -572,6 +681,8 @@ function mlflow.log_input(...)
     json.encode { table = name, version = dataset.version }, context)
 end
 
+--- mlflow.get_artifact_uri(artifact_path?: string) -> string
+-- where the files of the active run are
 function mlflow.get_artifact_uri(...)
   local path = args("get_artifact_uri", { "artifact_path" }, false, ...)
   local uri = run_of(current_run()).info.artifact_uri
@@ -583,35 +694,53 @@ local function download(uri, run, path)
   return native.artifact_path(need("download_artifacts", "run_id", run), path)
 end
 
+--- mlflow.artifacts.download_artifacts{artifact_uri?: string, run_id?: string, artifact_path?: string} -> string
+-- the path of a run's files on this machine
 function mlflow.artifacts.download_artifacts(...)
   local uri, run, path = args("download_artifacts", { "artifact_uri", "run_id", "artifact_path", "dst_path" }, false, ...)
   return download(uri, run, path)
 end
 
+--- mlflow.artifacts.list_artifacts{artifact_uri?: string, run_id?: string, artifact_path?: string} -> {table, …}
+-- the files of a run: {path =, is_dir =, file_size =}
 function mlflow.artifacts.list_artifacts(...)
   local uri, run, path = args("list_artifacts", { "artifact_uri", "run_id", "artifact_path" }, false, ...)
   if uri then run, path = uri:match("^runs:/(%x+)/?(.*)$") end
   return native.list_artifacts(need("list_artifacts", "run_id", run), path)
 end
 
+--- mlflow.artifacts.load_text(artifact_uri: string) -> string
+-- the text of a file of a run
 function mlflow.artifacts.load_text(...)
   local uri = args("load_text", { "artifact_uri" }, false, ...)
   local file <close> = assert(io.open(download(need("load_text", "artifact_uri", uri)), "rb"))
   return file:read("a")
 end
 
+--- mlflow.artifacts.load_dict(artifact_uri: string) -> table
+-- the table in a JSON file of a run
 function mlflow.artifacts.load_dict(...)
   return json.decode(mlflow.artifacts.load_text(...))
 end
 
 ---------------------------------------------------------------------------------------------------- models
 
+--- mlflow.register_model(model_uri: string, name: string, tags?: table, run_id?: string) -> ModelVersion
+-- a model of a run or a folder becomes a version of a registered model
+--     local v = mlflow.register_model("runs:/0123456789abcdef0123456789abcdef/model", "main.llm.sft")
 function mlflow.register_model(...)
   local uri, name, _, tags, run = args("register_model", { "model_uri", "name", "await_registration_for", "tags", "run_id" }, false, ...)
   return to_version(native.create_version(need("register_model", "name", name), need("register_model", "model_uri", uri),
     run, nil, tags and texts_of(tags)))
 end
 
+--- class ModelInfo: a model that was logged
+--- ModelInfo.model_uri: string
+-- runs:/ID/PATH
+--- ModelInfo.run_id: string
+-- of its run
+--- ModelInfo.registered_model_version: string
+-- when it was registered, too
 local ModelInfo = { __name = "ModelInfo" }
 ModelInfo.__index = ModelInfo
 function ModelInfo.__tostring(m) return ("logged model %s"):format(m.model_uri) end
@@ -665,6 +794,28 @@ local function load_model(...)
   return require("llm").load(need("load_model", "model_uri", uri), options)
 end
 
+--- mlflow.log_model(model: string|table, artifact_path?: string, registered_model_name?: string, tags?: table, name?: string, metadata?: table) -> ModelInfo
+-- keeps a model with the run: a folder, an object with save_pretrained, or {model =, tokenizer =}
+--- mlflow.load_model(model_uri: string, options?: table) -> Model
+-- a model by its URI: "runs:/ID/model", "models:/NAME@ALIAS" or a folder
+--- mlflow.transformers.log_model(model: string|table, artifact_path?: string, registered_model_name?: string, tags?: table, name?: string, metadata?: table) -> ModelInfo
+-- keeps a model with the run: a folder, an object with save_pretrained, or {model =, tokenizer =}
+--     local info = mlflow.transformers.log_model{transformers_model = "out/sft", name = "model"}
+--- mlflow.transformers.load_model(model_uri: string, options?: table) -> Model
+-- a model by its URI: "runs:/ID/model", "models:/NAME@ALIAS" or a folder
+--- mlflow.peft.log_model(model: string|table, artifact_path?: string, registered_model_name?: string, tags?: table, name?: string, metadata?: table) -> ModelInfo
+-- keeps a model with the run: a folder, an object with save_pretrained, or {model =, tokenizer =}
+--- mlflow.peft.load_model(model_uri: string, options?: table) -> Model
+-- a model by its URI: "runs:/ID/model", "models:/NAME@ALIAS" or a folder
+--- mlflow.pyfunc.log_model(model: string|table, artifact_path?: string, registered_model_name?: string, tags?: table, name?: string, metadata?: table) -> ModelInfo
+-- keeps a model with the run: a folder, an object with save_pretrained, or {model =, tokenizer =}
+--- mlflow.pyfunc.load_model(model_uri: string, options?: table) -> Model
+-- a model by its URI: "runs:/ID/model", "models:/NAME@ALIAS" or a folder
+--- module mlflow.transformers: models of Hugging Face's kind
+--- module mlflow.peft: adapters
+--- module mlflow.pyfunc: any model
+--- module mlflow.artifacts: files of runs
+--- module mlflow.tracking: the client, under MLflow's name
 mlflow.log_model, mlflow.load_model = log_model, load_model
 mlflow.transformers.log_model, mlflow.transformers.load_model = log_transformers, load_model
 mlflow.peft.log_model, mlflow.peft.load_model = log_transformers, load_model
@@ -684,18 +835,33 @@ local function set_uri(what)
   end
 end
 
+--- mlflow.set_tracking_uri(uri?: string)
+-- "lacus", "databricks" or nothing: runs are kept in this workspace
+--- mlflow.set_registry_uri(uri?: string)
+-- "lacus", "databricks-uc" or nothing: models are registered in this workspace
 mlflow.set_tracking_uri = set_uri("tracking server")
 mlflow.set_registry_uri = set_uri("registry")
+--- mlflow.get_tracking_uri() -> string
+-- where runs are kept: this workspace
 function mlflow.get_tracking_uri() return "lacus" end
+--- mlflow.get_registry_uri() -> string
+-- where models are registered: this workspace
 function mlflow.get_registry_uri() return "lacus" end
+--- mlflow.is_tracking_uri_set() -> boolean
+-- true: this workspace
 function mlflow.is_tracking_uri_set() return true end
 
 ---------------------------------------------------------------------------------------------------- MlflowClient
 
+--- class MlflowClient: experiments, runs and models by their ids and names
 local Client = { __name = "MlflowClient" }
 Client.__index = Client
 function Client.__tostring() return "MlflowClient of this workspace" end
+--- mlflow.MlflowClient() -> MlflowClient
+-- the functions that name their run, experiment or model
 function mlflow.MlflowClient() return setmetatable({}, Client) end
+--- mlflow.tracking.MlflowClient() -> MlflowClient
+-- the same as mlflow.MlflowClient
 mlflow.tracking = { MlflowClient = mlflow.MlflowClient }
 
 -- client:name(…) with these arguments; those after `required` may be left out.
@@ -712,20 +878,34 @@ end
 
 local function id_text(v) return v ~= nil and tostring(v) or nil end
 
+--- MlflowClient:get_run(run_id: string) -> Run
+-- a run
 method("get_run", { "run_id" }, 1, run_of)
+--- MlflowClient:create_run(experiment_id: string, start_time?: integer, tags?: table, run_name?: string) -> Run
+-- a run that is not the active one
 method("create_run", { "experiment_id", "start_time", "tags", "run_name" }, 1, function(e, start, tags, name)
   return run_of(native.create_run(tostring(e), name, tags and texts_of(tags) or {}, start).info.run_id)
 end)
+--- MlflowClient:search_runs(experiment_ids: table, filter_string?: string, run_view_type?: string, max_results?: integer, order_by?: table) -> Runs
+-- runs that a filter finds
 method("search_runs", { "experiment_ids", "filter_string", "run_view_type", "max_results", "order_by", "page_token" }, 0,
   function(ids, filter, view, max, order)
     local experiments = {}
     for i, id in ipairs(list_of(ids) or {}) do experiments[i] = tostring(id) end
     return search_all(native.search_runs, "runs", to_run, filter, order, max or 1000, view, experiments, Runs)
   end)
+--- MlflowClient:get_metric_history(run_id: string, key: string) -> {table, …}
+-- all values of a metric: {key =, value =, step =, timestamp =}
 method("get_metric_history", { "run_id", "key" }, 2, native.history)
+--- MlflowClient:log_metric(run_id: string, key: string, value: number, timestamp?: integer, step?: integer)
+-- a value of a run
 method("log_metric", { "run_id", "key", "value", "timestamp", "step", "synchronous" }, 3,
   function(run, key, value, timestamp, step) native.log_metric(run, key, value, step, timestamp) end)
+--- MlflowClient:log_param(run_id: string, key: string, value: any)
+-- a parameter of a run
 method("log_param", { "run_id", "key", "value" }, 3, function(run, key, value) native.log_params(run, { [key] = text_of(value) }) end)
+--- MlflowClient:log_batch(run_id: string, metrics?: table, params?: table, tags?: table)
+-- many values, parameters and tags at once
 method("log_batch", { "run_id", "metrics", "params", "tags", "synchronous" }, 1, function(run, metrics, params, tags)
   local function plain(list)
     return list and list[1] and map_of(list) or list or {}
@@ -734,64 +914,144 @@ method("log_batch", { "run_id", "metrics", "params", "tags", "synchronous" }, 1,
   native.set_tags(run, texts_of(plain(tags)))
   native.log_batch(run, metrics or {})
 end)
+--- MlflowClient:set_tag(run_id: string, key: string, value: any)
+-- a tag of a run
 method("set_tag", { "run_id", "key", "value" }, 3, function(run, key, value) native.set_tags(run, { [key] = text_of(value) }) end)
+--- MlflowClient:delete_tag(run_id: string, key: string)
+-- removes a tag of a run
 method("delete_tag", { "run_id", "key" }, 2, native.delete_tag)
+--- MlflowClient:set_terminated(run_id: string, status = "FINISHED")
+-- ends a run
 method("set_terminated", { "run_id", "status", "end_time" }, 1, function(run, status) native.update_run(run, status or "FINISHED", nil, true) end)
+--- MlflowClient:update_run(run_id: string, status?: string, name?: string)
+-- another status or name
 method("update_run", { "run_id", "status", "name" }, 1, function(run, status, name) native.update_run(run, status, name) end)
+--- MlflowClient:delete_run(run_id: string)
+-- marks a run as deleted
 method("delete_run", { "run_id" }, 1, function(run) native.set_stage(run, "deleted") end)
+--- MlflowClient:restore_run(run_id: string)
+-- a deleted run is back
 method("restore_run", { "run_id" }, 1, function(run) native.set_stage(run, "active") end)
+--- MlflowClient:log_artifact(run_id: string, local_path: Path, artifact_path?: string)
+-- keeps a file with a run
 method("log_artifact", { "run_id", "local_path", "artifact_path" }, 2, native.put_artifact)
+--- MlflowClient:log_artifacts(run_id: string, local_dir: Path, artifact_path?: string)
+-- keeps the files of a folder with a run
 method("log_artifacts", { "run_id", "local_dir", "artifact_path" }, 2, native.put_artifact)
+--- MlflowClient:log_text(run_id: string, text: string, artifact_file: string)
+-- keeps a text as a file of a run
 method("log_text", { "run_id", "text", "artifact_file" }, 3, function(run, text, file) native.put_text(run, file, text) end)
+--- MlflowClient:log_dict(run_id: string, dictionary: table, artifact_file: string)
+-- keeps a table as a JSON file of a run
 method("log_dict", { "run_id", "dictionary", "artifact_file" }, 3, function(run, t, file) native.put_text(run, file, json.encode(t)) end)
+--- MlflowClient:list_artifacts(run_id: string, path?: string) -> {table, …}
+-- the files of a run
 method("list_artifacts", { "run_id", "path" }, 1, native.list_artifacts)
+--- MlflowClient:download_artifacts(run_id: string, path: string) -> string
+-- the path of a run's files on this machine
 method("download_artifacts", { "run_id", "path", "dst_path" }, 2, native.artifact_path)
 
+--- MlflowClient:create_experiment(name: string, artifact_location?: string, tags?: table) -> string
+-- makes an experiment; its id
 method("create_experiment", { "name", "artifact_location", "tags" }, 1, mlflow.create_experiment)
+--- MlflowClient:get_experiment(experiment_id: string) -> Experiment
+-- an experiment by its id
 method("get_experiment", { "experiment_id" }, 1, function(id) return to_experiment(native.get_experiment(tostring(id))) end)
+--- MlflowClient:get_experiment_by_name(name: string) -> Experiment
+-- an experiment by its name; nil when there is none
 method("get_experiment_by_name", { "name" }, 1, mlflow.get_experiment_by_name)
+--- MlflowClient:search_experiments(view_type?: string, max_results?: integer, filter_string?: string, order_by?: table) -> {Experiment, …}
+-- experiments that a filter finds
 method("search_experiments", { "view_type", "max_results", "filter_string", "order_by", "page_token" }, 0,
   function(view, max, filter, order)
     return search_all(native.search_experiments, "experiments", to_experiment, filter, order, max, view)
   end)
+--- MlflowClient:rename_experiment(experiment_id: string, new_name: string)
+-- another name
 method("rename_experiment", { "experiment_id", "new_name" }, 2, function(id, name) native.update_experiment(tostring(id), name) end)
+--- MlflowClient:delete_experiment(experiment_id: string)
+-- marks an experiment as deleted
 method("delete_experiment", { "experiment_id" }, 1, function(id) native.update_experiment(tostring(id), nil, "deleted") end)
+--- MlflowClient:restore_experiment(experiment_id: string)
+-- a deleted experiment is back
 method("restore_experiment", { "experiment_id" }, 1, function(id) native.update_experiment(tostring(id), nil, "active") end)
+--- MlflowClient:set_experiment_tag(experiment_id: string, key: string, value: any)
+-- a tag of an experiment
 method("set_experiment_tag", { "experiment_id", "key", "value" }, 3, function(id, k, v) native.tag_experiment(tostring(id), k, text_of(v)) end)
 
+--- MlflowClient:create_registered_model(name: string, tags?: table, description?: string) -> RegisteredModel
+-- a name for versions of a model
 method("create_registered_model", { "name", "tags", "description" }, 1, function(name, tags, description)
   native.create_model(name, description)
   for k, v in pairs(tags or {}) do native.tag_model(name, nil, k, text_of(v)) end
   return to_model(native.get_model(name))
 end)
+--- MlflowClient:get_registered_model(name: string) -> RegisteredModel
+-- a registered model
 method("get_registered_model", { "name" }, 1, function(name) return to_model(native.get_model(name)) end)
+--- MlflowClient:rename_registered_model(name: string, new_name: string) -> RegisteredModel
+-- another name
 method("rename_registered_model", { "name", "new_name" }, 2, function(name, new) native.update_model(name, new); return to_model(native.get_model(new)) end)
+--- MlflowClient:update_registered_model(name: string, description: string) -> RegisteredModel
+-- another description
 method("update_registered_model", { "name", "description" }, 1, function(name, text) native.update_model(name, nil, text); return to_model(native.get_model(name)) end)
+--- MlflowClient:delete_registered_model(name: string)
+-- removes a registered model with its versions
 method("delete_registered_model", { "name" }, 1, native.delete_model)
+--- MlflowClient:search_registered_models(filter_string?: string, max_results?: integer, order_by?: table) -> {RegisteredModel, …}
+-- registered models that a filter finds
 method("search_registered_models", { "filter_string", "max_results", "order_by", "page_token" }, 0, function(filter, max, order)
   return search_all(native.search_models, "registered_models", to_model, filter, order, max)
 end)
+--- MlflowClient:set_registered_model_tag(name: string, key: string, value: any)
+-- a tag of a registered model
 method("set_registered_model_tag", { "name", "key", "value" }, 3, function(name, k, v) native.tag_model(name, nil, k, text_of(v)) end)
+--- MlflowClient:delete_registered_model_tag(name: string, key: string)
+-- removes a tag of a registered model
 method("delete_registered_model_tag", { "name", "key" }, 2, function(name, k) native.tag_model(name, nil, k) end)
+--- MlflowClient:set_registered_model_alias(name: string, alias: string, version: string|integer)
+-- a name like "champion" for a version: models:/NAME@champion
 method("set_registered_model_alias", { "name", "alias", "version" }, 3, function(name, alias, v) native.alias(name, alias, tostring(v)) end)
+--- MlflowClient:delete_registered_model_alias(name: string, alias: string)
+-- removes an alias
 method("delete_registered_model_alias", { "name", "alias" }, 2, function(name, alias) native.alias(name, alias) end)
 
+--- MlflowClient:create_model_version(name: string, source: string, run_id?: string, tags?: table, run_link?: string, description?: string) -> ModelVersion
+-- a version from a folder or a run
 method("create_model_version", { "name", "source", "run_id", "tags", "run_link", "description" }, 2, function(name, source, run, tags, _, text)
   return to_version(native.create_version(name, source, run, text, tags and texts_of(tags)))
 end)
+--- MlflowClient:get_model_version(name: string, version: string|integer) -> ModelVersion
+-- one version
 method("get_model_version", { "name", "version" }, 2, function(name, v) return to_version(native.get_version(name, tostring(v))) end)
+--- MlflowClient:get_model_version_by_alias(name: string, alias: string) -> ModelVersion
+-- the version that an alias names
 method("get_model_version_by_alias", { "name", "alias" }, 2, function(name, alias) return to_version(native.get_version(name, "@" .. alias)) end)
+--- MlflowClient:get_model_version_download_uri(name: string, version: string|integer) -> string
+-- where its files are
 method("get_model_version_download_uri", { "name", "version" }, 2, function(name, v) return "file://" .. native.get_version(name, tostring(v)).storage_location end)
+--- MlflowClient:get_latest_versions(name: string, stages?: table) -> {ModelVersion, …}
+-- the latest versions
 method("get_latest_versions", { "name", "stages" }, 1, function(name) return to_model(native.get_model(name)).latest_versions end)
+--- MlflowClient:update_model_version(name: string, version: string|integer, description: string) -> ModelVersion
+-- another description
 method("update_model_version", { "name", "version", "description" }, 2, function(name, v, text)
   native.update_version(name, tostring(v), text)
   return to_version(native.get_version(name, tostring(v)))
 end)
+--- MlflowClient:delete_model_version(name: string, version: string|integer)
+-- removes a version
 method("delete_model_version", { "name", "version" }, 2, function(name, v) native.delete_version(name, tostring(v)) end)
+--- MlflowClient:search_model_versions(filter_string?: string, max_results?: integer, order_by?: table) -> {ModelVersion, …}
+-- versions that a filter finds
 method("search_model_versions", { "filter_string", "max_results", "order_by", "page_token" }, 0, function(filter, max, order)
   return search_all(native.search_versions, "model_versions", to_version, filter, order, max)
 end)
+--- MlflowClient:set_model_version_tag(name: string, version: string|integer, key: string, value: any)
+-- a tag of a version
 method("set_model_version_tag", { "name", "version", "key", "value" }, 4, function(name, v, k, value) native.tag_model(name, id_text(v), k, text_of(value)) end)
+--- MlflowClient:delete_model_version_tag(name: string, version: string|integer, key: string)
+-- removes a tag of a version
 method("delete_model_version_tag", { "name", "version", "key" }, 3, function(name, v, k) native.tag_model(name, id_text(v), k) end)
 
 return mlflow

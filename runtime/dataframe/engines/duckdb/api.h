@@ -71,6 +71,10 @@
     X(duckdb_library_version)                                                                                \
     X(duckdb_list_type_child_type)                                                                           \
     X(duckdb_list_vector_get_child)                                                                          \
+    X(duckdb_list_vector_get_size)                                                                           \
+    X(duckdb_list_vector_reserve)                                                                            \
+    X(duckdb_list_vector_set_size)                                                                           \
+    X(duckdb_create_list_type)                                                                               \
     X(duckdb_map_type_key_type)                                                                              \
     X(duckdb_map_type_value_type)                                                                            \
     X(duckdb_open_ext)                                                                                       \

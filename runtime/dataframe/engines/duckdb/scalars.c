@@ -1,424 +1,63 @@
-/* scalars.c: functions of Spark that DuckDB has not, as C functions over its vectors. */
+/* scalars.c: registers the C functions and calls them for the rows of DuckDB's vectors. */
+#include "runtime/dataframe/engines/duckdb/scalars.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
 #include <ctype.h>
-#include <stdlib.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
-/* Each function gets one row: its arguments (never NULL unless it asks for them) and where the result goes. */
-struct value {
-    bool null;
-    int64_t i;
-    double f;
-    const char *s;
-    size_t len;
-};
+enum { MAX_ARGS = 8, TEXT_SIZE = 512, ERROR_SIZE = 300 };
 
-struct result {
-    bool null;
-    int64_t i;
-    char *text; /* a buffer of `size` bytes */
-    size_t size, len;
-};
-
-typedef void scalar_fn(const struct value *args, struct result *out);
-
-/* ---- numbers as Java prints them: 1.0E20, 1.0E-5, Infinity ---- */
-static void java_number(const struct value *a, struct result *out)
+void result_text(struct result *out)
 {
-    char digits[64], text[400];
-    int exponent = 0, n = 0, point = -1, first;
-    const char *p = a->s, *end = a->s + a->len;
-    bool minus = p < end && *p == '-';
-
-    if (a->len > 300)
-        return;
-    snprintf(text, sizeof text, "%.*s", (int)a->len, a->s);
-    if (strstr(text, "inf") || strstr(text, "nan")) {
-        out->len = (size_t)snprintf(out->text, out->size, "%s",
-                                    strstr(text, "nan") ? "NaN" : (minus ? "-Infinity" : "Infinity"));
-        return;
-    }
-    for (p = text + minus; *p && *p != 'e' && *p != 'E'; p++) {
-        if (*p == '.')
-            point = n;
-        else if (n < 60)
-            digits[n++] = *p;
-    }
-    if (*p)
-        exponent = atoi(p + 1);
-    exponent += point < 0 ? n : point; /* 0.digits × 10^exponent */
-    for (first = 0; first < n - 1 && digits[first] == '0'; first++)
-        exponent--;
-    while (n > first + 1 && digits[n - 1] == '0')
-        n--;
-    digits[n] = '\0';
-    if (digits[first] == '0') {
-        out->len = (size_t)snprintf(out->text, out->size, minus ? "-0.0" : "0.0");
-    } else if (exponent > 7 || exponent < -2) {
-        out->len = (size_t)snprintf(out->text, out->size, "%s%c.%sE%d", minus ? "-" : "", digits[first],
-                                    n > first + 1 ? digits + first + 1 : "0", exponent - 1);
-    } else {
-        char whole[16] = "0", part[80] = "0";
-        int length = n - first;
-
-        if (exponent > 0)
-            snprintf(whole, sizeof whole, "%.*s%.*s", exponent < length ? exponent : length, digits + first,
-                     exponent > length ? exponent - length : 0, "0000000");
-        if (exponent <= 0)
-            snprintf(part, sizeof part, "%.*s%s", -exponent, "000", digits + first);
-        else if (length > exponent)
-            snprintf(part, sizeof part, "%s", digits + first + exponent);
-        out->len = (size_t)snprintf(out->text, out->size, "%s%s.%s", minus ? "-" : "", whole, part);
-    }
+    out->text = out->more->data ? out->more->data : (char *)(uintptr_t) "";
+    out->len = out->more->len;
+    if (!buf_ok(out->more))
+        result_error(out, "the result is too long");
 }
 
-static void conv(const struct value *a, struct result *out)
+void result_null(struct result *out)
 {
-    char text[80], back[80];
-    char *end;
-    unsigned long long v;
-    int64_t from = a[1].i, to = a[2].i, base = to < 0 ? -to : to;
-    bool minus;
-    size_t n = 0;
-
     out->null = true;
-    if (from < 2 || from > 36 || base < 2 || base > 36 || a->len == 0 || a->len >= sizeof text)
-        return;
-    memcpy(text, a->s, a->len);
-    text[a->len] = '\0';
-    minus = text[0] == '-';
-    v = strtoull(text + minus, &end, (int)from);
-    if (minus)
-        v = 0 - v;
-    minus = to < 0 && (long long)v < 0;
-    if (minus)
-        v = 0 - v;
-    do {
-        back[n++] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[v % (unsigned long long)base];
-        v /= (unsigned long long)base;
-    } while (v && n < sizeof back - 1);
-    if (minus)
-        back[n++] = '-';
-    for (size_t i = 0; i < n; i++)
-        out->text[i] = back[n - 1 - i];
-    out->len = n;
-    out->null = false;
 }
 
-/* The result is a part of the first argument, handed on where it lies. */
-static void substring_index(const struct value *a, struct result *out)
+void result_error(struct result *out, const char *fmt, ...)
 {
-    const char *s = a->s, *d = a[1].s;
-    size_t n = a[1].len;
-    int64_t count = a[2].i, seen = 0, total = 0;
+    va_list args;
 
-    out->len = 0;
-    if (count == 0 || n == 0)
-        return;
-    for (size_t i = 0; i + n <= a->len;)
-        if (memcmp(s + i, d, n) == 0) {
-            total++;
-            i += n;
-        } else {
-            i++;
-        }
-    out->text = (char *)(uintptr_t)s; /* only read from here on */
-    out->len = a->len;
-    if (total < (count < 0 ? -count : count))
-        return;
-    for (size_t i = 0; i + n <= a->len;) {
-        if (memcmp(s + i, d, n) != 0) {
-            i++;
-            continue;
-        }
-        seen++;
-        if (count > 0 && seen == count) {
-            out->len = i;
+    va_start(args, fmt);
+    vsnprintf(out->error, ERROR_SIZE, fmt, args);
+    va_end(args);
+}
+
+void result_made(struct result *out, size_t from)
+{
+    result_item(out, (struct value){.i = (int64_t)from, .len = out->more->len - from});
+}
+
+void result_item(struct result *out, struct value item)
+{
+    if (out->n_items == out->cap_items) {
+        size_t cap = out->cap_items ? 2 * out->cap_items : 16;
+        struct value *items = mem_reallocn(out->items, cap, sizeof *items);
+
+        if (!items) {
+            result_error(out, "out of memory");
             return;
         }
-        i += n;
-        if (count < 0 && total - seen == -count - 1) {
-            out->text = (char *)(uintptr_t)(s + i);
-            out->len = a->len - i;
-            return;
-        }
+        out->items = items;
+        out->cap_items = cap;
     }
+    out->items[out->n_items++] = item;
 }
-
-static void soundex(const struct value *a, struct result *out)
-{
-    static const char codes[] = "01230127022455012623017202"; /* 7: H and W, which do not part equal codes */
-    size_t n = 0;
-    char last;
-
-    if (!a->len || !isalpha((unsigned char)a->s[0])) {
-        out->len = a->len < out->size ? a->len : out->size;
-        memcpy(out->text, a->s, out->len);
-        return;
-    }
-    out->text[n++] = (char)toupper((unsigned char)a->s[0]);
-    last = codes[out->text[0] - 'A'];
-    for (size_t i = 1; i < a->len && n < 4; i++) {
-        char code;
-
-        if (!isalpha((unsigned char)a->s[i])) {
-            last = '0';
-            continue;
-        }
-        code = codes[toupper((unsigned char)a->s[i]) - 'A'];
-        if (code == '7')
-            continue;
-        if (code != '0' && code != last)
-            out->text[n++] = code;
-        last = code;
-    }
-    while (n < 4)
-        out->text[n++] = '0';
-    out->len = n;
-}
-
-static void crc32_fn(const struct value *a, struct result *out)
-{
-    uint32_t crc = 0xFFFFFFFFu;
-
-    for (size_t i = 0; i < a->len; i++) {
-        crc ^= (unsigned char)a->s[i];
-        for (int k = 0; k < 8; k++)
-            crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1)));
-    }
-    out->i = (int64_t)(crc ^ 0xFFFFFFFFu);
-}
-
-/* ---- Murmur3 (32 bits), as Spark's hash: whole words, then the last bytes one by one ---- */
-static uint32_t rotl32(uint32_t x, int r)
-{
-    return (x << r) | (x >> (32 - r));
-}
-
-static uint32_t mix_word(uint32_t h, uint32_t k)
-{
-    h ^= rotl32(k * 0xcc9e2d51u, 15) * 0x1b873593u;
-    return rotl32(h, 13) * 5 + 0xe6546b64u;
-}
-
-static uint32_t mix_end(uint32_t h, uint32_t length)
-{
-    h ^= length;
-    h = (h ^ (h >> 16)) * 0x85ebca6bu;
-    h = (h ^ (h >> 13)) * 0xc2b2ae35u;
-    return h ^ (h >> 16);
-}
-
-static uint32_t murmur_long(uint64_t v, uint32_t seed)
-{
-    return mix_end(mix_word(mix_word(seed, (uint32_t)v), (uint32_t)(v >> 32)), 8);
-}
-
-static void hash_int(const struct value *a, struct result *out)
-{
-    uint32_t seed = (uint32_t)a[1].i;
-
-    out->i = (int32_t)(a->null ? seed : mix_end(mix_word(seed, (uint32_t)a->i), 4));
-}
-
-static void hash_long(const struct value *a, struct result *out)
-{
-    uint32_t seed = (uint32_t)a[1].i;
-
-    out->i = (int32_t)(a->null ? seed : murmur_long((uint64_t)a->i, seed));
-}
-
-static uint64_t double_bits(double v)
-{
-    uint64_t bits;
-
-    if (v == 0)
-        v = 0; /* -0.0 */
-    memcpy(&bits, &v, sizeof bits);
-    return v != v ? 0x7ff8000000000000u : bits;
-}
-
-static uint32_t float_bits(double v)
-{
-    float f = (float)v;
-    uint32_t bits;
-
-    if (f == 0)
-        f = 0;
-    memcpy(&bits, &f, sizeof bits);
-    return f != f ? 0x7fc00000u : bits;
-}
-
-static void hash_double(const struct value *a, struct result *out)
-{
-    uint32_t seed = (uint32_t)a[1].i;
-
-    out->i = (int32_t)(a->null ? seed : murmur_long(double_bits(a->f), seed));
-}
-
-static void hash_float(const struct value *a, struct result *out)
-{
-    uint32_t seed = (uint32_t)a[1].i;
-
-    out->i = (int32_t)(a->null ? seed : mix_end(mix_word(seed, float_bits(a->f)), 4));
-}
-
-static void hash_bytes(const struct value *a, struct result *out)
-{
-    uint32_t h = (uint32_t)a[1].i;
-    size_t i = 0;
-
-    if (!a->null) {
-        for (; i + 4 <= a->len; i += 4) {
-            uint32_t k;
-
-            memcpy(&k, a->s + i, 4);
-            h = mix_word(h, k);
-        }
-        for (; i < a->len; i++)
-            h = mix_word(h, (uint32_t)(int32_t)(signed char)a->s[i]);
-        h = mix_end(h, (uint32_t)a->len);
-    }
-    out->i = (int32_t)h;
-}
-
-/* ---- xxHash64, as Spark's xxhash64 ---- */
-static const uint64_t P1 = 0x9E3779B185EBCA87u, P2 = 0xC2B2AE3D27D4EB4Fu, P3 = 0x165667B19E3779F9u,
-                      P4 = 0x85EBCA77C2B2AE63u, P5 = 0x27D4EB2F165667C5u;
-
-static uint64_t rotl64(uint64_t x, int r)
-{
-    return (x << r) | (x >> (64 - r));
-}
-
-static uint64_t xx_end(uint64_t h)
-{
-    h = (h ^ (h >> 33)) * P2;
-    h = (h ^ (h >> 29)) * P3;
-    return h ^ (h >> 32);
-}
-
-static uint64_t xx_long(uint64_t v, uint64_t seed)
-{
-    uint64_t h = seed + P5 + 8;
-
-    h ^= rotl64(v * P2, 31) * P1;
-    return xx_end(rotl64(h, 27) * P1 + P4);
-}
-
-static uint64_t xx_int(uint32_t v, uint64_t seed)
-{
-    uint64_t h = seed + P5 + 4;
-
-    h ^= (uint64_t)v * P1;
-    return xx_end(rotl64(h, 23) * P2 + P3);
-}
-
-static uint64_t xx_round(uint64_t acc, const char *p)
-{
-    uint64_t v;
-
-    memcpy(&v, p, 8);
-    return rotl64(acc + v * P2, 31) * P1;
-}
-
-static uint64_t xx_stripes(const char *s, size_t len, uint64_t seed, size_t *used)
-{
-    uint64_t v[4] = {seed + P1 + P2, seed + P2, seed, seed - P1}, h;
-    size_t i = 0;
-
-    for (; i + 32 <= len; i += 32)
-        for (int k = 0; k < 4; k++)
-            v[k] = xx_round(v[k], s + i + 8 * k);
-    h = rotl64(v[0], 1) + rotl64(v[1], 7) + rotl64(v[2], 12) + rotl64(v[3], 18);
-    for (int k = 0; k < 4; k++)
-        h = (h ^ (rotl64(v[k] * P2, 31) * P1)) * P1 + P4;
-    *used = i;
-    return h;
-}
-
-static uint64_t xx_bytes(const char *s, size_t len, uint64_t seed)
-{
-    size_t i = 0;
-    uint64_t h = len >= 32 ? xx_stripes(s, len, seed, &i) : seed + P5;
-
-    h += len;
-    for (; i + 8 <= len; i += 8)
-        h = rotl64(h ^ xx_round(0, s + i), 27) * P1 + P4;
-    if (i + 4 <= len) {
-        uint32_t v;
-
-        memcpy(&v, s + i, 4);
-        h = rotl64(h ^ (uint64_t)v * P1, 23) * P2 + P3;
-        i += 4;
-    }
-    for (; i < len; i++)
-        h = rotl64(h ^ (uint64_t)(unsigned char)s[i] * P5, 11) * P1;
-    return xx_end(h);
-}
-
-static void xxhash_int(const struct value *a, struct result *out)
-{
-    out->i = a->null ? a[1].i : (int64_t)xx_int((uint32_t)a->i, (uint64_t)a[1].i);
-}
-
-static void xxhash_long(const struct value *a, struct result *out)
-{
-    out->i = a->null ? a[1].i : (int64_t)xx_long((uint64_t)a->i, (uint64_t)a[1].i);
-}
-
-static void xxhash_double(const struct value *a, struct result *out)
-{
-    out->i = a->null ? a[1].i : (int64_t)xx_long(double_bits(a->f), (uint64_t)a[1].i);
-}
-
-static void xxhash_float(const struct value *a, struct result *out)
-{
-    out->i = a->null ? a[1].i : (int64_t)xx_int(float_bits(a->f), (uint64_t)a[1].i);
-}
-
-static void xxhash_bytes(const struct value *a, struct result *out)
-{
-    out->i = a->null ? a[1].i : (int64_t)xx_bytes(a->s, a->len, (uint64_t)a[1].i);
-}
-
-/* ---- the table: types by letter: i INTEGER, l BIGINT, d DOUBLE, f FLOAT, s VARCHAR, b BLOB; nulls: it wants NULLs too ---- */
-struct scalar {
-    const char *name, *args;
-    char result;
-    bool nulls;
-    scalar_fn *fn;
-};
-
-static const struct scalar scalars[] = {
-    {"lacus_java_number", "s", 's', false, java_number},
-    {"lacus_conv", "sii", 's', false, conv},
-    {"lacus_substring_index", "ssi", 's', false, substring_index},
-    {"lacus_soundex", "s", 's', false, soundex},
-    {"lacus_crc32", "b", 'l', false, crc32_fn},
-    {"lacus_hash_int", "ii", 'i', true, hash_int},
-    {"lacus_hash_long", "li", 'i', true, hash_long},
-    {"lacus_hash_double", "di", 'i', true, hash_double},
-    {"lacus_hash_float", "fi", 'i', true, hash_float},
-    {"lacus_hash_text", "si", 'i', true, hash_bytes},
-    {"lacus_hash_bytes", "bi", 'i', true, hash_bytes},
-    {"lacus_xxhash64_int", "il", 'l', true, xxhash_int},
-    {"lacus_xxhash64_long", "ll", 'l', true, xxhash_long},
-    {"lacus_xxhash64_double", "dl", 'l', true, xxhash_double},
-    {"lacus_xxhash64_float", "fl", 'l', true, xxhash_float},
-    {"lacus_xxhash64_text", "sl", 'l', true, xxhash_bytes},
-    {"lacus_xxhash64_bytes", "bl", 'l', true, xxhash_bytes},
-};
-
-enum { MAX_ARGS = 3, TEXT_SIZE = 512 };
 
 struct bound { /* what a registered function needs; lives as long as the database */
     const struct duck_api *api;
     const struct scalar *scalar;
 };
 
-static void load(const struct duck_api *api, char type, duckdb_vector v, idx_t row, struct value *out)
+static void load_flat(const struct duck_api *api, char type, duckdb_vector v, idx_t row, struct value *out)
 {
     const void *data = api->duckdb_vector_get_data(v);
     uint64_t *valid = api->duckdb_vector_get_validity(v);
@@ -434,6 +73,14 @@ static void load(const struct duck_api *api, char type, duckdb_vector v, idx_t r
         out->f = ((const double *)data)[row];
     } else if (type == 'f') {
         out->f = (double)((const float *)data)[row];
+    } else if (type == 'o') {
+        out->i = ((const bool *)data)[row];
+    } else if (type == 'v') {
+        const duckdb_interval *i = (const duckdb_interval *)data + row;
+
+        out->i = i->micros;
+        out->months = i->months;
+        out->days = i->days;
     } else {
         const duckdb_string_t *s = (const duckdb_string_t *)data + row;
 
@@ -442,25 +89,123 @@ static void load(const struct duck_api *api, char type, duckdb_vector v, idx_t r
     }
 }
 
-static void store(const struct duck_api *api, char type, duckdb_vector v, idx_t row, const struct result *r)
+static bool is_list(char type)
+{
+    return type == 'S' || type == 'L' || type == 'D';
+}
+
+/* The elements of a list go to the end of pool. */
+static bool load_list(const struct duck_api *api, char type, duckdb_vector v, idx_t row, struct value *out,
+                      struct result *pool)
+{
+    uint64_t *valid = api->duckdb_vector_get_validity(v);
+    duckdb_list_entry entry;
+    duckdb_vector child;
+
+    *out = (struct value){.null = valid && !api->duckdb_validity_row_is_valid(valid, row)};
+    if (out->null)
+        return true;
+    entry = ((const duckdb_list_entry *)api->duckdb_vector_get_data(v))[row];
+    child = api->duckdb_list_vector_get_child(v);
+    for (idx_t k = 0; k < entry.length; k++) {
+        struct value item;
+
+        load_flat(api, (char)tolower((unsigned char)type), child, entry.offset + k, &item);
+        result_item(pool, item);
+    }
+    out->n = entry.length;
+    return true;
+}
+
+static void invalid(const struct duck_api *api, duckdb_vector v, idx_t row)
+{
+    api->duckdb_vector_ensure_validity_writable(v);
+    api->duckdb_validity_set_row_invalid(api->duckdb_vector_get_validity(v), row);
+}
+
+static void store_flat(const struct duck_api *api, char type, duckdb_vector v, idx_t row,
+                       const struct result *r)
 {
     void *data = api->duckdb_vector_get_data(v);
 
-    if (r->null) {
-        api->duckdb_vector_ensure_validity_writable(v);
-        api->duckdb_validity_set_row_invalid(api->duckdb_vector_get_validity(v), row);
-    } else if (type == 's') {
+    if (r->null)
+        invalid(api, v, row);
+    else if (type == 's' || type == 'b')
         api->duckdb_vector_assign_string_element_len(v, row, r->text, r->len);
-    } else if (type == 'i') {
+    else if (type == 'i')
         ((int32_t *)data)[row] = (int32_t)r->i;
-    } else {
+    else if (type == 'd')
+        ((double *)data)[row] = r->f;
+    else if (type == 'o')
+        ((bool *)data)[row] = r->i != 0;
+    else
         ((int64_t *)data)[row] = r->i;
+}
+
+static void store_list(const struct duck_api *api, char type, duckdb_vector v, idx_t row,
+                       const struct result *r)
+{
+    idx_t at = api->duckdb_list_vector_get_size(v);
+    duckdb_vector child;
+
+    ((duckdb_list_entry *)api->duckdb_vector_get_data(v))[row] =
+        (duckdb_list_entry){.offset = at, .length = r->null ? 0 : r->n_items};
+    if (r->null) {
+        invalid(api, v, row);
+        return;
+    }
+    api->duckdb_list_vector_reserve(v, at + r->n_items);
+    api->duckdb_list_vector_set_size(v, at + r->n_items);
+    child = api->duckdb_list_vector_get_child(v);
+    for (size_t k = 0; k < r->n_items; k++) {
+        const struct value *x = &r->items[k];
+        struct result one = {.null = x->null,
+                             .i = x->i,
+                             .f = x->f,
+                             .text = x->s ? (char *)(uintptr_t)x->s
+                                          : r->more->data + x->i, /* made here: its place in more */
+                             .len = x->len};
+
+        store_flat(api, (char)tolower((unsigned char)type), child, at + k, &one);
     }
 }
 
 /* DuckDB hands a function its data only through a function of its own. The library is opened once per process and never closed, so
  * this is written with one value only: an address, not state. */
 static __typeof__(&duckdb_scalar_function_get_extra_info) get_extra_info;
+
+struct row {            /* what one call of a function works with, over all rows of a chunk */
+    struct result pool; /* elements of list arguments */
+    struct result out;
+    struct buf more;
+};
+
+static void call_row(const struct bound *b, const duckdb_vector *vectors, size_t n_args, idx_t row,
+                     struct row *w)
+{
+    struct value args[MAX_ARGS];
+    size_t first[MAX_ARGS];
+    bool null = false;
+
+    w->pool.n_items = 0;
+    for (size_t a = 0; a < n_args; a++) {
+        char type = b->scalar->args[a];
+
+        first[a] = w->pool.n_items;
+        if (is_list(type))
+            load_list(b->api, type, vectors[a], row, &args[a], &w->pool);
+        else
+            load_flat(b->api, type, vectors[a], row, &args[a]);
+        null = null || args[a].null;
+    }
+    for (size_t a = 0; a < n_args; a++)
+        if (is_list(b->scalar->args[a]))
+            args[a].items = w->pool.items + first[a];
+    if (null && !b->scalar->nulls)
+        w->out.null = true;
+    else
+        b->scalar->fn(args, &w->out);
+}
 
 static void call(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
@@ -469,25 +214,34 @@ static void call(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
     idx_t n = b->api->duckdb_data_chunk_get_size(input);
     size_t n_args = strlen(f->args);
     duckdb_vector vectors[MAX_ARGS];
+    char text[TEXT_SIZE], error[ERROR_SIZE] = "";
+    struct row w = {.pool = {.error = error}, .more = BUF_INIT((size_t)1 << 30)};
+    struct value *items = NULL;
+    size_t cap = 0;
 
     for (size_t a = 0; a < n_args; a++)
         vectors[a] = b->api->duckdb_data_chunk_get_vector(input, a);
-    for (idx_t row = 0; row < n; row++) {
-        struct value args[MAX_ARGS];
-        char text[TEXT_SIZE];
-        struct result r = {.text = text, .size = sizeof text};
-        bool null = false;
-
-        for (size_t a = 0; a < n_args; a++) {
-            load(b->api, f->args[a], vectors[a], row, &args[a]);
-            null = null || args[a].null;
-        }
-        if (null && !f->nulls)
-            r.null = true;
+    for (idx_t row = 0; row < n && !*error; row++) {
+        buf_clear(&w.more);
+        w.out = (struct result){.text = text,
+                                .size = sizeof text,
+                                .more = &w.more,
+                                .error = error,
+                                .items = items,
+                                .cap_items = cap};
+        call_row(b, vectors, n_args, row, &w);
+        items = w.out.items;
+        cap = w.out.cap_items;
+        if (is_list(f->result))
+            store_list(b->api, f->result, output, row, &w.out);
         else
-            f->fn(args, &r);
-        store(b->api, f->result, output, row, &r);
+            store_flat(b->api, f->result, output, row, &w.out);
     }
+    if (*error)
+        b->api->duckdb_scalar_function_set_error(info, error);
+    buf_release(&w.more);
+    mem_free(items);
+    mem_free(w.pool.items);
 }
 
 static duckdb_type type_of(char letter)
@@ -496,12 +250,26 @@ static duckdb_type type_of(char letter)
         char letter;
         duckdb_type type;
     } types[] = {{'i', DUCKDB_TYPE_INTEGER}, {'l', DUCKDB_TYPE_BIGINT},  {'d', DUCKDB_TYPE_DOUBLE},
-                 {'f', DUCKDB_TYPE_FLOAT},   {'s', DUCKDB_TYPE_VARCHAR}, {'b', DUCKDB_TYPE_BLOB}};
+                 {'f', DUCKDB_TYPE_FLOAT},   {'s', DUCKDB_TYPE_VARCHAR}, {'b', DUCKDB_TYPE_BLOB},
+                 {'o', DUCKDB_TYPE_BOOLEAN}, {'v', DUCKDB_TYPE_INTERVAL}};
 
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (types[i].letter == letter)
             return types[i].type;
     return DUCKDB_TYPE_INVALID;
+}
+
+static duckdb_logical_type logical(struct duck_api *api, char letter)
+{
+    duckdb_logical_type element =
+                            api->duckdb_create_logical_type(type_of((char)tolower((unsigned char)letter))),
+                        list;
+
+    if (!is_list(letter))
+        return element;
+    list = api->duckdb_create_list_type(element);
+    api->duckdb_destroy_logical_type(&element);
+    return list;
 }
 
 static enum lc register_one(struct engine *e, const struct scalar *s, struct err *err)
@@ -517,11 +285,11 @@ static enum lc register_one(struct engine *e, const struct scalar *s, struct err
     *b = (struct bound){.api = api, .scalar = s};
     api->duckdb_scalar_function_set_name(f, s->name);
     for (const char *a = s->args; *a; a++) {
-        t = api->duckdb_create_logical_type(type_of(*a));
+        t = logical(api, *a);
         api->duckdb_scalar_function_add_parameter(f, t);
         api->duckdb_destroy_logical_type(&t);
     }
-    t = api->duckdb_create_logical_type(type_of(s->result));
+    t = logical(api, s->result);
     api->duckdb_scalar_function_set_return_type(f, t);
     api->duckdb_destroy_logical_type(&t);
     api->duckdb_scalar_function_set_function(f, call);
@@ -536,8 +304,12 @@ static enum lc register_one(struct engine *e, const struct scalar *s, struct err
 
 enum lc duck_register_scalars(struct engine *e, struct err *err)
 {
+    static const struct scalar *const tables[] = {scalars_hash, scalars_text, scalars_codec, scalars_format,
+                                                  scalars_data};
+
     __atomic_store_n(&get_extra_info, e->api.duckdb_scalar_function_get_extra_info, __ATOMIC_RELEASE);
-    for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
-        TRY(register_one(e, &scalars[i], err));
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+        for (const struct scalar *s = tables[t]; s->name; s++)
+            TRY(register_one(e, s, err));
     return LC_OK;
 }

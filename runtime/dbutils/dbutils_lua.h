@@ -1,4 +1,4 @@
-/* dbutils_parts.h: dbutils.fs, secrets, notebook, library and help.
+/* dbutils_lua.h: dbutils.fs, secrets, notebook, library and help.
  *
  * What      dbutils_add gives the parts to the table of dbutils (its widgets are made elsewhere); the functions
  *           below are what the parts and the magics share. Paths are the machine's own, and may begin with
@@ -11,8 +11,8 @@
  *     lua_newtable(L);
  *     dbutils_add(L);
  */
-#ifndef LACUS_DBUTILS_DBUTILS_PARTS_H
-#define LACUS_DBUTILS_DBUTILS_PARTS_H
+#ifndef LACUS_DBUTILS_DBUTILS_LUA_H
+#define LACUS_DBUTILS_DBUTILS_LUA_H
 #include <lua.h>
 #include <stdbool.h>
 

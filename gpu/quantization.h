@@ -1,0 +1,33 @@
+/* quantization.h: how a base model is to be kept, in the words of bitsandbytes and Hugging Face.
+ *
+ * What      reads a BitsAndBytesConfig (load_in_4bit, load_in_8bit, bnb_4bit_quant_type,
+ *           bnb_4bit_use_double_quant, bnb_4bit_compute_dtype) or {quant_method = "fp8"} into the types that
+ *           model_options take.
+ * Ownership none.
+ * Units     none.
+ * Errors    LC_ARG: an unknown key (the nearest is offered) or value; LC_UNSUPPORTED: a key whose value would
+ *           change results and is not supported here (modules to skip, offloading).
+ * Threads   any.
+ * Numbers   4 bits as bitsandbytes has them. 8 bits: the weights are stored in int8 with a scale for each row, and
+ *           products are of the decoded weights: no outlier decomposition, activations are not quantised.
+ *           FP8: e4m3fn storage with a scale for each row; products in bf16 or f32.
+ *
+ * Example:
+ *     struct quantization q;
+ *     enum lc code = quantization_from_json(json_object, &q, &err);
+ *     struct model_options o = {.linear = q.linear, .compute = q.compute};
+ */
+#ifndef LACUS_GPU_QUANTIZATION_H
+#define LACUS_GPU_QUANTIZATION_H
+#include "gpu/dtype.h"
+#include "runtime/base/err.h"
+#include <jansson.h>
+
+struct quantization {
+    enum dtype linear;  /* DTYPE_NONE: not quantised */
+    enum dtype compute; /* DTYPE_NONE: not said */
+};
+
+/* object NULL or null: not quantised. */
+enum lc quantization_from_json(const json_t *object, struct quantization *out, struct err *err) MUST_CHECK;
+#endif

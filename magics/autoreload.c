@@ -1,0 +1,72 @@
+/* %autoreload: Lua modules that have changed are loaded again before a cell runs. */
+#include "magics/line.h"
+#include "magics/magics.h"
+#include "magics/options.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char module_key = 0; /* in the registry: what lacus.autoreload gives */
+
+static int l_stat(lua_State *L)
+{
+    struct stat st;
+
+    if (stat(luaL_checkstring(L, 1), &st) != 0)
+        return 0;
+    lua_pushfstring(L, "%I.%I %I %I", (lua_Integer)st.st_mtim.tv_sec, (lua_Integer)st.st_mtim.tv_nsec,
+                    (lua_Integer)st.st_size, (lua_Integer)st.st_ino);
+    return 1;
+}
+
+static int l_say(lua_State *L)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len);
+
+    session_print(session_of(L), STREAM_STDERR, text, len);
+    return 0;
+}
+
+static void push_module(lua_State *L)
+{
+    static const luaL_Reg native[] = {{"stat", l_stat}, {"say", l_say}, {NULL, NULL}};
+
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) != LUA_TNIL)
+        return;
+    lua_pop(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lacus.autoreload");
+    lua_call(L, 1, 1);
+    luaL_newlib(L, native);
+    lua_call(L, 1, 1);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+}
+
+/* Before each cell: looks at the files; after it, modules that it has required are noted. */
+static int l_around(lua_State *L) /* (before) */
+{
+    bool before = lua_toboolean(L, 1);
+
+    push_module(L);
+    lua_getfield(L, -1, before ? "before_cell" : "note");
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+int magic_autoreload(lua_State *L, const char *line, const char *body)
+{
+    struct options *o = options_read(L, "autoreload", line, OPTIONS_ALL);
+    const char *word = o->n ? options_one(L, o, "") : "";
+
+    (void)body;
+    session_around_cells(session_of(L), l_around);
+    push_module(L);
+    lua_getfield(L, -1, "set");
+    lua_pushstring(L, word);
+    lua_call(L, 1, 1);
+    if (!lua_toboolean(L, -1))
+        return line_error(L, "autoreload", "modes are 0 (off), 2 (all modules) and now, not", word);
+    return 0;
+}

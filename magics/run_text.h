@@ -1,0 +1,15 @@
+/* run_text.h: a text as a cell inside the cell: %% commands too, and what it gives is shown.
+ *
+ * Ownership arguments are borrowed.
+ * Errors    raised.
+ * Threads   session thread.
+ *
+ * Example:
+ *     run_text(L, "1 + 1", 5, "again");
+ */
+#ifndef LACUS_MAGICS_RUN_TEXT_H
+#define LACUS_MAGICS_RUN_TEXT_H
+#include "runtime/session/session_lua.h"
+
+void run_text(lua_State *L, const char *text, size_t len, const char *name);
+#endif

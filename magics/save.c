@@ -1,0 +1,113 @@
+/* %save and %load: cells to a file, and a file (or cells) to the next cell. */
+#include "magics/line.h"
+#include "magics/magics.h"
+#include "magics/options.h"
+#include "magics/ranges.h"
+#include "runtime/base/fs.h"
+#include "runtime/session/shell.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILE_MAX = 8 << 20 };
+
+/* Asks; without anybody to ask: no. */
+static bool agreed(lua_State *L, const char *question)
+{
+    struct session *s = session_of(L);
+    const struct frontend *f = session_frontend(s);
+    struct buf *answer = session_buf(L, 4096);
+    struct err err;
+    enum lc rc = LC_UNSUPPORTED;
+
+    if (f->ops && f->ops->input)
+        rc = f->ops->input(f->self, session_ctx(s), question, false, answer, &err);
+    if (rc == LC_CANCELLED)
+        session_raise(L, &err);
+    return rc == LC_OK && (buf_str(answer)[0] == 'y' || buf_str(answer)[0] == 'Y');
+}
+
+/* With .lua behind it when it has no ending. */
+static const char *file_of(lua_State *L, const char *name)
+{
+    return strchr(fs_basename(name), '.') ? name : lua_pushfstring(L, "%s.lua", name);
+}
+
+int magic_save(lua_State *L, const char *line, const char *body)
+{
+    struct options *o = options_read(L, "save", shell_expand(L, line), OPTIONS_ALL);
+    struct buf *out = session_buf(L, BUF_TEXT_MAX);
+    const char *file, *text;
+    struct err err;
+    bool there;
+
+    (void)body;
+    if (o->n == 0)
+        return line_error(L, "save", "no file named", NULL);
+    file = file_of(L, o->words[0]);
+    there = fs_exists(file);
+    if (there && !options_has(o, "-a") && !options_has(o, "-f") &&
+        !agreed(L, lua_pushfstring(L, "File `%s` exists. Overwrite (y/[N])? ", file))) {
+        line_print(L, "Operation cancelled.\n");
+        return 0;
+    }
+    if (there && options_has(o, "-a") && fs_read(file, out, &err) != LC_OK)
+        return session_raise(L, &err);
+    text = ranges_push_text(L, ranges_read(L, "save", o->words + 1));
+    buf_puts(out, text);
+    if (buf_check(out, &err) != LC_OK || fs_write(file, buf_str(out), out->len, &err) != LC_OK)
+        return session_raise(L, &err);
+    line_print(L, "The following commands were %s file `%s`:\n%s",
+               there && options_has(o, "-a") ? "appended to" : "written to", file, text);
+    return 0;
+}
+
+/* ---- %load ---- */
+
+/* Pushes the lines from-to ("5-10", "5-", "7") of a text. */
+static const char *push_lines(lua_State *L, const char *text, const char *range)
+{
+    char *end;
+    long from = strtol(range, &end, 10), to = from;
+    const char *start, *stop;
+
+    if (end == range || from < 1)
+        line_error(L, "load", "lines are meant as 5-10:", range);
+    if (*end == '-')
+        to = end[1] ? strtol(end + 1, NULL, 10) : 1L << 30;
+    for (start = text; --from > 0 && *start; to--)
+        start += strcspn(start, "\n") + (start[strcspn(start, "\n")] == '\n');
+    for (stop = start; to-- > 0 && *stop;)
+        stop += strcspn(stop, "\n") + (stop[strcspn(stop, "\n")] == '\n');
+    return lua_pushlstring(L, start, (size_t)(stop - start));
+}
+
+/* Pushes the text of a file, with .lua where that is missing. */
+static const char *push_file(lua_State *L, const char *name)
+{
+    struct buf *text = session_buf(L, FILE_MAX);
+    const char *file = fs_exists(name) ? name : file_of(L, name);
+    struct err err;
+
+    if (fs_read(file, text, &err) != LC_OK)
+        session_raise(L, &err);
+    return lua_pushlstring(L, buf_str(text), text->len);
+}
+
+int magic_load(lua_State *L, const char *line, const char *body)
+{
+    struct options *o = options_read(L, "load", shell_expand(L, line), OPTIONS_ALL);
+    const char *text, *lines = options_value(o, "-r");
+
+    (void)body;
+    if (o->n == 0)
+        return line_error(L, "load", "no file and no range of cells named", NULL);
+    if (ranges_is(o->words[0]) && !fs_exists(o->words[0]))
+        text = ranges_push_text(L, ranges_read(L, "load", o->words));
+    else
+        text = push_file(L, options_one(L, o, "no file named"));
+    if (lines)
+        text = push_lines(L, text, lines);
+    text = lua_pushfstring(L, "-- %%load %s\n%s", line, text);
+    session_set_next_input(session_of(L), text, true);
+    return 0;
+}

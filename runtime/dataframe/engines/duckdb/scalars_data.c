@@ -1,0 +1,199 @@
+/* scalars_data.c: lines of CSV, bitmaps, histograms. */
+#include "runtime/dataframe/engines/duckdb/scalars.h"
+#include <math.h>
+#include <string.h>
+
+/* ---- CSV: one record ---- */
+/* csv_fields(line, separator): the fields; quoted ones without their quotes */
+static void csv_fields(const struct value *a, struct result *out)
+{
+    char sep = a[1].len ? a[1].s[0] : ',';
+
+    for (size_t i = 0; i <= a->len; i++) {
+        size_t from = out->more->len;
+        bool quoted = i < a->len && a->s[i] == '"';
+
+        i += quoted;
+        for (; i < a->len && (quoted || a->s[i] != sep); i++) {
+            if (quoted && a->s[i] == '"') {
+                if (i + 1 < a->len && a->s[i + 1] == '"') {
+                    i++;
+                } else {
+                    quoted = false;
+                    continue;
+                }
+            } else if (quoted && a->s[i] == '\\' && i + 1 < a->len) {
+                i++;
+            }
+            buf_putc(out->more, a->s[i]);
+        }
+        result_made(out, from);
+    }
+}
+
+/* csv_quote(text, separator): in quotes where it must be */
+static void csv_quote(const struct value *a, struct result *out)
+{
+    char sep = a[1].len ? a[1].s[0] : ',';
+    bool must = a->len == 0;
+
+    for (size_t i = 0; i < a->len; i++)
+        must = must || a->s[i] == sep || a->s[i] == '"' || a->s[i] == '\n' || a->s[i] == '\r';
+    must = must || (a->len && (a->s[0] == ' ' || a->s[a->len - 1] == ' '));
+    if (must)
+        buf_putc(out->more, '"');
+    for (size_t i = 0; i < a->len; i++) {
+        if (a->s[i] == '"')
+            buf_putc(out->more, '\\');
+        buf_putc(out->more, a->s[i]);
+    }
+    if (must)
+        buf_putc(out->more, '"');
+    result_text(out);
+}
+
+/* ---- bitmaps of 4,096 bytes ---- */
+enum { BITMAP = 4096 };
+
+static char *bitmap_room(struct result *out)
+{
+    static const char zeros[64];
+
+    for (int i = 0; i < BITMAP / 64; i++)
+        buf_add(out->more, zeros, sizeof zeros);
+    return buf_ok(out->more) ? out->more->data : NULL;
+}
+
+static void bitmap_of(const struct value *a, struct result *out)
+{
+    char *bits = bitmap_room(out);
+
+    for (size_t k = 0; bits && k < a->n; k++) {
+        int64_t at = a->items[k].i;
+
+        if (a->items[k].null)
+            continue;
+        if (at < 0 || at >= 8 * BITMAP) {
+            result_error(out,
+                         "[INVALID_BITMAP_POSITION] The 0-indexed bitmap position %lld is out of bounds. The "
+                         "bitmap has "
+                         "32768 bits (4096 bytes). SQLSTATE: 22003",
+                         (long long)at);
+            return;
+        }
+        bits[at / 8] = (char)(bits[at / 8] | 1 << at % 8);
+    }
+    result_text(out);
+}
+
+static void bitmap_count(const struct value *a, struct result *out)
+{
+    out->i = 0;
+    for (size_t i = 0; i < a->len; i++)
+        out->i += __builtin_popcount((unsigned char)a->s[i]);
+}
+
+/* bitmap_or(a, b), bitmap_and(a, b): as long as a whole bitmap */
+static void bitmap_both(const struct value *a, struct result *out, bool both)
+{
+    char *bits = bitmap_room(out);
+
+    for (size_t i = 0; bits && i < BITMAP; i++) {
+        unsigned x = i < a[0].len ? (unsigned char)a[0].s[i] : 0,
+                 y = i < a[1].len ? (unsigned char)a[1].s[i] : 0;
+
+        bits[i] = (char)(both ? x & y : x | y);
+    }
+    result_text(out);
+}
+
+static void bitmap_or(const struct value *a, struct result *out)
+{
+    bitmap_both(a, out, false);
+}
+
+static void bitmap_and(const struct value *a, struct result *out)
+{
+    bitmap_both(a, out, true);
+}
+
+/* ---- histogram_numeric: at most n bins; the two nearest are joined while there are more ---- */
+/* histogram(values, n): x1, y1, x2, y2, … */
+static void join_nearest(struct value *bins, size_t *n)
+{
+    size_t best = 0;
+
+    for (size_t i = 1; i + 1 < *n; i++)
+        if (bins[i + 1].f - bins[i].f < bins[best + 1].f - bins[best].f)
+            best = i;
+    double y = (double)(bins[best].i + bins[best + 1].i);
+    bins[best].f = (bins[best].f * (double)bins[best].i + bins[best + 1].f * (double)bins[best + 1].i) / y;
+    bins[best].i += bins[best + 1].i;
+    memmove(bins + best + 1, bins + best + 2, (*n - best - 2) * sizeof *bins);
+    --*n;
+}
+
+static void histogram(const struct value *a, struct result *out)
+{
+    size_t most = a[1].i < 2 ? 2 : (size_t)a[1].i, n;
+
+    for (size_t k = 0; k < a->n; k++) {
+        double v = a->items[k].f;
+        size_t at = 0;
+
+        if (a->items[k].null)
+            continue;
+        while (at < out->n_items && out->items[at].f < v)
+            at++;
+        if (at < out->n_items && out->items[at].f == v) {
+            out->items[at].i++;
+            continue;
+        }
+        result_item(out, (struct value){.f = v, .i = 1});
+        if (*out->error)
+            return;
+        memmove(out->items + at + 1, out->items + at, (out->n_items - 1 - at) * sizeof *out->items);
+        out->items[at] = (struct value){.f = v, .i = 1};
+        if (out->n_items > most)
+            join_nearest(out->items, &out->n_items);
+    }
+    n = out->n_items;
+    for (size_t k = 0; k < n; k++)
+        result_item(out, (struct value){0});
+    for (size_t k = n; k-- > 0 && !*out->error;) {
+        struct value bin = out->items[k];
+
+        out->items[2 * k] = (struct value){.f = bin.f};
+        out->items[2 * k + 1] = (struct value){.f = (double)bin.i};
+    }
+}
+
+/* ---- numbers to the last digit, as Java's StrictMath has them ---- */
+static void cbrt_fn(const struct value *a, struct result *out)
+{
+    out->f = cbrt(a->f);
+}
+
+static void log1p_fn(const struct value *a, struct result *out)
+{
+    out->f = log1p(a->f);
+}
+
+static void expm1_fn(const struct value *a, struct result *out)
+{
+    out->f = expm1(a->f);
+}
+
+static void hypot_fn(const struct value *a, struct result *out)
+{
+    out->f = hypot(a[0].f, a[1].f);
+}
+
+const struct scalar scalars_data[] = {
+    {"lacus_cbrt", "d", 'd', false, cbrt_fn},           {"lacus_log1p", "d", 'd', false, log1p_fn},
+    {"lacus_expm1", "d", 'd', false, expm1_fn},         {"lacus_hypot", "dd", 'd', false, hypot_fn},
+    {"lacus_csv_fields", "ss", 'S', false, csv_fields}, {"lacus_csv_quote", "ss", 's', false, csv_quote},
+    {"lacus_bitmap", "L", 'b', false, bitmap_of},       {"lacus_bitmap_count", "b", 'l', false, bitmap_count},
+    {"lacus_bitmap_or", "bb", 'b', false, bitmap_or},   {"lacus_bitmap_and", "bb", 'b', false, bitmap_and},
+    {"lacus_histogram", "Di", 'D', false, histogram},   {NULL, NULL, 0, false, NULL},
+};

@@ -1,0 +1,387 @@
+/* scalars_hash.c: numbers as Java writes them, hashes and codes. */
+#include "runtime/dataframe/engines/duckdb/scalars.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- numbers as Java prints them: 1.0E20, 1.0E-5, Infinity ---- */
+static void java_number(const struct value *a, struct result *out)
+{
+    char digits[64], text[400];
+    int exponent = 0, n = 0, point = -1, first;
+    const char *p = a->s, *end = a->s + a->len;
+    bool minus = p < end && *p == '-';
+
+    if (a->len > 300)
+        return;
+    snprintf(text, sizeof text, "%.*s", (int)a->len, a->s);
+    if (strstr(text, "inf") || strstr(text, "nan")) {
+        out->len = (size_t)snprintf(out->text, out->size, "%s",
+                                    strstr(text, "nan") ? "NaN" : (minus ? "-Infinity" : "Infinity"));
+        return;
+    }
+    for (p = text + minus; *p && *p != 'e' && *p != 'E'; p++) {
+        if (*p == '.')
+            point = n;
+        else if (n < 60)
+            digits[n++] = *p;
+    }
+    if (*p)
+        exponent = atoi(p + 1);
+    exponent += point < 0 ? n : point; /* 0.digits × 10^exponent */
+    for (first = 0; first < n - 1 && digits[first] == '0'; first++)
+        exponent--;
+    while (n > first + 1 && digits[n - 1] == '0')
+        n--;
+    digits[n] = '\0';
+    if (digits[first] == '0') {
+        out->len = (size_t)snprintf(out->text, out->size, minus ? "-0.0" : "0.0");
+    } else if (exponent > 7 || exponent < -2) {
+        out->len = (size_t)snprintf(out->text, out->size, "%s%c.%sE%d", minus ? "-" : "", digits[first],
+                                    n > first + 1 ? digits + first + 1 : "0", exponent - 1);
+    } else {
+        char whole[16] = "0", part[80] = "0";
+        int length = n - first;
+
+        if (exponent > 0)
+            snprintf(whole, sizeof whole, "%.*s%.*s", exponent < length ? exponent : length, digits + first,
+                     exponent > length ? exponent - length : 0, "0000000");
+        if (exponent <= 0)
+            snprintf(part, sizeof part, "%.*s%s", -exponent, "000", digits + first);
+        else if (length > exponent)
+            snprintf(part, sizeof part, "%s", digits + first + exponent);
+        out->len = (size_t)snprintf(out->text, out->size, "%s%s.%s", minus ? "-" : "", whole, part);
+    }
+}
+
+static void conv(const struct value *a, struct result *out)
+{
+    char text[80], back[80];
+    char *end;
+    unsigned long long v;
+    int64_t from = a[1].i, to = a[2].i, base = to < 0 ? -to : to;
+    bool minus;
+    size_t n = 0;
+
+    out->null = true;
+    if (from < 2 || from > 36 || base < 2 || base > 36 || a->len == 0 || a->len >= sizeof text)
+        return;
+    memcpy(text, a->s, a->len);
+    text[a->len] = '\0';
+    minus = text[0] == '-';
+    v = strtoull(text + minus, &end, (int)from);
+    if (minus)
+        v = 0 - v;
+    minus = to < 0 && (long long)v < 0;
+    if (minus)
+        v = 0 - v;
+    do {
+        back[n++] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[v % (unsigned long long)base];
+        v /= (unsigned long long)base;
+    } while (v && n < sizeof back - 1);
+    if (minus)
+        back[n++] = '-';
+    for (size_t i = 0; i < n; i++)
+        out->text[i] = back[n - 1 - i];
+    out->len = n;
+    out->null = false;
+}
+
+/* The result is a part of the first argument, handed on where it lies. */
+static void substring_index(const struct value *a, struct result *out)
+{
+    const char *s = a->s, *d = a[1].s;
+    size_t n = a[1].len;
+    int64_t count = a[2].i, seen = 0, total = 0;
+
+    out->len = 0;
+    if (count == 0 || n == 0)
+        return;
+    for (size_t i = 0; i + n <= a->len;)
+        if (memcmp(s + i, d, n) == 0) {
+            total++;
+            i += n;
+        } else {
+            i++;
+        }
+    out->text = (char *)(uintptr_t)s; /* only read from here on */
+    out->len = a->len;
+    if (total < (count < 0 ? -count : count))
+        return;
+    for (size_t i = 0; i + n <= a->len;) {
+        if (memcmp(s + i, d, n) != 0) {
+            i++;
+            continue;
+        }
+        seen++;
+        if (count > 0 && seen == count) {
+            out->len = i;
+            return;
+        }
+        i += n;
+        if (count < 0 && total - seen == -count - 1) {
+            out->text = (char *)(uintptr_t)(s + i);
+            out->len = a->len - i;
+            return;
+        }
+    }
+}
+
+static void soundex(const struct value *a, struct result *out)
+{
+    static const char codes[] = "01230127022455012623017202"; /* 7: H and W, which do not part equal codes */
+    size_t n = 0;
+    char last;
+
+    if (!a->len || !isalpha((unsigned char)a->s[0])) {
+        out->len = a->len < out->size ? a->len : out->size;
+        memcpy(out->text, a->s, out->len);
+        return;
+    }
+    out->text[n++] = (char)toupper((unsigned char)a->s[0]);
+    last = codes[out->text[0] - 'A'];
+    for (size_t i = 1; i < a->len && n < 4; i++) {
+        char code;
+
+        if (!isalpha((unsigned char)a->s[i])) {
+            last = '0';
+            continue;
+        }
+        code = codes[toupper((unsigned char)a->s[i]) - 'A'];
+        if (code == '7')
+            continue;
+        if (code != '0' && code != last)
+            out->text[n++] = code;
+        last = code;
+    }
+    while (n < 4)
+        out->text[n++] = '0';
+    out->len = n;
+}
+
+static void crc32_fn(const struct value *a, struct result *out)
+{
+    uint32_t crc = 0xFFFFFFFFu;
+
+    for (size_t i = 0; i < a->len; i++) {
+        crc ^= (unsigned char)a->s[i];
+        for (int k = 0; k < 8; k++)
+            crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1)));
+    }
+    out->i = (int64_t)(crc ^ 0xFFFFFFFFu);
+}
+
+/* ---- Murmur3 (32 bits), as Spark's hash: whole words, then the last bytes one by one ---- */
+static uint32_t rotl32(uint32_t x, int r)
+{
+    return (x << r) | (x >> (32 - r));
+}
+
+static uint32_t mix_word(uint32_t h, uint32_t k)
+{
+    h ^= rotl32(k * 0xcc9e2d51u, 15) * 0x1b873593u;
+    return rotl32(h, 13) * 5 + 0xe6546b64u;
+}
+
+static uint32_t mix_end(uint32_t h, uint32_t length)
+{
+    h ^= length;
+    h = (h ^ (h >> 16)) * 0x85ebca6bu;
+    h = (h ^ (h >> 13)) * 0xc2b2ae35u;
+    return h ^ (h >> 16);
+}
+
+static uint32_t murmur_long(uint64_t v, uint32_t seed)
+{
+    return mix_end(mix_word(mix_word(seed, (uint32_t)v), (uint32_t)(v >> 32)), 8);
+}
+
+static void hash_int(const struct value *a, struct result *out)
+{
+    uint32_t seed = (uint32_t)a[1].i;
+
+    out->i = (int32_t)(a->null ? seed : mix_end(mix_word(seed, (uint32_t)a->i), 4));
+}
+
+static void hash_long(const struct value *a, struct result *out)
+{
+    uint32_t seed = (uint32_t)a[1].i;
+
+    out->i = (int32_t)(a->null ? seed : murmur_long((uint64_t)a->i, seed));
+}
+
+static uint64_t double_bits(double v)
+{
+    uint64_t bits;
+
+    if (v == 0)
+        v = 0; /* -0.0 */
+    memcpy(&bits, &v, sizeof bits);
+    return v != v ? 0x7ff8000000000000u : bits;
+}
+
+static uint32_t float_bits(double v)
+{
+    float f = (float)v;
+    uint32_t bits;
+
+    if (f == 0)
+        f = 0;
+    memcpy(&bits, &f, sizeof bits);
+    return f != f ? 0x7fc00000u : bits;
+}
+
+static void hash_double(const struct value *a, struct result *out)
+{
+    uint32_t seed = (uint32_t)a[1].i;
+
+    out->i = (int32_t)(a->null ? seed : murmur_long(double_bits(a->f), seed));
+}
+
+static void hash_float(const struct value *a, struct result *out)
+{
+    uint32_t seed = (uint32_t)a[1].i;
+
+    out->i = (int32_t)(a->null ? seed : mix_end(mix_word(seed, float_bits(a->f)), 4));
+}
+
+static void hash_bytes(const struct value *a, struct result *out)
+{
+    uint32_t h = (uint32_t)a[1].i;
+    size_t i = 0;
+
+    if (!a->null) {
+        for (; i + 4 <= a->len; i += 4) {
+            uint32_t k;
+
+            memcpy(&k, a->s + i, 4);
+            h = mix_word(h, k);
+        }
+        for (; i < a->len; i++)
+            h = mix_word(h, (uint32_t)(int32_t)(signed char)a->s[i]);
+        h = mix_end(h, (uint32_t)a->len);
+    }
+    out->i = (int32_t)h;
+}
+
+/* ---- xxHash64, as Spark's xxhash64 ---- */
+static const uint64_t P1 = 0x9E3779B185EBCA87u, P2 = 0xC2B2AE3D27D4EB4Fu, P3 = 0x165667B19E3779F9u,
+                      P4 = 0x85EBCA77C2B2AE63u, P5 = 0x27D4EB2F165667C5u;
+
+static uint64_t rotl64(uint64_t x, int r)
+{
+    return (x << r) | (x >> (64 - r));
+}
+
+static uint64_t xx_end(uint64_t h)
+{
+    h = (h ^ (h >> 33)) * P2;
+    h = (h ^ (h >> 29)) * P3;
+    return h ^ (h >> 32);
+}
+
+static uint64_t xx_long(uint64_t v, uint64_t seed)
+{
+    uint64_t h = seed + P5 + 8;
+
+    h ^= rotl64(v * P2, 31) * P1;
+    return xx_end(rotl64(h, 27) * P1 + P4);
+}
+
+static uint64_t xx_int(uint32_t v, uint64_t seed)
+{
+    uint64_t h = seed + P5 + 4;
+
+    h ^= (uint64_t)v * P1;
+    return xx_end(rotl64(h, 23) * P2 + P3);
+}
+
+static uint64_t xx_round(uint64_t acc, const char *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, 8);
+    return rotl64(acc + v * P2, 31) * P1;
+}
+
+static uint64_t xx_stripes(const char *s, size_t len, uint64_t seed, size_t *used)
+{
+    uint64_t v[4] = {seed + P1 + P2, seed + P2, seed, seed - P1}, h;
+    size_t i = 0;
+
+    for (; i + 32 <= len; i += 32)
+        for (int k = 0; k < 4; k++)
+            v[k] = xx_round(v[k], s + i + 8 * k);
+    h = rotl64(v[0], 1) + rotl64(v[1], 7) + rotl64(v[2], 12) + rotl64(v[3], 18);
+    for (int k = 0; k < 4; k++)
+        h = (h ^ (rotl64(v[k] * P2, 31) * P1)) * P1 + P4;
+    *used = i;
+    return h;
+}
+
+static uint64_t xx_bytes(const char *s, size_t len, uint64_t seed)
+{
+    size_t i = 0;
+    uint64_t h = len >= 32 ? xx_stripes(s, len, seed, &i) : seed + P5;
+
+    h += len;
+    for (; i + 8 <= len; i += 8)
+        h = rotl64(h ^ xx_round(0, s + i), 27) * P1 + P4;
+    if (i + 4 <= len) {
+        uint32_t v;
+
+        memcpy(&v, s + i, 4);
+        h = rotl64(h ^ (uint64_t)v * P1, 23) * P2 + P3;
+        i += 4;
+    }
+    for (; i < len; i++)
+        h = rotl64(h ^ (uint64_t)(unsigned char)s[i] * P5, 11) * P1;
+    return xx_end(h);
+}
+
+static void xxhash_int(const struct value *a, struct result *out)
+{
+    out->i = a->null ? a[1].i : (int64_t)xx_int((uint32_t)a->i, (uint64_t)a[1].i);
+}
+
+static void xxhash_long(const struct value *a, struct result *out)
+{
+    out->i = a->null ? a[1].i : (int64_t)xx_long((uint64_t)a->i, (uint64_t)a[1].i);
+}
+
+static void xxhash_double(const struct value *a, struct result *out)
+{
+    out->i = a->null ? a[1].i : (int64_t)xx_long(double_bits(a->f), (uint64_t)a[1].i);
+}
+
+static void xxhash_float(const struct value *a, struct result *out)
+{
+    out->i = a->null ? a[1].i : (int64_t)xx_int(float_bits(a->f), (uint64_t)a[1].i);
+}
+
+static void xxhash_bytes(const struct value *a, struct result *out)
+{
+    out->i = a->null ? a[1].i : (int64_t)xx_bytes(a->s, a->len, (uint64_t)a[1].i);
+}
+
+const struct scalar scalars_hash[] = {
+    {"lacus_java_number", "s", 's', false, java_number},
+    {"lacus_conv", "sii", 's', false, conv},
+    {"lacus_substring_index", "ssi", 's', false, substring_index},
+    {"lacus_soundex", "s", 's', false, soundex},
+    {"lacus_crc32", "b", 'l', false, crc32_fn},
+    {"lacus_hash_int", "ii", 'i', true, hash_int},
+    {"lacus_hash_long", "li", 'i', true, hash_long},
+    {"lacus_hash_double", "di", 'i', true, hash_double},
+    {"lacus_hash_float", "fi", 'i', true, hash_float},
+    {"lacus_hash_text", "si", 'i', true, hash_bytes},
+    {"lacus_hash_bytes", "bi", 'i', true, hash_bytes},
+    {"lacus_xxhash64_int", "il", 'l', true, xxhash_int},
+    {"lacus_xxhash64_long", "ll", 'l', true, xxhash_long},
+    {"lacus_xxhash64_double", "dl", 'l', true, xxhash_double},
+    {"lacus_xxhash64_float", "fl", 'l', true, xxhash_float},
+    {"lacus_xxhash64_text", "sl", 'l', true, xxhash_bytes},
+    {"lacus_xxhash64_bytes", "bl", 'l', true, xxhash_bytes},
+    {NULL, NULL, 0, false, NULL},
+};

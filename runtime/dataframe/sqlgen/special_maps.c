@@ -1,0 +1,225 @@
+/* special_maps.c: maps with lambdas, and what makes several columns. */
+#include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include <string.h>
+
+static enum lc not_a(struct call *c, size_t i, const char *required)
+{
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"%s(%s)\" due to data type mismatch: the "
+        "parameter requires the \"%s\" type, however \"%s\" has the type \"%s\". SQLSTATE: 42K09",
+        c->f->name, c->args[0].name, required, c->args[i].name, gen_type_words(c->g, c->args[i].type));
+}
+
+/* The lambda of key and value over the entries of the map. */
+static enum lc over_entries(struct call *c, struct sx *body, const char **entry)
+{
+    const struct dtype *m = c->args[0].type, *types[2];
+    const char *values[2], *head;
+
+    if (m->id != DTYPE_MAP)
+        return not_a(c, 0, "MAP");
+    *entry = gen_printf(c->g, "le%d", c->g->next_uid++);
+    types[0] = m->key;
+    types[1] = m->element;
+    values[0] = gen_printf(c->g, "struct_extract(%s, 'key')", *entry);
+    values[1] = gen_printf(c->g, "struct_extract(%s, 'value')", *entry);
+    return special_lambda(c, 1, types, 2, values, &head, body);
+}
+
+static enum lc map_filter(struct call *c, struct sx *out)
+{
+    struct sx body;
+    const char *entry;
+
+    TRY(over_entries(c, &body, &entry));
+    return special_done(c, out, c->args[0].type,
+                        gen_printf(c->g, "map_from_entries(list_filter(map_entries(%s), lambda %s: %s))",
+                                   c->args[0].sql, entry, body.sql));
+}
+
+static enum lc change_entries(struct call *c, struct sx *out, bool keys)
+{
+    const struct dtype *m = c->args[0].type, *made;
+    struct sx body;
+    const char *entry;
+
+    TRY(over_entries(c, &body, &entry));
+    made = keys ? dtype_map(dtype_ref(body.type), dtype_ref(m->element), m->contains_null)
+                : dtype_map(dtype_ref(m->key), dtype_ref(body.type), true);
+    return special_done(
+        c, out, gen_type(c->g, made),
+        gen_printf(
+            c->g,
+            "map_from_entries(list_transform(map_entries(%s), lambda %s: struct_pack(key := %s%s%s, value := "
+            "%s%s%s)))",
+            c->args[0].sql, entry, keys ? body.sql : "struct_extract(", keys ? "" : entry,
+            keys ? "" : ", 'key')", keys ? "struct_extract(" : body.sql, keys ? entry : "",
+            keys ? ", 'value')" : ""));
+}
+
+static enum lc transform_keys(struct call *c, struct sx *out)
+{
+    return change_entries(c, out, true);
+}
+
+static enum lc transform_values(struct call *c, struct sx *out)
+{
+    return change_entries(c, out, false);
+}
+
+static enum lc map_zip_with(struct call *c, struct sx *out)
+{
+    const struct dtype *a = c->args[0].type, *b = c->args[1].type, *types[3];
+    const char *key = gen_printf(c->g, "lk%d", c->g->next_uid++), *values[3], *head;
+    struct sx body;
+
+    if (a->id != DTYPE_MAP || b->id != DTYPE_MAP)
+        return not_a(c, a->id != DTYPE_MAP ? 0 : 1, "MAP");
+    types[0] = a->key;
+    types[1] = a->element;
+    types[2] = b->element;
+    values[0] = key;
+    values[1] = gen_printf(c->g, "(%s)[%s]", c->args[0].sql, key);
+    values[2] = gen_printf(c->g, "(%s)[%s]", c->args[1].sql, key);
+    TRY(special_lambda(c, 2, types, 3, values, &head, &body));
+    return special_done(
+        c, out, gen_type(c->g, dtype_map(dtype_ref(a->key), dtype_ref(body.type), true)),
+        gen_printf(
+            c->g,
+            "(CASE WHEN %s IS NULL OR %s IS NULL THEN NULL ELSE map_from_entries(list_transform(list_concat("
+            "map_keys(%s), list_filter(map_keys(%s), lambda lf: NOT list_contains(map_keys(%s), lf))), "
+            "lambda "
+            "%s: struct_pack(key := %s, value := %s))) END)",
+            c->args[0].sql, c->args[1].sql, c->args[0].sql, c->args[1].sql, c->args[0].sql, key, key,
+            body.sql));
+}
+
+static enum lc zip_with(struct call *c, struct sx *out)
+{
+    const struct dtype *types[2];
+    const char *at = gen_printf(c->g, "li%d", c->g->next_uid++), *values[2], *head, *a = c->args[0].sql,
+               *b = c->args[1].sql;
+    struct sx body;
+
+    types[0] = c->args[0].type->element;
+    types[1] = c->args[1].type->element;
+    values[0] = gen_printf(c->g, "(%s)[%s + 1]", a, at);
+    values[1] = gen_printf(c->g, "(%s)[%s + 1]", b, at);
+    TRY(special_lambda(c, 2, types, 2, values, &head, &body));
+    return special_done(
+        c, out, gen_type(c->g, dtype_array(dtype_ref(body.type), true)),
+        gen_printf(
+            c->g,
+            "(CASE WHEN %s IS NULL OR %s IS NULL THEN NULL ELSE list_transform(range(greatest(len(%s), "
+            "len(%s))), lambda %s: %s) END)",
+            a, b, a, b, at, body.sql));
+}
+
+/* ---- several columns ---- */
+static enum lc stack(struct call *c, struct sx *out)
+{
+    int64_t rows;
+    size_t width;
+    const char **names, **sqls;
+    const struct dtype **types;
+
+    if (!special_int(&c->args[0], &rows) || rows < 1 || rows > 10000)
+        return special_unsupported(c, "a number of rows that is not a positive literal");
+    width = (c->n - 1 + (size_t)rows - 1) / (size_t)rows;
+    names = arena_alloc(c->g->arena, width * sizeof *names);
+    sqls = arena_alloc(c->g->arena, width * sizeof *sqls);
+    types = arena_alloc(c->g->arena, width * sizeof *types);
+    if (!names || !sqls || !types)
+        return err_nomem(c->g->err);
+    for (size_t k = 0; k < width; k++) {
+        struct buf b = BUF_INIT((size_t)64 << 20);
+        const struct dtype *common = NULL;
+
+        for (size_t i = 1 + k; i < c->n; i += width)
+            common = common ? gen_type(c->g, dtype_common(common, c->args[i].type)) : c->args[i].type;
+        buf_puts(&b, "unnest([");
+        for (size_t i = 1 + k; i < 1 + width * (size_t)rows; i += width) {
+            if (i < c->n && common)
+                TRY(sx_coerce(c->g, &c->args[i], common, c->e));
+            buf_printf(&b, "%s%s", i > 1 + k ? ", " : "", i < c->n ? c->args[i].sql : "NULL");
+        }
+        buf_puts(&b, "])");
+        names[k] = gen_printf(c->g, "col%zu", k);
+        types[k] = common ? common : dtype_of(DTYPE_NULL);
+        sqls[k] = gen_take(c->g, &b);
+    }
+    return special_generated(c, out, names, types, sqls, width, true);
+}
+
+static enum lc json_tuple(struct call *c, struct sx *out)
+{
+    size_t n = c->n - 1;
+    const char **names = arena_alloc(c->g->arena, n * sizeof *names);
+    const char **sqls = arena_alloc(c->g->arena, n * sizeof *sqls);
+    const struct dtype **types = arena_alloc(c->g->arena, n * sizeof *types);
+
+    if (!names || !sqls || !types)
+        return err_nomem(c->g->err);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = gen_printf(c->g, "c%zu", i);
+        types[i] = dtype_of(DTYPE_STRING);
+        sqls[i] = gen_printf(
+            c->g, "unnest([CASE WHEN json_valid(%s) THEN json_extract_string(%s, '$.\"' || %s || '\"') END])",
+            c->args[0].sql, c->args[0].sql, c->args[i + 1].sql);
+    }
+    return special_generated(c, out, names, types, sqls, n, true);
+}
+
+/* str_to_map(text, between pairs, between key and value); the last value of a key counts */
+static enum lc str_to_map(struct call *c, struct sx *out)
+{
+    const char *pairs = c->n > 1 ? c->args[1].sql : "','", *keys = c->n > 2 ? c->args[2].sql : "':'";
+    const char *entries = gen_printf(
+        c->g,
+        "list_transform(regexp_split_to_array(%s, %s), lambda lx: struct_pack(key := "
+        "regexp_split_to_array(lx, "
+        "%s)[1], value := nullif(substr(lx, length(regexp_split_to_array(lx, %s)[1]) + 2), CASE WHEN "
+        "regexp_matches(lx, %s) THEN NULL ELSE '' END)))",
+        c->args[0].sql, pairs, keys, keys, keys);
+
+    return special_done(c, out,
+                        gen_type(c->g, dtype_map(dtype_of(DTYPE_STRING), dtype_of(DTYPE_STRING), true)),
+                        gen_printf(c->g, "(CASE WHEN %s IS NULL THEN NULL ELSE map_from_entries(%s) END)",
+                                   c->args[0].sql, entries));
+}
+
+/* array_sort(array, comparator): places are counted: an element goes behind those the comparator puts before it */
+static enum lc array_sort(struct call *c, struct sx *out)
+{
+    const struct dtype *types[2];
+    const char *list = c->args[0].sql, *values[2], *head, *i = gen_printf(c->g, "li%d", c->g->next_uid++),
+               *j = gen_printf(c->g, "li%d", c->g->next_uid++);
+    struct sx body;
+
+    types[0] = types[1] = c->args[0].type->element;
+    values[0] = gen_printf(c->g, "(%s)[%s]", list, j);
+    values[1] = gen_printf(c->g, "(%s)[%s]", list, i);
+    TRY(special_lambda(c, 1, types, 2, values, &head, &body));
+    return special_done(c, out, c->args[0].type,
+                        gen_printf(c->g,
+                                   "(CASE WHEN %s IS NULL THEN NULL ELSE "
+                                   "list_transform(list_sort(list_transform(range(1, len(%s) + 1), "
+                                   "lambda %s: struct_pack(p := len(list_filter(range(1, len(%s) + 1), "
+                                   "lambda %s: (%s) < 0 OR ((%s) = 0 "
+                                   "AND %s < %s))), i := %s))), lambda lz: (%s)[lz.i]) END)",
+                                   list, list, i, list, j, body.sql, body.sql, j, i, i, list));
+}
+
+const struct special special_maps[] = {
+    {"map_filter", map_filter},
+    {"transform_keys", transform_keys},
+    {"transform_values", transform_values},
+    {"map_zip_with", map_zip_with},
+    {"zip_with", zip_with},
+    {"stack", stack},
+    {"json_tuple", json_tuple},
+    {"str_to_map", str_to_map},
+    {"array_sort", array_sort},
+    {0},
+};

@@ -1,0 +1,100 @@
+-- %autoreload: modules whose files have changed are loaded again before a cell runs, into the tables that are there: what others hold
+-- of them (local m = require "m", classes, metatables of objects) is the new one too. native.stat(path) gives a text that changes
+-- with the file; native.say(text) writes to the error stream.
+return function(native)
+  local mode = 0
+  local seen = {} -- module → {path, stamp}
+
+  local function find(name)
+    return package.searchpath(name, package.path)
+  end
+
+  local function loaded()
+    local names = {}
+    for name in pairs(package.loaded) do
+      if type(name) == "string" and not name:match "^lacus%." then names[#names + 1] = name end
+    end
+    table.sort(names)
+    return names
+  end
+
+  -- Notes what is new among the modules; those that are known stay as they were.
+  local function note()
+    for _, name in ipairs(loaded()) do
+      if not seen[name] then
+        local path = find(name)
+        seen[name] = path and {path = path, stamp = native.stat(path)} or {}
+      end
+    end
+  end
+
+  -- old becomes what new is; tables within likewise, so that those who hold them see it.
+  local function take(old, new, done)
+    if old == new or done[old] then return end
+    done[old] = true
+    for key in pairs(old) do
+      if rawget(new, key) == nil then rawset(old, key, nil) end
+    end
+    for key, value in pairs(new) do
+      local before = rawget(old, key)
+      if type(before) == "table" and type(value) == "table" and value ~= new then
+        take(before, value, done)
+      else
+        rawset(old, key, value == new and old or value)
+      end
+    end
+    local meta, before = getmetatable(new), getmetatable(old)
+    if type(meta) == "table" and type(before) == "table" and meta ~= before and meta ~= old then
+      take(before, meta, done)
+    elseif meta ~= before then
+      setmetatable(old, meta)
+    end
+  end
+
+  local function reload(name)
+    local entry = seen[name]
+    local chunk, message = loadfile(entry.path)
+    local ok, value
+    if chunk then ok, value = pcall(chunk, name, entry.path) else ok, value = false, message end
+    if not ok then
+      native.say(("[autoreload of %s failed: %s]\n"):format(name, tostring(value)))
+      return
+    end
+    local old = package.loaded[name]
+    if type(old) == "table" and type(value) == "table" then
+      take(old, value, {})
+    elseif value ~= nil then
+      package.loaded[name] = value
+    end
+  end
+
+  local function look()
+    for _, name in ipairs(loaded()) do
+      local entry = seen[name]
+      local stamp = entry and entry.path and native.stat(entry.path)
+      if stamp and stamp ~= entry.stamp then
+        entry.stamp = stamp
+        reload(name)
+      end
+    end
+    note()
+  end
+
+  local modes = {["0"] = 0, off = 0, ["2"] = 2, all = 2, ["1"] = 1, explicit = 1}
+
+  return {
+    note = function() if mode > 0 then note() end end,
+    before_cell = function() if mode == 2 then look() end end,
+    -- false: not understood
+    set = function(word)
+      if word == "" or word == "now" then
+        look()
+        return true
+      end
+      if not modes[word] or modes[word] == 1 then return false end
+      mode = modes[word]
+      note()
+      return true
+    end,
+  }
+end
