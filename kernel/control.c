@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,15 +13,56 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STOP_GRACE_MS = 3000 };
+enum { STOP_GRACE_MS = 3000, STILL_MS = 2000 };
 
 void control_interrupt(struct kernel *k)
 {
     pthread_mutex_lock(&k->run_lock);
-    if (k->interruptible)
+    if (k->interruptible) {
         session_interrupt(k->interruptible);
+        k->interrupted = k->ended;
+        k->interrupted_ns = clock_mono_ns();
+    }
     pthread_mutex_unlock(&k->run_lock);
     inbox_wake(k->inbox);
+}
+
+/* ---- what an interrupt cannot reach ---- */
+
+/* Milliseconds until there may be something to say, -1: nothing. */
+static int still_due(struct kernel *k)
+{
+    int64_t left = -1;
+
+    pthread_mutex_lock(&k->run_lock);
+    if (k->interrupted_ns && (k->ended != k->interrupted || !k->interruptible))
+        k->interrupted_ns = 0;
+    if (k->interrupted_ns)
+        left = STILL_MS - (clock_mono_ns() - k->interrupted_ns) / 1000000;
+    pthread_mutex_unlock(&k->run_lock);
+    return left < 0 && left != -1 ? 0 : (int)left;
+}
+
+static void say_still(struct kernel *k)
+{
+    struct session_still still;
+    char text[400];
+    bool runs;
+
+    pthread_mutex_lock(&k->run_lock);
+    runs = k->interrupted_ns && k->interruptible && session_still(k->interruptible, &still);
+    k->interrupted_ns = 0;
+    pthread_mutex_unlock(&k->run_lock);
+    if (!runs)
+        return;
+    snprintf(text, sizeof text,
+             "lacus: interrupted, but '%s' (%s, line %d) still runs: it is a call into C that cannot be "
+             "stopped. The "
+             "cell ends when it returns; to end it now, restart the kernel.\n",
+             still.name[0] ? still.name : "a C function", still.source, still.line);
+    channels_lock(k->channels);
+    publisher_note_locked(k->publisher, text);
+    channels_unlock(k->channels);
 }
 
 void control_stop(struct kernel *k)
@@ -231,8 +273,12 @@ static void *control_thread(void *arg)
     const int n = parent >= 0 ? 5 : 4;
 
     while (!atomic_load(&k->stopping)) {
-        if (zmq_poll(items, n, debug_adapter_due(k->debug)) < 0 && errno != EINTR)
+        int due = still_due(k), debug = debug_adapter_due(k->debug);
+
+        if (zmq_poll(items, n, debug >= 0 && (due < 0 || debug < due) ? debug : due) < 0 && errno != EINTR)
             break;
+        if (due >= 0 && still_due(k) == 0)
+            say_still(k);
         if (items[1].revents)
             break;
         if (items[2].revents)

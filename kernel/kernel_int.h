@@ -49,8 +49,11 @@ struct kernel {
     struct shells *shells;
     struct exchange *now; /* session thread: what is being answered, NULL between requests */
 
-    pthread_mutex_t run_lock; /* of the two below: an interrupt reaches a request that runs, or nothing */
+    pthread_mutex_t run_lock; /* of what is below: an interrupt reaches a request that runs, or nothing */
     int running;              /* nesting depth */
+    unsigned ended;           /* how many have ended */
+    unsigned interrupted;     /* `ended` at the last interrupt that reached one, */
+    int64_t interrupted_ns;   /* and when that was; 0: nothing to say about it */
     struct session *interruptible;
 };
 

@@ -298,6 +298,18 @@ void publisher_aside_locked(struct publisher *p, const struct kwire_part *parent
     send_locked(p, type, parent, &text, NULL, NULL);
 }
 
+void publisher_note_locked(struct publisher *p, const char *text)
+{
+    struct kwire_part parent = parent_of(p);
+    struct buf content = BUF_INIT(4096);
+
+    publisher_flush_locked(p);
+    buf_puts(&content, "{\"name\":\"stderr\",\"text\":");
+    buf_json(&content, text, strlen(text));
+    buf_putc(&content, '}');
+    send_locked(p, "stream", &parent, &content, NULL, NULL);
+}
+
 /* ---- subscriptions --------------------------------------------------------------------------------------
  */
 

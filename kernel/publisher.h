@@ -44,6 +44,8 @@ void publisher_announce(struct publisher *p, const char *type, struct buf *conte
 /* Any thread: a small message with a parent of its own, ahead of pending text. */
 void publisher_aside_locked(struct publisher *p, const struct kwire_part *parent, const char *type,
                             const char *content, size_t len);
+/* Any thread: a line on stderr for the request that runs. */
+void publisher_note_locked(struct publisher *p, const char *text);
 /* Milliseconds until pending text is due, -1: there is none. */
 int publisher_due_locked(const struct publisher *p);
 void publisher_flush_locked(struct publisher *p);

@@ -80,6 +80,7 @@ void requests_begin(struct kernel *k)
 void requests_end(struct kernel *k)
 {
     pthread_mutex_lock(&k->run_lock);
+    k->ended++;
     if (--k->running == 0)
         k->interruptible = NULL;
     pthread_mutex_unlock(&k->run_lock);

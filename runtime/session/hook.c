@@ -44,6 +44,26 @@ static void look_later(struct hook *h, lua_State *L, int instructions)
     lua_sethook(L, on_hook, LUA_MASKCOUNT | (mask_of(atomic_load(&h->want)) & LUA_MASKLINE), instructions);
 }
 
+/* In the handler. No instruction of Lua has run since the interrupt, or it would have struck: the thread is inside a C
+ * function, and its frame and that of its caller stay as they are. Only reads. */
+static void tell_still(struct session *s, lua_State *L)
+{
+    struct hook *h = &s->hook;
+    lua_Debug ar;
+
+    if (!(atomic_load(&h->want) & HOOK_INTERRUPT) || h->struck || h->grace || !lua_getstack(L, 0, &ar) ||
+        !lua_getinfo(L, "nS", &ar) || *ar.what != 'C')
+        return;
+    h->still = (struct session_still){.line = -1};
+    if (ar.name)
+        stpncpy(h->still.name, ar.name, sizeof h->still.name - 1);
+    if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "Sl", &ar)) {
+        stpncpy(h->still.source, ar.short_src, sizeof h->still.source - 1);
+        h->still.line = ar.currentline;
+    }
+    atomic_store(&h->report, HOOK_TOLD);
+}
+
 static void on_signal(int sig)
 {
     struct session *s = on_this_thread;
@@ -55,6 +75,25 @@ static void on_signal(int sig)
         arm(&s->hook, s->hook.running);
     if (s->hook.escape && (atomic_load(&s->hook.want) & HOOK_INTERRUPT))
         s->hook.escape(s);
+    if (atomic_load(&s->hook.report) == HOOK_ASKED && s->hook.running)
+        tell_still(s, s->hook.running);
+}
+
+bool session_still(struct session *s, struct session_still *out)
+{
+    struct hook *h = &s->hook;
+    bool told = false;
+
+    atomic_store(&h->report, HOOK_ASKED);
+    hook_request(s, 0);
+    for (int i = 0; i < 50 && !told; i++) {
+        poll(NULL, 0, 1);
+        told = atomic_load(&h->report) == HOOK_TOLD;
+    }
+    if (told)
+        *out = h->still;
+    atomic_store(&h->report, HOOK_QUIET);
+    return told;
 }
 
 void hook_request(struct session *s, unsigned bits)

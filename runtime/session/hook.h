@@ -25,13 +25,12 @@
  */
 #ifndef LACUS_SESSION_HOOK_H
 #define LACUS_SESSION_HOOK_H
+#include "runtime/session/session.h"
 #include <lua.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-struct session;
 
 enum {
     HOOK_INTERRUPT = 1,
@@ -44,6 +43,7 @@ enum {
     HOOK_SERVE = 128,  /* others want their turn */
 };
 enum hook_end { HOOK_DONE, HOOK_ERROR, HOOK_INTERRUPTED, HOOK_LEFT };
+enum { HOOK_QUIET, HOOK_ASKED, HOOK_TOLD };
 #define HOOK_GRACE_NS INT64_C(200000000)
 
 struct hook_link { /* a coroutine that executes, or has resumed the one that does */
@@ -65,6 +65,8 @@ struct hook {
     atomic_uint interrupts;      /* how many there were */
     bool struck;                 /* an interrupt has arrived in what runs */
     int64_t grace;               /* until then <close> handlers run undisturbed; 0: nothing is being closed */
+    atomic_int report;           /* HOOK_ASKED by another thread, HOOK_TOLD by the handler: what still runs */
+    struct session_still still;
     void (*volatile escape)(
         struct session *s); /* called by the handler on an interrupt: may leave a C call */
 };

@@ -89,6 +89,13 @@ void session_close(struct session *s);
 enum lc session_execute(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
                         struct err *err) MUST_CHECK;
 void session_interrupt(struct session *s);
+/* What a call into C that no interrupt can reach is doing: its name ("" unknown), and where it was called. False: the
+ * session is not in such a call. Any thread, about 2 s after session_interrupt; waits at most 50 ms. */
+struct session_still {
+    char name[48], source[64];
+    int line;
+};
+bool session_still(struct session *s, struct session_still *out);
 /* From now on an interrupt is for the cell that is executed next, although it has not begun. (Otherwise one that comes
  * between cells is for none of them.) */
 void session_expect(struct session *s);

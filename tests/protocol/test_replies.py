@@ -1,0 +1,143 @@
+"""What replies have inside: payloads, questions, completion types, indentation, members that the protocol asks for."""
+import time
+
+import pytest
+from kernels import LACUS, home, kernel, text  # noqa: F401
+
+
+# ---- payloads
+
+def test_a_question_mark_opens_the_pager(kernel):
+    reply, messages = kernel.execute("string.rep?")
+    page, = reply["payload"]
+    assert page["source"] == "page" and page["start"] == 0 and "rep" in page["data"]["text/plain"]
+    assert not messages
+    assert kernel.execute("1")[0]["payload"] == []
+
+
+def test_os_exit_asks_the_front_end_and_ends_the_kernel(kernel):
+    reply, _ = kernel.execute("x = 1 os.exit() y = 2")
+    assert {"source": "ask_exit", "keepkernel": False} in reply["payload"]
+    assert kernel.process.wait(5) == 0
+
+
+def test_payloads_of_a_silent_cell_and_of_the_next_are_apart(kernel):
+    assert kernel.execute("string.rep?", silent=True)[0]["status"] == "ok"
+    assert kernel.execute("1")[0]["payload"] == []
+
+
+# ---- stdin
+
+def test_a_password(kernel):
+    kernel.send("execute_request", {"code": "secret = input('Password: ', {password = true})", "allow_stdin": True})
+    question = kernel.receive(kernel.stdin)
+    assert question["content"] == {"prompt": "Password: ", "password": True}
+    kernel.send("input_reply", {"value": "hunter2"}, channel=kernel.stdin)
+    assert kernel.receive()["content"]["status"] == "ok"
+    assert kernel.execute("#secret")[1][0]["content"]["data"]["text/plain"] == "7"
+
+
+def test_not_allowed_to_ask_is_an_error_that_teaches(kernel):
+    for code in ("input('x')", "io.read()", "io.lines()()"):
+        reply, messages = kernel.execute(code, allow_stdin=False)
+        assert reply["status"] == "error" and "allow_stdin" in reply["evalue"]
+    assert kernel.execute("return pcall(input)", allow_stdin=False)[1][0]["content"]["data"]["text/plain"].startswith("false")
+
+
+@pytest.mark.parametrize("answer", [{}, {"value": None}, {"value": 7}, {"value": "x" * 100000}])
+def test_answers_of_any_shape(kernel, answer):
+    msg_id = kernel.send("execute_request", {"code": "return #input()", "allow_stdin": True})
+    kernel.receive(kernel.stdin)
+    kernel.send("input_reply", answer, channel=kernel.stdin)
+    assert kernel.receive()["content"]["status"] == "ok"
+    value = answer.get("value")
+    assert kernel.until_idle(msg_id)[-2]["content"]["data"]["text/plain"] == str(len(value) if isinstance(value, str) else 0)
+
+
+# ---- questions about code
+
+def test_completion_names_types(kernel):
+    kernel.execute("local moon_a = 1\nmoon_b = {x = 1}\nfunction moon_c(n) end")
+    reply = kernel.request("complete_request", {"code": "moon_", "cursor_pos": 5})["content"]
+    assert reply["status"] == "ok" and sorted(reply["matches"]) == ["moon_a", "moon_b", "moon_c"]
+    kinds = {t["text"]: t["type"] for t in reply["metadata"]["_jupyter_types_experimental"]}
+    assert set(kinds) == set(reply["matches"]) and kinds["moon_c"] == "function"
+    for t in reply["metadata"]["_jupyter_types_experimental"]:
+        assert (t["start"], t["end"]) == (0, 5)
+
+
+@pytest.mark.parametrize("content", [{"code": ""}, {"code": "x.", "cursor_pos": 99}, {"code": "x", "cursor_pos": -1}, {"code": "é.ü", "cursor_pos": 2}, {"code": "x", "cursor_pos": "1"}])
+def test_completion_anywhere(kernel, content):
+    reply = kernel.request("complete_request", content)["content"]
+    assert reply["status"] == "ok" and 0 <= reply["cursor_start"] <= reply["cursor_end"] <= len(content["code"])
+
+
+def test_inspection_levels(kernel):
+    kernel.execute("--- doubles n\nfunction twice(n) return 2 * n end")
+    for level in (0, 1):
+        reply = kernel.request("inspect_request", {"code": "twice(3)", "cursor_pos": 3, "detail_level": level})["content"]
+        assert reply["status"] == "ok" and reply["found"] and "twice" in reply["data"]["text/plain"]
+    assert "return 2 * n" in reply["data"]["text/plain"]
+    reply = kernel.request("inspect_request", {"code": "not_there", "cursor_pos": 3})["content"]
+    assert reply["status"] == "ok" and reply["found"] is False and reply["data"] == {}
+
+
+@pytest.mark.parametrize("code, status, indent", [
+    ("x = 1", "complete", None), ("1 + 1", "complete", None), ("for i = 1, 2 do", "incomplete", 4), ("function f()\n  if x then", "incomplete", 8), ("x = ", "incomplete", 0),
+    ("x = = 1", "invalid", None), ("print('a", "invalid", None), ("s = [[a\nb", "incomplete", 0), ("t = {1,\n", "incomplete", 4), ("%%time\nx = 1", "incomplete", 0), ("!ls", "complete", None),
+])
+def test_is_complete(kernel, code, status, indent):
+    reply = kernel.request("is_complete_request", {"code": code})["content"]
+    assert reply["status"] == status
+    assert ("indent" in reply) == (status == "incomplete")
+    if indent is not None:
+        assert reply["indent"] == " " * indent
+
+
+# ---- the kernel
+
+def test_kernel_info_has_what_the_protocol_names(kernel):
+    info = kernel.request("kernel_info_request", {})["content"]
+    for member in ("status", "protocol_version", "implementation", "implementation_version", "language_info", "banner", "help_links"):
+        assert info[member]
+    assert {"kernel subshells", "iopub_welcome"} <= set(info["supported_features"])
+    assert {"name", "version", "mimetype", "file_extension", "pygments_lexer", "codemirror_mode", "nbconvert_exporter"} <= set(info["language_info"])
+
+
+def test_comm_info_by_target(kernel):
+    kernel.execute("display(widgets.IntSlider{value = 1})")
+    comms = kernel.request("comm_info_request", {"target_name": "jupyter.widget"})["content"]["comms"]
+    assert comms and {c["target_name"] for c in comms.values()} == {"jupyter.widget"}
+    assert kernel.request("comm_info_request", {"target_name": "other"})["content"]["comms"] == {}
+    assert set(kernel.request("comm_info_request", {})["content"]["comms"]) == set(comms)
+
+
+# ---- displays
+
+def test_what_displays_carry(kernel):
+    _, messages = kernel.execute("display.mime{['text/plain'] = 'x', ['application/json'] = {a = 1}}")
+    content = messages[0]["content"]
+    assert content["data"]["text/plain"] == "x" and content["data"]["application/json"] == {"a": 1}
+    assert content["metadata"] == {} and content["transient"] == {}
+    _, messages = kernel.execute("display('x', {display_id = 'd'}) update_display('y', {display_id = 'd'})")
+    assert [(m["type"], m["content"]["transient"]) for m in messages] == [("display_data", {"display_id": "d"}), ("update_display_data", {"display_id": "d"})]
+
+
+@pytest.mark.parametrize("code, wait", [("clear_output()", False), ("clear_output(true)", True), ("clear_output{wait = true}", True)])
+def test_clear_output(kernel, code, wait):
+    _, messages = kernel.execute(f"print('a') {code} print('b')")
+    assert [m["type"] for m in messages] == ["stream", "clear_output", "stream"] and messages[1]["content"] == {"wait": wait}
+
+
+def test_a_long_call_in_c_is_named_after_two_seconds(kernel):
+    """table.sort without a comparison runs in C: no instruction of Lua at which an interrupt could come. The cell ends when it returns."""
+    took = kernel.execute("function fill(n) local t = {} for i = 1, n do t[i] = (i * 7919) % 4000037 end return t end "
+                          "local t, began = fill(1000000), os.clock() table.sort(t) return os.clock() - began", timeout=30)[1][0]["content"]["data"]["text/plain"]
+    kernel.execute(f"t = fill({int(3.2e6 / float(took))})", timeout=60)
+    msg_id = kernel.send("execute_request", {"code": "print('sorting')\ntable.sort(t)\nwhile true do end"})
+    while kernel.receive(kernel.iopub, 30)["type"] != "stream":
+        pass
+    kernel.request("interrupt_request", {}, channel=kernel.control)
+    assert kernel.receive(timeout=60)["content"]["ename"] == "KeyboardInterrupt"
+    said = text(kernel.until_idle(msg_id), "stderr")
+    assert "'sort'" in said and "Cell In[3], line 2" in said and "restart" in said, said
