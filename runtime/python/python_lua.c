@@ -44,6 +44,13 @@ void python_stop_kept(lua_State *L)
     state->python = NULL;
 }
 
+bool python_is_kept(lua_State *L)
+{
+    struct state *state = state_of(L);
+
+    return state->python && python_alive(state->python);
+}
+
 const char *python_program(void)
 {
     const char *named = getenv("LACUS_PYTHON");

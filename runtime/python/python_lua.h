@@ -19,6 +19,7 @@
 /* in: names of variables that Python gets; out: names that come back. Each ends with NULL, or is NULL. */
 void python_run(lua_State *L, const char *code, const char *const *in, const char *const *out);
 void python_stop_kept(lua_State *L);
+bool python_is_kept(lua_State *L); /* one is running */
 /* The program, or NULL when there is none. Borrowed until the environment changes. */
 const char *python_program(void);
 #endif

@@ -335,11 +335,21 @@ static void packages_are_answered(void **state)
 {
     struct place *p = *state;
 
-    assert_true(contains(run(p, "%pip install -q \"transformers[torch]>=4.0\" PEFT scikit-learn"),
+    assert_true(contains(run(p, "%pip install \"transformers[torch]>=4.0\" \\\n   PEFT huggingface_hub"),
                          "transformers: built in: llm.load"));
     assert_true(contains(p->out, "peft: built in: LoraConfig") &&
-                contains(p->out, "scikit-learn: a Python package"));
-    fails(p, "%pip frobnicate", "cannot do");
+                contains(p->out, "huggingface-hub: built in"));
+    assert_string_equal(run(p, "%pip install -q peft"), "");
+    assert_string_equal(run(p, "%pip install -qq peft"), "");
+    write_text("more.txt", "torch==2.0 ; python_version > '3' # a comment\n");
+    write_text("req.txt", "# what we need\n\npeft \\\n  >=0.1\n-r more.txt\n");
+    assert_true(contains(run(p, "%pip install -r req.txt"), "peft: built in"));
+    assert_true(contains(p->out, "torch: built in"));
+    fails(p, "%pip install -r none.txt", "none.txt");
+    fails(p, "%pip install", "nothing to install");
+    setenv("PATH", "/nonexistent", 1);
+    fails(p, "%pip install -q peft scikit-learn", "cannot install 'scikit-learn': it is a Python package");
+    fails(p, "%%python\nx = 1", "no python3 on the PATH");
     setenv("PATH", "/nonexistent", 1);
     fails(p, "%luarocks install x", "it is not installed");
     setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1);

@@ -1,0 +1,174 @@
+/* %tensorboard: the installed TensorBoard, on a port of this machine, shown in the notebook. */
+#include "magics/line.h"
+#include "magics/magics.h"
+#include "magics/options.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/process.h"
+#include "runtime/session/shell.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { START_MS = 60000, HEIGHT = 800 };
+static const char state_key = 0;
+
+struct state {
+    pid_t pid; /* 0: none */
+    long port;
+    char folder[2048], log[4096];
+};
+
+static bool alive(struct state *s)
+{
+    if (s->pid && waitpid(s->pid, NULL, WNOHANG) == s->pid)
+        s->pid = 0;
+    return s->pid != 0;
+}
+
+static void stop(void *arg)
+{
+    struct state *s = arg;
+
+    if (!alive(s))
+        return;
+    kill(-s->pid, SIGTERM);
+    for (int i = 0; i < 40 && alive(s); i++)
+        usleep(50000);
+    if (s->pid) {
+        kill(-s->pid, SIGKILL);
+        waitpid(s->pid, NULL, 0);
+        s->pid = 0;
+    }
+}
+
+static int loopback(long port, bool listening)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    rc = listening ? bind(fd, (struct sockaddr *)&address, sizeof address)
+                   : connect(fd, (struct sockaddr *)&address, sizeof address);
+    if (fd >= 0 && rc != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static long free_port(void)
+{
+    struct sockaddr_in address = {0};
+    socklen_t len = sizeof address;
+    int fd = loopback(0, true);
+
+    if (fd < 0 || getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+        address.sin_port = htons(6006);
+    if (fd >= 0)
+        close(fd);
+    return ntohs(address.sin_port);
+}
+
+static int failed(lua_State *L, struct state *s, const char *what)
+{
+    struct buf *log = session_buf(L, 1 << 20);
+    const char *last, *end;
+    struct err err;
+
+    stop(s);
+    err_set(&err, LC_RUNTIME, "TensorBoard %s", what);
+    if (fs_read(s->log, log, NULL) == LC_OK && log->len) {
+        for (end = log->data + log->len; end > log->data && end[-1] == '\n'; end--)
+            ;
+        for (last = end; last > log->data && last[-1] != '\n'; last--)
+            ;
+        err_hint(&err, "its last words: %.*s", (int)(end - last < 300 ? end - last : 300), last);
+    }
+    return session_raise(L, &err);
+}
+
+static void start(lua_State *L, struct state *s, const char *folder, long port)
+{
+    char port_text[24];
+    const char *argv[] = {"tensorboard", "--logdir", folder,      "--port",
+                          port_text,     "--host",   "127.0.0.1", NULL};
+    int64_t until = clock_mono_ns() + START_MS * INT64_C(1000000);
+    struct err err;
+    char *log = fs_home("log", &err);
+    int fd;
+
+    if (!log || fs_mkdirs(log, &err) != LC_OK) {
+        mem_free(log);
+        session_raise(L, &err);
+        return;
+    }
+    s->port = port ? port : free_port();
+    snprintf(port_text, sizeof port_text, "%ld", s->port);
+    snprintf(s->folder, sizeof s->folder, "%s", folder);
+    snprintf(s->log, sizeof s->log, "%.3900s/tensorboard-%ld.log", log, s->port);
+    mem_free(log);
+    if (process_start(argv, s->log, &s->pid, &err) != LC_OK)
+        session_raise(L, &err);
+    while ((fd = loopback(s->port, false)) < 0) {
+        if (!alive(s))
+            failed(L, s, "ended at its start");
+        if (clock_mono_ns() > until)
+            failed(L, s, "did not answer within a minute");
+        session_wait(session_of(L), 100);
+        if (ctx_check(session_ctx(session_of(L)), &err) != LC_OK) {
+            stop(s);
+            session_raise(L, &err);
+        }
+    }
+    close(fd);
+}
+
+static void show(lua_State *L, const struct state *s)
+{
+    json_t **slot = session_json_slot(L);
+    const char *text =
+        lua_pushfstring(L, "TensorBoard of '%s': http://localhost:%d/", s->folder, (int)s->port);
+    const char *html = lua_pushfstring(
+        L, "<iframe src=\"http://localhost:%d/\" width=\"100%%\" height=\"%d\" frameborder=\"0\"></iframe>",
+        (int)s->port, (int)HEIGHT);
+    struct display d = {.data = json_pack("{s:s, s:s}", "text/plain", text, "text/html", html)};
+
+    *slot = d.data;
+    session_display(session_of(L), &d);
+}
+
+int magic_tensorboard(lua_State *L, const char *line, const char *body)
+{
+    struct options *o = options_read(L, "tensorboard", shell_expand(L, line), OPTIONS_ALL);
+    struct state *s = session_state(L, &state_key, sizeof *s, stop);
+    const char *folder = options_value(o, "--logdir");
+    struct err err;
+
+    (void)body;
+    if (o->n)
+        return line_error(L, "tensorboard", "cannot read the argument", o->words[0]);
+    if (options_has(o, "--stop")) {
+        stop(s);
+        return 0;
+    }
+    if (!folder)
+        return line_error(L, "tensorboard", "which folder? --logdir", NULL);
+    if (!shell_has("tensorboard")) {
+        err_set(&err, LC_MISSING, "cannot start TensorBoard: there is no program 'tensorboard' on the PATH");
+        err_hint(&err, "install it: %%pip install tensorboard, or pip install tensorboard in a shell");
+        return session_raise(L, &err);
+    }
+    if (alive(s) && strcmp(s->folder, folder) != 0)
+        stop(s);
+    if (!alive(s))
+        start(L, s, folder, options_count(L, o, "--port", 0));
+    show(L, s);
+    return 0;
+}
