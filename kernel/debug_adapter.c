@@ -21,6 +21,8 @@ struct debug_adapter {
     char prefix[PATH_MAX];   /* of the cells' files: a folder with its '/' */
     int fd;                  /* replies are ready */
     bool started, told;      /* control thread: initialize was answered; and its event is to be sent */
+    bool made;               /* control thread: that folder */
+    bool lab;                /* control thread: it was JupyterLab that asked */
     atomic_int seq;          /* of what goes out */
     atomic_bool waits;       /* a job was posted while no cell ran */
     struct pending *pending; /* control thread: posted and not answered */
@@ -142,7 +144,10 @@ static enum lc on_initialize(struct debug_adapter *a, json_t *args, json_t **bod
         "supportTerminateDebuggee",
     };
 
-    (void)args, (void)err;
+    const char *client = json_string_value(json_object_get(args, "clientID"));
+
+    (void)err;
+    a->lab = client && strcmp(client, "jupyterlab") == 0;
     *body = json_object();
     for (size_t i = 0; i < sizeof can / sizeof *can; i++)
         json_object_set_new(*body, can[i], json_true());
@@ -186,8 +191,9 @@ static enum lc on_dump(struct debug_adapter *a, json_t *args, json_t **body, str
         return err_set(err, LC_ARG, "dumpCell has no text 'code', or it has more than %d bytes",
                        DEBUG_CODE_MAX);
     debug_cell_path(a->debug, json_string_value(code), len, path, sizeof path);
-    if (mkdir(a->prefix, 0700) != 0 && errno != EEXIST)
+    if (!a->made && mkdir(a->prefix, 0700) != 0) /* one that is there is not ours */
         return err_errno(err, errno, "cannot make the folder '%s'", a->prefix);
+    a->made = true;
     TRY(fs_replace(path, json_string_value(code), len, err));
     *body = json_pack("{ss}", "sourcePath", path);
     return LC_OK;
@@ -393,6 +399,27 @@ static void post(struct debug_adapter *a, struct request *r)
     debug_post(a->debug, &p->job);
 }
 
+/* JupyterLab shows the value of what has one of these types, or none; of all else the type. */
+static void name_types(json_t *variables)
+{
+    static const struct {
+        const char *ours, *theirs;
+    } types[] = {{"integer", "int"}, {"float", "float"}, {"boolean", "bool"}, {"string", "str"}};
+    json_t *v;
+    size_t i;
+
+    json_array_foreach (variables, i, v) {
+        const char *type = json_string_value(json_object_get(v, "type")), *theirs = NULL;
+        for (size_t n = 0; type && n < sizeof types / sizeof *types; n++)
+            if (strcmp(types[n].ours, type) == 0)
+                theirs = types[n].theirs;
+        if (theirs)
+            json_object_set_new(v, "type", json_string(theirs));
+        else
+            json_object_del(v, "type");
+    }
+}
+
 static void finish(struct debug_adapter *a, struct pending *p)
 {
     struct buf content = BUF_INIT(WIRE_BYTES_MAX);
@@ -402,6 +429,8 @@ static void finish(struct debug_adapter *a, struct pending *p)
             *at = p->next;
             break;
         }
+    if (a->lab)
+        name_types(json_object_get(p->job.body, "variables"));
     put_response(a, p->r->message.content, p->job.body, &p->job.err, &content);
     if (!buf_ok(&content)) {
         buf_clear(&content);
@@ -530,12 +559,12 @@ enum lc debug_adapter_open(struct kernel *k, struct debug_adapter **out, struct 
 {
     struct debug_adapter *a = mem_zalloc(sizeof *a);
     const char *folder = getenv("TMPDIR");
-    char random[17];
+    char random[9];
     enum lc rc;
 
     if (!a)
         return err_nomem(err);
-    hex_make(random, 16);
+    hex_make(random, 8);
     a->k = k;
     a->parent = (struct buf)BUF_INIT(1 << 20);
     snprintf(a->prefix, sizeof a->prefix, "%s/lacus_%d_%s/", folder && *folder ? folder : "/tmp",
@@ -573,7 +602,7 @@ void debug_adapter_close(struct debug_adapter *a)
         mem_free(p);
     }
     debug_free(a->debug);
-    if (fs_is_dir(a->prefix) && fs_remove_tree(a->prefix, &err) != LC_OK)
+    if (a->made && fs_remove_tree(a->prefix, &err) != LC_OK)
         fprintf(stderr, "lacus: %s\n", err.message);
     if (a->fd >= 0)
         close(a->fd);

@@ -51,9 +51,9 @@ class Debugger:
         assert not c["success"]
         return c["message"]
 
-    def start(self):
+    def start(self, client="jupyterlab"):
         info = self.body("debugInfo")
-        caps = self.body("initialize", clientID="jupyterlab", clientName="JupyterLab", adapterID="lacus", pathFormat="path", linesStartAt1=True,
+        caps = self.body("initialize", clientID=client, clientName="JupyterLab", adapterID="lacus", pathFormat="path", linesStartAt1=True,
                          columnsStartAt1=True, supportsVariableType=True, supportsVariablePaging=True, supportsRunInTerminalRequest=True, locale="en")
         self.event("initialized")
         self.body("attach")
@@ -202,10 +202,10 @@ def test_a_breakpoint_stops_and_the_frames_are_seen(debugger):
     assert all(f["source"]["path"] == path and f["column"] == 1 for f in frames)
     top, cell = debugger.scopes(0), debugger.scopes(1)
     assert {n: v["value"] for n, v in top["Locals"].items()} == {"w": "3", "h": "4"}
-    assert top["Locals"]["w"]["type"] == "integer" and top["Locals"]["w"]["variablesReference"] == 0 and top["Locals"]["w"]["evaluateName"] == "w"
+    assert top["Locals"]["w"]["type"] == "int" and top["Locals"]["w"]["variablesReference"] == 0 and top["Locals"]["w"]["evaluateName"] == "w"
     assert set(cell["Locals"]) == {"area", "sizes"}
     sizes = cell["Locals"]["sizes"]
-    assert sizes["value"] == "{3, 4}" and sizes["type"] == "table"
+    assert sizes["value"] == "{3, 4}" and "type" not in sizes  # JupyterLab shows a value only of what has no other type
     parts = debugger.variables(sizes["variablesReference"])
     assert [(n, v["value"], v["evaluateName"]) for n, v in parts.items()] == [("[1]", "3", "sizes[1]"), ("[2]", "4", "sizes[2]")]
     assert debugger.frames(startFrame=1, levels=1)[0]["name"] == "Cell In[1]"
@@ -384,6 +384,15 @@ def test_variables_when_nothing_has_stopped(debugger):
     assert [t["label"] for t in debugger.body("completions", text="wor", column=4)["targets"]] == ["words"]
     assert "not there any more" in debugger.fails("variables", variablesReference=987654)
     assert "stopped" in debugger.fails("next", threadId=1)
+
+
+def test_types_have_their_names(kernel):  # noqa: F811
+    d = Debugger(kernel)
+    d.start("vscode")
+    kernel.execute("i, x, b, s, t, f, n = 1, 1.5, true, 's', {}, print, null c = coroutine.create(print) o = setmetatable({}, {__name = 'Thing'}) df = io.stdout")
+    found = {v["name"]: v["type"] for v in d.body("inspectVariables")["variables"]}
+    assert found == {"i": "integer", "x": "float", "b": "boolean", "s": "string", "t": "table", "f": "function", "n": "null", "c": "coroutine", "o": "Thing",
+                     "df": "FILE*"}
 
 
 def test_large_and_cyclic_values_are_bounded(debugger):

@@ -107,3 +107,27 @@ def test_the_example_in_the_browser(lab):
     assert "accuracy on " in seen["outputs"][6]
     assert "sft-lora\tFINISHED" in seen["outputs"][7] and "pre-training\tFINISHED" in seen["outputs"][7]
     assert "python3-requests" in seen["outputs"][8]
+
+
+DEBUGGED = """local function area(w, h)
+  local sides = {w = w, h = h}
+  local a = w * h
+  return a
+end
+print(area(6, 7))"""
+
+
+def test_the_debugger_in_the_browser(lab):
+    """A breakpoint is set by a click; the cell stops there, its variables are shown, it is stepped and goes on."""
+    base, folder = lab
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(DEBUGGED)])
+    nb.metadata["kernelspec"] = {"name": "lacus", "display_name": "lacus (Lua 5.4)", "language": "lua"}
+    nbformat.write(nb, folder / "debug.ipynb")
+    seen = browse("debugger.mjs", base, "debug.ipynb", "debugger.png", folder)
+    assert seen["problems"] == []
+    assert len(seen["breakpoints"]) == 1 and "3" in seen["breakpoints"][0]
+    assert "area" in seen["stack"][0] and "Cell In[1]" in seen["stack"][1]
+    shown = " ".join(seen["variables"])
+    assert "w:6" in shown.replace(" ", "") and "sides" in shown and "{h = 7, w = 6}" in shown or "{w = 6, h = 7}" in shown
+    assert "42" in " ".join(seen["stepped"]["variables"])
+    assert "42" in seen["outputs"][0]
