@@ -157,7 +157,7 @@ pytest: all $(B)/tests/liblacus.so ## the interoperation suites: real clients ag
 
 ##: Use
 .PHONY: install uninstall
-installed := $(DESTDIR)$(PREFIX)/bin/lacus $(DESTDIR)$(PREFIX)/share/man/man1/lacus.1 $(DESTDIR)$(LIBDIR)
+installed := $(DESTDIR)$(PREFIX)/bin/lacus $(DESTDIR)$(PREFIX)/share/man/man1/lacus.1 $(DESTDIR)$(PREFIX)/share/lacus $(DESTDIR)$(LIBDIR)
 install: all ## the program, its plugins, DuckDB and lacus(1), below PREFIX (/usr/local); DESTDIR=… for packages
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(LIBDIR)/plugins $(DESTDIR)$(LIBDIR)/lib
 	$(Q)install -m 755 $(B)/lacus $(DESTDIR)$(PREFIX)/bin/lacus
@@ -165,11 +165,16 @@ install: all ## the program, its plugins, DuckDB and lacus(1), below PREFIX (/us
 	$(Q)if [ -f build/lib/libduckdb.so ]; then install -m 755 build/lib/libduckdb.so $(DESTDIR)$(LIBDIR)/lib; \
 	else echo "without DuckDB: no dataframes, no SQL ('make duckdb' fetches it)"; fi
 	$(Q)$(B)/lacus help --man > $(DESTDIR)$(PREFIX)/share/man/man1/lacus.1
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/lacus
+	$(Q)$(B)/lacus help --stubs > $(DESTDIR)$(PREFIX)/share/lacus/lacus.lua
+	$(Q)$(B)/lacus help --reference > $(DESTDIR)$(PREFIX)/share/lacus/reference.md
 	@echo "installed $(DESTDIR)$(PREFIX)/bin/lacus; 'lacus kernelspec install --user' tells Jupyter, 'lacus doctor' looks around"
 uninstall: ## removes what install has put there
 	rm -rf $(installed)
 
-.PHONY: demo bench pictures
+.PHONY: demo bench pictures manual
+manual: all ## docs/reference.md and docs/lacus.lua (stubs for LuaLS): what a cell can say
+	$(Q)mkdir -p docs && $(B)/lacus help --reference > docs/reference.md && $(B)/lacus help --stubs > docs/lacus.lua
 demo: deps ## sets up what is missing, builds, and runs examples/finetune.ipynb from raw text to a served model
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)examples/demo

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char class_name[] = "lacus.widget";
+static const char class_name[] = "lacus.Widget";
 
 struct model *widget_check(lua_State *L, int index)
 {

@@ -13,10 +13,12 @@
  */
 #ifndef LACUS_WIDGETS_WIDGET_LUA_H
 #define LACUS_WIDGETS_WIDGET_LUA_H
+#include "runtime/session/manual.h"
 #include "runtime/session/session_lua.h"
 #include "widgets/model.h"
 
 /* The openers of the globals `widgets` and `dbutils`. */
+extern const struct manual_topic *const widgets_topics[], *const dbutils_topics[]; /* of the globals */
 int widgets_open(lua_State *L);
 int dbutils_open(lua_State *L);
 

@@ -51,9 +51,8 @@ local function topics_of(text, file)
         else
             local path, rest = row[1]:match("^([%w_.:]+)(.*)$")
             if not path then error(file .. ": not understood: --- " .. row[1]) end
+            if path:match(":$") then path, rest = path:sub(1, -2), ":" .. rest end
             local owner, mark, own = path:match("^(.*)([.:])([%w_]+)$")
-            if not own and rest:match("^:") then owner, mark, own = "", ".", path:gsub(":$", "") end
-            if rest == "" and path:match(":$") then error(file .. ": a type is missing: --- " .. row[1]) end
             local t = topic(owner or "")
             if mark == ":" then t.class = true end
             local field = rest:match("^:")

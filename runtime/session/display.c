@@ -130,7 +130,7 @@ void session_display(struct session *s, const struct display *d)
 }
 
 /* ---- display() ---- */
-static const char handle_name[] = "lacus.display_handle";
+static const char handle_name[] = "lacus.DisplayHandle";
 
 struct handle {
     char id[UUID_TEXT + 28];

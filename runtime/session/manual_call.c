@@ -44,6 +44,11 @@ static const char *part_end(const char *p, const char *end, const char *stops)
     return end;
 }
 
+static bool is(struct manual_text t, const char *s)
+{
+    return t.len == strlen(s) && memcmp(t.s, s, t.len) == 0;
+}
+
 static bool name_char(char c)
 {
     return isalnum((unsigned char)c) || c == '_';
@@ -103,11 +108,32 @@ static bool add_params(struct manual_call *call, const char *p, const char *end)
     return true;
 }
 
+/* {"key":default,…}: what a widget takes, as its row has it. */
+static bool parse_object(const char *p, const char *end, struct manual_call *call)
+{
+    const char *stop, *colon;
+
+    for (p++; p < end && call->n < MANUAL_PARAMS; p = stop + 1) {
+        stop = part_end(p, end, ",");
+        colon = part_end(p, stop, ":");
+        struct manual_text key = trimmed(p, colon), value = colon < stop ? trimmed(colon + 1, stop) : key;
+        if (key.len < 3 || key.s[1] == '_')
+            continue;
+        call->params[call->n++] =
+            (struct manual_param){.name = {key.s + 1, key.len - 2},
+                                  .fallback = is(value, "null") ? (struct manual_text){"", 0} : value,
+                                  .optional = true};
+    }
+    return call->named = true;
+}
+
 bool manual_parse(struct manual_text signature, struct manual_call *call)
 {
     const char *p = signature.s, *end = p + signature.len, *open, *close;
 
     *call = (struct manual_call){0};
+    if (p < end && *p == '{')
+        return parse_object(p, end, call);
     while (p < end && (name_char(*p) || *p == '.' || *p == ':'))
         p++;
     if (p == end || p == signature.s || (*p != '(' && *p != '{'))
@@ -180,11 +206,6 @@ static const struct {
     {"filter_string", "string"},
 };
 
-static bool is(struct manual_text t, const char *s)
-{
-    return t.len == strlen(s) && memcmp(t.s, s, t.len) == 0;
-}
-
 static const char *fallback_type(struct manual_text t)
 {
     if (t.len == 0)
@@ -193,7 +214,7 @@ static const char *fallback_type(struct manual_text t)
         return "boolean";
     if (*t.s == '"' || *t.s == '\'')
         return "string";
-    if (*t.s == '{')
+    if (*t.s == '{' || *t.s == '[')
         return "table";
     if (isdigit((unsigned char)*t.s) || (*t.s == '-' && t.len > 1 && isdigit((unsigned char)t.s[1])))
         return memchr(t.s, '.', t.len) || memchr(t.s, 'e', t.len) ? "number" : "integer";
@@ -280,6 +301,20 @@ void manual_param_type(const struct manual_param *p, struct buf *out)
     buf_puts(out, type ? type : "any");
 }
 
+static void put_object(const struct manual_entry *e, struct buf *out)
+{
+    struct manual_call *call = mem_zalloc(sizeof *call);
+
+    buf_printf(out, "%s{", e->name);
+    for (int i = 0; call && manual_parse(e->signature, call) && i < call->n; i++) {
+        const struct manual_param *p = &call->params[i];
+        buf_printf(out, "%s%.*s%s%.*s", i ? ", " : "", (int)p->name.len, p->name.s,
+                   p->fallback.len ? " = " : "", (int)p->fallback.len, p->fallback.s);
+    }
+    mem_free(call);
+    buf_printf(out, "}%s%s", e->topic->returns ? " -> " : "", e->topic->returns ? e->topic->returns : "");
+}
+
 void manual_signature(const struct manual_entry *e, struct buf *out)
 {
     size_t n = strlen(e->name), dots = 0;
@@ -291,6 +326,8 @@ void manual_signature(const struct manual_entry *e, struct buf *out)
         buf_printf(out, "%s%c", e->topic->name, e->topic->kind == MANUAL_CLASS && !e->field ? ':' : '.');
     if (e->signature.len == 0)
         buf_puts(out, e->name);
+    else if (*e->signature.s == '{')
+        put_object(e, out);
     else if (e->alias_of && bare && strncmp(e->signature.s, e->alias_of, strlen(e->alias_of)) == 0) {
         size_t skip = strlen(e->alias_of);
         buf_add(out, e->name, n);

@@ -51,6 +51,7 @@ static const struct manual_row lua_coroutine[] = {
     {"yield", NULL, "yield(…)\nSuspends the coroutine; its arguments are what resume returns."},
     {0}};
 static const struct manual_row lua_io[] = {
+    {"flush", NULL, "flush()\nWrites what is buffered."},
     {"close", NULL, "close(file?)\nCloses a file."},
     {"input", NULL, "input(file?)\nSets or returns the file that io.read reads."},
     {"lines", NULL, "lines(filename?, …)\nIterates over the lines of a file."},
@@ -66,6 +67,14 @@ static const struct manual_row lua_io[] = {
     {"write", NULL, "write(…)\nWrites strings and numbers, without a line end."},
     {0}};
 static const struct manual_row lua_math[] = {
+    {"atan2", NULL, "atan2(y: number, x: number) -> number\nOlder name of math.atan(y, x)."},
+    {"cosh", NULL, "cosh(x: number) -> number\nHyperbolic cosine."},
+    {"sinh", NULL, "sinh(x: number) -> number\nHyperbolic sine."},
+    {"tanh", NULL, "tanh(x: number) -> number\nHyperbolic tangent."},
+    {"pow", NULL, "pow(x: number, y: number) -> number\nOlder name of x ^ y."},
+    {"log10", NULL, "log10(x: number) -> number\nOlder name of math.log(x, 10)."},
+    {"frexp", NULL, "frexp(x: number) -> number, integer\nMantissa and exponent."},
+    {"ldexp", NULL, "ldexp(m: number, e: integer) -> number\nm times 2 to the power e."},
     {"acos", NULL, "acos(x: number) -> number\nArc cosine, in radians."},
     {"asin", NULL, "asin(x: number) -> number\nArc sine, in radians."},
     {"atan", NULL, "atan(y: number, x?: number) -> number\nArc tangent of y/x, in radians."},
@@ -106,6 +115,7 @@ static const struct manual_row lua_os[] = {
     {"tmpname", NULL, "tmpname()\nA name for a temporary file."},
     {0}};
 static const struct manual_row lua_string[] = {
+    {"dump", NULL, "dump(f: function, strip?: boolean) -> string\nThe compiled form of a function."},
     {"byte", NULL, "byte(s, i?, j?)\nThe bytes s[i], …, s[j] as numbers."},
     {"char", NULL, "char(…)\nA string of bytes."},
     {"find", NULL,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char plot_name[] = "lacus.plot";
+static const char plot_name[] = "lacus.Plot";
 
 enum { POINTS_MAX = 20000, CELLS_MAX = 10000, SERIES_MAX = 64, BINS_MAX = 10000, OUTLIERS_MAX = 200 };
 

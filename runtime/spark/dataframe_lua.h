@@ -16,7 +16,8 @@
 #include "runtime/spark/spark.h"
 
 extern const struct manual_topic dataframe_topic, reader_topic, writer_topic, grouped_topic;
-extern const struct manual_topic *const spark_topics[]; /* of the global spark */
+extern const struct manual_topic *const spark_topics[],
+    *const builder_topics[]; /* of spark, of SparkSession */
 
 struct spark *spark_of(lua_State *L); /* the session's; made on first use */
 /* Takes the reference; raises when it is NULL (no memory). */

@@ -706,14 +706,29 @@ static int l_get_or_create(lua_State *L)
     return 1;
 }
 
+static const struct manual_row builder[] = {
+    {"appName", l_builder_same,
+     "appName(name: string) -> SparkSession.builder\nspoken for those who know it; a session needs no name"},
+    {"master", l_builder_master,
+     "master(url: string) -> SparkSession.builder\n\"local[*]\": the embedded engine"},
+    {"config", l_builder_config,
+     "config(key: string, value: any) -> SparkSession.builder\na setting, as spark.conf:set"},
+    {"remote", l_builder_remote,
+     "remote(url: string) -> SparkSession.builder\na Spark Connect server: sc://host:port/;token=…"},
+    {"getOrCreate", l_get_or_create,
+     "getOrCreate() -> SparkSession\nthe global "
+     "spark\n\tSparkSession.builder:appName(\"etl\"):getOrCreate()"},
+    {0}};
+static const struct manual_topic builder_topic = {.name = "SparkSession.builder",
+                                                  .doc = "how a SparkSession is asked for",
+                                                  .kind = MANUAL_CLASS,
+                                                  .rows = builder};
+const struct manual_topic *const builder_topics[] = {&builder_topic, NULL};
+
 int spark_session_lua_open(lua_State *L)
 {
-    static const luaL_Reg builder[] = {{"appName", l_builder_same},      {"master", l_builder_master},
-                                       {"config", l_builder_config},     {"remote", l_builder_remote},
-                                       {"getOrCreate", l_get_or_create}, {NULL, NULL}};
-
     lua_newtable(L);
-    luaL_newlib(L, builder);
+    spark_methods(L, builder);
     lua_setfield(L, -2, "builder");
     return 1;
 }

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char model_name[] = "lacus.model", tokenizer_name[] = "lacus.tokenizer",
-                  tensor_name[] = "lacus.tensor", memory_name[] = "lacus.llm.memory";
+static const char model_name[] = "lacus.Model", tokenizer_name[] = "lacus.Tokenizer",
+                  tensor_name[] = "lacus.Tensor", memory_name[] = "lacus.llm.memory";
 
 enum { TOKENS_MOST = 1 << 24, PROMPTS_MOST = 1 << 20, PER_BATCH = 16 };
 

@@ -285,21 +285,40 @@ return function(native)
     return function(...) declare(kind, named(kind, ...)) end
   end
 
+  --- module dbutils.widgets: the parameters of a notebook, as controls
+  --- module dbutils: tools of a notebook
+  --- dbutils.widgets.text(name: string, defaultValue: string, label?: string)
+  -- a text
+  --     dbutils.widgets.text("learning_rate", "2e-4")
+  --- dbutils.widgets.dropdown(name: string, defaultValue: string, choices: {string, …}, label?: string)
+  -- one of choices
+  --     dbutils.widgets.dropdown("size", "small", {"small", "large"})
+  --- dbutils.widgets.combobox(name: string, defaultValue: string, choices: {string, …}, label?: string)
+  -- a text, with suggestions
+  --- dbutils.widgets.multiselect(name: string, defaultValue: string, choices: {string, …}, label?: string)
+  -- any of choices; get gives them with commas between
   for kind in pairs(kinds) do M[kind] = declarer(kind) end
 
   ---- reading
 
+  --- dbutils.widgets.get(name: WidgetName) -> string
+  -- the value of a widget, or of the parameter of that name
+  --     local lr = tonumber(dbutils.widgets.get("learning_rate"))
   function M.get(name)
     local given = type(name) == "string" and not entries[name] and native.params()[name]
     if given ~= nil and given ~= false then return text_of(given, ("the parameter '%s'"):format(name)) end
     return find(name).value
   end
 
+  --- dbutils.widgets.getArgument(name: WidgetName, default?: string) -> string
+  -- as get, with a value for when there is none
   function M.getArgument(name, default)
     if entries[name] or native.params()[name] ~= nil or default == nil then return M.get(name) end
     return default
   end
 
+  --- dbutils.widgets.getAll() -> table
+  -- all values by name
   function M.getAll()
     local all = {}
     for name, entry in pairs(entries) do all[name] = entry.value end
@@ -315,6 +334,8 @@ return function(native)
     end
   end
 
+  --- dbutils.widgets.remove(name: WidgetName)
+  -- removes a widget
   function M.remove(name)
     local entry = find(name)
     drop(entry)
@@ -322,6 +343,8 @@ return function(native)
     if entry.control then entry.control:close() end
   end
 
+  --- dbutils.widgets.removeAll()
+  -- removes all widgets
   function M.removeAll()
     local gone = {}
     for _, entry in pairs(entries) do gone[#gone + 1] = entry end
@@ -348,6 +371,8 @@ return function(native)
     end
   end
 
+  --- dbutils.widgets.help()
+  -- prints what there is
   function M.help() print(help) end
 
   local function guard(t, what)

@@ -65,6 +65,14 @@ local function config(name)
     end
 end
 
+--- LoraConfig{r = 8, lora_alpha = 8, lora_dropout = 0.0, target_modules?: {string, …}, bias = "none", task_type?: string, use_rslora = false} -> LoraConfig
+-- a LoRA adapter, with PEFT's names
+--     LoraConfig{r = 16, lora_alpha = 32, target_modules = {"q_proj", "v_proj"}}
+--- TrainingArguments{num_train_epochs?: number, max_steps?: integer, per_device_train_batch_size?: integer, gradient_accumulation_steps?: integer, learning_rate?: number, warmup_ratio?: number, warmup_steps?: integer, weight_decay?: number, lr_scheduler_type?: string, bf16?: boolean, max_length?: integer, logging_steps?: integer, eval_steps?: integer, save_steps?: integer, save_total_limit?: integer, load_best_model_at_end?: boolean, max_grad_norm?: number, seed?: integer, output_dir?: Path} -> TrainingArguments
+-- Hugging Face's arguments of a training
+--     TrainingArguments{num_train_epochs = 3, learning_rate = 2e-4}
+--- BitsAndBytesConfig{load_in_4bit?: boolean, load_in_8bit?: boolean, bnb_4bit_quant_type?: string, bnb_4bit_use_double_quant?: boolean, bnb_4bit_compute_dtype?: string} -> BitsAndBytesConfig
+-- weights in few bits, with bitsandbytes' names
 M.LoraConfig = config("LoraConfig")
 M.TrainingArguments = config("TrainingArguments")
 M.BitsAndBytesConfig = config("BitsAndBytesConfig")
@@ -340,6 +348,23 @@ end
 
 -- ---- jobs --------------------------------------------------------------------------------------------------------------
 
+--- class Job: a training job
+--- Job.id: string
+-- its id
+--- Job.status: string
+-- "queued", "running", "done", "failed" or "cancelled"
+--- Job.error: table
+-- why it failed
+--- Job.spec: table
+-- what it was asked to do
+--- Job.output_dir: string
+-- where the result is
+--- Job.run_id: string
+-- the run it is tracked as
+--- Job.model_uri: string
+-- for mlflow.register_model
+--- Job.metrics: {table, …}
+-- the steps so far: {step =, loss =, …}
 local Job = {}
 local methods = {}
 M.Job = Job
@@ -407,6 +432,8 @@ local function trainable_text(trainable, all)
 end
 
 -- What came of it: the worker's result, the evaluation before the first step, PEFT's sentence.
+--- Job:result() -> table
+-- what came of it: steps, seconds, loss, eval_loss, output_dir, model_uri; an error when it failed
 function methods.result(job)
     local info = core.job(job.id)
     if info.status == "failed" or info.status == "cancelled" then
@@ -453,6 +480,8 @@ local function watcher(job, limit)
 end
 
 -- job:wait{silent_seconds = 120}: how long the coordinator may be silent
+--- Job:wait(options?: {silent_seconds?: number}) -> Job
+-- waits for the end, with a progress bar and a curve; an interrupt detaches, the job goes on
 function methods.wait(job, o)
     check_keys("job:wait", o or {}, set("silent_seconds"))
     local watch = watcher(job, o and o.silent_seconds or 120)
@@ -472,16 +501,22 @@ function methods.wait(job, o)
     return job
 end
 
+--- Job:cancel() -> Job
+-- ends it
 function methods.cancel(job)
     core.cancel(job.id)
     return job
 end
 
+--- Job:resume() -> Job
+-- goes on from the last checkpoint
 function methods.resume(job)
     core.resume(job.id)
     return job
 end
 
+--- Job:logs() -> string
+-- what the job and its worker have said
 function methods.logs(job)
     follow(job)
     local lines = {}
@@ -498,16 +533,23 @@ function methods.logs(job)
     return table.concat(lines, "\n") .. (text ~= "" and "\n--- worker ---\n" .. text or "")
 end
 
+--- Job:events() -> {table, …}
+-- what has happened: metrics, checkpoints, status
 function methods.events(job)
     follow(job)
     return job._events
 end
 
+--- llm.job(id: string) -> Job
+-- a training job by its id
+--     llm.job("job-1"):wait()
 function llm.job(id)
     core.job(id) -- an unknown id is an error here
     return new_job(id)
 end
 
+--- llm.jobs() -> {table, …}
+-- the training jobs of the workspace: {id =, status =, model =}
 function llm.jobs()
     local list = {}
     for i, row in ipairs(core.jobs()) do
@@ -547,6 +589,10 @@ local function lora_fields(peft)
     return copy_of(peft)
 end
 
+--- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, stall_seconds?: number} -> Job
+-- trains a model on a worker; the job belongs to the workspace and goes on when the notebook is closed
+--     local job = llm.finetune{model = "out/base", train_dataset = spark:table("train"), template = "{q} {a}", peft = LoraConfig{r = 16}, args = {num_train_epochs = 1}}
+--     job:wait()
 function llm.finetune(o)
     if type(o) ~= "table" then fail("ARG", "llm.finetune takes one table: llm.finetune{model = …, train_dataset = …}") end
     check_keys("llm.finetune", o, finetune_keys)
@@ -589,9 +635,61 @@ end
 
 -- ---- models, tokenizers ------------------------------------------------------------------------------------------------
 
+--- class Model: a model in this session
+--- class LoraConfig: a table of PEFT's names
+--- class TrainingArguments: a table of Hugging Face's names
+--- class BitsAndBytesConfig: a table of bitsandbytes' names
+--- module llm: language models: training, loading, evaluation
 local model_methods = {}
 core.model_methods(model_methods)
+--- Model:forward{input_ids: table, attention_mask?: table, labels?: table} -> table
+-- loss (a number) and logits (a Tensor) of a batch
+--- Model:backward()
+-- gradients of the loss of the last forward
+--- Model:zero_grad()
+-- all gradients are zero again
+--- Model:parameters() -> {table, …}
+-- name, shape, value, grad, requires_grad of each
+--- Model:count() -> integer, integer
+-- how many parameters are trained, and how many there are
+--- Model:merge_and_unload() -> Model
+-- the adapter becomes part of the weights
+--- Model:load_adapter(folder: Path) -> Model
+-- an adapter that PEFT or lacus has saved
+--- Model:close()
+-- its memory is free again
+--- Model.path: string
+-- its folder
+--- class Tokenizer: texts as numbers, and back
+--- Tokenizer:encode(text: string, options?: {add_special_tokens?: boolean}) -> {integer, …}
+-- the tokens of a text
+--- Tokenizer:decode(ids: table, options?: {skip_special_tokens?: boolean}) -> string
+-- the text of tokens
+--- Tokenizer:apply_chat_template(messages: table, options?: {add_generation_prompt?: boolean, tokenize?: boolean}) -> string
+-- a conversation as the model wants it
+--     llm.tokenizer("out/base"):apply_chat_template({{role = "user", content = "hello"}}, {add_generation_prompt = true})
+--- Tokenizer.vocab_size: integer
+-- how many tokens there are
+--- Tokenizer.bos_token_id: integer
+-- the token that begins a text
+--- Tokenizer.eos_token_id: integer
+-- the token that ends a text
+--- Tokenizer.pad_token_id: integer
+-- the token that fills up
+--- class Tensor: numbers in rows and columns
+--- Tensor:norm() -> number
+-- the root of the sum of squares
+--- Tensor:get(i: integer, …) -> number
+-- one number; positions from 0
+--- Tensor:totable() -> {number, …}
+-- all numbers, one after the other
+--- Tensor.shape: {integer, …}
+-- how many in each direction
+--- Tensor.name: string
+-- of a parameter
 
+--- Model:print_trainable_parameters()
+-- how many parameters are trained
 function model_methods.print_trainable_parameters(m)
     print(trainable_text(m:count()))
 end
@@ -599,6 +697,9 @@ end
 local function as_list(x) return type(x) == "table" and x or {x} end
 
 -- m:generate{prompt = text or list, max_new_tokens, temperature, top_k, top_p, seed} → {text, …} or a list of those
+--- Model:generate{prompt: string|table, max_new_tokens?: integer, temperature?: number, top_k?: integer, top_p?: number, repetition_penalty?: number, seed?: integer} -> table
+-- an answer, or a list for a list of prompts: {text =, finish_reason =}
+--     print(llm.load("out/sft"):generate{prompt = "Hello", max_new_tokens = 8}.text)
 function model_methods.generate(m, o)
     if type(o) == "string" then o = {prompt = o} end
     check_keys("generate", o, set("prompt", "prompts", "max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed"))
@@ -608,21 +709,30 @@ function model_methods.generate(m, o)
     return type(prompts) == "table" and out or out[1]
 end
 
+--- Model:add_adapter(lora: LoraConfig, seed?: integer) -> Model
+-- a fresh LoRA adapter, which alone is trained
 function model_methods.add_adapter(m, lora, seed)
     core.attach(m, lora_fields(lora), seed)
     return m
 end
 
+--- Model:save_pretrained(folder: Path)
+-- weights, config and tokenizer in Hugging Face's format; of an adapter, PEFT's
 function model_methods.save_pretrained(m, folder)
     core.save(m, folder)
     if core.exists(m.path .. "/tokenizer.json") then core.copy_tokenizer(m.path, folder) end
 end
 
+--- Model:requires_grad(on = true) -> Model
+-- whether its weights are trained
 function model_methods.requires_grad(m, on)
     core.trainable(m, on ~= false)
     return m
 end
 
+--- llm.load(model: string, options?: {dtype?: "f32"|"bf16", device?: "cpu", backend?: string}) -> Model
+-- a model into this session: a folder, a Hub id, models:/name@alias or runs:/id/model
+--     local m = llm.load("out/sft", {dtype = "f32"})
 function llm.load(model, o)
     o = o or {}
     check_keys("llm.load", o, set("dtype", "device", "backend", "quantization", "quantization_config"))
@@ -641,6 +751,9 @@ function llm.load(model, o)
     return m
 end
 
+--- llm.tokenizer(path: Path) -> Tokenizer
+-- a tokenizer: the folder of a model, or a tokenizer.json
+--     llm.tokenizer("out/base"):encode("hello")
 function llm.tokenizer(path)
     if core.exists(path .. "/tokenizer.json") or path:match("%.json$") then return core.tokenizer(path) end
     local found = find_model(path)
@@ -649,6 +762,8 @@ function llm.tokenizer(path)
 end
 
 -- llm.train_tokenizer{texts = df or list, column = "text", vocab_size = 8000, output_dir = "…"}
+--- llm.train_tokenizer{texts: DataFrame|table, column = "text", vocab_size?: integer, output_dir: Path, min_frequency?: integer, model_max_length?: integer, chat_template?: string} -> Tokenizer
+-- a byte-level BPE tokenizer from texts, in Hugging Face's format
 function llm.train_tokenizer(o)
     check_keys("llm.train_tokenizer", o, set("texts", "column", "vocab_size", "output_dir", "min_frequency", "model_max_length", "chat_template"))
     if not o.output_dir then fail("ARG", "llm.train_tokenizer needs an output_dir") end
@@ -669,6 +784,8 @@ function llm.train_tokenizer(o)
 end
 
 -- llm.create_model{config = {hidden_size = …}, tokenizer = tok or path, output_dir = "…", seed = 42}: fresh weights in Hugging Face's format
+--- llm.create_model{config: table, tokenizer?: Tokenizer|string, output_dir: Path, seed = 42} -> {path: string, parameters: integer}
+-- a model with fresh weights, in Hugging Face's format
 function llm.create_model(o)
     check_keys("llm.create_model", o, set("config", "tokenizer", "output_dir", "seed"))
     if not o.output_dir then fail("ARG", "llm.create_model needs an output_dir") end
@@ -717,6 +834,8 @@ local function questions(dataset, o)
 end
 
 -- llm.predict{model, prompts or dataset, choices = {…} | max_new_tokens = 16} → list of {text, logprob or finish_reason}
+--- llm.predict{model: Model|string, prompts?: {string, …}, dataset?: DataFrame|table, choices?: {string, …}, max_new_tokens = 16, max_length?: integer, temperature = 0, seed?: integer, template?: string, instruction_column?: string, response_column?: string, text_column?: string} -> {table, …}
+-- an answer for each prompt: what is generated, or the most likely of choices
 function llm.predict(o)
     check_keys("llm.predict", o, set("model", "prompts", "dataset", "choices", "max_new_tokens", "max_length", "temperature", "seed", table.unpack(row_keys)))
     local m = as_model(o.model)
@@ -758,6 +877,8 @@ local function accuracy(m, o)
 end
 
 -- llm.evaluate{model, dataset, template…, metrics = {"loss", "accuracy"}, choices = list or true, max_length, batch_size, completion_only}
+--- llm.evaluate{model: Model|string, dataset: DataFrame|table, metrics?: {string, …}, choices?: table|boolean, max_new_tokens?: integer, max_length?: integer, batch_size?: integer, completion_only?: boolean, template?: string, instruction_column?: string, response_column?: string, text_column?: string} -> table
+-- loss and accuracy of a model on rows: metrics = {"loss", "accuracy"}
 function llm.evaluate(o)
     check_keys("llm.evaluate", o, set("model", "dataset", "metrics", "choices", "max_new_tokens", "max_length", "batch_size", "completion_only",
         table.unpack(row_keys)))

@@ -9,6 +9,33 @@ return function(native)
     FloatType = "float", DoubleType = "double", StringType = "string", BinaryType = "binary", DateType = "date",
     TimestampType = "timestamp", TimestampNTZType = "timestamp_ntz", NullType = "void",
   }
+  --- module types: Spark's data types, for schemas that a program builds
+  --- types.BooleanType() -> string
+  -- boolean
+  --- types.ByteType() -> string
+  -- tinyint
+  --- types.ShortType() -> string
+  -- smallint
+  --- types.IntegerType() -> string
+  -- int
+  --- types.LongType() -> string
+  -- bigint
+  --- types.FloatType() -> string
+  -- float
+  --- types.DoubleType() -> string
+  -- double
+  --- types.StringType() -> string
+  -- string
+  --- types.BinaryType() -> string
+  -- binary
+  --- types.DateType() -> string
+  -- date
+  --- types.TimestampType() -> string
+  -- timestamp
+  --- types.TimestampNTZType() -> string
+  -- timestamp_ntz
+  --- types.NullType() -> string
+  -- void
   for name, text in pairs(atomic) do
     types[name] = function() return text end
   end
@@ -22,23 +49,35 @@ return function(native)
     return t
   end
 
+  --- types.DecimalType(precision = 10, scale = 0) -> string
+  -- a number with so many digits, some of them after the point
   function types.DecimalType(precision, scale)
     return ("decimal(%d,%d)"):format(precision or 10, scale or 0)
   end
 
+  --- types.ArrayType(element: string) -> string
+  -- a list
+  --     types.ArrayType(types.IntegerType())
   function types.ArrayType(element)
     return "array<" .. text_of("ArrayType", element) .. ">"
   end
 
+  --- types.MapType(key: string, value: string) -> string
+  -- keys with values
   function types.MapType(key, value)
     return "map<" .. text_of("MapType", key) .. "," .. text_of("MapType", value) .. ">"
   end
 
+  --- types.StructField(name: string, dataType: string, nullable = true) -> table
+  -- a column of a schema
   function types.StructField(name, dataType, nullable)
     if type(name) ~= "string" then error("StructField: a name expected, got " .. type(name), 2) end
     return {name = name, dataType = text_of("StructField", dataType), nullable = nullable ~= false}
   end
 
+  --- types.StructType(fields: {table, …}) -> StructType
+  -- a schema
+  --     types.StructType{types.StructField("id", types.LongType(), false)}
   function types.StructType(fields)
     local parts = {}
     for i, f in ipairs(fields or {}) do

@@ -1,19 +1,6 @@
 -- What widgets can do beside their fields: links, held changes, interact. `native` is what the C part offers (native_lua.c),
 -- `widgets` the global, `methods` what every widget has.
 
-local documents = {
-  link = "widgets.link({a, \"value\"}, {b, \"value\"}, {to, from})\nKeeps two fields equal; transforms are optional. :unlink() ends it.",
-  dlink = "widgets.dlink({a, \"value\"}, {b, \"value\"}, transform)\nThe second field follows the first. :unlink() ends it.",
-  jslink = "widgets.jslink({a, \"value\"}, {b, \"value\"})\nKeeps two fields equal in the front end, without the kernel. :unlink() ends it.",
-  jsdlink = "widgets.jsdlink({a, \"value\"}, {b, \"value\"})\nThe second field follows the first in the front end. :unlink() ends it.",
-  interact = "widgets.interact(function(x, on) … end, {x = 10, on = true})\nA control for each parameter: a number or {min, max, step} is a "
-    .. "slider, a list a dropdown, true or false a checkbox, a text a field. Shows them and runs the function at each change.",
-  interactive = "widgets.interactive(fn, {x = 10})\nAs interact, but returns the box of controls instead of showing it: .result, .kwargs, :update().",
-  interact_manual = "widgets.interact_manual(fn, {x = 10})\nAs interact, with a button that runs the function.",
-  interactive_output = "widgets.interactive_output(fn, {x = slider, y = other})\nAn Output that shows what fn prints, whenever a control changes.",
-  fixed = "widgets.fixed(value)\nAn argument of interact's function that has no control.",
-}
-
 local fixed_mark = {__name = "fixed"}
 
 local function quoted(list)
@@ -34,6 +21,8 @@ return function(native, widgets, methods)
   ---- holding
 
   -- w:hold_sync(fn, …): what fn changes reaches the front end in one message
+  --- Widget:hold_sync(fn: function, …)
+  -- what fn changes reaches the front end in one message
   function methods.hold_sync(w, fn, ...)
     native.hold(w, true)
     return bracketed(function() native.hold(w, false) end, fn, ...)
@@ -47,6 +36,8 @@ return function(native, widgets, methods)
   end
 
   -- w:hold_trait_notifications(fn, …): observers are told after fn, once for each field that has another value then
+  --- Widget:hold_trait_notifications(fn: function, …)
+  -- observers are told after fn, once for each field that has another value then
   function methods.hold_trait_notifications(w, fn, ...)
     local own = native.own(w)
     if own.holding then return fn(...) end
@@ -62,6 +53,8 @@ return function(native, widgets, methods)
   end
 
   -- w:set_state{value = 3, description = "n"}: several fields at once
+  --- Widget:set_state(state: table)
+  -- several fields at once
   function methods.set_state(w, state)
     methods.hold_sync(w, methods.hold_trait_notifications, w, function()
       for key, value in pairs(state) do w[key] = value end
@@ -69,18 +62,28 @@ return function(native, widgets, methods)
     return w
   end
 
+  --- Widget:get_state() -> table
+  -- all fields by name
   function methods.get_state(w)
     local state = {}
     for _, key in ipairs(native.fields(w)) do state[key] = w[key] end
     return state
   end
 
+  --- Widget:send(content: table)
+  -- a message to the front end
   function methods.send(w, content) native.custom(w, content) end
+  --- Widget:focus()
+  -- the keyboard goes to it
   function methods.focus(w) native.custom(w, {["do"] = "focus"}) end
+  --- Widget:blur()
+  -- the keyboard leaves it
   function methods.blur(w) native.custom(w, {["do"] = "blur"}) end
 
   ---- classes of the page's style sheets
 
+  --- Widget:add_class(name: string)
+  -- a class of the page's style sheets
   function methods.add_class(w, name)
     local list = native.class_list(w)
     for _, one in ipairs(list) do if one == name then return w end end
@@ -89,6 +92,8 @@ return function(native, widgets, methods)
     return w
   end
 
+  --- Widget:remove_class(name: string)
+  -- without that class
   function methods.remove_class(w, name)
     local list = {}
     for _, one in ipairs(native.class_list(w)) do if one ~= name then list[#list + 1] = one end end
@@ -98,6 +103,8 @@ return function(native, widgets, methods)
 
   ---- titles of Tab, Accordion and Stack
 
+  --- Widget:set_title(index: integer, title: string)
+  -- of a child of Tab, Accordion or Stack
   function methods.set_title(w, index, title)
     local titles = w.titles
     if not titles then wrong(("a %s has no titles"):format(native.is_widget(w))) end
@@ -107,6 +114,8 @@ return function(native, widgets, methods)
     return w
   end
 
+  --- Widget:get_title(index: integer) -> string
+  -- of a child
   function methods.get_title(w, index) return w.titles and w.titles[index] end
 
   ---- media from files
@@ -177,6 +186,12 @@ return function(native, widgets, methods)
     end
   end
 
+  --- widgets.link(source: table, target: table, transforms?: table) -> Link
+  -- keeps two fields equal; transforms are optional; :unlink() ends it
+  --     local a, b = widgets.IntSlider(), widgets.IntText()
+  --     widgets.link({a, "value"}, {b, "value"})
+  --- widgets.dlink(source: table, target: table, transform?: function) -> Link
+  -- the second field follows the first
   widgets.link, widgets.dlink = linker("link", true), linker("dlink", false)
 
   local function front_linker(what, row)
@@ -188,10 +203,19 @@ return function(native, widgets, methods)
     end
   end
 
+  --- widgets.jslink(source: table, target: table) -> Link
+  -- keeps two fields equal in the front end, without the kernel
+  --- widgets.jsdlink(source: table, target: table) -> Link
+  -- the second field follows the first in the front end
+  --- class Link: two fields that follow each other
+  --- Link:unlink()
+  -- no longer
   widgets.jslink, widgets.jsdlink = front_linker("jslink", "Link"), front_linker("jsdlink", "DirectionalLink")
 
   ---- interact
 
+  --- widgets.fixed(value: any)
+  -- an argument of interact's function that has no control
   function widgets.fixed(value) return setmetatable({value = value}, fixed_mark) end
 
   local function is_fixed(v) return getmetatable(v) == fixed_mark end
@@ -359,8 +383,15 @@ return function(native, widgets, methods)
     end
   end
 
+  --- widgets.interact(fn: function, controls: table)
+  -- a control for each parameter: a number or {min, max, step} is a slider, a list a dropdown, true or false a checkbox, a text a field; shows them and runs the function at each change
+  --     widgets.interact(function(x, on) print(x, on) end, {x = 10, on = true})
+  --- widgets.interact_manual(fn: function, controls: table)
+  -- as interact, with a button that runs the function
   widgets.interact, widgets.interact_manual = shower("interact", false), shower("interact_manual", true)
 
+  --- widgets.interactive(fn: function, controls: table, options?: table) -> Widget
+  -- as interact, but returns the box of controls: .result, .kwargs, :update()
   function widgets.interactive(fn, given, options)
     fn, given = arguments("interactive", fn, given)
     local box, extra = interactive(fn, given, options or {})
@@ -368,6 +399,8 @@ return function(native, widgets, methods)
     return box
   end
 
+  --- widgets.interactive_output(fn: function, controls: table) -> Widget
+  -- an Output that shows what fn prints, whenever a control changes
   function widgets.interactive_output(fn, controls)
     local names, pairs_ = parameters(fn), {}
     local out = widgets.Output {}
@@ -381,5 +414,4 @@ return function(native, widgets, methods)
     return out
   end
 
-  for name, text in pairs(documents) do native.document(widgets[name], text) end
 end

@@ -1,0 +1,171 @@
+"""The one table of what a cell can say: each name that a cell can reach has a row, examples are Lua, stubs parse, help finds names."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+from lacus import LACUS, environment, lacus, script
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# Prints KIND<tab>PATH of everything that can be reached from a global by fields, methods and __index tables.
+WALK = r"""
+local seen = {}
+local function members(value, each)
+  if type(value) == "table" then for k, v in next, value do each(k, v) end end
+  local meta = debug.getmetatable(value)
+  if type(meta) ~= "table" then return end
+  if type(meta.__index) == "table" then members(meta.__index, each) end
+  if type(meta.__dir) == "function" then
+    for _, k in ipairs(meta.__dir(value)) do
+      local ok, v = pcall(function() return value[k] end)
+      each(k, ok and v or nil)
+    end
+  end
+end
+local function walk(path, value, class)
+  if seen[value] then return end
+  seen[value] = true
+  members(value, function(k, v)
+    if type(k) ~= "string" or k:find("^_") or not k:find("^[%a][%w_]*$") then return end
+    print(class or path, k, type(v))
+    if type(v) == "table" and not class and getmetatable(v) == nil then walk(path .. "." .. k, v) end
+  end)
+end
+"""
+
+
+def names():
+    """The globals, as the program's own lists have them."""
+    text = (ROOT / "repl/globals.c").read_text() + (ROOT / "runtime/session/builtin.c").read_text()
+    return sorted(set(re.findall(r'\{"(\w+)", \w+_?open\w*|\{"(\w+)", open_\w+', text)) | set())
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return lacus("/tmp", "help", "--reference").stdout
+
+
+@pytest.fixture(scope="module")
+def rows(reference):
+    """{(topic, name)} of the whole table."""
+    found = set()
+    topic = None
+    for line in reference.splitlines():
+        if line.startswith("## "):
+            topic = "" if line == "## Names without a library" else line[3:]
+        m = re.match(r"- `(?:[\w.]+[.:])?(\w+)", line)
+        if m and topic is not None:
+            found.add((topic, m[1]))
+    return found
+
+
+def reached(home, code):
+    return [tuple(line.split("\t")) for line in script(home, WALK + code).splitlines()]
+
+
+def test_every_global_and_what_it_holds_has_a_row(home, rows):
+    globals_ = [a or b for a, b in names()]
+    assert len(globals_) > 18 and "spark" in globals_ and "json" in globals_
+    code = "\n".join(f'if type({g}) == "function" then print("", "{g}", "function") else walk("{g}", {g}) end' for g in globals_ if g not in ("spark", "F"))
+    code += '\nfor _, lib in ipairs{"string", "table", "math", "os", "io", "utf8", "coroutine", "debug", "package"} do'
+    code += '\n  for k, v in pairs(_G[lib]) do if type(v) == "function" or lib == "math" then print(lib, k, type(v)) end end\nend'
+    code += '\nfor k, v in pairs(F) do print("F", k, type(v)) end'
+    found = reached(home, code)
+    assert len(found) > 500
+    free = {("io", "stdin"), ("io", "stdout"), ("io", "stderr")}
+    part = {"SparkSession"}  # a table with one object in it
+    missing = {(t, n) for t, n, _ in found if (t, n) not in rows and (t, n) not in free and t not in part and f"{t}.{n}" not in {r[0] for r in rows}}
+    assert not missing, "\n".join(map(str, sorted(missing)))
+
+
+OBJECTS = """
+local df = spark:createDataFrame({{1, "a"}}, {"n", "s"})
+walk("", spark, "SparkSession") walk("", spark.catalog, "spark.catalog") walk("", spark.conf, "spark.conf")
+walk("", df:select("n"):limit(1), "DataFrame") walk("", F.col("n"), "Column") walk("", df:groupBy("n"), "GroupedData")
+walk("", spark.read, "DataFrameReader") walk("", df.write, "DataFrameWriter") walk("", Window.partitionBy("n"), "WindowSpec")
+walk("", mlflow.MlflowClient(), "MlflowClient")
+walk("", SparkSession.builder, "SparkSession.builder")
+"""
+
+
+def test_every_method_of_every_class_has_a_row(home, rows):
+    found = {(t, n) for t, n, _ in reached(home, OBJECTS)}
+    assert {t for t, _ in found} >= {"DataFrame", "Column", "SparkSession", "MlflowClient", "DataFrameWriter"}
+    missing = {(t, n) for t, n in found if (t, n) not in rows and (t, n) not in {("DataFrame", "n"), ("DataFrame", "s")}}
+    assert not missing, sorted(missing)
+
+
+def test_a_missing_row_would_be_found(home, rows):
+    found = {(t, n) for t, n, _ in reached(home, 'json.unheard_of = print\nwalk("json", json)')}
+    assert ("json", "encode") in rows and ("json", "unheard_of") in found - rows
+
+
+def test_every_row_says_what_it_does(reference):
+    bare = [a for a, b in re.findall(r"^- `([^`]*)`(.*\n.*)", reference, re.M) if not re.match(r"  \n  \S|: another name", b)]
+    assert len(bare) < 30, bare
+
+
+def test_examples_are_lua(home, reference, tmp_path):
+    examples = re.findall(r"  ```lua\n(.*?)  ```", reference, re.S)
+    assert len(examples) > 40
+    (tmp_path / "examples.txt").write_text("\0".join(examples))
+    out = script(home, f"""
+for example in (io.open("{tmp_path}/examples.txt"):read("a") .. "\\0"):gmatch("(.-)%z") do
+  local f, message = load("return " .. example)
+  if not f then f, message = load(example) end
+  if not f then print(message) end
+end""")
+    assert out == "", out
+
+
+SAFE = re.compile(r"^\s*(json|fmt|display|types|F|Window|plot|LoraConfig|TrainingArguments|SparkSession)\b")
+
+
+def test_examples_that_need_nothing_run(home, reference):
+    examples = [e.strip() for e in re.findall(r"  ```lua\n(.*?)  ```", reference, re.S)]
+    examples = [e for e in examples if SAFE.match(e) and "x = " not in e]
+    assert len(examples) > 8
+    script(home, "\n".join(f"do local ok, e = pcall(load({lua_quote(e)}) or load('return ' .. {lua_quote(e)})) if not ok then error({lua_quote(e)} .. ': ' .. tostring(e)) end end"
+                           for e in examples))
+
+
+def lua_quote(text):
+    return "[==[" + text + "]==]"
+
+
+def test_stubs_are_lua_and_annotated(tmp_path):
+    stubs = lacus("/tmp", "help", "--stubs").stdout
+    path = tmp_path / "lacus.lua"
+    path.write_text(stubs)
+    assert subprocess.run(["lua5.4", "-e", f'assert(loadfile("{path}"))()'], capture_output=True, text=True).returncode == 0
+    assert stubs.startswith("---@meta")
+    annotation = re.compile(r"---@(meta \w+|class [\w.]+|alias \w+ .+|field \w+ \S.*|param (\.\.\.|\w+\??) \S.*|return \S.*|type \S.*|overload fun\(.*\).*)$")
+    wrong = [line for line in stubs.splitlines() if line.startswith("---@") and not annotation.match(line)]
+    assert not wrong, wrong[:10]
+    for line in ("function json.encode(value, options) end", "---@param options? { indent?: boolean|integer|string, sort_keys?: boolean }",
+                 "---@field columns string[]", "function DataFrame:filter(condition) end", "---@type SparkSession", "function mlflow.log_metric(key, value, step, timestamp, run_id) end",
+                 "function dbutils.widgets.get(name) end", "function widgets.IntSlider("):
+        assert line in stubs, line
+    for line in stubs.splitlines():
+        m = re.match(r"---@(?:param \S+|return|type) (.*?)(?: default: .*)?$", line)
+        if m:
+            assert m[1].count("{") == m[1].count("}") and m[1].count("(") == m[1].count(")"), line
+
+
+def test_help_finds_names_topics_and_magics(home):
+    def told(*args):
+        done = lacus(home, "help", *args)
+        return done.returncode, done.stdout + done.stderr
+
+    code, text = told("json.encode")
+    assert code == 0 and text.startswith("json.encode(value: any, options?: {indent?") and "> json.encode" in text
+    assert "DataFrame:filter(condition) -> DataFrame" in told("filter")[1]
+    assert "DataFrame:filter" in told("df.filter")[1] and "DataFrame:filter" in told("DataFrame:filter")[1]
+    assert "SQL> " in told("F.aes_decrypt")[1]
+    assert "encode" in told("json")[1] and "createDataFrame" in told("spark")[1]
+    assert "%timeit" in told("%timeit")[1] and "%timeit" in told("timeit")[1]
+    code, text = told("filtr")
+    assert code == 64 and "did you mean 'filter'" in text
+    assert told("run")[1].startswith("usage: lacus run")
+    assert subprocess.run([LACUS, "help"], capture_output=True, text=True, env=environment(home)).stdout.startswith("usage")

@@ -1,0 +1,77 @@
+/* manual_lua.c: what the manual says of widgets: the constructors from the table of widgets, and what each widget can do. */
+#include "widgets/rows.h"
+#include "widgets/widget_lua.h"
+#include <string.h>
+
+static bool constructor(size_t i, struct manual_entry *e)
+{
+    const struct widget_row *row = &widget_rows[i];
+
+    if (!row->name)
+        return false;
+    if (row->traits & WIDGET_LINK)
+        return true;
+    e->name = row->name;
+    e->signature = (struct manual_text){row->keys, strlen(row->keys)};
+    e->doc = (struct manual_text){row->doc, strlen(row->doc)};
+    return true;
+}
+
+static const struct manual_row methods[] = {
+    {"observe", NULL,
+     "observe(fn: function, names?: string|table)\ncalls fn{name =, old =, new =, owner =} when a field "
+     "changes\n\t"
+     "widgets.IntSlider{max = 10}:observe(function(change) print(change.new) end, \"value\")"},
+    {"unobserve", NULL, "unobserve(fn: function, names?: string|table)\nno longer"},
+    {"unobserve_all", NULL, "unobserve_all(name?: string)\nno function is called any more"},
+    {"on_click", NULL, "on_click(fn: function)\ncalls fn(button) when a button is clicked"},
+    {"on_submit", NULL, "on_submit(fn: function)\ncalls fn(widget) when Enter is pressed in a field"},
+    {"on_msg", NULL,
+     "on_msg(fn: function)\ncalls fn(widget, content, buffers) for messages of the front end's own"},
+    {"click", NULL, "click()\nas if the button had been clicked"},
+    {"close", NULL, "close()\nthe widget disappears"},
+    {"capture", NULL, "capture(fn: function, …) -> any\nof an Output: what fn prints and shows goes into it"},
+    {"clear_output", NULL, "clear_output(wait?: boolean)\nof an Output: empties it"},
+    {"append_stdout", NULL, "append_stdout(text: string)\nof an Output: adds a text"},
+    {"append_stderr", NULL, "append_stderr(text: string)\nof an Output: adds a text, as an error"},
+    {"append_display_data", NULL, "append_display_data(value: any)\nof an Output: shows a value in it"},
+    {0}};
+
+static const struct manual_row fields[] = {
+    {"value", NULL, "value: any\nwhat is chosen or written; setting it changes what is seen"},
+    {"description", NULL, "description: string\nthe label"},
+    {"disabled", NULL, "disabled: boolean\nwhether it can be used"},
+    {"layout", NULL, "layout: table\nits place and size, as in CSS: {width = \"300px\"}"},
+    {"style", NULL, "style: table\nits colours and fonts"},
+    {0}};
+
+static const struct manual_topic widgets_topic = {.name = "widgets",
+                                                  .doc = "controls in the notebook, as ipywidgets has them",
+                                                  .more = constructor,
+                                                  .returns = "Widget"};
+static const struct manual_topic widget_topic = {
+    .name = "Widget", .doc = "a control", .kind = MANUAL_CLASS, .rows = methods, .fields = fields};
+const struct manual_topic *const widgets_topics[] = {&widgets_topic, &widget_topic, NULL};
+
+static int l_names(lua_State *L) /* of dbutils.widgets */
+{
+    lua_Integer n = 0;
+
+    lua_settop(L, 0);
+    lua_newtable(L);
+    lua_getglobal(L, "dbutils");
+    lua_getfield(L, -1, "widgets");
+    lua_getfield(L, -1, "getAll");
+    lua_call(L, 0, 1);
+    for (lua_pushnil(L); lua_next(L, 4); lua_pop(L, 1)) {
+        lua_pushvalue(L, -2);
+        lua_rawseti(L, 1, ++n);
+    }
+    lua_settop(L, 1);
+    return 1;
+}
+
+static const struct manual_values names[] = {{"WidgetName", l_names}, {0}};
+static const struct manual_topic names_topic = {
+    .name = "dbutils.widgets", .doc = "the parameters of a notebook, as controls", .values = names};
+const struct manual_topic *const dbutils_topics[] = {&names_topic, NULL};
