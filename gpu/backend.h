@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BACKEND_ABI 1u /* changes when a struct of this header does */
+#define BACKEND_ABI 2u /* changes when a struct of this header does */
 
 struct backend;        /* an open device */
 struct backend_stream; /* an ordered queue of work; NULL is the backend's own */
@@ -155,9 +155,10 @@ struct loss_arg {
     const int32_t *targets; /* [rows] */
     const void *w;          /* [vocabulary, width] of w_type */
     enum dtype w_type, compute;
-    float smoothing; /* (1 - s) nll + s mean(-log p) */
-    float scale;     /* of the gradient: 1 / items */
-    float *losses;   /* [rows]: stored, not scaled */
+    float smoothing;      /* (1 - s) nll + s mean(-log p) */
+    float scale;          /* of the gradient: 1 / items */
+    const float *weights; /* [rows]: of each row's gradient, in place of scale; NULL: all alike */
+    float *losses;        /* [rows]: stored, not scaled */
     float *dx;     /* [all rows, width]: rows of index are stored, the others untouched; NULL: no gradient */
     float *dw;     /* added to; NULL: frozen */
     float *logits; /* scratch [chunk, vocabulary] */

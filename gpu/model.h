@@ -118,6 +118,11 @@ struct model_forward {
     int64_t num_items; /* the loss's divisor (all micro-batches of a step); 0: the labels of this batch */
     double label_smoothing;
     bool logits; /* keep all logits: model_logits */
+    bool plain;  /* as if no adapter were attached; not with train */
+    /* For losses that are not a mean over tokens: the loss of each label goes to losses (host, [labels], in
+     * order of rows; NULL: not asked for), and with weighted the gradient waits for model_weigh_loss. */
+    float *losses;
+    bool weighted;
 };
 
 struct model_loss {
@@ -131,6 +136,11 @@ struct model_loss {
  * (model_zero_grad). loss may be NULL. */
 enum lc model_forward(const struct ctx *ctx, struct model *m, const struct model_batch *batch,
                       const struct model_forward *how, struct model_loss *loss, struct err *err) MUST_CHECK;
+/* After a forward with train and weighted: weights [labels] (host) are what the loss of each label counts in the
+ * function that backward differentiates. */
+enum lc model_weigh_loss(struct model *m, const float *weights, struct err *err) MUST_CHECK;
+/* The labels of a batch that count, after the shift: as many as losses there are. */
+int64_t model_batch_labels(const struct model_batch *batch);
 /* After a forward with train = true: adds to the gradients of the trainable parameters. */
 enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err) MUST_CHECK;
 enum lc model_zero_grad(struct model *m, struct err *err) MUST_CHECK;

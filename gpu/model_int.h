@@ -65,7 +65,7 @@ struct work {    /* buffers for one forward and backward; all inside block */
     struct saved *layers; /* owned, one per layer; recomputed and inference layers share */
     int32_t *ids, *positions, *starts, *past, *slots, *index, *targets; /* device */
     float *normed, *out, *act, *dact, *g, *dq, *dk, *dv, *dy, *dropped, *dxa;
-    float *final_x, *final_rstd, *losses, *chunk_logits, *gathered;
+    float *final_x, *final_rstd, *losses, *weights, *chunk_logits, *gathered;
     int64_t chunk;
     int32_t *host; /* owned: positions, index and targets are made here; losses are read back into it */
 };
@@ -94,6 +94,9 @@ struct model {
     int64_t logits_rows; /* of the last forward; 0: not asked for */
     /* between forward and backward */
     bool can_backward;
+    bool unweighted; /* a forward with how->weighted: model_weigh_loss comes before backward */
+    bool plain;      /* without the adapter */
+    float smoothing;
     int64_t rows, sequences, longest, labels;
     float dropout;
     uint64_t seed;

@@ -134,6 +134,7 @@ static void carve_scratch(struct carve *c, const struct model *m, const struct r
     w->final_x = floats(c, rows * k->hidden_size);
     w->final_rstd = floats(c, rows);
     w->losses = floats(c, rows);
+    w->weights = floats(c, r->train ? rows : 0);
     w->chunk = chunk_rows(k, rows);
     w->chunk_logits = floats(c, w->chunk * k->vocab_size);
     w->gathered = floats(c, w->chunk * k->hidden_size);

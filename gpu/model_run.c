@@ -27,7 +27,7 @@ static void add_lora(const struct pass *p, int64_t l, enum linear_id id, struct 
     const struct model *m = p->m;
     const struct linear *lin = &m->layers[l].linear[id];
 
-    if (lin->lora_a < 0)
+    if (lin->lora_a < 0 || m->plain)
         return;
     *out = (struct lora_arg){.a = weight_data(&m->adapter, lin->lora_a),
                              .b = weight_data(&m->adapter, lin->lora_b),
@@ -450,6 +450,36 @@ static enum lc reserve_logits(struct model *m, int64_t rows, struct err *err)
     return LC_OK;
 }
 
+static struct loss_arg loss_of(const struct pass *p)
+{
+    struct model *m = p->m;
+    struct work *w = p->w;
+
+    return (struct loss_arg){.rows = m->labels,
+                             .width = p->c->hidden_size,
+                             .vocabulary = p->c->vocab_size,
+                             .x = w->normed,
+                             .index = w->index,
+                             .targets = w->targets,
+                             .w = weight_data(&m->base, m->head),
+                             .w_type = m->base.weights[m->head].dtype,
+                             .compute = m->compute,
+                             .smoothing = m->smoothing,
+                             .losses = w->losses,
+                             .logits = w->chunk_logits,
+                             .gathered = w->gathered,
+                             .chunk = w->chunk};
+}
+
+static void loss_with_gradient(const struct pass *p, struct loss_arg *a)
+{
+    a->dx = p->w->g;
+    a->dw = weight_grad(&p->m->base, p->m->head);
+    p->ops->zero(p->state, NULL, p->w->g, (size_t)(p->rows * p->c->hidden_size) * sizeof(float));
+    if (a->rows)
+        p->ops->loss(p->state, NULL, a);
+}
+
 static enum lc loss_forward(const struct pass *p, const struct model_forward *how, struct model_loss *out,
                             struct err *err)
 {
@@ -457,36 +487,51 @@ static enum lc loss_forward(const struct pass *p, const struct model_forward *ho
     struct work *w = p->w;
     int64_t items = how->num_items > 0 ? how->num_items : m->labels;
     float *losses = (float *)w->host;
-    struct loss_arg a = {.rows = m->labels,
-                         .width = p->c->hidden_size,
-                         .vocabulary = p->c->vocab_size,
-                         .x = w->normed,
-                         .index = w->index,
-                         .targets = w->targets,
-                         .w = weight_data(&m->base, m->head),
-                         .w_type = m->base.weights[m->head].dtype,
-                         .compute = m->compute,
-                         .smoothing = (float)how->label_smoothing,
-                         .scale = items ? (float)(1 / (double)items) : 0,
-                         .losses = w->losses,
-                         .dx = p->train ? w->g : NULL,
-                         .dw = p->train ? weight_grad(&m->base, m->head) : NULL,
-                         .logits = w->chunk_logits,
-                         .gathered = w->gathered,
-                         .chunk = w->chunk};
+    struct loss_arg a;
 
+    m->smoothing = (float)how->label_smoothing;
+    a = loss_of(p);
+    a.scale = items ? (float)(1 / (double)items) : 0;
     *out = (struct model_loss){.labels = m->labels};
-    if (p->train)
-        p->ops->zero(p->state, NULL, w->g, (size_t)(p->rows * p->c->hidden_size) * sizeof(float));
+    if (p->train && !how->weighted)
+        loss_with_gradient(p, &a);
+    else if (m->labels)
+        p->ops->loss(p->state, NULL, &a);
     if (m->labels == 0)
         return LC_OK;
-    p->ops->loss(p->state, NULL, &a);
     TRY(p->ops->download(p->state, NULL, losses, w->losses, (size_t)m->labels * sizeof *losses, err));
     for (int64_t i = 0; i < m->labels; i++)
         out->sum += (double)losses[i];
     out->mean = out->sum / (double)m->labels;
     out->scaled = out->sum / (double)items;
+    if (how->losses)
+        memcpy(how->losses, losses, (size_t)m->labels * sizeof *losses);
     return LC_OK;
+}
+
+enum lc model_weigh_loss(struct model *m, const float *weights, struct err *err)
+{
+    struct pass p = pass_of(m);
+    struct loss_arg a = loss_of(&p);
+
+    if (!m->unweighted)
+        return err_set(err, LC_ARG, "cannot weigh the loss: run a forward with train and weighted first");
+    TRY(p.ops->upload(p.state, NULL, m->work.weights, weights, (size_t)m->labels * sizeof *weights, err));
+    a.weights = m->work.weights;
+    loss_with_gradient(&p, &a);
+    m->unweighted = false;
+    m->can_backward = true;
+    return p.ops->sync(p.state, NULL, err);
+}
+
+int64_t model_batch_labels(const struct model_batch *batch)
+{
+    int64_t n = 0;
+
+    for (int64_t s = 0; s < batch->sequences; s++)
+        for (int32_t i = batch->starts[s] + 1; i < batch->starts[s + 1]; i++)
+            n += batch->labels && batch->labels[i] != -100;
+    return n;
 }
 
 static enum lc forward_check(const struct model *m, const struct model_batch *b,
@@ -494,6 +539,8 @@ static enum lc forward_check(const struct model *m, const struct model_batch *b,
 {
     if (how->train && !b->labels)
         return err_set(err, LC_ARG, "cannot train on a batch without labels");
+    if (how->train && how->plain)
+        return err_set(err, LC_ARG, "cannot train without the adapter that is attached");
     if (how->train && !m->base.trainable && !m->lora)
         return err_set(err, LC_ARG, "cannot train: no parameter of the model is trainable");
     if (!(how->label_smoothing >= 0 && how->label_smoothing < 1))
@@ -507,7 +554,8 @@ enum lc model_forward(const struct ctx *ctx, struct model *m, const struct model
     struct model_loss ignored;
     struct pass p;
 
-    m->can_backward = false;
+    m->can_backward = m->unweighted = false;
+    m->plain = how->plain;
     m->logits_rows = 0;
     m->cache = NULL;
     TRY(forward_check(m, batch, how, err));
@@ -524,7 +572,8 @@ enum lc model_forward(const struct ctx *ctx, struct model *m, const struct model
     }
     if (batch->labels)
         TRY(loss_forward(&p, how, loss ? loss : &ignored, err));
-    m->can_backward = how->train;
+    m->can_backward = how->train && !how->weighted;
+    m->unweighted = how->train && how->weighted;
     return p.ops->sync(p.state, NULL, err);
 }
 
@@ -564,7 +613,10 @@ enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err)
     if (!m->can_backward)
         return err_set(
             err, LC_ARG,
-            "cannot run backward: run a forward with labels and train = true first, once for each backward");
+            m->unweighted
+                ? "cannot run backward: model_weigh_loss comes first"
+                : "cannot run backward: run a forward with labels and train = true first, once for each "
+                  "backward");
     m->can_backward = false;
     last.dy = w->g;
     last.dx = w->g;
@@ -618,7 +670,7 @@ enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *ca
     struct pass p;
     enum lc code;
 
-    m->can_backward = false;
+    m->can_backward = m->unweighted = m->plain = false;
     m->logits_rows = 0;
     TRY(batch_begin(m, &b, false, past, err));
     TRY(upload_ints(m, m->work.slots, slots, sequences, err));

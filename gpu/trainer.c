@@ -5,6 +5,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,11 @@ void train_permutation(uint64_t seed, int64_t n, int64_t *out)
 }
 
 /* ---- set-up ---- */
+static int64_t sequences_each(const struct train_dataset *d)
+{
+    return d->pairs ? 2 : 1;
+}
+
 static enum lc check_example(const struct train_example *e, int64_t vocabulary, const char *which, int64_t i,
                              struct err *err)
 {
@@ -50,7 +56,7 @@ static enum lc check_example(const struct train_example *e, int64_t vocabulary, 
     return LC_OK;
 }
 
-static int64_t example_labels(const struct train_example *e)
+int64_t train_example_labels(const struct train_example *e)
 {
     int64_t n = 0;
 
@@ -66,11 +72,11 @@ static enum lc check_dataset(const struct ctx *ctx, const struct trainer *t, con
 
     if (d->n < 1 || d->n > INT32_MAX)
         return err_set(err, LC_DATA, "the %s dataset has %lld examples", which, (long long)d->n);
-    for (int64_t i = 0; i < d->n; i++) {
+    for (int64_t i = 0; i < d->n * sequences_each(d); i++) {
         if (i % 4096 == 0)
             TRY(ctx_check(ctx, err));
-        TRY(check_example(&d->examples[i], t->m->config.vocab_size, which, i, err));
-        labels += example_labels(&d->examples[i]);
+        TRY(check_example(&d->examples[i], t->m->config.vocab_size, which, i / sequences_each(d), err));
+        labels += train_example_labels(&d->examples[i]);
     }
     if (labels == 0) {
         err_set(err, LC_DATA, "no example of the %s dataset carries a label to learn from", which);
@@ -95,7 +101,7 @@ static enum lc largest_batch(const struct train_dataset *d, int64_t batch, int64
     if (!lengths)
         return err_nomem(err);
     for (int64_t i = 0; i < d->n; i++)
-        lengths[i] = d->examples[i].n;
+        lengths[i] = d->pairs ? d->examples[2 * i].n + d->examples[2 * i + 1].n : d->examples[i].n;
     qsort(lengths, (size_t)d->n, sizeof *lengths, descending);
     for (int64_t i = 0; i < d->n && i < batch; i++)
         sum += lengths[i];
@@ -141,13 +147,15 @@ void trainer_plan_time(struct trainer *t, int64_t total)
 static enum lc plan_memory(struct trainer *t, struct err *err)
 {
     struct backend_memory memory;
-    int64_t sequences = t->args.per_device_train_batch_size;
+    int64_t sequences = t->args.per_device_train_batch_size * sequences_each(&t->train), pair = 0;
     size_t budget = t->args.memory_budget;
     int recompute = t->args.gradient_checkpointing ? (int)t->m->config.num_hidden_layers : 0;
 
     TRY(largest_batch(&t->train, t->args.per_device_train_batch_size, &t->max_rows, err));
-    for (int64_t i = 0; i < t->eval.n; i++) /* a long eval example goes alone */
-        t->max_rows = t->eval.examples[i].n > t->max_rows ? t->eval.examples[i].n : t->max_rows;
+    for (int64_t i = 0; i < t->eval.n * sequences_each(&t->eval); i++) { /* a long eval example goes alone */
+        pair = t->eval.examples[i].n + (t->eval.pairs && i % 2 ? pair : 0);
+        t->max_rows = pair > t->max_rows ? pair : t->max_rows;
+    }
     if (t->args.per_device_eval_batch_size > sequences)
         sequences = t->args.per_device_eval_batch_size;
     if (!budget) {
@@ -188,11 +196,16 @@ static enum lc set_up(const struct ctx *ctx, struct trainer *t, const struct tra
     TRY(check_dataset(ctx, t, &t->train, "train", err));
     if (t->eval.n)
         TRY(check_dataset(ctx, t, &t->eval, "eval", err));
+    if (t->eval.n && t->eval.pairs != t->train.pairs)
+        return err_set(err, LC_ARG, "the train dataset %s pairs of answers and the eval dataset %s",
+                       t->train.pairs ? "has" : "has no", t->eval.pairs ? "has" : "has none");
     plan_steps(t);
     model_set_compute(t->m, args->bf16 ? DTYPE_BF16 : DTYPE_F32);
     TRY(plan_memory(t, err));
     TRY(optimizer_new(t->m, &c, &t->optimizer, err));
     TRY(model_zero_grad(t->m, err));
+    if (t->train.pairs)
+        TRY(preference_begin(ctx, t, err));
     t->history = json_array();
     return t->history ? LC_OK : err_nomem(err);
 }
@@ -235,6 +248,9 @@ void trainer_free(struct trainer *t)
     mem_free(t->ids);
     mem_free(t->labels);
     mem_free(t->starts);
+    mem_free(t->reference);
+    mem_free(t->eval_reference);
+    mem_free(t->token_losses);
     mem_free(t);
 }
 
@@ -254,13 +270,13 @@ const json_t *trainer_history(const struct trainer *t)
 }
 
 /* ---- batches ---- */
-static struct model_batch begin_batch(struct trainer *t)
+struct model_batch trainer_begin_batch(struct trainer *t)
 {
     t->starts[0] = 0;
     return (struct model_batch){.ids = t->ids, .labels = t->labels, .starts = t->starts};
 }
 
-static void add_example(struct trainer *t, struct model_batch *b, const struct train_example *e)
+void trainer_add_example(struct trainer *t, struct model_batch *b, const struct train_example *e)
 {
     memcpy(t->ids + b->rows, e->input_ids, (size_t)e->n * sizeof *t->ids);
     memcpy(t->labels + b->rows, e->labels ? e->labels : e->input_ids, (size_t)e->n * sizeof *t->labels);
@@ -287,6 +303,7 @@ static void micro_range(const struct trainer *t, int64_t i, int64_t *from, int64
 }
 
 /* ---- one optimizer step ---- */
+/* What the loss of the step is a mean over: labels, or pairs. */
 static int64_t count_items(const struct trainer *t, int64_t first, int64_t last)
 {
     int64_t items = 0;
@@ -296,7 +313,7 @@ static int64_t count_items(const struct trainer *t, int64_t first, int64_t last)
 
         micro_range(t, i, &from, &to);
         for (int64_t j = from; j < to; j++)
-            items += example_labels(&t->train.examples[t->order[j]]);
+            items += t->train.pairs ? 1 : train_example_labels(&t->train.examples[t->order[j]]);
     }
     return items;
 }
@@ -304,7 +321,7 @@ static int64_t count_items(const struct trainer *t, int64_t first, int64_t last)
 static enum lc micro_step(const struct ctx *ctx, struct trainer *t, int64_t i, int64_t items, double *loss,
                           int64_t *tokens, struct err *err)
 {
-    struct model_batch b = begin_batch(t);
+    struct model_batch b = trainer_begin_batch(t);
     struct model_loss l;
     struct model_forward how = {.train = true,
                                 .dropout = true,
@@ -313,10 +330,13 @@ static enum lc micro_step(const struct ctx *ctx, struct trainer *t, int64_t i, i
     int64_t from, to;
 
     micro_range(t, i, &from, &to);
-    for (int64_t j = from; j < to; j++)
-        add_example(t, &b, &t->train.examples[t->order[j]]);
     how.seed = rng_mix(rng_mix((uint64_t)t->args.seed, (uint64_t)t->state.step), (uint64_t)i);
     TRY(ctx_check(ctx, err));
+    if (t->train.pairs)
+        return preference_micro_step(ctx, t, t->order + from, to - from, items, how.seed, &t->state.rewards,
+                                     tokens, err);
+    for (int64_t j = from; j < to; j++)
+        trainer_add_example(t, &b, &t->train.examples[t->order[j]]);
     TRY(model_forward(ctx, t->m, &b, &how, &l, err));
     TRY(model_backward(ctx, t->m, err));
     *loss += l.scaled;
@@ -334,8 +354,11 @@ static enum lc all_micro_steps(const struct ctx *ctx, struct trainer *t, double 
     last = last < t->batches_per_epoch ? last : t->batches_per_epoch;
     make_order(t, epoch);
     items = count_items(t, first, last);
+    t->state.rewards = (struct preference_sums){0};
     for (int64_t i = first; i < last; i++)
         TRY(micro_step(ctx, t, i, items, loss, tokens, err));
+    if (t->train.pairs)
+        *loss = t->state.rewards.loss / (double)t->state.rewards.pairs;
     return LC_OK;
 }
 
@@ -352,6 +375,10 @@ static void advance(struct trainer *t, double loss, int64_t tokens)
     s->tokens += tokens;
     t->window_loss += loss;
     t->window_steps++;
+    t->window_rewards.pairs += s->rewards.pairs;
+    t->window_rewards.right += s->rewards.right;
+    t->window_rewards.chosen += s->rewards.chosen;
+    t->window_rewards.rejected += s->rewards.rejected;
 }
 
 static enum lc optimizer_update(const struct ctx *ctx, struct trainer *t, struct err *err)
@@ -392,7 +419,7 @@ static enum lc eval_rows(const struct ctx *ctx, struct trainer *t, struct model_
     TRY(model_forward(ctx, t->m, b, &(struct model_forward){0}, &l, err));
     sum->sum += l.sum;
     sum->labels += l.labels;
-    *b = begin_batch(t);
+    *b = trainer_begin_batch(t);
     return LC_OK;
 }
 
@@ -400,12 +427,12 @@ static enum lc eval_rows(const struct ctx *ctx, struct trainer *t, struct model_
 static enum lc eval_batch(const struct ctx *ctx, struct trainer *t, const struct train_dataset *d,
                           int64_t from, int64_t to, struct model_loss *sum, struct err *err)
 {
-    struct model_batch b = begin_batch(t);
+    struct model_batch b = trainer_begin_batch(t);
 
     for (int64_t i = from; i < to; i++) {
         if (b.rows + d->examples[i].n > t->max_rows)
             TRY(eval_rows(ctx, t, &b, sum, err));
-        add_example(t, &b, &d->examples[i]);
+        trainer_add_example(t, &b, &d->examples[i]);
     }
     return eval_rows(ctx, t, &b, sum, err);
 }
@@ -416,6 +443,16 @@ enum lc trainer_evaluate(const struct ctx *ctx, struct trainer *t, const struct 
     const struct train_dataset *d = data ? data : &t->eval;
     int64_t batch = t->args.per_device_eval_batch_size;
     double total = 0, examples = 0;
+    struct preference_sums sums;
+
+    if (d->pairs && d != &t->eval)
+        return err_set(err, LC_UNSUPPORTED,
+                       "pairs of answers are evaluated as the trainer's own eval dataset only");
+    if (d->pairs) {
+        TRY(preference_evaluate(ctx, t, &sums, err));
+        *loss = sums.loss / (double)sums.pairs;
+        return LC_OK;
+    }
 
     if (d != &t->eval)
         TRY(check_dataset(ctx, t, d, "eval", err));
@@ -443,6 +480,25 @@ enum lc trainer_evaluate(const struct ctx *ctx, struct trainer *t, const struct 
     return LC_OK;
 }
 
+/* TRL's names, after a prefix. */
+static void add_rewards(json_t *line, const char *prefix, const struct preference_sums *r)
+{
+    double n = (double)r->pairs;
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {{"rewards/chosen", r->chosen / n},
+                {"rewards/rejected", r->rejected / n},
+                {"rewards/accuracies", (double)r->right / n},
+                {"rewards/margins", (r->chosen - r->rejected) / n}};
+    char name[40];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && r->pairs; i++) {
+        snprintf(name, sizeof name, "%s%s", prefix, rows[i].name);
+        json_object_set_new(line, name, json_real(rows[i].value));
+    }
+}
+
 /* ---- what is due after a step ---- */
 static bool is_due(const struct trainer *t, enum train_strategy strategy, int64_t every)
 {
@@ -453,13 +509,15 @@ static bool is_due(const struct trainer *t, enum train_strategy strategy, int64_
 
 static enum lc log_train(struct trainer *t, struct err *err)
 {
-    struct train_log log = {&t->state, t->window_loss / (double)t->window_steps, NAN, 0};
+    struct train_log log = {&t->state, t->window_loss / (double)t->window_steps, NAN, 0, t->window_rewards};
     json_t *line = json_pack("{s:f, s:f, s:f, s:f, s:I}", "epoch", t->state.epoch, "grad_norm",
                              t->state.grad_norm, "learning_rate", t->state.learning_rate, "loss", log.loss,
                              "step", (json_int_t)t->state.step);
 
+    add_rewards(line, "", &log.rewards);
     t->window_loss = 0;
     t->window_steps = 0;
+    t->window_rewards = (struct preference_sums){0};
     if (json_array_append_new(t->history, line) != 0)
         return err_nomem(err);
     if (t->callbacks.log)
@@ -474,17 +532,27 @@ static bool is_better(const struct trainer *t, double loss)
     return t->args.greater_is_better ? loss > t->state.best_metric : loss < t->state.best_metric;
 }
 
+static enum lc evaluate_own(const struct ctx *ctx, struct trainer *t, struct train_log *log, struct err *err)
+{
+    if (!t->eval.pairs)
+        return trainer_evaluate(ctx, t, NULL, &log->eval_loss, err);
+    TRY(preference_evaluate(ctx, t, &log->rewards, err));
+    log->eval_loss = log->rewards.loss / (double)log->rewards.pairs;
+    return LC_OK;
+}
+
 static enum lc evaluate_due(const struct ctx *ctx, struct trainer *t, struct err *err)
 {
-    struct train_log log = {&t->state, NAN, NAN, 0};
+    struct train_log log = {&t->state, NAN, NAN, 0, {0}};
     int64_t begun = clock_mono_ns();
     json_t *line;
 
-    TRY(trainer_evaluate(ctx, t, NULL, &log.eval_loss, err));
+    TRY(evaluate_own(ctx, t, &log, err));
     log.eval_seconds = (double)(clock_mono_ns() - begun) * 1e-9;
     line = json_pack("{s:f, s:f, s:f, s:f, s:I}", "epoch", t->state.epoch, "eval_loss", log.eval_loss,
                      "eval_runtime", log.eval_seconds, "eval_samples_per_second",
                      (double)t->eval.n / fmax(log.eval_seconds, 1e-9), "step", (json_int_t)t->state.step);
+    add_rewards(line, "eval_", &log.rewards);
     if (json_array_append_new(t->history, line) != 0)
         return err_nomem(err);
     t->evaluated_step = t->state.step;

@@ -29,6 +29,7 @@
 #ifndef LACUS_GPU_TRAINER_H
 #define LACUS_GPU_TRAINER_H
 #include "gpu/optim.h"
+#include "gpu/preference.h"
 #include <jansson.h>
 
 enum train_strategy { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH };
@@ -53,11 +54,12 @@ struct training_args {
     int64_t save_steps;       /* 500 */
     int64_t save_total_limit; /* 0: all are kept */
     bool load_best_model_at_end, greater_is_better;
-    char *metric_for_best_model; /* owned; "loss" or "eval_loss" */
-    int64_t seed, data_seed;     /* data_seed -1: as seed */
-    bool bf16;                   /* products in bf16 */
-    bool gradient_checkpointing; /* recompute every layer */
-    bool group_by_length;        /* refused: LC_UNSUPPORTED */
+    char *metric_for_best_model;         /* owned; "loss" or "eval_loss" */
+    int64_t seed, data_seed;             /* data_seed -1: as seed */
+    bool bf16;                           /* products in bf16 */
+    bool gradient_checkpointing;         /* recompute every layer */
+    bool group_by_length;                /* refused: LC_UNSUPPORTED */
+    struct preference_config preference; /* of a dataset of pairs; TRL's beta, loss_type, label_smoothing */
     size_t memory_budget; /* bytes; 0: what the backend has. Layers are recomputed to fit; not a HF name */
 };
 
@@ -79,6 +81,15 @@ struct train_example {
 struct train_dataset {
     const struct train_example *examples;
     int64_t n;
+    bool
+        pairs; /* preferences: n pairs, examples[2i] the chosen answer of pair i and [2i + 1] the rejected one,
+                 * each with its prompt; batch sizes count pairs; the reference is the model before training,
+                 * without its adapter */
+};
+
+struct preference_sums {           /* over pairs */
+    int64_t pairs, right;          /* right: the chosen answer has the greater reward */
+    double loss, chosen, rejected; /* rewards */
 };
 
 struct train_state {
@@ -88,7 +99,8 @@ struct train_state {
     double seconds;            /* spent in steps, those before a resume included */
     double loss;               /* of the last step */
     double grad_norm, learning_rate;
-    double best_metric; /* NAN: none yet */
+    struct preference_sums rewards; /* of the last step; pairs 0: no preferences */
+    double best_metric;             /* NAN: none yet */
     bool finished;
     bool out_of_time; /* ended by max_seconds */
 };
@@ -98,6 +110,7 @@ struct train_log { /* one logged line, as in trainer_state.json's log_history */
     double loss;      /* mean over the steps since the last log; NAN in an eval line */
     double eval_loss; /* NAN in a train line */
     double eval_seconds;
+    struct preference_sums rewards; /* since the last log, or of the evaluation; pairs 0: no preferences */
 };
 
 /* Each may be NULL. A false from progress stops the run as a cancel does. */

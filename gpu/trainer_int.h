@@ -23,8 +23,11 @@ struct trainer {
     int64_t max_rows; /* tokens of the largest micro-batch */
     int64_t *order;   /* owned: examples of the epoch `order_epoch` */
     int64_t order_epoch;
-    int32_t *ids, *labels, *starts; /* owned: one micro-batch */
-    double window_loss;             /* since the last log */
+    int32_t *ids, *labels, *starts;     /* owned: one micro-batch */
+    double *reference, *eval_reference; /* owned: log-probabilities of the answers, with preferences */
+    float *token_losses;                /* owned: of a micro-batch, with preferences */
+    double window_loss;                 /* since the last log */
+    struct preference_sums window_rewards;
     int64_t window_steps;
     int64_t evaluated_step; /* last step with an evaluation */
     bool started;           /* a step was done in this process */
@@ -32,6 +35,18 @@ struct trainer {
     int64_t measured_steps; /* of this process, up to the count */
     double measured_from;   /* seconds when the first of them was done */
 };
+
+int64_t train_example_labels(const struct train_example *e); /* that count after the shift */
+struct model_batch trainer_begin_batch(struct trainer *t);
+void trainer_add_example(struct trainer *t, struct model_batch *b, const struct train_example *e);
+
+enum lc preference_begin(const struct ctx *ctx, struct trainer *t, struct err *err) MUST_CHECK;
+/* Adds to the gradients those of n pairs, in a mean over `over` pairs. */
+enum lc preference_micro_step(const struct ctx *ctx, struct trainer *t, const int64_t *pairs, int64_t n,
+                              int64_t over, uint64_t seed, struct preference_sums *sums, int64_t *tokens,
+                              struct err *err) MUST_CHECK;
+enum lc preference_evaluate(const struct ctx *ctx, struct trainer *t, struct preference_sums *sums,
+                            struct err *err) MUST_CHECK;
 
 /* Steps end, and the schedule with them, at total if the plan had more. */
 void trainer_plan_time(struct trainer *t, int64_t total);

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum kind { SIZE, REAL, FLAG, TEXT, SCHEDULE, STRATEGY, BYTES };
+enum kind { SIZE, REAL, FLAG, TEXT, SCHEDULE, STRATEGY, BYTES, PREFERENCE };
 static const struct row {
     const char *name;
     enum kind kind;
@@ -51,6 +51,9 @@ static const struct row {
     ROW(group_by_length, FLAG),
     ROW(memory_budget, BYTES),
 #undef ROW
+    {"beta", REAL, offsetof(struct training_args, preference.beta)},
+    {"loss_type", PREFERENCE, offsetof(struct training_args, preference.loss)},
+    {"label_smoothing", REAL, offsetof(struct training_args, preference.label_smoothing)},
 };
 enum { N_ROWS = sizeof ROWS / sizeof *ROWS };
 
@@ -120,7 +123,8 @@ void training_args_init(struct training_args *a)
                                 .save_strategy = STRATEGY_STEPS,
                                 .save_steps = 500,
                                 .seed = 42,
-                                .data_seed = -1};
+                                .data_seed = -1,
+                                .preference = {PREFERENCE_SIGMOID, 0.1, 0}};
 }
 
 void training_args_release(struct training_args *a)
@@ -156,6 +160,8 @@ static enum lc read_word(const struct row *row, void *at, const json_t *v, struc
         return wrong(row->name, "a text", err);
     if (row->kind == SCHEDULE)
         return schedule_from_name(text, at, err);
+    if (row->kind == PREFERENCE)
+        return preference_loss_from_name(text, at, err);
     if (row->kind == STRATEGY) {
         for (int i = 0; i < 3; i++)
             if (strcmp(text, STRATEGIES[i]) == 0) {
@@ -179,7 +185,7 @@ static enum lc read_value(const struct row *row, struct training_args *a, const 
             *(double *)at = 0; /* None is off; elsewhere it means the default */
         return LC_OK;
     }
-    if (row->kind == TEXT || row->kind == SCHEDULE || row->kind == STRATEGY)
+    if (row->kind == TEXT || row->kind == SCHEDULE || row->kind == STRATEGY || row->kind == PREFERENCE)
         return read_word(row, at, v, err);
     if (row->kind == FLAG) {
         if (!json_is_boolean(v))
@@ -269,6 +275,8 @@ static json_t *value_json(const struct row *row, const struct training_args *a)
         return json_boolean(*(const bool *)at);
     case SCHEDULE:
         return json_string(schedule_name(*(const enum schedule_kind *)at));
+    case PREFERENCE:
+        return json_string(preference_loss_name(*(const enum preference_loss_kind *)at));
     case STRATEGY:
         return json_string(STRATEGIES[*(const enum train_strategy *)at]);
     case TEXT:
@@ -308,6 +316,8 @@ static enum lc check_ranges(const struct training_args *a, struct err *err)
                   {"warmup_steps", a->warmup_steps, 0, 1e12},
                   {"warmup_ratio", a->warmup_ratio, 0, 1},
                   {"min_lr_rate", a->min_lr_rate, 0, 1},
+                  {"beta", a->preference.beta, 1e-9, 1e9},
+                  {"label_smoothing", a->preference.label_smoothing, 0, 0.5},
                   {"label_smoothing_factor", a->label_smoothing_factor, 0, 1 - 1e-12},
                   {"logging_steps", (double)a->logging_steps, 1, 1e12},
                   {"eval_steps", (double)a->eval_steps, 0, 1e12},

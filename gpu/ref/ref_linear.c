@@ -190,8 +190,9 @@ void ref_loss(void *state, struct backend_stream *s, const struct loss_arg *a)
         ref_gather(state, s, a->gathered, a->x, a->index + from, n, a->width);
         ref_linear_forward(state, s, &head);
         for (int64_t i = 0; i < n; i++)
-            a->losses[from + i] = row_loss(a->logits + i * a->vocabulary, a->vocabulary, a->targets[from + i],
-                                           a->smoothing, a->scale, a->dx != NULL);
+            a->losses[from + i] =
+                row_loss(a->logits + i * a->vocabulary, a->vocabulary, a->targets[from + i], a->smoothing,
+                         a->weights ? a->weights[from + i] : a->scale, a->dx != NULL);
         if (!a->dx)
             continue;
         if (a->dw)

@@ -8,6 +8,7 @@ struct examples {
     struct arena *arena;          /* owned: the ids and labels */
     struct train_example *rows;   /* owned */
     struct train_dataset dataset; /* points into the above */
+    bool pairs;
     size_t n, cap;
     int64_t tokens, cut, longest;
     struct encoding prompt, completion; /* scratch */
@@ -142,15 +143,18 @@ enum lc examples_load(const struct ctx *ctx, const struct tokenizer *tok, const 
     e = examples_new();
     rc = e ? load(ctx, tok, r, o, e, err) : err_nomem(err);
     rows_close(r);
+    if (rc == LC_OK && o->pairs && e->n % 2 != 0)
+        rc = err_set(err, LC_DATA, "'%s' has pairs of answers, but an odd number of rows", path);
     if (rc != LC_OK)
         return examples_free(e), rc;
+    e->pairs = o->pairs;
     *out = e;
     return LC_OK;
 }
 
 const struct train_dataset *examples_dataset(struct examples *e)
 {
-    e->dataset = (struct train_dataset){e->rows, (int64_t)e->n};
+    e->dataset = (struct train_dataset){e->rows, (int64_t)(e->pairs ? e->n / 2 : e->n), e->pairs};
     return &e->dataset;
 }
 

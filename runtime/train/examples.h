@@ -6,7 +6,7 @@
  *           cut at the end.
  * Ownership examples_load/examples_of give, examples_free ends; the dataset in it is borrowed from it.
  * Units     tokens.
- * Errors    LC_DATA (broken rows, no row carries a label: named), LC_CANCELLED, LC_NOMEM.
+ * Errors    LC_DATA (broken rows, no row carries a label: named; an odd number of rows of pairs), LC_CANCELLED, LC_NOMEM.
  * Threads   one at a time.
  *
  * Example:
@@ -26,6 +26,7 @@ struct example_options {
     int64_t max_length; /* 0: none */
     bool completion_only;
     bool no_eos;
+    bool pairs; /* rows come in twos: a prompt with the answer that was chosen, then with the rejected one */
 };
 
 /* TOKENIZER_SPECIAL, unless the text begins with the beginning-of-text token already (chat templates write it). */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMS_MOST = 100, VALUE_MOST = 250, METRICS_MOST = 8 };
+enum { PARAMS_MOST = 100, VALUE_MOST = 250, METRICS_MOST = 12 };
 
 struct track {
     struct tracker *tracker; /* owned */
@@ -83,7 +83,7 @@ static void add_object(struct params *p, const json_t *object)
 
 enum lc track_params(struct track *t, const json_t *spec, struct err *err)
 {
-    static const char *const top[] = {"max_length", "completion_only"};
+    static const char *const top[] = {"method", "max_length", "completion_only"};
     struct params *p = mem_zalloc(sizeof *p);
     enum lc rc;
 
@@ -94,6 +94,7 @@ enum lc track_params(struct track *t, const json_t *spec, struct err *err)
         add_param(p, top[i], json_object_get(spec, top[i]));
     add_object(p, json_object_get(spec, "args"));
     add_object(p, json_object_get(spec, "peft"));
+    add_object(p, json_object_get(spec, "quantization"));
     rc = tracker_log_params(&t->ctx, t->tracker, t->run, p->pairs, p->n, err);
     mem_free(p);
     return rc;
@@ -121,7 +122,15 @@ static size_t collect(const json_t *from, const char *const *keys, int64_t step,
 
 enum lc track_event(struct track *t, const json_t *event, struct err *err)
 {
-    static const char *const step_keys[] = {"loss", "grad_norm", "learning_rate", "epoch", NULL};
+    static const char *const step_keys[] = {"loss",
+                                            "grad_norm",
+                                            "learning_rate",
+                                            "epoch",
+                                            "rewards_chosen",
+                                            "rewards_rejected",
+                                            "rewards_margins",
+                                            "rewards_accuracies",
+                                            NULL};
     static const char *const eval_keys[] = {"eval_loss", NULL};
     const char *kind = json_string_value(json_object_get(event, "event"));
     struct tracker_metric m[METRICS_MOST];

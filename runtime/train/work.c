@@ -53,18 +53,32 @@ static json_t *real(double x)
 
 /* ---- what the trainer says ------------------------------------------------------------------------------- */
 
+static void add_rewards(json_t *event, const struct preference_sums *r)
+{
+    double n = (double)r->pairs;
+
+    if (!r->pairs)
+        return;
+    json_object_set_new(event, "rewards_chosen", real(r->chosen / n));
+    json_object_set_new(event, "rewards_rejected", real(r->rejected / n));
+    json_object_set_new(event, "rewards_margins", real((r->chosen - r->rejected) / n));
+    json_object_set_new(event, "rewards_accuracies", real((double)r->right / n));
+}
+
 static bool on_progress(void *arg, const struct train_state *s)
 {
     struct work *w = arg;
 
+    json_t *event = json_pack("{s:s, s:I, s:I, s:f, s:o, s:o, s:f, s:I, s:f}", "event", "metric", "step",
+                              (json_int_t)s->step, "total", (json_int_t)s->total_steps, "epoch", s->epoch,
+                              "loss", real(s->loss), "grad_norm", real(s->grad_norm), "learning_rate",
+                              s->learning_rate, "tokens", (json_int_t)s->tokens, "seconds", s->seconds);
+
     w->loss_sum += s->loss;
     w->losses++;
     w->sink->phase(w->sink->arg, "training", s->step + 1);
-    w->sink->event(w->sink->arg,
-                   json_pack("{s:s, s:I, s:I, s:f, s:o, s:o, s:f, s:I, s:f}", "event", "metric", "step",
-                             (json_int_t)s->step, "total", (json_int_t)s->total_steps, "epoch", s->epoch,
-                             "loss", real(s->loss), "grad_norm", real(s->grad_norm), "learning_rate",
-                             s->learning_rate, "tokens", (json_int_t)s->tokens, "seconds", s->seconds));
+    add_rewards(event, &s->rewards);
+    w->sink->event(w->sink->arg, event);
     return true;
 }
 
@@ -72,10 +86,14 @@ static void on_log(void *arg, const struct train_log *log)
 {
     struct work *w = arg;
 
-    if (!isnan(log->eval_loss))
-        w->sink->event(w->sink->arg, json_pack("{s:s, s:I, s:f, s:o}", "event", "eval", "step",
-                                               (json_int_t)log->state->step, "epoch", log->state->epoch,
-                                               "eval_loss", real(log->eval_loss)));
+    json_t *event;
+
+    if (isnan(log->eval_loss))
+        return;
+    event = json_pack("{s:s, s:I, s:f, s:o}", "event", "eval", "step", (json_int_t)log->state->step, "epoch",
+                      log->state->epoch, "eval_loss", real(log->eval_loss));
+    add_rewards(event, &log->rewards);
+    w->sink->event(w->sink->arg, event);
 }
 
 static void on_eval_progress(void *arg, int64_t done, int64_t total)
@@ -106,11 +124,19 @@ static void on_warning(void *arg, const char *text)
 
 /* ---- setting up ------------------------------------------------------------------------------------------ */
 
+static bool has_pairs(const json_t *spec)
+{
+    const char *method = json_string_value(json_object_get(spec, "method"));
+
+    return method && strcmp(method, "dpo") == 0;
+}
+
 static enum lc load_examples(struct work *w, const char *name, struct examples **out, struct err *err)
 {
     struct example_options o = {
         .max_length = json_integer_value(json_object_get(w->spec, "max_length")),
         .completion_only = json_is_true(json_object_get(w->spec, "completion_only")),
+        .pairs = has_pairs(w->spec),
     };
     char *path = fs_join(w->paths->data, name);
     enum lc rc = path ? LC_OK : err_nomem(err);
@@ -207,7 +233,7 @@ static enum lc evaluate(struct work *w, const char *when, double *loss, struct e
     if (!w->eval)
         return LC_OK;
     phase(w, "evaluating");
-    TRY(trainer_evaluate(w->ctx, w->trainer, examples_dataset(w->eval), loss, err));
+    TRY(trainer_evaluate(w->ctx, w->trainer, NULL, loss, err));
     w->sink->event(w->sink->arg, json_pack("{s:s, s:I, s:o, s:s}", "event", "eval", "step",
                                            (json_int_t)trainer_state(w->trainer)->step, "eval_loss",
                                            real(*loss), "when", when));

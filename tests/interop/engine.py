@@ -38,7 +38,7 @@ class Example(C.Structure):
 
 
 class Dataset(C.Structure):
-    _fields_ = [("examples", C.POINTER(Example)), ("n", C.c_int64)]
+    _fields_ = [("examples", C.POINTER(Example)), ("n", C.c_int64), ("pairs", C.c_bool)]
 
 
 class Engine:
@@ -94,14 +94,14 @@ class Engine:
         self.lib.model_packed_release(C.byref(packed))
         return loss.mean, logits
 
-    def trainer(self, m, examples, **args):
-        """The trainer and what must outlive it; examples are (input_ids, labels)."""
+    def trainer(self, m, examples, pairs=False, **args):
+        """The trainer and what must outlive it; examples are (input_ids, labels), in twos when they are pairs."""
         a, t, callbacks = C.create_string_buffer(1024), C.c_void_p(), C.create_string_buffer(256)
         self.lib.training_args_init(a)
         self.call("training_args_from_json", a, self.json(args))
         keep = [(np.array(i, np.int32), np.array(l, np.int32)) for i, l in examples]
         rows = (Example * len(keep))(*[Example(i.ctypes.data, l.ctypes.data, len(i)) for i, l in keep])
-        data = Dataset(rows, len(keep))
+        data = Dataset(rows, len(keep) // 2 if pairs else len(keep), pairs)
         self.call("trainer_new", CTX, m, a, C.byref(data), C.byref(data), callbacks, C.byref(t))
         return t, (keep, rows, data, callbacks)
 

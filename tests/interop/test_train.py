@@ -165,6 +165,26 @@ print("LOSS", r.eval_loss_before, r.eval_loss, e.eval_loss, plain.eval_loss)
     assert here != plain and here == pytest.approx(plain, abs=0.05)  # the adapter over the weights as they were
 
 
+def test_preferences_are_learned(home, model, tmp_path):
+    rows = "{" + ",".join("{prompt = [==[%s]==], chosen = ' yes', rejected = ' no'}" % r["q"] for r in ROWS[:20]) + "}"
+    printed = script(home, f"""
+mlflow.set_experiment("dpo")
+local rows = {rows}
+local job = llm.dpo{{model = "{model}", train_dataset = rows, eval_dataset = rows, max_length = 64, output_dir = "{tmp_path}/out",
+  peft = LoraConfig{{r = 4, lora_alpha = 8}}, args = {{beta = 0.5, max_steps = 12, per_device_train_batch_size = 5, learning_rate = 0.01, save_steps = 100}}}}
+local r = job:wait():result()
+local first, last = job.metrics[1], job.metrics[#job.metrics]
+print("DPO", first.loss, r.eval_loss_before, r.eval_loss, first.rewards_margins, last.rewards_margins, last.rewards_accuracies)
+print(pcall(llm.dpo, {{model = "{model}", train_dataset = {{{{prompt = "a", chosen = "b"}}}}}}))
+print(pcall(llm.dpo, {{model = "{model}", train_dataset = rows, args = {{loss_type = "simpo"}}}}))
+print(pcall(llm.finetune, {{model = "{model}", train_dataset = rows, method = "ppo"}}))
+""")
+    first, before, after, margin0, margin1, accuracy = map(float, re.search(r"DPO" + r"\t(\S+)" * 6, printed).groups())
+    assert before == pytest.approx(0.693147, abs=1e-5) and first == pytest.approx(before, abs=1e-5)  # ln 2: the policy is the reference
+    assert margin0 == 0 and margin1 > 0.5 and accuracy == 1 and after < 0.5
+    assert "row 1 has no column 'rejected'" in printed and "simpo" in printed and "'ppo'" in printed
+
+
 def test_full_fine_tuning_gives_a_checkpoint_of_transformers(home, model, tmp_path):
     import transformers
 

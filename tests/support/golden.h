@@ -1,4 +1,4 @@
-/* golden.h: for the engine's tests: reads what PyTorch and transformers computed (tests/parity/golden, made by
+/* golden.h: for the engine's tests: reads what PyTorch and transformers computed (tests/golden, made by
  * make_golden.py there) and compares by max|a - b| / max|b|. Assertions are cmocka's. */
 #ifndef LACUS_TESTS_GOLDEN_H
 #define LACUS_TESTS_GOLDEN_H
@@ -7,7 +7,7 @@
 #include "gpu/safetensors.h"
 #include <jansson.h>
 
-#define GOLDEN "tests/parity/golden/"
+#define GOLDEN "tests/golden/"
 
 struct golden {
     struct safetensors *st;

@@ -188,7 +188,7 @@ static enum lc whole_use(struct place *p)
 {
     static const int32_t ids[] = {3, 4, 5, 6, 7, 8};
     const struct train_example examples[] = {{ids, NULL, 6}, {ids, NULL, 4}};
-    const struct train_dataset data = {examples, 2};
+    const struct train_dataset data = {.examples = examples, .n = 2};
     const struct generate_prompt prompt = {ids, 3};
     struct trainer_callbacks none = {0};
     struct ctx ctx = ctx_background();

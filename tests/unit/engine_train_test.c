@@ -253,8 +253,8 @@ static struct lesson *lesson_new(const char *backend, int threads)
         }
         l->examples[i] = (struct train_example){l->ids[i], NULL, n};
     }
-    l->data = (struct train_dataset){l->examples, EXAMPLES};
-    l->eval = (struct train_dataset){l->examples, 5};
+    l->data = (struct train_dataset){.examples = l->examples, .n = EXAMPLES};
+    l->eval = (struct train_dataset){.examples = l->examples, .n = 5};
     training_args_init(&l->args);
     l->args.per_device_train_batch_size = 3;
     l->args.gradient_accumulation_steps = 2;

@@ -229,8 +229,45 @@ local function conversation(tok, messages, n)
     return prompt, whole:sub(#prompt + 1)
 end
 
+-- The prompt and one answer of a row of preferences: texts, messages, or columns of a template.
+local function answer(o, tok, render, row, side, n)
+    local text = row[side]
+    if text == nil then
+        fail("NOTFOUND", ("row %d has no column '%s'"):format(n, side), "a row of preferences has prompt, chosen and rejected")
+    end
+    if o.template then
+        return render(setmetatable({[o.response_column or "response"] = text}, {__index = row}), n)
+    elseif type(text) == "table" then
+        local messages = table.move(row.prompt or {}, 1, #(row.prompt or {}), 1, {})
+        return conversation(tok(), table.move(text, 1, #text, #messages + 1, messages), n)
+    end
+    return tostring(row.prompt or ""), tostring(text)
+end
+
+-- Each row as two: with the chosen answer, then with the rejected one.
+local function write_pairs(dataset, what, o, path)
+    local render = o.template and renderer(o)
+    local loaded
+    local function tok()
+        loaded = loaded or core.tokenizer(o.tokenizer_folder)
+        return loaded
+    end
+    local writer <close> = core.rows(path)
+    for n, row in ipairs(rows_of(dataset, what)) do
+        for _, side in ipairs{"chosen", "rejected"} do
+            local prompt, completion = answer(o, tok, render, row, side, n)
+            if prompt == "" then fail("DATA", ("row %d has no prompt"):format(n)) end
+            writer:add(prompt, completion)
+        end
+    end
+    local n = writer:finish()
+    if n == 0 then fail("DATA", what .. " has no rows") end
+    return n // 2
+end
+
 -- Writes a dataset as a file of rows; returns their number.
 local function write_rows(dataset, what, o, path)
+    if o.method == "dpo" then return write_pairs(dataset, what, o, path) end
     local render = renderer(o)
     local tok
     local writer <close> = core.rows(path)
@@ -566,7 +603,8 @@ end
 
 local finetune_keys = set("model", "train_dataset", "eval_dataset", "template", "instruction_column", "response_column", "text_column",
     "peft", "peft_config", "quantization", "quantization_config", "args", "completion_only", "max_length", "seed", "output_dir", "ranks",
-    "stall_seconds")
+    "stall_seconds", "method")
+local methods_of_training = {sft = true, dpo = true}
 
 -- These belong to the rows, not to the trainer: SFTConfig has them among its arguments.
 local function take(args, ...)
@@ -597,6 +635,10 @@ function llm.finetune(o)
     if type(o) ~= "table" then fail("ARG", "llm.finetune takes one table: llm.finetune{model = …, train_dataset = …}") end
     check_keys("llm.finetune", o, finetune_keys)
     if o.train_dataset == nil then fail("ARG", "llm.finetune needs a train_dataset") end
+    local method = o.method or "sft"
+    if not methods_of_training[method] then
+        fail("ARG", ("llm.finetune knows no method '%s'"):format(method), "'sft' (the default) and 'dpo' are there")
+    end
     if o.ranks and o.ranks ~= 1 then
         fail("UNSUPPORTED", ("cannot train on %s ranks: this build trains on one"):format(o.ranks), "leave ranks out")
     end
@@ -619,7 +661,7 @@ function llm.finetune(o)
     local spec = {
         model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
         quantization = quantization_fields(o.quantization or o.quantization_config),
-        completion_only = completion_only or false, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
+        method = method, completion_only = method == "dpo" or completion_only or false, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
         stall_seconds = o.stall_seconds, ranks = 1, data = {}, chat_template = chat_template(o),
     }
     local mark = core.mark()
@@ -631,6 +673,14 @@ function llm.finetune(o)
     if #tables > 0 then spec.data.tables = tables end
     core.submit(id, spec)
     return new_job(id)
+end
+
+-- llm.dpo{model = …, train_dataset = rows of prompt, chosen and rejected, args = {beta = 0.1, loss_type = "sigmoid"}}
+function llm.dpo(o)
+    if type(o) ~= "table" then fail("ARG", "llm.dpo takes one table: llm.dpo{model = …, train_dataset = …}") end
+    o = copy_of(o)
+    o.method = "dpo"
+    return llm.finetune(o)
 end
 
 -- ---- models, tokenizers ------------------------------------------------------------------------------------------------
