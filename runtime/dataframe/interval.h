@@ -7,7 +7,8 @@
  * Threads   any.
  *
  * Example:
- *     interval_text(&out, dtype_interval(INTERVAL_DAY_TIME, 0, 3), 0, 1, 7384500000);
+ *     struct buf out = BUF_INIT(100);
+ *     interval_text(&out, INTERVAL_DAY_TIME, 3, 0, 1, 7384500000);
  */
 #ifndef LACUS_DATAFRAME_INTERVAL_H
 #define LACUS_DATAFRAME_INTERVAL_H

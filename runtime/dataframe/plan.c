@@ -179,6 +179,7 @@ static void release_details(struct plan *p)
         for (size_t i = 0; i < p->u.aggregate.n_groups; i++)
             expr_unref(p->u.aggregate.groups[i]);
         mem_free(p->u.aggregate.groups);
+        mem_free(p->u.aggregate.sets);
         break;
     case PLAN_WITH:
         for (size_t i = 0; p->u.with.plans && i < p->n_names; i++)
@@ -469,6 +470,29 @@ const struct plan *plan_aggregate(const struct plan *input, enum group_kind kind
     return p;
 }
 
+static bool set_sets(struct plan *p, const uint32_t *sets, size_t n)
+{
+    p->u.aggregate.sets = mem_calloc(n + 1, sizeof *sets);
+    if (!p->u.aggregate.sets)
+        return false;
+    memcpy(p->u.aggregate.sets, sets, n * sizeof *sets);
+    p->u.aggregate.n_sets = n;
+    return true;
+}
+
+const struct plan *plan_grouping_sets(const struct plan *input, const uint32_t *sets, size_t n_sets,
+                                      struct expr *const *groups, size_t n_groups, struct expr *const *exprs,
+                                      size_t n)
+{
+    struct plan *p = (struct plan *)(uintptr_t)plan_aggregate(input, GROUP_SETS, groups, n_groups, exprs, n);
+
+    if (p && !set_sets(p, sets, n_sets)) {
+        plan_unref(p);
+        return NULL;
+    }
+    return p;
+}
+
 static const struct plan *with_names(enum plan_kind kind, const struct plan *input, const char *const *names,
                                      size_t n)
 {
@@ -575,6 +599,11 @@ static bool copy_exprs(struct expr *const *from, size_t n, struct expr ***to)
     return true;
 }
 
+static bool copy_sets(const struct plan *p, struct plan *to)
+{
+    return set_sets(to, p->u.aggregate.sets, p->u.aggregate.n_sets);
+}
+
 static bool copy_details(struct plan *to, const struct plan *p)
 {
     switch (p->kind) {
@@ -596,6 +625,8 @@ static bool copy_details(struct plan *to, const struct plan *p)
         if (!copy_exprs(p->u.aggregate.groups, p->u.aggregate.n_groups, &to->u.aggregate.groups))
             return false;
         to->u.aggregate.n_groups = p->u.aggregate.n_groups;
+        if (p->u.aggregate.n_sets && !copy_sets(p, to))
+            return false;
         return true;
     case PLAN_WITH:
         to->u.with.plans = mem_calloc(p->n_names, sizeof *to->u.with.plans);

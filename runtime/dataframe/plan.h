@@ -53,7 +53,8 @@ enum plan_kind {
 
 enum join_kind { JOIN_INNER, JOIN_FULL, JOIN_LEFT, JOIN_RIGHT, JOIN_SEMI, JOIN_ANTI, JOIN_CROSS };
 enum set_op { SET_UNION, SET_INTERSECT, SET_EXCEPT };
-enum group_kind { GROUP_BY, GROUP_ROLLUP, GROUP_CUBE };
+enum group_kind { GROUP_BY, GROUP_ROLLUP, GROUP_CUBE, GROUP_SETS };
+enum { GROUP_SETS_COLUMNS = 31 };
 
 struct plan_option {
     char *key, *value; /* owned; keys in lower case */
@@ -129,6 +130,8 @@ struct plan {
             struct expr **groups; /* owned */
             size_t n_groups;
             enum group_kind kind;
+            uint32_t *sets; /* owned; of GROUP_SETS: a bit per group that is in the set */
+            size_t n_sets;
         } aggregate; /* its columns are exprs: the parser lists the groups among them where the user did */
         struct {
             double lower, upper;
@@ -177,6 +180,10 @@ const struct plan *plan_tail(const struct plan *input, int64_t n);
  * a column's position. */
 const struct plan *plan_aggregate(const struct plan *input, enum group_kind kind, struct expr *const *groups,
                                   size_t n_groups, struct expr *const *exprs, size_t n);
+/* The same by sets of the groups, at most GROUP_SETS_COLUMNS of them. */
+const struct plan *plan_grouping_sets(const struct plan *input, const uint32_t *sets, size_t n_sets,
+                                      struct expr *const *groups, size_t n_groups, struct expr *const *exprs,
+                                      size_t n);
 const struct plan *plan_deduplicate(const struct plan *input, const char *const *columns,
                                     size_t n); /* 0: all */
 const struct plan *plan_sample(const struct plan *input, double lower, double upper, bool replacement,

@@ -31,4 +31,6 @@ const char **spark_keys(lua_State *L, int index, int *n);
 
 /* Pushes a table of the functions of these rows. */
 void spark_methods(lua_State *L, const struct manual_row *methods);
+/* What the table on top does not have is looked for among the methods of that class which are written in Lua. */
+void spark_extend(lua_State *L, const char *class);
 #endif

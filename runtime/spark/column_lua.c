@@ -498,6 +498,7 @@ static void open_class(lua_State *L) /* the metatable is on top */
 {
     luaL_setfuncs(L, metamethods, 0);
     spark_methods(L, methods);
+    spark_extend(L, "Column");
     lua_setfield(L, -2, "__index");
     lua_pushliteral(L, "Column");
     lua_setfield(L, -2, "__name");

@@ -1116,8 +1116,14 @@ static int l_index(lua_State *L) /* upvalues: methods, properties */
     const char *name = luaL_checkstring(L, 2);
 
     lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+    if (lua_gettable(L, lua_upvalueindex(1)) != LUA_TNIL) {
+        if (!lua_istable(L, -1))
+            return 1;
+        lua_getfield(L, -1, "property"); /* {property = function}: a field that is written in Lua */
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 1);
         return 1;
+    }
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) {
         lua_pushvalue(L, 1);
@@ -1206,6 +1212,7 @@ static void open_class(lua_State *L)
 
     luaL_setfuncs(L, metamethods, 0);
     spark_methods(L, methods);
+    spark_extend(L, "DataFrame");
     luaL_newlib(L, properties);
     lua_pushcclosure(L, l_index, 2);
     lua_setfield(L, -2, "__index");

@@ -96,6 +96,15 @@ static int l_agg(lua_State *L)
     return aggregate(L, 1, 2, n);
 }
 
+/* The parts, for pivot: the DataFrame, the list of groups. */
+static int l_parts(lua_State *L)
+{
+    luaL_checkudata(L, 1, class_name);
+    lua_getiuservalue(L, 1, 1);
+    lua_getiuservalue(L, 1, 2);
+    return 2;
+}
+
 static int l_count(lua_State *L)
 {
     luaL_checkudata(L, 1, class_name);
@@ -166,6 +175,7 @@ static const struct manual_row methods[] = {
     {"mean", l_avg, NULL},
     {"min", l_min, "min(column, …) -> DataFrame\nsmallest values; without columns: of all numbers"},
     {"max", l_max, "max(column, …) -> DataFrame\nlargest values; without columns: of all numbers"},
+
     {NULL, NULL, NULL}};
 
 const struct manual_topic grouped_topic = {
@@ -190,6 +200,9 @@ int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind 
     lua_setiuservalue(L, -2, 2);
     if (luaL_newmetatable(L, class_name)) {
         spark_methods(L, methods);
+        lua_pushcfunction(L, l_parts);
+        lua_setfield(L, -2, "_parts");
+        spark_extend(L, "GroupedData");
         lua_setfield(L, -2, "__index");
         lua_pushliteral(L, "GroupedData");
         lua_setfield(L, -2, "__name");

@@ -221,6 +221,7 @@ int reader_push(lua_State *L)
         lua_pushcfunction(L, l_gc);
         lua_setfield(L, -2, "__gc");
         spark_methods(L, methods);
+        spark_extend(L, "DataFrameReader");
         lua_setfield(L, -2, "__index");
         lua_pushliteral(L, "DataFrameReader");
         lua_setfield(L, -2, "__name");

@@ -547,8 +547,15 @@ static int l_index(lua_State *L) /* upvalue: methods, and what is not a function
     if (lua_type(L, 2) == LUA_TSTRING && remote_member(L, lua_tostring(L, 2)))
         return 1;
     lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+    if (lua_gettable(L, lua_upvalueindex(1)) != LUA_TNIL) {
+        if (lua_istable(L, -1) && lua_getfield(L, -1, "property") != LUA_TNIL) { /* {property = function} */
+            lua_pushvalue(L, 1);
+            lua_call(L, 1, 1);
+        } else if (lua_isnil(L, -1)) {
+            lua_pop(L, 1);
+        }
         return 1;
+    }
     if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "read") == 0)
         return reader_push(L);
     return 0;
@@ -640,11 +647,13 @@ int spark_lua_open(lua_State *L)
         lua_setfield(L, -2, m->name);
     }
     spark_methods(L, catalog_methods);
+    spark_extend(L, "Catalog");
     lua_setfield(L, -2, "catalog");
     spark_methods(L, conf_methods);
     lua_setfield(L, -2, "conf");
     lua_pushliteral(L, "4.0.0");
     lua_setfield(L, -2, "version");
+    spark_extend(L, "SparkSession");
     lua_pushcclosure(L, l_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pushcfunction(L, l_tostring);

@@ -365,6 +365,7 @@ int writer_push(lua_State *L, int dataframe)
         lua_pushcfunction(L, l_gc);
         lua_setfield(L, -2, "__gc");
         spark_methods(L, methods);
+        spark_extend(L, "DataFrameWriter");
         lua_setfield(L, -2, "__index");
         lua_pushliteral(L, "DataFrameWriter");
         lua_setfield(L, -2, "__name");

@@ -298,6 +298,8 @@ struct select { /* a SELECT while it is read */
     enum group_kind group_kind;
     bool grouped;
     struct expr *having;
+    uint32_t sets[256]; /* of GROUPING SETS */
+    size_t n_sets;
 };
 
 /* LATERAL VIEW [OUTER] explode(x) t [AS] a, b: the generator's columns beside those that are there. */
@@ -389,6 +391,66 @@ static bool parse_from(struct parser *p, struct select *s)
     return s->input || fail_memory(p);
 }
 
+static bool same_expr(const struct expr *a, const struct expr *b)
+{
+    struct buf x = BUF_INIT(1 << 20), y = BUF_INIT(1 << 20);
+    bool same;
+
+    sql_print_expr(&x, a);
+    sql_print_expr(&y, b);
+    same = strcasecmp(buf_str(&x), buf_str(&y)) == 0;
+    buf_release(&x);
+    buf_release(&y);
+    return same;
+}
+
+/* One expression of a set: its place among the groups, which takes it over. */
+static bool set_member(struct parser *p, struct select *s, uint32_t *set)
+{
+    struct expr *e = parse_expr(p);
+    size_t i = 0;
+
+    while (e && i < s->groups.n && !same_expr(e, s->groups.items[i]))
+        i++;
+    if (!e || i >= GROUP_SETS_COLUMNS) {
+        expr_unref(e);
+        return e ? fail_at(p, peek_token(p, 0), "GROUPING SETS takes at most %d columns", GROUP_SETS_COLUMNS)
+                 : false;
+    }
+    *set |= 1u << i;
+    if (i == s->groups.n)
+        return push_expr(p, &s->groups, e);
+    expr_unref(e);
+    return true;
+}
+
+/* GROUPING SETS ((a, b), (a), ()) */
+static bool parse_sets(struct parser *p, struct select *s)
+{
+    s->group_kind = GROUP_SETS;
+    if (!expect_sign(p, "("))
+        return false;
+    do {
+        uint32_t set = 0;
+
+        if (s->n_sets == sizeof s->sets / sizeof *s->sets)
+            return fail_at(p, peek_token(p, 0), "GROUPING SETS has more than 256 sets");
+        if (!accept_sign(p, "(")) {
+            if (!set_member(p, s, &set))
+                return false;
+        } else if (!accept_sign(p, ")")) {
+            do {
+                if (!set_member(p, s, &set))
+                    return false;
+            } while (accept_sign(p, ","));
+            if (!expect_sign(p, ")"))
+                return false;
+        }
+        s->sets[s->n_sets++] = set;
+    } while (accept_sign(p, ","));
+    return expect_sign(p, ")");
+}
+
 static bool parse_grouping(struct parser *p, struct select *s)
 {
     static const struct {
@@ -397,8 +459,8 @@ static bool parse_grouping(struct parser *p, struct select *s)
     } kinds[] = {{"ROLLUP", GROUP_ROLLUP}, {"CUBE", GROUP_CUBE}};
 
     s->grouped = true;
-    if (at_word(p, 0, "GROUPING") && at_word(p, 1, "SETS"))
-        return fail_unsupported(p, peek_token(p, 0), "GROUPING SETS");
+    if (accept_words(p, "GROUPING SETS"))
+        return parse_sets(p, s);
     if (at_word(p, 0, "ALL") && !at_sign(p, 1, ".") && !at_sign(p, 1, ","))
         return fail_unsupported(p, peek_token(p, 0), "GROUP BY ALL");
     for (size_t i = 0; i < 2; i++)
@@ -412,8 +474,8 @@ static bool parse_grouping(struct parser *p, struct select *s)
     for (size_t i = 0; i < 2; i++)
         if (at_word(p, 0, "WITH") && accept_words(p, i == 0 ? "WITH ROLLUP" : "WITH CUBE"))
             s->group_kind = kinds[i].kind;
-    if (at_word(p, 0, "GROUPING") && at_word(p, 1, "SETS"))
-        return fail_unsupported(p, peek_token(p, 0), "GROUPING SETS");
+    if (accept_words(p, "GROUPING SETS"))
+        return parse_sets(p, s);
     return true;
 }
 
@@ -471,8 +533,10 @@ static const struct plan *make_select(struct parser *p, struct select *s)
     unqualify_list(p, &s->items, &s->laterals);
     unqualify_list(p, &s->groups, &s->laterals);
     if (s->grouped || s->having)
-        plan =
-            plan_aggregate(s->input, s->group_kind, s->groups.items, s->groups.n, s->items.items, s->items.n);
+        plan = s->group_kind == GROUP_SETS ? plan_grouping_sets(s->input, s->sets, s->n_sets, s->groups.items,
+                                                                s->groups.n, s->items.items, s->items.n)
+                                           : plan_aggregate(s->input, s->group_kind, s->groups.items,
+                                                            s->groups.n, s->items.items, s->items.n);
     else
         plan = plan_project(s->input, s->items.items, s->items.n);
     s->input = NULL;

@@ -519,8 +519,8 @@ def test_errors_say_what_to_do(run, code, says):
 
 # ---- completion and inspection ----
 def test_methods_are_documented(home):
-    assert "Signature: select(column, …) -> DataFrame" in script(home, "df = spark:range(3)\ndf.select?")
-    assert "Signature: eq(value) -> Column" in script(home, "c = F.col('id')\nc.eq?")
+    assert "select(column, …) -> DataFrame" in script(home, "df = spark:range(3)\ndf.select?")
+    assert "eq(value) -> Column" in script(home, "c = F.col('id')\nc.eq?")
     done = lacus(home, "-", text="df = spark:range(3)\nfor _, n in ipairs(getmetatable(df).__dir(df)) do print(n) end")
     names = done.stdout.split()
     assert {"select", "toJSON", "columns", "write", "id"} <= set(names), done.stdout + done.stderr

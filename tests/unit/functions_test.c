@@ -149,6 +149,8 @@ static const struct {
     {"years", NULL},
     {"inline_outer", "C"},
     {"json_tuple", "Js"},
+    {"with_field", NULL},
+    {"drop_fields", NULL},
     {"stack", "1ii"},
     {"window", NULL}, /* in the tests of Spark's examples */
     {"window_time", NULL},

@@ -416,6 +416,23 @@ static const struct expr *group_target(const struct plan *p, const struct expr *
     }
     return e;
 }
+static const char *grouping_sets(struct gen *g, const struct plan *p, const struct rel *r)
+{
+    struct buf b = BUF_INIT((size_t)16 << 20);
+
+    buf_puts(&b, "GROUPING SETS (");
+    for (size_t i = 0; i < p->u.aggregate.n_sets; i++) {
+        int n = 0;
+
+        buf_puts(&b, i ? ", (" : "(");
+        for (size_t k = 0; k < r->n_groups; k++)
+            if (p->u.aggregate.sets[i] & 1u << k)
+                buf_printf(&b, "%s%s", n++ ? ", " : "", r->groups[k].sql);
+        buf_putc(&b, ')');
+    }
+    buf_putc(&b, ')');
+    return gen_take(g, &b);
+}
 
 static enum lc encode_groups(struct gen *g, const struct plan *p, struct rel *r)
 {
@@ -449,7 +466,9 @@ static enum lc encode_groups(struct gen *g, const struct plan *p, struct rel *r)
     if (n && !written) /* by constants only: one group, and none of no rows */
         buf_puts(&b, "TRUE");
     r->group = n ? gen_take(g, &b) : (buf_release(&b), NULL);
-    if (r->group && rollup)
+    if (r->group && p->u.aggregate.kind == GROUP_SETS)
+        r->group = grouping_sets(g, p, r);
+    else if (r->group && rollup)
         r->group = gen_printf(g, "%s (%s)", p->u.aggregate.kind == GROUP_CUBE ? "CUBE" : "ROLLUP", r->group);
     return n && !r->group ? err_nomem(g->err) : LC_OK;
 }

@@ -1,6 +1,7 @@
 /* special_maps.c: maps with lambdas, and what makes several columns. */
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <string.h>
+#include <strings.h>
 
 static enum lc not_a(struct call *c, size_t i, const char *required)
 {
@@ -211,7 +212,69 @@ static enum lc array_sort(struct call *c, struct sx *out)
                                    list, list, i, list, j, body.sql, body.sql, j, i, i, list));
 }
 
+/* ---- fields of a struct ---- */
+static bool listed(const struct call *c, const char *name)
+{
+    for (size_t i = 1; i < c->n; i++)
+        if (special_text(&c->args[i]) && strcasecmp(special_text(&c->args[i]), name) == 0)
+            return true;
+    return false;
+}
+
+/* The struct without the named fields, or with one in another's place or at the end. */
+static enum lc change_fields(struct call *c, struct sx *out, bool drop)
+{
+    const struct sx *in = &c->args[0];
+    const struct dtype *t = dtype_struct_new(in->type->n_fields + 1);
+    struct buf b = BUF_INIT((size_t)16 << 20);
+    bool placed = drop;
+    size_t n = 0;
+
+    if (in->type->id != DTYPE_STRUCT)
+        return dtype_unref(t), not_a(c, 0, "STRUCT");
+    buf_printf(&b, "(CASE WHEN %s IS NULL THEN NULL ELSE struct_pack(", in->sql);
+    for (size_t i = 0; i <= in->type->n_fields; i++) {
+        bool more = i == in->type->n_fields, there = !more && listed(c, in->type->fields[i].name);
+        const char *name = more || (there && !drop) ? special_text(&c->args[1]) : in->type->fields[i].name;
+        bool given = !drop && (there || more);
+
+        if ((there && drop) || (more && placed) || !name || !t)
+            continue;
+        placed = placed || given;
+        buf_puts(&b, n++ ? ", " : "");
+        sql_quote_name(&b, name);
+        buf_printf(
+            &b, " := %s",
+            given ? c->args[2].sql
+                  : gen_printf(c->g, "struct_extract(%s, %s)", in->sql, gen_text(c->g, name, strlen(name))));
+        t = dtype_struct_add(t, name, dtype_ref(given ? c->args[2].type : in->type->fields[i].type), true,
+                             NULL);
+    }
+    buf_puts(&b, ") END)");
+    if (n == 0)
+        return buf_release(&b), dtype_unref(t),
+               gen_fail(c->g, c->e, LC_ENGINE,
+                        "[DATATYPE_MISMATCH.CANNOT_DROP_ALL_FIELDS] Cannot resolve \"%s\" due to data type "
+                        "mismatch: "
+                        "Cannot drop all fields in struct. SQLSTATE: 42K09",
+                        in->name);
+    out->name = gen_printf(c->g, "update_fields(%s, %s)", in->name, drop ? "dropfield()" : "WithField(...)");
+    return special_done(c, out, gen_type(c->g, t), gen_take(c->g, &b));
+}
+
+static enum lc with_field(struct call *c, struct sx *out)
+{
+    return change_fields(c, out, false);
+}
+
+static enum lc drop_fields(struct call *c, struct sx *out)
+{
+    return change_fields(c, out, true);
+}
+
 const struct special special_maps[] = {
+    {"with_field", with_field},
+    {"drop_fields", drop_fields},
     {"map_filter", map_filter},
     {"transform_keys", transform_keys},
     {"transform_values", transform_values},

@@ -10,11 +10,13 @@
  * Threads   any, several at once.
  *
  * Example:
- *     static void twice(const struct value *a, struct result *out) { out->i = 2 * a->i; }
+ *     for (const struct scalar *s = scalars_hash; s->name; s++)
+ *         puts(s->name);
  */
 #ifndef LACUS_DATAFRAME_ENGINES_DUCKDB_SCALARS_H
 #define LACUS_DATAFRAME_ENGINES_DUCKDB_SCALARS_H
 #include "runtime/base/buf.h"
+#include <stdio.h>
 
 struct value {
     bool null;

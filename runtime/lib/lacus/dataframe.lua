@@ -1,0 +1,745 @@
+-- dataframe: methods of DataFrames and their kin that are made of plainer ones. `native` knows the plan: subquery, filtered,
+-- name_of, unaliased, materialize, input_files, plan_text, is_local, grouping_sets, call, raise, functions.
+
+return function(native)
+  local F, spark = require("F"), require("spark")
+  local classes = {DataFrame = {}, GroupedData = {}, Column = {}, Catalog = {}, SparkSession = {}, DataFrameReader = {},
+                   DataFrameWriter = {}}
+  local DataFrame, GroupedData, Column = classes.DataFrame, classes.GroupedData, classes.Column
+  local null = null
+
+  ---------------------------------------------------------------------------------------------------- arguments
+
+  local function is_plain(t)
+    return type(t) == "table" and getmetatable(t) == nil
+  end
+
+  -- args({"a", "b"}, ...): the values in the order of the names; one table with names may stand for them.
+  local function args(names, ...)
+    local first = ...
+    if select("#", ...) == 1 and is_plain(first) then
+      for key in pairs(first) do
+        if type(key) == "string" then
+          local values = {}
+          for i, name in ipairs(names) do
+            values[i] = first[name]
+            if values[i] == nil then values[i] = first[i] end
+          end
+          for name in pairs(first) do
+            local known = type(name) == "number"
+            for _, n in ipairs(names) do known = known or n == name end
+            if not known then error(("no argument is named '%s': expected %s"):format(name, table.concat(names, ", ")), 3) end
+          end
+          return table.unpack(values, 1, #names)
+        end
+      end
+    end
+    return ...
+  end
+
+  local function list(v)
+    if v == nil or v == null then return {} end
+    if is_plain(v) then return v end
+    return {v}
+  end
+
+  -- The rest of the arguments, where one plain table stands for its elements.
+  local function rest(...)
+    local first = ...
+    if select("#", ...) == 1 and is_plain(first) then return first end
+    return {...}
+  end
+
+  local function column(c)
+    if type(c) == "string" then return F.col(c) end
+    return c
+  end
+
+  local function quoted(name)
+    return "`" .. name:gsub("`", "``") .. "`"
+  end
+
+  local function of(name)
+    return F.col(quoted(name))
+  end
+
+  local function absent(what, why, hint)
+    return function() native.raise(what .. " is not there: " .. why, hint) end
+  end
+
+  local function text_of(value)
+    if value == nil or value == null then return "null" end
+    if math.type(value) == "float" and value == math.floor(value) then return ("%.1f"):format(value) end
+    return tostring(value)
+  end
+
+  ---------------------------------------------------------------------------------------------------- shapes
+
+  --- DataFrame:unpivot(ids: {Column, …}, values: {Column, …}, variableColumnName: string, valueColumnName: string) -> DataFrame
+  -- a row for each value column: its name and its value; without values: all columns but the ids
+  --     df:unpivot("id", {"a", "b"}, "name", "value")
+  function DataFrame:unpivot(...)
+    local ids, values, variable, value = args({"ids", "values", "variableColumnName", "valueColumnName"}, ...)
+    ids = list(ids)
+    if values == nil or values == null then
+      local taken, all = {}, {}
+      for _, id in ipairs(ids) do taken[type(id) == "string" and id:lower() or tostring(id)] = true end
+      for _, name in ipairs(self.columns) do
+        if not taken[name:lower()] then all[#all + 1] = of(name) end
+      end
+      values = all
+    else
+      values = list(values)
+    end
+    if #values == 0 then
+      error("[UNPIVOT_REQUIRES_VALUE_COLUMNS] At least one value column needs to be specified for UNPIVOT. SQLSTATE: 42K0A", 2)
+    end
+    local names = self:select(table.unpack(values)).columns
+    local cells, out = {F.lit(#values)}, {}
+    for i, v in ipairs(values) do
+      cells[#cells + 1] = F.lit(names[i])
+      cells[#cells + 1] = column(v)
+    end
+    for i, id in ipairs(ids) do out[i] = column(id) end
+    out[#out + 1] = F.stack(table.unpack(cells)):alias(variable or "variable", value or "value")
+    return self:select(table.unpack(out))
+  end
+  DataFrame.melt = DataFrame.unpivot
+
+  --- DataFrame:transpose(indexColumn?: Column) -> DataFrame
+  -- rows become columns, named by the index column (the first one); what the values have in common is their type
+  function DataFrame:transpose(...)
+    local index = args({"indexColumn"}, ...)
+    local names = self.columns
+    local at = index and self:select(index).columns[1] or names[1]
+    local others, columns, rows = {}, {}, {}
+    for _, name in ipairs(names) do
+      if name ~= at then others[#others + 1] = name end
+    end
+    local long = self:select(of(at):cast("string"):alias("__at"), F.stack(table.unpack((function()
+      local cells = {F.lit(#others)}
+      for i, name in ipairs(others) do
+        cells[#cells + 1], cells[#cells + 2], cells[#cells + 3] = F.lit(i), F.lit(name), of(name)
+      end
+      return cells
+    end)())):alias("__i", "key", "__v"))
+    for _, row in ipairs(self:select(of(at):cast("string")):distinct():orderBy(of(at)):collect()) do
+      columns[#columns + 1] = row[1]
+    end
+    rows = long:groupBy("__i", "key"):pivot("__at", columns):agg(F.first("__v"))
+    return rows:orderBy("__i"):drop("__i")
+  end
+
+  --- DataFrame:zipWithIndex(indexColName: string) -> DataFrame
+  -- with a column that counts the rows from 0
+  function DataFrame:zipWithIndex(...)
+    local name = args({"indexColName"}, ...)
+    return self:withColumn(name or "index", F.monotonically_increasing_id())
+  end
+
+  --- DataFrame:zip(other: DataFrame) -> DataFrame
+  -- the columns of both side by side, row by row
+  function DataFrame:zip(other)
+    local key = "__lacus_row"
+    return self:zipWithIndex(key):join(other:zipWithIndex(key), {key}, "inner"):orderBy(key):drop(key)
+  end
+
+  --- DataFrame:to(schema: string|table) -> DataFrame
+  -- the columns of a schema by name, in its order, cast to its types
+  function DataFrame:to(schema)
+    local wanted = type(schema) == "string" and spark:createDataFrame({}, schema).schema or schema
+    local out = {}
+    for i, field in ipairs(wanted.fields) do
+      local there
+      for _, name in ipairs(self.columns) do there = there or name:lower() == field.name:lower() end
+      local c = there and of(field.name) or F.lit(null)
+      if not there and field.nullable == false then
+        error(("[NULLABLE_COLUMN_OR_FIELD] Column or field `%s` is missing, and must not be NULL. SQLSTATE: 42000")
+          :format(field.name), 2)
+      end
+      out[i] = c:cast(field.dataType):alias(field.name)
+    end
+    return self:select(table.unpack(out))
+  end
+
+  --- DataFrame:colRegex(regex: string) -> Column, …
+  -- the columns whose whole name matches a regular expression in backticks: df:select(df:colRegex("`a.*`"))
+  function DataFrame:colRegex(regex)
+    local pattern, out = regex:match("^`(.*)`$") or regex, {}
+    local names = {}
+    for i, name in ipairs(self.columns) do names[i] = {i, name} end
+    local found = spark:createDataFrame(names, "i INT, name STRING")
+      :filter(F.col("name"):rlike("^(?:" .. pattern:gsub("%+%+", "+"):gsub("%?%+", "?") .. ")$")):orderBy("i"):collect()
+    for i, row in ipairs(found) do out[i] = self(quoted(row.name)) end
+    return table.unpack(out)
+  end
+
+  --- DataFrame:groupingSets(sets: {{Column, …}, …}, column: Column, …) -> GroupedData
+  -- groups by each set of the columns
+  --     df:groupingSets({{"a", "b"}, {"a"}, {}}, "a", "b"):agg(F.sum("x"))
+  function DataFrame:groupingSets(sets, ...)
+    local groups, places, masks = rest(...), {}, {}
+    for i, g in ipairs(groups) do places[tostring(column(g))] = i - 1 end
+    for i, set in ipairs(sets) do
+      masks[i] = 0
+      for _, c in ipairs(list(set)) do
+        local place = places[tostring(column(c))]
+        if not place then error("groupingSets: a set names a column that is not among the columns", 2) end
+        masks[i] = masks[i] | 1 << place
+      end
+    end
+    local df, grouped = self, {}
+    function grouped:agg(...)
+      local columns = {}
+      for i, g in ipairs(groups) do columns[i] = column(g) end
+      for _, a in ipairs(rest(...)) do columns[#columns + 1] = a end
+      return native.grouping_sets(df, masks, groups, columns)
+    end
+    function grouped:count() return grouped:agg(F.count(F.lit(1)):alias("count")) end
+    return grouped
+  end
+
+  ---------------------------------------------------------------------------------------------------- groups
+
+  --- GroupedData:pivot(pivot_col: Column, values?: {any, …}) -> GroupedData
+  -- a column for each value of a column; without values they are looked up (at most spark.sql.pivotMaxValues)
+  --     df:groupBy("year"):pivot("course"):sum("earnings")
+  function GroupedData:pivot(...)
+    local pivot, values = args({"pivot_col", "values"}, ...)
+    local df, groups = self:_parts()
+    pivot = column(pivot)
+    if values == nil or values == null then
+      local most = tonumber(spark.conf:get("spark.sql.pivotMaxValues", "10000"))
+      values = {}
+      for _, row in ipairs(df:select(pivot:alias("v")):distinct():orderBy("v"):limit(most + 1):collect()) do
+        values[#values + 1] = row[1]
+      end
+      if #values > most then
+        error(("the pivot column has more than %d distinct values, give them in pivot(column, values) or set "
+          .. "spark.sql.pivotMaxValues"):format(most), 2)
+      end
+    end
+    local pivoted = {}
+    function pivoted:agg(...)
+      local aggregates, out = rest(...), {}
+      if next(aggregates) ~= nil and #aggregates == 0 then
+        local named = {}
+        for name, f in pairs(aggregates) do named[#named + 1] = {name, f} end
+        table.sort(named, function(a, b) return a[1] < b[1] end)
+        for i, pair in ipairs(named) do aggregates[i] = F[pair[2]](pair[1]) end
+      end
+      for i, g in ipairs(groups) do out[i] = g end
+      for _, value in ipairs(values) do
+        local is = pivot:eqNullSafe(value)
+        local rows = native.filtered(F.count(F.lit(1)), is)
+        for _, a in ipairs(aggregates) do
+          local name, plain = text_of(value), native.unaliased(a)
+          if #aggregates > 1 then
+            name = name .. "_" .. (native.name_of(a) or df:agg(a).columns[1])
+          end
+          out[#out + 1] = F.when(rows:gt(0), native.filtered(plain, is)):alias(name)
+        end
+      end
+      return native.grouping_sets(df, {(1 << #groups) - 1}, groups, out)
+    end
+    function pivoted:count() return pivoted:agg(F.count(F.lit(1))) end
+    for name, f in pairs {sum = "sum", avg = "avg", mean = "avg", min = "min", max = "max"} do
+      pivoted[name] = function(_, ...)
+        local aggregates, names = {}, rest(...)
+        if #names == 0 then
+          for _, d in ipairs(df.dtypes) do
+            if d[2]:match("int$") or d[2]:match("^decimal") or d[2] == "double" or d[2] == "float" then names[#names + 1] = d[1] end
+          end
+        end
+        for i, n in ipairs(names) do aggregates[i] = F[f](n) end
+        return pivoted:agg(aggregates)
+      end
+    end
+    return pivoted
+  end
+  for _, name in ipairs {"apply", "applyInPandas", "applyInPandasWithState", "applyInArrow", "cogroup", "transformWithState",
+                         "transformWithStateInPandas"} do
+    GroupedData[name] = absent("GroupedData." .. name, "there are no Python functions over pandas or Arrow batches",
+      "collect the groups, or write the function with F.udf")
+  end
+
+  ---------------------------------------------------------------------------------------------------- statistics
+
+  local function numbers(probabilities)
+    local out = {}
+    for i, p in ipairs(list(probabilities)) do
+      if p < 0 or p > 1 then error("approxQuantile: a probability is from 0 to 1, not " .. p, 3) end
+      out[i] = F.lit(p + 0.0)
+    end
+    return F.array(table.unpack(out))
+  end
+
+  --- DataFrame:approxQuantile(col: string, probabilities: {number, …}, relativeError?: number) -> {number, …}
+  -- values at the probabilities; exact, whatever error is allowed; of a list of columns a list of lists
+  function DataFrame:approxQuantile(...)
+    local col, probabilities = args({"col", "probabilities", "relativeError"}, ...)
+    local out = {}
+    for i, name in ipairs(list(col)) do
+      local row = self:select(F.col(name):cast("double"):alias("v")):filter("v is not null and not isnan(v)")
+        :agg(F.percentile_approx("v", numbers(probabilities))):first()
+      out[i] = row[1] == null and {} or row[1]
+    end
+    return type(col) == "string" and out[1] or out
+  end
+
+  --- DataFrame:corr(col1: string, col2: string) -> number
+  -- Pearson's correlation
+  function DataFrame:corr(...)
+    local a, b, method = args({"col1", "col2", "method"}, ...)
+    if method and method ~= "pearson" then error("corr: only the method 'pearson' is known, not '" .. method .. "'", 2) end
+    local v = self:agg(F.corr(a, b)):first()[1]
+    return v == null and 0 / 0 or v
+  end
+
+  --- DataFrame:cov(col1: string, col2: string) -> number
+  -- covariance of the sample
+  function DataFrame:cov(...)
+    local a, b = args({"col1", "col2"}, ...)
+    local v = self:agg(F.covar_samp(a, b)):first()[1]
+    return v == null and 0.0 or v
+  end
+
+  --- DataFrame:crosstab(col1: string, col2: string) -> DataFrame
+  -- how often each pair of values occurs: a row for each value of col1, a column for each of col2
+  function DataFrame:crosstab(...)
+    local a, b = args({"col1", "col2"}, ...)
+    local columns = {}
+    local function word(c) return F.coalesce(F.col(c):cast("string"), F.lit("null")) end
+    local words = self:select(word(a):alias("__a"), word(b):alias("__b"))
+    for i, row in ipairs(words:select("__b"):distinct():orderBy("__b"):collect()) do columns[i] = row[1] end
+    return words:groupBy("__a"):pivot("__b", columns):count():fillna(0):withColumnRenamed("__a", a .. "_" .. b)
+  end
+
+  --- DataFrame:freqItems(cols: {string, …}, support?: number) -> DataFrame
+  -- one row: for each column the values that more than `support` (0.01) of the rows have
+  function DataFrame:freqItems(...)
+    local cols, support = args({"cols", "support"}, ...)
+    local row, total = nil, self:count()
+    for _, c in ipairs(list(cols)) do
+      local one = self:groupBy(c):agg(F.count(F.lit(1)):alias("__n")):filter(F.col("__n"):gt((support or 0.01) * total))
+        :agg(F.collect_list(c):alias(c .. "_freqItems"))
+      row = row and row:crossJoin(one) or one
+    end
+    return row
+  end
+
+  --- DataFrame:sampleBy(col: Column, fractions: table, seed?: integer) -> DataFrame
+  -- of each value's rows the fraction that a table gives it, none of the others
+  function DataFrame:sampleBy(...)
+    local col, fractions, seed = args({"col", "fractions", "seed"}, ...)
+    local condition = F.lit(false)
+    for value, fraction in pairs(fractions) do
+      condition = condition | (column(col):eq(value) & F.col("__lacus_rand"):lt(fraction))
+    end
+    return self:withColumn("__lacus_rand", F.rand(seed or 42)):filter(condition):drop("__lacus_rand")
+  end
+
+  --- DataFrame.stat: table
+  -- approxQuantile, corr, cov, crosstab, freqItems, sampleBy
+  DataFrame.stat = {property = function(df)
+    local stat = {}
+    for _, name in ipairs {"approxQuantile", "corr", "cov", "crosstab", "freqItems", "sampleBy"} do
+      stat[name] = function(first, ...)
+        if first == stat then return DataFrame[name](df, ...) end
+        return DataFrame[name](df, first, ...)
+      end
+    end
+    return stat
+  end}
+
+  ---------------------------------------------------------------------------------------------------- subqueries
+
+  --- DataFrame:scalar() -> Column
+  -- the only value of the only row, as a column of another DataFrame's query
+  function DataFrame:scalar() return native.subquery(self, "scalar") end
+
+  --- DataFrame:exists() -> Column
+  -- whether there are rows, as a condition of another DataFrame's query
+  function DataFrame:exists() return native.subquery(self, "exists") end
+
+  ---------------------------------------------------------------------------------------------------- running
+
+  --- DataFrame:foreach(f: function)
+  -- calls f(row) for each row, a batch at a time
+  function DataFrame:foreach(f)
+    for row in self:toLocalIterator() do f(row) end
+  end
+
+  --- DataFrame:foreachPartition(f: function)
+  -- calls f(iterator) once: there are no partitions here
+  function DataFrame:foreachPartition(f) f(self:toLocalIterator()) end
+
+  --- DataFrame:checkpoint(eager?: boolean) -> DataFrame
+  -- its rows, computed now and kept in memory
+  function DataFrame:checkpoint() return native.materialize(self) end
+  DataFrame.localCheckpoint = DataFrame.checkpoint
+
+  --- DataFrame:inputFiles() -> {string, …}
+  -- the files that it reads
+  function DataFrame:inputFiles()
+    local out = {}
+    for path in native.input_files(self):gmatch("[^\n]+") do out[#out + 1] = path end
+    return out
+  end
+
+  --- DataFrame:isLocal() -> boolean
+  -- whether its rows are in memory already
+  function DataFrame:isLocal() return native.is_local(self) end
+
+  local function plain_plan(df) return (native.plan_text(df):gsub("lx_%d+", "lx"):gsub("l[a-z]%d+", "l")) end
+
+  --- DataFrame:sameSemantics(other: DataFrame) -> boolean
+  -- whether both are the same query
+  function DataFrame:sameSemantics(other) return plain_plan(self) == plain_plan(other) end
+
+  --- DataFrame:semanticHash() -> integer
+  -- a number that is equal for DataFrames that are the same query
+  function DataFrame:semanticHash()
+    local h = 17
+    for _, byte in utf8.codes(plain_plan(self)) do h = (h * 31 + byte) & 0x7FFFFFFF end
+    return h
+  end
+
+  --- DataFrame:registerTempTable(name: string)
+  -- createOrReplaceTempView
+  function DataFrame:registerTempTable(name) return self:createOrReplaceTempView(name) end
+
+  --- DataFrame:sortWithinPartitions(column: Column, …) -> DataFrame
+  -- sorted: there is one partition here
+  function DataFrame:sortWithinPartitions(...) return self:orderBy(...) end
+
+  --- DataFrame:repartitionByRange(n: integer, column: Column, …) -> DataFrame
+  -- the same rows
+  function DataFrame:repartitionByRange() return self end
+  function DataFrame:repartitionById() return self end
+
+  --- DataFrame:withMetadata(columnName: string, metadata: table) -> DataFrame
+  -- the same rows; metadata of columns is kept by tables only
+  function DataFrame:withMetadata(...)
+    local name = args({"columnName", "metadata"}, ...)
+    self:select(of(name))
+    return self
+  end
+
+  --- DataFrame.isStreaming: boolean
+  -- false: nothing streams here
+  DataFrame.isStreaming = {property = function() return false end}
+  --- DataFrame.sparkSession: SparkSession
+  DataFrame.sparkSession = {property = function() return spark end}
+  --- DataFrame.storageLevel: string
+  DataFrame.storageLevel = {property = function() return "StorageLevel(False, False, False, False, 1)" end}
+  DataFrame.executionInfo = {property = function() return null end}
+
+  --- DataFrame:observe(name: string, aggregate: Column, …) -> DataFrame
+  -- the same rows; the aggregates are computed when df.observation(name) of the result is asked
+  function DataFrame:observe() native.raise("DataFrame.observe is not there: metrics are not collected beside a query",
+    "use df:agg(…) for the aggregates") end
+
+  for name, why in pairs {
+    toPandas = "there is no pandas", pandas_api = "there is no pandas", mapInPandas = "there is no pandas", plot = "there is no pandas",
+    mapInArrow = "there are no Python functions over Arrow batches", rdd = "there are no RDDs", toArrow = "there is no pyarrow here",
+    writeStream = "nothing streams here", withWatermark = "nothing streams here", dropDuplicatesWithinWatermark = "nothing streams here",
+    lateralJoin = "joins with what a row decides are not there", nearestByJoin = "joins by nearness are not there",
+    metadataColumn = "files have no metadata columns here", asTable = "there are no functions that take tables",
+    createGlobalTempView = "views belong to a session here", createOrReplaceGlobalTempView = "views belong to a session here",
+  } do
+    local hints = {toPandas = "collect(), toTable()", toArrow = "toTable(), or write Parquet", plot = "plot.line{…} of toTable()",
+                   lateralJoin = "F.explode for arrays, or LATERAL VIEW in SQL", createGlobalTempView = "createTempView",
+                   createOrReplaceGlobalTempView = "createOrReplaceTempView"}
+    DataFrame[name] = absent("DataFrame." .. name, why, hints[name])
+  end
+  DataFrame.rdd, DataFrame.plot, DataFrame.writeStream = {property = DataFrame.rdd}, {property = DataFrame.plot},
+    {property = DataFrame.writeStream}
+
+  ---------------------------------------------------------------------------------------------------- writing
+
+  --- class DataFrameWriterV2: df:writeTo(table): create, append, overwrite, replace
+  local V2 = {}
+  V2.__index, V2.__name = V2, "DataFrameWriterV2"
+
+  --- DataFrame:writeTo(table: TableName) -> DataFrameWriterV2
+  -- writes to a table by its columns' names
+  --     df:writeTo("a.b.c"):createOrReplace()
+  function DataFrame:writeTo(name)
+    return setmetatable({df = self, name = name, options_ = {}, partitions = {}, properties = {}}, V2)
+  end
+
+  --- DataFrameWriterV2:option(key: string, value) -> DataFrameWriterV2
+  function V2:option(key, value) self.options_[key] = value; return self end
+  --- DataFrameWriterV2:options(options: table) -> DataFrameWriterV2
+  function V2:options(options)
+    for k, v in pairs(options) do self.options_[k] = v end
+    return self
+  end
+  --- DataFrameWriterV2:using(provider: string) -> DataFrameWriterV2
+  function V2:using(provider) self.provider = provider; return self end
+  --- DataFrameWriterV2:tableProperty(name: string, value: string) -> DataFrameWriterV2
+  function V2:tableProperty(name, value) self.properties[name] = value; return self end
+  --- DataFrameWriterV2:partitionedBy(column: Column, …) -> DataFrameWriterV2
+  function V2:partitionedBy(...)
+    for _, c in ipairs(rest(...)) do
+      local name = type(c) == "string" and c or tostring(c):match("^Column<'?`?([^`'>]+)`?'?>$")
+      if not name or name:find("(", 1, true) then
+        native.raise("partitionedBy takes plain columns: a table is not partitioned by a function of one")
+      end
+      self.partitions[#self.partitions + 1] = name
+    end
+    return self
+  end
+  function V2:clusterBy() native.raise("clusterBy is not there: tables are not clustered", "use partitionedBy") end
+
+  local function exists(name) return spark.catalog:tableExists(name) end
+
+  local function save(w, mode)
+    local writer = w.df.write:mode(mode)
+    if w.provider then writer = writer:format(w.provider) end
+    for k, v in pairs(w.options_) do writer = writer:option(k, v) end
+    if #w.partitions > 0 then writer = writer:partitionBy(table.unpack(w.partitions)) end
+    writer:saveAsTable(w.name)
+    for k, v in pairs(w.properties) do
+      spark:sql(("ALTER TABLE %s SET TBLPROPERTIES ('%s' = '%s')"):format(w.name, k:gsub("'", "''"), tostring(v):gsub("'", "''")))
+    end
+  end
+
+  local function must_exist(w)
+    if not exists(w.name) then
+      error(("[TABLE_OR_VIEW_NOT_FOUND] The table or view `%s` cannot be found; create() makes it. SQLSTATE: 42P01"):format(w.name), 3)
+    end
+  end
+
+  --- DataFrameWriterV2:create()
+  -- makes the table; an error when it is there
+  function V2:create() save(self, "error") end
+  --- DataFrameWriterV2:replace()
+  -- puts the rows and columns in place of a table's
+  function V2:replace()
+    must_exist(self)
+    self.options_.overwriteSchema = true
+    save(self, "overwrite")
+  end
+  --- DataFrameWriterV2:createOrReplace()
+  -- makes the table, or puts rows and columns in place of it
+  function V2:createOrReplace()
+    self.options_.overwriteSchema = true
+    save(self, "overwrite")
+  end
+  --- DataFrameWriterV2:append()
+  -- adds rows to a table that is there, by the names of columns
+  function V2:append()
+    must_exist(self)
+    save(self, "append")
+  end
+  --- DataFrameWriterV2:overwrite(condition: Column)
+  -- puts the rows in place of all rows; only the condition true is there
+  function V2:overwrite(condition)
+    must_exist(self)
+    if condition ~= nil and not tostring(condition):match("true") then
+      native.raise("overwrite(condition) is not there yet: only overwrite(F.lit(true)), which replaces all rows")
+    end
+    save(self, "overwrite")
+  end
+  function V2:overwritePartitions()
+    native.raise("overwritePartitions() is not there yet: overwrite(F.lit(true)) replaces all rows")
+  end
+
+  --- DataFrame:mergeInto(table: TableName, condition: Column) -> table
+  -- not there yet
+  DataFrame.mergeInto = absent("DataFrame.mergeInto", "MERGE is not there yet", "join, and overwrite the table")
+
+  for name, why in pairs {bucketBy = "tables have no buckets", sortBy = "tables have no buckets", clusterBy = "tables are not clustered",
+                          jdbc = "there is no JVM", orc = "ORC files are not written", xml = "XML files are not written"} do
+    classes.DataFrameWriter[name] = absent("DataFrameWriter." .. name, why, name == "jdbc" and "write Parquet or Delta" or nil)
+  end
+  for name, why in pairs {jdbc = "there is no JVM", orc = "ORC files are not read", xml = "XML files are not read",
+                          changes = "change data feeds are not read"} do
+    classes.DataFrameReader[name] = absent("DataFrameReader." .. name, why, name == "jdbc" and "export to Parquet or CSV" or nil)
+  end
+
+  ---------------------------------------------------------------------------------------------------- columns
+
+  --- Column:transform(f: function) -> Column
+  -- f(column)
+  function Column:transform(f) return f(self) end
+  --- Column:outer() -> Column
+  -- the column of the query around
+  function Column:outer() return self end
+  --- Column:withField(fieldName: string, col: Column) -> Column
+  -- the struct with a field more, or another one in its place
+  function Column:withField(name, value)
+    if type(name) ~= "string" then error("withField: a name expected, got " .. type(name), 2) end
+    return native.call("with_field", false, self, F.lit(name), value)
+  end
+  --- Column:dropFields(fieldName: string, …) -> Column
+  -- the struct without these fields
+  function Column:dropFields(...)
+    local names = {}
+    for i, name in ipairs {...} do names[i] = F.lit(name) end
+    return native.call("drop_fields", false, self, table.unpack(names))
+  end
+
+  ---------------------------------------------------------------------------------------------------- catalog
+
+  -- catalog functions go with a dot or a colon
+  local Catalog = setmetatable({}, {__newindex = function(_, name, f)
+    rawset(classes.Catalog, name, function(first, ...)
+      if rawequal(first, spark.catalog) then return f(...) end
+      return f(first, ...)
+    end)
+  end})
+
+  local function rows_of(text, ...) return spark:sql(text, ...):collect() end
+
+  --- Catalog:listViews(dbName?: string) -> {{name}, …}
+  function Catalog.listViews(schema)
+    local out = {}
+    for i, row in ipairs(rows_of("SHOW VIEWS" .. (schema and " IN " .. schema or ""))) do
+      out[i] = {name = row.viewName, isTemporary = row.isTemporary, tableType = "TEMPORARY"}
+    end
+    return out
+  end
+  --- Catalog:listFunctions(dbName?: string, pattern?: string) -> {{name, description}, …}
+  -- the functions of SQL
+  function Catalog.listFunctions(_, pattern)
+    local out = {}
+    pattern = pattern and "^" .. pattern:gsub("%*", ".*") .. "$"
+    for _, f in ipairs(native.functions()) do
+      if f[1]:match("^%a") and (not pattern or f[1]:match(pattern)) then
+        out[#out + 1] = {name = f[1], description = f[3], usage = f[2], className = f[4], isTemporary = false}
+      end
+    end
+    return out
+  end
+  --- Catalog:functionExists(functionName: string) -> boolean
+  function Catalog.functionExists(name)
+    name = name:match("[^.]+$"):lower()
+    for _, f in ipairs(native.functions()) do
+      if f[1] == name then return true end
+    end
+    return false
+  end
+  --- Catalog:getFunction(functionName: string) -> {name, description}
+  function Catalog.getFunction(name)
+    for _, f in ipairs(classes.Catalog.listFunctions()) do
+      if f.name == name:lower() then return f end
+    end
+    error(("[UNRESOLVED_ROUTINE] Cannot resolve routine `%s`. SQLSTATE: 42883"):format(name), 2)
+  end
+  --- Catalog:getTable(tableName: string) -> {name, catalog, namespace, tableType}
+  function Catalog.getTable(name)
+    local parts = {}
+    for part in name:gmatch("[^.]+") do parts[#parts + 1] = part end
+    if not exists(name) then
+      error(("[TABLE_OR_VIEW_NOT_FOUND] The table or view `%s` cannot be found. SQLSTATE: 42P01"):format(name), 2)
+    end
+    return {name = parts[#parts], namespace = {parts[#parts - 1] or spark.catalog:currentDatabase()},
+            catalog = parts[#parts - 2] or spark.catalog:currentCatalog(), isTemporary = false, tableType = "MANAGED"}
+  end
+  --- Catalog:getTableProperties(tableName: string) -> table
+  function Catalog.getTableProperties(name)
+    local out = {}
+    for _, row in ipairs(rows_of("SHOW TBLPROPERTIES " .. name)) do out[row.key] = row.value end
+    return out
+  end
+  --- Catalog:getDatabase(dbName: string) -> {name, catalog, description, locationUri}
+  function Catalog.getDatabase(name)
+    local out = {name = name:match("[^.]+$"), catalog = name:match("^(.*)%.[^.]+$") or spark.catalog:currentCatalog()}
+    for _, row in ipairs(rows_of("DESCRIBE SCHEMA " .. name)) do
+      if row[1] == "Comment" then out.description = row[2] end
+      if row[1] == "Location" then out.locationUri = row[2] end
+    end
+    return out
+  end
+  --- Catalog:createTable(tableName: string, path?: string, source?: string, schema?: string) -> DataFrame
+  function Catalog.createTable(...)
+    local name, path, source, schema = args({"tableName", "path", "source", "schema"}, ...)
+    local ddl = type(schema) == "table" and schema.ddl or schema
+    spark:sql("CREATE TABLE " .. name .. (ddl and " (" .. ddl .. ")" or "") .. " USING " .. (source or "delta")
+      .. (path and " LOCATION '" .. path:gsub("'", "\\'") .. "'" or ""))
+    return spark:table(name)
+  end
+  Catalog.createExternalTable = classes.Catalog.createTable
+  --- Catalog:createDatabase(dbName: string, ifNotExists?: boolean)
+  function Catalog.createDatabase(name, if_not_exists)
+    spark:sql("CREATE SCHEMA " .. (if_not_exists and "IF NOT EXISTS " or "") .. name)
+  end
+  --- Catalog:dropDatabase(dbName: string, ifExists?: boolean, cascade?: boolean)
+  function Catalog.dropDatabase(name, if_exists, cascade)
+    spark:sql("DROP SCHEMA " .. (if_exists and "IF EXISTS " or "") .. name .. (cascade and " CASCADE" or ""))
+  end
+  --- Catalog:dropTable(tableName: string, ifExists?: boolean)
+  function Catalog.dropTable(name, if_exists) spark:sql("DROP TABLE " .. (if_exists and "IF EXISTS " or "") .. name) end
+  --- Catalog:dropView(viewName: string, ifExists?: boolean)
+  function Catalog.dropView(name, if_exists) spark:sql("DROP VIEW " .. (if_exists and "IF EXISTS " or "") .. name) end
+  function Catalog.dropGlobalTempView() return false end
+  --- Catalog:getCreateTableString(tableName: string) -> string
+  function Catalog.getCreateTableString(name) return rows_of("SHOW CREATE TABLE " .. name)[1][1] end
+  --- Catalog:truncateTable(tableName: string)
+  function Catalog.truncateTable(name) spark:sql("TRUNCATE TABLE " .. name) end
+  local cached = {}
+  --- Catalog:cacheTable(tableName: string)
+  -- remembers that it is wanted; files are cached by the engine
+  function Catalog.cacheTable(name) spark:table(name); cached[name:lower()] = true end
+  --- Catalog:uncacheTable(tableName: string)
+  function Catalog.uncacheTable(name) cached[name:lower()] = nil end
+  --- Catalog:isCached(tableName: string) -> boolean
+  function Catalog.isCached(name) return cached[name:lower()] == true end
+  --- Catalog:clearCache()
+  function Catalog.clearCache() cached = {} end
+  --- Catalog:refreshTable(tableName: string)
+  -- nothing is stale here: each query reads the newest version
+  function Catalog.refreshTable(name) spark:table(name) end
+  function Catalog.refreshByPath() end
+  function Catalog.recoverPartitions(name) spark:table(name) end
+  function Catalog.analyzeTable(name) spark:table(name) end
+  --- Catalog:listPartitions(tableName: string) -> {{name = value}, …}
+  function Catalog.listPartitions(name) return rows_of("SHOW PARTITIONS " .. name) end
+  function Catalog.registerFunction(name, f, type) return spark.udf:register(name, f, type) end
+
+  ---------------------------------------------------------------------------------------------------- the session
+
+  local Session = classes.SparkSession
+  --- SparkSession.emptyDataFrame: DataFrame
+  Session.emptyDataFrame = {property = function() return spark:range(0):select() end}
+  --- SparkSession:active() -> SparkSession
+  function Session.active() return spark end
+  function Session.getActiveSession() return spark end
+  --- SparkSession:newSession() -> SparkSession
+  -- the same one: a kernel has one session
+  function Session.newSession() return spark end
+  local tags = {}
+  --- SparkSession:addTag(tag: string)
+  function Session.addTag(_, tag) tags[tag] = true end
+  function Session.removeTag(_, tag) tags[tag] = nil end
+  function Session.clearTags() tags = {} end
+  --- SparkSession:getTags() -> {string, …}
+  function Session.getTags()
+    local out = {}
+    for tag in pairs(tags) do out[#out + 1] = tag end
+    table.sort(out)
+    return out
+  end
+  --- SparkSession:interruptAll() -> {string, …}
+  -- nothing: a session runs one query at a time, and an interrupt of the cell ends it
+  function Session.interruptAll() return {} end
+  function Session.interruptTag() return {} end
+  function Session.interruptOperation() return {} end
+  function Session.clearProgressHandlers() end
+  function Session.registerProgressHandler() end
+  function Session.removeProgressHandler() end
+  for name, why in pairs {readStream = "nothing streams here", sparkContext = "there are no RDDs", client = "there is no server",
+                          dataSource = "there are no Python data sources", udtf = "there are no functions that give tables",
+                          profile = "there are no Python functions to profile",
+                          tvf = "table functions are called in SQL: spark:sql('SELECT * FROM range(5)')"} do
+    Session[name] = {property = absent("spark." .. name, why)}
+  end
+  for _, name in ipairs {"addArtifact", "addArtifacts", "copyFromLocalToFs"} do
+    Session[name] = absent("spark." .. name, "there is no server: files are read where they are")
+  end
+
+  return classes
+end

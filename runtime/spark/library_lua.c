@@ -1,0 +1,283 @@
+/* library_lua.c: the methods that are written in Lua (runtime/lib/lacus/dataframe.lua), found when a class has no such method of its
+ * own, and what they need of the plan. */
+#include "runtime/base/mem.h"
+#include "runtime/dataframe/sqlgen/functions.h"
+#include "runtime/spark/args_lua.h"
+#include "runtime/spark/column_lua.h"
+#include "runtime/spark/dataframe_lua.h"
+#include <string.h>
+#include <strings.h>
+
+/* ---- what the library is given ---- */
+static int l_subquery(lua_State *L) /* subquery(df, "exists" or "scalar") -> Column */
+{
+    const struct plan *p = dataframe_check(L, 1);
+    bool exists = strcmp(luaL_checkstring(L, 2), "exists") == 0;
+
+    return column_push(
+        L, expr_subquery(plan_ref(p), exists ? SUBQUERY_EXISTS : SUBQUERY_SCALAR, NULL, 0, false));
+}
+
+/* A copy of e whose aggregates see only rows for which the condition holds; takes nothing over. */
+static struct expr *filtered(const struct expr *e, const struct expr *condition)
+{
+    struct expr **args, *copy;
+    const struct expr *before;
+
+    if (e->n == 0 && e->kind != EXPR_CALL)
+        return expr_ref(e);
+    args = mem_calloc(e->n + 1, sizeof *args);
+    if (!args)
+        return NULL;
+    for (size_t i = 0; i < e->n; i++)
+        args[i] = filtered(e->args[i], condition);
+    copy = e->n ? expr_with_args(e, args) : expr_call(e->u.call.name, e->u.call.distinct, NULL, 0);
+    mem_free(args);
+    if (!copy || e->kind != EXPR_CALL || !function_is_aggregate(e->u.call.name))
+        return copy;
+    before = copy->u.call.filter;
+    copy->u.call.filter =
+        before ? expr_binary("and", expr_ref(before), expr_ref(condition)) : expr_ref(condition);
+    expr_unref(before);
+    return copy;
+}
+
+static int l_filtered(lua_State *L) /* filtered(aggregate, condition) -> Column */
+{
+    struct expr *e = column_arg(L, 1, COLUMN_NAME), *condition = column_condition(L, 2);
+
+    return column_push(L, filtered(e, condition));
+}
+
+static int l_name_of(lua_State *L) /* name_of(column): its alias, or nil */
+{
+    const struct expr *e = column_at(L, 1);
+
+    if (!e || e->kind != EXPR_ALIAS)
+        return 0;
+    lua_pushstring(L, e->u.alias.names[0]);
+    return 1;
+}
+
+static int l_unaliased(lua_State *L) /* unaliased(column) -> Column */
+{
+    const struct expr *e = column_arg(L, 1, COLUMN_NAME);
+
+    return column_push(L, expr_ref(e->kind == EXPR_ALIAS ? e->args[0] : e));
+}
+
+static int l_materialize(lua_State *L) /* materialize(df) -> DataFrame of its rows in memory */
+{
+    const struct plan *p = dataframe_check(L, 1);
+    const struct dtype *schema = dataframe_schema(L, 1);
+    const struct ctx *ctx = session_ctx(session_of(L));
+    struct ArrowArrayStream stream = {0};
+    struct local_data *data = NULL;
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    rc = spark_execute(ctx, spark_of(L), p, &stream, &err);
+    if (rc == LC_OK)
+        rc = local_from_stream(ctx, &stream, &data, &err);
+    return rc == LC_OK ? dataframe_push(L, plan_local(data, dtype_ref(schema))) : session_raise(L, &err);
+}
+
+struct paths {
+    struct buf text; /* one per line */
+};
+
+static enum lc add_paths(void *arg, const struct plan *p, struct err *err)
+{
+    struct paths *out = arg;
+
+    for (size_t i = 0; p->kind == PLAN_READ_SOURCE && i < p->n_names; i++)
+        buf_printf(&out->text, "%s\n", p->names[i]);
+    for (size_t i = 0; p->kind == PLAN_SCAN && i < p->u.scan->n_files; i++)
+        buf_printf(&out->text, "%s\n", p->u.scan->files[i].path);
+    return buf_check(&out->text, err);
+}
+
+static int l_input_files(lua_State *L) /* input_files(df): paths, one per line */
+{
+    const struct plan *p = dataframe_check(L, 1), *resolved = NULL;
+    struct spark *s = spark_of(L);
+    struct paths paths = {.text = BUF_INIT(BUF_TEXT_MAX)};
+    struct delta_engine engine;
+    struct catalog *catalog;
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    rc = spark_catalog(s, &catalog, &err);
+    if (rc == LC_OK)
+        rc = spark_engine(s, &engine, &err);
+    if (rc == LC_OK)
+        rc = catalog_resolve_quietly(session_ctx(session_of(L)), catalog, &engine, p, &resolved, &err);
+    if (rc == LC_OK)
+        rc = plan_walk(resolved, add_paths, &paths, &err);
+    plan_unref(resolved);
+    if (rc == LC_OK)
+        lua_pushlstring(L, buf_str(&paths.text), paths.text.len);
+    buf_release(&paths.text);
+    return rc == LC_OK ? 1 : session_raise(L, &err);
+}
+
+static int l_plan_text(lua_State *L) /* plan_text(df): what the engine would run */
+{
+    struct buf text = BUF_INIT(BUF_TEXT_MAX);
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    rc = spark_explain(session_ctx(session_of(L)), spark_of(L), dataframe_check(L, 1), EXPLAIN_EXTENDED,
+                       &text, &err);
+    if (rc == LC_OK)
+        lua_pushlstring(L, buf_str(&text), text.len);
+    buf_release(&text);
+    return rc == LC_OK ? 1 : session_raise(L, &err);
+}
+
+static int l_is_local(lua_State *L)
+{
+    enum plan_kind kind = dataframe_check(L, 1)->kind;
+
+    lua_pushboolean(L, kind == PLAN_LOCAL || kind == PLAN_VALUES || kind == PLAN_RANGE);
+    return 1;
+}
+
+/* The list at index laid out on the stack; its length. */
+static int lay_out(lua_State *L, int index)
+{
+    int n;
+
+    luaL_checktype(L, index, LUA_TTABLE);
+    n = (int)lua_rawlen(L, index);
+    luaL_checkstack(L, n + 8, NULL);
+    for (int i = 1; i <= n; i++)
+        lua_rawgeti(L, index, i);
+    return n;
+}
+
+static int
+l_grouping_sets(lua_State *L) /* grouping_sets(df, {mask, …}, {group, …}, {column, …}) -> DataFrame */
+{
+    const struct plan *p = dataframe_check(L, 1);
+    int n_sets, n_groups, n, first;
+    uint32_t sets[256];
+    struct expr **groups, **exprs;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    n_sets = (int)lua_rawlen(L, 2);
+    luaL_argcheck(L, n_sets <= 256, 2, "at most 256 sets");
+    for (int i = 0; i < n_sets; i++) {
+        lua_rawgeti(L, 2, i + 1);
+        sets[i] = (uint32_t)luaL_checkinteger(L, -1);
+        lua_pop(L, 1);
+    }
+    first = lua_gettop(L) + 1;
+    n_groups = lay_out(L, 3);
+    luaL_argcheck(L, n_groups <= GROUP_SETS_COLUMNS, 3, "too many columns");
+    n = lay_out(L, 4);
+    for (int i = 0; i < n_groups + n; i++)
+        column_arg(L, first + i, COLUMN_NAME);
+    exprs = column_list(L, first + n_groups, n, COLUMN_NAME);
+    groups = column_list(L, first, n_groups, COLUMN_NAME);
+    return dataframe_push(
+        L, plan_grouping_sets(plan_ref(p), sets, (size_t)n_sets, groups, (size_t)n_groups, exprs, (size_t)n));
+}
+
+static int
+l_call(lua_State *L) /* call(name, distinct, column, …) -> Column: a function that F does not show */
+{
+    int n = lua_gettop(L) - 2;
+    struct expr **args = column_list(L, 3, n, COLUMN_VALUE);
+
+    return column_push(L, expr_call(luaL_checkstring(L, 1), lua_toboolean(L, 2), args, (size_t)n));
+}
+
+static int l_raise(lua_State *L) /* raise(text, hint) */
+{
+    struct err err;
+
+    err_clear(&err);
+    err_set(&err, LC_UNSUPPORTED, "%s", luaL_checkstring(L, 1));
+    if (lua_isstring(L, 2))
+        err_hint(&err, "%s", lua_tostring(L, 2));
+    return session_raise(L, &err);
+}
+
+static int l_functions(lua_State *L) /* functions(): {{name, usage, doc, kind}, …}, each name once */
+{
+    static const char *const kinds[] = {"scalar", "aggregate", "window", "generator"};
+    lua_Integer n = 0;
+
+    lua_newtable(L);
+    for (const struct function *f = functions; f->name; f++) {
+        if (f > functions && strcmp(f[-1].name, f->name) == 0)
+            continue;
+        lua_createtable(L, 4, 0);
+        lua_pushstring(L, f->name);
+        lua_rawseti(L, -2, 1);
+        lua_pushstring(L, f->usage);
+        lua_rawseti(L, -2, 2);
+        lua_pushstring(L, f->doc);
+        lua_rawseti(L, -2, 3);
+        lua_pushstring(L, kinds[f->kind]);
+        lua_rawseti(L, -2, 4);
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
+/* ---- finding the library's methods ---- */
+static void push_library(lua_State *L)
+{
+    static const luaL_Reg natives[] = {{"subquery", l_subquery},
+                                       {"filtered", l_filtered},
+                                       {"name_of", l_name_of},
+                                       {"unaliased", l_unaliased},
+                                       {"materialize", l_materialize},
+                                       {"input_files", l_input_files},
+                                       {"plan_text", l_plan_text},
+                                       {"is_local", l_is_local},
+                                       {"grouping_sets", l_grouping_sets},
+                                       {"call", l_call},
+                                       {"raise", l_raise},
+                                       {"functions", l_functions},
+                                       {NULL, NULL}};
+    static const char key[] = "lacus.spark.library";
+
+    if (lua_getfield(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE)
+        return;
+    lua_pop(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lacus.dataframe");
+    lua_call(L, 1, 1);
+    luaL_newlib(L, natives);
+    lua_call(L, 1, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, key);
+}
+
+static int l_lookup(lua_State *L) /* upvalue: the class; (methods, name) */
+{
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return 0;
+    push_library(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    if (lua_rawget(L, -2) != LUA_TTABLE)
+        return 0;
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+    return 1;
+}
+
+void spark_extend(lua_State *L, const char *class)
+{
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, class);
+    lua_pushcclosure(L, l_lookup, 1);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+}
