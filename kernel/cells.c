@@ -181,17 +181,22 @@ bool cells_free_for(void *kernel, const struct request *r)
            session_comm_known(k->session, requests_comm_kind(r), id, target ? target : "");
 }
 
-void cells_waits(void *kernel, const struct request *r)
+bool cells_waits(void *kernel, const struct request *r)
 {
     struct kernel *k = kernel;
+    bool asked;
 
+    if (r && r->channel != CHANNEL_SHELL)
+        return false;
     if (r ? !requests_is_comm(r) && shells_is_busy(k->shells, r->message.subshell)
           : shells_running(k->shells) < 2)
-        return;
+        return false;
     pthread_mutex_lock(&k->run_lock);
-    if (k->interruptible)
+    asked = k->interruptible != NULL;
+    if (asked)
         session_serve(k->interruptible);
     pthread_mutex_unlock(&k->run_lock);
+    return asked;
 }
 
 /* How many cells are on the C stack. */

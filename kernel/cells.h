@@ -21,9 +21,8 @@ void cells_start(struct kernel *k, struct shell *shell, struct request *r, const
 bool cells_step(struct kernel *k);
 /* Can be answered now: its shell has nothing to do, or it is a comm message that somebody gets. An inbox_filter. */
 bool cells_free_for(void *kernel, const struct request *r);
-/* Should the cell that runs be left for it (NULL: nothing came; it was asked for a while ago)? Then it is. I/O
- * thread. */
-void cells_waits(void *kernel, const struct request *r);
+/* Should what runs be left for it (NULL: for the other cells)? Then it is asked to. An inbox_waits: I/O thread. */
+bool cells_waits(void *kernel, const struct request *r);
 /* A cell that waits in C: serves others for up to timeout_ms; returns early after something was served. */
 void cells_serve(struct kernel *k, const struct ctx *ctx, int timeout_ms);
 #endif

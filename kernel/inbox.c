@@ -11,7 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { IO_THREAD_POLL_MS = 10, ABORT_WINDOW_MS = 250, ABORT_AGE_MS = 10000 };
+enum { IO_THREAD_POLL_MS = 10, ABORT_WINDOW_MS = 250, ABORT_AGE_MS = 10000, LOOKED_AT = 256 };
 enum { QUIET_MS = 1, QUIET_MOST_MS = 5 };
 
 struct inbox {
@@ -93,8 +93,8 @@ static struct request *dequeue(struct inbox *in, inbox_filter *filter, void *arg
 /* ---- leading ----------------------------------------------------------------------------------------------
  */
 
-/* Takes in all that the sockets have; `waits` (may be NULL) hears of each. */
-static void receive_locked(struct inbox *in, inbox_waits *waits)
+/* Takes in all that the sockets have. */
+static void receive_locked(struct inbox *in)
 {
     static const enum channel channels[] = {CHANNEL_SHELL, CHANNEL_STDIN};
 
@@ -103,8 +103,6 @@ static void receive_locked(struct inbox *in, inbox_waits *waits)
         while (in->bytes < INBOX_BYTES_MAX && (r = channels_receive(in->ch, channels[i])) != NULL) {
             mark(in, r);
             enqueue(in, r);
-            if (waits)
-                waits(in->calls.arg, r);
         }
     }
     while (publisher_welcome_locked(in->publisher))
@@ -179,6 +177,18 @@ static void answer_early(struct inbox *in)
     }
 }
 
+/* The session thread is at a cell: somebody may be worth leaving it for. */
+static void tell_locked(struct inbox *in)
+{
+    const struct request *r = in->first;
+    bool asked = false;
+
+    for (int n = 0; r && n < LOOKED_AT && !asked; n++, r = r->next)
+        asked = in->calls.waits(in->calls.arg, r);
+    if (!asked)
+        in->calls.waits(in->calls.arg, NULL);
+}
+
 /* One round of the I/O thread while it leads. */
 static void lead(struct inbox *in)
 {
@@ -190,8 +200,8 @@ static void lead(struct inbox *in)
         channels_unlock(in->ch);
         return;
     }
-    receive_locked(in, in->calls.waits);
-    in->calls.waits(in->calls.arg, NULL);
+    receive_locked(in);
+    tell_locked(in);
     if (publisher_due_locked(in->publisher) == 0)
         publisher_flush_locked(in->publisher);
     due = publisher_due_locked(in->publisher);
@@ -262,7 +272,7 @@ static struct request *next_locked(struct inbox *in, inbox_filter *filter, void 
             return r;
         enqueue(in, r);
     }
-    receive_locked(in, NULL);
+    receive_locked(in);
     return dequeue(in, filter, arg);
 }
 
@@ -299,7 +309,7 @@ void inbox_forget_answers(struct inbox *in)
     struct request *r;
 
     channels_lock(in->ch);
-    receive_locked(in, NULL);
+    receive_locked(in);
     while ((r = dequeue(in, for_stdin, NULL)) != NULL)
         request_free(r);
     channels_unlock(in->ch);
@@ -320,7 +330,7 @@ struct request *inbox_next(struct inbox *in, inbox_filter *filter, void *arg, in
 static void take_in(struct inbox *in)
 {
     channels_lock(in->ch);
-    receive_locked(in, NULL);
+    receive_locked(in);
     channels_unlock(in->ch);
 }
 

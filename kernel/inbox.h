@@ -32,9 +32,9 @@ typedef bool inbox_filter(void *arg, const struct request *r);
 /* The I/O thread leads from the start, until the first inbox_next. Before that, a request that `early`
  * accepts is answered by it at once and is not queued. */
 typedef bool inbox_early(void *arg, struct request *r);
-/* Called on the I/O thread with channels_lock held, for each request that came while the session thread is away, and
- * with NULL each time it has been away for a while. */
-typedef void inbox_waits(void *arg, const struct request *r);
+/* Called on the I/O thread with channels_lock held while the session thread is away, for what is in the queue (until it
+ * says true: the session thread was asked to come), and with NULL. */
+typedef bool inbox_waits(void *arg, const struct request *r);
 struct inbox_calls {
     inbox_early *early;
     inbox_waits *waits;
