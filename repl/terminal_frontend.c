@@ -176,7 +176,15 @@ static void on_exit_asked(void *self, const struct ctx *ctx, bool keep_kernel)
     t->exit_asked = true;
 }
 
+static int on_columns(void *self)
+{
+    struct terminal_frontend *t = self;
+
+    return t->out.live ? terminal_columns(&t->out) : 0;
+}
+
 static const struct frontend_ops terminal_ops = {.name = "repl",
+                                                 .columns = on_columns,
                                                  .stream = on_stream,
                                                  .display = on_display,
                                                  .result = on_result,

@@ -60,6 +60,33 @@ static const struct manual_topic base = {
     .name = "", .doc = "names that every cell has", .rows = rows, .fields = fields};
 static const struct manual_topic *const base_topics[] = {&base, NULL};
 
+static int l_now(lua_State *L) /* seconds, from some moment on */
+{
+    lua_pushnumber(L, (lua_Number)clock_mono_ns() / 1e9);
+    return 1;
+}
+
+static int l_columns(lua_State *L)
+{
+    const struct frontend *f = session_frontend(session_of(L));
+    int columns = f->ops && f->ops->columns ? f->ops->columns(f->self) : 0;
+
+    lua_pushinteger(L, columns > 0 ? columns : 80);
+    return 1;
+}
+
+static int open_progress(lua_State *L)
+{
+    static const luaL_Reg native[] = {{"now", l_now}, {"columns", l_columns}, {NULL, NULL}};
+
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lacus.progress");
+    lua_call(L, 1, 1);
+    luaL_newlib(L, native);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
 const struct session_global names_builtin[] = {
     {"clear_output", display_open_clear, "clear_output(wait): clears what the cell has shown", NULL},
     {"display", display_open,
@@ -73,8 +100,11 @@ const struct session_global names_builtin[] = {
     {"json", json_open, "json.encode(value), json.decode(text), json.array(table), json.null", json_topics},
     {"null", open_null, "SQL's NULL, JSON's null", base_topics},
     {"plot", plot_open,
-     "plot.line, scatter, bar, hist, box, heatmap: Vega-Lite in a notebook, text in a terminal",
-     plot_topics},
+     "plot.line, scatter, bar, hist, box, heatmap: Vega-Lite in a notebook, text in a terminal", plot_topics},
+    {"progress", open_progress,
+     "progress(list, {desc = \"rows\"}): for x in progress(list) do … end shows how far it is; also of a "
+     "number or an iterator",
+     NULL},
     {"sleep", open_sleep, "sleep(seconds): waits; can be interrupted", NULL},
     {"update_display", display_open_update,
      "update_display(x, {display_id = id}): replaces what was shown with that id", NULL},

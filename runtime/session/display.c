@@ -15,6 +15,35 @@ static bool wants_json(const char *mime)
            strcmp(mime, "application/geo+json") == 0;
 }
 
+static const char *image_type(const char *bytes, size_t len)
+{
+    static const struct {
+        const char *magic, *mime;
+        size_t len;
+    } kinds[] = {{"\x89PNG", "image/png", 4},
+                 {"\xff\xd8\xff", "image/jpeg", 3},
+                 {"GIF8", "image/gif", 4},
+                 {"<svg", "image/svg+xml", 4},
+                 {"<?xml", "image/svg+xml", 5}};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (len >= kinds[i].len && memcmp(bytes, kinds[i].magic, kinds[i].len) == 0)
+            return kinds[i].mime;
+    if (len >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
+        return "image/webp";
+    return NULL;
+}
+
+static void push_base64(lua_State *L, const char *bytes, size_t len)
+{
+    size_t size = sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
+    char *text = lua_newuserdatauv(L, size, 0);
+
+    sodium_bin2base64(text, size, (const unsigned char *)bytes, len, sodium_base64_VARIANT_ORIGINAL);
+    lua_pushstring(L, text);
+    lua_remove(L, -2);
+}
+
 /* A table MIME type → value becomes JSON; raises. */
 static void bundle_of_table(lua_State *L, int index, json_t *data)
 {
@@ -31,6 +60,11 @@ static void bundle_of_table(lua_State *L, int index, json_t *data)
         if (!wants_json(mime) && lua_type(L, -1) != LUA_TSTRING)
             luaL_error(L, "the value of '%s' in a MIME bundle must be a string, not a %s", mime,
                        luaL_typename(L, -1));
+        if (strncmp(mime, "image/", 6) == 0 && image_type(lua_tostring(L, -1), lua_rawlen(L, -1)) &&
+            strcmp(mime, "image/svg+xml") != 0) { /* bytes travel as base64 */
+            push_base64(L, lua_tostring(L, -1), lua_rawlen(L, -1));
+            lua_replace(L, -2);
+        }
         value = session_to_json(L, -1, &err);
         if (!value) {
             session_raise(L, &err);
@@ -286,6 +320,38 @@ static int l_clear_output(lua_State *L)
 }
 
 /* ---- display.html and kin ---- */
+/* display.html{file = "page.html"}, display.svg("drawing.svg"): the text of the file takes the place of its name. */
+static void read_named(lua_State *L, const char *mime)
+{
+    bool named = lua_istable(L, 1) && lua_getfield(L, 1, "file") == LUA_TSTRING;
+    struct buf *text;
+    struct err err;
+
+    if (!named) {
+        lua_settop(L, 2);
+        if (strcmp(mime, "image/svg+xml") != 0 || lua_type(L, 1) != LUA_TSTRING ||
+            strchr(lua_tostring(L, 1), '<'))
+            return;
+        lua_pushvalue(L, 1);
+    }
+    text = session_buf(L, BUF_TEXT_MAX);
+    if (fs_read(lua_tostring(L, -2), text, &err) != LC_OK) {
+        session_raise(L, &err);
+        return;
+    }
+    lua_pushlstring(L, buf_str(text), text->len);
+    if (wants_json(mime)) {
+        lua_getglobal(L, "require");
+        lua_pushliteral(L, "json");
+        lua_call(L, 1, 1);
+        lua_getfield(L, -1, "decode");
+        lua_pushvalue(L, -3);
+        lua_call(L, 1, 1);
+    }
+    lua_replace(L, 1);
+    lua_settop(L, named ? 1 : 2);
+}
+
 static int show_as(lua_State *L, const char *mime) /* (value, options?) */
 {
     char id[UUID_TEXT + 28];
@@ -294,6 +360,7 @@ static int show_as(lua_State *L, const char *mime) /* (value, options?) */
     json_t *value;
 
     luaL_checkany(L, 1);
+    read_named(L, mime);
     if (!wants_json(mime))
         luaL_checkstring(L, 1);
     new_bundle(L, &d);
@@ -316,35 +383,6 @@ static int l_typed(lua_State *L) /* the MIME type is upvalue 1 */
     return show_as(L, lua_tostring(L, lua_upvalueindex(1)));
 }
 
-static const char *image_type(const char *bytes, size_t len)
-{
-    static const struct {
-        const char *magic, *mime;
-        size_t len;
-    } kinds[] = {{"\x89PNG", "image/png", 4},
-                 {"\xff\xd8\xff", "image/jpeg", 3},
-                 {"GIF8", "image/gif", 4},
-                 {"<svg", "image/svg+xml", 4},
-                 {"<?xml", "image/svg+xml", 5}};
-
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (len >= kinds[i].len && memcmp(bytes, kinds[i].magic, kinds[i].len) == 0)
-            return kinds[i].mime;
-    if (len >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
-        return "image/webp";
-    return NULL;
-}
-
-static void push_base64(lua_State *L, const char *bytes, size_t len)
-{
-    size_t size = sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
-    char *text = lua_newuserdatauv(L, size, 0);
-
-    sodium_bin2base64(text, size, (const unsigned char *)bytes, len, sodium_base64_VARIANT_ORIGINAL);
-    lua_pushstring(L, text);
-    lua_remove(L, -2);
-}
-
 static void image_size(lua_State *L, struct display *d, const char *mime)
 {
     static const char *const names[] = {"width", "height"};
@@ -360,10 +398,24 @@ static void image_size(lua_State *L, struct display *d, const char *mime)
     json_decref(size);
 }
 
-static int l_image(lua_State *L) /* (path or bytes, {width, height}) */
+static int wrong_image(lua_State *L, const char *name, const char *mime, const char *wanted)
+{
+    struct err err;
+
+    if (!mime)
+        err_set(&err, LC_DATA, "cannot show '%.200s': it is no PNG, JPEG, GIF, WebP or SVG image", name);
+    else
+        err_set(&err, LC_DATA, "cannot show '%.200s' as %s: it is %s", name, wanted, mime);
+    return session_raise(L, &err);
+}
+
+static int
+l_image(lua_State *L) /* (path or bytes, {width, height}); upvalue 1: the type that it must be, or nil */
 {
     size_t len;
     const char *bytes = luaL_checklstring(L, 1, &len), *mime = image_type(bytes, len);
+    const char *wanted = lua_tostring(L, lua_upvalueindex(1)), *name = mime ? "bytes" : bytes;
+    char id[UUID_TEXT + 28];
     struct buf *file = session_buf(L, BUF_TEXT_MAX);
     struct display d;
     struct err err;
@@ -372,13 +424,11 @@ static int l_image(lua_State *L) /* (path or bytes, {width, height}) */
         if (fs_read(bytes, file, &err) != LC_OK)
             return session_raise(L, &err);
         mime = image_type(buf_str(file), file->len);
-        if (!mime) {
-            err_set(&err, LC_DATA, "cannot show '%s': it is no PNG, JPEG, GIF, WebP or SVG image", bytes);
-            return session_raise(L, &err);
-        }
         bytes = buf_str(file);
         len = file->len;
     }
+    if (!mime || (wanted && strcmp(mime, wanted) != 0))
+        return wrong_image(L, name, mime, wanted);
     new_bundle(L, &d);
     if (strcmp(mime, "image/svg+xml") == 0)
         lua_pushlstring(L, bytes, len);
@@ -388,8 +438,12 @@ static int l_image(lua_State *L) /* (path or bytes, {width, height}) */
     lua_pop(L, 1);
     json_object_set_new(d.data, "text/plain", json_sprintf("<%s, %zu bytes>", mime, len));
     image_size(L, &d, mime);
-    send(L, &d, "", false);
-    return 0;
+    wanted_id(L, lua_istable(L, 2) ? 2 : 0, id);
+    send(L, &d, id, false);
+    if (!*id)
+        return 0;
+    push_handle(L, id);
+    return 1;
 }
 
 static int l_mime(lua_State *L) /* ({["text/html"] = …}, metadata?) */
@@ -416,12 +470,23 @@ static int l_mime(lua_State *L) /* ({["text/html"] = …}, metadata?) */
 
 /* ---- what the manual says of them ---- */
 static const struct manual_row rows[] = {
-    {"html", l_typed, "html(text: string)\nshows HTML\n\tdisplay.html(\"<b>bold</b>\")"},
+    {"html", l_typed,
+     "html(text: string)\nshows HTML; of a file: display.html{file = path}, and so with the "
+     "others\n\tdisplay.html(\"<b>bold</b>\")"},
     {"markdown", l_typed, "markdown(text: string)\nshows Markdown\n\tdisplay.markdown(\"# Title\")"},
     {"latex", l_typed, "latex(text: string)\nshows a formula\n\tdisplay.latex(\"$e^{i\\\\pi} = -1$\")"},
-    {"svg", l_typed, "svg(text: string)\nshows an SVG image"},
+    {"svg", l_typed, "svg(image: string)\nshows an SVG image: its text, or a path"},
     {"json", l_typed, "json(value: any)\nshows a value as a tree\n\tdisplay.json({a = {1, 2}})"},
     {"javascript", l_typed, "javascript(text: string)\nruns a script in the front end"},
+    {"png", l_image,
+     "png(image: string, options?: {width?: integer, height?: integer})\nshows a PNG image: a path, or "
+     "bytes"},
+    {"jpeg", l_image,
+     "jpeg(image: string, options?: {width?: integer, height?: integer})\nshows a JPEG image: a path, or "
+     "bytes"},
+    {"gif", l_image,
+     "gif(image: string, options?: {width?: integer, height?: integer})\nshows a GIF image: a path, or "
+     "bytes"},
     {"image", l_image,
      "image(image: string, options?: {width?: integer, height?: integer})\nshows an image: a path, or the "
      "bytes of "
@@ -461,6 +526,9 @@ int display_open(lua_State *L)
     } typed[] = {{"html", "text/html"},        {"markdown", "text/markdown"},
                  {"latex", "text/latex"},      {"svg", "image/svg+xml"},
                  {"json", "application/json"}, {"javascript", "application/javascript"}};
+    static const struct {
+        const char *name, *mime;
+    } images[] = {{"png", "image/png"}, {"jpeg", "image/jpeg"}, {"gif", "image/gif"}};
 
     if (luaL_newmetatable(L, handle_name)) {
         lua_pushcfunction(L, l_handle_index);
@@ -472,7 +540,13 @@ int display_open(lua_State *L)
         lua_pushcclosure(L, l_typed, 1);
         lua_setfield(L, -2, typed[i].name);
     }
-    lua_pushcfunction(L, l_image);
+    for (size_t i = 0; i < sizeof images / sizeof *images; i++) {
+        lua_pushstring(L, images[i].mime);
+        lua_pushcclosure(L, l_image, 1);
+        lua_setfield(L, -2, images[i].name);
+    }
+    lua_pushnil(L);
+    lua_pushcclosure(L, l_image, 1);
     lua_setfield(L, -2, "image");
     lua_pushcfunction(L, l_mime);
     lua_setfield(L, -2, "mime");

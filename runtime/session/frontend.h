@@ -75,6 +75,8 @@ struct frontend_ops {
     /* The id of the request that is being answered, as Jupyter knows it (an Output widget gathers by it);
      * borrowed until the call returns to the front end, "" between requests. */
     const char *(*request_id)(void *self);
+    /* Columns of the terminal that text is shown on; 0 or no function: there is none. */
+    int (*columns)(void *self);
 };
 
 struct frontend {

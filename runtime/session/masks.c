@@ -205,6 +205,13 @@ static void on_output_waits(void *self)
     m->inner.ops->output_waits(m->inner.self);
 }
 
+static int on_columns(void *self)
+{
+    const struct masks *m = self;
+
+    return m->inner.ops->columns(m->inner.self);
+}
+
 static const char *on_request_id(void *self)
 {
     struct masks *m = self;
@@ -246,7 +253,8 @@ enum lc masks_open(struct session *s, struct err *err)
                                    .ask_exit = in->ask_exit ? on_ask_exit : NULL,
                                    .serve = in->serve ? on_serve : NULL,
                                    .output_waits = in->output_waits ? on_output_waits : NULL,
-                                   .request_id = in->request_id ? on_request_id : NULL};
+                                   .request_id = in->request_id ? on_request_id : NULL,
+                                   .columns = in->columns ? on_columns : NULL};
     s->masks = m;
     s->frontend = s->home = (struct frontend){&m->ops, m};
     return LC_OK;

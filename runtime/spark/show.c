@@ -219,20 +219,44 @@ static size_t width_of(const char *text, size_t least)
     return width > least ? width : least;
 }
 
-static bool print_table(const struct grid *g, const char *const *texts, bool to_the_right, struct buf *out)
+/* How many of n columns fit, at least one. */
+static size_t fitting(const size_t *widths, size_t n, int width)
 {
-    size_t n = g->columns, *widths = mem_calloc(n + 1, sizeof *widths);
+    size_t used = 1, k = 0;
+
+    while (k < n && (width <= 0 || k == 0 || used + widths[k] + 1 <= (size_t)width))
+        used += widths[k++] + 1;
+    return k;
+}
+
+static void print_left_out(const struct grid *g, size_t first, struct buf *out)
+{
+    if (first == g->columns)
+        return;
+    buf_printf(out, "and %zu more column%s:", g->columns - first, g->columns - first == 1 ? "" : "s");
+    for (size_t c = first; c < g->columns && c < first + 20; c++)
+        buf_printf(out, "%s %s", c > first ? "," : "", g->schema->fields[c].name);
+    buf_puts(out, g->columns > first + 20 ? ", \u2026\n" : "\n");
+}
+
+static bool print_table(const struct grid *g, const char *const *texts, const struct show_options *o,
+                        struct buf *out)
+{
+    size_t n = g->columns, *widths = mem_calloc(n + 1, sizeof *widths), k;
+    bool to_the_right = o->truncate > 0;
 
     if (!widths)
         return false;
     for (size_t i = 0; i < ((size_t)g->rows + 1) * n; i++)
         widths[i % n] = width_of(texts[i], widths[i % n] > 3 ? widths[i % n] : 3);
-    print_border(out, widths, n);
-    print_line(out, texts, widths, n, to_the_right);
-    print_border(out, widths, n);
+    k = fitting(widths, n, o->width);
+    print_border(out, widths, k);
+    print_line(out, texts, widths, k, to_the_right);
+    print_border(out, widths, k);
     for (int64_t r = 0; r < g->rows; r++)
-        print_line(out, texts + (size_t)(r + 1) * n, widths, n, to_the_right);
-    print_border(out, widths, n);
+        print_line(out, texts + (size_t)(r + 1) * n, widths, k, to_the_right);
+    print_border(out, widths, k);
+    print_left_out(g, k, out);
     mem_free(widths);
     return true;
 }
@@ -270,7 +294,7 @@ static enum lc print_grid(struct grid *g, const struct show_options *o, struct b
     if (ok && o->vertical)
         print_vertical(g, texts, out);
     else if (ok)
-        ok = print_table(g, texts, o->truncate > 0, out);
+        ok = print_table(g, texts, o, out);
     mem_free(texts);
     if (o->vertical && g->rows == 0)
         buf_puts(out, "(0 rows)\n");
@@ -341,14 +365,14 @@ static void print_html(const struct grid *g, struct buf *out)
                (long long)g->rows, g->rows == 1 ? "" : "s", g->columns, g->columns == 1 ? "" : "s");
 }
 
-enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows,
+enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows, int width,
                         struct buf *text, struct buf *html, struct err *err)
 {
     struct grid g;
     enum lc rc;
 
     TRY(grid_read(ctx, s, p, rows, &g, err));
-    rc = print_grid(&g, &(struct show_options){.rows = rows, .truncate = 40}, text, err);
+    rc = print_grid(&g, &(struct show_options){.rows = rows, .truncate = 40, .width = width}, text, err);
     if (rc == LC_OK) {
         print_html(&g, html);
         rc = buf_check(html, err);

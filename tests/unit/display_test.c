@@ -166,7 +166,7 @@ static void json_goes_both_ways(void **state)
     looks(r, "json.encode(1/0)", "null");
     fails(r, "json.encode(print)", "cannot make JSON of a function");
     fails(r, "local t = {} t.t = t json.encode(t)", "contains itself");
-    fails(r, "json.encode{[true] = 1}", "neither strings nor integers");
+    fails(r, "json.encode{[true] = 1}", "neither texts nor integers");
     fails(r, "json.decode('[1,')", "line 1");
     fails(r, "json.decode(('['):rep(100000))", "cannot decode JSON");
 }

@@ -1,0 +1,105 @@
+"""What a cell shows: images, files, progress bars, tables that fit a terminal."""
+import base64
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+
+import pytest
+from kernels import LACUS, environment, home, kernel  # noqa: F401
+
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+
+
+def displays(messages, kind="display_data"):
+    return [m["content"] for m in messages if m["type"] == kind]
+
+
+def test_images_from_bytes_and_files(kernel, home):
+    (home / "dot.png").write_bytes(PNG)
+    (home / "dot.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    lua = "".join(f"\\x{b:02x}" for b in PNG)
+    for code in (f"display.png('{home}/dot.png', {{width = 20}})", f"display.png('{lua}', {{width = 20}})", f"display.image('{home}/dot.png', {{width = 20}})",
+                 f"display.mime({{['image/png'] = '{lua}'}}, {{['image/png'] = {{width = 20}}}})"):
+        reply, messages = kernel.execute(code)
+        assert reply["status"] == "ok", reply
+        shown = displays(messages)[0]
+        assert base64.b64decode(shown["data"]["image/png"]) == PNG and shown["metadata"]["image/png"]["width"] == 20
+    _, messages = kernel.execute(f"display.svg('{home}/dot.svg')")
+    assert displays(messages)[0]["data"]["image/svg+xml"].startswith("<svg")
+    reply, _ = kernel.execute(f"display.jpeg('{home}/dot.png')")
+    assert reply["status"] == "error" and "as image/jpeg: it is image/png" in reply["evalue"]
+    assert "no-such.png" in kernel.execute("display.png('no-such.png')")[0]["evalue"]
+
+
+def test_texts_from_files(kernel, home):
+    (home / "page.html").write_text("<b>page</b>")
+    (home / "tree.json").write_text('{"a": [1, 2]}')
+    _, messages = kernel.execute(f"display.html{{file = '{home}/page.html'}} display.json{{file = '{home}/tree.json'}} display.latex('$x$')")
+    html, tree, latex = [d["data"] for d in displays(messages)]
+    assert html["text/html"] == "<b>page</b>" and tree["application/json"] == {"a": [1, 2]} and latex["text/latex"] == "$x$"
+
+
+def test_a_progress_bar_is_one_display(kernel):
+    _, messages = kernel.execute("for x in progress({'a', 'b', 'c'}, {desc = 'outer <1>'}) do for i in progress(4, {desc = 'inner'}) do sleep(0.03) end end")
+    first, updates = displays(messages), displays(messages, "update_display_data")
+    assert len(first) == 1 and len(updates) > 3
+    assert {u["transient"]["display_id"] for u in updates} == {first[0]["transient"]["display_id"]}
+    texts = [u["data"]["text/plain"] for u in updates]
+    assert all("\n" not in t and len(t) <= 80 for t in texts)
+    assert any("outer" in t and "inner" in t for t in texts)
+    assert re.match(r"outer <1> 100%\|█+\| 3/3 \[00:00, ", texts[-1]) and "inner" not in texts[-1]
+    assert "outer &lt;1&gt;" in updates[-1]["data"]["text/html"] and 'value="1.0000"' in updates[-1]["data"]["text/html"]
+
+
+@pytest.mark.parametrize("code, want", [
+    ("local out = {} for x, i in progress({'a', 'b'}) do out[#out + 1] = x .. i end return table.concat(out, ' ')", "a1 b2"),
+    ("local n = 0 for i in progress(5) do n = n + i end return n", "15"),
+    ("local out = {} for k, v in progress(pairs{a = 1}) do out[#out + 1] = k .. v end return table.concat(out)", "a1"),
+    ("local out = {} for w in progress(('x y'):gmatch('%S'), {total = 2}) do out[#out + 1] = w end return table.concat(out)", "xy"),
+    ("local p = progress{total = 10, desc = 'd'} p:update(3):set_postfix{loss = 0.5} p:close() return tostring(p)", "d  30% 3/10"),
+    ("for i in progress(3) do break end return pcall(function() for i in progress(3) do error('x', 0) end end)", "false\tx"),
+])
+def test_what_a_progress_bar_gives(kernel, code, want):
+    reply, messages = kernel.execute(code)
+    assert reply["status"] == "ok", reply
+    assert messages[-1]["content"]["data"]["text/plain"] == want
+    _, messages = kernel.execute("for i in progress(1, {desc = 'next'}) do end")  # nothing of the last one runs on
+    assert displays(messages, "update_display_data")[-1]["data"]["text/plain"].startswith("next 100%")
+
+
+def in_terminal(folder, columns, code):
+    """What a script writes to a terminal of so many columns."""
+    lead, follow = pty.openpty()
+    fcntl.ioctl(follow, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen([LACUS, "-e", code], stdin=subprocess.DEVNULL, stdout=follow, stderr=follow, env=environment(folder) | {"TERM": "xterm"})
+    os.close(follow)
+    out = b""
+    while True:
+        try:
+            more = os.read(lead, 65536)
+        except OSError:
+            break
+        if not more:
+            break
+        out += more
+    os.close(lead)
+    assert process.wait(30) == 0, out
+    return out.decode()
+
+
+def test_in_a_terminal_a_bar_stays_one_line(home):
+    out = in_terminal(home, 60, "for a in progress(2, {desc = 'outer'}) do for b in progress(3, {desc = 'inner'}) do sleep(0.06) end end")
+    drawings = re.split(r"\x1b\[1A\r\x1b\[J", out.replace("\r\n", "\n"))
+    assert len(drawings) > 4 and all(d.count("\n") == 1 for d in drawings) and all(len(d.strip()) <= 60 for d in drawings)
+
+
+def test_a_dataframe_fits_the_terminal(home):
+    code = "local c = {} for i = 1, 12 do c['column_' .. i] = 'value ' .. i end display(spark:createDataFrame({c, c}))"
+    lines = [line for line in in_terminal(home, 70, code).replace("\r\n", "\n").splitlines() if line.strip()]
+    assert all(len(line) <= 70 for line in lines if line[0] in "+|") and any(re.match(r"and \d+ more columns: column_", line) for line in lines)
+    named = " ".join(lines)
+    assert all(f"column_{i}" in named for i in range(1, 13))
