@@ -13,9 +13,11 @@
  *           FP8: e4m3fn storage with a scale for each row; products in bf16 or f32.
  *
  * Example:
+ *     json_t *config = json_pack("{s:b}", "load_in_4bit", 1);
  *     struct quantization q;
- *     enum lc code = quantization_from_json(json_object, &q, &err);
- *     struct model_options o = {.linear = q.linear, .compute = q.compute};
+ *     if (quantization_from_json(config, &q, &err) == LC_OK)
+ *         printf("%s\n", dtype_torch(q.linear));
+ *     json_decref(config);
  */
 #ifndef LACUS_GPU_QUANTIZATION_H
 #define LACUS_GPU_QUANTIZATION_H
