@@ -29,7 +29,10 @@ static const char **names_of(lua_State *L, const struct options *o, const char *
 int magic_python(lua_State *L, const char *line, const char *body)
 {
     struct options *o = options_read(L, "python", line, OPTIONS_REST);
-    const char *code = body && *body ? body : o->rest;
+    const char *code = o->rest;
+
+    if (body && *body) /* lines are counted as the cell shows them */
+        code = lua_pushfstring(L, "\n%s", body);
 
     if (body && *o->rest)
         return line_error(L, "python", "cannot read the argument", o->rest);

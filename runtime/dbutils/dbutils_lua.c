@@ -1,6 +1,6 @@
 /* dbutils_lua.c: puts the parts together; what they say and check is in runtime/lib/lacus/dbutils_parts.lua. */
-#include "runtime/base/lua_library.h"
 #include "runtime/dbutils/dbutils_lua.h"
+#include "runtime/base/lua_library.h"
 #include "runtime/python/python_lua.h"
 #include "runtime/secrets/secrets_lua.h"
 #include "runtime/session/manual.h"

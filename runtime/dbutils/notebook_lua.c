@@ -104,9 +104,9 @@ static void write_params(lua_State *L, struct child *c, const char *place)
     for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
             luaL_argerror(L, 3, "names must be texts");
-        lua_pushvalue(L, -2);
-        json_object_set_new(c->arguments, lua_tostring(L, -1), json_string(luaL_tolstring(L, -2, NULL)));
-        lua_pop(L, 2);
+        const char *value = luaL_tolstring(L, -1, NULL);
+        json_object_set_new(c->arguments, lua_tostring(L, -3), json_string(value));
+        lua_pop(L, 1);
     }
     snprintf(c->params, sizeof c->params, "%.4000s.params.json", place);
     text = json_dumps(c->arguments, 0);

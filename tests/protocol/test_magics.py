@@ -1,0 +1,532 @@
+"""The magics through jupyter_client, beside ipykernel where it has the same one."""
+import functools
+import http.server
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+
+import nbclient
+import nbformat
+import pytest
+from jupyter_client.manager import KernelManager
+from kernels import LACUS, environment
+
+
+class Kernel:
+    """A kernel of jupyter_client's, which keeps what a cell shows."""
+
+    def __init__(self, place, name, cwd, **more):
+        self.manager = KernelManager(kernel_name=name)
+        self.manager.start_kernel(env=dict(environment(place), **more), cwd=str(cwd))
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+
+    def run(self, code, timeout=60, answers=(), before_reply=None):
+        """{stdout, stderr, displays, result, error, reply} of a cell."""
+        shown = {"stdout": "", "stderr": "", "displays": [], "result": None, "error": None}
+        answers = list(answers)
+
+        def on_output(message):
+            kind, content = message["msg_type"], message["content"]
+            if kind == "stream":
+                shown[content["name"]] += content["text"]
+                if before_reply:
+                    before_reply(shown)
+            elif kind == "display_data":
+                shown["displays"].append(content["data"])
+            elif kind == "execute_result":
+                shown["result"] = content["data"]
+            elif kind == "error":
+                shown["error"] = content
+
+        def on_input(message):
+            self.client.input(answers.pop(0))
+
+        reply = self.client.execute_interactive(code, timeout=timeout, output_hook=on_output, stdin_hook=on_input, allow_stdin=bool(answers))
+        shown["reply"] = reply["content"]
+        return shown
+
+    def out(self, code, **more):
+        shown = self.run(code, **more)
+        assert shown["error"] is None, shown["error"]
+        return shown["stdout"]
+
+    def result(self, code, **more):
+        shown = self.run(code, **more)
+        assert shown["error"] is None, shown["error"]
+        return shown["result"] and shown["result"]["text/plain"]
+
+    def error(self, code, **more):
+        shown = self.run(code, **more)
+        assert shown["error"] is not None, shown
+        return shown
+
+    def close(self):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("magics")
+    saved = dict(os.environ)
+    os.environ.update(environment(folder))
+    subprocess.run([LACUS, "kernelspec", "install", "--prefix", str(folder)], check=True, stdout=subprocess.DEVNULL)
+    yield folder
+    os.environ.clear()
+    os.environ.update(saved)
+
+
+start = Kernel
+
+
+@pytest.fixture()
+def kernel(place, tmp_path):
+    k = start(place, "lacus", tmp_path, LACUS_PYTHON=sys.executable)
+    yield k
+    k.close()
+
+
+@pytest.fixture()
+def ipython(place, tmp_path):
+    k = start(place, "python3", tmp_path)
+    yield k
+    k.close()
+
+
+# ---- beside IPython
+
+def test_history_and_its_kin_look_as_ipythons(kernel, ipython, tmp_path):
+    cells = ["a = 1", "b = 2\nprint(b)", "print('x')"]
+    seen = {}
+    for k in (kernel, ipython):
+        for cell in cells:
+            k.out(cell)
+        numbered = k.out("%history -n 1-3")
+        prompts = k.out("%history -p 1-2").replace("...\n", "")  # IPython ends such cells with a line of its own
+        rerun = k.out("%rerun 3")
+        k.out("%save -f kept 1-2")
+        recalled = k.run("%recall 1-2")["reply"]["payload"]
+        seen[k is kernel] = (numbered, prompts, rerun, [p["text"].strip() for p in recalled if p["source"] == "set_next_input"])
+    assert seen[True] == seen[False]
+    assert seen[True][0] == "   1: a = 1\n   2:\nb = 2\nprint(b)\n   3: print('x')\n"
+    assert (tmp_path / "kept.lua").read_text() == "a = 1\nb = 2\nprint(b)\n"
+    assert (tmp_path / "kept.py").read_text().endswith("a = 1\nb = 2\nprint(b)\n")
+    assert "print('x')" in kernel.out("%history -g *x*") and "a = 1" not in kernel.out("%history -g *'x'*")
+    assert "nothing" not in kernel.error("%rerun 3-x")["error"]["evalue"]
+
+
+def test_shells_look_as_ipythons(kernel, ipython, tmp_path):
+    lines = {}
+    for k in (kernel, ipython):
+        k.out("x = 5")
+        lines[k is kernel] = [
+            k.out("!echo $x {x+1} '$$HOME' '{{y}}'").replace("\r", ""),
+            k.out("files = !printf 'b 2\\na 10\\n'\nprint(files.s, '|', files.n)").replace("\t", " "),
+            k.out("print(files.grep('a').s)" if k is ipython else "print(files:grep('a').s)"),
+            k.out("print(files.fields(1).s)" if k is ipython else "print(files:fields(2).s)"),
+            k.out("print(files.sort(1, nums=True).s)" if k is ipython else "print(files:sort(2, true).s)"),
+            k.out("%%bash --out got\necho from bash") + k.out("print(got)"),
+            k.out("%%writefile w.txt\nline\n") + k.out("%%writefile -a w.txt\nmore\n"),
+            k.out("%env LACUS_T={x}y"),
+            k.out("!exit 3\nprint(_exit_code)"),
+        ]
+        os.remove(tmp_path / "w.txt")
+    assert lines[True] == lines[False]
+
+
+def test_timeit_looks_as_ipythons(kernel, ipython):
+    shape = re.compile(r"[\d.]+ [nμm]?s ± [\d.]+ [nμm]?s per loop \(mean ± std\. dev\. of (\d+) runs?, ([\d,]+) loops? each\)\n")
+    for k in (kernel, ipython):
+        text = k.out("%timeit -n 1000 -r 3 1 + 1").split("cached.\n")[-1]
+        assert shape.fullmatch(text).groups() == ("3", "1,000"), text
+        result = k.result("r = %timeit -q -o -n 10 -r 2 1 + 1\n" + ("r" if k is kernel else "r"))
+        assert result.startswith("<TimeitResult : ") and "2 runs, 10 loops each" in result
+    assert kernel.out("print(r.loops, r['repeat'], #r.timings, r.best <= r.average)") == "10\t2\t2\ttrue\n"
+
+
+def test_who_and_capture_look_as_ipythons(kernel, ipython):
+    for k, kind in ((kernel, "number"), (ipython, "int")):
+        k.out("one = 1")
+        k.out("word = 'w'")
+        assert [w for w in k.out("%who").split() if w in ("one", "word")] == ["one", "word"]
+        assert k.out(f"%who {kind}").split() == ["one"]
+        assert k.out("%%capture cap\nprint('quiet')") == ""
+        assert k.out("print(cap.stdout)") == "quiet\n\n"
+
+
+# ---- every magic
+
+def test_every_magic_explains_itself_and_is_listed(kernel):
+    text = kernel.out("%lsmagic")
+    for name in re.findall(r"%(\w+)", text):
+        page = [p for p in kernel.run(f"%{name}?")["reply"]["payload"] if p["source"] == "page"]
+        if name != "time" or page:
+            assert "Usage: %" in page[0]["data"]["text/plain"], name
+    asked = """lsmagic quickref time timeit who whos reset history recall rerun save load edit run autoreload cd pwd ls env sh sx fs md
+               sql config store load_ext restart connect_info luarocks pip tensorboard""".split()
+    assert set(asked) <= set(re.findall(r"(?<!%)%(\w+)", text))
+    assert set("time timeit sh bash script html markdown latex vegalite writefile sql capture R python".split()) <= set(re.findall(r"%%(\w+)", text))
+
+
+def test_wrong_options_are_named(kernel):
+    assert "did you mean '--no-stdout'" in "".join(kernel.error("%%capture --no-sdout x\n1")["error"]["traceback"])
+    assert "usage: %timeit" in "".join(kernel.error("%timeit -n f()")["error"]["traceback"])
+    assert "%who" in "".join(kernel.error("%whoo")["error"]["traceback"])
+
+
+def test_store_outlives_the_kernel(place, kernel, tmp_path):
+    kernel.out("t = {1, {x = 0.1}, ['a b'] = 'line\\nline'} t.me = t")
+    assert kernel.out("%store t") == "Stored 't' (table)\n"
+    assert "cannot store f: it is a function" in kernel.error("f = print\n%store f")["error"]["evalue"]
+    other = start(place, "lacus", tmp_path)
+    try:
+        assert other.out("%store -r t\nprint(t[1], t[2].x, t['a b'], t.me == t)") == "1\t0.1\tline\nline\ttrue\n"
+        other.out("%store -d t")
+        assert "no variable is stored" in other.error("%store -r t")["error"]["evalue"]
+    finally:
+        other.close()
+
+
+def test_modules_are_loaded_again(kernel, tmp_path):
+    (tmp_path / "hot.lua").write_text("local M = {}\nfunction M.f() return 'one' end\nM.class = {__index = {name = 'a'}}\nreturn M\n")
+    kernel.out("package.path = './?.lua;' .. package.path\nlocal hot = require 'hot'\nobject = setmetatable({}, hot.class)\n%autoreload 2")
+    assert kernel.out("print(hot.f(), object.name)") == "one\ta\n"
+    (tmp_path / "hot.lua").write_text("local M = {}\nfunction M.f() return 'two!' end\nM.class = {__index = {name = 'bb'}}\nreturn M\n")
+    assert kernel.out("print(hot.f(), object.name)") == "two!\tbb\n"
+    (tmp_path / "hot.lua").write_text("syntax error here\n")
+    shown = kernel.run("print(hot.f())")
+    assert "autoreload of hot failed" in shown["stderr"] and shown["stdout"] == "two!\n"
+
+
+def test_an_extension_brings_magics(kernel, tmp_path):
+    (tmp_path / "loud.lua").write_text("""return {load_ext = function(session)
+      session:register_magic("shout", function(line, body) return (body or line):upper() end, {kind = "both", doc = "says it loudly"})
+    end}""")
+    kernel.out("package.path = './?.lua;' .. package.path\n%load_ext loud")
+    assert kernel.result("%shout hello") == '"HELLO"' or kernel.result("%shout hello") == "HELLO"
+    assert "BODY" in kernel.result("%%shout\nbody")
+    assert "%shout" in kernel.out("%lsmagic")
+    kernel.out("%unload_ext loud")
+    assert "unknown magic" in kernel.error("%shout x")["error"]["evalue"]
+
+
+def test_restart_forgets_names_and_keeps_widgets(kernel):
+    kernel.run("dbutils.widgets.text('lr', '2e-4')\nlocal a = 1\nb = 2")
+    count = kernel.run("1")["reply"]["execution_count"]
+    assert "anew" in kernel.out("%restart")
+    assert kernel.out("print(a, b, dbutils.widgets.get('lr'))") == "nil\tnil\t2e-4\n"
+    assert kernel.run("1")["reply"]["execution_count"] == count + 3
+    kernel.out("c = 3")
+    kernel.out("dbutils.library.restart()")
+    assert kernel.out("print(c, dbutils.widgets.get('lr'))") == "nil\t2e-4\n"
+
+
+def test_connect_info_connects(kernel):
+    info = json.JSONDecoder().raw_decode(kernel.out("%connect_info"))[0]
+    assert info["shell_port"] == kernel.client.get_connection_info()["shell_port"]
+
+
+def test_run_takes_parameters(kernel, tmp_path):
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("dbutils.widgets.text('n', '1')"), nbformat.v4.new_code_cell("made = 'n is ' .. dbutils.widgets.get('n')")])
+    nbformat.write(nb, tmp_path / "part.ipynb")
+    assert kernel.out("%run ./part $n=7\nprint(made)") == "n is 7\n"
+    (tmp_path / "script.lua").write_text("from_script = 'yes'\n")
+    assert kernel.out("%run script.lua\nprint(from_script)") == "yes\n"
+
+
+def test_a_chart_and_its_faults(kernel):
+    shown = kernel.run('%%vegalite\n{"mark": "bar", "data": {"values": []}, "encoding": {}}')
+    assert shown["displays"][0]["application/vnd.vegalite.v5+json"]["mark"] == "bar"
+    assert "line 2" in kernel.error('%%vegalite\n{"mark": "bar",\n x}')["error"]["evalue"]
+
+
+# ---- commands
+
+def test_a_command_streams_and_stops(kernel):
+    first = []
+
+    def interrupt(shown):
+        if shown["stdout"] and not first:
+            first.append(time.monotonic())
+            kernel.manager.interrupt_kernel()
+
+    began = time.monotonic()
+    shown = kernel.run("!trap 'echo cleaned; exit 1' INT; echo started; while true; do sleep 0.05; done", before_reply=interrupt)
+    assert shown["reply"]["status"] == "error" and shown["error"]["ename"] == "KeyboardInterrupt"
+    assert shown["stdout"] == "started\ncleaned\n"
+    assert time.monotonic() - began < 5
+    began = time.monotonic()
+    kernel.out("!sleep 30 &")
+    assert time.monotonic() - began < 5
+
+
+# ---- %%python
+
+def test_python_keeps_its_names_and_shows_values(kernel):
+    shown = kernel.run("%%python\nimport sys\nx = 40\nprint('out')\nprint('err', file=sys.stderr)\nx + 2")
+    assert (shown["stdout"], shown["stderr"], shown["displays"][0]["text/plain"]) == ("out\n", "err\n", "42")
+    shown = kernel.run("%%python\nclass H:\n    def _repr_html_(self): return '<b>%d</b>' % x\nH()")
+    assert shown["displays"][0]["text/html"] == "<b>40</b>"
+    assert kernel.run("%%python\nimport os\nos.system('echo child');").get("stdout") == "child\n"
+
+
+def test_python_errors_are_pythons(kernel):
+    error = kernel.error("%%python\ndef f(n):\n    return 1 / n\nf(0)")["error"]
+    assert error["ename"] == "ZeroDivisionError" and error["evalue"] == "division by zero"
+    text = "\n".join(error["traceback"])
+    assert "line 3, in f" in text and "return 1 / n" in text and "_run" not in text
+    assert kernel.error("%%python\nx = (")["error"]["ename"] == "SyntaxError"
+    assert "Python has ended" in kernel.error("%%python\nimport os\nos._exit(3)")["error"]["evalue"]
+    assert kernel.error("%%python\nf")["error"]["ename"] == "NameError"
+
+
+def test_python_takes_and_gives_values(kernel):
+    kernel.out("t = {1, 2.5, 'three'} word = 'wörd'")
+    assert kernel.out("%%python -i t,word -o back,n -o d\nback = t[::-1] + [word]\nn = 2**40\nd = {'k': [1, None]}\nprint(t, word)") == "[1, 2.5, 'three'] wörd\n"
+    assert kernel.out("print(back[1], back[4], n, math.type(n), d.k[1])") == "three\twörd\t1099511627776\tinteger\t1\n"
+    assert "no such variable" in kernel.error("%%python -i missing\n1")["error"]["evalue"]
+    assert "'gone' is not defined" in kernel.error("%%python -o gone\n1")["error"]["evalue"]
+    assert "cannot hand over 'f'" in kernel.error("%%python -o f\nf = print")["error"]["evalue"]
+
+
+def test_dataframes_travel(kernel):
+    kernel.out('df = spark:createDataFrame({{1, "a", 0.5}, {2, "b", null}}, "n bigint, s string, x double")')
+    kernel.out("%%python -i df -o out,table\nimport pyarrow as pa\nt = pa.Table.from_pandas(df) if not isinstance(df, pa.Table) else df\nassert t.column('n').to_pylist() == [1, 2], t\n"
+               "out = t.append_column('m', pa.array([10, 20]))\ntable = t.filter(pa.compute.equal(t['n'], 2)) if hasattr(pa, 'compute') else t.slice(1)")
+    assert kernel.out("for _, r in ipairs(out:orderBy('n'):collect()) do print(r.n, r.s, r.m) end") == "1\ta\t10\n2\tb\t20\n"
+    assert kernel.out("print(table:count(), table:collect()[1].s)") == "1\tb\n"
+    kernel.run("%sql SELECT 3 AS three")
+    assert kernel.out("print(_sqldf:collect()[1].three)") == "3\n"
+
+
+def test_python_asks_is_interrupted_and_starts_anew(kernel):
+    assert kernel.out("%%python\nx = input('name? ')\nprint('hello', x)", answers=["you"]) == "hello you\n"
+    assert kernel.error("%%python\ninput('x')")["error"]["ename"] in ("EOFError", "StdinNotImplementedError")
+    asked = []
+
+    def interrupt(shown):
+        if shown["stdout"] and not asked:
+            asked.append(1)
+            kernel.manager.interrupt_kernel()
+
+    shown = kernel.run("%%python\nprint('on')\nwhile True: pass", before_reply=interrupt)
+    assert shown["error"]["ename"] == "KeyboardInterrupt" and "while True" in shown["stderr"]
+    assert kernel.out("%%python\nprint(x)") == "you\n"
+    kernel.out("dbutils.library.restartPython()")
+    assert kernel.error("%%python\nx")["error"]["ename"] == "NameError"
+
+
+def test_without_python_it_says_so(place, tmp_path):
+    k = start(place, "lacus", tmp_path, LACUS_PYTHON="/no/such/python")
+    try:
+        assert "LACUS_PYTHON is '/no/such/python'" in k.error("%%python\n1")["error"]["evalue"]
+    finally:
+        k.close()
+
+
+# ---- packages
+
+def wheel(folder, name, version):
+    """A package of one module, as a wheel."""
+    import zipfile
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as z:
+        z.writestr(f"{name}.py", f"version = '{version}'\n")
+        z.writestr(f"{name}-{version}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        z.writestr(f"{name}-{version}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        z.writestr(f"{name}-{version}.dist-info/RECORD", f"{name}.py,,\n{name}-{version}.dist-info/METADATA,,\n{name}-{version}.dist-info/WHEEL,,\n{name}-{version}.dist-info/RECORD,,\n")
+
+
+def test_pip_installs_into_the_kept_python(place, tmp_path):
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    wheel(wheels, "tinyone", "1.0")
+    wheel(wheels, "tinytwo", "2.0")
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
+    (tmp_path / "need.txt").write_text(f"# packages\n--no-index --find-links {wheels}\npeft>=0.1\ntinytwo \\\n  == 2.0  # pinned\n")
+    k = start(place, "lacus", tmp_path, LACUS_PYTHON=str(tmp_path / "env" / "bin" / "python"))
+    try:
+        out = k.out(f"%pip install --no-index --find-links {wheels} \\\n   'tinyone>=1' transformers[torch]==4.44")
+        assert "transformers: built in" in out and "Successfully installed tinyone-1.0" in out
+        assert k.out("%pip install -q -r need.txt") == ""
+        assert k.out("%%python\nimport tinyone, tinytwo\nprint(tinyone.version, tinytwo.version)") == "1.0 2.0\n"
+        assert "Version: 1.0" in k.out("%pip show tinyone")
+        assert "tinytwo==2.0" in k.out("%pip freeze")
+        assert "Successfully uninstalled tinyone-1.0" in k.out("%pip uninstall tinyone")
+        assert "pip install failed" in k.error(f"%pip install --no-index --find-links {wheels} no-such-package")["error"]["evalue"]
+    finally:
+        k.close()
+
+
+@pytest.fixture()
+def rocks_server(tmp_path):
+    """A rocks server with two versions of a rock in Lua, made by the real luarocks."""
+    if not shutil.which("luarocks") or not shutil.which("luarocks-admin"):
+        pytest.skip("SKIP: luarocks is not installed")
+    rocks = tmp_path / "rocks"
+    rocks.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(rocks))
+    handler.log_message = lambda *_: None
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+
+    def publish(version):
+        source = rocks / f"pebble-{version}.lua"
+        source.write_text(f"return {{version = '{version}'}}\n")
+        (rocks / f"pebble-{version}-1.rockspec").write_text(
+            f'package = "pebble"\nversion = "{version}-1"\nsource = {{url = "{url}/pebble-{version}.lua"}}\n'
+            f'build = {{type = "builtin", modules = {{pebble = "pebble-{version}.lua"}}}}\n')
+        subprocess.run(["luarocks-admin", "make-manifest", "--lua-version=5.4", str(rocks)], check=True, capture_output=True, env=dict(os.environ, HOME=str(tmp_path)))
+
+    yield url, publish
+    server.shutdown()
+
+
+def test_rocks_are_installed_and_pinned(place, tmp_path, rocks_server):
+    url, publish = rocks_server
+    publish("1.0")
+    (tmp_path / "work.ipynb").write_text("{}")
+    k = start(place, "lacus", tmp_path, JPY_SESSION_NAME=str(tmp_path / "work.ipynb"))
+    try:
+        k.out(f"%luarocks install --only-server {url} pebble")
+        assert k.out("print(require('pebble').version)") == "1.0\n"
+    finally:
+        k.close()
+    lock = tmp_path / "work.rocks.lock"
+    assert "pebble 1.0-1\n" in lock.read_text()
+    publish("2.0")
+    shutil.rmtree(place / "lacus" / "rocks")
+    other = start(place, "lacus", tmp_path, JPY_SESSION_NAME=str(tmp_path / "work.ipynb"))
+    try:
+        assert "pinned" in other.out(f"%luarocks install --only-server {url} pebble")
+        assert other.out("print(require('pebble').version)") == "1.0\n"
+        other.out(f"%luarocks install --only-server {url} pebble 2.0")
+        assert "pebble 2.0-1\n" in lock.read_text()
+        other.out("package.loaded.pebble = nil")
+        assert other.out("print(require('pebble').version)") == "2.0\n"
+    finally:
+        other.close()
+    shutil.rmtree(place / "lacus" / "rocks")
+    third = start(place, "lacus", tmp_path, JPY_SESSION_NAME=str(tmp_path / "work.ipynb"))
+    try:
+        third.out(f"%luarocks restore --only-server {url}")
+        assert third.out("print(require('pebble').version)") == "2.0\n"
+    finally:
+        third.close()
+
+
+def test_tensorboard_is_started_or_missed(place, tmp_path):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    k = start(place, "lacus", tmp_path, PATH=f"{programs}:/usr/bin:/bin")
+    try:
+        if not any(os.access(f"{p}/tensorboard", os.X_OK) for p in ("/usr/bin", "/bin")):
+            assert "no program 'tensorboard'" in k.error("%tensorboard --logdir runs")["error"]["evalue"]
+        (programs / "tensorboard").write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import sys, http.server as h\n"
+                                              "h.ThreadingHTTPServer((\"127.0.0.1\", int(sys.argv[4])), h.SimpleHTTPRequestHandler).serve_forever()' \"$@\"\n")
+        (programs / "tensorboard").chmod(0o755)
+        shown = k.run("%tensorboard --logdir runs")
+        assert shown["error"] is None, shown
+        port = int(re.search(r"localhost:(\d+)", shown["displays"][0]["text/html"])[1])
+        again = k.run("%tensorboard --logdir runs")
+        assert f":{port}/" in again["displays"][0]["text/html"]
+        k.out("%tensorboard --stop")
+        (programs / "tensorboard").write_text("#!/bin/sh\necho cannot import x >&2\nexit 1\n")
+        assert "cannot import x" in "".join(k.error("%tensorboard --logdir runs")["error"]["traceback"])
+    finally:
+        k.close()
+
+
+# ---- dbutils
+
+def test_secrets_never_get_out(kernel, place, tmp_path):
+    import base64
+    value = 'Tr0ub4dor&3 "x"/+'
+    encoded = [base64.b64encode(value.encode()).decode(), base64.b64encode(b"u:" + value.encode()).decode()[4:-4], urllib.parse.quote(value), urllib.parse.quote_plus(value), json.dumps(value)[1:-1], value]
+    messages = []
+    subprocess.run([LACUS, "secrets", "create-scope", "prod"], check=True)
+    subprocess.run([LACUS, "secrets", "put", "prod", "token"], input=value, text=True, check=True)
+    kernel.out('v = dbutils.secrets.get("prod", "token")')
+    cells = ["print(v)", "v", "{v, k = v}", "io.write(v:sub(1, 5)) io.write(v:sub(6), '\\n')", "display.html('<i>' .. v)", "display.json({a = v})",
+             "io.stderr:write(v)", "error('bad ' .. v)", "!printf '%s' '$v' | base64", "!printf 'u:%s' '$v' | base64", "%%python -i v\nimport urllib.parse\nprint(urllib.parse.quote(v)); v",
+             "%%python -i v\nraise ValueError(v)", "v?", "%whos", "display({v})", "dbutils.notebook.exit(v)", "%%capture c\nprint(v)", "c.show()"]
+    for cell in cells:
+        shown = kernel.run(cell)
+        messages.append(json.dumps(shown, ensure_ascii=False))
+        assert "[REDACTED]" in messages[-1] or cell.startswith("%%capture"), (cell, messages[-1])
+    inspect = kernel.client.inspect("v", reply=True, timeout=10)
+    messages.append(json.dumps(inspect["content"], ensure_ascii=False))
+    for text in messages:
+        for form in encoded:
+            assert form not in text, (form, text)
+    assert kernel.out("print(#v)") == f"{len(value)}\n"
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('local v = dbutils.secrets.get("prod", "token")\nprint(v)\nv'), nbformat.v4.new_code_cell("error(v)", metadata={"tags": ["raises-exception"]})])
+    nbformat.write(nb, tmp_path / "s.ipynb")
+    done = subprocess.run([LACUS, "run", str(tmp_path / "s.ipynb"), "-o", str(tmp_path / "o.ipynb")], capture_output=True, text=True)
+    written = (tmp_path / "o.ipynb").read_text()
+    assert done.returncode == 0 and value not in done.stdout + done.stderr + written and "[REDACTED]" in written
+    assert value not in "".join(p.read_bytes().decode("latin-1") for p in (place / "lacus").glob("workspace.db*"))
+    assert subprocess.run([LACUS, "secrets", "get", "prod", "token"], capture_output=True, text=True, check=True).stdout == value
+
+
+def test_files(kernel, tmp_path):
+    out = kernel.out(f"""dbutils.fs.mkdirs("file:{tmp_path}/d/e")
+      dbutils.fs.put("dbfs:{tmp_path}/d/a.txt", "hällo", true)
+      print(dbutils.fs.head("file://{tmp_path}/d/a.txt", 2), dbutils.fs.head("d/a.txt"))
+      for _, f in ipairs(dbutils.fs.ls("d")) do print(f.name, f.size, f.isDir) end
+      dbutils.fs.cp("d", "copy", true) dbutils.fs.mv("copy/a.txt", "copy/b.txt") dbutils.fs.rm("d", true)""")
+    assert out == "h\thällo\na.txt\t6\tfalse\ne/\t0\ttrue\n"
+    assert sorted(os.listdir(tmp_path / "copy")) == ["b.txt", "e"] and not (tmp_path / "d").exists()
+    assert "there already" in kernel.error('dbutils.fs.put("copy/b.txt", "x")')["error"]["evalue"]
+    assert "without recurse" in kernel.error('dbutils.fs.rm("copy")')["error"]["evalue"]
+    assert "mounts" in kernel.error('dbutils.fs.mount("s3://x", "/mnt/x")')["error"]["evalue"]
+    assert "is the root" in kernel.error('dbutils.fs.rm("/", true)')["error"]["evalue"]
+    assert "<table>" in kernel.run('dbutils.fs.ls("copy")')["result"]["text/html"]
+    assert kernel.out("%fs put copy/c.txt 'some text'\n%fs head copy/c.txt") == "some text"
+    kernel.out("%fs cp -r copy again\n%fs rm -r copy\n%fs ls again")
+    assert "did you mean 'mkdirs'" in "".join(kernel.error("%fs mkdir x")["error"]["traceback"])
+
+
+def test_notebooks_run_and_end(kernel, tmp_path):
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("dbutils.widgets.text('day', 'none')"), nbformat.v4.new_code_cell("pcall(dbutils.notebook.exit, 'for ' .. dbutils.widgets.get('day'))\nprint('never')"), nbformat.v4.new_code_cell("error('never')")])
+    nbformat.write(nb, tmp_path / "child.ipynb")
+    assert kernel.out("print(dbutils.notebook.run('child', 60, {day = 'monday'}))") == "for monday\n"
+    nb.cells[1].source = "while true do end"
+    nbformat.write(nb, tmp_path / "child.ipynb")
+    began = time.monotonic()
+    assert "did not end within 1 second" in kernel.error("dbutils.notebook.run('child', 1)")["error"]["evalue"]
+    assert time.monotonic() - began < 10
+    nb.cells[1].source = "error('the reason')"
+    nbformat.write(nb, tmp_path / "child.ipynb")
+    assert "the reason" in kernel.error("dbutils.notebook.run('child')")["error"]["evalue"]
+    kernel.client.execute("dbutils.notebook.exit('done')")
+    late = kernel.client.execute("print('late')")
+    while (reply := kernel.client.get_shell_msg(timeout=20))["parent_header"]["msg_id"] != late:
+        assert reply["content"]["status"] == "ok"
+    assert reply["content"]["status"] == "aborted"
+    assert kernel.out("print('and on')") == "and on\n"
+
+
+def test_help_is_made_from_the_code(kernel):
+    assert "secrets" in kernel.out("dbutils.help()")
+    assert "cp(from: string, to: string, recurse = false)" in kernel.out("dbutils.fs.help()")
+    assert kernel.out('dbutils.secrets.help("get")').startswith("get(scope: string, key: string)")
+    assert "it has " in "".join(kernel.error("dbutils.fs.copy()")["error"]["traceback"])
+
+
+def test_nbclient_runs_them(place, tmp_path):
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in ("local out = !echo shell\nprint(out.s)", "%%python -o x\nx = 6 * 7", "print(x)", "%%html\n<b>h</b>", "%timeit -n 1 -r 1 1")])
+    done = nbclient.NotebookClient(nb, kernel_name="lacus", resources={"metadata": {"path": str(tmp_path)}}, timeout=60).execute()
+    nbformat.validate(done)
+    assert done.cells[0].outputs[0].text == "shell\n" and done.cells[2].outputs[0].text == "42\n"
+    assert done.cells[3].outputs[0].data["text/html"] == "<b>h</b>"
