@@ -255,7 +255,32 @@ static enum lc percentile(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* A sketch of the different values: their hashes, and a number of each row beside. */
+static enum lc sketch(struct call *c, struct sx *out)
+{
+    bool tuple = strncmp(c->f->name, "tuple", 5) == 0;
+    size_t lg = tuple ? 2 : 1;
+    struct call one = *c;
+    struct sx hash = {0};
+    const char *where;
+
+    one.n = 1;
+    TRY(special_find("xxhash64")(&one, &hash));
+    if (tuple)
+        TRY(sx_coerce(c->g, &c->args[1], dtype_of(DTYPE_DOUBLE), c->e));
+    where = gen_printf(c->g, " FILTER (WHERE %s IS NOT NULL%s%s)%s", c->args[0].sql, c->filter ? " AND " : "",
+                       c->filter ? c->filter : "", c->over);
+    TRY(special_done(c, out, dtype_of(DTYPE_BINARY),
+                     gen_printf(c->g, "lacus_sketch(coalesce(list(%s)%s, []), %s%s%s, %s, %s)", hash.sql,
+                                where, tuple ? "coalesce(list(" : "CAST([] AS DOUBLE[])",
+                                tuple ? c->args[1].sql : "", tuple ? gen_printf(c->g, ")%s, [])", where) : "",
+                                c->n > lg ? c->args[lg].sql : "12", c->n > 3 ? c->args[3].sql : "'sum'")));
+    out->nullable = false;
+    return LC_OK;
+}
+
 const struct special special_aggregates[] = {
+    {"sketch", sketch},
     {"mode", mode},
     {"percentile", percentile},
     {"count", count},

@@ -91,7 +91,7 @@ static void load_flat(const struct duck_api *api, char type, duckdb_vector v, id
 
 static bool is_list(char type)
 {
-    return type == 'S' || type == 'L' || type == 'D';
+    return type == 'S' || type == 'L' || type == 'D' || type == 'B';
 }
 
 /* The elements of a list go to the end of pool. */
@@ -304,8 +304,8 @@ static enum lc register_one(struct engine *e, const struct scalar *s, struct err
 
 enum lc duck_register_scalars(struct engine *e, struct err *err)
 {
-    static const struct scalar *const tables[] = {scalars_hash, scalars_text, scalars_codec, scalars_format,
-                                                  scalars_data};
+    static const struct scalar *const tables[] = {scalars_hash,   scalars_text, scalars_codec,
+                                                  scalars_format, scalars_data, scalars_sketch};
 
     __atomic_store_n(&get_extra_info, e->api.duckdb_scalar_function_get_extra_info, __ATOMIC_RELEASE);
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)

@@ -5,7 +5,7 @@
  * Ownership arguments are borrowed for the call; what a result points to must live until the function returns
  *           to its caller: text (a buffer of `size` bytes), more (grown by result_room), or an argument.
  * Units     bytes; letters for types: i INTEGER, l BIGINT, d DOUBLE, f FLOAT, o BOOLEAN, s VARCHAR, b BLOB,
- *           v INTERVAL; S, L, D: lists of VARCHAR, BIGINT, DOUBLE.
+ *           v INTERVAL; S, L, D, B: lists of VARCHAR, BIGINT, DOUBLE, BLOB.
  * Errors    result.error, with Spark's class in front, ends the query.
  * Threads   any, several at once.
  *
@@ -49,8 +49,8 @@ struct scalar {
     bool nulls; /* it wants NULLs too */
     scalar_fn *fn;
 };
-extern const struct scalar scalars_hash[], scalars_text[], scalars_codec[], scalars_format[],
-    scalars_data[]; /* each ends with a NULL name */
+extern const struct scalar scalars_hash[], scalars_text[], scalars_codec[], scalars_format[], scalars_data[],
+    scalars_sketch[]; /* each ends with a NULL name */
 
 void result_text(struct result *out); /* what was written to more is the result */
 void result_item(struct result *out, struct value item);
