@@ -224,8 +224,9 @@ function Run.__mimebundle(run)
       out[#out + 1] = "</tbody></table>"
     end
   end
-  out[#out + 1] = "</div>"
-  return { ["text/plain"] = Run.__tostring(run), ["text/html"] = table.concat(out) }
+  local drawn, sparks = require("lacus.cards").curves({ run }, native.history)
+  out[#out + 1] = drawn .. "</div>"
+  return { ["text/plain"] = Run.__tostring(run) .. (sparks ~= "" and "\n" .. sparks or ""), ["text/html"] = table.concat(out) }
 end
 
 local function to_run(doc)
@@ -281,7 +282,8 @@ end
 
 function Runs.__mimebundle(runs)
   local columns = runs_columns(runs)
-  return { ["text/plain"] = Runs.__tostring(runs), ["text/html"] = table_html(runs_rows(runs, columns), columns) }
+  local drawn = #runs <= 10 and require("lacus.cards").curves(runs, native.history) or ""
+  return { ["text/plain"] = Runs.__tostring(runs), ["text/html"] = table_html(runs_rows(runs, columns), columns) .. drawn }
 end
 
 --- class Experiment: an experiment
@@ -296,6 +298,16 @@ end
 local Experiment = { __name = "Experiment" }
 Experiment.__index = Experiment
 function Experiment.__tostring(e) return ("experiment '%s' (id %s, %s)"):format(e.name, e.experiment_id, e.lifecycle_stage) end
+
+-- a card: what it is, and its latest runs
+function Experiment.__mimebundle(e)
+  local runs = mlflow.search_runs { experiment_ids = { e.experiment_id }, max_results = 10 }
+  local shown = #runs > 0 and Runs.__mimebundle(runs) or { ["text/plain"] = "no runs", ["text/html"] = "no runs" }
+  return { ["text/plain"] = Experiment.__tostring(e) .. "\n" .. shown["text/plain"],
+    ["text/html"] = ('<div style="border-left:4px solid #1565c0;padding:4px 12px;font-family:sans-serif"><b>%s</b> <small>experiment %s, %s</small>%s</div>')
+      :format(escape(e.name), escape(e.experiment_id), escape(e.lifecycle_stage), shown["text/html"]) }
+end
+
 local function to_experiment(doc)
   if not doc then return nil end
   doc.tags = map_of(doc.tags)
@@ -1053,6 +1065,16 @@ method("set_model_version_tag", { "name", "version", "key", "value" }, 4, functi
 --- MlflowClient:delete_model_version_tag(name: string, version: string|integer, key: string)
 -- removes a tag of a version
 method("delete_model_version_tag", { "name", "version", "key" }, 3, function(name, v, k) native.tag_model(name, id_text(v), k) end)
+
+--- mlflow.compare(runs: {Run, …}) -> table
+-- runs beside each other: what differs, and their curves over each other; takes runs or their ids
+function mlflow.compare(runs, ...)
+  if type(runs) ~= "table" or getmetatable(runs) == Run then runs = { runs, ... } end
+  local list = {}
+  for i, run in ipairs(runs) do list[i] = getmetatable(run) == Run and run or mlflow.get_run(run) end
+  if #list == 0 then native.raise("ARG", "compare needs runs") end
+  return require("lacus.cards").compare(list, native.history)
+end
 
 return mlflow
 end
