@@ -1,9 +1,9 @@
 /* kernels.h: the inner loops of the CPU backend, built once per instruction set.
  *
  * What      kernels_body.inc is compiled by kernels_avx512bf16.c, kernels_avx512.c, kernels_avx2.c and
- *           kernels_base.c, each with the compiler's flags for that set (plugins.mk); kernels_choose asks the processor. Each kernel
- *           does a range of an operation's rows, columns, elements or tiles and may be called from any
- *           thread; ranges do not touch each other's results.
+ *           kernels_base.c, with the compiler's flags of each set (plugins.mk); kernels_choose asks the
+ *           processor. Each kernel does a range of an operation's rows, columns, elements or tiles and may be
+ *           called from any thread; ranges do not touch each other's results.
  * Order     sums run in an order that depends on shapes alone.
  * Ownership none.
  * Units     elements.
