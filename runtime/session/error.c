@@ -83,6 +83,7 @@ int error_handler(lua_State *L)
     if (s->problem.syntax) /* nothing has run; the place is known */
         return 1;
     debug_raised(L);
+    debug_keep(L, NULL);
     frames_clear(&s->frames);
     if (s->inner.n) { /* it came out of a coroutine: its frames first */
         s->frames = s->inner;
