@@ -94,6 +94,7 @@ const struct session_magic lacus_magics[] = {
     {"svg", "%%svg", "shows the cell as SVG", BOTH, magic_svg},
     {"sx", "%sx COMMAND", "runs a shell command and gives its lines, as lines = !command does", BOTH,
      magic_sx},
+    {"tb", "%tb [MODE]", "the last error once more: Minimal, Plain, Context, Verbose", LINE, magic_tb},
     {"tensorboard", "%tensorboard [--logdir FOLDER] [--port PORT] [--stop]",
      "starts TensorBoard and shows it", LINE, magic_tensorboard},
     {"time", "%time STATEMENT", "runs once and says how long it took", BOTH, magic_time},
@@ -108,5 +109,8 @@ const struct session_magic lacus_magics[] = {
     {"whos", "%whos [TYPE]…", "the names that you have defined, with type and value", LINE, magic_whos},
     {"writefile", "%%writefile [-a|--append] FILE", "writes the cell to a file; -a appends", CELL,
      magic_writefile},
+    {"xmode", "%xmode [MODE]",
+     "how much of an error is shown: Minimal, Plain, Context, or Verbose with the variables of each call",
+     LINE, magic_xmode},
     {0},
 };

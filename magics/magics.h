@@ -26,4 +26,5 @@ magic_run magic_autoreload, magic_bash, magic_capture, magic_cd, magic_config, m
     magic_save, magic_script, magic_sh, magic_sql, magic_store, magic_svg, magic_sx, magic_tensorboard,
     magic_time, magic_timeit, magic_unload_ext, magic_vegalite, magic_who, magic_who_ls, magic_whos,
     magic_writefile;
+magic_run magic_tb, magic_xmode;
 #endif

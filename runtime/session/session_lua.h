@@ -33,6 +33,11 @@ void session_set_params(struct session *s, json_t *params);
 struct frontend session_set_frontend(struct session *s, struct frontend frontend);
 /* Did the cell that ended last fail? */
 bool session_failed(const struct session *s);
+/* The last error's lines once more, in another mode ("Minimal", "Plain", "Context", "Verbose") or (NULL) as it was; NULL: there was
+ * none. New reference; raises for a mode that is not known. */
+json_t *session_traceback(lua_State *L, const char *mode);
+/* Sets the mode (NULL: does not) and returns it. */
+const char *session_traceback_mode(lua_State *L, const char *mode);
 int session_raise(lua_State *L, const struct err *err);
 /* Pushes that error value, without raising it. */
 void session_push_error(lua_State *L, const struct err *err);

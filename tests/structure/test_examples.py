@@ -53,6 +53,7 @@ AROUND = {
     "runtime/session/profile.h": ([], "extern struct session *s;"),
     "runtime/session/capture.h": ([], SESSION + "extern struct err *err;"),
     "runtime/session/comm.h": ([], SESSION),
+    "runtime/session/complete_int.h": ([], "extern struct answer *a;"),
     "runtime/session/display.h": (["runtime/session/session_lua.h"], SESSION),
     "runtime/session/error.h": (["runtime/session/session_int.h"], SESSION),
     "runtime/session/history.h": ([], SESSION),
