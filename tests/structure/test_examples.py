@@ -62,6 +62,7 @@ AROUND = {
     "runtime/session/job.h": ([], SESSION + "int answer(lua_State *L); extern int question;"),
     "runtime/session/lookup.h": ([], "lookup_fn add_match; extern int matches;"),
     "runtime/session/magic.h": ([], SESSION),
+    "magics/ranges.h": (["magics/options.h"], "extern struct options *o;"),
     "runtime/session/masks.h": ([], SESSION),
     "runtime/session/names.h": ([], SESSION),
     "runtime/session/plot_text.h": ([], "extern struct buf *out;"),
