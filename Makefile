@@ -105,11 +105,12 @@ $(EMBED_OBJ): $(B)/gen/lua_library.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
+# -Bsymbolic: a name that the program exports too does not take the place of the plugin's own
 .PHONY: plugins
 define plugin_rules
 $$(B)/plugins/$(1).so: $$($(1)_SRC:%.c=$$(B)/plugobj/%.o)
 	@mkdir -p $$(@D)
-	$$(call say,LD,$$@)$$(CC) $$(LDFLAGS_ALL) -shared -o $$@ $$^ $$($(1)_LIBS) -lm
+	$$(call say,LD,$$@)$$(CC) $$(LDFLAGS_ALL) -shared -Wl,-Bsymbolic -o $$@ $$^ $$($(1)_LIBS) -lm
 $$($(1)_SRC:%.c=$$(B)/plugobj/%.o): $$(B)/plugobj/%.o: %.c $$(B)/flags
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)$$(CC) $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) $$($(1)_CFLAGS) $$(EXTRA_$$(subst /,_,$$(basename $$<))) -MMD -MP -c -o $$@ $$<
