@@ -37,7 +37,7 @@ class Server:
         self.conf = {"spark.connect.grpc.binding.port": self.port, "spark.connect.grpc.binding.address": "127.0.0.1", "spark.ui.enabled": "false",
                      "spark.sql.shuffle.partitions": 2, "spark.default.parallelism": 2, "spark.sql.warehouse.dir": self.folder / "warehouse",
                      "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dderby.system.home={self.folder}",
-                     "spark.sql.connect.progress.reportInterval": "200ms", **dict(conf)}
+                     "spark.sql.connect.progress.reportInterval": "200ms", "spark.sql.timeType.enabled": "true", **dict(conf)}
         self.token = token
         self.process = None
 

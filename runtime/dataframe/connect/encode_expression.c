@@ -9,6 +9,7 @@ enum { /* fields of Expression */
        X_LITERAL = 1,
        X_ATTRIBUTE = 2,
        X_FUNCTION = 3,
+       X_TEXT = 4,
        X_STAR = 5,
        X_ALIAS = 6,
        X_CAST = 7,
@@ -16,6 +17,7 @@ enum { /* fields of Expression */
        X_LAMBDA = 10,
        X_WINDOW = 11,
        X_EXTRACT = 12,
+       X_UPDATE = 13,
        X_VARIABLE = 14,
        X_SUBQUERY = 21
 };
@@ -54,19 +56,19 @@ static void put_decimal(struct buf *out, const struct expr *x)
     pb_end(out, mark);
 }
 
-/* Spark has intervals of months, and intervals of days and time; only both together are a CalendarInterval. */
-static void put_interval(struct buf *out, const char *text)
+static void put_interval(struct buf *out, const struct expr *x)
 {
-    enum { DAY_MICROS = 86400 };
+    enum { DAY_SECONDS = 86400 };
+    enum interval_kind kind = dtype_interval_kind(x->u.literal.type);
     char *rest;
-    int64_t months = strtoll(text, &rest, 10), days = strtoll(rest, &rest, 10),
+    int64_t months = strtoll(x->u.literal.s, &rest, 10), days = strtoll(rest, &rest, 10),
             micros = strtoll(rest, NULL, 10);
     size_t mark;
 
-    if (days == 0 && micros == 0 && months != 0) {
+    if (kind == INTERVAL_YEAR_MONTH) {
         pb_int(out, 20, months);
-    } else if (months == 0) {
-        pb_int(out, 21, days * DAY_MICROS * 1000000 + micros);
+    } else if (kind == INTERVAL_DAY_TIME) {
+        pb_int(out, 21, days * DAY_SECONDS * 1000000 + micros);
     } else {
         mark = pb_begin(out, 19);
         pb_int(out, 1, months);
@@ -101,9 +103,17 @@ static void put_literal(struct encoder *e, const struct expr *x)
     else if (type->id == DTYPE_BINARY)
         pb_bytes(out, 2, x->u.literal.s, x->u.literal.len);
     else if (type->id == DTYPE_INTERVAL)
-        put_interval(out, x->u.literal.s);
+        put_interval(out, x);
     else
         encode_fail(e, LC_UNSUPPORTED, "a literal of this type");
+}
+
+static void put_wide(struct encoder *e, const struct expr *x)
+{
+    if (!x->u.literal.is_null && dtype_is_integral(x->u.literal.type))
+        pb_int(e->out, number_fields[DTYPE_LONG], x->u.literal.i);
+    else
+        put_literal(e, x);
 }
 
 void encode_literal(struct encoder *e, unsigned field, const struct expr *x)
@@ -118,7 +128,7 @@ void encode_literal(struct encoder *e, unsigned field, const struct expr *x)
         return;
     }
     mark = pb_begin(e->out, field);
-    put_literal(e, inner);
+    put_wide(e, inner);
     pb_end(e->out, mark);
 }
 
@@ -198,10 +208,31 @@ static void put_not_equal(struct encoder *e, const struct expr *x)
     pb_end(e->out, argument);
 }
 
+/* Names of PySpark's functions that the server knows by another name. */
+static const struct {
+    const char *name, *there;
+    bool distinct;
+} renamed[] = {{"bitwise_not", "~", false},           {"count_distinct", "count", true},
+               {"listagg_distinct", "listagg", true}, {"string_agg_distinct", "listagg", true},
+               {"create_map", "map", false},          {"negate", "negative", false},
+               {"sum_distinct", "sum", true}};
+
+static bool put_renamed(struct encoder *e, const struct expr *x)
+{
+    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++)
+        if (strcmp(renamed[i].name, x->u.call.name) == 0) {
+            put_function(e, renamed[i].there, x->args, x->n, renamed[i].distinct);
+            return true;
+        }
+    return false;
+}
+
 static void put_call(struct encoder *e, const struct expr *x)
 {
     if (x->u.call.filter)
         put_filtered(e, x);
+    else if (put_renamed(e, x))
+        return;
     else if (strcmp(x->u.call.name, "!=") == 0)
         put_not_equal(e, x);
     else
@@ -351,6 +382,65 @@ static const struct {
     [EXPR_LAMBDA] = {X_LAMBDA, put_lambda},    [EXPR_VARIABLE] = {X_VARIABLE, put_variable},
     [EXPR_EXTRACT] = {X_EXTRACT, put_extract}, [EXPR_SUBQUERY] = {X_SUBQUERY, put_subquery}};
 
+/* Fields of a struct: with_field(struct, name, value), drop_fields(struct, name, …). */
+static bool is_update(const struct expr *x)
+{
+    bool with = x->kind == EXPR_CALL && x->n == 3 && strcmp(x->u.call.name, "with_field") == 0;
+    bool drop = x->kind == EXPR_CALL && x->n >= 2 && strcmp(x->u.call.name, "drop_fields") == 0;
+
+    for (size_t i = 1; i < (with ? 2 : x->n); i++)
+        if ((with || drop) &&
+            (x->args[i]->kind != EXPR_LITERAL || x->args[i]->u.literal.type->id != DTYPE_STRING))
+            return false;
+    return with || drop;
+}
+
+/* The struct with what the arguments up to the n-th say. */
+static void put_update(struct encoder *e, const struct expr *x, size_t n)
+{
+    bool with = strcmp(x->u.call.name, "with_field") == 0;
+    size_t update = pb_begin(e->out, X_UPDATE), inner;
+
+    if (with || n == 2) {
+        encode_expr(e, 1, x->args[0]);
+    } else {
+        inner = pb_begin(e->out, 1);
+        put_update(e, x, n - 1);
+        pb_end(e->out, inner);
+    }
+    pb_bytes(e->out, 2, x->args[with ? 1 : n - 1]->u.literal.s, x->args[with ? 1 : n - 1]->u.literal.len);
+    if (with)
+        encode_expr(e, 3, x->args[2]);
+    pb_end(e->out, update);
+}
+
+/* TIMESTAMP '2024-01-01' has a name of its own, so it goes as a text. */
+static bool is_typed_text(const struct expr *x)
+{
+    return x->kind == EXPR_CAST && x->u.cast.typed && x->args[0]->kind == EXPR_LITERAL &&
+           !x->args[0]->u.literal.is_null && x->args[0]->u.literal.type->id == DTYPE_STRING;
+}
+
+static void put_typed_text(struct encoder *e, const struct expr *x)
+{
+    const struct expr *text = x->args[0];
+    struct buf sql = BUF_INIT(1 << 20);
+
+    if (x->u.cast.type->id == DTYPE_TIME) /* a literal says no precision */
+        buf_puts(&sql, "TIME");
+    else
+        dtype_sql(x->u.cast.type, &sql);
+    buf_puts(&sql, " '");
+    for (size_t i = 0; i < text->u.literal.len; i++) {
+        if (text->u.literal.s[i] == '\'' || text->u.literal.s[i] == '\\')
+            buf_putc(&sql, '\\');
+        buf_putc(&sql, text->u.literal.s[i]);
+    }
+    buf_putc(&sql, '\'');
+    pb_text(e->out, 1, buf_str(&sql));
+    buf_release(&sql);
+}
+
 static void put_expression(struct encoder *e, const struct expr *x)
 {
     size_t mark;
@@ -359,8 +449,14 @@ static void put_expression(struct encoder *e, const struct expr *x)
         encode_fail(e, LC_UNSUPPORTED, "an expression of this kind");
         return;
     }
-    mark = pb_begin(e->out, is_show_text(x) ? X_CAST : kinds[x->kind].field);
-    if (is_show_text(x))
+    if (is_update(x)) {
+        put_update(e, x, x->n);
+        return;
+    }
+    mark = pb_begin(e->out, is_typed_text(x) ? X_TEXT : is_show_text(x) ? X_CAST : kinds[x->kind].field);
+    if (is_typed_text(x))
+        put_typed_text(e, x);
+    else if (is_show_text(x))
         put_show_text(e, x);
     else
         kinds[x->kind].put(e, x);

@@ -22,8 +22,10 @@ void encode_relation(struct encoder *e, const struct plan *p);             /* it
 void encode_expr(struct encoder *e, unsigned field, const struct expr *x); /* NULL: nothing */
 void encode_exprs(struct encoder *e, unsigned field, struct expr *const *list, size_t n);
 void encode_sort(struct encoder *e, unsigned field, const struct expr *x);
-void encode_alias(struct encoder *e, unsigned field, const struct expr *x);   /* Expression.Alias */
-void encode_literal(struct encoder *e, unsigned field, const struct expr *x); /* Expression.Literal */
+void encode_alias(struct encoder *e, unsigned field, const struct expr *x); /* Expression.Alias */
+void encode_literal(
+    struct encoder *e, unsigned field,
+    const struct expr *x); /* Expression.Literal; integers as BIGINT, as Spark's fillna wants them */
 void encode_fail(struct encoder *e, enum lc code, const char *what);
 bool encode_enter(struct encoder *e);            /* false: too deep, or failed */
 char *encode_name(char *const *parts, size_t n); /* "a.`b c`"; mem_free */

@@ -5,13 +5,16 @@
 enum { DEEPEST = 100 };
 
 /* The field of DataType's kind. */
-static const unsigned char kinds[DTYPE_COUNT] = {
-    [DTYPE_NULL] = 1,       [DTYPE_BINARY] = 2,         [DTYPE_BOOLEAN] = 3,
-    [DTYPE_BYTE] = 4,       [DTYPE_SHORT] = 5,          [DTYPE_INT] = 6,
-    [DTYPE_LONG] = 7,       [DTYPE_FLOAT] = 8,          [DTYPE_DOUBLE] = 9,
-    [DTYPE_DECIMAL] = 10,   [DTYPE_STRING] = 11,        [DTYPE_DATE] = 14,
-    [DTYPE_TIMESTAMP] = 15, [DTYPE_TIMESTAMP_NTZ] = 16, [DTYPE_INTERVAL] = 17,
-    [DTYPE_ARRAY] = 20,     [DTYPE_STRUCT] = 21,        [DTYPE_MAP] = 22};
+static const unsigned char kinds[DTYPE_COUNT] = {[DTYPE_NULL] = 1,       [DTYPE_BINARY] = 2,
+                                                 [DTYPE_BOOLEAN] = 3,    [DTYPE_BYTE] = 4,
+                                                 [DTYPE_SHORT] = 5,      [DTYPE_INT] = 6,
+                                                 [DTYPE_LONG] = 7,       [DTYPE_FLOAT] = 8,
+                                                 [DTYPE_DOUBLE] = 9,     [DTYPE_DECIMAL] = 10,
+                                                 [DTYPE_STRING] = 11,    [DTYPE_DATE] = 14,
+                                                 [DTYPE_TIMESTAMP] = 15, [DTYPE_TIMESTAMP_NTZ] = 16,
+                                                 [DTYPE_INTERVAL] = 17,  [DTYPE_VARIANT] = 25,
+                                                 [DTYPE_TIME] = 28,      [DTYPE_ARRAY] = 20,
+                                                 [DTYPE_STRUCT] = 21,    [DTYPE_MAP] = 22};
 
 static void put_field(struct buf *out, const struct dfield *f)
 {
@@ -31,6 +34,15 @@ static void put_content(struct buf *out, const struct dtype *t)
         pb_int(out, 1, t->scale);
         pb_int(out, 2, t->precision);
         break;
+    case DTYPE_TIME:
+        pb_int(out, 1, 6);
+        break;
+    case DTYPE_INTERVAL:
+        if (dtype_interval_kind(t) != INTERVAL_CALENDAR) {
+            pb_int(out, 1, t->scale / 4);
+            pb_int(out, 2, t->scale % 4);
+        }
+        break;
     case DTYPE_ARRAY:
         connect_type(out, 1, t->element);
         pb_int(out, 2, t->contains_null);
@@ -49,9 +61,17 @@ static void put_content(struct buf *out, const struct dtype *t)
     }
 }
 
+static unsigned kind_of(const struct dtype *type)
+{
+    static const unsigned char intervals[] = {
+        [INTERVAL_CALENDAR] = 17, [INTERVAL_YEAR_MONTH] = 18, [INTERVAL_DAY_TIME] = 19};
+
+    return type->id == DTYPE_INTERVAL ? intervals[dtype_interval_kind(type)] : kinds[type->id];
+}
+
 void connect_type(struct buf *out, unsigned field, const struct dtype *type)
 {
-    size_t mark = pb_begin(out, field), kind = pb_begin(out, kinds[type->id]);
+    size_t mark = pb_begin(out, field), kind = pb_begin(out, kind_of(type));
 
     put_content(out, type);
     pb_end(out, kind);
@@ -96,6 +116,17 @@ static enum lc read_decimal(struct pb_reader r, const struct dtype **out, struct
         return err_set(err, LC_DATA, "the server sent a decimal of precision %lld and scale %lld",
                        (long long)precision, (long long)scale);
     return made(dtype_decimal((int)precision, (int)scale), out, err);
+}
+
+static enum lc read_interval(struct pb_reader r, enum interval_kind kind, int64_t last,
+                             const struct dtype **out, struct err *err)
+{
+    int64_t from = read_number(r, 1, 0), to = read_number(r, 2, last);
+
+    if (from < 0 || to < from || to > last)
+        return err_set(err, LC_DATA, "the server sent an interval of fields %lld to %lld", (long long)from,
+                       (long long)to);
+    return made(dtype_interval(kind, (int)from, (int)to), out, err);
 }
 
 static enum lc read_array(struct pb_reader r, int depth, const struct dtype **out, struct err *err)
@@ -178,8 +209,11 @@ static enum lc read_udt(struct pb_reader r, int depth, const struct dtype **out,
 static const struct {
     unsigned kind;
     const char *name;
-} others[] = {{24, "unparsed"}, {25, "variant"},          {26, "geometry"},        {27, "geography"},
-              {28, "time"},     {29, "timestamp_ntz(9)"}, {30, "timestamp_ltz(9)"}};
+} others[] = {{24, "unparsed"},
+              {26, "geometry"},
+              {27, "geography"},
+              {29, "timestamp_ntz(9)"},
+              {30, "timestamp_ltz(9)"}};
 
 static enum lc not_here(unsigned kind, struct err *err)
 {
@@ -203,10 +237,10 @@ static enum lc read_kind(const struct pb_field *f, int depth, const struct dtype
     case 13:
         *out = dtype_of(DTYPE_STRING);
         return LC_OK;
-    case 18: /* intervals of months and of microseconds */
+    case 18:
+        return read_interval(r, INTERVAL_YEAR_MONTH, 1, out, err);
     case 19:
-        *out = dtype_of(DTYPE_INTERVAL);
-        return LC_OK;
+        return read_interval(r, INTERVAL_DAY_TIME, 3, out, err);
     case 20:
         return read_array(r, depth, out, err);
     case 21:

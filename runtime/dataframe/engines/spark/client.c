@@ -47,6 +47,8 @@ static enum lc take_conf(struct client *c, const struct plan_options *conf, stru
                *command = plan_option(conf, "lacus.connect.tokenCommand");
     char *end;
 
+    if (!seconds)
+        seconds = getenv("LACUS_SPARK_RETRY_SECONDS");
     if (!file)
         file = getenv("LACUS_SPARK_TOKEN_FILE");
     if (!command)
@@ -55,8 +57,10 @@ static enum lc take_conf(struct client *c, const struct plan_options *conf, stru
     c->token_command = command ? mem_strdup(command) : NULL;
     c->retry_seconds = seconds ? strtod(seconds, &end) : 30;
     if (seconds && (end == seconds || *end || !(c->retry_seconds >= 0 && c->retry_seconds < 1e6)))
-        return err_set(err, LC_ARG, "lacus.connect.retrySeconds is a number of seconds, not '%.50s'",
-                       seconds);
+        return err_set(
+            err, LC_ARG,
+            "lacus.connect.retrySeconds (LACUS_SPARK_RETRY_SECONDS) is a number of seconds, not '%.50s'",
+            seconds);
     return (file && !c->token_file) || (command && !c->token_command) ? err_nomem(err) : LC_OK;
 }
 

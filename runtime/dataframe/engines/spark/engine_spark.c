@@ -21,9 +21,11 @@ static void engine_close(struct engine *e)
 static enum lc greet(struct engine *e, const struct engine_options *o, struct err *err)
 {
     struct ctx ctx = ctx_background();
+    const char *dot;
 
     TRY(connect_version(e, &ctx, e->version, sizeof e->version, err));
-    if (atoi(e->version) < 3 || strncmp(e->version, "3.4", 3) == 0) {
+    dot = strchr(e->version, '.');
+    if (atoi(e->version) * 1000 + (dot ? atoi(dot + 1) : 0) < 3005) {
         err_set(err, LC_UNSUPPORTED, "the Spark server at '%s' has version %s", client_host(e->client),
                 e->version);
         return err_hint(err, "lacus speaks Spark Connect 3.5 and newer");

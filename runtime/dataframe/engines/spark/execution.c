@@ -3,7 +3,7 @@
 #include "runtime/base/mem.h"
 #include <string.h>
 
-enum { RELEASE_EVERY = 8, RESULT_COMPLETE = 14, RESPONSE_ID = 13 };
+enum { IDLE_CALLS = 1000, RELEASE_EVERY = 8, RESULT_COMPLETE = 14, RESPONSE_ID = 13 };
 
 struct execution {
     struct client *client;
@@ -12,8 +12,8 @@ struct execution {
     struct grpc *call; /* owned; NULL: no connection carries it now */
     struct buf request, message;
     char id[UUID_TEXT], last[80]; /* the operation's; of the last answer, "" before the first */
-    int unreleased;
-    bool complete, ended; /* the server said so; nothing more is to come */
+    int unreleased, idle;         /* answers since the last release; calls that ended without one, in a row */
+    bool complete, ended;         /* the server said so; nothing more is to come */
     struct retry retry;
 };
 
@@ -116,18 +116,19 @@ static enum lc take_answer(struct execution *x, struct err *err)
 {
     struct pb_reader r = pb_open(x->message.data, x->message.len);
     struct pb_field f;
-    bool first = x->last[0] == '\0';
+    bool first = x->last[0] == '\0', named = false;
 
     if (first)
         TRY(client_check_session(x->client, RPC_EXECUTE, &x->message, err));
     while (pb_next(&r, &f))
-        if (f.number == RESPONSE_ID)
+        if (f.number == RESPONSE_ID && (named = f.len > 0))
             pb_copy(&f, x->last, sizeof x->last);
         else if (f.number == RESULT_COMPLETE)
             x->complete = true;
-    if (r.failed)
+    if (r.failed || !named)
         return err_set(err, LC_DATA, "the Spark server sent an answer that is not a message");
     x->retry = (struct retry){0};
+    x->idle = 0;
     if (++x->unreleased >= RELEASE_EVERY && !x->complete) {
         release(x, false);
         x->unreleased = 0;
@@ -150,6 +151,8 @@ static enum lc resume(struct execution *x, enum lc rc, const struct grpc_status 
 {
     bool again = rc == LC_OK && not_arrived(x, s) && x->retry.attempts < 5;
 
+    if (rc == LC_OK && s->code == GRPC_OK && ++x->idle > IDLE_CALLS)
+        return err_set(err, LC_DATA, "the Spark server ends calls without an answer");
     if (rc == LC_OK && s->code == GRPC_OK) { /* the server's time for one call is over */
         rc = reattach(x, err);
         s = NULL;

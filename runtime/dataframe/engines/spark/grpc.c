@@ -328,6 +328,8 @@ static enum lc turn(struct grpc *g, const struct ctx *ctx, int wait_ms, struct e
         g->ping_ns = 0;
     }
     buf_release(&raw);
+    if (rc == LC_NET && !g->saw) /* reset before a word was said */
+        rc = lost(g, err);
     if (rc != LC_OK)
         g->going = true;
     else if (n == NGHTTP2_ERR_CALLBACK_FAILURE)

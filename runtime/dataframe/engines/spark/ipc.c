@@ -59,12 +59,31 @@ static int convert(const char *format, struct ArrowArray *a)
     return 0;
 }
 
+/* Times of the day come in nanoseconds; here they are microseconds, as the type says. */
+static bool is_clock(const char *format)
+{
+    return strcmp(format, "ttn") == 0;
+}
+
+static void convert_clock(struct ArrowArray *a)
+{
+    struct ArrowBuffer *values = ArrowArrayBuffer(a, 1);
+
+    for (int64_t i = 0, v; i < a->length + a->offset; i++) {
+        memcpy(&v, values->data + i * 8, 8);
+        v /= NANOS_PER_MICRO;
+        memcpy(values->data + i * 8, &v, 8);
+    }
+}
+
 static int convert_array(const struct ArrowSchema *s, struct ArrowArray *a)
 {
     int code = 0;
 
     if (is_interval(s->format))
         return convert(s->format, a);
+    if (is_clock(s->format))
+        convert_clock(a);
     for (int64_t i = 0; i < s->n_children && code == 0; i++)
         code = convert_array(s->children[i], a->children[i]);
     return code;
@@ -72,19 +91,20 @@ static int convert_array(const struct ArrowSchema *s, struct ArrowArray *a)
 
 static int convert_schema(struct ArrowSchema *s)
 {
-    int code = is_interval(s->format) ? ArrowSchemaSetFormat(s, "tin") : 0;
+    const char *format = is_interval(s->format) ? "tin" : is_clock(s->format) ? "ttu" : NULL;
+    int code = format ? ArrowSchemaSetFormat(s, format) : 0;
 
     for (int64_t i = 0; i < s->n_children && code == 0; i++)
         code = convert_schema(s->children[i]);
     return code;
 }
 
-static bool has_interval(const struct ArrowSchema *s)
+static bool has_other(const struct ArrowSchema *s)
 {
-    bool found = is_interval(s->format);
+    bool found = is_interval(s->format) || is_clock(s->format);
 
     for (int64_t i = 0; i < s->n_children && !found; i++)
-        found = has_interval(s->children[i]);
+        found = has_other(s->children[i]);
     return found;
 }
 
@@ -132,7 +152,7 @@ static enum lc read_stream(struct ArrowArrayStream *stream, struct ArrowSchema *
         return bad(err, why.message);
     if (strcmp(schema->format, "+s") != 0)
         return bad(err, "it has no columns");
-    intervals = has_interval(schema);
+    intervals = has_other(schema);
     TRY(read_batches(stream, schema, intervals, out, err));
     return intervals && convert_schema(schema) != 0 ? err_nomem(err) : LC_OK;
 }
