@@ -11,6 +11,11 @@
 #include <string.h>
 #include <strings.h>
 
+struct function_head { /* a function of the session */
+    char *name;
+    struct expr *head;
+};
+
 struct view {
     char *name;              /* owned, lower case */
     const struct plan *plan; /* owned reference */
@@ -20,6 +25,8 @@ struct catalog {
     const struct catalog_ops *ops;
     void *self; /* owned */
     char catalog[CATALOG_NAME_MAX], schema[CATALOG_NAME_MAX];
+    struct function_head *functions; /* owned */
+    size_t n_functions;
     struct view *views; /* owned */
     size_t n_views;
 };
@@ -101,6 +108,11 @@ void catalog_close(struct catalog *c)
         plan_unref(c->views[i].plan);
     }
     mem_free(c->views);
+    for (size_t i = 0; i < c->n_functions; i++) {
+        mem_free(c->functions[i].name);
+        expr_unref(c->functions[i].head);
+    }
+    mem_free(c->functions);
     c->ops->close(c->self);
     mem_free(c);
 }
@@ -512,6 +524,75 @@ enum lc catalog_drop_table(const struct ctx *ctx, struct catalog *c, const struc
     return forgive(rc, LC_NOTFOUND, if_exists, &local, err);
 }
 
+/* ---- functions of the session ---- */
+enum lc catalog_put_function(struct catalog *c, const char *name, const struct expr *head, struct err *err)
+{
+    struct function_head *more;
+    size_t i = 0;
+
+    while (i < c->n_functions && strcasecmp(c->functions[i].name, name) != 0)
+        i++;
+    if (i < c->n_functions) {
+        expr_unref(c->functions[i].head);
+        c->functions[i].head = expr_ref(head);
+        return LC_OK;
+    }
+    more = mem_reallocn(c->functions, c->n_functions + 1, sizeof *more);
+    if (!more)
+        return err_nomem(err);
+    c->functions = more;
+    more[i].name = mem_strdup(name);
+    if (!more[i].name)
+        return err_nomem(err);
+    more[i].head = expr_ref(head);
+    c->n_functions++;
+    return LC_OK;
+}
+
+static struct expr *with_head(const struct expr *head, const struct expr *call)
+{
+    struct expr **args = mem_calloc(head->n + call->n + 1, sizeof *args), *out;
+
+    if (!args)
+        return NULL;
+    for (size_t i = 0; i < head->n + call->n; i++)
+        args[i] = expr_ref(i < head->n ? head->args[i] : call->args[i - head->n]);
+    out = expr_call(head->u.call.name, false, args, head->n + call->n);
+    mem_free(args);
+    return out ? expr_at(out, call->position) : NULL;
+}
+
+static struct expr *session_value(const struct catalog *c, const char *name)
+{
+    const char *value = NULL;
+    char path[2 * CATALOG_NAME_MAX + 64];
+
+    if (strcmp(name, "current_catalog") == 0)
+        value = catalog_current(c);
+    else if (strcmp(name, "current_schema") == 0 || strcmp(name, "current_database") == 0)
+        value = catalog_current_schema(c);
+    else if (strcmp(name, "current_path") == 0)
+        snprintf(path, sizeof path, "system.builtin,system.session,%s.%s", catalog_current(c),
+                 catalog_current_schema(c));
+    if (!value && strcmp(name, "current_path") != 0)
+        return NULL;
+    value = value ? value : path;
+    return expr_alias(expr_string(value, strlen(value)),
+                      strcmp(name, "current_catalog") == 0 ? "current_catalog()"
+                      : strcmp(name, "current_path") == 0  ? "current_path()"
+                                                           : "current_schema()");
+}
+
+struct expr *catalog_function(struct catalog *c, const struct expr *call)
+{
+    if (call->n == 0 && strncmp(call->u.call.name, "current_", 8) == 0)
+        return session_value(c, call->u.call.name);
+    for (size_t i = 0; i < c->n_functions; i++)
+        if (strcasecmp(c->functions[i].name, call->u.call.name) == 0)
+            return with_head(c->functions[i].head, call);
+    return NULL;
+}
+
 /* ---- temporary views ---- */
 static size_t find_view(const struct catalog *c, const char *name)
 {
@@ -566,7 +647,7 @@ static enum lc set_view(struct catalog *c, const char *lower, const struct plan 
 enum lc catalog_put_view(struct catalog *c, const char *name, const struct plan *plan, bool replace,
                          struct err *err)
 {
-    const struct plan_resolver resolver = {inline_view, c};
+    const struct plan_resolver resolver = {inline_view, c, NULL};
     const struct plan *inlined;
     char lower[CATALOG_NAME_MAX];
     enum lc rc;

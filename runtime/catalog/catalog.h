@@ -28,6 +28,7 @@
 
 struct plan;
 struct catalog;
+struct expr;
 
 enum { CATALOG_NAME_MAX = 256 };
 
@@ -167,7 +168,13 @@ enum lc catalog_drop_table(const struct ctx *ctx, struct catalog *c, const struc
 enum lc catalog_put_view(struct catalog *c, const char *name, const struct plan *plan, bool replace,
                          struct err *err) MUST_CHECK;
 const struct plan *catalog_view(const struct catalog *c, const char *name); /* borrowed; NULL: none */
-bool catalog_drop_view(struct catalog *c, const char *name);                /* false: there was none */
+/* A function that the session gave: a call of `name` becomes a call of the same function as `head`, with its arguments in front of
+ * the others. The catalog takes its own reference. */
+enum lc catalog_put_function(struct catalog *c, const char *name, const struct expr *head,
+                             struct err *err) MUST_CHECK;
+/* For plan_resolver: such a call, and what current_catalog(), current_schema() … give; NULL: another function. */
+struct expr *catalog_function(struct catalog *c, const struct expr *call);
+bool catalog_drop_view(struct catalog *c, const char *name); /* false: there was none */
 
 /* Who, what and when come from ctx. version -1: not a versioned table. */
 enum lc catalog_add_lineage(const struct ctx *ctx, struct catalog *c, const char *operation,

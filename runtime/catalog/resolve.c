@@ -186,10 +186,17 @@ static enum lc resolve_table(void *self, const struct ctx *ctx, const struct pla
     return rc;
 }
 
+static struct expr *session_function(void *self, const struct expr *call)
+{
+    struct resolving *r = self;
+
+    return catalog_function(r->catalog, call);
+}
+
 static enum lc resolve_with(struct resolving *r, const struct ctx *ctx, const struct plan *plan,
                             const struct plan **out, struct err *err)
 {
-    const struct plan_resolver resolver = {resolve_table, r};
+    const struct plan_resolver resolver = {resolve_table, r, session_function};
 
     return plan_resolve(ctx, plan, &resolver, out, err);
 }

@@ -239,6 +239,9 @@ struct plan_resolver {
     enum lc (*table)(void *self, const struct ctx *ctx, const struct plan *read, const struct plan **out,
                      struct err *err);
     void *self;
+    /* What a call of a name that the session gave stands for: a new reference, or NULL: it is another function. May be
+     * NULL. */
+    struct expr *(*function)(void *self, const struct expr *call);
 };
 /* Replaces every PLAN_READ_TABLE and PLAN_WITH, in subqueries too; the result is a new reference. */
 enum lc plan_resolve(const struct ctx *ctx, const struct plan *p, const struct plan_resolver *resolver,

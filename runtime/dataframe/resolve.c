@@ -70,6 +70,24 @@ static enum lc resolve_subquery(struct resolving *r, const struct expr *e, struc
     return *out ? LC_OK : err_nomem(r->err);
 }
 
+/* The children of what a session's function stands for. */
+static enum lc resolve_args(struct resolving *r, const struct expr *e, struct expr **out)
+{
+    struct expr **args;
+    bool changed = false;
+    enum lc code;
+
+    if (e->n == 0) {
+        *out = expr_ref(e);
+        return LC_OK;
+    }
+    TRY(resolve_exprs(r, e->args, e->n, &args, &changed));
+    *out = expr_with_args(e, args);
+    mem_free(args);
+    code = *out ? LC_OK : err_nomem(r->err);
+    return code;
+}
+
 static enum lc resolve_expr(struct resolving *r, const struct expr *e, struct expr **out)
 {
     struct expr **args;
@@ -78,6 +96,16 @@ static enum lc resolve_expr(struct resolving *r, const struct expr *e, struct ex
 
     if (++r->depth > MAX_DEPTH)
         return r->depth--, err_set(r->err, LC_LIMIT, "an expression is nested more than %d deep", MAX_DEPTH);
+    if (e->kind == EXPR_CALL && r->resolver && r->resolver->function) {
+        struct expr *own = r->resolver->function(r->resolver->self, e);
+
+        if (own) { /* its arguments may hold more of them */
+            code = resolve_args(r, own, out);
+            expr_unref(own);
+            r->depth--;
+            return code;
+        }
+    }
     if (e->kind == EXPR_SUBQUERY) {
         code = resolve_subquery(r, e, out);
     } else if (e->n == 0) {
@@ -164,23 +192,31 @@ static enum lc replace_exprs(struct resolving *r, struct expr ***slot, size_t n)
     return LC_OK;
 }
 
-static bool expr_has_subquery(const struct expr *e)
+/* A subquery, or a function of the session. */
+static bool expr_has_names(const struct resolving *r, const struct expr *e)
 {
     if (e->kind == EXPR_SUBQUERY)
         return true;
+    if (e->kind == EXPR_CALL && r->resolver && r->resolver->function) {
+        struct expr *own = r->resolver->function(r->resolver->self, e);
+
+        expr_unref(own);
+        if (own)
+            return true;
+    }
     for (size_t i = 0; i < e->n; i++)
-        if (expr_has_subquery(e->args[i]))
+        if (expr_has_names(r, e->args[i]))
             return true;
     return false;
 }
 
-static bool has_subquery(const struct plan *p)
+static bool has_names(const struct resolving *r, const struct plan *p)
 {
     for (size_t i = 0; i < p->n_exprs; i++)
-        if (expr_has_subquery(p->exprs[i]))
+        if (expr_has_names(r, p->exprs[i]))
             return true;
     for (size_t i = 0; p->kind == PLAN_AGGREGATE && i < p->u.aggregate.n_groups; i++)
-        if (expr_has_subquery(p->u.aggregate.groups[i]))
+        if (expr_has_names(r, p->u.aggregate.groups[i]))
             return true;
     return false;
 }
@@ -189,7 +225,7 @@ static enum lc resolve_inputs(struct resolving *r, const struct plan *p, const s
 {
     const struct plan *left = NULL, *right = NULL;
     struct plan *copy;
-    bool subqueries = has_subquery(p);
+    bool subqueries = has_names(r, p);
     enum lc code = LC_OK;
 
     if (p->left)

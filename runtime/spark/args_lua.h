@@ -33,4 +33,5 @@ const char **spark_keys(lua_State *L, int index, int *n);
 void spark_methods(lua_State *L, const struct manual_row *methods);
 /* What the table on top does not have is looked for among the methods of that class which are written in Lua. */
 void spark_extend(lua_State *L, const char *class);
+void spark_library(lua_State *L); /* pushes the classes and functions that are written in Lua */
 #endif

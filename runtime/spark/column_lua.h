@@ -36,6 +36,8 @@ struct expr **column_list(lua_State *L, int first, int n, enum column_text text)
 struct expr *column_order(lua_State *L, int index);
 /* The same for sort orders: names and columns, each ascending unless it says otherwise. */
 struct expr **column_orders(lua_State *L, int first, int n);
+/* Makes an expression of the Lua function at index by calling it with variables; pushes it. Raises what the function raises. */
+int column_lambda(lua_State *L, int index);
 int functions_lua_open(lua_State *L); /* the global F */
 int window_lua_open(lua_State *L);    /* the global Window */
 /* Defined with Window: column:over(spec). */

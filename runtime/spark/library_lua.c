@@ -1,7 +1,9 @@
 /* library_lua.c: the methods that are written in Lua (runtime/lib/lacus/dataframe.lua), found when a class has no such method of its
  * own, and what they need of the plan. */
 #include "runtime/base/mem.h"
+#include "runtime/catalog/catalog.h"
 #include "runtime/dataframe/sqlgen/functions.h"
+#include "runtime/session/copy.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/column_lua.h"
 #include "runtime/spark/dataframe_lua.h"
@@ -230,8 +232,59 @@ static int l_functions(lua_State *L) /* functions(): {{name, usage, doc, kind}, 
     return 1;
 }
 
+/* ---- user-defined functions ---- */
+static int l_pack(lua_State *L) /* pack(function) -> bytes as a Column, straight, loops */
+{
+    struct copy_shape shape;
+    const char *bytes;
+    size_t len;
+
+    copy_pack(L, 1, &shape);
+    bytes = lua_tolstring(L, -1, &len);
+    column_push(L, expr_binary_literal(bytes, len));
+    lua_pushboolean(L, shape.straight);
+    lua_pushboolean(L, shape.loops);
+    return 3;
+}
+
+static int l_lambda(lua_State *L) /* lambda(function) -> Column; raises when the function is no expression */
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    return column_lambda(L, 1);
+}
+
+static int l_applied(lua_State *L) /* applied(call with the first arguments, column, …) -> Column */
+{
+    const struct expr *head = column_at(L, 1);
+    int n = lua_gettop(L) - 1;
+    struct expr **args, **all;
+
+    luaL_argcheck(L, head && head->kind == EXPR_CALL, 1, "a call expected");
+    args = column_list(L, 2, n, COLUMN_NAME);
+    all = lua_newuserdatauv(L, sizeof *all * (head->n + (size_t)n + 1), 0);
+    for (size_t i = 0; i < head->n; i++)
+        all[i] = expr_ref(head->args[i]);
+    memcpy(all + head->n, args, sizeof *all * (size_t)n);
+    return column_push(L, expr_call(head->u.call.name, false, all, head->n + (size_t)n));
+}
+
+static int l_name_function(lua_State *L) /* name_function(name, call with the first arguments) */
+{
+    const char *name = luaL_checkstring(L, 1);
+    const struct expr *head = column_at(L, 2);
+    struct catalog *catalog;
+    struct err err;
+
+    luaL_argcheck(L, head && head->kind == EXPR_CALL, 2, "a call expected");
+    err_clear(&err);
+    if (spark_catalog(spark_of(L), &catalog, &err) != LC_OK ||
+        catalog_put_function(catalog, name, head, &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
+}
+
 /* ---- finding the library's methods ---- */
-static void push_library(lua_State *L)
+void spark_library(lua_State *L)
 {
     static const luaL_Reg natives[] = {{"subquery", l_subquery},
                                        {"filtered", l_filtered},
@@ -245,6 +298,10 @@ static void push_library(lua_State *L)
                                        {"call", l_call},
                                        {"raise", l_raise},
                                        {"functions", l_functions},
+                                       {"pack", l_pack},
+                                       {"applied", l_applied},
+                                       {"lambda", l_lambda},
+                                       {"name_function", l_name_function},
                                        {NULL, NULL}};
     static const char key[] = "lacus.spark.library";
 
@@ -264,7 +321,7 @@ static int l_lookup(lua_State *L) /* upvalue: the class; (methods, name) */
 {
     if (lua_type(L, 2) != LUA_TSTRING)
         return 0;
-    push_library(L);
+    spark_library(L);
     lua_pushvalue(L, lua_upvalueindex(1));
     if (lua_rawget(L, -2) != LUA_TTABLE)
         return 0;

@@ -151,6 +151,8 @@ static const struct {
     {"json_tuple", "Js"},
     {"with_field", NULL},
     {"drop_fields", NULL},
+    {"lua_udf", NULL},
+    {"lua_expression", NULL},
     {"hll_union_agg", NULL},
     {"theta_union_agg", NULL},
     {"theta_intersection_agg", NULL},

@@ -134,7 +134,7 @@ struct special {
     special_fn *fn;
 };
 extern const struct special special_numbers[], special_texts[], special_times[], special_lists[],
-    special_aggregates[], special_maps[], special_data[], special_moments[];
+    special_aggregates[], special_maps[], special_data[], special_moments[], special_udf[];
 
 /* For specials: sets the text and type; nullable when an argument is. */
 enum lc special_done(struct call *c, struct sx *out, const struct dtype *type, const char *sql);

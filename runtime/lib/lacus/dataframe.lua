@@ -741,5 +741,63 @@ return function(native)
     Session[name] = absent("spark." .. name, "there is no server: files are read where they are")
   end
 
+  ---------------------------------------------------------------------------------------------------- functions of Lua
+
+  local function udf_type(t)
+    if t == nil or t == null then return "string" end
+    if type(t) == "table" and t.ddl then return "struct<" .. t.ddl .. ">" end
+    if type(t) ~= "string" then error("udf: a type expected, like \"bigint\", got " .. type(t), 3) end
+    return t
+  end
+
+  -- The call with its first arguments: an expression when the function is one, else the packed function.
+  local function head_of(f, returnType, name)
+    local packed, straight, loops = native.pack(f)
+    if straight then
+      local done, lambda = pcall(native.lambda, f)
+      if done then return native.call("lua_expression", false, F.lit(name), F.lit(returnType), lambda), true end
+    end
+    return native.call("lua_udf", false, F.lit(name), F.lit(returnType), packed, F.lit(loops)), false
+  end
+
+  local Udf = {}
+  Udf.__index, Udf.__name = Udf, "UserDefinedFunction"
+  function Udf:__call(...)
+    local columns = {}
+    for i, c in ipairs(table.pack(...)) do columns[i] = type(c) == "string" and F.col(c) or c end
+    return native.applied(self.head, table.unpack(columns))
+  end
+  function Udf:__tostring()
+    return ("function %s(…) -> %s, %s"):format(self.name, self.returnType, self.lowered and "an expression of the engine"
+      or "run row by row")
+  end
+
+  local function make_udf(f, returnType, name)
+    if getmetatable(f) == Udf then return make_udf(f.f, returnType or f.returnType, name or f.name) end
+    if type(f) ~= "function" then error("udf: a function expected, got " .. type(f), 3) end
+    local t = udf_type(returnType)
+    local head, lowered = head_of(f, t, name or "udf")
+    return setmetatable({f = f, head = head, lowered = lowered, name = name or "udf", returnType = t}, Udf)
+  end
+
+  function classes.udf(...)
+    local f, returnType = args({"f", "returnType"}, ...)
+    if type(f) == "string" then -- a decorator: F.udf("bigint")(function(x) … end)
+      return function(g) return make_udf(g, f) end
+    end
+    return make_udf(f, returnType)
+  end
+
+  --- SparkSession.udf: table
+  -- spark.udf:register(name, f, returnType): a Lua function for SQL
+  Session.udf = {property = function()
+    return {register = function(_, name, f, returnType)
+      if type(name) ~= "string" then error("register: a name expected, got " .. type(name), 2) end
+      local udf = make_udf(f, returnType, name)
+      native.name_function(name, udf.head)
+      return udf
+    end}
+  end}
+
   return classes
 end

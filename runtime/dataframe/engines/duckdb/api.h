@@ -115,9 +115,10 @@
     X(duckdb_validity_set_row_invalid)                                                                       \
     X(duckdb_vector_assign_string_element_len)                                                               \
     X(duckdb_vector_ensure_validity_writable)                                                                \
-    X(duckdb_vector_get_data)                                                                                \
-    X(duckdb_vector_get_validity)                                                                            \
-    X(duckdb_vector_size)
+    X(duckdb_vector_get_column_type)                                                                         \
+    X(duckdb_data_chunk_get_column_count)                                                                    \
+    X(duckdb_scalar_function_set_varargs)                                                                    \
+    X(duckdb_vector_get_data) X(duckdb_vector_get_validity) X(duckdb_vector_size)
 
 struct duck_api {
 #define X(name) __typeof__(&name) name;

@@ -43,6 +43,7 @@ struct engine {
     struct local_table *locals; /* owned */
     size_t n_locals;
     int64_t next_local;
+    struct udf_pool *udfs; /* owned; states of Lua for user-defined functions */
 };
 
 struct statement {
@@ -83,6 +84,10 @@ enum lc duck_write_files(struct engine *e, const struct ctx *ctx, const struct p
                          const struct write_spec *spec, struct written_files *out, struct err *err);
 /* scalars.c */
 enum lc duck_register_scalars(struct engine *e, struct err *err);
+/* udf_lua.c: lacus_udf_b, _l, _d, _s (function, name, may run long, arguments…): a packed Lua function, row by row */
+enum lc duck_register_udfs(struct engine *e, struct err *err);
+void duck_udfs_free(struct engine *e);
+bool watch_stopped(struct engine *e); /* a statement that runs was interrupted */
 /* records.c: the table function lacus_records(path, separator) */
 enum lc duck_register_records(struct engine *e, struct err *err);
 /* engine_duckdb.c */

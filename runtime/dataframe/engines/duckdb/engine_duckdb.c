@@ -89,6 +89,8 @@ static enum lc open_database(struct engine *e, const struct engine_options *o, s
     if (code == LC_OK)
         code = duck_register_scalars(e, err);
     if (code == LC_OK)
+        code = duck_register_udfs(e, err);
+    if (code == LC_OK)
         code = duck_register_records(e, err);
     return code == LC_OK ? set_conf(e, "spark.sql.session.timeZone", o->timezone ? o->timezone : "UTC", err)
                          : code;
@@ -98,6 +100,7 @@ static void engine_close(struct engine *e)
 {
     watch_stop(e);
     duck_locals_release(e);
+    duck_udfs_free(e);
     if (e->admin)
         e->api.duckdb_disconnect(&e->admin);
     if (e->database)

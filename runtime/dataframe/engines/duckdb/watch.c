@@ -66,3 +66,14 @@ void watch_stop(struct engine *e)
     if (e->watching)
         pthread_join(e->watcher, NULL);
 }
+
+bool watch_stopped(struct engine *e)
+{
+    bool stopped = false;
+
+    pthread_mutex_lock(&e->watch);
+    for (struct watched *w = e->calls; w && !stopped; w = w->next)
+        stopped = w->stopped || ctx_check(w->ctx, NULL) != LC_OK;
+    pthread_mutex_unlock(&e->watch);
+    return stopped;
+}

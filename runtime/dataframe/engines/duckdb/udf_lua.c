@@ -1,0 +1,378 @@
+/* udf_lua.c: user-defined functions of Lua, called for the rows of DuckDB's vectors in Lua states of their own: as many as threads call
+ * one at the same time. lacus_udf_T(packed function, name, may run long, arguments…), T the type of the result. */
+#include "runtime/base/mem.h"
+#include "runtime/dataframe/engines/duckdb/duck.h"
+#include "runtime/session/copy.h"
+#include <lauxlib.h>
+#include <lualib.h>
+#include <string.h>
+
+enum { FIRST = 3, MOST = 64, HOOK_STEPS = 100000, ROWS_BETWEEN_CHECKS = 256, MOST_IDLE = 32 };
+
+struct udf_state { /* a Lua state with one function in it, at index 1 */
+    struct udf_state *next;
+    char *packed; /* owned */
+    size_t len;
+    lua_State *L; /* owned */
+};
+
+struct udf_pool {
+    pthread_mutex_t lock;
+    struct udf_state *idle; /* owned */
+    size_t n_idle;
+};
+
+struct udf_type { /* one of the registered functions */
+    struct engine *e;
+    char result;
+};
+
+/* ---- states ---- */
+static void state_free(struct udf_state *s)
+{
+    if (!s)
+        return;
+    if (s->L)
+        lua_close(s->L);
+    mem_free(s->packed);
+    mem_free(s);
+}
+
+static int open_function(lua_State *L) /* light userdata: the state */
+{
+    const struct udf_state *s = lua_touserdata(L, 1);
+    static const luaL_Reg libraries[] = {{"_G", luaopen_base},
+                                         {LUA_TABLIBNAME, luaopen_table},
+                                         {LUA_STRLIBNAME, luaopen_string},
+                                         {LUA_MATHLIBNAME, luaopen_math},
+                                         {LUA_UTF8LIBNAME, luaopen_utf8}};
+
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        luaL_requiref(L, libraries[i].name, libraries[i].func, 1);
+        lua_pop(L, 1);
+    }
+    lua_pushlightuserdata(L, NULL);
+    lua_setglobal(L, "null");
+    copy_unpack(L, s->packed, s->len);
+    return 1;
+}
+
+static struct udf_state *state_open(const char *packed, size_t len, char *error, size_t size)
+{
+    struct udf_state *s = mem_zalloc(sizeof *s);
+
+    if (s && (s->packed = mem_alloc(len + 1)) != NULL) {
+        memcpy(s->packed, packed, len);
+        s->len = len;
+        s->L = luaL_newstate();
+    }
+    if (!s || !s->L) {
+        snprintf(error, size, "out of memory");
+        state_free(s);
+        return NULL;
+    }
+    lua_pushcfunction(s->L, open_function);
+    lua_pushlightuserdata(s->L, s);
+    if (lua_pcall(s->L, 1, 1, 0) == LUA_OK)
+        return s;
+    snprintf(error, size, "%s",
+             lua_tostring(s->L, -1) ? lua_tostring(s->L, -1) : "the function cannot be loaded");
+    state_free(s);
+    return NULL;
+}
+
+static struct udf_state *take_idle(struct udf_pool *pool, const char *packed, size_t len)
+{
+    struct udf_state *found = NULL;
+
+    pthread_mutex_lock(&pool->lock);
+    for (struct udf_state **p = &pool->idle; *p; p = &(*p)->next)
+        if ((*p)->len == len && memcmp((*p)->packed, packed, len) == 0) {
+            found = *p;
+            *p = found->next;
+            pool->n_idle--;
+            break;
+        }
+    pthread_mutex_unlock(&pool->lock);
+    return found;
+}
+
+static void put_idle(struct udf_pool *pool, struct udf_state *s)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (pool->n_idle < MOST_IDLE) {
+        s->next = pool->idle;
+        pool->idle = s;
+        pool->n_idle++;
+        s = NULL;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    state_free(s);
+}
+
+/* ---- rows ---- */
+struct column {
+    duckdb_vector vector;
+    duckdb_type type;
+    const void *data;
+    uint64_t *valid;
+};
+
+struct job { /* one vector of rows */
+    struct engine *e;
+    const struct duck_api *api;
+    struct column columns[MOST];
+    size_t n;
+    idx_t rows, row;
+    duckdb_vector output;
+    void *out;
+    char result;
+    const char *name;
+    int name_len;
+};
+
+static bool is_null(const struct job *j, const struct column *c, idx_t row)
+{
+    return c->valid && !j->api->duckdb_validity_row_is_valid(c->valid, row);
+}
+
+static void push_cell(lua_State *L, const struct job *j, const struct column *c, idx_t row)
+{
+    const duckdb_string_t *s;
+
+    if (is_null(j, c, row)) {
+        lua_pushlightuserdata(L, NULL);
+        return;
+    }
+    switch (c->type) {
+    case DUCKDB_TYPE_BOOLEAN:
+        lua_pushboolean(L, ((const bool *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_BIGINT:
+        lua_pushinteger(L, ((const int64_t *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_DOUBLE:
+        lua_pushnumber(L, ((const double *)c->data)[row]);
+        break;
+    default:
+        s = (const duckdb_string_t *)c->data + row;
+        lua_pushlstring(L, j->api->duckdb_string_t_data((duckdb_string_t *)(uintptr_t)s),
+                        j->api->duckdb_string_t_length(*s));
+    }
+}
+
+static int wrong_result(lua_State *L, const char *expected)
+{
+    return luaL_error(L, "it gave a %s (%s), and %s was declared", luaL_typename(L, -1),
+                      luaL_tolstring(L, -1, NULL), expected);
+}
+
+/* The value on top goes to the output. */
+static void store(lua_State *L, const struct job *j)
+{
+    int is_number;
+
+    if (lua_isnil(L, -1) || lua_islightuserdata(L, -1)) {
+        j->api->duckdb_vector_ensure_validity_writable(j->output);
+        j->api->duckdb_validity_set_row_invalid(j->api->duckdb_vector_get_validity(j->output), j->row);
+        return;
+    }
+    switch (j->result) {
+    case 'b':
+        if (!lua_isboolean(L, -1))
+            wrong_result(L, "a boolean");
+        ((bool *)j->out)[j->row] = lua_toboolean(L, -1);
+        break;
+    case 'l':
+        if (lua_type(L, -1) != LUA_TNUMBER)
+            wrong_result(L, "an integer");
+        ((int64_t *)j->out)[j->row] = lua_tointegerx(L, -1, &is_number);
+        if (!is_number)
+            wrong_result(L, "an integer");
+        break;
+    case 'd':
+        if (lua_type(L, -1) != LUA_TNUMBER)
+            wrong_result(L, "a number");
+        ((double *)j->out)[j->row] = lua_tonumber(L, -1);
+        break;
+    default:
+        if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER &&
+            lua_type(L, -1) != LUA_TBOOLEAN)
+            wrong_result(L, "a text");
+        size_t len;
+        const char *s = luaL_tolstring(L, -1, &len);
+        j->api->duckdb_vector_assign_string_element_len(j->output, j->row, s, len);
+        lua_pop(L, 1);
+    }
+}
+
+static int run_rows(lua_State *L) /* function, light userdata: the job */
+{
+    struct job *j = lua_touserdata(L, 2);
+
+    luaL_checkstack(L, MOST + 10, NULL);
+    for (; j->row < j->rows; j->row++) {
+        if (j->row % ROWS_BETWEEN_CHECKS == 0 && watch_stopped(j->e))
+            return luaL_error(L, "INTERRUPT");
+        lua_pushvalue(L, 1);
+        for (size_t i = 0; i < j->n; i++)
+            push_cell(L, j, &j->columns[i], j->row);
+        lua_call(L, (int)j->n, 1);
+        store(L, j);
+        lua_settop(L, 2);
+    }
+    return 0;
+}
+
+static void stop_hook(lua_State *L, lua_Debug *ar)
+{
+    struct engine **e = lua_getextraspace(L);
+
+    (void)ar;
+    if (watch_stopped(*e))
+        luaL_error(L, "INTERRUPT");
+}
+
+/* What the query says: the function, the row's values, the text. */
+static void describe(lua_State *L, const struct job *j, char *out, size_t size)
+{
+    size_t n = (size_t)snprintf(out, size, "[LUA_UDF_ERROR] the function '%.*s' failed for the row (",
+                                j->name_len, j->name);
+
+    for (size_t i = 0; i < j->n && n < size; i++) {
+        const char *open = "";
+
+        push_cell(L, j, &j->columns[i], j->row);
+        open = lua_type(L, -1) == LUA_TSTRING ? "\"" : "";
+        n += (size_t)snprintf(out + n, size - n, "%s%s%.100s%s", i ? ", " : "", open,
+                              lua_islightuserdata(L, -1) ? "null" : luaL_tolstring(L, -1, NULL), open);
+        lua_settop(L, 2);
+    }
+    if (n < size)
+        snprintf(out + n, size - n, "): %s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "it raised no text");
+}
+
+static void run(struct udf_state *s, struct job *j, bool loops, char *error, size_t size)
+{
+    lua_State *L = s->L;
+
+    *(struct engine **)lua_getextraspace(L) = j->e;
+    lua_sethook(L, loops ? stop_hook : NULL, loops ? LUA_MASKCOUNT : 0, HOOK_STEPS);
+    lua_pushcfunction(L, run_rows);
+    lua_pushvalue(L, 1);
+    lua_pushlightuserdata(L, j);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+        describe(L, j, error, size);
+    lua_sethook(L, NULL, 0, 0);
+    lua_settop(L, 1);
+}
+
+/* DuckDB hands a function its data only through a function of its own: an address, written once with one value. */
+static __typeof__(&duckdb_scalar_function_get_extra_info) get_extra_info;
+
+static void column_open(const struct duck_api *api, duckdb_data_chunk input, size_t i, struct column *c)
+{
+    duckdb_logical_type t;
+
+    c->vector = api->duckdb_data_chunk_get_vector(input, i);
+    t = api->duckdb_vector_get_column_type(c->vector);
+    c->type = api->duckdb_get_type_id(t);
+    api->duckdb_destroy_logical_type(&t);
+    c->data = api->duckdb_vector_get_data(c->vector);
+    c->valid = api->duckdb_vector_get_validity(c->vector);
+}
+
+static void call(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    const struct udf_type *t = __atomic_load_n(&get_extra_info, __ATOMIC_ACQUIRE)(info);
+    const struct duck_api *api = &t->e->api;
+    struct job j = {.e = t->e,
+                    .api = api,
+                    .rows = api->duckdb_data_chunk_get_size(input),
+                    .output = output,
+                    .out = api->duckdb_vector_get_data(output),
+                    .result = t->result};
+    size_t n = api->duckdb_data_chunk_get_column_count(input);
+    struct column head[FIRST];
+    struct udf_state *s;
+    char error[1000] = "";
+    duckdb_string_t *packed, *name;
+
+    if (j.rows == 0)
+        return;
+    if (n < FIRST || n - FIRST > MOST) {
+        api->duckdb_scalar_function_set_error(info, "a user-defined function takes at most 64 arguments");
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        column_open(api, input, i, i < FIRST ? &head[i] : &j.columns[i - FIRST]);
+    j.n = n - FIRST;
+    packed = (duckdb_string_t *)(uintptr_t)head[0].data;
+    name = (duckdb_string_t *)(uintptr_t)head[1].data;
+    j.name = api->duckdb_string_t_data(name);
+    j.name_len = (int)api->duckdb_string_t_length(*name);
+    s = take_idle(t->e->udfs, api->duckdb_string_t_data(packed), api->duckdb_string_t_length(*packed));
+    if (!s)
+        s = state_open(api->duckdb_string_t_data(packed), api->duckdb_string_t_length(*packed), error,
+                       sizeof error);
+    if (s) {
+        run(s, &j, ((const bool *)head[2].data)[0], error, sizeof error);
+        put_idle(t->e->udfs, s);
+    }
+    if (*error)
+        api->duckdb_scalar_function_set_error(info, error);
+}
+
+/* ---- registering ---- */
+static enum lc register_one(struct engine *e, char result, duckdb_type type, struct err *err)
+{
+    struct duck_api *api = &e->api;
+    duckdb_scalar_function f = api->duckdb_create_scalar_function();
+    struct udf_type *t = mem_zalloc(sizeof *t);
+    duckdb_logical_type any = api->duckdb_create_logical_type(DUCKDB_TYPE_ANY),
+                        out = api->duckdb_create_logical_type(type);
+    char name[] = "lacus_udf_?";
+    enum lc code = t ? LC_OK : err_nomem(err);
+
+    if (t) {
+        *t = (struct udf_type){.e = e, .result = result};
+        name[sizeof name - 2] = result;
+        api->duckdb_scalar_function_set_name(f, name);
+        api->duckdb_scalar_function_set_varargs(f, any);
+        api->duckdb_scalar_function_set_return_type(f, out);
+        api->duckdb_scalar_function_set_function(f, call);
+        api->duckdb_scalar_function_set_extra_info(f, t, mem_free);
+        api->duckdb_scalar_function_set_special_handling(f);
+        if (api->duckdb_register_scalar_function(e->admin, f) != DuckDBSuccess)
+            code = err_set(err, LC_INTERNAL, "DuckDB does not take the function '%s'", name);
+    }
+    api->duckdb_destroy_logical_type(&any);
+    api->duckdb_destroy_logical_type(&out);
+    api->duckdb_destroy_scalar_function(&f);
+    return code;
+}
+
+enum lc duck_register_udfs(struct engine *e, struct err *err)
+{
+    __atomic_store_n(&get_extra_info, e->api.duckdb_scalar_function_get_extra_info, __ATOMIC_RELEASE);
+    e->udfs = mem_zalloc(sizeof *e->udfs);
+    if (!e->udfs)
+        return err_nomem(err);
+    pthread_mutex_init(&e->udfs->lock, NULL);
+    TRY(register_one(e, 'b', DUCKDB_TYPE_BOOLEAN, err));
+    TRY(register_one(e, 'l', DUCKDB_TYPE_BIGINT, err));
+    TRY(register_one(e, 'd', DUCKDB_TYPE_DOUBLE, err));
+    return register_one(e, 's', DUCKDB_TYPE_VARCHAR, err);
+}
+
+void duck_udfs_free(struct engine *e)
+{
+    if (!e->udfs)
+        return;
+    for (struct udf_state *s = e->udfs->idle, *next; s; s = next) {
+        next = s->next;
+        state_free(s);
+    }
+    pthread_mutex_destroy(&e->udfs->lock);
+    mem_free(e->udfs);
+}

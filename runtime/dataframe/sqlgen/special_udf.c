@@ -1,0 +1,106 @@
+/* special_udf.c: user-defined functions of Lua: lua_udf(name, type, packed function, may run long, arguments…) runs them row by row,
+ * lua_expression(name, type, lambda, arguments…) is one that was seen to be an expression. */
+#include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include <string.h>
+
+static enum lc declared(struct call *c, const struct dtype **out)
+{
+    const char *text = special_text(&c->args[1]);
+
+    if (!text)
+        return special_unsupported(c, "a type that is not a literal");
+    TRY(dtype_parse(text, out, c->g->err));
+    *out = gen_type(c->g, *out);
+    return LC_OK;
+}
+
+static const char *call_name(struct call *c, size_t first)
+{
+    struct buf b = BUF_INIT(1 << 22);
+
+    buf_printf(&b, "%s(", special_text(&c->args[0]) ? special_text(&c->args[0]) : "udf");
+    for (size_t i = first; i < c->n; i++)
+        buf_printf(&b, "%s%s", i > first ? ", " : "", c->args[i].name);
+    buf_putc(&b, ')');
+    return gen_take(c->g, &b);
+}
+
+/* What Lua has numbers of: 64-bit integers and doubles. */
+static enum lc to_lua(struct call *c, struct sx *x)
+{
+    const struct dtype *t = x->type;
+    enum dtype_id to = dtype_is_integral(t)                              ? DTYPE_LONG
+                       : dtype_is_numeric(t)                             ? DTYPE_DOUBLE
+                       : t->id == DTYPE_BOOLEAN || t->id == DTYPE_BINARY ? t->id
+                       : t->id == DTYPE_NULL                             ? DTYPE_STRING
+                                                                         : DTYPE_STRING;
+
+    if (!dtype_is_atomic(t))
+        return gen_fail(c->g, c->e, LC_UNSUPPORTED,
+                        "%s: a Lua function takes booleans, numbers, texts, bytes, dates and times; \"%s\" "
+                        "has the type %s",
+                        special_text(&c->args[0]) ? special_text(&c->args[0]) : "udf", x->name,
+                        gen_type_words(c->g, t));
+    return sx_coerce(c->g, x, dtype_of(to), c->e);
+}
+
+static enum lc lua_udf(struct call *c, struct sx *out)
+{
+    const struct dtype *t, *raw;
+    struct buf b = BUF_INIT((size_t)64 << 20);
+    struct sx result;
+    char letter;
+
+    TRY(declared(c, &t));
+    out->name = call_name(c, 4);
+    letter = t->id == DTYPE_BOOLEAN ? 'b' : dtype_is_integral(t) ? 'l' : dtype_is_numeric(t) ? 'd' : 's';
+    raw = dtype_of(letter == 'b'   ? DTYPE_BOOLEAN
+                   : letter == 'l' ? DTYPE_LONG
+                   : letter == 'd' ? DTYPE_DOUBLE
+                                   : DTYPE_STRING);
+    buf_printf(&b, "lacus_udf_%c(%s, %s, %s", letter, c->args[2].sql, c->args[0].sql, c->args[3].sql);
+    for (size_t i = 4; i < c->n; i++) {
+        TRY(to_lua(c, &c->args[i]));
+        buf_printf(&b, ", %s", c->args[i].sql);
+    }
+    buf_putc(&b, ')');
+    result = (struct sx){.sql = gen_take(c->g, &b), .name = out->name, .type = raw, .nullable = true};
+    if (!result.sql || !out->name)
+        return err_nomem(c->g->err);
+    TRY(sx_coerce(c->g, &result, t, c->e));
+    out->sql = result.sql;
+    out->type = t;
+    out->nullable = true;
+    return LC_OK;
+}
+
+static enum lc lua_expression(struct call *c, struct sx *out)
+{
+    const struct dtype *t, *types[3];
+    const char *values[3], *head;
+    struct sx body;
+
+    TRY(declared(c, &t));
+    out->name = call_name(c, 3);
+    for (size_t i = 3; i < c->n && i < 6; i++) {
+        TRY(to_lua(c, &c->args[i]));
+        types[i - 3] = c->args[i].type;
+        values[i - 3] = c->args[i].sql;
+    }
+    TRY(special_lambda(c, 2, types, c->n - 3 > 3 ? 3 : c->n - 3, values, &head, &body));
+    TRY(sx_coerce(c->g, &body, t, c->e));
+    out->sql = gen_printf(c->g, "/* the Lua function %s as an expression */ %s",
+                          special_text(&c->args[0]) && !strstr(special_text(&c->args[0]), "*/")
+                              ? special_text(&c->args[0])
+                              : "",
+                          body.sql);
+    out->type = t;
+    out->nullable = true;
+    return out->sql ? LC_OK : err_nomem(c->g->err);
+}
+
+const struct special special_udf[] = {
+    {"lua_udf", lua_udf},
+    {"lua_expression", lua_expression},
+    {0},
+};

@@ -1,0 +1,31 @@
+/* copy.h: a Lua function with what it uses, as bytes, for another Lua state: user-defined functions of dataframes, functions that run on
+ * other processes.
+ *
+ * What      copy_pack takes the function's code, its upvalues and the globals that it reads, and does the same for functions among
+ *           them. Copied are nil, null, booleans, numbers, texts, tables (shared ones and cycles stay so) and Lua functions; the
+ *           functions and tables of the standard library are found again by name. Refused, with the name of the variable: tables
+ *           with a metatable, userdata (columns, files), coroutines, functions of C. Later changes of a variable are not seen.
+ * Ownership pushes a value on the stack.
+ * Units     bytes, at most 64 MiB.
+ * Errors    raise. Bytes must come from copy_pack: code is not checked.
+ * Threads   the state's own.
+ *
+ * Example:
+ *     copy_pack(from, -1, NULL);
+ *     size_t len;
+ *     const char *bytes = lua_tolstring(from, -1, &len);
+ *     copy_unpack(to, bytes, len);
+ */
+#ifndef LACUS_SESSION_COPY_H
+#define LACUS_SESSION_COPY_H
+#include "runtime/base/buf.h"
+#include <lua.h>
+
+struct copy_shape {
+    bool straight; /* arithmetic without branches: a call with symbols gives its expression */
+    bool loops;    /* it may run long */
+};
+
+void copy_pack(lua_State *L, int index, struct copy_shape *shape); /* pushes a text; shape may be NULL */
+void copy_unpack(lua_State *L, const char *data, size_t len);      /* pushes the function */
+#endif
