@@ -105,11 +105,12 @@ $(EMBED_OBJ): $(B)/gen/lua_library.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
+# -Bsymbolic: a name that the program exports too does not take the place of the plugin's own
 .PHONY: plugins
 define plugin_rules
 $$(B)/plugins/$(1).so: $$($(1)_SRC:%.c=$$(B)/plugobj/%.o)
 	@mkdir -p $$(@D)
-	$$(call say,LD,$$@)$$(CC) $$(LDFLAGS_ALL) -shared -o $$@ $$^ $$($(1)_LIBS) -lm
+	$$(call say,LD,$$@)$$(CC) $$(LDFLAGS_ALL) -shared -Wl,-Bsymbolic -o $$@ $$^ $$($(1)_LIBS) -lm
 $$($(1)_SRC:%.c=$$(B)/plugobj/%.o): $$(B)/plugobj/%.o: %.c $$(B)/flags
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)$$(CC) $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) $$($(1)_CFLAGS) $$(EXTRA_$$(subst /,_,$$(basename $$<))) -MMD -MP -c -o $$@ $$<
@@ -180,8 +181,8 @@ demo: deps ## sets up what is missing, builds, and runs examples/finetune.ipynb 
 	$(Q)examples/demo
 pictures: deps test-deps ## the README's pictures: a notebook in JupyterLab, and the prompt
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)LACUS_EXAMPLE_ROWS=30000 LACUS_EXAMPLE_SECONDS=20 $(VENV)/bin/python -m pytest -q tests/protocol/test_jupyterlab.py tests/protocol/test_prompt.py -k 'example or prompt or debugger'
-	$(Q)mkdir -p docs && cp build/screenshots/finetune.png docs/jupyterlab.png && cp build/screenshots/prompt.png docs/prompt.png && cp build/screenshots/debugger.png docs/debugger.png
+	$(Q)LACUS_EXAMPLE_ROWS=30000 LACUS_EXAMPLE_SECONDS=20 $(VENV)/bin/python -m pytest -q tests/protocol/test_jupyterlab.py tests/protocol/test_prompt.py -k 'example or prompt or debugger or widgets'
+	$(Q)mkdir -p docs && cp build/screenshots/finetune.png docs/jupyterlab.png && cp build/screenshots/prompt.png docs/prompt.png && cp build/screenshots/debugger.png docs/debugger.png && cp build/screenshots/widgets.png docs/widgets.png
 bench: deps test-deps ## the figures of the manual, as ratios measured in one run (nothing else should run beside it)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)for b in tests/bench/*_bench.py; do $(VENV)/bin/python $$b || exit 1; done

@@ -15,3 +15,4 @@ $(eval $(call plugin,curl,runtime/web/curl,libcurl,))
 $(eval $(call plugin,engine_spark,runtime/dataframe/engines/spark,libnghttp2 libssl libcrypto,-lpthread,build/deps/nanoarrow/.ready))
 engine_spark_CFLAGS += -isystem build/deps/nanoarrow -isystem build/deps/nanoarrow/include
 $(B)/plugins/engine_spark.so: $(B)/nanoarrow.a
+$(eval $(call plugin,yaml,runtime/notebook/yaml,yaml-0.1,))

@@ -18,6 +18,10 @@ const struct session_magic lacus_magics[] = {
     {"config", "%config [NAME [= VALUE]]", "shows or changes settings; spark.… are those of dataframes", LINE,
      magic_config},
     {"connect_info", "%connect_info", "how other clients connect to this kernel", LINE, magic_connect_info},
+    {"debug", "%debug [STATEMENT]",
+     "looks into the last error; with a statement runs it step by step; help lists what can be said at the "
+     "prompt",
+     BOTH, magic_debug},
     {"edit", "%edit [-x] [FILE | RANGE…]",
      "opens $EDITOR, and runs what was written; -x does not run it; without a terminal the text becomes the "
      "next cell",
@@ -46,12 +50,19 @@ const struct session_magic lacus_magics[] = {
      magic_luarocks},
     {"markdown", "%%markdown", "shows the cell as Markdown", BOTH, magic_markdown},
     {"md", "%md TEXT", "shows text as Markdown", BOTH, magic_markdown},
+    {"memit", "%memit [-r RUNS] STATEMENT", "how much memory a statement takes at its most, and keeps", BOTH,
+     magic_memit},
     {"node", "%%node " SCRIPT, "runs the cell with Node.js", CELL, magic_node},
     {"perl", "%%perl " SCRIPT, "runs the cell with Perl", CELL, magic_perl},
     {"pip", "%pip install|uninstall|list|freeze|show … [-q] [-r FILE] [--in-python]",
      "says what of Python's packages is built in, and hands the others to the Python of %%python cells; "
      "--in-python hands over all of them",
      LINE, magic_pip},
+    {"prun", "%prun [-l LINES] [-t] [-q] [-o FILE] STATEMENT",
+     "where the time goes: a table of functions (-t by what they called, -l as many), a flame graph; -o into "
+     "an .svg "
+     "or .html file, -q not shown",
+     BOTH, magic_prun},
     {"pwd", "%pwd", "the working folder", LINE, magic_pwd},
     {"python", PYTHON, "runs the cell in a Python that is kept: -i hands over variables, -o takes some back",
      BOTH, magic_python},
@@ -83,6 +94,7 @@ const struct session_magic lacus_magics[] = {
     {"svg", "%%svg", "shows the cell as SVG", BOTH, magic_svg},
     {"sx", "%sx COMMAND", "runs a shell command and gives its lines, as lines = !command does", BOTH,
      magic_sx},
+    {"tb", "%tb [MODE]", "the last error once more: Minimal, Plain, Context, Verbose", LINE, magic_tb},
     {"tensorboard", "%tensorboard [--logdir FOLDER] [--port PORT] [--stop]",
      "starts TensorBoard and shows it", LINE, magic_tensorboard},
     {"time", "%time STATEMENT", "runs once and says how long it took", BOTH, magic_time},
@@ -97,5 +109,8 @@ const struct session_magic lacus_magics[] = {
     {"whos", "%whos [TYPE]…", "the names that you have defined, with type and value", LINE, magic_whos},
     {"writefile", "%%writefile [-a|--append] FILE", "writes the cell to a file; -a appends", CELL,
      magic_writefile},
+    {"xmode", "%xmode [MODE]",
+     "how much of an error is shown: Minimal, Plain, Context, or Verbose with the variables of each call",
+     LINE, magic_xmode},
     {0},
 };

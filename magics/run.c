@@ -50,39 +50,59 @@ static struct running *begin(lua_State *L)
     return r;
 }
 
-/* "$name=value" and "-p name value", from the second word on. */
-static void set_params(lua_State *L, struct running *r, const struct line_words *w)
+/* "$name=value" or "-p name value" at words[*i]; false: something else. */
+static bool take_param(json_t *params, const struct line_words *w, size_t *i)
+{
+    const char *word = w->words[*i], *equals = strchr(word, '=');
+    char name[128];
+
+    if (word[0] == '$' && equals && (size_t)(equals - word) < sizeof name) {
+        snprintf(name, sizeof name, "%.*s", (int)(equals - word - 1), word + 1);
+        json_object_set_new(params, name, parameter_value(equals + 1));
+        return true;
+    }
+    if (strcmp(word, "-p") != 0 || *i + 2 >= w->n)
+        return false;
+    json_object_set_new(params, w->words[*i + 1], parameter_value(w->words[*i + 2]));
+    *i += 2;
+    return true;
+}
+
+/* The words behind the file: parameters, and for a script what it finds in `arg`. */
+static void take_words(lua_State *L, struct running *r, const struct line_words *w, bool notebook)
 {
     struct session *s = session_of(L);
+    lua_Integer n = 0;
     json_t *params;
 
-    if (w->n < 2)
-        return;
     r->params_before = json_incref(session_params(s));
     params = r->params_before ? json_copy(r->params_before) : json_object();
     r->params_set = true;
     session_set_params(s, params);
     json_decref(params); /* the session has it now */
+    lua_newtable(L);
+    lua_pushstring(L, w->words[0]);
+    lua_rawseti(L, -2, 0);
     for (size_t i = 1; i < w->n; i++) {
-        const char *word = w->words[i], *equals = strchr(word, '=');
-        char name[128];
-        if (word[0] == '$' && equals && (size_t)(equals - word) < sizeof name) {
-            snprintf(name, sizeof name, "%.*s", (int)(equals - word - 1), word + 1);
-            json_object_set_new(session_params(s), name, parameter_value(equals + 1));
-        } else if (strcmp(word, "-p") == 0 && i + 2 < w->n) {
-            json_object_set_new(session_params(s), w->words[i + 1], parameter_value(w->words[i + 2]));
-            i += 2;
-        } else {
-            line_error(L, "run", "cannot read the parameter", word);
-        }
+        if (take_param(session_params(s), w, &i))
+            continue;
+        if (notebook)
+            line_error(L, "run", "cannot read the parameter", w->words[i]);
+        lua_pushstring(L, w->words[i]);
+        lua_rawseti(L, -2, ++n);
     }
+    if (notebook)
+        lua_pop(L, 1);
+    else
+        lua_setglobal(L, "arg");
 }
 
 static void run_notebook(lua_State *L, struct running *r, const char *path)
 {
     struct err err;
 
-    if (notebook_load(path, &r->notebook, &err) != LC_OK)
+    if (notebook_load(path, &r->notebook, &err) != LC_OK ||
+        parameters_inject(session_params(session_of(L)), r->notebook, &err) != LC_OK)
         session_raise(L, &err);
     for (size_t i = 0; i < notebook_cell_count(r->notebook); i++) {
         json_t *cell = notebook_cell(r->notebook, i);
@@ -133,6 +153,7 @@ int magic_run_file(lua_State *L, const char *line, const char *body)
     struct line_words *w = line_words(L, line);
     const char *path, *dot;
     struct running *r;
+    bool notebook;
     int slot;
 
     (void)body;
@@ -142,8 +163,9 @@ int magic_run_file(lua_State *L, const char *line, const char *body)
     dot = strrchr(path, '.');
     r = begin(L);
     slot = lua_gettop(L);
-    set_params(L, r, w);
-    if (dot && strcmp(dot, ".ipynb") == 0)
+    notebook = dot && strcmp(dot, ".ipynb") == 0;
+    take_words(L, r, w, notebook);
+    if (notebook)
         run_notebook(L, r, path);
     else
         run_script(L, r, path);

@@ -81,6 +81,20 @@ static const char *push_lines(lua_State *L, const char *text, const char *range)
     return lua_pushlstring(L, start, (size_t)(stop - start));
 }
 
+/* Pushes http.get(url):raise_for_status().text */
+static const char *push_page(lua_State *L, const char *url)
+{
+    lua_getglobal(L, "http");
+    lua_getfield(L, -1, "get");
+    lua_pushstring(L, url);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "raise_for_status");
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "text");
+    return luaL_checkstring(L, -1);
+}
+
 /* Pushes the text of a file, with .lua where that is missing. */
 static const char *push_file(lua_State *L, const char *name)
 {
@@ -88,6 +102,8 @@ static const char *push_file(lua_State *L, const char *name)
     const char *file = fs_exists(name) ? name : file_of(L, name);
     struct err err;
 
+    if (strncmp(name, "http://", 7) == 0 || strncmp(name, "https://", 8) == 0)
+        return push_page(L, name);
     if (fs_read(file, text, &err) != LC_OK)
         session_raise(L, &err);
     return lua_pushlstring(L, buf_str(text), text->len);

@@ -75,6 +75,11 @@ static void keep(lua_State *L, const char *name)
     push_variable(L, name);
     call(L, "serialize", 2);
     text = lua_tolstring(L, -1, &len);
+    if (session_masked(session_of(L), text, len)) {
+        err_set(&err, LC_PERM, "cannot store '%s': there is a secret in it", name);
+        err_hint(&err, "secrets stay in dbutils.secrets, where they are sealed");
+        session_raise(L, &err);
+    }
     check(L, fs_write_private(path, text, len, &err), &err);
     lua_getglobal(L, "type");
     push_variable(L, name);

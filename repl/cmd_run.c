@@ -3,63 +3,23 @@
 #include "repl/command.h"
 #include "repl/globals.h"
 #include "repl/interrupt.h"
+#include "repl/run_options.h"
+#include "repl/sweep.h"
+#include "runtime/base/buf.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/notebook/parameters.h"
 #include "runtime/notebook/runner.h"
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-struct run_arguments {
-    const char *input, *output;
-    json_t *params; /* owned */
-    bool quiet;
+struct run {
+    const struct run_options *o;
+    char *input, *output; /* owned: with the values of parameters, and absolute when the folder changes */
 };
-
-static enum lc read_params(const char *path, json_t *into, struct err *err)
-{
-    struct buf text = BUF_INIT((size_t)16 << 20);
-    json_error_t parse;
-    json_t *params = NULL;
-    enum lc rc = fs_read(path, &text, err);
-
-    if (rc == LC_OK &&
-        (params = json_loadb(buf_str(&text), text.len, JSON_REJECT_DUPLICATES, &parse)) == NULL)
-        rc = err_set(err, LC_PARSE, "cannot read parameters from '%s': line %d: %s", path, parse.line,
-                     parse.text);
-    if (rc == LC_OK && json_object_update(into, params) != 0)
-        rc = err_set(err, LC_DATA, "cannot read parameters from '%s': it is no JSON object", path);
-    json_decref(params);
-    buf_release(&text);
-    return rc;
-}
-
-static enum lc parse_arguments(int argc, char **argv, struct run_arguments *a, struct err *err)
-{
-    for (int i = 1; i < argc; i++) {
-        const char *arg = argv[i];
-        int left = argc - i - 1;
-        if (strcmp(arg, "-q") == 0 || strcmp(arg, "--quiet") == 0) {
-            a->quiet = true;
-        } else if ((strcmp(arg, "-p") == 0 || strcmp(arg, "-r") == 0) && left >= 2) {
-            json_object_set_new(a->params, argv[i + 1],
-                                arg[1] == 'r' ? json_string(argv[i + 2]) : parameter_value(argv[i + 2]));
-            i += 2;
-        } else if (strcmp(arg, "-f") == 0 && left >= 1) {
-            TRY(read_params(argv[++i], a->params, err));
-        } else if (strcmp(arg, "-o") == 0 && left >= 1) {
-            a->output = argv[++i];
-        } else if (arg[0] != '-' && !a->input) {
-            a->input = arg;
-        } else if (arg[0] != '-' && !a->output) {
-            a->output = arg; /* as papermill takes it */
-        } else {
-            return err_set(err, LC_ARG, "unexpected argument '%s'", arg);
-        }
-    }
-    return a->input ? LC_OK : err_set(err, LC_ARG, "no notebook given");
-}
 
 static void on_started(void *arg, struct session *s)
 {
@@ -76,35 +36,157 @@ static bool on_stop_asked(void *arg)
 static void on_ended(void *arg)
 {
     (void)arg;
-    interrupt_end();
+    interrupt_begin(NULL, true);
+}
+
+/* A sweep that started us reads one JSON object per line. */
+static void tell(const struct run_options *o, json_t *line)
+{
+    if (o->status_fd > 0 && line)
+        json_dumpfd(line, o->status_fd, JSON_COMPACT);
+    if (o->status_fd > 0 && write(o->status_fd, "\n", 1) < 0 && errno != EPIPE)
+        perror("lacus run: --status-fd");
+    json_decref(line);
+}
+
+static void on_progress(void *arg, const struct runner_progress *p)
+{
+    struct run *run = arg;
+
+    if (run->o->status_fd > 0 && p->source)
+        tell(run->o, json_pack("{s:I, s:I}", "cell", (json_int_t)p->number, "total", (json_int_t)p->total));
+}
+
+static enum lc path_of(struct run *run, const char *template, char **out, struct err *err)
+{
+    struct buf path = BUF_INIT(1 << 16);
+    bool plain = strcmp(template, "-") == 0 || run->o->output_is_path;
+    enum lc rc = plain ? LC_OK : parameters_path(template, run->o->params, &path, err);
+
+    if (rc == LC_OK && !path.len)
+        buf_puts(&path, template);
+    if (rc == LC_OK)
+        *out = run->o->cwd && strcmp(template, "-") != 0 ? fs_absolute(buf_str(&path))
+                                                         : mem_strdup(buf_str(&path));
+    buf_release(&path);
+    return rc == LC_OK && !*out ? err_nomem(err) : rc;
+}
+
+/* The folder of the output is made: a template may name one that is not there. */
+static enum lc make_folder(const char *path, struct err *err)
+{
+    char *folder = mem_strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
+    enum lc rc = LC_OK;
+
+    if (slash && slash > folder && strcmp(path, "-") != 0) {
+        *slash = '\0';
+        rc = fs_exists(folder) ? LC_OK : fs_mkdirs(folder, err);
+    }
+    mem_free(folder);
+    return rc;
+}
+
+static enum lc find_places(struct run *run, struct err *err)
+{
+    const char *output = run->o->output ? run->o->output : run->o->input;
+
+    TRY(path_of(run, run->o->input, &run->input, err));
+    TRY(path_of(run, output, &run->output, err));
+    if (strcmp(run->input, run->output) != 0)
+        TRY(make_folder(run->output, err));
+    if (run->o->cwd && chdir(run->o->cwd) != 0)
+        return err_errno(err, errno, "cannot work in '%s'", run->o->cwd);
+    return LC_OK;
+}
+
+/* Standard output belongs to the notebook when it goes there; a bar and a log are no output. */
+static int terminal_of(const struct run_options *o, const char *output)
+{
+    bool aside = strcmp(output, "-") == 0 || o->log_output || o->progress;
+
+    if (o->quiet && !o->log_output && !o->progress)
+        return -1;
+    if (strcmp(output, "-") == 0 && !o->log_output && !o->progress)
+        return -1;
+    return dup(aside ? STDERR_FILENO : STDOUT_FILENO); /* the session captures both */
+}
+
+static enum lc run_one(struct run *run, struct runner_result *result, struct err *err)
+{
+    const struct run_options *o = run->o;
+    int fd, out = dup(STDOUT_FILENO);
+    enum lc rc = find_places(run, err);
+
+    if (rc == LC_OK) {
+        fd = terminal_of(o, run->output);
+        struct runner_options options = {
+            .input = run->input,
+            .output = run->output,
+            .notebook_fd = out,
+            .params = o->params,
+            .terminal_fd = fd,
+            .bar = o->progress,
+            .quiet_cells = o->progress && !o->log_output,
+            .cell_timeout = o->cell_timeout,
+            .timeout = o->timeout,
+            .retries = o->retries,
+            .retry_delay = o->retry_delay,
+            .resume = o->resume,
+            .allow_errors = o->allow_errors,
+            .report_mode = o->report_mode,
+            .prepare_only = o->prepare_only,
+            .skip_tags = o->skip,
+            .error_tags = o->may_fail,
+            .kernel = o->kernel,
+            .session = {.globals = lacus_globals, .magics = lacus_magics, .job = o->job},
+            .started = on_started,
+            .ended = on_ended,
+            .stop_asked = on_stop_asked,
+            .progress = on_progress,
+            .arg = run};
+        interrupt_begin(NULL, true);
+        rc = notebook_run(&options, result, err);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (out >= 0)
+        close(out);
+    return rc;
+}
+
+static enum lc run_notebook(const struct run_options *o, struct err *err)
+{
+    struct run run = {.o = o};
+    struct runner_result result = {0};
+    enum lc rc = run_one(&run, &result, err);
+
+    if (o->allow_errors && result.failed > 0 && !o->quiet)
+        fprintf(stderr, "lacus run: %zu cell%s failed, and may\n", result.failed,
+                result.failed == 1 ? "" : "s");
+    tell(o, json_pack("{s:s, s:s?, s:s?, s:s?}", "status", rc == LC_OK ? "ok" : lc_ename(rc), "result",
+                      result.exit_value, "output", run.output, "error", rc == LC_OK ? NULL : err->message));
+    runner_result_release(&result);
+    mem_free(run.input);
+    mem_free(run.output);
+    return rc;
 }
 
 int cmd_run(int argc, char **argv)
 {
-    struct run_arguments a = {.params = json_object()};
+    struct run_options o;
     struct err err;
-    int fd;
     enum lc rc;
 
     err_clear(&err);
-    rc = parse_arguments(argc, argv, &a, &err);
-    fd = a.quiet ? -1 : dup(STDOUT_FILENO); /* the session captures descriptor 1 */
-    if (rc == LC_OK) {
-        struct runner_options options = {.input = a.input,
-                                         .output = a.output ? a.output : a.input,
-                                         .params = a.params,
-                                         .terminal_fd = fd,
-                                         .session = {.globals = lacus_globals, .magics = lacus_magics},
-                                         .started = on_started,
-                                         .ended = on_ended,
-                                         .stop_asked = on_stop_asked};
-        interrupt_begin(NULL, true);
-        rc = notebook_run(&options, &err);
+    rc = run_options_parse(argc, argv, &o, &err);
+    if (rc == LC_OK && o.help) {
+        puts("usage: lacus run NOTEBOOK [OUT] [OPTION]…\n");
+        run_options_help();
+    } else if (rc == LC_OK) {
+        rc = o.n_sweeps ? sweep_run(&o, run_notebook, &err) : run_notebook(&o, &err);
     }
+    run_options_release(&o);
     if (rc != LC_OK)
         command_error("run", &err);
-    if (fd >= 0)
-        close(fd);
-    json_decref(a.params);
     return interrupt_exit_code(lc_exit(rc));
 }

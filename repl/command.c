@@ -2,6 +2,7 @@
 #include "magics/magics.h"
 #include "repl/globals.h"
 #include "repl/man_page.h"
+#include "repl/run_options.h"
 #include "runtime/base/err.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/nearest.h"
@@ -22,7 +23,8 @@ static int run_version(int argc, char **argv)
 const struct command commands[] = {
     {"repl", "repl [FILE [ARGUMENT]…] | -e CODE", "the prompt; a file or piped input runs as a script",
      cmd_repl},
-    {"run", "run NOTEBOOK [-p NAME VALUE]… [-r NAME TEXT]… [-f PARAMS.json] [-o OUT] [-q]",
+    {"run",
+     "run NOTEBOOK [OUT] [-p NAME VALUE]… [-f PARAMS.yaml] [--resume] [--sweep NAME=VALUE,…]… [OPTION]…",
      "runs a notebook and writes its outputs back", cmd_run},
     {"serve",
      "serve MODEL [--port N] [--host ADDRESS] [--name NAME] [--api-key KEY | --api-key-file FILE]\n"
@@ -114,6 +116,21 @@ static int help_name(const char *name)
     return found ? 0 : lc_exit(LC_ARG);
 }
 
+static void print_one(const struct command *c)
+{
+    static const struct {
+        const char *name;
+        void (*print)(void);
+    } more[] = {{"run", run_options_help}}; /* those with many options */
+
+    printf("usage: lacus %s\n\n%s\n", c->usage, c->summary ? c->summary : "started by lacus itself");
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        if (strcmp(more[i].name, c->name) == 0) {
+            putchar('\n');
+            more[i].print();
+        }
+}
+
 static int run_help(int argc, char **argv)
 {
     const struct command *c = argc > 1 ? find(argv[1]) : NULL;
@@ -125,7 +142,7 @@ static int run_help(int argc, char **argv)
     if (argc > 1 && !c)
         return help_name(argv[1]);
     if (c)
-        printf("usage: lacus %s\n\n%s\n", c->usage, c->summary ? c->summary : "started by lacus itself");
+        print_one(c);
     else
         print_all(stdout);
     return 0;

@@ -360,8 +360,8 @@ static int handle(lua_State *L) /* (event) */
         hold(L, lua_gettop(L), e->m->id, false);
     } else if (method && strcmp(method, "update") == 0) {
         if (e->buffers)
-            model_join(state, json_object_get(e->data, "buffer_paths"), e->buffers->data, e->buffers->len,
-                       e->buffers->n);
+            model_join(e->m, state, json_object_get(e->data, "buffer_paths"), e->buffers->data,
+                       e->buffers->len, e->buffers->n);
         take_update(L, lua_gettop(L), state);
     } else if (method && strcmp(method, "request_state") == 0) {
         front_send(L, e->m, "update", json_incref(e->m->state));

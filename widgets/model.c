@@ -281,27 +281,33 @@ void model_buffers_release(struct model_buffers *b)
     *b = (struct model_buffers){0};
 }
 
-static json_t *step(json_t *at, const json_t *name)
+/* Bytes stand at {"value"} of a picture and at {"value", i, "content"} of an upload, and nowhere else: in other places they
+ * would be text that is none. */
+static json_t *place_of(const struct model *m, json_t *state, const json_t *path, const char **name)
 {
-    return json_is_string(name)    ? json_object_get(at, json_string_value(name))
-           : json_is_integer(name) ? json_array_get(at, (size_t)json_integer_value(name))
-                                   : NULL;
+    const char *key = json_string_value(json_array_get(path, 0)),
+               *last = json_string_value(json_array_get(path, 2));
+    size_t steps = json_array_size(path);
+    enum trait_kind kind = key ? trait_of(m->row, key, json_object_get(m->defaults, key)).kind : TRAIT_ANY;
+
+    *name = steps == 1 ? key : last;
+    if (kind == TRAIT_BYTES && steps == 1)
+        return state;
+    if (kind == TRAIT_FILES && steps == 3 && last && strcmp(last, "content") == 0)
+        return json_array_get(json_object_get(state, key),
+                              (size_t)json_integer_value(json_array_get(path, 1)));
+    return NULL;
 }
 
-void model_join(json_t *state, const json_t *paths, const void *const *data, const size_t *len, size_t n)
+void model_join(const struct model *m, json_t *state, const json_t *paths, const void *const *data,
+                const size_t *len, size_t n)
 {
     for (size_t i = 0; i < n && i < json_array_size(paths); i++) {
-        const json_t *path = json_array_get(paths, i), *last;
-        json_t *at = state;
-        size_t steps = json_array_size(path);
+        const char *name;
+        json_t *at = place_of(m, state, json_array_get(paths, i), &name);
 
-        for (size_t k = 0; at && k + 1 < steps; k++)
-            at = step(at, json_array_get(path, k));
-        last = json_array_get(path, steps - 1);
-        if (json_is_object(at) && json_is_string(last))
-            json_object_set_new(at, json_string_value(last), json_stringn_nocheck(data[i], len[i]));
-        else if (json_is_array(at) && json_is_integer(last))
-            json_array_set_new(at, (size_t)json_integer_value(last), json_stringn_nocheck(data[i], len[i]));
+        if (json_is_object(at) && name)
+            json_object_set_new(at, name, json_stringn_nocheck(data[i], len[i]));
     }
 }
 

@@ -59,5 +59,6 @@ json_t *model_split(const struct model *m, json_t *state, const char *const *pre
                     struct model_buffers *buffers);
 void model_buffers_release(struct model_buffers *buffers);
 /* Puts bytes that came beside a state at their places; paths that lead nowhere are left out. */
-void model_join(json_t *state, const json_t *paths, const void *const *data, const size_t *len, size_t n);
+void model_join(const struct model *m, json_t *state, const json_t *paths, const void *const *data,
+                const size_t *len, size_t n);
 #endif

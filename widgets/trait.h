@@ -11,7 +11,7 @@
  * Example:
  *     json_t *value = json_string("VERTICAL");
  *     struct err err;
- *     if (trait_take(widget_row_find("IntSlider"), "orientation", &value, &err) == LC_OK)
+ *     if (trait_take(widget_row_find("IntSlider"), "orientation", json_null(), &value, &err) == LC_OK)
  *         puts(json_string_value(value));
  */
 #ifndef LACUS_WIDGETS_TRAIT_H

@@ -28,10 +28,11 @@ static void put(struct terminal *t, const char *text, size_t len)
 
 void terminal_init(struct terminal *t, int fd)
 {
-    const char *term = getenv("TERM");
+    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
 
     *t = (struct terminal){.fd = fd, .pending = BUF_INIT(BUF_TEXT_MAX)};
     t->live = isatty(fd) && term && strcmp(term, "dumb") != 0;
+    t->colours = t->live && !(no_color && *no_color);
 }
 
 int terminal_columns(const struct terminal *t)
@@ -70,6 +71,24 @@ void terminal_text(struct terminal *t, const char *text, size_t len)
         return;
     end_block(t);
     put(t, text, len);
+}
+
+void terminal_coloured(struct terminal *t, const char *text, size_t len)
+{
+    struct buf plain = BUF_INIT(BUF_TEXT_MAX);
+
+    if (t->colours) {
+        terminal_text(t, text, len);
+        return;
+    }
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '\x1b' && i + 1 < len && text[i + 1] == '[')
+            for (i += 2; i < len && (text[i] < '@' || text[i] > '~'); i++)
+                ;
+        else
+            buf_putc(&plain, text[i]);
+    terminal_text(t, buf_str(&plain), plain.len);
+    buf_release(&plain);
 }
 
 static int rows_of(const struct terminal *t, const char *text, size_t len)

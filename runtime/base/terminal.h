@@ -23,6 +23,7 @@
 struct terminal {
     int fd;       /* borrowed */
     bool live;    /* a terminal that can move the cursor */
+    bool colours; /* escape sequences for colours are welcome: a terminal, and NO_COLOR is not set */
     bool midline; /* the last byte written was not a newline */
     char block[64];
     int block_rows;     /* rows of the block that is last on the screen; 0: none */
@@ -33,6 +34,8 @@ struct terminal {
 void terminal_init(struct terminal *t, int fd);
 void terminal_release(struct terminal *t);
 void terminal_text(struct terminal *t, const char *text, size_t len);
+/* Text with colours, which are left out where they are not welcome. */
+void terminal_coloured(struct terminal *t, const char *text, size_t len);
 void terminal_block(struct terminal *t, const char *id, const char *text, size_t len);
 void terminal_erase(struct terminal *t); /* takes the last block off the screen, where that can be done */
 int terminal_columns(const struct terminal *t); /* 80 when unknown */

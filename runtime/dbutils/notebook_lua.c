@@ -99,12 +99,19 @@ static void write_params(lua_State *L, struct child *c, const char *place)
     struct err err;
     char *text;
     enum lc rc;
+    size_t len;
 
     c->arguments = json_object();
     for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
             luaL_argerror(L, 3, "names must be texts");
-        const char *value = luaL_tolstring(L, -1, NULL);
+        const char *value = luaL_tolstring(L, -1, &len);
+        if (session_masked(session_of(L), value, len)) {
+            err_set(&err, LC_PERM, "the argument '%s' is a secret: it would stand in the notebook's outputs",
+                    lua_tostring(L, -3));
+            err_hint(&err, "read it there: dbutils.secrets.get(scope, key)");
+            session_raise(L, &err);
+        }
         json_object_set_new(c->arguments, lua_tostring(L, -3), json_string(value));
         lua_pop(L, 1);
     }

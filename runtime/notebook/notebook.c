@@ -2,8 +2,11 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/notebook/upgrade.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct notebook {
     json_t *root; /* owned */
@@ -14,26 +17,33 @@ static const size_t file_max = (size_t)256 << 20;
 enum lc notebook_load(const char *path, struct notebook **out, struct err *err)
 {
     struct buf text = BUF_INIT(file_max);
-    enum lc rc = fs_read(path, &text, err);
+    bool piped = strcmp(path, "-") == 0;
+    enum lc rc = fs_read(piped ? "/dev/stdin" : path, &text, err);
 
     if (rc == LC_OK)
-        rc = notebook_parse(buf_str(&text), text.len, path, out, err);
+        rc = notebook_parse(buf_str(&text), text.len, piped ? "standard input" : path, out, err);
     else if (rc == LC_NOTFOUND)
         err_hint(err, "give the path of a .ipynb file");
     buf_release(&text);
     return rc;
 }
 
-static enum lc check_version(const json_t *root, const char *name, struct err *err)
+static enum lc check_version(json_t *root, const char *name, struct err *err)
 {
     const json_t *major = json_object_get(root, "nbformat");
 
     if (!json_is_object(root) || !json_is_integer(major))
         return err_set(err, LC_DATA, "'%s' is not a notebook: it has no 'nbformat'", name);
+    if (json_integer_value(major) == 3 && json_is_array(json_object_get(root, "worksheets"))) {
+        notebook_upgrade3(root);
+        return LC_OK;
+    }
     if (json_integer_value(major) != 4) {
-        err_set(err, LC_UNSUPPORTED, "cannot read notebook '%s': nbformat %d, only 4 is read", name,
+        bool newer = json_integer_value(major) > 4;
+        err_set(err, LC_UNSUPPORTED, "cannot read notebook '%s': nbformat %d; 3 and 4 are read", name,
                 (int)json_integer_value(major));
-        return err_hint(err, "convert it with 'jupyter nbconvert --to notebook'");
+        return err_hint(err, newer ? "save it as nbformat 4 in the program that wrote it"
+                                   : "convert it with 'jupyter nbconvert --to notebook'");
     }
     if (!json_is_array(json_object_get(root, "cells")))
         return err_set(err, LC_DATA, "'%s' is not a notebook: it has no list of 'cells'", name);
@@ -144,6 +154,26 @@ void notebook_free(struct notebook *nb)
     mem_free(nb);
 }
 
+enum lc notebook_write(const struct notebook *nb, int fd, struct err *err)
+{
+    char *text = json_dumps(nb->root, JSON_INDENT(1) | JSON_SORT_KEYS);
+    size_t len = text ? strlen(text) : 0, done = 0;
+
+    if (!text)
+        return err_nomem(err);
+    text[len++] = '\n'; /* in place of the NUL */
+    while (done < len) {
+        ssize_t n = write(fd, text + done, len - done);
+        if (n < 0 && errno != EINTR) {
+            free(text);
+            return err_errno(err, errno, "cannot write the notebook");
+        }
+        done += n > 0 ? (size_t)n : 0;
+    }
+    free(text);
+    return LC_OK;
+}
+
 enum lc notebook_save(const struct notebook *nb, const char *path, bool durable, struct err *err)
 {
     char *text = json_dumps(nb->root, JSON_INDENT(1) | JSON_SORT_KEYS);
@@ -171,6 +201,21 @@ size_t notebook_cell_count(const struct notebook *nb)
 json_t *notebook_cell(const struct notebook *nb, size_t index)
 {
     return json_array_get(json_object_get(nb->root, "cells"), index);
+}
+
+enum lc notebook_insert_markdown(struct notebook *nb, size_t index, const char *source, const char *tag,
+                                 struct err *err)
+{
+    json_t *cell = json_pack("{s:s, s:o, s:{s:[s]}}", "cell_type", "markdown", "source",
+                             notebook_lines(source, strlen(source)), "metadata", "tags", tag);
+
+    if (!cell || json_array_insert(json_object_get(nb->root, "cells"), index, cell) != 0) {
+        json_decref(cell);
+        return err_nomem(err);
+    }
+    complete_cell(cell);
+    json_decref(cell);
+    return LC_OK;
 }
 
 enum lc notebook_insert_code(struct notebook *nb, size_t index, const char *source, const char *tag,

@@ -1,6 +1,6 @@
 /* notebook.h: a Jupyter notebook file (nbformat 4) in memory.
  *
- * What      reads nbformat 4.0–4.5, checks what it needs, gives every cell an id (4.5), and writes the file
+ * What      reads nbformat 3 and 4.0–4.5, checks what it needs, gives every cell an id (4.5), and writes the file
  *           as Jupyter writes it.
  * Ownership notebook_load gives it, notebook_free ends it. Cells are borrowed jansson objects of the
  *           notebook.
@@ -23,6 +23,7 @@
 
 struct notebook;
 
+/* "-" is standard input. */
 enum lc notebook_load(const char *path, struct notebook **out, struct err *err) MUST_CHECK;
 enum lc notebook_parse(const char *text, size_t len, const char *name, struct notebook **out,
                        struct err *err) MUST_CHECK;
@@ -30,12 +31,16 @@ void notebook_free(struct notebook *nb);
 /* Complete or not at all; durable: also after a power cut. */
 enum lc notebook_save(const struct notebook *nb, const char *path, bool durable, struct err *err) MUST_CHECK;
 
+enum lc notebook_write(const struct notebook *nb, int fd, struct err *err) MUST_CHECK;
+
 json_t *notebook_metadata(struct notebook *nb);
 size_t notebook_cell_count(const struct notebook *nb);
 json_t *notebook_cell(const struct notebook *nb, size_t index);
 /* Puts a code cell before index; LC_NOMEM is the only failure. */
 enum lc notebook_insert_code(struct notebook *nb, size_t index, const char *source, const char *tag,
                              struct err *err) MUST_CHECK;
+enum lc notebook_insert_markdown(struct notebook *nb, size_t index, const char *source, const char *tag,
+                                 struct err *err) MUST_CHECK;
 
 void notebook_remove(struct notebook *nb, size_t index);
 

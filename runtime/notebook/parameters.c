@@ -3,6 +3,7 @@
 #include "runtime/base/nearest.h"
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +151,19 @@ static void lua_table(struct buf *out, const json_t *value)
     buf_putc(out, '}');
 }
 
+/* The shortest text that is read back as the same number. */
+static void real_literal(struct buf *out, double v)
+{
+    char text[40];
+
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    buf_printf(out, "%s%s", text, strpbrk(text, ".en") ? "" : ".0"); /* a float stays one */
+}
+
 static void lua_literal(struct buf *out, const json_t *value)
 {
     if (json_is_string(value))
@@ -157,7 +171,7 @@ static void lua_literal(struct buf *out, const json_t *value)
     else if (json_is_integer(value))
         buf_printf(out, "%lld", (long long)json_integer_value(value));
     else if (json_is_real(value))
-        buf_printf(out, "%.17g", json_real_value(value));
+        real_literal(out, json_real_value(value));
     else if (json_is_boolean(value))
         buf_puts(out, json_is_true(value) ? "true" : "false");
     else if (json_is_null(value))
@@ -176,35 +190,89 @@ static bool is_identifier(const char *name)
     return true;
 }
 
+/* Is it declared as dbutils.widgets.KIND("name"…)? Then get() sees it, and nothing needs to be assigned. */
+static bool is_widget(const char *code, const char *name)
+{
+    static const char prefix[] = "dbutils.widgets.";
+    size_t len = strlen(name);
+
+    for (const char *p = code; (p = strstr(p, prefix)) != NULL;) {
+        p += sizeof prefix - 1;
+        p += strspn(p, "abcdefghijklmnopqrstuvwxyzA");
+        p += strspn(p, " \t\n({");
+        if (strncmp(p, "name", 4) == 0 && strchr(" =", p[4]))
+            p += 4 + strspn(p + 4, " =");
+        if ((*p == '"' || *p == '\'') && strncmp(p + 1, name, len) == 0 && p[len + 1] == *p)
+            return true;
+    }
+    return false;
+}
+
+static bool all_widgets(const json_t *params, const struct notebook *nb)
+{
+    struct buf code = BUF_INIT((size_t)1 << 26);
+    const char *name;
+    json_t *value;
+    bool all = true;
+
+    for (size_t i = 0; i < notebook_cell_count(nb); i++)
+        if (cell_is_code(notebook_cell(nb, i))) {
+            cell_source(notebook_cell(nb, i), &code);
+            buf_putc(&code, '\n');
+        }
+    json_object_foreach ((json_t *)params, name, value)
+        all = all && is_widget(buf_str(&code), name);
+    buf_release(&code);
+    return all;
+}
+
+static size_t first_tagged(const struct notebook *nb, const char *tag)
+{
+    size_t at = 0;
+
+    while (at < notebook_cell_count(nb) && !cell_has_tag(notebook_cell(nb, at), tag))
+        at++;
+    return at;
+}
+
+static void assignments(const json_t *params, struct buf *text)
+{
+    const char *name;
+    json_t *value;
+
+    buf_puts(text, "-- Parameters");
+    json_object_foreach ((json_t *)params, name, value) {
+        buf_puts(text, "\n");
+        if (is_identifier(name)) {
+            buf_printf(text, "%s = ", name);
+        } else {
+            buf_puts(text, "_G[");
+            lua_string(text, name, strlen(name));
+            buf_puts(text, "] = ");
+        }
+        lua_literal(text, value);
+    }
+}
+
 enum lc parameters_inject(const json_t *params, struct notebook *nb, struct err *err)
 {
     struct buf text = BUF_INIT((size_t)1 << 24);
-    const char *name;
-    json_t *value;
+    size_t n = notebook_cell_count(nb), at = first_tagged(nb, "parameters"),
+           injected = first_tagged(nb, "injected-parameters");
     enum lc rc;
-    size_t at = 0;
 
-    while (at < notebook_cell_count(nb) && !cell_has_tag(notebook_cell(nb, at), "parameters"))
-        at++;
-    if (at == notebook_cell_count(nb) || json_object_size(params) == 0)
+    if (json_object_size(params) == 0 || (at == n && injected == n && all_widgets(params, nb)))
         return LC_OK;
-    if (at + 1 < notebook_cell_count(nb) && cell_has_tag(notebook_cell(nb, at + 1), "injected-parameters"))
-        notebook_remove(nb, at + 1); /* of an earlier run */
-    buf_puts(&text, "-- Parameters");
-    json_object_foreach ((json_t *)params, name, value) {
-        buf_puts(&text, "\n");
-        if (is_identifier(name)) {
-            buf_printf(&text, "%s = ", name);
-        } else {
-            buf_puts(&text, "_G[");
-            lua_string(&text, name, strlen(name));
-            buf_puts(&text, "] = ");
-        }
-        lua_literal(&text, value);
+    if (injected < n) { /* of an earlier run: its place is taken */
+        notebook_remove(nb, injected);
+        at = injected;
+    } else {
+        at = at < n ? at + 1 : 0;
     }
+    assignments(params, &text);
     rc = buf_check(&text, err);
     if (rc == LC_OK)
-        rc = notebook_insert_code(nb, at + 1, buf_str(&text), "injected-parameters", err);
+        rc = notebook_insert_code(nb, at, buf_str(&text), "injected-parameters", err);
     buf_release(&text);
     return rc;
 }
@@ -225,4 +293,55 @@ void parameters_declared(const struct notebook *nb, struct buf *out)
     }
     buf_puts(out, "}");
     buf_release(&source);
+}
+
+/* ---- names of files ---- */
+
+/* What of a value goes into a file's name: no separators. */
+static void path_part(struct buf *out, const json_t *value)
+{
+    char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+
+    for (const char *p = text ? text : json_string_value(value); p && *p; p++)
+        buf_putc(out, *p == '/' || (unsigned char)*p < 32 ? '_' : *p);
+    free(text);
+}
+
+static enum lc path_name(const char *name, size_t len, const json_t *params, struct buf *out, struct err *err)
+{
+    char *key = mem_strndup(name, len);
+    const json_t *value = key ? json_object_get(params, key) : NULL;
+    const char *names[256];
+    size_t n = 0;
+    json_t *each;
+    const char *one;
+
+    if (value) {
+        path_part(out, value);
+        mem_free(key);
+        return LC_OK;
+    }
+    json_object_foreach ((json_t *)params, one, each)
+        if (n < sizeof names / sizeof *names)
+            names[n++] = one;
+    err_set(err, LC_ARG, "'{%s}' in a path: there is no parameter of that name", key ? key : "");
+    one = key ? nearest_one(key, names, n) : NULL;
+    mem_free(key);
+    return one ? err_hint(err, "did you mean '{%s}'?", one) : LC_ARG;
+}
+
+enum lc parameters_path(const char *template, const json_t *params, struct buf *out, struct err *err)
+{
+    for (const char *p = template; *p; p++) {
+        if ((*p == '{' || *p == '}') && p[1] == *p) {
+            buf_putc(out, *p++);
+        } else if (*p == '{' && strchr(p, '}')) {
+            size_t len = strcspn(p + 1, "}");
+            TRY(path_name(p + 1, len, params, out, err));
+            p += len + 1;
+        } else {
+            buf_putc(out, *p);
+        }
+    }
+    return buf_check(out, err);
 }

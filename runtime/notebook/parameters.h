@@ -16,8 +16,14 @@
 /* What a command line's text means: number, true, false, null (None, nil), JSON list or object, else the text
  * itself. */
 json_t *parameter_value(const char *text);
+/* "out/{lr}.ipynb": each {NAME} becomes the parameter's value, {{ and }} a brace; appended. LC_ARG for a name that
+ * is none. */
+enum lc parameters_path(const char *template, const json_t *params, struct buf *out,
+                        struct err *err) MUST_CHECK;
 enum lc parameters_check(const json_t *params, const struct notebook *nb, struct err *err) MUST_CHECK;
-/* Inserts the injected-parameters cell behind the one tagged `parameters`; no such cell: nothing to do. */
+/* Puts the values into a cell tagged injected-parameters: in place of such a cell of an earlier run, else behind
+ * the one tagged `parameters`, else at the top, unless all of them are widgets (dbutils.widgets.text(name, …)),
+ * which see the values without it. */
 enum lc parameters_inject(const json_t *params, struct notebook *nb, struct err *err) MUST_CHECK;
 /* Lua that raises when a declaration of dbutils.widgets in the notebook cannot take a parameter. */
 void parameters_declared(const struct notebook *nb, struct buf *out);

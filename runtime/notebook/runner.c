@@ -1,29 +1,22 @@
 #include "runtime/notebook/runner.h"
 #include "runtime/base/clock.h"
-#include "runtime/base/terminal.h"
-#include "runtime/notebook/notebook.h"
+#include "runtime/base/mem.h"
+#include "runtime/notebook/papermill.h"
 #include "runtime/notebook/parameters.h"
-#include "runtime/notebook/widget_state.h"
+#include "runtime/notebook/runner_int.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
-struct runner {
-    const struct runner_options *options;
-    struct notebook *nb;
-    struct terminal terminal;
-    bool shown;      /* there is a terminal */
-    json_t *cell;    /* borrowed: the cell that runs */
-    bool clear_next; /* clear_output(wait = true) */
-    struct widget_states widgets;
-    int64_t saved_ns;
-    struct err save_error; /* code LC_OK while saving works */
-    json_t *exit_value;    /* owned: the notebook ended itself; NULL: not */
-};
+static const int64_t save_interval_ns = 500000000; /* at most, while a cell prints */
+enum { SAVE_SHARE = 10 };                          /* saving takes at most one part in ten of the time */
 
-static const int64_t save_interval_ns = 500000000; /* while a cell prints */
-/* A display's id is transient: it stays in the output's metadata (the one free place there) while the
- * notebook runs. */
-static const char id_key[] = "lacus_display_id";
+/* ---- saving ---- */
+static bool piped(const struct runner *r)
+{
+    return strcmp(r->options->output, "-") == 0;
+}
 
 /* So that a closed notebook shows its controls as they were. */
 static void note_widgets(struct runner *r)
@@ -34,343 +27,235 @@ static void note_widgets(struct runner *r)
         json_object_set_new(notebook_metadata(r->nb), "widgets", widgets);
 }
 
-static void save(struct runner *r)
+void runner_save(struct runner *r)
 {
+    int64_t start = clock_mono_ns();
     struct err err;
 
+    r->dirty = false;
+    if (piped(r))
+        return; /* standard output gets the notebook once, at the end */
     note_widgets(r);
-
     err_clear(&err);
     if (notebook_save(r->nb, r->options->output, false, &err) != LC_OK && r->save_error.code == LC_OK) {
         r->save_error = err;
         fprintf(stderr, "lacus run: %s; the run goes on\n", err.message);
     }
     r->saved_ns = clock_mono_ns();
+    r->save_took = r->saved_ns - start;
 }
 
-static void save_now_and_then(struct runner *r)
+static bool save_is_due(const struct runner *r, int64_t at_least)
 {
-    if (clock_mono_ns() - r->saved_ns > save_interval_ns)
-        save(r);
+    int64_t since = clock_mono_ns() - r->saved_ns;
+
+    return r->dirty && since >= at_least && since >= r->save_took * SAVE_SHARE;
 }
 
-/* ---- the front end ---- */
-/* Where output goes: into an Output widget that gathers, else into the cell; NULL: nowhere. */
-static json_t *outputs_now(const struct runner *r)
+void runner_changed(struct runner *r)
 {
-    json_t *gathered = widget_states_outputs(&r->widgets);
-
-    return gathered ? gathered : r->cell ? cell_outputs(r->cell) : NULL;
+    r->dirty = true;
+    if (save_is_due(r, save_interval_ns))
+        runner_save(r);
 }
 
-static json_t *outputs_for_more(struct runner *r)
+/* On the watching thread: what a cell has printed before it fell silent, or a cell before this one. */
+static void save_meanwhile(void *arg)
 {
-    json_t *outputs = outputs_now(r);
+    struct runner *r = arg;
 
-    if (outputs && r->clear_next)
-        json_array_clear(outputs);
-    r->clear_next = false;
-    return outputs;
+    pthread_mutex_lock(&r->lock);
+    if (save_is_due(r, save_interval_ns / 2))
+        runner_save(r);
+    pthread_mutex_unlock(&r->lock);
 }
 
-static json_t *last_stream(json_t *outputs, const char *name)
+/* ---- what is seen ---- */
+bool runner_shows(const struct runner *r)
 {
-    json_t *last = json_array_get(outputs, json_array_size(outputs) - 1);
-    const char *type = json_string_value(json_object_get(last, "output_type"));
-    const char *stream = json_string_value(json_object_get(last, "name"));
-
-    return type && strcmp(type, "stream") == 0 && stream && strcmp(stream, name) == 0
-               ? json_object_get(last, "text")
-               : NULL;
+    return r->options->terminal_fd >= 0 && !r->options->quiet_cells && !r->replaying;
 }
 
-/* The last line of the stream may be unfinished: the new text goes on there. */
-static void append_lines(json_t *lines, const char *text, size_t len)
+static void announce(struct runner *r, size_t number, size_t total, const char *text)
 {
-    size_t n = json_array_size(lines), used = 0;
-    json_t *last = json_array_get(lines, n - 1);
-    const char *before = json_string_value(last);
-    size_t old = json_string_length(last);
-    json_t *more, *line;
-    size_t i;
-
-    if (n > 0 && old > 0 && before[old - 1] != '\n') {
-        const char *end = memchr(text, '\n', len);
-        struct buf joined = BUF_INIT(BUF_TEXT_MAX);
-        used = end ? (size_t)(end - text) + 1 : len;
-        buf_add(&joined, before, old);
-        buf_add(&joined, text, used);
-        json_array_set_new(lines, n - 1, json_stringn(buf_str(&joined), joined.len));
-        buf_release(&joined);
-    }
-    more = notebook_lines(text + used, len - used);
-    json_array_foreach (more, i, line)
-        json_array_append(lines, line);
-    json_decref(more);
-}
-
-static void on_stream(void *self, const struct ctx *ctx, enum stream stream, const char *text, size_t len)
-{
-    struct runner *r = self;
-    json_t *outputs = outputs_for_more(r), *lines;
-    const char *name = stream == STREAM_STDERR ? "stderr" : "stdout";
-
-    (void)ctx;
-    if (r->shown)
-        terminal_text(&r->terminal, text, len);
-    if (!outputs)
-        return;
-    lines = last_stream(outputs, name);
-    if (lines)
-        append_lines(lines, text, len);
-    else
-        json_array_append_new(outputs, json_pack("{s:s, s:s, s:o}", "output_type", "stream", "name", name,
-                                                 "text", notebook_lines(text, len)));
-    save_now_and_then(r);
-}
-
-/* Text in a MIME bundle is stored as lines, JSON types as they are. */
-static json_t *stored_bundle(const json_t *data)
-{
-    json_t *out = json_object(), *value;
-    const char *mime;
-
-    json_object_foreach ((json_t *)data, mime, value)
-        if (json_is_string(value) && strncmp(mime, "image/png", 9) != 0 &&
-            strncmp(mime, "image/jpeg", 10) != 0)
-            json_object_set_new(out, mime,
-                                notebook_lines(json_string_value(value), json_string_length(value)));
-        else
-            json_object_set(out, mime, value);
-    return out;
-}
-
-static json_t *output_of(const struct display *d, const char *type)
-{
-    return json_pack("{s:s, s:o, s:o}", "output_type", type, "data", stored_bundle(d->data), "metadata",
-                     d->metadata ? json_copy(d->metadata) : json_object());
-}
-
-static void show_text(struct runner *r, const struct display *d)
-{
-    const json_t *plain = json_object_get(d->data, "text/plain");
-    const char *id = json_string_value(json_object_get(d->transient, "display_id"));
-
-    if (!r->shown || !json_is_string(plain))
-        return;
-    if (id) {
-        terminal_block(&r->terminal, id, json_string_value(plain), json_string_length(plain));
-    } else {
-        terminal_text(&r->terminal, json_string_value(plain), json_string_length(plain));
-        terminal_text(&r->terminal, "\n", 1);
-    }
-}
-
-/* Every output that was displayed with this id is replaced, in whichever cell it is. */
-static void update_outputs(struct runner *r, const struct display *d, const char *id)
-{
-    for (size_t i = 0; i < notebook_cell_count(r->nb); i++) {
-        json_t *outputs = cell_outputs(notebook_cell(r->nb, i)), *output;
-        size_t k;
-        json_array_foreach (outputs, k, output) {
-            const char *has = json_string_value(json_object_get(json_object_get(output, "metadata"), id_key));
-            if (has && strcmp(has, id) == 0)
-                json_object_set_new(output, "data", stored_bundle(d->data));
-        }
-    }
-}
-
-static void append_display(struct runner *r, const struct display *d, json_t *output)
-{
-    json_t *outputs = outputs_for_more(r), *id = json_object_get(d->transient, "display_id");
-
-    if (id)
-        json_object_set(json_object_get(output, "metadata"), id_key, id);
-    if (outputs)
-        json_array_append(outputs, output);
-    json_decref(output);
-}
-
-static void forget_display_ids(struct runner *r)
-{
-    for (size_t i = 0; i < notebook_cell_count(r->nb); i++) {
-        json_t *outputs = cell_outputs(notebook_cell(r->nb, i)), *output;
-        size_t k;
-        json_array_foreach (outputs, k, output)
-            json_object_del(json_object_get(output, "metadata"), id_key);
-    }
-}
-
-static void on_display(void *self, const struct ctx *ctx, const struct display *d)
-{
-    struct runner *r = self;
-    const char *id = json_string_value(json_object_get(d->transient, "display_id"));
-
-    (void)ctx;
-    show_text(r, d);
-    if (d->update && id)
-        update_outputs(r, d, id);
-    else
-        append_display(r, d, output_of(d, "display_data"));
-    save_now_and_then(r);
-}
-
-static void on_result(void *self, const struct ctx *ctx, int execution_count, const struct display *d)
-{
-    struct runner *r = self;
-    json_t *output = output_of(d, "execute_result");
-
-    (void)ctx;
-    show_text(r, d);
-    json_object_set_new(output, "execution_count", json_integer(execution_count));
-    append_display(r, d, output);
-}
-
-static void on_error(void *self, const struct ctx *ctx, const struct cell_error *e)
-{
-    struct runner *r = self;
-    json_t *outputs = outputs_for_more(r), *line;
-    size_t i;
-
-    (void)ctx;
-    if (outputs)
-        json_array_append_new(outputs, json_pack("{s:s, s:s, s:s, s:O}", "output_type", "error", "ename",
-                                                 e->ename, "evalue", e->evalue, "traceback", e->traceback));
-    json_array_foreach (e->traceback, i, line) {
-        if (!r->shown)
-            break;
-        terminal_text(&r->terminal, json_string_value(line), json_string_length(line));
-        terminal_text(&r->terminal, "\n", 1);
-    }
-}
-
-static void on_clear(void *self, const struct ctx *ctx, bool wait)
-{
-    struct runner *r = self;
-
-    (void)ctx;
-    r->clear_next = wait;
-    if (!wait)
-        json_array_clear(outputs_now(r));
-    if (r->shown)
-        terminal_erase(&r->terminal);
-}
-
-static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, bool password,
-                        struct buf *answer, struct err *err)
-{
-    (void)self, (void)ctx, (void)password, (void)answer;
-    err_set(err, LC_UNSUPPORTED, "a notebook run cannot ask '%s': there is nobody to answer",
-            prompt ? prompt : "");
-    return err_hint(err, "use dbutils.widgets and give the value with -p NAME VALUE");
-}
-
-static enum lc on_comm(void *self, const struct ctx *ctx, enum comm_kind kind, const char *comm_id,
-                       const char *target, json_t *data, json_t *metadata, const struct comm_buffers *buffers,
-                       struct err *err)
-{
-    struct runner *r = self;
-
-    (void)ctx, (void)metadata, (void)err;
-    if (kind == COMM_MSG && json_object_get(json_object_get(data, "state"), "msg_id"))
-        r->clear_next = false; /* a pending clear was for what was shown elsewhere */
-    widget_states_comm(&r->widgets, kind, comm_id, target, data, buffers);
-    return LC_OK;
-}
-
-/* Any id: what an Output widget gathers is put there by this front end itself. */
-static const char *on_request_id(void *self)
-{
-    const struct runner *r = self;
-
-    return r->cell ? "run" : "";
-}
-
-static const struct frontend_ops runner_ops = {.name = "runner",
-                                               .rich = true,
-                                               .stream = on_stream,
-                                               .display = on_display,
-                                               .result = on_result,
-                                               .error = on_error,
-                                               .clear_output = on_clear,
-                                               .input = on_input,
-                                               .comm_send = on_comm,
-                                               .request_id = on_request_id};
-
-/* ---- running ---- */
-static void announce(struct runner *r, size_t number, size_t total, const struct buf *source)
-{
-    const char *text = buf_str(source), *end = strchr(text, '\n');
+    const char *end = strchr(text, '\n');
     char head[64];
     int n;
 
-    if (!r->shown)
+    if (r->options->terminal_fd < 0 || r->options->quiet_cells)
         return;
-    n = snprintf(head, sizeof head, "%s[%zu/%zu] ", r->terminal.midline ? "\n" : "", number, total);
-    if (r->terminal.live)
-        terminal_text(&r->terminal, "\x1b[2m", 4);
+    n = snprintf(head, sizeof head, "%s[%zu/%zu] %s", r->terminal.midline ? "\n" : "", number, total,
+                 r->replaying ? "again: " : "");
+    terminal_coloured(&r->terminal, "\x1b[2m", 4);
     terminal_text(&r->terminal, head, (size_t)n);
     terminal_text(&r->terminal, text, end ? (size_t)(end - text) : strlen(text));
-    terminal_text(&r->terminal, r->terminal.live ? "\x1b[0m\n" : "\n", r->terminal.live ? 5 : 1);
+    terminal_coloured(&r->terminal, "\x1b[0m", 4);
+    terminal_text(&r->terminal, "\n", 1);
 }
 
-static void note_execution(json_t *cell, const struct cell_reply *reply, int64_t started_ms)
+static void draw_bar(struct runner *r, size_t done, size_t total, const char *text)
+{
+    enum { WIDE = 30 };
+    size_t full = total ? done * WIDE / total : WIDE;
+    struct buf line = BUF_INIT(4096);
+
+    buf_puts(&line, "[");
+    for (size_t i = 0; i < WIDE; i++)
+        buf_puts(&line, i < full ? "\xe2\x96\x88" : " ");
+    buf_printf(&line, "] %zu/%zu cells  %.*s", done, total,
+               (int)(strcspn(text, "\n") < 40 ? strcspn(text, "\n") : 40), text);
+    terminal_block(&r->terminal, "bar", buf_str(&line), line.len);
+    buf_release(&line);
+}
+
+static void tell_progress(struct runner *r, size_t number, size_t total, const char *source, bool failed)
+{
+    struct runner_progress p = {.number = number, .total = total, .source = source, .failed = failed};
+
+    if (r->options->progress)
+        r->options->progress(r->options->arg, &p);
+    if (source)
+        announce(r, number, total, source);
+    if (r->options->bar && r->options->terminal_fd >= 0)
+        draw_bar(r, source ? number - 1 : number, total, source ? source : "");
+}
+
+/* ---- one cell ---- */
+static const char *state_of(const struct runner *r, const struct cell_reply *reply)
 {
     static const char *const names[] = {"ok", "error", "aborted"};
+
+    return r->replaying && reply->status == CELL_OK ? "replayed" : names[reply->status];
+}
+
+static void note_execution(struct runner *r, json_t *cell, const struct cell_reply *reply, int64_t started_ms)
+{
     int64_t ended_ms = clock_wall_ms();
     char started[ISO_TEXT], ended[ISO_TEXT];
 
     clock_iso(started_ms, started);
     clock_iso(ended_ms, ended);
-    json_object_set_new(cell, "execution_count", json_integer(reply->execution_count));
+    if (!r->replaying)
+        json_object_set_new(cell, "execution_count", json_integer(reply->execution_count));
     json_object_set_new(cell_metadata(cell), "lacus",
-                        json_pack("{s:s, s:s, s:s, s:f}", "status", names[reply->status], "start_time",
-                                  started, "end_time", ended, "duration",
-                                  (double)(ended_ms - started_ms) / 1000));
+                        json_pack("{s:s, s:s, s:s, s:f}", "status", state_of(r, reply), "start_time", started,
+                                  "end_time", ended, "duration", (double)(ended_ms - started_ms) / 1000));
+    if (!r->replaying)
+        papermill_cell(cell, reply->status == CELL_OK ? PAPERMILL_COMPLETED : PAPERMILL_FAILED);
 }
 
-static enum lc cell_failed(const struct runner *r, const struct cell_reply *reply, size_t number,
+static enum lc cell_failed(const struct runner *r, const struct cell_reply *reply, size_t number, bool late,
                            struct err *err)
 {
-    if (reply->interrupted)
-        return err_set(err, LC_CANCELLED, "interrupted in cell %zu of '%s'", number, r->options->input);
-    err_set(err, LC_RUNTIME, "cell %zu of '%s' failed: %s: %s", number, r->options->input,
-            reply->ename ? reply->ename : "error", reply->evalue ? reply->evalue : "");
-    return err_hint(err, "the outputs so far are in '%s'", r->options->output);
+    const char *input = r->options->input;
+
+    if (late)
+        err_set(err, LC_TIMEOUT, "cell %zu of '%s' did not end within %g seconds", number, input, r->limit);
+    else if (reply->interrupted)
+        return err_set(err, LC_CANCELLED, "interrupted in cell %zu of '%s'", number, input);
+    else
+        err_set(err, LC_RUNTIME, "cell %zu of '%s' failed: %s: %s", number, input,
+                reply->ename ? reply->ename : "error", reply->evalue ? reply->evalue : "");
+    if (r->replaying)
+        return err_hint(err,
+                        "it had worked in the run that is resumed; run the notebook from its beginning, or "
+                        "tag the cell no-replay");
+    return piped(r) ? err->code
+                    : err_hint(err, "the outputs so far are in '%s'; 'lacus run --resume' goes on there",
+                               r->options->output);
 }
 
-static enum lc run_cell(struct runner *r, struct session *s, size_t index, size_t number, size_t total,
+static bool has_one(const json_t *cell, const char *const *tags)
+{
+    for (; tags && *tags; tags++)
+        if (cell_has_tag(cell, *tags))
+            return true;
+    return false;
+}
+
+static bool may_fail(const struct runner *r, const json_t *cell)
+{
+    return r->options->allow_errors || cell_has_tag(cell, "raises-exception") ||
+           has_one(cell, r->options->error_tags);
+}
+
+static void begin_cell(struct runner *r, json_t *cell)
+{
+    int64_t now = clock_mono_ns(), deadline = r->deadline;
+    double seconds = r->options->cell_timeout;
+
+    r->limit = r->options->timeout;
+    if (seconds > 0 && (!deadline || now + (int64_t)(seconds * 1e9) < deadline)) {
+        deadline = now + (int64_t)(seconds * 1e9);
+        r->limit = seconds;
+    }
+    pthread_mutex_lock(&r->lock);
+    r->cell = cell;
+    r->clear_next = false;
+    if (!r->replaying)
+        papermill_cell(cell, PAPERMILL_RUNNING);
+    r->dirty = true;
+    pthread_mutex_unlock(&r->lock);
+    minder_cell(r->minder, deadline);
+}
+
+/* What a cell may do about the run: fail it, or end it with a value. */
+static enum lc end_cell(struct runner *r, json_t *cell, const struct cell_reply *reply, size_t number,
+                        int64_t started, struct err *err)
+{
+    bool late = minder_end(r->minder) && reply->interrupted;
+    enum lc rc = LC_OK;
+
+    pthread_mutex_lock(&r->lock);
+    note_execution(r, cell, reply, started);
+    if (reply->status != CELL_OK) {
+        r->result->failed++;
+        if (reply->interrupted || !may_fail(r, cell) || r->replaying)
+            rc = cell_failed(r, reply, number, late, err);
+    }
+    r->result->ran += !r->replaying;
+    r->result->replayed += r->replaying;
+    r->cell = NULL;
+    r->dirty = true;
+    if (save_is_due(r, 0))
+        runner_save(r);
+    pthread_mutex_unlock(&r->lock);
+    return rc;
+}
+
+static enum lc run_cell(struct runner *r, struct session *s, json_t *cell, size_t number, size_t total,
                         struct err *err)
 {
     struct buf source = BUF_INIT(BUF_TEXT_MAX);
-    json_t *cell = notebook_cell(r->nb, index);
     struct cell_reply reply = {0};
     int64_t started = clock_wall_ms();
     enum lc rc;
 
-    cell_source(cell, &source);
-    announce(r, number, total, &source);
-    r->cell = cell;
-    r->clear_next = false;
+    if (!cell_source(cell, &source)) {
+        buf_release(&source);
+        return err_set(err, LC_LIMIT, "cell %zu of '%s' is longer than 64 MiB", number, r->options->input);
+    }
+    tell_progress(r, number, total, buf_str(&source), false);
+    begin_cell(r, cell);
     rc = session_execute(
         s,
         &(struct cell_request){
             .code = buf_str(&source), .len = source.len, .cell_id = cell_id(cell), .store_history = true},
         &reply, err);
     buf_release(&source);
-    if (rc != LC_OK)
+    if (rc != LC_OK) {
+        minder_end(r->minder);
         return rc;
-    note_execution(cell, &reply, started);
+    }
+    rc = end_cell(r, cell, &reply, number, started, err);
     if (reply.notebook_exit)
-        r->exit_value = json_string(reply.notebook_exit);
-    if (reply.status != CELL_OK && !(cell_has_tag(cell, "raises-exception") && !reply.interrupted))
-        rc = cell_failed(r, &reply, number, err);
+        r->result->exit_value = mem_strdup(reply.notebook_exit);
+    tell_progress(r, number, total, NULL, reply.status != CELL_OK);
     cell_reply_release(&reply);
-    save(r);
-    r->cell = NULL;
     return rc;
 }
 
+/* ---- all cells ---- */
 static bool is_blank(const json_t *cell)
 {
     struct buf source = BUF_INIT(BUF_TEXT_MAX);
@@ -380,17 +265,55 @@ static bool is_blank(const json_t *cell)
     return blank;
 }
 
-static bool runs(const json_t *cell)
+static bool is_skipped(const struct runner *r, const json_t *cell)
 {
-    return cell_is_code(cell) && !is_blank(cell);
+    return cell_has_tag(cell, "skip-execution") || has_one(cell, r->options->skip_tags);
+}
+
+static bool runs(const struct runner *r, const json_t *cell)
+{
+    return cell_is_code(cell) && !is_blank(cell) && !is_skipped(r, cell);
 }
 
 /* An interrupt reaches the cell that runs; between two cells there is nobody but us to notice it. */
 static enum lc check_stop(const struct runner *r, size_t number, struct err *err)
 {
-    if (!r->options->stop_asked || !r->options->stop_asked(r->options->arg))
+    if (r->options->stop_asked && r->options->stop_asked(r->options->arg))
+        return err_set(err, LC_CANCELLED, "interrupted before cell %zu of '%s'", number, r->options->input);
+    if (r->deadline && clock_mono_ns() >= r->deadline)
+        return err_set(err, LC_TIMEOUT, "'%s' did not end within %g seconds: stopped before cell %zu",
+                       r->options->input, r->options->timeout, number);
+    return LC_OK;
+}
+
+static enum lc run_at(struct runner *r, struct session *s, size_t index, size_t number, size_t total,
+                      struct err *err)
+{
+    json_t *cell = notebook_cell(r->nb, index);
+    enum lc rc;
+
+    r->replaying = index < r->replay;
+    if (r->replaying && cell_has_tag(cell, "no-replay"))
         return LC_OK;
-    return err_set(err, LC_CANCELLED, "interrupted before cell %zu of '%s'", number, r->options->input);
+    session_expect(s); /* an interrupt between the look and the cell's start is for the cell */
+    TRY(check_stop(r, number, err));
+    rc = run_cell(r, s, cell, number, total, err);
+    if (rc != LC_OK && rc != LC_CANCELLED && !r->replaying && !piped(r) &&
+        strcmp(r->options->input, r->options->output) != 0 &&
+        papermill_mark_error(r->nb, index, NULL) != LC_OK)
+        return rc;
+    return rc;
+}
+
+static void note_others(struct runner *r, json_t *cell)
+{
+    if (cell_is_code(cell) && is_skipped(r, cell)) {
+        r->result->skipped++;
+        json_object_set_new(cell_metadata(cell), "lacus", json_pack("{s:s}", "status", "skipped"));
+    } else {
+        papermill_cell(cell, PAPERMILL_RUNNING);
+        papermill_cell(cell, PAPERMILL_COMPLETED);
+    }
 }
 
 /* A parameter of the wrong type, or that is no choice, is known before the first cell runs. */
@@ -400,7 +323,7 @@ static enum lc check_declared(const struct runner *r, struct session *s, struct 
     struct cell_reply reply = {0};
     enum lc rc = LC_OK;
 
-    if (json_object_size(r->options->params) == 0)
+    if (json_object_size(r->params) == 0)
         return LC_OK;
     parameters_declared(r->nb, &code);
     if (buf_ok(&code))
@@ -420,18 +343,16 @@ static enum lc run_cells(struct runner *r, struct session *s, struct err *err)
 
     TRY(check_declared(r, s, err));
     for (size_t i = 0; i < notebook_cell_count(r->nb); i++)
-        total += runs(notebook_cell(r->nb, i));
-    for (size_t i = 0; i < notebook_cell_count(r->nb); i++)
-        if (runs(notebook_cell(r->nb, i))) {
-            session_expect(s); /* an interrupt between the look and the cell's start is for the cell */
-            TRY(check_stop(r, number + 1, err));
-            TRY(run_cell(r, s, i, ++number, total, err));
-            if (r->exit_value)
-                break;
-        }
+        total += runs(r, notebook_cell(r->nb, i));
+    for (size_t i = 0; i < notebook_cell_count(r->nb) && !r->result->exit_value; i++)
+        if (!runs(r, notebook_cell(r->nb, i)))
+            note_others(r, notebook_cell(r->nb, i));
+        else
+            TRY(run_at(r, s, i, ++number, total, err));
     return LC_OK;
 }
 
+/* ---- before and after ---- */
 static void forget_old_outputs(struct notebook *nb)
 {
     for (size_t i = 0; i < notebook_cell_count(nb); i++) {
@@ -445,15 +366,115 @@ static void forget_old_outputs(struct notebook *nb)
 
 static void note_run(struct runner *r, const char *status)
 {
+    json_t *note;
     char now[ISO_TEXT];
 
     clock_iso(clock_wall_ms(), now);
-    json_object_set_new(notebook_metadata(r->nb), "lacus",
-                        json_pack("{s:s, s:s, s:s, s:O}", "version", LACUS_VERSION, "status", status, "time",
-                                  now, "parameters",
-                                  r->options->params ? r->options->params : json_object()));
-    if (r->exit_value)
-        json_object_set(json_object_get(notebook_metadata(r->nb), "lacus"), "exit_value", r->exit_value);
+    note = json_pack("{s:s, s:s, s:s, s:O, s:i}", "version", LACUS_VERSION, "status", status, "time", now,
+                     "parameters", r->params, "attempts", r->result->attempts);
+    if (r->result->exit_value)
+        json_object_set_new(note, "exit_value", json_string(r->result->exit_value));
+    json_object_set_new(notebook_metadata(r->nb), "lacus", note);
+}
+
+static bool same_source(const json_t *a, const json_t *b)
+{
+    struct buf x = BUF_INIT(BUF_TEXT_MAX), y = BUF_INIT(BUF_TEXT_MAX);
+    bool same = cell_source(a, &x) && cell_source(b, &y) && x.len == y.len &&
+                memcmp(buf_str(&x), buf_str(&y), x.len) == 0 && cell_is_code(a) == cell_is_code(b);
+
+    buf_release(&x);
+    buf_release(&y);
+    return same;
+}
+
+/* The cells from the first on that the earlier run has completed: their outputs are taken over. */
+static void take_over(struct runner *r, struct notebook *before)
+{
+    static const char *const kept[] = {"outputs", "execution_count", "metadata"};
+    size_t n = notebook_cell_count(r->nb);
+
+    papermill_remove_marks(before);
+    for (r->replay = 0; r->replay < n && r->replay < notebook_cell_count(before); r->replay++) {
+        json_t *now = notebook_cell(r->nb, r->replay), *then = notebook_cell(before, r->replay);
+        if (!same_source(now, then) || (!papermill_completed(then) && runs(r, now)))
+            break;
+        for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+            if (json_object_get(then, kept[i]))
+                json_object_set(now, kept[i], json_object_get(then, kept[i]));
+    }
+}
+
+static json_t *parameters_of(struct notebook *nb)
+{
+    return json_object_get(json_object_get(notebook_metadata(nb), "lacus"), "parameters");
+}
+
+/* A run that is resumed has the values of before, unless others are given. */
+static enum lc load_before(struct runner *r, struct notebook **before, struct err *err)
+{
+    *before = NULL;
+    if (!r->options->resume)
+        return LC_OK;
+    if (piped(r))
+        return err_set(err, LC_ARG,
+                       "what goes to standard output cannot be resumed: name the notebook with -o");
+    if (notebook_load(r->options->output, before, err) != LC_OK) {
+        err_hint(err, "without --resume the run begins");
+        return err->code;
+    }
+    if (json_object_size(r->params) == 0 && json_is_object(parameters_of(*before)))
+        json_object_update(r->params, parameters_of(*before));
+    return LC_OK;
+}
+
+static enum lc check_kernel(const struct runner *r, struct err *err)
+{
+    const json_t *metadata = notebook_metadata(r->nb), *spec = json_object_get(metadata, "kernelspec");
+    const char *language = json_string_value(json_object_get(spec, "language"));
+    const char *name = json_string_value(json_object_get(spec, "name"));
+
+    if (!language)
+        language = json_string_value(json_object_get(json_object_get(metadata, "language_info"), "name"));
+    if (r->options->kernel && strcmp(r->options->kernel, "lacus") != 0 &&
+        strcmp(r->options->kernel, "lua") != 0) {
+        err_set(err, LC_ARG, "no kernel '%s': lacus runs its own notebooks", r->options->kernel);
+        return err_hint(err, "papermill -k %s runs others", r->options->kernel);
+    }
+    if (r->options->kernel || !language || strcasecmp(language, "lua") == 0)
+        return LC_OK;
+    err_set(err, LC_UNSUPPORTED, "'%s' is a notebook in %s (kernel '%s'), not in Lua", r->options->input,
+            language, name ? name : "?");
+    return err_hint(err, "papermill runs it; --kernel lacus runs its cells as Lua nevertheless");
+}
+
+/* The notebook as it stands before the first cell. */
+static enum lc prepare(struct runner *r, struct err *err)
+{
+    struct notebook *before = NULL;
+    enum lc rc;
+
+    TRY(notebook_load(r->options->input, &r->nb, err));
+    TRY(check_kernel(r, err));
+    rc = load_before(r, &before, err);
+    if (rc == LC_OK)
+        rc = parameters_check(r->params, r->nb, err);
+    if (rc == LC_OK) {
+        papermill_remove_marks(r->nb);
+        forget_old_outputs(r->nb);
+        json_object_del(notebook_metadata(r->nb), "widgets");
+        rc = parameters_inject(r->params, r->nb, err);
+    }
+    if (rc == LC_OK) {
+        papermill_begin(r->nb, r->options->input, r->options->output, r->params);
+        if (before)
+            take_over(r, before);
+        if (r->options->report_mode)
+            papermill_hide_sources(r->nb);
+        note_run(r, "running");
+    }
+    notebook_free(before);
+    return rc;
 }
 
 static enum lc run_session(struct runner *r, struct err *err)
@@ -463,55 +484,137 @@ static enum lc run_session(struct runner *r, struct err *err)
     enum lc rc;
 
     options.frontend = (struct frontend){&runner_ops, r};
-    options.params = r->options->params;
+    options.params = r->params;
     options.notebook = r->options->input;
     options.capture = true;
     TRY(session_open(&options, &s, err));
     if (r->options->started)
         r->options->started(r->options->arg, s);
+    minder_session(r->minder, s);
     rc = run_cells(r, s, err);
+    minder_session(r->minder, NULL);
     if (r->options->ended)
         r->options->ended(r->options->arg);
     session_close(s);
+    r->replaying = false;
     return rc;
 }
 
-static enum lc prepare(struct runner *r, struct err *err)
+static const char *status_of(enum lc rc)
 {
-    TRY(notebook_load(r->options->input, &r->nb, err));
-    TRY(parameters_check(r->options->params, r->nb, err));
-    forget_old_outputs(r->nb);
-    json_object_del(notebook_metadata(r->nb), "widgets");
-    TRY(parameters_inject(r->options->params, r->nb, err));
-    note_run(r, "running");
-    return notebook_save(r->nb, r->options->output, false, err);
+    return rc == LC_OK ? "ok" : rc == LC_CANCELLED ? "interrupted" : rc == LC_TIMEOUT ? "timeout" : "error";
 }
 
-enum lc notebook_run(const struct runner_options *options, struct err *err)
+static enum lc finish(struct runner *r, enum lc rc, struct err *err)
 {
-    struct runner r = {.options = options, .shown = options->terminal_fd >= 0, .saved_ns = clock_mono_ns()};
-    enum lc rc, saved;
     struct err save_error;
+    enum lc saved;
 
-    if (r.shown)
-        terminal_init(&r.terminal, options->terminal_fd);
-    widget_states_init(&r.widgets);
-    rc = prepare(&r, err);
-    if (rc == LC_OK) {
-        rc = run_session(&r, err);
-        forget_display_ids(&r);
-        note_widgets(&r);
-        note_run(&r, rc == LC_OK ? "ok" : rc == LC_CANCELLED ? "interrupted" : "error");
-        saved = notebook_save(r.nb, options->output, true, &save_error);
-        if (saved != LC_OK && rc == LC_OK && err) {
-            *err = save_error;
-            rc = saved;
-        }
+    runner_forget_displays(r);
+    note_widgets(r);
+    papermill_end(r->nb, rc == LC_OK ? PAPERMILL_COMPLETED : PAPERMILL_FAILED);
+    note_run(r, status_of(rc));
+    saved = piped(r) ? notebook_write(r->nb, r->options->notebook_fd, &save_error)
+                     : notebook_save(r->nb, r->options->output, true, &save_error);
+    if (saved == LC_OK || rc != LC_OK)
+        return rc;
+    if (err)
+        *err = save_error;
+    return saved;
+}
+
+static enum lc prepare_only(struct runner *r, struct err *err)
+{
+    json_object_del(notebook_metadata(r->nb), "lacus");
+    return piped(r) ? notebook_write(r->nb, r->options->notebook_fd, err)
+                    : notebook_save(r->nb, r->options->output, true, err);
+}
+
+static enum lc attempt(struct runner *r, struct err *err)
+{
+    enum lc rc;
+
+    r->replay = 0;
+    mem_free(r->result->exit_value);
+    r->result->exit_value = NULL;
+    r->saved_ns = clock_mono_ns();
+    TRY(prepare(r, err));
+    if (r->options->prepare_only)
+        return prepare_only(r, err);
+    if (!piped(r))
+        TRY(notebook_save(r->nb, r->options->output, false, err));
+    rc = run_session(r, err);
+    return finish(r, rc, err);
+}
+
+static bool worth_another(const struct runner *r, enum lc rc)
+{
+    return (rc == LC_RUNTIME || rc == LC_TIMEOUT) && r->result->attempts <= r->options->retries &&
+           !(r->deadline && clock_mono_ns() >= r->deadline) && strcmp(r->options->input, "-") != 0;
+}
+
+static void pause_before_retry(struct runner *r, const struct err *err)
+{
+    double left = r->options->retry_delay;
+
+    fprintf(stderr, "lacus run: attempt %d: %s; once more\n", r->result->attempts, err->message);
+    while (left > 0 && !(r->options->stop_asked && r->options->stop_asked(r->options->arg))) {
+        double step = left < 0.1 ? left : 0.1;
+        nanosleep(&(struct timespec){.tv_nsec = (long)(step * 1e9)}, NULL);
+        left -= step;
     }
-    if (r.shown)
+}
+
+static enum lc run_all(struct runner *r, struct err *err)
+{
+    enum lc rc;
+
+    for (;;) {
+        r->result->attempts++;
+        r->result->ran = r->result->failed = r->result->skipped = r->result->replayed = 0;
+        widget_states_init(&r->widgets);
+        rc = attempt(r, err);
+        widget_states_release(&r->widgets);
+        notebook_free(r->nb);
+        r->nb = NULL;
+        if (!worth_another(r, rc))
+            return rc;
+        pause_before_retry(r, err);
+    }
+}
+
+enum lc notebook_run(const struct runner_options *options, struct runner_result *result, struct err *err)
+{
+    struct runner_result own = {0};
+    struct runner r = {.options = options, .result = result ? result : &own};
+    struct minder_options watch = {
+        .stop_asked = options->stop_asked, .arg = options->arg, .tick = save_meanwhile, .tick_arg = &r};
+    bool shown = options->terminal_fd >= 0;
+    enum lc rc;
+
+    *r.result = own;
+    r.params = options->params ? json_copy(options->params) : json_object();
+    if (options->timeout > 0)
+        r.deadline = clock_mono_ns() + (int64_t)(options->timeout * 1e9);
+    if (!r.params || minder_open(&watch, &r.minder, err) != LC_OK) {
+        json_decref(r.params);
+        return r.params ? err->code : err_nomem(err);
+    }
+    pthread_mutex_init(&r.lock, NULL);
+    if (shown)
+        terminal_init(&r.terminal, options->terminal_fd);
+    rc = run_all(&r, err);
+    if (shown)
         terminal_release(&r.terminal);
-    json_decref(r.exit_value);
-    widget_states_release(&r.widgets);
-    notebook_free(r.nb);
+    minder_close(r.minder);
+    pthread_mutex_destroy(&r.lock);
+    json_decref(r.params);
+    runner_result_release(&own);
     return rc;
+}
+
+void runner_result_release(struct runner_result *r)
+{
+    mem_free(r->exit_value);
+    *r = (struct runner_result){0};
 }

@@ -10,9 +10,11 @@
  *
  * Example:
  *     struct widget_states w;
+ *     json_t *data = json_pack("{s:{s:s}}", "state", "_model_name", "LabelModel");
  *     widget_states_init(&w);
  *     widget_states_comm(&w, COMM_OPEN, "id", "jupyter.widget", data, NULL);
  *     widget_states_release(&w);
+ *     json_decref(data);
  */
 #ifndef LACUS_NOTEBOOK_WIDGET_STATE_H
 #define LACUS_NOTEBOOK_WIDGET_STATE_H

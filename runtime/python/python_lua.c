@@ -305,8 +305,10 @@ static void converse(struct talk *t)
             session_raise(t->L, &err);
         }
         op = json_string_value(json_object_get(*t->message, "op"));
-        if (!op)
+        if (!op) {
+            session_wait(t->s, 0); /* widgets and subshells have their turn */
             continue;
+        }
         if (strcmp(op, "done") == 0)
             return;
         if (strcmp(op, "input") == 0)

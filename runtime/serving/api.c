@@ -80,9 +80,13 @@ static bool allowed(const struct api *api, const struct http_request *q)
     return sodium_memcmp(want, got, sizeof want) == 0; /* of equal length, whatever was sent */
 }
 
+/* The whole name, what the server was started with, or the name alone of catalog.schema.name. */
 static bool is_model(const struct api *api, const char *name)
 {
-    return strcmp(name, service_name(api->service)) == 0 || strcmp(name, service_source(api->service)) == 0;
+    const char *whole = service_name(api->service), *dot = strrchr(whole, '.');
+
+    return strcmp(name, whole) == 0 || strcmp(name, service_source(api->service)) == 0 ||
+           (dot && strcmp(name, dot + 1) == 0);
 }
 
 static enum lc no_model(struct ask *a, const char *name, struct err *err)

@@ -25,6 +25,7 @@ struct ask {
     bool stream, usage_in_stream;
     struct encoding prompts[PROMPTS_MAX];
     size_t n;
+    int64_t copies; /* answers to each prompt; set by ask_options */
     struct job_options options;
 };
 
@@ -34,6 +35,7 @@ enum lc ask_options(struct ask *a, const json_t *from, struct err *err) MUST_CHE
 enum lc ask_text(struct ask *a, const char *text, size_t len, bool special, struct err *err) MUST_CHECK;
 enum lc ask_chat(struct ask *a, const json_t *messages, struct err *err) MUST_CHECK;
 enum lc ask_prompt(struct ask *a, const json_t *prompt, struct err *err) MUST_CHECK;
+enum lc ask_copies(struct ask *a, struct err *err) MUST_CHECK; /* when the prompts are there */
 
 /* Runs it and writes the answer, or starts its stream. */
 enum lc answer_openai(struct ask *a, struct http_response *response, struct err *err) MUST_CHECK;

@@ -96,8 +96,7 @@ static enum lc refuse(struct ask *a, const json_t *from, struct err *err)
         const char *name, *what;
         double neutral;
     } rows[] = {
-        {"n", "must be 1: one answer per request is made here", 1},
-        {"best_of", "must be 1: one answer per request is made here", 1},
+        {"best_of", "must be 1: every answer is given back", 1},
         {"frequency_penalty", "is not supported; use repetition_penalty", 0},
         {"presence_penalty", "is not supported; use repetition_penalty", 0},
         {"logprobs", "is not supported", 0},
@@ -133,6 +132,10 @@ enum lc ask_options(struct ask *a, const json_t *from, struct err *err)
     uint64_t drawn;
 
     TRY(refuse(a, from, err));
+    a->copies = 1;
+    TRY(read_whole(a, from, "n", 1, &a->copies, err));
+    if (a->copies > PROMPTS_MAX)
+        return wrong(a, "n", err, "asks for too many answers");
     TRY(read_whole(a, from, "max_tokens", 1, &o->max_new_tokens, err));
     TRY(read_whole(a, from, "max_new_tokens", 1, &o->max_new_tokens, err));
     TRY(read_whole(a, from, "max_completion_tokens", 1, &o->max_new_tokens, err));
@@ -206,6 +209,38 @@ enum lc ask_prompt(struct ask *a, const json_t *prompt, struct err *err)
             return wrong(a, "prompt", err, "must be a text, a list of texts, or token ids");
     }
     a->param = NULL;
+    return LC_OK;
+}
+
+static enum lc copy_encoding(const struct encoding *from, struct encoding *to, struct err *err)
+{
+    to->ids = mem_calloc(from->n, sizeof *to->ids);
+    if (!to->ids)
+        return err_nomem(err);
+    memcpy(to->ids, from->ids, from->n * sizeof *to->ids);
+    to->n = to->cap = from->n;
+    return LC_OK;
+}
+
+/* Several answers to each prompt: the prompt as often, its copies after each other. */
+enum lc ask_copies(struct ask *a, struct err *err)
+{
+    size_t prompts = a->n, copies = (size_t)a->copies;
+
+    if (prompts * copies > PROMPTS_MAX) {
+        a->param = "n";
+        return err_set(err, LC_ARG, "more than %d answers in one request", PROMPTS_MAX);
+    }
+    a->n = prompts * copies;
+    for (size_t i = prompts;
+         i-- > 0 && copies > 1;) { /* from behind: nothing is overwritten before it moved */
+        struct encoding one = a->prompts[i];
+
+        a->prompts[i] = (struct encoding){0};
+        a->prompts[i * copies] = one;
+        for (size_t k = 1; k < copies; k++)
+            TRY(copy_encoding(&one, &a->prompts[i * copies + k], err));
+    }
     return LC_OK;
 }
 

@@ -81,9 +81,9 @@ enum lc wait_all(const struct ask *a, struct job *j, struct err *err)
     return LC_OK;
 }
 
-static json_t *usage_of(struct job *j)
+static json_t *usage_of(struct job *j, int64_t copies)
 {
-    size_t made = 0, asked = job_prompt_tokens(j);
+    size_t made = 0, asked = job_prompt_tokens(j) / (size_t)copies;
     struct job_choice c;
     struct err err;
 
@@ -128,7 +128,8 @@ static enum lc whole(struct ask *a, struct job *j, struct http_response *respons
     return put_json(response,
                     json_pack("{s:s,s:s,s:I,s:s,s:o,s:o}", "id", id, "object", shapes[a->shape].object,
                               "created", (json_int_t)(clock_wall_ms() / 1000), "model",
-                              service_name(a->api->service), "choices", choices, "usage", usage_of(j)),
+                              service_name(a->api->service), "choices", choices, "usage",
+                              usage_of(j, a->copies)),
                     err);
 }
 
@@ -139,6 +140,7 @@ struct events {
     struct job *job;
     enum shape shape;
     bool usage, finished;
+    int64_t copies;
     char id[ID_TEXT];
     int64_t created;
     size_t choice, seen; /* choices follow each other */
@@ -201,7 +203,7 @@ static void put_error(struct events *e, const struct err *err)
 static void finish_events(struct events *e)
 {
     if (e->usage)
-        put_event(e, json_array(), usage_of(e->job));
+        put_event(e, json_array(), usage_of(e->job, e->copies));
     buf_puts(&e->out, "data: [DONE]\n\n");
     e->finished = true;
 }
@@ -279,6 +281,7 @@ static enum lc streamed(struct ask *a, struct job *j, struct http_response *resp
                          .job = j,
                          .shape = a->shape,
                          .usage = a->usage_in_stream,
+                         .copies = a->copies,
                          .created = clock_wall_ms() / 1000,
                          .out = BUF_INIT(BUF_TEXT_MAX)};
     make_id(a->shape, e->id);
@@ -320,6 +323,7 @@ enum lc route_chat(struct ask *a, struct http_response *response, struct err *er
     a->shape = SHAPE_CHAT;
     TRY(read_common(a, err));
     TRY(ask_chat(a, json_object_get(a->body, "messages"), err));
+    TRY(ask_copies(a, err));
     return answer_openai(a, response, err);
 }
 
@@ -329,5 +333,6 @@ enum lc route_completions(struct ask *a, struct http_response *response, struct 
     a->options.generate.max_new_tokens = 16; /* OpenAI's default for this route */
     TRY(read_common(a, err));
     TRY(ask_prompt(a, json_object_get(a->body, "prompt"), err));
+    TRY(ask_copies(a, err));
     return answer_openai(a, response, err);
 }

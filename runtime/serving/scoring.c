@@ -129,6 +129,10 @@ static enum lc predict(struct ask *a, struct http_response *response, struct err
     if (json_is_true(json_object_get(a->body, "stream")))
         return err_set(err, LC_ARG, "'stream' needs 'messages' or 'prompt'");
     TRY(ask_options(a, params ? params : a->body, err));
+    if (a->copies > 1) {
+        a->param = "n";
+        return err_set(err, LC_ARG, "'n' must be 1 here: one prediction for each row");
+    }
     TRY(ask_any(a, err));
     if (a->n == 0)
         return put_json(response, json_pack("{s:[]}", "predictions"), err);

@@ -265,6 +265,7 @@ static enum lc run_choice(struct service *s, struct job *j, struct choice *c, st
     o.n_stop = s->n_stop_ids;
     o.on_token = on_token;
     o.arg = &r;
+    o.seed += (uint64_t)(c - j->choices); /* several answers to one prompt are not the same */
     rc = generate(&ctx, s->model, &prompt, 1, &o, &made, err);
     if (rc == LC_OK && r.err.code != LC_OK) {
         *err = r.err;

@@ -570,8 +570,8 @@ static enum debug_order wait_for_order(struct debug *d, struct session *s)
     enum debug_order order;
     uint64_t count;
 
-    if (d->front.console)
-        return (enum debug_order)d->front.console(d->front.self, s);
+    if (d->console)
+        return (enum debug_order)d->console(d->console_self, s);
     for (;;) {
         debug_serve(d);
         order = take_order(d);
@@ -582,6 +582,15 @@ static enum debug_order wait_for_order(struct debug *d, struct session *s)
         if (read(d->wake_fd, &count, sizeof count) < 0)
             continue;
     }
+}
+
+/* With a prompt of its own, nobody else is told. */
+static void tell_stop(struct debug *d, const char *event, json_t *body)
+{
+    if (d->console)
+        json_decref(body);
+    else
+        emit(d, event, body);
 }
 
 static void announce(struct debug *d, lua_State *L, const char *reason, json_t *more)
@@ -596,7 +605,7 @@ static void announce(struct debug *d, lua_State *L, const char *reason, json_t *
     d->order = DEBUG_WAIT;
     d->stopped = (int)json_integer_value(json_object_get(body, "threadId"));
     pthread_mutex_unlock(&d->lock);
-    emit(d, "stopped", body);
+    tell_stop(d, "stopped", body);
 }
 
 static enum lc nothing(struct debug_call *c)
@@ -633,7 +642,7 @@ static void stop(struct debug *d, struct session *s, lua_State *L, const char *r
     d->at = NULL;
     d->links = NULL;
     if (order == DEBUG_CONTINUE || order == DEBUG_ABORT)
-        emit(d, "continued", json_pack("{sisb}", "threadId", thread, "allThreadsContinued", 1));
+        tell_stop(d, "continued", json_pack("{sisb}", "threadId", thread, "allThreadsContinued", 1));
 }
 
 json_t *debug_stopped(struct debug *d)
@@ -667,6 +676,30 @@ void debug_pause(struct debug *d)
     if (d->session && !d->stopped && atomic_load(&d->session->busy))
         hook_request(d->session, HOOK_PAUSE);
     pthread_mutex_unlock(&d->lock);
+}
+
+bool debug_open_error(struct debug *d)
+{
+    d->post = debug_kept(d->session->L) > 0;
+    return d->post;
+}
+
+void debug_close_error(struct debug *d)
+{
+    d->post = false;
+    debug_frames_forget(d);
+    debug_refs_forget(d);
+}
+
+struct debug *debug_of(struct session *s)
+{
+    return s->debug;
+}
+
+void debug_set_console(struct debug *d, int (*console)(void *self, struct session *s), void *self)
+{
+    d->console = console;
+    d->console_self = self;
 }
 
 void debug_step_next(struct debug *d)
@@ -958,7 +991,7 @@ void debug_ended(struct session *s)
     if (d->step.order == DEBUG_WAIT)
         return;
     if (d->step.L) /* the step led out of the cell */
-        emit(d, "continued", json_pack("{sisb}", "threadId", 1, "allThreadsContinued", 1));
+        tell_stop(d, "continued", json_pack("{sisb}", "threadId", 1, "allThreadsContinued", 1));
     d->step = (struct debug_step){0};
     set_stepping(d, false);
 }
@@ -1035,6 +1068,8 @@ void debug_died(struct session *s, lua_State *L, lua_State *co, bool caught)
 
     if (lua_status(co) != LUA_ERRRUN)
         return;
+    if (!caught && !is_caught(s, L))
+        debug_keep(L, co);
     if (watches(s, DEBUG_RAISED) || (watches(s, DEBUG_UNCAUGHT) && !caught && !is_caught(s, L))) {
         struct hook_link link = {co, s->hook.links,
                                  s->hook.links->depth + 1}; /* it is dead, and stands there still */

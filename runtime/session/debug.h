@@ -34,8 +34,6 @@ struct debug_front {
     void (*event)(void *self, const char *event, json_t *body);
     /* Any thread: a job waits while no cell runs; call debug_serve soon. May be NULL. */
     void (*wake)(void *self);
-    /* The session thread has stopped: shows a prompt and returns what is to be done. NULL: waits for debug_resume. */
-    int (*console)(void *self, struct session *s);
 };
 
 enum debug_order { DEBUG_WAIT, DEBUG_CONTINUE, DEBUG_OVER, DEBUG_IN, DEBUG_OUT, DEBUG_ABORT };
@@ -80,6 +78,12 @@ void debug_serve(struct debug *d);
 /* Does it at once. New reference, or NULL and err. */
 json_t *debug_do(struct debug *d, const char *command, json_t *args, struct err *err);
 
-/* Stops at the next line of Lua (%debug STATEMENT, breakpoint()). */
-void debug_step_next(struct debug *d);
+/* ---- a prompt instead of a client (%debug); session thread ---- */
+struct debug *debug_of(struct session *s); /* borrowed; NULL: none is bound */
+/* Called when it has stopped: asks, and returns a debug_order. NULL: waits for debug_resume. */
+void debug_set_console(struct debug *d, int (*console)(void *self, struct session *s), void *self);
+/* The error that ended a cell last is looked into; false: there was none. */
+bool debug_open_error(struct debug *d);
+void debug_close_error(struct debug *d);
+void debug_step_next(struct debug *d); /* stops at the next line of Lua */
 #endif

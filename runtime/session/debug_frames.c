@@ -206,6 +206,8 @@ bool debug_visible(struct debug *d, struct session *s, lua_State *L, lua_Debug *
     if (strcmp(ar->what, "C") == 0)
         return false;
     c = debug_chunk(d, s, L, ar);
+    if (*ar->source == '=' && strcmp(ar->what, "main") == 0) /* our wrapper: the cell is a function in it */
+        return false;
     /* past the last line: the end of our wrapper */
     return !c->hidden && !(c->last_line && ar->currentline + c->shift > c->last_line);
 }
@@ -257,7 +259,7 @@ struct debug_frame *debug_frame_by_id(struct debug *d, json_int_t id)
 static struct debug_frame *frame_for(struct debug *d, lua_State *L, const lua_Debug *ar)
 {
     for (int i = 0; i < d->n_frames; i++)
-        if (d->frames[i].L == L && d->frames[i].ar.i_ci == ar->i_ci)
+        if (L && d->frames[i].L == L && d->frames[i].ar.i_ci == ar->i_ci)
             return &d->frames[i];
     return debug_frame_add(d, L, ar);
 }
@@ -302,10 +304,9 @@ static json_t *source_json(struct chunk *c, const lua_Debug *ar, struct debug *d
     return source;
 }
 
-static json_t *frame_json(struct debug_call *c, lua_State *L, lua_Debug *ar)
+static json_t *frame_json(struct debug_call *c, lua_State *L, lua_Debug *ar, struct debug_frame *f)
 {
     struct chunk *chunk = debug_chunk(c->d, c->s, L, ar);
-    struct debug_frame *f = frame_for(c->d, L, ar);
     char name[120];
 
     frame_name(c->d, c->s, L, ar, name, sizeof name);
@@ -328,11 +329,28 @@ static void add_frames(struct debug_call *c, lua_State *L, struct stack_page *p)
         if (!debug_visible(c->d, c->s, L, &ar))
             continue;
         if (p->total >= p->from && p->total < p->from + p->n)
-            json_array_append_new(p->list, frame_json(c, L, &ar));
+            json_array_append_new(p->list, frame_json(c, L, &ar, frame_for(c->d, L, &ar)));
         p->total++;
     }
     if (levels > DEBUG_FRAMES_MAX) /* of a very deep stack the rest is counted only */
         p->total += levels - DEBUG_FRAMES_MAX;
+}
+
+static void add_kept(struct debug_call *c, struct stack_page *p)
+{
+    int n = debug_kept(c->L);
+
+    debug_frames_forget(c->d);
+    for (int i = 1; i <= n; i++, p->total++) {
+        struct debug_frame *f;
+        lua_Debug ar;
+        debug_kept_chunk(c->L, i, &ar);
+        f = debug_frame_add(c->d, NULL, &ar);
+        if (f)
+            f->kept = i;
+        if (p->total >= p->from && p->total < p->from + p->n)
+            json_array_append_new(p->list, frame_json(c, c->L, &ar, f));
+    }
 }
 
 static json_int_t number(json_t *args, const char *name, json_int_t missing)
@@ -354,7 +372,9 @@ enum lc debug_stack(struct debug_call *c)
         p.n = LEVELS_DEFAULT;
     p.list = json_array();
     *c->body = json_pack("{so}", "stackFrames", p.list);
-    if (c->d->at && (c->d->stopped == id)) {
+    if (c->d->post) {
+        add_kept(c, &p);
+    } else if (c->d->at && (c->d->stopped == id)) {
         for (struct hook_link *link = c->d->links; link; link = link->outer)
             add_frames(c, link->L, &p);
     } else if (c->d->at && id == 1) {
@@ -377,6 +397,8 @@ const char *debug_local(lua_State *L, struct debug_frame *f, int n)
 {
     const char *name;
 
+    if (f->kept)
+        return debug_kept_variable(L, f->kept, false, n);
     if (!lua_checkstack(f->L, 2))
         return NULL;
     name = lua_getlocal(f->L, &f->ar, n);
@@ -389,6 +411,8 @@ const char *debug_upvalue(lua_State *L, struct debug_frame *f, int n)
 {
     const char *name;
 
+    if (f->kept)
+        return debug_kept_variable(L, f->kept, true, n);
     if (!lua_checkstack(f->L, 3))
         return NULL;
     lua_getinfo(f->L, "f", &f->ar);
@@ -404,6 +428,10 @@ const char *debug_upvalue(lua_State *L, struct debug_frame *f, int n)
 
 void debug_put_local(lua_State *L, struct debug_frame *f, int n)
 {
+    if (f->kept) {
+        debug_kept_put(L, f->kept, false, n);
+        return;
+    }
     if (!lua_checkstack(f->L, 2))
         luaL_error(L, "not enough memory");
     if (f->L != L)
@@ -414,6 +442,10 @@ void debug_put_local(lua_State *L, struct debug_frame *f, int n)
 
 void debug_put_upvalue(lua_State *L, struct debug_frame *f, int n)
 {
+    if (f->kept) {
+        debug_kept_put(L, f->kept, true, n);
+        return;
+    }
     if (!lua_checkstack(f->L, 3))
         luaL_error(L, "not enough memory");
     if (f->L != L)

@@ -46,8 +46,9 @@ struct chunk {  /* what is known of a chunk name */
 
 struct debug_frame {
     int id;
-    lua_State *L;
+    lua_State *L; /* NULL: of an error that is over */
     lua_Debug ar;
+    int kept; /* then: its number there, from 1 */
 };
 
 enum ref_kind { REF_LOCALS = 1, REF_UPVALUES, REF_GLOBALS, REF_VALUE };
@@ -76,6 +77,8 @@ struct debug {
     bool stepping;
 
     /* the session thread's */
+    int (*console)(void *self, struct session *s);
+    void *console_self;
     lua_State *work; /* for C code that looks around; anchored in the registry */
     int inside;      /* looking around: nothing stops */
     bool told;       /* of the error that is on its way */
@@ -85,6 +88,7 @@ struct debug {
         int frames, links;
         bool landed; /* a step out has returned */
     } step;
+    bool post;     /* an error that is over is looked into */
     lua_State *at; /* where it stopped; NULL: runs */
     struct hook_link *links;
     char error[2048];           /* text of the one it stopped for; "" otherwise */
@@ -145,6 +149,14 @@ void debug_put_local(lua_State *L, struct debug_frame *f, int n);
 void debug_put_upvalue(lua_State *L, struct debug_frame *f, int n);
 bool debug_hides(lua_State *L,
                  const char *name); /* a variable that our wrapper brought; its value is on top */
+
+/* ---- debug_post.c ---- */
+/* Keeps the frames of an error that ends the cell; co: a coroutine that it came out of, which is about to be closed. */
+void debug_keep(lua_State *L, lua_State *co);
+int debug_kept(lua_State *L); /* how many frames there are */
+void debug_kept_chunk(lua_State *L, int frame, lua_Debug *ar);
+const char *debug_kept_variable(lua_State *L, int frame, bool up, int n); /* as debug_local */
+void debug_kept_put(lua_State *L, int frame, bool up, int n);
 
 /* ---- debug_values.c ---- */
 void debug_refs_forget(struct debug *d);

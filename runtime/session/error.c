@@ -4,6 +4,7 @@
 #include "runtime/session/debug_int.h"
 #include "runtime/session/habits.h"
 #include "runtime/session/session_int.h"
+#include "runtime/session/traceback.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ static void frame_fill(struct frame *frame, const lua_Debug *ar)
         snprintf(frame->name, sizeof frame->name, "%s", ar->name);
 }
 
-static bool is_ours(const lua_Debug *ar)
+bool frame_is_ours(const lua_Debug *ar)
 {
     if (strcmp(ar->what, "C") == 0)
         return true; /* error, assert, our wrappers: the caller's line is what helps */
@@ -70,7 +71,7 @@ void frames_add(struct frames *f, lua_State *L, int level)
             continue;
         }
         lua_getinfo(L, "Snl", &ar);
-        if (!is_ours(&ar))
+        if (!frame_is_ours(&ar))
             add_frame_at(f, &ar);
     }
 }
@@ -83,25 +84,19 @@ int error_handler(lua_State *L)
     if (s->problem.syntax) /* nothing has run; the place is known */
         return 1;
     debug_raised(L);
+    debug_keep(L, NULL);
     frames_clear(&s->frames);
     if (s->inner.n) { /* it came out of a coroutine: its frames first */
         s->frames = s->inner;
         frames_clear(&s->inner);
     }
     frames_add(&s->frames, L, 1);
+    traceback_note(L, 1);
     habits_runtime(L, 1);
     return 1;
 }
 
 /* ---- the error value ---- */
-struct description {
-    const char *ename;
-    struct buf *evalue, *hint, *cause;
-    int line; /* in a cell whose text is known; 0 unknown */
-    char source[LUA_IDSIZE];
-    int column;
-};
-
 /* Takes "Cell In[3]:2: " off the front of a message. */
 static const char *strip_place(const char *message, struct description *d)
 {
@@ -153,11 +148,36 @@ static const char *table_ename(lua_State *L, int index)
     return name;
 }
 
+/* cause = "text", or another error, which may have a cause as well: a line for each. */
+static void add_causes(lua_State *L, int index, struct buf *out)
+{
+    int top = lua_gettop(L);
+
+    lua_pushvalue(L, index);
+    for (int i = 0; i < CAUSES_MAX && lua_istable(L, -1); i++) {
+        if (lua_getfield(L, -1, "cause") == LUA_TNIL)
+            break;
+        if (out->len)
+            buf_putc(out, '\n');
+        if (lua_istable(L, -1)) {
+            buf_printf(out, "%s: ", table_ename(L, -1));
+            if (!string_field(L, -1, "message", out))
+                session_repr(L, -1, out);
+        } else {
+            size_t len;
+            const char *text = luaL_tolstring(L, -1, &len);
+            buf_utf8(out, text, len);
+            break;
+        }
+    }
+    lua_settop(L, top);
+}
+
 static void describe_table(lua_State *L, int index, struct description *d)
 {
     d->ename = table_ename(L, index);
     string_field(L, index, "hint", d->hint);
-    string_field(L, index, "cause", d->cause);
+    add_causes(L, index, d->cause);
     if (!string_field(L, index, "message", d->evalue)) {
         if (luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
             size_t len;
@@ -204,123 +224,6 @@ static void describe_value(lua_State *L, int index, struct description *d)
         else
             session_repr(L, index, d->evalue);
     }
-}
-
-/* ---- the traceback ---- */
-#define RED   "\x1b[0;31m"
-#define GREEN "\x1b[0;32m"
-#define BOLD  "\x1b[1m"
-#define PLAIN "\x1b[0m"
-
-/* Pushes the text of a cell by its chunk name, or nil. */
-static const char *push_source(lua_State *L, const char *chunk)
-{
-    session_table(L, TABLE_SOURCES);
-    lua_getfield(L, -1, chunk);
-    lua_remove(L, -2);
-    return lua_tostring(L, -1);
-}
-
-static const char *find_line(const char *text, int line, int *len)
-{
-    for (; line > 1; line--) {
-        text = strchr(text, '\n');
-        if (!text)
-            return NULL;
-        text++;
-    }
-    *len = (int)strcspn(text, "\n");
-    return text;
-}
-
-static void add_source_line(struct buf *out, const char *text, int number, bool here)
-{
-    int len;
-    const char *line = find_line(text, number, &len);
-
-    if (!line)
-        return;
-    if (here)
-        buf_printf(out, "\n" GREEN "----> %d" PLAIN " ", number);
-    else
-        buf_printf(out, "\n      %d ", number);
-    buf_utf8(out, line, (size_t)len);
-}
-
-static void add_caret(struct buf *out, const char *text, int number, int column)
-{
-    char digits[16];
-    int len, width = snprintf(digits, sizeof digits, "%d", number);
-    const char *line = find_line(text, number, &len);
-
-    if (!line || column < 0 || column > len)
-        return;
-    buf_printf(out, "\n%*s", 7 + width, "");
-    for (int i = 0; i < column; i++) /* the same tabs; one blank per character */
-        if (((unsigned char)line[i] & 0xC0) != 0x80)
-            buf_putc(out, line[i] == '\t' ? '\t' : ' ');
-    buf_puts(out, RED "^" PLAIN);
-}
-
-static void add_line(json_t *list, struct buf *text)
-{
-    if (buf_ok(text))
-        json_array_append_new(list, json_stringn_nocheck(buf_str(text), text->len));
-    buf_clear(text);
-}
-
-static void add_frame(lua_State *L, struct buf *out, const struct frame *f, int column, bool first)
-{
-    const char *text = push_source(L, f->source);
-
-    buf_printf(out, GREEN "%s" PLAIN ", line %d", f->source, f->line);
-    if (*f->name)
-        buf_printf(out, ", in function '%s'", f->name);
-    if (text) {
-        for (int i = first && f->line > 2 ? f->line - 2 : f->line; i < f->line; i++)
-            if (i > 0 && first)
-                add_source_line(out, text, i, false);
-        add_source_line(out, text, f->line, true);
-        add_caret(out, text, f->line, column);
-        if (first)
-            add_source_line(out, text, f->line + 1, false);
-    }
-    lua_pop(L, 1);
-}
-
-static void write_frames(lua_State *L, json_t *list, struct buf *out, const struct frames *frames,
-                         const struct description *d)
-{
-    for (int i = 0; i < frames->n; i++) {
-        const struct frame *f = &frames->list[i];
-        int column = i == 0 && (d->line == 0 || d->line == f->line) ? d->column : -1;
-
-        if (i == FRAMES_FIRST && frames->skipped) {
-            buf_printf(out, "… about %d more calls …", frames->skipped);
-            add_line(list, out);
-        }
-        add_frame(L, out, f, column, i == 0);
-        add_line(list, out);
-    }
-}
-
-static void write_traceback(lua_State *L, json_t *list, const struct frames *frames,
-                            const struct description *d)
-{
-    struct buf *out = session_buf(L, 1 << 20);
-
-    write_frames(L, list, out, frames, d);
-    buf_printf(out, RED "%s" PLAIN ": %s", d->ename, buf_str(d->evalue));
-    add_line(list, out);
-    if (d->cause->len) {
-        buf_printf(out, "  cause: %s", buf_str(d->cause));
-        add_line(list, out);
-    }
-    if (d->hint->len) {
-        buf_printf(out, BOLD "hint" PLAIN ": %s", buf_str(d->hint));
-        add_line(list, out);
-    }
-    lua_pop(L, 1);
 }
 
 /* An error of another language brings its traceback with it: a list of lines. */
@@ -372,7 +275,7 @@ void error_describe(lua_State *L, int index, struct cell_reply *reply)
         buf_puts(d.hint, s->problem.hint);
     set_reply(reply, d.ename, buf_str(d.evalue));
     if (!own_traceback(L, index, reply->traceback))
-        write_traceback(L, reply->traceback, &s->frames, &d);
+        traceback_write(L, reply->traceback, &s->frames, &d);
     lua_settop(L, top);
 }
 
@@ -387,7 +290,7 @@ void error_interrupted(struct session *s, struct cell_reply *reply)
     d.cause = session_buf(L, 64);
     buf_puts(d.evalue, "interrupted");
     set_reply(reply, d.ename, "interrupted");
-    write_traceback(L, reply->traceback, &s->frames, &d);
+    traceback_write(L, reply->traceback, &s->frames, &d);
     lua_settop(L, top);
 }
 

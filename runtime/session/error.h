@@ -31,6 +31,8 @@ struct frames { /* the innermost first; in the middle of a deep stack some are l
 };
 
 void frames_clear(struct frames *f);
+/* Is it C, or Lua of our own? The caller's line is what helps. */
+bool frame_is_ours(const lua_Debug *ar);
 void frames_add(struct frames *f, lua_State *L, int level);
 
 /* A message handler (lua_CFunction): collects the frames and what was being indexed or called. */

@@ -46,6 +46,8 @@ static int push_code(lua_State *L, struct run *r) /* returns the number of its a
         habits_syntax(L, r->text, r->len);
         return lua_error(L);
     }
+    if (r->show)
+        habits_notice(L, r->text, r->len);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "runtime/session/cell.h"
 #include "runtime/session/lookup.h"
 #include "runtime/session/names.h"
+#include "runtime/session/scan.h"
 #include "runtime/session/session_int.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -10,40 +11,72 @@
 
 /* ---- text that does not compile ---- */
 struct habit {
-    const char *text;                       /* as it stands in the line at fault */
-    enum { ANYWHERE, WORD, COMMAND } where; /* COMMAND: a word with a bare argument after it, as `print x` */
+    const char *text; /* as it stands in the line at fault */
+    enum {
+        ANYWHERE,
+        WORD,
+        COMMAND,
+        AFTER_GAP
+    } where;          /* COMMAND: a word with a bare argument after it, as `print x`; AFTER_GAP: no
+                                                          name ends there */
+    const char *also; /* this stands behind it in the line; NULL: nothing need */
     const char *hint;
 };
 
 static const struct habit in_text[] = {
-    {"!=", ANYWHERE, "Lua's 'not equal' is ~="},
-    {"+=", ANYWHERE, "Lua has no +=: write x = x + 1"},
-    {"-=", ANYWHERE, "Lua has no -=: write x = x - 1"},
-    {"*=", ANYWHERE, "Lua has no *=: write x = x * 2"},
-    {"/=", ANYWHERE, "Lua has no /=: write x = x / 2"},
-    {"++", ANYWHERE, "Lua has no ++: write x = x + 1"},
-    {"**", ANYWHERE, "Lua's power operator is ^"},
-    {"&&", ANYWHERE, "Lua writes 'and'"},
-    {"||", ANYWHERE, "Lua writes 'or'"},
-    {"import", WORD, "Lua loads modules with require: local json = require(\"json\")"},
-    {"from", WORD, "Lua loads modules with require: local json = require(\"json\")"},
-    {"def", WORD, "Lua defines functions so: function name(x) … end"},
-    {"lambda", WORD, "Lua's anonymous functions: function(x) return x + 1 end"},
-    {"elif", WORD, "Lua writes 'elseif … then'"},
-    {"except", WORD, "Lua catches errors with pcall: local ok, err = pcall(f)"},
-    {"try:", WORD, "Lua catches errors with pcall: local ok, err = pcall(f)"},
-    {"with", WORD, "Lua closes a resource at the end of its block so: local f <close> = open()"},
-    {"continue", WORD, "Lua has no continue: use goto next and a label ::next:: at the end of the loop"},
-    {"class", WORD, "Lua makes classes of tables with setmetatable"},
-    {"print", COMMAND, "print is a function: print(x)"},
-    {"f\"", ANYWHERE, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
-    {"f'", ANYWHERE, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
-    {"for", WORD, "Lua's loops: for i = 1, n do … end, for i, x in ipairs(list) do … end"},
-    {"while", WORD, "Lua's loop: while condition do … end"},
-    {"if", WORD, "Lua's condition: if x then … elseif y then … else … end"},
-    {"//", ANYWHERE, "Lua's comments begin with --; // is integer division"},
-    {"#", ANYWHERE, "Lua's comments begin with --; # is the length operator"},
-    {":", ANYWHERE, "a ':' calls a method, as in df:show(); blocks end with 'end' instead"},
+    {"===", ANYWHERE, NULL, "Lua's equality is =="},
+    {"!==", ANYWHERE, NULL, "Lua's 'not equal' is ~="},
+    {"!=", ANYWHERE, NULL, "Lua's 'not equal' is ~="},
+    {"+=", ANYWHERE, NULL, "Lua has no +=: write x = x + 1"},
+    {"-=", ANYWHERE, NULL, "Lua has no -=: write x = x - 1"},
+    {"*=", ANYWHERE, NULL, "Lua has no *=: write x = x * 2"},
+    {"/=", ANYWHERE, NULL, "Lua has no /=: write x = x / 2"},
+    {"++", ANYWHERE, NULL, "Lua has no ++: write x = x + 1"},
+    {"**", ANYWHERE, NULL, "Lua's power operator is ^"},
+    {"&&", ANYWHERE, NULL, "Lua writes 'and'"},
+    {"||", ANYWHERE, NULL, "Lua writes 'or'"},
+    {"async", WORD, NULL, "Lua has coroutines: coroutine.wrap(function() … end)"},
+    {"await", WORD, NULL, "Lua waits where it is called: no await"},
+    {"import", WORD, NULL, "Lua loads modules with require: local json = require(\"json\")"},
+    {"from", WORD, NULL, "Lua loads modules with require: local json = require(\"json\")"},
+    {"def", WORD, NULL, "Lua defines functions so: function name(x) … end"},
+    {"lambda", WORD, NULL, "Lua's anonymous functions: function(x) return x + 1 end"},
+    {"elif", WORD, NULL, "Lua writes 'elseif … then'"},
+    {"except", WORD, NULL, "Lua catches errors with pcall: local ok, err = pcall(f)"},
+    {"try:", WORD, NULL, "Lua catches errors with pcall: local ok, err = pcall(f)"},
+    {"with", WORD, NULL, "Lua closes a resource at the end of its block so: local f <close> = open()"},
+    {"continue", WORD, NULL,
+     "Lua has no continue: use goto next and a label ::next:: at the end of the loop"},
+    {"class", WORD, NULL, "Lua makes classes of tables with setmetatable"},
+    {"print", COMMAND, NULL, "print is a function: print(x)"},
+    {"f\"", AFTER_GAP, NULL, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
+    {"f'", AFTER_GAP, NULL, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
+    {"= function", ANYWHERE, "=>", "Lua's functions: function(x) return x end"},
+    {"=>", ANYWHERE, NULL, "Lua's anonymous functions: function(x) return x end"},
+    {"raise", WORD, NULL, "Lua raises errors with error(\"message\")"},
+    {"throw", WORD, NULL, "Lua raises errors with error(\"message\")"},
+    {"try", WORD, NULL, "Lua catches errors with pcall: local ok, err = pcall(f)"},
+    {"catch", WORD, NULL, "Lua catches errors with pcall: local ok, err = pcall(f)"},
+    {"let", COMMAND, NULL, "Lua declares variables with local: local x = 1"},
+    {"var", COMMAND, NULL, "Lua declares variables with local: local x = 1"},
+    {"const", COMMAND, NULL, "Lua's constants: local x <const> = 1"},
+    {"pass", WORD, NULL, "an empty block needs no word in Lua: if x then end"},
+    {"del", COMMAND, NULL, "Lua forgets a variable when it becomes nil: x = nil"},
+    {"assert", COMMAND, NULL, "assert is a function: assert(x > 0, \"message\")"},
+    {"not", WORD, "in ", "a list is searched with a loop; a key is there when t[key] ~= nil"},
+    {"is", WORD, NULL, "Lua compares with == and ~=: x == nil"},
+    {" if ", ANYWHERE, " else ", "Lua's conditional value: x and y or z (y must not be false or nil)"},
+    {"?", ANYWHERE, ":", "Lua's conditional value: x and y or z (y must not be false or nil)"},
+    {"for", WORD, NULL, "Lua's loops: for i = 1, n do … end, for i, x in ipairs(list) do … end"},
+    {"while", WORD, NULL, "Lua's loop: while condition do … end"},
+    {"if", WORD, NULL, "Lua's condition: if x then … elseif y then … else … end"},
+    {"//", ANYWHERE, NULL, "Lua's comments begin with --; // is integer division"},
+    {"[", ANYWHERE, ":",
+     "a part of a text is s:sub(1, 3); a list's first elements are {table.unpack(t, 1, 3)}"},
+    {"= [", ANYWHERE, NULL, "Lua's lists have braces: {1, 2, 3}"},
+    {"([", ANYWHERE, NULL, "Lua's lists have braces: {1, 2, 3}"},
+    {"#", ANYWHERE, NULL, "Lua's comments begin with --; # is the length operator"},
+    {":", ANYWHERE, NULL, "a ':' calls a method, as in df:show(); blocks end with 'end' instead"},
 };
 
 static bool boundary(char c)
@@ -55,8 +88,12 @@ static bool stands(const struct habit *h, const char *line, const char *end, con
 {
     const char *after = at + strlen(h->text);
 
+    if (h->also && !memmem(after, (size_t)(end - after), h->also, strlen(h->also)))
+        return false;
     if (h->where == ANYWHERE)
         return true;
+    if (h->where == AFTER_GAP)
+        return at == line || boundary(at[-1]);
     if ((at > line && !boundary(at[-1])) || (after < end && !boundary(*after)))
         return false;
     if (h->where == WORD)
@@ -79,6 +116,27 @@ static bool habit_matches(const struct habit *h, const char *line, const char *e
 static bool unfinished(const char *message)
 {
     return message && strstr(message, "near <eof>") && !strstr(message, "syntax error near");
+}
+
+/* for x in list: …, try: */
+static bool ends_as_in_python(const char *text, size_t len)
+{
+    static const char *const words[] = {"for",  "if",   "while", "try",    "def",    "class",
+                                        "else", "elif", "with",  "except", "finally"};
+    const char *end = text + len, *line;
+
+    while (end > text && isspace((unsigned char)end[-1]))
+        end--;
+    for (line = end; line > text && line[-1] != '\n';)
+        line--;
+    while (line < end && (*line == ' ' || *line == '\t'))
+        line++;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t n = strlen(words[i]);
+        if ((size_t)(end - line) > n && memcmp(line, words[i], n) == 0 && strchr(" (:", line[n]))
+            return end[-1] == ':' || memmem(line, (size_t)(end - line), ": ", 2) != NULL;
+    }
+    return false;
 }
 
 static int line_of(const char *text, size_t offset)
@@ -107,8 +165,18 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
         end = text + len;
     s->problem.line = line_of(text, (size_t)offset);
     s->problem.column = (int)(text + offset - line);
-    if (unfinished(lua_tostring(L, -1)))
+    if (unfinished(lua_tostring(L, -1))) {
+        if (ends_as_in_python(text, len))
+            snprintf(
+                s->problem.hint, sizeof s->problem.hint, "%s",
+                "Lua's blocks: if x then … end, for i = 1, n do … end, for i, x in ipairs(list) do … end");
         return;
+    }
+    const char *number = strstr(lua_tostring(L, -1), "malformed number near '");
+    if (number && strchr(number, '_')) {
+        snprintf(s->problem.hint, sizeof s->problem.hint, "Lua's numbers have no _: 500000, or 5e5");
+        return;
+    }
     for (size_t i = 0; i < sizeof in_text / sizeof *in_text; i++)
         if (habit_matches(&in_text[i], line, end)) {
             snprintf(s->problem.hint, sizeof s->problem.hint, "%s", in_text[i].hint);
@@ -124,6 +192,7 @@ static const struct {
     {"True", "Lua writes true"},
     {"False", "Lua writes false"},
     {"len", "Lua's length is #x"},
+    {"f", "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
     {"str", "Lua's str(x) is tostring(x)"},
     {"int", "Lua's int(x) is math.tointeger(x) or x // 1"},
     {"float", "Lua's float(x) is tonumber(x)"},
@@ -294,11 +363,157 @@ static void hint_member(lua_State *L, const struct frame *f, const char *name)
     buf_release(&out);
 }
 
-/* The method was called with '.': its first argument is not the object. */
-static bool needs_colon(const char *message)
+/* The text of the line that failed; NULL: unknown. Pushes one value always. */
+static const char *push_line(lua_State *L, const struct frame *f, size_t *len)
 {
-    return strstr(message, "on bad self") ||
-           (strstr(message, "bad argument #1") && strstr(message, "no value"));
+    const char *line;
+
+    session_table(L, TABLE_SOURCES);
+    lua_getfield(L, -1, f->source);
+    lua_remove(L, -2);
+    line = lua_tostring(L, -1);
+    for (int i = 1; line && i < f->line; i++) {
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    *len = line ? strcspn(line, "\n") : 0;
+    return line;
+}
+
+/* df.count(): what stands before the dot is an object, and its methods want it as first argument. */
+static bool object_before(lua_State *L, const char *text, size_t len)
+{
+    struct chain c;
+    bool object = false;
+    int top = lua_gettop(L);
+
+    if (lookup_chain(text, len, &c) && c.n >= 2 && !c.literal &&
+        push_visible(L, c.parts[0].name, c.parts[0].len)) {
+        bool there = true;
+        for (int i = 1; there && i < c.n - 1; i++)
+            there = lookup_field(L, -1, c.parts[i].name, c.parts[i].len);
+        object = there && (lua_type(L, -1) == LUA_TUSERDATA || lua_type(L, -1) == LUA_TSTRING ||
+                           (lua_istable(L, -1) && luaL_getmetafield(L, -1, "__index") != LUA_TNIL));
+    }
+    lua_settop(L, top);
+    return object;
+}
+
+static bool hint_colon(lua_State *L, const struct frame *f)
+{
+    struct session *s = session_of(L);
+    size_t len;
+    const char *line = push_line(L, f, &len);
+    bool found = false;
+
+    for (const char *p = line; line && !found && (p = memchr(p, '.', (size_t)(line + len - p))) != NULL;
+         p++) {
+        const char *q = p + 1, *from = p;
+        while (q < line + len && (isalnum((unsigned char)*q) || *q == '_'))
+            q++;
+        if (q == p + 1 || q == line + len || !strchr("({\"'", *q) ||
+            !object_before(L, line, (size_t)(q - line)))
+            continue;
+        while (from > line && (isalnum((unsigned char)from[-1]) || strchr("_.", from[-1])))
+            from--;
+        snprintf(s->problem.hint, sizeof s->problem.hint, "methods are called with ':': %.*s:%.*s(…)",
+                 (int)(p - from), from, (int)(q - p - 1), p + 1);
+        s->problem.column = (int)(p - line);
+        found = true;
+    }
+    lua_pop(L, 1);
+    return found;
+}
+
+/* The method was called with '.': its first argument is not the object. */
+static bool needs_colon(lua_State *L, const char *message, const struct frame *f)
+{
+    struct session *s = session_of(L);
+
+    if (!strstr(message, "on bad self") && !strstr(message, "bad argument #1") &&
+        !(strstr(message, "attempt to") && strstr(message, "(local ")))
+        return false;
+    if (hint_colon(L, f))
+        return true;
+    if (!strstr(message, "on bad self") &&
+        !(strstr(message, "bad argument #1") && strstr(message, "no value")))
+        return false;
+    snprintf(s->problem.hint, sizeof s->problem.hint, "methods are called with ':', as in df:count()");
+    return true;
+}
+
+/* What other languages write at run time. */
+static const struct {
+    const char *message, *line, *hint; /* parts of both */
+} at_run_time[] = {
+    {"a nil value (field 'integer index')", "[0]", "Lua's lists begin at 1: t[1] is the first element"},
+    {"a nil value (field '?')", "[0]", "Lua's lists begin at 1: t[1] is the first element"},
+    {"attempt to mod a 'string'", "%",
+     "texts are filled in with fmt(\"{} rows\", n) or (\"%d rows\"):format(n)"},
+    {"attempt to add a 'string'", "+", "Lua joins texts with ..: \"a\" .. \"b\""},
+    {"(method 'append')", "append", "Lua appends with table.insert(t, x), or t[#t + 1] = x"},
+    {"(field 'append')", "append", "Lua appends with table.insert(t, x), or t[#t + 1] = x"},
+    {"(method 'push')", "push", "Lua appends with table.insert(t, x), or t[#t + 1] = x"},
+    {"(method 'pop')", "pop", "Lua takes the last element off with table.remove(t)"},
+    {"'items')", "items", "Lua goes over keys and values so: for k, v in pairs(t) do … end"},
+    {"'keys')", "keys", "Lua goes over keys so: for k in pairs(t) do … end"},
+    {"'values')", "values", "Lua goes over values so: for _, v in pairs(t) do … end"},
+    {"'strip')", "strip", "a text without blanks around it: s:match(\"^%s*(.-)%s*$\")"},
+    {"'split')", "split", "the words of a text: for word in s:gmatch(\"%S+\") do … end"},
+    {"'join')", "join", "Lua joins a list of texts with table.concat(list, \", \")"},
+    {"'startswith')", "startswith", "does a text begin so? s:sub(1, #start) == start"},
+    {"'length')", "length", "Lua's length is #x"},
+};
+
+static bool hint_at_run_time(lua_State *L, const char *message, const struct frame *f)
+{
+    struct session *s = session_of(L);
+    size_t len;
+    const char *line = push_line(L, f, &len);
+    bool found = false;
+
+    for (size_t i = 0; line && !found && i < sizeof at_run_time / sizeof *at_run_time; i++) {
+        found = strstr(message, at_run_time[i].message) &&
+                memmem(line, len, at_run_time[i].line, strlen(at_run_time[i].line));
+        if (found)
+            snprintf(s->problem.hint, sizeof s->problem.hint, "%s", at_run_time[i].hint);
+    }
+    lua_pop(L, 1);
+    return found;
+}
+
+static bool told_already(const char *line, const struct scan *name) /* the same name, earlier in the line */
+{
+    for (struct scan x = scan_begin(line, (size_t)(name->at - line)); x.kind; scan_next(&x))
+        if (x.kind == SCAN_NAME && x.len == name->len && memcmp(x.at, name->at, x.len) == 0)
+            return true;
+    return false;
+}
+
+/* "attempt to compare number with nil" names nothing: say what the names of the line are. */
+static void hint_types(lua_State *L, const struct frame *f)
+{
+    struct session *s = session_of(L);
+    struct buf out = BUF_INIT(sizeof s->problem.hint - 1);
+    size_t len;
+    const char *line = push_line(L, f, &len);
+    int n = 0;
+
+    for (struct scan x = scan_begin(line ? line : "", len); x.kind && n < 5; scan_next(&x)) {
+        int top = lua_gettop(L);
+        if (x.kind != SCAN_NAME || x.field || told_already(line, &x))
+            continue;
+        bool there = push_visible(L, x.at, x.len);
+        if (!there || !lua_isfunction(L, -1))
+            if (there || !memchr("(:.", *x.next, x.next < line + len ? 3 : 0))
+                buf_printf(&out, "%s%.*s is %s%s", n++ ? ", " : "here ", (int)x.len, x.at,
+                           there && !lua_isnil(L, -1) ? "a " : "", there ? luaL_typename(L, -1) : "nil");
+        lua_settop(L, top);
+    }
+    if (n && buf_ok(&out))
+        snprintf(s->problem.hint, sizeof s->problem.hint, "%s", buf_str(&out));
+    buf_release(&out);
+    lua_pop(L, 1);
 }
 
 void habits_runtime(lua_State *L, int index)
@@ -312,8 +527,10 @@ void habits_runtime(lua_State *L, int index)
     if (!message || s->frames.n == 0)
         return;
     s->problem.line = f->line;
-    if (needs_colon(message)) {
-        snprintf(s->problem.hint, sizeof s->problem.hint, "methods are called with ':', as in df:count()");
+    if (needs_colon(L, message, f) || hint_at_run_time(L, message, f))
+        return;
+    if (strstr(message, "attempt to compare")) {
+        hint_types(L, f);
         return;
     }
     if (!strstr(message, "attempt to ") || !named(message, kind, name))
@@ -326,4 +543,50 @@ void habits_runtime(lua_State *L, int index)
         hint_global(s, name);
     else if (strcmp(kind, "field") == 0 || strcmp(kind, "method") == 0)
         hint_member(L, f, name);
+}
+
+/* ---- text that compiles, and does not what it says ---- */
+static const struct {
+    const char *name, *hint;
+} silent_names[] = {
+    {"None", "nil"}, {"True", "true"}, {"False", "false"}, {"NULL", "nil or null"}, {"undefined", "nil"}};
+
+static bool known_name(lua_State *L, const char *name, const char *text, size_t len)
+{
+    int top = lua_gettop(L);
+    bool known;
+
+    lua_pushglobaltable(L);
+    lua_pushstring(L, name);
+    known = lua_rawget(L, -2) != LUA_TNIL || cell_local(L, name, strlen(name));
+    lua_settop(L, top);
+    for (struct scan x = scan_begin(text, len), before = x; !known && x.kind; before = x, scan_next(&x))
+        known = scan_is(&x, "=") && before.kind == SCAN_NAME && !before.field && before.len == strlen(name) &&
+                memcmp(before.at, name, before.len) == 0;
+    return known;
+}
+
+void habits_notice(lua_State *L, const char *text, size_t len)
+{
+    char line[256];
+
+    for (size_t i = 0; i < sizeof silent_names / sizeof *silent_names; i++) {
+        const char *name = silent_names[i].name;
+        size_t n = strlen(name);
+        if (!memmem(text, len, name, n) || known_name(L, name, text, len))
+            continue;
+        for (struct scan x = scan_begin(text, len); x.kind; scan_next(&x)) {
+            if (x.kind != SCAN_NAME || x.field || x.len != n || memcmp(x.at, name, n) != 0)
+                continue;
+            struct scan next = x;
+            scan_next(&next);
+            if (next.kind == SCAN_OPERATOR && (next.traits & (SCAN_SELECTS | SCAN_OPENS)))
+                continue; /* an error will tell */
+            int size = snprintf(line, sizeof line,
+                                "hint: line %d: Lua writes %s; '%s' is a name without a value here\n",
+                                line_of(text, (size_t)(x.at - text)), silent_names[i].hint, name);
+            session_print(session_of(L), STREAM_STDERR, line, (size_t)size);
+            break;
+        }
+    }
 }

@@ -15,6 +15,8 @@
 
 /* The text does not compile; the message is on the top of the stack and stays there. */
 void habits_syntax(lua_State *L, const char *text, size_t len);
+/* The text compiles, but has names of other languages (None, True) that are nil here: says so. */
+void habits_notice(lua_State *L, const char *text, size_t len);
 /* In a message handler: the error value is at index. Fills the problem's name, column and hint. */
 void habits_runtime(lua_State *L, int index);
 #endif

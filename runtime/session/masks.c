@@ -313,6 +313,15 @@ void masks_reply(struct session *s, struct cell_reply *reply)
     reply->user_expressions = masks_json(s, reply->user_expressions);
 }
 
+bool session_masked(struct session *s, const char *text, size_t len)
+{
+    struct buf out = BUF_INIT(SIZE_MAX / 2);
+    bool is = of(s) && redact_text(of(s)->redact, text, len, &out) > 0;
+
+    buf_release(&out);
+    return is;
+}
+
 bool session_mask(struct session *s, const char *value, size_t len)
 {
     struct masks *m = of(s);

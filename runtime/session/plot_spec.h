@@ -9,7 +9,9 @@
  * Threads   any.
  *
  * Example:
+ *     json_t *spec = json_pack("{s:s, s:[{s:i, s:i}]}", "kind", "line", "values", "x", 1, "y", 2);
  *     json_t *vega = plot_spec_vega(spec);
+ *     json_decref(spec);
  *     json_decref(vega);
  */
 #ifndef LACUS_SESSION_PLOT_SPEC_H

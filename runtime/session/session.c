@@ -8,6 +8,7 @@
 #include "runtime/session/masks.h"
 #include "runtime/session/names.h"
 #include "runtime/session/session_int.h"
+#include "runtime/session/traceback.h"
 #include <malloc.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -245,6 +246,7 @@ void session_close(struct session *s)
     long_close(s);
     capture_close(s);
     history_close(s);
+    traceback_close(s);
     comms_close(s);
     masks_close(s);
     json_decref(s->params);

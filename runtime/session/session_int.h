@@ -23,6 +23,7 @@ struct profile; /* profile.c */
 struct guard;   /* long_calls.c: string functions that can run for long */
 struct history; /* history.c */
 struct masks;   /* masks.c: what keeps secrets in */
+struct told;    /* traceback.c */
 struct state;   /* session.c: module states, latest first */
 
 /* Tables of the session in Lua's registry, by the address of these. */
@@ -97,6 +98,7 @@ struct session {
     struct guard *guard;
     struct history *history;
     struct masks *masks;
+    struct told *told;    /* traceback.c: the last error; NULL: none */
     lua_CFunction around; /* session_around_cells */
 };
 

@@ -33,6 +33,11 @@ void session_set_params(struct session *s, json_t *params);
 struct frontend session_set_frontend(struct session *s, struct frontend frontend);
 /* Did the cell that ended last fail? */
 bool session_failed(const struct session *s);
+/* The last error's lines once more, in another mode ("Minimal", "Plain", "Context", "Verbose") or (NULL) as it was; NULL: there was
+ * none. New reference; raises for a mode that is not known. */
+json_t *session_traceback(lua_State *L, const char *mode);
+/* Sets the mode (NULL: does not) and returns it. */
+const char *session_traceback_mode(lua_State *L, const char *mode);
 int session_raise(lua_State *L, const struct err *err);
 /* Pushes that error value, without raising it. */
 void session_push_error(lua_State *L, const struct err *err);
@@ -54,6 +59,7 @@ int session_end_notebook(lua_State *L, const char *value);
 /* From now on this value never gets out: front ends, notebooks and replies have [REDACTED] for it and its usual
  * encodings. False: it is too short, or there is no memory. */
 bool session_mask(struct session *s, const char *value, size_t len);
+bool session_masked(struct session *s, const char *text, size_t len); /* is such a value in the text? */
 
 /* Pushes a table name → value of what the user has defined: globals that lacus did not bring, and carried
  * locals (for %who, %whos). session_forget drops a name; false when there was none. */

@@ -132,6 +132,19 @@ def test_streams_give_the_same_text(server):
     assert chunks[-1].choices[0].finish_reason == whole.choices[0].finish_reason and chunks[-1].usage is None
 
 
+def test_several_answers_to_one_prompt(server):
+    client = server.client()
+    ask = dict(model="tiny", prompt=["The", "A"], max_tokens=12, n=3)
+    got = client.completions.create(**ask, temperature=1.5, seed=3)
+    assert [c.index for c in got.choices] == [0, 1, 2, 3, 4, 5]
+    assert len({c.text for c in got.choices[:3]}) == 3 and len({c.text for c in got.choices[3:]}) == 3
+    one = client.completions.create(model="tiny", prompt="The", max_tokens=12, temperature=1.5, seed=3)
+    assert got.choices[0].text == one.choices[0].text and got.usage.prompt_tokens == client.completions.create(model="tiny", prompt=["The", "A"], max_tokens=1).usage.prompt_tokens
+    assert len({c.text for c in client.completions.create(**ask, temperature=0).choices[:3]}) == 1
+    chunks = client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": "x"}], n=2, max_tokens=3, stream=True)
+    assert {c.choices[0].index for c in chunks} == {0, 1}
+
+
 def test_stop_texts_end_an_answer(server):
     client = server.client()
     text = client.completions.create(model="tiny", prompt="The quick", max_tokens=60, temperature=0).choices[0].text
@@ -199,7 +212,7 @@ def test_scoring_takes_every_shape(server):
 BAD = [
     ("/v1/completions", b"{", 400, None, "not JSON"), ("/v1/completions", b"[]", 400, None, "not a JSON object"), ("/v1/completions", b"\xff\xfe", 400, None, "not JSON"), ("/v1/completions", b"", 400, None, "not JSON"),
     ("/v1/completions", {}, 400, "prompt", "prompt"), ("/v1/completions", {"prompt": 5}, 400, "prompt", "prompt"), ("/v1/completions", {"prompt": ""}, 200, None, None), ("/v1/completions", {"prompt": []}, 400, "prompt", "prompt"),
-    ("/v1/completions", {"prompt": [99999]}, 400, "prompt", "vocabulary"), ("/v1/completions", {"prompt": "a", "n": 2}, 400, "n", "must be 1"), ("/v1/completions", {"prompt": "a", "max_tokens": 0}, 400, "max_tokens", "at least 1"),
+    ("/v1/completions", {"prompt": [99999]}, 400, "prompt", "vocabulary"), ("/v1/completions", {"prompt": "a", "n": 0}, 400, "n", "at least 1"), ("/v1/completions", {"prompt": ["a"] * 9, "n": 100}, 400, "n", "answers"), ("/v1/completions", {"prompt": "a", "max_tokens": 0}, 400, "max_tokens", "at least 1"),
     ("/v1/completions", {"prompt": "a", "temperature": -1}, 400, "temperature", "between"), ("/v1/completions", {"prompt": "a", "temperature": "hot"}, 400, "temperature", "number"), ("/v1/completions", {"prompt": "a", "top_p": 2}, 400, "top_p", "between"),
     ("/v1/completions", {"prompt": "a", "logprobs": 3}, 400, "logprobs", "not supported"), ("/v1/completions", {"prompt": "a", "stop": [1]}, 400, "stop", "text"), ("/v1/completions", {"prompt": "a", "stop": ["x"] * 17}, 400, "stop", "16"),
     ("/v1/completions", {"prompt": "The quick brown fox " * 200}, 400, "prompt", "context"), ("/v1/completions", {"prompt": "a", "model": "gpt-9"}, 404, "model", "not served"),
@@ -235,8 +248,8 @@ def test_the_wrong_method_and_too_much(server):
         assert connection.getresponse().status == 413
     except (BrokenPipeError, ConnectionResetError):
         pass
-    with pytest.raises(openai.BadRequestError, match="must be 1"):
-        server.client().completions.create(model="tiny", prompt="a", n=3)
+    with pytest.raises(openai.BadRequestError, match="at least 1"):
+        server.client().completions.create(model="tiny", prompt="a", n=-1)
 
 
 def raw(server, data, reset=False):

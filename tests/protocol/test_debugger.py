@@ -241,6 +241,15 @@ def test_a_step_passes_over_calls_and_into_recursion(debugger):
     assert debugger.end()["status"] == "ok"
 
 
+def test_the_first_line_stops_once(debugger):
+    code = "first = 1\nsecond = 2"
+    debugger.cell(code, 1)
+    debugger.run(code)
+    debugger.stopped("breakpoint", 1)
+    debugger.step("next", 2)
+    assert debugger.end()["status"] == "ok"
+
+
 def test_coroutines_and_pcall(debugger):
     code = ("local co = coroutine.wrap(function(n)\n  for i = 1, n do\n    coroutine.yield(i)\n  end\nend)\nlocal ok, v = pcall(function()\n"
             "  local a = co(3)\n  return a + co()\nend)\nprint(v)")

@@ -35,6 +35,32 @@ CELLS = [
 ]
 
 
+WIDGETS = [
+    """-- a slider that Lua hears, and moves back when it goes too far
+slider, told = widgets.IntSlider{value = 3, max = 50, description = 'n'}, widgets.Label('Lua has heard nothing')
+slider:observe(function(change) told.value = 'Lua heard ' .. change.new end, 'value')
+return widgets.HBox{slider, told}""",
+    """name, pick, tick = widgets.Text{description = 'name', placeholder = 'who'}, widgets.Dropdown{options = {{'one', 1}, {'two', 2}}, description = 'pick'}, widgets.Checkbox{description = 'tick'}
+local go, said = widgets.Button{description = 'Go', button_style = 'primary', icon = 'check'}, widgets.Label('…')
+go:on_click(function() said.value = ('%s, %d, %s'):format(name.value, pick.value, tick.value) end)
+local more = widgets.VBox{widgets.FloatRangeSlider{min = 0, max = 1, value = {0.2, 0.7}, step = 0.01, description = 'range'}, widgets.ToggleButtons{options = {'left', 'right'}, description = 'side'},
+  widgets.DatePicker{value = '2026-01-31', description = 'date'}, widgets.ColorPicker{value = 'teal', description = 'colour'}, widgets.IntProgress{value = 70, description = 'done', bar_style = 'info'}}
+return widgets.VBox{widgets.HBox{name, pick}, widgets.HBox{tick, go}, widgets.Tab{children = {more, widgets.HTMLMath{value = '$e^{i\\\\pi}$'}}, titles = {'more', 'formula'}}, said}""",
+    """widgets.interact(function(waves, damped)
+  local x, y = {}, {}
+  for i = 1, 200 do x[i] = i / 20; y[i] = math.sin(waves * x[i]) * (damped and math.exp(-x[i] / 4) or 1) end
+  return plot.line{x = x, y = y, height = 120}
+end, {waves = {1, 8}, damped = true})""",
+    """display(plot.heatmap{z = {{1, 4, 9}, {16, 25, 36}}, x = {'mon', 'tue', 'wed'}, y = {'am', 'pm'}, height = 80, title = 'heat'})
+plot.box{a = {1, 2, 3, 4, 12}, b = {2, 3, 5, 6}, height = 120}""",
+    """display.html('<b id="bold">bold</b>') display.latex('$x^2$') display.json{a = {1, 2}} display.svg('<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><circle r="9" cx="10" cy="10"/></svg>')
+spark:createDataFrame{{name = 'a', n = 1}, {name = 'b', n = 2}}""",
+    "for epoch in progress(3, {desc = 'epochs'}) do for step in progress(20, {desc = 'steps'}) do sleep(0.01) end end",
+    "dbutils.widgets.dropdown('model', 'small', {'small', 'large'}) dbutils.widgets.slider('epochs', 3, 1, 10) dbutils.widgets.text{name = 'rate', default = 0.1, type = 'float'}",
+    "local was = slider.value slider.value = 5 return was, name.value",
+]
+
+
 @pytest.fixture()
 def lab(tmp_path, monkeypatch):
     """The address of a JupyterLab of this test's own."""
@@ -86,6 +112,25 @@ def test_a_notebook_in_the_browser(lab):
     value = int(seen["readout"])
     assert value > 3
     assert after[5].split() == ["[7]:", str(value), "true", "small"]
+
+
+def test_widgets_in_the_browser(lab):
+    """Both ways: what is moved, typed and chosen changes Lua's state, and Lua changes what is seen. Rich outputs are drawn."""
+    base, folder = lab
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in WIDGETS])
+    nb.metadata["kernelspec"] = {"name": "lacus", "display_name": "lacus (Lua 5.4)", "language": "lua"}
+    nbformat.write(nb, folder / "widgets.ipynb")
+    seen = browse("widgets.mjs", base, "widgets.ipynb", "widgets.png", folder)
+    assert seen["problems"] == [] and seen["errors"] == 0, seen
+    assert seen["before"]["readout"] == "5"  # the last cell of Run All set it
+    moved = int(seen["moved"]["readout"])
+    assert moved > 5 and seen["moved"]["label"] == f"Lua heard {moved}"
+    assert seen["chosen"] == "typed, 2, true"
+    assert seen["after"]["readout"] == "5" and seen["after"]["outputs"][-1].split()[-2:] == [str(moved), "typed"]
+    drawn = seen["drawn"]
+    assert drawn["charts"] == 2 and drawn["interact"] == 1 and drawn["tables"] == 1 and drawn["bold"] == 1 and drawn["bars"] >= 1, drawn
+    assert drawn["formula"] >= 1 and drawn["json"] == 1 and drawn["drawing"] >= 1, drawn
+    assert seen["parameters"] >= 3
 
 
 @pytest.mark.skipif(notebooks.missing() is not None, reason=str(notebooks.missing()))

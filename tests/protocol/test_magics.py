@@ -239,8 +239,21 @@ def test_run_takes_parameters(kernel, tmp_path):
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("dbutils.widgets.text('n', '1')"), nbformat.v4.new_code_cell("made = 'n is ' .. dbutils.widgets.get('n')")])
     nbformat.write(nb, tmp_path / "part.ipynb")
     assert kernel.out("%run ./part $n=7\nprint(made)") == "n is 7\n"
+    nb.cells[0] = nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]})
+    nb.cells[1].source = "print(n + 1)"
+    nbformat.write(nb, tmp_path / "papermill.ipynb")
+    assert kernel.out("%run papermill -p n 41") == "42\n"
     (tmp_path / "script.lua").write_text("from_script = 'yes'\n")
     assert kernel.out("%run script.lua\nprint(from_script)") == "yes\n"
+
+
+def test_a_page_is_loaded(kernel, tmp_path):
+    (tmp_path / "page.lua").write_text("answer = 42\n")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    payload = kernel.run(f"%load http://127.0.0.1:{server.server_address[1]}/page.lua")["reply"]["payload"]
+    assert payload[0]["text"].endswith("\nanswer = 42\n") and payload[0]["replace"]
+    server.shutdown()
 
 
 def test_a_chart_and_its_faults(kernel):
@@ -470,6 +483,9 @@ def test_secrets_never_get_out(kernel, place, tmp_path):
         for form in encoded:
             assert form not in text, (form, text)
     assert kernel.out("print(#v)") == f"{len(value)}\n"
+    assert "there is a secret in it" in kernel.error("held = {v}\n%store held")["error"]["evalue"]
+    (tmp_path / "child.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("dbutils.widgets.text('p', '')")])))
+    assert "'p' is a secret" in kernel.error("dbutils.notebook.run('child', 10, {p = v})")["error"]["evalue"]
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('local v = dbutils.secrets.get("prod", "token")\nprint(v)\nv'), nbformat.v4.new_code_cell("error(v)", metadata={"tags": ["raises-exception"]})])
     nbformat.write(nb, tmp_path / "s.ipynb")
     done = subprocess.run([LACUS, "run", str(tmp_path / "s.ipynb"), "-o", str(tmp_path / "o.ipynb")], capture_output=True, text=True)

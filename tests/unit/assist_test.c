@@ -159,6 +159,44 @@ static void magics_are_completed(void **state)
     OFFERS(r, "%cd /et", "etc/");
 }
 
+/* What the last error shows in a mode. */
+static void shows(struct recorder *r, const char *mode, const char *const *want)
+{
+    char cell[64], *text;
+
+    snprintf(cell, sizeof cell, "%%tb %s", mode);
+    run(r, cell);
+    text = recorder_text(r, STREAM_STDOUT);
+    for (; *want; want++)
+        if ((strstr(text, *want + (**want == '-')) != NULL) == (**want == '-'))
+            fail_msg("%%tb %s: %s in\n%s", mode, *want, text);
+    free(text);
+}
+
+#define SHOWS(r, mode, ...) shows(r, mode, (const char *const[]){__VA_ARGS__, NULL})
+
+static void errors_are_told_again_in_other_modes(void **state)
+{
+    struct recorder *r = *state;
+    struct cell_reply reply;
+
+    run(r, "%tb");
+    run(r, "%xmode verbose");
+    recorder_run(r, r->session,
+                 "local function inner(x)\n  local list, s = {1, 2}, 'text'\n  return x.a.b\nend\ninner({})",
+                 &reply);
+    assert_int_equal(reply.status, CELL_ERROR);
+    cell_reply_release(&reply);
+    SHOWS(r, "", "in function 'inner'", "return x.a.b", "list = table with 2 entries", "s = \"text\"",
+          "RuntimeError: attempt to index");
+    SHOWS(r, "context", "return x.a.b", "-list =", "RuntimeError");
+    SHOWS(r, "Plain", "line 3", "-return x.a.b", "RuntimeError");
+    SHOWS(r, "Minimal", "-line 3", "RuntimeError");
+    recorder_run(r, r->session, "%xmode loud", &reply);
+    assert_string_equal(reply.ename, "ArgumentError");
+    cell_reply_release(&reply);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +205,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keyword_arguments_are_offered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(dataframes_are_completed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(magics_are_completed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(errors_are_told_again_in_other_modes, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

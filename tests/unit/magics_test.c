@@ -281,7 +281,8 @@ static void scripts_and_notebooks_run_here(void **state)
     fails(p, "%run missing", "no notebook or Lua file 'missing'");
     write_text("err.lua", "local x = 1\nerror('in the file')\n");
     fails(p, "%run err.lua", "in the file");
-    fails(p, "%run lib what", "cannot read the parameter 'what'");
+    assert_string_equal(run(p, "%run lib what 'a b'\nprint(#arg, arg[2])"), "2\ta b\n");
+    fails(p, "%run nb.ipynb what", "cannot read the parameter 'what'");
 }
 
 static void texts_are_shown_as_what_they_are(void **state)

@@ -192,6 +192,9 @@ static void errors_say_where_and_what(void **state)
           "did you mean 'length'");
     FAILS(r, "error({code = 'NOTFOUND', message = 'no table', hint = 'look', cause = 'disk'})",
           "NotFoundError", "NotFoundError: no table", "cause: disk", "hint: look");
+    FAILS(r,
+          "error{message = 'a', cause = {message = 'b', code = 'IO', cause = {message = 'c', cause = 'd'}}}",
+          "Error", "Error: a", "  cause: IOError: b", "  cause: Error: c", "  cause: d");
     FAILS(r, "error(setmetatable({}, {__tostring = function() return 'mine' end}))", "Error", "Error: mine");
     FAILS(r, "error({1, 2})", "Error", "{1, 2}");
     FAILS(r, "error()", "Error", "nil");
@@ -201,6 +204,68 @@ static void errors_say_where_and_what(void **state)
     FAILS(r, "json.decode('{')", "ParseError", "cannot decode JSON");
     FAILS(r, "error(setmetatable({}, {__tostring = error}))", "Error", "could not be shown");
     gives(r, "1 + 1", "2");
+}
+
+static void habits_of_other_languages_are_known(void **state)
+{
+    static const struct {
+        const char *text, *hint;
+    } rows[] = {
+        {"x = 500_000", "numbers have no _"},
+        {"x++", "Lua has no ++"},
+        {"if a && b then end", "'and'"},
+        {"if a || b then end", "'or'"},
+        {"x = 1 if y else 2", "x and y or z"},
+        {"x = y ? 1 : 2", "x and y or z"},
+        {"t = [1, 2, 3]", "{1, 2, 3}"},
+        {"s = f\"a{x}\"", "fmt"},
+        {"def f(x): return x", "function name(x)"},
+        {"try:", "end"},
+        {"for i in range(3): print(i)", "for i = 1, n"},
+        {"if x then y() elif z then end", "elseif"},
+        {"let x = 1", "local x"},
+        {"f = x => x", "function(x)"},
+        {"x = null === 1", "=="},
+        {"local t = {1}; print(t[0].x)", "begin at 1"},
+        {"print(len('x'))", "#x"},
+        {"local s = 'abc'; print(s.upper())", "s:upper("},
+        {"local o = setmetatable({n = 1}, {__index = {get = function(self) return self.n end}}); o.get()",
+         "o:get("},
+        {"local a, b = 1; print(a < b)", "here a is a number, b is nil"},
+        {"print('%d rows' % 3)", "fmt("},
+        {"print('a' + 'b')", ".."},
+        {"local t = {}; t.append(1)", "table.insert"},
+        {"local s = 'a b'; s:split()", "gmatch"},
+        {"None.x", "nil"},
+    };
+    struct recorder *r = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct cell_reply reply;
+        recorder_clear(r);
+        recorder_run(r, r->session, rows[i].text, &reply);
+        const char *last =
+            json_string_value(json_array_get(reply.traceback, json_array_size(reply.traceback) - 1));
+        if (reply.status != CELL_ERROR || !last || !strstr(last, "hint") || !strstr(last, rows[i].hint))
+            fail_msg("%s: want a hint with %s, got %s", rows[i].text, rows[i].hint, last ? last : "nothing");
+        cell_reply_release(&reply);
+    }
+}
+
+static void names_of_other_languages_do_not_pass_silently(void **state)
+{
+    struct recorder *r = *state;
+
+    recorder_clear(r);
+    ok(r, "local a = 1\nlocal flag = True");
+    char *text = recorder_text(r, STREAM_STDERR);
+    assert_non_null(strstr(text, "line 2: Lua writes true"));
+    free(text);
+    recorder_clear(r);
+    ok(r, "local True = true; local flag = True; local t = {None = 1}; print(t.None, 'None')");
+    text = recorder_text(r, STREAM_STDERR);
+    assert_string_equal(text, "");
+    free(text);
 }
 
 static void memory_has_a_ceiling(void **state)
@@ -489,6 +554,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(output_goes_to_the_front_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(input_comes_from_the_front_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(errors_say_where_and_what, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(habits_of_other_languages_are_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_of_other_languages_do_not_pass_silently, set_up, tear_down),
         cmocka_unit_test(memory_has_a_ceiling),
         cmocka_unit_test_setup_teardown(requests_are_obeyed, set_up, tear_down),
         cmocka_unit_test(globals_are_opened_when_used),

@@ -379,7 +379,6 @@ return function(native, widgets, methods)
       local box, extra = interactive(fn, given, {manual = manual, show = true})
       if native.rich() then require "display"(box) end
       if not manual then extra.update() end
-      return fn
     end
   end
 
