@@ -206,7 +206,7 @@ static enum lc on_breakpoints(struct debug_adapter *a, json_t *args, json_t **bo
 
     if (!json_is_string(path) || json_string_length(path) >= PATH_MAX || strlen(json_string_value(path)) == 0)
         return err_set(err, LC_ARG, "setBreakpoints has no source with a path");
-    answer = debug_set_breakpoints(a->debug, json_string_value(path), list, err);
+    answer = debug_set_breakpoints(a->debug, json_string_value(path), NULL, list, err);
     if (!answer)
         return err->code;
     *body = json_pack("{so}", "breakpoints", answer);

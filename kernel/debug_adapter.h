@@ -1,9 +1,10 @@
 /* debug_adapter.h: the debugger as Jupyter has it: debug_request on the control channel, debug_event on iopub.
  *
- * What      requests of the Debug Adapter Protocol are taken by the control thread. What only changes breakpoints or says
- *           how to go on is answered there at once; what looks into the session is a job for its thread (debug.h), and is
- *           answered when that is done. A session that is inside a C function for DEBUG_PATIENCE_MS cannot be looked
- *           into: that is answered with success false. Cells are known to both sides by the hash of their text.
+ * What      requests of the Debug Adapter Protocol are taken by the control thread. Those that only change breakpoints or
+ *           say how to go on are answered there at once; those that look into the session are jobs for its thread
+ *           (debug.h), and are answered when they are done. A session that is inside a C function for DEBUG_PATIENCE_MS
+ *           cannot be looked into: that is answered with success false. Cells are known to both sides by the hash of
+ *           their text.
  * Ownership the adapter has its folder of cells, which goes when it does.
  * Units     ms.
  * Errors    are answers with success false and a message.

@@ -268,8 +268,13 @@ static void print_breakpoints(struct prompt *p)
 static void put_breakpoints(struct prompt *p, const char *path, json_t *list)
 {
     struct err err;
-    json_t *answer = debug_set_breakpoints(p->d, path, list, &err), *last;
+    json_t *args = json_pack("{s:{s:s}}", "source", "path", path),
+           *body = debug_do(p->d, "source", args, &err);
+    json_t *answer, *last;
 
+    json_decref(args);
+    answer = debug_set_breakpoints(p->d, path, body ? text_in(body, "content") : NULL, list, &err);
+    json_decref(body);
     if (!answer) {
         line_print(p->L, "%s\n", err.message);
         return;
@@ -341,7 +346,7 @@ static void do_clear(struct prompt *p, const char *rest)
         if (json_integer_value(json_object_get(one, "line")) == line)
             json_array_remove(list, i);
     }
-    json_decref(debug_set_breakpoints(p->d, path, list, NULL));
+    put_breakpoints(p, path, list);
     json_decref(list);
 }
 

@@ -268,24 +268,28 @@ static struct source *make_source(const char *path, json_t *list, struct err *er
     return NULL;
 }
 
-static enum lc read_lines(const char *path, struct lines *lines, struct err *err)
+static enum lc read_lines(const char *path, const char *known, struct lines *lines, struct err *err)
 {
     struct buf text = BUF_INIT(64 << 20);
-    enum lc rc = fs_read(path, &text, err);
+    enum lc rc;
 
+    if (known)
+        return lines_of(known, strlen(known), lines, err);
+    rc = debug_read_file(path, &text, err);
     if (rc == LC_OK)
         rc = lines_of(buf_str(&text), text.len, lines, err);
     buf_release(&text);
     return rc;
 }
 
-json_t *debug_set_breakpoints(struct debug *d, const char *path, json_t *list, struct err *err)
+json_t *debug_set_breakpoints(struct debug *d, const char *path, const char *text, json_t *list,
+                              struct err *err)
 {
     struct lines lines = {0};
     struct err problem = {.code = LC_OK};
     struct source *src;
     json_t *answer = json_array();
-    bool known = json_array_size(list) > 0 && read_lines(path, &lines, &problem) == LC_OK;
+    bool known = json_array_size(list) > 0 && read_lines(path, text, &lines, &problem) == LC_OK;
 
     if (json_array_size(list) > DEBUG_BREAKPOINTS_MAX) {
         err_set(err, LC_LIMIT, "more than %d breakpoints", DEBUG_BREAKPOINTS_MAX);

@@ -50,8 +50,9 @@ void debug_unbind(struct debug *d); /* jobs that wait are answered LC_CANCELLED;
 void debug_attach(struct debug *d, bool on);
 bool debug_attached(struct debug *d);
 /* Replaces those of one source; `list` is DAP's [{line, condition?, hitCondition?, logMessage?}]. The source's text is
- * read from `path`. Returns DAP's [{id, verified, line, source, message?}], a new reference. */
-json_t *debug_set_breakpoints(struct debug *d, const char *path, json_t *list, struct err *err);
+ * `text`, or NULL: read from `path`. Returns DAP's [{id, verified, line, source, message?}], a new reference. */
+json_t *debug_set_breakpoints(struct debug *d, const char *path, const char *text, json_t *list,
+                              struct err *err);
 json_t *debug_breakpoints(struct debug *d); /* [{source, breakpoints}], new */
 void debug_set_filters(struct debug *d, unsigned filters);
 unsigned debug_filters(struct debug *d);

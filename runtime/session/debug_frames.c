@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LEVELS_DEFAULT = 500, SOURCE_MAX = 16 << 20 };
 
@@ -517,10 +518,19 @@ static bool find_cell_text(struct debug_call *c, const char *path)
     return false;
 }
 
+enum lc debug_read_file(const char *path, struct buf *out, struct err *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return err_set(err, LC_NOTFOUND, "there is no file '%s'", path);
+    return fs_read(path, out, err);
+}
+
 static enum lc file_text(struct debug_call *c, const char *path)
 {
     struct buf text = BUF_INIT(SOURCE_MAX);
-    enum lc rc = fs_read(path, &text, c->err);
+    enum lc rc = debug_read_file(path, &text, c->err);
 
     if (rc == LC_OK)
         rc = put_content(c, buf_str(&text), text.len);

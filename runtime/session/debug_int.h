@@ -140,6 +140,8 @@ struct debug_frame *debug_frame_add(struct debug *d, lua_State *L,
 struct debug_frame *debug_frame_by_id(struct debug *d, json_int_t id);
 struct debug_frame *debug_frame_of(struct debug_call *c); /* args.frameId; NULL when there is none */
 void debug_frames_forget(struct debug *d);
+/* A regular file: a device or a pipe would be waited for. Any thread. */
+enum lc debug_read_file(const char *path, struct buf *out, struct err *err) MUST_CHECK;
 int debug_levels(lua_State *L); /* how many frames a coroutine has */
 /* Push a variable of a frame on L and return its name; NULL (and nothing) after the last. */
 const char *debug_local(lua_State *L, struct debug_frame *f, int n);

@@ -47,6 +47,7 @@ AROUND = {
     "runtime/dataframe/sqlgen/sqlgen.h": ([], "extern const struct plan *plan; extern struct sql_env env;"),
     "runtime/delta/delta_int.h": ([], "extern const struct ctx *ctx; extern struct err *err; extern const char *location;"),
     "runtime/mlflow/lineage.h": ([], "extern const struct ctx *ctx; extern struct tracker *tracker; extern const char *run_id;"),
+    "magics/flame.h": ([], "extern struct profile *p;"),
     "runtime/mlflow/mlflow_lua.h": (["runtime/session/session.h"], ""),
     "runtime/serving/api.h": ([], "extern struct service *s; extern const struct http_vtable *http;"),
     "runtime/session/debug.h": ([], "extern struct session *s;"),

@@ -153,9 +153,9 @@ static void test_hooks_come_and_go(void **state)
     debug_bind(d, p->session);
     debug_attach(d, true);
     has(run(p, "print(debug.gethook() == nil)", NULL, CELL_OK), "true");
-    json_decref(debug_set_breakpoints(d, "elsewhere.lua", list, NULL));
+    json_decref(debug_set_breakpoints(d, "elsewhere.lua", NULL, list, NULL));
     has(run(p, "print(debug.gethook() == nil)", NULL, CELL_OK), "false");
-    json_decref(debug_set_breakpoints(d, "elsewhere.lua", none, NULL));
+    json_decref(debug_set_breakpoints(d, "elsewhere.lua", NULL, none, NULL));
     has(run(p,
             "print(debug.gethook() == nil, coroutine.wrap(function() return debug.gethook() == nil end)())",
             NULL, CELL_OK),
