@@ -34,7 +34,7 @@ OPT := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno
 CPPFLAGS_ALL := -I. -I$(B)/gen -Ibuild/deps/include -D_GNU_SOURCE -DLACUS_VERSION='"$(VERSION)"' \
 	$(call pkg,--cflags,$(PKGS)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT) $(WARN) -fPIC -ffile-prefix-map=$(CURDIR)/= $(CFLAGS)
-LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN),-Wl,-z,relro,-z,now,-z,noexecstack) $(LDFLAGS)
+LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN),-Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs) $(LDFLAGS)
 LIBS := $(call pkg,--libs,$(PKGS)) -lpthread -ldl -lm
 
 # ---- sources -----------------------------------------------------------------------------------------------------------

@@ -14,15 +14,25 @@ struct channels {
     struct kwire *wire; /* borrowed */
     int log_fd;
     atomic_int notes;
-    pthread_mutex_t lock; /* of shell, stdin and iopub */
-    struct buf header;    /* scratch for sending; one per lock */
+    atomic_size_t replies; /* bytes of large ones that ZeroMQ holds for clients */
+    pthread_mutex_t lock;  /* of shell, stdin and iopub */
+    struct buf header;     /* scratch for sending; one per lock */
     struct buf control_header;
 };
+
+struct reply { /* handed to ZeroMQ with a large one */
+    struct channels *channels;
+    size_t bytes;
+};
+enum { REPLY_COPIED = 8 << 10 };
 
 static const int types[CHANNEL_COUNT] = {
     [CHANNEL_SHELL] = ZMQ_ROUTER,   [CHANNEL_STDIN] = ZMQ_ROUTER, [CHANNEL_IOPUB] = ZMQ_XPUB,
     [CHANNEL_CONTROL] = ZMQ_ROUTER, [CHANNEL_HB] = ZMQ_REP,
 };
+
+/* Small replies that a client has not read; those after them are lost. Large ones: channels_room. */
+enum { REPLIES_MAX = 10000 };
 
 static void set_int(void *socket, int option, int value)
 {
@@ -55,8 +65,8 @@ static enum lc bind_one(struct channels *ch, enum channel i, const struct connec
 
     if (!s)
         return err_set(err, LC_IO, "cannot open the %s socket: %s", channel_name(i), zmq_strerror(errno));
-    /* Nothing is dropped for being too many: the publisher counts bytes itself. */
-    set_int(s, ZMQ_SNDHWM, 0);
+    /* On iopub nothing is dropped for being too many: the publisher counts bytes itself. */
+    set_int(s, ZMQ_SNDHWM, types[i] == ZMQ_ROUTER ? REPLIES_MAX : 0);
     set_int(s, ZMQ_LINGER, 1000);
     zmq_setsockopt(s, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
     if (i == CHANNEL_IOPUB)
@@ -286,6 +296,37 @@ static bool send_content(void *socket, const struct outgoing *o, bool more)
         return true;
     zmq_msg_close(&frame);
     return false;
+}
+
+/* On ZeroMQ's thread. */
+static void reply_left(void *data, void *hint)
+{
+    struct reply *reply = hint;
+
+    atomic_fetch_sub(&reply->channels->replies, reply->bytes);
+    mem_free(reply);
+    mem_free(data);
+}
+
+bool channels_reply(struct channels *ch, enum channel channel, const struct outgoing *o, struct buf *content)
+{
+    struct outgoing more = *o;
+    struct reply *reply;
+
+    more.content = (struct kwire_part){buf_str(content), content->len};
+    if (content->len <= REPLY_COPIED)
+        return channels_send(ch, channel, &more);
+    if (atomic_load(&ch->replies) + content->len > CHANNELS_REPLIES_MAX && atomic_load(&ch->replies) > 0)
+        return false;
+    reply = mem_alloc(sizeof *reply);
+    if (!reply)
+        return false;
+    *reply = (struct reply){ch, content->len};
+    atomic_fetch_add(&ch->replies, reply->bytes);
+    more.content.data = buf_take(content);
+    more.content_free = reply_left;
+    more.content_hint = reply;
+    return channels_send(ch, channel, &more);
 }
 
 static bool send_signed(struct channels *ch, void *socket, struct buf *header, const struct outgoing *o)

@@ -68,4 +68,8 @@ struct outgoing {
     size_t n_buffers;
 };
 bool channels_send(struct channels *ch, enum channel channel, const struct outgoing *o);
+/* A reply. Content is emptied when it is large; one that does not fit in CHANNELS_REPLIES_MAX, with those that clients
+ * have not read, is lost: false. */
+#define CHANNELS_REPLIES_MAX ((size_t)128 << 20)
+bool channels_reply(struct channels *ch, enum channel channel, const struct outgoing *o, struct buf *content);
 #endif

@@ -2,6 +2,7 @@
 #include "kernel/cells.h"
 #include "kernel/death.h"
 #include "kernel/debug_adapter.h"
+#include "kernel/settle.h"
 #include "runtime/base/clock.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -61,7 +62,8 @@ enum { IDLE_MS = 500, FIRST = 16 };
 
 static void serve(struct kernel *k)
 {
-    bool worked = false; /* since memory was last given back */
+    bool worked = true; /* since memory was last given back */
+    bool settled = false;
     unsigned served = 0;
 
     while (!atomic_load(&k->stopping)) {
@@ -79,6 +81,10 @@ static void serve(struct kernel *k)
             cells_step(k);
         else if (!r && worked)
             requests_idle(k);
+        if (!r && !running && !settled) {
+            settle();
+            settled = true;
+        }
         worked = r != NULL || running;
     }
     while (cells_step(k)) /* they were interrupted */

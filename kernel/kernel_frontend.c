@@ -2,6 +2,8 @@
 #include "kernel/cells.h"
 #include <string.h>
 
+enum { SMALL_BYTES = 16 << 10 };
+
 static int add_chunk(const char *chunk, size_t len, void *buf)
 {
     return buf_add(buf, chunk, len) ? 0 : -1;
@@ -53,7 +55,10 @@ static void on_result(void *self, const struct ctx *ctx, int execution_count, co
         return;
     add_bundle(&content, d);
     buf_printf(&content, ",\"execution_count\":%d}", execution_count);
-    publisher_send(k->publisher, ctx, "execute_result", &content, NULL, NULL);
+    if (content.len <= SMALL_BYTES)
+        publisher_announce(k->publisher, "execute_result", &content);
+    else
+        publisher_send(k->publisher, ctx, "execute_result", &content, NULL, NULL);
 }
 
 static void on_error(void *self, const struct ctx *ctx, const struct cell_error *e)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELD = 2, HELD_MS = 2 };
+enum { HELD = 4, HELD_MS = 2 };
 enum { MESSAGE_OVERHEAD = 1024 }; /* what the frames beside the content cost, about */
 
 struct publisher {
@@ -15,6 +15,7 @@ struct publisher {
     struct buf text;      /* stream content in the making: {"name":"stdout","text":"… */
     enum stream stream;   /* of text */
     int64_t text_since;   /* when the oldest of it was written; monotonic ns */
+    bool shown;           /* text of this parent has gone out */
     atomic_size_t flying; /* bytes that ZeroMQ still holds for clients */
     size_t dropped;       /* bytes given up since the client stalled */
     struct held {
@@ -68,14 +69,14 @@ static void send_now(struct publisher *p, const char *type, const struct kwire_p
                      struct buf *content, const struct kwire_part *metadata,
                      const struct comm_buffers *buffers)
 {
-    struct charge *charge = mem_alloc(sizeof *charge);
+    struct charge *charge = atomic_load(&p->flying) <= PUBLISHER_LIMIT ? mem_alloc(sizeof *charge) : NULL;
     const struct kwire_part topic = {type, strlen(type)};
     struct kwire_part parts[WIRE_PARTS_MAX];
     struct outgoing o = {.ids = &topic, .n_ids = 1, .type = type, .parent = *parent, .buffers = parts};
 
     o.content.len = content->len;
     o.content.data = buf_take(content);
-    if (!charge || !o.content.data) {
+    if (!charge || !o.content.data) { /* no memory, or a client that has stalled for good */
         mem_free(charge);
         mem_free((void *)(uintptr_t)o.content.data);
         return;
@@ -124,6 +125,7 @@ void publisher_flush_locked(struct publisher *p)
     if (p->text.len == 0)
         return;
     buf_puts(&p->text, "\"}");
+    p->shown = true;
     send_locked(p, "stream", &parent, &p->text, NULL, NULL);
 }
 
@@ -133,8 +135,8 @@ int publisher_due_locked(const struct publisher *p)
 
     if (p->n_held > 0)
         due = p->held_since + (int64_t)HELD_MS * 1000000;
-    else if (p->text.len > 0)
-        due = p->text_since + (int64_t)PUBLISHER_DELAY_MS * 1000000;
+    else if (p->text.len > 0) /* the first is wanted soon, what follows in larger pieces */
+        due = p->text_since + (p->shown ? (int64_t)PUBLISHER_DELAY_MS : PUBLISHER_FIRST_MS) * 1000000;
     if (due == INT64_MAX)
         return -1;
     return due <= now ? 0 : (int)((due - now + 999999) / 1000000);
@@ -192,6 +194,7 @@ void publisher_parent(struct publisher *p, const void *header, size_t len)
     publisher_flush_locked(p);
     buf_clear(&p->parent);
     buf_add(&p->parent, header, len);
+    p->shown = false;
     channels_unlock(p->ch);
 }
 
@@ -262,16 +265,21 @@ void publisher_send(struct publisher *p, const struct ctx *ctx, const char *type
     free(text);
 }
 
-void publisher_status(struct publisher *p, const char *state)
+void publisher_status_locked(struct publisher *p, const char *state)
 {
     struct buf content = BUF_INIT(256);
     struct kwire_part parent;
 
     buf_printf(&content, "{\"execution_state\":\"%s\"}", state);
-    channels_lock(p->ch);
     publisher_flush_locked(p);
     parent = parent_of(p);
     send_locked(p, "status", &parent, &content, NULL, NULL);
+}
+
+void publisher_status(struct publisher *p, const char *state)
+{
+    channels_lock(p->ch);
+    publisher_status_locked(p, state);
     channels_unlock(p->ch);
 }
 

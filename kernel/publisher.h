@@ -1,11 +1,12 @@
 /* publisher.h: what goes out on iopub, in order, coalesced and bounded.
  *
  * What      publishes messages under a parent (the request that runs). Stream text is gathered and sent when
- *           PUBLISHER_CHUNK bytes or PUBLISHER_DELAY_MS have come together, and before any other message of
+ *           PUBLISHER_CHUNK bytes or PUBLISHER_DELAY_MS (the first of a parent: PUBLISHER_FIRST_MS) have come
+ *           together, and before any other message of
  *           the same parent, so `idle` is always last. Bytes that a client has not taken are counted; above
  *           PUBLISHER_BUDGET the session thread waits (back-pressure), and when nothing moves for
  *           PUBLISHER_STALL_MS what it publishes is dropped and the loss is reported once the client reads
- *           again. Status messages pass always.
+ *           again. Status messages and small results pass up to PUBLISHER_LIMIT.
  * Ownership content buffers are taken.
  * Units     bytes, ms.
  * Errors    none are returned.
@@ -22,8 +23,14 @@
 #include "kernel/channels.h"
 #include "runtime/session/frontend.h"
 
-enum { PUBLISHER_CHUNK = 64 << 10, PUBLISHER_DELAY_MS = 10, PUBLISHER_STALL_MS = 10000 };
+enum {
+    PUBLISHER_CHUNK = 64 << 10,
+    PUBLISHER_FIRST_MS = 1,
+    PUBLISHER_DELAY_MS = 10,
+    PUBLISHER_STALL_MS = 10000
+};
 #define PUBLISHER_BUDGET ((size_t)64 << 20)
+#define PUBLISHER_LIMIT  ((size_t)96 << 20)
 
 struct publisher;
 
@@ -38,7 +45,8 @@ void publisher_text(struct publisher *p, const struct ctx *ctx, enum stream stre
 void publisher_send(struct publisher *p, const struct ctx *ctx, const char *type, struct buf *content,
                     json_t *metadata, const struct comm_buffers *buffers);
 void publisher_status(struct publisher *p, const char *state);
-/* What announces a request (busy, execute_input): goes out with the next message, so that the answer to a short
+void publisher_status_locked(struct publisher *p, const char *state);
+/* A small message (busy, execute_input, a result) that goes out with the next one, so that the answer to a short
  * request leaves in one go, but not later than after 2 ms and what the I/O thread needs. content is taken. */
 void publisher_announce(struct publisher *p, const char *type, struct buf *content);
 /* Any thread: a small message with a parent of its own, ahead of pending text. */

@@ -315,19 +315,13 @@ bool requests_reply_type(const char *type, char out[WIRE_TYPE_MAX + 1])
     return true;
 }
 
-static void send_reply(struct kernel *k, const struct request *r, const char *type, const struct buf *content)
+static void send_reply_locked(struct kernel *k, const struct request *r, const char *type,
+                              struct buf *content)
 {
     const struct kwire_message *m = &r->message;
-    const struct outgoing o = {.ids = m->ids,
-                               .n_ids = m->n_ids,
-                               .type = type,
-                               .parent = m->header_text,
-                               .content = {buf_str(content), content->len}};
+    const struct outgoing o = {.ids = m->ids, .n_ids = m->n_ids, .type = type, .parent = m->header_text};
 
-    channels_lock(k->channels);
-    publisher_flush_locked(k->publisher);
-    channels_send(k->channels, CHANNEL_SHELL, &o);
-    channels_unlock(k->channels);
+    channels_reply(k->channels, CHANNEL_SHELL, &o, content);
 }
 
 static void put_unknown(struct buf *out, const char *type)
@@ -346,9 +340,12 @@ void requests_reply(struct kernel *k, const struct request *r, struct buf *conte
         buf_clear(content);
         requests_error(content, lc_ename(LC_LIMIT), "the reply is too large");
     }
+    channels_lock(k->channels);
+    /* the client waits for it: before what of its output is still held, which goes out together with idle */
     if (requests_reply_type(r->message.type, type))
-        send_reply(k, r, type, content);
-    publisher_status(k->publisher, "idle");
+        send_reply_locked(k, r, type, content);
+    publisher_status_locked(k->publisher, "idle");
+    channels_unlock(k->channels);
 }
 
 void requests_announce(struct kernel *k)
@@ -441,9 +438,7 @@ bool requests_early(void *kernel, struct request *r)
 
     channels_lock(k->channels);
     publisher_aside_locked(k->publisher, header, "status", busy, sizeof busy - 1);
-    channels_unlock(k->channels);
-    send_reply(k, r, "kernel_info_reply", &k->info);
-    channels_lock(k->channels);
+    send_reply_locked(k, r, "kernel_info_reply", &k->info);
     publisher_aside_locked(k->publisher, header, "status", idle, sizeof idle - 1);
     channels_unlock(k->channels);
     return true;

@@ -2,16 +2,17 @@
 #include "kernel/seen.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/sha256.h"
 #include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { DIGEST = crypto_auth_hmacsha256_BYTES, SESSION_DIGITS = 32 };
+enum { DIGEST = SHA256_BYTES, SESSION_DIGITS = 32 };
 
 struct kwire {
-    crypto_auth_hmacsha256_state keyed; /* after the key was taken in; copied for each message */
+    struct hmac256 keyed;
     bool has_key;
     char session[SESSION_DIGITS + 1];
     atomic_ulong sequence;
@@ -29,7 +30,7 @@ enum lc kwire_open(const char *key, size_t len, struct kwire **out, struct err *
         mem_free(w);
         return err_set(err, LC_INTERNAL, "cannot prepare libsodium");
     }
-    crypto_auth_hmacsha256_init(&w->keyed, (const unsigned char *)key, len);
+    hmac256_key(&w->keyed, key, len);
     w->has_key = len > 0;
     hex_make(w->session, SESSION_DIGITS);
     pthread_mutex_init(&w->lock, NULL);
@@ -55,11 +56,11 @@ const char *kwire_session(const struct kwire *w)
 static void digest(const struct kwire *w, const struct kwire_part parts[WIRE_SIGNED_PARTS],
                    unsigned char out[DIGEST])
 {
-    crypto_auth_hmacsha256_state state = w->keyed;
+    struct hmac256_part all[WIRE_SIGNED_PARTS];
 
     for (int i = 0; i < WIRE_SIGNED_PARTS; i++)
-        crypto_auth_hmacsha256_update(&state, parts[i].data, parts[i].len);
-    crypto_auth_hmacsha256_final(&state, out);
+        all[i] = (struct hmac256_part){parts[i].data, parts[i].len};
+    hmac256_sign(&w->keyed, all, WIRE_SIGNED_PARTS, out);
 }
 
 void kwire_sign(const struct kwire *w, const struct kwire_part parts[WIRE_SIGNED_PARTS],

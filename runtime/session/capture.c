@@ -41,8 +41,12 @@ static void read_all(struct capture *c) /* locked */
     char chunk[65536];
     ssize_t n;
 
+    struct pollfd p[2] = {{.fd = c->in[0], .events = POLLIN}, {.fd = c->in[1], .events = POLLIN}};
+
+    if (poll(p, 2, 0) <= 0) /* mostly there is nothing: one call says it of both */
+        return;
     for (int i = 0; i < 2; i++)
-        while ((n = read(c->in[i], chunk, sizeof chunk)) > 0 || (n < 0 && errno == EINTR))
+        while (p[i].revents && ((n = read(c->in[i], chunk, sizeof chunk)) > 0 || (n < 0 && errno == EINTR)))
             if (n > 0)
                 keep(c, i, chunk, (size_t)n);
 }
@@ -65,7 +69,7 @@ static void *reader(void *arg)
         pthread_mutex_unlock(&c->lock);
         if (!came || atomic_exchange(&c->any, true))
             continue;
-        const struct frontend *f = &c->session->frontend;
+        const struct frontend *f = &c->session->home; /* does not change */
         if (atomic_load(&c->session->busy))
             hook_request(c->session, HOOK_DRAIN);
         else if (f->ops && f->ops->output_waits)

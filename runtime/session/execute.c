@@ -304,8 +304,9 @@ static void take_up(struct session *s, const struct set_aside *a)
 enum lc session_task_new(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
                          struct session_task **out, struct err *err)
 {
-    struct session_task *t = mem_alloc(sizeof *t);
+    struct session_task *t = s->spare ? s->spare : mem_alloc(sizeof *t);
 
+    s->spare = NULL;
     if (!t)
         return err_nomem(err);
     t->run = (struct run){.s = s, .text = cell->code, .len = cell->len, .show = true};
@@ -465,7 +466,10 @@ enum lc session_task_free(struct session_task *t, struct err *err)
             *err = t->err;
         cell_reply_release(t->reply);
     }
-    mem_free(t);
+    if (t->run.s->spare)
+        mem_free(t);
+    else
+        t->run.s->spare = t; /* the next cell needs one */
     return rc;
 }
 

@@ -249,6 +249,7 @@ void session_close(struct session *s)
     traceback_close(s);
     comms_close(s);
     masks_close(s);
+    mem_free(s->spare);
     json_decref(s->params);
     mem_free(s->principal);
     mem_free(s->notebook);

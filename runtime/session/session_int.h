@@ -84,9 +84,10 @@ struct session {
     struct cell_reply *reply;
     struct frames frames, inner; /* where the error was raised; in the coroutine that it came out of */
     struct error_context problem;
-    bool failed;       /* the cell that ended last */
-    bool expects;      /* session_expect was called, */
-    unsigned expected; /* when so many interrupts had been */
+    bool failed;                /* the cell that ended last */
+    struct session_task *spare; /* owned or NULL */
+    bool expects;               /* session_expect was called, */
+    unsigned expected;          /* when so many interrupts had been */
     bool exit_asked;
     int exit_status;
 

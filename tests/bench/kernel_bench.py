@@ -10,7 +10,7 @@ from table import Table
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "protocol"))
-from raw_client import RawKernel  # noqa: E402
+from raw_client import RawKernel, free_ports  # noqa: E402
 
 LINES = 100_000
 
@@ -103,6 +103,49 @@ def interrupt(k):
     return ms
 
 
+def question(msg_type, content):
+    """µs until the reply to a question about code is there."""
+    def measure(k):
+        began = time.perf_counter()
+        msg_id = k.send(msg_type, content)
+        while k.receive(timeout=60)["parent"] != msg_id:
+            pass
+        us = (time.perf_counter() - began) * 1e6
+        k.until_idle(msg_id, 60)
+        return us
+    return measure
+
+
+def first_output(k):
+    """ms from sending a cell to the first of its output, while it goes on running."""
+    began = time.perf_counter()
+    msg_id = k.send("execute_request", {"code": "print('first') local t = os.clock() + 0.05 while os.clock() < t do end"})
+    while k.receive(k.iopub, 10)["type"] != "stream":
+        pass
+    ms = (time.perf_counter() - began) * 1e3
+    while k.receive(timeout=10)["parent"] != msg_id:
+        pass
+    k.until_idle(msg_id)
+    return ms
+
+
+def many(argv, n=50):
+    """Seconds until n kernels that start at once have answered, and their memory (PSS, MB) when they are idle."""
+    ports = free_ports(5 * n)  # taken one by one, a later kernel could get one that an earlier has not bound yet
+    began = time.perf_counter()
+    kernels = [RawKernel(argv, wait=False, output=subprocess.DEVNULL, ports=ports[5 * i:5 * i + 5]) for i in range(n)]
+    asked = [k.send("kernel_info_request", {}) for k in kernels]
+    for k, msg_id in zip(kernels, asked):
+        while k.receive(timeout=60)["parent"] != msg_id:
+            pass
+    seconds = time.perf_counter() - began
+    time.sleep(3)
+    used = sum(memory(k) for k in kernels)
+    for k in kernels:
+        k.close()
+    return seconds, used
+
+
 def main():
     table = Table("kernel")
     floor, lacus = bare(), [str(ROOT / "build/lacus"), "kernel", "-f", "{connection_file}"]
@@ -124,6 +167,11 @@ def main():
         table.row("execute round trip until idle, p50", a, in_turn((other,), round_trip, 100, 20)[0], "us", "ipykernel", "-")
         a, b = in_turn((ours, theirs), reply_time, 3000)
         table.row("execute until the reply, p50", a, b, "us", "bare kernel", "<= 1.2")
+        ours.execute("moonlight = 1 function moonrise(a, b) return a + b end")
+        for what, content in (("complete_request", {"code": "moonr", "cursor_pos": 5}), ("inspect_request", {"code": "moonrise", "cursor_pos": 4, "detail_level": 0})):
+            asked, floor_trip = in_turn((ours,), question(what, content), 2000)[0], in_turn((theirs,), reply_time, 2000)[0]
+            table.row(f"{what}, p50", asked, floor_trip, "us", "bare kernel's round trip", "<= 1.2")
+        table.row("first output visible", [first_output(ours) for _ in range(50)], [], "ms", "", "<= 5 ms")
         code = f"for i = 1, {LINES} do print('line', i) end"
         print_lines(ours, code), plain_lua()
         pairs = [(print_lines(ours, code), plain_lua()) for _ in range(5)]
@@ -139,6 +187,9 @@ def main():
         table.row("resident memory, 10 s after 8 MB of output", [memory(fresh, "Rss")], [], "MB", "", "<= 12 MB")
         for k in (ours, theirs, other, fresh):
             k.close()
+        runs = [(many(lacus), many(floor)) for _ in range(3)]
+        table.row("50 kernels at once, until all have answered", [a[0] for a, _ in runs], [b[0] for _, b in runs], "s", "bare kernel", "<= 1.3")
+        table.row("50 kernels at once, memory (PSS)", [a[1] for a, _ in runs], [b[1] for _, b in runs], "MB", "bare kernel", "<= 1.3")
     table.save(ROOT / "build" / "bench" / "kernel.json")
 
 

@@ -28,12 +28,12 @@ def free_ports(n):
 class RawKernel:
     """Starts `argv` (with {connection_file} replaced) and talks to it."""
 
-    def __init__(self, argv, env=None, wait=True, output=None):
+    def __init__(self, argv, env=None, wait=True, output=None, ports=None):
         self.dir = tempfile.TemporaryDirectory(prefix="lacus-raw-")
         self.key = uuid.uuid4().hex.encode()
         self.session = uuid.uuid4().hex
         self.file = os.path.join(self.dir.name, "connection.json")
-        self.ports = dict(zip(PORTS, free_ports(5)))
+        self.ports = dict(zip(PORTS, ports or free_ports(5)))
         info = self.connection_info(dict(self.ports, ip="127.0.0.1", transport="tcp", key=self.key.decode(), signature_scheme="hmac-sha256", kernel_name="x"))
         with open(self.file, "w") as f:
             json.dump(info, f)
