@@ -402,6 +402,33 @@ static void send_error(struct session *s, const struct cell_reply *reply)
         s->frontend.ops->error(s->frontend.self, &s->ctx, &e);
 }
 
+void session_after_cell(struct session *s, lua_CFunction fn)
+{
+    size_t i = 0;
+
+    while (i < sizeof s->after / sizeof *s->after && s->after[i] && s->after[i] != fn)
+        i++;
+    if (i < sizeof s->after / sizeof *s->after)
+        s->after[i] = fn;
+}
+
+static int call_after(lua_State *L) /* (lightuserdata lua_CFunction) */
+{
+    lua_pushcfunction(L, *(lua_CFunction *)lua_touserdata(L, 1));
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+static void after_cell(struct session *s, bool well)
+{
+    for (size_t i = 0; i < sizeof s->after / sizeof *s->after && s->after[i]; i++) {
+        lua_CFunction fn = s->after[i];
+        s->after[i] = NULL;
+        if (well)
+            session_callback(s, call_after, &fn);
+    }
+}
+
 static void finish(struct session *s, struct session_task *t)
 {
     const struct cell_request *cell = t->cell;
@@ -411,6 +438,7 @@ static void finish(struct session *s, struct session_task *t)
         send_error(s, reply);
     if (t->rc == LC_OK)
         user_expressions(s, cell, reply);
+    after_cell(s, t->rc == LC_OK && reply->status == CELL_OK);
     capture_flush(s);
     masks_flush(s);
     masks_reply(s, reply);

@@ -99,8 +99,9 @@ struct session {
     struct guard *guard;
     struct history *history;
     struct masks *masks;
-    struct told *told;    /* traceback.c: the last error; NULL: none */
-    lua_CFunction around; /* session_around_cells */
+    struct told *told;      /* traceback.c: the last error; NULL: none */
+    lua_CFunction around;   /* session_around_cells */
+    lua_CFunction after[4]; /* session_after_cell; NULL: free */
 };
 
 void session_table(lua_State *L, enum session_table which); /* pushes it */

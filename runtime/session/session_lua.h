@@ -77,6 +77,9 @@ void session_document(lua_State *L, int index, const char *text);
 void session_page(struct session *s, const char *text, size_t len);
 void session_set_next_input(struct session *s, const char *text, bool replace);
 
+/* fn() runs once, when the running cell has ended well and its temporary values are garbage. */
+void session_after_cell(struct session *s, lua_CFunction fn);
+
 /* Runs text as part of the running cell (magics): same locals, same globals. Pushes its results, returns
  * their number; raises. */
 int session_run_text(lua_State *L, const char *text, size_t len, const char *chunkname);

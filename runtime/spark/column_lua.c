@@ -3,12 +3,24 @@
 #include "runtime/spark/args_lua.h"
 #include "runtime/sql/sql.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char class_name[] = "lacus.Column";
 
+/* Expressions that a cell builds and nobody looks at, as `a and b` does with a. */
+struct watch {
+    unsigned cell; /* counts cells that had such columns */
+    size_t live;   /* not used yet */
+    bool collecting;
+    int lines[8], n; /* where those were built that nobody used */
+};
+
 struct column {
-    struct expr *e; /* owned */
+    struct expr *e;      /* owned */
+    struct watch *watch; /* borrowed; NULL: not watched, or used */
+    unsigned cell;
+    int line;
 };
 
 static void open_class(lua_State *L);
@@ -20,23 +32,94 @@ int column_push(lua_State *L, struct expr *e)
     if (!e)
         return luaL_error(L, "out of memory");
     c = lua_newuserdatauv(L, sizeof *c, 0);
-    c->e = e;
+    *c = (struct column){.e = e};
     if (luaL_newmetatable(L, class_name))
         open_class(L);
     lua_setmetatable(L, -2);
     return 1;
 }
 
+static const char watch_key;
+enum { COLLECT_KB = 64 << 10 }; /* with a larger heap it is not worth the time */
+
+static struct expr *use(struct column *c)
+{
+    if (c->watch && c->cell == c->watch->cell)
+        c->watch->live--;
+    c->watch = NULL;
+    return c->e;
+}
+
 struct expr *column_at(lua_State *L, int index)
 {
     struct column *c = luaL_testudata(L, index, class_name);
 
-    return c ? c->e : NULL;
+    return c ? use(c) : NULL;
 }
 
 static struct expr *check_column(lua_State *L, int index)
 {
-    return ((struct column *)luaL_checkudata(L, index, class_name))->e;
+    return use(luaL_checkudata(L, index, class_name));
+}
+
+static int report_unused(lua_State *L) /* after the cell */
+{
+    struct watch *w = session_state(L, &watch_key, sizeof *w, NULL);
+    char text[256];
+
+    w->n = 0;
+    if (w->live && lua_gc(L, LUA_GCCOUNT) < COLLECT_KB) {
+        w->collecting = true;
+        lua_gc(L, LUA_GCCOLLECT);
+        w->collecting = false;
+    }
+    for (int i = 0; i < w->n; i++) {
+        int len = snprintf(text, sizeof text,
+                           "hint: line %d: a Column was computed here and never used; conditions are "
+                           "combined with & | ~, not with and, or, "
+                           "not\n",
+                           w->lines[i]);
+        session_print(session_of(L), STREAM_STDERR, text, (size_t)len);
+    }
+    w->cell++;
+    w->live = 0;
+    return 0;
+}
+
+/* The column on the top was computed by the line of a cell: somebody should look at it before it is garbage. */
+static int watched(lua_State *L)
+{
+    struct column *c = lua_touserdata(L, -1);
+    struct watch *w = session_state(L, &watch_key, sizeof *w, NULL);
+    lua_Debug ar;
+
+    if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar) || strncmp(ar.source, "=Cell", 5) != 0)
+        return 1;
+    c->watch = w;
+    c->cell = w->cell;
+    c->line = ar.currentline;
+    w->live++;
+    session_after_cell(session_of(L), report_unused);
+    return 1;
+}
+
+static void note_unused(struct column *c)
+{
+    struct watch *w = c->watch;
+    bool told = false;
+
+    if (!w || !w->collecting || c->cell != w->cell)
+        return;
+    int at = w->n;
+
+    for (int i = 0; i < w->n; i++)
+        told = told || w->lines[i] == c->line;
+    if (told || w->n == (int)(sizeof w->lines / sizeof *w->lines))
+        return;
+    for (; at > 0 && w->lines[at - 1] > c->line; at--)
+        w->lines[at] = w->lines[at - 1];
+    w->lines[at] = c->line;
+    w->n++;
 }
 
 /* ---- values ---- */
@@ -198,7 +281,8 @@ static int binary(lua_State *L, const char *name, enum column_text text)
     lua_settop(L, 2);
     a = column_arg(L, 1, text);
     b = column_arg(L, 2, text);
-    return column_push(L, expr_binary(name, expr_ref(a), expr_ref(b)));
+    column_push(L, expr_binary(name, expr_ref(a), expr_ref(b)));
+    return watched(L);
 }
 
 static int reversed(lua_State *L, const char *name)
@@ -239,7 +323,8 @@ BINARY(l_concat, "concat")
 
 static int unary(lua_State *L, const char *name)
 {
-    return column_push(L, expr_unary(name, expr_ref(column_arg(L, 1, COLUMN_VALUE))));
+    column_push(L, expr_unary(name, expr_ref(column_arg(L, 1, COLUMN_VALUE))));
+    return watched(L);
 }
 
 #define UNARY(function, name)                                                                                \
@@ -423,6 +508,7 @@ static int l_gc(lua_State *L)
 {
     struct column *c = luaL_checkudata(L, 1, class_name);
 
+    note_unused(c);
     expr_unref(c->e);
     c->e = NULL;
     return 0;

@@ -197,6 +197,29 @@ static void errors_are_told_again_in_other_modes(void **state)
     cell_reply_release(&reply);
 }
 
+static void columns_that_nobody_uses_are_told_of(void **state)
+{
+    struct recorder *r = *state;
+    char *text;
+
+    run(r, "local df = spark:range(10)\n"
+           "df:filter(F.col('id'):gt(3)\n"
+           "  and F.col('id'):lt(7)):count()\n"
+           "F.col('id'):eq(4)\n"
+           "local kept = F.col('id') + 1");
+    text = recorder_text(r, STREAM_STDERR);
+    assert_non_null(strstr(text, "line 2: a Column"));
+    assert_non_null(strstr(text, "line 4: a Column"));
+    assert_null(strstr(text, "line 3"));
+    assert_null(strstr(text, "line 5"));
+    free(text);
+    run(r, "kept = nil\ndf:filter(F.col('id'):gt(3) & "
+           "F.col('id'):lt(7)):select(-F.col('id')):count()\nF.col('id'):gt(1)");
+    text = recorder_text(r, STREAM_STDERR);
+    assert_string_equal(text, "");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keyword_arguments_are_offered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(dataframes_are_completed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(magics_are_completed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(columns_that_nobody_uses_are_told_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(errors_are_told_again_in_other_modes, set_up, tear_down),
     };
 
