@@ -22,15 +22,17 @@ static const struct manual_row methods[] = {
      "observe(fn: function, names?: string|table)\ncalls fn{name =, old =, new =, owner =} when a field "
      "changes\n\t"
      "widgets.IntSlider{max = 10}:observe(function(change) print(change.new) end, \"value\")"},
-    {"unobserve", NULL, "unobserve(fn: function, names?: string|table)\nno longer"},
-    {"unobserve_all", NULL, "unobserve_all(name?: string)\nno function is called any more"},
+    {"unobserve", NULL, "unobserve(fn: function)\nno longer"},
+    {"unobserve_all", NULL, "unobserve_all()\nno function is called any more"},
     {"on_click", NULL, "on_click(fn: function)\ncalls fn(button) when a button is clicked"},
     {"on_submit", NULL, "on_submit(fn: function)\ncalls fn(widget) when Enter is pressed in a field"},
     {"on_msg", NULL,
      "on_msg(fn: function)\ncalls fn(widget, content, buffers) for messages of the front end's own"},
     {"click", NULL, "click()\nas if the button had been clicked"},
     {"close", NULL, "close()\nthe widget disappears"},
-    {"capture", NULL, "capture(fn: function, …) -> any\nof an Output: what fn prints and shows goes into it"},
+    {"capture", NULL,
+     "capture(fn?: function, …) -> any\nof an Output: what fn prints and shows goes into it; without fn "
+     "until the end of the block: local _ <close> = out:capture()"},
     {"clear_output", NULL, "clear_output(wait?: boolean)\nof an Output: empties it"},
     {"append_stdout", NULL, "append_stdout(text: string)\nof an Output: adds a text"},
     {"append_stderr", NULL, "append_stderr(text: string)\nof an Output: adds a text, as an error"},

@@ -287,7 +287,7 @@ return function(native)
 
   --- module dbutils.widgets: the parameters of a notebook, as controls
   --- module dbutils: tools of a notebook
-  --- dbutils.widgets.text(name: string, defaultValue: string, label?: string)
+  --- dbutils.widgets.text(name: string, defaultValue: string, label?: string, options?: {type?: string})
   -- a text
   --     dbutils.widgets.text("learning_rate", "2e-4")
   --- dbutils.widgets.dropdown(name: string, defaultValue: string, choices: {string, …}, label?: string)
@@ -295,13 +295,18 @@ return function(native)
   --     dbutils.widgets.dropdown("size", "small", {"small", "large"})
   --- dbutils.widgets.combobox(name: string, defaultValue: string, choices: {string, …}, label?: string)
   -- a text, with suggestions
+  --- dbutils.widgets.slider(name: string, defaultValue: number, min: number, max: number, step?: number, label?: string)
+  -- a number between min and max
+  --     dbutils.widgets.slider("epochs", 3, 1, 10)
+  --- dbutils.widgets.check(sources: {string, …})
+  -- refuses parameters that declarations in these texts cannot take; lacus run calls it before the first cell
   --- dbutils.widgets.multiselect(name: string, defaultValue: string, choices: {string, …}, label?: string)
   -- any of choices; get gives them with commas between
   for kind in pairs(kinds) do M[kind] = declarer(kind) end
 
   ---- reading
 
-  --- dbutils.widgets.get(name: WidgetName) -> string
+  --- dbutils.widgets.get(name: WidgetName) -> any
   -- the value of a widget, or of the parameter of that name
   --     local lr = tonumber(dbutils.widgets.get("learning_rate"))
   function M.get(name)

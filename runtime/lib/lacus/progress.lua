@@ -188,6 +188,21 @@ return function(native)
     end
   end
 
+  --- class Progress: a progress bar that is moved by hand
+  --- Progress:update(n?: number) -> Progress
+  -- so much more is done
+  --- Progress:set(n: number) -> Progress
+  -- so much is done
+  --- Progress:set_postfix(postfix: table) -> Progress
+  -- what stands behind the bar: {loss = 0.1}
+  --- Progress:set_description(desc: string) -> Progress
+  -- what stands before it
+  --- Progress:close()
+  -- it is at its end
+  --- progress(what: any, options?: {desc?: string, total?: number, unit?: string}) -> any
+  -- for x in progress(list) do … end shows how far it is; also of a number, of an iterator, or {total = n} for a bar that is
+  -- moved by hand: :update(n), :set(n), :set_postfix{loss = 1}, :close()
+  --     progress(3, {desc = "epochs"})
   -- progress(list, o), progress(n, o), progress(iterator, o) and progress{total = n, desc = …} for a bar that is moved by hand
   return function(what, o, ...)
     local kind = type(what)
