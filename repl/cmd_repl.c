@@ -7,6 +7,7 @@
 #include "repl/terminal_frontend.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/notebook/parameters.h"
 #include "runtime/session/session.h"
 #include <string.h>
 #include <unistd.h>
@@ -15,12 +16,21 @@ static const size_t script_max = (size_t)64 << 20;
 
 struct repl_arguments {
     const char *file, *code; /* NULL: none; file "-" is standard input */
+    json_t *params;          /* owned; NULL: none were given */
 };
 
 static enum lc parse_arguments(int argc, char **argv, struct repl_arguments *a, struct err *err)
 {
     int i = argc > 0 && strcmp(argv[0], "repl") == 0 ? 1 : argc > 1 ? 1 : argc;
 
+    while (i < argc && (strcmp(argv[i], "--param") == 0 || strcmp(argv[i], "-p") == 0)) {
+        if (i + 2 >= argc)
+            return err_set(err, LC_ARG, "%s takes a name and a value", argv[i]);
+        if (!a->params)
+            a->params = json_object();
+        json_object_set_new(a->params, argv[i + 1], parameter_value(argv[i + 2]));
+        i += 3;
+    }
     if (i >= argc)
         return LC_OK;
     if (strcmp(argv[i], "-e") == 0) {
@@ -103,6 +113,7 @@ int cmd_repl(int argc, char **argv)
                                       .magics = lacus_magics,
                                       .notebook = a.file,
                                       .history = history,
+                                      .params = a.params,
                                       .real_stdin = !prompt};
     if ((!prompt && read_script(&a, &text, &err) != LC_OK) || session_open(&options, &s, &err) != LC_OK)
         code = command_error("repl", &err);
@@ -111,6 +122,7 @@ int cmd_repl(int argc, char **argv)
     session_close(s);
     terminal_frontend_release(&t);
     buf_release(&text);
+    json_decref(a.params);
     mem_free(history);
     return code;
 }

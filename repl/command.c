@@ -21,7 +21,7 @@ static int run_version(int argc, char **argv)
 }
 
 const struct command commands[] = {
-    {"repl", "repl [FILE [ARGUMENT]…] | -e CODE", "the prompt; a file or piped input runs as a script",
+    {"repl", "repl [--param NAME VALUE]… [FILE [ARGUMENT]…] | -e CODE", "the prompt; a file or piped input runs as a script",
      cmd_repl},
     {"run",
      "run NOTEBOOK [OUT] [-p NAME VALUE]… [-f PARAMS.yaml] [--resume] [--sweep NAME=VALUE,…]… [OPTION]…",

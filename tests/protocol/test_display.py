@@ -103,3 +103,25 @@ def test_a_dataframe_fits_the_terminal(home):
     assert all(len(line) <= 70 for line in lines if line[0] in "+|") and any(re.match(r"and \d+ more columns: column_", line) for line in lines)
     named = " ".join(lines)
     assert all(f"column_{i}" in named for i in range(1, 13))
+
+
+def test_parameters_at_a_prompt_are_asked_for(home):
+    """In a terminal a declaration asks, says what cannot be, and --param answers beforehand."""
+    from test_prompt import Terminal
+    if not __import__("shutil").which("tmux"):
+        pytest.skip("SKIP: no tmux is installed")
+    terminal = Terminal(home, 100, 30)
+    try:
+        terminal.wait("In|>")
+        terminal.type("dbutils.widgets.text{name = 'epochs', default = 3, type = 'int'}")
+        terminal.wait(r"epochs \[3\]:")
+        terminal.type("many")
+        terminal.wait("the value 'many' is not an int")
+        terminal.type("8")
+        terminal.type("print('it is', dbutils.widgets.get('epochs') + 1)")
+        terminal.wait(r"it is\s+9")
+    finally:
+        terminal.close()
+    done = subprocess.run([LACUS, "repl", "--param", "epochs", "5", "-e", "dbutils.widgets.text{name = 'epochs', default = 3, type = 'int'} print(dbutils.widgets.get('epochs'))"],
+                          capture_output=True, text=True, timeout=20)
+    assert done.stdout == "5\n", done.stderr

@@ -203,7 +203,6 @@ return function(native)
   -- for x in progress(list) do … end shows how far it is; also of a number, of an iterator, or {total = n} for a bar that is
   -- moved by hand: :update(n), :set(n), :set_postfix{loss = 1}, :close()
   --     progress(3, {desc = "epochs"})
-  -- progress(list, o), progress(n, o), progress(iterator, o) and progress{total = n, desc = …} for a bar that is moved by hand
   return function(what, o, ...)
     local kind = type(what)
     if kind == "table" and getmetatable(what) == nil and #what == 0 and (what.total or what.desc or what.description) then return new(what) end
