@@ -33,9 +33,50 @@ void train_permutation(uint64_t seed, int64_t n, int64_t *out)
 }
 
 /* ---- set-up ---- */
-static int64_t sequences_each(const struct train_dataset *d)
+/* Item i is the examples [*from, *to). */
+static void item_of(const struct train_dataset *d, int64_t i, int64_t *from, int64_t *to)
 {
-    return d->pairs ? 2 : 1;
+    int64_t each = d->pairs ? 2 : 1;
+
+    *from = d->first ? d->first[i] : i * each;
+    *to = d->first ? d->first[i + 1] : *from + each;
+}
+
+static int64_t item_tokens(const struct train_dataset *d, int64_t i)
+{
+    int64_t from, to, n = 0;
+
+    for (item_of(d, i, &from, &to); from < to; from++)
+        n += d->examples[from].n;
+    return n;
+}
+
+static int64_t item_labels(const struct train_dataset *d, int64_t i)
+{
+    int64_t from, to, n = 0;
+
+    for (item_of(d, i, &from, &to); from < to; from++)
+        n += train_example_labels(&d->examples[from]);
+    return n;
+}
+
+static int64_t most_sequences(const struct train_dataset *d) /* in an item */
+{
+    int64_t from, to, most = 1;
+
+    for (int64_t i = 0; i < d->n; i++) {
+        item_of(d, i, &from, &to);
+        most = to - from > most ? to - from : most;
+    }
+    return most;
+}
+
+static void add_item(struct trainer *t, struct model_batch *b, const struct train_dataset *d, int64_t i)
+{
+    int64_t from, to;
+
+    for (item_of(d, i, &from, &to); from < to; from++)
+        trainer_add_example(t, b, &d->examples[from]);
 }
 
 static enum lc check_example(const struct train_example *e, int64_t vocabulary, const char *which, int64_t i,
@@ -72,11 +113,14 @@ static enum lc check_dataset(const struct ctx *ctx, const struct trainer *t, con
 
     if (d->n < 1 || d->n > INT32_MAX)
         return err_set(err, LC_DATA, "the %s dataset has %lld examples", which, (long long)d->n);
-    for (int64_t i = 0; i < d->n * sequences_each(d); i++) {
+    for (int64_t i = 0; i < d->n; i++) {
+        int64_t from, to;
+
         if (i % 4096 == 0)
             TRY(ctx_check(ctx, err));
-        TRY(check_example(&d->examples[i], t->m->config.vocab_size, which, i / sequences_each(d), err));
-        labels += train_example_labels(&d->examples[i]);
+        for (item_of(d, i, &from, &to); from < to; from++)
+            TRY(check_example(&d->examples[from], t->m->config.vocab_size, which, i, err));
+        labels += item_labels(d, i);
     }
     if (labels == 0) {
         err_set(err, LC_DATA, "no example of the %s dataset carries a label to learn from", which);
@@ -101,7 +145,7 @@ static enum lc largest_batch(const struct train_dataset *d, int64_t batch, int64
     if (!lengths)
         return err_nomem(err);
     for (int64_t i = 0; i < d->n; i++)
-        lengths[i] = d->pairs ? d->examples[2 * i].n + d->examples[2 * i + 1].n : d->examples[i].n;
+        lengths[i] = item_tokens(d, i);
     qsort(lengths, (size_t)d->n, sizeof *lengths, descending);
     for (int64_t i = 0; i < d->n && i < batch; i++)
         sum += lengths[i];
@@ -147,17 +191,15 @@ void trainer_plan_time(struct trainer *t, int64_t total)
 static enum lc plan_memory(struct trainer *t, struct err *err)
 {
     struct backend_memory memory;
-    int64_t sequences = t->args.per_device_train_batch_size * sequences_each(&t->train), pair = 0;
+    int64_t sequences = t->args.per_device_train_batch_size * most_sequences(&t->train), eval_sequences;
     size_t budget = t->args.memory_budget;
     int recompute = t->args.gradient_checkpointing ? (int)t->m->config.num_hidden_layers : 0;
 
     TRY(largest_batch(&t->train, t->args.per_device_train_batch_size, &t->max_rows, err));
-    for (int64_t i = 0; i < t->eval.n * sequences_each(&t->eval); i++) { /* a long eval example goes alone */
-        pair = t->eval.examples[i].n + (t->eval.pairs && i % 2 ? pair : 0);
-        t->max_rows = pair > t->max_rows ? pair : t->max_rows;
-    }
-    if (t->args.per_device_eval_batch_size > sequences)
-        sequences = t->args.per_device_eval_batch_size;
+    for (int64_t i = 0; i < t->eval.n; i++) /* a long eval item goes alone */
+        t->max_rows = item_tokens(&t->eval, i) > t->max_rows ? item_tokens(&t->eval, i) : t->max_rows;
+    eval_sequences = t->args.per_device_eval_batch_size * most_sequences(&t->eval);
+    sequences = eval_sequences > sequences ? eval_sequences : sequences;
     if (!budget) {
         t->m->backend->ops->memory(t->m->backend->state, &memory);
         budget = t->m->base.bytes + t->m->adapter.bytes + memory.free;
@@ -313,7 +355,7 @@ static int64_t count_items(const struct trainer *t, int64_t first, int64_t last)
 
         micro_range(t, i, &from, &to);
         for (int64_t j = from; j < to; j++)
-            items += t->train.pairs ? 1 : train_example_labels(&t->train.examples[t->order[j]]);
+            items += t->train.pairs ? 1 : item_labels(&t->train, t->order[j]);
     }
     return items;
 }
@@ -336,7 +378,7 @@ static enum lc micro_step(const struct ctx *ctx, struct trainer *t, int64_t i, i
         return preference_micro_step(ctx, t, t->order + from, to - from, items, how.seed, &t->state.rewards,
                                      tokens, err);
     for (int64_t j = from; j < to; j++)
-        trainer_add_example(t, &b, &t->train.examples[t->order[j]]);
+        add_item(t, &b, &t->train, t->order[j]);
     TRY(model_forward(ctx, t->m, &b, &how, &l, err));
     TRY(model_backward(ctx, t->m, err));
     *loss += l.scaled;
@@ -430,9 +472,9 @@ static enum lc eval_batch(const struct ctx *ctx, struct trainer *t, const struct
     struct model_batch b = trainer_begin_batch(t);
 
     for (int64_t i = from; i < to; i++) {
-        if (b.rows + d->examples[i].n > t->max_rows)
+        if (b.rows + item_tokens(d, i) > t->max_rows)
             TRY(eval_rows(ctx, t, &b, sum, err));
-        trainer_add_example(t, &b, &d->examples[i]);
+        add_item(t, &b, d, i);
     }
     return eval_rows(ctx, t, &b, sum, err);
 }
@@ -457,11 +499,11 @@ enum lc trainer_evaluate(const struct ctx *ctx, struct trainer *t, const struct 
     if (d != &t->eval)
         TRY(check_dataset(ctx, t, d, "eval", err));
     for (int64_t i = 0; i < d->n; i++)
-        if (d->examples[i].n > t->max_rows)
+        if (item_tokens(d, i) > t->max_rows)
             return err_set(
                 err, LC_LIMIT,
                 "eval example %lld has %lld tokens, more than the %lld that memory was planned for",
-                (long long)i, (long long)d->examples[i].n, (long long)t->max_rows);
+                (long long)i, (long long)item_tokens(d, i), (long long)t->max_rows);
     for (int64_t from = 0; from < d->n; from += batch) {
         int64_t to = from + batch < d->n ? from + batch : d->n;
         struct model_loss sum = {0};

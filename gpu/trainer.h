@@ -78,13 +78,14 @@ struct train_example {
     int64_t n;             /* tokens */
 };
 
-struct train_dataset {
+struct train_dataset { /* batch sizes count its items */
     const struct train_example *examples;
-    int64_t n;
-    bool
-        pairs; /* preferences: n pairs, examples[2i] the chosen answer of pair i and [2i + 1] the rejected one,
-                 * each with its prompt; batch sizes count pairs; the reference is the model before training,
-                 * without its adapter */
+    int64_t n; /* items: an example each, unless one of the following says otherwise */
+    /* Preferences: item i is the pair examples[2i], the chosen answer, and [2i + 1], the rejected one, each with
+     * its prompt. The reference is the model before training, without its adapter. */
+    bool pairs;
+    /* Packing: item i is the examples first[i] to first[i + 1] - 1; NULL: none. They do not see each other. */
+    const int64_t *first;
 };
 
 struct preference_sums {           /* over pairs */

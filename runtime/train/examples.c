@@ -1,4 +1,5 @@
 #include "runtime/train/examples.h"
+#include "gpu/packing.h"
 #include "runtime/base/mem.h"
 #include <string.h>
 
@@ -9,6 +10,8 @@ struct examples {
     struct train_example *rows;   /* owned */
     struct train_dataset dataset; /* points into the above */
     bool pairs;
+    int64_t *first; /* owned: of each packed row; NULL: not packed */
+    int64_t n_packed;
     size_t n, cap;
     int64_t tokens, cut, longest;
     struct encoding prompt, completion; /* scratch */
@@ -33,6 +36,7 @@ void examples_free(struct examples *e)
     encoding_release(&e->completion);
     arena_free(e->arena);
     mem_free(e->rows);
+    mem_free(e->first);
     mem_free(e);
 }
 
@@ -132,6 +136,32 @@ static enum lc load(const struct ctx *ctx, const struct tokenizer *tok, struct r
     return rc;
 }
 
+/* Puts the examples that share a row after each other. */
+static enum lc pack(struct examples *e, int64_t capacity, struct err *err)
+{
+    int64_t *lengths = mem_reallocn(NULL, e->n, sizeof *lengths),
+            *order = mem_reallocn(NULL, e->n, sizeof *order);
+    struct train_example *rows = mem_reallocn(NULL, e->n, sizeof *rows);
+    enum lc rc = LC_OK;
+
+    e->first = mem_reallocn(NULL, e->n + 1, sizeof *e->first);
+    if (!lengths || !order || !rows || !e->first)
+        rc = err_nomem(err);
+    for (size_t i = 0; i < e->n && rc == LC_OK; i++)
+        lengths[i] = e->rows[i].n;
+    if (rc == LC_OK)
+        rc = packing_best_fit(lengths, (int64_t)e->n, capacity > 0 ? capacity : e->longest, order, e->first,
+                              &e->n_packed, err);
+    for (size_t i = 0; i < e->n && rc == LC_OK; i++)
+        rows[i] = e->rows[order[i]];
+    if (rc == LC_OK)
+        memcpy(e->rows, rows, e->n * sizeof *rows);
+    mem_free(lengths);
+    mem_free(order);
+    mem_free(rows);
+    return rc;
+}
+
 enum lc examples_load(const struct ctx *ctx, const struct tokenizer *tok, const char *path,
                       const struct example_options *o, struct examples **out, struct err *err)
 {
@@ -145,6 +175,8 @@ enum lc examples_load(const struct ctx *ctx, const struct tokenizer *tok, const 
     rows_close(r);
     if (rc == LC_OK && o->pairs && e->n % 2 != 0)
         rc = err_set(err, LC_DATA, "'%s' has pairs of answers, but an odd number of rows", path);
+    if (rc == LC_OK && o->packing && !o->pairs && e->n)
+        rc = pack(e, o->max_length, err);
     if (rc != LC_OK)
         return examples_free(e), rc;
     e->pairs = o->pairs;
@@ -154,8 +186,18 @@ enum lc examples_load(const struct ctx *ctx, const struct tokenizer *tok, const 
 
 const struct train_dataset *examples_dataset(struct examples *e)
 {
-    e->dataset = (struct train_dataset){e->rows, (int64_t)(e->pairs ? e->n / 2 : e->n), e->pairs};
+    e->dataset = (struct train_dataset){.examples = e->rows,
+                                        .n = e->first   ? e->n_packed
+                                             : e->pairs ? (int64_t)e->n / 2
+                                                        : (int64_t)e->n,
+                                        .pairs = e->pairs,
+                                        .first = e->first};
     return &e->dataset;
+}
+
+int64_t examples_packed(const struct examples *e)
+{
+    return e->first ? (int64_t)e->n : 0;
 }
 
 int64_t examples_tokens(const struct examples *e)

@@ -26,6 +26,7 @@ struct example_options {
     int64_t max_length; /* 0: none */
     bool completion_only;
     bool no_eos;
+    bool packing; /* sequences share a row of max_length tokens: struct train_dataset's first */
     bool pairs; /* rows come in twos: a prompt with the answer that was chosen, then with the rejected one */
 };
 
@@ -41,6 +42,7 @@ enum lc examples_load(const struct ctx *ctx, const struct tokenizer *tok, const 
                       const struct example_options *o, struct examples **out, struct err *err) MUST_CHECK;
 const struct train_dataset *examples_dataset(struct examples *e); /* valid until the next add */
 int64_t examples_tokens(const struct examples *e);
+int64_t examples_packed(const struct examples *e);  /* sequences, when they are packed; else 0 */
 int64_t examples_cut(const struct examples *e);     /* rows longer than max_length */
 int64_t examples_longest(const struct examples *e); /* tokens */
 #endif

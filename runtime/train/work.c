@@ -136,6 +136,7 @@ static enum lc load_examples(struct work *w, const char *name, struct examples *
     struct example_options o = {
         .max_length = json_integer_value(json_object_get(w->spec, "max_length")),
         .completion_only = json_is_true(json_object_get(w->spec, "completion_only")),
+        .packing = json_is_true(json_object_get(w->spec, "packing")),
         .pairs = has_pairs(w->spec),
     };
     char *path = fs_join(w->paths->data, name);
@@ -148,6 +149,10 @@ static enum lc load_examples(struct work *w, const char *name, struct examples *
             log_text(w, "%s: %lld examples, %lld tokens, longest %lld, %lld cut to max_length %lld", name,
                      (long long)examples_dataset(*out)->n, (long long)examples_tokens(*out),
                      (long long)examples_longest(*out), (long long)examples_cut(*out),
+                     (long long)o.max_length);
+        if (rc == LC_OK && examples_packed(*out))
+            log_text(w, "%s: %lld examples packed into %lld rows of %lld tokens", name,
+                     (long long)examples_packed(*out), (long long)examples_dataset(*out)->n,
                      (long long)o.max_length);
     }
     mem_free(path);

@@ -21,7 +21,7 @@ class Packed(C.Structure):
 
 class Forward(C.Structure):
     _fields_ = [("train", C.c_bool), ("dropout", C.c_bool), ("seed", C.c_uint64), ("num_items", C.c_int64),
-                ("label_smoothing", C.c_double), ("logits", C.c_bool)]
+                ("label_smoothing", C.c_double), ("logits", C.c_bool), ("plain", C.c_bool), ("losses", C.c_void_p), ("weighted", C.c_bool)]
 
 
 class Loss(C.Structure):
@@ -38,7 +38,7 @@ class Example(C.Structure):
 
 
 class Dataset(C.Structure):
-    _fields_ = [("examples", C.POINTER(Example)), ("n", C.c_int64), ("pairs", C.c_bool)]
+    _fields_ = [("examples", C.POINTER(Example)), ("n", C.c_int64), ("pairs", C.c_bool), ("first", C.c_void_p)]
 
 
 class Engine:
@@ -94,16 +94,17 @@ class Engine:
         self.lib.model_packed_release(C.byref(packed))
         return loss.mean, logits
 
-    def trainer(self, m, examples, pairs=False, **args):
-        """The trainer and what must outlive it; examples are (input_ids, labels), in twos when they are pairs."""
+    def trainer(self, m, examples, pairs=False, packed=None, **args):
+        """The trainer and what must outlive it; examples are (input_ids, labels), in twos when they are pairs; packed: the first of each row."""
         a, t, callbacks = C.create_string_buffer(1024), C.c_void_p(), C.create_string_buffer(256)
         self.lib.training_args_init(a)
         self.call("training_args_from_json", a, self.json(args))
         keep = [(np.array(i, np.int32), np.array(l, np.int32)) for i, l in examples]
         rows = (Example * len(keep))(*[Example(i.ctypes.data, l.ctypes.data, len(i)) for i, l in keep])
-        data = Dataset(rows, len(keep) // 2 if pairs else len(keep), pairs)
+        first = np.array([*packed, len(keep)], np.int64) if packed else None
+        data = Dataset(rows, len(packed) if packed else len(keep) // 2 if pairs else len(keep), pairs, first.ctypes.data if packed else None)
         self.call("trainer_new", CTX, m, a, C.byref(data), C.byref(data), callbacks, C.byref(t))
-        return t, (keep, rows, data, callbacks)
+        return t, (keep, rows, data, callbacks, first)
 
     def train(self, m, examples, **args):
         """Runs to the end; returns log_history."""

@@ -152,6 +152,37 @@ def test_peft_loads_our_adapter_and_trains_the_same(engine, tmp_path):
     close(engine.forward(m, *batch())[1], want[1])
 
 
+def test_packed_sequences_train_as_a_batch_of_them(engine, tmp_path):
+    """One row that holds all sequences is, for transformers, the batch of them all."""
+    m = engine.create({**SHAPE, **CONFIGS["mistral"]})
+    engine.call("model_save", CTX, m, str(tmp_path / "start").encode())
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "start", dtype=torch.float32)
+    same = dict(gradient_accumulation_steps=1, num_train_epochs=4)
+    theirs = hf_train(hf, tmp_path / "hf", per_device_train_batch_size=13, per_device_eval_batch_size=13, **same)
+    same_history(engine.train(m, examples(), packed=[0], **(ARGS | same)), theirs)
+
+
+def test_packing_fills_rows(engine):
+    g = torch.Generator().manual_seed(3)
+    lengths = torch.randint(1, 65, (500,), generator=g).tolist() + [64, 1]
+    n = len(lengths)
+    order, first, bins = (C.c_int64 * n)(), (C.c_int64 * (n + 1))(), C.c_int64()
+    engine.call("packing_best_fit", (C.c_int64 * n)(*lengths), C.c_int64(n), C.c_int64(64), order, first, C.byref(bins))
+    assert sorted(order) == list(range(n)) and first[0] == 0 and first[bins.value] == n
+    filled = [sum(lengths[i] for i in order[first[b]:first[b + 1]]) for b in range(bins.value)]
+    assert max(filled) <= 64 and min(filled) > 0
+    free = []  # the same rule, written plainly
+    for length in sorted(lengths, reverse=True):
+        fits = [i for i, room in enumerate(free) if room >= length]
+        if fits:
+            free[min(fits, key=lambda i: free[i])] -= length
+        else:
+            free.append(64 - length)
+    assert len(free) == bins.value and sorted(64 - f for f in free) == sorted(filled)
+    with pytest.raises(LacusError, match="sequence 1 has 65 tokens"):
+        engine.call("packing_best_fit", (C.c_int64 * 2)(5, 65), C.c_int64(2), C.c_int64(64), order, first, C.byref(bins))
+
+
 @pytest.mark.parametrize("kind, twice", [("nf4", True), ("nf4", False), ("fp4", False)])
 def test_an_adapter_over_four_bits_trains_as_with_bitsandbytes(engine, kind, twice, tmp_path):
     pytest.importorskip("bitsandbytes", reason="SKIP: bitsandbytes is not installed")

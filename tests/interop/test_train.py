@@ -165,6 +165,17 @@ print("LOSS", r.eval_loss_before, r.eval_loss, e.eval_loss, plain.eval_loss)
     assert here != plain and here == pytest.approx(plain, abs=0.05)  # the adapter over the weights as they were
 
 
+def test_packed_rows(home, model, tmp_path):
+    printed = script(home, prelude(model, tmp_path / "out") + """
+local job = start{packing = true, max_length = 48}:wait()
+print("PACKED", job:logs():match("train.rows: %d+ examples packed into %d+ rows of 48 tokens"))
+print("LOSS", job:result().eval_loss_before, job:result().eval_loss)
+""")
+    examples_, rows = map(int, re.search(r"PACKED\ttrain.rows: (\d+) examples packed into (\d+) rows", printed).groups())
+    before, after = map(float, re.search(r"LOSS\t(\S+)\t(\S+)", printed).groups())
+    assert examples_ == 40 and rows < 30 and after < before
+
+
 def test_preferences_are_learned(home, model, tmp_path):
     rows = "{" + ",".join("{prompt = [==[%s]==], chosen = ' yes', rejected = ' no'}" % r["q"] for r in ROWS[:20]) + "}"
     printed = script(home, f"""

@@ -603,7 +603,7 @@ end
 
 local finetune_keys = set("model", "train_dataset", "eval_dataset", "template", "instruction_column", "response_column", "text_column",
     "peft", "peft_config", "quantization", "quantization_config", "args", "completion_only", "max_length", "seed", "output_dir", "ranks",
-    "stall_seconds", "method")
+    "stall_seconds", "method", "packing")
 local methods_of_training = {sft = true, dpo = true}
 
 -- These belong to the rows, not to the trainer: SFTConfig has them among its arguments.
@@ -651,6 +651,8 @@ function llm.finetune(o)
     local max_length = take(args, "max_length", "max_seq_length") or o.max_length or 1024
     local completion_only = take(args, "completion_only_loss", "assistant_only_loss")
     if o.completion_only ~= nil then completion_only = o.completion_only end
+    local packing = take(args, "packing")
+    if o.packing ~= nil then packing = o.packing end
     local output = o.output_dir or take(args, "output_dir")
     args.output_dir = nil
     if o.seed then args.seed = o.seed end
@@ -661,7 +663,7 @@ function llm.finetune(o)
     local spec = {
         model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
         quantization = quantization_fields(o.quantization or o.quantization_config),
-        method = method, completion_only = method == "dpo" or completion_only or false, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
+        method = method, completion_only = method == "dpo" or completion_only or false, packing = packing and true or nil, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
         stall_seconds = o.stall_seconds, ranks = 1, data = {}, chat_template = chat_template(o),
     }
     local mark = core.mark()
