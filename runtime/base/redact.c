@@ -285,14 +285,16 @@ static bool begins(const struct redact *r, const char *text, size_t len)
     return false;
 }
 
+/* The first place from which on all may belong to a value that is not complete yet; complete ones are stepped over. */
 size_t redact_held(const struct redact *r, const char *text, size_t len)
 {
-    size_t most = redact_empty(r) ? 0 : r->longest - 1;
-
-    most = most < len ? most : len;
-    for (size_t n = most < HELD_MAX ? most : HELD_MAX; n > 0; n--)
-        if (begins(r, text + len - n, n))
-            return n;
+    for (size_t i = 0; !redact_empty(r) && i < len;) {
+        size_t left = len - i, n;
+        if (left < r->longest && left <= HELD_MAX && begins(r, text + i, left))
+            return left;
+        n = at(r, text + i, left);
+        i += n ? n : 1;
+    }
     return 0;
 }
 

@@ -114,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err;
     char *text;
 
-    if (size > 4096 || !(text = mem_strndup((const char *)data, size)))
+    if (size == 0 || size > 4096 || !(text = mem_strndup((const char *)data, size)))
         return 0;
     struct input in = {text, strlen(text)};
     if (session_open(&options, &s, &err) != LC_OK)

@@ -95,16 +95,18 @@ def kernel(place, tmp_path):
     k.close()
 
 
-@pytest.fixture()
-def ipython(place, tmp_path):
-    k = start(place, "python3", tmp_path)
+@pytest.fixture(scope="module")
+def ipython(place):
+    """One for all, since it takes its time to start; it works in the folder of the module."""
+    k = start(place, "python3", place)
     yield k
     k.close()
 
 
 # ---- beside IPython
 
-def test_history_and_its_kin_look_as_ipythons(kernel, ipython, tmp_path):
+def test_history_and_its_kin_look_as_ipythons(kernel, place, tmp_path):
+    ipython = start(place, "python3", tmp_path)  # its cells are counted
     cells = ["a = 1", "b = 2\nprint(b)", "print('x')"]
     seen = {}
     for k in (kernel, ipython):
@@ -116,6 +118,7 @@ def test_history_and_its_kin_look_as_ipythons(kernel, ipython, tmp_path):
         k.out("%save -f kept 1-2")
         recalled = k.run("%recall 1-2")["reply"]["payload"]
         seen[k is kernel] = (numbered, prompts, rerun, [p["text"].strip() for p in recalled if p["source"] == "set_next_input"])
+    ipython.close()
     assert seen[True] == seen[False]
     assert seen[True][0] == "   1: a = 1\n   2:\nb = 2\nprint(b)\n   3: print('x')\n"
     assert (tmp_path / "kept.lua").read_text() == "a = 1\nb = 2\nprint(b)\n"
@@ -124,7 +127,7 @@ def test_history_and_its_kin_look_as_ipythons(kernel, ipython, tmp_path):
     assert "nothing" not in kernel.error("%rerun 3-x")["error"]["evalue"]
 
 
-def test_shells_look_as_ipythons(kernel, ipython, tmp_path):
+def test_shells_look_as_ipythons(kernel, ipython):
     lines = {}
     for k in (kernel, ipython):
         k.out("x = 5")
@@ -139,7 +142,6 @@ def test_shells_look_as_ipythons(kernel, ipython, tmp_path):
             k.out("%env LACUS_T={x}y"),
             k.out("!exit 3\nprint(_exit_code)"),
         ]
-        os.remove(tmp_path / "w.txt")
     assert lines[True] == lines[False]
 
 
@@ -158,7 +160,8 @@ def test_who_and_capture_look_as_ipythons(kernel, ipython):
         k.out("one = 1")
         k.out("word = 'w'")
         assert [w for w in k.out("%who").split() if w in ("one", "word")] == ["one", "word"]
-        assert k.out(f"%who {kind}").split() == ["one"]
+        listed = k.out(f"%who {kind}").split()
+        assert "one" in listed and "word" not in listed
         assert k.out("%%capture cap\nprint('quiet')") == ""
         assert k.out("print(cap.stdout)") == "quiet\n\n"
 
@@ -364,7 +367,9 @@ def test_pip_installs_into_the_kept_python(place, tmp_path):
     wheels.mkdir()
     wheel(wheels, "tinyone", "1.0")
     wheel(wheels, "tinytwo", "2.0")
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
+    site = next((tmp_path / "env" / "lib").glob("python*")) / "site-packages"
+    (site / "pip-of-the-tests.pth").write_text(next(p for p in sys.path if (pathlib.Path(p) / "pip").is_dir()) + "\n")
     (tmp_path / "need.txt").write_text(f"# packages\n--no-index --find-links {wheels}\npeft>=0.1\ntinytwo \\\n  == 2.0  # pinned\n")
     k = start(place, "lacus", tmp_path, LACUS_PYTHON=str(tmp_path / "env" / "bin" / "python"))
     try:

@@ -235,6 +235,12 @@ static void the_beginning_of_a_value_is_held(void **state)
     assert_int_equal(redact_held(r, "a hunter22", 10), 0);
     assert_int_equal(redact_held(r, "hunterhu", 8), 2);
     assert_int_equal(redact_held(r, "xyz\n", 4), 0);
+    assert_true(redact_add(r, "localloc", 8)); /* its end is its beginning */
+    assert_int_equal(redact_held(r, "localloc", 8), 0);
+    assert_int_equal(redact_held(r, "locallocal", 10), 1);
+    assert_int_equal(redact_held(r, "locallo", 7), 7);
+    assert_true(redact_add(r, "localloc and more", 17));
+    assert_int_equal(redact_held(r, "localloc", 8), 8);
     redact_free(r);
 }
 
