@@ -1002,6 +1002,8 @@ void debug_ended(struct session *s)
 
 /* ---- errors ---- */
 
+enum { LOOK_MAX = 500 }; /* frames of a coroutine: asking for the n-th walks n */
+
 /* Is a pcall, or a resume, on the way out of what L has called? */
 static bool is_caught(struct session *s, lua_State *L)
 {
@@ -1011,7 +1013,8 @@ static bool is_caught(struct session *s, lua_State *L)
     if (!lua_checkstack(L, 2))
         return false;
     for (struct hook_link *link = s->hook.links; link && !caught; link = link->outer)
-        for (int i = 0; !caught && lua_getstack(link->L, i, &ar) && lua_checkstack(link->L, 2); i++) {
+        for (int i = 0;
+             !caught && i < LOOK_MAX && lua_getstack(link->L, i, &ar) && lua_checkstack(link->L, 2); i++) {
             lua_CFunction f;
             lua_getinfo(link->L, "f", &ar);
             f = lua_tocfunction(link->L, -1);

@@ -1,6 +1,7 @@
 #include "runtime/session/profile.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/session/debug_int.h"
 #include "runtime/session/session_int.h"
 #include <stdlib.h>
 #include <string.h>
@@ -31,16 +32,6 @@ static void *ticker(void *arg)
     return NULL;
 }
 
-static int levels(lua_State *L)
-{
-    lua_Debug ar;
-    int n = 0;
-
-    while (lua_getstack(L, n, &ar))
-        n++;
-    return n;
-}
-
 enum lc profile_start(struct session *s, struct profile **out, struct err *err)
 {
     struct profile *p = mem_zalloc(sizeof *p);
@@ -60,7 +51,7 @@ enum lc profile_start(struct session *s, struct profile **out, struct err *err)
     }
     p->nodes[0] = (struct profile_node){.name = "all", .parent = -1, .child = -1, .next = -1};
     p->base = session_lua(s);
-    p->skip = levels(p->base);
+    p->skip = debug_levels(p->base);
     p->started = p->last = clock_mono_ns();
     s->profile = p;
     rc = pthread_create(&p->thread, NULL, ticker, p);
@@ -154,7 +145,11 @@ static int descend(struct profile *p, struct hook_link *link, int node, int *roo
         return node;
     if (link->L != p->base)
         node = descend(p, link->outer, node, room);
-    n = levels(link->L) - (link->L == p->base ? p->skip : 0);
+    n = debug_levels(link->L) - (link->L == p->base ? p->skip : 0);
+    if (n > PROFILE_DEPTH_MAX) { /* asking for the n-th frame walks n: of a deep stack the innermost count */
+        n = PROFILE_DEPTH_MAX;
+        node = child_of(p, node, "…");
+    }
     for (int i = n - 1; i >= 0 && lua_getstack(link->L, i, &ar); i--) {
         lua_getinfo(link->L, "Sn", &ar);
         if (strncmp(ar.short_src, "lacus.", 6) == 0 || (*room)-- <= 0 ||

@@ -371,6 +371,27 @@ def test_an_endless_evaluation_is_interrupted(debugger):
     assert debugger.reply()["status"] == "error"
 
 
+def test_a_deep_stack_comes_in_pages(debugger):
+    code = "local function deep(n)\n  if n == 0 then\n    here = 1\n    return 0\n  end\n  return 1 + deep(n - 1)\nend\ndeep(100000)"
+    debugger.cell(code, 3)
+    debugger.run(code)
+    debugger.stopped("breakpoint")
+    body = debugger.body("stackTrace", threadId=debugger.thread, startFrame=10, levels=5)
+    assert [f["line"] for f in body["stackFrames"]] == [6] * 5 and body["totalFrames"] > 100000
+    assert debugger.evaluate("n", 7) == "7"
+    debugger.step("stepOut", 6)
+    debugger.cell(code)
+    assert debugger.end()["status"] == "ok"
+
+
+def test_shutting_down_what_has_stopped(debugger):
+    debugger.cell(CELL, 3)
+    debugger.run(CELL)
+    debugger.stopped("breakpoint")
+    debugger.kernel.request("shutdown_request", {"restart": True}, channel=debugger.kernel.control)
+    assert debugger.kernel.process.wait(3) == 0
+
+
 def test_disconnecting_lets_it_go_on(debugger):
     debugger.cell(CELL, 3)
     debugger.run(CELL)

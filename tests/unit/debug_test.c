@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct place {
     struct recorder recorder;
@@ -245,6 +246,20 @@ static void test_step_by_step(void **state)
     has(out, "if i == 5");
 }
 
+/* Asking for frames of a deep stack one by one would take minutes. */
+static void test_deep_stacks(void **state)
+{
+    struct place *p = *state;
+
+    alarm(20);
+    run(p,
+        "local function deep(n) if n == 0 then error('deep') end return 1 + deep(n - 1) "
+        "end\ncoroutine.wrap(deep)(150000)",
+        NULL, CELL_ERROR);
+    has(run(p, "%debug", (const char *const[]){"p n", "up 3", "p n", "q", NULL}, CELL_OK), "\n3\n");
+    alarm(0);
+}
+
 static void test_a_prompt_without_anybody(void **state)
 {
     struct place *p = *state;
@@ -291,6 +306,11 @@ static void test_profile(void **state)
               "table.sort(t) end table.concat(t, ' ')",
               NULL, CELL_OK);
     has(out, "sort [C]");
+    has(run(p,
+            "%prun (function(f) return f(f, 100000) end)(function(f, n) if n == 0 then for i = 1, 3e6 do end "
+            "return 0 end return 1 + f(f, n - 1) end)",
+            NULL, CELL_OK),
+        "samples");
     run(p, "%prun error('x')", NULL, CELL_ERROR);
     has(run(p, "print(debug.gethook() == nil)", NULL, CELL_OK), "true");
     has(run(p, "%prun -q 1 + 1", NULL, CELL_OK), "");
@@ -322,6 +342,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pcall_is_luas, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_after_an_error, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_step_by_step, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(test_deep_stacks, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_a_prompt_without_anybody, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_profile, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_memory, make_place, remove_place),
