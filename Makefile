@@ -122,9 +122,9 @@ $(foreach p,$(PLUGINS),$(if $(strip $($(p)_ABSENT)),,$(eval $(call plugin_rules,
 $(B)/tests/%: tests/unit/%.c $(TEST_SUPPORT) $(B)/liblacus.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(TEST_SUPPORT) -Wl,--whole-archive $(B)/liblacus.a -Wl,--no-whole-archive $(LIBS) -lcmocka
-$(B)/fuzz/%: tests/fuzz/%.c $(B)/liblacus.a
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/liblacus.a # FUZZ_OBJ_name: objects of a plugin that the target needs
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(B)/liblacus.a $(LIBS)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(FUZZ_OBJ_$*) $(B)/liblacus.a $(LIBS)
 
 # the library as one shared object, so that the Python suites can call its C functions through ctypes
 $(B)/tests/liblacus.so: $(LIB_OBJ) $(EMBED_OBJ) $(B)/sources
@@ -149,7 +149,7 @@ check: deps test-deps ## sets up what is missing, builds, and runs every test
 	$(Q)$(MAKE) --no-print-directory format-check check-headers unit fuzz-replay pytest check-asan
 .PHONY: fuzz
 fuzz: ## libFuzzer on one target for TIME seconds: make fuzz FUZZ=notebook TIME=60 (clang)
-	$(Q)mkdir -p build/libfuzzer/$(FUZZ) && clang-14 -std=c11 -O1 -g -DLIBFUZZER -fsanitize=fuzzer,address,undefined $(CPPFLAGS_ALL) -rdynamic -o build/libfuzzer/$(FUZZ)_fuzz tests/fuzz/$(FUZZ)_fuzz.c $(SRC:repl/main.c=) build/gen/lua_library.c $(LIBS) && \
+	$(Q)mkdir -p build/libfuzzer/$(FUZZ) && clang-14 -std=c11 -O1 -g -DLIBFUZZER -fsanitize=fuzzer,address,undefined $(CPPFLAGS_ALL) -rdynamic -o build/libfuzzer/$(FUZZ)_fuzz tests/fuzz/$(FUZZ)_fuzz.c $(FUZZ_SRC_$(FUZZ)_fuzz) $(SRC:repl/main.c=) build/gen/lua_library.c $(LIBS) && \
 	build/libfuzzer/$(FUZZ)_fuzz -max_total_time=$(or $(TIME),60) build/libfuzzer/$(FUZZ) tests/fuzz/corpus/$(FUZZ)
 fuzz-replay: $(FUZZERS) ## each fuzz target over its corpus
 	$(Q)for f in $(FUZZERS); do n=$$(basename $$f _fuzz); $$f tests/fuzz/corpus/$$n/* || { echo "FAILED: $$f"; exit 1; }; done

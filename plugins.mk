@@ -15,4 +15,7 @@ $(eval $(call plugin,curl,runtime/web/curl,libcurl,))
 $(eval $(call plugin,engine_spark,runtime/dataframe/engines/spark,libnghttp2 libssl libcrypto,-lpthread,build/deps/nanoarrow/.ready))
 engine_spark_CFLAGS += -isystem build/deps/nanoarrow -isystem build/deps/nanoarrow/include
 $(B)/plugins/engine_spark.so: $(B)/nanoarrow.a
+FUZZ_OBJ_arrow_ipc_fuzz := $(B)/plugobj/runtime/dataframe/engines/spark/ipc.o $(B)/nanoarrow.a
+FUZZ_SRC_arrow_ipc_fuzz := $(engine_spark_CFLAGS) runtime/dataframe/engines/spark/ipc.c build/nanoarrow.a
+$(B)/fuzz/arrow_ipc_fuzz: $(FUZZ_OBJ_arrow_ipc_fuzz)
 $(eval $(call plugin,yaml,runtime/notebook/yaml,yaml-0.1,))

@@ -248,6 +248,3 @@ enum lc ipc_write(const struct ArrowSchema *schema, const struct ArrowArray *con
                ? err_nomem(err)
                : err_set(err, LC_DATA, "the rows cannot be written as an Arrow stream: %.400s", why.message);
 }
-
-extern const struct ipc_ops lacus_arrow_ipc;
-const struct ipc_ops lacus_arrow_ipc = {ipc_read, ipc_batches_release};

@@ -30,10 +30,4 @@ void ipc_batches_release(struct ipc_batches *b);
 /* schema, then n batches, then the end. */
 enum lc ipc_write(const struct ArrowSchema *schema, const struct ArrowArray *const *batches, size_t n,
                   struct buf *out, struct err *err) MUST_CHECK;
-
-struct ipc_ops { /* for the fuzzer, which finds the plugin's symbol lacus_arrow_ipc */
-    enum lc (*read)(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,
-                    struct err *err);
-    void (*release)(struct ipc_batches *b);
-};
 #endif
