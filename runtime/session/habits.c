@@ -516,6 +516,49 @@ static void hint_types(lua_State *L, const struct frame *f)
     lua_pop(L, 1);
 }
 
+/* require "pandas" */
+static const struct {
+    const char *name, *hint;
+} foreign_modules[] = {
+    {"pandas", "dataframes are here already: spark:createDataFrame(rows), spark.read:csv(path)"},
+    {"pyspark", "spark and F are here already: spark:table(name), F.col(\"a\")"},
+    {"pyspark.sql", "spark and F are here already: spark:table(name), F.col(\"a\")"},
+    {"numpy", "columns are computed with F and df:select; lists are Lua tables"},
+    {"torch", "models are trained and asked with llm: llm.finetune{…}, llm.load(path)"},
+    {"transformers", "models are trained and asked with llm: llm.finetune{…}, llm.load(path)"},
+    {"peft", "LoraConfig is here already: llm.finetune{peft = LoraConfig{r = 16}}"},
+    {"requests", "http is here already: http.get(url):json()"},
+    {"sys", "the environment is os.getenv(name), arguments are in arg"},
+    {"re", "patterns are s:match(\"%d+\"), s:gsub(pattern, text)"},
+    {"datetime", "times are os.time() and os.date(\"%Y-%m-%d\")"},
+    {"matplotlib", "plot is here already: plot.line{x = {…}, y = {…}}"},
+};
+
+static bool hint_module(struct session *s, const char *message)
+{
+    char name[64];
+    const char *rest = strstr(message, "module '");
+    const char **names;
+    size_t n;
+    struct buf near = BUF_INIT(200);
+
+    if (!rest || sscanf(rest, "module '%63[^']'", name) != 1 || !strstr(rest, "' not found"))
+        return false;
+    for (size_t i = 0; i < sizeof foreign_modules / sizeof *foreign_modules; i++)
+        if (strcmp(name, foreign_modules[i].name) == 0) {
+            snprintf(s->problem.hint, sizeof s->problem.hint, "%s", foreign_modules[i].hint);
+            return true;
+        }
+    names = names_known(s, &n);
+    nearest_list(&near, name, names, names ? n : 0, 2);
+    snprintf(s->problem.hint, sizeof s->problem.hint,
+             "%s%s%sa package for Lua is fetched with %%luarocks install %s", near.len ? "did you mean " : "",
+             buf_str(&near), near.len ? "? " : "", name);
+    names_free(names, n);
+    buf_release(&near);
+    return true;
+}
+
 void habits_runtime(lua_State *L, int index)
 {
     struct session *s = session_of(L);
@@ -527,7 +570,7 @@ void habits_runtime(lua_State *L, int index)
     if (!message || s->frames.n == 0)
         return;
     s->problem.line = f->line;
-    if (needs_colon(L, message, f) || hint_at_run_time(L, message, f))
+    if (hint_module(s, message) || needs_colon(L, message, f) || hint_at_run_time(L, message, f))
         return;
     if (strstr(message, "attempt to compare")) {
         hint_types(L, f);

@@ -237,6 +237,8 @@ static void habits_of_other_languages_are_known(void **state)
         {"local t = {}; t.append(1)", "table.insert"},
         {"local s = 'a b'; s:split()", "gmatch"},
         {"None.x", "nil"},
+        {"local pd = require 'pandas'", "spark:createDataFrame"},
+        {"require 'nowhere'", "%luarocks install nowhere"},
     };
     struct recorder *r = *state;
 
