@@ -287,8 +287,11 @@ static void take_key(lua_State *L, int index, const char *key, json_t *value)
 {
     struct model *m = widget_check(L, index);
     bool choice = m->row->traits & (WIDGET_CHOICE | WIDGET_CHOICES), changed;
+    int top = lua_gettop(L);
+    json_t **before;
     struct err err;
 
+    luaL_checkstack(L, 10, "too many handlers call each other");
     if (choice && strcmp(key, "index") == 0) {
         choice_chosen(L, index, value);
         return;
@@ -296,13 +299,21 @@ static void take_key(lua_State *L, int index, const char *key, json_t *value)
     if (model_is_private(key) || !model_get(m, key) || strcmp(key, "layout") == 0 ||
         strcmp(key, "style") == 0 || strcmp(key, "children") == 0)
         return;
+    before = session_json_slot(L);
+    *before = json_incref(model_get(m, "value"));
+    widget_push_field(L, m, "value", *before);
     widget_push_field(L, m, key, model_get(m, key));
     if (model_set(m, key, json_deep_copy(value), &changed, &err) == LC_OK && changed) {
         widget_push_field(L, m, key, model_get(m, key));
-        front_notify(L, index, key, lua_gettop(L) - 1, lua_gettop(L));
-        lua_pop(L, 1);
+        front_notify(L, index, key, top + 3, top + 4);
     }
-    lua_pop(L, 1);
+    if (strcmp(key, "value") != 0 && *before &&
+        !json_equal(*before, model_get(m, "value"))) { /* a bound has moved it */
+        front_changed(L, m, "value");
+        widget_push_field(L, m, "value", model_get(m, "value"));
+        front_notify(L, index, "value", top + 2, lua_gettop(L));
+    }
+    lua_settop(L, top);
 }
 
 static void take_update(lua_State *L, int index, json_t *state)

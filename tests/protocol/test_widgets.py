@@ -74,6 +74,12 @@ def test_a_value_out_of_bounds_is_put_right(kernel):
     assert updates(messages) == [{"value": 10}]
 
 
+def test_a_bound_from_the_front_end_moves_the_value(kernel):
+    model, _ = show(kernel, "s = widgets.IntSlider{} s:observe(function(c) print(c.name, c.old, c.new) end) return s")
+    messages = send(kernel, model, {"method": "update", "state": {"min": 5}})
+    assert updates(messages) == [{"value": 5}] and text(messages) == "min\t0\t5\nvalue\t0\t5\n"
+
+
 def test_bounds_move_the_value(kernel):
     reply, messages = kernel.execute("s = widgets.IntSlider{min = 200, max = 300} return s.value, s.min, s.max")
     assert messages[0]["content"]["data"]["text/plain"] == "200\t200\t300"
