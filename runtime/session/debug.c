@@ -597,6 +597,26 @@ static void tell_stop(struct debug *d, const char *event, json_t *body)
         emit(d, event, body);
 }
 
+static void tell_thread(struct debug *d, const char *reason, int id)
+{
+    tell_stop(d, "thread", json_pack("{sssi}", "reason", reason, "threadId", id));
+}
+
+/* The coroutines that are in the stop. */
+static void tell_threads(struct debug *d)
+{
+    for (struct hook_link *link = d->links; link; link = link->outer) {
+        int id = debug_thread_id(d, d->work, link->L);
+        bool told = id <= 1;
+        for (int i = 0; i < d->n_threads && !told; i++)
+            told = d->threads[i] == id;
+        if (told || d->n_threads == DEBUG_THREADS)
+            continue;
+        d->threads[d->n_threads++] = id;
+        tell_thread(d, "started", id);
+    }
+}
+
 static void announce(struct debug *d, lua_State *L, const char *reason, json_t *more)
 {
     json_t *body = json_pack("{sssisb}", "reason", reason, "threadId",
@@ -634,6 +654,7 @@ static void stop(struct debug *d, struct session *s, lua_State *L, const char *r
     d->step = (struct debug_step){0};
     hook_withdraw(s, HOOK_RETURNS);
     session_drain(s);
+    tell_threads(d);
     announce(d, L, reason, more);
     order = wait_for_order(d, s);
     pthread_mutex_lock(&d->lock);
@@ -991,6 +1012,8 @@ void debug_ended(struct session *s)
     if (!d || d->inside)
         return;
     d->told = false;
+    while (d->n_threads > 0)
+        tell_thread(d, "exited", d->threads[--d->n_threads]);
     hook_withdraw(s, HOOK_PAUSE | HOOK_RETURNS);
     if (d->step.order == DEBUG_WAIT)
         return;

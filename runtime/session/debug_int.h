@@ -16,6 +16,7 @@ enum {
     DEBUG_LINE_BITS = 4096,
     DEBUG_CHUNKS = 64,
     DEBUG_FRAMES_MAX = 4000,
+    DEBUG_THREADS = 32,
     DEBUG_REFS_MAX = 20000,
     DEBUG_EXPR = 120
 };
@@ -100,6 +101,8 @@ struct debug {
     struct chunk chunks[DEBUG_CHUNKS];
     int next_chunk, last_chunk;
     int last_thread;
+    int threads[DEBUG_THREADS]; /* coroutines that the front end has been told of in this cell */
+    int n_threads;
 };
 
 struct debug_call { /* a job that is being done; protected, may raise */

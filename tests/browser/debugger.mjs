@@ -1,7 +1,7 @@
 // usage: node debugger.mjs BASEURL NOTEBOOK OUT.png
 // Opens a notebook in JupyterLab with headless Chromium (lab.mjs), turns the debugger on, sets a breakpoint with a click beside a line
-// of the first cell, runs the cell, looks at what has stopped, steps with the panel's buttons, changes the selected cell's state by
-// going on, and prints what is to be seen as JSON.
+// of the first cell, runs the cell, looks at what has stopped, steps and goes on with the panel's buttons, restarts the kernel and
+// stops at the same breakpoint again, and prints what is to be seen as JSON.
 import { browse, open, outputs } from './lab.mjs';
 
 const [, , base, notebook, screenshot] = process.argv;
@@ -43,6 +43,17 @@ try {
   await press('continue');
   await page.waitForFunction(() => /42/.test(document.querySelector('.jp-Notebook .jp-OutputArea')?.innerText ?? ''), null, { timeout: 20000 });
   seen.outputs = await outputs(page);
+  await page.click('.lm-MenuBar-itemLabel:text-is("Kernel")'); // after a restart the front end sets its breakpoints again
+  await page.click('.lm-Menu-itemLabel:text-matches("^Restart Kernel…$")');
+  await page.click('.jp-Dialog button:has-text("Restart")');
+  await page.waitForTimeout(3000);
+  await page.click('.jp-Notebook .jp-CodeCell >> nth=0 >> .cm-content');
+  await page.keyboard.press('Shift+Enter');
+  await stoppedAt(3);
+  await page.waitForTimeout(500);
+  seen.restarted = await stack();
+  await press('continue');
+  await page.waitForFunction(() => document.querySelectorAll('.jp-DebuggerCallstackFrame').length === 0, null, { timeout: 20000 });
   seen.problems = problems;
   console.log(JSON.stringify(seen));
 } catch (e) {

@@ -120,7 +120,9 @@ class Debugger:
                 return r["content"]
 
     def outputs(self):
-        mine = [m for m in self.seen if m["parent"] == self.running] + self.kernel.until_idle(self.running)
+        while not any(m["type"] == "status" and m["parent"] == self.running and m["content"]["execution_state"] == "idle" for m in self.seen):
+            self.seen.append(self.kernel.receive(self.kernel.iopub))
+        mine = [m for m in self.seen if m["parent"] == self.running]
         return [m for m in mine if m["type"] not in ("status", "execute_input", "debug_event")]
 
 
@@ -266,6 +268,8 @@ def test_coroutines_and_pcall(debugger):
     debugger.stopped("breakpoint", 3)
     assert debugger.evaluate("i") == "2"
     assert debugger.end()["status"] == "ok" and text(debugger.outputs()) == "3\n"
+    told = [m["content"]["body"] for m in debugger.seen if m["type"] == "debug_event" and m["content"]["event"] == "thread"]
+    assert told[0] == {"reason": "started", "threadId": debugger.thread} and told[-1] == {"reason": "exited", "threadId": debugger.thread}
 
 
 def test_variables_are_set_where_they_are(debugger):
@@ -414,6 +418,14 @@ def test_variables_when_nothing_has_stopped(debugger):
     assert [t["label"] for t in debugger.body("completions", text="wor", column=4)["targets"]] == ["words"]
     assert "not there any more" in debugger.fails("variables", variablesReference=987654)
     assert "stopped" in debugger.fails("next", threadId=1)
+
+
+def test_a_dataframe_is_named_and_runs_no_query(debugger):
+    reply, _ = debugger.kernel.execute("df = spark:range(5):withColumn('x', F.expr([[raise_error('it ran')]]))")
+    if reply["status"] != "ok":
+        pytest.skip(f"SKIP: no engine: {reply['evalue']}")
+    found = {v["name"]: v for v in debugger.body("inspectVariables")["variables"]}
+    assert "DataFrame" in found["df"]["value"]
 
 
 def test_types_have_their_names(kernel):  # noqa: F811

@@ -175,4 +175,5 @@ def test_the_debugger_in_the_browser(lab):
     shown = " ".join(seen["variables"])
     assert "w:6" in shown.replace(" ", "") and "sides" in shown and "{h = 7, w = 6}" in shown or "{w = 6, h = 7}" in shown
     assert "42" in " ".join(seen["stepped"]["variables"])
+    assert "area" in seen["restarted"][0]
     assert "42" in seen["outputs"][0]
