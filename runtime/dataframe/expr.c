@@ -560,9 +560,27 @@ static bool copy_details(struct expr *to, const struct expr *e)
     case EXPR_WINDOW:
         to->u.window = e->u.window;
         return true;
+    case EXPR_STAR:
+        to->u.name.plan_id = e->u.name.plan_id;
+        return copy_names((const char *const *)e->u.name.parts, e->u.name.n_parts, &to->u.name.parts,
+                          &to->u.name.n_parts);
     default:
         return true;
     }
+}
+
+struct expr *expr_star_except(struct expr *star, struct expr *const *columns, size_t n)
+{
+    struct expr *e = star && n ? node(EXPR_STAR, columns, n) : NULL;
+
+    if (n == 0)
+        return star;
+    if (!star)
+        unref_all(columns, n);
+    if (e && star && !copy_details(e, star))
+        e = failed(e);
+    expr_unref(star);
+    return e;
 }
 
 struct expr *expr_with_args(const struct expr *e, struct expr *const *args)

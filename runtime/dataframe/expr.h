@@ -125,6 +125,8 @@ struct expr *expr_typed_int(enum dtype_id id, int64_t v); /* boolean, byte … l
 struct expr *expr_column(const char *dotted); /* NULL also when backticks do not match */
 struct expr *expr_attribute(const char *const *parts, size_t n, int64_t plan_id);
 struct expr *expr_star(const char *const *parts, size_t n, int64_t plan_id);
+/* * EXCEPT (a, b): the star's children are the columns left out. Takes over the star and the columns. */
+struct expr *expr_star_except(struct expr *star, struct expr *const *columns, size_t n);
 struct expr *expr_variable(const char *name);
 
 struct expr *expr_call(const char *name, bool distinct, struct expr *const *args, size_t n);

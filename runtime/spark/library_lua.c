@@ -2,6 +2,7 @@
  * own, and what they need of the plan. */
 #include "runtime/base/mem.h"
 #include "runtime/catalog/catalog.h"
+#include "runtime/dataframe/sqlgen/filtered.h"
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/session/copy.h"
 #include "runtime/spark/args_lua.h"
@@ -20,35 +21,11 @@ static int l_subquery(lua_State *L) /* subquery(df, "exists" or "scalar") -> Col
         L, expr_subquery(plan_ref(p), exists ? SUBQUERY_EXISTS : SUBQUERY_SCALAR, NULL, 0, false));
 }
 
-/* A copy of e whose aggregates see only rows for which the condition holds; takes nothing over. */
-static struct expr *filtered(const struct expr *e, const struct expr *condition)
-{
-    struct expr **args, *copy;
-    const struct expr *before;
-
-    if (e->n == 0 && e->kind != EXPR_CALL)
-        return expr_ref(e);
-    args = mem_calloc(e->n + 1, sizeof *args);
-    if (!args)
-        return NULL;
-    for (size_t i = 0; i < e->n; i++)
-        args[i] = filtered(e->args[i], condition);
-    copy = e->n ? expr_with_args(e, args) : expr_call(e->u.call.name, e->u.call.distinct, NULL, 0);
-    mem_free(args);
-    if (!copy || e->kind != EXPR_CALL || !function_is_aggregate(e->u.call.name))
-        return copy;
-    before = copy->u.call.filter;
-    copy->u.call.filter =
-        before ? expr_binary("and", expr_ref(before), expr_ref(condition)) : expr_ref(condition);
-    expr_unref(before);
-    return copy;
-}
-
 static int l_filtered(lua_State *L) /* filtered(aggregate, condition) -> Column */
 {
     struct expr *e = column_arg(L, 1, COLUMN_NAME), *condition = column_condition(L, 2);
 
-    return column_push(L, filtered(e, condition));
+    return column_push(L, expr_filter_aggregates(e, condition));
 }
 
 static int l_name_of(lua_State *L) /* name_of(column): its alias, or nil */

@@ -1,5 +1,6 @@
 /* Queries: WITH, set operations, SELECT, FROM, ORDER BY, LIMIT. */
 #include "runtime/base/mem.h"
+#include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/sql/parser.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,9 +228,12 @@ static const struct plan *parse_relation_primary(struct parser *p)
     } else {
         plan = parse_table(p);
     }
-    if (plan && (at_word(p, 0, "PIVOT") || at_word(p, 0, "UNPIVOT")) && at_sign(p, 1, "("))
-        fail_unsupported(p, peek_token(p, 0), at_word(p, 0, "PIVOT") ? "PIVOT" : "UNPIVOT");
-    return parse_alias(p, parse_sample(p, plan));
+    plan = parse_alias(p, parse_sample(p, plan));
+    if (plan && at_word(p, 0, "PIVOT") && at_sign(p, 1, "("))
+        plan = parse_alias(p, parse_pivot(p, plan));
+    else if (plan && at_word(p, 0, "UNPIVOT") && at_sign(p, 1, "("))
+        plan = parse_alias(p, parse_unpivot(p, plan));
+    return plan;
 }
 
 /* ---- joins ---- */
@@ -297,7 +301,7 @@ struct select { /* a SELECT while it is read */
     struct expr_list groups;
     enum group_kind group_kind;
     bool grouped;
-    struct expr *having;
+    struct expr *having, *qualify;
     uint32_t sets[256]; /* of GROUPING SETS */
     size_t n_sets;
 };
@@ -424,6 +428,26 @@ static bool set_member(struct parser *p, struct select *s, uint32_t *set)
     return true;
 }
 
+static bool has_aggregate(const struct expr *e)
+{
+    if (e->kind == EXPR_CALL && function_is_aggregate(e->u.call.name))
+        return true;
+    for (size_t i = 0; i < e->n; i++)
+        if (has_aggregate(e->args[i]))
+            return true;
+    return false;
+}
+
+/* GROUP BY ALL: by each item of the select list without an aggregate, named by its place. */
+static bool parse_group_all(struct parser *p, struct select *s)
+{
+    p->at++;
+    for (size_t i = 0; i < s->items.n; i++)
+        if (!has_aggregate(s->items.items[i]) && !push_expr(p, &s->groups, expr_int((int64_t)i + 1)))
+            return false;
+    return true;
+}
+
 /* GROUPING SETS ((a, b), (a), ()) */
 static bool parse_sets(struct parser *p, struct select *s)
 {
@@ -461,8 +485,8 @@ static bool parse_grouping(struct parser *p, struct select *s)
     s->grouped = true;
     if (accept_words(p, "GROUPING SETS"))
         return parse_sets(p, s);
-    if (at_word(p, 0, "ALL") && !at_sign(p, 1, ".") && !at_sign(p, 1, ","))
-        return fail_unsupported(p, peek_token(p, 0), "GROUP BY ALL");
+    if (at_word(p, 0, "ALL") && !at_sign(p, 1, ".") && !at_sign(p, 1, ",") && !at_sign(p, 1, "("))
+        return parse_group_all(p, s);
     for (size_t i = 0; i < 2; i++)
         if (at_word(p, 0, kinds[i].word) && at_sign(p, 1, "(")) {
             p->at += 2;
@@ -519,12 +543,14 @@ static bool parse_clauses(struct parser *p, struct select *s)
         return false;
     if (accept_word(p, "HAVING"))
         s->having = unqualified(p, parse_expr(p), &s->laterals);
-    if (p->failed == LC_OK && at_word(p, 0, "QUALIFY"))
-        return fail_unsupported(p, peek_token(p, 0), "QUALIFY");
+    if (p->failed == LC_OK && accept_word(p, "QUALIFY"))
+        s->qualify = unqualified(p, parse_expr(p), &s->laterals);
     if (at_word(p, 0, "WINDOW") && at_name(p, 1) && at_word(p, 2, "AS") && accept_word(p, "WINDOW"))
         return skip_windows(p);
     return p->failed == LC_OK;
 }
+
+static const struct plan *qualified(struct select *s, const struct plan *plan);
 
 static const struct plan *make_select(struct parser *p, struct select *s)
 {
@@ -545,7 +571,50 @@ static const struct plan *make_select(struct parser *p, struct select *s)
         plan = plan_filter(plan, s->having);
         s->having = NULL;
     }
+    if (s->qualify)
+        plan = qualified(s, plan);
     return s->distinct ? plan_deduplicate(plan, NULL, 0) : plan;
+}
+
+/* SELECT * EXCEPT (a, b) */
+static bool parse_except(struct parser *p, struct expr **star)
+{
+    struct name_list names = {0};
+    struct expr_list columns = {0};
+
+    p->at++;
+    if (!parse_identifier_list(p, &names, "a column"))
+        return false;
+    for (size_t i = 0; i < names.n; i++)
+        if (!push_expr(p, &columns, expr_attribute(&names.items[i], 1, 0)))
+            return drop_exprs(&columns), false;
+    *star = expr_star_except(*star, columns.items, columns.n);
+    return *star || fail_memory(p);
+}
+
+static bool has_window(const struct expr *e)
+{
+    if (e->kind == EXPR_WINDOW)
+        return true;
+    for (size_t i = 0; i < e->n; i++)
+        if (has_window(e->args[i]))
+            return true;
+    return false;
+}
+
+/* QUALIFY: a filter above the windows; a condition with windows of its own is a column that is then dropped. */
+static const struct plan *qualified(struct select *s, const struct plan *plan)
+{
+    struct expr *condition = s->qualify, *column;
+    static const char name[] = "__lacus_qualify";
+
+    s->qualify = NULL;
+    if (!plan || !has_window(condition))
+        return plan_filter(plan, condition);
+    column = expr_alias(condition, name);
+    plan = plan_filter(plan_with_columns(plan, &column, 1), expr_column(name));
+    column = expr_column(name);
+    return plan_drop(plan, &column, 1);
 }
 
 static const struct plan *parse_select(struct parser *p)
@@ -562,14 +631,16 @@ static const struct plan *parse_select(struct parser *p)
         if (!push_expr(p, &s.items, parse_named_expr(p)))
             break;
         if (s.items.items[s.items.n - 1]->kind == EXPR_STAR && at_word(p, 0, "EXCEPT") &&
-            at_sign(p, 1, "(") && at_name(p, 2) && !at_word(p, 2, "SELECT") && !at_word(p, 2, "WITH"))
-            fail_unsupported(p, peek_token(p, 0), "SELECT * EXCEPT (…)");
+            at_sign(p, 1, "(") && at_name(p, 2) && !at_word(p, 2, "SELECT") && !at_word(p, 2, "WITH") &&
+            !parse_except(p, &s.items.items[s.items.n - 1]))
+            break;
     } while (accept_sign(p, ","));
     if (p->failed == LC_OK && parse_clauses(p, &s))
         plan = make_select(p, &s);
     drop_exprs(&s.items);
     drop_exprs(&s.groups);
     expr_unref(s.having);
+    expr_unref(s.qualify);
     plan_unref(s.input);
     p->select_start = outer;
     return checked(p, plan);

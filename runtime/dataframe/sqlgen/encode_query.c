@@ -71,6 +71,18 @@ static enum lc add_fields(struct outputs *o, const struct scope *s, const struct
     return LC_OK;
 }
 
+/* * EXCEPT (a, b) */
+static bool left_out(const struct col *c, const struct expr *star)
+{
+    for (size_t i = 0; i < star->n; i++) {
+        const struct expr *a = star->args[i];
+
+        if (a->kind == EXPR_ATTRIBUTE && strcasecmp(a->u.name.parts[a->u.name.n_parts - 1], c->name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum lc add_star(struct outputs *o, const struct scope *s, const struct expr *star)
 {
     size_t before = o->n;
@@ -84,7 +96,7 @@ static enum lc add_star(struct outputs *o, const struct scope *s, const struct e
                        .simple = c->simple,
                        .col = c};
 
-        if (!under(c, star) || !from_plan(o->g, c, star->u.name.plan_id))
+        if (!under(c, star) || !from_plan(o->g, c, star->u.name.plan_id) || left_out(c, star))
             continue;
         if (s->aggregating) { /* only groups may be there: the usual check, with its error */
             char *parts[] = {(char *)(uintptr_t)c->name};
@@ -138,6 +150,8 @@ enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *ex
                     struct col **cols, size_t *n_cols)
 {
     struct outputs o = {.g = g};
+    struct scope before;
+    const struct scope *at = s;
     int generators = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -148,7 +162,15 @@ enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *ex
             TRY(add_star(&o, s, e));
             continue;
         }
-        TRY(sx_expr(g, s, e, &x));
+        if (!s->fallback && !s->aggregating && i > 0) { /* aliases to the left are known, after the columns */
+            before = *s;
+            before.fallback = o.cols;
+            before.n_fallback = o.n;
+            at = &before;
+        }
+        TRY(sx_expr(g, at, e, &x));
+        if (at == &before && x.col >= o.cols && x.col < o.cols + o.n)
+            x.col = NULL;
         x.name = top_name(e, x.name);
         generators += x.generator;
         if (generators > 1)
@@ -434,6 +456,25 @@ static const char *grouping_sets(struct gen *g, const struct plan *p, const stru
     return gen_take(g, &b);
 }
 
+/* PIVOT groups by all columns that it does not use: a star. */
+static void group_star(struct rel *r, const struct scope *s, const struct expr *star, struct buf *b,
+                       size_t *written)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const struct col *c = &s->cols[i];
+
+        if (c->hidden || left_out(c, star))
+            continue;
+        r->groups[r->n_groups++] = (struct sx){.sql = c->sql,
+                                               .name = c->name,
+                                               .type = c->type,
+                                               .nullable = c->nullable,
+                                               .simple = c->simple,
+                                               .col = c};
+        buf_printf(b, "%s%s", (*written)++ ? ", " : "", c->sql);
+    }
+}
+
 static enum lc encode_groups(struct gen *g, const struct plan *p, struct rel *r)
 {
     struct scope s = {.cols = r->cols, .n = r->n, .clause = "GROUP BY", .outer = g->outer};
@@ -442,11 +483,16 @@ static enum lc encode_groups(struct gen *g, const struct plan *p, struct rel *r)
     size_t n = p->kind == PLAN_AGGREGATE ? p->u.aggregate.n_groups : 0, written = 0;
     enum lc code = LC_OK;
 
-    r->groups = arena_zalloc(g->arena, (n + 1) * sizeof *r->groups);
+    r->groups = arena_zalloc(g->arena, (n + r->n + 1) * sizeof *r->groups);
     if (!r->groups)
         return err_nomem(g->err);
     for (size_t i = 0; i < n && code == LC_OK; i++) {
-        struct sx *x = &r->groups[i];
+        struct sx *x = &r->groups[r->n_groups];
+
+        if (p->u.aggregate.groups[i]->kind == EXPR_STAR) {
+            group_star(r, &s, p->u.aggregate.groups[i], &b, &written);
+            continue;
+        }
 
         code = sx_expr(g, &s, group_target(p, p->u.aggregate.groups[i], &s), x);
         if (code != LC_OK)

@@ -1,0 +1,186 @@
+/* pivot.c: PIVOT and UNPIVOT, as groups with aggregates over a part of the rows, and as a generator. */
+#include "runtime/base/mem.h"
+#include "runtime/dataframe/sqlgen/filtered.h"
+#include "runtime/sql/parser.h"
+#include <string.h>
+
+struct pivot {
+    struct expr_list aggregates; /* without their names */
+    struct name_list names;      /* of the aggregates; as written when they have none */
+    bool named[64];
+    struct expr_list columns;    /* FOR */
+    struct expr_list conditions; /* one per value */
+    struct name_list labels;
+    struct expr_list used; /* columns that are no groups */
+};
+
+static bool collect_columns(struct parser *p, const struct expr *e, struct expr_list *out)
+{
+    if (e->kind == EXPR_ATTRIBUTE)
+        return push_expr(p, out, expr_ref(e));
+    for (size_t i = 0; i < e->n; i++)
+        if (!collect_columns(p, e->args[i], out))
+            return false;
+    return true;
+}
+
+static bool parse_aggregates(struct parser *p, struct pivot *v)
+{
+    do {
+        size_t start = peek_token(p, 0)->start, end;
+        struct expr *e = parse_expr(p);
+        bool named;
+
+        if (!push_expr(p, &v->aggregates, e) || !collect_columns(p, e, &v->used))
+            return false;
+        end = p->tokens[p->at - 1].end;
+        named = accept_word(p, "AS") || (at_name(p, 0) && !at_word(p, 0, "FOR"));
+        v->named[v->aggregates.n - 1 < 64 ? v->aggregates.n - 1 : 63] = named;
+        if (!push_name(p, &v->names,
+                       named ? parse_identifier(p, "a name")
+                             : arena_strndup(p->arena, p->text + start, end - start)))
+            return false;
+    } while (accept_sign(p, ",") && v->aggregates.n < 64);
+    return expect_word(p, "FOR");
+}
+
+static bool parse_for(struct parser *p, struct pivot *v)
+{
+    bool several = accept_sign(p, "(");
+
+    do {
+        struct name_list parts = {0};
+        struct expr *column = parse_dotted(p, &parts, "a column") ? expr_attribute(parts.items, parts.n, 0) : NULL;
+
+        if (!push_expr(p, &v->columns, column) || !collect_columns(p, column, &v->used))
+            return false;
+    } while (several && accept_sign(p, ","));
+    return (!several || expect_sign(p, ")")) && expect_word(p, "IN") && expect_sign(p, "(");
+}
+
+/* How Spark names a value's column. */
+static const char *label_of(struct parser *p, const struct token *from, const struct token *to,
+                            const struct expr *e)
+{
+    if (e->kind == EXPR_LITERAL && e->u.literal.type->id == DTYPE_STRING)
+        return arena_strndup(p->arena, e->u.literal.s, e->u.literal.len);
+    return arena_strndup(p->arena, p->text + from->start, to->end - from->start);
+}
+
+static bool parse_value(struct parser *p, struct pivot *v)
+{
+    const struct token *from = peek_token(p, 0);
+    bool several = v->columns.n > 1;
+    struct expr *condition = NULL, *value = NULL;
+    const char *label = "";
+
+    if (several && !expect_sign(p, "("))
+        return false;
+    for (size_t i = 0; i < v->columns.n; i++) {
+        const struct token *start = peek_token(p, 0);
+        struct expr *is;
+
+        value = parse_expr(p);
+        if (!value)
+            return expr_unref(condition), false;
+        label = arena_printf(p->arena, "%s%s%s", label, i ? "_" : "",
+                             label_of(p, start, &p->tokens[p->at - 1], value));
+        is = expr_binary("<=>", expr_ref(v->columns.items[i]), value);
+        condition = condition ? expr_binary("and", condition, is) : is;
+        if (i + 1 < v->columns.n && !expect_sign(p, ","))
+            return expr_unref(condition), false;
+    }
+    (void)from;
+    if (several && !expect_sign(p, ")"))
+        return expr_unref(condition), false;
+    if (accept_word(p, "AS") || at_name(p, 0))
+        label = parse_identifier(p, "a name");
+    return push_expr(p, &v->conditions, condition) && label && push_name(p, &v->labels, label);
+}
+
+static const struct plan *make_pivot(struct parser *p, struct pivot *v, const struct plan *input)
+{
+    struct expr_list out = {0};
+    struct expr *group;
+
+    group = expr_star_except(expr_star(NULL, 0, 0), v->used.items, v->used.n);
+    v->used.n = 0;
+    if (!push_expr(p, &out, expr_ref(group)))
+        goto failed;
+    for (size_t i = 0; i < v->conditions.n; i++)
+        for (size_t k = 0; k < v->aggregates.n; k++) {
+            const char *name = v->aggregates.n == 1
+                                   ? v->labels.items[i]
+                                   : arena_printf(p->arena, "%s_%s", v->labels.items[i], v->names.items[k]);
+            struct expr *e = expr_pivoted(v->aggregates.items[k], v->conditions.items[i]);
+
+            if (!name || !push_expr(p, &out, expr_alias(e, name)))
+                goto failed;
+        }
+    return plan_aggregate(input, GROUP_BY, &group, 1, out.items, out.n);
+failed:
+    expr_unref(group);
+    drop_exprs(&out);
+    plan_unref(input);
+    fail_memory(p);
+    return NULL;
+}
+
+const struct plan *parse_pivot(struct parser *p, const struct plan *input)
+{
+    struct pivot v = {0};
+    bool good;
+
+    p->at += 2;
+    good = parse_aggregates(p, &v) && parse_for(p, &v);
+    while (good && (good = parse_value(p, &v)) && accept_sign(p, ","))
+        ;
+    good = good && expect_sign(p, ")") && expect_sign(p, ")");
+    if (good)
+        input = make_pivot(p, &v, input);
+    else
+        plan_unref(input);
+    drop_exprs(&v.aggregates);
+    drop_exprs(&v.columns);
+    drop_exprs(&v.conditions);
+    drop_exprs(&v.used);
+    return good ? input : NULL;
+}
+
+/* UNPIVOT [INCLUDE|EXCLUDE NULLS] (value FOR name IN (a [AS x], b)) */
+const struct plan *parse_unpivot(struct parser *p, const struct plan *input)
+{
+    struct expr_list cells = {0}, used = {0};
+    const char *names[2] = {NULL, NULL};
+    struct expr *out[2];
+    bool good;
+
+    p->at += 2;
+    good = (names[1] = parse_identifier(p, "a name for the values")) && expect_word(p, "FOR") &&
+           (names[0] = parse_identifier(p, "a name for the columns' names")) && expect_word(p, "IN") &&
+           expect_sign(p, "(") && push_expr(p, &cells, expr_int(0));
+    while (good) {
+        const char *column = parse_identifier(p, "a column"), *label = column;
+
+        if (column && (accept_word(p, "AS") || at_name(p, 0)))
+            label = parse_identifier(p, "a name");
+        good = column && label && push_expr(p, &cells, expr_string(label, strlen(label))) &&
+               push_expr(p, &cells, expr_attribute(&column, 1, 0)) &&
+               push_expr(p, &used, expr_attribute(&column, 1, 0));
+        if (!good || !accept_sign(p, ","))
+            break;
+    }
+    good = good && expect_sign(p, ")") && expect_sign(p, ")");
+    if (!good) {
+        drop_exprs(&cells);
+        drop_exprs(&used);
+        plan_unref(input);
+        return NULL;
+    }
+    expr_unref(cells.items[0]);
+    cells.items[0] = expr_int((int64_t)used.n);
+    out[0] = expr_star_except(expr_star(NULL, 0, 0), used.items, used.n);
+    out[1] = expr_alias_many(expr_call("stack", false, cells.items, cells.n), names, 2, NULL);
+    input = plan_project(input, out, 2);
+    return plan_filter(input, expr_unary("isnotnull", expr_attribute(&names[1], 1, 0)));
+}
