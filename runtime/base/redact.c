@@ -171,6 +171,26 @@ static bool add_hex(struct redact *r, const char *value, size_t len, const char 
     return add_buf(r, &b);
 }
 
+/* JSON with \uXXXX for what is not ASCII, as many encoders write it. */
+static bool add_ascii(struct redact *r, const char *value, size_t len)
+{
+    json_t *string = json_stringn(value, len);
+    char *text = string ? json_dumps(string, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
+    size_t n = text ? strlen(text) : 0;
+    bool ok = n < 3 || add_form(r, text + 1, n - 2); /* without the quotes */
+
+    for (size_t i = 0; i + 5 < n; i++)
+        if (text[i] == '\\' && text[i + 1] == 'u')
+            for (size_t k = i + 2; k < i + 6; k++)
+                text[k] = (char)tolower((unsigned char)text[k]);
+    ok = (n < 3 || add_form(r, text + 1, n - 2)) && ok;
+    if (text)
+        wipe(text, n);
+    free(text);
+    json_decref(string);
+    return ok;
+}
+
 static bool add_escaped(struct redact *r, const char *value, size_t len)
 {
     struct buf json = BUF_INIT(FORM_MAX), html = BUF_INIT(FORM_MAX), fixed = BUF_INIT(FORM_MAX);
@@ -181,6 +201,7 @@ static bool add_escaped(struct redact *r, const char *value, size_t len)
     buf_utf8(&fixed, value, len);
     ok = add_buf(r, &json);
     ok = add_buf(r, &html) && ok;
+    ok = add_ascii(r, value, len) && ok;
     return add_buf(r, &fixed) && ok;
 }
 

@@ -220,6 +220,9 @@ static void values_are_taken_out_of_texts(void **state)
     hidden(r, "{\"x\": \"p&ss w\\\"rd/1\"}", "{\"x\": \"[REDACTED]\"}");
     hidden(r, "702673732077227264 2f31", "702673732077227264 2f31");
     hidden(r, "7026737320772272642f31", "[REDACTED]");
+    assert_true(redact_add(r, "gehe\xc3\xafm/\xe2\x82\xac", 11));
+    hidden(r, "\"gehe\\u00efm/\\u20ac\"", "\"[REDACTED]\"");
+    hidden(r, "gehe%C3%AFm%2F%E2%82%AC", "[REDACTED]");
     assert_false(redact_add(r, "abc", 3));
     redact_free(r);
 }
