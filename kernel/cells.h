@@ -8,7 +8,7 @@
  * Threads   session thread, except cells_waits.
  *
  * Example:
- *     if (!cells_take(k, r))
+ *     if (cells_free_for(k, r))
  *         requests_answer(k, r);
  */
 #ifndef LACUS_KERNEL_CELLS_H
