@@ -38,20 +38,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-#ifndef FUZZING_ENGINE
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        struct buf b = BUF_INIT(BUF_TEXT_MAX);
-        struct err err;
-
-        if (fs_read(argv[i], &b, &err) != LC_OK) {
-            fprintf(stderr, "%s\n", err.message);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput((const uint8_t *)buf_str(&b), b.len);
-        buf_release(&b);
-    }
-    return 0;
-}
+#ifndef LIBFUZZER
+#include "tests/fuzz/replay.h"
 #endif

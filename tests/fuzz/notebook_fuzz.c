@@ -25,19 +25,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef LIBFUZZER
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        struct buf text = BUF_INIT(1 << 24);
-        struct err err;
-        if (fs_read(argv[i], &text, &err) != LC_OK) {
-            fprintf(stderr, "%s\n", err.message);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput((const uint8_t *)buf_str(&text), text.len);
-        buf_release(&text);
-    }
-    printf("notebook: %d inputs\n", argc - 1);
-    return 0;
-}
+#include "tests/fuzz/replay.h"
 #endif

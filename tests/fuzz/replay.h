@@ -43,6 +43,7 @@ int main(int argc, char **argv)
 
     for (int i = 1; i < argc; i++)
         failed |= replay_file(argv[i]);
+    printf("%s: %d inputs\n", argv[0], argc - 1);
     return failed;
 }
 #endif

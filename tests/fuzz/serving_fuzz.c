@@ -56,6 +56,13 @@ static enum lc make_model(const char *folder, struct err *err)
 }
 
 /* One service for all inputs; it lives until the process ends. */
+static struct service *the_service(void);
+
+static void close_service(void)
+{
+    service_close(the_service());
+}
+
 static struct service *the_service(void)
 {
     static struct service *service;
@@ -80,6 +87,7 @@ static struct service *the_service(void)
     mem_free(folder);
     if (fs_remove_tree(home, &err) != LC_OK)
         fprintf(stderr, "%s\n", err.message);
+    atexit(close_service);
     return service;
 }
 
@@ -114,20 +122,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-#ifndef FUZZING_ENGINE
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        struct buf b = BUF_INIT(BUF_TEXT_MAX);
-        struct err err;
-        if (fs_read(argv[i], &b, &err) != LC_OK) {
-            fprintf(stderr, "%s\n", err.message);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput((const uint8_t *)buf_str(&b), b.len);
-        buf_release(&b);
-    }
-    service_close(the_service());
-    return 0;
-}
+#ifndef LIBFUZZER
+#include "tests/fuzz/replay.h"
 #endif
