@@ -389,7 +389,7 @@ static enum lc fill(struct tokenizer *tok, const struct kind *kind, const json_t
     return kind->needs & NEEDS_PATTERN ? load_pattern(tok, json, "decoder", &s->pattern, err) : LC_OK;
 }
 
-static enum lc load_one(struct tokenizer *tok, const json_t *json, const char *type, struct err *err)
+static enum lc add_step(struct tokenizer *tok, const json_t *json, const char *type, struct err *err)
 {
     struct decoder_step *more;
 
@@ -408,18 +408,8 @@ static enum lc load_one(struct tokenizer *tok, const json_t *json, const char *t
 
 enum lc load_decoder(struct tokenizer *tok, const json_t *json, struct err *err)
 {
-    const char *type = json_text(json, "type", NULL);
-    json_t *inner;
-    size_t i;
+    static const struct part part = {"decoder", "decoders", add_step};
 
-    if (!json || json_is_null(json))
-        return LC_OK;
-    tok->has_decoder = true;
-    if (!type)
-        return err_set(err, LC_DATA, "the decoder has no type");
-    if (strcmp(type, "Sequence") != 0)
-        return load_one(tok, json, type, err);
-    json_array_foreach (json_object_get(json, "decoders"), i, inner)
-        TRY(load_decoder(tok, inner, err));
-    return LC_OK;
+    tok->has_decoder = json && !json_is_null(json);
+    return load_part(tok, &part, json, err);
 }

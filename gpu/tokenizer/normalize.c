@@ -246,37 +246,22 @@ static enum lc fill(struct tokenizer *tok, const struct kind *kind, const json_t
     return kind->needs & NEEDS_PATTERN ? load_pattern(tok, json, "normalizer", &s->pattern, err) : LC_OK;
 }
 
-static enum lc load_one(struct tokenizer *tok, const json_t *json, const char *type, struct err *err)
+static enum lc add_step(struct tokenizer *tok, const json_t *json, const char *type, struct err *err)
 {
-    struct steps *steps = &tok->normalizers;
-    struct step *more;
-
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (strcmp(kinds[i].name, type) != 0)
-            continue;
-        more = mem_reallocn(steps->items, steps->n + 1, sizeof *more);
-        if (!more)
+        struct step *step = strcmp(kinds[i].name, type) == 0 ? steps_add(&tok->normalizers) : NULL;
+
+        if (step)
+            return fill(tok, &kinds[i], json, step, err);
+        if (strcmp(kinds[i].name, type) == 0)
             return err_nomem(err);
-        steps->items = more;
-        memset(&more[steps->n], 0, sizeof *more);
-        return fill(tok, &kinds[i], json, &more[steps->n++], err);
     }
     return unsupported("normalizer", type, err);
 }
 
 enum lc load_normalizer(struct tokenizer *tok, const json_t *json, struct err *err)
 {
-    const char *type = json_text(json, "type", NULL);
-    json_t *inner;
-    size_t i;
+    static const struct part part = {"normalizer", "normalizers", add_step};
 
-    if (!json || json_is_null(json))
-        return LC_OK;
-    if (!type)
-        return err_set(err, LC_DATA, "the normalizer has no type");
-    if (strcmp(type, "Sequence") != 0)
-        return load_one(tok, json, type, err);
-    json_array_foreach (json_object_get(json, "normalizers"), i, inner)
-        TRY(load_normalizer(tok, inner, err));
-    return LC_OK;
+    return load_part(tok, &part, json, err);
 }

@@ -337,37 +337,22 @@ static const struct {
     {"Metaspace", make_metaspace},
 };
 
-static enum lc load_one(struct tokenizer *tok, const json_t *json, const char *type, struct err *err)
+static enum lc add_step(struct tokenizer *tok, const json_t *json, const char *type, struct err *err)
 {
-    struct steps *steps = &tok->pre_tokenizers;
-    struct step *more;
-
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (strcmp(kinds[i].name, type) != 0)
-            continue;
-        more = mem_reallocn(steps->items, steps->n + 1, sizeof *more);
-        if (!more)
+        struct step *step = strcmp(kinds[i].name, type) == 0 ? steps_add(&tok->pre_tokenizers) : NULL;
+
+        if (step)
+            return kinds[i].make(tok, json, step, err);
+        if (strcmp(kinds[i].name, type) == 0)
             return err_nomem(err);
-        steps->items = more;
-        memset(&more[steps->n], 0, sizeof *more);
-        return kinds[i].make(tok, json, &more[steps->n++], err);
     }
     return unsupported("pre_tokenizer", type, err);
 }
 
 enum lc load_pre_tokenizer(struct tokenizer *tok, const json_t *json, struct err *err)
 {
-    const char *type = json_text(json, "type", NULL);
-    json_t *inner;
-    size_t i;
+    static const struct part part = {"pre_tokenizer", "pretokenizers", add_step};
 
-    if (!json || json_is_null(json))
-        return LC_OK;
-    if (!type)
-        return err_set(err, LC_DATA, "the pre_tokenizer has no type");
-    if (strcmp(type, "Sequence") != 0)
-        return load_one(tok, json, type, err);
-    json_array_foreach (json_object_get(json, "pretokenizers"), i, inner)
-        TRY(load_pre_tokenizer(tok, inner, err));
-    return LC_OK;
+    return load_part(tok, &part, json, err);
 }

@@ -69,6 +69,34 @@ void pattern_release(struct tokenizer *tok, struct pattern *p)
 }
 
 /* ---- opening ---- */
+struct step *steps_add(struct steps *steps)
+{
+    struct step *more = mem_reallocn(steps->items, steps->n + 1, sizeof *more);
+
+    if (!more)
+        return NULL;
+    steps->items = more;
+    memset(&more[steps->n], 0, sizeof *more);
+    return &more[steps->n++];
+}
+
+enum lc load_part(struct tokenizer *tok, const struct part *part, const json_t *json, struct err *err)
+{
+    const char *type = json_text(json, "type", NULL);
+    json_t *inner;
+    size_t i;
+
+    if (!json || json_is_null(json))
+        return LC_OK;
+    if (!type)
+        return err_set(err, LC_DATA, "the %s has no type", part->name);
+    if (strcmp(type, "Sequence") != 0)
+        return part->add(tok, json, type, err);
+    json_array_foreach (json_object_get(json, part->members), i, inner)
+        TRY(load_part(tok, part, inner, err));
+    return LC_OK;
+}
+
 static void steps_release(struct tokenizer *tok, struct steps *steps)
 {
     for (size_t i = 0; i < steps->n; i++)

@@ -180,6 +180,14 @@ struct tokenizer {
 
 enum lc need_regex(struct tokenizer *tok, struct err *err) MUST_CHECK;
 enum lc load_bpe(struct tokenizer *tok, const json_t *model, struct err *err) MUST_CHECK;
+/* A part of tokenizer.json that is one step or a Sequence of steps. */
+struct part {
+    const char *name, *members; /* "normalizer", and what its Sequence calls them: "normalizers" */
+    enum lc (*add)(struct tokenizer *tok, const json_t *json, const char *type, struct err *err);
+};
+enum lc load_part(struct tokenizer *tok, const struct part *part, const json_t *json,
+                  struct err *err) MUST_CHECK;
+struct step *steps_add(struct steps *steps); /* zeroed; NULL without memory */
 enum lc load_normalizer(struct tokenizer *tok, const json_t *json, struct err *err) MUST_CHECK;
 enum lc load_pre_tokenizer(struct tokenizer *tok, const json_t *json, struct err *err) MUST_CHECK;
 enum lc load_decoder(struct tokenizer *tok, const json_t *json, struct err *err) MUST_CHECK;
