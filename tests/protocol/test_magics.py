@@ -215,7 +215,7 @@ def test_an_extension_brings_magics(kernel, tmp_path):
       session:register_magic("shout", function(line, body) return (body or line):upper() end, {kind = "both", doc = "says it loudly"})
     end}""")
     kernel.out("package.path = './?.lua;' .. package.path\n%load_ext loud")
-    assert kernel.result("%shout hello") == '"HELLO"' or kernel.result("%shout hello") == "HELLO"
+    assert kernel.result("%shout hello") == "HELLO"
     assert "BODY" in kernel.result("%%shout\nbody")
     assert "%shout" in kernel.out("%lsmagic")
     kernel.out("%unload_ext loud")
@@ -551,3 +551,39 @@ def test_nbclient_runs_them(place, tmp_path):
     nbformat.validate(done)
     assert done.cells[0].outputs[0].text == "shell\n" and done.cells[2].outputs[0].text == "42\n"
     assert done.cells[3].outputs[0].data["text/html"] == "<b>h</b>"
+
+
+def test_settings(kernel):
+    assert kernel.result("%config python") == sys.executable
+    kernel.out("%config editor = 'nano -w'")
+    assert kernel.out("!echo $EDITOR") == "nano -w\n"
+    assert "did you mean 'editor'" in "".join(kernel.error("%config edtor = x")["error"]["traceback"])
+    kernel.out("%config spark.sql.session.timeZone = UTC")
+    assert "UTC" in kernel.result("%config spark.sql.session.timeZone")
+
+
+def test_texts_for_the_next_cell(kernel, tmp_path):
+    kernel.out("first = 1")
+    (tmp_path / "some.lua").write_text("one = 1\ntwo = 2\nthree = 3\n")
+
+    def next_cell(code):
+        payload = [p for p in kernel.run(code)["reply"]["payload"] if p["source"] == "set_next_input"]
+        return payload[0]["text"], payload[0]["replace"]
+
+    assert next_cell("%load -r 2-3 some") == ("-- %load -r 2-3 some\ntwo = 2\nthree = 3\n", True)
+    assert next_cell("%load 1") == ("-- %load 1\nfirst = 1\n", True)
+    assert next_cell("%edit some.lua") == ("one = 1\ntwo = 2\nthree = 3\n", True)
+    assert next_cell("%recall 1") == ("first = 1", False)
+    assert next_cell("%recall first") == ("first = 1", False)
+    assert "no earlier cell" in kernel.error("%recall 999")["error"]["evalue"]
+
+
+def test_save_asks(kernel, tmp_path):
+    kernel.out("a = 1")
+    (tmp_path / "there.lua").write_text("old\n")
+    assert kernel.out("%save there 1", answers=["n"]) == "Operation cancelled.\n"
+    assert (tmp_path / "there.lua").read_text() == "old\n"
+    kernel.out("%save there 1", answers=["y"])
+    assert (tmp_path / "there.lua").read_text() == "a = 1\n"
+    kernel.out("%save -a there 1")
+    assert (tmp_path / "there.lua").read_text() == "a = 1\na = 1\n"
