@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -276,19 +277,50 @@ static void luarocks(struct finding *f)
     on_path(f, "luarocks", "only for %luarocks: apt-get install luarocks");
 }
 
+static void python(struct finding *f)
+{
+    const char *named = getenv("LACUS_PYTHON");
+
+    if (!named || !*named)
+        on_path(f, "python3",
+                "only for %%python cells and %pip: apt-get install python3, or set LACUS_PYTHON");
+    else if (access(named, X_OK) == 0)
+        say(f, FINE, "", "%s", named);
+    else
+        say(f, BROKEN, "LACUS_PYTHON names a program that is not there", "%s", named);
+}
+
+static void secrets_key(struct finding *f)
+{
+    struct err err = {0};
+    char *path = fs_home("secrets.key", &err);
+    struct stat st;
+
+    if (!path)
+        say_err(f, BROKEN, &err);
+    else if (stat(path, &st) != 0)
+        say(f, FINE, "", "none yet: no secret was put");
+    else if (st.st_mode & 077)
+        say(f, BROKEN, "others can read it: chmod 600", "%s", path);
+    else
+        say(f, FINE, "", "%s; keep a copy of it apart from the workspace", path);
+    mem_free(path);
+}
+
 static const struct {
     const char *name;
     void (*look)(struct finding *f);
 } checks[] = {
-    {"lacus", program},          {"machine", machine},
-    {"LACUS_HOME", home},        {"disk", disk},
-    {"workspace.db", database},  {"leftovers", leftovers},
-    {"DuckDB", duckdb},          {"plugin engine_duckdb", engine_duckdb},
-    {"plugin gpu_cpu", gpu_cpu}, {"plugin gpu_cuda", gpu_cuda},
-    {"plugin http", http},       {"plugin curl", curl},
-    {"plugin regex", regex},     {"CUDA driver", driver},
-    {"kernelspec", kernelspec},  {"jupyter", jupyter},
-    {"luarocks", luarocks},
+    {"lacus", program},           {"machine", machine},
+    {"LACUS_HOME", home},         {"disk", disk},
+    {"workspace.db", database},   {"leftovers", leftovers},
+    {"DuckDB", duckdb},           {"plugin engine_duckdb", engine_duckdb},
+    {"plugin gpu_cpu", gpu_cpu},  {"plugin gpu_cuda", gpu_cuda},
+    {"plugin http", http},        {"plugin curl", curl},
+    {"plugin regex", regex},      {"CUDA driver", driver},
+    {"kernelspec", kernelspec},   {"jupyter", jupyter},
+    {"luarocks", luarocks},       {"python", python},
+    {"secrets.key", secrets_key},
 };
 
 static void print_one(const char *name, const struct finding *f)
