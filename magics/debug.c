@@ -14,6 +14,7 @@ struct prompt { /* while it stands; lives in a userdata */
     struct session *s;
     struct debug *d;
     bool ours, attached, post; /* ours: made for this; attached: was before */
+    unsigned filters;          /* what stopped before */
     json_t *frames;            /* owned */
     size_t at;                 /* the frame that is looked at, 0: the innermost */
     enum debug_order order;    /* how to go on; DEBUG_WAIT: asks again */
@@ -417,12 +418,23 @@ static bool read_line(struct prompt *p)
     return true;
 }
 
+static void tell_error(struct prompt *p)
+{
+    struct err err;
+    json_t *body = debug_do(p->d, "exceptionInfo", NULL, &err);
+
+    if (body)
+        line_print(p->L, "error: %s\n", text_in(body, "description"));
+    json_decref(body);
+}
+
 static int converse(void *self, struct session *s)
 {
     struct prompt *p = self;
     const char *line;
 
     p->order = DEBUG_WAIT;
+    tell_error(p);
     load_frames(p);
     where_now(p);
     while (p->order == DEBUG_WAIT) {
@@ -448,6 +460,7 @@ static int leave(lua_State *L)
         return 0;
     debug_set_console(p->d, NULL, NULL);
     debug_close_error(p->d);
+    debug_set_filters(p->d, p->filters);
     if (!p->attached)
         debug_attach(p->d, false);
     if (p->ours) {
@@ -484,6 +497,7 @@ static struct prompt *enter(lua_State *L)
         debug_bind(p->d, p->s);
     }
     p->attached = debug_attached(p->d);
+    p->filters = debug_filters(p->d);
     debug_attach(p->d, true);
     debug_set_console(p->d, converse, p);
     return p;
@@ -495,6 +509,7 @@ int magic_debug(lua_State *L, const char *line, const char *body)
     struct prompt *p = enter(L);
 
     if (*text) {
+        debug_set_filters(p->d, p->filters | DEBUG_UNCAUGHT);
         debug_step_next(p->d);
         return session_run_text(L, text, strlen(text), "%debug");
     }

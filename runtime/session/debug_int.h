@@ -128,7 +128,9 @@ void debug_at_pause(struct session *s, lua_State *L);
 void debug_jobs(struct session *s);
 void debug_resumed(struct session *s, lua_State *L, lua_State *co); /* before its arguments are moved */
 void debug_died(struct session *s, lua_State *L, lua_State *co, bool caught); /* an error has ended co */
-void debug_ended(struct session *s);                                          /* no cell runs any more */
+/* Stands in L until somebody says how to go on; `more` (may be NULL, taken) joins the event's body. */
+void debug_stop(struct debug *d, struct session *s, lua_State *L, const char *reason, json_t *more);
+void debug_ended(struct session *s); /* no cell runs any more */
 void debug_raised(lua_State *L);     /* error on top, no pcall above */
 void debug_open(struct session *s);  /* pcall and xpcall */
 bool debug_catches(lua_CFunction f); /* pcall or xpcall */

@@ -482,6 +482,20 @@ def test_nothing_is_hooked_without_a_breakpoint(debugger):
     assert debugger.kernel.execute("debug.gethook() == nil")[1][0]["content"]["data"]["text/plain"] == "true"
 
 
+def test_the_prompt_in_a_notebook(kernel):  # noqa: F811
+    """%debug asks through the front end's input, without the panel; the panel, when it is open, is not disturbed."""
+    kernel.execute("function f(a)\n  local b = a + 1\n  return b.x.y\nend\nf(4)")
+    cell = kernel.send("execute_request", {"code": "%debug", "allow_stdin": True})
+    for answer in ("p b, a", "up", "q"):
+        request = kernel.receive(kernel.stdin)
+        assert request["type"] == "input_request" and request["content"]["prompt"] == "(debug) "
+        kernel.send("input_reply", {"value": answer}, channel=kernel.stdin)
+    shown = text([m for m in kernel.until_idle(cell)])
+    assert "5, 4" in shown and "Cell In[1]:5" in shown
+    reply, messages = kernel.execute("%debug", allow_stdin=False)
+    assert reply["status"] == "ok" and "input" in text(messages)
+
+
 def test_cells_with_magics_stop_at_their_lines(debugger):
     code = "%%time\nlocal a = 1\na = a + 1\nprint(a)"
     debugger.cell(code, 3)

@@ -244,6 +244,10 @@ static void test_step_by_step(void **state)
               CELL_OK);
     has(out, "\n5\n");
     has(out, "if i == 5");
+    out = run(p, "%debug (function(t) return t.x.y end){x = false}",
+              (const char *const[]){"c", "p t", "c", NULL}, CELL_ERROR);
+    has(out, "error: %debug:1: attempt to index a boolean value (field 'x')");
+    has(out, "\n{x = false}\n");
 }
 
 /* Asking for frames of a deep stack one by one would take minutes. */
