@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SERIES_MAX = 64, WIDTH = 60, CELLS = 64, ROWS = 40 };
+enum { SERIES_MAX = 64, WIDTH = 60, CELLS = 64, ROWS = 40, LABEL = 200 };
 
 static bool is(const json_t *spec, const char *kind)
 {
@@ -26,6 +26,28 @@ static double scaled(double v, bool log)
 }
 
 /* ---- points and lines ---- */
+/* The words at both ends of an axis of texts. */
+static void name_ends(const json_t *spec, struct plot_text *p)
+{
+    const json_t *values = json_object_get(spec, "values");
+    const char *low = NULL, *high = NULL;
+    json_t *point;
+    bool days, moments = plot_spec_moments(spec, "x", &days);
+    size_t i;
+
+    json_array_foreach (values, i, point) {
+        const char *x = json_string_value(json_object_get(point, "x"));
+        if (!x)
+            return;
+        if (!low || (moments && strcmp(x, low) < 0))
+            low = x;
+        if (!high || !moments || strcmp(x, high) > 0)
+            high = x;
+    }
+    p->left = low;
+    p->right = high;
+}
+
 static void draw_points(const json_t *spec, struct buf *out)
 {
     json_t *values = json_object_get(spec, "values"), *point;
@@ -40,8 +62,11 @@ static void draw_points(const json_t *spec, struct buf *out)
                           .xlog = json_is_true(json_object_get(spec, "xlog")),
                           .ylog = json_is_true(json_object_get(spec, "ylog"))};
 
+    bool days, moments = plot_spec_moments(spec, "x", &days);
+
     if (!x)
         return;
+    name_ends(spec, &p);
     json_array_foreach (values, i, point) {
         const char *name = plot_spec_text(point, "series");
         if (p.n == 0 || strcmp(series[p.n - 1].name, name) != 0) {
@@ -49,7 +74,8 @@ static void draw_points(const json_t *spec, struct buf *out)
                 break;
             series[p.n++] = (struct plot_series){.name = name, .x = x + i, .y = y + i};
         }
-        x[i] = scaled(number_of(json_object_get(point, "x"), series[p.n - 1].n), p.xlog);
+        x[i] = moments ? plot_spec_moment(json_object_get(point, "x"))
+                       : scaled(number_of(json_object_get(point, "x"), series[p.n - 1].n), p.xlog);
         y[i] = scaled(number_of(json_object_get(point, "y"), 0), p.ylog);
         series[p.n - 1].n++;
     }
@@ -58,20 +84,26 @@ static void draw_points(const json_t *spec, struct buf *out)
 }
 
 /* ---- bars ---- */
-static void bar_label(char label[96], const json_t *point)
+/* At most so many characters of a text. */
+static int cut(const char *text, size_t characters)
+{
+    return (int)utf8_offset(text, strlen(text), characters);
+}
+
+static void bar_label(char label[LABEL], const json_t *point)
 {
     const json_t *x = json_object_get(point, "x"), *x2 = json_object_get(point, "x2");
     const char *series = plot_spec_text(point, "series");
     int n;
 
     if (x2)
-        n = snprintf(label, 64, "%.4g to %.4g", json_number_value(x), json_number_value(x2));
+        n = snprintf(label, LABEL, "%.4g to %.4g", json_number_value(x), json_number_value(x2));
     else if (json_is_string(x))
-        n = snprintf(label, 64, "%.48s", json_string_value(x));
+        n = snprintf(label, LABEL, "%.*s", cut(json_string_value(x), 30), json_string_value(x));
     else
-        n = snprintf(label, 64, "%.6g", json_number_value(x));
-    if (*series && n > 0)
-        snprintf(label + strlen(label), 96 - strlen(label), " %.20s", series);
+        n = snprintf(label, LABEL, "%.6g", json_number_value(x));
+    if (*series && n > 0 && n < LABEL)
+        snprintf(label + n, LABEL - (size_t)n, " %.*s", cut(series, 15), series);
 }
 
 static void draw_bars(const json_t *spec, struct buf *out)
@@ -79,7 +111,7 @@ static void draw_bars(const json_t *spec, struct buf *out)
     json_t *values = json_object_get(spec, "values"), *point;
     size_t n = json_array_size(values), i;
     struct plot_bar *bars = mem_alloc(n * sizeof *bars + 1);
-    char(*labels)[96] = mem_alloc(n * sizeof *labels + 1);
+    char(*labels)[LABEL] = mem_alloc(n * sizeof *labels + 1);
 
     if (bars && labels) {
         json_array_foreach (values, i, point) {
@@ -195,12 +227,12 @@ static size_t place(json_t *labels, const json_t *label)
     return i;
 }
 
-static void label_text(const json_t *label, char out[32])
+static void label_text(const json_t *label, char out[LABEL])
 {
     if (json_is_string(label))
-        snprintf(out, 32, "%.20s", json_string_value(label));
+        snprintf(out, LABEL, "%.*s", cut(json_string_value(label), 20), json_string_value(label));
     else
-        snprintf(out, 32, "%.6g", json_number_value(label));
+        snprintf(out, LABEL, "%.6g", json_number_value(label));
 }
 
 static void draw_cells(const double *cells, json_t *ys, size_t columns, double low, double high,
@@ -210,7 +242,7 @@ static void draw_cells(const double *cells, json_t *ys, size_t columns, double l
                                          "\u2588\u2588"};
     size_t width = 0, i;
     json_t *y;
-    char label[32];
+    char label[LABEL];
 
     json_array_foreach (ys, i, y) {
         label_text(y, label);
@@ -237,7 +269,7 @@ static void draw_heat(const json_t *spec, struct buf *out)
     json_t *values = json_object_get(spec, "values"), *point, *xs = json_array(), *ys = json_array();
     double *cells = mem_alloc(ROWS * CELLS * sizeof *cells), low = INFINITY, high = -INFINITY;
     size_t i;
-    char first[32] = "", last[32] = "";
+    char first[LABEL] = "", last[LABEL] = "";
 
     for (i = 0; cells && i < ROWS * CELLS; i++)
         cells[i] = NAN;

@@ -18,8 +18,13 @@
 #define LACUS_SESSION_PLOT_SPEC_H
 #include "runtime/base/buf.h"
 #include <jansson.h>
+#include <stdbool.h>
 
 const char *plot_spec_text(const json_t *spec, const char *name); /* "" when there is none; borrowed */
-json_t *plot_spec_vega(const json_t *spec);                       /* Vega-Lite 5 */
-void plot_spec_draw(const json_t *spec, struct buf *out);         /* Unicode */
+/* "2026-01-31", with "09:30:00" behind it or not, as seconds since 1970; NAN: the value is none. */
+double plot_spec_moment(const json_t *value);
+/* Is every value of this field a moment? days: dates without times. */
+bool plot_spec_moments(const json_t *spec, const char *field, bool *days);
+json_t *plot_spec_vega(const json_t *spec);               /* Vega-Lite 5 */
+void plot_spec_draw(const json_t *spec, struct buf *out); /* Unicode */
 #endif

@@ -115,9 +115,10 @@ static void add_row(struct buf *out, const struct canvas *c, int row)
         add_cell(out, c->cells[row][x]);
 }
 
-static void add_axis(struct buf *out, const struct canvas *c, const char *xlabel)
+static void add_axis(struct buf *out, const struct canvas *c, const struct plot_text *p)
 {
-    char left[32], right[32];
+    const char *xlabel = p->xlabel;
+    char left[104], right[104];
     int gap;
 
     buf_printf(out, "%*s \u2514", LABEL, "");
@@ -125,7 +126,11 @@ static void add_axis(struct buf *out, const struct canvas *c, const char *xlabel
         buf_puts(out, "\u2500");
     snprintf(left, sizeof left, "%.4g", c->xlog ? pow(10, c->x0) : c->x0);
     snprintf(right, sizeof right, "%.4g", c->xlog ? pow(10, c->x1) : c->x1);
-    gap = COLUMNS - (int)strlen(left) - (int)strlen(right);
+    if (p->left && p->right) {
+        snprintf(left, sizeof left, "%.*s", (int)utf8_offset(p->left, strlen(p->left), 24), p->left);
+        snprintf(right, sizeof right, "%.*s", (int)utf8_offset(p->right, strlen(p->right), 24), p->right);
+    }
+    gap = COLUMNS - (int)utf8_columns(left, strlen(left)) - (int)utf8_columns(right, strlen(right));
     int columns = (int)utf8_columns(xlabel, strlen(xlabel));
     int before = gap > columns ? (gap - columns) / 2 : 0, after = gap > columns ? gap - columns - before : 0;
     buf_printf(out, "\n%*s%s%*s%s%*s%s", LABEL + 2, "", left, before, "", xlabel, after, "", right);
@@ -153,7 +158,7 @@ void plot_text_draw(const struct plot_text *p, struct buf *out)
                 buf_printf(out, " %s", p->series[s].name);
         buf_putc(out, '\n');
     }
-    add_axis(out, &c, p->xlabel);
+    add_axis(out, &c, p);
 }
 
 void plot_text_bars(const char *title, const struct plot_bar *bars, size_t n, struct buf *out)

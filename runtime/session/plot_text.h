@@ -25,8 +25,9 @@ struct plot_text {
     const char *title, *xlabel, *ylabel; /* "" for none */
     const struct plot_series *series;
     size_t n;
-    bool lines;      /* join the points */
-    bool xlog, ylog; /* the numbers are logarithms to base 10: the labels say what they are of */
+    bool lines;               /* join the points */
+    const char *left, *right; /* words for the ends of the x axis; NULL: its numbers */
+    bool xlog, ylog;          /* the numbers are logarithms to base 10: the labels say what they are of */
 };
 void plot_text_draw(const struct plot_text *p, struct buf *out);
 

@@ -1,6 +1,8 @@
 /* plot_vega.c: a plot as Vega-Lite. */
+#include "runtime/base/civil.h"
 #include "runtime/session/plot_spec.h"
-#include <stdbool.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *plot_spec_text(const json_t *spec, const char *name)
@@ -8,6 +10,37 @@ const char *plot_spec_text(const json_t *spec, const char *name)
     const char *text = json_string_value(json_object_get(spec, name));
 
     return text ? text : "";
+}
+
+double plot_spec_moment(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    int month, day, hour = 0, minute = 0, used = 0;
+    long long year;
+    double second = 0;
+
+    if (!text || sscanf(text, "%4lld-%2d-%2d%n", &year, &month, &day, &used) != 3 || used != 10 ||
+        !civil_valid(year, month, day))
+        return (double)NAN;
+    if (text[used] && ((text[used] != ' ' && text[used] != 'T') ||
+                       sscanf(text + used + 1, "%2d:%2d:%lf", &hour, &minute, &second) != 3))
+        return (double)NAN;
+    return (double)civil_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+}
+
+bool plot_spec_moments(const json_t *spec, const char *field, bool *days)
+{
+    json_t *values = json_object_get(spec, "values"), *point;
+    size_t i;
+
+    *days = true;
+    json_array_foreach (values, i, point) {
+        const json_t *value = json_object_get(point, field);
+        if (isnan(plot_spec_moment(value)))
+            return false;
+        *days = *days && json_string_length(value) == 10;
+    }
+    return json_array_size(values) > 0;
 }
 
 static bool is(const json_t *spec, const char *kind)
@@ -70,8 +103,13 @@ static json_t *xy_encoding(const json_t *spec)
     json_t *x = channel("x", names ? "nominal" : "quantitative", plot_spec_text(spec, "xlabel"));
     json_t *y = channel("y", "quantitative", *ytitle || !hist ? ytitle : "count");
     json_t *encoding = json_pack("{soso}", "x", x, "y", y);
+    bool days;
 
-    if (names)
+    if (!bar && plot_spec_moments(spec, "x", &days)) {
+        json_object_set_new(x, "type", json_string("temporal"));
+        if (days) /* else a browser west of Greenwich shows the day before */
+            json_object_set_new(x, "scale", json_pack("{ss}", "type", "utc"));
+    } else if (names)
         json_object_set_new(x, "sort", json_null()); /* as given */
     else if (!hist || flag(spec, "xlog"))
         json_object_set_new(x, "scale", scale_of(flag(spec, "xlog"), false));

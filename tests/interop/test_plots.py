@@ -40,6 +40,8 @@ PLOTS = {
     "df hist": "plot.hist(df, {x = 'v', bins = 5})",
     "df box": "plot.box(df, {x = 'k', y = 'v'})",
     "df heat": "plot.heatmap(df, {x = 'k', y = 'w', value = 'v', agg = 'sum'})",
+    "df days": "plot.line(spark:sql(\"select date_add(date'2024-01-31', cast(id * id as int)) d, id v from range(10)\"), {x = 'd', y = 'v'})",
+    "times": "plot.scatter{x = {'2024-01-01 10:00:00', '2024-01-01 11:30:00'}, y = {1, 2}}",
     "df long": "plot.scatter(spark:range(100000):withColumn('y', F.col('id') * 2), {x = 'id', y = 'y'})",
 }
 
@@ -127,6 +129,13 @@ def test_text_forms(plots):
     assert plots["heat named"]["text"].splitlines() == ["am │· ░░", "pm │▓▓██", "x: mon to tue   · 1  █ 4"]
     text = plots["lines"]["text"].splitlines()
     assert any(0x2800 < ord(c) < 0x2900 for line in text for c in line) and text[-1].split() == ["1", "10"]
+
+
+def test_dates_have_an_axis_of_their_own(plots):
+    x = plots["df days"]["vega"]["encoding"]["x"]
+    assert x["type"] == "temporal" and x["scale"] == {"type": "utc"} and values(plots, "df days")[1]["x"] == "2024-02-01"
+    assert plots["times"]["vega"]["encoding"]["x"]["type"] == "temporal" and plots["texts"]["vega"]["encoding"]["x"]["type"] == "nominal"
+    assert plots["df days"]["text"].splitlines()[-1].split() == ["2024-01-31", "d", "2024-04-21"] and plots["texts"]["text"].splitlines()[-1].split() == ["mon", "tue"]
 
 
 def test_mistakes_are_named(tmp_path):

@@ -165,7 +165,12 @@ return function(native)
   local function show()
     if not native.rich() or shown_in == native.cell() then return end
     shown_in = native.cell()
-    require "display"(bar)
+    require "display"(setmetatable({}, {__mimebundle = function()
+      local bundle, lines = getmetatable(bar).__mimebundle(bar), {}
+      for i, name in ipairs(order) do lines[i] = entries[name].label .. " = " .. tostring(entries[name].value) end
+      bundle["text/plain"] = table.concat(lines, "\n")
+      return bundle
+    end}))
   end
 
   ---- declaring
