@@ -10,7 +10,8 @@
  * Threads   main thread. An interrupt (SIGINT) ends each call early.
  *
  * Example:
- *     const struct backend b = backend_session(session, &frontend);
+ *     struct local_backend local = {session, &frontend};
+ *     const struct backend b = backend_session(&local);
  *     b.ops->execute(b.self, "1 + 1", 5);
  */
 #ifndef LACUS_REPL_BACKEND_H

@@ -1,4 +1,4 @@
-/* cmd_repl.c: lacus repl, lacus FILE, lacus -e CODE, and lacus with piped input. */
+/* cmd_repl.c: lacus repl, lacus FILE, lacus -c CODE, lacus -m MODULE, and lacus with piped input. */
 #include "magics/magics.h"
 #include "repl/command.h"
 #include "repl/globals.h"
@@ -9,16 +9,29 @@
 #include "runtime/base/mem.h"
 #include "runtime/notebook/parameters.h"
 #include "runtime/session/session.h"
+#include <ctype.h>
 #include <string.h>
 #include <unistd.h>
 
 static const size_t script_max = (size_t)64 << 20;
 
 struct repl_arguments {
-    const char *file, *code; /* NULL: none; file "-" is standard input */
-    json_t *params;          /* owned; NULL: none were given */
+    const char *file, *code, *module; /* NULL: none; file "-" is standard input */
+    const char *const *args;          /* the script's: its name, then what stands behind it */
+    json_t *params;                   /* owned; NULL: none were given */
+    bool then_prompt;                 /* -i: the prompt afterwards */
 };
 
+/* Letters, digits, _ . and - only: it goes into Lua text. */
+static bool is_module(const char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)name[i]) && !strchr("_.-", name[i]))
+            return false;
+    return len > 0;
+}
+
+/* What stands behind -c CODE, -m MODULE or FILE is the script's own. */
 static enum lc parse_arguments(int argc, char **argv, struct repl_arguments *a, struct err *err)
 {
     int i = argc > 0 && strcmp(argv[0], "repl") == 0 ? 1 : argc > 1 ? 1 : argc;
@@ -31,17 +44,22 @@ static enum lc parse_arguments(int argc, char **argv, struct repl_arguments *a, 
         json_object_set_new(a->params, argv[i + 1], parameter_value(argv[i + 2]));
         i += 3;
     }
+    if (i < argc && strcmp(argv[i], "-i") == 0) {
+        a->then_prompt = true;
+        i++;
+    }
     if (i >= argc)
         return LC_OK;
-    if (strcmp(argv[i], "-e") == 0) {
-        if (i + 1 >= argc)
-            return err_set(err, LC_ARG, "no code behind -e");
-        a->code = argv[i + 1];
-    } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
+    bool code = strcmp(argv[i], "-e") == 0 || strcmp(argv[i], "-c") == 0, module = strcmp(argv[i], "-m") == 0;
+    if (!code && !module && argv[i][0] == '-' && argv[i][1] != '\0')
         return err_set(err, LC_ARG, "unexpected argument '%s'", argv[i]);
-    } else {
-        a->file = argv[i];
-    }
+    if ((code || module) && i + 1 >= argc)
+        return err_set(err, LC_ARG, "no %s behind %s", code ? "code" : "module", argv[i]);
+    char **given = &argv[i + (code || module)];
+    *(code ? &a->code : module ? &a->module : &a->file) = *given;
+    if (module && !is_module(*given, strlen(*given)))
+        return err_set(err, LC_ARG, "'%s' is no name of a module", *given);
+    a->args = (const char *const *)given;
     return LC_OK;
 }
 
@@ -58,6 +76,11 @@ static enum lc read_script(const struct repl_arguments *a, struct buf *text, str
 
     if (a->code)
         buf_puts(text, a->code);
+    else if (a->module) /* its file runs as a script; a module without a file is required */
+        buf_printf(text,
+                   "local path = package.searchpath('%s', package.path);"
+                   "if path then assert(loadfile(path))(...) else require('%s') end;",
+                   a->module, a->module);
     else
         rc = fs_read(a->file && strcmp(a->file, "-") != 0 ? a->file : "/dev/stdin", text, err);
     hide_shebang(text);
@@ -74,7 +97,10 @@ static int run_script(struct session *s, const struct buf *text, struct err *err
     if (session_execute(s, &cell, &reply, err) != LC_OK)
         return command_error("repl", err);
     interrupt_end();
-    code = reply.status == CELL_OK ? 0 : reply.interrupted ? lc_exit(LC_CANCELLED) : lc_exit(LC_RUNTIME);
+    code = reply.exit_asked          ? reply.exit_status
+           : reply.status == CELL_OK ? 0
+           : reply.interrupted       ? lc_exit(LC_CANCELLED)
+                                     : lc_exit(LC_RUNTIME);
     cell_reply_release(&reply);
     return interrupt_exit_code(code);
 }
@@ -91,6 +117,17 @@ static int run_prompt(struct session *s, struct terminal_frontend *t)
     return t->exit_status;
 }
 
+static int run_session(const struct repl_arguments *a, struct session *s, struct terminal_frontend *t,
+                       const struct buf *text, struct err *err)
+{
+    bool script = a->file || a->code || a->module || !t->prompt;
+    int code = script ? run_script(s, text, err) : 0;
+
+    if (!t->prompt || t->exit_asked)
+        return code;
+    return run_prompt(s, t);
+}
+
 int cmd_repl(int argc, char **argv)
 {
     struct repl_arguments a = {0};
@@ -99,26 +136,29 @@ int cmd_repl(int argc, char **argv)
     struct buf text = BUF_INIT(script_max);
     struct err err;
     char *history = NULL;
-    bool prompt;
+    bool prompt, script;
     int code = 0;
 
     err_clear(&err);
     if (parse_arguments(argc, argv, &a, &err) != LC_OK)
         return command_error("repl", &err);
-    prompt = !a.file && !a.code && isatty(STDIN_FILENO);
+    script = a.file || a.code || a.module;
+    prompt = (!script || a.then_prompt) && isatty(STDIN_FILENO);
     terminal_frontend_init(&t, prompt);
     history = prompt ? fs_home("history.db", &err) : NULL;
     struct session_options options = {.frontend = terminal_frontend_seam(&t),
                                       .globals = lacus_globals,
                                       .magics = lacus_magics,
                                       .notebook = a.file,
+                                      .args = a.args,
                                       .history = history,
                                       .params = a.params,
                                       .real_stdin = !prompt};
-    if ((!prompt && read_script(&a, &text, &err) != LC_OK) || session_open(&options, &s, &err) != LC_OK)
+    if (((script || !prompt) && read_script(&a, &text, &err) != LC_OK) ||
+        session_open(&options, &s, &err) != LC_OK)
         code = command_error("repl", &err);
     else
-        code = prompt ? run_prompt(s, &t) : run_script(s, &text, &err);
+        code = run_session(&a, s, &t, &text, &err);
     session_close(s);
     terminal_frontend_release(&t);
     buf_release(&text);

@@ -21,8 +21,8 @@ static int run_version(int argc, char **argv)
 }
 
 const struct command commands[] = {
-    {"repl", "repl [--param NAME VALUE]… [FILE [ARGUMENT]…] | -e CODE", "the prompt; a file or piped input runs as a script",
-     cmd_repl},
+    {"repl", "repl [--param NAME VALUE]… [-i] [FILE | -c CODE | -m MODULE | -] [ARGUMENT]…",
+     "the prompt; a file or piped input runs as a script", cmd_repl},
     {"run",
      "run NOTEBOOK [OUT] [-p NAME VALUE]… [-f PARAMS.yaml] [--resume] [--sweep NAME=VALUE,…]… [OPTION]…",
      "runs a notebook and writes its outputs back", cmd_run},
@@ -187,7 +187,8 @@ int command_main(int argc, char **argv)
     c = find(argv[1]);
     if (c)
         return c->run(argc - 1, argv + 1);
-    if (strcmp(argv[1], "-e") == 0 || strcmp(argv[1], "-") == 0 || is_script(argv[1]))
+    if ((argv[1][0] == '-' && argv[1][1] != '\0' && argv[1][2] == '\0' && strchr("ecmi", argv[1][1])) ||
+        strcmp(argv[1], "-") == 0 || is_script(argv[1]))
         return cmd_repl(argc, argv);
     return unknown(argv[1]);
 }

@@ -1,4 +1,5 @@
 #include "repl/terminal_frontend.h"
+#include "repl/pager.h"
 #include "runtime/base/mem.h"
 #include <errno.h>
 #include <stdio.h>
@@ -31,6 +32,24 @@ static void on_stream(void *self, const struct ctx *ctx, enum stream stream, con
         terminal_text(&t->out, text, len);
 }
 
+/* A text of its own; what is longer than the screen gets the pager. */
+static void show(struct terminal_frontend *t, const json_t *plain, bool page)
+{
+    const char *text = json_string_value(plain);
+    size_t len = json_string_length(plain);
+
+    if (page && t->prompt && t->out.live && pager_show(t->out.fd, text, len))
+        return;
+    terminal_text(&t->out, text, len);
+    terminal_text(&t->out, "\n", 1);
+}
+
+static bool is_table(const json_t *data)
+{
+    return json_object_get(data, "text/html") !=
+           NULL; /* a dataframe, a list of runs: not a plot, not a value */
+}
+
 static void on_display(void *self, const struct ctx *ctx, const struct display *d)
 {
     struct terminal_frontend *t = self;
@@ -44,8 +63,7 @@ static void on_display(void *self, const struct ctx *ctx, const struct display *
         terminal_block(&t->out, id, json_string_value(plain), json_string_length(plain));
         return;
     }
-    terminal_text(&t->out, json_string_value(plain), json_string_length(plain));
-    terminal_text(&t->out, "\n", 1);
+    show(t, plain, false);
 }
 
 static void on_result(void *self, const struct ctx *ctx, int execution_count, const struct display *d)
@@ -61,8 +79,7 @@ static void on_result(void *self, const struct ctx *ctx, int execution_count, co
     n = snprintf(head, sizeof head, t->colours ? "\x1b[31mOut[%d]:\x1b[0m%s" : "Out[%d]:%s", execution_count,
                  strchr(json_string_value(plain), '\n') ? "\n" : " ");
     terminal_text(&t->out, head, (size_t)n);
-    terminal_text(&t->out, json_string_value(plain), json_string_length(plain));
-    terminal_text(&t->out, "\n", 1);
+    show(t, plain, is_table(d->data));
 }
 
 static void without_colours(struct buf *out, const char *text)
@@ -156,7 +173,12 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
 
 static void on_page(void *self, const struct ctx *ctx, const struct display *d)
 {
-    on_display(self, ctx, d);
+    struct terminal_frontend *t = self;
+    const json_t *plain = json_object_get(d->data, "text/plain");
+
+    (void)ctx;
+    if (json_is_string(plain))
+        show(t, plain, true);
 }
 
 static void on_next_input(void *self, const struct ctx *ctx, const char *text, bool replace)
@@ -197,11 +219,11 @@ static const struct frontend_ops terminal_ops = {.name = "repl",
 
 void terminal_frontend_init(struct terminal_frontend *t, bool prompt)
 {
-    const char *no_color = getenv("NO_COLOR");
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
     *t = (struct terminal_frontend){.prompt = prompt};
     terminal_init(&t->out, STDOUT_FILENO);
-    t->colours = isatty(STDERR_FILENO) && !(no_color && *no_color);
+    t->colours = isatty(STDERR_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 }
 
 void terminal_frontend_release(struct terminal_frontend *t)

@@ -79,10 +79,14 @@ void papermill_begin(struct notebook *nb, const char *input, const char *output,
                                           "input_path", input, "output_path", output, "version",
                                           LACUS_VERSION, "end_time", "duration", "exception"));
     start_clock(own);
-    for (size_t i = 0; i < notebook_cell_count(nb); i++)
-        json_object_set_new(cell_metadata(notebook_cell(nb, i)), "papermill",
+    for (size_t i = 0; i < notebook_cell_count(nb); i++) {
+        json_t *metadata = cell_metadata(notebook_cell(nb, i));
+        json_object_set_new(metadata, "papermill",
                             json_pack("{s:n, s:n, s:n, s:n, s:s}", "exception", "start_time", "end_time",
                                       "duration", "status", statuses[PAPERMILL_PENDING]));
+        if (!json_object_get(metadata, "tags"))
+            json_object_set_new(metadata, "tags", json_array());
+    }
 }
 
 void papermill_cell(json_t *cell, enum papermill_status status)

@@ -6,6 +6,7 @@
 #include "runtime/session/history.h"
 #include "runtime/session/magic.h"
 #include "runtime/session/masks.h"
+#include "runtime/session/results.h"
 #include "runtime/session/session_int.h"
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,18 @@ static void keep_source(lua_State *L, const struct run *r)
     lua_pop(L, 1);
 }
 
+/* A script's "..."; returns their number. */
+static int push_arguments(lua_State *L, const struct session *s)
+{
+    int n = 0;
+
+    while (s->args && s->args[0] && s->args[n + 1]) {
+        luaL_checkstack(L, 1, "too many arguments");
+        lua_pushstring(L, s->args[++n]);
+    }
+    return n;
+}
+
 static int push_code(lua_State *L, struct run *r) /* returns the number of its arguments */
 {
     struct magic_cell m;
@@ -48,15 +61,19 @@ static int push_code(lua_State *L, struct run *r) /* returns the number of its a
     }
     if (r->show)
         habits_notice(L, r->text, r->len);
-    return 0;
+    return r->show ? push_arguments(L, r->s) : 0;
+}
+
+static int number_of(const struct session *s)
+{
+    return s->reply ? s->reply->execution_count : s->execution_count;
 }
 
 static void send_result(struct session *s, const struct display *d)
 {
     capture_flush(s);
     if (s->frontend.ops && s->frontend.ops->result)
-        s->frontend.ops->result(s->frontend.self, &s->ctx,
-                                s->reply ? s->reply->execution_count : s->execution_count, d);
+        s->frontend.ops->result(s->frontend.self, &s->ctx, number_of(s), d);
 }
 
 /* A call that gave nil, or the thing it wrote to: io.write(…), handle:update(…). */
@@ -74,6 +91,12 @@ static void around(lua_State *L, const struct run *r, bool before)
     lua_call(L, 1, 0);
 }
 
+/* A cell of a conversation, which later ones may speak of. */
+static bool is_numbered(const struct session *s)
+{
+    return s->cell && s->cell->store_history && !s->cell->silent;
+}
+
 static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, results… */
 {
     struct run *r = (struct run *)ctx;
@@ -88,6 +111,8 @@ static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, resu
         return 0;
     if (r->show && r->s->cell && r->s->cell->silent)
         return 0;
+    if (r->show && is_numbered(r->s))
+        results_keep(L, number_of(r->s), 2);
     display_joined(L, 2, last, &d);
     if (r->show) {
         send_result(r->s, &d);
@@ -103,6 +128,8 @@ static int body(lua_State *L) /* (run) */
     int nargs;
 
     keep_source(L, r);
+    if (r->show && is_numbered(r->s))
+        results_input(L, number_of(r->s), r->text, r->len);
     around(L, r, true);
     nargs = push_code(L, r);
     lua_callk(L, nargs, LUA_MULTRET, (lua_KContext)r, shown);

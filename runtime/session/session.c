@@ -7,6 +7,7 @@
 #include "runtime/session/history.h"
 #include "runtime/session/masks.h"
 #include "runtime/session/names.h"
+#include "runtime/session/results.h"
 #include "runtime/session/session_int.h"
 #include "runtime/session/traceback.h"
 #include <malloc.h>
@@ -110,6 +111,7 @@ static int open_protected(lua_State *L)
     output_open(s);
     long_open(s);
     names_open(s);
+    results_arguments(L, s->args);
     return 0;
 }
 
@@ -159,6 +161,7 @@ enum lc session_open(const struct session_options *options, struct session **out
     s->magics = options->magics;
     s->params = json_incref(options->params);
     s->real_stdin = options->real_stdin;
+    s->args = options->args;
     uuid_make(s->id);
     rc = copy(&s->principal, options->principal) && copy(&s->notebook, options->notebook) &&
                  copy(&s->job, options->job)

@@ -56,6 +56,7 @@ struct session_options {
     const char *job;                      /* job id for lineage, may be NULL */
     json_t *params;                       /* object: values for dbutils.widgets (run -p), may be NULL */
     const char *history;                  /* path of the history database; NULL: none kept */
+    const char *const *args;              /* of a script: arg and ...; args[0] is its name; NULL: none */
     bool capture;                         /* file descriptors 1 and 2 go to the front end */
     bool real_stdin;                      /* io.read reads descriptor 0 instead of asking the front end */
 };

@@ -78,6 +78,7 @@ struct session {
     struct heap heap;
     int execution_count;
     bool real_stdin;
+    const char *const *args; /* borrowed */
 
     /* the cell that runs */
     const struct cell_request *cell;

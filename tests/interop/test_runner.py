@@ -1,0 +1,365 @@
+"""lacus run as a job runner, beside papermill: parameters, metadata, timeouts, resume, sweeps; and papermill with our translator."""
+import base64
+import itertools
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from lacus import LACUS, ROOT, environment, lacus
+from notebooks import kernel_environment
+
+PACKAGE = ROOT / "kernelspec" / "papermill"
+
+
+def write(path, *cells, kernel="lacus", language="lua"):
+    """A cell is its source, or (source, tag, …); Markdown begins with #."""
+    made = []
+    for cell in cells:
+        source, *tags = cell if isinstance(cell, tuple) else (cell,)
+        one = new_markdown_cell(source) if source.startswith("#") else new_code_cell(source)
+        if tags:
+            one.metadata["tags"] = tags
+        made.append(one)
+    nb = new_notebook(cells=made)
+    nb.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": language}
+    nbformat.write(nb, path)
+    return path
+
+
+def read(path):
+    nb = nbformat.read(path, 4)
+    nbformat.validate(nb)
+    return nb
+
+
+def streams(nb):
+    return ["".join(o.get("text", "") for o in c.outputs) for c in nb.cells if c.cell_type == "code"]
+
+
+def run_ok(home, *args, **more):
+    done = lacus(home, "run", *args, **more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+# ---- parameters ----
+
+def test_parameters_from_everywhere_go_over_each_other_as_papermill_has_it(home, tmp_path):
+    path = write(tmp_path / "p.ipynb", ("a, b, c, d, e = 0", "parameters"), "print(a, b, c, d, e)")
+    (tmp_path / "f.yaml").write_text("a: file\nb: file\n")
+    coded = base64.b64encode(b"{a: coded, c: coded}").decode()
+    run_ok(home, path, tmp_path / "o.ipynb", "-r", "e", "12", "-p", "d", "1e-4", "-y", "b: yaml", "-f", tmp_path / "f.yaml", "-b", coded)
+    assert streams(read(tmp_path / "o.ipynb"))[-1] == "file\tyaml\tcoded\t0.0001\t12\n"
+    assert read(tmp_path / "o.ipynb").metadata.papermill.parameters == {"a": "file", "b": "yaml", "c": "coded", "d": 1e-4, "e": "12"}
+
+
+YAMLS = ["a: 1\nb: [1, 2.5, x]\nc: {d: yes, e: ~}\n", "a: 0x1F\nb: 017\nc: 1_000\nd: -3\n", "a: |\n  two\n  lines\nb: >\n  folded\n  text\n", "a: 'it''s'\nb: \"t\\u00e9\"\nc: 2026-01-31\n",
+         "base: &b {x: 1, y: 2}\nother:\n  <<: *b\n  y: 3\n", "a: !!str 12\nb: 1.5e+3\nc: on\nd: No\n", "- not\n- a mapping\n", "", "a:\n- 1\n- {b: 2}\n"]
+
+
+@pytest.mark.parametrize("text", YAMLS)
+def test_yaml_is_what_pyyaml_reads(home, tmp_path, text):
+    value = yaml.load(text.replace("2026-01-31", "'2026-01-31'"), yaml.SafeLoader)
+    path = write(tmp_path / "p.ipynb", *(f"{n} = {n}" for n in (value if isinstance(value, dict) else {})))
+    (tmp_path / "f.yaml").write_text(text)
+    done = lacus(home, "run", path, tmp_path / "o.ipynb", "-f", tmp_path / "f.yaml", "--prepare-only")
+    if value is not None and not isinstance(value, dict):
+        assert done.returncode == 65 and "mapping" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        assert read(tmp_path / "o.ipynb").metadata.papermill.parameters == (value or {})
+
+
+@pytest.mark.parametrize("text, word", [("a: [1, 2", "line 2"), ("a: *nothing", "alias"), ("a: b: c", "line 1"), ("a: 1\n---\nb: 2", "second document"),
+                                        ("a: &x [1]\n" + "".join(f"k{i}: &y{i} [{', '.join(['*x' if i == 0 else f'*y{i - 1}'] * 10)}]\n" for i in range(8)), "too large")])
+def test_broken_yaml_is_one_clear_error(home, tmp_path, text, word):
+    path = write(tmp_path / "p.ipynb", "a = 1")
+    done = lacus(home, "run", path, "-y", text)
+    assert done.returncode == 65 and word in done.stderr, done.stderr
+
+
+def test_without_a_parameters_cell_the_values_go_to_the_top_unless_they_are_widgets(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", "print(n)")
+    run_ok(home, path, tmp_path / "o.ipynb", "-p", "n", "7")
+    assert read(tmp_path / "o.ipynb").cells[0].metadata.tags == ["injected-parameters"] and streams(read(tmp_path / "o.ipynb"))[-1] == "7\n"
+    path = write(tmp_path / "w.ipynb", 'dbutils.widgets.text("n", "1")\nprint(dbutils.widgets.get("n"))')
+    run_ok(home, path, tmp_path / "o.ipynb", "-p", "n", "7")
+    assert streams(read(tmp_path / "o.ipynb")) == ["7\n"]
+
+
+# ---- what papermill writes ----
+
+def papermill(home, tmp_path, *args, env=None):
+    more = kernel_environment(home, tmp_path / "jupyter") | {"PYTHONPATH": str(env or "")}
+    return subprocess.run([sys.executable, "-m", "papermill", "--no-progress-bar", *map(str, args)], capture_output=True, text=True, timeout=120,
+                          env=environment(home) | more, cwd=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """kernelspec/papermill installed by pip, as a user would, into a folder of its own."""
+    folder = tmp_path_factory.mktemp("package")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "lacus_papermill.py"):
+        (source / name).write_text((PACKAGE / name).read_text())
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target", folder / "site", source],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return folder / "site"
+
+
+def shape(nb):
+    """The fields papermill writes, with their types; times are compared as formats."""
+    def form(value):
+        return re.sub(r"\d", "9", value) if isinstance(value, str) and re.match(r"\d{4}-", value) else type(value).__name__
+    return ({k: form(v) for k, v in nb.metadata.papermill.items()},
+            [(c.cell_type, c.metadata.get("tags"), {k: form(v) if "time" in k else type(v).__name__ for k, v in c.metadata.papermill.items()}, c.metadata.papermill.status) for c in nb.cells])
+
+
+@pytest.mark.parametrize("cells", [[("n = 1", "parameters"), "# text", "print(n)", "n + 1"], [("n = 1", "parameters"), "error('no')", "print('never')"]])
+def test_metadata_is_papermills_field_by_field(home, tmp_path, package, cells):
+    path = write(tmp_path / "a.ipynb", *cells)
+    theirs = papermill(home, tmp_path, path, tmp_path / "theirs.ipynb", "-p", "n", "5", env=package)
+    ours = lacus(home, "run", path, tmp_path / "ours.ipynb", "-p", "n", "5")
+    assert (theirs.returncode, ours.returncode) in ((0, 0), (1, 1)), theirs.stderr + ours.stderr
+    a, b = read(tmp_path / "theirs.ipynb"), read(tmp_path / "ours.ipynb")
+    marks = [[i for i, c in enumerate(nb.cells) if "papermill-error-cell-tag" in c.metadata.get("tags", [])] for nb in (a, b)]
+    assert marks[0] == marks[1]
+    for nb in (a, b):
+        nb.cells = [c for i, c in enumerate(nb.cells) if i not in marks[0]]
+    assert shape(a) == shape(b)
+    assert [c.source.rstrip() for c in a.cells] == [c.source for c in b.cells]
+    assert [[o.output_type for o in c.get("outputs", [])] for c in a.cells] == [[o.output_type for o in c.get("outputs", [])] for c in b.cells]
+
+
+VALUES = {"text": 'a"b\\\n\té', "whole": -3, "real": 1e-5, "yes": True, "none": None, "list": [1, "two", [3.5]], "map": {"k": 1, "a b": [False]}}
+
+
+@pytest.mark.parametrize("engine", [[], ["--engine", "lacus"]])
+def test_papermill_runs_lua_notebooks_with_the_package(home, tmp_path, package, engine):
+    names = list(VALUES)
+    path = write(tmp_path / "a.ipynb", ("\n".join(f"{n} = 0" for n in names), "parameters"), "io.write(json.encode{" + ", ".join(f"{n} = {n}" for n in names) + "})", "1 + 1")
+    (tmp_path / "f.yaml").write_text(yaml.safe_dump(VALUES, allow_unicode=True))
+    done = papermill(home, tmp_path, path, tmp_path / "o.ipynb", "-f", tmp_path / "f.yaml", *engine, env=package)
+    assert done.returncode == 0, done.stderr
+    nb = read(tmp_path / "o.ipynb")
+    assert json.loads(streams(nb)[2]) == {k: v for k, v in VALUES.items() if v is not None}
+    assert nb.cells[-1].outputs[0].data["text/plain"] == "2" and nb.cells[-1].metadata.papermill.status == "completed"
+
+
+def test_the_engine_tells_failures_and_parameters_are_inspected(home, tmp_path, package):
+    path = write(tmp_path / "a.ipynb", ("lr = 0.1 -- the rate\nname = 'x'", "parameters"), "error('boom')")
+    done = papermill(home, tmp_path, path, tmp_path / "o.ipynb", "--engine", "lacus", env=package)
+    assert done.returncode == 1 and "boom" in done.stderr
+    assert read(tmp_path / "o.ipynb").metadata.papermill.exception is True
+    told = papermill(home, tmp_path, "--help-notebook", path, env=package)
+    assert re.search(r"lr: number \(default 0.1\) *the rate", told.stdout) and "name: string" in told.stdout
+
+
+# ---- in and out ----
+
+def test_pipes(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", ("n = 1", "parameters"), "print(n)")
+    done = run_ok(home, "-", "-", "-p", "n", "9", text=path.read_text())
+    nb = nbformat.reads(done.stdout, 4)
+    nbformat.validate(nb)
+    assert streams(nb)[-1] == "9\n" and done.stderr == ""
+
+
+def test_older_formats_are_upgraded_as_nbformat_does(home, tmp_path):
+    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": "old"}, "worksheets": [{"metadata": {}, "cells": [
+        {"cell_type": "heading", "level": 2, "metadata": {}, "source": ["A\n", "title"]}, {"cell_type": "markdown", "metadata": {}, "source": "text"},
+        {"cell_type": "code", "language": "lua", "collapsed": True, "metadata": {}, "input": ["x = 1\n", "print(x)"], "prompt_number": 3,
+         "outputs": [{"output_type": "stream", "stream": "stdout", "text": "1\n"}, {"output_type": "pyout", "prompt_number": 3, "text": "2", "html": "<b>2</b>", "metadata": {}},
+                     {"output_type": "pyerr", "ename": "E", "evalue": "v", "traceback": []}]}]}]}
+    (tmp_path / "old.ipynb").write_text(json.dumps(old))
+    run_ok(home, tmp_path / "old.ipynb", tmp_path / "o.ipynb")
+    ours, theirs = read(tmp_path / "o.ipynb"), nbformat.read(tmp_path / "old.ipynb", 4)
+    assert [(c.cell_type, c.source) for c in ours.cells] == [(c.cell_type, c.source) for c in theirs.cells]
+    assert ours.cells[2].metadata.collapsed is True and streams(ours) == ["1\n"]
+    for version, word in ((2, "nbconvert"), (5, "nbformat 4")):
+        (tmp_path / "v.ipynb").write_text(json.dumps({"nbformat": version, "cells": []}))
+        done = lacus(home, "run", tmp_path / "v.ipynb")
+        assert done.returncode == 64 and word in done.stderr
+
+
+def test_notebooks_of_other_languages_are_refused(home, tmp_path):
+    path = write(tmp_path / "p.ipynb", "x = 1", kernel="python3", language="python")
+    done = lacus(home, "run", path, tmp_path / "o.ipynb")
+    assert done.returncode == 64 and "python" in done.stderr and "papermill" in done.stderr and not (tmp_path / "o.ipynb").exists()
+    run_ok(home, path, tmp_path / "o.ipynb", "--kernel", "lacus")
+
+
+def test_output_names_working_folder_report_mode_and_nothing_run(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", ("lr = 1", "parameters"), "print(io.open('mark'):read())")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "mark").write_text("here")
+    run_ok(home, path, "-o", "out/{lr}/{{x}}.ipynb", "-p", "lr", "0.5", "--cwd", "sub", "--report-mode", cwd=tmp_path)
+    nb = read(tmp_path / "out" / "0.5" / "{x}.ipynb")
+    assert streams(nb)[-1] == "here\n" and all(c.metadata.jupyter.source_hidden for c in nb.cells)
+    done = lacus(home, "run", path, "-o", "{lt}.ipynb", "-p", "lr", "1", cwd=tmp_path)
+    assert done.returncode == 64 and "{lr}" in done.stderr
+    run_ok(home, path, tmp_path / "i.ipynb", "--inject-only", "-p", "lr", "2")
+    assert [c.source for c in read(tmp_path / "i.ipynb").cells][1] == "-- Parameters\nlr = 2" and streams(read(tmp_path / "i.ipynb")) == ["", "", ""]
+
+
+def test_progress_bars_are_stored_as_they_ended(home, tmp_path):
+    path = write(tmp_path / "b.ipynb", "for i = 0, 100, 10 do io.write('\\r', i, ' %') io.stdout:flush() end print() print('a\\r\\nb')", "io.write('\\rleft') io.write('\\rLE')")
+    run_ok(home, path)
+    assert streams(read(path))[0] == "100 %\na\r\nb\n"
+    assert streams(read(path))[1].endswith("\rLE")
+
+
+def test_long_outputs_are_stored_whole(home, tmp_path):
+    path = write(tmp_path / "l.ipynb", "io.write(('x'):rep(3000000)) for i = 1, 20000 do print(i) end")
+    run_ok(home, path, "-q")
+    assert streams(read(path))[0] == "x" * 3000000 + "".join(f"{i}\n" for i in range(1, 20001))
+
+
+def test_no_colours_but_on_a_terminal(home, tmp_path):
+    path = write(tmp_path / "e.ipynb", "error('x')")
+    done = subprocess.run([LACUS, "run", path], capture_output=True, text=True, env={k: v for k, v in environment(home).items() if k != "NO_COLOR"})
+    assert "\x1b" not in done.stdout + done.stderr and "error('x')" in done.stdout
+    assert "\x1b[" in "".join(read(path).cells[0].outputs[0].traceback)
+
+
+def test_progress_and_log(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", "print('o' .. 'ne')", "print('two')")
+    done = run_ok(home, path, "--progress")
+    assert done.stdout == "" and "2/2 cells" in done.stderr and "one" not in done.stderr
+    done = run_ok(home, path, "--log-output")
+    assert done.stdout == "" and re.search(r"\[1/2\] print\('o' .. 'ne'\)\none\n", done.stderr)
+
+
+# ---- errors, time, signals ----
+
+def test_tags(home, tmp_path):
+    path = write(tmp_path / "t.ipynb", ("print('slow')", "slow"), ("error('flaky')", "flaky"), ("print('never')", "skip-execution"), "print('end')")
+    run_ok(home, path, "--skip-tag", "slow", "--allow-error-tag", "flaky")
+    nb = read(path)
+    assert streams(nb) == ["", "", "", "end\n"] and nb.cells[0].metadata.lacus.status == "skipped" and nb.cells[1].outputs[0].ename
+    path = write(tmp_path / "e.ipynb", "error('a')", "print('b')")
+    assert "1 cell failed" in run_ok(home, path, "--allow-errors").stderr
+
+
+def test_a_cell_that_takes_too_long_is_interrupted(home, tmp_path):
+    path = write(tmp_path / "t.ipynb", "print('first')", "pcall(function() while true do end end)", "print('never')")
+    start = time.time()
+    done = lacus(home, "run", path, "--cell-timeout", "0.4")
+    assert done.returncode == 75 and time.time() - start < 5 and "0.4 seconds" in done.stderr
+    nb = read(path)
+    assert nb.cells[1].outputs[-1].ename == "TimeoutError" and nb.cells[2].outputs == [] and nb.metadata.lacus.status == "timeout"
+    done = lacus(home, "run", write(tmp_path / "w.ipynb", *["sleep(0.2)"] * 20), "--timeout", "0.5")
+    assert done.returncode == 75
+
+
+def test_retries(home, tmp_path):
+    path = write(tmp_path / "r.ipynb", f"local f = io.open('{tmp_path}/n', 'a+') f:write('x') f:close()\nlocal n = #io.open('{tmp_path}/n'):read('a')\nif n < 3 then error('not yet') end\nprint(n)")
+    assert lacus(home, "run", path, tmp_path / "o.ipynb", "--retries", "1").returncode == 1
+    os.remove(tmp_path / "n")
+    done = run_ok(home, path, tmp_path / "o.ipynb", "--retries", "3", "--retry-delay", "0.05")
+    assert done.stderr.count("not yet") == 2 and read(tmp_path / "o.ipynb").metadata.lacus.attempts == 3 and streams(read(tmp_path / "o.ipynb")) == ["3\n"]
+
+
+def test_resume_replays_state_and_goes_on_at_the_failed_cell(home, tmp_path):
+    log = tmp_path / "log"
+    note = f"function note(x) local f = io.open('{log}', 'a') f:write(x) f:close() end note"
+    path = write(tmp_path / "r.ipynb", ("n = 1", "parameters"), f"local m = n + 1; {note}('a') print('made', os.time())", (f"{note}('b') print('once')", "no-replay"),
+                 f"if not os.getenv('FIXED') then error('broken') end print(m)", "print('end')")
+    assert lacus(home, "run", path, tmp_path / "o.ipynb", "-p", "n", "41").returncode == 1
+    before = read(tmp_path / "o.ipynb")
+    assert any("papermill-error-cell-tag" in c.metadata.get("tags", []) for c in before.cells)
+    run_ok(home, path, tmp_path / "o.ipynb", "--resume", FIXED="1")
+    after = read(tmp_path / "o.ipynb")
+    assert streams(after)[-2:] == ["42\n", "end\n"]  # with the parameter of the run before
+    made = [s for s in streams(before) if s.startswith("made")]
+    assert made == [s for s in streams(after) if s.startswith("made")] and log.read_text() == "aba"
+    assert not any("papermill-error-cell-tag" in c.metadata.get("tags", []) for c in after.cells)
+
+
+def test_exit_ends_the_run_well_with_a_value(home, tmp_path):
+    path = write(tmp_path / "x.ipynb", "dbutils.notebook.exit('done')", "print('never')")
+    run_ok(home, path)
+    nb = read(path)
+    assert nb.metadata.lacus.exit_value == "done" and nb.cells[1].outputs == []
+
+
+def test_sigterm_ends_children_too(home, tmp_path):
+    path = write(tmp_path / "s.ipynb", f"os.execute('echo $$ > {tmp_path}/pid; exec sleep 1000')")
+    run = subprocess.Popen([LACUS, "run", path, "-q"], env=environment(home), stderr=subprocess.PIPE, text=True)
+    end = time.time() + 10
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+        assert time.time() < end
+        time.sleep(0.02)
+    pid = int((tmp_path / "pid").read_text())
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=20)
+    assert run.returncode == 143
+    for _ in range(100):
+        if not pathlib.Path(f"/proc/{pid}").exists() or "Z" in pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2]:
+            return
+        time.sleep(0.05)
+    pytest.fail("the child lives on")
+
+
+def test_a_killed_run_has_what_a_silent_cell_left(home, tmp_path):
+    path = write(tmp_path / "k.ipynb", *(f"print({i})" for i in range(50)), "print('said') sleep(1000)")
+    run = subprocess.Popen([LACUS, "run", path, "-q"], env=environment(home))
+    end = time.time() + 20
+    while "said" not in path.read_text().replace("print('said')", ""):
+        assert time.time() < end and run.poll() is None
+        time.sleep(0.05)
+    run.kill()
+    run.wait()
+    nb = read(path)
+    assert streams(nb) == [f"{i}\n" for i in range(50)] + ["said\n"] and nb.cells[-1].metadata.papermill.status == "running"
+
+
+# ---- sweeps ----
+
+def test_sweep(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", ("lr, r = 0.1, 1", "parameters"), "mlflow.run('x', function() mlflow.log_metric('loss', lr * r) end)",
+                 "if r == 16 then error('too much') end dbutils.notebook.exit(json.encode{score = r})")
+    done = lacus(home, "run", path, "-o", "o/{lr}-{r}.ipynb", "--sweep", "lr=1e-5,2e-5", "--sweep", "r=8,16", "-j", "2", "--json", cwd=tmp_path)
+    assert done.returncode == 1 and "2 of 4 runs failed" in done.stderr and "too much" in done.stderr
+    rows = json.loads(done.stdout)
+    assert [(r["lr"], r["r"], r["status"]) for r in rows] == [(a, b, "ok" if b == "8" else "failed") for a, b in itertools.product(("1e-5", "2e-5"), ("8", "16"))]
+    for row in rows:
+        nb = read(tmp_path / row["output"])
+        assert nb.metadata.papermill.parameters == {"lr": float(row["lr"]), "r": int(row["r"])}
+        assert row["loss"] == pytest.approx(float(row["lr"]) * int(row["r"]))
+    assert rows[0]["score"] == 8
+    report = read(tmp_path / "o" / "a-sweep.ipynb")
+    chart = report.cells[1].outputs[0].data["application/vnd.vegalite.v5+json"]
+    assert {(v["run"], v["metric"]) for v in chart["data"]["values"]} >= {("lr=1e-5 r=8", "loss"), ("lr=2e-5 r=16", "loss"), ("lr=1e-5 r=8", "score")}
+    assert "| 1e-5 | 8 | ok |" in report.cells[0].source
+    runs = json.loads(lacus(home, "runs", "--output", "json").stdout)
+    assert len(runs) == 4 and len({t["value"] for r in runs for t in r["data"]["tags"] if t["key"] == "lacus.job"}) == 4
+
+
+def test_sweeps_that_make_no_sense_are_refused_and_a_signal_ends_all(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", ("n = 1", "parameters"), "while true do end")
+    assert "{n}" in lacus(home, "run", path, "-o", tmp_path / "{m}.ipynb", "-p", "m", "1", "--sweep", "n=1,2").stderr
+    assert lacus(home, "run", path, "--sweep", "n").returncode == 64
+    run = subprocess.Popen([LACUS, "run", path, "--sweep", "n=1,2,3,4", "-j", "2"], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    end = time.time() + 10
+    while not (tmp_path / "a-n=2.ipynb").exists():
+        assert time.time() < end
+        time.sleep(0.05)
+    time.sleep(0.2)
+    run.send_signal(signal.SIGTERM)
+    out, err = run.communicate(timeout=20)
+    assert run.returncode == 143, err
+    assert out.count("interrupted") == 2 and out.count("waiting") == 2
+    assert read(tmp_path / "a-n=1.ipynb").metadata.lacus.status == "interrupted"
