@@ -135,6 +135,13 @@ void debug_raised(lua_State *L);     /* error on top, no pcall above */
 void debug_open(struct session *s);  /* pcall and xpcall */
 bool debug_catches(lua_CFunction f); /* pcall or xpcall */
 
+void debug_rearm_locked(struct debug *d); /* hooks what is wanted now; under lock */
+
+/* ---- debug_breakpoints.c ---- */
+void debug_forget_breakpoints(struct debug *d); /* under lock */
+/* [ids] of those that stop here, or NULL; messages are printed. */
+json_t *debug_breakpoints_here(struct debug *d, struct session *s, lua_State *L, const char *path, int line);
+
 /* ---- debug_frames.c ---- */
 int debug_thread_id(struct debug *d, lua_State *L, lua_State *co);
 struct chunk *debug_chunk(struct debug *d, struct session *s, lua_State *L, const lua_Debug *ar);
