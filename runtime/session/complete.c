@@ -230,7 +230,7 @@ static void complete_member(lua_State *L, struct answer *a, const struct place *
     for (int i = 0; i < c->n - 1 && !r.called && len + c->parts[i].len + 2 < sizeof path; i++)
         len += (size_t)snprintf(path + len, sizeof path - len, "%s%.*s", i ? "." : "", (int)c->parts[i].len,
                                 c->parts[i].name);
-    if (!r.called && !c->literal)
+    if (!r.called && !c->literal && (len != r.class.len || memcmp(path, r.class.s, len) != 0))
         add_rows_of(a, (struct manual_text){path, len});
     if (r.is_value)
         lookup_members(L, -1, add_member, a);

@@ -327,7 +327,7 @@ static const char *sql_name(const char *name)
 static bool is_special(const char *name)
 {
     for (const struct manual_row *row = special; row->name; row++)
-        if (strcmp(row->name, name) == 0)
+        if (*row->name == *name && strcmp(row->name, name) == 0)
             return true;
     return false;
 }
