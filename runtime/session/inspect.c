@@ -10,6 +10,7 @@
 #include "runtime/session/manual.h"
 #include "runtime/session/masks.h"
 #include "runtime/session/names.h"
+#include "runtime/session/place.h"
 #include "runtime/session/scan.h"
 #include "runtime/session/session_int.h"
 #include <string.h>
@@ -290,6 +291,20 @@ struct question {
     struct buf out;
 };
 
+/* spark:table("x"):filter: nothing is run; the manual says what calls return. */
+static void describe_call(lua_State *L, struct question *q)
+{
+    struct place *p = lua_newuserdatauv(L, sizeof *p, 0);
+    struct manual_entry e;
+
+    place_find(q->text, q->len, p);
+    if (p->kind != PLACE_NAME || !place_entry(L, p, &p->chain, p->chain.n, &e))
+        return;
+    describe_entry(&e, &q->out);
+    buf_printf(&q->out, "Type: %s\n", e.field ? "field" : "function");
+    q->found = true;
+}
+
 static int l_inspect(lua_State *L) /* (lightuserdata question) */
 {
     struct question *q = lua_touserdata(L, 1);
@@ -301,8 +316,10 @@ static int l_inspect(lua_State *L) /* (lightuserdata question) */
         q->found = describe_magic(session_of(L), q->text, q->len, &q->out);
         return 0;
     }
-    if (!lookup_chain(q->text, q->len, &c) || c.literal || !push_with_container(L, &c))
+    if (!lookup_chain(q->text, q->len, &c) || c.literal || !push_with_container(L, &c)) {
+        describe_call(L, q);
         return 0;
+    }
     start = c.parts[0].name;
     snprintf(name, sizeof name, "%.*s", (int)(c.parts[c.n - 1].name + c.parts[c.n - 1].len - start), start);
     describe(L, -1, c.n > 1 ? -2 : 0, name, q->source, &q->out);
@@ -321,9 +338,9 @@ static size_t name_end(const char *text, size_t len, size_t at)
     for (; x.kind && x.at <= text + at; scan_next(&x)) {
         if (x.kind == SCAN_NAME && text + at >= x.at && text + at <= x.next)
             end = x.next;
-        if (scan_is(&x, "(") && x.at < text + at && depth < 64)
+        if ((scan_is(&x, "(") || scan_is(&x, "{")) && x.at < text + at && depth < 64)
             calls[depth++] = before.kind == SCAN_NAME ? before.next : NULL;
-        else if (scan_is(&x, ")") && x.at < text + at && depth > 0)
+        else if ((scan_is(&x, ")") || scan_is(&x, "}")) && x.at < text + at && depth > 0)
             depth--;
         before = x;
     }

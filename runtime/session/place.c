@@ -118,7 +118,7 @@ static void operand(struct reading *r, const struct scan *x)
 {
     bool follows = ends_operand(&r->before) && r->now.n;
 
-    if (x->kind == SCAN_NAME && selects(&r->before)) {
+    if (x->kind != SCAN_STRING && selects(&r->before)) { /* also x.in, on the way to x.info */
         if (r->now.n)
             add_part(&r->now, x->at, x->len, *r->before.at);
         else { /* .name of nothing */
@@ -162,7 +162,7 @@ static void token(struct reading *r, const struct scan *x)
 
     if (f)
         f->tokens++;
-    if (x->kind == SCAN_NAME || x->kind == SCAN_STRING)
+    if (x->kind == SCAN_NAME || x->kind == SCAN_STRING || (x->kind == SCAN_KEYWORD && x->field))
         operand(r, x);
     else if (x->traits & SCAN_OPENS_BLOCK)
         open_frame(r, 'b');
@@ -211,9 +211,9 @@ static void in_name(struct reading *r, const char *text, const char *end)
     r->p->kind = PLACE_NAME;
     if (selects(b) && r->now.n) {
         add_part(&r->now, end, 0, *b->at);
-    } else if (touches && b->kind == SCAN_KEYWORD) {
+    } else if (touches && b->kind == SCAN_KEYWORD && !b->field) {
         begin(&r->now, b->at, b->len);
-    } else if (!touches || b->kind != SCAN_NAME) {
+    } else if (!touches || (b->kind != SCAN_NAME && b->kind != SCAN_KEYWORD)) {
         begin(&r->now, end, 0);
         r->now.unknown = selects(b);
     } else if (top(r)) {

@@ -159,6 +159,45 @@ static void magics_are_completed(void **state)
     OFFERS(r, "%cd /et", "etc/");
 }
 
+static void explains(struct recorder *r, const char *text, int detail, const char *const *want)
+{
+    json_t *reply = session_inspect(r->session, text, strlen(text), strlen(text), detail);
+    const char *got = json_string_value(json_object_get(json_object_get(reply, "data"), "text/plain"));
+
+    for (; *want; want++)
+        if (!got || !strstr(got, *want))
+            fail_msg("%s: want %s in\n%s", text, *want, got ? got : "nothing");
+    json_decref(reply);
+}
+
+#define EXPLAINS(r, text, detail, ...) explains(r, text, detail, (const char *const[]){__VA_ARGS__, NULL})
+
+static void what_stands_there_is_explained(void **state)
+{
+    struct recorder *r = *state;
+
+    EXPLAINS(r, "json.encode", 0, "Signature: json.encode(value: any", "Docstring:", "Example:");
+    EXPLAINS(r, "spark:table('x'):filter(", 0, "Signature: DataFrame:filter(condition) -> DataFrame");
+    EXPLAINS(r, "F.sum('a'):alias", 0, "Signature: Column:alias");
+    EXPLAINS(r, "mlflow.log_metric", 1, "Signature: mlflow.log_metric(key: string",
+             "Source:\nfunction mlflow.log_metric(...)");
+    EXPLAINS(r, "local f = F.upp; F.upper(", 0, "Signature: F.upper(col)");
+    EXPLAINS(r, "widgets.IntSlider{", 0, "min = 0", "-> Widget");
+    EXPLAINS(r, "http.get(u).status", 0, "200, 404");
+    run(r, "dbutils.widgets.text('learning_rate', '1'); local show = spark:range(1).show");
+    EXPLAINS(r, "show", 0, "DataFrame:show");
+    OFFERS(r, "dbutils.widgets.get(\"lea|", "learning_rate", "=1");
+    OFFERS(r, "dbutils.widgets.get('|", "learning_rate");
+    OFFERS(r, "llm.finetune{mo", "model = ");
+    OFFERS(r, "llm.finetune{model = 'm', peft = LoraConfig{lora_", "lora_alpha = ", "lora_dropout = ");
+    OFFERS(r, "widgets.IntSlider{mi", "min = ");
+    OFFERS(r, "mlflow.start_run{run_", "run_name = ", "run_id = ");
+    OFFERS(r, "llm.load('m'):gen", "generate");
+    OFFERS(r, "local job = llm.finetune{model = 'm', train_dataset = d}\njob:w", "wait");
+    OFFERS(r, "mlflow.MlflowClient():get_mod", "get_model_version");
+    OFFERS(r, "mlflow.get_run(id).in", "info", "inputs");
+}
+
 /* What the last error shows in a mode. */
 static void shows(struct recorder *r, const char *mode, const char *const *want)
 {
@@ -228,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keyword_arguments_are_offered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(dataframes_are_completed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(magics_are_completed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_stands_there_is_explained, set_up, tear_down),
         cmocka_unit_test_setup_teardown(columns_that_nobody_uses_are_told_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(errors_are_told_again_in_other_modes, set_up, tear_down),
     };
