@@ -114,6 +114,20 @@ def test_a_notebook_in_the_browser(lab):
     assert after[5].split() == ["[7]:", str(value), "true", "small"]
 
 
+def test_the_controls_in_the_browser(lab):
+    base, folder = lab
+    cells = ["x = 41", "print('looping') while true do pcall(function() while true do end end) end", "return x", ""]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    nb.metadata["kernelspec"] = {"name": "lacus", "display_name": "lacus (Lua 5.4)", "language": "lua"}
+    nbformat.write(nb, folder / "controls.ipynb")
+    seen = browse("controls.mjs", base, "controls.ipynb", "controls.png", folder)
+    assert seen["problems"] == []
+    assert "looping" in seen["interrupted"][1] and "nterrupt" in seen["interrupted"][1]
+    assert seen["interrupted"][2].split()[-1] == "41"
+    assert seen["completed"] == "string.upper" and "string.upper(" in seen["tooltip"]
+    assert "41" not in seen["restarted"][2]
+
+
 def test_widgets_in_the_browser(lab):
     """Both ways: what is moved, typed and chosen changes Lua's state, and Lua changes what is seen. Rich outputs are drawn."""
     base, folder = lab
