@@ -67,6 +67,24 @@ int magic_autoreload(lua_State *L, const char *line, const char *body)
     lua_pushstring(L, word);
     lua_call(L, 1, 1);
     if (!lua_toboolean(L, -1))
-        return line_error(L, "autoreload", "modes are 0 (off), 2 (all modules) and now, not", word);
+        return line_error(L, "autoreload",
+                          "modes are 0 (off), 1 (those of %aimport), 2 (all modules) and now, not", word);
+    return 0;
+}
+
+int magic_aimport(lua_State *L, const char *line, const char *body)
+{
+    size_t len = strlen(line);
+
+    (void)body;
+    while (len && (line[len - 1] == ' ' || line[len - 1] == '\t'))
+        len--;
+    push_module(L);
+    lua_getfield(L, -1, "aimport");
+    lua_pushlstring(L, line, len);
+    lua_call(L, 1, 2);
+    if (len == 0)
+        line_print(L, "Modules to reload:\n%s\n\nModules to skip:\n%s\n",
+                   lua_rawlen(L, -2) ? lua_tostring(L, -2) : "all modules (mode 2)", lua_tostring(L, -1));
     return 0;
 }

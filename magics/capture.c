@@ -145,7 +145,14 @@ static void push_captured(lua_State *L, const struct kept *k)
     lua_setfield(L, -2, "outputs");
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, l_show, 1);
-    lua_setfield(L, -2, "show");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "show");
+    lua_createtable(L, 0, 2); /* captured() shows it too */
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "__call");
+    lua_pushliteral(L, "captured");
+    lua_setfield(L, -2, "__name");
+    lua_setmetatable(L, -2);
 }
 
 /* The cell's result is one of its outputs. */

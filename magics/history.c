@@ -12,18 +12,6 @@ enum { SEARCH_MOST = 10000 };
 
 /* ---- %history ---- */
 
-/* The value that the cell gave, where the front end keeps them in Out. */
-static void add_output(lua_State *L, struct buf *out, json_int_t line)
-{
-    int top = lua_gettop(L);
-
-    if (lua_getglobal(L, "Out") == LUA_TTABLE && lua_geti(L, -1, (lua_Integer)line) != LUA_TNIL) {
-        session_repr(L, -1, out);
-        buf_putc(out, '\n');
-    }
-    lua_settop(L, top);
-}
-
 static void add_prompted(struct buf *out, const char *text)
 {
     for (const char *mark = ">>> "; *text; mark = "... ") {
@@ -34,7 +22,7 @@ static void add_prompted(struct buf *out, const char *text)
 }
 
 /* As IPython prints it: "   4: text", "  12/4:" before texts of several lines. */
-static void add_cell(lua_State *L, const struct options *o, struct buf *out, json_t *row, bool sessions)
+static void add_cell(const struct options *o, struct buf *out, json_t *row, bool sessions)
 {
     json_int_t session = json_integer_value(json_array_get(row, 0)),
                line = json_integer_value(json_array_get(row, 1));
@@ -51,8 +39,8 @@ static void add_cell(lua_State *L, const struct options *o, struct buf *out, jso
         add_prompted(out, text);
     else
         buf_printf(out, "%s\n", text);
-    if (options_has(o, "-o") && !sessions)
-        add_output(L, out, line);
+    if (options_has(o, "-o") && json_is_string(json_array_get(row, 3)))
+        buf_printf(out, "%s\n", json_string_value(json_array_get(row, 3)));
 }
 
 static void write_out(lua_State *L, const struct options *o, const struct buf *out)
@@ -84,7 +72,7 @@ int magic_history(lua_State *L, const char *line, const char *body)
     else
         cells = last ? ranges_tail(L, last) : ranges_read(L, "history", o->words);
     json_array_foreach (cells, i, row)
-        add_cell(L, o, out, row, pattern || unique || last || (o->n && strpbrk(o->words[0], "~/")));
+        add_cell(o, out, row, pattern || unique || last || (o->n && strpbrk(o->words[0], "~/")));
     write_out(L, o, out);
     return 0;
 }

@@ -8,9 +8,13 @@ enum { LINE = MAGIC_LINE, CELL = MAGIC_CELL, BOTH = MAGIC_LINE | MAGIC_CELL };
 
 const struct session_magic lacus_magics[] = {
     {"R", "%%R " SCRIPT, "runs the cell with R", CELL, magic_r},
-    {"autoreload", "%autoreload [0 | 2 | now]",
-     "loads Lua modules again when their files have changed: 2 before each cell, now at once, 0 never", LINE,
-     magic_autoreload},
+    {"aimport", "%aimport [MODULE | -MODULE]",
+     "requires a module and marks it for %autoreload 1; with - it is never loaded again", LINE,
+     magic_aimport},
+    {"autoreload", "%autoreload [0 | 1 | 2 | now]",
+     "loads Lua modules again when their files have changed: 2 all before each cell, 1 those of %aimport, "
+     "now at once, 0 never",
+     LINE, magic_autoreload},
     {"bash", "%%bash " SCRIPT, "runs the cell with bash; fails when it fails", CELL, magic_bash},
     {"capture", "%%capture [--no-stdout] [--no-stderr] [--no-display] [NAME]",
      "runs the cell and keeps what it shows in NAME (stdout, stderr, outputs, show())", CELL, magic_capture},

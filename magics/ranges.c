@@ -77,9 +77,14 @@ bool ranges_is(const char *word)
 
 static void ask(lua_State *L, json_t *into, json_t *request) /* takes request */
 {
-    json_t *reply = session_history(session_of(L), request);
+    json_t *reply = session_history(session_of(L), request), *row;
+    size_t i;
 
-    json_array_extend(into, json_object_get(reply, "history"));
+    json_array_foreach (json_object_get(reply, "history"), i, row) {
+        json_t *both = json_array_get(row, 2); /* [text, output] */
+        json_array_append_new(into, json_pack("[OOOO]", json_array_get(row, 0), json_array_get(row, 1),
+                                              json_array_get(both, 0), json_array_get(both, 1)));
+    }
     json_decref(reply);
     json_decref(request);
 }
@@ -91,7 +96,7 @@ static void ask_range(lua_State *L, json_t *into, long session, long start, long
     ask(L, into,
         json_pack("{s:s, s:I, s:I, s:I, s:b, s:b}", "hist_access_type", "range", "session",
                   (json_int_t)session, "start", (json_int_t)start, "stop", (json_int_t)stop + 1, "raw", 1,
-                  "output", 0));
+                  "output", 1));
 }
 
 static void add_range(lua_State *L, json_t *into, const struct place *from, const struct place *to)
@@ -137,7 +142,7 @@ json_t *ranges_search(lua_State *L, const char *pattern, long n, bool unique)
     ask(L, *cells,
         json_pack("{s:s, s:o, s:I, s:b, s:b, s:b}", "hist_access_type", "search", "pattern",
                   glob ? json_string(pattern) : json_sprintf("*%s*", pattern), "n", (json_int_t)n, "raw", 1,
-                  "output", 0, "unique", (int)unique));
+                  "output", 1, "unique", (int)unique));
     return *cells;
 }
 

@@ -8,7 +8,7 @@
  * Threads   session thread.
  *
  * Example:
- *     json_t *cells = ranges_read(L, "save", o->words + 1); // [[session, line, text], …]
+ *     json_t *cells = ranges_read(L, "save", o->words + 1); // [[session, line, text, output or null], …]
  */
 #ifndef LACUS_MAGICS_RANGES_H
 #define LACUS_MAGICS_RANGES_H

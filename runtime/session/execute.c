@@ -456,6 +456,20 @@ static void after_cell(struct session *s, bool well)
     }
 }
 
+/* What is kept of a cell has no secrets in it either. */
+static void remember(struct session *s, const struct session_task *t)
+{
+    const struct cell_request *cell = t->cell;
+    json_t *output = masks_json(s, json_incref(t->run.output)), *text = NULL;
+
+    if (session_masked(s, cell->code, cell->len))
+        text = masks_json(s, session_json_text(cell->code, cell->len));
+    history_add(s, t->reply->execution_count, text ? json_string_value(text) : cell->code,
+                text ? json_string_length(text) : cell->len, json_string_value(output));
+    json_decref(text);
+    json_decref(output);
+}
+
 static void finish(struct session *s, struct session_task *t)
 {
     const struct cell_request *cell = t->cell;
@@ -473,7 +487,7 @@ static void finish(struct session *s, struct session_task *t)
     reply->exit_asked = s->exit_asked;
     reply->exit_status = s->exit_status;
     if (cell->store_history && !cell->silent)
-        history_add(s, reply->execution_count, cell->code, cell->len, json_string_value(t->run.output));
+        remember(s, t);
     json_decref(t->run.output);
     t->run.output = NULL;
 }

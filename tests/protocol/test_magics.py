@@ -117,10 +117,13 @@ def test_history_and_its_kin_look_as_ipythons(kernel, place, tmp_path):
         rerun = k.out("%rerun 3")
         k.out("%save -f kept 1-2")
         recalled = k.run("%recall 1-2")["reply"]["payload"]
-        seen[k is kernel] = (numbered, prompts, rerun, [p["text"].strip() for p in recalled if p["source"] == "set_next_input"])
+        k.result("6 * 7")
+        valued = k.out("%history -o 9")
+        seen[k is kernel] = (valued, numbered, prompts, rerun, [p["text"].strip() for p in recalled if p["source"] == "set_next_input"])
     ipython.close()
     assert seen[True] == seen[False]
-    assert seen[True][0] == "   1: a = 1\n   2:\nb = 2\nprint(b)\n   3: print('x')\n"
+    assert seen[True][0] == "6 * 7\n42\n"
+    assert seen[True][1] == "   1: a = 1\n   2:\nb = 2\nprint(b)\n   3: print('x')\n"
     assert (tmp_path / "kept.lua").read_text() == "a = 1\nb = 2\nprint(b)\n"
     assert (tmp_path / "kept.py").read_text().endswith("a = 1\nb = 2\nprint(b)\n")
     assert "print('x')" in kernel.out("%history -g *x*") and "a = 1" not in kernel.out("%history -g *'x'*")
@@ -205,6 +208,12 @@ def test_modules_are_loaded_again(kernel, tmp_path):
     assert kernel.out("print(hot.f(), object.name)") == "one\ta\n"
     (tmp_path / "hot.lua").write_text("local M = {}\nfunction M.f() return 'two!' end\nM.class = {__index = {name = 'bb'}}\nreturn M\n")
     assert kernel.out("print(hot.f(), object.name)") == "two!\tbb\n"
+    kernel.out("%aimport -hot")
+    (tmp_path / "hot.lua").write_text("return {f = function() return 'skipped' end}\n")
+    assert kernel.out("print(hot.f())") == "two!\n" and "hot" in kernel.out("%aimport").split("skip:")[1]
+    kernel.out("%autoreload 1\n%aimport hot")
+    (tmp_path / "hot.lua").write_text("return {f = function() return 'two!' end, longer = 1}\n")
+    assert kernel.out("print(hot.f(), hot.longer)") == "two!\t1\n"
     (tmp_path / "hot.lua").write_text("syntax error here\n")
     shown = kernel.run("print(hot.f())")
     assert "autoreload of hot failed" in shown["stderr"] and shown["stdout"] == "two!\n"
@@ -488,6 +497,11 @@ def test_secrets_never_get_out(kernel, place, tmp_path):
         for form in encoded:
             assert form not in text, (form, text)
     assert kernel.out("print(#v)") == f"{len(value)}\n"
+    kernel.out('dbutils.secrets.put("prod", "other", "written-in-the-cell")')
+    kernel.run("v")
+    for content in [kernel.client.history(hist_access_type="tail", n=30, reply=True, timeout=10, output=o, raw=True)["content"] for o in (True, False)]:
+        assert "written-in-the-cell" not in json.dumps(content) and value not in [row[2][1] if isinstance(row[2], list) else "" for row in content["history"]]
+        assert "[REDACTED]" in json.dumps(content)
     assert "there is a secret in it" in kernel.error("held = {v}\n%store held")["error"]["evalue"]
     (tmp_path / "child.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("dbutils.widgets.text('p', '')")])))
     assert "'p' is a secret" in kernel.error("dbutils.notebook.run('child', 10, {p = v})")["error"]["evalue"]

@@ -4,6 +4,7 @@
 return function(native)
   local mode = 0
   local seen = {} -- module → {path, stamp}
+  local marked, left_out = {}, {} -- by %aimport: mode 1 reloads the former only, mode 2 not the latter
 
   local function find(name)
     return package.searchpath(name, package.path)
@@ -68,11 +69,11 @@ return function(native)
     end
   end
 
-  local function look()
+  local function look(all)
     for _, name in ipairs(loaded()) do
       local entry = seen[name]
       local stamp = entry and entry.path and native.stat(entry.path)
-      if stamp and stamp ~= entry.stamp then
+      if stamp and stamp ~= entry.stamp and (all or mode == 2 or marked[name]) and not left_out[name] then
         entry.stamp = stamp
         reload(name)
       end
@@ -84,14 +85,30 @@ return function(native)
 
   return {
     note = function() if mode > 0 then note() end end,
-    before_cell = function() if mode == 2 then look() end end,
+    before_cell = function() if mode > 0 then look() end end,
+    -- "name": it is required and marked; "-name": it is left out; "": the names
+    aimport = function(word)
+      if word:sub(1, 1) == "-" then
+        left_out[word:sub(2)], marked[word:sub(2)] = true, nil
+      elseif word ~= "" then
+        left_out[word], marked[word] = nil, true
+        _ENV[word:match "[^.]*$"] = require(word)
+        note()
+      end
+      local names, skipped = {}, {}
+      for name in pairs(marked) do names[#names + 1] = name end
+      for name in pairs(left_out) do skipped[#skipped + 1] = name end
+      table.sort(names)
+      table.sort(skipped)
+      return table.concat(names, " "), table.concat(skipped, " ")
+    end,
     -- false: not understood
     set = function(word)
       if word == "" or word == "now" then
-        look()
+        look(true)
         return true
       end
-      if not modes[word] or modes[word] == 1 then return false end
+      if not modes[word] then return false end
       mode = modes[word]
       note()
       return true
