@@ -18,15 +18,17 @@ struct profile {
     pthread_t thread;
     bool running;
     atomic_bool stopping;
+    atomic_long cost; /* of a sample, ns */
 };
 
 static void *ticker(void *arg)
 {
     struct profile *p = arg;
-    const struct timespec tick = {.tv_nsec = 1000000000 / PROFILE_HZ};
+    const long tick = 1000000000 / PROFILE_HZ, most = 200000000;
 
     while (!atomic_load(&p->stopping)) {
-        nanosleep(&tick, NULL);
+        long pause = tick + 10 * atomic_load(&p->cost); /* the profiled code has most of the time */
+        nanosleep(&(struct timespec){.tv_nsec = pause < most ? pause : most}, NULL);
         hook_request(p->session, HOOK_SAMPLE);
     }
     return NULL;
@@ -145,10 +147,13 @@ static int descend(struct profile *p, struct hook_link *link, int node, int *roo
         return node;
     if (link->L != p->base)
         node = descend(p, link->outer, node, room);
-    n = debug_levels(link->L) - (link->L == p->base ? p->skip : 0);
-    if (n > PROFILE_DEPTH_MAX) { /* asking for the n-th frame walks n: of a deep stack the innermost count */
+    n = link->L == p->base ? p->skip : 0;
+    if (lua_getstack(link->L, n + PROFILE_DEPTH_MAX,
+                     &ar)) { /* of a deep stack the innermost count: asking for the n-th walks n */
         n = PROFILE_DEPTH_MAX;
         node = child_of(p, node, "…");
+    } else {
+        n = debug_levels(link->L) - n;
     }
     for (int i = n - 1; i >= 0 && lua_getstack(link->L, i, &ar); i--) {
         lua_getinfo(link->L, "Sn", &ar);
@@ -178,4 +183,5 @@ void profile_sample(struct session *s, lua_State *L)
         p->nodes[node].total += spent;
     p->samples++;
     p->last = clock_mono_ns();
+    atomic_store(&p->cost, (long)(p->last - now));
 }

@@ -9,6 +9,8 @@
 #include "runtime/session/session_lua.h"
 #include "tests/support/recorder.h"
 #include "tests/support/unit.h"
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,6 +192,95 @@ static void test_pcall_is_luas(void **state)
         "false\tbad argument #1 to 'pcall' (value expected)");
 }
 
+/* ---- a client on another thread ---- */
+struct client {
+    pthread_t id;
+    struct debug *d;
+    atomic_bool over;
+    atomic_int stops, answered;
+    char path[64];
+};
+
+static void count_stop(void *self, const char *event, json_t *body)
+{
+    struct client *c = self;
+
+    (void)body;
+    if (strcmp(event, "stopped") == 0)
+        atomic_fetch_add(&c->stops, 1);
+}
+
+static void count_answer(struct debug_job *job)
+{
+    struct client *c = job->self;
+
+    json_decref(job->body);
+    mem_free(job);
+    atomic_fetch_add(&c->answered, 1);
+}
+
+/* Sets and takes away breakpoints, pauses, looks around and goes on, in no order that makes sense. */
+static void *meddle(void *arg)
+{
+    static const char *const commands[] = {"threads", "stackTrace", "inspectVariables", "scopes",
+                                           "variables"};
+    struct client *c = arg;
+    unsigned seed = 7;
+
+    for (int i = 0; !atomic_load(&c->over); i++) {
+        json_t *list = rand_r(&seed) % 2 ? json_pack("[{s:i}, {s:i, s:s}]", "line", 3, "line", 4, "condition",
+                                                     "i % 1000 == 0")
+                                         : json_array();
+        struct debug_job *job = mem_zalloc(sizeof *job);
+        switch (rand_r(&seed) % 4) {
+        case 0:
+            json_decref(debug_set_breakpoints(c->d, c->path, NULL, list, NULL));
+            break;
+        case 1:
+            debug_pause(c->d);
+            break;
+        default:
+            *job =
+                (struct debug_job){.command = commands[rand_r(&seed) % 5], .done = count_answer, .self = c};
+            debug_post(c->d, job);
+            job = NULL;
+        }
+        usleep((useconds_t)(rand_r(&seed) % 300));
+        debug_resume(c->d, DEBUG_CONTINUE + (unsigned)rand_r(&seed) % 4);
+        mem_free(job);
+        json_decref(list);
+    }
+    debug_attach(c->d, false);
+    return NULL;
+}
+
+static void test_another_thread_meddles(void **state)
+{
+    static const char cell[] =
+        "local sum = 0\nfor i = 1, 30000 do\n  sum = sum + i\n  x = pcall(string.rep, 'x', 2)\nend\n"
+        "co = coroutine.wrap(function() for i = 1, 300 do coroutine.yield(i) end end)\nfor i = 1, 300 do\n  "
+        "co()\nend\nprint(sum)";
+    struct place *p = *state;
+    struct client c = {.over = false};
+    struct debug_front front = {.prefix = "cell:", .suffix = "", .self = &c, .event = count_stop};
+
+    assert_int_equal(debug_new(&front, &c.d, NULL), LC_OK);
+    debug_cell_path(c.d, cell, sizeof cell - 1, c.path, sizeof c.path);
+    debug_bind(c.d, p->session);
+    debug_attach(c.d, true);
+    alarm(60);
+    pthread_create(&c.id, NULL, meddle, &c);
+    for (int i = 0; i < 8; i++)
+        has(run(p, cell, NULL, CELL_OK), "450015000");
+    atomic_store(&c.over, true);
+    pthread_join(c.id, NULL);
+    has(run(p, "print(debug.gethook() == nil)", NULL, CELL_OK), "true");
+    alarm(0);
+    assert_true(atomic_load(&c.stops) > 5 && atomic_load(&c.answered) > 5);
+    debug_unbind(c.d);
+    debug_free(c.d);
+}
+
 /* ---- %debug ---- */
 static void test_after_an_error(void **state)
 {
@@ -343,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_hash),
         cmocka_unit_test_setup_teardown(test_hooks_come_and_go, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(test_another_thread_meddles, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_pcall_is_luas, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_after_an_error, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_step_by_step, make_place, remove_place),
