@@ -147,6 +147,19 @@ def test_widgets_in_the_browser(lab):
     assert seen["parameters"] >= 3
 
 
+def test_a_closed_notebook_shows_its_widgets(lab):
+    """`lacus run` has kept their state: JupyterLab draws them without running a cell."""
+    base, folder = lab
+    cells = ["s = widgets.IntSlider{value = 3, max = 50, description = 'kept'}\nreturn s", "s.value = 42", "widgets.interact(function(x) print('x was', x) end, {x = 7})"]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    nb.metadata["kernelspec"] = {"name": "lacus", "display_name": "lacus (Lua 5.4)", "language": "lua"}
+    nbformat.write(nb, folder / "in.ipynb")
+    subprocess.run([LACUS, "run", str(folder / "in.ipynb"), "-o", str(folder / "closed.ipynb"), "-q"], env=environment(folder), check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "jupyter", "trust", str(folder / "closed.ipynb")], env=environment(folder), check=True, timeout=60, stdout=subprocess.DEVNULL)
+    seen = browse("closed.mjs", base, "closed.ipynb", "closed.png", folder)
+    assert seen["readout"] == "42" and "kept" in seen["outputs"][0] and "x was\t7" in seen["outputs"][2].replace("    ", "\t"), seen
+
+
 @pytest.mark.skipif(notebooks.missing() is not None, reason=str(notebooks.missing()))
 def test_the_example_in_the_browser(lab):
     """examples/finetune.ipynb by Run All: no error, the controls, the tables and the curve are there."""
