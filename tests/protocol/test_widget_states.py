@@ -10,9 +10,10 @@ from test_widgets import normal, opened, send, show, updates, view
 
 CHOICES = {"Dropdown", "RadioButtons", "Select", "SelectMultiple", "SelectionSlider", "SelectionRangeSlider", "ToggleButtons"}
 ABSTRACT = {"CoreWidget", "DOMWidget", "ValueWidget", "Widget", "Style", "interactive"}
-ABSENT = {"AppLayout", "TwoByTwoLayout", "GridspecLayout", "Controller"}  # templates of GridBox, and gamepads
+TEMPLATES = {"AppLayout", "TwoByTwoLayout", "GridspecLayout"}
+ABSENT = {"Controller"}  # gamepads
 NAMES = sorted(n for n in dir(ipywidgets) if isinstance(getattr(ipywidgets, n), type) and issubclass(getattr(ipywidgets, n), ipywidgets.Widget)
-               and n not in ABSTRACT | ABSENT)
+               and n not in ABSTRACT | ABSENT | TEMPLATES)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,46 @@ def test_pages(kernel, name):
     assert updates(messages) == [{"titles": ["one", "two"]}, {"selected_index": 1}]
     assert messages[-1]["content"]["data"]["text/plain"] == "2\ttwo"
     assert "index out of bounds" in kernel.execute("t.selected_index = 3")[0]["evalue"]
+
+
+B = "widgets.Button{description = '%s'}"
+PANES = {"AppLayout": ["header", "left_sidebar", "center", "right_sidebar", "footer"], "TwoByTwoLayout": ["top_left", "top_right", "bottom_left", "bottom_right"]}
+
+
+def grid_of(states, model):
+    layout = states[states[model]["layout"][10:]]
+    areas = {states[c[10:]]["description"]: states[states[c[10:]]["layout"][10:]]["grid_area"] for c in states[model]["children"]}
+    return [layout[k] for k in ("grid_template_areas", "grid_template_columns", "grid_template_rows", "width", "grid_gap")], areas
+
+
+def their_grid(box):
+    return ([getattr(box.layout, k) for k in ("grid_template_areas", "grid_template_columns", "grid_template_rows", "width", "grid_gap")],
+            {c.description: c.layout.grid_area for c in box.children})
+
+
+@pytest.mark.parametrize("name", PANES)
+@pytest.mark.parametrize("merge", [True, False])
+def test_templates_lay_out_as_theirs(kernel, name, merge):
+    panes = PANES[name]
+    for chosen in range(1, 2 ** len(panes)):
+        names = [p for i, p in enumerate(panes) if chosen >> i & 1]
+        fields = ", ".join(f"{p} = {B % p}" for p in names)
+        model, states = show(kernel, f"widgets.{name}{{{fields}, merge = {str(merge).lower()}, width = '50%', grid_gap = '3px'}}")
+        theirs = getattr(W, name)(**{p: W.Button(description=p) for p in names}, merge=merge, width="50%", grid_gap="3px")
+        assert grid_of(states, model) == their_grid(theirs), names
+
+
+def test_grids_are_filled_as_theirs(kernel):
+    model, states = show(kernel, f"g = widgets.GridspecLayout(3, 2) g.put(1, true, {B % 'a'}) g.put({{2, 3}}, 1, {B % 'b'}) g.put(3, 2, {B % 'c'}) g.put(1, 2, {B % 'd'}) return g")
+    theirs = W.GridspecLayout(3, 2)
+    theirs[0, :], theirs[1:3, 0], theirs[2, 1] = (W.Button(description=d) for d in "abc")
+    theirs[0, 1] = W.Button(description="d")
+    ours = grid_of(states, model)
+    assert ours == their_grid(theirs)
+    assert kernel.execute("return g.at(2, 1).description, g.at(2, 2)")[1][-1]["content"]["data"]["text/plain"].split() == ["b", "nil"]
+    for code, says in (("g.put(4, 1, widgets.Label{})", "the row takes a number from 1 to 3"), ("widgets.GridspecLayout(0, 1)", "must be positive integer"),
+                       ("widgets.AppLayout{header = 3}", "'header' trait expected a Widget"), ("widgets.AppLayout{header = widgets.Label{}, pane_widths = {'x', 1, 1}}", "pane sizes must be")):
+        assert says in kernel.execute(code)[0]["evalue"]
 
 
 def refusal(make):

@@ -413,4 +413,6 @@ return function(native, widgets, methods)
     return out
   end
 
+
+  require "lacus.widget_layouts"(native, widgets)
 end
