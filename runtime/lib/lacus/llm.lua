@@ -677,7 +677,9 @@ function llm.finetune(o)
     return new_job(id)
 end
 
--- llm.dpo{model = …, train_dataset = rows of prompt, chosen and rejected, args = {beta = 0.1, loss_type = "sigmoid"}}
+--- llm.dpo{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, peft?: LoraConfig, args?: TrainingArguments, output_dir?: Path} -> Job
+-- preference optimisation: rows have prompt, chosen and rejected; args = {beta = 0.1, loss_type = "sigmoid"}
+--     llm.dpo{model = "out/sft", train_dataset = spark:table("preferences"), args = {beta = 0.1}}
 function llm.dpo(o)
     if type(o) ~= "table" then fail("ARG", "llm.dpo takes one table: llm.dpo{model = …, train_dataset = …}") end
     o = copy_of(o)
