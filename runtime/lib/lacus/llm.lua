@@ -627,7 +627,7 @@ local function lora_fields(peft)
     return copy_of(peft)
 end
 
---- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, stall_seconds?: number} -> Job
+--- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean} -> Job
 -- trains a model on a worker; the job belongs to the workspace and goes on when the notebook is closed
 --     local job = llm.finetune{model = "out/base", train_dataset = spark:table("train"), template = "{q} {a}", peft = LoraConfig{r = 16}, args = {num_train_epochs = 1}}
 --     job:wait()
@@ -784,7 +784,7 @@ function model_methods.requires_grad(m, on)
     return m
 end
 
---- llm.load(model: string, options?: {dtype?: "f32"|"bf16", device?: "cpu", backend?: string}) -> Model
+--- llm.load(model: string, options?: {dtype?: "f32"|"bf16", device?: "cpu", backend?: string, quantization?: BitsAndBytesConfig}) -> Model
 -- a model into this session: a folder, a Hub id, models:/name@alias or runs:/id/model
 --     local m = llm.load("out/sft", {dtype = "f32"})
 function llm.load(model, o)
