@@ -2,6 +2,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/session/complete_int.h"
 #include "runtime/session/magic.h"
+#include "runtime/session/magic_lua.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,13 +180,17 @@ void complete_sql(lua_State *L, struct answer *a, const char *start)
 }
 
 /* ---- magics ---- */
-static void add_magic_names(struct answer *a, const char *start, bool cell)
+static void add_magic_names(lua_State *L, struct answer *a, const char *start, bool cell)
 {
     a->prefix = start;
     a->prefix_len = (size_t)(a->text + a->len - start);
     for (const struct session_magic *m = a->s->magics; m && m->name; m++)
         if (m->kinds & (cell ? MAGIC_CELL : MAGIC_LINE | MAGIC_CELL))
             complete_add(a, m->name, "magic", 0, NULL);
+    magic_lua_names(L, cell ? MAGIC_CELL : MAGIC_LINE | MAGIC_CELL); /* of extensions */
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++, lua_pop(L, 1))
+        complete_add(a, lua_tostring(L, -1), "magic", 0, NULL);
+    lua_pop(L, 2);
 }
 
 static const char *last_word(const char *start, const char *end)
@@ -318,6 +323,6 @@ bool complete_magic(lua_State *L, struct answer *a)
             rest_of_magic(L, a, m, q);
             return true;
         }
-    add_magic_names(a, p, cell);
+    add_magic_names(L, a, p, cell);
     return true;
 }

@@ -226,6 +226,7 @@ def test_an_extension_brings_magics(kernel, tmp_path):
     kernel.out("package.path = './?.lua;' .. package.path\n%load_ext loud")
     assert kernel.result("%shout hello") == "HELLO"
     assert "BODY" in kernel.result("%%shout\nbody")
+    assert "shout" in kernel.client.complete("%sho", reply=True, timeout=10)["content"]["matches"]
     assert "%shout" in kernel.out("%lsmagic")
     kernel.out("%unload_ext loud")
     assert "unknown magic" in kernel.error("%shout x")["error"]["evalue"]

@@ -356,6 +356,57 @@ static void packages_are_answered(void **state)
     setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1);
 }
 
+static void python_is_kept_and_ended(void **state)
+{
+    struct place *p = *state;
+
+    if (system("python3 -c pass") != 0) {
+        print_message("SKIP: python3 does not run here\n");
+        skip();
+    }
+    run(p, "t = {1, 2.5, {k = 'v'}}");
+    assert_string_equal(run(p, "%%python -i t -o n,back\nn = len(t)\nback = t[2]\nprint(t[1])"), "2.5\n");
+    assert_string_equal(run(p, "print(n, back.k)"), "3\tv\n");
+    fails(p, "%%python\n1 / 0", "ZeroDivisionError");
+    run(p, "%python n * 2");
+    assert_non_null(recorder_event(&p->recorder, "display_data", 0));
+    fails(p, "%%python -i nothing\n1", "no such variable");
+    fails(p, "%%python -x 1\n1", "cannot read the argument");
+    fails(p, "%%python --restart\nn", "NameError");
+    fails(p, "%%python\nimport os; os._exit(7)", "exit status 7");
+    assert_string_equal(run(p, "%%python\nprint('again')"), "again\n");
+}
+
+static void variables_are_stored(void **state)
+{
+    struct place *p = *state;
+
+    run(p, "t = {1, 'two', {3.5}, [true] = false} t.self = t\n%store t");
+    run(p, "%reset -f\n%store -r t");
+    assert_string_equal(run(p, "print(t[2], t[3][1], t[true], t.self == t)"), "two\t3.5\tfalse\ttrue\n");
+    fails(p, "f = print\n%store f", "it is a function");
+    fails(p, "%store ../x", "no name of a variable");
+    write_text("store/bad.lua", "return os.exit()");
+    fails(p, "%store -r bad", "cannot be read");
+    run(p, "%store -z");
+    fails(p, "%store -r t", "no variable is stored");
+}
+
+static void extensions_bring_magics(void **state)
+{
+    struct place *p = *state;
+
+    write_text("ext.lua",
+               "return {load_ext = function(s) s:register_magic('twice', function(line) print(line, line) "
+               "end) end}");
+    assert_string_equal(run(p, "package.path = './?.lua;' .. package.path\n%load_ext ext\n%twice x"),
+                        "x\tx\n");
+    assert_true(contains(run(p, "%lsmagic"), "%twice"));
+    run(p, "%unload_ext ext");
+    fails(p, "%twice x", "unknown magic");
+    fails(p, "%load_ext string", "no extension");
+}
+
 static void all_magics_explain_themselves(void **state)
 {
     struct place *p = *state;
@@ -402,6 +453,9 @@ int main(void)
         T(what_is_captured_is_not_shown),
         T(sql_goes_statement_by_statement),
         T(packages_are_answered),
+        T(python_is_kept_and_ended),
+        T(variables_are_stored),
+        T(extensions_bring_magics),
         T(all_magics_explain_themselves),
         T(words_are_split_as_a_shell_does),
     };
