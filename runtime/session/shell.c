@@ -154,6 +154,24 @@ static bool evaluate(lua_State *L, int names, const char *text, size_t len)
     return false;
 }
 
+/* "value:.2f": what fmt("{:.2f}", value) gives. */
+static bool evaluate_formatted(lua_State *L, int names, const char *text, size_t len)
+{
+    const char *colon = memrchr(text, ':', len);
+    size_t spec = colon ? (size_t)(text + len - colon - 1) : 0;
+    bool ok;
+
+    if (spec == 0 || colon == text || strspn(colon + 1, "abcdefgnoxEFGX%0123456789.,+-<>^_ ") < spec)
+        return false;
+    lua_pushfstring(L, "fmt(\"{:%s}\", %s)", lua_pushlstring(L, colon + 1, spec),
+                    lua_pushlstring(L, text, (size_t)(colon - text)));
+    ok = evaluate(L, names, lua_tostring(L, -1), lua_rawlen(L, -1));
+    if (ok) /* below it: the texts that it was made of */
+        lua_replace(L, -4);
+    lua_pop(L, ok ? 2 : 3);
+    return ok;
+}
+
 static bool word_char(char c)
 {
     return isalnum((unsigned char)c) || c == '_';
@@ -209,7 +227,8 @@ static const char *brace(lua_State *L, int names, const char *p, struct buf *out
         return p + 2;
     }
     for (int i = 0; i < CLOSERS && (stop = strpbrk(stop + 1, "}\n")) != NULL && *stop == '}'; i++) {
-        if (stop > p + 1 && evaluate(L, names, p + 1, (size_t)(stop - p - 1))) {
+        size_t len = (size_t)(stop - p - 1);
+        if (len && (evaluate(L, names, p + 1, len) || evaluate_formatted(L, names, p + 1, len))) {
             add_value(L, out);
             return stop + 1;
         }

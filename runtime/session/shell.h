@@ -2,7 +2,7 @@
  *
  * What      what a program prints appears in the cell as it comes; an interrupt ends it. In a line, $name and
  *           $name.field are replaced by the value of a variable and {expression} by that of an expression, as
- *           IPython does; what is not defined, and what has no text, stays as it is. $$ and {{ }} mean $ and
+ *           IPython does ({x:.2f} formats it); what is not defined, and what has no text, stays as it is. $$ and {{ }} mean $ and
  *           { }.
  * Ownership texts are borrowed from the Lua stack; job's buffers are the caller's.
  * Units     exit status as a shell gives it.

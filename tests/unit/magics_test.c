@@ -160,6 +160,8 @@ static void shell_lines_know_variables(void **state)
         run(p, "local d, t = 'x y', {k = 5}\n!echo '$d' {1 + 1} $t.k. '$t.no' $none {none} {print}"),
         "x y 2 5. $t.no {none} {print}\n");
     assert_string_equal(run(p, "for i = 1, 2 do\n  !echo $i\nend"), "1\n2\n");
+    assert_string_equal(run(p, "local x = 2 / 3\n!echo {x:.2f} '{x:>8.1f}' {d:zz} {nope:.2f} {1500000:,}"),
+                        "0.67      0.7 {d:zz} {nope:.2f} 1,500,000\n");
     assert_string_equal(run(p, "!echo '{{x}}' '${d}' '$$d' '{a,b}'"), "{x} ${d} $d {a,b}\n");
     assert_string_equal(run(p, "!printf '%s-' a \\\n  b\nprint(2)\nprint(_exit_code)"), "a-b-2\n0\n");
     assert_string_equal(run(p, "!exit 4\nprint(_exit_code)"), "4\n");
