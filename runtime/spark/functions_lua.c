@@ -273,21 +273,25 @@ static int l_udf(lua_State *L) /* F.udf(function, type): written in Lua */
 }
 
 static const struct manual_row special[] = {
-    {"col", l_col, "col(name: ColumnName)\na column: \"a\", \"t.a\", \"a.field\", \"`a.b`\", \"*\""},
+    {"col", l_col,
+     "col(name: ColumnName)\na column: \"a\", \"t.a\", \"a.field\", \"`a.b`\", "
+     "\"*\"\n\tdf:select(F.col(\"n\") + 1)"},
     {"column", l_col, NULL},
-    {"lit", l_lit, "lit(value)\na value as a Column; null for NULL"},
-    {"expr", l_expr, "expr(text: Sql)\na Column written as SQL"},
+    {"lit", l_lit, "lit(value)\na value as a Column; null for NULL\n\tdf:withColumn(\"one\", F.lit(1))"},
+    {"expr", l_expr, "expr(text: Sql)\na Column written as SQL\n\tdf:select(F.expr(\"n + 1 AS next\"))"},
     {"when", l_when,
-     "when(condition, value)\nCASE: go on with :when(condition, value) and :otherwise(value)"},
+     "when(condition, value)\nCASE: go on with :when(condition, value) and "
+     ":otherwise(value)\n\tF.when(F.col(\"n\"):gt(0), \"plus\"):otherwise(\"rest\")"},
     {"countDistinct", l_count_distinct,
-     "countDistinct(column, …)\nhow many different values, NULLs left out"},
+     "countDistinct(column, …)\nhow many different values, NULLs left out\n\tdf:agg(F.countDistinct(\"k\"))"},
     {"count_distinct", l_count_distinct, NULL},
-    {"sumDistinct", l_sum_distinct, "sumDistinct(column)\nthe sum of the different values"},
+    {"sumDistinct", l_sum_distinct,
+     "sumDistinct(column)\nthe sum of the different values\n\tdf:agg(F.sumDistinct(\"n\"))"},
     {"sum_distinct", l_sum_distinct, NULL},
-    {"asc", l_asc, "asc(column)\nascending, NULLs first"},
+    {"asc", l_asc, "asc(column)\nascending, NULLs first\n\tdf:orderBy(F.asc(\"n\"))"},
     {"asc_nulls_first", l_asc, NULL},
     {"asc_nulls_last", l_asc_nulls_last, "asc_nulls_last(column)\nascending, NULLs last"},
-    {"desc", l_desc, "desc(column)\ndescending, NULLs last"},
+    {"desc", l_desc, "desc(column)\ndescending, NULLs last\n\tdf:orderBy(F.desc(\"n\"))"},
     {"desc_nulls_last", l_desc, NULL},
     {"desc_nulls_first", l_desc_nulls_first, "desc_nulls_first(column)\ndescending, NULLs first"},
     {"call_udf", l_call_function, "call_udf(name, column, …)\na function that spark.udf:register made"},
@@ -296,9 +300,15 @@ static const struct manual_row special[] = {
      "it is copied now, with "
      "what it uses\n\tlocal twice = F.udf(function(x) return 2 * x end, "
      "\"bigint\")\n\tdf:select(twice(\"id\"))"},
-    {"call_function", l_call_function, "call_function(name, column, …)\na function of Spark SQL by its name"},
-    {"struct", l_struct, "struct(column, …)\na struct with the columns as fields"},
-    {"broadcast", l_broadcast, "broadcast(df)\nthe DataFrame itself: the engine chooses how it joins"},
+    {"call_function", l_call_function,
+     "call_function(name, column, …)\na function of Spark SQL by its "
+     "name\n\tdf:select(F.call_function(\"upper\", \"s\"))"},
+    {"struct", l_struct,
+     "struct(column, …)\na struct with the columns as fields\n\tdf:select(F.struct(\"n\", "
+     "\"s\"):alias(\"both\"))"},
+    {"broadcast", l_broadcast,
+     "broadcast(df)\nthe DataFrame itself: the engine chooses how it joins\n\tdf:join(F.broadcast(small), "
+     "\"k\")"},
     {NULL, NULL, NULL}};
 
 /* PySpark's camel-case names of functions that Spark SQL writes in one word or with underscores. */

@@ -168,13 +168,20 @@ EACH(l_max, "max")
 static const struct manual_row methods[] = {
     {"agg", l_agg,
      "agg(aggregate, …) -> DataFrame\none row per group: agg(F.sum(\"a\"), F.max(\"b\")) or agg{a = "
-     "\"sum\"}"},
-    {"count", l_count, "count() -> DataFrame\nthe number of rows of each group"},
-    {"sum", l_sum, "sum(column, …) -> DataFrame\nsums; without columns: of all numbers"},
-    {"avg", l_avg, "avg(column, …) -> DataFrame\naverages; without columns: of all numbers"},
+     "\"sum\"}\n\tdf:groupBy(\"k\"):agg(F.sum(\"n\"):alias(\"sum\"), F.max(\"n\"))"},
+    {"count", l_count, "count() -> DataFrame\nthe number of rows of each group\n\tdf:groupBy(\"k\"):count()"},
+    {"sum", l_sum,
+     "sum(column, …) -> DataFrame\nsums; without columns: of all numbers\n\tdf:groupBy(\"k\"):sum(\"n\")"},
+    {"avg", l_avg,
+     "avg(column, …) -> DataFrame\naverages; without columns: of all "
+     "numbers\n\tdf:groupBy(\"k\"):avg(\"n\")"},
     {"mean", l_avg, NULL},
-    {"min", l_min, "min(column, …) -> DataFrame\nsmallest values; without columns: of all numbers"},
-    {"max", l_max, "max(column, …) -> DataFrame\nlargest values; without columns: of all numbers"},
+    {"min", l_min,
+     "min(column, …) -> DataFrame\nsmallest values; without columns: of all "
+     "numbers\n\tdf:groupBy(\"k\"):min(\"n\")"},
+    {"max", l_max,
+     "max(column, …) -> DataFrame\nlargest values; without columns: of all "
+     "numbers\n\tdf:groupBy(\"k\"):max(\"n\")"},
 
     {NULL, NULL, NULL}};
 

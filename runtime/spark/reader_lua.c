@@ -193,18 +193,30 @@ static int l_table(lua_State *L)
 static const struct manual_row methods[] = {
     {"format", l_format,
      "format(name: \"csv\"|\"json\"|\"parquet\"|\"text\"|\"delta\") -> DataFrameReader\n\"csv\", \"json\", "
-     "\"parquet\", \"text\" or \"delta\""},
-    {"option", l_option, "option(key, value) -> DataFrameReader\ne.g. \"header\", true"},
-    {"options", l_options, "options{key = value, …} -> DataFrameReader"},
+     "\"parquet\", \"text\" or \"delta\"\n\tspark.read:format(\"csv\"):load(\"data.csv\")"},
+    {"option", l_option,
+     "option(key, value) -> DataFrameReader\ne.g. \"header\", true\n\tspark.read:option(\"header\", "
+     "true):csv(\"data.csv\")"},
+    {"options", l_options,
+     "options{key = value, …} -> DataFrameReader\n\tspark.read:options{header = true, sep = "
+     "\";\"}:csv(\"data.csv\")"},
     {"schema", l_schema,
-     "schema(schema) -> DataFrameReader\nDDL like \"id INT, s STRING\", df.schema, or a StructType"},
-    {"load", l_load, "load(path: Path, …) -> DataFrame\nwith the format of format(), else Parquet"},
+     "schema(schema) -> DataFrameReader\nDDL like \"id INT, s STRING\", df.schema, or a "
+     "StructType\n\tspark.read:schema(\"id INT, s STRING\"):csv(\"data.csv\")"},
+    {"load", l_load,
+     "load(path: Path, …) -> DataFrame\nwith the format of format(), else "
+     "Parquet\n\tspark.read:load(\"data.parquet\")"},
     {"csv", l_csv,
-     "csv{path: Path, header = true, sep = \",\", inferSchema = true, schema: string, …} -> DataFrame"},
-    {"json", l_json, "json(path: Path, …) -> DataFrame\none object per line"},
-    {"parquet", l_parquet, "parquet(path: Path, …) -> DataFrame"},
-    {"text", l_text, "text(path: Path, …) -> DataFrame\none column, value: a row per line"},
-    {"table", l_table, "table(name: TableName) -> DataFrame\na table of the catalog"},
+     "csv{path: Path, header = true, sep = \",\", inferSchema = true, schema: string, …} -> "
+     "DataFrame\n\tspark.read:csv{\"data.csv\", header = true, inferSchema = true}"},
+    {"json", l_json,
+     "json(path: Path, …) -> DataFrame\none object per line\n\tspark.read:json(\"data.json\")"},
+    {"parquet", l_parquet, "parquet(path: Path, …) -> DataFrame\n\tspark.read:parquet(\"data.parquet\")"},
+    {"text", l_text,
+     "text(path: Path, …) -> DataFrame\none column, value: a row per line\n\tspark.read:text(\"data.txt\")"},
+    {"table", l_table,
+     "table(name: TableName) -> DataFrame\na table of the "
+     "catalog\n\tspark.read:table(\"main.default.sales\")"},
     {NULL, NULL, NULL}};
 
 const struct manual_topic reader_topic = {.name = "DataFrameReader",

@@ -564,17 +564,18 @@ static int l_index(lua_State *L) /* upvalue: methods, and what is not a function
 static const struct manual_row session_methods[] = {
     {"range", l_range,
      "range(start: integer, end?: integer, step?: integer) -> DataFrame\none column, id; range(n) starts at "
-     "0"},
+     "0\n\tspark:range(10)"},
     {"table", l_table,
-     "table(name: TableName) -> DataFrame\na table of the catalog, a temporary view, or delta.`path`"},
+     "table(name: TableName) -> DataFrame\na table of the catalog, a temporary view, or "
+     "delta.`path`\n\tspark:table(\"main.default.sales\")"},
     {"sql", l_sql,
      "sql(text: Sql, args?: table) -> DataFrame\nSpark SQL; args: {v, …} for ?, {name = v} for :name and "
      "{name}, also "
-     "DataFrames"},
+     "DataFrames\n\tspark:sql(\"SELECT * FROM sales WHERE n > :least\", {least = 3})"},
     {"createDataFrame", l_create_dataframe,
      "createDataFrame(rows: table, schema?: string|table) -> DataFrame\nrows: lists or tables with names; "
      "schema: names, or DDL "
-     "like \"id INT, s STRING\""},
+     "like \"id INT, s STRING\"\n\tspark:createDataFrame({{1, \"a\"}, {2, \"b\"}}, {\"n\", \"s\"})"},
     {"stop", l_stop, "stop()\nends the session on a Spark server; the next use begins a new one"},
     {NULL, NULL, NULL}};
 
@@ -596,14 +597,19 @@ static const struct manual_row catalog_methods[] = {
     {"currentCatalog", l_current_catalog, "currentCatalog() -> name"},
     {"setCurrentCatalog", l_set_current_catalog, "setCurrentCatalog(name)"},
     {"currentDatabase", l_current_database, "currentDatabase() -> name"},
-    {"setCurrentDatabase", l_set_current_database, "setCurrentDatabase(name)"},
+    {"setCurrentDatabase", l_set_current_database,
+     "setCurrentDatabase(name)\n\tspark.catalog:setCurrentDatabase(\"default\")"},
     {"listCatalogs", l_list_catalogs, "listCatalogs() -> {{name, isTemporary}, …}"},
     {"listDatabases", l_list_databases, "listDatabases() -> {{name, isTemporary}, …}"},
-    {"listTables", l_list_tables, "listTables(schema) -> {{name, isTemporary}, …}\nalso of catalog.schema"},
+    {"listTables", l_list_tables,
+     "listTables(schema) -> {{name, isTemporary}, …}\nalso of "
+     "catalog.schema\n\tspark.catalog:listTables(\"default\")"},
     {"listColumns", l_list_columns, "listColumns(table: TableName) -> {{name, dataType, nullable}, …}"},
     {"databaseExists", l_database_exists, "databaseExists(name) -> boolean"},
-    {"tableExists", l_table_exists, "tableExists(name: TableName) -> boolean"},
-    {"dropTempView", l_drop_temp_view, "dropTempView(name) -> boolean\nwhether there was one"},
+    {"tableExists", l_table_exists,
+     "tableExists(name: TableName) -> boolean\n\tspark.catalog:tableExists(\"sales\")"},
+    {"dropTempView", l_drop_temp_view,
+     "dropTempView(name) -> boolean\nwhether there was one\n\tspark.catalog:dropTempView(\"my_view\")"},
     {NULL, NULL, NULL}};
 
 static const struct manual_topic catalog_topic = {.name = "spark.catalog",
@@ -612,8 +618,10 @@ static const struct manual_topic catalog_topic = {.name = "spark.catalog",
                                                   .rows = catalog_methods};
 
 static const struct manual_row conf_methods[] = {
-    {"set", l_conf_set, "set(key, value)"},
-    {"get", l_conf_get, "get(key, default) -> text\nan error when it is not set and there is no default"},
+    {"set", l_conf_set, "set(key, value)\n\tspark.conf:set(\"spark.sql.shuffle.partitions\", 8)"},
+    {"get", l_conf_get,
+     "get(key, default) -> text\nan error when it is not set and there is no "
+     "default\n\tspark.conf:get(\"spark.sql.session.timeZone\", \"UTC\")"},
     {NULL, NULL, NULL}};
 
 static const struct manual_topic conf_topic = {

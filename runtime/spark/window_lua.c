@@ -151,13 +151,19 @@ int window_over(lua_State *L)
 
 static const struct manual_row functions[] = {
     {"partitionBy", l_partition_by,
-     "partitionBy(column, …) -> WindowSpec\nrows with equal values go together"},
-    {"orderBy", l_order_by, "orderBy(column, …) -> WindowSpec\ntheir order"},
+     "partitionBy(column, …) -> WindowSpec\nrows with equal values go "
+     "together\n\tF.sum(\"n\"):over(Window.partitionBy(\"k\"))"},
+    {"orderBy", l_order_by,
+     "orderBy(column, …) -> WindowSpec\ntheir "
+     "order\n\tF.lag(\"n\"):over(Window.partitionBy(\"k\"):orderBy(\"day\"))"},
     {"rowsBetween", l_rows_between,
      "rowsBetween(first, last) -> WindowSpec\nrows relative to the current one: Window.unboundedPreceding, "
-     "-1, Window.currentRow"},
+     "-1, "
+     "Window.currentRow\n\tF.sum(\"n\"):over(Window.orderBy(\"day\"):rowsBetween(Window.unboundedPreceding, "
+     "Window.currentRow))"},
     {"rangeBetween", l_range_between,
-     "rangeBetween(first, last) -> WindowSpec\nvalues relative to the current one"},
+     "rangeBetween(first, last) -> WindowSpec\nvalues relative to the current "
+     "one\n\tF.sum(\"n\"):over(Window.orderBy(\"day\"):rangeBetween(-7, 0))"},
     {NULL, NULL, NULL}};
 
 static const struct manual_row window_fields[] = {

@@ -325,25 +325,34 @@ FORMAT(l_text, "text")
 static const struct manual_row methods[] = {
     {"format", l_format,
      "format(name: \"delta\"|\"parquet\"|\"csv\"|\"json\"|\"text\") -> DataFrameWriter\n\"delta\", "
-     "\"parquet\", \"csv\", \"json\" or \"text\""},
+     "\"parquet\", \"csv\", \"json\" or \"text\"\n\tdf.write:format(\"parquet\"):save(\"out\")"},
     {"mode", l_mode,
      "mode(name: \"append\"|\"overwrite\"|\"error\"|\"ignore\") -> DataFrameWriter\n\"append\", "
-     "\"overwrite\", \"error\" (what is not said) or \"ignore\""},
-    {"option", l_option, "option(key, value) -> DataFrameWriter\ne.g. \"mergeSchema\", true"},
+     "\"overwrite\", \"error\" (what is not said) or "
+     "\"ignore\"\n\tdf.write:mode(\"append\"):saveAsTable(\"sales\")"},
+    {"option", l_option,
+     "option(key, value) -> DataFrameWriter\ne.g. \"mergeSchema\", true\n\tdf.write:option(\"mergeSchema\", "
+     "true):mode(\"append\"):saveAsTable(\"sales\")"},
     {"options", l_options, "options{key = value, …} -> DataFrameWriter"},
-    {"partitionBy", l_partition_by, "partitionBy(column, …) -> DataFrameWriter\na folder per value"},
+    {"partitionBy", l_partition_by,
+     "partitionBy(column, …) -> DataFrameWriter\na folder per "
+     "value\n\tdf.write:partitionBy(\"day\"):saveAsTable(\"sales\")"},
     {"save", l_save,
      "save(path: Path, format?: string, mode?: string, partitionBy?: ColumnName)\nwrites files or a Delta "
-     "table to a path"},
+     "table to a path\n\tdf.write:mode(\"overwrite\"):save(\"out/sales\")"},
     {"saveAsTable", l_save_as_table,
      "saveAsTable(name: TableName, format?: string, mode?: string, partitionBy?: ColumnName)\nwrites a Delta "
-     "table of the catalog"},
+     "table of the catalog\n\tdf.write:mode(\"overwrite\"):saveAsTable(\"sales\")"},
     {"insertInto", l_insert_into,
-     "insertInto(name: TableName, overwrite?: boolean)\nrows into a table, by position"},
-    {"csv", l_csv, "csv(path: Path, mode?: string)\noptions by name: csv{path, header = true}"},
-    {"json", l_json, "json(path: Path, mode?: string)\none object per line"},
-    {"parquet", l_parquet, "parquet(path: Path, mode?: string)"},
-    {"text", l_text, "text(path: Path, mode?: string)\none column of texts, a line each"},
+     "insertInto(name: TableName, overwrite?: boolean)\nrows into a table, by "
+     "position\n\tdf.write:insertInto(\"sales\")"},
+    {"csv", l_csv,
+     "csv(path: Path, mode?: string)\noptions by name: csv{path, header = true}\n\tdf.write:csv(\"out\")"},
+    {"json", l_json, "json(path: Path, mode?: string)\none object per line\n\tdf.write:json(\"out\")"},
+    {"parquet", l_parquet, "parquet(path: Path, mode?: string)\n\tdf.write:parquet(\"out\")"},
+    {"text", l_text,
+     "text(path: Path, mode?: string)\none column of texts, a line "
+     "each\n\tdf:select(\"s\").write:text(\"out\")"},
     {NULL, NULL, NULL}};
 
 const struct manual_topic writer_topic = {.name = "DataFrameWriter",

@@ -130,6 +130,24 @@ def test_examples_that_need_nothing_run(home, reference):
                            for e in examples))
 
 
+FRAME = """
+df = spark:createDataFrame({{1, "a", "moon", "moon", 1, 1, null, 0.5, "1"}, {-2, "b", "sun", "sun", 2, 1, 1, 1.5, "x"}},
+  "n INT, k STRING, s STRING, name STRING, day INT, a INT, b INT, x DOUBLE, t STRING"):withColumn("list", F.array(F.lit(1), F.lit(2)))
+df = df:withColumn("id", F.col("day")):withColumn("year", F.lit(2026)):withColumn("course", F.col("k")):withColumn("earnings", F.col("x"))
+small = spark:createDataFrame({{"a"}}, {"k"})
+local function look(x) if type(x) == "userdata" and tostring(x):find("^DataFrame") then x:collect() end end
+"""
+
+
+def test_examples_of_dataframes_run(home, reference):
+    examples = [e.strip() for e in re.findall(r"  ```lua\n(.*?)  ```", reference, re.S)]
+    examples = [e for e in examples if re.match(r"(df:(?!select\(.s.\)\.write|writeTo)|F\.|spark:range|spark:createDataFrame)", e)]
+    assert len(examples) > 50
+    out = script(home, FRAME + "\n".join(f"do local ok, e = pcall(function() look(load('return ' .. {lua_quote(e)})()) end) if not ok then print({lua_quote(e)}, e) end end"
+                                         for e in examples))
+    assert out == "", out
+
+
 def lua_quote(text):
     return "[==[" + text + "]==]"
 
