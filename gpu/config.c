@@ -13,15 +13,18 @@ enum { CONFIG_MAX = 1 << 20, HEAD_MAX = 1024 };
 /* ---- architectures: what config.json does not say ---- */
 static const struct architecture {
     const char *model_type, *class;
-    bool qkv_bias, qk_norm, window;
+    bool qkv_bias, qk_norm;
+    bool window;     /* a sliding window by default; else only with use_sliding_window */
     bool reads_bias; /* attention_bias and mlp_bias are fields of this architecture */
     int64_t kv_heads, head_dim, window_default; /* defaults of the config class; 0: follows from the others */
     double theta, eps;
 } ARCHITECTURES[] = {
     {"llama", "LlamaForCausalLM", false, false, false, true, 0, 0, 0, 10000, 1e-6},
     {"mistral", "MistralForCausalLM", false, false, true, false, 8, 0, 4096, 10000, 1e-6},
-    {"qwen2", "Qwen2ForCausalLM", true, false, false, false, 32, 0, 0, 10000, 1e-6},
-    {"qwen3", "Qwen3ForCausalLM", false, true, false, true, 32, 128, 0, 10000, 1e-6},
+    {"ministral", "MinistralForCausalLM", false, false, true, false, 8, 0, 4096, 10000, 1e-6},
+    {"ministral3", "Ministral3ForCausalLM", false, false, true, false, 8, 128, 0, 1000000, 1e-5},
+    {"qwen2", "Qwen2ForCausalLM", true, false, false, false, 32, 0, 4096, 10000, 1e-6},
+    {"qwen3", "Qwen3ForCausalLM", false, true, false, true, 32, 128, 4096, 10000, 1e-6},
 };
 enum { N_ARCHITECTURES = sizeof ARCHITECTURES / sizeof *ARCHITECTURES };
 
@@ -156,16 +159,28 @@ static enum lc read_architecture(const struct parse *p, const struct architectur
             "cannot use the model of '%s': architecture '%.80s' (model_type '%.40s') is not supported",
             p->name, class ? class : "unnamed", json_string_value(type));
     return err_hint(
-        p->err, "supported are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM");
+        p->err,
+        "supported are LlamaForCausalLM, MistralForCausalLM, MinistralForCausalLM, Ministral3ForCausalLM, "
+        "Qwen2ForCausalLM and Qwen3ForCausalLM");
 }
 
 static enum lc read_rope(const struct parse *p)
 {
     static const char *const types[] = {
-        [ROPE_DEFAULT] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3"};
+        [ROPE_DEFAULT] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3", [ROPE_YARN] = "yarn"};
     const json_t *rope = present(p->root, "rope_parameters"), *type;
     struct model_config *c = p->out;
+    double partial = 1;
     const char *key = rope ? "rope_parameters" : "rope_scaling";
+    const struct {
+        const char *name;
+        double *at;
+    } reals[] = {{"beta_fast", &c->rope_beta_fast},
+                 {"beta_slow", &c->rope_beta_slow},
+                 {"attention_factor", &c->rope_attention_factor},
+                 {"mscale", &c->rope_mscale},
+                 {"mscale_all_dim", &c->rope_mscale_all_dim},
+                 {"llama_4_scaling_beta", &c->rope_query_beta}};
     int found = -1;
 
     TRY(read_real(p, p->root, "rope_theta", &c->rope_theta));
@@ -174,8 +189,11 @@ static enum lc read_rope(const struct parse *p)
         return LC_OK;
     if (!json_is_object(rope))
         return wrong(p, key, "an object");
+    TRY(read_real(p, rope, "partial_rotary_factor", &partial));
+    if (partial < 1)
+        return unsupported(p, "partial_rotary_factor", json_object_get(rope, "partial_rotary_factor"));
     type = present(rope, "rope_type") ? present(rope, "rope_type") : present(rope, "type");
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (!type || (json_is_string(type) && strcmp(json_string_value(type), types[i]) == 0)) {
             found = i;
             break;
@@ -187,6 +205,9 @@ static enum lc read_rope(const struct parse *p)
     TRY(read_real(p, rope, "factor", &c->rope_factor));
     TRY(read_real(p, rope, "low_freq_factor", &c->rope_low_freq_factor));
     TRY(read_real(p, rope, "high_freq_factor", &c->rope_high_freq_factor));
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
+        TRY(read_real(p, rope, reals[i].name, reals[i].at));
+    c->rope_truncate = !json_is_false(json_object_get(rope, "truncate"));
     return read_size(p, rope, "original_max_position_embeddings", &c->rope_original_max_position_embeddings);
 }
 
@@ -229,10 +250,9 @@ static enum lc refuse_others(const struct parse *p)
 {
     static const struct {
         const char *key, *neutral; /* as JSON; NULL: any value is refused */
-    } rows[] = {
-        {"hidden_act", "\"silu\""},      {"attention_dropout", "0"},    {"pretraining_tp", "1"},
-        {"partial_rotary_factor", "1"},  {"quantization_config", NULL}, {"num_local_experts", NULL},
-        {"use_sliding_window", "false"}, {"vision_config", NULL},       {"final_logit_softcapping", NULL}};
+    } rows[] = {{"hidden_act", "\"silu\""},     {"attention_dropout", "0"},       {"pretraining_tp", "1"},
+                {"partial_rotary_factor", "1"}, {"quantization_config", NULL},    {"num_local_experts", NULL},
+                {"vision_config", NULL},        {"final_logit_softcapping", NULL}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const json_t *v = present(p->root, rows[i].key);
@@ -248,20 +268,56 @@ static enum lc refuse_others(const struct parse *p)
     return LC_OK;
 }
 
-static enum lc read_window(const struct parse *p, const struct architecture *a)
+static void see_all(struct model_config *c, int64_t l)
 {
-    const json_t *types = present(p->root, "layer_types"), *v;
+    c->full_layers[l / 64] |= UINT64_C(1) << (l % 64);
+}
+
+int64_t model_config_window(const struct model_config *c, int64_t l)
+{
+    return c->full_layers[l / 64] >> (l % 64) & 1 ? 0 : c->sliding_window;
+}
+
+/* layer_types: one of two words for each layer. */
+static enum lc read_layer_types(const struct parse *p, const json_t *types)
+{
+    const json_t *v;
     size_t i;
 
-    json_array_foreach (types, i, v)
-        if (strcmp(json_string_value(v) ? json_string_value(v) : "", "full_attention") != 0)
-            return unsupported(p, "layer_types", types);
-    p->out->sliding_window = a->window_default;
-    if (json_is_null(json_object_get(p->root, "sliding_window")))
-        p->out->sliding_window = 0;
-    if (!a->window || json_is_false(json_object_get(p->root, "use_sliding_window")))
-        return LC_OK;
-    return read_size(p, p->root, "sliding_window", &p->out->sliding_window);
+    if (!json_is_array(types) || json_array_size(types) != (size_t)p->out->num_hidden_layers)
+        return wrong(p, "layer_types", "a list with one entry for each layer");
+    json_array_foreach (types, i, v) {
+        const char *type = json_string_value(v);
+
+        if (type && strcmp(type, "full_attention") == 0)
+            see_all(p->out, (int64_t)i);
+        else if (!type || strcmp(type, "sliding_attention") != 0)
+            return unsupported(p, "layer_types", v);
+    }
+    return LC_OK;
+}
+
+/* Qwen's windows are off unless asked for, and then begin at a layer. */
+static enum lc read_window(const struct parse *p, const struct architecture *a)
+{
+    const json_t *types = present(p->root, "layer_types");
+    struct model_config *c = p->out;
+    int64_t first = 28;
+    bool use = a->window;
+
+    TRY(read_flag(p, "use_sliding_window", &use));
+    c->sliding_window =
+        use && !json_is_null(json_object_get(p->root, "sliding_window")) ? a->window_default : 0;
+    if (use)
+        TRY(read_size(p, p->root, "sliding_window", &c->sliding_window));
+    if (c->num_hidden_layers < 1 || c->num_hidden_layers > MODEL_LAYERS_MAX)
+        return LC_OK; /* refused by model_config_check */
+    if (types)
+        return read_layer_types(p, types);
+    TRY(read_size(p, p->root, "max_window_layers", &first));
+    for (int64_t l = 0; !a->window && l < c->num_hidden_layers && l < first; l++)
+        see_all(c, l);
+    return LC_OK;
 }
 
 static enum lc read_bias(const struct parse *p, const struct architecture *a)
@@ -305,6 +361,9 @@ void model_config_defaults(struct model_config *c)
                                .rope_factor = 1,
                                .rope_low_freq_factor = 1,
                                .rope_high_freq_factor = 4,
+                               .rope_beta_fast = 32,
+                               .rope_beta_slow = 1,
+                               .rope_truncate = true,
                                .bos_token_id = -1,
                                .pad_token_id = -1,
                                .dtype = DTYPE_F32};
@@ -387,7 +446,7 @@ enum lc model_config_check(const struct model_config *c, struct err *err)
     } sizes[] = {{"vocab_size", c->vocab_size, 1 << 24},
                  {"hidden_size", c->hidden_size, 1 << 20},
                  {"intermediate_size", c->intermediate_size, 1 << 22},
-                 {"num_hidden_layers", c->num_hidden_layers, 1 << 12},
+                 {"num_hidden_layers", c->num_hidden_layers, MODEL_LAYERS_MAX},
                  {"num_attention_heads", c->num_attention_heads, 1 << 12},
                  {"num_key_value_heads", c->num_key_value_heads, 1 << 12},
                  {"head_dim", c->head_dim, HEAD_MAX},
@@ -411,6 +470,12 @@ enum lc model_config_check(const struct model_config *c, struct err *err)
         return err_set(err, LC_DATA,
                        "model config: 'rms_norm_eps', 'initializer_range', 'rope_theta' or the rope factor "
                        "is out of range");
+    if (c->rope_type == ROPE_YARN && !(c->rope_beta_fast > 0 && c->rope_beta_slow > 0 && c->rope_theta > 1))
+        return err_set(err, LC_DATA,
+                       "model config: 'beta_fast', 'beta_slow' or 'rope_theta' is out of range");
+    if (!(c->rope_query_beta >= 0) ||
+        (c->rope_query_beta > 0 && c->rope_original_max_position_embeddings < 1))
+        return err_set(err, LC_DATA, "model config: 'llama_4_scaling_beta' is out of range");
     if (c->rope_type == ROPE_LLAMA3 &&
         !(c->rope_high_freq_factor > c->rope_low_freq_factor && c->rope_low_freq_factor > 0))
         return err_set(err, LC_DATA, "model config: 'high_freq_factor' is not above 'low_freq_factor'");
@@ -429,6 +494,37 @@ int64_t model_config_parameters(const struct model_config *c)
            c->vocab_size * c->hidden_size * (c->tie_word_embeddings ? 1 : 2);
 }
 
+static json_t *yarn_json(const struct model_config *c)
+{
+    json_t *rope =
+        json_pack("{s:s, s:f, s:f, s:f, s:f, s:I, s:b}", "rope_type", "yarn", "rope_theta", c->rope_theta,
+                  "factor", c->rope_factor, "beta_fast", c->rope_beta_fast, "beta_slow", c->rope_beta_slow,
+                  "original_max_position_embeddings", (json_int_t)c->rope_original_max_position_embeddings,
+                  "truncate", c->rope_truncate);
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {{"attention_factor", c->rope_attention_factor},
+                {"mscale", c->rope_mscale},
+                {"mscale_all_dim", c->rope_mscale_all_dim},
+                {"llama_4_scaling_beta", c->rope_query_beta}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].value > 0)
+            json_object_set_new(rope, rows[i].name, json_real(rows[i].value));
+    return rope;
+}
+
+static json_t *layer_types_json(const struct model_config *c)
+{
+    json_t *types = json_array();
+
+    for (int64_t l = 0; l < c->num_hidden_layers; l++)
+        json_array_append_new(
+            types, json_string(model_config_window(c, l) ? "sliding_attention" : "full_attention"));
+    return types;
+}
+
 static json_t *rope_json(const struct model_config *c)
 {
     if (c->rope_type == ROPE_DEFAULT)
@@ -436,6 +532,8 @@ static json_t *rope_json(const struct model_config *c)
     if (c->rope_type == ROPE_LINEAR)
         return json_pack("{s:s, s:f, s:f}", "rope_type", "linear", "rope_theta", c->rope_theta, "factor",
                          c->rope_factor);
+    if (c->rope_type == ROPE_YARN)
+        return yarn_json(c);
     return json_pack("{s:s, s:f, s:f, s:f, s:f, s:I}", "rope_type", "llama3", "rope_theta", c->rope_theta,
                      "factor", c->rope_factor, "low_freq_factor", c->rope_low_freq_factor, "high_freq_factor",
                      c->rope_high_freq_factor, "original_max_position_embeddings",
@@ -459,6 +557,13 @@ static json_t *eos_json(const struct model_config *c)
     return list;
 }
 
+/* Mistral's and Llama's configs have no such field. */
+static bool writes_layer_types(const struct model_config *c)
+{
+    return c->sliding_window > 0 && strcmp(c->model_type, "mistral") != 0 &&
+           strcmp(c->model_type, "llama") != 0 && strcmp(c->model_type, "ministral3") != 0;
+}
+
 bool model_config_write(const struct model_config *c, struct buf *out)
 {
     const struct architecture *a = find_architecture(c->model_type);
@@ -480,9 +585,12 @@ bool model_config_write(const struct model_config *c, struct buf *out)
     json_object_set_new(root, "bos_token_id", token_json(c->bos_token_id));
     json_object_set_new(root, "pad_token_id", token_json(c->pad_token_id));
     json_object_set_new(root, "eos_token_id", eos_json(c));
-    if (a && a->window)
-        json_object_set_new(root, "sliding_window",
-                            c->sliding_window ? json_integer(c->sliding_window) : json_null());
+    json_object_set_new(root, "sliding_window",
+                        c->sliding_window ? json_integer(c->sliding_window) : json_null());
+    if (a && !a->window)
+        json_object_set_new(root, "use_sliding_window", json_boolean(c->sliding_window > 0));
+    if (a && writes_layer_types(c))
+        json_object_set_new(root, "layer_types", layer_types_json(c));
     if (a && a->reads_bias)
         json_object_set_new(root, "attention_bias", json_boolean(c->o_bias));
     if (a && strcmp(a->model_type, "llama") == 0)

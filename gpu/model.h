@@ -28,18 +28,24 @@
 #include "runtime/base/buf.h"
 
 /* ---- config.json ---- */
-enum rope_type { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3 };
+enum rope_type { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN };
+enum { MODEL_LAYERS_MAX = 4096 };
 
 struct model_config {
-    char model_type[32]; /* "llama", "mistral", "qwen2", "qwen3" */
+    char model_type[32]; /* "llama", "mistral", "ministral", "ministral3", "qwen2", "qwen3" */
     int64_t vocab_size, hidden_size, intermediate_size;
     int64_t num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim;
     int64_t max_position_embeddings;
-    int64_t sliding_window; /* 0: none */
+    int64_t sliding_window;                      /* 0: none */
+    uint64_t full_layers[MODEL_LAYERS_MAX / 64]; /* bit l: layer l sees all that came before in spite of it */
     double rms_norm_eps, initializer_range;
     bool tie_word_embeddings, qkv_bias, o_bias, mlp_bias, qk_norm;
     enum rope_type rope_type;
     double rope_theta, rope_factor, rope_low_freq_factor, rope_high_freq_factor;
+    double rope_beta_fast, rope_beta_slow, rope_attention_factor; /* of YaRN (arXiv:2309.00071) */
+    double rope_mscale, rope_mscale_all_dim;                      /* 0: not said */
+    bool rope_truncate;
+    double rope_query_beta; /* queries times 1 + beta log(1 + floor(position / original)); 0: off */
     int64_t rope_original_max_position_embeddings;
     int64_t bos_token_id, pad_token_id; /* -1: none */
     int64_t eos_token_ids[8];
@@ -56,6 +62,8 @@ enum lc model_config_check(const struct model_config *c,
                            struct err *err) MUST_CHECK;                 /* sane, and supported */
 bool model_config_write(const struct model_config *c, struct buf *out); /* config.json, new rope_parameters */
 int64_t model_config_parameters(const struct model_config *c);
+/* What layer l sees: the window, or 0 for everything. */
+int64_t model_config_window(const struct model_config *c, int64_t l);
 
 /* ---- models ---- */
 struct model;

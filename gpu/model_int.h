@@ -86,7 +86,9 @@ struct model {
     float lora_scale;
     int embed, norm, head;  /* into base; head == embed when tied */
     struct layer *layers;   /* owned */
-    float *cosines, *sines; /* owned device memory, [rope_positions, head_dim / 2] */
+    float *rope;            /* owned device memory; in it, each [rope_positions, head_dim / 2]: */
+    float *cosines, *sines; /* for keys, and queries, too, unless the config scales them */
+    float *q_cosines, *q_sines;
     int64_t rope_positions;
     struct work work;
     float *logits; /* owned device memory */
@@ -119,7 +121,8 @@ float *weight_grad(const struct arena_of *a, int i); /* NULL: frozen */
 bool name_decays(const char *name);
 
 void work_release(struct model *m);
-enum lc rope_reserve(struct model *m, int64_t positions, struct err *err);
+enum lc rope_reserve(struct model *m, int64_t positions, struct err *err); /* rope.c */
+void rope_release(struct model *m);
 size_t work_rank(const struct model *m);
 
 enum lc cache_new(struct model *m, int64_t sequences, int64_t capacity, struct kv_cache *out,

@@ -198,16 +198,12 @@ enum lc model_make_plan(const struct model *m, int64_t rows, int64_t sequences, 
 void work_release(struct model *m)
 {
     const struct backend_ops *ops = m->backend->ops;
-    size_t table = (size_t)(m->rope_positions * m->config.head_dim / 2) * sizeof(float);
 
     ops->release(m->backend->state, m->work.block, m->work.bytes);
-    ops->release(m->backend->state, m->cosines, table);
-    ops->release(m->backend->state, m->sines, table);
+    rope_release(m);
     mem_free(m->work.layers);
     mem_free(m->work.host);
     m->work = (struct work){0};
-    m->cosines = m->sines = NULL;
-    m->rope_positions = 0;
     m->can_backward = false;
 }
 
@@ -254,78 +250,6 @@ enum lc model_reserve(struct model *m, int64_t rows, int64_t sequences, bool tra
     if (out)
         *out = plan;
     return train ? arena_reserve_grads(m, model_arena(m), err) : LC_OK;
-}
-
-/* ---- rotary tables: angles in f32, as Hugging Face computes them ---- */
-static float inverse_frequency(const struct model_config *c, int64_t i)
-{
-    float f = 1.0f / (float)pow(c->rope_theta, (double)((float)(2 * i) / (float)c->head_dim));
-    double wavelength = 2 * 3.14159265358979323846 / (double)f,
-           original = (double)c->rope_original_max_position_embeddings;
-    double smooth;
-
-    if (c->rope_type == ROPE_LINEAR)
-        return f / (float)c->rope_factor;
-    if (c->rope_type != ROPE_LLAMA3 || wavelength < original / c->rope_high_freq_factor)
-        return f;
-    if (wavelength > original / c->rope_low_freq_factor)
-        return f / (float)c->rope_factor;
-    smooth = (original / wavelength - c->rope_low_freq_factor) /
-             (c->rope_high_freq_factor - c->rope_low_freq_factor);
-    return (float)((1 - smooth) * (double)f / c->rope_factor + smooth * (double)f);
-}
-
-static void fill_angles(const struct model_config *c, int64_t positions, float *cosines, float *sines)
-{
-    int64_t half = c->head_dim / 2;
-
-    for (int64_t i = 0; i < half; i++) {
-        float f = inverse_frequency(c, i);
-
-        for (int64_t p = 0; p < positions; p++) {
-            float angle = (float)p * f;
-
-            cosines[p * half + i] = (float)cos((double)angle);
-            sines[p * half + i] = (float)sin((double)angle);
-        }
-    }
-}
-
-enum lc rope_reserve(struct model *m, int64_t positions, struct err *err)
-{
-    const struct backend_ops *ops = m->backend->ops;
-    int64_t half = m->config.head_dim / 2, n = 256;
-    size_t bytes, old = (size_t)(m->rope_positions * half) * sizeof(float);
-    float *host;
-    void *cosines = NULL, *sines = NULL;
-    enum lc code;
-
-    if (positions <= m->rope_positions)
-        return LC_OK;
-    while (n < positions)
-        n *= 2;
-    bytes = (size_t)(n * half) * sizeof(float);
-    host = mem_reallocn(NULL, 2, bytes);
-    code = host ? ops->alloc(m->backend->state, bytes, &cosines, err) : err_nomem(err);
-    if (code == LC_OK)
-        code = ops->alloc(m->backend->state, bytes, &sines, err);
-    if (code == LC_OK) {
-        fill_angles(&m->config, n, host, host + n * half);
-        code = ops->upload(m->backend->state, NULL, cosines, host, bytes, err);
-    }
-    if (code == LC_OK)
-        code = ops->upload(m->backend->state, NULL, sines, host + n * half, bytes, err);
-    if (code == LC_OK)
-        code = ops->sync(m->backend->state, NULL, err);
-    mem_free(host);
-    ops->release(m->backend->state, code == LC_OK ? m->cosines : cosines, code == LC_OK ? old : bytes);
-    ops->release(m->backend->state, code == LC_OK ? m->sines : sines, code == LC_OK ? old : bytes);
-    if (code != LC_OK)
-        return code;
-    m->cosines = cosines;
-    m->sines = sines;
-    m->rope_positions = n;
-    return LC_OK;
 }
 
 /* ---- caches of keys and values ---- */

@@ -104,15 +104,15 @@ static struct norm_arg norm_of(const struct pass *p, int weight, const float *x,
                              .dw = weight_grad(&p->m->base, weight)};
 }
 
-static void rotate(const struct pass *p, float *x, int64_t heads, bool inverse)
+static void rotate(const struct pass *p, float *x, int64_t heads, bool query, bool inverse)
 {
     struct rope_arg a = {.rows = p->rows,
                          .heads = heads,
                          .head_dim = p->c->head_dim,
                          .x = x,
                          .positions = p->w->positions,
-                         .cosines = p->m->cosines,
-                         .sines = p->m->sines,
+                         .cosines = query ? p->m->q_cosines : p->m->cosines,
+                         .sines = query ? p->m->q_sines : p->m->sines,
                          .inverse = inverse};
 
     p->ops->rope(p->state, NULL, &a);
@@ -144,8 +144,8 @@ static void project(const struct pass *p, int64_t l, const float *normed)
         p->ops->norm_forward(p->state, NULL, &q);
         p->ops->norm_forward(p->state, NULL, &k);
     }
-    rotate(p, s->q, p->c->num_attention_heads, false);
-    rotate(p, s->k, p->c->num_key_value_heads, false);
+    rotate(p, s->q, p->c->num_attention_heads, true, false);
+    rotate(p, s->k, p->c->num_key_value_heads, false, false);
 }
 
 static struct attention_arg attention_of(const struct pass *p, int64_t l)
@@ -159,7 +159,7 @@ static struct attention_arg attention_of(const struct pass *p, int64_t l)
                                   .heads = p->c->num_attention_heads,
                                   .kv_heads = p->c->num_key_value_heads,
                                   .head_dim = p->c->head_dim,
-                                  .window = p->c->sliding_window,
+                                  .window = model_config_window(p->c, l),
                                   .scale = (float)(1 / sqrt((double)p->c->head_dim)),
                                   .q = s->q,
                                   .k = s->k,
@@ -296,8 +296,8 @@ static void attention_backward(const struct pass *p, int64_t l, bool need_input)
 
     linear_backward(p, l, LIN_O, s->y, w->g, w->dy, false);
     p->ops->attention_backward(p->state, NULL, &a);
-    rotate(p, w->dq, p->c->num_attention_heads, true);
-    rotate(p, w->dk, p->c->num_key_value_heads, true);
+    rotate(p, w->dq, p->c->num_attention_heads, true, true);
+    rotate(p, w->dk, p->c->num_key_value_heads, false, true);
     if (p->c->qk_norm) {
         head_norm_backward(p, layer->q_norm, p->c->num_attention_heads, s->q_raw, s->q_rstd, w->dq);
         head_norm_backward(p, layer->k_norm, p->c->num_key_value_heads, s->k_raw, s->k_rstd, w->dk);

@@ -29,7 +29,14 @@ CONFIGS = {
         rope_type="llama3", rope_theta=5e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)),
     "llama-linear": dict(model_type="llama", rope_theta=5000.0, rope_scaling=dict(type="linear", factor=2.0)),
     "mistral": dict(model_type="mistral", sliding_window=5),
+    "llama-yarn": dict(model_type="llama", rope_parameters=dict(rope_type="yarn", rope_theta=5e4, factor=4.0, original_max_position_embeddings=16)),
+    "llama-yarn-not-truncated": dict(model_type="llama", rope_parameters=dict(
+        rope_type="yarn", rope_theta=1e4, factor=8.0, original_max_position_embeddings=32, beta_fast=20.0, beta_slow=2.0, mscale=0.7, mscale_all_dim=1.3, truncate=False)),
+    "ministral": dict(model_type="ministral", sliding_window=5, layer_types=["full_attention", "sliding_attention"]),
+    "ministral3": dict(model_type="ministral3", head_dim=12, rope_parameters=dict(
+        rope_type="yarn", rope_theta=1e6, factor=16.0, original_max_position_embeddings=4, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.1)),
     "qwen2": dict(model_type="qwen2"),
+    "qwen2-window": dict(model_type="qwen2", use_sliding_window=True, sliding_window=4, max_window_layers=1),
     "qwen3": dict(model_type="qwen3", head_dim=16),
 }
 

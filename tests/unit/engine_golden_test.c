@@ -13,7 +13,8 @@
 #define TOLERANCE 2e-5
 
 static const char *const BACKENDS[] = {"ref", "cpu"};
-static const char *const MODELS[] = {"llama3", "llama3_tied", "mistral_swa", "qwen2", "qwen3"};
+static const char *const MODELS[] = {"llama3",     "llama3_tied", "mistral_swa", "ministral",
+                                     "ministral3", "qwen2",       "qwen3"};
 static const char *const ADAPTERS[] = {"lora_qv", "lora_all", "rslora"};
 
 typedef void model_check(struct model *m, const char *name);
