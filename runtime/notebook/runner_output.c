@@ -175,18 +175,25 @@ static void show_text(struct runner *r, const struct display *d)
     }
 }
 
-/* Every output that was displayed with this id is replaced, in whichever cell it is. */
+static void update_list(json_t *outputs, const struct display *d, const char *id)
+{
+    json_t *output;
+    size_t k;
+
+    json_array_foreach (outputs, k, output) {
+        const char *has = json_string_value(json_object_get(json_object_get(output, "metadata"), id_key));
+        if (has && strcmp(has, id) == 0)
+            json_object_set_new(output, "data", stored_bundle(d->data));
+    }
+}
+
+/* Every output that was displayed with this id is replaced, in whichever cell or Output widget it is. */
 static void update_outputs(struct runner *r, const struct display *d, const char *id)
 {
-    for (size_t i = 0; i < notebook_cell_count(r->nb); i++) {
-        json_t *outputs = cell_outputs(notebook_cell(r->nb, i)), *output;
-        size_t k;
-        json_array_foreach (outputs, k, output) {
-            const char *has = json_string_value(json_object_get(json_object_get(output, "metadata"), id_key));
-            if (has && strcmp(has, id) == 0)
-                json_object_set_new(output, "data", stored_bundle(d->data));
-        }
-    }
+    for (size_t i = 0; i < notebook_cell_count(r->nb); i++)
+        update_list(cell_outputs(notebook_cell(r->nb, i)), d, id);
+    for (void *at = NULL; (at = widget_states_next(&r->widgets, at)) != NULL;)
+        update_list(widget_states_gathered(at), d, id);
 }
 
 static void append_display(struct runner *r, const struct display *d, json_t *output)
@@ -200,14 +207,21 @@ static void append_display(struct runner *r, const struct display *d, json_t *ou
     json_decref(output);
 }
 
+static void forget_list(json_t *outputs)
+{
+    json_t *output;
+    size_t k;
+
+    json_array_foreach (outputs, k, output)
+        json_object_del(json_object_get(output, "metadata"), id_key);
+}
+
 void runner_forget_displays(struct runner *r)
 {
-    for (size_t i = 0; i < notebook_cell_count(r->nb); i++) {
-        json_t *outputs = cell_outputs(notebook_cell(r->nb, i)), *output;
-        size_t k;
-        json_array_foreach (outputs, k, output)
-            json_object_del(json_object_get(output, "metadata"), id_key);
-    }
+    for (size_t i = 0; i < notebook_cell_count(r->nb); i++)
+        forget_list(cell_outputs(notebook_cell(r->nb, i)));
+    for (void *at = NULL; (at = widget_states_next(&r->widgets, at)) != NULL;)
+        forget_list(widget_states_gathered(at));
 }
 
 static void on_display(void *self, const struct ctx *ctx, const struct display *d)

@@ -139,6 +139,18 @@ json_t *widget_states_outputs(const struct widget_states *w)
     return outputs;
 }
 
+void *widget_states_next(const struct widget_states *w, void *at)
+{
+    return at ? json_object_iter_next(w->models, at) : json_object_iter(w->models);
+}
+
+json_t *widget_states_gathered(void *at)
+{
+    json_t *outputs = json_object_get(json_object_get(json_object_iter_value(at), "state"), "outputs");
+
+    return json_is_array(outputs) ? outputs : NULL;
+}
+
 static json_t *saved_model(const json_t *model)
 {
     json_t *out = json_copy((json_t *)(uintptr_t)model), *state = json_copy(json_object_get(model, "state"));

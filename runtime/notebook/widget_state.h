@@ -32,6 +32,9 @@ void widget_states_comm(struct widget_states *w, enum comm_kind kind, const char
                         const json_t *data, const struct comm_buffers *buffers);
 /* The outputs of the Output widget that gathers now; NULL: none does. Borrowed. */
 json_t *widget_states_outputs(const struct widget_states *w);
+/* Steps through the widgets, NULL at both ends; what a step's widget has gathered: borrowed, NULL when it is no Output. */
+void *widget_states_next(const struct widget_states *w, void *at);
+json_t *widget_states_gathered(void *at);
 /* NULL when there are no widgets. */
 json_t *widget_states_metadata(const struct widget_states *w);
 #endif

@@ -16,6 +16,7 @@ CELLS = [
     "o = widgets.Output{}\ndisplay(o)\no:capture(function() print('inside') display.html('<b>x</b>') end)\nprint('outside')",
     "widgets.interact(function(x) print('x is', x) end, {x = 5})",
     "w = widgets.Label('gone') display(w) w:close()",
+    "b = widgets.Output{} display(b) b:capture(function() for i in progress(3, {desc = 'bar'}) do end end)",
 ]
 
 
@@ -51,7 +52,9 @@ def test_output_widgets_hold_what_they_gathered(notebook):
     outputs = [m.state.outputs for m in models(notebook, "OutputModel").values()]
     first = next(o for o in outputs if len(o) == 2)
     assert "".join(first[0].text) == "inside\n" and "".join(first[1].data["text/html"]) == "<b>x</b>"
-    assert ["".join(o[0].text) for o in outputs if len(o) == 1] == ["x is\t5\n"]
+    assert ["".join(o[0].text) for o in outputs if len(o) == 1 and o[0].output_type == "stream"] == ["x is\t5\n"]
+    bar = next(o[0] for o in outputs if len(o) == 1 and o[0].output_type == "display_data")
+    assert "".join(bar.data["text/plain"]).startswith("bar 100%") and bar.metadata == {}
     assert [("".join(o.text)) for o in notebook.cells[2].outputs if o.output_type == "stream"] == ["outside\n"]
     assert all(m.state.msg_id == "" for m in models(notebook, "OutputModel").values())
 
