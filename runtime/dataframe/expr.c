@@ -449,6 +449,15 @@ struct expr *expr_cast(struct expr *child, const struct dtype *type, bool try_ca
     return e;
 }
 
+struct expr *expr_quiet_cast(struct expr *child, const struct dtype *type)
+{
+    struct expr *e = expr_cast(child, type, false);
+
+    if (e)
+        e->u.cast.quiet = true;
+    return e;
+}
+
 struct expr *expr_sort(struct expr *child, bool descending, bool nulls_last)
 {
     struct expr *e = node(EXPR_SORT, &child, 1);

@@ -78,6 +78,7 @@ struct expr {
         struct {
             const struct dtype *type; /* owned */
             bool try;                 /* NULL instead of an error */
+            bool quiet;               /* its name is that of what it casts: 1.0F, double('NaN') */
             bool typed;               /* a literal with its type before it: TIMESTAMP '2024-01-01' */
         } cast;
         struct {
@@ -137,6 +138,7 @@ struct expr *expr_binary(const char *name, struct expr *a, struct expr *b);
 struct expr *expr_alias(struct expr *e, const char *name);
 struct expr *expr_alias_many(struct expr *e, const char *const *names, size_t n, const char *metadata);
 struct expr *expr_cast(struct expr *e, const struct dtype *type, bool try_cast);
+struct expr *expr_quiet_cast(struct expr *e, const struct dtype *type);
 struct expr *expr_typed_string(const char *s, size_t len, const struct dtype *type); /* DATE 's' */
 struct expr *expr_sort(struct expr *e, bool descending, bool nulls_last);
 struct expr *expr_sort_default(struct expr *e); /* ascending, nulls first; a sort expression stays as it is */

@@ -11,10 +11,10 @@
  * Threads   the state's own.
  *
  * Example:
- *     copy_pack(from, -1, NULL);
  *     size_t len;
- *     const char *bytes = lua_tolstring(from, -1, &len);
- *     copy_unpack(to, bytes, len);
+ *     copy_pack(L, 1, NULL);
+ *     const char *bytes = lua_tolstring(L, -1, &len);
+ *     copy_unpack(L, bytes, len);
  */
 #ifndef LACUS_SESSION_COPY_H
 #define LACUS_SESSION_COPY_H

@@ -3,6 +3,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/catalog/resolve.h"
 #include "runtime/dataframe/engines/engine.h"
+#include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/spark/describe.h"
 #include "runtime/spark/table.h"
 #include <ctype.h>
@@ -604,6 +605,109 @@ static enum lc run_describe_query(struct command *c)
     return describe_query(c->ctx, c->env, c->s->plan, c->result, c->err);
 }
 
+/* ---- functions ---- */
+static enum lc run_show_functions(struct command *c)
+{
+    struct table t = TABLE_INIT;
+
+    table_column(&t, "function", DTYPE_STRING);
+    for (const struct function *f = functions; f->name; f++)
+        if ((f == functions || strcmp(f[-1].name, f->name) != 0) &&
+            (!c->s->pattern || matches(c->s->pattern, f->name)) && strncmp(f->name, "lua_", 4) != 0)
+            table_text(&t, f->name);
+    return table_plan(&t, c->result, c->err);
+}
+
+static void function_line(struct table *t, const char *what, const char *text)
+{
+    struct buf line = BUF_INIT(1 << 16);
+
+    buf_printf(&line, "%s%s", what, text);
+    table_text(t, buf_str(&line));
+    buf_release(&line);
+}
+
+static enum lc run_describe_function(struct command *c)
+{
+    const char *name = c->s->name.items[c->s->name.n - 1];
+    char lower[80];
+    size_t n = 0;
+    const struct function *f;
+    struct table t = TABLE_INIT;
+
+    for (; name[n] && n < sizeof lower - 1; n++)
+        lower[n] = (char)tolower((unsigned char)name[n]);
+    lower[n] = '\0';
+    f = function_named(lower);
+    if (!f) {
+        const struct missing_function *missing = function_missing(lower);
+
+        return missing ? err_set(c->err, LC_NOTFOUND, "the function '%s' of Spark is not there: %s", name,
+                                 missing->why)
+                       : err_set(c->err, LC_NOTFOUND,
+                                 "[ROUTINE_NOT_FOUND] The routine %s cannot be found. SQLSTATE: 42883", name);
+    }
+    table_column(&t, "function_desc", DTYPE_STRING);
+    function_line(&t, "Function: ", f->name);
+    function_line(&t, "Usage: ", f->usage);
+    function_line(&t, "", f->doc);
+    for (; c->s->extended && f->name && strcmp(f->name, lower) == 0; f++) {
+        if (f->example)
+            function_line(&t, "Example: SELECT ", f->example);
+        if (f->note)
+            function_line(&t, "Note: ", f->note);
+    }
+    return table_plan(&t, c->result, c->err);
+}
+
+/* ---- tables that are there ---- */
+static const struct plan *named_table(struct command *c)
+{
+    static const struct plan_options none;
+
+    return plan_read_table(c->s->name.items, c->s->name.n, &none);
+}
+
+static enum lc run_truncate(struct command *c)
+{
+    struct catalog_save save = {.insert = true, .write.mode = DELTA_OVERWRITE};
+    const struct plan *none = plan_limit(named_table(c), 0);
+    struct delta_written done;
+    char *name = dotted(&c->s->name);
+    enum lc rc = none && name ? LC_OK : err_nomem(c->err);
+
+    if (is_path(&c->s->name))
+        save.path = c->s->name.items[1];
+    else
+        save.table = name;
+    if (rc == LC_OK)
+        rc = catalog_save(c->ctx, c->env->catalog, &c->env->engine, none, &save, &done, c->err);
+    plan_unref(none);
+    mem_free(name);
+    return rc;
+}
+
+/* Nothing is stale and nothing is cached by name: only whether the table is there counts. */
+static enum lc run_refresh(struct command *c)
+{
+    const struct plan *table, *resolved = NULL;
+    enum lc rc;
+
+    if (c->s->name.n == 0)
+        return LC_OK;
+    table = named_table(c);
+    rc = table ? catalog_resolve_quietly(c->ctx, c->env->catalog, &c->env->engine, table, &resolved, c->err)
+               : err_nomem(c->err);
+    plan_unref(table);
+    plan_unref(resolved);
+    return rc == LC_NOTFOUND && c->s->if_exists ? LC_OK : rc;
+}
+
+static enum lc run_show_create(struct command *c)
+{
+    return describe_create(c->ctx, c->env, &c->s->name, c->result, c->err);
+}
+
 /* ---- SET ---- */
 static enum lc run_set(struct command *c)
 {
@@ -648,6 +752,11 @@ enum lc spark_command(const struct ctx *ctx, const struct spark_env *env, const 
         [SQL_DESCRIBE_HISTORY] = run_describe_history,
         [SQL_DESCRIBE_DETAIL] = run_describe_detail,
         [SQL_DESCRIBE_QUERY] = run_describe_query,
+        [SQL_SHOW_FUNCTIONS] = run_show_functions,
+        [SQL_SHOW_CREATE] = run_show_create,
+        [SQL_DESCRIBE_FUNCTION] = run_describe_function,
+        [SQL_TRUNCATE] = run_truncate,
+        [SQL_REFRESH] = run_refresh,
         [SQL_SET] = run_set,
     };
     struct command c = {ctx, env, s, result, err};

@@ -30,6 +30,8 @@ int dataframe_describe(lua_State *L); /* methods of a DataFrame, in derived_lua.
 int dataframe_summary(lua_State *L);
 int dataframe_replace(lua_State *L);
 int dataframe_to_json(lua_State *L);
+int dataframe_sample(lua_State *L); /* in sample_lua.c */
+int dataframe_random_split(lua_State *L);
 int reader_push(lua_State *L);                /* spark.read */
 int writer_push(lua_State *L, int dataframe); /* df.write */
 int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind kind);

@@ -232,6 +232,52 @@ enum lc describe_columns(const struct ctx *ctx, const struct spark_env *env, con
     return rc;
 }
 
+static void put_list(struct buf *b, const char *before, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        buf_puts(b, i ? ", " : before);
+        name_quote(b, names[i]);
+    }
+    buf_puts(b, n ? ")\n" : "");
+}
+
+enum lc describe_create(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
+                        const struct plan **out, struct err *err)
+{
+    struct subject s = {0};
+    struct table t = TABLE_INIT;
+    struct buf b = BUF_INIT(1 << 22), type = BUF_INIT(1 << 20);
+    enum lc rc;
+
+    TRY(need_delta(ctx, env, name, &s, err));
+    buf_puts(&b, "CREATE TABLE ");
+    for (size_t i = 0; i < name->n; i++) {
+        buf_puts(&b, i ? "." : "");
+        name_quote(&b, name->items[i]);
+    }
+    buf_puts(&b, " (");
+    for (size_t i = 0; i < s.schema->n_fields; i++) {
+        buf_puts(&b, i ? ",\n  " : "\n  ");
+        name_quote(&b, s.schema->fields[i].name);
+        buf_clear(&type);
+        dtype_sql(s.schema->fields[i].type, &type);
+        buf_printf(&b, " %s%s", buf_str(&type), s.schema->fields[i].nullable ? "" : " NOT NULL");
+    }
+    buf_puts(&b, ")\nUSING delta\n");
+    put_list(&b, "PARTITIONED BY (", s.delta->partition_columns, s.delta->n_partition_columns);
+    for (size_t i = 0; i < s.delta->n_properties; i++)
+        buf_printf(&b, "%s  '%s' = '%s'", i ? ",\n" : "TBLPROPERTIES (\n", s.delta->properties[i].name,
+                   s.delta->properties[i].value);
+    buf_puts(&b, s.delta->n_properties ? ")\n" : "");
+    table_column(&t, "createtab_stmt", DTYPE_STRING);
+    table_text(&t, buf_str(&b));
+    rc = table_plan(&t, out, err);
+    buf_release(&b);
+    buf_release(&type);
+    subject_release(&s);
+    return rc;
+}
+
 enum lc describe_properties(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
                             const struct plan **out, struct err *err)
 {

@@ -19,6 +19,9 @@ enum lc describe_columns(const struct ctx *ctx, const struct spark_env *env, con
                          const struct plan **out, struct err *err) MUST_CHECK;
 enum lc describe_properties(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
                             const struct plan **out, struct err *err) MUST_CHECK;
+/* SHOW CREATE TABLE */
+enum lc describe_create(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
+                        const struct plan **out, struct err *err) MUST_CHECK;
 enum lc describe_schema(const struct ctx *ctx, const struct spark_env *env, const char *catalog,
                         const char *schema, const struct plan **out, struct err *err) MUST_CHECK;
 enum lc describe_history(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,

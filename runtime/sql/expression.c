@@ -720,7 +720,7 @@ static struct expr *parse_type_call(struct parser *p, enum dtype_id id)
         expr_unref(e);
         return NULL;
     }
-    return expr_cast(e, dtype_of(id), false);
+    return expr_quiet_cast(e, dtype_of(id));
 }
 
 static struct expr *parse_call(struct parser *p, const char *written, const struct token *at)

@@ -45,7 +45,7 @@ static struct expr *real(struct parser *p, const struct token *t, const char *di
         return NULL;
     }
     if (t->suffix == 'F')
-        return expr_cast(expr_double(v), dtype_of(DTYPE_FLOAT), false);
+        return expr_quiet_cast(expr_double(v), dtype_of(DTYPE_FLOAT));
     return expr_double(v);
 }
 

@@ -50,7 +50,8 @@ static bool parse_for(struct parser *p, struct pivot *v)
 
     do {
         struct name_list parts = {0};
-        struct expr *column = parse_dotted(p, &parts, "a column") ? expr_attribute(parts.items, parts.n, 0) : NULL;
+        struct expr *column =
+            parse_dotted(p, &parts, "a column") ? expr_attribute(parts.items, parts.n, 0) : NULL;
 
         if (!push_expr(p, &v->columns, column) || !collect_columns(p, column, &v->used))
             return false;

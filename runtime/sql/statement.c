@@ -399,13 +399,65 @@ static bool parse_show(struct parser *p, struct sql_statement *s)
         s->kind = SQL_SHOW_PROPERTIES;
         return parse_table_name(p, s, "a table");
     }
-    if (at_word(p, 0, "FUNCTIONS") || at_word(p, 0, "PARTITIONS") || at_word(p, 0, "GRANTS") ||
-        at_word(p, 0, "CREATE") || at_word(p, 0, "VOLUMES")) {
+    if (at_word(p, 1, "FUNCTIONS")) /* SHOW SYSTEM FUNCTIONS, USER, ALL */
+        p->at++;
+    if (accept_word(p, "FUNCTIONS")) {
+        s->kind = SQL_SHOW_FUNCTIONS;
+        return peek_token(p, 0)->kind == TOKEN_END || parse_like_pattern(p, s);
+    }
+    if (accept_words(p, "CREATE TABLE")) {
+        s->kind = SQL_SHOW_CREATE;
+        return parse_table_name(p, s, "a table");
+    }
+    if (at_word(p, 0, "PARTITIONS") || at_word(p, 0, "GRANTS") || at_word(p, 0, "VOLUMES")) {
         char what[64];
         snprintf(what, sizeof what, "SHOW %s", peek_token(p, 0)->text);
         return fail_unsupported(p, peek_token(p, 0), what);
     }
     return fail_here(p, "CATALOGS, SCHEMAS, TABLES, VIEWS, COLUMNS or TBLPROPERTIES");
+}
+
+/* A name, or an operator as it is written. */
+static bool parse_function_name(struct parser *p, struct sql_statement *s)
+{
+    struct name_list name = {0};
+    struct buf sign = BUF_INIT(64);
+    bool good;
+
+    if (at_name(p, 0))
+        return parse_table_name(p, s, "a function");
+    while (peek_token(p, 0)->kind != TOKEN_END && !at_sign(p, 0, ";") && sign.len < 60) {
+        const struct token *t = peek_token(p, 0);
+
+        buf_add(&sign, p->text + t->start, t->end - t->start);
+        p->at++;
+    }
+    good = push_name(p, &name, arena_strndup(p->arena, buf_str(&sign), sign.len));
+    buf_release(&sign);
+    s->name = names_of(&name);
+    return good;
+}
+
+static bool parse_truncate(struct parser *p, struct sql_statement *s)
+{
+    s->kind = SQL_TRUNCATE;
+    return expect_word(p, "TABLE") && parse_table_name(p, s, "a table");
+}
+
+/* REFRESH [TABLE] t; CACHE [LAZY] TABLE t; UNCACHE TABLE [IF EXISTS] t; ANALYZE TABLE t …; CLEAR CACHE */
+static bool parse_refresh(struct parser *p, struct sql_statement *s)
+{
+    s->kind = SQL_REFRESH;
+    if (accept_word(p, "CACHE") && peek_token(p, 0)->kind == TOKEN_END)
+        return true;
+    accept_word(p, "LAZY");
+    accept_word(p, "TABLE");
+    s->if_exists = accept_words(p, "IF EXISTS");
+    if (!parse_table_name(p, s, "a table"))
+        return false;
+    while (peek_token(p, 0)->kind != TOKEN_END && !at_sign(p, 0, ";")) /* COMPUTE STATISTICS …, OPTIONS (…) */
+        p->at++;
+    return true;
 }
 
 static bool parse_describe(struct parser *p, struct sql_statement *s)
@@ -424,8 +476,13 @@ static bool parse_describe(struct parser *p, struct sql_statement *s)
         s->plan = parse_query(p);
         return s->plan != NULL;
     }
-    if (at_word(p, 0, "FUNCTION") && at_name(p, 1))
-        return fail_unsupported(p, peek_token(p, 0), "DESCRIBE FUNCTION");
+    if (at_word(p, 0, "FUNCTION") && peek_token(p, 1)->kind != TOKEN_END) {
+        p->at++;
+        s->kind = SQL_DESCRIBE_FUNCTION;
+        s->extended =
+            at_word(p, 0, "EXTENDED") && peek_token(p, 1)->kind != TOKEN_END && accept_word(p, "EXTENDED");
+        return parse_function_name(p, s);
+    }
     for (size_t i = 0; i < COUNT(kinds); i++)
         if (at_word(p, 0, kinds[i].word) && at_name(p, 1)) {
             p->at++;
@@ -492,17 +549,16 @@ static bool parse_statement(struct parser *p, struct sql_statement *s)
         const char *word;
         bool (*fn)(struct parser *p, struct sql_statement *s);
     } statements[] = {
-        {"CREATE", parse_create}, {"DROP", parse_drop},       {"INSERT", parse_insert},
-        {"USE", parse_use},       {"SHOW", parse_show},       {"DESCRIBE", parse_describe},
-        {"DESC", parse_describe}, {"EXPLAIN", parse_explain}, {"SET", parse_set},
+        {"CREATE", parse_create},     {"DROP", parse_drop},       {"INSERT", parse_insert},
+        {"USE", parse_use},           {"SHOW", parse_show},       {"DESCRIBE", parse_describe},
+        {"DESC", parse_describe},     {"EXPLAIN", parse_explain}, {"SET", parse_set},
+        {"TRUNCATE", parse_truncate}, {"REFRESH", parse_refresh}, {"CACHE", parse_refresh},
+        {"UNCACHE", parse_refresh},   {"ANALYZE", parse_refresh}, {"CLEAR", parse_refresh},
     };
     /* Spark's and Databricks' statements that are not there; longer ones first */
     static const char *const missing[] = {
         "ALTER",
-        "ANALYZE",
-        "CACHE TABLE",
         "CALL",
-        "CLEAR CACHE",
         "COMMENT ON",
         "CONVERT TO DELTA",
         "COPY INTO",
@@ -517,14 +573,11 @@ static bool parse_statement(struct parser *p, struct sql_statement *s)
         "MERGE",
         "MSCK",
         "OPTIMIZE",
-        "REFRESH",
         "REORG",
         "REPAIR",
         "RESET",
         "RESTORE",
         "REVOKE",
-        "TRUNCATE",
-        "UNCACHE",
         "UNDROP",
         "UPDATE",
         "VACUUM",
@@ -696,6 +749,11 @@ const char *sql_kind_name(enum sql_kind kind)
         "DESCRIBE HISTORY",
         "DESCRIBE DETAIL",
         "DESCRIBE QUERY",
+        "SHOW FUNCTIONS",
+        "SHOW CREATE TABLE",
+        "DESCRIBE FUNCTION",
+        "TRUNCATE",
+        "REFRESH",
         "SET",
     };
 

@@ -650,7 +650,9 @@ static enum lc encode_cast(struct gen *g, const struct scope *s, const struct ex
 
     TRY(sx_expr(g, s, child, &in));
     TRY(sx_cast(g, &in, e->u.cast.type, e->u.cast.try, true, e, out));
-    if (e->u.cast.typed)
+    if (e->u.cast.quiet)
+        out->name = in.name;
+    else if (e->u.cast.typed)
         out->name = typed_name(g, e);
     else
         out->name = gen_printf(g, "%s(%s AS %s)", e->u.cast.try ? "TRY_CAST" : "CAST", in.name,

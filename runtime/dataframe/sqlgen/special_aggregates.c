@@ -211,11 +211,9 @@ static enum lc histogram_numeric(struct call *c, struct sx *out)
 static enum lc string_agg(struct call *c, struct sx *out)
 {
     c->distinct = c->distinct || strstr(c->f->name, "_distinct");
-    if (!out->name && c->n == 1)
-        out->name = gen_printf(c->g, "listagg(%s%s, NULL)", c->distinct ? "DISTINCT " : "", c->args[0].name);
-    else
-        out->name = gen_printf(c->g, "listagg(%s%s, %s)", c->distinct ? "DISTINCT " : "", c->args[0].name,
-                               c->args[1].name);
+    out->name =
+        gen_printf(c->g, "%s(%s%s, %s)", strncmp(c->f->name, "string", 6) == 0 ? "string_agg" : "listagg",
+                   c->distinct ? "DISTINCT " : "", c->args[0].name, c->n > 1 ? c->args[1].name : "NULL");
     TRY(special_done(c, out, dtype_of(DTYPE_STRING),
                      gen_printf(c->g, "string_agg(%s%s, %s)%s", c->distinct ? "DISTINCT " : "",
                                 c->args[0].sql, c->n > 1 ? c->args[1].sql : "''", c->tail)));

@@ -3,10 +3,12 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 static enum lc schema_arg(struct call *c, size_t arg, const struct dtype **out)
 {
@@ -368,10 +370,12 @@ static enum lc session_value(struct call *c, struct sx *out)
     const char *name = c->f->name, *user = c->g->ctx && c->g->ctx->principal ? c->g->ctx->principal : "",
                *value;
 
+    const struct passwd *account = *user ? NULL : getpwuid(geteuid());
+
     if (strcmp(name, "version") == 0)
         value = LACUS_VERSION;
     else if (strstr(name, "user"))
-        value = *user ? user : getenv("USER");
+        value = *user ? user : account ? account->pw_name : "";
     else
         value = strstr(name, "catalog") ? "spark_catalog"
                 : strstr(name, "path")  ? "system.builtin,system.session"

@@ -731,7 +731,7 @@ return function(native)
   function Session.clearProgressHandlers() end
   function Session.registerProgressHandler() end
   function Session.removeProgressHandler() end
-  for name, why in pairs {readStream = "nothing streams here", sparkContext = "there are no RDDs", client = "there is no server",
+  for name, why in pairs {readStream = "nothing streams here", streams = "nothing streams here", sparkContext = "there are no RDDs", client = "there is no server",
                           dataSource = "there are no Python data sources", udtf = "there are no functions that give tables",
                           profile = "there are no Python functions to profile",
                           tvf = "table functions are called in SQL: spark:sql('SELECT * FROM range(5)')"} do

@@ -171,7 +171,9 @@ static void histogram(const struct value *a, struct result *out)
 /* ---- numbers to the last digit, as Java's StrictMath has them ---- */
 static void cbrt_fn(const struct value *a, struct result *out)
 {
-    out->f = cbrt(a->f);
+    double whole = rint(cbrt(a->f));
+
+    out->f = whole * whole * whole == a->f ? whole : cbrt(a->f);
 }
 
 static void log1p_fn(const struct value *a, struct result *out)
