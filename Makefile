@@ -141,10 +141,16 @@ unit: $(UNIT) all $(if $(SAN),$(B)/lib) ## cmocka unit tests (UNIT=build/tests/N
 
 -include $(shell find $(B)/obj $(B)/plugobj $(B)/tests $(B)/fuzz -name '*.d' -type f 2>/dev/null)
 
-.PHONY: check check-fast check-asan pytest fuzz-replay
+.PHONY: check check-fast check-asan check-tsan pytest fuzz-replay
 check-fast: unit ## the inner loop: unit tests only
 check-asan: ## unit tests and fuzz corpora under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit fuzz-replay
+check-tsan: ## the kernel under ThreadSanitizer, which withholds signals from loops: without what interrupts
+	$(Q)$(MAKE) --no-print-directory SAN=thread build/tsan/lacus && rm -f build/tsan/report.*
+	$(Q)LACUS_PROGRAM=$(CURDIR)/build/tsan/lacus TSAN_OPTIONS="log_path=$(CURDIR)/build/tsan/report suppressions=$(CURDIR)/tests/tsan.supp exitcode=0" \
+	$(VENV)/bin/python -m pytest -q tests/protocol/test_subshells.py tests/protocol/test_messages.py tests/protocol/test_replies.py tests/protocol/test_history.py \
+	-k "not interrupt and not end and not order and not shutdown and not two_seconds and not control_answers and not signal"
+	$(Q)! cat build/tsan/report.* 2>/dev/null
 check: deps test-deps ## sets up what is missing, builds, and runs every test
 	$(Q)$(MAKE) --no-print-directory format-check check-headers unit fuzz-replay pytest check-asan
 .PHONY: fuzz

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SOURCES_KEPT = 200 };
+
 struct run { /* one text that is run and whose value is wanted */
     struct session *s;
     const char *text;
@@ -41,6 +43,38 @@ static int push_arguments(lua_State *L, const struct session *s)
         lua_pushstring(L, s->args[++n]);
     }
     return n;
+}
+
+/* The text of a cell is wanted as long as its functions may be called: for tracebacks and name??. One that has none is
+ * kept for a while, for %tb and the debugger. */
+static int forget_source(lua_State *L) /* (number of the cell) */
+{
+    const char *text;
+    size_t len;
+
+    session_table(L, TABLE_SOURCES);
+    lua_pushfstring(L, "Cell In[%d]", (int)lua_tointeger(L, 1));
+    lua_pushvalue(L, -1);
+    lua_rawget(L, 2);
+    text = lua_tolstring(L, -1, &len);
+    if (!text || memmem(text, len, "function", 8))
+        return 0;
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    lua_rawset(L, 2);
+    return 0;
+}
+
+static void forget_old_source(struct session *s, int count)
+{
+    lua_State *L = session_lua(s);
+
+    if (count <= SOURCES_KEPT || !lua_checkstack(L, 4))
+        return;
+    lua_pushcfunction(L, forget_source);
+    lua_pushinteger(L, count - SOURCES_KEPT);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+        lua_pop(L, 1); /* no memory: it is kept */
 }
 
 static int push_code(lua_State *L, struct run *r) /* returns the number of its arguments */
@@ -486,8 +520,10 @@ static void finish(struct session *s, struct session_task *t)
     s->failed = t->rc != LC_OK || reply->status != CELL_OK;
     reply->exit_asked = s->exit_asked;
     reply->exit_status = s->exit_status;
-    if (cell->store_history && !cell->silent)
+    if (cell->store_history && !cell->silent) {
+        forget_old_source(s, reply->execution_count);
         remember(s, t);
+    }
     json_decref(t->run.output);
     t->run.output = NULL;
 }
