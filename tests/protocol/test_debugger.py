@@ -496,6 +496,17 @@ def test_the_prompt_in_a_notebook(kernel):  # noqa: F811
     assert reply["status"] == "ok" and "input" in text(messages)
 
 
+def test_a_subshell_has_its_turn_though_lines_are_watched(debugger):
+    debugger.cell(CELL, 3)
+    shell = debugger.kernel.request("create_subshell_request", {}, channel=debugger.kernel.control)["content"]["subshell_id"]
+    waiting = debugger.kernel.send("execute_request", {"code": "while not stop do end"})
+    time.sleep(0.1)
+    debugger.kernel.send("execute_request", {"code": "stop = true"}, subshell=shell)
+    while (reply := debugger.kernel.receive(timeout=10))["parent"] != waiting:
+        pass
+    assert reply["content"]["status"] == "ok"
+
+
 def test_cells_with_magics_stop_at_their_lines(debugger):
     code = "%%time\nlocal a = 1\na = a + 1\nprint(a)"
     debugger.cell(code, 3)
