@@ -555,7 +555,8 @@ void hook_open(struct session *s)
 /* ---- running ---- */
 static void begin(struct session *s)
 {
-    s->hook.thread = pthread_self();
+    if (!pthread_equal(s->hook.thread, pthread_self())) /* others read it */
+        s->hook.thread = pthread_self();
     s->hook.struck = s->hook.yielded = false;
     s->hook.grace = 0;
     atomic_store(&s->cancel, false);
