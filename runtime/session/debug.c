@@ -3,6 +3,7 @@
 #include "runtime/session/debug.h"
 #include "runtime/session/debug_int.h"
 #include "runtime/session/lines.h"
+#include "runtime/session/masks.h"
 #include "runtime/session/session_int.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -248,7 +249,7 @@ json_t *debug_do(struct debug *d, const char *command, json_t *args, struct err 
         body = json_object();
     }
     json_decref(own);
-    return body;
+    return body && d->session ? masks_json(d->session, body) : body; /* secrets are not shown here either */
 }
 
 void debug_post(struct debug *d, struct debug_job *job)
@@ -423,7 +424,7 @@ static void announce(struct debug *d, lua_State *L, const char *reason, json_t *
     d->order = DEBUG_WAIT;
     d->stopped = (int)json_integer_value(json_object_get(body, "threadId"));
     pthread_mutex_unlock(&d->lock);
-    tell_stop(d, "stopped", body);
+    tell_stop(d, "stopped", d->session ? masks_json(d->session, body) : body);
 }
 
 static enum lc nothing(struct debug_call *c)

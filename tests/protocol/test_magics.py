@@ -494,6 +494,15 @@ def test_secrets_never_get_out(kernel, place, tmp_path):
         assert "[REDACTED]" in messages[-1] or cell.startswith("%%capture"), (cell, messages[-1])
     inspect = kernel.client.inspect("v", reply=True, timeout=10)
     messages.append(json.dumps(inspect["content"], ensure_ascii=False))
+    for seq, (command, arguments) in enumerate((("initialize", {}), ("inspectVariables", {}), ("richInspectVariables", {"variableName": "v"}),
+                                                ("evaluate", {"expression": "v .. 'x'", "context": "repl"}))):
+        content = {"type": "request", "seq": seq + 1, "command": command, "arguments": arguments}
+        asked = kernel.client.session.msg("debug_request", content)
+        kernel.client.control_channel.send(asked)
+        while (answer := kernel.client.get_control_msg(timeout=20))["parent_header"].get("msg_id") != asked["header"]["msg_id"]:
+            pass
+        messages.append(json.dumps(answer["content"], ensure_ascii=False))
+    assert "[REDACTED]" in messages[-3] + messages[-2]
     for text in messages:
         for form in encoded:
             assert form not in text, (form, text)
