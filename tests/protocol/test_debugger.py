@@ -363,6 +363,20 @@ def test_an_interrupt_ends_what_has_stopped(debugger):
     assert debugger.kernel.execute("1 + 1")[0]["status"] == "ok"
 
 
+def test_an_endless_evaluation_between_cells_is_interrupted(debugger):
+    asked = debugger.kernel.send("debug_request", {"type": "request", "seq": 98, "command": "evaluate", "arguments": {"expression": "while true do end"}},
+                                 channel=debugger.kernel.control)
+    time.sleep(0.2)
+    assert debugger.body("debugInfo")["isStarted"]  # the control channel answers meanwhile
+    interrupt = debugger.kernel.send("interrupt_request", {}, channel=debugger.kernel.control)
+    replies = {}
+    while not {asked, interrupt} <= set(replies):
+        reply = debugger.kernel.receive(debugger.kernel.control)
+        replies[reply["parent"]] = reply["content"]
+    assert replies[asked]["success"] is False and "interrupted" in replies[asked]["message"]
+    assert debugger.kernel.execute("1")[0]["status"] == "ok"
+
+
 def test_an_endless_evaluation_is_interrupted(debugger):
     debugger.cell(CELL, 3)
     debugger.run(CELL)
