@@ -5,7 +5,7 @@
 
 APT_BUILD := gcc libc6-dev make pkg-config lua5.4 libzmq3-dev libsodium-dev libjansson-dev libreadline-dev liblua5.4-dev \
 	libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libpcre2-dev libutf8proc-dev libyaml-dev libnghttp2-dev libssl-dev curl python3-venv git
-APT_TEST := libcmocka-dev chromium nodejs tmux valgrind clang-14 libclang-rt-14-dev clang-format openjdk-17-jre-headless
+APT_TEST := libcmocka-dev chromium nodejs luarocks tmux valgrind clang-14 libclang-rt-14-dev clang-format openjdk-17-jre-headless
 SUDO := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v sudo),sudo))
 
 DUCKDB_VERSION := 1.5.6

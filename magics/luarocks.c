@@ -21,7 +21,7 @@ static const char *notebook_of(lua_State *L)
 {
     const char *path = session_ctx(session_of(L))->lineage.notebook;
 
-    if (path && *path)
+    if (path && *path && strcmp(path, "-") != 0) /* - is a script from a pipe */
         return path;
     path = getenv("JPY_SESSION_NAME"); /* Jupyter's name for the notebook of a kernel */
     return path ? path : "";

@@ -414,6 +414,12 @@ def rocks_server(tmp_path):
         (rocks / f"pebble-{version}-1.rockspec").write_text(
             f'package = "pebble"\nversion = "{version}-1"\nsource = {{url = "{url}/pebble-{version}.lua"}}\n'
             f'build = {{type = "builtin", modules = {{pebble = "pebble-{version}.lua"}}}}\n')
+        (rocks / "grain.c").write_text("""#include <lauxlib.h>
+static int add(lua_State *L) { lua_pushinteger(L, luaL_checkinteger(L, 1) + luaL_checkinteger(L, 2)); return 1; }
+int luaopen_grain(lua_State *L) { lua_newtable(L); lua_pushcfunction(L, add); lua_setfield(L, -2, "add"); return 1; }
+""")
+        (rocks / "grain-1.0-1.rockspec").write_text(f'package = "grain"\nversion = "1.0-1"\nsource = {{url = "{url}/grain.c"}}\n'
+                                                    'build = {type = "builtin", modules = {grain = {sources = {"grain.c"}}}}\n')
         subprocess.run(["luarocks-admin", "make-manifest", "--lua-version=5.4", str(rocks)], check=True, capture_output=True, env=dict(os.environ, HOME=str(tmp_path)))
 
     yield url, publish
@@ -428,10 +434,12 @@ def test_rocks_are_installed_and_pinned(place, tmp_path, rocks_server):
     try:
         k.out(f"%luarocks install --only-server {url} pebble")
         assert k.out("print(require('pebble').version)") == "1.0\n"
+        k.out(f"%luarocks install --only-server {url} grain")  # in C
+        assert k.out("print(require('grain').add(40, 2))") == "42\n"
     finally:
         k.close()
     lock = tmp_path / "work.rocks.lock"
-    assert "pebble 1.0-1\n" in lock.read_text()
+    assert lock.read_text().splitlines()[1:] == ["grain 1.0-1", "pebble 1.0-1"]
     publish("2.0")
     shutil.rmtree(place / "lacus" / "rocks")
     other = start(place, "lacus", tmp_path, JPY_SESSION_NAME=str(tmp_path / "work.ipynb"))
