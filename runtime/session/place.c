@@ -64,8 +64,9 @@ static void close_frame(struct reading *r, bool block)
         return;
     r->now = f->callee;
     if (f->bracket == '[' || r->now.n == 0) {
+        if (r->now.n == 0)
+            begin(&r->now, r->before.at, 0);
         r->now.unknown = true;
-        r->now.n = r->now.n ? r->now.n : 1;
     } else {
         r->now.parts[r->now.n - 1].called = true;
     }

@@ -1,9 +1,11 @@
 /* place_fuzz.c: where the cursor stands in any text, and signatures made of it. */
 #include "runtime/session/manual.h"
 #include "runtime/session/place.h"
-#include "tests/fuzz/replay.h"
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -34,3 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(p);
     return 0;
 }
+
+#ifndef LIBFUZZER
+#include "tests/fuzz/replay.h"
+#endif
