@@ -3,7 +3,9 @@
 #include "repl/command.h"
 #include "repl/globals.h"
 #include "repl/interrupt.h"
+#include "repl/listing.h"
 #include "repl/prompt.h"
+#include "repl/remote.h"
 #include "repl/terminal_frontend.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
@@ -128,6 +130,34 @@ static int run_session(const struct repl_arguments *a, struct session *s, struct
     return run_prompt(s, t);
 }
 
+/* --existing [FILE | NAME | list] */
+static int run_remote(const char *name)
+{
+    static const struct listing_column columns[] = {
+        {"file", "CONNECTION FILE", LISTING_TEXT}, {"started", "STARTED (UTC)", LISTING_TIME}, {0}};
+    struct terminal_frontend t;
+    struct remote *r;
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    if (name && strcmp(name, "list") == 0) {
+        json_t *kernels = remote_list();
+        listing_print(kernels, columns, !isatty(STDOUT_FILENO));
+        json_decref(kernels);
+        return 0;
+    }
+    terminal_frontend_init(&t, true);
+    rc = remote_open(name, &t, &r, &err);
+    if (rc == LC_OK) {
+        struct backend b = remote_backend(r);
+        prompt_loop(&b, remote_banner(r));
+        remote_close(r);
+    }
+    terminal_frontend_release(&t);
+    return rc == LC_OK ? 0 : command_error("repl", &err);
+}
+
 int cmd_repl(int argc, char **argv)
 {
     struct repl_arguments a = {0};
@@ -140,6 +170,8 @@ int cmd_repl(int argc, char **argv)
     int code = 0;
 
     err_clear(&err);
+    if (argc > 1 && strcmp(argv[1], "--existing") == 0)
+        return run_remote(argc > 2 ? argv[2] : NULL);
     if (parse_arguments(argc, argv, &a, &err) != LC_OK)
         return command_error("repl", &err);
     script = a.file || a.code || a.module;

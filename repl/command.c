@@ -21,7 +21,9 @@ static int run_version(int argc, char **argv)
 }
 
 const struct command commands[] = {
-    {"repl", "repl [--param NAME VALUE]… [-i] [FILE | -c CODE | -m MODULE | -] [ARGUMENT]…",
+    {"repl",
+     "repl [--param NAME VALUE]… [-i] [FILE | -c CODE | -m MODULE | -] [ARGUMENT]… | --existing [FILE | NAME "
+     "| list]",
      "the prompt; a file or piped input runs as a script", cmd_repl},
     {"run",
      "run NOTEBOOK [OUT] [-p NAME VALUE]… [-f PARAMS.yaml] [--resume] [--sweep NAME=VALUE,…]… [OPTION]…",
@@ -187,6 +189,8 @@ int command_main(int argc, char **argv)
     c = find(argv[1]);
     if (c)
         return c->run(argc - 1, argv + 1);
+    if (strcmp(argv[1], "--existing") == 0)
+        return cmd_repl(argc, argv);
     if ((argv[1][0] == '-' && argv[1][1] != '\0' && argv[1][2] == '\0' && strchr("ecmi", argv[1][1])) ||
         strcmp(argv[1], "-") == 0 || is_script(argv[1]))
         return cmd_repl(argc, argv);

@@ -122,11 +122,10 @@ static void choose(int step)
     editor_keep_menu();
 }
 
-/* Nothing to complete: inside the brackets of a call, what it takes. */
-static void show_call(void)
+/* Inside the brackets of a call: what it takes. */
+static void call_hint(struct buf *hint)
 {
     int depth = 0, at = rl_point;
-    struct buf hint = BUF_INIT(4000);
     json_t *reply;
 
     while (at > 0 && depth >= 0) {
@@ -134,32 +133,29 @@ static void show_call(void)
         depth += strchr(")}]", c) ? 1 : strchr("({[", c) ? -1 : 0;
     }
     reply = depth < 0 ? ask(editor.backend.ops->inspect, at) : NULL;
-    menu_signature(reply, true, &hint);
-    menu_close(&editor.menu);
-    if (hint.len)
-        menu_hint(&editor.menu, buf_str(&hint));
-    else
-        rl_ding();
-    editor_keep_menu();
+    menu_signature(reply, true, hint);
     json_decref(reply);
-    buf_release(&hint);
 }
 
 static void begin_completion(void)
 {
     struct menu *m = &editor.menu;
     json_t *reply = ask(editor.backend.ops->complete, rl_point);
+    struct buf hint = BUF_INIT(4000);
+    bool open = menu_open(m, reply, rl_line_buffer, (size_t)rl_end);
+    size_t common = open ? menu_common(m) : 0, have = open && m->to > m->from ? m->to - m->from : 0;
 
-    if (!menu_open(m, reply, rl_line_buffer, (size_t)rl_end)) {
-        show_call();
-    } else {
-        size_t common = menu_common(m), have = m->to > m->from ? m->to - m->from : 0;
-        if (common > have || menu_count(m) == 1)
-            replace(m->from, m->to, menu_text(m, 0), common);
-        if (menu_count(m) == 1)
-            menu_close(m);
-        editor_keep_menu();
-    }
+    if (!open || have == 0)
+        call_hint(&hint);
+    if (common > have || menu_count(m) == 1)
+        replace(m->from, m->to, menu_text(m, 0), common);
+    if (menu_count(m) == 1)
+        menu_close(m);
+    menu_hint(m, buf_str(&hint));
+    if (!open && !hint.len)
+        rl_ding();
+    editor_keep_menu();
+    buf_release(&hint);
     json_decref(reply);
 }
 
@@ -321,8 +317,13 @@ static bool closes(const char *word, size_t len)
 
 static int insert_closing(int count, int key)
 {
-    int rc = rl_insert(count, key), start = line_start(rl_point), have = indentation(start), want;
+    char text[2] = {(char)key, '\0'}; /* rl_insert would read ahead, and lose the key that ends it */
+    int start, have, want, rc = 0;
 
+    for (int i = 0; i < count; i++)
+        rc = rl_insert_text(text) < 0;
+    start = line_start(rl_point);
+    have = indentation(start);
     if (start == 0 || line_end(rl_point) != rl_point ||
         !closes(rl_line_buffer + start + have, (size_t)(rl_point - start - have)))
         return rc;

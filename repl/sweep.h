@@ -1,8 +1,9 @@
 /* sweep.h: `lacus run --sweep`: one process per combination of values, a table and a comparison at the end.
  *
  * What      the runs are processes of their own, -j of them at a time; lines on standard error say how they
- *           stand. What each gives back (dbutils.notebook.exit, and the metrics of the tracking runs it made) is
- *           shown as a table on standard output, and written with a plot to NAME-sweep.ipynb beside the outputs.
+ *           stand. The values that they give back (dbutils.notebook.exit, and the metrics of the tracking runs
+ *           they made) are shown as a table on standard output, and written with a plot to NAME-sweep.ipynb
+ *           beside the outputs.
  * Ownership options are borrowed.
  * Units     none.
  * Errors    LC_ARG before anything runs (a name twice, two runs with the same output); LC_RUNTIME when a run

@@ -1,0 +1,357 @@
+"""The prompt driven through a real terminal (tmux), keys as a person types them; and attached to kernels that run."""
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+from jupyter_client import BlockingKernelClient
+from kernels import LACUS, environment
+
+pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="SKIP: no tmux is installed")
+
+
+class Terminal:
+    def __init__(self, folder, *command, columns=90, rows=30, **env):
+        self.tmux = ["tmux", "-S", str(folder / f"tmux{time.time_ns()}"), "-f", "/dev/null"]
+        self.env = {k: v for k, v in (environment(folder) | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PAGER": "cat"} | env).items() if k not in ("TMUX", "NO_COLOR") or k in env}
+        self.env["INPUTRC"] = env.get("INPUTRC", "/dev/null")
+        self.run("new-session", "-d", "-x", str(columns), "-y", str(rows), *(command or (LACUS,)))
+
+    def run(self, *args):
+        return subprocess.run([*self.tmux, *map(str, args)], env=self.env, capture_output=True, text=True, check=True).stdout
+
+    def screen(self, *options):
+        return self.run("capture-pane", "-p", *options)
+
+    def wait(self, pattern, timeout=20):
+        end = time.time() + timeout
+        while not re.search(pattern, self.screen(), re.M):
+            assert time.time() < end, f"no {pattern!r} in:\n{self.screen()}"
+            time.sleep(0.03)
+        return self.screen()
+
+    def type(self, text):
+        self.run("send-keys", "-l", text)
+
+    def keys(self, *names):
+        self.run("send-keys", *names)
+
+    def line(self, text):
+        self.type(text)
+        self.keys("Enter")
+
+    def paste(self, text):
+        self.run("set-buffer", text)
+        self.run("paste-buffer", "-p")
+
+    def pid(self):
+        return int(self.run("display-message", "-p", "#{pane_pid}"))
+
+    def close(self):
+        subprocess.run([*self.tmux, "kill-server"], env=self.env, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    opened = []
+
+    def start(*command, **options):
+        opened.append(Terminal(tmp_path, *command, **options))
+        if not command:
+            opened[-1].wait(r"^In \[\d+\]:")
+        return opened[-1]
+    yield start
+    for t in opened:
+        t.close()
+
+
+def test_a_block_indents_itself_runs_when_it_is_whole_and_comes_back_whole(terminal):
+    t = terminal()
+    t.line("for i = 1, 2 do")
+    t.wait(r"^   \.\.\.:")
+    t.line("if i > 1 then")
+    t.line("print('big', i)")
+    t.line("end")
+    t.line("end")
+    seen = t.wait(r"^In \[2\]:")
+    assert "In [1]: for i = 1, 2 do\n   ...:     if i > 1 then\n   ...:         print('big', i)\n   ...:     end\n   ...: end\nbig\t2".replace("\t", "     ") in seen or re.search(r"end\nbig +2", seen)
+    t.keys("Up")
+    t.wait(r"In \[2\]: for i = 1, 2 do\n   \.\.\.:     if i > 1 then")
+    t.keys("Up", "Up", "C-e")  # within the cell, which is edited and run again
+    t.type(" -- new")
+    t.keys("Down", "Down", "Enter")
+    assert re.search(r"print\('big', i\) -- new\n.*\n.*end\nbig +2\n", t.wait(r"^In \[3\]:"))
+
+
+def test_a_pasted_text_is_one_cell(terminal):
+    t = terminal()
+    t.paste("function add(a, b)\n\n    return a + b\nend\nadd(1, 2)\n")
+    t.wait(r"^   \.\.\.: add\(1, 2\)")
+    assert "Out" not in t.screen()
+    t.keys("Enter")
+    t.wait(r"^Out\[1\]: 3")
+
+
+def test_completion_menu_with_signatures(terminal):
+    t = terminal()
+    t.type("string.form")
+    t.keys("Tab")
+    t.wait(r"In \[1\]: string\.format")
+    t.keys("C-c")
+    t.type("table.")
+    t.keys("Tab")
+    t.wait(r"concat +function +table\.concat\(")
+    t.keys("Tab")
+    assert re.search(r"In \[1\]: table\.concat\n> concat", t.wait("> concat"))
+    t.keys("BTab")
+    t.wait(r"> unpack")
+    t.keys("Enter")  # takes it
+    t.line("({7, 8})")
+    assert re.search(r"^Out\[1\]: 7\s+8", t.wait(r"^Out\[1\]"), re.M)
+    t.type("string.rep(")
+    t.keys("Tab")
+    t.wait(r"^ *string\.rep\(s, n")
+
+
+def test_highlighting_and_no_color(terminal, tmp_path):
+    t = terminal()
+    t.type("local s = 'x' -- note")
+    t.wait("note")
+    coloured = t.screen("-e")
+    assert re.search(r"\x1b\[35mlocal", coloured) and re.search(r"\x1b\[32m'x'", coloured) and re.search(r"\x1b\[90m-- note", coloured)
+    t.close()
+    t = terminal(NO_COLOR="1")
+    t.line("error('x')")
+    t.wait(r"^In \[2\]:")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", t.screen("-e"))
+
+
+def test_history_is_kept_searched_and_shared_with_the_kernel(terminal, tmp_path):
+    t = terminal()
+    t.line("needle = 'first'")
+    t.wait(r"In \[2\]")
+    t.line("other = 2")
+    t.wait(r"In \[3\]")
+    t.keys("C-d")
+    end = time.time() + 10
+    db = next(tmp_path.rglob("history.db"))
+    while not sqlite3.connect(db).execute("SELECT 1 FROM cells WHERE source = 'other = 2'").fetchone():
+        assert time.time() < end
+        time.sleep(0.05)
+    t.close()
+    t = terminal()
+    t.keys("C-r")
+    t.type("need")
+    t.wait(r"\(reverse-i-search\)`need': needle = 'first'")
+    t.keys("Enter")
+    t.wait(r"In \[1\]: needle = 'first'")
+    t.keys("Enter")
+    t.wait(r"In \[2\]")
+    t.keys("Up", "Up")
+    t.wait(r"In \[2\]: other = 2")
+
+
+def test_results_of_before(terminal):
+    t = terminal()
+    for n, line in enumerate(("40 + 1", "_ + 1", "Out[1] + __ + _", "In[1]", "_ = 'mine'", "5", "_"), 2):
+        t.line(line)
+        t.wait(rf"In \[{n}\]")
+    seen = t.screen()
+    assert "Out[2]: 42" in seen and "Out[3]: 124" in seen and "Out[4]: 40 + 1" in seen and "Out[7]: mine" in seen
+
+
+def test_interrupts_always_work(terminal):
+    t = terminal()
+    t.type("half a cell")
+    t.keys("C-c")
+    t.wait(r"half a cell\nIn \[1\]:")
+    t.line("pcall(function() while true do end end)")
+    time.sleep(0.4)
+    t.keys("C-c")
+    t.wait(r"KeyboardInterrupt[^$]*In \[2\]:")
+    t.line("os.execute('sleep 100')")
+    time.sleep(0.4)
+    t.keys("C-c")
+    t.wait(r"^In \[3\]:", timeout=10)
+    t.line("slow = setmetatable({}, {__index = function() while true do end end})")
+    t.wait(r"^In \[4\]:")
+    t.type("slow.deep.")
+    t.keys("Tab")
+    time.sleep(0.3)
+    t.keys("C-c", "C-c")
+    t.line("print('alive')")
+    t.wait(r"^alive")
+
+
+def test_editing_keys_of_vi_and_of_inputrc(terminal, tmp_path):
+    (tmp_path / "inputrc").write_text("set editing-mode vi\n$if lacus\n\"\\C-o\": lacus-newline\n$endif\n")
+    t = terminal(INPUTRC=str(tmp_path / "inputrc"))
+    t.type("x = 12")
+    t.keys("Escape")
+    time.sleep(0.7)
+    t.type("0")
+    t.type("xiy")
+    t.wait(r"In \[1\]: y = 12")
+    t.keys("Escape")
+    time.sleep(0.7)
+    t.keys("Enter")
+    t.line("y")
+    t.wait(r"Out\[2\]: 12")
+    t.type("1 +")
+    t.keys("C-o")
+    t.wait(r"^   \.\.\.:")
+
+
+def test_the_cell_in_an_editor(terminal, tmp_path):
+    (tmp_path / "ed").write_text("#!/bin/sh\nsed -i 's/old/new/' \"$1\"\n")
+    (tmp_path / "ed").chmod(0o755)
+    t = terminal(EDITOR=str(tmp_path / "ed"), VISUAL="")
+    t.type("print('old')")
+    t.keys("C-x", "C-e")
+    t.wait(r"In \[1\]: print\('new'\)")
+    t.keys("Enter")
+    t.wait(r"^new")
+
+
+def test_long_help_goes_to_the_pager(terminal, tmp_path):
+    (tmp_path / "page").write_text(f"#!/bin/sh\ncat > {tmp_path}/paged\n")
+    (tmp_path / "page").chmod(0o755)
+    t = terminal(rows=12, PAGER=str(tmp_path / "page"))
+    t.line("dbutils?")
+    t.wait(r"In \[2\]")
+    t.line("string.rep?")
+    t.wait(r"In \[3\]")
+    assert len((tmp_path / "paged").read_text().splitlines()) > 8
+    assert "string.rep" in t.screen()
+
+
+def test_resize_long_lines_and_what_is_no_text(terminal):
+    t = terminal(columns=60, rows=12)
+    t.type("s = '" + "abcdefghij" * 30 + "'")
+    t.wait("ghij'$")
+    t.run("resize-window", "-x", 34, "-y", 12)
+    t.wait(r"ghij'$")
+    t.run("resize-window", "-x", 80, "-y", 12)
+    t.wait(r"ghij'$")
+    t.keys("Enter")
+    t.wait(r"In \[2\]")
+    t.line("#s")
+    t.wait(r"Out\[2\]: 300")
+    t.type("#'h\u00e9\u65e5\u672c'")
+    t.keys("C-b", "C-b")
+    t.type("x")
+    t.keys("Enter")
+    t.wait(r"Out\[3\]: 10")
+    os.write(os.open(t.run("display-message", "-p", "#{pane_tty}").strip(), os.O_WRONLY | os.O_NOCTTY), b"")
+    t.run("send-keys", "-H", "22", "ff", "22", "3a", "6c", "65", "6e", "28", "29")  # ("\xff"):len()
+    t.keys("C-a")
+    t.type("(")
+    t.keys("C-c")
+    t.line("print('still here')")
+    t.wait("^still here")
+
+
+def test_dumb_terminals_get_lines(terminal):
+    t = terminal("env", "TERM=dumb", LACUS)
+    t.wait(r"^In \[1\]:")
+    t.line("for i = 1, 2 do")
+    t.wait(r"^   \.\.\.:")
+    t.line("print(i * 7) end")
+    assert re.search(r"^7\n14$", t.wait("^14"), re.M)
+    assert "\x1b[3" not in t.screen("-e")
+
+
+def test_stopping_and_coming_back(terminal):
+    t = terminal("sh", "-c", f"{LACUS}; echo over $?; sleep 100")
+    t.wait(r"In \[1\]")
+    t.line("os.exit(7)")
+    t.wait("over 7")
+
+
+def exit_code(tmp_path, *args, text=None):
+    done = subprocess.run([LACUS, *args], input=text, capture_output=True, text=True, env=environment(tmp_path), cwd=tmp_path, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_scripts(tmp_path):
+    (tmp_path / "s.lua").write_text("#!/usr/bin/env lacus\nprint(arg[0], arg[1], ...)\n")
+    (tmp_path / "mod.lua").write_text("print('module', ...)")
+    assert exit_code(tmp_path, "s.lua", "a", "b")[:2] == (0, "s.lua\ta\ta\tb\n")
+    assert exit_code(tmp_path, "-c", "print(...)", "x")[:2] == (0, "x\n")
+    assert exit_code(tmp_path, "-m", "mod", "y")[:2] == (0, "module\ty\n")
+    assert exit_code(tmp_path, text="print(1 + 1)")[:2] == (0, "2\n")
+    (tmp_path / "link").symlink_to(LACUS)
+    script = tmp_path / "run"
+    script.write_text(f"#!{tmp_path}/link repl\nprint('by itself', arg[1])\n")
+    script.chmod(0o755)
+    assert subprocess.run([script, "z"], capture_output=True, text=True, env=environment(tmp_path)).stdout == "by itself\tz\n"
+
+
+@pytest.mark.parametrize("args, text, code", [(["-c", "error('x')"], None, 1), (["-c", "os.exit(9)"], None, 9), (["-c", "x ="], None, 1), (["-m", "no.such"], None, 1), (["-m", "a'b"], None, 64),
+                                              (["none.lua/x"], None, 64), (["repl", "none.lua"], None, 66), (["repl", "--bogus"], None, 64), ([], "error('x')", 1), (["--existing", "none"], None, 66)])
+def test_exit_codes(tmp_path, args, text, code):
+    assert exit_code(tmp_path, *args, text=text)[0] == code
+
+
+# ---- --existing ----
+
+@pytest.fixture(params=["lacus", "ipykernel"])
+def kernel(request, tmp_path):
+    """A kernel that runs, its connection file in a runtime folder of its own."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    file = runtime / "kernel-77.json"
+    env = environment(tmp_path) | {"JUPYTER_RUNTIME_DIR": str(runtime)}
+    from jupyter_client.connect import write_connection_file
+    write_connection_file(str(file))
+    command = [LACUS, "kernel", "-f", file] if request.param == "lacus" else [sys.executable, "-m", "ipykernel_launcher", "-f", file]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client = BlockingKernelClient(connection_file=str(file))
+    client.load_connection_file()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    yield request.param, file, client, process
+    client.stop_channels()
+    process.kill()
+    process.wait()
+
+
+def test_attached_to_a_running_kernel(terminal, kernel):
+    name, file, client, process = kernel
+    client.execute("there = 40", reply=True, timeout=20)
+    listed = subprocess.run([LACUS, "repl", "--existing", "list"], capture_output=True, text=True, timeout=30, env=environment(file.parent) | {"JUPYTER_RUNTIME_DIR": str(file.parent)})
+    assert [k["file"] for k in json.loads(listed.stdout)] == [str(file)]
+    t = terminal("sh", "-c", f"trap : INT; {LACUS} repl --existing; echo it ended; sleep 1000", JUPYTER_RUNTIME_DIR=str(file.parent))
+    t.wait(r"attached to kernel-77\.json")
+    t.wait(r"In \[2\]:")
+    t.line("print(there + 2)")
+    t.wait(r"^42")
+    t.line("there + 3")
+    t.wait(r"Out\[3\]: 43")
+    t.type("ther")
+    t.keys("Tab")
+    t.wait(r"In \[4\]: there")
+    t.keys("Enter")
+    t.wait(r"Out\[4\]: 40")
+    t.line("x = input('name? ')" if name == "ipykernel" else "local x = input('name? ')")
+    t.wait(r"^name\?")
+    t.line("moon")
+    t.wait(r"In \[6\]:")
+    t.line("print('it is', x)")
+    t.wait(r"it is[ \t]+moon")
+    t.line("while True: pass" if name == "ipykernel" else "while true do end")
+    if name == "ipykernel":
+        t.keys("Enter")
+    time.sleep(0.5)
+    t.keys("C-c")
+    t.wait(r"KeyboardInterrupt")
+    t.wait(r"In \[8\]:")
+    process.send_signal(signal.SIGKILL)
+    t.line("1")
+    t.wait("does not answer")
