@@ -2,6 +2,7 @@
 #include "magics/line.h"
 #include "magics/magics.h"
 #include "runtime/session/magic_lua.h"
+#include <string.h>
 
 static void list(lua_State *L, unsigned kind, const char *mark)
 {
@@ -33,9 +34,11 @@ int magic_quickref(lua_State *L, const char *line, const char *body)
                "A cell is Lua 5.4; the value of its last expression is shown, a ; at the end silences it.\n"
                "Top-level locals live on in later cells.\n\n"
                "name?  name??  na*e?      explains a name; with its source; finds names\n"
-               "!command                  runs a shell command; lines = !command keeps its output\n"
+               "!command                  runs a shell command; lines = !command keeps its output; $name and "
+               "{expression} in it\n"
                "display(x, …)             shows values richly; display.html(…), display.markdown(…)\n\n");
     for (const struct session_magic *m = lacus_magics; m->name; m++)
-        line_print(L, "%-50s  %s\n", m->usage, m->doc);
+        line_print(L, strlen(m->usage) < 30 ? "%-30s %s\n" : "%s\n                               %s\n",
+                   m->usage, m->doc);
     return 0;
 }
