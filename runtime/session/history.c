@@ -81,6 +81,7 @@ static enum lc open_database(const char *path, sqlite3 **out, struct err *err)
         SQLITE_OK)
         return sqlite_failed(db, path, err);
     sqlite3_busy_timeout(db, BUSY_MS);
+    sqlite3_exec(db, "PRAGMA cache_size = -128", NULL, NULL, NULL); /* KiB: it is only appended to */
     version = user_version(db);
     if (version > HISTORY_VERSION) {
         sqlite3_close(db);
