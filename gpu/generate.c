@@ -40,6 +40,8 @@ static enum lc check_options(const struct generate_options *o, struct err *err)
         return err_set(err, LC_ARG, "'temperature' is %g: it must be 0 (greedy) or above", o->temperature);
     if (!(o->top_p > 0 && o->top_p <= 1))
         return err_set(err, LC_ARG, "'top_p' is %g: not above 0 and at most 1", o->top_p);
+    if (!(o->min_p >= 0 && o->min_p <= 1))
+        return err_set(err, LC_ARG, "'min_p' is %g: not between 0 and 1", o->min_p);
     if (o->top_k < 0)
         return err_set(err, LC_ARG, "'top_k' is %lld: it must be 0 (off) or above", (long long)o->top_k);
     if (!(o->repetition_penalty > 0) || !isfinite(o->repetition_penalty))
@@ -130,6 +132,18 @@ static int64_t nucleus(const struct candidate *c, int64_t n, double temperature,
     return n;
 }
 
+/* Keeps the candidates that are likely enough beside the best one, in their order. */
+static int64_t likely_enough(struct candidate *c, int64_t n, double most, double temperature, double min_p)
+{
+    double least = most + temperature * log(min_p);
+    int64_t kept = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        if (c[i].logit >= least)
+            c[kept++] = c[i];
+    return kept;
+}
+
 static int32_t choose(struct run *r, size_t s, const float *logits)
 {
     const struct generate_options *o = r->o;
@@ -150,6 +164,8 @@ static int32_t choose(struct run *r, size_t s, const float *logits)
     }
     for (int64_t i = 0; i < n; i++)
         most = fmax(most, c[i].logit);
+    if (o->min_p > 0)
+        n = likely_enough(c, n, most, o->temperature, o->min_p);
     return draw(c, n, most, o->temperature, &r->rngs[s]);
 }
 

@@ -1,8 +1,8 @@
 /* generate.h: text generation with a cache of keys and values.
  *
  * What      continues prompts token by token, several at once: greedy (temperature 0), or sampled with
- *           temperature, top_k and top_p as Hugging Face orders them (repetition penalty, temperature, top_k,
- *           top_p). Sampling uses a generator of its own: the same seed gives the same text here, not in
+ *           temperature, top_k, top_p and min_p as Hugging Face orders them (repetition penalty, temperature, top_k,
+ *           top_p, min_p). Sampling uses a generator of its own: the same seed gives the same text here, not in
  *           torch.
  * Ownership results belong to the caller: generation_release. The model is borrowed.
  * Units     tokens. max_new_tokens counts without the prompt.
@@ -27,10 +27,11 @@
 typedef bool generate_token_fn(void *arg, size_t sequence, int32_t token, double logprob);
 
 struct generate_options {
-    int64_t max_new_tokens;    /* default 20 */
-    double temperature;        /* 0: greedy */
-    int64_t top_k;             /* 0: off */
-    double top_p;              /* 1: off */
+    int64_t max_new_tokens; /* default 20 */
+    double temperature;     /* 0: greedy */
+    int64_t top_k;          /* 0: off */
+    double top_p;           /* 1: off */
+    double min_p; /* 0: off; keeps what is at least this share of the likeliest token's probability */
     double repetition_penalty; /* 1: off */
     uint64_t seed;
     const int32_t *stop; /* token ids that end a sequence, kept in the result; n_stop 0: the config's eos */

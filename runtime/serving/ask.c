@@ -141,6 +141,7 @@ enum lc ask_options(struct ask *a, const json_t *from, struct err *err)
     TRY(read_whole(a, from, "max_completion_tokens", 1, &o->max_new_tokens, err));
     TRY(read_number(a, from, "temperature", 0, 100, &o->temperature, err));
     TRY(read_number(a, from, "top_p", 0, 1, &o->top_p, err));
+    TRY(read_number(a, from, "min_p", 0, 1, &o->min_p, err));
     TRY(read_whole(a, from, "top_k", 0, &o->top_k, err));
     TRY(read_number(a, from, "repetition_penalty", 0.01, 100, &o->repetition_penalty, err));
     TRY(read_whole(a, from, "seed", INT64_MIN, &seed, err));

@@ -1,5 +1,6 @@
 #include "runtime/serving/service.h"
 #include "gpu/lora.h"
+#include "gpu/tokenizer/stop.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
@@ -161,55 +162,16 @@ static bool is_stop_id(const struct service *s, int32_t id)
     return false;
 }
 
-/* Ends the text at the first stop text in it; `from`: where one may begin at the earliest. */
-static bool cut_at_stop(struct choice *c, const struct job_options *o, size_t from)
-{
-    size_t best = SIZE_MAX;
-
-    for (size_t i = 0; i < o->n_stop && c->text.len > from; i++) {
-        const char *hit = memmem(c->text.data + from, c->text.len - from, o->stop[i], strlen(o->stop[i]));
-        if (hit && (size_t)(hit - c->text.data) < best)
-            best = (size_t)(hit - c->text.data);
-    }
-    if (best == SIZE_MAX)
-        return false;
-    c->text.len = best;
-    c->text.data[best] = '\0';
-    return true;
-}
-
-/* Bytes at the end that are the beginning of a stop text. */
-static size_t held_back(const struct choice *c, const struct job_options *o)
-{
-    size_t most = 0;
-
-    for (size_t i = 0; i < o->n_stop; i++)
-        for (size_t n = strlen(o->stop[i]) - 1; n > most; n--)
-            if (n <= c->text.len && memcmp(c->text.data + c->text.len - n, o->stop[i], n) == 0) {
-                most = n;
-                break;
-            }
-    return most;
-}
-
-static size_t longest_stop(const struct job_options *o)
-{
-    size_t most = 0;
-
-    for (size_t i = 0; i < o->n_stop; i++)
-        most = strlen(o->stop[i]) > most ? strlen(o->stop[i]) : most;
-    return most;
-}
-
 /* New text, under the lock. False: a stop text ends it. */
 static bool grow_text(struct running *r, const struct buf *piece)
 {
     struct choice *c = r->choice;
-    size_t longest = longest_stop(&r->job->options), old = c->text.len;
+    struct stop_texts stops = {r->job->options.stop, r->job->options.n_stop};
+    size_t old = c->text.len;
 
     buf_add(&c->text, buf_str(piece), piece->len);
-    r->stopped = cut_at_stop(c, &r->job->options, old > longest ? old - longest : 0);
-    c->visible = r->stopped ? c->text.len : c->text.len - held_back(c, &r->job->options);
+    r->stopped = stop_cut(&stops, &c->text, old);
+    c->visible = r->stopped ? c->text.len : stop_visible(&stops, &c->text);
     pthread_cond_broadcast(&r->service->changed);
     return !r->stopped && !c->text.failed;
 }

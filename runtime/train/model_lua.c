@@ -1,5 +1,5 @@
 /* model_lua.c: models, tokenizers and tensors as Lua values. */
-#include "gpu/generate.h"
+#include "runtime/train/model_lua.h"
 #include "gpu/lora.h"
 #include "gpu/quantization.h"
 #include "gpu/tokenizer/train.h"
@@ -10,7 +10,6 @@
 #include "runtime/train/llm_lua.h"
 #include "runtime/train/manifest.h"
 #include "runtime/train/rows.h"
-#include "runtime/train/score.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,14 +18,6 @@ static const char model_name[] = "lacus.Model", tokenizer_name[] = "lacus.Tokeni
                   tensor_name[] = "lacus.Tensor", memory_name[] = "lacus.llm.memory";
 
 enum { TOKENS_MOST = 1 << 24, PROMPTS_MOST = 1 << 20, PER_BATCH = 16 };
-
-struct lua_model {
-    struct backend *backend; /* owned */
-    struct model *model;     /* owned */
-    struct tokenizer *tok;   /* owned; NULL: the folder has none */
-    int users;               /* tensors that look into it */
-    int64_t forwards;        /* so that backward without a forward is refused */
-};
 
 struct lua_tensor { /* its user value is the model, when it is a view into one */
     struct tensor view;
@@ -43,7 +34,7 @@ static int memory_gc(lua_State *L)
     return 0;
 }
 
-static void *push_memory(lua_State *L, size_t n, size_t size)
+void *llm_push_memory(lua_State *L, size_t n, size_t size)
 {
     void **p = lua_newuserdatauv(L, sizeof *p, 0);
 
@@ -59,9 +50,22 @@ static void *push_memory(lua_State *L, size_t n, size_t size)
     return *p;
 }
 
-static const struct ctx *ctx_of(lua_State *L)
+const struct ctx *llm_ctx(lua_State *L)
 {
     return session_ctx(session_of(L));
+}
+
+lua_Number llm_option_number(lua_State *L, int index, const char *name, lua_Number otherwise)
+{
+    lua_Number x = otherwise;
+
+    if (lua_getfield(L, index, name) != LUA_TNIL) {
+        if (!lua_isnumber(L, -1))
+            luaL_error(L, "'%s' must be a number, and this is a %s", name, luaL_typename(L, -1));
+        x = lua_tonumber(L, -1);
+    }
+    lua_pop(L, 1);
+    return x;
 }
 
 /* ---- tensors --------------------------------------------------------------------------------------------- */
@@ -134,7 +138,7 @@ static int l_tensor_totable(lua_State *L) /* all elements, one after the other *
     float *values;
 
     luaL_argcheck(L, n <= TOKENS_MOST, 1, "too many elements for a table");
-    values = push_memory(L, (size_t)n, sizeof *values);
+    values = llm_push_memory(L, (size_t)n, sizeof *values);
     read_tensor(L, t, 0, n, values);
     lua_createtable(L, (int)n, 0);
     for (int64_t i = 0; i < n; i++) {
@@ -206,7 +210,7 @@ static struct lua_tensor *new_tensor(lua_State *L, int model_index)
 /* ---- tokenizers ------------------------------------------------------------------------------------------ */
 
 /* A tokenizer, or the one of a model. */
-static const struct tokenizer *check_tokenizer(lua_State *L, int index)
+const struct tokenizer *llm_check_tokenizer(lua_State *L, int index)
 {
     struct lua_model *m = luaL_testudata(L, index, model_name);
 
@@ -226,7 +230,7 @@ static int l_tokenizer_gc(lua_State *L)
     return 0;
 }
 
-static void push_ids(lua_State *L, const int32_t *ids, size_t n)
+void llm_push_ids(lua_State *L, const int32_t *ids, size_t n)
 {
     lua_createtable(L, (int)n, 0);
     for (size_t i = 0; i < n; i++) {
@@ -237,7 +241,7 @@ static void push_ids(lua_State *L, const int32_t *ids, size_t n)
 
 static int l_encode(lua_State *L) /* tok:encode(text, {add_special_tokens = true}) → ids */
 {
-    const struct tokenizer *tok = check_tokenizer(L, 1);
+    const struct tokenizer *tok = llm_check_tokenizer(L, 1);
     size_t len, n;
     const char *text = luaL_checklstring(L, 2, &len);
     bool special = true;
@@ -258,7 +262,7 @@ static int l_encode(lua_State *L) /* tok:encode(text, {add_special_tokens = true
     if (n)
         memcpy(ids, enc.ids, n * sizeof *ids);
     encoding_release(&enc);
-    push_ids(L, ids, n);
+    llm_push_ids(L, ids, n);
     return 1;
 }
 
@@ -282,7 +286,7 @@ static int32_t *check_ids(lua_State *L, int index, size_t *n)
     return ids;
 }
 
-static int push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err)
+int llm_push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err)
 {
     if (rc == LC_OK) {
         lua_pushlstring(L, buf_str(text), text->len);
@@ -295,7 +299,7 @@ static int push_text(lua_State *L, struct buf *text, enum lc rc, const struct er
 
 static int l_decode(lua_State *L) /* tok:decode(ids, {skip_special_tokens = false}) */
 {
-    const struct tokenizer *tok = check_tokenizer(L, 1);
+    const struct tokenizer *tok = llm_check_tokenizer(L, 1);
     size_t n;
     const int32_t *ids = check_ids(L, 2, &n);
     bool skip =
@@ -303,12 +307,12 @@ static int l_decode(lua_State *L) /* tok:decode(ids, {skip_special_tokens = fals
     struct buf text = BUF_INIT(BUF_TEXT_MAX);
     struct err err;
 
-    return push_text(L, &text, tokenizer_decode(tok, ids, n, skip, &text, &err), &err);
+    return llm_push_text(L, &text, tokenizer_decode(tok, ids, n, skip, &text, &err), &err);
 }
 
 static int l_chat(lua_State *L) /* tok:apply_chat_template(messages, {add_generation_prompt, tokenize}) */
 {
-    const struct tokenizer *tok = check_tokenizer(L, 1);
+    const struct tokenizer *tok = llm_check_tokenizer(L, 1);
     bool generation =
         lua_istable(L, 3) && lua_getfield(L, 3, "add_generation_prompt") != LUA_TNIL && lua_toboolean(L, -1);
     struct err err;
@@ -322,12 +326,12 @@ static int l_chat(lua_State *L) /* tok:apply_chat_template(messages, {add_genera
         return session_raise(L, &err);
     rc = tokenizer_apply_chat_template(tok, NULL, messages, generation, NULL, &text, &err);
     json_decref(messages);
-    return push_text(L, &text, rc, &err);
+    return llm_push_text(L, &text, rc, &err);
 }
 
 static int l_vocab(lua_State *L)
 {
-    lua_pushinteger(L, (lua_Integer)tokenizer_vocab_size(check_tokenizer(L, 1)));
+    lua_pushinteger(L, (lua_Integer)tokenizer_vocab_size(llm_check_tokenizer(L, 1)));
     return 1;
 }
 
@@ -346,7 +350,7 @@ static int l_tokenizer_index(lua_State *L)
         int32_t (*get)(const struct tokenizer *tok);
     } ids[] = {
         {"bos_token_id", tokenizer_bos}, {"eos_token_id", tokenizer_eos}, {"pad_token_id", tokenizer_pad}};
-    const struct tokenizer *tok = check_tokenizer(L, 1);
+    const struct tokenizer *tok = llm_check_tokenizer(L, 1);
     const char *key = luaL_checkstring(L, 2);
 
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
@@ -385,7 +389,7 @@ static int l_tokenizer(lua_State *L) /* core.tokenizer(path) */
 
 /* ---- models ---------------------------------------------------------------------------------------------- */
 
-static struct lua_model *check_model(lua_State *L, int index)
+struct lua_model *llm_check_model(lua_State *L, int index)
 {
     struct lua_model *m = luaL_checkudata(L, index, model_name);
 
@@ -419,7 +423,7 @@ static int64_t *check_matrix(lua_State *L, int index, int64_t *n, int64_t *lengt
         }
     if (*n * *length > TOKENS_MOST || *n * *length == 0)
         luaL_error(L, "a batch of 1 to %d tokens expected", TOKENS_MOST);
-    out = push_memory(L, (size_t)(*n * *length), sizeof *out);
+    out = llm_push_memory(L, (size_t)(*n * *length), sizeof *out);
     for (int64_t i = 0; i < *n; i++) {
         lua_geti(L, index, i + 1);
         luaL_checktype(L, -1, LUA_TTABLE);
@@ -436,7 +440,7 @@ static int64_t *check_matrix(lua_State *L, int index, int64_t *n, int64_t *lengt
 /* The attention mask when none was given: shorter rows are padded at their ends. */
 static int64_t *default_mask(lua_State *L, int ids, int64_t n, int64_t length)
 {
-    int64_t *mask = push_memory(L, (size_t)(n * length), sizeof *mask);
+    int64_t *mask = llm_push_memory(L, (size_t)(n * length), sizeof *mask);
 
     for (int64_t i = 0; i < n; i++) {
         lua_geti(L, ids, i + 1);
@@ -468,7 +472,7 @@ static void push_logits(lua_State *L, struct lua_model *m, const int32_t *row_of
 
 static int l_forward(lua_State *L) /* m:forward{input_ids, attention_mask, labels} → {loss, logits} */
 {
-    struct lua_model *m = check_model(L, 1);
+    struct lua_model *m = llm_check_model(L, 1);
     struct model_packed packed;
     struct model_loss loss = {0};
     int64_t n, length = 0, *ids, *mask, *labels = NULL;
@@ -487,11 +491,11 @@ static int l_forward(lua_State *L) /* m:forward{input_ids, attention_mask, label
         mask = default_mask(L, 3, n, length);
     if (lua_getfield(L, 2, "labels") == LUA_TTABLE)
         labels = check_matrix(L, lua_gettop(L), &n, &length, -100);
-    row_of = push_memory(L, (size_t)(n * length), sizeof *row_of);
+    row_of = llm_push_memory(L, (size_t)(n * length), sizeof *row_of);
     if (model_pack(ids, mask, labels, n, length, &packed, &err) != LC_OK)
         return session_raise(L, &err);
     memcpy(row_of, packed.row_of, (size_t)(n * length) * sizeof *row_of);
-    rc = model_forward(ctx_of(L), m->model, &packed.batch,
+    rc = model_forward(llm_ctx(L), m->model, &packed.batch,
                        &(struct model_forward){.train = labels, .logits = true}, &loss, &err);
     model_packed_release(&packed);
     if (rc != LC_OK)
@@ -509,11 +513,11 @@ static int l_forward(lua_State *L) /* m:forward{input_ids, attention_mask, label
 
 static int l_backward(lua_State *L)
 {
-    struct lua_model *m = check_model(L, 1);
+    struct lua_model *m = llm_check_model(L, 1);
     struct err err;
 
     luaL_argcheck(L, m->forwards > 0, 1, "a forward with labels comes before backward");
-    if (model_backward(ctx_of(L), m->model, &err) != LC_OK)
+    if (model_backward(llm_ctx(L), m->model, &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
 }
@@ -522,7 +526,7 @@ static int l_zero_grad(lua_State *L)
 {
     struct err err;
 
-    if (model_zero_grad(check_model(L, 1)->model, &err) != LC_OK)
+    if (model_zero_grad(llm_check_model(L, 1)->model, &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
 }
@@ -538,7 +542,7 @@ static void push_view(lua_State *L, const struct tensor *t)
 
 static int l_parameters(lua_State *L) /* → {{name, shape, value, grad, requires_grad}, …} */
 {
-    struct lua_model *m = check_model(L, 1);
+    struct lua_model *m = llm_check_model(L, 1);
     size_t n = model_parameters(m->model);
 
     lua_createtable(L, (int)n, 0);
@@ -565,7 +569,7 @@ static int l_count(lua_State *L) /* → trainable, all */
 {
     int64_t trainable, all;
 
-    model_count_parameters(check_model(L, 1)->model, &trainable, &all);
+    model_count_parameters(llm_check_model(L, 1)->model, &trainable, &all);
     lua_pushinteger(L, trainable);
     lua_pushinteger(L, all);
     return 2;
@@ -575,14 +579,14 @@ static int l_trainable(lua_State *L) /* core.trainable(m, true or false) */
 {
     struct err err;
 
-    if (model_set_trainable(check_model(L, 1)->model, lua_toboolean(L, 2), &err) != LC_OK)
+    if (model_set_trainable(llm_check_model(L, 1)->model, lua_toboolean(L, 2), &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
 }
 
 static int l_attach(lua_State *L) /* core.attach(m, {LoraConfig}, seed) */
 {
-    struct lua_model *m = check_model(L, 1);
+    struct lua_model *m = llm_check_model(L, 1);
     lua_Integer seed = luaL_optinteger(L, 3, 42);
     struct lora_config c;
     struct err err;
@@ -605,7 +609,7 @@ static int l_load_adapter(lua_State *L)
 {
     struct err err;
 
-    if (lora_load(ctx_of(L), check_model(L, 1)->model, luaL_checkstring(L, 2), &err) != LC_OK)
+    if (lora_load(llm_ctx(L), llm_check_model(L, 1)->model, luaL_checkstring(L, 2), &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
 }
@@ -614,246 +618,29 @@ static int l_merge(lua_State *L)
 {
     struct err err;
 
-    if (lora_merge(check_model(L, 1)->model, &err) != LC_OK)
+    if (lora_merge(llm_check_model(L, 1)->model, &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
 }
 
 static int l_save(lua_State *L) /* core.save(m, folder): the adapter when there is one */
 {
-    struct lua_model *m = check_model(L, 1);
+    struct lua_model *m = llm_check_model(L, 1);
     const char *folder = luaL_checkstring(L, 2);
     struct err err;
     enum lc rc = fs_mkdirs(folder, &err);
 
     if (rc == LC_OK)
-        rc = lora_of(m->model) ? lora_save(ctx_of(L), m->model, folder, &err)
-                               : model_save(ctx_of(L), m->model, folder, &err);
+        rc = lora_of(m->model) ? lora_save(llm_ctx(L), m->model, folder, &err)
+                               : model_save(llm_ctx(L), m->model, folder, &err);
     return rc == LC_OK ? 0 : session_raise(L, &err);
-}
-
-/* ---- generation ------------------------------------------------------------------------------------------ */
-
-static lua_Number option_number(lua_State *L, int index, const char *name, lua_Number otherwise)
-{
-    lua_Number x = otherwise;
-
-    if (lua_getfield(L, index, name) != LUA_TNIL) {
-        if (!lua_isnumber(L, -1))
-            luaL_error(L, "'%s' must be a number, and this is a %s", name, luaL_typename(L, -1));
-        x = lua_tonumber(L, -1);
-    }
-    lua_pop(L, 1);
-    return x;
-}
-
-static void read_options(lua_State *L, int index, struct generate_options *o)
-{
-    generate_defaults(o);
-    o->max_new_tokens = (int64_t)option_number(L, index, "max_new_tokens", (lua_Number)o->max_new_tokens);
-    o->temperature = option_number(L, index, "temperature", o->temperature);
-    o->top_k = (int64_t)option_number(L, index, "top_k", (lua_Number)o->top_k);
-    o->top_p = option_number(L, index, "top_p", o->top_p);
-    o->repetition_penalty = option_number(L, index, "repetition_penalty", o->repetition_penalty);
-    o->seed = (uint64_t)option_number(L, index, "seed", 0);
-}
-
-static int generation_gc(lua_State *L)
-{
-    generation_release(lua_touserdata(L, 1));
-    return 0;
-}
-
-static struct generation *push_generation(lua_State *L)
-{
-    struct generation *g = lua_newuserdatauv(L, sizeof *g, 0);
-
-    *g = (struct generation){0};
-    if (luaL_newmetatable(L, "lacus.generation")) {
-        lua_pushcfunction(L, generation_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return g;
-}
-
-static int encoding_gc(lua_State *L)
-{
-    encoding_release(lua_touserdata(L, 1));
-    return 0;
-}
-
-static struct encoding *push_encoding(lua_State *L)
-{
-    struct encoding *e = lua_newuserdatauv(L, sizeof *e, 0);
-
-    *e = (struct encoding)ENCODING_INIT;
-    if (luaL_newmetatable(L, "lacus.encoding")) {
-        lua_pushcfunction(L, encoding_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return e;
-}
-
-/* The texts of the table at index as ids, each kept alive by a value that is left in a new table on the stack. */
-static struct score_text *encode_all(lua_State *L, const struct tokenizer *tok, int index, bool prompt,
-                                     bool eos, size_t *n)
-{
-    struct score_text *out;
-    struct err err;
-    int keep;
-
-    index = lua_absindex(L, index);
-    *n = (size_t)luaL_len(L, index);
-    luaL_argcheck(L, *n <= PROMPTS_MOST, index, "too many texts");
-    out = push_memory(L, *n, sizeof *out);
-    lua_createtable(L, (int)*n, 0);
-    keep = lua_gettop(L);
-    for (size_t i = 0; i < *n; i++) {
-        size_t len;
-        const char *text;
-        struct encoding *e;
-        int32_t *ids;
-        if (lua_geti(L, index, (lua_Integer)i + 1) != LUA_TSTRING)
-            luaL_error(L, "texts expected, and element %d is a %s", (int)i + 1, luaL_typename(L, -1));
-        text = lua_tolstring(L, -1, &len);
-        e = push_encoding(L);
-        if (tokenizer_encode(tok, text, len, prompt ? examples_flags(tok, text, len) : 0, e, &err) != LC_OK)
-            session_raise(L, &err);
-        if (prompt && e->n && tokenizer_adds_eos(tok) && e->ids[e->n - 1] == tokenizer_eos(tok))
-            e->n--;
-        ids = lua_newuserdatauv(L, (e->n + 1) * sizeof *ids, 0);
-        if (e->n)
-            memcpy(ids, e->ids, e->n * sizeof *ids);
-        out[i] = (struct score_text){ids, e->n};
-        if (eos && tokenizer_eos(tok) >= 0)
-            ids[out[i].n++] = tokenizer_eos(tok);
-        encoding_release(e);
-        lua_rawseti(L, keep, (lua_Integer)i + 1);
-        lua_pop(L, 2);
-    }
-    return out;
-}
-
-static void push_generated(lua_State *L, const struct tokenizer *tok, const struct generated *g)
-{
-    static const char *const ends[] = {"length", "stop", "callback", "cancelled"};
-    struct buf text = BUF_INIT(BUF_TEXT_MAX);
-    struct err err;
-
-    lua_createtable(L, 0, 3);
-    if (push_text(L, &text, tokenizer_decode(tok, g->ids, g->n, true, &text, &err), &err) == 1)
-        lua_setfield(L, -2, "text");
-    push_ids(L, g->ids, g->n);
-    lua_setfield(L, -2, "ids");
-    lua_pushstring(L, ends[g->end]);
-    lua_setfield(L, -2, "finish_reason");
-}
-
-static int
-l_generate(lua_State *L) /* core.generate(m, {prompts}, options) → {{text, ids, finish_reason}, …} */
-{
-    struct lua_model *m = check_model(L, 1);
-    const struct tokenizer *tok = check_tokenizer(L, 1);
-    struct generate_options o;
-    struct generate_prompt p[PER_BATCH];
-    const struct score_text *prompts;
-    struct generation *g;
-    struct err err;
-    size_t n;
-    int result;
-
-    luaL_checktype(L, 2, LUA_TTABLE);
-    luaL_checktype(L, 3, LUA_TTABLE);
-    read_options(L, 3, &o);
-    prompts = encode_all(L, tok, 2, true, false, &n);
-    g = push_generation(L);
-    lua_createtable(L, (int)n, 0);
-    result = lua_gettop(L);
-    for (size_t i = 0; i < n; i += PER_BATCH) {
-        size_t k = n - i < PER_BATCH ? n - i : PER_BATCH;
-        for (size_t j = 0; j < k; j++)
-            p[j] = (struct generate_prompt){prompts[i + j].ids, prompts[i + j].n};
-        if (generate(ctx_of(L), m->model, p, k, &o, g, &err) != LC_OK)
-            return session_raise(L, &err);
-        for (size_t j = 0; j < k; j++) {
-            push_generated(L, tok, &g->sequences[j]);
-            lua_rawseti(L, result, (lua_Integer)(i + j) + 1);
-        }
-        generation_release(g);
-        *g = (struct generation){0};
-    }
-    return 1;
-}
-
-static int
-l_choose(lua_State *L) /* core.choose(m, {prompts}, {choices}, max_length) → {index…}, {logprob…} */
-{
-    struct lua_model *m = check_model(L, 1);
-    const struct tokenizer *tok = check_tokenizer(L, 1);
-    int64_t keep = luaL_optinteger(L, 4, 0);
-    const struct score_text *prompts, *choices;
-    size_t n, k, *best;
-    double *logprob;
-    struct err err;
-
-    luaL_checktype(L, 2, LUA_TTABLE);
-    luaL_checktype(L, 3, LUA_TTABLE);
-    prompts = encode_all(L, tok, 2, true, false, &n);
-    choices = encode_all(L, tok, 3, false, true, &k);
-    best = push_memory(L, n, sizeof *best);
-    logprob = push_memory(L, n, sizeof *logprob);
-    if (score_choices(ctx_of(L), m->model, prompts, n, choices, k, keep, best, logprob, &err) != LC_OK)
-        return session_raise(L, &err);
-    lua_createtable(L, (int)n, 0);
-    lua_createtable(L, (int)n, 0);
-    for (size_t i = 0; i < n; i++) {
-        lua_pushinteger(L, (lua_Integer)best[i] + 1);
-        lua_rawseti(L, -3, (lua_Integer)i + 1);
-        lua_pushnumber(L, logprob[i]);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    return 2;
-}
-
-static int
-l_eval_loss(lua_State *L) /* core.eval_loss(m, rows file, {max_length, completion_only, batch_size}) */
-{
-    struct lua_model *m = check_model(L, 1);
-    const struct tokenizer *tok = check_tokenizer(L, 1);
-    const char *path = luaL_checkstring(L, 2);
-    struct example_options o = {0};
-    struct examples *e = NULL;
-    double loss = 0;
-    int64_t batch, n = 0;
-    struct err err;
-    enum lc rc;
-
-    luaL_checktype(L, 3, LUA_TTABLE);
-    o.max_length = (int64_t)option_number(L, 3, "max_length", 0);
-    batch = (int64_t)option_number(L, 3, "batch_size", 8);
-    lua_getfield(L, 3, "completion_only");
-    o.completion_only = lua_toboolean(L, -1);
-    luaL_argcheck(L, batch > 0, 3, "batch_size is at least 1");
-    rc = examples_load(ctx_of(L), tok, path, &o, &e, &err);
-    if (rc == LC_OK) {
-        n = examples_dataset(e)->n;
-        rc = score_loss(ctx_of(L), m->model, examples_dataset(e), batch, &loss, &err);
-    }
-    examples_free(e);
-    if (rc != LC_OK)
-        return session_raise(L, &err);
-    lua_pushnumber(L, loss);
-    lua_pushinteger(L, n);
-    return 2;
 }
 
 /* ---- opening and creating -------------------------------------------------------------------------------- */
 
 static int l_model_index(lua_State *L) /* C methods, then those of lacus/llm.lua, then fields */
 {
-    struct lua_model *m = check_model(L, 1);
+    struct lua_model *m = llm_check_model(L, 1);
 
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
@@ -929,7 +716,7 @@ static int l_load(lua_State *L) /* core.load(folder, {dtype, backend, tokenizer,
         return luaL_error(L, "dtype '%s' is not known here: \"float32\" and \"bfloat16\" are", dtype);
     m = push_model(L);
     if (backend_open(backend, &(struct backend_options){0}, &m->backend, &err) != LC_OK ||
-        model_load(ctx_of(L), folder, m->backend, &o, &m->model, &err) != LC_OK)
+        model_load(llm_ctx(L), folder, m->backend, &o, &m->model, &err) != LC_OK)
         return session_raise(L, &err);
     if (tokenizer_open(tokenizer, &m->tok, &err) != LC_OK && err.code != LC_NOTFOUND)
         return session_raise(L, &err);
@@ -951,11 +738,11 @@ static int l_create(lua_State *L) /* core.create(config as JSON text, seed, fold
     if (rc == LC_OK)
         rc = backend_open("ref", &(struct backend_options){0}, &m->backend, &err);
     if (rc == LC_OK)
-        rc = model_create(ctx_of(L), &c, (uint64_t)seed, m->backend, NULL, &m->model, &err);
+        rc = model_create(llm_ctx(L), &c, (uint64_t)seed, m->backend, NULL, &m->model, &err);
     if (rc == LC_OK)
         rc = fs_mkdirs(folder, &err);
     if (rc == LC_OK)
-        rc = model_save(ctx_of(L), m->model, folder, &err);
+        rc = model_save(llm_ctx(L), m->model, folder, &err);
     if (rc != LC_OK)
         return session_raise(L, &err);
     lua_pushinteger(L, model_config_parameters(&c));
@@ -966,7 +753,7 @@ static int l_copy_tokenizer(lua_State *L) /* core.copy_tokenizer(from, to) */
 {
     struct err err;
 
-    if (folder_copy(ctx_of(L), luaL_checkstring(L, 1), luaL_checkstring(L, 2), manifest_is_tokenizer_file,
+    if (folder_copy(llm_ctx(L), luaL_checkstring(L, 1), luaL_checkstring(L, 2), manifest_is_tokenizer_file,
                     &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
@@ -996,16 +783,16 @@ static int l_train_tokenizer(lua_State *L) /* core.train_tokenizer(rows file, {v
     enum lc rc;
 
     luaL_checktype(L, 2, LUA_TTABLE);
-    t.vocab_size = (size_t)option_number(L, 2, "vocab_size", 8000);
-    t.min_frequency = (size_t)option_number(L, 2, "min_frequency", 0);
-    t.model_max_length = (int64_t)option_number(L, 2, "model_max_length", 0);
+    t.vocab_size = (size_t)llm_option_number(L, 2, "vocab_size", 8000);
+    t.min_frequency = (size_t)llm_option_number(L, 2, "min_frequency", 0);
+    t.model_max_length = (int64_t)llm_option_number(L, 2, "model_max_length", 0);
     if (lua_getfield(L, 2, "chat_template") == LUA_TSTRING)
         t.chat_template = lua_tostring(L, -1);
     rc = fs_mkdirs(folder, &err);
     if (rc == LC_OK)
         rc = rows_open(path, &r, &err);
     if (rc == LC_OK)
-        rc = tokenizer_train(ctx_of(L), next_text, r, &t, folder, &err);
+        rc = tokenizer_train(llm_ctx(L), next_text, r, &t, folder, &err);
     rows_close(r);
     return rc == LC_OK ? 0 : session_raise(L, &err);
 }
@@ -1029,9 +816,6 @@ void llm_model_functions(struct lua_State *L)
     static const luaL_Reg functions[] = {{"load", l_load},
                                          {"create", l_create},
                                          {"tokenizer", l_tokenizer},
-                                         {"generate", l_generate},
-                                         {"choose", l_choose},
-                                         {"eval_loss", l_eval_loss},
                                          {"trainable", l_trainable},
                                          {"attach", l_attach},
                                          {"save", l_save},
@@ -1042,4 +826,5 @@ void llm_model_functions(struct lua_State *L)
                                          {NULL, NULL}};
 
     luaL_setfuncs(L, functions, 0);
+    llm_generate_functions(L);
 }

@@ -448,6 +448,27 @@ print("IDS", table.concat(tok:encode("Which section does"), " "), tok:decode(tok
     assert f"IDS\t{' '.join(map(str, tok('Which section does').input_ids))}\tWhich section does\t{len(tok)}" in printed
 
 
+def test_generated_text_grows_and_stops(home, model):
+    printed = script(home, f"""
+local m = llm.load("{model}")
+local whole = m:generate{{prompt = "a b", max_new_tokens = 16}}
+local pieces, at = {{}}, 3
+m:generate{{prompt = {{"c", "a b"}}, max_new_tokens = 16, on_text = function(p, i) if i == 2 then pieces[#pieces + 1] = p end end}}
+print("SAME", table.concat(pieces) == whole.text, #pieces > 1, #whole.logprobs == #whole.ids, whole.finish_reason)
+local stop = whole.text:sub(at, at + 2)
+local cut = m:generate{{prompt = "a b", max_new_tokens = 16, stop = {{stop, "never"}}}}
+print("CUT", cut.text == whole.text:sub(1, whole.text:find(stop, 1, true) - 1), cut.finish_reason)
+print("ERROR", pcall(m.generate, m, {{prompt = "x", on_text = function() error("mine") end}}))
+print("END", m:generate{{prompt = "a b", max_new_tokens = 16, on_text = function() return false end}}.finish_reason)
+print("GREEDY", m:generate{{prompt = "a b", max_new_tokens = 5, temperature = 2, min_p = 1, seed = 9}}.text == m:generate{{prompt = "a b", max_new_tokens = 5}}.text)
+print("BAD", pcall(m.generate, m, {{prompt = "x", min_p = 2}}))
+print("BAD", pcall(m.generate, m, {{prompt = "x", stop = 3}}))
+""")
+    assert "SAME\ttrue\ttrue\ttrue\tlength" in printed and "CUT\ttrue\tstop" in printed, printed
+    assert re.search(r"ERROR\tfalse\t.*mine", printed) and "END\tcallback" in printed and "GREEDY\ttrue" in printed
+    assert "BAD\tfalse\t'min_p' is 2" in printed and "BAD\tfalse\t'stop' is a text" in printed
+
+
 def test_choices_are_the_likeliest_answers(home, model):
     import transformers
 

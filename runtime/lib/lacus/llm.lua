@@ -750,13 +750,12 @@ end
 
 local function as_list(x) return type(x) == "table" and x or {x} end
 
--- m:generate{prompt = text or list, max_new_tokens, temperature, top_k, top_p, seed} → {text, …} or a list of those
---- Model:generate{prompt: string|table, max_new_tokens?: integer, temperature?: number, top_k?: integer, top_p?: number, repetition_penalty?: number, seed?: integer} -> table
--- an answer, or a list for a list of prompts: {text =, finish_reason =}
+--- Model:generate{prompt: string|table, max_new_tokens?: integer, temperature?: number, top_k?: integer, top_p?: number, min_p?: number, repetition_penalty?: number, seed?: integer, stop?: string|table, on_text?: function} -> table
+-- an answer, or a list for a list of prompts: {text, ids, logprobs, finish_reason}; on_text(piece, index) gets the text as it grows, and ends it by returning false
 --     print(llm.load("out/sft"):generate{prompt = "Hello", max_new_tokens = 8}.text)
 function model_methods.generate(m, o)
     if type(o) == "string" then o = {prompt = o} end
-    check_keys("generate", o, set("prompt", "prompts", "max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed"))
+    check_keys("generate", o, set("prompt", "prompts", "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "on_text"))
     local prompts = o.prompt or o.prompts
     if prompts == nil then fail("ARG", "generate needs a prompt") end
     local out = core.generate(m, as_list(prompts), o)

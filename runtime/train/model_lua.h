@@ -1,0 +1,39 @@
+/* model_lua.h: what the files that show models to Lua share.
+ *
+ * What      the model's userdata, and small helpers of the Lua edge.
+ * Ownership a userdata owns backend, model and tokenizer; its __gc ends them. Memory from llm_push_memory belongs to
+ *           the collector.
+ * Units     none.
+ * Errors    raise.
+ * Threads   the session's.
+ *
+ * Example:
+ *     struct lua_model *m = llm_check_model(L, 1);
+ *     lua_pushboolean(L, m->tok != NULL);
+ */
+#ifndef LACUS_TRAIN_MODEL_LUA_H
+#define LACUS_TRAIN_MODEL_LUA_H
+#include "gpu/model.h"
+#include "gpu/tokenizer/tokenizer.h"
+#include <lua.h>
+
+struct lua_model {
+    struct backend *backend; /* owned */
+    struct model *model;     /* owned */
+    struct tokenizer *tok;   /* owned; NULL: the folder has none */
+    int users;               /* tensors that look into it */
+    int64_t forwards;        /* so that backward without a forward is refused */
+};
+
+struct lua_model *llm_check_model(lua_State *L, int index);
+const struct tokenizer *llm_check_tokenizer(lua_State *L,
+                                            int index); /* a tokenizer, or a model that has one */
+void llm_push_ids(lua_State *L, const int32_t *ids, size_t n);
+/* Releases text; pushes it, or raises err when rc is not LC_OK. */
+int llm_push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err);
+void *llm_push_memory(lua_State *L, size_t n, size_t size); /* zeroed; pushes its owner */
+const struct ctx *llm_ctx(lua_State *L);
+lua_Number llm_option_number(lua_State *L, int index, const char *name, lua_Number otherwise);
+
+void llm_generate_functions(lua_State *L); /* generate_lua.c: into the table on the top */
+#endif
