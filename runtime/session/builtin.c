@@ -1,4 +1,5 @@
 /* The names that a session brings by itself, opened when they are first used. */
+#include "runtime/session/debug.h"
 #include "runtime/session/display.h"
 #include "runtime/session/manual.h"
 #include "runtime/session/names.h"
@@ -44,7 +45,24 @@ static int open_sleep(lua_State *L)
     return 1;
 }
 
+static int l_breakpoint(lua_State *L)
+{
+    struct debug *d = debug_of(session_of(L));
+
+    if (d && debug_attached(d))
+        debug_pause(d);
+    return 0;
+}
+
+static int open_breakpoint(lua_State *L)
+{
+    lua_pushcfunction(L, l_breakpoint);
+    return 1;
+}
+
 static const struct manual_row rows[] = {
+    {"breakpoint", l_breakpoint,
+     "breakpoint()\nstops here when the debugger is on: the notebook's panel, or %debug; else does nothing"},
     {"fmt", fmt_call,
      "fmt(format: string, …) -> string\nPython's format language: {} the next argument, {2} the second, "
      "{name} a variable or a "
@@ -88,6 +106,7 @@ static int open_progress(lua_State *L)
 }
 
 const struct session_global names_builtin[] = {
+    {"breakpoint", open_breakpoint, "breakpoint(): stops here when the debugger is on", NULL},
     {"clear_output", display_open_clear, "clear_output(wait): clears what the cell has shown", NULL},
     {"display", display_open,
      "display(x, …): shows values richly; display.html, .markdown, .latex, .json, .svg, .image, .mime",

@@ -353,6 +353,13 @@ def test_a_running_cell_is_reached(debugger):
     assert debugger.end()["status"] == "ok" and text(debugger.outputs()) == "out\n"
 
 
+def test_a_cell_asks_for_a_stop(debugger):
+    debugger.run("local a = 1\nbreakpoint()\na = 2\nprint(a)")
+    debugger.stopped("pause", 3)
+    debugger.step("next", 4)
+    assert debugger.end()["status"] == "ok" and text(debugger.outputs()) == "2\n"
+
+
 def test_an_interrupt_ends_what_has_stopped(debugger):
     debugger.cell(CELL, 3)
     debugger.run(CELL)

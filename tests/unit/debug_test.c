@@ -335,6 +335,11 @@ static void test_step_by_step(void **state)
               CELL_OK);
     has(out, "\n5\n");
     has(out, "if i == 5");
+    run(p, "breakpoint() print('went on')", NULL, CELL_OK); /* nobody debugs */
+    out = run(p, "%%debug\nlocal a = 3\nlocal function f(x)\n  breakpoint()\n  return x\nend\nf(8)",
+              (const char *const[]){"c", "p x, a", "c", NULL}, CELL_OK);
+    has(out, "f  (%debug:5)");
+    has(out, "\n8, 3\n");
     out = run(p, "%debug (function(t) return t.x.y end){x = false}",
               (const char *const[]){"c", "p t", "c", NULL}, CELL_ERROR);
     has(out, "error: %debug:1: attempt to index a boolean value (field 'x')");
