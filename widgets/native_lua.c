@@ -160,31 +160,13 @@ static int l_rich(lua_State *L)
     return 1;
 }
 
-static int l_document(lua_State *L) /* (function, text) → function */
-{
-    session_document(L, 1, luaL_checkstring(L, 2));
-    lua_settop(L, 1);
-    return 1;
-}
-
 void widgets_native(lua_State *L)
 {
     static const luaL_Reg native[] = {
-        {"extend", l_extend},
-        {"own", l_own},
-        {"is_widget", l_is_widget},
-        {"hold", l_hold},
-        {"notify", l_notify},
-        {"link", l_link},
-        {"classes", l_classes},
-        {"class_list", l_class_list},
-        {"custom", l_custom},
-        {"fields", l_fields},
-        {"attempt", l_attempt},
-        {"raise", l_raise},
-        {"rich", l_rich},
-        {"document", l_document},
-        {NULL, NULL},
+        {"extend", l_extend}, {"own", l_own},       {"is_widget", l_is_widget}, {"hold", l_hold},
+        {"notify", l_notify}, {"link", l_link},     {"classes", l_classes},     {"class_list", l_class_list},
+        {"custom", l_custom}, {"fields", l_fields}, {"attempt", l_attempt},     {"raise", l_raise},
+        {"rich", l_rich},     {NULL, NULL},
     };
 
     luaL_newlib(L, native);

@@ -58,6 +58,20 @@ static void add_texts(lua_State *L, struct answer *a, const char *type) /* the t
     lua_pop(L, 1);
 }
 
+/* How a front end marks them: "ColumnName" → "column". */
+static const char *kind_of(const char *type)
+{
+    static const char *const kinds[][2] = {{"ColumnName", "column"},
+                                           {"TableName", "table"},
+                                           {"WidgetName", "widget"},
+                                           {"FunctionName", "function"}};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i][0], type) == 0)
+            return kinds[i][1];
+    return "value";
+}
+
 static void call_list(lua_State *L, struct answer *a, lua_CFunction list, const char *type, int self)
 {
     int top = lua_gettop(L);
@@ -120,7 +134,7 @@ bool complete_value(lua_State *L, struct answer *a, struct manual_text type, con
             return true;
         }
         if (n && manual_find_values(globals, from, n, &v)) {
-            call_list(L, a, v.list, "value", self);
+            call_list(L, a, v.list, kind_of(v.type), self);
             return true;
         }
         p += p < end;

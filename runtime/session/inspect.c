@@ -15,39 +15,6 @@
 #include "runtime/session/session_int.h"
 #include <string.h>
 
-/* ---- documents that others add ---- */
-static const char documents_key; /* registry: weak table function → text, first line the signature */
-
-void session_document(lua_State *L, int index, const char *text)
-{
-    index = lua_absindex(L, index);
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &documents_key) == LUA_TNIL) {
-        lua_pop(L, 1);
-        lua_newtable(L);
-        lua_createtable(L, 0, 1);
-        lua_pushliteral(L, "k");
-        lua_setfield(L, -2, "__mode");
-        lua_setmetatable(L, -2);
-        lua_pushvalue(L, -1);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &documents_key);
-    }
-    lua_pushvalue(L, index);
-    lua_pushstring(L, text);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-}
-
-static const char *push_document(lua_State *L, int index) /* pushes one value always */
-{
-    index = lua_absindex(L, index);
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &documents_key) == LUA_TNIL)
-        return NULL;
-    lua_pushvalue(L, index);
-    lua_rawget(L, -2);
-    lua_remove(L, -2);
-    return lua_tostring(L, -1);
-}
-
 /* ---- functions ---- */
 static void signature(lua_State *L, int index, const char *name, struct buf *out)
 {
@@ -191,18 +158,6 @@ static void describe_entry(const struct manual_entry *e, struct buf *out)
         buf_printf(out, "Same as: %s\n", e->alias_of);
 }
 
-static void describe_c_function(lua_State *L, int index, const char *name, struct buf *out)
-{
-    const char *text = push_document(L, index);
-
-    if (text)
-        buf_printf(out, "Signature: %s\n", text);
-    else
-        buf_printf(out, "Signature: %s(…)\n", name);
-    buf_puts(out, "Type: function\n");
-    lua_pop(L, 1);
-}
-
 /* ---- any value ---- */
 static bool is_c(lua_State *L, int index)
 {
@@ -225,7 +180,7 @@ static void describe_function(lua_State *L, int index, int container, const char
             describe_source(L, index, out);
         buf_puts(out, "Type: function\n");
     } else if (is_c(L, index)) {
-        describe_c_function(L, index, name, out);
+        buf_printf(out, "Signature: %s(…)\nType: function\n", name);
     } else {
         lua_pushvalue(L, index);
         lua_getinfo(L, ">S", &ar);

@@ -70,8 +70,6 @@ lua_State *session_lua(struct session *s);
 /* The tracking run that is active, for lineage; NULL for none. */
 void session_set_run(struct session *s, const char *run_id);
 
-/* What name? and completion's tooltips say of a function: text's first line is its signature. */
-void session_document(lua_State *L, int index, const char *text);
 /* Opens the pager; puts text in front of the user as the next cell (replace: instead of this one). Through
  * the front end's function when it has one, else as payload of the cell's reply. */
 void session_page(struct session *s, const char *text, size_t len);

@@ -157,6 +157,8 @@ static void magics_are_completed(void **state)
     OFFERS(r, "x = 5 %some_n", "some_name");
     OFFERS(r, "!cat /et", "etc/");
     OFFERS(r, "%cd /et", "etc/");
+    OFFERS(r, "%timeit -", "-n", "-r", "-o");
+    OFFERS(r, "%%writefile -", "-a");
 }
 
 static void explains(struct recorder *r, const char *text, int detail, const char *const *want)
