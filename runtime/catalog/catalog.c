@@ -280,11 +280,11 @@ static enum lc no_table(const struct ctx *ctx, struct catalog *c, const struct c
         if (!err || strncmp(err->message, prefix, sizeof prefix - 1) != 0)
             return LC_NOTFOUND;
         snprintf(why, sizeof why, "%.500s", err->message + sizeof prefix - 1);
-        err_wrap(err, "cannot find table '%s': there is no %s", full, why);
+        err_wrap(err, "[TABLE_OR_VIEW_NOT_FOUND] cannot find table '%s': there is no %s", full, why);
         err->cause[0] = '\0';
         return LC_NOTFOUND;
     }
-    err_set(err, LC_NOTFOUND, "cannot find table '%s'", full);
+    err_set(err, LC_NOTFOUND, "[TABLE_OR_VIEW_NOT_FOUND] cannot find table '%s'", full);
     add_tables(ctx, c, name->catalog, name->schema, &near);
     if (c->ops->list_schemas(ctx, c->self, name->catalog, &schemas, &ignored) == LC_OK) {
         for (size_t i = 0; i < schemas.n && i < LOOKED_AT; i++)

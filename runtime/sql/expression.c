@@ -252,7 +252,7 @@ static struct expr *parse_prefix(struct parser *p, int least)
         return parse_number(p, true);
     }
     if (accept_sign(p, "-"))
-        return expr_unary("negative", parse_power(p, UNARY));
+        return expr_unary("-", parse_power(p, UNARY));
     if (accept_sign(p, "+"))
         return parse_power(p, UNARY);
     if (accept_sign(p, "~"))

@@ -48,7 +48,7 @@ static void expressions_bind_as_in_spark(void **state)
         {"a & b | c ^ d", "(| (& a b) (^ c d))"},
         {"a + b << 2", "(<< (+ a b) 2)"},
         {"a >>> 1 > 2", "(> (>>> a 1) 2)"},
-        {"-a.b[0].c::bigint", "(negative (cast (extract (extract a.b 0) \"c\") bigint))"},
+        {"-a.b[0].c::bigint", "(- (cast (extract (extract a.b 0) \"c\") bigint))"},
         {"-1 - -2", "(- -1 -2)"},
         {"a DIV 2 % 3", "(% (div a 2) 3)"},
         {"a || 'x' = b", "(== (concat a \"x\") b)"},

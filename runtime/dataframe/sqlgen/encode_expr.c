@@ -457,8 +457,11 @@ static enum lc encode_extract(struct gen *g, const struct scope *s, const struct
     struct sx in, k;
 
     TRY(sx_expr(g, s, e->args[0], &in));
-    if (in.type->id != DTYPE_MAP && key->kind == EXPR_LITERAL && key->u.literal.type->id == DTYPE_STRING)
-        return sx_field(g, &in, key->u.literal.s, e, out);
+    if (in.type->id != DTYPE_MAP && key->kind == EXPR_LITERAL && key->u.literal.type->id == DTYPE_STRING) {
+        TRY(sx_field(g, &in, key->u.literal.s, e, out));
+        out->name = gen_printf(g, "%s.%s", in.name, key->u.literal.s);
+        return out->name ? LC_OK : err_nomem(g->err);
+    }
     TRY(sx_expr(g, s, key, &k));
     return sx_extract(g, &in, &k, e, out);
 }
@@ -512,6 +515,26 @@ static enum lc window_lists(struct gen *g, const struct scope *s, const struct e
     return LC_OK;
 }
 
+/* Of the window functions these look at a range. */
+static bool by_range(const struct expr *f)
+{
+    return strcmp(f->u.call.name, "cume_dist") == 0 || strcmp(f->u.call.name, "nth_value") == 0;
+}
+
+/* lag and lead look at one row, as Spark's names say. */
+static void own_frame(struct gen *g, const struct expr *f, const char **lower, const char **upper)
+{
+    bool lag = strcmp(f->u.call.name, "lag") == 0;
+    int64_t n = 1;
+    struct sx offset = {.from = f->n > 1 ? f->args[1] : NULL};
+
+    if (!lag && strcmp(f->u.call.name, "lead") != 0)
+        return;
+    if (f->n > 1 && !special_int(&offset, &n))
+        return;
+    *lower = *upper = gen_printf(g, "%" PRId64 " FOLLOWING", lag ? -n : n);
+}
+
 static enum lc encode_window(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
     const struct expr *f = e->args[0];
@@ -543,8 +566,11 @@ static enum lc encode_window(struct gen *g, const struct scope *s, const struct 
     if (frame)
         buf_printf(&sql, " %s BETWEEN %s AND %s", e->u.window.frame == FRAME_ROWS ? "ROWS" : "RANGE", lower,
                    upper);
+    if (!frame)
+        own_frame(g, f, &lower, &upper);
     buf_printf(&name, "%s%s BETWEEN %s AND %s", name.len ? " " : "",
-               e->u.window.frame == FRAME_ROWS || (known && known->kind == FUNCTION_WINDOW) || !ordered
+               e->u.window.frame == FRAME_ROWS || (known && known->kind == FUNCTION_WINDOW && !by_range(f)) ||
+                       !ordered
                    ? "ROWS"
                    : "RANGE",
                lower, upper);
@@ -726,6 +752,12 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
         *out = x;
         return LC_OK;
     }
+    if (e->kind == EXPR_ATTRIBUTE && s->n_groups == 0)
+        return gen_fail(g, e, LC_ENGINE,
+                        "[MISSING_GROUP_BY] The query does not include a GROUP BY clause. Add GROUP BY or "
+                        "turn it into the "
+                        "window functions using OVER clauses: \"%s\" is no aggregate. SQLSTATE: 42803",
+                        x.name);
     if (e->kind == EXPR_ATTRIBUTE)
         return gen_fail(
             g, e, LC_ENGINE,

@@ -97,7 +97,17 @@ static enum lc avg(struct call *c, struct sx *out)
     if (t->id == DTYPE_DECIMAL) {
         result = gen_type(c->g, dtype_decimal(t->precision + 4 > 38 ? 38 : t->precision + 4,
                                               t->scale + 4 > 38 ? 38 : t->scale + 4));
-        sql = result ? gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, result)) : NULL;
+        /* DuckDB's average of decimals is a double: the sum is divided with every digit instead */
+        sql = result && result->precision > 15
+                  ? gen_printf(c->g,
+                               "CAST(lacus_decimal_divide(CAST(sum(%s%s)%s AS VARCHAR), "
+                               "CAST(nullif(count(%s%s)%s, 0) AS "
+                               "VARCHAR), %d) AS %s)",
+                               c->distinct ? "DISTINCT " : "", c->args[0].sql, c->tail,
+                               c->distinct ? "DISTINCT " : "", c->args[0].sql, c->tail, result->scale,
+                               gen_sql_type(c->g, result))
+              : result ? gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, result))
+                       : NULL;
     }
     TRY(special_done(c, out, result, sql));
     out->nullable = true;

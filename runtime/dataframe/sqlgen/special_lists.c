@@ -91,15 +91,24 @@ static enum lc make_struct(struct call *c, struct sx *out, const char *const *na
 static enum lc struct_fn(struct call *c, struct sx *out)
 {
     const char **names = arena_alloc(c->g->arena, c->n * sizeof *names);
+    struct buf words = BUF_INIT((size_t)16 << 20);
 
     if (!names)
         return err_nomem(c->g->err);
+    buf_puts(&words, "struct(");
     for (size_t i = 0; i < c->n; i++) {
         const struct expr *e = c->e->args[i];
         bool named = e->kind == EXPR_ALIAS || e->kind == EXPR_ATTRIBUTE || e->kind == EXPR_EXTRACT;
+        struct sx plain = c->args[i];
 
         names[i] = named ? c->args[i].name : gen_printf(c->g, "col%zu", i + 1);
+        if (e->kind == EXPR_ALIAS && sx_expr(c->g, c->scope, e->args[0], &plain) == LC_OK)
+            buf_printf(&words, "%s%s AS %s", i ? ", " : "", plain.name, c->args[i].name);
+        else
+            buf_printf(&words, "%s%s", i ? ", " : "", c->args[i].name);
     }
+    buf_putc(&words, ')');
+    out->name = gen_take(c->g, &words);
     return make_struct(c, out, names, 0, 1);
 }
 

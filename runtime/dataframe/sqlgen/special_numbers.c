@@ -95,6 +95,16 @@ static enum lc when(struct call *c, struct sx *out)
     for (size_t i = 0; i < pairs; i++) {
         struct sx *condition = &c->args[2 * i], *value = &c->args[2 * i + 1];
 
+        if (condition->type->id != DTYPE_BOOLEAN && condition->type->id != DTYPE_NULL &&
+            condition->type->id != DTYPE_STRING)
+            return buf_release(&sql), buf_release(&name),
+                   gen_fail(c->g, c->e, LC_ENGINE,
+                            "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"CASE WHEN\" due to "
+                            "data type "
+                            "mismatch: a condition requires the \"BOOLEAN\" type, however \"%s\" has the "
+                            "type \"%s\". "
+                            "SQLSTATE: 42K09",
+                            condition->name, gen_type_words(c->g, condition->type));
         if (condition->type->id != DTYPE_BOOLEAN)
             TRY(sx_coerce(c->g, condition, dtype_of(DTYPE_BOOLEAN), c->e));
         TRY(sx_coerce(c->g, value, common, c->e));
@@ -115,6 +125,21 @@ static enum lc when(struct call *c, struct sx *out)
 }
 
 /* ---- arithmetic ---- */
+static const struct dtype *as_decimal(struct call *c, const struct dtype *t);
+
+/* The decimal that a number is taken for; a literal has just its digits. */
+static const struct dtype *operand_decimal(struct call *c, const struct sx *x)
+{
+    int64_t v;
+    int digits = 1;
+
+    if (x->type->id == DTYPE_DECIMAL || !special_int(x, &v))
+        return as_decimal(c, x->type);
+    for (uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v; rest >= 10; rest /= 10)
+        digits++;
+    return gen_type(c->g, dtype_decimal(digits, 0));
+}
+
 static const struct dtype *as_decimal(struct call *c, const struct dtype *t)
 {
     static const int digits[DTYPE_COUNT] = {
@@ -181,6 +206,10 @@ static enum lc numeric_operands(struct call *c, char op, const struct dtype **ty
 {
     struct sx *a = &c->args[0], *b = &c->args[1];
 
+    if (a->type->id == DTYPE_NULL && dtype_is_numeric(b->type))
+        TRY(sx_coerce(c->g, a, b->type, c->e));
+    if (b->type->id == DTYPE_NULL && dtype_is_numeric(a->type))
+        TRY(sx_coerce(c->g, b, a->type, c->e));
     if (a->type->id == DTYPE_STRING || a->type->id == DTYPE_NULL)
         TRY(sx_coerce(c->g, a, dtype_is_integral(b->type) ? dtype_of(DTYPE_LONG) : dtype_of(DTYPE_DOUBLE),
                       c->e));
@@ -190,7 +219,7 @@ static enum lc numeric_operands(struct call *c, char op, const struct dtype **ty
     if (!dtype_is_numeric(a->type) || !dtype_is_numeric(b->type))
         return bad_operands(c);
     if (is_decimal_pair(a->type, b->type)) {
-        *type = decimal_result(c, op, as_decimal(c, a->type), as_decimal(c, b->type));
+        *type = decimal_result(c, op, operand_decimal(c, a), operand_decimal(c, b));
         return LC_OK;
     }
     *type = gen_type(c->g, dtype_common(a->type, b->type));
@@ -231,6 +260,8 @@ static enum lc temporal(struct call *c, struct sx *out, char op, bool *done)
     if (a->type->id == DTYPE_DATE && dtype_is_integral(b->type))
         return special_done(c, out, a->type,
                             gen_printf(c->g, "(%s %c CAST(%s AS INTEGER))", a->sql, op, b->sql));
+    if ((a->type->id == DTYPE_DATE || is_time(a->type)) && b->type->id == DTYPE_INTERVAL)
+        out->name = gen_printf(c->g, "%s %c %s", a->name, op, b->name);
     if (a->type->id == DTYPE_DATE && b->type->id == DTYPE_INTERVAL)
         return special_done(c, out, a->type,
                             gen_printf(c->g, "CAST((%s %c %s) AS DATE)", a->sql, op, b->sql));
@@ -340,10 +371,14 @@ static enum lc divide(struct call *c, struct sx *out)
         return scaled(c, out, a, b, '/');
     }
     if (is_decimal_pair(a->type, b->type)) {
-        type = decimal_result(c, '/', as_decimal(c, a->type), as_decimal(c, b->type));
+        type = decimal_result(c, '/', operand_decimal(c, a), operand_decimal(c, b));
         return special_done(
             c, out, type,
-            gen_printf(c->g, "CAST((%s / %s) AS %s)", a->sql, nonzero(c, b), gen_sql_type(c->g, type)));
+            type->precision > 15 /* DuckDB divides decimals as doubles */
+                ? gen_printf(c->g,
+                             "CAST(lacus_decimal_divide(CAST(%s AS VARCHAR), CAST(%s AS VARCHAR), %d) AS %s)",
+                             a->sql, nonzero(c, b), type->scale, gen_sql_type(c->g, type))
+                : gen_printf(c->g, "CAST((%s / %s) AS %s)", a->sql, nonzero(c, b), gen_sql_type(c->g, type)));
     }
     for (size_t i = 0; i < 2; i++) {
         if (!sx_may_coerce(c->args[i].type, type) || c->args[i].type->id == DTYPE_BOOLEAN)

@@ -168,6 +168,105 @@ static void histogram(const struct value *a, struct result *out)
     }
 }
 
+/* ---- decimals: a / b with every digit, half up ---- */
+static bool read_decimal(const struct value *v, unsigned __int128 *digits, int *scale, bool *minus)
+{
+    bool point = false;
+
+    *digits = 0;
+    *scale = 0;
+    *minus = v->len && v->s[0] == '-';
+    for (size_t i = *minus; i < v->len; i++) {
+        if (v->s[i] == '.') {
+            point = true;
+            continue;
+        }
+        if (v->s[i] < '0' || v->s[i] > '9')
+            return false;
+        *digits = *digits * 10 + (unsigned)(v->s[i] - '0');
+        *scale += point;
+    }
+    return true;
+}
+
+/* The next digit of rest / by: ten times the rest is added up, as it may not fit in 128 bits. */
+static unsigned next_digit(unsigned __int128 *rest, unsigned __int128 by)
+{
+    unsigned __int128 sum = 0;
+    unsigned digit = 0;
+
+    for (int i = 0; i < 10; i++) {
+        sum += *rest;
+        if (sum >= by) {
+            sum -= by;
+            digit++;
+        }
+    }
+    *rest = sum;
+    return digit;
+}
+
+/* decimal_divide(a, b, scale) -> the quotient's digits */
+static void decimal_divide(const struct value *a, struct result *out)
+{
+    unsigned __int128 x, by, rest;
+    char digits[160];
+    int sx, sy, n = 0, keep;
+    bool minus, other;
+    size_t last;
+
+    if (!read_decimal(&a[0], &x, &sx, &minus) || !read_decimal(&a[1], &by, &sy, &other) || by == 0) {
+        result_null(out);
+        return;
+    }
+    keep = (int)a[2].i + sy - sx; /* digits behind the integral quotient of the unscaled numbers */
+    if (keep < 0 || keep > 110) {
+        result_null(out);
+        return;
+    }
+    rest = x % by;
+    x /= by;
+    do {
+        digits[n++] = (char)('0' + (int)(x % 10));
+        x /= 10;
+    } while (x);
+    for (int i = 0; i < n / 2; i++) {
+        char c = digits[i];
+
+        digits[i] = digits[n - 1 - i];
+        digits[n - 1 - i] = c;
+    }
+    for (int i = 0; i < keep; i++)
+        digits[n++] = (char)('0' + next_digit(&rest, by));
+    if (next_digit(&rest, by) >= 5) {
+        int i = n - 1;
+
+        for (; i >= 0 && digits[i] == '9'; i--)
+            digits[i] = '0';
+        if (i >= 0)
+            digits[i]++;
+        else
+            buf_putc(out->more, '1');
+    }
+    buf_add(out->more, digits, (size_t)n);
+    while (out->more->len <= (size_t)a[2].i) { /* at least one digit before the point */
+        buf_putc(out->more, '0');
+        memmove(out->more->data + 1, out->more->data, out->more->len - 1);
+        out->more->data[0] = '0';
+    }
+    last = out->more->len;
+    buf_putc(out->more, '.');
+    memmove(out->more->data + last - (size_t)a[2].i + 1, out->more->data + last - (size_t)a[2].i,
+            (size_t)a[2].i);
+    out->more->data[last - (size_t)a[2].i] = '.';
+    if (minus != other) {
+        buf_putc(out->more, '-');
+        memmove(out->more->data + 1, out->more->data, out->more->len - 1);
+        out->more->data[0] = '-';
+    }
+    result_text(out);
+}
+
 /* ---- numbers to the last digit, as Java's StrictMath has them ---- */
 static void cbrt_fn(const struct value *a, struct result *out)
 {
@@ -192,10 +291,17 @@ static void hypot_fn(const struct value *a, struct result *out)
 }
 
 const struct scalar scalars_data[] = {
-    {"lacus_cbrt", "d", 'd', false, cbrt_fn},           {"lacus_log1p", "d", 'd', false, log1p_fn},
-    {"lacus_expm1", "d", 'd', false, expm1_fn},         {"lacus_hypot", "dd", 'd', false, hypot_fn},
-    {"lacus_csv_fields", "ss", 'S', false, csv_fields}, {"lacus_csv_quote", "ss", 's', false, csv_quote},
-    {"lacus_bitmap", "L", 'b', false, bitmap_of},       {"lacus_bitmap_count", "b", 'l', false, bitmap_count},
-    {"lacus_bitmap_or", "bb", 'b', false, bitmap_or},   {"lacus_bitmap_and", "bb", 'b', false, bitmap_and},
-    {"lacus_histogram", "Di", 'D', false, histogram},   {NULL, NULL, 0, false, NULL},
+    {"lacus_decimal_divide", "ssi", 's', false, decimal_divide},
+    {"lacus_cbrt", "d", 'd', false, cbrt_fn},
+    {"lacus_log1p", "d", 'd', false, log1p_fn},
+    {"lacus_expm1", "d", 'd', false, expm1_fn},
+    {"lacus_hypot", "dd", 'd', false, hypot_fn},
+    {"lacus_csv_fields", "ss", 'S', false, csv_fields},
+    {"lacus_csv_quote", "ss", 's', false, csv_quote},
+    {"lacus_bitmap", "L", 'b', false, bitmap_of},
+    {"lacus_bitmap_count", "b", 'l', false, bitmap_count},
+    {"lacus_bitmap_or", "bb", 'b', false, bitmap_or},
+    {"lacus_bitmap_and", "bb", 'b', false, bitmap_and},
+    {"lacus_histogram", "Di", 'D', false, histogram},
+    {NULL, NULL, 0, false, NULL},
 };
