@@ -609,6 +609,19 @@ static bool known_name(lua_State *L, const char *name, const char *text, size_t 
     return known;
 }
 
+/* %name …, !command, x = !command: no Lua. */
+static bool on_magic_line(const char *text, const char *at)
+{
+    const char *line = at;
+
+    while (line > text && line[-1] != '\n')
+        line--;
+    line += strspn(line, " \t");
+    const char *value = memchr(line, '=', (size_t)(at - line));
+    value = value ? value + 1 + strspn(value + 1, " \t") : line;
+    return *line == '%' || *line == '!' || *value == '!' || *value == '%';
+}
+
 void habits_notice(lua_State *L, const char *text, size_t len)
 {
     char line[256];
@@ -619,7 +632,8 @@ void habits_notice(lua_State *L, const char *text, size_t len)
         if (!memmem(text, len, name, n) || known_name(L, name, text, len))
             continue;
         for (struct scan x = scan_begin(text, len); x.kind; scan_next(&x)) {
-            if (x.kind != SCAN_NAME || x.field || x.len != n || memcmp(x.at, name, n) != 0)
+            if (x.kind != SCAN_NAME || x.field || x.len != n || memcmp(x.at, name, n) != 0 ||
+                on_magic_line(text, x.at))
                 continue;
             struct scan next = x;
             scan_next(&next);

@@ -265,6 +265,7 @@ static void names_of_other_languages_do_not_pass_silently(void **state)
     free(text);
     recorder_clear(r);
     ok(r, "local True = true; local flag = True; local t = {None = 1}; print(t.None, 'None')");
+    ok(r, "!echo None\nlocal lines = !echo True");
     text = recorder_text(r, STREAM_STDERR);
     assert_string_equal(text, "");
     free(text);
