@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SOURCES_KEPT = 200 };
+enum { SOURCES_KEPT = 200, FUNCTIONS_KEPT = 4000 }; /* cells */
 
 struct run { /* one text that is run and whose value is wanted */
     struct session *s;
@@ -47,7 +47,7 @@ static int push_arguments(lua_State *L, const struct session *s)
 
 /* The text of a cell is wanted as long as its functions may be called: for tracebacks and name??. One that has none is
  * kept for a while, for %tb and the debugger. */
-static int forget_source(lua_State *L) /* (number of the cell) */
+static int forget_source(lua_State *L) /* (number of the cell, whatever it has) */
 {
     const char *text;
     size_t len;
@@ -55,25 +55,26 @@ static int forget_source(lua_State *L) /* (number of the cell) */
     session_table(L, TABLE_SOURCES);
     lua_pushfstring(L, "Cell In[%d]", (int)lua_tointeger(L, 1));
     lua_pushvalue(L, -1);
-    lua_rawget(L, 2);
+    lua_rawget(L, 3);
     text = lua_tolstring(L, -1, &len);
-    if (!text || memmem(text, len, "function", 8))
+    if (!text || (memmem(text, len, "function", 8) && !lua_toboolean(L, 2)))
         return 0;
     lua_pop(L, 1);
     lua_pushnil(L);
-    lua_rawset(L, 2);
+    lua_rawset(L, 3);
     return 0;
 }
 
-static void forget_old_source(struct session *s, int count)
+static void forget_old_source(struct session *s, int count, bool always)
 {
     lua_State *L = session_lua(s);
 
-    if (count <= SOURCES_KEPT || !lua_checkstack(L, 4))
+    if (count <= 0 || !lua_checkstack(L, 4))
         return;
     lua_pushcfunction(L, forget_source);
-    lua_pushinteger(L, count - SOURCES_KEPT);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    lua_pushinteger(L, count);
+    lua_pushboolean(L, always);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
         lua_pop(L, 1); /* no memory: it is kept */
 }
 
@@ -521,7 +522,8 @@ static void finish(struct session *s, struct session_task *t)
     reply->exit_asked = s->exit_asked;
     reply->exit_status = s->exit_status;
     if (cell->store_history && !cell->silent) {
-        forget_old_source(s, reply->execution_count);
+        forget_old_source(s, reply->execution_count - SOURCES_KEPT, false);
+        forget_old_source(s, reply->execution_count - FUNCTIONS_KEPT, true);
         remember(s, t);
     }
     json_decref(t->run.output);
