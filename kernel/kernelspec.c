@@ -7,17 +7,25 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The logos are files of the source tree, taken into the program as they are. */
+/* The logos and the package for papermill are files of the source tree, taken into the program as they are. */
 __asm__(".pushsection .rodata\n"
         "kernelspec_svg_start: .incbin \"kernelspec/logo-svg.svg\"\n"
         "kernelspec_svg_end:\n"
         "kernelspec_png_start: .incbin \"kernelspec/logo-64x64.png\"\n"
         "kernelspec_png_end:\n"
+        "kernelspec_project_start: .incbin \"kernelspec/papermill/pyproject.toml\"\n"
+        "kernelspec_project_end:\n"
+        "kernelspec_package_start: .incbin \"kernelspec/papermill/lacus_papermill.py\"\n"
+        "kernelspec_package_end:\n"
         ".popsection\n");
 extern const char svg_start[] __asm__("kernelspec_svg_start");
 extern const char svg_end[] __asm__("kernelspec_svg_end");
 extern const char png_start[] __asm__("kernelspec_png_start");
 extern const char png_end[] __asm__("kernelspec_png_end");
+extern const char project_start[] __asm__("kernelspec_project_start");
+extern const char project_end[] __asm__("kernelspec_project_end");
+extern const char package_start[] __asm__("kernelspec_package_start");
+extern const char package_end[] __asm__("kernelspec_package_end");
 
 bool kernelspec_json(const char *executable, struct buf *out)
 {
@@ -83,6 +91,21 @@ static enum lc write_one(const char *folder, const char *name, const void *data,
     return rc;
 }
 
+/* For `pip install FOLDER/papermill`. */
+static enum lc write_package(const char *folder, struct err *err)
+{
+    char *below = fs_join(folder, "papermill");
+    enum lc rc = below ? fs_mkdirs(below, err) : err_nomem(err);
+
+    if (rc == LC_OK)
+        rc = write_one(below, "pyproject.toml", project_start, (size_t)(project_end - project_start), err);
+    if (rc == LC_OK)
+        rc =
+            write_one(below, "lacus_papermill.py", package_start, (size_t)(package_end - package_start), err);
+    mem_free(below);
+    return rc;
+}
+
 enum lc kernelspec_install(const char *folder, struct err *err)
 {
     struct buf json = BUF_INIT(2 * PATH_MAX);
@@ -101,6 +124,8 @@ enum lc kernelspec_install(const char *folder, struct err *err)
         rc = write_one(folder, "logo-svg.svg", svg_start, (size_t)(svg_end - svg_start), err);
     if (rc == LC_OK)
         rc = write_one(folder, "logo-64x64.png", png_start, (size_t)(png_end - png_start), err);
+    if (rc == LC_OK)
+        rc = write_package(folder, err);
     if (rc == LC_OK) /* last: a folder without it is no kernelspec */
         rc = write_one(folder, "kernel.json", buf_str(&json), json.len, err);
     buf_release(&json);

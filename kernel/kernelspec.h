@@ -1,7 +1,7 @@
 /* kernelspec.h: telling Jupyter that the kernel exists.
  *
  * What      writes and removes the folder kernels/lacus: kernel.json, which names this executable by its
- *           absolute path, and the logos.
+ *           absolute path, the logos, and a Python package for papermill (translator and engine), for pip.
  * Ownership the path returned is the caller's: mem_free.
  * Errors    LC_ARG (a place that cannot be known), LC_NOTFOUND (nothing to remove), what fs.h says.
  * Threads   any.

@@ -46,6 +46,8 @@ int cmd_kernelspec(int argc, char **argv)
         rc = install ? kernelspec_install(folder, &err) : kernelspec_uninstall(folder, &err);
     if (rc == LC_OK)
         printf("%s the kernelspec lacus in %s\n", install ? "installed" : "removed", folder);
+    if (rc == LC_OK && install)
+        printf("for papermill -p on Lua notebooks: pip install '%s/papermill'\n", folder);
     else
         command_error("kernelspec", &err);
     mem_free(folder);

@@ -31,8 +31,9 @@ static json_t *aliases_text(const json_t *model)
     return json_string(text);
 }
 
-static enum lc list(struct job *j, struct err *err)
+static enum lc list(void *self, struct err *err)
 {
+    struct job *j = self;
     static const struct listing_column columns[] = {{"name", "MODEL", LISTING_TEXT},
                                                     {"latest", "LATEST", LISTING_TEXT},
                                                     {"alias_text", "ALIASES", LISTING_TEXT},
@@ -56,8 +57,9 @@ static enum lc list(struct job *j, struct err *err)
     return LC_OK;
 }
 
-static enum lc show(struct job *j, struct err *err)
+static enum lc show(void *self, struct err *err)
 {
+    struct job *j = self;
     static const struct listing_column columns[] = {{"version", "VERSION", LISTING_TEXT},
                                                     {"alias_text", "ALIASES", LISTING_TEXT},
                                                     {"creation_timestamp", "REGISTERED (UTC)", LISTING_TIME},
@@ -94,8 +96,9 @@ static enum lc show(struct job *j, struct err *err)
     return rc;
 }
 
-static enum lc alias(struct job *j, struct err *err)
+static enum lc alias(void *self, struct err *err)
 {
+    struct job *j = self;
     if (j->a.n_words < 4)
         return err_set(err, LC_ARG, "write lacus models alias NAME ALIAS VERSION");
     TRY(registry_set_alias(&j->ctx, j->registry, j->a.words[1], j->a.words[2], j->a.words[3], err));
@@ -103,8 +106,9 @@ static enum lc alias(struct job *j, struct err *err)
     return LC_OK;
 }
 
-static enum lc path(struct job *j, struct err *err)
+static enum lc path(void *self, struct err *err)
 {
+    struct job *j = self;
     char *folder;
 
     TRY(registry_resolve(&j->ctx, j->registry, j->a.words[1], &folder, err));
@@ -113,8 +117,9 @@ static enum lc path(struct job *j, struct err *err)
     return LC_OK;
 }
 
-static enum lc verify(struct job *j, struct err *err)
+static enum lc verify(void *self, struct err *err)
 {
+    struct job *j = self;
     char *folder;
     enum lc rc;
 
@@ -126,8 +131,9 @@ static enum lc verify(struct job *j, struct err *err)
     return rc;
 }
 
-static enum lc register_model(struct job *j, struct err *err)
+static enum lc register_model(void *self, struct err *err)
 {
+    struct job *j = self;
     struct registry_new_version v = {.source = j->a.words[1], .name = j->a.words[2]};
     json_t *out;
 
@@ -142,33 +148,21 @@ static enum lc register_model(struct job *j, struct err *err)
     return LC_OK;
 }
 
-static enum lc delete (struct job *j, struct err *err) {
+static enum lc delete (void *self, struct err *err) {
+    struct job *j = self;
     if (j->a.n_words > 2) return registry_delete_version(&j->ctx, j->registry, j->a.words[1], j->a.words[2],
                                                          err);
     return registry_delete_model(&j->ctx, j->registry, j->a.words[1], err);
 }
 
-static enum lc dispatch(struct job *j, struct err *err)
-{
-    static const struct {
-        const char *name, *wants;
-        enum lc (*run)(struct job *j, struct err *err);
-    } verbs[] = {{"alias", "NAME ALIAS VERSION", alias},
-                 {"delete", "NAME [VERSION]", delete},
-                 {"path", "URI", path},
-                 {"register", "URI NAME", register_model},
-                 {"show", "NAME", show},
-                 {"verify", "URI", verify}};
-
-    if (j->a.n_words == 0 || strcmp(j->a.words[0], "list") == 0)
-        return list(j, err);
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (strcmp(verbs[i].name, j->a.words[0]) == 0)
-            return j->a.n_words > 1
-                       ? verbs[i].run(j, err)
-                       : err_set(err, LC_ARG, "write lacus models %s %s", verbs[i].name, verbs[i].wants);
-    return err_set(err, LC_ARG, "models cannot '%s'", j->a.words[0]);
-}
+static const struct listing_verb verbs[] = {{"list", "", list},
+                                            {"alias", "NAME ALIAS VERSION", alias},
+                                            {"delete", "NAME [VERSION]", delete},
+                                            {"path", "URI", path},
+                                            {"register", "URI NAME", register_model},
+                                            {"show", "NAME", show},
+                                            {"verify", "URI", verify},
+                                            {0}};
 
 int cmd_models(int argc, char **argv)
 {
@@ -182,7 +176,7 @@ int cmd_models(int argc, char **argv)
     if (rc == LC_OK)
         rc = registry_open(NULL, &j.registry, &err);
     if (rc == LC_OK)
-        rc = dispatch(&j, &err);
+        rc = arguments_dispatch(&j.a, "models", verbs, &j, &err);
     registry_close(j.registry);
     return rc == LC_OK ? 0 : command_error("models", &err);
 }

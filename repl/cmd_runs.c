@@ -40,8 +40,9 @@ static json_t *flat(const json_t *run)
     return row;
 }
 
-static enum lc list(struct job *j, struct err *err)
+static enum lc list(void *self, struct err *err)
 {
+    struct job *j = self;
     static const struct listing_column columns[] = {{"run_id", "RUN", LISTING_TEXT},
                                                     {"run_name", "NAME", LISTING_TEXT},
                                                     {"experiment_id", "EXPERIMENT", LISTING_TEXT},
@@ -122,8 +123,9 @@ static void print_run(const json_t *run)
     print_inputs(run);
 }
 
-static enum lc show(struct job *j, struct err *err)
+static enum lc show(void *self, struct err *err)
 {
+    struct job *j = self;
     struct lineage *lineage = NULL;
     json_t *run;
     enum lc rc = lineage_note_inputs(&j->ctx, &lineage, j->tracker, j->a.words[1], err);
@@ -158,8 +160,9 @@ static bool print_point(void *arg, const struct tracker_metric *m)
     return true;
 }
 
-static enum lc metrics(struct job *j, struct err *err)
+static enum lc metrics(void *self, struct err *err)
 {
+    struct job *j = self;
     struct points p = {.list = j->a.json ? json_array() : NULL};
     enum lc rc;
 
@@ -172,8 +175,9 @@ static enum lc metrics(struct job *j, struct err *err)
     return rc;
 }
 
-static enum lc artifacts(struct job *j, struct err *err)
+static enum lc artifacts(void *self, struct err *err)
 {
+    struct job *j = self;
     static const struct listing_column columns[] = {{"path", "PATH", LISTING_TEXT},
                                                     {"is_dir", "FOLDER", LISTING_TEXT},
                                                     {"file_size", "SIZE", LISTING_BYTES},
@@ -186,38 +190,27 @@ static enum lc artifacts(struct job *j, struct err *err)
     return LC_OK;
 }
 
-static enum lc delete (struct job *j, struct err *err) {
-    TRY(tracker_set_stage(&j->ctx, j->tracker, j->a.words[1], "deleted", err));
+static enum lc delete (void *self, struct err *err) {
+    struct job *j = self; TRY(tracker_set_stage(&j->ctx, j->tracker, j->a.words[1], "deleted", err));
     printf("deleted the run %s\n", j->a.words[1]);
     return LC_OK;
 }
 
-static enum lc restore(struct job *j, struct err *err)
+static enum lc restore(void *self, struct err *err)
 {
+    struct job *j = self;
     TRY(tracker_set_stage(&j->ctx, j->tracker, j->a.words[1], "active", err));
     printf("restored the run %s\n", j->a.words[1]);
     return LC_OK;
 }
 
-static enum lc dispatch(struct job *j, struct err *err)
-{
-    static const struct {
-        const char *name;
-        enum lc (*run)(struct job *j, struct err *err);
-    } verbs[] = {{"artifacts", artifacts},
-                 {"delete", delete},
-                 {"metrics", metrics},
-                 {"restore", restore},
-                 {"show", show}};
-
-    if (j->a.n_words == 0 || strcmp(j->a.words[0], "list") == 0)
-        return list(j, err);
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (strcmp(verbs[i].name, j->a.words[0]) == 0)
-            return j->a.n_words > 1 ? verbs[i].run(j, err)
-                                    : err_set(err, LC_ARG, "which run? lacus runs %s RUN", verbs[i].name);
-    return err_set(err, LC_ARG, "runs cannot '%s'", j->a.words[0]);
-}
+static const struct listing_verb verbs[] = {{"list", "", list},
+                                            {"artifacts", "RUN [PATH]", artifacts},
+                                            {"delete", "RUN", delete},
+                                            {"metrics", "RUN KEY", metrics},
+                                            {"restore", "RUN", restore},
+                                            {"show", "RUN", show},
+                                            {0}};
 
 int cmd_runs(int argc, char **argv)
 {
@@ -231,7 +224,7 @@ int cmd_runs(int argc, char **argv)
     if (rc == LC_OK)
         rc = tracker_open(NULL, &j.tracker, &err);
     if (rc == LC_OK)
-        rc = dispatch(&j, &err);
+        rc = arguments_dispatch(&j.a, "runs", verbs, &j, &err);
     tracker_close(j.tracker);
     return rc == LC_OK ? 0 : command_error("runs", &err);
 }

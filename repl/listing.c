@@ -79,6 +79,33 @@ const char *arguments_option(const struct arguments *a, const char *name)
     return NULL;
 }
 
+static enum lc unknown_verb(const char *command, const char *word, const struct listing_verb *verbs,
+                            struct err *err)
+{
+    const char *names[ARGUMENTS_OPTIONS];
+    size_t n = 0;
+    const char *near;
+
+    for (; verbs->name && n < ARGUMENTS_OPTIONS; verbs++)
+        names[n++] = verbs->name;
+    near = nearest_one(word, names, n);
+    err_set(err, LC_ARG, "%s cannot '%s'", command, word);
+    return near ? err_hint(err, "did you mean '%s'?", near) : LC_ARG;
+}
+
+enum lc arguments_dispatch(const struct arguments *a, const char *command, const struct listing_verb *verbs,
+                           void *self, struct err *err)
+{
+    if (a->n_words == 0)
+        return verbs->run(self, err);
+    for (const struct listing_verb *v = verbs; v->name; v++)
+        if (strcmp(v->name, a->words[0]) == 0)
+            return a->n_words > 1 || !*v->wants
+                       ? v->run(self, err)
+                       : err_set(err, LC_ARG, "write lacus %s %s %s", command, v->name, v->wants);
+    return unknown_verb(command, a->words[0], verbs, err);
+}
+
 /* ---- tables ------------------------------------------------------------------------------------------ */
 
 static void bytes_text(double n, char out[CELL])

@@ -37,6 +37,14 @@ enum lc arguments_parse(int argc, char **argv, const char *const *options, struc
                         struct err *err) MUST_CHECK;
 const char *arguments_option(const struct arguments *a, const char *name); /* the last one given, or NULL */
 
+struct listing_verb {
+    const char *name, *wants; /* "show", "NAME": what has to stand behind it; "" for nothing */
+    enum lc (*run)(void *self, struct err *err);
+};
+/* The verb of the command line; without one the first of the table, which ends with a NULL name. command: "models". */
+enum lc arguments_dispatch(const struct arguments *a, const char *command, const struct listing_verb *verbs,
+                           void *self, struct err *err) MUST_CHECK;
+
 struct listing_column {
     const char *member, *title;
     enum { LISTING_TEXT, LISTING_TIME, LISTING_BYTES, LISTING_SHORT } how; /* SHORT: cut at 12 characters */

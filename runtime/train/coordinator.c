@@ -459,6 +459,8 @@ static void start_tracking(struct run *r);
 
 static void give(struct coordinator *c, struct run *r, struct peer *p)
 {
+    struct err err;
+
     p->run = r;
     memcpy(r->peer, p->id, sizeof r->peer);
     (void)snprintf(r->worker, sizeof r->worker, "%s", p->user);
@@ -467,6 +469,9 @@ static void give(struct coordinator *c, struct run *r, struct peer *p)
     log_event(r, json_pack("{s:s, s:s, s:s, s:s}", "event", "status", "status", "running", "worker", p->user,
                            "about", p->about));
     say("job %s: given to worker '%s' (%s)", r->id, p->user, p->about);
+    if (job_given(c->ws, r->id, p->user, &err) !=
+        LC_OK) /* a note for those who list jobs; the work goes on */
+        say("job %s: %s", r->id, err.message);
     start_tracking(r);
     send_or_say(c, p->id, run_message(r, r->pid > 0));
     write_about(c);

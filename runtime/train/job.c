@@ -281,6 +281,12 @@ enum lc job_start(struct workspace *ws, const char *id, const char *worker, stru
     return LC_OK;
 }
 
+enum lc job_given(struct workspace *ws, const char *id, const char *worker, struct err *err)
+{
+    return workspace_exec(ws, err, "UPDATE train_jobs SET worker = ? WHERE id = ? AND status = 'running'",
+                          "tt", worker, id);
+}
+
 enum lc job_end(struct workspace *ws, const char *id, enum job_status status, const json_t *result,
                 const json_t *error, struct err *err)
 {

@@ -66,6 +66,8 @@ enum lc job_cancelled(struct workspace *ws, const char *id, bool *out, struct er
 /* Queues an ended (or, by its coordinator, an orphaned) job again. resume: a checkpoint folder or "". */
 enum lc job_requeue(struct workspace *ws, const char *id, const char *resume, struct err *err) MUST_CHECK;
 enum lc job_start(struct workspace *ws, const char *id, const char *worker, struct err *err) MUST_CHECK;
+/* Which worker has it now. */
+enum lc job_given(struct workspace *ws, const char *id, const char *worker, struct err *err) MUST_CHECK;
 enum lc job_end(struct workspace *ws, const char *id, enum job_status status, const json_t *result,
                 const json_t *error, struct err *err) MUST_CHECK;
 /* Removes the oldest checkpoints but `keep` (HF's save_total_limit), never `best` (a folder's name or ""). */
