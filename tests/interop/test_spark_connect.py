@@ -1,13 +1,13 @@
 """A session on a real Spark Connect server: what a DataFrame gives there, commands, names, settings, errors, interrupts, big rows both ways."""
 import json
-import re
+import shutil
 import subprocess
 import time
 
 import pyarrow.parquet as pq
 import pytest
 
-from lacus import LACUS, environment, lacus, script
+from lacus import LACUS, ROOT, environment, lacus, script
 from spark_server import free_port
 
 FAILS = "local function fails(f) local ok, e = pcall(f); print(ok and 'no error' or tostring(e)) end\n"
@@ -202,3 +202,23 @@ def test_something_else_listens(home):
     finally:
         server.shutdown()
     assert done.returncode != 0 and ("does not speak HTTP/2" in done.stderr or "closed the connection" in done.stderr)
+
+
+def test_the_example_notebook_cleans_the_same_rows_here_and_there(home, spark_server, tmp_path):
+    """The data cells of examples/finetune.ipynb, on the first records of the package index; the table at the end is left out (a server of Spark alone has no Delta)."""
+    if not shutil.which("apt-cache"):
+        pytest.skip("no apt-cache: not a Debian")
+    records = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, timeout=60).stdout[:300_000]
+    if len(records) < 300_000:
+        pytest.skip("apt has no package lists here")
+    (tmp_path / "records").write_bytes(records[:records.rindex(b"\n\n")] + b"\n\n")
+    cells = ["".join(c["source"]) for c in json.loads((ROOT / "examples" / "finetune.ipynb").read_text())["cells"] if c["cell_type"] == "code"]
+    fetch = 'assert(os.execute("apt-cache dumpavail > " .. path))'
+    assert fetch in cells[1] and "questions" in cells[3]
+    code = "max_rows = 300\n" + cells[1].replace(fetch, f'path = "{tmp_path}/records"') + "\n" + cells[2] + "\n" + cells[3].split("\n\n")[0] + """
+for _, r in ipairs(questions:collect()) do print(r.name, r.response, r.instruction) end
+print(clean:count(), clean:select(F.sum(F.crc32("name")), F.sum("dependencies")):first())
+"""
+    here, there = script(home, code), script(home, code, SPARK_REMOTE=spark_server.url)
+    assert [line for line in here.splitlines() if line] == [line for line in there.splitlines() if line]
+    assert len(here.splitlines()) > 300

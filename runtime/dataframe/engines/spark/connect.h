@@ -21,6 +21,8 @@ struct sent_rows {
 };
 
 struct engine {
+    atomic_int
+        refs; /* the session, and each stream that was not released: Lua may collect one after the session has ended */
     struct client *client;
     char version[32], about[400];
     pthread_mutex_t lock;
@@ -32,6 +34,8 @@ struct engine {
     atomic_bool stop;    /* what runs now is to end */
     atomic_int progress; /* in thousandths; -1: not known */
 };
+
+void connect_unref(struct engine *e);
 
 /* rows.c: the fields of a Relation for rows in memory. */
 struct row_sender {

@@ -7,8 +7,10 @@
 
 extern const struct engine_ops lacus_engine_spark;
 
-static void engine_close(struct engine *e)
+void connect_unref(struct engine *e)
 {
+    if (atomic_fetch_sub(&e->refs, 1) > 1)
+        return;
     connect_rows_release(e);
     if (e->client)
         client_close(e->client);
@@ -43,13 +45,14 @@ static enum lc engine_open(const struct engine_options *options, struct engine *
         return err_nomem(err);
     pthread_mutex_init(&e->lock, NULL);
     buf_init(&e->tags, 1 << 16);
+    atomic_init(&e->refs, 1);
     atomic_init(&e->progress, -1);
     rc = options->remote ? client_open(options->remote, options->conf, &e->client, err)
                          : err_set(err, LC_ARG, "no address of a Spark server was given");
     if (rc == LC_OK)
         rc = greet(e, options, err);
     if (rc != LC_OK)
-        engine_close(e);
+        connect_unref(e);
     else
         *out = e;
     return rc;
@@ -155,7 +158,7 @@ const struct engine_ops lacus_engine_spark = {.version = ENGINE_VERSION,
                                               .name = "spark",
                                               .capabilities = ENGINE_OWN_CATALOG,
                                               .open = engine_open,
-                                              .close = engine_close,
+                                              .close = connect_unref,
                                               .library_version = library_version,
                                               .analyze = connect_analyze,
                                               .explain = connect_explain,

@@ -92,6 +92,7 @@ static void free_rows(struct rows *r)
     if (r->schema.release)
         r->schema.release(&r->schema);
     execution_close(r->execution);
+    connect_unref(r->e);
     mem_free(r);
 }
 
@@ -121,6 +122,7 @@ static enum lc stream_of(struct engine *e, const struct ctx *ctx, const struct b
     if (!r)
         return err_nomem(err);
     r->e = e;
+    atomic_fetch_add(&e->refs, 1);
     atomic_store(&e->stop, false);
     atomic_store(&e->progress, -1);
     rc = open_execution(r, ctx, plan, err);
