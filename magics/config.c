@@ -10,12 +10,14 @@ static const struct {
     const char *name, *variable, *doc;
     bool fixed; /* read once, at the start */
 } settings[] = {
+    {"editing_mode", "LACUS_EDITING_MODE", "emacs or vi: the keys of the prompt", false},
     {"editor", "EDITOR", "what %edit opens", false},
     {"hub", "HF_ENDPOINT", "where models are fetched from", false},
     {"hub_cache", "HF_HOME", "where fetched models are kept", false},
     {"hub_offline", "HF_HUB_OFFLINE", "1: nothing is fetched", false},
     {"home", "LACUS_HOME", "where lacus keeps its state", true},
     {"memory", "LACUS_MEMORY_LIMIT", "how much Lua values may take: 500M, 2G", true},
+    {"pager", "PAGER", "what shows long texts at the prompt", false},
     {"python", "LACUS_PYTHON", "the Python of %%python and %pip", false},
     {"no_color", "NO_COLOR", "1: no colours in a terminal", true},
 };

@@ -262,6 +262,15 @@ static enum editor_end cancelled(void)
     return EDITOR_END;
 }
 
+/* %config editing_mode = vi goes over ~/.inputrc. */
+static void set_editing_mode(void)
+{
+    const char *mode = getenv("LACUS_EDITING_MODE");
+
+    if (mode && (strcmp(mode, "vi") == 0 || strcmp(mode, "emacs") == 0))
+        rl_variable_bind("editing-mode", mode);
+}
+
 enum editor_end editor_read(const char *prompt, const char *initial, char **text)
 {
     *text = NULL;
@@ -272,6 +281,7 @@ enum editor_end editor_read(const char *prompt, const char *initial, char **text
     screen_forget(&editor.screen);
     save_signals();
     editor_catch_signals();
+    set_editing_mode();
     rl_callback_handler_install(prompt, on_line);
     if (!editor.history_loaded)
         load_history(); /* now that the prompt is there to be looked at */

@@ -74,6 +74,7 @@ void man_page_print(const struct command *table)
     print_commands(table);
     print_exit_codes();
     puts(".SH ENVIRONMENT\n"
+         ".TP\n.B LACUS_EDITING_MODE\nemacs or vi: the keys of the prompt.\n"
          ".TP\n.B LACUS_HOME\nthe folder of the workspace; ~/.lacus when it is not set.\n"
          ".TP\n.B LACUS_LIB\nwhere plugins and libraries are looked for first.\n"
          ".TP\n.B LACUS_MEMORY_LIMIT\nwhat the Lua values of a session may use, as 2G.");

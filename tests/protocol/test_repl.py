@@ -208,6 +208,17 @@ def test_editing_keys_of_vi_and_of_inputrc(terminal, tmp_path):
     t.wait(r"^   \.\.\.:")
 
 
+def test_the_editing_mode_is_a_setting(terminal):
+    t = terminal()
+    t.line("%config editing_mode = vi")
+    t.wait(r"In \[2\]:")
+    t.type("x = 12")
+    t.keys("Escape")
+    time.sleep(0.7)
+    t.type("0xiy")
+    t.wait(r"In \[2\]: y = 12")
+
+
 def test_the_cell_in_an_editor(terminal, tmp_path):
     (tmp_path / "ed").write_text("#!/bin/sh\nsed -i 's/old/new/' \"$1\"\n")
     (tmp_path / "ed").chmod(0o755)
