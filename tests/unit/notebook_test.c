@@ -68,11 +68,55 @@ static void unknown_parameters_are_refused(void **state)
     json_decref(bad);
 }
 
+static void paths_take_values_of_parameters(void **state)
+{
+    static const struct {
+        const char *template, *path; /* NULL: refused */
+    } rows[] = {{"out.ipynb", "out.ipynb"}, {"o/{lr}-{name}.ipynb", "o/0.001-a_b.ipynb"},
+                {"{{lr}}", "{lr}"},         {"{n}{n}", "77"},
+                {"{nn}.ipynb", NULL},       {"a{", "a{"}};
+    json_t *params = json_pack("{s:f, s:s, s:i}", "lr", 0.001, "name", "a/b", "n", 7);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf out = BUF_INIT(1000);
+        struct err err;
+        enum lc rc = parameters_path(rows[i].template, params, &out, &err);
+        assert_int_equal(rc, rows[i].path ? LC_OK : LC_ARG);
+        if (rows[i].path)
+            assert_string_equal(buf_str(&out), rows[i].path);
+        else
+            assert_non_null(strstr(err.hint, "{n}"));
+        buf_release(&out);
+    }
+    json_decref(params);
+}
+
+static void widgets_need_no_injected_cell(void **state)
+{
+    static const char text[] = "{\"nbformat\": 4, \"cells\": [{\"cell_type\": \"code\", \"source\": "
+                               "\"dbutils.widgets.text( 'n', '1')\\ndbutils.widgets.text{name = 'm'}\"}]}";
+    static const char *const names[] = {"n", "m", "other"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        json_t *params = json_pack("{s:i}", names[i], 2);
+        struct notebook *nb;
+        struct err err;
+        assert_int_equal(notebook_parse(text, strlen(text), "test", &nb, &err), LC_OK);
+        assert_int_equal(parameters_inject(params, nb, &err), LC_OK);
+        assert_int_equal(notebook_cell_count(nb), i == 2 ? 2 : 1);
+        notebook_free(nb);
+        json_decref(params);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(command_line_values_have_types),
-                                       cmocka_unit_test(injected_cell_is_lua),
-                                       cmocka_unit_test(unknown_parameters_are_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(command_line_values_have_types), cmocka_unit_test(injected_cell_is_lua),
+        cmocka_unit_test(unknown_parameters_are_refused), cmocka_unit_test(paths_take_values_of_parameters),
+        cmocka_unit_test(widgets_need_no_injected_cell)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
