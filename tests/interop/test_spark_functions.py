@@ -221,3 +221,31 @@ spark:sql("SELECT * FROM {df} PIVOT (sum(v) FOR k IN ('a', 'b' AS bb)) ORDER BY 
         ["y", "b_sum(v)", "b_n"], ["2012", "2", "1"], ["2013", "NULL", "NULL"],
         ["y", "a", "bb"], ["2012", "1", "2"], ["2013", "3", "NULL"],
     ]  # fmt: skip
+
+
+# ---- CSV rows that do not fit, as Spark 4.3 shows them ----
+def test_csv_rows_that_do_not_fit(home, tmp_path):
+    (tmp_path / "r.csv").write_text("a,b,c\n1,x,1.5\n2,y\n3,z,2.5,extra\nbad,w,3.5\n")
+    read = f'local function read(o, s) spark.read:options(o):schema(s):csv("{tmp_path}/r.csv"):show() end\n'
+    out = script(home, read + """
+read({header = true}, "a INT, b STRING, c DOUBLE")
+read({header = true, mode = "DROPMALFORMED"}, "a INT, b STRING, c DOUBLE")
+read({header = true, columnNameOfCorruptRecord = "_bad"}, "a INT, b STRING, c DOUBLE, _bad STRING")
+print(select(2, pcall(read, {header = true, mode = "FAILFAST"}, "a INT, b STRING, c DOUBLE")))
+""")
+    tables = [[c.strip() for c in line.strip("|").split("|")] for line in out.splitlines() if line.startswith("|")]
+    assert tables == [
+        ["a", "b", "c"], ["1", "x", "1.5"], ["2", "y", "NULL"], ["3", "z", "2.5"], ["NULL", "w", "3.5"],
+        ["a", "b", "c"], ["1", "x", "1.5"],
+        ["a", "b", "c", "_bad"], ["1", "x", "1.5", "NULL"], ["2", "y", "NULL", "2,y"], ["3", "z", "2.5", "3,z,2.5,extra"],
+        ["NULL", "w", "3.5", "bad,w,3.5"],
+    ]  # fmt: skip
+    assert "[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION]" in out and "r.csv" in out
+
+
+def test_decimals_have_every_digit(home):
+    out = script(home, """
+spark:sql("SELECT sum(x)/count(x), avg(x), CAST(1 AS DECIMAL(38,18)) / 3 FROM VALUES (1.10), (2.25), (12345678901234567.89) t(x)"):show{truncate = false}
+""")
+    cells = [c.strip() for c in out.splitlines()[3].strip("|").split("|")]
+    assert cells == ["4115226300411523.74666666667", "4115226300411523.746667", "0.333333333333333333"]

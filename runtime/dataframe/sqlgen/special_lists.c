@@ -153,11 +153,14 @@ static enum lc element(struct call *c, struct sx *out, bool strict)
             c, out, t->element,
             gen_printf(
                 c->g,
-                "(CASE WHEN abs(%s) > len(%s) OR %s = 0 THEN error('[INVALID_ARRAY_INDEX_IN_ELEMENT_AT] The "
+                "(CASE WHEN %s = 0 THEN error('[INVALID_INDEX_OF_ZERO] The index 0 is invalid. An index "
+                "shall be either < 0 "
+                "or > 0 (the first element has index 1). SQLSTATE: 22003') WHEN abs(%s) > len(%s) THEN "
+                "error('[INVALID_ARRAY_INDEX_IN_ELEMENT_AT] The "
                 "index ' || %s || ' is out of bounds. The array has ' || len(%s) || ' elements. Use "
                 "`try_element_at` to tolerate accessing element at invalid index and return NULL instead. "
                 "SQLSTATE: 22003') ELSE (%s)[%s] END)",
-                k, a, k, k, a, a, k)));
+                k, k, a, k, a, a, k)));
     out->nullable = true;
     return LC_OK;
 }
