@@ -139,6 +139,8 @@ static void bars(const struct sweep *s, const char *metric, struct buf *out)
         if (v)
             list[n++] = (struct plot_bar){.label = s->points[i].label, .value = json_number_value(v)};
     }
+    if (n && out->len)
+        buf_puts(out, "\n\n");
     if (n)
         plot_text_bars(metric, list, n, out);
 }

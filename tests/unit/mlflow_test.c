@@ -170,6 +170,7 @@ static void a_run_that_is_open_ends_with_its_session(void **state)
 {
     struct place *p = *state;
 
+    prints(p, "mlflow.start_run{} mlflow.end_run()", "");
     prints(p, "mlflow.start_run{run_name = 'left open'}", NULL);
     close_session(p);
     open_session(p);

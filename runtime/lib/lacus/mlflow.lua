@@ -50,6 +50,9 @@ local function args(what, names, first_is_table, ...)
   end
   local named = is_plain(last) and (n > 1 and all_known(last, names)
     or n == 1 and (first_is_table and type(last[names[1]]) == "table" or not first_is_table))
+  if n == 1 and not first_is_table and type(last) == "table" and next(last) == nil and getmetatable(last) == nil then
+    named = true -- f{}: no argument at all
+  end
   if named then
     values[n] = nil
     for key, value in pairs(last) do
