@@ -658,7 +658,7 @@ def test_checkpoints_are_limited_and_jobs_are_managed_from_the_shell(home, model
     folder = home / "jobs" / job
     assert sorted(p.name for p in folder.glob("checkpoint-*")) == ["checkpoint-10", "checkpoint-12"]
     listed = lacus(home, "job", "list")
-    assert re.search(rf"{job}\s+finished", listed.stdout)
+    assert re.search(rf"{job}\s+finished\s+local-\S+", listed.stdout)
     rows = json.loads(lacus(home, "job", "--output", "json").stdout)
     assert [r["id"] for r in rows] == [job] and rows[0]["status"] == "finished"
     shown = lacus(home, "job", "show", job).stdout
