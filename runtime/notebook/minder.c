@@ -15,7 +15,7 @@ struct minder {
     pthread_cond_t changed;
     struct session *session; /* borrowed */
     int64_t deadline, struck;
-    bool running, late, closing;
+    bool running, late, closing, ticking;
 };
 
 static bool stop_asked(const struct minder *w)
@@ -63,10 +63,13 @@ static void *watching(void *arg)
         if (!w->running)
             continue;
         look(w);
+        w->ticking = true;
         pthread_mutex_unlock(&w->lock);
         if (w->options.tick)
             w->options.tick(w->options.tick_arg);
         pthread_mutex_lock(&w->lock);
+        w->ticking = false;
+        pthread_cond_broadcast(&w->changed);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
@@ -143,6 +146,8 @@ bool minder_end(struct minder *w)
 
     pthread_mutex_lock(&w->lock);
     w->running = false;
+    while (w->ticking)
+        pthread_cond_wait(&w->changed, &w->lock);
     late = w->late;
     pthread_mutex_unlock(&w->lock);
     return late;

@@ -32,5 +32,6 @@ void minder_close(struct minder *w);
 void minder_session(struct minder *w, struct session *s);
 void minder_cell(struct minder *w, int64_t deadline_ns); /* a cell begins; ends at the next minder_end */
 bool minder_late(struct minder *w);                      /* the running cell's deadline has passed */
-bool minder_end(struct minder *w);                       /* true: its deadline had passed */
+/* Waits for a tick that is under way: between two cells there is none. */
+bool minder_end(struct minder *w); /* true: its deadline had passed */
 #endif
