@@ -67,8 +67,8 @@ enum { /* of Lua 5.4 */
  * division by constants only (whose zero differs). */
 static bool straight(unsigned op)
 {
-    return op <= 3 || op == 9 || op == OP_GETTABUP || (op >= 21 && op <= 24) || op == 26 ||
-           op == 27 || (op >= 34 && op <= 36) || op == 38 || (op >= 46 && op <= 49) || (op >= 70 && op <= 72);
+    return op <= 3 || op == 9 || op == OP_GETTABUP || (op >= 21 && op <= 24) || op == 26 || op == 27 ||
+           (op >= 34 && op <= 36) || op == 38 || (op >= 46 && op <= 49) || (op >= 70 && op <= 72);
 }
 
 struct scan {
@@ -183,6 +183,7 @@ struct pack {
     lua_State *L;
     struct buf *out; /* in a userdata: it is freed when something raises */
     int seen;        /* table: object -> number */
+    int upvalues;    /* table: identity of a variable -> {number of a function, which of its upvalues} */
     int libraries;   /* table: function or table of the standard library -> "string.upper" */
     int names;       /* globals that the functions read */
     lua_Integer n_seen;
@@ -233,6 +234,32 @@ static void pack_table(struct pack *p, int index, const char *path)
         memcpy(p->out->data + at, &(uint32_t){(uint32_t)n}, 4);
 }
 
+/* A variable that another function has, too: 'J', that function's number and the place there. Else it is noted. */
+static bool pack_shared(struct pack *p, int index, int upvalue)
+{
+    void *id = lua_upvalueid(p->L, index, upvalue);
+    bool shared = lua_rawgetp(p->L, p->upvalues, id) == LUA_TTABLE;
+
+    if (shared) {
+        buf_putc(p->out, 'J');
+        for (int i = 1; i <= 2; i++) {
+            lua_rawgeti(p->L, -1, i);
+            put_u32(p->out, (size_t)lua_tointeger(p->L, -1));
+            lua_pop(p->L, 1);
+        }
+    } else {
+        lua_createtable(p->L, 2, 0);
+        lua_pushvalue(p->L, index);
+        lua_rawget(p->L, p->seen);
+        lua_rawseti(p->L, -2, 1);
+        lua_pushinteger(p->L, upvalue);
+        lua_rawseti(p->L, -2, 2);
+        lua_rawsetp(p->L, p->upvalues, id);
+    }
+    lua_pop(p->L, 1);
+    return shared;
+}
+
 static void pack_function(struct pack *p, int index, const char *path)
 {
     struct scan scan = {.L = p->L, .names = p->names};
@@ -263,7 +290,7 @@ static void pack_function(struct pack *p, int index, const char *path)
         name = lua_getupvalue(p->L, index, i);
         if (strcmp(name, "_ENV") == 0)
             buf_putc(p->out, 'E');
-        else
+        else if (!pack_shared(p, index, i))
             pack_value(p, lua_gettop(p->L), name);
         lua_pop(p->L, 1);
     }
@@ -449,6 +476,8 @@ void copy_pack(lua_State *L, int index, struct copy_shape *shape)
     p.seen = lua_gettop(L);
     lua_newtable(L);
     p.names = lua_gettop(L);
+    lua_newtable(L);
+    p.upvalues = lua_gettop(L);
     push_libraries(L);
     p.libraries = lua_gettop(L);
     pack_value(&p, index, "itself");
@@ -518,6 +547,18 @@ static void unpack_library(struct unpack *u)
     lua_remove(u->L, -2);
 }
 
+/* The function on top shares its i-th upvalue with another one. */
+static void unpack_shared(struct unpack *u, int i)
+{
+    lua_Integer number = (lua_Integer)take_u32(u);
+    int upvalue = (int)take_u32(u);
+
+    if (lua_rawgeti(u->L, u->seen, number) != LUA_TFUNCTION || !lua_upvalueid(u->L, -1, upvalue))
+        luaL_error(u->L, "a packed function shares a variable with none");
+    lua_upvaluejoin(u->L, -2, i, -1, upvalue);
+    lua_pop(u->L, 1);
+}
+
 static void unpack_function(struct unpack *u)
 {
     size_t n = take_u32(u);
@@ -532,6 +573,10 @@ static void unpack_function(struct unpack *u)
         if (u->p < u->end && *u->p == 'E') {
             u->p++;
             lua_pushglobaltable(u->L);
+        } else if (u->p < u->end && *u->p == 'J') {
+            u->p++;
+            unpack_shared(u, i);
+            continue;
         } else {
             unpack_value(u);
         }
