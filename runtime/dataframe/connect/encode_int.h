@@ -1,7 +1,9 @@
-/* encode_int.h: what the files of the encoder share.
+/* encode_int.h: what the files of the encoder share. Private to the room.
  *
- * Ownership an encoder lives on the caller's stack. Errors: the first failure stays in `code` and err; later
- * writes do nothing that matters. Threads: one. Example: encode_plan(&e, 1, plan);
+ * Ownership an encoder lives on the caller's stack; it borrows what it is given.
+ * Units     field numbers of Spark Connect's messages.
+ * Errors    the first failure stays in `code` and err; later writes do nothing that matters.
+ * Threads   one.
  */
 #ifndef LACUS_DATAFRAME_CONNECT_ENCODE_INT_H
 #define LACUS_DATAFRAME_CONNECT_ENCODE_INT_H
