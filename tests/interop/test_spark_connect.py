@@ -222,3 +222,21 @@ print(clean:count(), clean:select(F.sum(F.crc32("name")), F.sum("dependencies"))
     here, there = script(home, code), script(home, code, SPARK_REMOTE=spark_server.url)
     assert [line for line in here.splitlines() if line] == [line for line in there.splitlines() if line]
     assert len(here.splitlines()) > 300
+
+
+def test_what_is_composed_here_runs_there(home, run):
+    code = """
+local df = spark:createDataFrame({{"a", "x", 1}, {"a", "y", 2}, {"b", "x", 3}}, {"k", "g", "v"})
+local function show(d) for _, r in ipairs(d:collect()) do print(r) end end
+show(df:groupBy("k"):pivot("g"):sum("v"):orderBy("k"))
+show(df:groupingSets({{"k"}, {"g"}, {}}, "k", "g"):agg(F.sum("v"):alias("s")):orderBy("s", "k"))
+show(df:crosstab("k", "g"):orderBy("k_g"))
+show(df:unpivot("k", {"v"}, "name", "value"):orderBy("value"))
+show(df:describe()); show(df:replace("x", "z"):orderBy("v")); show(df:filter(F.col("v"):eq(df:agg(F.max("v")):scalar())))
+show(df:select(F.struct("k", "v"):alias("s")):withColumn("s", F.col("s"):withField("n", F.lit(1)):dropFields("v")):orderBy("s"))
+local plus = F.udf(function(x) return x + 1 end, "int"); show(df:select(plus("v"):alias("p")):orderBy("p"))
+print(df:approxQuantile("v", {0.5}, 0)[1], #df:tail(2), df:sameSemantics(df))
+"""
+    assert run(code) == script(home, code)
+    looped = "local f = F.udf(function(x) local s = 0; for i = 1, x do s = s + i end return s end, 'int'); fails(function() spark:range(3):select(f('id')):collect() end)"
+    assert "Spark runs no Lua" in run(looped)

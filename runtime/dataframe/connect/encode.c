@@ -185,6 +185,16 @@ static void put_count(struct encoder *e, const struct plan *p) /* limit, offset,
         pb_int(e->out, 3, 1);
 }
 
+static bool same_column(const struct expr *a, const struct expr *b)
+{
+    bool names = a->kind == EXPR_ATTRIBUTE && b->kind == EXPR_ATTRIBUTE &&
+                 a->u.name.n_parts == b->u.name.n_parts && a->u.name.plan_id == b->u.name.plan_id;
+
+    for (size_t i = 0; names && i < a->u.name.n_parts; i++)
+        names = strcmp(a->u.name.parts[i], b->u.name.parts[i]) == 0;
+    return a == b || names;
+}
+
 /* Spark puts the groups in front of the aggregates by itself: the plan's columns begin with them. */
 static size_t groups_in_front(const struct plan *p)
 {
@@ -193,22 +203,37 @@ static size_t groups_in_front(const struct plan *p)
     if (n > p->n_exprs)
         return 0;
     for (size_t i = 0; i < n; i++)
-        if (p->exprs[i] != p->u.aggregate.groups[i])
+        if (!same_column(p->exprs[i], p->u.aggregate.groups[i]))
             return 0;
     return n;
 }
 
+static bool one_whole_set(const struct plan *p) /* which is what groupBy is */
+{
+    return p->u.aggregate.n_sets == 1 &&
+           p->u.aggregate.sets[0] == (UINT32_C(1) << p->u.aggregate.n_groups) - 1;
+}
+
 static void put_aggregate(struct encoder *e, const struct plan *p)
 {
-    static const unsigned char types[] = {[GROUP_BY] = 1, [GROUP_ROLLUP] = 2, [GROUP_CUBE] = 3};
+    static const unsigned char types[] = {
+        [GROUP_BY] = 1, [GROUP_ROLLUP] = 2, [GROUP_CUBE] = 3, [GROUP_SETS] = 5};
     size_t front = groups_in_front(p);
+    bool sets = p->u.aggregate.kind == GROUP_SETS && !one_whole_set(p);
 
     if (front < p->u.aggregate.n_groups)
         encode_fail(e, LC_UNSUPPORTED, "an aggregation whose columns do not begin with its groups");
     put_input(e, p);
-    pb_int(e->out, 2, types[p->u.aggregate.kind]);
+    pb_int(e->out, 2, p->u.aggregate.kind == GROUP_SETS && !sets ? 1 : types[p->u.aggregate.kind]);
     encode_exprs(e, 3, p->u.aggregate.groups, p->u.aggregate.n_groups);
     encode_exprs(e, 4, p->exprs + front, p->n_exprs - front);
+    for (size_t i = 0; sets && i < p->u.aggregate.n_sets; i++) {
+        size_t mark = pb_begin(e->out, 6);
+        for (size_t g = 0; g < p->u.aggregate.n_groups; g++)
+            if (p->u.aggregate.sets[i] & UINT32_C(1) << g)
+                encode_expr(e, 1, p->u.aggregate.groups[g]);
+        pb_end(e->out, mark);
+    }
 }
 
 static void put_deduplicate(struct encoder *e, const struct plan *p)

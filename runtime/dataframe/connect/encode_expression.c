@@ -414,6 +414,45 @@ static void put_update(struct encoder *e, const struct expr *x, size_t n)
     pb_end(e->out, update);
 }
 
+/* A Lua function that was seen to be an expression, lua_expression(name, type, lambda, argument, …): its body, with the arguments in
+ * place of the parameters. */
+static bool is_lua_expression(const struct expr *x)
+{
+    return x->kind == EXPR_CALL && x->n >= 3 && strcmp(x->u.call.name, "lua_expression") == 0 &&
+           x->args[1]->kind == EXPR_LITERAL && x->args[1]->u.literal.type->id == DTYPE_STRING &&
+           x->args[2]->kind == EXPR_LAMBDA;
+}
+
+static void put_lua_expression(struct encoder *e, const struct expr *x)
+{
+    const struct expr *outer = e->bound;
+    size_t cast = pb_begin(e->out, X_CAST);
+
+    e->bound = x;
+    encode_expr(e, 1, x->args[2]->args[0]);
+    e->bound = outer;
+    pb_bytes(e->out, 3, x->args[1]->u.literal.s, x->args[1]->u.literal.len);
+    pb_end(e->out, cast);
+}
+
+/* The argument that a variable stands for, or NULL. */
+static const struct expr *argument_of(const struct encoder *e, const struct expr *x)
+{
+    const struct expr *lambda = e->bound ? e->bound->args[2] : NULL;
+
+    for (size_t i = 0;
+         lambda && x->kind == EXPR_VARIABLE && i < lambda->u.lambda.n_params && i + 3 < e->bound->n; i++)
+        if (strcmp(lambda->u.lambda.params[i], x->u.name.parts[0]) == 0)
+            return e->bound->args[i + 3];
+    return NULL;
+}
+
+static void refuse_lua(struct encoder *e)
+{
+    encode_fail(e, LC_UNSUPPORTED, "a Lua function that is not a simple expression");
+    err_hint(e->err, "Spark runs no Lua: write it with functions of F, or collect the rows and go on here");
+}
+
 /* TIMESTAMP '2024-01-01' has a name of its own, so it goes as a text. */
 static bool is_typed_text(const struct expr *x)
 {
@@ -449,8 +488,16 @@ static void put_expression(struct encoder *e, const struct expr *x)
         encode_fail(e, LC_UNSUPPORTED, "an expression of this kind");
         return;
     }
+    if (x->kind == EXPR_CALL && strcmp(x->u.call.name, "lua_udf") == 0) {
+        refuse_lua(e);
+        return;
+    }
     if (is_update(x)) {
         put_update(e, x, x->n);
+        return;
+    }
+    if (is_lua_expression(x)) {
+        put_lua_expression(e, x);
         return;
     }
     mark = pb_begin(e->out, is_typed_text(x) ? X_TEXT : is_show_text(x) ? X_CAST : kinds[x->kind].field);
@@ -479,8 +526,17 @@ void encode_expr(struct encoder *e, unsigned field, const struct expr *x)
 {
     size_t mark;
 
+    const struct expr *argument = x ? argument_of(e, x) : NULL, *outer = e->bound;
+
     if (!x || !encode_enter(e))
         return;
+    if (argument) { /* it means what it means outside */
+        e->bound = NULL;
+        encode_expr(e, field, argument);
+        e->bound = outer;
+        e->depth--;
+        return;
+    }
     mark = pb_begin(e->out, field);
     if (x->kind == EXPR_SUBQUERY && x->u.subquery.negated)
         put_negated(e, x);

@@ -17,6 +17,7 @@ struct encoder {
     int depth;
     const struct expr **subqueries; /* borrowed; found so far: their plans go along as references */
     size_t n_subqueries;
+    const struct expr *bound; /* borrowed: the lua_expression whose body is being written, or NULL */
 };
 
 void encode_plan(struct encoder *e, unsigned field, const struct plan *p); /* NULL: nothing */

@@ -1,6 +1,7 @@
 /* encode_type.c: DataType both ways. */
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/connect/encode.h"
+#include <string.h>
 
 enum { DEEPEST = 100 };
 
@@ -171,7 +172,7 @@ static enum lc read_field(struct pb_reader r, int depth, const struct dtype **s,
         return err_nomem(err);
     rc = name_in(err, read_child(r, 2, depth, &type, err), text);
     if (rc == LC_OK) {
-        if (pb_find(r, 4, &metadata) && metadata.len > 2)
+        if (pb_find(r, 4, &metadata) && metadata.len > 2 && !memchr(metadata.data, 0, metadata.len))
             json = mem_strndup(metadata.data, metadata.len);
         *s = dtype_struct_add(*s, text, type, read_number(r, 3, 0) != 0, json);
         rc = *s ? LC_OK : err_nomem(err);
