@@ -178,14 +178,14 @@ static bool partitioned_paths(const struct plan *read)
     return partitioned;
 }
 
-/* The reader is given texts and spare columns; what a row becomes depends on the mode. Dates and times of another form are left to
+/* With a schema, or when all columns are texts: the reader is given texts and spare columns; what a row becomes depends on the mode. Dates and times of another form are left to
  * DuckDB's reader. */
 static bool reads_as_text(const struct plan *read, const struct dtype *schema)
 {
-    const struct dtype *own = read->u.source.schema;
+    const struct dtype *own = read->u.source.schema ? read->u.source.schema : schema;
 
-    if (!own || !schema || partitioned_paths(read) || option(read, "dateformat", NULL, NULL) ||
-        option(read, "timestampformat", NULL, NULL))
+    if (!schema || (!read->u.source.schema && truth(read, "inferschema", false)) || partitioned_paths(read) ||
+        option(read, "dateformat", NULL, NULL) || option(read, "timestampformat", NULL, NULL))
         return false;
     for (size_t i = 0; i < own->n_fields; i++)
         if (!dtype_is_atomic(own->fields[i].type) || own->fields[i].type->id == DTYPE_BINARY)

@@ -118,7 +118,7 @@ static int by_name(const void *a, const void *b)
 }
 
 struct naming {
-    bool csv, json, header, parquet;
+    bool csv, json, header, parquet, infer;
 };
 
 static const struct dtype *named_schema(struct duck_api *api, duckdb_result *r, const struct naming *how)
@@ -140,6 +140,11 @@ static const struct dtype *named_schema(struct duck_api *api, duckdb_result *r, 
             dtype_unref(type);
             type = json;
         }
+        snprintf(generated, sizeof generated, "column%d", (int)i);
+        if (how->csv && how->header && !how->infer && i > 0 && strcmp(name, generated) == 0) {
+            dtype_unref(type); /* a row is longer than the header: Spark drops what is too much */
+            break;
+        }
         if (how->csv && !how->header && strncmp(name, "column", 6) == 0) {
             snprintf(generated, sizeof generated, "_c%d", (int)i);
             name = generated;
@@ -158,11 +163,13 @@ enum lc duck_source_schema(void *self, const struct ctx *ctx, const struct plan 
 {
     struct engine *e = self;
     struct buf sql = BUF_INIT((size_t)64 << 20);
-    const char *format = read->u.source.format, *header = plan_option(&read->u.source.options, "header");
+    const char *format = read->u.source.format, *header = plan_option(&read->u.source.options, "header"),
+               *infer = plan_option(&read->u.source.options, "inferschema");
     struct naming how = {.csv = strcmp(format, "csv") == 0,
                          .json = strcmp(format, "json") == 0,
                          .parquet = strcmp(format, "parquet") == 0,
-                         .header = header && strcasecmp(header, "true") == 0};
+                         .header = header && strcasecmp(header, "true") == 0,
+                         .infer = infer && strcasecmp(infer, "true") == 0};
     struct statement s;
     enum lc code;
 
