@@ -1,7 +1,8 @@
 /* manual.h: the one table of what a cell can say: completion, inspection, `lacus help NAME`, the reference manual and the type
  * stubs for editors are made from it.
  *
- * What      A row is one function, method or field; it stands next to its code. Rows are gathered in topics (a module or a class),
+ * What      A row is one function, method or field; it stands next to its code. Rows are gathered in topics (a
+ *           module or a class),
  *           topics hang on the global through which they are reached (struct session_global, repl/globals.c). What is written in
  *           Lua has its rows as comments above the functions (see runtime/gen/embed.lua). A row's text has up to three parts:
  *               agg(aggregate: Column, …) -> DataFrame       the signature, on the first line

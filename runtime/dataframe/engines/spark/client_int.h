@@ -1,6 +1,9 @@
 /* client_int.h: what the files of the client share.
  *
- * Ownership see client.h. Errors: see client.h. Threads: `lock` guards what is marked. Example: struct client *c; … c->url.host
+ * Ownership as in client.h.
+ * Units     milliseconds.
+ * Errors    as in client.h.
+ * Threads   `lock` guards what is marked.
  */
 #ifndef LACUS_DATAFRAME_ENGINES_SPARK_CLIENT_INT_H
 #define LACUS_DATAFRAME_ENGINES_SPARK_CLIENT_INT_H
