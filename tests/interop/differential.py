@@ -242,7 +242,7 @@ SPECIAL = {
 # Answers that are not meant to be the same twice.
 NOT_COMPARED = {"rand", "random", "randn", "uuid", "shuffle", "current_timestamp", "now", "localtimestamp", "current_date", "curdate", "current_time", "monotonically_increasing_id", "version", "current_user",
                 "user", "session_user", "current_catalog", "current_database", "current_schema", "spark_partition_id", "input_file_name", "input_file_block_start", "input_file_block_length", "randstr", "uniform",
-                "any_value", "current_timezone", "approx_count_distinct", "mode", "unix_timestamp()", "time_bucket"}
+                "any_value", "current_timezone", "approx_count_distinct", "mode", "time_bucket", "lua_expression", "lua_udf"}
 OPERATORS = re.compile(r"^[^a-z]")
 
 

@@ -213,7 +213,7 @@ static const struct {
     const char *name, *there;
     bool distinct;
 } renamed[] = {{"bitwise_not", "~", false},           {"count_distinct", "count", true},
-               {"listagg_distinct", "listagg", true}, {"string_agg_distinct", "listagg", true},
+               {"listagg_distinct", "listagg", true}, {"string_agg_distinct", "string_agg", true},
                {"create_map", "map", false},          {"negate", "negative", false},
                {"sum_distinct", "sum", true}};
 

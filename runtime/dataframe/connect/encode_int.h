@@ -1,9 +1,12 @@
-/* encode_int.h: what the files of the encoder share. Private to the room.
+/* encode_int.h: what the files of the encoder share.
  *
- * Ownership an encoder lives on the caller's stack; it borrows what it is given.
- * Units     field numbers of Spark Connect's messages.
+ * Ownership an encoder lives on the caller's stack.
  * Errors    the first failure stays in `code` and err; later writes do nothing that matters.
  * Threads   one.
+ *
+ * Example:
+ *     struct encoder e = {0};
+ *     encode_plan(&e, 1, NULL);
  */
 #ifndef LACUS_DATAFRAME_CONNECT_ENCODE_INT_H
 #define LACUS_DATAFRAME_CONNECT_ENCODE_INT_H
