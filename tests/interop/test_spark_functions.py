@@ -251,3 +251,33 @@ spark:sql("SELECT sum(x)/count(x), avg(x), CAST(1 AS DECIMAL(38,18)) / 3 FROM VA
 """)
     cells = [c.strip() for c in out.splitlines()[3].strip("|").split("|")]
     assert cells == ["4115226300411523.74666666667", "4115226300411523.746667", "0.333333333333333333"]
+
+
+def test_whole_files(home, tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"\x01\x02\xff")
+    (tmp_path / "b.txt").write_bytes(b"hello")
+    out = script(home, f"""
+for _, r in ipairs(spark.read:format("binaryFile"):load("{tmp_path}/*"):select("path", "length", F.hex("content"):alias("h")):orderBy("path"):collect()) do
+  print(r.path, r.length, r.h)
+end
+""")
+    assert out == f"file:{tmp_path}/a.bin\t3\t0102FF\nfile:{tmp_path}/b.txt\t5\t68656C6C6F\n"
+
+
+def test_a_function_without_end_is_interrupted(home, tmp_path):
+    import os
+    import signal
+    import subprocess
+    import time
+
+    from lacus import LACUS
+
+    file = tmp_path / "loop.lua"
+    file.write_text('local f = F.udf(function(a) while true do a = a + 1 end end, "bigint")\nprint("go")\nspark:range(10):select(f("id")):show()')
+    run = subprocess.Popen([LACUS, file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "LACUS_HOME": str(home)})
+    assert run.stdout.readline() == "go\n"
+    time.sleep(0.5)
+    run.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    assert "interrupt" in run.stdout.read().lower()
+    assert run.wait(10) != 0 and time.monotonic() - start < 1  # 50 ms on a quiet machine

@@ -421,13 +421,13 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
     const char *format = read->u.source.format;
     char **files;
     size_t n;
-    bool partitioned, text = strcmp(format, "text") == 0;
+    bool partitioned, text = strcmp(format, "text") == 0, binary = strcasecmp(format, "binaryfile") == 0;
 
     if (strcmp(format, "parquet") != 0 && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0 &&
-        !text) {
+        !text && !binary) {
         err_set(err, LC_UNSUPPORTED,
                 "[DATA_SOURCE_NOT_FOUND] Failed to find the data source: %s. SQLSTATE: 42K02", format);
-        return err_hint(err, "formats are parquet, csv, json, text and delta");
+        return err_hint(err, "formats are parquet, csv, json, text, binaryFile and delta");
     }
     TRY(sql_source_files(read, &files, &n, &partitioned, err));
     if (text) {
@@ -435,6 +435,14 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
 
         name_free(files, n);
         return code == LC_OK ? buf_check(out, err) : code;
+    }
+    if (binary) {
+        buf_puts(out, "(SELECT 'file:' || filename, CAST(last_modified AS TIMESTAMPTZ), CAST(size AS "
+                      "BIGINT), content FROM ");
+        put_files(out, "read_blob", files, n);
+        buf_puts(out, "))");
+        name_free(files, n);
+        return buf_check(out, err);
     }
     /* the columns' order in a FROM item must be the schema's: choose them by name */
     if (schema && strcmp(format, "parquet") == 0) {

@@ -177,6 +177,15 @@ enum lc duck_source_schema(void *self, const struct ctx *ctx, const struct plan 
         *schema = dtype_struct_add(dtype_struct_new(1), "value", dtype_of(DTYPE_STRING), true, NULL);
         return *schema ? LC_OK : err_nomem(err);
     }
+    if (strcasecmp(format, "binaryfile") == 0) {
+        const struct dtype *b =
+            dtype_struct_add(dtype_struct_new(4), "path", dtype_of(DTYPE_STRING), true, NULL);
+
+        b = dtype_struct_add(b, "modificationTime", dtype_of(DTYPE_TIMESTAMP), true, NULL);
+        b = dtype_struct_add(b, "length", dtype_of(DTYPE_LONG), true, NULL);
+        *schema = dtype_struct_add(b, "content", dtype_of(DTYPE_BINARY), true, NULL);
+        return *schema ? LC_OK : err_nomem(err);
+    }
     buf_puts(&sql, "SELECT * FROM ");
     code = sql_source(read, NULL, &sql, err);
     buf_puts(&sql, " LIMIT 0");
