@@ -1,12 +1,12 @@
 /* publisher.h: what goes out on iopub, in order, coalesced and bounded.
  *
- * What      publishes messages under a parent (the request that runs). Stream text is gathered and sent when
- *           PUBLISHER_CHUNK bytes or PUBLISHER_DELAY_MS (the first of a parent: PUBLISHER_FIRST_MS) have come
- *           together, and before any other message of the same parent, so `idle` is always last. Bytes that a
- *           client has not taken are counted; above
- *           PUBLISHER_BUDGET the session thread waits (back-pressure), and when nothing moves for
- *           PUBLISHER_STALL_MS what it publishes is dropped and the loss is reported once the client reads
- *           again. Status messages and small results pass up to PUBLISHER_LIMIT.
+ * What      publishes messages under a parent (the request that runs). Stream text is gathered and sent
+ *           when PUBLISHER_CHUNK bytes or PUBLISHER_DELAY_MS (the first of a parent: PUBLISHER_FIRST_MS)
+ *           have come together, and before any other message of the same parent, so `idle` is always last.
+ *           Bytes that a client has not taken are counted; above PUBLISHER_BUDGET the session thread waits
+ *           (back-pressure), and when nothing moves for PUBLISHER_STALL_MS what it publishes is dropped and
+ *           the loss is reported once the client reads again. Status messages and small results pass up to
+ *           PUBLISHER_LIMIT.
  * Ownership content buffers are taken.
  * Units     bytes, ms.
  * Errors    none are returned.

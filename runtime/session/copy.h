@@ -1,12 +1,12 @@
 /* copy.h: a Lua function with what it uses, as bytes, for another Lua state: user-defined functions of
- * dataframes, functions that run on
- * other processes.
+ * dataframes, functions that run on other processes.
  *
- * What      copy_pack takes the function's code, its upvalues and the globals that it reads, and does the same
- *           for functions among
- *           them. Copied are nil, null, booleans, numbers, texts, tables (shared ones and cycles stay so) and Lua functions; the
- *           functions and tables of the standard library are found again by name. Refused, with the name of the variable: tables
- *           with a metatable, userdata (columns, files), coroutines, functions of C. Later changes of a variable are not seen.
+ * What      copy_pack takes the function's code, its upvalues and the globals that it reads, and does the
+ *           same for functions among them. Copied are nil, null, booleans, numbers, texts, tables (shared
+ *           ones and cycles stay so) and Lua functions; the functions and tables of the standard library
+ *           are found again by name. Refused, with the name of the variable: tables with a metatable,
+ *           userdata (columns, files), coroutines, functions of C. Later changes of a variable are not
+ *           seen.
  * Ownership pushes a value on the stack.
  * Units     bytes, at most 64 MiB.
  * Errors    raise. Bytes must come from copy_pack: code is not checked.

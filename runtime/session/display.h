@@ -21,7 +21,7 @@ bool display_is_handle(lua_State *L, int index); /* what display(x, {display_id 
 /* Several values as one text: their representations with tabs between. */
 void display_joined(lua_State *L, int first, int last, struct display *d);
 extern const struct manual_topic *const display_topics[]; /* also of clear_output and update_display */
-int display_open(lua_State *L); /* the globals */
+int display_open(lua_State *L);                           /* the globals */
 int display_open_clear(lua_State *L);
 int display_open_update(lua_State *L);
 #endif

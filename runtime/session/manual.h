@@ -1,16 +1,17 @@
-/* manual.h: the one table of what a cell can say: completion, inspection, `lacus help NAME`, the reference manual and the type
- * stubs for editors are made from it.
+/* manual.h: the one table of what a cell can say: completion, inspection, `lacus help NAME`, the reference
+ * manual and the type stubs for editors are made from it.
  *
- * What      A row is one function, method or field; it stands next to its code. Rows are gathered in topics (a
- *           module or a class),
- *           topics hang on the global through which they are reached (struct session_global, repl/globals.c). What is written in
- *           Lua has its rows as comments above the functions (see runtime/gen/embed.lua). A row's text has up to three parts:
+ * What      A row is one function, method or field; it stands next to its code. Rows are gathered in topics
+ *           (a module or a class), topics hang on the global through which they are reached (struct
+ *           session_global, repl/globals.c). What is written in Lua has its rows as comments above the
+ *           functions (see runtime/gen/embed.lua). A row's text has up to three parts:
  *               agg(aggregate: Column, …) -> DataFrame       the signature, on the first line
  *               aggregates of all rows                       what it does
  *               <tab>df:agg(F.max("n"))                      an example: lines that begin with a tab
- *           A signature: name(a, b: type, c?: type, d = default, …) -> type, or name{a, b = 1} when a table with names may stand
- *           for the arguments; of a field: name: type. Types are LuaLS's, and {type, …} for a list. A parameter without a type
- *           gets it from its default, or from its name (`n` is an integer everywhere: see manual.c).
+ *           A signature: name(a, b: type, c?: type, d = default, …) -> type, or name{a, b = 1} when a table
+ *           with names may stand for the arguments; of a field: name: type. Types are LuaLS's, and
+ *           {type, …} for a list. A parameter without a type gets it from its default, or from its name
+ *           (`n` is an integer everywhere: see manual.c).
  * Ownership everything is static, or borrowed until the session closes.
  * Units     bytes.
  * Errors    none: what does not parse has no parameters.

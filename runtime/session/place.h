@@ -1,9 +1,10 @@
-/* place.h: where a cursor stands in a text: in which name, string, call and argument; and what the expression before it is.
+/* place.h: where a cursor stands in a text: in which name, string, call and argument; and what the
+ * expression before it is.
  *
- * What      place_find reads the text once, up to the cursor. place_resolve tells what a chain like a.b:c(…).d stands for: a
- *           value of the session as long as nothing has to be run, and from the first call on the class that the manual says
- *           the call returns. A name that the text itself assigns is followed to what is assigned. Nothing of
- *           the user's is called.
+ * What      place_find reads the text once, up to the cursor. place_resolve tells what a chain like
+ *           a.b:c(…).d stands for: a value of the session as long as nothing has to be run, and from the
+ *           first call on the class that the manual says the call returns. A name that the text itself
+ *           assigns is followed to what is assigned. Nothing of the user's is called.
  * Ownership points into the text.
  * Units     bytes.
  * Errors    what is not understood is unknown. place_resolve may raise what opening a lazy global raises.

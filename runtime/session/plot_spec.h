@@ -1,9 +1,8 @@
 /* plot_spec.h: a plot as a description, and the two drawings of it; no Lua.
  *
  * What      a JSON object {kind, title, xlabel, ylabel, note, width, height, xlog, ylog, stacked, colors,
- *           named, values}; values are
- *           {series, x, y} of line, scatter and bar, {series, x, x2, y} of hist, {x, low, q1, median, q3, high, count,
- *           outliers} of box, {x, y, value} of heatmap.
+ *           named, values}; values are {series, x, y} of line, scatter and bar, {series, x, x2, y} of hist,
+ *           {x, low, q1, median, q3, high, count, outliers} of box, {x, y, value} of heatmap.
  * Ownership the description is borrowed; plot_spec_vega gives a new reference.
  * Units     pixels; columns of a terminal.
  * Errors    none: what is missing is not drawn.

@@ -88,7 +88,8 @@ struct expr *parse_number(struct parser *p, bool negative);
 bool at_interval(const struct parser *p);
 struct expr *parse_interval(struct parser *p);
 const struct plan *parse_query(struct parser *p);
-const struct plan *parse_pivot(struct parser *p, const struct plan *input); /* PIVOT (…), UNPIVOT (…): takes input over */
+const struct plan *parse_pivot(struct parser *p,
+                               const struct plan *input); /* PIVOT (…), UNPIVOT (…): takes input over */
 const struct plan *parse_unpivot(struct parser *p, const struct plan *input);
 bool starts_query(const struct parser *p); /* SELECT, WITH, VALUES, TABLE, or ( before one of them */
 bool parse_columns(struct parser *p, const struct dtype **schema); /* (a INT NOT NULL COMMENT 'x', …) */

@@ -47,13 +47,13 @@ enum sql_kind {
     SQL_DESCRIBE_SCHEMA,
     SQL_DESCRIBE_HISTORY,
     SQL_DESCRIBE_DETAIL,
-    SQL_DESCRIBE_QUERY, /* plan */
+    SQL_DESCRIBE_QUERY,    /* plan */
     SQL_SHOW_FUNCTIONS,    /* pattern */
     SQL_SHOW_CREATE,       /* name */
     SQL_DESCRIBE_FUNCTION, /* name; extended */
     SQL_TRUNCATE,          /* name */
-    SQL_REFRESH,           /* name, may be none: what REFRESH, CACHE, UNCACHE and ANALYZE ask for is so already */
-    SQL_SET,               /* key and value, either may be NULL */
+    SQL_REFRESH, /* name, may be none: what REFRESH, CACHE, UNCACHE and ANALYZE ask for is so already */
+    SQL_SET,     /* key and value, either may be NULL */
     SQL_KIND_COUNT
 };
 

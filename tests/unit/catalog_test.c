@@ -135,7 +135,8 @@ static void tables_are_found_and_missed(void **state)
     assert_int_equal(t.kind, CATALOG_MANAGED);
     catalog_table_release(&t);
     assert_int_equal(catalog_lookup(&p->ctx, p->c, "ordres", &t, &p->err), LC_NOTFOUND);
-    assert_string_equal(p->err.message, "[TABLE_OR_VIEW_NOT_FOUND] cannot find table 'spark_catalog.default.ordres'");
+    assert_string_equal(p->err.message,
+                        "[TABLE_OR_VIEW_NOT_FOUND] cannot find table 'spark_catalog.default.ordres'");
     assert_non_null(strstr(p->err.hint, "did you mean 'spark_catalog.default.orders'"));
     assert_int_equal(catalog_lookup(&p->ctx, p->c, "sparc_catalog.default.orders", &t, &p->err), LC_NOTFOUND);
     assert_non_null(strstr(p->err.message, "there is no catalog 'sparc_catalog'"));

@@ -73,7 +73,8 @@ static void on_head_end(struct web_call *c)
     long status = 0;
 
     curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status >= 200 && !(c->follows && status >= 300 && status < 400 && strcasestr(buf_str(&c->fields), "location:")))
+    if (status >= 200 &&
+        !(c->follows && status >= 300 && status < 400 && strcasestr(buf_str(&c->fields), "location:")))
         c->headers_done = true;
 }
 
