@@ -215,7 +215,7 @@ static void put_kind(struct buf *out, const struct plan *p)
 {
     static const char *const joins[] = {"inner", "full", "left", "right", "semi", "anti", "cross"};
     static const char *const sets[] = {"union", "intersect", "except"};
-    static const char *const groups[] = {"aggregate", "rollup", "cube"};
+    static const char *const groups[] = {"aggregate", "rollup", "cube", "grouping-sets"};
     static const char *const names[PLAN_KIND_COUNT] = {
         "table",     "source",   "scan",    "local",   "values",      "range",  "project",
         "filter",    "join",     "set",     "sort",    "limit",       "offset", "tail",

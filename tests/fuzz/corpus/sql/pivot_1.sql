@@ -1,0 +1,1 @@
+select * from v pivot (sum(x) as s, count(*) n for (k, j) in ((1, 'a') as aa, (2, 'b'))) p

@@ -1,0 +1,1 @@
+select * from v unpivot (val for name in (x as a, y)) u

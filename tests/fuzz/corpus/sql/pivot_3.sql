@@ -1,0 +1,1 @@
+select id, sum(x) from v group by grouping sets ((id, k), (id), ()) qualify row_number() over (order by id) = 1

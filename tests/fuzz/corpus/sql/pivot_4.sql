@@ -1,0 +1,1 @@
+select * except (a, `b c`), x'41', time'10:11:12', interval '1 02:03' day to minute from t group by all

@@ -1,0 +1,1 @@
+truncate table a.b; show functions like 'up*'; analyze table t compute statistics; show create table `x`
