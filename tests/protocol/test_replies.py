@@ -15,6 +15,27 @@ def test_a_question_mark_opens_the_pager(kernel):
     assert kernel.execute("1")[0]["payload"] == []
 
 
+def test_what_a_cell_puts_into_the_next_input(kernel, home):
+    """Beside the cell (replace is false) and in its place (true), as IPython's %recall and %load have it."""
+    kernel.execute("a = 'moon'\nprint(a)")
+    reply, messages = kernel.execute("%recall 1")
+    assert reply["status"] == "ok" and not messages
+    assert reply["payload"] == [{"source": "set_next_input", "text": "a = 'moon'\nprint(a)", "replace": False}]
+    (home / "part.lua").write_text("return 'π'\n")
+    replaced, = kernel.execute(f"%load {home}/part.lua")[0]["payload"]
+    assert replaced["source"] == "set_next_input" and replaced["replace"] is True and replaced["text"].endswith("\nreturn 'π'\n")
+    assert kernel.execute("1")[0]["payload"] == []
+
+
+def test_pages_and_inputs_of_one_cell_keep_their_order(kernel):
+    kernel.execute("first = 1")
+    reply, messages = kernel.execute("string.rep??\n%recall 1")
+    assert [p["source"] for p in reply["payload"]] == ["page", "set_next_input"] and not messages
+    assert reply["payload"][1] == {"source": "set_next_input", "text": "first = 1", "replace": False}
+    names, = kernel.execute("string.*?")[0]["payload"]
+    assert names["source"] == "page" and "rep" in names["data"]["text/plain"].split()
+
+
 def test_os_exit_asks_the_front_end_and_ends_the_kernel(kernel):
     reply, _ = kernel.execute("x = 1 os.exit() y = 2")
     assert {"source": "ask_exit", "keepkernel": False} in reply["payload"]
