@@ -7,6 +7,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
+#include "runtime/hub/hub_lua.h"
 #include "runtime/registry/registry.h"
 #include "runtime/session/session_lua.h"
 #include "runtime/train/coordinator.h"
@@ -561,7 +562,8 @@ static void set_text(lua_State *L, const char *name, const char *text)
     lua_setfield(L, -2, name);
 }
 
-static int l_find(lua_State *L) /* core.find(uri or folder) → {folder, model, tokenizer, adapter} */
+static int
+l_find(lua_State *L) /* core.find(uri or folder) → {folder, model, tokenizer, adapter, base_name} */
 {
     const char *uri = luaL_checkstring(L, 1);
     struct registry *r = NULL;
@@ -574,11 +576,12 @@ static int l_find(lua_State *L) /* core.find(uri or folder) → {folder, model, 
     registry_close(r);
     if (rc != LC_OK)
         return session_raise(L, &err);
-    lua_createtable(L, 0, 4); /* small: without memory here, the texts are lost with the process */
+    lua_createtable(L, 0, 5); /* small: without memory here, the texts are lost with the process */
     set_text(L, "folder", m.folder);
     set_text(L, "model", m.model);
     set_text(L, "tokenizer", m.tokenizer);
     set_text(L, "adapter", m.adapter);
+    set_text(L, "base_name", m.base_name);
     registry_model_release(&m);
     return 1;
 }
@@ -766,6 +769,7 @@ static void push_module(lua_State *L)
     lua_call(L, 1, 1);
     luaL_newlib(L, core);
     llm_model_functions(L);
+    hub_functions(L);
     lua_call(L, 1, 1);
     lua_pushvalue(L, -1);
     lua_setfield(L, LUA_REGISTRYINDEX, "lacus.llm");

@@ -88,34 +88,25 @@ end
 
 -- ---- models and datasets by name ---------------------------------------------------------------------------------------
 
--- A model that was downloaded with Hugging Face's tools: HF_HOME/hub/models--ORG--NAME/snapshots/REVISION.
-local function hub_folder(name)
-    local home = os.getenv("HF_HOME") or (os.getenv("HOME") or "") .. "/.cache/huggingface"
-    local base = ("%s/hub/models--%s"):format(home, (name:gsub("/", "--")))
-    if not core.exists(base .. "/refs/main") then return nil end
-    local folder = base .. "/snapshots/" .. core.read(base .. "/refs/main"):match("%S+")
-    return core.is_dir(folder) and folder or nil
-end
-
--- Where a model is: a path, models:/NAME@ALIAS, runs:/ID/PATH, a job, or a Hub id that is in the local cache.
+-- Where a model is: a path, models:/NAME@ALIAS, runs:/ID/PATH, a job, or a Hub id; of that, what `hub` asks for is downloaded.
 -- → {folder, model, tokenizer, adapter}, what the user called it
-local function find_model(model)
+local function find_model(model, hub)
     if type(model) == "table" and getmetatable(model) == M.Job then model = model.output_dir end
     if type(model) == "table" and model.path then model = model.path end
     if type(model) ~= "string" then fail("ARG", "a model is a folder, models:/NAME@ALIAS or a Hub id, not a " .. type(model)) end
-    local cached = not core.is_dir(model) and model:match("^[%w._-]+/[%w._-]+$") and hub_folder(model)
-    if cached then return core.find(cached), model end
-    if not model:match("^%l+:/") and not core.is_dir(model) then
-        fail("NOTFOUND", ("no model '%s': no such folder"):format(model),
-             "give a Hugging Face folder (config.json, model.safetensors, tokenizer.json) or models:/NAME@ALIAS; "
-                 .. "a Hub id works when the model is in the local cache of Hugging Face's tools (HF_HOME)")
-    end
-    return core.find(model), model
+    if model:match("^%l+:/") or core.is_dir(model) then return core.find(model), model end
+    if model:find("/", 1, true) and core.is_hub_id(model) then return core.find(core.hub(model, hub)), model end
+    fail("NOTFOUND", ("no model '%s': no such folder"):format(model),
+         "give a Hugging Face folder (config.json, model.safetensors, tokenizer.json), a Hub id like org/name, or models:/NAME@ALIAS")
 end
 
 -- The folder with config.json and weights.
-local function model_folder(model)
-    local found, uri = find_model(model)
+local function model_folder(model, hub)
+    local found, uri = find_model(model, hub)
+    if not found.model and found.adapter and found.base_name and found.base_name:find("/", 1, true) and core.is_hub_id(found.base_name) then
+        local base = core.find(core.hub(found.base_name, {want = "model", token = hub and hub.token, cache_dir = hub and hub.cache_dir}))
+        found.model, found.tokenizer = base.model, found.tokenizer or base.tokenizer
+    end
     if not found.model then
         fail("NOTFOUND", ("'%s' is not a model: no config.json with weights in '%s'"):format(uri, found.folder or "?"),
              found.adapter and "it is an adapter, and its base model is not on this machine" or nil)
@@ -783,17 +774,34 @@ function model_methods.requires_grad(m, on)
     return m
 end
 
---- llm.load(model: string, options?: {dtype?: "f32"|"bf16", device?: "cpu", backend?: string, quantization?: BitsAndBytesConfig}) -> Model
+local hub_keys = {"revision", "token", "cache_dir", "local_files_only"}
+
+local function hub_options(o, want)
+    local hub = {want = want}
+    for _, key in ipairs(hub_keys) do hub[key] = o[key] end
+    return hub
+end
+
+--- llm.download(model: string, options?: {revision?: string, token?: string, cache_dir?: Path, local_files_only?: boolean}) -> string
+-- a model of the Hugging Face Hub into the cache that its tools use; the folder with its files
+--     llm.download("meta-llama/Llama-3.2-1B@main")
+function llm.download(model, o)
+    o = o or {}
+    check_keys("llm.download", o, set(table.unpack(hub_keys)))
+    return core.hub(model, hub_options(o, "model"))
+end
+
+--- llm.load(model: string, options?: {dtype?: "f32"|"bf16", device?: "cpu", backend?: string, quantization?: BitsAndBytesConfig, revision?: string, token?: string, cache_dir?: Path, local_files_only?: boolean}) -> Model
 -- a model into this session: a folder, a Hub id, models:/name@alias or runs:/id/model
 --     local m = llm.load("out/sft", {dtype = "f32"})
 function llm.load(model, o)
     o = o or {}
-    check_keys("llm.load", o, set("dtype", "device", "backend", "quantization", "quantization_config"))
+    check_keys("llm.load", o, set("dtype", "device", "backend", "quantization", "quantization_config", table.unpack(hub_keys)))
     if o.device and o.device ~= "cpu" then
         fail("UNSUPPORTED", ("cannot load a model on device '%s' in a session"):format(o.device),
              "device = \"cpu\" runs here; a GPU works in a worker: llm.finetune")
     end
-    local folder, _, found = model_folder(model)
+    local folder, _, found = model_folder(model, hub_options(o, "model"))
     local m = core.load(folder, {dtype = o.dtype, backend = o.backend, tokenizer = found.tokenizer,
                                  quantization = quantization_fields(o.quantization or o.quantization_config)})
     if found.adapter then
@@ -804,12 +812,14 @@ function llm.load(model, o)
     return m
 end
 
---- llm.tokenizer(path: Path) -> Tokenizer
--- a tokenizer: the folder of a model, or a tokenizer.json
+--- llm.tokenizer(path: Path, options?: {revision?: string, token?: string, cache_dir?: Path, local_files_only?: boolean}) -> Tokenizer
+-- a tokenizer: the folder of a model, a tokenizer.json, or a Hub id (only the tokenizer is downloaded)
 --     llm.tokenizer("out/base"):encode("hello")
-function llm.tokenizer(path)
+function llm.tokenizer(path, o)
+    o = o or {}
+    check_keys("llm.tokenizer", o, set(table.unpack(hub_keys)))
     if core.exists(path .. "/tokenizer.json") or path:match("%.json$") then return core.tokenizer(path) end
-    local found = find_model(path)
+    local found = find_model(path, hub_options(o, "tokenizer"))
     if not found.tokenizer then fail("NOTFOUND", ("'%s' has no tokenizer.json"):format(path)) end
     return core.tokenizer(found.tokenizer)
 end
