@@ -87,12 +87,45 @@ static enum lc encode(struct examples *e, const struct tokenizer *tok, const str
     return LC_OK;
 }
 
+static int32_t get_id(const char *bytes)
+{
+    const unsigned char *b = (const unsigned char *)bytes;
+
+    return (int32_t)((uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24);
+}
+
+/* A row that is tokens already: as it is, nothing added; what is longer than max_length is cut. */
+static enum lc add_tokens(struct examples *e, const struct row *row, const struct example_options *o,
+                          struct err *err)
+{
+    size_t total = row->prompt_len / 4;
+    size_t n = o->max_length > 0 && total > (size_t)o->max_length ? (size_t)o->max_length : total;
+    int32_t *ids, *labels;
+
+    TRY(grow(e, err));
+    ids = arena_alloc(e->arena, (n + 1) * sizeof *ids);
+    labels = arena_alloc(e->arena, (n + 1) * sizeof *labels);
+    if (!ids || !labels)
+        return err_nomem(err);
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = get_id(row->prompt + 4 * i);
+        labels[i] = get_id(row->completion + 4 * i);
+    }
+    e->cut += n < total;
+    e->tokens += (int64_t)n;
+    e->longest = (int64_t)n > e->longest ? (int64_t)n : e->longest;
+    e->rows[e->n++] = (struct train_example){ids, labels, (int64_t)n};
+    return LC_OK;
+}
+
 enum lc examples_add(struct examples *e, const struct tokenizer *tok, const struct row *row,
                      const struct example_options *o, struct err *err)
 {
     int32_t eos = o->no_eos ? -1 : tokenizer_eos(tok), *ids, *labels;
     size_t n, p, total;
 
+    if (row->tokens)
+        return add_tokens(e, row, o, err);
     TRY(grow(e, err));
     TRY(encode(e, tok, row, err));
     if (eos >= 0 && e->completion.n && e->completion.ids[e->completion.n - 1] == eos)

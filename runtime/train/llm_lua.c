@@ -84,6 +84,13 @@ static json_t *check_json(lua_State *L, int index)
     return *slot; /* owned by the userdata on the stack */
 }
 
+static const char *field_text(const json_t *o, const char *name)
+{
+    const char *s = json_string_value(json_object_get(o, name));
+
+    return s ? s : "";
+}
+
 /* ---- rows ------------------------------------------------------------------------------------------------ */
 
 static struct rows **rows_slot(lua_State *L)
@@ -113,6 +120,42 @@ static int l_rows_add(lua_State *L) /* writer:add(prompt, completion) */
     return 0;
 }
 
+static int32_t *check_ids(lua_State *L, int index, size_t n) /* leaves its memory on the stack */
+{
+    int32_t *ids = lua_newuserdatauv(L, (n ? n : 1) * sizeof *ids, 0);
+
+    for (size_t i = 0; i < n; i++) {
+        int ok;
+        lua_geti(L, index, (lua_Integer)i + 1);
+        lua_Integer v = lua_tointegerx(L, -1, &ok);
+        if (!ok || v < INT32_MIN || v > INT32_MAX)
+            luaL_error(L, "token ids are integers, and element %d is a %s", (int)i + 1, luaL_typename(L, -1));
+        ids[i] = (int32_t)v;
+        lua_pop(L, 1);
+    }
+    return ids;
+}
+
+static int l_rows_tokens(lua_State *L) /* writer:tokens(ids, labels): a label per id */
+{
+    struct rows **r = rows_slot(L);
+    size_t n;
+    int32_t *ids, *labels;
+    struct err err;
+
+    luaL_argcheck(L, *r, 1, "closed");
+    luaL_checktype(L, 2, LUA_TTABLE);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    n = (size_t)luaL_len(L, 2);
+    luaL_argcheck(L, n <= ROWS_TEXT_MAX / sizeof *ids, 2, "too many tokens");
+    luaL_argcheck(L, n == (size_t)luaL_len(L, 3), 3, "as many labels as input_ids expected");
+    ids = check_ids(L, 2, n);
+    labels = check_ids(L, 3, n);
+    if (rows_add_tokens(*r, ids, labels, n, &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
+}
+
 static int l_rows_finish(lua_State *L) /* → number of rows */
 {
     struct rows **r = rows_slot(L);
@@ -129,7 +172,8 @@ static int l_rows_finish(lua_State *L) /* → number of rows */
 
 static int l_rows(lua_State *L) /* core.rows(path) */
 {
-    static const luaL_Reg methods[] = {{"add", l_rows_add}, {"finish", l_rows_finish}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"add", l_rows_add}, {"tokens", l_rows_tokens}, {"finish", l_rows_finish}, {NULL, NULL}};
     const char *path = luaL_checkstring(L, 1);
     struct rows **r = lua_newuserdatauv(L, sizeof *r, 0);
     struct err err;
@@ -359,12 +403,33 @@ static int l_submit(lua_State *L) /* core.submit(id, spec) */
     struct err err;
 
     luaL_argcheck(L, strlen(id) < JOB_ID, 1, "a job's id expected");
-    if (ctx->lineage.run && *ctx->lineage.run)
+    if (ctx->lineage.run && *ctx->lineage.run && strcmp(field_text(spec, "report_to"), "none") != 0)
         json_object_set_new(spec, "run_id", json_string(ctx->lineage.run));
     if (submit(s, ctx, id, spec, owns_jobs(L), &err) != LC_OK)
         return session_raise(L, &err);
     (void)log_params(L, spec);
     return 0;
+}
+
+static int l_check(lua_State *L) /* core.check{args, peft}: raises what core.submit would */
+{
+    struct err err;
+
+    if (check_arguments(check_json(L, 1), &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
+}
+
+static int l_job_folder(lua_State *L) /* core.job_folder(id) */
+{
+    struct err err;
+    char *folder = job_folder(luaL_checkstring(L, 1), &err);
+
+    if (!folder)
+        return session_raise(L, &err);
+    lua_pushstring(L, folder);
+    mem_free(folder);
+    return 1;
 }
 
 static int l_job(lua_State *L) /* core.job(id) → {status, spec, …} */
@@ -520,13 +585,6 @@ static int l_front(lua_State *L) /* → name, rich, a person at a terminal */
     lua_pushboolean(L, f->ops && f->ops->rich);
     lua_pushboolean(L, isatty(0));
     return 3;
-}
-
-static const char *field_text(const json_t *o, const char *name)
-{
-    const char *s = json_string_value(json_object_get(o, name));
-
-    return s ? s : "";
 }
 
 static int l_raise(lua_State *L) /* core.raise{code, message, hint, cause} */
@@ -733,6 +791,8 @@ static const luaL_Reg core[] = {{"rows", l_rows},
                                 {"mark", l_mark},
                                 {"tables", l_tables},
                                 {"submit", l_submit},
+                                {"check", l_check},
+                                {"job_folder", l_job_folder},
                                 {"job", l_job},
                                 {"jobs", l_jobs},
                                 {"events", l_events},
@@ -770,6 +830,7 @@ static void push_module(lua_State *L)
     luaL_newlib(L, core);
     llm_model_functions(L);
     hub_functions(L);
+    llm_dataset_functions(L);
     lua_call(L, 1, 1);
     lua_pushvalue(L, -1);
     lua_setfield(L, LUA_REGISTRYINDEX, "lacus.llm");
@@ -779,6 +840,34 @@ int llm_open(struct lua_State *L)
 {
     push_module(L);
     lua_getfield(L, -1, "llm");
+    return 1;
+}
+
+int llm_open_dataset(struct lua_State *L)
+{
+    push_module(L);
+    lua_getfield(L, -1, "Dataset");
+    return 1;
+}
+
+int llm_open_load_dataset(struct lua_State *L)
+{
+    push_module(L);
+    lua_getfield(L, -1, "load_dataset");
+    return 1;
+}
+
+int llm_open_concatenate_datasets(struct lua_State *L)
+{
+    push_module(L);
+    lua_getfield(L, -1, "concatenate_datasets");
+    return 1;
+}
+
+int llm_open_trainer(struct lua_State *L)
+{
+    push_module(L);
+    lua_getfield(L, -1, "Trainer");
     return 1;
 }
 

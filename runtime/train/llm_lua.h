@@ -1,4 +1,4 @@
-/* llm_lua.h: what the globals llm, LoraConfig, BitsAndBytesConfig and TrainingArguments are opened with.
+/* llm_lua.h: what the globals llm, Dataset, Trainer, LoraConfig, BitsAndBytesConfig and TrainingArguments are opened with.
  *
  * Ownership the session's.
  * Errors    raised in the cell.
@@ -12,10 +12,16 @@
 
 struct lua_State;
 int llm_open(struct lua_State *L);
+int llm_open_dataset(struct lua_State *L);
+int llm_open_load_dataset(struct lua_State *L);
+int llm_open_concatenate_datasets(struct lua_State *L);
+int llm_open_trainer(struct lua_State *L);
 int llm_open_lora_config(struct lua_State *L);
 int llm_open_quantization(struct lua_State *L);
 int llm_open_training_arguments(struct lua_State *L);
 
 /* The part of the core that knows models and tokenizers: adds its functions to the table on the stack. */
 void llm_model_functions(struct lua_State *L);
+/* The same for datasets: permutations as numpy's, digests. */
+void llm_dataset_functions(struct lua_State *L);
 #endif

@@ -131,6 +131,26 @@ static int l_tensor_get(lua_State *L) /* t:get(i, j, k): positions from 0, as in
     return 1;
 }
 
+static int l_tensor_argmax(lua_State *L) /* where the greatest of each last row is, from 0 */
+{
+    struct lua_tensor *t = check_tensor(L, 1);
+    int64_t width = t->view.ndim ? t->view.shape[t->view.ndim - 1] : 1,
+            n = width ? tensor_elements(&t->view) / width : 0;
+    float *values = llm_push_memory(L, (size_t)width, sizeof *values);
+
+    luaL_argcheck(L, n <= TOKENS_MOST, 1, "too many rows for a table");
+    lua_createtable(L, (int)n, 0);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t best = 0;
+        read_tensor(L, t, i * width, width, values);
+        for (int64_t k = 1; k < width; k++)
+            best = values[k] > values[best] ? k : best;
+        lua_pushinteger(L, best);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 static int l_tensor_totable(lua_State *L) /* all elements, one after the other */
 {
     struct lua_tensor *t = check_tensor(L, 1);
@@ -185,8 +205,11 @@ static int l_tensor_tostring(lua_State *L)
 
 static struct lua_tensor *new_tensor(lua_State *L, int model_index)
 {
-    static const luaL_Reg methods[] = {
-        {"norm", l_tensor_norm}, {"get", l_tensor_get}, {"totable", l_tensor_totable}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"norm", l_tensor_norm},
+                                       {"get", l_tensor_get},
+                                       {"totable", l_tensor_totable},
+                                       {"argmax", l_tensor_argmax},
+                                       {NULL, NULL}};
     struct lua_tensor *t;
 
     model_index = lua_absindex(L, model_index);
@@ -358,6 +381,8 @@ static int l_tokenizer_index(lua_State *L)
             return push_token_id(L, ids[i].get(tok)), 1;
     if (strcmp(key, "vocab_size") == 0)
         return l_vocab(L);
+    if (strcmp(key, "name_or_path") == 0 && lua_type(L, 1) == LUA_TUSERDATA)
+        return lua_getiuservalue(L, 1, 1), 1;
     lua_pushvalue(L, 2);
     lua_rawget(L, lua_upvalueindex(1));
     return 1;
@@ -368,22 +393,27 @@ static int l_tokenizer(lua_State *L) /* core.tokenizer(path) */
     static const luaL_Reg methods[] = {
         {"encode", l_encode}, {"decode", l_decode}, {"apply_chat_template", l_chat}, {NULL, NULL}};
     const char *path = luaL_checkstring(L, 1);
-    struct tokenizer **t = lua_newuserdatauv(L, sizeof *t, 0);
+    struct lua_tokenizer *t = lua_newuserdatauv(L, sizeof *t, 1);
     struct err err;
 
-    *t = NULL;
+    *t = (struct lua_tokenizer){0};
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
     if (luaL_newmetatable(L, tokenizer_name)) {
         luaL_newlib(L, methods);
         lua_pushcclosure(L, l_tokenizer_index, 1);
         lua_setfield(L, -2, "__index");
         lua_pushcfunction(L, l_vocab);
         lua_setfield(L, -2, "__len");
+        lua_pushcfunction(L, llm_tokenize_batch);
+        lua_setfield(L, -2, "__call");
         lua_pushcfunction(L, l_tokenizer_gc);
         lua_setfield(L, -2, "__gc");
     }
     lua_setmetatable(L, -2);
-    if (tokenizer_open(path, t, &err) != LC_OK)
+    if (tokenizer_open(path, &t->tok, &err) != LC_OK)
         return session_raise(L, &err);
+    llm_tokenizer_settings(t, path);
     return 1;
 }
 

@@ -25,6 +25,12 @@ struct lua_model {
     int64_t forwards;        /* so that backward without a forward is refused */
 };
 
+struct lua_tokenizer {     /* its user value is the path it was opened with */
+    struct tokenizer *tok; /* owned; first: a pointer to this is a pointer to it */
+    bool pad_left, cut_left;
+    double longest; /* model_max_length; 0: none */
+};
+
 struct lua_model *llm_check_model(lua_State *L, int index);
 const struct tokenizer *llm_check_tokenizer(lua_State *L,
                                             int index); /* a tokenizer, or a model that has one */
@@ -35,5 +41,8 @@ void *llm_push_memory(lua_State *L, size_t n, size_t size); /* zeroed; pushes it
 const struct ctx *llm_ctx(lua_State *L);
 lua_Number llm_option_number(lua_State *L, int index, const char *name, lua_Number otherwise);
 
+/* batch_lua.c: what tokenizer_config.json beside a tokenizer says about batches; tok{texts, …}. */
+void llm_tokenizer_settings(struct lua_tokenizer *t, const char *path);
+int llm_tokenize_batch(lua_State *L);
 void llm_generate_functions(lua_State *L); /* generate_lua.c: into the table on the top */
 #endif

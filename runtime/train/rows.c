@@ -6,7 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAGIC "lacus-rows-1\n"
+#define MAGIC      "lacus-rows-1\n"
+#define TOKENS_BIT ((size_t)1 << 31) /* of the first length: a row of token ids */
 
 struct rows {
     FILE *file; /* owned */
@@ -69,6 +70,29 @@ enum lc rows_add(struct rows *r, const char *prompt, size_t prompt_len, const ch
     return LC_OK;
 }
 
+/* As the file has them: little-endian, whatever the machine. */
+static enum lc put_ids(struct rows *r, const int32_t *ids, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        TRY(put_length(r, (size_t)(uint32_t)ids[i], err));
+    return LC_OK;
+}
+
+enum lc rows_add_tokens(struct rows *r, const int32_t *ids, const int32_t *labels, size_t n, struct err *err)
+{
+    size_t bytes = n * sizeof *ids;
+
+    if (n > ROWS_TEXT_MAX / sizeof *ids)
+        return err_set(err, LC_LIMIT, "row %zu of the dataset has more than %zu tokens", r->n + 1,
+                       ROWS_TEXT_MAX / sizeof *ids);
+    TRY(put_length(r, bytes | TOKENS_BIT, err));
+    TRY(put_length(r, bytes, err));
+    TRY(put_ids(r, ids, n, err));
+    TRY(put_ids(r, labels, n, err));
+    r->n++;
+    return LC_OK;
+}
+
 enum lc rows_finish(struct rows *r, struct err *err)
 {
     if (fflush(r->file) != 0 || fsync(fileno(r->file)) != 0)
@@ -110,9 +134,11 @@ bool rows_next(struct rows *r, struct row *out, enum lc *rc, struct err *err)
 
     if (got == 0 && feof(r->file))
         return false;
-    out->prompt_len = get_length(head);
+    out->prompt_len = get_length(head) & (TOKENS_BIT - 1);
+    out->tokens = (get_length(head) & TOKENS_BIT) != 0;
     out->completion_len = get_length(head + 4);
-    if (got != sizeof head || out->prompt_len > ROWS_TEXT_MAX || out->completion_len > ROWS_TEXT_MAX)
+    if (got != sizeof head || out->prompt_len > ROWS_TEXT_MAX || out->completion_len > ROWS_TEXT_MAX ||
+        (out->tokens && (out->prompt_len != out->completion_len || out->prompt_len % 4 != 0)))
         return *rc = broken(r, err), false;
     buf_clear(&r->text);
     if (!buf_reserve(&r->text, out->prompt_len + out->completion_len + 1))

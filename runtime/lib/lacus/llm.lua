@@ -46,7 +46,10 @@ local function set(...)
     return s
 end
 
+local datasets -- lacus.datasets, when it was needed
+
 local function is_dataframe(x)
+    if datasets and datasets.is_dataset(x) then return false end
     return type(x) == "userdata" or (type(x) == "table" and rawget(x, 1) == nil and type(x.collect) == "function")
 end
 
@@ -256,6 +259,19 @@ local function write_pairs(dataset, what, o, path)
     return n // 2
 end
 
+-- A row of token ids: without labels each token is learned; what the attention mask leaves out is not there.
+local function write_tokens(writer, row)
+    local ids, labels, mask = row.input_ids, row.labels or row.input_ids, row.attention_mask
+    if type(mask) == "table" then
+        local kept, kept_labels = {}, {}
+        for i = 1, #ids do
+            if mask[i] ~= 0 then kept[#kept + 1], kept_labels[#kept_labels + 1] = ids[i], labels[i] end
+        end
+        ids, labels = kept, kept_labels
+    end
+    writer:tokens(ids, labels)
+end
+
 -- Writes a dataset as a file of rows; returns their number.
 local function write_rows(dataset, what, o, path)
     if o.method == "dpo" then return write_pairs(dataset, what, o, path) end
@@ -265,6 +281,8 @@ local function write_rows(dataset, what, o, path)
     for n, row in ipairs(rows_of(dataset, what, o)) do
         if type(row) == "string" then
             writer:add("", row)
+        elseif not o.template and type(row.input_ids) == "table" then
+            write_tokens(writer, row)
         elseif not o.template and type(row.messages) == "table" then
             tok = tok or core.tokenizer(o.tokenizer_folder)
             writer:add(conversation(tok, row.messages, n))
@@ -529,6 +547,24 @@ function methods.wait(job, o)
     return job
 end
 
+-- What Trainer waits with: each event goes to `each`, too.
+function methods._follow(job, each)
+    local watch, view = watcher(job, 120), new_view(job)
+    local text = view.runner and ("interrupted: job '%s' ends with this notebook's run\n"):format(job.id)
+        or ("\ndetached: job '%s' goes on; llm.job(\"%s\"):wait() waits for it again, :cancel() ends it\n"):format(job.id, job.id)
+    while true do
+        local info = core.job(job.id)
+        follow(job, function(e)
+            view:event(e)
+            each(e)
+        end)
+        view:draw(info.done)
+        if info.done then return end
+        watch()
+        core.wait(100, text)
+    end
+end
+
 --- Job:cancel() -> Job
 -- ends it
 function methods.cancel(job)
@@ -594,7 +630,7 @@ end
 
 local finetune_keys = set("model", "train_dataset", "eval_dataset", "template", "instruction_column", "response_column", "text_column",
     "peft", "peft_config", "quantization", "quantization_config", "args", "completion_only", "max_length", "seed", "output_dir", "ranks",
-    "stall_seconds", "method", "packing")
+    "stall_seconds", "method", "packing", "report_to")
 local methods_of_training = {sft = true, dpo = true}
 
 -- These belong to the rows, not to the trainer: SFTConfig has them among its arguments.
@@ -618,7 +654,7 @@ local function lora_fields(peft)
     return copy_of(peft)
 end
 
---- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean} -> Job
+--- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string} -> Job
 -- trains a model on a worker; the job belongs to the workspace and goes on when the notebook is closed
 --     local job = llm.finetune{model = "out/base", train_dataset = spark:table("train"), template = "{q} {a}", peft = LoraConfig{r = 16}, args = {num_train_epochs = 1}}
 --     job:wait()
@@ -655,7 +691,7 @@ function llm.finetune(o)
         model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
         quantization = quantization_fields(o.quantization or o.quantization_config),
         method = method, completion_only = method == "dpo" or completion_only or false, packing = packing and true or nil, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
-        stall_seconds = o.stall_seconds, ranks = 1, data = {}, chat_template = chat_template(o),
+        stall_seconds = o.stall_seconds, report_to = o.report_to, ranks = 1, data = {}, chat_template = chat_template(o),
     }
     local mark = core.mark()
     spec.data.train_rows = write_rows(o.train_dataset, "train_dataset", o, data .. "/train.rows")
@@ -706,6 +742,11 @@ core.model_methods(model_methods)
 --- Model.path: string
 -- its folder
 --- class Tokenizer: texts as numbers, and back
+--- Tokenizer(texts: string|table, options?: {truncation?: boolean, max_length?: integer, padding?: boolean|string, padding_side?: "left"|"right", truncation_side?: "left"|"right", add_special_tokens = true, return_attention_mask = true, pad_to_multiple_of?: integer}) -> {input_ids: table, attention_mask: table}
+-- a batch of texts, cut and padded as transformers does it; options may stand in one table with the texts
+--     tok{{"one", "two words"}, truncation = true, max_length = 512, padding = "longest"}
+--- Tokenizer.name_or_path: string
+-- what it was opened with
 --- Tokenizer:encode(text: string, options?: {add_special_tokens?: boolean}) -> {integer, …}
 -- the tokens of a text
 --- Tokenizer:decode(ids: table, options?: {skip_special_tokens?: boolean}) -> string
@@ -724,6 +765,8 @@ core.model_methods(model_methods)
 --- class Tensor: numbers in rows and columns
 --- Tensor:norm() -> number
 -- the root of the sum of squares
+--- Tensor:argmax() -> {integer, …}
+-- where the greatest of each last row is, from 0: of logits, the likeliest token at each place
 --- Tensor:get(i: integer, …) -> number
 -- one number; positions from 0
 --- Tensor:totable() -> {number, …}
@@ -968,5 +1011,16 @@ function llm.evaluate(o)
 end
 
 M.llm = llm
+
+-- Dataset and Trainer are loaded when a cell names them first.
+local tools = {fail = fail, check_keys = check_keys, set = set, is_dataframe = is_dataframe, write_rows = write_rows, find_model = find_model, llm = llm}
+local parts = {Dataset = "datasets", load_dataset = "datasets", concatenate_datasets = "datasets", Trainer = "trainer"}
+setmetatable(M, {__index = function(_, name)
+    if not parts[name] then return nil end
+    datasets = datasets or require("lacus.datasets")(core, tools)
+    local part = parts[name] == "datasets" and datasets or require("lacus.trainer")(core, tools)
+    M[name] = part[name]
+    return part[name]
+end})
 return M
 end
