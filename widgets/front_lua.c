@@ -21,6 +21,26 @@ static void push_held(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &held_key);
 }
 
+bool front_held(lua_State *L, const char *id)
+{
+    push_held(L);
+    lua_getfield(L, -1, id);
+    lua_remove(L, -2);
+    return !lua_isnil(L, -1);
+}
+
+void front_all(lua_State *L)
+{
+    lua_newtable(L);
+    push_held(L);
+    for (lua_pushnil(L); lua_next(L, -2);) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_settable(L, -5);
+    }
+    lua_pop(L, 1);
+}
+
 static void hold(lua_State *L, int index, const char *id, bool held)
 {
     push_held(L);
@@ -127,7 +147,7 @@ void front_open(lua_State *L, int index)
     data = model_opening(m, &b);
     metadata = model_metadata();
     rc = session_comm_open(session_of(L), m->id, MODEL_TARGET, data, metadata,
-                           &(struct comm_buffers){b.data, b.len, b.n}, on_comm, m, &err);
+                           &(struct comm_buffers){b.data, b.len, b.n}, on_comm, NULL, &err);
     model_buffers_release(&b);
     json_decref(data);
     json_decref(metadata);
@@ -135,6 +155,36 @@ void front_open(lua_State *L, int index)
         m->open = false;
         hold(L, index, m->id, false);
         session_raise(L, &err);
+    }
+}
+
+/* Is the part on the top still that of a widget which the front end has? It may be shared. */
+static bool is_in_use(lua_State *L, const char *key)
+{
+    int part = lua_gettop(L);
+    bool used = false;
+
+    push_held(L);
+    for (lua_pushnil(L); !used && lua_next(L, part + 1); lua_pop(L, 1)) {
+        widget_own(L, -1, key);
+        used = lua_rawequal(L, -1, part);
+        lua_pop(L, 1);
+    }
+    lua_settop(L, part);
+    return used;
+}
+
+/* Layout and style go with their widget. */
+static void close_parts(lua_State *L, int index)
+{
+    static const char *const parts[] = {"layout", "style"};
+
+    luaL_checkstack(L, 12, "widgets are nested too deeply");
+    for (size_t i = 0; i < 2; i++) {
+        widget_own(L, index, parts[i]);
+        if (widget_test(L, -1) && !is_in_use(L, parts[i]))
+            front_close(L, lua_gettop(L));
+        lua_pop(L, 1);
     }
 }
 
@@ -149,6 +199,7 @@ void front_close(lua_State *L, int index)
     if (session_comm_send(session_of(L), COMM_CLOSE, m->id, NULL, NULL, NULL, &err) != LC_OK)
         err_clear(&err);
     hold(L, index, m->id, false);
+    close_parts(L, index);
 }
 
 /* ---- handlers ---------------------------------------------------------------------------------------------------- */
@@ -247,10 +298,11 @@ void front_event(lua_State *L, int index, const char *event)
 /* ---- from the front end ---------------------------------------------------------------------------------------- */
 
 struct event { /* one message, on its way into Lua */
-    struct model *m;
+    const char *id;
     enum comm_kind kind;
     json_t *data; /* borrowed */
     const struct comm_buffers *buffers;
+    bool taken;
 };
 
 static bool echoes(void)
@@ -316,18 +368,12 @@ static void take_key(lua_State *L, int index, const char *key, json_t *value)
     lua_settop(L, top);
 }
 
-static void take_update(lua_State *L, int index, json_t *state)
+/* Sends what is other here than the front end has just said. */
+static void send_other(lua_State *L, const struct model *m, json_t *state)
 {
-    struct model *m = widget_check(L, index);
-    json_t *other;
+    json_t *other = json_object(), *value;
     const char *key;
-    json_t *value;
 
-    echo(L, m, state);
-    json_object_foreach (state, key, value) {
-        take_key(L, index, key, value);
-    }
-    other = json_object();
     json_object_foreach (state, key, value) {
         if (model_get(m, key) && !is_quiet(m, key) && !json_equal(model_get(m, key), value))
             json_object_set(other, key, model_get(m, key));
@@ -336,6 +382,37 @@ static void take_update(lua_State *L, int index, json_t *state)
         front_send(L, m, "update", other);
     else
         json_decref(other);
+}
+
+static void take_update(lua_State *L, int index, json_t *state)
+{
+    const char *key;
+    json_t *value;
+
+    echo(L, widget_check(L, index), state);
+    json_object_foreach (state, key, value) {
+        take_key(L, index, key, value);
+    }
+    send_other(L, widget_check(L, index), state);
+}
+
+void front_adopted(lua_State *L, int index, json_t *state)
+{
+    struct model *m = widget_check(L, index);
+    json_t *parts = json_object();
+
+    m->open = true;
+    hold(L, index, m->id, true);
+    send_other(L, m, state);
+    open_parts(L, index);
+    if (model_get(m, "layout") && !json_is_string(json_object_get(state, "layout")))
+        json_object_set(parts, "layout", model_get(m, "layout"));
+    if (model_get(m, "style") && !json_is_string(json_object_get(state, "style")))
+        json_object_set(parts, "style", model_get(m, "style"));
+    if (json_object_size(parts) > 0)
+        front_send(L, m, "update", parts);
+    else
+        json_decref(parts);
 }
 
 /* A custom message: a button was pressed, a line was entered, or what a handler of on_msg knows. */
@@ -357,27 +434,39 @@ static void take_custom(lua_State *L, int index, const json_t *content)
     lua_settop(L, top);
 }
 
-static int handle(lua_State *L) /* (event) */
+static void take_message(lua_State *L, int index, const struct event *e)
 {
-    const struct event *e = lua_touserdata(L, 1);
+    struct model *m = widget_check(L, index);
     const char *method = json_string_value(json_object_get(e->data, "method"));
     json_t *state = json_object_get(e->data, "state");
 
-    push_held(L);
-    if (lua_getfield(L, -1, e->m->id) == LUA_TNIL)
-        return 0;
-    if (e->kind == COMM_CLOSE) {
-        e->m->open = false;
-        hold(L, lua_gettop(L), e->m->id, false);
-    } else if (method && strcmp(method, "update") == 0) {
+    if (method && strcmp(method, "update") == 0) {
         if (e->buffers)
-            model_join(e->m, state, json_object_get(e->data, "buffer_paths"), e->buffers->data,
-                       e->buffers->len, e->buffers->n);
-        take_update(L, lua_gettop(L), state);
+            model_join(m, state, json_object_get(e->data, "buffer_paths"), e->buffers->data, e->buffers->len,
+                       e->buffers->n);
+        take_update(L, index, state);
     } else if (method && strcmp(method, "request_state") == 0) {
-        front_send(L, e->m, "update", json_incref(e->m->state));
+        front_send(L, m, "update", json_incref(m->state));
     } else if (method && strcmp(method, "custom") == 0) {
-        take_custom(L, lua_gettop(L), json_object_get(e->data, "content"));
+        take_custom(L, index, json_object_get(e->data, "content"));
+    }
+}
+
+static int handle(lua_State *L) /* (event) */
+{
+    struct event *e = lua_touserdata(L, 1);
+
+    if (e->kind == COMM_OPEN) {
+        widget_adopt(L, e->id, e->data, e->buffers);
+        e->taken = true;
+    } else if (front_held(L, e->id)) {
+        if (e->kind == COMM_CLOSE) {
+            widget_check(L, 2)->open = false;
+            hold(L, 2, e->id, false);
+            close_parts(L, 2);
+        } else {
+            take_message(L, 2, e);
+        }
     }
     return 0;
 }
@@ -385,10 +474,14 @@ static int handle(lua_State *L) /* (event) */
 static void on_comm(struct session *s, void *arg, enum comm_kind kind, const char *comm_id, json_t *data,
                     const struct comm_buffers *buffers)
 {
-    struct event e = {arg, kind, data, buffers};
+    struct event e = {comm_id, kind, data, buffers, false};
+    struct err err;
 
-    (void)comm_id;
+    (void)arg;
     session_callback(s, handle, &e);
+    if (kind == COMM_OPEN && !e.taken && /* it was said why */
+        session_comm_send(s, COMM_CLOSE, comm_id, NULL, NULL, NULL, &err) != LC_OK)
+        err_clear(&err);
 }
 
 /* ---- all states at once, for a page that was loaded anew ------------------------------------------------------- */
@@ -438,6 +531,7 @@ void front_register(lua_State *L)
 {
     struct err err;
 
-    if (session_comm_target(session_of(L), MODEL_CONTROL_TARGET, on_control, NULL, &err) != LC_OK)
+    if (session_comm_target(session_of(L), MODEL_CONTROL_TARGET, on_control, NULL, &err) != LC_OK ||
+        session_comm_target(session_of(L), MODEL_TARGET, on_comm, NULL, &err) != LC_OK)
         session_raise(L, &err);
 }

@@ -29,7 +29,7 @@ static const struct manual_row methods[] = {
     {"on_msg", NULL,
      "on_msg(fn: function)\ncalls fn(widget, content, buffers) for messages of the front end's own"},
     {"click", NULL, "click()\nas if the button had been clicked"},
-    {"close", NULL, "close()\nthe widget disappears"},
+    {"close", NULL, "close()\nthe widget disappears, its layout and style too"},
     {"capture", NULL,
      "capture(fn?: function, …) -> any\nof an Output: what fn prints and shows goes into it; without fn "
      "until the end of the block: local _ <close> = out:capture()"},

@@ -20,7 +20,7 @@
 #include "widgets/rows.h"
 #include <jansson.h>
 
-enum { MODEL_ID = 33 };
+enum { MODEL_ID = 33, MODEL_ID_MAX = 65 }; /* of ids made here; of those that a front end may bring */
 #define MODEL_REFERENCE      "IPY_MODEL_"
 #define MODEL_TARGET         "jupyter.widget"
 #define MODEL_CONTROL_TARGET "jupyter.widget.control"
@@ -28,7 +28,7 @@ enum { MODEL_ID = 33 };
 struct model {
     const struct widget_row *row;
     json_t *state, *defaults; /* owned objects */
-    char id[MODEL_ID];
+    char id[MODEL_ID_MAX];
     bool open;    /* the front end has it */
     int held;     /* more than 0: changes are gathered in `late`, to be sent at once */
     json_t *late; /* owned object or NULL: keys that have changed */

@@ -154,6 +154,12 @@ static int l_raise(lua_State *L) /* (code, message, hint) */
     return session_raise(L, &err);
 }
 
+static int l_all(lua_State *L) /* → {id = widget} */
+{
+    front_all(L);
+    return 1;
+}
+
 static int l_rich(lua_State *L)
 {
     lua_pushboolean(L, front_rich(L));
@@ -163,10 +169,21 @@ static int l_rich(lua_State *L)
 void widgets_native(lua_State *L)
 {
     static const luaL_Reg native[] = {
-        {"extend", l_extend}, {"own", l_own},       {"is_widget", l_is_widget}, {"hold", l_hold},
-        {"notify", l_notify}, {"link", l_link},     {"classes", l_classes},     {"class_list", l_class_list},
-        {"custom", l_custom}, {"fields", l_fields}, {"attempt", l_attempt},     {"raise", l_raise},
-        {"rich", l_rich},     {NULL, NULL},
+        {"extend", l_extend},
+        {"own", l_own},
+        {"is_widget", l_is_widget},
+        {"hold", l_hold},
+        {"notify", l_notify},
+        {"link", l_link},
+        {"classes", l_classes},
+        {"class_list", l_class_list},
+        {"custom", l_custom},
+        {"fields", l_fields},
+        {"attempt", l_attempt},
+        {"raise", l_raise},
+        {"rich", l_rich},
+        {"all", l_all},
+        {NULL, NULL},
     };
 
     luaL_newlib(L, native);

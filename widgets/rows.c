@@ -234,3 +234,16 @@ const char *widget_module_version(enum widget_module module)
 {
     return modules[module].version;
 }
+
+const struct widget_row *widget_row_of_model(const char *model, const char *module)
+{
+    for (const struct widget_row *row = widget_rows; row->name; row++) {
+        const char *wire = widget_wire_name(row);
+        size_t n = strlen(wire);
+
+        if (strncmp(model, wire, n) == 0 && strcmp(model + n, "Model") == 0 &&
+            strcmp(module, widget_module_name(row->module)) == 0)
+            return row;
+    }
+    return NULL;
+}

@@ -49,6 +49,8 @@ extern const struct widget_row widget_rows[]; /* ends with a NULL name */
 /* What the name on the wire begins with: "IntSlider" of IntSliderModel. */
 const char *widget_wire_name(const struct widget_row *row);
 const struct widget_row *widget_row_find(const char *name);
+/* The row of a model's name on the wire ("IntSliderModel") in a module; NULL: there is none. */
+const struct widget_row *widget_row_of_model(const char *model, const char *module);
 /* "@jupyter-widgets/controls" and its version. */
 const char *widget_module_name(enum widget_module module);
 const char *widget_module_version(enum widget_module module);

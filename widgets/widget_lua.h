@@ -43,10 +43,18 @@ void front_send(lua_State *L, const struct model *m, const char *method, json_t 
 void front_changed(lua_State *L, struct model *m, const char *key);
 void front_late(lua_State *L, struct model *m); /* what has waited */
 void front_register(lua_State *L);
+bool front_held(lua_State *L, const char *id); /* pushes the widget, or nil */
+void front_all(lua_State *L);                  /* pushes {id = widget} of what the front end has */
+/* The widget at index is the front end's already, under this id: from now on its messages come here. What of its state
+ * is other than in `state`, and what belongs to it, is sent. */
+void front_adopted(lua_State *L, int index, json_t *state);
 /* Calls the handlers of an event: click, submit. */
 void front_event(lua_State *L, int index, const char *event);
 /* Calls observers of key; the value before is at old, the new one at new. */
 void front_notify(lua_State *L, int index, const char *key, int old, int new);
+
+/* adopt_lua.c: a widget that the front end has opened: pushes it, as its state (borrowed) says. Raises. */
+void widget_adopt(lua_State *L, const char *id, json_t *data, const struct comm_buffers *buffers);
 
 /* choice_lua.c: options, value, label and index of choices. False: not such a key. */
 bool choice_get(lua_State *L, int index, const char *key);

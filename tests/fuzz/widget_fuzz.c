@@ -107,6 +107,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             err_clear(&err);
         json_decref(copy);
     }
+    for (int i = 0; i < 2; i++) { /* the second time, its id is taken */
+        json_t *copy = json_deep_copy(message);
+        if (session_comm(s, COMM_OPEN, "opened", "jupyter.widget", copy, NULL, &buffers, &err) != LC_OK)
+            err_clear(&err);
+        json_decref(copy);
+    }
+    run(s, "widgets.close_all()");
     json_object_foreach (page.states, id, state)
         check_state(state);
     session_close(s);

@@ -157,16 +157,86 @@ def test_output_gathers_by_message_id(kernel):
     assert updates(messages)[-1] == {"msg_id": ""}
 
 
-def test_comm_info_lists_widgets_and_close_forgets_them(kernel):
+def comms_of(kernel):
+    return set(kernel.request("comm_info_request", {"target_name": "jupyter.widget"})["content"]["comms"])
+
+
+def closed(messages):
+    return [m["content"]["comm_id"] for m in messages if m["type"] == "comm_close"]
+
+
+def test_closing_takes_layout_and_style_along(kernel):
     model, states = show(kernel, "w = widgets.IntText{} return w")
-    comms = kernel.request("comm_info_request", {"target_name": "jupyter.widget"})["content"]["comms"]
-    assert set(comms) == set(states)
+    assert comms_of(kernel) == set(states)
     _, messages = kernel.execute("w:close()")
-    assert messages[0]["type"] == "comm_close" and messages[0]["content"]["comm_id"] == model
-    kernel.until_idle(kernel.send("comm_close", {"comm_id": states[model]["layout"][10:], "data": {}}))
-    comms = kernel.request("comm_info_request", {"target_name": "jupyter.widget"})["content"]["comms"]
-    assert set(comms) == set(states) - {model, states[model]["layout"][10:]}
+    assert closed(messages)[0] == model and set(closed(messages)) == set(states) and comms_of(kernel) == set()
     assert kernel.execute("w.value = 3")[0]["status"] == "ok"
+    again, states = show(kernel, "return w")
+    assert again == model and len(states) == 3 and states[model]["value"] == 3
+
+
+def test_a_shared_layout_stays_until_nobody_has_it(kernel):
+    kernel.execute("a, b = widgets.IntText{}, widgets.IntText{} b.layout = a.layout display(a) display(b)")
+    assert len(comms_of(kernel)) == 5
+    assert len(closed(kernel.execute("a:close()")[1])) == 2
+    assert len(closed(kernel.execute("b:close()")[1])) == 3 and comms_of(kernel) == set()
+
+
+def test_a_front_end_that_closes_a_widget_hears_of_its_parts(kernel):
+    model, states = show(kernel, "w = widgets.IntText{} return w")
+    messages = kernel.until_idle(kernel.send("comm_close", {"comm_id": model, "data": {}}))
+    assert set(closed(messages)) == set(states) - {model} and comms_of(kernel) == set()
+
+
+def test_close_all(kernel):
+    kernel.execute("box = widgets.VBox{widgets.IntSlider{}, widgets.Text{}} display(box) dbutils.widgets.text('n', '5')")
+    open_now = comms_of(kernel)
+    reply, messages = kernel.execute("widgets.close_all()")
+    assert reply["status"] == "ok" and sorted(closed(messages)) == sorted(open_now) and len(open_now) > 8
+    assert comms_of(kernel) == set()
+    assert kernel.execute("return dbutils.widgets.get('n')")[1][0]["content"]["data"]["text/plain"] == "5"
+
+
+# ---- widgets that the front end makes
+
+def open_widget(kernel, comm_id, state, module="@jupyter-widgets/controls", **data):
+    state = dict({"_model_module": module, "_model_module_version": "2.0.0"}, **state)
+    return kernel.until_idle(kernel.send("comm_open", {"comm_id": comm_id, "target_name": "jupyter.widget", "data": dict({"state": state, "buffer_paths": []}, **data)},
+                                         metadata={"version": "2.1.0"}))
+
+
+def test_a_front_end_opens_a_widget_as_its_manager_does(kernel):
+    """What the manager of ipywidgets sends in new_widget: names alone, or a state; the id is a UUID with dashes."""
+    slider, layout = "8a0e34a4-0b3c-4a2f-9d0a-7c1d2c3b4a5f", "11111111-0b3c-4a2f-9d0a-7c1d2c3b4a5f"
+    kernel.execute("widgets")
+    assert not closed(open_widget(kernel, layout, {"_model_name": "LayoutModel", "width": "50%"}, "@jupyter-widgets/base"))
+    messages = open_widget(kernel, slider, {"_model_name": "IntSliderModel", "min": 200, "max": 300, "value": 250, "layout": "IPY_MODEL_" + layout})
+    assert not closed(messages) and slider in comms_of(kernel)
+    style, = opened(messages).items()
+    assert style[1]["_model_name"] == "SliderStyleModel" and updates(messages) == [{"style": "IPY_MODEL_" + style[0]}]
+    reply, messages = kernel.execute(f"s = widgets.all()['{slider}'] s:observe(function(c) print(c.name, c.old, c.new) end) return s.value, s.max, s.layout.width")
+    assert messages[0]["content"]["data"]["text/plain"] == "250\t300\t50%"
+    assert text(send(kernel, slider, {"method": "update", "state": {"value": 260}})) == "value\t250\t260\n"
+    assert updates(kernel.execute("s.value = 270")[1]) == [{"value": 270}]
+    assert set(closed(kernel.execute("s:close()")[1])) == {slider, layout, style[0]}
+
+
+def test_a_choice_and_a_box_of_the_front_end(kernel):
+    kernel.execute("widgets")
+    open_widget(kernel, "d", {"_model_name": "DropdownModel", "_options_labels": ["moon", "lake"], "index": 1})
+    messages = open_widget(kernel, "b", {"_model_name": "VBoxModel", "children": ["IPY_MODEL_d"]})
+    assert not closed(messages)
+    _, messages = kernel.execute("local all = widgets.all() return all.d.value, all.b.children[1] == all.d")
+    assert messages[0]["content"]["data"]["text/plain"] == "lake\ttrue"
+
+
+@pytest.mark.parametrize("state", [{"_model_name": "NoSuchModel"}, {"_model_name": 7}, {"_model_name": "IntSliderModel", "value": "text"},
+                                   {"_model_name": "VBoxModel", "children": ["IPY_MODEL_gone"]}, {"_model_name": "IntSliderModel", "layout": "IPY_MODEL_x"}])
+def test_what_is_no_widget_is_closed_and_said(kernel, state):
+    kernel.execute("widgets")
+    messages = open_widget(kernel, "w", state)
+    assert closed(messages) == ["w"] and any(m["type"] == "error" or text([m], "stderr") for m in messages) and comms_of(kernel) == set()
+    assert closed(open_widget(kernel, "x" * 80, {"_model_name": "IntSliderModel"})) == ["x" * 80]
 
 
 def test_control_comm_sends_all_states(kernel):

@@ -212,6 +212,18 @@ return function(native, widgets, methods)
   -- no longer
   widgets.jslink, widgets.jsdlink = front_linker("jslink", "Link"), front_linker("jsdlink", "DirectionalLink")
 
+  ---- all of them
+
+  --- widgets.all() -> table
+  -- the widgets that the front end has, by their model ids: also those that it opened itself
+  widgets.all = native.all
+
+  --- widgets.close_all()
+  -- closes every widget, with layouts and styles
+  function widgets.close_all()
+    for _, w in pairs(native.all()) do w:close() end
+  end
+
   ---- interact
 
   --- widgets.fixed(value: any)
