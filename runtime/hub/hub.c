@@ -89,6 +89,14 @@ static char *find_endpoint(void)
     return out;
 }
 
+static enum lc check_endpoint(const char *url, struct err *err)
+{
+    if (strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0)
+        return LC_OK;
+    (void)err_set(err, LC_ARG, "HF_ENDPOINT is '%s', which is not a URL", url);
+    return err_hint(err, "it is like https://huggingface.co");
+}
+
 static enum lc split(struct hub *h, const char *name, struct err *err)
 {
     const char *at = strchr(name, '@'), *revision = h->options->revision;
@@ -199,6 +207,11 @@ static void hint_near(const struct hub *h, const char *otherwise, struct err *er
     buf_release(&near);
 }
 
+static const char *nor_folder(const struct hub *h)
+{
+    return h->options->may_be_folder ? ", and there is no such folder here" : "";
+}
+
 static enum lc gated(const struct hub *h, struct err *err)
 {
     (void)err_set(err, LC_PERM, "the model '%s' is gated: %s", h->id,
@@ -268,12 +281,20 @@ static enum lc explain(struct hub *h, enum lc rc, struct err *err)
     int status = h->link.status;
     const char *code = h->link.code;
 
+    if (is_network(h, rc) && *h->sha) {
+        (void)err_wrap(err, "the download of the model '%s' stopped", h->id);
+        return err_hint(err, "what has come is kept: the same call goes on with it");
+    }
     if (is_network(h, rc)) {
-        (void)err_wrap(err, "cannot download the model '%s': %s does not answer", h->id, h->endpoint);
+        (void)err_wrap(err, "cannot download the model '%s': %s does not answer%s", h->id, h->endpoint,
+                       nor_folder(h));
         hint_near(h, "it is not in the cache; is this machine on a network? HF_ENDPOINT names another server",
                   err);
         return rc;
     }
+    if (rc == LC_NOSPACE && err && !*err->hint)
+        (void)err_hint(err,
+                       "what has come is kept; HF_HOME names another folder, 'hf cache rm' frees this one");
     if (status < 400)
         return rc;
     if (strcmp(code, "GatedRepo") == 0 || (status == 403 && !*code))
@@ -287,7 +308,7 @@ static enum lc explain(struct hub *h, enum lc rc, struct err *err)
             h->endpoint);
     }
     if (status == 401 || status == 404) {
-        (void)err_set(err, LC_NOTFOUND, "no model '%s' on %s", h->id, h->endpoint);
+        (void)err_set(err, LC_NOTFOUND, "no model '%s' on %s%s", h->id, h->endpoint, nor_folder(h));
         hint_near(h,
                   h->token ? "look at the spelling, and whether the token may see it"
                            : "look at the spelling; a private model needs HF_TOKEN",
@@ -478,8 +499,8 @@ static enum lc is_offline(const struct hub *h, struct err *err)
     char sha[HUB_SHA];
     bool part = hub_cache_commit(&h->cache, h->revision, sha);
 
-    (void)err_set(err, LC_NET, "the model '%s' is not in the cache '%s'%s, and %s forbids to download it",
-                  h->id, h->cache.root, part ? " with all its files" : "", why);
+    (void)err_set(err, LC_NET, "the model '%s' is not in the cache '%s'%s, and %s forbids to download it%s",
+                  h->id, h->cache.root, part ? " with all its files" : "", why, nor_folder(h));
     hint_near(h, "without that setting it is downloaded; HF_HOME names another cache", err);
     return LC_NET;
 }
@@ -524,7 +545,9 @@ enum lc hub_model_get(const struct ctx *ctx, const char *name, const struct hub_
     h.offline = options->local_only || is_true("HF_HUB_OFFLINE") || is_true("TRANSFORMERS_OFFLINE");
     h.link = (struct hub_link){
         .ctx = ctx, .endpoint = h.endpoint, .id = h.id, .token = h.token, .progress = on_progress, .arg = &h};
-    rc = h.endpoint ? connect_and_download(&h, folder, err) : err_nomem(err);
+    rc = h.endpoint ? check_endpoint(h.endpoint, err) : err_nomem(err);
+    if (rc == LC_OK)
+        rc = connect_and_download(&h, folder, err);
     if (h.link.client)
         h.link.web->client_close(h.link.client);
     hub_cache_release(&h.cache);

@@ -29,6 +29,7 @@ struct hub_options {
     const char *token;     /* NULL: of the environment */
     const char *cache_dir; /* NULL: of the environment */
     bool local_only;       /* no connection */
+    bool may_be_folder;    /* the user may have meant a folder: an error says that it is not there */
 };
 
 struct hub_step {

@@ -164,6 +164,8 @@ l_hub(lua_State *L) /* core.hub(name, {want, revision, token, cache_dir, local_f
     if (lua_istable(L, 2)) {
         lua_getfield(L, 2, "local_files_only");
         o.local_only = lua_toboolean(L, -1);
+        lua_getfield(L, 2, "may_be_folder");
+        o.may_be_folder = lua_toboolean(L, -1);
     }
     hex_make(random, 12);
     (void)snprintf(v.id, sizeof v.id, "hub-%s", random);

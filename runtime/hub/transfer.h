@@ -33,6 +33,7 @@ struct hub_link {
     /* So much of a file is here; false: stop. May be NULL. */
     bool (*progress)(void *arg, const char *file, int64_t had, int64_t size);
     void *arg;
+    int64_t told_ns; /* when progress was called last */
     /* of the last answer that was no success */
     int status;          /* 0: there was none */
     char code[HUB_CODE]; /* X-Error-Code: "GatedRepo" */

@@ -3,7 +3,9 @@ import hashlib
 import http.server
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -408,8 +410,25 @@ def test_hostile_answers(home, hub, cache, tmp_path):
     assert "is not the id" in refused(home, hub, cache, 'llm.download("org/../x")')
 
 
+def test_a_wrong_path_is_not_looked_for_on_the_hub(home, hub, cache, tmp_path):
+    (tmp_path / "org").mkdir()
+    done = lacus(home, "-", text='llm.load("org/tiny")', cwd=tmp_path, **settings(hub, cache))
+    assert "no such folder" in done.stderr + done.stdout and "'org/tiny@main'" in done.stderr + done.stdout and not hub.log
+    assert lacus(home, "-", text='print(llm.load("org/tiny@main"):count())', cwd=tmp_path, **settings(hub, cache)).returncode == 0
+    assert lacus(home, "-", text='print(llm.load("org/tiny"):count())', cwd=tmp_path, **settings(hub, cache)).returncode == 0  # it is in the cache now
+    assert "no such folder" in refused(home, hub, cache, 'llm.load("out/nothing")')
+    assert "not a URL" in refused(home, hub, cache, 'llm.load("out/nothing")', HF_ENDPOINT="huggingface.co")
+
+
 def test_a_model_is_trained_by_its_id(home, hub, cache):
     out = say(home, hub, cache, 'local job = llm.finetune{model = "org/tiny@main", train_dataset = {{text = "abc"}, {text = "def"}}, '
-                                'peft = LoraConfig{r = 2}, args = {max_steps = 2}}\njob:wait()\nprint(job.status)')
+                                'peft = LoraConfig{r = 2}, args = {max_steps = 2}}\njob:wait()\nprint(job.output_dir)\nprint(job.status)')
     end_coordinator(home)
     assert out.endswith("finished")
+    result = pathlib.Path(out.splitlines()[-2])
+    files = {p.name: p.read_bytes() for p in result.iterdir() if p.name.startswith("adapter_")}
+    files["adapter_config.json"] = json.dumps({**json.loads(files["adapter_config.json"]), "base_model_name_or_path": "org/tiny"}).encode()
+    hub.repos["org/adapter"] = Repo(files)
+    shutil.rmtree(cache)
+    assert "snapshots" in say(home, hub, cache, 'local m = llm.load("org/adapter")\nprint(m.path)')  # its base came with it
+    assert (cache / "hub/models--org--tiny/refs/main").exists()

@@ -91,6 +91,20 @@ end
 
 -- ---- models and datasets by name ---------------------------------------------------------------------------------------
 
+-- The folder of ORG/NAME. Where ORG is a folder here, a wrong path is likelier than a model of the Hub that was never used.
+local function from_hub(name, hub)
+    local asked = {may_be_folder = true}
+    for k, v in pairs(hub) do asked[k] = v end
+    if core.is_dir(name:match("^[^/]+")) and not name:find("@", 1, true) then
+        asked.local_files_only = true
+        if not pcall(core.hub, name, asked) then
+            fail("NOTFOUND", ("no model '%s': no such folder"):format(name), ("for a model of the Hub that has this name, write '%s@main'"):format(name))
+        end
+        asked.local_files_only = hub.local_files_only
+    end
+    return core.hub(name, asked)
+end
+
 -- Where a model is: a path, models:/NAME@ALIAS, runs:/ID/PATH, a job, or a Hub id; of that, what `hub` asks for is downloaded.
 -- → {folder, model, tokenizer, adapter}, what the user called it
 local function find_model(model, hub)
@@ -98,7 +112,7 @@ local function find_model(model, hub)
     if type(model) == "table" and model.path then model = model.path end
     if type(model) ~= "string" then fail("ARG", "a model is a folder, models:/NAME@ALIAS or a Hub id, not a " .. type(model)) end
     if model:match("^%l+:/") or core.is_dir(model) then return core.find(model), model end
-    if model:find("/", 1, true) and core.is_hub_id(model) then return core.find(core.hub(model, hub)), model end
+    if model:find("/", 1, true) and core.is_hub_id(model) then return core.find(from_hub(model, hub or {})), model end
     fail("NOTFOUND", ("no model '%s': no such folder"):format(model),
          "give a Hugging Face folder (config.json, model.safetensors, tokenizer.json), a Hub id like org/name, or models:/NAME@ALIAS")
 end
