@@ -2,6 +2,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/session/capture.h"
 #include "runtime/session/manual.h"
+#include "runtime/session/records.h"
 #include "runtime/session/session_int.h"
 #include <sodium.h>
 #include <string.h>
@@ -125,6 +126,15 @@ static void add_text(lua_State *L, struct display *d, int first, int last)
     lua_pop(L, 1);
 }
 
+static void add_records(lua_State *L, int index, struct display *d)
+{
+    struct buf *html = session_buf(L, BUF_TEXT_MAX);
+
+    if (records_html(L, index, html))
+        json_object_set_new(d->data, "text/html", session_json_text(buf_str(html), html->len));
+    lua_pop(L, 1);
+}
+
 void display_bundle(lua_State *L, int index, struct display *d)
 {
     index = lua_absindex(L, index);
@@ -132,6 +142,8 @@ void display_bundle(lua_State *L, int index, struct display *d)
     new_bundle(L, d);
     if (luaL_getmetafield(L, index, "__mimebundle") != LUA_TNIL)
         call_mimebundle(L, index, d);
+    else if (lua_istable(L, index))
+        add_records(L, index, d);
     add_text(L, d, index, index);
 }
 

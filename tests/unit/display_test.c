@@ -89,6 +89,44 @@ static void tables_are_readable_and_bounded(void **state)
     assert_string_equal(recorder_result(r), "\xEF\xBF\xBD");
 }
 
+static void records_are_tables_too(void **state)
+{
+    struct recorder *r = *state;
+    static const char *const plain[] = {
+        "{}",
+        "{1, 2}",
+        "{{1, 2}, {3, 4}}",
+        "{{a = 1}, 2}",
+        "{{a = 1}, {}}",
+        "{{a = 1}, n = 1}",
+        "{a = {b = 1}}",
+        "setmetatable({{a = 1}}, {})",
+        "{{a = 1}, setmetatable({a = 2}, {__tostring = function() return 'T' end})}",
+        "'text'"};
+    const char *html;
+
+    looks(r, "{{name = 'moon <b>', n = 1}, {name = 'lake', ok = {true}}}",
+          "{{n = 1, name = \"moon <b>\"}, {name = \"lake\", ok = {true}}}");
+    assert_string_equal(
+        shown(r, "execute_result", 0, "text/html"),
+        "<table "
+        "class=\"dataframe\"><thead><tr><th></th><th>n</th><th>name</th><th>ok</th></tr></thead><tbody>"
+        "<tr><th>1</th><td style=\"text-align:right\">1</td><td>moon &lt;b&gt;</td><td></td></tr>"
+        "<tr><th>2</th><td></td><td>lake</td><td>{true}</td></tr></tbody></table><p>2 rows × 3 columns</p>");
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        run(r, plain[i]);
+        if (shown(r, "execute_result", 0, "text/html"))
+            fail_msg("%s has a table", plain[i]);
+    }
+    run(r, "local t = {} for i = 1, 5000 do t[i] = {text = ('é'):rep(1000)} for j = 1, 99 do t[i]['c' .. j] "
+           "= j end end "
+           "display(t)");
+    html = shown(r, "display_data", 0, "text/html");
+    assert_non_null(html);
+    assert_true(strlen(html) < 200000);
+    assert_non_null(strstr(html, "5000 rows × 100 columns, the first 50 rows shown, 40 columns shown"));
+}
+
 static void displays_are_rich(void **state)
 {
     struct recorder *r = *state;
@@ -232,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(tables_are_readable_and_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(records_are_tables_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(displays_are_rich, set_up, tear_down),
         cmocka_unit_test_setup_teardown(displays_are_updated_by_id, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_goes_both_ways, set_up, tear_down),
