@@ -6,7 +6,7 @@
 #include "runtime/train/model_lua.h"
 #include <string.h>
 
-enum { TEXTS_MOST = 1 << 22, CONFIG_MAX = 32 << 20 };
+enum { TEXTS_MOST = 1 << 22, CHECK_EVERY = 256 };
 #define NO_LIMIT 1e9 /* transformers writes a model_max_length of 10^30 for none */
 
 enum padding { PAD_NONE, PAD_LONGEST, PAD_MAX_LENGTH };
@@ -258,11 +258,14 @@ static struct row_ids *encode_all(lua_State *L, const struct tokenizer *tok, con
                                   int texts, size_t n)
 {
     struct row_ids *rows = lua_newuserdatauv(L, (n ? n : 1) * sizeof *rows, 0);
+    struct err err;
     int keep;
 
     lua_createtable(L, (int)n, 0);
     keep = lua_gettop(L);
     for (size_t i = 0; i < n; i++) {
+        if (i % CHECK_EVERY == 0 && ctx_check(llm_ctx(L), &err) != LC_OK)
+            session_raise(L, &err);
         if (lua_type(L, texts) == LUA_TSTRING)
             lua_pushvalue(L, texts);
         else if (lua_geti(L, texts, (lua_Integer)i + 1) != LUA_TSTRING)

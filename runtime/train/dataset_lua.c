@@ -1,5 +1,6 @@
 /* dataset_lua.c: what lacus/datasets.lua and lacus/trainer.lua do in C: permutations, digests, the likeliest tokens. */
 #include "runtime/base/fs.h"
+#include "runtime/base/mem.h"
 #include "runtime/base/sha256.h"
 #include "runtime/session/session_lua.h"
 #include "runtime/train/examples.h"
@@ -7,6 +8,9 @@
 #include "runtime/train/manifest.h"
 #include "runtime/train/model_lua.h"
 #include "runtime/train/permutation.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 static int l_permutation(lua_State *L) /* core.permutation(n, seed) → positions from 1 */
 {
@@ -112,6 +116,36 @@ static int l_copy_folder(lua_State *L) /* core.copy_folder(from, to) */
     return 0;
 }
 
+/* Moves the one file *.parquet of a folder that the engine wrote to its place, and ends the folder. */
+static enum lc take_part(const char *folder, const char *path, struct err *err)
+{
+    char **names = NULL, *part = NULL;
+    size_t n = 0;
+    enum lc rc;
+
+    TRY(fs_list(folder, &names, &n, err));
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(names[i]);
+        if (!part && names[i][0] != '.' && len > 8 && strcmp(names[i] + len - 8, ".parquet") == 0)
+            part = fs_join(folder, names[i]);
+    }
+    fs_free_list(names, n);
+    rc = part ? LC_OK : err_set(err, LC_IO, "no Parquet file was written to '%s'", folder);
+    if (rc == LC_OK && rename(part, path) != 0)
+        rc = err_errno(err, errno, "cannot write '%s'", path);
+    mem_free(part);
+    return rc == LC_OK ? fs_remove_tree(folder, err) : rc;
+}
+
+static int l_take_part(lua_State *L) /* core.take_part(folder, path) */
+{
+    struct err err;
+
+    if (take_part(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
+}
+
 static int l_write(lua_State *L) /* core.write(path, text): all of it or nothing */
 {
     size_t len;
@@ -125,13 +159,10 @@ static int l_write(lua_State *L) /* core.write(path, text): all of it or nothing
 
 void llm_dataset_functions(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"permutation", l_permutation},
-                                         {"digest", l_digest},
-                                         {"digest_file", l_digest_file},
-                                         {"write", l_write},
-                                         {"examples", l_examples},
-                                         {"copy_folder", l_copy_folder},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"permutation", l_permutation}, {"digest", l_digest},
+                                         {"digest_file", l_digest_file}, {"write", l_write},
+                                         {"take_part", l_take_part},     {"examples", l_examples},
+                                         {"copy_folder", l_copy_folder}, {NULL, NULL}};
 
     luaL_setfuncs(L, functions, 0);
 }

@@ -121,11 +121,12 @@ static enum lc add_tokens(struct examples *e, const struct row *row, const struc
 enum lc examples_add(struct examples *e, const struct tokenizer *tok, const struct row *row,
                      const struct example_options *o, struct err *err)
 {
-    int32_t eos = o->no_eos ? -1 : tokenizer_eos(tok), *ids, *labels;
+    int32_t eos, *ids, *labels;
     size_t n, p, total;
 
     if (row->tokens)
         return add_tokens(e, row, o, err);
+    eos = o->no_eos ? -1 : tokenizer_eos(tok);
     TRY(grow(e, err));
     TRY(encode(e, tok, row, err));
     if (eos >= 0 && e->completion.n && e->completion.ids[e->completion.n - 1] == eos)

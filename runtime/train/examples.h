@@ -3,7 +3,8 @@
  * What      prompt and completion are encoded one after the other (so that a prompt alone gives the same ids
  *           when the model is asked later), the beginning-of-text token is there once, the end-of-text token
  *           is learned; with completion_only the prompt carries no label; what is longer than max_length is
- *           cut at the end. Rows of token ids come as they are, with their own labels.
+ *           cut at the end. Rows of token ids come as they are, with their own labels;
+ *           for them alone tok may be NULL.
  * Ownership examples_load/examples_of give, examples_free ends; the dataset in it is borrowed from it.
  * Units     tokens.
  * Errors    LC_DATA (broken rows, no row carries a label: named; an odd number of rows of pairs), LC_CANCELLED, LC_NOMEM.

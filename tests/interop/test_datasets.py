@@ -78,7 +78,7 @@ print(table.concat(ds:map{f}.n, ","))
 def test_files(home, tmp_path):
     import pyarrow.parquet
 
-    folder = tmp_path / "out"
+    folder = tmp_path / "rows.parquet"
     out = script_json(home, ROWS_LUA + f"""
 ds:to_json("{tmp_path}/rows.jsonl")
 ds:to_parquet("{folder}")
@@ -101,11 +101,28 @@ print(require("json").encode(names))""")
     ("load_dataset('jsonl', {data_files = 'x'})", "load_dataset does not know 'jsonl'"),
     ("Trainer{model = 'x', train_data = ds}", "did you mean 'train_dataset'"),
     ("Trainer{model = 'x', args = TrainingArguments{learning_rat = 1}}", "learning_rate"),
+    ("Trainer{model = 'x', report_to = 'wandb'}", "cannot report to 'wandb'"),
     ("Trainer{model = 'x', callbacks = {{on_logs = print}}}", "did you mean 'on_log'"),
 ])
 def test_bad_input_is_answered(home, code, says):
     done = lacus(home, "-", text=ROWS_LUA + code)
     assert done.returncode != 0 and says in done.stderr + done.stdout
+
+
+def test_map_with_a_tokenizer(home, model):  # noqa: F811
+    import transformers
+
+    tok = transformers.AutoTokenizer.from_pretrained(model)
+    want = datasets.Dataset.from_dict({"s": TEXTS}).map(lambda b: tok(b["s"], truncation=True, max_length=6), batched=True, batch_size=2, remove_columns="s")
+    code = f"""
+local tok = llm.tokenizer("{model}")
+local ds = Dataset.from_dict{{s = {{{", ".join(json.dumps(t) for t in TEXTS)}}}}}
+local out = ds:map{{function(b) print("called") return tok(b.s, {{truncation = true, max_length = 6}}) end, batched = true, batch_size = 2, remove_columns = "s"}}
+for row in out:iter() do print(table.concat(row.input_ids, ","), table.concat(row.attention_mask, ",")) end
+"""
+    lines = [f"{','.join(map(str, r['input_ids']))}\t{','.join(map(str, r['attention_mask']))}" for r in want]
+    assert script(home, code).splitlines() == ["called"] * 3 + lines
+    assert script(home, code).splitlines() == lines  # from the cache
 
 
 TEXTS = ["Which section", "", "Which section does package 3 of tool kind number 8 belong to? tool", "a b c", "<bos>library"]

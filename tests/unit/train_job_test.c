@@ -3,8 +3,10 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/process.h"
 #include "runtime/train/curve.h"
+#include "runtime/train/examples.h"
 #include "runtime/train/job.h"
 #include "runtime/train/manifest.h"
+#include "runtime/train/permutation.h"
 #include "runtime/train/process_id.h"
 #include "runtime/train/rows.h"
 #include "runtime/train/run.h"
@@ -232,6 +234,68 @@ static void rows_come_back_and_broken_files_are_named(void **state)
     rows_close(r);
 }
 
+static void rows_of_tokens_stand_beside_rows_of_text(void **state)
+{
+    static const int32_t ids[] = {0, 7, 128255}, labels[] = {-100, 7, INT32_MAX};
+    static const unsigned char bad[4] = {8, 0, 0, 0}; /* the labels of row 1 are shorter than its ids */
+    struct fixture *f = *state;
+    struct example_options o = {.max_length = 2};
+    struct examples *e = NULL;
+    char path[80];
+    struct rows *r;
+    struct row row;
+    enum lc rc = LC_OK;
+    struct err err;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/rows", f->dir);
+    assert_int_equal(rows_create(path, &r, &err), LC_OK);
+    assert_int_equal(rows_add_tokens(r, ids, labels, 3, &err), LC_OK);
+    assert_int_equal(rows_add_tokens(r, ids, labels, 0, &err), LC_OK);
+    assert_int_equal(rows_finish(r, &err), LC_OK);
+    rows_close(r);
+    assert_int_equal(examples_load(NULL, NULL, path, &o, &e, &err), LC_OK);
+    assert_int_equal(examples_dataset(e)->n, 2);
+    assert_int_equal(examples_dataset(e)->examples[0].n, 2);
+    assert_int_equal(examples_dataset(e)->examples[0].input_ids[1], 7);
+    assert_int_equal(examples_dataset(e)->examples[0].labels[0], -100);
+    assert_int_equal(examples_cut(e), 1);
+    examples_free(e);
+    assert_int_equal(rows_open(path, &r, &err), LC_OK);
+    assert_true(rows_next(r, &row, &rc, &err));
+    assert_true(row.tokens && row.prompt_len == 12 && row.completion_len == 12);
+    rows_close(r);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, bad, 4, 13 + 4), 4);
+    close(fd);
+    assert_int_equal(rows_open(path, &r, &err), LC_OK);
+    assert_false(rows_next(r, &row, &rc, &err));
+    assert_int_equal(rc, LC_DATA);
+    rows_close(r);
+}
+
+/* What numpy.random.default_rng(seed).permutation(10) gives. */
+static void permutations_are_numpys(void **state)
+{
+    static const struct {
+        uint64_t seed;
+        int64_t order[10];
+    } rows[] = {
+        {0ULL, {4, 6, 2, 7, 3, 5, 9, 0, 8, 1}},
+        {42ULL, {5, 6, 0, 7, 3, 2, 4, 9, 1, 8}},
+        {1099511627776ULL, {3, 8, 9, 0, 7, 4, 6, 2, 5, 1}},
+        {9223372036854775807ULL, {8, 3, 7, 2, 6, 0, 5, 9, 1, 4}},
+    };
+    int64_t order[10];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        permutation_make(rows[i].seed, 10, order);
+        assert_memory_equal(order, rows[i].order, sizeof order);
+    }
+    permutation_make(1, 0, order);
+}
+
 /* SHA-256 of "abc", from FIPS 180-2 */
 #define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -356,6 +420,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_come_back_and_broken_files_are_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(digests_are_sha256, set_up, tear_down),
         cmocka_unit_test_setup_teardown(folders_arrive_whole_or_not_at_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_of_tokens_stand_beside_rows_of_text, set_up, tear_down),
+        cmocka_unit_test(permutations_are_numpys),
         cmocka_unit_test(the_curve_forgets_what_a_resume_repeats),
         cmocka_unit_test(a_dead_process_is_not_mistaken_for_another),
     };

@@ -779,9 +779,11 @@ function methods.to_json(ds, path)
 end
 
 --- Dataset:to_parquet(path: Path)
--- a folder with one Parquet file, written by the dataframe engine
+-- one Parquet file, written by the dataframe engine
 function methods.to_parquet(ds, path)
-    methods.to_df(ds):coalesce(1).write:mode("overwrite"):parquet(path)
+    local folder = path .. ".writing"
+    methods.to_df(ds):coalesce(1).write:mode("overwrite"):parquet(folder)
+    core.take_part(folder, path)
 end
 
 -- ---- several of them ----------------------------------------------------------------------------------------------------

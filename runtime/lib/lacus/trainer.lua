@@ -62,6 +62,18 @@ Trainer.__index = methods
 Trainer.__name = "Trainer"
 function Trainer.__tostring(t) return ("Trainer of '%s': step %d"):format(tostring(t._model), t.state.global_step) end
 
+-- A tokenizer of other files than the model's would be trained past.
+local function check_tokenizer(given, model)
+    if given == nil then return end
+    local path = type(given) == "string" and given or given.name_or_path
+    local own = tools.find_model(model).tokenizer
+    local function file(p) return core.is_dir(p) and p .. "/tokenizer.json" or p end
+    if path and own and core.exists(file(path)) and core.digest_file(file(path)) ~= core.digest_file(file(own)) then
+        fail("UNSUPPORTED", ("a Trainer cannot use the tokenizer of '%s' for the model '%s', which has another"):format(path, model),
+             "tokenize the dataset with it (rows with input_ids), and leave processing_class out")
+    end
+end
+
 -- A batch size, or whatever else was not said.
 local function argument(t, name)
     if t.args[name] ~= nil then return t.args[name] end
@@ -183,6 +195,7 @@ end
 function methods.train(t)
     if t._o.train_dataset == nil then fail("ARG", "Trainer: training requires a train_dataset") end
     local control, begin = {should_training_stop = false}, core.clock()
+    check_tokenizer(t._o.processing_class or t._o.tokenizer, t._model)
     t.state.log_history, t.state.global_step, t.state.best_metric = {}, 0, nil
     t.job = start(t)
     call(t, "on_train_begin", control)
