@@ -333,6 +333,16 @@ static enum lc by_position(struct gen *g, const struct rel *r, const struct expr
     return *sql ? LC_OK : err_nomem(g->err);
 }
 
+/* DuckDB 1.5 narrows the scan of ORDER BY k DESC LIMIT n by what it has seen so far; when k is an integer cast from a
+ * wider one, it compares wrongly and rows are lost. A key in front that says whether k is NULL, which orders nothing
+ * new, keeps it from that. */
+static const char *first_key(struct gen *g, const char *sql, const struct dtype *type, bool down, bool last)
+{
+    bool narrow = type->id == DTYPE_BYTE || type->id == DTYPE_SHORT || type->id == DTYPE_INT;
+
+    return narrow && down ? gen_printf(g, "(%s IS %sNULL), %s", sql, last ? "" : "NOT ", sql) : sql;
+}
+
 enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size_t n)
 {
     struct scope s = result_scope(g, r, "ORDER BY");
@@ -351,6 +361,7 @@ enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size
 
         if (child->kind == EXPR_LITERAL && child->u.literal.type->id == DTYPE_INT) {
             code = by_position(g, r, child, &sql);
+            x.type = code == LC_OK ? r->cols[child->u.literal.i - 1].type : NULL;
         } else {
             code = sx_expr(g, &s, child, &x);
             if (code == LC_OK && x.type->id == DTYPE_MAP)
@@ -365,6 +376,8 @@ enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size
         }
         if (code != LC_OK)
             return buf_release(&b), code;
+        if (b.len == 0 && !(sql = first_key(g, sql, x.type, down, last)))
+            return buf_release(&b), err_nomem(g->err);
         buf_printf(&b, "%s%s %s NULLS %s", b.len ? ", " : "", sql, down ? "DESC" : "ASC",
                    last ? "LAST" : "FIRST");
     }
