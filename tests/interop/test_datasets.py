@@ -109,6 +109,20 @@ def test_bad_input_is_answered(home, code, says):
     assert done.returncode != 0 and says in done.stderr + done.stdout
 
 
+def test_nested_values_of_a_dataframe(home, tmp_path):
+    row = {"id": 1, "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}], "s": {"a": 1, "b": [1, 2]}}
+    datasets.Dataset.from_list([row, row]).to_parquet(str(tmp_path / "rows.parquet"))
+    ours = script(home, f"""
+local ds = load_dataset("parquet", {{data_files = "{tmp_path}/rows.parquet", split = "train"}})
+print(require("json").encode(ds:to_list()))
+ds:to_json("{tmp_path}/rows.jsonl")
+print(load_dataset("json", {{data_files = "{tmp_path}/rows.jsonl"}}))""")
+    lines = ours.splitlines()
+    assert json.loads(lines[0]) == [row, row]
+    assert [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()] == [row, row]
+    assert "\n".join(lines[1:]) == str(datasets.DatasetDict(train=datasets.Dataset.from_list([row, row])))
+
+
 def test_map_with_a_tokenizer(home, model):  # noqa: F811
     import transformers
 
