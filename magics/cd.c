@@ -1,6 +1,9 @@
 /* %cd and %pwd: the working folder of the process. */
+#include "magics/bookmarks.h"
 #include "magics/line.h"
 #include "magics/magics.h"
+#include "magics/options.h"
+#include "runtime/base/fs.h"
 #include "runtime/session/shell.h"
 #include <errno.h>
 #include <limits.h>
@@ -35,11 +38,28 @@ int magic_pwd(lua_State *L, const char *line, const char *body)
     return 1;
 }
 
+/* The folder that the word names: a bookmark when -b says so, or when there is no folder of this name. */
+static const char *push_target(lua_State *L, const struct options *o, const char *word)
+{
+    bool asked = options_has(o, "-b");
+    const char *folder = asked || (*word != '~' && !fs_is_dir(word)) ? bookmarks_push(L, word) : NULL;
+    struct err err;
+
+    if (asked && !folder) {
+        err_set(&err, LC_NOTFOUND, "there is no bookmark '%s'", word);
+        err_hint(&err, "%%bookmark -l lists them");
+        session_raise(L, &err);
+    }
+    if (folder && !options_has(o, "-q"))
+        line_print(L, "(bookmark:%s) -> %s\n", word, folder);
+    return folder ? folder : word;
+}
+
 int magic_cd(lua_State *L, const char *line, const char *body)
 {
     struct state *s = session_state(L, &state_key, sizeof *s, NULL);
-    struct line_words *w = line_words(L, shell_expand(L, line));
-    const char *home = getenv("HOME"), *to = w->n ? w->words[0] : "~";
+    struct options *o = options_read(L, "cd", shell_expand(L, line), OPTIONS_ALL);
+    const char *home = getenv("HOME"), *to = o->n ? o->words[0] : "~";
     char from[PATH_MAX], path[PATH_MAX];
     struct err err;
 
@@ -47,6 +67,8 @@ int magic_cd(lua_State *L, const char *line, const char *body)
     here(L, from);
     if (strcmp(to, "-") == 0)
         to = s->before[0] ? s->before : from;
+    else
+        to = push_target(L, o, to);
     if (to[0] == '~' && (to[1] == '/' || !to[1]))
         snprintf(path, sizeof path, "%s%s", home ? home : "/", to + 1);
     else
@@ -57,6 +79,7 @@ int magic_cd(lua_State *L, const char *line, const char *body)
     }
     memcpy(s->before, from, sizeof from);
     here(L, path);
-    line_print(L, "%s\n", path);
+    if (!options_has(o, "-q"))
+        line_print(L, "%s\n", path);
     return 0;
 }

@@ -79,17 +79,28 @@ int magic_history(lua_State *L, const char *line, const char *body)
 
 /* ---- %recall, %rerun ---- */
 
+/* _ as a text, as IPython's %recall alone has it; NULL: there was no value yet. */
+static const char *push_last_value(lua_State *L)
+{
+    struct buf *text;
+
+    lua_getglobal(L, "_");
+    if (lua_isnil(L, -1))
+        return NULL;
+    text = session_buf(L, BUF_TEXT_MAX);
+    session_repr(L, -2, text);
+    return lua_pushlstring(L, buf_str(text), text->len);
+}
+
 /* The cells that an argument names: ranges, else the last one with this part in it. Pushes their text; NULL: none. */
 static const char *push_named(lua_State *L, const char *magic, const struct options *o)
 {
     json_t *cells;
 
-    if (o->n && ranges_is(o->words[0]))
+    if (ranges_is(o->words[0]))
         cells = ranges_read(L, magic, o->words);
-    else if (o->n)
-        cells = ranges_search(L, o->words[0], 1, false);
     else
-        cells = ranges_tail(L, 1);
+        cells = ranges_search(L, o->words[0], 1, false);
     return json_array_size(cells) ? ranges_push_text(L, cells) : NULL;
 }
 
@@ -105,7 +116,7 @@ static int none(lua_State *L, const char *magic)
 int magic_recall(lua_State *L, const char *line, const char *body)
 {
     struct options *o = options_read(L, "recall", line, OPTIONS_ALL);
-    const char *text = push_named(L, "recall", o);
+    const char *text = o->n ? push_named(L, "recall", o) : push_last_value(L);
     size_t n;
 
     (void)body;

@@ -1,6 +1,6 @@
 #include "magics/magics.h"
 
-#define SCRIPT "[--out NAME] [--err NAME] [--no-raise-error]"
+#define SCRIPT "[--bg] [--out NAME] [--err NAME] [--proc NAME] [--no-raise-error]"
 
 #define PYTHON "%%python [-i|--in NAME,…] [-o|--out NAME,…] [--restart]"
 
@@ -16,9 +16,15 @@ const struct session_magic lacus_magics[] = {
      "now at once, 0 never",
      LINE, magic_autoreload},
     {"bash", "%%bash " SCRIPT, "runs the cell with bash; fails when it fails", CELL, magic_bash},
+    {"bookmark", "%bookmark [-l] [-d] [-r] [NAME] [FOLDER]",
+     "a name for a folder, the working one when none is given, for %cd NAME; -l lists them, -d removes one, "
+     "-r all",
+     LINE, magic_bookmark},
     {"capture", "%%capture [--no-stdout] [--no-stderr] [--no-display] [NAME]",
      "runs the cell and keeps what it shows in NAME (stdout, stderr, outputs, show())", CELL, magic_capture},
-    {"cd", "%cd [FOLDER | -]", "changes the working folder; - goes back, nothing goes home", LINE, magic_cd},
+    {"cd", "%cd [-q] [-b] [FOLDER | BOOKMARK | -]",
+     "changes the working folder; - goes back, nothing goes home, -b to a bookmark; -q says nothing", LINE,
+     magic_cd},
     {"config", "%config [NAME [= VALUE]]", "shows or changes settings; spark.… are those of dataframes", LINE,
      magic_config},
     {"connect_info", "%connect_info", "how other clients connect to this kernel", LINE, magic_connect_info},
@@ -41,6 +47,7 @@ const struct session_magic lacus_magics[] = {
     {"html", "%%html", "shows the cell as HTML", BOTH, magic_html},
     {"javascript", "%%javascript", "runs the cell as JavaScript in the notebook's page", BOTH,
      magic_javascript},
+    {"killbgscripts", "%killbgscripts", "ends what %%script --bg has started", LINE, magic_killbgscripts},
     {"latex", "%%latex", "shows the cell as LaTeX", BOTH, magic_latex},
     {"load", "%load [-r LINES] FILE | RANGE…",
      "puts the text of a file, or earlier cells, into the next cell; -r 5-10 some of its lines", LINE,
@@ -73,8 +80,9 @@ const struct session_magic lacus_magics[] = {
     {"python3", PYTHON, "as %%python", BOTH, magic_python},
     {"quickref", "%quickref", "what a cell can say, in short", LINE, magic_quickref},
     {"recall", "%recall [RANGE… | TEXT]",
-     "puts earlier cells into the next one: a range, the last one with TEXT in it, or the last", LINE,
-     magic_recall},
+     "puts earlier cells into the next one: a range, or the last one with TEXT in it; without either, the "
+     "last value",
+     LINE, magic_recall},
     {"reload_ext", "%reload_ext MODULE", "loads an extension again", LINE, magic_reload_ext},
     {"rerun", "%rerun [-l COUNT] [-g PATTERN] [RANGE…]", "runs earlier cells again", LINE, magic_rerun},
     {"reset", "%reset [-f]", "forgets all names that you have defined", LINE, magic_reset},
@@ -88,7 +96,11 @@ const struct session_magic lacus_magics[] = {
     {"save", "%save [-f] [-a] FILE [RANGE…]",
      "writes cells to a file (all, or those of the ranges); -a appends, -f does not ask", LINE, magic_save},
     {"script", "%%script " SCRIPT " PROGRAM [ARGUMENT]…",
-     "gives the cell to a program; --out and --err keep what it prints in a variable", CELL, magic_script},
+     "gives the cell to a program; --out and --err keep what it prints in a variable; --bg lets it run "
+     "beside "
+     "the cells: --out and --err are files to read from, --proc the process (pid, returncode, poll, wait, "
+     "terminate)",
+     CELL, magic_script},
     {"sh", "%sh COMMAND", "runs a command, or the cell, with sh; fails when it fails", BOTH, magic_sh},
     {"sql", "%sql STATEMENT", "runs Spark SQL; the result is shown and kept in _sqldf", BOTH, magic_sql},
     {"store", "%store [-r] [-d] [-z] [NAME… | NAME > FILE | NAME >> FILE]",

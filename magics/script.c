@@ -1,4 +1,5 @@
 /* %sh, %sx, %ls, %%script, and the languages that are scripts: %%bash, %%sh, %%perl, %%ruby, %%R, %%node. */
+#include "magics/background.h"
 #include "magics/line.h"
 #include "magics/magics.h"
 #include "magics/options.h"
@@ -81,6 +82,10 @@ static int run_script(lua_State *L, const struct options *o, const char *const *
 
     if (!shell_has(argv[0]))
         return missing(L, argv[0]);
+    if (options_has(o, "--bg")) {
+        background_run(L, argv, body, &(struct background){out, err, options_value(o, "--proc")});
+        return 0;
+    }
     if (out)
         job.out = session_buf(L, BUF_TEXT_MAX);
     if (err)

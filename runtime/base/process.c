@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,7 +53,7 @@ static enum lc spawn(const char *const *argv, const int stdio[3], short flags, p
     return rc == 0 ? LC_OK : err_errno(err, rc, "cannot run '%s'", argv[0]);
 }
 
-static int exit_status(int status)
+int process_status(int status)
 {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
@@ -167,7 +168,7 @@ enum lc process_run(const struct ctx *ctx, const char *const *argv, const char *
             stop(&c, output, arg);
         while (!c.ended && waitpid(c.pid, &c.status, 0) < 0 && errno == EINTR)
             ;
-        *status = exit_status(c.status);
+        *status = process_status(c.status);
     }
     close_end(&c.in);
     close_end(&c.out);
@@ -188,4 +189,58 @@ enum lc process_start(const char *const *argv, const char *log, pid_t *pid, stru
     close_end(&null);
     close_end(&out);
     return rc;
+}
+
+/* A descriptor from which a program reads this text, however long. */
+static int text_file(const char *text)
+{
+    int fd = text ? memfd_create("input", MFD_CLOEXEC) : open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    for (size_t left = text ? strlen(text) : 0; fd >= 0 && left > 0;) {
+        ssize_t n = write(fd, text, left);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            close_end(&fd);
+            break;
+        }
+        text += n;
+        left -= (size_t)n;
+    }
+    if (fd >= 0 && text)
+        lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
+static int sink(int end[2], bool wanted)
+{
+    if (wanted)
+        return pipe2(end, O_CLOEXEC);
+    end[1] = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    return end[1] < 0 ? -1 : 0;
+}
+
+enum lc process_beside(const char *const *argv, const char *input, int *out, int *error, pid_t *pid,
+                       struct err *err)
+{
+    int in = text_file(input), outs[2] = {-1, -1}, errors[2] = {-1, -1};
+    enum lc rc;
+
+    if (in < 0 || sink(outs, out) != 0 || sink(errors, error) != 0)
+        rc = err_errno(err, errno, "cannot run '%s'", argv[0]);
+    else
+        rc = spawn(argv, (int[3]){in, outs[1], errors[1]}, POSIX_SPAWN_SETPGROUP, pid, err);
+    close_end(&in);
+    close_end(&outs[1]);
+    close_end(&errors[1]);
+    if (rc != LC_OK) {
+        close_end(&outs[0]);
+        close_end(&errors[0]);
+        return rc;
+    }
+    if (out)
+        *out = outs[0];
+    if (error)
+        *error = errors[0];
+    return LC_OK;
 }

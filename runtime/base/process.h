@@ -30,4 +30,9 @@ enum lc process_run(const struct ctx *ctx, const char *const *argv, const char *
                     process_output_fn *output, void *arg, int *status, struct err *err) MUST_CHECK;
 /* In a session of its own, standard input from /dev/null, both outputs appended to the file `log`. */
 enum lc process_start(const char *const *argv, const char *log, pid_t *pid, struct err *err) MUST_CHECK;
+/* In a process group of its own, to live beside its parent: standard input is `input` (may be NULL). out and error, each may
+ * be NULL (discarded), become descriptors to read from: the caller closes them. */
+enum lc process_beside(const char *const *argv, const char *input, int *out, int *error, pid_t *pid,
+                       struct err *err) MUST_CHECK;
+int process_status(int status); /* what waitpid gave, as the shell has it */
 #endif

@@ -148,6 +148,67 @@ def test_shells_look_as_ipythons(kernel, ipython):
     assert lines[True] == lines[False]
 
 
+def test_bookmarks_look_as_ipythons(kernel, ipython, place, tmp_path):
+    (tmp_path / "inside").mkdir()
+    seen = {}
+    for k in (kernel, ipython):
+        first = k.result("%pwd")
+        k.out(f"%cd -q {tmp_path}")
+        k.out("%bookmark one")
+        k.out(f"%bookmark longer {tmp_path}/inside")
+        listed = k.out("%bookmark -l")
+        moves = [k.out("%cd longer"), k.out("%cd -b one"), k.out("%cd -q longer")]
+        k.out("%bookmark -d one")
+        errors = ["one" in k.error(line)["error"]["evalue"] for line in ("%bookmark -d one", "%cd -b one")]
+        left = k.out("%bookmark -l")
+        k.out("%bookmark -r")
+        seen[k is kernel] = (listed, moves, errors, left, k.out("%bookmark -l"))
+        k.out("%cd -q " + first.strip("'"))
+    assert seen[True] == seen[False]
+    assert f"longer -> {tmp_path}/inside\n" in seen[True][0]
+
+
+def test_scripts_beside_the_cells_give_what_ipythons_do(kernel, ipython):
+    got = {}
+    for k in (kernel, ipython):
+        lua = k is kernel
+        k.out("%%bash --bg --out got --err wrong --proc p\necho out; echo err >&2; exit 3\n")
+        if lua:
+            got[lua] = k.out("io.write(got:read('a'), wrong:read('a')) print(p:wait())")
+        else:
+            got[lua] = k.out("import sys\nsys.stdout.write((await got.read()).decode() + (await wrong.read()).decode())\nprint(await p.wait())")
+    assert got[True] == got[False] == "out\nerr\n3\n"
+    started = time.monotonic()
+    assert kernel.out("%%script --bg --proc q sleep 60\n") == "" and time.monotonic() - started < 20
+    assert kernel.out("print(q.returncode, q.pid > 1, (tostring(q):gsub('%d+', 'N')))") == "nil\ttrue\tProcess(pid=N, running)\n"
+    assert kernel.out("q:terminate() print(q:wait(), q:poll(), q.returncode)") == "-15\t-15\t-15\n"
+    body = "x" * 200000
+    assert kernel.out("%%script --bg --out n wc -c\n" + body + "\n") == "" and int(kernel.out("print(n:read('a'))")) in (200000, 200001)
+    kernel.out("%%script --bg --proc r sleep 60\n")
+    assert kernel.out("%killbgscripts") == "All background processes were killed.\n" == ipython_kill(ipython)
+    assert kernel.out("%killbgscripts") == "No background processes were running.\n"
+    assert kernel.out("print(r:poll())") == "-15\n"
+
+
+def ipython_kill(ipython):
+    ipython.out("%%script --bg sleep 60\n")
+    return ipython.out("%killbgscripts")
+
+
+def test_scripts_beside_the_cells_end_with_the_session(place, tmp_path):
+    k = start(place, "lacus", tmp_path)
+    pid = int(k.out("%%script --bg --proc q sleep 600\n") + k.out("print(q.pid)"))
+    os.kill(pid, 0)
+    k.client.shutdown()
+    for _ in range(50):
+        if not pathlib.Path(f"/proc/{pid}").exists():
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("the script goes on")
+    k.close()
+
+
 def test_timeit_looks_as_ipythons(kernel, ipython):
     shape = re.compile(r"[\d.]+ [nμm]?s ± [\d.]+ [nμm]?s per loop \(mean ± std\. dev\. of (\d+) runs?, ([\d,]+) loops? each\)\n")
     for k in (kernel, ipython):
@@ -607,6 +668,8 @@ def test_texts_for_the_next_cell(kernel, tmp_path):
     assert next_cell("%edit some.lua") == ("one = 1\ntwo = 2\nthree = 3\n", True)
     assert next_cell("%recall 1") == ("first = 1", False)
     assert next_cell("%recall first") == ("first = 1", False)
+    kernel.result("6 * 7")
+    assert next_cell("%recall") == ("42", False)
     assert "no earlier cell" in kernel.error("%recall 999")["error"]["evalue"]
 
 
