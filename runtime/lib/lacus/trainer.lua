@@ -106,7 +106,8 @@ local function call(t, event, control, logs)
     end
     if control.should_training_stop and not control.told and t.job and not core.job(t.job.id).done then
         control.told = true
-        t.job:cancel()
+        local ok, message = pcall(t.job.cancel, t.job)
+        if not ok and not core.job(t.job.id).done then error(message, 0) end -- it may have ended meanwhile
     end
 end
 
