@@ -59,9 +59,11 @@ bool hub_id_ok(const char *id)
     return !strchr("-.", id[0]) && !strchr("-.", name[0]) && !strchr("-.", id[len - 1]);
 }
 
+/* git's rule for names of branches, as far as it matters here. */
 bool hub_revision_ok(const char *revision)
 {
-    return strlen(revision) <= 200 && hub_name_ok(revision) && !strpbrk(revision, " ~^:?*[");
+    return strlen(revision) <= 200 && hub_name_ok(revision) && !strstr(revision, "..") &&
+           !strpbrk(revision, " ~^:?*[");
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------------ */

@@ -195,16 +195,48 @@ static char *cached(const struct hub *h)
 
 /* ---- refusals -------------------------------------------------------------------------------------------- */
 
-static void hint_near(const struct hub *h, const char *otherwise, struct err *err)
+/* Appends the names of the same owner's models that are spelled like this one. */
+static void near_on_hub(struct hub *h, struct buf *near)
 {
-    struct buf near = BUF_INIT(400);
+    const char *slash = strchr(h->id, '/'), *names[NAMES_MOST];
+    struct buf body = BUF_INIT(LISTING_MOST);
+    char *path = slash
+                     ? mem_printf("/api/models?author=%.*s&limit=%d", (int)(slash - h->id), h->id, NAMES_MOST)
+                     : NULL;
+    struct hub_link before = h->link;
+    json_t *top = NULL, *row;
+    size_t i, n = 0;
+    struct err err;
 
-    hub_cache_near(&h->cache, h->id, &near);
-    if (near.len)
-        (void)err_hint(err, "in the cache there is %s; %s", buf_str(&near), otherwise);
+    if (path && hub_get(&h->link, path, &body, &err) == LC_OK)
+        top = json_loadb(buf_str(&body), body.len, 0, NULL);
+    json_array_foreach (top, i, row) {
+        const char *id = json_string_value(json_object_get(row, "id"));
+        if (id && n < NAMES_MOST && hub_id_ok(id))
+            names[n++] = id;
+    }
+    nearest_list(near, h->id, names, n, NEAR_MOST);
+    h->link = before;
+    json_decref(top);
+    mem_free(path);
+    buf_release(&body);
+}
+
+static void hint_near(struct hub *h, bool ask, const char *otherwise, struct err *err)
+{
+    struct buf cache = BUF_INIT(400), there = BUF_INIT(400);
+
+    if (ask)
+        near_on_hub(h, &there);
+    hub_cache_near(&h->cache, h->id, &cache);
+    if (there.len)
+        (void)err_hint(err, "did you mean %s? Otherwise %s", buf_str(&there), otherwise);
+    else if (cache.len)
+        (void)err_hint(err, "in the cache there is %s; %s", buf_str(&cache), otherwise);
     else
         (void)err_hint(err, "%s", otherwise);
-    buf_release(&near);
+    buf_release(&cache);
+    buf_release(&there);
 }
 
 static const char *nor_folder(const struct hub *h)
@@ -288,7 +320,8 @@ static enum lc explain(struct hub *h, enum lc rc, struct err *err)
     if (is_network(h, rc)) {
         (void)err_wrap(err, "cannot download the model '%s': %s does not answer%s", h->id, h->endpoint,
                        nor_folder(h));
-        hint_near(h, "it is not in the cache; is this machine on a network? HF_ENDPOINT names another server",
+        hint_near(h, false,
+                  "it is not in the cache; is this machine on a network? HF_ENDPOINT names another server",
                   err);
         return rc;
     }
@@ -309,7 +342,7 @@ static enum lc explain(struct hub *h, enum lc rc, struct err *err)
     }
     if (status == 401 || status == 404) {
         (void)err_set(err, LC_NOTFOUND, "no model '%s' on %s%s", h->id, h->endpoint, nor_folder(h));
-        hint_near(h,
+        hint_near(h, true,
                   h->token ? "look at the spelling, and whether the token may see it"
                            : "look at the spelling; a private model needs HF_TOKEN",
                   err);
@@ -491,7 +524,7 @@ static void notice(const struct hub *h, const char *why)
     mem_free(text);
 }
 
-static enum lc is_offline(const struct hub *h, struct err *err)
+static enum lc is_offline(struct hub *h, struct err *err)
 {
     const char *why = h->options->local_only      ? "local_files_only"
                       : is_true("HF_HUB_OFFLINE") ? "HF_HUB_OFFLINE"
@@ -501,7 +534,7 @@ static enum lc is_offline(const struct hub *h, struct err *err)
 
     (void)err_set(err, LC_NET, "the model '%s' is not in the cache '%s'%s, and %s forbids to download it%s",
                   h->id, h->cache.root, part ? " with all its files" : "", why, nor_folder(h));
-    hint_near(h, "without that setting it is downloaded; HF_HOME names another cache", err);
+    hint_near(h, false, "without that setting it is downloaded; HF_HOME names another cache", err);
     return LC_NET;
 }
 

@@ -454,6 +454,12 @@ static enum lc check_room(const struct fetching *f, struct err *err)
     return err_hint(err, "HF_HOME names another folder; 'hf cache rm' frees this one");
 }
 
+static enum lc tell(const struct fetching *f, struct err *err)
+{
+    f->link->told_ns = 0;
+    return tick(f->link, f->name, f->had, f->size, err);
+}
+
 /* The incomplete file to the end, as far as its bytes go. */
 static enum lc fill(struct hub_link *k, const char *name, const struct hub_head *h, const char *url,
                     const char *path, struct err *err)
@@ -474,7 +480,11 @@ static enum lc fill(struct hub_link *k, const char *name, const struct hub_head 
     }
     rc = check_room(&f, err);
     if (rc == LC_OK)
+        rc = tell(&f, err);
+    if (rc == LC_OK)
         rc = fetch_all(&f, url, err);
+    if (rc == LC_OK)
+        rc = tell(&f, err);
     if (rc == LC_OK && fdatasync(f.fd) != 0)
         rc = err_errno(err, errno, "cannot write '%s'", path);
     close(f.fd);

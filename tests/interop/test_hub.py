@@ -67,12 +67,15 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self):
-        path, _, _ = self.path.partition("?")
+        path, _, query = self.path.partition("?")
         self.server.log.append((self.command, path, self.headers.get("Range"), self.headers.get("Authorization"), self.headers.get("Host")))
         if self.server.down:
             return self.no(503, "", "down")
         if m := re.fullmatch(r"/cdn/([0-9a-f]{64})", path):
             return self.content(self.server.blobs[m[1]])
+        if path == "/api/models":
+            author = urllib.parse.parse_qs(query)["author"][0]
+            return self.answer(200, json.dumps([{"id": n} for n, r in self.server.repos.items() if n.startswith(author + "/") and not r.private]).encode())
         if m := re.fullmatch(r"/api/models/(.+)/revision/([^/]+)", path):
             return self.listing(m[1], urllib.parse.unquote(m[2]))
         if m := re.fullmatch(r"/api/models/(.+)/tree/([^/]+)", path):
@@ -355,7 +358,9 @@ def test_gated_private_and_missing(home, hub, cache):
     (cache / "token").write_text(SECRET + "\n")
     assert say(home, hub, cache, 'print(llm.load("org/private"):count())')
     text = refused(home, hub, cache, 'llm.load("org/gatde")')
-    assert "no model 'org/gatde'" in text and "'org/gated'" in text
+    assert "no model 'org/gatde'" in text and "did you mean 'org/gated'" in text
+    text = refused(home, hub, cache, 'llm.load("other/gated")')
+    assert "no model 'other/gated'" in text and "in the cache there is 'org/gated'" in text
     text = refused(home, hub, cache, 'llm.load("org/tiny")', HF_TOKEN="hf_wrong")
     assert "does not accept the token" in text and "hf_wrong" not in text
     assert "safetensors" in refused(home, hub, cache, 'llm.load("org/pickle")')
