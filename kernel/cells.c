@@ -8,9 +8,12 @@ enum { LONG_MS = 20 };
 static void publish_input(struct kernel *k, const struct exchange *e)
 {
     struct buf content = BUF_INIT(WIRE_BYTES_MAX);
+    json_t *masked = session_masked_text(k->session, e->cell.code, e->cell.len);
 
     buf_puts(&content, "{\"code\":");
-    buf_json(&content, e->cell.code, e->cell.len);
+    buf_json(&content, masked ? json_string_value(masked) : e->cell.code,
+             masked ? json_string_length(masked) : e->cell.len);
+    json_decref(masked);
     buf_printf(&content, ",\"execution_count\":%d}",
                session_execution_count(k->session) + (e->cell.store_history ? 1 : 0));
     publisher_announce(k->publisher, "execute_input", &content);

@@ -50,7 +50,7 @@ static const char *push_target(lua_State *L, const struct options *o, const char
         err_hint(&err, "%%bookmark -l lists them");
         session_raise(L, &err);
     }
-    if (folder && !options_has(o, "-q"))
+    if (folder) /* with -q too, as IPython */
         line_print(L, "(bookmark:%s) -> %s\n", word, folder);
     return folder ? folder : word;
 }

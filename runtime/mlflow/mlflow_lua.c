@@ -91,11 +91,36 @@ static const char *text_or_null(lua_State *L, int index)
     return lua_isnoneornil(L, index) ? NULL : luaL_checkstring(L, index);
 }
 
+/* Secrets do not get into a tracking server: the value on the top is without them, kept by the table at `keeper`. */
+static const char *without_secrets(lua_State *L, int keeper, bool *warned)
+{
+    struct session *s = session_of(L);
+    json_t **slot, *masked = session_masked_text(s, lua_tostring(L, -1), lua_rawlen(L, -1));
+    const char *text;
+
+    if (!masked)
+        return lua_tostring(L, -1);
+    slot = session_json_slot(L);
+    *slot = masked;
+    if (!*warned) {
+        text = lua_pushfstring(L, "warning: '%s' has a secret in it: it is logged as [REDACTED]\n",
+                               lua_tostring(L, -3));
+        session_print(s, STREAM_STDERR, text, strlen(text));
+        lua_pop(L, 1);
+    }
+    *warned = true;
+    text = lua_pushlstring(L, json_string_value(masked), json_string_length(masked));
+    lua_rawseti(L, keeper, (lua_Integer)lua_rawlen(L, keeper) + 1);
+    lua_pop(L, 1);
+    return text;
+}
+
 /* Table {key = text} at index → pairs in a userdata on the stack; the texts live as long as the table does. */
 static struct tracker_pair *pairs(lua_State *L, int index, size_t *n)
 {
     struct tracker_pair *p;
     size_t count = 0;
+    bool warned = false;
 
     *n = 0;
     if (lua_isnoneornil(L, index)) {
@@ -105,12 +130,15 @@ static struct tracker_pair *pairs(lua_State *L, int index, size_t *n)
     luaL_checktype(L, index, LUA_TTABLE);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
         count++;
-    p = lua_newuserdatauv(L, (count ? count : 1) * sizeof *p, 0);
+    p = lua_newuserdatauv(L, (count ? count : 1) * sizeof *p, 1);
+    lua_newtable(L);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
             luaL_argerror(L, index, "a table of texts by name is expected");
-        p[(*n)++] = (struct tracker_pair){lua_tostring(L, -2), lua_tostring(L, -1)};
+        p[(*n)++] =
+            (struct tracker_pair){lua_tostring(L, -2), without_secrets(L, lua_gettop(L) - 2, &warned)};
     }
+    lua_setiuservalue(L, -2, 1);
     return p;
 }
 

@@ -322,6 +322,11 @@ bool session_masked(struct session *s, const char *text, size_t len)
     return is;
 }
 
+json_t *session_masked_text(struct session *s, const char *text, size_t len)
+{
+    return session_masked(s, text, len) ? masks_json(s, session_json_text(text, len)) : NULL;
+}
+
 bool session_mask(struct session *s, const char *value, size_t len)
 {
     struct masks *m = of(s);

@@ -115,6 +115,9 @@ enum lc session_task_free(struct session_task *t, struct err *err) MUST_CHECK;
 void session_serve(struct session *s);
 /* What C code and children have printed so far goes to the front end now (see frontend_ops.output_waits). */
 void session_flush(struct session *s);
+/* The text without the values that are to be hidden (those of dbutils.secrets); NULL: there are none in it. New
+ * reference. */
+json_t *session_masked_text(struct session *s, const char *text, size_t len);
 /* The front end has had nothing to do for a while: memory that cells left behind goes back to the system. */
 void session_idle(struct session *s);
 int session_execution_count(const struct session *s);

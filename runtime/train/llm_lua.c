@@ -560,6 +560,20 @@ static int l_worker_log(lua_State *L) /* core.worker_log(id) → text */
     return 1;
 }
 
+static int l_masked(lua_State *L) /* core.masked(text) → the text without secrets */
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len);
+    json_t **slot = session_json_slot(L);
+
+    *slot = session_masked_text(session_of(L), text, len);
+    if (*slot)
+        lua_pushlstring(L, json_string_value(*slot), json_string_length(*slot));
+    else
+        lua_pushvalue(L, 1);
+    return 1;
+}
+
 /* ---- the session ----------------------------------------------------------------------------------------- */
 
 static int l_wait(lua_State *L) /* core.wait(ms, note): the note is printed when the cell is interrupted */
@@ -814,6 +828,7 @@ static const luaL_Reg core[] = {{"rows", l_rows},
                                 {"clock", l_clock},
                                 {"defaults", l_defaults},
                                 {"worker_log", l_worker_log},
+                                {"masked", l_masked},
                                 {"coordinator_tail", l_coordinator_tail},
                                 {"coordinator_pid", l_coordinator_pid},
                                 {NULL, NULL}};

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -159,7 +160,8 @@ def test_bookmarks_look_as_ipythons(kernel, ipython, place, tmp_path):
         listed = k.out("%bookmark -l")
         moves = [k.out("%cd longer"), k.out("%cd -b one"), k.out("%cd -q longer")]
         k.out("%bookmark -d one")
-        errors = ["one" in k.error(line)["error"]["evalue"] for line in ("%bookmark -d one", "%cd -b one")]
+        wrong = [k.run(line) for line in ("%bookmark -d one", "%cd -b one")]  # IPython says it as a text alone
+        errors = ["'one'" in (shown["error"] or {"evalue": shown["stderr"]})["evalue"] for shown in wrong]
         left = k.out("%bookmark -l")
         k.out("%bookmark -r")
         seen[k is kernel] = (listed, moves, errors, left, k.out("%bookmark -l"))
@@ -545,6 +547,34 @@ def test_tensorboard_is_started_or_missed(place, tmp_path):
 
 
 # ---- dbutils
+
+def test_secrets_are_not_echoed_and_not_tracked(kernel, place):
+    """What the front end is told of a cell's text, and what a tracking server is told of parameters and tags."""
+    value = "s3cr3t-of-the-lake"
+    kernel.out("dbutils.secrets.createScope('echo')\ndbutils.secrets.put('echo', 'k', 's3cr3t-' .. 'of-the-lake')")
+    kernel.client.execute(f"x = '{value}'")
+    while (message := kernel.client.get_iopub_msg(timeout=20))["msg_type"] != "execute_input":
+        pass
+    assert message["content"]["code"] == "x = '[REDACTED]'"
+    kernel.out("print(1)")
+    shown = kernel.run("run = mlflow.start_run()\nmlflow.log_param('token', 'Bearer ' .. x) mlflow.set_tag('note', x) mlflow.log_params{a = x, b = 'plain'} mlflow.end_run()")
+    assert shown["error"] is None and shown["stderr"].count("warning:") == 3 and "'token'" in shown["stderr"], shown
+    kernel.out("kept = mlflow.get_run(run.info.run_id).data")
+    assert kernel.out("print(kept.params.token, kept.params.b, #kept.params.a, kept.tags.note == x)") == f"Bearer [REDACTED]\tplain\t{len('[REDACTED]')}\tfalse\n"
+    stored = b"".join(f.read_bytes() for f in pathlib.Path(os.environ["LACUS_HOME"]).rglob("*") if f.is_file())
+    assert value.encode() not in stored and b"Bearer [REDACTED]" in stored
+
+
+def test_the_log_of_a_job_shows_no_secrets(kernel):
+    """Also where the text goes on from job:logs(): into a file, another string."""
+    state = pathlib.Path(os.environ["LACUS_HOME"])
+    kernel.out("dbutils.secrets.createScope('logs') dbutils.secrets.put('logs', 'k', 'lake-' .. 'password')\nprint(#llm.jobs())")
+    with sqlite3.connect(state / "workspace.db") as db:
+        db.execute("INSERT INTO train_jobs(id, spec, status, owner_pid, owner_start, created) VALUES('job-logs', '{}', 'failed', 0, 0, 0)")
+    (state / "jobs" / "job-logs").mkdir(parents=True)
+    (state / "jobs" / "job-logs" / "worker.log").write_text("asked with lake-password\n")
+    assert kernel.out("print((llm.job('job-logs'):logs():gsub('%a+', string.upper)))").endswith("ASKED WITH [REDACTED]\n")
+
 
 def test_secrets_never_get_out(kernel, place, tmp_path):
     import base64

@@ -594,7 +594,7 @@ function methods.resume(job)
 end
 
 --- Job:logs() -> string
--- what the job and its worker have said
+-- what the job and its worker have said, without the secrets that this session knows
 function methods.logs(job)
     follow(job)
     local lines = {}
@@ -608,7 +608,7 @@ function methods.logs(job)
         end
     end
     local text = core.worker_log(job.id)
-    return table.concat(lines, "\n") .. (text ~= "" and "\n--- worker ---\n" .. text or "")
+    return core.masked(table.concat(lines, "\n") .. (text ~= "" and "\n--- worker ---\n" .. text or ""))
 end
 
 --- Job:events() -> {table, …}
