@@ -299,7 +299,7 @@ static enum lc print_grid(struct grid *g, const struct show_options *o, struct b
     if (o->vertical && g->rows == 0)
         buf_puts(out, "(0 rows)\n");
     else if (g->more)
-        buf_printf(out, "only showing top %lld row%s\n", (long long)o->rows, o->rows == 1 ? "" : "s");
+        buf_printf(out, "only showing top %lld row%s", (long long)o->rows, o->rows == 1 ? "" : "s");
     return ok ? buf_check(out, err) : err_nomem(err);
 }
 

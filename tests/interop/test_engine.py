@@ -32,7 +32,7 @@ CONFIGS = {
     "llama-yarn": dict(model_type="llama", rope_parameters=dict(rope_type="yarn", rope_theta=5e4, factor=4.0, original_max_position_embeddings=16)),
     "llama-yarn-not-truncated": dict(model_type="llama", rope_parameters=dict(
         rope_type="yarn", rope_theta=1e4, factor=8.0, original_max_position_embeddings=32, beta_fast=20.0, beta_slow=2.0, mscale=0.7, mscale_all_dim=1.3, truncate=False)),
-    "ministral": dict(model_type="ministral", sliding_window=5, layer_types=["full_attention", "sliding_attention"]),
+    "ministral": dict(model_type="ministral", head_dim=12, rope_parameters=dict(rope_type="default", rope_theta=10000.0), sliding_window=5, layer_types=["full_attention", "sliding_attention"]),
     "ministral3": dict(model_type="ministral3", head_dim=12, rope_parameters=dict(
         rope_type="yarn", rope_theta=1e6, factor=16.0, original_max_position_embeddings=4, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.1)),
     "qwen2": dict(model_type="qwen2"),

@@ -95,14 +95,12 @@ df:select("id"):show(math.maxinteger)
 +---+
 +---+
 only showing top 0 rows
-
 +---+
 | id|
 +---+
 |  1|
 +---+
 only showing top 1 row
-
 +---+
 | id|
 +---+
@@ -116,7 +114,7 @@ only showing top 1 row
 
 def test_show_vertical(run):
     assert run("df:show(2, 20, true)") == (
-        "-RECORD 0---\n id  | 1    \n s   | a    \n d   | 1.5  \n-RECORD 1---\n id  | 2    \n s   | NULL \n d   | NULL \nonly showing top 2 rows\n\n"
+        "-RECORD 0---\n id  | 1    \n s   | a    \n d   | 1.5  \n-RECORD 1---\n id  | 2    \n s   | NULL \n d   | NULL \nonly showing top 2 rows\n"
     )
 
 

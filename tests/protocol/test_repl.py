@@ -169,6 +169,7 @@ def test_results_of_before(terminal):
 def test_interrupts_always_work(terminal):
     t = terminal()
     t.type("half a cell")
+    t.wait(r"half a cell")  # a terminal forgets what was not read when Ctrl-C comes
     t.keys("C-c")
     t.wait(r"half a cell\nIn \[1\]:")
     t.line("pcall(function() while true do end end)")
