@@ -61,6 +61,8 @@ static enum lc parse_arguments(int argc, char **argv, struct repl_arguments *a, 
     *(code ? &a->code : module ? &a->module : &a->file) = *given;
     if (module && !is_module(*given, strlen(*given)))
         return err_set(err, LC_ARG, "'%s' is no name of a module", *given);
+    if (code) /* arg[0], as Python's sys.argv[0] */
+        *given = argv[i];
     a->args = (const char *const *)given;
     return LC_OK;
 }

@@ -275,6 +275,7 @@ enum editor_end editor_read(const char *prompt, const char *initial, char **text
 {
     *text = NULL;
     editor.initial = initial;
+    editor_forget_search();
     editor.have_line = editor.dirty = false;
     editor.interrupted = editor.terminated = editor.resized = editor.stopped = 0;
     screen_measure(&editor.screen);
@@ -340,6 +341,7 @@ void editor_close(void)
     screen_release(&editor.screen);
     menu_close(&editor.menu);
     mem_free(editor.menu_text);
+    editor_forget_search();
     clear_history();
     memset(&editor, 0, sizeof editor);
 }

@@ -23,6 +23,8 @@ struct editor {
     struct menu menu;
     char *menu_text; /* owned: the menu stands while the text and the cursor are these */
     int menu_point;
+    char *prefix,
+        *found; /* owned: Up looks for cells that begin so, while the text is what it has found last */
     int prompt_width;
     const char *initial; /* borrowed: goes into the cell that begins */
     char *line;          /* owned (malloc): the cell that was accepted */
@@ -36,5 +38,6 @@ void editor_bind_keys(void);
 void editor_accept(void);
 void editor_keep_menu(void);
 void editor_clear_screen(void);
+void editor_forget_search(void);
 void editor_catch_signals(void); /* again, after the backend had its own */
 #endif

@@ -193,15 +193,76 @@ static int complete_back(int count, int key)
     return 0;
 }
 
+/* ---- earlier cells: those that begin with what is before the cursor ---- */
+void editor_forget_search(void)
+{
+    mem_free(editor.prefix);
+    mem_free(editor.found);
+    editor.prefix = editor.found = NULL;
+}
+
+/* What was typed stays the prefix until the text is changed. In vi's command mode every cell is meant. */
+static void begin_search(void)
+{
+    bool all = rl_get_keymap() == vi_movement_keymap;
+
+    if (editor.found && strcmp(editor.found, rl_line_buffer) == 0)
+        return;
+    editor_forget_search();
+    editor.prefix = mem_strndup(rl_line_buffer, all ? 0 : (size_t)rl_point);
+}
+
+/* How many entries away (step -1: before, 1: after) the next fitting one is; 0: there is none. */
+static int distance(int step)
+{
+    HIST_ENTRY **list = history_list();
+    const char *prefix = editor.prefix ? editor.prefix : "";
+    size_t len = strlen(prefix);
+
+    for (int at = where_history() + step, n = 1; list && at >= 0 && at < history_length; at += step, n++)
+        if (strncmp(list[at]->line, prefix, len) == 0 &&
+            (!len || strcmp(list[at]->line, rl_line_buffer) != 0))
+            return n;
+    return 0;
+}
+
+static int previous_cell(int key)
+{
+    int n;
+
+    begin_search();
+    n = distance(-1);
+    if (n == 0)
+        return rl_ding();
+    rl_get_previous_history(n, key);
+    mem_free(editor.found);
+    editor.found = mem_strdup(rl_line_buffer);
+    return 0;
+}
+
+/* After the last one comes what was typed. */
+static int next_cell(int key)
+{
+    int n;
+
+    begin_search();
+    n = distance(1);
+    rl_get_next_history(n ? n : history_length - where_history() + 1, key);
+    mem_free(editor.found);
+    editor.found = n ? mem_strdup(rl_line_buffer) : NULL;
+    return 0;
+}
+
 /* ---- up and down ---- */
 static int up(int count, int key)
 {
     int start = line_start(rl_point);
 
+    (void)count;
     if (menu_is_open())
         choose(-1);
     else if (start == 0)
-        return rl_get_previous_history(count, key);
+        return previous_cell(key);
     else
         rl_point = at_column(line_start(start - 1), column_of(rl_point));
     return 0;
@@ -211,10 +272,11 @@ static int down(int count, int key)
 {
     int end = line_end(rl_point);
 
+    (void)count;
     if (menu_is_open())
         choose(1);
     else if (end == rl_end)
-        return rl_get_next_history(count, key);
+        return next_cell(key);
     else
         rl_point = at_column(end + 1, column_of(rl_point));
     return 0;

@@ -157,6 +157,26 @@ def test_history_is_kept_searched_and_shared_with_the_kernel(terminal, tmp_path)
     t.wait(r"In \[2\]: other = 2")
 
 
+def test_up_looks_for_what_begins_as_what_is_typed(terminal):
+    """As in IPython: what stands before the cursor when the search begins, until the text is changed."""
+    t = terminal()
+    for n, cell in enumerate(("lake = 1", "other = 2", "lake = 3", "lake = 3 -- deep", "more = 4")):
+        t.line(cell)
+        t.wait(rf"In \[{n + 2}\]")
+    t.type("lake")
+    for key, want in (("Up", "lake = 3 -- deep"), ("Up", "lake = 3"), ("Up", "lake = 1"), ("Up", "lake = 1"), ("Down", "lake = 3"), ("Down", "lake = 3 -- deep"), ("Down", "lake")):
+        t.keys(key)
+        t.wait(rf"In \[6\]: {want}\s*$")
+    t.keys("C-u")
+    for want in ("more = 4", "lake = 3 -- deep", "lake = 3"):  # nothing is typed: all of them
+        t.keys("Up")
+        t.wait(rf"In \[6\]: {want}\s*$")
+    t.keys("C-e", "BSpace")
+    t.type("1")  # changed: another search
+    t.keys("C-a", "Right", "Right", "Right", "Right", "Up")
+    t.wait(r"In \[6\]: lake = 1\s*$")
+
+
 def test_results_of_before(terminal):
     t = terminal()
     for n, line in enumerate(("40 + 1", "_ + 1", "Out[1] + __ + _", "In[1]", "_ = 'mine'", "5", "_"), 2):
@@ -296,6 +316,7 @@ def test_scripts(tmp_path):
     (tmp_path / "mod.lua").write_text("print('module', ...)")
     assert exit_code(tmp_path, "s.lua", "a", "b")[:2] == (0, "s.lua\ta\ta\tb\n")
     assert exit_code(tmp_path, "-c", "print(...)", "x")[:2] == (0, "x\n")
+    assert exit_code(tmp_path, "-c", "print(arg[0], arg[1], arg[2], #arg)", "x", "y")[:2] == (0, "-c\tx\ty\t2\n")
     assert exit_code(tmp_path, "-m", "mod", "y")[:2] == (0, "module\ty\n")
     assert exit_code(tmp_path, text="print(1 + 1)")[:2] == (0, "2\n")
     (tmp_path / "link").symlink_to(LACUS)
