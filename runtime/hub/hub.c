@@ -35,7 +35,7 @@ struct hub { /* one call of hub_model_get */
 
 /* ---- settings -------------------------------------------------------------------------------------------- */
 
-static bool is_true(const char *name)
+bool hub_is_set(const char *name)
 {
     static const char *const yes[] = {"1", "on", "yes", "true"};
     const char *v = getenv(name);
@@ -526,9 +526,9 @@ static void notice(const struct hub *h, const char *why)
 
 static enum lc is_offline(struct hub *h, struct err *err)
 {
-    const char *why = h->options->local_only      ? "local_files_only"
-                      : is_true("HF_HUB_OFFLINE") ? "HF_HUB_OFFLINE"
-                                                  : "TRANSFORMERS_OFFLINE";
+    const char *why = h->options->local_only         ? "local_files_only"
+                      : hub_is_set("HF_HUB_OFFLINE") ? "HF_HUB_OFFLINE"
+                                                     : "TRANSFORMERS_OFFLINE";
     char sha[HUB_SHA];
     bool part = hub_cache_commit(&h->cache, h->revision, sha);
 
@@ -575,7 +575,7 @@ enum lc hub_model_get(const struct ctx *ctx, const char *name, const struct hub_
     TRY(hub_cache_open(options->cache_dir, h.id, &h.cache, err));
     h.endpoint = find_endpoint();
     h.token = find_token(options->token);
-    h.offline = options->local_only || is_true("HF_HUB_OFFLINE") || is_true("TRANSFORMERS_OFFLINE");
+    h.offline = options->local_only || hub_is_set("HF_HUB_OFFLINE") || hub_is_set("TRANSFORMERS_OFFLINE");
     h.link = (struct hub_link){
         .ctx = ctx, .endpoint = h.endpoint, .id = h.id, .token = h.token, .progress = on_progress, .arg = &h};
     rc = h.endpoint ? check_endpoint(h.endpoint, err) : err_nomem(err);

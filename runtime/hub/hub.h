@@ -47,4 +47,6 @@ struct hub_watch {
 /* name: "org/name" or "org/name@revision". watch may be NULL. */
 enum lc hub_model_get(const struct ctx *ctx, const char *name, const struct hub_options *options,
                       const struct hub_watch *watch, char **folder, struct err *err) MUST_CHECK;
+/* A setting of the environment is 1, on, yes or true. */
+bool hub_is_set(const char *name);
 #endif

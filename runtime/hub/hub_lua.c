@@ -18,6 +18,7 @@ struct view {
     char id[40], file[256];
     int64_t begun_ns, drawn_ns, had, fetched;
     bool shows, updates; /* something was shown; it can be shown again in its place */
+    bool quiet;          /* nothing is shown */
 };
 
 static double seconds_since(int64_t then)
@@ -102,7 +103,8 @@ static bool on_progress(void *arg, const struct hub_step *step)
     if (*step->file)
         v->had = step->had;
     int64_t pause = v->updates ? 200000000 : 10000000000;
-    if (*step->file && now - v->begun_ns > 300000000 && (!v->shows || now - v->drawn_ns > pause)) {
+    if (!v->quiet && *step->file && now - v->begun_ns > 300000000 &&
+        (!v->shows || now - v->drawn_ns > pause)) {
         line_text(v, step, &line);
         if (buf_ok(&line))
             draw(v, &line, step->had, step->size);
@@ -170,6 +172,7 @@ l_hub(lua_State *L) /* core.hub(name, {want, revision, token, cache_dir, local_f
     hex_make(random, 12);
     (void)snprintf(v.id, sizeof v.id, "hub-%s", random);
     v.updates = f->ops && (f->ops->rich || (f->ops->columns && f->ops->columns(f->self) > 0));
+    v.quiet = hub_is_set("HF_HUB_DISABLE_PROGRESS_BARS");
     rc = hub_model_get(session_ctx(s), name, &o, &watch, &folder, &err);
     draw_end(&v, rc == LC_OK);
     if (rc != LC_OK)

@@ -19,6 +19,7 @@ enum {
     PAUSE_BYTES = 4 << 20,
     IDLE_MS = 30000,
     ATTEMPTS = 5,
+    CALLS = 3,
     FIRST_WAIT_MS = 300,
     HOPS = 5,
     READ_BYTES = 1 << 20
@@ -114,6 +115,37 @@ static enum lc call(struct hub_link *k, struct web_request *q, struct sink *s, s
     return rc;
 }
 
+static bool worth_another(enum lc rc, int status)
+{
+    return rc == LC_NET || rc == LC_TIMEOUT ||
+           (rc == LC_OK && (status == 408 || status == 429 || (status >= 500 && status <= 504)));
+}
+
+static enum lc pause_for(struct hub_link *k, const char *file, int64_t had, int64_t size, int ms,
+                         struct err *err)
+{
+    int64_t end = clock_mono_ns() + (int64_t)ms * 1000000;
+
+    while (clock_mono_ns() < end) {
+        TRY(tick(k, file, had, size, err));
+        usleep(SLICE_MS * 1000);
+    }
+    return LC_OK;
+}
+
+/* A call without a body that counts: a server that is busy for a moment is asked again; so is, with `net`, one that does not
+ * answer. */
+static enum lc call_again(struct hub_link *k, struct web_request *q, struct sink *s, struct buf *fields,
+                          int *status, bool net, struct err *err)
+{
+    for (int left = CALLS, wait = FIRST_WAIT_MS;; wait *= 2) {
+        enum lc rc = call(k, q, s, fields, status, err);
+        if (--left == 0 || !worth_another(rc, *status) || (rc != LC_OK && !net))
+            return rc;
+        TRY(pause_for(k, "", 0, -1, wait, err));
+    }
+}
+
 static enum lc refused(const struct hub_link *k, const char *what, struct err *err)
 {
     enum lc code = k->status == 404   ? LC_NOTFOUND
@@ -141,7 +173,7 @@ enum lc hub_get(struct hub_link *k, const char *path, struct buf *body, struct e
     struct web_request q = {.method = "GET", .url = url, .redirects = HOPS, .max_bytes = body->max};
     struct sink s = {.take = take_text, .arg = body, .file = "", .size = -1};
     int status = 0;
-    enum lc rc = url ? call(k, &q, &s, NULL, &status, err) : err_nomem(err);
+    enum lc rc = url ? call_again(k, &q, &s, NULL, &status, false, err) : err_nomem(err);
 
     mem_free(url);
     if (rc == LC_OK && status != 200) {
@@ -189,7 +221,7 @@ static enum lc ask_head(struct hub_link *k, char **url, struct buf *fields, int 
         struct web_request q = {
             .method = "HEAD", .url = *url, .headers = identity, .n_headers = 1, .max_bytes = 1 << 20};
         struct sink s = {.take = take_none, .file = "", .size = -1};
-        TRY(call(k, &q, &s, fields, status, err));
+        TRY(call_again(k, &q, &s, fields, status, true, err));
         char *next = next_hop(*url, *status, buf_str(fields));
         if (!next)
             return LC_OK;
@@ -386,23 +418,6 @@ static enum lc fetch_once(struct fetching *f, const char *url, int *status, stru
     return call(f->link, &q, &s, NULL, status, err);
 }
 
-static bool worth_another(enum lc rc, int status)
-{
-    return rc == LC_NET || rc == LC_TIMEOUT ||
-           (rc == LC_OK && (status == 408 || status == 429 || (status >= 500 && status <= 504)));
-}
-
-static enum lc pause_for(struct fetching *f, int ms, struct err *err)
-{
-    int64_t end = clock_mono_ns() + (int64_t)ms * 1000000;
-
-    while (clock_mono_ns() < end) {
-        TRY(tick(f->link, f->name, f->had, f->size, err));
-        usleep(SLICE_MS * 1000);
-    }
-    return LC_OK;
-}
-
 static bool complete(const struct fetching *f, enum lc rc, int status)
 {
     return rc == LC_OK && (status == 200 || status == 206) && (f->size < 0 || f->had == f->size);
@@ -436,7 +451,7 @@ static enum lc fetch_all(struct fetching *f, const char *url, struct err *err)
                        : refused(f->link, f->name, err);
         if (left == 0)
             return rc;
-        TRY(pause_for(f, wait, err));
+        TRY(pause_for(f->link, f->name, f->had, f->size, wait, err));
         wait *= 2;
     }
 }

@@ -69,6 +69,9 @@ class Hub(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         path, _, query = self.path.partition("?")
         self.server.log.append((self.command, path, self.headers.get("Range"), self.headers.get("Authorization"), self.headers.get("Host")))
+        if self.server.busy:
+            self.server.busy -= 1
+            return self.no(503, "", "busy")
         if self.server.down:
             return self.no(503, "", "down")
         if m := re.fullmatch(r"/cdn/([0-9a-f]{64})", path):
@@ -179,7 +182,7 @@ def hub(folder):
     server.repos = {"org/tiny": Repo({**files, **extra}, revisions=("v1.0", "refs/pr/1")), "org/sharded": Repo({**small, **shards, "consolidated.safetensors": b"z" * 50000}),
                     "org/gated": Repo(files, gated=True), "org/closed": Repo(files, gated="not let in"), "org/private": Repo(files, private=True),
                     "org/pickle": Repo({"config.json": files["config.json"], "pytorch_model.bin": b"x"})}
-    server.blobs, server.log, server.cuts, server.corrupt, server.down, server.slow, server.size_lie = {}, [], 0, 0, False, 0, None
+    server.blobs, server.log, server.cuts, server.corrupt, server.down, server.slow, server.busy, server.size_lie = {}, [], 0, 0, False, 0, 0, None
     server.listing_change = lambda answer: answer
     threading.Thread(target=server.serve_forever, daemon=True).start()
     server.url = f"http://127.0.0.1:{server.server_port}"
@@ -294,6 +297,12 @@ def test_a_cut_connection_is_gone_on_with(home, hub, cache):
     assert open(path + "/model.safetensors", "rb").read() == data
     ranges = [row[2] for row in gets(hub, "/cdn/")]
     assert ranges[0] is None and ranges[1] == f"bytes={len(data) // 2}-" and len(ranges) >= 3
+
+
+def test_a_busy_hub_is_asked_again(home, hub, cache):
+    hub.busy = 2
+    say(home, hub, cache, 'print(llm.download("org/tiny"))')
+    assert hub.busy == 0 and lacus(home, "-", text='llm.download("org/tiny")', **settings(hub, cache)).stderr == ""
 
 
 def test_a_killed_download_is_gone_on_with(home, hub, cache):
