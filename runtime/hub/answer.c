@@ -266,7 +266,7 @@ static bool plain_etag(const char *v, size_t len, char out[HUB_ETAG])
     return true;
 }
 
-enum lc hub_head_parse(const char *fields, struct hub_head *out, struct err *err)
+enum lc hub_head_parse(const char *fields, bool redirects, struct hub_head *out, struct err *err)
 {
     size_t len;
     const char *v = hub_field(fields, "X-Repo-Commit", &len);
@@ -282,7 +282,7 @@ enum lc hub_head_parse(const char *fields, struct hub_head *out, struct err *err
     if (!v || !plain_etag(v, len, out->etag))
         return err_set(err, LC_DATA, "the answer does not tell what the file's content is (ETag)");
     if (!field_number(fields, "X-Linked-Size", &out->size) &&
-        !field_number(fields, "Content-Length", &out->size))
+        (redirects || !field_number(fields, "Content-Length", &out->size)))
         out->size = -1;
     return LC_OK;
 }

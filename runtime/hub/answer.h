@@ -52,7 +52,8 @@ struct hub_head { /* of one file */
     char etag[HUB_ETAG]; /* the blob's name: SHA-256 of an LFS file, git's SHA-1 of another */
     int64_t size;        /* -1: not told */
 };
-enum lc hub_head_parse(const char *fields, struct hub_head *out, struct err *err) MUST_CHECK;
+/* redirects: the content is elsewhere, and Content-Length is not its length. */
+enum lc hub_head_parse(const char *fields, bool redirects, struct hub_head *out, struct err *err) MUST_CHECK;
 /* Where "Content-Range: bytes 5-9/10" begins; -1: it is not one. */
 int64_t hub_range_begin(const char *fields);
 #endif

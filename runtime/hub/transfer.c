@@ -252,7 +252,7 @@ static enum lc file_head(struct hub_link *k, const char *sha, const char *name, 
 
     if (rc == LC_OK && status >= 400)
         rc = refused(k, name, err);
-    if (rc == LC_OK && hub_head_parse(buf_str(&fields), out, err) != LC_OK)
+    if (rc == LC_OK && hub_head_parse(buf_str(&fields), status >= 300, out, err) != LC_OK)
         rc = err_wrap(err, "cannot download '%s' of '%s'", name, k->id);
     if (rc == LC_OK && strcmp(out->commit, sha) != 0)
         rc =
@@ -464,8 +464,8 @@ static enum lc check_room(const struct fetching *f, struct err *err)
         (uint64_t)(f->size - f->had) <= (uint64_t)v.f_bavail * v.f_frsize)
         return LC_OK;
     (void)err_set(err, LC_NOSPACE,
-                  "no room for '%s': %.1f GB are missing yet, %.1f GB are free where '%s' is", f->name,
-                  (double)(f->size - f->had) / 1e9, (double)v.f_bavail * (double)v.f_frsize / 1e9, f->path);
+                  "no room for '%s': %.1f MB are missing yet, %.1f MB are free where '%s' is", f->name,
+                  (double)(f->size - f->had) / 1e6, (double)v.f_bavail * (double)v.f_frsize / 1e6, f->path);
     return err_hint(err, "HF_HOME names another folder; 'hf cache rm' frees this one");
 }
 

@@ -416,6 +416,9 @@ def test_hostile_answers(home, hub, cache, tmp_path):
     hub.listing_change = lambda a: []
     assert "not a JSON object" in refused(home, hub, cache, 'llm.download("org/tiny")')
     hub.listing_change = lambda a: a
+    hub.size_lie = "many"  # as if it was not told
+    assert say(home, hub, cache, 'print(llm.load("org/tiny"):count())')
+    shutil.rmtree(cache)
     hub.size_lie = 10**15
     text = refused(home, hub, cache, 'llm.download("org/tiny")')
     assert "no room" in text and "HF_HOME" in text

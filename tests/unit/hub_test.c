@@ -74,21 +74,26 @@ static void test_heads(void **state)
     struct err err;
 
     (void)state;
-    assert_int_equal(
-        hub_head_parse("x-repo-commit: " SHA "\r\nETag: W/\"abc\"\r\nContent-Length: 12\r\n", &h, &err),
-        LC_OK);
+    assert_int_equal(hub_head_parse("x-repo-commit: " SHA "\r\nETag: W/\"abc\"\r\nContent-Length: 12\r\n",
+                                    false, &h, &err),
+                     LC_OK);
     assert_string_equal(h.etag, "abc");
     assert_int_equal(h.size, 12);
     assert_int_equal(
         hub_head_parse(
             "X-Repo-Commit: " SHA
             "\r\nETag: \"no\"\r\nX-Linked-Etag: \"yes\"\r\nX-Linked-Size: 99\r\nContent-Length: 12\r\n",
-            &h, &err),
+            false, &h, &err),
         LC_OK);
     assert_string_equal(h.etag, "yes");
     assert_int_equal(h.size, 99);
-    assert_int_equal(hub_head_parse("X-Repo-Commit: " SHA "\r\nETag: \"../x\"\r\n", &h, &err), LC_DATA);
-    assert_int_equal(hub_head_parse("ETag: \"x\"\r\n", &h, &err), LC_DATA);
+    assert_int_equal(hub_head_parse("X-Repo-Commit: " SHA "\r\nETag: \"../x\"\r\n", false, &h, &err),
+                     LC_DATA);
+    assert_int_equal(hub_head_parse("ETag: \"x\"\r\n", false, &h, &err), LC_DATA);
+    assert_int_equal(
+        hub_head_parse("X-Repo-Commit: " SHA "\r\nETag: \"x\"\r\nContent-Length: 0\r\n", true, &h, &err),
+        LC_OK);
+    assert_int_equal(h.size, -1);
     assert_int_equal(hub_range_begin("Content-Range: bytes 5-9/10\r\n"), 5);
     assert_int_equal(hub_range_begin("Content-Range: bytes */10\r\n"), -1);
     assert_int_equal(hub_range_begin(""), -1);
