@@ -65,7 +65,7 @@ EMBED_OBJ := $(B)/obj/gen/lua_library.o
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
 UNIT := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
-FUZZERS := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
+FUZZERS := $(filter-out $(FUZZ_ABSENT:%=$(B)/fuzz/%),$(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)) # not those of an absent plugin
 TEST_SUPPORT := $(sort $(wildcard tests/support/*.c))
 
 ##: Build
