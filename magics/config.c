@@ -16,7 +16,7 @@ static const struct {
     {"hub_cache", "HF_HOME", "where fetched models are kept", false},
     {"hub_offline", "HF_HUB_OFFLINE", "1: nothing is fetched", false},
     {"home", "LACUS_HOME", "where lacus keeps its state", true},
-    {"memory", "LACUS_MEMORY_LIMIT", "how much Lua values may take: 500M, 2G", true},
+    {"memory_limit", "LACUS_MEMORY_LIMIT", "how much Lua values may take: 500M, 2GB; 0: no limit", false},
     {"pager", "PAGER", "what shows long texts at the prompt", false},
     {"python", "LACUS_PYTHON", "the Python of %%python and %pip", false},
     {"no_color", "NO_COLOR", "1: no colours in a terminal", true},
@@ -82,6 +82,14 @@ static const char *push_trimmed(lua_State *L, const char *from, const char *to)
     return lua_pushlstring(L, from, (size_t)(to - from));
 }
 
+static void limit_memory(lua_State *L, const char *value)
+{
+    struct err err;
+
+    if (session_limit_memory(session_of(L), value, &err) != LC_OK)
+        session_raise(L, &err);
+}
+
 int magic_config(lua_State *L, const char *line, const char *body)
 {
     const char *equals = strchr(line, '='), *end = line + strlen(line);
@@ -96,6 +104,8 @@ int magic_config(lua_State *L, const char *line, const char *body)
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         if (strcmp(settings[i].name, name) != 0)
             continue;
+        if (value && strcmp(name, "memory_limit") == 0)
+            limit_memory(L, value);
         if (value && *value)
             setenv(settings[i].variable, value, 1);
         else if (value)

@@ -202,7 +202,9 @@ static void describe_string(lua_State *L, int index, struct description *d)
         d->ename = lc_ename(LC_NOMEM);
         if (s->heap.over)
             buf_printf(d->hint,
-                       "this session may use %zu MB for Lua values: free some, or set LACUS_MEMORY_LIMIT",
+                       "this session may use %zu MB for Lua values: free some, or allow more with %%config "
+                       "memory_limit = "
+                       "4GB (or LACUS_MEMORY_LIMIT)",
                        s->heap.limit >> 20);
     }
     buf_utf8(d->evalue, rest, len - (size_t)(rest - text));

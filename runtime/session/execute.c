@@ -363,6 +363,16 @@ static void take_up(struct session *s, const struct set_aside *a)
     memcpy(s->cell_id, a->cell_id, sizeof s->cell_id);
 }
 
+enum { CELL_ROOM = 1 << 20 };
+
+/* At the ceiling a cell has room enough still to say `t = nil`. */
+static void make_room(struct heap *h)
+{
+    h->room = h->limit && h->limit < SIZE_MAX && h->used + CELL_ROOM > h->limit
+                  ? h->used + CELL_ROOM - h->limit
+                  : 0;
+}
+
 enum lc session_task_new(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
                          struct session_task **out, struct err *err)
 {
@@ -372,6 +382,7 @@ enum lc session_task_new(struct session *s, const struct cell_request *cell, str
     if (!t)
         return err_nomem(err);
     t->run = (struct run){.s = s, .text = cell->code, .len = cell->len, .show = true};
+    make_room(&s->heap);
     t->cell = cell;
     t->reply = reply;
     t->begun = t->ended = t->inside = false;

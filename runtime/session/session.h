@@ -115,6 +115,9 @@ enum lc session_task_free(struct session_task *t, struct err *err) MUST_CHECK;
 void session_serve(struct session *s);
 /* What C code and children have printed so far goes to the front end now (see frontend_ops.output_waits). */
 void session_flush(struct session *s);
+/* How much Lua values may take from now on ("500M", "2GB"; "0": no limit; "": as at the start). LC_ARG: no amount, or less
+ * than they take already. */
+enum lc session_limit_memory(struct session *s, const char *text, struct err *err) MUST_CHECK;
 /* The text without the values that are to be hidden (those of dbutils.secrets); NULL: there are none in it. New
  * reference. */
 json_t *session_masked_text(struct session *s, const char *text, size_t len);

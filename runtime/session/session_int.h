@@ -39,6 +39,7 @@ enum session_table {
 struct heap {                 /* what Lua has allocated */
     size_t used, limit, peak; /* bytes; limit 0: not known yet */
     size_t swept;             /* used after the last session_idle */
+    size_t room;              /* above the limit: with it the cell begins, or nobody could free anything */
     bool over;                /* the limit was hit since the cell began */
     bool relaxed;             /* while an error is told, a little more is allowed */
 };

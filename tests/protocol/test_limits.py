@@ -97,6 +97,13 @@ def test_a_runaway_cell_ends_with_an_error_and_the_kernel_lives(small, code):
     assert messages[0]["content"]["data"]["text/plain"] == "42"
 
 
+def test_at_the_ceiling_a_cell_can_still_free_what_there_is(small):
+    """Small values fill the last bytes: without room of its own, no cell could begin that lets them go."""
+    assert small.execute("t = {} for i = 1, 1e9 do t[i] = {} end", timeout=60)[0]["ename"] == "MemoryError"
+    assert small.execute("t = nil collectgarbage()", timeout=60)[0]["status"] == "ok"
+    assert small.execute("#string.rep('x', 2^24 | 0)")[1][0]["content"]["data"]["text/plain"] == str(2**24)
+
+
 # ---- the end
 
 @pytest.mark.parametrize("number, name", [(signal.SIGABRT, "6"), (signal.SIGBUS, "7"), (signal.SIGFPE, "8"), (signal.SIGILL, "4")])

@@ -681,6 +681,13 @@ def test_settings(kernel):
     kernel.out("%config editor = 'nano -w'")
     assert kernel.out("!echo $EDITOR") == "nano -w\n"
     assert "did you mean 'editor'" in "".join(kernel.error("%config edtor = x")["error"]["traceback"])
+    kernel.out('%config memory_limit = "50MB"')
+    failed = kernel.error("t = {} for i = 1, 1e9 do t[i] = {} end")["error"]
+    assert failed["ename"] == "MemoryError" and "%config memory_limit" in "".join(failed["traceback"])
+    kernel.out("t = nil collectgarbage()\n%config memory_limit = 1GiB\nprint(#string.rep('x', 2^27 // 1 | 0))")
+    assert kernel.result("%config memory_limit") == "1GiB"
+    assert "no amount of memory" in kernel.error("%config memory_limit = much")["error"]["evalue"]
+    assert kernel.result("%config memory_limit") == "1GiB"
     kernel.out("%config spark.sql.session.timeZone = UTC")
     assert "UTC" in kernel.result("%config spark.sql.session.timeZone")
 

@@ -283,6 +283,23 @@ static void memory_has_a_ceiling(void **state)
     unsetenv("LACUS_MEMORY_LIMIT");
 }
 
+static void the_ceiling_moves(void **state)
+{
+    static const char *const wrong[] = {"much", "2X", "2GB more", "nan", "1K"};
+    struct recorder *r = *state;
+    struct err err;
+
+    assert_int_equal(session_limit_memory(r->session, "30MB", &err), LC_OK);
+    FAILS(r, "t = {} for i = 1, 1e9 do t[i] = {} end", "MemoryError", "use 30 MB");
+    gives(r, "t = nil; collectgarbage(); #string.rep('x', 8 << 20)", "8388608");
+    assert_int_equal(session_limit_memory(r->session, "0.25gib", &err), LC_OK);
+    gives(r, "#string.rep('x', 64 << 20)", "67108864");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(session_limit_memory(r->session, wrong[i], &err), LC_ARG);
+    assert_int_equal(session_limit_memory(r->session, "0", &err), LC_OK);
+    assert_int_equal(session_limit_memory(r->session, "", &err), LC_OK);
+}
+
 /* ---- requests ---- */
 static void requests_are_obeyed(void **state)
 {
@@ -560,6 +577,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(habits_of_other_languages_are_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_of_other_languages_do_not_pass_silently, set_up, tear_down),
         cmocka_unit_test(memory_has_a_ceiling),
+        cmocka_unit_test_setup_teardown(the_ceiling_moves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(requests_are_obeyed, set_up, tear_down),
         cmocka_unit_test(globals_are_opened_when_used),
         cmocka_unit_test(history_is_kept),
