@@ -9,8 +9,9 @@
  * Source    huggingface.co/docs/hub/api; huggingface_hub/file_download.py (which header means what).
  *
  * Example:
+ *     const char text[] = "{\"sha\": \"4f6e\", \"siblings\": []}";
  *     struct hub_listing files;
- *     if (hub_listing_parse(text, len, &files, &err) == LC_OK) {
+ *     if (hub_listing_parse(text, sizeof text - 1, &files, &err) == LC_OK) {
  *         puts(files.sha);
  *         hub_listing_release(&files);
  *     }

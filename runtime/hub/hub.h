@@ -20,6 +20,7 @@
 #ifndef LACUS_HUB_HUB_H
 #define LACUS_HUB_HUB_H
 #include "runtime/base/ctx.h"
+#include "runtime/base/mem.h"
 
 enum hub_want { HUB_MODEL, HUB_TOKENIZER };
 

@@ -5,7 +5,6 @@
  * Threads   session thread.
  *
  * Example:
- *     luaL_newlib(L, core);
  *     hub_functions(L); // core.hub("org/name", {want = "model"}) → folder
  */
 #ifndef LACUS_HUB_HUB_LUA_H
