@@ -23,7 +23,7 @@ try {
   await open(page, base, notebook);
   await run(0);
   await run(1, /\[\*\]/);
-  await page.waitForFunction(() => /looping/.test(document.querySelectorAll('.jp-Notebook .jp-CodeCell')[1].innerText.split('\n').at(-1)), null, { timeout: 20000 });
+  await page.waitForFunction(() => /looping/.test(document.querySelectorAll('.jp-Notebook .jp-CodeCell')[1].querySelector('.jp-OutputArea-output')?.innerText ?? ''), null, { timeout: 20000 });
   await page.click('[data-command="notebook:interrupt-kernel"], [data-jp-item-name="interrupt"] jp-button');
   await page.waitForFunction(() => /\[\d+\]/.test(document.querySelectorAll('.jp-Notebook .jp-CodeCell')[1].querySelector('.jp-InputPrompt').textContent), null, { timeout: 20000 });
   await run(2);
