@@ -4,7 +4,7 @@
 # library comes from npm and its header from PyPI, both pinned by version and SHA-256, through the ordinary clients npm and pip.
 
 APT_BUILD := gcc libc6-dev make pkg-config lua5.4 libzmq3-dev libsodium-dev libjansson-dev libreadline-dev liblua5.4-dev \
-	libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libpcre2-dev libutf8proc-dev libyaml-dev libnghttp2-dev libssl-dev curl python3-venv python3-dev git
+	libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libpcre2-dev libutf8proc-dev libyaml-dev libnghttp2-dev libssl-dev curl g++ python3-venv python3-dev git
 APT_TEST := libcmocka-dev chromium nodejs luarocks tmux valgrind clang-14 libclang-rt-14-dev clang-format openjdk-17-jre-headless
 SUDO := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v sudo),sudo))
 
@@ -61,7 +61,7 @@ $(NANOARROW)/.ready: | $(TOOLS)/bin/pip
 	tar xzf $(DEPS)/sdist/nanoarrow-$(NANOARROW_VERSION).tar.gz -C $(NANOARROW) --wildcards --strip-components=3 '*/subprojects/flatcc-*/include/*' '*/subprojects/flatcc-*/src/runtime/*' && \
 	printf '%s\n' '#define NANOARROW_VERSION_MAJOR 0' '#define NANOARROW_VERSION_MINOR 9' '#define NANOARROW_VERSION_PATCH 0' \
 	'#define NANOARROW_VERSION "$(NANOARROW_VERSION)"' '#define NANOARROW_VERSION_INT 900' > $(NANOARROW)/nanoarrow/nanoarrow_config.h && touch $@ || \
-	echo "nanoarrow could not be fetched (python3-dev is needed; see $(DEPS)/sdist/log): lacus is built without Spark Connect"
+	echo "nanoarrow could not be fetched (g++ and python3-dev are needed: pip asks the package for its metadata, which configures a build; see $(DEPS)/sdist/log): lacus is built without Spark Connect"
 nanoarrow_src := $(addprefix nanoarrow/common/,array array_stream schema utils) $(addprefix nanoarrow/ipc/,codecs decoder encoder reader writer) \
 	$(addprefix src/runtime/,builder emitter verifier refmap)
 NANOARROW_FLAGS := -isystem $(NANOARROW) -isystem $(NANOARROW)/include

@@ -10,7 +10,9 @@ import time
 import pytest
 
 from lacus import LACUS, environment, lacus, script
-from spark_server import Server, why_not
+from spark_server import PLUGIN, Server, why_not
+
+pytestmark = pytest.mark.skipif(not PLUGIN.exists(), reason="SKIP: the plugin engine_spark is not built: make deps says why")
 
 
 @pytest.fixture(scope="module")
