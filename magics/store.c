@@ -53,18 +53,6 @@ static void call(lua_State *L, const char *function, int nargs)
 }
 
 /* ---- keeping ---- */
-static void push_variable(lua_State *L, const char *name)
-{
-    struct err err;
-
-    if (!cell_local(L, name, strlen(name)))
-        lua_getglobal(L, name);
-    if (!lua_isnil(L, -1))
-        return;
-    err_set(&err, LC_NOTFOUND, "cannot store '%s': there is no such variable", name);
-    session_raise(L, &err);
-}
-
 static void keep(lua_State *L, const char *name)
 {
     const char *path = push_path(L, name), *text;
@@ -72,7 +60,7 @@ static void keep(lua_State *L, const char *name)
     size_t len;
 
     lua_pushstring(L, name);
-    push_variable(L, name);
+    cell_push_variable(L, name, "store");
     call(L, "serialize", 2);
     text = lua_tolstring(L, -1, &len);
     if (session_masked(session_of(L), text, len)) {
@@ -82,7 +70,7 @@ static void keep(lua_State *L, const char *name)
     }
     check(L, fs_write_private(path, text, len, &err), &err);
     lua_getglobal(L, "type");
-    push_variable(L, name);
+    cell_push_variable(L, name, "store");
     lua_call(L, 1, 1);
     line_print(L, "Stored '%s' (%s)\n", name, lua_tostring(L, -1));
 }
@@ -96,7 +84,7 @@ static int to_file(lua_State *L, const struct options *o)
     size_t len;
     bool adds = strcmp(o->words[1], ">>") == 0 && fs_exists(file);
 
-    push_variable(L, o->words[0]);
+    cell_push_variable(L, o->words[0], "store");
     luaL_tolstring(L, -1, &len);
     if (adds)
         check(L, fs_read(file, text, &err), &err);

@@ -140,24 +140,12 @@ static void write_table(lua_State *L, const char *path)
     lua_settop(L, df);
 }
 
-static void push_variable(lua_State *L, const char *name)
-{
-    struct err err;
-
-    if (!cell_local(L, name, strlen(name)))
-        lua_getglobal(L, name);
-    if (!lua_isnil(L, -1))
-        return;
-    err_set(&err, LC_NOTFOUND, "cannot hand '%s' to Python: there is no such variable", name);
-    session_raise(L, &err);
-}
-
 static void put_variable(lua_State *L, struct state *state, json_t *into, const char *name)
 {
     struct err err;
     json_t *value;
 
-    push_variable(L, name);
+    cell_push_variable(L, name, "hand over to Python");
     if (is_dataframe(L, lua_gettop(L))) {
         const char *path = lua_pushfstring(L, "%s/in-%d.parquet", state->folder, (int)++state->tables);
         lua_insert(L, -2);

@@ -335,6 +335,18 @@ bool cell_local(lua_State *L, const char *name, size_t len)
     return true;
 }
 
+void cell_push_variable(lua_State *L, const char *name, const char *verb)
+{
+    struct err err;
+
+    if (!cell_local(L, name, strlen(name)))
+        lua_getglobal(L, name);
+    if (!lua_isnil(L, -1))
+        return;
+    err_set(&err, LC_NOTFOUND, "cannot %s '%s': there is no such variable", verb, name);
+    session_raise(L, &err);
+}
+
 bool cell_is_ours(lua_CFunction f)
 {
     return f == l_capture || f == magic_call;

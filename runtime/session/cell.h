@@ -42,6 +42,8 @@ int cell_load(lua_State *L, const char *text, size_t len, const char *chunk, str
 long cell_error_offset(lua_State *L, const char *text, size_t len);
 /* Pushes the value of a carried local; false (and nothing pushed) when there is none of that name. */
 bool cell_local(lua_State *L, const char *name, size_t len);
+/* Pushes the value of a variable, a carried local or a global; raises "cannot VERB 'name'" when there is none. */
+void cell_push_variable(lua_State *L, const char *name, const char *verb);
 /* Is this one of the functions that the wrapper of a cell calls? */
 bool cell_is_ours(lua_CFunction f);
 /* Forgets a carried local; false when there was none. */

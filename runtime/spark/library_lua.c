@@ -4,7 +4,7 @@
 #include "runtime/catalog/catalog.h"
 #include "runtime/dataframe/sqlgen/filtered.h"
 #include "runtime/dataframe/sqlgen/functions.h"
-#include "runtime/session/copy.h"
+#include "runtime/session/closure.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/column_lua.h"
 #include "runtime/spark/dataframe_lua.h"
@@ -212,11 +212,11 @@ static int l_functions(lua_State *L) /* functions(): {{name, usage, doc, kind}, 
 /* ---- user-defined functions ---- */
 static int l_pack(lua_State *L) /* pack(function) -> bytes as a Column, straight, loops */
 {
-    struct copy_shape shape;
+    struct closure_shape shape;
     const char *bytes;
     size_t len;
 
-    copy_pack(L, 1, &shape);
+    closure_pack(L, 1, &shape);
     bytes = lua_tolstring(L, -1, &len);
     column_push(L, expr_binary_literal(bytes, len));
     lua_pushboolean(L, shape.straight);

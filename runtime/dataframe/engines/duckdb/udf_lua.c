@@ -2,7 +2,7 @@
  * one at the same time. lacus_udf_T(packed function, name, may run long, arguments…), T the type of the result. */
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
-#include "runtime/session/copy.h"
+#include "runtime/session/closure.h"
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
@@ -53,7 +53,7 @@ static int open_function(lua_State *L) /* light userdata: the state */
     }
     lua_pushlightuserdata(L, NULL);
     lua_setglobal(L, "null");
-    copy_unpack(L, s->packed, s->len);
+    closure_unpack(L, s->packed, s->len);
     return 1;
 }
 

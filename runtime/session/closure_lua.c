@@ -1,6 +1,6 @@
-/* copy_lua.c: packs and unpacks Lua functions; see copy.h for what may be copied. */
+/* closure_lua.c: packs and unpacks Lua functions; see closure.h for what may be copied. */
 #include "runtime/base/mem.h"
-#include "runtime/session/copy.h"
+#include "runtime/session/closure.h"
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
@@ -74,7 +74,7 @@ static bool straight(unsigned op)
 struct scan {
     lua_State *L;
     int names; /* index of a table: globals that are read; 0: none wanted */
-    struct copy_shape shape;
+    struct closure_shape shape;
 };
 
 static void scan_code(struct scan *s, const unsigned char *code, size_t n, const struct text *constants,
@@ -166,7 +166,7 @@ static bool scan_dump(struct scan *s, const char *data, size_t len)
 {
     struct dump d = {.p = (const unsigned char *)data, .end = (const unsigned char *)data + len};
 
-    s->shape = (struct copy_shape){.straight = true};
+    s->shape = (struct closure_shape){.straight = true};
     bytes_of(&d, 4 + 1 + 1 + 6 + 3 + 8 + 8 + 1);
     scan_function(s, &d, 0);
     return !d.bad;
@@ -455,7 +455,7 @@ static int l_buf_gc(lua_State *L)
     return 0;
 }
 
-void copy_pack(lua_State *L, int index, struct copy_shape *shape)
+void closure_pack(lua_State *L, int index, struct closure_shape *shape)
 {
     struct pack p = {.L = L};
     struct scan scan = {.L = L};
@@ -489,7 +489,7 @@ void copy_pack(lua_State *L, int index, struct copy_shape *shape)
         scan_dump(&scan, p.out->data + 5, len);
         *shape = scan.shape;
     } else if (shape) {
-        *shape = (struct copy_shape){.loops = true};
+        *shape = (struct closure_shape){.loops = true};
     }
     lua_pushlstring(L, p.out->data, p.out->len);
     lua_replace(L, top + 1);
@@ -645,7 +645,7 @@ static void unpack_value(struct unpack *u)
     u->depth--;
 }
 
-void copy_unpack(lua_State *L, const char *data, size_t len)
+void closure_unpack(lua_State *L, const char *data, size_t len)
 {
     struct unpack u = {.L = L, .p = data, .end = data + len};
     int top = lua_gettop(L);

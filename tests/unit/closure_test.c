@@ -1,5 +1,5 @@
-/* copy_test.c: functions of Lua as bytes and back, in another state. */
-#include "runtime/session/copy.h"
+/* closure_test.c: functions of Lua as bytes and back, in another state. */
+#include "runtime/session/closure.h"
 #include "tests/support/unit.h"
 #include <lauxlib.h>
 #include <lualib.h>
@@ -18,9 +18,9 @@ static lua_State *state(void)
 
 static int packed(lua_State *L) /* (shape, function) */
 {
-    struct copy_shape *shape = lua_touserdata(L, 1);
+    struct closure_shape *shape = lua_touserdata(L, 1);
 
-    copy_pack(L, 2, shape);
+    closure_pack(L, 2, shape);
     return 1;
 }
 
@@ -29,12 +29,12 @@ static int unpacked(lua_State *L) /* (light userdata: the source state with the 
     size_t len;
     const char *s = lua_tolstring(lua_touserdata(L, 1), -1, &len);
 
-    copy_unpack(L, s, len);
+    closure_unpack(L, s, len);
     return 1;
 }
 
 /* The function that `code` returns, packed; or the error. */
-static bool pack(lua_State *L, const char *code, struct copy_shape *shape)
+static bool pack(lua_State *L, const char *code, struct closure_shape *shape)
 {
     assert_int_equal(luaL_dostring(L, code), LUA_OK);
     lua_pushcfunction(L, packed);
@@ -48,7 +48,7 @@ static bool pack(lua_State *L, const char *code, struct copy_shape *shape)
 static void gives(const char *code, const char *expected)
 {
     lua_State *from = state(), *to = state();
-    struct copy_shape shape;
+    struct closure_shape shape;
 
     assert_true(pack(from, code, &shape));
     lua_pushcfunction(to, unpacked);
@@ -91,7 +91,7 @@ static void other_things_are_refused_by_name(void **unused)
     (void)unused;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lua_State *L = state();
-        struct copy_shape shape;
+        struct closure_shape shape;
 
         assert_false(pack(L, cases[i][0], &shape));
         if (!strstr(lua_tostring(L, -1), cases[i][1]))
@@ -118,7 +118,7 @@ static void shapes_are_seen(void **unused)
     (void)unused;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lua_State *L = state();
-        struct copy_shape shape;
+        struct closure_shape shape;
 
         assert_true(pack(L, cases[i].code, &shape));
         if (shape.straight != cases[i].straight || shape.loops != cases[i].loops)

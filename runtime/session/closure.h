@@ -1,7 +1,7 @@
-/* copy.h: a Lua function with what it uses, as bytes, for another Lua state: user-defined functions of
+/* closure.h: a Lua function with what it uses, as bytes, for another Lua state: user-defined functions of
  * dataframes, functions that run on other processes.
  *
- * What      copy_pack takes the function's code, its upvalues and the globals that it reads, and does the
+ * What      closure_pack takes the function's code, its upvalues and the globals that it reads, and does the
  *           same for functions among them. Copied are nil, null, booleans, numbers, texts, tables (shared
  *           ones and cycles stay so) and Lua functions; the functions and tables of the standard library
  *           are found again by name. Refused, with the name of the variable: tables with a metatable,
@@ -9,25 +9,26 @@
  *           seen.
  * Ownership pushes a value on the stack.
  * Units     bytes, at most 64 MiB.
- * Errors    raise. Bytes must come from copy_pack: code is not checked.
+ * Errors    raise. Bytes must come from closure_pack: code is not checked.
  * Threads   the state's own.
  *
  * Example:
  *     size_t len;
- *     copy_pack(L, 1, NULL);
+ *     closure_pack(L, 1, NULL);
  *     const char *bytes = lua_tolstring(L, -1, &len);
- *     copy_unpack(L, bytes, len);
+ *     closure_unpack(L, bytes, len);
  */
-#ifndef LACUS_SESSION_COPY_H
-#define LACUS_SESSION_COPY_H
+#ifndef LACUS_SESSION_CLOSURE_H
+#define LACUS_SESSION_CLOSURE_H
 #include "runtime/base/buf.h"
 #include <lua.h>
 
-struct copy_shape {
+struct closure_shape {
     bool straight; /* arithmetic without branches: a call with symbols gives its expression */
     bool loops;    /* it may run long */
 };
 
-void copy_pack(lua_State *L, int index, struct copy_shape *shape); /* pushes a text; shape may be NULL */
-void copy_unpack(lua_State *L, const char *data, size_t len);      /* pushes the function */
+void closure_pack(lua_State *L, int index,
+                  struct closure_shape *shape);                  /* pushes a text; shape may be NULL */
+void closure_unpack(lua_State *L, const char *data, size_t len); /* pushes the function */
 #endif
