@@ -28,7 +28,8 @@ static void close_end(int *fd)
     *fd = -1;
 }
 
-static enum lc spawn(const char *const *argv, const int stdio[3], short flags, pid_t *pid, struct err *err)
+enum lc process_spawn(const char *const *argv, const int *fds, int n, short flags, pid_t *pid,
+                      struct err *err)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
@@ -40,8 +41,8 @@ static enum lc spawn(const char *const *argv, const int stdio[3], short flags, p
     sigaddset(&defaults, SIGPIPE);
     sigaddset(&defaults, SIGINT);
     posix_spawn_file_actions_init(&actions);
-    for (int i = 0; i < 3; i++)
-        posix_spawn_file_actions_adddup2(&actions, stdio[i], i);
+    for (int i = 0; i < n; i++)
+        posix_spawn_file_actions_adddup2(&actions, fds[i], i);
     posix_spawnattr_init(&attr);
     posix_spawnattr_setflags(&attr, (short)(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
     posix_spawnattr_setsigmask(&attr, &none);
@@ -67,7 +68,7 @@ static enum lc open_pipes(const char *const *argv, struct child *c, struct err *
     if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(error, O_CLOEXEC) != 0)
         rc = err_errno(err, errno, "cannot run '%s'", argv[0]);
     else
-        rc = spawn(argv, (int[3]){in[0], out[1], error[1]}, POSIX_SPAWN_SETPGROUP, &c->pid, err);
+        rc = process_spawn(argv, (int[3]){in[0], out[1], error[1]}, 3, POSIX_SPAWN_SETPGROUP, &c->pid, err);
     close_end(&in[0]);
     close_end(&out[1]);
     close_end(&error[1]);
@@ -185,7 +186,7 @@ enum lc process_start(const char *const *argv, const char *log, pid_t *pid, stru
     if (null < 0 || out < 0)
         rc = err_errno(err, errno, "cannot open '%s'", null < 0 ? "/dev/null" : log);
     else
-        rc = spawn(argv, (int[3]){null, out, out}, POSIX_SPAWN_SETSID, pid, err);
+        rc = process_spawn(argv, (int[3]){null, out, out}, 3, POSIX_SPAWN_SETSID, pid, err);
     close_end(&null);
     close_end(&out);
     return rc;
@@ -229,7 +230,7 @@ enum lc process_beside(const char *const *argv, const char *input, int *out, int
     if (in < 0 || sink(outs, out) != 0 || sink(errors, error) != 0)
         rc = err_errno(err, errno, "cannot run '%s'", argv[0]);
     else
-        rc = spawn(argv, (int[3]){in, outs[1], errors[1]}, POSIX_SPAWN_SETPGROUP, pid, err);
+        rc = process_spawn(argv, (int[3]){in, outs[1], errors[1]}, 3, POSIX_SPAWN_SETPGROUP, pid, err);
     close_end(&in);
     close_end(&outs[1]);
     close_end(&errors[1]);

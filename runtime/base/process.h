@@ -34,5 +34,9 @@ enum lc process_start(const char *const *argv, const char *log, pid_t *pid, stru
  * be NULL (discarded), become descriptors to read from: the caller closes them. */
 enum lc process_beside(const char *const *argv, const char *input, int *out, int *error, pid_t *pid,
                        struct err *err) MUST_CHECK;
+/* With fds[0 … n - 1] as its descriptors 0 … n - 1, none of which may be one of fds[i] for another i; flags of
+ * posix_spawn's attributes. For what the others do not do. */
+enum lc process_spawn(const char *const *argv, const int *fds, int n, short flags, pid_t *pid,
+                      struct err *err) MUST_CHECK;
 int process_status(int status); /* what waitpid gave, as the shell has it */
 #endif

@@ -1,6 +1,7 @@
 #include "runtime/python/python.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,8 +10,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 enum { MESSAGE_MAX = 512 << 20, FIRST_FD = 16, END_MS = 1500, FDS = 5 };
 
@@ -46,57 +45,34 @@ static bool make_pipe(int *ours, int *theirs, bool we_read)
     return *ours >= 0 && *theirs >= 0;
 }
 
-static int spawn(struct python *p, const char *const *argv, const int theirs[FDS])
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    sigset_t none, defaults;
-    int rc;
-
-    sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGINT);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    for (int i = 1; i < FDS; i++)
-        posix_spawn_file_actions_adddup2(&actions, theirs[i], i);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &defaults);
-    posix_spawnattr_setpgroup(&attr, 0);
-    rc = posix_spawnp(&p->pid, argv[0], &actions, &attr, (char *const *)argv, environ);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
-    return rc;
-}
-
 enum lc python_start(const char *program, const char *side, const char *folder, struct python **out,
                      struct err *err)
 {
     const char *argv[] = {program, "-c", side, folder, NULL};
     int theirs[FDS] = {-1, -1, -1, -1, -1};
     struct python *p = mem_zalloc(sizeof *p);
-    int rc;
+    int null;
+    enum lc rc;
 
     if (!p)
         return err_nomem(err);
     *p = (struct python){.to = -1, .from = -1, .out = -1, .error = -1, .line = BUF_INIT(MESSAGE_MAX)};
-    if (!make_pipe(&p->out, &theirs[1], true) || !make_pipe(&p->error, &theirs[2], true) ||
+    null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    theirs[0] = null >= 0 ? fcntl(null, F_DUPFD_CLOEXEC, FIRST_FD) : -1;
+    close_end(&null);
+    if (theirs[0] < 0 || !make_pipe(&p->out, &theirs[1], true) || !make_pipe(&p->error, &theirs[2], true) ||
         !make_pipe(&p->to, &theirs[3], false) || !make_pipe(&p->from, &theirs[4], true))
-        rc = errno;
+        rc = err_errno(err, errno, "cannot start '%s'", program);
     else
-        rc = spawn(p, argv, theirs);
-    for (int i = 1; i < FDS; i++)
+        rc = process_spawn(argv, theirs, FDS, POSIX_SPAWN_SETPGROUP, &p->pid, err);
+    for (int i = 0; i < FDS; i++)
         close_end(&theirs[i]);
-    if (rc != 0) {
+    if (rc != LC_OK) {
         p->ended = true;
         python_stop(p);
-        err_errno(err, rc, "cannot start '%s'", program);
-        if (rc == ENOENT && err)
+        if (rc == LC_NOTFOUND && err)
             err->code = LC_MISSING;
-        return rc == ENOENT ? LC_MISSING : LC_IO;
+        return rc == LC_NOTFOUND ? LC_MISSING : rc;
     }
     fcntl(p->to, F_SETFL, O_NONBLOCK);
     fcntl(p->from, F_SETFL, O_NONBLOCK);
