@@ -81,6 +81,8 @@ static int push_document(lua_State *L, json_t **slot, enum lc rc, const struct e
 {
     check(L, rc, err);
     session_push_json(L, *slot);
+    if (json_is_array(*slot))
+        session_mark_list(L);
     return 1;
 }
 
@@ -494,6 +496,7 @@ static int l_history(lua_State *L)
     if (p.n < 0)
         return lua_error(L);
     check(L, rc, &err);
+    session_mark_list(L);
     return 1;
 }
 

@@ -1,6 +1,7 @@
 /* closure_lua.c: packs and unpacks Lua functions; see closure.h for what may be copied. */
 #include "runtime/base/mem.h"
 #include "runtime/session/closure.h"
+#include "runtime/session/session_lua.h"
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
@@ -218,10 +219,8 @@ static void pack_table(struct pack *p, int index, const char *path)
 {
     size_t at, n = 0;
 
-    if (lua_getmetatable(p->L, index)) {
-        lua_pop(p->L, 1);
+    if (!session_is_plain(p->L, index))
         refuse(p, "a table with a metatable", path);
-    }
     buf_putc(p->out, 'T');
     at = p->out->len;
     put_u32(p->out, 0);

@@ -8,31 +8,92 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char session_array_mark = 0;
+/* Their addresses are keys of the registry and of the metatables of lists and maps. */
+static const char list_mark = 0, map_mark = 0;
 
 enum { JSON_DEPTH = 200 };
 
-/* ---- JSON → Lua ---- */
-static void mark_array(lua_State *L)
+/* ---- lists and maps ---- */
+static int marked_to_string(lua_State *L)
 {
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &session_array_mark) == LUA_TNIL) {
+    struct buf *text = session_buf(L, BUF_TEXT_MAX);
+
+    session_repr(L, 1, text);
+    lua_pushlstring(L, buf_str(text), text->len);
+    return 1;
+}
+
+static int marked_concat(lua_State *L)
+{
+    for (int i = 1; i <= 2; i++) {
+        if (!lua_isstring(L, i) && luaL_getmetafield(L, i, "__tostring") == LUA_TNIL)
+            return luaL_error(L, "attempt to concatenate a %s value", luaL_typename(L, i));
+        lua_settop(L, 2);
+        luaL_tolstring(L, i, NULL);
+        lua_replace(L, i);
+    }
+    lua_concat(L, 2);
+    return 1;
+}
+
+static void set_mark(lua_State *L, const char *mark)
+{
+    static const luaL_Reg meta[] = {
+        {"__tostring", marked_to_string}, {"__concat", marked_concat}, {NULL, NULL}};
+
+    luaL_checkstack(L, 4, NULL);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, mark) == LUA_TNIL) {
         lua_pop(L, 1);
-        lua_newtable(L);
+        luaL_newlib(L, meta);
         lua_pushboolean(L, 1);
-        lua_rawsetp(L, -2, &session_array_mark);
+        lua_setfield(L, -2, "__plain"); /* for our Lua */
+        lua_pushboolean(L, 1);
+        lua_rawsetp(L, -2, mark);
         lua_pushvalue(L, -1);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &session_array_mark);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, mark);
     }
     lua_setmetatable(L, -2);
 }
 
+void session_mark_list(lua_State *L)
+{
+    set_mark(L, &list_mark);
+}
+
+void session_mark_map(lua_State *L)
+{
+    set_mark(L, &map_mark);
+}
+
+static bool is_marked(lua_State *L, int index, const char *mark)
+{
+    bool marked;
+
+    if (!lua_getmetatable(L, index))
+        return false;
+    marked = lua_rawgetp(L, -1, mark) != LUA_TNIL;
+    lua_pop(L, 2);
+    return marked;
+}
+
+bool session_is_plain(lua_State *L, int index)
+{
+    if (!lua_istable(L, index))
+        return false;
+    if (!lua_getmetatable(L, index))
+        return true;
+    lua_pop(L, 1);
+    return is_marked(L, index, &list_mark) || is_marked(L, index, &map_mark);
+}
+
+/* ---- JSON → Lua ---- */
 static void push_array(lua_State *L, json_t *value)
 {
     size_t n = json_array_size(value);
 
     lua_createtable(L, (int)(n < 1 << 20 ? n : 1 << 20), 0);
     if (n == 0)
-        mark_array(L);
+        session_mark_list(L);
     for (size_t i = 0; i < n; i++) {
         session_push_json(L, json_array_get(value, i));
         lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -117,17 +178,6 @@ static json_t *convert_number(struct to_json *c, int index)
     return isfinite(d) ? json_real(d) : json_null(); /* as JavaScript does */
 }
 
-static bool is_marked_array(lua_State *L, int index)
-{
-    bool marked;
-
-    if (!lua_getmetatable(L, index))
-        return false;
-    marked = lua_rawgetp(L, -1, &session_array_mark) != LUA_TNIL;
-    lua_pop(L, 2);
-    return marked;
-}
-
 static json_t *convert_array(struct to_json *c, int index, lua_Integer n)
 {
     json_t *array = json_array();
@@ -192,8 +242,8 @@ static bool is_sequence(lua_State *L, int index, lua_Integer *n)
     lua_Integer count = 0;
 
     *n = (lua_Integer)lua_rawlen(L, index);
-    if (*n == 0)
-        return is_marked_array(L, index);
+    if (*n == 0 || is_marked(L, index, &map_mark))
+        return is_marked(L, index, &list_mark);
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lua_pop(L, 1);
@@ -648,7 +698,15 @@ static int l_array(lua_State *L)
     else
         luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
-    mark_array(L);
+    session_mark_list(L);
+    return 1;
+}
+
+static int l_object(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    session_mark_map(L);
     return 1;
 }
 
@@ -664,7 +722,12 @@ static const struct manual_row rows[] = {
      "null]}').a[1]"},
     {"array", l_array,
      "array(list?: table) -> table\nmarks a table as an array, even when it is "
-     "empty\n\tjson.encode(json.array())"},
+     "empty; print and .. then have its items, as with the lists that functions of lacus "
+     "return\n\tjson.encode(json.array())"},
+    {"object", l_object,
+     "object(map: table) -> table\nmarks a table as an object, whatever its keys are; print and .. then have "
+     "its "
+     "fields\n\tjson.encode(json.object{\"zero\", \"one\"})"},
     {0}};
 static const struct manual_row fields[] = {
     {"null", NULL, "null: lightuserdata\nJSON's null, the same as the global null"}, {0}};
@@ -675,7 +738,7 @@ const struct manual_topic *const json_topics[] = {&topic, NULL};
 int json_open(lua_State *L)
 {
     static const luaL_Reg library[] = {
-        {"encode", l_encode}, {"decode", l_decode}, {"array", l_array}, {NULL, NULL}};
+        {"encode", l_encode}, {"decode", l_decode}, {"array", l_array}, {"object", l_object}, {NULL, NULL}};
 
     luaL_newlib(L, library);
     lua_pushlightuserdata(L, NULL);

@@ -14,16 +14,6 @@ struct records {
     const char *column[COLUMNS];
 };
 
-static bool is_plain(lua_State *L, int index)
-{
-    if (!lua_istable(L, index))
-        return false;
-    if (!lua_getmetatable(L, index))
-        return true;
-    lua_pop(L, 1);
-    return false;
-}
-
 /* Does the list have keys beside 1..n? */
 static bool is_list(lua_State *L, int index, lua_Integer n)
 {
@@ -44,7 +34,7 @@ static bool add_names(struct records *r)
     int row = lua_gettop(L);
     bool any = false;
 
-    if (!is_plain(L, row))
+    if (!session_is_plain(L, row))
         return false;
     for (lua_pushnil(L); lua_next(L, row); any = true) {
         lua_pop(L, 1);
@@ -76,7 +66,7 @@ static bool read_list(struct records *r)
 {
     lua_State *L = r->L;
 
-    if (!is_plain(L, r->list))
+    if (!session_is_plain(L, r->list))
         return false;
     r->rows = (lua_Integer)lua_rawlen(L, r->list);
     if (r->rows < 1 || r->rows > LIST_MAX || !is_list(L, r->list, r->rows))

@@ -265,7 +265,8 @@ static void value(struct repr *r, int index, int indent, bool nested)
             add_tostring(r, index);
         break;
     case LUA_TTABLE:
-        if (!has_metafield(L, index, "__tostring") && !has_metafield(L, index, "__name")) {
+        if (session_is_plain(L, index) ||
+            (!has_metafield(L, index, "__tostring") && !has_metafield(L, index, "__name"))) {
             table(r, index, indent);
             break;
         }

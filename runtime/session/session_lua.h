@@ -118,6 +118,10 @@ json_t *session_to_json(lua_State *L, int index, struct err *err); /* new refere
 void session_push_json_text(lua_State *L, int index);
 /* Pushes the value of a JSON text; raises. big: what an integer of more than 64 bits becomes, "string" or (NULL) a float. */
 void session_push_json_value(lua_State *L, const char *text, size_t len, const char *big);
-extern const char
-    session_array_mark; /* address used as metatable key of tables that are JSON arrays even when empty */
+/* Makes the table at the top a list: an array in JSON even when empty; print, tostring and .. have its items. What functions of
+ * ours return as a list is one. */
+void session_mark_list(lua_State *L);
+void session_mark_map(lua_State *L); /* the same for names and values: always an object in JSON */
+/* A table without a metatable, or with no other than those two. */
+bool session_is_plain(lua_State *L, int index);
 #endif

@@ -6,12 +6,7 @@
 
 bool spark_is_plain_table(lua_State *L, int index)
 {
-    if (!lua_istable(L, index))
-        return false;
-    if (!lua_getmetatable(L, index))
-        return true;
-    lua_pop(L, 1);
-    return false;
+    return session_is_plain(L, index);
 }
 
 /* Raises "WHAT 'name': did you mean …" */

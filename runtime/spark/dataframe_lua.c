@@ -644,6 +644,7 @@ static int collect(lua_State *L, const struct plan *p)
     for (lua_Integer i = 1; row_reader_next(L, -1); i++)
         lua_rawseti(L, -3, i);
     lua_pop(L, 1);
+    session_mark_list(L);
     return 1;
 }
 
@@ -828,6 +829,7 @@ static int get_columns(lua_State *L)
         lua_pushstring(L, schema->fields[i].name);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
+    session_mark_list(L);
     return 1;
 }
 
@@ -851,8 +853,10 @@ static int get_dtypes(lua_State *L)
         lua_rawseti(L, -2, 1);
         push_simple(L, schema->fields[i].type);
         lua_rawseti(L, -2, 2);
+        session_mark_list(L);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
+    session_mark_list(L);
     return 1;
 }
 
@@ -1031,7 +1035,10 @@ static const struct manual_row methods[] = {
     {NULL, NULL, NULL}};
 
 static const struct manual_row property_rows[] = {
-    {"columns", NULL, "columns: {string, …}\nthe names of the columns"},
+    {"columns", NULL,
+     "columns: {string, …}\nthe names of the columns; print, tostring and .. give lists that functions of "
+     "lacus return as they "
+     "are shown: {\"a\", \"b\"}\n\t\"columns: \" .. df.columns"},
     {"dtypes", NULL, "dtypes: {{name: string, type: string}, …}\nnames and types"},
     {"schema", NULL, "schema: StructType\nnames, types, NULLs: schema.fields, schema:simpleString()"},
     {"write", NULL, "write: DataFrameWriter\ndf.write:mode(\"append\"):saveAsTable(name)"},

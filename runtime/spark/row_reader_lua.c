@@ -116,6 +116,7 @@ static void push_list(lua_State *L, const struct ArrowSchema *schema, const stru
         row_push_cell(L, schema->children[0], a->children[0], i);
         lua_rawseti(L, -2, i - from + 1);
     }
+    session_mark_list(L);
 }
 
 static void push_map(lua_State *L, const struct ArrowSchema *schema, const struct ArrowArray *a, int64_t from,

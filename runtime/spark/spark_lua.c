@@ -57,6 +57,7 @@ static void push_fields(lua_State *L, const struct dtype *schema)
         lua_setfield(L, -2, "nullable");
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
+    session_mark_list(L);
 }
 
 int schema_push(lua_State *L, const struct dtype *schema)
@@ -71,6 +72,7 @@ int schema_push(lua_State *L, const struct dtype *schema)
         lua_pushstring(L, schema->fields[i].name);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
+    session_mark_list(L);
     lua_setfield(L, -2, "names");
     set_text(L, "simpleString", dtype_simple, schema);
     set_text(L, "ddl", dtype_ddl, schema);
@@ -391,6 +393,7 @@ static int push_names(lua_State *L, struct catalog_list *list)
         lua_setfield(L, -2, "isTemporary");
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
+    session_mark_list(L);
     catalog_list_release(list);
     return 1;
 }

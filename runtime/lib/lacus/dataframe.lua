@@ -11,7 +11,8 @@ return function(native)
   ---------------------------------------------------------------------------------------------------- arguments
 
   local function is_plain(t)
-    return type(t) == "table" and getmetatable(t) == nil
+    local class = type(t) == "table" and getmetatable(t)
+    return class == nil or class and class.__plain == true
   end
 
   -- args({"a", "b"}, ...): the values in the order of the names; one table with names may stand for them.

@@ -332,7 +332,7 @@ local function describe(value, out, seen)
     if seen[value] then put(out, "@" .. seen[value]) return true end
     seen[#seen + 1], seen[value] = value, #seen + 1
     if is_dataset(value) then put(out, "dataset " .. M.fingerprint(value)) return true end
-    if getmetatable(value) ~= nil then return false end
+    if getmetatable(value) ~= nil and not getmetatable(value).__plain then return false end
     local keys = {}
     for key in pairs(value) do
         if type(key) ~= "string" and type(key) ~= "number" then return false end

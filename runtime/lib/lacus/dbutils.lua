@@ -332,7 +332,7 @@ return function(native)
   function M.getAll()
     local all = {}
     for name, entry in pairs(entries) do all[name] = entry.value end
-    return all
+    return json.object(all)
   end
 
   ---- removing

@@ -73,7 +73,7 @@ end
 local function text_of(value)
   if type(value) == "string" then return value end
   if value == nil or value == null then return "None" end
-  if type(value) == "table" and not (getmetatable(value) or {}).__tostring then return json.encode(value) end
+  if type(value) == "table" and ((getmetatable(value) or {}).__plain or not (getmetatable(value) or {}).__tostring) then return json.encode(value) end
   return tostring(value)
 end
 
@@ -236,8 +236,8 @@ local function to_run(doc)
   local metrics = {}
   for _, m in ipairs(doc.data.metrics) do metrics[m.key] = special[m.value] or m.value end
   return setmetatable({
-    info = doc.info,
-    data = { metrics = metrics, params = map_of(doc.data.params), tags = map_of(doc.data.tags) },
+    info = json.object(doc.info),
+    data = json.object { metrics = json.object(metrics), params = json.object(map_of(doc.data.params)), tags = json.object(map_of(doc.data.tags)) },
     inputs = doc.inputs,
   }, Run)
 end

@@ -23,7 +23,7 @@ local function serialize(name, value)
     local kind = type(v)
     if kind == "number" then return number_text(v) end
     if native_types[kind] then return ("%q"):format(v):gsub("\\\n", "\\n") end
-    if kind ~= "table" or (getmetatable(v) and getmetatable(v).__name ~= "lines") then refuse(path, v) end
+    if kind ~= "table" or (getmetatable(v) and getmetatable(v).__name ~= "lines" and not getmetatable(v).__plain) then refuse(path, v) end
     if not numbers[v] then
       tables[#tables + 1] = {v, path}
       numbers[v] = #tables
