@@ -161,6 +161,7 @@ static struct attention_arg attention_of(const struct pass *p, int64_t l)
                                   .head_dim = p->c->head_dim,
                                   .window = model_config_window(p->c, l),
                                   .scale = (float)(1 / sqrt((double)p->c->head_dim)),
+                                  .compute = p->m->compute,
                                   .q = s->q,
                                   .k = s->k,
                                   .v = s->v,
