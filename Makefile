@@ -19,7 +19,8 @@ LIBDIR := $(PREFIX)/lib/lacus# the program looks in ../lib/lacus
 
 # ---- tools and flags ---------------------------------------------------------------------------------------------------
 CC ?= cc
-PKGS := libzmq libsodium jansson lua5.4 sqlite3 readline
+LINKED := libzmq libsodium jansson lua5.4
+PKGS := $(LINKED) sqlite3 # this one is opened on first use
 pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wundef -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wwrite-strings -Wvla -Wformat=2 -Wimplicit-fallthrough -Wnull-dereference -Wdouble-promotion
@@ -35,7 +36,7 @@ CPPFLAGS_ALL := -I. -I$(B)/gen -Ibuild/deps/include -D_GNU_SOURCE -DLACUS_VERSIO
 	$(call pkg,--cflags,$(PKGS)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT) $(WARN) -fPIC -ffile-prefix-map=$(CURDIR)/= $(CFLAGS)
 LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN),-Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs) $(LDFLAGS)
-LIBS := $(call pkg,--libs,$(PKGS)) -lpthread -ldl -lm
+LIBS := $(call pkg,--libs,$(LINKED)) -lpthread -ldl -lm
 
 # ---- sources -----------------------------------------------------------------------------------------------------------
 # Plugins: one row each; sources in the folder, libraries of their own. Their folders are left out of the program.
@@ -121,7 +122,7 @@ $(foreach p,$(PLUGINS),$(if $(strip $($(p)_ABSENT)),,$(eval $(call plugin_rules,
 ##: Test
 $(B)/tests/%: tests/unit/%.c $(TEST_SUPPORT) $(B)/liblacus.a
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(TEST_SUPPORT) -Wl,--whole-archive $(B)/liblacus.a -Wl,--no-whole-archive $(LIBS) -lcmocka
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(TEST_SUPPORT) -Wl,--whole-archive $(B)/liblacus.a -Wl,--no-whole-archive $(LIBS) $(call pkg,--libs,sqlite3) -lcmocka
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/liblacus.a # FUZZ_OBJ_name: objects of a plugin that the target needs
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(FUZZ_OBJ_$*) $(B)/liblacus.a $(LIBS)

@@ -23,3 +23,5 @@ FUZZ_OBJ_yaml_fuzz := $(B)/plugobj/runtime/notebook/yaml/yaml.o $(shell pkg-conf
 FUZZ_SRC_yaml_fuzz := runtime/notebook/yaml/yaml.c $(shell pkg-config --libs yaml-0.1 2>/dev/null)
 FUZZ_ABSENT := $(if $(strip $(yaml_ABSENT)),yaml_fuzz) $(if $(strip $(engine_spark_ABSENT)),arrow_ipc_fuzz)
 $(B)/fuzz/yaml_fuzz: $(B)/plugobj/runtime/notebook/yaml/yaml.o
+$(eval $(call plugin,editor,repl/editor,readline,))
+

@@ -1,10 +1,12 @@
 /* cmd_doctor.c: lacus doctor: what is here, what is missing, what to do. One row per thing that is looked at. */
 #include "kernel/kernelspec.h"
 #include "repl/command.h"
+#include "repl/editor.h"
 #include "repl/listing.h"
 #include "runtime/base/ctx.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/storage/sqlite_api.h"
 #include "runtime/storage/workspace.h"
 #include <dlfcn.h>
 #include <limits.h>
@@ -97,6 +99,28 @@ static void disk(struct finding *f)
             gib < 2 ? "free some space: models and tables need it" : "", "%.1f GiB free", gib);
     }
     mem_free(path);
+}
+
+static void sqlite(struct finding *f)
+{
+    struct sqlite_api api;
+    struct err err = {0};
+
+    if (sqlite_api_open(&api, &err) == LC_OK)
+        say(f, FINE, "", "%s (history, workspace)", api.libversion());
+    else
+        say_err(f, BROKEN, &err);
+}
+
+static void readline(struct finding *f)
+{
+    struct err err = {0};
+    const struct editor_vtable *editor = editor_load(&err);
+
+    if (editor)
+        say(f, FINE, "", "%s (editing at the prompt)", editor->library());
+    else
+        say(f, OPTIONAL, "install libreadline-dev, and run 'make'", "%s", err.message);
 }
 
 static void database(struct finding *f)
@@ -313,6 +337,7 @@ static const struct {
 } checks[] = {
     {"lacus", program},           {"machine", machine},
     {"LACUS_HOME", home},         {"disk", disk},
+    {"SQLite", sqlite},           {"readline", readline},
     {"workspace.db", database},   {"leftovers", leftovers},
     {"DuckDB", duckdb},           {"plugin engine_duckdb", engine_duckdb},
     {"plugin gpu_cpu", gpu_cpu},  {"plugin gpu_cuda", gpu_cuda},

@@ -94,6 +94,18 @@ static bool can_edit(void)
     return term && *term && strcmp(term, "dumb") != 0 && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 }
 
+/* Without it there is a prompt still: line by line. */
+static const struct editor_vtable *load_editor(void)
+{
+    struct err err;
+    const struct editor_vtable *editor = editor_load(&err);
+
+    if (!editor)
+        fprintf(stderr, "lacus: %s: no editing of lines (libreadline8 is needed); %s\n", err.message,
+                err.hint);
+    return editor;
+}
+
 /* What only ends the text is no part of the cell. */
 static size_t trim(char *text)
 {
@@ -104,38 +116,39 @@ static size_t trim(char *text)
     return len;
 }
 
-static enum editor_end next_cell(const struct backend *b, bool edit, char *initial, char **text)
+static enum editor_end next_cell(const struct backend *b, const struct editor_vtable *editor, char *initial,
+                                 char **text)
 {
     char prompt[64];
 
     snprintf(prompt, sizeof prompt, "In [%d]: ", b->ops->number(b->self));
-    return edit ? editor_read(prompt, initial, text) : plain_read(b, prompt, text);
+    return editor ? editor->read(prompt, initial, text) : plain_read(b, prompt, text);
 }
 
 void prompt_loop(const struct backend *b, const char *banner)
 {
-    bool edit = can_edit();
+    const struct editor_vtable *editor = can_edit() ? load_editor() : NULL;
     enum editor_end end = EDITOR_TEXT;
     char *text, *initial = NULL;
 
     fputs(banner, stdout);
     fflush(stdout);
-    if (edit)
-        editor_open(b);
-    while (!b->ops->ended(b->self) && (end = next_cell(b, edit, initial, &text)) != EDITOR_END) {
+    if (editor)
+        editor->open(b);
+    while (!b->ops->ended(b->self) && (end = next_cell(b, editor, initial, &text)) != EDITOR_END) {
         mem_free(initial);
         initial = NULL;
         if (text && trim(text) > 0) {
-            if (edit)
-                editor_remember(text);
+            if (editor)
+                editor->remember(text);
             b->ops->execute(b->self, text, strlen(text));
             initial = b->ops->next_input(b->self);
         }
         mem_free(text);
     }
     mem_free(initial);
-    if (edit)
-        editor_close();
+    if (editor)
+        editor->close();
     else if (end == EDITOR_END)
         putchar('\n');
 }

@@ -1,8 +1,8 @@
 #include "runtime/session/history.h"
 #include "runtime/base/fs.h"
 #include "runtime/session/session_int.h"
+#include "runtime/storage/sqlite_api.h"
 #include <pthread.h>
-#include <sqlite3.h>
 #include <string.h>
 
 enum { HISTORY_VERSION = 2, BUSY_MS = 5000, MOST = 100000, LINGER_MS = 200, OUTPUT_BYTES_MAX = 64 << 10 };
@@ -30,23 +30,48 @@ struct history {
 };
 
 /* ---- the database ---- */
-static enum lc sqlite_failed(sqlite3 *db, const char *path, struct err *err)
+struct store { /* one per thread that uses it, while it does */
+    struct sqlite_api api;
+    sqlite3 *db;
+};
+
+static void close_store(struct store *st)
 {
-    err_set(err, LC_IO, "cannot use the history '%s': %s", path, db ? sqlite3_errmsg(db) : "no memory");
-    sqlite3_close(db);
+    if (st->db)
+        st->api.close(st->db);
+    st->db = NULL;
+}
+
+static enum lc store_failed(struct store *st, const char *path, struct err *err)
+{
+    err_set(err, LC_IO, "cannot use the history '%s': %s", path,
+            st->db ? st->api.errmsg(st->db) : "no memory");
+    close_store(st);
     return LC_IO;
 }
 
-static int user_version(sqlite3 *db)
+static bool run(struct store *st, const char *sql)
 {
-    sqlite3_stmt *q;
+    return st->api.exec(st->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static sqlite3_stmt *statement(struct store *st, const char *sql)
+{
+    sqlite3_stmt *q = NULL;
+
+    return st->api.prepare_v2(st->db, sql, -1, &q, NULL) == SQLITE_OK ? q : NULL;
+}
+
+static int user_version(struct store *st)
+{
+    sqlite3_stmt *q = statement(st, "PRAGMA user_version");
     int version = -1;
 
-    if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &q, NULL) != SQLITE_OK)
+    if (!q)
         return -1;
-    if (sqlite3_step(q) == SQLITE_ROW)
-        version = sqlite3_column_int(q, 0);
-    sqlite3_finalize(q);
+    if (st->api.step(q) == SQLITE_ROW)
+        version = st->api.column_int(q, 0);
+    st->api.finalize(q);
     return version;
 }
 
@@ -60,68 +85,67 @@ static const char *const steps[HISTORY_VERSION] = {
 };
 
 /* Several processes may come at once: the version is looked at again when no other can write. */
-static bool migrate(sqlite3 *db)
+static bool migrate(struct store *st)
 {
     char pragma[64];
-    bool ok = sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
-                           NULL, NULL, NULL) == SQLITE_OK;
+    bool ok = run(st, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE");
 
-    for (int v = user_version(db); ok && v < HISTORY_VERSION; v++)
-        ok = v >= 0 && sqlite3_exec(db, steps[v], NULL, NULL, NULL) == SQLITE_OK;
+    for (int v = user_version(st); ok && v < HISTORY_VERSION; v++)
+        ok = v >= 0 && run(st, steps[v]);
     snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d; COMMIT", HISTORY_VERSION);
-    return ok && sqlite3_exec(db, pragma, NULL, NULL, NULL) == SQLITE_OK;
+    return ok && run(st, pragma);
 }
 
-static enum lc open_database(const char *path, sqlite3 **out, struct err *err)
+static enum lc open_store(const char *path, struct store *st, struct err *err)
 {
-    sqlite3 *db = NULL;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     int version;
 
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
-        SQLITE_OK)
-        return sqlite_failed(db, path, err);
-    sqlite3_busy_timeout(db, BUSY_MS);
-    sqlite3_exec(db, "PRAGMA cache_size = -128", NULL, NULL, NULL); /* KiB: it is only appended to */
-    version = user_version(db);
+    st->db = NULL;
+    TRY(sqlite_api_open(&st->api, err));
+    if (st->api.open_v2(path, &st->db, flags, NULL) != SQLITE_OK)
+        return store_failed(st, path, err);
+    st->api.busy_timeout(st->db, BUSY_MS);
+    run(st, "PRAGMA cache_size = -128"); /* KiB: it is only appended to */
+    version = user_version(st);
     if (version > HISTORY_VERSION) {
-        sqlite3_close(db);
+        close_store(st);
         return err_set(err, LC_UNSUPPORTED,
                        "cannot use the history '%s': a newer lacus wrote it (version %d)", path, version);
     }
-    if (version < HISTORY_VERSION && !migrate(db))
-        return sqlite_failed(db, path, err);
-    *out = db;
+    if (version < HISTORY_VERSION && !migrate(st))
+        return store_failed(st, path, err);
     return LC_OK;
 }
 
-static sqlite3_int64 begin_session(sqlite3 *db, const char *id)
+static sqlite3_int64 begin_session(struct store *st, const char *id)
 {
     char now[ISO_TEXT];
-    sqlite3_stmt *q;
+    sqlite3_stmt *q = statement(st, "INSERT INTO sessions(id, started) VALUES(?, ?)");
     sqlite3_int64 number = 0;
 
-    clock_iso(clock_wall_ms(), now);
-    if (sqlite3_prepare_v2(db, "INSERT INTO sessions(id, started) VALUES(?, ?)", -1, &q, NULL) != SQLITE_OK)
+    if (!q)
         return 0;
-    sqlite3_bind_text(q, 1, id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(q, 2, now, -1, SQLITE_STATIC);
-    if (sqlite3_step(q) == SQLITE_DONE)
-        number = sqlite3_last_insert_rowid(db);
-    sqlite3_finalize(q);
+    clock_iso(clock_wall_ms(), now);
+    st->api.bind_text(q, 1, id, -1, SQLITE_STATIC);
+    st->api.bind_text(q, 2, now, -1, SQLITE_STATIC);
+    if (st->api.step(q) == SQLITE_DONE)
+        number = st->api.last_insert_rowid(st->db);
+    st->api.finalize(q);
     return number;
 }
 
-static bool store(sqlite3_stmt *insert, sqlite3_int64 number, const struct entry *e)
+static bool insert_entry(struct store *st, sqlite3_stmt *insert, sqlite3_int64 number, const struct entry *e)
 {
-    sqlite3_bind_int64(insert, 1, number);
-    sqlite3_bind_int(insert, 2, e->line);
-    sqlite3_bind_text64(insert, 3, e->text, e->len, SQLITE_STATIC, SQLITE_UTF8);
+    st->api.bind_int64(insert, 1, number);
+    st->api.bind_int(insert, 2, e->line);
+    st->api.bind_text64(insert, 3, e->text, e->len, SQLITE_STATIC, SQLITE_UTF8);
     if (e->output_len > 0)
-        sqlite3_bind_text64(insert, 4, e->text + e->len, e->output_len, SQLITE_STATIC, SQLITE_UTF8);
+        st->api.bind_text64(insert, 4, e->text + e->len, e->output_len, SQLITE_STATIC, SQLITE_UTF8);
     else
-        sqlite3_bind_null(insert, 4);
-    bool ok = sqlite3_step(insert) == SQLITE_DONE;
-    sqlite3_reset(insert);
+        st->api.bind_null(insert, 4);
+    bool ok = st->api.step(insert) == SQLITE_DONE;
+    st->api.reset(insert);
     return ok;
 }
 
@@ -180,19 +204,19 @@ static struct entry *take(struct history *h)
     return e;
 }
 
-static bool write_entries(struct history *h, sqlite3 *db, sqlite3_stmt *insert, struct entry *e)
+static bool write_entries(struct history *h, struct store *st, sqlite3_stmt *insert, struct entry *e)
 {
-    bool ok = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+    bool ok = run(st, "BEGIN IMMEDIATE");
 
     if (ok && !h->number) {
-        sqlite3_int64 number = begin_session(db, h->session_id);
+        sqlite3_int64 number = begin_session(st, h->session_id);
         pthread_mutex_lock(&h->lock);
         h->number = number;
         pthread_mutex_unlock(&h->lock);
     }
     for (struct entry *p = e; ok && p; p = p->next)
-        ok = store(insert, h->number, p);
-    ok = ok && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+        ok = insert_entry(st, insert, h->number, p);
+    ok = ok && run(st, "COMMIT");
     free_entries(e);
     return ok;
 }
@@ -202,25 +226,26 @@ static void *writer(void *arg)
     static const char text[] =
         "INSERT OR REPLACE INTO cells(session, line, source, output) VALUES(?, ?, ?, ?)";
     struct history *h = arg;
-    sqlite3_stmt *insert = NULL;
-    sqlite3 *db;
+    sqlite3_stmt *insert;
+    struct store st;
     struct entry *e;
     struct err err;
     bool ok;
 
-    if (open_database(h->path, &db, &err) != LC_OK) {
+    if (open_store(h->path, &st, &err) != LC_OK) {
         fail(h, &err);
         return NULL;
     }
-    ok = sqlite3_prepare_v2(db, text, -1, &insert, NULL) == SQLITE_OK;
+    insert = statement(&st, text);
+    ok = insert != NULL;
     while (ok && (e = take(h)) != NULL)
-        ok = write_entries(h, db, insert, e);
+        ok = write_entries(h, &st, insert, e);
     if (!ok) {
-        err_set(&err, LC_IO, "cannot write the history '%s': %s", h->path, sqlite3_errmsg(db));
+        err_set(&err, LC_IO, "cannot write the history '%s': %s", h->path, st.api.errmsg(st.db));
         fail(h, &err);
     }
-    sqlite3_finalize(insert);
-    sqlite3_close(db);
+    st.api.finalize(insert);
+    close_store(&st);
     return NULL;
 }
 
@@ -245,12 +270,14 @@ void history_open(struct session *s, const char *path)
 
 static void tell_failure(struct session *s, struct history *h)
 {
-    char line[sizeof h->failure.message + 32];
+    char line[sizeof h->failure.message + sizeof h->failure.hint + 40];
+    const char *hint = h->failure.hint;
 
     if (h->told)
         return;
     h->told = true;
-    snprintf(line, sizeof line, "%s; this session keeps no history\n", h->failure.message);
+    snprintf(line, sizeof line, "%s; this session keeps no history%s%s\n", h->failure.message,
+             hint[0] ? "; " : "", hint);
     session_print(s, STREAM_STDERR, line, strlen(line));
 }
 
@@ -396,7 +423,7 @@ static struct request read_request(json_t *object, const struct history *h)
     "line DESC) "                                                                                            \
     "AS n FROM cells" where ") WHERE n = 1"
 
-static sqlite3_stmt *prepare(sqlite3 *db, const struct request *r)
+static sqlite3_stmt *prepare(struct store *st, const struct request *r)
 {
     static const char range[] =
         "SELECT session, line, source, output FROM cells WHERE session = ?1 AND line >= ?2 AND "
@@ -406,35 +433,35 @@ static sqlite3_stmt *prepare(sqlite3 *db, const struct request *r)
                                          NEWEST(LAST_OF_EACH(" WHERE source GLOB ?5"))};
     bool ranged = strcmp(r->type, "range") == 0, searched = strcmp(r->type, "search") == 0;
     const char *text = ranged ? range : searched ? search[r->unique] : tail[r->unique];
-    sqlite3_stmt *q = NULL;
+    sqlite3_stmt *q = statement(st, text);
 
-    if (sqlite3_prepare_v2(db, text, -1, &q, NULL) != SQLITE_OK)
+    if (!q)
         return NULL;
     if (ranged) {
-        sqlite3_bind_int64(q, 1, r->session);
-        sqlite3_bind_int64(q, 2, r->start);
-        sqlite3_bind_int64(q, 3, r->stop);
+        st->api.bind_int64(q, 1, r->session);
+        st->api.bind_int64(q, 2, r->start);
+        st->api.bind_int64(q, 3, r->stop);
     }
-    sqlite3_bind_int64(q, 4, r->n);
+    st->api.bind_int64(q, 4, r->n);
     if (searched)
-        sqlite3_bind_text(q, 5, r->pattern, -1, SQLITE_STATIC);
+        st->api.bind_text(q, 5, r->pattern, -1, SQLITE_STATIC);
     return q;
 }
 
-static json_t *column_text(sqlite3_stmt *q, int column)
+static json_t *column_text(struct store *st, sqlite3_stmt *q, int column)
 {
-    const char *text = (const char *)sqlite3_column_text(q, column);
+    const char *text = (const char *)st->api.column_text(q, column);
 
-    return text ? session_json_text(text, (size_t)sqlite3_column_bytes(q, column)) : json_null();
+    return text ? session_json_text(text, (size_t)st->api.column_bytes(q, column)) : json_null();
 }
 
-static void add_rows(json_t *list, sqlite3_stmt *q, bool output)
+static void add_rows(json_t *list, struct store *st, sqlite3_stmt *q, bool output)
 {
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        json_t *source = column_text(q, 2);
-        json_t *item = output ? json_pack("[oo]", source, column_text(q, 3)) : source;
-        json_array_append_new(list, json_pack("[IIo]", (json_int_t)sqlite3_column_int64(q, 0),
-                                              (json_int_t)sqlite3_column_int64(q, 1), item));
+    while (st->api.step(q) == SQLITE_ROW) {
+        json_t *source = column_text(st, q, 2);
+        json_t *item = output ? json_pack("[oo]", source, column_text(st, q, 3)) : source;
+        json_array_append_new(list, json_pack("[IIo]", (json_int_t)st->api.column_int64(q, 0),
+                                              (json_int_t)st->api.column_int64(q, 1), item));
     }
 }
 
@@ -442,18 +469,18 @@ json_t *session_history(struct session *s, json_t *request)
 {
     struct history *h = s->history;
     json_t *list = json_array();
-    sqlite3 *db;
+    struct store st;
     sqlite3_stmt *q;
 
     if (h && (h->started || fs_exists(h->path))) {
         flush(h);
-        if (open_database(h->path, &db, NULL) == LC_OK) {
+        if (open_store(h->path, &st, NULL) == LC_OK) {
             struct request r = read_request(request, h);
-            q = prepare(db, &r);
+            q = prepare(&st, &r);
             if (q)
-                add_rows(list, q, r.output);
-            sqlite3_finalize(q);
-            sqlite3_close(db);
+                add_rows(list, &st, q, r.output);
+            st.api.finalize(q);
+            close_store(&st);
         }
     }
     return json_pack("{ssso}", "status", "ok", "history", list);

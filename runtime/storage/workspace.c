@@ -2,8 +2,8 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/storage/sqlite_api.h"
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +24,7 @@ struct cached {
 };
 
 struct workspace {
+    struct sqlite_api sqlite;
     sqlite3 *db;
     char *path; /* owned */
     int depth;  /* of nested transactions */
@@ -82,24 +83,24 @@ static int system_errno(struct workspace *ws)
     sqlite3_file *log = NULL;
     int errnum = 0;
 
-    sqlite3_file_control(ws->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    ws->sqlite.file_control(ws->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
     if (log && log->pMethods)
         log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &errnum);
     if (errnum == 0)
-        sqlite3_file_control(ws->db, "main", SQLITE_FCNTL_LAST_ERRNO, &errnum);
-    return errnum ? errnum : sqlite3_system_errno(ws->db);
+        ws->sqlite.file_control(ws->db, "main", SQLITE_FCNTL_LAST_ERRNO, &errnum);
+    return errnum ? errnum : ws->sqlite.system_errno(ws->db);
 }
 
 static enum lc fail(struct workspace *ws, struct err *err, const char *what)
 {
-    int extended = sqlite3_extended_errcode(ws->db), primary = extended & 0xff, errnum = 0;
+    int extended = ws->sqlite.extended_errcode(ws->db), primary = extended & 0xff, errnum = 0;
     enum lc code;
 
     if (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_FULL)
         errnum = system_errno(ws);
     code = code_of(extended, errnum);
     err_set(err, code, "cannot %s the workspace '%s': %s", what, ws->path,
-            code == LC_NOSPACE ? "no space left on device" : sqlite3_errmsg(ws->db));
+            code == LC_NOSPACE ? "no space left on device" : ws->sqlite.errmsg(ws->db));
     if (hint_of(code)[0])
         err_hint(err, "%s", hint_of(code));
     return code;
@@ -154,7 +155,7 @@ static enum lc pragma_int(struct workspace *ws, const char *sql, int64_t *out, s
 
 static enum lc run_text(struct workspace *ws, const char *sql, const char *what, struct err *err)
 {
-    return sqlite3_exec(ws->db, sql, NULL, NULL, NULL) == SQLITE_OK ? LC_OK : fail(ws, err, what);
+    return ws->sqlite.exec(ws->db, sql, NULL, NULL, NULL) == SQLITE_OK ? LC_OK : fail(ws, err, what);
 }
 
 static enum lc newer(struct workspace *ws, const char *what, int64_t found, int64_t known, struct err *err)
@@ -220,8 +221,8 @@ static enum lc use_wal(struct workspace *ws, struct err *err)
     const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
     int64_t until = clock_mono_ns() + BUSY_MS * INT64_C(1000000);
 
-    while (sqlite3_exec(ws->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK) {
-        if (sqlite3_errcode(ws->db) != SQLITE_BUSY || clock_mono_ns() > until)
+    while (ws->sqlite.exec(ws->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK) {
+        if (ws->sqlite.errcode(ws->db) != SQLITE_BUSY || clock_mono_ns() > until)
             return fail(ws, err, "open");
         nanosleep(&pause, NULL);
     }
@@ -232,12 +233,13 @@ static enum lc start(struct workspace *ws, struct err *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
 
-    if (sqlite3_open_v2(ws->path, &ws->db, flags, NULL) != SQLITE_OK) {
+    TRY(sqlite_api_open(&ws->sqlite, err));
+    if (ws->sqlite.open_v2(ws->path, &ws->db, flags, NULL) != SQLITE_OK) {
         if (!ws->db)
             return err_nomem(err);
         return fail(ws, err, "open");
     }
-    sqlite3_busy_timeout(ws->db, BUSY_MS);
+    ws->sqlite.busy_timeout(ws->db, BUSY_MS);
     TRY(use_wal(ws, err));
     return check_file(ws, err);
 }
@@ -272,9 +274,10 @@ void workspace_close(struct workspace *ws)
 {
     if (!ws)
         return;
-    for (size_t i = 0; i < CACHE; i++)
-        sqlite3_finalize(ws->cache[i].statement);
-    sqlite3_close_v2(ws->db);
+    for (size_t i = 0; ws->db && i < CACHE; i++)
+        ws->sqlite.finalize(ws->cache[i].statement);
+    if (ws->db)
+        ws->sqlite.close_v2(ws->db);
     mem_free(ws->path);
     mem_free(ws);
 }
@@ -288,7 +291,7 @@ const char *workspace_path(const struct workspace *ws)
 
 static enum lc compile(struct workspace *ws, const char *sql, sqlite3_stmt **out, struct err *err)
 {
-    return sqlite3_prepare_v2(ws->db, sql, -1, out, NULL) == SQLITE_OK ? LC_OK : fail(ws, err, "ask");
+    return ws->sqlite.prepare_v2(ws->db, sql, -1, out, NULL) == SQLITE_OK ? LC_OK : fail(ws, err, "ask");
 }
 
 static struct cached *slot_for(struct workspace *ws, const char *sql)
@@ -304,7 +307,7 @@ static struct cached *slot_for(struct workspace *ws, const char *sql)
             victim = c;
     }
     if (victim) {
-        sqlite3_finalize(victim->statement);
+        ws->sqlite.finalize(victim->statement);
         *victim = (struct cached){0};
     }
     return victim;
@@ -333,29 +336,29 @@ void workspace_rows_close(struct workspace_rows *rows)
         return;
     rows->statement = NULL;
     if (!rows->cached) {
-        sqlite3_finalize(statement);
+        rows->ws->sqlite.finalize(statement);
         return;
     }
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
+    rows->ws->sqlite.reset(statement);
+    rows->ws->sqlite.clear_bindings(statement);
     for (size_t i = 0; i < CACHE; i++)
         if (rows->ws->cache[i].statement == statement)
             rows->ws->cache[i].used = false;
 }
 
-static int bind_one(sqlite3_stmt *s, int at, const struct workspace_value *v)
+static int bind_one(const struct sqlite_api *sqlite, sqlite3_stmt *s, int at, const struct workspace_value *v)
 {
     switch (v->type) {
     case 't':
-        return sqlite3_bind_text(s, at, v->text, -1, SQLITE_TRANSIENT);
+        return sqlite->bind_text(s, at, v->text, -1, SQLITE_TRANSIENT);
     case 'b':
-        return sqlite3_bind_blob64(s, at, v->text, (sqlite3_uint64)v->integer, SQLITE_TRANSIENT);
+        return sqlite->bind_blob64(s, at, v->text, (sqlite3_uint64)v->integer, SQLITE_TRANSIENT);
     case 'i':
-        return sqlite3_bind_int64(s, at, v->integer);
+        return sqlite->bind_int64(s, at, v->integer);
     case 'd':
-        return sqlite3_bind_double(s, at, v->real);
+        return sqlite->bind_double(s, at, v->real);
     default:
-        return sqlite3_bind_null(s, at);
+        return sqlite->bind_null(s, at);
     }
 }
 
@@ -371,7 +374,7 @@ static enum lc bind(struct workspace_rows *rows, const char *types, va_list ap, 
             v.integer = va_arg(ap, int64_t);
         else if (v.type == 'd')
             v.real = va_arg(ap, double);
-        if (bind_one(rows->statement, at, &v) != SQLITE_OK)
+        if (bind_one(&rows->ws->sqlite, rows->statement, at, &v) != SQLITE_OK)
             return fail(rows->ws, err, "ask");
     }
     return LC_OK;
@@ -410,7 +413,7 @@ enum lc workspace_query_values(struct workspace *ws, struct workspace_rows *rows
     TRY(compile(ws, sql, &statement, err));
     rows->statement = statement;
     for (size_t i = 0; i < n; i++)
-        if (bind_one(statement, (int)i + 1, &values[i]) != SQLITE_OK) {
+        if (bind_one(&ws->sqlite, statement, (int)i + 1, &values[i]) != SQLITE_OK) {
             enum lc rc = fail(ws, err, "ask");
             workspace_rows_close(rows);
             return rc;
@@ -420,12 +423,12 @@ enum lc workspace_query_values(struct workspace *ws, struct workspace_rows *rows
 
 bool workspace_next(struct workspace_rows *rows, enum lc *rc, struct err *err)
 {
-    int step = rows->statement ? sqlite3_step(rows->statement) : SQLITE_DONE;
+    int step = rows->statement ? rows->ws->sqlite.step(rows->statement) : SQLITE_DONE;
 
     if (step == SQLITE_ROW)
         return true;
     if (step != SQLITE_DONE)
-        *rc = fail(rows->ws, err, sqlite3_stmt_readonly(rows->statement) ? "read" : "write");
+        *rc = fail(rows->ws, err, rows->ws->sqlite.stmt_readonly(rows->statement) ? "read" : "write");
     return false;
 }
 
@@ -446,42 +449,42 @@ enum lc workspace_exec(struct workspace *ws, struct err *err, const char *sql, c
 
 int64_t workspace_changes(const struct workspace *ws)
 {
-    return sqlite3_changes64(ws->db);
+    return ws->sqlite.changes64(ws->db);
 }
 
 int64_t workspace_last_id(const struct workspace *ws)
 {
-    return sqlite3_last_insert_rowid(ws->db);
+    return ws->sqlite.last_insert_rowid(ws->db);
 }
 
 bool workspace_is_null(const struct workspace_rows *rows, int column)
 {
-    return sqlite3_column_type(rows->statement, column) == SQLITE_NULL;
+    return rows->ws->sqlite.column_type(rows->statement, column) == SQLITE_NULL;
 }
 
 const char *workspace_text(const struct workspace_rows *rows, int column)
 {
-    const char *text = (const char *)sqlite3_column_text(rows->statement, column);
+    const char *text = (const char *)rows->ws->sqlite.column_text(rows->statement, column);
 
     return text ? text : "";
 }
 
 const void *workspace_blob(const struct workspace_rows *rows, int column, size_t *len)
 {
-    const void *data = sqlite3_column_blob(rows->statement, column);
+    const void *data = rows->ws->sqlite.column_blob(rows->statement, column);
 
-    *len = (size_t)sqlite3_column_bytes(rows->statement, column);
+    *len = (size_t)rows->ws->sqlite.column_bytes(rows->statement, column);
     return data;
 }
 
 int64_t workspace_int(const struct workspace_rows *rows, int column)
 {
-    return sqlite3_column_int64(rows->statement, column);
+    return rows->ws->sqlite.column_int64(rows->statement, column);
 }
 
 double workspace_real(const struct workspace_rows *rows, int column)
 {
-    return sqlite3_column_double(rows->statement, column);
+    return rows->ws->sqlite.column_double(rows->statement, column);
 }
 
 /* ---- transactions ------------------------------------------------------------------------------------ */
@@ -495,18 +498,18 @@ enum lc workspace_begin(struct workspace *ws, struct err *err)
 
 static void roll_back(struct workspace *ws)
 {
-    if (sqlite3_get_autocommit(ws->db))
+    if (ws->sqlite.get_autocommit(ws->db))
         return; /* a full disk has rolled all of it back already */
     if (ws->depth == 0)
-        sqlite3_exec(ws->db, "ROLLBACK", NULL, NULL, NULL);
+        ws->sqlite.exec(ws->db, "ROLLBACK", NULL, NULL, NULL);
     else
-        sqlite3_exec(ws->db, "ROLLBACK TO inner; RELEASE inner", NULL, NULL, NULL);
+        ws->sqlite.exec(ws->db, "ROLLBACK TO inner; RELEASE inner", NULL, NULL, NULL);
 }
 
 enum lc workspace_end(struct workspace *ws, enum lc rc, struct err *err)
 {
     ws->depth--;
-    if (rc == LC_OK && sqlite3_get_autocommit(ws->db))
+    if (rc == LC_OK && ws->sqlite.get_autocommit(ws->db))
         return err_set(err, LC_IO, "cannot write the workspace '%s': the transaction was rolled back",
                        ws->path);
     if (rc == LC_OK)

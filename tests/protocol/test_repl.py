@@ -71,6 +71,16 @@ def terminal(tmp_path):
         t.close()
 
 
+def test_without_readline_there_is_a_plain_prompt(terminal, tmp_path):
+    alone = shutil.copy(LACUS, tmp_path / "alone")
+    t = terminal(alone, LACUS_LIB=str(tmp_path))
+    assert "the plugin 'editor': no editing of lines (libreadline8" in t.wait(r"^In \[1\]:").replace("\n", " ")
+    t.line("for i = 1, 2 do")
+    t.line("print('big', i) end")
+    t.line("")
+    t.wait(r"^big\s+2")
+
+
 def test_a_block_indents_itself_runs_when_it_is_whole_and_comes_back_whole(terminal):
     t = terminal()
     t.line("for i = 1, 2 do")

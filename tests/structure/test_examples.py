@@ -37,7 +37,7 @@ AROUND = {
     "kernel/seen.h": ([], "extern unsigned char digest[32];"),
     "repl/backend.h": ([], "extern struct session *session; extern struct terminal_frontend frontend;"),
     "repl/editor.h": (["runtime/base/mem.h"], "extern struct backend backend;"),
-    "repl/menu.h": ([], "extern json_t *reply; extern const char *text;"),
+    "repl/editor/menu.h": ([], "extern json_t *reply; extern const char *text;"),
     "repl/remote.h": (["repl/prompt.h"], "extern struct terminal_frontend frontend;"),
     "repl/run_options.h": ([], "extern int argc; extern char **argv;"),
     "repl/sweep.h": ([], "extern struct run_options options; sweep_fn run_notebook;"),

@@ -1,4 +1,4 @@
-#include "repl/highlight.h"
+#include "repl/editor/highlight.h"
 #include "runtime/session/scan.h"
 #include <string.h>
 

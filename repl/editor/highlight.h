@@ -10,8 +10,8 @@
  *     unsigned char ink[7];
  *     highlight("local a", 7, ink);
  */
-#ifndef LACUS_REPL_HIGHLIGHT_H
-#define LACUS_REPL_HIGHLIGHT_H
+#ifndef LACUS_REPL_EDITOR_HIGHLIGHT_H
+#define LACUS_REPL_EDITOR_HIGHLIGHT_H
 #include <stddef.h>
 
 enum ink { INK_PLAIN, INK_KEYWORD, INK_STRING, INK_NUMBER, INK_COMMENT, INK_MAGIC, INK_BRACKET, INK_COUNT };

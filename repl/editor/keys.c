@@ -1,5 +1,5 @@
 /* The keys of the editor: readline's, with those that mean a line bound to the line in the cell. */
-#include "repl/editor_int.h"
+#include "repl/editor/editor_int.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"

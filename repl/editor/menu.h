@@ -11,10 +11,10 @@
  *     menu_open(&m, reply, text, strlen(text));
  *     menu_close(&m);
  */
-#ifndef LACUS_REPL_MENU_H
-#define LACUS_REPL_MENU_H
+#ifndef LACUS_REPL_EDITOR_MENU_H
+#define LACUS_REPL_EDITOR_MENU_H
 #include "repl/backend.h"
-#include "repl/screen.h"
+#include "repl/editor/screen.h"
 
 enum { MENU_ROWS = 8 };
 

@@ -18,8 +18,8 @@
  *     screen_show(&s);
  *     screen_release(&s);
  */
-#ifndef LACUS_REPL_SCREEN_H
-#define LACUS_REPL_SCREEN_H
+#ifndef LACUS_REPL_EDITOR_SCREEN_H
+#define LACUS_REPL_EDITOR_SCREEN_H
 #include "runtime/base/buf.h"
 
 struct frame {

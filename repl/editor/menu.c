@@ -1,4 +1,4 @@
-#include "repl/menu.h"
+#include "repl/editor/menu.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 #include <string.h>

@@ -1,4 +1,4 @@
-/* editor_int.h: the inside of the editor: its state, shared by drawing (editor.c) and keys (editor_keys.c).
+/* editor_int.h: the inside of the editor: its state, shared by drawing (editor.c) and keys (keys.c).
  *
  * Ownership, Units, Errors, Threads: as editor.h.
  *
@@ -7,8 +7,8 @@
  */
 #ifndef LACUS_REPL_EDITOR_INT_H
 #define LACUS_REPL_EDITOR_INT_H
-#include "repl/menu.h"
-#include "repl/screen.h"
+#include "repl/editor/menu.h"
+#include "repl/editor/screen.h"
 #include <signal.h>
 #include <stdio.h>
 /* readline's headers want stdio first */

@@ -1,4 +1,4 @@
-#include "repl/screen.h"
+#include "repl/editor/screen.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 #include <errno.h>
