@@ -96,6 +96,9 @@ struct model {
     int64_t logits_rows; /* of the last forward; 0: not asked for */
     /* between forward and backward */
     bool can_backward;
+    /* In a backward, when the gradients of a layer are final (those of the head are before the first): NULL: nobody asks */
+    void (*layer_done)(void *arg, int64_t layer);
+    void *layer_arg;
     bool unweighted; /* a forward with how->weighted: model_weigh_loss comes before backward */
     bool plain;      /* without the adapter */
     float smoothing;

@@ -628,6 +628,8 @@ enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err)
             layer_forward(&p, l, NULL);
         mlp_backward(&p, l);
         attention_backward(&p, l, l > lowest || m->base.trainable);
+        if (m->layer_done)
+            m->layer_done(m->layer_arg, l);
     }
     embed_backward(&p);
     return p.ops->sync(p.state, NULL, err);

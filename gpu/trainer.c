@@ -175,8 +175,8 @@ static void plan_steps(struct trainer *t)
     const struct training_args *a = &t->args;
 
     t->batches_per_epoch = (t->train.n + a->per_device_train_batch_size - 1) / a->per_device_train_batch_size;
-    t->steps_per_epoch =
-        (t->batches_per_epoch + a->gradient_accumulation_steps - 1) / a->gradient_accumulation_steps;
+    t->step_batches = a->gradient_accumulation_steps * a->num_processes;
+    t->steps_per_epoch = (t->batches_per_epoch + t->step_batches - 1) / t->step_batches;
     plan_schedule(t, a->max_steps >= 0 ? a->max_steps
                                        : (int64_t)ceil(a->num_train_epochs * (double)t->steps_per_epoch));
 }
@@ -282,6 +282,7 @@ void trainer_free(struct trainer *t)
 {
     if (!t)
         return;
+    ranks_free(t);
     optimizer_free(t->optimizer);
     training_args_release(&t->args);
     json_decref(t->history);
@@ -390,15 +391,23 @@ static enum lc all_micro_steps(const struct ctx *ctx, struct trainer *t, double 
                                struct err *err)
 {
     int64_t epoch = t->state.step / t->steps_per_epoch, within = t->state.step % t->steps_per_epoch;
-    int64_t first = within * t->args.gradient_accumulation_steps,
-            last = first + t->args.gradient_accumulation_steps, items;
+    int64_t first = within * t->step_batches, last = first + t->step_batches, mine = -1, items;
 
     last = last < t->batches_per_epoch ? last : t->batches_per_epoch;
     make_order(t, epoch);
     items = count_items(t, first, last);
     t->state.rewards = (struct preference_sums){0};
+    ranks_begin_step(t);
     for (int64_t i = first; i < last; i++)
+        mine = ranks_has(t, i) ? i : mine;
+    for (int64_t i = first; i <= mine; i++) {
+        if (!ranks_has(t, i))
+            continue;
+        if (i == mine)
+            ranks_last_backward(t);
         TRY(micro_step(ctx, t, i, items, loss, tokens, err));
+    }
+    TRY(ranks_end_step(ctx, t, loss, tokens, err));
     if (t->train.pairs)
         *loss = t->state.rewards.loss / (double)t->state.rewards.pairs;
     return LC_OK;
@@ -411,7 +420,7 @@ static void advance(struct trainer *t, double loss, int64_t tokens)
 
     s->step++;
     within = s->step % t->steps_per_epoch;
-    done = within * t->args.gradient_accumulation_steps;
+    done = within * t->step_batches;
     s->epoch = (double)(s->step / t->steps_per_epoch) + (double)done / (double)t->batches_per_epoch;
     s->loss = loss;
     s->tokens += tokens;
@@ -484,15 +493,15 @@ enum lc trainer_evaluate(const struct ctx *ctx, struct trainer *t, const struct 
 {
     const struct train_dataset *d = data ? data : &t->eval;
     int64_t batch = t->args.per_device_eval_batch_size;
-    double total = 0, examples = 0;
-    struct preference_sums sums;
+    double sums[2] = {0, 0}; /* of the batches' losses, of examples */
+    struct preference_sums pairs;
 
     if (d->pairs && d != &t->eval)
         return err_set(err, LC_UNSUPPORTED,
                        "pairs of answers are evaluated as the trainer's own eval dataset only");
     if (d->pairs) {
-        TRY(preference_evaluate(ctx, t, &sums, err));
-        *loss = sums.loss / (double)sums.pairs;
+        TRY(preference_evaluate(ctx, t, &pairs, err));
+        *loss = pairs.loss / (double)pairs.pairs;
         return LC_OK;
     }
 
@@ -508,17 +517,20 @@ enum lc trainer_evaluate(const struct ctx *ctx, struct trainer *t, const struct 
         int64_t to = from + batch < d->n ? from + batch : d->n;
         struct model_loss sum = {0};
 
+        if (!ranks_has(t, from / batch))
+            continue;
         TRY(eval_batch(ctx, t, d, from, to, &sum, err));
         if (sum.labels) {
-            total += (double)(to - from) * sum.sum / (double)sum.labels;
-            examples += (double)(to - from);
+            sums[0] += (double)(to - from) * sum.sum / (double)sum.labels;
+            sums[1] += (double)(to - from);
         }
         if (t->callbacks.eval_progress)
             t->callbacks.eval_progress(t->callbacks.arg, to, d->n);
     }
-    if (examples == 0)
+    TRY(ranks_sum(ctx, t, sums, 2, err));
+    if (sums[1] <= 0)
         return err_set(err, LC_DATA, "the eval dataset has no labels");
-    *loss = total / examples;
+    *loss = sums[0] / sums[1];
     return LC_OK;
 }
 
@@ -623,9 +635,11 @@ static enum lc save_due(const struct ctx *ctx, struct trainer *t, struct err *er
 
 static enum lc finish(const struct ctx *ctx, struct trainer *t, struct err *err)
 {
-    if (!t->args.load_best_model_at_end || !t->best_folder || !fs_is_dir(t->best_folder))
+    if (!t->args.load_best_model_at_end || !t->best_folder)
         return LC_OK;
-    return checkpoint_load_weights(ctx, t, t->best_folder, err);
+    if (ranks_first(t) && fs_is_dir(t->best_folder))
+        TRY(checkpoint_load_weights(ctx, t, t->best_folder, err));
+    return ranks_share_weights(ctx, t, err);
 }
 
 static enum lc after_step(const struct ctx *ctx, struct trainer *t, struct err *err)
@@ -638,7 +652,7 @@ static enum lc after_step(const struct ctx *ctx, struct trainer *t, struct err *
         TRY(log_train(t, err));
     if (is_due(t, a->eval_strategy, a->eval_steps ? a->eval_steps : a->logging_steps))
         TRY(evaluate_due(ctx, t, err));
-    if (a->output_dir && (is_due(t, a->save_strategy, a->save_steps) || save_at_end))
+    if (a->output_dir && ranks_first(t) && (is_due(t, a->save_strategy, a->save_steps) || save_at_end))
         TRY(save_due(ctx, t, err));
     return LC_OK;
 }
@@ -667,7 +681,7 @@ static bool out_of_time(const struct trainer *t)
            (t->state.seconds >= t->args.max_seconds || (t->timed_total && t->state.step >= t->timed_total));
 }
 
-enum lc trainer_step(const struct ctx *ctx, struct trainer *t, bool *finished, struct err *err)
+static enum lc one_step(const struct ctx *ctx, struct trainer *t, bool *finished, struct err *err)
 {
     int64_t begun = clock_mono_ns();
     bool go_on = true;
@@ -678,7 +692,7 @@ enum lc trainer_step(const struct ctx *ctx, struct trainer *t, bool *finished, s
     if (t->state.step < t->state.total_steps) {
         t->started = true;
         TRY(optimizer_update(ctx, t, err));
-        t->state.seconds += (double)(clock_mono_ns() - begun) * 1e-9;
+        t->state.seconds += ranks_seconds(t, (double)(clock_mono_ns() - begun) * 1e-9);
         measure_steps(t);
         if (t->callbacks.progress)
             go_on = t->callbacks.progress(t->callbacks.arg, &t->state);
@@ -690,6 +704,19 @@ enum lc trainer_step(const struct ctx *ctx, struct trainer *t, bool *finished, s
         return err_set(err, LC_CANCELLED, "training was stopped after step %lld", (long long)t->state.step);
     *finished = t->state.finished = t->state.finished || t->state.step >= t->state.total_steps;
     return t->state.finished ? finish(ctx, t, err) : LC_OK;
+}
+
+enum lc trainer_step(const struct ctx *ctx, struct trainer *t, bool *finished, struct err *err)
+{
+    struct err own;
+    enum lc code = one_step(ctx, t, finished, &own);
+
+    if (code == LC_OK)
+        return LC_OK;
+    ranks_abort(t, &own); /* or the others would wait for this rank */
+    if (err)
+        *err = own;
+    return code;
 }
 
 enum lc trainer_run(const struct ctx *ctx, struct trainer *t, struct err *err)

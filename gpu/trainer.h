@@ -28,6 +28,7 @@
  */
 #ifndef LACUS_GPU_TRAINER_H
 #define LACUS_GPU_TRAINER_H
+#include "gpu/collective.h"
 #include "gpu/optim.h"
 #include "gpu/preference.h"
 #include <jansson.h>
@@ -38,6 +39,8 @@ struct training_args {
     char *output_dir; /* owned; checkpoints go to output_dir/checkpoint-N; NULL: none are written */
     int64_t per_device_train_batch_size, per_device_eval_batch_size,
         gradient_accumulation_steps; /* 8, 8, 1 */
+    int64_t num_processes;           /* 1: ranks that the batch is meant for: a step has this many times its
+                                      * micro-batches, however many ranks do them */
     double num_train_epochs;         /* 3 */
     int64_t max_steps;               /* -1: from the epochs */
     double max_seconds; /* 0: none. Ends the run after the step that passes it; not a HF name. The schedule
@@ -132,6 +135,17 @@ enum lc trainer_new(const struct ctx *ctx, struct model *m, const struct trainin
                     const struct trainer_callbacks *callbacks, struct trainer **out,
                     struct err *err) MUST_CHECK;
 void trainer_free(struct trainer *t); /* NULL is fine */
+/* Makes this trainer rank c->rank of several, after trainer_resume and before the first step. Each has the same model,
+ * data and arguments (LC_WORKER names one that has not); a step is that of one rank, its micro-batches shared out. Rank
+ * 0 alone writes checkpoints. What fails on one rank ends the step on all; c is borrowed and outlives the trainer. */
+enum lc trainer_join(const struct ctx *ctx, struct trainer *t, const struct collective *c,
+                     struct err *err) MUST_CHECK;
+struct rank_time {
+    double compute,
+        wait; /* seconds of a step: until its own gradients were there, and then for the others' */
+};
+const struct rank_time *trainer_rank_times(const struct trainer *t,
+                                           int *n); /* of the last steps; n 0: alone */
 /* One optimizer step, with the logging, evaluation and checkpoint that are due after it. *finished: nothing
  * is left (end work such as loading the best model is done). */
 enum lc trainer_step(const struct ctx *ctx, struct trainer *t, bool *finished, struct err *err) MUST_CHECK;

@@ -218,11 +218,18 @@ static enum lc read_state(const char *folder, json_t **out, struct err *err)
     return code;
 }
 
+static int64_t step_batches(const json_t *args)
+{
+    const json_t *processes = json_object_get(args, "num_processes"); /* older checkpoints have none */
+
+    return json_integer_value(json_object_get(args, "gradient_accumulation_steps")) *
+           (processes ? json_integer_value(processes) : 1);
+}
+
 /* What the order of the data and the masks follow from must be the same. */
 static enum lc check_same(const struct trainer *t, const json_t *root, const char *folder, struct err *err)
 {
-    static const char *const keys[] = {"per_device_train_batch_size", "gradient_accumulation_steps", "seed",
-                                       "data_seed"};
+    static const char *const keys[] = {"per_device_train_batch_size", "seed", "data_seed"};
     const json_t *lacus = json_object_get(root, "lacus"), *before = json_object_get(lacus, "args");
     int64_t examples = json_integer_value(json_object_get(lacus, "examples"));
     json_t *now;
@@ -236,11 +243,17 @@ static enum lc check_same(const struct trainer *t, const json_t *root, const cha
                        "cannot resume from '%s': it was trained on %lld examples, now there are %lld", folder,
                        (long long)examples, (long long)t->train.n);
     now = training_args_to_json(&t->args);
-    for (int i = 0; i < 4 && code == LC_OK; i++)
+    for (int i = 0; i < 3 && code == LC_OK; i++)
         if (!json_equal(json_object_get(before, keys[i]), json_object_get(now, keys[i])))
             code = err_set(err, LC_CONFLICT, "cannot resume from '%s': '%s' is %lld, it was %lld", folder,
                            keys[i], (long long)json_integer_value(json_object_get(now, keys[i])),
                            (long long)json_integer_value(json_object_get(before, keys[i])));
+    if (code == LC_OK && step_batches(before) != step_batches(now))
+        code =
+            err_set(err, LC_CONFLICT,
+                    "cannot resume from '%s': a step has %lld micro-batches (gradient_accumulation_steps × "
+                    "num_processes), it had %lld",
+                    folder, (long long)step_batches(now), (long long)step_batches(before));
     json_decref(now);
     return code;
 }

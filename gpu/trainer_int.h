@@ -8,6 +8,8 @@
 #include "gpu/model_int.h"
 #include "gpu/trainer.h"
 
+struct ranks;
+
 struct trainer {
     struct model *m;                  /* borrowed */
     struct training_args args;        /* strings owned */
@@ -34,6 +36,8 @@ struct trainer {
     int64_t timed_total;    /* steps that max_seconds has room for; 0: not counted yet */
     int64_t measured_steps; /* of this process, up to the count */
     double measured_from;   /* seconds when the first of them was done */
+    struct ranks *ranks;    /* owned; NULL: alone */
+    int64_t step_batches;   /* micro-batches of a step, over all ranks */
 };
 
 int64_t train_example_labels(const struct train_example *e); /* that count after the shift */
@@ -47,6 +51,22 @@ enum lc preference_micro_step(const struct ctx *ctx, struct trainer *t, const in
                               struct err *err) MUST_CHECK;
 enum lc preference_evaluate(const struct ctx *ctx, struct trainer *t, struct preference_sums *sums,
                             struct err *err) MUST_CHECK;
+
+/* ---- several ranks (trainer_ranks.c); alone they do nothing ---- */
+bool ranks_first(const struct trainer *t);          /* writes checkpoints */
+bool ranks_has(const struct trainer *t, int64_t i); /* micro-batch or eval batch i is this rank's */
+void ranks_begin_step(struct trainer *t);
+void ranks_last_backward(struct trainer *t); /* what the next backward makes final is summed at once */
+/* Sums what is left of the gradients, and the loss, tokens and rewards of the step. */
+enum lc ranks_end_step(const struct ctx *ctx, struct trainer *t, double *loss, int64_t *tokens,
+                       struct err *err) MUST_CHECK;
+double ranks_seconds(struct trainer *t, double own); /* what a step adds to the run's clock */
+enum lc ranks_sum(const struct ctx *ctx, struct trainer *t, double *values, int64_t n,
+                  struct err *err) MUST_CHECK;
+enum lc ranks_share_weights(const struct ctx *ctx, struct trainer *t,
+                            struct err *err) MUST_CHECK; /* rank 0's */
+void ranks_abort(const struct trainer *t, const struct err *err);
+void ranks_free(struct trainer *t);
 
 /* Steps end, and the schedule with them, at total if the plan had more. */
 void trainer_plan_time(struct trainer *t, int64_t total);
