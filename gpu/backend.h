@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BACKEND_ABI 3u /* changes when a struct of this header does */
+#define BACKEND_ABI 4u /* changes when a struct of this header does */
 
 struct backend;        /* an open device */
 struct backend_stream; /* an ordered queue of work; NULL is the backend's own */
@@ -95,6 +95,11 @@ struct backend_ops {
                    int64_t rows, int64_t width); /* y[i] = x[index[i]] */
     void (*merge)(void *state, struct backend_stream *, void *w, enum dtype w_type, const float *a,
                   const float *b, int64_t out, int64_t in, int64_t rank, float scale); /* w += scale B A */
+
+    /* NULL in a backend without them: what needs them is refused with LC_UNSUPPORTED */
+    void (*dora_factors)(void *state, struct backend_stream *, const struct dora_arg *);
+    void (*dora_forward)(void *state, struct backend_stream *, const struct dora_arg *);
+    void (*dora_backward)(void *state, struct backend_stream *, const struct dora_arg *);
 };
 
 struct backend {

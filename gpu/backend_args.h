@@ -137,6 +137,26 @@ struct loss_arg {
     int64_t chunk;
 };
 
+/* DoRA (Liu et al. 2024, arXiv:2402.09353): y = f (W x + s B A x) + bias, f = magnitude / |W + s B A| for each row
+ * of W; the norm is no part of the gradient. */
+struct dora_arg {
+    int64_t rows, out, rank;
+    float scale;
+    const float *squares;    /* [out]: of the rows of W */
+    const float *aw;         /* [rank, out]: A W^T */
+    const float *aa;         /* [rank, rank]: A A^T */
+    const float *b;          /* [out, rank] */
+    const float *magnitude;  /* [out] */
+    float *factor, *inverse; /* [out]: f, 1 / norm; dora_factors stores, the others read */
+    const float *bias;       /* [out] or NULL */
+    float *y;                /* [rows, out]: W x + s B A x; forward multiplies it, then adds the bias */
+    const float *raw;        /* [rows, out]: y before that */
+    const float *dy;         /* [rows, out] */
+    float *draw;             /* [rows, out]: backward stores */
+    float *dmagnitude;       /* [out], added to */
+    float *dbias;            /* [out], added to; NULL: frozen or none */
+};
+
 struct adamw_arg { /* torch.optim.AdamW, one step over n elements */
     int64_t n;
     float *param, *m, *v;

@@ -1,5 +1,5 @@
-/* lora.c: PEFT's LoRA: configuration, attachment, files, merging. */
-#include "gpu/lora.h"
+/* lora.c: PEFT's LoRA: attachment, files, merging. */
+#include "gpu/lora_int.h"
 #include "gpu/model_io.h"
 #include "gpu/quant.h"
 #include "gpu/rng.h"
@@ -11,331 +11,130 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONFIG_MAX = 1 << 20, TARGETS_MAX = 4096, RANK_MAX = 4096 };
-
-/* ---- configuration ---- */
-void lora_config_init(struct lora_config *c)
-{
-    *c = (struct lora_config){.r = 8, .lora_alpha = 8, .init_lora_weights = true};
-}
-
-void lora_config_release(struct lora_config *c)
-{
-    for (size_t i = 0; i < c->n_targets; i++)
-        mem_free(c->targets[i]);
-    mem_free(c->targets);
-    mem_free(c->base_model_name_or_path);
-    *c = (struct lora_config){0};
-}
-
-enum lc lora_config_target(struct lora_config *c, const char *name, struct err *err)
-{
-    char **more;
-
-    if (c->n_targets == TARGETS_MAX)
-        return err_set(err, LC_LIMIT, "more than %d target modules", TARGETS_MAX);
-    more = mem_reallocn(c->targets, c->n_targets + 1, sizeof *more);
-    if (!more)
-        return err_nomem(err);
-    c->targets = more;
-    c->targets[c->n_targets] = mem_strdup(name);
-    if (!c->targets[c->n_targets])
-        return err_nomem(err);
-    c->n_targets++;
-    return LC_OK;
-}
-
-/* Fields of PEFT 0.21's LoraConfig. IGNORED: says nothing about the numbers. NEUTRAL: null, false, 0 or empty only. */
-enum use { READ, IGNORED, NEUTRAL };
-static const struct lora_field {
-    const char *name;
-    enum use use;
-} FIELDS[] = {
-    {"r", READ},
-    {"lora_alpha", READ},
-    {"lora_dropout", READ},
-    {"use_rslora", READ},
-    {"target_modules", READ},
-    {"bias", READ},
-    {"peft_type", READ},
-    {"base_model_name_or_path", READ},
-    {"init_lora_weights", READ},
-    {"task_type", READ},
-    {"auto_mapping", IGNORED},
-    {"inference_mode", IGNORED},
-    {"peft_version", IGNORED},
-    {"revision", IGNORED},
-    {"megatron_core", IGNORED},
-    {"qalora_group_size", IGNORED},
-    {"alora_invocation_tokens", NEUTRAL},
-    {"alpha_pattern", NEUTRAL},
-    {"arrow_config", NEUTRAL},
-    {"corda_config", NEUTRAL},
-    {"ensure_weight_tying", NEUTRAL},
-    {"eva_config", NEUTRAL},
-    {"exclude_modules", NEUTRAL},
-    {"fan_in_fan_out", NEUTRAL},
-    {"kasa_config", NEUTRAL},
-    {"layer_replication", NEUTRAL},
-    {"layers_pattern", NEUTRAL},
-    {"layers_to_transform", NEUTRAL},
-    {"loftq_config", NEUTRAL},
-    {"lora_bias", NEUTRAL},
-    {"lora_ga_config", NEUTRAL},
-    {"megatron_config", NEUTRAL},
-    {"modules_to_save", NEUTRAL},
-    {"monteclora_config", NEUTRAL},
-    {"rank_pattern", NEUTRAL},
-    {"runtime_config", IGNORED},
-    {"target_parameters", NEUTRAL},
-    {"trainable_token_indices", NEUTRAL},
-    {"use_bdlora", NEUTRAL},
-    {"use_dora", NEUTRAL},
-    {"use_qalora", NEUTRAL},
-    {"velora_config", NEUTRAL},
-};
-enum { N_FIELDS = sizeof FIELDS / sizeof *FIELDS };
-
-static bool is_neutral(const json_t *v)
-{
-    return json_is_null(v) || json_is_false(v) || (json_is_number(v) && json_number_value(v) == 0) ||
-           (json_is_array(v) && json_array_size(v) == 0) || (json_is_object(v) && json_object_size(v) == 0);
-}
-
-static enum lc refuse_value(const char *key, const json_t *v, const char *hint, struct err *err)
-{
-    char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
-
-    err_set(err, LC_UNSUPPORTED, "LoraConfig: '%s': %.160s is not supported", key, text ? text : "?");
-    free(text);
-    return hint ? err_hint(err, "%s", hint) : LC_UNSUPPORTED;
-}
-
-static enum lc unknown_key(const char *key, struct err *err)
-{
-    const char *names[N_FIELDS];
-    struct buf near = BUF_INIT(400);
-
-    for (int i = 0; i < N_FIELDS; i++)
-        names[i] = FIELDS[i].name;
-    err_set(err, LC_ARG, "LoraConfig has no field '%s'", key);
-    if (nearest_list(&near, key, names, N_FIELDS, 3) && near.len)
-        err_hint(err, "did you mean %s?", buf_str(&near));
-    buf_release(&near);
-    return LC_ARG;
-}
-
-static enum lc check_keys(const json_t *object, struct err *err)
-{
-    const char *key;
-    json_t *v;
-    int i;
-
-    json_object_foreach ((json_t *)(uintptr_t)object, key,
-                         v) { /* not changed: jansson's iterator is not const */
-        for (i = 0; i < N_FIELDS && strcmp(FIELDS[i].name, key) != 0;)
-            i++;
-        if (i == N_FIELDS)
-            return unknown_key(key, err);
-        if (FIELDS[i].use == NEUTRAL && !is_neutral(v))
-            return refuse_value(key, v, NULL, err);
-    }
-    return LC_OK;
-}
-
-static enum lc read_targets(const json_t *v, struct lora_config *c, struct err *err)
-{
-    const json_t *one;
-    size_t i;
-
-    if (!v || json_is_null(v))
-        return LC_OK;
-    if (json_is_string(v) && strcmp(json_string_value(v), "all-linear") == 0) {
-        c->all_linear = true;
-        return LC_OK;
-    }
-    if (!json_is_array(v))
-        return refuse_value("target_modules", v,
-                            "give a list of names such as q_proj and v_proj, or 'all-linear'", err);
-    json_array_foreach (v, i, one) {
-        if (!json_is_string(one))
-            return refuse_value("target_modules", v,
-                                "give a list of names such as q_proj and v_proj, or 'all-linear'", err);
-        TRY(lora_config_target(c, json_string_value(one), err));
-    }
-    return LC_OK;
-}
-
-static enum lc read_words(const json_t *object, struct lora_config *c, struct err *err)
-{
-    static const struct {
-        const char *key, *only;
-    } rows[] = {{"bias", "none"}, {"peft_type", "LORA"}, {"task_type", "CAUSAL_LM"}};
-    const json_t *v = json_object_get(object, "base_model_name_or_path");
-
-    if (json_is_string(v) && !(c->base_model_name_or_path = mem_strdup(json_string_value(v))))
-        return err_nomem(err);
-    for (size_t i = 0; i < 3; i++) {
-        v = json_object_get(object, rows[i].key);
-        if (v && !json_is_null(v) && (!json_is_string(v) || strcmp(json_string_value(v), rows[i].only) != 0))
-            return refuse_value(rows[i].key, v, NULL, err);
-    }
-    v = json_object_get(object, "init_lora_weights");
-    if (v && !json_is_boolean(v))
-        return refuse_value("init_lora_weights", v, "true (kaiming A, zero B) and false are", err);
-    c->init_lora_weights = !json_is_false(v);
-    return LC_OK;
-}
-
-static enum lc read_numbers(const json_t *object, struct lora_config *c, struct err *err)
-{
-    const json_t *r = json_object_get(object, "r"), *alpha = json_object_get(object, "lora_alpha");
-    const json_t *dropout = json_object_get(object, "lora_dropout"),
-                 *rs = json_object_get(object, "use_rslora");
-
-    if (r && !json_is_integer(r))
-        return err_set(err, LC_ARG, "LoraConfig: 'r' is not a whole number");
-    if ((alpha && !json_is_number(alpha)) || (dropout && !json_is_number(dropout)))
-        return err_set(err, LC_ARG, "LoraConfig: '%s' is not a number",
-                       alpha && !json_is_number(alpha) ? "lora_alpha" : "lora_dropout");
-    c->r = r ? json_integer_value(r) : c->r;
-    c->lora_alpha = alpha ? json_number_value(alpha) : c->lora_alpha;
-    c->lora_dropout = dropout ? json_number_value(dropout) : c->lora_dropout;
-    c->use_rslora = json_is_true(rs);
-    return LC_OK;
-}
-
-static enum lc config_check(const struct lora_config *c, struct err *err)
-{
-    if (c->r < 1 || c->r > RANK_MAX)
-        return err_set(err, LC_ARG, "LoraConfig: 'r' is %lld: not between 1 and %d", (long long)c->r,
-                       RANK_MAX);
-    if (!(c->lora_dropout >= 0 && c->lora_dropout < 1))
-        return err_set(err, LC_ARG, "LoraConfig: 'lora_dropout' is %g: not in [0, 1)", c->lora_dropout);
-    if (!isfinite(c->lora_alpha))
-        return err_set(err, LC_ARG, "LoraConfig: 'lora_alpha' is not a finite number");
-    return LC_OK;
-}
-
-enum lc lora_config_from_json(const json_t *object, struct lora_config *c, struct err *err)
-{
-    enum lc code;
-
-    lora_config_init(c);
-    if (!json_is_object(object))
-        return err_set(err, LC_DATA, "LoraConfig is not an object");
-    code = check_keys(object, err);
-    if (code == LC_OK)
-        code = read_numbers(object, c, err);
-    if (code == LC_OK)
-        code = read_words(object, c, err);
-    if (code == LC_OK)
-        code = read_targets(json_object_get(object, "target_modules"), c, err);
-    if (code == LC_OK)
-        code = config_check(c, err);
-    if (code != LC_OK)
-        lora_config_release(c);
-    return code;
-}
-
-static const char *const SUFFIXES[LIN_COUNT] = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
-                                                "gate_proj", "up_proj", "down_proj"};
-
-/* PEFT's default for Llama-like models: q_proj and v_proj. */
-static bool default_targets(const struct lora_config *c)
-{
-    return !c->all_linear && c->n_targets == 0;
-}
-
-static json_t *targets_json(const struct lora_config *c)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < c->n_targets; i++)
-        json_array_append_new(list, json_string(c->targets[i]));
-    for (int i = 0; i < LIN_COUNT; i++)
-        if (c->all_linear || (default_targets(c) && (i == LIN_Q || i == LIN_V)))
-            json_array_append_new(list, json_string(SUFFIXES[i]));
-    return list;
-}
-
-static json_t *number_json(double x)
-{
-    return x == floor(x) && fabs(x) < 1e15 ? json_integer((json_int_t)x) : json_real(x);
-}
-
-json_t *lora_config_to_json(const struct lora_config *c)
-{
-    return json_pack(
-        "{s:s, s:s, s:I, s:o, s:f, s:b, s:s, s:o, s:b, s:b, s:b, s:b, s:s?, s:n, s:{}, s:{}, s:n, s:n}",
-        "peft_type", "LORA", "task_type", "CAUSAL_LM", "r", (json_int_t)c->r, "lora_alpha",
-        number_json(c->lora_alpha), "lora_dropout", c->lora_dropout, "use_rslora", c->use_rslora, "bias",
-        "none", "target_modules", targets_json(c), "init_lora_weights", c->init_lora_weights,
-        "inference_mode", 1, "fan_in_fan_out", 0, "use_dora", 0, "base_model_name_or_path",
-        c->base_model_name_or_path, "modules_to_save", "rank_pattern", "alpha_pattern", "layers_to_transform",
-        "layers_pattern");
-}
+enum { CONFIG_MAX = 1 << 20 };
 
 /* ---- attachment ---- */
-static bool ends_with_module(const char *path, const char *target)
+static enum lc add_low_rank(struct model *m, const char *path, const struct linear_shape *s,
+                            struct linear *lin, struct err *err)
 {
-    size_t n = strlen(path), t = strlen(target);
+    char name[TENSOR_NAME];
 
-    return t <= n && strcmp(path + n - t, target) == 0 && (t == n || path[n - t - 1] == '.');
+    snprintf(name, sizeof name, "base_model.model.%s.lora_A.weight", path);
+    TRY(arena_add(&m->adapter, name, lin->rank, s->in, &lin->lora_a, err));
+    snprintf(name, sizeof name, "base_model.model.%s.lora_B.weight", path);
+    TRY(arena_add(&m->adapter, name, s->out, lin->rank, &lin->lora_b, err));
+    if (!m->lora->use_dora)
+        return LC_OK;
+    snprintf(name, sizeof name, "base_model.model.%s.lora_magnitude_vector", path);
+    TRY(arena_add(&m->adapter, name, s->out, 0, &lin->magnitude, err));
+    m->squares_bytes += (size_t)s->out * sizeof(float);
+    return LC_OK;
 }
 
-/* used[i] is set for each target that matched. */
-static bool is_target(const struct lora_config *c, const char *path, enum linear_id id, bool *used)
+static enum lc attach_layers(struct model *m, struct lora_match *match, struct err *err)
 {
-    bool found = c->all_linear || (default_targets(c) && (id == LIN_Q || id == LIN_V));
-
-    for (size_t i = 0; i < c->n_targets; i++)
-        if (ends_with_module(path, c->targets[i]))
-            found = used[i] = true;
-    return found;
-}
-
-static enum lc attach_layers(struct model *m, bool *used, struct err *err)
-{
-    char path[80], name[TENSOR_NAME];
+    char path[80];
 
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
         for (enum linear_id id = 0; id < LIN_COUNT; id++) {
             struct linear_shape s = model_linear_shape(&m->config, id);
             struct linear *lin = &m->layers[l].linear[id];
+            bool found = false;
 
             snprintf(path, sizeof path, "model.layers.%lld.%s", (long long)l, s.path);
-            if (!is_target(m->lora, path, id, used))
-                continue;
-            snprintf(name, sizeof name, "base_model.model.%s.lora_A.weight", path);
-            TRY(arena_add(&m->adapter, name, m->lora->r, s.in, &lin->lora_a, err));
-            snprintf(name, sizeof name, "base_model.model.%s.lora_B.weight", path);
-            TRY(arena_add(&m->adapter, name, s.out, m->lora->r, &lin->lora_b, err));
+            TRY(lora_match_linear(match, path, id, l, &found, &lin->rank, &lin->scale, err));
+            if (found)
+                TRY(add_low_rank(m, path, &s, lin, err));
         }
     return LC_OK;
 }
 
-static enum lc check_used(const struct lora_config *c, const bool *used, struct err *err)
+/* ---- trained copies of the base's weights: modules_to_save and bias ---- */
+static bool beside_adapter(const struct model *m, int bias) /* of a layer that has one */
 {
-    struct buf near = BUF_INIT(400);
+    for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
+        for (int i = 0; i < LIN_COUNT; i++)
+            if (m->layers[l].linear[i].bias == bias)
+                return m->layers[l].linear[i].lora_a >= 0;
+    return false;
+}
 
-    for (size_t i = 0; i < c->n_targets; i++) {
-        if (used[i])
-            continue;
-        if (strcmp(c->targets[i], "lm_head") == 0 || strcmp(c->targets[i], "embed_tokens") == 0)
-            return err_set(err, LC_UNSUPPORTED, "LoraConfig: an adapter on '%s' is not supported",
-                           c->targets[i]);
-        err_set(err, LC_NOTFOUND, "LoraConfig: target module '%s' is in no layer of the model",
-                c->targets[i]);
-        if (nearest_list(&near, c->targets[i], SUFFIXES, LIN_COUNT, 3) && near.len)
-            err_hint(err, "did you mean %s? all of them: 'all-linear'", buf_str(&near));
-        else
-            err_hint(err, "there are q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj; all "
-                          "of them: 'all-linear'");
-        buf_release(&near);
-        return LC_NOTFOUND;
-    }
+static enum lc add_copy(struct model *m, const char *module, const char *last, const struct weight *w, int of,
+                        bool in_place, int *index, struct err *err)
+{
+    char name[TENSOR_NAME];
+
+    snprintf(name, sizeof name, "base_model.model.%s.%s", module, last);
+    TRY(arena_add(&m->adapter, name, w->shape[0], w->ndim == 2 ? w->shape[1] : 0, index, err));
+    m->adapter.weights[*index].copy_of = of;
+    m->adapter.weights[*index].in_place = in_place;
     return LC_OK;
+}
+
+static enum lc copy_weight(struct model *m, struct lora_match *match, int i, struct err *err)
+{
+    const struct weight w = m->base.weights[i];
+    const char *last = strrchr(w.name, '.') + 1;
+    bool bias = strcmp(last, "bias") == 0, saved = lora_match_saved(match, w.name), beside = false,
+         trained = false;
+    char module[TENSOR_NAME + 12];
+
+    if (bias && m->lora->bias != LORA_BIAS_NONE) {
+        beside = beside_adapter(m, i);
+        trained = m->lora->bias == LORA_BIAS_ALL || beside;
+    }
+    if (!saved && !trained)
+        return LC_OK;
+    snprintf(module, sizeof module, "%.*s%s", (int)(last - 1 - w.name), w.name,
+             beside && !saved ? ".base_layer" : ""); /* where PEFT keeps what an adapter stands beside */
+    if (i == m->head && i != m->embed)
+        return add_copy(m, module, last, &w, i, false, &m->head_copy, err);
+    return add_copy(m, module, last, &w, i, trained && !saved, &m->copies[i], err);
+}
+
+static enum lc attach_copies(struct model *m, struct lora_match *match, struct err *err)
+{
+    m->copies = mem_reallocn(NULL, m->base.n, sizeof *m->copies);
+    if (!m->copies)
+        return err_nomem(err);
+    for (size_t i = 0; i < m->base.n; i++)
+        m->copies[i] = -1;
+    for (size_t i = 0; i < m->base.n; i++)
+        TRY(copy_weight(m, match, (int)i, err));
+    if (m->head == m->embed && lora_match_saved(match, "lm_head.weight")) /* tied: the head gets its own */
+        TRY(add_copy(m, "lm_head", "weight", &m->base.weights[m->head], m->head, false, &m->head_copy, err));
+    return LC_OK;
+}
+
+/* ---- first values ---- */
+static struct tensor base_tensor(const struct model *m, int i)
+{
+    struct parameter p;
+
+    model_parameter(m, (size_t)i, &p);
+    return p.value;
+}
+
+static enum lc fill_copy(struct model *m, size_t i, float *values, struct err *err)
+{
+    const struct weight *w = &m->adapter.weights[i];
+    struct tensor base = base_tensor(m, w->copy_of);
+
+    TRY(tensor_read(&base, 0, w->elements, values, err));
+    return weights_put(m, weight_data(&m->adapter, (int)i), w, values, DTYPE_F32, err);
+}
+
+static enum lc draw_values(struct model *m, const struct weight *w, struct rng *rng, float *values, int i,
+                           struct err *err)
+{
+    bool is_a = strstr(w->name, ".lora_A.") != NULL;
+    double bound = is_a ? 1 / sqrt((double)w->shape[1]) : 0;
+
+    for (int64_t j = 0; j < w->elements; j++)
+        values[j] = is_a                         ? (float)(bound * (2 * rng_uniform(rng) - 1))
+                    : m->lora->init_lora_weights ? 0
+                                                 : (float)(0.02 * rng_normal(rng));
+    return weights_put(m, weight_data(&m->adapter, i), w, values, DTYPE_F32, err);
 }
 
 static enum lc draw_adapter(struct model *m, uint64_t seed, struct err *err)
@@ -347,8 +146,6 @@ static enum lc draw_adapter(struct model *m, uint64_t seed, struct err *err)
     rng_seed(&rng, seed);
     for (size_t i = 0; i < m->adapter.n && code == LC_OK; i++) {
         const struct weight *w = &m->adapter.weights[i];
-        bool is_a = i % 2 == 0; /* A and B alternate */
-        double bound = 1 / sqrt((double)w->shape[1]);
         float *more = mem_reallocn(values, (size_t)w->elements, sizeof *values);
 
         if (!more) {
@@ -356,12 +153,74 @@ static enum lc draw_adapter(struct model *m, uint64_t seed, struct err *err)
             break;
         }
         values = more;
-        for (int64_t j = 0; j < w->elements; j++)
-            values[j] = is_a                         ? (float)(bound * (2 * rng_uniform(&rng) - 1))
-                        : m->lora->init_lora_weights ? 0
-                                                     : (float)(0.02 * rng_normal(&rng));
-        code = weights_put(m, weight_data(&m->adapter, (int)i), w, values, DTYPE_F32, err);
+        if (w->copy_of >= 0)
+            code = fill_copy(m, i, values, err);
+        else if (w->ndim == 2) /* magnitudes follow from the weights */
+            code = draw_values(m, w, &rng, values, (int)i, err);
     }
+    mem_free(values);
+    return code;
+}
+
+/* ---- DoRA ---- */
+/* |W + s B A| of each row, on the host; low (or NULL): s B A, [out, in]. */
+static enum lc row_squares(const struct model *m, const struct linear *lin, const float *low, float *squares,
+                           struct err *err)
+{
+    struct tensor w = base_tensor(m, lin->weight);
+    int64_t in = w.shape[1];
+    float *row = mem_reallocn(NULL, (size_t)in, sizeof *row);
+    enum lc code = row ? LC_OK : err_nomem(err);
+
+    for (int64_t j = 0; j < w.shape[0] && code == LC_OK; j++) {
+        double sum = 0;
+
+        code = tensor_read(&w, j * in, in, row, err);
+        for (int64_t k = 0; k < in && code == LC_OK; k++) {
+            double x = (double)row[k] + (low ? (double)low[j * in + k] : 0);
+
+            sum += x * x;
+        }
+        squares[j] = (float)sum;
+    }
+    mem_free(row);
+    return code;
+}
+
+/* Squares of the weight's rows, and magnitudes that leave the layer as it is. */
+static enum lc begin_dora(struct model *m, struct linear *lin, float *values, struct err *err)
+{
+    const struct weight *w = &m->adapter.weights[lin->magnitude];
+
+    TRY(row_squares(m, lin, NULL, values, err));
+    TRY(m->backend->ops->upload(m->backend->state, NULL, lin->squares, values,
+                                (size_t)w->elements * sizeof *values, err));
+    TRY(m->backend->ops->sync(m->backend->state, NULL, err));
+    for (int64_t j = 0; j < w->elements; j++)
+        values[j] = sqrtf(values[j]);
+    return weights_put(m, weight_data(&m->adapter, lin->magnitude), w, values, DTYPE_F32, err);
+}
+
+static enum lc attach_dora(struct model *m, struct err *err)
+{
+    float *values = mem_reallocn(NULL, m->squares_bytes / sizeof *values, sizeof *values);
+    void *block = NULL;
+    enum lc code = values ? LC_OK : err_nomem(err);
+    size_t at = 0;
+
+    if (code == LC_OK)
+        code = m->backend->ops->alloc(m->backend->state, m->squares_bytes, &block, err);
+    m->squares = block;
+    for (int64_t l = 0; l < m->config.num_hidden_layers && code == LC_OK; l++)
+        for (enum linear_id id = 0; id < LIN_COUNT && code == LC_OK; id++) {
+            struct linear *lin = &m->layers[l].linear[id];
+
+            if (lin->magnitude < 0)
+                continue;
+            lin->squares = m->squares + at;
+            at += (size_t)m->adapter.weights[lin->magnitude].elements;
+            code = begin_dora(m, lin, values, err);
+        }
     mem_free(values);
     return code;
 }
@@ -371,34 +230,52 @@ static enum lc copy_config(const struct lora_config *from, struct lora_config *t
     *to = *from;
     to->targets = NULL;
     to->n_targets = 0;
-    to->base_model_name_or_path = NULL;
+    json_incref(to->exclude);
+    json_incref(to->modules_to_save);
+    json_incref(to->rank_pattern);
+    json_incref(to->alpha_pattern);
+    json_incref(to->layers);
+    to->base_model_name_or_path = to->target_regex = NULL;
     if (from->base_model_name_or_path &&
         !(to->base_model_name_or_path = mem_strdup(from->base_model_name_or_path)))
+        return err_nomem(err);
+    if (from->target_regex && !(to->target_regex = mem_strdup(from->target_regex)))
         return err_nomem(err);
     for (size_t i = 0; i < from->n_targets; i++)
         TRY(lora_config_target(to, from->targets[i], err));
     return LC_OK;
 }
 
+static enum lc attach_matched(struct model *m, struct lora_match *match, struct err *err)
+{
+    TRY(attach_layers(m, match, err));
+    TRY(attach_copies(m, match, err));
+    TRY(lora_match_unused(match, err));
+    if (m->adapter.n == 0)
+        return err_set(err, LC_NOTFOUND, "LoraConfig: no layer is left for the adapter");
+    return arena_place(m, &m->adapter, err);
+}
+
 static enum lc attach(struct model *m, const struct lora_config *c, uint64_t seed, struct err *err)
 {
-    bool *used = mem_calloc(c->n_targets + 1, sizeof *used);
+    struct lora_match *match = NULL;
     enum lc code;
 
     m->lora = mem_zalloc(sizeof *m->lora);
-    code = m->lora && used ? copy_config(c, m->lora, err) : err_nomem(err);
+    code = m->lora ? copy_config(c, m->lora, err) : err_nomem(err);
+    if (code == LC_OK && c->use_dora && !m->backend->ops->dora_factors)
+        code = err_set(err, LC_UNSUPPORTED, "LoraConfig: 'use_dora' is not supported on backend '%s'",
+                       m->backend->name);
     if (code == LC_OK)
-        code = attach_layers(m, used, err);
+        code = lora_match_new(m->lora, &match, err);
     if (code == LC_OK)
-        code = check_used(c, used, err);
-    if (code == LC_OK)
-        code = arena_place(m, &m->adapter, err);
-    mem_free(used);
+        code = attach_matched(m, match, err);
+    lora_match_free(match);
     if (code != LC_OK)
         return code;
     m->adapter.trainable = true;
-    m->lora_scale = (float)(c->lora_alpha / (c->use_rslora ? sqrt((double)c->r) : (double)c->r));
-    return draw_adapter(m, seed, err);
+    TRY(draw_adapter(m, seed, err));
+    return m->squares_bytes ? attach_dora(m, err) : LC_OK;
 }
 
 enum lc lora_attach(struct model *m, const struct lora_config *c, uint64_t seed, struct err *err)
@@ -407,7 +284,7 @@ enum lc lora_attach(struct model *m, const struct lora_config *c, uint64_t seed,
 
     if (m->lora)
         return err_set(err, LC_EXISTS, "the model has an adapter already: merge or detach it first");
-    TRY(config_check(c, err));
+    TRY(lora_config_check(c, err));
     TRY(model_set_trainable(m, false, err));
     work_release(m); /* its layout depends on the adapter */
     code = attach(m, c, seed, err);
@@ -422,9 +299,16 @@ void lora_detach(struct model *m)
         return;
     work_release(m);
     arena_release(m, &m->adapter);
+    m->backend->ops->release(m->backend->state, m->squares, m->squares_bytes);
+    m->squares = NULL;
+    m->squares_bytes = 0;
+    mem_free(m->copies);
+    m->copies = NULL;
+    m->head_copy = -1;
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
         for (int i = 0; i < LIN_COUNT; i++)
-            m->layers[l].linear[i].lora_a = m->layers[l].linear[i].lora_b = -1;
+            m->layers[l].linear[i].lora_a = m->layers[l].linear[i].lora_b = m->layers[l].linear[i].magnitude =
+                -1;
     lora_config_release(m->lora);
     mem_free(m->lora);
     m->lora = NULL;
@@ -442,25 +326,77 @@ static enum lc cannot_merge(const struct weight *w, struct err *err)
     return err_hint(err, "load the base without quantization, then merge");
 }
 
-enum lc lora_merge(struct model *m, struct err *err)
+/* W = magnitude / |W| W by rows, W being the weight with the low-rank part in it. */
+static enum lc scale_rows(struct model *m, const struct linear *lin, struct err *err)
+{
+    struct tensor w = base_tensor(m, lin->weight), magnitude;
+    struct parameter p;
+    int64_t in = w.shape[1], out = w.shape[0];
+    float *values = mem_reallocn(NULL, (size_t)(2 * out + in), sizeof *values), *row = values + 2 * out;
+    enum lc code = values ? row_squares(m, lin, NULL, values, err) : err_nomem(err);
+
+    model_parameter(m, m->base.n + (size_t)lin->magnitude, &p);
+    magnitude = p.value;
+    if (code == LC_OK)
+        code = tensor_read(&magnitude, 0, out, values + out, err);
+    for (int64_t j = 0; j < out && code == LC_OK; j++) {
+        code = tensor_read(&w, j * in, in, row, err);
+        for (int64_t k = 0; k < in; k++)
+            row[k] *= values[out + j] / sqrtf(values[j]);
+        if (code == LC_OK)
+            code = tensor_write(&w, j * in, in, row, err);
+    }
+    mem_free(values);
+    return code;
+}
+
+static enum lc merge_linear(struct model *m, const struct linear *lin, enum linear_id id, struct err *err)
+{
+    struct linear_shape s = model_linear_shape(&m->config, id);
+
+    m->backend->ops->merge(m->backend->state, NULL, weight_data(&m->base, lin->weight),
+                           m->base.weights[lin->weight].dtype, weight_data(&m->adapter, lin->lora_a),
+                           weight_data(&m->adapter, lin->lora_b), s.out, s.in, lin->rank, lin->scale);
+    TRY(m->backend->ops->sync(m->backend->state, NULL, err));
+    return lin->magnitude >= 0 ? scale_rows(m, lin, err) : LC_OK;
+}
+
+/* The trained copies take the place of what they are copies of. */
+static enum lc merge_copies(struct model *m, struct err *err)
+{
+    for (size_t i = 0; i < m->adapter.n; i++) {
+        const struct weight *w = &m->adapter.weights[i];
+
+        if (w->copy_of >= 0)
+            m->backend->ops->convert(m->backend->state, NULL, weight_data(&m->base, w->copy_of),
+                                     m->base.weights[w->copy_of].dtype, weight_data(&m->adapter, (int)i),
+                                     DTYPE_F32, w->elements);
+    }
+    return m->backend->ops->sync(m->backend->state, NULL, err);
+}
+
+static enum lc check_merge(const struct model *m, struct err *err)
 {
     if (!m->lora)
         return err_set(err, LC_ARG, "cannot merge: the model has no adapter");
     for (size_t i = 0; i < m->base.n; i++)
         if (dtype_quantized(m->base.weights[i].dtype))
             return cannot_merge(&m->base.weights[i], err);
-    for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
-        for (enum linear_id id = 0; id < LIN_COUNT; id++) {
-            const struct linear *lin = &m->layers[l].linear[id];
-            struct linear_shape s = model_linear_shape(&m->config, id);
+    if (m->head != m->embed || (m->head_copy < 0 && m->copies[m->embed] < 0))
+        return LC_OK;
+    err_set(err, LC_UNSUPPORTED, "cannot merge an adapter that trained '%s': the model ties it to '%s'",
+            m->head_copy >= 0 ? "lm_head" : "embed_tokens", m->head_copy >= 0 ? "embed_tokens" : "lm_head");
+    return err_hint(err, "use the adapter beside its base");
+}
 
-            if (lin->lora_a >= 0)
-                m->backend->ops->merge(
-                    m->backend->state, NULL, weight_data(&m->base, lin->weight),
-                    m->base.weights[lin->weight].dtype, weight_data(&m->adapter, lin->lora_a),
-                    weight_data(&m->adapter, lin->lora_b), s.out, s.in, m->lora->r, m->lora_scale);
-        }
-    TRY(m->backend->ops->sync(m->backend->state, NULL, err));
+enum lc lora_merge(struct model *m, struct err *err)
+{
+    TRY(check_merge(m, err));
+    for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
+        for (enum linear_id id = 0; id < LIN_COUNT; id++)
+            if (m->layers[l].linear[id].lora_a >= 0)
+                TRY(merge_linear(m, &m->layers[l].linear[id], id, err));
+    TRY(merge_copies(m, err));
     lora_detach(m);
     return LC_OK;
 }
@@ -488,7 +424,8 @@ static enum lc read_config_file(const char *folder, struct lora_config *c, struc
 
 static bool same_shape(const struct lora_config *a, const struct lora_config *b)
 {
-    return a->r == b->r && a->lora_alpha == b->lora_alpha && a->use_rslora == b->use_rslora;
+    return a->r == b->r && a->lora_alpha == b->lora_alpha && a->use_rslora == b->use_rslora &&
+           a->use_dora == b->use_dora;
 }
 
 enum lc lora_load(const struct ctx *ctx, struct model *m, const char *folder, struct err *err)

@@ -1,13 +1,15 @@
 /* lora.h: low-rank adapters in PEFT's words and files.
  *
- * What      attaches A and B beside the linear layers that target_modules names, freezes the rest, reads and
- *           writes adapter_config.json and adapter_model.safetensors, and merges an adapter into its weights.
+ * What      attaches A and B (and the magnitudes of DoRA) beside the linear layers that target_modules names,
+ *           trains copies of what modules_to_save and bias name, freezes the rest, reads and writes
+ *           adapter_config.json and adapter_model.safetensors, and merges an adapter into its weights.
  * Ownership the adapter belongs to the model it is attached to. A lora_config owns its target names: init,
  *           release.
- * Units     rank and alpha as in PEFT; y += alpha / r * B A x (rslora: alpha / sqrt(r)).
- * Errors    LC_UNSUPPORTED names the field of adapter_config.json (modules_to_save, use_dora, bias other than
- *           none, a regular expression as target); LC_NOTFOUND when a target matches no layer (nearest names
- *           offered); LC_DATA for a file that does not fit; LC_EXISTS when an adapter is attached already.
+ * Units     rank and alpha as in PEFT; y += alpha / r * B A x (rslora: alpha / sqrt(r)). With DoRA and a dropout only
+ *           the low-rank path drops (PEFT's drops the weight's, too: the same on average).
+ * Errors    LC_UNSUPPORTED names the field of adapter_config.json (targets beside the linear layers, …) or DoRA on
+ *           a backend without it; LC_NOTFOUND when a target matches no layer (nearest names offered); LC_DATA for
+ *           a file that does not fit; LC_EXISTS when an adapter is attached already.
  * Threads   those of the model.
  *
  * Example:
@@ -22,14 +24,22 @@
 #include "gpu/model.h"
 #include <jansson.h>
 
+enum lora_bias { LORA_BIAS_NONE, LORA_BIAS_ALL, LORA_BIAS_LORA_ONLY };
+
 struct lora_config {
     int64_t r;
     double lora_alpha, lora_dropout;
-    bool use_rslora, all_linear;
+    bool use_rslora, use_dora, all_linear;
     bool init_lora_weights; /* true: A as kaiming_uniform(sqrt 5), B zero */
+    enum lora_bias bias;    /* which biases are trained */
     char **targets;         /* owned; names or suffixes after a dot; empty with all_linear */
     size_t n_targets;
-    char *base_model_name_or_path; /* owned; may be NULL */
+    char *target_regex; /* owned; in place of targets: must match the whole name of a module; NULL: none */
+    json_t *exclude;    /* owned; exclude_modules: names or suffixes, or a regular expression; NULL: none */
+    json_t *modules_to_save; /* owned; endings of names of modules that are trained whole; NULL: none */
+    json_t *rank_pattern, *alpha_pattern; /* owned; expression of a module → its r, its alpha; NULL: none */
+    json_t *layers;                       /* owned; layers_to_transform: numbers; NULL: all */
+    char *base_model_name_or_path;        /* owned; may be NULL */
 };
 
 void lora_config_init(struct lora_config *c); /* PEFT's defaults: r 8, alpha 8, dropout 0, no target */

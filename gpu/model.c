@@ -42,8 +42,11 @@ enum lc arena_add(struct arena_of *a, const char *name, int64_t rows, int64_t co
         a->capacity = capacity;
     }
     w = &a->weights[a->n];
-    *w = (struct weight){
-        .name = mem_strdup(name), .ndim = columns ? 2 : 1, .shape = {rows, columns}, .dtype = DTYPE_F32};
+    *w = (struct weight){.name = mem_strdup(name),
+                         .ndim = columns ? 2 : 1,
+                         .shape = {rows, columns},
+                         .dtype = DTYPE_F32,
+                         .copy_of = -1};
     if (!w->name)
         return err_nomem(err);
     w->elements = columns ? rows * columns : rows;
@@ -111,6 +114,27 @@ float *weight_grad(const struct arena_of *a, int i)
     return i < 0 || !a->grads || !a->trainable ? NULL : a->grads + a->weights[i].offset / sizeof(float);
 }
 
+static struct used used_from(const struct arena_of *a, int i)
+{
+    return i < 0 ? (struct used){0}
+                 : (struct used){weight_data(a, i), weight_grad(a, i), a->weights[i].dtype};
+}
+
+struct used weight_used(const struct model *m, int i)
+{
+    if (i >= 0 && m->copies && m->copies[i] >= 0 && !m->plain)
+        return used_from(&m->adapter, m->copies[i]);
+    return used_from(&m->base, i);
+}
+
+struct used head_used(const struct model *m)
+{
+    if (m->head_copy >= 0 && !m->plain)
+        return used_from(&m->adapter, m->head_copy);
+    return used_from(&m->base,
+                     m->head); /* a trained copy of tied embeddings is none of the head, as in PEFT */
+}
+
 struct arena_of *model_arena(struct model *m)
 {
     return m->lora ? &m->adapter : &m->base;
@@ -129,7 +153,7 @@ static enum lc add_layer(struct model *m, int64_t l, struct err *err)
         bool biased = id <= LIN_V ? c->qkv_bias : id == LIN_O ? c->o_bias : c->mlp_bias;
         struct linear *lin = &layer->linear[id];
 
-        *lin = (struct linear){-1, -1, -1, -1};
+        *lin = (struct linear){.weight = -1, .bias = -1, .lora_a = -1, .lora_b = -1, .magnitude = -1};
         snprintf(name, sizeof name, "model.layers.%lld.%s.weight", (long long)l, s.path);
         TRY(arena_add(&m->base, name, s.out, s.in, &lin->weight, err));
         snprintf(name, sizeof name, "model.layers.%lld.%s.bias", (long long)l, s.path);
@@ -185,6 +209,7 @@ static enum lc model_new(const struct model_config *config, struct backend *back
         return err_nomem(err);
     m->config = *config;
     m->backend = backend;
+    m->head_copy = -1;
     m->compute = options && options->compute == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
     m->folder = mem_strdup(folder);
     m->layers = mem_calloc((size_t)config->num_hidden_layers, sizeof *m->layers);
@@ -321,20 +346,20 @@ bool model_find_parameter(const struct model *m, const char *name, struct parame
     return false;
 }
 
-static int64_t count(const struct arena_of *a)
+static int64_t count(const struct arena_of *a, bool twice)
 {
     int64_t n = 0;
 
     for (size_t i = 0; i < a->n; i++)
-        n += a->weights[i].elements;
+        n += twice || !a->weights[i].in_place ? a->weights[i].elements : 0;
     return n;
 }
 
 void model_count_parameters(const struct model *m, int64_t *trainable, int64_t *all)
 {
-    int64_t base = count(&m->base), adapter = count(&m->adapter);
+    int64_t base = count(&m->base, true), adapter = count(&m->adapter, true);
 
-    *all = base + adapter;
+    *all = base + count(&m->adapter, false);
     *trainable = (m->base.trainable ? base : 0) + (m->adapter.trainable ? adapter : 0);
 }
 

@@ -19,8 +19,10 @@ struct weight {
     enum dtype dtype;
     size_t offset; /* bytes, in its arena's block */
     bool decay;
-    bool ones;  /* a norm: starts at 1 */
-    bool zeros; /* a bias: starts at 0 */
+    bool ones;     /* a norm: starts at 1 */
+    bool zeros;    /* a bias: starts at 0 */
+    int copy_of;   /* of the base's weights, which it stands for while the adapter is attached; -1: none */
+    bool in_place; /* a copy that PEFT does not count twice: it trains the base's own */
 };
 
 struct arena_of {           /* weights of one kind and their gradients */
@@ -40,6 +42,10 @@ enum linear_id { LIN_Q, LIN_K, LIN_V, LIN_O, LIN_GATE, LIN_UP, LIN_DOWN, LIN_COU
 struct linear {
     int weight, bias;   /* into base; -1: none */
     int lora_a, lora_b; /* into adapter; -1: none */
+    int magnitude;      /* of DoRA, into adapter; -1: none */
+    int64_t rank;
+    float scale;
+    float *squares; /* of DoRA, inside the model's: |row|^2 of the weight, [out] */
 };
 
 struct layer {
@@ -54,6 +60,7 @@ struct saved {                              /* what one layer keeps for backward
     float *h, *rstd2;                       /* after attention, [rows, hidden] */
     float *gate, *up;
     float *xa[LIN_COUNT];
+    float *dora[LIN_COUNT]; /* factor and 1 / norm of each column, [2, out] */
 };
 
 struct work {    /* buffers for one forward and backward; all inside block */
@@ -65,6 +72,7 @@ struct work {    /* buffers for one forward and backward; all inside block */
     struct saved *layers; /* owned, one per layer; recomputed and inference layers share */
     int32_t *ids, *positions, *starts, *past, *slots, *index, *targets; /* device */
     float *normed, *out, *act, *dact, *g, *dq, *dk, *dv, *dy, *dropped, *dxa;
+    float *raw, *draw, *aw, *aa; /* of DoRA */
     float *final_x, *final_rstd, *losses, *weights, *chunk_logits, *gathered;
     int64_t chunk;
     int32_t *host; /* owned: positions, index and targets are made here; losses are read back into it */
@@ -83,7 +91,10 @@ struct model {
     enum dtype compute;
     struct arena_of base, adapter;
     struct lora_config *lora; /* owned; NULL: none */
-    float lora_scale;
+    float *squares;           /* owned device memory: of DoRA's layers */
+    size_t squares_bytes;
+    int *copies;            /* owned: for each of the base's weights its copy in adapter or -1; NULL: none */
+    int head_copy;          /* of lm_head, in adapter; -1: none */
     int embed, norm, head;  /* into base; head == embed when tied */
     struct layer *layers;   /* owned */
     float *rope;            /* owned device memory; in it, each [rope_positions, head_dim / 2]: */
@@ -121,6 +132,14 @@ enum lc arena_reserve_grads(struct model *m, struct arena_of *a, struct err *err
 void arena_release(struct model *m, struct arena_of *a);
 void *weight_data(const struct arena_of *a, int i);
 float *weight_grad(const struct arena_of *a, int i); /* NULL: frozen */
+/* A weight of the base, or what the adapter has in its place unless the forward is a plain one. */
+struct used {
+    void *data;
+    float *grad; /* NULL: frozen */
+    enum dtype type;
+};
+struct used weight_used(const struct model *m, int i); /* i -1: none */
+struct used head_used(const struct model *m);
 bool name_decays(const char *name);
 
 void work_release(struct model *m);

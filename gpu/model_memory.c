@@ -38,7 +38,18 @@ struct request {
 
 size_t work_rank(const struct model *m)
 {
-    return m->lora ? (size_t)m->lora->r : 0;
+    int64_t most = 0;
+
+    for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
+        for (int i = 0; i < LIN_COUNT; i++)
+            if (m->layers[l].linear[i].lora_a >= 0 && m->layers[l].linear[i].rank > most)
+                most = m->layers[l].linear[i].rank;
+    return (size_t)most;
+}
+
+static bool has_dora(const struct model *m)
+{
+    return m->lora && m->lora->use_dora;
 }
 
 /* layer -1: in any of them */
@@ -73,8 +84,11 @@ static void carve_layer(struct carve *c, const struct model *m, int64_t layer, i
         s->k_rstd = floats(c, rows * k->num_key_value_heads);
     }
     for (int i = 0; i < LIN_COUNT; i++)
-        if (adapted(m, layer, i))
+        if (adapted(m, layer, i)) {
             s->xa[i] = floats(c, rows * (int64_t)work_rank(m));
+            if (has_dora(m))
+                s->dora[i] = floats(c, 2 * model_linear_shape(k, (enum linear_id)i).out);
+        }
 }
 
 static size_t carve_layers(struct carve *c, const struct model *m, const struct request *r,
@@ -140,6 +154,12 @@ static void carve_scratch(struct carve *c, const struct model *m, const struct r
     w->gathered = floats(c, w->chunk * k->hidden_size);
     if (m->lora && m->lora->lora_dropout > 0)
         w->dropped = floats(c, rows * widest(k));
+    if (has_dora(m)) {
+        w->aw = floats(c, (int64_t)work_rank(m) * widest(k));
+        w->aa = floats(c, (int64_t)(work_rank(m) * work_rank(m)));
+        w->raw = floats(c, r->train ? rows * widest(k) : 0);
+        w->draw = floats(c, r->train ? rows * widest(k) : 0);
+    }
     if (!r->train)
         return;
     w->dact = floats(c, rows * k->intermediate_size);

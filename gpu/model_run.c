@@ -36,8 +36,8 @@ static void add_lora(const struct pass *p, int64_t l, enum linear_id id, struct 
                              .da = weight_grad(&m->adapter, lin->lora_a),
                              .db = weight_grad(&m->adapter, lin->lora_b),
                              .dropped = p->w->dropped,
-                             .rank = m->lora->r,
-                             .scale = m->lora_scale,
+                             .rank = lin->rank,
+                             .scale = lin->scale,
                              .dropout = m->dropout,
                              .seed = rng_mix(m->seed, (uint64_t)(l * LIN_COUNT + id))};
 }
@@ -47,34 +47,109 @@ static struct linear_arg linear_of(const struct pass *p, int64_t l, enum linear_
     const struct model *m = p->m;
     const struct linear *lin = &m->layers[l].linear[id];
     struct linear_shape s = model_linear_shape(p->c, id);
+    struct used w = weight_used(m, lin->weight), bias = weight_used(m, lin->bias);
     struct linear_arg a = {.rows = p->rows,
                            .in = s.in,
                            .out = s.out,
-                           .w = weight_data(&m->base, lin->weight),
-                           .w_type = m->base.weights[lin->weight].dtype,
+                           .w = w.data,
+                           .w_type = w.type,
                            .compute = m->compute,
-                           .bias = weight_data(&m->base, lin->bias),
-                           .dw = weight_grad(&m->base, lin->weight),
-                           .dbias = weight_grad(&m->base, lin->bias)};
+                           .bias = bias.data,
+                           .dw = w.grad,
+                           .dbias = bias.grad};
 
     add_lora(p, l, id, &a.lora);
     return a;
 }
 
+static bool has_dora(const struct pass *p, int64_t l, enum linear_id id)
+{
+    return p->m->layers[l].linear[id].magnitude >= 0 && !p->m->plain;
+}
+
+/* The factors of a weight's rows, from the squares of W, A W^T and A A^T: W + s B A is never made. */
+static struct dora_arg dora_of(const struct pass *p, int64_t l, enum linear_id id, const struct linear_arg *a)
+{
+    const struct linear *lin = &p->m->layers[l].linear[id];
+
+    return (struct dora_arg){.rows = a->rows,
+                             .out = a->out,
+                             .rank = lin->rank,
+                             .scale = lin->scale,
+                             .squares = lin->squares,
+                             .aw = p->w->aw,
+                             .aa = p->w->aa,
+                             .b = weight_data(&p->m->adapter, lin->lora_b),
+                             .magnitude = weight_data(&p->m->adapter, lin->magnitude),
+                             .factor = p->w->layers[l].dora[id],
+                             .inverse = p->w->layers[l].dora[id] + a->out,
+                             .bias = a->bias};
+}
+
+static void dora_factors(const struct pass *p, int64_t l, enum linear_id id, const struct linear_arg *a)
+{
+    struct dora_arg d = dora_of(p, l, id, a);
+    struct linear_arg product = {.rows = d.rank,
+                                 .in = a->in,
+                                 .out = a->out,
+                                 .x = a->lora.a,
+                                 .w = a->w,
+                                 .w_type = a->w_type,
+                                 .compute = DTYPE_F32,
+                                 .y = p->w->aw};
+
+    p->ops->linear_forward(p->state, NULL, &product);
+    product.out = d.rank;
+    product.w = a->lora.a;
+    product.w_type = DTYPE_F32;
+    product.y = p->w->aa;
+    p->ops->linear_forward(p->state, NULL, &product);
+    p->ops->dora_factors(p->state, NULL, &d);
+}
+
 static void linear_forward(const struct pass *p, int64_t l, enum linear_id id, const float *x, float *y)
 {
     struct linear_arg a = linear_of(p, l, id);
+    struct dora_arg d;
 
     a.x = x;
     a.y = y;
+    if (!has_dora(p, l, id)) {
+        p->ops->linear_forward(p->state, NULL, &a);
+        return;
+    }
+    dora_factors(p, l, id, &a);
+    d = dora_of(p, l, id, &a);
+    d.y = y;
+    a.bias = NULL;
     p->ops->linear_forward(p->state, NULL, &a);
+    p->ops->dora_forward(p->state, NULL, &d);
 }
 
 static bool has_gradient(const struct pass *p, int64_t l, enum linear_id id)
 {
     const struct linear *lin = &p->m->layers[l].linear[id];
 
-    return p->m->base.trainable || lin->lora_a >= 0;
+    return lin->lora_a >= 0 || weight_used(p->m, lin->weight).grad || weight_used(p->m, lin->bias).grad;
+}
+
+/* What a factor multiplied is made again: rope, norms and residuals have changed what it gave. */
+static void dora_backward(const struct pass *p, int64_t l, enum linear_id id, struct linear_arg *a)
+{
+    struct dora_arg d = dora_of(p, l, id, a);
+    struct linear_arg again = *a;
+
+    again.bias = NULL;
+    again.y = p->w->raw;
+    p->ops->linear_forward(p->state, NULL, &again);
+    d.raw = p->w->raw;
+    d.dy = a->dy;
+    d.draw = p->w->draw;
+    d.dmagnitude = weight_grad(&p->m->adapter, p->m->layers[l].linear[id].magnitude);
+    d.dbias = a->dbias;
+    p->ops->dora_backward(p->state, NULL, &d);
+    a->dy = d.draw;
+    a->dbias = NULL;
 }
 
 static void linear_backward(const struct pass *p, int64_t l, enum linear_id id, const float *x,
@@ -88,20 +163,24 @@ static void linear_backward(const struct pass *p, int64_t l, enum linear_id id, 
     a.dy = dy;
     a.dx = dx;
     a.add_dx = add;
+    if (has_dora(p, l, id))
+        dora_backward(p, l, id, &a);
     p->ops->linear_backward(p->state, NULL, &a);
 }
 
 /* ---- one layer ---- */
 static struct norm_arg norm_of(const struct pass *p, int weight, const float *x, float *y, float *rstd)
 {
+    struct used w = weight_used(p->m, weight);
+
     return (struct norm_arg){.rows = p->rows,
                              .width = p->c->hidden_size,
                              .eps = (float)p->c->rms_norm_eps,
                              .x = x,
-                             .w = weight_data(&p->m->base, weight),
+                             .w = w.data,
                              .y = y,
                              .rstd = rstd,
-                             .dw = weight_grad(&p->m->base, weight)};
+                             .dw = w.grad};
 }
 
 static void rotate(const struct pass *p, float *x, int64_t heads, bool query, bool inverse)
@@ -391,12 +470,13 @@ static enum lc batch_begin(struct model *m, const struct model_batch *b, bool tr
 
 static void embed(const struct pass *p)
 {
+    struct used table = weight_used(p->m, p->m->embed);
     struct embed_arg a = {.rows = p->rows,
                           .width = p->c->hidden_size,
                           .vocabulary = p->c->vocab_size,
                           .ids = p->w->ids,
-                          .table = weight_data(&p->m->base, p->m->embed),
-                          .type = p->m->base.weights[p->m->embed].dtype,
+                          .table = table.data,
+                          .type = table.type,
                           .y = p->w->layers[0].x};
 
     p->ops->embed_forward(p->state, NULL, &a);
@@ -425,12 +505,13 @@ static enum lc body_forward(const struct ctx *ctx, const struct pass *p, struct 
 static void head_rows(const struct pass *p, const float *x, int64_t rows, float *logits)
 {
     const struct model *m = p->m;
+    struct used head = head_used(m);
     struct linear_arg a = {.rows = rows,
                            .in = p->c->hidden_size,
                            .out = p->c->vocab_size,
                            .x = x,
-                           .w = weight_data(&m->base, m->head),
-                           .w_type = m->base.weights[m->head].dtype,
+                           .w = head.data,
+                           .w_type = head.type,
                            .compute = m->compute,
                            .y = logits};
 
@@ -455,6 +536,7 @@ static struct loss_arg loss_of(const struct pass *p)
 {
     struct model *m = p->m;
     struct work *w = p->w;
+    struct used head = head_used(m);
 
     return (struct loss_arg){.rows = m->labels,
                              .width = p->c->hidden_size,
@@ -462,8 +544,8 @@ static struct loss_arg loss_of(const struct pass *p)
                              .x = w->normed,
                              .index = w->index,
                              .targets = w->targets,
-                             .w = weight_data(&m->base, m->head),
-                             .w_type = m->base.weights[m->head].dtype,
+                             .w = head.data,
+                             .w_type = head.type,
                              .compute = m->compute,
                              .smoothing = m->smoothing,
                              .losses = w->losses,
@@ -475,7 +557,7 @@ static struct loss_arg loss_of(const struct pass *p)
 static void loss_with_gradient(const struct pass *p, struct loss_arg *a)
 {
     a->dx = p->w->g;
-    a->dw = weight_grad(&p->m->base, p->m->head);
+    a->dw = head_used(p->m).grad;
     p->ops->zero(p->state, NULL, p->w->g, (size_t)(p->rows * p->c->hidden_size) * sizeof(float));
     if (a->rows)
         p->ops->loss(p->state, NULL, a);
@@ -542,7 +624,7 @@ static enum lc forward_check(const struct model *m, const struct model_batch *b,
         return err_set(err, LC_ARG, "cannot train on a batch without labels");
     if (how->train && how->plain)
         return err_set(err, LC_ARG, "cannot train without the adapter that is attached");
-    if (how->train && !m->base.trainable && !m->lora)
+    if (how->train && !model_arena((struct model *)(uintptr_t)m)->trainable) /* not changed */
         return err_set(err, LC_ARG, "cannot train: no parameter of the model is trainable");
     if (!(how->label_smoothing >= 0 && how->label_smoothing < 1))
         return err_set(err, LC_ARG, "label smoothing %g is not in [0, 1)", how->label_smoothing);
@@ -580,14 +662,23 @@ enum lc model_forward(const struct ctx *ctx, struct model *m, const struct model
 
 /* ---- backward ---- */
 /* Below this layer nothing trains: the gradient need not go there. */
-static int64_t lowest_trained(const struct model *m)
+static int64_t lowest_trained(const struct pass *p)
 {
-    if (m->base.trainable)
+    const struct model *m = p->m;
+
+    if (weight_used(m, m->embed).grad)
         return 0;
-    for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
-        for (int i = 0; i < LIN_COUNT; i++)
-            if (m->layers[l].linear[i].lora_a >= 0)
+    for (int64_t l = 0; l < m->config.num_hidden_layers; l++) {
+        const struct layer *layer = &m->layers[l];
+        const int norms[] = {layer->norm1, layer->norm2, layer->q_norm, layer->k_norm};
+
+        for (enum linear_id i = 0; i < LIN_COUNT; i++)
+            if (has_gradient(p, l, i))
                 return l;
+        for (int i = 0; i < 4; i++)
+            if (weight_used(m, norms[i]).grad)
+                return l;
+    }
     return m->config.num_hidden_layers;
 }
 
@@ -598,7 +689,7 @@ static void embed_backward(const struct pass *p)
                           .vocabulary = p->c->vocab_size,
                           .ids = p->w->ids,
                           .dy = p->w->g,
-                          .dtable = weight_grad(&p->m->base, p->m->embed)};
+                          .dtable = weight_used(p->m, p->m->embed).grad};
 
     if (a.dtable)
         p->ops->embed_backward(p->state, NULL, &a);
@@ -608,7 +699,9 @@ enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err)
 {
     struct pass p = pass_of(m);
     struct work *w = &m->work;
-    int64_t lowest = lowest_trained(m);
+    int64_t lowest = lowest_trained(&p);
+    bool inputs = weight_used(m, m->embed).grad != NULL ||
+                  weight_used(m, m->layers[lowest < m->config.num_hidden_layers ? lowest : 0].norm1).grad;
     struct norm_arg last = norm_of(&p, m->norm, w->final_x, NULL, w->final_rstd);
 
     if (!m->can_backward)
@@ -627,7 +720,7 @@ enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err)
         if (l < w->recomputed)
             layer_forward(&p, l, NULL);
         mlp_backward(&p, l);
-        attention_backward(&p, l, l > lowest || m->base.trainable);
+        attention_backward(&p, l, l > lowest || inputs);
         if (m->layer_done)
             m->layer_done(m->layer_arg, l);
     }

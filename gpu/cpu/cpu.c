@@ -312,6 +312,25 @@ static void cpu_linear_backward(void *state, struct backend_stream *s, const str
         lora_backward(c, a);
 }
 
+/* DoRA's passes over activations are few beside its products: the reference's will do. */
+static void cpu_dora_factors(void *state, struct backend_stream *s, const struct dora_arg *a)
+{
+    (void)state;
+    backend_ref.dora_factors(NULL, s, a);
+}
+
+static void cpu_dora_forward(void *state, struct backend_stream *s, const struct dora_arg *a)
+{
+    (void)state;
+    backend_ref.dora_forward(NULL, s, a);
+}
+
+static void cpu_dora_backward(void *state, struct backend_stream *s, const struct dora_arg *a)
+{
+    (void)state;
+    backend_ref.dora_backward(NULL, s, a);
+}
+
 static void cpu_merge(void *state, struct backend_stream *s, void *w, enum dtype w_type, const float *a,
                       const float *b, int64_t out, int64_t in, int64_t rank, float scale)
 {
@@ -578,4 +597,7 @@ const struct backend_ops lacus_gpu_cpu = {
     .sum_squares = cpu_sum_squares,
     .gather = cpu_gather,
     .merge = cpu_merge,
+    .dora_factors = cpu_dora_factors,
+    .dora_forward = cpu_dora_forward,
+    .dora_backward = cpu_dora_backward,
 };

@@ -194,4 +194,7 @@ const struct backend_ops backend_ref = {
     .sum_squares = ref_sum_squares,
     .gather = ref_gather,
     .merge = ref_merge,
+    .dora_factors = ref_dora_factors,
+    .dora_forward = ref_dora_forward,
+    .dora_backward = ref_dora_backward,
 };

@@ -169,10 +169,11 @@ static void what_an_adapter_cannot_be_is_named(void **state)
     struct err err;
 
     (void)state;
-    expect_adapter_error(m, "{\"modules_to_save\": [\"lm_head\"]}", LC_UNSUPPORTED, "modules_to_save");
-    expect_adapter_error(m, "{\"use_dora\": true}", LC_UNSUPPORTED, "use_dora");
-    expect_adapter_error(m, "{\"bias\": \"all\"}", LC_UNSUPPORTED, "bias");
-    expect_adapter_error(m, "{\"target_modules\": \".*q_proj\"}", LC_UNSUPPORTED, "target_modules");
+    expect_adapter_error(m, "{\"modules_to_save\": [\"lm_hed\"]}", LC_NOTFOUND, "embed_tokens");
+    expect_adapter_error(m, "{\"use_qalora\": true}", LC_UNSUPPORTED, "use_qalora");
+    expect_adapter_error(m, "{\"bias\": \"some\"}", LC_UNSUPPORTED, "lora_only");
+    expect_adapter_error(m, "{\"target_modules\": \".*q_porj\"}", LC_NOTFOUND, ".*q_porj");
+    expect_adapter_error(m, "{\"rank_pattern\": [1]}", LC_UNSUPPORTED, "rank_pattern");
     expect_adapter_error(m, "{\"lora_alfa\": 3}", LC_ARG, "lora_alpha");
     expect_adapter_error(m, "{\"r\": 0}", LC_ARG, "'r'");
     expect_adapter_error(m, "{\"lora_dropout\": 1.0}", LC_ARG, "lora_dropout");

@@ -1,0 +1,135 @@
+"""Adapters of every kind against peft: it loads what we write, we load what it writes, and both train alike."""
+import json
+
+import peft
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from clib import LacusError
+from engine import CTX, Engine
+from test_engine import ARGS, SHAPE, batch, close, examples, hf_forward, hf_train, same_history
+
+QWEN = dict(model_type="qwen2", architectures=["Qwen2ForCausalLM"], rope_theta=10000.0)
+LORA = dict(task_type="CAUSAL_LM", r=4, lora_alpha=8)
+
+
+@pytest.fixture(scope="module", params=["ref", "cpu"])
+def engine(request):
+    return Engine(request.param)
+
+
+def base_of(folder):
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+def make_base(engine, folder, **changed):
+    """A model with biases, and norms away from one."""
+    m = engine.create({**SHAPE, **QWEN, **changed})
+    engine.call("model_save", CTX, m, str(folder).encode())
+    hf = base_of(folder)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for p in hf.parameters():
+            if p.ndim == 1:
+                p.add_(0.1 * torch.randn_like(p))
+    hf.save_pretrained(folder)
+
+
+def make_adapter(base, folder, fields):
+    torch.manual_seed(4)
+    tuned = peft.get_peft_model(base_of(base), peft.LoraConfig(**LORA, **fields))
+    with torch.no_grad():
+        for name, p in tuned.named_parameters():
+            if "lora_B" in name or "magnitude" in name:
+                p.add_(0.05 * torch.randn_like(p))
+    tuned.save_pretrained(folder)
+
+
+def same_file(got, want):
+    got, want = load_file(got), load_file(want)
+    assert sorted(got) == sorted(want)
+    for name in want:
+        assert got[name].shape == want[name].shape, name
+        assert float((got[name] - want[name]).abs().max() / want[name].abs().max().clamp(min=1e-3)) <= 2e-4, name
+
+
+KINDS = {
+    "bias of all": dict(target_modules=["q_proj", "v_proj"], bias="all"),
+    "bias beside adapters": dict(target_modules=["q_proj", "down_proj"], bias="lora_only"),
+    "modules to save": dict(target_modules=["v_proj"], modules_to_save=["lm_head", "embed_tokens", "norm"]),
+    "a whole block": dict(target_modules=["v_proj"], modules_to_save=["layers.1.mlp"]),
+    "patterns": dict(target_modules="all-linear", rank_pattern={"layers.0.self_attn.q_proj": 2, "v_pr.*": 6}, alpha_pattern={"down_proj": 3}),
+    "an expression": dict(target_modules=r".*layers\.1\..*(q|up)_proj"),
+    "some layers": dict(target_modules=["q_proj", "up_proj"], layers_to_transform=[1]),
+    "all but": dict(target_modules="all-linear", exclude_modules=["gate_proj", "layers.0.self_attn.k_proj"], use_rslora=True),
+    "DoRA": dict(target_modules=["q_proj", "k_proj", "o_proj", "down_proj"], use_dora=True),
+    "DoRA with biases": dict(target_modules=["q_proj", "v_proj", "gate_proj"], use_dora=True, use_rslora=True, bias="lora_only"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lora_of_every_kind(engine, kind, tmp_path):
+    make_base(engine, tmp_path / "base", tie_word_embeddings=kind == "DoRA")
+    make_adapter(tmp_path / "base", tmp_path / "start", KINDS[kind])
+    m = engine.load(tmp_path / "base")
+    engine.call("lora_load", CTX, m, str(tmp_path / "start").encode())
+    tuned = peft.PeftModel.from_pretrained(base_of(tmp_path / "base"), tmp_path / "start", is_trainable=True)
+    close(engine.forward(m, *batch())[1], hf_forward(tuned.eval(), *batch())[1])
+    args = ARGS
+    theirs = hf_train(tuned, tmp_path / "hf", **args)
+    same_history(engine.train(m, examples(), **args), theirs)
+    tuned.save_pretrained(tmp_path / "theirs")
+    engine.call("lora_save", CTX, m, str(tmp_path / "ours").encode())
+    same_file(tmp_path / "ours" / "adapter_model.safetensors", tmp_path / "theirs" / "adapter_model.safetensors")
+    reloaded = peft.PeftModel.from_pretrained(base_of(tmp_path / "base"), tmp_path / "ours").eval()
+    want = hf_forward(reloaded, *batch())[1]
+    close(engine.forward(m, *batch())[1], want)
+    engine.call("lora_merge", m)
+    close(engine.forward(m, *batch())[1], want)
+    engine.call("model_save", CTX, m, str(tmp_path / "merged").encode())
+    close(hf_forward(base_of(tmp_path / "merged").eval(), *batch())[1], want)
+
+
+def test_a_fresh_adapter_has_pefts_shapes_and_counts(engine, tmp_path):
+    import ctypes as C
+
+    make_base(engine, tmp_path / "base", tie_word_embeddings=False)
+    for fields in KINDS.values():
+        m = engine.load(tmp_path / "base")
+        engine.lora(m, **LORA, **fields)
+        engine.call("lora_save", CTX, m, str(tmp_path / "ours").encode())
+        tuned = peft.PeftModel.from_pretrained(base_of(tmp_path / "base"), tmp_path / "ours", is_trainable=True)
+        trainable, everything = C.c_int64(), C.c_int64()
+        engine.lib.model_count_parameters(m, C.byref(trainable), C.byref(everything))
+        assert (trainable.value, everything.value) == tuned.get_nb_trainable_parameters(), fields
+        close(engine.forward(m, *batch())[1], hf_forward(base_of(tmp_path / "base").eval(), *batch())[1])  # it begins as nothing
+
+
+def test_a_trained_head_of_a_tied_model(engine, tmp_path):
+    make_base(engine, tmp_path / "base", tie_word_embeddings=True)
+    make_adapter(tmp_path / "base", tmp_path / "start", dict(target_modules=["q_proj"], modules_to_save=["lm_head"]))
+    m = engine.load(tmp_path / "base")
+    engine.call("lora_load", CTX, m, str(tmp_path / "start").encode())
+    tuned = peft.PeftModel.from_pretrained(base_of(tmp_path / "base"), tmp_path / "start", is_trainable=True)
+    args = ARGS
+    theirs = hf_train(tuned, tmp_path / "hf", **args)
+    same_history(engine.train(m, examples(), **args), theirs)
+    with pytest.raises(LacusError, match="cannot merge an adapter that trained 'lm_head'"):
+        engine.call("lora_merge", m)
+
+
+@pytest.mark.parametrize("fields, message", [
+    (dict(target_modules=["lm_head"]), "'lm_head' is not supported"),
+    (dict(target_modules=["q_prj"]), "'q_prj' is in no layer"),
+    (dict(target_modules="(q_proj"), r"cannot use the expression '\(q_proj'"),
+    (dict(target_modules=".*q_proj", modules_to_save=["lm_hed"]), "module to save 'lm_hed' is in no layer"),
+    (dict(target_modules=["q_proj"], bias="some"), "'bias': .*some.* is not supported"),
+    (dict(target_modules=["q_proj"], rank_pattern={"q_proj": "4"}), "'rank_pattern'"),
+    (dict(target_modules=["q_proj"], rank_pattern={"q_proj": 100000}), "the rank 100000"),
+])
+def test_what_cannot_be_is_said(engine, fields, message):
+    m = engine.create({**SHAPE, **QWEN})
+    with pytest.raises(LacusError, match=message):
+        engine.lora(m, **LORA, **fields)
