@@ -647,7 +647,7 @@ static enum lc set_view(struct catalog *c, const char *lower, const struct plan 
 enum lc catalog_put_view(struct catalog *c, const char *name, const struct plan *plan, bool replace,
                          struct err *err)
 {
-    const struct plan_resolver resolver = {inline_view, c, NULL};
+    const struct plan_resolver resolver = {.table = inline_view, .self = c};
     const struct plan *inlined;
     char lower[CATALOG_NAME_MAX];
     enum lc rc;

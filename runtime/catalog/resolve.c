@@ -22,6 +22,7 @@ struct resolving {
     const struct delta_engine *engine;
     struct read *reads; /* owned */
     int depth;
+    bool step; /* inputs that are known already stay as they are */
 };
 
 static void reads_free(struct read *r)
@@ -196,7 +197,7 @@ static struct expr *session_function(void *self, const struct expr *call)
 static enum lc resolve_with(struct resolving *r, const struct ctx *ctx, const struct plan *plan,
                             const struct plan **out, struct err *err)
 {
-    const struct plan_resolver resolver = {resolve_table, r, session_function};
+    const struct plan_resolver resolver = {resolve_table, r, session_function, r->step};
 
     return plan_resolve(ctx, plan, &resolver, out, err);
 }
@@ -247,6 +248,16 @@ enum lc catalog_resolve_quietly(const struct ctx *ctx, struct catalog *c, const 
                                 const struct plan *plan, const struct plan **out, struct err *err)
 {
     struct resolving r = {.catalog = c, .engine = engine};
+    enum lc rc = resolve(ctx, &r, plan, false, out, err);
+
+    reads_free(r.reads);
+    return rc;
+}
+
+enum lc catalog_resolve_step(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
+                             const struct plan *plan, const struct plan **out, struct err *err)
+{
+    struct resolving r = {.catalog = c, .engine = engine, .step = true};
     enum lc rc = resolve(ctx, &r, plan, false, out, err);
 
     reads_free(r.reads);

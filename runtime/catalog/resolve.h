@@ -28,6 +28,10 @@ enum lc catalog_resolve(const struct ctx *ctx, struct catalog *c, const struct d
 enum lc catalog_resolve_quietly(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
                                 const struct plan *plan, const struct plan **out, struct err *err) MUST_CHECK;
 
+/* The same, one step: inputs whose columns are known already (plan_memo) stay as they are. For sql_analyze. */
+enum lc catalog_resolve_step(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
+                             const struct plan *plan, const struct plan **out, struct err *err) MUST_CHECK;
+
 struct catalog_save {
     const char *table; /* a name; or NULL, and */
     const char *path;  /* a location: a Delta table without a name. With a table: LOCATION of a new one */

@@ -201,6 +201,7 @@ void plan_unref(const struct plan *p)
         const struct plan *next = m->left; /* chains can be long: no recursion along them */
 
         plan_unref(m->right);
+        plan_memo_unref(m->memo);
         for (size_t i = 0; i < m->n_exprs; i++)
             expr_unref(m->exprs[i]);
         mem_free(m->exprs);

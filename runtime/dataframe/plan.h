@@ -87,8 +87,17 @@ struct scan {                   /* shared by reference between copies of a node 
 /* Arrow batches in memory: all with the same struct schema. */
 struct local_data;
 
+/* What was found out about a plan, kept with it so that a plan above need not ask again (sqlgen/analyze.c). */
+struct plan_memo {
+    int refs;                   /* atomic */
+    const struct dtype *schema; /* owned */
+    bool whole;                 /* a plan above needs nothing of this one but its memo */
+    void (*free)(struct plan_memo *m);
+};
+
 struct plan {
-    int refs; /* atomic */
+    int refs;               /* atomic */
+    struct plan_memo *memo; /* atomic; owned; NULL: nothing was found out yet */
     enum plan_kind kind;
     int64_t id;
     const struct plan *left, *right; /* inputs; owned, may be NULL */
@@ -203,6 +212,12 @@ const struct plan *plan_with(const char *const *names, const struct plan *const 
                              const struct plan *body);
 const struct plan *plan_encoded(const void *data, size_t len);
 
+/* memos: borrowed from the plan, NULL: none. plan_keep takes over a reference; what is there already stays. */
+struct plan_memo *plan_memo(const struct plan *p);
+void plan_keep(const struct plan *p, struct plan_memo *m);
+struct plan_memo *plan_memo_ref(struct plan_memo *m);
+void plan_memo_unref(struct plan_memo *m); /* NULL is fine */
+
 /* scans */
 struct scan *scan_new(const char *table, const struct dtype *schema, const char *const *partition_columns,
                       size_t n_partition,
@@ -242,6 +257,8 @@ struct plan_resolver {
     /* What a call of a name that the session gave stands for: a new reference, or NULL: it is another function. May be
      * NULL. */
     struct expr *(*function)(void *self, const struct expr *call);
+    /* Plans that have a whole memo are left as they are, with their tables: for analysing what is above. */
+    bool step;
 };
 /* Replaces every PLAN_READ_TABLE and PLAN_WITH, in subqueries too; the result is a new reference. */
 enum lc plan_resolve(const struct ctx *ctx, const struct plan *p, const struct plan_resolver *resolver,

@@ -255,8 +255,13 @@ static enum lc resolve_inputs(struct resolving *r, const struct plan *p, const s
 
 static enum lc resolve(struct resolving *r, const struct plan *p, const struct plan **out)
 {
+    struct plan_memo *memo = r->resolver && r->resolver->step ? plan_memo(p) : NULL;
     enum lc code;
 
+    if (memo && memo->whole) {
+        *out = plan_ref(p);
+        return LC_OK;
+    }
     if (++r->depth > MAX_DEPTH)
         return r->depth--, err_set(r->err, LC_LIMIT, "the query is nested more than %d deep", MAX_DEPTH);
     if (p->kind == PLAN_READ_TABLE)

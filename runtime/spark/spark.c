@@ -207,6 +207,28 @@ static enum lc resolve(const struct ctx *ctx, struct spark *s, resolve_fn *how, 
     return how(ctx, catalog, engine, p, out, err);
 }
 
+/* What is found out stays with the plan as the user made it, too. */
+static enum lc analyze_here(const struct ctx *ctx, struct spark *s, const struct plan *p, struct err *err)
+{
+    const struct dtype *schema = NULL;
+    const struct plan *resolved;
+    struct delta_engine e;
+    enum lc rc;
+
+    TRY(resolve(ctx, s, catalog_resolve_step, p, &e, &resolved, err));
+    rc = e.ops->analyze(e.engine, ctx, resolved, &schema, err);
+    if (rc == LC_OK && resolved != p)
+        plan_keep(p, plan_memo_ref(plan_memo(resolved)));
+    dtype_unref(schema);
+    plan_unref(resolved);
+    return rc;
+}
+
+enum lc spark_analyze(const struct ctx *ctx, struct spark *s, const struct plan *p, struct err *err)
+{
+    return s->remote || plan_memo(p) ? LC_OK : analyze_here(ctx, s, p, err);
+}
+
 enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *p,
                      const struct dtype **schema, struct err *err)
 {
@@ -214,6 +236,11 @@ enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *
     struct delta_engine e;
     enum lc rc;
 
+    if (!s->remote) {
+        TRY(spark_analyze(ctx, s, p, err));
+        *schema = dtype_ref(plan_memo(p)->schema);
+        return LC_OK;
+    }
     TRY(resolve(ctx, s, catalog_resolve_quietly, p, &e, &resolved, err));
     rc = e.ops->analyze(e.engine, ctx, resolved, schema, err);
     plan_unref(resolved);

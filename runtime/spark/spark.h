@@ -25,6 +25,9 @@ struct spark *spark_new(void); /* NULL without memory */
 void spark_free(struct spark *s);
 enum lc spark_catalog(struct spark *s, struct catalog **out, struct err *err) MUST_CHECK; /* borrowed */
 enum lc spark_engine(struct spark *s, struct delta_engine *out, struct err *err) MUST_CHECK;
+/* Errors of names and types, at once; what is found is kept with the plan. On a server: nothing, it analyses when it runs. */
+enum lc spark_analyze(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                      struct err *err) MUST_CHECK;
 enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *p,
                      const struct dtype **schema, struct err *err) MUST_CHECK;
 enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan *p,

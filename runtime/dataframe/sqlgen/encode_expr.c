@@ -26,7 +26,7 @@ static bool qualified(const struct col *c, char *const *parts, size_t n)
     return true;
 }
 
-static int seen_depth(const struct gen *g, int64_t plan_id, const struct col *c)
+int seen_depth(const struct gen *g, int64_t plan_id, const struct col *c)
 {
     int depth = -1;
 
@@ -34,6 +34,8 @@ static int seen_depth(const struct gen *g, int64_t plan_id, const struct col *c)
         if (g->seen[i].plan_id == plan_id && g->seen[i].uid == c->uid &&
             (depth < 0 || g->seen[i].depth < depth))
             depth = g->seen[i].depth;
+    if (depth < 0 && g->n_known)
+        depth = known_depth(g, plan_id, c->uid);
     return depth;
 }
 

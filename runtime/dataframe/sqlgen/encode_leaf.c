@@ -24,9 +24,21 @@ static void cast_marked(struct gen *g, const struct dtype *schema, struct rel *o
         }
 }
 
+static enum lc check_files(struct gen *g, const struct plan *p)
+{
+    bool partitioned;
+    char **files;
+    size_t n;
+
+    TRY(sql_source_files(p, &files, &n, &partitioned, g->err));
+    name_free(files, n);
+    return LC_OK;
+}
+
 enum lc leaf_source(struct gen *g, const struct plan *p, struct rel *out)
 {
-    const struct dtype *schema = gen_type(g, dtype_ref(p->u.source.schema));
+    const struct dtype *known = known_source(p);
+    const struct dtype *schema = gen_type(g, dtype_ref(known ? known : p->u.source.schema));
     struct buf b = BUF_INIT((size_t)64 << 20);
     enum lc code;
 
@@ -38,7 +50,13 @@ enum lc leaf_source(struct gen *g, const struct plan *p, struct rel *out)
         schema = gen_type(g, schema);
         if (!schema)
             return err_nomem(g->err);
+        if (g->depth == 1)
+            g->source = schema;
     }
+    if (g->analysing && p->u.source.schema) /* else they were looked at for their schema */
+        TRY(check_files(g, p));
+    if (g->analysing)
+        return rel_from(g, schema, "x", out);
     code = sql_source(p, schema, &b, g->err);
     if (code != LC_OK)
         return buf_release(&b), code;
@@ -203,7 +221,7 @@ static const char *scan_item(struct gen *g, const struct scan *s)
 
 enum lc leaf_scan(struct gen *g, const struct plan *p, struct rel *out)
 {
-    return rel_from(g, p->u.scan->schema, scan_item(g, p->u.scan), out);
+    return rel_from(g, p->u.scan->schema, g->analysing ? "x" : scan_item(g, p->u.scan), out);
 }
 
 enum lc leaf_local(struct gen *g, const struct plan *p, struct rel *out)
@@ -211,6 +229,8 @@ enum lc leaf_local(struct gen *g, const struct plan *p, struct rel *out)
     struct buf b = BUF_INIT(1 << 20);
     enum lc code;
 
+    if (g->analysing)
+        return rel_from(g, p->u.local.schema, "x", out);
     if (!g->env || !g->env->local_table)
         return gen_fail(g, NULL, LC_UNSUPPORTED, "there is no engine to hold rows in memory");
     code = g->env->local_table(g->env->self, g->ctx, p, &b, g->err);

@@ -61,6 +61,8 @@ enum lc rel_encode(struct gen *g, const struct plan *p, struct rel *out)
                         "the DataFrame was built in more than %d steps; write it to a table in between",
                         MAX_PLAN_DEPTH);
     *out = (struct rel){0};
+    if (g->analysing && known_rel(g, p, out))
+        return LC_OK;
     g->depth++;
     if (!encoders[p->kind])
         return err_set(g->err, LC_UNSUPPORTED,
@@ -89,6 +91,10 @@ enum lc rel_alias(struct gen *g, const struct plan *p, struct rel *out)
     for (size_t i = 0; i < out->n; i++) {
         out->cols[i].qualifier = parts;
         out->cols[i].n_qualifier = p->n_names;
+    }
+    if (out->inner && !out->grouped) { /* what is not selected below a name cannot be asked for above it */
+        out->inner = out->cols;
+        out->n_inner = out->n;
     }
     return LC_OK;
 }

@@ -44,10 +44,7 @@ static bool under(const struct col *c, const struct expr *star)
 
 static bool from_plan(const struct gen *g, const struct col *c, int64_t plan_id)
 {
-    for (size_t i = 0; plan_id && i < g->n_seen; i++)
-        if (g->seen[i].plan_id == plan_id && g->seen[i].uid == c->uid)
-            return true;
-    return !plan_id;
+    return !plan_id || seen_depth(g, plan_id, c) >= 0;
 }
 
 /* s.*: the fields of a struct column */
@@ -279,12 +276,22 @@ static struct scope result_scope(struct gen *g, const struct rel *r, const char 
                           .outer = g->outer};
 }
 
-static bool has_window(const struct rel *r)
+static bool mentions(const struct rel *r, const char *word)
 {
     for (size_t i = 0; i < r->n; i++)
-        if (strstr(r->cols[i].sql, " OVER ("))
+        if (strstr(r->cols[i].sql, word))
             return true;
     return false;
+}
+
+static bool has_window(const struct rel *r)
+{
+    return mentions(r, " OVER (");
+}
+
+static bool has_rows_of(const struct rel *r) /* a generator */
+{
+    return mentions(r, "unnest(");
 }
 
 static enum lc and_to(struct gen *g, const char **slot, const char *condition)
@@ -293,12 +300,36 @@ static enum lc and_to(struct gen *g, const char **slot, const char *condition)
     return *slot ? LC_OK : err_nomem(g->err);
 }
 
+/* A condition on a SELECT of computed columns may name what was not selected, as in Spark: then it is one on the rows below. */
+static enum lc filter_below(struct gen *g, const struct plan *p, const struct rel *below, enum lc code,
+                            struct rel *out)
+{
+    struct scope s = {.cols = below->inner, .n = below->n_inner, .clause = "WHERE", .outer = g->outer};
+    struct err first = *g->err;
+    struct rel r = *below;
+    struct sx x;
+
+    if (code != LC_ENGINE || !below->inner || below->grouped || below->limit || below->offset ||
+        below->distinct || has_window(below) || has_rows_of(below))
+        return code;
+    if (sx_condition(g, &s, p->exprs[0], &x) != LC_OK || x.window) {
+        *g->err = first;
+        return code;
+    }
+    err_clear(g->err);
+    *out = r;
+    return and_to(g, &out->where, x.sql);
+}
+
 enum lc rel_filter(struct gen *g, const struct plan *p, struct rel *out)
 {
     struct scope s;
+    struct rel below;
     struct sx x;
+    enum lc code;
 
     TRY(rel_encode(g, p->left, out));
+    below = *out;
     if (out->grouped && !out->distinct && !out->limit && !out->offset && !out->order && !has_window(out)) {
         s = result_scope(g, out, "HAVING");
         if (!s.cols)
@@ -308,8 +339,15 @@ enum lc rel_filter(struct gen *g, const struct plan *p, struct rel *out)
     }
     if (!rel_open(out))
         TRY(rel_seal(g, out));
-    s = (struct scope){.cols = out->cols, .n = out->n, .clause = "WHERE", .outer = g->outer};
-    TRY(sx_condition(g, &s, p->exprs[0], &x));
+    s = (struct scope){.cols = out->cols,
+                       .n = out->n,
+                       .fallback = out->inner,
+                       .n_fallback = out->n_inner,
+                       .clause = "WHERE",
+                       .outer = g->outer};
+    code = sx_condition(g, &s, p->exprs[0], &x);
+    if (code != LC_OK)
+        return filter_below(g, p, &below, code, out);
     if (!x.window)
         return and_to(g, &out->where, x.sql);
     return gen_fail(g, p->exprs[0], LC_ENGINE,

@@ -146,7 +146,7 @@ void sql_query_release(struct sql_query *q)
     *q = (struct sql_query){0};
 }
 
-static const struct dtype *schema_of(const struct rel *r)
+const struct dtype *rel_schema(const struct rel *r)
 {
     const struct dtype *s = dtype_struct_new(r->n);
 
@@ -163,7 +163,7 @@ static enum lc encode(struct gen *g, const struct plan *p, struct sql_query *out
 
     TRY(rel_encode(g, p, &r));
     sql = rel_select(g, &r, true);
-    out->schema = schema_of(&r);
+    out->schema = rel_schema(&r);
     out->sql = sql ? mem_strdup(sql) : NULL;
     return out->sql && out->schema ? LC_OK : err_nomem(g->err);
 }

@@ -33,6 +33,11 @@ struct sql_query {
     const struct dtype *schema; /* owned */
 };
 
+/* The columns of a plan, found from those of its inputs where these have a memo; the plan gets one, too (plan_memo: its
+ * schema). */
+enum lc sql_analyze(const struct ctx *ctx, const struct plan *p, const struct sql_env *env,
+                    struct err *err) MUST_CHECK;
+
 enum lc sql_encode(const struct ctx *ctx, const struct plan *p, const struct sql_env *env,
                    struct sql_query *out, struct err *err) MUST_CHECK;
 void sql_query_release(struct sql_query *q);

@@ -67,6 +67,12 @@ struct seen { /* which columns a plan id gave */
     const char *name;
 };
 
+struct analysed;
+struct known { /* columns of a plan that were found before: theirs begin at uid `offset` here */
+    const struct analysed *of;
+    int offset, depth;
+};
+
 struct gen {
     const struct ctx *ctx;
     const struct sql_env *env;
@@ -76,6 +82,10 @@ struct gen {
     size_t n_seen, cap_seen;
     int next_uid, depth, expr_depth;
     const struct scope *outer; /* for subqueries being encoded */
+    bool analysing;      /* only columns are wanted: known plans are not entered, no rows are laid out */
+    struct known *known; /* in the arena */
+    size_t n_known, cap_known;
+    const struct dtype *source; /* of the files that the plan itself reads, as the engine sees them */
 };
 
 /* sqlgen.c */
@@ -86,10 +96,20 @@ const char *gen_sql_type(struct gen *g, const struct dtype *t);
 const char *gen_type_words(struct gen *g, const struct dtype *t); /* "DECIMAL(10,2)" */
 const char *gen_text(struct gen *g, const char *s, size_t len);   /* quoted literal */
 enum lc gen_fail(struct gen *g, const struct expr *at, enum lc code, const char *fmt, ...) PRINTF_LIKE(4, 5);
+const struct dtype *rel_schema(const struct rel *r); /* a new reference; NULL without memory */
 /* Finishes a text that was built in b (released); NULL without memory. */
 const char *gen_take(struct gen *g, struct buf *b);
 
+/* analyze.c */
+/* The columns of a plan that are known already; false: they are not. */
+bool known_rel(struct gen *g, const struct plan *p, struct rel *out);
+/* How deep below the query a plan's column lies that is this one; -1: it is another. */
+int known_depth(const struct gen *g, int64_t plan_id, int uid);
+const struct dtype *known_source(const struct plan *p); /* of the files it reads; borrowed, NULL: not known */
+
 /* encode_expr.c */
+/* How deep below the query the plan of that id has this column; -1: it has not. */
+int seen_depth(const struct gen *g, int64_t plan_id, const struct col *c);
 enum lc sx_expr(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out);
 enum lc sx_condition(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out);
 bool expr_has_aggregate(const struct expr *e); /* outside of windows and subqueries */

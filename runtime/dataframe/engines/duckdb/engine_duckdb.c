@@ -141,11 +141,10 @@ static enum lc analyze(struct engine *e, const struct ctx *ctx, const struct pla
                        const struct dtype **schema, struct err *err)
 {
     struct sql_env env = duck_env(e);
-    struct sql_query q;
 
-    TRY(sql_encode(ctx, p, &env, &q, err));
-    *schema = dtype_ref(q.schema);
-    sql_query_release(&q);
+    if (!plan_memo(p))
+        TRY(sql_analyze(ctx, p, &env, err));
+    *schema = dtype_ref(plan_memo(p)->schema);
     return LC_OK;
 }
 

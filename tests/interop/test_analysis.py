@@ -1,0 +1,117 @@
+"""Names and types are looked at when a DataFrame is made, as Spark does it, and long chains and wide tables stay quick."""
+import pytest
+
+from lacus import script
+
+SETUP = """
+local df = spark:createDataFrame({{1, "a", 1.5}, {2, null, null}, {3, "c", 2.5}}, "id INT, s STRING, d DOUBLE")
+local function fails(f)
+  local ok, e = pcall(f)
+  print(ok and "no error" or tostring(e))
+end
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    return lambda code: script(home, SETUP + code)
+
+
+# what PySpark 4.3 (classic) raises at the same call
+WRONG = [
+    ('df:select("nope")', "[UNRESOLVED_COLUMN.WITH_SUGGESTION]", "`id`"),
+    ('df:filter("idd > 1")', "[UNRESOLVED_COLUMN.WITH_SUGGESTION]", "`id`"),
+    ('df:withColumn("x", F.col("s") + F.array(F.lit(1)))', "[DATATYPE_MISMATCH", "ARRAY"),
+    ('df:filter(F.col("id"))', "[DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN]", "INT"),
+    ('df:join(df, "id"):select("s")', "[AMBIGUOUS_REFERENCE]", "`s`"),
+    ('df:join(df:toDF("a", "b", "c"), F.col("id"):eq(F.col("z")))', "[UNRESOLVED_COLUMN.WITH_SUGGESTION]", "`z`"),
+    ('df:groupBy("s"):agg(F.sum("nope"))', "[UNRESOLVED_COLUMN.WITH_SUGGESTION]", "nope"),
+    ('df:select("id", F.sum("d"))', "[MISSING_GROUP_BY]", ""),
+    ('df:orderBy("nope")', "[UNRESOLVED_COLUMN.WITH_SUGGESTION]", "nope"),
+    ('df:union(df:select("id"))', "[NUM_COLUMNS_MISMATCH]", ""),
+    ('df:dropna{subset = {"nope"}}', "[UNRESOLVED_COLUMN.WITH_SUGGESTION]", "nope"),
+    ('df:select(F.expr("no_such(id)"))', "[UNRESOLVED_ROUTINE]", "no_such"),
+    ('df:limit(5):filter("id > 1"):select(df"id", F.col("x"))', "[UNRESOLVED_COLUMN.WITH_SUGGESTION]", "`x`"),
+    ('spark:table("nowhere")', "[TABLE_OR_VIEW_NOT_FOUND]", "nowhere"),
+    ('spark:sql("select a from range(3)")', "[UNRESOLVED_COLUMN.WITH_SUGGESTION]", "`id`"),
+    ('spark.read:parquet("/nowhere/at/all")', "[PATH_NOT_FOUND]", "/nowhere/at/all"),
+    ('spark.read:schema("a INT"):csv("/nowhere/at/all")', "[PATH_NOT_FOUND]", "/nowhere/at/all"),
+]
+
+
+@pytest.mark.parametrize("code,error,words", WRONG, ids=[w[0] for w in WRONG])
+def test_errors_come_with_the_step_that_is_wrong(run, code, error, words):
+    out = run(f"fails(function() local made = {code} end)")
+    assert error in out and words in out, out
+
+
+def test_what_a_step_may_refer_to_is_what_the_whole_query_may(run):
+    """Each line is a DataFrame whose last step needs more of its input than columns: hidden ones, groups, plans further down."""
+    out = run("""
+df:createOrReplaceTempView("v")
+local one = df:withColumn("k", F.col("id") % 2)
+local function show(d) local t = {}; for i, r in ipairs(d:collect()) do t[i] = r[1] == null and "NULL" or tostring(r[1]) end; print(table.concat(t, " ")) end
+show(df:select((F.col("id") * 2):alias("b")):orderBy("s"))                  -- a column that was not selected
+show(df:select("id"):filter("d > 1"):orderBy(F.desc("id")))                 -- nor here
+show(df:select((F.col("id") * 2):alias("b")):filter("d > 1 and s = 'c'"))
+show(one:groupBy("k"):agg(F.sum("id"):alias("n")):filter(F.sum("id"):gt(2)):orderBy("k")) -- HAVING
+show(one:join(df, one"id":eq(df"id")):select(df"id", one"k"):orderBy(df"id"))  -- a frame and what was made of it
+show(df:alias("a"):join(df:alias("b"), F.col("a.id"):eq(F.col("b.id") + 1)):select("b.id"):orderBy("b.id"))
+show(df:join(one, "id", "left"):filter(one"k":eq(1)):select(one"id"):orderBy("id")) -- the hidden copy of a USING column
+show(spark:sql("select id from v where id in (select max(id) from v) order by id"))
+show(spark:table("v"):select("id"):orderBy("id"):limit(2):filter("id > 1"))
+spark.udf:register("twice", function(x) return x * 2 end, "bigint")
+show(df:selectExpr("twice(id) as t"):filter("t > 2"):orderBy("t"))
+show(one:rollup("k"):count():orderBy("k", "count"))
+show(df:distinct():orderBy("id"):drop("s"):filter(df"id":gt(1)))
+show(df:unionByName(df):groupBy("s"):count():orderBy("s"):select("count"))
+""")
+    assert out.split("\n") == ["4 2 6", "3 1", "6", "1", "1 2 3", "1 2", "1 3", "3", "2", "4 6", "NULL 0 1", "2 3", "2 2 2", ""], out
+
+
+def test_a_named_subquery_shows_only_what_it_selects(run):
+    out = run("""
+df:createOrReplaceTempView("v")
+fails(function() spark:sql("select id from (select id from v) q where d > 1") end)
+fails(function() df:select("id"):alias("q"):orderBy("d") end)
+""")
+    assert out.count("[UNRESOLVED_COLUMN") == 2, out
+
+
+def test_a_table_is_looked_up_anew_when_it_runs(run):
+    out = run("""
+df:select("id").write:mode("overwrite"):saveAsTable("grows")
+local t = spark:table("grows"):filter("id > 1")
+print(t:count())
+df:select("id").write:mode("append"):saveAsTable("grows")
+print(t:count(), table.concat(t.columns, " "))
+""")
+    assert out.split() == ["2", "4", "id"]
+
+
+def test_a_chain_of_steps_costs_what_its_steps_cost(run):
+    """CPU time of 100 steps; 100 ms is the budget, a chain that is analysed from its beginning each time takes ten times that."""
+    out = run("""
+local d, t = df, os.clock()
+for i = 1, 100 do d = d:withColumn("c" .. i, F.col("id") + i) end
+local first = os.clock() - t
+t = os.clock()
+for i = 1, 200 do d = d:filter(F.col("c" .. (i % 100 + 1)):gt(0)):select("*") end
+print(first * 1000, (os.clock() - t) * 1000, d:select("id", "c100"):orderBy("id"):first().c100)
+""")
+    first, second, value = map(float, out.split())
+    assert value == 101 and first < 100 and second < 400, out
+
+
+def test_ten_thousand_columns(run):
+    out = run("""
+local columns = {}
+for i = 1, 10000 do columns[i] = F.lit(i):alias("c" .. i) end
+local t = os.clock()
+local wide = spark:range(3):select(table.unpack(columns))
+wide = wide:withColumn("more", F.col("c1") + F.col("c10000")):drop("c2"):withColumnRenamed("c3", "renamed"):filter("c5 = 5")
+local made = os.clock() - t
+print(#wide.columns, wide:select("more", "renamed"):first().more, wide:count(), made < 5)
+""")
+    assert out.split() == ["10000", "10001", "3", "true"], out
