@@ -37,6 +37,10 @@ CPPFLAGS_ALL := -I. -I$(B)/gen -Ibuild/deps/include -D_GNU_SOURCE -DLACUS_VERSIO
 CFLAGS_ALL := -std=c11 $(OPT) $(WARN) -fPIC -ffile-prefix-map=$(CURDIR)/= $(CFLAGS)
 LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN),-Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs) $(LDFLAGS)
 LIBS := $(call pkg,--libs,$(LINKED)) -lpthread -ldl -lm
+# A start is mostly symbols looked for library by library, in the order of the link line: the program names those first that have
+# most of what is asked for. libstdc++ is libzmq's; where it has none, the rest does as well (and a sanitizer's library comes first).
+FIRST := -Wl,--push-state,--no-as-needed -l:libstdc++.so.6 -lc -Wl,--pop-state
+FIRST := $(if $(SAN),,$(shell echo 'int main(void) { return 0; }' | $(CC) -x c - -o /dev/null $(FIRST) 2>/dev/null && echo '$(FIRST)'))
 
 # ---- sources -----------------------------------------------------------------------------------------------------------
 # Plugins: one row each; sources in the folder, libraries of their own. Their folders are left out of the program.
@@ -82,7 +86,7 @@ requirements:
 	echo "as root (or with sudo): make deps; else ask for the packages that 'make -n deps' names"; exit 1; }
 
 $(B)/lacus: $(OBJ) $(EMBED_OBJ) $(B)/sources
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $(OBJ) $(EMBED_OBJ) $(LIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $(FIRST) $(OBJ) $(EMBED_OBJ) $(LIBS)
 
 $(B)/liblacus.a: $(LIB_OBJ) $(EMBED_OBJ) $(B)/sources
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(LIB_OBJ) $(EMBED_OBJ)

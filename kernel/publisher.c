@@ -65,33 +65,52 @@ static void content_left(void *data, void *hint)
     mem_free(data);
 }
 
+static void send_parts(struct publisher *p, struct outgoing *o, struct buf *content)
+{
+    struct charge *charge = atomic_load(&p->flying) <= PUBLISHER_LIMIT ? mem_alloc(sizeof *charge) : NULL;
+
+    o->content.len = content->len;
+    o->content.data = buf_take(content);
+    if (!charge || !o->content.data) { /* no memory, or a client that has stalled for good */
+        mem_free(charge);
+        mem_free((void *)(uintptr_t)o->content.data);
+        return;
+    }
+    *charge = (struct charge){p, o->content.len + o->parent.len + MESSAGE_OVERHEAD};
+    for (size_t i = 0; i < o->n_buffers; i++)
+        charge->bytes += o->buffers[i].len;
+    o->content_free = content_left;
+    o->content_hint = charge;
+    atomic_fetch_add(&p->flying, charge->bytes);
+    channels_send(p->ch, CHANNEL_IOPUB, o);
+}
+
+/* Apart: few messages have buffers, and their list takes four pages of the stack. */
+static __attribute__((noinline)) void send_with_buffers(struct publisher *p, struct outgoing *o,
+                                                        struct buf *content,
+                                                        const struct comm_buffers *buffers)
+{
+    struct kwire_part parts[WIRE_PARTS_MAX];
+
+    for (; o->n_buffers < buffers->n && o->n_buffers < WIRE_PARTS_MAX; o->n_buffers++)
+        parts[o->n_buffers] = (struct kwire_part){buffers->data[o->n_buffers], buffers->len[o->n_buffers]};
+    o->buffers = parts;
+    send_parts(p, o, content);
+}
+
 static void send_now(struct publisher *p, const char *type, const struct kwire_part *parent,
                      struct buf *content, const struct kwire_part *metadata,
                      const struct comm_buffers *buffers)
 {
-    struct charge *charge = atomic_load(&p->flying) <= PUBLISHER_LIMIT ? mem_alloc(sizeof *charge) : NULL;
     const struct kwire_part topic = {type, strlen(type)};
-    struct kwire_part parts[WIRE_PARTS_MAX];
-    struct outgoing o = {.ids = &topic, .n_ids = 1, .type = type, .parent = *parent, .buffers = parts};
+    struct outgoing o = {.ids = &topic, .n_ids = 1, .type = type, .parent = *parent};
 
-    o.content.len = content->len;
-    o.content.data = buf_take(content);
-    if (!charge || !o.content.data) { /* no memory, or a client that has stalled for good */
-        mem_free(charge);
-        mem_free((void *)(uintptr_t)o.content.data);
-        return;
-    }
     if (metadata)
         o.metadata = *metadata;
-    for (; buffers && o.n_buffers < buffers->n && o.n_buffers < WIRE_PARTS_MAX; o.n_buffers++)
-        parts[o.n_buffers] = (struct kwire_part){buffers->data[o.n_buffers], buffers->len[o.n_buffers]};
-    *charge = (struct charge){p, o.content.len + parent->len + MESSAGE_OVERHEAD};
-    for (size_t i = 0; i < o.n_buffers; i++)
-        charge->bytes += parts[i].len;
-    o.content_free = content_left;
-    o.content_hint = charge;
-    atomic_fetch_add(&p->flying, charge->bytes);
-    channels_send(p->ch, CHANNEL_IOPUB, &o);
+    if (buffers && buffers->n > 0)
+        send_with_buffers(p, &o, content, buffers);
+    else
+        send_parts(p, &o, content);
 }
 
 static struct kwire_part parent_of(const struct publisher *p)

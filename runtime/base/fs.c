@@ -11,11 +11,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Reads straight into the buffer: a chunk on the stack would leave its pages behind for as long as the thread lives. */
+static ssize_t read_some(int fd, struct buf *out)
+{
+    size_t want = out->cap > out->len + 1 ? out->cap - out->len - 1 : out->len > 4096 ? out->len : 4096;
+    size_t room = out->max > out->len ? out->max - out->len : 0;
+    char beyond;
+    ssize_t n;
+
+    if (room == 0) {
+        n = read(fd, &beyond, 1);
+        return n > 0 && !buf_add(out, &beyond, 1) ? 0 : n;
+    }
+    want = want < room ? want : room;
+    if (!buf_reserve(out, want))
+        return 0;
+    n = read(fd, out->data + out->len, want);
+    if (n > 0)
+        out->len += (size_t)n;
+    out->data[out->len] = '\0';
+    return n;
+}
+
 enum lc fs_read(const char *path, struct buf *out, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     enum lc rc = LC_OK;
-    struct stat st;
+    struct stat st = {0};
+    ssize_t n;
 
     if (fd < 0)
         return err_errno(err, errno, "cannot open '%s'", path);
@@ -23,19 +46,16 @@ enum lc fs_read(const char *path, struct buf *out, struct err *err)
         close(fd);
         return err_errno(err, EISDIR, "cannot read '%s'", path);
     }
-    for (;;) {
-        char chunk[65536];
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            rc = err_errno(err, errno, "cannot read '%s'", path);
-        else if (!buf_add(out, chunk, (size_t)n) && (rc = buf_check(out, err)) == LC_LIMIT)
-            rc = err_set(err, LC_LIMIT, "cannot read '%s': it is larger than the limit of %zu bytes", path,
-                         out->max);
-        if (n <= 0 || rc != LC_OK)
-            break;
-    }
+    if (st.st_size > 0 && (size_t)st.st_size < out->max - out->len)
+        buf_reserve(out, (size_t)st.st_size);
+    do
+        n = read_some(fd, out);
+    while (n > 0 || (n < 0 && errno == EINTR));
+    if (n < 0)
+        rc = err_errno(err, errno, "cannot read '%s'", path);
+    else if ((rc = buf_check(out, err)) == LC_LIMIT)
+        rc = err_set(err, LC_LIMIT, "cannot read '%s': it is larger than the limit of %zu bytes", path,
+                     out->max);
     close(fd);
     return rc;
 }

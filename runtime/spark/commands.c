@@ -611,8 +611,8 @@ static enum lc run_show_functions(struct command *c)
     struct table t = TABLE_INIT;
 
     table_column(&t, "function", DTYPE_STRING);
-    for (const struct function *f = functions; f->name; f++)
-        if ((f == functions || strcmp(f[-1].name, f->name) != 0) &&
+    for (const struct function *f = function_rows(); f->name; f++)
+        if ((f == function_rows() || strcmp(f[-1].name, f->name) != 0) &&
             (!c->s->pattern || matches(c->s->pattern, f->name)) && strncmp(f->name, "lua_", 4) != 0)
             table_text(&t, f->name);
     return table_plan(&t, c->result, c->err);

@@ -344,7 +344,7 @@ static bool is_special(const char *name)
 
 static bool function_entry(size_t i, struct manual_entry *e)
 {
-    const struct function *f = &functions[i];
+    const struct function *f = &function_rows()[i];
 
     if (!f->name)
         return false;
@@ -378,7 +378,7 @@ static int no_such(lua_State *L, const char *name)
         return luaL_error(L, "F.%s is not there: %s%s%s", name, missing->why,
                           missing->instead ? "; nearest is F." : "",
                           missing->instead ? missing->instead : "");
-    for (const struct function *f = functions; f->name && n < 1024; f++)
+    for (const struct function *f = function_rows(); f->name && n < 1024; f++)
         if (f->lua)
             names[n++] = f->name;
     nearest_list(&near, name, names, n, 3);
@@ -405,6 +405,7 @@ static int l_index(lua_State *L) /* F.name: made once */
 /* For completion: every name, without making the functions. */
 static int l_pairs_next(lua_State *L)
 {
+    const struct function *functions = function_rows();
     lua_Integer i = lua_tointeger(L, lua_upvalueindex(1));
 
     while (functions[i].name &&

@@ -192,8 +192,8 @@ static int l_functions(lua_State *L) /* functions(): {{name, usage, doc, kind}, 
     lua_Integer n = 0;
 
     lua_newtable(L);
-    for (const struct function *f = functions; f->name; f++) {
-        if (f > functions && strcmp(f[-1].name, f->name) == 0)
+    for (const struct function *f = function_rows(); f->name; f++) {
+        if (f > function_rows() && strcmp(f[-1].name, f->name) == 0)
             continue;
         lua_createtable(L, 4, 0);
         lua_pushstring(L, f->name);

@@ -93,8 +93,8 @@ static int l_functions(lua_State *L)
 {
     lua_settop(L, 0);
     lua_newtable(L);
-    for (const struct function *f = functions; f->name; f++)
-        if (f == functions || strcmp(f->name, f[-1].name) != 0)
+    for (const struct function *f = function_rows(); f->name; f++)
+        if (f == function_rows() || strcmp(f->name, f[-1].name) != 0)
             add(L, f->name);
     return 1;
 }

@@ -34,7 +34,7 @@ static enum lc unknown_function(struct gen *g, const struct expr *e)
             err_hint(g->err, "nearest is %s", missing->instead);
         return code;
     }
-    for (f = functions; f->name && n < 1024; f++)
+    for (f = function_rows(); f->name && n < 1024; f++)
         if (isalpha((unsigned char)f->name[0]) && (!n || strcmp(names[n - 1], f->name) != 0))
             names[n++] = f->name;
     code = gen_fail(g, e, LC_ENGINE,

@@ -33,7 +33,7 @@ struct function {
     const char *note;    /* how the answer differs from Spark's; NULL: it does not */
 };
 
-extern const struct function functions[]; /* sorted by name; ends with a NULL name */
+const struct function *function_rows(void); /* sorted by name; ends with a NULL name */
 const struct function *function_find(const char *name, size_t n_args); /* NULL: no such name or arity */
 const struct function *function_named(const char *name);               /* the first row of a name */
 bool function_is_aggregate(const char *name);
