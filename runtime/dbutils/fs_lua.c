@@ -136,8 +136,7 @@ int files_ls(lua_State *L)
     if (!fs_is_dir(path)) {
         push_info(L, path);
         lua_rawseti(L, -2, 1);
-        session_mark_list(L);
-        return 1;
+            return 1;
     }
     check(L, fs_list(path, &names->list, &names->n, &err), &err);
     for (size_t i = 0; i < names->n; i++) {
@@ -146,7 +145,6 @@ int files_ls(lua_State *L)
         lua_rawseti(L, -3, (lua_Integer)i + 1);
         lua_pop(L, 1);
     }
-    session_mark_list(L);
     return 1;
 }
 

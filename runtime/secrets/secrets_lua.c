@@ -8,6 +8,7 @@ static const char state_key = 0;
 
 struct state {
     struct secrets *secrets; /* owned; NULL until first used */
+    json_t *hidden;          /* owned; scopes that were used: no value of theirs gets out */
 };
 
 static void close_state(void *arg)
@@ -15,6 +16,7 @@ static void close_state(void *arg)
     struct state *state = arg;
 
     secrets_close(state->secrets);
+    json_decref(state->hidden);
 }
 
 static struct secrets *opened(lua_State *L)
@@ -25,6 +27,30 @@ static struct secrets *opened(lua_State *L)
     if (!state->secrets && secrets_open(&state->secrets, &err) != LC_OK)
         session_raise(L, &err);
     return state->secrets;
+}
+
+/* A value may come by other ways than get: from a file, a variable of the shell, another notebook. Whoever uses a scope
+ * sees no value of it. What cannot be read (expired, another key file) cannot be hidden. */
+static void hide_scope(lua_State *L, const char *scope)
+{
+    struct state *state = session_state(L, &state_key, sizeof *state, close_state);
+    const struct ctx *ctx = session_ctx(session_of(L));
+    json_t *keys = NULL, *row;
+    size_t i;
+
+    if (!state->hidden)
+        state->hidden = json_object();
+    if (json_object_get(state->hidden, scope) || secrets_list(ctx, state->secrets, scope, &keys, NULL) != LC_OK)
+        return;
+    json_array_foreach (keys, i, row) {
+        struct buf value = BUF_INIT(2 * SECRET_MAX);
+        const char *key = json_string_value(json_object_get(row, "key"));
+        if (key && secrets_get(ctx, state->secrets, scope, key, &value, NULL) == LC_OK)
+            session_mask(session_of(L), buf_str(&value), value.len);
+        secrets_wipe(&value);
+    }
+    json_object_set_new(state->hidden, scope, json_true());
+    json_decref(keys);
 }
 
 static int checked(lua_State *L, enum lc rc, const struct err *err)
@@ -57,6 +83,8 @@ static int l_put(lua_State *L) /* (scope, key, value, expires_ms) */
     struct err err;
 
     session_mask(session_of(L), value, len);
+    opened(L);
+    hide_scope(L, scope);
     return checked(
         L, secrets_put(session_ctx(session_of(L)), opened(L), scope, key, value, len, expires, &err), &err);
 }
@@ -76,6 +104,7 @@ static int l_get(lua_State *L)
     }
     lua_pushlstring(L, buf_str(value), value->len);
     secrets_wipe(value);
+    hide_scope(L, scope);
     return 1;
 }
 
@@ -98,6 +127,8 @@ static int l_list(lua_State *L) /* (scope or nil) */
 
     if (rc != LC_OK)
         return session_raise(L, &err);
+    if (scope)
+        hide_scope(L, scope);
     session_push_json(L, *slot);
     return 1;
 }

@@ -565,6 +565,26 @@ def test_secrets_are_not_echoed_and_not_tracked(kernel, place):
     assert value.encode() not in stored and b"Bearer [REDACTED]" in stored
 
 
+def test_a_scope_that_is_used_hides_all_its_values(kernel, place, tmp_path):
+    """Also those that come by another way than dbutils.secrets.get: a file, the shell, Python, another notebook."""
+    subprocess.run([LACUS, "secrets", "create-scope", "lake"], check=True)
+    for name in ("one", "two"):
+        subprocess.run([LACUS, "secrets", "put", "lake", name], input=f"value-of-{name}", text=True, check=True)
+    (tmp_path / "pw.txt").write_text("value-of-two")
+    assert kernel.out("print(io.open('pw.txt'):read 'a')") == "value-of-two\n"
+    kernel.out("local v = dbutils.secrets.get('lake', 'one')")
+    assert kernel.out("print(io.open('pw.txt'):read 'a')") == "[REDACTED]\n"
+    assert "value-of-two" not in json.dumps([kernel.run(c) for c in ("!cat pw.txt", "%%sh\ncat pw.txt >&2", "%%python\nprint(open('pw.txt').read())", "%load pw.txt", "%%sh\ntr a-z A-Z < pw.txt | tr A-Z a-z")])
+    child = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("dbutils.notebook.exit(io.open('pw.txt'):read 'a')")])
+    nbformat.write(child, tmp_path / "child.ipynb")
+    assert "value-of-two" not in json.dumps(kernel.run("print(dbutils.notebook.run('child'))"))
+    cells = ["print(#dbutils.secrets.list('lake'))", "print((io.open('pw.txt'):read 'a'))", "w = widgets.Text{value = (io.open('pw.txt'):read 'a')}\nw"]
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells]), tmp_path / "s.ipynb")
+    done = subprocess.run([LACUS, "run", "s.ipynb", "-o", "o.ipynb", "--log-output"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and "2\n" in done.stdout + done.stderr, done
+    assert "value-of-two" not in done.stdout + done.stderr + (tmp_path / "o.ipynb").read_text()
+
+
 def test_the_log_of_a_job_shows_no_secrets(kernel):
     """Also where the text goes on from job:logs(): into a file, another string."""
     state = pathlib.Path(os.environ["LACUS_HOME"])
