@@ -91,9 +91,17 @@ static enum lc read_script(const struct repl_arguments *a, struct buf *text, str
     return rc;
 }
 
-static int run_script(struct session *s, const struct buf *text, struct err *err)
+static int run_script(const struct repl_arguments *a, struct session *s, const struct buf *text,
+                      struct err *err)
 {
-    struct cell_request cell = {.code = buf_str(text), .len = text->len, .allow_stdin = true};
+    bool from_stdin = !a->file || strcmp(a->file, "-") == 0;
+    struct cell_request cell = {.code = buf_str(text),
+                                .len = text->len,
+                                .name = a->code      ? "(command line)"
+                                        : a->module  ? NULL
+                                        : from_stdin ? "stdin" /* as lua5.4 calls them */
+                                                     : a->file,
+                                .allow_stdin = true};
     struct cell_reply reply;
     int code;
 
@@ -125,7 +133,7 @@ static int run_session(const struct repl_arguments *a, struct session *s, struct
                        const struct buf *text, struct err *err)
 {
     bool script = a->file || a->code || a->module || !t->prompt;
-    int code = script ? run_script(s, text, err) : 0;
+    int code = script ? run_script(a, s, text, err) : 0;
 
     if (!t->prompt || t->exit_asked)
         return code;

@@ -40,7 +40,8 @@ static void hide_scope(lua_State *L, const char *scope)
 
     if (!state->hidden)
         state->hidden = json_object();
-    if (json_object_get(state->hidden, scope) || secrets_list(ctx, state->secrets, scope, &keys, NULL) != LC_OK)
+    if (json_object_get(state->hidden, scope) ||
+        secrets_list(ctx, state->secrets, scope, &keys, NULL) != LC_OK)
         return;
     json_array_foreach (keys, i, row) {
         struct buf value = BUF_INIT(2 * SECRET_MAX);

@@ -97,25 +97,54 @@ int error_handler(lua_State *L)
 }
 
 /* ---- the error value ---- */
-/* Takes "Cell In[3]:2: " off the front of a message. */
-static const char *strip_place(const char *message, struct description *d)
+/* The end of a place ("Cell In[3]:2: ") at the front of a message; NULL: there is none. */
+static const char *read_place(const char *message, struct description *d)
 {
     const char *p = strchr(message, ':');
     char *end;
     long line;
 
-    while (p) {
+    while (p && p - message <= LUA_IDSIZE) {
         line = strtol(p + 1, &end, 10);
-        if (end > p + 1 && end[0] == ':' && end[1] == ' ' && (size_t)(p - message) < sizeof d->source) {
-            if (line > 0 && line < 1 << 30 && !memchr(message, '\n', (size_t)(p - message))) {
-                memcpy(d->source, message, (size_t)(p - message));
-                d->source[p - message] = '\0';
-                d->line = (int)line;
-                return end + 2;
-            }
+        if (end > p + 1 && end[0] == ':' && end[1] == ' ' && (size_t)(p - message) < sizeof d->source &&
+            line > 0 && line < 1 << 30 && !memchr(message, '\n', (size_t)(p - message))) {
+            memcpy(d->source, message, (size_t)(p - message));
+            d->source[p - message] = '\0';
+            d->line = (int)line;
+            return end + 2;
         }
         p = strchr(p + 1, ':');
-        if (p && p - message > LUA_IDSIZE)
+    }
+    return NULL;
+}
+
+/* Does code run or wait there? error("data.csv:3: no number", 0) names another place, which is part of what it says. */
+static bool is_code(lua_State *L, const char *source)
+{
+    const struct session *s = session_of(L);
+    bool known;
+
+    for (int i = 0; i < s->frames.n; i++)
+        if (strcmp(s->frames.list[i].source, source) == 0)
+            return true;
+    session_table(L, TABLE_SOURCES);
+    known = lua_getfield(L, -1, source) != LUA_TNIL;
+    lua_pop(L, 2);
+    return known;
+}
+
+/* Takes "Cell In[3]:2: " off the front of a message, and what coroutine.wrap puts there once more. */
+static const char *strip_place(lua_State *L, const char *message, struct description *d)
+{
+    struct description place = *d;
+    const char *rest;
+
+    while ((rest = read_place(message, &place)) != NULL &&
+           (session_of(L)->problem.syntax || is_code(L, place.source))) {
+        memcpy(d->source, place.source, sizeof d->source);
+        d->line = place.line;
+        message = rest;
+        if (session_of(L)->problem.syntax)
             break;
     }
     return message;
@@ -195,7 +224,7 @@ static void describe_string(lua_State *L, int index, struct description *d)
 {
     struct session *s = session_of(L);
     size_t len;
-    const char *text = lua_tolstring(L, index, &len), *rest = strip_place(text, d);
+    const char *text = lua_tolstring(L, index, &len), *rest = strip_place(L, text, d);
 
     d->ename = s->problem.syntax ? lc_ename(LC_SYNTAX) : lc_ename(LC_RUNTIME);
     if (strcmp(rest, "not enough memory") == 0) {

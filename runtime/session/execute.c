@@ -17,7 +17,7 @@ struct run { /* one text that is run and whose value is wanted */
     struct session *s;
     const char *text;
     size_t len;
-    char chunk[64]; /* with '=' in front */
+    char chunk[64]; /* with '=' or '@' in front */
     bool show;      /* the value goes to the front end as the cell's result */
     json_t *value;  /* otherwise here: {"data", "metadata"}, owned */
     json_t *output; /* the text of what was shown, owned */
@@ -208,7 +208,13 @@ static void tell_error(struct session *s, lua_State *L, struct cell_reply *reply
     lua_xmove(L, co, 1);
     if (hook_run(s, co, 2, &n) == HOOK_DONE)
         return;
-    reply->status = CELL_ERROR; /* describing it failed too */
+    lua_pushcfunction(L, describe_main); /* describing it failed too: the place is known */
+    lua_pushlightuserdata(L, reply);
+    lua_pushliteral(L, "the error value could not be shown");
+    if (lua_pcall(L, 2, 0, 0) == LUA_OK)
+        return;
+    lua_pop(L, 1);
+    reply->status = CELL_ERROR;
     if (!reply->ename)
         reply->ename = mem_strdup("Error");
     if (!reply->evalue)
@@ -373,6 +379,20 @@ static void make_room(struct heap *h)
                   : 0;
 }
 
+static void name_chunk(struct run *r, const struct session *s, const struct cell_request *cell)
+{
+    size_t n = cell->name ? strlen(cell->name) : 0, most = LUA_IDSIZE - 1;
+
+    if (n > most) /* as Lua shortens it, so that the text is found again */
+        snprintf(r->chunk, sizeof r->chunk, "=...%s", cell->name + n - (most - 3));
+    else if (n)
+        snprintf(r->chunk, sizeof r->chunk, "@%s", cell->name);
+    else if (cell->store_history && !cell->silent)
+        snprintf(r->chunk, sizeof r->chunk, "=Cell In[%d]", s->execution_count);
+    else
+        snprintf(r->chunk, sizeof r->chunk, "=Cell");
+}
+
 enum lc session_task_new(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
                          struct session_task **out, struct err *err)
 {
@@ -392,10 +412,7 @@ enum lc session_task_new(struct session *s, const struct cell_request *cell, str
     if (cell->store_history && !cell->silent)
         s->execution_count++;
     *reply = (struct cell_reply){.execution_count = s->execution_count, .payload = json_array()};
-    if (cell->store_history && !cell->silent)
-        snprintf(t->run.chunk, sizeof t->run.chunk, "=Cell In[%d]", s->execution_count);
-    else
-        snprintf(t->run.chunk, sizeof t->run.chunk, "=Cell");
+    name_chunk(&t->run, s, cell);
     *out = t;
     return LC_OK;
 }

@@ -1,5 +1,6 @@
 #include "runtime/session/habits.h"
 #include "runtime/base/nearest.h"
+#include "runtime/base/utf8.h"
 #include "runtime/session/cell.h"
 #include "runtime/session/lookup.h"
 #include "runtime/session/names.h"
@@ -148,6 +149,53 @@ static int line_of(const char *text, size_t offset)
     return line;
 }
 
+/* ---- characters that no Lua text has outside of texts and comments ---- */
+static const struct {
+    uint32_t first, last;
+    const char *hint;
+} foreign_characters[] = {
+    {0x2018, 0x201F, "this is a typographic quote: Lua's texts stand between \" or '"},
+    {0xAB, 0xAB, "this is a typographic quote: Lua's texts stand between \" or '"},
+    {0xBB, 0xBB, "this is a typographic quote: Lua's texts stand between \" or '"},
+    {0xA0, 0xA0, "this is a no-break space (U+00A0): write a plain blank"},
+    {0x2000, 0x200F, "an invisible character stands here: delete it, or write a plain blank"},
+    {0x202F, 0x202F, "this is a no-break space (U+202F): write a plain blank"},
+    {0xFEFF, 0xFEFF, "an invisible character (U+FEFF) stands here: delete it"},
+    {0x2010, 0x2015, "this is a dash: Lua's minus is -, and its comments begin with --"},
+    {0x2212, 0x2212, "this is a minus sign of typography: Lua's is -"},
+    {0xD7, 0xD7, "Lua multiplies with *"},
+    {0xF7, 0xF7, "Lua divides with /"},
+    {0x2260, 0x2260, "Lua's 'not equal' is ~="},
+    {0x2264, 0x2264, "Lua writes <="},
+    {0x2265, 0x2265, "Lua writes >="},
+    {0x2026, 0x2026, "Lua's arguments without names are three dots: ..."},
+};
+
+static bool foreign_character(lua_State *L, const char *at, const char *end)
+{
+    struct session *s = session_of(L);
+    uint32_t code;
+    size_t n = at < end && (unsigned char)*at >= 0x80 ? utf8_decode(at, (size_t)(end - at), &code) : 0;
+    const char *message = lua_tostring(L, -1), *near = message ? strstr(message, "'<\\") : NULL;
+
+    if (n == 0)
+        return false;
+    snprintf(s->problem.hint, sizeof s->problem.hint,
+             "'%.*s' cannot stand in a name, whose letters are a-z and A-Z; a key may have it: t[\"%.*s\"]",
+             (int)n, at, (int)n, at);
+    for (size_t i = 0; i < sizeof foreign_characters / sizeof *foreign_characters; i++)
+        if (code >= foreign_characters[i].first && code <= foreign_characters[i].last)
+            snprintf(s->problem.hint, sizeof s->problem.hint, "%s", foreign_characters[i].hint);
+    if (near) { /* the character, not its first byte */
+        lua_pushlstring(L, message, (size_t)(near - message));
+        lua_pushlstring(L, at, n);
+        lua_pushfstring(L, "%s'%s'", lua_tostring(L, -2), lua_tostring(L, -1));
+        lua_replace(L, -4);
+        lua_pop(L, 2);
+    }
+    return true;
+}
+
 void habits_syntax(lua_State *L, const char *text, size_t len)
 {
     struct session *s = session_of(L);
@@ -165,6 +213,8 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
         end = text + len;
     s->problem.line = line_of(text, (size_t)offset);
     s->problem.column = (int)(text + offset - line);
+    if (foreign_character(L, text + offset, end))
+        return;
     if (unfinished(lua_tostring(L, -1))) {
         if (ends_as_in_python(text, len))
             snprintf(

@@ -517,6 +517,7 @@ static int finalize(lua_State *L) /* __gc of a Lua function: hooks are off in L,
 /* Costs: getmetatable(x).__gc is not the function that was put there. */
 static int l_setmetatable(lua_State *L)
 {
+    luaL_checktype(L, 1, LUA_TTABLE); /* here: the message names the function that was called */
     if (lua_istable(L, 2)) {
         lua_pushliteral(L, "__gc");
         if (lua_rawget(L, 2) == LUA_TFUNCTION && !lua_iscfunction(L, -1)) {

@@ -65,6 +65,7 @@ struct cell_request {
     const char *code;
     size_t len;
     const char *cell_id; /* for lineage and errors; may be NULL */
+    const char *name;    /* what errors call it ("script.lua"); NULL: Cell In[3] */
     bool silent, store_history, allow_stdin;
     json_t *user_expressions; /* object name → expression; may be NULL */
 };

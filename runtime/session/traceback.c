@@ -1,10 +1,11 @@
 #include "runtime/session/traceback.h"
+#include "runtime/base/fs.h"
 #include "runtime/base/nearest.h"
 #include <string.h>
 #include <strings.h>
 
 enum mode { MODE_CONTEXT, MODE_MINIMAL, MODE_PLAIN, MODE_VERBOSE };
-enum { NOTED = 6, VARIABLES = 20, VALUE_MAX = 80 };
+enum { NOTED = 6, VARIABLES = 20, VALUE_MAX = 80, FILE_MOST = 1 << 22 };
 
 static const char *const mode_names[] = {"Context", "Minimal", "Plain", "Verbose"};
 
@@ -132,12 +133,24 @@ void traceback_note(lua_State *L, int level)
 #define BOLD  "\x1b[1m"
 #define PLAIN "\x1b[0m"
 
-/* Pushes the text of a cell by its chunk name, or nil. */
+/* Pushes the text of a cell by its chunk name, or of a file; or nil. */
 static const char *push_source(lua_State *L, const char *chunk)
 {
+    size_t n = strlen(chunk);
+    struct buf *text;
+
     session_table(L, TABLE_SOURCES);
     lua_getfield(L, -1, chunk);
     lua_remove(L, -2);
+    if (lua_isnil(L, -1) && n > 4 && strcmp(chunk + n - 4, ".lua") == 0) {
+        text = session_buf(L, FILE_MOST);
+        if (fs_read(chunk, text, NULL) == LC_OK)
+            lua_pushlstring(L, buf_str(text), text->len);
+        else
+            lua_pushnil(L);
+        lua_replace(L, -3);
+        lua_pop(L, 1);
+    }
     return lua_tostring(L, -1);
 }
 
@@ -222,10 +235,43 @@ static void add_frame(struct writing *w, const struct frame *f, int at, int colu
         buf_printf(w->out, "\n%s", w->told->variables[at]);
 }
 
+static bool same_frame(const struct frame *a, const struct frame *b)
+{
+    return a->line == b->line && strcmp(a->source, b->source) == 0 && strcmp(a->name, b->name) == 0;
+}
+
+/* How many frames from i on are the `period` frames before it again: a recursion. */
+static int again(const struct frames *frames, int i, int period)
+{
+    int n = 0;
+
+    while (i >= period && i + n < frames->n &&
+           same_frame(&frames->list[i + n], &frames->list[i + n - period]))
+        n++;
+    return n;
+}
+
+/* Leaves out what repeats; returns where to go on. */
+static int skip_repeated(struct writing *w, json_t *list, const struct frames *frames, int i)
+{
+    int period = again(frames, i, 1) > 1 ? 1 : 2, n = again(frames, i, period);
+
+    if (n < 2 * period)
+        return i;
+    buf_printf(w->out, "… the call%s above %s%d more times …", period > 1 ? "s" : "",
+               i + n > FRAMES_FIRST && frames->skipped ? "about " : "",
+               (n + (i <= FRAMES_FIRST && i + n > FRAMES_FIRST ? frames->skipped : 0)) / period);
+    add_line(list, w->out);
+    return i + n;
+}
+
 static void add_frames(struct writing *w, json_t *list, const struct frames *frames,
                        const struct description *d)
 {
     for (int i = 0; i < frames->n && w->mode != MODE_MINIMAL; i++) {
+        i = skip_repeated(w, list, frames, i);
+        if (i == frames->n)
+            break;
         const struct frame *f = &frames->list[i];
         int column = i == 0 && (d->line == 0 || d->line == f->line) ? d->column : -1;
 

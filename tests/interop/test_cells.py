@@ -24,3 +24,44 @@ ROWS = "local df = spark:createDataFrame({{1, 'x', {1, 2}}, {2, 'y', {}}}, {'a',
 ])
 def test_lists_that_functions_return_are_readable_as_text(code, want, tmp_path):
     assert script(tmp_path, ROWS + code) == want + "\n"
+
+
+def fails(home, code, *more, **options):
+    done = lacus(home, *(more or ["-c", code]), **options)
+    assert done.returncode == 70 or done.returncode == 1, done
+    return done.stderr
+
+
+@pytest.mark.parametrize("code, want", [
+    ("local ünï = 1", ["near 'ü'", 'hint: \'ü\' cannot stand in a name, whose letters are a-z and A-Z; a key may have it: t["ü"]']),
+    ("print(“hi”)", ["near '“'", "typographic quote"]),
+    ("local x\u00a0= 1", ["no-break space (U+00A0)"]),
+    ("if a ≤ b then end", ["near '≤'", "Lua writes <="]),
+    ('error("data.csv:3: bad value", 0)', ["RuntimeError: data.csv:3: bad value"]),
+    ("local co = coroutine.wrap(function() error('inside') end); co()", ["RuntimeError: inside"]),
+    ("local a = coroutine.wrap(function() coroutine.wrap(function() error('inside') end)() end); a()", ["RuntimeError: inside"]),
+    ("local function f(n) return 1 + f(n) end f(1)", ["… the call above about ", " more times …", "stack overflow"]),
+    ("local function f(n) if n == 0 then error('deep') end f(n - 1) end f(12)", ["… the call above 12 more times …"]),
+    ("local b; local function a(n) if n == 0 then error('deep') end b(n) end function b(n) a(n - 1) end a(60)", ["… the calls above about "]),
+    ("setmetatable(1, {})", ["bad argument #1 to 'setmetatable' (table expected, got number)"]),
+    ("error(setmetatable({}, {__tostring = function() error('inner') end}))", ["(command line), line 1", "could not be shown"]),
+    ("error()", ["Error: nil"]),
+    ("error({1, {2}})", ["Error: {1, {2}}"]),
+])
+def test_errors_say_what_and_where(code, want, tmp_path):
+    said = fails(tmp_path, code)
+    for text in want:
+        assert text in said, said
+
+
+def test_a_script_has_its_name_in_errors(tmp_path):
+    """As plain Lua names it; a module's lines are shown, too."""
+    (tmp_path / "mod.lua").write_text("local M = {}\nfunction M.f()\n  error('in the module')\nend\nreturn M\n")
+    (tmp_path / "main.lua").write_text("print(debug.getinfo(1, 'S').source)\r\nlocal m = require 'mod'\r\nm.f()\r\n")
+    said = fails(tmp_path, None, "main.lua", cwd=tmp_path)
+    assert "main.lua, line 3" in said and "----> 3   error('in the module')" in said and "----> 3 m.f()" in said
+    assert lacus(tmp_path, "main.lua", cwd=tmp_path).stdout.startswith("@main.lua\n")
+    assert fails(tmp_path, None, "-", text="\nerror('x')").startswith("stdin, line 2\n")
+    long = tmp_path / ("a-long-name" * 9 + ".lua")
+    long.write_text("print(1)\nerror('x')")
+    assert "----> 2 error('x')" in fails(tmp_path, None, long)

@@ -224,7 +224,7 @@ print(s.simpleString)
 print(spark:createDataFrame({}, s).schema.simpleString == s.simpleString, spark:range(1):select(F.col("id"):cast(T.StringType())).dtypes[1][2])
 fails(function() T.StructType{"id"} end)
 """).splitlines() == ["struct<id:bigint,a b:array<int>,m:map<string,decimal(10,2)>,t:struct<x:double>>", "true\tstring",
-                      "Cell:10: StructType: field 1 is no StructField"]
+                      "stdin:10: StructType: field 1 is no StructField"]
 
 
 # ---- rows ----

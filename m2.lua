@@ -1,0 +1,5 @@
+local M = {}
+function M.f()
+  error("in m2")
+end
+return M
