@@ -210,7 +210,9 @@ static void tell_error(struct session *s, lua_State *L, struct cell_reply *reply
         return;
     lua_pushcfunction(L, describe_main); /* describing it failed too: the place is known */
     lua_pushlightuserdata(L, reply);
+    lua_createtable(L, 0, 1);
     lua_pushliteral(L, "the error value could not be shown");
+    lua_setfield(L, -2, "message");
     if (lua_pcall(L, 2, 0, 0) == LUA_OK)
         return;
     lua_pop(L, 1);

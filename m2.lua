@@ -1,5 +1,0 @@
-local M = {}
-function M.f()
-  error("in m2")
-end
-return M
