@@ -58,17 +58,50 @@ static enum lc open_session(struct kernel *k, const struct session_options *base
     return LC_OK;
 }
 
-enum { IDLE_MS = 500, FIRST = 16 };
+enum { IDLE_MS = 500, SETTLE_MS = 1000, FIRST = 16 };
+
+/* What is done once nothing was asked for a while. To wake without a request, as when a client connects, is no rest. */
+struct rest {
+    int64_t since;       /* of the last request; ns */
+    bool worked, unused; /* memory may be given back: of cells, and of the start */
+};
+
+static bool rested(const struct rest *rest, int ms)
+{
+    return clock_mono_ns() - rest->since >= ms * INT64_C(1000000);
+}
+
+static int rest_timeout(const struct rest *rest)
+{
+    int ms = rest->worked ? IDLE_MS : SETTLE_MS, past;
+
+    if (!rest->worked && !rest->unused)
+        return -1;
+    past = (int)((clock_mono_ns() - rest->since) / 1000000);
+    return past < ms ? ms - past : 0;
+}
+
+static void take_rest(struct kernel *k, struct rest *rest)
+{
+    if (rest->worked && rested(rest, IDLE_MS)) {
+        requests_idle(k);
+        rest->worked = false;
+    }
+    if (rest->unused && rested(rest, SETTLE_MS)) {
+        settle();
+        rest->unused = false;
+    }
+}
 
 static void serve(struct kernel *k)
 {
-    bool worked = true; /* since memory was last given back */
-    bool settled = false;
+    struct rest rest = {.since = clock_mono_ns(), .worked = true, .unused = true};
     unsigned served = 0;
 
     while (!atomic_load(&k->stopping)) {
         bool running = shells_running(k->shells) > 0;
-        struct request *r = inbox_next(k->inbox, cells_free_for, k, running ? 0 : worked ? IDLE_MS : -1);
+        struct request *r = inbox_next(k->inbox, cells_free_for, k, running ? 0 : rest_timeout(&rest));
+        bool worked = r || running;
 
         if (atomic_exchange(&k->output_waits, false)) /* before r: it belongs to the cell that ended */
             session_flush(k->session);
@@ -79,13 +112,12 @@ static void serve(struct kernel *k)
             request_free(r);
         if (running && (!r || ++served % FIRST == 0)) /* what waits goes first, but not for ever */
             cells_step(k);
-        else if (!r && worked)
-            requests_idle(k);
-        if (!r && !running && !settled) {
-            settle();
-            settled = true;
+        if (worked) {
+            rest.worked = true;
+            rest.since = clock_mono_ns();
+        } else {
+            take_rest(k, &rest);
         }
-        worked = r != NULL || running;
     }
     while (cells_step(k)) /* they were interrupted */
         ;
