@@ -19,6 +19,7 @@
 struct run {
     const struct run_options *o;
     char *input, *output; /* owned: with the values of parameters, and absolute when the folder changes */
+    int errors;           /* the real standard error: the session captures it */
 };
 
 static void on_started(void *arg, struct session *s)
@@ -31,6 +32,12 @@ static bool on_stop_asked(void *arg)
 {
     (void)arg;
     return interrupt_asked();
+}
+
+static bool on_hurried(void *arg)
+{
+    (void)arg;
+    return interrupt_asked_again();
 }
 
 static void on_ended(void *arg)
@@ -55,6 +62,24 @@ static void on_progress(void *arg, const struct runner_progress *p)
 
     if (run->o->status_fd > 0 && p->source)
         tell(run->o, json_pack("{s:I, s:I}", "cell", (json_int_t)p->number, "total", (json_int_t)p->total));
+}
+
+static void tell_end(const struct run *run, enum lc rc, const char *result, const struct err *err)
+{
+    tell(run->o, json_pack("{s:s, s:s?, s:s?, s:s?}", "status", rc == LC_OK ? "ok" : lc_ename(rc), "result",
+                           result, "output", run->output, "error", rc == LC_OK ? NULL : err->message));
+}
+
+/* Nothing can be closed: the thread that would do it does not come back. */
+static void on_stuck(void *arg, enum lc rc, const struct err *err)
+{
+    struct run *run = arg;
+
+    if (run->errors >= 0)
+        dup2(run->errors, STDERR_FILENO);
+    command_error("run", err);
+    tell_end(run, rc, NULL, err);
+    _exit(interrupt_exit_code(lc_exit(rc)));
 }
 
 static enum lc path_of(struct run *run, const char *template, char **out, struct err *err)
@@ -117,6 +142,7 @@ static enum lc run_one(struct run *run, struct runner_result *result, struct err
     int fd, out = dup(STDOUT_FILENO);
     enum lc rc = find_places(run, err);
 
+    run->errors = dup(STDERR_FILENO);
     if (rc == LC_OK) {
         fd = terminal_of(o, run->output);
         struct runner_options options = {
@@ -142,6 +168,9 @@ static enum lc run_one(struct run *run, struct runner_result *result, struct err
             .started = on_started,
             .ended = on_ended,
             .stop_asked = on_stop_asked,
+            .hurried = on_hurried,
+            .stuck = on_stuck,
+            .grace = o->grace,
             .progress = on_progress,
             .arg = run};
         interrupt_begin(NULL, true);
@@ -151,6 +180,8 @@ static enum lc run_one(struct run *run, struct runner_result *result, struct err
     }
     if (out >= 0)
         close(out);
+    if (run->errors >= 0)
+        close(run->errors);
     return rc;
 }
 
@@ -163,8 +194,7 @@ static enum lc run_notebook(const struct run_options *o, struct err *err)
     if (o->allow_errors && result.failed > 0 && !o->quiet)
         fprintf(stderr, "lacus run: %zu cell%s failed, and may\n", result.failed,
                 result.failed == 1 ? "" : "s");
-    tell(o, json_pack("{s:s, s:s?, s:s?, s:s?}", "status", rc == LC_OK ? "ok" : lc_ename(rc), "result",
-                      result.exit_value, "output", run.output, "error", rc == LC_OK ? NULL : err->message));
+    tell_end(&run, rc, result.exit_value, err);
     runner_result_release(&result);
     mem_free(run.input);
     mem_free(run.output);

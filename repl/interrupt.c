@@ -6,7 +6,7 @@
 
 /* A signal handler gets no argument: the process's one front end keeps what it needs here. */
 static struct session *volatile target;
-static volatile sig_atomic_t asked, terminated;
+static volatile sig_atomic_t asked, again, terminated;
 static volatile time_t last_interrupt;
 
 static void on_signal(int sig)
@@ -14,6 +14,7 @@ static void on_signal(int sig)
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
+    again = asked;
     asked = 1;
     if (sig == SIGTERM) {
         terminated = 1;
@@ -44,6 +45,11 @@ void interrupt_end(void)
 bool interrupt_asked(void)
 {
     return asked != 0;
+}
+
+bool interrupt_asked_again(void)
+{
+    return again != 0;
 }
 
 int interrupt_exit_code(int otherwise)

@@ -20,5 +20,6 @@ struct session;
 void interrupt_begin(struct session *s, bool terminate);
 void interrupt_end(void);
 bool interrupt_asked(void);             /* a signal came, whether or not a cell was running */
+bool interrupt_asked_again(void);       /* more than one */
 int interrupt_exit_code(int otherwise); /* 143 after SIGTERM */
 #endif

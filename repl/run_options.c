@@ -171,6 +171,8 @@ static const struct row rows[] = {
     {"--cell-timeout", "--execution-timeout", 1, set_seconds, AT(cell_timeout), "SECONDS",
      "a cell that takes longer is interrupted and has failed"},
     {"--timeout", NULL, 1, set_seconds, AT(timeout), "SECONDS", "the same for the whole run"},
+    {"--grace", NULL, 1, set_seconds, AT(grace), "SECONDS",
+     "how long a cell that was interrupted may take to end before the run is given up (5)"},
     {"--retries", NULL, 1, set_count, AT(retries), "N", "a run that fails begins again, up to N times"},
     {"--retry-delay", NULL, 1, set_seconds, AT(retry_delay), "SECONDS", "waits between them"},
     {"--sweep", NULL, 1, add_sweep, 0, "NAME=VALUE,…",
@@ -254,7 +256,7 @@ static enum lc take(int argc, char **argv, int *i, struct run_options *o, struct
 
 enum lc run_options_parse(int argc, char **argv, struct run_options *o, struct err *err)
 {
-    *o = (struct run_options){.jobs = 1, .params = json_object()};
+    *o = (struct run_options){.jobs = 1, .grace = 5, .params = json_object()};
     for (size_t i = 0; i < sizeof o->from / sizeof *o->from; i++)
         o->from[i] = json_object();
     for (int i = 1; i < argc; i++)

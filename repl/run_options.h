@@ -29,7 +29,7 @@ struct run_options {
     const char *skip[RUN_TAGS + 1], *may_fail[RUN_TAGS + 1]; /* end with NULL */
     const char *sweeps[RUN_SWEEPS];                          /* "lr=1e-5,2e-5" */
     size_t n_skip, n_may_fail, n_sweeps;
-    double cell_timeout, timeout, retry_delay;
+    double cell_timeout, timeout, retry_delay, grace;
     int retries, jobs, status_fd;
     bool quiet, resume, progress, log_output, prepare_only, report_mode, allow_errors, json, help;
     bool output_is_path; /* no template: {NAME} in it is no parameter */

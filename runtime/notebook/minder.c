@@ -14,8 +14,9 @@ struct minder {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     struct session *session; /* borrowed */
-    int64_t deadline, struck;
-    bool running, late, closing, ticking;
+    int64_t deadline, struck,
+        first; /* struck: when it was interrupted last; first: when it was for the first time */
+    bool running, late, closing, ticking, told;
 };
 
 static bool stop_asked(const struct minder *w)
@@ -32,7 +33,17 @@ static void look(struct minder *w)
     if (!w->session || (!w->late && !stop_asked(w)) || now - w->struck < again_ns)
         return;
     w->struck = now;
+    if (!w->first)
+        w->first = now;
     session_interrupt(w->session);
+}
+
+static bool is_stuck(const struct minder *w)
+{
+    bool hurried = w->options.hurried && w->options.hurried(w->options.arg);
+    int64_t grace = hurried && w->options.grace_ns > again_ns ? again_ns : w->options.grace_ns;
+
+    return w->options.stuck && w->session && w->first && !w->told && clock_mono_ns() - w->first >= grace;
 }
 
 /* Until the next look; what is due earlier is waited for exactly. */
@@ -63,9 +74,13 @@ static void *watching(void *arg)
         if (!w->running)
             continue;
         look(w);
+        bool stuck = is_stuck(w);
+        w->told = w->told || stuck;
         w->ticking = true;
         pthread_mutex_unlock(&w->lock);
-        if (w->options.tick)
+        if (stuck)
+            w->options.stuck(w->options.tick_arg);
+        else if (w->options.tick)
             w->options.tick(w->options.tick_arg);
         pthread_mutex_lock(&w->lock);
         w->ticking = false;
@@ -123,8 +138,8 @@ void minder_cell(struct minder *w, int64_t deadline_ns)
 {
     pthread_mutex_lock(&w->lock);
     w->deadline = deadline_ns;
-    w->struck = 0;
-    w->late = false;
+    w->struck = w->first = 0;
+    w->late = w->told = false;
     w->running = true;
     pthread_cond_signal(&w->changed);
     pthread_mutex_unlock(&w->lock);

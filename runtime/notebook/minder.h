@@ -1,7 +1,7 @@
 /* minder.h: the thread beside a notebook run: interrupts what takes too long or is to stop, and saves meanwhile.
  *
  * What      an interrupt that arrives while no cell runs is nobody's, so a stop that was asked for is repeated
- *           until the cell that began nevertheless has ended.
+ *           until the cell that began nevertheless has ended. A cell that none of them ends is told as stuck, once.
  * Ownership minder_open gives it, minder_close ends the thread. The session is borrowed until minder_session(w, NULL).
  * Units     nanoseconds of clock_mono_ns; 0: no limit.
  * Errors    LC_NOMEM.
@@ -23,8 +23,11 @@ struct minder;
 
 struct minder_options {
     bool (*stop_asked)(void *arg); /* may be NULL */
+    bool (*hurried)(void *arg);    /* asked again: what is stuck is given up sooner; may be NULL */
     void (*tick)(void *arg);       /* about ten times a second while a cell runs; may be NULL */
-    void *arg, *tick_arg;
+    void (*stuck)(void *arg);      /* the cell has not ended grace_ns after it was interrupted; may be NULL */
+    int64_t grace_ns;
+    void *arg, *tick_arg; /* tick_arg is also stuck's */
 };
 
 enum lc minder_open(const struct minder_options *options, struct minder **out, struct err *err) MUST_CHECK;

@@ -490,9 +490,11 @@ static enum lc run_session(struct runner *r, struct err *err)
     TRY(session_open(&options, &s, err));
     if (r->options->started)
         r->options->started(r->options->arg, s);
+    r->session = s;
     minder_session(r->minder, s);
     rc = run_cells(r, s, err);
     minder_session(r->minder, NULL);
+    r->session = NULL;
     if (r->options->ended)
         r->options->ended(r->options->arg);
     session_close(s);
@@ -583,12 +585,72 @@ static enum lc run_all(struct runner *r, struct err *err)
     }
 }
 
+/* ---- a cell that nothing stops ---- */
+static void stuck_text(struct runner *r, struct buf *out)
+{
+    struct session_still still;
+
+    buf_printf(out, "the cell could not be stopped: ");
+    if (r->session && session_still(r->session, &still) && *still.name)
+        buf_printf(out, "'%s' (%s, line %d) does not end", still.name, still.source, still.line);
+    else
+        buf_puts(out, "a call into C does not end");
+}
+
+static enum lc note_stuck(struct runner *r, const char *text, struct err *err)
+{
+    enum lc rc = minder_late(r->minder) ? LC_TIMEOUT : LC_CANCELLED;
+    json_t *line = json_sprintf("%s: %s", lc_ename(rc), text);
+
+    if (r->cell && !r->replaying) {
+        json_array_append_new(cell_outputs(r->cell),
+                              json_pack("{s:s, s:s, s:s, s:[O]}", "output_type", "error", "ename",
+                                        lc_ename(rc), "evalue", text, "traceback", line));
+        json_object_set_new(cell_metadata(r->cell), "lacus", json_pack("{s:s}", "status", "error"));
+        papermill_cell(r->cell, PAPERMILL_FAILED);
+    }
+    json_decref(line);
+    err_set(err, rc, "'%s' was given up: %s", r->options->input, text);
+    if (!piped(r))
+        err_hint(err, "the outputs so far are in '%s'; 'lacus run --resume' goes on there",
+                 r->options->output);
+    return rc;
+}
+
+static void on_stuck(void *arg)
+{
+    struct runner *r = arg;
+    struct buf text = BUF_INIT(1000);
+    struct timespec until;
+    struct err err;
+    enum lc rc = LC_CANCELLED;
+
+    err_clear(&err);
+    stuck_text(r, &text);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 2;
+    if (pthread_mutex_timedlock(&r->lock, &until) ==
+        0) { /* else the cell is in the middle of an output: the last save counts */
+        rc = finish(r, note_stuck(r, buf_str(&text), &err), &err);
+        pthread_mutex_unlock(&r->lock);
+    } else {
+        rc = err_set(&err, LC_CANCELLED, "'%s' was given up: %s", r->options->input, buf_str(&text));
+    }
+    buf_release(&text);
+    r->options->stuck(r->options->arg, rc, &err);
+}
+
 enum lc notebook_run(const struct runner_options *options, struct runner_result *result, struct err *err)
 {
     struct runner_result own = {0};
     struct runner r = {.options = options, .result = result ? result : &own};
-    struct minder_options watch = {
-        .stop_asked = options->stop_asked, .arg = options->arg, .tick = save_meanwhile, .tick_arg = &r};
+    struct minder_options watch = {.stop_asked = options->stop_asked,
+                                   .hurried = options->hurried,
+                                   .arg = options->arg,
+                                   .tick = save_meanwhile,
+                                   .stuck = options->stuck ? on_stuck : NULL,
+                                   .grace_ns = (int64_t)(options->grace * 1e9),
+                                   .tick_arg = &r};
     bool shown = options->terminal_fd >= 0;
     enum lc rc;
 

@@ -51,6 +51,11 @@ struct runner_options {
     void (*started)(void *arg, struct session *s); /* e.g. to install a signal handler; may be NULL */
     void (*ended)(void *arg);                      /* before the session closes; may be NULL */
     bool (*stop_asked)(void *arg); /* true ends the run; called from any thread; may be NULL */
+    bool (*hurried)(void *arg);    /* it was asked for again; likewise */
+    /* A cell is in a call into C that no interrupt ends, `grace` seconds (or, hurried, one) after the first. The notebook is saved,
+     * with that error; what is left is to end the process. Called by the watching thread; may be NULL: such a cell is waited for. */
+    void (*stuck)(void *arg, enum lc rc, const struct err *err);
+    double grace;
     void (*progress)(void *arg, const struct runner_progress *p); /* may be NULL */
     void *arg;
 };

@@ -24,8 +24,9 @@ struct runner {
     struct terminal terminal;
     struct widget_states widgets; /* under lock */
     struct minder *minder;
-    size_t replay;    /* so many of the first code cells run again for their state only */
-    int64_t deadline; /* of the whole run; 0: none */
+    struct session *session; /* borrowed; while cells run */
+    size_t replay;           /* so many of the first code cells run again for their state only */
+    int64_t deadline;        /* of the whole run; 0: none */
     pthread_mutex_t lock;
     bool dirty; /* changed since the last save */
     int64_t saved_ns, save_took;

@@ -313,6 +313,29 @@ def test_sigterm_ends_children_too(home, tmp_path):
     pytest.fail("the child lives on")
 
 
+STUCK = "print('said') io.stdout:flush() table.move({}, 1, 1 << 60, 2)" # no interrupt reaches this call
+
+
+@pytest.mark.parametrize("signals, options, code", [(1, ["--grace", "1"], 143), (2, ["--grace", "600"], 143), (0, ["--grace", "0.5", "--cell-timeout", "1"], 75)])
+def test_a_call_that_nothing_interrupts_does_not_hold_the_run(home, tmp_path, signals, options, code):
+    path = write(tmp_path / "s.ipynb", "x = 1\nprint('first')", STUCK, "print('never')")
+    run = subprocess.Popen([LACUS, "run", path, "-q", *options], env=environment(home), stderr=subprocess.PIPE, text=True)
+    end = time.time() + 20
+    while signals and "said" not in path.read_text().replace("print('said')", ""):
+        assert time.time() < end
+        time.sleep(0.05)
+    for _ in range(signals):
+        run.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+    said = run.communicate(timeout=20)[1]
+    assert run.returncode == code and "was given up" in said and "'move' (Cell In[2], line 1) does not end" in said, said
+    nb = read(path)
+    assert nb.cells[0].outputs[0].text == "first\n" and nb.cells[1].outputs[0].text == "said\n"
+    assert nb.cells[1].outputs[1].ename == ("TimeoutError" if signals == 0 else "KeyboardInterrupt") and nb.metadata.lacus.status == ("timeout" if signals == 0 else "interrupted")
+    path.write_text(path.read_text().replace("table.move({}, 1, 1 << 60, 2)", "print('mended')"))
+    assert lacus(home, "run", path, "--resume", "-q").returncode == 0 and streams(read(path))[-1] == "never\n"
+
+
 def test_a_killed_run_has_what_a_silent_cell_left(home, tmp_path):
     path = write(tmp_path / "k.ipynb", *(f"print({i})" for i in range(50)), "print('said') sleep(1000)")
     run = subprocess.Popen([LACUS, "run", path, "-q"], env=environment(home))
