@@ -1,6 +1,7 @@
 #include "runtime/train/link.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/train/socket.h"
 #include "runtime/train/zap.h"
 #include <errno.h>
 #include <sodium.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <zmq.h>
 
-enum { PEERS_MOST = 1024, ID_MOST = 31, HANDSHAKE_MS = 5000, QUEUE = 64 };
+enum { PEERS_MOST = 1024, ID_MOST = 31, QUEUE = 64 };
 
 struct peer {
     char id[LINK_PEER];
@@ -30,70 +31,10 @@ struct link {
     char endpoint[256];
 };
 
-static bool set_int(void *socket, int option, int value)
+static bool set_options(void *socket)
 {
-    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
-}
-
-static bool set_common(void *socket)
-{
-    /* of a frame on the wire: CURVE adds to what is sent */
-    int64_t most = (WIRE_HEAD_MAX > WIRE_PAYLOAD_MAX ? WIRE_HEAD_MAX : WIRE_PAYLOAD_MAX) + 4096;
-
-    return set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_HEARTBEAT_IVL, LINK_PING_MS) &&
-           set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, LINK_DEAD_MS) && set_int(socket, ZMQ_IPV6, 1) &&
-           set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) && set_int(socket, ZMQ_SNDHWM, QUEUE) &&
-           set_int(socket, ZMQ_RCVHWM, QUEUE) &&
-           zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &most, sizeof most) == 0;
-}
-
-/* A monitor socket. Each socket has a context of its own, so the name is free. */
-static void *watch(void *context, void *socket)
-{
-    void *m = zmq_socket(context, ZMQ_PAIR);
-
-    if (m && set_int(m, ZMQ_LINGER, 0) &&
-        zmq_socket_monitor(socket, "inproc://monitor",
-                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                               ZMQ_EVENT_DISCONNECTED) == 0 &&
-        zmq_connect(m, "inproc://monitor") == 0)
-        return m;
-    if (m)
-        (void)zmq_close(m);
-    return NULL;
-}
-
-static int next_event(void *monitor, uint32_t *value, char endpoint[LINK_TEXT / 2])
-{
-    unsigned char head[6];
-    uint16_t what;
-    int n = zmq_recv(monitor, head, sizeof head, ZMQ_DONTWAIT);
-
-    endpoint[0] = '\0';
-    if (n != sizeof head)
-        return 0;
-    memcpy(&what, head, sizeof what);
-    memcpy(value, head + 2, sizeof *value);
-    n = zmq_recv(monitor, endpoint, LINK_TEXT / 2 - 1, 0);
-    endpoint[n < 0 ? 0 : n < LINK_TEXT / 2 - 1 ? n : LINK_TEXT / 2 - 1] = '\0';
-    return what;
-}
-
-static void close_socket(void **socket)
-{
-    if (*socket)
-        (void)zmq_close(*socket);
-    *socket = NULL;
-}
-
-static void *new_context(void)
-{
-    void *c = zmq_ctx_new();
-
-    if (c)
-        (void)zmq_ctx_set(c, ZMQ_IO_THREADS, 1);
-    return c;
+    return socket_common(socket, WIRE_HEAD_MAX > WIRE_PAYLOAD_MAX ? WIRE_HEAD_MAX : WIRE_PAYLOAD_MAX) &&
+           socket_int(socket, ZMQ_SNDHWM, QUEUE) && socket_int(socket, ZMQ_RCVHWM, QUEUE);
 }
 
 /* ---- receiving -------------------------------------------------------------------------------------------
@@ -179,17 +120,17 @@ static enum lc open_server(struct link_server *s, const char *bind, const struct
 {
     size_t n = sizeof s->endpoint;
 
-    s->context = new_context();
+    s->context = socket_context();
     if (!s->context)
         return err_nomem(err);
     TRY(zap_start(s->context, s->allow, &s->zap, err));
     s->router = zmq_socket(s->context, ZMQ_ROUTER);
-    if (!s->router || !set_common(s->router) || !set_int(s->router, ZMQ_ROUTER_MANDATORY, 1) ||
-        !set_int(s->router, ZMQ_SNDTIMEO, 1000) || !set_int(s->router, ZMQ_CURVE_SERVER, 1) ||
+    if (!s->router || !set_options(s->router) || !socket_int(s->router, ZMQ_ROUTER_MANDATORY, 1) ||
+        !socket_int(s->router, ZMQ_SNDTIMEO, 1000) || !socket_int(s->router, ZMQ_CURVE_SERVER, 1) ||
         zmq_setsockopt(s->router, ZMQ_ZAP_DOMAIN, "workers", 7) != 0 ||
         zmq_setsockopt(s->router, ZMQ_CURVE_SECRETKEY, key->sec, KEY_BYTES) != 0)
         return err_set(err, LC_NET, "cannot set up the workers' socket: %s", zmq_strerror(zmq_errno()));
-    s->monitor = watch(s->context, s->router);
+    s->monitor = socket_watch(s->context, s->router, "monitor");
     if (!s->monitor)
         return err_set(err, LC_NET, "cannot watch the workers' socket: %s", zmq_strerror(zmq_errno()));
     if (zmq_bind(s->router, bind) != 0)
@@ -221,8 +162,8 @@ void link_server_free(struct link_server *s)
         return;
     if (s->router)
         (void)zmq_socket_monitor(s->router, NULL, 0);
-    close_socket(&s->monitor);
-    close_socket(&s->router);
+    socket_close(&s->monitor);
+    socket_close(&s->router);
     if (s->context) {
         (void)zmq_ctx_shutdown(s->context);
         zap_join(s->zap);
@@ -248,10 +189,10 @@ static bool lost_peer(struct link_server *s, size_t i, const char *how, struct l
 static enum link_what server_event(struct link_server *s, struct link_event *e)
 {
     uint32_t value = 0;
-    char where[LINK_TEXT / 2];
+    char where[SOCKET_WHERE];
     int what;
 
-    while ((what = next_event(s->monitor, &value, where))) {
+    while ((what = socket_event(s->monitor, &value, where))) {
         if (what == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
             (void)snprintf(e->text, sizeof e->text,
                            "refused a worker's key at %s (status %u): unknown or revoked", where, value);
@@ -341,14 +282,14 @@ enum lc link_server_send(struct link_server *s, const char *peer, json_t *head, 
 static enum lc open_client(struct link *l, const char *endpoint, const struct worker_key *key,
                            struct err *err)
 {
-    l->context = new_context();
+    l->context = socket_context();
     l->dealer = l->context ? zmq_socket(l->context, ZMQ_DEALER) : NULL;
-    if (!l->dealer || !set_common(l->dealer) || !set_int(l->dealer, ZMQ_SNDTIMEO, LINK_DEAD_MS * 3) ||
+    if (!l->dealer || !set_options(l->dealer) || !socket_int(l->dealer, ZMQ_SNDTIMEO, LINK_DEAD_MS * 3) ||
         zmq_setsockopt(l->dealer, ZMQ_CURVE_PUBLICKEY, key->mine.pub, KEY_BYTES) != 0 ||
         zmq_setsockopt(l->dealer, ZMQ_CURVE_SECRETKEY, key->mine.sec, KEY_BYTES) != 0 ||
         zmq_setsockopt(l->dealer, ZMQ_CURVE_SERVERKEY, key->server, KEY_BYTES) != 0)
         return err_set(err, LC_NET, "cannot set up a worker's socket: %s", zmq_strerror(zmq_errno()));
-    l->monitor = watch(l->context, l->dealer);
+    l->monitor = socket_watch(l->context, l->dealer, "monitor");
     if (!l->monitor)
         return err_set(err, LC_NET, "cannot watch a worker's socket: %s", zmq_strerror(zmq_errno()));
     if (zmq_connect(l->dealer, endpoint) != 0) {
@@ -374,7 +315,7 @@ static enum lc handshake_error(const char *endpoint, int what, uint32_t value, s
 static enum lc await_handshake(const struct ctx *ctx, struct link *l, int timeout_ms, struct err *err)
 {
     int64_t deadline = clock_mono_ns() + (int64_t)timeout_ms * 1000000;
-    char where[LINK_TEXT / 2];
+    char where[SOCKET_WHERE];
     uint32_t value = 0;
 
     while (clock_mono_ns() < deadline) {
@@ -382,7 +323,7 @@ static enum lc await_handshake(const struct ctx *ctx, struct link *l, int timeou
         int what = 0;
         TRY(ctx_check(ctx, err));
         if (zmq_poll(&item, 1, 50) > 0)
-            what = next_event(l->monitor, &value, where);
+            what = socket_event(l->monitor, &value, where);
         if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
             return LC_OK;
         if (what)
@@ -419,10 +360,10 @@ void link_free(struct link *l)
         return;
     if (l->dealer) {
         (void)zmq_socket_monitor(l->dealer, NULL, 0);
-        (void)set_int(l->dealer, ZMQ_LINGER, 500); /* a last word goes out */
+        (void)socket_int(l->dealer, ZMQ_LINGER, 500); /* a last word goes out */
     }
-    close_socket(&l->monitor);
-    close_socket(&l->dealer);
+    socket_close(&l->monitor);
+    socket_close(&l->dealer);
     if (l->context)
         (void)zmq_ctx_term(l->context);
     mem_free(l);
@@ -432,7 +373,7 @@ enum link_what link_next(struct link *l, int timeout_ms, int wake, struct link_e
 {
     zmq_pollitem_t items[] = {
         {l->monitor, 0, ZMQ_POLLIN, 0}, {l->dealer, 0, ZMQ_POLLIN, 0}, {NULL, wake, ZMQ_POLLIN, 0}};
-    char where[LINK_TEXT / 2];
+    char where[SOCKET_WHERE];
     uint32_t value;
     int what, fd;
 
@@ -442,7 +383,7 @@ enum link_what link_next(struct link *l, int timeout_ms, int wake, struct link_e
     if (items[1].revents && receive_body(l->dealer, WIRE_COORDINATOR, e, &fd))
         return LINK_MESSAGE;
     link_event_release(e);
-    while ((what = next_event(l->monitor, &value, where)))
+    while ((what = socket_event(l->monitor, &value, where)))
         if (what != ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
             (void)snprintf(e->text, sizeof e->text, "the connection to %.200s is gone", l->endpoint);
             return LINK_LOST;

@@ -29,7 +29,7 @@
 #include "runtime/train/keys.h"
 #include "runtime/train/wire.h"
 
-enum { LINK_PEER = 64, LINK_PING_MS = 2000, LINK_DEAD_MS = 10000, LINK_TEXT = 256 };
+enum { LINK_PEER = 64, LINK_DEAD_MS = 10000, LINK_TEXT = 256 };
 
 enum link_what {
     LINK_NOTHING, /* time is up */

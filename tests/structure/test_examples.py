@@ -99,6 +99,8 @@ AROUND = {
     "runtime/train/job.h": ([], "extern json_t *spec;"),
     "runtime/train/link.h": ([], "extern struct key_pair key; extern struct allow *list;"),
     "runtime/train/llm_lua.h": (["runtime/session/session.h"], ""),
+    "runtime/train/ring.h": ([], ""),
+    "runtime/train/socket.h": (["zmq.h"], ""),
     "runtime/train/run.h": ([], "extern struct job_info info;"),
     "runtime/train/score.h": ([], "extern struct model *model; extern struct train_dataset *dataset;"),
     "runtime/train/track.h": ([], "extern json_t *event;"),
