@@ -159,24 +159,33 @@ int dataframe_print_schema(lua_State *L)
     return print_text(L, &text, buf_check(&text, &err), &err);
 }
 
-int dataframe_explain(
-    lua_State *L) /* explain(), explain(true), explain("extended"), explain{mode = "extended"} */
+/* explain(), explain(true), explain("extended"), explain{mode = "cost"} */
+static enum explain_mode explain_mode_arg(lua_State *L)
 {
-    static const char *const names[] = {"extended", "mode", NULL};
-    const struct plan *p = dataframe_check(L, 1);
+    static const char *const names[] = {"extended", "mode", NULL}, *const modes[] = {"simple",    "extended",
+                                                                                     "codegen",   "cost",
+                                                                                     "formatted", NULL};
+    static const enum explain_mode kinds[] = {EXPLAIN_SIMPLE, EXPLAIN_EXTENDED, EXPLAIN_CODEGEN, EXPLAIN_COST,
+                                              EXPLAIN_FORMATTED};
 
     spark_args(L, 2, names);
     if (!lua_isnil(L, 3))
         lua_copy(L, 3, 2);
-    bool extended =
-        lua_toboolean(L, 2) && (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "extended") == 0);
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return lua_toboolean(L, 2) ? EXPLAIN_EXTENDED : EXPLAIN_SIMPLE;
+    return kinds[spark_choice(L, 2, "simple", "[UNSUPPORTED_EXPLAIN_MODE] explain has no mode named", modes)];
+}
+
+int dataframe_explain(lua_State *L)
+{
+    const struct plan *p = dataframe_check(L, 1);
+    enum explain_mode mode = explain_mode_arg(L);
     struct buf text = BUF_INIT(BUF_TEXT_MAX);
     struct err err;
     enum lc rc;
 
     err_clear(&err);
-    rc = spark_explain(session_ctx(session_of(L)), spark_of(L), p,
-                       extended ? EXPLAIN_EXTENDED : EXPLAIN_SIMPLE, &text, &err);
+    rc = spark_explain(session_ctx(session_of(L)), spark_of(L), p, mode, &text, &err);
     return print_text(L, &text, rc, &err);
 }
 

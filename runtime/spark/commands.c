@@ -95,6 +95,22 @@ static enum lc run_query(struct command *c)
     return LC_OK;
 }
 
+static enum explain_mode explain_mode_of(const char *word)
+{
+    static const struct {
+        const char *word;
+        enum explain_mode mode;
+    } modes[] = {{"EXTENDED", EXPLAIN_EXTENDED},
+                 {"FORMATTED", EXPLAIN_FORMATTED},
+                 {"COST", EXPLAIN_COST},
+                 {"CODEGEN", EXPLAIN_CODEGEN}};
+
+    for (size_t i = 0; word && i < sizeof modes / sizeof *modes; i++)
+        if (strcmp(modes[i].word, word) == 0)
+            return modes[i].mode;
+    return EXPLAIN_SIMPLE;
+}
+
 static enum lc run_explain(struct command *c)
 {
     const struct engine_ops *ops = c->env->engine.ops;
@@ -104,8 +120,7 @@ static enum lc run_explain(struct command *c)
     enum lc rc;
 
     TRY(catalog_resolve_quietly(c->ctx, c->env->catalog, &c->env->engine, c->s->plan, &resolved, c->err));
-    rc = ops->explain(c->env->engine.engine, c->ctx, resolved,
-                      c->s->extended ? EXPLAIN_EXTENDED : EXPLAIN_SIMPLE, &text, c->err);
+    rc = ops->explain(c->env->engine.engine, c->ctx, resolved, explain_mode_of(c->s->key), &text, c->err);
     plan_unref(resolved);
     if (rc == LC_OK) {
         table_column(&t, "plan", DTYPE_STRING);

@@ -289,7 +289,8 @@ static const struct manual_row methods[] = {
     {"printSchema", dataframe_print_schema,
      "printSchema()\nprints names and types as a tree\n\tdf:printSchema()"},
     {"explain", dataframe_explain,
-     "explain{extended = false}\nprints what the engine will do\n\tdf:explain()"},
+     "explain{mode = \"simple\"}\nprints the plan as Spark does: simple, extended, cost or formatted; "
+     "codegen: the engine's own query and plan\n\tdf:explain()"},
     {"describe", dataframe_describe,
      "describe(column, …) -> DataFrame\ncount, mean, stddev, min and max of numbers and "
      "texts\n\tdf:describe(\"n\")"},

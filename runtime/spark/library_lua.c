@@ -109,8 +109,8 @@ static int l_plan_text(lua_State *L) /* plan_text(df): what the engine would run
     enum lc rc;
 
     err_clear(&err);
-    rc = spark_explain(session_ctx(session_of(L)), spark_of(L), dataframe_check(L, 1), EXPLAIN_EXTENDED,
-                       &text, &err);
+    rc = spark_explain(session_ctx(session_of(L)), spark_of(L), dataframe_check(L, 1), EXPLAIN_CODEGEN, &text,
+                       &err);
     if (rc == LC_OK)
         lua_pushlstring(L, buf_str(&text), text.len);
     buf_release(&text);

@@ -497,10 +497,12 @@ static bool parse_describe(struct parser *p, struct sql_statement *s)
 
 static bool parse_explain(struct parser *p, struct sql_statement *s)
 {
+    static const char *const modes[] = {"EXTENDED", "FORMATTED", "COST", "CODEGEN"};
+
     s->kind = SQL_EXPLAIN;
-    s->extended = accept_word(p, "EXTENDED");
-    if (!s->extended && !accept_word(p, "FORMATTED") && !accept_word(p, "COST"))
-        accept_word(p, "CODEGEN");
+    for (size_t i = 0; i < sizeof modes / sizeof *modes && !s->key; i++)
+        if (accept_word(p, modes[i]))
+            s->key = modes[i];
     s->plan = parse_query(p);
     return s->plan != NULL;
 }

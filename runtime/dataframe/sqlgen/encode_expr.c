@@ -243,6 +243,7 @@ enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const st
 static enum lc found_to_sx(struct gen *g, const struct found *f, const struct expr *e, struct sx *out)
 {
     from_col(f->col, out);
+    out->name = explain_name(g, out->name, f->col);
     for (size_t i = f->used; i < e->u.name.n_parts; i++) {
         struct sx in = *out;
 
@@ -705,6 +706,7 @@ static enum lc encode_kind(struct gen *g, const struct scope *s, const struct ex
         return sx_call(g, s, e, NULL, out);
     case EXPR_ALIAS:
         TRY(sx_expr(g, s, e->args[0], out));
+        out->made = g->explaining ? out->name : NULL;
         out->name = e->u.alias.names[0];
         out->col = out->col && strcmp(out->col->name, out->name) == 0 ? out->col : NULL;
         return LC_OK;

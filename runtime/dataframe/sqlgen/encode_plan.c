@@ -55,13 +55,15 @@ enum lc rel_encode(struct gen *g, const struct plan *p, struct rel *out)
         [PLAN_WITH] = leaf_table,
     };
 
+    size_t first = g->n_explained;
+
     TRY(ctx_check(g->ctx, g->err));
     if (g->depth >= MAX_PLAN_DEPTH)
         return gen_fail(g, NULL, LC_LIMIT,
                         "the DataFrame was built in more than %d steps; write it to a table in between",
                         MAX_PLAN_DEPTH);
     *out = (struct rel){0};
-    if (g->analysing && known_rel(g, p, out))
+    if (g->analysing && !g->explaining && known_rel(g, p, out))
         return LC_OK;
     g->depth++;
     if (!encoders[p->kind])
@@ -69,6 +71,8 @@ enum lc rel_encode(struct gen *g, const struct plan *p, struct rel *out)
                        "a DataFrame of a Spark Connect session cannot be run by the embedded engine");
     TRY(encoders[p->kind](g, p, out));
     g->depth--;
+    if (g->explaining)
+        TRY(explain_relation(g, p, out, first));
     return remember(g, p, out);
 }
 
@@ -248,6 +252,8 @@ enum lc rel_na_fill(struct gen *g, const struct plan *p, struct rel *out)
         c->sql = gen_printf(
             g, is_float ? "(CASE WHEN isnan(%s) THEN %s ELSE coalesce(%s, %s) END)" : "coalesce(%s, %s)",
             is_float ? c->sql : c->sql, v.sql, c->sql, v.sql);
+        if (g->explaining)
+            c->made = gen_printf(g, "coalesce(%s, %s)", explain_name(g, c->name, c), v.name);
         c->simple = false;
         c->nullable = false;
         c->uid = g->next_uid++;

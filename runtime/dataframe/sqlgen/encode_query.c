@@ -168,6 +168,8 @@ enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *ex
         TRY(sx_expr(g, at, e, &x));
         if (at == &before && x.col >= o.cols && x.col < o.cols + o.n)
             x.col = NULL;
+        if (g->explaining && !x.made)
+            x.made = x.name;
         x.name = top_name(e, x.name);
         generators += x.generator;
         if (generators > 1)
@@ -317,6 +319,7 @@ static enum lc filter_below(struct gen *g, const struct plan *p, const struct re
         return code;
     }
     err_clear(g->err);
+    explain_note(g, x.name, NULL);
     *out = r;
     return and_to(g, &out->where, x.sql);
 }
@@ -335,6 +338,7 @@ enum lc rel_filter(struct gen *g, const struct plan *p, struct rel *out)
         if (!s.cols)
             return err_nomem(g->err);
         TRY(sx_condition(g, &s, p->exprs[0], &x));
+        explain_note(g, x.name, NULL);
         return and_to(g, &out->having, x.sql);
     }
     if (!rel_open(out))
@@ -346,6 +350,8 @@ enum lc rel_filter(struct gen *g, const struct plan *p, struct rel *out)
                        .clause = "WHERE",
                        .outer = g->outer};
     code = sx_condition(g, &s, p->exprs[0], &x);
+    if (code == LC_OK)
+        explain_note(g, x.name, NULL);
     if (code != LC_OK)
         return filter_below(g, p, &below, code, out);
     if (!x.window)
@@ -400,6 +406,9 @@ enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size
         if (child->kind == EXPR_LITERAL && child->u.literal.type->id == DTYPE_INT) {
             code = by_position(g, r, child, &sql);
             x.type = code == LC_OK ? r->cols[child->u.literal.i - 1].type : NULL;
+            x.name = code == LC_OK ? explain_name(g, r->cols[child->u.literal.i - 1].name,
+                                                  &r->cols[child->u.literal.i - 1])
+                                   : NULL;
         } else {
             code = sx_expr(g, &s, child, &x);
             if (code == LC_OK && x.type->id == DTYPE_MAP)
@@ -414,6 +423,11 @@ enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size
         }
         if (code != LC_OK)
             return buf_release(&b), code;
+        if (g->explaining)
+            explain_note(g,
+                         gen_printf(g, "%s%s%s %s NULLS %s", g->note ? g->note : "", g->note ? ", " : "",
+                                    x.name, down ? "DESC" : "ASC", last ? "LAST" : "FIRST"),
+                         NULL);
         if (b.len == 0 && !(sql = first_key(g, sql, x.type, down, last)))
             return buf_release(&b), err_nomem(g->err);
         buf_printf(&b, "%s%s %s NULLS %s", b.len ? ", " : "", sql, down ? "DESC" : "ASC",
@@ -592,6 +606,7 @@ enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
                        .clause = "SELECT",
                        .outer = g->outer};
     TRY(rel_outputs(g, &s, p->exprs, p->n_exprs, &cols, &n));
+    explain_aggregate(g, p, &s);
     if (p->kind == PLAN_AGGREGATE && p->u.aggregate.kind != GROUP_BY)
         for (size_t i = 0; i < n; i++)
             cols[i].nullable = true;

@@ -85,6 +85,9 @@ static enum lc using_columns(struct gen *g, const struct plan *p, struct rel *ou
             cols[n].uid = g->next_uid++;
             cols[n].type = t ? t : from[a].type;
             cols[n].sql = gen_printf(g, "coalesce(%s, %s)", from[a].sql, r.cols[b].sql);
+            if (g->explaining)
+                cols[n].made = gen_printf(g, "coalesce(%s, %s)", explain_name(g, from[a].name, &from[a]),
+                                          explain_name(g, r.cols[b].name, &r.cols[b]));
             cols[n].simple = false;
             cols[n].nullable = from[a].nullable && r.cols[b].nullable;
             cols[n].qualifier = NULL;
@@ -114,11 +117,13 @@ static enum lc join_condition(struct gen *g, const struct plan *p, const struct 
     struct scope s = {.cols = both, .n = l->n + r->n, .clause = "JOIN", .outer = g->outer};
     struct sx x;
 
+    explain_join(g, p, &s, l->n);
     if (p->n_names)
         return using_condition(g, p, l, r, condition);
     if (!p->n_exprs)
         return LC_OK;
     TRY(sx_condition(g, &s, p->exprs[0], &x));
+    explain_note(g, x.name, NULL);
     *condition = x.sql;
     return LC_OK;
 }
@@ -340,6 +345,11 @@ enum lc rel_deduplicate(struct gen *g, const struct plan *p, struct rel *out)
         size_t k;
 
         TRY(sx_column_of(g, out, p->names[i], &k));
+        if (g->explaining)
+            explain_note(g,
+                         gen_printf(g, "%s%s%s", g->note ? g->note : "", g->note ? ", " : "",
+                                    explain_name(g, out->cols[k].name, &out->cols[k])),
+                         NULL);
         key[k] = true;
     }
     if (p->n_names && !all_keys(out, key))

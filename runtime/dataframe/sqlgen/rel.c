@@ -155,9 +155,14 @@ enum lc rel_from(struct gen *g, const struct dtype *schema, const char *item, st
 
 struct col col_from(struct gen *g, const struct sx *x)
 {
-    struct col c = {
-        .name = x->name, .sql = x->sql, .type = x->type, .nullable = x->nullable, .simple = x->simple};
+    struct col c = {.name = explain_plain(g, x->name),
+                    .sql = x->sql,
+                    .type = x->type,
+                    .nullable = x->nullable,
+                    .simple = x->simple};
 
+    if (g->explaining)
+        c.made = x->made ? x->made : x->name;
     if (x->col) {
         c.uid = x->col->uid;
         c.qualifier = x->col->qualifier;

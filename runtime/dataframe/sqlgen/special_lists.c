@@ -101,7 +101,7 @@ static enum lc struct_fn(struct call *c, struct sx *out)
         bool named = e->kind == EXPR_ALIAS || e->kind == EXPR_ATTRIBUTE || e->kind == EXPR_EXTRACT;
         struct sx plain = c->args[i];
 
-        names[i] = named ? c->args[i].name : gen_printf(c->g, "col%zu", i + 1);
+        names[i] = named ? explain_plain(c->g, c->args[i].name) : gen_printf(c->g, "col%zu", i + 1);
         if (e->kind == EXPR_ALIAS && sx_expr(c->g, c->scope, e->args[0], &plain) == LC_OK)
             buf_printf(&words, "%s%s AS %s", i ? ", " : "", plain.name, c->args[i].name);
         else
@@ -221,7 +221,7 @@ static enum lc arrays_zip(struct call *c, struct sx *out)
     const struct dtype *s = dtype_struct_new(c->n), *t;
 
     for (size_t i = 0; i < c->n; i++) {
-        const char *name = c->args[i].col ? c->args[i].name : gen_printf(c->g, "%zu", i);
+        const char *name = c->args[i].col ? explain_plain(c->g, c->args[i].name) : gen_printf(c->g, "%zu", i);
 
         if (c->args[i].type->id != DTYPE_ARRAY)
             return dtype_unref(s), wrong_type(c, i, "\"ARRAY\"");
@@ -303,7 +303,9 @@ enum lc special_lambda(struct call *c, size_t arg, const struct dtype *const *ty
         vars[i] = (struct variable){.outer = s.variables,
                                     .name = l->u.lambda.params[i],
                                     .value = {.sql = values && values[i] ? values[i] : name,
-                                              .name = "namedlambdavariable()",
+                                              .name = values && c->g->explaining && arg + 1 + i < c->n
+                                                          ? c->args[arg + 1 + i].name
+                                                          : "namedlambdavariable()",
                                               .type = types[i],
                                               .nullable = true}};
         if (i == 1 && (strcmp(c->f->name, "transform") == 0 || strcmp(c->f->name, "filter") == 0))

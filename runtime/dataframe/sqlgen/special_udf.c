@@ -94,6 +94,8 @@ static enum lc lua_expression(struct call *c, struct sx *out)
                               ? special_text(&c->args[0])
                               : "",
                           body.sql);
+    if (c->g->explaining)
+        out->name = gen_printf(c->g, "%s\1 /* Lua, lowered to %s */\2", out->name, body.name);
     out->type = t;
     out->nullable = true;
     return out->sql ? LC_OK : err_nomem(c->g->err);

@@ -40,6 +40,15 @@ enum lc sql_analyze(const struct ctx *ctx, const struct plan *p, const struct sq
 
 enum lc sql_encode(const struct ctx *ctx, const struct plan *p, const struct sql_env *env,
                    struct sql_query *out, struct err *err) MUST_CHECK;
+enum explain_style {
+    EXPLAIN_STYLE_SIMPLE,
+    EXPLAIN_STYLE_EXTENDED,
+    EXPLAIN_STYLE_COST,
+    EXPLAIN_STYLE_FORMATTED
+};
+/* The plan as Spark prints it: operators and expressions, columns with their numbers. Appended. */
+enum lc sql_explain(const struct ctx *ctx, const struct plan *p, const struct sql_env *env,
+                    enum explain_style style, struct buf *out, struct err *err) MUST_CHECK;
 void sql_query_release(struct sql_query *q);
 
 /* DuckDB's spelling of a type. */

@@ -11,8 +11,9 @@ struct col {          /* a column that a relation gives or that an expression ma
     const char *sql;  /* how the current SELECT refers to it */
     const struct dtype *type;
     bool nullable;
-    bool simple; /* sql is a bare reference: may be written twice */
-    bool hidden; /* the second copy of a USING column: only df.col and t.col find it */
+    bool simple;      /* sql is a bare reference: may be written twice */
+    const char *made; /* explaining: the expression that makes it; else NULL */
+    bool hidden;      /* the second copy of a USING column: only df.col and t.col find it */
     const char *const *qualifier;
     size_t n_qualifier;
 };
@@ -34,6 +35,7 @@ struct sx { /* an encoded expression */
     const char *sql, *name;
     const struct dtype *type;
     const struct col *col; /* a bare column, or NULL */
+    const char *made;      /* explaining: what an alias stands for */
     bool nullable, literal, simple, aggregate, window, generator;
     const struct expr *from;
     struct sx *many; /* generators with several columns */
@@ -86,6 +88,10 @@ struct gen {
     struct known *known; /* in the arena */
     size_t n_known, cap_known;
     const struct dtype *source; /* of the files that the plan itself reads, as the engine sees them */
+    bool explaining;            /* names have numbers, relations say what they are (explain.c) */
+    const char *note, *note2;   /* of the relation being encoded */
+    struct explained **explained;
+    size_t n_explained, cap_explained;
 };
 
 /* sqlgen.c */
@@ -106,6 +112,15 @@ bool known_rel(struct gen *g, const struct plan *p, struct rel *out);
 /* How deep below the query a plan's column lies that is this one; -1: it is another. */
 int known_depth(const struct gen *g, int64_t plan_id, int uid);
 const struct dtype *known_source(const struct plan *p); /* of the files it reads; borrowed, NULL: not known */
+
+/* explain.c: none of it does anything but while explaining */
+const char *explain_name(struct gen *g, const char *name, const struct col *c); /* "id#3L" */
+const char *explain_plain(struct gen *g, const char *name);                     /* without such numbers */
+void explain_note(struct gen *g, const char *first, const char *second);        /* NULL: as it is */
+void explain_aggregate(struct gen *g, const struct plan *p, const struct scope *s);
+void explain_join(struct gen *g, const struct plan *p, const struct scope *s, size_t n_left);
+/* The relation p was encoded: first, how many relations had been before it began. */
+enum lc explain_relation(struct gen *g, const struct plan *p, const struct rel *r, size_t first);
 
 /* encode_expr.c */
 /* How deep below the query the plan of that id has this column; -1: it has not. */

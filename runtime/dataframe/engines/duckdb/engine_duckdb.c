@@ -190,14 +190,19 @@ static enum lc put_explanation(struct engine *e, const struct ctx *ctx, const ch
 static enum lc explain(struct engine *e, const struct ctx *ctx, const struct plan *p, enum explain_mode mode,
                        struct buf *out, struct err *err)
 {
+    static const enum explain_style styles[] = {[EXPLAIN_SIMPLE] = EXPLAIN_STYLE_SIMPLE,
+                                                [EXPLAIN_EXTENDED] = EXPLAIN_STYLE_EXTENDED,
+                                                [EXPLAIN_CODEGEN] = EXPLAIN_STYLE_SIMPLE,
+                                                [EXPLAIN_COST] = EXPLAIN_STYLE_COST,
+                                                [EXPLAIN_FORMATTED] = EXPLAIN_STYLE_FORMATTED};
     struct sql_env env = duck_env(e);
     struct sql_query q;
     enum lc code;
 
+    if (mode != EXPLAIN_CODEGEN)
+        return sql_explain(ctx, p, &env, styles[mode], out, err);
     TRY(sql_encode(ctx, p, &env, &q, err));
-    if (mode == EXPLAIN_EXTENDED)
-        buf_printf(out, "== SQL for DuckDB ==\n%s\n\n", q.sql);
-    buf_puts(out, "== Physical Plan ==\n");
+    buf_printf(out, "== SQL for DuckDB ==\n%s\n\n== Plan of DuckDB ==\n", q.sql);
     code = put_explanation(e, ctx, q.sql, out, err);
     sql_query_release(&q);
     return code == LC_OK ? buf_check(out, err) : code;
