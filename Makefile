@@ -60,7 +60,7 @@ endef
 -include deps.mk
 
 SRC_DIRS := repl kernel magics widgets $(sort $(dir $(wildcard runtime/*/*.c runtime/*/*/*.c gpu/*.c gpu/*/*.c)))
-SRC_DIRS := $(filter-out $(plugin_dirs),$(patsubst %/,%,$(SRC_DIRS)))
+SRC_DIRS := $(filter-out $(plugin_dirs) gpu/cuda,$(patsubst %/,%,$(SRC_DIRS)))
 SRC := $(sort $(foreach d,$(SRC_DIRS),$(wildcard $(d)/*.c)))
 OBJ := $(SRC:%.c=$(B)/obj/%.o)
 MAIN_OBJ := $(B)/obj/repl/main.o
@@ -167,6 +167,8 @@ fuzz-replay: $(FUZZERS) ## each fuzz target over its corpus
 pytest: all $(B)/tests/liblacus.so ## the interoperation suites: real clients against the built program; what fails is tried once more
 	$(Q)$(VENV)/bin/python -m pytest -q tests || { [ $$? -eq 1 ] && echo "once more, alone, what failed:" && \
 	$(VENV)/bin/python -m pytest -q --last-failed --last-failed-no-failures none tests; }
+
+include cuda.mk
 
 ##: Use
 .PHONY: install uninstall

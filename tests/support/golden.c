@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -27,6 +28,13 @@ struct backend *open_backend(const char *name, int threads)
     ok(backend_open(name, &o, &b, &err), &err);
     assert_string_equal(b->name, name); /* not a fallback */
     return b;
+}
+
+const char *test_device(void)
+{
+    const char *named = getenv("LACUS_TEST_DEVICE");
+
+    return named && *named ? named : "cpu";
 }
 
 struct model *golden_model(struct backend *b, const char *folder)

@@ -18,6 +18,8 @@ struct golden {
 
 void ok(enum lc code, const struct err *err); /* fails with the error's text */
 struct backend *open_backend(const char *name, int threads);
+/* What the tests compare with the reference: "cpu", or LACUS_TEST_DEVICE. */
+const char *test_device(void);
 struct model *golden_model(struct backend *b, const char *folder);
 void golden_open(struct golden *g, const char *folder);
 void golden_close(struct golden *g);

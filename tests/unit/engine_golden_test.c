@@ -1,4 +1,4 @@
-/* engine_golden_test.c: logits, loss and every gradient against transformers and peft, on each CPU backend. */
+/* engine_golden_test.c: logits, loss and every gradient against transformers and peft, on the reference and on the device that is tested. */
 #include "runtime/base/mem.h"
 #include "tests/support/golden.h"
 #include <math.h>
@@ -12,7 +12,6 @@
 
 #define TOLERANCE 2e-5
 
-static const char *const BACKENDS[] = {"ref", "cpu"};
 static const char *const MODELS[] = {"llama3",     "llama3_tied", "mistral_swa", "ministral",
                                      "ministral3", "qwen2",       "qwen3"};
 static const char *const ADAPTERS[] = {"lora_qv", "lora_all", "rslora"};
@@ -21,9 +20,11 @@ typedef void model_check(struct model *m, const char *name);
 
 static void on_each(const char *const *names, size_t n, const char *folder, model_check *check)
 {
+    const char *const backends[] = {"ref", test_device()};
+
     for (size_t b = 0; b < 2; b++)
         for (size_t i = 0; i < n; i++) {
-            struct backend *backend = open_backend(BACKENDS[b], 2);
+            struct backend *backend = open_backend(backends[b], 2);
             struct model *m = golden_model(backend, folder ? folder : names[i]);
 
             check(m, names[i]);

@@ -1,0 +1,31 @@
+# The CUDA backend, gpu/cuda: the plugin gpu_cuda where there is nvcc (make cuda), and the same sources compiled for the host emulation
+# of tests/cuda_host, with which every machine tests them (make check-cuda-host).
+CUDA_KERNELS := $(sort $(wildcard gpu/cuda/*.cu))
+CUDA_HOST_C := gpu/cuda/cuda.c tests/cuda_host/runtime_host.c
+CXX ?= g++
+CXX_OPT := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer,-O2 -g)
+CXXFLAGS_CUDA := -std=c++17 $(CXX_OPT) -Wall -Wextra -Wno-unknown-pragmas -Werror -fPIC -fno-exceptions -fno-strict-aliasing -ffile-prefix-map=$(CURDIR)/=
+
+# Tests that take their device from LACUS_TEST_DEVICE run once more on the emulated one; LACUS_LIB finds its plugin before the real one.
+CUDA_HOST := $(B)/cuda_host
+CUDA_HOST_SO := $(CUDA_HOST)/plugins/gpu_cuda.so
+CUDA_HOST_TESTS := engine_ops_test engine_golden_test
+CUDA_HOST_OBJ := $(CUDA_KERNELS:%.cu=$(CUDA_HOST)/%.cu.o) $(CUDA_HOST_C:%.c=$(CUDA_HOST)/%.o) $(CUDA_HOST)/tests/cuda_host/engine.o
+
+$(CUDA_HOST)/%.cu.o: %.cu $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_CUDA) -Itests/cuda_host -include tests/cuda_host/cuda_host.h -MMD -MP -x c++ -c -o $@ $<
+$(CUDA_HOST)/%.o: %.cpp $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_CUDA) -MMD -MP -c -o $@ $<
+$(CUDA_HOST)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+$(CUDA_HOST_SO): $(CUDA_HOST_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CXX) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic -o $@ $^ -lpthread -lm
+-include $(CUDA_HOST_OBJ:.o=.d)
+
+.PHONY: check-cuda-host
+check-cuda-host: $(CUDA_HOST_SO) $(CUDA_HOST_TESTS:%=$(B)/tests/%) ## every CUDA kernel and the golden models under the host emulation (SAN=address,undefined|thread too)
+	$(Q)for t in $(CUDA_HOST_TESTS); do LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/$$t || exit 1; done

@@ -1,0 +1,676 @@
+/* cuda.c: the CUDA backend: memory, streams, and each operation as a few launches. Products go through cuBLASLt where it
+ * is found, with weights that are quantised decoded on the way; else through kernels of our own. */
+#include "gpu/backend.h"
+#include "gpu/cuda/kernels.h"
+#include "gpu/cuda/runtime.h"
+#include "gpu/quant.h"
+#include "gpu/rng.h"
+#include "runtime/base/mem.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { STAGES = 8, STAGE_BYTES = 1 << 20, TABLES = 5, TABLE = 256 };
+
+/* Memory that an operation needs for itself; it grows to what the largest has asked for and stays. */
+enum scratch_id { SCRATCH_SUMS, SCRATCH_DELTA, SCRATCH_COUNT };
+
+struct scratch {
+    void *p;
+    size_t bytes;
+};
+
+struct backend_stream {
+    struct CUstream_st *queue;
+    struct scratch scratch[SCRATCH_COUNT];
+};
+
+/* Pinned memory between the caller's and the device's: an upload returns as soon as the bytes are in it. */
+struct stage {
+    void *p;
+    struct CUevent_st *done; /* its last copy */
+};
+
+struct cuda {
+    struct cuda_device device;
+    size_t used, peak, limit;
+    struct backend_stream stream; /* the backend's own */
+    struct stage stages[STAGES];
+    int next_stage;
+    float *tables;      /* what codes stand for, TABLE floats each: nf4, fp4, int8, fp8, dynamic */
+    double *parts;      /* device: partial sums of squares */
+    double *host_parts; /* pinned */
+    struct err failed;  /* of an operation; told by the next sync */
+};
+
+static struct backend_stream *stream_of(struct cuda *c, struct backend_stream *s)
+{
+    return s ? s : &c->stream;
+}
+
+/* ---- memory ---- */
+static enum lc counted_alloc(struct cuda *c, size_t bytes, void **out, struct err *err)
+{
+    enum lc code;
+
+    if (c->limit && bytes > c->limit - (c->used < c->limit ? c->used : c->limit))
+        return err_set(err, LC_LIMIT,
+                       "cannot allocate %zu MiB on the GPU: %zu of the limit of %zu are in use", bytes >> 20,
+                       c->used >> 20, c->limit >> 20);
+    code = cuda_malloc(bytes, out, err);
+    if (code != LC_OK)
+        return code;
+    c->used += bytes;
+    c->peak = c->used > c->peak ? c->used : c->peak;
+    return LC_OK;
+}
+
+static enum lc backend_alloc(void *state, size_t bytes, void **out, struct err *err)
+{
+    struct cuda *c = state;
+
+    bytes = bytes ? bytes : 1;
+    TRY(counted_alloc(c, bytes, out, err));
+    cuda_zero(c->stream.queue, *out, bytes);
+    return LC_OK;
+}
+
+static void backend_release(void *state, void *p, size_t bytes)
+{
+    struct cuda *c = state;
+
+    if (!p)
+        return;
+    cuda_free(p);
+    c->used -= bytes ? bytes : 1;
+}
+
+static void backend_memory(void *state, struct backend_memory *out)
+{
+    const struct cuda *c = state;
+
+    out->used = c->used;
+    out->peak = c->peak;
+    out->total = c->limit ? c->limit : c->device.memory;
+    out->free = c->limit ? c->limit - c->used : cuda_memory_free();
+}
+
+/* NULL: the failure is kept for the next sync, and the operation is left out. */
+static void *scratch(struct cuda *c, struct backend_stream *s, enum scratch_id id, size_t bytes)
+{
+    struct scratch *m = &s->scratch[id];
+
+    if (bytes <= m->bytes)
+        return m->p;
+    backend_release(c, m->p, m->bytes);
+    *m = (struct scratch){0};
+    if (counted_alloc(c, bytes, &m->p, &c->failed) != LC_OK)
+        return NULL;
+    m->bytes = bytes;
+    return m->p;
+}
+
+/* ---- streams and copies ---- */
+static void drop_stream(struct cuda *c, struct backend_stream *s)
+{
+    for (int i = 0; i < SCRATCH_COUNT; i++)
+        backend_release(c, s->scratch[i].p, s->scratch[i].bytes);
+    if (s->queue)
+        cuda_stream_free(s->queue);
+}
+
+static enum lc backend_stream_new(void *state, struct backend_stream **out, struct err *err)
+{
+    struct backend_stream *s = mem_zalloc(sizeof *s);
+    enum lc code;
+
+    (void)state;
+    if (!s)
+        return err_nomem(err);
+    code = cuda_stream_new(&s->queue, err);
+    if (code == LC_OK)
+        *out = s;
+    else
+        mem_free(s);
+    return code;
+}
+
+static void backend_stream_free(void *state, struct backend_stream *s)
+{
+    if (!s)
+        return;
+    drop_stream(state, s);
+    mem_free(s);
+}
+
+static enum lc backend_sync(void *state, struct backend_stream *s, struct err *err)
+{
+    struct cuda *c = state;
+    enum lc code = c->failed.code;
+
+    if (code != LC_OK && err)
+        *err = c->failed;
+    err_clear(&c->failed);
+    return code != LC_OK ? code : cuda_stream_sync(stream_of(c, s)->queue, err);
+}
+
+static enum lc upload_part(struct cuda *c, struct CUstream_st *queue, void *to, const void *from,
+                           size_t bytes, struct err *err)
+{
+    struct stage *stage = &c->stages[c->next_stage];
+
+    TRY(cuda_event_wait(stage->done, err));
+    memcpy(stage->p, from, bytes);
+    cuda_upload(queue, to, stage->p, bytes);
+    cuda_event_record(stage->done, queue);
+    c->next_stage = (c->next_stage + 1) % STAGES;
+    return LC_OK;
+}
+
+static enum lc backend_upload(void *state, struct backend_stream *s, void *to, const void *from, size_t bytes,
+                              struct err *err)
+{
+    struct cuda *c = state;
+
+    for (size_t at = 0; at < bytes; at += STAGE_BYTES)
+        TRY(upload_part(c, stream_of(c, s)->queue, (char *)to + at, (const char *)from + at,
+                        bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES, err));
+    return LC_OK;
+}
+
+static enum lc backend_download(void *state, struct backend_stream *s, void *to, const void *from,
+                                size_t bytes, struct err *err)
+{
+    if (bytes)
+        cuda_download(stream_of(state, s)->queue, to, from, bytes);
+    return backend_sync(state, s, err);
+}
+
+static void backend_copy(void *state, struct backend_stream *s, void *to, const void *from, size_t bytes)
+{
+    if (bytes)
+        cuda_copy(stream_of(state, s)->queue, to, from, bytes);
+}
+
+static void backend_zero(void *state, struct backend_stream *s, void *p, size_t bytes)
+{
+    if (bytes)
+        cuda_zero(stream_of(state, s)->queue, p, bytes);
+}
+
+/* ---- opening ---- */
+static void cuda_close(void *state)
+{
+    struct cuda *c = state;
+
+    for (int i = 0; i < STAGES; i++) {
+        if (c->stages[i].done)
+            cuda_event_free(c->stages[i].done);
+        cuda_free_host(c->stages[i].p);
+    }
+    drop_stream(c, &c->stream);
+    cuda_free(c->tables);
+    cuda_free(c->parts);
+    cuda_free_host(c->host_parts);
+    mem_free(c);
+}
+
+/* The tables of quant.h, as the device reads them. */
+static enum lc put_tables(struct cuda *c, struct err *err)
+{
+    static const enum dtype TYPES[] = {DTYPE_NF4, DTYPE_FP4, DTYPE_INT8, DTYPE_FP8};
+    static const float one = 1, zero = 0;
+    float tables[TABLES][TABLE] = {{0}};
+    uint8_t codes[TABLE];
+    struct quant dynamic = {.scales8 = codes, .scales = &one, .mean = &zero};
+
+    for (int i = 0; i < TABLES - 1; i++)
+        memcpy(tables[i], quant_view(codes, TYPES[i], 1, 1).table,
+               (quant_half(TYPES[i]) ? 16 : TABLE) * sizeof(float));
+    for (int i = 0; i < TABLE; i++)
+        codes[i] = (uint8_t)i;
+    for (int i = 0; i < TABLE; i++)
+        tables[TABLES - 1][i] = quant_scale(&dynamic, i);
+    TRY(cuda_malloc(sizeof tables, (void **)&c->tables, err));
+    return backend_upload(c, NULL, c->tables, tables, sizeof tables, err);
+}
+
+static enum lc open_parts(struct cuda *c, struct err *err)
+{
+    TRY(cuda_stream_new(&c->stream.queue, err));
+    for (int i = 0; i < STAGES; i++) {
+        TRY(cuda_malloc_host(STAGE_BYTES, &c->stages[i].p, err));
+        TRY(cuda_event_new(&c->stages[i].done, err));
+    }
+    TRY(cuda_malloc(CUDA_SQUARES * sizeof *c->parts, (void **)&c->parts, err));
+    TRY(cuda_malloc_host(CUDA_SQUARES * sizeof *c->host_parts, (void **)&c->host_parts, err));
+    return put_tables(c, err);
+}
+
+static enum lc cuda_open(const struct backend_options *o, void **state, struct err *err)
+{
+    struct cuda *c = mem_zalloc(sizeof *c);
+    enum lc code;
+
+    if (!c)
+        return err_nomem(err);
+    c->limit = o->memory_limit;
+    code = cuda_open_device(o->device, &c->device, err);
+    if (code == LC_OK)
+        code = open_parts(c, err);
+    if (code == LC_OK)
+        *state = c;
+    else
+        cuda_close(c);
+    return code;
+}
+
+static void backend_describe(void *state, char *text, size_t size)
+{
+    const struct cuda *c = state;
+
+    snprintf(text, size, "%s, compute capability %d.%d, %zu GiB, CUDA %d.%d", c->device.name, c->device.major,
+             c->device.minor, c->device.memory >> 30, c->device.runtime / 1000,
+             c->device.runtime % 1000 / 10);
+}
+
+/* ---- products ---- */
+static struct cuda_quant quant_of(const struct cuda *c, const void *w, enum dtype type, int64_t out,
+                                  int64_t in)
+{
+    static const int TABLE_OF[DTYPE_COUNT] = {
+        [DTYPE_NF4] = 0,        [DTYPE_NF4_DOUBLE] = 0, [DTYPE_FP4] = 1,
+        [DTYPE_FP4_DOUBLE] = 1, [DTYPE_INT8] = 2,       [DTYPE_FP8] = 3};
+    struct quant q;
+
+    if (!dtype_quantized(type))
+        return (struct cuda_quant){0};
+    q = quant_view(w, type, out, in);
+    return (struct cuda_quant){.table = c->tables + TABLE_OF[type] * TABLE,
+                               .scales = q.scales,
+                               .mean = q.mean,
+                               .dynamic = c->tables + (TABLES - 1) * TABLE,
+                               .codes = q.codes,
+                               .scales8 = q.scales8,
+                               .block = q.block,
+                               .half = quant_half(type)};
+}
+
+static void run_product(struct cuda *c, struct backend_stream *s, const struct cuda_product *p)
+{
+    (void)c;
+    kernel_product(s->queue, p);
+}
+
+/* a as it lies, [m, k], or on its side */
+static struct cuda_product rows_by(const float *a, int64_t m, int64_t k)
+{
+    return (struct cuda_product){.m = m, .k = k, .a = a, .a_row = k, .a_column = 1, .scale = 1};
+}
+
+static struct cuda_product columns_by(const float *a, int64_t m, int64_t k)
+{
+    return (struct cuda_product){.m = m, .k = k, .a = a, .a_row = 1, .a_column = m, .scale = 1};
+}
+
+static void times_f32(struct cuda_product *p, const float *b, int64_t n, int64_t row, int64_t column)
+{
+    p->b = b;
+    p->b_type = DTYPE_F32;
+    p->n = n;
+    p->b_row = row;
+    p->b_column = column;
+}
+
+static void into(struct cuda_product *p, float *y, bool add, bool rounded)
+{
+    p->c = y;
+    p->c_row = p->n;
+    p->add = add;
+    p->rounded = rounded;
+}
+
+/* The weights [out, in] of a layer: y = x W^T goes by their rows, dx = dy W by their columns. */
+static void times_weights(const struct cuda *c, struct cuda_product *p, const struct linear_arg *a,
+                          bool transposed)
+{
+    p->b = a->w;
+    p->b_type = a->w_type;
+    p->quant = quant_of(c, a->w, a->w_type, a->out, a->in);
+    p->n = transposed ? a->out : a->in;
+    p->b_row = transposed ? 1 : a->in;
+    p->b_column = transposed ? a->in : 1;
+}
+
+static const float *dropped(struct backend_stream *s, const struct lora_arg *l, const float *x, int64_t n)
+{
+    struct dropout_arg d = {.n = n, .x = x, .y = l->dropped, .p = l->dropout, .seed = l->seed};
+
+    if (l->dropout <= 0)
+        return x;
+    kernel_dropout(s->queue, &d, rng_threshold(d.p));
+    return l->dropped;
+}
+
+static void lora_forward(struct cuda *c, struct backend_stream *s, const struct linear_arg *a, bool bf)
+{
+    const struct lora_arg *l = &a->lora;
+    struct cuda_product p = rows_by(dropped(s, l, a->x, a->rows * a->in), a->rows, a->in);
+
+    times_f32(&p, l->a, l->rank, 1, a->in);
+    into(&p, l->xa, false, bf);
+    p.scale = l->scale;
+    run_product(c, s, &p);
+    p = rows_by(l->xa, a->rows, l->rank);
+    times_f32(&p, l->b, a->out, 1, l->rank);
+    into(&p, a->y, true, bf);
+    run_product(c, s, &p);
+}
+
+static void backend_linear_forward(void *state, struct backend_stream *stream, const struct linear_arg *a)
+{
+    struct cuda *c = state;
+    struct backend_stream *s = stream_of(c, stream);
+    struct cuda_product p = rows_by(a->x, a->rows, a->in);
+    bool bf = a->compute == DTYPE_BF16;
+
+    times_weights(c, &p, a, true);
+    into(&p, a->y, false, bf);
+    p.bias = a->bias;
+    run_product(c, s, &p);
+    if (a->lora.a)
+        lora_forward(c, s, a, bf);
+}
+
+static void lora_gradients(struct cuda *c, struct backend_stream *s, const struct linear_arg *a, bool bf)
+{
+    const struct lora_arg *l = &a->lora;
+    struct cuda_product p = rows_by(a->dy, a->rows, a->out);
+
+    times_f32(&p, l->b, l->rank, l->rank, 1);
+    into(&p, l->dxa, false, bf);
+    p.scale = l->scale;
+    run_product(c, s, &p);
+    if (l->db) {
+        p = columns_by(a->dy, a->out, a->rows);
+        times_f32(&p, l->xa, l->rank, l->rank, 1);
+        into(&p, l->db, true, bf);
+        run_product(c, s, &p);
+    }
+    if (l->da) {
+        p = columns_by(l->dxa, l->rank, a->rows);
+        times_f32(&p, dropped(s, l, a->x, a->rows * a->in), a->in, a->in, 1);
+        into(&p, l->da, true, bf);
+        run_product(c, s, &p);
+    }
+}
+
+/* dx += drop(dxa A) */
+static void lora_input(struct cuda *c, struct backend_stream *s, const struct linear_arg *a, bool bf)
+{
+    const struct lora_arg *l = &a->lora;
+    bool drop = l->dropout > 0;
+    struct cuda_product p = rows_by(l->dxa, a->rows, l->rank);
+    struct dropout_arg d = {
+        .n = a->rows * a->in, .x = l->dropped, .y = a->dx, .p = l->dropout, .seed = l->seed, .add = true};
+
+    times_f32(&p, l->a, a->in, a->in, 1);
+    into(&p, drop ? l->dropped : a->dx, !drop, bf);
+    run_product(c, s, &p);
+    if (drop)
+        kernel_dropout(s->queue, &d, rng_threshold(d.p));
+}
+
+static void add_column_sums(struct cuda *c, struct backend_stream *s, const float *x, int64_t rows,
+                            int64_t width, float *sums)
+{
+    float *parts = scratch(c, s, SCRATCH_SUMS, (size_t)(kernel_parts(rows) * width) * sizeof *parts);
+
+    if (parts)
+        kernel_column_sums(s->queue, x, rows, width, sums, parts);
+}
+
+static void backend_linear_backward(void *state, struct backend_stream *stream, const struct linear_arg *a)
+{
+    struct cuda *c = state;
+    struct backend_stream *s = stream_of(c, stream);
+    bool bf = a->compute == DTYPE_BF16;
+    struct cuda_product p;
+
+    if (a->dx) {
+        p = rows_by(a->dy, a->rows, a->out);
+        times_weights(c, &p, a, false);
+        into(&p, a->dx, a->add_dx, bf);
+        run_product(c, s, &p);
+    }
+    if (a->dw) {
+        p = columns_by(a->dy, a->out, a->rows);
+        times_f32(&p, a->x, a->in, a->in, 1);
+        into(&p, a->dw, true, bf);
+        run_product(c, s, &p);
+    }
+    if (a->dbias)
+        add_column_sums(c, s, a->dy, a->rows, a->out, a->dbias);
+    if (!a->lora.a)
+        return;
+    lora_gradients(c, s, a, bf);
+    if (a->dx)
+        lora_input(c, s, a, bf);
+}
+
+static void backend_merge(void *state, struct backend_stream *s, void *w, enum dtype w_type, const float *a,
+                          const float *b, int64_t out, int64_t in, int64_t rank, float scale)
+{
+    kernel_merge(stream_of(state, s)->queue, w, w_type, a, b, out, in, rank, scale);
+}
+
+/* ---- the loss ---- */
+static void loss_gradients(struct cuda *c, struct backend_stream *s, const struct loss_arg *a, int64_t from,
+                           int64_t n, const struct linear_arg *head)
+{
+    bool bf = a->compute == DTYPE_BF16;
+    struct cuda_product p;
+
+    if (a->dw) {
+        p = columns_by(a->logits, a->vocabulary, n);
+        times_f32(&p, a->gathered, a->width, a->width, 1);
+        into(&p, a->dw, true, bf);
+        run_product(c, s, &p);
+    }
+    p = rows_by(a->logits, n, a->vocabulary);
+    times_weights(c, &p, head, false);
+    into(&p, a->gathered, false, bf);
+    run_product(c, s, &p);
+    kernel_scatter(s->queue, a->dx, a->gathered, a->index + from, n, a->width);
+}
+
+static void backend_loss(void *state, struct backend_stream *stream, const struct loss_arg *a)
+{
+    struct cuda *c = state;
+    struct backend_stream *s = stream_of(c, stream);
+
+    for (int64_t from = 0; from < a->rows; from += a->chunk) {
+        int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk;
+        struct linear_arg head = {.rows = n,
+                                  .in = a->width,
+                                  .out = a->vocabulary,
+                                  .x = a->gathered,
+                                  .w = a->w,
+                                  .w_type = a->w_type,
+                                  .compute = a->compute,
+                                  .y = a->logits};
+
+        kernel_gather(s->queue, a->gathered, a->x, a->index + from, n, a->width);
+        backend_linear_forward(c, s, &head);
+        kernel_loss_rows(s->queue, a, from, n);
+        if (a->dx)
+            loss_gradients(c, s, a, from, n, &head);
+    }
+}
+
+/* ---- attention ---- */
+static bool head_fits(struct cuda *c, int64_t head_dim)
+{
+    if (kernel_attention_fits(head_dim))
+        return true;
+    err_set(&c->failed, LC_UNSUPPORTED, "attention heads of %lld numbers are too wide for the GPU kernels",
+            (long long)head_dim);
+    err_hint(&c->failed, "use device = \"cpu\"");
+    return false;
+}
+
+static void backend_attention_forward(void *state, struct backend_stream *s, const struct attention_arg *a)
+{
+    if (head_fits(state, a->head_dim))
+        kernel_attention_forward(stream_of(state, s)->queue, a);
+}
+
+static void backend_attention_backward(void *state, struct backend_stream *stream,
+                                       const struct attention_arg *a)
+{
+    struct cuda *c = state;
+    struct backend_stream *s = stream_of(c, stream);
+    float *delta = scratch(c, s, SCRATCH_DELTA, (size_t)(a->heads * a->rows) * sizeof *delta);
+
+    if (delta && head_fits(c, a->head_dim))
+        kernel_attention_backward(s->queue, a, delta);
+}
+
+static void backend_attention_cached(void *state, struct backend_stream *s,
+                                     const struct cached_attention_arg *a)
+{
+    if (head_fits(state, a->head_dim))
+        kernel_attention_cached(stream_of(state, s)->queue, a);
+}
+
+/* ---- the rest: a kernel each ---- */
+static void backend_convert(void *state, struct backend_stream *s, void *to, enum dtype to_type,
+                            const void *from, enum dtype from_type, int64_t n)
+{
+    kernel_convert(stream_of(state, s)->queue, to, to_type, from, from_type, n);
+}
+
+static void backend_embed_forward(void *state, struct backend_stream *s, const struct embed_arg *a)
+{
+    kernel_embed_forward(stream_of(state, s)->queue, a);
+}
+
+static void backend_embed_backward(void *state, struct backend_stream *s, const struct embed_arg *a)
+{
+    kernel_embed_backward(stream_of(state, s)->queue, a);
+}
+
+static void backend_norm_forward(void *state, struct backend_stream *s, const struct norm_arg *a)
+{
+    kernel_norm_forward(stream_of(state, s)->queue, a);
+}
+
+static void backend_norm_apply(void *state, struct backend_stream *s, const struct norm_arg *a)
+{
+    kernel_norm_apply(stream_of(state, s)->queue, a);
+}
+
+static void backend_norm_backward(void *state, struct backend_stream *stream, const struct norm_arg *a)
+{
+    struct cuda *c = state;
+    struct backend_stream *s = stream_of(c, stream);
+    float *parts = NULL;
+
+    if (a->dw)
+        parts = scratch(c, s, SCRATCH_SUMS, (size_t)(kernel_parts(a->rows) * a->width) * sizeof *parts);
+    if (parts || !a->dw)
+        kernel_norm_backward(s->queue, a, parts);
+}
+
+static void backend_rope(void *state, struct backend_stream *s, const struct rope_arg *a)
+{
+    kernel_rope(stream_of(state, s)->queue, a);
+}
+
+static void backend_swiglu_forward(void *state, struct backend_stream *s, const struct swiglu_arg *a)
+{
+    kernel_swiglu_forward(stream_of(state, s)->queue, a);
+}
+
+static void backend_swiglu_backward(void *state, struct backend_stream *s, const struct swiglu_arg *a)
+{
+    kernel_swiglu_backward(stream_of(state, s)->queue, a);
+}
+
+static void backend_adamw(void *state, struct backend_stream *s, const struct adamw_arg *a)
+{
+    kernel_adamw(stream_of(state, s)->queue, a);
+}
+
+static void backend_dropout(void *state, struct backend_stream *s, const struct dropout_arg *a)
+{
+    kernel_dropout(stream_of(state, s)->queue, a, rng_threshold(a->p));
+}
+
+static void backend_add(void *state, struct backend_stream *s, float *y, const float *x, float scale,
+                        int64_t n)
+{
+    kernel_add(stream_of(state, s)->queue, y, x, scale, n);
+}
+
+/* The answer is on the host: this one waits. */
+static void backend_sum_squares(void *state, struct backend_stream *stream, const float *x, int64_t n,
+                                double *out)
+{
+    struct cuda *c = state;
+    struct CUstream_st *queue = stream_of(c, stream)->queue;
+
+    *out = 0;
+    kernel_sum_squares(queue, x, n, c->parts);
+    cuda_download(queue, c->host_parts, c->parts, CUDA_SQUARES * sizeof *c->parts);
+    if (cuda_stream_sync(queue, &c->failed) != LC_OK)
+        return;
+    for (int i = 0; i < CUDA_SQUARES; i++)
+        *out += c->host_parts[i];
+}
+
+static void backend_gather(void *state, struct backend_stream *s, float *y, const float *x,
+                           const int32_t *index, int64_t rows, int64_t width)
+{
+    kernel_gather(stream_of(state, s)->queue, y, x, index, rows, width);
+}
+
+extern const struct backend_ops lacus_gpu_cuda; /* the plugin's one symbol */
+const struct backend_ops lacus_gpu_cuda = {
+    .abi = BACKEND_ABI,
+    .name = "cuda",
+    .host_visible = false,
+    .open = cuda_open,
+    .close = cuda_close,
+    .describe = backend_describe,
+    .alloc = backend_alloc,
+    .release = backend_release,
+    .memory = backend_memory,
+    .stream_new = backend_stream_new,
+    .stream_free = backend_stream_free,
+    .sync = backend_sync,
+    .upload = backend_upload,
+    .download = backend_download,
+    .copy = backend_copy,
+    .zero = backend_zero,
+    .convert = backend_convert,
+    .linear_forward = backend_linear_forward,
+    .linear_backward = backend_linear_backward,
+    .embed_forward = backend_embed_forward,
+    .embed_backward = backend_embed_backward,
+    .norm_forward = backend_norm_forward,
+    .norm_backward = backend_norm_backward,
+    .norm_apply = backend_norm_apply,
+    .rope = backend_rope,
+    .attention_forward = backend_attention_forward,
+    .attention_backward = backend_attention_backward,
+    .attention_cached = backend_attention_cached,
+    .swiglu_forward = backend_swiglu_forward,
+    .swiglu_backward = backend_swiglu_backward,
+    .loss = backend_loss,
+    .adamw = backend_adamw,
+    .dropout = backend_dropout,
+    .add = backend_add,
+    .sum_squares = backend_sum_squares,
+    .gather = backend_gather,
+    .merge = backend_merge,
+};

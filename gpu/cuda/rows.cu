@@ -1,0 +1,278 @@
+/* rows.cu: what works on rows: embeddings, gathering, rotary positions, RMSNorm, sums over rows. */
+#include "gpu/cuda/device.cuh"
+
+constexpr int COLUMNS = 128, PART_ROWS = 128;
+
+int64_t kernel_parts(int64_t rows)
+{
+    const int64_t parts = (rows + PART_ROWS - 1) / PART_ROWS;
+
+    return parts < CUDA_PARTS ? parts : (int64_t)CUDA_PARTS;
+}
+
+static int threads_for(int64_t width)
+{
+    return width <= 128 ? 32 : width <= 1024 ? 128 : 256;
+}
+
+/* ---- embeddings ---- */
+template <class T> __global__ void embed_forward(struct embed_arg a, const T *table)
+{
+    const T *row = table + (int64_t)a.ids[blockIdx.x] * a.width;
+
+    for (int64_t c = threadIdx.x; c < a.width; c += blockDim.x)
+        a.y[blockIdx.x * a.width + c] = wide(row[c]);
+}
+
+void kernel_embed_forward(cudaStream_t stream, const struct embed_arg *a)
+{
+    const unsigned rows = (unsigned)a->rows;
+
+    if (a->type == DTYPE_F32)
+        LAUNCH(embed_forward<float>, rows, 128, 0, stream, *a, static_cast<const float *>(a->table));
+    else if (a->type == DTYPE_BF16)
+        LAUNCH(embed_forward<bf16>, rows, 128, 0, stream, *a, static_cast<const bf16 *>(a->table));
+    else
+        LAUNCH(embed_forward<__half>, rows, 128, 0, stream, *a, static_cast<const __half *>(a->table));
+}
+
+/* The block of the first row that has an id adds all rows that have it, in their order; the others go. */
+__global__ void __launch_bounds__(128) embed_backward(struct embed_arg a)
+{
+    SHARED(unsigned, matches, [4]);
+    const int64_t row = blockIdx.x;
+    const int32_t id = a.ids[row];
+    float earlier = 0;
+
+    for (int64_t j = threadIdx.x; j < row; j += blockDim.x)
+        earlier += a.ids[j] == id ? 1.0f : 0.0f;
+    if (block_sum(earlier) > 0)
+        return;
+    for (int64_t from = row; from < a.rows; from += blockDim.x) {
+        const int64_t j = from + threadIdx.x;
+        const unsigned found = __ballot_sync(FULL, j < a.rows && a.ids[j] == id);
+
+        if (threadIdx.x % 32 == 0)
+            matches[threadIdx.x / 32] = found;
+        __syncthreads();
+        for (int w = 0; w < 4; w++)
+            for (unsigned left = matches[w]; left; left &= left - 1) {
+                const int64_t at = from + w * 32 + __ffs((int)left) - 1;
+
+                for (int64_t c = threadIdx.x; c < a.width; c += blockDim.x)
+                    a.dtable[(int64_t)id * a.width + c] += a.dy[at * a.width + c];
+            }
+        __syncthreads();
+    }
+}
+
+void kernel_embed_backward(cudaStream_t stream, const struct embed_arg *a)
+{
+    LAUNCH(embed_backward, (unsigned)a->rows, 128, 0, stream, *a);
+}
+
+template <bool SCATTER> __global__ void gather(float *y, const float *x, const int32_t *index, int64_t width)
+{
+    const int64_t far = (int64_t)index[blockIdx.x] * width, near = blockIdx.x * width;
+
+    for (int64_t c = threadIdx.x; c < width; c += blockDim.x)
+        y[(SCATTER ? far : near) + c] = x[(SCATTER ? near : far) + c];
+}
+
+void kernel_gather(cudaStream_t stream, float *y, const float *x, const int32_t *index, int64_t rows,
+                   int64_t width)
+{
+    if (rows)
+        LAUNCH(gather<false>, (unsigned)rows, threads_for(width), 0, stream, y, x, index, width);
+}
+
+void kernel_scatter(cudaStream_t stream, float *y, const float *x, const int32_t *index, int64_t rows,
+                    int64_t width)
+{
+    if (rows)
+        LAUNCH(gather<true>, (unsigned)rows, threads_for(width), 0, stream, y, x, index, width);
+}
+
+/* ---- rotary positions ---- */
+__global__ void __launch_bounds__(EACH) rope(struct rope_arg a)
+{
+    const int64_t half = a.head_dim / 2, i = each_index(1), pair = i / half, c = i % half;
+
+    if (pair >= a.rows * a.heads)
+        return;
+    const int64_t angle = (int64_t)a.positions[pair / a.heads] * half + c;
+    const float cosine = a.cosines[angle], sine = a.inverse ? -a.sines[angle] : a.sines[angle];
+    float *x = a.x + pair * a.head_dim + c;
+    const float u = x[0], v = x[half];
+
+    x[0] = u * cosine - v * sine;
+    x[half] = v * cosine + u * sine;
+}
+
+void kernel_rope(cudaStream_t stream, const struct rope_arg *a)
+{
+    LAUNCH(rope, blocks_for(a->rows * a->heads * (a->head_dim / 2), EACH), EACH, 0, stream, *a);
+}
+
+/* ---- RMSNorm: a block for each row ---- */
+template <int V> __global__ void __launch_bounds__(256) norm_forward(struct norm_arg a)
+{
+    const int64_t at = blockIdx.x * a.width;
+    const float *x = a.x + at;
+    float squares = 0, rstd;
+
+    for (int64_t c = threadIdx.x * V; c < a.width; c += blockDim.x * V) {
+        floats<V> t = load<V>(x + c);
+
+        if (a.residual) {
+            const floats<V> r = load<V>(a.residual + at + c);
+
+#pragma unroll
+            for (int k = 0; k < V; k++)
+                t.v[k] += r.v[k];
+            store(a.sum + at + c, t);
+        }
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            squares += t.v[k] * t.v[k];
+    }
+    rstd = 1.0f / sqrtf(block_sum(squares) / (float)a.width + a.eps);
+    if (a.rstd && threadIdx.x == 0)
+        a.rstd[blockIdx.x] = rstd;
+    if (a.residual)
+        x = a.sum + at;
+    for (int64_t c = threadIdx.x * V; c < a.width;
+         c += blockDim.x * V) { /* what this thread has read or written */
+        const floats<V> t = load<V>(x + c), w = load<V>(a.w + c);
+        floats<V> y;
+
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            y.v[k] = t.v[k] * rstd * w.v[k];
+        store(a.y + at + c, y);
+    }
+}
+
+template <int V> __global__ void __launch_bounds__(256) norm_apply(struct norm_arg a)
+{
+    const int64_t at = blockIdx.x * a.width;
+    const float rstd = a.rstd[blockIdx.x];
+
+    for (int64_t c = threadIdx.x * V; c < a.width; c += blockDim.x * V) {
+        const floats<V> t = load<V>(a.x + at + c), w = load<V>(a.w + c);
+        floats<V> y;
+
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            y.v[k] = t.v[k] * rstd * w.v[k];
+        store(a.y + at + c, y);
+    }
+}
+
+template <int V> __global__ void __launch_bounds__(256) norm_backward(struct norm_arg a)
+{
+    const int64_t at = blockIdx.x * a.width;
+    const float r = a.rstd[blockIdx.x];
+    float dot = 0;
+
+    for (int64_t c = threadIdx.x * V; c < a.width; c += blockDim.x * V) {
+        const floats<V> x = load<V>(a.x + at + c), d = load<V>(a.dy + at + c), w = load<V>(a.w + c);
+
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            dot += d.v[k] * w.v[k] * x.v[k];
+    }
+    dot = block_sum(dot) * (r * r / (float)a.width);
+    for (int64_t c = threadIdx.x * V; c < a.width; c += blockDim.x * V) {
+        const floats<V> x = load<V>(a.x + at + c), d = load<V>(a.dy + at + c), w = load<V>(a.w + c);
+        floats<V> dx;
+
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            dx.v[k] = r * (d.v[k] * w.v[k] - x.v[k] * dot);
+        if (a.dresidual) {
+            const floats<V> more = load<V>(a.dresidual + at + c);
+
+#pragma unroll
+            for (int k = 0; k < V; k++)
+                dx.v[k] += more.v[k];
+        }
+        store(a.dx + at + c, dx);
+    }
+}
+
+#define LAUNCH_ROWS(kernel, wide, stream, a)                                                                 \
+    do {                                                                                                     \
+        if (wide)                                                                                            \
+            LAUNCH(kernel<4>, (unsigned)(a).rows, threads_for((a).width), 0, stream, a);                     \
+        else                                                                                                 \
+            LAUNCH(kernel<1>, (unsigned)(a).rows, threads_for((a).width), 0, stream, a);                     \
+    } while (0)
+
+void kernel_norm_forward(cudaStream_t stream, const struct norm_arg *a)
+{
+    const bool wide = a->width % 4 == 0 && on_16(a->x) && on_16(a->w) && on_16(a->y) &&
+                      (!a->residual || (on_16(a->residual) && on_16(a->sum)));
+
+    LAUNCH_ROWS(norm_forward, wide, stream, *a);
+}
+
+void kernel_norm_apply(cudaStream_t stream, const struct norm_arg *a)
+{
+    LAUNCH_ROWS(norm_apply, a->width % 4 == 0 && on_16(a->x) && on_16(a->w) && on_16(a->y), stream, *a);
+}
+
+/* ---- sums over rows: parts, then the parts in their order ---- */
+/* rstd NULL: of dy alone; else of dy x rstd. */
+__global__ void __launch_bounds__(COLUMNS) column_parts(const float *dy, const float *x, const float *rstd,
+                                                        int64_t rows, int64_t width, float *parts)
+{
+    const int64_t c = (int64_t)blockIdx.x * blockDim.x + threadIdx.x,
+                  each = (rows + gridDim.y - 1) / gridDim.y, from = blockIdx.y * each,
+                  to = min(from + each, rows);
+    float sum = 0;
+
+    if (c >= width)
+        return;
+    for (int64_t i = from; i < to; i++)
+        sum += rstd ? dy[i * width + c] * x[i * width + c] * rstd[i] : dy[i * width + c];
+    parts[blockIdx.y * width + c] = sum;
+}
+
+__global__ void __launch_bounds__(COLUMNS)
+    add_parts(const float *parts, int64_t n, int64_t width, float *sums)
+{
+    const int64_t c = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    float sum = 0;
+
+    if (c >= width)
+        return;
+    for (int64_t p = 0; p < n; p++)
+        sum += parts[p * width + c];
+    sums[c] += sum;
+}
+
+static void sum_columns(cudaStream_t stream, const float *dy, const float *x, const float *rstd, int64_t rows,
+                        int64_t width, float *sums, float *scratch)
+{
+    const unsigned blocks = blocks_for(width, COLUMNS), parts = (unsigned)kernel_parts(rows);
+
+    LAUNCH(column_parts, dim3(blocks, parts), COLUMNS, 0, stream, dy, x, rstd, rows, width, scratch);
+    LAUNCH(add_parts, blocks, COLUMNS, 0, stream, scratch, parts, width, sums);
+}
+
+void kernel_column_sums(cudaStream_t stream, const float *x, int64_t rows, int64_t width, float *sums,
+                        float *scratch)
+{
+    sum_columns(stream, x, nullptr, nullptr, rows, width, sums, scratch);
+}
+
+void kernel_norm_backward(cudaStream_t stream, const struct norm_arg *a, float *scratch)
+{
+    const bool wide = a->width % 4 == 0 && on_16(a->x) && on_16(a->w) && on_16(a->dy) && on_16(a->dx) &&
+                      (!a->dresidual || on_16(a->dresidual));
+
+    if (a->dw) /* first: dx may be where dy is */
+        sum_columns(stream, a->dy, a->x, a->rstd, a->rows, a->width, a->dw, scratch);
+    LAUNCH_ROWS(norm_backward, wide, stream, *a);
+}
