@@ -96,6 +96,7 @@ template <int COLS> __global__ void __launch_bounds__(WARPS * 32) attention_forw
 #pragma unroll
             for (int c = 0; c < COLS; c++)
                 out[r][c] *= keep;
+#pragma unroll 4
             for (int j = 0; j < TILE; j++) {
                 const float pj = __shfl_sync(FULL, prob, j);
 
@@ -174,6 +175,7 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dq(struct attention_arg 
                 ds = prob * (dot(dys + own * dim, values + lane * pitch, dim) - delta[of_row + query]) *
                      a.scale;
             }
+#pragma unroll 4
             for (int j = 0; j < TILE; j++) {
                 const float dsj = __shfl_sync(FULL, ds, j);
 
@@ -233,6 +235,7 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dkv(struct attention_arg
                     ds = prob * (dot(values + own * dim, dys + lane * pitch, dim) - delta[of_row + query]) *
                          a.scale;
                 }
+#pragma unroll 4
                 for (int j = 0; j < TILE; j++) {
                     const float pj = __shfl_sync(FULL, prob, j), dsj = __shfl_sync(FULL, ds, j);
 

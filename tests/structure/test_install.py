@@ -65,6 +65,6 @@ def test_compilation_database():
     entries = json.loads((ROOT / "compile_commands.json").read_text())
     files = {e["file"] for e in entries}
     listed = subprocess.run(["git", "ls-files", "runtime/*.c", "gpu/*.c", "kernel/*.c", "repl/*.c", "magics/*.c", "widgets/*.c"], cwd=ROOT, capture_output=True, text=True).stdout.split()
-    missing = {p for p in listed if (ROOT / p).exists()} - files
+    missing = {p for p in listed if (ROOT / p).exists() and not p.startswith("gpu/cuda/")} - files  # those are of "make cuda"
     assert not missing, missing
     assert all(" -c " in e["command"] for e in entries)
