@@ -282,7 +282,7 @@ enum lc lora_attach(struct model *m, const struct lora_config *c, uint64_t seed,
 {
     enum lc code;
 
-    if (m->lora)
+    if (m->adapter.n)
         return err_set(err, LC_EXISTS, "the model has an adapter already: merge or detach it first");
     TRY(lora_config_check(c, err));
     TRY(model_set_trainable(m, false, err));
@@ -377,6 +377,9 @@ static enum lc merge_copies(struct model *m, struct err *err)
 
 static enum lc check_merge(const struct model *m, struct err *err)
 {
+    if (m->prompt)
+        return err_set(err, LC_UNSUPPORTED,
+                       "cannot merge a trained prompt into the weights: use it beside its base");
     if (!m->lora)
         return err_set(err, LC_ARG, "cannot merge: the model has no adapter");
     for (size_t i = 0; i < m->base.n; i++)

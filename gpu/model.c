@@ -1,4 +1,5 @@
 /* model.c: the table of weights and layers that a config asks for, and their parameters. */
+#include "gpu/adapter.h"
 #include "gpu/model_int.h"
 #include "gpu/quant.h"
 #include "gpu/rng.h"
@@ -137,7 +138,7 @@ struct used head_used(const struct model *m)
 
 struct arena_of *model_arena(struct model *m)
 {
-    return m->lora ? &m->adapter : &m->base;
+    return m->adapter.n ? &m->adapter : &m->base;
 }
 
 /* ---- the table of layers ---- */
@@ -225,7 +226,7 @@ void model_free(struct model *m)
 {
     if (!m)
         return;
-    lora_detach(m);
+    adapter_detach(m);
     work_release(m);
     arena_release(m, &m->base);
     m->backend->ops->release(m->backend->state, m->logits, m->logits_bytes);
@@ -365,7 +366,7 @@ void model_count_parameters(const struct model *m, int64_t *trainable, int64_t *
 
 enum lc model_set_trainable(struct model *m, bool trainable, struct err *err)
 {
-    if (trainable && m->lora)
+    if (trainable && m->adapter.n)
         return err_set(err, LC_CONFLICT, "cannot train the base weights while an adapter is attached");
     for (size_t i = 0; i < m->base.n && trainable; i++)
         if (m->base.weights[i].dtype != DTYPE_F32)

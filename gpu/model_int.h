@@ -75,7 +75,10 @@ struct work {    /* buffers for one forward and backward; all inside block */
     float *raw, *draw, *aw, *aa; /* of DoRA */
     float *final_x, *final_rstd, *losses, *weights, *chunk_logits, *gathered;
     int64_t chunk;
-    int32_t *host; /* owned: positions, index and targets are made here; losses are read back into it */
+    int32_t *host;      /* owned: the lists of a batch are made here; losses are read back into it */
+    int32_t *prompt_at; /* owned: [sequences] the row where its prompt begins, or -1 */
+    int32_t *last;      /* inside prompt_at: [sequences] its last row */
+    int32_t *real;      /* inside prompt_at: [rows] the row of each token that was given */
 };
 
 struct kv_cache {
@@ -90,8 +93,9 @@ struct model {
     char *folder; /* owned; "" */
     enum dtype compute;
     struct arena_of base, adapter;
-    struct lora_config *lora; /* owned; NULL: none */
-    float *squares;           /* owned device memory: of DoRA's layers */
+    struct lora_config *lora;     /* owned; NULL: none */
+    struct prompt_config *prompt; /* owned; NULL: none */
+    float *squares;               /* owned device memory: of DoRA's layers */
     size_t squares_bytes;
     int *copies;            /* owned: for each of the base's weights its copy in adapter or -1; NULL: none */
     int head_copy;          /* of lm_head, in adapter; -1: none */
@@ -114,6 +118,7 @@ struct model {
     bool plain;      /* without the adapter */
     float smoothing;
     int64_t rows, sequences, longest, labels;
+    int64_t real_rows; /* without those of a trained prompt */
     float dropout;
     uint64_t seed;
     const struct kv_cache *cache; /* borrowed during a decode */
@@ -143,6 +148,17 @@ struct used head_used(const struct model *m);
 bool name_decays(const char *name);
 
 void work_release(struct model *m);
+/* As model_reserve, of rows in all and without a budget. */
+enum lc work_reserve(struct model *m, int64_t rows, int64_t sequences, bool train, int recomputed,
+                     struct err *err) MUST_CHECK;
+/* Rows that a trained prompt or prefix adds to each sequence; 0 without one, or in a plain forward. */
+int64_t model_virtual_rows(const struct model *m);
+
+/* model_batch.c: checks a batch and takes it to the device. past (or NULL): tokens of each sequence in the cache. */
+enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, const int32_t *past,
+                    struct err *err) MUST_CHECK;
+enum lc upload_ints(struct model *m, int32_t *to, const int32_t *from, int64_t n, struct err *err) MUST_CHECK;
+int64_t batch_host_ints(int64_t rows, int64_t sequences);
 enum lc rope_reserve(struct model *m, int64_t positions, struct err *err); /* rope.c */
 void rope_release(struct model *m);
 size_t work_rank(const struct model *m);

@@ -173,7 +173,7 @@ static void carve_scratch(struct carve *c, const struct model *m, const struct r
 
 static void measure(const struct model *m, const struct request *r, struct model_plan *out)
 {
-    const struct arena_of *a = m->lora ? &m->adapter : &m->base;
+    const struct arena_of *a = m->adapter.n ? &m->adapter : &m->base;
     struct carve c = {0};
     struct work w = {0};
     size_t bytes = a->trainable && r->train ? a->bytes : 0;
@@ -190,7 +190,8 @@ static void measure(const struct model *m, const struct request *r, struct model
 enum lc model_make_plan(const struct model *m, int64_t rows, int64_t sequences, bool train, size_t budget,
                         int recompute_layers, struct model_plan *out, struct err *err)
 {
-    struct request r = {rows, sequences, train, train ? recompute_layers : 0};
+    struct request r = {rows + sequences * model_virtual_rows(m), sequences, train,
+                        train ? recompute_layers : 0};
     int layers = (int)m->config.num_hidden_layers;
 
     if (rows < 1 || sequences < 1 || rows > INT32_MAX / 2)
@@ -223,6 +224,7 @@ void work_release(struct model *m)
     rope_release(m);
     mem_free(m->work.layers);
     mem_free(m->work.host);
+    mem_free(m->work.prompt_at);
     m->work = (struct work){0};
     m->can_backward = false;
 }
@@ -235,8 +237,11 @@ static enum lc reserve_work(struct model *m, const struct request *r, struct err
 
     work_release(m);
     w->layers = mem_calloc((size_t)m->config.num_hidden_layers, sizeof *w->layers);
-    w->host = mem_reallocn(NULL, (size_t)r->rows * 4 + 4, sizeof *w->host);
-    if (!w->layers || !w->host)
+    w->host = mem_reallocn(NULL, (size_t)batch_host_ints(r->rows, r->sequences), sizeof *w->host);
+    w->prompt_at = mem_reallocn(NULL, (size_t)(2 * r->sequences + r->rows), sizeof *w->prompt_at);
+    w->last = w->prompt_at + r->sequences;
+    w->real = w->last + r->sequences;
+    if (!w->layers || !w->host || !w->prompt_at)
         return err_nomem(err);
     carve_layers(&c, m, r, NULL);
     carve_scratch(&c, m, r, w);
@@ -253,20 +258,28 @@ static enum lc reserve_work(struct model *m, const struct request *r, struct err
     return LC_OK;
 }
 
+enum lc work_reserve(struct model *m, int64_t rows, int64_t sequences, bool train, int recomputed,
+                     struct err *err)
+{
+    struct request r = {rows, sequences, train, train ? recomputed : 0};
+    enum lc code;
+
+    r.recomputed =
+        r.recomputed > (int)m->config.num_hidden_layers ? (int)m->config.num_hidden_layers : r.recomputed;
+    code = reserve_work(m, &r, err);
+    if (code != LC_OK)
+        work_release(m);
+    return code;
+}
+
 enum lc model_reserve(struct model *m, int64_t rows, int64_t sequences, bool train, size_t budget,
                       int recompute_layers, struct model_plan *out, struct err *err)
 {
     struct model_plan plan;
-    struct request r = {rows, sequences, train, 0};
-    enum lc code;
 
     TRY(model_make_plan(m, rows, sequences, train, budget, recompute_layers, &plan, err));
-    r.recomputed = plan.recomputed_layers;
-    code = reserve_work(m, &r, err);
-    if (code != LC_OK) {
-        work_release(m);
-        return code;
-    }
+    TRY(work_reserve(m, rows + sequences * model_virtual_rows(m), sequences, train, plan.recomputed_layers,
+                     err));
     if (out)
         *out = plan;
     return train ? arena_reserve_grads(m, model_arena(m), err) : LC_OK;
@@ -280,6 +293,7 @@ enum lc cache_new(struct model *m, int64_t sequences, int64_t capacity, struct k
     void *k = NULL, *v = NULL;
     enum lc code;
 
+    capacity += model_virtual_rows(m);
     *out = (struct kv_cache){.sequences = sequences, .capacity = capacity};
     out->bytes = (size_t)(sequences * capacity * per_row) * sizeof(float);
     code = m->backend->ops->alloc(m->backend->state, out->bytes, &k, err);

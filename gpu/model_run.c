@@ -1,5 +1,5 @@
 /* model_run.c: the forward and backward over the table of layers. */
-#include "gpu/model_int.h"
+#include "gpu/prompt.h"
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
 #include <math.h>
@@ -225,6 +225,7 @@ static void project(const struct pass *p, int64_t l, const float *normed)
     }
     rotate(p, s->q, p->c->num_attention_heads, true, false);
     rotate(p, s->k, p->c->num_key_value_heads, false, false);
+    prefix_put(p->m, l, s->k, s->v);
 }
 
 static struct attention_arg attention_of(const struct pass *p, int64_t l)
@@ -376,6 +377,7 @@ static void attention_backward(const struct pass *p, int64_t l, bool need_input)
 
     linear_backward(p, l, LIN_O, s->y, w->g, w->dy, false);
     p->ops->attention_backward(p->state, NULL, &a);
+    prefix_take(p->m, l, w->dk, w->dv);
     rotate(p, w->dq, p->c->num_attention_heads, true, true);
     rotate(p, w->dk, p->c->num_key_value_heads, false, true);
     if (p->c->qk_norm) {
@@ -392,82 +394,6 @@ static void attention_backward(const struct pass *p, int64_t l, bool need_input)
 }
 
 /* ---- a batch ---- */
-static enum lc batch_check(const struct model *m, const struct model_batch *b, struct err *err)
-{
-    if (b->rows < 1 || b->sequences < 1 || b->rows > INT32_MAX / 2 || b->starts[0] != 0 ||
-        b->starts[b->sequences] != b->rows)
-        return err_set(err, LC_ARG,
-                       "cannot run the model: the batch has no tokens, or its sequences do not cover them");
-    for (int64_t s = 0; s < b->sequences; s++)
-        if (b->starts[s + 1] <= b->starts[s])
-            return err_set(err, LC_ARG, "cannot run the model: sequence %lld is empty", (long long)s);
-    for (int64_t i = 0; i < b->rows; i++) {
-        if (b->ids[i] < 0 || b->ids[i] >= m->config.vocab_size)
-            return err_set(err, LC_DATA, "token %d at place %lld is outside the vocabulary of %lld",
-                           b->ids[i], (long long)i, (long long)m->config.vocab_size);
-        if (b->labels && b->labels[i] != -100 && (b->labels[i] < 0 || b->labels[i] >= m->config.vocab_size))
-            return err_set(err, LC_DATA, "label %d at place %lld is outside the vocabulary of %lld",
-                           b->labels[i], (long long)i, (long long)m->config.vocab_size);
-        if (b->positions && (b->positions[i] < 0 || b->positions[i] > 1 << 28))
-            return err_set(err, LC_ARG, "position %d at place %lld is out of range", b->positions[i],
-                           (long long)i);
-    }
-    return LC_OK;
-}
-
-/* Fills positions, index and targets on the host; returns the largest position. */
-static int64_t batch_lists(struct model *m, const struct model_batch *b, const int32_t *past)
-{
-    int32_t *positions = m->work.host, *index = positions + b->rows, *targets = index + b->rows;
-    int64_t most = 0;
-
-    m->labels = m->longest = 0;
-    for (int64_t s = 0; s < b->sequences; s++) {
-        int32_t from = b->starts[s], to = b->starts[s + 1];
-
-        m->longest = to - from > m->longest ? to - from : m->longest;
-        for (int32_t i = from; i < to; i++) {
-            positions[i] = b->positions ? b->positions[i] : i - from + (past ? past[s] : 0);
-            most = positions[i] > most ? positions[i] : most;
-            if (!b->labels || i + 1 >= to || b->labels[i + 1] == -100)
-                continue;
-            index[m->labels] = i; /* this row predicts the next token */
-            targets[m->labels++] = b->labels[i + 1];
-        }
-    }
-    return most;
-}
-
-static enum lc upload_ints(struct model *m, int32_t *to, const int32_t *from, int64_t n, struct err *err)
-{
-    return m->backend->ops->upload(m->backend->state, NULL, to, from, (size_t)n * sizeof *from, err);
-}
-
-static enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, const int32_t *past,
-                           struct err *err)
-{
-    struct work *w = &m->work;
-    int64_t rows = b->rows > w->rows ? b->rows : w->rows,
-            sequences = b->sequences > w->sequences ? b->sequences : w->sequences;
-    int64_t most;
-
-    TRY(batch_check(m, b, err));
-    if (b->rows > w->rows || b->sequences > w->sequences || (train && !w->train))
-        TRY(model_reserve(m, rows, sequences, train || w->train, 0, w->recomputed, NULL, err));
-    if (train)
-        TRY(arena_reserve_grads(m, model_arena(m), err));
-    most = batch_lists(m, b, past);
-    TRY(rope_reserve(m, most + 1, err));
-    m->rows = b->rows;
-    m->sequences = b->sequences;
-    TRY(upload_ints(m, w->ids, b->ids, b->rows, err));
-    TRY(upload_ints(m, w->starts, b->starts, b->sequences + 1, err));
-    TRY(upload_ints(m, w->positions, w->host, b->rows, err));
-    TRY(upload_ints(m, w->index, w->host + b->rows, m->labels, err));
-    TRY(upload_ints(m, w->targets, w->host + 2 * b->rows, m->labels, err));
-    return past ? upload_ints(m, w->past, past, b->sequences, err) : LC_OK;
-}
-
 static void embed(const struct pass *p)
 {
     struct used table = weight_used(p->m, p->m->embed);
@@ -480,6 +406,7 @@ static void embed(const struct pass *p)
                           .y = p->w->layers[0].x};
 
     p->ops->embed_forward(p->state, NULL, &a);
+    prompt_embed(p->m, a.y);
 }
 
 /* All layers and the last norm: the normalised rows are in w->normed. */
@@ -529,6 +456,26 @@ static enum lc reserve_logits(struct model *m, int64_t rows, struct err *err)
     m->backend->ops->release(m->backend->state, m->logits, m->logits_bytes);
     m->logits = block;
     m->logits_bytes = bytes;
+    return LC_OK;
+}
+
+/* Of the tokens that were given: a trained prompt has none. */
+static enum lc all_logits(const struct pass *p, struct err *err)
+{
+    struct model *m = p->m;
+    struct work *w = p->w;
+    int64_t width = p->c->hidden_size;
+
+    TRY(reserve_logits(m, m->real_rows, err));
+    m->logits_rows = m->real_rows;
+    if (m->real_rows == m->rows) {
+        head_rows(p, w->normed, m->rows, m->logits);
+        return LC_OK;
+    }
+    /* w->out is free after the last norm; the losses' index is not */
+    TRY(upload_ints(m, w->positions, w->real, m->real_rows, err));
+    p->ops->gather(p->state, NULL, w->out, w->normed, w->positions, m->real_rows, width);
+    head_rows(p, w->out, m->real_rows, m->logits);
     return LC_OK;
 }
 
@@ -607,16 +554,6 @@ enum lc model_weigh_loss(struct model *m, const float *weights, struct err *err)
     return p.ops->sync(p.state, NULL, err);
 }
 
-int64_t model_batch_labels(const struct model_batch *batch)
-{
-    int64_t n = 0;
-
-    for (int64_t s = 0; s < batch->sequences; s++)
-        for (int32_t i = batch->starts[s] + 1; i < batch->starts[s + 1]; i++)
-            n += batch->labels && batch->labels[i] != -100;
-    return n;
-}
-
 static enum lc forward_check(const struct model *m, const struct model_batch *b,
                              const struct model_forward *how, struct err *err)
 {
@@ -649,9 +586,7 @@ enum lc model_forward(const struct ctx *ctx, struct model *m, const struct model
     p.train = how->train;
     TRY(body_forward(ctx, &p, err));
     if (how->logits) {
-        TRY(reserve_logits(m, p.rows, err));
-        head_rows(&p, m->work.normed, p.rows, m->logits);
-        m->logits_rows = p.rows;
+        TRY(all_logits(&p, err));
     }
     if (batch->labels)
         TRY(loss_forward(&p, how, loss ? loss : &ignored, err));
@@ -666,7 +601,7 @@ static int64_t lowest_trained(const struct pass *p)
 {
     const struct model *m = p->m;
 
-    if (weight_used(m, m->embed).grad)
+    if (weight_used(m, m->embed).grad || m->prompt)
         return 0;
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++) {
         const struct layer *layer = &m->layers[l];
@@ -693,6 +628,7 @@ static void embed_backward(const struct pass *p)
 
     if (a.dtable)
         p->ops->embed_backward(p->state, NULL, &a);
+    prompt_embed_backward(p->m, p->w->g);
 }
 
 enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err)
@@ -700,7 +636,7 @@ enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err)
     struct pass p = pass_of(m);
     struct work *w = &m->work;
     int64_t lowest = lowest_trained(&p);
-    bool inputs = weight_used(m, m->embed).grad != NULL ||
+    bool inputs = weight_used(m, m->embed).grad != NULL || prompt_trains_embeddings(m) ||
                   weight_used(m, m->layers[lowest < m->config.num_hidden_layers ? lowest : 0].norm1).grad;
     struct norm_arg last = norm_of(&p, m->norm, w->final_x, NULL, w->final_rstd);
 
@@ -742,16 +678,14 @@ enum lc model_logits(const struct model *m, struct tensor *out, struct err *err)
 }
 
 /* ---- with a cache ---- */
-static enum lc last_rows(const struct pass *p, const int32_t *starts, float *logits, struct err *err)
+static enum lc last_rows(const struct pass *p, float *logits, struct err *err)
 {
     struct model *m = p->m;
     struct work *w = p->w;
     int64_t n = m->sequences, width = p->c->hidden_size;
 
-    for (int64_t s = 0; s < n; s++)
-        w->host[s] = starts[s + 1] - 1;
     TRY(reserve_logits(m, n, err));
-    TRY(upload_ints(m, w->index, w->host, n, err));
+    TRY(upload_ints(m, w->index, w->last, n, err));
     p->ops->gather(p->state, NULL, w->out, w->normed, w->index, n, width);
     head_rows(p, w->out, n, m->logits);
     return p->ops->download(p->state, NULL, logits, m->logits,
@@ -775,53 +709,7 @@ enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *ca
     p = pass_of(m);
     code = body_forward(ctx, &p, err);
     if (code == LC_OK)
-        code = last_rows(&p, starts, logits, err);
+        code = last_rows(&p, logits, err);
     m->cache = NULL;
     return code;
-}
-
-/* ---- padded batches ---- */
-enum lc model_pack(const int64_t *ids, const int64_t *mask, const int64_t *labels, int64_t n, int64_t length,
-                   struct model_packed *out, struct err *err)
-{
-    size_t places = (size_t)(n * length);
-    int32_t *memory = n > 0 && length > 0 && n < INT32_MAX / length / 4
-                          ? mem_reallocn(NULL, places * 3 + (size_t)n + 1, sizeof *memory)
-                          : NULL;
-    int32_t *packed = memory, *packed_labels = memory + places, *row_of = packed_labels + places,
-            *starts = row_of + places;
-    int32_t rows = 0, sequences = 0;
-
-    if (!memory)
-        return n > 0 && length > 0 ? err_nomem(err)
-                                   : err_set(err, LC_ARG, "cannot run the model: the batch is empty");
-    for (int64_t s = 0; s < n; s++) {
-        int32_t before = rows;
-
-        for (int64_t i = s * length; i < (s + 1) * length; i++) {
-            row_of[i] = mask && !mask[i] ? -1 : rows;
-            if (row_of[i] < 0)
-                continue;
-            packed[rows] = ids[i] < INT32_MIN || ids[i] > INT32_MAX ? -1 : (int32_t)ids[i];
-            packed_labels[rows++] = !labels                                     ? -100
-                                    : labels[i] < -100 || labels[i] > INT32_MAX ? -1
-                                                                                : (int32_t)labels[i];
-        }
-        if (rows > before)
-            starts[sequences++] = before;
-    }
-    starts[sequences] = rows;
-    *out = (struct model_packed){.memory = memory, .row_of = row_of};
-    out->batch = (struct model_batch){.rows = rows,
-                                      .sequences = sequences,
-                                      .ids = packed,
-                                      .labels = labels ? packed_labels : NULL,
-                                      .starts = starts};
-    return LC_OK;
-}
-
-void model_packed_release(struct model_packed *p)
-{
-    mem_free(p->memory);
-    *p = (struct model_packed){0};
 }

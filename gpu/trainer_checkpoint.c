@@ -1,4 +1,5 @@
 /* trainer_checkpoint.c: checkpoint-N folders: made beside, then renamed, so that one is whole or not there. */
+#include "gpu/adapter.h"
 #include "gpu/trainer_int.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
@@ -97,7 +98,8 @@ static enum lc write_parts(const struct ctx *ctx, struct trainer *t, const char 
     enum lc code = path ? LC_OK : err_nomem(err);
 
     if (code == LC_OK)
-        code = t->m->lora ? lora_save(ctx, t->m, folder, err) : model_save(ctx, t->m, folder, err);
+        code = adapter_attached(t->m) ? adapter_save(ctx, t->m, folder, err)
+                                      : model_save(ctx, t->m, folder, err);
     if (code == LC_OK)
         code = optimizer_save(t->optimizer, path, err);
     if (code == LC_OK)
@@ -200,8 +202,8 @@ enum lc checkpoint_save(const struct ctx *ctx, struct trainer *t, char **folder,
 enum lc checkpoint_load_weights(const struct ctx *ctx, struct trainer *t, const char *folder, struct err *err)
 {
     TRY(ctx_check(ctx, err));
-    return t->m->lora ? lora_load(ctx, t->m, folder, err)
-                      : model_copy_weights(t->m, &t->m->base, folder, err);
+    return adapter_attached(t->m) ? adapter_load(ctx, t->m, folder, err)
+                                  : model_copy_weights(t->m, &t->m->base, folder, err);
 }
 
 static enum lc read_state(const char *folder, json_t **out, struct err *err)

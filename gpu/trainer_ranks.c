@@ -50,10 +50,10 @@ static void find_layers(struct ranks *r, const struct model *m, const struct are
         for (int i = 0; i < LIN_COUNT; i++) {
             const struct linear *lin = &m->layers[l].linear[i];
 
-            note_layer(r, m->lora ? lin->lora_a : lin->weight, l);
-            note_layer(r, m->lora ? lin->lora_b : lin->bias, l);
+            note_layer(r, m->adapter.n ? lin->lora_a : lin->weight, l);
+            note_layer(r, m->adapter.n ? lin->lora_b : lin->bias, l);
         }
-    if (!m->lora && m->head != m->embed)
+    if (m->adapter.n == 0 && m->head != m->embed)
         note_layer(r, m->head, INT64_MAX);
 }
 

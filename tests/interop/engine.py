@@ -122,3 +122,9 @@ class Engine:
             self.call("trainer_step", CTX, t, C.byref(finished))
             yield
         self.lib.trainer_free(t)
+
+    def adapter(self, m, seed=5, tokens=(), **fields):
+        """An adapter of any kind; tokens: those of the text that a prompt starts from."""
+        c, ids = C.create_string_buffer(64), np.array(tokens, np.int32)
+        self.call("adapter_config_from_json", self.json(fields), c)
+        self.call("adapter_attach", m, c, ids.ctypes.data_as(C.c_void_p), C.c_size_t(len(ids)), C.c_uint64(seed))

@@ -108,8 +108,8 @@ ARGS = dict(num_train_epochs=2, per_device_train_batch_size=2, gradient_accumula
             save_strategy="no")
 
 
-def hf_train(hf, out, **changed):
-    rows = [dict(input_ids=i, attention_mask=[1] * len(i), labels=l) for i, l in examples()]
+def hf_train(hf, out, data=None, **changed):
+    rows = [dict(input_ids=i, attention_mask=[1] * len(i), labels=l) for i, l in data or examples()]
     args = transformers.TrainingArguments(output_dir=str(out), report_to=[], disable_tqdm=True, use_cpu=True, **(ARGS | changed))
     t = transformers.Trainer(model=hf, args=args, train_dataset=rows, eval_dataset=rows, data_collator=collate)
     t.train()

@@ -133,3 +133,66 @@ def test_what_cannot_be_is_said(engine, fields, message):
     m = engine.create({**SHAPE, **QWEN})
     with pytest.raises(LacusError, match=message):
         engine.lora(m, **LORA, **fields)
+
+
+PROMPTS = {
+    "prompt": (peft.PromptTuningConfig, dict(peft_type="PROMPT_TUNING")),
+    "prefix": (peft.PrefixTuningConfig, dict(peft_type="PREFIX_TUNING")),
+}
+
+
+@pytest.mark.parametrize("kind", PROMPTS)
+@pytest.mark.parametrize("family", ["qwen2", "qwen3", "mistral"])
+def test_prompts_and_prefixes(engine, kind, family, tmp_path):
+    from test_engine import CONFIGS
+
+    make_base(engine, tmp_path / "base", architectures=[family.capitalize() + "ForCausalLM"], **CONFIGS[family])
+    make, fields = PROMPTS[kind]
+    torch.manual_seed(6)
+    theirs = peft.get_peft_model(base_of(tmp_path / "base"), make(task_type="CAUSAL_LM", num_virtual_tokens=5))
+    theirs.save_pretrained(tmp_path / "start")
+    m = engine.load(tmp_path / "base")
+    engine.call("adapter_load", CTX, m, str(tmp_path / "start").encode())
+
+    def both(hf):
+        ids, mask, labels = batch()
+        out = hf.eval()(input_ids=ids, attention_mask=mask, labels=labels)
+        got = engine.forward(m, ids, mask, labels)
+        assert abs(got[0] - float(out.loss)) <= 1e-5
+        close(got[1], (out.logits[:, -ids.shape[1]:] * mask[..., None]).detach())
+
+    both(theirs)
+    # of prompts, transformers takes the mean of micro-batches' means, and counts the first token, which a prompt predicts
+    args, data = ARGS | dict(gradient_accumulation_steps=1), [(i, [-100] + l[1:]) for i, l in examples()]
+    history = hf_train(theirs, tmp_path / "hf", data, **args)
+    same_history(engine.train(m, data, **args), history)
+    both(theirs)
+    engine.call("adapter_save", CTX, m, str(tmp_path / "ours").encode())
+    theirs.save_pretrained(tmp_path / "theirs")
+    same_file(tmp_path / "ours" / "adapter_model.safetensors", tmp_path / "theirs" / "adapter_model.safetensors")
+    both(peft.PeftModel.from_pretrained(base_of(tmp_path / "base"), tmp_path / "ours"))
+    with pytest.raises(LacusError, match="cannot merge a trained prompt"):
+        engine.call("lora_merge", m)
+
+
+def test_a_prompt_starts_from_a_text(engine, tmp_path):
+    make_base(engine, tmp_path / "base")
+    m = engine.load(tmp_path / "base")
+    engine.adapter(m, tokens=[7, 9, 11], peft_type="PROMPT_TUNING", num_virtual_tokens=5, prompt_tuning_init="TEXT", prompt_tuning_init_text="x")
+    engine.call("adapter_save", CTX, m, str(tmp_path / "ours").encode())
+    rows = load_file(tmp_path / "ours" / "adapter_model.safetensors")["prompt_embeddings"]
+    table = load_file(tmp_path / "base" / "model.safetensors")["model.embed_tokens.weight"]
+    assert torch.equal(rows, table[[7, 9, 11, 7, 9]])
+
+
+@pytest.mark.parametrize("fields, message", [
+    (dict(peft_type="IA3"), "'IA3' are not supported"),
+    (dict(peft_type="PREFIX_TUNING", prefix_projection=True), "'prefix_projection' is not supported"),
+    (dict(peft_type="PROMPT_TUNING", num_virtual_tokens=0), "'num_virtual_tokens' is 0"),
+    (dict(peft_type="PROMPT_TUNING", prompt_tuning_init="TEXT"), "prompt_tuning_init_text"),
+    (dict(peft_type="PROMPT_TUNING", num_virtual_token=3), "no field 'num_virtual_token'"),
+])
+def test_what_a_prompt_cannot_be_is_said(engine, fields, message):
+    m = engine.create({**SHAPE, **QWEN})
+    with pytest.raises(LacusError, match=message):
+        engine.adapter(m, **fields)
