@@ -109,6 +109,19 @@ static const char *near_path(const struct fetch *f, const char *sha256, int64_t 
     return path && path[0] == '/' && manifest_verify(f->ctx, path, sha256, size, NULL) == LC_OK ? path : NULL;
 }
 
+static enum lc make_parent(const char *path, struct err *err)
+{
+    char *parent = mem_strdup(path);
+    enum lc rc = LC_OK;
+
+    if (!parent)
+        return err_nomem(err);
+    *strrchr(parent, '/') = '\0';
+    rc = fs_mkdirs(parent, err);
+    mem_free(parent);
+    return rc;
+}
+
 static enum lc fetch_file(struct fetch *f, const json_t *row, const char *folder, struct err *err)
 {
     const char *path = json_string_value(json_object_get(row, "path"));
@@ -117,15 +130,14 @@ static enum lc fetch_file(struct fetch *f, const json_t *row, const char *folder
     char *blob = cache_path(f->cache, sha256), *link_path = fs_join(folder, path);
     enum lc rc = blob && link_path ? LC_OK : err_nomem(err);
 
-    if (rc == LC_OK && strchr(path, '/'))
-        rc = err_set(err, LC_UNSUPPORTED, "cannot fetch '%s': models and checkpoints have no subfolders",
-                     path);
     target = rc == LC_OK ? near_path(f, sha256, size) : NULL;
     if (rc == LC_OK && !target) {
         target = blob;
         if (manifest_verify(f->ctx, blob, sha256, size, NULL) != LC_OK)
             rc = pull_into(f, sha256, path, size, blob, err);
     }
+    if (rc == LC_OK && strchr(path, '/'))
+        rc = make_parent(link_path, err);
     if (rc == LC_OK && symlink(target, link_path) != 0)
         rc = err_errno(err, errno, "cannot link '%s'", link_path);
     mem_free(blob);

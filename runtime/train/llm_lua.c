@@ -1,6 +1,6 @@
 /* llm_lua.c: the core under lacus/llm.lua: jobs, rows, events, the curve. */
 #include "runtime/train/llm_lua.h"
-#include "gpu/lora.h"
+#include "gpu/adapter.h"
 #include "gpu/quantization.h"
 #include "gpu/trainer.h"
 #include "runtime/base/clock.h"
@@ -17,6 +17,7 @@
 #include "runtime/train/origin.h"
 #include "runtime/train/rows.h"
 #include "runtime/train/track.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -279,7 +280,7 @@ static enum lc check_arguments(const json_t *spec, struct err *err)
 {
     const json_t *peft = json_object_get(spec, "peft");
     struct training_args a;
-    struct lora_config c;
+    struct adapter_config c;
     struct quantization q;
     enum lc rc;
 
@@ -292,12 +293,13 @@ static enum lc check_arguments(const json_t *spec, struct err *err)
         rc = training_args_check(&a, err);
     training_args_release(&a);
     if (rc == LC_OK && json_is_object(peft)) {
-        rc = lora_config_from_json(peft, &c, err);
-        lora_config_release(&c);
+        rc = adapter_config_from_json(peft, &c, err);
+        adapter_config_release(&c);
     }
     if (rc == LC_OK)
         rc = quantization_from_json(json_object_get(spec, "quantization"), &q, err);
-    if (rc == LC_OK && q.linear != DTYPE_NONE && !json_is_object(peft)) {
+    if (rc == LC_OK && q.linear != DTYPE_NONE && !json_is_object(peft) &&
+        !json_object_get(json_object_get(spec, "folders"), "adapter")) {
         err_set(err, LC_ARG, "cannot train weights that are kept in %s", dtype_torch(q.linear));
         rc = err_hint(err, "train an adapter over them: peft = LoraConfig{…}");
     }
@@ -317,6 +319,41 @@ static void add_origin(json_t *spec, const char *id, const struct ctx *ctx)
                                   ctx->lineage.cell, "job", ctx->lineage.job));
 }
 
+/* Files of one more folder (an adapter, a teacher) as NAME/… of the job's data, where a link to it stands. */
+static enum lc add_folder(const struct ctx *ctx, const char *name, const char *folder, const char *data,
+                          json_t *files, struct err *err)
+{
+    json_t *more = NULL, *row;
+    char *link = fs_join(data, name);
+    size_t i;
+    enum lc rc = link ? manifest_make(ctx, folder, manifest_is_model_file, &more, err) : err_nomem(err);
+
+    if (rc == LC_OK && symlink(folder, link) != 0)
+        rc = err_errno(err, errno, "cannot make the link '%s'", link);
+    json_array_foreach (more, i, row) {
+        char *path = rc == LC_OK ? fs_join(name, json_string_value(json_object_get(row, "path"))) : NULL;
+
+        if (path &&
+            (json_object_set_new(row, "path", json_string(path)) != 0 || json_array_append(files, row) != 0))
+            rc = err_nomem(err);
+        mem_free(path);
+    }
+    json_decref(more);
+    mem_free(link);
+    return rc;
+}
+
+static enum lc add_folders(const struct ctx *ctx, const json_t *spec, const char *data, json_t *files,
+                           struct err *err)
+{
+    const char *name;
+    json_t *folder;
+
+    json_object_foreach (json_object_get(spec, "folders"), name, folder)
+        TRY(add_folder(ctx, name, json_string_value(folder), data, files, err));
+    return LC_OK;
+}
+
 static enum lc add_files(const struct ctx *ctx, json_t *spec, const char *data, struct err *err)
 {
     json_t *model = json_object_get(spec, "model"), *files;
@@ -329,6 +366,8 @@ static enum lc add_files(const struct ctx *ctx, json_t *spec, const char *data, 
     json_object_set_new(model, "digest", json_string(digest));
     TRY(check_model(files, folder, err));
     TRY(manifest_make(ctx, data, NULL, &files, err));
+    if (add_folders(ctx, spec, data, files, err) != LC_OK)
+        return json_decref(files), err->code;
     manifest_digest(files, digest);
     json_object_set_new(json_object_get(spec, "data"), "files", files);
     json_object_set_new(json_object_get(spec, "data"), "digest", json_string(digest));
@@ -890,6 +929,20 @@ int llm_open_lora_config(struct lua_State *L)
 {
     push_module(L);
     lua_getfield(L, -1, "LoraConfig");
+    return 1;
+}
+
+int llm_open_prompt_tuning(struct lua_State *L)
+{
+    push_module(L);
+    lua_getfield(L, -1, "PromptTuningConfig");
+    return 1;
+}
+
+int llm_open_prefix_tuning(struct lua_State *L)
+{
+    push_module(L);
+    lua_getfield(L, -1, "PrefixTuningConfig");
     return 1;
 }
 

@@ -1,6 +1,6 @@
 /* model_lua.c: models, tokenizers and tensors as Lua values. */
 #include "runtime/train/model_lua.h"
-#include "gpu/lora.h"
+#include "gpu/adapter.h"
 #include "gpu/quantization.h"
 #include "gpu/tokenizer/train.h"
 #include "runtime/base/fs.h"
@@ -618,7 +618,8 @@ static int l_attach(lua_State *L) /* core.attach(m, {LoraConfig}, seed) */
 {
     struct lua_model *m = llm_check_model(L, 1);
     lua_Integer seed = luaL_optinteger(L, 3, 42);
-    struct lora_config c;
+    struct encoding ids = ENCODING_INIT;
+    struct adapter_config c;
     struct err err;
     json_t *o;
     enum lc rc;
@@ -627,11 +628,17 @@ static int l_attach(lua_State *L) /* core.attach(m, {LoraConfig}, seed) */
     o = session_to_json(L, 2, &err);
     if (!o)
         return session_raise(L, &err);
-    rc = lora_config_from_json(o, &c, &err);
+    rc = adapter_config_from_json(o, &c, &err);
     json_decref(o);
+    if (rc == LC_OK && adapter_config_text(&c))
+        rc = m->tok ? tokenizer_encode(m->tok, adapter_config_text(&c), strlen(adapter_config_text(&c)),
+                                       TOKENIZER_SPECIAL, &ids, &err)
+                    : err_set(&err, LC_NOTFOUND,
+                              "the prompt starts from a text, and the model has no tokenizer");
     if (rc == LC_OK)
-        rc = lora_attach(m->model, &c, (uint64_t)seed, &err);
-    lora_config_release(&c);
+        rc = adapter_attach(m->model, &c, ids.ids, ids.n, (uint64_t)seed, &err);
+    encoding_release(&ids);
+    adapter_config_release(&c);
     return rc == LC_OK ? 0 : session_raise(L, &err);
 }
 
@@ -639,7 +646,7 @@ static int l_load_adapter(lua_State *L)
 {
     struct err err;
 
-    if (lora_load(llm_ctx(L), llm_check_model(L, 1)->model, luaL_checkstring(L, 2), &err) != LC_OK)
+    if (adapter_load(llm_ctx(L), llm_check_model(L, 1)->model, luaL_checkstring(L, 2), &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
 }
@@ -661,8 +668,8 @@ static int l_save(lua_State *L) /* core.save(m, folder): the adapter when there 
     enum lc rc = fs_mkdirs(folder, &err);
 
     if (rc == LC_OK)
-        rc = lora_of(m->model) ? lora_save(llm_ctx(L), m->model, folder, &err)
-                               : model_save(llm_ctx(L), m->model, folder, &err);
+        rc = adapter_attached(m->model) ? adapter_save(llm_ctx(L), m->model, folder, &err)
+                                        : model_save(llm_ctx(L), m->model, folder, &err);
     return rc == LC_OK ? 0 : session_raise(L, &err);
 }
 

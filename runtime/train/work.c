@@ -1,5 +1,5 @@
 #include "runtime/train/work.h"
-#include "gpu/lora.h"
+#include "gpu/adapter.h"
 #include "gpu/quantization.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
@@ -167,17 +167,33 @@ static enum lc load_examples(struct work *w, const char *name, struct examples *
 
 static enum lc attach_adapter(struct work *w, const json_t *peft, struct err *err)
 {
-    const char *base = json_string_value(json_object_get(w->spec, "base_name"));
-    struct lora_config c;
-    enum lc rc = lora_config_from_json(peft, &c, err);
+    const char *base = json_string_value(json_object_get(w->spec, "base_name")), *text;
+    struct adapter_config c;
+    struct encoding ids = ENCODING_INIT;
+    enum lc rc = adapter_config_from_json(peft, &c, err);
 
-    if (rc == LC_OK && base) {
-        mem_free(c.base_model_name_or_path);
-        c.base_model_name_or_path = mem_strdup(base);
-    }
+    if (rc == LC_OK && base)
+        rc = adapter_config_set_base(&c, base, err);
+    text = rc == LC_OK ? adapter_config_text(&c) : NULL;
+    if (text)
+        rc = tokenizer_encode(w->tok, text, strlen(text), TOKENIZER_SPECIAL, &ids, err);
     if (rc == LC_OK)
-        rc = lora_attach(w->model, &c, (uint64_t)w->args.seed, err);
-    lora_config_release(&c);
+        rc = adapter_attach(w->model, &c, ids.ids, ids.n, (uint64_t)w->args.seed, err);
+    encoding_release(&ids);
+    adapter_config_release(&c);
+    return rc;
+}
+
+/* Training goes on from an adapter that the job brought along. */
+static enum lc go_on(struct work *w, bool *found, struct err *err)
+{
+    char *folder = fs_join(w->paths->data, "adapter");
+    enum lc rc = folder ? LC_OK : err_nomem(err);
+
+    *found = rc == LC_OK && fs_is_dir(folder);
+    if (*found)
+        rc = adapter_load(w->ctx, w->model, folder, err);
+    mem_free(folder);
     return rc;
 }
 
@@ -186,6 +202,7 @@ static enum lc load_model(struct work *w, struct err *err)
     const json_t *peft = json_object_get(w->spec, "peft");
     struct quantization q;
     struct model_options o;
+    bool adapter = false;
 
     phase(w, "loading the model");
     TRY(quantization_from_json(json_object_get(w->spec, "quantization"), &q, err));
@@ -193,6 +210,9 @@ static enum lc load_model(struct work *w, struct err *err)
     o = (struct model_options){.linear = q.linear, .compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
     TRY(backend_open("cpu", &(struct backend_options){0}, &w->backend, err));
     TRY(model_load(w->ctx, w->paths->model, w->backend, &o, &w->model, err));
+    TRY(go_on(w, &adapter, err));
+    if (adapter)
+        return LC_OK;
     if (json_is_object(peft))
         return attach_adapter(w, peft, err);
     return model_set_trainable(w->model, true, err);
@@ -286,8 +306,8 @@ static enum lc save_output(struct work *w, struct err *err)
 
     phase(w, "saving the result");
     if (rc == LC_OK)
-        rc = lora_of(w->model) ? lora_save(w->ctx, w->model, folder, err)
-                               : model_save(w->ctx, w->model, folder, err);
+        rc = adapter_attached(w->model) ? adapter_save(w->ctx, w->model, folder, err)
+                                        : model_save(w->ctx, w->model, folder, err);
     if (rc == LC_OK)
         rc = folder_copy(w->ctx, w->paths->model, folder, manifest_is_tokenizer_file, err);
     if (rc == LC_OK)

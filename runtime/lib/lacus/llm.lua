@@ -57,11 +57,12 @@ end
 
 local config_names = setmetatable({}, {__mode = "k"})
 
-local function config(name)
+local function config(name, given)
     return function(fields)
         fields = fields or {}
         if type(fields) ~= "table" then fail("ARG", name .. " takes a table of fields, not a " .. type(fields)) end
         local copy = {}
+        for k, v in pairs(given or {}) do copy[k] = v end
         for k, v in pairs(fields) do copy[k] = v end
         config_names[copy] = name
         return copy
@@ -77,6 +78,14 @@ end
 --- BitsAndBytesConfig{load_in_4bit?: boolean, load_in_8bit?: boolean, bnb_4bit_quant_type?: string, bnb_4bit_use_double_quant?: boolean, bnb_4bit_compute_dtype?: string} -> BitsAndBytesConfig
 -- weights in few bits, with bitsandbytes' names
 M.LoraConfig = config("LoraConfig")
+--- PromptTuningConfig{num_virtual_tokens = 8, prompt_tuning_init?: "RANDOM"|"TEXT"|"SAMPLE_VOCAB", prompt_tuning_init_text?: string} -> PromptTuningConfig
+-- embeddings in front of each text, which alone are trained, with PEFT's names
+--     PromptTuningConfig{num_virtual_tokens = 8, prompt_tuning_init = "TEXT", prompt_tuning_init_text = "Classify:"}
+--- PrefixTuningConfig{num_virtual_tokens = 8} -> PrefixTuningConfig
+-- keys and values in front of each text in every layer, which alone are trained, with PEFT's names
+--     PrefixTuningConfig{num_virtual_tokens = 16}
+M.PromptTuningConfig = config("PromptTuningConfig", {peft_type = "PROMPT_TUNING"})
+M.PrefixTuningConfig = config("PrefixTuningConfig", {peft_type = "PREFIX_TUNING"})
 M.TrainingArguments = config("TrainingArguments")
 M.BitsAndBytesConfig = config("BitsAndBytesConfig")
 
@@ -644,7 +653,7 @@ end
 
 local finetune_keys = set("model", "train_dataset", "eval_dataset", "template", "instruction_column", "response_column", "text_column",
     "peft", "peft_config", "quantization", "quantization_config", "args", "completion_only", "max_length", "seed", "output_dir", "ranks",
-    "stall_seconds", "method", "packing", "report_to")
+    "stall_seconds", "method", "packing", "report_to", "adapter")
 local methods_of_training = {sft = true, dpo = true}
 
 -- These belong to the rows, not to the trainer: SFTConfig has them among its arguments.
@@ -668,8 +677,9 @@ local function lora_fields(peft)
     return copy_of(peft)
 end
 
---- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string} -> Job
--- trains a model on a worker; the job belongs to the workspace and goes on when the notebook is closed
+--- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string, adapter?: string} -> Job
+-- trains a model on a worker; the job belongs to the workspace and goes on when the notebook is closed.
+-- adapter = folder or models:/…, or a model that is an adapter: training goes on from there
 --     local job = llm.finetune{model = "out/base", train_dataset = spark:table("train"), template = "{q} {a}", peft = LoraConfig{r = 16}, args = {num_train_epochs = 1}}
 --     job:wait()
 function llm.finetune(o)
@@ -684,9 +694,14 @@ function llm.finetune(o)
         fail("UNSUPPORTED", ("cannot train on %s ranks: this build trains on one"):format(o.ranks), "leave ranks out")
     end
     local folder, uri, found = model_folder(o.model)
-    if found.adapter then
-        fail("UNSUPPORTED", ("cannot go on training the adapter '%s'"):format(uri),
-             "load it, merge it and save the result: local m = llm.load(…); m:merge_and_unload(); m:save_pretrained(folder)")
+    local adapter = found.adapter
+    if o.adapter ~= nil then
+        local other, name = find_model(o.adapter)
+        if not other.adapter then fail("NOTFOUND", ("'%s' is not an adapter: no adapter_config.json"):format(name)) end
+        adapter = other.adapter
+    end
+    if adapter and (o.peft or o.peft_config) then
+        fail("ARG", "training goes on with the adapter that is there, so it takes no peft", "leave peft out, or merge the adapter first")
     end
     local args = copy_of(o.args)
     local max_length = take(args, "max_length", "max_seq_length") or o.max_length or 1024
@@ -705,7 +720,7 @@ function llm.finetune(o)
         model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
         quantization = quantization_fields(o.quantization or o.quantization_config),
         method = method, completion_only = method == "dpo" or completion_only or false, packing = packing and true or nil, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
-        stall_seconds = o.stall_seconds, report_to = o.report_to, ranks = 1, data = {}, chat_template = chat_template(o),
+        stall_seconds = o.stall_seconds, report_to = o.report_to, ranks = 1, data = {}, folders = adapter and {adapter = core.absolute(adapter)} or nil, chat_template = chat_template(o),
     }
     local mark = core.mark()
     spec.data.train_rows = write_rows(o.train_dataset, "train_dataset", o, data .. "/train.rows")
