@@ -1,8 +1,8 @@
-#include "runtime/catalog/catalog.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
+#include "runtime/catalog/catalog_int.h"
 #include "runtime/catalog/local.h"
 #include "runtime/dataframe/plan.h"
 #include <ctype.h>
@@ -10,26 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-struct function_head { /* a function of the session */
-    char *name;
-    struct expr *head;
-};
-
-struct view {
-    char *name;              /* owned, lower case */
-    const struct plan *plan; /* owned reference */
-};
-
-struct catalog {
-    const struct catalog_ops *ops;
-    void *self; /* owned */
-    char catalog[CATALOG_NAME_MAX], schema[CATALOG_NAME_MAX];
-    struct function_head *functions; /* owned */
-    size_t n_functions;
-    struct view *views; /* owned */
-    size_t n_views;
-};
 
 /* ---- what is handed out ---- */
 void catalog_table_release(struct catalog_table *t)
@@ -42,6 +22,23 @@ void catalog_table_release(struct catalog_table *t)
     json_decref(t->properties);
     json_decref(t->options);
     *t = (struct catalog_table){0};
+}
+
+void catalog_schema_release(struct catalog_schema *s)
+{
+    mem_free(s->comment);
+    mem_free(s->location);
+    mem_free(s->owner);
+    json_decref(s->properties);
+    *s = (struct catalog_schema){0};
+}
+
+void catalog_volume_release(struct catalog_volume *v)
+{
+    mem_free(v->location);
+    mem_free(v->comment);
+    mem_free(v->owner);
+    *v = (struct catalog_volume){0};
 }
 
 void catalog_list_release(struct catalog_list *l)
@@ -68,7 +65,7 @@ void catalog_lineage_list_release(struct catalog_lineage_list *l)
 }
 
 /* ---- the handle ---- */
-static void copy_name(char to[CATALOG_NAME_MAX], const char *from)
+void catalog_copy_name(char to[CATALOG_NAME_MAX], const char *from)
 {
     if (to != from)
         snprintf(to, CATALOG_NAME_MAX, "%s", from);
@@ -84,8 +81,8 @@ enum lc catalog_new(const struct catalog_ops *ops, void *self, struct catalog **
     }
     c->ops = ops;
     c->self = self;
-    copy_name(c->catalog, "spark_catalog");
-    copy_name(c->schema, "default");
+    catalog_copy_name(c->catalog, "spark_catalog");
+    catalog_copy_name(c->schema, "default");
     *out = c;
     return LC_OK;
 }
@@ -128,7 +125,7 @@ const char *catalog_current_schema(const struct catalog *c)
 }
 
 /* ---- names ---- */
-static enum lc take_name(const char *kind, const char *text, char out[CATALOG_NAME_MAX], struct err *err)
+enum lc catalog_take_name(const char *kind, const char *text, char out[CATALOG_NAME_MAX], struct err *err)
 {
     size_t n = strlen(text);
 
@@ -157,12 +154,12 @@ enum lc catalog_complete_parts(const struct catalog *c, const char *const *parts
     if (n == 0 || n > 3)
         return err_set(err, LC_ARG,
                        "a table has a name of one to three parts (catalog.schema.table), not %zu", n);
-    copy_name(out->catalog, c->catalog);
-    copy_name(out->schema, c->schema);
-    TRY(take_name("table", parts[n - 1], out->table, err));
+    catalog_copy_name(out->catalog, c->catalog);
+    catalog_copy_name(out->schema, c->schema);
+    TRY(catalog_take_name("table", parts[n - 1], out->table, err));
     if (n > 1)
-        TRY(take_name("schema", parts[n - 2], out->schema, err));
-    return n > 2 ? take_name("catalog", parts[0], out->catalog, err) : LC_OK;
+        TRY(catalog_take_name("schema", parts[n - 2], out->schema, err));
+    return n > 2 ? catalog_take_name("catalog", parts[0], out->catalog, err) : LC_OK;
 }
 
 enum lc catalog_complete(const struct catalog *c, const char *text, struct catalog_name *out, struct err *err)
@@ -199,7 +196,8 @@ static bool has_item(const struct catalog_list *l, const char *name)
     return false;
 }
 
-static void hint_names(const struct catalog_list *l, const char *word, const char *otherwise, struct err *err)
+void catalog_hint_names(const struct catalog_list *l, const char *word, const char *otherwise,
+                        struct err *err)
 {
     const char **names = mem_calloc(l->n + 1, sizeof *names);
     struct buf near = BUF_INIT(300);
@@ -222,25 +220,28 @@ static enum lc need_catalog(const struct ctx *ctx, struct catalog *c, const char
     enum lc rc;
 
     TRY(c->ops->list_catalogs(ctx, c->self, &all, err));
-    rc = has_item(&all, name) ? LC_OK : err_set(err, LC_NOTFOUND, "cannot find the catalog '%s'", name);
+    rc = has_item(&all, name)
+             ? LC_OK
+             : err_set(err, LC_NOTFOUND, "[CATALOG_NOT_FOUND] cannot find the catalog '%s'", name);
     if (rc != LC_OK)
-        hint_names(&all, name, "SHOW CATALOGS lists them, CREATE CATALOG makes one", err);
+        catalog_hint_names(&all, name, "SHOW CATALOGS lists them, CREATE CATALOG makes one", err);
     catalog_list_release(&all);
     return rc;
 }
 
-static enum lc need_schema(const struct ctx *ctx, struct catalog *c, const char *catalog, const char *name,
-                           struct err *err)
+enum lc catalog_need_schema(const struct ctx *ctx, struct catalog *c, const char *catalog, const char *name,
+                            struct err *err)
 {
     struct catalog_list all;
     enum lc rc;
 
     TRY(need_catalog(ctx, c, catalog, err));
     TRY(c->ops->list_schemas(ctx, c->self, catalog, &all, err));
-    rc = has_item(&all, name) ? LC_OK
-                              : err_set(err, LC_NOTFOUND, "cannot find the schema '%s.%s'", catalog, name);
+    rc = has_item(&all, name)
+             ? LC_OK
+             : err_set(err, LC_NOTFOUND, "[SCHEMA_NOT_FOUND] cannot find the schema '%s.%s'", catalog, name);
     if (rc != LC_OK)
-        hint_names(&all, name, "SHOW SCHEMAS lists them, CREATE SCHEMA makes one", err);
+        catalog_hint_names(&all, name, "SHOW SCHEMAS lists them, CREATE SCHEMA makes one", err);
     catalog_list_release(&all);
     return rc;
 }
@@ -274,12 +275,13 @@ static enum lc no_table(const struct ctx *ctx, struct catalog *c, const struct c
     struct err ignored;
 
     catalog_name_text(name, full, sizeof full);
-    if (need_schema(ctx, c, name->catalog, name->schema, err) != LC_OK) {
+    if (catalog_need_schema(ctx, c, name->catalog, name->schema, err) != LC_OK) {
         static const char prefix[] = "cannot find the ";
         char why[512];
-        if (!err || strncmp(err->message, prefix, sizeof prefix - 1) != 0)
+        const char *at = err ? strstr(err->message, prefix) : NULL;
+        if (!at)
             return LC_NOTFOUND;
-        snprintf(why, sizeof why, "%.500s", err->message + sizeof prefix - 1);
+        snprintf(why, sizeof why, "%.500s", at + sizeof prefix - 1);
         err_wrap(err, "[TABLE_OR_VIEW_NOT_FOUND] cannot find table '%s': there is no %s", full, why);
         err->cause[0] = '\0';
         return LC_NOTFOUND;
@@ -292,7 +294,7 @@ static enum lc no_table(const struct ctx *ctx, struct catalog *c, const struct c
                 add_tables(ctx, c, name->catalog, schemas.items[i].name, &near);
         catalog_list_release(&schemas);
     }
-    hint_names(&near, full, "SHOW TABLES lists the tables of a schema", err);
+    catalog_hint_names(&near, full, "SHOW TABLES lists the tables of a schema", err);
     catalog_list_release(&near);
     return LC_NOTFOUND;
 }
@@ -303,22 +305,21 @@ enum lc catalog_use(const struct ctx *ctx, struct catalog *c, const char *catalo
 {
     char new_catalog[CATALOG_NAME_MAX], new_schema[CATALOG_NAME_MAX] = "default";
 
-    copy_name(new_catalog, c->catalog);
+    catalog_copy_name(new_catalog, c->catalog);
     if (catalog)
-        TRY(take_name("catalog", catalog, new_catalog, err));
+        TRY(catalog_take_name("catalog", catalog, new_catalog, err));
     if (schema)
-        TRY(take_name("schema", schema, new_schema, err));
+        TRY(catalog_take_name("schema", schema, new_schema, err));
     if (schema)
-        TRY(need_schema(ctx, c, new_catalog, new_schema, err));
+        TRY(catalog_need_schema(ctx, c, new_catalog, new_schema, err));
     else
         TRY(need_catalog(ctx, c, new_catalog, err));
-    copy_name(c->catalog, new_catalog);
-    copy_name(c->schema, new_schema);
+    catalog_copy_name(c->catalog, new_catalog);
+    catalog_copy_name(c->schema, new_schema);
     return LC_OK;
 }
 
-/* A failure that IF [NOT] EXISTS asked for is none. */
-static enum lc forgive(enum lc rc, enum lc code, bool wanted, const struct err *local, struct err *err)
+enum lc catalog_forgive(enum lc rc, enum lc code, bool wanted, const struct err *local, struct err *err)
 {
     if (rc == LC_OK || (rc == code && wanted))
         return LC_OK;
@@ -334,13 +335,13 @@ enum lc catalog_create_catalog(const struct ctx *ctx, struct catalog *c, const c
     struct err local;
     enum lc rc;
 
-    TRY(take_name("catalog", name, lower, err));
+    TRY(catalog_take_name("catalog", name, lower, err));
     rc = c->ops->create_catalog(ctx, c->self, lower, comment, &local);
     if (rc == LC_EXISTS) {
         err_set(&local, LC_EXISTS, "cannot make the catalog '%s': it is there already", lower);
         err_hint(&local, "CREATE CATALOG IF NOT EXISTS %s", lower);
     }
-    return forgive(rc, LC_EXISTS, if_not_exists, &local, err);
+    return catalog_forgive(rc, LC_EXISTS, if_not_exists, &local, err);
 }
 
 static void leave(struct catalog *c, const char *catalog, const char *schema)
@@ -348,8 +349,8 @@ static void leave(struct catalog *c, const char *catalog, const char *schema)
     if (strcmp(c->catalog, catalog) != 0 || (schema && strcmp(c->schema, schema) != 0))
         return;
     if (!schema)
-        copy_name(c->catalog, "spark_catalog");
-    copy_name(c->schema, "default");
+        catalog_copy_name(c->catalog, "spark_catalog");
+    catalog_copy_name(c->schema, "default");
 }
 
 enum lc catalog_drop_catalog(const struct ctx *ctx, struct catalog *c, const char *name, bool cascade,
@@ -359,7 +360,7 @@ enum lc catalog_drop_catalog(const struct ctx *ctx, struct catalog *c, const cha
     struct err local;
     enum lc rc;
 
-    TRY(take_name("catalog", name, lower, err));
+    TRY(catalog_take_name("catalog", name, lower, err));
     if (strcmp(lower, "spark_catalog") == 0)
         return err_set(err, LC_PERM, "cannot drop the catalog 'spark_catalog': it is always there");
     rc = need_catalog(ctx, c, lower, &local);
@@ -367,7 +368,7 @@ enum lc catalog_drop_catalog(const struct ctx *ctx, struct catalog *c, const cha
         rc = c->ops->drop_catalog(ctx, c->self, lower, cascade, &local);
     if (rc == LC_OK)
         leave(c, lower, NULL);
-    return forgive(rc, LC_NOTFOUND, if_exists, &local, err);
+    return catalog_forgive(rc, LC_NOTFOUND, if_exists, &local, err);
 }
 
 enum lc catalog_list_catalogs(const struct ctx *ctx, struct catalog *c, struct catalog_list *out,
@@ -379,8 +380,8 @@ enum lc catalog_list_catalogs(const struct ctx *ctx, struct catalog *c, struct c
 static enum lc schema_name(const struct catalog *c, const char *catalog, const char *schema,
                            struct catalog_name *out, struct err *err)
 {
-    TRY(take_name("catalog", catalog ? catalog : c->catalog, out->catalog, err));
-    return take_name("schema", schema ? schema : c->schema, out->schema, err);
+    TRY(catalog_take_name("catalog", catalog ? catalog : c->catalog, out->catalog, err));
+    return catalog_take_name("schema", schema ? schema : c->schema, out->schema, err);
 }
 
 enum lc catalog_create_schema(const struct ctx *ctx, struct catalog *c, const char *catalog,
@@ -400,7 +401,7 @@ enum lc catalog_create_schema(const struct ctx *ctx, struct catalog *c, const ch
                 n.schema);
         err_hint(&local, "CREATE SCHEMA IF NOT EXISTS %s.%s", n.catalog, n.schema);
     }
-    return forgive(rc, LC_EXISTS, if_not_exists, &local, err);
+    return catalog_forgive(rc, LC_EXISTS, if_not_exists, &local, err);
 }
 
 enum lc catalog_drop_schema(const struct ctx *ctx, struct catalog *c, const char *catalog, const char *schema,
@@ -413,12 +414,12 @@ enum lc catalog_drop_schema(const struct ctx *ctx, struct catalog *c, const char
     TRY(schema_name(c, catalog, schema, &n, err));
     if (strcmp(n.catalog, "spark_catalog") == 0 && strcmp(n.schema, "default") == 0)
         return err_set(err, LC_PERM, "cannot drop the schema 'spark_catalog.default': it is always there");
-    rc = need_schema(ctx, c, n.catalog, n.schema, &local);
+    rc = catalog_need_schema(ctx, c, n.catalog, n.schema, &local);
     if (rc == LC_OK)
         rc = c->ops->drop_schema(ctx, c->self, n.catalog, n.schema, cascade, &local);
     if (rc == LC_OK)
         leave(c, n.catalog, n.schema);
-    return forgive(rc, LC_NOTFOUND, if_exists, &local, err);
+    return catalog_forgive(rc, LC_NOTFOUND, if_exists, &local, err);
 }
 
 enum lc catalog_list_schemas(const struct ctx *ctx, struct catalog *c, const char *catalog,
@@ -438,9 +439,14 @@ enum lc catalog_list_tables(const struct ctx *ctx, struct catalog *c, const char
     struct catalog_name n;
     struct catalog_item *more;
 
+    bool wants_global = schema && strcasecmp(schema, CATALOG_GLOBAL) == 0;
+
+    *out = (struct catalog_list){0};
     TRY(schema_name(c, catalog, catalog && !schema ? "default" : schema, &n, err));
-    TRY(need_schema(ctx, c, n.catalog, n.schema, err));
-    TRY(c->ops->list_tables(ctx, c->self, n.catalog, n.schema, out, err));
+    if (!wants_global) {
+        TRY(catalog_need_schema(ctx, c, n.catalog, n.schema, err));
+        TRY(c->ops->list_tables(ctx, c->self, n.catalog, n.schema, out, err));
+    }
     more = mem_reallocn(out->items, out->n + c->n_views + 1, sizeof *more);
     if (!more) {
         catalog_list_release(out);
@@ -448,8 +454,9 @@ enum lc catalog_list_tables(const struct ctx *ctx, struct catalog *c, const char
     }
     out->items = more;
     for (size_t i = 0; i < c->n_views; i++) {
-        struct catalog_item item = {mem_strdup(c->views[i].name), NULL, true};
-        if (item.name)
+        struct catalog_item item = {.temporary = true, .view = true, .global = c->views[i].global};
+        bool here = c->views[i].global ? wants_global : true;
+        if (here && (item.name = mem_strdup(c->views[i].name)) != NULL)
             out->items[out->n++] = item;
     }
     return LC_OK;
@@ -463,7 +470,7 @@ enum lc catalog_get_table(const struct ctx *ctx, struct catalog *c, const struct
 
     if (rc == LC_NOTFOUND)
         return no_table(ctx, c, name, err);
-    return forgive(rc, LC_OK, false, &local, err);
+    return catalog_forgive(rc, LC_OK, false, &local, err);
 }
 
 enum lc catalog_lookup(const struct ctx *ctx, struct catalog *c, const char *text, struct catalog_table *out,
@@ -484,13 +491,13 @@ enum lc catalog_table_exists(const struct ctx *ctx, struct catalog *c, const str
 
     *yes = rc == LC_OK;
     catalog_table_release(&t);
-    return forgive(rc, LC_NOTFOUND, true, &local, err);
+    return catalog_forgive(rc, LC_NOTFOUND, true, &local, err);
 }
 
 enum lc catalog_new_location(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
                              char **location, struct err *err)
 {
-    TRY(need_schema(ctx, c, name->catalog, name->schema, err));
+    TRY(catalog_need_schema(ctx, c, name->catalog, name->schema, err));
     return c->ops->new_location(ctx, c->self, name, location, err);
 }
 
@@ -500,7 +507,7 @@ enum lc catalog_create_table(const struct ctx *ctx, struct catalog *c, struct ca
     char full[3 * CATALOG_NAME_MAX];
     enum lc rc;
 
-    TRY(need_schema(ctx, c, table->name.catalog, table->name.schema, err));
+    TRY(catalog_need_schema(ctx, c, table->name.catalog, table->name.schema, err));
     if (!table->location)
         TRY(c->ops->new_location(ctx, c->self, &table->name, &table->location, err));
     rc = c->ops->create_table(ctx, c->self, table, err);
@@ -521,7 +528,59 @@ enum lc catalog_drop_table(const struct ctx *ctx, struct catalog *c, const struc
 
     if (rc == LC_NOTFOUND)
         rc = no_table(ctx, c, name, &local);
-    return forgive(rc, LC_NOTFOUND, if_exists, &local, err);
+    return catalog_forgive(rc, LC_NOTFOUND, if_exists, &local, err);
+}
+
+/* ---- altering ---- */
+enum lc catalog_rename_table(const struct ctx *ctx, struct catalog *c, const struct catalog_name *from,
+                             const struct catalog_name *to, struct err *err)
+{
+    char full[3 * CATALOG_NAME_MAX];
+    struct err local;
+    enum lc rc;
+
+    TRY(catalog_need_schema(ctx, c, to->catalog, to->schema, err));
+    rc = c->ops->rename_table(ctx, c->self, from, to, &local);
+    if (rc == LC_NOTFOUND)
+        return no_table(ctx, c, from, err);
+    if (rc != LC_EXISTS)
+        return catalog_forgive(rc, LC_OK, false, &local, err);
+    catalog_name_text(to, full, sizeof full);
+    return err_set(err, LC_EXISTS,
+                   "[TABLE_OR_VIEW_ALREADY_EXISTS] cannot rename to '%s': it is there already", full);
+}
+
+enum lc catalog_alter_table(const struct ctx *ctx, struct catalog *c, const struct catalog_table *table,
+                            struct err *err)
+{
+    return c->ops->alter_table(ctx, c->self, table, err);
+}
+
+enum lc catalog_alter_catalog(const struct ctx *ctx, struct catalog *c, const char *name, const char *comment,
+                              struct err *err)
+{
+    char lower[CATALOG_NAME_MAX];
+
+    TRY(catalog_take_name("catalog", name, lower, err));
+    TRY(need_catalog(ctx, c, lower, err));
+    return c->ops->alter_catalog(ctx, c->self, lower, comment, err);
+}
+
+enum lc catalog_get_schema(const struct ctx *ctx, struct catalog *c, const char *catalog, const char *schema,
+                           struct catalog_schema *out, struct err *err)
+{
+    struct catalog_name n;
+
+    *out = (struct catalog_schema){0};
+    TRY(schema_name(c, catalog, schema, &n, err));
+    TRY(catalog_need_schema(ctx, c, n.catalog, n.schema, err));
+    return c->ops->get_schema(ctx, c->self, n.catalog, n.schema, out, err);
+}
+
+enum lc catalog_alter_schema(const struct ctx *ctx, struct catalog *c, const struct catalog_schema *schema,
+                             struct err *err)
+{
+    return c->ops->alter_schema(ctx, c->self, schema, err);
 }
 
 /* ---- functions of the session ---- */
@@ -591,91 +650,6 @@ struct expr *catalog_function(struct catalog *c, const struct expr *call)
         if (strcasecmp(c->functions[i].name, call->u.call.name) == 0)
             return with_head(c->functions[i].head, call);
     return NULL;
-}
-
-/* ---- temporary views ---- */
-static size_t find_view(const struct catalog *c, const char *name)
-{
-    size_t i = 0;
-
-    while (i < c->n_views && strcasecmp(c->views[i].name, name) != 0)
-        i++;
-    return i;
-}
-
-/* Views stand for their plans, tables for themselves. */
-static enum lc inline_view(void *self, const struct ctx *ctx, const struct plan *read,
-                           const struct plan **out, struct err *err)
-{
-    const struct plan *view = read->n_names == 1 ? catalog_view(self, read->names[0]) : NULL;
-
-    (void)ctx, (void)err;
-    *out = plan_ref(view ? view : read);
-    return LC_OK;
-}
-
-static enum lc set_view(struct catalog *c, const char *lower, const struct plan *plan, bool replace,
-                        struct err *err)
-{
-    size_t i = find_view(c, lower);
-    struct view *more;
-
-    if (i < c->n_views) {
-        const struct plan *old = c->views[i].plan;
-        if (!replace) {
-            err_set(err, LC_EXISTS,
-                    "[TEMP_TABLE_OR_VIEW_ALREADY_EXISTS] cannot make the temporary view '%s': it is there "
-                    "already",
-                    lower);
-            return err_hint(err, "CREATE OR REPLACE TEMP VIEW, or createOrReplaceTempView");
-        }
-        c->views[i].plan = plan_ref(plan);
-        plan_unref(old);
-        return LC_OK;
-    }
-    more = mem_reallocn(c->views, c->n_views + 1, sizeof *more);
-    if (!more)
-        return err_nomem(err);
-    c->views = more;
-    if ((more[i].name = mem_strdup(lower)) == NULL)
-        return err_nomem(err);
-    more[i].plan = plan_ref(plan);
-    c->n_views++;
-    return LC_OK;
-}
-
-enum lc catalog_put_view(struct catalog *c, const char *name, const struct plan *plan, bool replace,
-                         struct err *err)
-{
-    const struct plan_resolver resolver = {.table = inline_view, .self = c};
-    const struct plan *inlined;
-    char lower[CATALOG_NAME_MAX];
-    enum lc rc;
-
-    TRY(take_name("temporary view", name, lower, err));
-    TRY(plan_resolve(NULL, plan, &resolver, &inlined, err));
-    rc = set_view(c, lower, inlined, replace, err);
-    plan_unref(inlined);
-    return rc;
-}
-
-const struct plan *catalog_view(const struct catalog *c, const char *name)
-{
-    size_t i = find_view(c, name);
-
-    return i < c->n_views ? c->views[i].plan : NULL;
-}
-
-bool catalog_drop_view(struct catalog *c, const char *name)
-{
-    size_t i = find_view(c, name);
-
-    if (i == c->n_views)
-        return false;
-    mem_free(c->views[i].name);
-    plan_unref(c->views[i].plan);
-    c->views[i] = c->views[--c->n_views];
-    return true;
 }
 
 /* ---- lineage ---- */

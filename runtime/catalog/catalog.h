@@ -36,32 +36,54 @@ struct catalog_name { /* complete, in lower case */
     char catalog[CATALOG_NAME_MAX], schema[CATALOG_NAME_MAX], table[CATALOG_NAME_MAX];
 };
 
-enum catalog_kind { CATALOG_MANAGED, CATALOG_EXTERNAL };
+enum catalog_kind { CATALOG_MANAGED, CATALOG_EXTERNAL, CATALOG_VIEW };
 
 struct catalog_table {
     struct catalog_name name;
     enum catalog_kind kind;
-    char *format;   /* "delta", "parquet", "csv", "json", "text" */
-    char *location; /* absolute path or URI */
+    char *format;   /* "delta", "parquet", "csv", "json", "text"; "view" */
+    char *location; /* absolute path or URI; of a view "" */
     char *comment;  /* may be NULL */
     char *owner;
     json_t *properties; /* object, string → string */
-    json_t *options;    /* object: reader options of formats other than Delta; may be NULL */
-    char *schema_json;  /* for formats other than Delta; may be NULL */
+    /* object: reader options of formats other than Delta; of a view "text", and the "catalog" and "schema" in which its
+     * names are looked up. May be NULL. */
+    json_t *options;
+    char *schema_json; /* for formats other than Delta and for views; may be NULL */
     int64_t created_ms;
 };
 void catalog_table_release(struct catalog_table *t);
 
-struct catalog_item { /* of a listing: a catalog, a schema or a table */
+struct catalog_item { /* of a listing: a catalog, a schema, a table or a volume */
     char *name;       /* owned */
     char *comment;    /* owned, may be NULL */
     bool temporary;   /* a temporary view */
+    bool view;        /* a view, temporary or not */
+    bool global;      /* a temporary view of global_temp */
 };
 struct catalog_list {
     struct catalog_item *items; /* owned, sorted by name */
     size_t n;
 };
 void catalog_list_release(struct catalog_list *l);
+
+struct catalog_schema { /* texts are owned and may be NULL */
+    char catalog[CATALOG_NAME_MAX], name[CATALOG_NAME_MAX];
+    char *comment, *location, *owner;
+    json_t *properties; /* object, may be NULL */
+    int64_t created_ms;
+};
+void catalog_schema_release(struct catalog_schema *s);
+
+struct catalog_volume { /* a folder with a name: /Volumes/catalog/schema/volume */
+    struct catalog_name name;
+    enum catalog_kind kind;
+    char *location; /* owned; absolute */
+    char *comment;  /* owned, may be NULL */
+    char *owner;    /* owned */
+    int64_t created_ms;
+};
+void catalog_volume_release(struct catalog_volume *v);
 
 struct catalog_lineage { /* one read or write of one table */
     int64_t id, time_ms;
@@ -103,6 +125,29 @@ struct catalog_ops {
                          struct catalog_table *out, struct err *err);
     enum lc (*list_tables)(const struct ctx *ctx, void *self, const char *catalog, const char *schema,
                            struct catalog_list *out, struct err *err);
+    /* Puts the table under another name, and everything but its name as it is given. */
+    enum lc (*rename_table)(const struct ctx *ctx, void *self, const struct catalog_name *from,
+                            const struct catalog_name *to, struct err *err);
+    enum lc (*alter_table)(const struct ctx *ctx, void *self, const struct catalog_table *table,
+                           struct err *err);
+    enum lc (*alter_catalog)(const struct ctx *ctx, void *self, const char *name, const char *comment,
+                             struct err *err);
+    enum lc (*get_schema)(const struct ctx *ctx, void *self, const char *catalog, const char *schema,
+                          struct catalog_schema *out, struct err *err);
+    enum lc (*alter_schema)(const struct ctx *ctx, void *self, const struct catalog_schema *schema,
+                            struct err *err);
+    /* location NULL: a managed volume, whose folder is made. */
+    enum lc (*create_volume)(const struct ctx *ctx, void *self, const struct catalog_volume *volume,
+                             struct err *err);
+    enum lc (*drop_volume)(const struct ctx *ctx, void *self, const struct catalog_name *name,
+                           struct err *err); /* a managed one's files go too */
+    enum lc (*get_volume)(const struct ctx *ctx, void *self, const struct catalog_name *name,
+                          struct catalog_volume *out, struct err *err);
+    /* to NULL: the name stays */
+    enum lc (*alter_volume)(const struct ctx *ctx, void *self, const struct catalog_name *name,
+                            const struct catalog_name *to, const char *comment, struct err *err);
+    enum lc (*list_volumes)(const struct ctx *ctx, void *self, const char *catalog, const char *schema,
+                            struct catalog_list *out, struct err *err);
     enum lc (*add_lineage)(const struct ctx *ctx, void *self, const char *operation, const char *table,
                            int64_t version, struct err *err);
     /* table NULL: all; run NULL: all. */
@@ -163,11 +208,49 @@ enum lc catalog_new_location(const struct ctx *ctx, struct catalog *c, const str
 enum lc catalog_drop_table(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
                            bool if_exists, struct err *err) MUST_CHECK;
 
-/* Temporary views: names of one part that win over tables. The catalog takes its own reference of the plan.
- */
-enum lc catalog_put_view(struct catalog *c, const char *name, const struct plan *plan, bool replace,
-                         struct err *err) MUST_CHECK;
+/* LC_EXISTS when the new name is taken. */
+enum lc catalog_rename_table(const struct ctx *ctx, struct catalog *c, const struct catalog_name *from,
+                             const struct catalog_name *to, struct err *err) MUST_CHECK;
+/* Comment, properties, options and schema_json as they are in the table. */
+enum lc catalog_alter_table(const struct ctx *ctx, struct catalog *c, const struct catalog_table *table,
+                            struct err *err) MUST_CHECK;
+enum lc catalog_alter_catalog(const struct ctx *ctx, struct catalog *c, const char *name, const char *comment,
+                              struct err *err) MUST_CHECK;
+/* catalog NULL: the current one. */
+enum lc catalog_get_schema(const struct ctx *ctx, struct catalog *c, const char *catalog, const char *schema,
+                           struct catalog_schema *out, struct err *err) MUST_CHECK;
+enum lc catalog_alter_schema(const struct ctx *ctx, struct catalog *c, const struct catalog_schema *schema,
+                             struct err *err) MUST_CHECK;
+
+/* Volumes. location NULL: a managed one. LC_NOTFOUND names the nearest. */
+enum lc catalog_create_volume(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
+                              const char *location, const char *comment, bool if_not_exists,
+                              struct err *err) MUST_CHECK;
+enum lc catalog_drop_volume(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
+                            bool if_exists, struct err *err) MUST_CHECK;
+enum lc catalog_get_volume(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
+                           struct catalog_volume *out, struct err *err) MUST_CHECK;
+enum lc catalog_rename_volume(const struct ctx *ctx, struct catalog *c, const struct catalog_name *from,
+                              const struct catalog_name *to, struct err *err) MUST_CHECK;
+enum lc catalog_comment_volume(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
+                               const char *comment, struct err *err) MUST_CHECK;
+/* catalog and schema NULL: the current ones. */
+enum lc catalog_list_volumes(const struct ctx *ctx, struct catalog *c, const char *catalog,
+                             const char *schema, struct catalog_list *out, struct err *err) MUST_CHECK;
+/* "/Volumes/catalog/schema/volume/rest" (also with "dbfs:" before it) → where that lies on this machine; any other path as it is.
+ * Caller frees with mem_free. */
+enum lc catalog_path(const struct ctx *ctx, struct catalog *c, const char *path, char **out,
+                     struct err *err) MUST_CHECK;
+bool catalog_is_volume_path(const char *path);
+
+/* Temporary views: names of one part that win over tables; global ones are found as global_temp.name. The catalog takes its own
+ * reference of the plan. */
+enum lc catalog_put_view(struct catalog *c, const char *name, const struct plan *plan, bool global,
+                         bool replace, struct err *err) MUST_CHECK;
 const struct plan *catalog_view(const struct catalog *c, const char *name); /* borrowed; NULL: none */
+/* The same for a name of one part, or global_temp.name. */
+const struct plan *catalog_view_parts(const struct catalog *c, const char *const *parts, size_t n);
+bool catalog_drop_view_parts(struct catalog *c, const char *const *parts, size_t n);
 /* A function that the session gave: a call of `name` becomes a call of the same function as `head`, with its arguments in front of
  * the others. The catalog takes its own reference. */
 enum lc catalog_put_function(struct catalog *c, const char *name, const struct expr *head,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char *const steps[] = {
     "CREATE TABLE catalog_catalogs("
@@ -30,6 +31,12 @@ static const char *const steps[] = {
     "CREATE INDEX catalog_lineage_run ON catalog_lineage(run, id);"
     "INSERT INTO catalog_catalogs VALUES('spark_catalog', NULL, '', 0);"
     "INSERT INTO catalog_schemas VALUES('spark_catalog', 'default', 'Default schema', NULL, '', 0);",
+    "ALTER TABLE catalog_schemas ADD COLUMN properties TEXT;"
+    "CREATE TABLE catalog_volumes("
+    "  catalog TEXT NOT NULL, schema TEXT NOT NULL, name TEXT NOT NULL, kind INTEGER NOT NULL,"
+    "  location TEXT NOT NULL, comment TEXT, owner TEXT NOT NULL, created_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY(catalog, schema, name),"
+    "  FOREIGN KEY(catalog, schema) REFERENCES catalog_schemas(catalog, name));",
 };
 
 enum lc catalog_local_open(void **self, struct err *err)
@@ -68,8 +75,9 @@ static enum lc collect(struct workspace_rows *rows, enum lc rc, struct catalog_l
         }
         out->items = more;
         out->items[out->n] = (struct catalog_item){
-            mem_strdup(workspace_text(rows, 0)),
-            workspace_is_null(rows, 1) ? NULL : mem_strdup(workspace_text(rows, 1)), false};
+            .name = mem_strdup(workspace_text(rows, 0)),
+            .comment = workspace_is_null(rows, 1) ? NULL : mem_strdup(workspace_text(rows, 1)),
+            .view = workspace_int(rows, 2) == CATALOG_VIEW};
         if (!out->items[out->n++].name)
             rc = err_nomem(err);
     }
@@ -83,7 +91,7 @@ static enum lc list_catalogs(const struct ctx *ctx, void *self, struct catalog_l
 {
     struct workspace_rows rows;
     enum lc rc =
-        workspace_query(self, &rows, err, "SELECT name, comment FROM catalog_catalogs ORDER BY name", "");
+        workspace_query(self, &rows, err, "SELECT name, comment, 0 FROM catalog_catalogs ORDER BY name", "");
 
     (void)ctx;
     return collect(&rows, rc, out, err);
@@ -93,9 +101,9 @@ static enum lc list_schemas(const struct ctx *ctx, void *self, const char *catal
                             struct err *err)
 {
     struct workspace_rows rows;
-    enum lc rc = workspace_query(self, &rows, err,
-                                 "SELECT name, comment FROM catalog_schemas WHERE catalog = ? ORDER BY name",
-                                 "t", catalog);
+    enum lc rc = workspace_query(
+        self, &rows, err, "SELECT name, comment, 0 FROM catalog_schemas WHERE catalog = ? ORDER BY name", "t",
+        catalog);
 
     (void)ctx;
     return collect(&rows, rc, out, err);
@@ -107,7 +115,7 @@ static enum lc list_tables(const struct ctx *ctx, void *self, const char *catalo
     struct workspace_rows rows;
     enum lc rc = workspace_query(
         self, &rows, err,
-        "SELECT name, comment FROM catalog_tables WHERE catalog = ? AND schema = ? ORDER BY name", "tt",
+        "SELECT name, comment, kind FROM catalog_tables WHERE catalog = ? AND schema = ? ORDER BY name", "tt",
         catalog, schema);
 
     (void)ctx;
@@ -124,9 +132,9 @@ static enum lc create_catalog(const struct ctx *ctx, void *self, const char *nam
     rc = workspace_exec(self, err, "INSERT INTO catalog_catalogs VALUES(?, ?, ?, ?)", "ttti", name, comment,
                         principal(ctx), clock_wall_ms());
     if (rc == LC_OK)
-        rc = workspace_exec(self, err,
-                            "INSERT INTO catalog_schemas VALUES(?, 'default', 'Default schema', NULL, ?, ?)",
-                            "tti", name, principal(ctx), clock_wall_ms());
+        rc = workspace_exec(
+            self, err, "INSERT INTO catalog_schemas VALUES(?, 'default', 'Default schema', NULL, ?, ?, NULL)",
+            "tti", name, principal(ctx), clock_wall_ms());
     return workspace_end(self, rc, err);
 }
 
@@ -146,8 +154,9 @@ static enum lc managed_locations(void *self, const char *catalog, const char *sc
     struct workspace_rows rows;
     enum lc rc =
         workspace_query(self, &rows, err,
-                        "SELECT location, NULL FROM catalog_tables WHERE catalog = ?1 AND (?2 IS NULL OR "
-                        "schema = ?2) AND kind = 0",
+                        "SELECT location, NULL, 0 FROM catalog_tables WHERE catalog = ?1 AND (?2 IS NULL OR "
+                        "schema = ?2) AND kind = 0 UNION ALL SELECT location, NULL, 0 FROM catalog_volumes "
+                        "WHERE catalog = ?1 AND (?2 IS NULL OR schema = ?2) AND kind = 0",
                         "tt", catalog, schema);
 
     return collect(&rows, rc, out, err);
@@ -177,6 +186,7 @@ static enum lc delete_catalog(void *self, const char *name, bool cascade, struct
     enum lc rc =
         workspace_query(self, &rows, err,
                         "SELECT (SELECT count(*) FROM catalog_tables WHERE catalog = ?1) + (SELECT count(*) "
+                        "FROM catalog_volumes WHERE catalog = ?1) + (SELECT count(*) "
                         "FROM catalog_schemas WHERE catalog = ?1 AND name <> 'default')",
                         "t", name);
 
@@ -186,6 +196,7 @@ static enum lc delete_catalog(void *self, const char *name, bool cascade, struct
         return err_hint(err, "DROP CATALOG %s CASCADE drops what is in it, too", name);
     }
     TRY(workspace_exec(self, err, "DELETE FROM catalog_tables WHERE catalog = ?", "t", name));
+    TRY(workspace_exec(self, err, "DELETE FROM catalog_volumes WHERE catalog = ?", "t", name));
     TRY(workspace_exec(self, err, "DELETE FROM catalog_schemas WHERE catalog = ?", "t", name));
     return workspace_exec(self, err, "DELETE FROM catalog_catalogs WHERE name = ?", "t", name);
 }
@@ -209,7 +220,7 @@ static enum lc drop_catalog(const struct ctx *ctx, void *self, const char *name,
 static enum lc create_schema(const struct ctx *ctx, void *self, const char *catalog, const char *schema,
                              const char *comment, const char *location, struct err *err)
 {
-    return workspace_exec(self, err, "INSERT INTO catalog_schemas VALUES(?, ?, ?, ?, ?, ?)", "ttttti",
+    return workspace_exec(self, err, "INSERT INTO catalog_schemas VALUES(?, ?, ?, ?, ?, ?, NULL)", "ttttti",
                           catalog, schema, comment, location, principal(ctx), clock_wall_ms());
 }
 
@@ -218,17 +229,23 @@ static enum lc delete_schema(void *self, const char *catalog, const char *schema
 {
     struct workspace_rows rows;
     int64_t n;
-    enum lc rc = workspace_query(self, &rows, err,
-                                 "SELECT count(*) FROM catalog_tables WHERE catalog = ? AND schema = ?", "tt",
-                                 catalog, schema);
+    enum lc rc =
+        workspace_query(self, &rows, err,
+                        "SELECT (SELECT count(*) FROM catalog_tables WHERE catalog = ?1 AND schema = ?2) + "
+                        "(SELECT count(*) FROM catalog_volumes WHERE catalog = ?1 AND schema = ?2)",
+                        "tt", catalog, schema);
 
     TRY(count(&rows, rc, &n, err));
     if (n > 0 && !cascade) {
-        err_set(err, LC_CONFLICT, "[SCHEMA_NOT_EMPTY] cannot drop the schema '%s.%s': it has %lld table%s",
+        err_set(err, LC_CONFLICT,
+                "[SCHEMA_NOT_EMPTY] cannot drop the schema '%s.%s': it has %lld table%s, "
+                "views or volumes",
                 catalog, schema, (long long)n, n == 1 ? "" : "s");
         return err_hint(err, "DROP SCHEMA %s.%s CASCADE drops them, too", catalog, schema);
     }
     TRY(workspace_exec(self, err, "DELETE FROM catalog_tables WHERE catalog = ? AND schema = ?", "tt",
+                       catalog, schema));
+    TRY(workspace_exec(self, err, "DELETE FROM catalog_volumes WHERE catalog = ? AND schema = ?", "tt",
                        catalog, schema));
     return workspace_exec(self, err, "DELETE FROM catalog_schemas WHERE catalog = ? AND name = ?", "tt",
                           catalog, schema);
@@ -251,7 +268,8 @@ static enum lc drop_schema(const struct ctx *ctx, void *self, const char *catalo
 
 /* ---- tables ---- */
 /* The location of a schema, where it has one; else below LACUS_HOME. Caller frees. */
-static enum lc schema_folder(void *self, const struct catalog_name *name, char **out, struct err *err)
+static enum lc schema_folder(void *self, const char *kind, const struct catalog_name *name, char **out,
+                             struct err *err)
 {
     struct workspace_rows rows;
     char *below;
@@ -266,7 +284,7 @@ static enum lc schema_folder(void *self, const struct catalog_name *name, char *
     workspace_rows_close(&rows);
     if (rc != LC_OK || *out)
         return rc;
-    below = mem_printf("tables/%s/%s", name->catalog, name->schema);
+    below = mem_printf("%s/%s/%s", kind, name->catalog, name->schema);
     if (!below)
         return err_nomem(err);
     *out = fs_home(below, err);
@@ -276,8 +294,8 @@ static enum lc schema_folder(void *self, const struct catalog_name *name, char *
 
 /* mkdir(2) gives a folder to exactly one: what is left of a killed writer, or is used by another one, is never
  * taken over. */
-static enum lc new_location(const struct ctx *ctx, void *self, const struct catalog_name *name,
-                            char **location, struct err *err)
+static enum lc new_folder(const struct ctx *ctx, void *self, const char *kind,
+                          const struct catalog_name *name, char **location, struct err *err)
 {
     char *folder;
     char id[9] = "";
@@ -285,7 +303,7 @@ static enum lc new_location(const struct ctx *ctx, void *self, const struct cata
 
     (void)ctx;
     *location = NULL;
-    TRY(schema_folder(self, name, &folder, err));
+    TRY(schema_folder(self, kind, name, &folder, err));
     rc = fs_mkdirs(folder, err);
     while (rc == LC_OK) {
         char *path = mem_printf("%s/%s%s%s", folder, name->table, *id ? "-" : "", id);
@@ -302,6 +320,12 @@ static enum lc new_location(const struct ctx *ctx, void *self, const struct cata
     }
     mem_free(folder);
     return rc;
+}
+
+static enum lc new_location(const struct ctx *ctx, void *self, const struct catalog_name *name,
+                            char **location, struct err *err)
+{
+    return new_folder(ctx, self, "tables", name, location, err);
 }
 
 static enum lc create_table(const struct ctx *ctx, void *self, const struct catalog_table *t, struct err *err)
@@ -345,7 +369,7 @@ static enum lc get_table(const struct ctx *ctx, void *self, const struct catalog
                      name->table);
     if (rc == LC_OK) {
         *out = (struct catalog_table){.name = *name,
-                                      .kind = workspace_int(&rows, 0) ? CATALOG_EXTERNAL : CATALOG_MANAGED,
+                                      .kind = (enum catalog_kind)workspace_int(&rows, 0),
                                       .format = text_or_null(&rows, 1),
                                       .location = text_or_null(&rows, 2),
                                       .comment = text_or_null(&rows, 3),
@@ -379,6 +403,184 @@ static enum lc drop_table(const struct ctx *ctx, void *self, const struct catalo
         rc = remove_location(ctx, t.location, err);
     catalog_table_release(&t);
     return rc;
+}
+
+/* ---- altering ---- */
+static enum lc rename_table(const struct ctx *ctx, void *self, const struct catalog_name *from,
+                            const struct catalog_name *to, struct err *err)
+{
+    (void)ctx;
+    TRY(workspace_exec(
+        self, err,
+        "UPDATE catalog_tables SET catalog = ?, schema = ?, name = ? WHERE catalog = ? AND schema = ? "
+        "AND name = ?",
+        "tttttt", to->catalog, to->schema, to->table, from->catalog, from->schema, from->table));
+    return workspace_changes(self) ? LC_OK : err_set(err, LC_NOTFOUND, "cannot find table '%s'", from->table);
+}
+
+static enum lc alter_table(const struct ctx *ctx, void *self, const struct catalog_table *t, struct err *err)
+{
+    char *properties = t->properties ? json_dumps(t->properties, JSON_COMPACT) : NULL;
+    char *options = t->options ? json_dumps(t->options, JSON_COMPACT) : NULL;
+    enum lc rc =
+        workspace_exec(self, err,
+                       "UPDATE catalog_tables SET comment = ?, properties = ?, options = ?, schema_json = ? "
+                       "WHERE catalog = ? AND schema = ? AND name = ?",
+                       "ttttttt", t->comment, properties ? properties : "{}", options, t->schema_json,
+                       t->name.catalog, t->name.schema, t->name.table);
+
+    (void)ctx;
+    free(properties);
+    free(options);
+    return rc;
+}
+
+static enum lc alter_catalog(const struct ctx *ctx, void *self, const char *name, const char *comment,
+                             struct err *err)
+{
+    (void)ctx;
+    return workspace_exec(self, err, "UPDATE catalog_catalogs SET comment = ? WHERE name = ?", "tt", comment,
+                          name);
+}
+
+static enum lc get_schema(const struct ctx *ctx, void *self, const char *catalog, const char *schema,
+                          struct catalog_schema *out, struct err *err)
+{
+    struct workspace_rows rows;
+    enum lc rc =
+        workspace_query(self, &rows, err,
+                        "SELECT comment, location, owner, created_ms, properties FROM catalog_schemas WHERE "
+                        "catalog = ? AND name = ?",
+                        "tt", catalog, schema);
+
+    (void)ctx;
+    if (rc == LC_OK && !workspace_next(&rows, &rc, err) && rc == LC_OK)
+        rc = err_set(err, LC_NOTFOUND, "cannot find the schema '%s.%s'", catalog, schema);
+    if (rc == LC_OK) {
+        snprintf(out->catalog, sizeof out->catalog, "%s", catalog);
+        snprintf(out->name, sizeof out->name, "%s", schema);
+        out->comment = text_or_null(&rows, 0);
+        out->location = text_or_null(&rows, 1);
+        out->owner = text_or_null(&rows, 2);
+        out->created_ms = workspace_int(&rows, 3);
+        out->properties = json_loads(workspace_text(&rows, 4), 0, NULL);
+    }
+    workspace_rows_close(&rows);
+    return rc;
+}
+
+static enum lc alter_schema(const struct ctx *ctx, void *self, const struct catalog_schema *s,
+                            struct err *err)
+{
+    char *properties = s->properties ? json_dumps(s->properties, JSON_COMPACT) : NULL;
+    enum lc rc = workspace_exec(
+        self, err,
+        "UPDATE catalog_schemas SET comment = ?, location = ?, properties = ? WHERE catalog = ? "
+        "AND name = ?",
+        "ttttt", s->comment, s->location, properties, s->catalog, s->name);
+
+    (void)ctx;
+    free(properties);
+    return rc;
+}
+
+/* ---- volumes ---- */
+static enum lc create_volume(const struct ctx *ctx, void *self, const struct catalog_volume *v,
+                             struct err *err)
+{
+    char *made = NULL;
+    enum lc rc = LC_OK;
+
+    TRY(workspace_begin(self, err));
+    if (v->kind == CATALOG_MANAGED)
+        rc = new_folder(ctx, self, "volumes", &v->name, &made, err);
+    if (rc == LC_OK)
+        rc = workspace_exec(self, err, "INSERT INTO catalog_volumes VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                            "tttittti", v->name.catalog, v->name.schema, v->name.table, (int64_t)v->kind,
+                            made ? made : v->location, v->comment, principal(ctx), clock_wall_ms());
+    if (rc != LC_OK && made)
+        (void)!rmdir(made);
+    mem_free(made);
+    return workspace_end(self, rc, err);
+}
+
+static enum lc get_volume(const struct ctx *ctx, void *self, const struct catalog_name *name,
+                          struct catalog_volume *out, struct err *err)
+{
+    struct workspace_rows rows;
+    enum lc rc =
+        workspace_query(self, &rows, err,
+                        "SELECT kind, location, comment, owner, created_ms FROM catalog_volumes WHERE "
+                        "catalog = ? AND schema = ? AND name = ?",
+                        "ttt", name->catalog, name->schema, name->table);
+
+    (void)ctx;
+    if (rc == LC_OK && !workspace_next(&rows, &rc, err) && rc == LC_OK)
+        rc = err_set(err, LC_NOTFOUND, "cannot find the volume '%s'", name->table);
+    if (rc == LC_OK) {
+        *out = (struct catalog_volume){.name = *name,
+                                       .kind = (enum catalog_kind)workspace_int(&rows, 0),
+                                       .location = text_or_null(&rows, 1),
+                                       .comment = text_or_null(&rows, 2),
+                                       .owner = text_or_null(&rows, 3),
+                                       .created_ms = workspace_int(&rows, 4)};
+        if (!out->location) {
+            catalog_volume_release(out);
+            rc = err_nomem(err);
+        }
+    }
+    workspace_rows_close(&rows);
+    return rc;
+}
+
+static enum lc drop_volume(const struct ctx *ctx, void *self, const struct catalog_name *name,
+                           struct err *err)
+{
+    struct catalog_volume v = {0};
+    enum lc rc;
+
+    TRY(workspace_begin(self, err));
+    rc = get_volume(ctx, self, name, &v, err);
+    if (rc == LC_OK)
+        rc = workspace_exec(self, err,
+                            "DELETE FROM catalog_volumes WHERE catalog = ? AND schema = ? AND name = ?",
+                            "ttt", name->catalog, name->schema, name->table);
+    rc = workspace_end(self, rc, err);
+    if (rc == LC_OK && v.kind == CATALOG_MANAGED)
+        rc = remove_location(ctx, v.location, err);
+    catalog_volume_release(&v);
+    return rc;
+}
+
+static enum lc alter_volume(const struct ctx *ctx, void *self, const struct catalog_name *name,
+                            const struct catalog_name *to, const char *comment, struct err *err)
+{
+    (void)ctx;
+    if (to)
+        TRY(workspace_exec(
+            self, err,
+            "UPDATE catalog_volumes SET catalog = ?, schema = ?, name = ? WHERE catalog = ? AND schema = "
+            "? AND name = ?",
+            "tttttt", to->catalog, to->schema, to->table, name->catalog, name->schema, name->table));
+    else
+        TRY(workspace_exec(
+            self, err, "UPDATE catalog_volumes SET comment = ? WHERE catalog = ? AND schema = ? AND name = ?",
+            "tttt", comment, name->catalog, name->schema, name->table));
+    return workspace_changes(self) ? LC_OK
+                                   : err_set(err, LC_NOTFOUND, "cannot find the volume '%s'", name->table);
+}
+
+static enum lc list_volumes(const struct ctx *ctx, void *self, const char *catalog, const char *schema,
+                            struct catalog_list *out, struct err *err)
+{
+    struct workspace_rows rows;
+    enum lc rc = workspace_query(
+        self, &rows, err,
+        "SELECT name, comment, 0 FROM catalog_volumes WHERE catalog = ? AND schema = ? ORDER BY name", "tt",
+        catalog, schema);
+
+    (void)ctx;
+    return collect(&rows, rc, out, err);
 }
 
 /* ---- lineage ---- */
@@ -458,6 +660,16 @@ const struct catalog_ops catalog_local = {
     .drop_table = drop_table,
     .get_table = get_table,
     .list_tables = list_tables,
+    .rename_table = rename_table,
+    .alter_table = alter_table,
+    .alter_catalog = alter_catalog,
+    .get_schema = get_schema,
+    .alter_schema = alter_schema,
+    .create_volume = create_volume,
+    .drop_volume = drop_volume,
+    .get_volume = get_volume,
+    .alter_volume = alter_volume,
+    .list_volumes = list_volumes,
     .add_lineage = add_lineage,
     .list_lineage = list_lineage,
 };

@@ -1,8 +1,10 @@
 #include "runtime/catalog/resolve.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/catalog/catalog_int.h"
 #include "runtime/catalog/timestamp.h"
 #include "runtime/dataframe/plan.h"
+#include "runtime/sql/sql.h"
 #include "runtime/storage/storage.h"
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +19,17 @@ struct read { /* one table that a plan reads; a list, newest first */
     int64_t version;
 };
 
+struct stored { /* a view of the catalog that is being read; a list on the stack, innermost first */
+    const struct stored *outer;
+    const struct catalog_name *name;
+    const char *catalog, *schema; /* where its names are looked up */
+};
+
 struct resolving {
     struct catalog *catalog;
     const struct delta_engine *engine;
     struct read *reads; /* owned */
+    const struct stored *stored;
     int depth;
     bool step; /* inputs that are known already stay as they are */
 };
@@ -144,15 +153,26 @@ static bool is_format(const char *name)
     return false;
 }
 
+/* A path as the storage takes it: absolute, or a URI. */
+static enum lc location_of(const struct ctx *ctx, struct catalog *c, const char *path, char **out,
+                           struct err *err)
+{
+    char *place;
+
+    TRY(catalog_path(ctx, c, path, &place, err));
+    *out = strchr(place, ':') ? mem_strdup(place) : fs_absolute(place);
+    mem_free(place);
+    return *out ? LC_OK : err_nomem(err);
+}
+
 static enum lc resolve_path(struct resolving *r, const struct ctx *ctx, const struct plan *read,
                             const struct plan **out, struct err *err)
 {
     char format[16];
-    char *path = strchr(read->names[1], ':') ? mem_strdup(read->names[1]) : fs_absolute(read->names[1]);
+    char *path;
     enum lc rc;
 
-    if (!path)
-        return err_nomem(err);
+    TRY(location_of(ctx, r->catalog, read->names[1], &path, err));
     snprintf(format, sizeof format, "%s", read->names[0]);
     for (char *p = format; *p; p++)
         *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
@@ -162,11 +182,111 @@ static enum lc resolve_path(struct resolving *r, const struct ctx *ctx, const st
     return rc;
 }
 
+/* A name is looked up where it was written: in the session's schema, or in that of the view. */
+static enum lc complete(const struct resolving *r, const struct plan *read, struct catalog_name *out,
+                        struct err *err)
+{
+    const char *parts[3];
+    size_t n = read->n_names;
+
+    if (!r->stored || n > 2)
+        return catalog_complete_parts(r->catalog, (const char *const *)read->names, n, out, err);
+    parts[0] = r->stored->catalog;
+    parts[1] = n == 2 ? read->names[0] : r->stored->schema;
+    parts[2] = read->names[n - 1];
+    return catalog_complete_parts(r->catalog, parts, 3, out, err);
+}
+
+static bool same_name(const struct catalog_name *a, const struct catalog_name *b)
+{
+    return strcmp(a->catalog, b->catalog) == 0 && strcmp(a->schema, b->schema) == 0 &&
+           strcmp(a->table, b->table) == 0;
+}
+
+/* The query's columns under the names that the view gave them when it was made. */
+static const struct plan *view_columns(const struct plan *query, const struct catalog_table *view)
+{
+    const json_t *from = json_object_get(view->options, "columns");
+    const struct dtype *schema = NULL;
+    size_t n = json_array_size(from);
+    struct expr **columns = mem_calloc(n + 1, sizeof *columns);
+    const struct plan *out = NULL;
+
+    if (columns && view->schema_json &&
+        dtype_from_json_text(view->schema_json, strlen(view->schema_json), &schema, NULL) == LC_OK &&
+        schema->n_fields == n) {
+        for (size_t i = 0; i < n; i++) {
+            const char *name = json_string_value(json_array_get(from, i));
+            columns[i] = expr_alias(expr_attribute(&name, name ? 1 : 0, 0), schema->fields[i].name);
+        }
+        out = plan_project(query, columns, n);
+    } else {
+        out = query;
+    }
+    mem_free(columns);
+    dtype_unref(schema);
+    return out;
+}
+
+static enum lc parse_view(const struct catalog_table *view, const char *full, const struct plan **out,
+                          struct err *err)
+{
+    const char *text = json_string_value(json_object_get(view->options, "text"));
+    struct sql_statement *s = NULL;
+    enum lc rc;
+
+    if (!text)
+        return err_set(err, LC_DATA, "the view '%s' has no text in the catalog", full);
+    rc = sql_parse(text, strlen(text), NULL, 0, &s, err);
+    if (rc == LC_OK && s->kind != SQL_QUERY)
+        rc = err_set(err, LC_DATA, "the text of the view '%s' is no query", full);
+    if (rc == LC_OK)
+        *out = view_columns(plan_ref(s->plan), view);
+    sql_release(s);
+    return rc == LC_OK && !*out ? err_nomem(err) : rc;
+}
+
+static enum lc in_view(const char *full, enum lc rc, struct err *err)
+{
+    char message[sizeof err->message];
+
+    if (rc == LC_OK || !err || strstr(err->message, "(in the view '"))
+        return rc;
+    snprintf(message, sizeof message, "%s", err->message);
+    snprintf(err->message, sizeof err->message, "%.900s (in the view '%.100s')", message, full);
+    return rc;
+}
+
+/* A view of the catalog: its text, read with the names of its own schema. */
+static enum lc resolve_stored(struct resolving *r, const struct ctx *ctx, const struct catalog_table *view,
+                              const char *full, const struct plan **out, struct err *err)
+{
+    struct stored frame = {r->stored, &view->name,
+                           json_string_value(json_object_get(view->options, "catalog")),
+                           json_string_value(json_object_get(view->options, "schema"))};
+    const struct plan *plan = NULL;
+    enum lc rc;
+
+    for (const struct stored *f = r->stored; f; f = f->outer)
+        if (same_name(f->name, &view->name))
+            return err_set(err, LC_ENGINE, "[RECURSIVE_VIEW] the view '%s' reads itself. SQLSTATE: 42K0H",
+                           full);
+    if (!frame.catalog || !frame.schema)
+        return err_set(err, LC_DATA, "the view '%s' has no schema in the catalog", full);
+    TRY(parse_view(view, full, &plan, err));
+    r->stored = &frame;
+    rc = resolve_view(r, ctx, plan, out, err);
+    r->stored = frame.outer;
+    plan_unref(plan);
+    return in_view(full, rc, err);
+}
+
 static enum lc resolve_table(void *self, const struct ctx *ctx, const struct plan *read,
                              const struct plan **out, struct err *err)
 {
     struct resolving *r = self;
-    const struct plan *view = read->n_names == 1 ? catalog_view(r->catalog, read->names[0]) : NULL;
+    const struct plan *view =
+        r->stored ? NULL : catalog_view_parts(r->catalog, (const char *const *)read->names, read->n_names);
     char full[3 * CATALOG_NAME_MAX];
     struct catalog_table t = {0};
     struct catalog_name name;
@@ -176,12 +296,16 @@ static enum lc resolve_table(void *self, const struct ctx *ctx, const struct pla
         return resolve_view(r, ctx, view, out, err);
     if (read->n_names == 2 && is_format(read->names[0]))
         return resolve_path(r, ctx, read, out, err);
-    TRY(catalog_complete_parts(r->catalog, (const char *const *)read->names, read->n_names, &name, err));
+    TRY(complete(r, read, &name, err));
     TRY(catalog_get_table(ctx, r->catalog, &name, &t, err));
     catalog_name_text(&name, full, sizeof full);
-    rc = strcmp(t.format, "delta") == 0 ? resolve_delta(r, ctx, read, full, t.location, out, err)
-                                        : resolve_files(r, t.format, t.location, &t, full, out, err);
-    if (rc == LC_NOTFOUND && read->u.table.options.n == 0) /* else it is the version that is not there */
+    if (t.kind == CATALOG_VIEW)
+        rc = resolve_stored(r, ctx, &t, full, out, err);
+    else
+        rc = strcmp(t.format, "delta") == 0 ? resolve_delta(r, ctx, read, full, t.location, out, err)
+                                            : resolve_files(r, t.format, t.location, &t, full, out, err);
+    if (rc == LC_NOTFOUND && t.kind != CATALOG_VIEW &&
+        read->u.table.options.n == 0) /* else it is the version that is not there */
         err_wrap(err, "cannot read table '%s': its files at '%s' are gone", full, t.location);
     catalog_table_release(&t);
     return rc;
@@ -208,7 +332,7 @@ static enum lc resolve_view(struct resolving *r, const struct ctx *ctx, const st
     enum lc rc;
 
     if (r->depth >= VIEW_DEPTH)
-        return err_set(err, LC_LIMIT, "temporary views refer to each other more than %d deep", VIEW_DEPTH);
+        return err_set(err, LC_LIMIT, "views refer to each other more than %d deep", VIEW_DEPTH);
     r->depth++;
     rc = resolve_with(r, ctx, view, out, err);
     r->depth--;
@@ -305,6 +429,9 @@ static enum lc save_existing(struct saving *s, const struct catalog_table *t, st
                 "[TABLE_OR_VIEW_ALREADY_EXISTS] cannot make the table '%s': it is there already", s->full);
         return err_hint(err, "write with mode('append') or mode('overwrite'), or CREATE OR REPLACE TABLE");
     }
+    if (t->kind == CATALOG_VIEW)
+        return err_set(err, LC_UNSUPPORTED,
+                       "[EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE] cannot write to '%s': it is a view", s->full);
     if (strcmp(t->format, "delta") != 0)
         return err_set(err, LC_UNSUPPORTED,
                        "cannot write to table '%s': its format is '%s', and only Delta tables "
@@ -343,9 +470,8 @@ static enum lc save_new(struct saving *s, struct delta_written *out, struct err 
             rc = err_nomem(err);
     if (rc == LC_OK && managed)
         rc = catalog_new_location(s->ctx, s->catalog, &s->name, &t.location, err);
-    else if (rc == LC_OK && (t.location = strchr(s->save->path, ':') ? mem_strdup(s->save->path)
-                                                                     : fs_absolute(s->save->path)) == NULL)
-        rc = err_nomem(err);
+    else if (rc == LC_OK)
+        rc = location_of(s->ctx, s->catalog, s->save->path, &t.location, err);
     if (rc == LC_OK && !managed)
         rc = delta_exists(s->ctx, t.location, &exists, err);
     s->write.create = !exists && !s->write.replace;
@@ -381,11 +507,10 @@ static enum lc save_table(struct saving *s, struct delta_written *out, struct er
 
 static enum lc save_path(struct saving *s, struct delta_written *out, struct err *err)
 {
-    char *location = strchr(s->save->path, ':') ? mem_strdup(s->save->path) : fs_absolute(s->save->path);
+    char *location;
     enum lc rc;
 
-    if (!location)
-        return err_nomem(err);
+    TRY(location_of(s->ctx, s->catalog, s->save->path, &location, err));
     snprintf(s->full, sizeof s->full, "%s", location);
     rc = write_to(s, location, out, err);
     mem_free(location);

@@ -26,6 +26,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
+struct dtype;
 struct engine;
 struct engine_ops;
 struct plan;
@@ -59,6 +60,7 @@ struct delta_snapshot {
     const char *name, *description; /* may be NULL */
     const char *schema_json;        /* {"type":"struct","fields":[…]}, as Spark's StructType.json */
     const char *const *partition_columns;
+    const char *const *partition_names; /* the same as files and the log have them (column mapping) */
     size_t n_partition_columns;
     const struct delta_property *properties;
     size_t n_properties;
@@ -118,6 +120,8 @@ struct delta_write {
     bool create;      /* the history says CREATE TABLE AS SELECT */
     const char *name; /* for metaData; may be NULL */
     const char *description;
+    const struct dtype
+        *schema; /* of a table that is made or replaced, with comments and NOT NULL; NULL: the rows' */
     const struct delta_property *properties; /* for a new table */
     size_t n_properties;
 };
@@ -135,4 +139,23 @@ enum lc delta_write(const struct ctx *ctx, const struct delta_engine *engine, co
 /* A table without rows. LC_EXISTS when there is one. */
 enum lc delta_create(const struct ctx *ctx, const char *location, const char *schema_json,
                      const struct delta_write *w, struct err *err) MUST_CHECK;
+
+/* ---- changing what a table is ---- */
+struct delta_change {                 /* all borrowed */
+    const char *operation;            /* "ADD COLUMNS": for the history */
+    const json_t *parameters;         /* of the operation; may be NULL */
+    const struct dtype *schema;       /* NULL: as it is */
+    const char *const *partition_by;  /* with schema, after a rename; NULL: as it is */
+    const struct delta_property *set; /* properties */
+    size_t n_set;
+    const char *const *unset;
+    size_t n_unset;
+    bool set_description;
+    const char *description; /* NULL: none */
+    bool read_rows;          /* the change depends on the rows (SET NOT NULL): nobody may have added any */
+};
+/* One commit of a metaData action (and of a protocol, if it needs a newer one) on top of this snapshot. LC_CONFLICT when somebody
+ * else changed the table's metadata meanwhile. */
+enum lc delta_change(const struct ctx *ctx, const struct delta_snapshot *t, const struct delta_change *change,
+                     int64_t *version, struct err *err) MUST_CHECK;
 #endif

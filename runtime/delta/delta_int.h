@@ -87,8 +87,30 @@ struct written_file;
 /* The protocol action that a table with this schema and these properties needs; *out NULL when t has it (t NULL:
  * a new table). New reference. */
 enum lc delta_protocol_for(const struct delta_snapshot *t, const struct dtype *schema,
-                           const struct delta_property *properties, size_t n_properties, json_t **out,
-                           struct err *err) MUST_CHECK;
+                           const json_t *configuration, json_t **out, struct err *err) MUST_CHECK;
+
+/* ---- metaData ---- */
+struct delta_metadata {                 /* all borrowed */
+    const struct delta_snapshot *table; /* the one before; NULL: a new table */
+    const char *name, *description;     /* may be NULL */
+    const struct dtype *schema;
+    const char *const *partition_columns;
+    size_t n_partition_columns;
+    const json_t *configuration;
+};
+json_t *delta_text_array(const char *const *texts, size_t n); /* new reference; NULL without memory */
+/* operationParameters are texts, JSON inside: {"partitionBy": "[\"a\"]"}. Takes the value's reference. */
+bool delta_set_json_text(json_t *o, const char *key, json_t *value);
+json_t *delta_metadata_action(const struct delta_metadata *m); /* new reference; NULL without memory */
+bool delta_metadata_is_mapped(const json_t *configuration);
+/* With column mapping: gives every column an id and a physical name that has none (own_names: its own name, else a
+ * fresh one) and counts in the configuration. Without: takes them away. *out is a new reference. */
+enum lc delta_mapping_complete(const struct dtype *schema, json_t *configuration, bool own_names,
+                               const struct dtype **out, struct err *err) MUST_CHECK;
+/* The schema as files and statistics have it. NULL without memory. */
+const struct dtype *delta_mapping_physical(const struct dtype *schema, bool mapped);
+/* The ids of the columns; in the arena. NULL: not mapped, or no memory. */
+const int64_t *delta_mapping_ids(struct arena *a, const struct dtype *schema, bool mapped);
 
 /* ---- schemas ---- */
 /* The name that files, statistics and partition values have for a column; mapped: delta.columnMapping.mode is
@@ -97,8 +119,8 @@ const char *delta_physical_name(struct arena *a, const struct dfield *f, bool ma
 bool delta_is_mapped(const struct delta_snapshot *t);
 /* A copy in which everything may be NULL: what a table made from rows has. NULL without memory. */
 const struct dtype *delta_schema_nullable(const struct dtype *t);
-/* Can a table have these columns? Types, names, duplicates. */
-enum lc delta_schema_check(const struct dtype *schema, struct err *err) MUST_CHECK;
+/* Can a table have these columns? Types, names (with column mapping any), duplicates. */
+enum lc delta_schema_check(const struct dtype *schema, bool mapped, struct err *err) MUST_CHECK;
 /* The table's schema after rows of `rows` were written: the same (a reference), or with new columns. */
 enum lc delta_schema_merge(const struct dtype *table, const struct dtype *rows, const struct delta_write *w,
                            const struct dtype **out, struct err *err) MUST_CHECK;

@@ -2,6 +2,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/types.h"
 #include "runtime/delta/delta_int.h"
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -10,8 +11,7 @@ enum need {
     NEED_PROPERTY,   /* fine unless a property of that name (or prefix ending in '.') is set */
     NEED_FIELD,      /* fine unless a column has that key in its metadata */
     NEED_NO_VECTORS, /* fine unless a file has a deletion vector */
-    NEED_MAPPING,    /* fine unless delta.columnMapping.mode is set to something but "none" */
-    NEED_NAMES,      /* fine unless that mode is "id" */
+    NEED_NAMES,      /* fine unless delta.columnMapping.mode is "id" */
     NEED_SUPPORT     /* not here */
 };
 
@@ -29,7 +29,7 @@ static const struct feature features[] = {
     {"checkConstraints", 0, 3, NEED_NOTHING, NEED_PROPERTY, "delta.constraints."},
     {"changeDataFeed", 0, 4, NEED_NOTHING, NEED_NOTHING, NULL}, /* whole files come and go: no cdc files */
     {"generatedColumns", 0, 4, NEED_NOTHING, NEED_FIELD, "delta.generationExpression"},
-    {"columnMapping", 2, 5, NEED_NAMES, NEED_MAPPING, NULL},
+    {"columnMapping", 2, 5, NEED_NAMES, NEED_NAMES, NULL},
     {"identityColumns", 0, 6, NEED_NOTHING, NEED_FIELD, "delta.identity.start"},
     {"timestampNtz", 0, 0, NEED_NOTHING, NEED_NOTHING, NULL},
     {"deletionVectors", 0, 0, NEED_NO_VECTORS, NEED_NO_VECTORS, NULL},
@@ -37,8 +37,8 @@ static const struct feature features[] = {
     {"domainMetadata", 0, 0, NEED_NOTHING, NEED_NOTHING, NULL},
     {"allowColumnDefaults", 0, 0, NEED_NOTHING, NEED_FIELD, "CURRENT_DEFAULT"},
     {"v2Checkpoint", 0, 0, NEED_NOTHING, NEED_NOTHING, NULL}, /* sidecars are refused where they are met */
-    {"typeWidening", 0, 0, NEED_SUPPORT, NEED_SUPPORT, NULL},
-    {"typeWidening-preview", 0, 0, NEED_SUPPORT, NEED_SUPPORT, NULL},
+    {"typeWidening", 0, 0, NEED_NOTHING, NEED_NOTHING, NULL}, /* a scan casts what files have */
+    {"typeWidening-preview", 0, 0, NEED_NOTHING, NEED_NOTHING, NULL},
     {"variantType", 0, 0, NEED_SUPPORT, NEED_SUPPORT, NULL},
     {"rowTracking", 0, 0, NEED_NOTHING, NEED_SUPPORT, NULL},
     {"inCommitTimestamp", 0, 0, NEED_NOTHING, NEED_SUPPORT, NULL},
@@ -89,8 +89,6 @@ static bool is_met(const struct delta_snapshot *t, enum need need, const char *k
         return !has_field(t, key);
     case NEED_NO_VECTORS:
         return !has_vectors(t);
-    case NEED_MAPPING:
-        return !mode || strcmp(mode, "none") == 0;
     case NEED_NAMES:
         return !mode || strcmp(mode, "none") == 0 || strcmp(mode, "name") == 0;
     case NEED_SUPPORT:
@@ -180,34 +178,108 @@ static bool has_type(const struct dtype *t, enum dtype_id id)
 }
 
 /* Properties of Delta that change nothing this program would have to do, or that it does. */
-static const struct {
+static const struct property {
     const char *name;
-    int writer; /* the legacy version that it needs when it is "true" */
+    const char *feature; /* that it needs when it is "true" (delta.columnMapping.mode: "name"); NULL: none */
+    bool only_off;       /* "true" would ask for what is not here */
 } known_properties[] = {
-    {"delta.appendOnly", 2},
-    {"delta.enableChangeDataFeed", 4},
-    {"delta.checkpointInterval", 0},
-    {"delta.logRetentionDuration", 0},
-    {"delta.deletedFileRetentionDuration", 0},
-    {"delta.dataSkippingNumIndexedCols", 0},
-    {"delta.autoOptimize.autoCompact", 0},
-    {"delta.autoOptimize.optimizeWrite", 0},
-    {"delta.targetFileSize", 0},
-    {"delta.tuneFileSizesForRewrites", 0},
+    {"delta.appendOnly", "appendOnly", false},
+    {"delta.enableChangeDataFeed", "changeDataFeed", false},
+    {"delta.columnMapping.mode", "columnMapping", false},
+    {"delta.columnMapping.maxColumnId", NULL, false},
+    {"delta.enableTypeWidening", "typeWidening", false},
+    {"delta.checkpointInterval", NULL, false},
+    {"delta.logRetentionDuration", NULL, false},
+    {"delta.deletedFileRetentionDuration", NULL, false},
+    {"delta.dataSkippingNumIndexedCols", NULL, false},
+    {"delta.autoOptimize.autoCompact", NULL, false},
+    {"delta.autoOptimize.optimizeWrite", NULL, false},
+    {"delta.targetFileSize", NULL, false},
+    {"delta.tuneFileSizesForRewrites", NULL, false},
+    {"delta.isolationLevel", NULL, false},
+    {"delta.minReaderVersion", NULL, false},
+    {"delta.minWriterVersion", NULL, false},
+    {"delta.enableDeletionVectors", NULL, true},
+    {"delta.enableRowTracking", NULL, true},
+    {"delta.enableInCommitTimestamps", NULL, true},
 };
 
-static enum lc writer_of(const struct delta_property *p, int *writer, struct err *err)
+struct needs { /* of a table's schema and properties */
+    int reader, writer;
+    const char *features[8];
+    size_t n;
+};
+
+static enum lc wrong_value(const char *name, const char *value, const char *wanted, struct err *err)
 {
-    if (strncmp(p->name, "delta.", 6) != 0)
+    return err_set(err, LC_ARG, "cannot set the table property '%s' to '%s': %s", name, value, wanted);
+}
+
+static enum lc check_value(const char *name, const char *value, struct err *err)
+{
+    bool reader = strcmp(name, "delta.minReaderVersion") == 0;
+    long n;
+    char *end;
+
+    if (strcmp(name, "delta.columnMapping.mode") == 0) {
+        if (strcasecmp(value, "id") == 0)
+            return err_set(err, LC_UNSUPPORTED,
+                           "cannot set the table property '%s' to 'id': only 'name' and 'none' are "
+                           "supported",
+                           name);
+        if (strcasecmp(value, "none") != 0 && strcasecmp(value, "name") != 0)
+            return wrong_value(name, value, "it takes 'name' or 'none'", err);
+    }
+    if (!reader && strcmp(name, "delta.minWriterVersion") != 0)
+        return LC_OK;
+    n = strtol(value, &end, 10);
+    if (end == value || *end || n < 1)
+        return wrong_value(name, value, "it takes a number", err);
+    return n <= (reader ? READER_MAX : WRITER_MAX)
+               ? LC_OK
+               : err_set(err, LC_UNSUPPORTED, "cannot set the table property '%s' to '%s': the newest is %d",
+                         name, value, reader ? READER_MAX : WRITER_MAX);
+}
+
+static void need_feature(struct needs *n, const char *name)
+{
+    const struct feature *f = find(name);
+
+    if (f && f->reader > n->reader)
+        n->reader = f->reader;
+    if (f && f->writer > n->writer)
+        n->writer = f->writer;
+    if (n->n < sizeof n->features / sizeof *n->features)
+        n->features[n->n++] = name;
+}
+
+/* What a table has already is nothing that is asked for now. */
+static enum lc need_property(const struct delta_snapshot *t, struct needs *n, const char *name,
+                             const char *value, struct err *err)
+{
+    const struct property *known = NULL;
+    const char *had = t ? delta_property(t, name) : NULL;
+    bool on = strcasecmp(value, "true") == 0 || strcasecmp(value, "name") == 0;
+
+    if (strncmp(name, "delta.", 6) != 0)
         return LC_OK;
     for (size_t i = 0; i < sizeof known_properties / sizeof *known_properties; i++)
-        if (strcasecmp(known_properties[i].name, p->name) == 0) {
-            if (strcasecmp(p->value, "true") == 0 && known_properties[i].writer > *writer)
-                *writer = known_properties[i].writer;
-            return LC_OK;
-        }
-    return err_set(err, LC_UNSUPPORTED, "cannot set the table property '%s': its feature is not supported",
-                   p->name);
+        if (strcasecmp(known_properties[i].name, name) == 0)
+            known = &known_properties[i];
+    if ((!known || (known->only_off && on)) && had && strcmp(had, value) == 0)
+        return LC_OK;
+    if (!known || (known->only_off && on))
+        return err_set(err, LC_UNSUPPORTED,
+                       "cannot set the table property '%s'%s: its feature is not supported", name,
+                       known ? " to 'true'" : "");
+    TRY(check_value(known->name, value, err));
+    if (strcmp(known->name, "delta.minReaderVersion") == 0 && atoi(value) > n->reader && atoi(value) < 3)
+        n->reader = atoi(value);
+    if (strcmp(known->name, "delta.minWriterVersion") == 0 && atoi(value) > n->writer && atoi(value) < 7)
+        n->writer = atoi(value);
+    if (known->feature && on)
+        need_feature(n, known->feature);
+    return LC_OK;
 }
 
 static bool add_text(json_t *array, const char *text)
@@ -218,13 +290,23 @@ static bool add_text(json_t *array, const char *text)
     return json_array_append_new(array, json_string(text)) == 0;
 }
 
-/* Version 3/7 with the features that t had by name or by its legacy versions. */
-static json_t *with_feature(const struct delta_snapshot *t, int writer, const char *feature)
+static bool is_reader_feature(const char *name)
+{
+    const struct feature *f = find(name);
+
+    return !f || f->reader > 0 || f->writer == 0;
+}
+
+/* Version 3/7 with the features that t had by name or by its legacy versions, and those that are needed. */
+static json_t *by_features(const struct delta_snapshot *t, const struct needs *n)
 {
     json_t *readers = json_array(), *writers = json_array();
-    int old_reader = t ? t->reader_version : 1, old_writer = t ? t->writer_version : writer;
-    bool ok = readers && writers && add_text(readers, feature) && add_text(writers, feature);
+    int old_reader = t ? t->reader_version : 1, old_writer = t ? t->writer_version : n->writer;
+    bool ok = readers && writers;
 
+    for (size_t i = 0; ok && i < n->n; i++)
+        ok = add_text(writers, n->features[i]) &&
+             (!is_reader_feature(n->features[i]) || add_text(readers, n->features[i]));
     for (size_t i = 0; ok && i < sizeof features / sizeof *features; i++) {
         const struct feature *f = &features[i];
         if (f->reader && f->reader <= old_reader && old_reader < READER_FEATURES)
@@ -252,20 +334,46 @@ static bool has_feature(const struct delta_snapshot *t, const char *name)
     return false;
 }
 
-enum lc delta_protocol_for(const struct delta_snapshot *t, const struct dtype *schema,
-                           const struct delta_property *properties, size_t n_properties, json_t **out,
-                           struct err *err)
+/* Has t all of it already? */
+static bool is_enough(const struct delta_snapshot *t, const struct needs *n)
 {
-    int writer = 2;
+    if (!t)
+        return false;
+    if (t->writer_version < WRITER_FEATURES)
+        return t->writer_version >= n->writer && t->reader_version >= n->reader &&
+               n->reader < READER_FEATURES;
+    for (size_t i = 0; i < n->n; i++)
+        if (!has_feature(t, n->features[i]))
+            return false;
+    return true;
+}
+
+enum lc delta_protocol_for(const struct delta_snapshot *t, const struct dtype *schema,
+                           const json_t *configuration, json_t **out, struct err *err)
+{
+    struct needs n = {.reader = 1, .writer = 2};
+    const char *name;
+    json_t *value;
+    bool named = false;
 
     *out = NULL;
-    for (size_t i = 0; i < n_properties; i++)
-        TRY(writer_of(&properties[i], &writer, err));
-    if (has_type(schema, DTYPE_TIMESTAMP_NTZ) && !has_feature(t, "timestampNtz"))
-        *out = with_feature(t, writer, "timestampNtz");
-    else if (!t)
-        *out = json_pack("{s:i,s:i}", "minReaderVersion", 1, "minWriterVersion", writer);
-    else
+    json_object_foreach ((json_t *)configuration, name, value)
+        TRY(need_property(t, &n, name, json_is_string(value) ? json_string_value(value) : "", err));
+    if (has_type(schema, DTYPE_TIMESTAMP_NTZ))
+        need_feature(&n, "timestampNtz");
+    for (size_t i = 0; i < n.n; i++) {
+        const struct feature *f = find(n.features[i]);
+        named |= f && f->writer == 0 && f->reader == 0;
+    }
+    if (named)
+        n.reader = READER_FEATURES;
+    if (is_enough(t, &n))
         return LC_OK;
+    if (named || (t && t->writer_version == WRITER_FEATURES))
+        *out = by_features(t, &n);
+    else
+        *out = json_pack("{s:i,s:i}", "minReaderVersion",
+                         t && t->reader_version > n.reader ? t->reader_version : n.reader, "minWriterVersion",
+                         t && t->writer_version > n.writer ? t->writer_version : n.writer);
     return *out ? LC_OK : err_nomem(err);
 }

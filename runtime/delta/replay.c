@@ -419,7 +419,7 @@ static const char *const *physical_partitions(struct delta_snapshot *t)
 static bool copy_files(const struct delta_replay *r, struct delta_snapshot *t)
 {
     struct delta_file *files = arena_zalloc(t->arena, (r->n_live + 1) * sizeof *files);
-    const char *const *columns = physical_partitions(t);
+    const char *const *columns = t->partition_names = physical_partitions(t);
 
     if (!files || !columns)
         return false;

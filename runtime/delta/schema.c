@@ -31,7 +31,7 @@ const struct dtype *delta_schema_nullable(const struct dtype *t)
 }
 
 /* ---- can a table have it ---- */
-static enum lc check_type(const char *column, const struct dtype *t, struct err *err)
+static enum lc check_type(const char *column, const struct dtype *t, bool mapped, struct err *err)
 {
     if (t->id == DTYPE_NULL) {
         err_set(err, LC_ENGINE, "[DELTA_NULL_SCHEMA] column '%s' has no type: all it holds is NULL", column);
@@ -41,26 +41,27 @@ static enum lc check_type(const char *column, const struct dtype *t, struct err 
         return err_set(err, LC_UNSUPPORTED, "column '%s' is an interval, which Delta tables cannot hold",
                        column);
     if (t->key)
-        TRY(check_type(column, t->key, err));
+        TRY(check_type(column, t->key, mapped, err));
     if (t->element)
-        TRY(check_type(column, t->element, err));
-    return t->id == DTYPE_STRUCT ? delta_schema_check(t, err) : LC_OK;
+        TRY(check_type(column, t->element, mapped, err));
+    return t->id == DTYPE_STRUCT ? delta_schema_check(t, mapped, err) : LC_OK;
 }
 
-enum lc delta_schema_check(const struct dtype *schema, struct err *err)
+enum lc delta_schema_check(const struct dtype *schema, bool mapped, struct err *err)
 {
     for (size_t i = 0; i < schema->n_fields; i++) {
         const struct dfield *f = &schema->fields[i];
-        if (f->name[0] == '\0' || strpbrk(f->name, " ,;{}()\n\t=")) {
+        if (f->name[0] == '\0' || (!mapped && strpbrk(f->name, " ,;{}()\n\t="))) {
             err_set(err, LC_ENGINE,
                     "[DELTA_INVALID_CHARACTERS_IN_COLUMN_NAMES] the column name '%s' cannot be in a Delta "
                     "table: none of \" ,;{}()\\n\\t=\" may be in it",
                     f->name);
-            return err_hint(err, "rename it, for instance with alias or withColumnRenamed");
+            return err_hint(err, "rename it, for instance with alias, or give the table the property "
+                                 "'delta.columnMapping.mode' = 'name'");
         }
         if (dtype_field_index(schema, f->name) == -2)
             return err_set(err, LC_ENGINE, "[COLUMN_ALREADY_EXISTS] the column '%s' is there twice", f->name);
-        TRY(check_type(f->name, f->type, err));
+        TRY(check_type(f->name, f->type, mapped, err));
     }
     return LC_OK;
 }

@@ -3,6 +3,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/engine.h"
+#include "runtime/dataframe/plan.h"
 #include "runtime/delta/delta_int.h"
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,10 @@ struct writing { /* one attempt */
     const struct dtype *schema;      /* owned: of the table after the write */
     const char *const *partition_by; /* borrowed from w or table */
     size_t n_partition_by;
-    bool new_metadata, overwrites;
-    struct written_files files; /* owned */
+    bool new_metadata, overwrites, mapped;
+    json_t *configuration;        /* owned: of the table after the write */
+    const struct dtype *physical; /* owned: schema with the names that files have */
+    struct written_files files;   /* owned */
     struct delta_commit commit;
 };
 
@@ -29,35 +32,14 @@ static void writing_release(struct writing *a)
     mem_free(a->dir);
     delta_close(a->table);
     dtype_unref(a->schema);
+    dtype_unref(a->physical);
+    json_decref(a->configuration);
     written_files_release(&a->files);
     buf_release(&a->commit.text);
     json_decref(a->commit.removed);
 }
 
 /* ---- the actions ---- */
-static json_t *text_array(const char *const *texts, size_t n)
-{
-    json_t *out = json_array();
-
-    for (size_t i = 0; out && i < n; i++)
-        if (json_array_append_new(out, json_string(texts[i])) != 0) {
-            json_decref(out);
-            return NULL;
-        }
-    return out;
-}
-
-/* operationParameters are texts, JSON inside: {"partitionBy": "[\"a\"]"} */
-static bool set_json_text(json_t *o, const char *key, json_t *value)
-{
-    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    bool ok = text && json_object_set_new(o, key, json_string(text)) == 0;
-
-    free(text);
-    json_decref(value);
-    return ok;
-}
-
 static const char *mode_name(const struct writing *a)
 {
     static const char *const names[] = {"Append", "Overwrite", "ErrorIfExists", "Ignore"};
@@ -79,14 +61,14 @@ static json_t *parameters(const struct writing *a, const char *operation)
     json_t *p = json_object(), *properties = json_object();
     bool ok = p && properties;
 
-    ok = ok && set_json_text(p, "partitionBy", text_array(a->partition_by, a->n_partition_by));
+    ok = ok && delta_set_json_text(p, "partitionBy", delta_text_array(a->partition_by, a->n_partition_by));
     if (strcmp(operation, "WRITE") == 0) {
         ok = ok && json_object_set_new(p, "mode", json_string(mode_name(a))) == 0;
     } else {
         for (size_t i = 0; ok && i < a->w->n_properties; i++)
             ok = json_object_set_new(properties, a->w->properties[i].name,
                                      json_string(a->w->properties[i].value)) == 0;
-        ok = ok && set_json_text(p, "properties", json_incref(properties));
+        ok = ok && delta_set_json_text(p, "properties", json_incref(properties));
         ok = ok && json_object_set_new(p, "description",
                                        a->w->description ? json_string(a->w->description) : json_null()) == 0;
     }
@@ -141,6 +123,7 @@ static bool add_info(struct writing *a, bool rows)
     return false;
 }
 
+/* The properties of the table after the write. */
 static json_t *configuration(const struct writing *a)
 {
     json_t *o = json_object();
@@ -157,33 +140,24 @@ static json_t *configuration(const struct writing *a)
 
 static bool add_metadata(struct writing *a)
 {
-    char id[UUID_TEXT];
-    char *schema = dtype_json_text(a->schema);
-    const char *description = a->table && !a->w->replace ? a->table->description : a->w->description;
-    const char *name = a->table ? a->table->name : a->w->name;
-    json_t *m;
+    const struct delta_metadata m = {.table = a->table,
+                                     .name = a->table ? a->table->name : a->w->name,
+                                     .description = a->table && !a->w->replace ? a->table->description
+                                                                               : a->w->description,
+                                     .schema = a->schema,
+                                     .partition_columns = a->partition_by,
+                                     .n_partition_columns = a->n_partition_by,
+                                     .configuration = a->configuration};
+    json_t *action = delta_metadata_action(&m);
 
-    uuid_make(id);
-    m = schema ? json_pack(
-                     "{s:s,s:{s:s,s:{}},s:s,s:o?,s:o?,s:I}", "id", a->table ? a->table->id : id, "format",
-                     "provider", "parquet", "options", "schemaString", schema, "partitionColumns",
-                     text_array(a->partition_by, a->n_partition_by), "configuration", configuration(a),
-                     "createdTime",
-                     (json_int_t)(a->table && a->table->created_ms ? a->table->created_ms : clock_wall_ms()))
-               : NULL;
-    mem_free(schema);
-    if (m && name)
-        json_object_set_new(m, "name", json_string(name));
-    if (m && description)
-        json_object_set_new(m, "description", json_string(description));
-    return m && delta_commit_line(&a->commit, "metaData", m);
+    return action && delta_commit_line(&a->commit, "metaData", action);
 }
 
 static enum lc add_protocol(struct writing *a, struct err *err)
 {
     json_t *p;
 
-    TRY(delta_protocol_for(a->table, a->schema, a->w->properties, a->w->n_properties, &p, err));
+    TRY(delta_protocol_for(a->table, a->schema, a->configuration, &p, err));
     return !p || delta_commit_line(&a->commit, "protocol", p) ? LC_OK : err_nomem(err);
 }
 
@@ -197,7 +171,7 @@ static bool add_removes(struct writing *a)
         json_t *values = json_object(), *remove;
         delta_path_encode(&path, f->path);
         for (size_t k = 0; values && k < t->n_partition_columns; k++)
-            json_object_set_new(values, t->partition_columns[k],
+            json_object_set_new(values, t->partition_names[k],
                                 f->partitions[k] ? json_string(f->partitions[k]) : json_null());
         remove = json_pack("{s:s,s:I,s:b,s:b,s:o?,s:I}", "path", buf_str(&path), "deletionTimestamp",
                            (json_int_t)clock_wall_ms(), "dataChange", 1, "extendedFileMetadata", 1,
@@ -225,14 +199,22 @@ static json_t *partition_value(const struct writing *a, const char *column, cons
     return json_stringn(text, n);
 }
 
+/* The name that files have for a column. */
+static const char *physical_of(const struct writing *a, const char *column)
+{
+    long at = dtype_field_index(a->schema, column);
+
+    return at >= 0 ? a->physical->fields[at].name : column;
+}
+
 static bool add_file(struct writing *a, const struct written_file *f)
 {
     struct buf path = BUF_INIT(1 << 20), stats = BUF_INIT(1 << 20);
     json_t *values = json_object(), *add;
-    bool ok = values && delta_path_encode(&path, f->path) && delta_stats(a->schema, f, &stats);
+    bool ok = values && delta_path_encode(&path, f->path) && delta_stats(a->physical, f, &stats);
 
     for (size_t i = 0; ok && i < f->n_partition; i++)
-        ok = json_object_set_new(values, a->partition_by[i],
+        ok = json_object_set_new(values, physical_of(a, a->partition_by[i]),
                                  partition_value(a, a->partition_by[i], f->partition[i])) == 0;
     add = ok ? json_pack("{s:s,s:O,s:I,s:I,s:b,s:s}", "path", buf_str(&path), "partitionValues", values,
                          "size", (json_int_t)f->size, "modificationTime", (json_int_t)clock_wall_ms(),
@@ -303,6 +285,24 @@ static enum lc same_partitions(const struct writing *a, struct err *err)
                          "option('overwriteSchema', true)");
 }
 
+/* Ids and physical names for columns that have none, and the names that files get. */
+static enum lc finish_schema(struct writing *a, struct err *err)
+{
+    const struct dtype *complete = NULL;
+
+    if (!a->configuration && (a->configuration = configuration(a)) == NULL)
+        return err_nomem(err);
+    a->mapped = delta_metadata_is_mapped(a->configuration);
+    if (a->new_metadata) {
+        TRY(delta_schema_check(a->schema, a->mapped, err));
+        TRY(delta_mapping_complete(a->schema, a->configuration, false, &complete, err));
+        dtype_unref(a->schema);
+        a->schema = complete;
+    }
+    a->physical = delta_mapping_physical(a->schema, a->mapped);
+    return a->physical ? LC_OK : err_nomem(err);
+}
+
 /* What the table will look like: a->schema, a->partition_by, a->new_metadata. */
 static enum lc plan_schema(struct writing *a, const struct dtype *rows, struct err *err)
 {
@@ -310,11 +310,11 @@ static enum lc plan_schema(struct writing *a, const struct dtype *rows, struct e
     enum lc rc;
 
     if (!a->table || (a->overwrites && (a->w->overwrite_schema || a->w->replace))) {
-        a->schema = delta_schema_nullable(rows);
+        a->schema = a->w->schema ? dtype_ref(a->w->schema) : delta_schema_nullable(rows);
         a->partition_by = a->w->partition_by;
         a->n_partition_by = a->w->n_partition_by;
         a->new_metadata = true;
-        return a->schema ? delta_schema_check(a->schema, err) : err_nomem(err);
+        return a->schema ? finish_schema(a, err) : err_nomem(err);
     }
     TRY(same_partitions(a, err));
     a->partition_by = a->table->partition_columns;
@@ -323,7 +323,19 @@ static enum lc plan_schema(struct writing *a, const struct dtype *rows, struct e
     rc = delta_schema_merge(old, rows, a->w, &a->schema, err);
     a->new_metadata = rc == LC_OK && a->schema->n_fields != old->n_fields;
     dtype_unref(old);
-    return rc == LC_OK && a->new_metadata ? delta_schema_check(a->schema, err) : rc;
+    return rc == LC_OK ? finish_schema(a, err) : rc;
+}
+
+/* The rows' own mapping, if they come from a table that has one, is not that of this table. */
+static enum lc plan_columns(struct writing *a, const struct dtype *rows, struct err *err)
+{
+    const struct dtype *plain = NULL;
+    enum lc rc;
+
+    TRY(delta_mapping_complete(rows, NULL, false, &plain, err));
+    rc = plan_schema(a, plain, err);
+    dtype_unref(plain);
+    return rc;
 }
 
 static enum lc check_nulls(const struct writing *a, struct err *err)
@@ -333,7 +345,7 @@ static enum lc check_nulls(const struct writing *a, struct err *err)
         for (size_t k = 0; !f->nullable && k < a->files.n; k++)
             for (size_t c = 0; c < a->files.files[k].n_columns; c++) {
                 const struct column_stats *s = &a->files.files[k].columns[c];
-                if (strcmp(s->name, f->name) == 0 && s->null_count > 0)
+                if (strcmp(s->name, a->physical->fields[i].name) == 0 && s->null_count > 0)
                     return err_set(err, LC_RUNTIME,
                                    "[DELTA_NOT_NULL_CONSTRAINT_VIOLATED] cannot write to '%s': the column "
                                    "'%s' may not be NULL, and %lld row%s NULL there",
@@ -359,27 +371,51 @@ static void drop_files(const struct writing *a)
     (void)left;
 }
 
+/* Writes rows that have exactly the table's columns, under the names that files have. */
+static enum lc write_aligned(struct writing *a, const struct plan *aligned, struct err *err)
+{
+    const struct engine_ops *ops = a->engine->ops;
+    struct arena *arena = arena_new(0);
+    size_t n = a->physical->n_fields;
+    const char **names = arena ? arena_zalloc(arena, (n + 1) * sizeof *names) : NULL;
+    const char **partition_by =
+        arena ? arena_zalloc(arena, (a->n_partition_by + 1) * sizeof *partition_by) : NULL;
+    struct write_spec spec = {.dir = a->dir, .format = "parquet", .n_partition = a->n_partition_by};
+    const struct plan *renamed = NULL;
+    enum lc rc = names && partition_by ? LC_OK : err_nomem(err);
+
+    for (size_t i = 0; rc == LC_OK && i < n; i++)
+        names[i] = a->physical->fields[i].name;
+    for (size_t i = 0; rc == LC_OK && i < a->n_partition_by; i++)
+        partition_by[i] = physical_of(a, a->partition_by[i]);
+    if (rc == LC_OK) {
+        spec.partition_by = partition_by;
+        spec.field_ids = delta_mapping_ids(arena, a->schema, a->mapped);
+        renamed = a->mapped ? plan_to_df(plan_ref(aligned), names, n) : plan_ref(aligned);
+        rc = renamed ? fs_mkdirs(a->dir, err) : err_nomem(err);
+    }
+    if (rc == LC_OK)
+        rc = ops->write_files(a->engine->engine, a->ctx, renamed, &spec, &a->files, err);
+    plan_unref(renamed);
+    arena_free(arena);
+    return rc;
+}
+
 static enum lc write_rows(struct writing *a, const struct plan *plan, struct err *err)
 {
     const struct engine_ops *ops = a->engine->ops;
     const struct dtype *rows = NULL;
     const struct plan *aligned = NULL;
-    struct write_spec spec = {.dir = a->dir, .format = "parquet"};
     enum lc rc = ops->analyze(a->engine->engine, a->ctx, plan, &rows, err);
 
     if (rc == LC_OK)
-        rc = plan_schema(a, rows, err);
+        rc = plan_columns(a, rows, err);
     if (rc == LC_OK)
         rc = check_partitions(a, err);
     if (rc == LC_OK)
         rc = delta_schema_align(plan, rows, a->schema, a->w->by_position && !a->new_metadata, &aligned, err);
     if (rc == LC_OK)
-        rc = fs_mkdirs(a->dir, err);
-    if (rc == LC_OK) {
-        spec.partition_by = a->partition_by;
-        spec.n_partition = a->n_partition_by;
-        rc = ops->write_files(a->engine->engine, a->ctx, aligned, &spec, &a->files, err);
-    }
+        rc = write_aligned(a, aligned, err);
     if (rc == LC_OK)
         rc = check_nulls(a, err);
     plan_unref(aligned);
@@ -492,7 +528,7 @@ enum lc delta_create(const struct ctx *ctx, const char *location, const char *sc
     a.partition_by = w->partition_by;
     a.n_partition_by = w->n_partition_by;
     if (rc == LC_OK)
-        rc = delta_schema_check(a.schema, err);
+        rc = finish_schema(&a, err);
     if (rc == LC_OK)
         rc = check_partitions(&a, err);
     if (rc == LC_OK)

@@ -9,7 +9,7 @@
  * Threads   one at a time per environment.
  *
  * Example:
- *     struct spark_env env = {.catalog = catalog, .engine = {ops, engine}};
+ *     struct spark_env env = {.catalog = catalog, .engine = {ops, engine}, .spark = s};
  *     const struct plan *result;
  *     if (spark_sql(&ctx, &env, "SHOW TABLES", 11, &(struct spark_sql_args){0}, &result, &err) == LC_OK)
  *         plan_unref(result);
@@ -20,9 +20,12 @@
 #include "runtime/delta/delta.h"
 #include "runtime/sql/sql.h"
 
+struct spark;
+
 struct spark_env { /* what a session's statements act on: all borrowed */
     struct catalog *catalog;
     struct delta_engine engine;
+    struct spark *spark; /* whose settings SET and RESET are for */
 };
 
 enum lc spark_command(const struct ctx *ctx, const struct spark_env *env, const struct sql_statement *s,

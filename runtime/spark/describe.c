@@ -1,5 +1,4 @@
 #include "runtime/spark/describe.h"
-#include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/catalog/resolve.h"
@@ -9,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 /* ---- what a name is ---- */
 struct subject {
@@ -65,7 +65,7 @@ static enum lc find(const struct ctx *ctx, const struct spark_env *env, const st
 {
     struct catalog_name full;
 
-    if (name->n == 1 && catalog_view(env->catalog, name->items[0])) {
+    if (catalog_view_parts(env->catalog, name->items, name->n)) {
         s->format = "view";
         return analyze_name(ctx, env, name, &s->schema, err);
     }
@@ -78,6 +78,10 @@ static enum lc find(const struct ctx *ctx, const struct spark_env *env, const st
     TRY(catalog_get_table(ctx, env->catalog, &full, &s->table, err));
     s->named = true;
     s->format = s->table.format;
+    if (s->table.kind == CATALOG_VIEW)
+        return s->table.schema_json
+                   ? dtype_from_json_text(s->table.schema_json, strlen(s->table.schema_json), &s->schema, err)
+                   : analyze_name(ctx, env, name, &s->schema, err);
     s->location = mem_strdup(s->table.location);
     if (!s->location)
         return err_nomem(err);
@@ -92,7 +96,8 @@ static enum lc need_delta(const struct ctx *ctx, const struct spark_env *env, co
     enum lc rc = find(ctx, env, name, s, err);
 
     if (rc == LC_OK && !s->delta)
-        rc = err_set(err, LC_UNSUPPORTED, "'%s' is no Delta table, so it has no versions",
+        rc = err_set(err, LC_UNSUPPORTED,
+                     "'%s' is no Delta table, so it has no versions, files or properties of one",
                      name->items[name->n - 1]);
     if (rc != LC_OK)
         subject_release(s);
@@ -142,36 +147,89 @@ static void property_text(const json_t *properties, struct buf *out)
     buf_putc(out, ']');
 }
 
-static void detail_rows(struct table *t, const struct subject *s)
+/* Java's Date.toString, in UTC */
+static void time_text(int64_t ms, char *out, size_t size)
 {
-    char text[3 * CATALOG_NAME_MAX], time[ISO_TEXT];
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(out, size, "%a %b %d %H:%M:%S UTC %Y", &tm);
+}
+
+/* What is known of a table or view beside its columns: a line each. */
+typedef void detail_fn(void *arg, const char *key, const char *value);
+
+static void view_details(const struct catalog_table *t, detail_fn *fn, void *arg)
+{
+    const char *text = json_string_value(json_object_get(t->options, "text"));
+    const json_t *columns = json_object_get(t->options, "columns");
+    struct buf b = BUF_INIT(1 << 16);
+
+    fn(arg, "View Text", text ? text : "");
+    fn(arg, "View Original Text", text ? text : "");
+    fn(arg, "View Schema Mode", "COMPENSATION");
+    name_quote(&b, json_string_value(json_object_get(t->options, "catalog")));
+    buf_putc(&b, '.');
+    name_quote(&b, json_string_value(json_object_get(t->options, "schema")));
+    fn(arg, "View Catalog and Namespace", buf_str(&b));
+    buf_clear(&b);
+    for (size_t i = 0; i < json_array_size(columns); i++)
+        buf_printf(&b, "%s`%s`", i ? ", " : "[", json_string_value(json_array_get(columns, i)));
+    buf_putc(&b, ']');
+    fn(arg, "View Query Output Columns", buf_str(&b));
+    buf_release(&b);
+}
+
+static void each_detail(const struct subject *s, detail_fn *fn, void *arg)
+{
+    static const char *const kinds[] = {"MANAGED", "EXTERNAL", "VIEW"};
+    char text[64];
     struct buf properties = BUF_INIT(1 << 16);
 
-    row(t, "", "", "");
-    row(t, "# Detailed Table Information", "", "");
     if (s->named) {
-        row(t, "Catalog", s->table.name.catalog, "");
-        row(t, "Database", s->table.name.schema, "");
-        row(t, "Table", s->table.name.table, "");
-        catalog_name_text(&s->table.name, text, sizeof text);
-        clock_iso(s->table.created_ms, time);
-        row(t, "Name", text, "");
-        row(t, "Owner", s->table.owner, "");
-        row(t, "Created Time", time, "");
-        row(t, "Type", s->table.kind == CATALOG_MANAGED ? "MANAGED" : "EXTERNAL", "");
+        fn(arg, "Catalog", s->table.name.catalog);
+        fn(arg, "Database", s->table.name.schema);
+        fn(arg, "Table", s->table.name.table);
+        if (s->table.owner && *s->table.owner)
+            fn(arg, "Owner", s->table.owner);
+        time_text(s->table.created_ms, text, sizeof text);
+        fn(arg, "Created Time", text);
+        fn(arg, "Last Access", "UNKNOWN");
+        fn(arg, "Created By", "lacus " LACUS_VERSION);
+        fn(arg, "Type", kinds[s->table.kind]);
+        if (s->table.kind != CATALOG_VIEW)
+            fn(arg, "Provider", s->format);
         if (s->table.comment)
-            row(t, "Comment", s->table.comment, "");
-        property_text(s->table.properties, &properties);
-        row(t, "Table Properties", buf_str(&properties), "");
+            fn(arg, "Comment", s->table.comment);
+        if (s->table.kind == CATALOG_VIEW)
+            view_details(&s->table, fn, arg);
+        if (json_object_size(s->table.properties)) {
+            property_text(s->table.properties, &properties);
+            fn(arg, "Table Properties", buf_str(&properties));
+        }
+    } else {
+        fn(arg, "Provider", s->format);
     }
-    row(t, "Provider", s->format, "");
-    if (s->location)
-        row(t, "Location", s->location, "");
+    if (s->location && *s->location)
+        fn(arg, "Location", s->location);
     if (s->delta) {
         snprintf(text, sizeof text, "%lld", (long long)s->delta->version);
-        row(t, "Delta Version", text, "");
+        fn(arg, "Delta Version", text);
     }
     buf_release(&properties);
+}
+
+static void detail_line(void *arg, const char *key, const char *value)
+{
+    row(arg, key, value, "");
+}
+
+static void detail_rows(struct table *t, const struct subject *s)
+{
+    row(t, "", "", "");
+    row(t, "# Detailed Table Information", "", "");
+    each_detail(s, detail_line, t);
 }
 
 static void describe_start(struct table *t)
@@ -241,93 +299,421 @@ static void put_list(struct buf *b, const char *before, const char *const *names
     buf_puts(b, n ? ")\n" : "");
 }
 
+static void put_comment(struct buf *b, const char *before, const char *comment)
+{
+    if (!comment)
+        return;
+    buf_puts(b, before);
+    for (const char *p = comment; *p; p++) {
+        if (*p == '\'' || *p == '\\')
+            buf_putc(b, '\\');
+        buf_putc(b, *p);
+    }
+    buf_puts(b, "'");
+}
+
+static void put_column(struct buf *b, const struct dfield *f, bool types)
+{
+    json_t *metadata = f->metadata ? json_loads(f->metadata, 0, NULL) : NULL;
+
+    name_quote(b, f->name);
+    if (types) {
+        buf_putc(b, ' ');
+        dtype_sql(f->type, b);
+        buf_puts(b, f->nullable ? "" : " NOT NULL");
+    }
+    put_comment(b, " COMMENT '", json_string_value(json_object_get(metadata, "comment")));
+    json_decref(metadata);
+}
+
+static void put_pair(struct buf *b, bool first, const char *key, const char *value)
+{
+    put_comment(b, first ? "TBLPROPERTIES (\n  '" : ",\n  '", key);
+    put_comment(b, " = '", value);
+}
+
+static void put_properties(struct buf *b, const struct subject *s)
+{
+    const char *key;
+    json_t *value;
+    bool any = false;
+
+    if (s->delta) {
+        for (size_t i = 0; i < s->delta->n_properties; i++) {
+            if (strcmp(s->delta->properties[i].name, "delta.columnMapping.maxColumnId") == 0)
+                continue;
+            put_pair(b, !any, s->delta->properties[i].name, s->delta->properties[i].value);
+            any = true;
+        }
+    } else {
+        json_object_foreach (s->table.properties, key, value) {
+            put_pair(b, !any, key, json_string_value(value));
+            any = true;
+        }
+    }
+    buf_puts(b, any ? ")\n" : "");
+}
+
+/* A view of spark_catalog without its catalog, as Spark writes it. */
+static void put_create_name(struct buf *b, const struct subject *s, const struct sql_names *name)
+{
+    char full[3 * CATALOG_NAME_MAX];
+    bool view = s->named && s->table.kind == CATALOG_VIEW;
+
+    if (!s->named) {
+        for (size_t i = 0; i < name->n; i++) {
+            buf_puts(b, i ? "." : "");
+            name_quote(b, name->items[i]);
+        }
+        return;
+    }
+    catalog_name_text(&s->table.name, full, sizeof full);
+    buf_puts(b, view && strcmp(s->table.name.catalog, "spark_catalog") == 0 ? full + strlen("spark_catalog.")
+                                                                            : full);
+}
+
+static void put_create(struct buf *b, const struct subject *s, const struct sql_names *name)
+{
+    bool view = s->named && s->table.kind == CATALOG_VIEW;
+    const char *comment = s->named ? s->table.comment : s->delta ? s->delta->description : NULL;
+
+    buf_puts(b, view ? "CREATE VIEW " : "CREATE TABLE ");
+    put_create_name(b, s, name);
+    for (size_t i = 0; i < s->schema->n_fields; i++) {
+        buf_puts(b, i ? ",\n  " : " (\n  ");
+        put_column(b, &s->schema->fields[i], !view);
+    }
+    buf_puts(b, ")\n");
+    if (!view)
+        buf_printf(b, "USING %s\n", s->format);
+    if (s->delta)
+        put_list(b, "PARTITIONED BY (", s->delta->partition_columns, s->delta->n_partition_columns);
+    if (comment) {
+        put_comment(b, "COMMENT '", comment);
+        buf_putc(b, '\n');
+    }
+    if (s->named && s->table.kind == CATALOG_EXTERNAL) {
+        put_comment(b, "LOCATION '", s->location);
+        buf_putc(b, '\n');
+    }
+    put_properties(b, s);
+    if (view)
+        buf_printf(b, "WITH SCHEMA COMPENSATION\nAS %s\n",
+                   json_string_value(json_object_get(s->table.options, "text")));
+}
+
 enum lc describe_create(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
                         const struct plan **out, struct err *err)
 {
     struct subject s = {0};
     struct table t = TABLE_INIT;
-    struct buf b = BUF_INIT(1 << 22), type = BUF_INIT(1 << 20);
-    enum lc rc;
+    struct buf b = BUF_INIT(1 << 22);
+    enum lc rc = find(ctx, env, name, &s, err);
 
-    TRY(need_delta(ctx, env, name, &s, err));
-    buf_puts(&b, "CREATE TABLE ");
-    for (size_t i = 0; i < name->n; i++) {
-        buf_puts(&b, i ? "." : "");
-        name_quote(&b, name->items[i]);
+    if (rc == LC_OK && !s.named && !s.delta)
+        rc = err_set(
+            err, LC_UNSUPPORTED,
+            "[UNSUPPORTED_SHOW_CREATE_TABLE.ON_TEMPORARY_VIEW] '%s' is a temporary view: it has no statement "
+            "that made it. SQLSTATE: 0A000",
+            name->items[name->n - 1]);
+    if (rc == LC_OK) {
+        put_create(&b, &s, name);
+        table_column(&t, "createtab_stmt", DTYPE_STRING);
+        table_text(&t, buf_str(&b));
+        rc = table_plan(&t, out, err);
     }
-    buf_puts(&b, " (");
-    for (size_t i = 0; i < s.schema->n_fields; i++) {
-        buf_puts(&b, i ? ",\n  " : "\n  ");
-        name_quote(&b, s.schema->fields[i].name);
-        buf_clear(&type);
-        dtype_sql(s.schema->fields[i].type, &type);
-        buf_printf(&b, " %s%s", buf_str(&type), s.schema->fields[i].nullable ? "" : " NOT NULL");
-    }
-    buf_puts(&b, ")\nUSING delta\n");
-    put_list(&b, "PARTITIONED BY (", s.delta->partition_columns, s.delta->n_partition_columns);
-    for (size_t i = 0; i < s.delta->n_properties; i++)
-        buf_printf(&b, "%s  '%s' = '%s'", i ? ",\n" : "TBLPROPERTIES (\n", s.delta->properties[i].name,
-                   s.delta->properties[i].value);
-    buf_puts(&b, s.delta->n_properties ? ")\n" : "");
-    table_column(&t, "createtab_stmt", DTYPE_STRING);
-    table_text(&t, buf_str(&b));
-    rc = table_plan(&t, out, err);
     buf_release(&b);
-    buf_release(&type);
     subject_release(&s);
     return rc;
+}
+
+/* ---- SHOW TBLPROPERTIES ---- */
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct delta_property *)a)->name, ((const struct delta_property *)b)->name);
+}
+
+/* Sorted, in the arena. */
+static struct delta_property *all_properties(struct arena *a, const struct subject *s, size_t *n)
+{
+    size_t most = s->delta ? s->delta->n_properties + 2 : json_object_size(s->table.properties);
+    struct delta_property *out = arena_zalloc(a, (most + 1) * sizeof *out);
+    const char *key;
+    json_t *value;
+
+    *n = 0;
+    if (out && s->delta) {
+        for (; *n < s->delta->n_properties; ++*n)
+            out[*n] = s->delta->properties[*n];
+        out[(*n)++] = (struct delta_property){"delta.minReaderVersion",
+                                              arena_printf(a, "%d", s->delta->reader_version)};
+        out[(*n)++] = (struct delta_property){"delta.minWriterVersion",
+                                              arena_printf(a, "%d", s->delta->writer_version)};
+    } else if (out) {
+        json_object_foreach (s->table.properties, key, value)
+            out[(*n)++] = (struct delta_property){key, json_string_value(value)};
+    }
+    if (out && *n)
+        qsort(out, *n, sizeof *out, by_key);
+    return out;
+}
+
+static void missing_property(struct table *t, const struct subject *s, const char *key)
+{
+    char full[3 * CATALOG_NAME_MAX];
+    struct buf text = BUF_INIT(8 * CATALOG_NAME_MAX);
+
+    catalog_name_text(&s->table.name, full, sizeof full);
+    buf_printf(&text, "Table %s does not have property: %s", s->named ? full : s->location, key);
+    table_text(t, key);
+    table_text(t, buf_str(&text));
+    buf_release(&text);
 }
 
 enum lc describe_properties(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
-                            const struct plan **out, struct err *err)
+                            const char *key, const struct plan **out, struct err *err)
 {
     struct subject s = {0};
     struct table t = TABLE_INIT;
-    char version[16];
-    enum lc rc;
+    struct arena *arena = arena_new(0);
+    struct delta_property *all = NULL;
+    size_t n = 0, shown = 0;
+    enum lc rc = arena ? find(ctx, env, name, &s, err) : err_nomem(err);
 
-    TRY(need_delta(ctx, env, name, &s, err));
-    table_column(&t, "key", DTYPE_STRING);
-    table_column(&t, "value", DTYPE_STRING);
-    for (size_t i = 0; i < s.delta->n_properties; i++) {
-        table_text(&t, s.delta->properties[i].name);
-        table_text(&t, s.delta->properties[i].value);
+    if (rc == LC_OK && (all = all_properties(arena, &s, &n)) == NULL)
+        rc = err_nomem(err);
+    if (rc == LC_OK) {
+        table_column(&t, "key", DTYPE_STRING);
+        table_column(&t, "value", DTYPE_STRING);
+        for (size_t i = 0; i < n; i++)
+            if (!key || strcmp(key, all[i].name) == 0) {
+                shown++;
+                table_text(&t, all[i].name);
+                table_text(&t, all[i].value);
+            }
+        if (key && !shown)
+            missing_property(&t, &s, key);
+        rc = table_plan(&t, out, err);
     }
-    table_text(&t, "delta.minReaderVersion");
-    snprintf(version, sizeof version, "%d", s.delta->reader_version);
-    table_text(&t, version);
-    table_text(&t, "delta.minWriterVersion");
-    snprintf(version, sizeof version, "%d", s.delta->writer_version);
-    table_text(&t, version);
-    rc = table_plan(&t, out, err);
+    subject_release(&s);
+    arena_free(arena);
+    return rc;
+}
+
+/* ---- SHOW PARTITIONS ---- */
+static bool in_partition(const struct sql_statement *s, const struct delta_snapshot *d,
+                         const struct delta_file *f)
+{
+    for (size_t i = 0; i < s->n_partition; i++)
+        for (size_t k = 0; k < d->n_partition_columns; k++) {
+            const char *value = f->partitions[k] ? f->partitions[k] : "";
+            if (s->partition[i].value && strcasecmp(d->partition_columns[k], s->partition[i].name) == 0 &&
+                strcmp(s->partition[i].value, value) != 0)
+                return false;
+        }
+    return true;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static enum lc partition_texts(const struct sql_statement *s, const struct delta_snapshot *d, struct arena *a,
+                               struct table *t)
+{
+    char **texts = arena_zalloc(a, (d->n_files + 1) * sizeof *texts);
+    size_t n = 0;
+
+    for (size_t i = 0; texts && i < d->n_files; i++) {
+        const char *text = "";
+        for (size_t k = 0; text && in_partition(s, d, &d->files[i]) && k < d->n_partition_columns; k++)
+            text = arena_printf(a, "%s%s%s=%s", text, k ? "/" : "", d->partition_columns[k],
+                                d->files[i].partitions[k] ? d->files[i].partitions[k]
+                                                          : "__HIVE_DEFAULT_PARTITION__");
+        if (text && *text)
+            texts[n++] = (char *)(uintptr_t)text;
+    }
+    if (n)
+        qsort(texts, n, sizeof *texts, by_text);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || strcmp(texts[i], texts[i - 1]) != 0)
+            table_text(t, texts[i]);
+    return texts ? LC_OK : LC_NOMEM;
+}
+
+enum lc describe_partitions(const struct ctx *ctx, const struct spark_env *env,
+                            const struct sql_statement *st, const struct plan **out, struct err *err)
+{
+    struct subject s = {0};
+    struct table t = TABLE_INIT;
+    struct arena *arena = arena_new(0);
+    enum lc rc = arena ? need_delta(ctx, env, &st->name, &s, err) : err_nomem(err);
+
+    if (rc == LC_OK && s.delta->n_partition_columns == 0)
+        rc = err_set(
+            err, LC_ENGINE,
+            "[INVALID_PARTITION_OPERATION.PARTITION_SCHEMA_IS_EMPTY] the table '%s' is not partitioned. "
+            "SQLSTATE: 42601",
+            st->name.items[st->name.n - 1]);
+    if (rc == LC_OK) {
+        table_column(&t, "partition", DTYPE_STRING);
+        rc = partition_texts(st, s.delta, arena, &t);
+    }
+    if (rc == LC_OK)
+        rc = table_plan(&t, out, err);
+    subject_release(&s);
+    arena_free(arena);
+    return rc;
+}
+
+/* ---- DESCRIBE t column ---- */
+static void info_start(struct table *t)
+{
+    table_column(t, "info_name", DTYPE_STRING);
+    table_column(t, "info_value", DTYPE_STRING);
+}
+
+static void info_row(struct table *t, const char *name, const char *value)
+{
+    table_text(t, name);
+    table_text(t, value);
+}
+
+static void column_rows(struct table *t, const struct dfield *f, bool extended)
+{
+    static const char *const more[] = {"min",         "max",         "num_nulls", "distinct_count",
+                                       "avg_col_len", "max_col_len", "histogram"};
+    json_t *metadata = f->metadata ? json_loads(f->metadata, 0, NULL) : NULL;
+    const char *comment = json_string_value(json_object_get(metadata, "comment"));
+    struct buf type = BUF_INIT(1 << 16);
+
+    dtype_simple(f->type, &type);
+    info_row(t, "col_name", f->name);
+    info_row(t, "data_type", buf_str(&type));
+    info_row(t, "comment", comment ? comment : "NULL");
+    for (size_t i = 0; extended && i < sizeof more / sizeof *more; i++)
+        info_row(t, more[i], "NULL");
+    json_decref(metadata);
+    buf_release(&type);
+}
+
+enum lc describe_column(const struct ctx *ctx, const struct spark_env *env, const struct sql_statement *st,
+                        const struct plan **out, struct err *err)
+{
+    struct subject s = {0};
+    struct table t = TABLE_INIT;
+    long at = -1;
+    enum lc rc = find(ctx, env, &st->name, &s, err);
+
+    if (rc == LC_OK && (st->columns.n > 1 || (at = dtype_field_index(s.schema, st->columns.items[0])) < 0))
+        rc = err_set(err, LC_ENGINE,
+                     "[UNRESOLVED_COLUMN.WITHOUT_SUGGESTION] '%s' has no column '%s'. SQLSTATE: 42703",
+                     st->name.items[st->name.n - 1], st->columns.items[st->columns.n - 1]);
+    if (rc == LC_OK) {
+        info_start(&t);
+        column_rows(&t, &s.schema->fields[at], st->extended);
+        rc = table_plan(&t, out, err);
+    }
     subject_release(&s);
     return rc;
 }
 
+/* ---- SHOW TABLE EXTENDED ---- */
+static void information_line(void *arg, const char *key, const char *value)
+{
+    buf_printf(arg, "%s: %s\n", key, value);
+}
+
+enum lc describe_information(const struct ctx *ctx, const struct spark_env *env,
+                             const struct catalog_item *item, const char *catalog, const char *schema,
+                             struct table *t, struct err *err)
+{
+    const char *parts[3] = {catalog ? catalog : catalog_current(env->catalog), schema, item->name};
+    const char *global[2] = {"global_temp", item->name};
+    struct sql_names name = item->global      ? (struct sql_names){global, 2}
+                            : item->temporary ? (struct sql_names){parts + 2, 1}
+                                              : (struct sql_names){parts, 3};
+    struct subject s = {0};
+    struct buf b = BUF_INIT(1 << 22);
+    enum lc rc = find(ctx, env, &name, &s, err);
+
+    if (rc == LC_OK && !s.named)
+        buf_printf(&b, "Table: %s\nType: VIEW\n", item->name);
+    else if (rc == LC_OK)
+        each_detail(&s, information_line, &b);
+    if (rc == LC_OK) {
+        buf_puts(&b, "Schema: ");
+        dtype_tree(s.schema, &b);
+        buf_puts(&b, "\n");
+        table_text(t, buf_str(&b));
+    }
+    buf_release(&b);
+    subject_release(&s);
+    return rc;
+}
+
+/* ---- DESCRIBE SCHEMA, CATALOG ---- */
+/* ((a,b), (c,d)), as Spark has it */
+static void pairs_text(const json_t *properties, struct buf *b)
+{
+    const char *key;
+    json_t *value;
+    size_t n = 0;
+
+    json_object_foreach ((json_t *)properties, key, value)
+        buf_printf(b, "%s(%s,%s)", n++ ? ", " : "(", key, json_string_value(value));
+    buf_puts(b, n ? ")" : "");
+}
+
 enum lc describe_schema(const struct ctx *ctx, const struct spark_env *env, const char *catalog,
-                        const char *schema, const struct plan **out, struct err *err)
+                        const char *schema, bool extended, const struct plan **out, struct err *err)
+{
+    struct catalog_schema s;
+    struct table t = TABLE_INIT;
+    struct buf b = BUF_INIT(1 << 20);
+    char *below, *folder;
+
+    TRY(catalog_get_schema(ctx, env->catalog, catalog, schema, &s, err));
+    below = mem_printf("tables/%s/%s", s.catalog, s.name);
+    folder = s.location ? mem_strdup(s.location) : below ? fs_home(below, err) : NULL;
+    info_start(&t);
+    info_row(&t, "Catalog Name", s.catalog);
+    info_row(&t, "Namespace Name", s.name);
+    if (s.comment)
+        info_row(&t, "Comment", s.comment);
+    info_row(&t, "Location", folder ? folder : "");
+    if (s.owner && *s.owner)
+        info_row(&t, "Owner", s.owner);
+    pairs_text(s.properties, &b);
+    if (extended)
+        info_row(&t, "Properties", buf_str(&b));
+    buf_release(&b);
+    mem_free(below);
+    mem_free(folder);
+    catalog_schema_release(&s);
+    return table_plan(&t, out, err);
+}
+
+enum lc describe_catalog(const struct ctx *ctx, const struct spark_env *env, const char *catalog,
+                         const struct plan **out, struct err *err)
 {
     struct catalog_list all;
     struct table t = TABLE_INIT;
     const char *comment = NULL;
-    bool found = false;
+    char *name = NULL;
 
-    TRY(catalog_list_tables(ctx, env->catalog, catalog, schema, &all, err)); /* says when it is not there */
+    TRY(catalog_list_schemas(ctx, env->catalog, catalog, &all, err)); /* says when it is not there */
     catalog_list_release(&all);
-    TRY(catalog_list_schemas(ctx, env->catalog, catalog, &all, err));
-    for (size_t i = 0; !found && i < all.n; i++)
-        if (strcasecmp(all.items[i].name, schema) == 0) {
+    TRY(catalog_list_catalogs(ctx, env->catalog, &all, err));
+    for (size_t i = 0; i < all.n; i++)
+        if (strcasecmp(all.items[i].name, catalog) == 0) {
+            name = all.items[i].name;
             comment = all.items[i].comment;
-            found = true;
         }
-    table_column(&t, "info_name", DTYPE_STRING);
-    table_column(&t, "info_value", DTYPE_STRING);
-    table_text(&t, "Catalog Name");
-    table_text(&t, catalog ? catalog : catalog_current(env->catalog));
-    table_text(&t, "Namespace Name");
-    table_text(&t, schema);
-    table_text(&t, "Comment");
-    table_text(&t, comment ? comment : "");
+    info_start(&t);
+    info_row(&t, "Catalog Name", name ? name : catalog);
+    info_row(&t, "Comment", comment ? comment : "");
     catalog_list_release(&all);
     return table_plan(&t, out, err);
 }

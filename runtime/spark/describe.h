@@ -17,13 +17,28 @@ enum lc describe_table(const struct ctx *ctx, const struct spark_env *env, const
                        bool extended, const struct plan **out, struct err *err) MUST_CHECK;
 enum lc describe_columns(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
                          const struct plan **out, struct err *err) MUST_CHECK;
+/* key NULL: all of them */
 enum lc describe_properties(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
+                            const char *key, const struct plan **out, struct err *err) MUST_CHECK;
+/* SHOW PARTITIONS, maybe of a PARTITION */
+enum lc describe_partitions(const struct ctx *ctx, const struct spark_env *env, const struct sql_statement *s,
                             const struct plan **out, struct err *err) MUST_CHECK;
+/* DESCRIBE t column */
+enum lc describe_column(const struct ctx *ctx, const struct spark_env *env, const struct sql_statement *s,
+                        const struct plan **out, struct err *err) MUST_CHECK;
+struct table;
+/* The cell "information" of SHOW TABLE EXTENDED. catalog NULL: the current one. */
+enum lc describe_information(const struct ctx *ctx, const struct spark_env *env,
+                             const struct catalog_item *item, const char *catalog, const char *schema,
+                             struct table *t, struct err *err) MUST_CHECK;
+enum lc describe_catalog(const struct ctx *ctx, const struct spark_env *env, const char *catalog,
+                         const struct plan **out, struct err *err) MUST_CHECK;
 /* SHOW CREATE TABLE */
 enum lc describe_create(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
                         const struct plan **out, struct err *err) MUST_CHECK;
 enum lc describe_schema(const struct ctx *ctx, const struct spark_env *env, const char *catalog,
-                        const char *schema, const struct plan **out, struct err *err) MUST_CHECK;
+                        const char *schema, bool extended, const struct plan **out,
+                        struct err *err) MUST_CHECK;
 enum lc describe_history(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
                          const struct plan **out, struct err *err) MUST_CHECK;
 enum lc describe_detail(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,

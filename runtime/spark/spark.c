@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 struct spark {
@@ -187,7 +188,7 @@ enum lc spark_put_view(const struct ctx *ctx, struct spark *s, const char *name,
         return e.ops->remote->view(e.engine, ctx, p, name, global, replace, err);
     }
     TRY(spark_catalog(s, &catalog, err));
-    return catalog_put_view(catalog, name, p, replace, err);
+    return catalog_put_view(catalog, name, p, global, replace, err);
 }
 
 typedef enum lc resolve_fn(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
@@ -401,7 +402,60 @@ enum lc spark_conf_set(struct spark *s, const char *key, const char *value, stru
     return rc == LC_NOTFOUND ? LC_OK : rc; /* Spark keeps settings that it does not know, too */
 }
 
+/* Spark's defaults of what is often asked for. */
+static const struct {
+    const char *key, *value;
+} defaults[] = {
+    {"spark.sql.session.timeZone", "UTC"},  {"spark.sql.ansi.enabled", "true"},
+    {"spark.sql.caseSensitive", "false"},   {"spark.sql.shuffle.partitions", "200"},
+    {"spark.sql.sources.default", "delta"}, {"spark.sql.defaultCatalog", "spark_catalog"},
+    {"spark.sql.adaptive.enabled", "true"}, {"spark.sql.sources.partitionOverwriteMode", "STATIC"},
+};
+
 const char *spark_conf_get(struct spark *s, const char *key)
 {
-    return plan_option(&s->conf, key);
+    const char *value = plan_option(&s->conf, key);
+
+    for (size_t i = 0; !value && !s->remote && i < sizeof defaults / sizeof *defaults; i++)
+        if (strcasecmp(defaults[i].key, key) == 0)
+            value = defaults[i].value;
+    return value;
+}
+
+bool spark_conf_at(struct spark *s, size_t i, const char **key, const char **value)
+{
+    if (i >= s->conf.n)
+        return false;
+    *key = s->conf.items[i].key;
+    *value = s->conf.items[i].value;
+    return true;
+}
+
+/* What the engine follows goes back to its default. */
+static enum lc reset_engine(struct spark *s, const char *key, struct err *err)
+{
+    for (size_t i = 0; s->engine && i < sizeof defaults / sizeof *defaults; i++)
+        if (strcasecmp(defaults[i].key, key) == 0) {
+            enum lc rc = s->ops->set_conf(s->engine, key, defaults[i].value, err);
+            return rc == LC_NOTFOUND ? LC_OK : rc;
+        }
+    return LC_OK;
+}
+
+enum lc spark_conf_unset(struct spark *s, const char *key, struct err *err)
+{
+    size_t kept = 0;
+    enum lc rc = LC_OK;
+
+    for (size_t i = 0; i < s->conf.n; i++) {
+        if (rc != LC_OK || (key && strcasecmp(s->conf.items[i].key, key) != 0)) {
+            s->conf.items[kept++] = s->conf.items[i];
+            continue;
+        }
+        rc = reset_engine(s, s->conf.items[i].key, err);
+        mem_free(s->conf.items[i].key);
+        mem_free(s->conf.items[i].value);
+    }
+    s->conf.n = kept;
+    return rc;
 }

@@ -312,7 +312,7 @@ static int l_sql(lua_State *L)
 {
     static const char *const names[] = {"sqlQuery", "args", NULL};
     const struct plan *result = NULL;
-    struct spark_env env;
+    struct spark_env env = {.spark = spark_of(L)};
     struct query q;
     struct err err;
     size_t len;
@@ -330,7 +330,7 @@ static int l_sql(lua_State *L)
         spark_sql(session_ctx(session_of(L)), &env, text, len, &args, &result, &err) != LC_OK)
         return session_raise(L, &err);
     if (!result) /* as Spark: a DataFrame without columns */
-        result = plan_project(NULL, NULL, 0);
+        result = plan_limit(plan_project(NULL, NULL, 0), 0);
     return dataframe_push(L, result);
 }
 

@@ -183,6 +183,10 @@ static void line_and_column(const struct parser *p, size_t at, int *line, int *c
 static void report(struct parser *p, enum lc code, const char *class_name, const char *text, size_t at)
 {
     bool classed = text[0] == '[';
+    const char *state = classed || strstr(text, "SQLSTATE") ? ""
+                        : code == LC_SYNTAX                 ? ". SQLSTATE: 42601"
+                        : code == LC_UNSUPPORTED            ? ". SQLSTATE: 0A000"
+                                                            : "";
     struct buf caret = BUF_INIT(800);
     int line, column;
 
@@ -191,8 +195,8 @@ static void report(struct parser *p, enum lc code, const char *class_name, const
     p->failed = code;
     line_and_column(p, at, &line, &column);
     add_caret(p, at, &caret);
-    err_set(p->err, code, "%s%s%s%s (line %d, column %d)%s", classed ? "" : "[", classed ? "" : class_name,
-            classed ? "" : "] ", text, line, column, buf_str(&caret));
+    err_set(p->err, code, "%s%s%s%s%s (line %d, column %d)%s", classed ? "" : "[", classed ? "" : class_name,
+            classed ? "" : "] ", text, state, line, column, buf_str(&caret));
     err_at(p->err, (int64_t)at);
     buf_release(&caret);
 }

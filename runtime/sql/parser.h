@@ -88,6 +88,7 @@ struct expr *parse_number(struct parser *p, bool negative);
 bool at_interval(const struct parser *p);
 struct expr *parse_interval(struct parser *p);
 const struct plan *parse_query(struct parser *p);
+const struct plan *parse_relation_primary(struct parser *p); /* a table or a subquery, with its alias */
 const struct plan *parse_pivot(struct parser *p,
                                const struct plan *input); /* PIVOT (…), UNPIVOT (…): takes input over */
 const struct plan *parse_unpivot(struct parser *p, const struct plan *input);

@@ -205,7 +205,7 @@ static const struct plan *parse_alias(struct parser *p, const struct plan *plan)
     return checked(p, plan);
 }
 
-static const struct plan *parse_relation_primary(struct parser *p)
+const struct plan *parse_relation_primary(struct parser *p)
 {
     const struct plan *plan;
 

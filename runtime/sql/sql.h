@@ -26,35 +26,67 @@
 enum sql_kind {
     SQL_QUERY,
     SQL_EXPLAIN,      /* plan; extended */
-    SQL_INSERT,       /* name, plan, columns, overwrite, by_name */
+    SQL_INSERT,       /* name, plan, columns, overwrite, by_name, condition (REPLACE WHERE), partition */
     SQL_CREATE_TABLE, /* name, schema or plan, format, location, partition_by, comment, properties, replace … */
-    SQL_CREATE_VIEW,    /* name (one part), plan, columns, replace: always temporary */
+    SQL_CREATE_LIKE, /* name, source */
+    SQL_CREATE_VIEW, /* name, plan, text, columns and column comments, temporary, global, replace, properties */
     SQL_CREATE_CATALOG, /* name, comment */
-    SQL_CREATE_SCHEMA,  /* name, comment, location */
+    SQL_CREATE_SCHEMA,  /* name, comment, location, properties */
+    SQL_CREATE_VOLUME,  /* name, comment, location */
     SQL_DROP_TABLE,
     SQL_DROP_VIEW,
     SQL_DROP_CATALOG,
     SQL_DROP_SCHEMA,
+    SQL_DROP_VOLUME,
+    SQL_ALTER,         /* object, action, name */
     SQL_USE_CATALOG,   /* name: one part */
     SQL_USE,           /* name: schema, or catalog.schema */
     SQL_SHOW_CATALOGS, /* pattern */
     SQL_SHOW_SCHEMAS,  /* name: catalog, may be none; pattern */
     SQL_SHOW_TABLES,   /* name: schema, may be none; pattern */
+    SQL_SHOW_EXTENDED, /* the same, with what is known of each table */
     SQL_SHOW_VIEWS,    /* name: schema, may be none; pattern */
+    SQL_SHOW_VOLUMES,  /* name: schema, may be none; pattern */
     SQL_SHOW_COLUMNS,
-    SQL_SHOW_PROPERTIES,
-    SQL_DESCRIBE_TABLE, /* extended */
-    SQL_DESCRIBE_SCHEMA,
+    SQL_SHOW_PROPERTIES, /* name; key, may be none */
+    SQL_SHOW_PARTITIONS, /* name; partition */
+    SQL_SHOW_NAMESPACE,
+    SQL_DESCRIBE_TABLE, /* extended; columns: of one column */
+    SQL_DESCRIBE_CATALOG,
+    SQL_DESCRIBE_SCHEMA, /* extended */
+    SQL_DESCRIBE_VOLUME,
     SQL_DESCRIBE_HISTORY,
     SQL_DESCRIBE_DETAIL,
     SQL_DESCRIBE_QUERY,    /* plan */
     SQL_SHOW_FUNCTIONS,    /* pattern */
     SQL_SHOW_CREATE,       /* name */
     SQL_DESCRIBE_FUNCTION, /* name; extended */
-    SQL_TRUNCATE,          /* name */
-    SQL_REFRESH, /* name, may be none: what REFRESH, CACHE, UNCACHE and ANALYZE ask for is so already */
-    SQL_SET,     /* key and value, either may be NULL */
+    SQL_TRUNCATE,          /* name, partition */
+    SQL_DELETE,            /* name, alias, condition */
+    SQL_UPDATE,            /* name, alias, assignments, condition */
+    SQL_MERGE,             /* name, alias, plan, condition, clauses */
+    SQL_CACHE,             /* name, plan */
+    SQL_UNCACHE,           /* name, may be none: all; if_exists */
+    SQL_REFRESH,           /* name, may be none: what REFRESH and ANALYZE ask for is so already */
+    SQL_SET,               /* key and value, either may be NULL */
+    SQL_RESET,             /* key, may be NULL: all */
+    SQL_LIST,              /* location */
     SQL_KIND_COUNT
+};
+
+enum sql_object { OBJECT_TABLE, OBJECT_VIEW, OBJECT_SCHEMA, OBJECT_CATALOG, OBJECT_VOLUME };
+
+enum sql_action {
+    ACTION_ADD_COLUMNS,      /* changes */
+    ACTION_DROP_COLUMNS,     /* changes; if_exists */
+    ACTION_RENAME_COLUMN,    /* changes: one, with rename */
+    ACTION_ALTER_COLUMNS,    /* changes */
+    ACTION_SET_PROPERTIES,   /* properties */
+    ACTION_UNSET_PROPERTIES, /* columns: the keys; if_exists */
+    ACTION_RENAME,           /* source: the new name */
+    ACTION_SET_LOCATION,     /* location */
+    ACTION_SET_COMMENT,      /* comment, NULL: none */
+    ACTION_SET_QUERY         /* plan, text: of a view */
 };
 
 struct sql_property {
@@ -66,17 +98,57 @@ struct sql_names {
     size_t n;
 };
 
+enum sql_nulls { NULLS_KEPT, NULLS_ALLOWED, NULLS_REFUSED };
+
+struct sql_change {           /* of a column */
+    struct sql_names path;    /* a, or a.b of a struct */
+    const struct dtype *type; /* owned; NULL: as it is */
+    const char *comment;      /* NULL: as it is */
+    enum sql_nulls nulls;
+    bool first;
+    const char *after, *rename; /* NULL: where it is; as it is */
+};
+
+struct sql_assignment {
+    struct sql_names path;
+    struct expr *value; /* owned; NULL: DEFAULT */
+};
+
+enum sql_merge_when { WHEN_MATCHED, WHEN_NOT_MATCHED, WHEN_NOT_MATCHED_BY_SOURCE };
+enum sql_merge_then { THEN_UPDATE, THEN_DELETE, THEN_INSERT };
+
+struct sql_merge_clause {
+    enum sql_merge_when when;
+    enum sql_merge_then then;
+    struct expr *condition; /* owned, may be NULL */
+    bool star;              /* UPDATE SET *, INSERT * */
+    struct sql_assignment *assignments;
+    size_t n;
+};
+
 struct sql_statement {
     enum sql_kind kind;
+    enum sql_object object;
+    enum sql_action action;
     struct arena *arena;        /* owns the texts */
     const struct plan *plan;    /* owned, may be NULL */
     const struct dtype *schema; /* owned, may be NULL */
+    struct expr *condition;     /* owned, may be NULL */
     struct sql_names name;      /* parts, without backticks */
-    struct sql_names columns, partition_by;
-    struct sql_property *properties, *options;
-    size_t n_properties, n_options;
+    struct sql_names columns, partition_by, source;
+    struct sql_property *properties, *options, *partition; /* partition: value NULL is a column without one */
+    size_t n_properties, n_options, n_partition;
+    struct sql_change *changes;
+    size_t n_changes;
+    struct sql_assignment *assignments;
+    size_t n_assignments;
+    struct sql_merge_clause *clauses;
+    size_t n_clauses;
+    const char *const *comments; /* beside columns of a view; each may be NULL */
+    const char *text;            /* of a view's query, as it was written */
+    const char *alias;           /* of the table that is changed */
     const char *comment, *location, *format, *pattern, *key, *value; /* NULL: not given */
-    bool if_exists, if_not_exists, replace, cascade, temporary, overwrite, extended, by_name;
+    bool if_exists, if_not_exists, replace, cascade, temporary, global, overwrite, extended, by_name;
 };
 
 struct sql_parameter {        /* :name, or the n-th ? */

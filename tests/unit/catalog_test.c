@@ -179,9 +179,9 @@ static void a_view_may_be_replaced_by_one_that_reads_it(void **state)
     const struct plan *two = plan_offset(plan_read_table(&v, 1, &none), 1);
     struct buf text = BUF_INIT(1000);
 
-    ok(p, catalog_put_view(p->c, "V", one, false, &p->err));
-    assert_int_equal(catalog_put_view(p->c, "v", one, false, &p->err), LC_EXISTS);
-    ok(p, catalog_put_view(p->c, "v", two, true, &p->err));
+    ok(p, catalog_put_view(p->c, "V", one, false, false, &p->err));
+    assert_int_equal(catalog_put_view(p->c, "v", one, false, false, &p->err), LC_EXISTS);
+    ok(p, catalog_put_view(p->c, "v", two, false, true, &p->err));
     view_text(p, "v", &text);
     assert_null(strstr(buf_str(&text), "(table v)"));
     assert_non_null(strstr(buf_str(&text), "(table t)"));

@@ -151,6 +151,26 @@ static enum lc check_columns(struct writing *w, const struct dtype *schema)
     return LC_OK;
 }
 
+/* FIELD_IDS {a: 1, b: {__duckdb_field_id: 2}}: nested columns have one for themselves, not for their parts. */
+static void put_field_ids(const struct writing *w, const struct dtype *schema, struct buf *b)
+{
+    bool any = false;
+
+    for (size_t i = 0; w->spec->field_ids && i < schema->n_fields; i++) {
+        bool partition = false;
+
+        for (size_t k = 0; k < w->spec->n_partition; k++)
+            partition |= strcasecmp(w->spec->partition_by[k], schema->fields[i].name) == 0;
+        if (partition || w->spec->field_ids[i] <= 0)
+            continue;
+        buf_puts(b, any ? ", " : ", FIELD_IDS {");
+        any = true;
+        sql_quote_name(b, schema->fields[i].name);
+        buf_printf(b, ": {__duckdb_field_id: %" PRId64 "}", w->spec->field_ids[i]);
+    }
+    buf_puts(b, any ? "}" : "");
+}
+
 static enum lc put_statement(struct writing *w, const struct sql_query *q, struct buf *b)
 {
     buf_printf(b, "COPY (%s) TO ", q->sql);
@@ -169,6 +189,7 @@ static enum lc put_statement(struct writing *w, const struct sql_query *q, struc
     }
     buf_puts(b, " (");
     TRY(put_format(w, b));
+    put_field_ids(w, q->schema, b);
     if (w->spec->n_partition) {
         buf_puts(b, ", PARTITION_BY (");
         for (size_t i = 0; i < w->spec->n_partition; i++) {
