@@ -354,6 +354,14 @@ static bool send_signed(struct channels *ch, void *socket, struct buf *header, c
     return send_content(socket, o, o->n_buffers > 0);
 }
 
+void channels_sent_id(const struct channels *ch, char id[CHANNELS_ID])
+{
+    static const char before[] = "{\"msg_id\":\"";
+    const char *at = ch->header.len >= sizeof before ? buf_str(&ch->header) + sizeof before - 1 : "";
+
+    snprintf(id, CHANNELS_ID, "%.*s", (int)strcspn(at, "\""), at);
+}
+
 bool channels_send(struct channels *ch, enum channel channel, const struct outgoing *o)
 {
     void *socket = ch->socket[channel];

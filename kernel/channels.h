@@ -68,6 +68,9 @@ struct outgoing {
     size_t n_buffers;
 };
 bool channels_send(struct channels *ch, enum channel channel, const struct outgoing *o);
+enum { CHANNELS_ID = 96 };
+/* The msg_id of what was sent last on one of the sockets that share the lock, which is held since. */
+void channels_sent_id(const struct channels *ch, char id[CHANNELS_ID]);
 /* A reply. Content is emptied when it is large; one that does not fit in CHANNELS_REPLIES_MAX, with those that clients
  * have not read, is lost: false. */
 #define CHANNELS_REPLIES_MAX ((size_t)128 << 20)

@@ -170,11 +170,14 @@ static void answer_early(struct inbox *in)
         last = &r->next;
     }
     channels_unlock(in->ch);
+    if (!list)
+        return;
     while ((r = list) != NULL) {
         list = r->next;
         in->calls.early(in->calls.arg, r);
         request_free(r);
     }
+    inbox_wake(in); /* to send may take arrivals in, which the socket's descriptor does not tell again */
 }
 
 /* The session thread is at a cell: somebody may be worth leaving it for. */

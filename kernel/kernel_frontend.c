@@ -88,7 +88,7 @@ static void on_clear(void *self, const struct ctx *ctx, bool wait)
 /* ---- questions ------------------------------------------------------------------------------------------
  */
 
-static bool send_question(struct kernel *k, const char *prompt, bool password)
+static bool send_question(struct kernel *k, const char *prompt, bool password, char id[CHANNELS_ID])
 {
     const struct kwire_message *m = &k->now->request->message;
     struct outgoing o = {.ids = m->ids, .n_ids = m->n_ids, .type = "input_request", .parent = m->header_text};
@@ -102,6 +102,7 @@ static bool send_question(struct kernel *k, const char *prompt, bool password)
     channels_lock(k->channels);
     publisher_flush_locked(k->publisher);
     ok = buf_ok(&content) && channels_send(k->channels, CHANNEL_STDIN, &o);
+    channels_sent_id(k->channels, id);
     channels_unlock(k->channels);
     buf_release(&content);
     return ok;
@@ -110,6 +111,16 @@ static bool send_question(struct kernel *k, const char *prompt, bool password)
 static bool is_answer(const struct request *r)
 {
     return r->channel == CHANNEL_STDIN && strcmp(r->message.type, "input_reply") == 0;
+}
+
+/* To a question of ours that was interrupted: it says so when its client tells what it answers. */
+static bool is_late(const struct request *r, const char *question)
+{
+    const char *to = json_string_value(json_object_get(r->message.parent, "msg_id"));
+    const char *counter = strrchr(question, '_');
+    size_t ours = counter ? (size_t)(counter - question) : 0;
+
+    return to && ours && strncmp(to, question, ours + 1) == 0 && strcmp(to, question) != 0;
 }
 
 /* Meanwhile others are served. */
@@ -123,6 +134,7 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
 {
     struct kernel *k = self;
     struct request *r = NULL;
+    char question[CHANNELS_ID];
     json_t *value;
 
     if (!k->now || !k->now->may_ask) {
@@ -130,7 +142,7 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
         return err_hint(err, "run the cell in JupyterLab or a console, or set the value in the code");
     }
     inbox_forget_answers(k->inbox);
-    if (!send_question(k, prompt, password))
+    if (!send_question(k, prompt, password, question))
         return err_set(err, LC_NET, "cannot ask '%s': the front end is gone", prompt);
     while (!r) {
         TRY(ctx_check(ctx, err));
@@ -139,6 +151,9 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
         r = inbox_take(k->inbox, is_answer_or_free, k, cells_step(k) ? 5 : 50);
         if (r && !is_answer(r)) {
             requests_answer(k, r);
+            r = NULL;
+        } else if (r && is_late(r, question)) {
+            request_free(r);
             r = NULL;
         }
     }

@@ -316,6 +316,13 @@ void publisher_announce(struct publisher *p, const char *type, struct buf *conte
     channels_unlock(p->ch);
 }
 
+/* For threads that do not wait at the socket: to send may take subscriptions in, which its descriptor does not tell again. */
+static void greet(struct publisher *p)
+{
+    while (publisher_welcome_locked(p))
+        ;
+}
+
 void publisher_aside_locked(struct publisher *p, const struct kwire_part *parent, const char *type,
                             const char *content, size_t len)
 {
@@ -323,6 +330,7 @@ void publisher_aside_locked(struct publisher *p, const struct kwire_part *parent
 
     buf_add(&text, content, len);
     send_locked(p, type, parent, &text, NULL, NULL);
+    greet(p);
 }
 
 void publisher_note_locked(struct publisher *p, const char *text)
@@ -335,6 +343,7 @@ void publisher_note_locked(struct publisher *p, const char *text)
     buf_json(&content, text, strlen(text));
     buf_putc(&content, '}');
     send_locked(p, "stream", &parent, &content, NULL, NULL);
+    greet(p);
 }
 
 /* ---- subscriptions --------------------------------------------------------------------------------------

@@ -67,9 +67,12 @@ def test_user_expressions(kernel):
 
 
 def test_stop_on_error_aborts_what_is_queued(kernel):
-    ids = [kernel.send("execute_request", {"code": c}) for c in ("error('x')", "ran = 1", "ran = 2")]
+    side = kernel.request("create_subshell_request", {}, channel=kernel.control)["content"]["subshell_id"]
+    ids = [kernel.send("execute_request", {"code": c}) for c in ("while not queued do end error('x')", "ran = 1", "ran = 2")]
+    # it comes after them on the same socket: when it runs, they are there
+    kernel.send("execute_request", {"code": "queued = true"}, subshell=side)
     replies = {}
-    while len(replies) < 3:
+    while len(replies) < 4:
         r = kernel.receive()
         replies[r["parent"]] = r["content"]["status"]
     assert [replies[i] for i in ids] == ["error", "aborted", "aborted"]
@@ -224,13 +227,14 @@ def test_no_question_without_allow_stdin(kernel):
 
 def test_question_can_be_interrupted(kernel):
     kernel.send("execute_request", {"code": "io.read()", "allow_stdin": True})
-    kernel.receive(kernel.stdin)
+    question = kernel.receive(kernel.stdin)
     kernel.request("interrupt_request", {}, channel=kernel.control)
     assert kernel.receive(timeout=5)["content"]["ename"] == "KeyboardInterrupt"
-    kernel.send("input_reply", {"value": "late"}, channel=kernel.stdin)
+    kernel.send("input_reply", {"value": "late"}, channel=kernel.stdin, parent=question["header"])
     kernel.send("execute_request", {"code": "v = io.read()", "allow_stdin": True})
-    kernel.receive(kernel.stdin)
-    kernel.send("input_reply", {"value": "in time"}, channel=kernel.stdin)
+    again = kernel.receive(kernel.stdin)
+    kernel.send("input_reply", {"value": "later still"}, channel=kernel.stdin, parent=question["header"])
+    kernel.send("input_reply", {"value": "in time"}, channel=kernel.stdin, parent=again["header"])
     kernel.receive()
     assert "in time" in kernel.execute("v")[1][0]["content"]["data"]["text/plain"]
 
