@@ -153,10 +153,25 @@ static enum lc resolve_read(struct resolving *r, const struct plan *p, const str
     return named(r, p, found, out);
 }
 
+/* The body in place of its WITH: columns that were taken from the one are the other's. Takes over the body. */
+static enum lc same_place(struct resolving *r, const struct plan *with, const struct plan *body,
+                          const struct plan **out)
+{
+    const struct plan *copy = plan_with_inputs(body, plan_ref(body->left), plan_ref(body->right));
+
+    plan_unref(body);
+    if (!copy)
+        return err_nomem(r->err);
+    ((struct plan *)(uintptr_t)copy)->id = with->id; /* just made: nobody else has it */
+    *out = copy;
+    return LC_OK;
+}
+
 static enum lc resolve_with(struct resolving *r, const struct plan *p, const struct plan **out)
 {
     const struct cte *outer = r->scope;
     struct cte *ctes = mem_calloc(p->n_names, sizeof *ctes);
+    const struct plan *body = NULL;
     size_t n = 0;
     enum lc code = ctes ? LC_OK : err_nomem(r->err);
 
@@ -170,7 +185,9 @@ static enum lc resolve_with(struct resolving *r, const struct plan *p, const str
         r->scope = &ctes[n];
     }
     if (code == LC_OK)
-        code = resolve(r, p->left, out);
+        code = resolve(r, p->left, &body);
+    if (code == LC_OK)
+        code = same_place(r, p, body, out);
     r->scope = outer;
     for (size_t i = 0; i < n; i++)
         plan_unref(ctes[i].plan);

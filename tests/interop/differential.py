@@ -133,6 +133,16 @@ def same_rows(a, b, ordered):
     return len(a) == len(b) and all(map(same_value, a, b))
 
 
+def lone_rows(a, b):
+    """How many rows there are, and the first of a's that b has not."""
+    rest = [json.dumps(rounded(r), sort_keys=True) for r in b]
+    for row in (json.dumps(rounded(r), sort_keys=True) for r in a):
+        if row not in rest:
+            return f"{len(a)}, one of them {row[:150]}"
+        rest.remove(row)
+    return f"{len(a)}"
+
+
 def error_class(text):
     found = re.match(r"\[([A-Z0-9_]+)", text)
     return found[1] if found else ""
@@ -154,8 +164,7 @@ def difference(here, there, ordered=False, drawn=False):
     if here["types"] != there["types"]:
         return f"types: {here['types']} | {there['types']}"
     if not same_rows(here["rows"], there["rows"], ordered):
-        pairs = [(x, y) for x, y in zip(here["rows"], there["rows"]) if not same_value(x, y)] or [(len(here["rows"]), len(there["rows"]))]
-        return f"rows: {json.dumps(pairs[0][0])[:120]} | {json.dumps(pairs[0][1])[:120]}"
+        return "rows: " + " | ".join(lone_rows(a["rows"], b["rows"]) for a, b in ((here, there), (there, here)))
     return None
 
 
@@ -262,7 +271,7 @@ def function_expression(row):
 
 
 def lua_text(text):
-    level = "=" * next(n for n in range(9) if "]" + "=" * n + "]" not in text)
+    level = "=" * next(n for n in range(9) if "]" + "=" * n + "]" not in text + "]")
     return f"[{level}[{text}]{level}]"
 
 
@@ -441,7 +450,7 @@ class Plans:
         for _ in range(self.r.randint(1, 5)):
             step = self.r.choice(self.STEPS)
             columns = [c for c in columns if c[1] in self.TYPES] if step in ("select", "group") else columns
-            if not columns or any(t not in self.TYPES for _, t in columns) and step in ("order_limit", "window"):
+            if not columns or any(t not in self.TYPES for _, t in columns) and step in ("order_limit", "window", "framed_window", "rows_by_place", "ranks", "sql"):
                 break
             text, columns = getattr(self, step)(text, columns)
         return text

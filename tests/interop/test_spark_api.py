@@ -522,3 +522,24 @@ def test_methods_are_documented(home):
     done = lacus(home, "-", text="df = spark:range(3)\nfor _, n in ipairs(getmetatable(df).__dir(df)) do print(n) end")
     names = done.stdout.split()
     assert {"select", "toJSON", "columns", "write", "id"} <= set(names), done.stdout + done.stderr
+
+
+# ---- windows of time: what Spark 4.3 prints for the same calls ----
+def test_windows_of_time(run):
+    out = run("""
+local times = spark:createDataFrame({{"a", "2024-01-01 00:00:00", 1}, {"a", "2024-01-01 00:05:00", 2}, {"a", "2024-01-01 00:04:59", 3}, {"a", "2024-01-01 00:20:00", 4},
+  {"b", "2024-01-01 00:01:00", 5}, {"b", null, 6}, {null, "2024-01-01 00:01:00", 7}, {null, "2024-01-01 00:01:00", 8}, {"a", "2024-01-01 00:10:00", 9}}, "k STRING, t STRING, v INT")
+  :withColumn("ts", F.col("t"):cast("timestamp"))
+times:groupBy(F.session_window("ts", "5 minutes"), "k"):agg(F.sum("v"):alias("s")):orderBy("k", "session_window"):select("session_window.*", "k", "s"):show()
+times:groupBy(F.window("ts", "10 minutes", "4 minutes")):agg(F.sum("v"):alias("s"), F.count("*")):orderBy("window"):select("window.start", "s"):show()
+spark:sql("select session_window.start as st, sum(v) s from {df} group by session_window(ts, '1 minute') order by 1", {df = times}):show()
+spark:sql("select window.end as e, count(*) n from {df} group by window(ts, '1 hour')", {df = times}):show()
+print(times:select(F.window("ts", "1 day")):count())
+""")
+    assert rows(out) == [["start", "end", "k", "s"], ["2024-01-01 00:01:00", "2024-01-01 00:06:00", "NULL", "15"], ["2024-01-01 00:00:00", "2024-01-01 00:15:00", "a", "15"],
+                         ["2024-01-01 00:20:00", "2024-01-01 00:25:00", "a", "4"], ["2024-01-01 00:01:00", "2024-01-01 00:06:00", "b", "5"],
+                         ["start", "s"], ["2023-12-31 23:52:00", "21"], ["2023-12-31 23:56:00", "26"], ["2024-01-01 00:00:00", "26"], ["2024-01-01 00:04:00", "14"],
+                         ["2024-01-01 00:08:00", "9"], ["2024-01-01 00:12:00", "4"], ["2024-01-01 00:16:00", "4"], ["2024-01-01 00:20:00", "4"],
+                         ["st", "s"], ["2024-01-01 00:00:00", "21"], ["2024-01-01 00:04:59", "5"], ["2024-01-01 00:10:00", "9"], ["2024-01-01 00:20:00", "4"],
+                         ["e", "n"], ["2024-01-01 01:00:00", "8"]]
+    assert out.strip().endswith("8")

@@ -165,6 +165,7 @@ static const struct {
     {"kll_merge_agg_float", NULL},
     {"stack", "1ii"},
     {"window", NULL}, /* in the tests of Spark's examples */
+    {"session_window", NULL},
     {"window_time", NULL},
     {"timestampadd", NULL},
     {"localtime", NULL},

@@ -208,19 +208,25 @@ static void put_not_equal(struct encoder *e, const struct expr *x)
     pb_end(e->out, argument);
 }
 
-/* Names of PySpark's functions that the server knows by another name. */
+/* Names that the server knows as another function; n: with so many arguments only, 0: any number. */
 static const struct {
     const char *name, *there;
     bool distinct;
-} renamed[] = {{"bitwise_not", "~", false},           {"count_distinct", "count", true},
-               {"listagg_distinct", "listagg", true}, {"string_agg_distinct", "string_agg", true},
-               {"create_map", "map", false},          {"negate", "negative", false},
-               {"sum_distinct", "sum", true}};
+    size_t n;
+} renamed[] = {{"bitwise_not", "~", false, 0},
+               {"count_distinct", "count", true, 0},
+               {"listagg_distinct", "listagg", true, 0},
+               {"string_agg_distinct", "string_agg", true, 0},
+               {"create_map", "map", false, 0},
+               {"negate", "negative", false, 0},
+               {"-", "negative", false, 1},
+               {"+", "positive", false, 1},
+               {"sum_distinct", "sum", true, 0}};
 
 static bool put_renamed(struct encoder *e, const struct expr *x)
 {
     for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++)
-        if (strcmp(renamed[i].name, x->u.call.name) == 0) {
+        if (strcmp(renamed[i].name, x->u.call.name) == 0 && (!renamed[i].n || renamed[i].n == x->n)) {
             put_function(e, renamed[i].there, x->args, x->n, renamed[i].distinct);
             return true;
         }

@@ -730,6 +730,31 @@ static enum lc encode_kind(struct gen *g, const struct scope *s, const struct ex
     }
 }
 
+static bool is_group(const struct scope *s, const struct sx *x)
+{
+    for (size_t i = 0; i < s->n_groups; i++)
+        if (strcmp(s->groups[i].sql, x->sql) == 0)
+            return true;
+    return false;
+}
+
+/* window.start, where window is a group */
+static bool field_of_group(struct gen *g, const struct scope *s, const struct expr *e)
+{
+    struct expr shorter = *e;
+    struct err ignored, *err = g->err;
+    struct scope plain = *s;
+    struct sx x;
+    bool found = false;
+
+    plain.aggregating = false;
+    g->err = &ignored;
+    while (!found && --shorter.u.name.n_parts > 0)
+        found = sx_resolve(g, &plain, &shorter, &x) == LC_OK && is_group(s, &x);
+    g->err = err;
+    return found;
+}
+
 /* Outside of aggregate functions, an aggregating query may only use its groups. */
 static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out,
                               bool *done)
@@ -747,12 +772,15 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
         *out = x;
         return LC_OK;
     }
-    for (size_t i = 0; i < s->n_groups; i++)
-        if (strcmp(s->groups[i].sql, x.sql) == 0) {
-            *out = x;
-            return LC_OK;
-        }
+    if (is_group(s, &x)) {
+        *out = x;
+        return LC_OK;
+    }
     if (s->fallback && x.col >= s->cols && x.col < s->cols + s->n) { /* HAVING, ORDER BY: of the result */
+        *out = x;
+        return LC_OK;
+    }
+    if (e->kind == EXPR_ATTRIBUTE && field_of_group(g, s, e)) {
         *out = x;
         return LC_OK;
     }

@@ -204,6 +204,7 @@ enum lc rel_project(struct gen *g, const struct plan *p, struct rel *out)
         TRY(rel_encode(g, p->left, out));
     if (p->left && !rel_open(out))
         TRY(rel_seal(g, out));
+    TRY(time_window_begin(g, p, out));
     s = (struct scope){
         .cols = out->cols, .n = out->n, .generators = true, .clause = "SELECT", .outer = g->outer};
     TRY(rel_outputs(g, &s, p->exprs, p->n_exprs, &cols, &n));
@@ -220,6 +221,7 @@ enum lc rel_with_columns(struct gen *g, const struct plan *p, struct rel *out)
     TRY(rel_encode(g, p->left, out));
     if (!rel_open(out))
         TRY(rel_seal(g, out));
+    TRY(time_window_begin(g, p, out));
     s = (struct scope){
         .cols = out->cols, .n = out->n, .generators = true, .clause = "withColumn", .outer = g->outer};
     TRY(rel_outputs(g, &s, p->exprs, p->n_exprs, &made, &n_made));
@@ -596,6 +598,7 @@ enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
         out->limit || out->offset ? out->order : NULL; /* the order of rows means nothing to a group */
     if (p->left && !rel_open(out))
         TRY(rel_seal(g, out));
+    TRY(time_window_begin(g, p, out));
     TRY(encode_groups(g, p, out));
     s = (struct scope){.cols = out->cols,
                        .n = out->n,
@@ -607,6 +610,7 @@ enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
                        .outer = g->outer};
     TRY(rel_outputs(g, &s, p->exprs, p->n_exprs, &cols, &n));
     explain_aggregate(g, p, &s);
+    time_window_done(g);
     if (p->kind == PLAN_AGGREGATE && p->u.aggregate.kind != GROUP_BY)
         for (size_t i = 0; i < n; i++)
             cols[i].nullable = true;

@@ -197,34 +197,6 @@ static enum lc make_interval(struct call *c, struct sx *out)
 }
 
 /* ---- windows of time ---- */
-/* '10 minutes' in µs; 0: it is none. */
-static int64_t span_of(const char *text)
-{
-    static const struct {
-        const char *name;
-        int64_t micros;
-    } sizes[] = {{"microsecond", 1},   {"millisecond", 1000}, {"second", 1000000},   {"minute", 60000000},
-                 {"hour", 3600000000}, {"day", 86400000000},  {"week", 604800000000}};
-    int64_t sum = 0;
-    char word[24];
-    long long amount;
-    int n;
-
-    if (text && strncasecmp(text, "interval ", 9) == 0)
-        text += 9;
-    for (; text && sscanf(text, " %lld %23[a-zA-Z]%n", &amount, word, &n) == 2; text += n) {
-        size_t length = strlen(word), i = 0;
-
-        length -= length > 1 && (word[length - 1] == 's' || word[length - 1] == 'S');
-        while (i < 7 && (strlen(sizes[i].name) != length || strncasecmp(sizes[i].name, word, length) != 0))
-            i++;
-        if (i == 7)
-            return 0;
-        sum += amount * sizes[i].micros;
-    }
-    return text && text[strspn(text, " ")] == '\0' ? sum : 0;
-}
-
 static const char *window_at(struct call *c, const char *start, int64_t size)
 {
     const char *zone = c->args[0].type->id == DTYPE_TIMESTAMP ? "make_timestamptz" : "make_timestamp";
@@ -233,19 +205,55 @@ static const char *window_at(struct call *c, const char *start, int64_t size)
                       zone, start, size);
 }
 
+static bool made_below(struct call *c, struct sx *out)
+{
+    if (!c->g->time_window)
+        return false;
+    *out = *c->g->time_window;
+    return true;
+}
+
+static const struct dtype *window_type(struct call *c)
+{
+    const struct dtype *s = dtype_struct_new(2), *t = c->args[0].type;
+
+    s = s ? dtype_struct_add(s, "start", dtype_ref(t), true, NULL) : NULL;
+    s = s ? dtype_struct_add(s, "end", dtype_ref(t), true, NULL) : NULL;
+    return gen_type(c->g, s);
+}
+
+/* Alone a row's session is the gap behind it; time_window.c makes those of groups. */
+static enum lc session_window(struct call *c, struct sx *out)
+{
+    const char *zone = c->args[0].type->id == DTYPE_TIMESTAMP ? "make_timestamptz" : "make_timestamp";
+    int64_t gap = time_span(special_text(&c->args[1]));
+
+    if (made_below(c, out))
+        return LC_OK;
+    if (gap <= 0)
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION] session_window needs a gap like '5 "
+            "minutes' (a text). SQLSTATE: 42K09");
+    out->name = "session_window";
+    return special_done(c, out, window_type(c),
+                        gen_printf(c->g,
+                                   "struct_pack(\"start\" := %s, \"end\" := %s(epoch_us(%s) + %" PRId64 "))",
+                                   c->args[0].sql, zone, c->args[0].sql, gap));
+}
+
 static enum lc window(struct call *c, struct sx *out)
 {
-    int64_t size = span_of(special_text(&c->args[1])), slide = size, offset = 0;
-    const struct dtype *s = dtype_struct_new(2), *t = c->args[0].type;
+    int64_t size = time_span(special_text(&c->args[1])), slide = size, offset = 0;
+    const struct dtype *s = window_type(c);
     const char *micros = gen_printf(c->g, "epoch_us(%s)", c->args[0].sql), *start;
 
     if (c->n > 2 && c->args[2].type->id != DTYPE_NULL)
-        slide = span_of(special_text(&c->args[2]));
+        slide = time_span(special_text(&c->args[2]));
     if (c->n > 3 && c->args[3].type->id != DTYPE_NULL)
-        offset = span_of(special_text(&c->args[3]));
-    s = s ? dtype_struct_add(s, "start", dtype_ref(t), true, NULL) : NULL;
-    s = s ? dtype_struct_add(s, "end", dtype_ref(t), true, NULL) : NULL;
-    s = gen_type(c->g, s);
+        offset = time_span(special_text(&c->args[3]));
+    if (made_below(c, out))
+        return LC_OK;
     if (size <= 0 || slide <= 0 || slide > size)
         return gen_fail(
             c->g, c->e, LC_ENGINE,
@@ -260,10 +268,11 @@ static enum lc window(struct call *c, struct sx *out)
         const char *names[] = {"window"}, *sqls[1];
         const char *one = window_at(c, "lw", size);
 
-        sqls[0] = gen_printf(c->g,
-                             "unnest(list_transform(range(%s - (((%" PRId64 " + %" PRId64 " - 1) // %" PRId64
-                             ") - 1) * %" PRId64 ", %s + 1, %" PRId64 "), lambda lw: %s))",
-                             start, size, slide, slide, slide, start, slide, one);
+        sqls[0] =
+            gen_printf(c->g,
+                       "unnest(list_transform(list_filter(range(%s - %" PRId64 ", %s + 1, %" PRId64
+                       "), lambda lw: lw + %" PRId64 " > %s), lambda lw: %s))",
+                       start, ((size + slide - 1) / slide - 1) * slide, start, slide, size, micros, one);
         return special_generated(c, out, names, &s, sqls, 1, false);
     }
 }
@@ -296,9 +305,15 @@ static enum lc clock_field(struct call *c, struct sx *out)
 }
 
 const struct special special_moments[] = {
-    {"clock_field", clock_field},     {"date_part", date_part},
-    {"timestampadd", timestamp_add},  {"timestampdiff", timestamp_diff},
-    {"time_diff", time_diff},         {"time_trunc", time_trunc},
-    {"make_interval", make_interval}, {"window", window},
-    {"counter_diff", counter_diff},   {0},
+    {"clock_field", clock_field},
+    {"date_part", date_part},
+    {"timestampadd", timestamp_add},
+    {"timestampdiff", timestamp_diff},
+    {"time_diff", time_diff},
+    {"time_trunc", time_trunc},
+    {"make_interval", make_interval},
+    {"window", window},
+    {"session_window", session_window},
+    {"counter_diff", counter_diff},
+    {0},
 };

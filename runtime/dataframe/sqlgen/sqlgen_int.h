@@ -89,7 +89,9 @@ struct gen {
     size_t n_known, cap_known;
     const struct dtype *source; /* of the files that the plan itself reads, as the engine sees them */
     bool explaining;            /* names have numbers, relations say what they are (explain.c) */
-    const char *note, *note2;   /* of the relation being encoded */
+    const struct sx
+        *time_window; /* what window() or session_window() is here: a column made below; NULL: its formula */
+    const char *note, *note2; /* of the relation being encoded */
     struct explained **explained;
     size_t n_explained, cap_explained;
 };
@@ -184,6 +186,12 @@ enum lc special_lambda(struct call *c, size_t arg, const struct dtype *const *ty
 /* The columns that a generator gives. */
 enum lc special_generated(struct call *c, struct sx *out, const char *const *names,
                           const struct dtype *const *types, const char *const *sqls, size_t n, bool outer);
+
+/* time_window.c: rows without a time have no window; a group by overlapping windows or by sessions takes its windows from a
+ * column that is made below it. p: its expressions; out: its input. What is set in g holds until time_window_done. */
+enum lc time_window_begin(struct gen *g, const struct plan *p, struct rel *out);
+void time_window_done(struct gen *g);
+int64_t time_span(const char *text); /* '10 minutes' in µs; 0: it is none */
 
 /* encode_plan.c: the tree; rel.c: one SELECT; encode_leaf.c: what rows come from; encode_query.c: select, group, sort; encode_set.c:
  * join, union, distinct, sample */
