@@ -149,15 +149,16 @@ unit: $(UNIT) all $(if $(SAN),$(B)/lib) ## cmocka unit tests (UNIT=build/tests/N
 .PHONY: check check-fast check-asan check-tsan pytest fuzz-replay
 check-fast: unit ## the inner loop: unit tests only
 check-asan: ## unit tests and fuzz corpora under ASan and UBSan
-	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit fuzz-replay
+	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit check-cuda-host fuzz-replay
 check-tsan: ## the kernel under ThreadSanitizer, which withholds signals from loops: without what interrupts
 	$(Q)$(MAKE) --no-print-directory SAN=thread build/tsan/lacus && rm -f build/tsan/report.*
 	$(Q)LACUS_PROGRAM=$(CURDIR)/build/tsan/lacus TSAN_OPTIONS="log_path=$(CURDIR)/build/tsan/report suppressions=$(CURDIR)/tests/tsan.supp exitcode=0" \
 	$(VENV)/bin/python -m pytest -q tests/protocol/test_subshells.py tests/protocol/test_messages.py tests/protocol/test_replies.py tests/protocol/test_history.py \
 	-k "not interrupt and not end and not order and not shutdown and not two_seconds and not control_answers and not signal"
 	$(Q)! cat build/tsan/report.* 2>/dev/null
+	$(Q)$(MAKE) --no-print-directory SAN=thread check-cuda-host
 check: deps test-deps ## sets up what is missing, builds, and runs every test
-	$(Q)$(MAKE) --no-print-directory format-check check-headers unit fuzz-replay pytest check-asan
+	$(Q)$(MAKE) --no-print-directory format-check check-headers unit check-cuda-host fuzz-replay pytest check-asan
 .PHONY: fuzz
 fuzz: ## libFuzzer on one target for TIME seconds: make fuzz FUZZ=notebook TIME=60 (clang)
 	$(Q)mkdir -p build/libfuzzer/$(FUZZ) && clang-14 -std=c11 -O1 -g -DLIBFUZZER -fsanitize=fuzzer,address,undefined $(CPPFLAGS_ALL) -rdynamic -o build/libfuzzer/$(FUZZ)_fuzz tests/fuzz/$(FUZZ)_fuzz.c $(FUZZ_SRC_$(FUZZ)_fuzz) $(SRC:repl/main.c=) build/gen/lua_library.c $(LIBS) && \

@@ -23,7 +23,7 @@ struct CUstream_st;
 struct CUevent_st;
 
 struct cuda_device {
-    char name[128];
+    char name[256];
     int major, minor; /* compute capability */
     int multiprocessors;
     int driver, runtime; /* versions: 13000 is 13.0 */

@@ -2,7 +2,7 @@
  * the CPU plugin against the reference. */
 #include "gpu/quant.h"
 #include "gpu/rng.h"
-#include "runtime/base/mem.h"
+#include "tests/support/device_memory.h"
 #include "tests/support/golden.h"
 #include <math.h>
 #include <setjmp.h>
@@ -28,7 +28,7 @@ typedef void op_fn(struct backend *b, const struct io *io);
 
 static float *numbers(int64_t n, uint64_t seed)
 {
-    float *x = mem_alloc((size_t)n * sizeof *x);
+    float *x = device_alloc((size_t)n * sizeof *x);
     struct rng rng;
 
     rng_seed(&rng, seed);
@@ -39,15 +39,15 @@ static float *numbers(int64_t n, uint64_t seed)
 
 static struct io *io_new(int64_t n_y, const int64_t *n, int inputs, const int64_t *shape)
 {
-    struct io *io = mem_zalloc(sizeof *io);
+    struct io *io = device_calloc(1, sizeof *io);
 
     for (int i = 0; i < inputs; i++) {
         io->n[i] = n[i];
         io->x[i] = numbers(n[i], (uint64_t)i + 1);
-        io->g[i] = mem_calloc((size_t)n[i], sizeof(float));
+        io->g[i] = device_calloc((size_t)n[i], sizeof(float));
     }
     io->n_y = n_y;
-    io->y = mem_calloc((size_t)n_y, sizeof(float));
+    io->y = device_calloc((size_t)n_y, sizeof(float));
     io->r = numbers(n_y, 99);
     memcpy(io->shape, shape, sizeof io->shape);
     return io;
@@ -56,12 +56,28 @@ static struct io *io_new(int64_t n_y, const int64_t *n, int inputs, const int64_
 static void io_free(struct io *io)
 {
     for (int i = 0; i < INPUTS; i++) {
-        mem_free(io->x[i]);
-        mem_free(io->g[i]);
+        device_free(io->x[i]);
+        device_free(io->g[i]);
     }
-    mem_free(io->y);
-    mem_free(io->r);
-    mem_free(io);
+    device_free(io->y);
+    device_free(io->r);
+    device_free(io);
+}
+
+/* Results are read by the test. */
+static void settle(struct backend *b)
+{
+    struct err err;
+
+    ok(b->ops->sync(b->state, NULL, &err), &err);
+}
+
+static int32_t *integers(const int32_t *from, int64_t n)
+{
+    int32_t *out = device_alloc((size_t)n * sizeof *out);
+
+    memcpy(out, from, (size_t)n * sizeof *out);
+    return out;
 }
 
 static void clear_gradients(struct io *io)
@@ -76,9 +92,9 @@ static void linear(struct backend *b,
                    const struct io *io) /* shape: rows, in, out, rank, dropout in percent, compute */
 {
     int64_t rows = io->shape[0], in = io->shape[1], out = io->shape[2], rank = io->shape[3];
-    float *xa = mem_calloc((size_t)(rows * (rank + 1)), sizeof *xa),
-          *dxa = mem_calloc((size_t)(rows * (rank + 1)), sizeof *dxa);
-    float *dropped = mem_calloc((size_t)(rows * in), sizeof *dropped);
+    float *xa = device_calloc((size_t)(rows * (rank + 1)), sizeof *xa),
+          *dxa = device_calloc((size_t)(rows * (rank + 1)), sizeof *dxa);
+    float *dropped = device_calloc((size_t)(rows * in), sizeof *dropped);
     struct linear_arg a = {.rows = rows,
                            .in = in,
                            .out = out,
@@ -108,9 +124,10 @@ static void linear(struct backend *b,
                                    .seed = 77};
     b->ops->linear_forward(b->state, NULL, &a);
     b->ops->linear_backward(b->state, NULL, &a);
-    mem_free(xa);
-    mem_free(dxa);
-    mem_free(dropped);
+    settle(b);
+    device_free(xa);
+    device_free(dxa);
+    device_free(dropped);
 }
 
 /* Frozen weights kept in another type. shape: rows, in, out, compute, type */
@@ -119,7 +136,7 @@ static void frozen(struct backend *b, const struct io *io)
     int64_t in = io->shape[1], out = io->shape[2];
     enum dtype type = (enum dtype)io->shape[4];
     size_t bytes = dtype_quantized(type) ? quant_bytes(type, out, in) : (size_t)(in * out) * dtype_size(type);
-    void *w = mem_alloc(bytes);
+    void *w = device_alloc(bytes);
     struct linear_arg a = {.rows = io->shape[0],
                            .in = in,
                            .out = out,
@@ -137,15 +154,16 @@ static void frozen(struct backend *b, const struct io *io)
         dtype_from_f32(w, type, io->x[1], (size_t)(in * out));
     b->ops->linear_forward(b->state, NULL, &a);
     b->ops->linear_backward(b->state, NULL, &a);
-    mem_free(w);
+    settle(b);
+    device_free(w);
 }
 
 static void norm(struct backend *b, const struct io *io) /* rows, width; inputs x, residual, w */
 {
     int64_t rows = io->shape[0], width = io->shape[1];
-    float *sum = mem_alloc((size_t)(rows * width) * sizeof *sum),
-          *rstd = mem_alloc((size_t)rows * sizeof *rstd);
-    float *again = mem_alloc((size_t)(rows * width) * sizeof *again);
+    float *sum = device_alloc((size_t)(rows * width) * sizeof *sum),
+          *rstd = device_alloc((size_t)rows * sizeof *rstd);
+    float *again = device_alloc((size_t)(rows * width) * sizeof *again);
     struct norm_arg a = {.rows = rows,
                          .width = width,
                          .eps = 1e-5f,
@@ -163,19 +181,21 @@ static void norm(struct backend *b, const struct io *io) /* rows, width; inputs 
     a.x = sum;
     a.y = again;
     b->ops->norm_apply(b->state, NULL, &a);
+    settle(b);
     close_to("norm_apply", again, io->y, rows * width, 1e-6);
     b->ops->norm_backward(b->state, NULL, &a);
+    settle(b);
     memcpy(io->g[1], io->g[0], (size_t)(rows * width) * sizeof(float));
-    mem_free(sum);
-    mem_free(rstd);
-    mem_free(again);
+    device_free(sum);
+    device_free(rstd);
+    device_free(again);
 }
 
 static void rope(struct backend *b, const struct io *io) /* rows, heads, head_dim */
 {
     int64_t rows = io->shape[0], heads = io->shape[1], dim = io->shape[2], half = dim / 2;
-    float *tables = mem_alloc((size_t)(2 * rows * half) * sizeof *tables);
-    int32_t *positions = mem_alloc((size_t)rows * sizeof *positions);
+    float *tables = device_alloc((size_t)(2 * rows * half) * sizeof *tables);
+    int32_t *positions = device_alloc((size_t)rows * sizeof *positions);
     struct rope_arg a = {.rows = rows,
                          .heads = heads,
                          .head_dim = dim,
@@ -192,19 +212,21 @@ static void rope(struct backend *b, const struct io *io) /* rows, heads, head_di
         positions[i] = (int32_t)(rows - 1 - i);
     memcpy(io->y, io->x[0], (size_t)io->n_y * sizeof(float));
     b->ops->rope(b->state, NULL, &a);
+    settle(b);
     memcpy(io->g[0], io->r, (size_t)io->n_y * sizeof(float));
     a.x = io->g[0];
     a.inverse = true;
     b->ops->rope(b->state, NULL, &a);
-    mem_free(tables);
-    mem_free(positions);
+    settle(b);
+    device_free(tables);
+    device_free(positions);
 }
 
 static void attention(struct backend *b, const struct io *io) /* rows, heads, kv_heads, head_dim, window */
 {
     int64_t rows = io->shape[0], heads = io->shape[1];
-    int32_t starts[4] = {0, 1, (int32_t)(rows / 3), (int32_t)rows};
-    float *lse = mem_alloc((size_t)(rows * heads) * sizeof *lse);
+    int32_t *starts = integers((int32_t[]){0, 1, (int32_t)(rows / 3), (int32_t)rows}, 4);
+    float *lse = device_alloc((size_t)(rows * heads) * sizeof *lse);
     struct attention_arg a = {.sequences = 3,
                               .rows = rows,
                               .longest = rows - rows / 3,
@@ -226,7 +248,9 @@ static void attention(struct backend *b, const struct io *io) /* rows, heads, kv
 
     b->ops->attention_forward(b->state, NULL, &a);
     b->ops->attention_backward(b->state, NULL, &a);
-    mem_free(lse);
+    settle(b);
+    device_free(starts);
+    device_free(lse);
 }
 
 static void swiglu(struct backend *b, const struct io *io)
@@ -242,11 +266,12 @@ static void swiglu(struct backend *b, const struct io *io)
     b->ops->swiglu_forward(b->state, NULL, &a);
     a.y = NULL;
     b->ops->swiglu_backward(b->state, NULL, &a);
+    settle(b);
 }
 
 static void embed(struct backend *b, const struct io *io) /* rows, width, vocabulary */
 {
-    int32_t ids[64];
+    int32_t *ids = device_alloc(64 * sizeof *ids);
     struct embed_arg a = {.rows = io->shape[0],
                           .width = io->shape[1],
                           .vocabulary = io->shape[2],
@@ -261,15 +286,17 @@ static void embed(struct backend *b, const struct io *io) /* rows, width, vocabu
         ids[i] = (int32_t)(i * 7 % io->shape[2]);
     b->ops->embed_forward(b->state, NULL, &a);
     b->ops->embed_backward(b->state, NULL, &a);
+    settle(b);
+    device_free(ids);
 }
 
 /* rows, width, vocabulary, smoothing in percent; y are the losses, all with the same weight (r is not used) */
 static void loss(struct backend *b, const struct io *io)
 {
     int64_t rows = io->shape[0], width = io->shape[1], vocabulary = io->shape[2], chunk = 5;
-    float *logits = mem_alloc((size_t)(chunk * vocabulary) * sizeof *logits);
-    float *gathered = mem_alloc((size_t)(chunk * width) * sizeof *gathered);
-    int32_t index[64], targets[64];
+    float *logits = device_alloc((size_t)(chunk * vocabulary) * sizeof *logits);
+    float *gathered = device_alloc((size_t)(chunk * width) * sizeof *gathered);
+    int32_t *index = device_alloc(64 * sizeof *index), *targets = device_alloc(64 * sizeof *targets);
     struct loss_arg a = {.rows = rows,
                          .width = width,
                          .vocabulary = vocabulary,
@@ -293,10 +320,13 @@ static void loss(struct backend *b, const struct io *io)
         targets[i] = (int32_t)(i * 5 % vocabulary);
     }
     b->ops->loss(b->state, NULL, &a);
+    settle(b);
     for (int64_t i = 0; i < io->n_y; i++)
         io->r[i] = 1;
-    mem_free(logits);
-    mem_free(gathered);
+    device_free(index);
+    device_free(targets);
+    device_free(logits);
+    device_free(gathered);
 }
 
 static void dropout(struct backend *b, const struct io *io)
@@ -307,6 +337,7 @@ static void dropout(struct backend *b, const struct io *io)
     a.x = io->r;
     a.y = io->g[0];
     b->ops->dropout(b->state, NULL, &a);
+    settle(b);
 }
 
 /* sizes in terms of shape: what each input and y measure */
@@ -469,7 +500,7 @@ static double weighted(struct backend *b, const struct op_case *c, struct io *io
 
 static void check_differences(struct backend *b, const struct op_case *c, struct io *io, int input)
 {
-    float *gradient = mem_alloc((size_t)io->n[input] * sizeof *gradient);
+    float *gradient = device_alloc((size_t)io->n[input] * sizeof *gradient);
     double scale = 0, h = 1.0 / 128; /* a step that f32 holds exactly; its error is of second order */
 
     weighted(b, c, io);
@@ -490,7 +521,7 @@ static void check_differences(struct backend *b, const struct op_case *c, struct
             fail_msg("%s: input %d, element %lld: gradient %g, difference %g", c->name, input, (long long)i,
                      (double)gradient[i], slope);
     }
-    mem_free(gradient);
+    device_free(gradient);
 }
 
 static void gradients_are_finite_differences(void **state)
@@ -571,7 +602,7 @@ static void update_both(struct backend *b, float *const x[4], int64_t n, float *
                           .weight_decay = 0.1,
                           .bias1 = 0.19,
                           .bias2 = 0.02};
-    int32_t index[] = {3, 0, 9};
+    int32_t *index = integers((int32_t[]){3, 0, 9}, 3);
 
     for (int64_t i = 0; i < n; i++)
         x[2][i] = fabsf(x[2][i]);
@@ -580,6 +611,8 @@ static void update_both(struct backend *b, float *const x[4], int64_t n, float *
     b->ops->sum_squares(b->state, NULL, x[0], n, squares);
     b->ops->gather(b->state, NULL, extra, x[0], index, 3, n / 10);
     b->ops->merge(b->state, NULL, x[1], DTYPE_F32, x[0], x[3], 20, 30, 4, 0.5f);
+    settle(b);
+    device_free(index);
 }
 
 static void updates_agree(void **state)
@@ -591,7 +624,7 @@ static void updates_agree(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        extra[i] = mem_alloc(N * sizeof(float));
+        extra[i] = device_alloc(N * sizeof(float));
         for (int j = 0; j < 4; j++)
             x[i][j] = numbers(N, (uint64_t)j);
         update_both(b[i], x[i], N, extra[i], &squares[i]);
@@ -602,8 +635,8 @@ static void updates_agree(void **state)
     near_to(squares[1] / squares[0], 1, 1e-6);
     for (int i = 0; i < 2; i++) {
         for (int j = 0; j < 4; j++)
-            mem_free(x[i][j]);
-        mem_free(extra[i]);
+            device_free(x[i][j]);
+        device_free(extra[i]);
         backend_close(b[i]);
     }
 }
@@ -613,7 +646,7 @@ static void exp_is_exp(void **state)
     /* through swiglu: silu(g) * 1, over the range where e^-g neither vanishes nor overflows */
     enum { N = 4096 };
     struct backend *b = open_backend(test_device(), 1);
-    float *g = mem_alloc(3 * N * sizeof *g);
+    float *g = device_alloc(3 * N * sizeof *g);
     struct swiglu_arg a = {.n = N, .gate = g, .up = g + N, .y = g + 2 * N};
 
     (void)state;
@@ -622,12 +655,13 @@ static void exp_is_exp(void **state)
         g[N + i] = 1;
     }
     b->ops->swiglu_forward(b->state, NULL, &a);
+    settle(b);
     for (int i = 0; i < N; i++) {
         double exact = (double)g[i] / (1 + exp(-(double)g[i]));
 
         near_to((double)g[2 * N + i], exact, 1e-6 * fabs(exact) + 1e-30);
     }
-    mem_free(g);
+    device_free(g);
     backend_close(b);
 }
 

@@ -15,7 +15,10 @@
 
 #include <cmocka.h>
 
-static const char *const BACKENDS[] = {"ref", "cpu"};
+static const char *tested(int i)
+{
+    return i ? test_device() : "ref";
+}
 
 /* ---- the curves of make_golden.py ---- */
 static const struct curve {
@@ -99,7 +102,7 @@ static void full_curves_are_those_of_torch(void **state)
     for (int b = 0; b < 2; b++)
         for (size_t i = 0; i < (b == 0 ? 1 : sizeof CURVES / sizeof *CURVES);
              i++) { /* the reference is slow */
-            struct backend *backend = open_backend(BACKENDS[b], 2);
+            struct backend *backend = open_backend(tested(b), 2);
             struct model *m = golden_model(backend, "llama3");
 
             ok(model_set_trainable(m, true, &err), &err);
@@ -123,7 +126,7 @@ static void adapter_curves_are_those_of_peft(void **state)
     (void)state;
     for (int b = 0; b < 2; b++)
         for (int i = 0; i < 3; i++) {
-            struct backend *backend = open_backend(BACKENDS[b], 2);
+            struct backend *backend = open_backend(tested(b), 2);
             struct model *m = golden_model(backend, "llama3");
 
             snprintf(path, sizeof path, GOLDEN "llama3/%s", names[i]);
@@ -156,7 +159,7 @@ static void greedy_tokens_are_those_of_transformers(void **state)
     (void)state;
     for (int b = 0; b < 2; b++)
         for (int i = 0; i < 5; i++) {
-            struct backend *backend = open_backend(BACKENDS[b], 2);
+            struct backend *backend = open_backend(tested(b), 2);
             struct model *m = golden_model(backend, models[i]);
             struct generate_options o;
             struct generation out;
@@ -356,8 +359,8 @@ static void a_resumed_run_is_the_same_bit_for_bit(void **state)
 {
     (void)state;
     for (int b = 0; b < 2; b++) {
-        resumed(BACKENDS[b], false);
-        resumed(BACKENDS[b], true);
+        resumed(tested(b), false);
+        resumed(tested(b), true);
     }
 }
 
@@ -370,7 +373,7 @@ static void results_do_not_depend_on_threads(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct lesson *l = lesson_new("cpu", threads[i]);
+        struct lesson *l = lesson_new(test_device(), threads[i]);
         struct trainer *t;
 
         lesson_model(l, false);
@@ -395,7 +398,7 @@ static void recomputed_layers_change_nothing(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct lesson *l = lesson_new("cpu", 2);
+        struct lesson *l = lesson_new(test_device(), 2);
         struct trainer *t;
 
         lesson_model(l, true);
@@ -662,5 +665,6 @@ int main(void)
         cmocka_unit_test(arguments_have_hugging_face_names),
     };
 
+    cmocka_set_test_filter(getenv("LACUS_TEST_FILTER")); /* NULL: all */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
