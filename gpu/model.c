@@ -211,6 +211,7 @@ static enum lc model_new(const struct model_config *config, struct backend *back
     m->config = *config;
     m->backend = backend;
     m->head_copy = -1;
+    m->optimizer_states = 2;
     m->compute = options && options->compute == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
     m->folder = mem_strdup(folder);
     m->layers = mem_calloc((size_t)config->num_hidden_layers, sizeof *m->layers);

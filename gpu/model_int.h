@@ -81,6 +81,11 @@ struct work {    /* buffers for one forward and backward; all inside block */
     int32_t *real;      /* inside prompt_at: [rows] the row of each token that was given */
 };
 
+struct watch { /* the first result that is not finite */
+    bool found;
+    char what[120]; /* "the output of model.layers.3.mlp.down_proj" */
+};
+
 struct kv_cache {
     int64_t sequences, capacity;
     float *k, *v; /* owned device memory, [layers, sequences, capacity, kv_heads * head_dim] */
@@ -108,7 +113,9 @@ struct model {
     struct work work;
     float *logits; /* owned device memory */
     size_t logits_bytes;
-    int64_t logits_rows; /* of the last forward; 0: not asked for */
+    int64_t logits_rows;  /* of the last forward; 0: not asked for */
+    int optimizer_states; /* numbers that the optimizer keeps for each parameter: for plans */
+    struct watch *watch;  /* borrowed; NULL: nobody looks */
     /* between forward and backward */
     bool can_backward;
     /* In a backward, when the gradients of a layer are final (those of the head are before the first): NULL: nobody asks */

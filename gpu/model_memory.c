@@ -178,13 +178,14 @@ static void measure(const struct model *m, const struct request *r, struct model
     struct work w = {0};
     size_t bytes = a->trainable && r->train ? a->bytes : 0;
 
-    *out = (struct model_plan){
-        .weights = m->base.bytes + m->adapter.bytes, .gradients = bytes, .optimizer = 2 * bytes};
+    *out = (struct model_plan){.weights = m->base.bytes + m->adapter.bytes,
+                               .gradients = bytes,
+                               .optimizer = (size_t)m->optimizer_states * bytes};
     out->activations = carve_layers(&c, m, r, NULL);
     carve_scratch(&c, m, r, &w);
     out->scratch = c.used - out->activations;
     out->recomputed_layers = r->recomputed;
-    out->total = out->weights + 3 * bytes + c.used;
+    out->total = out->weights + out->gradients + out->optimizer + c.used;
 }
 
 enum lc model_make_plan(const struct model *m, int64_t rows, int64_t sequences, bool train, size_t budget,

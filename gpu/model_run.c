@@ -3,6 +3,7 @@
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,26 @@ struct pass { /* one forward or backward */
 static struct pass pass_of(struct model *m)
 {
     return (struct pass){m, m->backend->ops, m->backend->state, &m->config, &m->work, m->rows, false};
+}
+
+/* ---- looking at results ---- */
+/* When a step has failed its batch is run again like this: the first result that is not finite is named. */
+static void look(const struct pass *p, const char *what, int64_t layer, const char *part, const float *x,
+                 int64_t n)
+{
+    struct watch *watch = p->m->watch;
+    double squares = 0;
+
+    if (!watch || watch->found || !x)
+        return;
+    p->ops->sum_squares(p->state, NULL, x, n, &squares);
+    if (isfinite(squares))
+        return;
+    watch->found = true;
+    if (layer < 0)
+        snprintf(watch->what, sizeof watch->what, "%s '%s'", what, part);
+    else
+        snprintf(watch->what, sizeof watch->what, "%s 'model.layers.%lld.%s'", what, (long long)layer, part);
 }
 
 /* ---- linear layers ---- */
@@ -116,6 +137,7 @@ static void linear_forward(const struct pass *p, int64_t l, enum linear_id id, c
     a.y = y;
     if (!has_dora(p, l, id)) {
         p->ops->linear_forward(p->state, NULL, &a);
+        look(p, "the output of", l, model_linear_shape(p->c, id).path, y, a.rows * a.out);
         return;
     }
     dora_factors(p, l, id, &a);
@@ -124,6 +146,7 @@ static void linear_forward(const struct pass *p, int64_t l, enum linear_id id, c
     a.bias = NULL;
     p->ops->linear_forward(p->state, NULL, &a);
     p->ops->dora_forward(p->state, NULL, &d);
+    look(p, "the output of", l, model_linear_shape(p->c, id).path, y, a.rows * a.out);
 }
 
 static bool has_gradient(const struct pass *p, int64_t l, enum linear_id id)
@@ -152,6 +175,15 @@ static void dora_backward(const struct pass *p, int64_t l, enum linear_id id, st
     a->dbias = NULL;
 }
 
+static void look_at_weights(const struct pass *p, int64_t l, enum linear_id id, const struct linear_arg *a)
+{
+    const char *part = model_linear_shape(p->c, id).path;
+
+    look(p, "the gradient of", l, part, a->dw, a->in * a->out);
+    look(p, "the gradient of A of", l, part, a->lora.da, a->in * a->lora.rank);
+    look(p, "the gradient of B of", l, part, a->lora.db, a->out * a->lora.rank);
+}
+
 static void linear_backward(const struct pass *p, int64_t l, enum linear_id id, const float *x,
                             const float *dy, float *dx, bool add)
 {
@@ -165,7 +197,9 @@ static void linear_backward(const struct pass *p, int64_t l, enum linear_id id, 
     a.add_dx = add;
     if (has_dora(p, l, id))
         dora_backward(p, l, id, &a);
+    look(p, "the gradient that reaches", l, model_linear_shape(p->c, id).path, a.dy, a.rows * a.out);
     p->ops->linear_backward(p->state, NULL, &a);
+    look_at_weights(p, l, id, &a);
 }
 
 /* ---- one layer ---- */
@@ -297,6 +331,7 @@ static void layer_forward(const struct pass *p, int64_t l, const float *previous
         norm1.sum = s->x;
     }
     p->ops->norm_forward(p->state, NULL, &norm1);
+    look(p, "the output of", l, "input_layernorm", w->normed, p->rows * p->c->hidden_size);
     project(p, l, w->normed);
     if (p->m->cache) {
         attend_cached(p, l);
@@ -304,14 +339,17 @@ static void layer_forward(const struct pass *p, int64_t l, const float *previous
         struct attention_arg attention = attention_of(p, l);
 
         p->ops->attention_forward(p->state, NULL, &attention);
+        look(p, "the output of", l, "self_attn", s->y, p->rows * p->c->num_attention_heads * p->c->head_dim);
     }
     linear_forward(p, l, LIN_O, s->y, w->out);
     norm2.residual = s->x;
     norm2.sum = s->h;
     p->ops->norm_forward(p->state, NULL, &norm2);
+    look(p, "the output of", l, "post_attention_layernorm", w->normed, p->rows * p->c->hidden_size);
     linear_forward(p, l, LIN_GATE, w->normed, s->gate);
     linear_forward(p, l, LIN_UP, w->normed, s->up);
     p->ops->swiglu_forward(p->state, NULL, &swiglu);
+    look(p, "the activation of", l, "mlp", w->act, swiglu.n);
     linear_forward(p, l, LIN_DOWN, w->act, w->out);
 }
 
@@ -407,6 +445,7 @@ static void embed(const struct pass *p)
 
     p->ops->embed_forward(p->state, NULL, &a);
     prompt_embed(p->m, a.y);
+    look(p, "the output of", -1, "model.embed_tokens", a.y, a.rows * a.width);
 }
 
 /* All layers and the last norm: the normalised rows are in w->normed. */
@@ -425,6 +464,7 @@ static enum lc body_forward(const struct ctx *ctx, const struct pass *p, struct 
     last.residual = previous;
     last.sum = w->final_x;
     p->ops->norm_forward(p->state, NULL, &last);
+    look(p, "the output of", -1, "model.norm", w->normed, p->rows * p->c->hidden_size);
     return LC_OK;
 }
 
@@ -508,6 +548,8 @@ static void loss_with_gradient(const struct pass *p, struct loss_arg *a)
     p->ops->zero(p->state, NULL, p->w->g, (size_t)(p->rows * p->c->hidden_size) * sizeof(float));
     if (a->rows)
         p->ops->loss(p->state, NULL, a);
+    look(p, "the loss of", -1, "lm_head", a->losses, a->rows);
+    look(p, "the gradient that leaves", -1, "lm_head", p->w->g, p->rows * p->c->hidden_size);
 }
 
 static enum lc loss_forward(const struct pass *p, const struct model_forward *how, struct model_loss *out,
@@ -537,6 +579,38 @@ static enum lc loss_forward(const struct pass *p, const struct model_forward *ho
     if (how->losses)
         memcpy(how->losses, losses, (size_t)m->labels * sizeof *losses);
     return LC_OK;
+}
+
+static bool is_likeliest(const float *logits, int64_t n, int32_t target)
+{
+    for (int64_t j = 0; j < n; j++)
+        if (logits[j] > logits[target] || (j < target && logits[j] >= logits[target]))
+            return false;
+    return true;
+}
+
+enum lc model_count_right(struct model *m, int64_t *right, struct err *err)
+{
+    struct pass p = pass_of(m);
+    struct work *w = &m->work;
+    const int32_t *targets = w->host + 2 * w->rows;
+    int64_t vocabulary = m->config.vocab_size;
+    float *row = mem_reallocn(NULL, (size_t)vocabulary, sizeof *row);
+    enum lc code = row ? LC_OK : err_nomem(err);
+
+    for (int64_t from = 0; from < m->labels && code == LC_OK; from += w->chunk) {
+        int64_t n = m->labels - from < w->chunk ? m->labels - from : w->chunk;
+
+        p.ops->gather(p.state, NULL, w->gathered, w->normed, w->index + from, n, m->config.hidden_size);
+        head_rows(&p, w->gathered, n, w->chunk_logits);
+        for (int64_t i = 0; i < n && code == LC_OK; i++) {
+            code = p.ops->download(p.state, NULL, row, w->chunk_logits + i * vocabulary,
+                                   (size_t)vocabulary * sizeof *row, err);
+            *right += code == LC_OK && is_likeliest(row, vocabulary, targets[from + i]);
+        }
+    }
+    mem_free(row);
+    return code;
 }
 
 enum lc model_weigh_loss(struct model *m, const float *weights, struct err *err)

@@ -3,80 +3,27 @@
 #include "gpu/safetensors.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
-#include "runtime/base/nearest.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- schedules ---- */
-static const char *const NAMES[] = {
-    [SCHEDULE_LINEAR] = "linear",
-    [SCHEDULE_COSINE] = "cosine",
-    [SCHEDULE_CONSTANT] = "constant",
-    [SCHEDULE_CONSTANT_WITH_WARMUP] = "constant_with_warmup",
-    [SCHEDULE_COSINE_WITH_MIN_LR] = "cosine_with_min_lr",
-};
-enum { N_NAMES = sizeof NAMES / sizeof *NAMES };
-
-const char *schedule_name(enum schedule_kind kind)
-{
-    return NAMES[kind];
-}
-
-enum lc schedule_from_name(const char *name, enum schedule_kind *out, struct err *err)
-{
-    struct buf near = BUF_INIT(400);
-
-    for (int i = 0; i < N_NAMES; i++)
-        if (strcmp(NAMES[i], name) == 0) {
-            *out = (enum schedule_kind)i;
-            return LC_OK;
-        }
-    err_set(err, LC_ARG, "unknown learning-rate schedule '%s'", name);
-    if (nearest_list(&near, name, NAMES, N_NAMES, 3) && near.len)
-        err_hint(err, "did you mean %s?", buf_str(&near));
-    else
-        err_hint(err, "there are linear, cosine, constant, constant_with_warmup and cosine_with_min_lr");
-    buf_release(&near);
-    return LC_ARG;
-}
-
-static double cosine_factor(const struct schedule *s, double progress)
-{
-    double cycles = s->cycles > 0 ? s->cycles : 0.5;
-
-    return fmax(0, 0.5 * (1 + cos(3.14159265358979323846 * cycles * 2 * progress)));
-}
-
-double schedule_factor(const struct schedule *s, int64_t steps)
-{
-    double k = (double)steps, warmup = (double)s->warmup, total = (double)s->total, progress;
-
-    if (s->kind == SCHEDULE_CONSTANT)
-        return 1;
-    if (steps < s->warmup)
-        return k / fmax(1, warmup);
-    progress = (k - warmup) / fmax(1, total - warmup);
-    if (s->kind == SCHEDULE_CONSTANT_WITH_WARMUP)
-        return 1;
-    if (s->kind == SCHEDULE_LINEAR)
-        return fmax(0, (total - k) / fmax(1, total - warmup));
-    if (s->kind == SCHEDULE_COSINE)
-        return cosine_factor(s, progress);
-    return fmax(0, cosine_factor(s, progress) * (1 - s->min_ratio) + s->min_ratio);
-}
-
-/* ---- AdamW ---- */
+/* ---- steps ---- */
 struct optimizer {
     struct model *m;    /* borrowed */
     struct arena_of *a; /* borrowed: what trains */
-    struct adamw_config config;
-    void *first, *second; /* owned device memory, laid out as the arena */
+    struct optimizer_config config;
+    void *first, *second; /* owned device memory, laid out as the arena; of SGD: the momentum, and none */
     int64_t steps;
 };
 
-enum lc optimizer_new(struct model *m, const struct adamw_config *c, struct optimizer **out, struct err *err)
+int optimizer_states(const struct optimizer_config *c)
+{
+    return c->kind == OPTIMIZER_ADAMW ? 2 : c->momentum > 0 ? 1 : 0;
+}
+
+enum lc optimizer_new(struct model *m, const struct optimizer_config *c, struct optimizer **out,
+                      struct err *err)
 {
     const struct backend_ops *ops = m->backend->ops;
     struct optimizer *o;
@@ -91,9 +38,9 @@ enum lc optimizer_new(struct model *m, const struct adamw_config *c, struct opti
     o->a = model_arena(m);
     o->config = *c;
     code = arena_reserve_grads(m, o->a, err);
-    if (code == LC_OK)
+    if (code == LC_OK && optimizer_states(c) > 0)
         code = ops->alloc(m->backend->state, o->a->bytes, &o->first, err);
-    if (code == LC_OK)
+    if (code == LC_OK && optimizer_states(c) > 1)
         code = ops->alloc(m->backend->state, o->a->bytes, &o->second, err);
     if (code == LC_OK)
         *out = o;
@@ -125,6 +72,31 @@ static enum lc name_the_culprit(const struct optimizer *o, struct err *err)
     return err_set(err, LC_RUNTIME, "the gradient norm is not finite");
 }
 
+/* torch.optim.SGD without dampening: g = clip g + decay p; b = momentum b + g; p -= lr (nesterov: g + momentum b) */
+static void sgd_range(struct optimizer *o, size_t from, size_t to, double lr, double decay, double grad_scale)
+{
+    const struct backend_ops *ops = o->m->backend->ops;
+    void *state = o->m->backend->state;
+    size_t at = from / sizeof(float);
+    float *p = (float *)o->a->block + at, *g = o->a->grads + at, *b = (float *)o->first;
+    int64_t n = (int64_t)((to - from) / sizeof(float));
+
+    if (n <= 0)
+        return;
+    if (grad_scale < 1)
+        ops->add(state, NULL, g, g, (float)(grad_scale - 1), n);
+    if (decay > 0)
+        ops->add(state, NULL, g, p, (float)decay, n);
+    if (b) {
+        b += at;
+        ops->add(state, NULL, b, b, (float)(o->config.momentum - 1), n);
+        ops->add(state, NULL, b, g, 1, n);
+        if (o->config.nesterov)
+            ops->add(state, NULL, g, b, (float)o->config.momentum, n);
+    }
+    ops->add(state, NULL, p, b && !o->config.nesterov ? b : g, (float)-lr, n);
+}
+
 static void step_range(struct optimizer *o, size_t from, size_t to, double lr, double decay,
                        double grad_scale)
 {
@@ -144,7 +116,9 @@ static void step_range(struct optimizer *o, size_t from, size_t to, double lr, d
                           .bias1 = 1 - pow(o->config.beta1, t),
                           .bias2 = 1 - pow(o->config.beta2, t)};
 
-    if (a.n > 0)
+    if (o->config.kind == OPTIMIZER_SGD)
+        sgd_range(o, from, to, lr, decay, grad_scale);
+    else if (a.n > 0)
         o->m->backend->ops->adamw(o->m->backend->state, NULL, &a);
 }
 
@@ -175,7 +149,8 @@ enum lc optimizer_save(struct optimizer *o, const char *path, struct err *err)
     const char *metadata[] = {"format", "pt", "step", step, NULL};
 
     snprintf(step, sizeof step, "%lld", (long long)o->steps);
-    return weights_write(o->m, o->a, parts, 2, path, DTYPE_F32, metadata, err);
+    return weights_write(o->m, o->a, parts, (size_t)optimizer_states(&o->config), path, DTYPE_F32, metadata,
+                         err);
 }
 
 static enum lc load_one(struct optimizer *o, const struct safetensors *st, const char *prefix, void *block,
@@ -206,8 +181,9 @@ enum lc optimizer_load(struct optimizer *o, const char *path, struct err *err)
     if (!step)
         code = err_set(err, LC_DATA, "'%s' is not an optimizer state: it has no step", path);
     for (size_t i = 0; i < o->a->n && code == LC_OK; i++) {
-        code = load_one(o, st, "m.", o->first, i, err);
-        if (code == LC_OK)
+        if (o->first)
+            code = load_one(o, st, "m.", o->first, i, err);
+        if (code == LC_OK && o->second)
             code = load_one(o, st, "v.", o->second, i, err);
     }
     if (code == LC_OK)

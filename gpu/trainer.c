@@ -159,15 +159,26 @@ static enum lc largest_batch(const struct train_dataset *d, int64_t batch, int64
 static void plan_schedule(struct trainer *t, int64_t total)
 {
     const struct training_args *a = &t->args;
-    double warmup = a->warmup_steps;
+    double warmup = a->warmup_steps, rate = a->learning_rate > 0 ? a->learning_rate : 1;
 
     if (warmup > 0 && warmup < 1)
         warmup = ceil((double)total * warmup);
     else if (warmup == 0 && a->warmup_ratio > 0)
         warmup = ceil((double)total * a->warmup_ratio);
     t->state.total_steps = total;
-    t->schedule =
-        (struct schedule){a->lr_scheduler_type, (int64_t)warmup, total, a->num_cycles, a->min_lr_rate};
+    t->schedule = (struct schedule){.kind = a->lr_scheduler_type,
+                                    .warmup = (int64_t)warmup,
+                                    .total = total,
+                                    .cycles = a->num_cycles,
+                                    .min_ratio = a->min_lr > 0 ? a->min_lr / rate : a->min_lr_rate,
+                                    .end_ratio = a->lr_end / rate,
+                                    .power = a->power,
+                                    .timescale = a->timescale,
+                                    .first_ratio = a->warmup_lr_rate,
+                                    .decay = a->num_decay_steps,
+                                    .stable = a->num_stable_steps,
+                                    .rise = a->warmup_type,
+                                    .fall = a->decay_type};
 }
 
 static void plan_steps(struct trainer *t)
@@ -183,9 +194,14 @@ static void plan_steps(struct trainer *t)
 
 void trainer_plan_time(struct trainer *t, int64_t total)
 {
+    int64_t planned = t->state.total_steps;
+
     t->timed_total = total;
-    if (total < t->state.total_steps)
-        plan_schedule(t, total);
+    if (total >= planned)
+        return;
+    plan_schedule(t, total); /* the warm-up is a share of the steps that there is time for */
+    if (!schedule_ends(t->schedule.kind))
+        t->state.total_steps = planned;
 }
 
 static enum lc plan_memory(struct trainer *t, struct err *err)
@@ -226,10 +242,12 @@ static enum lc copy_args(const struct training_args *from, struct training_args 
 static enum lc set_up(const struct ctx *ctx, struct trainer *t, const struct training_args *args,
                       struct err *err)
 {
-    struct adamw_config c = {args->adam_beta1, args->adam_beta2, args->adam_epsilon, args->weight_decay,
-                             args->max_grad_norm};
+    struct optimizer_config c = {args->adam_beta1,   args->adam_beta2,    args->adam_epsilon,
+                                 args->weight_decay, args->max_grad_norm, args->optim,
+                                 args->momentum,     args->nesterov};
 
     TRY(copy_args(args, &t->args, err));
+    t->args.eval_accuracy = t->args.eval_accuracy || train_metric_of(args) == METRIC_ACCURACY;
     TRY(training_args_check(args, err));
     if (args->eval_strategy != STRATEGY_NO && t->eval.n == 0)
         return err_set(err, LC_ARG, "'eval_strategy' asks for evaluation, but there is no eval dataset");
@@ -242,6 +260,16 @@ static enum lc set_up(const struct ctx *ctx, struct trainer *t, const struct tra
         return err_set(err, LC_ARG, "the train dataset %s pairs of answers and the eval dataset %s",
                        t->train.pairs ? "has" : "has no", t->eval.pairs ? "has" : "has none");
     plan_steps(t);
+    t->plateau =
+        (struct plateau){.factor = args->factor,
+                         .threshold = args->threshold,
+                         .min_ratio = args->learning_rate > 0 ? args->min_lr / args->learning_rate : 0,
+                         .patience = args->patience,
+                         .cooldown = args->cooldown,
+                         .greater = train_metric_greater(args),
+                         .best = NAN,
+                         .scale = 1};
+    t->m->optimizer_states = optimizer_states(&c);
     model_set_compute(t->m, args->bf16 ? DTYPE_BF16 : DTYPE_F32);
     TRY(plan_memory(t, err));
     TRY(optimizer_new(t->m, &c, &t->optimizer, err));
@@ -266,7 +294,7 @@ enum lc trainer_new(const struct ctx *ctx, struct model *m, const struct trainin
     t->eval = eval ? *eval : (struct train_dataset){0};
     t->callbacks = *callbacks;
     t->order_epoch = t->evaluated_step = -1;
-    t->state.best_metric = NAN;
+    t->state.best_metric = t->first_loss = t->worst_loss = NAN;
     code = set_up(ctx, t, args, err);
     if (code == LC_OK && t->plan.recomputed_layers > 0 && !args->gradient_checkpointing && callbacks->warning)
         callbacks->warning(callbacks->arg,
@@ -338,7 +366,7 @@ static void make_order(struct trainer *t, int64_t epoch)
 }
 
 /* The examples of micro-batch i of the current epoch: places [*from, *to) of its order. */
-static void micro_range(const struct trainer *t, int64_t i, int64_t *from, int64_t *to)
+void trainer_micro_range(const struct trainer *t, int64_t i, int64_t *from, int64_t *to)
 {
     *from = i * t->args.per_device_train_batch_size;
     *to = *from + t->args.per_device_train_batch_size;
@@ -347,22 +375,22 @@ static void micro_range(const struct trainer *t, int64_t i, int64_t *from, int64
 
 /* ---- one optimizer step ---- */
 /* What the loss of the step is a mean over: labels, or pairs. */
-static int64_t count_items(const struct trainer *t, int64_t first, int64_t last)
+int64_t trainer_count_items(const struct trainer *t, int64_t first, int64_t last)
 {
     int64_t items = 0;
 
     for (int64_t i = first; i < last; i++) {
         int64_t from, to;
 
-        micro_range(t, i, &from, &to);
+        trainer_micro_range(t, i, &from, &to);
         for (int64_t j = from; j < to; j++)
             items += t->train.pairs ? 1 : item_labels(&t->train, t->order[j]);
     }
     return items;
 }
 
-static enum lc micro_step(const struct ctx *ctx, struct trainer *t, int64_t i, int64_t items, double *loss,
-                          int64_t *tokens, struct err *err)
+enum lc trainer_micro_step(const struct ctx *ctx, struct trainer *t, int64_t i, int64_t items, double *loss,
+                           int64_t *tokens, struct err *err)
 {
     struct model_batch b = trainer_begin_batch(t);
     struct model_loss l;
@@ -372,7 +400,7 @@ static enum lc micro_step(const struct ctx *ctx, struct trainer *t, int64_t i, i
                                 .label_smoothing = t->args.label_smoothing_factor};
     int64_t from, to;
 
-    micro_range(t, i, &from, &to);
+    trainer_micro_range(t, i, &from, &to);
     how.seed = rng_mix(rng_mix((uint64_t)t->args.seed, (uint64_t)t->state.step), (uint64_t)i);
     TRY(ctx_check(ctx, err));
     if (t->train.pairs)
@@ -395,7 +423,7 @@ static enum lc all_micro_steps(const struct ctx *ctx, struct trainer *t, double 
 
     last = last < t->batches_per_epoch ? last : t->batches_per_epoch;
     make_order(t, epoch);
-    items = count_items(t, first, last);
+    items = trainer_count_items(t, first, last);
     t->state.rewards = (struct preference_sums){0};
     ranks_begin_step(t);
     for (int64_t i = first; i < last; i++)
@@ -405,7 +433,7 @@ static enum lc all_micro_steps(const struct ctx *ctx, struct trainer *t, double 
             continue;
         if (i == mine)
             ranks_last_backward(t);
-        TRY(micro_step(ctx, t, i, items, loss, tokens, err));
+        TRY(trainer_micro_step(ctx, t, i, items, loss, tokens, err));
     }
     TRY(ranks_end_step(ctx, t, loss, tokens, err));
     if (t->train.pairs)
@@ -434,20 +462,21 @@ static void advance(struct trainer *t, double loss, int64_t tokens)
 
 static enum lc optimizer_update(const struct ctx *ctx, struct trainer *t, struct err *err)
 {
-    double loss = 0, lr = t->args.learning_rate * schedule_factor(&t->schedule, t->state.step);
+    double loss = 0,
+           lr = t->args.learning_rate * schedule_factor(&t->schedule, t->state.step) * t->plateau.scale;
     int64_t tokens = 0;
     enum lc code = all_micro_steps(ctx, t, &loss, &tokens, err);
 
     if (code == LC_OK && !isfinite(loss)) {
         code = err_set(err, LC_RUNTIME, "the loss of step %lld is %g", (long long)t->state.step + 1, loss);
-        err_hint(err, "the weights are those before this step: lower the learning rate, or look at the data "
-                      "of this step");
     }
     if (code == LC_OK) {
         code = optimizer_step(t->optimizer, lr, &t->state.grad_norm, err);
         if (code == LC_RUNTIME)
             err_wrap(err, "step %lld failed: the gradient is not finite", (long long)t->state.step + 1);
     }
+    if (code == LC_RUNTIME)
+        diagnose_step(ctx, t, err);
     if (code != LC_OK) {
         enum lc ignored = model_zero_grad(t->m, NULL); /* the first error is the one to tell */
 
@@ -456,6 +485,7 @@ static enum lc optimizer_update(const struct ctx *ctx, struct trainer *t, struct
     }
     t->state.learning_rate = lr;
     advance(t, loss, tokens);
+    diagnose_growth(t);
     return LC_OK;
 }
 
@@ -470,6 +500,9 @@ static enum lc eval_rows(const struct ctx *ctx, struct trainer *t, struct model_
     TRY(model_forward(ctx, t->m, b, &(struct model_forward){0}, &l, err));
     sum->sum += l.sum;
     sum->labels += l.labels;
+    if (t->args.eval_accuracy)
+        TRY(model_count_right(t->m, &t->eval_right, err));
+    t->eval_labels += l.labels;
     *b = trainer_begin_batch(t);
     return LC_OK;
 }
@@ -493,9 +526,10 @@ enum lc trainer_evaluate(const struct ctx *ctx, struct trainer *t, const struct 
 {
     const struct train_dataset *d = data ? data : &t->eval;
     int64_t batch = t->args.per_device_eval_batch_size;
-    double sums[2] = {0, 0}; /* of the batches' losses, of examples */
+    double sums[4] = {0, 0, 0, 0}; /* of the batches' losses, of examples, of right tokens, of tokens */
     struct preference_sums pairs;
 
+    t->eval_right = t->eval_labels = 0;
     if (d->pairs && d != &t->eval)
         return err_set(err, LC_UNSUPPORTED,
                        "pairs of answers are evaluated as the trainer's own eval dataset only");
@@ -527,7 +561,10 @@ enum lc trainer_evaluate(const struct ctx *ctx, struct trainer *t, const struct 
         if (t->callbacks.eval_progress)
             t->callbacks.eval_progress(t->callbacks.arg, to, d->n);
     }
-    TRY(ranks_sum(ctx, t, sums, 2, err));
+    sums[2] = (double)t->eval_right;
+    sums[3] = (double)t->eval_labels;
+    TRY(ranks_sum(ctx, t, sums, 4, err));
+    t->eval_share = t->args.eval_accuracy && sums[3] > 0 ? sums[2] / sums[3] : (double)NAN;
     if (sums[1] <= 0)
         return err_set(err, LC_DATA, "the eval dataset has no labels");
     *loss = sums[0] / sums[1];
@@ -563,7 +600,11 @@ static bool is_due(const struct trainer *t, enum train_strategy strategy, int64_
 
 static enum lc log_train(struct trainer *t, struct err *err)
 {
-    struct train_log log = {&t->state, t->window_loss / (double)t->window_steps, NAN, 0, t->window_rewards};
+    struct train_log log = {.state = &t->state,
+                            .loss = t->window_loss / (double)t->window_steps,
+                            .eval_loss = NAN,
+                            .eval_accuracy = NAN,
+                            .rewards = t->window_rewards};
     json_t *line = json_pack("{s:f, s:f, s:f, s:f, s:I}", "epoch", t->state.epoch, "grad_norm",
                              t->state.grad_norm, "learning_rate", t->state.learning_rate, "loss", log.loss,
                              "step", (json_int_t)t->state.step);
@@ -579,17 +620,53 @@ static enum lc log_train(struct trainer *t, struct err *err)
     return LC_OK;
 }
 
-static bool is_better(const struct trainer *t, double loss)
+static bool is_better(const struct trainer *t, double value)
 {
     if (isnan(t->state.best_metric))
         return true;
-    return t->args.greater_is_better ? loss > t->state.best_metric : loss < t->state.best_metric;
+    return train_metric_greater(&t->args) ? value > t->state.best_metric : value < t->state.best_metric;
+}
+
+static double metric_value(const struct trainer *t, const struct train_log *log)
+{
+    double n = (double)(log->rewards.pairs ? log->rewards.pairs : 1);
+    const double values[METRICS] = {[METRIC_LOSS] = log->eval_loss,
+                                    [METRIC_PERPLEXITY] = exp(log->eval_loss),
+                                    [METRIC_ACCURACY] = log->eval_accuracy,
+                                    [METRIC_REWARD_MARGIN] =
+                                        (log->rewards.chosen - log->rewards.rejected) / n,
+                                    [METRIC_REWARD_ACCURACY] = (double)log->rewards.right / n};
+
+    return values[train_metric_of(&t->args)];
+}
+
+/* What an evaluation means for the best model, for the rate on a plateau, and for the end of the run. As transformers:
+ * patience counts evaluations that are not better than the best by more than the threshold. */
+static void judge(struct trainer *t, const struct train_log *log)
+{
+    double value = metric_value(t, log), before = t->state.best_metric;
+    bool better = is_better(t, value);
+
+    if (t->args.lr_scheduler_type == SCHEDULE_REDUCE_ON_PLATEAU)
+        plateau_step(&t->plateau, value);
+    if (better && (isnan(before) || fabs(value - before) > t->args.early_stopping_threshold))
+        t->not_worth = 0;
+    else
+        t->not_worth++;
+    t->not_better = better ? 0 : t->not_better + 1;
+    if (better)
+        t->state.best_metric = value;
+    if (t->args.early_stopping_patience > 0 && t->not_worth >= t->args.early_stopping_patience)
+        t->state.stopped_early = true;
 }
 
 static enum lc evaluate_own(const struct ctx *ctx, struct trainer *t, struct train_log *log, struct err *err)
 {
-    if (!t->eval.pairs)
-        return trainer_evaluate(ctx, t, NULL, &log->eval_loss, err);
+    if (!t->eval.pairs) {
+        TRY(trainer_evaluate(ctx, t, NULL, &log->eval_loss, err));
+        log->eval_accuracy = t->eval_share;
+        return LC_OK;
+    }
     TRY(preference_evaluate(ctx, t, &log->rewards, err));
     log->eval_loss = log->rewards.loss / (double)log->rewards.pairs;
     return LC_OK;
@@ -597,7 +674,7 @@ static enum lc evaluate_own(const struct ctx *ctx, struct trainer *t, struct tra
 
 static enum lc evaluate_due(const struct ctx *ctx, struct trainer *t, struct err *err)
 {
-    struct train_log log = {&t->state, NAN, NAN, 0, {0}};
+    struct train_log log = {.state = &t->state, .loss = NAN, .eval_loss = NAN, .eval_accuracy = NAN};
     int64_t begun = clock_mono_ns();
     json_t *line;
 
@@ -607,11 +684,13 @@ static enum lc evaluate_due(const struct ctx *ctx, struct trainer *t, struct err
                      "eval_runtime", log.eval_seconds, "eval_samples_per_second",
                      (double)t->eval.n / fmax(log.eval_seconds, 1e-9), "step", (json_int_t)t->state.step);
     add_rewards(line, "eval_", &log.rewards);
+    if (!isnan(log.eval_accuracy))
+        json_object_set_new(line, "eval_accuracy", json_real(log.eval_accuracy));
     if (json_array_append_new(t->history, line) != 0)
         return err_nomem(err);
     t->evaluated_step = t->state.step;
-    if (is_better(t, log.eval_loss)) {
-        t->state.best_metric = log.eval_loss;
+    judge(t, &log);
+    if (t->not_better == 0) {
         mem_free(t->best_folder);
         t->best_folder = t->args.output_dir
                              ? mem_printf("%s/checkpoint-%lld", t->args.output_dir, (long long)t->state.step)
@@ -652,6 +731,8 @@ static enum lc after_step(const struct ctx *ctx, struct trainer *t, struct err *
         TRY(log_train(t, err));
     if (is_due(t, a->eval_strategy, a->eval_steps ? a->eval_steps : a->logging_steps))
         TRY(evaluate_due(ctx, t, err));
+    t->state.finished = t->state.finished || t->state.stopped_early;
+    save_at_end = save_at_end || (t->state.stopped_early && a->save_strategy == STRATEGY_STEPS);
     if (a->output_dir && ranks_first(t) && (is_due(t, a->save_strategy, a->save_steps) || save_at_end))
         TRY(save_due(ctx, t, err));
     return LC_OK;
@@ -678,7 +759,8 @@ static void measure_steps(struct trainer *t)
 static bool out_of_time(const struct trainer *t)
 {
     return t->args.max_seconds > 0 &&
-           (t->state.seconds >= t->args.max_seconds || (t->timed_total && t->state.step >= t->timed_total));
+           (t->state.seconds >= t->args.max_seconds ||
+            (t->timed_total && schedule_ends(t->schedule.kind) && t->state.step >= t->timed_total));
 }
 
 static enum lc one_step(const struct ctx *ctx, struct trainer *t, bool *finished, struct err *err)

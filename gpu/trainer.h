@@ -49,15 +49,28 @@ struct training_args {
     double learning_rate, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
     enum schedule_kind lr_scheduler_type;
     double warmup_steps, warmup_ratio; /* warmup_steps below 1 is a ratio, as in transformers 5 */
-    double min_lr_rate, num_cycles;    /* of cosine_with_min_lr and cosine */
+    /* of schedules: what transformers takes in lr_scheduler_kwargs, by its names */
+    double min_lr_rate, min_lr, num_cycles, lr_end, power, timescale, warmup_lr_rate;
+    int64_t num_decay_steps, num_stable_steps; /* stable -1: what is left */
+    enum schedule_shape warmup_type, decay_type;
+    double factor, threshold; /* of reduce_lr_on_plateau, as are: */
+    int64_t patience, cooldown;
+    enum optimizer_kind optim;
+    double momentum; /* of SGD, as is nesterov; transformers has plain SGD only */
+    bool nesterov;
     double label_smoothing_factor;
     int64_t logging_steps; /* 500 in HF; here 10 */
     enum train_strategy logging_strategy, eval_strategy, save_strategy;
     int64_t eval_steps;       /* 0: as logging_steps */
     int64_t save_steps;       /* 500 */
     int64_t save_total_limit; /* 0: all are kept */
-    bool load_best_model_at_end, greater_is_better;
-    char *metric_for_best_model;         /* owned; "loss" or "eval_loss" */
+    bool load_best_model_at_end;
+    int64_t greater_is_better;   /* 0, 1; -1: what the metric is like */
+    char *metric_for_best_model; /* owned; NULL: the loss; with or without "eval_" */
+    bool eval_accuracy;          /* share of tokens that are the likeliest, in evaluations; not a HF name */
+    int64_t
+        early_stopping_patience; /* evaluations that are not better; 0: never stops. EarlyStoppingCallback's */
+    double early_stopping_threshold;
     int64_t seed, data_seed;             /* data_seed -1: as seed */
     bool bf16;                           /* products in bf16 */
     bool gradient_checkpointing;         /* recompute every layer */
@@ -74,6 +87,18 @@ void training_args_release(struct training_args *a);
 enum lc training_args_from_json(struct training_args *a, const json_t *object, struct err *err) MUST_CHECK;
 json_t *training_args_to_json(const struct training_args *a); /* every field; NULL without memory */
 enum lc training_args_check(const struct training_args *a, struct err *err) MUST_CHECK;
+
+/* What an evaluation can be judged by. */
+enum train_metric {
+    METRIC_LOSS,
+    METRIC_PERPLEXITY,
+    METRIC_ACCURACY,
+    METRIC_REWARD_MARGIN,
+    METRIC_REWARD_ACCURACY,
+    METRICS
+};
+enum train_metric train_metric_of(const struct training_args *a); /* METRICS: an unknown name */
+bool train_metric_greater(const struct training_args *a);         /* is better */
 
 struct train_example {
     const int32_t *input_ids;
@@ -106,13 +131,15 @@ struct train_state {
     struct preference_sums rewards; /* of the last step; pairs 0: no preferences */
     double best_metric;             /* NAN: none yet */
     bool finished;
-    bool out_of_time; /* ended by max_seconds */
+    bool out_of_time;   /* ended by max_seconds */
+    bool stopped_early; /* ended by early_stopping_patience */
 };
 
 struct train_log { /* one logged line, as in trainer_state.json's log_history */
     const struct train_state *state;
-    double loss;      /* mean over the steps since the last log; NAN in an eval line */
-    double eval_loss; /* NAN in a train line */
+    double loss;          /* mean over the steps since the last log; NAN in an eval line */
+    double eval_loss;     /* NAN in a train line */
+    double eval_accuracy; /* of tokens; NAN: not asked for */
     double eval_seconds;
     struct preference_sums rewards; /* since the last log, or of the evaluation; pairs 0: no preferences */
 };

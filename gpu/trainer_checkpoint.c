@@ -62,20 +62,29 @@ char *trainer_last_checkpoint(const char *output_dir)
 }
 
 /* ---- trainer_state.json ---- */
+static json_t *plateau_json(const struct trainer *t)
+{
+    const struct plateau *p = &t->plateau;
+
+    return json_pack("{s:f, s:I, s:I, s:o}", "scale", p->scale, "bad", (json_int_t)p->bad, "cooling",
+                     (json_int_t)p->cooling, "best", isnan(p->best) ? json_null() : json_real(p->best));
+}
+
 static json_t *state_json(const struct trainer *t)
 {
     const struct train_state *s = &t->state;
     json_t *args = training_args_to_json(&t->args);
     json_t *best = isnan(s->best_metric) ? json_null() : json_real(s->best_metric);
 
-    return json_pack("{s:I, s:f, s:I, s:f, s:I, s:o, s:s?, s:O, s:{s:f, s:I, s:I, s:I, s:f, s:I, s:o}}",
-                     "global_step", (json_int_t)s->step, "epoch", s->epoch, "max_steps",
-                     (json_int_t)s->total_steps, "num_train_epochs", t->args.num_train_epochs,
-                     "train_batch_size", (json_int_t)t->args.per_device_train_batch_size, "best_metric", best,
-                     "best_model_checkpoint", t->best_folder, "log_history", t->history, "lacus",
-                     "window_loss", t->window_loss, "window_steps", (json_int_t)t->window_steps, "tokens",
-                     (json_int_t)s->tokens, "examples", (json_int_t)t->train.n, "seconds", s->seconds,
-                     "timed_total", (json_int_t)t->timed_total, "args", args);
+    return json_pack(
+        "{s:I, s:f, s:I, s:f, s:I, s:o, s:s?, s:O, s:{s:f, s:I, s:I, s:I, s:f, s:I, s:o, s:I, s:o}}",
+        "global_step", (json_int_t)s->step, "epoch", s->epoch, "max_steps", (json_int_t)s->total_steps,
+        "num_train_epochs", t->args.num_train_epochs, "train_batch_size",
+        (json_int_t)t->args.per_device_train_batch_size, "best_metric", best, "best_model_checkpoint",
+        t->best_folder, "log_history", t->history, "lacus", "window_loss", t->window_loss, "window_steps",
+        (json_int_t)t->window_steps, "tokens", (json_int_t)s->tokens, "examples", (json_int_t)t->train.n,
+        "seconds", s->seconds, "timed_total", (json_int_t)t->timed_total, "plateau", plateau_json(t),
+        "not_worth", (json_int_t)t->not_worth, "args", args);
 }
 
 static enum lc write_state(const struct trainer *t, const char *folder, struct err *err)
@@ -277,6 +286,7 @@ static enum lc restore_state(struct trainer *t, const json_t *root, struct err *
     const json_t *lacus = json_object_get(root, "lacus"), *history = json_object_get(root, "log_history");
     const json_t *metric = json_object_get(root, "best_metric"),
                  *best = json_object_get(root, "best_model_checkpoint");
+    const json_t *plateau = json_object_get(lacus, "plateau");
     json_t *copy = json_is_array(history) ? json_deep_copy(history) : json_array();
 
     if (!copy)
@@ -290,6 +300,15 @@ static enum lc restore_state(struct trainer *t, const json_t *root, struct err *
     if (t->args.max_seconds > 0 && json_integer_value(json_object_get(lacus, "timed_total")) > 0)
         trainer_plan_time(t, json_integer_value(json_object_get(lacus, "timed_total")));
     t->state.best_metric = json_is_number(metric) ? json_number_value(metric) : (double)NAN;
+    t->not_worth = json_integer_value(json_object_get(lacus, "not_worth"));
+    if (json_is_object(plateau)) {
+        t->plateau.scale = json_number_value(json_object_get(plateau, "scale"));
+        t->plateau.bad = json_integer_value(json_object_get(plateau, "bad"));
+        t->plateau.cooling = json_integer_value(json_object_get(plateau, "cooling"));
+        t->plateau.best = json_is_number(json_object_get(plateau, "best"))
+                              ? json_number_value(json_object_get(plateau, "best"))
+                              : (double)NAN;
+    }
     t->window_loss = json_number_value(json_object_get(lacus, "window_loss"));
     t->window_steps = json_integer_value(json_object_get(lacus, "window_steps"));
     mem_free(t->best_folder);

@@ -31,13 +31,20 @@ struct trainer {
     double window_loss;                 /* since the last log */
     struct preference_sums window_rewards;
     int64_t window_steps;
-    int64_t evaluated_step; /* last step with an evaluation */
-    bool started;           /* a step was done in this process */
-    int64_t timed_total;    /* steps that max_seconds has room for; 0: not counted yet */
-    int64_t measured_steps; /* of this process, up to the count */
-    double measured_from;   /* seconds when the first of them was done */
-    struct ranks *ranks;    /* owned; NULL: alone */
-    int64_t step_batches;   /* micro-batches of a step, over all ranks */
+    int64_t evaluated_step;          /* last step with an evaluation */
+    bool started;                    /* a step was done in this process */
+    int64_t timed_total;             /* steps that max_seconds has room for; 0: not counted yet */
+    int64_t measured_steps;          /* of this process, up to the count */
+    double measured_from;            /* seconds when the first of them was done */
+    int64_t eval_right, eval_labels; /* tokens of the last evaluation, of this rank */
+    double eval_share;               /* right over all ranks; NAN: not asked for */
+    struct plateau plateau;
+    int64_t not_better;            /* evaluations since the best */
+    int64_t not_worth;             /* the same, of those better by the threshold of early stopping */
+    double first_loss, worst_loss; /* of this process; NAN: none yet */
+    bool warned;                   /* of a loss that explodes */
+    struct ranks *ranks;           /* owned; NULL: alone */
+    int64_t step_batches;          /* micro-batches of a step, over all ranks */
 };
 
 int64_t train_example_labels(const struct train_example *e); /* that count after the shift */
@@ -67,6 +74,17 @@ enum lc ranks_share_weights(const struct ctx *ctx, struct trainer *t,
                             struct err *err) MUST_CHECK; /* rank 0's */
 void ranks_abort(const struct trainer *t, const struct err *err);
 void ranks_free(struct trainer *t);
+
+/* ---- trainer_diagnose.c: what went wrong in a step ---- */
+/* The step's batches again, each result looked at; completes err, which says what was not finite. */
+void diagnose_step(const struct ctx *ctx, struct trainer *t, struct err *err);
+void diagnose_growth(struct trainer *t); /* warns once of a loss that explodes */
+/* Adds the gradients of micro-batch i of the current epoch, of a step with so many items. */
+enum lc trainer_micro_step(const struct ctx *ctx, struct trainer *t, int64_t i, int64_t items, double *loss,
+                           int64_t *tokens, struct err *err) MUST_CHECK;
+void trainer_micro_range(const struct trainer *t, int64_t i, int64_t *from,
+                         int64_t *to); /* places of the order */
+int64_t trainer_count_items(const struct trainer *t, int64_t first, int64_t last);
 
 /* Steps end, and the schedule with them, at total if the plan had more. */
 void trainer_plan_time(struct trainer *t, int64_t total);

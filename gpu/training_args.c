@@ -3,9 +3,11 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum kind { SIZE, REAL, FLAG, TEXT, SCHEDULE, STRATEGY, BYTES, PREFERENCE };
+enum kind { SIZE, REAL, FLAG, MAYBE, TEXT, SCHEDULE, SHAPE, OPTIM, STRATEGY, BYTES, PREFERENCE };
 static const struct row {
     const char *name;
     enum kind kind;
@@ -34,6 +36,25 @@ static const struct row {
     ROW(warmup_ratio, REAL),
     ROW(min_lr_rate, REAL),
     ROW(num_cycles, REAL),
+    ROW(min_lr, REAL),
+    ROW(lr_end, REAL),
+    ROW(power, REAL),
+    ROW(timescale, REAL),
+    ROW(warmup_lr_rate, REAL),
+    ROW(num_decay_steps, SIZE),
+    ROW(num_stable_steps, SIZE),
+    ROW(warmup_type, SHAPE),
+    ROW(decay_type, SHAPE),
+    ROW(factor, REAL),
+    ROW(threshold, REAL),
+    ROW(patience, SIZE),
+    ROW(cooldown, SIZE),
+    ROW(optim, OPTIM),
+    ROW(momentum, REAL),
+    ROW(nesterov, FLAG),
+    ROW(eval_accuracy, FLAG),
+    ROW(early_stopping_patience, SIZE),
+    ROW(early_stopping_threshold, REAL),
     ROW(label_smoothing_factor, REAL),
     ROW(logging_steps, SIZE),
     ROW(logging_strategy, STRATEGY),
@@ -43,7 +64,7 @@ static const struct row {
     ROW(save_steps, SIZE),
     ROW(save_total_limit, SIZE),
     ROW(load_best_model_at_end, FLAG),
-    ROW(greater_is_better, FLAG),
+    ROW(greater_is_better, MAYBE),
     ROW(metric_for_best_model, TEXT),
     ROW(seed, SIZE),
     ROW(data_seed, SIZE),
@@ -66,6 +87,7 @@ static const struct {
     {"eval_batch_size", "per_device_eval_batch_size"},
     {"per_gpu_train_batch_size", "per_device_train_batch_size"},
     {"per_gpu_eval_batch_size", "per_device_eval_batch_size"},
+    {"min_lr_ratio", "min_lr_rate"},
 };
 
 /* Only Python's side of a run: accepted and without effect. */
@@ -96,11 +118,7 @@ static const char *const IGNORED[] = {"report_to",
 /* Accepted with this value only. */
 static const struct {
     const char *name, *only;
-} FIXED[] = {{"fp16", "false"},
-             {"dataloader_drop_last", "false"},
-             {"optim", "\"adamw_torch\""},
-             {"optim", "\"adamw_torch_fused\""},
-             {"optim", "\"adamw_hf\""}};
+} FIXED[] = {{"fp16", "false"}, {"dataloader_drop_last", "false"}};
 
 static const char *const STRATEGIES[] = {
     [STRATEGY_NO] = "no", [STRATEGY_STEPS] = "steps", [STRATEGY_EPOCH] = "epoch"};
@@ -119,7 +137,14 @@ void training_args_init(struct training_args *a)
                                 .adam_epsilon = 1e-8,
                                 .max_grad_norm = 1,
                                 .lr_scheduler_type = SCHEDULE_LINEAR,
-                                .num_cycles = 0.5,
+                                .lr_end = 1e-7,
+                                .power = 1,
+                                .num_stable_steps = -1,
+                                .warmup_type = SHAPE_LINEAR,
+                                .factor = 0.1,
+                                .threshold = 1e-4,
+                                .patience = 10,
+                                .greater_is_better = -1,
                                 .logging_steps = 10,
                                 .logging_strategy = STRATEGY_STEPS,
                                 .save_strategy = STRATEGY_STEPS,
@@ -152,6 +177,27 @@ static enum lc wrong(const char *name, const char *expected, struct err *err)
     return err_set(err, LC_ARG, "training argument '%s' is not %s", name, expected);
 }
 
+static const struct {
+    const char *name;
+    enum optimizer_kind kind;
+} OPTIMIZERS[] = {{"adamw_torch", OPTIMIZER_ADAMW},
+                  {"sgd", OPTIMIZER_SGD},
+                  {"adamw_torch_fused", OPTIMIZER_ADAMW},
+                  {"adamw_hf", OPTIMIZER_ADAMW},
+                  {"adamw", OPTIMIZER_ADAMW}};
+enum { N_OPTIMIZERS = sizeof OPTIMIZERS / sizeof *OPTIMIZERS };
+
+static enum lc read_optimizer(const char *text, enum optimizer_kind *out, struct err *err)
+{
+    for (int i = 0; i < N_OPTIMIZERS; i++)
+        if (strcmp(OPTIMIZERS[i].name, text) == 0) {
+            *out = OPTIMIZERS[i].kind;
+            return LC_OK;
+        }
+    err_set(err, LC_UNSUPPORTED, "training argument 'optim': '%.60s' is not supported", text);
+    return err_hint(err, "adamw_torch (AdamW) and sgd are");
+}
+
 static enum lc read_word(const struct row *row, void *at, const json_t *v, struct err *err)
 {
     const char *text = json_string_value(v);
@@ -162,6 +208,10 @@ static enum lc read_word(const struct row *row, void *at, const json_t *v, struc
         return wrong(row->name, "a text", err);
     if (row->kind == SCHEDULE)
         return schedule_from_name(text, at, err);
+    if (row->kind == SHAPE)
+        return schedule_shape_from_name(text, at, err);
+    if (row->kind == OPTIM)
+        return read_optimizer(text, at, err);
     if (row->kind == PREFERENCE)
         return preference_loss_from_name(text, at, err);
     if (row->kind == STRATEGY) {
@@ -187,8 +237,15 @@ static enum lc read_value(const struct row *row, struct training_args *a, const 
             *(double *)at = 0; /* None is off; elsewhere it means the default */
         return LC_OK;
     }
-    if (row->kind == TEXT || row->kind == SCHEDULE || row->kind == STRATEGY || row->kind == PREFERENCE)
+    if (row->kind == TEXT || row->kind == SCHEDULE || row->kind == STRATEGY || row->kind == PREFERENCE ||
+        row->kind == SHAPE || row->kind == OPTIM)
         return read_word(row, at, v, err);
+    if (row->kind == MAYBE && json_is_boolean(v)) {
+        *(int64_t *)at = json_is_true(v);
+        return LC_OK;
+    }
+    if (row->kind == MAYBE && !(json_is_integer(v) && json_integer_value(v) == -1))
+        return wrong(row->name, "true or false", err);
     if (row->kind == FLAG) {
         if (!json_is_boolean(v))
             return wrong(row->name, "true or false", err);
@@ -246,6 +303,48 @@ static enum lc read_other(const char *key, const json_t *v, struct err *err)
     return unknown(key, err);
 }
 
+/* "momentum=0.9, nesterov=true" as an object; NULL: no memory, or no such text. */
+static json_t *optim_args(const char *text)
+{
+    json_t *o = json_object();
+    char name[64], value[64];
+    int used = 0;
+
+    for (; o && sscanf(text, " %63[a-z_] = %63[^,] %n", name, value, &used) == 2 && used > 0; used = 0) {
+        json_t *v = strncmp(value, "true", 4) == 0 || strncmp(value, "True", 4) == 0 ? json_true()
+                    : strncmp(value, "false", 5) == 0 || strncmp(value, "False", 5) == 0
+                        ? json_false()
+                        : json_real(strtod(value, NULL));
+
+        json_object_set_new(o, name, v);
+        text += used;
+        text += *text == ',';
+    }
+    if (!*text)
+        return o;
+    json_decref(o);
+    return NULL;
+}
+
+/* lr_scheduler_kwargs and optim_args: their keys have rows of their own. *found: it was one of them. */
+static enum lc read_nested(struct training_args *a, const char *key, json_t *v, bool *found, struct err *err)
+{
+    json_t *object = v;
+    enum lc code;
+
+    *found = strcmp(key, "lr_scheduler_kwargs") == 0 || strcmp(key, "optim_args") == 0;
+    if (!*found || json_is_null(v))
+        return LC_OK;
+    if (json_is_string(v))
+        object = optim_args(json_string_value(v));
+    else
+        json_incref(object);
+    code = json_is_object(object) ? training_args_from_json(a, object, err)
+                                  : wrong(key, "a table such as {num_cycles = 2}", err);
+    json_decref(object);
+    return code;
+}
+
 enum lc training_args_from_json(struct training_args *a, const json_t *object, struct err *err)
 {
     const char *key;
@@ -256,7 +355,11 @@ enum lc training_args_from_json(struct training_args *a, const json_t *object, s
     json_object_foreach ((json_t *)(uintptr_t)object, key,
                          v) { /* not changed: jansson's iterator is not const */
         const struct row *row = find_row(key);
+        bool nested = false;
 
+        TRY(read_nested(a, key, v, &nested, err));
+        if (nested)
+            continue;
         TRY(row ? read_value(row, a, v, err) : read_other(key, v, err));
     }
     return LC_OK;
@@ -268,6 +371,7 @@ static json_t *value_json(const struct row *row, const struct training_args *a)
 
     switch (row->kind) {
     case SIZE:
+    case MAYBE:
         return json_integer(*(const int64_t *)at);
     case BYTES:
         return json_integer((json_int_t) * (const size_t *)at);
@@ -277,6 +381,10 @@ static json_t *value_json(const struct row *row, const struct training_args *a)
         return json_boolean(*(const bool *)at);
     case SCHEDULE:
         return json_string(schedule_name(*(const enum schedule_kind *)at));
+    case SHAPE:
+        return json_string(schedule_shape_name(*(const enum schedule_shape *)at));
+    case OPTIM:
+        return json_string(OPTIMIZERS[*(const enum optimizer_kind *)at].name);
     case PREFERENCE:
         return json_string(preference_loss_name(*(const enum preference_loss_kind *)at));
     case STRATEGY:
@@ -319,6 +427,13 @@ static enum lc check_ranges(const struct training_args *a, struct err *err)
                   {"warmup_steps", a->warmup_steps, 0, 1e12},
                   {"warmup_ratio", a->warmup_ratio, 0, 1},
                   {"min_lr_rate", a->min_lr_rate, 0, 1},
+                  {"min_lr", a->min_lr, 0, 1e6},
+                  {"num_cycles", a->num_cycles, 0, 1e9},
+                  {"momentum", a->momentum, 0, 1 - 1e-12},
+                  {"factor", a->factor, 0, 1 - 1e-12},
+                  {"patience", (double)a->patience, 0, 1e12},
+                  {"num_decay_steps", (double)a->num_decay_steps, 0, 1e12},
+                  {"early_stopping_patience", (double)a->early_stopping_patience, 0, 1e12},
                   {"beta", a->preference.beta, 1e-9, 1e9},
                   {"label_smoothing", a->preference.label_smoothing, 0, 0.5},
                   {"label_smoothing_factor", a->label_smoothing_factor, 0, 1 - 1e-12},
@@ -334,15 +449,59 @@ static enum lc check_ranges(const struct training_args *a, struct err *err)
     return LC_OK;
 }
 
+static const struct {
+    const char *name;
+    bool greater;
+} METRIC_ROWS[] = {[METRIC_LOSS] = {"loss", false},
+                   [METRIC_PERPLEXITY] = {"perplexity", false},
+                   [METRIC_ACCURACY] = {"accuracy", true},
+                   [METRIC_REWARD_MARGIN] = {"rewards/margins", true},
+                   [METRIC_REWARD_ACCURACY] = {"rewards/accuracies", true}};
+
+enum train_metric train_metric_of(const struct training_args *a)
+{
+    const char *name = a->metric_for_best_model ? a->metric_for_best_model : "loss";
+    int i;
+
+    name += strncmp(name, "eval_", 5) == 0 ? 5 : 0;
+    for (i = 0; i < METRICS && strcmp(METRIC_ROWS[i].name, name) != 0;)
+        i++;
+    return (enum train_metric)i;
+}
+
+bool train_metric_greater(const struct training_args *a)
+{
+    return a->greater_is_better >= 0 ? a->greater_is_better == 1 : METRIC_ROWS[train_metric_of(a)].greater;
+}
+
+static enum lc unknown_metric(const char *name, struct err *err)
+{
+    struct buf all = BUF_INIT(400);
+
+    for (int i = 0; i < METRICS; i++)
+        buf_printf(&all, "%seval_%s", i ? ", " : "", METRIC_ROWS[i].name);
+    err_set(err, LC_UNSUPPORTED, "training argument 'metric_for_best_model': '%.80s' is not supported", name);
+    err_hint(err, "there are %s", buf_str(&all));
+    buf_release(&all);
+    return LC_UNSUPPORTED;
+}
+
 static enum lc check_best(const struct training_args *a, struct err *err)
 {
-    const char *metric = a->metric_for_best_model ? a->metric_for_best_model : "loss";
     int64_t eval_steps = a->eval_steps ? a->eval_steps : a->logging_steps;
 
-    if (strcmp(metric, "loss") != 0 && strcmp(metric, "eval_loss") != 0)
-        return err_set(err, LC_UNSUPPORTED,
-                       "training argument 'metric_for_best_model': '%.80s' is not supported; 'eval_loss' is",
-                       metric);
+    if (train_metric_of(a) == METRICS)
+        return unknown_metric(a->metric_for_best_model, err);
+    if (a->early_stopping_patience > 0 && a->eval_strategy == STRATEGY_NO)
+        return err_set(err, LC_ARG, "'early_stopping_patience' needs an 'eval_strategy'");
+    if (a->lr_scheduler_type == SCHEDULE_REDUCE_ON_PLATEAU && a->eval_strategy == STRATEGY_NO)
+        return err_set(err, LC_ARG, "'lr_scheduler_type' reduce_lr_on_plateau needs an 'eval_strategy'");
+    if (a->lr_scheduler_type == SCHEDULE_WARMUP_STABLE_DECAY && a->num_decay_steps == 0)
+        return err_set(err, LC_ARG,
+                       "'lr_scheduler_type' warmup_stable_decay needs lr_scheduler_kwargs = "
+                       "{num_decay_steps = …}");
+    if (a->nesterov && a->momentum <= 0)
+        return err_set(err, LC_ARG, "'nesterov' needs a 'momentum'");
     if (!a->load_best_model_at_end)
         return LC_OK;
     if (!a->output_dir)

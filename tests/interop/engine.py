@@ -55,7 +55,9 @@ class Engine:
 
     def call(self, name, *args):
         err = Err()
-        check(getattr(self.lib, name)(*args, C.byref(err)), err)
+        rc = getattr(self.lib, name)(*args, C.byref(err))
+        self.hint = err.hint.decode() if rc else ""
+        check(rc, err)
 
     def load(self, folder, quantization=None, bf16=False):
         m, types = C.c_void_p(), (C.c_int * 2)()
@@ -94,7 +96,7 @@ class Engine:
         self.lib.model_packed_release(C.byref(packed))
         return loss.mean, logits
 
-    def trainer(self, m, examples, pairs=False, packed=None, **args):
+    def trainer(self, m, examples, pairs=False, packed=None, eval_examples=None, **args):
         """The trainer and what must outlive it; examples are (input_ids, labels), in twos when they are pairs; packed: the first of each row."""
         a, t, callbacks = C.create_string_buffer(1024), C.c_void_p(), C.create_string_buffer(256)
         self.lib.training_args_init(a)
@@ -103,8 +105,11 @@ class Engine:
         rows = (Example * len(keep))(*[Example(i.ctypes.data, l.ctypes.data, len(i)) for i, l in keep])
         first = np.array([*packed, len(keep)], np.int64) if packed else None
         data = Dataset(rows, len(packed) if packed else len(keep) // 2 if pairs else len(keep), pairs, first.ctypes.data if packed else None)
-        self.call("trainer_new", CTX, m, a, C.byref(data), C.byref(data), callbacks, C.byref(t))
-        return t, (keep, rows, data, callbacks, first)
+        other = [(np.array(i, np.int32), np.array(l, np.int32)) for i, l in eval_examples or []]
+        eval_rows = (Example * len(other))(*[Example(i.ctypes.data, l.ctypes.data, len(i)) for i, l in other])
+        evaluation = Dataset(eval_rows, len(other), False, None) if other else data
+        self.call("trainer_new", CTX, m, a, C.byref(data), C.byref(evaluation), callbacks, C.byref(t))
+        return t, (keep, rows, data, callbacks, first, other, eval_rows, evaluation)
 
     def train(self, m, examples, **args):
         """Runs to the end; returns log_history."""

@@ -37,6 +37,8 @@ AROUND = {
     "kernel/seen.h": ([], "extern unsigned char digest[32];"),
     "repl/backend.h": ([], "extern struct session *session; extern struct terminal_frontend frontend;"),
     "repl/editor.h": (["runtime/base/mem.h"], "extern struct backend backend;"),
+    "gpu/adapter.h": (["stdio.h"], MODEL + "extern json_t *object;"),
+    "gpu/prompt.h": ([], MODEL),
     "repl/editor/menu.h": ([], "extern json_t *reply; extern const char *text;"),
     "repl/remote.h": (["repl/prompt.h"], "extern struct terminal_frontend frontend;"),
     "repl/run_options.h": ([], "extern int argc; extern char **argv;"),

@@ -56,7 +56,7 @@ static double one_step(struct model *m, struct golden *g, const struct curve *c,
 
 static void follow_curve(struct model *m, const json_t *expected, const struct curve *c, double lr)
 {
-    struct adamw_config a = {0.9, 0.999, 1e-8, 0.01, c->clip};
+    struct optimizer_config a = {0.9, 0.999, 1e-8, 0.01, c->clip, OPTIMIZER_ADAMW, 0, false};
     struct schedule s = {.kind = c->schedule, .warmup = 3, .total = 20};
     struct optimizer *o;
     struct golden g = {.n = 3, .length = 40};

@@ -1,0 +1,196 @@
+"""Schedules, optimizers, what ends a run, and what a run says when it breaks: against transformers and torch."""
+import ctypes as C
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from transformers.optimization import get_scheduler
+
+from clib import LacusError
+from engine import CTX, Engine
+from test_engine import ARGS, CONFIGS, SHAPE, examples, hf_train, same_history
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine("cpu")
+
+
+def start(engine, folder, **changed):
+    m = engine.create({**SHAPE, **CONFIGS["llama"], **changed})
+    engine.call("model_save", CTX, m, str(folder).encode())
+    return m
+
+
+SCHEDULES = [
+    ("linear", {}), ("cosine", {}), ("cosine", dict(num_cycles=1.5)), ("constant", {}), ("constant_with_warmup", {}),
+    ("cosine_with_restarts", {}), ("cosine_with_restarts", dict(num_cycles=3)), ("polynomial", {}), ("polynomial", dict(power=2.0, lr_end=1e-4)),
+    ("inverse_sqrt", {}), ("inverse_sqrt", dict(timescale=30)), ("cosine_with_min_lr", dict(min_lr_rate=0.1)), ("cosine_with_min_lr", dict(min_lr=2e-4)),
+    ("cosine_warmup_with_min_lr", dict(min_lr_rate=0.1)), ("cosine_warmup_with_min_lr", dict(min_lr_rate=0.1, warmup_lr_rate=0.2)),
+    ("warmup_stable_decay", dict(num_decay_steps=5)), ("warmup_stable_decay", dict(num_decay_steps=6, num_stable_steps=4, min_lr_ratio=0.1, decay_type="linear", warmup_type="1-sqrt")),
+    ("warmup_stable_decay", dict(num_decay_steps=7, decay_type="1-sqrt", warmup_type="cosine")),
+]
+
+
+@pytest.mark.parametrize("name, kwargs", SCHEDULES)
+@pytest.mark.parametrize("warmup", [0, 4])
+def test_rates_are_those_of_transformers(engine, name, kwargs, warmup, tmp_path):
+    m = start(engine, tmp_path)
+    steps, rate = 20, 3e-3
+    p = torch.nn.Parameter(torch.zeros(1))
+    opt = torch.optim.SGD([p], lr=rate)
+    theirs, sched = [], get_scheduler(name, opt, num_warmup_steps=warmup, num_training_steps=steps, scheduler_specific_kwargs=dict(kwargs))
+    for _ in range(steps):
+        theirs.append(opt.param_groups[0]["lr"])
+        opt.step()
+        sched.step()
+    ours = engine.train(m, examples(4), max_steps=steps, per_device_train_batch_size=4, learning_rate=rate, warmup_steps=warmup, logging_steps=1,
+                        lr_scheduler_type=name, lr_scheduler_kwargs=kwargs, save_strategy="no")
+    np.testing.assert_allclose([h["learning_rate"] for h in ours if "learning_rate" in h], theirs, atol=1e-15, rtol=1e-12)
+
+
+@pytest.mark.parametrize("momentum, nesterov", [(0, False), (0.9, False), (0.9, True)])
+def test_sgd_is_torchs(engine, momentum, nesterov, tmp_path):
+    m = start(engine, tmp_path / "start")
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "start", dtype=torch.float32)
+    from test_engine import collate
+
+    rows = [dict(input_ids=i, attention_mask=[1] * len(i), labels=l) for i, l in examples()]
+    args = ARGS | dict(learning_rate=0.1, num_train_epochs=3)
+    t = transformers.Trainer(model=hf, args=transformers.TrainingArguments(output_dir=str(tmp_path / "hf"), report_to=[], disable_tqdm=True, use_cpu=True, **args),
+                             train_dataset=rows, eval_dataset=rows, data_collator=collate)
+    decayed = [p for n, p in hf.named_parameters() if p.ndim == 2]
+    rest = [p for n, p in hf.named_parameters() if p.ndim != 2]
+    t.optimizer = torch.optim.SGD([dict(params=decayed, weight_decay=0.1), dict(params=rest, weight_decay=0.0)], lr=0.1, momentum=momentum, nesterov=nesterov)
+    t.train()
+    same_history(engine.train(m, examples(), **args, optim="sgd", optim_args=f"momentum={momentum}, nesterov={nesterov}"), t.state.log_history)
+
+
+def test_a_resumed_run_with_momentum_is_the_same(engine, tmp_path):
+    args = dict(max_steps=8, learning_rate=0.05, per_device_train_batch_size=2, logging_steps=1, optim="sgd", momentum=0.9, save_steps=4,
+                eval_strategy="steps", eval_steps=2, lr_scheduler_type="reduce_lr_on_plateau", lr_scheduler_kwargs=dict(patience=0, threshold=0.5), output_dir=str(tmp_path / "out"))
+    whole = engine.train(start(engine, tmp_path / "start"), examples(), **args)
+    t, _keep = engine.trainer(engine.load(tmp_path / "start"), examples(), **args)
+    engine.call("trainer_resume", CTX, t, str(tmp_path / "out" / "checkpoint-4").encode())
+    engine.call("trainer_run", CTX, t)
+    again = json.loads(engine.jansson.json_dumps(C.c_void_p(engine.lib.trainer_history(t)), C.c_size_t(0x8800)))
+    drop = lambda h: [{k: v for k, v in x.items() if "runtime" not in k and "second" not in k} for x in h]
+    assert drop(again) == drop(whole)
+    engine.lib.trainer_free(t)
+
+
+def test_the_rate_falls_on_a_plateau(engine, tmp_path):
+    rows = [dict(input_ids=i, attention_mask=[1] * len(i), labels=l) for i, l in examples()]
+    from test_engine import collate
+
+    args = dict(max_steps=24, learning_rate=0.02, per_device_train_batch_size=2, logging_steps=1, eval_strategy="steps", eval_steps=2, per_device_eval_batch_size=4,
+                lr_scheduler_type="reduce_lr_on_plateau", lr_scheduler_kwargs=dict(patience=0, factor=0.3, threshold=0.1, cooldown=1), save_strategy="no", seed=5)
+    m = start(engine, tmp_path / "start")
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "start", dtype=torch.float32)
+    t = transformers.Trainer(model=hf, args=transformers.TrainingArguments(output_dir=str(tmp_path / "hf"), report_to=[], disable_tqdm=True, use_cpu=True, **args),
+                             train_dataset=rows, eval_dataset=rows, data_collator=collate)
+    t.train()
+    theirs = [h["loss"] for h in t.state.log_history if "loss" in h]
+    ours = engine.train(m, examples(), **args)
+    np.testing.assert_allclose([h["loss"] for h in ours if "loss" in h], theirs, atol=2e-3)
+    rates = [h["learning_rate"] for h in ours if "learning_rate" in h]
+    assert rates[0] == 0.02 and rates[-1] < 0.02
+    np.testing.assert_allclose([h["eval_loss"] for h in ours if "eval_loss" in h], [h["eval_loss"] for h in t.state.log_history if "eval_loss" in h], atol=2e-3)
+
+
+def test_it_stops_early_as_transformers_does(engine, tmp_path):
+    rows = [dict(input_ids=i, attention_mask=[1] * len(i), labels=l) for i, l in examples()]
+    other = examples(20)[13:]  # of other lengths: overfitting shows
+    args = dict(max_steps=60, learning_rate=0.02, per_device_train_batch_size=4, logging_steps=1, eval_strategy="steps", eval_steps=3, per_device_eval_batch_size=4,
+                save_strategy="no", seed=5, metric_for_best_model="loss", lr_scheduler_type="constant")
+    from test_engine import collate
+
+    m = start(engine, tmp_path / "start")
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "start", dtype=torch.float32)
+    hf_args = dict(args, save_strategy="steps", save_steps=3, load_best_model_at_end=True, greater_is_better=False)
+    t = transformers.Trainer(model=hf, args=transformers.TrainingArguments(output_dir=str(tmp_path / "hf"), report_to=[], disable_tqdm=True, use_cpu=True, **hf_args),
+                             train_dataset=rows, eval_dataset=rows[:3], data_collator=collate,
+                             callbacks=[transformers.EarlyStoppingCallback(early_stopping_patience=2, early_stopping_threshold=0.02)])
+    t.train()
+    ours = engine.train(m, examples(), eval_examples=examples()[:3], **args, early_stopping_patience=2, early_stopping_threshold=0.02)
+    assert t.state.global_step < 60
+    assert ours[-1]["step"] == t.state.global_step
+
+
+def test_token_accuracy(engine, tmp_path):
+    m = start(engine, tmp_path / "start")
+    ours = engine.train(m, examples(), max_steps=6, per_device_train_batch_size=4, learning_rate=0.01, eval_strategy="steps", eval_steps=6, metric_for_best_model="accuracy")
+    engine.call("model_save", CTX, m, str(tmp_path / "end").encode())
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "end", dtype=torch.float32).eval()
+    right = total = 0
+    for ids, labels in examples():
+        best = hf(torch.tensor([ids])).logits[0, :-1].argmax(-1)
+        want = torch.tensor(labels[1:])
+        right += int((best == want)[want != -100].sum())
+        total += int((want != -100).sum())
+    assert [h["eval_accuracy"] for h in ours if "eval_accuracy" in h] == [pytest.approx(right / total)]
+
+
+# ---- what breaks -------------------------------------------------------------------------------------------------------
+
+def break_weight(engine, m, name, value):
+    class Parameter(C.Structure):
+        from engine import Tensor
+        _fields_ = [("value", Tensor), ("grad", Tensor), ("trainable", C.c_bool), ("decay", C.c_bool)]
+
+    p = Parameter()
+    assert engine.lib.model_find_parameter(m, name.encode(), C.byref(p))
+    engine.call("tensor_write", C.byref(p.value), C.c_int64(0), C.c_int64(1), C.byref(C.c_float(value)))
+
+
+def failure(engine, m, **args):
+    t, _keep = engine.trainer(m, examples(), **(dict(per_device_train_batch_size=2, gradient_accumulation_steps=3, max_steps=50, save_strategy="no") | args))
+    with pytest.raises(LacusError) as caught:
+        engine.call("trainer_run", CTX, t)
+    engine.lib.trainer_free(t)
+    return str(caught.value), engine.hint
+
+
+def test_a_weight_that_is_not_finite_is_named(engine, tmp_path):
+    m = start(engine, tmp_path)
+    break_weight(engine, m, "model.layers.1.mlp.up_proj.weight", math.nan)
+    message, hint = failure(engine, m)
+    assert "the loss of step 1 is nan: the weight 'model.layers.1.mlp.up_proj.weight' is not finite" in message
+    assert "was broken before" in hint
+
+
+def test_the_op_layer_and_batch_are_named(engine, tmp_path):
+    """A weight so large that the product with it is not finite."""
+    m = start(engine, tmp_path)
+    break_weight(engine, m, "model.layers.1.post_attention_layernorm.weight", 1e5)
+    break_weight(engine, m, "model.layers.1.mlp.up_proj.weight", 3e38)
+    message, hint = failure(engine, m)
+    assert "the output of 'model.layers.1.mlp.up_proj' is the first that is not finite, in micro-batch 1 of 3 (examples " in message
+    assert "it is the first step" in hint
+
+
+def test_a_rate_that_explodes_is_named(engine, tmp_path):
+    message, hint = failure(engine, start(engine, tmp_path), learning_rate=1e6, weight_decay=0.1, optim="sgd", lr_scheduler_type="constant")
+    assert "is not finite" in message
+    assert "learning_rate 1e+06 is too high" in hint, hint
+
+
+@pytest.mark.parametrize("args, message", [
+    (dict(optim="adafactor"), "'optim': 'adafactor' is not supported"),
+    (dict(optim="sgd", nesterov=True), "'nesterov' needs a 'momentum'"),
+    (dict(lr_scheduler_type="warmup_stable_decay"), "num_decay_steps"),
+    (dict(lr_scheduler_type="reduce_lr_on_plateau"), "needs an 'eval_strategy'"),
+    (dict(early_stopping_patience=2), "needs an 'eval_strategy'"),
+    (dict(lr_scheduler_type="cosin"), "unknown learning-rate schedule 'cosin'"),
+    (dict(lr_scheduler_kwargs=dict(pwer=2)), "unknown training argument 'pwer'"),
+    (dict(lr_scheduler_kwargs=3), "'lr_scheduler_kwargs' is not a table"),
+    (dict(optim_args="momentum 3"), "'optim_args' is not a table"),
+    (dict(metric_for_best_model="f1"), "'metric_for_best_model': 'f1' is not supported"),
+])
+def test_arguments_that_cannot_be(engine, args, message, tmp_path):
+    m = start(engine, tmp_path)
+    with pytest.raises(LacusError, match=message):
+        engine.trainer(m, examples(), **args)
