@@ -1,16 +1,12 @@
 /* trainer_checkpoint.c: checkpoint-N folders: made beside, then renamed, so that one is whole or not there. */
 #include "gpu/adapter.h"
 #include "gpu/trainer_int.h"
-#include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define STATE_FILE     "trainer_state.json"
 #define OPTIMIZER_FILE "optimizer.safetensors"
@@ -117,25 +113,6 @@ static enum lc write_parts(const struct ctx *ctx, struct trainer *t, const char 
     return code;
 }
 
-static enum lc sync_folder(const char *path, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed;
-
-    if (fd < 0)
-        return err_errno(err, errno, "cannot open '%s'", path);
-    failed = fsync(fd) != 0 ? errno : 0;
-    close(fd);
-    return failed ? err_errno(err, failed, "cannot sync '%s'", path) : LC_OK;
-}
-
-static enum lc put_in_place(const char *made, const char *folder, const char *parent, struct err *err)
-{
-    TRY(fs_remove_tree(folder, err)); /* the same step saved before */
-    if (rename(made, folder) != 0)
-        return err_errno(err, errno, "cannot rename '%s' to '%s'", made, folder);
-    return sync_folder(parent, err);
-}
-
 /* Removes the oldest checkpoints over the limit, but never the best one. */
 static void rotate(const struct trainer *t)
 {
@@ -192,7 +169,7 @@ enum lc checkpoint_save(const struct ctx *ctx, struct trainer *t, char **folder,
     if (code == LC_OK)
         code = write_parts(&calm, t, made, err);
     if (code == LC_OK)
-        code = put_in_place(made, final, output, err);
+        code = fs_replace_tree(made, final, err); /* the same step may have been saved before */
     if (code == LC_OK)
         rotate(t);
     else if (made && fs_remove_tree(made, NULL) != LC_OK)

@@ -207,6 +207,33 @@ enum lc fs_remove_tree(const char *path, struct err *err)
     return remove_at(AT_FDCWD, path, path, err);
 }
 
+static enum lc sync_parent(const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *parent = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+    int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    enum lc rc = LC_OK;
+
+    if (fd < 0 || fsync(fd) != 0)
+        rc = err_errno(err, errno, "cannot sync '%s'", parent ? parent : path);
+    if (fd >= 0)
+        close(fd);
+    mem_free(parent);
+    return rc;
+}
+
+enum lc fs_replace_tree(const char *from, const char *to, struct err *err)
+{
+    bool swapped = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0;
+
+    if (!swapped && errno != ENOENT) /* a file system that cannot swap */
+        TRY(fs_remove_tree(to, err));
+    if (!swapped && rename(from, to) != 0)
+        return err_errno(err, errno, "cannot rename '%s' to '%s'", from, to);
+    TRY(sync_parent(to, err));
+    return swapped ? fs_remove_tree(from, err) : LC_OK;
+}
+
 bool fs_exists(const char *path)
 {
     return access(path, F_OK) == 0;

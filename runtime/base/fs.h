@@ -38,6 +38,8 @@ enum lc fs_put_if_absent(const char *path, const void *data, size_t len, struct 
 enum lc fs_mkdirs(const char *path, struct err *err) MUST_CHECK;
 enum lc fs_remove_tree(const char *path,
                        struct err *err) MUST_CHECK; /* absent is fine; does not follow links */
+/* Puts folder `from` in the place of `to`, which may be there: at every moment one or the other is whole. Synced. */
+enum lc fs_replace_tree(const char *from, const char *to, struct err *err) MUST_CHECK;
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
 int64_t fs_size(const char *path); /* -1: no such file */

@@ -31,6 +31,12 @@ static const char *const schema[] = {
     "CREATE TABLE train_workers(name TEXT PRIMARY KEY, public_key TEXT NOT NULL, created INTEGER NOT NULL, "
     "revoked "
     "INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0, about TEXT);",
+    "ALTER TABLE train_jobs ADD COLUMN waits TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE train_jobs ADD COLUMN saves INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE train_jobs ADD COLUMN ranks INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE train_jobs ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE train_jobs ADD COLUMN restarted TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE train_jobs ADD COLUMN queued INTEGER NOT NULL DEFAULT 0;",
 };
 
 const char *job_status_name(enum job_status s)
@@ -91,9 +97,9 @@ enum lc job_create(struct workspace *ws, const char *id, const json_t *spec, int
     if (rc == LC_OK)
         rc = workspace_exec(
             ws, err,
-            "INSERT INTO train_jobs(id, spec, status, owner_pid, owner_start, created) VALUES(?, ?, "
-            "'queued', ?, ?, ?)",
-            "ttiii", id, text, owner, process_start_time(owner), clock_wall_ms());
+            "INSERT INTO train_jobs(id, spec, status, owner_pid, owner_start, created, queued) VALUES(?, ?, "
+            "'queued', ?, ?, ?, ?)",
+            "ttiiii", id, text, owner, process_start_time(owner), clock_wall_ms(), clock_wall_ms());
     free(text);
     return rc;
 }
@@ -126,7 +132,7 @@ static json_t *column_json(const struct workspace_rows *rows, int column)
 
 #define COLUMNS                                                                                              \
     "id, status, spec, result, error, resume, worker, cancel, attempts, owner_pid, owner_start, created, "   \
-    "started, ended"
+    "started, ended, waits, saves, ranks, restarts, restarted, queued"
 
 static void read_row(const struct workspace_rows *r, struct job_info *j)
 {
@@ -140,10 +146,16 @@ static void read_row(const struct workspace_rows *r, struct job_info *j)
                            .owner_start = workspace_int(r, 10),
                            .created = workspace_int(r, 11),
                            .started = workspace_int(r, 12),
-                           .ended = workspace_int(r, 13)};
+                           .ended = workspace_int(r, 13),
+                           .saves = workspace_int(r, 15),
+                           .ranks = workspace_int(r, 16),
+                           .restarts = workspace_int(r, 17),
+                           .queued = workspace_int(r, 19)};
     (void)snprintf(j->id, sizeof j->id, "%s", workspace_text(r, 0));
     (void)snprintf(j->resume, sizeof j->resume, "%s", workspace_text(r, 5));
     (void)snprintf(j->worker, sizeof j->worker, "%s", workspace_text(r, 6));
+    (void)snprintf(j->waits, sizeof j->waits, "%s", workspace_text(r, 14));
+    (void)snprintf(j->restarted, sizeof j->restarted, "%s", workspace_text(r, 18));
 }
 
 enum lc job_get(struct workspace *ws, const char *id, struct job_info *out, struct err *err)
@@ -173,11 +185,11 @@ void job_info_release(struct job_info *j)
 
 json_t *job_info_json(const struct job_info *j)
 {
-    return json_pack("{s:s, s:s, s:O*, s:O*, s:O*, s:s, s:I, s:I, s:I, s:I, s:b}", "id", j->id, "status",
-                     job_status_name(j->status), "spec", j->spec, "result", j->result, "error", j->error,
-                     "worker", j->worker, "attempts", (json_int_t)j->attempts, "created",
-                     (json_int_t)j->created, "started", (json_int_t)j->started, "ended", (json_int_t)j->ended,
-                     "done", job_ended(j->status));
+    return json_pack("{s:s, s:s, s:O*, s:O*, s:O*, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "id", j->id,
+                     "status", job_status_name(j->status), "spec", j->spec, "result", j->result, "error",
+                     j->error, "worker", j->worker, "waits", j->waits, "restarts", (json_int_t)j->restarts,
+                     "attempts", (json_int_t)j->attempts, "created", (json_int_t)j->created, "started",
+                     (json_int_t)j->started, "ended", (json_int_t)j->ended, "done", job_ended(j->status));
 }
 
 static json_t *list_row(const struct workspace_rows *r)
@@ -186,11 +198,11 @@ static json_t *list_row(const struct workspace_rows *r)
     json_t *row;
 
     read_row(r, &j);
-    row = json_pack("{s:s, s:s, s:s*, s:s*, s:s, s:I, s:I, s:I, s:I}", "id", j.id, "status",
+    row = json_pack("{s:s, s:s, s:s*, s:s*, s:s, s:s, s:I, s:I, s:I, s:I}", "id", j.id, "status",
                     job_status_name(j.status), "kind", json_string_value(json_object_get(j.spec, "kind")),
                     "model", json_string_value(json_object_get(json_object_get(j.spec, "model"), "uri")),
-                    "worker", j.worker, "attempts", (json_int_t)j.attempts, "created", (json_int_t)j.created,
-                    "started", (json_int_t)j.started, "ended", (json_int_t)j.ended);
+                    "worker", j.worker, "waits", j.waits, "attempts", (json_int_t)j.attempts, "created",
+                    (json_int_t)j.created, "started", (json_int_t)j.started, "ended", (json_int_t)j.ended);
     job_info_release(&j);
     return row;
 }
@@ -247,35 +259,84 @@ enum lc job_cancel(struct workspace *ws, const char *id, struct err *err)
                           "t", id);
 }
 
-enum lc job_cancelled(struct workspace *ws, const char *id, bool *out, struct err *err)
+enum lc job_save(struct workspace *ws, const char *id, struct err *err)
+{
+    struct job_info j;
+
+    TRY(job_get(ws, id, &j, err));
+    job_info_release(&j);
+    TRY(workspace_exec(ws, err, "UPDATE train_jobs SET saves = saves + 1 WHERE id = ? AND status = 'running'",
+                       "t", id));
+    if (workspace_changes(ws) == 0) {
+        (void)err_set(err, LC_CONFLICT, "cannot keep a checkpoint of job '%s': it is %s", id,
+                      status_names[j.status]);
+        return err_hint(err, "a checkpoint can be asked for while a job runs");
+    }
+    return LC_OK;
+}
+
+enum lc job_asked(struct workspace *ws, const char *id, bool *cancel, int64_t *saves, struct err *err)
 {
     struct workspace_rows rows;
-    enum lc rc = workspace_query(ws, &rows, err, "SELECT cancel FROM train_jobs WHERE id = ?", "t", id);
+    enum lc rc =
+        workspace_query(ws, &rows, err, "SELECT cancel, saves FROM train_jobs WHERE id = ?", "t", id);
+    bool there = rc == LC_OK && workspace_next(&rows, &rc, err);
 
-    *out = rc == LC_OK && workspace_next(&rows, &rc, err) && workspace_int(&rows, 0) != 0;
+    *cancel = there && workspace_int(&rows, 0) != 0;
+    *saves = there ? workspace_int(&rows, 1) : 0;
     workspace_rows_close(&rows);
     return rc;
 }
 
-enum lc job_requeue(struct workspace *ws, const char *id, const char *resume, struct err *err)
+static enum lc queue_again(struct workspace *ws, const char *id, const char *resume, int64_t ranks,
+                           const char *restarted, int64_t restarts, struct err *err)
 {
     TRY(workspace_exec(
         ws, err,
         "UPDATE train_jobs SET status = 'queued', cancel = 0, resume = ?, result = NULL, error = NULL, "
-        "worker = '', ended = 0 WHERE id = ? AND status IN ('failed', 'cancelled', 'running')",
-        "tt", resume, id));
+        "worker = '', waits = '', ended = 0, queued = ?, ranks = CASE WHEN ? > 0 THEN ? ELSE ranks END, "
+        "restarted = ?, restarts = ? WHERE id = ? AND status IN ('failed', 'cancelled', 'running')",
+        "tiiitit", resume, clock_wall_ms(), ranks, ranks, restarted, restarts, id));
     if (workspace_changes(ws) == 0)
         return err_set(err, LC_CONFLICT, "cannot resume job '%s': it is finished or waiting already", id);
     return LC_OK;
 }
 
+enum lc job_requeue(struct workspace *ws, const char *id, const char *resume, int64_t ranks, struct err *err)
+{
+    return queue_again(ws, id, resume, ranks, "", 0, err);
+}
+
+enum lc job_restart(struct workspace *ws, const char *id, const char *resume, int64_t most, bool *again,
+                    struct err *err)
+{
+    struct job_info j;
+    int64_t restarts;
+    const char *from = resume[0] ? resume : "start";
+
+    *again = false;
+    TRY(job_get(ws, id, &j, err));
+    restarts = strcmp(j.restarted, from) == 0 ? j.restarts + 1 : 1;
+    job_info_release(&j);
+    if (restarts > most)
+        return LC_OK;
+    *again = true;
+    return queue_again(ws, id, resume, 0, from, restarts, err);
+}
+
+enum lc job_waits(struct workspace *ws, const char *id, const char *waits, struct err *err)
+{
+    return workspace_exec(ws, err, "UPDATE train_jobs SET waits = ? WHERE id = ? AND status = 'queued'", "tt",
+                          waits, id);
+}
+
 enum lc job_start(struct workspace *ws, const char *id, const char *worker, struct err *err)
 {
-    TRY(workspace_exec(
-        ws, err,
-        "UPDATE train_jobs SET status = 'running', worker = ?, started = ?, attempts = attempts + 1 "
-        "WHERE id = ? AND status = 'queued'",
-        "tit", worker, clock_wall_ms(), id));
+    TRY(workspace_exec(ws, err,
+                       "UPDATE train_jobs SET status = 'running', waits = '', worker = ?, started = ?, "
+                       "attempts = attempts + 1 "
+                       "WHERE id = ? AND status = 'queued'",
+                       "tit", worker, clock_wall_ms(), id));
     if (workspace_changes(ws) == 0)
         return err_set(err, LC_CONFLICT, "cannot start job '%s': it is not waiting", id);
     return LC_OK;

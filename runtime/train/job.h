@@ -34,8 +34,14 @@ struct job_info {
     enum job_status status;
     json_t *spec, *result, *error; /* owned; result and error may be NULL */
     char resume[64];               /* the checkpoint folder it starts from; "" for none */
-    char worker[KEY_NAME];
-    bool cancel; /* asked to stop */
+    char worker[200];              /* of each rank */
+    char waits[200];               /* what it waits for, while it is queued */
+    bool cancel;                   /* asked to stop */
+    int64_t saves;                 /* how often a checkpoint was asked for */
+    int64_t ranks;                 /* to run on; 0: as the spec says */
+    int64_t restarts;              /* since its last new checkpoint */
+    char restarted[64];            /* which that was */
+    int64_t queued;                /* when, the last time */
     int64_t attempts, owner_pid, owner_start;
     int64_t created, started, ended;
 };
@@ -62,9 +68,21 @@ enum lc job_list(struct workspace *ws, size_t most, json_t **out, struct err *er
 /* Ids with that status, oldest first, as an array of texts. */
 enum lc job_ids(struct workspace *ws, enum job_status status, json_t **out, struct err *err) MUST_CHECK;
 enum lc job_cancel(struct workspace *ws, const char *id, struct err *err) MUST_CHECK;
-enum lc job_cancelled(struct workspace *ws, const char *id, bool *out, struct err *err) MUST_CHECK;
-/* Queues an ended (or, by its coordinator, an orphaned) job again. resume: a checkpoint folder or "". */
-enum lc job_requeue(struct workspace *ws, const char *id, const char *resume, struct err *err) MUST_CHECK;
+/* Asks for a checkpoint of the next whole step. LC_CONFLICT: it does not run. */
+enum lc job_save(struct workspace *ws, const char *id, struct err *err) MUST_CHECK;
+/* What its owner is asked: to stop; how many checkpoints to make. */
+enum lc job_asked(struct workspace *ws, const char *id, bool *cancel, int64_t *saves,
+                  struct err *err) MUST_CHECK;
+/* Queues an ended (or, by its coordinator, an orphaned) job again. resume: a checkpoint folder or "". ranks: 0 leaves
+ * their number. */
+enum lc job_requeue(struct workspace *ws, const char *id, const char *resume, int64_t ranks,
+                    struct err *err) MUST_CHECK;
+/* The same after a failure; counts. *again false: it has failed too often (more than `most` times) without a new
+ * checkpoint, and nothing was changed. */
+enum lc job_restart(struct workspace *ws, const char *id, const char *resume, int64_t most, bool *again,
+                    struct err *err) MUST_CHECK;
+/* What a queued job waits for: a sentence; "" for nothing. */
+enum lc job_waits(struct workspace *ws, const char *id, const char *waits, struct err *err) MUST_CHECK;
 enum lc job_start(struct workspace *ws, const char *id, const char *worker, struct err *err) MUST_CHECK;
 /* Which worker has it now. */
 enum lc job_given(struct workspace *ws, const char *id, const char *worker, struct err *err) MUST_CHECK;

@@ -56,10 +56,11 @@ static void skip_rest(void *socket)
 
 static void read_identity(zmq_msg_t *m, struct link_event *e, int *fd)
 {
-    const char *user = zmq_msg_gets(m, "User-Id");
+    const char *user = zmq_msg_gets(m, "User-Id"), *address = zmq_msg_gets(m, "Peer-Address");
 
     (void)snprintf(e->user, sizeof e->user, "%s", user ? user : "");
     *fd = zmq_msg_get(m, ZMQ_SRCFD);
+    (void)snprintf(e->address, sizeof e->address, "%s", address ? address : "");
 }
 
 /* The head and, if there is one, the payload. False: dropped, because it is none of ours. */

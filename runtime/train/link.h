@@ -41,6 +41,7 @@ enum link_what {
 struct link_event {
     char peer[LINK_PEER]; /* hexadecimal routing id: names the connection */
     char user[KEY_NAME];  /* the name behind its key */
+    char address[64];     /* where it connects from: an IP address */
     struct wire_msg msg;  /* with LINK_MESSAGE */
     void *frame;          /* owned bytes that msg.payload points into */
     char text[LINK_TEXT];

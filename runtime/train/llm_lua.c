@@ -525,6 +525,14 @@ static int l_cancel(lua_State *L)
     return 0;
 }
 
+static int l_save(lua_State *L) /* core.save_checkpoint(id) */
+{
+    struct llm_state *s = state_of(L);
+    struct err err;
+
+    return job_save(s->ws, luaL_checkstring(L, 1), &err) == LC_OK ? 0 : session_raise(L, &err);
+}
+
 static int l_resume(lua_State *L) /* → the checkpoint it goes on from, "" for none */
 {
     struct llm_state *s = state_of(L);
@@ -538,7 +546,7 @@ static int l_resume(lua_State *L) /* → the checkpoint it goes on from, "" for 
         job_last_checkpoint(folder, checkpoint);
     mem_free(folder);
     if (rc == LC_OK)
-        rc = job_requeue(s->ws, id, checkpoint, &err);
+        rc = job_requeue(s->ws, id, checkpoint, (int64_t)luaL_optinteger(L, 2, 0), &err);
     if (rc == LC_OK)
         rc = coordinator_ensure(NULL, &err);
     lua_pushstring(L, checkpoint);
@@ -850,6 +858,7 @@ static const luaL_Reg core[] = {{"rows", l_rows},
                                 {"jobs", l_jobs},
                                 {"events", l_events},
                                 {"cancel", l_cancel},
+                                {"save_checkpoint", l_save},
                                 {"resume", l_resume},
                                 {"ensure", l_ensure},
                                 {"wait", l_wait},

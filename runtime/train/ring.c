@@ -53,7 +53,7 @@ struct ring {
     int wake;           /* eventfd */
     struct call *calls; /* owned, CALLS_MOST: a queue */
     size_t first, n;
-    bool stop, abort;
+    bool stop, abort, waiting;
     bool idle_for_good; /* the thread touches nobody's data any more */
     enum lc failed;
     uint32_t culprit; /* where an abort began */
@@ -496,12 +496,17 @@ static enum lc await_neighbours(const struct ctx *ctx, struct ring *r, const cha
                            timeout_ms / 1000);
         (void)zmq_poll(items, 2, TICK_MS);
         while ((what = socket_event(r->pull_monitor, &value, where)))
-            previous = previous || what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+            if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+                previous = true;
+            else if (previous && what == ZMQ_EVENT_DISCONNECTED) /* it came and went */
+                r->previous_lost_ns = clock_mono_ns();
         while ((what = socket_event(r->push_monitor, &value, where)))
             if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
                 next = true;
-            else
-                refused = !next;
+            else if (!next)
+                refused = true;
+            else if (what == ZMQ_EVENT_DISCONNECTED)
+                r->next_lost_ns = clock_mono_ns();
         if (refused) { /* the next rank does not know this one's key yet; ZeroMQ does not try again */
             refused = false;
             usleep(RECONNECT_MS * 1000);
@@ -584,6 +589,26 @@ void ring_free(struct ring *r)
     mem_free(r);
 }
 
+int ring_culprit(struct ring *r)
+{
+    int culprit;
+
+    pthread_mutex_lock(&r->lock);
+    culprit = r->failed == LC_OK ? -1 : (int)r->culprit;
+    pthread_mutex_unlock(&r->lock);
+    return culprit;
+}
+
+bool ring_waiting(struct ring *r)
+{
+    bool waiting;
+
+    pthread_mutex_lock(&r->lock);
+    waiting = r->waiting;
+    pthread_mutex_unlock(&r->lock);
+    return waiting;
+}
+
 /* ---- the collective --------------------------------------------------------------------------------------- */
 
 static enum lc queue_call(struct ring *r, const struct call *c, struct err *err)
@@ -632,6 +657,7 @@ static enum lc ring_wait(void *state, const struct ctx *ctx, struct err *err)
     enum lc rc = LC_OK;
 
     pthread_mutex_lock(&r->lock);
+    r->waiting = true;
     while (r->n > 0 && r->failed == LC_OK && rc == LC_OK) {
         wait_a_tick(r);
         rc = ctx_check(ctx, &cancelled);
@@ -644,6 +670,7 @@ static enum lc ring_wait(void *state, const struct ctx *ctx, struct err *err)
     rc = r->n > 0 ? r->failed : LC_OK;
     while (rc != LC_OK && !r->idle_for_good)
         wait_a_tick(r);
+    r->waiting = false;
     if (rc != LC_OK && err)
         *err = r->err;
     pthread_mutex_unlock(&r->lock);

@@ -37,4 +37,6 @@ const unsigned char *ring_key(const struct ring *r); /* KEY_BYTES: what the rank
 enum lc ring_join(const struct ctx *ctx, struct ring *r, const char *next,
                   const unsigned char next_key[KEY_BYTES], const unsigned char previous_key[KEY_BYTES],
                   int timeout_ms, struct collective *out, struct err *err) MUST_CHECK;
+int ring_culprit(struct ring *r);  /* the rank where a failure began; -1: none has */
+bool ring_waiting(struct ring *r); /* this rank waits for others */
 #endif

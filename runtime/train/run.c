@@ -139,11 +139,33 @@ void run_free(struct run *r)
     json_decref(r->data);
     json_decref(r->resume);
     json_decref(r->best);
+    json_decref(r->result);
     mem_free(r->folder);
     mem_free(r);
 }
 
-json_t *run_message(const struct run *r, bool near)
+static bool all_here(const struct run *r)
+{
+    for (int i = 0; i < r->n_ranks; i++)
+        if (strncmp(r->ranks[i].address, "127.", 4) != 0 && strcmp(r->ranks[i].address, "::1") != 0 &&
+            strncmp(r->ranks[i].address, "::ffff:127.", 11) != 0)
+            return false;
+    return true;
+}
+
+/* Ranks of one machine share its cores; a rank alone there takes what it finds (0). */
+static int threads_of(const struct run *r, int rank)
+{
+    int beside = 0;
+
+    for (int i = 0; i < r->n_ranks; i++)
+        beside += strcmp(r->ranks[i].host, r->ranks[rank].host) == 0;
+    if (beside <= 1)
+        return 0;
+    return r->ranks[rank].cores / beside > 0 ? (int)(r->ranks[rank].cores / beside) : 1;
+}
+
+json_t *run_message(const struct run *r, int rank)
 {
     json_t *m = json_pack("{s:s, s:s, s:O, s:O, s:O}", "type", "run", "job", r->id, "spec", r->spec, "model",
                           r->model, "data", r->data);
@@ -161,8 +183,13 @@ json_t *run_message(const struct run *r, bool near)
         json_object_set(m, "best", r->best);
         json_object_set_new(m, "best_name", json_string(r->best_name));
     }
-    if (near)
+    if (r->local)
         json_object_set(m, "near", r->blobs);
+    json_object_set_new(m, "rank", json_integer(rank));
+    json_object_set_new(m, "size", json_integer(r->n_ranks));
+    json_object_set_new(m, "token", json_string(r->token));
+    json_object_set_new(m, "loopback", json_boolean(all_here(r)));
+    json_object_set_new(m, "threads", json_integer(threads_of(r, rank)));
     return m;
 }
 
@@ -302,10 +329,8 @@ static enum lc put_in_place(const struct run *r, const char *folder, struct err 
     char *from = incoming(r, folder), *to = fs_join(r->folder, folder);
     enum lc rc = from && to ? LC_OK : err_nomem(err);
 
-    if (rc == LC_OK) /* the same checkpoint again, after a resume */
-        rc = fs_remove_tree(to, err);
-    if (rc == LC_OK && rename(from, to) != 0)
-        rc = err_errno(err, errno, "cannot rename '%s'", from);
+    if (rc == LC_OK)
+        rc = fs_replace_tree(from, to, err); /* it may be there: the same checkpoint again, after a resume */
     mem_free(from);
     mem_free(to);
     return rc;

@@ -10,7 +10,7 @@ struct field {
     int64_t most; /* bytes of a text, value of an integer; 0: the shape's own limit */
 };
 
-enum { FIELDS = 10, TEXT_MOST = 4096, FILES_MOST = 2000 };
+enum { FIELDS = 16, TEXT_MOST = 4096, FILES_MOST = 2000 };
 
 struct wire_type {
     const char *name;
@@ -37,7 +37,8 @@ static const struct wire_type types[WIRE_KINDS] = {
                     {"phase", TEXT, false, 200},
                     {"step", INTEGER, false, 0},
                     {"seconds", NUMBER, false, 0},
-                    {"memory", INTEGER, false, 0}}},
+                    {"memory", INTEGER, false, 0},
+                    {"waiting", BOOLEAN, true, 0}}},
     [WIRE_WANT] = {"want",
                    WIRE_WORKER,
                    false,
@@ -57,6 +58,10 @@ static const struct wire_type types[WIRE_KINDS] = {
                      WIRE_WORKER,
                      false,
                      {{"job", NAME, false, 0}, {"folder", NAME, false, 0}, {"files", FILES, false, 0}}},
+    [WIRE_RING] = {"ring",
+                   WIRE_WORKER,
+                   false,
+                   {{"job", NAME, false, 0}, {"port", INTEGER, false, 65535}, {"key", DIGEST, false, 0}}},
     [WIRE_DONE] = {"done", WIRE_WORKER, false, {{"job", NAME, false, 0}, {"result", OBJECT, false, 0}}},
     [WIRE_FAILED] = {"failed",
                      WIRE_WORKER,
@@ -65,7 +70,8 @@ static const struct wire_type types[WIRE_KINDS] = {
                       {"code", TEXT, false, 32},
                       {"message", TEXT, false, 0},
                       {"hint", TEXT, true, 0},
-                      {"cause", TEXT, true, 0}}},
+                      {"cause", TEXT, true, 0},
+                      {"culprit", INTEGER, true, 65535}}},
     [WIRE_BYE] = {"bye", WIRE_WORKER, false, {{"job", NAME, true, 0}, {"reason", TEXT, true, 0}}},
     [WIRE_WELCOME] = {"welcome",
                       WIRE_COORDINATOR,
@@ -82,7 +88,20 @@ static const struct wire_type types[WIRE_KINDS] = {
                    {"resume_name", NAME, true, 0},
                    {"best", FILES, true, 0},
                    {"best_name", NAME, true, 0},
-                   {"near", OBJECT, true, 0}}},
+                   {"near", OBJECT, true, 0},
+                   {"rank", INTEGER, true, 65535},
+                   {"size", INTEGER, true, 65535},
+                   {"token", TEXT, true, 64},
+                   {"loopback", BOOLEAN, true, 0},
+                   {"threads", INTEGER, true, 65535}}},
+    [WIRE_PEERS] = {"peers",
+                    WIRE_COORDINATOR,
+                    false,
+                    {{"job", NAME, false, 0},
+                     {"host", TEXT, false, 256},
+                     {"port", INTEGER, false, 65535},
+                     {"next", DIGEST, false, 0},
+                     {"previous", DIGEST, false, 0}}},
     [WIRE_CHUNK] = {"chunk",
                     WIRE_COORDINATOR,
                     true,
@@ -98,6 +117,7 @@ static const struct wire_type types[WIRE_KINDS] = {
                      {"folder", NAME, false, 0},
                      {"error", TEXT, true, 0},
                      {"code", TEXT, true, 32}}},
+    [WIRE_SAVE] = {"save", WIRE_COORDINATOR, false, {{"job", NAME, false, 0}}},
     [WIRE_CANCEL] = {"cancel", WIRE_COORDINATOR, false, {{"job", NAME, false, 0}}},
     [WIRE_RELEASE] = {"release", WIRE_COORDINATOR, false, {{"reason", TEXT, true, 0}}},
 };

@@ -22,7 +22,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-enum { WIRE_PROTOCOL = 1, WIRE_HEAD_MAX = 1 << 20, WIRE_PAYLOAD_MAX = 1 << 20, WIRE_PATH_MAX = 240 };
+enum { WIRE_PROTOCOL = 2, WIRE_HEAD_MAX = 1 << 20, WIRE_PAYLOAD_MAX = 1 << 20, WIRE_PATH_MAX = 240 };
 #define WIRE_FILE_MAX (INT64_C(1) << 41) /* bytes of one file */
 
 enum wire_side { WIRE_WORKER = 1, WIRE_COORDINATOR = 2 };
@@ -35,15 +35,18 @@ enum wire_kind {
     WIRE_EVENT,  /* a line for the job's log: metric, text, parameters */
     WIRE_FILE,   /* a part of a file of a folder (checkpoint, output) */
     WIRE_COMMIT, /* that folder is complete: these are its files */
+    WIRE_RING,   /* where the rank before may reach this one */
     WIRE_DONE,
     WIRE_FAILED,
     WIRE_BYE,
     /* from the coordinator */
     WIRE_WELCOME,
-    WIRE_RUN, /* a job, with the manifests of its files */
+    WIRE_RUN,   /* a job, with the manifests of its files */
+    WIRE_PEERS, /* the ring is known: the ranks beside this one */
     WIRE_CHUNK,
     WIRE_NOBLOB,
     WIRE_SAVED,
+    WIRE_SAVE, /* a checkpoint of the next whole step */
     WIRE_CANCEL,
     WIRE_RELEASE, /* no more work: exit */
     WIRE_KINDS

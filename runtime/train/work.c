@@ -15,6 +15,7 @@ struct work {
     const struct ctx *ctx;
     const json_t *spec;
     const struct work_paths *paths;
+    const struct work_place *place;
     const struct work_sink *sink;
     struct tokenizer *tok;         /* owned */
     struct backend *backend;       /* owned */
@@ -65,6 +66,19 @@ static void add_rewards(json_t *event, const struct preference_sums *r)
     json_object_set_new(event, "rewards_accuracies", real((double)r->right / n));
 }
 
+static void add_rank_times(const struct work *w, json_t *event)
+{
+    int n;
+    const struct rank_time *times = trainer_rank_times(w->trainer, &n);
+    json_t *list = n ? json_array() : NULL;
+
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("{s:i, s:f, s:f}", "rank", i, "compute", times[i].compute,
+                                              "wait", times[i].wait));
+    if (list)
+        json_object_set_new(event, "ranks", list);
+}
+
 static bool on_progress(void *arg, const struct train_state *s)
 {
     struct work *w = arg;
@@ -76,6 +90,7 @@ static bool on_progress(void *arg, const struct train_state *s)
 
     w->loss_sum += s->loss;
     w->losses++;
+    add_rank_times(w, event);
     w->sink->phase(w->sink->arg, "training", s->step + 1);
     add_rewards(event, &s->rewards);
     w->sink->event(w->sink->arg, event);
@@ -208,7 +223,7 @@ static enum lc load_model(struct work *w, struct err *err)
     TRY(quantization_from_json(json_object_get(w->spec, "quantization"), &q, err));
     w->args.bf16 = w->args.bf16 || q.compute == DTYPE_BF16;
     o = (struct model_options){.linear = q.linear, .compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
-    TRY(backend_open("cpu", &(struct backend_options){0}, &w->backend, err));
+    TRY(backend_open("cpu", &(struct backend_options){.threads = w->place->threads}, &w->backend, err));
     TRY(model_load(w->ctx, w->paths->model, w->backend, &o, &w->model, err));
     TRY(go_on(w, &adapter, err));
     if (adapter)
@@ -237,7 +252,9 @@ static enum lc set_up(struct work *w, struct err *err)
     TRY(load_model(w, err));
     TRY(trainer_new(w->ctx, w->model, &w->args, examples_dataset(w->train),
                     w->eval ? examples_dataset(w->eval) : NULL, &callbacks, &w->trainer, err));
-    return w->paths->resume ? trainer_resume(w->ctx, w->trainer, w->paths->resume, err) : LC_OK;
+    if (w->paths->resume)
+        TRY(trainer_resume(w->ctx, w->trainer, w->paths->resume, err));
+    return w->place->ranks ? trainer_join(w->ctx, w->trainer, w->place->ranks, err) : LC_OK;
 }
 
 static void tell_plan(struct work *w)
@@ -271,14 +288,19 @@ static enum lc evaluate(struct work *w, const char *when, double *loss, struct e
     return LC_OK;
 }
 
-/* Told to stop: what was learned so far is kept as a checkpoint. */
+static bool is_first(const struct work *w)
+{
+    return !w->place->ranks || w->place->ranks->rank == 0;
+}
+
+/* Told to stop, or left by other ranks: what was learned so far is kept as a checkpoint. */
 static void keep_checkpoint(struct work *w)
 {
     struct ctx ctx = ctx_background();
     char *folder = NULL;
     struct err err;
 
-    if (!w->trainer || trainer_state(w->trainer)->step == 0)
+    if (!w->trainer || trainer_state(w->trainer)->step == 0 || !is_first(w))
         return;
     phase(w, "saving a checkpoint");
     if (trainer_save(&ctx, w->trainer, &folder, &err) == LC_OK)
@@ -345,20 +367,31 @@ static enum lc train(struct work *w, struct err *err)
     if (!w->paths->resume)
         TRY(evaluate(w, "before", &w->eval_before, err));
     w->sink->phase(w->sink->arg, "training", trainer_state(w->trainer)->step + 1);
-    while (!finished)
+    while (!finished) {
         TRY(trainer_step(w->ctx, w->trainer, &finished, err));
+        if (!finished && is_first(w) && w->sink->save_wanted && w->sink->save_wanted(w->sink->arg))
+            keep_checkpoint(w);
+    }
     TRY(evaluate(w, "after", &w->eval_after, err));
-    return save_output(w, err);
+    return is_first(w) ? save_output(w, err) : LC_OK;
 }
 
 enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_paths *paths,
-                 const struct work_sink *sink, json_t **result, struct err *err)
+                 const struct work_place *place, const struct work_sink *sink, json_t **result,
+                 struct err *err)
 {
-    struct work w = {
-        .ctx = ctx, .spec = spec, .paths = paths, .sink = sink, .eval_before = NAN, .eval_after = NAN};
+    struct work w = {.ctx = ctx,
+                     .spec = spec,
+                     .paths = paths,
+                     .place = place,
+                     .sink = sink,
+                     .eval_before = NAN,
+                     .eval_after = NAN};
     enum lc rc = train(&w, err);
 
-    if (rc == LC_CANCELLED || rc == LC_TIMEOUT)
+    if (rc != LC_OK && place->ranks) /* those who have not heard of it yet */
+        collective_abort(place->ranks, rc, err->message);
+    if (rc == LC_CANCELLED || rc == LC_TIMEOUT || (place->ranks && (rc == LC_WORKER || rc == LC_NET)))
         keep_checkpoint(&w);
     if (rc == LC_OK)
         *result = make_result(&w);

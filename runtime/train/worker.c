@@ -6,6 +6,7 @@
 #include "runtime/train/mailbox.h"
 #include "runtime/train/manifest.h"
 #include "runtime/train/process_id.h"
+#include "runtime/train/ring.h"
 #include "runtime/train/work.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONNECT_S = 10, RECONNECT_S = 600, BEAT_MS = 1000, LOOP_MS = 200, STOP_MS = 28000, RETRY_MS = 2000 };
+enum {
+    CONNECT_S = 10,
+    RECONNECT_S = 600,
+    BEAT_MS = 1000,
+    LOOP_MS = 200,
+    STOP_MS = 28000,
+    RETRY_MS = 2000,
+    MEET_MS = 30000 /* for the ranks beside this one to come to the ring */
+};
 
 /* What the work's thread and the main thread share. */
 struct shared {
@@ -42,6 +51,10 @@ struct worker {
     char job[64];
     json_t *spec; /* owned */
     char *resume; /* owned: path of the checkpoint in scratch, or NULL */
+    int rank, size, threads;
+    struct ring *ring;       /* of several ranks; owned by `ranks` once that is filled */
+    struct collective ranks; /* empty: alone */
+    atomic_bool save;        /* a checkpoint was asked for */
     pthread_t thread;
     bool working;
     int64_t beat_ns, stop_ns;
@@ -84,6 +97,10 @@ static void sink_event(void *arg, json_t *event)
 
     if (kind && strcmp(kind, "log") == 0 && text)
         say("%s", text);
+    if (w->rank > 0) { /* the first rank speaks for all */
+        json_decref(event);
+        return;
+    }
     (void)mailbox_put(w->mailbox,
                       json_pack("{s:s, s:s, s:o}", "type", "event", "job", w->job, "event", event));
 }
@@ -96,6 +113,11 @@ static void sink_phase(void *arg, const char *phase, int64_t step)
     (void)snprintf(w->shared.phase, sizeof w->shared.phase, "%s", phase);
     w->shared.step = step;
     pthread_mutex_unlock(&w->shared.lock);
+}
+
+static bool sink_save_wanted(void *arg)
+{
+    return atomic_exchange(&((struct worker *)arg)->save, false);
 }
 
 /* Asks the main thread to send a folder, and waits until the coordinator has kept it. */
@@ -137,7 +159,8 @@ static void publish_answer(struct worker *w, enum lc rc, const char *text)
 static void *work_main(void *arg)
 {
     struct worker *w = arg;
-    struct work_sink sink = {w, sink_event, sink_phase, sink_publish};
+    struct work_sink sink = {w, sink_event, sink_phase, sink_publish, sink_save_wanted};
+    struct work_place place = {w->ranks.ops ? &w->ranks : NULL, w->threads};
     char *model = fs_join(w->scratch, "model"), *data = fs_join(w->scratch, "data"),
          *out = fs_join(w->scratch, "out");
     struct work_paths paths = {model, data, out, w->resume};
@@ -146,7 +169,7 @@ static void *work_main(void *arg)
     enum lc rc = model && data && out ? LC_OK : err_nomem(&err);
 
     if (rc == LC_OK)
-        rc = work_run(&w->ctx, w->spec, &paths, &sink, &result, &err);
+        rc = work_run(&w->ctx, w->spec, &paths, &place, &sink, &result, &err);
     if (rc == LC_OK)
         end = json_pack("{s:s, s:s, s:o}", "type", "done", "job", w->job, "result", result);
     else
@@ -154,6 +177,8 @@ static void *work_main(void *arg)
                         lc_name(rc), "message", err.message, "hint", err.hint, "cause", err.cause);
     if (rc != LC_OK)
         say("job %s: %s", w->job, err.message);
+    if (rc != LC_OK && w->ring && ring_culprit(w->ring) >= 0 && ring_culprit(w->ring) != w->rank)
+        json_object_set_new(end, "culprit", json_integer(ring_culprit(w->ring)));
     (void)mailbox_put(w->mailbox, end);
     mem_free(model);
     mem_free(data);
@@ -223,10 +248,20 @@ static void remove_scratch(const struct worker *w)
         say("%s", err.message);
 }
 
+static void leave_ring(struct worker *w)
+{
+    if (w->ranks.ops)
+        collective_close(&w->ranks);
+    else
+        ring_free(w->ring);
+    w->ring = NULL;
+}
+
 static void join_work(struct worker *w)
 {
     pthread_join(w->thread, NULL);
     w->working = false;
+    leave_ring(w);
     json_decref(w->spec);
     w->spec = NULL;
     mem_free(w->resume);
@@ -287,10 +322,10 @@ static void beat(struct worker *w)
     memcpy(phase, w->shared.phase, sizeof phase);
     step = w->shared.step;
     pthread_mutex_unlock(&w->shared.lock);
-    send_head(w,
-              json_pack("{s:s, s:s*, s:s, s:I, s:f, s:I}", "type", "beat", "job", w->job[0] ? w->job : NULL,
-                        "phase", w->job[0] ? phase : "waiting", "step", (json_int_t)step, "seconds", 0.0,
-                        "memory", (json_int_t)process_resident(getpid())));
+    send_head(w, json_pack("{s:s, s:s*, s:s, s:I, s:f, s:I, s:b}", "type", "beat", "job",
+                           w->job[0] ? w->job : NULL, "phase", w->job[0] ? phase : "waiting", "step",
+                           (json_int_t)step, "seconds", 0.0, "memory", (json_int_t)process_resident(getpid()),
+                           "waiting", w->working && w->ring && ring_waiting(w->ring)));
 }
 
 static bool told_to_end(void)
@@ -306,6 +341,8 @@ static void take_message(struct worker *w, const struct link_event *e)
         say("job %s: cancelled", w->job);
         atomic_store(&w->cancel, true);
         w->stop_ns = clock_mono_ns();
+    } else if (e->msg.kind == WIRE_SAVE && strcmp(wire_text(&e->msg, "job"), w->job) == 0) {
+        atomic_store(&w->save, true);
     } else if (e->msg.kind == WIRE_RELEASE) {
         (void)snprintf(w->why, sizeof w->why, "%s", wire_text(&e->msg, "reason"));
         say("released: %s", w->why);
@@ -392,6 +429,68 @@ static enum lc prepare(struct worker *w, const struct wire_msg *run, struct err 
     return rc;
 }
 
+/* The host of the next rank; "": the coordinator's, as this worker knows it. */
+static void ring_endpoint(const struct worker *w, const struct wire_msg *peers, char out[400])
+{
+    const char *host = wire_text(peers, "host"), *own = strstr(w->options->endpoint, "://"),
+               *port = strrchr(w->options->endpoint, ':');
+    int n = (int)strlen(host);
+
+    if (!*host) {
+        host = own ? own + 3 : w->options->endpoint;
+        n = port > host ? (int)(port - host) : (int)strlen(host);
+    }
+    (void)snprintf(out, 400,
+                   memchr(host, ':', (size_t)n) && host[0] != '[' ? "tcp://[%.*s]:%d" : "tcp://%.*s:%d", n,
+                   host, (int)wire_int(peers, "port"));
+}
+
+static enum lc join_ring(struct worker *w, const struct wire_msg *peers, struct err *err)
+{
+    unsigned char next[KEY_BYTES], previous[KEY_BYTES];
+    char endpoint[400];
+
+    ring_endpoint(w, peers, endpoint);
+    if (!key_from_hex(wire_text(peers, "next"), next) ||
+        !key_from_hex(wire_text(peers, "previous"), previous))
+        return err_set(err, LC_DATA, "the coordinator sent no keys of the ring");
+    return ring_join(&w->ctx, w->ring, endpoint, next, previous, MEET_MS, &w->ranks, err);
+}
+
+/* With other ranks: says where this one listens, and waits to be told who is beside it. */
+static enum lc meet(struct worker *w, const struct wire_msg *run, struct err *err)
+{
+    int64_t timeout = json_integer_value(json_object_get(w->spec, "ddp_timeout"));
+    struct ring_options o = {.rank = w->rank,
+                             .size = w->size,
+                             .token = wire_text(run, "token"),
+                             .loopback = json_is_true(json_object_get(run->head, "loopback")),
+                             .timeout_ms =
+                                 timeout > 0 && timeout < INT32_MAX / 1000 ? (int)timeout * 1000 : 0};
+    char key[KEY_HEX];
+
+    if (w->size <= 1)
+        return LC_OK;
+    sink_phase(w, "waiting for the other ranks", 0);
+    TRY(ring_open(&o, &w->ring, err));
+    key_hex(ring_key(w->ring), key);
+    TRY(link_send(w->link,
+                  json_pack("{s:s, s:s, s:i, s:s}", "type", "ring", "job", w->job, "port", ring_port(w->ring),
+                            "key", key),
+                  NULL, 0, err));
+    for (;;) {
+        struct link_event e = {0};
+        bool told = turn(w, &e) && e.msg.kind == WIRE_PEERS && strcmp(wire_text(&e.msg, "job"), w->job) == 0;
+        enum lc rc = told ? join_ring(w, &e.msg, err) : ctx_check(&w->ctx, err);
+
+        link_event_release(&e);
+        if (rc == LC_OK && w->lost)
+            rc = err_set(err, LC_NET, "the connection to the coordinator is gone");
+        if (rc != LC_OK || told)
+            return rc;
+    }
+}
+
 static void start_job(struct worker *w, const struct wire_msg *run)
 {
     struct err err;
@@ -403,7 +502,13 @@ static void start_job(struct worker *w, const struct wire_msg *run)
     w->spec = json_incref(json_object_get(run->head, "spec"));
     sink_phase(w, "fetching the model and the data", 0);
     say("job %s: fetching the model and the data", w->job);
+    w->rank = (int)wire_int(run, "rank");
+    w->size = (int)wire_int(run, "size");
+    w->threads = (int)wire_int(run, "threads");
+    atomic_store(&w->save, false);
     rc = prepare(w, run, &err);
+    if (rc == LC_OK)
+        rc = meet(w, run, &err);
     if (rc == LC_OK && pthread_create(&w->thread, NULL, work_main, w) != 0)
         rc = err_set(&err, LC_NOMEM, "cannot start a thread for the work");
     if (rc == LC_OK) {
@@ -414,6 +519,7 @@ static void start_job(struct worker *w, const struct wire_msg *run)
     if (!w->lost)
         send_head(w, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "failed", "job", w->job, "code",
                                lc_name(rc), "message", err.message, "hint", err.hint));
+    leave_ring(w);
     json_decref(w->spec);
     w->spec = NULL;
     mem_free(w->resume);

@@ -212,7 +212,7 @@ print("RESULT", job:result().eval_loss)
 def test_a_killed_worker_is_reported_and_the_job_resumes_exactly(home, model, tmp_path):
     printed = script(home, prelude(model, tmp_path / "a", **SLOW) + """
 local whole = start():wait():result()
-local job = start{output_dir = \"""" + str(tmp_path / "b") + """\"}
+local job = start{max_restarts = 0, output_dir = \"""" + str(tmp_path / "b") + """\"}
 until_step(job, 12)
 os.execute("kill -9 " .. worker_pid(job))
 local ok, e = pcall(job.wait, job)
@@ -236,7 +236,7 @@ def test_the_best_checkpoint_survives_a_resume(home, model, tmp_path):
                 load_best_model_at_end=True, metric_for_best_model="eval_loss", save_strategy="steps")
     printed = script(home, prelude(model, tmp_path / "a", **args) + """
 local whole = start():wait()
-local job = start{output_dir = \"""" + str(tmp_path / "b") + """\"}
+local job = start{max_restarts = 0, output_dir = \"""" + str(tmp_path / "b") + """\"}
 until_step(job, 27)
 os.execute("kill -9 " .. worker_pid(job))
 print("KILLED", pcall(job.wait, job))
@@ -286,7 +286,7 @@ print("RESULT", job.status, job:result().steps, #job.metrics)
 
 def test_sigterm_checkpoints_and_ends_the_worker(home, model, tmp_path):
     printed = script(home, prelude(model, tmp_path / "out", **dict(SLOW, save_steps=1000)) + """
-local job = start()
+local job = start{max_restarts = 0}
 until_step(job, 4)
 os.execute("kill -TERM " .. worker_pid(job))
 local ok, e = pcall(job.wait, job)
@@ -377,7 +377,8 @@ def test_worker_errors_are_clear_and_in_time(home, tmp_path):
     ("{model = '/no/such/folder'}", "no model '/no/such/folder'"),
     ("{train_dataset = {{x = 1}}}", "names 'q'"),
     ("{train_dataset = {}}", "no rows"),
-    ("{ranks = 2}", "2 ranks"),
+    ("{ranks = 0}", "1 to 64 ranks, not on 0"),
+    ("{max_restarts = -1}", "max_restarts is a number"),
     ("{quantization = BitsAndBytesConfig{load_in_4bits = true}}", "did you mean 'load_in_4bit'"),
     ("{quantization = BitsAndBytesConfig{load_in_4bit = true, bnb_4bit_quant_type = 'nf5'}}", "nf5"),
     ("{quantization = BitsAndBytesConfig{load_in_8bit = true, load_in_4bit = true}}", "not in two"),
@@ -401,7 +402,7 @@ def test_a_model_that_changed_is_not_trained_on(home, model, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(model, copy)
     printed = script(home, prelude(copy, tmp_path / "out", **SLOW) + f"""
-local job = start()
+local job = start{{max_restarts = 0}}
 until_step(job, 6)
 os.execute("kill -9 " .. worker_pid(job))
 pcall(job.wait, job)
@@ -551,7 +552,7 @@ print("LOSSES", job:result().eval_loss, e.eval_loss)
 
 def test_a_frozen_worker_is_named(home, model, tmp_path):
     printed = script(home, prelude(model, tmp_path / "out", **dict(SLOW, max_steps=100000)) + """
-local job = start()
+local job = start{max_restarts = 0}
 until_step(job, 6)
 local pid = worker_pid(job)
 os.execute("kill -STOP " .. pid)

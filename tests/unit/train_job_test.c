@@ -87,7 +87,7 @@ static void a_job_goes_through_its_life(void **state)
     assert_int_equal(job_get(f->ws, id, &info, &err), LC_OK);
     assert_int_equal(json_integer_value(json_object_get(info.result, "steps")), 3);
     job_info_release(&info);
-    assert_int_equal(job_requeue(f->ws, id, "", &err), LC_CONFLICT); /* finished is finished */
+    assert_int_equal(job_requeue(f->ws, id, "", 0, &err), LC_CONFLICT); /* finished is finished */
     json_decref(result);
 }
 
@@ -120,6 +120,7 @@ static void cancel_ends_what_waits_and_flags_what_runs(void **state)
     char a[JOB_ID], b[JOB_ID];
     struct job_info info;
     bool cancelled;
+    int64_t saves;
     struct err err;
 
     new_job(f, a, 0);
@@ -130,9 +131,9 @@ static void cancel_ends_what_waits_and_flags_what_runs(void **state)
     assert_int_equal(job_get(f->ws, a, &info, &err), LC_OK);
     assert_int_equal(info.status, JOB_CANCELLED);
     job_info_release(&info);
-    assert_int_equal(job_cancelled(f->ws, b, &cancelled, &err), LC_OK);
+    assert_int_equal(job_asked(f->ws, b, &cancelled, &saves, &err), LC_OK);
     assert_true(cancelled);
-    assert_int_equal(job_requeue(f->ws, b, "checkpoint-5", &err), LC_OK);
+    assert_int_equal(job_requeue(f->ws, b, "checkpoint-5", 0, &err), LC_OK);
     assert_int_equal(job_get(f->ws, b, &info, &err), LC_OK);
     assert_string_equal(info.resume, "checkpoint-5");
     assert_false(info.cancel);

@@ -344,14 +344,21 @@ function View:event(e)
     elseif e.event == "log" and e.text:match("^warning: ") then
         self:print(e.text)
     elseif e.event == "status" and e.status == "running" and e.worker ~= "" then
-        self.worker = e.worker
+        self.worker, self.waits = e.worker, nil
+    elseif e.event == "status" and e.status == "queued" then
+        self.worker, self.last, self.waits = nil, nil, e.waits
+        self:print(("%s: waiting %s"):format(self.job.id, e.waits))
+    elseif e.event == "status" and e.status == "restarting" then
+        self.worker, self.last, self.waits = nil, nil, nil
+        self:print(("%s: %s; it goes on from %s"):format(self.job.id, e.error and e.error.message or "a worker failed",
+            e.resume ~= "" and e.resume or "the beginning"))
     end
 end
 
 function View:line()
     local e = self.last
     if not e then
-        return ("%s: %s"):format(self.job.id, self.eval and "training" or self.worker and "preparing" or "waiting for a worker")
+        return ("%s: %s"):format(self.job.id, self.eval and "training" or self.worker and "preparing" or "waiting " .. (self.waits or "for a worker"))
     end
     local left = e.step > 0 and e.seconds / e.step * (e.total - e.step) or 0
     if type(self.limit) == "number" and self.limit > 0 then left = math.min(left, self.limit - e.seconds) end
@@ -595,10 +602,19 @@ function methods.cancel(job)
     return job
 end
 
---- Job:resume() -> Job
--- goes on from the last checkpoint
-function methods.resume(job)
-    core.resume(job.id)
+--- Job:resume(options?: {num_processes?: integer}) -> Job
+-- goes on from the last checkpoint; on another number of workers the batch stays what it was
+function methods.resume(job, o)
+    o = o or {}
+    check_keys("job:resume", o, set("num_processes", "ranks"))
+    core.resume(job.id, o.num_processes or o.ranks)
+    return job
+end
+
+--- Job:checkpoint() -> Job
+-- keeps a checkpoint of the next whole step; the job goes on
+function methods.checkpoint(job)
+    core.save_checkpoint(job.id)
     return job
 end
 
@@ -653,6 +669,7 @@ end
 
 local finetune_keys = set("model", "train_dataset", "eval_dataset", "template", "instruction_column", "response_column", "text_column",
     "peft", "peft_config", "quantization", "quantization_config", "args", "completion_only", "max_length", "seed", "output_dir", "ranks",
+    "num_processes", "nproc_per_node", "max_restarts",
     "stall_seconds", "method", "packing", "report_to", "adapter")
 local methods_of_training = {sft = true, dpo = true}
 
@@ -677,7 +694,7 @@ local function lora_fields(peft)
     return copy_of(peft)
 end
 
---- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string, adapter?: string} -> Job
+--- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, num_processes?: integer, max_restarts = 3, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string, adapter?: string} -> Job
 -- trains a model on a worker; the job belongs to the workspace and goes on when the notebook is closed.
 -- adapter = folder or models:/…, or a model that is an adapter: training goes on from there
 --     local job = llm.finetune{model = "out/base", train_dataset = spark:table("train"), template = "{q} {a}", peft = LoraConfig{r = 16}, args = {num_train_epochs = 1}}
@@ -690,9 +707,6 @@ function llm.finetune(o)
     if not methods_of_training[method] then
         fail("ARG", ("llm.finetune knows no method '%s'"):format(method), "'sft' (the default) and 'dpo' are there")
     end
-    if o.ranks and o.ranks ~= 1 then
-        fail("UNSUPPORTED", ("cannot train on %s ranks: this build trains on one"):format(o.ranks), "leave ranks out")
-    end
     local folder, uri, found = model_folder(o.model)
     local adapter = found.adapter
     if o.adapter ~= nil then
@@ -704,6 +718,15 @@ function llm.finetune(o)
         fail("ARG", "training goes on with the adapter that is there, so it takes no peft", "leave peft out, or merge the adapter first")
     end
     local args = copy_of(o.args)
+    local ranks = take(args, "num_processes", "ranks", "nproc_per_node") or o.ranks or o.num_processes or o.nproc_per_node or 1
+    if math.type(ranks) ~= "integer" or ranks < 1 or ranks > 64 then
+        fail("ARG", ("llm.finetune runs on 1 to 64 ranks, not on %s"):format(tostring(ranks)), "ranks = 2 is two workers, each with its own batches")
+    end
+    if o.max_restarts ~= nil and (math.type(o.max_restarts) ~= "integer" or o.max_restarts < 0) then
+        fail("ARG", ("max_restarts is a number of times, not %s"):format(tostring(o.max_restarts)), "0 lets a job fail with its worker")
+    end
+    args.num_processes = ranks > 1 and ranks or nil
+    local ddp_timeout = take(args, "ddp_timeout")
     local max_length = take(args, "max_length", "max_seq_length") or o.max_length or 1024
     local completion_only = take(args, "completion_only_loss", "assistant_only_loss")
     if o.completion_only ~= nil then completion_only = o.completion_only end
@@ -720,7 +743,7 @@ function llm.finetune(o)
         model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
         quantization = quantization_fields(o.quantization or o.quantization_config),
         method = method, completion_only = method == "dpo" or completion_only or false, packing = packing and true or nil, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
-        stall_seconds = o.stall_seconds, report_to = o.report_to, ranks = 1, data = {}, folders = adapter and {adapter = core.absolute(adapter)} or nil, chat_template = chat_template(o),
+        stall_seconds = o.stall_seconds, report_to = o.report_to, ranks = ranks, max_restarts = o.max_restarts, ddp_timeout = ddp_timeout, data = {}, folders = adapter and {adapter = core.absolute(adapter)} or nil, chat_template = chat_template(o),
     }
     local mark = core.mark()
     spec.data.train_rows = write_rows(o.train_dataset, "train_dataset", o, data .. "/train.rows")
