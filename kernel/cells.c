@@ -180,8 +180,11 @@ bool cells_free_for(void *kernel, const struct request *r)
     shell = shells_find(k->shells, r->message.subshell);
     if (!shell || (!shell->running && !shell->answering))
         return true;
-    return !shell->answering && requests_is_comm(r) && id &&
-           session_comm_known(k->session, requests_comm_kind(r), id, target ? target : "");
+    if (shell->answering)
+        return false;
+    return requests_is_question(r) ||
+           (requests_is_comm(r) && id &&
+            session_comm_known(k->session, requests_comm_kind(r), id, target ? target : ""));
 }
 
 bool cells_waits(void *kernel, const struct request *r)
@@ -191,7 +194,7 @@ bool cells_waits(void *kernel, const struct request *r)
 
     if (r && r->channel != CHANNEL_SHELL)
         return false;
-    if (r ? !requests_is_comm(r) && shells_is_busy(k->shells, r->message.subshell)
+    if (r ? !requests_is_comm(r) && !requests_is_question(r) && shells_is_busy(k->shells, r->message.subshell)
           : shells_running(k->shells) < 2)
         return false;
     pthread_mutex_lock(&k->run_lock);

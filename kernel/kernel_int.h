@@ -76,6 +76,7 @@ void requests_idle(struct kernel *k);                 /* nothing was asked for a
 bool requests_early(void *kernel, struct request *r); /* kernel_info before there is a session */
 bool requests_info(struct buf *out);
 bool requests_is_comm(const struct request *r);
+bool requests_is_question(const struct request *r); /* about code: answered while a cell runs */
 enum comm_kind requests_comm_kind(const struct request *r);
 /* {"status":"error",…} */
 bool requests_error(struct buf *out, const char *ename, const char *evalue);

@@ -251,6 +251,16 @@ bool requests_is_comm(const struct request *r)
            strcmp(r->message.type, "comm_info_request") != 0;
 }
 
+bool requests_is_question(const struct request *r)
+{
+    static const char *const types[] = {"complete_request", "inspect_request", "is_complete_request"};
+
+    for (size_t i = 0; r->channel == CHANNEL_SHELL && i < sizeof types / sizeof *types; i++)
+        if (strcmp(r->message.type, types[i]) == 0)
+            return true;
+    return false;
+}
+
 /* ---- the kernel itself
  * -------------------------------------------------------------------------------------------- */
 

@@ -213,3 +213,24 @@ def test_shutdown_with_two_cells_running(kernel):
     time.sleep(0.2)
     kernel.request("shutdown_request", {"restart": False}, channel=kernel.control)
     assert kernel.process.wait(5) == 0
+
+
+def test_questions_about_code_are_answered_while_a_cell_runs(kernel):
+    kernel.execute("function moonrise(a) return a end moonlight = 1")
+    cell = kernel.send("execute_request", {"code": "rows = 0 while not done do rows = rows + 1 end return 'over'"})
+    time.sleep(0.1)
+    reply = kernel.request("complete_request", {"code": "moonr", "cursor_pos": 5}, timeout=5)
+    assert reply["content"]["matches"] == ["moonrise"]
+    reply = kernel.request("inspect_request", {"code": "moonrise", "cursor_pos": 3, "detail_level": 0})
+    assert reply["content"]["found"] and "moonrise" in reply["content"]["data"]["text/plain"]
+    assert kernel.request("is_complete_request", {"code": "for i = 1, 2 do"})["content"]["status"] == "incomplete"
+    states = []
+    while kernel.iopub.poll(200):
+        m = kernel.receive(kernel.iopub)
+        if m["type"] == "status":
+            states.append((m["parent"] == cell, m["content"]["execution_state"]))
+    assert states[-1] == (True, "busy")  # the cell goes on, and front ends are told so
+    kernel.send("execute_request", {"code": "x = 1"})
+    assert not kernel.shell.poll(200)  # a cell waits for its turn
+    kernel.request("interrupt_request", {}, channel=kernel.control)
+    assert reply_to(kernel, cell)["status"] == "error"
