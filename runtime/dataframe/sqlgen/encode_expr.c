@@ -479,6 +479,34 @@ static const char *bound_text(struct gen *g, enum frame_bound b, int64_t v, bool
     return gen_printf(g, "%" PRId64 " %s", v < 0 ? -v : v, v < 0 ? "PRECEDING" : "FOLLOWING");
 }
 
+/* Whether NULLs may stand inside of a value. */
+static bool has_parts(const struct dtype *t)
+{
+    return t->id == DTYPE_ARRAY || t->id == DTYPE_STRUCT;
+}
+
+const char *sx_order_key(struct gen *g, const char *sql, const struct dtype *type)
+{
+    struct buf b = BUF_INIT((size_t)16 << 20);
+
+    if (!has_parts(type) || !sql)
+        return sql;
+    if (type->id == DTYPE_ARRAY) {
+        const char *element = gen_printf(g, "lo%d", g->next_uid++);
+
+        return gen_printf(g, "list_transform(%s, lambda %s: row(%s IS NOT NULL, %s))", sql, element, element,
+                          sx_order_key(g, element, type->element));
+    }
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const char *name = gen_text(g, type->fields[i].name, strlen(type->fields[i].name));
+        const char *field = gen_printf(g, "struct_extract(%s, %s)", sql, name ? name : "''");
+
+        buf_printf(&b, "%s%s IS NOT NULL, %s", i ? ", " : "", field,
+                   sx_order_key(g, field, type->fields[i].type));
+    }
+    return gen_printf(g, "(CASE WHEN %s IS NOT NULL THEN row(%s) END)", sql, gen_take(g, &b));
+}
+
 /* "a ASC NULLS FIRST" and Spark's words for it */
 static enum lc encode_order(struct gen *g, const struct scope *s, const struct expr *o, const char **sql,
                             const char **name)
@@ -488,7 +516,8 @@ static enum lc encode_order(struct gen *g, const struct scope *s, const struct e
     struct sx x;
 
     TRY(sx_expr(g, s, sort ? o->args[0] : o, &x));
-    *sql = gen_printf(g, "%s %s NULLS %s", x.sql, desc ? "DESC" : "ASC", last ? "LAST" : "FIRST");
+    *sql = gen_printf(g, "%s %s NULLS %s", sx_order_key(g, x.sql, x.type), desc ? "DESC" : "ASC",
+                      last ? "LAST" : "FIRST");
     *name = gen_printf(g, "%s %s NULLS %s", x.name, desc ? "DESC" : "ASC", last ? "LAST" : "FIRST");
     return *sql && *name ? LC_OK : err_nomem(g->err);
 }

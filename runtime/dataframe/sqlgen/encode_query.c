@@ -430,6 +430,7 @@ enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size
                          gen_printf(g, "%s%s%s %s NULLS %s", g->note ? g->note : "", g->note ? ", " : "",
                                     x.name, down ? "DESC" : "ASC", last ? "LAST" : "FIRST"),
                          NULL);
+        sql = sx_order_key(g, sql, x.type);
         if (b.len == 0 && !(sql = first_key(g, sql, x.type, down, last)))
             return buf_release(&b), err_nomem(g->err);
         buf_printf(&b, "%s%s %s NULLS %s", b.len ? ", " : "", sql, down ? "DESC" : "ASC",

@@ -43,6 +43,10 @@ static enum lc compare(struct call *c, struct sx *out)
         TRY(sx_coerce(c->g, a, common, c->e));
         TRY(sx_coerce(c->g, b, common, c->e));
     }
+    if ((op[0] == '<' && op[1] != '>') || op[0] == '>') {
+        a->sql = sx_order_key(c->g, a->sql, a->type);
+        b->sql = sx_order_key(c->g, b->sql, b->type);
+    }
     TRY(special_done(c, out, dtype_of(DTYPE_BOOLEAN), gen_printf(c->g, "(%s %s %s)", a->sql, op, b->sql)));
     out->nullable = out->nullable && !null_safe;
     return LC_OK;

@@ -138,6 +138,9 @@ enum lc sx_extract(struct gen *g, const struct sx *in, const struct sx *key, con
                    struct sx *out);
 enum lc sx_column_of(struct gen *g, const struct rel *r, const char *name, size_t *index);
 
+/* What to order by for Spark's order of arrays and structs, in which NULL comes before every value. */
+const char *sx_order_key(struct gen *g, const char *sql, const struct dtype *type);
+
 /* encode_cast.c */
 enum lc sx_cast(struct gen *g, const struct sx *in, const struct dtype *to, bool try_cast, bool user,
                 const struct expr *at, struct sx *out);
