@@ -13,8 +13,8 @@ enum {
     FEW_ROWS = 8,       /* up to here a product is dots with the weights */
     DOTS = 64,          /* of these per range */
     PARTS = 256,        /* of a sum of squares */
-    TILE_M = 16,
-    TILE_N = 8 /* a tile of a product, at most: panels */
+    TILE_M = 64,
+    TILE_N = 8 /* a task of a product, at most: panels */
 };
 
 struct cpu {
@@ -51,7 +51,7 @@ static enum lc cpu_open(const struct backend_options *o, void **state, struct er
     }
     code = pool_new(o->threads, &c->pool, err);
     if (code == LC_OK)
-        code = pool_scratch(c->pool, gemm_scratch(c->k, TILE_M * c->k->mr, TILE_N * c->k->nr), err);
+        code = pool_scratch(c->pool, gemm_scratch(c->k, TILE_N * c->k->nr), err);
     if (code == LC_OK)
         *state = c;
     else
@@ -341,12 +341,10 @@ static void cpu_merge(void *state, struct backend_stream *s, void *w, enum dtype
 }
 
 /* ---- attention ---- */
-/* Scratch for two blocks of scores over `keys` keys; false: the failure is told by the next sync. */
-static bool attention_scratch(struct cpu *c, int64_t keys)
+/* false: there is no memory; told by the next sync. */
+static bool attention_scratch(struct cpu *c, int64_t keys, int64_t dim)
 {
-    size_t floats = (size_t)(2 * QUERIES * (keys + QUERIES)) + gemm_scratch(c->k, QUERIES, 4 * c->k->nr);
-
-    return pool_scratch(c->pool, floats, &c->failed) == LC_OK;
+    return pool_scratch(c->pool, c->k->attention_scratch(keys, dim), &c->failed) == LC_OK;
 }
 
 static void cpu_attention_forward(void *state, struct backend_stream *s, const struct attention_arg *a)
@@ -355,7 +353,7 @@ static void cpu_attention_forward(void *state, struct backend_stream *s, const s
     struct attention_task t = {.a = a, .blocks = (a->longest + QUERIES - 1) / QUERIES};
 
     (void)s;
-    if (attention_scratch(c, a->longest))
+    if (attention_scratch(c, a->longest, a->head_dim))
         pool_run(c->pool, a->sequences * a->heads * t.blocks, 1, c->k->attention_forward, &t);
 }
 
@@ -365,7 +363,7 @@ static void cpu_attention_backward(void *state, struct backend_stream *s, const 
     struct attention_task t = {.a = a};
 
     (void)s;
-    if (attention_scratch(c, a->longest))
+    if (attention_scratch(c, a->longest, a->head_dim))
         pool_run(c->pool, a->sequences * a->kv_heads, 1, c->k->attention_backward, &t);
 }
 
@@ -385,7 +383,7 @@ static void cpu_attention_cached(void *state, struct backend_stream *s, const st
         keys = n + a->past[i] > keys ? n + a->past[i] : keys;
     }
     t.blocks = (most + QUERIES - 1) / QUERIES;
-    if (attention_scratch(c, keys))
+    if (attention_scratch(c, keys, a->head_dim))
         pool_run(c->pool, a->sequences * a->heads * t.blocks, 1, c->k->attention_forward, &t);
 }
 

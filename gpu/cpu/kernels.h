@@ -21,7 +21,7 @@
 #include "gpu/quant.h"
 
 enum {
-    GEMM_K = 256,          /* terms per block of a product */
+    GEMM_K = 256,          /* words per block of a product: terms, or pairs of terms in bf16 */
     EXPANDED = 2 * GEMM_K, /* terms of a panel of quantised weights that are expanded at once */
     QUERIES = 64           /* per block of attention */
 };
@@ -99,9 +99,10 @@ struct kernels {
     pool_fn *gemm;  /* ranges of tiles */
     pool_fn *dots;
     pool_fn *attention_forward, *attention_backward;
-    pool_fn *norm_forward, *norm_backward, *norm_apply;                /* rows */
-    pool_fn *norm_weight;                                              /* columns: dw */
-    pool_fn *rope;                                                     /* rows */
+    size_t (*attention_scratch)(int64_t keys, int64_t dim); /* floats for a sequence of so many keys */
+    pool_fn *norm_forward, *norm_backward, *norm_apply;     /* rows */
+    pool_fn *norm_weight;                                   /* columns: dw */
+    pool_fn *rope;                                          /* rows */
     pool_fn *swiglu_forward, *swiglu_backward, *adamw, *dropout, *add; /* elements */
     pool_fn *loss;                                                     /* rows */
     pool_fn *embed;                                                    /* rows */
@@ -113,7 +114,7 @@ struct kernels {
 
 /* name NULL: the best for this processor; NULL when the named set is unknown or not for this processor. */
 const struct kernels *kernels_choose(const char *name);
-size_t gemm_scratch(const struct kernels *k, int64_t tile_m, int64_t tile_n); /* floats */
+size_t gemm_scratch(const struct kernels *k, int64_t tile_n); /* floats */
 
 extern const struct kernels kernels_avx512bf16, kernels_avx512, kernels_avx2, kernels_base;
 #endif

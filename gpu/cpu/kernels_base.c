@@ -55,7 +55,7 @@ const struct kernels *kernels_choose(const char *name)
     return NULL;
 }
 
-size_t gemm_scratch(const struct kernels *k, int64_t tile_m, int64_t tile_n)
+size_t gemm_scratch(const struct kernels *k, int64_t tile_n)
 {
-    return (size_t)(GEMM_K * (tile_m + k->mr + tile_n + k->nr) + k->nr * EXPANDED + 2 * LANES);
+    return (size_t)(GEMM_K * (tile_n + k->nr) + (GEMM_K + 64) * k->mr + k->nr * EXPANDED + 64);
 }

@@ -44,20 +44,38 @@ static inline void v_store(float *p, vf x)
 /* The first n lanes, n < LANES; the others 0. */
 static inline vf v_load_n(const float *p, int64_t n)
 {
+#if defined(__AVX512F__)
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
     vf x = {0};
 
     memcpy(&x, p, (size_t)n * sizeof *p);
     return x;
+#endif
 }
 
 static inline void v_store_n(float *p, vf x, int64_t n)
 {
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
+#else
     memcpy(p, &x, (size_t)n * sizeof *p);
+#endif
 }
 
 static inline vf v_set(float x)
 {
     return (vf){0} + x;
+}
+
+/* *p in every lane, bit by bit. */
+static inline vf v_splat(const float *p)
+{
+#if defined(__AVX512F__)
+    return _mm512_set1_ps(*p);
+#else
+    return *p - (vf){0};
+#endif
 }
 
 static inline vf v_pick(vi mask, vf yes, vf no)
@@ -87,6 +105,16 @@ static inline vf v_sqrt(vf x)
         x[i] = __builtin_sqrtf(x[i]);
     return x;
 #endif
+}
+
+/* The first n lanes of x (n of 1 .. LANES), the others `rest`. */
+static inline vf v_first(vf x, int64_t n, float rest)
+{
+    vi lane;
+
+    for (int i = 0; i < LANES; i++)
+        lane[i] = i;
+    return v_pick(lane < (vi){0} + (int32_t)n, x, v_set(rest));
 }
 
 static inline float v_sum(vf x)
@@ -137,11 +165,17 @@ static inline vf v_exp(vf x)
 /* LANES bf16 numbers as f32. */
 static inline vf v_load_bf16(const uint16_t *p)
 {
+#if defined(__AVX512F__)
+    return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)), 16);
+#elif defined(__AVX2__)
+    return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p)), 16);
+#else
     vu wide;
 
     for (int i = 0; i < LANES; i++)
         wide[i] = (uint32_t)p[i] << 16;
     return (vf)wide;
+#endif
 }
 
 /* To the nearest bf16, ties to even, kept as f32. */
