@@ -13,8 +13,7 @@ enum {
     FEW_ROWS = 8,       /* up to here a product is dots with the weights */
     DOTS = 64,          /* of these per range */
     PARTS = 256,        /* of a sum of squares */
-    TILE_M = 64,
-    TILE_N = 8 /* a task of a product, at most: panels */
+    TILE_N = 16         /* panels of a task of a product, at most */
 };
 
 struct cpu {
@@ -137,33 +136,65 @@ static void cpu_convert(void *state, struct backend_stream *s, void *to, enum dt
 }
 
 /* ---- products ---- */
-/* n cut into equal parts of at most `most`, each a multiple of `unit`. */
-static int64_t even_tile(int64_t n, int64_t most, int64_t unit)
+/* n cut into equal parts, each a multiple of `unit`. */
+static int64_t even_tile(int64_t n, int64_t parts, int64_t unit)
 {
-    int64_t parts = (n + most - 1) / most, part = (n + parts - 1) / parts;
+    int64_t part = (n + parts - 1) / parts;
 
     return (part + unit - 1) / unit * unit;
 }
 
-/* Tiles as large as scratch allows, smaller while there are fewer than three for each thread. */
+static int64_t parts_of(int64_t n, int64_t tile)
+{
+    return (n + tile - 1) / tile;
+}
+
+/* What packing costs beside the multiplications, for each term: b is packed once for each part of m, a (where it is
+ * not read in place) once for each part of n. */
+static int64_t packing_cost(const struct gemm *g)
+{
+    int64_t b = g->b_type != DTYPE_F32 ? 6
+                : g->b_row == 1        ? 3
+                                       : 2,
+            a = g->a_col != 1 ? 3
+                : g->rounded  ? 2
+                              : 1;
+
+    return b * g->n * parts_of(g->m, g->tile_m) + a * g->m * parts_of(g->n, g->tile_n);
+}
+
+/* Tasks: at least four for each thread where there is enough to do, and as little packing as that allows. */
+static void plan_tasks(struct cpu *c, struct gemm *g)
+{
+    int64_t mr = c->k->mr, nr = c->k->nr, threads = pool_threads(c->pool),
+            tasks = threads > 1 ? 4 * threads : 1, panels = parts_of(g->n, nr),
+            fewest = parts_of(panels, TILE_N), best = INT64_MAX, least = 4 * mr;
+    struct gemm try = *g;
+
+    for (int64_t parts = fewest; parts <= panels && parts <= fewest + tasks; parts++) {
+        int64_t across, cost;
+
+        try.tile_n = even_tile(g->n, parts, nr);
+        across = parts_of(g->n, try.tile_n);
+        try.tile_m = even_tile(g->m, (tasks + across - 1) / across, mr);
+        try.tile_m = try.tile_m < least ? least : try.tile_m;
+        cost = packing_cost(&try);
+        if (across * parts_of(g->m, try.tile_m) < tasks && parts < panels)
+            cost += g->m * g->n; /* some threads would have nothing to do */
+        if (cost >= best)
+            continue;
+        best = cost;
+        g->tile_m = try.tile_m;
+        g->tile_n = try.tile_n;
+    }
+}
+
 static void run_gemm(struct cpu *c, struct gemm *g)
 {
-    int64_t m = TILE_M, n = TILE_N, tiles;
-
     if (g->m == 0 || g->n == 0)
         return;
-    for (;;) {
-        g->tile_m = even_tile(g->m, m * c->k->mr, c->k->mr);
-        g->tile_n = even_tile(g->n, n * c->k->nr, c->k->nr);
-        tiles = ((g->m + g->tile_m - 1) / g->tile_m) * ((g->n + g->tile_n - 1) / g->tile_n);
-        if (tiles >= 3 * pool_threads(c->pool) || pool_threads(c->pool) == 1 || (m <= 4 && n <= 2))
-            break;
-        if (m > 4)
-            m /= 2;
-        else
-            n /= 2;
-    }
-    pool_run(c->pool, tiles, 1, c->k->gemm, g);
+    plan_tasks(c, g);
+    pool_run(c->pool, parts_of(g->m, g->tile_m) * parts_of(g->n, g->tile_n), 1, c->k->gemm, g);
 }
 
 static struct quant quant_of(const void *w, enum dtype type, int64_t out, int64_t in)
@@ -505,15 +536,15 @@ static void cpu_gather(void *state, struct backend_stream *s, float *y, const fl
 }
 
 /* ---- loss ---- */
-static void loss_gradients(struct cpu *c, const struct loss_arg *a, int64_t from, int64_t n)
+static void loss_gradients(struct cpu *c, const struct loss_arg *a, int64_t from, int64_t n, bool halved)
 {
-    bool bf = a->compute == DTYPE_BF16;
-    struct gemm g = {.m = n,
+    struct gemm x = {.m = n,
                      .n = a->width,
                      .k = a->vocabulary,
                      .a = a->logits,
-                     .a_row = a->vocabulary,
+                     .a_row = halved ? 2 * a->vocabulary : a->vocabulary,
                      .a_col = 1,
+                     .a_bf16 = halved,
                      .b = a->w,
                      .b_type = a->w_type,
                      .b_row = a->width,
@@ -521,13 +552,21 @@ static void loss_gradients(struct cpu *c, const struct loss_arg *a, int64_t from
                      .c = a->gathered,
                      .c_row = a->width,
                      .scale = 1,
-                     .rounded = bf};
+                     .rounded = a->compute == DTYPE_BF16};
+    struct gemm w = x;
     struct gathering scatter = {a->dx, a->gathered, a->index + from, a->width, true};
 
+    w.m = a->vocabulary;
+    w.k = n;
+    w.a_row = 1;
+    w.a_col = x.a_row;
+    w.b = a->gathered;
+    w.b_type = DTYPE_F32;
+    w.c = a->dw;
+    w.add = true;
     if (a->dw)
-        product(c, a->vocabulary, a->width, n, a->logits, 1, a->vocabulary, a->gathered, a->width, 1, a->dw,
-                1, true, bf);
-    run_gemm(c, &g);
+        run_gemm(c, &w);
+    run_gemm(c, &x);
     pool_run(c->pool, n, ROWS, c->k->gather, &scatter);
 }
 
@@ -546,13 +585,13 @@ static void cpu_loss(void *state, struct backend_stream *s, const struct loss_ar
                                   .compute = a->compute,
                                   .y = a->logits};
         struct gemm g = rows_by_weights(&head);
-        struct loss_rows rows = {a, from};
+        struct loss_rows rows = {a, from, a->dx && a->compute == DTYPE_BF16 && c->k->pairs};
 
         cpu_gather(state, s, a->gathered, a->x, a->index + from, n, a->width);
         run_gemm(c, &g);
         pool_run(c->pool, n, 1, c->k->loss, &rows);
         if (a->dx)
-            loss_gradients(c, a, from, n);
+            loss_gradients(c, a, from, n, rows.bf16);
     }
 }
 

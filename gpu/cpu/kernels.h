@@ -22,6 +22,7 @@
 
 enum {
     GEMM_K = 256,          /* words per block of a product: terms, or pairs of terms in bf16 */
+    GROUP = 8,             /* panels of rows that are packed together */
     EXPANDED = 2 * GEMM_K, /* terms of a panel of quantised weights that are expanded at once */
     QUERIES = 64           /* per block of attention */
 };
@@ -40,6 +41,7 @@ struct gemm {
     const float *bias;
     float scale;
     bool add, rounded; /* rounded: a and b to bf16 first */
+    bool a_bf16;       /* a is bf16 already (kernels with pairs; strides count its elements) */
     int64_t tile_m, tile_n;
 };
 
@@ -65,6 +67,7 @@ struct attention_task {
 struct loss_rows {
     const struct loss_arg *a;
     int64_t from; /* first row of the chunk */
+    bool bf16;    /* the gradient is stored as bf16: vocabulary of them, then as much unused */
 };
 
 struct squares {
@@ -96,6 +99,7 @@ struct columns { /* sums over rows: ranges are of columns */
 struct kernels {
     const char *isa;
     int64_t mr, nr; /* a tile is at best a multiple of these */
+    bool pairs;     /* products of bf16 have an instruction */
     pool_fn *gemm;  /* ranges of tiles */
     pool_fn *dots;
     pool_fn *attention_forward, *attention_backward;

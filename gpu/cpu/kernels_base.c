@@ -57,5 +57,5 @@ const struct kernels *kernels_choose(const char *name)
 
 size_t gemm_scratch(const struct kernels *k, int64_t tile_n)
 {
-    return (size_t)(GEMM_K * (tile_n + k->nr) + (GEMM_K + 64) * k->mr + k->nr * EXPANDED + 64);
+    return (size_t)(GEMM_K * (tile_n + k->nr) + (GEMM_K + 64) * GROUP * k->mr + k->nr * EXPANDED + 64);
 }

@@ -139,15 +139,34 @@ static inline float v_most(vf x)
     return most;
 }
 
+static inline vf v_min(vf a, vf b)
+{
+#if defined(__AVX512F__)
+    return _mm512_min_ps(a, b);
+#elif defined(__AVX2__)
+    return _mm256_min_ps(a, b);
+#else
+    return v_pick(a < b, a, b);
+#endif
+}
+
+/* x 2^n for whole n */
+static inline vf v_scale2(vf x, vf n)
+{
+#if defined(__AVX512F__)
+    return _mm512_scalef_ps(x, n);
+#else
+    return (vf)((vi)x + (__builtin_convertvector(n, vi) << 23));
+#endif
+}
+
 /* e^x to about 2 units in the last place; x is clamped to [-87.3, 88.4]. Coefficients: Cephes' expf (Moshier 1992). */
 static inline vf v_exp(vf x)
 {
-    const vf magic = v_set(12582912.0f), low = v_set(-87.3f), high = v_set(88.4f);
+    const vf magic = v_set(12582912.0f);
     vf n, r, y;
-    vi exponent;
 
-    x = v_pick(x < low, low, x);
-    x = v_pick(x > high, high, x);
+    x = v_min(v_set(88.4f), v_max(v_set(-87.3f), x)); /* in this order a NaN stays one */
     n = (x * 1.44269504088896341f + magic) - magic;
     r = x - n * 0.693359375f;
     r = r + n * 2.12194440e-4f;
@@ -158,8 +177,7 @@ static inline vf v_exp(vf x)
     y = y * r + 1.6666665459e-1f;
     y = y * r + 5.0000001201e-1f;
     y = y * r * r + r + 1.0f;
-    exponent = __builtin_convertvector(n, vi) << 23;
-    return (vf)((vi)y + exponent);
+    return v_scale2(y, n);
 }
 
 /* LANES bf16 numbers as f32. */
