@@ -1,6 +1,7 @@
 /* fs_lua.c: files and folders for dbutils.fs and %fs. */
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/catalog/catalog.h"
 #include "runtime/dbutils/dbutils_lua.h"
 #include "runtime/session/session_lua.h"
 #include "runtime/storage/tree.h"
@@ -26,12 +27,40 @@ static const struct {
                  {"https:", "http.get(url)"},
                  {"/mnt/", "the path itself: mounts do not exist here"}};
 
+static void check(lua_State *L, enum lc rc, const struct err *err)
+{
+    if (rc != LC_OK)
+        session_raise(L, err);
+}
+
+/* /Volumes/catalog/schema/volume/path: the argument becomes the place where that lies. */
+static const char *volume_path(lua_State *L, int index)
+{
+    struct catalog *catalog = NULL;
+    char *place = NULL;
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    rc = catalog_open(&catalog, &err);
+    if (rc == LC_OK)
+        rc = catalog_path(session_ctx(session_of(L)), catalog, lua_tostring(L, index), &place, &err);
+    catalog_close(catalog);
+    check(L, rc, &err);
+    lua_pushstring(L, place); /* short of memory it is lost: Lua raises */
+    mem_free(place);
+    lua_replace(L, index);
+    return lua_tostring(L, index);
+}
+
 /* The path of an argument on this machine: file: and dbfs: are dropped, with the slashes of a URL. */
 static const char *path_at(lua_State *L, int index)
 {
     const char *path = luaL_checkstring(L, index);
     struct err err;
 
+    if (catalog_is_volume_path(path) && !fs_exists("/Volumes"))
+        return volume_path(L, index);
     if (strncmp(path, "file:", 5) == 0 || strncmp(path, "dbfs:", 5) == 0) {
         path += 5;
         while (path[0] == '/' && path[1] == '/')
@@ -49,12 +78,6 @@ static const char *path_at(lua_State *L, int index)
     return path;
 }
 
-static void check(lua_State *L, enum lc rc, const struct err *err)
-{
-    if (rc != LC_OK)
-        session_raise(L, err);
-}
-
 static void need(lua_State *L, const char *path, const char *what)
 {
     struct err err;
@@ -62,13 +85,12 @@ static void need(lua_State *L, const char *path, const char *what)
     if (fs_exists(path))
         return;
     err_set(&err, LC_NOTFOUND, "cannot %s '%s': no such file or folder", what, path);
-    if (strncmp(path, "/Volumes/", 9) == 0)
-        err_hint(&err, "the catalog has no volumes: use a folder of this machine");
     session_raise(L, &err);
 }
 
 /* ---- ls ---- */
-static void push_info(lua_State *L, const char *path)
+/* shown: the path as it was asked for. */
+static void push_info(lua_State *L, const char *path, const char *shown)
 {
     struct stat st = {0};
     bool folder;
@@ -77,7 +99,8 @@ static void push_info(lua_State *L, const char *path)
         lstat(path, &st);
     folder = S_ISDIR(st.st_mode);
     lua_createtable(L, 0, 5);
-    lua_pushfstring(L, "file:%s%s", path, folder ? "/" : "");
+    lua_pushfstring(L, "%s%s%s", catalog_is_volume_path(shown) ? "dbfs:" : "file:",
+                    strncmp(shown, "dbfs:", 5) == 0 ? shown + 5 : shown, folder ? "/" : "");
     lua_setfield(L, -2, "path");
     lua_pushfstring(L, "%s%s", fs_basename(path), folder ? "/" : "");
     lua_setfield(L, -2, "name");
@@ -127,23 +150,29 @@ static const char *push_absolute(lua_State *L, const char *path)
 
 int files_ls(lua_State *L)
 {
+    const char *asked = lua_pushstring(L, luaL_optstring(L, 1, "."));
     const char *path = push_absolute(L, lua_isnoneornil(L, 1) ? "." : path_at(L, 1));
     struct names *names = push_names(L);
     struct err err;
 
+    if (!catalog_is_volume_path(asked))
+        asked = path;
+
     need(L, path, "list");
     lua_newtable(L);
     if (!fs_is_dir(path)) {
-        push_info(L, path);
+        push_info(L, path, asked);
         lua_rawseti(L, -2, 1);
-            return 1;
+        return 1;
     }
     check(L, fs_list(path, &names->list, &names->n, &err), &err);
     for (size_t i = 0; i < names->n; i++) {
-        bool slash = path[strlen(path) - 1] == '/';
-        push_info(L, lua_pushfstring(L, "%s%s%s", path, slash ? "" : "/", names->list[i]));
-        lua_rawseti(L, -3, (lua_Integer)i + 1);
-        lua_pop(L, 1);
+        bool slash = path[strlen(path) - 1] == '/', asked_slash = asked[strlen(asked) - 1] == '/';
+        const char *inner = lua_pushfstring(L, "%s%s%s", path, slash ? "" : "/", names->list[i]);
+        const char *shown = lua_pushfstring(L, "%s%s%s", asked, asked_slash ? "" : "/", names->list[i]);
+        push_info(L, inner, shown);
+        lua_rawseti(L, -4, (lua_Integer)i + 1);
+        lua_pop(L, 2);
     }
     return 1;
 }
@@ -244,6 +273,16 @@ int files_mkdirs(lua_State *L)
 }
 
 /* ---- put, head ---- */
+/* The folders above a file that is written are made, as on Databricks. */
+static void make_parent(lua_State *L, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct err err;
+
+    if (slash && slash > path)
+        check(L, fs_mkdirs(lua_pushlstring(L, path, (size_t)(slash - path)), &err), &err);
+}
+
 int files_put(lua_State *L)
 {
     const char *path = path_at(L, 1);
@@ -256,6 +295,7 @@ int files_put(lua_State *L)
         err_hint(&err, "dbutils.fs.put(path, contents, true) overwrites");
         return session_raise(L, &err);
     }
+    make_parent(L, path);
     check(L, fs_write(path, text, len, &err), &err);
     lua_pushboolean(L, 1);
     return 1;

@@ -1,4 +1,5 @@
 /* reader_lua.c: spark.read: format, option, schema, and one method per format. Calls chain; a reader is used up by its load. */
+#include "runtime/base/mem.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/dataframe_lua.h"
 #include <string.h>
@@ -107,6 +108,24 @@ static void keep_list(lua_State *L, int index)
     lua_replace(L, index);
 }
 
+/* A path of a volume becomes the place where it lies. */
+static const char *path_here(lua_State *L, int index)
+{
+    const char *path = luaL_checkstring(L, index);
+    char *place = NULL;
+    struct err err;
+
+    if (!catalog_is_volume_path(path))
+        return path;
+    err_clear(&err);
+    if (spark_path(session_ctx(session_of(L)), spark_of(L), path, &place, &err) != LC_OK)
+        session_raise(L, &err);
+    lua_pushstring(L, place);
+    mem_free(place);
+    lua_replace(L, index);
+    return lua_tostring(L, index);
+}
+
 /* The paths: a text, a list of texts, or a table with the path first and options by name: csv{"a.csv", header = true}. */
 static const char **paths_arg(lua_State *L, struct reader *r, int *n)
 {
@@ -129,7 +148,7 @@ static const char **paths_arg(lua_State *L, struct reader *r, int *n)
     luaL_argcheck(L, *n > 0 && !lua_isnil(L, 2), 2, "a path expected");
     paths = lua_newuserdatauv(L, sizeof *paths * (size_t)*n, 0);
     for (int i = 0; i < *n; i++)
-        paths[i] = luaL_checkstring(L, 2 + i);
+        paths[i] = path_here(L, 2 + i);
     return paths;
 }
 

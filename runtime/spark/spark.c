@@ -370,7 +370,17 @@ static enum lc write_into(const struct ctx *ctx, const struct delta_engine *e, c
     return rc;
 }
 
-enum lc spark_write_files(const struct ctx *ctx, struct spark *s, const struct plan *p,
+enum lc spark_path(const struct ctx *ctx, struct spark *s, const char *path, char **out, struct err *err)
+{
+    struct catalog *catalog;
+
+    if (s->remote || !catalog_is_volume_path(path))
+        return (*out = mem_strdup(path)) ? LC_OK : err_nomem(err);
+    TRY(spark_catalog(s, &catalog, err));
+    return catalog_path(ctx, catalog, path, out, err);
+}
+
+static enum lc write_here(const struct ctx *ctx, struct spark *s, const struct plan *p,
                           const struct spark_files *files, struct err *err)
 {
     const struct plan *resolved;
@@ -386,6 +396,20 @@ enum lc spark_write_files(const struct ctx *ctx, struct spark *s, const struct p
     TRY(resolve(ctx, s, catalog_resolve, p, &e, &resolved, err));
     rc = write_into(ctx, &e, resolved, files, err);
     plan_unref(resolved);
+    return rc;
+}
+
+enum lc spark_write_files(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                          const struct spark_files *files, struct err *err)
+{
+    struct spark_files there = *files;
+    char *path;
+    enum lc rc;
+
+    TRY(spark_path(ctx, s, files->path, &path, err));
+    there.path = path;
+    rc = write_here(ctx, s, p, &there, err);
+    mem_free(path);
     return rc;
 }
 
