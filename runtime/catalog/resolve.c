@@ -422,6 +422,8 @@ static enum lc write_to(struct saving *s, const char *location, struct delta_wri
 static enum lc save_existing(struct saving *s, const struct catalog_table *t, struct delta_written *out,
                              struct err *err)
 {
+    bool exists;
+
     if (s->write.mode == DELTA_IGNORE)
         return LC_OK;
     if (s->write.mode == DELTA_ERROR) {
@@ -438,6 +440,14 @@ static enum lc save_existing(struct saving *s, const struct catalog_table *t, st
                        "can be written to by name",
                        s->full, t->format);
     s->write.create = false;
+    if (s->save->insert || s->write.mode == DELTA_APPEND) {
+        TRY(delta_exists(s->ctx, t->location, &exists, err));
+        if (!exists) {
+            err_set(err, LC_NOTFOUND, "cannot write to table '%s': its files at '%s' are gone", s->full,
+                    t->location);
+            return err_hint(err, "DROP TABLE %s, or CREATE OR REPLACE TABLE", s->full);
+        }
+    }
     return write_to(s, t->location, out, err);
 }
 

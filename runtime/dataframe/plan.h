@@ -82,6 +82,7 @@ struct scan {                   /* shared by reference between copies of a node 
     struct scan_file *files;
     size_t n_files;
     int64_t version; /* of the table, -1: none */
+    bool places;     /* the last two fields are no columns of the files: the file's path, and the row's number in it */
 };
 
 /* Arrow batches in memory: all with the same struct schema. */

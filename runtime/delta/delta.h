@@ -158,4 +158,31 @@ struct delta_change {                 /* all borrowed */
  * else changed the table's metadata meanwhile. */
 enum lc delta_change(const struct ctx *ctx, const struct delta_snapshot *t, const struct delta_change *change,
                      int64_t *version, struct err *err) MUST_CHECK;
+
+/* ---- rewriting files: DELETE, UPDATE, MERGE ---- */
+#define DELTA_FILE_COLUMN "__lacus_file"
+#define DELTA_ROW_COLUMN  "__lacus_row"
+/* delta_scan of some of the snapshot's files (NULL: all), with two more columns: where each row lies. */
+enum lc delta_scan_places(const struct delta_snapshot *t, const char *table, const bool *files,
+                          struct scan **out, struct err *err) MUST_CHECK;
+/* Marks the snapshot's files that a resolved plan gives in its first column. */
+enum lc delta_mark_files(const struct ctx *ctx, const struct delta_engine *engine,
+                         const struct delta_snapshot *t, const struct plan *plan, bool *files,
+                         struct err *err) MUST_CHECK;
+/* Calls fn with each row of a resolved plan, as a JSON object by column names: small results only. */
+typedef enum lc delta_row_fn(void *arg, const json_t *row, struct err *err);
+enum lc delta_each_row(const struct ctx *ctx, const struct delta_engine *engine, const struct plan *plan,
+                       delta_row_fn *fn, void *arg, struct err *err) MUST_CHECK;
+
+struct delta_rewrite {              /* all borrowed */
+    const struct delta_snapshot *t; /* what was read */
+    const bool *files;              /* which of its files go */
+    const struct plan *plan;        /* resolved: the rows that come, with the table's columns; NULL: none */
+    const char *operation;          /* "DELETE" */
+    const json_t *parameters, *metrics; /* for the history; may be NULL */
+};
+/* One commit: the files go, those of the plan's rows come. LC_CONFLICT when somebody else changed what was read. No commit (version
+ * -1) when nothing goes and nothing comes. */
+enum lc delta_rewrite(const struct ctx *ctx, const struct delta_engine *engine, const struct delta_rewrite *r,
+                      struct delta_written *out, struct err *err) MUST_CHECK;
 #endif

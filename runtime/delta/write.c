@@ -21,9 +21,10 @@ struct writing { /* one attempt */
     const char *const *partition_by; /* borrowed from w or table */
     size_t n_partition_by;
     bool new_metadata, overwrites, mapped;
-    json_t *configuration;        /* owned: of the table after the write */
-    const struct dtype *physical; /* owned: schema with the names that files have */
-    struct written_files files;   /* owned */
+    const struct delta_rewrite *rewrite; /* NULL: a write */
+    json_t *configuration;               /* owned: of the table after the write */
+    const struct dtype *physical;        /* owned: schema with the names that files have */
+    struct written_files files;          /* owned */
     struct delta_commit commit;
 };
 
@@ -102,17 +103,24 @@ static json_t *metrics(const struct writing *a)
     return NULL;
 }
 
+static json_t *given(const json_t *o)
+{
+    return o ? json_incref((json_t *)o) : json_object();
+}
+
 static bool add_info(struct writing *a, bool rows)
 {
-    const char *operation = operation_name(a->w, rows);
+    const char *operation = a->rewrite ? a->rewrite->operation : operation_name(a->w, rows);
     json_t *info = json_pack("{s:I,s:s,s:o?,s:b,s:s,s:s}", "timestamp", (json_int_t)clock_wall_ms(),
-                             "operation", operation, "operationParameters", parameters(a, operation),
+                             "operation", operation, "operationParameters",
+                             a->rewrite ? given(a->rewrite->parameters) : parameters(a, operation),
                              "isBlindAppend", a->commit.blind_append, "isolationLevel", "WriteSerializable",
                              "engineInfo", "lacus/" LACUS_VERSION);
     bool ok = info != NULL;
 
     if (ok && rows)
-        ok = json_object_set_new(info, "operationMetrics", metrics(a)) == 0;
+        ok = json_object_set_new(info, "operationMetrics",
+                                 a->rewrite ? given(a->rewrite->metrics) : metrics(a)) == 0;
     if (ok && a->table)
         ok = json_object_set_new(info, "readVersion", json_integer(a->table->version)) == 0;
     if (ok && a->ctx && a->ctx->principal && *a->ctx->principal)
@@ -168,7 +176,10 @@ static bool add_removes(struct writing *a)
     for (size_t i = 0; i < t->n_files; i++) {
         const struct delta_file *f = &t->files[i];
         struct buf path = BUF_INIT(1 << 20);
-        json_t *values = json_object(), *remove;
+        json_t *values, *remove;
+        if (a->rewrite && !a->rewrite->files[i])
+            continue;
+        values = json_object();
         delta_path_encode(&path, f->path);
         for (size_t k = 0; values && k < t->n_partition_columns; k++)
             json_object_set_new(values, t->partition_names[k],
@@ -516,6 +527,54 @@ enum lc delta_write(const struct ctx *ctx, const struct delta_engine *engine, co
             return rc;
         TRY(ctx_check(ctx, err));
     }
+}
+
+/* The plan's rows as files of the table, and a commit in which they stand for those that go. */
+static enum lc rewrite(struct writing *a, struct delta_written *out, struct err *err)
+{
+    const struct delta_rewrite *r = a->rewrite;
+    const char *append_only = delta_property(r->t, "delta.appendOnly");
+
+    TRY(storage_open(a->location, &a->storage, err));
+    if ((a->dir = storage_local_path(&a->storage, a->location)) == NULL)
+        return err_nomem(err);
+    TRY(delta_check_writer(r->t, err));
+    if (append_only && strcasecmp(append_only, "true") == 0)
+        return err_set(err, LC_PERM,
+                       "[DELTA_CANNOT_MODIFY_APPEND_ONLY] cannot change rows of '%s': its property "
+                       "delta.appendOnly is true",
+                       a->location);
+    TRY(delta_open(a->ctx, a->engine, a->location, r->t->version, &a->table, err));
+    a->overwrites = true;
+    if (r->plan)
+        TRY(write_rows(a, r->plan, err));
+    TRY(build_commit(a, true, err));
+    TRY(delta_commit_put(a->ctx, &a->commit, &out->version, err));
+    out->rows = a->files.rows;
+    out->files = (int64_t)a->files.n;
+    out->bytes = a->files.bytes;
+    maybe_checkpoint(a, out->version);
+    return LC_OK;
+}
+
+enum lc delta_rewrite(const struct ctx *ctx, const struct delta_engine *engine, const struct delta_rewrite *r,
+                      struct delta_written *out, struct err *err)
+{
+    static const struct delta_write append = {.mode = DELTA_APPEND};
+    struct writing a = {.ctx = ctx, .engine = engine, .location = r->t->location, .w = &append, .rewrite = r};
+    bool goes = r->plan != NULL;
+    enum lc rc;
+
+    *out = (struct delta_written){.version = -1};
+    for (size_t i = 0; i < r->t->n_files; i++)
+        goes |= r->files[i];
+    if (!goes)
+        return LC_OK;
+    rc = rewrite(&a, out, err);
+    if (rc != LC_OK)
+        drop_files(&a);
+    writing_release(&a);
+    return rc;
 }
 
 enum lc delta_create(const struct ctx *ctx, const char *location, const char *schema_json,

@@ -1,94 +1,344 @@
-/* What changes rows: INSERT, TRUNCATE, DELETE, UPDATE, MERGE. */
-#include "runtime/base/fs.h"
+/* DELETE and UPDATE, and what INSERT has of them: the files with rows that change are written anew without, or with other, values. */
 #include "runtime/base/mem.h"
-#include "runtime/catalog/resolve.h"
-#include "runtime/dataframe/engines/engine.h"
-#include "runtime/spark/command_int.h"
-#include "runtime/spark/describe.h"
 #include "runtime/spark/table.h"
-#include <ctype.h>
-#include <stdio.h>
+#include "runtime/spark/target.h"
 #include <string.h>
 #include <strings.h>
 
-const struct plan *command_table(struct command *c)
+/* ---- what the parts share ---- */
+/* Files with rows for which the condition holds are marked; *n: how many such rows there are. */
+static enum lc mark_matching(struct command *c, struct target *t, const struct expr *condition, int64_t *n)
 {
-    static const struct plan_options none;
+    struct expr *group = target_column(DELTA_FILE_COLUMN), *one = expr_int(1);
+    struct expr *total;
+    const struct plan *rows = plan_filter(target_rows(c, t, true), expr_ref(condition));
+    const struct plan *counted;
+    json_t *numbers;
+    enum lc rc;
 
-    return plan_read_table(c->s->name.items, c->s->name.n, &none);
+    expr_unref(group);
+    if (!rows)
+        return expr_unref(one), c->err->code != LC_OK ? c->err->code : LC_NOMEM;
+    total = expr_alias(expr_call("count", false, &one, 1), "n");
+    counted = plan_aggregate(plan_ref(rows), GROUP_BY, NULL, 0, &total, 1);
+    rc = target_numbers(c, counted, &numbers);
+    if (rc != LC_OK)
+        return plan_unref(rows), rc;
+    *n = json_integer_value(json_object_get(numbers, "n"));
+    json_decref(numbers);
+    if (*n == 0)
+        return plan_unref(rows), LC_OK;
+    return target_mark(c, t, rows);
 }
 
-enum lc run_truncate(struct command *c)
+/* The marked files' rows, each column by its name, those that are kept. */
+static const struct plan *kept_rows(struct command *c, const struct target *t, const struct expr *condition)
 {
-    struct catalog_save save = {.insert = true, .write.mode = DELTA_OVERWRITE};
-    const struct plan *none = plan_limit(command_table(c), 0);
-    struct delta_written done;
-    char *name = command_dotted(&c->s->name);
-    enum lc rc = none && name ? LC_OK : err_nomem(c->err);
+    struct expr **columns = mem_calloc(t->schema->n_fields + 1, sizeof *columns);
+    const struct plan *rows = target_rows(c, t, false), *out = NULL;
 
-    if (command_is_path(&c->s->name))
-        save.path = c->s->name.items[1];
-    else
-        save.table = name;
-    if (rc == LC_OK)
-        rc = catalog_save(c->ctx, c->env->catalog, &c->env->engine, none, &save, &done, c->err);
-    plan_unref(none);
-    mem_free(name);
-    return rc;
+    if (rows && condition)
+        rows = plan_filter(rows, expr_unary("not", target_is_true(expr_ref(condition))));
+    for (size_t i = 0; columns && i < t->schema->n_fields; i++)
+        columns[i] = target_column(t->schema->fields[i].name);
+    if (columns)
+        out = plan_project(rows, columns, t->schema->n_fields);
+    mem_free(columns);
+    return out;
 }
 
-enum lc command_affected(struct command *c, int64_t rows)
+static size_t marked(const struct target *t)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->t->n_files; i++)
+        n += t->files[i];
+    return n;
+}
+
+static enum lc answer(struct command *c, const char *const *names, const int64_t *numbers, size_t n)
 {
     struct table t = TABLE_INIT;
 
-    table_column(&t, "num_affected_rows", DTYPE_LONG);
-    table_column(&t, "num_inserted_rows", DTYPE_LONG);
-    table_long(&t, rows);
-    table_long(&t, rows);
+    for (size_t i = 0; i < n; i++)
+        table_column(&t, names[i], DTYPE_LONG);
+    for (size_t i = 0; i < n; i++)
+        table_long(&t, numbers[i]);
     return table_plan(&t, c->result, c->err);
 }
 
-enum lc run_insert(struct command *c)
+static enum lc affected(struct command *c, int64_t n)
 {
-    const struct sql_statement *s = c->s;
-    struct catalog_save save = {.insert = true, .by_name = s->by_name || s->columns.n > 0};
-    const struct plan *plan = plan_ref(s->plan);
-    struct delta_written done;
-    char *name = NULL;
-    enum lc rc = LC_OK;
+    static const char *const names[] = {"num_affected_rows"};
 
-    save.write.mode = s->overwrite ? DELTA_OVERWRITE : DELTA_APPEND;
-    if (s->columns.n)
-        plan = plan_to_df(plan, s->columns.items, s->columns.n);
-    if (command_is_path(&s->name))
-        save.path = s->name.items[1];
-    else
-        save.table = name = command_dotted(&s->name);
-    if (!plan || (!save.table && !save.path))
-        rc = err_nomem(c->err);
-    if (rc == LC_OK)
-        rc = catalog_save(c->ctx, c->env->catalog, &c->env->engine, plan, &save, &done, c->err);
-    plan_unref(plan);
-    mem_free(name);
-    return rc == LC_OK ? command_affected(c, done.rows) : rc;
+    return answer(c, names, &n, 1);
 }
 
-static enum lc run_later(struct command *c, const char *what)
+/* ---- DELETE ---- */
+static enum lc delete_matching(struct command *c, struct target *t, const struct expr *condition, int64_t *n)
 {
-    return err_set(c->err, LC_UNSUPPORTED, "[UNSUPPORTED_FEATURE] %s is not supported", what);
+    TRY(mark_matching(c, t, condition, n));
+    if (*n == 0)
+        return LC_OK;
+    return target_commit(
+        c, t, kept_rows(c, t, condition), "DELETE",
+        json_pack("{s:I,s:I}", "numDeletedRows", (json_int_t)*n, "numRemovedFiles", (json_int_t)marked(t)));
+}
+
+/* Without a condition: every file goes, and no row has to be read. */
+static enum lc delete_all(struct command *c, struct target *t, int64_t *n)
+{
+    bool known = true;
+
+    *n = 0;
+    for (size_t i = 0; i < t->t->n_files; i++) {
+        t->files[i] = true;
+        known &= t->t->files[i].rows >= 0;
+        *n += t->t->files[i].rows;
+    }
+    if (!known) {
+        struct expr *yes = expr_bool(true);
+        enum lc rc = yes ? mark_matching(c, t, yes, n) : err_nomem(c->err);
+        expr_unref(yes);
+        TRY(rc);
+    }
+    return target_commit(
+        c, t, NULL, "DELETE",
+        json_pack("{s:I,s:I}", "numDeletedRows", (json_int_t)*n, "numRemovedFiles", (json_int_t)marked(t)));
 }
 
 enum lc run_delete(struct command *c)
 {
-    return run_later(c, "DELETE");
+    struct target t;
+    int64_t n = 0;
+    enum lc rc;
+
+    TRY(target_open(c, &t));
+    rc = c->s->condition ? delete_matching(c, &t, c->s->condition, &n) : delete_all(c, &t, &n);
+    target_close(&t);
+    return rc == LC_OK ? affected(c, n) : rc;
+}
+
+/* ---- UPDATE ---- */
+static enum lc check_assignments(struct command *c, const struct target *t)
+{
+    const struct sql_assignment *a = c->s->assignments;
+
+    for (size_t i = 0; i < c->s->n_assignments; i++) {
+        const char *name = a[i].path.items[a[i].path.n - 1];
+        if (dtype_field_index(t->schema, name) < 0) {
+            if (a[i].path.n > 1 && dtype_field_index(t->schema, a[i].path.items[a[i].path.n - 2]) >= 0)
+                return err_set(c->err, LC_UNSUPPORTED, "cannot set '%s': assign the whole struct '%s'", name,
+                               a[i].path.items[a[i].path.n - 2]);
+            return err_set(
+                c->err, LC_ENGINE,
+                "[UNRESOLVED_COLUMN.WITH_SUGGESTION] the table has no column '%s'. SQLSTATE: 42703", name);
+        }
+        for (size_t k = 0; k < i; k++)
+            if (strcasecmp(a[k].path.items[a[k].path.n - 1], name) == 0)
+                return err_set(c->err, LC_ENGINE,
+                               "[DELTA_CONFLICT_SET_COLUMN] the column '%s' is set twice. SQLSTATE: 42701",
+                               name);
+    }
+    return LC_OK;
+}
+
+static const struct expr *assigned(const struct sql_assignment *a, size_t n, const char *column)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(a[i].path.items[a[i].path.n - 1], column) == 0)
+            return a[i].value;
+    return NULL;
+}
+
+/* CASE WHEN condition THEN CAST(value AS type) ELSE column END AS column */
+static struct expr *updated_column(struct command *c, const struct dfield *f)
+{
+    const struct expr *value = assigned(c->s->assignments, c->s->n_assignments, f->name);
+    struct expr *args[3];
+
+    if (!value)
+        return target_column(f->name);
+    args[1] = expr_cast(expr_ref(value), dtype_ref(f->type), false);
+    if (!c->s->condition)
+        return expr_alias(args[1], f->name);
+    args[0] = expr_ref(c->s->condition);
+    args[2] = target_column(f->name);
+    return expr_alias(expr_call("when", false, args, 3), f->name);
+}
+
+static enum lc update_matching(struct command *c, struct target *t, int64_t *n)
+{
+    struct expr **columns;
+    struct expr *yes = c->s->condition ? expr_ref(c->s->condition) : expr_bool(true);
+    const struct plan *rows = NULL;
+    enum lc rc = yes ? mark_matching(c, t, yes, n) : err_nomem(c->err);
+
+    expr_unref(yes);
+    if (rc != LC_OK || *n == 0)
+        return rc;
+    columns = mem_calloc(t->schema->n_fields + 1, sizeof *columns);
+    for (size_t i = 0; columns && i < t->schema->n_fields; i++)
+        columns[i] = updated_column(c, &t->schema->fields[i]);
+    if (columns)
+        rows = plan_project(target_rows(c, t, false), columns, t->schema->n_fields);
+    mem_free(columns);
+    if (!rows)
+        return err_nomem(c->err);
+    return target_commit(
+        c, t, rows, "UPDATE",
+        json_pack("{s:I,s:I}", "numUpdatedRows", (json_int_t)*n, "numRemovedFiles", (json_int_t)marked(t)));
 }
 
 enum lc run_update(struct command *c)
 {
-    return run_later(c, "UPDATE");
+    struct target t;
+    int64_t n = 0;
+    enum lc rc;
+
+    TRY(target_open(c, &t));
+    rc = check_assignments(c, &t);
+    if (rc == LC_OK)
+        rc = update_matching(c, &t, &n);
+    target_close(&t);
+    return rc == LC_OK ? affected(c, n) : rc;
 }
 
-enum lc run_merge(struct command *c)
+/* ---- for INSERT and TRUNCATE ---- */
+enum lc change_table_schema(struct command *c, const struct dtype **out)
 {
-    return run_later(c, "MERGE");
+    struct target t;
+
+    TRY(target_open(c, &t));
+    *out = dtype_ref(t.schema);
+    target_close(&t);
+    return LC_OK;
+}
+
+/* a = 1 AND b = 'x', of a PARTITION (…) */
+static enum lc partition_condition(struct command *c, const struct target *t, struct expr **out)
+{
+    struct expr *all = NULL;
+
+    for (size_t i = 0; i < c->s->n_partition; i++) {
+        const struct sql_property *p = &c->s->partition[i];
+        long at = dtype_field_index(t->schema, p->name);
+        bool partitioned = false;
+        struct expr *one;
+
+        for (size_t k = 0; k < t->t->n_partition_columns; k++)
+            partitioned |= strcasecmp(t->t->partition_columns[k], p->name) == 0;
+        if (at < 0 || !partitioned) {
+            expr_unref(all);
+            return err_set(
+                c->err, LC_ENGINE,
+                "[PARTITIONS_NOT_FOUND] the table '%s' is not partitioned by '%s'. SQLSTATE: 428FT", t->name,
+                p->name);
+        }
+        if (!p->value)
+            continue;
+        one = expr_binary("<=>", target_column(p->name),
+                          expr_cast(*p->value ? expr_string(p->value, strlen(p->value)) : expr_null(),
+                                    dtype_ref(t->schema->fields[at].type), false));
+        all = all ? expr_binary("and", all, one) : one;
+    }
+    *out = all ? all : expr_bool(true);
+    return *out ? LC_OK : err_nomem(c->err);
+}
+
+enum lc change_truncate_partition(struct command *c)
+{
+    struct target t;
+    struct expr *condition = NULL;
+    int64_t n = 0;
+    enum lc rc;
+
+    TRY(target_open(c, &t));
+    rc = partition_condition(c, &t, &condition);
+    if (rc == LC_OK)
+        rc = delete_matching(c, &t, condition, &n);
+    expr_unref(condition);
+    target_close(&t);
+    return rc;
+}
+
+/* The rows that come must be of those that go. */
+static enum lc check_replaced(struct command *c, const struct plan *rows, const struct expr *condition,
+                              int64_t *n)
+{
+    struct expr *one = expr_int(1), *bad = expr_int(1), *total, *wrong, *columns[2];
+    struct expr *not_true = expr_unary("not", target_is_true(expr_ref(condition)));
+    json_t *numbers;
+    enum lc rc;
+
+    total = expr_alias(expr_call("count", false, &one, 1), "n");
+    wrong = expr_alias(expr_filtered(expr_call("count", false, &bad, 1), not_true), "wrong");
+    columns[0] = total;
+    columns[1] = wrong;
+    rc = target_numbers(c, plan_aggregate(plan_ref(rows), GROUP_BY, NULL, 0, columns, 2), &numbers);
+    TRY(rc);
+    *n = json_integer_value(json_object_get(numbers, "n"));
+    if (json_integer_value(json_object_get(numbers, "wrong")) > 0)
+        rc = err_set(c->err, LC_ENGINE,
+                     "[DELTA_REPLACE_WHERE_MISMATCH] %lld of the rows do not match the condition of what "
+                     "they replace. "
+                     "SQLSTATE: 44000",
+                     (long long)json_integer_value(json_object_get(numbers, "wrong")));
+    json_decref(numbers);
+    return rc;
+}
+
+/* The rows under the table's names, if they come by position. */
+static enum lc named_rows(struct command *c, const struct target *t, const struct plan *rows, bool by_name,
+                          const struct plan **out)
+{
+    const char **names;
+
+    if (by_name) {
+        *out = plan_ref(rows);
+        return LC_OK;
+    }
+    names = mem_calloc(t->schema->n_fields + 1, sizeof *names);
+    for (size_t i = 0; names && i < t->schema->n_fields; i++)
+        names[i] = t->schema->fields[i].name;
+    *out = names ? plan_to_df(plan_ref(rows), names, t->schema->n_fields) : NULL;
+    mem_free(names);
+    return *out ? LC_OK : err_nomem(c->err);
+}
+
+static enum lc replace_matching(struct command *c, struct target *t, const struct plan *rows, bool by_name,
+                                const struct expr *condition, int64_t *n)
+{
+    const struct plan *named = NULL, *all;
+    int64_t gone;
+
+    TRY(named_rows(c, t, rows, by_name, &named));
+    all = named;
+    enum lc rc = check_replaced(c, named, condition, n);
+    if (rc == LC_OK)
+        rc = mark_matching(c, t, condition, &gone);
+    if (rc == LC_OK && marked(t) > 0)
+        all = plan_set_op(kept_rows(c, t, condition), named, SET_UNION, true, true, true);
+    if (rc != LC_OK)
+        return plan_unref(named), rc;
+    if (!all)
+        return err_nomem(c->err);
+    return target_commit(
+        c, t, all, "WRITE",
+        json_pack("{s:I,s:I}", "numOutputRows", (json_int_t)*n, "numRemovedFiles", (json_int_t)marked(t)));
+}
+
+enum lc change_replace(struct command *c, const struct plan *rows, bool by_name, int64_t *n)
+{
+    struct target t;
+    struct expr *condition = expr_ref(c->s->condition);
+    enum lc rc;
+
+    TRY(target_open(c, &t));
+    rc = condition ? LC_OK : partition_condition(c, &t, &condition);
+    if (rc == LC_OK)
+        rc = replace_matching(c, &t, rows, by_name, condition, n);
+    expr_unref(condition);
+    target_close(&t);
+    return rc;
 }

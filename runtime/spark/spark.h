@@ -38,7 +38,8 @@ enum lc spark_save(const struct ctx *ctx, struct spark *s, const struct plan *p,
                    const struct catalog_save *save, struct delta_written *out, struct err *err) MUST_CHECK;
 
 /* A path of a user's on this machine: catalog_path, but nothing on a server, where paths are the server's. mem_free. */
-enum lc spark_path(const struct ctx *ctx, struct spark *s, const char *path, char **out, struct err *err) MUST_CHECK;
+enum lc spark_path(const struct ctx *ctx, struct spark *s, const char *path, char **out,
+                   struct err *err) MUST_CHECK;
 
 struct spark_files { /* df.write.format("csv").save(path) */
     const char *path, *format;

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 enum { MOST_PARTITION_GROUPS = 64 };
+#define FILE_NAME "__lacus_filename"
 
 enum lc leaf_table(struct gen *g, const struct plan *p, struct rel *out)
 {
@@ -140,6 +141,19 @@ static void put_paths(struct buf *b, const struct scan *s, size_t first, bool *t
         any = true;
     }
     buf_puts(b, "], union_by_name = true, hive_partitioning = false");
+    if (s->places)
+        buf_puts(b, ", filename = '" FILE_NAME "', file_row_number = true");
+}
+
+/* The fields of a scan with places, by the names that the reader gives them. */
+static void put_places(struct buf *b, const struct scan *s)
+{
+    if (!s->places)
+        return;
+    buf_puts(b, ", \"" FILE_NAME "\" AS ");
+    sql_quote_name(b, s->schema->fields[s->schema->n_fields - 2].name);
+    buf_puts(b, ", file_row_number AS ");
+    sql_quote_name(b, s->schema->fields[s->schema->n_fields - 1].name);
 }
 
 static size_t count_groups(const struct scan *s)
@@ -159,7 +173,8 @@ static size_t count_groups(const struct scan *s)
 /* Many different partitions: the values are joined by file name instead of one branch for each. */
 static void put_joined(struct buf *b, const struct scan *s, bool *taken)
 {
-    buf_puts(b, " UNION ALL BY NAME SELECT f.* EXCLUDE (filename)");
+    buf_puts(b, " UNION ALL BY NAME SELECT f.* EXCLUDE (" FILE_NAME ")");
+    put_places(b, s);
     for (size_t i = 0; i < s->schema->n_fields; i++) {
         size_t k;
 
@@ -172,7 +187,8 @@ static void put_joined(struct buf *b, const struct scan *s, bool *taken)
     }
     buf_puts(b, " FROM ");
     put_paths(b, s, 0, taken, true);
-    buf_puts(b, ", filename = true) AS f JOIN (VALUES ");
+    buf_puts(b, s->places ? "" : ", filename = '" FILE_NAME "'");
+    buf_puts(b, ") AS f JOIN (VALUES ");
     for (size_t i = 0; i < s->n_files; i++) {
         buf_puts(b, i ? ", (" : "(");
         sql_quote_text(b, s->files[i].path, strlen(s->files[i].path));
@@ -185,7 +201,7 @@ static void put_joined(struct buf *b, const struct scan *s, bool *taken)
     buf_puts(b, ") AS v(filename");
     for (size_t k = 0; k < s->n_partition; k++)
         buf_printf(b, ", p%zu", k);
-    buf_puts(b, ") ON f.filename = v.filename");
+    buf_puts(b, ") ON f." FILE_NAME " = v.filename");
 }
 
 static const char *scan_item(struct gen *g, const struct scan *s)
@@ -209,6 +225,7 @@ static const char *scan_item(struct gen *g, const struct scan *s)
             if (taken[i])
                 continue;
             buf_puts(&b, " UNION ALL BY NAME SELECT *");
+            put_places(&b, s);
             put_partition_columns(&b, s, i);
             buf_puts(&b, " FROM ");
             put_paths(&b, s, i, taken, false);

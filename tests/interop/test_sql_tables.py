@@ -1,0 +1,271 @@
+"""What SQL does to tables, against delta-rs (the Python package deltalake): the same changes made by it, and its reading of what lacus made."""
+import json
+import os
+import subprocess
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, QueryBuilder, write_deltalake
+
+from lacus import LACUS, environment, lacus, script
+
+ROWS = {"id": [1, 2, 3, 4, 5, 6], "v": ["a", "b", "c", None, "e", "f"], "n": [1.5, None, 2.5, 0.0, -1.0, 9.0], "p": ["x", "x", "y", "y", "z", None]}
+SCHEMA = pa.schema([("id", pa.int64()), ("v", pa.string()), ("n", pa.float64()), ("p", pa.string())])
+
+
+def sql(home, *statements):
+    """Runs statements; the rows of the last one, by names."""
+    code = "\n".join(f"df = spark:sql([=====[{s}]=====])" for s in statements)
+    return json.loads(script(home, code + """
+local out = {}
+for i, r in ipairs(df:collect()) do out[i] = r:asDict() end
+print(json.encode(#out > 0 and out or {}))"""))
+
+
+def fails(home, statement):
+    done = lacus(home, "-", text=f"spark:sql([=====[{statement}]=====]):collect()")
+    assert done.returncode != 0, done.stdout
+    return done.stdout + done.stderr
+
+
+def place(home, name, schema="default"):
+    return str(home / "tables" / "spark_catalog" / schema / name)
+
+
+def theirs(path, version=None, order="id"):
+    """The rows as delta-rs' own engine reads them: it follows column mapping."""
+    table = DeltaTable(str(path), version=version)
+    rows = pa.table(QueryBuilder().register("t", table).execute("SELECT * FROM t").read_all()).to_pylist()
+    return sorted(rows, key=lambda r: (r[order] is None, r[order]))
+
+
+@pytest.fixture
+def pair(home, tmp_path):
+    """The same rows in a table of ours and in one of theirs, in two files each."""
+    table = pa.table(ROWS, schema=SCHEMA)
+    write_deltalake(str(tmp_path / "theirs"), table.slice(0, 4), partition_by=["p"])
+    write_deltalake(str(tmp_path / "theirs"), table.slice(4), mode="append")
+    sql(home, f"CREATE TABLE t PARTITIONED BY (p) AS SELECT * FROM delta.`{tmp_path}/theirs` WHERE id <= 4",
+        f"INSERT INTO t SELECT * FROM delta.`{tmp_path}/theirs` WHERE id > 4")
+    return home, DeltaTable(str(tmp_path / "theirs"))
+
+
+def same(home, other):
+    other.update_incremental()
+    assert theirs(place(home, "t")) == theirs(other.table_uri)
+
+
+# ---- the same changes by both -----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("condition", ["id = 2", "v IS NULL", "p = 'x'", "n > 1 AND p <> 'y'", "id > 100", "n IS NULL OR id IN (5, 6)", "true"])
+def test_delete(pair, condition):
+    home, other = pair
+    ours = sql(home, f"DELETE FROM t WHERE {condition}")
+    did = other.delete(condition)
+    same(home, other)
+    assert ours == [{"num_affected_rows": did["num_deleted_rows"]}]
+
+
+@pytest.mark.parametrize("condition, updates", [
+    ("id = 2", {"v": "'new'"}), ("p = 'x'", {"n": "n * 2", "v": "concat(v, v)"}), (None, {"n": "n + id"}), ("v IS NULL", {"v": "p", "n": "CAST(id AS DOUBLE)"}),
+    ("id > 4", {"p": "'moved'"})])
+def test_update(pair, condition, updates):
+    home, other = pair
+    assignments = ", ".join(f"{k} = {v}" for k, v in updates.items())
+    ours = sql(home, f"UPDATE t SET {assignments}" + (f" WHERE {condition}" if condition else ""))
+    did = other.update(updates=updates, predicate=condition)
+    same(home, other)
+    assert ours == [{"num_affected_rows": did["num_updated_rows"]}]
+
+
+SOURCE = pa.table({"id": [2, 4, 6, 7, 8], "v": ["B", None, "F", "g", "h"], "n": [20.0, 40.0, None, 70.0, 80.0], "p": ["x", "y", None, "z", "new"]}, schema=SCHEMA)
+
+
+def merges():
+    yield "upsert", ("WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *",
+                     lambda m: m.when_matched_update_all().when_not_matched_insert_all())
+    yield "conditions", ("WHEN MATCHED AND s.v IS NULL THEN DELETE WHEN MATCHED AND s.n > 10 THEN UPDATE SET t.n = s.n + t.n, v = concat(t.v, s.v) "
+                         "WHEN NOT MATCHED AND s.n < 75 THEN INSERT (id, v) VALUES (s.id, upper(s.v))",
+                         lambda m: m.when_matched_delete("s.v IS NULL").when_matched_update({"n": "s.n + t.n", "v": "concat(t.v, s.v)"}, "s.n > 10")
+                         .when_not_matched_insert({"id": "s.id", "v": "upper(s.v)"}, "s.n < 75"))
+    yield "by source", ("WHEN NOT MATCHED BY SOURCE AND t.p = 'y' THEN DELETE WHEN NOT MATCHED BY SOURCE THEN UPDATE SET v = 'gone'",
+                        lambda m: m.when_not_matched_by_source_delete("t.p = 'y'").when_not_matched_by_source_update({"v": "'gone'"}))
+    yield "insert only", ("WHEN NOT MATCHED THEN INSERT *", lambda m: m.when_not_matched_insert_all())
+    yield "delete only", ("WHEN MATCHED THEN DELETE", lambda m: m.when_matched_delete())
+
+
+@pytest.mark.parametrize("name", [name for name, _ in merges()])
+def test_merge(pair, name, tmp_path):
+    home, other = pair
+    clauses, build = dict(merges())[name]
+    write_deltalake(str(tmp_path / "source"), SOURCE)
+    ours = sql(home, f"MERGE INTO t USING delta.`{tmp_path}/source` AS s ON t.id = s.id {clauses}")[0]
+    did = build(other.merge(SOURCE, "t.id = s.id", source_alias="s", target_alias="t")).execute()
+    same(home, other)
+    assert ours["num_updated_rows"] == did["num_target_rows_updated"]
+    assert ours["num_deleted_rows"] == did["num_target_rows_deleted"]
+    assert ours["num_inserted_rows"] == did["num_target_rows_inserted"]
+
+
+def test_merge_without_a_value_for_a_row(home):
+    sql(home, "CREATE TABLE t AS SELECT 1 AS id, 'a' AS v")
+    said = fails(home, "MERGE INTO t USING (SELECT 1 AS id UNION ALL SELECT 1) s ON t.id = s.id WHEN MATCHED THEN UPDATE SET v = 'b'")
+    assert "[DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE]" in said and "dropDuplicates" in said
+    assert theirs(place(home, "t")) == [{"id": 1, "v": "a"}] and DeltaTable(place(home, "t")).version() == 0
+
+
+def test_replace_where(pair):
+    home, other = pair
+    sql(home, "INSERT INTO t REPLACE WHERE p = 'x' VALUES (50L, 'rep', 1D, 'x'), (51L, NULL, NULL, 'x')")
+    write_deltalake(other, pa.table({"id": [50, 51], "v": ["rep", None], "n": [1.0, None], "p": ["x", "x"]}, schema=SCHEMA), mode="overwrite",
+                    predicate="p = 'x'")
+    same(home, other)
+    assert "[DELTA_REPLACE_WHERE_MISMATCH]" in fails(home, "INSERT INTO t REPLACE WHERE p = 'x' VALUES (1L, 'v', 1D, 'other')")
+    same(home, other)
+
+
+def test_partitions(home):
+    rows = sql(home, "CREATE TABLE t (id INT, p STRING, d DATE) PARTITIONED BY (p, d)",
+               "INSERT INTO t PARTITION (p = 'a', d = DATE '2026-01-02') VALUES (1), (2)", "INSERT INTO t PARTITION (p = 'b', d) VALUES (3, DATE '2026-01-03')",
+               "INSERT OVERWRITE t PARTITION (p = 'a', d = '2026-01-02') VALUES (9)", "SHOW PARTITIONS t")
+    assert rows == [{"partition": "p=a/d=2026-01-02"}, {"partition": "p=b/d=2026-01-03"}]
+    assert [r["id"] for r in theirs(place(home, "t"))] == [3, 9]
+    assert sql(home, "TRUNCATE TABLE t PARTITION (p = 'b')", "SELECT id FROM t") == [{"id": 9}]
+    assert "is not partitioned by 'id'" in fails(home, "TRUNCATE TABLE t PARTITION (id = 1)")
+
+
+def test_changes_that_meet(home):
+    """Two changes of the same file: one commits, the other is told so, and nothing is lost."""
+    sql(home, "CREATE TABLE t AS SELECT id, 0 AS n FROM range(100)")
+    code = """local won, lost = 0, 0
+for i = 1, 6 do
+  local ok, e = pcall(function() return spark:sql("UPDATE t SET n = n + 1 WHERE id = %d"):collect() end)
+  if ok then won = won + 1 elseif tostring(e):find("made meanwhile", 1, true) then lost = lost + 1 else error(e) end
+end
+print(won .. " " .. lost)"""
+    both = [subprocess.Popen([LACUS, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment(home))
+            for _ in range(2)]
+    for i, p in enumerate(both):
+        p.stdin.write(code % i)
+        p.stdin.close()
+    won = [int(p.stdout.read().split()[0]) for p in both]
+    assert all(p.wait() == 0 for p in both)
+    assert {r["id"]: r["n"] for r in theirs(place(home, "t")) if r["id"] < 2} == {0: won[0], 1: won[1]}
+    assert sum(r["n"] for r in theirs(place(home, "t"))) == sum(won) and len(theirs(place(home, "t"))) == 100
+
+
+def test_append_only_tables_are_left_alone(home):
+    sql(home, "CREATE TABLE t (a INT) TBLPROPERTIES ('delta.appendOnly' = 'true')", "INSERT INTO t VALUES (1)")
+    assert "delta.appendOnly" in fails(home, "DELETE FROM t WHERE a = 1") and "delta.appendOnly" in fails(home, "UPDATE t SET a = 2")
+
+
+# ---- ALTER TABLE -----------------------------------------------------------------------------------------------------
+
+def test_columns_are_added(home):
+    sql(home, "CREATE TABLE t AS SELECT 1 AS id, named_struct('x', 1) AS s", "ALTER TABLE t ADD COLUMNS (b STRING COMMENT 'new', s.y INT, c INT FIRST, d INT AFTER id)",
+        "INSERT INTO t VALUES (5, 2, 6, named_struct('x', 7, 'y', 8), 'b')")
+    assert theirs(place(home, "t")) == [{"c": None, "id": 1, "d": None, "s": {"x": 1, "y": None}, "b": None},
+                                        {"c": 5, "id": 2, "d": 6, "s": {"x": 7, "y": 8}, "b": "b"}]
+    fields = {f["name"]: f for f in json.loads(DeltaTable(place(home, "t")).schema().to_json())["fields"]}
+    assert fields["b"]["metadata"] == {"comment": "new"}
+    for statement, why in [("ADD COLUMN b INT", "[FIELD_ALREADY_EXISTS]"), ("ADD COLUMN e INT NOT NULL", "NOT NULL"), ("ADD COLUMN e INT AFTER nope", "'nope'"),
+                           ("DROP COLUMN b", "delta.columnMapping.mode"), ("RENAME COLUMN b TO bb", "delta.columnMapping.mode"),
+                           ("ALTER COLUMN bb COMMENT 'x'", "did you mean"), ("ALTER COLUMN id TYPE BIGINT", "delta.enableTypeWidening"),
+                           ("ALTER COLUMN b TYPE INT", "[NOT_SUPPORTED_CHANGE_COLUMN]")]:
+        assert why in fails(home, f"ALTER TABLE t {statement}")
+
+
+def test_columns_are_renamed_and_dropped(home):
+    sql(home, "CREATE TABLE t (a INT, b STRING, p STRING) PARTITIONED BY (p)", "INSERT INTO t VALUES (1, 'x', 'u'), (2, 'y', NULL)",
+        "ALTER TABLE t SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name')", "ALTER TABLE t RENAME COLUMN b TO `b ,.é🙂`",
+        "ALTER TABLE t RENAME COLUMN p TO part", "ALTER TABLE t DROP COLUMN a", "ALTER TABLE t ADD COLUMN a BIGINT",
+        "INSERT INTO t VALUES ('z', 'v', 7)")
+    table = DeltaTable(place(home, "t"))
+    assert (table.protocol().min_reader_version, table.protocol().min_writer_version) == (2, 5)
+    assert table.metadata().partition_columns == ["part"]
+    assert theirs(place(home, "t"), order="b ,.é🙂") == [{"b ,.é🙂": "x", "part": "u", "a": None}, {"b ,.é🙂": "y", "part": None, "a": None},
+                                                       {"b ,.é🙂": "z", "part": "v", "a": 7}]
+    assert sql(home, "SELECT `b ,.é🙂` AS b, part, a FROM t ORDER BY b")[2] == {"b": "z", "part": "v", "a": 7}
+    sql(home, "DELETE FROM t WHERE a = 7", "UPDATE t SET a = 1 WHERE part = 'u'")
+    assert theirs(place(home, "t"), order="b ,.é🙂") == [{"b ,.é🙂": "x", "part": "u", "a": 1}, {"b ,.é🙂": "y", "part": None, "a": None}]
+    assert len(sql(home, "SELECT * FROM t VERSION AS OF 1")) == 2
+
+
+def test_ids_of_columns_are_those_of_the_files(home):
+    import pyarrow.parquet as pq
+    sql(home, "CREATE TABLE t (`a b` INT, c STRING) TBLPROPERTIES ('delta.columnMapping.mode' = 'name')", "INSERT INTO t VALUES (1, 'x')")
+    table = DeltaTable(place(home, "t"))
+    wanted = {f["metadata"]["delta.columnMapping.physicalName"]: f["metadata"]["delta.columnMapping.id"]
+              for f in json.loads(table.schema().to_json())["fields"]}
+    file = pq.read_schema(table.file_uris()[0])
+    assert {f.name: int(f.metadata[b"PARQUET:field_id"]) for f in file} == wanted
+    assert table.metadata().configuration["delta.columnMapping.maxColumnId"] == "2"
+
+
+def test_wider_types(home):
+    rows = sql(home, "CREATE TABLE t (a INT, f FLOAT, d DECIMAL(5,2)) TBLPROPERTIES ('delta.enableTypeWidening' = 'true')", "INSERT INTO t VALUES (1, 1.5, 2.25)",
+               "ALTER TABLE t ALTER COLUMN a TYPE BIGINT", "ALTER TABLE t ALTER COLUMN f TYPE DOUBLE", "ALTER TABLE t ALTER COLUMN d TYPE DECIMAL(10,3)",
+               "INSERT INTO t VALUES (5000000000, 2.5, 1234567.125)", "SELECT a, f, CAST(d AS STRING) AS d, typeof(a) AS t FROM t ORDER BY a")
+    assert rows == [{"a": 1, "f": 1.5, "d": "2.250", "t": "bigint"}, {"a": 5000000000, "f": 2.5, "d": "1234567.125", "t": "bigint"}]
+    with open(f"{place(home, 't')}/_delta_log/00000000000000000002.json") as f:
+        schema = json.loads(next(json.loads(line)["metaData"]["schemaString"] for line in f if "metaData" in line))
+    assert schema["fields"][0]["metadata"]["delta.typeChanges"] == [{"fromType": "integer", "toType": "long"}]
+
+
+def test_not_null_and_comments(home):
+    sql(home, "CREATE TABLE t (a INT, b INT) COMMENT 'first'", "INSERT INTO t VALUES (1, NULL)", "ALTER TABLE t ALTER COLUMN a SET NOT NULL",
+        "COMMENT ON COLUMN t.b IS 'the b'", "COMMENT ON TABLE t IS 'second'", "ALTER TABLE t SET TBLPROPERTIES ('k' = 'v', 'l' = 'w')",
+        "ALTER TABLE t UNSET TBLPROPERTIES ('k')")
+    assert "[DELTA_NOT_NULL_CONSTRAINT_VIOLATED]" in fails(home, "ALTER TABLE t ALTER COLUMN b SET NOT NULL")
+    assert "[DELTA_NOT_NULL_CONSTRAINT_VIOLATED]" in fails(home, "INSERT INTO t VALUES (NULL, 1)")
+    table = DeltaTable(place(home, "t"))
+    assert table.metadata().description == "second" and table.metadata().configuration == {"l": "w"}
+    fields = json.loads(table.schema().to_json())["fields"]
+    assert [f["nullable"] for f in fields] == [False, True] and fields[1]["metadata"] == {"comment": "the b"}
+    write_deltalake(table, pa.table({"a": pa.array([5], pa.int32()), "b": pa.array([6], pa.int32())},
+                                    schema=pa.schema([pa.field("a", pa.int32(), False), pa.field("b", pa.int32())])), mode="append")
+    assert sql(home, "SELECT sum(a) AS s FROM t") == [{"s": 6}]
+
+
+def test_replaced_tables_keep_what_the_statement_says(home):
+    sql(home, "CREATE TABLE t AS SELECT 1 AS x", "CREATE OR REPLACE TABLE t (a INT NOT NULL COMMENT 'c', b STRING)", "CREATE TABLE u LIKE t")
+    for name in "tu":
+        fields = json.loads(DeltaTable(place(home, name)).schema().to_json())["fields"]
+        assert [(f["name"], f["nullable"], f["metadata"]) for f in fields] == [("a", False, {"comment": "c"}), ("b", True, {})]
+
+
+def test_a_change_meets_a_change(home, tmp_path):
+    """Another program's commit of metadata in between is a conflict, its commit of rows is none."""
+    sql(home, "CREATE TABLE t AS SELECT 1 AS id")
+    write_deltalake(place(home, "t"), pa.table({"id": pa.array([2], pa.int32())}), mode="append")
+    sql(home, "ALTER TABLE t ADD COLUMN b INT")
+    assert theirs(place(home, "t")) == [{"id": 1, "b": None}, {"id": 2, "b": None}]
+
+
+# ---- bad input -------------------------------------------------------------------------------------------------------
+
+def test_names_with_anything_in_them(home):
+    name = "tä🙂'\";--"
+    rows = sql(home, f"CREATE TABLE `{name}` AS SELECT 1 AS `c'\"--`", f"CREATE VIEW `v🙂` AS SELECT `c'\"--` AS x FROM `{name}`", "SELECT x FROM `v🙂`")
+    assert rows == [{"x": 1}]
+    assert "cannot be the name of a table" in fails(home, "CREATE TABLE `a.b` AS SELECT 1 AS a")
+    assert "cannot be the name of a table" in fails(home, "CREATE TABLE `a/../b` AS SELECT 1 AS a")
+
+
+@pytest.mark.parametrize("value", ["x'; DROP TABLE t; --", "' OR 1=1 --", "\\' OR true --", "`t`", "{t}", ":v", "?"])
+def test_parameters_are_values(home, value):
+    sql(home, "CREATE TABLE t AS SELECT 'secret' AS a")
+    code = f"""local v = {json.dumps(value)}
+print(spark:sql("SELECT count(*) FROM t WHERE a = :v", {{v = v}}):collect()[1][1], spark:sql("SELECT ? = ?", {{v, v}}):collect()[1][1])
+spark:sql("INSERT INTO t VALUES (:v)", {{v = v}})
+print(spark:sql("SELECT count(*) FROM t WHERE a = ?", {{v}}):collect()[1][1])"""
+    assert script(home, code).split() == ["0", "true", "1"]
+
+
+def test_files_that_vanished(home):
+    sql(home, "CREATE TABLE t AS SELECT 1 AS a")
+    os.rename(place(home, "t"), place(home, "moved"))
+    for statement in ["SELECT * FROM t", "INSERT INTO t VALUES (2)", "ALTER TABLE t ADD COLUMN b INT", "DELETE FROM t WHERE a = 1", "DESCRIBE DETAIL t"]:
+        said = fails(home, statement)
+        if "INSERT" not in statement:
+            assert place(home, "t") in said, said
