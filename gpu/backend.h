@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BACKEND_ABI 4u /* changes when a struct of this header does */
+#define BACKEND_ABI 5u /* changes when a struct of this header does */
 
 struct backend;        /* an open device */
 struct backend_stream; /* an ordered queue of work; NULL is the backend's own */
@@ -100,6 +100,7 @@ struct backend_ops {
     void (*dora_factors)(void *state, struct backend_stream *, const struct dora_arg *);
     void (*dora_forward)(void *state, struct backend_stream *, const struct dora_arg *);
     void (*dora_backward)(void *state, struct backend_stream *, const struct dora_arg *);
+    void (*distill)(void *state, struct backend_stream *, const struct distill_arg *);
 };
 
 struct backend {

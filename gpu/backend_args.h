@@ -157,6 +157,20 @@ struct dora_arg {
     float *dbias;            /* [out], added to; NULL: frozen or none */
 };
 
+/* The loss of a student beside a teacher's logits: alpha T^2 KL(teacher || student) at temperature T, and (1 - alpha)
+ * cross-entropy; by chunks, so that only a chunk's logits of both exist. */
+struct distill_arg {
+    struct loss_arg loss; /* of the student, without smoothing; losses get the sum of both */
+    double temperature, alpha;
+    const float *x;       /* [all rows of the teacher, width] */
+    const int32_t *index; /* [rows]: which row of x */
+    int64_t width;
+    const void *w; /* [vocabulary, width] of w_type: the teacher's head */
+    enum dtype w_type;
+    float *logits;   /* scratch [chunk, vocabulary] */
+    float *gathered; /* scratch [chunk, width] */
+};
+
 struct adamw_arg { /* torch.optim.AdamW, one step over n elements */
     int64_t n;
     float *param, *m, *v;

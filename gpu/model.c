@@ -307,6 +307,24 @@ const char *model_folder(const struct model *m)
     return m->folder;
 }
 
+enum lc model_set_teacher(struct model *m, struct model *teacher, double temperature, double alpha,
+                          struct err *err)
+{
+    if (teacher && !m->backend->ops->distill)
+        return err_set(err, LC_UNSUPPORTED, "cannot learn from a teacher on backend '%s'", m->backend->name);
+    if (teacher && teacher->config.vocab_size != m->config.vocab_size)
+        return err_set(err, LC_DATA, "the teacher has a vocabulary of %lld tokens, the student one of %lld",
+                       (long long)teacher->config.vocab_size, (long long)m->config.vocab_size);
+    if (teacher && !(temperature > 0 && alpha >= 0 && alpha <= 1))
+        return err_set(err, LC_ARG,
+                       "a distillation's temperature is %g and its alpha %g: above 0, and in [0, 1]",
+                       temperature, alpha);
+    m->teacher = teacher;
+    m->temperature = temperature;
+    m->alpha = alpha;
+    return LC_OK;
+}
+
 void model_set_compute(struct model *m, enum dtype compute)
 {
     m->compute = compute == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;

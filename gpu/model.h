@@ -110,6 +110,12 @@ void model_count_parameters(const struct model *m, int64_t *trainable, int64_t *
  */
 enum lc model_set_trainable(struct model *m, bool trainable, struct err *err) MUST_CHECK;
 
+/* Learning from another model over the same vocabulary, on the same backend: its logits are made beside the student's,
+ * by chunks, and never kept. temperature and alpha as in distill_arg. teacher (borrowed; NULL: none) outlives the
+ * student's last forward. LC_DATA: another vocabulary; LC_UNSUPPORTED: a backend without distillation. */
+enum lc model_set_teacher(struct model *m, struct model *teacher, double temperature, double alpha,
+                          struct err *err) MUST_CHECK;
+
 /* ---- forward and backward ---- */
 struct model_batch {
     int64_t rows, sequences;  /* rows: tokens in all */
@@ -131,6 +137,7 @@ struct model_forward {
      * order of rows; NULL: not asked for), and with weighted the gradient waits for model_weigh_loss. */
     float *losses;
     bool weighted;
+    bool distill; /* beside the teacher of model_set_teacher */
 };
 
 struct model_loss {
@@ -172,6 +179,7 @@ void model_packed_release(struct model_packed *p);
 /* ---- memory ---- */
 struct model_plan {
     size_t weights, gradients, optimizer, activations, scratch, total; /* bytes */
+    size_t teacher;        /* bytes of a teacher with its forward, in a trainer's plan */
     int recomputed_layers; /* layers whose activations are made again in backward */
 };
 

@@ -113,7 +113,10 @@ struct model {
     struct work work;
     float *logits; /* owned device memory */
     size_t logits_bytes;
-    int64_t logits_rows;  /* of the last forward; 0: not asked for */
+    int64_t logits_rows;   /* of the last forward; 0: not asked for */
+    struct model *teacher; /* borrowed; NULL: none */
+    double temperature, alpha;
+    bool distills;        /* in the forward that runs */
     int optimizer_states; /* numbers that the optimizer keeps for each parameter: for plans */
     struct watch *watch;  /* borrowed; NULL: nobody looks */
     /* between forward and backward */

@@ -541,13 +541,38 @@ static struct loss_arg loss_of(const struct pass *p)
                              .chunk = w->chunk};
 }
 
+static void run_loss(const struct pass *p, const struct loss_arg *a)
+{
+    struct model *m = p->m, *teacher = m->teacher;
+    struct distill_arg d;
+    struct used head;
+
+    if (!m->distills) {
+        p->ops->loss(p->state, NULL, a);
+        return;
+    }
+    head = head_used(teacher);
+    d = (struct distill_arg){.loss = *a,
+                             .temperature = m->temperature,
+                             .alpha = m->alpha,
+                             .x = teacher->work.normed,
+                             .index = teacher->work.index,
+                             .width = teacher->config.hidden_size,
+                             .w = head.data,
+                             .w_type = head.type,
+                             .logits = teacher->work.chunk_logits,
+                             .gathered = teacher->work.gathered};
+    d.loss.chunk = a->chunk < teacher->work.chunk ? a->chunk : teacher->work.chunk;
+    p->ops->distill(p->state, NULL, &d);
+}
+
 static void loss_with_gradient(const struct pass *p, struct loss_arg *a)
 {
     a->dx = p->w->g;
     a->dw = head_used(p->m).grad;
     p->ops->zero(p->state, NULL, p->w->g, (size_t)(p->rows * p->c->hidden_size) * sizeof(float));
     if (a->rows)
-        p->ops->loss(p->state, NULL, a);
+        run_loss(p, a);
     look(p, "the loss of", -1, "lm_head", a->losses, a->rows);
     look(p, "the gradient that leaves", -1, "lm_head", p->w->g, p->rows * p->c->hidden_size);
 }
@@ -568,7 +593,7 @@ static enum lc loss_forward(const struct pass *p, const struct model_forward *ho
     if (p->train && !how->weighted)
         loss_with_gradient(p, &a);
     else if (m->labels)
-        p->ops->loss(p->state, NULL, &a);
+        run_loss(p, &a);
     if (m->labels == 0)
         return LC_OK;
     TRY(p->ops->download(p->state, NULL, losses, w->losses, (size_t)m->labels * sizeof *losses, err));
@@ -639,7 +664,24 @@ static enum lc forward_check(const struct model *m, const struct model_batch *b,
         return err_set(err, LC_ARG, "cannot train: no parameter of the model is trainable");
     if (!(how->label_smoothing >= 0 && how->label_smoothing < 1))
         return err_set(err, LC_ARG, "label smoothing %g is not in [0, 1)", how->label_smoothing);
+    if (how->distill && (how->label_smoothing > 0 || how->weighted))
+        return err_set(err, LC_UNSUPPORTED, "cannot smooth or weigh labels while learning from a teacher");
     return LC_OK;
+}
+
+/* The layers of the teacher over the same batch: its head is a part of the loss. */
+static enum lc teach(const struct ctx *ctx, struct model *teacher, const struct model_batch *batch,
+                     struct err *err)
+{
+    struct pass p;
+
+    teacher->can_backward = teacher->unweighted = teacher->plain = false;
+    teacher->logits_rows = 0;
+    teacher->cache = NULL;
+    teacher->dropout = 0;
+    TRY(batch_begin(teacher, batch, false, NULL, err));
+    p = pass_of(teacher);
+    return body_forward(ctx, &p, err);
 }
 
 enum lc model_forward(const struct ctx *ctx, struct model *m, const struct model_batch *batch,
@@ -653,6 +695,9 @@ enum lc model_forward(const struct ctx *ctx, struct model *m, const struct model
     m->logits_rows = 0;
     m->cache = NULL;
     TRY(forward_check(m, batch, how, err));
+    m->distills = how->distill && m->teacher;
+    if (m->distills)
+        TRY(teach(ctx, m->teacher, batch, err));
     TRY(batch_begin(m, batch, how->train, NULL, err));
     m->dropout = how->dropout && m->lora ? (float)m->lora->lora_dropout : 0;
     m->seed = how->seed;

@@ -204,11 +204,24 @@ void trainer_plan_time(struct trainer *t, int64_t total)
         t->state.total_steps = planned;
 }
 
+/* The bytes of a teacher and of its forward. */
+static enum lc plan_teacher(struct trainer *t, int64_t sequences, size_t budget, size_t *out, struct err *err)
+{
+    struct model_plan plan;
+
+    if (!t->m->teacher)
+        return LC_OK;
+    TRY(model_reserve(t->m->teacher, t->max_rows, sequences, false, budget, 0, &plan, err));
+    *out = plan.total;
+    return LC_OK;
+}
+
 static enum lc plan_memory(struct trainer *t, struct err *err)
 {
     struct backend_memory memory;
     int64_t sequences = t->args.per_device_train_batch_size * most_sequences(&t->train), eval_sequences;
     size_t budget = t->args.memory_budget;
+    size_t taught = 0;
     int recompute = t->args.gradient_checkpointing ? (int)t->m->config.num_hidden_layers : 0;
 
     TRY(largest_batch(&t->train, t->args.per_device_train_batch_size, &t->max_rows, err));
@@ -219,8 +232,12 @@ static enum lc plan_memory(struct trainer *t, struct err *err)
     if (!budget) {
         t->m->backend->ops->memory(t->m->backend->state, &memory);
         budget = t->m->base.bytes + t->m->adapter.bytes + memory.free;
+        budget += t->m->teacher ? t->m->teacher->base.bytes + t->m->teacher->adapter.bytes : 0;
     }
-    TRY(model_reserve(t->m, t->max_rows, sequences, true, budget, recompute, &t->plan, err));
+    TRY(plan_teacher(t, sequences, budget, &taught, err));
+    TRY(model_reserve(t->m, t->max_rows, sequences, true, budget - taught, recompute, &t->plan, err));
+    t->plan.teacher = taught;
+    t->plan.total += taught;
     TRY(rope_reserve(t->m, t->max_rows, err));
     t->ids = mem_reallocn(NULL, (size_t)t->max_rows, sizeof *t->ids);
     t->labels = mem_reallocn(NULL, (size_t)t->max_rows, sizeof *t->labels);
@@ -397,7 +414,8 @@ enum lc trainer_micro_step(const struct ctx *ctx, struct trainer *t, int64_t i, 
     struct model_forward how = {.train = true,
                                 .dropout = true,
                                 .num_items = items > 0 ? items : 1,
-                                .label_smoothing = t->args.label_smoothing_factor};
+                                .label_smoothing = t->args.label_smoothing_factor,
+                                .distill = t->m->teacher != NULL};
     int64_t from, to;
 
     trainer_micro_range(t, i, &from, &to);

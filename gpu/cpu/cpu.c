@@ -1,6 +1,7 @@
 /* cpu.c: the fast CPU backend: operations cut into ranges for a pool of threads. Memory, copies and conversions are the
  * reference's. */
 #include "gpu/cpu/kernels.h"
+#include "gpu/distill_row.h"
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
 #include <stdio.h>
@@ -570,28 +571,80 @@ static void loss_gradients(struct cpu *c, const struct loss_arg *a, int64_t from
     pool_run(c->pool, n, ROWS, c->k->gather, &scatter);
 }
 
+static void chunk_logits(struct cpu *c, const struct loss_arg *a, int64_t from, int64_t n)
+{
+    struct linear_arg head = {.rows = n,
+                              .in = a->width,
+                              .out = a->vocabulary,
+                              .x = a->gathered,
+                              .w = a->w,
+                              .w_type = a->w_type,
+                              .compute = a->compute,
+                              .y = a->logits};
+    struct gemm g = rows_by_weights(&head);
+
+    cpu_gather(c, NULL, a->gathered, a->x, a->index + from, n, a->width);
+    run_gemm(c, &g);
+}
+
 static void cpu_loss(void *state, struct backend_stream *s, const struct loss_arg *a)
 {
     struct cpu *c = state;
 
+    (void)s;
     for (int64_t from = 0; from < a->rows; from += a->chunk) {
         int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk;
-        struct linear_arg head = {.rows = n,
-                                  .in = a->width,
-                                  .out = a->vocabulary,
-                                  .x = a->gathered,
-                                  .w = a->w,
-                                  .w_type = a->w_type,
-                                  .compute = a->compute,
-                                  .y = a->logits};
-        struct gemm g = rows_by_weights(&head);
         struct loss_rows rows = {a, from, a->dx && a->compute == DTYPE_BF16 && c->k->pairs};
 
-        cpu_gather(state, s, a->gathered, a->x, a->index + from, n, a->width);
-        run_gemm(c, &g);
+        chunk_logits(c, a, from, n);
         pool_run(c->pool, n, 1, c->k->loss, &rows);
         if (a->dx)
             loss_gradients(c, a, from, n, rows.bf16);
+    }
+}
+
+struct distill_rows {
+    const struct distill_arg *d;
+    int64_t from; /* first row of the chunk */
+};
+
+static void distill_rows(const void *arg, int64_t from, int64_t to, float *scratch)
+{
+    const struct distill_rows *r = arg;
+    const struct loss_arg *a = &r->d->loss;
+    int64_t v = a->vocabulary;
+
+    (void)scratch;
+    for (int64_t i = from; i < to; i++)
+        a->losses[r->from + i] =
+            distill_row(a->logits + i * v, r->d->logits + i * v, v, a->targets[r->from + i],
+                        r->d->temperature, r->d->alpha, (double)a->scale, a->dx != NULL);
+}
+
+static void cpu_distill(void *state, struct backend_stream *s, const struct distill_arg *d)
+{
+    struct cpu *c = state;
+    const struct loss_arg *a = &d->loss;
+    struct loss_arg teacher = {.width = d->width,
+                               .vocabulary = a->vocabulary,
+                               .x = d->x,
+                               .index = d->index,
+                               .w = d->w,
+                               .w_type = d->w_type,
+                               .compute = a->compute,
+                               .logits = d->logits,
+                               .gathered = d->gathered};
+
+    (void)s;
+    for (int64_t from = 0; from < a->rows; from += a->chunk) {
+        int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk;
+        struct distill_rows rows = {d, from};
+
+        chunk_logits(c, a, from, n);
+        chunk_logits(c, &teacher, from, n);
+        pool_run(c->pool, n, 1, distill_rows, &rows);
+        if (a->dx)
+            loss_gradients(c, a, from, n, false);
     }
 }
 
@@ -635,6 +688,7 @@ const struct backend_ops lacus_gpu_cpu = {
     .gather = cpu_gather,
     .merge = cpu_merge,
     .dora_factors = cpu_dora_factors,
+    .distill = cpu_distill,
     .dora_forward = cpu_dora_forward,
     .dora_backward = cpu_dora_backward,
 };

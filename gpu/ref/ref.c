@@ -195,6 +195,7 @@ const struct backend_ops backend_ref = {
     .gather = ref_gather,
     .merge = ref_merge,
     .dora_factors = ref_dora_factors,
+    .distill = ref_distill,
     .dora_forward = ref_dora_forward,
     .dora_backward = ref_dora_backward,
 };

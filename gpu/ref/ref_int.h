@@ -24,6 +24,7 @@ void ref_adamw(void *, struct backend_stream *, const struct adamw_arg *);
 void ref_dropout(void *, struct backend_stream *, const struct dropout_arg *);
 void ref_add(void *, struct backend_stream *, float *y, const float *x, float scale, int64_t n);
 void ref_sum_squares(void *, struct backend_stream *, const float *x, int64_t n, double *out);
+void ref_distill(void *, struct backend_stream *, const struct distill_arg *);
 void ref_dora_factors(void *, struct backend_stream *, const struct dora_arg *);
 void ref_dora_forward(void *, struct backend_stream *, const struct dora_arg *);
 void ref_dora_backward(void *, struct backend_stream *, const struct dora_arg *);

@@ -1,4 +1,5 @@
 /* ref_linear.c: matrix products, low-rank updates, and the loss. */
+#include "gpu/distill_row.h"
 #include "gpu/quant.h"
 #include "gpu/ref/ref_int.h"
 #include "gpu/rng.h"
@@ -172,35 +173,76 @@ static float row_loss(float *z, int64_t vocabulary, int32_t target, float smooth
     return (float)((1 - s) * nll + s * (lse - total / (double)vocabulary));
 }
 
-void ref_loss(void *state, struct backend_stream *s, const struct loss_arg *a)
+/* The logits of n rows from the one that is `from`, made in `logits`. */
+static void chunk_logits(void *state, struct backend_stream *s, const struct loss_arg *a, int64_t from,
+                         int64_t n)
+{
+    struct linear_arg head = {.rows = n,
+                              .in = a->width,
+                              .out = a->vocabulary,
+                              .x = a->gathered,
+                              .w = a->w,
+                              .w_type = a->w_type,
+                              .compute = a->compute,
+                              .y = a->logits};
+
+    ref_gather(state, s, a->gathered, a->x, a->index + from, n, a->width);
+    ref_linear_forward(state, s, &head);
+}
+
+/* From the gradients of a chunk's logits. */
+static void chunk_gradients(const struct loss_arg *a, int64_t from, int64_t n)
 {
     bool bf = a->compute == DTYPE_BF16;
+    struct linear_arg head = {
+        .in = a->width, .out = a->vocabulary, .w = a->w, .w_type = a->w_type, .compute = a->compute};
 
+    if (a->dw)
+        product(a->vocabulary, a->width, n, columns_of(a->logits, a->vocabulary, bf),
+                rows_of(a->gathered, a->width, bf), 1, a->dw, true);
+    for (int64_t i = 0; i < n; i++)
+        product(1, a->width, a->vocabulary, rows_of(a->logits + i * a->vocabulary, a->vocabulary, bf),
+                weights_of(&head, a->width, 1), 1, a->dx + a->index[from + i] * a->width, false);
+}
+
+void ref_loss(void *state, struct backend_stream *s, const struct loss_arg *a)
+{
     for (int64_t from = 0; from < a->rows; from += a->chunk) {
         int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk;
-        struct linear_arg head = {.rows = n,
-                                  .in = a->width,
-                                  .out = a->vocabulary,
-                                  .x = a->gathered,
-                                  .w = a->w,
-                                  .w_type = a->w_type,
-                                  .compute = a->compute,
-                                  .y = a->logits};
 
-        ref_gather(state, s, a->gathered, a->x, a->index + from, n, a->width);
-        ref_linear_forward(state, s, &head);
+        chunk_logits(state, s, a, from, n);
         for (int64_t i = 0; i < n; i++)
             a->losses[from + i] =
                 row_loss(a->logits + i * a->vocabulary, a->vocabulary, a->targets[from + i], a->smoothing,
                          a->weights ? a->weights[from + i] : a->scale, a->dx != NULL);
-        if (!a->dx)
-            continue;
-        if (a->dw)
-            product(a->vocabulary, a->width, n, columns_of(a->logits, a->vocabulary, bf),
-                    rows_of(a->gathered, a->width, bf), 1, a->dw, true);
+        if (a->dx)
+            chunk_gradients(a, from, n);
+    }
+}
+
+void ref_distill(void *state, struct backend_stream *s, const struct distill_arg *d)
+{
+    const struct loss_arg *a = &d->loss;
+    struct loss_arg teacher = {.width = d->width,
+                               .vocabulary = a->vocabulary,
+                               .x = d->x,
+                               .index = d->index,
+                               .w = d->w,
+                               .w_type = d->w_type,
+                               .compute = a->compute,
+                               .logits = d->logits,
+                               .gathered = d->gathered};
+
+    for (int64_t from = 0; from < a->rows; from += a->chunk) {
+        int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk, v = a->vocabulary;
+
+        chunk_logits(state, s, a, from, n);
+        chunk_logits(state, s, &teacher, from, n);
         for (int64_t i = 0; i < n; i++)
-            product(1, a->width, a->vocabulary, rows_of(a->logits + i * a->vocabulary, a->vocabulary, bf),
-                    weights_of(&head, a->width, 1), 1, a->dx + a->index[from + i] * a->width, false);
+            a->losses[from + i] = distill_row(a->logits + i * v, d->logits + i * v, v, a->targets[from + i],
+                                              d->temperature, d->alpha, (double)a->scale, a->dx != NULL);
+        if (a->dx)
+            chunk_gradients(a, from, n);
     }
 }
 

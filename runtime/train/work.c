@@ -19,7 +19,7 @@ struct work {
     const struct work_sink *sink;
     struct tokenizer *tok;         /* owned */
     struct backend *backend;       /* owned */
-    struct model *model;           /* owned */
+    struct model *model, *teacher; /* owned; teacher NULL: none */
     struct examples *train, *eval; /* owned; eval may be NULL */
     struct training_args args;
     struct trainer *trainer; /* owned */
@@ -212,6 +212,26 @@ static enum lc go_on(struct work *w, bool *found, struct err *err)
     return rc;
 }
 
+/* Another model of the job's data, from which this one learns. */
+static enum lc load_teacher(struct work *w, struct err *err)
+{
+    const json_t *distill = json_object_get(w->spec, "distill");
+    char *folder = fs_join(w->paths->data, "teacher");
+    struct model_options o = {.compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
+    enum lc rc = folder ? LC_OK : err_nomem(err);
+
+    if (rc == LC_OK && fs_is_dir(folder)) {
+        phase(w, "loading the teacher");
+        rc = model_load(w->ctx, folder, w->backend, &o, &w->teacher, err);
+        if (rc == LC_OK)
+            rc = model_set_teacher(w->model, w->teacher,
+                                   json_number_value(json_object_get(distill, "temperature")),
+                                   json_number_value(json_object_get(distill, "alpha")), err);
+    }
+    mem_free(folder);
+    return rc;
+}
+
 static enum lc load_model(struct work *w, struct err *err)
 {
     const json_t *peft = json_object_get(w->spec, "peft");
@@ -250,6 +270,7 @@ static enum lc set_up(struct work *w, struct err *err)
     if (!w->train)
         return err_set(err, LC_DATA, "the job has no training rows");
     TRY(load_model(w, err));
+    TRY(load_teacher(w, err));
     TRY(trainer_new(w->ctx, w->model, &w->args, examples_dataset(w->train),
                     w->eval ? examples_dataset(w->eval) : NULL, &callbacks, &w->trainer, err));
     if (w->paths->resume)
@@ -397,6 +418,7 @@ enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_pa
         *result = make_result(&w);
     trainer_free(w.trainer);
     model_free(w.model);
+    model_free(w.teacher);
     backend_close(w.backend);
     examples_free(w.train);
     examples_free(w.eval);

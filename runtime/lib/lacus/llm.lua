@@ -670,7 +670,7 @@ end
 local finetune_keys = set("model", "train_dataset", "eval_dataset", "template", "instruction_column", "response_column", "text_column",
     "peft", "peft_config", "quantization", "quantization_config", "args", "completion_only", "max_length", "seed", "output_dir", "ranks",
     "num_processes", "nproc_per_node", "max_restarts",
-    "stall_seconds", "method", "packing", "report_to", "adapter")
+    "stall_seconds", "method", "packing", "report_to", "adapter", "teacher", "temperature", "alpha")
 local methods_of_training = {sft = true, dpo = true}
 
 -- These belong to the rows, not to the trainer: SFTConfig has them among its arguments.
@@ -694,9 +694,10 @@ local function lora_fields(peft)
     return copy_of(peft)
 end
 
---- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, num_processes?: integer, max_restarts = 3, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string, adapter?: string} -> Job
+--- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, num_processes?: integer, max_restarts = 3, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string, adapter?: string, teacher?: string, temperature?: number, alpha?: number} -> Job
 -- trains a model on a worker; the job belongs to the workspace and goes on when the notebook is closed.
--- adapter = folder or models:/…, or a model that is an adapter: training goes on from there
+-- adapter = folder or models:/…, or a model that is an adapter: training goes on from there.
+-- teacher = another model: the loss is alpha T^2 KL(teacher, student) at temperature T, and (1 - alpha) cross-entropy
 --     local job = llm.finetune{model = "out/base", train_dataset = spark:table("train"), template = "{q} {a}", peft = LoraConfig{r = 16}, args = {num_train_epochs = 1}}
 --     job:wait()
 function llm.finetune(o)
@@ -716,6 +717,18 @@ function llm.finetune(o)
     end
     if adapter and (o.peft or o.peft_config) then
         fail("ARG", "training goes on with the adapter that is there, so it takes no peft", "leave peft out, or merge the adapter first")
+    end
+    local folders, distill = {adapter = adapter and core.absolute(adapter)}, nil
+    if o.teacher ~= nil then
+        if method == "dpo" then fail("ARG", "llm.finetune learns from a teacher or from preferences, not from both") end
+        folders.teacher = model_folder(o.teacher)
+        distill = {temperature = o.temperature or 2.0, alpha = o.alpha or 0.5}
+        if core.digest_file(folders.teacher .. "/tokenizer.json") ~= core.digest_file((found.tokenizer or folder) .. "/tokenizer.json") then
+            fail("DATA", ("the teacher '%s' has another tokenizer than the student '%s'"):format(tostring(o.teacher), uri),
+                 "a student learns a teacher's probabilities of the same tokens: create it with the teacher's tokenizer")
+        end
+    elseif o.temperature or o.alpha then
+        fail("ARG", "temperature and alpha are of a distillation, which has a teacher", "teacher = folder or model id")
     end
     local args = copy_of(o.args)
     local ranks = take(args, "num_processes", "ranks", "nproc_per_node") or o.ranks or o.num_processes or o.nproc_per_node or 1
@@ -743,7 +756,7 @@ function llm.finetune(o)
         model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
         quantization = quantization_fields(o.quantization or o.quantization_config),
         method = method, completion_only = method == "dpo" or completion_only or false, packing = packing and true or nil, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
-        stall_seconds = o.stall_seconds, report_to = o.report_to, ranks = ranks, max_restarts = o.max_restarts, ddp_timeout = ddp_timeout, data = {}, folders = adapter and {adapter = core.absolute(adapter)} or nil, chat_template = chat_template(o),
+        stall_seconds = o.stall_seconds, report_to = o.report_to, ranks = ranks, max_restarts = o.max_restarts, ddp_timeout = ddp_timeout, data = {}, folders = next(folders) and folders or nil, distill = distill, chat_template = chat_template(o),
     }
     local mark = core.mark()
     spec.data.train_rows = write_rows(o.train_dataset, "train_dataset", o, data .. "/train.rows")
@@ -763,6 +776,15 @@ function llm.dpo(o)
     if type(o) ~= "table" then fail("ARG", "llm.dpo takes one table: llm.dpo{model = …, train_dataset = …}") end
     o = copy_of(o)
     o.method = "dpo"
+    return llm.finetune(o)
+end
+
+--- llm.distill{model: string, teacher: string, train_dataset: DataFrame|table, temperature = 2.0, alpha = 0.5, eval_dataset?: DataFrame|table, peft?: LoraConfig, args?: TrainingArguments, output_dir?: Path} -> Job
+-- a smaller model learns the probabilities of a greater one, and the labels; everything else as in llm.finetune
+--     llm.distill{model = "out/small", teacher = "out/large", train_dataset = spark:table("texts"), args = {num_train_epochs = 1}}
+function llm.distill(o)
+    if type(o) ~= "table" then fail("ARG", "llm.distill takes one table: llm.distill{model = …, teacher = …, train_dataset = …}") end
+    if o.teacher == nil then fail("ARG", "llm.distill needs a teacher: the folder or id of a model") end
     return llm.finetune(o)
 end
 
