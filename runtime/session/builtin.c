@@ -62,7 +62,9 @@ static int open_breakpoint(lua_State *L)
 
 static const struct manual_row rows[] = {
     {"breakpoint", l_breakpoint,
-     "breakpoint()\nstops here when the debugger is on: the notebook's panel, or %debug; else does nothing"},
+     "breakpoint()\nstops here when the debugger is on: the notebook's panel, or %debug; else does nothing. "
+     "While it stands "
+     "still, other cells and messages of widgets wait; the panel can look and evaluate"},
     {"fmt", fmt_call,
      "fmt(format: string, …) -> string\nPython's format language: {} the next argument, {2} the second, "
      "{name} a variable or a "

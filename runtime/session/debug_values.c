@@ -9,7 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MAX = 400, PREVIEW = 8, PREVIEW_TEXT = 40, KEYS_MAX = 20000, WALK_MAX = 2000000 };
+enum {
+    TEXT_MAX = 400,
+    PREVIEW = 8,
+    PREVIEW_TEXT = 40,
+    SORTED_MAX = 1000,
+    KEYS_MAX = 20000,
+    WALK_MAX = 2000000
+};
 
 /* ---- texts ---- */
 static void put_string(lua_State *L, int index, struct buf *out, size_t max)
@@ -137,7 +144,7 @@ static void put_table(lua_State *L, int index, struct buf *out)
 {
     lua_Unsigned array = lua_rawlen(L, index);
     char class[48];
-    int n = 0;
+    int n = 0, keys = lua_gettop(L) + 1;
 
     buf_puts(out, class_name(L, index, class));
     buf_puts(out, *class ? " {" : "{");
@@ -147,16 +154,17 @@ static void put_table(lua_State *L, int index, struct buf *out)
         put_plain(L, -1, out, PREVIEW_TEXT);
         lua_pop(L, 1);
     }
-    if (n < PREVIEW && array < PREVIEW)
-        for (lua_pushnil(L); lua_next(L, index) && (n < PREVIEW || (lua_pop(L, 2), n++, false));
-             lua_pop(L, 1)) {
-            if (in_array(L, -2, array))
-                continue;
-            buf_puts(out, n++ ? ", " : "");
-            put_key(L, lua_gettop(L) - 1, true, out);
-            buf_puts(out, " = ");
-            put_plain(L, -1, out, PREVIEW_TEXT);
-        }
+    lua_Integer count = array < PREVIEW ? repr_keys(L, index, (lua_Integer)array, SORTED_MAX) : 0;
+    for (lua_Integer i = 0; i < count && n++ < PREVIEW; i++) {
+        repr_push_key(L, keys, i);
+        buf_puts(out, n > 1 ? ", " : "");
+        put_key(L, keys + 2, true, out);
+        buf_puts(out, " = ");
+        lua_rawget(L, index);
+        put_plain(L, -1, out, PREVIEW_TEXT);
+        lua_pop(L, 1);
+    }
+    lua_settop(L, keys - 1);
     buf_puts(out, n > PREVIEW || array > PREVIEW ? ", …}" : "}");
 }
 
@@ -480,25 +488,12 @@ static void add_named(struct debug_call *c, int t, const char *expr, struct page
 {
     lua_State *L = c->L;
     int top = lua_gettop(L);
-    lua_Unsigned array = lua_rawlen(L, t);
-    const char **keys;
-    size_t n;
+    lua_Integer n = repr_keys(L, t, (lua_Integer)lua_rawlen(L, t), KEYS_MAX);
 
-    for (lua_pushnil(L); lua_next(L, t); lua_settop(L, top + 1)) { /* other keys first, in Lua's order */
-        if (lua_type(L, top + 1) == LUA_TSTRING || in_array(L, top + 1, array))
-            continue;
-        if (wanted(p))
-            add_part(c, p, expr, top + 1, NULL);
-        if (p->more) {
-            lua_settop(L, top);
-            return;
-        }
-    }
-    keys = sorted_keys(L, t, &n);
-    for (size_t i = 0; i < n && !p->more; i++) {
+    for (lua_Integer i = 0; i < n && !p->more; i++) {
         if (!wanted(p))
             continue;
-        lua_pushstring(L, keys[i]);
+        repr_push_key(L, top + 1, i);
         lua_pushvalue(L, -1);
         lua_rawget(L, t);
         add_part(c, p, expr, lua_gettop(L) - 1, NULL);

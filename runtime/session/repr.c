@@ -119,8 +119,7 @@ static void describe_key(lua_State *L, struct key *k)
     }
 }
 
-/* Pushes a table of the keys outside 1..n, and a userdata with their order; returns how many. */
-static lua_Integer sorted_keys(lua_State *L, int index, lua_Integer n)
+lua_Integer repr_keys(lua_State *L, int index, lua_Integer n, lua_Integer most)
 {
     lua_Integer count = 0;
     struct key *keys;
@@ -130,6 +129,10 @@ static lua_Integer sorted_keys(lua_State *L, int index, lua_Integer n)
         lua_pop(L, 1);
         if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 1 && lua_tointeger(L, -1) <= n)
             continue;
+        if (count == most) {
+            lua_pop(L, 1);
+            break;
+        }
         lua_pushvalue(L, -1);
         lua_rawseti(L, -3, ++count);
     }
@@ -142,6 +145,13 @@ static lua_Integer sorted_keys(lua_State *L, int index, lua_Integer n)
     }
     qsort(keys, (size_t)count, sizeof *keys, compare_keys);
     return count;
+}
+
+void repr_push_key(lua_State *L, int at, lua_Integer i)
+{
+    const struct key *keys = lua_touserdata(L, at + 1);
+
+    lua_rawgeti(L, at, keys[i].ref);
 }
 
 static void key_text(struct repr *r)
@@ -183,7 +193,7 @@ static void fields(struct repr *r, int index, int indent, struct items *items)
 {
     lua_State *L = r->L;
     lua_Integer n = (lua_Integer)lua_rawlen(L, index), count, i;
-    const struct key *keys;
+    int keys = lua_gettop(L) + 1;
 
     for (i = 1; i <= n && room(r, items); i++) {
         separator(r, items, indent);
@@ -192,11 +202,10 @@ static void fields(struct repr *r, int index, int indent, struct items *items)
         lua_pop(L, 1);
     }
     items->left = n - i + 1;
-    count = sorted_keys(L, index, n);
-    keys = lua_touserdata(L, -1);
+    count = repr_keys(L, index, n, LUA_MAXINTEGER);
     for (i = 0; i < count && room(r, items); i++) {
         separator(r, items, indent);
-        lua_rawgeti(L, -2, keys[i].ref);
+        repr_push_key(L, keys, i);
         key_text(r);
         lua_rawget(L, index);
         value(r, lua_gettop(L), indent, true);

@@ -298,7 +298,8 @@ static const struct manual_row special[] = {
     {"udf", l_udf,
      "udf(f: function, returnType: string = \"string\") -> function\na Lua function as function on columns; "
      "it is copied now, with "
-     "what it uses\n\tlocal twice = F.udf(function(x) return 2 * x end, "
+     "what it uses. A NULL arrives as null (test x == null), null or nil is returned for one\n\tlocal twice "
+     "= F.udf(function(x) return 2 * x end, "
      "\"bigint\")\n\tdf:select(twice(\"id\"))"},
     {"call_function", l_call_function,
      "call_function(name, column, …)\na function of Spark SQL by its "

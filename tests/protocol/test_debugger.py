@@ -458,6 +458,14 @@ def test_types_have_their_names(kernel):  # noqa: F811
                      "df": "FILE*"}
 
 
+def test_keys_are_in_the_order_of_display(debugger):
+    """Numbers by value, then texts, then the rest; in the line of a table, too."""
+    debugger.kernel.execute("t = {zeta = 1, alpha = 2, [10] = 'x', [2.5] = 'y', [-1] = 'z', mid = 3, [true] = 4, 'first'}")
+    found = {v["name"]: v for v in debugger.body("inspectVariables")["variables"]}["t"]
+    assert found["value"] == '{"first", [-1] = "z", [2.5] = "y", [10] = "x", alpha = 2, mid = 3, zeta = 1, [true] = 4}'
+    assert list(debugger.variables(found["variablesReference"])) == ["[1]", "[-1]", "[2.5]", "[10]", "alpha", "mid", "zeta", "[true]"]
+
+
 def test_large_and_cyclic_values_are_bounded(debugger):
     debugger.kernel.execute("big = {} for i = 1, 100000 do big[i] = i end big.name = 'n' cycle = {} cycle.self = cycle s = ('x'):rep(1e6)")
     found = {v["name"]: v for v in debugger.body("inspectVariables")["variables"]}

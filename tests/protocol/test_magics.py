@@ -546,6 +546,27 @@ def test_tensorboard_is_started_or_missed(place, tmp_path):
         k.close()
 
 
+@pytest.mark.parametrize("magic, program, code, out, err", [
+    ("ruby", "ruby", "puts [1, 2, 3].sum\nwarn 'aside é'", "6\n", "aside é\n"),
+    ("node", "node", "console.log([1, 2].map(x => x * 2).join()); console.error('aside é')", "2,4\n", "aside é\n"),
+    ("perl", "perl", "print 2**10, qq(\\n); print STDERR qq(aside é\\n);", "1024\n", "aside é\n"),
+    ("R", "R", "cat(sum(c(1, 2, 3)), '\\n'); message('aside')", "6 \n", "aside\n"),
+    ("script lua5.4 -", "lua5.4", "print(1 + 1) io.stderr:write('aside\\n')", "2\n", "aside\n"),
+])
+def test_cells_in_other_languages(kernel, magic, program, code, out, err):
+    if not shutil.which(program):
+        pytest.skip(f"SKIP: there is no {program}")
+    shown = kernel.run(f"%%{magic}\n{code}")
+    assert (shown["stdout"], shown["stderr"], shown["error"]) == (out, err, None), shown
+
+
+def test_a_language_that_is_absent_is_named_with_its_package(kernel, tmp_path, monkeypatch):
+    kernel.out(f"%env PATH={tmp_path}")
+    for magic, package in (("ruby", "apt-get install ruby"), ("R", "r-base-core"), ("perl", "install perl"), ("node", "nodejs"), ("bash", "install bash"), ("script julia", "julialang.org")):
+        said = "".join(kernel.error(f"%%{magic}\n1")["error"]["traceback"])
+        assert "there is no such program on the PATH" in said and package in said, said
+
+
 # ---- dbutils
 
 def test_secrets_are_not_echoed_and_not_tracked(kernel, place):
