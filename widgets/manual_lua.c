@@ -12,8 +12,13 @@ static bool constructor(size_t i, struct manual_entry *e)
     if (row->traits & WIDGET_LINK)
         return true;
     e->name = row->name;
+    const char *example = strchr(row->doc, '\t');
+    size_t n = example ? (size_t)(example - row->doc) - 1 : strlen(row->doc);
+
     e->signature = (struct manual_text){row->keys, strlen(row->keys)};
-    e->doc = (struct manual_text){row->doc, strlen(row->doc)};
+    e->doc = (struct manual_text){row->doc, n};
+    if (example)
+        e->example = (struct manual_text){example, strlen(example)};
     return true;
 }
 
@@ -22,21 +27,43 @@ static const struct manual_row methods[] = {
      "observe(fn: function, names?: string|table)\ncalls fn{name =, old =, new =, owner =} when a field "
      "changes\n\t"
      "widgets.IntSlider{max = 10}:observe(function(change) print(change.new) end, \"value\")"},
-    {"unobserve", NULL, "unobserve(fn: function)\nno longer"},
-    {"unobserve_all", NULL, "unobserve_all()\nno function is called any more"},
-    {"on_click", NULL, "on_click(fn: function)\ncalls fn(button) when a button is clicked"},
-    {"on_submit", NULL, "on_submit(fn: function)\ncalls fn(widget) when Enter is pressed in a field"},
+    {"unobserve", NULL,
+     "unobserve(fn: function)\nno longer"
+     "\n\tlocal s, f = widgets.IntSlider{}, print s:observe(f) s:unobserve(f)"},
+    {"unobserve_all", NULL,
+     "unobserve_all()\nno function is called any more"
+     "\n\twidgets.IntSlider{}:unobserve_all()"},
+    {"on_click", NULL,
+     "on_click(fn: function)\ncalls fn(button) when a button is clicked"
+     "\n\twidgets.Button{description = \"go\"}:on_click(function(button) print(button.description) end)"},
+    {"on_submit", NULL,
+     "on_submit(fn: function)\ncalls fn(widget) when Enter is pressed in a field"
+     "\n\twidgets.Text{}:on_submit(function(field) print(field.value) end)"},
     {"on_msg", NULL,
-     "on_msg(fn: function)\ncalls fn(widget, content, buffers) for messages of the front end's own"},
-    {"click", NULL, "click()\nas if the button had been clicked"},
-    {"close", NULL, "close()\nthe widget disappears, its layout and style too"},
+     "on_msg(fn: function)\ncalls fn(widget, content, buffers) for messages of the front end's own"
+     "\n\twidgets.Button{}:on_msg(function(widget, content) print(content) end)"},
+    {"click", NULL,
+     "click()\nas if the button had been clicked"
+     "\n\twidgets.Button{description = \"go\"}:click()"},
+    {"close", NULL,
+     "close()\nthe widget disappears, its layout and style too"
+     "\n\twidgets.Label{value = \"gone\"}:close()"},
     {"capture", NULL,
      "capture(fn?: function, …) -> any\nof an Output: what fn prints and shows goes into it; without fn "
-     "until the end of the block: local _ <close> = out:capture()"},
-    {"clear_output", NULL, "clear_output(wait?: boolean)\nof an Output: empties it"},
-    {"append_stdout", NULL, "append_stdout(text: string)\nof an Output: adds a text"},
-    {"append_stderr", NULL, "append_stderr(text: string)\nof an Output: adds a text, as an error"},
-    {"append_display_data", NULL, "append_display_data(value: any)\nof an Output: shows a value in it"},
+     "until the end of the block: local _ <close> = out:capture()"
+     "\n\tlocal out = widgets.Output{} out:capture(function() print(\"in it\") end)"},
+    {"clear_output", NULL,
+     "clear_output(wait?: boolean)\nof an Output: empties it"
+     "\n\twidgets.Output{}:clear_output()"},
+    {"append_stdout", NULL,
+     "append_stdout(text: string)\nof an Output: adds a text"
+     "\n\twidgets.Output{}:append_stdout(\"line\\n\")"},
+    {"append_stderr", NULL,
+     "append_stderr(text: string)\nof an Output: adds a text, as an error"
+     "\n\twidgets.Output{}:append_stderr(\"warning\\n\")"},
+    {"append_display_data", NULL,
+     "append_display_data(value: any)\nof an Output: shows a value in it"
+     "\n\twidgets.Output{}:append_display_data({1, 2})"},
     {0}};
 
 static const struct manual_row fields[] = {

@@ -42,7 +42,7 @@ struct widget_row {
     const char *style; /* row of its style model, NULL: it has none */
     const char *keys;  /* JSON object: its own keys and defaults; the type of a default is the key's type */
     const char *first; /* the key that a plain first argument of the constructor sets; may be NULL */
-    const char *doc;
+    const char *doc;   /* a line; behind "\n\t" an example */
 };
 
 extern const struct widget_row widget_rows[]; /* ends with a NULL name */

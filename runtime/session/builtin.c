@@ -64,13 +64,15 @@ static const struct manual_row rows[] = {
     {"breakpoint", l_breakpoint,
      "breakpoint()\nstops here when the debugger is on: the notebook's panel, or %debug; else does nothing. "
      "While it stands "
-     "still, other cells and messages of widgets wait; the panel can look and evaluate"},
+     "still, other cells and messages of widgets wait; the panel can look and evaluate"
+     "\n\tbreakpoint()"},
     {"fmt", fmt_call,
      "fmt(format: string, …) -> string\nPython's format language: {} the next argument, {2} the second, "
      "{name} a variable or a "
      "field of a table, {:,} {:.2f} {:>10} {:%}\n\tfmt(\"{:,} rows, {:.1%}\", 1234567, 0.25)"},
     {"input", session_ask,
-     "input(prompt?: string, options?: {password?: boolean}) -> string\nasks the person at the notebook"},
+     "input(prompt?: string, options?: {password?: boolean}) -> string\nasks the person at the notebook"
+     "\n\tlocal name = input(\"name? \")"},
     {"sleep", l_sleep, "sleep(seconds: number)\nwaits; can be interrupted\n\tsleep(0.1)"},
     {0}};
 static const struct manual_row fields[] = {

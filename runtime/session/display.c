@@ -487,29 +487,40 @@ static const struct manual_row rows[] = {
      "others\n\tdisplay.html(\"<b>bold</b>\")"},
     {"markdown", l_typed, "markdown(text: string)\nshows Markdown\n\tdisplay.markdown(\"# Title\")"},
     {"latex", l_typed, "latex(text: string)\nshows a formula\n\tdisplay.latex(\"$e^{i\\\\pi} = -1$\")"},
-    {"svg", l_typed, "svg(image: string)\nshows an SVG image: its text, or a path"},
+    {"svg", l_typed,
+     "svg(image: string)\nshows an SVG image: its text, or a path"
+     "\n\tdisplay.svg('<svg xmlns=\"http://www.w3.org/2000/svg\"/>')"},
     {"json", l_typed, "json(value: any)\nshows a value as a tree\n\tdisplay.json({a = {1, 2}})"},
-    {"javascript", l_typed, "javascript(text: string)\nruns a script in the front end"},
+    {"javascript", l_typed,
+     "javascript(text: string)\nruns a script in the front end"
+     "\n\tdisplay.javascript(\"console.log('seen')\")"},
     {"png", l_image,
      "png(image: string, options?: {width?: integer, height?: integer})\nshows a PNG image: a path, or "
-     "bytes"},
+     "bytes"
+     "\n\tdisplay.png(\"picture.png\", {width = 300})"},
     {"jpeg", l_image,
      "jpeg(image: string, options?: {width?: integer, height?: integer})\nshows a JPEG image: a path, or "
-     "bytes"},
+     "bytes"
+     "\n\tdisplay.jpeg(\"photo.jpeg\", {width = 300})"},
     {"gif", l_image,
      "gif(image: string, options?: {width?: integer, height?: integer})\nshows a GIF image: a path, or "
-     "bytes"},
+     "bytes"
+     "\n\tdisplay.gif(\"film.gif\")"},
     {"image", l_image,
      "image(image: string, options?: {width?: integer, height?: integer})\nshows an image: a path, or the "
      "bytes of "
-     "PNG, JPEG, GIF, WebP, SVG"},
+     "PNG, JPEG, GIF, WebP, SVG"
+     "\n\tdisplay.image(\"picture.png\")"},
     {"mime", l_mime,
      "mime(bundle: table, metadata?: table)\nshows {[MIME type] = data}; the front end takes the richest it "
      "can show"
      "\n\tdisplay.mime{[\"text/html\"] = \"<b>x</b>\", [\"text/plain\"] = \"x\"}"},
     {0}};
 static const struct manual_row handle_rows[] = {
-    {"update", l_update, "update(value: any)\nshows another value in its place"}, {0}};
+    {"update", l_update,
+     "update(value: any)\nshows another value in its place"
+     "\n\tlocal shown = display(\"waiting\", {display_id = true}) shown:update(\"done\")"},
+    {0}};
 static const struct manual_row handle_fields[] = {
     {"display_id", NULL, "display_id: string\nfor update_display"}, {0}};
 static const struct manual_row global_rows[] = {
@@ -518,9 +529,11 @@ static const struct manual_row global_rows[] = {
      "{display_id = id} "
      "gives a handle to change it later\n\tdisplay({1, 2, 3})"},
     {"clear_output", l_clear_output,
-     "clear_output(wait?: boolean)\nclears what the cell has shown; wait: when something new is shown"},
+     "clear_output(wait?: boolean)\nclears what the cell has shown; wait: when something new is shown"
+     "\n\tclear_output(true)"},
     {"update_display", l_update_display,
-     "update_display(value: any, options: {display_id: string})\nreplaces what was shown with that id"},
+     "update_display(value: any, options: {display_id: string})\nreplaces what was shown with that id"
+     "\n\tupdate_display(\"half done\", {display_id = \"state\"})"},
     {0}};
 static const struct manual_topic display_topic = {.name = "display", .doc = "rich output", .rows = rows};
 static const struct manual_topic handle_topic = {.name = "DisplayHandle",

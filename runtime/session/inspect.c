@@ -220,7 +220,8 @@ static bool describe_magic(struct session *s, const char *name, size_t len, stru
     }
     const struct session_magic *m = magic_find(s, name, len, MAGIC_LINE | MAGIC_CELL);
     if (m)
-        buf_printf(out, "Usage: %s\nDocstring:\n%s\nType: magic\n", m->usage, m->doc);
+        buf_printf(out, "Usage: %s\nDocstring:\n%s\n%s%s%sType: magic\n", m->usage, m->doc,
+                   m->example ? "Example:\n" : "", m->example ? m->example : "", m->example ? "\n" : "");
     if (m || !magic_lua_describe(session_lua(s), name, len))
         return m != NULL;
     lua_State *L = session_lua(s);

@@ -332,6 +332,19 @@ static void put_markdown_text(struct buf *out, struct manual_text t)
     }
 }
 
+static void put_example(struct buf *out, struct manual_text t, const char *language)
+{
+    buf_printf(out, "\n  ```%s\n", language);
+    for (const char *p = t.s, *end = t.s + t.len; p < end;) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        stop = stop ? stop : end;
+        p += *p == '\t';
+        buf_printf(out, "  %.*s\n", (int)(stop - p), p);
+        p = stop + 1;
+    }
+    buf_puts(out, "  ```\n\n");
+}
+
 static bool markdown_row(void *arg, const struct manual_entry *e)
 {
     struct buf *out = arg;
@@ -351,18 +364,8 @@ static bool markdown_row(void *arg, const struct manual_entry *e)
         put_markdown_text(out, e->doc);
     }
     buf_putc(out, '\n');
-    if (e->example.len) {
-        buf_printf(out, "\n  ```%s\n", e->sql ? "sql" : "lua");
-        struct manual_text t = e->example;
-        for (const char *p = t.s, *end = t.s + t.len; p < end;) {
-            const char *stop = memchr(p, '\n', (size_t)(end - p));
-            stop = stop ? stop : end;
-            p += *p == '\t';
-            buf_printf(out, "  %.*s\n", (int)(stop - p), p);
-            p = stop + 1;
-        }
-        buf_puts(out, "  ```\n\n");
-    }
+    if (e->example.len)
+        put_example(out, e->example, e->sql ? "sql" : "lua");
     return true;
 }
 
@@ -389,6 +392,8 @@ void manual_markdown(const struct session_global *globals, const struct session_
         buf_printf(out, "- `%s`  \n  ", m->usage);
         put_markdown_text(out, (struct manual_text){m->doc, strlen(m->doc)});
         buf_putc(out, '\n');
+        if (m->example)
+            put_example(out, (struct manual_text){m->example, strlen(m->example)}, "text");
     }
 }
 
@@ -493,6 +498,8 @@ static bool tell_magic(const struct session_magic *magics, const char *name, str
     for (const struct session_magic *m = magics; m && m->name; m++)
         if (strcmp(m->name, name) == 0) {
             buf_printf(out, "%s\n  %s\n", m->usage, m->doc);
+            if (m->example)
+                put_block(out, (struct manual_text){m->example, strlen(m->example)}, "  > ");
             return true;
         }
     return false;

@@ -44,6 +44,7 @@ struct session_magic { /* one % or %% command; defined in magics/ */
     /* line: the rest of the first line; body: what follows it, for %%magics, else NULL. Runs inside the
      * cell's coroutine as a Lua C function would: it may raise, and leaves its results on the stack. */
     int (*run)(struct lua_State *L, const char *line, const char *body);
+    const char *example; /* a cell; may be NULL */
 };
 enum { MAGIC_LINE = 1, MAGIC_CELL = 2 };
 

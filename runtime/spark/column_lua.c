@@ -547,10 +547,14 @@ static const struct manual_row methods[] = {
      "fit\n\tdf:select(F.col(\"s\"):try_cast(\"int\"))"},
     {"asc", l_asc, "asc() -> Column\nascending, NULLs first\n\tdf:orderBy(F.col(\"n\"):asc())"},
     {"asc_nulls_first", l_asc, NULL},
-    {"asc_nulls_last", l_asc_nulls_last, "asc_nulls_last() -> Column\nascending, NULLs last"},
+    {"asc_nulls_last", l_asc_nulls_last,
+     "asc_nulls_last() -> Column\nascending, NULLs last"
+     "\n\tdf:orderBy(F.col(\"b\"):asc_nulls_last())"},
     {"desc", l_desc, "desc() -> Column\ndescending, NULLs last\n\tdf:orderBy(F.col(\"n\"):desc())"},
     {"desc_nulls_last", l_desc, NULL},
-    {"desc_nulls_first", l_desc_nulls_first, "desc_nulls_first() -> Column\ndescending, NULLs first"},
+    {"desc_nulls_first", l_desc_nulls_first,
+     "desc_nulls_first() -> Column\ndescending, NULLs first"
+     "\n\tdf:orderBy(F.col(\"b\"):desc_nulls_first())"},
     {"isNull", l_is_null, "isNull() -> Column\nwhether it is NULL\n\tdf:filter(F.col(\"n\"):isNull())"},
     {"isNotNull", l_is_not_null,
      "isNotNull() -> Column\nwhether it is not NULL\n\tdf:filter(F.col(\"n\"):isNotNull())"},
@@ -580,9 +584,15 @@ static const struct manual_row methods[] = {
      "getItem(key) -> Column\nan element of an array (from 0), a value of a map, a field of a "
      "struct\n\tdf:select(F.col(\"list\"):getItem(0))"},
     {"getField", l_get_item, NULL},
-    {"bitwiseAND", l_bitwise_and, "bitwiseAND(value) -> Column\nbitwise and"},
-    {"bitwiseOR", l_bitwise_or, "bitwiseOR(value) -> Column\nbitwise or"},
-    {"bitwiseXOR", l_bitwise_xor, "bitwiseXOR(value) -> Column\nbitwise exclusive or"},
+    {"bitwiseAND", l_bitwise_and,
+     "bitwiseAND(value) -> Column\nbitwise and"
+     "\n\tdf:select(F.col(\"n\"):bitwiseAND(3))"},
+    {"bitwiseOR", l_bitwise_or,
+     "bitwiseOR(value) -> Column\nbitwise or"
+     "\n\tdf:select(F.col(\"n\"):bitwiseOR(3))"},
+    {"bitwiseXOR", l_bitwise_xor,
+     "bitwiseXOR(value) -> Column\nbitwise exclusive or"
+     "\n\tdf:select(F.col(\"n\"):bitwiseXOR(3))"},
     {"when", l_when,
      "when(condition, value) -> Column\ngoes on after F.when\n\tF.when(F.col(\"n\"):gt(0), "
      "\"plus\"):when(F.col(\"n\"):lt(0), \"minus\"):otherwise(\"zero\")"},

@@ -189,7 +189,8 @@ static const struct manual_row methods[] = {
      "withColumnRenamed(existing, new) -> DataFrame\nanother name for a "
      "column\n\tdf:withColumnRenamed(\"n\", \"number\")"},
     {"withColumnsRenamed", dataframe_with_columns_renamed,
-     "withColumnsRenamed{existing = new, …} -> DataFrame\nother names for several columns"},
+     "withColumnsRenamed{existing = new, …} -> DataFrame\nother names for several columns"
+     "\n\tdf:withColumnsRenamed{n = \"number\", s = \"sign\"}"},
     {"drop", dataframe_drop,
      "drop(column, …) -> DataFrame\nwithout these columns; names that do not exist are "
      "ignored\n\tdf:drop(\"n\")"},
@@ -234,7 +235,8 @@ static const struct manual_row methods[] = {
     {"intersect", dataframe_intersect,
      "intersect(other) -> DataFrame\nthe different rows that are in both\n\tdf:intersect(df)"},
     {"intersectAll", dataframe_intersect_all,
-     "intersectAll(other) -> DataFrame\nthe rows that are in both, with duplicates"},
+     "intersectAll(other) -> DataFrame\nthe rows that are in both, with duplicates"
+     "\n\tdf:select(\"k\"):intersectAll(small)"},
     {"subtract", dataframe_subtract,
      "subtract(other) -> DataFrame\nthe different rows that are not in the other\n\tdf:subtract(df)"},
     {"exceptAll", dataframe_except_all,
@@ -258,9 +260,13 @@ static const struct manual_row methods[] = {
     {"toDF", dataframe_to_df,
      "toDF(name, …) -> DataFrame\nother names for all columns\n\tdf:select(\"n\", \"s\"):toDF(\"number\", "
      "\"text\")"},
-    {"repartition", dataframe_repartition, "repartition(n, column, …) -> DataFrame\nthe same rows"},
+    {"repartition", dataframe_repartition,
+     "repartition(n, column, …) -> DataFrame\nthe same rows"
+     "\n\tdf:repartition(4, \"k\")"},
     {"coalesce", dataframe_repartition, NULL},
-    {"cache", dataframe_same, "cache() -> DataFrame\nthe same DataFrame"},
+    {"cache", dataframe_same,
+     "cache() -> DataFrame\nthe same DataFrame"
+     "\n\tdf:cache()"},
     {"persist", dataframe_same, NULL},
     {"unpersist", dataframe_same, NULL},
     {"hint", dataframe_same, NULL},
@@ -270,7 +276,9 @@ static const struct manual_row methods[] = {
     {"collect", dataframe_collect,
      "collect() -> {Row, …}\nall rows; each is indexed by name or by position\n\tdf:collect()[1].name"},
     {"take", dataframe_take, "take(n) -> {Row, …}\nthe first n rows\n\tdf:take(5)"},
-    {"tail", dataframe_tail, "tail(n) -> {Row, …}\nthe last n rows"},
+    {"tail", dataframe_tail,
+     "tail(n) -> {Row, …}\nthe last n rows"
+     "\n\tdf:tail(1)"},
     {"first", dataframe_first, "first() -> Row\nthe first row, nil when there is none\n\tdf:first().n"},
     {"head", dataframe_head,
      "head() -> Row, head(n) -> {Row, …}\nthe first row, or the first n\n\tdf:head(3)"},
@@ -309,10 +317,18 @@ static const struct manual_row property_rows[] = {
      "columns: {string, …}\nthe names of the columns; print, tostring and .. give lists that functions of "
      "lacus return as they "
      "are shown: {\"a\", \"b\"}\n\t\"columns: \" .. df.columns"},
-    {"dtypes", NULL, "dtypes: {{name: string, type: string}, …}\nnames and types"},
-    {"schema", NULL, "schema: StructType\nnames, types, NULLs: schema.fields, schema:simpleString()"},
-    {"write", NULL, "write: DataFrameWriter\ndf.write:mode(\"append\"):saveAsTable(name)"},
-    {"na", NULL, "na: table\ndf.na.drop(), df.na.fill(value), df.na.replace(from, to)"},
+    {"dtypes", NULL,
+     "dtypes: {{name: string, type: string}, …}\nnames and types"
+     "\n\tdf.dtypes[1]"},
+    {"schema", NULL,
+     "schema: StructType\nnames, types, NULLs: schema.fields, schema:simpleString()"
+     "\n\tdf.schema.simpleString"},
+    {"write", NULL,
+     "write: DataFrameWriter\ndf.write:mode(\"append\"):saveAsTable(name)"
+     "\n\tdf.write:mode(\"overwrite\"):parquet(\"out/people\")"},
+    {"na", NULL,
+     "na: table\ndf.na.drop(), df.na.fill(value), df.na.replace(from, to)"
+     "\n\tdf.na:fill(0)"},
     {0}};
 
 const struct manual_topic dataframe_topic = {

@@ -217,7 +217,8 @@ static const struct manual_row methods[] = {
      "option(key, value) -> DataFrameReader\ne.g. \"header\", true\n\tspark.read:option(\"header\", "
      "true):csv(\"data.csv\")"},
     {"options", l_options,
-     "options{key = value, …} -> DataFrameReader\n\tspark.read:options{header = true, sep = "
+     "options{key = value, …} -> DataFrameReader\nseveral settings of the "
+     "format\n\tspark.read:options{header = true, sep = "
      "\";\"}:csv(\"data.csv\")"},
     {"schema", l_schema,
      "schema(schema) -> DataFrameReader\nDDL like \"id INT, s STRING\", df.schema, or a "
@@ -227,10 +228,12 @@ static const struct manual_row methods[] = {
      "Parquet\n\tspark.read:load(\"data.parquet\")"},
     {"csv", l_csv,
      "csv{path: Path, header = true, sep = \",\", inferSchema = true, schema: string, …} -> "
-     "DataFrame\n\tspark.read:csv{\"data.csv\", header = true, inferSchema = true}"},
+     "DataFrame\nthe rows of CSV files\n\tspark.read:csv{\"data.csv\", header = true, inferSchema = true}"},
     {"json", l_json,
      "json(path: Path, …) -> DataFrame\none object per line\n\tspark.read:json(\"data.json\")"},
-    {"parquet", l_parquet, "parquet(path: Path, …) -> DataFrame\n\tspark.read:parquet(\"data.parquet\")"},
+    {"parquet", l_parquet,
+     "parquet(path: Path, …) -> DataFrame\nthe rows of Parquet "
+     "files\n\tspark.read:parquet(\"data.parquet\")"},
     {"text", l_text,
      "text(path: Path, …) -> DataFrame\none column, value: a row per line\n\tspark.read:text(\"data.txt\")"},
     {"table", l_table,

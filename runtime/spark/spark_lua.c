@@ -597,20 +597,37 @@ static const struct manual_topic session_topic = {.name = "SparkSession",
                                                   .values = spark_values};
 
 static const struct manual_row catalog_methods[] = {
-    {"currentCatalog", l_current_catalog, "currentCatalog() -> name"},
-    {"setCurrentCatalog", l_set_current_catalog, "setCurrentCatalog(name)"},
-    {"currentDatabase", l_current_database, "currentDatabase() -> name"},
+    {"currentCatalog", l_current_catalog,
+     "currentCatalog() -> name"
+     "\nthe catalog that names without one belong to\n\tspark.catalog:currentCatalog()"},
+    {"setCurrentCatalog", l_set_current_catalog,
+     "setCurrentCatalog(name)"
+     "\nmakes it the one that names without a catalog belong "
+     "to\n\tspark.catalog:setCurrentCatalog(\"spark_catalog\")"},
+    {"currentDatabase", l_current_database,
+     "currentDatabase() -> name"
+     "\nthe schema that names without one belong to\n\tspark.catalog:currentDatabase()"},
     {"setCurrentDatabase", l_set_current_database,
-     "setCurrentDatabase(name)\n\tspark.catalog:setCurrentDatabase(\"default\")"},
-    {"listCatalogs", l_list_catalogs, "listCatalogs() -> {{name, isTemporary}, …}"},
-    {"listDatabases", l_list_databases, "listDatabases() -> {{name, isTemporary}, …}"},
+     "setCurrentDatabase(name)\nmakes it the one that names without a schema belong "
+     "to\n\tspark.catalog:setCurrentDatabase(\"default\")"},
+    {"listCatalogs", l_list_catalogs,
+     "listCatalogs() -> {{name, isTemporary}, …}"
+     "\nall catalogs\n\tspark.catalog:listCatalogs()"},
+    {"listDatabases", l_list_databases,
+     "listDatabases() -> {{name, isTemporary}, …}"
+     "\nthe schemas of the current catalog\n\tspark.catalog:listDatabases()"},
     {"listTables", l_list_tables,
      "listTables(schema) -> {{name, isTemporary}, …}\nalso of "
      "catalog.schema\n\tspark.catalog:listTables(\"default\")"},
-    {"listColumns", l_list_columns, "listColumns(table: TableName) -> {{name, dataType, nullable}, …}"},
-    {"databaseExists", l_database_exists, "databaseExists(name) -> boolean"},
+    {"listColumns", l_list_columns,
+     "listColumns(table: TableName) -> {{name, dataType, nullable}, …}"
+     "\nthe columns of a table\n\tspark.catalog:listColumns(\"people\")"},
+    {"databaseExists", l_database_exists,
+     "databaseExists(name) -> boolean"
+     "\nis there a schema of this name?\n\tspark.catalog:databaseExists(\"default\")"},
     {"tableExists", l_table_exists,
-     "tableExists(name: TableName) -> boolean\n\tspark.catalog:tableExists(\"sales\")"},
+     "tableExists(name: TableName) -> boolean\nis there a table or view of this "
+     "name?\n\tspark.catalog:tableExists(\"sales\")"},
     {"dropTempView", l_drop_temp_view,
      "dropTempView(name) -> boolean\nwhether there was one\n\tspark.catalog:dropTempView(\"my_view\")"},
     {NULL, NULL, NULL}};
@@ -621,7 +638,8 @@ static const struct manual_topic catalog_topic = {.name = "spark.catalog",
                                                   .rows = catalog_methods};
 
 static const struct manual_row conf_methods[] = {
-    {"set", l_conf_set, "set(key, value)\n\tspark.conf:set(\"spark.sql.shuffle.partitions\", 8)"},
+    {"set", l_conf_set,
+     "set(key, value)\nchanges a setting\n\tspark.conf:set(\"spark.sql.shuffle.partitions\", 8)"},
     {"get", l_conf_get,
      "get(key, default) -> text\nan error when it is not set and there is no "
      "default\n\tspark.conf:get(\"spark.sql.session.timeZone\", \"UTC\")"},
@@ -728,13 +746,17 @@ static int l_get_or_create(lua_State *L)
 
 static const struct manual_row builder[] = {
     {"appName", l_builder_same,
-     "appName(name: string) -> SparkSession.builder\nspoken for those who know it; a session needs no name"},
+     "appName(name: string) -> SparkSession.builder\nspoken for those who know it; a session needs no name"
+     "\n\tSparkSession.builder:appName(\"nightly\"):getOrCreate()"},
     {"master", l_builder_master,
-     "master(url: string) -> SparkSession.builder\n\"local[*]\": the embedded engine"},
+     "master(url: string) -> SparkSession.builder\n\"local[*]\": the embedded engine"
+     "\n\tSparkSession.builder:master(\"local[*]\"):getOrCreate()"},
     {"config", l_builder_config,
-     "config(key: string, value: any) -> SparkSession.builder\na setting, as spark.conf:set"},
+     "config(key: string, value: any) -> SparkSession.builder\na setting, as spark.conf:set"
+     "\n\tSparkSession.builder:config(\"spark.sql.session.timeZone\", \"UTC\"):getOrCreate()"},
     {"remote", l_builder_remote,
-     "remote(url: string) -> SparkSession.builder\na Spark Connect server: sc://host:port/;token=…"},
+     "remote(url: string) -> SparkSession.builder\na Spark Connect server: sc://host:port/;token=…"
+     "\n\tSparkSession.builder:remote(\"sc://host:15002\"):getOrCreate()"},
     {"getOrCreate", l_get_or_create,
      "getOrCreate() -> SparkSession\nthe global "
      "spark\n\tSparkSession.builder:appName(\"etl\"):getOrCreate()"},

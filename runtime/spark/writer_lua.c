@@ -333,7 +333,9 @@ static const struct manual_row methods[] = {
     {"option", l_option,
      "option(key, value) -> DataFrameWriter\ne.g. \"mergeSchema\", true\n\tdf.write:option(\"mergeSchema\", "
      "true):mode(\"append\"):saveAsTable(\"sales\")"},
-    {"options", l_options, "options{key = value, …} -> DataFrameWriter"},
+    {"options", l_options,
+     "options{key = value, …} -> DataFrameWriter\nseveral settings of the format"
+     "\n\tdf:select(\"n\", \"k\").write:options{header = true, sep = \";\"}:csv(\"out/people\")"},
     {"partitionBy", l_partition_by,
      "partitionBy(column, …) -> DataFrameWriter\na folder per "
      "value\n\tdf.write:partitionBy(\"day\"):saveAsTable(\"sales\")"},
@@ -349,7 +351,8 @@ static const struct manual_row methods[] = {
     {"csv", l_csv,
      "csv(path: Path, mode?: string)\noptions by name: csv{path, header = true}\n\tdf.write:csv(\"out\")"},
     {"json", l_json, "json(path: Path, mode?: string)\none object per line\n\tdf.write:json(\"out\")"},
-    {"parquet", l_parquet, "parquet(path: Path, mode?: string)\n\tdf.write:parquet(\"out\")"},
+    {"parquet", l_parquet,
+     "parquet(path: Path, mode?: string)\nwrites Parquet files into a folder\n\tdf.write:parquet(\"out\")"},
     {"text", l_text,
      "text(path: Path, mode?: string)\none column of texts, a line "
      "each\n\tdf:select(\"s\").write:text(\"out\")"},

@@ -644,15 +644,20 @@ static const struct manual_row methods[] = {
      "json() -> any\nthe value of the JSON in the "
      "body\n\thttp.get(\"https://example.org/a.json\"):json().name"},
     {"raise_for_status", l_raise,
-     "raise_for_status() -> HttpResponse\nan error when the status is 400 or more, else the response itself"},
+     "raise_for_status() -> HttpResponse\nan error when the status is 400 or more, else the response itself"
+     "\n\thttp.get(\"https://example.org\"):raise_for_status().text"},
     {"lines", l_lines,
      "lines() -> function\nthe lines of a stream as they come\n\tfor line in "
      "http.stream(\"https://example.org/log\"):lines() do print(line) end"},
-    {"chunks", l_chunks, "chunks() -> function\nthe bytes of a stream as they come"},
+    {"chunks", l_chunks,
+     "chunks() -> function\nthe bytes of a stream as they come"
+     "\n\tfor bytes in http.stream(\"https://example.org\"):chunks() do io.write(bytes) end"},
     {"events", l_events,
      "events() -> function\nserver-sent events of a stream: {event =, data =, id =}\n\tfor e in "
      "http.stream(\"https://example.org/events\"):events() do print(e.event, e.data) end"},
-    {"close", l_close, "close()\nends a stream early"},
+    {"close", l_close,
+     "close()\nends a stream early"
+     "\n\thttp.stream(\"https://example.org\"):close()"},
     {0}};
 
 static const struct manual_row fields[] = {
@@ -738,11 +743,17 @@ static const struct manual_row functions[] = {
      "\"path\", or files = {field = \"path\"}\n\thttp.post(\"https://example.org/api\", {json = {name = "
      "\"moon\"}}).status"},
     {"put", l_put,
-     "put(url: string, options?: " OPTIONS ") -> HttpResponse\nas http.post, with the method PUT"},
+     "put(url: string, options?: " OPTIONS ") -> HttpResponse\nas http.post, with the method PUT"
+     "\n\thttp.put(\"https://example.org/items/1\", {json = {name = \"new\"}})"},
     {"patch", l_patch,
-     "patch(url: string, options?: " OPTIONS ") -> HttpResponse\nas http.post, with the method PATCH"},
-    {"delete", l_delete, "delete(url: string, options?: " OPTIONS ") -> HttpResponse\nthe method DELETE"},
-    {"head", l_head, "head(url: string, options?: " OPTIONS ") -> HttpResponse\nthe headers only"},
+     "patch(url: string, options?: " OPTIONS ") -> HttpResponse\nas http.post, with the method PATCH"
+     "\n\thttp.patch(\"https://example.org/items/1\", {json = {name = \"new\"}})"},
+    {"delete", l_delete,
+     "delete(url: string, options?: " OPTIONS ") -> HttpResponse\nthe method DELETE"
+     "\n\thttp.delete(\"https://example.org/items/1\").status"},
+    {"head", l_head,
+     "head(url: string, options?: " OPTIONS ") -> HttpResponse\nthe headers only"
+     "\n\thttp.head(\"https://example.org\").headers[\"content-type\"]"},
     {"request", l_request,
      "request(method: string, url: string, options?: " OPTIONS
      ") -> HttpResponse\nany method\n\thttp.request(\"OPTIONS\", \"https://example.org/\").headers.allow"},

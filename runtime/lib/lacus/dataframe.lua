@@ -109,6 +109,7 @@ return function(native)
 
   --- DataFrame:transpose(indexColumn?: Column) -> DataFrame
   -- rows become columns, named by the index column (the first one); what the values have in common is their type
+  --     df:select("k", "x"):transpose("k")
   function DataFrame:transpose(...)
     local index = args({"indexColumn"}, ...)
     local names = self.columns
@@ -133,6 +134,7 @@ return function(native)
 
   --- DataFrame:zipWithIndex(indexColName: string) -> DataFrame
   -- with a column that counts the rows from 0
+  --     df:zipWithIndex("i")
   function DataFrame:zipWithIndex(...)
     local name = args({"indexColName"}, ...)
     return self:withColumn(name or "index", F.monotonically_increasing_id())
@@ -140,6 +142,7 @@ return function(native)
 
   --- DataFrame:zip(other: DataFrame) -> DataFrame
   -- the columns of both side by side, row by row
+  --     df:select("k"):zip(df:select("n"))
   function DataFrame:zip(other)
     local key = "__lacus_row"
     return self:zipWithIndex(key):join(other:zipWithIndex(key), {key}, "inner"):orderBy(key):drop(key)
@@ -147,6 +150,7 @@ return function(native)
 
   --- DataFrame:to(schema: string|table) -> DataFrame
   -- the columns of a schema by name, in its order, cast to its types
+  --     df:to("n bigint, k string")
   function DataFrame:to(schema)
     local wanted = type(schema) == "string" and spark:createDataFrame({}, schema).schema or schema
     local out = {}
@@ -165,6 +169,7 @@ return function(native)
 
   --- DataFrame:colRegex(regex: string) -> Column, …
   -- the columns whose whole name matches a regular expression in backticks: df:select(df:colRegex("`a.*`"))
+  --     df:select(df:colRegex("`n|k`"))
   function DataFrame:colRegex(regex)
     local pattern, out = regex:match("^`(.*)`$") or regex, {}
     local names = {}
@@ -277,6 +282,7 @@ return function(native)
 
   --- DataFrame:approxQuantile(col: string, probabilities: {number, …}, relativeError?: number) -> {number, …}
   -- values at the probabilities; exact, whatever error is allowed; of a list of columns a list of lists
+  --     df:approxQuantile("x", {0.25, 0.5}, 0)
   function DataFrame:approxQuantile(...)
     local col, probabilities = args({"col", "probabilities", "relativeError"}, ...)
     local out = {}
@@ -290,6 +296,7 @@ return function(native)
 
   --- DataFrame:corr(col1: string, col2: string) -> number
   -- Pearson's correlation
+  --     df:corr("n", "x")
   function DataFrame:corr(...)
     local a, b, method = args({"col1", "col2", "method"}, ...)
     if method and method ~= "pearson" then error("corr: only the method 'pearson' is known, not '" .. method .. "'", 2) end
@@ -299,6 +306,7 @@ return function(native)
 
   --- DataFrame:cov(col1: string, col2: string) -> number
   -- covariance of the sample
+  --     df:cov("n", "x")
   function DataFrame:cov(...)
     local a, b = args({"col1", "col2"}, ...)
     local v = self:agg(F.covar_samp(a, b)):first()[1]
@@ -307,6 +315,7 @@ return function(native)
 
   --- DataFrame:crosstab(col1: string, col2: string) -> DataFrame
   -- how often each pair of values occurs: a row for each value of col1, a column for each of col2
+  --     df:crosstab("k", "s")
   function DataFrame:crosstab(...)
     local a, b = args({"col1", "col2"}, ...)
     local columns = {}
@@ -318,6 +327,7 @@ return function(native)
 
   --- DataFrame:freqItems(cols: {string, …}, support?: number) -> DataFrame
   -- one row: for each column the values that more than `support` (0.01) of the rows have
+  --     df:freqItems({"k"}, 0.3)
   function DataFrame:freqItems(...)
     local cols, support = args({"cols", "support"}, ...)
     local row, total = nil, self:count()
@@ -331,6 +341,7 @@ return function(native)
 
   --- DataFrame:sampleBy(col: Column, fractions: table, seed?: integer) -> DataFrame
   -- of each value's rows the fraction that a table gives it, none of the others
+  --     df:sampleBy("k", {a = 0.5, b = 1}, 42)
   function DataFrame:sampleBy(...)
     local col, fractions, seed = args({"col", "fractions", "seed"}, ...)
     local condition = F.lit(false)
@@ -357,31 +368,37 @@ return function(native)
 
   --- DataFrame:scalar() -> Column
   -- the only value of the only row, as a column of another DataFrame's query
+  --     df:filter(F.col("x"):eq(df:agg(F.max("x")):scalar()))
   function DataFrame:scalar() return native.subquery(self, "scalar") end
 
   --- DataFrame:exists() -> Column
   -- whether there are rows, as a condition of another DataFrame's query
+  --     df:filter(small:filter(F.col("k"):eq(F.col("k"):outer())):exists())
   function DataFrame:exists() return native.subquery(self, "exists") end
 
   ---------------------------------------------------------------------------------------------------- running
 
   --- DataFrame:foreach(f: function)
   -- calls f(row) for each row, a batch at a time
+  --     df:foreach(function(row) print(row.k) end)
   function DataFrame:foreach(f)
     for row in self:toLocalIterator() do f(row) end
   end
 
   --- DataFrame:foreachPartition(f: function)
   -- calls f(iterator) once: there are no partitions here
+  --     df:foreachPartition(function(rows) for row in rows do print(row.k) end end)
   function DataFrame:foreachPartition(f) f(self:toLocalIterator()) end
 
   --- DataFrame:checkpoint(eager?: boolean) -> DataFrame
   -- its rows, computed now and kept in memory
+  --     df:checkpoint()
   function DataFrame:checkpoint() return native.materialize(self) end
   DataFrame.localCheckpoint = DataFrame.checkpoint
 
   --- DataFrame:inputFiles() -> {string, …}
   -- the files that it reads
+  --     df:inputFiles()
   function DataFrame:inputFiles()
     local out = {}
     for path in native.input_files(self):gmatch("[^\n]+") do out[#out + 1] = path end
@@ -390,16 +407,19 @@ return function(native)
 
   --- DataFrame:isLocal() -> boolean
   -- whether its rows are in memory already
+  --     df:isLocal()
   function DataFrame:isLocal() return native.is_local(self) end
 
   local function plain_plan(df) return (native.plan_text(df):gsub("lx_%d+", "lx"):gsub("l[a-z]%d+", "l")) end
 
   --- DataFrame:sameSemantics(other: DataFrame) -> boolean
   -- whether both are the same query
+  --     df:sameSemantics(df:select("*"))
   function DataFrame:sameSemantics(other) return plain_plan(self) == plain_plan(other) end
 
   --- DataFrame:semanticHash() -> integer
   -- a number that is equal for DataFrames that are the same query
+  --     df:semanticHash()
   function DataFrame:semanticHash()
     local h = 17
     for _, byte in utf8.codes(plain_plan(self)) do h = (h * 31 + byte) & 0x7FFFFFFF end
@@ -408,19 +428,23 @@ return function(native)
 
   --- DataFrame:registerTempTable(name: string)
   -- createOrReplaceTempView
+  --     df:registerTempTable("people")
   function DataFrame:registerTempTable(name) return self:createOrReplaceTempView(name) end
 
   --- DataFrame:sortWithinPartitions(column: Column, …) -> DataFrame
   -- sorted: there is one partition here
+  --     df:sortWithinPartitions("n")
   function DataFrame:sortWithinPartitions(...) return self:orderBy(...) end
 
   --- DataFrame:repartitionByRange(n: integer, column: Column, …) -> DataFrame
   -- the same rows
+  --     df:repartitionByRange(4, "n")
   function DataFrame:repartitionByRange() return self end
   function DataFrame:repartitionById() return self end
 
   --- DataFrame:withMetadata(columnName: string, metadata: table) -> DataFrame
   -- the same rows; metadata of columns is kept by tables only
+  --     df:withMetadata("x", {comment = "metres"})
   function DataFrame:withMetadata(...)
     local name = args({"columnName", "metadata"}, ...)
     self:select(of(name))
@@ -471,17 +495,27 @@ return function(native)
   end
 
   --- DataFrameWriterV2:option(key: string, value) -> DataFrameWriterV2
+  -- a setting of the table that is written
+  --     df:writeTo("lake"):option("mergeSchema", true)
   function V2:option(key, value) self.options_[key] = value; return self end
   --- DataFrameWriterV2:options(options: table) -> DataFrameWriterV2
+  -- several settings
+  --     df:writeTo("lake"):options{mergeSchema = true}
   function V2:options(options)
     for k, v in pairs(options) do self.options_[k] = v end
     return self
   end
   --- DataFrameWriterV2:using(provider: string) -> DataFrameWriterV2
+  -- the table's format
+  --     df:writeTo("lake"):using("delta")
   function V2:using(provider) self.provider = provider; return self end
   --- DataFrameWriterV2:tableProperty(name: string, value: string) -> DataFrameWriterV2
+  -- a property of the table
+  --     df:writeTo("lake"):tableProperty("owner", "me")
   function V2:tableProperty(name, value) self.properties[name] = value; return self end
   --- DataFrameWriterV2:partitionedBy(column: Column, …) -> DataFrameWriterV2
+  -- the columns by whose values files are grouped
+  --     df:writeTo("lake"):partitionedBy("k")
   function V2:partitionedBy(...)
     for _, c in ipairs(rest(...)) do
       local name = type(c) == "string" and c or tostring(c):match("^Column<'?`?([^`'>]+)`?'?>$")
@@ -515,9 +549,11 @@ return function(native)
 
   --- DataFrameWriterV2:create()
   -- makes the table; an error when it is there
+  --     df:writeTo("moon"):create()
   function V2:create() save(self, "error") end
   --- DataFrameWriterV2:replace()
   -- puts the rows and columns in place of a table's
+  --     df:writeTo("lake"):replace()
   function V2:replace()
     must_exist(self)
     self.options_.overwriteSchema = true
@@ -525,18 +561,21 @@ return function(native)
   end
   --- DataFrameWriterV2:createOrReplace()
   -- makes the table, or puts rows and columns in place of it
+  --     df:writeTo("lake"):createOrReplace()
   function V2:createOrReplace()
     self.options_.overwriteSchema = true
     save(self, "overwrite")
   end
   --- DataFrameWriterV2:append()
   -- adds rows to a table that is there, by the names of columns
+  --     df:writeTo("lake"):append()
   function V2:append()
     must_exist(self)
     save(self, "append")
   end
   --- DataFrameWriterV2:overwrite(condition: Column)
   -- puts the rows in place of all rows; only the condition true is there
+  --     df:writeTo("lake"):overwrite(F.lit(true))
   function V2:overwrite(condition)
     must_exist(self)
     if condition ~= nil and not tostring(condition):match("true") then
@@ -565,18 +604,22 @@ return function(native)
 
   --- Column:transform(f: function) -> Column
   -- f(column)
+  --     df:select(F.col("x"):transform(function(c) return c * 2 end))
   function Column:transform(f) return f(self) end
   --- Column:outer() -> Column
   -- the column of the query around
+  --     small:filter(F.col("k"):eq(F.col("k"):outer()))
   function Column:outer() return self end
   --- Column:withField(fieldName: string, col: Column) -> Column
   -- the struct with a field more, or another one in its place
+  --     df:select(F.struct("n", "x"):withField("y", F.lit(1)))
   function Column:withField(name, value)
     if type(name) ~= "string" then error("withField: a name expected, got " .. type(name), 2) end
     return native.call("with_field", false, self, F.lit(name), value)
   end
   --- Column:dropFields(fieldName: string, …) -> Column
   -- the struct without these fields
+  --     df:select(F.struct("n", "x"):dropFields("x"))
   function Column:dropFields(...)
     local names = {}
     for i, name in ipairs {...} do names[i] = F.lit(name) end
@@ -596,6 +639,8 @@ return function(native)
   local function rows_of(text, ...) return spark:sql(text, ...):collect() end
 
   --- Catalog:listViews(dbName?: string) -> {{name}, …}
+  -- the views of a schema, temporary ones too
+  --     spark.catalog:listViews()
   function Catalog.listViews(schema)
     local out = {}
     for i, row in ipairs(rows_of("SHOW VIEWS" .. (schema and " IN " .. schema or ""))) do
@@ -605,6 +650,7 @@ return function(native)
   end
   --- Catalog:listFunctions(dbName?: string, pattern?: string) -> {{name, description}, …}
   -- the functions of SQL
+  --     spark.catalog:listFunctions("default", "array_*")
   function Catalog.listFunctions(_, pattern)
     local out = {}
     pattern = pattern and "^" .. pattern:gsub("%*", ".*") .. "$"
@@ -616,6 +662,8 @@ return function(native)
     return out
   end
   --- Catalog:functionExists(functionName: string) -> boolean
+  -- is there a function of this name?
+  --     spark.catalog:functionExists("upper")
   function Catalog.functionExists(name)
     name = name:match("[^.]+$"):lower()
     for _, f in ipairs(native.functions()) do
@@ -624,6 +672,8 @@ return function(native)
     return false
   end
   --- Catalog:getFunction(functionName: string) -> {name, description}
+  -- what a function does
+  --     spark.catalog:getFunction("upper").description
   function Catalog.getFunction(name)
     for _, f in ipairs(classes.Catalog.listFunctions()) do
       if f.name == name:lower() then return f end
@@ -631,6 +681,8 @@ return function(native)
     error(("[UNRESOLVED_ROUTINE] Cannot resolve routine `%s`. SQLSTATE: 42883"):format(name), 2)
   end
   --- Catalog:getTable(tableName: string) -> {name, catalog, namespace, tableType}
+  -- what a table is
+  --     spark.catalog:getTable("people").tableType
   function Catalog.getTable(name)
     local parts = {}
     for part in name:gmatch("[^.]+") do parts[#parts + 1] = part end
@@ -641,12 +693,16 @@ return function(native)
             catalog = parts[#parts - 2] or spark.catalog:currentCatalog(), isTemporary = false, tableType = "MANAGED"}
   end
   --- Catalog:getTableProperties(tableName: string) -> table
+  -- the properties of a table, by name
+  --     spark.catalog:getTableProperties("people")
   function Catalog.getTableProperties(name)
     local out = {}
     for _, row in ipairs(rows_of("SHOW TBLPROPERTIES " .. name)) do out[row.key] = row.value end
     return out
   end
   --- Catalog:getDatabase(dbName: string) -> {name, catalog, description, locationUri}
+  -- what a schema is
+  --     spark.catalog:getDatabase("default").locationUri
   function Catalog.getDatabase(name)
     local out = {name = name:match("[^.]+$"), catalog = name:match("^(.*)%.[^.]+$") or spark.catalog:currentCatalog()}
     for _, row in ipairs(rows_of("DESCRIBE SCHEMA " .. name)) do
@@ -656,6 +712,8 @@ return function(native)
     return out
   end
   --- Catalog:createTable(tableName: string, path?: string, source?: string, schema?: string) -> DataFrame
+  -- makes a table, empty or of files that are there
+  --     spark.catalog:createTable{tableName = "points", schema = "x DOUBLE, y DOUBLE"}
   function Catalog.createTable(...)
     local name, path, source, schema = args({"tableName", "path", "source", "schema"}, ...)
     local ddl = type(schema) == "table" and schema.ddl or schema
@@ -665,39 +723,61 @@ return function(native)
   end
   Catalog.createExternalTable = classes.Catalog.createTable
   --- Catalog:createDatabase(dbName: string, ifNotExists?: boolean)
+  -- makes a schema
+  --     spark.catalog:createDatabase("attic", true)
   function Catalog.createDatabase(name, if_not_exists)
     spark:sql("CREATE SCHEMA " .. (if_not_exists and "IF NOT EXISTS " or "") .. name)
   end
   --- Catalog:dropDatabase(dbName: string, ifExists?: boolean, cascade?: boolean)
+  -- removes a schema; with cascade also what is in it
+  --     spark.catalog:dropDatabase("attic", true)
   function Catalog.dropDatabase(name, if_exists, cascade)
     spark:sql("DROP SCHEMA " .. (if_exists and "IF EXISTS " or "") .. name .. (cascade and " CASCADE" or ""))
   end
   --- Catalog:dropTable(tableName: string, ifExists?: boolean)
+  -- removes a table and its rows
+  --     spark.catalog:dropTable("points", true)
   function Catalog.dropTable(name, if_exists) spark:sql("DROP TABLE " .. (if_exists and "IF EXISTS " or "") .. name) end
   --- Catalog:dropView(viewName: string, ifExists?: boolean)
+  -- removes a view
+  --     spark.catalog:dropView("seen", true)
   function Catalog.dropView(name, if_exists) spark:sql("DROP VIEW " .. (if_exists and "IF EXISTS " or "") .. name) end
   function Catalog.dropGlobalTempView() return false end
   --- Catalog:getCreateTableString(tableName: string) -> string
+  -- the statement that makes such a table
+  --     spark.catalog:getCreateTableString("people")
   function Catalog.getCreateTableString(name) return rows_of("SHOW CREATE TABLE " .. name)[1][1] end
   --- Catalog:truncateTable(tableName: string)
+  -- removes all rows of a table
+  --     spark.catalog:truncateTable("people")
   function Catalog.truncateTable(name) spark:sql("TRUNCATE TABLE " .. name) end
   local cached = {}
   --- Catalog:cacheTable(tableName: string)
   -- remembers that it is wanted; files are cached by the engine
+  --     spark.catalog:cacheTable("people")
   function Catalog.cacheTable(name) spark:table(name); cached[name:lower()] = true end
   --- Catalog:uncacheTable(tableName: string)
+  -- its rows are no longer kept
+  --     spark.catalog:uncacheTable("people")
   function Catalog.uncacheTable(name) cached[name:lower()] = nil end
   --- Catalog:isCached(tableName: string) -> boolean
+  -- are its rows kept?
+  --     spark.catalog:isCached("people")
   function Catalog.isCached(name) return cached[name:lower()] == true end
   --- Catalog:clearCache()
+  -- no rows are kept any longer
+  --     spark.catalog:clearCache()
   function Catalog.clearCache() cached = {} end
   --- Catalog:refreshTable(tableName: string)
   -- nothing is stale here: each query reads the newest version
+  --     spark.catalog:refreshTable("people")
   function Catalog.refreshTable(name) spark:table(name) end
   function Catalog.refreshByPath() end
   function Catalog.recoverPartitions(name) spark:table(name) end
   function Catalog.analyzeTable(name) spark:table(name) end
   --- Catalog:listPartitions(tableName: string) -> {{name = value}, …}
+  -- the values of the partition columns that a table has
+  --     spark.catalog:listPartitions("people")
   function Catalog.listPartitions(name) return rows_of("SHOW PARTITIONS " .. name) end
   function Catalog.registerFunction(name, f, type) return spark.udf:register(name, f, type) end
 
@@ -707,17 +787,24 @@ return function(native)
   --- SparkSession.emptyDataFrame: DataFrame
   Session.emptyDataFrame = {property = function() return spark:range(0):select() end}
   --- SparkSession:active() -> SparkSession
+  -- the session that is used: this one
+  --     spark:active() == spark
   function Session.active() return spark end
   function Session.getActiveSession() return spark end
   --- SparkSession:newSession() -> SparkSession
   -- the same one: a kernel has one session
+  --     local other = spark:newSession()
   function Session.newSession() return spark end
   local tags = {}
   --- SparkSession:addTag(tag: string)
+  -- the operations that follow have this tag
+  --     spark:addTag("nightly")
   function Session.addTag(_, tag) tags[tag] = true end
   function Session.removeTag(_, tag) tags[tag] = nil end
   function Session.clearTags() tags = {} end
   --- SparkSession:getTags() -> {string, …}
+  -- the tags that operations have now
+  --     spark:getTags()
   function Session.getTags()
     local out = {}
     for tag in pairs(tags) do out[#out + 1] = tag end
@@ -726,6 +813,7 @@ return function(native)
   end
   --- SparkSession:interruptAll() -> {string, …}
   -- nothing: a session runs one query at a time, and an interrupt of the cell ends it
+  --     spark:interruptAll()
   function Session.interruptAll() return {} end
   function Session.interruptTag() return {} end
   function Session.interruptOperation() return {} end

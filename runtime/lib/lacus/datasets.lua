@@ -292,6 +292,7 @@ end
 
 --- Dataset:iter() -> function
 -- for row in ds:iter() do … end
+--     for row in ds:iter() do print(row.k) end
 function methods.iter(ds)
     local i = 0
     return function()
@@ -303,6 +304,7 @@ end
 
 --- Dataset:column(name: string) -> {any, …}
 -- a column as a list, whatever its name; ds.name where no method has the name
+--     ds:column("k")
 function methods.column(ds, name) return column(ds, check_column(ds, name)) end
 
 -- ---- fingerprints: what map's cache is known by -----------------------------------------------------------------------------
@@ -564,9 +566,11 @@ end
 
 --- Dataset:take(n: integer) -> Dataset
 -- the first n rows
+--     ds:take(1)
 function methods.take(ds, n) return range(ds, 1, n) end
 --- Dataset:skip(n: integer) -> Dataset
 -- all but the first n rows
+--     ds:skip(1)
 function methods.skip(ds, n) return range(ds, n + 1, #ds) end
 
 local function some_seed(seed)
@@ -680,6 +684,7 @@ end
 
 --- Dataset:rename_column(from: string, to: string) -> Dataset
 -- a column with another name
+--     ds:rename_column("k", "key")
 function methods.rename_column(ds, ...)
     local o = options("ds:rename_column", {"original_column_name", "new_column_name"}, ...)
     check_column(ds, o.original_column_name)
@@ -690,6 +695,7 @@ end
 
 --- Dataset:remove_columns(names: string|table) -> Dataset
 -- without these columns
+--     ds:remove_columns{"x"}
 function methods.remove_columns(ds, names)
     names = as_list(names)
     for _, name in ipairs(names) do check_column(ds, name) end
@@ -698,6 +704,7 @@ end
 
 --- Dataset:select_columns(names: string|table) -> Dataset
 -- these columns alone
+--     ds:select_columns{"k"}
 function methods.select_columns(ds, names)
     local rows = {}
     names = as_list(names)
@@ -711,6 +718,7 @@ end
 
 --- Dataset:add_column(name: string, values: table) -> Dataset
 -- one more column
+--     ds:add_column("i", {1, 2, 3, 4, 5})
 function methods.add_column(ds, ...)
     local o = options("ds:add_column", {"name", "column"}, ...)
     local values, columns, rows = o.column, states[ds].columns, {}
@@ -726,6 +734,7 @@ end
 
 --- Dataset:unique(column: string) -> {any, …}
 -- the different values of a column, in the order of their first row
+--     ds:unique("k")
 function methods.unique(ds, name)
     local seen, out = {}, {}
     for _, value in ipairs(column(ds, check_column(ds, name))) do
@@ -741,6 +750,7 @@ end
 
 --- Dataset:to_list() -> {table, …}
 -- the rows
+--     ds:to_list()[1].k
 function methods.to_list(ds) 
     local rows = {}
     for i, row in ipairs(states[ds].rows) do rows[i] = plain(row) end
@@ -748,10 +758,12 @@ function methods.to_list(ds)
 end
 --- Dataset:to_dict() -> table
 -- the columns
+--     ds:to_dict().k
 function methods.to_dict(ds) return batch_of(states[ds].columns, states[ds].rows, 1, #ds) end
 
 --- Dataset:to_df() -> DataFrame
 -- as a dataframe
+--     ds:to_df():show()
 function methods.to_df(ds)
     if #ds == 0 then fail("DATA", "a dataset without rows has no types for a dataframe") end
     local df = require("spark"):createDataFrame(methods.to_list(ds))
@@ -775,6 +787,7 @@ end
 
 --- Dataset:to_json(path: Path) -> integer
 -- a file with one JSON object a line; gives its bytes
+--     ds:to_json("rows.jsonl")
 function methods.to_json(ds, path)
     local lines = {}
     for i, row in ipairs(states[ds].rows) do
@@ -791,6 +804,7 @@ end
 
 --- Dataset:to_parquet(path: Path)
 -- one Parquet file, written by the dataframe engine
+--     ds:to_parquet("rows.parquet")
 function methods.to_parquet(ds, path)
     local folder = path .. ".writing"
     methods.to_df(ds):coalesce(1).write:mode("overwrite"):parquet(folder)
@@ -825,14 +839,19 @@ DatasetDict.__index = dict_methods
 
 --- DatasetDict:map(function: function, options?: table) -> DatasetDict
 -- ds:map of each split
+--     splits:map(function(row) row.long = #row.k > 3 return row end)
 --- DatasetDict:filter(function: function, options?: table) -> DatasetDict
 -- ds:filter of each split
+--     splits:filter(function(row) return row.x > 0 end)
 --- DatasetDict:shuffle(options?: {seed?: integer}) -> DatasetDict
 -- ds:shuffle of each split
+--     splits:shuffle{seed = 42}
 --- DatasetDict:remove_columns(names: string|table) -> DatasetDict
 -- ds:remove_columns of each split
+--     splits:remove_columns{"x"}
 --- DatasetDict:rename_column(from: string, to: string) -> DatasetDict
 -- ds:rename_column of each split
+--     splits:rename_column("k", "key")
 for _, name in ipairs{"map", "filter", "shuffle", "remove_columns", "rename_column"} do
     dict_methods[name] = function(d, ...)
         local out = {}

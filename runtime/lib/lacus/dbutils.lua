@@ -300,13 +300,16 @@ return function(native)
   --     dbutils.widgets.dropdown("size", "small", {"small", "large"})
   --- dbutils.widgets.combobox(name: string, defaultValue: string, choices: {string, …}, label?: string)
   -- a text, with suggestions
+  --     dbutils.widgets.combobox("city", "Oslo", {"Oslo", "Rome"})
   --- dbutils.widgets.slider(name: string, defaultValue: number, min: number, max: number, step?: number, label?: string)
   -- a number between min and max
   --     dbutils.widgets.slider("epochs", 3, 1, 10)
   --- dbutils.widgets.check(sources: {string, …})
   -- refuses parameters that declarations in these texts cannot take; lacus run calls it before the first cell
+  --     dbutils.widgets.check{'dbutils.widgets.text("n", "1", {type = "int"})'}
   --- dbutils.widgets.multiselect(name: string, defaultValue: string, choices: {string, …}, label?: string)
   -- any of choices; get gives them with commas between
+  --     dbutils.widgets.multiselect("days", "Mon", {"Mon", "Tue", "Wed"})
   for kind in pairs(kinds) do M[kind] = declarer(kind) end
 
   ---- reading
@@ -322,6 +325,7 @@ return function(native)
 
   --- dbutils.widgets.getArgument(name: WidgetName, default?: string) -> string
   -- as get, with a value for when there is none
+  --     dbutils.widgets.getArgument("city", "Oslo")
   function M.getArgument(name, default)
     if entries[name] or native.params()[name] ~= nil or default == nil then return M.get(name) end
     return default
@@ -329,6 +333,7 @@ return function(native)
 
   --- dbutils.widgets.getAll() -> table
   -- all values by name
+  --     dbutils.widgets.getAll()
   function M.getAll()
     local all = {}
     for name, entry in pairs(entries) do all[name] = entry.value end
@@ -346,6 +351,7 @@ return function(native)
 
   --- dbutils.widgets.remove(name: WidgetName)
   -- removes a widget
+  --     dbutils.widgets.remove("city")
   function M.remove(name)
     local entry = find(name)
     drop(entry)
@@ -355,6 +361,7 @@ return function(native)
 
   --- dbutils.widgets.removeAll()
   -- removes all widgets
+  --     dbutils.widgets.removeAll()
   function M.removeAll()
     local gone = {}
     for _, entry in pairs(entries) do gone[#gone + 1] = entry end
@@ -383,6 +390,7 @@ return function(native)
 
   --- dbutils.widgets.help()
   -- prints what there is
+  --     dbutils.widgets.help()
   function M.help() print(help) end
 
   local function guard(t, what)

@@ -110,25 +110,32 @@ return function(dbutils, native)
   end)
   --- dbutils.fs.cp(from: string, to: string, recurse = false) -> boolean
   -- copies a file, or with recurse a folder
+  --     dbutils.fs.cp("notes.txt", "copy.txt")
   fs.cp = named({"from source from_", "to destination", "recurse"}, files.cp)
   --- dbutils.fs.mv(from: string, to: string, recurse = false) -> boolean
   -- moves a file, or with recurse a folder
+  --     dbutils.fs.mv("copy.txt", "moved.txt")
   fs.mv = named({"from source from_", "to destination", "recurse"}, files.mv)
   --- dbutils.fs.rm(path: string, recurse = false) -> boolean
   -- removes a file, or with recurse a folder with all that is in it
+  --     dbutils.fs.rm("moved.txt")
   fs.rm = named({"path dir", "recurse"}, files.rm)
   --- dbutils.fs.mkdirs(path: string) -> boolean
   -- makes a folder and those above it
+  --     dbutils.fs.mkdirs("out/day")
   fs.mkdirs = named({"path dir"}, files.mkdirs)
   --- dbutils.fs.put(path: string, contents: string, overwrite = false) -> boolean
   -- writes a text to a file
+  --     dbutils.fs.put("notes.txt", "some text", true)
   fs.put = named({"path file", "contents", "overwrite"}, files.put)
   --- dbutils.fs.head(path: string, maxBytes = 65536) -> string
   -- the beginning of a file
+  --     dbutils.fs.head("notes.txt", 100)
   fs.head = named({"path file", "maxBytes max_bytes"}, files.head)
 
   --- dbutils.fs.mounts()
   -- an empty list: there are no mounts here, paths are used as they are
+  --     dbutils.fs.mounts()
   function fs.mounts() return listing({}, {"mountPoint", "source"}) end
   for _, name in ipairs {"mount", "updateMount", "unmount", "refreshMounts"} do
     fs[name] = function()
@@ -149,29 +156,36 @@ return function(dbutils, native)
   secrets.get = named({"scope", "key"}, sealed.get)
   --- dbutils.secrets.getBytes(scope: string, key: string) -> string
   -- the value of a secret, which may be any bytes
+  --     #dbutils.secrets.getBytes("lake", "token")
   secrets.getBytes = secrets.get
   --- dbutils.secrets.put(scope: string, key: string, value: string, expires?: integer)
   -- seals a value, or replaces it; expires is a time in seconds, as os.time gives it. `lacus secrets put` asks for it instead
+  --     dbutils.secrets.put("lake", "token", "only in a cell that nobody keeps")
   secrets.put = named({"scope", "key", "value", "expires"}, function(scope, key, value, expires)
     sealed.put(scope, key, value, expires and expires * 1000)
   end)
   --- dbutils.secrets.delete(scope: string, key: string)
   -- removes a secret
+  --     dbutils.secrets.delete("prod", "token")
   secrets.delete = named({"scope", "key"}, sealed.delete)
   --- dbutils.secrets.list(scope: string)
   -- the keys of a scope, without the values
+  --     dbutils.secrets.list("lake")
   secrets.list = named({"scope"}, function(scope)
     if type(scope) ~= "string" then native.raise("TYPE", "dbutils.secrets.list: which scope?", "dbutils.secrets.listScopes() has them") end
     return listing(sealed.list(scope), {"key", "version"})
   end)
   --- dbutils.secrets.listScopes()
   -- the scopes
+  --     dbutils.secrets.listScopes()
   function secrets.listScopes() return listing(sealed.list(), {"name"}) end
   --- dbutils.secrets.createScope(scope: string)
   -- makes a scope
+  --     dbutils.secrets.createScope("ocean")
   secrets.createScope = named({"scope name"}, sealed.create_scope)
   --- dbutils.secrets.deleteScope(scope: string)
   -- removes a scope with its secrets
+  --     dbutils.secrets.deleteScope("ocean")
   secrets.deleteScope = named({"scope name"}, sealed.delete_scope)
 
   ---- dbutils.notebook
@@ -186,6 +200,7 @@ return function(dbutils, native)
   notebook.run = named({"path", "timeout timeout_seconds timeoutSeconds", "arguments args"}, native.run)
   --- dbutils.notebook.exit(value?: string)
   -- ends the notebook here, well; the value goes to who ran it
+  --     dbutils.notebook.exit("3 rows")
   notebook.exit = named({"value"}, function(value) native.exit(value ~= nil and tostring(value) or nil) end)
 
   ---- dbutils.library
@@ -196,9 +211,11 @@ return function(dbutils, native)
 
   --- dbutils.library.restartPython()
   -- ends the Python of %%python cells; the next one starts anew, with what %pip has installed
+  --     dbutils.library.restartPython()
   function library.restartPython() native.restart_python() end
   --- dbutils.library.restart()
   -- forgets what cells have defined, the modules they required, and Python; widgets and parameters stay
+  --     dbutils.library.restart()
   function library.restart() native.restart() end
   for _, name in ipairs {"install", "installPyPI"} do
     library[name] = function()
@@ -217,6 +234,7 @@ return function(dbutils, native)
 
   --- dbutils.help(name?: string)
   -- what dbutils has, or one part of it: dbutils.help("fs"), dbutils.fs.help("cp")
+  --     dbutils.help("fs")
   function dbutils.help(name)
     if name then
       if name == "widgets" then return dbutils.widgets.help() end

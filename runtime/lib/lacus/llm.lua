@@ -77,6 +77,7 @@ end
 --     TrainingArguments{num_train_epochs = 3, learning_rate = 2e-4}
 --- BitsAndBytesConfig{load_in_4bit?: boolean, load_in_8bit?: boolean, bnb_4bit_quant_type?: string, bnb_4bit_use_double_quant?: boolean, bnb_4bit_compute_dtype?: string} -> BitsAndBytesConfig
 -- weights in few bits, with bitsandbytes' names
+--     BitsAndBytesConfig{load_in_4bit = true, bnb_4bit_quant_type = "nf4"}
 M.LoraConfig = config("LoraConfig")
 --- PromptTuningConfig{num_virtual_tokens = 8, prompt_tuning_init?: "RANDOM"|"TEXT"|"SAMPLE_VOCAB", prompt_tuning_init_text?: string} -> PromptTuningConfig
 -- embeddings in front of each text, which alone are trained, with PEFT's names
@@ -510,6 +511,7 @@ end
 -- What came of it: the worker's result, the evaluation before the first step, PEFT's sentence.
 --- Job:result() -> table
 -- what came of it: steps, seconds, loss, eval_loss, output_dir, model_uri; an error when it failed
+--     job:result().model_uri
 function methods.result(job)
     local info = core.job(job.id)
     if info.status == "failed" or info.status == "cancelled" then
@@ -558,6 +560,7 @@ end
 -- job:wait{silent_seconds = 120}: how long the coordinator may be silent
 --- Job:wait(options?: {silent_seconds?: number}) -> Job
 -- waits for the end, with a progress bar and a curve; an interrupt detaches, the job goes on
+--     job:wait()
 function methods.wait(job, o)
     check_keys("job:wait", o or {}, set("silent_seconds"))
     local watch = watcher(job, o and o.silent_seconds or 120)
@@ -597,6 +600,7 @@ end
 
 --- Job:cancel() -> Job
 -- ends it
+--     job:cancel()
 function methods.cancel(job)
     core.cancel(job.id)
     return job
@@ -604,6 +608,7 @@ end
 
 --- Job:resume(options?: {num_processes?: integer}) -> Job
 -- goes on from the last checkpoint; on another number of workers the batch stays what it was
+--     job:resume():wait()
 function methods.resume(job, o)
     o = o or {}
     check_keys("job:resume", o, set("num_processes", "ranks"))
@@ -613,6 +618,7 @@ end
 
 --- Job:checkpoint() -> Job
 -- keeps a checkpoint of the next whole step; the job goes on
+--     job:checkpoint()
 function methods.checkpoint(job)
     core.save_checkpoint(job.id)
     return job
@@ -620,6 +626,7 @@ end
 
 --- Job:logs() -> string
 -- what the job and its worker have said, without the secrets that this session knows
+--     print(job:logs())
 function methods.logs(job)
     follow(job)
     local lines = {}
@@ -638,6 +645,7 @@ end
 
 --- Job:events() -> {table, …}
 -- what has happened: metrics, checkpoints, status
+--     #job:events()
 function methods.events(job)
     follow(job)
     return job._events
@@ -653,6 +661,7 @@ end
 
 --- llm.jobs() -> {table, …}
 -- the training jobs of the workspace: {id =, status =, model =}
+--     llm.jobs()
 function llm.jobs()
     local list = {}
     for i, row in ipairs(core.jobs()) do
@@ -799,20 +808,28 @@ local model_methods = {}
 core.model_methods(model_methods)
 --- Model:forward{input_ids: table, attention_mask?: table, labels?: table} -> table
 -- loss (a number) and logits (a Tensor) of a batch
+--     local out = model:forward{input_ids = {{1, 2, 3}}, labels = {{1, 2, 3}}}
 --- Model:backward()
 -- gradients of the loss of the last forward
+--     model:backward()
 --- Model:zero_grad()
 -- all gradients are zero again
+--     model:zero_grad()
 --- Model:parameters() -> {table, …}
 -- name, shape, value, grad, requires_grad of each
+--     for _, p in ipairs(model:parameters()) do print(p.name, p.grad:norm()) end
 --- Model:count() -> integer, integer
 -- how many parameters are trained, and how many there are
+--     local all, trainable = model:count()
 --- Model:merge_and_unload() -> Model
 -- the adapter becomes part of the weights
+--     model:merge_and_unload():save_pretrained("out/merged")
 --- Model:load_adapter(folder: Path) -> Model
 -- an adapter that PEFT or lacus has saved
+--     model:load_adapter("out/sft")
 --- Model:close()
 -- its memory is free again
+--     model:close()
 --- Model.path: string
 -- its folder
 --- class Tokenizer: texts as numbers, and back
@@ -823,8 +840,10 @@ core.model_methods(model_methods)
 -- what it was opened with
 --- Tokenizer:encode(text: string, options?: {add_special_tokens?: boolean}) -> {integer, …}
 -- the tokens of a text
+--     tok:encode("Hello")
 --- Tokenizer:decode(ids: table, options?: {skip_special_tokens?: boolean}) -> string
 -- the text of tokens
+--     tok:decode({1, 2, 3}, {skip_special_tokens = true})
 --- Tokenizer:apply_chat_template(messages: table, options?: {add_generation_prompt?: boolean, tokenize?: boolean}) -> string
 -- a conversation as the model wants it
 --     llm.tokenizer("out/base"):apply_chat_template({{role = "user", content = "hello"}}, {add_generation_prompt = true})
@@ -839,12 +858,16 @@ core.model_methods(model_methods)
 --- class Tensor: numbers in rows and columns
 --- Tensor:norm() -> number
 -- the root of the sum of squares
+--     out.logits:norm()
 --- Tensor:argmax() -> {integer, …}
 -- where the greatest of each last row is, from 0: of logits, the likeliest token at each place
+--     out.logits:argmax()
 --- Tensor:get(i: integer, …) -> number
 -- one number; positions from 0
+--     out.logits:get(1, 1, 1)
 --- Tensor:totable() -> {number, …}
 -- all numbers, one after the other
+--     out.logits:totable()
 --- Tensor.shape: {integer, …}
 -- how many in each direction
 --- Tensor.name: string
@@ -852,6 +875,7 @@ core.model_methods(model_methods)
 
 --- Model:print_trainable_parameters()
 -- how many parameters are trained
+--     model:print_trainable_parameters()
 function model_methods.print_trainable_parameters(m)
     print(trainable_text(m:count()))
 end
@@ -872,6 +896,7 @@ end
 
 --- Model:add_adapter(lora: LoraConfig, seed?: integer) -> Model
 -- a fresh LoRA adapter, which alone is trained
+--     model:add_adapter(LoraConfig{r = 8, target_modules = {"q_proj", "v_proj"}})
 function model_methods.add_adapter(m, lora, seed)
     core.attach(m, lora_fields(lora), seed)
     return m
@@ -879,6 +904,7 @@ end
 
 --- Model:save_pretrained(folder: Path)
 -- weights, config and tokenizer in Hugging Face's format; of an adapter, PEFT's
+--     model:save_pretrained("out/model")
 function model_methods.save_pretrained(m, folder)
     core.save(m, folder)
     if core.exists(m.path .. "/tokenizer.json") then core.copy_tokenizer(m.path, folder) end
@@ -886,6 +912,7 @@ end
 
 --- Model:requires_grad(on = true) -> Model
 -- whether its weights are trained
+--     model:requires_grad(false)
 function model_methods.requires_grad(m, on)
     core.trainable(m, on ~= false)
     return m
@@ -944,6 +971,7 @@ end
 -- llm.train_tokenizer{texts = df or list, column = "text", vocab_size = 8000, output_dir = "…"}
 --- llm.train_tokenizer{texts: DataFrame|table, column = "text", vocab_size?: integer, output_dir: Path, min_frequency?: integer, model_max_length?: integer, chat_template?: string} -> Tokenizer
 -- a byte-level BPE tokenizer from texts, in Hugging Face's format
+--     llm.train_tokenizer{texts = {"some text", "more text"}, vocab_size = 300, output_dir = "out/tok"}
 function llm.train_tokenizer(o)
     check_keys("llm.train_tokenizer", o, set("texts", "column", "vocab_size", "output_dir", "min_frequency", "model_max_length", "chat_template"))
     if not o.output_dir then fail("ARG", "llm.train_tokenizer needs an output_dir") end
@@ -966,6 +994,7 @@ end
 -- llm.create_model{config = {hidden_size = …}, tokenizer = tok or path, output_dir = "…", seed = 42}: fresh weights in Hugging Face's format
 --- llm.create_model{config: table, tokenizer?: Tokenizer|string, output_dir: Path, seed = 42} -> {path: string, parameters: integer}
 -- a model with fresh weights, in Hugging Face's format
+--     llm.create_model{config = {hidden_size = 64, num_hidden_layers = 2, num_attention_heads = 4}, tokenizer = "out/tok", output_dir = "out/new"}
 function llm.create_model(o)
     check_keys("llm.create_model", o, set("config", "tokenizer", "output_dir", "seed"))
     if not o.output_dir then fail("ARG", "llm.create_model needs an output_dir") end
@@ -1016,6 +1045,7 @@ end
 -- llm.predict{model, prompts or dataset, choices = {…} | max_new_tokens = 16} → list of {text, logprob or finish_reason}
 --- llm.predict{model: Model|string, prompts?: {string, …}, dataset?: DataFrame|table, choices?: {string, …}, max_new_tokens = 16, max_length?: integer, temperature = 0, seed?: integer, template?: string, instruction_column?: string, response_column?: string, text_column?: string} -> {table, …}
 -- an answer for each prompt: what is generated, or the most likely of choices
+--     llm.predict{model = "out/new", prompts = {"Is the moon far?"}, choices = {"yes", "no"}}
 function llm.predict(o)
     check_keys("llm.predict", o, set("model", "prompts", "dataset", "choices", "max_new_tokens", "max_length", "temperature", "seed", table.unpack(row_keys)))
     local m = as_model(o.model)
@@ -1059,6 +1089,7 @@ end
 -- llm.evaluate{model, dataset, template…, metrics = {"loss", "accuracy"}, choices = list or true, max_length, batch_size, completion_only}
 --- llm.evaluate{model: Model|string, dataset: DataFrame|table, metrics?: {string, …}, choices?: table|boolean, max_new_tokens?: integer, max_length?: integer, batch_size?: integer, completion_only?: boolean, template?: string, instruction_column?: string, response_column?: string, text_column?: string} -> table
 -- loss and accuracy of a model on rows: metrics = {"loss", "accuracy"}
+--     llm.evaluate{model = "out/new", dataset = {{text = "some text"}}}
 function llm.evaluate(o)
     check_keys("llm.evaluate", o, set("model", "dataset", "metrics", "choices", "max_new_tokens", "max_length", "batch_size", "completion_only",
         table.unpack(row_keys)))

@@ -433,6 +433,7 @@ end
 
 --- mlflow.get_experiment(experiment_id: string) -> Experiment
 -- an experiment by its id
+--     mlflow.get_experiment("0").name
 function mlflow.get_experiment(...)
   local id = args("get_experiment", { "experiment_id" }, false, ...)
   return to_experiment(native.get_experiment(tostring(need("get_experiment", "experiment_id", id))))
@@ -440,6 +441,7 @@ end
 
 --- mlflow.get_experiment_by_name(name: string) -> Experiment
 -- an experiment by its name; nil when there is none
+--     mlflow.get_experiment_by_name("Default")
 function mlflow.get_experiment_by_name(...)
   local name = args("get_experiment_by_name", { "name" }, false, ...)
   return to_experiment(native.get_experiment(nil, need("get_experiment_by_name", "name", name), true))
@@ -455,6 +457,7 @@ end
 
 --- mlflow.delete_experiment(experiment_id: string)
 -- marks an experiment as deleted; restore_experiment of the client brings it back
+--     mlflow.delete_experiment(experiment_id)
 function mlflow.delete_experiment(...)
   local id = args("delete_experiment", { "experiment_id" }, false, ...)
   native.update_experiment(tostring(need("delete_experiment", "experiment_id", id)), nil, "deleted")
@@ -462,6 +465,7 @@ end
 
 --- mlflow.set_experiment_tag(key: string, value: any)
 -- a tag of the active experiment
+--     mlflow.set_experiment_tag("team", "lake")
 function mlflow.set_experiment_tag(...)
   local key, value = args("set_experiment_tag", { "key", "value" }, false, ...)
   native.tag_experiment(current_experiment(), need("set_experiment_tag", "key", key), text_of(value))
@@ -473,6 +477,7 @@ local function run_of(id) return to_run(native.get_run(id)) end
 
 --- mlflow.active_run() -> Run
 -- the run that is logged to; nil when none is active
+--     mlflow.active_run()
 function mlflow.active_run()
   return active[#active] and run_of(active[#active]) or nil
 end
@@ -520,6 +525,7 @@ end
 
 --- mlflow.end_run(status = "FINISHED")
 -- ends the active run: FINISHED, FAILED or KILLED
+--     mlflow.end_run()
 function mlflow.end_run(...)
   local status = args("end_run", { "status" }, false, ...)
   local id = active[#active]
@@ -555,6 +561,7 @@ end
 
 --- mlflow.get_run(run_id: string) -> Run
 -- a run with its parameters, metrics and tags
+--     mlflow.get_run(run_id).data.metrics
 function mlflow.get_run(...)
   local id = args("get_run", { "run_id" }, false, ...)
   return run_of(need("get_run", "run_id", id))
@@ -562,6 +569,7 @@ end
 
 --- mlflow.get_parent_run(run_id: string) -> Run
 -- the run that a nested run belongs to; nil when it is not nested
+--     mlflow.get_parent_run(run_id)
 function mlflow.get_parent_run(...)
   local id = args("get_parent_run", { "run_id" }, false, ...)
   local parent = run_of(need("get_parent_run", "run_id", id)).data.tags["mlflow.parentRunId"]
@@ -570,6 +578,7 @@ end
 
 --- mlflow.delete_run(run_id: string)
 -- marks a run as deleted
+--     mlflow.delete_run(run_id)
 function mlflow.delete_run(...)
   local id = args("delete_run", { "run_id" }, false, ...)
   native.set_stage(need("delete_run", "run_id", id), "deleted")
@@ -633,6 +642,7 @@ end
 
 --- mlflow.set_tag(key: string, value: any)
 -- a tag of the active run
+--     mlflow.set_tag("stage", "draft")
 function mlflow.set_tag(...)
   local key, value = args("set_tag", { "key", "value", "synchronous" }, false, ...)
   native.set_tags(current_run(), { [need("set_tag", "key", key)] = text_of(value) })
@@ -640,6 +650,7 @@ end
 
 --- mlflow.set_tags(tags: table)
 -- several tags at once
+--     mlflow.set_tags{stage = "draft", owner = "me"}
 function mlflow.set_tags(...)
   local tags = args("set_tags", { "tags", "synchronous" }, true, ...)
   native.set_tags(current_run(), texts_of(need("set_tags", "tags", tags)))
@@ -647,6 +658,7 @@ end
 
 --- mlflow.delete_tag(key: string)
 -- removes a tag of the active run
+--     mlflow.delete_tag("stage")
 function mlflow.delete_tag(...)
   local key = args("delete_tag", { "key" }, false, ...)
   native.delete_tag(current_run(), need("delete_tag", "key", key))
@@ -654,6 +666,7 @@ end
 
 --- mlflow.log_artifact(local_path: Path, artifact_path?: string, run_id?: string)
 -- keeps a file with the run
+--     mlflow.log_artifact("notes.txt", "texts")
 function mlflow.log_artifact(...)
   local path, to, run = args("log_artifact", { "local_path", "artifact_path", "run_id" }, false, ...)
   native.put_artifact(run or current_run(), need("log_artifact", "local_path", path), to)
@@ -661,6 +674,7 @@ end
 
 --- mlflow.log_artifacts(local_dir: Path, artifact_path?: string, run_id?: string)
 -- keeps the files of a folder with the run
+--     mlflow.log_artifacts("out/day", "days")
 function mlflow.log_artifacts(...)
   local path, to, run = args("log_artifacts", { "local_dir", "artifact_path", "run_id" }, false, ...)
   native.put_artifact(run or current_run(), need("log_artifacts", "local_dir", path), to)
@@ -677,6 +691,7 @@ end
 -- JSON is YAML too, so .yaml files hold it as well.
 --- mlflow.log_dict(dictionary: table, artifact_file: string, run_id?: string)
 -- keeps a table as a JSON file
+--     mlflow.log_dict({threshold = 0.5}, "config.json")
 function mlflow.log_dict(...)
   local dictionary, file, run = args("log_dict", { "dictionary", "artifact_file", "run_id" }, true, ...)
   native.put_text(run or current_run(), need("log_dict", "artifact_file", file),
@@ -686,6 +701,7 @@ end
 -- A dataframe, a table's name, or {name =, digest =, source =}.
 --- mlflow.log_input(dataset: string|table, context?: string)
 -- notes what the run has read: a table's name, or {name =, version =}
+--     mlflow.log_input("people", "training")
 function mlflow.log_input(...)
   local dataset, context = args("log_input", { "dataset", "context", "tags" }, false, ...)
   need("log_input", "dataset", dataset)
@@ -698,6 +714,7 @@ end
 
 --- mlflow.get_artifact_uri(artifact_path?: string) -> string
 -- where the files of the active run are
+--     mlflow.get_artifact_uri("texts")
 function mlflow.get_artifact_uri(...)
   local path = args("get_artifact_uri", { "artifact_path" }, false, ...)
   local uri = run_of(current_run()).info.artifact_uri
@@ -711,6 +728,7 @@ end
 
 --- mlflow.artifacts.download_artifacts{artifact_uri?: string, run_id?: string, artifact_path?: string} -> string
 -- the path of a run's files on this machine
+--     mlflow.artifacts.download_artifacts{run_id = run_id, artifact_path = "config.json"}
 function mlflow.artifacts.download_artifacts(...)
   local uri, run, path = args("download_artifacts", { "artifact_uri", "run_id", "artifact_path", "dst_path" }, false, ...)
   return download(uri, run, path)
@@ -718,6 +736,7 @@ end
 
 --- mlflow.artifacts.list_artifacts{artifact_uri?: string, run_id?: string, artifact_path?: string} -> {table, …}
 -- the files of a run: {path =, is_dir =, file_size =}
+--     mlflow.artifacts.list_artifacts{run_id = run_id}
 function mlflow.artifacts.list_artifacts(...)
   local uri, run, path = args("list_artifacts", { "artifact_uri", "run_id", "artifact_path" }, false, ...)
   if uri then run, path = uri:match("^runs:/(%x+)/?(.*)$") end
@@ -726,6 +745,7 @@ end
 
 --- mlflow.artifacts.load_text(artifact_uri: string) -> string
 -- the text of a file of a run
+--     mlflow.artifacts.load_text("runs:/" .. run_id .. "/notes/readme.txt")
 function mlflow.artifacts.load_text(...)
   local uri = args("load_text", { "artifact_uri" }, false, ...)
   local file <close> = assert(io.open(download(need("load_text", "artifact_uri", uri)), "rb"))
@@ -734,6 +754,7 @@ end
 
 --- mlflow.artifacts.load_dict(artifact_uri: string) -> table
 -- the table in a JSON file of a run
+--     mlflow.artifacts.load_dict("runs:/" .. run_id .. "/config.json").threshold
 function mlflow.artifacts.load_dict(...)
   return json.decode(mlflow.artifacts.load_text(...))
 end
@@ -811,21 +832,28 @@ end
 
 --- mlflow.log_model(model: string|table, artifact_path?: string, registered_model_name?: string, tags?: table, name?: string, metadata?: table) -> ModelInfo
 -- keeps a model with the run: a folder, an object with save_pretrained, or {model =, tokenizer =}
+--     mlflow.log_model("out/sft", "model")
 --- mlflow.load_model(model_uri: string, options?: table) -> Model
 -- a model by its URI: "runs:/ID/model", "models:/NAME@ALIAS" or a folder
+--     mlflow.load_model("models:/sft@champion")
 --- mlflow.transformers.log_model(model: string|table, artifact_path?: string, registered_model_name?: string, tags?: table, name?: string, metadata?: table) -> ModelInfo
 -- keeps a model with the run: a folder, an object with save_pretrained, or {model =, tokenizer =}
 --     local info = mlflow.transformers.log_model{transformers_model = "out/sft", name = "model"}
 --- mlflow.transformers.load_model(model_uri: string, options?: table) -> Model
 -- a model by its URI: "runs:/ID/model", "models:/NAME@ALIAS" or a folder
+--     mlflow.transformers.load_model("models:/sft/1")
 --- mlflow.peft.log_model(model: string|table, artifact_path?: string, registered_model_name?: string, tags?: table, name?: string, metadata?: table) -> ModelInfo
 -- keeps a model with the run: a folder, an object with save_pretrained, or {model =, tokenizer =}
+--     mlflow.peft.log_model("out/sft", "model")
 --- mlflow.peft.load_model(model_uri: string, options?: table) -> Model
 -- a model by its URI: "runs:/ID/model", "models:/NAME@ALIAS" or a folder
+--     mlflow.peft.load_model("runs:/" .. run_id .. "/model")
 --- mlflow.pyfunc.log_model(model: string|table, artifact_path?: string, registered_model_name?: string, tags?: table, name?: string, metadata?: table) -> ModelInfo
 -- keeps a model with the run: a folder, an object with save_pretrained, or {model =, tokenizer =}
+--     mlflow.pyfunc.log_model("out/sft", "model")
 --- mlflow.pyfunc.load_model(model_uri: string, options?: table) -> Model
 -- a model by its URI: "runs:/ID/model", "models:/NAME@ALIAS" or a folder
+--     mlflow.pyfunc.load_model("models:/sft@champion")
 --- module mlflow.transformers: models of Hugging Face's kind
 --- module mlflow.peft: adapters
 --- module mlflow.pyfunc: any model
@@ -852,18 +880,23 @@ end
 
 --- mlflow.set_tracking_uri(uri?: string)
 -- "lacus", "databricks" or nothing: runs are kept in this workspace
+--     mlflow.set_tracking_uri()
 --- mlflow.set_registry_uri(uri?: string)
 -- "lacus", "databricks-uc" or nothing: models are registered in this workspace
+--     mlflow.set_registry_uri()
 mlflow.set_tracking_uri = set_uri("tracking server")
 mlflow.set_registry_uri = set_uri("registry")
 --- mlflow.get_tracking_uri() -> string
 -- where runs are kept: this workspace
+--     mlflow.get_tracking_uri()
 function mlflow.get_tracking_uri() return "lacus" end
 --- mlflow.get_registry_uri() -> string
 -- where models are registered: this workspace
+--     mlflow.get_registry_uri()
 function mlflow.get_registry_uri() return "lacus" end
 --- mlflow.is_tracking_uri_set() -> boolean
 -- true: this workspace
+--     mlflow.is_tracking_uri_set()
 function mlflow.is_tracking_uri_set() return true end
 
 ---------------------------------------------------------------------------------------------------- MlflowClient
@@ -874,9 +907,11 @@ Client.__index = Client
 function Client.__tostring() return "MlflowClient of this workspace" end
 --- mlflow.MlflowClient() -> MlflowClient
 -- the functions that name their run, experiment or model
+--     local client = mlflow.MlflowClient()
 function mlflow.MlflowClient() return setmetatable({}, Client) end
 --- mlflow.tracking.MlflowClient() -> MlflowClient
 -- the same as mlflow.MlflowClient
+--     local client = mlflow.tracking.MlflowClient()
 mlflow.tracking = { MlflowClient = mlflow.MlflowClient }
 
 -- client:name(…) with these arguments; those after `required` may be left out.
@@ -895,14 +930,17 @@ local function id_text(v) return v ~= nil and tostring(v) or nil end
 
 --- MlflowClient:get_run(run_id: string) -> Run
 -- a run
+--     client:get_run(run_id).info.status
 method("get_run", { "run_id" }, 1, run_of)
 --- MlflowClient:create_run(experiment_id: string, start_time?: integer, tags?: table, run_name?: string) -> Run
 -- a run that is not the active one
+--     client:create_run("0", nil, {stage = "draft"}, "by hand")
 method("create_run", { "experiment_id", "start_time", "tags", "run_name" }, 1, function(e, start, tags, name)
   return run_of(native.create_run(tostring(e), name, tags and texts_of(tags) or {}, start).info.run_id)
 end)
 --- MlflowClient:search_runs(experiment_ids: table, filter_string?: string, run_view_type?: string, max_results?: integer, order_by?: table) -> Runs
 -- runs that a filter finds
+--     client:search_runs({"0"}, "metrics.loss < 1")
 method("search_runs", { "experiment_ids", "filter_string", "run_view_type", "max_results", "order_by", "page_token" }, 0,
   function(ids, filter, view, max, order)
     local experiments = {}
@@ -911,16 +949,20 @@ method("search_runs", { "experiment_ids", "filter_string", "run_view_type", "max
   end)
 --- MlflowClient:get_metric_history(run_id: string, key: string) -> {table, …}
 -- all values of a metric: {key =, value =, step =, timestamp =}
+--     client:get_metric_history(run_id, "loss")
 method("get_metric_history", { "run_id", "key" }, 2, native.history)
 --- MlflowClient:log_metric(run_id: string, key: string, value: number, timestamp?: integer, step?: integer)
 -- a value of a run
+--     client:log_metric(run_id, "loss", 0.5, nil, 1)
 method("log_metric", { "run_id", "key", "value", "timestamp", "step", "synchronous" }, 3,
   function(run, key, value, timestamp, step) native.log_metric(run, key, value, step, timestamp) end)
 --- MlflowClient:log_param(run_id: string, key: string, value: any)
 -- a parameter of a run
+--     client:log_param(run_id, "depth", 3)
 method("log_param", { "run_id", "key", "value" }, 3, function(run, key, value) native.log_params(run, { [key] = text_of(value) }) end)
 --- MlflowClient:log_batch(run_id: string, metrics?: table, params?: table, tags?: table)
 -- many values, parameters and tags at once
+--     client:log_batch{run_id = run_id, metrics = {{key = "loss", value = 0.4, step = 2}}, params = {{key = "width", value = "8"}}}
 method("log_batch", { "run_id", "metrics", "params", "tags", "synchronous" }, 1, function(run, metrics, params, tags)
   local function plain(list)
     return list and list[1] and map_of(list) or list or {}
@@ -931,71 +973,92 @@ method("log_batch", { "run_id", "metrics", "params", "tags", "synchronous" }, 1,
 end)
 --- MlflowClient:set_tag(run_id: string, key: string, value: any)
 -- a tag of a run
+--     client:set_tag(run_id, "stage", "draft")
 method("set_tag", { "run_id", "key", "value" }, 3, function(run, key, value) native.set_tags(run, { [key] = text_of(value) }) end)
 --- MlflowClient:delete_tag(run_id: string, key: string)
 -- removes a tag of a run
+--     client:delete_tag(run_id, "stage")
 method("delete_tag", { "run_id", "key" }, 2, native.delete_tag)
 --- MlflowClient:set_terminated(run_id: string, status = "FINISHED")
 -- ends a run
+--     client:set_terminated(run_id)
 method("set_terminated", { "run_id", "status", "end_time" }, 1, function(run, status) native.update_run(run, status or "FINISHED", nil, true) end)
 --- MlflowClient:update_run(run_id: string, status?: string, name?: string)
 -- another status or name
+--     client:update_run(run_id, nil, "renamed")
 method("update_run", { "run_id", "status", "name" }, 1, function(run, status, name) native.update_run(run, status, name) end)
 --- MlflowClient:delete_run(run_id: string)
 -- marks a run as deleted
+--     client:delete_run(run_id)
 method("delete_run", { "run_id" }, 1, function(run) native.set_stage(run, "deleted") end)
 --- MlflowClient:restore_run(run_id: string)
 -- a deleted run is back
+--     client:restore_run(run_id)
 method("restore_run", { "run_id" }, 1, function(run) native.set_stage(run, "active") end)
 --- MlflowClient:log_artifact(run_id: string, local_path: Path, artifact_path?: string)
 -- keeps a file with a run
+--     client:log_artifact(run_id, "notes.txt")
 method("log_artifact", { "run_id", "local_path", "artifact_path" }, 2, native.put_artifact)
 --- MlflowClient:log_artifacts(run_id: string, local_dir: Path, artifact_path?: string)
 -- keeps the files of a folder with a run
+--     client:log_artifacts(run_id, "out/day", "days")
 method("log_artifacts", { "run_id", "local_dir", "artifact_path" }, 2, native.put_artifact)
 --- MlflowClient:log_text(run_id: string, text: string, artifact_file: string)
 -- keeps a text as a file of a run
+--     client:log_text(run_id, "as it was", "notes/readme.txt")
 method("log_text", { "run_id", "text", "artifact_file" }, 3, function(run, text, file) native.put_text(run, file, text) end)
 --- MlflowClient:log_dict(run_id: string, dictionary: table, artifact_file: string)
 -- keeps a table as a JSON file of a run
+--     client:log_dict(run_id, {threshold = 0.5}, "config.json")
 method("log_dict", { "run_id", "dictionary", "artifact_file" }, 3, function(run, t, file) native.put_text(run, file, json.encode(t)) end)
 --- MlflowClient:list_artifacts(run_id: string, path?: string) -> {table, …}
 -- the files of a run
+--     client:list_artifacts(run_id)
 method("list_artifacts", { "run_id", "path" }, 1, native.list_artifacts)
 --- MlflowClient:download_artifacts(run_id: string, path: string) -> string
 -- the path of a run's files on this machine
+--     client:download_artifacts(run_id, "config.json")
 method("download_artifacts", { "run_id", "path", "dst_path" }, 2, native.artifact_path)
 
 --- MlflowClient:create_experiment(name: string, artifact_location?: string, tags?: table) -> string
 -- makes an experiment; its id
+--     client:create_experiment("/Users/me/other")
 method("create_experiment", { "name", "artifact_location", "tags" }, 1, mlflow.create_experiment)
 --- MlflowClient:get_experiment(experiment_id: string) -> Experiment
 -- an experiment by its id
+--     client:get_experiment("0").name
 method("get_experiment", { "experiment_id" }, 1, function(id) return to_experiment(native.get_experiment(tostring(id))) end)
 --- MlflowClient:get_experiment_by_name(name: string) -> Experiment
 -- an experiment by its name; nil when there is none
+--     client:get_experiment_by_name("Default").experiment_id
 method("get_experiment_by_name", { "name" }, 1, mlflow.get_experiment_by_name)
 --- MlflowClient:search_experiments(view_type?: string, max_results?: integer, filter_string?: string, order_by?: table) -> {Experiment, …}
 -- experiments that a filter finds
+--     client:search_experiments{filter_string = "name LIKE '/Users/%'"}
 method("search_experiments", { "view_type", "max_results", "filter_string", "order_by", "page_token" }, 0,
   function(view, max, filter, order)
     return search_all(native.search_experiments, "experiments", to_experiment, filter, order, max, view)
   end)
 --- MlflowClient:rename_experiment(experiment_id: string, new_name: string)
 -- another name
+--     client:rename_experiment(experiment_id, "/Users/me/renamed")
 method("rename_experiment", { "experiment_id", "new_name" }, 2, function(id, name) native.update_experiment(tostring(id), name) end)
 --- MlflowClient:delete_experiment(experiment_id: string)
 -- marks an experiment as deleted
+--     client:delete_experiment(experiment_id)
 method("delete_experiment", { "experiment_id" }, 1, function(id) native.update_experiment(tostring(id), nil, "deleted") end)
 --- MlflowClient:restore_experiment(experiment_id: string)
 -- a deleted experiment is back
+--     client:restore_experiment(experiment_id)
 method("restore_experiment", { "experiment_id" }, 1, function(id) native.update_experiment(tostring(id), nil, "active") end)
 --- MlflowClient:set_experiment_tag(experiment_id: string, key: string, value: any)
 -- a tag of an experiment
+--     client:set_experiment_tag("0", "team", "lake")
 method("set_experiment_tag", { "experiment_id", "key", "value" }, 3, function(id, k, v) native.tag_experiment(tostring(id), k, text_of(v)) end)
 
 --- MlflowClient:create_registered_model(name: string, tags?: table, description?: string) -> RegisteredModel
 -- a name for versions of a model
+--     client:create_registered_model("another", {task = "chat"}, "what it is for")
 method("create_registered_model", { "name", "tags", "description" }, 1, function(name, tags, description)
   native.create_model(name, description)
   for k, v in pairs(tags or {}) do native.tag_model(name, nil, k, text_of(v)) end
@@ -1003,74 +1066,94 @@ method("create_registered_model", { "name", "tags", "description" }, 1, function
 end)
 --- MlflowClient:get_registered_model(name: string) -> RegisteredModel
 -- a registered model
+--     client:get_registered_model("sft").aliases
 method("get_registered_model", { "name" }, 1, function(name) return to_model(native.get_model(name)) end)
 --- MlflowClient:rename_registered_model(name: string, new_name: string) -> RegisteredModel
 -- another name
+--     client:rename_registered_model("another", "other")
 method("rename_registered_model", { "name", "new_name" }, 2, function(name, new) native.update_model(name, new); return to_model(native.get_model(new)) end)
 --- MlflowClient:update_registered_model(name: string, description: string) -> RegisteredModel
 -- another description
+--     client:update_registered_model("sft", "answers about the moon")
 method("update_registered_model", { "name", "description" }, 1, function(name, text) native.update_model(name, nil, text); return to_model(native.get_model(name)) end)
 --- MlflowClient:delete_registered_model(name: string)
 -- removes a registered model with its versions
+--     client:delete_registered_model("other")
 method("delete_registered_model", { "name" }, 1, native.delete_model)
 --- MlflowClient:search_registered_models(filter_string?: string, max_results?: integer, order_by?: table) -> {RegisteredModel, …}
 -- registered models that a filter finds
+--     client:search_registered_models("name LIKE 's%'")
 method("search_registered_models", { "filter_string", "max_results", "order_by", "page_token" }, 0, function(filter, max, order)
   return search_all(native.search_models, "registered_models", to_model, filter, order, max)
 end)
 --- MlflowClient:set_registered_model_tag(name: string, key: string, value: any)
 -- a tag of a registered model
+--     client:set_registered_model_tag("sft", "task", "chat")
 method("set_registered_model_tag", { "name", "key", "value" }, 3, function(name, k, v) native.tag_model(name, nil, k, text_of(v)) end)
 --- MlflowClient:delete_registered_model_tag(name: string, key: string)
 -- removes a tag of a registered model
+--     client:delete_registered_model_tag("sft", "task")
 method("delete_registered_model_tag", { "name", "key" }, 2, function(name, k) native.tag_model(name, nil, k) end)
 --- MlflowClient:set_registered_model_alias(name: string, alias: string, version: string|integer)
 -- a name like "champion" for a version: models:/NAME@champion
+--     client:set_registered_model_alias("sft", "champion", 1)
 method("set_registered_model_alias", { "name", "alias", "version" }, 3, function(name, alias, v) native.alias(name, alias, tostring(v)) end)
 --- MlflowClient:delete_registered_model_alias(name: string, alias: string)
 -- removes an alias
+--     client:delete_registered_model_alias("sft", "challenger")
 method("delete_registered_model_alias", { "name", "alias" }, 2, function(name, alias) native.alias(name, alias) end)
 
 --- MlflowClient:create_model_version(name: string, source: string, run_id?: string, tags?: table, run_link?: string, description?: string) -> ModelVersion
 -- a version from a folder or a run
+--     client:create_model_version("sft", "runs:/" .. run_id .. "/model", run_id)
 method("create_model_version", { "name", "source", "run_id", "tags", "run_link", "description" }, 2, function(name, source, run, tags, _, text)
   return to_version(native.create_version(name, source, run, text, tags and texts_of(tags)))
 end)
 --- MlflowClient:get_model_version(name: string, version: string|integer) -> ModelVersion
 -- one version
+--     client:get_model_version("sft", 1).source
 method("get_model_version", { "name", "version" }, 2, function(name, v) return to_version(native.get_version(name, tostring(v))) end)
 --- MlflowClient:get_model_version_by_alias(name: string, alias: string) -> ModelVersion
 -- the version that an alias names
+--     client:get_model_version_by_alias("sft", "champion").version
 method("get_model_version_by_alias", { "name", "alias" }, 2, function(name, alias) return to_version(native.get_version(name, "@" .. alias)) end)
 --- MlflowClient:get_model_version_download_uri(name: string, version: string|integer) -> string
 -- where its files are
+--     client:get_model_version_download_uri("sft", 1)
 method("get_model_version_download_uri", { "name", "version" }, 2, function(name, v) return "file://" .. native.get_version(name, tostring(v)).storage_location end)
 --- MlflowClient:get_latest_versions(name: string, stages?: table) -> {ModelVersion, …}
 -- the latest versions
+--     client:get_latest_versions("sft")[1].version
 method("get_latest_versions", { "name", "stages" }, 1, function(name) return to_model(native.get_model(name)).latest_versions end)
 --- MlflowClient:update_model_version(name: string, version: string|integer, description: string) -> ModelVersion
 -- another description
+--     client:update_model_version("sft", 1, "trained on 3 rows")
 method("update_model_version", { "name", "version", "description" }, 2, function(name, v, text)
   native.update_version(name, tostring(v), text)
   return to_version(native.get_version(name, tostring(v)))
 end)
 --- MlflowClient:delete_model_version(name: string, version: string|integer)
 -- removes a version
+--     client:delete_model_version("sft", 2)
 method("delete_model_version", { "name", "version" }, 2, function(name, v) native.delete_version(name, tostring(v)) end)
 --- MlflowClient:search_model_versions(filter_string?: string, max_results?: integer, order_by?: table) -> {ModelVersion, …}
 -- versions that a filter finds
+--     client:search_model_versions("name = 'sft'")
 method("search_model_versions", { "filter_string", "max_results", "order_by", "page_token" }, 0, function(filter, max, order)
   return search_all(native.search_versions, "model_versions", to_version, filter, order, max)
 end)
 --- MlflowClient:set_model_version_tag(name: string, version: string|integer, key: string, value: any)
 -- a tag of a version
+--     client:set_model_version_tag("sft", 1, "checked", "yes")
 method("set_model_version_tag", { "name", "version", "key", "value" }, 4, function(name, v, k, value) native.tag_model(name, id_text(v), k, text_of(value)) end)
 --- MlflowClient:delete_model_version_tag(name: string, version: string|integer, key: string)
 -- removes a tag of a version
+--     client:delete_model_version_tag("sft", 1, "checked")
 method("delete_model_version_tag", { "name", "version", "key" }, 3, function(name, v, k) native.tag_model(name, id_text(v), k) end)
 
 --- mlflow.compare(runs: {Run, …}) -> table
 -- runs beside each other: what differs, and their curves over each other; takes runs or their ids
+--     mlflow.compare{run_id, other_id}
 function mlflow.compare(runs, ...)
   if type(runs) ~= "table" or getmetatable(runs) == Run then runs = { runs, ... } end
   local list = {}

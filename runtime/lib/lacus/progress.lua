@@ -191,14 +191,19 @@ return function(native)
   --- class Progress: a progress bar that is moved by hand
   --- Progress:update(n?: number) -> Progress
   -- so much more is done
+  --     local bar <close> = progress{total = 3, desc = "files"} bar:update()
   --- Progress:set(n: number) -> Progress
   -- so much is done
+  --     local bar <close> = progress{total = 100} bar:set(40)
   --- Progress:set_postfix(postfix: table) -> Progress
   -- what stands behind the bar: {loss = 0.1}
+  --     local bar <close> = progress{total = 1} bar:set_postfix{loss = 0.5}
   --- Progress:set_description(desc: string) -> Progress
   -- what stands before it
+  --     local bar <close> = progress{total = 1} bar:set_description("second pass")
   --- Progress:close()
   -- it is at its end
+  --     progress{total = 1}:close()
   --- progress(what: any, options?: {desc?: string, total?: number, unit?: string}) -> any
   -- for x in progress(list) do … end shows how far it is; also of a number, of an iterator, or {total = n} for a bar that is
   -- moved by hand: :update(n), :set(n), :set_postfix{loss = 1}, :close()

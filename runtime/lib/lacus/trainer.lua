@@ -193,6 +193,7 @@ end
 
 --- Trainer:train() -> {global_step: integer, training_loss: number, metrics: table}
 -- runs the training to its end; its job goes on when the cell is interrupted
+--     trainer:train().training_loss
 function methods.train(t)
     if t._o.train_dataset == nil then fail("ARG", "Trainer: training requires a train_dataset") end
     local control, begin = {should_training_stop = false}, core.clock()
@@ -272,6 +273,7 @@ end
 --- Trainer:evaluate(eval_dataset?: Dataset, metric_key_prefix = "eval") -> table
 -- loss of the model as it is now, and what compute_metrics makes of {predictions, label_ids}: the likeliest next token at each place, and
 -- the labels
+--     trainer:evaluate().eval_loss
 function methods.evaluate(t, dataset, prefix)
     dataset = dataset or t._o.eval_dataset
     if dataset == nil then fail("ARG", "Trainer: evaluation requires an eval_dataset") end
@@ -285,6 +287,7 @@ end
 
 --- Trainer:predict(test_dataset: Dataset, metric_key_prefix = "test") -> {predictions: table, label_ids: table, metrics: table}
 -- the likeliest next token at each place of each row, the labels, and the metrics
+--     trainer:predict(ds).metrics
 function methods.predict(t, dataset, prefix)
     if dataset == nil then fail("ARG", "Trainer: predict needs a dataset") end
     local metrics, predictions, labels = measure(t, dataset, prefix or "test", true)
@@ -293,6 +296,7 @@ end
 
 --- Trainer:save_model(output_dir?: Path) -> string
 -- model or adapter, with its tokenizer, in Hugging Face's format
+--     trainer:save_model("out/model")
 function methods.save_model(t, folder)
     folder = folder or t.args.output_dir
     if not folder then fail("ARG", "trainer:save_model needs a folder") end

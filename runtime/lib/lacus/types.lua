@@ -12,30 +12,43 @@ return function(native)
   --- module types: Spark's data types, for schemas that a program builds
   --- types.BooleanType() -> string
   -- boolean
+  --     types.StructField("b", types.BooleanType())
   --- types.ByteType() -> string
   -- tinyint
+  --     types.StructField("b", types.ByteType())
   --- types.ShortType() -> string
   -- smallint
+  --     types.StructField("n", types.ShortType())
   --- types.IntegerType() -> string
   -- int
+  --     types.StructField("n", types.IntegerType())
   --- types.LongType() -> string
   -- bigint
+  --     types.StructField("n", types.LongType())
   --- types.FloatType() -> string
   -- float
+  --     types.StructField("x", types.FloatType())
   --- types.DoubleType() -> string
   -- double
+  --     types.StructField("x", types.DoubleType())
   --- types.StringType() -> string
   -- string
+  --     types.StructField("s", types.StringType())
   --- types.BinaryType() -> string
   -- binary
+  --     types.StructField("b", types.BinaryType())
   --- types.DateType() -> string
   -- date
+  --     types.StructField("d", types.DateType())
   --- types.TimestampType() -> string
   -- timestamp
+  --     types.StructField("t", types.TimestampType())
   --- types.TimestampNTZType() -> string
   -- timestamp_ntz
+  --     types.StructField("t", types.TimestampNTZType())
   --- types.NullType() -> string
   -- void
+  --     types.StructField("nothing", types.NullType())
   for name, text in pairs(atomic) do
     types[name] = function() return text end
   end
@@ -51,6 +64,7 @@ return function(native)
 
   --- types.DecimalType(precision = 10, scale = 0) -> string
   -- a number with so many digits, some of them after the point
+  --     types.StructField("price", types.DecimalType(12, 2))
   function types.DecimalType(precision, scale)
     return ("decimal(%d,%d)"):format(precision or 10, scale or 0)
   end
@@ -64,12 +78,14 @@ return function(native)
 
   --- types.MapType(key: string, value: string) -> string
   -- keys with values
+  --     types.MapType(types.StringType(), types.DoubleType())
   function types.MapType(key, value)
     return "map<" .. text_of("MapType", key) .. "," .. text_of("MapType", value) .. ">"
   end
 
   --- types.StructField(name: string, dataType: string, nullable = true) -> table
   -- a column of a schema
+  --     types.StructType{types.StructField("n", types.LongType(), false)}
   function types.StructField(name, dataType, nullable)
     if type(name) ~= "string" then error("StructField: a name expected, got " .. type(name), 2) end
     return {name = name, dataType = text_of("StructField", dataType), nullable = nullable ~= false}

@@ -76,6 +76,7 @@ return function(native, widgets)
 
   --- widgets.AppLayout{header?: Widget, left_sidebar?: Widget, center?: Widget, right_sidebar?: Widget, footer?: Widget, pane_widths?: table, pane_heights?: table, merge?: boolean} -> Widget
   -- a page with a header, a footer and sidebars; what is not given leaves its place to the others
+  --     widgets.AppLayout{header = widgets.HTML{value = "<h3>Moon</h3>"}, center = widgets.Output{}}
   function widgets.AppLayout(o)
     local panes, own = {}, {pane_widths = true, pane_heights = true, merge = true}
     for _, name in ipairs(app) do panes[name], own[name] = o[name], true end
@@ -110,6 +111,7 @@ return function(native, widgets)
 
   --- widgets.TwoByTwoLayout{top_left?: Widget, top_right?: Widget, bottom_left?: Widget, bottom_right?: Widget, merge?: boolean} -> Widget
   -- four places; what is not given leaves its place to its neighbour
+  --     widgets.TwoByTwoLayout{top_left = widgets.Button{}, bottom_right = widgets.Button{}}
   function widgets.TwoByTwoLayout(o)
     local panes, own = {}, {merge = true}
     for _, name in ipairs(corners) do panes[name], own[name] = o[name], true end

@@ -23,6 +23,7 @@ return function(native, widgets, methods)
   -- w:hold_sync(fn, …): what fn changes reaches the front end in one message
   --- Widget:hold_sync(fn: function, …)
   -- what fn changes reaches the front end in one message
+  --     local s = widgets.IntSlider{} s:hold_sync(function() s.max, s.value = 200, 150 end)
   function methods.hold_sync(w, fn, ...)
     native.hold(w, true)
     return bracketed(function() native.hold(w, false) end, fn, ...)
@@ -38,6 +39,7 @@ return function(native, widgets, methods)
   -- w:hold_trait_notifications(fn, …): observers are told after fn, once for each field that has another value then
   --- Widget:hold_trait_notifications(fn: function, …)
   -- observers are told after fn, once for each field that has another value then
+  --     local s = widgets.IntSlider{} s:hold_trait_notifications(function() s.max, s.value = 200, 150 end)
   function methods.hold_trait_notifications(w, fn, ...)
     local own = native.own(w)
     if own.holding then return fn(...) end
@@ -55,6 +57,7 @@ return function(native, widgets, methods)
   -- w:set_state{value = 3, description = "n"}: several fields at once
   --- Widget:set_state(state: table)
   -- several fields at once
+  --     widgets.IntSlider{}:set_state{value = 3}
   function methods.set_state(w, state)
     methods.hold_sync(w, methods.hold_trait_notifications, w, function()
       for key, value in pairs(state) do w[key] = value end
@@ -64,6 +67,7 @@ return function(native, widgets, methods)
 
   --- Widget:get_state() -> table
   -- all fields by name
+  --     widgets.IntSlider{}:get_state().value
   function methods.get_state(w)
     local state = {}
     for _, key in ipairs(native.fields(w)) do state[key] = w[key] end
@@ -72,18 +76,22 @@ return function(native, widgets, methods)
 
   --- Widget:send(content: table)
   -- a message to the front end
+  --     widgets.Button{}:send{do_focus = true}
   function methods.send(w, content) native.custom(w, content) end
   --- Widget:focus()
   -- the keyboard goes to it
+  --     widgets.Text{}:focus()
   function methods.focus(w) native.custom(w, {["do"] = "focus"}) end
   --- Widget:blur()
   -- the keyboard leaves it
+  --     widgets.Text{}:blur()
   function methods.blur(w) native.custom(w, {["do"] = "blur"}) end
 
   ---- classes of the page's style sheets
 
   --- Widget:add_class(name: string)
   -- a class of the page's style sheets
+  --     widgets.Button{}:add_class("wide")
   function methods.add_class(w, name)
     local list = native.class_list(w)
     for _, one in ipairs(list) do if one == name then return w end end
@@ -94,6 +102,7 @@ return function(native, widgets, methods)
 
   --- Widget:remove_class(name: string)
   -- without that class
+  --     widgets.Button{}:remove_class("wide")
   function methods.remove_class(w, name)
     local list = {}
     for _, one in ipairs(native.class_list(w)) do if one ~= name then list[#list + 1] = one end end
@@ -105,6 +114,7 @@ return function(native, widgets, methods)
 
   --- Widget:set_title(index: integer, title: string)
   -- of a child of Tab, Accordion or Stack
+  --     widgets.Tab{children = {widgets.Label{}}}:set_title(1, "first")
   function methods.set_title(w, index, title)
     local titles = w.titles
     if not titles then wrong(("a %s has no titles"):format(native.is_widget(w))) end
@@ -116,6 +126,7 @@ return function(native, widgets, methods)
 
   --- Widget:get_title(index: integer) -> string
   -- of a child
+  --     widgets.Tab{children = {widgets.Label{}}, titles = {"first"}}:get_title(1)
   function methods.get_title(w, index) return w.titles and w.titles[index] end
 
   ---- media from files
@@ -192,6 +203,7 @@ return function(native, widgets, methods)
   --     widgets.link({a, "value"}, {b, "value"})
   --- widgets.dlink(source: table, target: table, transform?: function) -> Link
   -- the second field follows the first
+  --     widgets.dlink({widgets.IntSlider{}, "value"}, {widgets.IntText{}, "value"}, function(v) return 2 * v end)
   widgets.link, widgets.dlink = linker("link", true), linker("dlink", false)
 
   local function front_linker(what, row)
@@ -205,21 +217,26 @@ return function(native, widgets, methods)
 
   --- widgets.jslink(source: table, target: table) -> Link
   -- keeps two fields equal in the front end, without the kernel
+  --     widgets.jslink({widgets.IntSlider{}, "value"}, {widgets.IntText{}, "value"})
   --- widgets.jsdlink(source: table, target: table) -> Link
   -- the second field follows the first in the front end
+  --     widgets.jsdlink({widgets.IntSlider{}, "value"}, {widgets.IntText{}, "value"})
   --- class Link: two fields that follow each other
   --- Link:unlink()
   -- no longer
+  --     local a, b = widgets.IntSlider{}, widgets.IntText{} widgets.link({a, "value"}, {b, "value"}):unlink()
   widgets.jslink, widgets.jsdlink = front_linker("jslink", "Link"), front_linker("jsdlink", "DirectionalLink")
 
   ---- all of them
 
   --- widgets.all() -> table
   -- the widgets that the front end has, by their model ids: also those that it opened itself
+  --     widgets.all()
   widgets.all = native.all
 
   --- widgets.close_all()
   -- closes every widget, with layouts and styles
+  --     widgets.close_all()
   function widgets.close_all()
     for _, w in pairs(native.all()) do w:close() end
   end
@@ -228,6 +245,7 @@ return function(native, widgets, methods)
 
   --- widgets.fixed(value: any)
   -- an argument of interact's function that has no control
+  --     widgets.interactive(function(x, y) return x + y end, {x = 3, y = widgets.fixed(2)})
   function widgets.fixed(value) return setmetatable({value = value}, fixed_mark) end
 
   local function is_fixed(v) return getmetatable(v) == fixed_mark end
@@ -399,10 +417,12 @@ return function(native, widgets, methods)
   --     widgets.interact(function(x, on) print(x, on) end, {x = 10, on = true})
   --- widgets.interact_manual(fn: function, controls: table)
   -- as interact, with a button that runs the function
+  --     widgets.interact_manual(function(n) print(n) end, {n = {1, 10}})
   widgets.interact, widgets.interact_manual = shower("interact", false), shower("interact_manual", true)
 
   --- widgets.interactive(fn: function, controls: table, options?: table) -> Widget
   -- as interact, but returns the box of controls: .result, .kwargs, :update()
+  --     widgets.interactive(function(n) return n * n end, {n = {1, 10}})
   function widgets.interactive(fn, given, options)
     fn, given = arguments("interactive", fn, given)
     local box, extra = interactive(fn, given, options or {})
@@ -412,6 +432,7 @@ return function(native, widgets, methods)
 
   --- widgets.interactive_output(fn: function, controls: table) -> Widget
   -- an Output that shows what fn prints, whenever a control changes
+  --     widgets.interactive_output(function(n) print(n) end, {n = widgets.IntSlider{}})
   function widgets.interactive_output(fn, controls)
     local names, pairs_ = parameters(fn), {}
     local out = widgets.Output {}
