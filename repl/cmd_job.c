@@ -21,6 +21,7 @@ static enum lc list(struct call *c, struct err *err)
     static const struct listing_column columns[] = {{"id", "JOB", LISTING_TEXT},
                                                     {"status", "STATUS", LISTING_TEXT},
                                                     {"worker", "WORKER", LISTING_TEXT},
+                                                    {"waits", "WAITS", LISTING_TEXT},
                                                     {"created", "CREATED (UTC)", LISTING_TIME},
                                                     {"ended", "ENDED", LISTING_TIME},
                                                     {"model", "MODEL", LISTING_TEXT},
@@ -80,6 +81,8 @@ static void print_job(const struct job_info *j)
         printf("%-14s %s\n", "run", run);
     if (j->worker[0])
         printf("%-14s %s\n", "worker", j->worker);
+    if (j->waits[0])
+        printf("%-14s %s\n", "waits", j->waits);
     printf("%-14s %lld\n", "attempts", (long long)j->attempts);
     print_time("created", j->created);
     print_time("started", j->started);
@@ -104,6 +107,13 @@ static enum lc show(struct call *c, struct err *err)
         print_job(&j);
     }
     job_info_release(&j);
+    return LC_OK;
+}
+
+static enum lc checkpoint(struct call *c, struct err *err)
+{
+    TRY(job_save(c->ws, c->a.words[1], err));
+    printf("the job '%s' is told to keep a checkpoint of its next step\n", c->a.words[1]);
     return LC_OK;
 }
 
@@ -216,11 +226,9 @@ static enum lc dispatch(struct call *c, struct err *err)
         const char *name;
         enum lc (*run)(struct call *c, struct err *err);
         bool id; /* needs one */
-    } verbs[] = {{"cancel", cancel, true},
-                 {"clean", clean, false},
-                 {"list", list, false},
-                 {"logs", logs, true},
-                 {"show", show, true}};
+    } verbs[] = {{"cancel", cancel, true}, {"checkpoint", checkpoint, true},
+                 {"clean", clean, false},  {"list", list, false},
+                 {"logs", logs, true},     {"show", show, true}};
 
     if (c->a.n_words == 0)
         return list(c, err);

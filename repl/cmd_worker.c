@@ -1,5 +1,6 @@
 /* cmd_worker.c: `lacus worker` and its verbs, and the hidden `lacus coordinator`. */
 #include "repl/command.h"
+#include "repl/listing.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
@@ -138,34 +139,60 @@ static int run_invite(int argc, char **argv)
 
 /* ---- list, revoke ---- */
 
-static const char *state_of(const json_t *row, const json_t *attached)
+static json_t *attached_named(const json_t *attached, const char *name)
 {
-    const char *name = json_string_value(json_object_get(row, "name"));
     size_t i;
     json_t *w;
 
     json_array_foreach (attached, i, w)
         if (strcmp(json_string_value(json_object_get(w, "name")), name) == 0)
-            return *json_string_value(json_object_get(w, "job"))
-                       ? json_string_value(json_object_get(w, "job"))
-                       : "idle";
-    return json_integer_value(json_object_get(row, "revoked")) ? "revoked" : "not attached";
+            return w;
+    return NULL;
 }
 
-static void print_table(const json_t *rows, const json_t *attached)
+static void set_state(json_t *row, const json_t *w)
+{
+    const char *job = json_string_value(json_object_get(w, "job"));
+    bool revoked = json_integer_value(json_object_get(row, "revoked")) != 0;
+
+    json_object_set_new(row, "state",
+                        json_string(w && job && *job ? job
+                                    : w              ? "idle"
+                                    : revoked        ? "revoked"
+                                                     : "not attached"));
+}
+
+/* What is known of a worker: from the coordinator while it is attached, else from its last greeting. */
+static void add_inventory(json_t *row, const json_t *w)
+{
+    static const char *const members[] = {"host",    "device", "memory",   "cores",
+                                          "version", "pid",    "resident", "rank"};
+    const json_t *from = w ? w : json_object_get(row, "about");
+
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        json_t *v = json_object_get(from, members[i]);
+        if (v)
+            json_object_set(row, members[i], v);
+    }
+    if (json_object_get(w, "heard"))
+        json_object_set(row, "seen", json_object_get(w, "heard"));
+    set_state(row, w);
+}
+
+/* Those that were invited, and those of this machine that are at work now. */
+static void complete(json_t *rows, const json_t *attached)
 {
     size_t i;
-    json_t *row;
+    json_t *row, *w;
 
-    printf("%-20s %-20s %-26s %s\n", "name", "state", "last seen", "device");
-    json_array_foreach (rows, i, row) {
-        char seen[ISO_TEXT] = "never";
-        const char *device = json_string_value(json_object_get(json_object_get(row, "about"), "device"));
-        if (json_integer_value(json_object_get(row, "seen")))
-            clock_iso(json_integer_value(json_object_get(row, "seen")), seen);
-        printf("%-20s %-20s %-26s %s\n", json_string_value(json_object_get(row, "name")),
-               state_of(row, attached), seen, device ? device : "");
-    }
+    json_array_foreach (rows, i, row)
+        add_inventory(row, attached_named(attached, json_string_value(json_object_get(row, "name"))));
+    json_array_foreach (attached, i, w)
+        if (!attached_named(rows, json_string_value(json_object_get(w, "name")))) {
+            row = json_pack("{s:O}", "name", json_object_get(w, "name"));
+            add_inventory(row, w);
+            json_array_append_new(rows, row);
+        }
 }
 
 static int run_list(int argc, char **argv)
@@ -173,8 +200,12 @@ static int run_list(int argc, char **argv)
     static const char *const options[] = {"--output", NULL}, *const flags[] = {NULL};
     const char *form = option(argc, argv, "--output");
     struct workspace *ws = NULL;
-    json_t *rows = NULL, *about = NULL, *row;
-    size_t i;
+    static const struct listing_column columns[] = {
+        {"name", "NAME", LISTING_TEXT},      {"state", "STATE", LISTING_TEXT},
+        {"host", "HOST", LISTING_TEXT},      {"device", "DEVICE", LISTING_TEXT},
+        {"memory", "MEMORY", LISTING_BYTES}, {"version", "VERSION", LISTING_TEXT},
+        {"seen", "LAST SEEN", LISTING_TIME}, {0}};
+    json_t *rows = NULL, *about = NULL;
     struct err err;
 
     if (!only(argc, argv, 1, options, flags))
@@ -183,16 +214,11 @@ static int run_list(int argc, char **argv)
         return workspace_close(ws), complain(&err);
     if (coordinator_about(&about, &err) != LC_OK)
         about = NULL;
-    if (form && strcmp(form, "json") == 0) {
-        json_array_foreach (rows, i, row)
-            json_object_set_new(row, "state", json_string(state_of(row, json_object_get(about, "workers"))));
-        (void)json_dumpf(rows, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else {
-        print_table(rows, json_object_get(about, "workers"));
+    complete(rows, json_object_get(about, "workers"));
+    listing_print(rows, columns, form && strcmp(form, "json") == 0);
+    if (!form || strcmp(form, "json") != 0)
         printf("coordinator: %s\n",
                about ? json_string_value(json_object_get(about, "endpoint")) : "not running");
-    }
     json_decref(rows);
     json_decref(about);
     workspace_close(ws);

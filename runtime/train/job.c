@@ -262,14 +262,16 @@ enum lc job_cancel(struct workspace *ws, const char *id, struct err *err)
 enum lc job_save(struct workspace *ws, const char *id, struct err *err)
 {
     struct job_info j;
+    enum job_status status;
 
     TRY(job_get(ws, id, &j, err));
+    status = j.status;
     job_info_release(&j);
     TRY(workspace_exec(ws, err, "UPDATE train_jobs SET saves = saves + 1 WHERE id = ? AND status = 'running'",
                        "t", id));
     if (workspace_changes(ws) == 0) {
         (void)err_set(err, LC_CONFLICT, "cannot keep a checkpoint of job '%s': it is %s", id,
-                      status_names[j.status]);
+                      status_names[status]);
         return err_hint(err, "a checkpoint can be asked for while a job runs");
     }
     return LC_OK;

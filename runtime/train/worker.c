@@ -23,6 +23,7 @@ enum {
     LOOP_MS = 200,
     STOP_MS = 28000,
     RETRY_MS = 2000,
+    INVITED_MS = 700,
     MEET_MS = 30000 /* for the ranks beside this one to come to the ring */
 };
 
@@ -601,9 +602,18 @@ static enum lc open_worker(struct worker *w, struct err *err)
 static enum lc work_on(struct worker *w, struct err *err)
 {
     int seconds = w->options->connect_s ? w->options->connect_s : CONNECT_S;
+    enum lc rc;
 
     TRY(open_worker(w, err));
-    TRY(attach(w, seconds, err));
+    rc = attach(w, seconds, err);
+    if (rc == LC_AUTH) { /* an invitation of this moment is known in the next */
+        link_free(w->link);
+        w->link = NULL;
+        usleep(INVITED_MS * 1000);
+        rc = attach(w, seconds, err);
+    }
+    if (rc != LC_OK)
+        return rc;
     say("attached to %s as '%s'", w->options->endpoint, w->key.name);
     do
         serve(w);

@@ -430,6 +430,12 @@ end
 -- its id
 --- Job.status: string
 -- "queued", "running", "done", "failed" or "cancelled"
+--- Job.waits: string
+-- what a queued job waits for: "for job job-1 on this machine"
+--- Job.worker: string
+-- the workers that have it, or had it last
+--- Job.restarts: integer
+-- how often it was started again since its last new checkpoint
 --- Job.error: table
 -- why it failed
 --- Job.spec: table
@@ -466,9 +472,14 @@ local function output_folder(info)
     return info.spec.output_uri
 end
 
+local callable_list = {__call = function(list) return list end} -- job.metrics and job:metrics() are the same
+
 local fields = {
     status = function(_, info) return info.status end,
     error = function(_, info) return info.error end,
+    waits = function(_, info) return info.waits ~= "" and info.waits or nil end,
+    worker = function(_, info) return info.worker ~= "" and info.worker or nil end,
+    restarts = function(_, info) return info.restarts end,
     spec = function(_, info) return info.spec end,
     output_dir = function(_, info) return output_folder(info) end,
     run_id = function(_, info) return info.spec.run_id end,
@@ -489,7 +500,7 @@ local fields = {
             end
         end
         table.sort(rows, function(a, b) return a.step < b.step end)
-        return rows
+        return setmetatable(rows, callable_list)
     end,
 }
 
