@@ -418,12 +418,10 @@ enum lc spark_conf_set(struct spark *s, const char *key, const char *value, stru
 {
     if (s->remote && s->engine && strncmp(key, "lacus.", 6) != 0)
         return s->ops->set_conf(s->engine, key, value, err);
-    if (!plan_options_set(&s->conf, key, value))
-        return err_nomem(err);
-    if (!s->engine)
-        return LC_OK;
-    enum lc rc = s->ops->set_conf(s->engine, key, value, err);
-    return rc == LC_NOTFOUND ? LC_OK : rc; /* Spark keeps settings that it does not know, too */
+    enum lc rc = s->engine ? s->ops->set_conf(s->engine, key, value, err) : LC_OK;
+    if (rc != LC_OK && rc != LC_NOTFOUND) /* Spark keeps settings that it does not know, too */
+        return rc;
+    return plan_options_set(&s->conf, key, value) ? LC_OK : err_nomem(err);
 }
 
 /* Spark's defaults of what is often asked for. */

@@ -19,8 +19,9 @@ static enum lc remember(struct gen *g, const struct plan *p, const struct rel *r
         g->cap_seen = cap;
     }
     for (size_t i = 0; i < r->n; i++)
-        g->seen[g->n_seen++] = (struct seen){
-            .plan_id = p->id, .uid = r->cols[i].uid, .depth = g->depth, .name = r->cols[i].name};
+        if (!r->cols[i].hidden) /* that one is known by the frame it came from only */
+            g->seen[g->n_seen++] = (struct seen){
+                .plan_id = p->id, .uid = r->cols[i].uid, .depth = g->depth, .name = r->cols[i].name};
     return LC_OK;
 }
 

@@ -91,6 +91,20 @@ const char *rel_select(struct gen *g, const struct rel *r, bool user_names)
     return gen_take(g, &b);
 }
 
+/* DuckDB 1.5 takes what a join above looks for into account below an ORDER BY … LIMIT, and other rows come first then. It does
+ * not look through a window. */
+static const char *kept_apart(struct gen *g, const char *select)
+{
+    int n = g->next_uid;
+
+    g->next_uid += 3;
+    return gen_printf(
+        g,
+        "SELECT * EXCLUDE (lx_%d) FROM (SELECT *, row_number() OVER () AS lx_%d FROM (%s) AS t%d) AS t%d "
+        "WHERE lx_%d > 0",
+        n, n, select, n + 1, n + 2, n);
+}
+
 enum lc rel_seal(struct gen *g, struct rel *r)
 {
     const char *select;
@@ -100,6 +114,8 @@ enum lc rel_seal(struct gen *g, struct rel *r)
     if (rel_is_item(r))
         return LC_OK;
     select = rel_select(g, r, false);
+    if (select && (r->limit || r->offset))
+        select = kept_apart(g, select);
     cols = cols_copy(g, r->cols, r->n, 0);
     if (!select || !cols)
         return err_nomem(g->err);

@@ -78,6 +78,8 @@
     X(duckdb_map_type_key_type)                                                                              \
     X(duckdb_map_type_value_type)                                                                            \
     X(duckdb_open_ext)                                                                                       \
+    X(duckdb_pending_execute_task)                                                                           \
+    X(duckdb_pending_execution_is_finished)                                                                  \
     X(duckdb_pending_error)                                                                                  \
     X(duckdb_pending_prepared)                                                                               \
     X(duckdb_prepare)                                                                                        \

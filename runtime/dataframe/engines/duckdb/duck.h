@@ -4,7 +4,8 @@
  *           was cancelled or has run out of time while the statement's own thread is inside DuckDB.
  * Ownership the engine owns the database; a statement owns its connection and result.
  * Errors    duck_fail turns DuckDB's text into ours.
- * Threads   engine: any; a statement: one at a time.
+ * Threads   engine: any; a statement: one at a time. An interrupted query may own gigabytes: a thread of its own frees them,
+ *           so that the interrupt is answered at once.
  *
  * Example:
  *     struct statement s;
@@ -23,6 +24,8 @@ struct watched { /* a call into DuckDB that may last; on the stack of the callin
     const struct ctx *ctx;
     duckdb_connection connection;
     bool stopped; /* by engine.interrupt */
+    bool polled;  /* the calling thread looks at ctx itself between tasks: it goes first */
+    int seen;     /* how often the watcher saw ctx cancelled */
 };
 
 struct local_table {
@@ -39,6 +42,8 @@ struct engine {
     pthread_t watcher;
     struct watched *calls;
     bool watching, closing;
+    int orphans; /* interrupted statements that are still being cleared away; under `watch` */
+    pthread_cond_t cleared;
     pthread_mutex_t tables;
     struct local_table *locals; /* owned */
     size_t n_locals;
@@ -57,8 +62,14 @@ struct statement {
 };
 
 /* statement.c */
-enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, bool stream,
+enum statement_kind {
+    STATEMENT_READ,   /* all rows; when it is interrupted it is left to a thread that clears it away */
+    STATEMENT_STREAM, /* the same, rows as they come */
+    STATEMENT_WRITE   /* an interrupt waits until nothing of it runs any more */
+};
+enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, enum statement_kind kind,
                       struct statement *out, struct err *err) MUST_CHECK;
+void statement_await_orphans(struct engine *e);
 enum lc statement_fetch(struct statement *s, duckdb_data_chunk *out,
                         struct err *err) MUST_CHECK; /* NULL: the end */
 void statement_close(struct statement *s);

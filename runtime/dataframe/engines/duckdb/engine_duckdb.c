@@ -4,6 +4,7 @@
 #include "runtime/base/nearest.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
 #include "runtime/dataframe/engines/duckdb/stream.h"
+#include <ctype.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -98,6 +99,7 @@ static enum lc open_database(struct engine *e, const struct engine_options *o, s
 
 static void engine_close(struct engine *e)
 {
+    statement_await_orphans(e);
     watch_stop(e);
     duck_locals_release(e);
     duck_udfs_free(e);
@@ -108,6 +110,7 @@ static void engine_close(struct engine *e)
     pthread_mutex_destroy(&e->watch);
     pthread_mutex_destroy(&e->tables);
     pthread_cond_destroy(&e->wake);
+    pthread_cond_destroy(&e->cleared);
     mem_free(e);
 }
 
@@ -121,6 +124,7 @@ static enum lc engine_open(const struct engine_options *options, struct engine *
     pthread_mutex_init(&e->watch, NULL);
     pthread_mutex_init(&e->tables, NULL);
     pthread_cond_init(&e->wake, NULL);
+    pthread_cond_init(&e->cleared, NULL);
     code = duck_api_open(&e->api, err);
     if (code == LC_OK)
         code = open_database(e, options, err);
@@ -172,7 +176,7 @@ static enum lc put_explanation(struct engine *e, const struct ctx *ctx, const ch
     buf_printf(&text, "EXPLAIN %s", sql);
     code = buf_check(&text, err);
     if (code == LC_OK)
-        code = statement_run(e, ctx, buf_str(&text), false, &s, err);
+        code = statement_run(e, ctx, buf_str(&text), STATEMENT_READ, &s, err);
     buf_release(&text);
     if (code != LC_OK)
         return code;
@@ -230,12 +234,26 @@ static void interrupt(struct engine *e)
 }
 
 /* ---- settings ---- */
+/* Spark's "2g" is DuckDB's "2GiB". */
+static void put_setting(struct buf *sql, const char *setting, const char *value)
+{
+    size_t n = strspn(value, "0123456789");
+    char unit = n && value[n] && !value[n + 1] ? (char)toupper((unsigned char)value[n]) : '\0';
+    char text[200];
+
+    snprintf(text, sizeof text, "%.150s%s", value, unit && strchr("KMGT", unit) ? "iB" : "");
+    buf_printf(sql, "SET GLOBAL %s = ", setting);
+    sql_quote_text(sql, strcmp(setting, "memory_limit") == 0 ? text : value,
+                   strlen(strcmp(setting, "memory_limit") == 0 ? text : value));
+}
+
 static enum lc set_conf(struct engine *e, const char *key, const char *value, struct err *err)
 {
     static const struct {
         const char *key, *setting;
-    } known[] = {
-        {"spark.sql.session.timezone", "TimeZone"}, {"threads", "threads"}, {"memory_limit", "memory_limit"}};
+    } known[] = {{"spark.sql.session.timezone", "TimeZone"}, {"threads", "threads"},
+                 {"memory_limit", "memory_limit"},           {"temp_directory", "temp_directory"},
+                 {"spark.driver.memory", "memory_limit"},    {"spark.local.dir", "temp_directory"}};
     const char *names[sizeof known / sizeof *known];
     struct buf sql = BUF_INIT(4096);
     enum lc code;
@@ -244,8 +262,7 @@ static enum lc set_conf(struct engine *e, const char *key, const char *value, st
         names[i] = known[i].key;
         if (strcasecmp(known[i].key, key) != 0)
             continue;
-        buf_printf(&sql, "SET GLOBAL %s = ", known[i].setting);
-        sql_quote_text(&sql, value, strlen(value));
+        put_setting(&sql, known[i].setting, value);
         code = duck_execute(e, NULL, buf_str(&sql), err);
         buf_release(&sql);
         return code == LC_OK ? code : err_set(err, LC_ARG, "cannot set %s to '%.200s'", key, value);

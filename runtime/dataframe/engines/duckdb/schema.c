@@ -192,7 +192,7 @@ enum lc duck_source_schema(void *self, const struct ctx *ctx, const struct plan 
     if (code == LC_OK)
         code = buf_check(&sql, err);
     if (code == LC_OK)
-        code = statement_run(e, ctx, buf_str(&sql), false, &s, err);
+        code = statement_run(e, ctx, buf_str(&sql), STATEMENT_READ, &s, err);
     buf_release(&sql);
     if (code != LC_OK)
         return code;

@@ -1,5 +1,8 @@
+/* statement.c: one statement of DuckDB, from its text to its rows. */
+#include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
 #include <string.h>
+#include <time.h>
 
 static enum lc failed(struct statement *s, const struct watched *w, const char *text, struct err *err)
 {
@@ -15,21 +18,119 @@ static enum lc prepare(struct statement *s, const char *sql, struct watched *w, 
     return LC_OK;
 }
 
-static enum lc execute(struct statement *s, bool stream, struct watched *w, struct err *err)
+/* ---- interrupted statements ---- */
+struct orphan {
+    struct statement s;
+    struct watched w; /* so that functions of Lua that run for it stop, too */
+};
+
+static void *clear_away(void *arg)
+{
+    struct orphan *o = arg;
+    struct engine *e = o->s.e;
+    duckdb_pending_state state;
+
+    e->api.duckdb_interrupt(o->s.connection);
+    do /* its next task finds the interrupt, and ends the query with all its tasks */
+        state = e->api.duckdb_pending_execute_task(o->s.pending);
+    while (state != DUCKDB_PENDING_ERROR && !e->api.duckdb_pending_execution_is_finished(state));
+    statement_close(&o->s);
+    watch_end(e, &o->w);
+    pthread_mutex_lock(&e->watch);
+    e->orphans--;
+    pthread_cond_broadcast(&e->cleared);
+    pthread_mutex_unlock(&e->watch);
+    mem_free(o);
+    return NULL;
+}
+
+/* Leaves the statement to a thread that ends it and frees what it holds. false: there is none, the caller has to do it. */
+static bool leave(struct statement *s)
+{
+    struct orphan *o = mem_zalloc(sizeof *o);
+    struct engine *e = s->e;
+    pthread_t thread;
+
+    if (!o)
+        return false;
+    o->s = *s;
+    o->s.ctx = NULL;
+    watch_begin(e, &o->w, NULL, s->connection);
+    o->w.stopped = true;
+    pthread_mutex_lock(&e->watch);
+    e->orphans++;
+    pthread_mutex_unlock(&e->watch);
+    if (pthread_create(&thread, NULL, clear_away, o) == 0) {
+        pthread_detach(thread);
+        *s = (struct statement){.e = e, .ctx = s->ctx};
+        return true;
+    }
+    watch_end(e, &o->w);
+    pthread_mutex_lock(&e->watch);
+    e->orphans--;
+    pthread_mutex_unlock(&e->watch);
+    mem_free(o);
+    return false;
+}
+
+void statement_await_orphans(struct engine *e)
+{
+    pthread_mutex_lock(&e->watch);
+    while (e->orphans)
+        pthread_cond_wait(&e->cleared, &e->watch);
+    pthread_mutex_unlock(&e->watch);
+}
+
+/* ---- running ---- */
+/* While other threads have all the tasks; longer and longer, at most half a millisecond. */
+static void nap(int *turns)
+{
+    struct timespec t = {.tv_nsec = *turns < 5 ? 20000 : *turns < 50 ? 100000 : 500000};
+
+    ++*turns;
+    nanosleep(&t, NULL);
+}
+
+/* Until rows can be had. LC_CANCELLED and the like when ctx says so. */
+static enum lc run_tasks(struct statement *s, const struct watched *w, struct err *err)
 {
     struct duck_api *api = &s->e->api;
-    duckdb_state state = stream && api->pending_streaming
+    int turns = 0;
+
+    for (;;) {
+        duckdb_pending_state state = api->duckdb_pending_execute_task(s->pending);
+
+        if (state == DUCKDB_PENDING_ERROR)
+            return failed(s, w, api->duckdb_pending_error(s->pending), err);
+        if (api->duckdb_pending_execution_is_finished(state))
+            return LC_OK;
+        TRY(ctx_check(s->ctx, err));
+        if (w->stopped)
+            return err_set(err, LC_CANCELLED, "the query was interrupted");
+        if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
+            nap(&turns);
+        else
+            turns = 0;
+    }
+}
+
+static enum lc execute(struct statement *s, enum statement_kind kind, struct watched *w, struct err *err)
+{
+    struct duck_api *api = &s->e->api;
+    duckdb_state state = kind == STATEMENT_STREAM && api->pending_streaming
                              ? api->pending_streaming(s->prepared, &s->pending)
                              : api->duckdb_pending_prepared(s->prepared, &s->pending);
 
     if (state != DuckDBSuccess)
         return failed(s, w, api->duckdb_pending_error(s->pending), err);
+    if (kind != STATEMENT_WRITE)
+        TRY(run_tasks(s, w, err));
     state = api->duckdb_execute_pending(s->pending, &s->result);
     s->has_result = true;
     return state == DuckDBSuccess ? LC_OK : failed(s, w, api->duckdb_result_error(&s->result), err);
 }
 
-enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, bool stream,
+enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, enum statement_kind kind,
                       struct statement *out, struct err *err)
 {
     struct watched w;
@@ -40,11 +141,12 @@ enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, 
     if (e->api.duckdb_connect(e->database, &out->connection) != DuckDBSuccess)
         return err_set(err, LC_RUNTIME, "cannot open a connection to DuckDB");
     watch_begin(e, &w, ctx, out->connection);
+    w.polled = kind != STATEMENT_WRITE;
     code = prepare(out, sql, &w, err);
     if (code == LC_OK)
-        code = execute(out, stream, &w, err);
+        code = execute(out, kind, &w, err);
     watch_end(e, &w);
-    if (code != LC_OK)
+    if (code != LC_OK && !(kind != STATEMENT_WRITE && out->pending && !out->has_result && leave(out)))
         statement_close(out);
     return code;
 }
@@ -84,7 +186,7 @@ enum lc duck_execute(struct engine *e, const struct ctx *ctx, const char *sql, s
 {
     struct statement s;
 
-    TRY(statement_run(e, ctx, sql, false, &s, err));
+    TRY(statement_run(e, ctx, sql, STATEMENT_WRITE, &s, err));
     statement_close(&s);
     return LC_OK;
 }

@@ -103,7 +103,7 @@ enum lc duck_stream(struct engine *e, const struct ctx *ctx, const char *sql, co
                     struct ArrowArrayStream *out, struct err *err)
 {
     struct rows *r = mem_zalloc(sizeof *r);
-    enum lc code = r ? statement_run(e, ctx, sql, true, &r->statement, err) : err_nomem(err);
+    enum lc code = r ? statement_run(e, ctx, sql, STATEMENT_STREAM, &r->statement, err) : err_nomem(err);
 
     if (code != LC_OK) {
         mem_free(r);

@@ -1,12 +1,12 @@
 #include "runtime/dataframe/engines/duckdb/duck.h"
 #include <time.h>
 
-enum { PERIOD_NS = 3000000 };
+enum { PERIOD_NS = 3000000, GRACE = 6 /* periods that a thread has to see it itself */ };
 
 static void check_calls(struct engine *e)
 {
     for (struct watched *w = e->calls; w; w = w->next)
-        if (w->stopped || ctx_check(w->ctx, NULL) != LC_OK)
+        if ((w->stopped || ctx_check(w->ctx, NULL) != LC_OK) && (!w->polled || ++w->seen > GRACE))
             e->api.duckdb_interrupt(w->connection);
 }
 

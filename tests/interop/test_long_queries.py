@@ -1,0 +1,97 @@
+"""Queries that last, that are larger than memory, and that are given up."""
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lacus import LACUS, environment, script
+
+# each takes far longer than the test waits
+LONG = {
+    "sort": 'spark:range(300000000):select((F.col("id") * 7919 % 30000001):alias("k")):orderBy("k"):offset(100000000):first()',
+    "aggregate": 'spark:range(2000000000):groupBy((F.col("id") * 7919 % 30000001):alias("k")):count():orderBy(F.desc("count")):first()',
+    "join": 'local a = spark:range(50000000); a:join(a:select((F.col("id") * 2):alias("j")), F.col("id"):eq(F.col("j"))):agg(F.sum("j")):first()',
+    "write": 'spark:range(2000000000):select("id", F.md5(F.col("id"):cast("string"))).write:mode("overwrite"):parquet(OUT)',
+    "udf": 'local f = F.udf(function(x) local t = {} for i = 1, 50 do t[i] = x end return t[7] end, "bigint"); spark:range(1000000000):agg(F.sum(f("id"))):first()',
+}
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_an_interrupt_is_answered_at_once(tmp_path, what):
+    """The aim is 50 ms; the test's own limit leaves room for a busy machine. Nothing of a write is left behind."""
+    out = tmp_path / "out"
+    code = f'OUT = "{out}"\nprint("go") io.stdout:flush()\n{LONG[what]}\n'
+    run = subprocess.Popen([LACUS, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(tmp_path / "home"))
+    try:
+        run.stdin.write(code)
+        run.stdin.close()
+        assert run.stdout.readline() == "go\n"
+        time.sleep(1)
+        start = time.perf_counter()
+        run.send_signal(signal.SIGINT)
+        assert run.stderr.readline()
+        answered = time.perf_counter() - start
+        print(f"{what}: answered after {1000 * answered:.0f} ms")
+        assert answered < 1
+        assert run.wait(60) == 130
+    finally:
+        run.kill()
+    assert not out.exists()
+
+
+def test_failed_queries_leave_nothing_behind(tmp_path):
+    out = script(tmp_path, """
+for i = 1, 20 do
+  local ok, e = pcall(function() spark:range(10):select(F.raise_error("no")):collect() end)
+  assert(not ok and tostring(e):find("no", 1, true))
+  assert(spark:range(i):count() == i)
+end
+print("fine")
+""")
+    assert out == "fine\n"
+
+
+def test_what_does_not_fit_is_spilled(tmp_path):
+    out = script(tmp_path, """
+spark.conf:set("memory_limit", "150MB")
+local df = spark:range(6000000):select((F.col("id") * 7919 % 6000007):alias("k"), F.concat(F.lit("some longer text "), F.col("id")):alias("s"))
+local sorted = df:orderBy("k"):offset(5999990)
+print(#sorted:collect(), df:groupBy("s"):count():count())
+""", timeout=300)
+    assert out.split() == ["10", "6000000"]
+
+
+def test_what_cannot_fit_says_what_it_needed(tmp_path):
+    out = script(tmp_path, """
+spark.conf:set("spark.driver.memory", "50m")
+print(pcall(function() return spark:range(3000000):select(F.concat(F.lit("text "), F.col("id")):alias("s")):agg(F.collect_list("s")):first() end))
+""")
+    assert out.startswith("false\tthe query needs more memory than it may use: failed to allocate data of size") and "50.0 MiB used" in out
+    assert 'spark.conf:set("memory_limit"' in out
+
+
+def test_local_iterator_keeps_no_rows(tmp_path):
+    """Rows of 400 MB go through a process that stays far below that."""
+    out = script(tmp_path, """
+local function rss() for line in io.lines("/proc/self/status") do local kb = line:match("^VmRSS:%s+(%d+)") if kb then return kb // 1024 end end end
+local df = spark:range(4000000):select("id", F.expr("repeat('x', 100)"):alias("s"))
+local n, before, most = 0, rss(), 0
+for row in df:toLocalIterator() do
+  n = n + 1
+  if n % 500000 == 0 then most = math.max(most, rss()) end
+end
+print(n, most - before)
+""")
+    n, more = out.split()
+    assert n == "4000000" and float(more) < 150, out
+
+
+def test_settings_have_sparks_names(tmp_path):
+    out = script(tmp_path, """
+spark.conf:set("spark.driver.memory", "1g")
+spark:range(1):count()
+spark.conf:set("spark.local.dir", "%s")
+print(spark.conf:get("spark.driver.memory"), pcall(function() spark.conf:set("spark.driver.memory", "lots") end))
+""" % (tmp_path / "spill"))
+    assert out.startswith("1g\tfalse\tcannot set spark.driver.memory to 'lots'")
