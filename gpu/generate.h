@@ -4,7 +4,10 @@
  *           temperature, top_k, top_p and min_p as Hugging Face orders them (repetition penalty, temperature, top_k,
  *           top_p, min_p). Sampling uses a generator of its own: the same seed gives the same text here, not in
  *           torch.
- * Ownership results belong to the caller: generation_release. The model is borrowed.
+ *           A batch is the same for sequences that come and go: each step gives one token to every sequence in it,
+ *           whatever its length and options, and reads some of the prompts that are new.
+ * Ownership results belong to the caller: generation_release. The model is borrowed. A batch borrows prompts until
+ *           their sequences have been taken from it.
  * Units     tokens. max_new_tokens counts without the prompt.
  * Errors    LC_ARG (empty prompt, token outside the vocabulary, an option out of its range), LC_LIMIT (cache
  *           does not fit), LC_CANCELLED (what was made so far is in the result).
@@ -48,13 +51,15 @@ struct generate_prompt {
 
 enum generate_end { GENERATE_LENGTH, GENERATE_STOP, GENERATE_CALLBACK, GENERATE_CANCELLED };
 
+struct generated {
+    int32_t *ids;     /* owned: the new tokens only */
+    double *logprobs; /* owned: of each under the unmodified distribution */
+    size_t n;
+    enum generate_end end;
+};
+
 struct generation {
-    struct generated {
-        int32_t *ids;     /* owned: the new tokens only */
-        double *logprobs; /* owned: of each under the unmodified distribution */
-        size_t n;
-        enum generate_end end;
-    } * sequences; /* owned */
+    struct generated *sequences; /* owned */
     size_t n;
 };
 
@@ -62,4 +67,31 @@ void generate_defaults(struct generate_options *o);
 enum lc generate(const struct ctx *ctx, struct model *m, const struct generate_prompt *prompts, size_t n,
                  const struct generate_options *o, struct generation *out, struct err *err) MUST_CHECK;
 void generation_release(struct generation *g);
+
+/* ---- sequences that come and go ---- */
+struct generate_batch;
+
+struct generate_ended {    /* a sequence that has left its batch */
+    size_t sequence;       /* as it was given */
+    void *arg;             /* of its options */
+    struct generated made; /* the caller's: generated_release */
+    struct err err;        /* code LC_OK unless it failed */
+};
+
+void generated_release(struct generated *g);
+/* most: sequences at once. Memory for keys and values grows with what is in the batch. */
+enum lc generate_batch_new(struct model *m, size_t most, struct generate_batch **out,
+                           struct err *err) MUST_CHECK;
+void generate_batch_free(struct generate_batch *b); /* NULL is fine */
+/* sequence: what on_token and the end are told, and which stream of random numbers of the seed. LC_CONFLICT: full. */
+enum lc generate_batch_add(struct generate_batch *b, const struct generate_prompt *prompt,
+                           const struct generate_options *o, size_t sequence, struct err *err) MUST_CHECK;
+size_t generate_batch_running(const struct generate_batch *b);
+size_t generate_batch_most(const struct generate_batch *b);
+/* One step of all that run. A failure leaves them where they were: generate_batch_drop. */
+enum lc generate_batch_step(const struct ctx *ctx, struct generate_batch *b, struct err *err) MUST_CHECK;
+/* The next sequence that has ended; false: there is none. */
+bool generate_batch_take(struct generate_batch *b, struct generate_ended *out);
+/* Ends all that run; each is told why. */
+void generate_batch_drop(struct generate_batch *b, enum generate_end end, const struct err *why);
 #endif

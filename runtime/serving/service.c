@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { QUEUE_MAX = 64, STOP_IDS_MAX = 32, CONFIG_MAX = 1 << 20, ANSWER_MAX = 16 << 20 };
+enum { BATCH_MAX = 16, QUEUE_MAX = 64, STOP_IDS_MAX = 32, CONFIG_MAX = 1 << 20, ANSWER_MAX = 16 << 20 };
 
 struct choice {
     struct encoding prompt; /* owned */
@@ -20,10 +20,12 @@ struct choice {
 
 struct job {
     struct service *service; /* borrowed: jobs end before it does */
-    struct job *next;        /* in the queue */
+    struct job *next;        /* in the queue, or of those that run */
     struct job_options options;
     struct choice *choices; /* owned */
     size_t n;
+    size_t begun, ended; /* choices; of the service's thread */
+    bool stopped;        /* no more of them begin */
     atomic_bool cancel;
     int holders; /* under the lock: asker and service */
     bool done;
@@ -36,6 +38,7 @@ struct service {
     struct backend *backend;
     struct model *model;
     struct tokenizer *tok;
+    struct generate_batch *batch; /* owned; of the thread */
     int32_t stop_ids[STOP_IDS_MAX];
     size_t n_stop_ids, queue_max;
     int64_t created;
@@ -43,8 +46,9 @@ struct service {
     pthread_t thread;
     bool has_thread;
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* any job or the queue: there are few waiters */
-    struct job *first, *last, *running;
+    pthread_cond_t changed;   /* any job or the queue: there are few waiters */
+    struct job *first, *last; /* waiting */
+    struct job *running;      /* those that have begun: the newest first */
     size_t waiting;
     bool closing, ending;
 };
@@ -209,80 +213,148 @@ static void finish_choice(struct running *r, enum generate_end end)
     buf_release(&rest);
 }
 
-static enum lc run_choice(struct service *s, struct job *j, struct choice *c, struct err *err)
+/* Its next choice joins the batch. */
+static enum lc begin_choice(struct service *s, struct job *j, struct err *err)
 {
-    struct running r = {.service = s, .job = j, .choice = c, .stream = tokenizer_stream_new(s->tok, true)};
+    struct choice *c = &j->choices[j->begun];
+    struct running *r = mem_zalloc(sizeof *r);
     struct generate_options o = j->options.generate;
     struct generate_prompt prompt = {c->prompt.ids, c->prompt.n};
-    struct generation made = {0};
-    struct ctx ctx = ctx_background();
     int64_t room = service_context(s) - (int64_t)c->prompt.n;
     enum lc rc;
 
-    if (!r.stream)
+    if (!r)
         return err_nomem(err);
-    ctx.cancel = &j->cancel;
+    *r = (struct running){.service = s, .job = j, .choice = c, .stream = tokenizer_stream_new(s->tok, true)};
     o.max_new_tokens = o.max_new_tokens > 0 && o.max_new_tokens < room ? o.max_new_tokens : room;
     o.stop = s->stop_ids;
     o.n_stop = s->n_stop_ids;
     o.on_token = on_token;
-    o.arg = &r;
-    o.seed += (uint64_t)(c - j->choices); /* several answers to one prompt are not the same */
-    rc = generate(&ctx, s->model, &prompt, 1, &o, &made, err);
-    if (rc == LC_OK && r.err.code != LC_OK) {
-        *err = r.err;
-        rc = r.err.code;
+    o.arg = r;
+    o.seed += (uint64_t)j->begun; /* several answers to one prompt are not the same */
+    rc = r->stream ? generate_batch_add(s->batch, &prompt, &o, 0, err) : err_nomem(err);
+    if (rc != LC_OK) {
+        tokenizer_stream_free(r->stream);
+        mem_free(r);
     }
-    if (rc == LC_OK)
-        finish_choice(&r, made.sequences[0].end);
-    generation_release(&made);
-    tokenizer_stream_free(r.stream);
+    j->begun += rc == LC_OK;
     return rc;
 }
 
-static void run_job(struct service *s, struct job *j)
+static void remove_running(struct service *s, const struct job *j) /* under the lock */
 {
-    struct err err = {.code = LC_OK};
-    enum lc rc = LC_OK;
+    struct job **at = &s->running;
 
-    for (size_t i = 0; rc == LC_OK && i < j->n; i++)
-        rc = atomic_load(&j->cancel) ? err_set(&err, LC_CANCELLED, "cancelled")
-                                     : run_choice(s, j, &j->choices[i], &err);
+    while (*at != j)
+        at = &(*at)->next;
+    *at = j->next;
+}
+
+/* No choice of the job is in the batch any more, and none will be. */
+static void end_job(struct service *s, struct job *j)
+{
     pthread_mutex_lock(&s->lock);
-    j->err = err;
-    j->err.code = rc;
+    remove_running(s, j);
     j->done = true;
-    s->running = NULL;
     pthread_cond_broadcast(&s->changed);
     let_go(j);
     pthread_mutex_unlock(&s->lock);
 }
 
+/* What fails one choice fails its job: the others end at their next token. */
+static void fail_job(struct job *j, const struct err *err)
+{
+    if (j->err.code == LC_OK)
+        j->err = *err;
+    atomic_store(&j->cancel, true);
+}
+
+static void end_choice(struct service *s, struct generate_ended *e)
+{
+    struct running *r = e->arg;
+    struct job *j = r->job;
+
+    if (e->err.code == LC_OK && r->err.code != LC_OK)
+        e->err = r->err;
+    if (e->err.code == LC_OK && e->made.end == GENERATE_CALLBACK && atomic_load(&j->cancel))
+        err_set(&e->err, LC_CANCELLED, "cancelled");
+    if (e->err.code == LC_OK)
+        finish_choice(r, e->made.end);
+    else
+        fail_job(j, &e->err);
+    generated_release(&e->made);
+    tokenizer_stream_free(r->stream);
+    mem_free(r);
+    j->ended++;
+    if (j->ended == j->begun && (j->begun == j->n || j->stopped || atomic_load(&j->cancel)))
+        end_job(s, j);
+}
+
+/* The oldest job that has choices to begin; waits for one while nothing runs. NULL: there is none. */
 static struct job *next_job(struct service *s)
 {
-    struct job *j;
+    struct job *j, *oldest = NULL;
 
     pthread_mutex_lock(&s->lock);
-    while (!s->first && !s->ending)
+    while (!s->running && !s->first && !s->ending)
         pthread_cond_wait(&s->changed, &s->lock);
-    if ((j = s->first) != NULL) {
-        s->first = j->next;
+    for (j = s->running; j; j = j->next)
+        if (j->begun < j->n && !j->stopped)
+            oldest = j;
+    if (!oldest && (oldest = s->first) != NULL) {
+        s->first = oldest->next;
         if (!s->first)
             s->last = NULL;
         s->waiting--;
-        s->running = j;
+        oldest->next = s->running;
+        s->running = oldest;
     }
     pthread_mutex_unlock(&s->lock);
-    return j;
+    return oldest;
+}
+
+/* Who waits joins while there is room. */
+static void fill_batch(struct service *s)
+{
+    struct job *j;
+
+    while (generate_batch_running(s->batch) < generate_batch_most(s->batch) && (j = next_job(s)) != NULL) {
+        struct err err = {.code = LC_OK};
+
+        if (atomic_load(&j->cancel))
+            err_set(&err, LC_CANCELLED, "cancelled");
+        if (err.code == LC_OK && begin_choice(s, j, &err) == LC_OK)
+            continue;
+        fail_job(j, &err);
+        j->stopped = true;
+        if (j->ended == j->begun)
+            end_job(s, j);
+    }
+}
+
+/* One token for all. Several jobs share what happens here: a failure is told to each. */
+static void step(struct service *s)
+{
+    struct err err = {.code = LC_OK};
+    struct generate_ended ended;
+    struct ctx ctx = ctx_background();
+
+    if (generate_batch_step(&ctx, s->batch, &err) != LC_OK)
+        generate_batch_drop(s->batch, GENERATE_CANCELLED, &err);
+    while (generate_batch_take(s->batch, &ended))
+        end_choice(s, &ended);
 }
 
 static void *work(void *arg)
 {
     struct service *s = arg;
-    struct job *j;
 
-    while ((j = next_job(s)) != NULL)
-        run_job(s, j);
+    for (;;) {
+        fill_batch(s);
+        if (generate_batch_running(s->batch) == 0)
+            break; /* nothing runs, and next_job did not wait: the service ends */
+        step(s);
+    }
     return NULL;
 }
 
@@ -438,6 +510,7 @@ static enum lc load(const struct ctx *ctx, struct service *s, struct err *err)
     if ((int64_t)tokenizer_vocab_size(s->tok) > model_get_config(s->model)->vocab_size)
         return err_set(err, LC_DATA, "the tokenizer has %zu tokens, the model only %lld",
                        tokenizer_vocab_size(s->tok), (long long)model_get_config(s->model)->vocab_size);
+    TRY(generate_batch_new(s->model, BATCH_MAX, &s->batch, err));
     return find_stops(s, err);
 }
 
@@ -508,8 +581,8 @@ void service_cancel(struct service *s)
 {
     pthread_mutex_lock(&s->lock);
     s->closing = true;
-    if (s->running)
-        atomic_store(&s->running->cancel, true);
+    for (struct job *j = s->running; j; j = j->next)
+        atomic_store(&j->cancel, true);
     for (struct job *j = s->first; j; j = j->next)
         atomic_store(&j->cancel, true);
     pthread_mutex_unlock(&s->lock);
@@ -527,6 +600,7 @@ void service_close(struct service *s)
         pthread_mutex_unlock(&s->lock);
         pthread_join(s->thread, NULL);
     }
+    generate_batch_free(s->batch);
     model_free(s->model);
     if (s->backend)
         backend_close(s->backend);

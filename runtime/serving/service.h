@@ -1,8 +1,9 @@
 /* service.h: one model that answers: a bounded queue of jobs and the thread that generates.
  *
- * What      a job is one or more prompts with one set of options. Jobs run in the order in which they came,
- *           one at a time; who asked waits, takes text as it grows, or cancels. Stop texts end a choice and
- *           are not part of it; text that may be the beginning of one is held back.
+ * What      a job is one or more prompts with one set of options. Jobs begin in the order in which they came
+ *           and share a batch: each step gives every answer in it one token, and who waits joins when there
+ *           is room. Who asked waits, takes text as it grows, or cancels. Stop texts end a choice and are not
+ *           part of it; text that may be the beginning of one is held back.
  * Ownership service_open → service_close; a job is shared between asker and service: job_release gives up the
  *           asker's part (and cancels it when it is not done). Texts are read under the lock: job_take
  *           copies.

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -292,7 +293,50 @@ def test_many_at_once_all_get_their_own_answer(server):
         assert list(pool.map(one, range(36))) == [alone[i % 4] for i in range(36)]
 
 
+def test_lengths_and_options_of_a_batch_do_not_touch_each_other(server):
+    """Answers of other lengths, stops and samplings in one batch are those each gets alone."""
+    client = server.client()
+
+    def one(i):
+        how = [dict(temperature=0), dict(temperature=0.8, seed=7), dict(temperature=1, top_p=0.7, seed=3), dict(temperature=0.9, seed=i // 4)][i % 4]
+        answer = client.completions.create(model="tiny", prompt="words " * (1 + 3 * (i % 5)), max_tokens=1 + 7 * (i % 6), n=1 + i % 3, stop=["e"] if i % 7 == 0 else None,
+                                           extra_body={"repetition_penalty": 1.2, "top_k": 5} if i % 4 == 3 else None, **how)
+        return [(c.text, c.finish_reason) for c in answer.choices]
+    alone = [one(i) for i in range(24)]
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        assert list(pool.map(one, range(24))) == alone
+
+
 # ---- servers of their own ----
+def test_a_short_request_does_not_wait_for_a_long_one(tmp_path):
+    folder = tmp_path / "m"
+    folder.mkdir()
+    model = make_model(folder, context=4096, layers=6)
+    with torch.no_grad():
+        model.lm_head.weight[378:] = 0  # nothing ends the long answer early
+    model.save_pretrained(folder)
+    s = Server(folder, tmp_path / "home", "--name", "tiny")
+    try:
+        client, begun = s.client(), threading.Event()
+
+        def read_long():
+            for chunk in client.completions.create(model="tiny", prompt="a", max_tokens=3000, temperature=0, stream=True, stream_options={"include_usage": True}):
+                begun.set()
+            return chunk.usage.completion_tokens, time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            long = pool.submit(read_long)
+            assert begun.wait(60)
+            short = client.completions.create(model="tiny", prompt="b" * 600, max_tokens=3, temperature=0)  # joins, reads its prompt, ends
+            ended = time.monotonic()
+            tokens, at = long.result(120)
+        assert short.usage.completion_tokens == 3
+        assert tokens == 3000 and at > ended, "it waited for the long answer"
+        again = client.completions.create(model="tiny", prompt="b" * 600, max_tokens=3, temperature=0)
+        assert again.choices[0].text == short.choices[0].text
+    finally:
+        assert s.stop() == 0
+
+
 def test_api_key(place, tmp_path):
     (tmp_path / "key").write_text("s3cret\n")
     s = Server(place[0], tmp_path / "home", "--api-key-file", str(tmp_path / "key"))
