@@ -154,7 +154,7 @@ check-tsan: ## the kernel under ThreadSanitizer, which withholds signals from lo
 	$(Q)$(MAKE) --no-print-directory SAN=thread build/tsan/lacus && rm -f build/tsan/report.*
 	$(Q)LACUS_PROGRAM=$(CURDIR)/build/tsan/lacus TSAN_OPTIONS="log_path=$(CURDIR)/build/tsan/report suppressions=$(CURDIR)/tests/tsan.supp exitcode=0" \
 	$(VENV)/bin/python -m pytest -q tests/protocol/test_subshells.py tests/protocol/test_messages.py tests/protocol/test_replies.py tests/protocol/test_history.py \
-	-k "not interrupt and not end and not order and not shutdown and not two_seconds and not control_answers and not signal"
+	tests/protocol/test_start.py tests/protocol/test_transport.py -k "not usage and not interrupt and not end and not order and not shutdown and not two_seconds and not control_answers and not signal"
 	$(Q)! cat build/tsan/report.* 2>/dev/null
 	$(Q)$(MAKE) --no-print-directory SAN=thread check-cuda-host
 check: deps test-deps ## sets up what is missing, builds, and runs every test

@@ -25,7 +25,8 @@ struct rank {
     struct err err;
     double sums[3];
     pthread_t thread;
-    int index;
+    int index, port; /* port and key: for its neighbours, who may be there when the ring is gone */
+    unsigned char key[KEY_BYTES];
 };
 
 static void open_ring(struct rank *r, int rank, int size, int timeout_ms)
@@ -37,6 +38,8 @@ static void open_ring(struct rank *r, int rank, int size, int timeout_ms)
     *r = (struct rank){.size = size, .index = rank, .leaves = -1, .silent = -1};
     if (ring_open(&o, &r->ring, &err) != LC_OK)
         fail_msg("%s", err.message);
+    r->port = ring_port(r->ring);
+    memcpy(r->key, ring_key(r->ring), sizeof r->key);
 }
 
 static enum lc join(struct rank *r)
@@ -45,9 +48,8 @@ static enum lc join(struct rank *r)
                       *previous = &r->all[(r->index + r->size - 1) % r->size];
     char endpoint[64];
 
-    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", ring_port(next->ring));
-    return ring_join(NULL, r->ring, endpoint, ring_key(next->ring), ring_key(previous->ring), 10000, &r->c,
-                     &r->err);
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", next->port);
+    return ring_join(NULL, r->ring, endpoint, next->key, previous->key, 10000, &r->c, &r->err);
 }
 
 static float value(int rank, int64_t i)
