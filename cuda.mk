@@ -1,7 +1,7 @@
 # The CUDA backend, gpu/cuda: the plugin gpu_cuda where there is nvcc (make cuda), and the same sources compiled for the host emulation
 # of tests/cuda_host, with which every machine tests them (make check-cuda-host).
 CUDA_KERNELS := $(sort $(wildcard gpu/cuda/*.cu))
-CUDA_HOST_C := gpu/cuda/cuda.c tests/cuda_host/runtime_host.c
+CUDA_HOST_C := gpu/cuda/cuda.c gpu/cuda/blas.c tests/cuda_host/runtime_host.c tests/cuda_host/blas_host.c
 CXX ?= g++
 CXX_OPT := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer,-O2 -g)
 CXXFLAGS_CUDA := -std=c++17 $(CXX_OPT) -Wall -Wextra -Wno-unknown-pragmas -Werror -fPIC -fno-exceptions -fno-strict-aliasing -ffile-prefix-map=$(CURDIR)/=
@@ -30,14 +30,14 @@ $(CUDA_HOST_SO): $(CUDA_HOST_OBJ)
 CUDA_HOST_RUNS := engine_ops_test: engine_golden_test: engine_train_test:adapter_curves* engine_train_test:greedy*
 .PHONY: check-cuda-host
 check-cuda-host: $(CUDA_HOST_SO) $(CUDA_HOST_TESTS:%=$(B)/tests/%) ## every CUDA kernel and the golden models under the host emulation (SAN=address,undefined|thread too)
-	$(Q)set -f; for t in $(CUDA_HOST_RUNS); do LACUS_TEST_FILTER="$${t#*:}" LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/$${t%:*} || exit 1; done
+	$(Q)set -f; LACUS_CUDA_BLAS=0 LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/engine_ops_test && for t in $(CUDA_HOST_RUNS); do LACUS_TEST_FILTER="$${t#*:}" LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/$${t%:*} || exit 1; done
 
 ##: CUDA
 # The plugin. nvcc compiles kernels for Ampere and Hopper, and as PTX for what comes after; all its warnings are errors, spilled registers too.
 NVCC := $(shell command -v nvcc 2>/dev/null || ls $(or $(CUDA_HOME),/usr/local/cuda)/bin/nvcc 2>/dev/null)
 CUDA_ARCH ?= -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90a,code=sm_90a -gencode arch=compute_90,code=compute_90
 NVCCFLAGS := -std=c++17 -O3 -I. $(CUDA_ARCH) -Werror all-warnings -Xptxas -warn-spills -Xcompiler -fPIC,-Wall,-fvisibility=hidden,-ffile-prefix-map=$(CURDIR)/=
-CUDA_C := gpu/cuda/cuda.c gpu/cuda/runtime.c
+CUDA_C := gpu/cuda/cuda.c gpu/cuda/runtime.c gpu/cuda/blas.c gpu/cuda/blas_load.c
 CUDA_SO := build/plugins/gpu_cuda.so
 CUDA_OBJ := $(CUDA_KERNELS:%.cu=build/cuda/%.cu.o) $(CUDA_C:%.c=build/cuda/%.o)
 build/cuda/%.cu.o: %.cu $(wildcard gpu/cuda/*.cuh gpu/cuda/*.h gpu/*.h)

@@ -1,6 +1,7 @@
 /* cuda.c: the CUDA backend: memory, streams, and each operation as a few launches. Products go through cuBLASLt where it
  * is found, with weights that are quantised decoded on the way; else through kernels of our own. */
 #include "gpu/backend.h"
+#include "gpu/cuda/blas.h"
 #include "gpu/cuda/kernels.h"
 #include "gpu/cuda/runtime.h"
 #include "gpu/quant.h"
@@ -12,16 +13,27 @@
 enum { STAGES = 8, STAGE_BYTES = 1 << 20, TABLES = 5, TABLE = 256 };
 
 /* Memory that an operation needs for itself; it grows to what the largest has asked for and stays. */
-enum scratch_id { SCRATCH_SUMS, SCRATCH_DELTA, SCRATCH_COUNT };
+enum scratch_id { SCRATCH_SUMS, SCRATCH_DELTA, SCRATCH_WEIGHTS, SCRATCH_BLAS, SCRATCH_COUNT };
+enum { ROUNDED = 3 };
 
 struct scratch {
     void *p;
     size_t bytes;
 };
 
+/* A matrix in bf16, kept until its source or anything but a linear layer comes by: q, k and v share an input. */
+struct rounded {
+    const float *from; /* NULL: nothing */
+    int64_t n;
+    uint64_t used; /* when, to take the oldest */
+    struct scratch m;
+};
+
 struct backend_stream {
     struct CUstream_st *queue;
     struct scratch scratch[SCRATCH_COUNT];
+    struct rounded rounded[ROUNDED];
+    uint64_t uses;
 };
 
 /* Pinned memory between the caller's and the device's: an upload returns as soon as the bytes are in it. */
@@ -39,12 +51,23 @@ struct cuda {
     float *tables;      /* what codes stand for, TABLE floats each: nf4, fp4, int8, fp8, dynamic */
     double *parts;      /* device: partial sums of squares */
     double *host_parts; /* pinned */
-    struct err failed;  /* of an operation; told by the next sync */
+    struct blas *blas;  /* owned; NULL: not there, and why: */
+    char no_blas[256];
+    struct err failed; /* of an operation; told by the next sync */
 };
 
 static struct backend_stream *stream_of(struct cuda *c, struct backend_stream *s)
 {
     return s ? s : &c->stream;
+}
+
+/* For all but linear layers: what was rounded may change. */
+static struct CUstream_st *queue_of(struct cuda *c, struct backend_stream *s)
+{
+    s = stream_of(c, s);
+    for (int i = 0; i < ROUNDED; i++)
+        s->rounded[i].from = NULL;
+    return s->queue;
 }
 
 /* ---- memory ---- */
@@ -95,10 +118,8 @@ static void backend_memory(void *state, struct backend_memory *out)
 }
 
 /* NULL: the failure is kept for the next sync, and the operation is left out. */
-static void *scratch(struct cuda *c, struct backend_stream *s, enum scratch_id id, size_t bytes)
+static void *grown(struct cuda *c, struct scratch *m, size_t bytes)
 {
-    struct scratch *m = &s->scratch[id];
-
     if (bytes <= m->bytes)
         return m->p;
     backend_release(c, m->p, m->bytes);
@@ -109,11 +130,18 @@ static void *scratch(struct cuda *c, struct backend_stream *s, enum scratch_id i
     return m->p;
 }
 
+static void *scratch(struct cuda *c, struct backend_stream *s, enum scratch_id id, size_t bytes)
+{
+    return grown(c, &s->scratch[id], bytes);
+}
+
 /* ---- streams and copies ---- */
 static void drop_stream(struct cuda *c, struct backend_stream *s)
 {
     for (int i = 0; i < SCRATCH_COUNT; i++)
         backend_release(c, s->scratch[i].p, s->scratch[i].bytes);
+    for (int i = 0; i < ROUNDED; i++)
+        backend_release(c, s->rounded[i].m.p, s->rounded[i].m.bytes);
     if (s->queue)
         cuda_stream_free(s->queue);
 }
@@ -170,9 +198,10 @@ static enum lc backend_upload(void *state, struct backend_stream *s, void *to, c
                               struct err *err)
 {
     struct cuda *c = state;
+    struct CUstream_st *queue = queue_of(c, s);
 
     for (size_t at = 0; at < bytes; at += STAGE_BYTES)
-        TRY(upload_part(c, stream_of(c, s)->queue, (char *)to + at, (const char *)from + at,
+        TRY(upload_part(c, queue, (char *)to + at, (const char *)from + at,
                         bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES, err));
     return LC_OK;
 }
@@ -188,13 +217,13 @@ static enum lc backend_download(void *state, struct backend_stream *s, void *to,
 static void backend_copy(void *state, struct backend_stream *s, void *to, const void *from, size_t bytes)
 {
     if (bytes)
-        cuda_copy(stream_of(state, s)->queue, to, from, bytes);
+        cuda_copy(queue_of(state, s), to, from, bytes);
 }
 
 static void backend_zero(void *state, struct backend_stream *s, void *p, size_t bytes)
 {
     if (bytes)
-        cuda_zero(stream_of(state, s)->queue, p, bytes);
+        cuda_zero(queue_of(state, s), p, bytes);
 }
 
 /* ---- opening ---- */
@@ -208,6 +237,7 @@ static void cuda_close(void *state)
         cuda_free_host(c->stages[i].p);
     }
     drop_stream(c, &c->stream);
+    blas_close(c->blas);
     cuda_free(c->tables);
     cuda_free(c->parts);
     cuda_free_host(c->host_parts);
@@ -237,6 +267,7 @@ static enum lc put_tables(struct cuda *c, struct err *err)
 static enum lc open_parts(struct cuda *c, struct err *err)
 {
     TRY(cuda_stream_new(&c->stream.queue, err));
+    c->blas = blas_open(c->no_blas, sizeof c->no_blas);
     for (int i = 0; i < STAGES; i++) {
         TRY(cuda_malloc_host(STAGE_BYTES, &c->stages[i].p, err));
         TRY(cuda_event_new(&c->stages[i].done, err));
@@ -295,10 +326,95 @@ static struct cuda_quant quant_of(const struct cuda *c, const void *w, enum dtyp
                                .half = quant_half(type)};
 }
 
+/* The product has written over this. */
+static void forget(struct backend_stream *s, const float *p, int64_t n)
+{
+    for (int i = 0; i < ROUNDED; i++)
+        if (s->rounded[i].from && s->rounded[i].from < p + n && p < s->rounded[i].from + s->rounded[i].n)
+            s->rounded[i].from = NULL;
+}
+
+/* n floats as bf16; NULL: no memory. The last two asked for are both there. */
+static const void *as_bf16(struct cuda *c, struct backend_stream *s, const float *from, int64_t n)
+{
+    struct rounded *r = &s->rounded[0];
+    uint16_t *to;
+
+    s->uses++;
+    for (int i = 0; i < ROUNDED; i++) {
+        if (s->rounded[i].from == from && s->rounded[i].n == n) {
+            s->rounded[i].used = s->uses;
+            return s->rounded[i].m.p;
+        }
+        r = s->rounded[i].used < r->used ? &s->rounded[i] : r;
+    }
+    r->from = NULL;
+    r->used = s->uses;
+    to = grown(c, &r->m, (size_t)n * sizeof *to);
+    if (!to)
+        return NULL;
+    kernel_convert(s->queue, to, DTYPE_BF16, from, DTYPE_F32, n);
+    r->from = from;
+    r->n = n;
+    return to;
+}
+
+/* The second factor in the type that is multiplied. */
+static const void *factor(struct cuda *c, struct backend_stream *s, const struct cuda_product *p,
+                          enum dtype type)
+{
+    int64_t n = p->n * p->k;
+    void *to;
+
+    if (p->b_type == type)
+        return p->b;
+    if (p->b_type == DTYPE_F32)
+        return as_bf16(c, s, p->b, n);
+    to = scratch(c, s, SCRATCH_WEIGHTS, (size_t)n * dtype_size(type));
+    if (to && dtype_quantized(p->b_type))
+        kernel_dequantize(s->queue, to, type, &p->quant, n);
+    else if (to)
+        kernel_convert(s->queue, to, type, p->b, p->b_type, n);
+    return to;
+}
+
+/* All matrices here are whole: rows follow each other without gaps. */
+static bool by_blas(struct cuda *c, struct backend_stream *s, const struct cuda_product *p)
+{
+    enum dtype type = p->rounded ? DTYPE_BF16 : DTYPE_F32;
+    struct blas_call call = {.m = p->m,
+                             .n = p->n,
+                             .k = p->k,
+                             .type = type,
+                             .a_side = p->a_column != 1,
+                             .b_side = p->b_column != 1,
+                             .a_row = p->a_column != 1 ? p->a_column : p->a_row,
+                             .b_row = p->b_column != 1 ? p->b_column : p->b_row,
+                             .c_row = p->c_row,
+                             .c = p->c,
+                             .bias = p->bias,
+                             .alpha = p->scale,
+                             .beta = p->add ? 1 : 0};
+
+    call.workspace = scratch(c, s, SCRATCH_BLAS, BLAS_WORKSPACE);
+    call.a = p->rounded ? as_bf16(c, s, p->a, p->m * p->k) : (const void *)p->a;
+    call.b = factor(c, s, p, type);
+    if (!call.workspace || !call.a || !call.b)
+        return c->failed.code != LC_OK; /* told later */
+    return blas_product(c->blas, s->queue, &call);
+}
+
+/* Few rows: reading the weights is all there is to it, and our kernel reads them as they are kept. */
+static bool few_rows(const struct cuda_product *p)
+{
+    return p->m <= CUDA_ROWS_FEW && p->b_row == 1;
+}
+
 static void run_product(struct cuda *c, struct backend_stream *s, const struct cuda_product *p)
 {
-    (void)c;
-    kernel_product(s->queue, p);
+    if (p->m > 0 && p->n > 0 && (!c->blas || few_rows(p) || !by_blas(c, s, p)))
+        kernel_product(s->queue, p);
+    forget(s, p->c, p->m * p->c_row);
 }
 
 /* a as it lies, [m, k], or on its side */
@@ -348,6 +464,7 @@ static const float *dropped(struct backend_stream *s, const struct lora_arg *l, 
     if (l->dropout <= 0)
         return x;
     kernel_dropout(s->queue, &d, rng_threshold(d.p));
+    forget(s, d.y, n);
     return l->dropped;
 }
 
@@ -416,8 +533,10 @@ static void lora_input(struct cuda *c, struct backend_stream *s, const struct li
     times_f32(&p, l->a, a->in, a->in, 1);
     into(&p, drop ? l->dropped : a->dx, !drop, bf);
     run_product(c, s, &p);
-    if (drop)
+    if (drop) {
         kernel_dropout(s->queue, &d, rng_threshold(d.p));
+        forget(s, d.y, d.n);
+    }
 }
 
 static void add_column_sums(struct cuda *c, struct backend_stream *s, const float *x, int64_t rows,
@@ -460,7 +579,7 @@ static void backend_linear_backward(void *state, struct backend_stream *stream, 
 static void backend_merge(void *state, struct backend_stream *s, void *w, enum dtype w_type, const float *a,
                           const float *b, int64_t out, int64_t in, int64_t rank, float scale)
 {
-    kernel_merge(stream_of(state, s)->queue, w, w_type, a, b, out, in, rank, scale);
+    kernel_merge(queue_of(state, s), w, w_type, a, b, out, in, rank, scale);
 }
 
 /* ---- the loss ---- */
@@ -480,7 +599,7 @@ static void loss_gradients(struct cuda *c, struct backend_stream *s, const struc
     times_weights(c, &p, head, false);
     into(&p, a->gathered, false, bf);
     run_product(c, s, &p);
-    kernel_scatter(s->queue, a->dx, a->gathered, a->index + from, n, a->width);
+    kernel_scatter(queue_of(c, s), a->dx, a->gathered, a->index + from, n, a->width);
 }
 
 static void backend_loss(void *state, struct backend_stream *stream, const struct loss_arg *a)
@@ -499,9 +618,9 @@ static void backend_loss(void *state, struct backend_stream *stream, const struc
                                   .compute = a->compute,
                                   .y = a->logits};
 
-        kernel_gather(s->queue, a->gathered, a->x, a->index + from, n, a->width);
+        kernel_gather(queue_of(c, s), a->gathered, a->x, a->index + from, n, a->width);
         backend_linear_forward(c, s, &head);
-        kernel_loss_rows(s->queue, a, from, n);
+        kernel_loss_rows(queue_of(c, s), a, from, n);
         if (a->dx)
             loss_gradients(c, s, a, from, n, &head);
     }
@@ -521,7 +640,7 @@ static bool head_fits(struct cuda *c, int64_t head_dim)
 static void backend_attention_forward(void *state, struct backend_stream *s, const struct attention_arg *a)
 {
     if (head_fits(state, a->head_dim))
-        kernel_attention_forward(stream_of(state, s)->queue, a);
+        kernel_attention_forward(queue_of(state, s), a);
 }
 
 static void backend_attention_backward(void *state, struct backend_stream *stream,
@@ -532,41 +651,41 @@ static void backend_attention_backward(void *state, struct backend_stream *strea
     float *delta = scratch(c, s, SCRATCH_DELTA, (size_t)(a->heads * a->rows) * sizeof *delta);
 
     if (delta && head_fits(c, a->head_dim))
-        kernel_attention_backward(s->queue, a, delta);
+        kernel_attention_backward(queue_of(c, s), a, delta);
 }
 
 static void backend_attention_cached(void *state, struct backend_stream *s,
                                      const struct cached_attention_arg *a)
 {
     if (head_fits(state, a->head_dim))
-        kernel_attention_cached(stream_of(state, s)->queue, a);
+        kernel_attention_cached(queue_of(state, s), a);
 }
 
 /* ---- the rest: a kernel each ---- */
 static void backend_convert(void *state, struct backend_stream *s, void *to, enum dtype to_type,
                             const void *from, enum dtype from_type, int64_t n)
 {
-    kernel_convert(stream_of(state, s)->queue, to, to_type, from, from_type, n);
+    kernel_convert(queue_of(state, s), to, to_type, from, from_type, n);
 }
 
 static void backend_embed_forward(void *state, struct backend_stream *s, const struct embed_arg *a)
 {
-    kernel_embed_forward(stream_of(state, s)->queue, a);
+    kernel_embed_forward(queue_of(state, s), a);
 }
 
 static void backend_embed_backward(void *state, struct backend_stream *s, const struct embed_arg *a)
 {
-    kernel_embed_backward(stream_of(state, s)->queue, a);
+    kernel_embed_backward(queue_of(state, s), a);
 }
 
 static void backend_norm_forward(void *state, struct backend_stream *s, const struct norm_arg *a)
 {
-    kernel_norm_forward(stream_of(state, s)->queue, a);
+    kernel_norm_forward(queue_of(state, s), a);
 }
 
 static void backend_norm_apply(void *state, struct backend_stream *s, const struct norm_arg *a)
 {
-    kernel_norm_apply(stream_of(state, s)->queue, a);
+    kernel_norm_apply(queue_of(state, s), a);
 }
 
 static void backend_norm_backward(void *state, struct backend_stream *stream, const struct norm_arg *a)
@@ -578,38 +697,38 @@ static void backend_norm_backward(void *state, struct backend_stream *stream, co
     if (a->dw)
         parts = scratch(c, s, SCRATCH_SUMS, (size_t)(kernel_parts(a->rows) * a->width) * sizeof *parts);
     if (parts || !a->dw)
-        kernel_norm_backward(s->queue, a, parts);
+        kernel_norm_backward(queue_of(c, s), a, parts);
 }
 
 static void backend_rope(void *state, struct backend_stream *s, const struct rope_arg *a)
 {
-    kernel_rope(stream_of(state, s)->queue, a);
+    kernel_rope(queue_of(state, s), a);
 }
 
 static void backend_swiglu_forward(void *state, struct backend_stream *s, const struct swiglu_arg *a)
 {
-    kernel_swiglu_forward(stream_of(state, s)->queue, a);
+    kernel_swiglu_forward(queue_of(state, s), a);
 }
 
 static void backend_swiglu_backward(void *state, struct backend_stream *s, const struct swiglu_arg *a)
 {
-    kernel_swiglu_backward(stream_of(state, s)->queue, a);
+    kernel_swiglu_backward(queue_of(state, s), a);
 }
 
 static void backend_adamw(void *state, struct backend_stream *s, const struct adamw_arg *a)
 {
-    kernel_adamw(stream_of(state, s)->queue, a);
+    kernel_adamw(queue_of(state, s), a);
 }
 
 static void backend_dropout(void *state, struct backend_stream *s, const struct dropout_arg *a)
 {
-    kernel_dropout(stream_of(state, s)->queue, a, rng_threshold(a->p));
+    kernel_dropout(queue_of(state, s), a, rng_threshold(a->p));
 }
 
 static void backend_add(void *state, struct backend_stream *s, float *y, const float *x, float scale,
                         int64_t n)
 {
-    kernel_add(stream_of(state, s)->queue, y, x, scale, n);
+    kernel_add(queue_of(state, s), y, x, scale, n);
 }
 
 /* The answer is on the host: this one waits. */
@@ -617,7 +736,7 @@ static void backend_sum_squares(void *state, struct backend_stream *stream, cons
                                 double *out)
 {
     struct cuda *c = state;
-    struct CUstream_st *queue = stream_of(c, stream)->queue;
+    struct CUstream_st *queue = queue_of(c, stream);
 
     *out = 0;
     kernel_sum_squares(queue, x, n, c->parts);
@@ -631,7 +750,7 @@ static void backend_sum_squares(void *state, struct backend_stream *stream, cons
 static void backend_gather(void *state, struct backend_stream *s, float *y, const float *x,
                            const int32_t *index, int64_t rows, int64_t width)
 {
-    kernel_gather(stream_of(state, s)->queue, y, x, index, rows, width);
+    kernel_gather(queue_of(state, s), y, x, index, rows, width);
 }
 
 extern const struct backend_ops lacus_gpu_cuda; /* the plugin's one symbol */

@@ -1,0 +1,165 @@
+/* blas_host.c: as much of cuBLASLt as blas.c calls, as plain loops: shows that what it is asked is what is meant.
+ * LACUS_CUDA_BLAS=0: not there, so that the kernels of our own do the products. */
+#include "gpu/cuda/blas_api.h"
+#include "gpu/dtype.h"
+#include "runtime/base/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void cuda_host_begin(void); /* runtime_host.c */
+void cuda_host_end(void);
+
+struct desc {
+    int32_t op[2], epilogue;
+    const float *bias;
+};
+
+struct layout { /* column-major */
+    int type;
+    uint64_t rows, columns;
+    int64_t distance;
+};
+
+static int make(void **out)
+{
+    *out = mem_zalloc(64);
+    return *out ? 0 : 3;
+}
+
+static int drop(void *p)
+{
+    mem_free(p);
+    return 0;
+}
+
+static size_t version(void)
+{
+    return 0;
+}
+
+static int desc_create(void **out, int compute, int scale_type)
+{
+    return compute == LT_COMPUTE_32F && scale_type == LT_R_32F ? make(out) : 7;
+}
+
+static int desc_set(void *p, int attribute, const void *value, size_t size)
+{
+    struct desc *d = p;
+    void *to = attribute == LT_DESC_TRANSA         ? (void *)&d->op[0]
+               : attribute == LT_DESC_TRANSB       ? (void *)&d->op[1]
+               : attribute == LT_DESC_EPILOGUE     ? (void *)&d->epilogue
+               : attribute == LT_DESC_BIAS_POINTER ? (void *)&d->bias
+                                                   : NULL;
+
+    if (!to || size != (attribute == LT_DESC_BIAS_POINTER ? sizeof d->bias : sizeof(int32_t)))
+        return 7;
+    memcpy(to, value, size);
+    return 0;
+}
+
+static int layout_create(void **out, int type, uint64_t rows, uint64_t columns, int64_t distance)
+{
+    struct layout l = {type, rows, columns, distance};
+
+    if (distance < (int64_t)rows || make(out) != 0)
+        return 7;
+    memcpy(*out, &l, sizeof l);
+    return 0;
+}
+
+static int prefer_set(void *p, int attribute, const void *value, size_t size)
+{
+    (void)p;
+    (void)value;
+    return attribute == LT_PREFER_WORKSPACE && size == sizeof(size_t) ? 0 : 7;
+}
+
+static uint64_t rows_of(const struct layout *l, int32_t op)
+{
+    return op == LT_OP_T ? l->columns : l->rows;
+}
+
+static uint64_t columns_of(const struct layout *l, int32_t op)
+{
+    return op == LT_OP_T ? l->rows : l->columns;
+}
+
+static int heuristic(void *handle, void *desc, void *a, void *b, void *c, void *d, void *preference,
+                     int wanted, struct lt_heuristic *results, int *found)
+{
+    const struct desc *how = desc;
+    const struct layout *first = a, *second = b, *to = c;
+
+    (void)handle;
+    (void)preference;
+    (void)d;
+    if (wanted < 1 || first->type != second->type || to->type != LT_R_32F ||
+        rows_of(first, how->op[0]) != to->rows || columns_of(second, how->op[1]) != to->columns ||
+        columns_of(first, how->op[0]) != rows_of(second, how->op[1]))
+        return 7;
+    memset(results, 0, sizeof *results);
+    *found = 1;
+    return 0;
+}
+
+static double at(const void *data, const struct layout *l, int32_t op, uint64_t i, uint64_t j)
+{
+    size_t place = (size_t)(op == LT_OP_T ? j + i * (uint64_t)l->distance : i + j * (uint64_t)l->distance);
+
+    return l->type == LT_R_16BF ? (double)dtype_from_bf16(((const uint16_t *)data)[place])
+                                : (double)((const float *)data)[place];
+}
+
+static int matmul(void *handle, void *desc, const void *alpha, const void *a, void *a_layout, const void *b,
+                  void *b_layout, const void *beta, const void *c, void *c_layout, void *d, void *d_layout,
+                  const struct lt_algorithm *algorithm, void *workspace, size_t workspace_bytes,
+                  struct CUstream_st *stream)
+{
+    const struct desc *how = desc;
+    const struct layout *first = a_layout, *second = b_layout, *to = c_layout;
+    float scale = *(const float *)alpha, keep = *(const float *)beta, *out = d;
+
+    (void)handle;
+    (void)algorithm;
+    (void)stream;
+    if (c != d || c_layout != d_layout || !workspace || !workspace_bytes)
+        return 7;
+    cuda_host_begin();
+    for (uint64_t j = 0; j < to->columns; j++)
+        for (uint64_t i = 0; i < to->rows; i++) {
+            float *place = &out[i + j * (uint64_t)to->distance];
+            double sum = 0;
+
+            for (uint64_t k = 0; k < columns_of(first, how->op[0]); k++)
+                sum += at(a, first, how->op[0], i, k) * at(b, second, how->op[1], k, j);
+            *place = (float)((double)scale * sum + (keep != 0 ? (double)(keep * *place) : 0)) +
+                     (how->epilogue == LT_EPILOGUE_BIAS ? how->bias[i] : 0);
+        }
+    cuda_host_end();
+    return 0;
+}
+
+int blas_load(struct blas_api *out, char *why, size_t size)
+{
+    const char *wanted = getenv("LACUS_CUDA_BLAS");
+
+    if (wanted && strcmp(wanted, "0") == 0) {
+        snprintf(why, size, "no cuBLASLt: LACUS_CUDA_BLAS is 0");
+        return -1;
+    }
+    *out = (struct blas_api){.create = make,
+                             .destroy = drop,
+                             .version = version,
+                             .desc_create = desc_create,
+                             .desc_destroy = drop,
+                             .desc_set = desc_set,
+                             .layout_create = layout_create,
+                             .layout_destroy = drop,
+                             .prefer_create = make,
+                             .prefer_destroy = drop,
+                             .prefer_set = prefer_set,
+                             .heuristic = heuristic,
+                             .matmul = matmul};
+    return 0;
+}
