@@ -57,3 +57,32 @@ cuda: ## the plugin gpu_cuda, where the CUDA toolkit is
 else
 cuda: $(CUDA_SO)
 endif
+
+comma := ,
+# Tests and benchmark on a machine with a GPU and nothing else: the engine alone, the tests' own stand-in where cmocka is missing.
+GPU := build/gpu
+GPU_TESTS := engine_ops_test engine_golden_test engine_train_test
+GPU_SRC := $(sort $(wildcard gpu/*.c gpu/ref/*.c gpu/tokenizer/*.c runtime/base/*.c) tests/support/golden.c tests/support/device_memory.c)
+cmocka_here := $(shell pkg-config --exists cmocka 2>/dev/null && echo yes)
+GPU_CFLAGS := -std=c11 -O2 -g -fPIC -Wall -I. -Ibuild/gpu-deps/include -D_GNU_SOURCE -DLACUS_VERSION='"$(VERSION)"' $(if $(cmocka_here),,-Itests/gpu/cmocka)
+GPU_SRC += $(if $(cmocka_here),,tests/gpu/cmocka/cmocka.c)
+GPU_LIBS := $(if $(wildcard build/gpu-deps/lib),-Lbuild/gpu-deps/lib -l:libjansson.so.4 -Wl$(comma)-rpath$(comma)'$$ORIGIN/../gpu-deps/lib',-ljansson) $(if $(cmocka_here),-lcmocka) -ldl -lpthread -lm
+GPU_OBJ := $(GPU_SRC:%.c=$(GPU)/obj/%.o)
+$(GPU)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(GPU_CFLAGS) -MMD -MP -c -o $@ $<
+$(GPU)/%: $(GPU)/obj/tests/unit/%.o $(GPU_OBJ)
+	$(call say,LD,$@)$(CC) -rdynamic -o $@ $^ $(GPU_LIBS)
+$(GPU)/bench: $(GPU)/obj/tests/gpu/bench.o $(GPU_OBJ)
+	$(call say,LD,$@)$(CC) -rdynamic -o $@ $^ $(GPU_LIBS)
+-include $(GPU_OBJ:.o=.d)
+.SECONDARY: $(GPU_TESTS:%=$(GPU)/obj/tests/unit/%.o) $(GPU)/obj/tests/gpu/bench.o
+
+.PHONY: gpu-tests gpu-deps check-gpu
+gpu-tests: $(GPU_TESTS:%=$(GPU)/%) $(GPU)/bench
+gpu-deps: ## puts what check-gpu needs beyond the CUDA toolkit (jansson) into build/gpu-deps, to take along to a bare machine
+	$(Q)mkdir -p build/gpu-deps/include build/gpu-deps/lib
+	$(Q)cp $$(pkg-config --variable=includedir jansson)/jansson.h $$(pkg-config --variable=includedir jansson)/jansson_config.h build/gpu-deps/include/
+	$(Q)cp -L $$(pkg-config --variable=libdir jansson)/libjansson.so.4 build/gpu-deps/lib/ # shared: the static one has names that clash with ours
+check-gpu: ## on a CUDA machine: all operations, golden models and training curves, compute-sanitizer, then the benchmark as JSON
+	$(Q)NVCC="$(strip $(NVCC))" tests/gpu/check

@@ -246,8 +246,11 @@ static enum lc draw_weights(const struct ctx *ctx, struct model *m, uint64_t see
     for (size_t i = 0; i < m->base.n && code == LC_OK; i++) {
         const struct weight *w = &m->base.weights[i];
         struct parameter p;
-        float *more = mem_reallocn(values, (size_t)w->elements, sizeof *values);
+        float *more;
 
+        if (m->config.initializer_range == 0 && !w->ones)
+            continue; /* memory starts as zeros */
+        more = mem_reallocn(values, (size_t)w->elements, sizeof *values);
         code = more ? ctx_check(ctx, err) : err_nomem(err);
         if (!more)
             break;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 64, LOGITS_BYTES = 32 << 20, CHUNK_MIN = 16 };
+enum { LINE = 64, LOGITS_BYTES = 32 << 20, DEVICE_LOGITS_BYTES = 512 << 20, CHUNK_MIN = 16 };
 
 struct carve { /* walks a block; with base NULL it only measures */
     char *base;
@@ -121,9 +121,11 @@ static int64_t widest(const struct model_config *c)
     return most > c->intermediate_size ? most : c->intermediate_size;
 }
 
-static int64_t chunk_rows(const struct model_config *c, int64_t rows)
+/* A CPU's chunk stays near its caches; a GPU's is large enough to be worth the head's weights, read once for each. */
+static int64_t chunk_rows(const struct model *m, int64_t rows)
 {
-    int64_t n = LOGITS_BYTES / (int64_t)sizeof(float) / c->vocab_size;
+    int64_t bytes = m->backend->ops->host_visible ? LOGITS_BYTES : DEVICE_LOGITS_BYTES,
+            n = bytes / (int64_t)sizeof(float) / m->config.vocab_size;
 
     n = n < CHUNK_MIN ? CHUNK_MIN : n;
     return n < rows ? n : rows;
@@ -149,7 +151,7 @@ static void carve_scratch(struct carve *c, const struct model *m, const struct r
     w->final_rstd = floats(c, rows);
     w->losses = floats(c, rows);
     w->weights = floats(c, r->train ? rows : 0);
-    w->chunk = chunk_rows(k, rows);
+    w->chunk = chunk_rows(m, rows);
     w->chunk_logits = floats(c, w->chunk * k->vocab_size);
     w->gathered = floats(c, w->chunk * k->hidden_size);
     if (m->lora && m->lora->lora_dropout > 0)

@@ -205,7 +205,7 @@ static void gpu_cpu(struct finding *f)
 static void gpu_cuda(struct finding *f)
 {
     plugin(f, "gpu_cuda", "training on NVIDIA GPUs",
-           "needs the CUDA toolkit; training works on the processor without");
+           "run 'make cuda' where the CUDA toolkit is; training works on the processor without");
 }
 
 static void http(struct finding *f)

@@ -298,10 +298,15 @@ static enum lc cuda_open(const struct backend_options *o, void **state, struct e
 static void backend_describe(void *state, char *text, size_t size)
 {
     const struct cuda *c = state;
+    char products[300];
 
-    snprintf(text, size, "%s, compute capability %d.%d, %zu GiB, CUDA %d.%d", c->device.name, c->device.major,
-             c->device.minor, c->device.memory >> 30, c->device.runtime / 1000,
-             c->device.runtime % 1000 / 10);
+    if (c->blas)
+        snprintf(products, sizeof products, "cuBLASLt %d", blas_version(c->blas));
+    else
+        snprintf(products, sizeof products, "slow products of our own: %s", c->no_blas);
+    snprintf(text, size, "%s, compute capability %d.%d, %zu GiB, CUDA %d.%d, %s", c->device.name,
+             c->device.major, c->device.minor, c->device.memory >> 30, c->device.runtime / 1000,
+             c->device.runtime % 1000 / 10, products);
 }
 
 /* ---- products ---- */
