@@ -1,5 +1,18 @@
-/* blas_api.h: the part of cuBLASLt's interface that blas.c calls, as functions found at run time: its headers are not
- * needed. Names and numbers are those of NVIDIA's cublasLt.h, whose values are part of its stable ABI. */
+/* blas_api.h: the part of cuBLASLt's interface that blas.c calls.
+ *
+ * What      functions found at run time, so that its headers are not needed. Names and numbers are those of
+ *           NVIDIA's cublasLt.h, whose values are part of its stable ABI. Private to gpu/cuda.
+ * Ownership the library stays open.
+ * Units     as cuBLASLt's: column-major, elements.
+ * Errors    statuses as ints, 0 is success; blas_load says why in a text.
+ * Threads   any.
+ *
+ * Example:
+ *     struct blas_api lt;
+ *     char why[256];
+ *     if (blas_load(&lt, why, sizeof why) != 0)
+ *         puts(why);
+ */
 #ifndef LACUS_GPU_CUDA_BLAS_API_H
 #define LACUS_GPU_CUDA_BLAS_API_H
 #include <stddef.h>
