@@ -245,15 +245,31 @@ static enum lc read_tokens(const struct parse *p)
     return LC_OK;
 }
 
+/* FP8 weights with their scales are read (model_io.c); other checkpoints of few bits are not. */
+static enum lc check_quantization(const struct parse *p)
+{
+    const json_t *v = present(p->root, "quantization_config");
+    const char *method = json_string_value(json_object_get(v, "quant_method")),
+               *format = json_string_value(json_object_get(v, "format")),
+               *fmt = json_string_value(json_object_get(v, "fmt"));
+
+    if (!v || (method && strcmp(method, "fp8") == 0 && (!fmt || strncmp(fmt, "e4m3", 4) == 0)) ||
+        (method && strcmp(method, "compressed-tensors") == 0 && format &&
+         strcmp(format, "float-quantized") == 0))
+        return LC_OK;
+    return unsupported(p, "quantization_config", v);
+}
+
 /* Fields that would change the numbers and that nothing here computes: refused unless neutral. */
 static enum lc refuse_others(const struct parse *p)
 {
     static const struct {
         const char *key, *neutral; /* as JSON; NULL: any value is refused */
-    } rows[] = {{"hidden_act", "\"silu\""},     {"attention_dropout", "0"},       {"pretraining_tp", "1"},
-                {"partial_rotary_factor", "1"}, {"quantization_config", NULL},    {"num_local_experts", NULL},
-                {"vision_config", NULL},        {"final_logit_softcapping", NULL}};
+    } rows[] = {{"hidden_act", "\"silu\""},       {"attention_dropout", "0"},  {"pretraining_tp", "1"},
+                {"partial_rotary_factor", "1"},   {"num_local_experts", NULL}, {"vision_config", NULL},
+                {"final_logit_softcapping", NULL}};
 
+    TRY(check_quantization(p));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const json_t *v = present(p->root, rows[i].key);
         json_t *neutral = rows[i].neutral ? json_loads(rows[i].neutral, JSON_DECODE_ANY, NULL) : NULL;

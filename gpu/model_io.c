@@ -4,12 +4,16 @@
 #include "gpu/safetensors.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 static enum dtype from_st(enum st_dtype t)
 {
-    return t == ST_F32 ? DTYPE_F32 : t == ST_BF16 ? DTYPE_BF16 : t == ST_F16 ? DTYPE_F16 : DTYPE_NONE;
+    return t == ST_F32 || t == ST_F8_E4M3 ? DTYPE_F32 /* FP8 is decoded first */
+           : t == ST_BF16                 ? DTYPE_BF16
+           : t == ST_F16                  ? DTYPE_F16
+                                          : DTYPE_NONE;
 }
 
 static enum st_dtype to_st(enum dtype t)
@@ -34,8 +38,8 @@ static enum lc check_shape(const struct weight *w, const struct safetensor *t, c
 
     if (from_st(t->dtype) == DTYPE_NONE)
         return err_set(err, LC_UNSUPPORTED,
-                       "cannot load '%s': tensor '%s' has dtype %s; supported are F32, BF16 and F16", path,
-                       t->name, st_dtype_name(t->dtype));
+                       "cannot load '%s': tensor '%s' has dtype %s; supported are F32, BF16, F16 and F8_E4M3",
+                       path, t->name, st_dtype_name(t->dtype));
     if (t->ndim == (size_t)w->ndim && memcmp(t->shape, w->shape, t->ndim * sizeof *t->shape) == 0)
         return LC_OK;
     shape_text(expected, sizeof expected, w->shape, (size_t)w->ndim);
@@ -77,9 +81,119 @@ enum lc weights_put(struct model *m, void *to, const struct weight *w, const voi
     return code;
 }
 
+/* ---- FP8 checkpoints ---- */
+/* The scales beside a weight: one, one for each row, or one for each block (128 by 128 in published models). */
+struct scales {
+    float *values; /* owned */
+    int64_t rows, columns, row_block, column_block;
+};
+
+static bool is_block(int64_t size, int64_t n) /* a power of two, or all of it */
+{
+    return size == n || (size & (size - 1)) == 0;
+}
+
+static enum lc scales_shape(const struct weight *w, const struct safetensor *t, struct scales *s)
+{
+    int64_t out = w->shape[0], in = w->ndim == 2 ? w->shape[1] : 1;
+
+    s->rows = t->ndim > 0 ? t->shape[0] : 1;
+    s->columns = t->ndim > 1 ? t->shape[1] : 1;
+    if (t->ndim > 2 || from_st(t->dtype) == DTYPE_NONE || s->rows < 1 || s->columns < 1 || s->rows > out ||
+        s->columns > in)
+        return LC_DATA;
+    s->row_block = s->rows == (out + 127) / 128 ? 128 : (out + s->rows - 1) / s->rows;
+    s->column_block = s->columns == (in + 127) / 128 ? 128 : (in + s->columns - 1) / s->columns;
+    if (!is_block(s->row_block, out) || !is_block(s->column_block, in))
+        return LC_DATA;
+    return (out + s->row_block - 1) / s->row_block == s->rows &&
+                   (in + s->column_block - 1) / s->column_block == s->columns
+               ? LC_OK
+               : LC_DATA;
+}
+
+/* weight_scale_inv of DeepSeek's and Hugging Face's FP8, or weight_scale of compressed-tensors; without either 1. */
+static enum lc scales_read(const struct safetensors *st, const struct weight *w, const char *path,
+                           struct scales *s, struct err *err)
+{
+    static const char *const endings[] = {"_scale_inv", "_scale"};
+    const struct safetensor *t = NULL;
+
+    *s = (struct scales){.rows = 1, .columns = 1, .row_block = INT64_MAX, .column_block = INT64_MAX};
+    for (int i = 0; i < 2 && !t; i++) {
+        char *name = mem_printf("%s%s", w->name, endings[i]);
+
+        if (!name)
+            return err_nomem(err);
+        if (safetensors_get(st, name, &t, NULL) != LC_OK)
+            t = NULL;
+        mem_free(name);
+    }
+    if (t && scales_shape(w, t, s) != LC_OK)
+        return err_set(err, LC_DATA, "cannot load '%s': tensor '%s' does not fit the FP8 weight it scales",
+                       path, t->name);
+    s->values = mem_reallocn(NULL, (size_t)(s->rows * s->columns), sizeof *s->values);
+    if (!s->values)
+        return err_nomem(err);
+    s->values[0] = 1;
+    if (t)
+        dtype_to_f32(s->values, t->data, from_st(t->dtype), (size_t)(s->rows * s->columns));
+    return LC_OK;
+}
+
+static float e4m3_value(uint8_t code)
+{
+    int exponent = code >> 3 & 15, fraction = code & 7;
+    float x = exponent ? ldexpf((float)(8 + fraction), exponent - 10) : ldexpf((float)fraction, -9);
+
+    if ((code & 0x7f) == 0x7f)
+        return NAN;
+    return code & 0x80 ? -x : x;
+}
+
+static enum lc put_fp8(struct model *m, void *to, const struct weight *w, const struct safetensors *st,
+                       const struct safetensor *t, const char *path, struct err *err)
+{
+    const uint8_t *codes = t->data;
+    int64_t in = w->ndim == 2 ? w->shape[1] : 1;
+    float table[256], *wide = mem_reallocn(NULL, (size_t)w->elements, sizeof *wide);
+    struct scales s = {0};
+    enum lc code = wide ? scales_read(st, w, path, &s, err) : err_nomem(err);
+
+    for (int i = 0; i < 256; i++)
+        table[i] = e4m3_value((uint8_t)i);
+    for (int64_t i = 0; i < w->shape[0] && code == LC_OK; i++)
+        for (int64_t j = 0; j < in; j++)
+            wide[i * in + j] =
+                table[codes[i * in + j]] * s.values[i / s.row_block * s.columns + j / s.column_block];
+    if (code == LC_OK)
+        code = weights_put(m, to, w, wide, DTYPE_F32, err);
+    mem_free(s.values);
+    mem_free(wide);
+    return code;
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), e = strlen(end);
+
+    return n > e && strcmp(name + n - e, end) == 0;
+}
+
+static bool is_scale(const char *name)
+{
+    static const char *const endings[] = {".weight_scale_inv", ".weight_scale", ".input_scale",
+                                          ".activation_scale"};
+
+    for (int i = 0; i < 4; i++)
+        if (ends_with(name, endings[i]))
+            return true;
+    return false;
+}
+
 static bool may_be_extra(const struct model *m, const char *name)
 {
-    return strstr(name, "rotary_emb.inv_freq") ||
+    return strstr(name, "rotary_emb.inv_freq") || is_scale(name) ||
            (m->head == m->embed && strcmp(name, "lm_head.weight") == 0);
 }
 
@@ -115,7 +229,9 @@ enum lc weights_read(struct model *m, const struct arena_of *a, const char *path
         if (code == LC_OK)
             code = check_shape(w, t, path, err);
         if (code == LC_OK)
-            code = weights_put(m, weight_data(a, (int)i), w, t->data, from_st(t->dtype), err);
+            code = t->dtype == ST_F8_E4M3
+                       ? put_fp8(m, weight_data(a, (int)i), w, st, t, path, err)
+                       : weights_put(m, weight_data(a, (int)i), w, t->data, from_st(t->dtype), err);
     }
     if (code == LC_NOTFOUND)
         err_wrap(err, "cannot load '%s': a tensor is missing", path);

@@ -245,6 +245,9 @@ static enum lc load_model(struct work *w, struct err *err)
     o = (struct model_options){.linear = q.linear, .compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
     TRY(backend_open("cpu", &(struct backend_options){.threads = w->place->threads}, &w->backend, err));
     TRY(model_load(w->ctx, w->paths->model, w->backend, &o, &w->model, err));
+    if (q.linear == DTYPE_FP8)
+        log_text(w, "FP8: weights are kept in e4m3 with a scale for each row; products are in %s",
+                 w->args.bf16 ? "bf16" : "f32");
     TRY(go_on(w, &adapter, err));
     if (adapter)
         return LC_OK;

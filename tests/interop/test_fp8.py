@@ -1,0 +1,108 @@
+"""Checkpoints in FP8 and F16, as they are published, against the same weights in f32."""
+import json
+
+import peft
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from clib import LacusError
+from engine import CTX, Engine
+from test_engine import ARGS, CONFIGS, SHAPE, batch, close, examples, hf_forward, hf_train, same_history
+
+BIG = dict(hidden_size=192, intermediate_size=320)  # more than a block of 128, and no multiple
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine("cpu")
+
+
+def quantize(w, kind):
+    """(codes, the tensor beside it, its ending) of a published layout."""
+    out, inner = w.shape
+    if kind == "block":
+        s = torch.empty((out + 127) // 128, (inner + 127) // 128)
+        for i in range(s.shape[0]):
+            for j in range(s.shape[1]):
+                s[i, j] = w[i * 128:(i + 1) * 128, j * 128:(j + 1) * 128].abs().max() / 448
+        spread = s.repeat_interleave(128, 0)[:out].repeat_interleave(128, 1)[:, :inner]
+        return (w / spread).to(torch.float8_e4m3fn), s, "_scale_inv", spread
+    if kind == "row":
+        s = w.abs().amax(1, keepdim=True) / 448
+        return (w / s).to(torch.float8_e4m3fn), s.bfloat16(), "_scale", s.bfloat16().float()
+    if kind == "tensor":
+        s = w.abs().max() / 448
+        return (w / s).to(torch.float8_e4m3fn), s.reshape(()), "_scale_inv", s
+    return w.to(torch.float8_e4m3fn), None, None, torch.tensor(1.0)
+
+
+def make(engine, folder, kind):
+    """An FP8 checkpoint, and the f32 model with the values that it says."""
+    m = engine.create({**SHAPE, **CONFIGS["llama"], **BIG})
+    engine.call("model_save", CTX, m, str(folder).encode())
+    weights, plain = load_file(folder / "model.safetensors"), {}
+    for name in list(weights):
+        plain[name] = weights[name]
+        if "_proj.weight" not in name:
+            continue
+        codes, scale, ending, spread = quantize(weights[name], kind)
+        plain[name] = codes.float() * spread
+        weights[name] = codes
+        if scale is not None:
+            weights[name + ending] = scale
+            weights[name.replace("weight", "input_scale")] = torch.tensor(1.0)
+    hf = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    hf.load_state_dict(plain, strict=True)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = dict(quant_method="fp8", fmt="e4m3", activation_scheme="dynamic", weight_block_size=[128, 128])
+    if kind == "row":
+        config["quantization_config"] = dict(quant_method="compressed-tensors", format="float-quantized")
+    (folder / "config.json").write_text(json.dumps(config))
+    return hf.eval()
+
+
+@pytest.mark.parametrize("kind", ["block", "row", "tensor", "plain"])
+def test_fp8_checkpoints_are_read(engine, kind, tmp_path):
+    hf = make(engine, tmp_path, kind)
+    close(engine.forward(engine.load(tmp_path), *batch())[1], hf_forward(hf, *batch())[1])
+
+
+def test_an_adapter_over_an_fp8_checkpoint_trains_as_over_its_values(engine, tmp_path):
+    hf = make(engine, tmp_path / "base", "block")
+    tuned = peft.get_peft_model(hf, peft.LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"]))
+    tuned.save_pretrained(tmp_path / "start")
+    m = engine.load(tmp_path / "base")
+    engine.call("lora_load", CTX, m, str(tmp_path / "start").encode())
+    losses = lambda history: [h["loss"] for h in history if "loss" in h]
+    theirs = hf_train(tuned, tmp_path / "hf")
+    same_history(engine.train(m, examples(), **ARGS), theirs)
+    kept = engine.load(tmp_path / "base", quantization=dict(quant_method="fp8"))  # stays in FP8, with scales of its own
+    engine.call("lora_load", CTX, kept, str(tmp_path / "start").encode())
+    assert losses(engine.train(kept, examples(), **ARGS)) == pytest.approx(losses(theirs), abs=0.05)
+
+
+def test_half_precision_is_read(engine, tmp_path):
+    m = engine.create({**SHAPE, **CONFIGS["llama"]})
+    engine.call("model_save", CTX, m, str(tmp_path).encode())
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float16)
+    hf.save_pretrained(tmp_path)
+    assert load_file(tmp_path / "model.safetensors")["model.norm.weight"].dtype == torch.float16
+    close(engine.forward(engine.load(tmp_path), *batch())[1], hf_forward(hf.float().eval(), *batch())[1])
+
+
+def test_what_cannot_be_read_is_said(engine, tmp_path):
+    make(engine, tmp_path, "block")
+    weights = load_file(tmp_path / "model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight_scale_inv"
+    weights[name] = torch.ones(7, 2)
+    save_file(weights, tmp_path / "model.safetensors")
+    with pytest.raises(LacusError, match=f"'{name}' does not fit the FP8 weight"):
+        engine.load(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["quantization_config"] = dict(quant_method="gptq", bits=4)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(LacusError, match="quantization_config"):
+        engine.load(tmp_path)
