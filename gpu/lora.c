@@ -274,6 +274,8 @@ static enum lc attach(struct model *m, const struct lora_config *c, uint64_t see
     if (code != LC_OK)
         return code;
     m->adapter.trainable = true;
+    if (m->sketch)
+        return LC_OK;
     TRY(draw_adapter(m, seed, err));
     return m->squares_bytes ? attach_dora(m, err) : LC_OK;
 }
@@ -299,7 +301,8 @@ void lora_detach(struct model *m)
         return;
     work_release(m);
     arena_release(m, &m->adapter);
-    m->backend->ops->release(m->backend->state, m->squares, m->squares_bytes);
+    if (m->squares)
+        m->backend->ops->release(m->backend->state, m->squares, m->squares_bytes);
     m->squares = NULL;
     m->squares_bytes = 0;
     mem_free(m->copies);

@@ -79,7 +79,7 @@ enum lc arena_place(struct model *m, struct arena_of *a, struct err *err)
         if (decay)
             a->decay_bytes = a->bytes;
     }
-    return m->backend->ops->alloc(m->backend->state, a->bytes, &a->block, err);
+    return m->sketch ? LC_OK : m->backend->ops->alloc(m->backend->state, a->bytes, &a->block, err);
 }
 
 enum lc arena_reserve_grads(struct model *m, struct arena_of *a, struct err *err)
@@ -97,8 +97,10 @@ void arena_release(struct model *m, struct arena_of *a)
 {
     const struct backend_ops *ops = m->backend->ops;
 
-    ops->release(m->backend->state, a->block, a->bytes);
-    ops->release(m->backend->state, a->grads, a->bytes);
+    if (a->block)
+        ops->release(m->backend->state, a->block, a->bytes);
+    if (a->grads)
+        ops->release(m->backend->state, a->grads, a->bytes);
     for (size_t i = 0; i < a->n; i++)
         mem_free(a->weights[i].name);
     mem_free(a->weights);
@@ -195,8 +197,8 @@ static enum lc add_weights(struct model *m, const struct model_options *options,
 }
 
 static enum lc model_new(const struct model_config *config, struct backend *backend,
-                         const struct model_options *options, const char *folder, struct model **out,
-                         struct err *err)
+                         const struct model_options *options, const char *folder, bool sketch,
+                         struct model **out, struct err *err)
 {
     struct model *m;
     enum lc code;
@@ -211,6 +213,7 @@ static enum lc model_new(const struct model_config *config, struct backend *back
     m->config = *config;
     m->backend = backend;
     m->head_copy = -1;
+    m->sketch = sketch;
     m->optimizer_states = 2;
     m->compute = options && options->compute == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
     m->folder = mem_strdup(folder);
@@ -272,13 +275,19 @@ enum lc model_create(const struct ctx *ctx, const struct model_config *config, u
     struct model *m;
     enum lc code;
 
-    TRY(model_new(config, backend, options, "", &m, err));
+    TRY(model_new(config, backend, options, "", false, &m, err));
     code = draw_weights(ctx, m, seed, err);
     if (code == LC_OK)
         *out = m;
     else
         model_free(m);
     return code;
+}
+
+enum lc model_sketch(const struct model_config *config, struct backend *backend,
+                     const struct model_options *options, struct model **out, struct err *err)
+{
+    return model_new(config, backend, options, "", true, out, err);
 }
 
 enum lc model_load(const struct ctx *ctx, const char *folder, struct backend *backend,
@@ -289,7 +298,7 @@ enum lc model_load(const struct ctx *ctx, const char *folder, struct backend *ba
     enum lc code;
 
     TRY(model_config_load(folder, &config, err));
-    TRY(model_new(&config, backend, options, folder, &m, err));
+    TRY(model_new(&config, backend, options, folder, false, &m, err));
     code = ctx_check(ctx, err);
     if (code == LC_OK)
         code = model_copy_weights(m, &m->base, folder, err);

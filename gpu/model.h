@@ -86,6 +86,9 @@ enum lc model_create(const struct ctx *ctx, const struct model_config *config, u
 /* Writes config.json, generation_config.json and model.safetensors, each whole or not at all. An attached
  * adapter is not written: lora_save, or lora_merge first. */
 enum lc model_save(const struct ctx *ctx, struct model *m, const char *folder, struct err *err) MUST_CHECK;
+/* A model without memory, for plans and counts: model_make_plan, model_count_parameters, adapter_attach. */
+enum lc model_sketch(const struct model_config *config, struct backend *backend,
+                     const struct model_options *options, struct model **out, struct err *err) MUST_CHECK;
 void model_free(struct model *m); /* NULL is fine */
 const struct model_config *model_get_config(const struct model *m);
 const char *model_folder(const struct model *m); /* where it was loaded from; "" when created */
@@ -177,10 +180,13 @@ enum lc model_pack(const int64_t *ids, const int64_t *mask, const int64_t *label
 void model_packed_release(struct model_packed *p);
 
 /* ---- memory ---- */
+/* Numbers that the optimizer will keep for each trained parameter: 2 at first, as AdamW. For plans. */
+void model_set_optimizer(struct model *m, int states);
 struct model_plan {
     size_t weights, gradients, optimizer, activations, scratch, total; /* bytes */
-    size_t teacher;        /* bytes of a teacher with its forward, in a trainer's plan */
-    int recomputed_layers; /* layers whose activations are made again in backward */
+    size_t adapter, logits; /* bytes that are in weights and in scratch */
+    size_t teacher;         /* bytes of a teacher with its forward, in a trainer's plan */
+    int recomputed_layers;  /* layers whose activations are made again in backward */
 };
 
 /* What a batch of at most `rows` tokens in `sequences` sequences needs. budget 0: no bound; else layers are

@@ -97,6 +97,7 @@ struct model {
     struct backend *backend;
     char *folder; /* owned; "" */
     enum dtype compute;
+    bool sketch; /* nothing is allocated */
     struct arena_of base, adapter;
     struct lora_config *lora;     /* owned; NULL: none */
     struct prompt_config *prompt; /* owned; NULL: none */

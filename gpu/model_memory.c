@@ -173,6 +173,11 @@ static void carve_scratch(struct carve *c, const struct model *m, const struct r
     w->dxa = floats(c, rows * (int64_t)work_rank(m));
 }
 
+void model_set_optimizer(struct model *m, int states)
+{
+    m->optimizer_states = states;
+}
+
 static void measure(const struct model *m, const struct request *r, struct model_plan *out)
 {
     const struct arena_of *a = m->adapter.n ? &m->adapter : &m->base;
@@ -186,6 +191,8 @@ static void measure(const struct model *m, const struct request *r, struct model
     out->activations = carve_layers(&c, m, r, NULL);
     carve_scratch(&c, m, r, &w);
     out->scratch = c.used - out->activations;
+    out->adapter = m->adapter.bytes;
+    out->logits = (size_t)(w.chunk * m->config.vocab_size) * sizeof(float);
     out->recomputed_layers = r->recomputed;
     out->total = out->weights + out->gradients + out->optimizer + c.used;
 }

@@ -283,7 +283,7 @@ enum lc prompt_attach(struct model *m, const struct prompt_config *c, const int3
     if (code == LC_OK)
         code = arena_place(m, &m->adapter, err);
     m->adapter.trainable = true;
-    if (code == LC_OK)
+    if (code == LC_OK && !m->sketch)
         code = first_values(m, ids, n, seed, err);
     if (code != LC_OK)
         prompt_release(m);

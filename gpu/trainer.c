@@ -155,6 +155,13 @@ static enum lc largest_batch(const struct train_dataset *d, int64_t batch, int64
                                : LC_OK;
 }
 
+enum lc train_largest_batch(const struct train_dataset *d, int64_t batch, int64_t *rows, int64_t *sequences,
+                            struct err *err)
+{
+    *sequences = batch * most_sequences(d);
+    return largest_batch(d, batch, rows, err);
+}
+
 /* The schedule over total steps. */
 static void plan_schedule(struct trainer *t, int64_t total)
 {

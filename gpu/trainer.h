@@ -195,6 +195,10 @@ char *trainer_last_checkpoint(const char *output_dir);
 /* log_history as JSON (borrowed): what trainer_state.json holds. */
 const json_t *trainer_history(const struct trainer *t);
 
+/* Tokens and sequences of the largest batch of so many items that any order can make. */
+enum lc train_largest_batch(const struct train_dataset *d, int64_t batch, int64_t *rows, int64_t *sequences,
+                            struct err *err) MUST_CHECK;
+
 /* torch.randperm(n) after manual_seed(seed): the order of an epoch (seed + epoch). out[n]. */
 void train_permutation(uint64_t seed, int64_t n, int64_t *out);
 #endif

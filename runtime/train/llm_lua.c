@@ -15,6 +15,7 @@
 #include "runtime/train/job.h"
 #include "runtime/train/manifest.h"
 #include "runtime/train/origin.h"
+#include "runtime/train/plan.h"
 #include "runtime/train/rows.h"
 #include "runtime/train/track.h"
 #include <errno.h>
@@ -459,6 +460,17 @@ static int l_check(lua_State *L) /* core.check{args, peft}: raises what core.sub
     return 0;
 }
 
+static int l_plan(lua_State *L) /* core.plan{folder, args, …} → memory, time: runtime/train/plan.h */
+{
+    json_t **slot = session_json_slot(L);
+    struct err err;
+
+    if (plan_training(session_ctx(session_of(L)), check_json(L, 1), slot, &err) != LC_OK)
+        return session_raise(L, &err);
+    session_push_json(L, *slot);
+    return 1;
+}
+
 static int l_job_folder(lua_State *L) /* core.job_folder(id) */
 {
     struct err err;
@@ -853,6 +865,7 @@ static const luaL_Reg core[] = {{"rows", l_rows},
                                 {"tables", l_tables},
                                 {"submit", l_submit},
                                 {"check", l_check},
+                                {"plan", l_plan},
                                 {"job_folder", l_job_folder},
                                 {"job", l_job},
                                 {"jobs", l_jobs},

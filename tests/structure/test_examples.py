@@ -106,6 +106,7 @@ AROUND = {
     "runtime/train/ring.h": ([], ""),
     "runtime/train/socket.h": (["zmq.h"], ""),
     "runtime/train/run.h": ([], "extern struct job_info info;"),
+    "runtime/train/plan.h": (["stdlib.h"], "extern json_t *request;"),
     "runtime/train/score.h": ([], "extern struct model *model; extern struct train_dataset *dataset;"),
     "runtime/train/track.h": ([], "extern json_t *event;"),
     "runtime/train/work.h": ([], "extern json_t *spec; extern struct work_sink sink;"),

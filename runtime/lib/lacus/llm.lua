@@ -714,6 +714,123 @@ local function lora_fields(peft)
     return copy_of(peft)
 end
 
+-- ---- plans ------------------------------------------------------------------------------------------------------------
+
+local Plan = {}
+Plan.__index = Plan
+Plan.__name = "Plan"
+
+local function size_text(bytes)
+    if bytes >= 1 << 30 then return ("%.1f GiB"):format(bytes / (1 << 30)) end
+    return ("%.0f MiB"):format(math.max(bytes, 1) / (1 << 20))
+end
+
+local plan_rows = {{"weights", "weights"}, {"adapter", "adapter"}, {"gradients", "gradients"}, {"optimizer", "optimizer"},
+                   {"activations", "activations"}, {"logits", "logits of a chunk"}, {"scratch", "scratch"}, {"teacher", "teacher"}}
+
+function Plan.__tostring(p)
+    local out = {("%-20s %s of %s"):format("parameters trained", commas(p.trainable), commas(p.all))}
+    for _, row in ipairs(plan_rows) do
+        if p[row[1]] > 0 then out[#out + 1] = ("%-20s %s"):format(row[2], size_text(p[row[1]])) end
+    end
+    out[#out + 1] = ("%-20s %s of %s: %s"):format("total", size_text(p.total), size_text(p.available), p.fits and "it fits" or "it does not fit")
+    if p.steps > 0 then
+        out[#out + 1] = ("%-20s about %s for %s steps of %s tokens (%.1f GFLOP/s of products, measured here)"):format("time", clock_text(p.seconds), commas(p.steps),
+            commas(p.tokens_per_step), p.flops_per_second / 1e9)
+    end
+    for _, s in ipairs(p.suggestions) do out[#out + 1] = ("%-20s %s: %s"):format("would fit", s.text, size_text(s.total)) end
+    return table.concat(out, "\n")
+end
+
+-- What one would try, from what changes least.
+local function plan_changes(request)
+    local batch = request.args.per_device_train_batch_size or core.defaults().per_device_train_batch_size
+    local changes = {{"args.gradient_checkpointing = true", function(r) r.args.gradient_checkpointing = true end}}
+    local smaller = batch
+    while smaller > 1 do
+        smaller = smaller // 2
+        local b = smaller
+        changes[#changes + 1] = {("args.per_device_train_batch_size = %d, gradient_accumulation_steps = %d"):format(b, batch // b * (request.args.gradient_accumulation_steps or 1)),
+                                 function(r) r.args.per_device_train_batch_size, r.args.gradient_accumulation_steps = b, 1 end}
+    end
+    if not request.peft and not request.adapter then
+        changes[#changes + 1] = {"peft = LoraConfig{r = 16, target_modules = \"all-linear\"}", function(r) r.peft = {r = 16, target_modules = "all-linear"} end}
+    end
+    if not request.quantization then
+        changes[#changes + 1] = {"quantization = BitsAndBytesConfig{load_in_4bit = true, bnb_4bit_quant_type = \"nf4\"} with LoRA", function(r)
+            r.quantization = {load_in_4bit = true, bnb_4bit_quant_type = "nf4", bnb_4bit_use_double_quant = true}
+            r.peft = r.peft or not r.adapter and {r = 16, target_modules = "all-linear"} or nil
+        end}
+    end
+    changes[#changes + 1] = {"all of these at batch size 1", function(r)
+        r.args.gradient_checkpointing, r.args.per_device_train_batch_size = true, 1
+        r.quantization = r.quantization or {load_in_4bit = true, bnb_4bit_quant_type = "nf4", bnb_4bit_use_double_quant = true}
+        r.peft = r.peft or not r.adapter and {r = 16, target_modules = "all-linear"} or nil
+    end}
+    return changes
+end
+
+local function suggestions(request)
+    local out = {}
+    for _, change in ipairs(plan_changes(request)) do
+        local r = copy_of(request)
+        r.args = copy_of(request.args)
+        change[2](r)
+        local ok, p = pcall(core.plan, r)
+        if ok and p.fits and #out < 4 then out[#out + 1] = {text = change[1], total = p.total} end
+    end
+    return out
+end
+
+local PLAN_ROWS = 2000 -- are tokenized; a longer dataset is judged by its first
+
+-- The first rows of a dataset, and how many there are.
+local function sample(dataset)
+    if is_dataframe(dataset) then return dataset:limit(PLAN_ROWS), dataset:count() end
+    if #dataset <= PLAN_ROWS then return dataset, #dataset end
+    if datasets and datasets.is_dataset(dataset) then
+        local first = {}
+        for i = 1, PLAN_ROWS do first[i] = dataset[i] end
+        return first, #dataset
+    end
+    return table.move(dataset, 1, PLAN_ROWS, 1, {}), #dataset
+end
+
+--- class Plan: what a training needs
+--- llm.plan{model: string, train_dataset?: DataFrame|table, args?: TrainingArguments, peft?: LoraConfig, quantization?: BitsAndBytesConfig, max_length?: integer, …} -> Plan
+-- memory and time of a training before it starts, and what would fit; takes what llm.finetune takes. Without a dataset batches are full
+--     print(llm.plan{model = "out/base", peft = LoraConfig{r = 16}, args = {per_device_train_batch_size = 8}, max_length = 2048})
+function llm.plan(o)
+    if type(o) ~= "table" then fail("ARG", "llm.plan takes one table, as llm.finetune does") end
+    check_keys("llm.plan", o, finetune_keys)
+    local folder, _, found = model_folder(o.model)
+    local args = copy_of(o.args)
+    local request = {folder = folder, tokenizer = found.tokenizer, args = args, peft = lora_fields(o.peft or o.peft_config),
+                     quantization = quantization_fields(o.quantization or o.quantization_config)}
+    request.max_length = take(args, "max_length", "max_seq_length") or o.max_length or 1024
+    request.completion_only = take(args, "completion_only_loss", "assistant_only_loss")
+    if o.completion_only ~= nil then request.completion_only = o.completion_only end
+    local packing = take(args, "packing")
+    request.packing, request.pairs = packing or o.packing or false, o.method == "dpo"
+    take(args, "num_processes", "ranks", "nproc_per_node", "ddp_timeout")
+    if o.adapter or found.adapter then request.adapter = core.absolute(o.adapter and find_model(o.adapter).adapter or found.adapter) end
+    if o.teacher then request.teacher = model_folder(o.teacher) end
+    local path
+    local removed <close> = setmetatable({}, {__close = function() if path then os.remove(path) end end})
+    if o.train_dataset ~= nil then
+        local rows, n = sample(o.train_dataset)
+        path = core.temporary()
+        o = copy_of(o)
+        o.tokenizer_folder = found.tokenizer or folder
+        local written = write_rows(rows, "train_dataset", o, path)
+        request.rows = path
+        if n > written then request.items = n end
+    end
+    local p = setmetatable(core.plan(request), Plan)
+    p.suggestions = p.fits and {} or suggestions(request)
+    return p
+end
+
 --- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, num_processes?: integer, max_restarts = 3, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string, adapter?: string, teacher?: string, temperature?: number, alpha?: number} -> Job
 -- trains a model on a worker; the job belongs to the workspace and goes on when the notebook is closed.
 -- adapter = folder or models:/…, or a model that is an adapter: training goes on from there.
@@ -768,6 +885,12 @@ function llm.finetune(o)
     local output = o.output_dir or take(args, "output_dir")
     args.output_dir = nil
     if o.seed then args.seed = o.seed end
+    if args.memory_budget then
+        local p = llm.plan(o)
+        if not p.fits then
+            fail("LIMIT", ("this training needs %s, and memory_budget is %s"):format(size_text(p.total), size_text(p.available)), tostring(p))
+        end
+    end
     local id, job_folder, data = core.new_job()
     local unused <close> = setmetatable({}, {__close = function() core.drop(id) end})
     o = copy_of(o)

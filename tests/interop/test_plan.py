@@ -1,0 +1,99 @@
+"""llm.plan: what it says against what a training takes, and what it refuses."""
+import ctypes
+import json
+import re
+
+import pytest
+
+from engine import CTX, Engine
+from lacus import script
+from test_train import ROWS, TEMPLATE, home, lua_rows  # noqa: F401: fixtures
+
+torch = pytest.importorskip("torch")
+SHAPE = dict(model_type="llama", architectures=["LlamaForCausalLM"], vocab_size=4000, hidden_size=256, intermediate_size=704, num_hidden_layers=6,
+             num_attention_heads=8, num_key_value_heads=4, max_position_embeddings=512, bos_token_id=0, eos_token_id=1, pad_token_id=2)
+NF4 = dict(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)
+LORA = dict(r=16, lora_alpha=32, target_modules="all-linear")
+LENGTH = 256
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    engine, folder = Engine("cpu"), tmp_path_factory.mktemp("base")
+    m = engine.create(SHAPE)
+    engine.call("model_save", CTX, m, str(folder).encode())
+    engine.lib.model_free(m)
+    return folder
+
+
+def anonymous():
+    return int(re.search(r"RssAnon:\s+(\d+)", open("/proc/self/status").read())[1]) * 1024
+
+
+def lua(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {lua(v)}" for k, v in value.items()) + "}"
+    return json.dumps(value)
+
+
+def plan(home, base, text):
+    printed = script(home, f"""
+local p = llm.plan{{model = "{base}", {text}}}
+print("PLAN", require("json").encode(p))
+print(p)
+""")
+    return json.loads(re.search(r"PLAN\t(.*)", printed)[1]), printed
+
+
+@pytest.mark.parametrize("peft, quantization, more", [(None, None, {}), (LORA, None, {}), (LORA, NF4, {}), (None, None, dict(optim="sgd")),
+                                                      (LORA, None, dict(gradient_checkpointing=True))],
+                         ids=["full", "LoRA", "QLoRA", "SGD", "recomputed"])
+def test_the_plan_is_what_a_training_takes(home, base, peft, quantization, more):  # noqa: F811
+    """The memory of this process after two steps against before: other than what was counted."""
+    args = dict(per_device_train_batch_size=4, max_steps=2, **more)
+    text = f"args = {lua(args)}, max_length = {LENGTH}" + (f", peft = {lua(peft)}" if peft else "") + (f", quantization = {lua(quantization)}" if quantization else "")
+    said, printed = plan(home, base, text)
+    assert said["fits"] and said["tokens_per_step"] == 4 * LENGTH and said["seconds"] > 0 and "it fits" in printed
+    engine = Engine("cpu")
+    g = torch.Generator().manual_seed(1)
+    rows = [(torch.randint(3, 4000, (LENGTH,), generator=g).tolist(),) * 2 for _ in range(8)]
+    libc = ctypes.CDLL(None)
+    libc.mallopt(-3, 1 << 17)  # blocks that are freed go back at once, so that none is counted twice
+    libc.malloc_trim(0)
+    before = anonymous()
+    m = engine.load(base, quantization)
+    if peft:
+        engine.lora(m, **peft)
+    t, _keep = engine.trainer(m, rows, save_strategy="no", **args)
+    engine.call("trainer_run", CTX, t)
+    taken = anonymous() - before
+    engine.lib.trainer_free(t)
+    engine.lib.model_free(m)
+    assert said["total"] == pytest.approx(taken, rel=0.15)
+
+
+def test_what_does_not_fit_is_said_with_what_would(home, base):  # noqa: F811
+    said, printed = plan(home, base, f"args = {{per_device_train_batch_size = 16, memory_budget = {90 << 20}}}, max_length = {LENGTH}")
+    assert not said["fits"] and said["total"] > 90 << 20
+    assert any("load_in_4bit" in s["text"] or "at batch size 1" in s["text"] for s in said["suggestions"]), said
+    assert all(s["total"] <= 90 << 20 for s in said["suggestions"])
+    assert "it does not fit" in printed and "would fit" in printed
+
+
+def test_a_training_that_cannot_fit_does_not_start(home, base):  # noqa: F811
+    import shutil
+
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tok = Tokenizer(models.BPE(vocab={"<bos>": 0, "<eos>": 1, "<pad>": 2, "a": 3, "b": 4}, merges=[]))
+    tok.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tok.save(str(base / "tokenizer.json"))
+    printed = script(home, f"""
+local ok, e = pcall(llm.finetune, {{model = "{base}", train_dataset = {{"a b", "b a b"}}, args = {{memory_budget = {1 << 20}}}}})
+print(ok, tostring(e))
+print(#llm.jobs())
+local p = llm.plan{{model = "{base}", train_dataset = {{"a b", "b a b"}}, args = {{num_train_epochs = 2}}}}
+print("ROWS", p.tokens_per_step, p.steps)
+""")
+    assert "this training needs" in printed and "memory_budget is 1 MiB" in printed
+    assert re.search(r"ROWS\t\d+(\.0)?\t2", printed)
