@@ -16,7 +16,7 @@ struct running {
     struct notebook *notebook;
     struct buf text;
     json_t *params_before;
-    bool params_set;
+    bool params_set, arg_set; /* the global arg of before is the userdata's value */
 };
 
 static int l_close(lua_State *L)
@@ -31,12 +31,17 @@ static int l_close(lua_State *L)
     json_decref(r->params_before);
     r->params_before = NULL;
     r->params_set = false;
+    if (r->arg_set) {
+        lua_getiuservalue(L, 1, 1);
+        lua_setglobal(L, "arg");
+    }
+    r->arg_set = false;
     return 0;
 }
 
 static struct running *begin(lua_State *L)
 {
-    struct running *r = lua_newuserdatauv(L, sizeof *r, 0);
+    struct running *r = lua_newuserdatauv(L, sizeof *r, 1);
 
     *r = (struct running){.text = BUF_INIT(TEXT_MAX_BYTES)};
     if (luaL_newmetatable(L, "lacus.magics.run")) {
@@ -69,8 +74,9 @@ static bool take_param(json_t *params, const struct line_words *w, size_t *i)
 }
 
 /* The words behind the file: parameters, and for a script what it finds in `arg`. */
-static void take_words(lua_State *L, struct running *r, const struct line_words *w, bool notebook)
+static void take_words(lua_State *L, int slot, const struct line_words *w, bool notebook)
 {
+    struct running *r = lua_touserdata(L, slot);
     struct session *s = session_of(L);
     lua_Integer n = 0;
     json_t *params;
@@ -91,10 +97,14 @@ static void take_words(lua_State *L, struct running *r, const struct line_words 
         lua_pushstring(L, w->words[i]);
         lua_rawseti(L, -2, ++n);
     }
-    if (notebook)
+    if (notebook) {
         lua_pop(L, 1);
-    else
-        lua_setglobal(L, "arg");
+        return;
+    }
+    lua_getglobal(L, "arg");
+    lua_setiuservalue(L, slot, 1);
+    r->arg_set = true;
+    lua_setglobal(L, "arg");
 }
 
 static void run_notebook(lua_State *L, struct running *r, const char *path)
@@ -164,7 +174,7 @@ int magic_run_file(lua_State *L, const char *line, const char *body)
     r = begin(L);
     slot = lua_gettop(L);
     notebook = dot && strcmp(dot, ".ipynb") == 0;
-    take_words(L, r, w, notebook);
+    take_words(L, slot, w, notebook);
     if (notebook)
         run_notebook(L, r, path);
     else

@@ -40,10 +40,15 @@ static void compile(lua_State *L, const char *text)
     lua_pushfstring(L, "return %s", text);
     expression = luaL_loadstring(L, lua_tostring(L, -1)) == LUA_OK;
     lua_pop(L, 2);
+    if (!expression) { /* what does not compile is told in the user's text */
+        if (luaL_loadstring(L, text) != LUA_OK)
+            session_run_text(L, text, strlen(text), "%timeit");
+        lua_pop(L, 1);
+    }
     whole = lua_pushfstring(L, "return function(n_) for _ = 1, n_ do %s %s\nend end",
                             expression ? "local _ =" : "", text);
     len = strlen(whole);
-    if (session_run_text(L, whole, len, "%timeit") < 1)
+    if (session_run_text(L, whole, len, "lacus.timeit") < 1)
         luaL_error(L, "nothing to time");
     lua_remove(L, -2);
 }

@@ -139,6 +139,24 @@ static lua_Integer stride_of(json_t *spec, lua_Integer n)
     return stride > 1 ? stride : 1;
 }
 
+/* Numbers, or texts; gaps (nil, null) among either. What else stood there would be drawn as nothing, or in a wrong place. */
+static void check_list(lua_State *L, int list, const char *name)
+{
+    int kind = LUA_TNIL;
+
+    for (lua_Integer i = 1, n = luaL_len(L, list); i <= n; i++) {
+        int type = lua_geti(L, list, i);
+        bool gap = type == LUA_TNIL || type == LUA_TLIGHTUSERDATA;
+        if (!gap && type != LUA_TNUMBER && type != LUA_TSTRING)
+            luaL_error(L, "%s[%d] is a %s; numbers or texts are drawn", name, (int)i, lua_typename(L, type));
+        if (!gap && kind != LUA_TNIL && kind != type)
+            luaL_error(L, "%s[%d] is a %s, and those before it are %ss", name, (int)i,
+                       type == LUA_TSTRING ? "text" : "number", kind == LUA_TSTRING ? "text" : "number");
+        kind = gap ? kind : type;
+        lua_pop(L, 1);
+    }
+}
+
 /* The lists at x (0: 1, 2, 3, …) and y. */
 static void add_lists(lua_State *L, json_t *spec, const char *series, int x, int y)
 {
@@ -146,6 +164,9 @@ static void add_lists(lua_State *L, json_t *spec, const char *series, int x, int
 
     if (x && luaL_len(L, x) != n)
         luaL_error(L, "x has %d values and y has %d", (int)luaL_len(L, x), (int)n);
+    check_list(L, y, "y");
+    if (x)
+        check_list(L, x, "x");
     for (lua_Integer i = 1, stride = stride_of(spec, n); i <= n; i += stride)
         add_point(L, spec, series, x ? value_at(L, x, i) : json_integer((json_int_t)i), value_at(L, y, i));
 }

@@ -65,3 +65,23 @@ def test_a_script_has_its_name_in_errors(tmp_path):
     long = tmp_path / ("a-long-name" * 9 + ".lua")
     long.write_text("print(1)\nerror('x')")
     assert "----> 2 error('x')" in fails(tmp_path, None, long)
+
+
+@pytest.mark.parametrize("code, want", [
+    ("plot.line{1, 2, 'x'}", "y[3] is a text, and those before it are numbers"),
+    ("plot.line{1, {}, 2}", "y[2] is a table; numbers or texts are drawn"),
+    ("plot.scatter{x = {'a', 1}, y = {1, 2}}", "x[2] is a number, and those before it are texts"),
+])
+def test_a_plot_draws_nothing_wrong(code, want, tmp_path):
+    assert want in fails(tmp_path, code)
+
+
+def test_a_script_that_is_run_leaves_no_arg(tmp_path):
+    (tmp_path / "s.lua").write_text("print(arg[0], arg[1])\n")
+    assert script(tmp_path, f"%run {tmp_path}/s.lua one\nprint(arg[0], arg[1])") == f"{tmp_path}/s.lua\tone\n-\tnil\n"
+
+
+def test_timeit_shows_what_was_written(tmp_path):
+    said = fails(tmp_path, None, "-", text="%timeit nosuch()")
+    assert said.startswith("stdin, line 1\n----> 1 %timeit nosuch()\n") and "function(n_)" not in said
+    assert "----> 1 x = = 3" in fails(tmp_path, None, "-", text="%timeit x = = 3")
