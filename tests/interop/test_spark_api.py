@@ -543,3 +543,28 @@ print(times:select(F.window("ts", "1 day")):count())
                          ["st", "s"], ["2024-01-01 00:00:00", "21"], ["2024-01-01 00:04:59", "5"], ["2024-01-01 00:10:00", "9"], ["2024-01-01 00:20:00", "4"],
                          ["e", "n"], ["2024-01-01 01:00:00", "8"]]
     assert out.strip().endswith("8")
+
+
+# text, as a timestamp in UTC, as a timestamp without zone: what Spark 4.3 gives, in one column, so that no row changes another
+TIMES = [("2024-01-01 10:00:00 Europe/Berlin", "2024-01-01 09:00:00", "2024-01-01 10:00:00"), ("2024-01-01 10:00:00", "2024-01-01 10:00:00", "2024-01-01 10:00:00"),
+         ("2024-01-01T10:00:00+02:00", "2024-01-01 08:00:00", "2024-01-01 10:00:00"), ("2024-01-01 10:00:00Z", "2024-01-01 10:00:00", "2024-01-01 10:00:00"),
+         ("2024-01", "2024-01-01 00:00:00", "2024-01-01 00:00:00"), ("2024", "2024-01-01 00:00:00", "2024-01-01 00:00:00"), (" 2024-1-1 1:2:3 ", "2024-01-01 01:02:03", "2024-01-01 01:02:03"),
+         ("2024-01-01 10:00:00.123456789", "2024-01-01 10:00:00.123456", "2024-01-01 10:00:00.123456"), ("2024-01-01 10:00 America/New_York", "NULL", "NULL"),
+         ("2024-01-01 10:00:00 PST", "2024-01-01 18:00:00", "2024-01-01 10:00:00"), ("2024-01-01 10:00:00 GMT+3", "2024-01-01 07:00:00", "2024-01-01 10:00:00"),
+         ("2024-01-01 10:00:00 +05:30", "2024-01-01 04:30:00", "2024-01-01 10:00:00"), ("2024-13-01", "NULL", "NULL"), ("2024-01-01 10:00:00 Nowhere/At_All", "NULL", "NULL"), ("x", "NULL", "NULL")]
+
+
+def test_texts_as_timestamps(run):
+    data = ", ".join(f'{{{i}, "{text}"}}' for i, (text, _, _) in enumerate(TIMES))
+    out = run(f"""
+local times = spark:createDataFrame({{{data}}}, "i INT, s STRING")
+for _, r in ipairs(times:selectExpr("i", "cast(try_cast(s as timestamp) as string) a", "cast(try_cast(s as timestamp_ntz) as string) b"):orderBy("i"):collect()) do
+  print(r.a == null and "NULL" or r.a, r.b == null and "NULL" or r.b)
+end
+fails(function() spark:sql("select cast('2024-13-01' as timestamp)"):collect() end)
+spark.conf:set("spark.sql.session.timeZone", "America/Los_Angeles")
+print(spark:sql("select unix_timestamp(timestamp'2024-01-01 10:00:00') a"):first().a)
+""").splitlines()
+    want = [f"{a}\t{b}" for _, a, b in TIMES]
+    assert out[:len(TIMES)] == want
+    assert out[-2].startswith("[CAST_INVALID_INPUT] The value '2024-13-01'") and out[-1] == "1704132000"

@@ -184,6 +184,25 @@ static bool possible(const struct dtype *from, const struct dtype *to)
     return false;
 }
 
+/* DuckDB's own cast lets a zone in one row change the rows behind it, knows no '+05:30' behind a space and takes UTC for the session. */
+static const char *string_to_timestamp(struct gen *g, const struct sx *in, const struct dtype *to,
+                                       bool try_cast)
+{
+    bool instant = to->id == DTYPE_TIMESTAMP;
+    const char *micros = gen_printf(g, "lacus_time_micros(%s, %d)", in->sql, instant), *at;
+
+    at = instant
+             ? gen_printf(
+                   g,
+                   "timezone(coalesce(lacus_time_zone(%s), current_setting('TimeZone')), make_timestamp(%s))",
+                   in->sql, micros)
+             : gen_printf(g, "make_timestamp(%s)", micros);
+    if (try_cast)
+        return gen_printf(g, instant ? "try(%s)" : "%s", at);
+    return gen_printf(g, "(CASE WHEN %s IS NOT NULL THEN %s WHEN %s IS NOT NULL THEN %s END)", micros, at,
+                      in->sql, malformed(g, in, to));
+}
+
 static const char *cast_text(struct gen *g, const struct sx *in, const struct dtype *to, bool try_cast)
 {
     const char *cast = try_cast ? "TRY_CAST" : "CAST";
@@ -193,6 +212,8 @@ static const char *cast_text(struct gen *g, const struct sx *in, const struct dt
         return to_string(g, in);
     if (from == DTYPE_STRING && dtype_is_integral(to))
         return string_to_integer(g, in, to, try_cast);
+    if (from == DTYPE_STRING && (to->id == DTYPE_TIMESTAMP || to->id == DTYPE_TIMESTAMP_NTZ))
+        return string_to_timestamp(g, in, to, try_cast);
     if (from == DTYPE_STRING && to->id == DTYPE_BINARY)
         return gen_printf(g, "encode(%s)", in->sql);
     if (from == DTYPE_STRING && to->id == DTYPE_DATE) /* also '2024', '2024-03' and '2024-03-05 10:00:00' */

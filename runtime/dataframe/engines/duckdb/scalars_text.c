@@ -1,4 +1,5 @@
 /* scalars_text.c: masks, quotes, sentences, URLs, checks of UTF-8. */
+#include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 #include "runtime/dataframe/engines/duckdb/scalars.h"
 #include <ctype.h>
@@ -22,6 +23,44 @@ static void mask(const struct value *a, struct result *out)
             buf_add(out->more, by->s, by->len);
     }
     result_text(out);
+}
+
+static size_t next_code(const struct value *text, size_t at, uint32_t *code)
+{
+    size_t n = utf8_decode(text->s + at, text->len - at, code);
+
+    if (!n) /* a byte that is no character counts as one */
+        *code = (unsigned char)text->s[at];
+    return n ? n : 1;
+}
+
+/* Edit distance in characters: one row of the table at a time, behind the codes of the second text. */
+static void levenshtein(const struct value *a, struct result *out)
+{
+    size_t n = utf8_count(a[1].s, a[1].len), at = 0, i = 0;
+    uint32_t *codes = mem_calloc(2 * n + 2, sizeof *codes), *row = codes ? codes + n : NULL;
+
+    if (!codes) {
+        result_error(out, "out of memory");
+        return;
+    }
+    for (size_t k = 0; k < n; k++, row[k] = (uint32_t)k)
+        at += next_code(&a[1], at, &codes[k]);
+    row[0] = 0;
+    for (at = 0; at < a[0].len; i++) {
+        uint32_t code, before = (uint32_t)i, cost;
+
+        at += next_code(&a[0], at, &code);
+        row[0] = (uint32_t)i + 1;
+        for (size_t k = 1; k <= n; k++) {
+            cost = before + (codes[k - 1] != code);
+            before = row[k];
+            cost = cost < before + 1 ? cost : before + 1;
+            row[k] = cost < row[k - 1] + 1 ? cost : row[k - 1] + 1;
+        }
+    }
+    out->i = row[n];
+    mem_free(codes);
 }
 
 static void quote(const struct value *a, struct result *out)
@@ -289,6 +328,7 @@ static void url_encode(const struct value *a, struct result *out)
 
 const struct scalar scalars_text[] = {
     {"lacus_mask", "sssss", 's', true, mask},
+    {"lacus_levenshtein", "ss", 'i', false, levenshtein},
     {"lacus_quote", "s", 's', false, quote},
     {"lacus_luhn_check", "s", 'o', false, luhn_check},
     {"lacus_sentences", "s", 's', false, sentences},

@@ -81,6 +81,11 @@ void statement_await_orphans(struct engine *e)
     pthread_mutex_unlock(&e->watch);
 }
 
+static bool given_up(enum lc code)
+{
+    return code == LC_CANCELLED || code == LC_TIMEOUT;
+}
+
 /* ---- running ---- */
 /* While other threads have all the tasks; longer and longer, at most half a millisecond. */
 static void nap(int *turns)
@@ -138,6 +143,8 @@ enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, 
 
     *out = (struct statement){.e = e, .ctx = ctx};
     TRY(ctx_check(ctx, err));
+    if (strstr(sql, "lacus_udf_")) /* functions of Lua stop while any statement is told to */
+        statement_await_orphans(e);
     if (e->api.duckdb_connect(e->database, &out->connection) != DuckDBSuccess)
         return err_set(err, LC_RUNTIME, "cannot open a connection to DuckDB");
     watch_begin(e, &w, ctx, out->connection);
@@ -146,7 +153,8 @@ enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, 
     if (code == LC_OK)
         code = execute(out, kind, &w, err);
     watch_end(e, &w);
-    if (code != LC_OK && !(kind != STATEMENT_WRITE && out->pending && !out->has_result && leave(out)))
+    if (code != LC_OK &&
+        !(given_up(code) && kind != STATEMENT_WRITE && out->pending && !out->has_result && leave(out)))
         statement_close(out);
     return code;
 }
