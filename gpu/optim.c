@@ -142,6 +142,38 @@ enum lc optimizer_step(struct optimizer *o, double lr, double *grad_norm, struct
 }
 
 /* ---- state files ---- */
+static enum lc copy_state(const struct optimizer *o, struct model *to, const void *from, void **out,
+                          struct err *err)
+{
+    const struct backend *source = o->m->backend, *target = to->backend;
+
+    if (!from)
+        return LC_OK;
+    TRY(target->ops->alloc(target->state, o->a->bytes, out, err));
+    return source->ops->download(source->state, NULL, *out, from, o->a->bytes, err);
+}
+
+enum lc optimizer_copy(const struct optimizer *o, struct model *to, struct optimizer **out, struct err *err)
+{
+    struct optimizer *copy = mem_zalloc(sizeof *copy);
+    enum lc code;
+
+    if (!copy)
+        return err_nomem(err);
+    *copy = *o;
+    copy->m = to;
+    copy->a = model_arena(to);
+    copy->first = copy->second = NULL;
+    code = copy_state(o, to, o->first, &copy->first, err);
+    if (code == LC_OK)
+        code = copy_state(o, to, o->second, &copy->second, err);
+    if (code == LC_OK)
+        *out = copy;
+    else
+        optimizer_free(copy);
+    return code;
+}
+
 enum lc optimizer_save(struct optimizer *o, const char *path, struct err *err)
 {
     struct weights_part parts[] = {{"m.", o->first}, {"v.", o->second}};

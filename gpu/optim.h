@@ -33,6 +33,9 @@ struct optimizer;
 enum lc optimizer_new(struct model *m, const struct optimizer_config *c, struct optimizer **out,
                       struct err *err) MUST_CHECK;
 void optimizer_free(struct optimizer *o); /* NULL is fine */
+/* Its state as it is now, in memory of the backend of `to`, a copy of its model: to be saved while it goes on. */
+enum lc optimizer_copy(const struct optimizer *o, struct model *to, struct optimizer **out,
+                       struct err *err) MUST_CHECK;
 /* Clips, steps, and zeroes the gradients. grad_norm (or NULL): before clipping. */
 enum lc optimizer_step(struct optimizer *o, double lr, double *grad_norm, struct err *err) MUST_CHECK;
 /* One safetensors file: "m.NAME", "v.NAME" (of SGD: the momentum), step in its metadata. */

@@ -317,7 +317,7 @@ enum lc trainer_new(const struct ctx *ctx, struct model *m, const struct trainin
     t->train = *train;
     t->eval = eval ? *eval : (struct train_dataset){0};
     t->callbacks = *callbacks;
-    t->order_epoch = t->evaluated_step = -1;
+    t->order_epoch = t->evaluated_step = t->saved_step = -1;
     t->state.best_metric = t->first_loss = t->worst_loss = NAN;
     code = set_up(ctx, t, args, err);
     if (code == LC_OK && t->plan.recomputed_layers > 0 && !args->gradient_checkpointing && callbacks->warning)
@@ -332,8 +332,12 @@ enum lc trainer_new(const struct ctx *ctx, struct model *m, const struct trainin
 
 void trainer_free(struct trainer *t)
 {
+    enum lc code;
+
     if (!t)
         return;
+    code = saving_check(t, true, NULL);
+    (void)code; /* who frees does not go on */
     ranks_free(t);
     optimizer_free(t->optimizer);
     training_args_release(&t->args);
@@ -730,6 +734,9 @@ static enum lc save_due(const struct ctx *ctx, struct trainer *t, struct err *er
 {
     char *folder = NULL;
 
+    t->saved_step = t->state.step;
+    if (t->beside)
+        return saving_begin(t, err);
     TRY(checkpoint_save(ctx, t, &folder, err));
     if (t->callbacks.saved)
         t->callbacks.saved(t->callbacks.arg, folder, t->state.step);
@@ -739,6 +746,7 @@ static enum lc save_due(const struct ctx *ctx, struct trainer *t, struct err *er
 
 static enum lc finish(const struct ctx *ctx, struct trainer *t, struct err *err)
 {
+    TRY(saving_check(t, true, err));
     if (!t->args.load_best_model_at_end || !t->best_folder)
         return LC_OK;
     if (ranks_first(t) && fs_is_dir(t->best_folder))
@@ -798,6 +806,7 @@ static enum lc one_step(const struct ctx *ctx, struct trainer *t, bool *finished
         return LC_OK;
     if (t->state.step < t->state.total_steps) {
         t->started = true;
+        TRY(saving_check(t, false, err));
         TRY(optimizer_update(ctx, t, err));
         t->state.seconds += ranks_seconds(t, (double)(clock_mono_ns() - begun) * 1e-9);
         measure_steps(t);
@@ -842,12 +851,38 @@ enum lc trainer_save(const struct ctx *ctx, struct trainer *t, char **folder, st
 
     if (!t->args.output_dir)
         return err_set(err, LC_ARG, "cannot save a checkpoint: there is no 'output_dir'");
-    code = checkpoint_save(ctx, t, &made, err);
+    code = saving_check(t, true, err); /* one at a time */
+    if (code == LC_OK)
+        code = checkpoint_save(ctx, t, &made, err);
+    if (code == LC_OK)
+        t->saved_step = t->state.step;
     if (code == LC_OK && folder)
         *folder = made;
     else
         mem_free(made);
     return code;
+}
+
+enum lc trainer_save_begin(const struct ctx *ctx, struct trainer *t, struct err *err)
+{
+    if (!t->args.output_dir)
+        return err_set(err, LC_ARG, "cannot save a checkpoint: there is no 'output_dir'");
+    return save_due(ctx, t, err);
+}
+
+void trainer_save_beside(struct trainer *t, bool on)
+{
+    t->beside = on;
+}
+
+enum lc trainer_save_wait(struct trainer *t, struct err *err)
+{
+    return saving_check(t, true, err);
+}
+
+int64_t trainer_saved_step(const struct trainer *t)
+{
+    return t->saved_step;
 }
 
 enum lc trainer_resume(const struct ctx *ctx, struct trainer *t, const char *folder, struct err *err)

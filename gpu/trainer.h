@@ -13,7 +13,7 @@
  *           checkpoint that cannot be written: the previous ones are intact, training may go on),
  *           LC_CANCELLED (between two micro-batches; the unfinished step is dropped, trainer_save then gives
  *           a checkpoint of the last whole step).
- * Threads   one at a time; callbacks run on the calling thread.
+ * Threads   one at a time; callbacks run on the calling thread (trainer_save_beside: but `saved`).
  * Resume    same arguments, data and backend on the same machine: losses and weights bit for bit.
  *
  * Example:
@@ -186,6 +186,16 @@ enum lc trainer_evaluate(const struct ctx *ctx, struct trainer *t, const struct 
 /* A checkpoint of the last whole step into output_dir/checkpoint-N: weights or adapter,
  * optimizer.safetensors, trainer_state.json. Appears whole or not at all. folder (or NULL): mem_free. */
 enum lc trainer_save(const struct ctx *ctx, struct trainer *t, char **folder, struct err *err) MUST_CHECK;
+/* Checkpoints that are due are written by a thread of their own, from a copy in host memory: a step waits no longer than
+ * the copy takes, or for the one before to be written. callbacks.saved is then called on that thread. What fails is the
+ * next step's error. Where host memory has no room for a copy, a step waits as before. */
+void trainer_save_beside(struct trainer *t, bool on);
+/* As trainer_save, beside the steps where that is on. */
+enum lc trainer_save_begin(const struct ctx *ctx, struct trainer *t, struct err *err) MUST_CHECK;
+enum lc trainer_save_wait(struct trainer *t,
+                          struct err *err) MUST_CHECK; /* what came of the one being written */
+/* The last step that has a checkpoint, or will have when it is written; -1: none in this process. */
+int64_t trainer_saved_step(const struct trainer *t);
 /* Before the first step. folder: a checkpoint; NULL: the newest whole one below output_dir (LC_NOTFOUND:
  * none). */
 enum lc trainer_resume(const struct ctx *ctx, struct trainer *t, const char *folder,

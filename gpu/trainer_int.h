@@ -43,6 +43,9 @@ struct trainer {
     int64_t not_worth;             /* the same, of those better by the threshold of early stopping */
     double first_loss, worst_loss; /* of this process; NAN: none yet */
     bool warned;                   /* of a loss that explodes */
+    struct saving *saving;         /* owned; a checkpoint that is being written; NULL: none */
+    bool beside;                   /* checkpoints are written beside the steps */
+    int64_t saved_step;            /* the last that has a checkpoint, or will have; -1: none */
     struct ranks *ranks;           /* owned; NULL: alone */
     int64_t step_batches;          /* micro-batches of a step, over all ranks */
 };
@@ -58,6 +61,11 @@ enum lc preference_micro_step(const struct ctx *ctx, struct trainer *t, const in
                               struct err *err) MUST_CHECK;
 enum lc preference_evaluate(const struct ctx *ctx, struct trainer *t, struct preference_sums *sums,
                             struct err *err) MUST_CHECK;
+
+/* ---- checkpoints beside the steps (trainer_snapshot.c) ---- */
+enum lc saving_begin(struct trainer *t, struct err *err) MUST_CHECK; /* waits for the one before */
+/* What came of one that has ended; with `wait` its end is waited for. */
+enum lc saving_check(struct trainer *t, bool wait, struct err *err) MUST_CHECK;
 
 /* ---- several ranks (trainer_ranks.c); alone they do nothing ---- */
 bool ranks_first(const struct trainer *t);          /* writes checkpoints */

@@ -132,8 +132,7 @@ static void on_saved(void *arg, const char *folder, int64_t step)
     struct work *w = arg;
     struct err err;
 
-    (void)step;
-    phase(w, "sending a checkpoint");
+    (void)step; /* on the checkpoint's own thread, while the steps go on */
     if (w->sink->publish(w->sink->arg, folder, &err) != LC_OK)
         log_text(w, "warning: %s", err.message);
 }
@@ -276,6 +275,7 @@ static enum lc set_up(struct work *w, struct err *err)
     TRY(load_teacher(w, err));
     TRY(trainer_new(w->ctx, w->model, &w->args, examples_dataset(w->train),
                     w->eval ? examples_dataset(w->eval) : NULL, &callbacks, &w->trainer, err));
+    trainer_save_beside(w->trainer, true);
     if (w->paths->resume)
         TRY(trainer_resume(w->ctx, w->trainer, w->paths->resume, err));
     return w->place->ranks ? trainer_join(w->ctx, w->trainer, w->place->ranks, err) : LC_OK;
@@ -317,21 +317,25 @@ static bool is_first(const struct work *w)
     return !w->place->ranks || w->place->ranks->rank == 0;
 }
 
+static enum lc save_now(struct work *w, struct err *err)
+{
+    struct ctx ctx = ctx_background();
+    int64_t step = trainer_state(w->trainer)->step;
+
+    return step == 0 || trainer_saved_step(w->trainer) == step ? LC_OK
+                                                               : trainer_save_begin(&ctx, w->trainer, err);
+}
+
 /* Told to stop, or left by other ranks: what was learned so far is kept as a checkpoint. */
 static void keep_checkpoint(struct work *w)
 {
-    struct ctx ctx = ctx_background();
-    char *folder = NULL;
     struct err err;
 
-    if (!w->trainer || trainer_state(w->trainer)->step == 0 || !is_first(w))
+    if (!w->trainer || !is_first(w))
         return;
     phase(w, "saving a checkpoint");
-    if (trainer_save(&ctx, w->trainer, &folder, &err) == LC_OK)
-        on_saved(w, folder, trainer_state(w->trainer)->step);
-    else
+    if (save_now(w, &err) != LC_OK || trainer_save_wait(w->trainer, &err) != LC_OK)
         log_text(w, "warning: %s", err.message);
-    mem_free(folder);
 }
 
 /* A model that learned a template's words can be asked in a conversation, too; one that has a chat template keeps it. */
@@ -394,7 +398,7 @@ static enum lc train(struct work *w, struct err *err)
     while (!finished) {
         TRY(trainer_step(w->ctx, w->trainer, &finished, err));
         if (!finished && is_first(w) && w->sink->save_wanted && w->sink->save_wanted(w->sink->arg))
-            keep_checkpoint(w);
+            TRY(save_now(w, err));
     }
     TRY(evaluate(w, "after", &w->eval_after, err));
     return is_first(w) ? save_output(w, err) : LC_OK;

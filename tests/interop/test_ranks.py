@@ -286,3 +286,37 @@ print("LAST", #pids(job), job.status)
     text = printed.read_text()
     assert re.search(r"NAMED\t1\tworker 'liar' .*rank \d, was at fault: rank \d sent .*no message of a ring", text), text
     assert "LAST\t1\tfinished" in text
+
+
+def test_killed_at_any_moment_ten_times(home, model, tmp_path):
+    """A checkpoint each step, so that a kill is likely to meet one being written; the worker and the coordinator die by turns."""
+    import random
+
+    args = dict(SLOW, max_steps=60, save_steps=1, per_device_train_batch_size=20)
+    dice = random.Random(7)
+    whole = script(home, prelude(model, tmp_path / "a", **args) + LOSSES + """local job = start():wait() print("WHOLE\\t" .. losses(job))""", timeout=120)
+    job = re.search(r"ID\t(\S+)", script(home, prelude(model, tmp_path / "b", **args) + 'local job = start() print("ID", job.id)'))[1]
+    with open(tmp_path / "said", "w") as said:
+        session = subprocess.Popen([LACUS, "-"], stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT, text=True, env=environment(home))
+    session.stdin.write(LOSSES + f'local job = llm.job("{job}"):wait() print("KILLED\\t" .. losses(job)) print("END", job.status)\n')
+    session.stdin.close()
+    folder, kills = home / "jobs" / job, 0
+    begin = time.time()
+    while kills < 10 and time.time() - begin < 120 and session.poll() is None:
+        time.sleep(0.3 + dice.random())
+        try:
+            about = json.loads((home / "workers" / "coordinator.json").read_text())
+            victims = [w["pid"] for w in about["workers"] if w["job"] == job] if kills % 3 < 2 else [about["pid"]]
+            for pid in victims:
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+        except (OSError, ValueError, KeyError):
+            continue
+        for made in folder.glob("checkpoint-*"):  # each is whole at every moment
+            assert {f.name for f in made.iterdir()} >= {"adapter_model.safetensors", "optimizer.safetensors", "trainer_state.json"}, made
+    session.wait(120)
+    printed = (tmp_path / "said").read_text()
+    assert kills >= 5, printed
+    assert "END\tfinished" in printed, printed
+    assert numbers(printed, "KILLED") == numbers(whole, "WHOLE")  # bit for bit
+    assert (tmp_path / "a" / "adapter_model.safetensors").read_bytes() == (tmp_path / "b" / "adapter_model.safetensors").read_bytes()
