@@ -37,11 +37,12 @@ const char *run_workers(const struct run *r, char out[200])
 
 static void start_tracking(struct run *r)
 {
-    const char *run = json_string_value(json_object_get(r->spec, "run_id"));
+    const char *run = json_string_value(json_object_get(r->spec, "run_id")),
+               *board = json_string_value(json_object_get(r->spec, "tensorboard"));
     struct err err;
     char text[1100];
 
-    if (!run || r->track || track_open(run, &r->track, &err) == LC_OK)
+    if ((!run && !board) || r->track || track_open(run, board, &r->track, &err) == LC_OK)
         return;
     (void)snprintf(text, sizeof text, "warning: the tracking run gets no more of this job: %s", err.message);
     run_event(r, json_pack("{s:s, s:s}", "event", "log", "text", text));

@@ -381,7 +381,7 @@ static enum lc log_params(lua_State *L, const json_t *spec)
     const char *run = json_string_value(json_object_get(spec, "run_id"));
     struct track *t = NULL;
     struct err err;
-    enum lc rc = run ? track_open(run, &t, &err) : LC_OK;
+    enum lc rc = run ? track_open(run, NULL, &t, &err) : LC_OK;
 
     if (run && rc == LC_OK)
         rc = track_params(t, spec, &err);
@@ -443,7 +443,7 @@ static int l_submit(lua_State *L) /* core.submit(id, spec) */
     struct err err;
 
     luaL_argcheck(L, strlen(id) < JOB_ID, 1, "a job's id expected");
-    if (ctx->lineage.run && *ctx->lineage.run && strcmp(field_text(spec, "report_to"), "none") != 0)
+    if (ctx->lineage.run && *ctx->lineage.run && !json_is_true(json_object_get(spec, "untracked")))
         json_object_set_new(spec, "run_id", json_string(ctx->lineage.run));
     if (submit(s, ctx, id, spec, owns_jobs(L), &err) != LC_OK)
         return session_raise(L, &err);

@@ -174,6 +174,8 @@ json_t *run_message(const struct run *r, int rank)
     /* the worker gets contents by digest, so it needs no paths of this machine and no second list of files */
     json_object_del(spec, "model");
     json_object_del(spec, "output_uri");
+    json_object_del(spec, "tensorboard");
+    json_object_del(spec, "folders");
     json_object_set_new(m, "spec", spec);
     if (r->resume) {
         json_object_set(m, "resume", r->resume);

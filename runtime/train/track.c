@@ -4,21 +4,23 @@
 #include "runtime/base/mem.h"
 #include "runtime/tracking/tracker.h"
 #include "runtime/train/curve.h"
+#include "runtime/train/tensorboard.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMS_MOST = 100, VALUE_MOST = 250, METRICS_MOST = 12 };
+enum { PARAMS_MOST = 100, VALUE_MOST = 250, METRICS_MOST = 20 };
 
 struct track {
-    struct tracker *tracker; /* owned */
-    struct curve *curve;     /* owned */
+    struct tracker *tracker;   /* owned; NULL: no run */
+    struct tensorboard *board; /* owned; NULL: no event file */
+    struct curve *curve;       /* owned */
     char run[64];
     struct ctx ctx;
 };
 
-enum lc track_open(const char *run, struct track **out, struct err *err)
+enum lc track_open(const char *run, const char *board, struct track **out, struct err *err)
 {
     struct track *t = mem_zalloc(sizeof *t);
     enum lc rc;
@@ -26,8 +28,10 @@ enum lc track_open(const char *run, struct track **out, struct err *err)
     if (!t || !(t->curve = curve_new()))
         return mem_free(t), err_nomem(err);
     t->ctx = ctx_background();
-    (void)snprintf(t->run, sizeof t->run, "%s", run);
-    rc = tracker_open(NULL, &t->tracker, err);
+    (void)snprintf(t->run, sizeof t->run, "%s", run ? run : "");
+    rc = run ? tracker_open(NULL, &t->tracker, err) : LC_OK;
+    if (rc == LC_OK && board)
+        rc = tensorboard_open(board, &t->board, err);
     if (rc != LC_OK)
         return track_close(t), rc;
     *out = t;
@@ -39,6 +43,7 @@ void track_close(struct track *t)
     if (!t)
         return;
     tracker_close(t->tracker);
+    tensorboard_close(t->board);
     curve_free(t->curve);
     mem_free(t);
 }
@@ -126,12 +131,16 @@ enum lc track_event(struct track *t, const json_t *event, struct err *err)
                                             "grad_norm",
                                             "learning_rate",
                                             "epoch",
+                                            "tokens_per_second",
+                                            "step_seconds",
+                                            "mfu",
+                                            "memory",
                                             "rewards_chosen",
                                             "rewards_rejected",
                                             "rewards_margins",
                                             "rewards_accuracies",
                                             NULL};
-    static const char *const eval_keys[] = {"eval_loss", NULL};
+    static const char *const eval_keys[] = {"eval_loss", "eval_perplexity", "eval_accuracy", NULL};
     const char *kind = json_string_value(json_object_get(event, "event"));
     struct tracker_metric m[METRICS_MOST];
     const char *const *keys = !kind                         ? NULL
@@ -141,6 +150,10 @@ enum lc track_event(struct track *t, const json_t *event, struct err *err)
     size_t n;
 
     if (!keys)
+        return LC_OK;
+    if (t->board)
+        TRY(tensorboard_event(t->board, event, err));
+    if (!t->tracker)
         return LC_OK;
     if (!curve_add(t->curve, event))
         return err_nomem(err);
@@ -169,6 +182,8 @@ enum lc track_result(struct track *t, const json_t *result, const char *output, 
     size_t n =
         collect(result, keys, json_integer_value(json_object_get(result, "steps")), clock_wall_ms(), m);
 
+    if (!t->tracker)
+        return LC_OK;
     for (size_t i = 0; i < n; i++) { /* HF's names for the two that it has */
         if (strcmp(m[i].key, "seconds") == 0)
             m[i].key = "train_runtime";

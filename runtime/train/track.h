@@ -10,7 +10,7 @@
  *
  * Example:
  *     struct track *t;
- *     if (track_open("9f2c…", &t, &err) == LC_OK)
+ *     if (track_open("9f2c…", NULL, &t, &err) == LC_OK)
  *         code = track_event(t, event, &err);
  *     track_close(t);
  */
@@ -20,7 +20,8 @@
 #include <jansson.h>
 
 struct track;
-enum lc track_open(const char *run, struct track **out, struct err *err) MUST_CHECK;
+/* run (NULL: none): of the tracker; board (NULL: none): a folder for TensorBoard. */
+enum lc track_open(const char *run, const char *board, struct track **out, struct err *err) MUST_CHECK;
 void track_close(struct track *t); /* NULL is fine */
 enum lc track_params(struct track *t, const json_t *spec, struct err *err) MUST_CHECK;
 enum lc track_event(struct track *t, const json_t *event, struct err *err) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/train/examples.h"
 #include "runtime/train/manifest.h"
+#include "runtime/train/plan.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,9 @@ struct work {
     struct training_args args;
     struct trainer *trainer; /* owned */
     double eval_before, eval_after, loss_sum;
+    double flops_per_token, flops_per_second; /* for the MFU: of this model, and what products reach here */
+    double seconds;                           /* of the steps so far */
+    int64_t tokens;
     int64_t losses;
     enum lc failed; /* of a publication during a step */
 };
@@ -79,6 +83,24 @@ static void add_rank_times(const struct work *w, json_t *event)
         json_object_set_new(event, "ranks", list);
 }
 
+/* What a step took. Shares of the rate that products alone reach on this device, measured once before the first. */
+static void add_speed(struct work *w, const struct train_state *s, json_t *event)
+{
+    double seconds = s->seconds - w->seconds, tokens = (double)(s->tokens - w->tokens);
+    struct backend_memory memory;
+
+    w->seconds = s->seconds;
+    w->tokens = s->tokens;
+    if (!(seconds > 0))
+        return;
+    w->backend->ops->memory(w->backend->state, &memory);
+    json_object_set_new(event, "step_seconds", real(seconds));
+    json_object_set_new(event, "tokens_per_second", real(tokens / seconds));
+    json_object_set_new(event, "memory", json_integer((json_int_t)memory.used));
+    if (w->flops_per_second > 0)
+        json_object_set_new(event, "mfu", real(w->flops_per_token * tokens / seconds / w->flops_per_second));
+}
+
 static bool on_progress(void *arg, const struct train_state *s)
 {
     struct work *w = arg;
@@ -91,6 +113,7 @@ static bool on_progress(void *arg, const struct train_state *s)
     w->loss_sum += s->loss;
     w->losses++;
     add_rank_times(w, event);
+    add_speed(w, s, event);
     w->sink->phase(w->sink->arg, "training", s->step + 1);
     add_rewards(event, &s->rewards);
     w->sink->event(w->sink->arg, event);
@@ -113,6 +136,9 @@ static void on_log(void *arg, const struct train_log *log)
     }
     event = json_pack("{s:s, s:I, s:f, s:o}", "event", "eval", "step", (json_int_t)log->state->step, "epoch",
                       log->state->epoch, "eval_loss", real(log->eval_loss));
+    json_object_set_new(event, "eval_perplexity", real(exp(log->eval_loss)));
+    if (!isnan(log->eval_accuracy))
+        json_object_set_new(event, "eval_accuracy", real(log->eval_accuracy));
     add_rewards(event, &log->rewards);
     w->sink->event(w->sink->arg, event);
 }
@@ -286,7 +312,13 @@ static void tell_plan(struct work *w)
     const struct model_plan *p = trainer_plan(w->trainer);
     const struct train_state *s = trainer_state(w->trainer);
     int64_t trainable, all;
+    const struct train_dataset *d = examples_dataset(w->train);
 
+    w->flops_per_token =
+        plan_flops(w->model, d->n ? examples_tokens(w->train) / d->n : 1, p->recomputed_layers);
+    w->flops_per_second = plan_rate(w->model, w->backend, w->args.bf16 ? DTYPE_BF16 : DTYPE_F32);
+    w->seconds = s->seconds;
+    w->tokens = s->tokens;
     model_count_parameters(w->model, &trainable, &all);
     w->sink->event(w->sink->arg,
                    json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "event", "plan", "trainable",

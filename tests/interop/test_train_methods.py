@@ -121,3 +121,100 @@ print(pcall(llm.finetune, {{model = "{model}", train_dataset = {{"x"}}, alpha = 
         opt.step()
         losses.append(loss.item())
     assert [float(x) for x in re.findall(r"LOSS\t(\S+)", printed)] == pytest.approx(losses, abs=1e-4)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def masked(data):
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def fields(message):
+    """{number: [values]} of a protocol buffer."""
+    import struct
+
+    out, at = {}, 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        key = varint()
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            value = varint()
+        elif wire == 1:
+            value, at = struct.unpack_from("<d", message, at)[0], at + 8
+        elif wire == 5:
+            value, at = struct.unpack_from("<f", message, at)[0], at + 4
+        else:
+            n = varint()
+            value, at = message[at:at + n], at + n
+        out.setdefault(number, []).append(value)
+    return out
+
+
+def scalars(path):
+    """(tag, step, value) of an event file, with both checksums of each record checked."""
+    import struct
+
+    data, at, out = path.read_bytes(), 0, []
+    while at < len(data):
+        length, = struct.unpack_from("<Q", data, at)
+        assert struct.unpack_from("<I", data, at + 8)[0] == masked(data[at:at + 8])
+        event = data[at + 12:at + 12 + length]
+        assert struct.unpack_from("<I", data, at + 12 + length)[0] == masked(event)
+        at += 16 + length
+        event = fields(event)
+        assert 1.6e9 < event[1][0] < 4e9
+        if 3 in event:
+            assert not out and event[3] == [b"brain.Event:2"]
+        for summary in event.get(5, []):
+            for value in fields(summary)[1]:
+                value = fields(value)
+                out.append((value[1][0].decode(), event.get(2, [0])[0], value[2][0]))
+    return out
+
+
+def test_event_files_for_tensorboard(home, model, tmp_path):  # noqa: F811
+    printed = script(home, prelude(model, tmp_path / "out", eval_strategy="steps", eval_steps=5, max_steps=10) + f"""
+local job = start{{report_to = "tensorboard"}}:wait()
+for _, m in ipairs(job.metrics) do print("STEP", m.step, m.loss, m.tokens_per_second, m.mfu, m.memory, m.step_seconds) end
+start{{report_to = {{"mlflow", "tensorboard"}}, output_dir = "{tmp_path}/other", args = {{max_steps = 1, logging_dir = "{tmp_path}/logs"}}}}:wait()
+start{{report_to = "none", output_dir = "{tmp_path}/none", args = {{max_steps = 1}}}}:wait()
+print(pcall(start, {{report_to = "wandb"}}))
+""")
+    assert "cannot report a training to 'wandb'" in printed
+    found = list((tmp_path / "out" / "runs").rglob("events.out.tfevents.*"))
+    assert len(found) == 1 and len(list((tmp_path / "logs").glob("events.out.tfevents.*"))) == 1 and not (tmp_path / "none" / "runs").exists()
+    rows = scalars(found[0])
+    loss = {step: value for tag, step, value in rows if tag == "train/loss"}
+    steps = [line.split("\t")[1:] for line in printed.splitlines() if line.startswith("STEP")]
+    assert len(steps) == 10
+    for step, value, speed, mfu, memory, seconds in steps:
+        assert loss[int(step)] == pytest.approx(float(value), rel=1e-6)
+        assert float(speed) > 0 and 0 < float(mfu) < 10 and float(memory) > 1e6 and float(seconds) > 0
+    tags = {tag for tag, _, _ in rows}
+    assert {"train/learning_rate", "train/grad_norm", "train/tokens_per_second", "train/mfu", "eval/loss", "eval/perplexity"} <= tags
+    assert [step for tag, step, _ in rows if tag == "eval/perplexity"] == [5, 10]
+    try:
+        from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    except ImportError:
+        return
+    assert any(v.tag == "train/loss" for e in EventFileLoader(str(found[0])).Load() for v in e.summary.value)

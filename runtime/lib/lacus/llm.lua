@@ -687,6 +687,23 @@ end
 
 -- ---- finetune ----------------------------------------------------------------------------------------------------------
 
+-- Where a training is told of: the active run of the tracker, and event files for TensorBoard.
+local reports = set("none", "all", "mlflow", "tensorboard")
+
+-- → tracked, with event files; nil: the active run, if there is one.
+local function report_targets(to)
+    if to == nil then return true, false end
+    local wanted = {}
+    for _, name in ipairs(type(to) == "table" and to or {to}) do
+        if not reports[name] then
+            fail("UNSUPPORTED", ("cannot report a training to '%s'"):format(tostring(name)),
+                 "\"mlflow\" is the active run of the tracker, \"tensorboard\" writes event files, \"all\" both, \"none\" neither")
+        end
+        wanted[name] = true
+    end
+    return (wanted.mlflow or wanted.all) or false, (wanted.tensorboard or wanted.all) or false
+end
+
 local finetune_keys = set("model", "train_dataset", "eval_dataset", "template", "instruction_column", "response_column", "text_column",
     "peft", "peft_config", "quantization", "quantization_config", "args", "completion_only", "max_length", "seed", "output_dir", "ranks",
     "num_processes", "nproc_per_node", "max_restarts",
@@ -812,7 +829,7 @@ function llm.plan(o)
     if o.completion_only ~= nil then request.completion_only = o.completion_only end
     local packing = take(args, "packing")
     request.packing, request.pairs = packing or o.packing or false, o.method == "dpo"
-    take(args, "num_processes", "ranks", "nproc_per_node", "ddp_timeout")
+    take(args, "num_processes", "ranks", "nproc_per_node", "ddp_timeout", "report_to", "logging_dir", "output_dir")
     if o.adapter or found.adapter then request.adapter = core.absolute(o.adapter and find_model(o.adapter).adapter or found.adapter) end
     if o.teacher then request.teacher = model_folder(o.teacher) end
     local path
@@ -891,6 +908,8 @@ function llm.finetune(o)
             fail("LIMIT", ("this training needs %s, and memory_budget is %s"):format(size_text(p.total), size_text(p.available)), tostring(p))
         end
     end
+    local tracked, events = report_targets(take(args, "report_to") or o.report_to)
+    local logging_dir = take(args, "logging_dir")
     local id, job_folder, data = core.new_job()
     local unused <close> = setmetatable({}, {__close = function() core.drop(id) end})
     o = copy_of(o)
@@ -899,7 +918,7 @@ function llm.finetune(o)
         model = {uri = uri, folder = folder}, base_name = folder, args = args, peft = lora_fields(o.peft or o.peft_config),
         quantization = quantization_fields(o.quantization or o.quantization_config),
         method = method, completion_only = method == "dpo" or completion_only or false, packing = packing and true or nil, max_length = max_length, output_uri = core.absolute(output or job_folder .. "/result"),
-        stall_seconds = o.stall_seconds, report_to = o.report_to, ranks = ranks, max_restarts = o.max_restarts, ddp_timeout = ddp_timeout, data = {}, folders = next(folders) and folders or nil, distill = distill, chat_template = chat_template(o),
+        stall_seconds = o.stall_seconds, untracked = not tracked or nil, tensorboard = events and core.absolute(logging_dir or (output or job_folder) .. "/runs/" .. id) or nil, ranks = ranks, max_restarts = o.max_restarts, ddp_timeout = ddp_timeout, data = {}, folders = next(folders) and folders or nil, distill = distill, chat_template = chat_template(o),
     }
     local mark = core.mark()
     spec.data.train_rows = write_rows(o.train_dataset, "train_dataset", o, data .. "/train.rows")
@@ -1252,7 +1271,7 @@ end
 M.llm = llm
 
 -- Dataset and Trainer are loaded when a cell names them first.
-local tools = {fail = fail, check_keys = check_keys, set = set, is_dataframe = is_dataframe, write_rows = write_rows, find_model = find_model, llm = llm}
+local tools = {fail = fail, check_keys = check_keys, set = set, is_dataframe = is_dataframe, write_rows = write_rows, find_model = find_model, llm = llm, report_targets = report_targets}
 local parts = {Dataset = "datasets", load_dataset = "datasets", concatenate_datasets = "datasets", Trainer = "trainer"}
 setmetatable(M, {__index = function(_, name)
     if not parts[name] then return nil end

@@ -17,14 +17,6 @@ local keys = set("model", "args", "train_dataset", "eval_dataset", "processing_c
 local events = set("on_train_begin", "on_step_end", "on_log", "on_evaluate", "on_save", "on_train_end")
 local rows_arguments = {"max_length", "max_seq_length", "completion_only_loss", "assistant_only_loss", "packing", "output_dir"}
 
-local function check_report(to)
-    for _, name in ipairs(type(to) == "table" and to or {to}) do
-        if name ~= "none" and name ~= "mlflow" and name ~= "all" then
-            fail("UNSUPPORTED", ("a Trainer cannot report to '%s'"):format(tostring(name)), "\"mlflow\" is the active run of the tracker, \"none\" is nowhere")
-        end
-    end
-end
-
 local function check_arguments(args, peft)
     local of_engine = {}
     for name, value in pairs(args) do of_engine[name] = value end
@@ -47,7 +39,7 @@ function M.Trainer(o)
     local args = {}
     for name, value in pairs(o.args or {}) do args[name] = value end
     check_arguments(args, o.peft or o.peft_config)
-    check_report(o.report_to or args.report_to)
+    tools.report_targets(o.report_to or args.report_to)
     for _, callback in ipairs(o.callbacks or {}) do
         if type(callback) ~= "table" then fail("ARG", "a callback is a table of functions: {on_log = function(args, state, control, logs) … end}") end
         check_keys("a callback", callback, events)
