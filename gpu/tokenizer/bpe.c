@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SCAN_MAX = 48 }; /* up to here looking through all pairs beats a heap */
+#define SPACE_MARK "\xe2\x96\x81" /* SentencePiece's space */
+enum {
+    MARK_BYTES = 3,
+    SCAN_MAX = 48 /* up to here looking through all pairs beats a heap */
+};
 
 /* ---- merges ---- */
 static size_t merge_slot(const struct bpe *b, int32_t left, int32_t right)
@@ -37,6 +41,7 @@ struct symbol {
     int32_t id;
     uint32_t len;       /* bytes; 0: merged away */
     int32_t prev, next; /* -1: none */
+    int32_t rank, merged;
 };
 
 struct word {
@@ -46,7 +51,7 @@ struct word {
 
 static void word_add(struct word *word, int32_t id, size_t len)
 {
-    word->s[word->n] = (struct symbol){id, (uint32_t)len, (int32_t)word->n - 1, (int32_t)word->n + 1};
+    word->s[word->n] = (struct symbol){id, (uint32_t)len, (int32_t)word->n - 1, (int32_t)word->n + 1, 0, 0};
     word->n++;
 }
 
@@ -116,22 +121,35 @@ static void join(struct word *word, int32_t at, int32_t id)
         word->s[left->next].prev = at;
 }
 
+/* What the symbol at `at` and the next one merge to; rank INT32_MAX: nothing. */
+static void look_up(const struct bpe *b, struct word *word, int32_t at)
+{
+    struct symbol *s = &word->s[at];
+    const struct merge *m = s->next >= 0 ? merge_find(b, s->id, word->s[s->next].id) : NULL;
+
+    s->rank = m ? m->rank : INT32_MAX;
+    s->merged = m ? m->id : -1;
+}
+
 /* The lowest rank first, the leftmost of equals. */
 static void merge_by_scan(const struct bpe *b, struct word *word)
 {
+    for (int32_t at = 0; at >= 0; at = word->s[at].next)
+        look_up(b, word, at);
     for (;;) {
-        const struct merge *best = NULL;
-        int32_t where = -1;
-        for (int32_t at = 0, next; (next = word->s[at].next) >= 0; at = next) {
-            const struct merge *m = merge_find(b, word->s[at].id, word->s[next].id);
-            if (m && (!best || m->rank < best->rank)) {
-                best = m;
+        int32_t best = INT32_MAX, where = -1;
+
+        for (int32_t at = 0; at >= 0; at = word->s[at].next)
+            if (word->s[at].rank < best) {
+                best = word->s[at].rank;
                 where = at;
             }
-        }
-        if (!best)
+        if (where < 0)
             return;
-        join(word, where, best->id);
+        join(word, where, word->s[where].merged);
+        look_up(b, word, where);
+        if (word->s[where].prev >= 0)
+            look_up(b, word, word->s[where].prev);
     }
 }
 
@@ -227,23 +245,80 @@ static struct align span(const struct piece *p, size_t start, size_t end)
     return (struct align){first.start, last.end};
 }
 
-enum lc bpe_encode(struct work *w, const struct piece *p)
+static void remember(struct work *w, const struct piece *p, const struct word *word)
 {
-    const struct tokenizer *tok = w->tok;
+    int32_t ids[SCAN_MAX];
+    size_t n = 0;
+
+    for (int32_t i = word->n ? 0 : -1; i >= 0 && n < SCAN_MAX; i = word->s[i].next)
+        ids[n++] = word->s[i].id;
+    if (word->n <= SCAN_MAX)
+        word_cache_put(w->tok->bpe.cache, p->text, p->n, ids, n);
+}
+
+static enum lc encode_word(struct work *w, const struct piece *p)
+{
     struct symbol small[SCAN_MAX];
     struct word word = {small, 0};
+    const struct cached_word *known = w->offsets ? NULL : word_cache_find(w->tok->bpe.cache, p->text, p->n);
     size_t at = 0;
-    int32_t whole = tok->bpe.ignore_merges ? vocab_find(&tok->vocab, p->text, p->n) : -1;
 
-    if (whole >= 0)
-        return encoding_put(w, whole, span(p, 0, p->n));
+    if (known)
+        return encoding_put_all(w, known->ids, known->n);
     if (p->n > SCAN_MAX && (word.s = arena_alloc(w->arena, p->n * sizeof *word.s)) == NULL)
         return err_nomem(w->err);
-    split_chars(tok, p, &word);
+    split_chars(w->tok, p, &word);
     TRY(merge_all(w, &word));
+    if (!w->offsets)
+        remember(w, p, &word);
     for (int32_t i = word.n ? 0 : -1; i >= 0; i = word.s[i].next) {
         TRY(encoding_put(w, word.s[i].id, span(p, at, at + word.s[i].len)));
         at += word.s[i].len;
+    }
+    return LC_OK;
+}
+
+static bool is_mark(const char *text, size_t n)
+{
+    return n >= MARK_BYTES && memcmp(text, SPACE_MARK, MARK_BYTES) == 0;
+}
+
+/* Where the word that begins at `from` ends: before a mark that follows something else. */
+static size_t word_end(const char *text, size_t n, size_t from)
+{
+    const char *hit = text + from, *end = text + n;
+
+    while (is_mark(hit, (size_t)(end - hit)))
+        hit += MARK_BYTES;
+    hit = memmem(hit, (size_t)(end - hit), SPACE_MARK, MARK_BYTES);
+    return hit ? (size_t)(hit - text) : n;
+}
+
+enum lc bpe_encode(struct work *w, const struct piece *p)
+{
+    const struct tokenizer *tok = w->tok;
+    const struct cached_word *known = NULL;
+    int32_t whole;
+
+    if (tok->bpe.ignore_merges) { /* then words that are tokens are what there is most of */
+        if (!w->offsets && (known = word_cache_find(tok->bpe.cache, p->text, p->n)) != NULL)
+            return encoding_put_all(w, known->ids, known->n);
+        whole = vocab_find(&tok->vocab, p->text, p->n);
+        if (whole >= 0) {
+            word_cache_put(tok->bpe.cache, p->text, p->n, &whole, 1);
+            return encoding_put(w, whole, span(p, 0, p->n));
+        }
+    }
+    if (!tok->bpe.by_words)
+        return encode_word(w, p);
+    for (size_t at = 0, end; at < p->n; at = end) {
+        struct piece word = *p;
+
+        end = word_end(p->text, p->n, at);
+        word.text += at;
+        word.n = end - at;
+        word.align = p->align ? p->align + at : NULL;
+        TRY(encode_word(w, &word));
     }
     return LC_OK;
 }
@@ -352,6 +427,24 @@ static enum lc load_merges(struct tokenizer *tok, const json_t *merges, struct e
     return rc;
 }
 
+/* Whether a word may be merged by itself: no token has a mark behind anything but marks, and a mark is a token, so that
+ * no unknown run goes over it. */
+static bool words_are_apart(const struct tokenizer *tok)
+{
+    const struct bpe *b = &tok->bpe;
+
+    if (*b->prefix || *b->suffix || vocab_find(&tok->vocab, SPACE_MARK, MARK_BYTES) < 0)
+        return false;
+    for (size_t i = 0; i <= b->mask; i++) {
+        const struct merge *m = &b->merges[i];
+        const struct vocab_text *made = m->left >= 0 ? &tok->vocab.by_id[m->id] : NULL;
+
+        if (made && word_end(made->text, made->len, 0) != made->len)
+            return false;
+    }
+    return true;
+}
+
 static enum lc load_options(struct tokenizer *tok, const json_t *model, struct err *err)
 {
     struct bpe *b = &tok->bpe;
@@ -390,5 +483,8 @@ enum lc load_bpe(struct tokenizer *tok, const json_t *model, struct err *err)
     if (strcmp(type, "BPE") != 0)
         return unsupported("model", type, err);
     TRY(load_options(tok, model, err));
-    return load_merges(tok, json_object_get(model, "merges"), err);
+    TRY(load_merges(tok, json_object_get(model, "merges"), err));
+    tok->bpe.by_words = !tok->bpe.ignore_merges && words_are_apart(tok);
+    tok->bpe.cache = word_cache_new();
+    return LC_OK;
 }

@@ -160,8 +160,7 @@ static enum lc prepend(const struct step *s, struct work *w, struct piece *p)
         return LC_OK;
     writer_init(&pw, w, p->n + s->len);
     writer_put(&pw, s->text, s->len, piece_align(p, 0));
-    for (size_t at = 0; at < p->n; at++)
-        writer_put(&pw, p->text + at, 1, piece_align(p, at));
+    writer_copy(&pw, p, 0, p->n);
     return finish(&pw, p);
 }
 
@@ -177,8 +176,7 @@ static enum lc replace(const struct step *s, struct work *w, struct piece *p)
         if (found[i].is_match)
             writer_put(&pw, s->text, s->len, piece_align(p, found[i].end - 1));
         else
-            for (size_t at = found[i].start; at < found[i].end; at++)
-                writer_put(&pw, p->text + at, 1, piece_align(p, at));
+            writer_copy(&pw, p, found[i].start, found[i].end);
     }
     return finish(&pw, p);
 }

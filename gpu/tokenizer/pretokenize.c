@@ -86,8 +86,7 @@ static enum lc prefixed(struct work *w, struct piece *p, const char *prefix, siz
 
     writer_init(&pw, w, p->n + len);
     writer_put(&pw, prefix, len, piece_align(p, 0));
-    for (size_t at = 0; at < p->n; at++)
-        writer_put(&pw, p->text + at, 1, piece_align(p, at));
+    writer_copy(&pw, p, 0, p->n);
     if (pw.failed)
         return err_nomem(w->err);
     pw.p.first = p->first;
@@ -102,6 +101,11 @@ static enum lc emit_bytes(struct work *w, const struct piece *p, size_t start, s
     char out[4];
 
     writer_init(&pw, w, (end - start) * 2);
+    if (!pw.failed && !pw.p.align) { /* each byte becomes one or two */
+        for (size_t at = start; at < end; at++)
+            pw.p.n += bytelevel_put((unsigned char)p->text[at], pw.p.text + pw.p.n);
+        return work_put(w, pw.p);
+    }
     for (size_t at = start; at < end; at++)
         writer_put(&pw, out, bytelevel_put((unsigned char)p->text[at], out), piece_align(p, at));
     return pw.failed ? err_nomem(w->err) : work_put(w, pw.p);

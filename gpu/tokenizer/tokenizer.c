@@ -116,6 +116,7 @@ void tokenizer_free(struct tokenizer *tok)
     mem_free(tok->before.items);
     mem_free(tok->after.items);
     mem_free(tok->bpe.merges);
+    word_cache_free(tok->bpe.cache);
     mem_free(tok->kinds);
     vocab_release(&tok->vocab);
     json_decref(tok->special_texts);
@@ -250,6 +251,15 @@ static enum lc encoding_reserve(struct encoding *enc, size_t more, bool ranges, 
         enc->range = range;
     }
     enc->cap = cap;
+    return LC_OK;
+}
+
+enum lc encoding_put_all(struct work *w, const int32_t *ids, size_t n)
+{
+    TRY(encoding_reserve(w->enc, n, w->offsets, w->err));
+    for (size_t i = 0; i < n; i++)
+        w->enc->ids[w->enc->n + i] = ids[i];
+    w->enc->n += n;
     return LC_OK;
 }
 

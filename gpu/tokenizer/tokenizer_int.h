@@ -75,6 +75,8 @@ struct piece_writer {
 };
 void writer_init(struct piece_writer *pw, struct work *w, size_t expected);
 void writer_put(struct piece_writer *pw, const char *text, size_t n, struct align a);
+/* Bytes [start, end) of p, each with its own range. */
+void writer_copy(struct piece_writer *pw, const struct piece *p, size_t start, size_t end);
 struct align piece_align(const struct piece *p, size_t at); /* zero when there are none, or at the end */
 
 /* ---- steps ---- */
@@ -143,12 +145,25 @@ struct merge {
     int32_t left, right; /* left < 0: empty slot */
     int32_t rank, id;
 };
+struct cached_word {
+    uint16_t len, n;
+    int32_t ids[]; /* [n], then len bytes of text */
+};
+struct word_cache;                          /* may be used from any thread at once */
+struct word_cache *word_cache_new(void);    /* NULL without memory: then there is none */
+void word_cache_free(struct word_cache *c); /* NULL is fine */
+const struct cached_word *word_cache_find(const struct word_cache *c, const char *text, size_t len);
+void word_cache_put(struct word_cache *c, const char *text, size_t len, const int32_t *ids, size_t n);
+
 struct bpe {
-    struct merge *merges; /* owned hash table */
+    struct word_cache *cache; /* owned */
+    struct merge *merges;     /* owned hash table */
     size_t mask, n;
     int32_t unk;
     int32_t byte_ids[256]; /* <0xNN>, for byte fallback; -1: not in the vocabulary */
     bool byte_fallback, fuse_unk, ignore_merges;
+    bool
+        by_words; /* nothing merges over the place where a word ends and SPACE_MARK follows: a piece is cut there */
     const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix; "" when none */
 };
 
@@ -202,6 +217,7 @@ enum lc normalize_piece(struct work *w, struct piece *p) MUST_CHECK;
 enum lc split_added(const struct added_set *set, struct work *w) MUST_CHECK;
 enum lc pre_tokenize(struct work *w) MUST_CHECK;
 enum lc bpe_encode(struct work *w, const struct piece *p) MUST_CHECK;
+enum lc encoding_put_all(struct work *w, const int32_t *ids, size_t n) MUST_CHECK; /* without ranges */
 enum lc encoding_put(struct work *w, int32_t id, struct align a) MUST_CHECK;
 void trim_offsets(struct work *w);
 

@@ -131,7 +131,15 @@ int bytelevel_byte(uint32_t code)
 
 size_t bytelevel_put(unsigned char byte, char out[4])
 {
-    return utf8_encode(bytelevel_char[byte], out);
+    uint16_t code = bytelevel_char[byte];
+
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    out[0] = (char)(0xc0 | code >> 6);
+    out[1] = (char)(0x80 | (code & 0x3f));
+    return 2;
 }
 
 bool is_white_space(uint32_t c)

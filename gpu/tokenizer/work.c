@@ -73,6 +73,16 @@ void writer_put(struct piece_writer *pw, const char *text, size_t n, struct alig
     pw->p.n += n;
 }
 
+void writer_copy(struct piece_writer *pw, const struct piece *p, size_t start, size_t end)
+{
+    if (end <= start || !writer_grow(pw, end - start))
+        return;
+    memcpy(pw->p.text + pw->p.n, p->text + start, end - start);
+    for (size_t at = start; pw->p.align && at < end; at++)
+        pw->p.align[pw->p.n + at - start] = piece_align(p, at);
+    pw->p.n += end - start;
+}
+
 /* ---- patterns ---- */
 struct cover { /* a growing list of matches */
     struct work *w;
