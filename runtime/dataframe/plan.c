@@ -392,6 +392,50 @@ const struct plan *plan_join(const struct plan *left, const struct plan *right, 
     return p;
 }
 
+const struct plan *plan_join_lateral(const struct plan *left, const struct plan *right, enum join_kind kind,
+                                     struct expr *condition)
+{
+    struct plan *p = writable(plan_join(left, right, kind, condition, NULL, 0));
+
+    if (p)
+        p->u.join.lateral = true;
+    return p;
+}
+
+const struct plan *plan_join_natural(const struct plan *left, const struct plan *right, enum join_kind kind)
+{
+    struct plan *p = writable(plan_join(left, right, kind, NULL, NULL, 0));
+
+    if (p)
+        p->u.join.natural = true;
+    return p;
+}
+
+const struct plan *plan_recursion(const char *name, const struct plan *first, const struct plan *step, bool all)
+{
+    struct plan *p = node(PLAN_RECURSION, (struct parts){.left = first,
+                                                         .right = step,
+                                                         .has_left = true,
+                                                         .has_right = true,
+                                                         .names = &name,
+                                                         .n_names = 1});
+
+    if (p) {
+        p->u.recursion.id = p->id;
+        p->u.recursion.all = all;
+    }
+    return p;
+}
+
+const struct plan *plan_loop(const struct plan *recursion)
+{
+    struct plan *p = node(PLAN_LOOP, (struct parts){.names = (const char *const *)recursion->names, .n_names = 1});
+
+    if (p)
+        p->u.recursion.id = recursion->u.recursion.id;
+    return p;
+}
+
 const struct plan *plan_set_op(const struct plan *left, const struct plan *right, enum set_op op, bool all,
                                bool by_name, bool allow_missing)
 {

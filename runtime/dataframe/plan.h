@@ -47,6 +47,8 @@ enum plan_kind {
     PLAN_NA_FILL,
     PLAN_NA_DROP,
     PLAN_WITH,    /* common table expressions and the query that uses them */
+    PLAN_RECURSION, /* WITH RECURSIVE: the first rows, and what they and each round give: there it is a PLAN_LOOP */
+    PLAN_LOOP,      /* the rows of the round before, of the PLAN_RECURSION with that id */
     PLAN_ENCODED, /* a relation in the words of the engine it came from (Spark Connect's bytes) */
     PLAN_KIND_COUNT
 };
@@ -127,7 +129,13 @@ struct plan {
         } range;
         struct {
             enum join_kind kind;
+            bool lateral; /* the right side sees the left one's columns */
+            bool natural; /* by all columns that both have; names is empty */
         } join;
+        struct {
+            int64_t id;
+            bool all; /* UNION ALL */
+        } recursion;  /* of PLAN_LOOP, too */
         struct {
             enum set_op op;
             bool all, by_name, allow_missing;
@@ -179,6 +187,12 @@ const struct plan *plan_filter(const struct plan *input, struct expr *condition)
 /* condition may be NULL; using columns may be 0 */
 const struct plan *plan_join(const struct plan *left, const struct plan *right, enum join_kind kind,
                              struct expr *condition, const char *const *using_columns, size_t n_using);
+const struct plan *plan_join_lateral(const struct plan *left, const struct plan *right, enum join_kind kind,
+                                     struct expr *condition);
+const struct plan *plan_join_natural(const struct plan *left, const struct plan *right, enum join_kind kind);
+/* name is what the rows are called in `step`, a PLAN_READ_TABLE there. */
+const struct plan *plan_recursion(const char *name, const struct plan *first, const struct plan *step, bool all);
+const struct plan *plan_loop(const struct plan *recursion);
 const struct plan *plan_set_op(const struct plan *left, const struct plan *right, enum set_op op, bool all,
                                bool by_name, bool allow_missing);
 const struct plan *plan_sort(const struct plan *input, struct expr *const *orders, size_t n, bool global);

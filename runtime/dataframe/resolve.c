@@ -195,6 +195,27 @@ static enum lc resolve_with(struct resolving *r, const struct plan *p, const str
     return code;
 }
 
+static enum lc resolve_recursion(struct resolving *r, const struct plan *p, const struct plan **out)
+{
+    const struct plan *first = NULL, *step = NULL;
+    struct cte self = {.outer = r->scope, .name = p->names[0], .plan = plan_loop(p)};
+    enum lc code;
+
+    if (!self.plan)
+        return err_nomem(r->err);
+    code = resolve(r, p->left, &first);
+    if (code == LC_OK) {
+        r->scope = &self;
+        code = resolve(r, p->right, &step);
+        r->scope = self.outer;
+    }
+    plan_unref(self.plan);
+    if (code != LC_OK)
+        return plan_unref(first), code;
+    *out = plan_with_inputs(p, first, step);
+    return *out ? LC_OK : err_nomem(r->err);
+}
+
 /* Puts resolved expressions in place of a fresh copy's. */
 static enum lc replace_exprs(struct resolving *r, struct expr ***slot, size_t n)
 {
@@ -285,6 +306,8 @@ static enum lc resolve(struct resolving *r, const struct plan *p, const struct p
         code = resolve_read(r, p, out);
     else if (p->kind == PLAN_WITH)
         code = resolve_with(r, p, out);
+    else if (p->kind == PLAN_RECURSION)
+        code = resolve_recursion(r, p, out);
     else
         code = resolve_inputs(r, p, out);
     r->depth--;

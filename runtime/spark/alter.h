@@ -3,8 +3,8 @@
  * What      applies the changes of a statement to a Delta table's schema: paths of names, positions, comments, NOT NULL, wider
  *           types. Column mapping is what a rename or a drop needs; the ids are given when the change is committed.
  * Ownership *out is the caller's reference; *partition_by lies in the arena, NULL: as it was.
- * Errors    LC_ENGINE with Spark's or Delta's class: no such column, a column that is there already, a type that cannot be widened
- *           to, a table without column mapping.
+ * Errors    LC_ENGINE with Spark's or Delta's class: no such column, a column that is there already, a type
+ *           that cannot be widened to, a table without column mapping.
  * Threads   any.
  *
  * Example:

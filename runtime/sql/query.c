@@ -112,6 +112,24 @@ static bool constant(struct parser *p, const struct token *at, const struct expr
            fail_at(p, at, "Syntax error at or near '%.60s': expected a whole number", at->text);
 }
 
+/* explode(array(1, 2)): a SELECT of it. */
+static const struct plan *parse_generator_table(struct parser *p)
+{
+    const char *function = parse_identifier(p, "a function");
+    struct expr_list args = {0};
+    struct expr *call = NULL;
+
+    if (expect_sign(p, "(") && !at_sign(p, 0, ")"))
+        parse_expr_list(p, &args);
+    expect_sign(p, ")");
+    if (p->failed == LC_OK) {
+        call = expr_call(function, false, args.items, args.n);
+        args.n = 0;
+    }
+    drop_exprs(&args);
+    return call ? checked(p, plan_project(NULL, &call, 1)) : checked(p, NULL);
+}
+
 /* range(end), range(start, end[, step[, partitions]]) */
 static const struct plan *parse_table_function(struct parser *p)
 {
@@ -120,6 +138,8 @@ static const struct plan *parse_table_function(struct parser *p)
     int64_t numbers[4] = {0, 0, 1, 0};
     const struct plan *plan = NULL;
 
+    if (function_is_generator(t->text))
+        return parse_generator_table(p);
     if (strcasecmp(t->text, "range") != 0) {
         char what[100];
         snprintf(what, sizeof what, "the table function '%.60s'", t->text);
@@ -211,10 +231,6 @@ const struct plan *parse_relation_primary(struct parser *p)
 
     if (p->failed != LC_OK)
         return NULL;
-    if (at_word(p, 0, "LATERAL")) {
-        fail_unsupported(p, peek_token(p, 0), "a LATERAL subquery");
-        return NULL;
-    }
     if (at_sign(p, 0, "(")) {
         bool query = starts_query(p);
         p->at++;
@@ -231,7 +247,8 @@ const struct plan *parse_relation_primary(struct parser *p)
     plan = parse_alias(p, parse_sample(p, plan));
     if (plan && at_word(p, 0, "PIVOT") && at_sign(p, 1, "("))
         plan = parse_alias(p, parse_pivot(p, plan));
-    else if (plan && at_word(p, 0, "UNPIVOT") && at_sign(p, 1, "("))
+    else if (plan && at_word(p, 0, "UNPIVOT") &&
+             (at_sign(p, 1, "(") || at_word(p, 1, "INCLUDE") || at_word(p, 1, "EXCLUDE")))
         plan = parse_alias(p, parse_unpivot(p, plan));
     return plan;
 }
@@ -252,8 +269,6 @@ static bool parse_join_kind(struct parser *p, enum join_kind *kind)
         {"FULL JOIN", JOIN_FULL},
     };
 
-    if (at_word(p, 0, "NATURAL"))
-        return fail_unsupported(p, peek_token(p, 0), "NATURAL JOIN");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (accept_words(p, kinds[i].words)) {
             *kind = kinds[i].kind;
@@ -262,12 +277,52 @@ static bool parse_join_kind(struct parser *p, enum join_kind *kind)
     return false;
 }
 
-static const struct plan *parse_join(struct parser *p, const struct plan *left, enum join_kind kind)
+/* explode(xs) [AS] x(e), of a LATERAL, is what LATERAL VIEW explode(xs) x AS e is. */
+static bool at_generator(const struct parser *p)
 {
-    const struct plan *right = parse_relation_primary(p);
+    return at_name(p, 0) && at_sign(p, 1, "(") && function_is_generator(peek_token(p, 0)->text);
+}
+
+static const struct plan *parse_generated(struct parser *p, const struct plan *left, bool outer);
+
+/* What joins to the left: a table, or what a LATERAL gives for each of its rows. */
+static const struct plan *parse_lateral(struct parser *p, const struct plan *left, enum join_kind kind)
+{
+    const struct plan *right;
+    struct expr *condition = NULL;
+
+    if (at_generator(p)) {
+        left = parse_generated(p, left, kind == JOIN_LEFT);
+        if (accept_words(p, "ON TRUE"))
+            return left;
+        return at_word(p, 0, "ON") ? fail_unsupported(p, peek_token(p, 0), "ON behind a LATERAL generator"),
+               checked(p, left)               : left;
+    }
+    right = parse_relation_primary(p);
+    if (accept_word(p, "ON"))
+        condition = parse_expr(p);
+    if (p->failed == LC_OK && kind != JOIN_INNER && kind != JOIN_CROSS && kind != JOIN_LEFT)
+        fail_here(p, "JOIN, LEFT JOIN or CROSS JOIN before LATERAL");
+    if (p->failed != LC_OK) {
+        plan_unref(left);
+        plan_unref(right);
+        expr_unref(condition);
+        return NULL;
+    }
+    return plan_join_lateral(left, right, kind == JOIN_LEFT ? JOIN_LEFT : condition ? JOIN_INNER : JOIN_CROSS, condition);
+}
+
+static const struct plan *parse_join(struct parser *p, const struct plan *left, enum join_kind kind, bool natural)
+{
+    const struct plan *right;
     struct expr *condition = NULL;
     struct name_list columns = {0};
 
+    if (!natural && at_word(p, 0, "LATERAL") && !at_word(p, 1, "VIEW") && accept_word(p, "LATERAL"))
+        return parse_lateral(p, left, kind);
+    right = parse_relation_primary(p);
+    if (natural && p->failed == LC_OK)
+        return plan_join_natural(left, right, kind);
     if (accept_word(p, "ON"))
         condition = parse_expr(p);
     else if (accept_word(p, "USING"))
@@ -286,8 +341,16 @@ static const struct plan *parse_relation(struct parser *p)
     const struct plan *plan = enter(p) ? parse_relation_primary(p) : NULL;
     enum join_kind kind = JOIN_INNER;
 
-    for (int n = 0; plan && check_chain(p, n) && parse_join_kind(p, &kind); n++)
-        plan = parse_join(p, plan, kind);
+    for (int n = 0; plan && check_chain(p, n); n++) {
+        bool natural = accept_word(p, "NATURAL");
+
+        if (!parse_join_kind(p, &kind)) {
+            if (natural)
+                fail_here(p, "JOIN");
+            break;
+        }
+        plan = parse_join(p, plan, kind, natural);
+    }
     p->depth--;
     return checked(p, plan);
 }
@@ -305,6 +368,45 @@ struct select { /* a SELECT while it is read */
     uint32_t sets[256]; /* of GROUPING SETS */
     size_t n_sets;
 };
+
+/* The columns of a generator beside those that are there; its arguments were read. */
+static const struct plan *add_generated(struct parser *p, const struct plan *input, const char *function, bool outer,
+                                        struct expr_list *args, const struct name_list *columns)
+{
+    const char *name = outer ? arena_printf(p->arena, "%s_outer", function) : function;
+    struct expr *exprs[2];
+    struct expr *call = name ? expr_call(name, false, args->items, args->n) : NULL;
+
+    args->n = 0;
+    exprs[0] = expr_star(NULL, 0, 0);
+    exprs[1] = columns->n == 0   ? call
+               : columns->n == 1 ? expr_alias(call, columns->items[0])
+                                 : expr_alias_many(call, columns->items, columns->n, NULL);
+    return input ? plan_project(input, exprs, 2) : plan_project(NULL, exprs + 1, 1);
+}
+
+/* explode(xs) [AS] x(e) behind LATERAL */
+static const struct plan *parse_generated(struct parser *p, const struct plan *left, bool outer)
+{
+    const char *function = parse_identifier(p, "a generator such as explode");
+    struct name_list columns = {0};
+    struct expr_list args = {0};
+
+    if (expect_sign(p, "(") && !at_sign(p, 0, ")"))
+        parse_expr_list(p, &args);
+    expect_sign(p, ")");
+    if (accept_word(p, "AS") || at_alias(p)) {
+        parse_identifier(p, "a name");
+        if (at_sign(p, 0, "("))
+            parse_identifier_list(p, &columns, "a name");
+    }
+    if (p->failed != LC_OK) {
+        drop_exprs(&args);
+        plan_unref(left);
+        return NULL;
+    }
+    return checked(p, add_generated(p, left, function, outer, &args, &columns));
+}
 
 /* LATERAL VIEW [OUTER] explode(x) t [AS] a, b: the generator's columns beside those that are there. */
 static bool parse_lateral_view(struct parser *p, struct select *s)
@@ -384,7 +486,12 @@ static bool parse_from(struct parser *p, struct select *s)
 {
     s->input = parse_relation(p);
     for (int n = 0; s->input && check_chain(p, n) && accept_sign(p, ","); n++) {
-        const struct plan *right = parse_relation(p);
+        const struct plan *right;
+        if (at_word(p, 0, "LATERAL") && !at_word(p, 1, "VIEW") && accept_word(p, "LATERAL")) {
+            s->input = parse_lateral(p, s->input, JOIN_CROSS);
+            continue;
+        }
+        right = parse_relation(p);
         s->input = plan_join(s->input, right, JOIN_CROSS, NULL, NULL, 0);
     }
     while (p->failed == LC_OK && at_word(p, 0, "LATERAL") && at_word(p, 1, "VIEW")) {
@@ -704,8 +811,14 @@ static const struct plan *parse_order(struct parser *p, const struct plan *plan)
     struct expr_list orders = {0};
     bool global;
 
-    if (at_word(p, 0, "CLUSTER") || at_word(p, 0, "DISTRIBUTE")) {
-        fail_unsupported(p, peek_token(p, 0), at_word(p, 0, "CLUSTER") ? "CLUSTER BY" : "DISTRIBUTE BY");
+    if (accept_words(p, "DISTRIBUTE BY")) { /* where rows lie is nothing that can be seen here */
+        struct expr_list keys = {0};
+        parse_expr_list(p, &keys);
+        drop_exprs(&keys);
+    }
+    if (accept_words(p, "CLUSTER BY")) {
+        parse_sort_list(p, &orders);
+        plan = plan_sort(plan, orders.items, orders.n, false);
         return checked(p, plan);
     }
     global = accept_words(p, "ORDER BY");
@@ -763,8 +876,58 @@ static const struct plan *parse_body(struct parser *p)
 }
 
 /* ---- WITH ---- */
-static bool parse_cte(struct parser *p, struct name_list *names, const struct plan ***plans, size_t *cap)
+/* Does the plan read a table of that name? */
+static enum lc find_read(void *arg, const struct plan *p, struct err *err)
 {
+    const char **name = arg;
+
+    (void)err;
+    if (*name && p->kind == PLAN_READ_TABLE && p->n_names == 1 && strcasecmp(p->names[0], *name) == 0)
+        *name = NULL;
+    return LC_OK;
+}
+
+static bool reads_itself(const struct plan *p, const char *name)
+{
+    struct err ignored;
+
+    return plan_walk(p, find_read, &name, &ignored) == LC_OK && name == NULL;
+}
+
+/* first UNION [ALL] step, where step reads the name: the recursion, with its columns named. */
+static const struct plan *recursive_cte(struct parser *p, const struct token *at, const char *name,
+                                        const struct plan *plan, const struct name_list *columns)
+{
+    const struct plan *out, *first, *step;
+
+    if (plan->kind != PLAN_SET_OP || plan->u.set_op.op != SET_UNION || reads_itself(plan->left, name)) {
+        fail_at(p, at,
+                "[INVALID_RECURSIVE_CTE] the recursive '%.60s' must be SELECT … UNION ALL SELECT …, and only the second one "
+                "may read it. SQLSTATE: 42836",
+                name);
+        return plan_unref(plan), NULL;
+    }
+    first = plan_ref(plan->left);
+    step = plan_ref(plan->right);
+    if (columns->n)
+        first = plan_to_df(first, columns->items, columns->n);
+    out = plan_recursion(name, first, step, plan->u.set_op.all);
+    plan_unref(plan);
+    return out;
+}
+
+static bool has_cte(const struct name_list *names, const char *name)
+{
+    for (size_t i = 0; i + 1 < names->n; i++)
+        if (strcasecmp(names->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool parse_cte(struct parser *p, struct name_list *names, const struct plan ***plans, size_t *cap,
+                      bool recursive)
+{
+    const struct token *at = peek_token(p, 0);
     struct name_list columns = {0};
     const struct plan *plan = NULL;
 
@@ -776,8 +939,12 @@ static bool parse_cte(struct parser *p, struct name_list *names, const struct pl
     if (expect_sign(p, "("))
         plan = parse_query(p);
     expect_sign(p, ")");
-    if (plan && columns.n)
+    if (plan && recursive && reads_itself(plan, names->items[names->n - 1]))
+        plan = recursive_cte(p, at, names->items[names->n - 1], plan, &columns);
+    else if (plan && columns.n)
         plan = plan_to_df(plan, columns.items, columns.n);
+    if (p->failed == LC_OK && has_cte(names, names->items[names->n - 1]))
+        fail_at(p, at, "[DUPLICATED_CTE_NAMES] WITH names '%.60s' twice. SQLSTATE: 42602", names->items[names->n - 1]);
     if (names->n > *cap) {
         size_t more = *cap ? *cap * 2 : 8;
         const struct plan **grown = arena_zalloc(p->arena, more * sizeof *grown);
@@ -802,11 +969,9 @@ static const struct plan *parse_with(struct parser *p)
     size_t cap = 0;
     const struct plan *body;
 
-    if (at_word(p, 0, "RECURSIVE") && at_name(p, 1)) {
-        fail_unsupported(p, peek_token(p, 0), "WITH RECURSIVE");
-        return NULL;
-    }
-    while (parse_cte(p, &names, &plans, &cap) && accept_sign(p, ","))
+    bool recursive = at_word(p, 0, "RECURSIVE") && at_name(p, 1) && accept_word(p, "RECURSIVE");
+
+    while (parse_cte(p, &names, &plans, &cap, recursive) && accept_sign(p, ","))
         ;
     body = p->failed == LC_OK ? parse_body(p) : NULL;
     if (!body) {

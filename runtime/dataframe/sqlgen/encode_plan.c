@@ -54,6 +54,8 @@ enum lc rel_encode(struct gen *g, const struct plan *p, struct rel *out)
         [PLAN_NA_FILL] = rel_na_fill,
         [PLAN_NA_DROP] = rel_na_drop,
         [PLAN_WITH] = leaf_table,
+        [PLAN_RECURSION] = rel_recursion,
+        [PLAN_LOOP] = leaf_loop,
     };
 
     size_t first = g->n_explained;

@@ -128,9 +128,49 @@ static enum lc join_condition(struct gen *g, const struct plan *p, const struct 
     return LC_OK;
 }
 
+/* NATURAL: the columns that both sides have, as if they stood in USING. */
+static enum lc natural_names(struct gen *g, const struct rel *l, const struct rel *r, struct plan *p)
+{
+    p->names = arena_zalloc(g->arena, (l->n + 1) * sizeof *p->names);
+    p->n_names = 0;
+    if (!p->names)
+        return err_nomem(g->err);
+    for (size_t i = 0; i < l->n; i++) {
+        bool common = false;
+
+        for (size_t k = 0; k < r->n; k++)
+            common |= !r->cols[k].hidden && strcasecmp(l->cols[i].name, r->cols[k].name) == 0;
+        if (common && !l->cols[i].hidden)
+            p->names[p->n_names++] = (char *)(uintptr_t)l->cols[i].name;
+    }
+    return LC_OK;
+}
+
+/* The right side of a LATERAL join is a subquery that sees the left one. */
+static enum lc right_side(struct gen *g, const struct plan *p, const struct rel *l, struct rel *r)
+{
+    const struct scope seen = {.cols = l->cols, .n = l->n, .clause = "LATERAL", .outer = g->outer};
+    const struct scope *outer = g->outer;
+    enum lc code;
+
+    if (!p->u.join.lateral)
+        return side(g, p->right, r, false);
+    g->outer = &seen;
+    code = rel_encode(g, p->right, r);
+    if (code == LC_OK && rel_is_item(r)) /* a bare item would not be a subquery */
+        r->where = "TRUE";
+    if (code == LC_OK)
+        code = rel_seal(g, r);
+    g->outer = outer;
+    TRY(code);
+    r->from = gen_printf(g, "LATERAL %s", r->from);
+    return r->from ? LC_OK : err_nomem(g->err);
+}
+
 enum lc rel_join(struct gen *g, const struct plan *p, struct rel *out)
 {
     enum join_kind kind = p->u.join.kind;
+    struct plan natural;
     struct rel l, r;
     struct col *both;
     const char *condition = NULL;
@@ -138,7 +178,12 @@ enum lc rel_join(struct gen *g, const struct plan *p, struct rel *out)
     size_t n;
 
     TRY(side(g, p->left, &l, true));
-    TRY(side(g, p->right, &r, false));
+    TRY(right_side(g, p, &l, &r));
+    if (p->u.join.natural) {
+        natural = *p;
+        p = &natural;
+        TRY(natural_names(g, &l, &r, &natural));
+    }
     both = cols_copy(g, l.cols, l.n, r.n);
     if (!both)
         return err_nomem(g->err);

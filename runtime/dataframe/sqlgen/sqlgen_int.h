@@ -69,6 +69,13 @@ struct seen { /* which columns a plan id gave */
     const char *name;
 };
 
+struct loop { /* a WITH RECURSIVE that is being encoded; a list on the stack */
+    const struct loop *outer;
+    int64_t id;
+    const char *table;
+    const struct dtype *schema;
+};
+
 struct analysed;
 struct known { /* columns of a plan that were found before: theirs begin at uid `offset` here */
     const struct analysed *of;
@@ -84,6 +91,7 @@ struct gen {
     size_t n_seen, cap_seen;
     int next_uid, depth, expr_depth;
     const struct scope *outer; /* for subqueries being encoded */
+    const struct loop *loops;
     bool analysing;      /* only columns are wanted: known plans are not entered, no rows are laid out */
     struct known *known; /* in the arena */
     size_t n_known, cap_known;
@@ -202,6 +210,7 @@ enum lc rel_encode(struct gen *g, const struct plan *p, struct rel *out);
 typedef enum lc rel_fn(struct gen *g, const struct plan *p, struct rel *out);
 rel_fn leaf_table, leaf_source, leaf_scan, leaf_local, leaf_values, leaf_range;
 rel_fn rel_project, rel_filter, rel_sort, rel_limit, rel_offset, rel_tail, rel_aggregate, rel_with_columns;
+rel_fn rel_recursion, leaf_loop;
 rel_fn rel_join, rel_set_op, rel_deduplicate, rel_sample;
 rel_fn rel_alias, rel_to_df, rel_rename, rel_drop, rel_na_fill, rel_na_drop, rel_pass;
 
