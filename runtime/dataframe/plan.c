@@ -411,14 +411,13 @@ const struct plan *plan_join_natural(const struct plan *left, const struct plan 
     return p;
 }
 
-const struct plan *plan_recursion(const char *name, const struct plan *first, const struct plan *step, bool all)
+const struct plan *plan_recursion(const char *name, const struct plan *first, const struct plan *step,
+                                  bool all)
 {
-    struct plan *p = node(PLAN_RECURSION, (struct parts){.left = first,
-                                                         .right = step,
-                                                         .has_left = true,
-                                                         .has_right = true,
-                                                         .names = &name,
-                                                         .n_names = 1});
+    struct plan *p = node(
+        PLAN_RECURSION,
+        (struct parts){
+            .left = first, .right = step, .has_left = true, .has_right = true, .names = &name, .n_names = 1});
 
     if (p) {
         p->u.recursion.id = p->id;
@@ -429,7 +428,8 @@ const struct plan *plan_recursion(const char *name, const struct plan *first, co
 
 const struct plan *plan_loop(const struct plan *recursion)
 {
-    struct plan *p = node(PLAN_LOOP, (struct parts){.names = (const char *const *)recursion->names, .n_names = 1});
+    struct plan *p =
+        node(PLAN_LOOP, (struct parts){.names = (const char *const *)recursion->names, .n_names = 1});
 
     if (p)
         p->u.recursion.id = recursion->u.recursion.id;

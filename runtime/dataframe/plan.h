@@ -46,9 +46,9 @@ enum plan_kind {
     PLAN_DROP,
     PLAN_NA_FILL,
     PLAN_NA_DROP,
-    PLAN_WITH,    /* common table expressions and the query that uses them */
+    PLAN_WITH, /* common table expressions and the query that uses them */
     PLAN_RECURSION, /* WITH RECURSIVE: the first rows, and what they and each round give: there it is a PLAN_LOOP */
-    PLAN_LOOP,      /* the rows of the round before, of the PLAN_RECURSION with that id */
+    PLAN_LOOP,    /* the rows of the round before, of the PLAN_RECURSION with that id */
     PLAN_ENCODED, /* a relation in the words of the engine it came from (Spark Connect's bytes) */
     PLAN_KIND_COUNT
 };
@@ -84,7 +84,8 @@ struct scan {                   /* shared by reference between copies of a node 
     struct scan_file *files;
     size_t n_files;
     int64_t version; /* of the table, -1: none */
-    bool places;     /* the last two fields are no columns of the files: the file's path, and the row's number in it */
+    bool
+        places; /* the last two fields are no columns of the files: the file's path, and the row's number in it */
 };
 
 /* Arrow batches in memory: all with the same struct schema. */
@@ -191,7 +192,8 @@ const struct plan *plan_join_lateral(const struct plan *left, const struct plan 
                                      struct expr *condition);
 const struct plan *plan_join_natural(const struct plan *left, const struct plan *right, enum join_kind kind);
 /* name is what the rows are called in `step`, a PLAN_READ_TABLE there. */
-const struct plan *plan_recursion(const char *name, const struct plan *first, const struct plan *step, bool all);
+const struct plan *plan_recursion(const char *name, const struct plan *first, const struct plan *step,
+                                  bool all);
 const struct plan *plan_loop(const struct plan *recursion);
 const struct plan *plan_set_op(const struct plan *left, const struct plan *right, enum set_op op, bool all,
                                bool by_name, bool allow_missing);

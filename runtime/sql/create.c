@@ -294,7 +294,7 @@ static bool parse_create_view(struct parser *p, struct sql_statement *s)
     if (!parse_table_name(p, s, "a view"))
         return false;
     if (s->temporary && s->name.n > 1)
-        return fail_at(p, t, "[TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS] a temporary view has a name of one part");
+        return fail_at(p, t, "[INVALID_TEMP_OBJ_QUALIFIER] a temporary view has a name of one part");
     if (s->temporary && at_word(p, 0, "USING"))
         return fail_instead(p, peek_token(p, 0), "CREATE TEMP VIEW … USING",
                             "CREATE TEMP VIEW v AS SELECT * FROM csv.`/a/path`, or spark.read");

@@ -782,6 +782,13 @@ static struct expr *parse_column(struct parser *p)
     const struct token *first = peek_token(p, 0);
     struct name_list parts = {0};
 
+    if (at_identifier_clause(p)) {
+        if (!parse_identifier_clause(p, &parts) || parts.n == 0)
+            return NULL;
+        if (at_sign(p, 0, "("))
+            return parse_call(p, parts.items[parts.n - 1], first);
+        return expr_at(expr_attribute(parts.items, parts.n, 0), (int64_t)first->start);
+    }
     if (first->kind == TOKEN_WORD && is_variable(p, first->text)) {
         p->at++;
         return expr_at(expr_variable(first->text), (int64_t)first->start);

@@ -109,7 +109,11 @@ static struct expr *date(struct parser *p, const struct token *t, const char *te
          sscanf(text, "%4d%n", &y, &n) == 1) &&
         text[n] == '\0' && civil_valid(y, m, d))
         return expr_temporal(DTYPE_DATE, civil_days(y, m, d));
-    fail_at(p, t, "'%.60s' is not a DATE", text);
+    fail_at(p, t,
+            "[INVALID_TYPED_LITERAL] The value of the typed literal \"DATE\" is invalid: '%.60s', which is "
+            "not a DATE. "
+            "SQLSTATE: 42604",
+            text);
     return NULL;
 }
 

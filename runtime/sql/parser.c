@@ -337,8 +337,52 @@ const char *parse_identifier(struct parser *p, const char *what)
     return t->text;
 }
 
+/* The text of a constant: a literal, a parameter, or several joined by ||. */
+static bool constant_text(const struct expr *e, struct buf *out)
+{
+    if (e->kind == EXPR_LITERAL && e->u.literal.type->id == DTYPE_STRING && !e->u.literal.is_null)
+        return e->u.literal.len == 0 || buf_add(out, e->u.literal.s, e->u.literal.len);
+    if (e->kind != EXPR_CALL || strcmp(e->u.call.name, "concat") != 0)
+        return false;
+    for (size_t i = 0; i < e->n; i++)
+        if (!constant_text(e->args[i], out))
+            return false;
+    return true;
+}
+
+bool at_identifier_clause(const struct parser *p)
+{
+    return at_word(p, 0, "IDENTIFIER") && at_sign(p, 1, "(");
+}
+
+bool parse_identifier_clause(struct parser *p, struct name_list *out)
+{
+    const struct token *t = peek_token(p, 0);
+    struct buf text = BUF_INIT(1 << 16);
+    char **parts = NULL;
+    size_t n = 0;
+    struct expr *e;
+    struct err ignored;
+
+    p->at += 2;
+    e = parse_expr(p);
+    if (e && !constant_text(e, &text))
+        fail_at(p, t,
+                "[NOT_A_CONSTANT_STRING.NOT_CONSTANT] IDENTIFIER takes a constant text. SQLSTATE: 42601");
+    expr_unref(e);
+    if (p->failed == LC_OK && name_split(buf_str(&text), &parts, &n, &ignored) != LC_OK)
+        fail_at(p, t, "[INVALID_IDENTIFIER] '%.100s' is no name. SQLSTATE: 42602", buf_str(&text));
+    for (size_t i = 0; i < n; i++)
+        push_name(p, out, arena_strdup(p->arena, parts[i]));
+    name_free(parts, n);
+    buf_release(&text);
+    return expect_sign(p, ")");
+}
+
 bool parse_dotted(struct parser *p, struct name_list *out, const char *what)
 {
+    if (p->failed == LC_OK && at_identifier_clause(p))
+        return parse_identifier_clause(p, out);
     if (p->failed == LC_OK && is_hard_word(peek_token(p, 0)))
         return fail_here(p, what);
     do {

@@ -71,6 +71,9 @@ bool check_chain(struct parser *p, int n);
 /* ---- names and lists ---- */
 const char *parse_identifier(struct parser *p, const char *what);
 bool parse_dotted(struct parser *p, struct name_list *out, const char *what);
+/* IDENTIFIER('a.b'), IDENTIFIER(:name): the parts of the name that a constant says. */
+bool at_identifier_clause(const struct parser *p);
+bool parse_identifier_clause(struct parser *p, struct name_list *out);
 bool parse_identifier_list(struct parser *p, struct name_list *out, const char *what); /* (a, b) */
 const char *parse_string(struct parser *p, const char *what);
 bool push_name(struct parser *p, struct name_list *l, const char *name);

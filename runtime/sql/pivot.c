@@ -3,6 +3,7 @@
 #include "runtime/dataframe/sqlgen/filtered.h"
 #include "runtime/sql/parser.h"
 #include <string.h>
+#include <strings.h>
 
 struct pivot {
     struct expr_list aggregates; /* without their names */
@@ -38,7 +39,9 @@ static bool parse_aggregates(struct parser *p, struct pivot *v)
         v->named[v->aggregates.n - 1 < 64 ? v->aggregates.n - 1 : 63] = named;
         if (!push_name(p, &v->names,
                        named ? parse_identifier(p, "a name")
-                             : arena_strndup(p->arena, p->text + start, end - start)))
+                       : end - start == 8 && strncasecmp(p->text + start, "count(*)", 8) == 0
+                           ? "count(1)"
+                           : arena_strndup(p->arena, p->text + start, end - start)))
             return false;
     } while (accept_sign(p, ",") && v->aggregates.n < 64);
     return expect_word(p, "FOR");
@@ -154,12 +157,15 @@ const struct plan *parse_unpivot(struct parser *p, const struct plan *input)
     struct expr_list cells = {0}, used = {0};
     const char *names[2] = {NULL, NULL};
     struct expr *out[2];
-    bool good;
+    bool good, nulls;
 
-    p->at += 2;
-    good = (names[1] = parse_identifier(p, "a name for the values")) && expect_word(p, "FOR") &&
-           (names[0] = parse_identifier(p, "a name for the columns' names")) && expect_word(p, "IN") &&
-           expect_sign(p, "(") && push_expr(p, &cells, expr_int(0));
+    p->at++;
+    nulls = accept_words(p, "INCLUDE NULLS");
+    if (!nulls)
+        accept_words(p, "EXCLUDE NULLS");
+    good = expect_sign(p, "(") && (names[1] = parse_identifier(p, "a name for the values")) &&
+           expect_word(p, "FOR") && (names[0] = parse_identifier(p, "a name for the columns' names")) &&
+           expect_word(p, "IN") && expect_sign(p, "(") && push_expr(p, &cells, expr_int(0));
     while (good) {
         const char *column = parse_identifier(p, "a column"), *label = column;
 
@@ -183,5 +189,5 @@ const struct plan *parse_unpivot(struct parser *p, const struct plan *input)
     out[0] = expr_star_except(expr_star(NULL, 0, 0), used.items, used.n);
     out[1] = expr_alias_many(expr_call("stack", false, cells.items, cells.n), names, 2, NULL);
     input = plan_project(input, out, 2);
-    return plan_filter(input, expr_unary("isnotnull", expr_attribute(&names[1], 1, 0)));
+    return nulls ? input : plan_filter(input, expr_unary("isnotnull", expr_attribute(&names[1], 1, 0)));
 }

@@ -217,16 +217,17 @@ static void put_kind(struct buf *out, const struct plan *p)
     static const char *const sets[] = {"union", "intersect", "except"};
     static const char *const groups[] = {"aggregate", "rollup", "cube", "grouping-sets"};
     static const char *const names[PLAN_KIND_COUNT] = {
-        "table",     "source",   "scan",    "local",   "values",      "range",  "project",
-        "filter",    "join",     "set",     "sort",    "limit",       "offset", "tail",
-        "aggregate", "distinct", "sample",  "alias",   "repartition", "to-df",  "with-columns",
-        "rename",    "drop",     "na-fill", "na-drop", "with",
+        "table",   "source", "scan",        "local", "values",       "range",  "project",   "filter",
+        "join",    "set",    "sort",        "limit", "offset",       "tail",   "aggregate", "distinct",
+        "sample",  "alias",  "repartition", "to-df", "with-columns", "rename", "drop",      "na-fill",
+        "na-drop", "with",   "recursion",   "loop",  "encoded",
     };
 
     buf_putc(out, '(');
     switch (p->kind) {
     case PLAN_JOIN:
-        buf_printf(out, "%s-join", joins[p->u.join.kind]);
+        buf_printf(out, "%s%s%s-join", p->u.join.natural ? "natural-" : "",
+                   p->u.join.lateral ? "lateral-" : "", joins[p->u.join.kind]);
         return;
     case PLAN_SET_OP:
         buf_printf(out, "%s%s%s", sets[p->u.set_op.op], p->u.set_op.all ? "-all" : "",

@@ -7,6 +7,17 @@
 #include <string.h>
 #include <strings.h>
 
+static bool is_generator(const char *name)
+{
+    static const char *const names[] = {"explode", "explode_outer", "posexplode", "posexplode_outer",
+                                        "inline",  "inline_outer",  "stack",      "json_tuple"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcasecmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 static const struct plan *parse_body(struct parser *p);
 static const struct plan *parse_relation(struct parser *p);
 
@@ -28,7 +39,8 @@ bool starts_query(const struct parser *p)
 
     while (at_sign(p, i, "("))
         i++;
-    return at_word(p, i, "SELECT") || (at_word(p, i, "WITH") && at_name(p, i + 1)) ||
+    return at_word(p, i, "SELECT") || (at_word(p, i, "FROM") && at_name(p, i + 1)) ||
+           (at_word(p, i, "WITH") && at_name(p, i + 1)) ||
            (at_word(p, i, "VALUES") && at_sign(p, i + 1, "(")) ||
            (at_word(p, i, "TABLE") && at_name(p, i + 1) && !at_sign(p, i + 1, "."));
 }
@@ -109,7 +121,9 @@ static bool constant(struct parser *p, const struct token *at, const struct expr
         return true;
     }
     return p->failed == LC_OK &&
-           fail_at(p, at, "Syntax error at or near '%.60s': expected a whole number", at->text);
+           fail_at(p, at,
+                   "[INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE] '%.60s' is not a whole number. SQLSTATE: 42K0E",
+                   at->text);
 }
 
 /* explode(array(1, 2)): a SELECT of it. */
@@ -138,7 +152,7 @@ static const struct plan *parse_table_function(struct parser *p)
     int64_t numbers[4] = {0, 0, 1, 0};
     const struct plan *plan = NULL;
 
-    if (function_is_generator(t->text))
+    if (is_generator(t->text))
         return parse_generator_table(p);
     if (strcasecmp(t->text, "range") != 0) {
         char what[100];
@@ -179,7 +193,8 @@ static const struct plan *parse_sample(struct parser *p, const struct plan *plan
     p->at++;
     if (accept_word(p, "PERCENT")) {
         if (amount < 0 || amount > 100)
-            fail_at(p, t, "TABLESAMPLE takes 0 to 100 PERCENT");
+            fail_at(p, t,
+                    "[INVALID_TABLESAMPLE_FRACTION] TABLESAMPLE takes 0 to 100 PERCENT. SQLSTATE: 22023");
         expect_sign(p, ")");
         if (accept_word(p, "REPEATABLE") && expect_sign(p, "(")) {
             seed = strtoll(peek_token(p, 0)->text, NULL, 10);
@@ -239,7 +254,7 @@ const struct plan *parse_relation_primary(struct parser *p)
         plan = checked(p, plan);
     } else if (accept_word(p, "VALUES")) {
         plan = parse_values(p);
-    } else if (at_name(p, 0) && at_sign(p, 1, "(")) {
+    } else if (at_name(p, 0) && at_sign(p, 1, "(") && !at_identifier_clause(p)) {
         plan = parse_table_function(p);
     } else {
         plan = parse_table(p);
@@ -280,7 +295,7 @@ static bool parse_join_kind(struct parser *p, enum join_kind *kind)
 /* explode(xs) [AS] x(e), of a LATERAL, is what LATERAL VIEW explode(xs) x AS e is. */
 static bool at_generator(const struct parser *p)
 {
-    return at_name(p, 0) && at_sign(p, 1, "(") && function_is_generator(peek_token(p, 0)->text);
+    return at_name(p, 0) && at_sign(p, 1, "(") && is_generator(peek_token(p, 0)->text);
 }
 
 static const struct plan *parse_generated(struct parser *p, const struct plan *left, bool outer);
@@ -292,11 +307,13 @@ static const struct plan *parse_lateral(struct parser *p, const struct plan *lef
     struct expr *condition = NULL;
 
     if (at_generator(p)) {
-        left = parse_generated(p, left, kind == JOIN_LEFT);
+        left =
+            parse_generated(p, left, false); /* Spark gives no row for an empty list, behind LEFT JOIN, too */
         if (accept_words(p, "ON TRUE"))
             return left;
-        return at_word(p, 0, "ON") ? fail_unsupported(p, peek_token(p, 0), "ON behind a LATERAL generator"),
-               checked(p, left)               : left;
+        if (at_word(p, 0, "ON"))
+            fail_unsupported(p, peek_token(p, 0), "ON behind a LATERAL generator");
+        return checked(p, left);
     }
     right = parse_relation_primary(p);
     if (accept_word(p, "ON"))
@@ -309,10 +326,15 @@ static const struct plan *parse_lateral(struct parser *p, const struct plan *lef
         expr_unref(condition);
         return NULL;
     }
-    return plan_join_lateral(left, right, kind == JOIN_LEFT ? JOIN_LEFT : condition ? JOIN_INNER : JOIN_CROSS, condition);
+    return plan_join_lateral(left, right,
+                             kind == JOIN_LEFT ? JOIN_LEFT
+                             : condition       ? JOIN_INNER
+                                               : JOIN_CROSS,
+                             condition);
 }
 
-static const struct plan *parse_join(struct parser *p, const struct plan *left, enum join_kind kind, bool natural)
+static const struct plan *parse_join(struct parser *p, const struct plan *left, enum join_kind kind,
+                                     bool natural)
 {
     const struct plan *right;
     struct expr *condition = NULL;
@@ -370,8 +392,8 @@ struct select { /* a SELECT while it is read */
 };
 
 /* The columns of a generator beside those that are there; its arguments were read. */
-static const struct plan *add_generated(struct parser *p, const struct plan *input, const char *function, bool outer,
-                                        struct expr_list *args, const struct name_list *columns)
+static const struct plan *add_generated(struct parser *p, const struct plan *input, const char *function,
+                                        bool outer, struct expr_list *args, const struct name_list *columns)
 {
     const char *name = outer ? arena_printf(p->arena, "%s_outer", function) : function;
     struct expr *exprs[2];
@@ -642,7 +664,7 @@ static bool parse_where(struct parser *p, struct select *s)
 
 static bool parse_clauses(struct parser *p, struct select *s)
 {
-    if (accept_word(p, "FROM") && !parse_from(p, s))
+    if (!s->input && accept_word(p, "FROM") && !parse_from(p, s))
         return false;
     if (accept_word(p, "WHERE") && !parse_where(p, s))
         return false;
@@ -659,9 +681,15 @@ static bool parse_clauses(struct parser *p, struct select *s)
 
 static const struct plan *qualified(struct select *s, const struct plan *plan);
 
+static bool has_window(const struct expr *e);
+
 static const struct plan *make_select(struct parser *p, struct select *s)
 {
     const struct plan *plan;
+    bool windowed = false;
+
+    for (size_t i = 0; i < s->items.n; i++)
+        windowed |= has_window(s->items.items[i]);
 
     unqualify_list(p, &s->items, &s->laterals);
     unqualify_list(p, &s->groups, &s->laterals);
@@ -677,6 +705,13 @@ static const struct plan *make_select(struct parser *p, struct select *s)
     if (s->having) {
         plan = plan_filter(plan, s->having);
         s->having = NULL;
+    }
+    if (s->qualify && !windowed && !has_window(s->qualify)) {
+        fail_at(
+            p, peek_token(p, 0),
+            "[QUALIFY_REQUIRES_WINDOW_FUNCTION] QUALIFY needs a window function in the SELECT list or in its "
+            "condition. SQLSTATE: 42903");
+        return plan;
     }
     if (s->qualify)
         plan = qualified(s, plan);
@@ -724,18 +759,23 @@ static const struct plan *qualified(struct select *s, const struct plan *plan)
     return plan_drop(plan, &column, 1);
 }
 
-static const struct plan *parse_select(struct parser *p)
+/* SELECT items FROM …; with from_first: FROM … SELECT items WHERE … */
+static const struct plan *parse_select(struct parser *p, bool from_first)
 {
     struct select s = {.group_kind = GROUP_BY};
     size_t outer = p->select_start;
     const struct plan *plan = NULL;
 
+    if (from_first && parse_from(p, &s) && at_sign(p, 0, "|>"))
+        fail_unsupported(p, peek_token(p, 0), "the pipe operator |>");
+    if (from_first && !accept_word(p, "SELECT") && p->failed == LC_OK)
+        fail_here(p, "SELECT");
     p->select_start = p->at;
     s.distinct = accept_word(p, "DISTINCT");
     if (!s.distinct)
         accept_word(p, "ALL");
     do {
-        if (!push_expr(p, &s.items, parse_named_expr(p)))
+        if (p->failed != LC_OK || !push_expr(p, &s.items, parse_named_expr(p)))
             break;
         if (s.items.items[s.items.n - 1]->kind == EXPR_STAR && at_word(p, 0, "EXCEPT") &&
             at_sign(p, 1, "(") && at_name(p, 2) && !at_word(p, 2, "SELECT") && !at_word(p, 2, "WITH") &&
@@ -761,7 +801,9 @@ static const struct plan *parse_query_primary(struct parser *p)
     if (p->failed != LC_OK)
         return NULL;
     if (accept_word(p, "SELECT"))
-        return parse_select(p);
+        return parse_select(p, false);
+    if (accept_word(p, "FROM"))
+        return parse_select(p, true);
     if (accept_word(p, "VALUES"))
         return parse_alias(p, parse_values(p));
     if (accept_word(p, "TABLE"))
@@ -806,6 +848,31 @@ static const struct plan *parse_set(struct parser *p, bool intersect)
 }
 
 /* ---- the tail of a query ---- */
+/* ORDER BY ALL [DESC] [NULLS LAST]: by each column of the select list, from the left. */
+static bool parse_order_all(struct parser *p, const struct plan *plan, struct expr_list *orders)
+{
+    const struct token *t = peek_token(p, 0);
+    bool descending, last;
+
+    p->at++;
+    descending = accept_word(p, "DESC");
+    if (!descending)
+        accept_word(p, "ASC");
+    last = accept_words(p, "NULLS LAST") || (descending && !accept_words(p, "NULLS FIRST"));
+    accept_words(p, "NULLS FIRST");
+    while (plan->kind == PLAN_FILTER || plan->kind == PLAN_DEDUPLICATE)
+        plan = plan->left;
+    if (plan->kind != PLAN_PROJECT && plan->kind != PLAN_AGGREGATE)
+        return fail_unsupported(p, t, "ORDER BY ALL of a set operation");
+    for (size_t i = 0; i < plan->n_exprs; i++) {
+        if (plan->exprs[i]->kind == EXPR_STAR)
+            return fail_unsupported(p, t, "ORDER BY ALL of a SELECT *");
+        if (!push_expr(p, orders, expr_sort(expr_int((int64_t)i + 1), descending, last)))
+            return false;
+    }
+    return true;
+}
+
 static const struct plan *parse_order(struct parser *p, const struct plan *plan)
 {
     struct expr_list orders = {0};
@@ -824,7 +891,10 @@ static const struct plan *parse_order(struct parser *p, const struct plan *plan)
     global = accept_words(p, "ORDER BY");
     if (!global && !accept_words(p, "SORT BY"))
         return plan;
-    parse_sort_list(p, &orders);
+    if (global && at_word(p, 0, "ALL") && !at_sign(p, 1, ".") && !at_sign(p, 1, ",") && !at_sign(p, 1, "("))
+        parse_order_all(p, plan, &orders);
+    else
+        parse_sort_list(p, &orders);
     plan = plan_sort(plan, orders.items, orders.n, global);
     return checked(p, plan);
 }
@@ -902,7 +972,8 @@ static const struct plan *recursive_cte(struct parser *p, const struct token *at
 
     if (plan->kind != PLAN_SET_OP || plan->u.set_op.op != SET_UNION || reads_itself(plan->left, name)) {
         fail_at(p, at,
-                "[INVALID_RECURSIVE_CTE] the recursive '%.60s' must be SELECT … UNION ALL SELECT …, and only the second one "
+                "[INVALID_RECURSIVE_CTE] the recursive '%.60s' must be SELECT … UNION ALL SELECT …, and only "
+                "the second one "
                 "may read it. SQLSTATE: 42836",
                 name);
         return plan_unref(plan), NULL;
@@ -944,7 +1015,8 @@ static bool parse_cte(struct parser *p, struct name_list *names, const struct pl
     else if (plan && columns.n)
         plan = plan_to_df(plan, columns.items, columns.n);
     if (p->failed == LC_OK && has_cte(names, names->items[names->n - 1]))
-        fail_at(p, at, "[DUPLICATED_CTE_NAMES] WITH names '%.60s' twice. SQLSTATE: 42602", names->items[names->n - 1]);
+        fail_at(p, at, "[DUPLICATED_CTE_NAMES] WITH names '%.60s' twice. SQLSTATE: 42602",
+                names->items[names->n - 1]);
     if (names->n > *cap) {
         size_t more = *cap ? *cap * 2 : 8;
         const struct plan **grown = arena_zalloc(p->arena, more * sizeof *grown);

@@ -1,0 +1,41 @@
+"""Statements of SQL on the embedded engine and on a real Spark server: names, types and rows of what each gives, and the classes of errors."""
+import pathlib
+
+import differential
+
+STATEMENTS = pathlib.Path(__file__).parent / "sql_statements.txt"
+
+
+def statements():
+    """(statement, why it differs or None), in order."""
+    why = None
+    for line in STATEMENTS.read_text().splitlines():
+        if line.startswith("differs: "):
+            why = line[len("differs: "):]
+        elif line.strip() and not line.startswith("#"):
+            yield line, why
+            why = None
+
+
+def cases(using):
+    return [(f"{i:03d}", f"spark:sql([=====[{s.replace('{using}', using)}]=====])") for i, (s, _) in enumerate(statements())]
+
+
+def test_statements(tmp_path, spark_server, capsys):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    here = differential.run(tmp_path / "here", cases(""), 300)
+    there = differential.run(tmp_path / "there", cases("USING parquet"), 600, SPARK_REMOTE=spark_server.url)
+    all_of_them, same, wrong, stale = list(statements()), 0, [], []
+    for i, (statement, why) in enumerate(all_of_them):
+        a, b = here[f"{i:03d}"], there[f"{i:03d}"]
+        found = differential.difference(a, b, ordered=" ORDER BY " in statement and "GROUPING SETS" not in statement)
+        same += found is None
+        if found and not why:
+            wrong.append(f"{statement}\n    {found}\n    here:  {str(a)[:300]}\n    there: {str(b)[:300]}")
+        if why and not found:
+            stale.append(f"{statement}: does not differ any more ({why})")
+    with capsys.disabled():
+        print(f"\nSQL statements: {same} of {len(all_of_them)} agree on both engines")
+    assert not wrong, "\n".join(wrong)
+    assert not stale, "\n".join(stale)
