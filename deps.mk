@@ -4,7 +4,7 @@
 # library comes from npm and its header from PyPI, both pinned by version and SHA-256, through the ordinary clients npm and pip.
 
 APT_BUILD := gcc libc6-dev make pkg-config lua5.4 libzmq3-dev libsodium-dev libjansson-dev libreadline-dev liblua5.4-dev \
-	libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libpcre2-dev libutf8proc-dev libyaml-dev libnghttp2-dev libssl-dev curl g++ python3-venv python3-dev git
+	libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libpcre2-dev libutf8proc-dev libyaml-dev libnghttp2-dev libssl-dev zlib1g-dev libzstd-dev curl g++ python3-venv python3-dev git
 APT_TEST := libcmocka-dev chromium nodejs luarocks tmux valgrind clang-14 libclang-rt-14-dev clang-format openjdk-17-jre-headless
 SUDO := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v sudo),sudo))
 

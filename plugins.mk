@@ -10,7 +10,7 @@ EXTRA_gpu_cpu_kernels_avx512 := $(kernel_flags) -mavx512f -mavx512bw -mavx512dq 
 EXTRA_gpu_cpu_kernels_avx512bf16 := $(EXTRA_gpu_cpu_kernels_avx512) -mavx512bf16
 EXTRA_gpu_cpu_kernels_avx2 := $(kernel_flags) -mavx2 -mfma
 endif
-$(eval $(call plugin,engine_duckdb,runtime/dataframe/engines/duckdb,libsodium,-lpthread,build/deps/include/duckdb.h))
+$(eval $(call plugin,engine_duckdb,runtime/dataframe/engines/duckdb,libsodium zlib libzstd,-lpthread,build/deps/include/duckdb.h))
 $(eval $(call plugin,curl,runtime/web/curl,libcurl,))
 $(eval $(call plugin,engine_spark,runtime/dataframe/engines/spark,libnghttp2 libssl libcrypto,-lpthread,build/deps/nanoarrow/.ready))
 engine_spark_CFLAGS += -isystem build/deps/nanoarrow -isystem build/deps/nanoarrow/include

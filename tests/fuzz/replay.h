@@ -13,6 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#ifndef LIBFUZZER /* whose own main calls the target */
 static int replay_file(const char *path)
 {
     FILE *f = fopen(path, "rb");
@@ -46,4 +47,5 @@ int main(int argc, char **argv)
     printf("%s: %d inputs\n", argv[0], argc - 1);
     return failed;
 }
+#endif
 #endif

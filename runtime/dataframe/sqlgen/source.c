@@ -131,12 +131,6 @@ static const char *option(const struct plan *read, const char *key, const char *
     return v ? v : otherwise;
 }
 
-static void put_text(struct buf *out, const char *name, const char *value)
-{
-    buf_printf(out, ", %s = ", name);
-    sql_quote_text(out, value, strlen(value));
-}
-
 static void put_files(struct buf *out, const char *function, char **files, size_t n)
 {
     buf_printf(out, "%s([", function);
@@ -163,192 +157,6 @@ static void put_columns(struct buf *out, const struct dtype *schema)
     buf_putc(out, '}');
 }
 
-/* ---- CSV with a schema: rows as Spark takes them ---- */
-enum { SPARE_COLUMNS = 32 }; /* for rows that are too long */
-
-static bool partitioned_paths(const struct plan *read)
-{
-    struct err ignored;
-    char **files;
-    size_t n;
-    bool partitioned = false;
-
-    if (sql_source_files(read, &files, &n, &partitioned, &ignored) == LC_OK)
-        name_free(files, n);
-    return partitioned;
-}
-
-/* With a schema, or when all columns are texts: the reader is given texts and spare columns; what a row becomes depends on the mode. Dates and times of another form are left to
- * DuckDB's reader. */
-static bool reads_as_text(const struct plan *read, const struct dtype *schema)
-{
-    const struct dtype *own = read->u.source.schema ? read->u.source.schema : schema;
-
-    if (!schema || (!read->u.source.schema && truth(read, "inferschema", false)) || partitioned_paths(read) ||
-        option(read, "dateformat", NULL, NULL) || option(read, "timestampformat", NULL, NULL))
-        return false;
-    for (size_t i = 0; i < own->n_fields; i++)
-        if (!dtype_is_atomic(own->fields[i].type) || own->fields[i].type->id == DTYPE_BINARY)
-            return false;
-    return true;
-}
-
-static const char *corrupt_name(const struct plan *read)
-{
-    return option(read, "columnnameofcorruptrecord", NULL, "_corrupt_record");
-}
-
-static size_t data_columns(const struct plan *read, const struct dtype *schema)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < schema->n_fields; i++)
-        n += strcasecmp(schema->fields[i].name, corrupt_name(read)) != 0;
-    return n;
-}
-
-static void put_text_columns(struct buf *out, size_t n)
-{
-    buf_puts(out, ", auto_detect = false, columns = {");
-    for (size_t i = 0; i < n + SPARE_COLUMNS; i++)
-        buf_printf(out, "%s'x%zu': 'VARCHAR'", i ? ", " : "", i);
-    buf_putc(out, '}');
-}
-
-/* The text of a field, or NULL where it is what stands for NULL. */
-static void put_field(const struct plan *read, struct buf *out, size_t i)
-{
-    const char *null = option(read, "nullvalue", NULL, "");
-
-    buf_printf(out, "nullif(x%zu, ", i);
-    sql_quote_text(out, null, strlen(null));
-    buf_putc(out, ')');
-}
-
-static void put_value_of(const struct plan *read, struct buf *out, size_t i, const struct dtype *type)
-{
-    if (type->id == DTYPE_STRING) {
-        put_field(read, out, i);
-        return;
-    }
-    buf_puts(out, "TRY_CAST(");
-    put_field(read, out, i);
-    buf_puts(out, " AS ");
-    sql_type(type, out);
-    buf_putc(out, ')');
-}
-
-/* Whether a row has too few or too many fields, or one that is not of its type. */
-static void put_malformed(const struct plan *read, const struct dtype *schema, struct buf *out)
-{
-    size_t n = data_columns(read, schema), k = 0;
-
-    buf_printf(out, "(x%zu IS NOT NULL OR x%zu IS NULL", n, n ? n - 1 : 0);
-    for (size_t i = 0; i < schema->n_fields; i++) {
-        if (strcasecmp(schema->fields[i].name, corrupt_name(read)) == 0)
-            continue;
-        if (schema->fields[i].type->id != DTYPE_STRING) {
-            buf_puts(out, " OR (");
-            put_field(read, out, k);
-            buf_puts(out, " IS NOT NULL AND ");
-            put_value_of(read, out, k, schema->fields[i].type);
-            buf_puts(out, " IS NULL)");
-        }
-        k++;
-    }
-    buf_putc(out, ')');
-}
-
-static void put_corrupt(const struct plan *read, const struct dtype *schema, struct buf *out)
-{
-    const char *sep = option(read, "sep", "delimiter", ",");
-    size_t n = data_columns(read, schema) + SPARE_COLUMNS;
-
-    buf_puts(out, "CASE WHEN ");
-    put_malformed(read, schema, out);
-    buf_puts(out, " THEN concat_ws(");
-    sql_quote_text(out, sep, strlen(sep));
-    for (size_t i = 0; i < n; i++)
-        buf_printf(out, ", x%zu", i);
-    buf_puts(out, ") END");
-}
-
-static void put_csv_head(const struct plan *read, const struct dtype *schema, struct buf *out)
-{
-    size_t k = 0;
-
-    buf_puts(out, "(SELECT ");
-    for (size_t i = 0; i < schema->n_fields; i++) {
-        buf_puts(out, i ? ", " : "");
-        if (strcasecmp(schema->fields[i].name, corrupt_name(read)) == 0)
-            put_corrupt(read, schema, out);
-        else
-            put_value_of(read, out, k++, schema->fields[i].type);
-    }
-    buf_puts(out, " FROM ");
-}
-
-static void put_csv_tail(const struct plan *read, const struct dtype *schema, struct buf *out)
-{
-    const char *mode = option(read, "mode", NULL, "permissive");
-    struct buf text = BUF_INIT(1 << 16);
-
-    if (strcasecmp(mode, "dropmalformed") == 0) {
-        buf_puts(out, " WHERE NOT ");
-        put_malformed(read, schema, out);
-    } else if (strcasecmp(mode, "failfast") == 0) {
-        buf_puts(out, " WHERE CASE WHEN ");
-        put_malformed(read, schema, out);
-        buf_puts(out, " THEN CAST(error(");
-        buf_puts(&text, "[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] Malformed records are detected in "
-                        "record parsing of ");
-        buf_printf(&text, "%s: ", read->n_names ? read->names[0] : "");
-        sql_quote_text(out, buf_str(&text), text.len);
-        buf_release(&text);
-        buf_puts(out, " || concat_ws(',', x0, x1, x2, x3) || '. Parse Mode: FAILFAST. To process malformed "
-                      "records as null "
-                      "result, try setting the option ''mode'' as ''PERMISSIVE''. SQLSTATE: 22023') AS "
-                      "BOOLEAN) ELSE TRUE "
-                      "END");
-    }
-    buf_putc(out, ')');
-}
-
-static void put_csv(const struct plan *read, const struct dtype *schema, struct buf *out)
-{
-    const char *quote = option(read, "quote", NULL, "\""), *escape = option(read, "escape", NULL, "\\");
-    const char *comment = option(read, "comment", NULL, NULL), *date = option(read, "dateformat", NULL, NULL);
-    bool infer = truth(read, "inferschema", false);
-
-    put_text(out, "delim", option(read, "sep", "delimiter", ","));
-    buf_printf(out, ", header = %s", truth(read, "header", false) ? "true" : "false");
-    put_text(out, "quote", quote);
-    if (*quote)
-        put_text(out, "escape", *escape ? escape : quote);
-    put_text(out, "nullstr", reads_as_text(read, schema) ? "\x1e" : option(read, "nullvalue", NULL, ""));
-    if (comment)
-        put_text(out, "comment", comment);
-    if (date && strcmp(date, "yyyy-MM-dd") != 0)
-        put_text(out, "dateformat", date);
-    buf_puts(out, ", null_padding = true, max_line_size = 134217728");
-    if (truth(read, "multiline", false))
-        buf_puts(out, ", parallel = false");
-    if (reads_as_text(read, schema)) {
-        put_text_columns(out, data_columns(read, schema));
-        return;
-    }
-    if (strcasecmp(option(read, "mode", NULL, "permissive"), "dropmalformed") == 0)
-        buf_puts(out, ", ignore_errors = true");
-    if (schema)
-        buf_puts(out, ", auto_detect = false"), put_columns(out, schema);
-    else if (!infer)
-        buf_puts(out, ", all_varchar = true, auto_detect = true");
-    else
-        buf_puts(out, ", auto_detect = true, sample_size = -1, auto_type_candidates = ['BOOLEAN', 'INTEGER', "
-                      "'BIGINT', 'DOUBLE', "
-                      "'DATE', 'TIMESTAMP', 'VARCHAR']");
-}
-
 static void put_json(const struct plan *read, const struct dtype *schema, struct buf *out)
 {
     buf_printf(
@@ -363,24 +171,8 @@ static void put_json(const struct plan *read, const struct dtype *schema, struct
         buf_puts(out, ", auto_detect = true, union_by_name = true");
 }
 
-/* Lines: a CSV without separators, quotes or escapes. */
-static void put_lines(struct buf *out)
-{
-    buf_puts(out, ", delim = '\x1f', quote = '', escape = '', header = false, auto_detect = false, columns = "
-                  "{'value': 'VARCHAR'}, "
-                  "nullstr = '\x1e', max_line_size = 134217728, null_padding = true");
-}
-
-static bool compressed(const char *path)
-{
-    size_t n = strlen(path);
-
-    return (n > 3 && strcmp(path + n - 3, ".gz") == 0) || (n > 4 && strcmp(path + n - 4, ".zst") == 0);
-}
-
-/* Lines, records that end with a text of the user's choice, or whole files. The engine's own reader takes plain files; compressed ones
- * are lines through the CSV reader. */
-static enum lc put_texts(const struct plan *read, char **files, size_t n, struct buf *out, struct err *err)
+/* Lines, records that end with a text of the user's choice, or whole files. */
+static void put_texts(const struct plan *read, char **files, size_t n, struct buf *out)
 {
     const char *separator = option(read, "linesep", NULL, "");
     bool whole = truth(read, "wholetext", false);
@@ -391,23 +183,15 @@ static enum lc put_texts(const struct plan *read, char **files, size_t n, struct
         if (whole) {
             buf_puts(out, "SELECT content FROM ");
             put_files(out, "read_text", &files[i], 1);
-        } else if (!compressed(files[i])) {
+        } else {
             buf_puts(out, "SELECT value FROM lacus_records(");
             sql_quote_text(out, files[i], strlen(files[i]));
             buf_puts(out, ", ");
             sql_quote_text(out, separator, strlen(separator));
-        } else if (*separator && strcmp(separator, "\n") != 0) {
-            return err_set(err, LC_UNSUPPORTED,
-                           "cannot cut the compressed file '%s' at lineSep: decompress it first", files[i]);
-        } else {
-            buf_puts(out, "SELECT coalesce(value, '') FROM ");
-            put_files(out, "read_csv", &files[i], 1);
-            put_lines(out);
         }
         buf_putc(out, ')');
     }
     buf_putc(out, ')');
-    return LC_OK;
 }
 
 static void put_parquet(const struct plan *read, struct buf *out)
@@ -421,18 +205,22 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
     const char *format = read->u.source.format;
     char **files;
     size_t n;
-    bool partitioned, text = strcmp(format, "text") == 0, binary = strcasecmp(format, "binaryfile") == 0;
+    bool partitioned, text = strcmp(format, "text") == 0, csv = strcmp(format, "csv") == 0,
+                      binary = strcasecmp(format, "binaryfile") == 0;
 
-    if (strcmp(format, "parquet") != 0 && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0 &&
-        !text && !binary) {
+    if (strcmp(format, "parquet") != 0 && !csv && strcmp(format, "json") != 0 && !text && !binary) {
         err_set(err, LC_UNSUPPORTED,
                 "[DATA_SOURCE_NOT_FOUND] Failed to find the data source: %s. SQLSTATE: 42K02", format);
         return err_hint(err, "formats are parquet, csv, json, text, binaryFile and delta");
     }
     TRY(sql_source_files(read, &files, &n, &partitioned, err));
-    if (text) {
-        enum lc code = put_texts(read, files, n, out, err);
+    if (text || csv) {
+        enum lc code = LC_OK;
 
+        if (csv)
+            code = sql_source_csv(read, schema, files, n, out, err);
+        else
+            put_texts(read, files, n, out);
         name_free(files, n);
         return code == LC_OK ? buf_check(out, err) : code;
     }
@@ -453,25 +241,14 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
         }
         buf_puts(out, " FROM ");
     }
-    bool rows = strcmp(format, "csv") == 0 && reads_as_text(read, schema);
-
-    if (rows)
-        put_csv_head(read, schema, out);
-    put_files(out,
-              strcmp(format, "csv") == 0 ? "read_csv"
-                                         : (strcmp(format, "json") == 0 ? "read_json" : "read_parquet"),
-              files, n);
-    if (strcmp(format, "csv") == 0)
-        put_csv(read, schema, out);
-    else if (strcmp(format, "json") == 0)
+    put_files(out, strcmp(format, "json") == 0 ? "read_json" : "read_parquet", files, n);
+    if (strcmp(format, "json") == 0)
         put_json(read, schema, out);
     else
         put_parquet(read, out);
     buf_printf(out, ", hive_partitioning = %s)", partitioned ? "true" : "false");
     if (schema && strcmp(format, "parquet") == 0)
         buf_putc(out, ')');
-    if (rows)
-        put_csv_tail(read, schema, out);
     name_free(files, n);
     return buf_check(out, err);
 }

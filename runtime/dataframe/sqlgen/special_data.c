@@ -1,4 +1,5 @@
 /* special_data.c: CSV, JSON schemas, variants, patterns of numbers, and values of the session. */
+#include "runtime/dataframe/csv/value.h"
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <ctype.h>
 #include <inttypes.h>
@@ -95,28 +96,6 @@ static enum lc to_csv(struct call *c, struct sx *out)
 }
 
 /* ---- schemas of texts ---- */
-static const struct dtype *csv_type(const char *s, size_t n)
-{
-    char text[64], *end;
-    long long i;
-
-    if (n == 0 || n >= sizeof text)
-        return dtype_of(DTYPE_STRING);
-    memcpy(text, s, n);
-    text[n] = '\0';
-    i = strtoll(text, &end, 10);
-    if (!*end)
-        return dtype_of(i >= INT32_MIN && i <= INT32_MAX ? DTYPE_INT : DTYPE_LONG);
-    strtod(text, &end);
-    if (!*end && !isspace((unsigned char)*text))
-        return dtype_of(DTYPE_DOUBLE);
-    if (strcasecmp(text, "true") == 0 || strcasecmp(text, "false") == 0)
-        return dtype_of(DTYPE_BOOLEAN);
-    if (n == 10 && text[4] == '-' && text[7] == '-')
-        return dtype_of(DTYPE_DATE);
-    return dtype_of(DTYPE_STRING);
-}
-
 static enum lc type_text(struct call *c, struct sx *out, const struct dtype *t)
 {
     struct buf b = BUF_INIT(1 << 22);
@@ -135,19 +114,26 @@ static enum lc schema_of_csv(struct call *c, struct sx *out)
 {
     const char *text = special_text(&c->args[0]), *sep = option(c, 1, "sep");
     const struct dtype *s = dtype_struct_new(4);
+    struct csv_options o;
+    struct csv_row row = {0};
     char name[24];
 
+    csv_defaults(&o);
     if (!text)
         return dtype_unref(s), special_unsupported(c, "a text that is not a literal");
-    for (int i = 0; s; i++) {
-        size_t n = strcspn(text, sep && *sep ? sep : ",");
+    if (sep && csv_option(&o, "sep", sep, c->g->err) != LC_OK)
+        return dtype_unref(s), c->g->err->code;
+    if (!csv_line(&o, text, strlen(text), &row))
+        return dtype_unref(s), err_nomem(c->g->err);
+    for (size_t i = 0; s && i < row.n; i++) {
+        struct csv_guess g = {CSV_NOTHING, 0};
 
-        snprintf(name, sizeof name, "_c%d", i);
-        s = dtype_struct_add(s, name, csv_type(text, n), true, NULL);
-        if (!text[n])
-            break;
-        text += n + 1;
+        if (!csv_is_null(&o, &row.fields[i]))
+            csv_guess_add(&g, &o, row.fields[i].s, row.fields[i].len);
+        snprintf(name, sizeof name, "_c%zu", i);
+        s = dtype_struct_add(s, name, csv_guess_dtype(g), true, NULL);
     }
+    csv_row_release(&row);
     return type_text(c, out, gen_type(c->g, s));
 }
 

@@ -32,36 +32,45 @@ static const char *translate(const char *p, size_t n)
     return NULL;
 }
 
-/* The quoted strftime pattern for a literal Java pattern. */
-static enum lc pattern(struct call *c, size_t arg, const char **out)
+enum lc java_time_pattern(const char *p, struct buf *out, struct err *err)
 {
-    const char *p = arg < c->n ? special_text(&c->args[arg]) : "yyyy-MM-dd HH:mm:ss", *made;
-    struct buf b = BUF_INIT(4096);
-
-    if (!p)
-        return special_unsupported(c, "a date pattern that is not a literal");
     while (*p) {
         size_t n = isalpha((unsigned char)*p) ? run_length(p) : 1;
         const char *to = isalpha((unsigned char)*p) ? translate(p, n) : NULL;
 
         if (*p == '\'' && p[1] == '\'') {
-            buf_putc(&b, '\'');
+            buf_putc(out, '\'');
             n = 2;
         } else if (*p == '\'') {
             for (n = 1; p[n] && p[n] != '\''; n++)
-                buf_puts(&b, (char[]){p[n], p[n] == '%' ? '%' : '\0', '\0'});
+                buf_puts(out, (char[]){p[n], p[n] == '%' ? '%' : '\0', '\0'});
             n += p[n] == '\'';
         } else if (isalpha((unsigned char)*p) && !to) {
-            gen_fail(c->g, c->e, LC_UNSUPPORTED, "the date pattern letters '%.*s' are not supported", (int)n,
-                     p);
-            return buf_release(&b),
-                   err_hint(c->g->err, "known are y M d H h m s S E a D X Z, as in yyyy-MM-dd HH:mm:ss");
+            err_set(err, LC_UNSUPPORTED, "the date pattern letters '%.*s' are not supported", (int)n, p);
+            return err_hint(err, "known are y M d H h m s S E a D X Z, as in yyyy-MM-dd HH:mm:ss");
         } else if (to) {
-            buf_puts(&b, to);
+            buf_puts(out, to);
         } else {
-            buf_puts(&b, (char[]){*p, *p == '%' ? '%' : '\0', '\0'});
+            buf_puts(out, (char[]){*p, *p == '%' ? '%' : '\0', '\0'});
         }
         p += n;
+    }
+    return buf_check(out, err);
+}
+
+/* The quoted strftime pattern for a literal Java pattern. */
+static enum lc pattern(struct call *c, size_t arg, const char **out)
+{
+    const char *p = arg < c->n ? special_text(&c->args[arg]) : "yyyy-MM-dd HH:mm:ss", *made;
+    struct buf b = BUF_INIT(4096);
+    struct err err;
+
+    if (!p)
+        return special_unsupported(c, "a date pattern that is not a literal");
+    if (java_time_pattern(p, &b, &err) != LC_OK) {
+        buf_release(&b);
+        gen_fail(c->g, c->e, err.code, "%s", err.message);
+        return err_hint(c->g->err, "%s", err.hint);
     }
     made = gen_take(c->g, &b);
     *out = made ? gen_text(c->g, made, strlen(made)) : NULL;

@@ -181,6 +181,8 @@ struct special {
     const char *name;
     special_fn *fn;
 };
+/* special_times.c: a pattern of Java for strftime and strptime */
+enum lc java_time_pattern(const char *pattern, struct buf *out, struct err *err) MUST_CHECK;
 extern const struct special special_numbers[], special_texts[], special_times[], special_lists[],
     special_aggregates[], special_maps[], special_data[], special_moments[], special_udf[];
 

@@ -59,11 +59,15 @@
     X(duckdb_execute_pending)                                                                                \
     X(duckdb_fetch_chunk)                                                                                    \
     X(duckdb_free)                                                                                           \
+    X(duckdb_function_get_bind_data)                                                                         \
     X(duckdb_function_get_init_data)                                                                         \
+    X(duckdb_function_get_local_init_data)                                                                   \
     X(duckdb_function_set_error)                                                                             \
     X(duckdb_get_type_id)                                                                                    \
     X(duckdb_get_varchar)                                                                                    \
+    X(duckdb_init_get_column_count)                                                                          \
     X(duckdb_init_get_bind_data)                                                                             \
+    X(duckdb_init_get_column_index)                                                                          \
     X(duckdb_init_set_error)                                                                                 \
     X(duckdb_init_set_init_data)                                                                             \
     X(duckdb_init_set_max_threads)                                                                           \
@@ -111,7 +115,9 @@
     X(duckdb_table_function_set_extra_info)                                                                  \
     X(duckdb_table_function_set_function)                                                                    \
     X(duckdb_table_function_set_init)                                                                        \
+    X(duckdb_table_function_set_local_init)                                                                  \
     X(duckdb_table_function_set_name)                                                                        \
+    X(duckdb_table_function_supports_projection_pushdown)                                                    \
     X(duckdb_to_arrow_schema)                                                                                \
     X(duckdb_validity_row_is_valid)                                                                          \
     X(duckdb_validity_set_row_invalid)                                                                       \

@@ -1,34 +1,30 @@
 /* scalars_data.c: lines of CSV, bitmaps, histograms. */
+#include "runtime/dataframe/csv/csv.h"
 #include "runtime/dataframe/engines/duckdb/scalars.h"
 #include <math.h>
 #include <string.h>
 
 /* ---- CSV: one record ---- */
-/* csv_fields(line, separator): the fields; quoted ones without their quotes */
+/* csv_fields(line, separator): as the reader of files cuts them */
 static void csv_fields(const struct value *a, struct result *out)
 {
-    char sep = a[1].len ? a[1].s[0] : ',';
+    struct csv_options o;
+    struct csv_row row = {0};
 
-    for (size_t i = 0; i <= a->len; i++) {
+    csv_defaults(&o);
+    if (a[1].len && a[1].len <= CSV_DELIMITER) {
+        memcpy(o.delimiter, a[1].s, a[1].len);
+        o.n_delimiter = a[1].len;
+    }
+    if (!csv_line(&o, a->s, a->len, &row))
+        row.n = 0;
+    for (size_t i = 0; i < row.n; i++) {
         size_t from = out->more->len;
-        bool quoted = i < a->len && a->s[i] == '"';
 
-        i += quoted;
-        for (; i < a->len && (quoted || a->s[i] != sep); i++) {
-            if (quoted && a->s[i] == '"') {
-                if (i + 1 < a->len && a->s[i + 1] == '"') {
-                    i++;
-                } else {
-                    quoted = false;
-                    continue;
-                }
-            } else if (quoted && a->s[i] == '\\' && i + 1 < a->len) {
-                i++;
-            }
-            buf_putc(out->more, a->s[i]);
-        }
+        buf_add(out->more, row.fields[i].s, row.fields[i].len);
         result_made(out, from);
     }
+    csv_row_release(&row);
 }
 
 /* csv_quote(text, separator): in quotes where it must be */

@@ -118,7 +118,7 @@ static int by_name(const void *a, const void *b)
 }
 
 struct naming {
-    bool csv, json, header, parquet, infer;
+    bool json, parquet;
 };
 
 static const struct dtype *named_schema(struct duck_api *api, duckdb_result *r, const struct naming *how)
@@ -130,7 +130,6 @@ static const struct dtype *named_schema(struct duck_api *api, duckdb_result *r, 
         duckdb_logical_type t = api->duckdb_column_logical_type(r, i);
         bool exact = true;
         const struct dtype *type = from_duck(api, t, &exact);
-        char generated[32];
         const char *name = api->duckdb_column_name(r, i);
 
         api->duckdb_destroy_logical_type(&t);
@@ -140,17 +139,6 @@ static const struct dtype *named_schema(struct duck_api *api, duckdb_result *r, 
             dtype_unref(type);
             type = json;
         }
-        snprintf(generated, sizeof generated, "column%d", (int)i);
-        if (how->csv && how->header && !how->infer && i > 0 && strcmp(name, generated) == 0) {
-            dtype_unref(type); /* a row is longer than the header: Spark drops what is too much */
-            break;
-        }
-        if (how->csv && !how->header && strncmp(name, "column", 6) == 0) {
-            snprintf(generated, sizeof generated, "_c%d", (int)i);
-            name = generated;
-        }
-        if (how->csv && type && type->id == DTYPE_TIMESTAMP_NTZ)
-            type = dtype_of(DTYPE_TIMESTAMP);
         s = dtype_struct_add(s, name, type, true, exact || !how->parquet ? NULL : "cast");
     }
     if (s && how->json) /* Spark sorts the fields of inferred JSON */
@@ -163,13 +151,8 @@ enum lc duck_source_schema(void *self, const struct ctx *ctx, const struct plan 
 {
     struct engine *e = self;
     struct buf sql = BUF_INIT((size_t)64 << 20);
-    const char *format = read->u.source.format, *header = plan_option(&read->u.source.options, "header"),
-               *infer = plan_option(&read->u.source.options, "inferschema");
-    struct naming how = {.csv = strcmp(format, "csv") == 0,
-                         .json = strcmp(format, "json") == 0,
-                         .parquet = strcmp(format, "parquet") == 0,
-                         .header = header && strcasecmp(header, "true") == 0,
-                         .infer = infer && strcasecmp(infer, "true") == 0};
+    const char *format = read->u.source.format;
+    struct naming how = {.json = strcmp(format, "json") == 0, .parquet = strcmp(format, "parquet") == 0};
     struct statement s;
     enum lc code;
 
@@ -186,6 +169,8 @@ enum lc duck_source_schema(void *self, const struct ctx *ctx, const struct plan 
         *schema = dtype_struct_add(b, "content", dtype_of(DTYPE_BINARY), true, NULL);
         return *schema ? LC_OK : err_nomem(err);
     }
+    if (strcmp(format, "csv") == 0)
+        return duck_csv_schema(e, ctx, read, schema, err);
     buf_puts(&sql, "SELECT * FROM ");
     code = sql_source(read, NULL, &sql, err);
     buf_puts(&sql, " LIMIT 0");

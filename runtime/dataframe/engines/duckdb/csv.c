@@ -1,0 +1,696 @@
+/* csv.c: lacus_csv(what): records of CSV files as columns, with Spark's rules (runtime/dataframe/csv), by all threads.
+ *
+ * `what` is the JSON that sqlgen's source.c writes: files, options, columns, whether types are to be inferred. A column's
+ * "as" is one of the rows of `kinds`. Texts of timestamps, decimals and dates with a pattern are checked here and given to
+ * SQL's casts, which know time zones and rounding. */
+#include "runtime/base/buf.h"
+#include "runtime/base/mem.h"
+#include "runtime/dataframe/csv/value.h"
+#include "runtime/dataframe/engines/duckdb/lines.h"
+#include "runtime/dataframe/engines/duckdb/table_function.h"
+#include <fcntl.h>
+#include <jansson.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BLOCK = 1 << 21 };
+
+struct cell { /* where a value goes, and what it was read from */
+    const struct duck_api *api;
+    const struct csv_options *options;
+    const struct column *column;
+    duckdb_vector vector;
+    void *data;
+    idx_t row;
+};
+
+struct column {
+    const struct kind *kind;
+    const char *name; /* borrowed from the JSON */
+    long field;       /* of the record; -1: the whole record, -2: a part of the path */
+    int precision, scale;
+};
+
+struct kind {
+    const char *as;
+    duckdb_type type;
+    bool (*put)(const struct cell *c, const char *s, size_t len); /* false: the text is not of this type */
+};
+
+struct source {
+    const struct duck_api *api;
+    json_t *json; /* owned; files and names point into it */
+    struct csv_options options;
+    struct column *columns; /* owned */
+    size_t n_columns, n_fields;
+    const char **files; /* owned array */
+    size_t n_files;
+    bool infer;
+};
+
+struct csv_scan { /* shared by the threads */
+    const struct source *source;
+    pthread_mutex_t lock;
+    size_t file;     /* the next to be given out … */
+    uint64_t offset; /* … from here on */
+    uint64_t size;   /* of that file; UINT64_MAX: not asked yet */
+    size_t *wanted;  /* columns of the output; owned */
+    size_t n_wanted;
+    bool all; /* records are checked for their number of fields */
+};
+
+struct reader { /* a thread's */
+    struct csv_scan *scan;
+    struct lines lines;
+    struct csv_row row;
+    const char *path;
+    bool open, first, crlf, multiline;
+    char **parts; /* of the path: values of the columns with field -2; owned, and so is the array */
+    size_t n_parts;
+};
+
+/* ---- values ---- */
+#define PUT_INTEGER(name, type, most)                                                                        \
+    static bool name(const struct cell *c, const char *s, size_t len)                                        \
+    {                                                                                                        \
+        int64_t v;                                                                                           \
+                                                                                                             \
+        if (!csv_to_long(s, len, most, &v))                                                                  \
+            return false;                                                                                    \
+        ((type *)c->data)[c->row] = (type)v;                                                                 \
+        return true;                                                                                         \
+    }
+PUT_INTEGER(put_byte, int8_t, INT8_MAX)
+PUT_INTEGER(put_short, int16_t, INT16_MAX)
+PUT_INTEGER(put_int, int32_t, INT32_MAX)
+PUT_INTEGER(put_long, int64_t, INT64_MAX)
+
+static bool put_double(const struct cell *c, const char *s, size_t len)
+{
+    return csv_to_double(c->options, s, len, &((double *)c->data)[c->row]);
+}
+
+static bool put_float(const struct cell *c, const char *s, size_t len)
+{
+    double v;
+
+    if (!csv_to_double(c->options, s, len, &v))
+        return false;
+    ((float *)c->data)[c->row] = (float)v;
+    return true;
+}
+
+static bool put_boolean(const struct cell *c, const char *s, size_t len)
+{
+    return csv_to_boolean(s, len, &((bool *)c->data)[c->row]);
+}
+
+static bool put_date(const struct cell *c, const char *s, size_t len)
+{
+    return csv_to_date(s, len, &((int32_t *)c->data)[c->row]);
+}
+
+static bool put_wall_time(const struct cell *c, const char *s, size_t len)
+{
+    struct csv_time t;
+
+    if (!csv_to_time(s, len, &t) || t.zone || !t.has_date)
+        return false;
+    ((int64_t *)c->data)[c->row] = t.micros;
+    return true;
+}
+
+static bool put_text(const struct cell *c, const char *s, size_t len)
+{
+    table_put_text(c->api, c->vector, c->row, s, len);
+    return true;
+}
+
+/* "2024-01-05 10:00:00.000000 Europe/Berlin": the cast knows the zones. One is always named, the session's by @: a text without
+ * one would be read in the zone that the row before it named. */
+static bool put_instant(const struct cell *c, const char *s, size_t len)
+{
+    struct csv_time t;
+    struct tm tm;
+    char text[128];
+    time_t seconds;
+    int64_t micros;
+    bool named;
+    int n;
+
+    if (!csv_to_time(s, len, &t))
+        return false;
+    if (!t.has_date)
+        t.micros += (int64_t)time(NULL) / 86400 * INT64_C(86400000000);
+    micros = ((t.micros % 1000000) + 1000000) % 1000000;
+    seconds = (time_t)((t.micros - micros) / 1000000);
+    if (!gmtime_r(&seconds, &tm))
+        return false;
+    named = t.zone && *t.zone != '+' && *t.zone != '-' && !(t.n_zone == 1 && *t.zone == 'Z');
+    n = snprintf(text, sizeof text, "%04d-%02d-%02d %02d:%02d:%02d.%06d%s%.*s", tm.tm_year + 1900,
+                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)micros, named ? " " : "",
+                 t.zone ? (int)t.n_zone : 2, t.zone ? t.zone : " @");
+    return put_text(c, text, (size_t)n);
+}
+
+static bool put_decimal(const struct cell *c, const char *s, size_t len)
+{
+    int whole, fraction;
+    char text[512];
+    size_t n = csv_plain_number(s, len, text, sizeof text);
+
+    return csv_to_decimal(text, n, &whole, &fraction) && whole <= c->column->precision - c->column->scale &&
+           put_text(c, text, n);
+}
+
+static const struct kind kinds[] = {
+    {"string", DUCKDB_TYPE_VARCHAR, put_text},
+    {"boolean", DUCKDB_TYPE_BOOLEAN, put_boolean},
+    {"tinyint", DUCKDB_TYPE_TINYINT, put_byte},
+    {"smallint", DUCKDB_TYPE_SMALLINT, put_short},
+    {"int", DUCKDB_TYPE_INTEGER, put_int},
+    {"bigint", DUCKDB_TYPE_BIGINT, put_long},
+    {"float", DUCKDB_TYPE_FLOAT, put_float},
+    {"double", DUCKDB_TYPE_DOUBLE, put_double},
+    {"date", DUCKDB_TYPE_DATE, put_date},
+    {"timestamp_ntz", DUCKDB_TYPE_TIMESTAMP, put_wall_time},
+    {"timestamp", DUCKDB_TYPE_VARCHAR, put_instant},
+    {"decimal", DUCKDB_TYPE_VARCHAR, put_decimal},
+};
+
+/* ---- bind: what is to be read ---- */
+static void free_source(void *p)
+{
+    struct source *s = p;
+
+    json_decref(s->json);
+    mem_free(s->columns);
+    mem_free(s->files);
+    mem_free(s);
+}
+
+static const struct kind *kind_of(const char *as)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (as && strcmp(kinds[i].as, as) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
+static enum lc take_options(struct source *s, struct err *err)
+{
+    const char *key;
+    json_t *value;
+
+    csv_defaults(&s->options);
+    json_object_foreach (json_object_get(s->json, "options"), key, value)
+        TRY(csv_option(&s->options, key, json_string_value(value), err));
+    return csv_check(&s->options, err);
+}
+
+static bool take_lists(struct source *s)
+{
+    json_t *files = json_object_get(s->json, "files"), *columns = json_object_get(s->json, "columns");
+
+    s->n_files = json_array_size(files);
+    s->n_columns = json_array_size(columns);
+    s->n_fields = (size_t)json_integer_value(json_object_get(s->json, "fields"));
+    s->infer = json_is_true(json_object_get(s->json, "infer"));
+    s->files = mem_calloc(s->n_files + 1, sizeof *s->files);
+    s->columns = mem_calloc(s->n_columns + 1, sizeof *s->columns);
+    for (size_t i = 0; s->files && i < s->n_files; i++)
+        s->files[i] = json_string_value(json_array_get(files, i));
+    for (size_t i = 0; s->columns && i < s->n_columns; i++) {
+        json_t *c = json_array_get(columns, i);
+
+        s->columns[i] = (struct column){.kind = kind_of(json_string_value(json_object_get(c, "as"))),
+                                        .name = json_string_value(json_object_get(c, "name")),
+                                        .field = (long)json_integer_value(json_object_get(c, "field")),
+                                        .precision = (int)json_integer_value(json_object_get(c, "precision")),
+                                        .scale = (int)json_integer_value(json_object_get(c, "scale"))};
+        if (!s->columns[i].kind)
+            return false;
+    }
+    return s->files && s->columns;
+}
+
+static void add_columns(duckdb_bind_info info, const struct source *s)
+{
+    for (size_t i = 0; i < (s->infer ? 1 : s->n_columns); i++) {
+        duckdb_logical_type t =
+            s->api->duckdb_create_logical_type(s->infer ? DUCKDB_TYPE_VARCHAR : s->columns[i].kind->type);
+        char name[24];
+
+        snprintf(name, sizeof name, "c%zu", i);
+        s->api->duckdb_bind_add_result_column(info, name, t);
+        s->api->duckdb_destroy_logical_type(&t);
+    }
+}
+
+static void bind(duckdb_bind_info info)
+{
+    const struct duck_api *api = table_api(info);
+    struct source *s = mem_zalloc(sizeof *s);
+    char *text = table_text(info, 0);
+    struct err err = {.message = "out of memory"};
+
+    if (s)
+        s->api = api;
+    if (!s || !text || !(s->json = json_loads(text, 0, NULL)) || take_options(s, &err) != LC_OK ||
+        !take_lists(s)) {
+        api->duckdb_bind_set_error(info, err.message);
+        if (s)
+            free_source(s);
+    } else {
+        add_columns(info, s);
+        api->duckdb_bind_set_bind_data(info, s, free_source);
+    }
+    mem_free(text);
+}
+
+/* ---- the files, block by block ---- */
+static void free_scan(void *p)
+{
+    struct csv_scan *scan = p;
+
+    pthread_mutex_destroy(&scan->lock);
+    mem_free(scan->wanted);
+    mem_free(scan);
+}
+
+/* Spark counts a record's fields where it reads all of them, or is asked for what is wrong. */
+static bool counts_fields(const struct csv_scan *scan)
+{
+    size_t fields = 0;
+    bool corrupt = false;
+
+    for (size_t i = 0; i < scan->n_wanted; i++) {
+        const struct column *c = &scan->source->columns[scan->wanted[i]];
+
+        fields += c->field >= 0;
+        corrupt = corrupt || c->field == -1;
+    }
+    return corrupt || fields == scan->source->n_fields;
+}
+
+static void init(duckdb_init_info info)
+{
+    const struct source *s = table_bound(info);
+    struct csv_scan *scan = mem_zalloc(sizeof *scan);
+
+    if (scan) {
+        scan->source = s;
+        scan->size = UINT64_MAX;
+        scan->n_wanted = s->infer ? 0 : s->api->duckdb_init_get_column_count(info);
+        scan->wanted = mem_calloc(scan->n_wanted + 1, sizeof *scan->wanted);
+    }
+    if (!scan || !scan->wanted) {
+        mem_free(scan);
+        s->api->duckdb_init_set_error(info, "out of memory");
+        return;
+    }
+    pthread_mutex_init(&scan->lock, NULL);
+    for (size_t i = 0; i < scan->n_wanted; i++)
+        scan->wanted[i] = s->api->duckdb_init_get_column_index(info, i);
+    scan->all = counts_fields(scan);
+    s->api->duckdb_init_set_max_threads(info, 64);
+    s->api->duckdb_init_set_init_data(info, scan, free_scan);
+}
+
+static void free_reader(void *p)
+{
+    struct reader *r = p;
+
+    for (size_t i = 0; i < r->n_parts; i++)
+        mem_free(r->parts[i]);
+    mem_free(r->parts);
+    lines_close(&r->lines);
+    csv_row_release(&r->row);
+    mem_free(r);
+}
+
+static void init_thread(duckdb_init_info info)
+{
+    const struct source *s = table_bound(info);
+    struct reader *r = mem_zalloc(sizeof *r);
+
+    if (r)
+        r->parts = mem_calloc(s->n_columns + 1, sizeof *r->parts);
+    if (!r || !r->parts) {
+        mem_free(r);
+        s->api->duckdb_init_set_error(info, "out of memory");
+        return;
+    }
+    r->n_parts = s->n_columns;
+    s->api->duckdb_init_set_init_data(info, r, free_reader);
+}
+
+struct unit { /* what one thread reads next */
+    const char *path;
+    uint64_t from, to;
+    bool whole; /* a stream */
+};
+
+static bool in_blocks(const struct source *s, const char *path)
+{
+    return !s->options.multiline && (!*s->options.line_sep || strcmp(s->options.line_sep, "\n") == 0) &&
+           input_is_plain(path, s->options.encoding);
+}
+
+/* The next piece; false: there is none. */
+static bool claim(struct csv_scan *scan, struct unit *u)
+{
+    const struct source *s = scan->source;
+    bool found = false;
+
+    pthread_mutex_lock(&scan->lock);
+    if (scan->file < s->n_files) {
+        struct stat st;
+
+        u->path = s->files[scan->file];
+        u->whole = !in_blocks(s, u->path);
+        if (scan->size == UINT64_MAX)
+            scan->size = u->whole || stat(u->path, &st) != 0 ? 0 : (uint64_t)st.st_size;
+        u->from = scan->offset;
+        u->to = u->from + BLOCK < scan->size ? u->from + BLOCK : scan->size;
+        scan->offset = u->to;
+        if (u->to >= scan->size) {
+            scan->file++;
+            scan->offset = 0;
+            scan->size = UINT64_MAX;
+        }
+        found = true;
+    }
+    pthread_mutex_unlock(&scan->lock);
+    return found;
+}
+
+static const char *open_block(struct reader *r, const struct unit *u)
+{
+    int fd = open(u->path, O_RDONLY | O_CLOEXEC);
+    const char *failed = NULL;
+
+    if (fd < 0)
+        return lines_open(&r->lines, u->path, "", ""); /* says why */
+    if (u->to > u->from)
+        failed = lines_block(&r->lines, fd, u->path, u->from, u->to);
+    else
+        r->lines.start = r->lines.end = 0, r->lines.at_end = true;
+    close(fd);
+    return failed;
+}
+
+/* Values in the path: …/day=2024-01-05/part-0.csv */
+static void take_parts(struct reader *r)
+{
+    const struct source *s = r->scan->source;
+
+    for (size_t i = 0; i < s->n_columns; i++) {
+        mem_free(r->parts[i]);
+        r->parts[i] = s->columns[i].field == -2 ? sql_path_value(r->path, s->columns[i].name) : NULL;
+    }
+}
+
+static const char *open_unit(struct reader *r, const struct unit *u)
+{
+    const struct csv_options *o = &r->scan->source->options;
+    const char *failed, *bom = "\xEF\xBB\xBF", *newline;
+
+    r->path = u->path;
+    r->first = u->from == 0;
+    r->multiline = o->multiline;
+    failed = u->whole ? lines_open(&r->lines, u->path, o->encoding, o->line_sep) : open_block(r, u);
+    if (!failed && u->whole)
+        failed = lines_fill(&r->lines);
+    if (failed)
+        return failed;
+    if (r->first && r->lines.end >= 3 && memcmp(r->lines.data, bom, 3) == 0)
+        r->lines.start = 3;
+    newline = r->multiline && r->lines.end ? memchr(r->lines.data, '\n', r->lines.end) : NULL;
+    r->crlf = *o->line_sep ? strcmp(o->line_sep, "\r\n") == 0
+                           : newline && newline > r->lines.data && newline[-1] == '\r';
+    r->open = true;
+    take_parts(r);
+    return NULL;
+}
+
+/* ---- records ---- */
+/* The next record of the piece, cut into fields; *record: its text. False: the piece's end, or *failed. */
+static bool next_multiline(struct reader *r, const char **record, size_t *len, const char **failed)
+{
+    const struct csv_options *o = &r->scan->source->options;
+    size_t used;
+
+    for (;;) {
+        const char *data = r->lines.data + r->lines.start;
+        size_t unread = r->lines.end - r->lines.start;
+        enum csv_got got = csv_record(o, r->crlf, data, unread, r->lines.at_end, &r->row, &used);
+
+        if (got == CSV_NOMEM) {
+            *failed = "out of memory";
+            return false;
+        }
+        if (got == CSV_RECORD && unread == 0)
+            return false;
+        if (got == CSV_RECORD) {
+            r->lines.start += used;
+            if (r->row.n == 0 || (o->comment != CSV_NO_MARK && *data == o->comment))
+                continue; /* an empty line, a comment */
+            while (used && (data[used - 1] == '\n' || data[used - 1] == '\r'))
+                used--;
+            *record = data;
+            *len = used;
+            return true;
+        }
+        *failed = lines_fill(&r->lines);
+        if (*failed)
+            return false;
+    }
+}
+
+static bool next_line(struct reader *r, const char **record, size_t *len, const char **failed)
+{
+    const struct csv_options *o = &r->scan->source->options;
+
+    while (lines_next(&r->lines, record, len, failed)) {
+        if (csv_skipped(o, *record, *len, false))
+            continue;
+        if (!csv_line(o, *record, *len, &r->row)) {
+            *failed = "out of memory";
+            return false;
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool next_of_unit(struct reader *r, const char **record, size_t *len, const char **failed)
+{
+    return r->multiline ? next_multiline(r, record, len, failed) : next_line(r, record, len, failed);
+}
+
+/* With enforceSchema off, the header must name the schema's columns. */
+static const char *check_header(struct reader *r)
+{
+    const struct source *s = r->scan->source;
+
+    for (size_t i = 0, k = 0; !s->options.enforce_schema && i < s->n_columns; i++) {
+        const struct csv_field *f = k < r->row.n ? &r->row.fields[k] : NULL;
+
+        if (s->columns[i].field < 0)
+            continue;
+        if (!f || strlen(s->columns[i].name) != f->len ||
+            strncasecmp(s->columns[i].name, f->s, f->len) != 0) {
+            snprintf(r->lines.in.message, sizeof r->lines.in.message,
+                     "CSV header does not conform to the schema: column %zu is '%.*s', expected is '%.100s'. "
+                     "CSV file: '%.200s'",
+                     k + 1, f ? (int)(f->len < 100 ? f->len : 100) : 0, f ? f->s : "", s->columns[i].name,
+                     r->path);
+            return r->lines.in.message;
+        }
+        k++;
+    }
+    return NULL;
+}
+
+/* The next record of any piece, headers left out. */
+static bool next_record(struct reader *r, const char **record, size_t *len, const char **failed)
+{
+    struct unit u;
+
+    for (;;) {
+        if (!r->open) {
+            if (!claim(r->scan, &u))
+                return false;
+            *failed = open_unit(r, &u);
+            if (*failed)
+                return false;
+        }
+        if (next_of_unit(r, record, len, failed)) {
+            bool header = r->first && r->scan->source->options.header;
+
+            r->first = false;
+            if (!header)
+                return true;
+            *failed = check_header(r);
+        } else {
+            r->open = false;
+        }
+        if (*failed)
+            return false;
+    }
+}
+
+/* ---- rows ---- */
+static void put_null(const struct cell *c)
+{
+    c->api->duckdb_vector_ensure_validity_writable(c->vector);
+    c->api->duckdb_validity_set_row_invalid(c->api->duckdb_vector_get_validity(c->vector), c->row);
+}
+
+/* One value; false: the text is not of the column's type. */
+static bool put_value(struct reader *r, const struct cell *c)
+{
+    const struct source *s = r->scan->source;
+    const struct column *column = c->column;
+    const char *part = column->field == -2 ? r->parts[column - s->columns] : NULL;
+    const struct csv_field *f =
+        column->field >= 0 && (size_t)column->field < r->row.n ? &r->row.fields[column->field] : NULL;
+    bool good = true;
+
+    if (f && !csv_is_null(&s->options, f)) {
+        good = column->kind->put(c, f->s, f->len);
+        if (good)
+            return true;
+    } else if (part) {
+        if (column->kind->put(c, part, strlen(part)))
+            return true;
+    }
+    put_null(c);
+    return good;
+}
+
+static bool put_row(struct reader *r, struct cell *cells, idx_t row, const char *record, size_t len)
+{
+    const struct csv_scan *scan = r->scan;
+    bool good = !scan->all || r->row.n == scan->source->n_fields;
+
+    for (size_t i = 0; i < scan->n_wanted; i++) {
+        cells[i].row = row;
+        if (cells[i].column->field != -1)
+            good = put_value(r, &cells[i]) && good;
+    }
+    for (size_t i = 0; i < scan->n_wanted; i++)
+        if (cells[i].column->field == -1) {
+            if (good)
+                put_null(&cells[i]);
+            else
+                put_text(&cells[i], record, len);
+        }
+    return good;
+}
+
+static void say_malformed(struct reader *r, const char *record, size_t len)
+{
+    snprintf(r->lines.in.message, sizeof r->lines.in.message,
+             "[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] Malformed records are detected in record "
+             "parsing of %.150s: %.*s. "
+             "Parse Mode: FAILFAST. To process malformed records as null result, try setting the option "
+             "'mode' as 'PERMISSIVE'. "
+             "SQLSTATE: 22023",
+             r->path, (int)(len < 100 ? len : 100), record);
+}
+
+static idx_t produce_rows(struct reader *r, duckdb_data_chunk output, struct cell *cells, const char **failed)
+{
+    const struct source *s = r->scan->source;
+    idx_t row = 0, most = s->api->duckdb_vector_size();
+    const char *record;
+    size_t len;
+
+    for (size_t i = 0; i < r->scan->n_wanted; i++) {
+        duckdb_vector v = s->api->duckdb_data_chunk_get_vector(output, i);
+
+        cells[i] = (struct cell){.api = s->api,
+                                 .options = &s->options,
+                                 .column = &s->columns[r->scan->wanted[i]],
+                                 .vector = v,
+                                 .data = s->api->duckdb_vector_get_data(v)};
+    }
+    while (row < most && next_record(r, &record, &len, failed)) {
+        if (put_row(r, cells, row, record, len) || s->options.mode == CSV_PERMISSIVE) {
+            row++;
+        } else if (s->options.mode == CSV_FAILFAST) {
+            say_malformed(r, record, len);
+            *failed = r->lines.in.message;
+        } else { /* the next record takes the row: nothing of this one may stay */
+            for (size_t i = 0; i < r->scan->n_wanted; i++) {
+                uint64_t *valid = s->api->duckdb_vector_get_validity(cells[i].vector);
+
+                if (valid)
+                    valid[row / 64] |= UINT64_C(1) << (row % 64);
+            }
+        }
+        if (*failed)
+            break;
+    }
+    return row;
+}
+
+/* A row for a piece: the types of its columns, "4,0;3,20;". */
+static idx_t produce_guess(struct reader *r, duckdb_data_chunk output, const char **failed)
+{
+    const struct source *s = r->scan->source;
+    struct csv_guess *guesses = mem_calloc(s->n_fields + 1, sizeof *guesses);
+    struct buf b = BUF_INIT(1 << 20);
+    const char *record;
+    size_t len, n = 0;
+    bool more = true;
+
+    while (guesses && more && n < 20000) { /* few enough to be stopped soon */
+        more = next_record(r, &record, &len, failed);
+        for (size_t i = 0; more && i < s->n_fields && i < r->row.n; i++)
+            if (!csv_is_null(&s->options, &r->row.fields[i]))
+                csv_guess_add(&guesses[i], &s->options, r->row.fields[i].s, r->row.fields[i].len);
+        n += more;
+    }
+    for (size_t i = 0; guesses && i < s->n_fields; i++)
+        buf_printf(&b, "%d,%d;", (int)guesses[i].type, guesses[i].precision);
+    if (!guesses || !buf_ok(&b))
+        *failed = "out of memory";
+    else if (n)
+        s->api->duckdb_vector_assign_string_element_len(s->api->duckdb_data_chunk_get_vector(output, 0), 0,
+                                                        buf_str(&b), b.len);
+    mem_free(guesses);
+    buf_release(&b);
+    return n != 0;
+}
+
+static void produce(duckdb_function_info info, duckdb_data_chunk output)
+{
+    struct reader *r = table_local(info);
+    const char *failed = NULL;
+    struct cell *cells;
+    idx_t rows = 0;
+
+    r->scan = table_global(info);
+    cells = mem_calloc(r->scan->n_wanted + 1, sizeof *cells);
+    if (!cells)
+        failed = "out of memory";
+    else
+        rows = r->scan->source->infer ? produce_guess(r, output, &failed)
+                                      : produce_rows(r, output, cells, &failed);
+    if (failed)
+        r->scan->source->api->duckdb_function_set_error(info, failed);
+    r->scan->source->api->duckdb_data_chunk_set_size(output, failed ? 0 : rows);
+    mem_free(cells);
+}
+
+enum lc duck_register_csv(struct engine *e, struct err *err)
+{
+    static const struct table_function csv = {"lacus_csv", 1, bind, init, init_thread, produce, true};
+
+    return duck_register_table(e, &csv, err);
+}

@@ -1,0 +1,242 @@
+/* csv_schema.c: the columns of CSV files: named by the first record, typed by all of them if that is asked for. */
+#include "runtime/base/mem.h"
+#include "runtime/dataframe/csv/value.h"
+#include "runtime/dataframe/engines/duckdb/duck.h"
+#include "runtime/dataframe/engines/duckdb/lines.h"
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct finder {
+    struct engine *e;
+    const struct ctx *ctx;
+    const struct plan *read;
+    struct csv_options options;
+    char **files; /* owned */
+    size_t n_files;
+    struct csv_guess *guesses; /* owned; a column's type so far */
+    struct csv_row first;      /* the first record; its texts are in `text` */
+    struct lines lines;
+    struct err *err;
+};
+
+/* ---- the first record of all files ---- */
+static bool first_line(struct finder *f, const char **failed)
+{
+    const char *s;
+    size_t len;
+
+    while (lines_next(&f->lines, &s, &len, failed)) {
+        if (csv_skipped(&f->options, s, len, true))
+            continue;
+        if (!csv_line(&f->options, s, len, &f->first))
+            *failed = "out of memory";
+        return !*failed;
+    }
+    return false;
+}
+
+static bool first_multiline(struct finder *f, const char **failed)
+{
+    struct lines *l = &f->lines;
+    size_t used;
+
+    for (;;) {
+        const char *data = l->data + l->start, *newline = memchr(data, '\n', l->end - l->start);
+        bool crlf = newline && newline > data && newline[-1] == '\r';
+        enum csv_got got =
+            csv_record(&f->options, crlf, data, l->end - l->start, l->at_end, &f->first, &used);
+
+        if (got == CSV_NOMEM) {
+            *failed = "out of memory";
+        } else if (got == CSV_RECORD) {
+            if (l->start == l->end)
+                return false;
+            if (f->first.n && (f->options.comment == CSV_NO_MARK || *data != f->options.comment))
+                return true;
+            l->start += used;
+        } else {
+            *failed = lines_fill(l);
+        }
+        if (*failed)
+            return false;
+    }
+}
+
+static enum lc find_first(struct finder *f)
+{
+    const struct csv_options *o = &f->options;
+    bool found = false;
+
+    for (size_t i = 0; i < f->n_files && !found; i++) {
+        const char *failed = lines_open(&f->lines, f->files[i], o->encoding, o->line_sep);
+
+        if (!failed)
+            failed = lines_fill(&f->lines);
+        if (!failed && f->lines.end >= 3 && memcmp(f->lines.data, "\xEF\xBB\xBF", 3) == 0)
+            f->lines.start = 3;
+        if (!failed)
+            found = o->multiline ? first_multiline(f, &failed) : first_line(f, &failed);
+        if (failed)
+            return err_set(f->err, LC_IO, "%s", failed);
+    }
+    if (!found)
+        f->first.n = 0;
+    return LC_OK;
+}
+
+/* ---- types ---- */
+static void take_guesses(struct csv_guess *guesses, size_t n, const char *text)
+{
+    for (size_t i = 0; i < n && *text; i++) {
+        char *end;
+        struct csv_guess g = {.type = (enum csv_type)strtol(text, &end, 10)};
+
+        g.precision = *end == ',' ? (int)strtol(end + 1, &end, 10) : 0;
+        guesses[i] = csv_guess_merge(guesses[i], g);
+        text = *end == ';' ? end + 1 : end;
+    }
+}
+
+static void take_chunk(struct finder *f, duckdb_data_chunk chunk)
+{
+    struct duck_api *api = &f->e->api;
+    duckdb_string_t *texts = api->duckdb_vector_get_data(api->duckdb_data_chunk_get_vector(chunk, 0));
+
+    for (idx_t i = 0; i < api->duckdb_data_chunk_get_size(chunk); i++) {
+        char *text = mem_strndup(api->duckdb_string_t_data(&texts[i]), api->duckdb_string_t_length(texts[i]));
+
+        if (text)
+            take_guesses(f->guesses, f->first.n, text);
+        mem_free(text);
+    }
+}
+
+static enum lc infer(struct finder *f)
+{
+    struct buf sql = BUF_INIT((size_t)64 << 20);
+    duckdb_data_chunk chunk = NULL;
+    struct statement s;
+    enum lc code;
+
+    if (!sql_csv_infer(f->read, f->files, f->n_files, f->first.n, &sql))
+        return buf_release(&sql), err_nomem(f->err);
+    code = buf_check(&sql, f->err);
+    if (code == LC_OK)
+        code = statement_run(f->e, f->ctx, buf_str(&sql), true, &s, f->err);
+    buf_release(&sql);
+    if (code != LC_OK)
+        return code;
+    while ((code = statement_fetch(&s, &chunk, f->err)) == LC_OK && chunk) {
+        take_chunk(f, chunk);
+        f->e->api.duckdb_destroy_data_chunk(&chunk);
+    }
+    statement_close(&s);
+    return code;
+}
+
+/* ---- names ---- */
+static bool same_text(const struct csv_field *a, const struct csv_field *b)
+{
+    return a->len == b->len && strncasecmp(a->s, b->s, a->len) == 0;
+}
+
+/* Spark: what has no name is called after its place, and so are names that stand more than once. */
+static char *name_of(const struct finder *f, size_t i)
+{
+    const struct csv_field *own = &f->first.fields[i];
+    bool twice = false;
+
+    if (!f->options.header || csv_is_null(&f->options, own) || own->len == 0)
+        return mem_printf("_c%zu", i);
+    for (size_t k = 0; k < f->first.n && !twice; k++)
+        twice =
+            k != i && !csv_is_null(&f->options, &f->first.fields[k]) && same_text(own, &f->first.fields[k]);
+    return twice ? mem_printf("%.*s%zu", (int)own->len, own->s, i) : mem_strndup(own->s, own->len);
+}
+
+static const struct dtype *add_named(const struct dtype *s, char *name, const struct dtype *t)
+{
+    s = dtype_struct_add(s, name ? name : "", t, true, NULL);
+    mem_free(name);
+    return s;
+}
+
+/* ---- columns that the folders' names hold ---- */
+static const struct dtype *part_type(const struct finder *f, const char *name)
+{
+    struct csv_guess g = {CSV_NOTHING, 0};
+
+    for (size_t i = 0; i < f->n_files; i++) {
+        char *value = sql_path_value(f->files[i], name);
+
+        if (value)
+            csv_guess_add(&g, &f->options, value, strlen(value));
+        mem_free(value);
+    }
+    return csv_guess_dtype(g.type == CSV_BOOLEAN ? (struct csv_guess){CSV_STRING, 0} : g);
+}
+
+static const struct dtype *add_parts(const struct finder *f, const struct dtype *s)
+{
+    for (const char *at = f->files[0]; s && at && *at; at = strchr(at, '/')) {
+        const char *end, *equal;
+
+        at += *at == '/';
+        end = strchr(at, '/');
+        equal = end ? memchr(at, '=', (size_t)(end - at)) : NULL;
+        if (equal && equal > at) {
+            char *name = mem_strndup(at, (size_t)(equal - at));
+
+            if (!name || dtype_field_index(s, name) != -1)
+                mem_free(name);
+            else
+                s = add_named(s, name, part_type(f, name));
+        }
+    }
+    return s;
+}
+
+static enum lc find_schema(struct finder *f, bool partitioned, const struct dtype **schema)
+{
+    const struct dtype *s;
+
+    TRY(find_first(f));
+    f->guesses = mem_calloc(f->first.n + 1, sizeof *f->guesses);
+    if (!f->guesses)
+        return err_nomem(f->err);
+    if (f->options.infer && f->first.n)
+        TRY(infer(f));
+    s = dtype_struct_new(f->first.n);
+    for (size_t i = 0; s && i < f->first.n; i++)
+        s = add_named(s, name_of(f, i), csv_guess_dtype(f->guesses[i]));
+    if (partitioned)
+        s = add_parts(f, s);
+    if (s && s->n_fields == 0) { /* Spark goes on with a frame of no columns; DuckDB has none such */
+        dtype_unref(s);
+        err_set(
+            f->err, LC_ENGINE,
+            "[UNABLE_TO_INFER_SCHEMA] Unable to infer schema for CSV: '%s' has no records. SQLSTATE: 42KD9",
+            f->files[0]);
+        return err_hint(f->err, "give the schema: spark.read:schema(\"a INT, b STRING\"):csv(…)");
+    }
+    *schema = s;
+    return s ? LC_OK : err_nomem(f->err);
+}
+
+enum lc duck_csv_schema(struct engine *e, const struct ctx *ctx, const struct plan *read,
+                        const struct dtype **schema, struct err *err)
+{
+    struct finder f = {.e = e, .ctx = ctx, .read = read, .err = err};
+    bool partitioned;
+    enum lc code;
+
+    TRY(sql_csv_options(read, &f.options, err));
+    TRY(sql_source_files(read, &f.files, &f.n_files, &partitioned, err));
+    code = find_schema(&f, partitioned, schema);
+    name_free(f.files, f.n_files);
+    mem_free(f.guesses);
+    csv_row_release(&f.first);
+    lines_close(&f.lines);
+    return code;
+}
