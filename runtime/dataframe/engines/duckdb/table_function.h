@@ -7,8 +7,9 @@
  * Threads   any.
  *
  * Example:
- *     static const struct table_function numbers = {"numbers", 1, bind, init, NULL, produce, false};
- *     return duck_register_table(e, &numbers, &err);
+ *     char *path = table_text(info, 0);
+ *     if (!path)
+ *         table_api(info)->duckdb_bind_set_error(info, "out of memory");
  */
 #ifndef LACUS_DATAFRAME_ENGINES_DUCKDB_TABLE_FUNCTION_H
 #define LACUS_DATAFRAME_ENGINES_DUCKDB_TABLE_FUNCTION_H
