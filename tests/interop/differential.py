@@ -75,6 +75,7 @@ for line in io.lines(CASES) do
     local df = assert(load("return " .. case.code, case.id))()
     answer.names, answer.types = {}, {}
     for i, pair in ipairs(df.dtypes) do answer.names[i] = pair[1]; answer.types[i] = pair[2] end
+    answer.schema = df.schema.json
     answer.rows = {}
     for i, r in ipairs(df:collect()) do answer.rows[i] = row_of(r, #answer.names) end
   end)
@@ -168,6 +169,15 @@ def difference(here, there, ordered=False, drawn=False):
     return None
 
 
+def nullability(answer):
+    """The schema of an answer as nested lists of what may be NULL."""
+    def of(x):
+        if isinstance(x, dict):
+            return [x[k] for k in ("nullable", "containsNull", "valueContainsNull") if k in x] + [of(v) for v in x.values() if isinstance(v, (dict, list))]
+        return [of(v) for v in x] if isinstance(x, list) else []
+    return of(json.loads(answer["schema"]))
+
+
 def disagreements(cases, here, there):
     """[(id, code, why)]"""
     why = {i: difference(here.get(i), there.get(i), drawn=i.endswith("/drawn")) for i, _ in cases}
@@ -240,7 +250,7 @@ SPECIAL = {
     "to_timestamp": "to_timestamp('2024-03-05 01:02:03')", "transform": "transform(a, (x, n) -> x + n)", "transform_keys": "transform_keys(m, (k2, v2) -> concat(k2, '!'))",
     "transform_values": "transform_values(m, (k2, v2) -> v2 + 1)", "translate": "translate(s, 'ab', 'xy')", "trunc": "trunc(dt, 'MM')", "try_element_at": "try_element_at(array(1, 2), 5)",
     "unbase64": "unbase64('YWJj')", "unhex": "unhex('616263')", "unix_timestamp": "unix_timestamp(ts)", "to_unix_timestamp": "to_unix_timestamp(ts)", "when": "case when i > 3 then 'x' else s end",
-    "width_bucket": "width_bucket(d, 0, 10, 5)", "window": None, "zip_with": "zip_with(a, a, (x, y) -> x + y)", "try_to_timestamp": "try_to_timestamp('2024-03-05 01:02:03')",
+    "width_bucket": "width_bucket(d, 0, 10, 5)", "window": None, "session_window": "session_window(ts, '5 minutes')", "zip_with": "zip_with(a, a, (x, y) -> x + y)", "try_to_timestamp": "try_to_timestamp('2024-03-05 01:02:03')",
     "try_to_date": "try_to_date('2024-03-05')", "factorial": "factorial(k)", "schema_of_json": "schema_of_json('{\"a\": 1}')", "schema_of_csv": "schema_of_csv('1,a')", "shiftleft": "shiftleft(i, 2)",
     "shiftright": "shiftright(i, 1)", "shiftrightunsigned": "shiftrightunsigned(i, 1)", "bround": "bround(d, 1)", "round": "round(d, 1)", "log": "log(2, k)", "rint": "rint(d)", "url_decode": "url_decode('a%20b')",
     "to_timestamp_ntz": "to_timestamp_ntz('2024-03-05 01:02:03')", "to_timestamp_ltz": "to_timestamp_ltz('2024-03-05 01:02:03')", "decode": "decode(x, 'UTF-8')", "encode": "encode(s, 'UTF-8')",

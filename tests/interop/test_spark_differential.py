@@ -31,6 +31,11 @@ def compare(cases, homes, server, what, capsys):
               f"\n{what}: {len(cases) - len(found)} of {len(cases)} agree on both engines")
         if os.environ.get("LACUS_DIFF_TABLE"):
             print("\n".join(lines))
+    schemas = [i for i, _ in cases if "schema" in here.get(i, {}) and "schema" in there.get(i, {})]
+    same = [i for i in schemas if differential.nullability(here[i]) == differential.nullability(there[i])]
+    with capsys.disabled():
+        print(f"  of {len(schemas)} schemas {len(same)} agree on what may be NULL")
+    assert len(same) > 0.8 * len(schemas)
     assert not unknown, "\n".join(unknown)
     assert len(found) < len(cases) / 3
 

@@ -373,6 +373,8 @@ enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, cons
     if (c.f->sql[0] == '@' && !special)
         return gen_fail(g, e, LC_INTERNAL, "the function table names '%s', which is not there", c.f->sql);
     TRY(special ? special(&c, out) : from_template(&c, out));
+    if (c.f->out[0] == '?')
+        out->nullable = true;
     for (size_t i = 0; i < c.n; i++) {
         out->aggregate = out->aggregate || c.args[i].aggregate;
         out->window = out->window || c.args[i].window;

@@ -238,6 +238,31 @@ static const char *cast_text(struct gen *g, const struct sx *in, const struct dt
     return gen_printf(g, "%s(%s AS %s)", cast, in->sql, gen_sql_type(g, to));
 }
 
+/* Whether every value of a decimal, or of an integral type, has a place in another decimal. */
+static bool holds(const struct dtype *from, const struct dtype *to)
+{
+    static const int digits[DTYPE_COUNT] = {
+        [DTYPE_BOOLEAN] = 1, [DTYPE_BYTE] = 3, [DTYPE_SHORT] = 5, [DTYPE_INT] = 10, [DTYPE_LONG] = 20};
+    int precision = from->id == DTYPE_DECIMAL ? from->precision : digits[from->id],
+        scale = from->id == DTYPE_DECIMAL ? from->scale : 0;
+
+    return precision && ((to->precision - to->scale >= precision - scale && to->scale >= scale) ||
+                         (from->id == DTYPE_DECIMAL && precision - scale < to->precision - to->scale));
+}
+
+/* As Spark sees it, a cast may give NULL where its dialect without errors would. */
+static bool may_fail(const struct dtype *from, const struct dtype *to)
+{
+    if (from->id == DTYPE_NULL)
+        return false;
+    if (from->id == DTYPE_STRING)
+        return to->id != DTYPE_STRING && to->id != DTYPE_BINARY;
+    if (to->id == DTYPE_DECIMAL)
+        return !holds(from, to);
+    return (from->id == DTYPE_FLOAT || from->id == DTYPE_DOUBLE || from->id == DTYPE_DECIMAL) &&
+           (dtype_is_integral(to) || to->id == DTYPE_TIMESTAMP);
+}
+
 enum lc sx_cast(struct gen *g, const struct sx *in, const struct dtype *to, bool try_cast, bool user,
                 const struct expr *at, struct sx *out)
 {
@@ -254,7 +279,7 @@ enum lc sx_cast(struct gen *g, const struct sx *in, const struct dtype *to, bool
         return LC_OK;
     out->col = NULL;
     out->simple = false;
-    out->nullable = in->nullable || try_cast;
+    out->nullable = in->nullable || try_cast || may_fail(in->type, to);
     out->sql = in->type->id == DTYPE_NULL ? gen_printf(g, "CAST(NULL AS %s)", gen_sql_type(g, to))
                                           : cast_text(g, in, to, try_cast);
     return out->sql ? LC_OK : err_nomem(g->err);

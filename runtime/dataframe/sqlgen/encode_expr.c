@@ -711,7 +711,7 @@ static enum lc encode_cast(struct gen *g, const struct scope *s, const struct ex
     if (e->u.cast.quiet)
         out->name = in.name;
     else if (e->u.cast.typed)
-        out->name = typed_name(g, e);
+        out->name = typed_name(g, e), out->nullable = false;
     else
         out->name = gen_printf(g, "%s(%s AS %s)", e->u.cast.try ? "TRY_CAST" : "CAST", in.name,
                                gen_type_words(g, e->u.cast.type));

@@ -55,6 +55,7 @@ static enum lc array(struct call *c, struct sx *out)
 static enum lc map(struct call *c, struct sx *out)
 {
     const struct dtype *key, *value;
+    bool any_null = false;
 
     if (c->n % 2)
         return gen_fail(c->g, c->e, LC_ENGINE,
@@ -62,7 +63,9 @@ static enum lc map(struct call *c, struct sx *out)
                         c->n);
     TRY(unify(c, 0, 2, &key));
     TRY(unify(c, 1, 2, &value));
-    TRY(special_done(c, out, gen_type(c->g, dtype_map(dtype_ref(key), dtype_ref(value), true)),
+    for (size_t i = 1; i < c->n; i += 2)
+        any_null = any_null || c->args[i].nullable;
+    TRY(special_done(c, out, gen_type(c->g, dtype_map(dtype_ref(key), dtype_ref(value), any_null)),
                      gen_printf(c->g, "map([%s], [%s])", list(c, 0, 2), list(c, 1, 2))));
     out->nullable = false;
     return LC_OK;
@@ -285,6 +288,18 @@ static enum lc array_join(struct call *c, struct sx *out)
 
 /* ---- lambdas ---- */
 /* The body, with the parameters standing for `values`; params are given names of their own. */
+/* An element may be NULL where its array or map says so; its place and a key never are. */
+static bool variable_nullable(const struct call *c, size_t arg, size_t i)
+{
+    const struct dtype *of = arg == 1 ? c->args[0].type : NULL;
+
+    if (of && of->id == DTYPE_ARRAY)
+        return i == 0 && of->contains_null;
+    if (of && of->id == DTYPE_MAP)
+        return i == 1 && of->contains_null;
+    return true;
+}
+
 enum lc special_lambda(struct call *c, size_t arg, const struct dtype *const *types, size_t n,
                        const char *const *values, const char **head, struct sx *body)
 {
@@ -307,7 +322,7 @@ enum lc special_lambda(struct call *c, size_t arg, const struct dtype *const *ty
                                                           ? c->args[arg + 1 + i].name
                                                           : "namedlambdavariable()",
                                               .type = types[i],
-                                              .nullable = true}};
+                                              .nullable = variable_nullable(c, arg, i)}};
         if (i == 1 && (strcmp(c->f->name, "transform") == 0 || strcmp(c->f->name, "filter") == 0))
             vars[i].value.sql = gen_printf(c->g, "CAST(%s - 1 AS INTEGER)", name); /* DuckDB counts from 1 */
         s.variables = &vars[i];
@@ -350,7 +365,7 @@ static enum lc transform(struct call *c, struct sx *out)
 
     TRY(over_elements(c, 2, &head, &body));
     return special_done(
-        c, out, gen_type(c->g, dtype_array(dtype_ref(body.type), true)),
+        c, out, gen_type(c->g, dtype_array(dtype_ref(body.type), body.nullable)),
         gen_printf(c->g, "list_transform(%s, lambda %s: %s)", c->args[0].sql, head, body.sql));
 }
 

@@ -47,7 +47,7 @@ static enum lc change_entries(struct call *c, struct sx *out, bool keys)
 
     TRY(over_entries(c, &body, &entry));
     made = keys ? dtype_map(dtype_ref(body.type), dtype_ref(m->element), m->contains_null)
-                : dtype_map(dtype_ref(m->key), dtype_ref(body.type), true);
+                : dtype_map(dtype_ref(m->key), dtype_ref(body.type), body.nullable);
     return special_done(
         c, out, gen_type(c->g, made),
         gen_printf(

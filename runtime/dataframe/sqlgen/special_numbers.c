@@ -231,6 +231,14 @@ static enum lc numeric_operands(struct call *c, char op, const struct dtype **ty
     return operand(c, b, a, *type);
 }
 
+/* An integer literal beside a decimal becomes one of just its digits, which to Spark is a cast that may fail. */
+static bool squeezed(const struct sx *x)
+{
+    int64_t v;
+
+    return dtype_is_integral(x->type) && special_int(x, &v);
+}
+
 static enum lc arithmetic(struct call *c, struct sx *out, char op)
 {
     const struct dtype *type;
@@ -240,6 +248,7 @@ static enum lc arithmetic(struct call *c, struct sx *out, char op)
     sql = gen_printf(c->g, "(%s %c %s)", c->args[0].sql, op, c->args[1].sql);
     if (type->id == DTYPE_DECIMAL)
         sql = gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, type));
+    out->nullable = type->id == DTYPE_DECIMAL && (squeezed(&c->args[0]) || squeezed(&c->args[1]));
     return special_done(c, out, type, sql);
 }
 
@@ -401,6 +410,21 @@ static enum lc mod(struct call *c, struct sx *out)
     return special_done(c, out, type,
                         gen_printf(c->g, "CAST((%s %% %s) AS %s)", c->args[0].sql, nonzero(c, &c->args[1]),
                                    gen_sql_type(c->g, type)));
+}
+
+static enum lc pmod(struct call *c, struct sx *out)
+{
+    const struct dtype *type;
+    const char *a, *b;
+
+    TRY(numeric_operands(c, '%', &type));
+    a = c->args[0].sql;
+    b = nonzero(c, &c->args[1]);
+    return special_done(
+        c, out, type,
+        gen_printf(c->g,
+                   "CAST((CASE WHEN (%s %% %s) < 0 THEN ((%s %% %s) + %s) %% %s ELSE %s %% %s END) AS %s)", a,
+                   b, a, b, b, b, a, b, gen_sql_type(c->g, type)));
 }
 
 static enum lc integral_division(struct call *c, struct sx *out)
@@ -590,6 +614,7 @@ const struct special special_numbers[] = {
     {"times", times},
     {"divide", divide},
     {"mod", mod},
+    {"pmod", pmod},
     {"div", integral_division},
     {"round", round_half_up},
     {"bround", round_half_even},
