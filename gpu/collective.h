@@ -6,7 +6,8 @@
  *           for tests. Every rank makes the same calls in the same order.
  * Ownership the struct is plain data; ops->close ends its state. Data of a sum that was started belongs to the
  *           collective until the next wait.
- * Units     elements. Data is memory of the model's backend; the ring wants a host-visible one.
+ * Units     elements. COLLECTIVE_F32 and a broadcast: memory of the model's backend; COLLECTIVE_F64: the host's, a few
+ *           thousand at most. The ring wants a host-visible backend.
  * Errors    LC_WORKER, LC_NET, LC_TIMEOUT name the rank at fault; an abort gives its code and text on every
  *           rank. After the first error each call returns it again: the collective can only be closed.
  * Threads   one at a time, but abort: any.

@@ -13,7 +13,6 @@
 
 enum {
     ATTACH_MS = 60000, /* a local worker's time to say hello */
-    MEET_MS = 120000,  /* from the first rank that is ready for the ring to the last */
     SILENT_MS = 60000, /* without a beat */
     STALL_S = 1800,    /* in one step, unless the spec says otherwise */
     PREPARE_S = 600,   /* in one part of what comes before the first */

@@ -74,6 +74,11 @@ static enum lc meet(struct member *m, void *data, int64_t n, enum collective_typ
     enum lc code;
 
     pthread_mutex_lock(&g->lock);
+    if (g->failed != LC_OK) {
+        code = err_set(err, g->failed, "%s", g->why);
+        pthread_mutex_unlock(&g->lock);
+        return code;
+    }
     round = g->round;
     g->data[m->rank] = data;
     if (g->arrived++ == 0)
