@@ -38,6 +38,7 @@ struct member {
     double *host;  /* borrowed: where the sums of scratch go at the next wait; NULL: none */
     size_t host_bytes;
     pthread_mutex_t lock; /* of what follows: an abort may come from any thread */
+    bool aborted; /* the communicator is gone */
     enum lc failed;
     struct err err;
 };
@@ -128,6 +129,7 @@ static void stop(void *state, enum lc code, const char *why)
     first = m->failed == LC_OK;
     if (first)
         m->failed = err_set(&m->err, code, "%s", why);
+    m->aborted = m->aborted || first;
     pthread_mutex_unlock(&m->lock);
     if (first)
         (void)m->nccl.comm_abort(m->comm); /* its kernels end, here; the coordinator tells the others */
@@ -137,8 +139,10 @@ static void member_free(void *state)
 {
     struct member *m = state;
 
-    if (m->comm && m->failed == LC_OK) /* an aborted one is gone */
+    if (m->comm && m->failed == LC_OK)
         (void)m->nccl.comm_destroy(m->comm);
+    else if (m->comm && !m->aborted) /* one that failed must not be waited for */
+        (void)m->nccl.comm_abort(m->comm);
     m->backend->ops->release(m->backend->state, m->scratch, SCRATCH);
     pthread_mutex_destroy(&m->lock);
     mem_free(m);

@@ -61,7 +61,7 @@ int ncclBroadcast(const void *from, void *to, size_t n, int type, int root, void
 int ncclCommAbort(void *comm)
 {
     collective_abort(comm, LC_WORKER, "aborted");
-    return 0;
+    return ncclCommDestroy(comm);
 }
 
 int ncclCommDestroy(void *comm)
