@@ -100,7 +100,26 @@ static int l_names(lua_State *L) /* of dbutils.widgets */
     return 1;
 }
 
-static const struct manual_values names[] = {{"WidgetName", l_names}, {0}};
+static int l_scopes(lua_State *L) /* of dbutils.secrets */
+{
+    lua_Integer n = 0;
+
+    lua_settop(L, 0);
+    lua_newtable(L);
+    lua_getglobal(L, "dbutils");
+    lua_getfield(L, -1, "secrets");
+    lua_getfield(L, -1, "listScopes");
+    lua_call(L, 0, 1);
+    for (lua_Integer i = 1; lua_geti(L, 4, i) == LUA_TTABLE; i++) {
+        lua_getfield(L, -1, "name");
+        lua_rawseti(L, 1, ++n);
+        lua_settop(L, 4);
+    }
+    lua_settop(L, 1);
+    return 1;
+}
+
+static const struct manual_values names[] = {{"WidgetName", l_names}, {"ScopeName", l_scopes}, {0}};
 static const struct manual_topic names_topic = {
     .name = "dbutils.widgets", .doc = "the parameters of a notebook, as controls", .values = names};
 const struct manual_topic *const dbutils_topics[] = {&names_topic, NULL};

@@ -242,6 +242,27 @@ static bool takes_path(const struct session_magic *m)
     return false;
 }
 
+/* Magics whose words are names of one kind. */
+static bool names_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *word)
+{
+    static const char *const kinds[][2] = {
+        {"env", "EnvName"}, {"load_ext", "ModuleName"}, {"aimport", "ModuleName"}};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(m->name, kinds[i][0]) == 0)
+            return complete_value(L, a, (struct manual_text){kinds[i][1], strlen(kinds[i][1])}, word, 0);
+    if (strcmp(m->name, "store") != 0)
+        return false;
+    a->prefix = word;
+    a->prefix_len = (size_t)(a->text + a->len - word);
+    session_user_names(L);
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+        if (lua_type(L, -2) == LUA_TSTRING)
+            complete_add(a, lua_tostring(L, -2), "instance", 0, NULL);
+    lua_pop(L, 1);
+    return true;
+}
+
 static void rest_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *start)
 {
     const char *end = a->text + a->len, *word = last_word(start, end);
@@ -252,6 +273,8 @@ static void rest_of_magic(lua_State *L, struct answer *a, const struct session_m
         a->prefix = word;
         a->prefix_len = (size_t)(end - word);
         add_options(a, m);
+    } else if (names_of_magic(L, a, m, word)) {
+        return;
     } else if (takes_path(m)) {
         complete_path(a, word);
     } else { /* %time EXPRESSION */

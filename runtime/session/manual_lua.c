@@ -1,6 +1,10 @@
 /* Lua's own functions, one row each: the manual's topics that every session has. */
 #include "runtime/session/manual_int.h"
+#include "runtime/session/names.h"
+#include "runtime/session/session_int.h"
 #include <stddef.h>
+#include <string.h>
+#include <unistd.h>
 
 static const struct manual_row lua_base[] = {
     {"assert", NULL,
@@ -54,7 +58,7 @@ static const struct manual_row lua_base[] = {
      "rawset(table, index, value)\ntable[index] = value without __newindex."
      "\n\trawset({}, \"a\", 1)"},
     {"require", NULL,
-     "require(modname)\nLoads a module, once."
+     "require(modname: ModuleName)\nLoads a module, once."
      "\n\tlocal json = require(\"json\")"},
     {"select", NULL,
      "select(n, …)\nThe arguments from the n-th on; select(\"#\", …) counts them."
@@ -258,7 +262,7 @@ static const struct manual_row lua_os[] = {
      "exit(code?)\nEnds the session."
      "\n\tos.exit(0)"},
     {"getenv", NULL,
-     "getenv(varname)\nAn environment variable, or nil."
+     "getenv(varname: EnvName)\nAn environment variable, or nil."
      "\n\tos.getenv(\"HOME\")"},
     {"remove", NULL,
      "remove(filename)\nRemoves a file."
@@ -472,8 +476,57 @@ static const struct manual_row lua_base_fields[] = {{"_G", NULL, "_G: table\nThe
                                                     {"_VERSION", NULL, "_VERSION: string\n\"Lua 5.4\"."},
                                                     {0}};
 
+/* ---- texts that parameters of theirs take ---- */
+static int l_variables(lua_State *L)
+{
+    lua_Integer n = 0;
+
+    lua_newtable(L);
+    for (char **e = environ; e && *e; e++) {
+        lua_pushlstring(L, *e, strcspn(*e, "="));
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
+/* Loaded, or found without a file. */
+static int l_modules(lua_State *L)
+{
+    static const char *const tables[] = {"loaded", "preload"};
+    lua_Integer n = 0;
+
+    lua_settop(L, 0);
+    lua_newtable(L);
+    for (size_t i = 0; i < 2; i++) {
+        lua_getglobal(L, "package");
+        if (!lua_istable(L, 2) || lua_getfield(L, 2, tables[i]) != LUA_TTABLE) {
+            lua_settop(L, 1);
+            continue;
+        }
+        for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1))
+            if (lua_type(L, 4) == LUA_TSTRING && strncmp(lua_tostring(L, 4), "lacus.", 6) != 0) {
+                lua_pushvalue(L, 4);
+                lua_rawseti(L, 1, ++n);
+            }
+        lua_settop(L, 1);
+    }
+    for (int i = 0; i < 2; i++)
+        for (const struct session_global *g = i ? session_of(L)->globals : names_builtin; g && g->name; g++) {
+            lua_pushstring(L, g->name);
+            lua_rawseti(L, 1, ++n);
+        }
+    return 1;
+}
+
+static const struct manual_values lua_values[] = {{"EnvName", l_variables}, {"ModuleName", l_modules}, {0}};
+
 const struct manual_topic manual_lua[] = {
-    {.name = "", .doc = "Lua itself", .rows = lua_base, .fields = lua_base_fields, .standard = true},
+    {.name = "",
+     .doc = "Lua itself",
+     .rows = lua_base,
+     .fields = lua_base_fields,
+     .values = lua_values,
+     .standard = true},
     {.name = "coroutine", .doc = "functions that can be suspended", .rows = lua_coroutine, .standard = true},
     {.name = "debug", .doc = "Lua looking at itself", .rows = lua_debug, .standard = true},
     {.name = "io", .doc = "files and programs", .rows = lua_io, .standard = true},

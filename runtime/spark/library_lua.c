@@ -5,6 +5,7 @@
 #include "runtime/dataframe/sqlgen/filtered.h"
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/session/closure.h"
+#include "runtime/session/manual.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/column_lua.h"
 #include "runtime/spark/dataframe_lua.h"
@@ -307,9 +308,40 @@ static int l_lookup(lua_State *L) /* upvalue: the class; (methods, name) */
     return 1;
 }
 
+struct named {
+    lua_State *L;
+    const char *class;
+    lua_Integer n;
+};
+
+static bool add_row(void *arg, const struct manual_entry *e)
+{
+    struct named *x = arg;
+
+    if (strcmp(e->topic->name, x->class) == 0) {
+        lua_pushstring(x->L, e->name);
+        lua_rawseti(x->L, 2, ++x->n);
+    }
+    return true;
+}
+
+/* What has a row in the manual: not the names that are there only to say that they are absent. */
+static int l_names(lua_State *L) /* upvalue: the class */
+{
+    struct named x = {.L = L, .class = lua_tostring(L, lua_upvalueindex(1))};
+
+    lua_settop(L, 1);
+    lua_newtable(L);
+    manual_each(NULL, add_row, &x);
+    return 1;
+}
+
 void spark_extend(lua_State *L, const char *class)
 {
-    lua_createtable(L, 0, 1);
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, class);
+    lua_pushcclosure(L, l_names, 1);
+    lua_setfield(L, -2, "__dir");
     lua_pushstring(L, class);
     lua_pushcclosure(L, l_lookup, 1);
     lua_setfield(L, -2, "__index");

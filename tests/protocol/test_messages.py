@@ -469,3 +469,11 @@ def test_what_a_child_prints_between_cells_is_shown_at_once(kernel):
     kernel.until_idle(msg_id)
     late = kernel.receive(kernel.iopub, timeout=5)  # nothing more is asked
     assert (late["type"], late["content"], late["parent"]) == ("stream", {"name": "stdout", "text": "later\n"}, msg_id)
+
+
+@pytest.mark.parametrize("code, want", [
+    ("spark.catalog:listV", ["listViews"]), ("os.getenv('LACUS_HO", ["LACUS_HOME"]), ("%env LACUS_HO", ["LACUS_HOME"]),
+    ("require 'jso", ["json"]), ("%store myvar", ["myvariable"]), ("dbutils.secrets.get('pro", ["prod"]), ("dbutils.secrets.list('pro", ["prod"])])
+def test_completion_knows_names_of_the_system_and_of_scopes(kernel, code, want):
+    kernel.execute("myvariable = 1 dbutils.secrets.createScope('prod')")
+    assert kernel.request("complete_request", {"code": code, "cursor_pos": len(code)})["content"]["matches"] == want

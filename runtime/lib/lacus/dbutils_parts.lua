@@ -150,25 +150,25 @@ return function(dbutils, native)
 
   --- module dbutils.secrets: sealed values; what was read once shows as [REDACTED] in every output
 
-  --- dbutils.secrets.get(scope: string, key: string) -> string
+  --- dbutils.secrets.get(scope: ScopeName, key: string) -> string
   -- the value of a secret
   --     local token = dbutils.secrets.get("prod", "hub-token")
   secrets.get = named({"scope", "key"}, sealed.get)
-  --- dbutils.secrets.getBytes(scope: string, key: string) -> string
+  --- dbutils.secrets.getBytes(scope: ScopeName, key: string) -> string
   -- the value of a secret, which may be any bytes
   --     #dbutils.secrets.getBytes("lake", "token")
   secrets.getBytes = secrets.get
-  --- dbutils.secrets.put(scope: string, key: string, value: string, expires?: integer)
+  --- dbutils.secrets.put(scope: ScopeName, key: string, value: string, expires?: integer)
   -- seals a value, or replaces it; expires is a time in seconds, as os.time gives it. `lacus secrets put` asks for it instead
   --     dbutils.secrets.put("lake", "token", "only in a cell that nobody keeps")
   secrets.put = named({"scope", "key", "value", "expires"}, function(scope, key, value, expires)
     sealed.put(scope, key, value, expires and expires * 1000)
   end)
-  --- dbutils.secrets.delete(scope: string, key: string)
+  --- dbutils.secrets.delete(scope: ScopeName, key: string)
   -- removes a secret
   --     dbutils.secrets.delete("prod", "token")
   secrets.delete = named({"scope", "key"}, sealed.delete)
-  --- dbutils.secrets.list(scope: string)
+  --- dbutils.secrets.list(scope: ScopeName)
   -- the keys of a scope, without the values
   --     dbutils.secrets.list("lake")
   secrets.list = named({"scope"}, function(scope)
@@ -183,7 +183,7 @@ return function(dbutils, native)
   -- makes a scope
   --     dbutils.secrets.createScope("ocean")
   secrets.createScope = named({"scope name"}, sealed.create_scope)
-  --- dbutils.secrets.deleteScope(scope: string)
+  --- dbutils.secrets.deleteScope(scope: ScopeName)
   -- removes a scope with its secrets
   --     dbutils.secrets.deleteScope("ocean")
   secrets.deleteScope = named({"scope name"}, sealed.delete_scope)
