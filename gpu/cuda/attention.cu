@@ -284,6 +284,10 @@ void kernel_attention_forward(cudaStream_t stream, const struct attention_arg *a
 {
     const dim3 grid(blocks_for(a->longest, BLOCK), (unsigned)a->heads, (unsigned)a->sequences);
 
+    if (kernel_attention_mma_fits(a, false)) {
+        kernel_attention_mma_forward(stream, a);
+        return;
+    }
     FOR_COLUMNS(a->head_dim, attention_forward, grid, WARPS * 32, shared_bytes(a->head_dim, 1), stream, *a);
 }
 
@@ -294,6 +298,10 @@ void kernel_attention_backward(cudaStream_t stream, const struct attention_arg *
         by_key(blocks, (unsigned)a->kv_heads, (unsigned)a->sequences);
 
     LAUNCH(attention_delta, blocks_for(a->rows * a->heads, EACH / 32), EACH, 0, stream, *a, delta);
+    if (kernel_attention_mma_fits(a, true)) {
+        kernel_attention_mma_backward(stream, a, delta);
+        return;
+    }
     FOR_COLUMNS(a->head_dim, attention_dq, by_query, WARPS * 32, shared_bytes(a->head_dim, 2), stream, *a,
                 delta);
     FOR_COLUMNS(a->head_dim, attention_dkv, by_key, WARPS * 32, shared_bytes(a->head_dim, 2), stream, *a,

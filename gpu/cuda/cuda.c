@@ -587,9 +587,48 @@ static void backend_merge(void *state, struct backend_stream *s, void *w, enum d
     kernel_merge(queue_of(state, s), w, w_type, a, b, out, in, rank, scale);
 }
 
+/* ---- weights of a learned length ---- */
+static void backend_dora_factors(void *state, struct backend_stream *s, const struct dora_arg *a)
+{
+    kernel_dora_factors(queue_of(state, s), a);
+}
+
+static void backend_dora_forward(void *state, struct backend_stream *s, const struct dora_arg *a)
+{
+    kernel_dora_forward(queue_of(state, s), a);
+}
+
+static void backend_dora_backward(void *state, struct backend_stream *stream, const struct dora_arg *a)
+{
+    struct cuda *c = state;
+    struct backend_stream *s = stream_of(c, stream);
+    float *parts = scratch(c, s, SCRATCH_SUMS, (size_t)(kernel_parts(a->rows) * a->out) * sizeof *parts);
+
+    if (parts)
+        kernel_dora_backward(queue_of(c, s), a, parts);
+}
+
 /* ---- the loss ---- */
-static void loss_gradients(struct cuda *c, struct backend_stream *s, const struct loss_arg *a, int64_t from,
-                           int64_t n, const struct linear_arg *head)
+/* The head over the chunk's rows, gathered: its logits are left in a->logits. */
+static struct linear_arg chunk_logits(struct cuda *c, struct backend_stream *s, const struct loss_arg *a,
+                                      int64_t from, int64_t n)
+{
+    struct linear_arg head = {.rows = n,
+                              .in = a->width,
+                              .out = a->vocabulary,
+                              .x = a->gathered,
+                              .w = a->w,
+                              .w_type = a->w_type,
+                              .compute = a->compute,
+                              .y = a->logits};
+
+    kernel_gather(queue_of(c, s), a->gathered, a->x, a->index + from, n, a->width);
+    backend_linear_forward(c, s, &head);
+    return head;
+}
+
+static void chunk_gradients(struct cuda *c, struct backend_stream *s, const struct loss_arg *a, int64_t from,
+                            int64_t n, const struct linear_arg *head)
 {
     bool bf = a->compute == DTYPE_BF16;
     struct cuda_product p;
@@ -614,20 +653,38 @@ static void backend_loss(void *state, struct backend_stream *stream, const struc
 
     for (int64_t from = 0; from < a->rows; from += a->chunk) {
         int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk;
-        struct linear_arg head = {.rows = n,
-                                  .in = a->width,
-                                  .out = a->vocabulary,
-                                  .x = a->gathered,
-                                  .w = a->w,
-                                  .w_type = a->w_type,
-                                  .compute = a->compute,
-                                  .y = a->logits};
+        struct linear_arg head = chunk_logits(c, s, a, from, n);
 
-        kernel_gather(queue_of(c, s), a->gathered, a->x, a->index + from, n, a->width);
-        backend_linear_forward(c, s, &head);
         kernel_loss_rows(queue_of(c, s), a, from, n);
         if (a->dx)
-            loss_gradients(c, s, a, from, n, &head);
+            chunk_gradients(c, s, a, from, n, &head);
+    }
+}
+
+static void backend_distill(void *state, struct backend_stream *stream, const struct distill_arg *d)
+{
+    struct cuda *c = state;
+    struct backend_stream *s = stream_of(c, stream);
+    const struct loss_arg *a = &d->loss;
+    struct loss_arg teacher = {.width = d->width,
+                               .vocabulary = a->vocabulary,
+                               .x = d->x,
+                               .index = d->index,
+                               .w = d->w,
+                               .w_type = d->w_type,
+                               .compute = a->compute,
+                               .logits = d->logits,
+                               .gathered = d->gathered};
+
+    for (int64_t from = 0; from < a->rows; from += a->chunk) {
+        int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk;
+        struct linear_arg head;
+
+        chunk_logits(c, s, &teacher, from, n);
+        head = chunk_logits(c, s, a, from, n);
+        kernel_distill_rows(queue_of(c, s), d, from, n);
+        if (a->dx)
+            chunk_gradients(c, s, a, from, n, &head);
     }
 }
 
@@ -797,4 +854,8 @@ const struct backend_ops lacus_gpu_cuda = {
     .sum_squares = backend_sum_squares,
     .gather = backend_gather,
     .merge = backend_merge,
+    .dora_factors = backend_dora_factors,
+    .dora_forward = backend_dora_forward,
+    .dora_backward = backend_dora_backward,
+    .distill = backend_distill,
 };

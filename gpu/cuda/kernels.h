@@ -82,13 +82,22 @@ void kernel_norm_forward(struct CUstream_st *, const struct norm_arg *);
 void kernel_norm_apply(struct CUstream_st *, const struct norm_arg *);
 void kernel_norm_backward(struct CUstream_st *, const struct norm_arg *, float *scratch);
 
+void kernel_dora_factors(struct CUstream_st *, const struct dora_arg *);
+void kernel_dora_forward(struct CUstream_st *, const struct dora_arg *);
+void kernel_dora_backward(struct CUstream_st *, const struct dora_arg *, float *scratch);
+
 void kernel_attention_forward(struct CUstream_st *, const struct attention_arg *);
 void kernel_attention_backward(struct CUstream_st *, const struct attention_arg *,
                                float *delta); /* [heads, rows] */
+/* On tensor cores: factors in bf16, heads of 64 or 128. The two above choose them. */
+bool kernel_attention_mma_fits(const struct attention_arg *, bool backward);
+void kernel_attention_mma_forward(struct CUstream_st *, const struct attention_arg *);
+void kernel_attention_mma_backward(struct CUstream_st *, const struct attention_arg *, const float *delta);
 void kernel_attention_cached(struct CUstream_st *, const struct cached_attention_arg *);
 
 /* Losses of the rows from..from + n, whose logits are in a->logits, which become their gradients when a->dx. */
 void kernel_loss_rows(struct CUstream_st *, const struct loss_arg *, int64_t from, int64_t n);
+void kernel_distill_rows(struct CUstream_st *, const struct distill_arg *, int64_t from, int64_t n);
 #ifdef __cplusplus
 }
 #endif

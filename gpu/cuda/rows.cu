@@ -223,7 +223,7 @@ void kernel_norm_apply(cudaStream_t stream, const struct norm_arg *a)
 }
 
 /* ---- sums over rows: parts, then the parts in their order ---- */
-/* rstd NULL: of dy alone; else of dy x rstd. */
+/* Of dy; with x of dy x, with rstd times that of the row. */
 __global__ void __launch_bounds__(COLUMNS) column_parts(const float *dy, const float *x, const float *rstd,
                                                         int64_t rows, int64_t width, float *parts)
 {
@@ -235,12 +235,12 @@ __global__ void __launch_bounds__(COLUMNS) column_parts(const float *dy, const f
     if (c >= width)
         return;
     for (int64_t i = from; i < to; i++)
-        sum += rstd ? dy[i * width + c] * x[i * width + c] * rstd[i] : dy[i * width + c];
+        sum += dy[i * width + c] * (x ? x[i * width + c] : 1.0f) * (rstd ? rstd[i] : 1.0f);
     parts[blockIdx.y * width + c] = sum;
 }
 
 __global__ void __launch_bounds__(COLUMNS)
-    add_parts(const float *parts, int64_t n, int64_t width, float *sums)
+    add_parts(const float *parts, int64_t n, int64_t width, const float *scale, float *sums)
 {
     const int64_t c = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
     float sum = 0;
@@ -249,22 +249,29 @@ __global__ void __launch_bounds__(COLUMNS)
         return;
     for (int64_t p = 0; p < n; p++)
         sum += parts[p * width + c];
-    sums[c] += sum;
+    sums[c] += scale ? sum * scale[c] : sum;
 }
 
-static void sum_columns(cudaStream_t stream, const float *dy, const float *x, const float *rstd, int64_t rows,
-                        int64_t width, float *sums, float *scratch)
-{
-    const unsigned blocks = blocks_for(width, COLUMNS), parts = (unsigned)kernel_parts(rows);
+struct column_sum {
+    const float *dy, *x, *rstd; /* x and rstd may be NULL */
+    int64_t rows, width;
+    const float *scale; /* [width] or NULL */
+    float *sums;        /* added to */
+};
 
-    LAUNCH(column_parts, dim3(blocks, parts), COLUMNS, 0, stream, dy, x, rstd, rows, width, scratch);
-    LAUNCH(add_parts, blocks, COLUMNS, 0, stream, scratch, parts, width, sums);
+static void sum_columns(cudaStream_t stream, const struct column_sum &c, float *scratch)
+{
+    const unsigned blocks = blocks_for(c.width, COLUMNS), parts = (unsigned)kernel_parts(c.rows);
+
+    LAUNCH(column_parts, dim3(blocks, parts), COLUMNS, 0, stream, c.dy, c.x, c.rstd, c.rows, c.width,
+           scratch);
+    LAUNCH(add_parts, blocks, COLUMNS, 0, stream, scratch, parts, c.width, c.scale, c.sums);
 }
 
 void kernel_column_sums(cudaStream_t stream, const float *x, int64_t rows, int64_t width, float *sums,
                         float *scratch)
 {
-    sum_columns(stream, x, nullptr, nullptr, rows, width, sums, scratch);
+    sum_columns(stream, {x, nullptr, nullptr, rows, width, nullptr, sums}, scratch);
 }
 
 void kernel_norm_backward(cudaStream_t stream, const struct norm_arg *a, float *scratch)
@@ -273,6 +280,62 @@ void kernel_norm_backward(cudaStream_t stream, const struct norm_arg *a, float *
                       (!a->dresidual || on_16(a->dresidual));
 
     if (a->dw) /* first: dx may be where dy is */
-        sum_columns(stream, a->dy, a->x, a->rstd, a->rows, a->width, a->dw, scratch);
+        sum_columns(stream, {a->dy, a->x, a->rstd, a->rows, a->width, nullptr, a->dw}, scratch);
     LAUNCH_ROWS(norm_backward, wide, stream, *a);
+}
+
+/* ---- weights scaled to a learned length (DoRA) ---- */
+/* |W + s B A|^2 of row j is |W_j|^2 + 2 s b_j . (A W_j) + s^2 b_j (A A^T) b_j: differences, so in double. */
+__global__ void __launch_bounds__(COLUMNS) dora_factors(struct dora_arg a)
+{
+    const int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    const float *b = a.b + j * a.rank;
+    double cross = 0, low = 0, s = (double)a.scale, norm;
+
+    if (j >= a.out)
+        return;
+    for (int64_t k = 0; k < a.rank; k++) {
+        double along = 0;
+
+        for (int64_t l = 0; l < a.rank; l++)
+            along += (double)a.aa[k * a.rank + l] * (double)b[l];
+        low += along * (double)b[k];
+        cross += (double)a.aw[k * a.out + j] * (double)b[k];
+    }
+    norm = sqrt(fmax((double)a.squares[j] + 2 * s * cross + s * s * low, 0.0));
+    a.inverse[j] = (float)(1 / norm);
+    a.factor[j] = (float)((double)a.magnitude[j] / norm);
+}
+
+/* to = from factor + bias */
+__global__ void __launch_bounds__(EACH)
+    dora_scale(float *to, const float *from, const float *factor, const float *bias, int64_t n, int64_t width)
+{
+    const int64_t i = each_index(1);
+
+    if (i < n)
+        to[i] = from[i] * factor[i % width] + (bias ? bias[i % width] : 0.0f);
+}
+
+void kernel_dora_factors(cudaStream_t stream, const struct dora_arg *a)
+{
+    LAUNCH(dora_factors, blocks_for(a->out, COLUMNS), COLUMNS, 0, stream, *a);
+}
+
+void kernel_dora_forward(cudaStream_t stream, const struct dora_arg *a)
+{
+    const int64_t n = a->rows * a->out;
+
+    LAUNCH(dora_scale, blocks_for(n, EACH), EACH, 0, stream, a->y, a->y, a->factor, a->bias, n, a->out);
+}
+
+void kernel_dora_backward(cudaStream_t stream, const struct dora_arg *a, float *scratch)
+{
+    const int64_t n = a->rows * a->out;
+
+    if (a->dmagnitude)
+        sum_columns(stream, {a->dy, a->raw, nullptr, a->rows, a->out, a->inverse, a->dmagnitude}, scratch);
+    if (a->dbias)
+        sum_columns(stream, {a->dy, nullptr, nullptr, a->rows, a->out, nullptr, a->dbias}, scratch);
+    LAUNCH(dora_scale, blocks_for(n, EACH), EACH, 0, stream, a->draw, a->dy, a->factor, nullptr, n, a->out);
 }

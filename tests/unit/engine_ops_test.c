@@ -222,7 +222,8 @@ static void rope(struct backend *b, const struct io *io) /* rows, heads, head_di
     device_free(positions);
 }
 
-static void attention(struct backend *b, const struct io *io) /* rows, heads, kv_heads, head_dim, window */
+static void attention(struct backend *b,
+                      const struct io *io) /* rows, heads, kv_heads, head_dim, window, compute */
 {
     int64_t rows = io->shape[0], heads = io->shape[1];
     int32_t *starts = integers((int32_t[]){0, 1, (int32_t)(rows / 3), (int32_t)rows}, 4);
@@ -236,6 +237,7 @@ static void attention(struct backend *b, const struct io *io) /* rows, heads, kv
                               .head_dim = io->shape[3],
                               .window = io->shape[4],
                               .scale = 0.3f,
+                              .compute = (enum dtype)io->shape[5],
                               .q = io->x[0],
                               .k = io->x[1],
                               .v = io->x[2],
@@ -477,6 +479,20 @@ static const struct op_case {
      {400 * 240, 400 * 80, 400 * 80},
      400 * 240,
      true},
+    {"attention in bf16",
+     attention,
+     {200, 4, 2, 64, 0, DTYPE_BF16},
+     3,
+     {200 * 256, 200 * 128, 200 * 128},
+     200 * 256,
+     true},
+    {"attention in bf16 with a window",
+     attention,
+     {140, 2, 1, 128, 33, DTYPE_BF16},
+     3,
+     {140 * 256, 140 * 128, 140 * 128},
+     140 * 256,
+     true},
     {"swiglu", swiglu, {0}, 2, {203, 203}, 203, false},
     {"embed", embed, {11, 70, 9}, 1, {9 * 70}, 11 * 70, false},
     {"loss", loss, {12, 9, 23, 0}, 2, {24 * 9, 23 * 9}, 12, false},
@@ -485,6 +501,12 @@ static const struct op_case {
     {"dropout", dropout, {0}, 1, {333}, 333, false},
 };
 enum { N_CASES = sizeof CASES / sizeof *CASES };
+
+/* A backend may round the factors of attention. */
+static double tolerance(const struct op_case *c)
+{
+    return c->fn == attention && c->shape[5] == DTYPE_BF16 ? 2e-2 : 2e-5;
+}
 
 /* ---- finite differences ---- */
 static double weighted(struct backend *b, const struct op_case *c, struct io *io)
@@ -573,10 +595,10 @@ static void the_plugin_computes_what_the_reference_does(void **state)
             c->fn(ref, x);
             c->fn(b, y);
             snprintf(what, sizeof what, "%s, %s", c->name, sets[s]);
-            close_to(what, y->y, x->y, c->n_y, 2e-5);
+            close_to(what, y->y, x->y, c->n_y, tolerance(c));
             for (int g = 0; g < c->inputs; g++) {
                 snprintf(what, sizeof what, "%s, %s, gradient %d", c->name, sets[s], g);
-                close_to(what, y->g[g], x->g[g], c->n[g], 2e-5);
+                close_to(what, y->g[g], x->g[g], c->n[g], tolerance(c));
             }
             io_free(x);
             io_free(y);
