@@ -32,8 +32,8 @@ void kernel_loss_rows(cudaStream_t stream, const struct loss_arg *a, int64_t fro
     LAUNCH(loss_rows, (unsigned)n, a->vocabulary < 2048 ? 64 : 256, 0, stream, *a, from);
 }
 
-/* Log of the sum of exp(z / temperature), for all threads. */
-static __device__ __forceinline__ float row_lse(const float *z, int64_t n, float temperature)
+/* Log of the sum of exp(cold z), for all threads. */
+static __device__ __forceinline__ float row_lse(const float *z, int64_t n, float cold)
 {
     float most = -INFINITY, sum = 0;
 
@@ -41,8 +41,8 @@ static __device__ __forceinline__ float row_lse(const float *z, int64_t n, float
         most = fmaxf(most, z[j]);
     most = block_max(most);
     for (int64_t j = threadIdx.x; j < n; j += blockDim.x)
-        sum += expf((z[j] - most) / temperature);
-    return most / temperature + logf(block_sum(sum));
+        sum += expf((z[j] - most) * cold);
+    return most * cold + logf(block_sum(sum));
 }
 
 /* alpha T^2 KL(teacher || student) at temperature T, and (1 - alpha) cross-entropy. */
@@ -52,13 +52,14 @@ __global__ void __launch_bounds__(256) distill_rows(struct distill_arg d, int64_
     const int64_t row = from + blockIdx.x, target = a.targets[row];
     float *z = a.logits + blockIdx.x * a.vocabulary;
     const float *t = d.logits + blockIdx.x * a.vocabulary;
-    const float temperature = (float)d.temperature, alpha = (float)d.alpha, at_target = z[target];
-    const float soft = row_lse(z, a.vocabulary, temperature), teacher = row_lse(t, a.vocabulary, temperature),
+    const float temperature = (float)d.temperature, cold = 1 / temperature, alpha = (float)d.alpha,
+                at_target = z[target];
+    const float soft = row_lse(z, a.vocabulary, cold), teacher = row_lse(t, a.vocabulary, cold),
                 hard = row_lse(z, a.vocabulary, 1);
     float divergence = 0;
 
     for (int64_t j = threadIdx.x; j < a.vocabulary; j += blockDim.x) {
-        const float q = z[j] / temperature - soft, p = t[j] / temperature - teacher, weight = expf(p);
+        const float q = z[j] * cold - soft, p = t[j] * cold - teacher, weight = expf(p);
         const float g = alpha * temperature * (expf(q) - weight) + (1 - alpha) * expf(z[j] - hard);
 
         divergence += weight * (p - q);

@@ -18,7 +18,7 @@ static const struct shape {
 } SHAPES[] = {
     {"llama-3.1-8b", 4096, 14336, 32, 32, 8, 128, 128256},
     {"llama-3.2-1b", 2048, 8192, 16, 32, 8, 64, 128256},
-    {"small", 64, 128, 2, 4, 2, 16, 384},
+    {"small", 128, 256, 2, 2, 1, 64, 384},
 };
 
 static const struct job {

@@ -331,6 +331,92 @@ static void loss(struct backend *b, const struct io *io)
     device_free(gathered);
 }
 
+/* rows, width, vocabulary, the teacher's width; losses as above */
+static void distill(struct backend *b, const struct io *io)
+{
+    int64_t rows = io->shape[0], width = io->shape[1], vocabulary = io->shape[2], wide = io->shape[3],
+            chunk = 5;
+    float *scratch = device_alloc((size_t)(chunk * (2 * vocabulary + width + wide)) * sizeof *scratch);
+    float *x = numbers(rows * wide, 7), *w = numbers(vocabulary * wide, 8);
+    int32_t *index = device_alloc(64 * sizeof *index), *targets = device_alloc(64 * sizeof *targets),
+            *rows_of = device_alloc(64 * sizeof *rows_of);
+    struct distill_arg a = {.loss = {.rows = rows,
+                                     .width = width,
+                                     .vocabulary = vocabulary,
+                                     .x = io->x[0],
+                                     .index = index,
+                                     .targets = targets,
+                                     .w = io->x[1],
+                                     .w_type = DTYPE_F32,
+                                     .compute = DTYPE_F32,
+                                     .scale = 1,
+                                     .losses = io->y,
+                                     .dx = io->g[0],
+                                     .dw = io->g[1],
+                                     .logits = scratch,
+                                     .gathered = scratch + chunk * vocabulary,
+                                     .chunk = chunk},
+                            .temperature = 2.5,
+                            .alpha = 0.7,
+                            .x = x,
+                            .index = rows_of,
+                            .width = wide,
+                            .w = w,
+                            .w_type = DTYPE_F32,
+                            .logits = scratch + chunk * (vocabulary + width),
+                            .gathered = scratch + chunk * (2 * vocabulary + width)};
+
+    for (int i = 0; i < 64; i++) {
+        index[i] = 2 * i;
+        rows_of[i] = i;
+        targets[i] = (int32_t)(i * 5 % vocabulary);
+    }
+    b->ops->distill(b->state, NULL, &a);
+    settle(b);
+    for (int64_t i = 0; i < io->n_y; i++)
+        io->r[i] = 1;
+    device_free(scratch);
+    device_free(x);
+    device_free(w);
+    device_free(index);
+    device_free(targets);
+    device_free(rows_of);
+}
+
+/* rows, out, rank; inputs: raw, magnitude, b, A W^T, A A^T. The length is a constant to the gradient. */
+static void dora(struct backend *b, const struct io *io)
+{
+    int64_t rows = io->shape[0], out = io->shape[1];
+    float *factors = device_alloc((size_t)(3 * out) * sizeof *factors);
+    struct dora_arg a = {.rows = rows,
+                         .out = out,
+                         .rank = io->shape[2],
+                         .scale = 0.5f,
+                         .squares = factors,
+                         .aw = io->x[3],
+                         .aa = io->x[4],
+                         .b = io->x[2],
+                         .magnitude = io->x[1],
+                         .factor = factors + out,
+                         .inverse = factors + 2 * out,
+                         .bias = io->x[1],
+                         .y = io->y,
+                         .raw = io->x[0],
+                         .dy = io->r,
+                         .draw = io->g[0],
+                         .dmagnitude = io->g[1],
+                         .dbias = io->g[1]};
+
+    for (int64_t j = 0; j < out; j++)
+        factors[j] = 100 + (float)j;
+    memcpy(io->y, io->x[0], (size_t)io->n_y * sizeof(float));
+    b->ops->dora_factors(b->state, NULL, &a);
+    b->ops->dora_forward(b->state, NULL, &a);
+    b->ops->dora_backward(b->state, NULL, &a);
+    settle(b);
+    device_free(factors);
+}
+
 static void dropout(struct backend *b, const struct io *io)
 {
     struct dropout_arg a = {.n = io->n_y, .x = io->x[0], .y = io->y, .p = 0.3f, .seed = 1234567890123456789u};
@@ -498,6 +584,10 @@ static const struct op_case {
     {"loss", loss, {12, 9, 23, 0}, 2, {24 * 9, 23 * 9}, 12, false},
     {"loss, smoothed", loss, {12, 9, 23, 10}, 2, {24 * 9, 23 * 9}, 12, false},
     {"loss, large", loss, {30, 33, 700, 10}, 2, {60 * 33, 700 * 33}, 30, true},
+    {"distill", distill, {12, 9, 23, 7}, 2, {24 * 9, 23 * 9}, 12, false},
+    {"distill, large", distill, {30, 33, 700, 20}, 2, {60 * 33, 700 * 33}, 30, true},
+    {"dora", dora, {9, 13, 3}, 5, {9 * 13, 13, 13 * 3, 3 * 13, 3 * 3}, 9 * 13, true},
+    {"dora, large", dora, {300, 270, 8}, 5, {300 * 270, 270, 270 * 8, 8 * 270, 64}, 300 * 270, true},
     {"dropout", dropout, {0}, 1, {333}, 333, false},
 };
 enum { N_CASES = sizeof CASES / sizeof *CASES };
