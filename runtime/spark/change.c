@@ -2,6 +2,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/spark/table.h"
 #include "runtime/spark/target.h"
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -328,6 +329,87 @@ static enum lc replace_matching(struct command *c, struct target *t, const struc
         json_pack("{s:I,s:I}", "numOutputRows", (json_int_t)*n, "numRemovedFiles", (json_int_t)marked(t)));
 }
 
+/* A partition value as a text that NULL has, too. */
+static struct expr *partition_key(const char *column)
+{
+    struct expr *args[2] = {expr_cast(target_column(column), dtype_ref(dtype_of(DTYPE_STRING)), false),
+                            expr_string("__HIVE_DEFAULT_PARTITION__", 26)};
+
+    return expr_call("coalesce", false, args, 2);
+}
+
+/* Of the partitions that the rows are of. */
+static enum lc dynamic_condition(struct command *c, const struct target *t, const struct plan *named,
+                                 struct expr **out)
+{
+    size_t n = t->t->n_partition_columns;
+    struct expr **values = mem_calloc(n + 1, sizeof *values), **columns = mem_calloc(n + 1, sizeof *columns);
+    const struct plan *keys = NULL;
+
+    *out = NULL;
+    for (size_t i = 0; values && columns && i < n; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "__lacus_p%zu", i);
+        values[i] = partition_key(t->t->partition_columns[i]);
+        columns[i] = expr_alias(partition_key(t->t->partition_columns[i]), name);
+    }
+    if (values && columns && n > 0) {
+        keys = plan_deduplicate(plan_project(plan_ref(named), columns, n), NULL, 0);
+        *out = keys ? expr_subquery(keys, SUBQUERY_IN, values, n, false) : NULL;
+    } else if (values && columns) {
+        *out = expr_bool(true); /* a table without partitions is one */
+    }
+    mem_free(values);
+    mem_free(columns);
+    return *out ? LC_OK : err_nomem(c->err);
+}
+
+static enum lc replace_in(struct command *c, struct target *t, const struct plan *rows,
+                          const struct spark_replace *r)
+{
+    const struct plan *named = NULL;
+    struct expr *condition = NULL;
+    int64_t n;
+    enum lc rc = named_rows(c, t, rows, !r->by_position, &named);
+
+    if (rc == LC_OK && r->condition)
+        rc = sql_parse_expression(r->condition, strlen(r->condition), &condition, c->err);
+    else if (rc == LC_OK)
+        rc = dynamic_condition(c, t, named, &condition);
+    if (rc == LC_OK)
+        rc = replace_matching(c, t, named, true, condition, &n);
+    expr_unref(condition);
+    plan_unref(named);
+    return rc;
+}
+
+enum lc spark_replace_rows(const struct ctx *ctx, const struct spark_env *env, const struct spark_replace *r,
+                           const struct plan *rows, bool *there, struct err *err)
+{
+    const char *at[] = {"delta", r->path};
+    struct sql_statement s = {.kind = SQL_INSERT, .overwrite = true};
+    struct command c = {ctx, env, &s, NULL, err};
+    char **parts = NULL;
+    size_t n = 0;
+    struct target t;
+    enum lc rc;
+
+    *there = false;
+    if (r->table)
+        TRY(name_split(r->table, &parts, &n, err));
+    s.name = r->table ? (struct sql_names){(const char *const *)parts, n} : (struct sql_names){at, 2};
+    rc = target_open(&c, &t);
+    if (rc == LC_OK) {
+        *there = true;
+        rc = replace_in(&c, &t, rows, r);
+        target_close(&t);
+    } else if (rc == LC_NOTFOUND) {
+        rc = LC_OK;
+    }
+    name_free(parts, n);
+    return rc;
+}
+
 enum lc change_replace(struct command *c, const struct plan *rows, bool by_name, int64_t *n)
 {
     struct target t;
@@ -335,8 +417,11 @@ enum lc change_replace(struct command *c, const struct plan *rows, bool by_name,
     enum lc rc;
 
     TRY(target_open(c, &t));
-    rc = condition ? LC_OK : partition_condition(c, &t, &condition);
-    if (rc == LC_OK)
+    if (!condition && c->s->n_partition == 0)
+        rc = replace_in(c, &t, rows, &(struct spark_replace){.by_position = !by_name});
+    else
+        rc = condition ? LC_OK : partition_condition(c, &t, &condition);
+    if (rc == LC_OK && condition)
         rc = replace_matching(c, &t, rows, by_name, condition, n);
     expr_unref(condition);
     target_close(&t);

@@ -448,6 +448,26 @@ static bool add_relations(struct sql_statement *s, const struct spark_relation *
     return ok && s->plan;
 }
 
+/* Where there is no query to put them around, they are views for as long as the statement runs: their names are unique. */
+static enum lc run_with_views(const struct ctx *ctx, const struct spark_env *env,
+                              const struct sql_statement *s, const struct spark_sql_args *args,
+                              const struct plan **result, struct err *err)
+{
+    size_t n = 0;
+    enum lc rc = LC_OK;
+
+    for (; rc == LC_OK && n < args->n_relations; n++)
+        rc = catalog_put_view(env->catalog, args->relations[n].name, args->relations[n].plan, false, false,
+                              err);
+    if (rc == LC_OK)
+        rc = spark_command(ctx, env, s, result, err);
+    else
+        n--;
+    for (size_t i = 0; i < n; i++)
+        catalog_drop_view(env->catalog, args->relations[i].name);
+    return rc;
+}
+
 enum lc spark_sql(const struct ctx *ctx, const struct spark_env *env, const char *text, size_t len,
                   const struct spark_sql_args *args, const struct plan **result, struct err *err)
 {
@@ -458,6 +478,8 @@ enum lc spark_sql(const struct ctx *ctx, const struct spark_env *env, const char
     TRY(sql_parse(text, len, args->parameters, args->n_parameters, &s, err));
     if (s->plan && args->n_relations > 0 && !add_relations(s, args->relations, args->n_relations))
         rc = err_nomem(err);
+    else if (!s->plan && args->n_relations > 0)
+        rc = run_with_views(ctx, env, s, args, result, err);
     else
         rc = spark_command(ctx, env, s, result, err);
     sql_release(s);

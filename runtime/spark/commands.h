@@ -44,4 +44,14 @@ struct spark_sql_args { /* what goes into the text; all borrowed */
 /* Parses and runs one statement. */
 enum lc spark_sql(const struct ctx *ctx, const struct spark_env *env, const char *text, size_t len,
                   const struct spark_sql_args *args, const struct plan **result, struct err *err) MUST_CHECK;
+
+struct spark_replace { /* df.write with replaceWhere, or of partitions (partitionOverwriteMode = dynamic) */
+    const char *table, *path; /* one of them */
+    const char *condition;    /* SQL; NULL: the rows of the partitions that have new ones */
+    bool by_position;         /* insertInto */
+};
+/* The rows that the condition is true of go, those of the plan come: one commit. *there false: there is no such Delta table yet, and
+ * nothing was done. */
+enum lc spark_replace_rows(const struct ctx *ctx, const struct spark_env *env, const struct spark_replace *r,
+                           const struct plan *rows, bool *there, struct err *err) MUST_CHECK;
 #endif

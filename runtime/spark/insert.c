@@ -5,6 +5,7 @@
 #include "runtime/dataframe/engines/engine.h"
 #include "runtime/spark/command_int.h"
 #include "runtime/spark/describe.h"
+#include "runtime/spark/spark.h"
 #include "runtime/spark/table.h"
 #include "runtime/spark/target.h"
 #include <ctype.h>
@@ -114,6 +115,14 @@ static enum lc insert_rows(struct command *c, const struct plan *plan, bool by_n
     return rc;
 }
 
+/* spark.sql.sources.partitionOverwriteMode */
+static bool dynamic(struct command *c)
+{
+    const char *mode = spark_conf_get(c->env->spark, "spark.sql.sources.partitionOverwriteMode");
+
+    return mode && strcasecmp(mode, "dynamic") == 0;
+}
+
 enum lc run_insert(struct command *c)
 {
     const struct sql_statement *s = c->s;
@@ -131,8 +140,8 @@ enum lc run_insert(struct command *c)
     if (rc == LC_OK && !plan)
         rc = err_nomem(c->err);
     if (rc == LC_OK)
-        rc = s->overwrite && (s->condition || fixed) ? change_replace(c, plan, by_name, &rows)
-                                                     : insert_rows(c, plan, by_name, &rows);
+        rc = s->overwrite && (s->condition || fixed || dynamic(c)) ? change_replace(c, plan, by_name, &rows)
+                                                                   : insert_rows(c, plan, by_name, &rows);
     plan_unref(plan);
     return rc == LC_OK ? command_affected(c, rows) : rc;
 }

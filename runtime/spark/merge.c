@@ -41,7 +41,8 @@ static enum lc source_schema(struct merging *m)
 static enum lc open_source(struct merging *m)
 {
     const struct plan *p = m->c->s->plan, *inner = p->kind == PLAN_ALIAS ? p->left : p;
-    bool named = p->kind == PLAN_ALIAS || p->kind == PLAN_READ_TABLE;
+    const struct plan *body = p->kind == PLAN_WITH ? p->left : p; /* a {df} of the call */
+    bool named = body->kind == PLAN_ALIAS || body->kind == PLAN_READ_TABLE;
     struct expr **columns;
     size_t n = 0;
 
@@ -59,7 +60,7 @@ static enum lc open_source(struct merging *m)
     m->source = plan_with_columns(plan_ref(inner), columns, n);
     mem_free(columns);
     if (m->source && named)
-        m->source = plan_alias(m->source, (const char *const *)p->names, p->n_names);
+        m->source = plan_alias(m->source, (const char *const *)body->names, body->n_names);
     return m->source ? LC_OK : err_nomem(m->c->err);
 }
 

@@ -1,5 +1,6 @@
 /* writer_lua.c: df.write: format, mode, option, partitionBy, save, saveAsTable, insertInto, and one method per file format. */
 #include "runtime/spark/args_lua.h"
+#include "runtime/spark/commands.h"
 #include "runtime/spark/dataframe_lua.h"
 #include "runtime/spark/remote_lua.h"
 #include <string.h>
@@ -171,6 +172,38 @@ static int save_there(lua_State *L, const char *format, const char *table, const
     return remote_save(L, p, &s);
 }
 
+static const char *setting_of(lua_State *L, struct writer *w, const char *option, const char *conf)
+{
+    const char *value = plan_option(&w->options, option);
+
+    return value ? value : spark_conf_get(spark_of(L), conf);
+}
+
+/* mode("overwrite") with replaceWhere, or of the partitions that have new rows. false: there is nothing to replace yet. */
+static bool replace(lua_State *L, const char *table, const char *path, bool insert)
+{
+    struct writer *w = check(L);
+    const char *mode = setting_of(L, w, "partitionOverwriteMode", "spark.sql.sources.partitionOverwriteMode");
+    struct spark_replace r = {.table = table,
+                              .path = table ? NULL : path,
+                              .condition = plan_option(&w->options, "replaceWhere"),
+                              .by_position = insert};
+    struct spark_env env = {.spark = spark_of(L)};
+    bool there = false;
+    struct err err;
+
+    if (w->mode != DELTA_OVERWRITE || is_true(w, "overwriteSchema"))
+        return false;
+    if (!r.condition && (!mode || strcasecmp(mode, "dynamic") != 0))
+        return false;
+    err_clear(&err);
+    if (spark_catalog(env.spark, &env.catalog, &err) != LC_OK ||
+        spark_engine(env.spark, &env.engine, &err) != LC_OK ||
+        spark_replace_rows(session_ctx(session_of(L)), &env, &r, plan_of(L), &there, &err) != LC_OK)
+        session_raise(L, &err);
+    return there;
+}
+
 static int save(lua_State *L, const char *table, const char *path, bool insert)
 {
     struct writer *w = check(L);
@@ -178,6 +211,9 @@ static int save(lua_State *L, const char *table, const char *path, bool insert)
     struct catalog_save s = {.table = table, .path = path, .insert = insert};
     struct delta_written done;
     struct err err;
+
+    if (replace(L, table, path, insert))
+        return 0;
 
     s.write.mode = w->mode;
     s.write.partition_by = partition_columns(L, &s.write.n_partition_by);

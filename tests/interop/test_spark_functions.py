@@ -19,13 +19,13 @@ FUNCTIONS = Path(__file__).parents[2] / "runtime/dataframe/sqlgen/functions.def"
 
 # absent in DataFrames and their kin, and why: pandas, RDDs, streaming and the JVM, or not there yet
 ABSENT = {
-    "DataFrame": "asTable createGlobalTempView createOrReplaceGlobalTempView dropDuplicatesWithinWatermark lateralJoin mapInArrow "
+    "DataFrame": "asTable dropDuplicatesWithinWatermark lateralJoin mapInArrow "
     "mapInPandas mergeInto metadataColumn nearestByJoin observe pandas_api plot rdd toArrow toPandas withWatermark writeStream",
     "Column": "",
     "GroupedData": "apply applyInArrow applyInPandas applyInPandasWithState cogroup transformWithState transformWithStateInPandas",
     "DataFrameReader": "changes jdbc orc xml",
     "DataFrameWriter": "bucketBy clusterBy jdbc orc sortBy xml",
-    "DataFrameWriterV2": "clusterBy overwritePartitions",
+    "DataFrameWriterV2": "clusterBy",
     "Catalog": "",
     "SparkSession": "Builder addArtifact addArtifacts client copyFromLocalToFs dataSource profile readStream sparkContext streams tvf udtf",
 }

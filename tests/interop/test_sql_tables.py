@@ -269,3 +269,74 @@ def test_files_that_vanished(home):
         said = fails(home, statement)
         if "INSERT" not in statement:
             assert place(home, "t") in said, said
+
+
+# ---- views and volumes -----------------------------------------------------------------------------------------------
+
+def test_views_are_read_where_they_were_written(home):
+    """In another process, from another schema; what the table gets later is not theirs; a temporary view cannot be part of one."""
+    sql(home, "CREATE SCHEMA s", "USE s", "CREATE TABLE t AS SELECT 1 AS a, 'x' AS b", "CREATE VIEW v (n COMMENT 'number', b) AS SELECT a + 1, b FROM t",
+        "CREATE VIEW w AS SELECT n * 10 AS m FROM v")
+    assert sql(home, "SELECT * FROM s.w JOIN s.v ON m = n * 10") == [{"m": 20, "n": 2, "b": "x"}]
+    sql(home, "CREATE TABLE t AS SELECT 99 AS a, 'no' AS b", "USE s", "INSERT INTO t VALUES (2, 'y')", "ALTER TABLE t ADD COLUMN c INT")
+    assert sql(home, "CREATE TEMP VIEW t AS SELECT 55 AS a, 'no' AS b", "SELECT * FROM s.v ORDER BY n") == [{"n": 2, "b": "x"}, {"n": 3, "b": "y"}]
+    assert "[INVALID_TEMP_OBJ_REFERENCE]" in script(
+        home, 'spark:sql("CREATE TEMP VIEW q AS SELECT 1"); print(pcall(spark.sql, spark, "CREATE VIEW v2 AS SELECT * FROM q"))')
+    said = fails(home, "CREATE OR REPLACE VIEW s.v AS SELECT m AS n, 'b' AS b FROM s.w")
+    assert "[RECURSIVE_VIEW]" in said
+    assert sql(home, "SELECT count(*) AS n FROM s.w") == [{"n": 2}]  # the old one is still there
+    sql(home, "DROP TABLE s.t")
+    said = fails(home, "SELECT * FROM s.w")
+    assert "[TABLE_OR_VIEW_NOT_FOUND]" in said and "(in the view 'spark_catalog.s.v')" in said
+    for statement in ["INSERT INTO s.v VALUES (1, 'x')", "ALTER TABLE s.v ADD COLUMN x INT", "DELETE FROM s.v"]:
+        assert "view" in fails(home, statement)
+
+
+def test_volumes(home, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "a.csv").write_text("x,y\n1,2\n3,4\n")
+    printed = script(home, f"""spark:sql("CREATE VOLUME v COMMENT 'files'"); spark:sql("CREATE EXTERNAL VOLUME e LOCATION '{tmp_path}/outside'")
+local root = "/Volumes/spark_catalog/default"
+print(spark.read:csv{{root .. "/e/a.csv", header = true}}:count())
+dbutils.fs.put(root .. "/v/in/b.txt", "text")
+print(dbutils.fs.head("dbfs:" .. root .. "/v/in/b.txt"), dbutils.fs.ls(root .. "/v")[1].path)
+spark:range(3).write:format("delta"):save(root .. "/v/d"); spark:range(5).write:mode("overwrite"):parquet(root .. "/v/p")
+print(spark:sql("SELECT count(*) FROM delta.`" .. root .. "/v/d`"):collect()[1][1], spark.read:parquet(root .. "/v/p"):count())
+for _, r in ipairs(spark:sql("LIST '" .. root .. "/v'"):collect()) do print(r.path) end""")
+    assert printed.split() == ["2", "text", "dbfs:/Volumes/spark_catalog/default/v/in/", "3", "5"] + [
+        f"/Volumes/spark_catalog/default/v/{n}/" for n in ("d", "in", "p")]
+    assert [r["volume_name"] for r in sql(home, "SHOW VOLUMES")] == ["e", "v"]
+    row = sql(home, "ALTER VOLUME v RENAME TO w", "COMMENT ON VOLUME w IS 'more'", "DESCRIBE VOLUME w")[0]
+    assert row["volumeType"] == "MANAGED" and row["comment"] == "more" and os.path.isdir(row["storageLocation"] + "/d")
+    assert len(DeltaTable(row["storageLocation"] + "/d").file_uris()) == 1
+    for path, why in [("v/d", "[VOLUME_NOT_FOUND]"), ("w/../../x", "leads out"), ("", "has no volume")]:
+        assert why in fails(home, f"LIST '/Volumes/spark_catalog/default/{path}'")
+    assert "[SCHEMA_NOT_FOUND]" in fails(home, "LIST '/Volumes/spark_catalog/nope/v'")
+    sql(home, "DROP VOLUME w", "DROP VOLUME e")
+    assert not os.path.exists(row["storageLocation"]) and (tmp_path / "outside" / "a.csv").exists()
+
+
+def test_writers_replace_what_they_are_told_to(home):
+    code = """spark:sql("CREATE TABLE t (id INT, p STRING) PARTITIONED BY (p)"); spark:sql("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, NULL)")
+local function rows(...) return spark:createDataFrame({...}, "id INT, p STRING") end
+local function show() local o = {} for _, r in ipairs(spark:sql("SELECT id FROM t ORDER BY id"):collect()) do o[#o + 1] = r.id end print(table.concat(o, ",")) end
+rows({10, "a"}).write:mode("overwrite"):option("replaceWhere", "p = 'a'"):saveAsTable("t"); show()
+rows({20, "b"}, {30, null}).write:mode("overwrite"):option("partitionOverwriteMode", "dynamic"):saveAsTable("t"); show()
+rows({40, "c"}):writeTo("t"):overwritePartitions(); show()
+rows({50, "c"}):writeTo("t"):overwrite("p = 'c' OR p IS NULL"); show()
+spark:sql("SET spark.sql.sources.partitionOverwriteMode = dynamic"); spark:sql("INSERT OVERWRITE t VALUES (60, 'a')"); show()
+spark:sql("RESET"); spark:sql("INSERT OVERWRITE t VALUES (70, 'a')"); show()
+print(pcall(function() rows({1, "z"}).write:mode("overwrite"):option("replaceWhere", "p = 'a'"):saveAsTable("t") end))"""
+    lines = script(home, code).splitlines()
+    assert lines[:6] == ["2,3,10", "10,20,30", "10,20,30,40", "10,20,50", "20,50,60", "70"]
+    assert "[DELTA_REPLACE_WHERE_MISMATCH]" in lines[6]
+    assert theirs(place(home, "t")) == [{"id": 70, "p": "a"}]
+
+
+def test_merge_takes_a_dataframe(home):
+    code = """spark:sql("CREATE TABLE t AS SELECT id, 'old' AS v FROM range(3)")
+local df = spark:createDataFrame({{1, "new"}, {7, "more"}}, "id BIGINT, v STRING")
+spark:sql("MERGE INTO t USING {df} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *", {df = df})
+spark:sql("DELETE FROM t WHERE id NOT IN (SELECT id FROM {df}) AND id > :least", {df = df, least = 1})"""
+    script(home, code)
+    assert theirs(place(home, "t")) == [{"id": 0, "v": "old"}, {"id": 1, "v": "new"}, {"id": 7, "v": "more"}]

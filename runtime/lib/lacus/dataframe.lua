@@ -465,17 +465,27 @@ return function(native)
   function DataFrame:observe() native.raise("DataFrame.observe is not there: metrics are not collected beside a query",
     "use df:agg(…) for the aggregates") end
 
+  local function global_view(df, name, words)
+    spark:sql(words .. " GLOBAL TEMPORARY VIEW `" .. name:gsub("`", "``") .. "` AS SELECT * FROM {df}", {df = df})
+  end
+  --- DataFrame:createGlobalTempView(name: string)
+  -- a name for SQL, global_temp.name; an error when it is taken
+  --     df:createGlobalTempView("people")
+  function DataFrame:createGlobalTempView(name) global_view(self, name, "CREATE") end
+  --- DataFrame:createOrReplaceGlobalTempView(name: string)
+  -- a name for SQL, global_temp.name
+  --     df:createOrReplaceGlobalTempView("people")
+  function DataFrame:createOrReplaceGlobalTempView(name) global_view(self, name, "CREATE OR REPLACE") end
+
   for name, why in pairs {
     toPandas = "there is no pandas", pandas_api = "there is no pandas", mapInPandas = "there is no pandas", plot = "there is no pandas",
     mapInArrow = "there are no Python functions over Arrow batches", rdd = "there are no RDDs", toArrow = "there is no pyarrow here",
     writeStream = "nothing streams here", withWatermark = "nothing streams here", dropDuplicatesWithinWatermark = "nothing streams here",
     lateralJoin = "joins with what a row decides are not there", nearestByJoin = "joins by nearness are not there",
     metadataColumn = "files have no metadata columns here", asTable = "there are no functions that take tables",
-    createGlobalTempView = "views belong to a session here", createOrReplaceGlobalTempView = "views belong to a session here",
   } do
     local hints = {toPandas = "collect(), toTable()", toArrow = "toTable(), or write Parquet", plot = "plot.line{…} of toTable()",
-                   lateralJoin = "F.explode for arrays, or LATERAL VIEW in SQL", createGlobalTempView = "createTempView",
-                   createOrReplaceGlobalTempView = "createOrReplaceTempView"}
+                   lateralJoin = "F.explode for arrays, or LATERAL in SQL"}
     DataFrame[name] = absent("DataFrame." .. name, why, hints[name])
   end
   DataFrame.rdd, DataFrame.plot, DataFrame.writeStream = {property = DataFrame.rdd}, {property = DataFrame.plot},
@@ -574,22 +584,30 @@ return function(native)
     save(self, "append")
   end
   --- DataFrameWriterV2:overwrite(condition: Column)
-  -- puts the rows in place of all rows; only the condition true is there
-  --     df:writeTo("lake"):overwrite(F.lit(true))
+  -- puts the rows in place of those that a condition (as SQL) is true of; F.lit(true): of all
+  --     df:writeTo("lake"):overwrite("year = 2026")
   function V2:overwrite(condition)
     must_exist(self)
-    if condition ~= nil and not tostring(condition):match("true") then
-      native.raise("overwrite(condition) is not there yet: only overwrite(F.lit(true)), which replaces all rows")
+    if type(condition) == "string" then
+      self.options_.replaceWhere = condition
+    elseif condition ~= nil and not tostring(condition):match("true") then
+      native.raise("overwrite takes its condition as SQL text, or F.lit(true)", "df:writeTo(name):overwrite(\"year = 2026\")")
     end
     save(self, "overwrite")
   end
+  --- DataFrameWriterV2:overwritePartitions()
+  -- puts the rows in place of the partitions that they are of
+  --     df:writeTo("lake"):overwritePartitions()
   function V2:overwritePartitions()
-    native.raise("overwritePartitions() is not there yet: overwrite(F.lit(true)) replaces all rows")
+    must_exist(self)
+    self.options_.partitionOverwriteMode = "dynamic"
+    save(self, "overwrite")
   end
 
   --- DataFrame:mergeInto(table: TableName, condition: Column) -> table
   -- not there yet
-  DataFrame.mergeInto = absent("DataFrame.mergeInto", "MERGE is not there yet", "join, and overwrite the table")
+  DataFrame.mergeInto = absent("DataFrame.mergeInto", "MERGE takes SQL text",
+    "spark:sql(\"MERGE INTO t USING {df} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *\", {df = df})")
 
   for name, why in pairs {bucketBy = "tables have no buckets", sortBy = "tables have no buckets", clusterBy = "tables are not clustered",
                           jdbc = "there is no JVM", orc = "ORC files are not written", xml = "XML files are not written"} do
@@ -742,7 +760,18 @@ return function(native)
   -- removes a view
   --     spark.catalog:dropView("seen", true)
   function Catalog.dropView(name, if_exists) spark:sql("DROP VIEW " .. (if_exists and "IF EXISTS " or "") .. name) end
-  function Catalog.dropGlobalTempView() return false end
+  --- Catalog:dropGlobalTempView(viewName: string) -> boolean
+  -- removes global_temp.name; whether there was one
+  --     spark.catalog:dropGlobalTempView("people")
+  function Catalog.dropGlobalTempView(name)
+    for _, row in ipairs(rows_of("SHOW VIEWS IN global_temp")) do
+      if row.namespace == "global_temp" and row.viewName == name:lower() then
+        spark:sql("DROP VIEW global_temp.`" .. name:gsub("`", "``") .. "`")
+        return true
+      end
+    end
+    return false
+  end
   --- Catalog:getCreateTableString(tableName: string) -> string
   -- the statement that makes such a table
   --     spark.catalog:getCreateTableString("people")
