@@ -1,5 +1,5 @@
 #include "runtime/dataframe/csv/value.h"
-#include "runtime/base/civil.h"
+#include "runtime/dataframe/moment.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,159 +166,19 @@ bool csv_to_boolean(const char *s, size_t len, bool *out)
     return *out || (len == 5 && strncasecmp(s, "false", 5) == 0);
 }
 
-/* ---- dates and times ---- */
-struct scan {
-    const char *s, *end;
-};
-
-/* least … most digits; false: another number of them */
-static bool digits(struct scan *c, int least, int most, int *out)
-{
-    int n = 0;
-
-    for (*out = 0; c->s < c->end && digit(*c->s) && n < most; c->s++, n++)
-        *out = *out * 10 + (*c->s - '0');
-    return n >= least && !(c->s < c->end && digit(*c->s));
-}
-
-static bool sign(struct scan *c, char mark)
-{
-    bool is = c->s < c->end && *c->s == mark;
-
-    c->s += is;
-    return is;
-}
-
-/* [+-]yyyy[y][y][y][-[m]m[-[d]d]] */
-static bool scan_date(struct scan *c, int64_t *days, int *parts)
-{
-    int year, month = 1, day = 1;
-    bool minus = sign(c, '-');
-
-    if (!minus)
-        (void)sign(c, '+');
-    if (!digits(c, 4, 7, &year))
-        return false;
-    *parts = 1;
-    if (sign(c, '-')) {
-        *parts = 2;
-        if (!digits(c, 1, 2, &month))
-            return false;
-        if (sign(c, '-')) {
-            *parts = 3;
-            if (!digits(c, 1, 2, &day))
-                return false;
-        }
-    }
-    if (!civil_valid(minus ? -year : year, month, day))
-        return false;
-    *days = civil_days(minus ? -year : year, month, day);
-    return true;
-}
-
-bool csv_to_date(const char *s, size_t len, int32_t *days)
-{
-    struct scan c;
-    int64_t d;
-    int parts;
-
-    trim(&s, &len);
-    c = (struct scan){s, s + len};
-    if (!scan_date(&c, &d, &parts) || (c.s < c.end && (parts < 3 || (*c.s != ' ' && *c.s != 'T'))))
-        return false;
-    *days = (int32_t)d;
-    return d >= INT32_MIN && d <= INT32_MAX;
-}
-
-/* [h]h[:[m]m[:[s]s[.fraction]]] */
-static bool scan_clock(struct scan *c, int64_t *micros, int *parts)
-{
-    int hour, minute = 0, second = 0;
-    int64_t fraction = 0, unit = 100000;
-
-    if (!digits(c, 1, 2, &hour))
-        return false;
-    *parts = 1;
-    if (sign(c, ':')) {
-        *parts = 2;
-        if (!digits(c, 1, 2, &minute))
-            return false;
-        if (sign(c, ':')) {
-            *parts = 3;
-            if (!digits(c, 1, 2, &second))
-                return false;
-            if (sign(c, '.'))
-                for (; c->s < c->end && digit(*c->s); c->s++, unit /= 10)
-                    fraction += (*c->s - '0') * unit;
-        }
-    }
-    *micros = ((hour * 60 + minute) * INT64_C(60) + second) * 1000000 + fraction;
-    return hour < 24 && minute < 60 && second < 60;
-}
-
-/* Z, UTC, GMT+2, +02:00, Europe/Berlin: whether it can be one; what it is, the engine knows. */
-static bool can_be_zone(const char *s, size_t len)
-{
-    if (len == 0 || len > 40)
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if (!digit(s[i]) && !strchr("+-:/_", s[i]) && !((s[i] | 32) >= 'a' && (s[i] | 32) <= 'z'))
-            return false;
-    return !digit(s[0]) && s[0] != ':' && s[0] != '/';
-}
-
-bool csv_to_time(const char *s, size_t len, struct csv_time *out)
-{
-    struct scan c;
-    int64_t days = 0;
-    int parts = 0, clock = 0;
-    bool date;
-
-    trim(&s, &len);
-    c = (struct scan){s, s + len};
-    *out = (struct csv_time){0};
-    date = scan_date(&c, &days, &parts);
-    if (date && c.s == c.end) {
-        *out = (struct csv_time){.micros = days * INT64_C(86400000000), .has_date = true};
-        return true;
-    }
-    if (date) {
-        if (parts < 3 || (*c.s != ' ' && *c.s != 'T'))
-            return false;
-        c.s++;
-    } else {
-        c.s = s;
-        (void)sign(&c, 'T');
-        if (!(c.s < c.end) || !memchr(c.s, ':', (size_t)(c.end - c.s)))
-            return false;
-    }
-    if (!scan_clock(&c, &out->micros, &clock))
-        return false;
-    out->has_date = date;
-    out->micros += days * INT64_C(86400000000);
-    if (c.s < c.end) {
-        out->n_zone = (size_t)(c.end - c.s);
-        out->zone = c.s;
-        while (out->n_zone && *out->zone == ' ')
-            out->zone++, out->n_zone--;
-        return can_be_zone(out->zone, out->n_zone);
-    }
-    return true;
-}
-
 /* ---- what a column's type is ---- */
 static bool plain_date(const char *s, size_t len)
 {
-    int32_t days;
+    int64_t days;
 
-    return len == 10 && s[4] == '-' && s[7] == '-' && csv_to_date(s, len, &days);
+    return len == 10 && s[4] == '-' && s[7] == '-' && moment_date(s, len, &days);
 }
 
 /* The narrowest type of the text, from the one that the column has on: Spark tries no narrower one. */
 static struct csv_guess guess_of(enum csv_type from, const struct csv_options *o, const char *s, size_t len)
 {
     int whole, fraction;
-    struct csv_time t;
+    struct moment t;
     int64_t i;
     double d;
     bool b;
@@ -346,7 +206,7 @@ static struct csv_guess guess_of(enum csv_type from, const struct csv_options *o
             return (struct csv_guess){CSV_DATE, 0};
         /* fall through */
     case CSV_TIMESTAMP:
-        if (csv_to_time(s, len, &t))
+        if (moment_parse(s, len, &t))
             return (struct csv_guess){CSV_TIMESTAMP, 0};
         /* fall through */
     case CSV_BOOLEAN:

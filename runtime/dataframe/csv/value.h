@@ -2,7 +2,7 @@
  *
  * What      csv_to_* read a field as one type; csv_guess_* find the narrowest type that all fields of a column have.
  * Ownership none.
- * Units     days since 1970-01-01; microseconds.
+ * Units     none.
  * Errors    false: the text is not of that type.
  * Threads   any.
  * Source    Spark's UnivocityParser and CSVInferSchema, as tests/interop/test_csv.py asks them.
@@ -24,18 +24,9 @@
 bool csv_to_long(const char *s, size_t len, int64_t most, int64_t *out);
 bool csv_to_double(const struct csv_options *o, const char *s, size_t len, double *out);
 bool csv_to_boolean(const char *s, size_t len, bool *out);
-bool csv_to_date(const char *s, size_t len, int32_t *days);
 size_t csv_plain_number(const char *s, size_t len, char *out, size_t size); /* without the commas of groups */
 /* Digits before and after the point of a decimal number, an exponent counted in. */
 bool csv_to_decimal(const char *s, size_t len, int *whole, int *fraction);
-
-struct csv_time {
-    int64_t micros; /* of the wall clock; since midnight where there is no date */
-    bool has_date;
-    const char *zone; /* in the text: "Z", "+02:00", "Europe/Berlin"; NULL: none is given */
-    size_t n_zone;
-};
-bool csv_to_time(const char *s, size_t len, struct csv_time *out);
 
 enum csv_type {
     CSV_NOTHING,

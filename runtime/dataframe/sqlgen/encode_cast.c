@@ -184,6 +184,16 @@ static bool possible(const struct dtype *from, const struct dtype *to)
     return false;
 }
 
+static const char *string_to_date(struct gen *g, const struct sx *in, const struct dtype *to, bool try_cast)
+{
+    const char *days = gen_printf(g, "lacus_date_days(%s)", in->sql),
+               *date = gen_printf(g, "(DATE '1970-01-01' + CAST(%s AS INTEGER))", days);
+
+    return try_cast ? date
+                    : gen_printf(g, "(CASE WHEN %s IS NOT NULL THEN %s WHEN %s IS NOT NULL THEN %s END)",
+                                 days, date, in->sql, malformed(g, in, to));
+}
+
 /* DuckDB's own cast lets a zone in one row change the rows behind it, knows no '+05:30' behind a space and takes UTC for the session. */
 static const char *string_to_timestamp(struct gen *g, const struct sx *in, const struct dtype *to,
                                        bool try_cast)
@@ -191,12 +201,8 @@ static const char *string_to_timestamp(struct gen *g, const struct sx *in, const
     bool instant = to->id == DTYPE_TIMESTAMP;
     const char *micros = gen_printf(g, "lacus_time_micros(%s, %d)", in->sql, instant), *at;
 
-    at = instant
-             ? gen_printf(
-                   g,
-                   "timezone(coalesce(lacus_time_zone(%s), current_setting('TimeZone')), make_timestamp(%s))",
-                   in->sql, micros)
-             : gen_printf(g, "make_timestamp(%s)", micros);
+    at = instant ? gen_printf(g, INSTANT_OF_TEXT, in->sql, in->sql)
+                 : gen_printf(g, "make_timestamp(%s)", micros);
     if (try_cast)
         return gen_printf(g, instant ? "try(%s)" : "%s", at);
     return gen_printf(g, "(CASE WHEN %s IS NOT NULL THEN %s WHEN %s IS NOT NULL THEN %s END)", micros, at,
@@ -216,13 +222,8 @@ static const char *cast_text(struct gen *g, const struct sx *in, const struct dt
         return string_to_timestamp(g, in, to, try_cast);
     if (from == DTYPE_STRING && to->id == DTYPE_BINARY)
         return gen_printf(g, "encode(%s)", in->sql);
-    if (from == DTYPE_STRING && to->id == DTYPE_DATE) /* also '2024', '2024-03' and '2024-03-05 10:00:00' */
-        return gen_printf(
-            g,
-            "%s(CASE WHEN regexp_full_match(%s, '\\s*[0-9]{4}\\s*') THEN trim(%s) || '-01-01' WHEN "
-            "regexp_full_match(%s, '\\s*[0-9]{4}-[0-9]{1,2}\\s*') THEN trim(%s) || '-01' ELSE %s END AS "
-            "DATE)",
-            cast, in->sql, in->sql, in->sql, in->sql, in->sql);
+    if (from == DTYPE_STRING && to->id == DTYPE_DATE)
+        return string_to_date(g, in, to, try_cast);
     if (dtype_is_integral(to))
         return to_integer(g, in, to, cast);
     if (to->id == DTYPE_INTERVAL && from == DTYPE_STRING)

@@ -139,6 +139,7 @@ static enum lc put_column(struct csv_call *c, size_t i, const struct dfield *f)
     bool corrupt = strcasecmp(f->name, c->options->corrupt_name) == 0 && t->id == DTYPE_STRING,
          part = !corrupt && c->n_files && path_part(c->files[0], f->name);
     struct buf name = BUF_INIT(4096);
+    char text[24];
     json_int_t field = corrupt ? WHOLE_RECORD : (part ? PATH_PART : (json_int_t)c->fields);
 
     if (dtype_is_atomic(t))
@@ -168,15 +169,15 @@ static enum lc put_column(struct csv_call *c, size_t i, const struct dfield *f)
         buf_puts(c->selected, ", ");
     if (pattern)
         return put_parsed(c, i, t, pattern);
-    if (t->id == DTYPE_TIMESTAMP || t->id == DTYPE_DECIMAL || t->id == DTYPE_TIME) {
-        buf_printf(c->selected,
-                   t->id == DTYPE_TIMESTAMP ? "TRY_CAST(replace(c%zu, '@', current_setting('TimeZone')) AS "
-                                            : "TRY_CAST(c%zu AS ",
-                   i);
+    snprintf(text, sizeof text, "c%zu", i);
+    if (t->id == DTYPE_TIMESTAMP) {
+        buf_printf(c->selected, INSTANT_OF_TEXT, text, text);
+    } else if (t->id == DTYPE_DECIMAL || t->id == DTYPE_TIME) {
+        buf_printf(c->selected, "TRY_CAST(%s AS ", text);
         sql_type(t, c->selected);
         buf_putc(c->selected, ')');
     } else {
-        buf_printf(c->selected, "c%zu", i);
+        buf_puts(c->selected, text);
     }
     return LC_OK;
 }

@@ -181,6 +181,10 @@ struct special {
     const char *name;
     special_fn *fn;
 };
+/* A text (twice) as an instant, in the session's zone where it names none; NULL where it is none. */
+#define INSTANT_OF_TEXT                                                                                      \
+    "timezone(coalesce(lacus_time_zone(%s), current_setting('TimeZone')), "                                  \
+    "make_timestamp(lacus_time_micros(%s, 1)))"
 /* special_times.c: a pattern of Java for strftime and strptime */
 enum lc java_time_pattern(const char *pattern, struct buf *out, struct err *err) MUST_CHECK;
 extern const struct special special_numbers[], special_texts[], special_times[], special_lists[],

@@ -8,6 +8,7 @@
 #include "runtime/dataframe/csv/value.h"
 #include "runtime/dataframe/engines/duckdb/lines.h"
 #include "runtime/dataframe/engines/duckdb/table_function.h"
+#include "runtime/dataframe/moment.h"
 #include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
@@ -109,16 +110,21 @@ static bool put_boolean(const struct cell *c, const char *s, size_t len)
 
 static bool put_date(const struct cell *c, const char *s, size_t len)
 {
-    return csv_to_date(s, len, &((int32_t *)c->data)[c->row]);
+    int64_t days;
+
+    if (!moment_date(s, len, &days) || days > INT32_MAX || days < INT32_MIN)
+        return false;
+    ((int32_t *)c->data)[c->row] = (int32_t)days;
+    return true;
 }
 
 static bool put_wall_time(const struct cell *c, const char *s, size_t len)
 {
-    struct csv_time t;
+    struct moment m;
 
-    if (!csv_to_time(s, len, &t) || t.zone || !t.has_date)
+    if (!moment_parse(s, len, &m) || m.zone_len || !m.dated)
         return false;
-    ((int64_t *)c->data)[c->row] = t.micros;
+    ((int64_t *)c->data)[c->row] = m.micros;
     return true;
 }
 
@@ -128,31 +134,11 @@ static bool put_text(const struct cell *c, const char *s, size_t len)
     return true;
 }
 
-/* "2024-01-05 10:00:00.000000 Europe/Berlin": the cast knows the zones. One is always named, the session's by @: a text without
- * one would be read in the zone that the row before it named. */
 static bool put_instant(const struct cell *c, const char *s, size_t len)
 {
-    struct csv_time t;
-    struct tm tm;
-    char text[128];
-    time_t seconds;
-    int64_t micros;
-    bool named;
-    int n;
+    struct moment m;
 
-    if (!csv_to_time(s, len, &t))
-        return false;
-    if (!t.has_date)
-        t.micros += (int64_t)time(NULL) / 86400 * INT64_C(86400000000);
-    micros = ((t.micros % 1000000) + 1000000) % 1000000;
-    seconds = (time_t)((t.micros - micros) / 1000000);
-    if (!gmtime_r(&seconds, &tm))
-        return false;
-    named = t.zone && *t.zone != '+' && *t.zone != '-' && !(t.n_zone == 1 && *t.zone == 'Z');
-    n = snprintf(text, sizeof text, "%04d-%02d-%02d %02d:%02d:%02d.%06d%s%.*s", tm.tm_year + 1900,
-                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)micros, named ? " " : "",
-                 t.zone ? (int)t.n_zone : 2, t.zone ? t.zone : " @");
-    return put_text(c, text, (size_t)n);
+    return moment_parse(s, len, &m) && put_text(c, s, len);
 }
 
 static bool put_decimal(const struct cell *c, const char *s, size_t len)

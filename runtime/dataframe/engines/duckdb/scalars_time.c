@@ -1,166 +1,8 @@
-/* scalars_time.c: texts as Spark reads them as times: [+-]yyyy[-m[-d[( |T)h:m[:s[.fraction]][zone]]]], or the time of day alone. */
-#include "runtime/base/civil.h"
+/* scalars_time.c: texts as times, by runtime/dataframe/moment. */
 #include "runtime/dataframe/engines/duckdb/scalars.h"
-#include <ctype.h>
+#include "runtime/dataframe/moment.h"
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-
-struct reader {
-    const char *s, *end;
-};
-
-struct moment {
-    int64_t year, micros; /* of the day */
-    int month, day;
-    bool dated, timed;
-    const char *zone;
-    size_t zone_len;
-};
-
-static bool number(struct reader *r, int least, int most, int64_t *out)
-{
-    int n = 0;
-
-    for (*out = 0; r->s < r->end && isdigit((unsigned char)*r->s) && n <= most; n++)
-        *out = 10 * *out + (*r->s++ - '0');
-    return n >= least && n <= most;
-}
-
-static bool sign(struct reader *r, char c)
-{
-    bool there = r->s < r->end && *r->s == c;
-
-    r->s += there;
-    return there;
-}
-
-/* h:m[:s[.f]]; digits behind the microseconds are left out */
-static bool time_of_day(struct reader *r, struct moment *m)
-{
-    int64_t hour, minute, second = 0, fraction = 0;
-    int digits = 0;
-
-    if (!number(r, 1, 2, &hour) || !sign(r, ':') || !number(r, 1, 2, &minute))
-        return false;
-    if (sign(r, ':')) {
-        if (!number(r, 1, 2, &second))
-            return false;
-        if (sign(r, '.'))
-            for (; r->s < r->end && isdigit((unsigned char)*r->s); r->s++, digits++)
-                fraction = digits < 6 ? 10 * fraction + (*r->s - '0') : fraction;
-    } else if (r->s < r->end) /* a zone stands behind seconds only */
-        return false;
-    for (; digits < 6; digits++)
-        fraction *= 10;
-    m->micros = ((hour * 60 + minute) * 60 + second) * 1000000 + fraction;
-    m->timed = true;
-    m->zone = r->s;
-    m->zone_len = (size_t)(r->end - r->s);
-    return hour < 24 && minute < 60 && second < 60;
-}
-
-static bool date(struct reader *r, struct moment *m)
-{
-    bool negative = sign(r, '-');
-    int64_t month = 1, day = 1;
-
-    if (!negative)
-        sign(r, '+');
-    if (!number(r, 4, 6, &m->year))
-        return false;
-    if (sign(r, '-') && (!number(r, 1, 2, &month) || (sign(r, '-') && !number(r, 1, 2, &day))))
-        return false;
-    m->year = negative ? -m->year : m->year;
-    m->month = (int)month;
-    m->day = (int)day;
-    m->dated = true;
-    return civil_valid(m->year, m->month, m->day);
-}
-
-static bool parse(const struct value *text, struct moment *m)
-{
-    struct reader r = {text->s, text->s + text->len}, whole;
-
-    *m = (struct moment){0};
-    while (r.s < r.end && (unsigned char)*r.s <= ' ')
-        r.s++;
-    while (r.end > r.s && (unsigned char)r.end[-1] <= ' ')
-        r.end--;
-    whole = r;
-    if (sign(&r, 'T') || memchr(r.s, ':', (size_t)(r.end - r.s) < 3 ? (size_t)(r.end - r.s) : 3))
-        return time_of_day(&r, m);
-    r = whole;
-    if (!date(&r, m))
-        return false;
-    if (r.s == r.end)
-        return true;
-    return (sign(&r, ' ') || sign(&r, 'T')) && (r.s == r.end || time_of_day(&r, m));
-}
-
-/* "+5", "-05:30", "+0530", "+05:30:15", maybe behind UTC, GMT or UT: seconds. false: the name of a region. */
-static bool offset_of(const char *s, size_t len, int64_t *seconds)
-{
-    static const char *const prefixes[] = {"UTC", "GMT", "UT"};
-    struct reader r = {s, s + len};
-    int64_t h = 0, m = 0, sec = 0;
-    bool minus, prefix = false;
-
-    for (size_t i = 0; i < 3 && !prefix; i++)
-        if (len >= strlen(prefixes[i]) && strncmp(s, prefixes[i], strlen(prefixes[i])) == 0) {
-            prefix = true;
-            r.s += strlen(prefixes[i]);
-        }
-    *seconds = 0;
-    if ((prefix && r.s == r.end) || (len == 1 && *s == 'Z'))
-        return true;
-    minus = sign(&r, '-');
-    if (!minus && !sign(&r, '+'))
-        return false;
-    if (r.end - r.s == 4 && memchr(r.s, ':', 4) == NULL) {
-        if (!number(&r, 4, 4, &h))
-            return false;
-        m = h % 100;
-        h /= 100;
-    } else if (!number(&r, 1, 2, &h) ||
-               (sign(&r, ':') && (!number(&r, 1, 2, &m) || (sign(&r, ':') && !number(&r, 2, 2, &sec))))) {
-        return false;
-    }
-    *seconds = (minus ? -1 : 1) * (h * 3600 + m * 60 + sec);
-    return r.s == r.end && h <= 18 && m < 60 && sec < 60;
-}
-
-/* Whether a zone has that name; without the system's list of zones the engine decides. */
-static bool is_region(const char *name, size_t len)
-{
-    static const char folder
-        [] = "/usr/share/zoneinfo",
-  shorts[] =
-        "ACT AET AGT ART AST BET BST CAT CNT CST CTT EAT ECT EST HST IET IST JST MIT MST NET NST PLT PNT PRT "
-        "PST SST VST ";
-    char path[100], word[5];
-
-    for (size_t i = 0; i < len; i++)
-        if (!isalnum((unsigned char)name[i]) && !strchr("/_+-", name[i]))
-            return false;
-    if (len == 3) {
-        snprintf(word, sizeof word, "%.3s ", name);
-        if (strstr(shorts, word))
-            return true;
-    }
-    if (len > 60 || name[0] == '/' || access(folder, R_OK) != 0)
-        return len <= 60 && name[0] != '/';
-    snprintf(path, sizeof path, "%s/%.*s", folder, (int)len, name);
-    return access(path, R_OK) == 0;
-}
-
-static void trim_zone(struct moment *m)
-{
-    while (m->zone_len && *m->zone == ' ') {
-        m->zone++;
-        m->zone_len--;
-    }
-}
 
 /* (text, instant): µs on the clock; with an offset in the text and if the instant is asked for, those of UTC. */
 static void micros(const struct value *a, struct result *out)
@@ -168,21 +10,13 @@ static void micros(const struct value *a, struct result *out)
     struct moment m;
     int64_t seconds;
 
-    if (!parse(&a[0], &m)) {
+    if (!moment_parse(a[0].s, a[0].len, &m) || (!m.dated && !a[1].i)) {
         result_null(out);
         return;
     }
-    trim_zone(&m);
-    if (!m.dated && !a[1].i) {
-        result_null(out);
-        return;
-    }
-    out->i =
-        (m.dated ? civil_days(m.year, m.month, m.day) : (int64_t)time(NULL) / 86400) * 86400000000 + m.micros;
-    if (m.zone_len && offset_of(m.zone, m.zone_len, &seconds))
-        out->i -= a[1].i ? seconds * 1000000 : 0;
-    else if (m.zone_len && !is_region(m.zone, m.zone_len))
-        result_null(out);
+    out->i = m.micros + (m.dated ? 0 : (int64_t)time(NULL) / 86400 * INT64_C(86400000000));
+    if (a[1].i && m.zone_len && moment_offset(m.zone, m.zone_len, &seconds))
+        out->i -= seconds * 1000000;
 }
 
 /* The zone of a text: UTC for offsets, which micros took off; NULL: it names none. */
@@ -191,16 +25,23 @@ static void zone(const struct value *a, struct result *out)
     struct moment m;
     int64_t seconds;
 
-    if (!parse(&a[0], &m) || (trim_zone(&m), m.zone_len == 0))
+    if (!moment_parse(a[0].s, a[0].len, &m) || m.zone_len == 0)
         result_null(out);
-    else if (offset_of(m.zone, m.zone_len, &seconds))
+    else if (moment_offset(m.zone, m.zone_len, &seconds))
         buf_puts(out->more, "UTC");
     else
         buf_add(out->more, m.zone, m.zone_len);
     result_text(out);
 }
 
+static void days(const struct value *a, struct result *out)
+{
+    if (!moment_date(a[0].s, a[0].len, &out->i))
+        result_null(out);
+}
+
 const struct scalar scalars_time[] = {
+    {"lacus_date_days", "s", 'l', false, days},
     {"lacus_time_micros", "si", 'l', false, micros},
     {"lacus_time_zone", "s", 's', false, zone},
     {NULL, NULL, 0, false, NULL},
