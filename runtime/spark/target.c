@@ -5,6 +5,7 @@
 #include "runtime/dataframe/engines/engine.h"
 #include "runtime/spark/table.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -148,23 +149,41 @@ static json_t *as_texts(const json_t *numbers)
     return out;
 }
 
+/* {"predicate": "[\"id = 2\"]"}, as Delta's history has it */
+static json_t *history_parameters(const struct command *c)
+{
+    const char *text = c->s->kind == SQL_INSERT ? NULL : c->s->text;
+    json_t *list = json_array(), *out;
+    char *predicate;
+
+    if (list && text)
+        json_array_append_new(list, json_string(text));
+    predicate = list ? json_dumps(list, JSON_COMPACT) : NULL;
+    out = predicate ? json_pack("{s:s}", "predicate", predicate) : NULL;
+    free(predicate);
+    json_decref(list);
+    return out;
+}
+
 enum lc target_commit(struct command *c, const struct target *t, const struct plan *rows,
                       const char *operation, json_t *metrics)
 {
     struct delta_rewrite r = {.t = t->t, .files = t->files, .operation = operation};
     const struct plan *ready = NULL;
-    json_t *texts = as_texts(metrics);
+    json_t *texts = as_texts(metrics), *parameters = history_parameters(c);
     struct delta_written done;
     enum lc rc = rows ? resolved(c, rows, &ready) : LC_OK;
 
     r.plan = ready;
     r.metrics = texts;
+    r.parameters = parameters;
     if (rc == LC_OK)
         rc = delta_rewrite(c->ctx, &c->env->engine, &r, &done, c->err);
     if (rc == LC_OK && done.version >= 0)
         rc = catalog_add_lineage(c->ctx, c->env->catalog, operation, t->name, done.version, c->err);
     plan_unref(ready);
     json_decref(texts);
+    json_decref(parameters);
     json_decref(metrics);
     return rc;
 }

@@ -97,12 +97,23 @@ static bool parse_condition(struct parser *p, struct expr **out)
     return (*out = parse_expr(p)) != NULL;
 }
 
+/* The statement's condition, and its text for the history. */
+static bool parse_predicate(struct parser *p, struct sql_statement *s)
+{
+    size_t start = peek_token(p, 0)->start;
+
+    if (!parse_condition(p, &s->condition))
+        return false;
+    s->text = arena_strndup(p->arena, p->text + start, p->tokens[p->at - 1].end - start);
+    return s->text || fail_memory(p);
+}
+
 bool parse_delete(struct parser *p, struct sql_statement *s)
 {
     s->kind = SQL_DELETE;
     if (!expect_word(p, "FROM") || !parse_target(p, s))
         return false;
-    return !accept_word(p, "WHERE") ? p->failed == LC_OK : parse_condition(p, &s->condition);
+    return !accept_word(p, "WHERE") ? p->failed == LC_OK : parse_predicate(p, s);
 }
 
 static bool grow_assignments(struct parser *p, struct sql_assignment **out, size_t n)
@@ -153,7 +164,7 @@ bool parse_update(struct parser *p, struct sql_statement *s)
     if (!parse_target(p, s) || !expect_word(p, "SET") ||
         !parse_assignments(p, &s->assignments, &s->n_assignments))
         return false;
-    return !accept_word(p, "WHERE") ? p->failed == LC_OK : parse_condition(p, &s->condition);
+    return !accept_word(p, "WHERE") ? p->failed == LC_OK : parse_predicate(p, s);
 }
 
 /* ---- MERGE ---- */
@@ -251,7 +262,7 @@ bool parse_merge(struct parser *p, struct sql_statement *s)
     if (!expect_word(p, "INTO") || !parse_target(p, s) || !expect_word(p, "USING"))
         return false;
     s->plan = parse_merge_source(p);
-    if (!s->plan || !expect_word(p, "ON") || !parse_condition(p, &s->condition))
+    if (!s->plan || !expect_word(p, "ON") || !parse_predicate(p, s))
         return false;
     if ((s->clauses = arena_zalloc(p->arena, MOST * sizeof *s->clauses)) == NULL)
         return fail_memory(p);

@@ -336,6 +336,11 @@ static enum lc lex_sign(struct lexer *l)
             return push(l, TOKEN_SIGN, start, signs[i], n, 0);
         }
     }
+    if (peek(l, 0) == '@' && l->at > 0 && (is_word(l->text[l->at - 1]) || l->text[l->at - 1] == '`') &&
+        (isdigit(peek(l, 1)) || (tolower(peek(l, 1)) == 'v' && isdigit(peek(l, 2))))) { /* t@v3 */
+        l->at++;
+        return push(l, TOKEN_SIGN, start, "@", 1, 0);
+    }
     if (isprint(peek(l, 0)))
         snprintf(what, sizeof what, "SQL has no '%c'", peek(l, 0));
     else

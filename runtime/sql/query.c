@@ -63,11 +63,55 @@ static bool parse_time_travel(struct parser *p, struct plan_options *o)
         !at_word(p, ahead + 2, "OF"))
         return p->failed == LC_OK;
     p->at += ahead + 3;
+    if (time && (at_word(p, 0, "TIMESTAMP") || at_word(p, 0, "DATE")) &&
+        peek_token(p, 1)->kind == TOKEN_STRING)
+        p->at++;
     t = peek_token(p, 0);
     if (t->kind != TOKEN_STRING && !(version && t->kind == TOKEN_INTEGER))
         return fail_here(p, version ? "a version (a whole number)" : "a time in quotes");
     p->at++;
     return add_option(p, o, version ? "versionAsOf" : "timestampAsOf", t->text);
+}
+
+/* "20260131120000000" → "2026-01-31 12:00:00.000" */
+static const char *written_time(struct parser *p, const char *digits)
+{
+    return strlen(digits) == 17
+               ? arena_printf(p->arena, "%.4s-%.2s-%.2s %.2s:%.2s:%.2s.%.3s", digits, digits + 4, digits + 6,
+                              digits + 8, digits + 10, digits + 12, digits + 14)
+               : NULL;
+}
+
+/* v3, or a time of 17 digits */
+static bool add_version(struct parser *p, const struct token *t, const char *text, struct plan_options *o)
+{
+    const char *time;
+
+    if ((text[0] == 'v' || text[0] == 'V') && text[1] && strspn(text + 1, "0123456789") == strlen(text + 1))
+        return add_option(p, o, "versionAsOf", text + 1);
+    time = strspn(text, "0123456789") == strlen(text) ? written_time(p, text) : NULL;
+    return time ? add_option(p, o, "timestampAsOf", time)
+                : fail_at(p, t,
+                          "Syntax error at or near '@': expected a version as @v3, or a time as "
+                          "@yyyyMMddHHmmssSSS");
+}
+
+/* t@v3, delta.`/a/path@v3` */
+static bool parse_at_version(struct parser *p, struct name_list *parts, struct plan_options *o)
+{
+    const struct token *t = peek_token(p, 0);
+    const char *path = parts->n == 2 && strcasecmp(parts->items[0], "delta") == 0 ? parts->items[1] : NULL;
+    const char *at = path ? strrchr(path, '@') : NULL;
+
+    if (accept_sign(p, "@")) {
+        t = peek_token(p, 0);
+        p->at++;
+        return add_version(p, t, t->text, o);
+    }
+    if (!at || (at[1] != 'v' && strlen(at) != 18) || strspn(at + 2, "0123456789") != strlen(at + 2) || !at[2])
+        return p->failed == LC_OK;
+    parts->items[1] = arena_strndup(p->arena, path, (size_t)(at - path));
+    return parts->items[1] ? add_version(p, t, at + 1, o) : fail_memory(p);
 }
 
 static const struct plan *parse_table(struct parser *p)
@@ -76,7 +120,8 @@ static const struct plan *parse_table(struct parser *p)
     struct plan_options options = {0};
     const struct plan *plan = NULL;
 
-    if (parse_dotted(p, &parts, "a table") && parse_time_travel(p, &options))
+    if (parse_dotted(p, &parts, "a table") && parse_at_version(p, &parts, &options) &&
+        parse_time_travel(p, &options))
         plan = plan_read_table(parts.items, parts.n, &options);
     plan_options_release(&options);
     return checked(p, plan);

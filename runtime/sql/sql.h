@@ -145,8 +145,8 @@ struct sql_statement {
     struct sql_merge_clause *clauses;
     size_t n_clauses;
     const char *const *comments; /* beside columns of a view; each may be NULL */
-    const char *text;            /* of a view's query, as it was written */
-    const char *alias;           /* of the table that is changed */
+    const char *text;  /* of a view's query, or of the condition of what changes rows, as it was written */
+    const char *alias; /* of the table that is changed */
     const char *comment, *location, *format, *pattern, *key, *value; /* NULL: not given */
     bool if_exists, if_not_exists, replace, cascade, temporary, global, overwrite, extended, by_name;
 };

@@ -154,6 +154,17 @@ print(won .. " " .. lost)"""
     assert sum(r["n"] for r in theirs(place(home, "t"))) == sum(won) and len(theirs(place(home, "t"))) == 100
 
 
+def test_the_history_says_what_was_done(home):
+    sql(home, "CREATE TABLE t AS SELECT id, 'a' AS v FROM range(4)", "DELETE FROM t WHERE id = 2 OR v = 'b'", "UPDATE t SET v = 'c' WHERE id > 1",
+        "ALTER TABLE t ADD COLUMN n INT")
+    history = DeltaTable(place(home, "t")).history()
+    assert [h["operation"] for h in history] == ["ADD COLUMNS", "UPDATE", "DELETE", "CREATE TABLE AS SELECT"]
+    assert [json.loads(h["operationParameters"]["predicate"]) for h in history[1:3]] == [["id > 1"], ["id = 2 OR v = 'b'"]]
+    assert history[1]["operationMetrics"] == {"numUpdatedRows": "1", "numRemovedFiles": "1"}
+    rows = sql(home, "SELECT * FROM t@v0", "SELECT count(*) AS n FROM t@v1")
+    assert rows == [{"n": 3}] and len(theirs(place(home, "t"), version=1)) == 3
+
+
 def test_append_only_tables_are_left_alone(home):
     sql(home, "CREATE TABLE t (a INT) TBLPROPERTIES ('delta.appendOnly' = 'true')", "INSERT INTO t VALUES (1)")
     assert "delta.appendOnly" in fails(home, "DELETE FROM t WHERE a = 1") and "delta.appendOnly" in fails(home, "UPDATE t SET a = 2")

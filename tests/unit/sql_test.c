@@ -125,9 +125,14 @@ static void queries_become_plans(void **state)
         {"WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT n FROM r",
          "(with (project (table r) [n]) r=(recursion (to-df (project [1]) [n]) (project (table r) [n]) "
          "[r]))"},
+        {"SELECT a FROM t@v3 AS x", "(project (alias (table t versionasof=3) [x]) [a])"},
+        {"SELECT a FROM t@20260131120000500",
+         "(project (table t timestampasof=2026-01-31 12:00:00.500) [a])"},
+        {"SELECT a FROM delta.`/p/t@v12`", "(project (table delta.`/p/t` versionasof=12) [a])"},
+        {"SELECT a FROM t TIMESTAMP AS OF DATE '2026-01-31'",
+         "(project (table t timestampasof=2026-01-31) [a])"},
         {"FROM t SELECT a WHERE b", "(project (filter (table t) [b]) [a])"},
-        {"SELECT a, b FROM t ORDER BY ALL DESC",
-         "(sort (project (table t) [a b]) [(desc 1) (desc 2)])"},
+        {"SELECT a, b FROM t ORDER BY ALL DESC", "(sort (project (table t) [a b]) [(desc 1) (desc 2)])"},
         {"SELECT IDENTIFIER('x') FROM IDENTIFIER('s' || '.t')", "(project (table s.t) [x])"},
 
         {"SELECT 1", "(project [1])"},
