@@ -101,7 +101,7 @@ print(require("json").encode(names))""")
     ("load_dataset('jsonl', {data_files = 'x'})", "load_dataset does not know 'jsonl'"),
     ("Trainer{model = 'x', train_data = ds}", "did you mean 'train_dataset'"),
     ("Trainer{model = 'x', args = TrainingArguments{learning_rat = 1}}", "learning_rate"),
-    ("Trainer{model = 'x', report_to = 'wandb'}", "cannot report to 'wandb'"),
+    ("Trainer{model = 'x', report_to = 'wandb'}", "cannot report a training to 'wandb'"),
     ("Trainer{model = 'x', callbacks = {{on_logs = print}}}", "did you mean 'on_log'"),
 ])
 def test_bad_input_is_answered(home, code, says):
