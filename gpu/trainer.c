@@ -130,6 +130,23 @@ static enum lc check_dataset(const struct ctx *ctx, const struct trainer *t, con
     return LC_OK;
 }
 
+/* Places beyond those the model was made for are computed, and are not what it learned. */
+static void warn_of_length(const struct trainer *t)
+{
+    int64_t longest = 0, most = t->m->config.max_position_embeddings, from, to;
+    char text[200];
+
+    for (int64_t i = 0; i < t->train.n; i++)
+        for (item_of(&t->train, i, &from, &to); from < to; from++)
+            longest = t->train.examples[from].n > longest ? t->train.examples[from].n : longest;
+    if (longest <= most || !t->callbacks.warning)
+        return;
+    (void)snprintf(text, sizeof text,
+                   "the longest example has %lld tokens, and the model's context is %lld: set max_length",
+                   (long long)longest, (long long)most);
+    t->callbacks.warning(t->callbacks.arg, text);
+}
+
 static int descending(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -323,6 +340,8 @@ enum lc trainer_new(const struct ctx *ctx, struct model *m, const struct trainin
     if (code == LC_OK && t->plan.recomputed_layers > 0 && !args->gradient_checkpointing && callbacks->warning)
         callbacks->warning(callbacks->arg,
                            "memory is short: some layers are computed again in the backward pass");
+    if (code == LC_OK)
+        warn_of_length(t);
     if (code == LC_OK)
         *out = t;
     else

@@ -947,6 +947,13 @@ int llm_open_trainer(struct lua_State *L)
     return 1;
 }
 
+int llm_open_early_stopping(struct lua_State *L)
+{
+    push_module(L);
+    lua_getfield(L, -1, "EarlyStoppingCallback");
+    return 1;
+}
+
 int llm_open_lora_config(struct lua_State *L)
 {
     push_module(L);

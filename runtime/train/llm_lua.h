@@ -16,6 +16,7 @@ int llm_open_dataset(struct lua_State *L);
 int llm_open_load_dataset(struct lua_State *L);
 int llm_open_concatenate_datasets(struct lua_State *L);
 int llm_open_trainer(struct lua_State *L);
+int llm_open_early_stopping(struct lua_State *L);
 int llm_open_lora_config(struct lua_State *L);
 int llm_open_prompt_tuning(struct lua_State *L);
 int llm_open_prefix_tuning(struct lua_State *L);

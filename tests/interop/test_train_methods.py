@@ -218,3 +218,24 @@ print(pcall(start, {{report_to = "wandb"}}))
     except ImportError:
         return
     assert any(v.tag == "train/loss" for e in EventFileLoader(str(found[0])).Load() for v in e.summary.value)
+
+
+def test_a_trainer_stops_early(home, model, tmp_path):  # noqa: F811
+    """The rate is so high that nothing gets better: after two evaluations it is over, and the best model is what is left."""
+    printed = script(home, f"""
+local t = Trainer{{model = "{model}", train_dataset = Dataset({lua_rows(ROWS[:16])}), eval_dataset = Dataset({lua_rows(ROWS[40:])}), template = "{TEMPLATE}",
+  response_column = "a", completion_only = true, callbacks = {{EarlyStoppingCallback{{early_stopping_patience = 2}}}},
+  args = {{max_steps = 100, per_device_train_batch_size = 8, learning_rate = 10, eval_strategy = "steps", save_strategy = "steps", eval_steps = 2, save_steps = 2, logging_steps = 2,
+           load_best_model_at_end = true, metric_for_best_model = "accuracy", save_total_limit = 1, output_dir = "{tmp_path}/out"}}}}
+local r = t:train()
+print("STEPS", r.global_step, t.state.best_metric)
+for _, line in ipairs(t.state.log_history) do if line.eval_accuracy then print("EVAL", line.step, line.eval_accuracy) end end
+print(pcall(EarlyStoppingCallback, {{patience = 2}}))
+""")
+    steps, best = re.search(r"STEPS\t(\d+)\t(\S+)", printed).groups()
+    scores = [(int(a), float(b)) for a, b in re.findall(r"EVAL\t(\d+)\t(\S+)", printed)]
+    assert int(steps) < 100 and int(steps) == scores[-1][0]
+    assert float(best) == max(score for _, score in scores)
+    best_at = next(i for i, (_, score) in enumerate(scores) if score == float(best))
+    assert best_at == len(scores) - 3
+    assert "has no argument 'patience'" in printed

@@ -194,3 +194,32 @@ def test_arguments_that_cannot_be(engine, args, message, tmp_path):
     m = start(engine, tmp_path)
     with pytest.raises(LacusError, match=message):
         engine.trainer(m, examples(), **args)
+
+
+# ---- a long curve ------------------------------------------------------------------------------------------------------
+
+GOLDEN = __import__("pathlib").Path(__file__).resolve().parents[1] / "golden" / "llama3"
+LONG = dict(max_steps=200, learning_rate=1e-3, weight_decay=0.05, warmup_steps=10, lr_scheduler_type="cosine", logging_steps=1, seed=17, save_strategy="no",
+            eval_strategy="no")
+
+
+def texts(n=100):
+    g = torch.Generator().manual_seed(12)
+    made = []
+    for i in range(n):
+        ids = torch.randint(3, 384, (6 + i * 5 % 17,), generator=g).tolist()
+        ids = [j if k % 3 else ids[0] for k, j in enumerate(ids)]  # something that can be learned
+        made.append((ids, [-100] * (i % 4) + ids[i % 4:]))
+    return made
+
+
+def test_two_hundred_steps_are_those_of_trainer_under_any_split(engine, tmp_path):
+    hf = transformers.AutoModelForCausalLM.from_pretrained(GOLDEN, dtype=torch.float32)
+    theirs = [h["loss"] for h in hf_train(hf, tmp_path, texts(), **{**LONG, "num_train_epochs": 1, "gradient_accumulation_steps": 2, "per_device_train_batch_size": 4})
+              if "loss" in h]
+    assert len(theirs) == 200 and theirs[-1] < theirs[0] - 0.5
+    for batch, accumulation in ((4, 2), (8, 1), (1, 8)):
+        m = engine.load(GOLDEN)
+        ours = [h["loss"] for h in engine.train(m, texts(), **LONG, per_device_train_batch_size=batch, gradient_accumulation_steps=accumulation) if "loss" in h]
+        np.testing.assert_allclose(ours, theirs, atol=1e-4, err_msg=f"{batch} x {accumulation}")
+        engine.lib.model_free(m)

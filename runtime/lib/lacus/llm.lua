@@ -69,10 +69,10 @@ local function config(name, given)
     end
 end
 
---- LoraConfig{r = 8, lora_alpha = 8, lora_dropout = 0.0, target_modules?: {string, …}, bias = "none", task_type?: string, use_rslora = false} -> LoraConfig
+--- LoraConfig{r = 8, lora_alpha = 8, lora_dropout = 0.0, target_modules?: table|string, bias = "none", modules_to_save?: table, rank_pattern?: table, alpha_pattern?: table, exclude_modules?: table|string, layers_to_transform?: table, use_rslora = false, use_dora = false, task_type?: string} -> LoraConfig
 -- a LoRA adapter, with PEFT's names
 --     LoraConfig{r = 16, lora_alpha = 32, target_modules = {"q_proj", "v_proj"}}
---- TrainingArguments{num_train_epochs?: number, max_steps?: integer, per_device_train_batch_size?: integer, gradient_accumulation_steps?: integer, learning_rate?: number, warmup_ratio?: number, warmup_steps?: integer, weight_decay?: number, lr_scheduler_type?: string, bf16?: boolean, max_length?: integer, logging_steps?: integer, eval_steps?: integer, save_steps?: integer, save_total_limit?: integer, load_best_model_at_end?: boolean, max_grad_norm?: number, seed?: integer, output_dir?: Path} -> TrainingArguments
+--- TrainingArguments{num_train_epochs?: number, max_steps?: integer, per_device_train_batch_size?: integer, gradient_accumulation_steps?: integer, learning_rate?: number, warmup_ratio?: number, warmup_steps?: integer, weight_decay?: number, optim?: string, lr_scheduler_type?: string, lr_scheduler_kwargs?: table, bf16?: boolean, max_length?: integer, logging_steps?: integer, eval_steps?: integer, save_steps?: integer, save_total_limit?: integer, load_best_model_at_end?: boolean, max_grad_norm?: number, seed?: integer, output_dir?: Path} -> TrainingArguments
 -- Hugging Face's arguments of a training
 --     TrainingArguments{num_train_epochs = 3, learning_rate = 2e-4}
 --- BitsAndBytesConfig{load_in_4bit?: boolean, load_in_8bit?: boolean, bnb_4bit_quant_type?: string, bnb_4bit_use_double_quant?: boolean, bnb_4bit_compute_dtype?: string} -> BitsAndBytesConfig
@@ -1230,40 +1230,50 @@ local function accuracy(m, o)
         table.sort(choices)
     end
     local predicted = llm.predict{model = m, prompts = prompts, choices = choices, max_new_tokens = o.max_new_tokens, max_length = o.max_length}
-    local right, counts, most = 0, {}, 0
+    local right, exact, counts, most = 0, 0, {}, 0
     for i, p in ipairs(predicted) do
+        if p.text == answers[i] then exact = exact + 1 end
         if trim(p.text) == trim(answers[i]) then right = right + 1 end
         counts[answers[i]] = (counts[answers[i]] or 0) + 1
         most = math.max(most, counts[answers[i]])
     end
-    return right / #answers, most / #answers, predicted
+    return {accuracy = right / #answers, exact_match = exact / #answers, majority_baseline = most / #answers, predictions = predicted}, prompts, answers
 end
 
--- llm.evaluate{model, dataset, template…, metrics = {"loss", "accuracy"}, choices = list or true, max_length, batch_size, completion_only}
---- llm.evaluate{model: Model|string, dataset: DataFrame|table, metrics?: {string, …}, choices?: table|boolean, max_new_tokens?: integer, max_length?: integer, batch_size?: integer, completion_only?: boolean, template?: string, instruction_column?: string, response_column?: string, text_column?: string} -> table
--- loss and accuracy of a model on rows: metrics = {"loss", "accuracy"}
+--- llm.evaluate{model: Model|string, dataset: DataFrame|table, metrics?: {string, …}, compute_metrics?: function, choices?: table|boolean, max_new_tokens?: integer, max_length?: integer, batch_size?: integer, completion_only?: boolean, template?: string, instruction_column?: string, response_column?: string, text_column?: string} -> table
+-- a model on rows: metrics = {"loss", "perplexity", "accuracy", "exact_match"} (accuracy forgives space around an answer), and what
+-- compute_metrics{predictions, references, prompts} makes of the answers
 --     llm.evaluate{model = "out/new", dataset = {{text = "some text"}}}
 function llm.evaluate(o)
-    check_keys("llm.evaluate", o, set("model", "dataset", "metrics", "choices", "max_new_tokens", "max_length", "batch_size", "completion_only",
+    check_keys("llm.evaluate", o, set("model", "dataset", "metrics", "compute_metrics", "choices", "max_new_tokens", "max_length", "batch_size", "completion_only",
         table.unpack(row_keys)))
     local wanted = {}
-    for _, name in ipairs(o.metrics or {"loss"}) do wanted[name] = true end
-    check_keys("the metrics of llm.evaluate", wanted, set("loss", "accuracy"))
+    for _, name in ipairs(o.metrics or (o.compute_metrics and {} or {"loss"})) do wanted[name] = true end
+    check_keys("the metrics of llm.evaluate", wanted, set("loss", "perplexity", "accuracy", "exact_match"))
     local m = as_model(o.model)
     local rows = rows_of(o.dataset, "dataset", o)
     local q = copy_of(o)
     q.dataset = rows
     local result = {}
-    if wanted.loss then
+    if wanted.loss or wanted.perplexity then
         local path = core.temporary()
         local removed <close> = setmetatable({}, {__close = function() os.remove(path) end})
         write_rows(rows, "dataset", q, path)
         result.eval_loss, result.eval_samples = core.eval_loss(m, path,
             {max_length = o.max_length, batch_size = o.batch_size, completion_only = o.completion_only or false})
     end
-    if wanted.accuracy then
-        result.accuracy, result.majority_baseline, result.predictions = accuracy(m, q)
-        result.eval_samples = #result.predictions
+    if wanted.perplexity then result.perplexity = math.exp(result.eval_loss) end
+    if wanted.accuracy or wanted.exact_match or o.compute_metrics then
+        local found, prompts, answers = accuracy(m, q)
+        for name, value in pairs(found) do
+            if wanted[name] or name == "predictions" or (name == "majority_baseline" and wanted.accuracy) then result[name] = value end
+        end
+        result.eval_samples = #found.predictions
+        if o.compute_metrics then
+            local texts = {}
+            for i, p in ipairs(found.predictions) do texts[i] = p.text end
+            for name, value in pairs(o.compute_metrics{predictions = texts, references = answers, prompts = prompts}) do result[name] = value end
+        end
     end
     return result
 end
@@ -1272,7 +1282,7 @@ M.llm = llm
 
 -- Dataset and Trainer are loaded when a cell names them first.
 local tools = {fail = fail, check_keys = check_keys, set = set, is_dataframe = is_dataframe, write_rows = write_rows, find_model = find_model, llm = llm, report_targets = report_targets}
-local parts = {Dataset = "datasets", load_dataset = "datasets", concatenate_datasets = "datasets", Trainer = "trainer"}
+local parts = {Dataset = "datasets", load_dataset = "datasets", concatenate_datasets = "datasets", Trainer = "trainer", EarlyStoppingCallback = "trainer"}
 setmetatable(M, {__index = function(_, name)
     if not parts[name] then return nil end
     datasets = datasets or require("lacus.datasets")(core, tools)

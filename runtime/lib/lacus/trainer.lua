@@ -17,6 +17,20 @@ local keys = set("model", "args", "train_dataset", "eval_dataset", "processing_c
 local events = set("on_train_begin", "on_step_end", "on_log", "on_evaluate", "on_save", "on_train_end")
 local rows_arguments = {"max_length", "max_seq_length", "completion_only_loss", "assistant_only_loss", "packing", "output_dir"}
 
+-- Worked by the trainer itself, wherever it runs.
+local early = setmetatable({}, {__mode = "k"})
+
+--- EarlyStoppingCallback{early_stopping_patience = 1, early_stopping_threshold = 0.0} -> table
+-- among a Trainer's callbacks: ends the training after so many evaluations that are not better than the best by the threshold
+--     Trainer{model = "out/base", callbacks = {EarlyStoppingCallback{early_stopping_patience = 3}}, args = {eval_strategy = "epoch"}}
+function M.EarlyStoppingCallback(o)
+    o = o or {}
+    check_keys("EarlyStoppingCallback", o, set("early_stopping_patience", "early_stopping_threshold"))
+    local callback = {}
+    early[callback] = {early_stopping_patience = o.early_stopping_patience or 1, early_stopping_threshold = o.early_stopping_threshold or 0}
+    return callback
+end
+
 local function check_arguments(args, peft)
     local of_engine = {}
     for name, value in pairs(args) do of_engine[name] = value end
@@ -38,6 +52,9 @@ function M.Trainer(o)
     if model == nil then fail("ARG", "Trainer needs a model: a folder, a Hub id or models:/name@alias") end
     local args = {}
     for name, value in pairs(o.args or {}) do args[name] = value end
+    for _, callback in ipairs(o.callbacks or {}) do
+        for name, value in pairs(early[callback] or {}) do args[name] = value end
+    end
     check_arguments(args, o.peft or o.peft_config)
     tools.report_targets(o.report_to or args.report_to)
     for _, callback in ipairs(o.callbacks or {}) do
@@ -111,6 +128,16 @@ local function note(t, logs, step, epoch)
     return line
 end
 
+-- The best evaluation so far, by the metric that was asked for.
+local function judge(t, e)
+    local name = (t.args.metric_for_best_model or "loss"):gsub("^eval_", "")
+    local value, best = e["eval_" .. name] or e[name:gsub("/", "_")], t.state.best_metric
+    local greater = t.args.greater_is_better
+    if greater == nil then greater = name == "accuracy" or name:find("^rewards/") ~= nil end
+    if type(value) ~= "number" then return end
+    if best == nil or (greater and value > best) or (not greater and value < best) then t.state.best_metric = value end
+end
+
 local handlers = {
     metric = function(t, e, control)
         t.state.global_step, t.state.epoch, t.state.max_steps = e.step, e.epoch, e.total
@@ -121,8 +148,8 @@ local handlers = {
     end,
     eval = function(t, e, control)
         if e.when then return end -- before the first step and after the last: not Hugging Face's
-        local line = note(t, {eval_loss = e.eval_loss}, e.step, e.epoch)
-        if type(e.eval_loss) == "number" then t.state.best_metric = math.min(t.state.best_metric or math.huge, e.eval_loss) end
+        local line = note(t, {eval_loss = e.eval_loss, eval_accuracy = e.eval_accuracy}, e.step, e.epoch)
+        judge(t, e)
         call(t, "on_log", control, line)
         call(t, "on_evaluate", control, line)
     end,
