@@ -180,3 +180,9 @@ for _ = 1, 5 do
 end
 """.replace('first:filter("i in (select u from u)") and ', ""))
     assert out.splitlines() == ["0 143 286"] * 20
+
+
+def test_inferred_json_has_its_fields_in_order_at_every_depth(tmp_path):
+    (tmp_path / "chat.jsonl").write_text('{"messages":[{"role":"user","content":"hi","more":{"z":1,"a":2}}],"b":1}\n')
+    out = lacus(tmp_path, f'spark.read:json("{tmp_path}/chat.jsonl"):printSchema() print(spark.read:json("{tmp_path}/chat.jsonl"):collect()[1].messages[1].role)')
+    assert [line.split(": ")[0].strip(" |-") for line in out.splitlines()[1:]] == ["b", "messages", "element", "content", "more", "a", "z", "role", "", "user"]

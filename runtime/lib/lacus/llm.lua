@@ -825,7 +825,7 @@ function llm.plan(o)
     local request = {folder = folder, tokenizer = found.tokenizer, args = args, peft = lora_fields(o.peft or o.peft_config),
                      quantization = quantization_fields(o.quantization or o.quantization_config)}
     request.max_length = take(args, "max_length", "max_seq_length") or o.max_length or 1024
-    request.completion_only = take(args, "completion_only_loss", "assistant_only_loss")
+    request.completion_only = take(args, "completion_only_loss", "assistant_only_loss", "completion_only")
     if o.completion_only ~= nil then request.completion_only = o.completion_only end
     local packing = take(args, "packing")
     request.packing, request.pairs = packing or o.packing or false, o.method == "dpo"
@@ -895,7 +895,7 @@ function llm.finetune(o)
     args.num_processes = ranks > 1 and ranks or nil
     local ddp_timeout = take(args, "ddp_timeout")
     local max_length = take(args, "max_length", "max_seq_length") or o.max_length or 1024
-    local completion_only = take(args, "completion_only_loss", "assistant_only_loss")
+    local completion_only = take(args, "completion_only_loss", "assistant_only_loss", "completion_only")
     if o.completion_only ~= nil then completion_only = o.completion_only end
     local packing = take(args, "packing")
     if o.packing ~= nil then packing = o.packing end

@@ -89,7 +89,12 @@ static const struct dtype *from_duck(struct duck_api *api, duckdb_logical_type t
     }
 }
 
-/* Spark's JSON has no dates: only texts, numbers and booleans are recognised. */
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct dfield *)a)->name, ((const struct dfield *)b)->name);
+}
+
+/* Spark sorts the fields of inferred JSON, and has no dates in it: only texts, numbers and booleans are recognised. */
 static const struct dtype *spark_json_type(const struct dtype *t)
 {
     const struct dtype *s;
@@ -102,6 +107,8 @@ static const struct dtype *spark_json_type(const struct dtype *t)
         s = dtype_struct_new(t->n_fields);
         for (size_t i = 0; s && i < t->n_fields; i++)
             s = dtype_struct_add(s, t->fields[i].name, spark_json_type(t->fields[i].type), true, NULL);
+        if (s)
+            qsort(s->fields, s->n_fields, sizeof *s->fields, by_name);
         return s;
     }
     if (t->id == DTYPE_DATE || t->id == DTYPE_TIMESTAMP || t->id == DTYPE_TIMESTAMP_NTZ ||
@@ -110,11 +117,6 @@ static const struct dtype *spark_json_type(const struct dtype *t)
     if (dtype_is_integral(t))
         return dtype_of(DTYPE_LONG);
     return dtype_ref(t);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct dfield *)a)->name, ((const struct dfield *)b)->name);
 }
 
 struct naming {
