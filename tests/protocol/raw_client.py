@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import socket
 import subprocess
 import tempfile
@@ -15,10 +16,25 @@ import zmq
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 
 
+def outgoing_ports():
+    """The first of the ports that the system gives to outgoing connections."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+            return int(f.read().split()[0])
+    except OSError:
+        return 0
+
+
 def free_ports(n):
-    sockets = [socket.socket() for _ in range(n)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
+    """Not of those that outgoing connections get: a client that tries to connect would take one before its kernel has bound it."""
+    low, sockets = outgoing_ports(), []
+    while len(sockets) < n:
+        s = socket.socket()
+        try:
+            s.bind(("127.0.0.1", random.randrange(10000, low) if low > 12000 else 0))
+            sockets.append(s)
+        except OSError:
+            s.close()
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:
         s.close()
