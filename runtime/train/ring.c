@@ -31,6 +31,13 @@ struct call {
     int root;
 };
 
+struct side {        /* the connection to a neighbour */
+    bool up;         /* it has been there */
+    int64_t lost_ns; /* since when it is gone; 0: it is not */
+    int refused;     /* handshakes whose disconnects are still to come */
+    int fd;          /* of its frames; -1: unknown */
+};
+
 struct ring {
     int rank, size, timeout_ms, port;
     struct frame_key token;
@@ -42,9 +49,9 @@ struct ring {
     bool running;
     /* of the ring's thread */
     uint64_t calls_done;
-    int64_t previous_lost_ns, next_lost_ns; /* 0: there */
-    unsigned char *out;                     /* owned: a frame to send */
-    zmq_msg_t held;                         /* a frame that came before its call */
+    struct side previous, next;
+    unsigned char *out; /* owned: a frame to send */
+    zmq_msg_t held;     /* a frame that came before its call */
     bool holding;
     bool abort_sent;
     /* shared */
@@ -110,6 +117,7 @@ enum lc ring_open(const struct ring_options *o, struct ring **out, struct err *e
     pthread_cond_init(&r->changed, NULL);
     r->rank = o->rank;
     r->size = o->size;
+    r->previous.fd = r->next.fd = -1;
     r->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : TIMEOUT_MS;
     r->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r->allow = allow_new();
@@ -197,15 +205,28 @@ static void hear_abort(struct ring *r, const struct frame *f)
 
 /* ---- the ring's thread: waiting ---------------------------------------------------------------------------- */
 
-static void look_at(void *monitor, int64_t *lost_ns)
+/* What a monitor says. Each refused handshake has a disconnect of its own; one of a stranger, who has another
+ * descriptor than the neighbour's frames, means nothing. True: a refused connection has just ended. */
+static bool look_at(void *monitor, struct side *side)
 {
     char where[SOCKET_WHERE];
     uint32_t value;
+    bool refused = false;
     int what;
 
     while ((what = socket_event(monitor, &value, where)))
-        if (what == ZMQ_EVENT_DISCONNECTED && !*lost_ns) /* for good: what was on its way is lost */
-            *lost_ns = clock_mono_ns();
+        if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+            side->up = true;
+        } else if (what != ZMQ_EVENT_DISCONNECTED) {
+            side->refused++;
+        } else if (side->fd < 0 ? side->up && side->refused == 0 : side->fd == (int)value) {
+            side->lost_ns =
+                side->lost_ns ? side->lost_ns : clock_mono_ns(); /* for good: what was on its way is lost */
+        } else if (side->refused > 0) {
+            side->refused--;
+            refused = true;
+        }
+    return refused;
 }
 
 static bool gone(int64_t lost_ns)
@@ -224,8 +245,8 @@ static void poll_all(struct ring *r)
 
     if (zmq_poll(items, r->holding ? 3 : 4, TICK_MS) > 0 && items[0].revents)
         (void)eventfd_read(r->wake, &count);
-    look_at(r->pull_monitor, &r->previous_lost_ns);
-    look_at(r->push_monitor, &r->next_lost_ns);
+    (void)look_at(r->pull_monitor, &r->previous);
+    (void)look_at(r->push_monitor, &r->next);
 }
 
 static bool ended(struct ring *r)
@@ -250,6 +271,7 @@ static bool take_frame(struct ring *r, struct frame *f)
             return false;
         }
         r->holding = true;
+        r->previous.fd = zmq_msg_get(&r->held, ZMQ_SRCFD);
     }
     e.code = LC_OK;
     if (zmq_msg_more(&r->held) || !zmq_msg_gets(&r->held, "User-Id"))
@@ -341,12 +363,12 @@ static void take_part(struct ring *r, const struct exchange *x, const struct fra
 
 static void check_silence(struct ring *r, int64_t since_ns, bool sending, bool receiving)
 {
-    bool next = sending && (gone(r->next_lost_ns) || !receiving);
+    bool next = sending && (gone(r->next.lost_ns) || !receiving);
     int culprit = next ? next_of(r) : previous_of(r);
     struct err e;
 
     e.code = LC_OK;
-    if (gone(next ? r->next_lost_ns : r->previous_lost_ns))
+    if (gone(next ? r->next.lost_ns : r->previous.lost_ns))
         (void)err_set(&e, LC_WORKER, "the connection to rank %d is gone", culprit);
     else if ((clock_mono_ns() - since_ns) / 1000000 > r->timeout_ms)
         (void)err_set(&e, LC_TIMEOUT,
@@ -481,34 +503,19 @@ static enum lc await_neighbours(const struct ctx *ctx, struct ring *r, const cha
                                 struct err *err)
 {
     int64_t deadline = clock_mono_ns() + (int64_t)timeout_ms * 1000000;
-    bool previous = false, next = false, refused = false;
-    char where[SOCKET_WHERE];
-    uint32_t value;
 
-    while (!previous || !next) {
+    while (!r->previous.up || !r->next.up) {
         zmq_pollitem_t items[] = {{r->pull_monitor, 0, ZMQ_POLLIN, 0}, {r->push_monitor, 0, ZMQ_POLLIN, 0}};
-        int what;
+        bool there = r->previous.up;
 
         TRY(ctx_check(ctx, err));
         if (clock_mono_ns() > deadline)
             return err_set(err, LC_TIMEOUT, "rank %d did not reach rank %d's ring within %d s",
-                           previous ? r->rank : previous_of(r), previous ? next_of(r) : r->rank,
-                           timeout_ms / 1000);
+                           there ? r->rank : previous_of(r), there ? next_of(r) : r->rank, timeout_ms / 1000);
         (void)zmq_poll(items, 2, TICK_MS);
-        while ((what = socket_event(r->pull_monitor, &value, where)))
-            if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-                previous = true;
-            else if (previous && what == ZMQ_EVENT_DISCONNECTED) /* it came and went */
-                r->previous_lost_ns = clock_mono_ns();
-        while ((what = socket_event(r->push_monitor, &value, where)))
-            if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-                next = true;
-            else if (!next)
-                refused = true;
-            else if (what == ZMQ_EVENT_DISCONNECTED)
-                r->next_lost_ns = clock_mono_ns();
-        if (refused) { /* the next rank does not know this one's key yet; ZeroMQ does not try again */
-            refused = false;
+        (void)look_at(r->pull_monitor, &r->previous);
+        if (look_at(r->push_monitor,
+                    &r->next)) { /* it does not know this rank's key yet; ZeroMQ does not try again */
             usleep(RECONNECT_MS * 1000);
             (void)zmq_disconnect(r->push, endpoint);
             (void)zmq_connect(r->push, endpoint);

@@ -113,6 +113,11 @@ static void *rank_main(void *arg)
 
     for (int i = 0; i < EXAMPLES; i++)
         own.examples[i].input_ids = own.ids[i];
+    if (l->pairs) {
+        data.n = EXAMPLES / 2;
+        eval.n = 5;
+        data.pairs = eval.pairs = true;
+    }
     own.ids[3][1] += r->other;
     training_args_init(&args);
     args.per_device_train_batch_size = l->batch;
@@ -239,6 +244,24 @@ static void fewer_ranks_do_the_same_batch(void **state)
     release(two, 2);
 }
 
+static void preferences_are_shared_out_too(void **state)
+{
+    struct lesson l = {
+        .lora = true, .pairs = true, .batch = 2, .accumulation = 3, .processes = 1, .max_steps = 6};
+    struct outcome one, three[RANKS];
+
+    (void)state;
+    fill(&l);
+    train(&l, 1, -1, -1, &one);
+    l.accumulation = 1;
+    l.processes = 3;
+    train(&l, 3, -1, -1, three);
+    same_run(&three[0], &one);
+    same_bits(&three[2], &three[0]);
+    release(&one, 1);
+    release(three, 3);
+}
+
 static void a_checkpoint_goes_on_with_another_number_of_ranks(void **state)
 {
     struct lesson l = {.lora = true, .batch = 2, .accumulation = 1, .processes = 2, .max_steps = 12};
@@ -305,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_give_what_one_gives),
         cmocka_unit_test(fewer_ranks_do_the_same_batch),
+        cmocka_unit_test(preferences_are_shared_out_too),
         cmocka_unit_test(a_checkpoint_goes_on_with_another_number_of_ranks),
         cmocka_unit_test(one_that_stops_stops_all),
         cmocka_unit_test(other_data_are_noticed_before_the_first_step),

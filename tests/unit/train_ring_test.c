@@ -52,6 +52,14 @@ static enum lc join(struct rank *r)
     return ring_join(NULL, r->ring, endpoint, next->key, previous->key, 10000, &r->c, &r->err);
 }
 
+static void *join_main(void *arg)
+{
+    struct rank *r = arg;
+
+    r->code = join(r);
+    return NULL;
+}
+
 static float value(int rank, int64_t i)
 {
     return (float)((i * 7 + rank * 13) % 1000);
@@ -139,6 +147,67 @@ static void sums_and_copies_are_right(void **state)
                 assert_true(ranks[i].sums[1] == size * (size - 1) / 2);
             }
         }
+}
+
+/* Connects and leaves, again and again: with a key that nobody knows, and without a handshake. */
+static void *knock(void *arg)
+{
+    struct rank *r = arg;
+    struct key_pair stranger;
+    char endpoint[64];
+
+    key_make(&stranger);
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", ring_port(r->ring));
+    for (int i = 0; i < 20; i++) {
+        void *context = zmq_ctx_new(), *push = zmq_socket(context, ZMQ_PUSH);
+
+        socket_int(push, ZMQ_LINGER, 0);
+        zmq_setsockopt(push, ZMQ_CURVE_PUBLICKEY, stranger.pub, KEY_BYTES);
+        zmq_setsockopt(push, ZMQ_CURVE_SECRETKEY, stranger.sec, KEY_BYTES);
+        zmq_setsockopt(push, ZMQ_CURVE_SERVERKEY, i % 2 ? stranger.pub : ring_key(r->ring), KEY_BYTES);
+        zmq_connect(push, endpoint);
+        usleep(50000);
+        zmq_close(push);
+        zmq_ctx_term(context);
+    }
+    return NULL;
+}
+
+static void strangers_who_knock_disturb_nobody(void **state)
+{
+    struct rank ranks[2];
+    pthread_t threads[2], knocking;
+    float x[2][8];
+    struct err err;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        open_ring(&ranks[i], i, 2, 0);
+        ranks[i].all = ranks;
+    }
+    assert_int_equal(pthread_create(&threads[1], NULL, join_main, &ranks[1]), 0);
+    assert_int_equal(join(&ranks[0]), LC_OK);
+    pthread_join(threads[1], NULL);
+    for (int k = 0; k < 4; k++) { /* the first sum before they come, the others meanwhile */
+        for (int i = 0; i < 2; i++) {
+            memset(x[i], 0, sizeof x[i]);
+            assert_int_equal(collective_start(&ranks[i].c, x[i], 8, COLLECTIVE_F32, &err), LC_OK);
+        }
+        for (int i = 0; i < 2; i++)
+            if (collective_wait(&ranks[i].c, NULL, &err) != LC_OK)
+                fail_msg("%s", err.message);
+        if (k == 0)
+            assert_int_equal(pthread_create(&knocking, NULL, knock, &ranks[0]), 0);
+        usleep(300000);
+    }
+    pthread_join(knocking, NULL);
+    sleep(1); /* longer than the grace of a lost connection */
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(collective_start(&ranks[i].c, x[i], 8, COLLECTIVE_F32, &err), LC_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(collective_wait(&ranks[i].c, NULL, &err), LC_OK);
+        collective_close(&ranks[i].c);
+    }
 }
 
 static void one_that_leaves_is_named(void **state)
@@ -419,13 +488,10 @@ static void a_cancelled_wait_ends_the_ring(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sums_and_copies_are_right),
-        cmocka_unit_test(one_that_leaves_is_named),
-        cmocka_unit_test(one_that_is_silent_is_named_in_time),
-        cmocka_unit_test(a_liar_is_named),
-        cmocka_unit_test(strangers_do_not_get_in),
-        cmocka_unit_test(an_abort_reaches_all),
-        cmocka_unit_test(a_cancelled_wait_ends_the_ring),
+        cmocka_unit_test(sums_and_copies_are_right), cmocka_unit_test(strangers_who_knock_disturb_nobody),
+        cmocka_unit_test(one_that_leaves_is_named),  cmocka_unit_test(one_that_is_silent_is_named_in_time),
+        cmocka_unit_test(a_liar_is_named),           cmocka_unit_test(strangers_do_not_get_in),
+        cmocka_unit_test(an_abort_reaches_all),      cmocka_unit_test(a_cancelled_wait_ends_the_ring),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

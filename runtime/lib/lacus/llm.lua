@@ -671,12 +671,15 @@ function llm.job(id)
 end
 
 --- llm.jobs() -> {table, …}
--- the training jobs of the workspace: {id =, status =, model =}
+-- the training jobs of the workspace: {id =, status =, model =, worker =, waits =}
 --     llm.jobs()
 function llm.jobs()
     local list = {}
     for i, row in ipairs(core.jobs()) do
-        list[i] = setmetatable(row, {__tostring = function(r) return ("%s  %-9s  %s"):format(r.id, r.status, r.model or "") end})
+        list[i] = setmetatable(row, {__tostring = function(r)
+            local where = r.status == "queued" and r.waits ~= "" and "  waits " .. r.waits or r.worker ~= "" and "  on " .. r.worker or ""
+            return ("%s  %-9s  %s%s"):format(r.id, r.status, r.model or "", where)
+        end})
     end
     return setmetatable(list, {__tostring = function(l)
         local lines = {}
