@@ -32,6 +32,10 @@ CUDA_HOST_RUNS := engine_ops_test: engine_golden_test: engine_train_test:adapter
 check-cuda-host: $(CUDA_HOST_SO) $(CUDA_HOST_TESTS:%=$(B)/tests/%) ## every CUDA kernel and the golden models under the host emulation (SAN=address,undefined|thread too)
 	$(Q)set -f; LACUS_CUDA_BLAS=0 LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/engine_ops_test && for t in $(CUDA_HOST_RUNS); do LACUS_TEST_FILTER="$${t#*:}" LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/$${t%:*} || exit 1; done
 
+ifneq ($(shell command -v $(CXX) 2>/dev/null),)
+pytest: $(CUDA_HOST_SO)
+endif
+
 ##: CUDA
 # The plugin. nvcc compiles kernels for Ampere and Hopper, and as PTX for what comes after; all its warnings are errors, spilled registers too.
 NVCC := $(shell command -v nvcc 2>/dev/null || ls $(or $(CUDA_HOME),/usr/local/cuda)/bin/nvcc 2>/dev/null)

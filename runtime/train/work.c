@@ -9,6 +9,7 @@
 #include "runtime/train/plan.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -257,6 +258,22 @@ static enum lc load_teacher(struct work *w, struct err *err)
     return rc;
 }
 
+/* What LACUS_DEVICE names; else the GPU where the plugin is built and one works, else the processor. */
+static enum lc open_device(int threads, struct backend **out, struct err *err)
+{
+    struct backend_options o = {.threads = threads};
+    const char *named = getenv("LACUS_DEVICE");
+    char *plugin = fs_installed("plugins/gpu_cuda.so");
+    bool there = plugin != NULL;
+
+    mem_free(plugin);
+    if (named && *named)
+        return backend_open(named, &o, out, err);
+    if (there && backend_open("cuda", &o, out, err) == LC_OK)
+        return LC_OK;
+    return backend_open("cpu", &o, out, err);
+}
+
 static enum lc load_model(struct work *w, struct err *err)
 {
     const json_t *peft = json_object_get(w->spec, "peft");
@@ -268,7 +285,7 @@ static enum lc load_model(struct work *w, struct err *err)
     TRY(quantization_from_json(json_object_get(w->spec, "quantization"), &q, err));
     w->args.bf16 = w->args.bf16 || q.compute == DTYPE_BF16;
     o = (struct model_options){.linear = q.linear, .compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
-    TRY(backend_open("cpu", &(struct backend_options){.threads = w->place->threads}, &w->backend, err));
+    TRY(open_device(w->place->threads, &w->backend, err));
     TRY(model_load(w->ctx, w->paths->model, w->backend, &o, &w->model, err));
     if (q.linear == DTYPE_FP8)
         log_text(w, "FP8: weights are kept in e4m3 with a scale for each row; products are in %s",
@@ -468,5 +485,11 @@ enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_pa
 
 void work_device(char out[200])
 {
+    struct backend *b = NULL;
+    struct err err;
+
     (void)snprintf(out, 200, "cpu: %ld cores", sysconf(_SC_NPROCESSORS_ONLN));
+    if (open_device(1, &b, &err) == LC_OK && strcmp(b->name, "cuda") == 0)
+        b->ops->describe(b->state, out, 200);
+    backend_close(b);
 }
