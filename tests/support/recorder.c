@@ -1,5 +1,6 @@
 #include "tests/support/recorder.h"
 #include "runtime/base/mem.h"
+#include "tests/support/unit.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,4 +196,35 @@ void recorder_run(struct recorder *r, struct session *s, const char *text, struc
         fprintf(stderr, "cannot run the cell: %s\n", err.message);
         abort();
     }
+}
+
+int recorder_set_up(void **state)
+{
+    struct recorder *r = calloc(1, sizeof *r);
+    struct session_options options = {.frontend = recorder_frontend(r)};
+    struct err err;
+
+    *state = r;
+    return session_open(&options, &r->session, &err);
+}
+
+int recorder_tear_down(void **state)
+{
+    struct recorder *r = *state;
+
+    session_close(r->session);
+    recorder_release(r);
+    free(r);
+    return 0;
+}
+
+void recorder_do(struct recorder *r, const char *text)
+{
+    struct cell_reply reply;
+
+    recorder_clear(r);
+    recorder_run(r, r->session, text, &reply);
+    if (reply.status != CELL_OK)
+        fail_msg("%s: %s", text, reply.evalue);
+    cell_reply_release(&reply);
 }

@@ -35,6 +35,12 @@ json_t *recorder_event(const struct recorder *r, const char *type, size_t n);
 /* text/plain of the last execute_result, borrowed, or NULL. */
 const char *recorder_result(const struct recorder *r);
 
+/* cmocka's fixture of a session with nothing but the recorder; *state is the recorder. */
+int recorder_set_up(void **state);
+int recorder_tear_down(void **state);
+void recorder_do(
+    struct recorder *r,
+    const char *text); /* a cell in r->session that must not fail; forgets what was shown before */
 /* Runs a cell that must be possible to run; the reply is released by the caller. */
 void recorder_run(struct recorder *r, struct session *s, const char *text, struct cell_reply *reply);
 #endif

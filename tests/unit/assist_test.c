@@ -25,27 +25,6 @@ static int set_up(void **state)
     return session_open(&options, &r->session, &err);
 }
 
-static int tear_down(void **state)
-{
-    struct recorder *r = *state;
-
-    session_close(r->session);
-    recorder_release(r);
-    free(r);
-    return 0;
-}
-
-static void run(struct recorder *r, const char *text)
-{
-    struct cell_reply reply;
-
-    recorder_clear(r);
-    recorder_run(r, r->session, text, &reply);
-    if (reply.status != CELL_OK)
-        fail_msg("%s: %s", text, reply.evalue);
-    cell_reply_release(&reply);
-}
-
 /* The cursor is at '|', or at the end. Wanted matches; "-name" ones must not be there; "=n" as the last: exactly n. */
 static void offers(struct recorder *r, const char *marked, const char *const *want)
 {
@@ -77,7 +56,7 @@ static void lua_is_completed(void **state)
 {
     struct recorder *r = *state;
 
-    run(r, "local t = {alpha = {beta = 1}, ['two words'] = 2}; function own(a) return t end");
+    recorder_do(r, "local t = {alpha = {beta = 1}, ['two words'] = 2}; function own(a) return t end");
     OFFERS(r, "t.alpha.be", "beta", "=1");
     OFFERS(r, "own(1).al", "=0"); /* the user's functions are not called */
     OFFERS(r, "t[\"al|\"]", "alpha", "=1");
@@ -120,9 +99,9 @@ static void dataframes_are_completed(void **state)
 {
     struct recorder *r = *state;
 
-    run(r, "local df = spark:createDataFrame({{1, 'a'}}, {'number', 'name'}); "
-           "df:createOrReplaceTempView('my_view')");
-    run(r, "df.write:saveAsTable('default.sales')");
+    recorder_do(r, "local df = spark:createDataFrame({{1, 'a'}}, {'number', 'name'}); "
+                   "df:createOrReplaceTempView('my_view')");
+    recorder_do(r, "df.write:saveAsTable('default.sales')");
     OFFERS(r, "df:select(\"na|", "name", "=1");
     OFFERS(r, "df:select(\"name\", \"nu|\")", "number", "=1");
     OFFERS(r, "df:select(F.col(\"nu|", "number", "=1");
@@ -150,7 +129,7 @@ static void magics_are_completed(void **state)
 {
     struct recorder *r = *state;
 
-    run(r, "local some_name = 1");
+    recorder_do(r, "local some_name = 1");
     OFFERS(r, "%tim", "time", "timeit");
     OFFERS(r, "%time some_n", "some_name");
     OFFERS(r, "%%time\nlocal x = 1\nsome_n", "some_name");
@@ -186,7 +165,7 @@ static void what_stands_there_is_explained(void **state)
     EXPLAINS(r, "local f = F.upp; F.upper(", 0, "Signature: F.upper(col)");
     EXPLAINS(r, "widgets.IntSlider{", 0, "min = 0", "-> Widget");
     EXPLAINS(r, "http.get(u).status", 0, "200, 404");
-    run(r, "dbutils.widgets.text('learning_rate', '1'); local show = spark:range(1).show");
+    recorder_do(r, "dbutils.widgets.text('learning_rate', '1'); local show = spark:range(1).show");
     EXPLAINS(r, "show", 0, "DataFrame:show");
     OFFERS(r, "dbutils.widgets.get(\"lea|", "learning_rate", "=1");
     OFFERS(r, "dbutils.widgets.get('|", "learning_rate");
@@ -206,7 +185,7 @@ static void shows(struct recorder *r, const char *mode, const char *const *want)
     char cell[64], *text;
 
     snprintf(cell, sizeof cell, "%%tb %s", mode);
-    run(r, cell);
+    recorder_do(r, cell);
     text = recorder_text(r, STREAM_STDOUT);
     for (; *want; want++)
         if ((strstr(text, *want + (**want == '-')) != NULL) == (**want == '-'))
@@ -221,8 +200,8 @@ static void errors_are_told_again_in_other_modes(void **state)
     struct recorder *r = *state;
     struct cell_reply reply;
 
-    run(r, "%tb");
-    run(r, "%xmode verbose");
+    recorder_do(r, "%tb");
+    recorder_do(r, "%xmode verbose");
     recorder_run(r, r->session,
                  "local function inner(x)\n  local list, s = {1, 2}, 'text'\n  return x.a.b\nend\ninner({})",
                  &reply);
@@ -243,19 +222,19 @@ static void columns_that_nobody_uses_are_told_of(void **state)
     struct recorder *r = *state;
     char *text;
 
-    run(r, "local df = spark:range(10)\n"
-           "df:filter(F.col('id'):gt(3)\n"
-           "  and F.col('id'):lt(7)):count()\n"
-           "F.col('id'):eq(4)\n"
-           "local kept = F.col('id') + 1");
+    recorder_do(r, "local df = spark:range(10)\n"
+                   "df:filter(F.col('id'):gt(3)\n"
+                   "  and F.col('id'):lt(7)):count()\n"
+                   "F.col('id'):eq(4)\n"
+                   "local kept = F.col('id') + 1");
     text = recorder_text(r, STREAM_STDERR);
     assert_non_null(strstr(text, "line 2: a Column"));
     assert_non_null(strstr(text, "line 4: a Column"));
     assert_null(strstr(text, "line 3"));
     assert_null(strstr(text, "line 5"));
     free(text);
-    run(r, "kept = nil\ndf:filter(F.col('id'):gt(3) & "
-           "F.col('id'):lt(7)):select(-F.col('id')):count()\nF.col('id'):gt(1)");
+    recorder_do(r, "kept = nil\ndf:filter(F.col('id'):gt(3) & "
+                   "F.col('id'):lt(7)):select(-F.col('id')):count()\nF.col('id'):gt(1)");
     text = recorder_text(r, STREAM_STDERR);
     assert_string_equal(text, "");
     free(text);
@@ -264,14 +243,14 @@ static void columns_that_nobody_uses_are_told_of(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(lua_is_completed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_calls_return_is_known, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(keyword_arguments_are_offered, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(dataframes_are_completed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(magics_are_completed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_stands_there_is_explained, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(columns_that_nobody_uses_are_told_of, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(errors_are_told_again_in_other_modes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lua_is_completed, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(what_calls_return_is_known, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(keyword_arguments_are_offered, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(dataframes_are_completed, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(magics_are_completed, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(what_stands_there_is_explained, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(columns_that_nobody_uses_are_told_of, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(errors_are_told_again_in_other_modes, set_up, recorder_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

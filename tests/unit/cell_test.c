@@ -133,26 +133,6 @@ static bool run_step(struct recorder *r, const char *text, size_t len, const cha
     return fine;
 }
 
-static int set_up(void **state)
-{
-    struct recorder *r = calloc(1, sizeof *r);
-    struct session_options options = {.frontend = recorder_frontend(r)};
-    struct err err;
-
-    *state = r;
-    return session_open(&options, &r->session, &err);
-}
-
-static int tear_down(void **state)
-{
-    struct recorder *r = *state;
-
-    session_close(r->session);
-    recorder_release(r);
-    free(r);
-    return 0;
-}
-
 static void locals_live_on(void **state)
 {
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
@@ -278,11 +258,12 @@ static void special_lines_become_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(locals_live_on, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_holder_and_a_closure_share_one_variable, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(many_locals, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(cut_and_damaged_text_stops, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_error_points_at_its_place, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(locals_live_on, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(a_holder_and_a_closure_share_one_variable, recorder_set_up,
+                                        recorder_tear_down),
+        cmocka_unit_test_setup_teardown(many_locals, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(cut_and_damaged_text_stops, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(an_error_points_at_its_place, recorder_set_up, recorder_tear_down),
         cmocka_unit_test(special_lines_become_calls),
     };
 

@@ -41,27 +41,6 @@ static int set_up(void **state)
     return session_open(&options, &r->session, &err);
 }
 
-static int tear_down(void **state)
-{
-    struct recorder *r = *state;
-
-    session_close(r->session);
-    recorder_release(r);
-    free(r);
-    return 0;
-}
-
-static void run(struct recorder *r, const char *text)
-{
-    struct cell_reply reply;
-
-    recorder_clear(r);
-    recorder_run(r, r->session, text, &reply);
-    if (reply.status != CELL_OK)
-        fail_msg("%s: %s", text, reply.evalue);
-    cell_reply_release(&reply);
-}
-
 /* The text stands before the cursor; `want` are matches that must be there, "-name" ones that must not. */
 static void offers(struct recorder *r, const char *text, int start, const char *const *want)
 {
@@ -90,7 +69,8 @@ static void completion_offers_what_fits(void **state)
 {
     struct recorder *r = *state;
 
-    run(r, "local carried = {alpha = 1, beta = function() end}; glob = 'text'\n"
+    recorder_do(
+        r, "local carried = {alpha = 1, beta = function() end}; glob = 'text'\n"
            "local class = setmetatable({}, {__index = {method = print, field = 1}, __dir = function() return "
            "{'listed'} end})");
     OFFERS(r, "pri", 0, "print", "-pairs");
@@ -148,7 +128,7 @@ static void inspection_explains(void **state)
 {
     struct recorder *r = *state;
 
-    run(r, "-- Adds two.\n-- Really.\nfunction adder(a, b, ...)\n  return a + b\nend\nlocal n = 42");
+    recorder_do(r, "-- Adds two.\n-- Really.\nfunction adder(a, b, ...)\n  return a + b\nend\nlocal n = 42");
     EXPLAINS(r, "adder", 5, 0, "Signature: adder(a, b, ...)", "Adds two.\nReally.", "Cell In[1], line 3");
     EXPLAINS(r, "x = adder(1, ", 13, 1, "Source:\nfunction adder(a, b, ...)\n  return a + b\nend");
     EXPLAINS(r, "string.format", 13, 0, "string.format(formatstring");
@@ -158,12 +138,12 @@ static void inspection_explains(void **state)
     EXPLAINS(r, "%timeit x", 3, 0, "%timeit X", "times X");
     explains(r, "unknown_name", 3, 0, (const char *const[]){NULL});
     explains(r, "1 + 1", 1, 0, (const char *const[]){NULL});
-    run(r, "adder??");
+    recorder_do(r, "adder??");
     json_t *page = recorder_event(r, "page", 0);
     assert_non_null(page);
     assert_non_null(strstr(json_string_value(json_object_get(json_object_get(page, "data"), "text/plain")),
                            "return a + b"));
-    run(r, "str*?");
+    recorder_do(r, "str*?");
     page = recorder_event(r, "page", 0);
     assert_string_equal(json_string_value(json_object_get(json_object_get(page, "data"), "text/plain")),
                         "string\n");
@@ -208,10 +188,10 @@ static void is_complete_knows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(completion_offers_what_fits, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(completion_reads_half_the_text, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(inspection_explains, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(is_complete_knows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(completion_offers_what_fits, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(completion_reads_half_the_text, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(inspection_explains, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(is_complete_knows, set_up, recorder_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,37 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int set_up(void **state)
-{
-    struct recorder *r = calloc(1, sizeof *r);
-    struct session_options options = {.frontend = recorder_frontend(r)};
-    struct err err;
-
-    *state = r;
-    return session_open(&options, &r->session, &err);
-}
-
-static int tear_down(void **state)
-{
-    struct recorder *r = *state;
-
-    session_close(r->session);
-    recorder_release(r);
-    free(r);
-    return 0;
-}
-
-static void run(struct recorder *r, const char *text)
-{
-    struct cell_reply reply;
-
-    recorder_clear(r);
-    recorder_run(r, r->session, text, &reply);
-    if (reply.status != CELL_OK)
-        fail_msg("%s: %s", text, reply.evalue);
-    cell_reply_release(&reply);
-}
-
 static void fails(struct recorder *r, const char *text, const char *part)
 {
     struct cell_reply reply;
@@ -50,7 +19,7 @@ static void fails(struct recorder *r, const char *text, const char *part)
 
 static void looks(struct recorder *r, const char *text, const char *want)
 {
-    run(r, text);
+    recorder_do(r, text);
     const char *got = recorder_result(r);
     if (!got || strcmp(got, want) != 0)
         fail_msg("%s\n  want %s\n  got  %s", text, want, got ? got : "nothing");
@@ -79,13 +48,13 @@ static void tables_are_readable_and_bounded(void **state)
     looks(r, "{first = ('x'):rep(40), second = ('y'):rep(40), third = {1, 2}}",
           "{\n  first = \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\",\n  second = "
           "\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\",\n  third = {1, 2}\n}");
-    run(r, "local t = {} for i = 1, 100000 do t[i] = i end t");
+    recorder_do(r, "local t = {} for i = 1, 100000 do t[i] = i end t");
     assert_true(strlen(recorder_result(r)) < 3000);
     assert_non_null(strstr(recorder_result(r), "… 99900 more"));
-    run(r, "local t = {} for i = 1, 1000 do t[i] = {} for j = 1, 100 do t[i][j] = {i, j} end end t");
+    recorder_do(r, "local t = {} for i = 1, 1000 do t[i] = {} for j = 1, 100 do t[i][j] = {i, j} end end t");
     assert_true(strlen(recorder_result(r)) < 60000);
     looks(r, "1, nil, 'x'", "1\tnil\tx");
-    run(r, "'\\xff'");
+    recorder_do(r, "'\\xff'");
     assert_string_equal(recorder_result(r), "\xEF\xBF\xBD");
 }
 
@@ -114,11 +83,12 @@ static void records_are_tables_too(void **state)
         "<tr><th>1</th><td style=\"text-align:right\">1</td><td>moon &lt;b&gt;</td><td></td></tr>"
         "<tr><th>2</th><td></td><td>lake</td><td>{true}</td></tr></tbody></table><p>2 rows × 3 columns</p>");
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-        run(r, plain[i]);
+        recorder_do(r, plain[i]);
         if (shown(r, "execute_result", 0, "text/html"))
             fail_msg("%s has a table", plain[i]);
     }
-    run(r, "local t = {} for i = 1, 5000 do t[i] = {text = ('é'):rep(1000)} for j = 1, 99 do t[i]['c' .. j] "
+    recorder_do(
+        r, "local t = {} for i = 1, 5000 do t[i] = {text = ('é'):rep(1000)} for j = 1, 99 do t[i]['c' .. j] "
            "= j end end "
            "display(t)");
     html = shown(r, "display_data", 0, "text/html");
@@ -131,23 +101,25 @@ static void displays_are_rich(void **state)
 {
     struct recorder *r = *state;
 
-    run(r, "display({1}, 'two')");
+    recorder_do(r, "display({1}, 'two')");
     assert_string_equal(shown(r, "display_data", 0, "text/plain"), "{1}");
     assert_string_equal(shown(r, "display_data", 1, "text/plain"), "two");
-    run(r, "display.html('<b>x</b>') display.markdown('*x*') display.latex('$x$') display.svg('<svg/>')");
+    recorder_do(
+        r, "display.html('<b>x</b>') display.markdown('*x*') display.latex('$x$') display.svg('<svg/>')");
     assert_string_equal(shown(r, "display_data", 0, "text/html"), "<b>x</b>");
     assert_string_equal(shown(r, "display_data", 1, "text/markdown"), "*x*");
     assert_string_equal(shown(r, "display_data", 2, "text/latex"), "$x$");
     assert_string_equal(shown(r, "display_data", 3, "image/svg+xml"), "<svg/>");
-    run(r, "display.json{a = {1, 2}}");
+    recorder_do(r, "display.json{a = {1, 2}}");
     json_t *data =
         json_object_get(json_object_get(recorder_event(r, "display_data", 0), "data"), "application/json");
     assert_int_equal(json_array_size(json_object_get(data, "a")), 2);
-    run(r, "display.image('\\x89PNG\\r\\n')");
+    recorder_do(r, "display.image('\\x89PNG\\r\\n')");
     assert_string_equal(shown(r, "display_data", 0, "image/png"), "iVBORw0K");
     fails(r, "display.image('/etc/passwd')", "no PNG");
     fails(r, "display.image('/nowhere/x.png')", "'/nowhere/x.png'");
-    run(r, "display.mime({['text/html'] = 'h', ['application/x+json'] = {1}}, {['text/html'] = {isolated = "
+    recorder_do(
+        r, "display.mime({['text/html'] = 'h', ['application/x+json'] = {1}}, {['text/html'] = {isolated = "
            "true}})");
     assert_string_equal(shown(r, "display_data", 0, "text/html"), "h");
     fails(r, "display.mime{['text/html'] = 5}", "must be a string");
@@ -158,7 +130,7 @@ static void displays_are_rich(void **state)
           "P");
     assert_string_equal(shown(r, "execute_result", 0, "text/html"), "H");
     fails(r, "display(setmetatable({}, {__mimebundle = function() error('broken') end}))", "broken");
-    run(r, "clear_output(true)");
+    recorder_do(r, "clear_output(true)");
     assert_true(json_is_true(json_object_get(recorder_event(r, "clear_output", 0), "wait")));
 }
 
@@ -172,14 +144,14 @@ static void displays_are_updated_by_id(void **state)
 {
     struct recorder *r = *state;
 
-    run(r, "local h = display('a', {display_id = true}); h:update('b')");
+    recorder_do(r, "local h = display('a', {display_id = true}); h:update('b')");
     assert_non_null(display_id(r, "display_data"));
     assert_string_equal(display_id(r, "display_data"), display_id(r, "update_display_data"));
     assert_string_equal(shown(r, "update_display_data", 0, "text/plain"), "b");
-    run(r, "display('x', {display_id = 'mine'}); update_display('y', {display_id = 'mine'})");
+    recorder_do(r, "display('x', {display_id = 'mine'}); update_display('y', {display_id = 'mine'})");
     assert_string_equal(display_id(r, "update_display_data"), "mine");
     fails(r, "update_display('y', {})", "display_id");
-    run(r, "display({a = 1}, {b = 2})"); /* a second table is no option */
+    recorder_do(r, "display({a = 1}, {b = 2})"); /* a second table is no option */
     assert_string_equal(shown(r, "display_data", 1, "text/plain"), "{b = 2}");
 }
 
@@ -243,7 +215,7 @@ static void plots_are_vega_and_text(void **state)
     struct recorder *r = *state;
     json_t *vega, *values;
 
-    run(r, "plot.line{x = {1, 2, 3}, y = {loss = {3, 2, 1}, acc = {1, 2, 3}}, title = 'T'}");
+    recorder_do(r, "plot.line{x = {1, 2, 3}, y = {loss = {3, 2, 1}, acc = {1, 2, 3}}, title = 'T'}");
     vega = json_object_get(json_object_get(recorder_event(r, "execute_result", 0), "data"),
                            "application/vnd.vegalite.v5+json");
     values = json_object_get(json_object_get(vega, "data"), "values");
@@ -251,16 +223,16 @@ static void plots_are_vega_and_text(void **state)
     assert_string_equal(json_string_value(json_object_get(json_object_get(vega, "mark"), "type")), "line");
     assert_non_null(strstr(recorder_result(r), "loss"));
     assert_non_null(strstr(recorder_result(r), "\u2500"));
-    run(r, "plot.bar{apples = 3, pears = 6}");
+    recorder_do(r, "plot.bar{apples = 3, pears = 6}");
     assert_non_null(strstr(recorder_result(r), "apples \u2502"));
-    run(r, "plot.hist{1, 1, 1, 2, 5, bins = 4}");
+    recorder_do(r, "plot.hist{1, 1, 1, 2, 5, bins = 4}");
     vega = json_object_get(json_object_get(recorder_event(r, "execute_result", 0), "data"),
                            "application/vnd.vegalite.v5+json");
     values = json_object_get(json_object_get(vega, "data"), "values");
     assert_int_equal(json_array_size(values), 4);
     assert_int_equal(json_integer_value(json_object_get(json_array_get(values, 0), "y")), 3);
-    run(r, "plot.scatter({1, 4, 9}, {title = 'squares'})");
-    run(r, "plot.line{0/0, 1/0, 5}");
+    recorder_do(r, "plot.scatter({1, 4, 9}, {title = 'squares'})");
+    recorder_do(r, "plot.line{0/0, 1/0, 5}");
     fails(r, "plot.line{}", "list of numbers");
     fails(r, "plot.line{x = {1}, y = {1, 2}}", "x has 1 values and y has 2");
     fails(r, "plot.hist{}", "finite numbers");
@@ -269,13 +241,13 @@ static void plots_are_vega_and_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(tables_are_readable_and_bounded, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(records_are_tables_too, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(displays_are_rich, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(displays_are_updated_by_id, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(json_goes_both_ways, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(names_are_formatted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(plots_are_vega_and_text, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tables_are_readable_and_bounded, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(records_are_tables_too, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(displays_are_rich, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(displays_are_updated_by_id, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(json_goes_both_ways, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(names_are_formatted, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(plots_are_vega_and_text, recorder_set_up, recorder_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

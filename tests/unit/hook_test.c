@@ -119,26 +119,6 @@ static const char *result_of(struct recorder *r, const char *text)
     return recorder_result(r);
 }
 
-static int set_up(void **state)
-{
-    struct recorder *r = calloc(1, sizeof *r);
-    struct session_options options = {.frontend = recorder_frontend(r)};
-    struct err err;
-
-    *state = r;
-    return session_open(&options, &r->session, &err);
-}
-
-static int tear_down(void **state)
-{
-    struct recorder *r = *state;
-
-    session_close(r->session);
-    recorder_release(r);
-    free(r);
-    return 0;
-}
-
 static void hostile_cells_end(void **state)
 {
     struct recorder *r = *state;
@@ -275,13 +255,14 @@ static void interrupts_come_at_any_moment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(hostile_cells_end, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_interrupt_says_where, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(cleanup_runs_undisturbed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_idle_interrupt_breaks_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_cell_is_the_main_program, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(guarded_functions_are_lua_s, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(interrupts_come_at_any_moment, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hostile_cells_end, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(an_interrupt_says_where, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(cleanup_runs_undisturbed, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(an_idle_interrupt_breaks_nothing, recorder_set_up,
+                                        recorder_tear_down),
+        cmocka_unit_test_setup_teardown(a_cell_is_the_main_program, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(guarded_functions_are_lua_s, recorder_set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(interrupts_come_at_any_moment, recorder_set_up, recorder_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
