@@ -283,7 +283,8 @@ static void scripts_and_notebooks_run_here(void **state)
     fails(p, "%run missing", "no notebook or Lua file 'missing'");
     write_text("err.lua", "local x = 1\nerror('in the file')\n");
     fails(p, "%run err.lua", "in the file");
-    assert_string_equal(run(p, "%run lib what 'a b'\nprint(#arg, arg[2])"), "2\ta b\n");
+    write_text("words.lua", "print(#arg, arg[2])\n");
+    assert_string_equal(run(p, "%run words what 'a b'\nprint(arg)"), "2\ta b\nnil\n");
     fails(p, "%run nb.ipynb what", "cannot read the parameter 'what'");
 }
 
