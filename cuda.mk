@@ -29,8 +29,9 @@ $(CUDA_HOST_SO): $(CUDA_HOST_OBJ)
 # the whole of engine_train_test takes a minute there: a curve, and a generation
 CUDA_HOST_RUNS := engine_ops_test: engine_golden_test: engine_train_test:adapter_curves* engine_train_test:greedy*
 .PHONY: check-cuda-host
-check-cuda-host: $(CUDA_HOST_SO) $(CUDA_HOST_TESTS:%=$(B)/tests/%) ## every CUDA kernel and the golden models under the host emulation (SAN=address,undefined|thread too)
+check-cuda-host: $(CUDA_HOST_SO) $(CUDA_HOST_TESTS:%=$(B)/tests/%) $(if $(SAN),,build/gpu/bench) ## every CUDA kernel and the golden models under the host emulation (SAN=address,undefined|thread too)
 	$(Q)set -f; LACUS_CUDA_BLAS=0 LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/engine_ops_test && for t in $(CUDA_HOST_RUNS); do LACUS_TEST_FILTER="$${t#*:}" LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/$${t%:*} || exit 1; done
+	$(Q)$(if $(SAN),:,LACUS_LIB=$(CURDIR)/$(CUDA_HOST) build/gpu/bench cuda small-product small-lora small-full small-generate)
 
 ifneq ($(shell command -v $(CXX) 2>/dev/null),)
 pytest: $(CUDA_HOST_SO)

@@ -239,7 +239,8 @@ static double step(struct model *m, struct optimizer *o, const struct model_batc
 static void run_train(struct backend *b, const struct job *j)
 {
     struct model *m = model_for(b, j);
-    struct adamw_config adamw = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_grad_norm = 1};
+    struct optimizer_config adamw = {
+        .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_grad_norm = 1, .kind = OPTIMIZER_ADAMW};
     int64_t rows = j->sequences * j->length;
     int32_t *ids = mem_reallocn(NULL, (size_t)rows, sizeof *ids), starts[65];
     struct model_batch batch = {
