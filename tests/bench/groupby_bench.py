@@ -34,13 +34,13 @@ end"""
         table.save(ROOT / "build/bench/groupby.json")
 
 
-def in_turn(code, theirs):
+def in_turn(code, theirs, rounds=5):
     home = tempfile.mkdtemp()
     with tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False) as f:
         f.write(code)
     run = subprocess.Popen([ROOT / "build/lacus", f.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ, LACUS_HOME=home))
     a, b = [], []
-    for i in range(6):
+    for i in range(rounds + 1):
         start = time.perf_counter()
         run.stdin.write("go\n"), run.stdin.flush()
         assert run.stdout.readline() == "done\n"
