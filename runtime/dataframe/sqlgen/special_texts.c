@@ -297,7 +297,19 @@ static enum lc pretty(struct call *c, struct sx *out)
                         x->type->id == DTYPE_STRING ? x->sql : sx_pretty(c->g, x));
 }
 
+/* DuckDB makes prefixes and the like of patterns that have no escapes, and only where none is named. */
+static enum lc like(struct call *c, struct sx *out)
+{
+    const char *pattern = special_text(&c->args[1]), *word = c->f->name[0] == 'i' ? "ILIKE" : "LIKE";
+    bool plain = pattern && !strchr(pattern, '\\');
+
+    return special_done(c, out, dtype_of(DTYPE_BOOLEAN),
+                        gen_printf(c->g, plain ? "(%s %s %s)" : "(%s %s %s ESCAPE '\\')", c->args[0].sql,
+                                   word, c->args[1].sql));
+}
+
 const struct special special_texts[] = {
+    {"like", like},
     {"pretty", pretty},
     {"concat", concat},
     {"concat_ws", concat_ws},
