@@ -28,6 +28,14 @@ struct ctx_lineage {      /* what caused this call; "" or NULL: unknown */
     const char *job;      /* the job that runs the notebook */
 };
 
+/* Who is told how far a call is that lasts: done is 0 … 1, -1 when it is not known, CTX_PROGRESS_OVER in the end (after others
+ * only). Called by the calling thread, some times in a second. */
+#define CTX_PROGRESS_OVER 2.0
+struct ctx_progress {
+    void (*told)(void *self, double done);
+    void *self;
+};
+
 struct ctx {
     const char *principal;     /* user name; "" is the local user */
     const char *session;       /* unique id of the session */
@@ -35,6 +43,7 @@ struct ctx {
     const atomic_bool *cancel; /* set by an interrupt; NULL: cannot be cancelled */
     int64_t deadline_ns;       /* CLOCK_MONOTONIC; 0: none */
     struct ctx_lineage lineage;
+    const struct ctx_progress *progress; /* may be NULL */
     struct arena *arena; /* scratch that lives until the call returns to the front end; may be NULL */
 };
 

@@ -171,6 +171,7 @@ static void fill_ctx(struct session *s)
         .session = s->id,
         .operation = s->operation,
         .cancel = &s->cancel,
+        .progress = s->progress,
         .lineage = {.notebook = s->notebook ? s->notebook : "",
                     .cell = s->cell_id,
                     .run = s->run,
@@ -303,6 +304,11 @@ struct session *session_of(lua_State *L)
 const struct ctx *session_ctx(struct session *s)
 {
     return &s->ctx;
+}
+
+void session_set_progress(struct session *s, const struct ctx_progress *progress)
+{
+    s->progress = s->ctx.progress = progress;
 }
 
 const struct frontend *session_frontend(struct session *s)

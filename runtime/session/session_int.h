@@ -74,6 +74,7 @@ struct session {
     char run[64];
     char *principal, *notebook, *job; /* owned or NULL */
     struct ctx ctx;
+    const struct ctx_progress *progress; /* borrowed, may be NULL */
     atomic_bool cancel, busy;
     struct hook hook;
     struct heap heap;

@@ -31,6 +31,8 @@ json_t *session_params(struct session *s); /* borrowed object, or NULL */
 void session_set_params(struct session *s, json_t *params);
 /* What is shown goes elsewhere for a while (%%capture); returns the front end of before, to be set again. */
 struct frontend session_set_frontend(struct session *s, struct frontend frontend);
+/* Who draws the progress of calls that last; borrowed until the session closes. NULL: nobody. */
+void session_set_progress(struct session *s, const struct ctx_progress *progress);
 /* Did the cell that ended last fail? */
 bool session_failed(const struct session *s);
 /* The last error's lines once more, in another mode ("Minimal", "Plain", "Context", "Verbose") or (NULL) as it was; NULL: there was

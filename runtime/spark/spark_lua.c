@@ -5,6 +5,7 @@
 #include "runtime/spark/commands.h"
 #include "runtime/spark/dataframe_lua.h"
 #include "runtime/spark/local_lua.h"
+#include "runtime/spark/progress_lua.h"
 #include "runtime/spark/remote_lua.h"
 #include "runtime/spark/values_lua.h"
 #include <ctype.h>
@@ -22,8 +23,11 @@ struct spark *spark_of(lua_State *L)
 {
     struct spark **s = session_state(L, &state_key, sizeof *s, free_state);
 
-    if (!*s && (*s = spark_new()) == NULL)
+    if (*s)
+        return *s;
+    if ((*s = spark_new()) == NULL)
         luaL_error(L, "out of memory");
+    query_progress_open(L);
     return *s;
 }
 

@@ -1,8 +1,11 @@
 /* statement.c: one statement of DuckDB, from its text to its rows. */
+#include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
 #include <string.h>
 #include <time.h>
+
+enum { TELL_AFTER_MS = 2000, TELL_EVERY_MS = 250 };
 
 static enum lc failed(struct statement *s, const struct watched *w, const char *text, struct err *err)
 {
@@ -24,16 +27,23 @@ struct orphan {
     struct watched w; /* so that functions of Lua that run for it stop, too */
 };
 
+static void end_tasks(struct statement *s)
+{
+    struct duck_api *api = &s->e->api;
+    duckdb_pending_state state;
+
+    api->duckdb_interrupt(s->connection);
+    do /* its next task finds the interrupt, and ends the query with all its tasks */
+        state = api->duckdb_pending_execute_task(s->pending);
+    while (state != DUCKDB_PENDING_ERROR && !api->duckdb_pending_execution_is_finished(state));
+}
+
 static void *clear_away(void *arg)
 {
     struct orphan *o = arg;
     struct engine *e = o->s.e;
-    duckdb_pending_state state;
 
-    e->api.duckdb_interrupt(o->s.connection);
-    do /* its next task finds the interrupt, and ends the query with all its tasks */
-        state = e->api.duckdb_pending_execute_task(o->s.pending);
-    while (state != DUCKDB_PENDING_ERROR && !e->api.duckdb_pending_execution_is_finished(state));
+    end_tasks(&o->s);
     statement_close(&o->s);
     watch_end(e, &o->w);
     pthread_mutex_lock(&e->watch);
@@ -96,8 +106,24 @@ static void nap(int *turns)
     nanosleep(&t, NULL);
 }
 
-/* Until rows can be had. LC_CANCELLED and the like when ctx says so. */
-static enum lc run_tasks(struct statement *s, const struct watched *w, struct err *err)
+struct told { /* when somebody hears of the progress */
+    int64_t next;
+    bool any;
+};
+
+static void tell(struct statement *s, struct told *t)
+{
+    const struct ctx_progress *p = s->ctx ? s->ctx->progress : NULL;
+    int64_t now;
+
+    if (!p || (now = clock_mono_ns()) < t->next)
+        return;
+    t->any = true;
+    t->next = now + TELL_EVERY_MS * 1000000LL;
+    p->told(p->self, s->e->api.duckdb_query_progress(s->connection).percentage / 100);
+}
+
+static enum lc next_tasks(struct statement *s, const struct watched *w, struct told *told, struct err *err)
 {
     struct duck_api *api = &s->e->api;
     int turns = 0;
@@ -112,11 +138,23 @@ static enum lc run_tasks(struct statement *s, const struct watched *w, struct er
         TRY(ctx_check(s->ctx, err));
         if (w->stopped)
             return err_set(err, LC_CANCELLED, "the query was interrupted");
+        tell(s, told);
         if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
             nap(&turns);
         else
             turns = 0;
     }
+}
+
+/* Until rows can be had. LC_CANCELLED and the like when ctx says so. */
+static enum lc run_tasks(struct statement *s, const struct watched *w, struct err *err)
+{
+    struct told told = {.next = clock_mono_ns() + TELL_AFTER_MS * 1000000LL};
+    enum lc code = next_tasks(s, w, &told, err);
+
+    if (told.any)
+        s->ctx->progress->told(s->ctx->progress->self, CTX_PROGRESS_OVER);
+    return code;
 }
 
 static enum lc execute(struct statement *s, enum statement_kind kind, struct watched *w, struct err *err)
@@ -128,11 +166,21 @@ static enum lc execute(struct statement *s, enum statement_kind kind, struct wat
 
     if (state != DuckDBSuccess)
         return failed(s, w, api->duckdb_pending_error(s->pending), err);
-    if (kind != STATEMENT_WRITE)
-        TRY(run_tasks(s, w, err));
+    TRY(run_tasks(s, w, err));
     state = api->duckdb_execute_pending(s->pending, &s->result);
     s->has_result = true;
     return state == DuckDBSuccess ? LC_OK : failed(s, w, api->duckdb_result_error(&s->result), err);
+}
+
+static void discard(struct statement *s, enum statement_kind kind, bool interrupted)
+{
+    bool runs = interrupted && s->pending && !s->has_result;
+
+    if (runs && kind != STATEMENT_WRITE && leave(s))
+        return;
+    if (runs)
+        end_tasks(s);
+    statement_close(s);
 }
 
 enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, enum statement_kind kind,
@@ -148,14 +196,13 @@ enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, 
     if (e->api.duckdb_connect(e->database, &out->connection) != DuckDBSuccess)
         return err_set(err, LC_RUNTIME, "cannot open a connection to DuckDB");
     watch_begin(e, &w, ctx, out->connection);
-    w.polled = kind != STATEMENT_WRITE;
+    w.polled = true;
     code = prepare(out, sql, &w, err);
     if (code == LC_OK)
         code = execute(out, kind, &w, err);
     watch_end(e, &w);
-    if (code != LC_OK &&
-        !(given_up(code) && kind != STATEMENT_WRITE && out->pending && !out->has_result && leave(out)))
-        statement_close(out);
+    if (code != LC_OK)
+        discard(out, kind, given_up(code));
     return code;
 }
 
