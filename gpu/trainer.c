@@ -340,8 +340,10 @@ enum lc trainer_new(const struct ctx *ctx, struct model *m, const struct trainin
     if (code == LC_OK && t->plan.recomputed_layers > 0 && !args->gradient_checkpointing && callbacks->warning)
         callbacks->warning(callbacks->arg,
                            "memory is short: some layers are computed again in the backward pass");
-    if (code == LC_OK)
+    if (code == LC_OK) {
         warn_of_length(t);
+        t->first_norm = diagnose_norm(t);
+    }
     if (code == LC_OK)
         *out = t;
     else

@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { EXAMPLES_SHOWN = 8 };
+static const double GROWN = 10;
 static const double EXPLODED = 3; /* times the first loss, and then more than a nat */
 
 static bool is_finite(const struct model *m, const struct arena_of *a, size_t i)
@@ -70,15 +71,29 @@ static int64_t find_batch(const struct ctx *ctx, struct trainer *t, int64_t firs
     return found;
 }
 
+double diagnose_norm(const struct trainer *t)
+{
+    const struct arena_of *a = model_arena(t->m);
+    double squares = 0;
+
+    t->m->backend->ops->sum_squares(t->m->backend->state, NULL, a->block, (int64_t)(a->bytes / sizeof(float)),
+                                    &squares);
+    return sqrt(squares);
+}
+
 static void add_hint(const struct trainer *t, bool weight, struct err *err)
 {
     const struct train_state *s = &t->state;
+    double grown = diagnose_norm(t) / t->first_norm;
 
     if (weight)
         err_hint(err, "the model was broken before: look at its files, or go back to an earlier checkpoint");
     else if (t->worst_loss > EXPLODED * t->first_loss && t->worst_loss > t->first_loss + 1)
         err_hint(err, "the loss went from %.4g to %.4g in %lld steps: learning_rate %g is too high",
                  t->first_loss, t->worst_loss, (long long)s->step, t->args.learning_rate);
+    else if (s->step > 0 && grown > GROWN)
+        err_hint(err, "the trained weights have grown %.3g-fold in %lld steps: learning_rate %g is too high",
+                 grown, (long long)s->step, t->args.learning_rate);
     else if (s->step > 0)
         err_hint(
             err,

@@ -42,6 +42,7 @@ struct trainer {
     int64_t not_better;            /* evaluations since the best */
     int64_t not_worth;             /* the same, of those better by the threshold of early stopping */
     double first_loss, worst_loss; /* of this process; NAN: none yet */
+    double first_norm;             /* of the trained weights, in this process */
     bool warned;                   /* of a loss that explodes */
     struct saving *saving;         /* owned; a checkpoint that is being written; NULL: none */
     bool beside;                   /* checkpoints are written beside the steps */
@@ -86,7 +87,8 @@ void ranks_free(struct trainer *t);
 /* ---- trainer_diagnose.c: what went wrong in a step ---- */
 /* The step's batches again, each result looked at; completes err, which says what was not finite. */
 void diagnose_step(const struct ctx *ctx, struct trainer *t, struct err *err);
-void diagnose_growth(struct trainer *t); /* warns once of a loss that explodes */
+double diagnose_norm(const struct trainer *t); /* of the trained weights */
+void diagnose_growth(struct trainer *t);       /* warns once of a loss that explodes */
 /* Adds the gradients of micro-batch i of the current epoch, of a step with so many items. */
 enum lc trainer_micro_step(const struct ctx *ctx, struct trainer *t, int64_t i, int64_t items, double *loss,
                            int64_t *tokens, struct err *err) MUST_CHECK;

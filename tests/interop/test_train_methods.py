@@ -234,7 +234,8 @@ print(pcall(EarlyStoppingCallback, {{patience = 2}}))
 """)
     steps, best = re.search(r"STEPS\t(\d+)\t(\S+)", printed).groups()
     scores = [(int(a), float(b)) for a, b in re.findall(r"EVAL\t(\d+)\t(\S+)", printed)]
-    assert int(steps) < 100 and int(steps) == scores[-1][0]
+    assert int(steps) < 100, printed
+    assert int(steps) == scores[-1][0]
     assert float(best) == max(score for _, score in scores)
     best_at = next(i for i, (_, score) in enumerate(scores) if score == float(best))
     assert best_at == len(scores) - 3

@@ -173,7 +173,7 @@ def test_the_op_layer_and_batch_are_named(engine, tmp_path):
 
 
 def test_a_rate_that_explodes_is_named(engine, tmp_path):
-    message, hint = failure(engine, start(engine, tmp_path), learning_rate=1e6, lr_scheduler_type="constant")
+    message, hint = failure(engine, start(engine, tmp_path), learning_rate=1e6, weight_decay=0.1, optim="sgd", lr_scheduler_type="constant")
     assert "is not finite" in message
     assert "learning_rate 1e+06 is too high" in hint, hint
 
@@ -214,6 +214,7 @@ def texts(n=100):
 
 
 def test_two_hundred_steps_are_those_of_trainer_under_any_split(engine, tmp_path):
+    torch.set_num_threads(1)  # a model this small only waits for more
     hf = transformers.AutoModelForCausalLM.from_pretrained(GOLDEN, dtype=torch.float32)
     theirs = [h["loss"] for h in hf_train(hf, tmp_path, texts(), **{**LONG, "num_train_epochs": 1, "gradient_accumulation_steps": 2, "per_device_train_batch_size": 4})
               if "loss" in h]

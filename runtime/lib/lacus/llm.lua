@@ -1285,11 +1285,13 @@ M.llm = llm
 
 -- Dataset and Trainer are loaded when a cell names them first.
 local tools = {fail = fail, check_keys = check_keys, set = set, is_dataframe = is_dataframe, write_rows = write_rows, find_model = find_model, llm = llm, report_targets = report_targets}
+local trainer -- lacus.trainer, once: what it gives out knows each other
 local parts = {Dataset = "datasets", load_dataset = "datasets", concatenate_datasets = "datasets", Trainer = "trainer", EarlyStoppingCallback = "trainer"}
 setmetatable(M, {__index = function(_, name)
     if not parts[name] then return nil end
     datasets = datasets or require("lacus.datasets")(core, tools)
-    local part = parts[name] == "datasets" and datasets or require("lacus.trainer")(core, tools)
+    if parts[name] == "trainer" then trainer = trainer or require("lacus.trainer")(core, tools) end
+    local part = parts[name] == "datasets" and datasets or trainer
     M[name] = part[name]
     return part[name]
 end})
