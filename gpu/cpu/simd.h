@@ -68,6 +68,13 @@ static inline vf v_set(float x)
     return (vf){0} + x;
 }
 
+/* x stays in a register instead of being read again where it is used. */
+#if defined(__AVX512F__)
+#define V_KEEP(x) __asm__("" : "+v"(x))
+#else
+#define V_KEEP(x) (void)(x)
+#endif
+
 /* *p in every lane, bit by bit. */
 static inline vf v_splat(const float *p)
 {
@@ -119,6 +126,9 @@ static inline vf v_first(vf x, int64_t n, float rest)
 
 static inline float v_sum(vf x)
 {
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_ps(x); /* by halves, too */
+#else
     float lane[LANES];
 
     memcpy(lane, &x, sizeof x);
@@ -126,6 +136,7 @@ static inline float v_sum(vf x)
         for (int i = 0; i < half; i++)
             lane[i] += lane[i + half];
     return lane[0];
+#endif
 }
 
 static inline float v_most(vf x)
