@@ -370,8 +370,11 @@ bool parse_identifier_clause(struct parser *p, struct name_list *out)
         fail_at(p, t,
                 "[NOT_A_CONSTANT_STRING.NOT_CONSTANT] IDENTIFIER takes a constant text. SQLSTATE: 42601");
     expr_unref(e);
-    if (p->failed == LC_OK && name_split(buf_str(&text), &parts, &n, &ignored) != LC_OK)
+    if (p->failed == LC_OK && name_split(buf_str(&text), &parts, &n, &ignored) != LC_OK) {
+        parts = NULL; /* a failed split leaves nothing to free */
+        n = 0;
         fail_at(p, t, "[INVALID_IDENTIFIER] '%.100s' is no name. SQLSTATE: 42602", buf_str(&text));
+    }
     for (size_t i = 0; i < n; i++)
         push_name(p, out, arena_strdup(p->arena, parts[i]));
     name_free(parts, n);
