@@ -38,7 +38,7 @@ struct member {
     double *host;  /* borrowed: where the sums of scratch go at the next wait; NULL: none */
     size_t host_bytes;
     pthread_mutex_t lock; /* of what follows: an abort may come from any thread */
-    bool aborted; /* the communicator is gone */
+    bool aborted;         /* the communicator is gone */
     enum lc failed;
     struct err err;
 };
