@@ -16,6 +16,10 @@ static void put_bar(struct buf *b, double done, int64_t seconds)
 {
     int full = (int)(done * BAR);
 
+    if (done <= 0) { /* not every source knows how much it has */
+        buf_printf(b, "the query runs: %lld s", (long long)seconds);
+        return;
+    }
     buf_putc(b, '[');
     for (int i = 0; i < BAR; i++)
         buf_putc(b, i < full ? '=' : i == full ? '>' : ' ');
@@ -49,7 +53,9 @@ static void to_notebook(struct line *l, const struct frontend *f, const struct b
     struct display d;
 
     snprintf(id, sizeof id, "lacus-query-%d", l->number);
-    if (text)
+    if (text && done <= 0)
+        buf_puts(&html, buf_str(text));
+    else if (text)
         buf_printf(&html, "<progress max=\"1\" value=\"%.3f\"></progress> %d %%", done, (int)(done * 100));
     d = (struct display){
         .data = json_pack("{s:s, s:s}", "text/plain", text ? buf_str(text) : "", "text/html", buf_str(&html)),
@@ -62,16 +68,29 @@ static void to_notebook(struct line *l, const struct frontend *f, const struct b
     buf_release(&html);
 }
 
+static bool at_terminal(const struct frontend *f)
+{
+    return f->ops && f->ops->stream && f->ops->columns && f->ops->columns(f->self) > 0;
+}
+
+static bool in_notebook(const struct frontend *f)
+{
+    return f->ops && f->ops->display && strcmp(f->ops->name, "kernel") == 0;
+}
+
+static bool draws(const struct frontend *f)
+{
+    return at_terminal(f) || in_notebook(f);
+}
+
 static void told(void *self, double done)
 {
     struct line *l = self;
     const struct frontend *f = session_frontend(l->session);
-    bool over = done >= CTX_PROGRESS_OVER, first = !l->began,
-         terminal = f->ops && f->ops->stream && f->ops->columns && f->ops->columns(f->self) > 0,
-         notebook = f->ops && f->ops->display && strcmp(f->ops->name, "kernel") == 0;
+    bool over = done >= CTX_PROGRESS_OVER, first = !l->began;
     struct buf text = BUF_INIT(4096);
 
-    if ((!terminal && !notebook) || (over && first))
+    if (!draws(f) || (over && first))
         return;
     if (first) {
         l->began = clock_mono_ns();
@@ -79,7 +98,7 @@ static void told(void *self, double done)
     }
     done = done < 0 ? 0 : done > 1 ? 1 : done;
     put_bar(&text, done, (clock_mono_ns() - l->began) / 1000000000 + SILENT_SECONDS);
-    if (terminal)
+    if (at_terminal(f))
         to_terminal(l, f, over ? NULL : &text);
     else
         to_notebook(l, f, over ? NULL : &text, done, first);
@@ -97,5 +116,6 @@ void query_progress_open(lua_State *L)
         return;
     l->session = session_of(L);
     l->told = (struct ctx_progress){told, l};
-    session_set_progress(l->session, &l->told);
+    if (draws(session_frontend(l->session)))
+        session_set_progress(l->session, &l->told);
 }

@@ -195,6 +195,9 @@ enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, 
         statement_await_orphans(e);
     if (e->api.duckdb_connect(e->database, &out->connection) != DuckDBSuccess)
         return err_set(err, LC_RUNTIME, "cannot open a connection to DuckDB");
+    if (ctx && ctx->progress) /* it counts for those connections only that ask for it */
+        (void)e->api.duckdb_query(
+            out->connection, "SET enable_progress_bar_print = false; SET enable_progress_bar = true", NULL);
     watch_begin(e, &w, ctx, out->connection);
     w.polled = true;
     code = prepare(out, sql, &w, err);
