@@ -136,13 +136,15 @@ static int l_table(lua_State *L)
 {
     char **parts;
     size_t n;
+    const struct plan *p;
     struct err err;
 
     err_clear(&err);
     if (name_split(luaL_checkstring(L, 2), &parts, &n, &err) != LC_OK)
         return session_raise(L, &err);
-    dataframe_push(L, plan_read_table((const char *const *)parts, n, NULL));
+    p = plan_read_table((const char *const *)parts, n, NULL);
     name_free(parts, n);
+    dataframe_push(L, p);
     dataframe_schema(L, -1); /* a table that does not exist is an error here */
     return 1;
 }
