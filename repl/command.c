@@ -38,7 +38,9 @@ const struct command commands[] = {
     {"kernel", "kernel -f CONNECTION_FILE", "serves a Jupyter client", cmd_kernel},
     {"kernelspec", "kernelspec install|uninstall [--user | --prefix DIR | --sys-prefix]",
      "tells Jupyter about the kernel", cmd_kernelspec},
-    {"job", "job [list | show ID | logs ID | checkpoint ID | cancel ID | clean [ID]…] [--max N] [--output table|json]",
+    {"job",
+     "job [list | show ID | logs ID | checkpoint ID | cancel ID | clean [ID]…] [--max N] [--output "
+     "table|json]",
      "training jobs: how they stand, what they said, their disk space", cmd_job},
     {"runs",
      "runs [list | show RUN | metrics RUN KEY | artifacts RUN [PATH] | delete RUN | restore RUN] "

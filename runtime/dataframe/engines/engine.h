@@ -147,7 +147,7 @@ struct write_spec {
     size_t n_partition;
     const struct plan_options *options; /* compression, header, sep, …; may be NULL */
     bool single_file;                   /* one file even for large results (coalesce(1)) */
-    const int64_t *field_ids; /* Parquet's, one per column of the plan; NULL: none. */
+    const int64_t *field_ids;           /* Parquet's, one per column of the plan; NULL: none. */
 };
 
 struct column_stats {

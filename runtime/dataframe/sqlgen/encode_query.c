@@ -617,7 +617,8 @@ enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
             cols[i].nullable = true;
     rel_set_cols(out, cols, n);
     out->grouped = true;
-    if (p->u.aggregate.kind != GROUP_BY && p->u.aggregate.n_groups > 0) /* no rows: no grand total, as in Spark */
+    if (p->u.aggregate.kind != GROUP_BY &&
+        p->u.aggregate.n_groups > 0) /* no rows: no grand total, as in Spark */
         out->having = "count(*) > 0";
     return LC_OK;
 }

@@ -63,8 +63,8 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
 enum lc sql_source_files(const struct plan *read, char ***files, size_t *n, bool *partitioned,
                          struct err *err) MUST_CHECK;
 /* CSV (source_csv.c): lacus_csv(…) with the columns of a schema; with infer, one column that describes types. */
-enum lc sql_source_csv(const struct plan *read, const struct dtype *schema, char **files, size_t n, struct buf *out,
-                       struct err *err) MUST_CHECK;
+enum lc sql_source_csv(const struct plan *read, const struct dtype *schema, char **files, size_t n,
+                       struct buf *out, struct err *err) MUST_CHECK;
 bool sql_csv_infer(const struct plan *read, char **files, size_t n, size_t fields, struct buf *out);
 enum lc sql_csv_options(const struct plan *read, struct csv_options *o, struct err *err) MUST_CHECK;
 /* The value in ".../name=value/...", unescaped; NULL: none, or Hive's NULL. mem_free. */

@@ -104,8 +104,8 @@ enum lc duck_register_records(struct engine *e, struct err *err);
 /* csv.c: the table function lacus_csv(what) */
 enum lc duck_register_csv(struct engine *e, struct err *err);
 /* csv_schema.c: names from the first record, types from all of them where they are to be inferred */
-enum lc duck_csv_schema(struct engine *e, const struct ctx *ctx, const struct plan *read, const struct dtype **schema,
-                        struct err *err);
+enum lc duck_csv_schema(struct engine *e, const struct ctx *ctx, const struct plan *read,
+                        const struct dtype **schema, struct err *err);
 /* engine_duckdb.c */
 struct sql_env duck_env(struct engine *e);
 #endif
