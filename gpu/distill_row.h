@@ -1,4 +1,4 @@
-/* distill_row.h: the loss of one token that is learned from a teacher, for the CPU backends.
+/* distill_row.h: the loss of one token that is learned from a teacher, for the backends.
  *
  * What      alpha T^2 KL(teacher || student), both at temperature T, and (1 - alpha) cross-entropy (Hinton et al.
  *           2015, arXiv:1503.02531), and its gradient.
@@ -15,6 +15,7 @@
  */
 #ifndef LACUS_GPU_DISTILL_ROW_H
 #define LACUS_GPU_DISTILL_ROW_H
+#include "gpu/backend_args.h"
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,5 +48,19 @@ static inline float distill_row(float *z, const float *t, int64_t n, int32_t tar
             z[j] = (float)(scale * (g - (j == target ? 1 - alpha : 0)));
     }
     return (float)(alpha * temperature * temperature * divergence + (1 - alpha) * nll);
+}
+
+/* The teacher's head, for the code that makes a student's logits. */
+static inline struct loss_arg distill_teacher(const struct distill_arg *d)
+{
+    return (struct loss_arg){.width = d->width,
+                             .vocabulary = d->loss.vocabulary,
+                             .x = d->x,
+                             .index = d->index,
+                             .w = d->w,
+                             .w_type = d->w_type,
+                             .compute = d->loss.compute,
+                             .logits = d->logits,
+                             .gathered = d->gathered};
 }
 #endif

@@ -625,15 +625,7 @@ static void cpu_distill(void *state, struct backend_stream *s, const struct dist
 {
     struct cpu *c = state;
     const struct loss_arg *a = &d->loss;
-    struct loss_arg teacher = {.width = d->width,
-                               .vocabulary = a->vocabulary,
-                               .x = d->x,
-                               .index = d->index,
-                               .w = d->w,
-                               .w_type = d->w_type,
-                               .compute = a->compute,
-                               .logits = d->logits,
-                               .gathered = d->gathered};
+    const struct loss_arg teacher = distill_teacher(d);
 
     (void)s;
     for (int64_t from = 0; from < a->rows; from += a->chunk) {

@@ -1,33 +1,13 @@
 /* attention.cu: attention in f32: any head up to 256 wide, packed sequences, windows, grouped heads, caches. Flash
  * attention (Dao et al. 2022, arXiv:2205.14135): scores live in registers only. The backward makes two passes, one by
  * queries and one by keys, instead of atomics: its sums have one order. */
-#include "gpu/cuda/device.cuh"
+#include "gpu/cuda/attention.cuh"
 
 enum { TILE = 32, WARPS = 4, OWN = 4, BLOCK = WARPS * OWN, CACHED_WARPS = 8, HEAD_MAX = 256 };
 
 bool kernel_attention_fits(int64_t head_dim)
 {
     return head_dim <= HEAD_MAX;
-}
-
-struct
-    place { /* of a block: rows start .. start + length are one sequence; `first` is the block's own, in it */
-    int64_t start, length, first;
-};
-
-static __device__ __forceinline__ place place_of(const struct attention_arg &a)
-{
-    place p;
-
-    p.start = a.starts[blockIdx.z];
-    p.length = a.starts[blockIdx.z + 1] - p.start;
-    p.first = (int64_t)blockIdx.x * BLOCK;
-    return p;
-}
-
-static __device__ __forceinline__ bool sees(int64_t query, int64_t key, int64_t window)
-{
-    return key <= query && (window <= 0 || key > query - window);
 }
 
 /* Rows first .. first + n of one head into shared memory, zeros beyond the sequence. */
@@ -57,7 +37,7 @@ template <int COLS> __global__ void __launch_bounds__(WARPS * 32) attention_forw
     const int dim = (int)a.head_dim, pitch = dim + 1, lane = (int)threadIdx.x % 32,
               warp = (int)threadIdx.x / 32;
     float *keys = memory, *values = keys + TILE * pitch, *queries = values + TILE * pitch;
-    const place p = place_of(a);
+    const place p = place_of(a, BLOCK);
     const int64_t head = blockIdx.y, q_stride = a.heads * dim, kv_stride = a.kv_heads * dim;
     const int64_t q_at = p.start * q_stride + head * dim,
                   kv_at = p.start * kv_stride + head / (a.heads / a.kv_heads) * dim;
@@ -146,7 +126,7 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dq(struct attention_arg 
               warp = (int)threadIdx.x / 32;
     float *keys = memory, *values = keys + TILE * pitch, *queries = values + TILE * pitch,
           *dys = queries + BLOCK * dim;
-    const place p = place_of(a);
+    const place p = place_of(a, BLOCK);
     const int64_t head = blockIdx.y, q_stride = a.heads * dim, kv_stride = a.kv_heads * dim;
     const int64_t q_at = p.start * q_stride + head * dim,
                   kv_at = p.start * kv_stride + head / (a.heads / a.kv_heads) * dim;
@@ -206,7 +186,7 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dkv(struct attention_arg
               warp = (int)threadIdx.x / 32;
     float *queries = memory, *dys = queries + TILE * pitch, *keys = dys + TILE * pitch,
           *values = keys + BLOCK * dim;
-    const place p = place_of(a);
+    const place p = place_of(a, BLOCK);
     const int64_t q_stride = a.heads * dim, kv_stride = a.kv_heads * dim, group = a.heads / a.kv_heads;
     const int64_t kv_at = p.start * kv_stride + (int64_t)blockIdx.y * dim;
     const int64_t end = a.window > 0 ? min(p.length, p.first + BLOCK + a.window - 1) : p.length;

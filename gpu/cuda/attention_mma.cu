@@ -2,30 +2,10 @@
  * of 64 or 128. A warp owns 16 rows of a block's 64; rows of the other side come in tiles through shared memory, as they
  * lie and, where they are summed over, transposed, so that each fragment is a 32-bit load without bank conflicts.
  * Fragments of mma.m16n8k16: lane l has rows l / 4 and l / 4 + 8, columns 2 (l % 4) and the next. */
-#include "gpu/cuda/device.cuh"
+#include "gpu/cuda/attention.cuh"
 
 constexpr int WARPS = 4, BLOCK = 16 * WARPS, THREADS = 32 * WARPS, PAD = 8;
 constexpr int KEYS = 64, TILE = 32; /* rows of a tile: forward, backward */
-
-struct
-    place { /* of a block: rows start .. start + length are one sequence; `first` is the block's own, in it */
-    int64_t start, length, first;
-};
-
-static __device__ __forceinline__ place place_of(const struct attention_arg &a)
-{
-    place p;
-
-    p.start = a.starts[blockIdx.z];
-    p.length = a.starts[blockIdx.z + 1] - p.start;
-    p.first = (int64_t)blockIdx.x * BLOCK;
-    return p;
-}
-
-static __device__ __forceinline__ bool sees(int64_t query, int64_t key, int64_t window)
-{
-    return key <= query && (window <= 0 || key > query - window);
-}
 
 static __device__ __forceinline__ uint32_t pair_at(const bf16 *p)
 {
@@ -181,7 +161,7 @@ template <int D> __global__ void __launch_bounds__(THREADS) mma_forward(struct a
     SHARED_DYNAMIC(bf16, memory);
     bf16 *queries = memory, *keys = queries + BLOCK * (D + PAD), *values = keys + KEYS * (D + PAD);
     const int lane = (int)threadIdx.x % 32, own = (int)threadIdx.x / 32 * 16;
-    const place p = place_of(a);
+    const place p = place_of(a, BLOCK);
     const int64_t head = blockIdx.y, q_stride = a.heads * D, kv_stride = a.kv_heads * D;
     const int64_t q_at = p.start * q_stride + head * D,
                   kv_at = p.start * kv_stride + head / (a.heads / a.kv_heads) * D;
@@ -251,7 +231,7 @@ template <int D> __global__ void __launch_bounds__(THREADS) mma_dq(struct attent
     bf16 *queries = memory, *dys = queries + BLOCK * (D + PAD), *keys = dys + BLOCK * (D + PAD),
          *values = keys + TILE * (D + PAD), *side = values + TILE * (D + PAD);
     const int lane = (int)threadIdx.x % 32, own = (int)threadIdx.x / 32 * 16;
-    const place p = place_of(a);
+    const place p = place_of(a, BLOCK);
     const int64_t head = blockIdx.y, q_stride = a.heads * D, kv_stride = a.kv_heads * D;
     const int64_t q_at = p.start * q_stride + head * D,
                   kv_at = p.start * kv_stride + head / (a.heads / a.kv_heads) * D;
@@ -308,7 +288,7 @@ __global__ void __launch_bounds__(THREADS) mma_dkv(struct attention_arg a, const
          *dys = queries + TILE * (D + PAD), *q_side = dys + TILE * (D + PAD),
          *dy_side = q_side + D * (TILE + PAD);
     const int lane = (int)threadIdx.x % 32, own = (int)threadIdx.x / 32 * 16;
-    const place p = place_of(a);
+    const place p = place_of(a, BLOCK);
     const int64_t q_stride = a.heads * D, kv_stride = a.kv_heads * D, group = a.heads / a.kv_heads;
     const int64_t kv_at = p.start * kv_stride + (int64_t)blockIdx.y * D;
     const int64_t end = a.window > 0 ? min(p.length, p.first + BLOCK + a.window - 1) : p.length;

@@ -4,6 +4,7 @@
 #include "gpu/cuda/blas.h"
 #include "gpu/cuda/kernels.h"
 #include "gpu/cuda/runtime.h"
+#include "gpu/distill_row.h"
 #include "gpu/quant.h"
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
@@ -666,15 +667,7 @@ static void backend_distill(void *state, struct backend_stream *stream, const st
     struct cuda *c = state;
     struct backend_stream *s = stream_of(c, stream);
     const struct loss_arg *a = &d->loss;
-    struct loss_arg teacher = {.width = d->width,
-                               .vocabulary = a->vocabulary,
-                               .x = d->x,
-                               .index = d->index,
-                               .w = d->w,
-                               .w_type = d->w_type,
-                               .compute = a->compute,
-                               .logits = d->logits,
-                               .gathered = d->gathered};
+    const struct loss_arg teacher = distill_teacher(d);
 
     for (int64_t from = 0; from < a->rows; from += a->chunk) {
         int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk;

@@ -223,15 +223,7 @@ void ref_loss(void *state, struct backend_stream *s, const struct loss_arg *a)
 void ref_distill(void *state, struct backend_stream *s, const struct distill_arg *d)
 {
     const struct loss_arg *a = &d->loss;
-    struct loss_arg teacher = {.width = d->width,
-                               .vocabulary = a->vocabulary,
-                               .x = d->x,
-                               .index = d->index,
-                               .w = d->w,
-                               .w_type = d->w_type,
-                               .compute = a->compute,
-                               .logits = d->logits,
-                               .gathered = d->gathered};
+    const struct loss_arg teacher = distill_teacher(d);
 
     for (int64_t from = 0; from < a->rows; from += a->chunk) {
         int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk, v = a->vocabulary;
