@@ -148,8 +148,8 @@ static void stop(struct child *c, process_output_fn *output, void *arg)
 
     close_end(&c->in);
     kill(-c->pid, SIGINT);
-    while (clock_mono_ns() < until && !has_ended(c) && (c->out >= 0 || c->error >= 0))
-        talk_once(c, &nothing, output, arg);
+    while (clock_mono_ns() < until && (c->out >= 0 || c->error >= 0) && talk_once(c, &nothing, output, arg))
+        ; /* what it said last is read although it has ended */
     kill(-c->pid, SIGKILL);
 }
 

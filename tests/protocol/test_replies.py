@@ -154,7 +154,7 @@ def test_a_long_call_in_c_is_named_after_two_seconds(kernel):
     """table.sort without a comparison runs in C: no instruction of Lua at which an interrupt could come. The cell ends when it returns."""
     took = kernel.execute("function fill(n) local t = {} for i = 1, n do t[i] = (i * 7919) % 4000037 end return t end "
                           "local t, began = fill(1000000), os.clock() table.sort(t) return os.clock() - began", timeout=30)[1][0]["content"]["data"]["text/plain"]
-    kernel.execute(f"t = fill({int(3.2e6 / float(took))})", timeout=60)
+    kernel.execute(f"t = fill({int(4.5e6 / float(took))})", timeout=60)
     msg_id = kernel.send("execute_request", {"code": "print('sorting')\ntable.sort(t)\nwhile true do end"})
     while kernel.receive(kernel.iopub, 30)["type"] != "stream":
         pass
