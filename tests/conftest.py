@@ -5,7 +5,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "interop"))
 
-from spark_server import spark_server  # noqa: E402, F401  (one server for all files)
+from spark_server import peer, spark_server  # noqa: E402, F401  (one server for all files)
 
 
 @pytest.fixture

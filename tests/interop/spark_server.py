@@ -95,3 +95,13 @@ def spark_server(tmp_path_factory):
         yield server.start().wait()
     finally:
         server.close()
+
+
+@pytest.fixture(scope="module")
+def peer(spark_server):
+    """The same server through pyspark."""
+    from pyspark.sql.connect.session import SparkSession
+    session = SparkSession.builder.remote(spark_server.url).create()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    yield session
+    session.stop()

@@ -32,15 +32,6 @@ def home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture(scope="module")
-def peer(spark_server):
-    from pyspark.sql.connect.session import SparkSession
-    session = SparkSession.builder.remote(spark_server.url).create()
-    session.conf.set("spark.sql.session.timeZone", "UTC")
-    yield session
-    session.stop()
-
-
 def by_spark(peer, cases):
     """Each case: (path, options, schema or None). Values are what SQL's cast makes texts of, so that both sides print them alike."""
     got = []

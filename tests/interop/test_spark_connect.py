@@ -23,16 +23,6 @@ def run(home, spark_server):
     return lambda code, **more: script(home, FAILS + code, SPARK_REMOTE=spark_server.url, **more)
 
 
-@pytest.fixture(scope="module")
-def peer(spark_server):
-    """The same server through pyspark."""
-    from pyspark.sql.connect.session import SparkSession
-    session = SparkSession.builder.remote(spark_server.url).create()
-    session.conf.set("spark.sql.session.timeZone", "UTC")
-    yield session
-    session.stop()
-
-
 def test_show_is_what_pyspark_shows(run, peer, capsys):
     out = run("""
 local df = spark:range(1, 4):withColumn("s", F.concat(F.lit("a"), F.col("id"))):withColumn("n", F.when(F.col("id"):gt(1), F.col("id") / 2))

@@ -30,7 +30,7 @@ static char *unescape(const char *s, size_t len)
     size_t n = 0;
 
     for (size_t i = 0; out && i < len; i++) {
-        bool escaped = s[i] == '%' && i + 2 < len + 0 && hex(s[i + 1]) >= 0 && hex(s[i + 2]) >= 0;
+        bool escaped = s[i] == '%' && i + 2 < len && hex(s[i + 1]) >= 0 && hex(s[i + 2]) >= 0;
 
         out[n++] = escaped ? (char)(hex(s[i + 1]) * 16 + hex(s[i + 2])) : s[i];
         i += escaped ? 2 : 0;

@@ -6,15 +6,13 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/csv/value.h"
-#include "runtime/dataframe/engines/duckdb/lines.h"
+#include "runtime/dataframe/engines/duckdb/csv_records.h"
 #include "runtime/dataframe/engines/duckdb/table_function.h"
 #include "runtime/dataframe/moment.h"
-#include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { BLOCK = 1 << 21 };
 
@@ -64,11 +62,10 @@ struct csv_scan { /* shared by the threads */
 
 struct reader { /* a thread's */
     struct csv_scan *scan;
-    struct lines lines;
-    struct csv_row row;
+    struct csv_records records;
     const char *path;
-    bool open, first, crlf, multiline;
-    char **parts; /* of the path: values of the columns with field -2; owned, and so is the array */
+    bool open, first; /* first: the file's header comes next */
+    char **parts;     /* of the path: values of the columns with field -2; owned, and so is the array */
     size_t n_parts;
 };
 
@@ -312,8 +309,7 @@ static void free_reader(void *p)
     for (size_t i = 0; i < r->n_parts; i++)
         mem_free(r->parts[i]);
     mem_free(r->parts);
-    lines_close(&r->lines);
-    csv_row_release(&r->row);
+    csv_records_close(&r->records);
     mem_free(r);
 }
 
@@ -373,21 +369,6 @@ static bool claim(struct csv_scan *scan, struct unit *u)
     return found;
 }
 
-static const char *open_block(struct reader *r, const struct unit *u)
-{
-    int fd = open(u->path, O_RDONLY | O_CLOEXEC);
-    const char *failed = NULL;
-
-    if (fd < 0)
-        return lines_open(&r->lines, u->path, "", ""); /* says why */
-    if (u->to > u->from)
-        failed = lines_block(&r->lines, fd, u->path, u->from, u->to);
-    else
-        r->lines.start = r->lines.end = 0, r->lines.at_end = true;
-    close(fd);
-    return failed;
-}
-
 /* Values in the path: …/day=2024-01-05/part-0.csv */
 static void take_parts(struct reader *r)
 {
@@ -402,99 +383,37 @@ static void take_parts(struct reader *r)
 static const char *open_unit(struct reader *r, const struct unit *u)
 {
     const struct csv_options *o = &r->scan->source->options;
-    const char *failed, *bom = "\xEF\xBB\xBF", *newline;
+    const char *failed = u->whole ? csv_records_open(&r->records, o, u->path)
+                                  : csv_records_block(&r->records, o, u->path, u->from, u->to);
 
-    r->path = u->path;
-    r->first = u->from == 0;
-    r->multiline = o->multiline;
-    failed = u->whole ? lines_open(&r->lines, u->path, o->encoding, o->line_sep) : open_block(r, u);
-    if (!failed && u->whole)
-        failed = lines_fill(&r->lines);
     if (failed)
         return failed;
-    if (r->first && r->lines.end >= 3 && memcmp(r->lines.data, bom, 3) == 0)
-        r->lines.start = 3;
-    newline = r->multiline && r->lines.end ? memchr(r->lines.data, '\n', r->lines.end) : NULL;
-    r->crlf = *o->line_sep ? strcmp(o->line_sep, "\r\n") == 0
-                           : newline && newline > r->lines.data && newline[-1] == '\r';
+    r->path = u->path;
+    r->first = u->from == 0;
     r->open = true;
     take_parts(r);
     return NULL;
 }
 
 /* ---- records ---- */
-/* The next record of the piece, cut into fields; *record: its text. False: the piece's end, or *failed. */
-static bool next_multiline(struct reader *r, const char **record, size_t *len, const char **failed)
-{
-    const struct csv_options *o = &r->scan->source->options;
-    size_t used;
-
-    for (;;) {
-        const char *data = r->lines.data + r->lines.start;
-        size_t unread = r->lines.end - r->lines.start;
-        enum csv_got got = csv_record(o, r->crlf, data, unread, r->lines.at_end, &r->row, &used);
-
-        if (got == CSV_NOMEM) {
-            *failed = "out of memory";
-            return false;
-        }
-        if (got == CSV_RECORD && unread == 0)
-            return false;
-        if (got == CSV_RECORD) {
-            r->lines.start += used;
-            if (r->row.n == 0 || (o->comment != CSV_NO_MARK && *data == o->comment))
-                continue; /* an empty line, a comment */
-            while (used && (data[used - 1] == '\n' || data[used - 1] == '\r'))
-                used--;
-            *record = data;
-            *len = used;
-            return true;
-        }
-        *failed = lines_fill(&r->lines);
-        if (*failed)
-            return false;
-    }
-}
-
-static bool next_line(struct reader *r, const char **record, size_t *len, const char **failed)
-{
-    const struct csv_options *o = &r->scan->source->options;
-
-    while (lines_next(&r->lines, record, len, failed)) {
-        if (csv_skipped(o, *record, *len, false))
-            continue;
-        if (!csv_line(o, *record, *len, &r->row)) {
-            *failed = "out of memory";
-            return false;
-        }
-        return true;
-    }
-    return false;
-}
-
-static bool next_of_unit(struct reader *r, const char **record, size_t *len, const char **failed)
-{
-    return r->multiline ? next_multiline(r, record, len, failed) : next_line(r, record, len, failed);
-}
-
 /* With enforceSchema off, the header must name the schema's columns. */
 static const char *check_header(struct reader *r)
 {
     const struct source *s = r->scan->source;
 
     for (size_t i = 0, k = 0; !s->options.enforce_schema && i < s->n_columns; i++) {
-        const struct csv_field *f = k < r->row.n ? &r->row.fields[k] : NULL;
+        const struct csv_field *f = k < r->records.row.n ? &r->records.row.fields[k] : NULL;
 
         if (s->columns[i].field < 0)
             continue;
         if (!f || strlen(s->columns[i].name) != f->len ||
             strncasecmp(s->columns[i].name, f->s, f->len) != 0) {
-            snprintf(r->lines.in.message, sizeof r->lines.in.message,
+            snprintf(r->records.lines.in.message, sizeof r->records.lines.in.message,
                      "CSV header does not conform to the schema: column %zu is '%.*s', expected is '%.100s'. "
                      "CSV file: '%.200s'",
                      k + 1, f ? (int)(f->len < 100 ? f->len : 100) : 0, f ? f->s : "", s->columns[i].name,
                      r->path);
-            return r->lines.in.message;
+            return r->records.lines.in.message;
         }
         k++;
     }
@@ -514,7 +433,7 @@ static bool next_record(struct reader *r, const char **record, size_t *len, cons
             if (*failed)
                 return false;
         }
-        if (next_of_unit(r, record, len, failed)) {
+        if (csv_records_next(&r->records, false, record, len, failed)) {
             bool header = r->first && r->scan->source->options.header;
 
             r->first = false;
@@ -542,8 +461,9 @@ static bool put_value(struct reader *r, const struct cell *c)
     const struct source *s = r->scan->source;
     const struct column *column = c->column;
     const char *part = column->field == -2 ? r->parts[column - s->columns] : NULL;
-    const struct csv_field *f =
-        column->field >= 0 && (size_t)column->field < r->row.n ? &r->row.fields[column->field] : NULL;
+    const struct csv_field *f = column->field >= 0 && (size_t)column->field < r->records.row.n
+                                    ? &r->records.row.fields[column->field]
+                                    : NULL;
     bool good = true;
 
     if (f && !csv_is_null(&s->options, f)) {
@@ -561,7 +481,7 @@ static bool put_value(struct reader *r, const struct cell *c)
 static bool put_row(struct reader *r, struct cell *cells, idx_t row, const char *record, size_t len)
 {
     const struct csv_scan *scan = r->scan;
-    bool good = !scan->all || r->row.n == scan->source->n_fields;
+    bool good = !scan->all || r->records.row.n == scan->source->n_fields;
 
     for (size_t i = 0; i < scan->n_wanted; i++) {
         cells[i].row = row;
@@ -580,7 +500,7 @@ static bool put_row(struct reader *r, struct cell *cells, idx_t row, const char 
 
 static void say_malformed(struct reader *r, const char *record, size_t len)
 {
-    snprintf(r->lines.in.message, sizeof r->lines.in.message,
+    snprintf(r->records.lines.in.message, sizeof r->records.lines.in.message,
              "[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] Malformed records are detected in record "
              "parsing of %.150s: %.*s. "
              "Parse Mode: FAILFAST. To process malformed records as null result, try setting the option "
@@ -610,7 +530,7 @@ static idx_t produce_rows(struct reader *r, duckdb_data_chunk output, struct cel
             row++;
         } else if (s->options.mode == CSV_FAILFAST) {
             say_malformed(r, record, len);
-            *failed = r->lines.in.message;
+            *failed = r->records.lines.in.message;
         } else { /* the next record takes the row: nothing of this one may stay */
             for (size_t i = 0; i < r->scan->n_wanted; i++) {
                 uint64_t *valid = s->api->duckdb_vector_get_validity(cells[i].vector);
@@ -637,9 +557,10 @@ static idx_t produce_guess(struct reader *r, duckdb_data_chunk output, const cha
 
     while (guesses && more && n < 20000) { /* few enough to be stopped soon */
         more = next_record(r, &record, &len, failed);
-        for (size_t i = 0; more && i < s->n_fields && i < r->row.n; i++)
-            if (!csv_is_null(&s->options, &r->row.fields[i]))
-                csv_guess_add(&guesses[i], &s->options, r->row.fields[i].s, r->row.fields[i].len);
+        for (size_t i = 0; more && i < s->n_fields && i < r->records.row.n; i++)
+            if (!csv_is_null(&s->options, &r->records.row.fields[i]))
+                csv_guess_add(&guesses[i], &s->options, r->records.row.fields[i].s,
+                              r->records.row.fields[i].len);
         n += more;
     }
     for (size_t i = 0; guesses && i < s->n_fields; i++)

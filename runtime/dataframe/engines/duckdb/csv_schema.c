@@ -1,8 +1,8 @@
 /* csv_schema.c: the columns of CSV files: named by the first record, typed by all of them if that is asked for. */
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/csv/value.h"
+#include "runtime/dataframe/engines/duckdb/csv_records.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
-#include "runtime/dataframe/engines/duckdb/lines.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,74 +14,26 @@ struct finder {
     struct csv_options options;
     char **files; /* owned */
     size_t n_files;
-    struct csv_guess *guesses; /* owned; a column's type so far */
-    struct csv_row first;      /* the first record; its texts are in `text` */
-    struct lines lines;
+    struct csv_guess *guesses;  /* owned; a column's type so far */
+    struct csv_records records; /* at the first record of all files */
     struct err *err;
 };
 
-/* ---- the first record of all files ---- */
-static bool first_line(struct finder *f, const char **failed)
-{
-    const char *s;
-    size_t len;
-
-    while (lines_next(&f->lines, &s, &len, failed)) {
-        if (csv_skipped(&f->options, s, len, true))
-            continue;
-        if (!csv_line(&f->options, s, len, &f->first))
-            *failed = "out of memory";
-        return !*failed;
-    }
-    return false;
-}
-
-static bool first_multiline(struct finder *f, const char **failed)
-{
-    struct lines *l = &f->lines;
-    size_t used;
-
-    for (;;) {
-        const char *data = l->data + l->start, *newline = memchr(data, '\n', l->end - l->start);
-        bool crlf = newline && newline > data && newline[-1] == '\r';
-        enum csv_got got =
-            csv_record(&f->options, crlf, data, l->end - l->start, l->at_end, &f->first, &used);
-
-        if (got == CSV_NOMEM) {
-            *failed = "out of memory";
-        } else if (got == CSV_RECORD) {
-            if (l->start == l->end)
-                return false;
-            if (f->first.n && (f->options.comment == CSV_NO_MARK || *data != f->options.comment))
-                return true;
-            l->start += used;
-        } else {
-            *failed = lines_fill(l);
-        }
-        if (*failed)
-            return false;
-    }
-}
-
 static enum lc find_first(struct finder *f)
 {
-    const struct csv_options *o = &f->options;
     bool found = false;
 
     for (size_t i = 0; i < f->n_files && !found; i++) {
-        const char *failed = lines_open(&f->lines, f->files[i], o->encoding, o->line_sep);
+        const char *record, *failed = csv_records_open(&f->records, &f->options, f->files[i]);
+        size_t len;
 
         if (!failed)
-            failed = lines_fill(&f->lines);
-        if (!failed && f->lines.end >= 3 && memcmp(f->lines.data, "\xEF\xBB\xBF", 3) == 0)
-            f->lines.start = 3;
-        if (!failed)
-            found = o->multiline ? first_multiline(f, &failed) : first_line(f, &failed);
+            found = csv_records_next(&f->records, true, &record, &len, &failed);
         if (failed)
             return err_set(f->err, LC_IO, "%s", failed);
     }
     if (!found)
-        f->first.n = 0;
+        f->records.row.n = 0;
     return LC_OK;
 }
 
@@ -107,7 +59,7 @@ static void take_chunk(struct finder *f, duckdb_data_chunk chunk)
         char *text = mem_strndup(api->duckdb_string_t_data(&texts[i]), api->duckdb_string_t_length(texts[i]));
 
         if (text)
-            take_guesses(f->guesses, f->first.n, text);
+            take_guesses(f->guesses, f->records.row.n, text);
         mem_free(text);
     }
 }
@@ -119,7 +71,7 @@ static enum lc infer(struct finder *f)
     struct statement s;
     enum lc code;
 
-    if (!sql_csv_infer(f->read, f->files, f->n_files, f->first.n, &sql))
+    if (!sql_csv_infer(f->read, f->files, f->n_files, f->records.row.n, &sql))
         return buf_release(&sql), err_nomem(f->err);
     code = buf_check(&sql, f->err);
     if (code == LC_OK)
@@ -144,14 +96,14 @@ static bool same_text(const struct csv_field *a, const struct csv_field *b)
 /* Spark: what has no name is called after its place, and so are names that stand more than once. */
 static char *name_of(const struct finder *f, size_t i)
 {
-    const struct csv_field *own = &f->first.fields[i];
+    const struct csv_field *own = &f->records.row.fields[i];
     bool twice = false;
 
     if (!f->options.header || csv_is_null(&f->options, own) || own->len == 0)
         return mem_printf("_c%zu", i);
-    for (size_t k = 0; k < f->first.n && !twice; k++)
-        twice =
-            k != i && !csv_is_null(&f->options, &f->first.fields[k]) && same_text(own, &f->first.fields[k]);
+    for (size_t k = 0; k < f->records.row.n && !twice; k++)
+        twice = k != i && !csv_is_null(&f->options, &f->records.row.fields[k]) &&
+                same_text(own, &f->records.row.fields[k]);
     return twice ? mem_printf("%.*s%zu", (int)own->len, own->s, i) : mem_strndup(own->s, own->len);
 }
 
@@ -202,13 +154,13 @@ static enum lc find_schema(struct finder *f, bool partitioned, const struct dtyp
     const struct dtype *s;
 
     TRY(find_first(f));
-    f->guesses = mem_calloc(f->first.n + 1, sizeof *f->guesses);
+    f->guesses = mem_calloc(f->records.row.n + 1, sizeof *f->guesses);
     if (!f->guesses)
         return err_nomem(f->err);
-    if (f->options.infer && f->first.n)
+    if (f->options.infer && f->records.row.n)
         TRY(infer(f));
-    s = dtype_struct_new(f->first.n);
-    for (size_t i = 0; s && i < f->first.n; i++)
+    s = dtype_struct_new(f->records.row.n);
+    for (size_t i = 0; s && i < f->records.row.n; i++)
         s = add_named(s, name_of(f, i), csv_guess_dtype(f->guesses[i]));
     if (partitioned)
         s = add_parts(f, s);
@@ -236,7 +188,6 @@ enum lc duck_csv_schema(struct engine *e, const struct ctx *ctx, const struct pl
     code = find_schema(&f, partitioned, schema);
     name_free(f.files, f.n_files);
     mem_free(f.guesses);
-    csv_row_release(&f.first);
-    lines_close(&f.lines);
+    csv_records_close(&f.records);
     return code;
 }
