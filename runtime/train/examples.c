@@ -118,6 +118,19 @@ static enum lc add_tokens(struct examples *e, const struct row *row, const struc
     return LC_OK;
 }
 
+/* Whether a completion ends with the end-of-text token; space behind it (ChatML writes a line's end) is no text to learn on. */
+static bool ends(const struct examples *e, const struct tokenizer *tok, const struct row *row, int32_t eos)
+{
+    const char *name = tokenizer_token(tok, eos);
+    size_t len = row->completion_len, n = name ? strlen(name) : 0;
+
+    if (e->completion.n && e->completion.ids[e->completion.n - 1] == eos)
+        return true;
+    while (len && strchr(" \t\r\n", row->completion[len - 1]))
+        len--;
+    return n && len >= n && memcmp(row->completion + len - n, name, n) == 0;
+}
+
 enum lc examples_add(struct examples *e, const struct tokenizer *tok, const struct row *row,
                      const struct example_options *o, struct err *err)
 {
@@ -129,7 +142,7 @@ enum lc examples_add(struct examples *e, const struct tokenizer *tok, const stru
     eos = o->no_eos ? -1 : tokenizer_eos(tok);
     TRY(grow(e, err));
     TRY(encode(e, tok, row, err));
-    if (eos >= 0 && e->completion.n && e->completion.ids[e->completion.n - 1] == eos)
+    if (eos >= 0 && ends(e, tok, row, eos))
         eos = -1; /* it is there already */
     p = e->prompt.n;
     total = p + e->completion.n + (eos >= 0);

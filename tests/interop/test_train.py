@@ -598,6 +598,31 @@ print("RESULT", job:result().eval_loss)
     assert float(re.search(r"RESULT\t(\S+)", printed)[1]) == pytest.approx(total / 16, abs=1e-4)
 
 
+CHATML = ("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '</s>' + '\\n' }}{% endfor %}"
+          "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
+
+
+def test_a_template_that_ends_with_a_line_gets_no_second_end(home, model, tmp_path):
+    import transformers
+
+    folder = shutil.copytree(model, tmp_path / "chatml")
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    tok = transformers.AutoTokenizer.from_pretrained(folder)
+    tok.chat_template = CHATML.replace("</s>", tok.eos_token)
+    tok.save_pretrained(folder)
+    talk = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    net = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    ids = torch.tensor([tok.apply_chat_template(talk, return_dict=False)])
+    with torch.no_grad():
+        want = net(input_ids=ids, labels=ids).loss.item()
+    printed = script(home, f"""
+local talk = {{messages = {{{{role = "user", content = "one"}}, {{role = "assistant", content = "two"}}}}}}
+print("LOSS", llm.finetune{{model = "{folder}", train_dataset = {{talk}}, eval_dataset = {{talk}}, output_dir = "{tmp_path}/out",
+  args = {{max_steps = 1}}}}:wait():result().eval_loss_before)
+""")
+    assert float(re.search(r"LOSS\t(\S+)", printed)[1]) == pytest.approx(want, abs=1e-5)
+
+
 def coordinator(home):
     return json.loads((home / "workers" / "coordinator.json").read_text())
 
