@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SEARCH_MOST = 10000 };
+enum { SEARCH_MOST = 10000, RERUN_SEEN = 200 };
 
 /* ---- %history ---- */
 
@@ -128,6 +128,17 @@ int magic_recall(lua_State *L, const char *line, const char *body)
     return 0;
 }
 
+/* The last `most` of the cells, without those that run cells again: they would without end. */
+static json_t *once_only(json_t *cells, size_t most)
+{
+    for (size_t i = json_array_size(cells); i-- > 0;)
+        if (strstr(json_string_value(json_array_get(json_array_get(cells, i), 2)), "%rerun"))
+            json_array_remove(cells, i);
+    while (json_array_size(cells) > most)
+        json_array_remove(cells, 0);
+    return cells;
+}
+
 int magic_rerun(lua_State *L, const char *line, const char *body)
 {
     struct options *o = options_read(L, "rerun", line, OPTIONS_ALL);
@@ -137,11 +148,11 @@ int magic_rerun(lua_State *L, const char *line, const char *body)
 
     (void)body;
     if (pattern)
-        cells = ranges_search(L, pattern, 1, false);
-    else if (last)
-        cells = ranges_tail(L, last);
+        cells = once_only(ranges_search(L, pattern, RERUN_SEEN, false), 1);
+    else if (last || !o->n)
+        cells = once_only(ranges_tail(L, last + RERUN_SEEN), last ? (size_t)last : 1);
     else
-        cells = o->n ? ranges_read(L, "rerun", o->words) : ranges_tail(L, 1);
+        cells = once_only(ranges_read(L, "rerun", o->words), SEARCH_MOST);
     if (!json_array_size(cells))
         return none(L, "rerun");
     text = ranges_push_text(L, cells);

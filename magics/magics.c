@@ -35,6 +35,7 @@ const struct session_magic lacus_magics[] = {
      "looks into the last error; with a statement runs it step by step; help lists what can be said at the "
      "prompt",
      BOTH, magic_debug, "%debug"},
+    {"ed", "%ed [-x] [FILE | RANGE…]", "as %edit", LINE, magic_edit, "%ed -x 1"},
     {"edit", "%edit [-x] [FILE | RANGE…]",
      "opens $EDITOR, and runs what was written; -x does not run it; without a terminal the text becomes the "
      "next cell",
@@ -44,6 +45,8 @@ const struct session_magic lacus_magics[] = {
      "%env GREETING=hello"},
     {"fs", "%fs ls|head|mkdirs|put|cp|mv|rm [-r|--recurse] [-f|--overwrite] PATH [PATH | TEXT]",
      "looks at files and folders, as dbutils.fs does", BOTH, magic_fs, "%fs ls /tmp"},
+    {"hist", "%hist [-n] [-o] [-p] [-u] [-l COUNT] [-g PATTERN] [-f FILE] [RANGE…]", "as %history", LINE,
+     magic_history, "%hist -n 1-3"},
     {"history", "%history [-n] [-o] [-p] [-u] [-l COUNT] [-g PATTERN] [-f FILE] [RANGE…]",
      "what was run; RANGE is 4, 4-6, ~1/7 (of the session before) or ~2/1-~1/5; -n with numbers, -o with "
      "values, -p with prompts, -u each text once, -l the last ones, -g those that match, -f into a file",
@@ -92,6 +95,7 @@ const struct session_magic lacus_magics[] = {
      LINE, magic_recall, "%recall 1"},
     {"reload_ext", "%reload_ext MODULE", "loads an extension again", LINE, magic_reload_ext,
      "%reload_ext myextension"},
+    {"rep", "%rep [RANGE… | TEXT]", "as %recall", LINE, magic_recall, "%rep 1"},
     {"rerun", "%rerun [-l COUNT] [-g PATTERN] [RANGE…]", "runs earlier cells again", LINE, magic_rerun,
      "%rerun 1"},
     {"reset", "%reset [-f]", "forgets all names that you have defined", LINE, magic_reset, "%reset -f"},
@@ -111,6 +115,7 @@ const struct session_magic lacus_magics[] = {
      "the cells: --out and --err are files to read from, --proc the process (pid, returncode, poll, wait, "
      "terminate)",
      CELL, magic_script, "%%script awk 1\na line"},
+    {"set_env", "%set_env NAME=VALUE | NAME VALUE", "as %env", LINE, magic_env, "%set_env GREETING=hello"},
     {"sh", "%sh COMMAND", "runs a command, or the cell, with sh; fails when it fails", BOTH, magic_sh,
      "%sh date"},
     {"sql", "%sql STATEMENT", "runs Spark SQL; the result is shown and kept in _sqldf", BOTH, magic_sql,

@@ -129,7 +129,7 @@ json_t *ranges_tail(lua_State *L, long n)
     *cells = json_array();
     ask(L, *cells,
         json_pack("{s:s, s:I, s:b, s:b}", "hist_access_type", "tail", "n", (json_int_t)n, "raw", 1, "output",
-                  0));
+                  1));
     return *cells;
 }
 

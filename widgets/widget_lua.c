@@ -501,8 +501,7 @@ static int add_handler(lua_State *L, const char *list)
     lua_pushvalue(L, 3);
     lua_setfield(L, -2, "names");
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-    lua_settop(L, 1);
-    return 1;
+    return 0; /* nothing: as a cell's last line it would show the widget once more */
 }
 
 static int l_observe(lua_State *L) /* w:observe(fn, names): a name, a list of names, or nil for all */
@@ -534,8 +533,7 @@ static int drop_handler(lua_State *L, const char *list)
     }
     lua_settop(L, 4);
     widget_set_own(L, 1, list);
-    lua_settop(L, 1);
-    return 1;
+    return 0;
 }
 
 static int l_unobserve(lua_State *L) /* w:unobserve(fn): nil forgets all */

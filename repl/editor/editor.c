@@ -94,6 +94,13 @@ void editor_keep_menu(void)
     editor.menu_point = rl_point;
 }
 
+/* Signatures are asked of the session, which takes the signals while it answers. */
+static void draw_menu(void)
+{
+    menu_draw(&editor.menu, &editor.screen, &editor.backend, rl_line_buffer);
+    editor_catch_signals();
+}
+
 static void redisplay(void)
 {
     int waiting = 0;
@@ -110,7 +117,7 @@ static void redisplay(void)
     if (editor.leaving || !menu_fits_text())
         menu_close(&editor.menu);
     else
-        menu_draw(&editor.menu, &editor.screen, &editor.backend, rl_line_buffer);
+        draw_menu();
     screen_show(&editor.screen);
 }
 
@@ -313,6 +320,7 @@ static enum editor_end read_cell(const char *prompt, const char *initial, char *
 
 void editor_accept(void)
 {
+    rl_deactivate_mark(); /* that of a pasted text, which rl_newline would draw once more */
     leave();
     rl_newline(1, '\n');
 }

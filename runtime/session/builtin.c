@@ -45,6 +45,17 @@ static int open_sleep(lua_State *L)
     return 1;
 }
 
+int builtin_exit(lua_State *L)
+{
+    return session_exit(L);
+}
+
+static int open_exit(lua_State *L)
+{
+    lua_pushcfunction(L, builtin_exit);
+    return 1;
+}
+
 static int l_breakpoint(lua_State *L)
 {
     struct debug *d = debug_of(session_of(L));
@@ -66,6 +77,8 @@ static const struct manual_row rows[] = {
      "While it stands "
      "still, other cells and messages of widgets wait; the panel can look and evaluate"
      "\n\tbreakpoint()"},
+    {"exit", builtin_exit, "exit(code?: integer)\nends the session; the bare word does too\n\texit()"},
+    {"quit", builtin_exit, NULL},
     {"fmt", fmt_call,
      "fmt(format: string, …) -> string\nPython's format language: {} the next argument, {2} the second, "
      "{name} a variable or a "
@@ -115,6 +128,7 @@ const struct session_global names_builtin[] = {
     {"display", display_open,
      "display(x, …): shows values richly; display.html, .markdown, .latex, .json, .svg, .image, .mime",
      display_topics},
+    {"exit", open_exit, "exit: ends the session, as Ctrl-D does at a prompt", NULL},
     {"fmt", open_fmt,
      "fmt(\"{:,} rows, {:.1%}\", n, share): Python's format language; {name} takes a variable or a field of "
      "a table",
@@ -129,6 +143,7 @@ const struct session_global names_builtin[] = {
      "progress(list, {desc = \"rows\"}): for x in progress(list) do … end shows how far it is; also of a "
      "number or an iterator",
      NULL},
+    {"quit", open_exit, "quit: as exit", NULL},
     {"sleep", open_sleep, "sleep(seconds): waits; can be interrupted", NULL},
     {"update_display", display_open_update,
      "update_display(x, {display_id = id}): replaces what was shown with that id", NULL},

@@ -142,6 +142,10 @@ static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, resu
     if (r->shape.implicit)
         lua_remove(L, 2);
     int last = lua_gettop(L);
+    if (r->show && last == 2 && lua_tocfunction(L, 2) == builtin_exit) { /* the bare word, as in Python */
+        lua_settop(L, 0);
+        return builtin_exit(L);
+    }
     if (r->shape.silent || last < 2 || (last == 2 && r->shape.call && says_nothing(L)))
         return 0;
     if (r->show && r->s->cell && r->s->cell->silent)

@@ -3,6 +3,8 @@
 #include "runtime/base/utf8.h"
 #include "runtime/session/cell.h"
 #include "runtime/session/lookup.h"
+#include "runtime/session/magic.h"
+#include "runtime/session/manual.h"
 #include "runtime/session/names.h"
 #include "runtime/session/scan.h"
 #include "runtime/session/session_int.h"
@@ -256,6 +258,10 @@ static const struct {
     {"open", "Lua opens files with io.open(path, mode)"},
     {"isinstance", "Lua asks type(x)"},
     {"format", "string.format(\"%d\", n), or fmt(\"{:,}\", n)"},
+    {"pd", "dataframes are here already: spark:createDataFrame(rows), spark.read:csv(path)"},
+    {"np", "columns are computed with F and df:select; lists are Lua tables"},
+    {"plt", "plot is here already: plot.line{x = {…}, y = {…}}"},
+    {"time", "sleep(seconds) waits; the time is os.time(), and %time measures"},
     {"os_system", "run a command with !command or os.execute"},
 };
 
@@ -299,6 +305,37 @@ static int find_column(lua_State *L, const struct frame *f, const char *name)
     return column;
 }
 
+struct found_in {
+    const char *name;
+    struct buf out;
+    int n;
+};
+
+static bool find_in_module(void *arg, const struct manual_entry *e)
+{
+    struct found_in *f = arg;
+
+    if (e->topic->kind == MANUAL_MODULE && *e->topic->name && strcmp(e->name, f->name) == 0) {
+        buf_printf(&f->out, "%s'%s.%s'", f->n ? " or " : "", e->topic->name, e->name);
+        f->n++;
+    }
+    return f->n < 3;
+}
+
+/* col(…) is F.col(…), ls is %ls: said as if it had been imported, or were a magic. */
+static bool hint_elsewhere(struct session *s, const char *name)
+{
+    struct found_in f = {.name = name, .out = BUF_INIT(256)};
+
+    manual_each(s->globals, find_in_module, &f);
+    if (f.n)
+        snprintf(s->problem.hint, sizeof s->problem.hint, "did you mean %s?", buf_str(&f.out));
+    else if (magic_find(s, name, strlen(name), MAGIC_LINE))
+        snprintf(s->problem.hint, sizeof s->problem.hint, "did you mean the magic %%%s?", name);
+    buf_release(&f.out);
+    return *s->problem.hint;
+}
+
 static void hint_global(struct session *s, const char *name)
 {
     const char **names;
@@ -310,6 +347,8 @@ static void hint_global(struct session *s, const char *name)
             snprintf(s->problem.hint, sizeof s->problem.hint, "%s", foreign_names[i].hint);
             return;
         }
+    if (hint_elsewhere(s, name))
+        return;
     names = names_known(s, &n);
     if (names && nearest_list(&out, name, names, n, 3) && out.len)
         snprintf(s->problem.hint, sizeof s->problem.hint, "did you mean %s?", buf_str(&out));
@@ -672,10 +711,29 @@ static bool on_magic_line(const char *text, const char *at)
     return *line == '%' || *line == '!' || *value == '!' || *value == '%';
 }
 
+/* A cell that is one word, which is no name but a magic: IPython runs `ls` as %ls. */
+static void notice_magic(lua_State *L, const char *text, size_t len)
+{
+    struct scan word = scan_begin(text, len), after = word;
+    char name[32], line[128];
+
+    if (word.kind != SCAN_NAME || word.len >= sizeof name)
+        return;
+    snprintf(name, sizeof name, "%.*s", (int)word.len, word.at);
+    scan_next(&after);
+    if (after.kind || !magic_find(session_of(L), name, word.len, MAGIC_LINE) ||
+        names_lazy(session_of(L), name) || known_name(L, name, text, len))
+        return;
+    int size = snprintf(line, sizeof line, "hint: '%s' is a name without a value here; the magic is %%%s\n",
+                        name, name);
+    session_print(session_of(L), STREAM_STDERR, line, (size_t)size);
+}
+
 void habits_notice(lua_State *L, const char *text, size_t len)
 {
     char line[256];
 
+    notice_magic(L, text, len);
     for (size_t i = 0; i < sizeof silent_names / sizeof *silent_names; i++) {
         const char *name = silent_names[i].name;
         size_t n = strlen(name);

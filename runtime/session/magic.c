@@ -236,6 +236,36 @@ bool magic_rewrite(const struct session *s, const char *function, const char *te
 }
 
 /* ---- running them ---- */
+/* Magics of IPython that are something else here. */
+static const struct {
+    const char *name, *hint;
+} foreign_magics[] = {
+    {"matplotlib", "plots are drawn in the notebook as they are: plot.line{x = {…}, y = {…}}"},
+    {"pylab", "plots are drawn in the notebook as they are: plot.line{x = {…}, y = {…}}"},
+    {"pdb", "%debug looks into the last error"},
+    {"lprun", "%prun says where the time goes"},
+    {"mprun", "%memit says how much memory a statement takes"},
+    {"conda", "%pip hands packages to the Python of %%python cells; %luarocks installs those of Lua"},
+    {"pinfo", "name? explains a name"},
+    {"pdoc", "name? explains a name"},
+    {"psource", "name?? shows the source"},
+    {"scala", "cells are Lua, %%sql, %%python, %%R, %%sh and %md"},
+    {"cat", "a command of the shell runs so: !cat FILE"},
+    {"cp", "a command of the shell runs so: !cp FILE OTHER"},
+    {"mv", "a command of the shell runs so: !mv FILE OTHER"},
+    {"rm", "a command of the shell runs so: !rm FILE"},
+    {"mkdir", "a command of the shell runs so: !mkdir FOLDER"},
+    {"rmdir", "a command of the shell runs so: !rmdir FOLDER"},
+};
+
+static const char *foreign_magic(const char *name)
+{
+    for (size_t i = 0; i < sizeof foreign_magics / sizeof *foreign_magics; i++)
+        if (strcmp(name, foreign_magics[i].name) == 0)
+            return foreign_magics[i].hint;
+    return NULL;
+}
+
 static int unknown_magic(lua_State *L, const char *mark, const char *name, size_t len)
 {
     struct session *s = session_of(L);
@@ -249,7 +279,9 @@ static int unknown_magic(lua_State *L, const char *mark, const char *name, size_
         names[n++] = m->name;
     snprintf(word, sizeof word, "%.*s", (int)len, name);
     err_set(&err, LC_NOTFOUND, "unknown magic '%s%s'", mark, word);
-    if (nearest_list(&hint, word, names, n, 3) && hint.len)
+    if (foreign_magic(word))
+        err_hint(&err, "%s", foreign_magic(word));
+    else if (nearest_list(&hint, word, names, n, 3) && hint.len)
         err_hint(&err, "did you mean %s? %%lsmagic lists them all", buf_str(&hint));
     else
         err_hint(&err, "%%lsmagic lists them; if the operator %% was meant, end the line before with it");

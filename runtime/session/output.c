@@ -383,7 +383,7 @@ static void replace(lua_State *L, const char *name, lua_CFunction f) /* in the t
     lua_setfield(L, -2, name);
 }
 
-static int l_exit(lua_State *L)
+int session_exit(lua_State *L)
 {
     struct session *s = session_of(L);
 
@@ -428,6 +428,6 @@ void output_open(struct session *s)
     replace(L, "lines", l_file_lines);
     lua_pop(L, 2);
     lua_getglobal(L, "os");
-    replace(L, "exit", l_exit);
+    replace(L, "exit", session_exit);
     lua_pop(L, 1);
 }

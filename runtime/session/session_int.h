@@ -112,7 +112,9 @@ void session_drain(struct session *s); /* captured output that has come goes to 
 json_t *session_json_text(const char *s, size_t len); /* a JSON string; bytes that are no text are replaced */
 int session_ask(lua_State *L);                        /* the global `input` */
 int json_open(lua_State *L);
-int fmt_call(lua_State *L); /* the global `fmt` */
+int fmt_call(lua_State *L);     /* the global `fmt` */
+int session_exit(lua_State *L); /* os.exit */
+int builtin_exit(lua_State *L); /* the globals `exit` and `quit`; as a cell's value it is called */
 int plot_open(lua_State *L);
 extern const struct manual_topic *const json_topics[], *const plot_topics[]; /* what these globals hold */
 

@@ -115,7 +115,7 @@ def test_every_function_has_an_example(reference):
     assert len(without) < 15, without
 
 
-MAGICS_LEFT_OUT = re.compile(r"%(pip|luarocks|tensorboard|restart|debug|edit|load_ext|reload_ext|unload_ext|aimport|connect_info|killbgscripts|recall|rerun|save|load|history|%R|%ruby|%node|%perl)\b")
+MAGICS_LEFT_OUT = re.compile(r"%(pip|luarocks|tensorboard|restart|debug|edit|load_ext|reload_ext|unload_ext|aimport|connect_info|killbgscripts|recall|rep|ed|rerun|save|load|hist|history|%R|%ruby|%node|%perl)\b")
 
 
 def test_examples_of_magics_run(home, reference, tmp_path):

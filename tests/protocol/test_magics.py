@@ -131,6 +131,34 @@ def test_history_and_its_kin_look_as_ipythons(kernel, place, tmp_path):
     assert "nothing" not in kernel.error("%rerun 3-x")["error"]["evalue"]
 
 
+def test_the_last_cells_come_back(place, tmp_path):
+    seen = []
+    for name in ("lacus", "python3"):
+        k = start(place, name, tmp_path)
+        for cell in ("print(1)", "print(2)", "print(3)"):
+            k.out(cell)
+        seen.append([k.out("%rerun"), k.out("%hist -l 2").split("\n")[-3:]])
+        k.close()
+    assert seen[0] == seen[1] and seen[0][0].endswith("print(3)\n=== Output: ===\n3\n")
+
+
+def test_what_reruns_is_not_run_again(kernel):
+    kernel.out("print('once')")
+    kernel.out("%rerun")
+    assert kernel.out("%rerun").count("once") == 2  # its text and its output
+    assert kernel.out("%rerun -g once").count("once") == 2
+
+
+def test_what_was_an_extension_or_a_name_elsewhere(kernel, ipython):
+    for k in (kernel, ipython):
+        assert k.out("%load_ext autoreload\n%autoreload 2\n%autoreload 0") == ""
+    assert kernel.out("%set_env LACUS_SEEN=1") == ipython.out("%set_env LACUS_SEEN=1")
+    for code, hint in (("col('x')", "F.col"), ("IntSlider{}", "widgets.IntSlider"), ("pd.DataFrame()", "spark:createDataFrame"), ("cd /tmp", "%cd"),
+                       ("%matplotlib inline", "plot.line"), ("%cat x", "!cat")):
+        assert hint in kernel.error(code)["error"]["traceback"][-1], code
+    assert "%ls" in kernel.run("ls")["stderr"] and kernel.run("ls = 1 ls = nil")["stderr"] == ""
+
+
 def test_shells_look_as_ipythons(kernel, ipython):
     lines = {}
     for k in (kernel, ipython):
@@ -694,7 +722,7 @@ def test_notebooks_run_and_end(kernel, tmp_path):
     nb.cells[1].source = "error('the reason')"
     nbformat.write(nb, tmp_path / "child.ipynb")
     assert "the reason" in kernel.error("dbutils.notebook.run('child')")["error"]["evalue"]
-    kernel.client.execute("dbutils.notebook.exit('done')")
+    kernel.client.execute("sleep(0.5) dbutils.notebook.exit('done')")  # the next request is there by then
     late = kernel.client.execute("print('late')")
     while (reply := kernel.client.get_shell_msg(timeout=20))["parent_header"]["msg_id"] != late:
         assert reply["content"]["status"] == "ok"

@@ -105,7 +105,16 @@ def test_a_pasted_text_is_one_cell(terminal):
     t.wait(r"^   \.\.\.: add\(1, 2\)")
     assert "Out" not in t.screen()
     t.keys("Enter")
-    t.wait(r"^Out\[1\]: 3")
+    seen = t.wait(r"^Out\[1\]: 3")
+    assert seen.count("In [1]:") == seen.count("add(1, 2)") == 1  # it is not drawn again over what it printed
+
+
+@pytest.mark.parametrize("word", ["exit", "quit()"])
+def test_the_words_that_leave(terminal, word):
+    t = terminal("sh", "-c", f"{LACUS}; echo left with $?; sleep 60")
+    t.wait(r"^In \[1\]:")
+    t.line(word)
+    t.wait(r"^left with 0")
 
 
 def test_completion_menu_with_signatures(terminal):
@@ -202,6 +211,11 @@ def test_interrupts_always_work(terminal):
     t.wait(r"half a cell")  # a terminal forgets what was not read when Ctrl-C comes
     t.keys("C-c")
     t.wait(r"half a cell\nIn \[1\]:")
+    t.type("string.re")
+    t.keys("Tab")
+    t.wait(r"^ +reverse +function")  # with the menu there too
+    t.keys("C-c")
+    t.wait(r"string.re\nIn \[1\]:")
     t.line("pcall(function() while true do end end)")
     time.sleep(0.4)
     t.keys("C-c")

@@ -403,3 +403,17 @@ def test_a_wrong_parameter_is_refused_before_the_first_cell(home, params, says):
     assert bad.returncode == 64 and says in " ".join(bad.stderr.split()) and not (home / "ran").exists()
     subprocess.run([*run, "-p", "epochs", "7", "-p", "n", "8"], check=True, timeout=30, cwd=home)
     assert nbformat.read(home / "out.ipynb", 4).cells[-1].outputs[0].data["text/plain"] == "7\tinteger"
+
+
+def test_what_is_bound_is_not_shown_once_more(kernel):
+    for code in ("b = widgets.Button{} b:on_click(print)", "s = widgets.IntSlider{} s:observe(print, 'value')", "s:unobserve_all()",
+                 "t = widgets.Tab{children = {b}} t:set_title(1, 'x')"):
+        _, messages = kernel.execute(code)
+        assert not [m for m in messages if m["msg_type"] in ("execute_result", "display_data")], code
+
+
+def test_media_from_files_as_a_method_too(kernel, tmp_path):
+    (tmp_path / "a.gif").write_bytes(b"GIF89a")
+    for mark in ".:":
+        _, messages = kernel.execute(f"i = widgets.Image{mark}from_file('{tmp_path}/a.gif') print(i.format, #i.value)")
+        assert text(messages) == "gif\t6\n"

@@ -121,7 +121,6 @@ return function(native, widgets, methods)
     if not titles[index] then wrong(("there is no child %s: there are %d"):format(index, #titles)) end
     titles[index] = title or ""
     w.titles = titles
-    return w
   end
 
   --- Widget:get_title(index: integer) -> string
@@ -133,7 +132,8 @@ return function(native, widgets, methods)
 
   for _, name in ipairs {"Image", "Audio", "Video"} do
     local new = widgets[name]
-    widgets[name] = setmetatable({from_file = function(path, options)
+    widgets[name] = setmetatable({from_file = function(path, options, more)
+      if type(path) == "table" then path, options = options, more end -- widgets.Image:from_file(path)
       local file = io.open(path, "rb")
       if not file then native.raise("NOTFOUND", ("cannot open '%s'"):format(path), "the path is seen from " .. (os.getenv "PWD" or "here")) end
       local bytes = file:read "a"
