@@ -99,8 +99,6 @@ static enum lc show(void *self, struct err *err)
 static enum lc alias(void *self, struct err *err)
 {
     struct job *j = self;
-    if (j->a.n_words < 4)
-        return err_set(err, LC_ARG, "write lacus models alias NAME ALIAS VERSION");
     TRY(registry_set_alias(&j->ctx, j->registry, j->a.words[1], j->a.words[2], j->a.words[3], err));
     printf("models:/%s@%s is version %s\n", j->a.words[1], j->a.words[2], j->a.words[3]);
     return LC_OK;
@@ -137,8 +135,6 @@ static enum lc register_model(void *self, struct err *err)
     struct registry_new_version v = {.source = j->a.words[1], .name = j->a.words[2]};
     json_t *out;
 
-    if (j->a.n_words < 3)
-        return err_set(err, LC_ARG, "write lacus models register URI NAME");
     TRY(registry_create_version(&j->ctx, j->registry, &v, &out, err));
     if (j->a.json)
         listing_print_json(out);
@@ -148,35 +144,40 @@ static enum lc register_model(void *self, struct err *err)
     return LC_OK;
 }
 
-static enum lc delete (void *self, struct err *err) {
+static enum lc delete_model(void *self, struct err *err)
+{
     struct job *j = self;
-    if (j->a.n_words > 2) return registry_delete_version(&j->ctx, j->registry, j->a.words[1], j->a.words[2],
-                                                         err);
+    if (j->a.n_words > 2)
+        return registry_delete_version(&j->ctx, j->registry, j->a.words[1], j->a.words[2], err);
     return registry_delete_model(&j->ctx, j->registry, j->a.words[1], err);
 }
 
 static const struct listing_verb verbs[] = {{"list", "", list},
                                             {"alias", "NAME ALIAS VERSION", alias},
-                                            {"delete", "NAME [VERSION]", delete},
+                                            {"delete", "NAME [VERSION]", delete_model},
                                             {"path", "URI", path},
                                             {"register", "URI NAME", register_model},
                                             {"show", "NAME", show},
                                             {"verify", "URI", verify},
                                             {0}};
 
+static enum lc open_job(void *self, struct err *err)
+{
+    struct job *j = self;
+    return registry_open(NULL, &j->registry, err);
+}
+
+static void close_job(void *self)
+{
+    struct job *j = self;
+    registry_close(j->registry);
+}
+
 int cmd_models(int argc, char **argv)
 {
     static const char *const options[] = {"--filter", NULL};
+    static const struct listing_command command = {"models", options, verbs, open_job, close_job};
     struct job j = {.ctx = ctx_background()};
-    struct err err;
-    enum lc rc;
 
-    err_clear(&err);
-    rc = arguments_parse(argc, argv, options, &j.a, &err);
-    if (rc == LC_OK)
-        rc = registry_open(NULL, &j.registry, &err);
-    if (rc == LC_OK)
-        rc = arguments_dispatch(&j.a, "models", verbs, &j, &err);
-    registry_close(j.registry);
-    return rc == LC_OK ? 0 : command_error("models", &err);
+    return listing_run(&command, argc, argv, &j.a, &j);
 }

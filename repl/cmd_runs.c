@@ -190,8 +190,10 @@ static enum lc artifacts(void *self, struct err *err)
     return LC_OK;
 }
 
-static enum lc delete (void *self, struct err *err) {
-    struct job *j = self; TRY(tracker_set_stage(&j->ctx, j->tracker, j->a.words[1], "deleted", err));
+static enum lc delete_run(void *self, struct err *err)
+{
+    struct job *j = self;
+    TRY(tracker_set_stage(&j->ctx, j->tracker, j->a.words[1], "deleted", err));
     printf("deleted the run %s\n", j->a.words[1]);
     return LC_OK;
 }
@@ -206,25 +208,29 @@ static enum lc restore(void *self, struct err *err)
 
 static const struct listing_verb verbs[] = {{"list", "", list},
                                             {"artifacts", "RUN [PATH]", artifacts},
-                                            {"delete", "RUN", delete},
+                                            {"delete", "RUN", delete_run},
                                             {"metrics", "RUN KEY", metrics},
                                             {"restore", "RUN", restore},
                                             {"show", "RUN", show},
                                             {0}};
 
+static enum lc open_job(void *self, struct err *err)
+{
+    struct job *j = self;
+    return tracker_open(NULL, &j->tracker, err);
+}
+
+static void close_job(void *self)
+{
+    struct job *j = self;
+    tracker_close(j->tracker);
+}
+
 int cmd_runs(int argc, char **argv)
 {
     static const char *const options[] = {"--experiment", "--filter", "--order", "--max", NULL};
+    static const struct listing_command command = {"runs", options, verbs, open_job, close_job};
     struct job j = {.ctx = ctx_background()};
-    struct err err;
-    enum lc rc;
 
-    err_clear(&err);
-    rc = arguments_parse(argc, argv, options, &j.a, &err);
-    if (rc == LC_OK)
-        rc = tracker_open(NULL, &j.tracker, &err);
-    if (rc == LC_OK)
-        rc = arguments_dispatch(&j.a, "runs", verbs, &j, &err);
-    tracker_close(j.tracker);
-    return rc == LC_OK ? 0 : command_error("runs", &err);
+    return listing_run(&command, argc, argv, &j.a, &j);
 }

@@ -17,8 +17,9 @@ struct job {
     struct arguments a;
 };
 
-static enum lc list(struct job *j, struct err *err)
+static enum lc list(void *self, struct err *err)
 {
+    struct job *j = self;
     static const struct listing_column scopes[] = {
         {"name", "SCOPE", LISTING_TEXT}, {"created_ms", "CREATED (UTC)", LISTING_TIME}, {0}};
     static const struct listing_column keys[] = {{"key", "KEY", LISTING_TEXT},
@@ -36,18 +37,21 @@ static enum lc list(struct job *j, struct err *err)
     return LC_OK;
 }
 
-static enum lc create_scope(struct job *j, struct err *err)
+static enum lc create_scope(void *self, struct err *err)
 {
+    struct job *j = self;
     return secrets_create_scope(&j->ctx, j->secrets, j->a.words[1], err);
 }
 
-static enum lc delete_scope(struct job *j, struct err *err)
+static enum lc delete_scope(void *self, struct err *err)
 {
+    struct job *j = self;
     return secrets_delete_scope(&j->ctx, j->secrets, j->a.words[1], err);
 }
 
-static enum lc get(struct job *j, struct err *err)
+static enum lc get(void *self, struct err *err)
 {
+    struct job *j = self;
     struct buf value = BUF_INIT(2 * SECRET_MAX);
     enum lc rc = secrets_get(&j->ctx, j->secrets, j->a.words[1], j->a.words[2], &value, err);
 
@@ -59,7 +63,9 @@ static enum lc get(struct job *j, struct err *err)
     return rc;
 }
 
-static enum lc delete (struct job *j, struct err *err) {
+static enum lc delete_secret(void *self, struct err *err)
+{
+    struct job *j = self;
     return secrets_delete(&j->ctx, j->secrets, j->a.words[1], j->a.words[2], err);
 }
 
@@ -121,8 +127,9 @@ static enum lc read_expiry(const char *text, int64_t *out, struct err *err)
     return err_set(err, LC_ARG, "cannot read --expires '%s': 30d, 12h or 90m are understood", text);
 }
 
-static enum lc put(struct job *j, struct err *err)
+static enum lc put(void *self, struct err *err)
 {
+    struct job *j = self;
     struct buf value = BUF_INIT(2 * SECRET_MAX);
     int64_t expires;
     enum lc rc;
@@ -136,45 +143,33 @@ static enum lc put(struct job *j, struct err *err)
     return rc;
 }
 
-/* ---- choosing ----------------------------------------------------------------------------------------- */
+/* ---- the verbs ---------------------------------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    size_t words; /* at least, with its own name */
-    enum lc (*run)(struct job *j, struct err *err);
-} verbs[] = {{"list", 1, list},
-             {"create-scope", 2, create_scope},
-             {"delete-scope", 2, delete_scope},
-             {"put", 3, put},
-             {"get", 3, get},
-             {"delete", 3, delete}};
+static const struct listing_verb verbs[] = {{"list", "[SCOPE]", list},
+                                            {"create-scope", "SCOPE", create_scope},
+                                            {"delete-scope", "SCOPE", delete_scope},
+                                            {"put", "SCOPE KEY", put},
+                                            {"get", "SCOPE KEY", get},
+                                            {"delete", "SCOPE KEY", delete_secret},
+                                            {0}};
 
-static enum lc dispatch(struct job *j, struct err *err)
+static enum lc open_job(void *self, struct err *err)
 {
-    const char *verb = j->a.words[0] ? j->a.words[0] : "list";
+    struct job *j = self;
+    return secrets_open(&j->secrets, err);
+}
 
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (strcmp(verbs[i].name, verb) == 0)
-            return j->a.n_words < verbs[i].words && j->a.n_words
-                       ? err_set(err, LC_ARG, "'%s' needs %s", verb,
-                                 verbs[i].words == 2 ? "a scope" : "a scope and a key")
-                       : verbs[i].run(j, err);
-    return err_set(err, LC_ARG, "cannot do '%s'", verb);
+static void close_job(void *self)
+{
+    struct job *j = self;
+    secrets_close(j->secrets);
 }
 
 int cmd_secrets(int argc, char **argv)
 {
     static const char *const options[] = {"--expires", NULL};
+    static const struct listing_command command = {"secrets", options, verbs, open_job, close_job};
     struct job j = {.ctx = ctx_background()};
-    struct err err;
-    enum lc rc;
 
-    err_clear(&err);
-    rc = arguments_parse(argc, argv, options, &j.a, &err);
-    if (rc == LC_OK)
-        rc = secrets_open(&j.secrets, &err);
-    if (rc == LC_OK)
-        rc = dispatch(&j, &err);
-    secrets_close(j.secrets);
-    return rc == LC_OK ? 0 : command_error("secrets", &err);
+    return listing_run(&command, argc, argv, &j.a, &j);
 }

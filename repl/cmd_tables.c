@@ -82,7 +82,7 @@ static enum lc add_all(struct job *j, struct err *err)
     return rc;
 }
 
-static enum lc list(struct job *j, const char *below, struct err *err)
+static enum lc list_in(struct job *j, const char *below, struct err *err)
 {
     static const struct listing_column columns[] = {
         {"name", "TABLE", LISTING_TEXT},      {"format", "FORMAT", LISTING_TEXT},
@@ -100,6 +100,19 @@ static enum lc list(struct job *j, const char *below, struct err *err)
     TRY(add_all(j, err));
     listing_print(j->rows, columns, j->a.json);
     return LC_OK;
+}
+
+static enum lc list(void *self, struct err *err)
+{
+    struct job *j = self;
+    return list_in(j, j->a.n_words ? j->a.words[1] : NULL, err);
+}
+
+/* lacus tables CATALOG[.SCHEMA] */
+static enum lc list_below(void *self, struct err *err)
+{
+    struct job *j = self;
+    return list_in(j, j->a.words[0], err);
 }
 
 /* ---- show, history, lineage -------------------------------------------------------------------------- */
@@ -143,13 +156,14 @@ static void print_table(const struct catalog_table *t, const char *name, const j
     }
 }
 
-static enum lc show(struct job *j, const char *name, struct err *err)
+static enum lc show(void *self, struct err *err)
 {
+    struct job *j = self;
     struct catalog_table t;
     char text[3 * CATALOG_NAME_MAX];
     enum lc rc;
 
-    TRY(catalog_lookup(&j->ctx, j->catalog, name, &t, err));
+    TRY(catalog_lookup(&j->ctx, j->catalog, j->a.words[1], &t, err));
     catalog_name_text(&t.name, text, sizeof text);
     j->rows = json_array();
     rc = history_rows(j, &t, j->rows, err);
@@ -166,8 +180,9 @@ static enum lc show(struct job *j, const char *name, struct err *err)
     return rc;
 }
 
-static enum lc lineage(struct job *j, const char *name, struct err *err)
+static enum lc lineage(void *self, struct err *err)
 {
+    struct job *j = self;
     static const struct listing_column columns[] = {{"time_ms", "WHEN (UTC)", LISTING_TIME},
                                                     {"operation", "OPERATION", LISTING_TEXT},
                                                     {"table", "TABLE", LISTING_TEXT},
@@ -179,7 +194,7 @@ static enum lc lineage(struct job *j, const char *name, struct err *err)
     const char *max = arguments_option(&j->a, "--max");
     struct catalog_lineage_list l;
 
-    TRY(catalog_list_lineage(&j->ctx, j->catalog, name, arguments_option(&j->a, "--run"),
+    TRY(catalog_list_lineage(&j->ctx, j->catalog, j->a.words[1], arguments_option(&j->a, "--run"),
                              max ? (size_t)strtoul(max, NULL, 10) : 50, &l, err));
     j->rows = json_array();
     for (size_t i = 0; i < l.n; i++) {
@@ -195,34 +210,30 @@ static enum lc lineage(struct job *j, const char *name, struct err *err)
     return LC_OK;
 }
 
-static enum lc dispatch(struct job *j, struct err *err)
-{
-    const char *verb = j->a.words[0];
+static const struct listing_verb verbs[] = {{"list", "[CATALOG[.SCHEMA]]", list},
+                                            {"lineage", "[NAME]", lineage},
+                                            {"show", "NAME", show},
+                                            {NULL, "", list_below}};
 
-    if (!verb || strcmp(verb, "list") == 0)
-        return list(j, verb ? j->a.words[1] : NULL, err);
-    if (strcmp(verb, "lineage") == 0)
-        return lineage(j, j->a.words[1], err);
-    if (strcmp(verb, "show") == 0)
-        return j->a.words[1] ? show(j, j->a.words[1], err)
-                             : err_set(err, LC_ARG, "which table? lacus tables show NAME");
-    return list(j, verb, err); /* lacus tables CATALOG[.SCHEMA] */
+static enum lc open_job(void *self, struct err *err)
+{
+    struct job *j = self;
+    return catalog_open(&j->catalog, err);
+}
+
+static void close_job(void *self)
+{
+    struct job *j = self;
+
+    json_decref(j->rows);
+    catalog_close(j->catalog);
 }
 
 int cmd_tables(int argc, char **argv)
 {
     static const char *const options[] = {"--max", "--run", NULL};
+    static const struct listing_command command = {"tables", options, verbs, open_job, close_job};
     struct job j = {.ctx = ctx_background()};
-    struct err err;
-    enum lc rc;
 
-    err_clear(&err);
-    rc = arguments_parse(argc, argv, options, &j.a, &err);
-    if (rc == LC_OK)
-        rc = catalog_open(&j.catalog, &err);
-    if (rc == LC_OK)
-        rc = dispatch(&j, &err);
-    json_decref(j.rows);
-    catalog_close(j.catalog);
-    return rc == LC_OK ? 0 : command_error("tables", &err);
+    return listing_run(&command, argc, argv, &j.a, &j);
 }

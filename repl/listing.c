@@ -1,4 +1,5 @@
 #include "repl/listing.h"
+#include "repl/command.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
@@ -79,31 +80,62 @@ const char *arguments_option(const struct arguments *a, const char *name)
     return NULL;
 }
 
-static enum lc unknown_verb(const char *command, const char *word, const struct listing_verb *verbs,
-                            struct err *err)
+/* ---- verbs ------------------------------------------------------------------------------------------- */
+
+static enum lc unknown_verb(const struct listing_command *c, const char *word, struct err *err)
 {
     const char *names[ARGUMENTS_OPTIONS];
     size_t n = 0;
     const char *near;
 
-    for (; verbs->name && n < ARGUMENTS_OPTIONS; verbs++)
-        names[n++] = verbs->name;
+    for (const struct listing_verb *v = c->verbs; v->name && n < ARGUMENTS_OPTIONS; v++)
+        names[n++] = v->name;
     near = nearest_one(word, names, n);
-    err_set(err, LC_ARG, "%s cannot '%s'", command, word);
+    err_set(err, LC_ARG, "%s cannot '%s'", c->name, word);
     return near ? err_hint(err, "did you mean '%s'?", near) : LC_ARG;
 }
 
-enum lc arguments_dispatch(const struct arguments *a, const char *command, const struct listing_verb *verbs,
-                           void *self, struct err *err)
+static size_t words_needed(const char *wants)
 {
+    size_t n = 0;
+
+    while (*wants && *wants != '[') {
+        n++;
+        wants += strcspn(wants, " ");
+        wants += strspn(wants, " ");
+    }
+    return n;
+}
+
+static enum lc run_verb(const struct listing_command *c, const struct arguments *a, void *job,
+                        struct err *err)
+{
+    const struct listing_verb *v = c->verbs;
+
     if (a->n_words == 0)
-        return verbs->run(self, err);
-    for (const struct listing_verb *v = verbs; v->name; v++)
-        if (strcmp(v->name, a->words[0]) == 0)
-            return a->n_words > 1 || !*v->wants
-                       ? v->run(self, err)
-                       : err_set(err, LC_ARG, "write lacus %s %s %s", command, v->name, v->wants);
-    return unknown_verb(command, a->words[0], verbs, err);
+        return v->run(job, err);
+    while (v->name && strcmp(v->name, a->words[0]) != 0)
+        v++;
+    if (!v->run)
+        return unknown_verb(c, a->words[0], err);
+    if (v->name && a->n_words <= words_needed(v->wants))
+        return err_set(err, LC_ARG, "write lacus %s %s %s", c->name, v->name, v->wants);
+    return v->run(job, err);
+}
+
+int listing_run(const struct listing_command *c, int argc, char **argv, struct arguments *a, void *job)
+{
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    rc = arguments_parse(argc, argv, c->options, a, &err);
+    if (rc == LC_OK)
+        rc = c->open(job, &err);
+    if (rc == LC_OK)
+        rc = run_verb(c, a, job, &err);
+    c->close(job);
+    return rc == LC_OK ? 0 : command_error(c->name, &err);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------ */

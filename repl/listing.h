@@ -1,11 +1,12 @@
-/* listing.h: what verbs that list have in common: --output table|json, and tables that fit a terminal.
+/* listing.h: what the commands over the workspace have in common: verbs, --output table|json, and tables that fit
+ * a terminal.
  *
  * What      arguments is a command line taken apart: words and --name value options that a table names.
- *           listing_print shows an array of JSON objects: as they are (json), or some of their members as
- *           columns (table).
+ *           listing_run is such a command from its table of verbs. listing_print shows an array of JSON objects: as
+ *           they are (json), or some of their members as columns (table).
  * Ownership everything is borrowed.
  * Units     terminal columns.
- * Errors    arguments_parse fills err with LC_ARG and the nearest option.
+ * Errors    LC_ARG with the nearest option or verb, or with what a verb wants.
  * Threads   main thread.
  *
  * Example:
@@ -38,12 +39,21 @@ enum lc arguments_parse(int argc, char **argv, const char *const *options, struc
 const char *arguments_option(const struct arguments *a, const char *name); /* the last one given, or NULL */
 
 struct listing_verb {
-    const char *name, *wants; /* "show", "NAME": what has to stand behind it; "" for nothing */
-    enum lc (*run)(void *self, struct err *err);
+    const char *name,
+        *wants; /* "show", "NAME [VERSION]": the words behind it, all but those in brackets needed */
+    enum lc (*run)(void *job, struct err *err);
 };
-/* The verb of the command line; without one the first of the table, which ends with a NULL name. command: "models". */
-enum lc arguments_dispatch(const struct arguments *a, const char *command, const struct listing_verb *verbs,
-                           void *self, struct err *err) MUST_CHECK;
+struct listing_command {
+    const char *name;           /* "models" */
+    const char *const *options; /* as of arguments_parse */
+    const struct listing_verb
+        *verbs; /* the first is meant where none is written; ends with a NULL name, whose run, if
+                                         there is one, takes a word that is no verb */
+    enum lc (*open)(void *job, struct err *err);
+    void (*close)(void *job); /* also when open failed */
+};
+/* The whole command: a of the job is filled, the job opened, the verb run, the job closed. Returns the exit code. */
+int listing_run(const struct listing_command *c, int argc, char **argv, struct arguments *a, void *job);
 
 struct listing_column {
     const char *member, *title;
