@@ -125,14 +125,6 @@ bool adapter_attached(const struct model *m)
     return m->adapter.n > 0;
 }
 
-const char *adapter_type(const struct model *m)
-{
-    return m->lora                            ? "LORA"
-           : !m->prompt                       ? ""
-           : m->prompt->kind == PROMPT_PREFIX ? "PREFIX_TUNING"
-                                              : "PROMPT_TUNING";
-}
-
 void adapter_detach(struct model *m)
 {
     lora_detach(m);

@@ -10,8 +10,8 @@
  *
  * Example:
  *     struct adapter_config c;
- *     if (adapter_config_from_json(object, &c, &err) == LC_OK && adapter_attach(m, &c, NULL, 0, 42, &err) == LC_OK)
- *         printf("%s\n", adapter_type(m));
+ *     if (adapter_config_from_json(object, &c, &err) == LC_OK)
+ *         code = adapter_attach(m, &c, NULL, 0, 42, &err);
  *     adapter_config_release(&c);
  */
 #ifndef LACUS_GPU_ADAPTER_H
@@ -38,5 +38,4 @@ enum lc adapter_load(const struct ctx *ctx, struct model *m, const char *folder,
 enum lc adapter_save(const struct ctx *ctx, struct model *m, const char *folder, struct err *err) MUST_CHECK;
 void adapter_detach(struct model *m);
 bool adapter_attached(const struct model *m);
-const char *adapter_type(const struct model *m); /* "LORA", …; "" without one */
 #endif

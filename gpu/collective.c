@@ -5,45 +5,6 @@ size_t collective_bytes(enum collective_type type)
     return type == COLLECTIVE_F64 ? sizeof(double) : sizeof(float);
 }
 
-/* ---- one rank ---- */
-static enum lc local_start(void *state, void *data, int64_t n, enum collective_type type, struct err *err)
-{
-    (void)state, (void)data, (void)n, (void)type, (void)err;
-    return LC_OK;
-}
-
-static enum lc local_wait(void *state, const struct ctx *ctx, struct err *err)
-{
-    (void)state;
-    return ctx_check(ctx, err);
-}
-
-static enum lc local_broadcast(void *state, const struct ctx *ctx, void *data, size_t bytes, int root,
-                               struct err *err)
-{
-    (void)state, (void)data, (void)bytes, (void)root;
-    return ctx_check(ctx, err);
-}
-
-static void local_abort(void *state, enum lc code, const char *why)
-{
-    (void)state, (void)code, (void)why;
-}
-
-static void local_close(void *state)
-{
-    (void)state;
-}
-
-void collective_local(struct collective *out)
-{
-    static const struct collective_ops ops = {"local",         local_start, local_wait,
-                                              local_broadcast, local_abort, local_close};
-
-    *out = (struct collective){.ops = &ops, .rank = 0, .size = 1};
-}
-
-/* ---- any ---- */
 enum lc collective_start(const struct collective *c, void *data, int64_t n, enum collective_type type,
                          struct err *err)
 {

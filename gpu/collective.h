@@ -1,7 +1,7 @@
 /* collective.h: numbers that several ranks of one training run share.
  *
  * What      a seam: sums over ranks that run beside the computation, a copy from one rank to all, and an abort
- *           that every rank learns of. Implementations: local (one rank), NCCL between CUDA devices
+ *           that every rank learns of. Implementations: NCCL between CUDA devices
  *           (collective_nccl.h), a ring over ZeroMQ between processes (runtime/train/ring.h), one of threads
  *           for tests. Every rank makes the same calls in the same order.
  * Ownership the struct is plain data; ops->close ends its state. Data of a sum that was started belongs to the
@@ -14,9 +14,8 @@
  * Sums      have a fixed order for a given number of ranks, and the same bits on every rank.
  *
  * Example:
- *     struct collective c;
+ *     struct collective c; // of ring_join or nccl_join
  *     double seconds[1] = {1.5};
- *     collective_local(&c);
  *     if (collective_sum(&c, &ctx, seconds, 1, COLLECTIVE_F64, &err) == LC_OK)
  *         collective_close(&c);
  */
@@ -47,7 +46,6 @@ struct collective {
     int rank, size;
 };
 
-void collective_local(struct collective *out); /* one rank */
 size_t collective_bytes(enum collective_type type);
 
 enum lc collective_start(const struct collective *c, void *data, int64_t n, enum collective_type type,

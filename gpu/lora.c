@@ -317,11 +317,6 @@ void lora_detach(struct model *m)
     m->lora = NULL;
 }
 
-const struct lora_config *lora_of(const struct model *m)
-{
-    return m->lora;
-}
-
 static enum lc cannot_merge(const struct weight *w, struct err *err)
 {
     err_set(err, LC_UNSUPPORTED, "cannot merge the adapter into '%s', which is kept in %s", w->name,

@@ -59,5 +59,4 @@ enum lc lora_save(const struct ctx *ctx, struct model *m, const char *folder, st
 enum lc lora_merge(struct model *m, struct err *err) MUST_CHECK;
 /* Without merging. */
 void lora_detach(struct model *m);
-const struct lora_config *lora_of(const struct model *m); /* NULL: none attached */
 #endif

@@ -22,7 +22,7 @@ struct linear_shape model_linear_shape(const struct model_config *c, enum linear
 }
 
 /* ---- arenas ---- */
-bool name_decays(const char *name)
+static bool name_decays(const char *name)
 {
     /* Hugging Face: no decay for biases and for names that look like a norm; every norm here has "norm" in it */
     return !strstr(name, "bias") && !strstr(name, "norm.") && !strstr(name, "layernorm");

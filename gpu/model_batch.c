@@ -140,16 +140,6 @@ enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, co
     return upload_lists(m, &l, past != NULL, err);
 }
 
-int64_t model_batch_labels(const struct model_batch *batch)
-{
-    int64_t n = 0;
-
-    for (int64_t s = 0; s < batch->sequences; s++)
-        for (int32_t i = batch->starts[s] + 1; i < batch->starts[s + 1]; i++)
-            n += batch->labels && batch->labels[i] != -100;
-    return n;
-}
-
 /* ---- padded batches ---- */
 enum lc model_pack(const int64_t *ids, const int64_t *mask, const int64_t *labels, int64_t n, int64_t length,
                    struct model_packed *out, struct err *err)

@@ -156,7 +156,6 @@ struct used {
 };
 struct used weight_used(const struct model *m, int i); /* i -1: none */
 struct used head_used(const struct model *m);
-bool name_decays(const char *name);
 
 void work_release(struct model *m);
 /* As model_reserve, of rows in all and without a budget. */
@@ -172,7 +171,6 @@ enum lc upload_ints(struct model *m, int32_t *to, const int32_t *from, int64_t n
 int64_t batch_host_ints(int64_t rows, int64_t sequences);
 enum lc rope_reserve(struct model *m, int64_t positions, struct err *err); /* rope.c */
 void rope_release(struct model *m);
-size_t work_rank(const struct model *m);
 
 enum lc cache_new(struct model *m, int64_t sequences, int64_t capacity, struct kv_cache *out,
                   struct err *err);

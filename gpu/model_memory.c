@@ -36,7 +36,7 @@ struct request {
     int recomputed;
 };
 
-size_t work_rank(const struct model *m)
+static size_t work_rank(const struct model *m)
 {
     int64_t most = 0;
 

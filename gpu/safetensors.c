@@ -50,7 +50,8 @@ const char *st_dtype_name(enum st_dtype dtype)
     return dtype < ST_DTYPE_COUNT ? dtypes[dtype].name : "?";
 }
 
-size_t st_dtype_size(enum st_dtype dtype)
+/* bytes of one element */
+static size_t st_dtype_size(enum st_dtype dtype)
 {
     return dtype < ST_DTYPE_COUNT ? dtypes[dtype].size : 0;
 }

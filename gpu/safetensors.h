@@ -83,5 +83,4 @@ enum lc safetensors_write(const char *path, const struct safetensor *tensors, si
                           const char *const *metadata, struct err *err) MUST_CHECK;
 
 const char *st_dtype_name(enum st_dtype dtype); /* "BF16" */
-size_t st_dtype_size(enum st_dtype dtype);      /* bytes of one element */
 #endif

@@ -15,7 +15,7 @@
 
 enum { STOP_GRACE_MS = 3000, STILL_MS = 2000 };
 
-void control_interrupt(struct kernel *k)
+static void control_interrupt(struct kernel *k)
 {
     pthread_mutex_lock(&k->run_lock);
     if (k->interruptible) {

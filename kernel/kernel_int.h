@@ -90,6 +90,5 @@ bool kernel_dump(struct buf *out, const json_t *value, const char *missing);
 /* control.c */
 enum lc control_start(struct kernel *k, struct err *err) MUST_CHECK;
 void control_join(struct kernel *k);
-void control_interrupt(struct kernel *k);
 void control_stop(struct kernel *k); /* any thread: no request is begun any more */
 #endif

@@ -27,7 +27,7 @@ extern const char project_end[] __asm__("kernelspec_project_end");
 extern const char package_start[] __asm__("kernelspec_package_start");
 extern const char package_end[] __asm__("kernelspec_package_end");
 
-bool kernelspec_json(const char *executable, struct buf *out)
+static bool kernelspec_json(const char *executable, struct buf *out)
 {
     buf_puts(out, "{\n \"argv\": [");
     buf_json(out, executable, strlen(executable));

@@ -26,5 +26,4 @@ enum lc kernelspec_folder(enum kernelspec_place place, const char *prefix, char 
                           struct err *err) MUST_CHECK;
 enum lc kernelspec_install(const char *folder, struct err *err) MUST_CHECK;
 enum lc kernelspec_uninstall(const char *folder, struct err *err) MUST_CHECK;
-bool kernelspec_json(const char *executable, struct buf *out);
 #endif

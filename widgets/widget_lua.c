@@ -412,6 +412,8 @@ static void text_of_fields(lua_State *L, int index, struct buf *out)
     buf_putc(out, ')');
 }
 
+static void widget_text(lua_State *L, int index, struct buf *out);
+
 static void text_of_children(lua_State *L, int index, struct buf *out)
 {
     const char *between = strcmp(widget_check(L, index)->row->name, "HBox") == 0 ? "  " : "\n";
@@ -430,7 +432,7 @@ static void text_of_children(lua_State *L, int index, struct buf *out)
     lua_pop(L, 1);
 }
 
-void widget_text(lua_State *L, int index, struct buf *out)
+static void widget_text(lua_State *L, int index, struct buf *out)
 {
     struct model *m = widget_check(L, index);
     json_t *value = model_get(m, "value");

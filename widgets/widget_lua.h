@@ -32,7 +32,6 @@ void widget_set_own(lua_State *L, int index, const char *name); /* takes the top
 void widget_push_field(lua_State *L, const struct model *m, const char *key, json_t *value);
 /* Sets a key from a JSON value (taken), tells the front end and the observers. Raises. */
 void widget_assign(lua_State *L, int index, const char *key, json_t *value);
-void widget_text(lua_State *L, int index, struct buf *out);
 
 /* front_lua.c: the side of the front end */
 bool front_rich(lua_State *L);

@@ -403,7 +403,7 @@ static bool call_macro(struct render *r, const struct value *macro, const struct
     return ok;
 }
 
-bool call_value(struct render *r, const struct value *f, const struct args *a, struct value *out)
+static bool call_value(struct render *r, const struct value *f, const struct args *a, struct value *out)
 {
     switch (f->kind) {
     case V_FUNCTION:

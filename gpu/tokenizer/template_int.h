@@ -198,7 +198,6 @@ int64_t arg_int(const struct args *a, size_t i, const char *name, int64_t otherw
 bool arg_flag(const struct args *a, size_t i, const char *name, bool otherwise);
 /* Fails when it is no text. */
 bool arg_text(struct render *r, const struct args *a, size_t i, const char *name, struct value *out);
-bool call_value(struct render *r, const struct value *f, const struct args *a, struct value *out);
 
 struct function {
     const char *name;

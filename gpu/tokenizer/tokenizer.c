@@ -61,7 +61,7 @@ enum lc load_pattern(struct tokenizer *tok, const json_t *json, const char *wher
     return tok->re->compile(source, len, &out->code, err);
 }
 
-void pattern_release(struct tokenizer *tok, struct pattern *p)
+static void pattern_release(struct tokenizer *tok, struct pattern *p)
 {
     if (p->code)
         tok->re->release(p->code);
@@ -520,30 +520,4 @@ enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *c
         rc = template_render(text, strlen(text), vars, out, err);
     json_decref(vars);
     return rc;
-}
-
-/* ---- batches ---- */
-void encoding_truncate(struct encoding *enc, size_t max, enum tokenizer_side side)
-{
-    size_t drop = enc->n > max ? enc->n - max : 0;
-
-    if (drop && side == TOKENIZER_LEFT) {
-        memmove(enc->ids, enc->ids + drop, max * sizeof *enc->ids);
-        if (enc->range)
-            memmove(enc->range, enc->range + drop, max * sizeof *enc->range);
-    }
-    enc->n -= drop;
-}
-
-void encoding_pad(const struct encoding *rows, size_t n_rows, size_t width, int32_t pad_id,
-                  enum tokenizer_side side, int32_t *ids, int32_t *mask)
-{
-    for (size_t r = 0; r < n_rows; r++, ids += width, mask += width) {
-        size_t from = side == TOKENIZER_LEFT ? width - rows[r].n : 0;
-        for (size_t i = 0; i < width; i++) {
-            bool real = i >= from && i < from + rows[r].n;
-            ids[i] = real ? rows[r].ids[i - from] : pad_id;
-            mask[i] = real;
-        }
-    }
 }

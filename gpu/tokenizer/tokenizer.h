@@ -93,12 +93,4 @@ const char *tokenizer_chat_template(const struct tokenizer *tok); /* NULL: the m
 enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *chat_template,
                                       const json_t *messages, bool add_generation_prompt, const json_t *extra,
                                       struct buf *out, struct err *err) MUST_CHECK;
-
-/* ---- batches ---- */
-enum tokenizer_side { TOKENIZER_RIGHT, TOKENIZER_LEFT };
-/* Cuts to at most max tokens, dropping from the named side. */
-void encoding_truncate(struct encoding *enc, size_t max, enum tokenizer_side side);
-/* ids and mask (1 real, 0 padding) have n_rows × width elements; width must be ≥ every row's n. */
-void encoding_pad(const struct encoding *rows, size_t n_rows, size_t width, int32_t pad_id,
-                  enum tokenizer_side side, int32_t *ids, int32_t *mask);
 #endif

@@ -211,7 +211,6 @@ enum lc load_added(struct tokenizer *tok, const json_t *json, struct err *err) M
 enum lc load_config(struct tokenizer *tok, const char *folder, struct err *err) MUST_CHECK;
 enum lc load_pattern(struct tokenizer *tok, const json_t *json, const char *where, struct pattern *out,
                      struct err *err) MUST_CHECK;
-void pattern_release(struct tokenizer *tok, struct pattern *p);
 
 enum lc normalize_piece(struct work *w, struct piece *p) MUST_CHECK;
 enum lc split_added(const struct added_set *set, struct work *w) MUST_CHECK;

@@ -65,13 +65,14 @@ void catalog_lineage_list_release(struct catalog_lineage_list *l)
 }
 
 /* ---- the handle ---- */
-void catalog_copy_name(char to[CATALOG_NAME_MAX], const char *from)
+static void catalog_copy_name(char to[CATALOG_NAME_MAX], const char *from)
 {
     if (to != from)
         snprintf(to, CATALOG_NAME_MAX, "%s", from);
 }
 
-enum lc catalog_new(const struct catalog_ops *ops, void *self, struct catalog **out, struct err *err)
+/* takes self, also on failure */
+static enum lc catalog_new(const struct catalog_ops *ops, void *self, struct catalog **out, struct err *err)
 {
     struct catalog *c = mem_zalloc(sizeof *c);
 

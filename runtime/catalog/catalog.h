@@ -156,9 +156,7 @@ struct catalog_ops {
 };
 
 enum lc catalog_open(struct catalog **out, struct err *err) MUST_CHECK; /* the local workspace */
-enum lc catalog_new(const struct catalog_ops *ops, void *self, struct catalog **out,
-                    struct err *err) MUST_CHECK; /* takes self, also on failure */
-void catalog_close(struct catalog *c);           /* NULL is fine */
+void catalog_close(struct catalog *c);                                  /* NULL is fine */
 
 const char *catalog_current(const struct catalog *c);
 const char *catalog_current_schema(const struct catalog *c);

@@ -37,7 +37,6 @@ struct catalog {
     size_t n_views;
 };
 
-void catalog_copy_name(char to[CATALOG_NAME_MAX], const char *from);
 /* In lower case; LC_ARG when it cannot be the name of such a thing. */
 enum lc catalog_take_name(const char *kind, const char *text, char out[CATALOG_NAME_MAX],
                           struct err *err) MUST_CHECK;

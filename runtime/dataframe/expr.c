@@ -255,11 +255,6 @@ struct expr *expr_interval_of(const struct dtype *type, int64_t months, int64_t 
     return literal_bytes(type, text, (size_t)n);
 }
 
-struct expr *expr_interval(int64_t months, int64_t days, int64_t micros)
-{
-    return expr_interval_of(dtype_of(DTYPE_INTERVAL), months, days, micros);
-}
-
 /* ---- names ---- */
 static struct expr *named(enum expr_kind kind, const char *const *parts, size_t n, int64_t plan_id)
 {

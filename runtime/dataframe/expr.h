@@ -118,8 +118,7 @@ struct expr *
 expr_decimal(const char *digits); /* "12.50" is decimal(4,2); NULL also when it is not a number */
 struct expr *expr_temporal(enum dtype_id id, int64_t v); /* date (days), timestamp, timestamp_ntz (µs) */
 struct expr *expr_interval_of(const struct dtype *type, int64_t months, int64_t days,
-                              int64_t micros); /* takes over the type */
-struct expr *expr_interval(int64_t months, int64_t days, int64_t micros);
+                              int64_t micros);            /* takes over the type */
 struct expr *expr_typed_int(enum dtype_id id, int64_t v); /* boolean, byte … long */
 
 /* names. expr_column splits "a.b.`c d`" as Spark does; expr_attribute takes the parts as they are. */

@@ -59,7 +59,7 @@ fail:
     return false;
 }
 
-bool plan_options_copy(struct plan_options *to, const struct plan_options *from)
+static bool plan_options_copy(struct plan_options *to, const struct plan_options *from)
 {
     for (size_t i = 0; from && i < from->n; i++)
         if (!plan_options_set(to, from->items[i].key, from->items[i].value))
@@ -126,7 +126,7 @@ bool scan_set_physical(struct scan *s, const char *const *names)
     return copy_names(names, s->schema->n_fields, &s->physical);
 }
 
-struct scan *scan_ref(struct scan *s)
+static struct scan *scan_ref(struct scan *s)
 {
     if (s)
         __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);

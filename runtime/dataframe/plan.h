@@ -241,13 +241,11 @@ struct scan *scan_new(const char *table, const struct dtype *schema, const char 
                       size_t n_files); /* files zeroed: set path and partition with scan_set_file */
 bool scan_set_file(struct scan *s, size_t i, const char *path, int64_t size, const char *const *partition);
 bool scan_set_physical(struct scan *s, const char *const *names); /* one per field */
-struct scan *scan_ref(struct scan *s);
 void scan_unref(struct scan *s);
 
 /* options */
 const char *plan_option(const struct plan_options *o, const char *key); /* ignoring case; NULL: not set */
 bool plan_options_set(struct plan_options *o, const char *key, const char *value);
-bool plan_options_copy(struct plan_options *to, const struct plan_options *from);
 void plan_options_release(struct plan_options *o);
 
 /* local data: takes over the stream and reads it to its end */

@@ -27,7 +27,8 @@ static void note_widgets(struct runner *r)
         json_object_set_new(notebook_metadata(r->nb), "widgets", widgets);
 }
 
-void runner_save(struct runner *r)
+/* now. Under lock. */
+static void runner_save(struct runner *r)
 {
     int64_t start = clock_mono_ns();
     struct err err;

@@ -43,6 +43,5 @@ extern const struct frontend_ops runner_ops;
 
 bool runner_shows(const struct runner *r);     /* texts of cells go to the terminal */
 void runner_changed(struct runner *r);         /* the notebook was changed: saved soon. Under lock. */
-void runner_save(struct runner *r);            /* now. Under lock. */
 void runner_forget_displays(struct runner *r); /* ids are for the time of the run only */
 #endif

@@ -37,8 +37,6 @@ enum lc ask_chat(struct ask *a, const json_t *messages, struct err *err) MUST_CH
 enum lc ask_prompt(struct ask *a, const json_t *prompt, struct err *err) MUST_CHECK;
 enum lc ask_copies(struct ask *a, struct err *err) MUST_CHECK; /* when the prompts are there */
 
-/* Runs it and writes the answer, or starts its stream. */
-enum lc answer_openai(struct ask *a, struct http_response *response, struct err *err) MUST_CHECK;
 /* Waits for the end of all choices; LC_CANCELLED when the client has gone. */
 enum lc wait_all(const struct ask *a, struct job *j, struct err *err) MUST_CHECK;
 enum lc submit(struct ask *a, struct job **out, struct err *err) MUST_CHECK;

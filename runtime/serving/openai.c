@@ -293,7 +293,8 @@ static enum lc streamed(struct ask *a, struct job *j, struct http_response *resp
     return LC_OK;
 }
 
-enum lc answer_openai(struct ask *a, struct http_response *response, struct err *err)
+/* Runs it and writes the answer, or starts its stream. */
+static enum lc answer_openai(struct ask *a, struct http_response *response, struct err *err)
 {
     struct job *j;
     enum lc rc;

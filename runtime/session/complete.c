@@ -170,7 +170,8 @@ static void add_globals(lua_State *L, struct answer *a)
     add_rows(a, names_builtin);
 }
 
-void complete_names(lua_State *L, struct answer *a)
+/* The names that start with what is being written: variables, globals, keywords. */
+static void complete_names(lua_State *L, struct answer *a)
 {
     add_declared(a);
     add_carried(L, a);

@@ -36,14 +36,10 @@ void complete_add(struct answer *a, const char *text, const char *type, int rank
                   const struct manual_entry *e);
 /* Paths that go on from `start`, which ends at the cursor. */
 void complete_path(struct answer *a, const char *start);
-/* The names that start with what is being written: variables, globals, keywords. */
-void complete_names(lua_State *L, struct answer *a);
 /* Lua, with the cursor at its end. */
 void complete_lua(lua_State *L, struct answer *a);
 /* A text that a parameter of this type takes, from `start` on; self: stack index of the object, 0: none. */
 bool complete_value(lua_State *L, struct answer *a, struct manual_text type, const char *start, int self);
-/* SQL from `start` on. */
-void complete_sql(lua_State *L, struct answer *a, const char *start);
 /* Lines that are no Lua: magics and commands; false: it is Lua. */
 bool complete_magic(lua_State *L, struct answer *a);
 #endif

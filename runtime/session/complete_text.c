@@ -110,6 +110,59 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_';
 }
 
+/* ---- SQL ---- */
+static const char *const sql_words[] = {
+    "ALTER TABLE", "AND",        "AS",          "ASC",        "BETWEEN",      "BY",          "CASE",
+    "CAST",        "COMMENT",    "CREATE",      "CROSS JOIN", "CUBE",         "DELETE FROM", "DESC",
+    "DESCRIBE",    "DISTINCT",   "DROP",        "ELSE",       "END",          "EXCEPT",      "EXISTS",
+    "EXPLAIN",     "FALSE",      "FROM",        "FULL",       "GROUP BY",     "HAVING",      "ILIKE",
+    "IN",          "INNER JOIN", "INSERT INTO", "INTERSECT",  "IS",           "JOIN",        "LATERAL VIEW",
+    "LEFT JOIN",   "LIKE",       "LIMIT",       "MERGE INTO", "NOT",          "NULL",        "OFFSET",
+    "ON",          "OR",         "ORDER BY",    "OVER",       "PARTITION BY", "RIGHT JOIN",  "RLIKE",
+    "ROLLUP",      "SELECT",     "SET",         "SHOW",       "TABLE",        "THEN",        "TRUE",
+    "UNION",       "UPDATE",     "USING",       "VALUES",     "VIEW",         "WHEN",        "WHERE",
+    "WITH"};
+
+static bool follows_word(const char *start, const char *at,
+                         const char *word) /* is it the word before `at`? */
+{
+    size_t n = strlen(word);
+
+    while (at > start && isspace((unsigned char)at[-1]))
+        at--;
+    return (size_t)(at - start) >= n && strncasecmp(at - n, word, n) == 0 &&
+           ((size_t)(at - start) == n || !is_word(at[-(long)n - 1]));
+}
+
+/* SQL from `start` on. */
+static void complete_sql(lua_State *L, struct answer *a, const char *start)
+{
+    static const char *const before_tables[] = {"FROM",   "JOIN",     "INTO", "TABLE",
+                                                "UPDATE", "DESCRIBE", "VIEW", "USING"};
+    const char *end = a->text + a->len, *p = end;
+    struct manual_values v;
+    bool table = false;
+
+    while (p > start && (is_word(p[-1]) || p[-1] == '.' || p[-1] == '`'))
+        p--;
+    a->prefix = p;
+    a->prefix_len = (size_t)(end - p);
+    a->fold = true;
+    for (size_t i = 0; i < sizeof before_tables / sizeof *before_tables; i++)
+        table = table || follows_word(start, p, before_tables[i]);
+    if (manual_find_values(a->s->globals, "TableName", 9, &v))
+        call_list(L, a, v.list, "table", 0);
+    if (table)
+        return;
+    for (size_t i = 0; i < sizeof sql_words / sizeof *sql_words; i++)
+        complete_add(a, sql_words[i], "keyword", 2, NULL);
+    if (a->prefix_len && manual_find_values(a->s->globals, "FunctionName", 12, &v))
+        call_list(L, a, v.list, "function", 0);
+    if (a->prefix_len && manual_find_values(a->s->globals, "ColumnName", 10, &v))
+        call_list(L, a, v.list, "column", 0);
+}
+
+/* ---- values by their type ---- */
 bool complete_value(lua_State *L, struct answer *a, struct manual_text type, const char *start, int self)
 {
     const struct session_global *globals = a->s->globals;
@@ -140,57 +193,6 @@ bool complete_value(lua_State *L, struct answer *a, struct manual_text type, con
         p += p < end;
     }
     return false;
-}
-
-/* ---- SQL ---- */
-static const char *const sql_words[] = {
-    "ALTER TABLE", "AND",        "AS",          "ASC",        "BETWEEN",      "BY",          "CASE",
-    "CAST",        "COMMENT",    "CREATE",      "CROSS JOIN", "CUBE",         "DELETE FROM", "DESC",
-    "DESCRIBE",    "DISTINCT",   "DROP",        "ELSE",       "END",          "EXCEPT",      "EXISTS",
-    "EXPLAIN",     "FALSE",      "FROM",        "FULL",       "GROUP BY",     "HAVING",      "ILIKE",
-    "IN",          "INNER JOIN", "INSERT INTO", "INTERSECT",  "IS",           "JOIN",        "LATERAL VIEW",
-    "LEFT JOIN",   "LIKE",       "LIMIT",       "MERGE INTO", "NOT",          "NULL",        "OFFSET",
-    "ON",          "OR",         "ORDER BY",    "OVER",       "PARTITION BY", "RIGHT JOIN",  "RLIKE",
-    "ROLLUP",      "SELECT",     "SET",         "SHOW",       "TABLE",        "THEN",        "TRUE",
-    "UNION",       "UPDATE",     "USING",       "VALUES",     "VIEW",         "WHEN",        "WHERE",
-    "WITH"};
-
-static bool follows_word(const char *start, const char *at,
-                         const char *word) /* is it the word before `at`? */
-{
-    size_t n = strlen(word);
-
-    while (at > start && isspace((unsigned char)at[-1]))
-        at--;
-    return (size_t)(at - start) >= n && strncasecmp(at - n, word, n) == 0 &&
-           ((size_t)(at - start) == n || !is_word(at[-(long)n - 1]));
-}
-
-void complete_sql(lua_State *L, struct answer *a, const char *start)
-{
-    static const char *const before_tables[] = {"FROM",   "JOIN",     "INTO", "TABLE",
-                                                "UPDATE", "DESCRIBE", "VIEW", "USING"};
-    const char *end = a->text + a->len, *p = end;
-    struct manual_values v;
-    bool table = false;
-
-    while (p > start && (is_word(p[-1]) || p[-1] == '.' || p[-1] == '`'))
-        p--;
-    a->prefix = p;
-    a->prefix_len = (size_t)(end - p);
-    a->fold = true;
-    for (size_t i = 0; i < sizeof before_tables / sizeof *before_tables; i++)
-        table = table || follows_word(start, p, before_tables[i]);
-    if (manual_find_values(a->s->globals, "TableName", 9, &v))
-        call_list(L, a, v.list, "table", 0);
-    if (table)
-        return;
-    for (size_t i = 0; i < sizeof sql_words / sizeof *sql_words; i++)
-        complete_add(a, sql_words[i], "keyword", 2, NULL);
-    if (a->prefix_len && manual_find_values(a->s->globals, "FunctionName", 12, &v))
-        call_list(L, a, v.list, "function", 0);
-    if (a->prefix_len && manual_find_values(a->s->globals, "ColumnName", 10, &v))
-        call_list(L, a, v.list, "column", 0);
 }
 
 /* ---- magics ---- */

@@ -6,6 +6,14 @@
 
 enum { LOOK_MAX = 500 }; /* frames of a coroutine: asking for the n-th walks n */
 
+static int l_pcall(lua_State *L);
+static int l_xpcall(lua_State *L);
+
+static bool catches(lua_CFunction f)
+{
+    return f == l_pcall || f == l_xpcall;
+}
+
 /* Is a pcall, or a resume, on the way out of what L has called? */
 static bool is_caught(struct session *s, lua_State *L)
 {
@@ -21,7 +29,7 @@ static bool is_caught(struct session *s, lua_State *L)
             lua_getinfo(link->L, "f", &ar);
             f = lua_tocfunction(link->L, -1);
             lua_pop(link->L, 1);
-            caught = f && (debug_catches(f) || hook_is_resume(f));
+            caught = f && (catches(f) || hook_is_resume(f));
         }
     return caught;
 }
@@ -155,11 +163,6 @@ static int l_xpcall(lua_State *L)
     lua_pushvalue(L, 1);
     lua_rotate(L, 3, 2);
     return finish(L, lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, finish), 2);
-}
-
-bool debug_catches(lua_CFunction f)
-{
-    return f == l_pcall || f == l_xpcall;
 }
 
 void debug_open(struct session *s)

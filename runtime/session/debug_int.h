@@ -133,7 +133,6 @@ void debug_stop(struct debug *d, struct session *s, lua_State *L, const char *re
 void debug_ended(struct session *s); /* no cell runs any more */
 void debug_raised(lua_State *L);     /* error on top, no pcall above */
 void debug_open(struct session *s);  /* pcall and xpcall */
-bool debug_catches(lua_CFunction f); /* pcall or xpcall */
 
 void debug_rearm_locked(struct debug *d); /* hooks what is wanted now; under lock */
 
@@ -177,9 +176,7 @@ void debug_refs_forget(struct debug *d);
 /* A reference to a scope; for REF_VALUE to the value on top of L, which is popped. 0: no more are given. */
 int debug_ref_add(struct debug *d, lua_State *L, enum ref_kind kind, int frame, json_int_t start,
                   const char *expr);
-json_t *debug_variable(struct debug *d, lua_State *L, int index, const char *name, const char *expr);
 void debug_value_text(lua_State *L, int index, struct buf *out);
-const char *debug_value_type(lua_State *L, int index);
 
 /* ---- debug_eval.c ---- */
 /* Runs a text in a frame (NULL: among the globals); leaves *n results on L. */

@@ -177,7 +177,7 @@ void debug_value_text(lua_State *L, int index, struct buf *out)
         put_plain(L, index, out, TEXT_MAX);
 }
 
-const char *debug_value_type(lua_State *L, int index)
+static const char *debug_value_type(lua_State *L, int index)
 {
     if (lua_type(L, index) == LUA_TNUMBER)
         return lua_isinteger(L, index) ? "integer" : "float";
@@ -310,7 +310,7 @@ static void add_counts(lua_State *L, int index, json_t *v)
 }
 
 /* name NULL: it has none. */
-json_t *debug_variable(struct debug *d, lua_State *L, int index, const char *name, const char *expr)
+static json_t *debug_variable(struct debug *d, lua_State *L, int index, const char *name, const char *expr)
 {
     struct buf *text;
     json_t *v;

@@ -431,21 +431,6 @@ static enum lc add_float(struct buf *out, struct spec *s, double d, struct err *
     return LC_OK;
 }
 
-bool format_shortest(struct buf *out, double d)
-{
-    struct spec s = {.precision = -1};
-    char text[NUMBER_MAX];
-
-    if (isnan(d))
-        return buf_puts(out, "nan");
-    if (signbit(d))
-        buf_putc(out, '-');
-    if (isinf(d))
-        return buf_puts(out, "inf");
-    plain_float(text, &s, fabs(d));
-    return buf_puts(out, text);
-}
-
 /* ---- any value ---- */
 static bool wants_integer(char type)
 {

@@ -32,6 +32,4 @@ struct format_value {
 
 enum lc format_value(struct buf *out, const struct format_value *v, const char *spec, size_t len,
                      struct err *err) MUST_CHECK;
-/* The shortest text that reads back as the same number, as Python's repr: 0.1, 1e+16, 3.0, inf. */
-bool format_shortest(struct buf *out, double d);
 #endif

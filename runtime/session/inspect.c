@@ -382,7 +382,7 @@ static void list_matching(lua_State *L, const char *text, size_t len, struct buf
     names_free(names, n);
 }
 
-void session_page(struct session *s, const char *text, size_t len)
+static void session_page(struct session *s, const char *text, size_t len)
 {
     struct display d = {.data = json_object(), .metadata = json_object()};
 

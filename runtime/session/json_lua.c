@@ -60,7 +60,8 @@ void session_mark_list(lua_State *L)
     set_mark(L, &list_mark);
 }
 
-void session_mark_map(lua_State *L)
+/* the same for names and values: always an object in JSON */
+static void session_mark_map(lua_State *L)
 {
     set_mark(L, &map_mark);
 }

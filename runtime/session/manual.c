@@ -11,7 +11,8 @@ static struct manual_text text_of(const char *s, size_t len)
     return (struct manual_text){s, len};
 }
 
-void manual_split(const char *text, struct manual_entry *e)
+/* Takes a row's text apart into signature, doc and example. */
+static void manual_split(const char *text, struct manual_entry *e)
 {
     size_t line = strcspn(text, "\n");
     const char *doc = text + line + (text[line] == '\n'), *example = doc, *end = doc + strlen(doc);

@@ -76,9 +76,6 @@ struct manual_entry {
     bool sql; /* the example is an expression of SQL, not Lua */
 };
 
-/* Takes a row's text apart into signature, doc and example. */
-void manual_split(const char *text, struct manual_entry *e);
-
 /* Every entry that a session with these globals can reach, topic by topic, until fn returns false. globals may be NULL. */
 typedef bool manual_fn(void *arg, const struct manual_entry *e);
 void manual_each(const struct session_global *globals, manual_fn *fn, void *arg);

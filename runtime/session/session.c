@@ -426,7 +426,8 @@ static void set_text(lua_State *L, const char *name, const char *text)
     lua_setfield(L, -2, name);
 }
 
-void session_push_error(lua_State *L, const struct err *err)
+/* Pushes that error value, without raising it. */
+static void session_push_error(lua_State *L, const struct err *err)
 {
     lua_createtable(L, 0, 5);
     set_text(L, "code", lc_name(err->code));

@@ -41,8 +41,6 @@ json_t *session_traceback(lua_State *L, const char *mode);
 /* Sets the mode (NULL: does not) and returns it. */
 const char *session_traceback_mode(lua_State *L, const char *mode);
 int session_raise(lua_State *L, const struct err *err);
-/* Pushes that error value, without raising it. */
-void session_push_error(lua_State *L, const struct err *err);
 /* luaL_ref-free module state: one userdata per key and session, zero-filled, made on first use; free_fn (may
  * be NULL) runs at close. */
 void *session_state(lua_State *L, const void *key, size_t size, void (*free_fn)(void *state));
@@ -72,9 +70,8 @@ lua_State *session_lua(struct session *s);
 /* The tracking run that is active, for lineage; NULL for none. */
 void session_set_run(struct session *s, const char *run_id);
 
-/* Opens the pager; puts text in front of the user as the next cell (replace: instead of this one). Through
- * the front end's function when it has one, else as payload of the cell's reply. */
-void session_page(struct session *s, const char *text, size_t len);
+/* Puts text in front of the user as the next cell (replace: instead of this one). Through the front end's function
+ * when it has one, else as payload of the cell's reply. */
 void session_set_next_input(struct session *s, const char *text, bool replace);
 
 /* fn() runs once, when the running cell has ended well and its temporary values are garbage. */
@@ -123,7 +120,6 @@ void session_push_json_value(lua_State *L, const char *text, size_t len, const c
 /* Makes the table at the top a list: an array in JSON even when empty; print, tostring and .. have its items. What functions of
  * ours return as a list is one. */
 void session_mark_list(lua_State *L);
-void session_mark_map(lua_State *L); /* the same for names and values: always an object in JSON */
-/* A table without a metatable, or with no other than those two. */
+/* A table without a metatable, or with no other than what marks a list or a map. */
 bool session_is_plain(lua_State *L, int index);
 #endif

@@ -264,7 +264,7 @@ const char *shell_expand(lua_State *L, const char *text)
 }
 
 /* ---- lines ---- */
-void shell_push_lines(lua_State *L, const char *text, size_t len)
+static void shell_push_lines(lua_State *L, const char *text, size_t len)
 {
     const char *p = text, *end = text + len;
 

@@ -29,8 +29,6 @@ int shell_run(lua_State *L, const struct shell_job *job); /* exit status */
 int shell_line(lua_State *L, const char *command, bool value);
 /* Pushes text with its variables replaced. */
 const char *shell_expand(lua_State *L, const char *text);
-/* Pushes the lines of text as a list with :grep, :fields, :sort, .s, .n, .l and .p. */
-void shell_push_lines(lua_State *L, const char *text, size_t len);
 /* Is there a program of this name on the PATH? */
 bool shell_has(const char *program);
 #endif

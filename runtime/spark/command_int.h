@@ -33,8 +33,6 @@ const struct plan *command_table(struct command *c); /* the table that the state
 json_t *command_pairs(const struct sql_property *p, size_t n);
 /* Sets the statement's properties of a schema. */
 enum lc command_schema_properties(struct command *c, const char *catalog, const char *schema) MUST_CHECK;
-/* num_affected_rows, num_inserted_rows */
-enum lc command_affected(struct command *c, int64_t rows) MUST_CHECK;
 
 enum lc run_create_table(struct command *c);
 enum lc run_create_like(struct command *c);

@@ -44,7 +44,8 @@ enum lc run_truncate(struct command *c)
     return rc;
 }
 
-enum lc command_affected(struct command *c, int64_t rows)
+/* num_affected_rows, num_inserted_rows */
+static enum lc command_affected(struct command *c, int64_t rows)
 {
     struct table t = TABLE_INIT;
 

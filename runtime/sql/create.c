@@ -68,7 +68,8 @@ bool parse_comment(struct parser *p, const char **out)
     return *out != NULL;
 }
 
-char *comment_metadata(struct parser *p, const char *comment)
+/* {"comment":"…"} */
+static char *comment_metadata(struct parser *p, const char *comment)
 {
     struct buf json = BUF_INIT(1 << 16);
     char *out;
@@ -111,7 +112,8 @@ static bool parse_column_definition(struct parser *p, const struct dtype **schem
     return *schema || fail_memory(p);
 }
 
-bool parse_columns(struct parser *p, const struct dtype **schema)
+/* (a INT NOT NULL COMMENT 'x', …) */
+static bool parse_columns(struct parser *p, const struct dtype **schema)
 {
     *schema = dtype_struct_new(8);
     if (!expect_sign(p, "("))

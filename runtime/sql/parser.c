@@ -49,7 +49,7 @@ bool is_clause_word(const struct token *t)
 }
 
 /* NULL when the word is a keyword itself, or when none is near. */
-const char *nearest_keyword(const char *word)
+static const char *nearest_keyword(const char *word)
 {
     static const struct {
         const char *const *words;

@@ -57,7 +57,6 @@ bool expect_sign(struct parser *p, const char *sign);
 bool is_hard_word(const struct token *t); /* never a name without backticks */
 bool is_clause_word(
     const struct token *t); /* no alias without AS: hard words, and those that begin a clause */
-const char *nearest_keyword(const char *word);
 
 /* ---- failures; they return false ---- */
 bool fail_here(struct parser *p, const char *expected);
@@ -96,5 +95,4 @@ const struct plan *parse_pivot(struct parser *p,
                                const struct plan *input); /* PIVOT (…), UNPIVOT (…): takes input over */
 const struct plan *parse_unpivot(struct parser *p, const struct plan *input);
 bool starts_query(const struct parser *p); /* SELECT, WITH, VALUES, TABLE, or ( before one of them */
-bool parse_columns(struct parser *p, const struct dtype **schema); /* (a INT NOT NULL COMMENT 'x', …) */
 #endif

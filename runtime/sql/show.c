@@ -21,7 +21,7 @@ bool parse_use(struct parser *p, struct sql_statement *s)
     return parse_table_name(p, s, s->kind == SQL_USE_CATALOG ? "a catalog" : "a schema");
 }
 
-bool parse_like_pattern(struct parser *p, struct sql_statement *s)
+static bool parse_like_pattern(struct parser *p, struct sql_statement *s)
 {
     if (accept_word(p, "LIKE"))
         return (s->pattern = parse_string(p, "a pattern in quotes")) != NULL;

@@ -164,12 +164,6 @@ const char *sql_kind_name(enum sql_kind kind); /* "CREATE TABLE" */
 /* What filter("…"), F.expr and selectExpr take: an expression, maybe with AS name. */
 enum lc sql_parse_expression(const char *text, size_t len, struct expr **out, struct err *err) MUST_CHECK;
 
-struct sql_span {
-    size_t start, end; /* without the semicolon */
-};
-/* The statements of a text that has several, between semicolons; empty ones are left out. mem_free *out. */
-enum lc sql_split(const char *text, size_t len, struct sql_span **out, size_t *n, struct err *err) MUST_CHECK;
-
 /* Plans and expressions as one line of text, for tests and for people who look inside: (filter (table a.b) (> x
  * 1)). */
 bool sql_print_plan(struct buf *out, const struct plan *plan);

@@ -185,29 +185,6 @@ enum lc sql_parse_expression(const char *text, size_t len, struct expr **out, st
     return rc;
 }
 
-enum lc sql_split(const char *text, size_t len, struct sql_span **out, size_t *n, struct err *err)
-{
-    struct parser p = {0};
-    struct err local;
-    size_t first = 0;
-    enum lc rc = start(&p, text, len, err ? err : &local);
-
-    *out = NULL;
-    *n = 0;
-    if (rc == LC_OK && (*out = mem_calloc(p.n + 1, sizeof **out)) == NULL)
-        rc = err_nomem(err);
-    for (size_t i = 0; rc == LC_OK && i <= p.n; i++) {
-        const struct token *t = &p.tokens[i];
-        if (t->kind != TOKEN_END && !(t->kind == TOKEN_SIGN && strcmp(t->text, ";") == 0))
-            continue;
-        if (i > first)
-            (*out)[(*n)++] = (struct sql_span){p.tokens[first].start, p.tokens[i - 1].end};
-        first = i + 1;
-    }
-    arena_free(p.arena);
-    return rc;
-}
-
 const char *sql_kind_name(enum sql_kind kind)
 {
     static const char *const names[SQL_KIND_COUNT] = {

@@ -20,9 +20,7 @@ bool parse_table_name(struct parser *p, struct sql_statement *s, const char *wha
 /* ('key' = 'value', key.part = 1, 'key' 'value') */
 bool parse_properties(struct parser *p, struct sql_property **out, size_t *n);
 bool parse_comment(struct parser *p, const char **out);
-char *comment_metadata(struct parser *p, const char *comment); /* {"comment":"…"} */
-bool accept_schema_word(struct parser *p);                     /* SCHEMA, DATABASE, NAMESPACE */
-bool parse_like_pattern(struct parser *p, struct sql_statement *s);
+bool accept_schema_word(struct parser *p); /* SCHEMA, DATABASE, NAMESPACE */
 /* PARTITION (a = 1, b): what the tokens say; NULL for a column without a value, "" for NULL. */
 bool parse_partition(struct parser *p, struct sql_statement *s);
 /* LC_UNSUPPORTED, with what to do instead. */

@@ -102,26 +102,6 @@ static enum lc local_read(const struct ctx *ctx, void *self, const char *locatio
     return rc;
 }
 
-static enum lc local_stat(const struct ctx *ctx, void *self, const char *location, int64_t *size,
-                          int64_t *modified_ms, struct err *err)
-{
-    char *path = local_path(self, location);
-    struct stat st;
-    enum lc rc = LC_OK;
-
-    (void)ctx;
-    if (!path)
-        return err_nomem(err);
-    if (stat(path, &st) != 0) {
-        rc = err_errno(err, errno, "cannot find '%s'", path);
-    } else {
-        *size = st.st_size;
-        *modified_ms = milliseconds(&st.st_mtim);
-    }
-    mem_free(path);
-    return rc;
-}
-
 static enum lc fill_entries(const char *path, char **names, size_t n, struct storage_list *out,
                             struct err *err)
 {
@@ -241,7 +221,6 @@ static enum lc local_remove_tree(const struct ctx *ctx, void *self, const char *
 const struct storage_ops storage_local = {
     .scheme = "file",
     .read = local_read,
-    .stat = local_stat,
     .list = local_list,
     .put = local_put,
     .put_if_absent = local_put_if_absent,

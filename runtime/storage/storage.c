@@ -40,13 +40,6 @@ enum lc storage_read_range(const struct ctx *ctx, const struct storage *s, const
     return s->ops->read(ctx, s->self, path, offset, len, out, err);
 }
 
-enum lc storage_stat(const struct ctx *ctx, const struct storage *s, const char *path, int64_t *size,
-                     int64_t *modified_ms, struct err *err)
-{
-    TRY(ctx_check(ctx, err));
-    return s->ops->stat(ctx, s->self, path, size, modified_ms, err);
-}
-
 enum lc storage_list(const struct ctx *ctx, const struct storage *s, const char *path,
                      struct storage_list *out, struct err *err)
 {

@@ -42,8 +42,6 @@ struct storage_ops {
     /* Appends up to len bytes from offset; fewer at the end of the object. */
     enum lc (*read)(const struct ctx *ctx, void *self, const char *path, int64_t offset, int64_t len,
                     struct buf *out, struct err *err);
-    enum lc (*stat)(const struct ctx *ctx, void *self, const char *path, int64_t *size, int64_t *modified_ms,
-                    struct err *err);
     /* The direct children of a folder. A folder that does not exist is LC_NOTFOUND. */
     enum lc (*list)(const struct ctx *ctx, void *self, const char *path, struct storage_list *out,
                     struct err *err);
@@ -71,8 +69,6 @@ enum lc storage_read(const struct ctx *ctx, const struct storage *s, const char 
                      struct err *err) MUST_CHECK;
 enum lc storage_read_range(const struct ctx *ctx, const struct storage *s, const char *path, int64_t offset,
                            int64_t len, struct buf *out, struct err *err) MUST_CHECK;
-enum lc storage_stat(const struct ctx *ctx, const struct storage *s, const char *path, int64_t *size,
-                     int64_t *modified_ms, struct err *err) MUST_CHECK;
 enum lc storage_list(const struct ctx *ctx, const struct storage *s, const char *path,
                      struct storage_list *out, struct err *err) MUST_CHECK;
 void storage_list_release(struct storage_list *l);

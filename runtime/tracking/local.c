@@ -54,6 +54,16 @@ static const char *const steps[] = {
 
 /* ---- opening ----------------------------------------------------------------------------------------- */
 
+/* closes it; NULL: all of them */
+static void local_forget_writer(struct local *l, const char *run)
+{
+    for (size_t i = 0; i < WRITERS; i++)
+        if (l->writers[i].log && (!run || strcmp(l->writers[i].run, run) == 0)) {
+            metric_log_close(l->writers[i].log);
+            l->writers[i] = (struct writer){.log = NULL};
+        }
+}
+
 static void close_local(void *self)
 {
     struct local *l = self;
@@ -92,15 +102,6 @@ static enum lc open_local(const char *uri, void **self, struct err *err)
 char *local_log_path(const struct local *l, const char *run)
 {
     return mem_printf("%s/%s.log", l->logs, run);
-}
-
-void local_forget_writer(struct local *l, const char *run)
-{
-    for (size_t i = 0; i < WRITERS; i++)
-        if (l->writers[i].log && (!run || strcmp(l->writers[i].run, run) == 0)) {
-            metric_log_close(l->writers[i].log);
-            l->writers[i] = (struct writer){.log = NULL};
-        }
 }
 
 static enum lc open_writer(struct local *l, const char *run, struct metric_log **out, struct err *err)
@@ -177,7 +178,8 @@ enum lc local_need_run(struct local *l, const char *run, struct err *err)
 
 /* ---- JSON -------------------------------------------------------------------------------------------- */
 
-json_t *local_number(double v)
+/* NaN and infinities as strings */
+static json_t *local_number(double v)
 {
     if (isnan(v))
         return json_string("NaN");

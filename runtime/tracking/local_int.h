@@ -27,7 +27,6 @@ struct local {
 };
 
 char *local_log_path(const struct local *l, const char *run); /* caller frees */
-void local_forget_writer(struct local *l, const char *run);   /* closes it; NULL: all of them */
 
 /* Moves what the log of a run holds into the database; removes the log when nobody writes to it. */
 enum lc fold_run(struct local *l, const char *run, struct err *err) MUST_CHECK;
@@ -37,7 +36,6 @@ enum lc fold_all(const struct ctx *ctx, struct local *l, struct err *err) MUST_C
 enum lc local_need_run(struct local *l, const char *run, struct err *err) MUST_CHECK;
 enum lc local_run_json(struct local *l, const char *run, json_t **out, struct err *err) MUST_CHECK;
 char *local_artifact_folder(struct local *l, const char *run, struct err *err); /* caller frees */
-json_t *local_number(double v); /* NaN and infinities as strings */
 
 enum lc local_search_runs(const struct ctx *ctx, void *self, const struct tracker_search *search,
                           json_t **page, struct err *err);

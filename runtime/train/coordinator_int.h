@@ -60,8 +60,6 @@ json_t *error_json(const struct err *e);
 /* ---- coordinator_place.c ---- */
 void look_for_jobs(struct coordinator *c);
 void attach_rank(struct coordinator *c, struct run *r, int rank, struct peer *p);
-bool is_local_worker(const char *name);
-const char *run_workers(const struct run *r, char out[200]); /* "a, b" */
 
 /* ---- coordinator_watch.c ---- */
 /* False: the run is gone. */
@@ -72,7 +70,6 @@ void rank_done(struct coordinator *c, struct run *r, int rank, const json_t *res
 void lose_peer(struct coordinator *c, const char *id, const char *how);
 void end_local_workers(struct coordinator *c, struct run *r);
 void drop_run(struct coordinator *c, struct run *r);
-void where_it_was(const struct rank *k, char out[260]);
 
 /* ---- coordinator_messages.c ---- */
 struct peer *find_peer(struct coordinator *c, const char *id);

@@ -16,12 +16,13 @@ enum {
     WAITS_MOST = 200
 };
 
-bool is_local_worker(const char *name)
+static bool is_local_worker(const char *name)
 {
     return strncmp(name, "local-", 6) == 0;
 }
 
-const char *run_workers(const struct run *r, char out[200])
+/* "a, b" */
+static const char *run_workers(const struct run *r, char out[200])
 {
     size_t n = 0;
 

@@ -235,7 +235,7 @@ void rank_done(struct coordinator *c, struct run *r, int rank, const json_t *res
 
 /* ---- what is noticed ------------------------------------------------------------------------------------- */
 
-void where_it_was(const struct rank *k, char out[260])
+static void where_it_was(const struct rank *k, char out[260])
 {
     if (k->step > 0)
         (void)snprintf(out, 260, "in step %lld", (long long)k->step);

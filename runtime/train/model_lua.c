@@ -309,7 +309,8 @@ static int32_t *check_ids(lua_State *L, int index, size_t *n)
     return ids;
 }
 
-int llm_push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err)
+/* Releases text; pushes it, or raises err when rc is not LC_OK. */
+static int llm_push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err)
 {
     if (rc == LC_OK) {
         lua_pushlstring(L, buf_str(text), text->len);

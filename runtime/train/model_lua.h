@@ -35,8 +35,6 @@ struct lua_model *llm_check_model(lua_State *L, int index);
 const struct tokenizer *llm_check_tokenizer(lua_State *L,
                                             int index); /* a tokenizer, or a model that has one */
 void llm_push_ids(lua_State *L, const int32_t *ids, size_t n);
-/* Releases text; pushes it, or raises err when rc is not LC_OK. */
-int llm_push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err);
 void *llm_push_memory(lua_State *L, size_t n, size_t size); /* zeroed; pushes its owner */
 const struct ctx *llm_ctx(lua_State *L);
 lua_Number llm_option_number(lua_State *L, int index, const char *name, lua_Number otherwise);

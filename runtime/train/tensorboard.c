@@ -196,27 +196,6 @@ enum lc tensorboard_scalar(struct tensorboard *t, const char *tag, double value,
     return rc;
 }
 
-/* A string tensor with the text plugin's name, as TensorBoard's own writer makes it. */
-enum lc tensorboard_text(struct tensorboard *t, const char *tag, const char *text, struct err *err)
-{
-    static const char tensor[] = "\x08\x07\x12\x04\x12\x02\x08\x01",
-                      plugin[] = "\x0a\x06\x0a\x04text\x20\x02";
-    struct buf v = BUF_INIT(RECORD_MAX), whole = BUF_INIT(RECORD_MAX);
-    enum lc rc;
-
-    put_bytes(&v, 1, tag, strlen(tag));
-    buf_add(&whole, tensor, sizeof tensor - 1);
-    put_bytes(&whole, 8, text, strlen(text));
-    put_message(&v, 8, &whole);
-    put_bytes(&v, 9, plugin, sizeof plugin - 1);
-    rc = buf_check(&whole, err);
-    if (rc == LC_OK)
-        rc = put_value(t, 0, &v, err);
-    buf_release(&whole);
-    buf_release(&v);
-    return rc;
-}
-
 /* ---- a job's events ----------------------------------------------------------------------------------------- */
 
 static double number(const json_t *v)

@@ -1,6 +1,6 @@
 /* tensorboard.h: event files as TensorBoard reads them.
  *
- * What      scalars and texts in records with masked CRC-32C, one file for each opening.
+ * What      scalars in records with masked CRC-32C, one file for each opening.
  * Ownership tensorboard_open → tensorboard_close.
  * Units     steps; the wall clock is asked for at each call.
  * Errors    LC_IO, LC_NOSPACE. A record is written whole or the error is told.
@@ -23,8 +23,6 @@ enum lc tensorboard_open(const char *folder, struct tensorboard **out, struct er
 void tensorboard_close(struct tensorboard *t); /* NULL is fine */
 enum lc tensorboard_scalar(struct tensorboard *t, const char *tag, double value, int64_t step,
                            struct err *err) MUST_CHECK;
-enum lc tensorboard_text(struct tensorboard *t, const char *tag, const char *text,
-                         struct err *err) MUST_CHECK;
 /* What one event of a training job says, under Hugging Face's tags: train/loss, eval/loss, … */
 enum lc tensorboard_event(struct tensorboard *t, const json_t *event, struct err *err) MUST_CHECK;
 #endif

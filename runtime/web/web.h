@@ -1,4 +1,4 @@
-/* web.h: an HTTP client: what the plugin `curl` (libcurl) gives, and one call that does it all.
+/* web.h: an HTTP client: what the plugin `curl` (libcurl) gives.
  *
  * What      a client keeps connections; a call is one request on it, driven by whoever waits: step() works for at most so many
  *           milliseconds, then the caller looks whether it was interrupted. Certificates are verified, proxies come from the
@@ -13,11 +13,20 @@
  *
  * Example:
  *     struct web_request q = {.method = "GET", .url = "https://example.org/", .verify = true};
- *     struct web_answer a = {.body = BUF_INIT(1 << 20)};
+ *     struct web_client *client;
+ *     struct web_call *call;
+ *     struct web_info info = {0};
  *     struct err err;
- *     if (web_fetch(&ctx, NULL, &q, &a, &err) == LC_OK)
- *         printf("%d %s\n", a.status, buf_str(&a.body));
- *     web_answer_release(&a);
+ *     const struct web_vtable *web = web_load(&err);
+ *     if (web && web->client_open(&client, &err) == LC_OK) {
+ *         if (web->start(client, &q, &call, &err) == LC_OK) {
+ *             while (!info.done && web->step(call, 100, &err) == LC_OK)
+ *                 web->info(call, &info);
+ *             printf("%d %s\n", info.status, buf_str(web->body(call)));
+ *             web->finish(call);
+ *         }
+ *         web->client_close(client);
+ *     }
  */
 #ifndef LACUS_WEB_WEB_H
 #define LACUS_WEB_WEB_H
@@ -82,15 +91,6 @@ struct web_vtable {
 
 const struct web_vtable *web_load(struct err *err); /* NULL on failure */
 
-struct web_answer {
-    int status;
-    struct buf body;   /* set max before */
-    struct buf fields; /* "Name: value\r\n…"; set max before, or leave it zero: none are kept */
-};
-/* One whole call; client NULL: one of its own. Ends with LC_CANCELLED when ctx is cancelled. */
-enum lc web_fetch(const struct ctx *ctx, struct web_client *client, const struct web_request *request,
-                  struct web_answer *answer, struct err *err) MUST_CHECK;
-void web_answer_release(struct web_answer *answer);
 /* A URL without what should not be told: user and password, and the values of its query. */
 void web_shown(const char *url, struct buf *out);
 #endif

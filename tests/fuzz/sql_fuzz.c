@@ -11,10 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = (const char *)data;
     struct buf out = BUF_INIT(1 << 22);
     struct sql_statement *s;
-    struct sql_span *spans = NULL;
     struct expr *e;
     struct err err;
-    size_t n;
 
     if (sql_parse(text, size, NULL, 0, &s, &err) == LC_OK) {
         if (s->plan)
@@ -25,11 +23,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sql_print_expr(&out, e);
         expr_unref(e);
     }
-    if (sql_split(text, size, &spans, &n, &err) == LC_OK)
-        for (size_t i = 0; i < n; i++)
-            if (spans[i].start >= spans[i].end || spans[i].end > size)
-                abort();
-    mem_free(spans);
     buf_release(&out);
     return 0;
 }

@@ -183,18 +183,6 @@ static void an_abort_is_for_all_and_for_good(void **state)
     }
 }
 
-static void alone_there_is_nothing_to_do(void **state)
-{
-    struct rank r = {.aborts = -1};
-    struct err err;
-
-    (void)state;
-    collective_local(&r.c);
-    ok(work(&r, &err), &err);
-    collective_close(&r.c);
-    collective_close(&r.c);
-}
-
 static void a_library_that_is_not_there_is_named(void **state)
 {
     struct nccl_id id;
@@ -212,7 +200,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_and_copies),
         cmocka_unit_test(an_abort_is_for_all_and_for_good),
-        cmocka_unit_test(alone_there_is_nothing_to_do),
         cmocka_unit_test(a_library_that_is_not_there_is_named),
     };
 

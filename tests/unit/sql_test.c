@@ -427,21 +427,6 @@ static void depth_is_bounded(void **state)
     buf_release(&chain);
 }
 
-static void texts_split_at_semicolons(void **state)
-{
-    static const char text[] = " SELECT ';' ; -- nothing; here\n ;; USE a ";
-    struct sql_span *spans;
-    size_t n;
-    struct err err;
-
-    (void)state;
-    assert_int_equal(sql_split(text, sizeof text - 1, &spans, &n, &err), LC_OK);
-    assert_int_equal(n, 2);
-    assert_memory_equal(text + spans[0].start, "SELECT ';'", spans[0].end - spans[0].start);
-    assert_memory_equal(text + spans[1].start, "USE a", spans[1].end - spans[1].start);
-    mem_free(spans);
-}
-
 /* Every failing allocation gives an error and loses nothing (the sanitizer build looks for leaks). */
 static void memory_may_run_out_anywhere(void **state)
 {
@@ -480,7 +465,6 @@ int main(void)
         cmocka_unit_test(a_caret_stands_under_the_place),
         cmocka_unit_test(parameters_become_literals),
         cmocka_unit_test(depth_is_bounded),
-        cmocka_unit_test(texts_split_at_semicolons),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };
 

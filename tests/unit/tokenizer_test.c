@@ -206,21 +206,6 @@ static void long_words_and_short_ones_merge_alike(void **state)
     tokenizer_free(tok);
 }
 
-static void batches_are_cut_and_padded(void **state)
-{
-    int32_t a[] = {1, 2, 3}, b[] = {4, 5, 6, 7}, ids[6], mask[6];
-    struct encoding rows[] = {{.ids = a, .n = 3}, {.ids = b, .n = 4}};
-
-    (void)state;
-    encoding_truncate(&rows[0], 2, TOKENIZER_RIGHT);
-    encoding_truncate(&rows[1], 3, TOKENIZER_LEFT);
-    encoding_pad(rows, 2, 3, 0, TOKENIZER_LEFT, ids, mask);
-    assert_memory_equal(ids, ((int32_t[]){0, 1, 2, 5, 6, 7}), sizeof ids);
-    assert_memory_equal(mask, ((int32_t[]){0, 1, 1, 1, 1, 1}), sizeof mask);
-    encoding_pad(rows, 2, 3, 9, TOKENIZER_RIGHT, ids, mask);
-    assert_memory_equal(ids, ((int32_t[]){1, 2, 9, 5, 6, 7}), sizeof ids);
-}
-
 static void memory_may_run_out_anywhere(void **state)
 {
     struct tokenizer *tok = open_golden("bytebpe");
@@ -300,7 +285,6 @@ int main(void)
         cmocka_unit_test(broken_files_are_named),
         cmocka_unit_test(text_that_is_not_utf8_is_refused),
         cmocka_unit_test(long_words_and_short_ones_merge_alike),
-        cmocka_unit_test(batches_are_cut_and_padded),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(training_survives_lack_of_memory_and_cancel),
     };

@@ -370,7 +370,8 @@ static const struct {
                             [PLAN_NA_DROP] = {91, put_na_drop},
                             [PLAN_ENCODED] = {0, put_encoded}};
 
-void encode_relation(struct encoder *e, const struct plan *p)
+/* its fields */
+static void encode_relation(struct encoder *e, const struct plan *p)
 {
     size_t mark = 0, common;
 

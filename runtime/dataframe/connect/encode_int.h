@@ -24,7 +24,6 @@ struct encoder {
 };
 
 void encode_plan(struct encoder *e, unsigned field, const struct plan *p); /* NULL: nothing */
-void encode_relation(struct encoder *e, const struct plan *p);             /* its fields */
 void encode_expr(struct encoder *e, unsigned field, const struct expr *x); /* NULL: nothing */
 void encode_exprs(struct encoder *e, unsigned field, struct expr *const *list, size_t n);
 void encode_sort(struct encoder *e, unsigned field, const struct expr *x);

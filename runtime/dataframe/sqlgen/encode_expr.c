@@ -201,6 +201,9 @@ static void from_col(const struct col *c, struct sx *out)
                        .col = c};
 }
 
+static enum lc sx_extract(struct gen *g, const struct sx *in, const struct sx *key, const struct expr *at,
+                          struct sx *out);
+
 enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const struct expr *at, struct sx *out)
 {
     const struct dtype *s = in->type->id == DTYPE_ARRAY ? in->type->element : in->type;
@@ -417,8 +420,8 @@ static enum lc encode_literal(struct gen *g, const struct expr *e, struct sx *ou
 }
 
 /* ---- extraction ---- */
-enum lc sx_extract(struct gen *g, const struct sx *in, const struct sx *key, const struct expr *at,
-                   struct sx *out)
+static enum lc sx_extract(struct gen *g, const struct sx *in, const struct sx *key, const struct expr *at,
+                          struct sx *out)
 {
     struct sx k = *key;
 

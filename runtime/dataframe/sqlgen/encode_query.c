@@ -143,8 +143,9 @@ static const char *top_name(const struct expr *e, const char *name)
     return child->kind == EXPR_ATTRIBUTE ? child->u.name.parts[child->u.name.n_parts - 1] : name;
 }
 
-enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *exprs, size_t n,
-                    struct col **cols, size_t *n_cols)
+/* a select list */
+static enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *exprs, size_t n,
+                           struct col **cols, size_t *n_cols)
 {
     struct outputs o = {.g = g};
     struct scope before;
@@ -389,7 +390,7 @@ static const char *first_key(struct gen *g, const char *sql, const struct dtype 
     return narrow && down ? gen_printf(g, "(%s IS %sNULL), %s", sql, last ? "" : "NOT ", sql) : sql;
 }
 
-enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size_t n)
+static enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size_t n)
 {
     struct scope s = result_scope(g, r, "ORDER BY");
     struct buf b = BUF_INIT((size_t)16 << 20);

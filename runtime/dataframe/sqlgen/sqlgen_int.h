@@ -142,8 +142,6 @@ enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e,
                    struct sx *out); /* an attribute */
 enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const struct expr *at,
                  struct sx *out);
-enum lc sx_extract(struct gen *g, const struct sx *in, const struct sx *key, const struct expr *at,
-                   struct sx *out);
 enum lc sx_column_of(struct gen *g, const struct rel *r, const char *name, size_t *index);
 
 /* What to order by for Spark's order of arrays and structs, in which NULL comes before every value. */
@@ -230,8 +228,5 @@ enum lc rel_from(struct gen *g, const struct dtype *schema, const char *item,
                  struct rel *out); /* item AS t(lx_1, …) */
 /* Puts new output columns into the open SELECT; from is kept for ORDER BY and HAVING. */
 void rel_set_cols(struct rel *r, struct col *cols, size_t n);
-enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *const *exprs, size_t n,
-                    struct col **cols, size_t *n_cols); /* a select list */
-enum lc rel_order(struct gen *g, struct rel *r, struct expr *const *orders, size_t n);
 struct col col_from(struct gen *g, const struct sx *x);
 #endif

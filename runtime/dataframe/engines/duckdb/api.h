@@ -59,7 +59,6 @@
     X(duckdb_execute_pending)                                                                                \
     X(duckdb_fetch_chunk)                                                                                    \
     X(duckdb_free)                                                                                           \
-    X(duckdb_function_get_bind_data)                                                                         \
     X(duckdb_function_get_init_data)                                                                         \
     X(duckdb_function_get_local_init_data)                                                                   \
     X(duckdb_function_set_error)                                                                             \

@@ -26,6 +26,14 @@ static const char *grow(struct lines *l, size_t need)
     return NULL;
 }
 
+/* of this file: the buffer stays for the next one */
+static void lines_end(struct lines *l)
+{
+    if (l->streams)
+        input_close(&l->in);
+    l->streams = false;
+}
+
 const char *lines_open(struct lines *l, const char *path, const char *encoding, const char *separator)
 {
     const char *failed;
@@ -150,13 +158,6 @@ const char *lines_block(struct lines *l, int fd, const char *path, uint64_t from
             l->start = l->end;
     }
     return failed;
-}
-
-void lines_end(struct lines *l)
-{
-    if (l->streams)
-        input_close(&l->in);
-    l->streams = false;
 }
 
 void lines_close(struct lines *l)

@@ -35,6 +35,5 @@ const char *lines_block(struct lines *l, int fd, const char *path, uint64_t from
 bool lines_next(struct lines *l, const char **record, size_t *len,
                 const char **failed);    /* false: the end, or *failed */
 const char *lines_fill(struct lines *l); /* reads on behind what is unread */
-void lines_end(struct lines *l);         /* of this file: the buffer stays for the next one */
 void lines_close(struct lines *l);
 #endif

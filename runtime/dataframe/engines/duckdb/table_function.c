@@ -6,7 +6,6 @@
  * callback is given nothing to find them by. */
 static __typeof__(&duckdb_bind_get_extra_info) bind_get_extra_info;
 static __typeof__(&duckdb_init_get_bind_data) init_get_bind_data;
-static __typeof__(&duckdb_function_get_bind_data) function_get_bind_data;
 static __typeof__(&duckdb_function_get_init_data) function_get_init_data;
 static __typeof__(&duckdb_function_get_local_init_data) function_get_local_init_data;
 
@@ -32,11 +31,6 @@ char *table_text(duckdb_bind_info info, idx_t i)
 void *table_bound(duckdb_init_info info)
 {
     return CALL(init_get_bind_data, info);
-}
-
-void *table_bound_data(duckdb_function_info info)
-{
-    return CALL(function_get_bind_data, info);
 }
 
 void *table_global(duckdb_function_info info)
@@ -72,7 +66,6 @@ enum lc duck_register_table(struct engine *e, const struct table_function *f, st
 
     KEEP(bind_get_extra_info, api);
     KEEP(init_get_bind_data, api);
-    KEEP(function_get_bind_data, api);
     KEEP(function_get_init_data, api);
     KEEP(function_get_local_init_data, api);
     api->duckdb_table_function_set_name(made, f->name);

@@ -29,7 +29,6 @@ enum lc duck_register_table(struct engine *e, const struct table_function *f, st
 const struct duck_api *table_api(duckdb_bind_info info); /* in bind */
 char *table_text(duckdb_bind_info info, idx_t i);        /* in bind: a parameter; mem_free. NULL: no memory */
 void *table_bound(duckdb_init_info info);                /* in init and init_thread */
-void *table_bound_data(duckdb_function_info info);       /* in produce */
 void *table_global(duckdb_function_info info);           /* in produce */
 void *table_local(duckdb_function_info info);            /* in produce */
 /* A text in a column of texts; bytes that are not UTF-8 become U+FFFD. */

@@ -90,11 +90,6 @@ enum lc execution_open(struct client *c, const struct ctx *ctx, const atomic_boo
     return LC_OK;
 }
 
-const char *execution_id(const struct execution *x)
-{
-    return x->id;
-}
-
 static void release(struct execution *x, bool all)
 {
     struct buf request = BUF_INIT(4096);

@@ -24,6 +24,5 @@ enum lc execution_open(struct client *c, const struct ctx *ctx, const atomic_boo
                        struct err *err) MUST_CHECK;
 /* The next answer's bytes, valid until the next call; *more false: the operation has ended. */
 enum lc execution_next(struct execution *x, struct pb_reader *answer, bool *more, struct err *err) MUST_CHECK;
-const char *execution_id(const struct execution *x);
 void execution_close(struct execution *x);
 #endif
