@@ -659,7 +659,7 @@ def test_a_coordinator_of_another_version_or_build_is_replaced(home, model, tmp_
     first = coordinator(home)
     shutil.copy(LACUS, tmp_path / "new")
     os.replace(tmp_path / "new", program)  # as a build does it
-    assert until(lambda: not os.path.exists(f"/proc/{first['pid']}"), 5), "it stays although its program was replaced"
+    assert until(lambda: not os.path.exists(f"/proc/{first['pid']}"), 30), "it stays although its program was replaced"
     subprocess.run([program, "-"], input=prelude(model, tmp_path / "out", max_steps=1) + "start():wait()", text=True, check=True, env=environment(home))
     second = coordinator(home)
     assert second["pid"] != first["pid"]
