@@ -88,11 +88,14 @@ static enum lc check_example(const struct train_example *e, int64_t vocabulary, 
         int32_t label = e->labels ? e->labels[j] : e->input_ids[j];
 
         if (e->input_ids[j] < 0 || e->input_ids[j] >= vocabulary ||
-            (label != -100 && (label < 0 || label >= vocabulary)))
-            return err_set(
+            (label != -100 && (label < 0 || label >= vocabulary))) {
+            (void)err_set(
                 err, LC_DATA,
                 "%s example %lld, place %lld: token %d or label %d is outside the vocabulary of %lld", which,
                 (long long)i, (long long)j, e->input_ids[j], label, (long long)vocabulary);
+            return err_hint(err, "the tokenizer belongs to another model, or tokens were added to it and the "
+                                 "model's embeddings not resized");
+        }
     }
     return LC_OK;
 }

@@ -490,6 +490,20 @@ static enum lc set_all(json_t *into, const json_t *from)
     return !from || json_object_update(into, (json_t *)(uintptr_t)from) == 0 ? LC_OK : LC_NOMEM;
 }
 
+/* A template's fault with the line that it is in. */
+static enum lc say_line(const char *text, struct err *err)
+{
+    char said[sizeof err->message];
+    int line = 1;
+
+    if (err->code == LC_NOMEM || err->code == LC_CANCELLED)
+        return err->code;
+    for (int64_t i = 0; i < err->position && text[i]; i++)
+        line += text[i] == '\n';
+    memcpy(said, err->message, sizeof said);
+    return err_set(err, err->code, "cannot render the chat template, line %d: %.900s", line, said);
+}
+
 enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *chat_template,
                                       const json_t *messages, bool add_generation_prompt, const json_t *extra,
                                       struct buf *out, struct err *err)
@@ -518,6 +532,8 @@ enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *c
         rc = err_nomem(err);
     else
         rc = template_render(text, strlen(text), vars, out, err);
+    if (rc != LC_OK && err)
+        rc = say_line(text, err);
     json_decref(vars);
     return rc;
 }

@@ -14,6 +14,7 @@
 #include "runtime/train/curve.h"
 #include "runtime/train/job.h"
 #include "runtime/train/manifest.h"
+#include "runtime/train/model_folder.h"
 #include "runtime/train/origin.h"
 #include "runtime/train/plan.h"
 #include "runtime/train/rows.h"
@@ -257,25 +258,6 @@ static int l_drop(lua_State *L) /* core.drop(id): the folder of a job that was n
     return 0;
 }
 
-static enum lc check_model(const json_t *files, const char *folder, struct err *err)
-{
-    bool config = false, weights = false;
-    size_t i;
-    json_t *row;
-
-    json_array_foreach (files, i, row) {
-        const char *path = json_string_value(json_object_get(row, "path"));
-        config |= strcmp(path, "config.json") == 0;
-        weights |= strstr(path, ".safetensors") != NULL;
-    }
-    if (config && weights)
-        return LC_OK;
-    (void)err_set(err, LC_NOTFOUND, "'%s' is not a model: no %s", folder,
-                  config ? "*.safetensors" : "config.json");
-    return err_hint(
-        err, "a model is a Hugging Face folder with config.json, model.safetensors and tokenizer.json");
-}
-
 /* What the engine would refuse later is refused here, with the nearest names. */
 static enum lc check_arguments(const json_t *spec, struct err *err)
 {
@@ -361,11 +343,11 @@ static enum lc add_files(const struct ctx *ctx, json_t *spec, const char *data, 
     const char *folder = json_string_value(json_object_get(model, "folder"));
     char digest[DIGEST_HEX];
 
+    TRY(model_folder_check(folder, err));
     TRY(manifest_make(ctx, folder, manifest_is_model_file, &files, err));
     manifest_digest(files, digest);
     json_object_set_new(model, "files", files);
     json_object_set_new(model, "digest", json_string(digest));
-    TRY(check_model(files, folder, err));
     TRY(manifest_make(ctx, data, NULL, &files, err));
     if (add_folders(ctx, spec, data, files, err) != LC_OK)
         return json_decref(files), err->code;

@@ -6,6 +6,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/train/examples.h"
 #include "runtime/train/manifest.h"
+#include "runtime/train/model_folder.h"
 #include "runtime/train/plan.h"
 #include <math.h>
 #include <stdio.h>
@@ -466,6 +467,8 @@ enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_pa
                      .eval_after = NAN};
     enum lc rc = train(&w, err);
 
+    if (rc != LC_OK)
+        model_folder_name(err, paths->model, json_string_value(json_object_get(spec, "base_name")));
     if (rc != LC_OK && place->ranks) /* those who have not heard of it yet */
         collective_abort(place->ranks, rc, err->message);
     if (rc == LC_CANCELLED || rc == LC_TIMEOUT || (place->ranks && (rc == LC_WORKER || rc == LC_NET)))

@@ -414,6 +414,38 @@ print("CHANGED", ok, e.message)
     assert re.search(r"CHANGED\tfalse\t.*model.safetensors.*changed", printed), printed
 
 
+def lie(folder, **changed):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+
+
+DAMAGE = [  # what is done to the folder, what is said, whether it is said before there is a job
+    (lambda f: (f / "config.json").unlink(), r"'{f}' is not a model: no config.json", True),
+    (lambda f: (f / "config.json").write_text("{"), r"cannot read '{f}/config.json'", True),
+    (lambda f: lie(f, architectures=["FalconForCausalLM"], model_type="falcon"), r"'{f}/config.json'.*FalconForCausalLM", True),
+    (lambda f: os.truncate(f / "model.safetensors", 5000), r"'{f}/model.safetensors'.*beyond the end of the file", True),
+    (lambda f: (f / "tokenizer.json").write_text("{"), r"cannot read '{f}/tokenizer.json'", True),
+    (lambda f: lie(f, num_hidden_layers=5), r"cannot load '{f}': a tensor is missing", False)]
+
+
+def test_a_folder_that_is_no_model_is_called_by_its_own_name(home, model, tmp_path):
+    code = "local rows = {{instruction = 'a', response = 'b'}}\n"
+    for i, (damage, _, _) in enumerate(DAMAGE):
+        folder = shutil.copytree(model, tmp_path / f"m{i}")
+        damage(folder)
+        code += f"""
+local ok, e = pcall(function() return llm.finetune{{model = "{folder}", train_dataset = rows, args = {{max_steps = 1}}, output_dir = "{tmp_path}/out"}} end)
+local at_once = not ok
+if ok then ok, e = pcall(e.wait, e) end
+print("SAID", ok, at_once, e.message)
+"""
+    said = re.findall(r"SAID\tfalse\t(\w+)\t(.*)", script(home, code))
+    assert len(said) == len(DAMAGE)
+    for i, (at_once, message) in enumerate(said):
+        assert re.search(DAMAGE[i][1].replace("{f}", re.escape(str(tmp_path / f"m{i}"))), message), message
+        assert at_once == ("true" if DAMAGE[i][2] else "false"), message
+
+
 def test_models_in_the_session_agree_with_transformers(home, model):
     import transformers
 
@@ -621,6 +653,13 @@ print("LOSS", llm.finetune{{model = "{folder}", train_dataset = {{talk}}, eval_d
   args = {{max_steps = 1}}}}:wait():result().eval_loss_before)
 """)
     assert float(re.search(r"LOSS\t(\S+)", printed)[1]) == pytest.approx(want, abs=1e-5)
+
+
+def test_the_line_of_a_bad_template_is_named(home, plain_model, tmp_path):
+    folder = shutil.copytree(plain_model, tmp_path / "bad")
+    (folder / "chat_template.jinja").write_text("{{ messages[0].content }}\n\n{{ nothing.at.all }}\n")
+    code = f"""print(select(2, pcall(function() return llm.tokenizer("{folder}"):apply_chat_template{{{{role = "user", content = "x"}}}} end)).message)"""
+    assert script(home, code) == "cannot render the chat template, line 3: 'nothing' is undefined\n"
 
 
 def coordinator(home):
