@@ -19,6 +19,8 @@ const struct session_global lacus_globals[] = {
      functions_topics},
     {"LoraConfig", llm_open_lora_config,
      "LoraConfig{r = 16, lora_alpha = 32, target_modules = {…}}: a LoRA adapter", NULL},
+    {"Observation", observation_lua_open,
+     "Observation(): what df:observe counts beside a query; observation.get", NULL},
     {"PrefixTuningConfig", llm_open_prefix_tuning,
      "PrefixTuningConfig{num_virtual_tokens = 16}: trained keys and values in front of each text", NULL},
     {"PromptTuningConfig", llm_open_prompt_tuning,

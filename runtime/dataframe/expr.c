@@ -394,6 +394,25 @@ struct expr *expr_filtered(struct expr *call, struct expr *condition)
     return call;
 }
 
+struct expr *expr_within(struct expr *call, struct expr *const *orders, size_t n)
+{
+    struct expr **all = call ? mem_calloc(call->n + n + 1, sizeof *all) : NULL, *e = NULL;
+
+    if (!all) {
+        unref_all(orders, n);
+        return expr_unref(call), NULL;
+    }
+    for (size_t i = 0; i < call->n; i++)
+        all[i] = expr_ref(call->args[i]);
+    memcpy(all + call->n, orders, n * sizeof *all);
+    e = expr_call(call->u.call.name, call->u.call.distinct, all, call->n + n);
+    mem_free(all);
+    expr_unref(call);
+    if (e)
+        e->u.call.n_orders = n;
+    return e;
+}
+
 struct expr *expr_unary(const char *name, struct expr *a)
 {
     return expr_call(name, false, &a, 1);

@@ -69,6 +69,7 @@ struct expr {
             char *name; /* owned, lower case */
             bool distinct;
             struct expr *filter; /* FILTER (WHERE …); owned, may be NULL */
+            size_t n_orders;     /* the last so many arguments are sort orders: WITHIN GROUP (ORDER BY …) */
         } call;
         struct {
             char **names; /* owned; more than one only for generators */
@@ -132,6 +133,8 @@ struct expr *expr_variable(const char *name);
 struct expr *expr_call(const char *name, bool distinct, struct expr *const *args, size_t n);
 struct expr *expr_filtered(struct expr *call,
                            struct expr *condition); /* agg FILTER (WHERE …); call must be new */
+/* agg WITHIN GROUP (ORDER BY …): a call with the sort expressions behind its arguments; takes over all of them. */
+struct expr *expr_within(struct expr *call, struct expr *const *orders, size_t n);
 struct expr *expr_unary(const char *name, struct expr *a);
 struct expr *expr_binary(const char *name, struct expr *a, struct expr *b);
 struct expr *expr_alias(struct expr *e, const char *name);
@@ -150,6 +153,8 @@ struct expr *expr_lambda(const char *const *params, size_t n, struct expr *body)
 struct expr *expr_extract(struct expr *e, struct expr *key);
 struct expr *expr_subquery(const struct plan *plan, enum expr_subquery kind, struct expr *const *values,
                            size_t n, bool negated);
+
+bool expr_is_outer(const struct expr *e); /* column:outer(): a column of the query around */
 
 /* Copies a node with other children (new references taken over; n as in the node). */
 struct expr *expr_with_args(const struct expr *e, struct expr *const *args);

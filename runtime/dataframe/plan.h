@@ -260,6 +260,8 @@ const struct ArrowSchema *local_schema(const struct local_data *d);
 const struct ArrowArray *local_batch(const struct local_data *d, size_t i); /* borrowed */
 
 /* A copy of a node with other inputs (references taken over) and the same id. */
+/* Does it have columns of a query around that is not there yet? It cannot be analysed by itself then. */
+bool plan_has_outer(const struct plan *p);
 const struct plan *plan_with_inputs(const struct plan *p, const struct plan *left, const struct plan *right);
 
 /* Who knows tables. `table` gets a PLAN_READ_TABLE and gives a plan (a scan, or a view's plan) with a new

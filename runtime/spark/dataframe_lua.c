@@ -33,7 +33,7 @@ int dataframe_push(lua_State *L, const struct plan *p)
         open_class(L);
     lua_setmetatable(L, -2);
     err_clear(&err);
-    if (spark_analyze(ctx_of(L), spark_of(L), p, &err) != LC_OK)
+    if (!plan_has_outer(p) && spark_analyze(ctx_of(L), spark_of(L), p, &err) != LC_OK)
         return session_raise(L, &err);
     return 1;
 }
@@ -224,6 +224,11 @@ static const struct manual_row methods[] = {
     {"join", dataframe_join,
      "join(other, on, how) -> DataFrame\non: names, or a condition as a Column; how: inner, left, right, "
      "full, semi, anti, cross\n\tdf:join(small, \"k\", \"left\")"},
+    {"lateralJoin", dataframe_lateral_join,
+     "lateralJoin{other, on = nil, how = \"inner\"} -> DataFrame\neach row with the rows that the other "
+     "DataFrame gives for it: column:outer() in it is a column of this one; how: inner, left, "
+     "cross\n\tdf:lateralJoin(small:filter(F.col(\"k\"):eq(F.col(\"k\"):outer())):select(F.col(\"k\"):alias("
+     "\"k2\")))"},
     {"crossJoin", dataframe_cross_join,
      "crossJoin(other) -> DataFrame\neach row with each row\n\tdf:crossJoin(small)"},
     {"union", dataframe_union,

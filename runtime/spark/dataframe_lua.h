@@ -41,4 +41,5 @@ const struct dtype *schema_arg(lua_State *L, int index, bool names);
 int spark_lua_open(lua_State *L);         /* the global spark */
 int spark_session_lua_open(lua_State *L); /* the global SparkSession */
 int types_lua_open(lua_State *L);         /* the global types */
+int observation_lua_open(lua_State *L);   /* the global Observation */
 #endif

@@ -8,7 +8,7 @@
 #include "runtime/session/manual.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/column_lua.h"
-#include "runtime/spark/dataframe_lua.h"
+#include "runtime/spark/dataframe_int.h"
 #include <string.h>
 #include <strings.h>
 
@@ -275,6 +275,7 @@ void spark_library(lua_State *L)
                                        {"grouping_sets", l_grouping_sets},
                                        {"call", l_call},
                                        {"raise", l_raise},
+                                       {"merge", dataframe_merge_into},
                                        {"functions", l_functions},
                                        {"pack", l_pack},
                                        {"applied", l_applied},
@@ -293,6 +294,13 @@ void spark_library(lua_State *L)
     lua_call(L, 1, 1);
     lua_pushvalue(L, -1);
     lua_setfield(L, LUA_REGISTRYINDEX, key);
+}
+
+int observation_lua_open(lua_State *L)
+{
+    spark_library(L);
+    lua_getfield(L, -1, "Observation");
+    return 1;
 }
 
 static int l_lookup(lua_State *L) /* upvalue: the class; (methods, name) */

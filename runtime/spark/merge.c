@@ -59,7 +59,9 @@ static enum lc open_source(struct merging *m)
     }
     m->source = plan_with_columns(plan_ref(inner), columns, n);
     mem_free(columns);
-    if (m->source && named)
+    if (m->source && p->kind == PLAN_ALIAS) /* with its id: df"column" means it */
+        m->source = plan_with_inputs(p, m->source, NULL);
+    else if (m->source && named)
         m->source = plan_alias(m->source, (const char *const *)body->names, body->n_names);
     return m->source ? LC_OK : err_nomem(m->c->err);
 }

@@ -234,6 +234,24 @@ int dataframe_join(lua_State *L)
         L, plan_join(plan_ref(left), plan_ref(right), kind, condition, using_columns, (size_t)n));
 }
 
+int dataframe_lateral_join(lua_State *L)
+{
+    static const char *const names[] = {"other", "on", "how", NULL};
+    const struct plan *left = dataframe_check(L, 1), *right;
+    enum join_kind kind;
+    struct expr *condition;
+
+    spark_args(L, 2, names);
+    right = dataframe_check(L, 2);
+    kind = join_kind_arg(L, 4);
+    luaL_argcheck(L, kind == JOIN_INNER || kind == JOIN_LEFT || kind == JOIN_CROSS, 4,
+                  "a lateral join is inner, left or cross");
+    condition = lua_isnil(L, 3) ? NULL : expr_ref(column_condition(L, 3));
+    if (!condition && kind == JOIN_INNER)
+        kind = JOIN_CROSS;
+    return dataframe_push(L, plan_join_lateral(plan_ref(left), plan_ref(right), kind, condition));
+}
+
 int dataframe_cross_join(lua_State *L)
 {
     return dataframe_push(L, plan_join(plan_ref(dataframe_check(L, 1)), plan_ref(dataframe_check(L, 2)),

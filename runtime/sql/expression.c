@@ -414,9 +414,27 @@ static struct expr *parse_named_window(struct parser *p, struct expr *function)
     return NULL;
 }
 
-/* FILTER (WHERE …), IGNORE NULLS, OVER … */
+/* WITHIN GROUP (ORDER BY …) */
+static struct expr *parse_within(struct parser *p, struct expr *e)
+{
+    struct expr_list orders = {0};
+
+    p->at += 2;
+    if (expect_sign(p, "(") && expect_word(p, "ORDER") && expect_word(p, "BY"))
+        parse_sort_list(p, &orders);
+    expect_sign(p, ")");
+    if (p->failed != LC_OK) {
+        drop_exprs(&orders);
+        return e;
+    }
+    return expr_within(e, orders.items, orders.n);
+}
+
+/* WITHIN GROUP (…), FILTER (WHERE …), OVER … */
 static struct expr *parse_after_call(struct parser *p, struct expr *e)
 {
+    if (at_word(p, 0, "WITHIN") && at_word(p, 1, "GROUP") && at_sign(p, 2, "("))
+        e = parse_within(p, e);
     if (at_word(p, 0, "FILTER") && at_sign(p, 1, "(")) {
         struct expr *condition;
         p->at += 2;
@@ -428,8 +446,6 @@ static struct expr *parse_after_call(struct parser *p, struct expr *e)
         }
         e = expr_filtered(e, condition);
     }
-    if (at_word(p, 0, "WITHIN") && at_word(p, 1, "GROUP"))
-        fail_unsupported(p, peek_token(p, 0), "WITHIN GROUP");
     if (accept_word(p, "OVER"))
         e = accept_sign(p, "(") ? parse_window(p, e) : parse_named_window(p, e);
     if (p->failed != LC_OK) {

@@ -94,5 +94,13 @@ const struct plan *parse_relation_primary(struct parser *p); /* a table or a sub
 const struct plan *parse_pivot(struct parser *p,
                                const struct plan *input); /* PIVOT (…), UNPIVOT (…): takes input over */
 const struct plan *parse_unpivot(struct parser *p, const struct plan *input);
+/* ---- what the operators of a pipe share with a query; input is taken over ---- */
+const struct plan *parse_pipes(struct parser *p, const struct plan *input); /* |> …, as often as there are */
+const struct plan *parse_query_primary(struct parser *p);
+const struct plan *parse_select_from(struct parser *p, const struct plan *input); /* behind SELECT */
+const struct plan *parse_sample(struct parser *p, const struct plan *input); /* TABLESAMPLE, where it is */
+const struct plan *parse_tail(struct parser *p, const struct plan *input);   /* ORDER BY, LIMIT, OFFSET */
+const struct plan *parse_next_join(struct parser *p, const struct plan *left, bool *joined);
+bool accept_set_op(struct parser *p, bool intersect, enum set_op *op);
 bool starts_query(const struct parser *p); /* SELECT, WITH, VALUES, TABLE, or ( before one of them */
 #endif

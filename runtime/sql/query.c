@@ -18,7 +18,6 @@ static bool is_generator(const char *name)
     return false;
 }
 
-static const struct plan *parse_body(struct parser *p);
 static const struct plan *parse_relation(struct parser *p);
 
 /* A plan of a query that has failed is of no use. */
@@ -222,7 +221,7 @@ static const struct plan *parse_table_function(struct parser *p)
 }
 
 /* TABLESAMPLE (10 PERCENT), (5 ROWS) */
-static const struct plan *parse_sample(struct parser *p, const struct plan *plan)
+const struct plan *parse_sample(struct parser *p, const struct plan *plan)
 {
     const struct token *t;
     double amount;
@@ -403,21 +402,24 @@ static const struct plan *parse_join(struct parser *p, const struct plan *left, 
     return plan_join(left, right, kind, condition, columns.items, columns.n);
 }
 
+const struct plan *parse_next_join(struct parser *p, const struct plan *left, bool *joined)
+{
+    enum join_kind kind = JOIN_INNER;
+    bool natural = accept_word(p, "NATURAL");
+
+    *joined = parse_join_kind(p, &kind);
+    if (!*joined && natural)
+        fail_here(p, "JOIN");
+    return *joined ? parse_join(p, left, kind, natural) : left;
+}
+
 static const struct plan *parse_relation(struct parser *p)
 {
     const struct plan *plan = enter(p) ? parse_relation_primary(p) : NULL;
-    enum join_kind kind = JOIN_INNER;
+    bool joined = true;
 
-    for (int n = 0; plan && check_chain(p, n); n++) {
-        bool natural = accept_word(p, "NATURAL");
-
-        if (!parse_join_kind(p, &kind)) {
-            if (natural)
-                fail_here(p, "JOIN");
-            break;
-        }
-        plan = parse_join(p, plan, kind, natural);
-    }
+    for (int n = 0; joined && plan && check_chain(p, n); n++)
+        plan = parse_next_join(p, plan, &joined);
     p->depth--;
     return checked(p, plan);
 }
@@ -804,17 +806,17 @@ static const struct plan *qualified(struct select *s, const struct plan *plan)
     return plan_drop(plan, &column, 1);
 }
 
-/* SELECT items FROM …; with from_first: FROM … SELECT items WHERE … */
-static const struct plan *parse_select(struct parser *p, bool from_first)
+/* SELECT items FROM …; from_first: FROM … SELECT items WHERE …, or FROM … |> …; input: of a pipe, and there is no FROM. */
+static const struct plan *parse_select_with(struct parser *p, bool from_first, const struct plan *input)
 {
-    struct select s = {.group_kind = GROUP_BY};
+    struct select s = {.group_kind = GROUP_BY, .input = input};
     size_t outer = p->select_start;
     const struct plan *plan = NULL;
 
-    if (from_first && parse_from(p, &s) && at_sign(p, 0, "|>"))
-        fail_unsupported(p, peek_token(p, 0), "the pipe operator |>");
-    if (from_first && !accept_word(p, "SELECT") && p->failed == LC_OK)
-        fail_here(p, "SELECT");
+    if (from_first && parse_from(p, &s) && !at_word(p, 0, "SELECT"))
+        return checked(p, s.input);
+    if (from_first)
+        accept_word(p, "SELECT");
     p->select_start = p->at;
     s.distinct = accept_word(p, "DISTINCT");
     if (!s.distinct)
@@ -827,7 +829,7 @@ static const struct plan *parse_select(struct parser *p, bool from_first)
             !parse_except(p, &s.items.items[s.items.n - 1]))
             break;
     } while (accept_sign(p, ","));
-    if (p->failed == LC_OK && parse_clauses(p, &s))
+    if (p->failed == LC_OK && (input || parse_clauses(p, &s)))
         plan = make_select(p, &s);
     drop_exprs(&s.items);
     drop_exprs(&s.groups);
@@ -838,8 +840,18 @@ static const struct plan *parse_select(struct parser *p, bool from_first)
     return checked(p, plan);
 }
 
+static const struct plan *parse_select(struct parser *p, bool from_first)
+{
+    return parse_select_with(p, from_first, NULL);
+}
+
+const struct plan *parse_select_from(struct parser *p, const struct plan *input)
+{
+    return parse_select_with(p, false, input);
+}
+
 /* ---- set operations ---- */
-static const struct plan *parse_query_primary(struct parser *p)
+const struct plan *parse_query_primary(struct parser *p)
 {
     const struct plan *plan;
 
@@ -862,7 +874,7 @@ static const struct plan *parse_query_primary(struct parser *p)
     return NULL;
 }
 
-static bool accept_set_op(struct parser *p, bool intersect, enum set_op *op)
+bool accept_set_op(struct parser *p, bool intersect, enum set_op *op)
 {
     if (intersect) {
         *op = SET_INTERSECT;
@@ -981,13 +993,16 @@ static const struct plan *parse_limits(struct parser *p, const struct plan *plan
     return checked(p, plan);
 }
 
-static const struct plan *parse_body(struct parser *p)
+const struct plan *parse_tail(struct parser *p, const struct plan *plan)
 {
-    const struct plan *plan = parse_set(p, false);
-
     if (plan)
         plan = parse_order(p, plan);
     return plan ? parse_limits(p, plan) : NULL;
+}
+
+static const struct plan *parse_body(struct parser *p)
+{
+    return parse_pipes(p, parse_tail(p, parse_set(p, false)));
 }
 
 /* ---- WITH ---- */

@@ -326,6 +326,16 @@ static void put_join(struct encoder *e, const struct plan *p)
     put_texts(e, 5, p->names, p->n_names);
 }
 
+/* A message of its own; the server binds the names of the right side. */
+static void put_lateral_join(struct encoder *e, const struct plan *p)
+{
+    enum { RELATION_LATERAL_JOIN = 44 };
+    size_t mark = pb_begin(e->out, RELATION_LATERAL_JOIN);
+
+    put_join(e, p);
+    pb_end(e->out, mark);
+}
+
 static void put_set_op(struct encoder *e, const struct plan *p)
 {
     static const unsigned char types[] = {[SET_INTERSECT] = 1, [SET_UNION] = 2, [SET_EXCEPT] = 3};
@@ -379,11 +389,15 @@ static void encode_relation(struct encoder *e, const struct plan *p)
         encode_fail(e, LC_UNSUPPORTED, "a relation of this kind");
         return;
     }
-    if (kinds[p->kind].field)
-        mark = pb_begin(e->out, kinds[p->kind].field);
-    kinds[p->kind].put(e, p);
-    if (kinds[p->kind].field)
-        pb_end(e->out, mark);
+    if (p->kind == PLAN_JOIN && p->u.join.lateral) {
+        put_lateral_join(e, p);
+    } else {
+        if (kinds[p->kind].field)
+            mark = pb_begin(e->out, kinds[p->kind].field);
+        kinds[p->kind].put(e, p);
+        if (kinds[p->kind].field)
+            pb_end(e->out, mark);
+    }
     common = pb_begin(e->out, 1); /* last, so that it replaces the one of an encoded relation */
     pb_int(e->out, 2, p->id);
     pb_end(e->out, common);

@@ -494,8 +494,18 @@ static void put_expression(struct encoder *e, const struct expr *x)
         encode_fail(e, LC_UNSUPPORTED, "an expression of this kind");
         return;
     }
+    if (x->kind == EXPR_CALL && x->u.call.n_orders > 0) {
+        encode_fail(e, LC_UNSUPPORTED, "WITHIN GROUP in an expression");
+        err_hint(e->err, "write the query as text: spark:sql(\"SELECT … WITHIN GROUP (ORDER BY …) FROM "
+                         "{df}\", {df = df})");
+        return;
+    }
     if (x->kind == EXPR_CALL && strcmp(x->u.call.name, "lua_udf") == 0) {
         refuse_lua(e);
+        return;
+    }
+    if (expr_is_outer(x)) { /* the server sees from where it stands whose it is */
+        put_expression(e, x->args[0]);
         return;
     }
     if (is_update(x)) {

@@ -23,7 +23,8 @@ static enum lc unknown_function(struct gen *g, const struct expr *e)
                         "[WRONG_NUM_ARGS.WITHOUT_SUGGESTION] The `%s` requires %d%s parameters but the "
                         "actual number is %zu. "
                         "SQLSTATE: 42605",
-                        e->u.call.name, low, high < 0 ? " or more" : (high > low ? " or more" : ""), e->n);
+                        e->u.call.name, low, high < 0 ? " or more" : (high > low ? " or more" : ""),
+                        e->n - e->u.call.n_orders);
         err_hint(g->err, "usage: %s", function_named(e->u.call.name)->usage);
         return code;
     }
@@ -298,6 +299,66 @@ static enum lc encode_args(struct call *c)
     return LC_OK;
 }
 
+/* What WITHIN GROUP says, behind the arguments. */
+static enum lc encode_orders(struct call *c)
+{
+    struct scope inner = *c->scope;
+
+    inner.aggregating = inner.aggregates = inner.generators = false;
+    c->orders = arena_zalloc(c->g->arena, (c->n_orders + 1) * sizeof *c->orders);
+    if (!c->orders)
+        return err_nomem(c->g->err);
+    for (size_t i = 0; i < c->n_orders; i++) {
+        const struct expr *e = c->e->args[c->n + i];
+
+        TRY(sx_expr(c->g, &inner, e->kind == EXPR_SORT ? e->args[0] : e, &c->orders[i]));
+        c->orders[i].from = e;
+    }
+    return LC_OK;
+}
+
+/* percentile_cont(0.5) has no meaning without WITHIN GROUP (ORDER BY …), sum(x) none with it. */
+static enum lc check_orders(struct call *c)
+{
+    static const struct {
+        const char *name;
+        size_t least, most;
+    } rows[] = {{"listagg", 0, SIZE_MAX},
+                {"string_agg", 0, SIZE_MAX},
+                {"percentile_cont", 1, 1},
+                {"percentile_disc", 1, 1},
+                {"mode", 0, 1}};
+    const char *name = c->e->u.call.name;
+    size_t least = 0, most = 0;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].name, name) == 0) {
+            least = rows[i].least;
+            most = rows[i].most;
+        }
+    if (strcmp(name, "mode") == 0 && c->n == 0)
+        least = 1;
+    if (c->n_orders > 0 && most == 0)
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX] Invalid SQL syntax: The function `%s` "
+            "does not support WITHIN GROUP (ORDER BY ...). SQLSTATE: 42000",
+            name);
+    if (c->n_orders < least)
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[INVALID_WITHIN_GROUP_EXPRESSION.WITHIN_GROUP_MISSING] Invalid function `%s` with WITHIN "
+            "GROUP. WITHIN GROUP is required for the function. SQLSTATE: 42K0K",
+            name);
+    if (c->n_orders > most)
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[INVALID_WITHIN_GROUP_EXPRESSION.WRONG_NUM_ORDERINGS] Invalid function `%s` with WITHIN GROUP. "
+            "The function requires %zu orderings in WITHIN GROUP but got %zu. SQLSTATE: 42K0K",
+            name, most, c->n_orders);
+    return LC_OK;
+}
+
 static enum lc check_place(struct call *c, const char *over)
 {
     if (c->f->kind == FUNCTION_WINDOW && !over)
@@ -333,6 +394,7 @@ static enum lc make_tail(struct call *c, const char *over)
     plain.aggregating = plain.aggregates = false;
     TRY(sx_condition(c->g, &plain, c->e->u.call.filter, &condition));
     c->filter = condition.sql;
+    c->filter_name = condition.name;
     c->tail = gen_printf(c->g, " FILTER (WHERE %s)%s", condition.sql, c->over);
     return c->tail ? LC_OK : err_nomem(c->g->err);
 }
@@ -341,22 +403,42 @@ static enum lc make_name(struct call *c, struct sx *out)
 {
     const char *label = c->f->label;
 
-    if (out->name)
-        return LC_OK;
-    if (label)
+    if (!out->name && label)
         out->name = fill(c, label, true);
-    else
+    else if (!out->name)
         out->name =
             gen_printf(c->g, "%s(%s%s)", c->f->name, c->distinct ? "DISTINCT " : "", fill(c, "$*", true));
+    if (c->filter_name && out->name)
+        out->name = gen_printf(c->g, "%s FILTER (WHERE %s)", out->name, c->filter_name);
     return out->name ? LC_OK : err_nomem(c->g->err);
+}
+
+/* column:outer(): looked for in the query around only. */
+static enum lc outer_column(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    if (s->outer)
+        return sx_expr(g, s->outer, e->args[0], out);
+    gen_fail(
+        g, e, LC_ENGINE,
+        "[UNRESOLVED_COLUMN.WITHOUT_SUGGESTION] column:outer() is a column of a query around, and there is "
+        "none. SQLSTATE: 42703");
+    return err_hint(g->err,
+                    "use the DataFrame in df:lateralJoin(…), or as :exists() or :scalar() in a condition");
 }
 
 enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, const char *over, struct sx *out)
 {
-    struct call c = {.g = g, .scope = s, .e = e, .n = e->n, .distinct = e->u.call.distinct};
+    struct call c = {.g = g,
+                     .scope = s,
+                     .e = e,
+                     .n = e->n - e->u.call.n_orders,
+                     .n_orders = e->u.call.n_orders,
+                     .distinct = e->u.call.distinct};
     special_fn *special;
 
-    c.f = function_find(e->u.call.name, e->n);
+    if (expr_is_outer(e))
+        return outer_column(g, s, e, out);
+    c.f = function_find(e->u.call.name, c.n);
     if (!c.f)
         return unknown_function(g, e);
     c.args = arena_zalloc(g->arena, (e->n + 1) * sizeof *c.args);
@@ -364,7 +446,9 @@ enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, cons
         return err_nomem(g->err);
     TRY(check_place(&c, over));
     c.over = over;
+    TRY(check_orders(&c));
     TRY(encode_args(&c));
+    TRY(encode_orders(&c));
     TRY(coerce_all(&c));
     TRY(make_tail(&c, over));
     *out = (struct sx){.aggregate = c.f->kind == FUNCTION_AGGREGATE && !over,

@@ -218,15 +218,67 @@ static enum lc histogram_numeric(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* ---- WITHIN GROUP (ORDER BY …) ---- */
+static bool descends(const struct call *c, size_t i)
+{
+    return c->orders[i].from->kind == EXPR_SORT && c->orders[i].from->u.sort.descending;
+}
+
+/* " ORDER BY a DESC NULLS LAST", in DuckDB's words or (names) in Spark's; "" without it. */
+static const char *order_words(struct call *c, bool names)
+{
+    struct buf b = BUF_INIT((size_t)16 << 20);
+
+    for (size_t i = 0; i < c->n_orders; i++) {
+        const struct sx *x = &c->orders[i];
+        bool last = x->from->kind == EXPR_SORT && x->from->u.sort.nulls_last;
+
+        buf_printf(&b, "%s%s %s NULLS %s",
+                   i       ? ", "
+                   : names ? ""
+                           : " ORDER BY ",
+                   names ? x->name : sx_order_key(c->g, x->sql, x->type), descends(c, i) ? "DESC" : "ASC",
+                   last ? "LAST" : "FIRST");
+    }
+    buf_puts(&b, "");
+    return gen_take(c->g, &b);
+}
+
 static enum lc string_agg(struct call *c, struct sx *out)
 {
     c->distinct = c->distinct || strstr(c->f->name, "_distinct");
+    for (size_t i = 0; c->distinct && i < c->n_orders; i++)
+        if (strcmp(c->orders[i].sql, c->args[0].sql) != 0)
+            return gen_fail(
+                c->g, c->e, LC_ENGINE,
+                "[INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT] Invalid function "
+                "`%s` with WITHIN GROUP. The function is invoked with DISTINCT and WITHIN GROUP but "
+                "expressions \"%s\" and \"%s\" do not match. The WITHIN GROUP ordering expression must be "
+                "picked from the function inputs. SQLSTATE: 42K0K",
+                c->f->name, c->args[0].name, c->orders[i].name);
     out->name =
         gen_printf(c->g, "%s(%s%s, %s)", strncmp(c->f->name, "string", 6) == 0 ? "string_agg" : "listagg",
                    c->distinct ? "DISTINCT " : "", c->args[0].name, c->n > 1 ? c->args[1].name : "NULL");
+    if (c->n_orders)
+        out->name = gen_printf(c->g, "%s WITHIN GROUP (ORDER BY %s)", out->name, order_words(c, true));
     TRY(special_done(c, out, dtype_of(DTYPE_STRING),
-                     gen_printf(c->g, "string_agg(%s%s, %s)%s", c->distinct ? "DISTINCT " : "",
-                                c->args[0].sql, c->n > 1 ? c->args[1].sql : "''", c->tail)));
+                     gen_printf(c->g, "string_agg(%s%s, %s%s)%s", c->distinct ? "DISTINCT " : "",
+                                c->args[0].sql, c->n > 1 ? c->args[1].sql : "''", order_words(c, false),
+                                c->tail)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+/* mode() WITHIN GROUP (ORDER BY x): of values that are equally frequent, the first. Spark's name has the order backwards. */
+static enum lc mode_within(struct call *c, struct sx *out)
+{
+    bool down = descends(c, 0);
+    const struct sx *x = &c->orders[0];
+
+    out->name = gen_printf(c->g, "mode() WITHIN GROUP (ORDER BY %s%s)", x->name, down ? "" : " DESC");
+    TRY(special_done(
+        c, out, x->type,
+        gen_printf(c->g, "mode(%s ORDER BY %s %s)%s", x->sql, x->sql, down ? "DESC" : "ASC", c->tail)));
     out->nullable = true;
     return LC_OK;
 }
@@ -236,6 +288,8 @@ static enum lc mode(struct call *c, struct sx *out)
 {
     bool sure = special_bool(&c->args[1], false);
 
+    if (c->n_orders)
+        return mode_within(c, out);
     out->name =
         gen_printf(c->g, sure ? "mode() WITHIN GROUP (ORDER BY %s DESC)" : "mode(%s)", c->args[0].name);
     if (sure)
@@ -244,6 +298,38 @@ static enum lc mode(struct call *c, struct sx *out)
             gen_printf(c->g, "mode(%s ORDER BY %s)%s", c->args[0].sql, c->args[0].sql, c->tail)));
     else
         TRY(special_done(c, out, c->args[0].type, gen_printf(c->g, "mode(%s)%s", c->args[0].sql, c->tail)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+/* percentile_cont(p) WITHIN GROUP (ORDER BY x [DESC]), percentile_disc. */
+static enum lc percentile_within(struct call *c, struct sx *out)
+{
+    bool many = c->args[0].type->id == DTYPE_ARRAY, down = descends(c, 0),
+         disc = strcmp(c->f->name, "percentile_disc") == 0;
+    const struct dtype *t = dtype_of(DTYPE_DOUBLE);
+    const char *sql;
+
+    if (many)
+        t = gen_type(c->g, dtype_array(t, false));
+    if (!t)
+        return err_nomem(c->g->err);
+    if (!sx_may_coerce(c->orders[0].type, dtype_of(DTYPE_DOUBLE)))
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"%s(%s)\" due to data type mismatch: "
+            "The first parameter requires the \"NUMERIC\" type, however \"%s\" has the type \"%s\". "
+            "SQLSTATE: 42K09",
+            c->f->name, c->orders[0].name, c->orders[0].name, gen_type_words(c->g, c->orders[0].type));
+    TRY(sx_coerce(c->g, &c->orders[0], dtype_of(DTYPE_DOUBLE), c->e));
+    TRY(sx_coerce(c->g, &c->args[0], t, c->e));
+    out->name = gen_printf(c->g, "%s(%s) WITHIN GROUP (ORDER BY %s%s)", c->f->name, c->args[0].name,
+                           c->orders[0].name, down ? " DESC" : "");
+    sql = gen_printf(c->g, "quantile_%s((%s%s), %s)%s", disc ? "disc" : "cont", down ? "-" : "",
+                     c->orders[0].sql, c->args[0].sql, c->tail);
+    if (down) /* from above: among the negatives */
+        sql = gen_printf(c->g, many ? "list_transform(%s, lambda lp: -lp)" : "(-%s)", sql);
+    TRY(special_done(c, out, t, sql));
     out->nullable = true;
     return LC_OK;
 }
@@ -291,6 +377,7 @@ const struct special special_aggregates[] = {
     {"sketch", sketch},
     {"mode", mode},
     {"percentile", percentile},
+    {"percentile_within", percentile_within},
     {"count", count},
     {"count_distinct", count_distinct},
     {"sum", sum},

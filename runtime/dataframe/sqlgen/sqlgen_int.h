@@ -168,10 +168,12 @@ struct call {
     const struct function *f;
     struct sx *args; /* encoded; lambdas are left to the special */
     size_t n;
-    const char *tail;   /* " FILTER (…) OVER (…)", for aggregates and windows */
-    const char *filter; /* the condition alone, or NULL */
-    const char *over;   /* " OVER (…)" or "" */
+    const char *tail;                 /* " FILTER (…) OVER (…)", for aggregates and windows */
+    const char *filter, *filter_name; /* the condition alone, or NULL */
+    const char *over;                 /* " OVER (…)" or "" */
     bool distinct;
+    struct sx *orders; /* of WITHIN GROUP; from is the sort expression */
+    size_t n_orders;
 };
 typedef enum lc special_fn(struct call *c, struct sx *out);
 special_fn *special_find(const char *name);

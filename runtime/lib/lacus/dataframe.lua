@@ -460,10 +460,45 @@ return function(native)
   DataFrame.storageLevel = {property = function() return "StorageLevel(False, False, False, False, 1)" end}
   DataFrame.executionInfo = {property = function() return null end}
 
-  --- DataFrame:observe(name: string, aggregate: Column, …) -> DataFrame
-  -- the same rows; the aggregates are computed when df.observation(name) of the result is asked
-  function DataFrame:observe() native.raise("DataFrame.observe is not there: metrics are not collected beside a query",
-    "use df:agg(…) for the aggregates") end
+  --- class Observation: what df:observe(observation, aggregate, …) counts: observation.get
+  local Observation = {}
+
+  --- Observation(name?: string) -> Observation
+  -- for df:observe; observation.get is a table of the aggregates by their names, computed when it is first asked for
+  --     Observation("quality")
+  function classes.Observation(name)
+    if name ~= nil and (type(name) ~= "string" or name == "") then error("Observation: a name expected", 2) end
+    return setmetatable({name = name}, Observation)
+  end
+  Observation.__name = "Observation"
+  function Observation.__index(self, key)
+    if key ~= "get" then return nil end
+    local plan = rawget(self, "plan")
+    if not plan then
+      native.raise("this Observation observes no DataFrame yet", "df:observe(observation, F.count(\"*\"):alias(\"rows\"))")
+    end
+    local row, out = plan:first(), {}
+    for i, name in ipairs(plan.columns) do out[name] = row[i] end
+    rawset(self, "get", out)
+    return out
+  end
+
+  --- DataFrame:observe(observation: Observation, aggregate: Column, …) -> DataFrame
+  -- the same rows; the aggregates over them are observation.get. They are a query of their own, which runs when they are asked for
+  --     df:observe(Observation("o"), F.count(F.lit(1)):alias("rows"))
+  function DataFrame:observe(observation, ...)
+    if select("#", ...) == 0 then error("observe: at least one aggregate expected", 2) end
+    local plan = self:agg(...)
+    if getmetatable(observation) == Observation then
+      if rawget(observation, "plan") then
+        native.raise("an Observation can be used with a DataFrame only once", "make another: Observation()")
+      end
+      rawset(observation, "plan", plan)
+    elseif type(observation) ~= "string" then
+      error("observe: an Observation or a name expected, got " .. type(observation), 2)
+    end
+    return self
+  end
 
   local function global_view(df, name, words)
     spark:sql(words .. " GLOBAL TEMPORARY VIEW `" .. name:gsub("`", "``") .. "` AS SELECT * FROM {df}", {df = df})
@@ -481,11 +516,10 @@ return function(native)
     toPandas = "there is no pandas", pandas_api = "there is no pandas", mapInPandas = "there is no pandas", plot = "there is no pandas",
     mapInArrow = "there are no Python functions over Arrow batches", rdd = "there are no RDDs", toArrow = "there is no pyarrow here",
     writeStream = "nothing streams here", withWatermark = "nothing streams here", dropDuplicatesWithinWatermark = "nothing streams here",
-    lateralJoin = "joins with what a row decides are not there", nearestByJoin = "joins by nearness are not there",
+    nearestByJoin = "joins by nearness are not there",
     metadataColumn = "files have no metadata columns here", asTable = "there are no functions that take tables",
   } do
-    local hints = {toPandas = "collect(), toTable()", toArrow = "toTable(), or write Parquet", plot = "plot.line{…} of toTable()",
-                   lateralJoin = "F.explode for arrays, or LATERAL in SQL"}
+    local hints = {toPandas = "collect(), toTable()", toArrow = "toTable(), or write Parquet", plot = "plot.line{…} of toTable()"}
     DataFrame[name] = absent("DataFrame." .. name, why, hints[name])
   end
   DataFrame.rdd, DataFrame.plot, DataFrame.writeStream = {property = DataFrame.rdd}, {property = DataFrame.plot},
@@ -604,10 +638,72 @@ return function(native)
     save(self, "overwrite")
   end
 
-  --- DataFrame:mergeInto(table: TableName, condition: Column) -> table
-  -- not there yet
-  DataFrame.mergeInto = absent("DataFrame.mergeInto", "MERGE takes SQL text",
-    "spark:sql(\"MERGE INTO t USING {df} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *\", {df = df})")
+  ---------------------------------------------------------------------------------------------------- merging
+
+  --- class MergeIntoWriter: df:mergeInto(table, condition): what to do with rows that match and with those that do not
+  local Merge = {}
+  Merge.__index, Merge.__name = Merge, "MergeIntoWriter"
+
+  --- DataFrame:mergeInto(table: TableName, condition: Column) -> MergeIntoWriter
+  -- changes a Delta table by the rows of this DataFrame, as MERGE INTO does; merge() does it. The table's columns go by its name,
+  -- those of this DataFrame by its alias
+  --     df:select("n", "k"):alias("s"):mergeInto("lake", F.expr("lake.n = s.n")):whenMatched():delete():merge()
+  function DataFrame:mergeInto(...)
+    local name, condition = args({"table", "condition"}, ...)
+    if type(name) ~= "string" then error("mergeInto: the name of a table expected, got " .. type(name), 2) end
+    if condition == nil then error("mergeInto: a condition expected, like F.expr(\"t.id = s.id\")", 2) end
+    return setmetatable({df = self, table = name, condition = condition, clauses = {}, evolve = false}, Merge)
+  end
+
+  local actions = {
+    matched = {updateAll = "update", update = "update", delete = "delete"},
+    not_matched = {insertAll = "insert", insert = "insert"},
+    not_matched_by_source = {updateAll = "update", update = "update", delete = "delete"},
+  }
+
+  -- writer:whenMatched(condition): the actions of one clause; each gives the writer again
+  local function clause(writer, when, condition)
+    local out = {}
+    for name, action in pairs(actions[when]) do
+      out[name] = function(_, assignments)
+        local star = name:sub(-3) == "All"
+        if action ~= "delete" and not star and (not is_plain(assignments) or next(assignments) == nil) then
+          error(("%s: a table of columns expected: %s{total = F.col(\"s.total\")}"):format(name, name), 2)
+        end
+        writer.clauses[#writer.clauses + 1] = {when = when, action = action, condition = condition, star = star,
+                                               assignments = not star and assignments or nil}
+        return writer
+      end
+    end
+    return out
+  end
+
+  --- MergeIntoWriter:whenMatched(condition?: Column) -> table
+  -- rows of both: updateAll(), update{column = value, …} or delete()
+  --     df:mergeInto("lake", "lake.n = s.n"):whenMatched("s.x > 0"):updateAll()
+  function Merge:whenMatched(condition) return clause(self, "matched", condition) end
+  --- MergeIntoWriter:whenNotMatched(condition?: Column) -> table
+  -- rows that the table has not: insertAll() or insert{column = value, …}
+  --     df:mergeInto("lake", "lake.n = s.n"):whenNotMatched():insertAll()
+  function Merge:whenNotMatched(condition) return clause(self, "not_matched", condition) end
+  --- MergeIntoWriter:whenNotMatchedBySource(condition?: Column) -> table
+  -- rows that only the table has: update{column = value, …} or delete()
+  --     df:mergeInto("lake", "lake.n = s.n"):whenNotMatchedBySource():delete()
+  function Merge:whenNotMatchedBySource(condition) return clause(self, "not_matched_by_source", condition) end
+  --- MergeIntoWriter:withSchemaEvolution() -> MergeIntoWriter
+  -- columns that only the table has stay as they are (NULL in new rows)
+  --     df:mergeInto("lake", "lake.n = s.n"):withSchemaEvolution()
+  function Merge:withSchemaEvolution() self.evolve = true; return self end
+  --- MergeIntoWriter:merge()
+  -- does it: one commit
+  --     df:mergeInto("lake", "lake.n = s.n"):whenNotMatched():insertAll():merge()
+  function Merge:merge()
+    if #self.clauses == 0 then
+      error("[NO_MERGE_ACTION_SPECIFIED] df:mergeInto needs to be followed by at least one of whenMatched/whenNotMatched/"
+            .. "whenNotMatchedBySource. SQLSTATE: 42K0E", 2)
+    end
+    native.merge(self.df, self.table, self.condition, self.clauses, self.evolve)
+  end
 
   for name, why in pairs {bucketBy = "tables have no buckets", sortBy = "tables have no buckets", clusterBy = "tables are not clustered",
                           jdbc = "there is no JVM", orc = "ORC files are not written", xml = "XML files are not written"} do
@@ -627,7 +723,7 @@ return function(native)
   --- Column:outer() -> Column
   -- the column of the query around
   --     small:filter(F.col("k"):eq(F.col("k"):outer()))
-  function Column:outer() return self end
+  function Column:outer() return native.call("outer", false, self) end
   --- Column:withField(fieldName: string, col: Column) -> Column
   -- the struct with a field more, or another one in its place
   --     df:select(F.struct("n", "x"):withField("y", F.lit(1)))
