@@ -862,6 +862,33 @@ def test_a_notebook_shows_the_curve_and_ends_its_jobs(home, model, tmp_path):
     assert "cancelled" in printed
 
 
+def test_conversations_and_gaps_of_a_dataframe(home, model, plain_model, tmp_path):
+    talks = [{"messages": [{"role": "user", "content": r["q"]}, {"role": "assistant", "content": r["a"]}]} for r in ROWS[:8]]
+    (tmp_path / "chat.jsonl").write_text("".join(json.dumps(t) + "\n" for t in talks))
+    as_lua = "json.decode([==[" + json.dumps(talks) + "]==])"
+    printed = script(home, f"""
+local function loss(rows)
+  return llm.finetune{{model = "{model}", train_dataset = rows, eval_dataset = rows, output_dir = "{tmp_path}/out", args = {{max_steps = 1}}}}:wait():result().eval_loss_before
+end
+print("SAME", loss(spark.read:json("{tmp_path}/chat.jsonl")) == loss({as_lua}))
+local function said(o)
+  o.model = o.model or "{model}"
+  print("SAID", (select(2, pcall(llm.finetune, o))).message)
+end
+local gaps = spark:sql("SELECT 'a' AS q, 'b' AS a UNION ALL SELECT 'c', NULL")
+said{{train_dataset = gaps, template = "{{q}} {{a}}", response_column = "a"}}
+said{{train_dataset = {{{{instruction = "a", response = null}}}}}}
+said{{train_dataset = {{{{messages = {{{{role = "user", content = "a"}}}}}}}}}}
+said{{model = "{plain_model}", train_dataset = {{{{messages = {{{{role = "user", content = "a"}}, {{role = "assistant", content = "a"}}}}}}}}}}
+""")
+    assert "SAME\ttrue" in printed
+    said = re.findall(r"SAID\t(.*)", printed)
+    assert said[0] == "the template names 'a', which row 2 has not, or it is NULL there"
+    assert said[1] == "'response' of row 1 is NULL"
+    assert said[2] == "the conversation of row 1 does not end with an answer of the assistant"
+    assert said[3] == "cannot write the conversation of row 1: the model has no chat template"
+
+
 def test_a_dataframe_is_a_dataset(home, model, tmp_path):
     rows = "{" + ",".join("{[==[%s]==], [==[%s]==], %d}" % (r["q"], r["a"], i) for i, r in enumerate(ROWS)) + "}"
     printed = script(home, prelude(model, tmp_path / "a") + f"""

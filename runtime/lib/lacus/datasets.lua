@@ -129,22 +129,11 @@ local function from_dict(columns)
     return make(names, from_columns("Dataset.from_dict", columns, names))
 end
 
--- A value of a dataframe with its structs as tables of names.
-local function unrow(value)
-    if type(value) ~= "table" then return value end
-    if getmetatable(value) ~= nil and type(value.asDict) == "function" then value = value:asDict() end
-    local copy = {}
-    for key, v in pairs(value) do
-        if v ~= null or math.type(key) then copy[key] = unrow(v) end
-    end
-    return copy
-end
-
 --- Dataset.from_df(df: DataFrame) -> Dataset
 -- the rows of a dataframe, in its order of columns
 local function from_df(df)
     local rows = {}
-    for row in df:toLocalIterator() do rows[#rows + 1] = plain(unrow(row)) end
+    for row in df:toLocalIterator() do rows[#rows + 1] = plain(tools.unrow(row)) end
     return make({table.unpack(df.columns)}, rows)
 end
 

@@ -11,9 +11,9 @@ local function renderer(o)
         local function fill(text, row, n)
             return (text:gsub("{([%w_]+)}", function(name)
                 local v = row[name]
-                if v == nil then
-                    fail("NOTFOUND", ("the template names '%s', which row %d has not"):format(name, n),
-                         "a template's {names} are columns of the dataset")
+                if v == nil or v == null then
+                    fail("NOTFOUND", ("the template names '%s', which row %d has not, or it is NULL there"):format(name, n),
+                         "a template's {names} are columns of the dataset; df:dropna{subset = {\"" .. name .. "\"}} leaves out rows without a value")
                 end
                 return tostring(v)
             end))
@@ -28,6 +28,11 @@ local function renderer(o)
     local instruction = o.instruction_column or "instruction"
     local text = o.text_column or "text"
     return function(row, n)
+        for _, name in ipairs{instruction, response, text, "prompt", "completion"} do
+            if row[name] == null then
+                fail("DATA", ("'%s' of row %d is NULL"):format(name, n), "df:dropna{subset = {\"" .. name .. "\"}} leaves out rows without a value")
+            end
+        end
         if row[response] ~= nil and (row[instruction] ~= nil or row.prompt ~= nil) then
             return tostring(row[instruction] or row.prompt), tostring(row[response])
         elseif row.prompt ~= nil and row.completion ~= nil then
@@ -75,13 +80,7 @@ end
 -- The rows of a DataFrame as plain tables: a field that is not there, or is NULL, is nil.
 local function plain_rows(dataframe)
     local rows = {}
-    for row in dataframe:toLocalIterator() do
-        local plain = row:asDict()
-        for name, value in pairs(plain) do
-            if value == null then plain[name] = nil end
-        end
-        rows[#rows + 1] = plain
-    end
+    for row in dataframe:toLocalIterator() do rows[#rows + 1] = tools.unrow(row) end
     return rows
 end
 
@@ -96,14 +95,24 @@ local function rows_of(dataset, what, o)
     return dataset
 end
 
+-- The text of a conversation; what the template refuses is said with the row.
+local function render_messages(tok, messages, n, options)
+    local ok, text = pcall(tok.apply_chat_template, tok, messages, options)
+    if ok then return text end
+    if type(text) ~= "table" then error(text, 0) end
+    fail(text.code, ("cannot write the conversation of row %d: %s"):format(n, text.message), text.hint)
+end
+
 -- A conversation: the last answer is the completion, all before it the prompt, as the model's chat template writes them.
 local function conversation(tok, messages, n)
-    local whole = tok:apply_chat_template(messages)
-    local before = table.move(messages, 1, #messages - 1, 1, {})
-    local prompt = #before > 0 and tok:apply_chat_template(before, {add_generation_prompt = true}) or ""
-    if messages[#messages] == nil or messages[#messages].role ~= "assistant" then
-        fail("DATA", ("the conversation of row %d does not end with an answer of the assistant"):format(n))
+    local last = messages[#messages]
+    if type(last) ~= "table" or last.role ~= "assistant" then
+        fail("DATA", ("the conversation of row %d does not end with an answer of the assistant"):format(n),
+             "messages are {role = \"user\" or \"assistant\", content = …}, the answer to learn last")
     end
+    local whole = render_messages(tok, messages, n)
+    local before = table.move(messages, 1, #messages - 1, 1, {})
+    local prompt = #before > 0 and render_messages(tok, before, n, {add_generation_prompt = true}) or ""
     if whole:sub(1, #prompt) ~= prompt then prompt = "" end -- a template that rewrites what came before: all of it is learned
     return prompt, whole:sub(#prompt + 1)
 end

@@ -74,6 +74,17 @@ local function is_dataframe(x)
     return type(x) == "userdata" or (type(x) == "table" and rawget(x, 1) == nil and type(x.collect) == "function")
 end
 
+-- A value of a dataframe with its structs, also in lists, as tables of names; a field that is NULL is not there.
+local function unrow(value)
+    if type(value) ~= "table" then return value end
+    if getmetatable(value) ~= nil and type(value.asDict) == "function" then value = value:asDict() end
+    local copy = {}
+    for key, v in pairs(value) do
+        if v ~= null or math.type(key) then copy[key] = unrow(v) end
+    end
+    return copy
+end
+
 -- A BitsAndBytesConfig or a plain table, as the job spec holds it; nil: weights as they are.
 local function quantization_fields(q)
     if q == nil then return nil end
@@ -91,6 +102,6 @@ end
 
 tools.fail, tools.check_keys, tools.set, tools.copy_of, tools.take = fail, check_keys, set, copy_of, take
 tools.commas, tools.clock_text, tools.size_text, tools.trainable_text = commas, clock_text, size_text, trainable_text
-tools.is_dataframe, tools.quantization_fields, tools.lora_fields = is_dataframe, quantization_fields, lora_fields
+tools.is_dataframe, tools.unrow, tools.quantization_fields, tools.lora_fields = is_dataframe, unrow, quantization_fields, lora_fields
 return tools
 end
