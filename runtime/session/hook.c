@@ -2,6 +2,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/session/debug_int.h"
 #include "runtime/session/profile.h"
+#include "runtime/session/sanitize.h"
 #include "runtime/session/session_int.h"
 #include <errno.h>
 #include <poll.h>
@@ -25,6 +26,15 @@ static int mask_of(unsigned want)
            (want & (HOOK_RETURNS | HOOK_SAMPLE) ? LUA_MASKRET : 0);
 }
 
+/* Nobody asks: no hook; under ThreadSanitizer one that lets signals in now and then. */
+static void rest(lua_State *L)
+{
+    if (SANITIZE_LOOKS > 0)
+        lua_sethook(L, on_hook, LUA_MASKCOUNT, SANITIZE_LOOKS);
+    else if (lua_gethook(L) == on_hook)
+        lua_sethook(L, NULL, 0, 0);
+}
+
 /* Async-signal-safe: installs what is wanted, removes what is not. */
 static void arm(struct hook *h, lua_State *L)
 {
@@ -34,8 +44,8 @@ static void arm(struct hook *h, lua_State *L)
         want = atomic_load(&h->want);
         if (want)
             lua_sethook(L, on_hook, mask_of(want), 1);
-        else if (lua_gethook(L) == on_hook)
-            lua_sethook(L, NULL, 0, 0);
+        else
+            rest(L);
     } while (want != atomic_load(&h->want));
 }
 

@@ -64,7 +64,7 @@ struct hook {
     int pinned;                  /* finalizers that run: nobody else may have a turn */
     atomic_uint interrupts;      /* how many there were */
     bool struck;                 /* an interrupt has arrived in what runs */
-    int64_t grace;               /* until then <close> handlers run undisturbed; 0: nothing is being closed */
+    atomic_int_least64_t grace;  /* until then <close> handlers run undisturbed; 0: nothing is being closed */
     atomic_int report;           /* HOOK_ASKED by another thread, HOOK_TOLD by the handler: what still runs */
     struct session_still still;
     void (*volatile escape)(

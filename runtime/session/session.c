@@ -366,8 +366,10 @@ void session_interrupt(struct session *s)
 {
     atomic_fetch_add(&s->hook.interrupts, 1);
     if (atomic_load(&s->busy)) {
-        if (s->hook.grace)
-            s->hook.grace = 1; /* asked again: no more time for cleaning up */
+        int_least64_t grace = atomic_load(&s->hook.grace);
+
+        if (grace) /* asked again: no more time for cleaning up */
+            atomic_compare_exchange_strong(&s->hook.grace, &grace, 1);
         atomic_store(&s->cancel, true);
     }
     hook_request(s, HOOK_INTERRUPT);

@@ -21,7 +21,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from clib import ROOT
 from lacus import script
 
-LACUS = ROOT / "build" / "lacus"
+LACUS = os.environ.get("LACUS_PROGRAM", ROOT / "build" / "lacus")
 TEMPLATE = "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}<|eot_id|>{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
 
 

@@ -38,6 +38,12 @@ def move(kernel, comm, to, **more):
     return kernel.send("comm_msg", {"comm_id": comm, "data": {"method": "update", "state": {"value": to}, "buffer_paths": []}}, **more)
 
 
+def until_stream(kernel):
+    """Until something is printed."""
+    while kernel.receive(kernel.iopub)["type"] != "stream":
+        pass
+
+
 def test_create_list_delete(kernel):
     assert "kernel subshells" in kernel.request("kernel_info_request", {})["content"]["supported_features"]
     a, b = create(kernel), create(kernel)
@@ -197,9 +203,9 @@ def test_the_kernel_says_busy_again_after_it_served_a_message(kernel):
 
 def test_moves_are_handled_in_their_order(kernel):
     comm = slider(kernel)
-    cell = kernel.send("execute_request", {"code": "order = {} s:observe(function() order[#order + 1] = s.value for i = 1, 300000 do end end, 'value') "
+    cell = kernel.send("execute_request", {"code": "order = {} s:observe(function() order[#order + 1] = s.value for i = 1, 300000 do end end, 'value') print('ready') "
                                                    "while #order < 20 do end return table.concat(order, ' ')"})
-    time.sleep(0.1)
+    until_stream(kernel)  # a cell may be left before its first instruction: then nobody would have observed the first moves
     for to in range(2, 22):
         move(kernel, comm, to)
     results = [m["content"]["data"]["text/plain"] for m in kernel.until_idle(cell) if m["type"] == "execute_result"]

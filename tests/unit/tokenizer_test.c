@@ -4,6 +4,7 @@
 #include "gpu/tokenizer/train.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -206,6 +207,51 @@ static void long_words_and_short_ones_merge_alike(void **state)
     tokenizer_free(tok);
 }
 
+struct reader {
+    pthread_t thread;
+    const struct tokenizer *tok;
+    const struct buf *text;
+    struct encoding enc;
+    enum lc rc;
+};
+
+static void *encode_all(void *arg)
+{
+    struct reader *r = arg;
+
+    r->rc = tokenizer_encode(r->tok, r->text->data, r->text->len, 0, &r->enc, NULL);
+    return NULL;
+}
+
+/* All meet the same new words at once. */
+static void threads_share_a_tokenizer(void **state)
+{
+    struct tokenizer *tok = open_golden("bytebpe"), *other = open_golden("bytebpe");
+    struct reader readers[4], alone = {.tok = other};
+    struct buf text = BUF_INIT(1 << 20);
+
+    (void)state;
+    for (int i = 0; i < 20000; i++)
+        buf_printf(&text, " moon%d rises%d", i % 7000, i % 911);
+    alone.text = &text;
+    encode_all(&alone);
+    for (size_t i = 0; i < 4; i++) {
+        readers[i] = (struct reader){.tok = tok, .text = &text};
+        assert_int_equal(pthread_create(&readers[i].thread, NULL, encode_all, &readers[i]), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(readers[i].thread, NULL);
+        assert_int_equal(readers[i].rc, LC_OK);
+        assert_int_equal(readers[i].enc.n, alone.enc.n);
+        assert_memory_equal(readers[i].enc.ids, alone.enc.ids, alone.enc.n * sizeof *alone.enc.ids);
+        encoding_release(&readers[i].enc);
+    }
+    encoding_release(&alone.enc);
+    buf_release(&text);
+    tokenizer_free(other);
+    tokenizer_free(tok);
+}
+
 static void memory_may_run_out_anywhere(void **state)
 {
     struct tokenizer *tok = open_golden("bytebpe");
@@ -285,6 +331,7 @@ int main(void)
         cmocka_unit_test(broken_files_are_named),
         cmocka_unit_test(text_that_is_not_utf8_is_refused),
         cmocka_unit_test(long_words_and_short_ones_merge_alike),
+        cmocka_unit_test(threads_share_a_tokenizer),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(training_survives_lack_of_memory_and_cancel),
     };
