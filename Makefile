@@ -150,11 +150,14 @@ unit: $(UNIT) all $(if $(SAN),$(B)/lib) ## cmocka unit tests (UNIT=build/tests/N
 check-fast: unit ## the inner loop: unit tests only
 check-asan: ## unit tests and fuzz corpora under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit check-cuda-host fuzz-replay
-check-tsan: ## the kernel under ThreadSanitizer, which withholds signals from loops: without what interrupts
-	$(Q)$(MAKE) --no-print-directory SAN=thread build/tsan/lacus && rm -f build/tsan/report.*
-	$(Q)LACUS_PROGRAM=$(CURDIR)/build/tsan/lacus TSAN_OPTIONS="log_path=$(CURDIR)/build/tsan/report suppressions=$(CURDIR)/tests/tsan.supp exitcode=0" \
-	$(VENV)/bin/python -m pytest -q tests/protocol/test_subshells.py tests/protocol/test_messages.py tests/protocol/test_replies.py tests/protocol/test_history.py \
-	tests/protocol/test_start.py tests/protocol/test_transport.py -k "not usage and not interrupt and not end and not order and not shutdown and not two_seconds and not control_answers and not signal"
+# what has threads: hooks, turns and interrupts, the debugger, the prompt, workers and ranks, the cache of words
+TSAN_UNIT := hook task session debug notebook connect tokenizer train_link train_ring engine_collective engine_ranks
+check-tsan: ## what has threads under ThreadSanitizer, which lets no signal into a long call of C
+	$(Q)$(MAKE) --no-print-directory SAN=thread all $(TSAN_UNIT:%=build/tsan/tests/%_test) build/tsan/lib && rm -f build/tsan/report.*
+	$(Q)export LACUS_LIB=$(CURDIR)/build/tsan TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp"; for t in $(TSAN_UNIT); do build/tsan/tests/$${t}_test || exit 1; done
+	$(Q)export LACUS_PROGRAM=$(CURDIR)/build/tsan/lacus LACUS_LIB=$(CURDIR)/build/tsan TSAN_OPTIONS="log_path=$(CURDIR)/build/tsan/report suppressions=$(CURDIR)/tests/tsan.supp exitcode=0"; \
+	$(VENV)/bin/python -m pytest -q tests/protocol/test_{subshells,messages,replies,history,start,transport,debugger}.py -k "not two_seconds and not usage" && \
+	$(VENV)/bin/python -m pytest -q tests/interop/test_serving.py -k "many_at_once or streams or vanish or does_not_wait or batch or sigterm"
 	$(Q)! cat build/tsan/report.* 2>/dev/null
 	$(Q)$(MAKE) --no-print-directory SAN=thread check-cuda-host
 check: deps test-deps ## sets up what is missing, builds, and runs every test

@@ -505,7 +505,8 @@ static struct prompt *enter(lua_State *L)
 
 int magic_debug(lua_State *L, const char *line, const char *body)
 {
-    const char *text = body && *body ? body : line;
+    const struct options *o = options_read(L, "debug", line, OPTIONS_REST);
+    const char *text = body && *body ? body : o->rest;
     struct prompt *p = enter(L);
 
     if (*text) {

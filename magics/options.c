@@ -1,7 +1,9 @@
 #include "magics/options.h"
 #include "magics/line.h"
 #include "runtime/base/nearest.h"
+#include "runtime/session/lookup.h"
 #include "runtime/session/magic.h"
+#include "runtime/session/scan.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -136,6 +138,37 @@ static bool looks_like_option(const char *at)
     return at[0] == '-' && at[1] && !isspace((unsigned char)at[1]) && !isdigit((unsigned char)at[1]);
 }
 
+static bool is_letter(char c)
+{
+    return isalpha((unsigned char)c) || c == '_';
+}
+
+/* Does the session have a value of this name? */
+static bool has_value(lua_State *L, const char *name)
+{
+    struct chain c = {.n = 1, .parts = {{.name = name, .len = strlen(name)}}};
+    int top = lua_gettop(L);
+    bool found = lookup_push(L, &c, 1) && !lua_isnil(L, -1);
+
+    lua_settop(L, top);
+    return found;
+}
+
+/* "-z x" is no expression, and "-z" only when there is a z. at: after the word. */
+static bool no_expression(const struct reader *r, const char *word, const char *at)
+{
+    for (const char *p = word + 1; *p; p++)
+        if (!is_letter(*p) && !isdigit((unsigned char)*p))
+            return false;
+    while (isspace((unsigned char)*at))
+        at++;
+    if (!*at)
+        return !has_value(r->L, word + 1);
+    if (scan_begin(at, strlen(at)).kind == SCAN_KEYWORD) /* and, or; not, nil … begin something else */
+        return strncmp(at, "and", 3) != 0 && strncmp(at, "or", 2) != 0;
+    return is_letter(*at) || isdigit((unsigned char)*at);
+}
+
 static void add_word(struct reader *r, const char *word)
 {
     if (r->o->n == OPTIONS_WORDS)
@@ -170,7 +203,7 @@ static void read_all(struct reader *r, enum options_mode mode)
         } else if (!may) {
             add_word(r, word);
         } else if (!is_option(r, word)) {
-            if (mode == OPTIONS_ALL || word[1] == '-')
+            if (mode == OPTIONS_ALL || word[1] == '-' || no_expression(r, word, r->at))
                 unknown(r, word);
             r->at = start; /* the minus of an expression */
             r->to = to;

@@ -1,6 +1,7 @@
 /* %time and %%time: once, with processor and wall time. */
 #include "magics/line.h"
 #include "magics/magics.h"
+#include "magics/options.h"
 #include "magics/timing.h"
 #include "runtime/base/clock.h"
 #include <string.h>
@@ -27,7 +28,8 @@ static void report(lua_State *L, const struct rusage *before, const struct rusag
 
 int magic_time(lua_State *L, const char *line, const char *body)
 {
-    const char *text = body && *body ? body : line;
+    const struct options *o = options_read(L, "time", line, OPTIONS_REST);
+    const char *text = body && *body ? body : o->rest;
     struct rusage before, after;
     int64_t start;
     int n;

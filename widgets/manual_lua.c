@@ -119,7 +119,28 @@ static int l_scopes(lua_State *L) /* of dbutils.secrets */
     return 1;
 }
 
-static const struct manual_values names[] = {{"WidgetName", l_names}, {"ScopeName", l_scopes}, {0}};
+static int l_keys(lua_State *L) /* (self, prefix, scope): of a scope of dbutils.secrets */
+{
+    lua_Integer n = 0;
+
+    lua_settop(L, 3);
+    lua_newtable(L);
+    lua_getglobal(L, "dbutils");
+    lua_getfield(L, -1, "secrets");
+    lua_getfield(L, -1, "list");
+    lua_pushvalue(L, 3);
+    lua_call(L, 1, 1);
+    for (lua_Integer i = 1; lua_geti(L, -1, i) == LUA_TTABLE; i++) {
+        lua_getfield(L, -1, "key");
+        lua_rawseti(L, 4, ++n);
+        lua_pop(L, 1);
+    }
+    lua_settop(L, 4);
+    return 1;
+}
+
+static const struct manual_values names[] = {
+    {"WidgetName", l_names}, {"ScopeName", l_scopes}, {"SecretKey", l_keys}, {0}};
 static const struct manual_topic names_topic = {
     .name = "dbutils.widgets", .doc = "the parameters of a notebook, as controls", .values = names};
 const struct manual_topic *const dbutils_topics[] = {&names_topic, NULL};

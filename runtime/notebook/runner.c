@@ -151,7 +151,8 @@ static enum lc cell_failed(const struct runner *r, const struct cell_reply *repl
     const char *input = r->options->input;
 
     if (late)
-        err_set(err, LC_TIMEOUT, "cell %zu of '%s' did not end within %g seconds", number, input, r->limit);
+        err_set(err, LC_TIMEOUT, "cell %zu of '%s' did not end within %g second%s", number, input, r->limit,
+                r->limit == 1 ? "" : "s");
     else if (reply->interrupted)
         return err_set(err, LC_CANCELLED, "interrupted in cell %zu of '%s'", number, input);
     else
@@ -282,8 +283,8 @@ static enum lc check_stop(const struct runner *r, size_t number, struct err *err
     if (r->options->stop_asked && r->options->stop_asked(r->options->arg))
         return err_set(err, LC_CANCELLED, "interrupted before cell %zu of '%s'", number, r->options->input);
     if (r->deadline && clock_mono_ns() >= r->deadline)
-        return err_set(err, LC_TIMEOUT, "'%s' did not end within %g seconds: stopped before cell %zu",
-                       r->options->input, r->options->timeout, number);
+        return err_set(err, LC_TIMEOUT, "'%s' did not end within %g second%s: stopped before cell %zu",
+                       r->options->input, r->options->timeout, r->options->timeout == 1 ? "" : "s", number);
     return LC_OK;
 }
 

@@ -267,7 +267,7 @@ static void store_error(struct runner *r, const char *ename, const char *evalue,
 /* The interrupt that ends a cell whose time is over is no person's. */
 static json_t *told_as_timeout(const struct runner *r, char text[100])
 {
-    snprintf(text, 100, "the cell did not end within %g seconds", r->limit);
+    snprintf(text, 100, "the cell did not end within %g second%s", r->limit, r->limit == 1 ? "" : "s");
     return json_pack("[o]", json_sprintf("TimeoutError: %s", text));
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/base/utf8.h"
 #include "runtime/session/complete_int.h"
 #include "runtime/session/job.h"
+#include "runtime/session/keywords.h"
 #include "runtime/session/lookup.h"
 #include "runtime/session/masks.h"
 #include "runtime/session/names.h"
@@ -151,12 +152,38 @@ static void add_declared(struct answer *a)
 
 static void add_keywords(struct answer *a)
 {
-    static const char *const words[] = {
-        "and", "break", "do",  "else", "elseif", "end",    "false",  "for",  "function", "goto",  "if",
-        "in",  "local", "nil", "not",  "or",     "repeat", "return", "then", "true",     "until", "while"};
+    for (const struct keyword *k = keywords; k->name; k++)
+        add(a, k->name, "keyword", 3);
+}
 
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        add(a, words[i], "keyword", 3);
+/* ::name:: anywhere in the text */
+static void add_labels(struct answer *a)
+{
+    enum { BEFORE, OPENED, NAMED } at = BEFORE;
+    struct scan name = {0};
+    char text[128];
+
+    for (struct scan x = scan_begin(a->text, (size_t)(a->end - a->text)); x.kind; scan_next(&x)) {
+        bool mark = scan_is(&x, "::");
+
+        if (mark && at == NAMED && name.len < sizeof text) {
+            snprintf(text, sizeof text, "%.*s", (int)name.len, name.at);
+            add(a, text, "label", 0);
+        }
+        if (x.kind == SCAN_NAME)
+            name = x;
+        at = mark ? (at == NAMED ? BEFORE : OPENED) : at == OPENED && x.kind == SCAN_NAME ? NAMED : BEFORE;
+    }
+}
+
+/* Is the word before what is being written `goto`? */
+static bool after_goto(const struct answer *a)
+{
+    struct scan last = {0};
+
+    for (struct scan x = scan_begin(a->text, (size_t)(a->prefix - a->text)); x.kind; scan_next(&x))
+        last = x;
+    return last.kind == SCAN_KEYWORD && !last.field && scan_is(&last, "goto");
 }
 
 static void add_globals(lua_State *L, struct answer *a)
@@ -393,6 +420,8 @@ static void complete_string(lua_State *L, struct answer *a, const struct place *
     struct buf *type;
     int object = indexed(L, p);
 
+    a->first = frame(p, 0) ? frame(p, 0)->first : NULL;
+    a->first_len = a->first ? frame(p, 0)->first_len : 0;
     if (object && luaL_getmetafield(L, object, "__dir") != LUA_TNIL &&
         complete_value(L, a, columns, p->string, object))
         return;
@@ -426,6 +455,10 @@ void complete_lua(lua_State *L, struct answer *a)
     a->prefix_len = p->chain.parts[p->chain.n - 1].len;
     if (p->chain.n > 1) {
         complete_member(L, a, p);
+        return;
+    }
+    if (after_goto(a)) {
+        add_labels(a);
         return;
     }
     add_keywords_of(L, a, p);
@@ -497,7 +530,7 @@ static json_t *reply_of(struct answer *a, json_int_t start, json_int_t end)
 json_t *session_complete(struct session *s, const char *code, size_t len, size_t cursor)
 {
     size_t at = utf8_offset(code, len, cursor);
-    struct answer a = {.text = code, .len = at, .prefix = code + at, .s = s};
+    struct answer a = {.text = code, .len = at, .end = code + len, .prefix = code + at, .s = s};
     json_t *reply;
 
     (void)job_run(s, l_complete, &a, NULL);

@@ -22,11 +22,14 @@ struct match {
 
 struct answer {
     const char *text;
-    size_t len; /* up to the cursor */
+    size_t len;      /* up to the cursor */
+    const char *end; /* of the whole text */
     const char *prefix;
     size_t prefix_len;
-    bool methods; /* after ':' */
-    bool fold;    /* case does not matter: SQL */
+    bool methods;      /* after ':' */
+    bool fold;         /* case does not matter: SQL */
+    const char *first; /* in a call: its first argument, a text; NULL: none */
+    size_t first_len;
     struct session *s;
     struct match *list; /* owned */
     size_t n, cap;

@@ -82,7 +82,8 @@ static void call_list(lua_State *L, struct answer *a, lua_CFunction list, const 
     else
         lua_pushnil(L);
     lua_pushlstring(L, a->prefix, a->prefix_len);
-    if (lua_pcall(L, 2, 1, 0) == LUA_OK && lua_istable(L, -1))
+    lua_pushlstring(L, a->first ? a->first : "", a->first_len);
+    if (lua_pcall(L, 3, 1, 0) == LUA_OK && lua_istable(L, -1))
         add_texts(L, a, type);
     lua_settop(L, top);
 }

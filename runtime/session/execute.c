@@ -200,23 +200,53 @@ static int describe_main(lua_State *L) /* (lightuserdata reply, error value) */
     return 0;
 }
 
+static int push_failure(lua_State *L) /* (lightuserdata why) → {message = why} */
+{
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, lua_touserdata(L, 1));
+    lua_setfield(L, -2, "message");
+    return 1;
+}
+
+static int describe_failure(lua_State *L) /* (lightuserdata reply, lightuserdata why) */
+{
+    lua_pushcfunction(L, push_failure);
+    lua_insert(L, 2);
+    lua_call(L, 1, 1);
+    return describe_main(L);
+}
+
+/* Why an error value has no text. */
+static void say_why(lua_State *co, enum hook_end how, char out[256])
+{
+    const char *inner = how == HOOK_ERROR && lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : NULL;
+
+    snprintf(out, 256, "the error value could not be shown: %s%s",
+             how == HOOK_INTERRUPTED ? "interrupted in its __tostring" : "its __tostring failed",
+             inner ? ": " : "");
+    if (inner)
+        strncat(out, inner, 255 - strlen(out));
+}
+
 /* The error value on the top of L is described in a coroutine: its __tostring may never end. */
 static void tell_error(struct session *s, lua_State *L, struct cell_reply *reply)
 {
     lua_State *co = lua_newthread(L);
+    enum hook_end how;
+    char why[256];
     int n;
 
     lua_insert(L, -2);
     lua_pushcfunction(co, describe_main);
     lua_pushlightuserdata(co, reply);
     lua_xmove(L, co, 1);
-    if (hook_run(s, co, 2, &n) == HOOK_DONE)
+    how = hook_run(s, co, 2, &n);
+    if (how == HOOK_DONE)
         return;
-    lua_pushcfunction(L, describe_main); /* describing it failed too: the place is known */
+    say_why(co, how, why);
+    lua_pushcfunction(L, describe_failure); /* describing it failed too: the place is known */
     lua_pushlightuserdata(L, reply);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "the error value could not be shown");
-    lua_setfield(L, -2, "message");
+    lua_pushlightuserdata(L, why);
     if (lua_pcall(L, 2, 0, 0) == LUA_OK)
         return;
     lua_pop(L, 1);
@@ -224,9 +254,9 @@ static void tell_error(struct session *s, lua_State *L, struct cell_reply *reply
     if (!reply->ename)
         reply->ename = mem_strdup("Error");
     if (!reply->evalue)
-        reply->evalue = mem_strdup("the error value could not be shown");
+        reply->evalue = mem_strdup(why);
     if (!reply->traceback)
-        reply->traceback = json_pack("[s]", "Error: the error value could not be shown");
+        reply->traceback = json_pack("[s+]", "Error: ", why);
 }
 
 static void forget_errors(struct session *s)

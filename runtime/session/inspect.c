@@ -4,6 +4,7 @@
 #include "runtime/base/nearest.h"
 #include "runtime/base/utf8.h"
 #include "runtime/session/job.h"
+#include "runtime/session/keywords.h"
 #include "runtime/session/lookup.h"
 #include "runtime/session/magic.h"
 #include "runtime/session/magic_lua.h"
@@ -230,6 +231,22 @@ static bool describe_magic(struct session *s, const char *name, size_t len, stru
     return true;
 }
 
+/* The last word of the text. */
+static bool describe_keyword(const char *text, size_t len, struct buf *out)
+{
+    struct scan last = {0};
+    const struct keyword *k;
+
+    for (struct scan x = scan_begin(text, len); x.kind; scan_next(&x))
+        last = x;
+    k = last.kind == SCAN_KEYWORD && !last.field && last.next == text + len ? keyword_find(last.at, last.len)
+                                                                            : NULL;
+    if (k)
+        buf_printf(out, "Syntax: %s\nDocstring:\n%s\nExample:\n\t%s\nType: keyword\n", k->form, k->doc,
+                   k->example);
+    return k != NULL;
+}
+
 /* The value of a chain on the top; below it the value it was found in, when it has several parts. */
 static bool push_with_container(lua_State *L, const struct chain *c)
 {
@@ -272,6 +289,10 @@ static int l_inspect(lua_State *L) /* (lightuserdata question) */
         q->found = describe_magic(session_of(L), q->text, q->len, &q->out);
         return 0;
     }
+    if (describe_keyword(q->text, q->len, &q->out)) {
+        q->found = true;
+        return 0;
+    }
     if (!lookup_chain(q->text, q->len, &c) || c.literal || !push_with_container(L, &c)) {
         describe_call(L, q);
         return 0;
@@ -283,17 +304,19 @@ static int l_inspect(lua_State *L) /* (lightuserdata question) */
     return 0;
 }
 
-/* The cursor stands in a name, or in the brackets of a call: the text up to the end of that name. */
+/* The cursor stands in a name, in the brackets of a call, or in a keyword: the text up to the end of that. */
 static size_t name_end(const char *text, size_t len, size_t at)
 {
     struct scan x = scan_begin(text, len);
-    const char *calls[64], *end = NULL;
+    const char *calls[64], *end = NULL, *word = NULL;
     int depth = 0;
     struct scan before = {0};
 
     for (; x.kind && x.at <= text + at; scan_next(&x)) {
         if (x.kind == SCAN_NAME && text + at >= x.at && text + at <= x.next)
             end = x.next;
+        if (x.kind == SCAN_KEYWORD && text + at >= x.at && text + at <= x.next)
+            word = x.next;
         if ((scan_is(&x, "(") || scan_is(&x, "{")) && x.at < text + at && depth < 64)
             calls[depth++] = before.kind == SCAN_NAME ? before.next : NULL;
         else if ((scan_is(&x, ")") || scan_is(&x, "}")) && x.at < text + at && depth > 0)
@@ -302,6 +325,7 @@ static size_t name_end(const char *text, size_t len, size_t at)
     }
     while (!end && depth > 0)
         end = calls[--depth];
+    end = end ? end : word;
     return end ? (size_t)(end - text) : at;
 }
 
@@ -434,7 +458,7 @@ int inspect_question(lua_State *L, const char *text, size_t len)
         marks += text[len - 1] == '?';
     if (memchr(text, '*', len)) {
         list_matching(L, text, len, out);
-    } else if (!describe_magic(session_of(L), text, len, out)) {
+    } else if (!describe_keyword(text, len, out) && !describe_magic(session_of(L), text, len, out)) {
         char name[256];
         if (!lookup_chain(text, len, &c) || !push_with_container(L, &c))
             return unknown_name(L, text, len);

@@ -300,6 +300,19 @@ static int call_lua(lua_State *L, const char *line, const char *body)
     return lua_gettop(L) - top + 1;
 }
 
+/* A magic whose usage is its name alone. */
+static void takes_nothing(lua_State *L, const struct session_magic *m, const char *line)
+{
+    size_t n = strcspn(m->usage + 1, " ");
+    struct err err;
+
+    if (m->usage[1 + n] || strlen(m->name) != n || strncmp(m->usage + 1, m->name, n) != 0 || !*line)
+        return;
+    err_set(&err, LC_ARG, "%%%s takes nothing, but '%s' stands there", m->name, line);
+    err_hint(&err, "usage: %s", m->usage);
+    session_raise(L, &err);
+}
+
 static int run_line(lua_State *L, const char *text, size_t len)
 {
     size_t n = name_length(text, text + len);
@@ -312,6 +325,7 @@ static int run_line(lua_State *L, const char *text, size_t len)
         return call_lua(L, rest, NULL);
     if (!m)
         return unknown_magic(L, "%", text, n);
+    takes_nothing(L, m, rest);
     return m->run(L, rest, NULL);
 }
 

@@ -52,6 +52,17 @@ static void open_frame(struct reading *r, char bracket)
     r->now.n = 0;
 }
 
+/* (a.b), ("text"): brackets around an operand and nothing else. The closing one is counted. */
+static bool only_brackets(const struct reading *r, const struct place_frame *f)
+{
+    bool called = false;
+
+    for (int i = 0; i < r->now.n; i++)
+        called = called || r->now.parts[i].called;
+    return f->bracket == '(' && f->callee.n == 0 && r->now.n && !r->now.unknown && !called &&
+           f->tokens == 2 * r->now.n;
+}
+
 static void close_frame(struct reading *r, bool block)
 {
     struct place_frame *f = top(r);
@@ -62,6 +73,10 @@ static void close_frame(struct reading *r, bool block)
     }
     if (!f || (f->bracket == 'b') != block)
         return;
+    if (only_brackets(r, f)) {
+        r->p->n_frames--;
+        return;
+    }
     r->now = f->callee;
     if (f->bracket == '[' || r->now.n == 0) {
         if (r->now.n == 0)
@@ -163,6 +178,10 @@ static void token(struct reading *r, const struct scan *x)
 
     if (f)
         f->tokens++;
+    if (f && f->argument == 0 && f->tokens == 1 && x->kind == SCAN_STRING && *x->at != '[' && x->len > 1) {
+        f->first = x->at + 1;
+        f->first_len = x->len - 2;
+    }
     if (x->kind == SCAN_NAME || x->kind == SCAN_STRING || (x->kind == SCAN_KEYWORD && x->field))
         operand(r, x);
     else if (x->traits & SCAN_OPENS_BLOCK)

@@ -43,8 +43,10 @@ struct place_frame {           /* an open bracket or block */
     int argument;              /* from 0 */
     const char *key;           /* of {key = …; NULL: none */
     size_t key_len;
-    int tokens; /* since the bracket, comma or ; */
-    bool keyed; /* brackets {: a name was followed by = in this entry */
+    int tokens;        /* since the bracket, comma or ; */
+    bool keyed;        /* brackets {: a name was followed by = in this entry */
+    const char *first; /* the first argument when it is one quoted text; NULL: none */
+    size_t first_len;
 };
 
 struct place {

@@ -258,6 +258,7 @@ def test_a_cell_that_takes_too_long_is_interrupted(home, tmp_path):
     start = time.time()
     done = lacus(home, "run", path, "--cell-timeout", "0.4")
     assert done.returncode == 75 and time.time() - start < 5 and "0.4 seconds" in done.stderr
+    assert "did not end within 1 second" in (one := lacus(home, "run", path, "--cell-timeout", "1")).stderr and "1 seconds" not in one.stderr
     nb = read(path)
     assert nb.cells[1].outputs[-1].ename == "TimeoutError" and nb.cells[2].outputs == [] and nb.metadata.lacus.status == "timeout"
     done = lacus(home, "run", write(tmp_path / "w.ipynb", *["sleep(0.2)"] * 20), "--timeout", "0.5")

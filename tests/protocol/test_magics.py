@@ -274,6 +274,19 @@ def test_every_magic_explains_itself_and_is_listed(kernel):
     assert set("time timeit sh bash script html markdown latex vegalite writefile sql capture R python".split()) <= set(re.findall(r"%%(\w+)", text))
 
 
+@pytest.mark.parametrize("line, says", [
+    ("%timeit -z tostring(1)", "no option '-z'"), ("%timeit -z", "no option '-z'"), ("%time -q x", "no option '-q'"), ("%prun -Z x", "no option '-Z'"),
+    ("%debug --step x", "no option '--step'"), ("%pwd -P", "takes nothing"), ("%lsmagic all", "takes nothing")])
+def test_what_is_no_option_is_named_where_a_statement_follows(kernel, line, says):
+    assert says in kernel.error(line)["error"]["evalue"]
+
+
+def test_the_minus_of_an_expression_is_no_option(kernel):
+    kernel.out("n = 3")
+    for line in ("%time -n", "%time -n + 1", "%time -n or 2", "%time -1"):
+        assert kernel.out(line)
+
+
 def test_wrong_options_are_named(kernel):
     assert "did you mean '--no-stdout'" in "".join(kernel.error("%%capture --no-sdout x\n1")["error"]["traceback"])
     assert "usage: %timeit" in "".join(kernel.error("%timeit -n f()")["error"]["traceback"])

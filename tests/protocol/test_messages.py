@@ -193,6 +193,17 @@ def test_interrupt_by_message(kernel, code):
     assert kernel.execute("1 + 1")[0]["status"] == "ok"
 
 
+def test_an_error_value_that_never_gets_its_text_is_told(kernel):
+    msg_id = kernel.send("execute_request", {"code": "x = 1\nerror(setmetatable({}, {__tostring = function() while true do pcall(function() while true do end end) end end}))"})
+    time.sleep(0.3)
+    kernel.request("interrupt_request", {}, channel=kernel.control)
+    reply = kernel.receive(timeout=5)
+    assert reply["parent"] == msg_id and reply["content"]["evalue"] == "the error value could not be shown: interrupted in its __tostring"
+    assert "line 2" in reply["content"]["traceback"][0]
+    reply = kernel.execute("error(setmetatable({}, {__tostring = function() error('inner') end}))")[0]
+    assert reply["evalue"] == "the error value could not be shown: its __tostring failed: Cell In[2]:1: inner"
+
+
 def test_interrupt_by_signal(kernel):
     kernel.send("execute_request", {"code": "while true do end"})
     time.sleep(0.2)
@@ -473,7 +484,8 @@ def test_what_a_child_prints_between_cells_is_shown_at_once(kernel):
 
 @pytest.mark.parametrize("code, want", [
     ("spark.catalog:listV", ["listViews"]), ("os.getenv('LACUS_HO", ["LACUS_HOME"]), ("%env LACUS_HO", ["LACUS_HOME"]),
-    ("require 'jso", ["json"]), ("%store myvar", ["myvariable"]), ("dbutils.secrets.get('pro", ["prod"]), ("dbutils.secrets.list('pro", ["prod"])])
+    ("require 'jso", ["json"]), ("%store myvar", ["myvariable"]), ("dbutils.secrets.get('pro", ["prod"]), ("dbutils.secrets.list('pro", ["prod"]),
+    ("dbutils.secrets.get('prod', '", ["hub", "token"]), ("dbutils.secrets.get('prod', 'to", ["token"]), ("dbutils.secrets.get('none', '", [])])
 def test_completion_knows_names_of_the_system_and_of_scopes(kernel, code, want):
-    kernel.execute("myvariable = 1 dbutils.secrets.createScope('prod')")
+    kernel.execute("myvariable = 1 dbutils.secrets.createScope('prod') for _, key in ipairs{'token', 'hub'} do dbutils.secrets.put('prod', key, 'a long value') end")
     assert kernel.request("complete_request", {"code": code, "cursor_pos": len(code)})["content"]["matches"] == want

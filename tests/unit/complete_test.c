@@ -1,4 +1,5 @@
 /* complete_test.c: completion, inspection and is_complete. */
+#include "runtime/session/keywords.h"
 #include "runtime/session/session_lua.h"
 #include "tests/support/recorder.h"
 #include "tests/support/unit.h"
@@ -78,7 +79,8 @@ static void completion_offers_what_fits(void **state)
     OFFERS(r, "carried.", 8, "alpha", "beta");
     OFFERS(r, "carried:", 8, "beta", "-alpha");
     OFFERS(r, "glob:u", 5, "upper", "-unknown");
-    OFFERS(r, "('x'):re", 8, "-rep"); /* what would have to be run is not */
+    OFFERS(r, "('x'):re", 6, "rep");
+    OFFERS(r, "('x' + f()):re", 14, "-rep"); /* what would have to be run is not */
     OFFERS(r, "class.", 6, "method", "field", "listed");
     OFFERS(r, "class:", 6, "method", "listed", "-field");
     OFFERS(r, "class.__", 6, "-__index");
@@ -97,12 +99,38 @@ static void completion_offers_what_fits(void **state)
     OFFERS(r, "-- pri", 6, "-print");
     OFFERS(r, "nothing.", 8, "-print");
     OFFERS(r, "", 0, "print", "local");
+    OFFERS(r, "(\"text\"):", 9, "upper", "rep", "-print");
+    OFFERS(r, "(glob):u", 7, "upper", "-unknown");
+    OFFERS(r, "(carried).a", 10, "alpha");
+    OFFERS(r, "(1 + glob):", 11, "-upper");
+    OFFERS(r, "::top:: goto t", 13, "top", "-table");
+    OFFERS(r, "goto ", 5, "-print");
+}
+
+/* Each keyword of Lua has its help, and its example runs. */
+static void keywords_are_explained(void **state)
+{
+    struct recorder *r = *state;
+    int n = 0;
+
+    for (const struct keyword *k = keywords; k->name; k++, n++) {
+        recorder_do(r, k->example);
+        assert_ptr_equal(keyword_find(k->name, strlen(k->name)), k);
+    }
+    assert_int_equal(n, 22); /* Lua 5.4, §3.1 */
+    assert_null(keyword_find("print", 5));
 }
 
 static void completion_reads_half_the_text(void **state)
 {
     struct recorder *r = *state;
-    json_t *reply = session_complete(r->session, "pri + 1", 7, 3);
+    static const char jump[] = "for i = 1, 3 do goto con ::continue:: end ::done::";
+    json_t *reply = session_complete(r->session, jump, sizeof jump - 1, 24); /* labels come later */
+
+    assert_int_equal(json_array_size(json_object_get(reply, "matches")), 1);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(reply, "matches"), 0)), "continue");
+    json_decref(reply);
+    reply = session_complete(r->session, "pri + 1", 7, 3);
 
     assert_int_equal(json_integer_value(json_object_get(reply, "cursor_end")), 3);
     assert_int_equal(json_array_size(json_object_get(reply, "matches")), 1);
@@ -136,6 +164,9 @@ static void inspection_explains(void **state)
     EXPLAINS(r, "print(n)", 2, 0, "Signature: print");
     EXPLAINS(r, "lazylib", 3, 0, "a library that opens late");
     EXPLAINS(r, "%timeit x", 3, 0, "%timeit X", "times X");
+    EXPLAINS(r, "for i = 1, 2 do end", 2, 0, "Syntax: for i = FIRST", "Example:", "Type: keyword");
+    EXPLAINS(r, "if x then", 1, 0, "elseif CONDITION", "Type: keyword");
+    EXPLAINS(r, "adder(nil)", 9, 0, "Signature: adder");
     explains(r, "unknown_name", 3, 0, (const char *const[]){NULL});
     explains(r, "1 + 1", 1, 0, (const char *const[]){NULL});
     recorder_do(r, "adder??");
@@ -189,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(completion_offers_what_fits, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(keywords_are_explained, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(completion_reads_half_the_text, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(inspection_explains, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(is_complete_knows, set_up, recorder_tear_down),

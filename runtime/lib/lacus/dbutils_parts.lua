@@ -150,21 +150,21 @@ return function(dbutils, native)
 
   --- module dbutils.secrets: sealed values; what was read once shows as [REDACTED] in every output
 
-  --- dbutils.secrets.get(scope: ScopeName, key: string) -> string
+  --- dbutils.secrets.get(scope: ScopeName, key: SecretKey) -> string
   -- the value of a secret
   --     local token = dbutils.secrets.get("prod", "hub-token")
   secrets.get = named({"scope", "key"}, sealed.get)
-  --- dbutils.secrets.getBytes(scope: ScopeName, key: string) -> string
+  --- dbutils.secrets.getBytes(scope: ScopeName, key: SecretKey) -> string
   -- the value of a secret, which may be any bytes
   --     #dbutils.secrets.getBytes("lake", "token")
   secrets.getBytes = secrets.get
-  --- dbutils.secrets.put(scope: ScopeName, key: string, value: string, expires?: integer)
+  --- dbutils.secrets.put(scope: ScopeName, key: SecretKey, value: string, expires?: integer)
   -- seals a value, or replaces it; expires is a time in seconds, as os.time gives it. `lacus secrets put` asks for it instead
   --     dbutils.secrets.put("lake", "token", "only in a cell that nobody keeps")
   secrets.put = named({"scope", "key", "value", "expires"}, function(scope, key, value, expires)
     sealed.put(scope, key, value, expires and expires * 1000)
   end)
-  --- dbutils.secrets.delete(scope: ScopeName, key: string)
+  --- dbutils.secrets.delete(scope: ScopeName, key: SecretKey)
   -- removes a secret
   --     dbutils.secrets.delete("prod", "token")
   secrets.delete = named({"scope", "key"}, sealed.delete)
