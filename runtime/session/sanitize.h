@@ -1,8 +1,8 @@
 /* sanitize.h: whether this is a build with ThreadSanitizer (gcc and clang tell it each in its way).
  *
- * What      SANITIZE_THREADS: 1 in such a build, else 0. There, a signal waits until its thread calls something that ThreadSanitizer
- *           knows, and Lua's own loops call nothing: so that signals reach a cell, it looks every SANITIZE_LOOKS instructions
- *           (0: in other builds never). A C function that runs long is not reached.
+ * What      SANITIZE_THREADS: 1 in such a build, else 0. There, a signal waits until its thread calls something that
+ *           ThreadSanitizer knows, and Lua's own loops call nothing: so that signals reach a cell, it looks every
+ *           SANITIZE_LOOKS instructions (0: in other builds never). A C function that runs long is not reached.
  * Ownership nothing.
  * Threads   any.
  *
