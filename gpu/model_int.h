@@ -66,7 +66,7 @@ struct saved {                              /* what one layer keeps for backward
 struct work {    /* buffers for one forward and backward; all inside block */
     void *block; /* owned device memory */
     size_t bytes;
-    int64_t rows, sequences, position_limit;
+    int64_t rows, sequences;
     bool train;
     int recomputed;
     struct saved *layers; /* owned, one per layer; recomputed and inference layers share */

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { IDLE_MS = 10000, STARTUP_MS = 5000 };
+enum { IDLE_MS = 10000 };
 
 static const struct command usage_worker = {
     .usage = "worker --connect ENDPOINT --key FILE [--once] [--timeout SECONDS]\n"

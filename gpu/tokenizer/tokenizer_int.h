@@ -183,12 +183,11 @@ struct tokenizer {
     uint8_t *kinds; /* owned: per id, enum token_kind */
     struct steps normalizers, pre_tokenizers;
     struct decoder_step *decoders; /* owned */
-    size_t n_decoders, cap_decoders;
+    size_t n_decoders;
     bool has_decoder;
     struct special_run front, back;
     bool trim_offsets, trim_prefix_space; /* ByteLevel post-processing */
     int32_t bos, eos, pad;
-    const char *bos_text, *eos_text;
     const char *chat_template;
     json_t *special_texts; /* owned: bos_token, eos_token, … as texts, for the template */
 };

@@ -1,7 +1,6 @@
 """Tokens a second of a 56M Llama, greedy, at batch 1 and 8, by the type of the weights: beside transformers' generate, and beside what reading the weights alone would take."""
 import ctypes as C
 import os
-import pathlib
 import sys
 import time
 

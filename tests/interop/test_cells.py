@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from lacus import lacus, script, script_json
+from lacus import lacus, script
 
 ROWS = "local df = spark:createDataFrame({{1, 'x', {1, 2}}, {2, 'y', {}}}, {'a', 'b', 'c'})\n"
 

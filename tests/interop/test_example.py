@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 import notebooks
-from lacus import lacus, script, script_json
+from lacus import lacus, script_json
 from test_serving import Server
 from test_train import end_coordinator
 

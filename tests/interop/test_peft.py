@@ -1,6 +1,4 @@
 """Adapters of every kind against peft: it loads what we write, we load what it writes, and both train alike."""
-import json
-
 import peft
 import pytest
 import torch

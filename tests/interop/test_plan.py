@@ -7,7 +7,7 @@ import pytest
 
 from engine import CTX, Engine
 from lacus import script
-from test_train import ROWS, TEMPLATE, home, lua_rows  # noqa: F401: fixtures
+from test_train import home  # noqa: F401: a fixture
 
 torch = pytest.importorskip("torch")
 SHAPE = dict(model_type="llama", architectures=["LlamaForCausalLM"], vocab_size=4000, hidden_size=256, intermediate_size=704, num_hidden_layers=6,
@@ -81,7 +81,6 @@ def test_what_does_not_fit_is_said_with_what_would(home, base):  # noqa: F811
 
 
 def test_a_training_that_cannot_fit_does_not_start(home, base):  # noqa: F811
-    import shutil
 
     from tokenizers import Tokenizer, models, pre_tokenizers
 

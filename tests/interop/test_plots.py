@@ -1,6 +1,5 @@
 """Plots: their Vega-Lite is valid against Vega-Lite's own schema, their numbers are those of numpy and of the dataframe's engine."""
 import json
-import os
 import pathlib
 
 import altair

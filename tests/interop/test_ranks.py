@@ -9,7 +9,7 @@ import time
 import pytest
 
 from lacus import LACUS, environment, lacus, script
-from test_train import ROWS, SLOW, end_coordinator, free_port, home, invite, model, prelude, write_key  # noqa: F401
+from test_train import SLOW, free_port, home, invite, model, prelude, write_key  # noqa: F401
 
 LOSSES = """
 local function losses(job)

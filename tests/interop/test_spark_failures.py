@@ -1,6 +1,5 @@
 """What can go wrong between a session and its Spark server: streams that break and are taken up again, a server that dies or is another one,
 tokens, certificates. A proxy of the test stands between and breaks what it is told to."""
-import os
 import socket
 import ssl
 import subprocess

@@ -52,7 +52,6 @@ CORPUS = ["The quick brown fox's 12 dogs aren't lazy; they've 3,456 naps.\n", "d
           "naïve café déjà vu — “quotes” ÅÉÎ\n", "日本語のテキスト 中文 한국어\n", "  leading and   trailing  spaces  \n"] * 20
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 QWEN2 = LLAMA3.replace("{1,3}", "")
-GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
 def texts():

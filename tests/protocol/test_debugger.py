@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import pytest
-from kernels import LACUS, kernel, home, text  # noqa: F401
+from kernels import LACUS, home, kernel, text  # noqa: F401
 
 SEED = 3339675911
 

@@ -2,7 +2,7 @@
 import time
 
 import pytest
-from kernels import LACUS, home, kernel, text  # noqa: F401
+from kernels import home, kernel, text  # noqa: F401
 
 
 # ---- payloads

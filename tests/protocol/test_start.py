@@ -1,6 +1,5 @@
 """What a process loads: a kernel that only computes pays for nothing else; what is missing is named with its package."""
 import pathlib
-import shutil
 
 from kernels import LACUS, home  # noqa: F401
 from raw_client import RawKernel

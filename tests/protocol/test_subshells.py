@@ -2,7 +2,7 @@
 import time
 
 import pytest
-from kernels import LACUS, home, kernel, text  # noqa: F401
+from kernels import home, kernel, text  # noqa: F401
 
 OBSERVED = "s = widgets.IntSlider{value = 1, max = 1000} s:observe(function(c) seen = s.value print('seen', s.value) end, 'value') return s"
 

@@ -4,8 +4,6 @@ import signal
 import sys
 import time
 
-import pytest
-
 sys.path.insert(0, str(__import__("pathlib").Path(__file__).resolve().parents[1] / "interop"))
 from kernels import LACUS, home, kernel, text  # noqa: F401
 from raw_client import RawKernel

@@ -17,7 +17,7 @@ struct sketch {
     struct entry *entries; /* sorted, different */
 };
 
-enum { SKETCH_HEAD = 16, MOST_ENTRIES = 1 << 26 };
+enum { SKETCH_HEAD = 16 };
 static const char sketch_magic[8] = "lacusSK1", sample_magic[8] = "lacusQS1";
 
 /* ---- bytes ---- */
