@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char module_key = 0; /* in the registry: what lacus.autoreload gives */
-
 static int l_stat(lua_State *L)
 {
     struct stat st;
@@ -28,20 +26,16 @@ static int l_say(lua_State *L)
     return 0;
 }
 
-static void push_module(lua_State *L)
+static void push_core(lua_State *L)
 {
     static const luaL_Reg native[] = {{"stat", l_stat}, {"say", l_say}, {NULL, NULL}};
 
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) != LUA_TNIL)
-        return;
-    lua_pop(L, 1);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.autoreload");
-    lua_call(L, 1, 1);
     luaL_newlib(L, native);
-    lua_call(L, 1, 1);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+}
+
+static void push_module(lua_State *L)
+{
+    session_push_module(L, "lacus.autoreload", push_core);
 }
 
 /* Before each cell: looks at the files; after it, modules that it has required are noted. */

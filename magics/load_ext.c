@@ -5,8 +5,6 @@
 #include "runtime/session/magic_lua.h"
 #include <string.h>
 
-static const char module_key = 0; /* in the registry: what lacus.extension gives */
-
 static int l_run(lua_State *L)
 {
     size_t len;
@@ -15,46 +13,30 @@ static int l_run(lua_State *L)
     return session_run_text(L, text, len, "extension");
 }
 
-static int l_raise(lua_State *L) /* (code, message, hint) */
-{
-    struct err err;
-
-    err_set(&err, lc_from_name(luaL_checkstring(L, 1)), "%s", luaL_checkstring(L, 2));
-    if (*luaL_optstring(L, 3, ""))
-        err_hint(&err, "%s", lua_tostring(L, 3));
-    return session_raise(L, &err);
-}
-
 static int l_say(lua_State *L)
 {
     line_print(L, "%s", luaL_checkstring(L, 1));
     return 0;
 }
 
-static void push_module(lua_State *L)
+static void push_core(lua_State *L)
 {
-    static const luaL_Reg native[] = {
-        {"register", magic_lua_register}, {"run", l_run}, {"raise", l_raise}, {"say", l_say}, {NULL, NULL}};
+    static const luaL_Reg native[] = {{"register", magic_lua_register},
+                                      {"run", l_run},
+                                      {"raise", session_raise_text},
+                                      {"say", l_say},
+                                      {NULL, NULL}};
 
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) != LUA_TNIL)
-        return;
-    lua_pop(L, 1);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.extension");
-    lua_call(L, 1, 1);
     luaL_newlib(L, native);
     lua_pushstring(L, session_id(session_of(L)));
     lua_setfield(L, -2, "id");
-    lua_call(L, 1, 1);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
 }
 
 static int perform(lua_State *L, const char *magic, const char *function, const char *line)
 {
     const char *name = options_one(L, options_read(L, magic, line, OPTIONS_ALL), "no extension named");
 
-    push_module(L);
+    session_push_module(L, "lacus.extension", push_core);
     lua_getfield(L, -1, function);
     lua_pushstring(L, name);
     lua_call(L, 1, 0);

@@ -43,9 +43,7 @@ static const char *push_path(lua_State *L, const char *name)
 /* lacus.store's function of this name, with the arguments that are on the stack. */
 static void call(lua_State *L, const char *function, int nargs)
 {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.store");
-    lua_call(L, 1, 1);
+    session_require(L, "lacus.store");
     lua_getfield(L, -1, function);
     lua_remove(L, -2);
     lua_insert(L, -nargs - 1);

@@ -38,24 +38,12 @@ static int l_asks(lua_State *L)
     return 1;
 }
 
-static int l_raise(lua_State *L) /* (code, message, hint) */
-{
-    struct err err;
-
-    err_set(&err, lc_from_name(luaL_checkstring(L, 1)), "%s", luaL_checkstring(L, 2));
-    if (*luaL_optstring(L, 3, ""))
-        err_hint(&err, "%s", lua_tostring(L, 3));
-    return session_raise(L, &err);
-}
-
 int dbutils_open(lua_State *L)
 {
-    static const luaL_Reg native[] = {{"params", l_params}, {"cell", l_cell}, {"rich", l_rich},
-                                      {"raise", l_raise},   {"asks", l_asks}, {NULL, NULL}};
+    static const luaL_Reg native[] = {{"params", l_params},          {"cell", l_cell}, {"rich", l_rich},
+                                      {"raise", session_raise_text}, {"asks", l_asks}, {NULL, NULL}};
 
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.dbutils");
-    lua_call(L, 1, 1);
+    session_require(L, "lacus.dbutils");
     luaL_newlib(L, native);
     lua_call(L, 1, 1);
     dbutils_add(L);

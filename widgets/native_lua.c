@@ -144,16 +144,6 @@ static int l_attempt(lua_State *L) /* (fn) → true; or its error was shown, as 
     return 1;
 }
 
-static int l_raise(lua_State *L) /* (code, message, hint) */
-{
-    struct err err;
-
-    err_set(&err, lc_from_name(luaL_checkstring(L, 1)), "%s", luaL_checkstring(L, 2));
-    if (*luaL_optstring(L, 3, ""))
-        err_hint(&err, "%s", lua_tostring(L, 3));
-    return session_raise(L, &err);
-}
-
 static int l_all(lua_State *L) /* → {id = widget} */
 {
     front_all(L);
@@ -180,7 +170,7 @@ void widgets_native(lua_State *L)
         {"custom", l_custom},
         {"fields", l_fields},
         {"attempt", l_attempt},
-        {"raise", l_raise},
+        {"raise", session_raise_text},
         {"rich", l_rich},
         {"all", l_all},
         {NULL, NULL},

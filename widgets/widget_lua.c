@@ -785,9 +785,7 @@ int widgets_open(lua_State *L)
         lua_pushcclosure(L, l_new, 1);
         lua_setfield(L, -2, row->name);
     }
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.widgets");
-    lua_call(L, 1, 1);
+    session_require(L, "lacus.widgets");
     widgets_native(L);
     lua_pushvalue(L, -3);
     luaL_getmetatable(L, class_name);

@@ -7,16 +7,6 @@
 #include "runtime/session/session_lua.h"
 #include <string.h>
 
-static int l_raise(lua_State *L) /* (code, message, hint) */
-{
-    struct err err;
-
-    err_set(&err, lc_from_name(luaL_checkstring(L, 1)), "%s", luaL_checkstring(L, 2));
-    if (*luaL_optstring(L, 3, ""))
-        err_hint(&err, "%s", lua_tostring(L, 3));
-    return session_raise(L, &err);
-}
-
 static int l_restart_python(lua_State *L)
 {
     python_stop_kept(L);
@@ -58,7 +48,7 @@ void dbutils_add(lua_State *L)
     static const luaL_Reg fs[] = {
         {"ls", files_ls},         {"cp", files_cp},   {"mv", files_mv},     {"rm", files_rm},
         {"mkdirs", files_mkdirs}, {"put", files_put}, {"head", files_head}, {NULL, NULL}};
-    static const luaL_Reg others[] = {{"raise", l_raise},
+    static const luaL_Reg others[] = {{"raise", session_raise_text},
                                       {"topic", l_topic},
                                       {"run", notebook_lua_run},
                                       {"exit", notebook_lua_exit},
@@ -66,9 +56,7 @@ void dbutils_add(lua_State *L)
                                       {"restart_python", l_restart_python},
                                       {NULL, NULL}};
 
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.dbutils_parts");
-    lua_call(L, 1, 1);
+    session_require(L, "lacus.dbutils_parts");
     lua_pushvalue(L, -2);
     luaL_newlib(L, others);
     luaL_newlib(L, fs);

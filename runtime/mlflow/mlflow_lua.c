@@ -704,17 +704,6 @@ static int l_resolve(lua_State *L)
 
 /* ---- helpers of the Lua part ------------------------------------------------------------------------- */
 
-/* (code, message, hint) */
-static int l_raise(lua_State *L)
-{
-    struct err err;
-
-    err_set(&err, lc_from_name(luaL_checkstring(L, 1)), "%s", luaL_checkstring(L, 2));
-    if (!lua_isnoneornil(L, 3))
-        err_hint(&err, "%s", luaL_checkstring(L, 3));
-    return session_raise(L, &err);
-}
-
 /* (function, word, {names}): raises that there is no such argument */
 static int l_no_argument(lua_State *L)
 {
@@ -795,16 +784,14 @@ int mlflow_open(lua_State *L)
         {"alias", l_alias},
         {"tag_model", l_tag_model},
         {"resolve", l_resolve},
-        {"raise", l_raise},
+        {"raise", session_raise_text},
         {"no_argument", l_no_argument},
         {"now", l_now},
         {"time_text", l_time_text},
         {NULL, NULL},
     };
 
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.mlflow");
-    lua_call(L, 1, 1); /* a function of the table below */
+    session_require(L, "lacus.mlflow"); /* a function of the table below */
     luaL_newlib(L, functions);
     lua_call(L, 1, 1);
     return 1;

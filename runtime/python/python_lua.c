@@ -104,9 +104,7 @@ static struct python *need_python(lua_State *L, struct state *state)
     if (!program)
         missing(L);
     make_folder(L, state);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.python_side");
-    lua_call(L, 1, 1);
+    session_require(L, "lacus.python_side");
     if (python_start(program, lua_tostring(L, -1), state->folder, &state->python, &err) != LC_OK)
         session_raise(L, &err);
     lua_pop(L, 1);

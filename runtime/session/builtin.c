@@ -114,9 +114,7 @@ static int open_progress(lua_State *L)
 {
     static const luaL_Reg native[] = {{"now", l_now}, {"columns", l_columns}, {NULL, NULL}};
 
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.progress");
-    lua_call(L, 1, 1);
+    session_require(L, "lacus.progress");
     luaL_newlib(L, native);
     lua_call(L, 1, 1);
     return 1;

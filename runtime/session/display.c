@@ -353,9 +353,7 @@ static void read_named(lua_State *L, const char *mime)
     }
     lua_pushlstring(L, buf_str(text), text->len);
     if (wants_json(mime)) {
-        lua_getglobal(L, "require");
-        lua_pushliteral(L, "json");
-        lua_call(L, 1, 1);
+        session_require(L, "json");
         lua_getfield(L, -1, "decode");
         lua_pushvalue(L, -3);
         lua_call(L, 1, 1);

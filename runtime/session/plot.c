@@ -264,9 +264,7 @@ static void read_arguments(lua_State *L, const char *kind)
         lua_pushvalue(L, 1);
     if (lua_isuserdata(L, 4) && luaL_getmetafield(L, 4, "__name") != LUA_TNIL &&
         strcmp(luaL_optstring(L, -1, ""), "DataFrame") == 0) {
-        lua_getglobal(L, "require");
-        lua_pushliteral(L, "lacus.plot");
-        lua_call(L, 1, 1);
+        session_require(L, "lacus.plot");
         lua_getfield(L, -1, kind);
         lua_pushvalue(L, 4);
         if (options)

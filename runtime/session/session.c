@@ -457,6 +457,36 @@ int session_raise(lua_State *L, const struct err *err)
     return lua_error(L);
 }
 
+int session_raise_text(lua_State *L)
+{
+    struct err err;
+
+    err_set(&err, lc_from_name(luaL_checkstring(L, 1)), "%s", luaL_checkstring(L, 2));
+    if (*luaL_optstring(L, 3, ""))
+        err_hint(&err, "%s", lua_tostring(L, 3));
+    return session_raise(L, &err);
+}
+
+/* ---- parts that are written in Lua ---- */
+void session_require(lua_State *L, const char *module)
+{
+    lua_getglobal(L, "require");
+    lua_pushstring(L, module);
+    lua_call(L, 1, 1);
+}
+
+void session_push_module(lua_State *L, const char *module, void (*push_core)(lua_State *L))
+{
+    if (lua_getfield(L, LUA_REGISTRYINDEX, module) != LUA_TNIL)
+        return;
+    lua_pop(L, 1);
+    session_require(L, module);
+    push_core(L);
+    lua_call(L, 1, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, module);
+}
+
 /* ---- buffers on the stack ---- */
 static int buffer_gc(lua_State *L)
 {

@@ -41,6 +41,12 @@ json_t *session_traceback(lua_State *L, const char *mode);
 /* Sets the mode (NULL: does not) and returns it. */
 const char *session_traceback_mode(lua_State *L, const char *mode);
 int session_raise(lua_State *L, const struct err *err);
+/* The same for the parts of the program that are written in Lua: (code, message, hint or nothing). */
+int session_raise_text(lua_State *L);
+/* Pushes what require gives for a module. */
+void session_require(lua_State *L, const char *module);
+/* Pushes a module that is a function of its core, a table that push_core pushes; made once for a session. */
+void session_push_module(lua_State *L, const char *module, void (*push_core)(lua_State *L));
 /* luaL_ref-free module state: one userdata per key and session, zero-filled, made on first use; free_fn (may
  * be NULL) runs at close. */
 void *session_state(lua_State *L, const void *key, size_t size, void (*free_fn)(void *state));

@@ -268,9 +268,7 @@ static void shell_push_lines(lua_State *L, const char *text, size_t len)
 {
     const char *p = text, *end = text + len;
 
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.lines");
-    lua_call(L, 1, 1);
+    session_require(L, "lacus.lines");
     lua_newtable(L);
     for (lua_Integer i = 1; p < end; i++) {
         const char *stop = memchr(p, '\n', (size_t)(end - p));

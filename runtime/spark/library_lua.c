@@ -262,7 +262,7 @@ static int l_name_function(lua_State *L) /* name_function(name, call with the fi
 }
 
 /* ---- finding the library's methods ---- */
-void spark_library(lua_State *L)
+static void push_core(lua_State *L)
 {
     static const luaL_Reg natives[] = {{"subquery", l_subquery},
                                        {"filtered", l_filtered},
@@ -282,18 +282,13 @@ void spark_library(lua_State *L)
                                        {"lambda", l_lambda},
                                        {"name_function", l_name_function},
                                        {NULL, NULL}};
-    static const char key[] = "lacus.spark.library";
 
-    if (lua_getfield(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE)
-        return;
-    lua_pop(L, 1);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.dataframe");
-    lua_call(L, 1, 1);
     luaL_newlib(L, natives);
-    lua_call(L, 1, 1);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, key);
+}
+
+void spark_library(lua_State *L)
+{
+    session_push_module(L, "lacus.dataframe", push_core);
 }
 
 int observation_lua_open(lua_State *L)

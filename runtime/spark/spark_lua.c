@@ -340,14 +340,13 @@ static int l_sql(lua_State *L)
     return dataframe_push(L, result);
 }
 
-static int conf_text(lua_State *L, int index, char *out, size_t size)
+static void conf_text(lua_State *L, int index, char *out, size_t size)
 {
     const char *text = luaL_tolstring(L, index, NULL);
 
     luaL_argcheck(L, strlen(text) < size, index, "too long");
     memcpy(out, text, strlen(text) + 1);
     lua_pop(L, 1);
-    return 0;
 }
 
 static int l_conf_set(lua_State *L)
@@ -710,14 +709,7 @@ static int l_builder_same(lua_State *L)
 
 static int l_builder_config(lua_State *L)
 {
-    char value[1024];
-    struct err err;
-
-    luaL_checkany(L, 3);
-    conf_text(L, 3, value, sizeof value);
-    err_clear(&err);
-    if (spark_conf_set(spark_of(L), luaL_checkstring(L, 2), value, &err) != LC_OK)
-        return session_raise(L, &err);
+    l_conf_set(L);
     return l_builder_same(L);
 }
 
@@ -794,9 +786,7 @@ static int l_native_schema(lua_State *L) /* schema(DDL) */
 
 int types_lua_open(lua_State *L)
 {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.types");
-    lua_call(L, 1, 1);
+    session_require(L, "lacus.types");
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, l_native_schema);
     lua_setfield(L, -2, "schema");

@@ -876,97 +876,72 @@ static const luaL_Reg core[] = {{"rows", l_rows},
                                 {"coordinator_pid", l_coordinator_pid},
                                 {NULL, NULL}};
 
-/* require "lacus.llm" gives a function of the core, which gives the module; made once. */
-static void push_module(lua_State *L)
+static void push_core(lua_State *L)
 {
-    if (lua_getfield(L, LUA_REGISTRYINDEX, "lacus.llm") == LUA_TTABLE)
-        return;
-    lua_pop(L, 1);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lacus.llm");
-    lua_call(L, 1, 1);
     luaL_newlib(L, core);
     llm_model_functions(L);
     hub_functions(L);
     llm_dataset_functions(L);
-    lua_call(L, 1, 1);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, "lacus.llm");
+}
+
+static int push_field(lua_State *L, const char *name)
+{
+    session_push_module(L, "lacus.llm", push_core);
+    lua_getfield(L, -1, name);
+    return 1;
 }
 
 int llm_open(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "llm");
-    return 1;
+    return push_field(L, "llm");
 }
 
 int llm_open_dataset(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "Dataset");
-    return 1;
+    return push_field(L, "Dataset");
 }
 
 int llm_open_load_dataset(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "load_dataset");
-    return 1;
+    return push_field(L, "load_dataset");
 }
 
 int llm_open_concatenate_datasets(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "concatenate_datasets");
-    return 1;
+    return push_field(L, "concatenate_datasets");
 }
 
 int llm_open_trainer(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "Trainer");
-    return 1;
+    return push_field(L, "Trainer");
 }
 
 int llm_open_early_stopping(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "EarlyStoppingCallback");
-    return 1;
+    return push_field(L, "EarlyStoppingCallback");
 }
 
 int llm_open_lora_config(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "LoraConfig");
-    return 1;
+    return push_field(L, "LoraConfig");
 }
 
 int llm_open_prompt_tuning(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "PromptTuningConfig");
-    return 1;
+    return push_field(L, "PromptTuningConfig");
 }
 
 int llm_open_prefix_tuning(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "PrefixTuningConfig");
-    return 1;
+    return push_field(L, "PrefixTuningConfig");
 }
 
 int llm_open_quantization(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "BitsAndBytesConfig");
-    return 1;
+    return push_field(L, "BitsAndBytesConfig");
 }
 
 int llm_open_training_arguments(struct lua_State *L)
 {
-    push_module(L);
-    lua_getfield(L, -1, "TrainingArguments");
-    return 1;
+    return push_field(L, "TrainingArguments");
 }
