@@ -37,5 +37,10 @@ enum lc adapter_attach(struct model *m, const struct adapter_config *c, const in
 enum lc adapter_load(const struct ctx *ctx, struct model *m, const char *folder, struct err *err) MUST_CHECK;
 enum lc adapter_save(const struct ctx *ctx, struct model *m, const char *folder, struct err *err) MUST_CHECK;
 void adapter_detach(struct model *m);
+/* Puts the attached LoRA aside: several are kept over one base, and each sequence that is generated names its own
+ * (generate_options.adapter). *number: from 1 on, until the model ends. LC_UNSUPPORTED: another kind, DoRA, or an
+ * adapter with trained copies of the base's weights. */
+enum lc adapter_keep(struct model *m, size_t *number, struct err *err) MUST_CHECK;
+size_t adapter_kept(const struct model *m);
 bool adapter_attached(const struct model *m);
 #endif

@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BACKEND_ABI 5u /* changes when a struct of this header does */
+#define BACKEND_ABI 6u /* changes when a struct of this header does */
 
 struct backend;        /* an open device */
 struct backend_stream; /* an ordered queue of work; NULL is the backend's own */

@@ -32,7 +32,7 @@ struct lora_arg {
     uint64_t seed; /* of the mask: the same in forward and backward */
 };
 
-struct linear_arg { /* y = x W^T + bias (+ LoRA) */
+struct linear_arg { /* y = x W^T + bias (+ LoRA); forward with w NULL: y += LoRA alone */
     int64_t rows, in, out;
     const float *x; /* [rows, in] */
     const void *w;  /* [out, in] of w_type, which may be quantised (quant.h) */

@@ -1,6 +1,6 @@
-#include "gpu/generate.h"
+#include "gpu/adapter.h"
+#include "gpu/choose.h"
 #include "gpu/model_int.h"
-#include "gpu/rng.h"
 #include "runtime/base/mem.h"
 #include <math.h>
 #include <stdlib.h>
@@ -8,12 +8,8 @@
 
 enum {
     CHUNK = 512,   /* rows of prompts that one step reads, so that the others need not wait for a long one */
+    SCORED = 64,   /* of them, rows of prompts whose logits are asked for: as many rows of logits are kept */
     CAPACITY = 256 /* rows of the cache that a sequence has at first */
-};
-
-struct candidate {
-    double logit;
-    int32_t token;
 };
 
 struct member { /* a sequence in a batch */
@@ -23,6 +19,7 @@ struct member { /* a sequence in a batch */
     struct rng rng; /* of its own: batching changes nothing */
     int64_t fed;    /* rows in the cache */
     int64_t rows;   /* of this step */
+    bool over;      /* has ended in this step */
     int32_t slot;
     size_t capacity; /* of made */
     struct generated made;
@@ -37,10 +34,12 @@ struct generate_batch {
     struct member *members;               /* owned, [most]: those that run */
     struct member *ended;                 /* owned, [most] */
     int32_t *ids, *starts, *past, *slots; /* owned in one block: ids; for a step of up to CHUNK + most rows */
-    float *logits;                        /* owned, [most, vocabulary] */
-    struct candidate *candidates;         /* owned, [vocabulary] */
-    bool *seen;                           /* owned, [vocabulary]: scratch of the repetition penalty */
-    bool *used;                           /* owned, [most]: slots of the cache */
+    int32_t *wanted, *adapters;           /* in that block: rows whose logits are wanted; of each sequence */
+    float *logits;                        /* owned, [n_logits, vocabulary] */
+    size_t n_logits;
+    struct chooser chooser;
+    struct likely *top; /* owned, [GENERATE_TOP_MAX] */
+    bool *used;         /* owned, [most]: slots of the cache */
 };
 
 void generate_defaults(struct generate_options *o)
@@ -50,7 +49,7 @@ void generate_defaults(struct generate_options *o)
 
 static enum lc check_options(const struct generate_options *o, struct err *err)
 {
-    if (o->max_new_tokens < 1 || o->max_new_tokens > 1 << 24)
+    if (o->max_new_tokens < (o->prompt_logprobs ? 0 : 1) || o->max_new_tokens > 1 << 24)
         return err_set(err, LC_ARG, "'max_new_tokens' is %lld: not between 1 and %d",
                        (long long)o->max_new_tokens, 1 << 24);
     if (!(o->temperature >= 0) || !isfinite(o->temperature))
@@ -63,6 +62,22 @@ static enum lc check_options(const struct generate_options *o, struct err *err)
         return err_set(err, LC_ARG, "'top_k' is %lld: it must be 0 (off) or above", (long long)o->top_k);
     if (!(o->repetition_penalty > 0) || !isfinite(o->repetition_penalty))
         return err_set(err, LC_ARG, "'repetition_penalty' is %g: it must be above 0", o->repetition_penalty);
+    if (!isfinite(o->frequency_penalty) || !isfinite(o->presence_penalty))
+        return err_set(err, LC_ARG, "'frequency_penalty' and 'presence_penalty' must be finite");
+    if (o->top_logprobs > GENERATE_TOP_MAX)
+        return err_set(err, LC_ARG, "'top_logprobs' is %zu: at most %d", o->top_logprobs, GENERATE_TOP_MAX);
+    return LC_OK;
+}
+
+static enum lc check_bias(const struct generate_options *o, int64_t vocabulary, struct err *err)
+{
+    for (size_t i = 0; i < o->n_bias; i++) {
+        if (o->bias[i].token < 0 || o->bias[i].token >= vocabulary)
+            return err_set(err, LC_ARG, "'logit_bias' names token %d, outside the vocabulary of %lld",
+                           o->bias[i].token, (long long)vocabulary);
+        if (!isfinite(o->bias[i].value))
+            return err_set(err, LC_ARG, "'logit_bias' of token %d is not finite", o->bias[i].token);
+    }
     return LC_OK;
 }
 
@@ -81,155 +96,9 @@ static enum lc check_prompt(const struct generate_prompt *p, size_t sequence, in
     return LC_OK;
 }
 
-/* ---- choosing a token ---- */
-static void penalise(struct generate_batch *r, const struct member *s)
+static bool is_stop(const struct generate_batch *b, const struct generate_options *o, int32_t token)
 {
-    const struct generate_prompt *p = &s->prompt;
-    const struct generated *g = &s->made;
-    double penalty = s->o.repetition_penalty;
-
-    for (size_t i = 0; i < p->n + g->n; i++) {
-        int32_t token = i < p->n ? p->ids[i] : g->ids[i - p->n];
-        double *z = &r->candidates[token].logit;
-
-        if (!r->seen[token])
-            *z = *z > 0 ? *z / penalty : *z * penalty;
-        r->seen[token] = true;
-    }
-    memset(r->seen, 0, (size_t)r->vocabulary * sizeof *r->seen);
-}
-
-static bool better(const struct candidate *x, const struct candidate *y)
-{
-    return x->logit > y->logit || (!(x->logit < y->logit) && x->token < y->token);
-}
-
-static void sift(struct candidate *heap, int64_t n, int64_t at)
-{
-    struct candidate one = heap[at];
-
-    for (int64_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && better(&heap[child + 1], &heap[child]))
-            child++;
-        if (!better(&heap[child], &one))
-            break;
-        heap[at] = heap[child];
-    }
-    heap[at] = one;
-}
-
-static int32_t best_of(const struct candidate *c, int64_t n)
-{
-    int64_t best = 0;
-
-    for (int64_t i = 1; i < n; i++)
-        if (c[i].logit > c[best].logit)
-            best = i;
-    return c[best].token;
-}
-
-/* Draws from the first n candidates, of which the best has logit `most`. */
-static int32_t draw(const struct candidate *c, int64_t n, double most, double temperature, struct rng *rng)
-{
-    double total = 0, at;
-
-    for (int64_t i = 0; i < n; i++)
-        total += exp((c[i].logit - most) / temperature);
-    at = rng_uniform(rng) * total;
-    for (int64_t i = 0; i < n; i++) {
-        at -= exp((c[i].logit - most) / temperature);
-        if (at < 0)
-            return c[i].token;
-    }
-    return c[n - 1].token;
-}
-
-/* The best candidates, the best first, until they are top_k or carry top_p of the probability of those: taken one by
- * one from a heap, for they are few beside the vocabulary. Returns where they are; *n is how many. */
-static struct candidate *best_few(struct candidate *c, int64_t *n, const struct generate_options *o)
-{
-    int64_t all = *n, most = o->top_k > 0 && o->top_k < all ? o->top_k : all, taken = 0;
-    double total = 0, sum = 0, top = 0;
-
-    for (int64_t i = all / 2; i-- > 0;)
-        sift(c, all, i);
-    top = c[0].logit;
-    for (int64_t i = 0; i < all && o->top_p < 1 && most == all; i++)
-        total += exp((c[i].logit - top) / o->temperature);
-    while (taken < most && (most < all || sum < o->top_p * total || o->top_p >= 1)) {
-        struct candidate one = c[0];
-
-        c[0] = c[all - taken - 1];
-        sift(c, all - ++taken, 0);
-        c[all - taken] = one;
-        sum += exp((one.logit - top) / o->temperature);
-    }
-    for (int64_t i = all - taken, j = all - 1; i < j; i++, j--) {
-        struct candidate one = c[i];
-
-        c[i] = c[j];
-        c[j] = one;
-    }
-    c += all - taken;
-    if (o->top_p < 1 && most < all) { /* of what top_k left */
-        total = sum;
-        sum = 0;
-        for (int64_t i = 0; i < taken && sum < o->top_p * total; i++, *n = i)
-            sum += exp((c[i].logit - top) / o->temperature);
-        return c;
-    }
-    *n = taken;
-    return c;
-}
-
-/* Keeps the candidates that are likely enough beside the best one, in their order. */
-static int64_t likely_enough(struct candidate *c, int64_t n, double most, double temperature, double min_p)
-{
-    double least = most + temperature * log(min_p);
-    int64_t kept = 0;
-
-    for (int64_t i = 0; i < n; i++)
-        if (c[i].logit >= least)
-            c[kept++] = c[i];
-    return kept;
-}
-
-static int32_t choose(struct generate_batch *r, struct member *s, const float *logits)
-{
-    const struct generate_options *o = &s->o;
-    struct candidate *c = r->candidates;
-    int64_t n = r->vocabulary;
-    double most = -INFINITY;
-
-    for (int64_t i = 0; i < n; i++)
-        c[i] = (struct candidate){(double)logits[i], (int32_t)i};
-    if (o->repetition_penalty != 1)
-        penalise(r, s);
-    if (o->temperature == 0)
-        return best_of(c, n);
-    if (o->top_k > 0 || o->top_p < 1)
-        c = best_few(c, &n, o);
-    for (int64_t i = 0; i < n; i++)
-        most = fmax(most, c[i].logit);
-    if (o->min_p > 0)
-        n = likely_enough(c, n, most, o->temperature, o->min_p);
-    return draw(c, n, most, o->temperature, &s->rng);
-}
-
-static double log_probability(const float *logits, int64_t n, int32_t token)
-{
-    double most = (double)logits[0], sum = 0;
-
-    for (int64_t i = 1; i < n; i++)
-        most = fmax(most, (double)logits[i]);
-    for (int64_t i = 0; i < n; i++)
-        sum += exp((double)logits[i] - most);
-    return (double)logits[token] - most - log(sum);
-}
-
-static bool is_stop(const struct generate_batch *r, const struct generate_options *o, int32_t token)
-{
-    const struct model_config *c = &r->m->config;
+    const struct model_config *c = &b->m->config;
 
     if (o->no_stop)
         return false;
@@ -270,28 +139,63 @@ static enum lc check_finite(const float *logits, int64_t n, struct err *err)
     return LC_OK;
 }
 
-/* Takes one token for a sequence; false: the sequence has ended. */
-static bool take_token(struct generate_batch *r, struct member *s, const float *logits)
+/* Tells who asked; false: it wants no more. */
+static bool tell(struct generate_batch *b, const struct member *s, const float *logits, double total,
+                 struct generate_token *t)
 {
-    struct generated *g = &s->made;
-    double logprob;
-    int32_t token;
+    if (!s->o.on_token)
+        return true;
+    t->top = b->top;
+    if (s->o.top_logprobs)
+        t->n_top = likeliest(logits, b->vocabulary, total, s->o.top_logprobs, b->top);
+    return s->o.on_token(s->o.arg, s->sequence, t);
+}
 
-    if (check_finite(logits, r->vocabulary, &s->err) != LC_OK || make_room(s, &s->err) != LC_OK)
+/* Takes one token for a sequence; false: the sequence has ended. */
+static bool take_token(struct generate_batch *b, struct member *s, const float *logits)
+{
+    struct history h = {s->prompt.ids, s->made.ids, s->prompt.n, s->made.n};
+    struct generated *g = &s->made;
+    struct generate_token t = {0};
+    double total;
+
+    if ((int64_t)g->n == s->o.max_new_tokens)
+        return false; /* none was asked for */
+    if (check_finite(logits, b->vocabulary, &s->err) != LC_OK || make_room(s, &s->err) != LC_OK)
         return false;
-    token = choose(r, s, logits);
-    logprob = log_probability(logits, r->vocabulary, token);
-    g->ids[g->n] = token;
-    g->logprobs[g->n++] = logprob;
-    if (s->o.on_token && !s->o.on_token(s->o.arg, s->sequence, token, logprob))
+    total = log_total(logits, b->vocabulary);
+    t.token = chooser_next(&b->chooser, logits, &s->o, &h, &s->rng);
+    t.logprob = (double)logits[t.token] - total;
+    g->ids[g->n] = t.token;
+    g->logprobs[g->n++] = t.logprob;
+    if (!tell(b, s, logits, total, &t))
         g->end = GENERATE_CALLBACK;
-    else if (is_stop(r, &s->o, token))
+    else if (is_stop(b, &s->o, t.token))
         g->end = GENERATE_STOP;
     else if ((int64_t)g->n < s->o.max_new_tokens)
         return true;
     else
         g->end = GENERATE_LENGTH;
     return false;
+}
+
+/* What the rows that were read say of the prompt's next tokens; false: the sequence has ended. */
+static bool score_prompt(struct generate_batch *b, struct member *s, const float *logits, int64_t rows)
+{
+    for (int64_t r = 0; r < rows; r++, logits += b->vocabulary) {
+        struct generate_token t = {.token = s->prompt.ids[s->fed + r + 1], .prompt = true};
+        double total;
+
+        if (check_finite(logits, b->vocabulary, &s->err) != LC_OK)
+            return false;
+        total = log_total(logits, b->vocabulary);
+        t.logprob = (double)logits[t.token] - total;
+        if (!tell(b, s, logits, total, &t)) {
+            s->made.end = GENERATE_CALLBACK;
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- batches ---- */
@@ -307,18 +211,19 @@ enum lc generate_batch_new(struct model *m, size_t most, struct generate_batch *
     b->vocabulary = m->config.vocab_size;
     b->members = mem_calloc(most, sizeof *b->members);
     b->ended = mem_calloc(most, sizeof *b->ended);
-    b->ids = mem_reallocn(NULL, rows + 3 * most + 1, sizeof *b->ids);
-    b->logits = mem_reallocn(NULL, most * (size_t)b->vocabulary, sizeof *b->logits);
-    b->candidates = mem_reallocn(NULL, (size_t)b->vocabulary, sizeof *b->candidates);
-    b->seen = mem_calloc((size_t)b->vocabulary, sizeof *b->seen);
+    b->ids = mem_reallocn(NULL, 2 * rows + 4 * most + 1, sizeof *b->ids);
+    b->top = mem_reallocn(NULL, GENERATE_TOP_MAX, sizeof *b->top);
     b->used = mem_calloc(most, sizeof *b->used);
-    if (!b->used || !b->members || !b->ended || !b->ids || !b->logits || !b->candidates || !b->seen) {
+    if (!b->used || !b->members || !b->ended || !b->ids || !b->top ||
+        chooser_init(&b->chooser, b->vocabulary, NULL) != LC_OK) {
         generate_batch_free(b);
         return err_nomem(err);
     }
-    b->starts = b->ids + rows;
+    b->wanted = b->ids + rows;
+    b->starts = b->wanted + rows;
     b->past = b->starts + most + 1;
     b->slots = b->past + most;
+    b->adapters = b->slots + most;
     *out = b;
     return LC_OK;
 }
@@ -343,8 +248,8 @@ void generate_batch_free(struct generate_batch *b)
     mem_free(b->ended);
     mem_free(b->ids);
     mem_free(b->logits);
-    mem_free(b->candidates);
-    mem_free(b->seen);
+    mem_free(b->top);
+    chooser_release(&b->chooser);
     mem_free(b->used);
     mem_free(b);
 }
@@ -374,7 +279,13 @@ enum lc generate_batch_add(struct generate_batch *b, const struct generate_promp
     struct member *s = &b->members[b->n];
 
     TRY(check_options(o, err));
+    TRY(check_bias(o, b->vocabulary, err));
     TRY(check_prompt(prompt, sequence, b->vocabulary, err));
+    if (o->adapter > adapter_kept(b->m))
+        return err_set(err, LC_ARG, "cannot generate: the model keeps %zu adapters, there is no number %zu",
+                       adapter_kept(b->m), o->adapter);
+    if (o->adapter > 0 && adapter_attached(b->m))
+        return err_set(err, LC_CONFLICT, "cannot generate: another adapter is attached to the model");
     if (b->n + b->n_ended >= b->most)
         return err_set(err, LC_CONFLICT, "cannot generate: %zu sequences are running already", b->n);
     *s = (struct member){.o = *o, .prompt = *prompt, .sequence = sequence, .slot = free_slot(b)};
@@ -384,16 +295,29 @@ enum lc generate_batch_add(struct generate_batch *b, const struct generate_promp
     return LC_OK;
 }
 
+/* Tokens of the prompt that rows [from, to) of it predict, when they are asked for. */
+static int64_t scored_rows(const struct member *s, int64_t from, int64_t to)
+{
+    int64_t last = (int64_t)s->prompt.n - 1;
+
+    if (!s->o.prompt_logprobs || from >= last)
+        return 0;
+    return (to < last ? to : last) - from;
+}
+
 /* What each sequence reads in this step; returns the rows of all. */
 static int64_t share_rows(struct generate_batch *b)
 {
-    int64_t left = CHUNK, all = 0;
+    int64_t left = CHUNK, scored = SCORED, all = 0;
 
     for (size_t i = 0; i < b->n; i++) {
         struct member *s = &b->members[i];
         int64_t rows = (int64_t)(s->prompt.n + s->made.n) - s->fed;
 
         s->rows = rows == 1 ? 1 : rows < left ? rows : left;
+        if (s->o.prompt_logprobs && s->fed < (int64_t)s->prompt.n && s->rows > scored)
+            s->rows = scored;
+        scored -= scored_rows(s, s->fed, s->fed + s->rows);
         left -= rows == 1 ? 0 : s->rows;
         all += s->rows;
     }
@@ -470,39 +394,114 @@ static void leave(struct generate_batch *b, const struct member *s)
     b->ended[b->n_ended++] = *s;
 }
 
+/* The last row of a sequence says nothing before the whole prompt has been read. */
+static bool speaks(const struct member *s)
+{
+    return s->rows > 0 && s->fed + s->rows == (int64_t)(s->prompt.n + s->made.n);
+}
+
+static enum lc reserve_logits(struct generate_batch *b, size_t n, struct err *err)
+{
+    float *more;
+
+    if (n <= b->n_logits)
+        return LC_OK;
+    more = mem_reallocn(b->logits, n * (size_t)b->vocabulary, sizeof *more);
+    if (!more)
+        return err_nomem(err);
+    b->logits = more;
+    b->n_logits = n;
+    return LC_OK;
+}
+
+struct step { /* what has been put together for one decode */
+    int32_t rows, sequences, wanted;
+};
+
+static void put_member(struct generate_batch *b, const struct member *s, struct step *t)
+{
+    int32_t at = t->rows;
+
+    b->starts[t->sequences] = at;
+    b->past[t->sequences] = (int32_t)s->fed;
+    b->adapters[t->sequences] = (int32_t)s->o.adapter;
+    b->slots[t->sequences++] = s->slot;
+    for (int64_t r = 0; r < s->rows; r++)
+        b->ids[t->rows++] = token_at(s, (size_t)(s->fed + r));
+    for (int64_t r = scored_rows(s, s->fed, s->fed + s->rows); r > 0; r--)
+        b->wanted[t->wanted++] = at++;
+    if (speaks(s))
+        b->wanted[t->wanted++] = t->rows - 1;
+}
+
+/* Those with one adapter adjoin, whatever the order of members. */
+static struct step put_members(struct generate_batch *b)
+{
+    size_t adapters = adapter_kept(b->m);
+    struct step t = {0};
+
+    for (size_t a = 0; a <= adapters; a++)
+        for (size_t i = 0; i < b->n; i++)
+            if (b->members[i].o.adapter == a && b->members[i].rows > 0)
+                put_member(b, &b->members[i], &t);
+    b->starts[t.sequences] = t.rows;
+    return t;
+}
+
+/* Its share of what the decode gave, from *logits on; false: the sequence has ended. */
+static bool digest(struct generate_batch *b, struct member *s, const float **logits)
+{
+    int64_t scored = scored_rows(s, s->fed, s->fed + s->rows);
+    const float *own = *logits;
+    bool speaking = speaks(s);
+
+    *logits += (scored + speaking) * b->vocabulary;
+    if (!score_prompt(b, s, own, scored))
+        return false;
+    s->fed += s->rows;
+    return !speaking || take_token(b, s, own + scored * b->vocabulary);
+}
+
+static void digest_all(struct generate_batch *b)
+{
+    size_t adapters = adapter_kept(b->m), kept = 0;
+    const float *logits = b->logits;
+
+    for (size_t a = 0; a <= adapters; a++)
+        for (size_t i = 0; i < b->n; i++) {
+            struct member *s = &b->members[i];
+
+            if (s->o.adapter == a)
+                s->over = !digest(b, s, &logits);
+        }
+    for (size_t i = 0; i < b->n; i++)
+        if (b->members[i].over)
+            leave(b, &b->members[i]);
+        else
+            b->members[kept++] = b->members[i];
+    b->n = kept;
+}
+
 enum lc generate_batch_step(const struct ctx *ctx, struct generate_batch *b, struct err *err)
 {
     int64_t rows = share_rows(b);
-    int32_t at = 0, n = 0;
-    size_t kept = 0;
+    struct step t;
 
     TRY(ctx_check(ctx, err));
     TRY(reserve_step(b, rows, err));
-    for (size_t i = 0; i < b->n; i++) {
-        const struct member *s = &b->members[i];
-
-        if (s->rows == 0)
-            continue;
-        b->starts[n] = at;
-        b->past[n] = (int32_t)s->fed;
-        b->slots[n++] = s->slot;
-        for (int64_t r = 0; r < s->rows; r++)
-            b->ids[at++] = token_at(s, (size_t)(s->fed + r));
-    }
-    b->starts[n] = at;
-    TRY(model_decode(ctx, b->m, &b->cache, b->ids, b->starts, b->past, b->slots, n, b->logits, err));
-    n = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        struct member *s = &b->members[i];
-        const float *logits = b->logits + (s->rows ? n++ : 0) * b->vocabulary;
-
-        s->fed += s->rows;
-        if (s->fed < (int64_t)(s->prompt.n + s->made.n) || take_token(b, s, logits))
-            b->members[kept++] = *s;
-        else
-            leave(b, s);
-    }
-    b->n = kept;
+    t = put_members(b);
+    TRY(reserve_logits(b, (size_t)t.wanted, err));
+    TRY(model_decode(ctx, b->m, &b->cache,
+                     &(struct decode){.ids = b->ids,
+                                      .starts = b->starts,
+                                      .past = b->past,
+                                      .slots = b->slots,
+                                      .adapters = b->adapters,
+                                      .sequences = t.sequences,
+                                      .wanted = b->wanted,
+                                      .n_wanted = t.wanted},
+                     b->logits, err));
+    digest_all(b);
     return LC_OK;
 }
 

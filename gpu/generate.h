@@ -1,14 +1,15 @@
 /* generate.h: text generation with a cache of keys and values.
  *
  * What      continues prompts token by token, several at once: greedy (temperature 0), or sampled with
- *           temperature, top_k, top_p and min_p as Hugging Face orders them (repetition penalty, temperature, top_k,
- *           top_p, min_p). Sampling uses a generator of its own: the same seed gives the same text here, not in
- *           torch.
+ *           temperature, top_k, top_p and min_p as Hugging Face orders them (bias, repetition penalty, temperature,
+ *           top_k, top_p, min_p; OpenAI's penalties follow the repetition penalty). Sampling uses a generator of its
+ *           own: the same seed gives the same text here, not in torch.
  *           A batch is the same for sequences that come and go: each step gives one token to every sequence in it,
- *           whatever its length and options, and reads some of the prompts that are new.
+ *           whatever its length, options and adapter, and reads some of the prompts that are new.
  * Ownership results belong to the caller: generation_release. The model is borrowed. A batch borrows prompts until
  *           their sequences have been taken from it.
- * Units     tokens. max_new_tokens counts without the prompt.
+ * Units     tokens. max_new_tokens counts without the prompt. Log-probabilities are natural logarithms under the
+ *           model's own distribution, before bias, penalties and temperature.
  * Errors    LC_ARG (empty prompt, token outside the vocabulary, an option out of its range), LC_LIMIT (cache
  *           does not fit), LC_CANCELLED (what was made so far is in the result).
  * Threads   those of the model.
@@ -26,8 +27,28 @@
 #define LACUS_GPU_GENERATE_H
 #include "gpu/model.h"
 
-/* One new token of prompt `sequence`. Return false to stop that sequence (the token is kept). */
-typedef bool generate_token_fn(void *arg, size_t sequence, int32_t token, double logprob);
+struct likely {
+    int32_t token;
+    double logprob;
+};
+
+struct generate_token {
+    int32_t token;
+    bool prompt; /* of the prompt, with prompt_logprobs: all but its first, before the first new token */
+    double logprob;
+    const struct likely *top; /* the likeliest tokens in its place, the likeliest first */
+    size_t n_top;
+};
+
+/* One token of prompt `sequence`. Return false to stop that sequence (the token is kept). */
+typedef bool generate_token_fn(void *arg, size_t sequence, const struct generate_token *token);
+
+struct generate_bias {
+    int32_t token;
+    float value; /* added to its logit */
+};
+
+enum { GENERATE_TOP_MAX = 64 };
 
 struct generate_options {
     int64_t max_new_tokens; /* default 20 */
@@ -35,7 +56,13 @@ struct generate_options {
     int64_t top_k;          /* 0: off */
     double top_p;           /* 1: off */
     double min_p; /* 0: off; keeps what is at least this share of the likeliest token's probability */
-    double repetition_penalty; /* 1: off */
+    double repetition_penalty;                  /* 1: off */
+    double frequency_penalty, presence_penalty; /* 0: off; OpenAI's, of the new tokens */
+    const struct generate_bias *bias;           /* borrowed until the sequence has been taken */
+    size_t n_bias;
+    size_t top_logprobs;  /* likely tokens told with each token, at most GENERATE_TOP_MAX */
+    bool prompt_logprobs; /* on_token gets those of the prompt first; then max_new_tokens may be 0 */
+    size_t adapter;       /* 0: the model as it is; n: the nth that adapter_keep has kept */
     uint64_t seed;
     const int32_t *stop; /* token ids that end a sequence, kept in the result; n_stop 0: the config's eos */
     size_t n_stop;

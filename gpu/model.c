@@ -231,6 +231,7 @@ void model_free(struct model *m)
     if (!m)
         return;
     adapter_detach(m);
+    kept_release(m);
     work_release(m);
     arena_release(m, &m->base);
     m->backend->ops->release(m->backend->state, m->logits, m->logits_bytes);

@@ -135,8 +135,6 @@ enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, co
     m->rows = at;
     m->real_rows = b->rows;
     m->sequences = b->sequences;
-    for (int64_t s = 0; s < b->sequences; s++)
-        w->last[s] = l.starts[s + 1] - 1;
     return upload_lists(m, &l, past != NULL, err);
 }
 

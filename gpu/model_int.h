@@ -77,13 +77,28 @@ struct work {    /* buffers for one forward and backward; all inside block */
     int64_t chunk;
     int32_t *host;      /* owned: the lists of a batch are made here; losses are read back into it */
     int32_t *prompt_at; /* owned: [sequences] the row where its prompt begins, or -1 */
-    int32_t *last;      /* inside prompt_at: [sequences] its last row */
     int32_t *real;      /* inside prompt_at: [rows] the row of each token that was given */
 };
 
 struct watch { /* the first result that is not finite */
     bool found;
     char what[120]; /* "the output of model.layers.3.mlp.down_proj" */
+};
+
+struct low_rank {
+    int a, b; /* into the arena; -1: none */
+    int64_t rank;
+    float scale;
+};
+
+struct kept_adapter {       /* LoRA beside the base, for sequences that ask for it */
+    struct arena_of arena;  /* A and B of its layers */
+    struct low_rank *parts; /* owned, [layers * LIN_COUNT] */
+};
+
+struct run { /* rows of a decode that follow each other and have the same kept adapter */
+    const struct kept_adapter *adapter; /* NULL: none */
+    int64_t from, rows;
 };
 
 struct kv_cache {
@@ -133,6 +148,10 @@ struct model {
     float dropout;
     uint64_t seed;
     const struct kv_cache *cache; /* borrowed during a decode */
+    struct kept_adapter *kept;    /* owned */
+    size_t n_kept;
+    struct run *runs; /* owned, [runs_capacity]: of the decode that runs */
+    size_t n_runs, runs_capacity;
 };
 
 struct linear_shape {
@@ -175,10 +194,24 @@ void rope_release(struct model *m);
 enum lc cache_new(struct model *m, int64_t sequences, int64_t capacity, struct kv_cache *out,
                   struct err *err);
 void cache_release(struct model *m, struct kv_cache *c);
-/* New tokens on top of the cache; logits [sequences, vocab] of the last row of each sequence, on the host. */
-enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *cache, const int32_t *ids,
-                     const int32_t *starts, const int32_t *past, const int32_t *slots, int64_t sequences,
+
+struct decode {                  /* new tokens on top of a cache */
+    const int32_t *ids, *starts; /* as in model_batch */
+    const int32_t *past, *slots; /* of each sequence: tokens in the cache, where */
+    const int32_t *adapters;     /* of each sequence: 0, or the number of a kept one */
+    int64_t sequences;
+    const int32_t *wanted; /* rows whose logits are asked for, ascending */
+    int64_t n_wanted;
+};
+/* logits: [n_wanted, vocab] on the host. */
+enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *cache, const struct decode *d,
                      float *logits, struct err *err) MUST_CHECK;
+/* kept.c */
+int64_t kept_rank(const struct model *m); /* the largest */
+size_t kept_bytes(const struct model *m);
+void kept_release(struct model *m);
+/* The runs of a decode: none when every sequence takes the model as it is. */
+enum lc kept_begin(struct model *m, const struct decode *d, struct err *err) MUST_CHECK;
 /* The trainable arena: the adapter's, else the base's. */
 struct arena_of *model_arena(struct model *m);
 enum lc model_copy_weights(struct model *m, struct arena_of *a, const char *folder, struct err *err);

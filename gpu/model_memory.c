@@ -38,7 +38,7 @@ struct request {
 
 static size_t work_rank(const struct model *m)
 {
-    int64_t most = 0;
+    int64_t most = kept_rank(m);
 
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
         for (int i = 0; i < LIN_COUNT; i++)
@@ -58,7 +58,7 @@ static bool adapted(const struct model *m, int64_t layer, int linear)
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
         if ((layer < 0 || l == layer) && m->layers[l].linear[linear].lora_a >= 0)
             return true;
-    return false;
+    return m->n_kept > 0; /* any of them may be in the next batch */
 }
 
 /* All that a layer (-1: any of them) keeps but its input. */
@@ -185,7 +185,7 @@ static void measure(const struct model *m, const struct request *r, struct model
     struct work w = {0};
     size_t bytes = a->trainable && r->train ? a->bytes : 0;
 
-    *out = (struct model_plan){.weights = m->base.bytes + m->adapter.bytes,
+    *out = (struct model_plan){.weights = m->base.bytes + m->adapter.bytes + kept_bytes(m),
                                .gradients = bytes,
                                .optimizer = (size_t)m->optimizer_states * bytes};
     out->activations = carve_layers(&c, m, r, NULL);
@@ -248,9 +248,8 @@ static enum lc reserve_work(struct model *m, const struct request *r, struct err
     work_release(m);
     w->layers = mem_calloc((size_t)m->config.num_hidden_layers, sizeof *w->layers);
     w->host = mem_reallocn(NULL, (size_t)batch_host_ints(r->rows, r->sequences), sizeof *w->host);
-    w->prompt_at = mem_reallocn(NULL, (size_t)(2 * r->sequences + r->rows), sizeof *w->prompt_at);
-    w->last = w->prompt_at + r->sequences;
-    w->real = w->last + r->sequences;
+    w->prompt_at = mem_reallocn(NULL, (size_t)(r->sequences + r->rows), sizeof *w->prompt_at);
+    w->real = w->prompt_at + r->sequences;
     if (!w->layers || !w->host || !w->prompt_at)
         return err_nomem(err);
     carve_layers(&c, m, r, NULL);

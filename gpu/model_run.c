@@ -128,6 +128,32 @@ static void dora_factors(const struct pass *p, int64_t l, enum linear_id id, con
     p->ops->dora_factors(p->state, NULL, &d);
 }
 
+/* The weights are read once for all rows; each run of rows then gets its own low-rank part. */
+static void add_kept(const struct pass *p, int64_t l, enum linear_id id, const struct linear_arg *whole)
+{
+    const struct model *m = p->m;
+
+    for (size_t i = 0; i < m->n_runs; i++) {
+        const struct run *run = &m->runs[i];
+        const struct low_rank *part = run->adapter ? &run->adapter->parts[l * LIN_COUNT + id] : NULL;
+        struct linear_arg a = *whole;
+
+        if (!part || part->a < 0)
+            continue;
+        a.w = NULL;
+        a.bias = NULL;
+        a.rows = run->rows;
+        a.x = whole->x + run->from * a.in;
+        a.y = whole->y + run->from * a.out;
+        a.lora = (struct lora_arg){.a = weight_data(&run->adapter->arena, part->a),
+                                   .b = weight_data(&run->adapter->arena, part->b),
+                                   .xa = p->w->layers[l].xa[id],
+                                   .rank = part->rank,
+                                   .scale = part->scale};
+        p->ops->linear_forward(p->state, NULL, &a);
+    }
+}
+
 static void linear_forward(const struct pass *p, int64_t l, enum linear_id id, const float *x, float *y)
 {
     struct linear_arg a = linear_of(p, l, id);
@@ -135,6 +161,11 @@ static void linear_forward(const struct pass *p, int64_t l, enum linear_id id, c
 
     a.x = x;
     a.y = y;
+    if (p->m->n_runs) {
+        p->ops->linear_forward(p->state, NULL, &a);
+        add_kept(p, l, id, &a);
+        return;
+    }
     if (!has_dora(p, l, id)) {
         p->ops->linear_forward(p->state, NULL, &a);
         look(p, "the output of", l, model_linear_shape(p->c, id).path, y, a.rows * a.out);
@@ -797,38 +828,47 @@ enum lc model_logits(const struct model *m, struct tensor *out, struct err *err)
 }
 
 /* ---- with a cache ---- */
-static enum lc last_rows(const struct pass *p, float *logits, struct err *err)
+static enum lc wanted_rows(const struct pass *p, const struct decode *d, float *logits, struct err *err)
 {
     struct model *m = p->m;
     struct work *w = p->w;
-    int64_t n = m->sequences, width = p->c->hidden_size;
+    int64_t n = d->n_wanted, width = p->c->hidden_size;
+    int32_t *rows = w->host + w->rows; /* where the index of labels would be: there are none */
 
+    if (n == 0)
+        return p->ops->sync(p->state, NULL, err);
     TRY(reserve_logits(m, n, err));
-    TRY(upload_ints(m, w->index, w->last, n, err));
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = w->real[d->wanted[i]];
+    TRY(upload_ints(m, w->index, rows, n, err));
     p->ops->gather(p->state, NULL, w->out, w->normed, w->index, n, width);
     head_rows(p, w->out, n, m->logits);
     return p->ops->download(p->state, NULL, logits, m->logits,
                             (size_t)(n * p->c->vocab_size) * sizeof *logits, err);
 }
 
-enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *cache, const int32_t *ids,
-                     const int32_t *starts, const int32_t *past, const int32_t *slots, int64_t sequences,
+enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *cache, const struct decode *d,
                      float *logits, struct err *err)
 {
-    struct model_batch b = {.rows = starts[sequences], .sequences = sequences, .ids = ids, .starts = starts};
+    struct model_batch b = {
+        .rows = d->starts[d->sequences], .sequences = d->sequences, .ids = d->ids, .starts = d->starts};
     struct pass p;
     enum lc code;
 
     m->can_backward = m->unweighted = m->plain = false;
     m->logits_rows = 0;
-    TRY(batch_begin(m, &b, false, past, err));
-    TRY(upload_ints(m, m->work.slots, slots, sequences, err));
+    TRY(kept_begin(m, d, err));
+    code = batch_begin(m, &b, false, d->past, err);
+    if (code == LC_OK)
+        code = upload_ints(m, m->work.slots, d->slots, d->sequences, err);
     m->dropout = 0;
     m->cache = cache;
     p = pass_of(m);
-    code = body_forward(ctx, &p, err);
     if (code == LC_OK)
-        code = last_rows(&p, logits, err);
+        code = body_forward(ctx, &p, err);
+    if (code == LC_OK)
+        code = wanted_rows(&p, d, logits, err);
     m->cache = NULL;
+    m->n_runs = 0;
     return code;
 }

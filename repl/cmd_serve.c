@@ -15,12 +15,14 @@ enum {
     CONNECTIONS_MAX = 256,
     IDLE_SECONDS = 60,
     DRAIN_MS = 30000,
-    KEY_MAX = 4096
+    KEY_MAX = 4096,
+    ADAPTERS_MAX = 256
 };
 
 struct settings {
     struct service_options service;
     struct http_options http;
+    const char *adapters[ADAPTERS_MAX];
     struct buf key, chat_template; /* read from files */
     const char *api_key;
 };
@@ -46,10 +48,21 @@ static enum lc read_key(struct settings *s, const char *path, struct err *err)
     return *s->api_key ? LC_OK : err_set(err, LC_ARG, "the key file '%s' is empty", path);
 }
 
+static enum lc add_adapter(struct settings *s, const char *value, struct err *err)
+{
+    if (s->service.n_adapters == ADAPTERS_MAX)
+        return err_set(err, LC_LIMIT, "more than %d adapters", ADAPTERS_MAX);
+    s->adapters[s->service.n_adapters++] = value;
+    s->service.adapters = s->adapters;
+    return LC_OK;
+}
+
 static enum lc take(struct settings *s, const char *option, const char *value, struct err *err)
 {
     if (strcmp(option, "--port") == 0)
         return read_port(value, &s->http.port, err);
+    if (strcmp(option, "--adapter") == 0)
+        return add_adapter(s, value, err);
     if (strcmp(option, "--host") == 0)
         s->http.host = value;
     else if (strcmp(option, "--name") == 0)
@@ -97,6 +110,9 @@ static void announce(const struct settings *s, const struct service *service, in
     printf("curl http://%s%s%s:%d/v1/%s -H 'Content-Type: application/json'%s -d '%s'\n", bracket,
            s->http.host, *bracket ? "]" : "", port, chat ? "chat/completions" : "completions",
            s->api_key ? " -H \"Authorization: Bearer $KEY\"" : "", body);
+    for (size_t i = 0; i < service_adapters(service); i++)
+        printf("adapter '%s' (\"model\": \"%s\")\n", service_adapter(service, i),
+               service_adapter(service, i));
     fflush(stdout);
 }
 

@@ -30,7 +30,8 @@ const struct command commands[] = {
      "runs a notebook and writes its outputs back", cmd_run},
     {"serve",
      "serve MODEL [--port N] [--host ADDRESS] [--name NAME] [--api-key KEY | --api-key-file FILE]\n"
-     "             [--chat-template FILE]    MODEL: models:/NAME@ALIAS, models:/NAME/VERSION or a folder",
+     "             [--adapter NAME=FOLDER]… [--chat-template FILE]    MODEL: models:/NAME@ALIAS, "
+     "models:/NAME/VERSION or a folder",
      "answers over HTTP as OpenAI, MLflow and Databricks do", cmd_serve},
     {"worker", "worker --connect ENDPOINT --key FILE | invite NAME | list | revoke NAME",
      "trains for a workspace, here or on another machine", cmd_worker},

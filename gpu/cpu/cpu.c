@@ -264,7 +264,9 @@ static void cpu_linear_forward(void *state, struct backend_stream *s, const stru
     bool bf = a->compute == DTYPE_BF16;
 
     (void)s;
-    if (a->rows <= FEW_ROWS && !bf) {
+    if (!a->w) {
+        ; /* the low-rank part alone */
+    } else if (a->rows <= FEW_ROWS && !bf) {
         struct dots d = {a->rows, a->in, a->out,
                          a->x,    a->w,  a->w_type,
                          a->bias, a->y,  quant_of(a->w, a->w_type, a->out, a->in)};

@@ -496,10 +496,12 @@ static void backend_linear_forward(void *state, struct backend_stream *stream, c
     struct cuda_product p = rows_by(a->x, a->rows, a->in);
     bool bf = a->compute == DTYPE_BF16;
 
-    times_weights(c, &p, a, true);
-    into(&p, a->y, false, bf);
-    p.bias = a->bias;
-    run_product(c, s, &p);
+    if (a->w) {
+        times_weights(c, &p, a, true);
+        into(&p, a->y, false, bf);
+        p.bias = a->bias;
+        run_product(c, s, &p);
+    }
     if (a->lora.a)
         lora_forward(c, s, a, bf);
 }

@@ -96,7 +96,8 @@ void ref_linear_forward(void *state, struct backend_stream *s, const struct line
 
     (void)state;
     (void)s;
-    product(a->rows, a->out, a->in, rows_of(a->x, a->in, bf), w, 1, a->y, false);
+    if (a->w)
+        product(a->rows, a->out, a->in, rows_of(a->x, a->in, bf), w, 1, a->y, false);
     for (int64_t i = 0; a->bias && i < a->rows * a->out; i++)
         a->y[i] += a->bias[i % a->out];
     if (!l->a)

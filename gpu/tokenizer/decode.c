@@ -283,8 +283,61 @@ enum lc tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t
     return rc;
 }
 
+/* ---- one token ---- */
+/* Of what the decoders do, that which makes sense for a token alone: nothing is stripped, nothing is made whole. */
+static enum lc token_bytes(struct work *w, struct piece *p)
+{
+    const struct tokenizer *tok = w->tok;
+    size_t one = 1, len;
+
+    for (size_t i = 0; i < tok->n_decoders; i++) {
+        struct decoder_step s = tok->decoders[i];
+        int byte;
+
+        if (s.run == byte_level) {
+            char *bytes = arena_alloc(w->arena, p->n);
+
+            if (!bytes)
+                return err_nomem(w->err);
+            if (bytes_of(p, bytes, &len)) {
+                p->text = bytes;
+                p->n = len;
+            }
+        } else if (s.run == byte_fallback && (byte = fallback_byte(p)) >= 0) {
+            p->text[0] = (char)byte;
+            p->n = 1;
+            return LC_OK;
+        } else if (s.run == replace || s.run == metaspace) {
+            s.flags = 0;
+            TRY(s.run(&s, w, p, &one));
+        }
+    }
+    return LC_OK;
+}
+
+enum lc tokenizer_token_bytes(const struct tokenizer *tok, int32_t id, struct buf *out, struct err *err)
+{
+    struct work w = {.tok = tok, .arena = arena_new(0), .err = err};
+    struct piece token;
+    size_t n = 0;
+    enum lc rc = w.arena ? LC_OK : err_nomem(err);
+
+    if (rc == LC_OK && tok->re && (w.scratch = tok->re->scratch_new()) == NULL)
+        rc = err_nomem(err);
+    if (rc == LC_OK)
+        rc = collect(&w, &id, 1, false, &token, &n);
+    if (rc == LC_OK && n == 1 && !tokenizer_is_special(tok, id))
+        rc = token_bytes(&w, &token);
+    if (rc == LC_OK && n == 1)
+        buf_add(out, token.text, token.n);
+    if (tok->re && w.scratch)
+        tok->re->scratch_free(w.scratch);
+    arena_free(w.arena);
+    return rc == LC_OK ? buf_check(out, err) : rc;
+}
+
 /* ---- streams ---- */
-enum { STREAM_HELD_MAX = 64 };
+enum { STREAM_HELD_MAX = 64, STREAM_CONTEXT = 8 };
 
 struct tokenizer_stream {
     const struct tokenizer *tok; /* borrowed */
@@ -308,6 +361,14 @@ struct tokenizer_stream *tokenizer_stream_new(const struct tokenizer *tok, bool 
 void tokenizer_stream_free(struct tokenizer_stream *s)
 {
     mem_free(s);
+}
+
+void tokenizer_stream_after(struct tokenizer_stream *s, const int32_t *ids, size_t n)
+{
+    for (size_t i = n > STREAM_CONTEXT ? n - STREAM_CONTEXT : 0; i < n; i++)
+        if (tokenizer_token(s->tok, ids[i]) && !(s->skip_special && tokenizer_is_special(s->tok, ids[i])))
+            s->ids[s->n++] = ids[i];
+    s->fresh = s->n;
 }
 
 static bool ends_open(const struct buf *b) /* a replacement character at the end may become a whole one */

@@ -63,10 +63,17 @@ enum lc tokenizer_encode(const struct tokenizer *tok, const char *text, size_t l
 enum lc tokenizer_decode(const struct tokenizer *tok, const int32_t *ids, size_t n, bool skip_special,
                          struct buf *out, struct err *err) MUST_CHECK;
 
+/* Appends what this token alone stands for, which need not be UTF-8: a byte of a character, a word with its blank.
+ * Nothing for an id outside the vocabulary. */
+enum lc tokenizer_token_bytes(const struct tokenizer *tok, int32_t id, struct buf *out,
+                              struct err *err) MUST_CHECK;
+
 /* ---- streams of tokens: gives text as soon as it is whole ---- */
 struct tokenizer_stream; /* borrows the tokenizer */
 struct tokenizer_stream *tokenizer_stream_new(const struct tokenizer *tok, bool skip_special);
 void tokenizer_stream_free(struct tokenizer_stream *s);
+/* The text continues these tokens: a word's blank at its beginning is kept. Before the first put. */
+void tokenizer_stream_after(struct tokenizer_stream *s, const int32_t *ids, size_t n);
 /* Appends what this token adds to the text; nothing while a character is incomplete. */
 enum lc tokenizer_stream_put(struct tokenizer_stream *s, int32_t id, struct buf *out,
                              struct err *err) MUST_CHECK;

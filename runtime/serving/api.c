@@ -81,7 +81,7 @@ static bool allowed(const struct api *api, const struct http_request *q)
 }
 
 /* The whole name, what the server was started with, or the name alone of catalog.schema.name. */
-static bool is_model(const struct api *api, const char *name)
+static bool is_base(const struct api *api, const char *name)
 {
     const char *whole = service_name(api->service), *dot = strrchr(whole, '.');
 
@@ -91,15 +91,43 @@ static bool is_model(const struct api *api, const char *name)
 
 static enum lc no_model(struct ask *a, const char *name, struct err *err)
 {
+    const struct service *s = a->api->service;
+    struct buf names = BUF_INIT(4096);
+
+    for (size_t i = 0; i < service_adapters(s); i++)
+        buf_printf(&names, ", '%.200s'", service_adapter(s, i));
     a->param = "model";
     a->code = "model_not_found";
-    return err_set(err, LC_NOTFOUND, "the model '%.200s' is not served here; '%.200s' is", name,
-                   service_name(a->api->service));
+    err_set(err, LC_NOTFOUND, "the model '%.200s' is not served here; '%.200s'%s %s", name, service_name(s),
+            buf_str(&names), names.len ? "are" : "is");
+    buf_release(&names);
+    return LC_NOTFOUND;
+}
+
+/* The base, or one of its adapters. */
+static enum lc choose_model(struct ask *a, const char *name, struct err *err)
+{
+    const struct service *s = a->api->service;
+
+    for (size_t i = 0; i < service_adapters(s); i++)
+        if (strcmp(name, service_adapter(s, i)) == 0) {
+            a->options.generate.adapter = i + 1;
+            return LC_OK;
+        }
+    return is_base(a->api, name) ? LC_OK : no_model(a, name, err);
+}
+
+const char *ask_model(const struct ask *a)
+{
+    size_t adapter = a->options.generate.adapter;
+
+    return adapter ? service_adapter(a->api->service, adapter - 1) : service_name(a->api->service);
 }
 
 static enum lc read_body(struct ask *a, struct err *err)
 {
     json_error_t json_error;
+    const json_t *named;
     const char *model;
 
     a->body = json_loadb(a->request->body, a->request->body_len, 0, &json_error);
@@ -108,8 +136,11 @@ static enum lc read_body(struct ask *a, struct err *err)
                        json_error.text, json_error.line, json_error.column);
     if (!json_is_object(a->body))
         return err_set(err, LC_PARSE, "the request's body is not a JSON object");
-    model = json_string_value(json_object_get(a->body, "model"));
-    return model && !is_model(a->api, model) ? no_model(a, model, err) : LC_OK;
+    named = json_object_get(a->body, "model");
+    model = json_string_value(named);
+    if (named && !json_is_null(named) && !model)
+        return ask_wrong(a, "model", err, "must be a text");
+    return model ? choose_model(a, model, err) : LC_OK;
 }
 
 /* ---- small routes ---- */
@@ -139,25 +170,32 @@ static enum lc route_version(struct ask *a, struct http_response *response, stru
     return put_text(response, LACUS_VERSION);
 }
 
-static json_t *model_json(const struct service *s)
+static json_t *model_json(const struct ask *a)
 {
-    return json_pack("{s:s,s:s,s:I,s:s,s:I}", "id", service_name(s), "object", "model", "created",
-                     (json_int_t)service_created(s), "owned_by", "lacus", "max_model_len",
-                     (json_int_t)service_context(s));
+    const struct service *s = a->api->service;
+    size_t adapter = a->options.generate.adapter;
+
+    return json_pack("{s:s,s:s,s:I,s:s,s:s,s:s?,s:I}", "id", ask_model(a), "object", "model", "created",
+                     (json_int_t)service_created(s), "owned_by", "lacus", "root",
+                     adapter ? service_adapter_source(s, adapter - 1) : service_source(s), "parent",
+                     adapter ? service_name(s) : NULL, "max_model_len", (json_int_t)service_context(s));
 }
 
 static enum lc route_models(struct ask *a, struct http_response *response, struct err *err)
 {
-    return put_json(response, json_pack("{s:s,s:[o]}", "object", "list", "data", model_json(a->api->service)),
-                    err);
+    size_t *shown = &a->options.generate.adapter, n = service_adapters(a->api->service);
+    json_t *list = json_array();
+
+    for (*shown = 0; *shown <= n; ++*shown)
+        json_array_append_new(list, model_json(a));
+    *shown = 0;
+    return put_json(response, json_pack("{s:s,s:o}", "object", "list", "data", list), err);
 }
 
 static enum lc route_model(struct ask *a, struct http_response *response, struct err *err)
 {
-    const char *name = a->request->path + strlen("/v1/models/");
-
-    return is_model(a->api, name) ? put_json(response, model_json(a->api->service), err)
-                                  : no_model(a, name, err);
+    TRY(choose_model(a, a->request->path + strlen("/v1/models/"), err));
+    return put_json(response, model_json(a), err);
 }
 
 /* /serving-endpoints/NAME/invocations */
@@ -173,8 +211,7 @@ static enum lc route_endpoint(struct ask *a, struct http_response *response, str
     }
     memcpy(endpoint, name, n - tail);
     endpoint[n - tail] = '\0';
-    if (!is_model(a->api, endpoint))
-        return no_model(a, endpoint, err);
+    TRY(choose_model(a, endpoint, err));
     return route_invocations(a, response, err);
 }
 

@@ -1,9 +1,6 @@
-/* ask.c: a request's JSON as prompts and options. */
-#include "runtime/base/clock.h"
+/* ask.c: a request's JSON as prompts. */
 #include "runtime/base/mem.h"
 #include "runtime/serving/api_int.h"
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 void ask_release(struct ask *a)
@@ -13,149 +10,8 @@ void ask_release(struct ask *a)
     for (size_t i = 0; i < a->options.n_stop; i++)
         mem_free(a->options.stop[i]);
     mem_free(a->options.stop);
+    mem_free(a->options.bias);
     json_decref(a->body);
-}
-
-/* ---- options ---- */
-static enum lc wrong(struct ask *a, const char *param, struct err *err, const char *what)
-{
-    a->param = param;
-    return err_set(err, LC_ARG, "'%s' %s", param, what);
-}
-
-static enum lc read_number(struct ask *a, const json_t *from, const char *name, double least, double most,
-                           double *out, struct err *err)
-{
-    const json_t *v = json_object_get(from, name);
-    char what[100];
-
-    if (!v || json_is_null(v))
-        return LC_OK;
-    if (!json_is_number(v))
-        return wrong(a, name, err, "must be a number");
-    *out = json_number_value(v);
-    if (*out >= least && *out <= most)
-        return LC_OK;
-    snprintf(what, sizeof what, "must lie between %g and %g", least, most);
-    return wrong(a, name, err, what);
-}
-
-static enum lc read_whole(struct ask *a, const json_t *from, const char *name, int64_t least, int64_t *out,
-                          struct err *err)
-{
-    const json_t *v = json_object_get(from, name);
-    char what[100];
-
-    if (!v || json_is_null(v))
-        return LC_OK;
-    if (!json_is_integer(v))
-        return wrong(a, name, err, "must be a whole number");
-    *out = json_integer_value(v);
-    if (*out >= least)
-        return LC_OK;
-    snprintf(what, sizeof what, "must be at least %lld", (long long)least);
-    return wrong(a, name, err, what);
-}
-
-static enum lc add_stop(struct ask *a, const json_t *text, struct err *err)
-{
-    struct job_options *o = &a->options;
-
-    if (!json_is_string(text))
-        return wrong(a, "stop", err, "must be a text or a list of texts");
-    if (json_string_length(text) == 0)
-        return LC_OK;
-    if (o->n_stop == STOPS_MAX)
-        return wrong(a, "stop", err, "has more than 16 texts");
-    if (!o->stop && (o->stop = mem_calloc(STOPS_MAX, sizeof *o->stop)) == NULL)
-        return err_nomem(err);
-    if ((o->stop[o->n_stop] = mem_strdup(json_string_value(text))) == NULL)
-        return err_nomem(err);
-    o->n_stop++;
-    return LC_OK;
-}
-
-static enum lc read_stops(struct ask *a, const json_t *from, struct err *err)
-{
-    const json_t *stop = json_object_get(from, "stop"), *one;
-    size_t i;
-
-    if (!stop || json_is_null(stop))
-        return LC_OK;
-    if (!json_is_array(stop))
-        return add_stop(a, stop, err);
-    json_array_foreach (stop, i, one)
-        TRY(add_stop(a, one, err));
-    return LC_OK;
-}
-
-/* What this server cannot do is refused, unless it is asked for in the neutral way. */
-static enum lc refuse(struct ask *a, const json_t *from, struct err *err)
-{
-    static const struct {
-        const char *name, *what;
-        double neutral;
-    } rows[] = {
-        {"best_of", "must be 1: every answer is given back", 1},
-        {"frequency_penalty", "is not supported; use repetition_penalty", 0},
-        {"presence_penalty", "is not supported; use repetition_penalty", 0},
-        {"logprobs", "is not supported", 0},
-        {"top_logprobs", "is not supported", 0},
-        {"echo", "is not supported", 0},
-        {"suffix", "is not supported", 0},
-        {"logit_bias", "is not supported", 0},
-        {"tools", "are not supported", 0},
-        {"functions", "are not supported", 0},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const json_t *v = json_object_get(from, rows[i].name);
-        bool neutral =
-            !v || json_is_null(v) || json_is_false(v) || (json_is_string(v) && json_string_length(v) == 0) ||
-            (json_is_object(v) && json_object_size(v) == 0) || (json_is_array(v) && json_array_size(v) == 0);
-        if (!neutral && !(json_is_number(v) && fabs(json_number_value(v) - rows[i].neutral) < 1e-12))
-            return wrong(a, rows[i].name, err, rows[i].what);
-    }
-    if (json_object_get(from, "response_format")) {
-        const char *type =
-            json_string_value(json_object_get(json_object_get(from, "response_format"), "type"));
-        if (type && strcmp(type, "text") != 0)
-            return wrong(a, "response_format", err, "can only be text here");
-    }
-    return LC_OK;
-}
-
-enum lc ask_options(struct ask *a, const json_t *from, struct err *err)
-{
-    struct generate_options *o = &a->options.generate;
-    int64_t seed = -1;
-    uint64_t drawn;
-
-    TRY(refuse(a, from, err));
-    a->copies = 1;
-    TRY(read_whole(a, from, "n", 1, &a->copies, err));
-    if (a->copies > PROMPTS_MAX)
-        return wrong(a, "n", err, "asks for too many answers");
-    TRY(read_whole(a, from, "max_tokens", 1, &o->max_new_tokens, err));
-    TRY(read_whole(a, from, "max_new_tokens", 1, &o->max_new_tokens, err));
-    TRY(read_whole(a, from, "max_completion_tokens", 1, &o->max_new_tokens, err));
-    TRY(read_number(a, from, "temperature", 0, 100, &o->temperature, err));
-    TRY(read_number(a, from, "top_p", 0, 1, &o->top_p, err));
-    TRY(read_number(a, from, "min_p", 0, 1, &o->min_p, err));
-    TRY(read_whole(a, from, "top_k", 0, &o->top_k, err));
-    TRY(read_number(a, from, "repetition_penalty", 0.01, 100, &o->repetition_penalty, err));
-    TRY(read_whole(a, from, "seed", INT64_MIN, &seed, err));
-    if (!(o->top_p > 0)) { /* OpenAI takes 0 for the best token alone */
-        o->top_p = 1;
-        o->top_k = 1;
-    }
-    if (json_is_integer(json_object_get(from, "seed"))) {
-        o->seed = (uint64_t)seed;
-    } else {
-        random_bytes(&drawn, sizeof drawn);
-        o->seed = drawn;
-    }
-    return read_stops(a, from, err);
 }
 
 /* ---- prompts ---- */
@@ -182,7 +38,7 @@ static enum lc ask_ids(struct ask *a, const json_t *ids, struct err *err)
         const json_t *id = json_array_get(ids, i);
         json_int_t value = json_integer_value(id);
         if (!json_is_integer(id) || value < 0 || (size_t)value >= vocabulary)
-            return wrong(a, "prompt", err, "has a token id that is not in the vocabulary");
+            return ask_wrong(a, "prompt", err, "has a token id that is not in the vocabulary");
         e->ids[e->n++] = (int32_t)value;
     }
     return LC_OK;
@@ -198,7 +54,7 @@ enum lc ask_prompt(struct ask *a, const json_t *prompt, struct err *err)
     if (json_is_string(prompt))
         return ask_text(a, json_string_value(prompt), json_string_length(prompt), true, err);
     if (!json_is_array(prompt) || json_array_size(prompt) == 0)
-        return wrong(a, "prompt", err, "must be a text, a list of texts, or token ids");
+        return ask_wrong(a, "prompt", err, "must be a text, a list of texts, or token ids");
     if (json_is_integer(json_array_get(prompt, 0)))
         return ask_ids(a, prompt, err);
     json_array_foreach (prompt, i, one) {
@@ -207,7 +63,7 @@ enum lc ask_prompt(struct ask *a, const json_t *prompt, struct err *err)
         else if (json_is_array(one))
             TRY(ask_ids(a, one, err));
         else
-            return wrong(a, "prompt", err, "must be a text, a list of texts, or token ids");
+            return ask_wrong(a, "prompt", err, "must be a text, a list of texts, or token ids");
     }
     a->param = NULL;
     return LC_OK;
@@ -228,7 +84,7 @@ enum lc ask_copies(struct ask *a, struct err *err)
 {
     size_t prompts = a->n, copies = (size_t)a->copies;
 
-    if (prompts * copies > PROMPTS_MAX) {
+    if (a->copies > PROMPTS_MAX || prompts * copies > PROMPTS_MAX) {
         a->param = "n";
         return err_set(err, LC_ARG, "more than %d answers in one request", PROMPTS_MAX);
     }
@@ -260,7 +116,7 @@ static enum lc flatten(struct ask *a, json_t *message, struct err *err)
         const json_t *value = json_object_get(part, "text");
         if (!type || strcmp(type, "text") != 0 || !json_is_string(value)) {
             buf_release(&text);
-            return wrong(a, "messages", err, "has a part that is not text: this model reads text only");
+            return ask_wrong(a, "messages", err, "has a part that is not text: this model reads text only");
         }
         buf_add(&text, json_string_value(value), json_string_length(value));
     }
@@ -274,14 +130,14 @@ static enum lc check_message(struct ask *a, json_t *message, struct err *err)
     const json_t *content = json_object_get(message, "content");
 
     if (!json_is_string(json_object_get(message, "role")))
-        return wrong(a, "messages", err, "has a message without a role");
+        return ask_wrong(a, "messages", err, "has a message without a role");
     if (!content || json_is_null(content)) {
         if (json_object_set_new(message, "content", json_string("")) != 0)
             return err_nomem(err);
         return LC_OK;
     }
     if (!json_is_string(content) && !json_is_array(content))
-        return wrong(a, "messages", err, "has a message whose content is not text");
+        return ask_wrong(a, "messages", err, "has a message whose content is not text");
     return flatten(a, message, err);
 }
 
@@ -293,7 +149,7 @@ enum lc ask_chat(struct ask *a, const json_t *messages, struct err *err)
     enum lc rc = LC_OK;
 
     if (!json_is_array(messages) || json_array_size(messages) == 0)
-        return wrong(a, "messages", err, "must be a list with at least one message");
+        return ask_wrong(a, "messages", err, "must be a list with at least one message");
     if ((copy = json_deep_copy(messages)) == NULL)
         return err_nomem(err);
     json_array_foreach (copy, i, message)

@@ -95,22 +95,33 @@ static json_t *usage_of(struct job *j, int64_t copies)
 }
 
 /* ---- whole answers ---- */
-static json_t *choice_json(enum shape shape, struct job *j, size_t i)
+static bool whole_text(struct job *j, size_t i, const struct job_choice *c, struct buf *text)
+{
+    return job_echo(j, i, text) && job_take(j, i, 0, c->visible, text);
+}
+
+static json_t *choice_json(const struct ask *a, struct job *j, size_t i)
 {
     struct job_choice c;
     struct buf text = BUF_INIT(BUF_TEXT_MAX);
     struct err err;
-    json_t *content = NULL;
+    json_t *content = NULL, *logprobs = NULL;
 
-    if (job_wait(j, i, SIZE_MAX, 0, &c, &err) == LC_OK && job_take(j, i, 0, c.visible, &text))
+    if (job_wait(j, i, SIZE_MAX, 0, &c, &err) == LC_OK && whole_text(j, i, &c, &text)) {
         content = json_stringn(buf_str(&text), text.len);
+        logprobs = logprobs_json(a, j, i, 0, c.told);
+    }
     buf_release(&text);
-    if (!content)
+    if (!content || !logprobs) {
+        json_decref(content);
+        json_decref(logprobs);
         return NULL;
-    if (shape == SHAPE_CHAT)
-        return json_pack("{s:I,s:{s:s,s:o},s:n,s:s}", "index", (json_int_t)i, "message", "role", "assistant",
-                         "content", content, "logprobs", "finish_reason", ends[c.end]);
-    return json_pack("{s:I,s:o,s:n,s:s}", "index", (json_int_t)i, "text", content, "logprobs",
+    }
+    if (a->shape == SHAPE_CHAT)
+        return json_pack("{s:I,s:{s:s,s:o,s:n},s:o,s:s}", "index", (json_int_t)i, "message", "role",
+                         "assistant", "content", content, "refusal", "logprobs", logprobs, "finish_reason",
+                         ends[c.end]);
+    return json_pack("{s:I,s:o,s:o,s:s}", "index", (json_int_t)i, "text", content, "logprobs", logprobs,
                      "finish_reason", ends[c.end]);
 }
 
@@ -120,43 +131,40 @@ static enum lc whole(struct ask *a, struct job *j, struct http_response *respons
     char id[ID_TEXT];
 
     for (size_t i = 0; i < job_choices(j); i++)
-        if (json_array_append_new(choices, choice_json(a->shape, j, i)) != 0) {
+        if (json_array_append_new(choices, choice_json(a, j, i)) != 0) {
             json_decref(choices);
             return err_nomem(err);
         }
     make_id(a->shape, id);
     return put_json(response,
                     json_pack("{s:s,s:s,s:I,s:s,s:o,s:o}", "id", id, "object", shapes[a->shape].object,
-                              "created", (json_int_t)(clock_wall_ms() / 1000), "model",
-                              service_name(a->api->service), "choices", choices, "usage",
-                              usage_of(j, a->copies)),
+                              "created", (json_int_t)(clock_wall_ms() / 1000), "model", ask_model(a),
+                              "choices", choices, "usage", usage_of(j, a->copies)),
                     err);
 }
 
 /* ---- streams ---- */
 struct events {
-    const struct api *api;
+    struct ask ask; /* what a stream still needs of it: no body, no prompts */
     const void *connection;
     struct job *job;
-    enum shape shape;
-    bool usage, finished;
-    int64_t copies;
+    bool finished;
     char id[ID_TEXT];
     int64_t created;
-    size_t choice, seen; /* choices follow each other */
-    bool begun;          /* this choice's first chunk (chat: the role) is out */
-    struct buf out;      /* what the client has not taken yet */
+    size_t choice, seen, told; /* choices follow each other */
+    bool begun;                /* this choice's first chunk (chat: the role) is out */
+    struct buf out;            /* what the client has not taken yet */
     size_t taken;
 };
 
 static void put_event(struct events *e, json_t *choices, json_t *usage)
 {
     json_t *chunk =
-        json_pack("{s:s,s:s,s:I,s:s,s:o}", "id", e->id, "object", shapes[e->shape].chunk, "created",
-                  (json_int_t)e->created, "model", service_name(e->api->service), "choices", choices);
+        json_pack("{s:s,s:s,s:I,s:s,s:o}", "id", e->id, "object", shapes[e->ask.shape].chunk, "created",
+                  (json_int_t)e->created, "model", ask_model(&e->ask), "choices", choices);
     char *text;
 
-    if (e->usage && chunk)
+    if (e->ask.usage_in_stream && chunk)
         json_object_set_new(chunk, "usage", usage ? usage : json_null());
     text = chunk ? json_dumps(chunk, JSON_COMPACT) : NULL;
     if (text)
@@ -167,20 +175,24 @@ static void put_event(struct events *e, json_t *choices, json_t *usage)
     json_decref(chunk);
 }
 
-static void put_delta(struct events *e, const char *role, const struct buf *text, const char *end)
+/* told: tokens whose logarithms go with it. */
+static void put_delta(struct events *e, const char *role, const struct buf *text, const char *end,
+                      size_t told)
 {
-    json_t *delta = json_object(), *choice;
+    json_t *delta = json_object(), *logprobs, *choice;
 
     if (role)
         json_object_set_new(delta, "role", json_string(role));
     if (text)
         json_object_set_new(delta, "content", json_stringn(buf_str(text), text->len));
-    if (e->shape == SHAPE_CHAT) {
-        choice = json_pack("{s:I,s:o,s:n,s:s?}", "index", (json_int_t)e->choice, "delta", delta, "logprobs",
-                           "finish_reason", end);
+    logprobs = told > e->told ? logprobs_json(&e->ask, e->job, e->choice, e->told, told) : json_null();
+    e->told = told;
+    if (e->ask.shape == SHAPE_CHAT) {
+        choice = json_pack("{s:I,s:o,s:o,s:s?}", "index", (json_int_t)e->choice, "delta", delta, "logprobs",
+                           logprobs, "finish_reason", end);
     } else {
-        choice = json_pack("{s:I,s:s%,s:n,s:s?}", "index", (json_int_t)e->choice, "text",
-                           text ? buf_str(text) : "", text ? text->len : (size_t)0, "logprobs",
+        choice = json_pack("{s:I,s:s%,s:o,s:s?}", "index", (json_int_t)e->choice, "text",
+                           text ? buf_str(text) : "", text ? text->len : (size_t)0, "logprobs", logprobs,
                            "finish_reason", end);
         json_decref(delta);
     }
@@ -202,8 +214,8 @@ static void put_error(struct events *e, const struct err *err)
 
 static void finish_events(struct events *e)
 {
-    if (e->usage)
-        put_event(e, json_array(), usage_of(e->job, e->copies));
+    if (e->ask.usage_in_stream)
+        put_event(e, json_array(), usage_of(e->job, e->ask.copies));
     buf_puts(&e->out, "data: [DONE]\n\n");
     e->finished = true;
 }
@@ -214,29 +226,33 @@ static bool next_events(struct events *e)
     struct buf text = BUF_INIT(BUF_TEXT_MAX);
     struct job_choice c;
     struct err err;
-    enum lc rc = wait_choice(e->api, e->connection, e->job, e->choice, e->seen, &c, &err);
+    enum lc rc = wait_choice(e->ask.api, e->connection, e->job, e->choice, e->seen, &c, &err);
+    bool whole = true;
 
-    if (rc == LC_CANCELLED && client_gone(e->api, e->connection))
+    if (rc == LC_CANCELLED && client_gone(e->ask.api, e->connection))
         return false;
     if (rc != LC_OK) {
         put_error(e, &err);
         return true;
     }
-    if (!e->begun && e->shape == SHAPE_CHAT)
-        put_delta(e, "assistant", &text, NULL);
+    if (!e->begun && e->ask.shape == SHAPE_CHAT)
+        put_delta(e, "assistant", &text, NULL, 0);
+    if (!e->begun)
+        whole = job_echo(e->job, e->choice, &text);
     e->begun = true;
-    if (c.visible > e->seen && job_take(e->job, e->choice, e->seen, c.visible, &text))
-        put_delta(e, NULL, &text, NULL);
+    whole = whole && (c.visible <= e->seen || job_take(e->job, e->choice, e->seen, c.visible, &text));
+    if (text.len)
+        put_delta(e, NULL, &text, NULL, c.told);
     e->seen = c.visible;
     buf_release(&text);
     if (c.end != JOB_RUNNING) {
-        put_delta(e, NULL, NULL, ends[c.end]);
+        put_delta(e, NULL, NULL, ends[c.end], c.told);
         e->begun = false;
-        e->seen = 0;
+        e->seen = e->told = 0;
         if (++e->choice == job_choices(e->job))
             finish_events(e);
     }
-    return !e->out.failed;
+    return whole && !e->out.failed;
 }
 
 static ssize_t read_events(void *stream, char *out, size_t max)
@@ -276,14 +292,14 @@ static enum lc streamed(struct ask *a, struct job *j, struct http_response *resp
     TRY(wait_choice(a->api, a->request->connection, j, 0, 0, &c, err));
     if ((e = mem_zalloc(sizeof *e)) == NULL)
         return err_nomem(err);
-    *e = (struct events){.api = a->api,
-                         .connection = a->request->connection,
-                         .job = j,
-                         .shape = a->shape,
-                         .usage = a->usage_in_stream,
-                         .copies = a->copies,
-                         .created = clock_wall_ms() / 1000,
-                         .out = BUF_INIT(BUF_TEXT_MAX)};
+    *e = (struct events){
+        .ask = {.api = a->api, .shape = a->shape, .usage_in_stream = a->usage_in_stream, .copies = a->copies},
+        .connection = a->request->connection,
+        .job = j,
+        .created = clock_wall_ms() / 1000,
+        .out = BUF_INIT(BUF_TEXT_MAX)};
+    e->ask.options = (struct job_options){.generate.adapter = a->options.generate.adapter,
+                                          .logprobs = a->options.logprobs};
     make_id(a->shape, e->id);
     response->status = 200;
     response->content_type = "text/event-stream; charset=utf-8";
@@ -310,19 +326,10 @@ static enum lc answer_openai(struct ask *a, struct http_response *response, stru
 }
 
 /* ---- routes ---- */
-static enum lc read_common(struct ask *a, struct err *err)
-{
-    const json_t *options = json_object_get(a->body, "stream_options");
-
-    a->stream = json_is_true(json_object_get(a->body, "stream"));
-    a->usage_in_stream = json_is_true(json_object_get(options, "include_usage"));
-    return ask_options(a, a->body, err);
-}
-
 enum lc route_chat(struct ask *a, struct http_response *response, struct err *err)
 {
     a->shape = SHAPE_CHAT;
-    TRY(read_common(a, err));
+    TRY(ask_options(a, a->body, err));
     TRY(ask_chat(a, json_object_get(a->body, "messages"), err));
     TRY(ask_copies(a, err));
     return answer_openai(a, response, err);
@@ -332,7 +339,8 @@ enum lc route_completions(struct ask *a, struct http_response *response, struct 
 {
     a->shape = SHAPE_COMPLETION;
     a->options.generate.max_new_tokens = 16; /* OpenAI's default for this route */
-    TRY(read_common(a, err));
+    a->options.continues = true;
+    TRY(ask_options(a, a->body, err));
     TRY(ask_prompt(a, json_object_get(a->body, "prompt"), err));
     TRY(ask_copies(a, err));
     return answer_openai(a, response, err);

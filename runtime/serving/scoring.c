@@ -126,6 +126,7 @@ static enum lc predict(struct ask *a, struct http_response *response, struct err
     struct job *j;
     enum lc rc;
 
+    a->shape = SHAPE_SCORING;
     if (json_is_true(json_object_get(a->body, "stream")))
         return err_set(err, LC_ARG, "'stream' needs 'messages' or 'prompt'");
     TRY(ask_options(a, params ? params : a->body, err));

@@ -1,5 +1,5 @@
 #include "runtime/serving/service.h"
-#include "gpu/lora.h"
+#include "gpu/adapter.h"
 #include "gpu/tokenizer/stop.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
@@ -11,11 +11,29 @@
 
 enum { BATCH_MAX = 16, QUEUE_MAX = 64, STOP_IDS_MAX = 32, CONFIG_MAX = 1 << 20, ANSWER_MAX = 16 << 20 };
 
+struct said { /* a token and its probability */
+    int32_t id;
+    bool first, prompt;
+    double logprob;
+    size_t at;     /* bytes of the answer before it */
+    size_t offset; /* characters of prompt and answer before it */
+    size_t n_top;
+};
+
 struct choice {
     struct encoding prompt; /* owned */
-    struct buf text;
+    struct buf text, echo;
     size_t visible, tokens;
     enum job_end end;
+    size_t *echo_offsets; /* owned, [prompt.n]: characters before each of the prompt's tokens; with echo */
+    size_t characters;    /* of echo and text */
+    struct said *said;    /* owned */
+    struct likely *top;   /* owned, [room, top_logprobs] */
+    size_t n_said, room;
+};
+
+struct adapter {
+    char *name, *source; /* owned */
 };
 
 struct job {
@@ -34,6 +52,8 @@ struct job {
 
 struct service {
     char *name, *source, *chat_template; /* owned */
+    struct adapter *adapters;            /* owned: the nth is number n + 1 of the model's kept ones */
+    size_t n_adapters;
     struct registry_model files;
     struct backend *backend;
     struct model *model;
@@ -59,10 +79,15 @@ static void job_free(struct job *j)
     for (size_t i = 0; i < j->n; i++) {
         encoding_release(&j->choices[i].prompt);
         buf_release(&j->choices[i].text);
+        buf_release(&j->choices[i].echo);
+        mem_free(j->choices[i].echo_offsets);
+        mem_free(j->choices[i].said);
+        mem_free(j->choices[i].top);
     }
     for (size_t i = 0; i < j->options.n_stop; i++)
         mem_free(j->options.stop[i]);
     mem_free(j->options.stop);
+    mem_free(j->options.bias);
     mem_free(j->choices);
     mem_free(j);
 }
@@ -100,6 +125,15 @@ size_t job_prompt_tokens(const struct job *j)
     return n;
 }
 
+static size_t told(const struct choice *c)
+{
+    size_t n = c->n_said;
+
+    while (c->end == JOB_RUNNING && n > 0 && !c->said[n - 1].prompt && c->said[n - 1].at >= c->visible)
+        n--;
+    return n;
+}
+
 static struct timespec after(int timeout_ms)
 {
     struct timespec at;
@@ -126,7 +160,7 @@ enum lc job_wait(struct job *j, size_t i, size_t seen, int timeout_ms, struct jo
     while (!j->done && c->end == JOB_RUNNING && c->visible <= seen && rc == LC_OK)
         if (pthread_cond_timedwait(&s->changed, &s->lock, &until) != 0)
             rc = LC_TIMEOUT;
-    *out = (struct job_choice){c->visible, c->end, c->tokens};
+    *out = (struct job_choice){c->visible, c->end, c->tokens, told(c)};
     if (c->end != JOB_RUNNING || c->visible > seen)
         rc = LC_OK;
     else if (j->done) {
@@ -136,6 +170,31 @@ enum lc job_wait(struct job *j, size_t i, size_t seen, int timeout_ms, struct jo
     }
     pthread_mutex_unlock(&s->lock);
     return rc;
+}
+
+bool job_echo(const struct job *j, size_t i, struct buf *out)
+{
+    const struct buf *echo = &j->choices[i].echo;
+
+    return echo->len == 0 || buf_add(out, echo->data, echo->len);
+}
+
+void job_token(struct job *j, size_t i, size_t k, struct job_token *out)
+{
+    const struct choice *c = &j->choices[i];
+    size_t width = j->options.generate.top_logprobs;
+    const struct said *one;
+
+    pthread_mutex_lock(&j->service->lock);
+    one = &c->said[k];
+    *out = (struct job_token){.id = one->id,
+                              .first = one->first,
+                              .logprob = one->logprob,
+                              .offset = one->offset,
+                              .n_top = one->n_top};
+    if (one->n_top)
+        memcpy(out->top, c->top + k * width, one->n_top * sizeof *out->top);
+    pthread_mutex_unlock(&j->service->lock);
 }
 
 bool job_take(struct job *j, size_t i, size_t from, size_t to, struct buf *out)
@@ -166,6 +225,54 @@ static bool is_stop_id(const struct service *s, int32_t id)
     return false;
 }
 
+static size_t characters(const char *text, size_t n)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < n; i++)
+        found += (text[i] & 0xc0) != 0x80;
+    return found;
+}
+
+static bool make_room(struct choice *c, size_t width)
+{
+    size_t room = c->room ? 2 * c->room : c->prompt.n + 32;
+    struct said *said;
+    struct likely *top;
+
+    if (c->n_said < c->room)
+        return true;
+    said = mem_reallocn(c->said, room, sizeof *said);
+    c->said = said ? said : c->said;
+    top = width ? mem_reallocn(c->top, room * width, sizeof *top) : NULL;
+    c->top = top ? top : c->top;
+    if (!said || (width && !top))
+        return false;
+    c->room = room;
+    return true;
+}
+
+/* What is known of a token, under the lock. */
+static bool say(struct choice *c, const struct generate_token *t, size_t width, bool first)
+{
+    struct said *one;
+
+    if (!make_room(c, width))
+        return false;
+    one = &c->said[c->n_said];
+    *one = (struct said){.id = t->token,
+                         .first = first,
+                         .prompt = t->prompt,
+                         .logprob = t->logprob,
+                         .at = c->text.len,
+                         .offset = t->prompt ? c->echo_offsets[c->n_said] : c->characters,
+                         .n_top = t->n_top};
+    if (t->n_top)
+        memcpy(c->top + c->n_said * width, t->top, t->n_top * sizeof *t->top);
+    c->n_said++;
+    return true;
+}
+
 /* New text, under the lock. False: a stop text ends it. */
 static bool grow_text(struct running *r, const struct buf *piece)
 {
@@ -174,25 +281,31 @@ static bool grow_text(struct running *r, const struct buf *piece)
     size_t old = c->text.len;
 
     buf_add(&c->text, buf_str(piece), piece->len);
+    c->characters += characters(buf_str(piece), piece->len);
     r->stopped = stop_cut(&stops, &c->text, old);
     c->visible = r->stopped ? c->text.len : stop_visible(&stops, &c->text);
     pthread_cond_broadcast(&r->service->changed);
     return !r->stopped && !c->text.failed;
 }
 
-static bool on_token(void *arg, size_t sequence, int32_t token, double logprob)
+static bool on_token(void *arg, size_t sequence, const struct generate_token *t)
 {
     struct running *r = arg;
+    struct service *s = r->service;
+    const struct job_options *o = &r->job->options;
     struct buf piece = BUF_INIT(1 << 20);
     bool on = true;
 
-    (void)sequence, (void)logprob;
-    if (!is_stop_id(r->service, token) && tokenizer_stream_put(r->stream, token, &piece, &r->err) != LC_OK)
+    (void)sequence;
+    if (!t->prompt && !is_stop_id(s, t->token) &&
+        tokenizer_stream_put(r->stream, t->token, &piece, &r->err) != LC_OK)
         on = false;
-    pthread_mutex_lock(&r->service->lock);
-    r->choice->tokens++;
+    pthread_mutex_lock(&s->lock);
+    r->choice->tokens += !t->prompt;
+    if (o->logprobs && !say(r->choice, t, o->generate.top_logprobs, false))
+        on = err_nomem(&r->err) == LC_OK;
     on = on && (piece.len == 0 || grow_text(r, &piece));
-    pthread_mutex_unlock(&r->service->lock);
+    pthread_mutex_unlock(&s->lock);
     buf_release(&piece);
     return on && !atomic_load(&r->job->cancel);
 }
@@ -213,26 +326,55 @@ static void finish_choice(struct running *r, enum generate_end end)
     buf_release(&rest);
 }
 
-/* Its next choice joins the batch. */
-static enum lc begin_choice(struct service *s, struct job *j, struct err *err)
+/* The options of one choice. max_new_tokens 0: as many as there is room for. */
+static struct generate_options options_of(const struct service *s, const struct job *j, struct running *r)
 {
-    struct choice *c = &j->choices[j->begun];
-    struct running *r = mem_zalloc(sizeof *r);
     struct generate_options o = j->options.generate;
-    struct generate_prompt prompt = {c->prompt.ids, c->prompt.n};
-    int64_t room = service_context(s) - (int64_t)c->prompt.n;
-    enum lc rc;
+    int64_t room = service_context(s) - (int64_t)r->choice->prompt.n;
 
-    if (!r)
-        return err_nomem(err);
-    *r = (struct running){.service = s, .job = j, .choice = c, .stream = tokenizer_stream_new(s->tok, true)};
-    o.max_new_tokens = o.max_new_tokens > 0 && o.max_new_tokens < room ? o.max_new_tokens : room;
+    o.max_new_tokens = j->options.prompt_only                            ? 0
+                       : o.max_new_tokens > 0 && o.max_new_tokens < room ? o.max_new_tokens
+                                                                         : room;
+    o.prompt_logprobs = j->options.prompt_only || (j->options.echo && j->options.logprobs);
+    o.bias = j->options.bias;
     o.stop = s->stop_ids;
     o.n_stop = s->n_stop_ids;
     o.on_token = on_token;
     o.arg = r;
     o.seed += (uint64_t)j->begun; /* several answers to one prompt are not the same */
-    rc = r->stream ? generate_batch_add(s->batch, &prompt, &o, 0, err) : err_nomem(err);
+    return o;
+}
+
+/* The prompt's first token, which nothing predicts. */
+static bool say_first(struct running *r)
+{
+    const struct generate_token t = {.token = r->choice->prompt.ids[0], .prompt = true};
+    bool ok;
+
+    if (!r->job->options.echo || !r->job->options.logprobs)
+        return true;
+    pthread_mutex_lock(&r->service->lock);
+    ok = say(r->choice, &t, r->job->options.generate.top_logprobs, true);
+    pthread_mutex_unlock(&r->service->lock);
+    return ok;
+}
+
+/* Its next choice joins the batch. */
+static enum lc begin_choice(struct service *s, struct job *j, struct err *err)
+{
+    struct choice *c = &j->choices[j->begun];
+    struct running *r = mem_zalloc(sizeof *r);
+    struct generate_prompt prompt = {c->prompt.ids, c->prompt.n};
+    struct generate_options o;
+    enum lc rc;
+
+    if (!r)
+        return err_nomem(err);
+    *r = (struct running){.service = s, .job = j, .choice = c, .stream = tokenizer_stream_new(s->tok, true)};
+    if (r->stream && j->options.continues)
+        tokenizer_stream_after(r->stream, prompt.ids, prompt.n);
+    o = options_of(s, j, r);
+    rc = r->stream && say_first(r) ? generate_batch_add(s->batch, &prompt, &o, 0, err) : err_nomem(err);
     if (rc != LC_OK) {
         tokenizer_stream_free(r->stream);
         mem_free(r);
@@ -374,6 +516,28 @@ static enum lc check_prompts(const struct service *s, const struct encoding *pro
     return LC_OK;
 }
 
+/* The prompt as text, and where its tokens are in it. */
+static enum lc make_echo(const struct service *s, struct choice *c, struct err *err)
+{
+    struct tokenizer_stream *stream = tokenizer_stream_new(s->tok, true);
+    enum lc rc = stream ? LC_OK : err_nomem(err);
+
+    c->echo_offsets = mem_calloc(c->prompt.n, sizeof *c->echo_offsets);
+    if (!c->echo_offsets)
+        rc = err_nomem(err);
+    for (size_t i = 0, from; i < c->prompt.n && rc == LC_OK; i++) {
+        c->echo_offsets[i] = c->characters;
+        from = c->echo.len;
+        rc = tokenizer_stream_put(stream, c->prompt.ids[i], &c->echo, err);
+        c->characters += characters(buf_str(&c->echo) + from, c->echo.len - from);
+    }
+    if (rc == LC_OK)
+        rc = tokenizer_stream_end(stream, &c->echo, err);
+    c->characters = characters(buf_str(&c->echo), c->echo.len);
+    tokenizer_stream_free(stream);
+    return rc;
+}
+
 static struct job *job_new(struct service *s, struct encoding *prompts, size_t n, struct job_options *options)
 {
     struct job *j = mem_zalloc(sizeof *j);
@@ -388,10 +552,13 @@ static struct job *job_new(struct service *s, struct encoding *prompts, size_t n
     j->options = *options;
     options->stop = NULL;
     options->n_stop = 0;
+    options->bias = NULL;
+    options->generate.n_bias = 0;
     for (size_t i = 0; i < n; i++) {
         j->choices[i].prompt = prompts[i];
         prompts[i] = (struct encoding)ENCODING_INIT;
         buf_init(&j->choices[i].text, ANSWER_MAX);
+        buf_init(&j->choices[i].echo, ANSWER_MAX);
     }
     return j;
 }
@@ -405,6 +572,12 @@ enum lc service_submit(struct service *s, struct encoding *prompts, size_t n, st
     TRY(check_prompts(s, prompts, n, err));
     if ((j = job_new(s, prompts, n, options)) == NULL)
         return err_nomem(err);
+    for (size_t i = 0; i < n && j->options.echo && rc == LC_OK; i++)
+        rc = make_echo(s, &j->choices[i], err);
+    if (rc != LC_OK) {
+        job_free(j);
+        return rc;
+    }
     pthread_mutex_lock(&s->lock);
     if (s->closing)
         rc = err_set(err, LC_CLOSED, "the server is shutting down");
@@ -497,7 +670,58 @@ static enum lc find_files(const struct ctx *ctx, struct service *s, struct err *
     return rc;
 }
 
-static enum lc load(const struct ctx *ctx, struct service *s, struct err *err)
+/* "name=folder" or "name=models:/…" */
+static enum lc add_adapter(const struct ctx *ctx, struct service *s, struct registry *registry,
+                           const char *given, struct err *err)
+{
+    struct adapter *a = &s->adapters[s->n_adapters];
+    const char *equals = strchr(given, '=');
+    struct registry_model files = {0};
+    size_t number;
+    enum lc rc = LC_OK;
+
+    if (!equals || equals == given || !equals[1])
+        return err_set(err, LC_ARG, "the adapter '%.200s' is not of the form NAME=FOLDER", given);
+    a->name = mem_strndup(given, (size_t)(equals - given));
+    a->source = mem_strdup(equals + 1);
+    s->n_adapters++; /* released from now on */
+    if (!a->name || !a->source)
+        return err_nomem(err);
+    for (size_t i = 0; i + 1 < s->n_adapters && rc == LC_OK; i++)
+        if (strcmp(s->adapters[i].name, a->name) == 0)
+            rc = err_set(err, LC_ARG, "two adapters are called '%.200s'", a->name);
+    if (strcmp(a->name, s->name) == 0)
+        rc = err_set(err, LC_ARG, "the adapter '%.200s' is called like the model", a->name);
+    if (rc == LC_OK)
+        rc = registry_find(ctx, registry, a->source, &files, err);
+    if (rc == LC_OK && !files.adapter)
+        rc = err_set(err, LC_NOTFOUND, "'%.200s' is not an adapter", a->source);
+    if (rc == LC_OK)
+        rc = lora_load(ctx, s->model, files.adapter, err);
+    if (rc == LC_OK)
+        rc = adapter_keep(s->model, &number, err);
+    registry_model_release(&files);
+    return rc;
+}
+
+static enum lc load_adapters(const struct ctx *ctx, struct service *s, const struct service_options *o,
+                             struct err *err)
+{
+    struct registry *registry = NULL;
+    enum lc rc;
+
+    if (o->n_adapters == 0)
+        return LC_OK;
+    s->adapters = mem_calloc(o->n_adapters, sizeof *s->adapters);
+    rc = s->adapters ? registry_open(NULL, &registry, err) : err_nomem(err);
+    for (size_t i = 0; i < o->n_adapters && rc == LC_OK; i++)
+        rc = add_adapter(ctx, s, registry, o->adapters[i], err);
+    registry_close(registry);
+    return rc;
+}
+
+static enum lc load(const struct ctx *ctx, struct service *s, const struct service_options *o,
+                    struct err *err)
 {
     TRY(find_files(ctx, s, err));
     TRY(tokenizer_open(s->files.tokenizer ? s->files.tokenizer : s->files.model, &s->tok, err));
@@ -507,6 +731,7 @@ static enum lc load(const struct ctx *ctx, struct service *s, struct err *err)
         TRY(lora_load(ctx, s->model, s->files.adapter, err));
         TRY(lora_merge(s->model, err));
     }
+    TRY(load_adapters(ctx, s, o, err));
     if ((int64_t)tokenizer_vocab_size(s->tok) > model_get_config(s->model)->vocab_size)
         return err_set(err, LC_DATA, "the tokenizer has %zu tokens, the model only %lld",
                        tokenizer_vocab_size(s->tok), (long long)model_get_config(s->model)->vocab_size);
@@ -550,7 +775,7 @@ enum lc service_open(const struct ctx *ctx, const struct service_options *o, str
                      struct err *err)
 {
     struct service *s = service_new(o);
-    enum lc rc = s ? load(ctx, s, err) : err_nomem(err);
+    enum lc rc = s ? load(ctx, s, o, err) : err_nomem(err);
 
     if (rc == LC_OK)
         rc = start_thread(s, err);
@@ -608,6 +833,11 @@ void service_close(struct service *s)
     registry_model_release(&s->files);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
+    for (size_t i = 0; i < s->n_adapters; i++) {
+        mem_free(s->adapters[i].name);
+        mem_free(s->adapters[i].source);
+    }
+    mem_free(s->adapters);
     mem_free(s->name);
     mem_free(s->source);
     mem_free(s->chat_template);
@@ -618,6 +848,21 @@ void service_close(struct service *s)
 const char *service_name(const struct service *s)
 {
     return s->name;
+}
+
+size_t service_adapters(const struct service *s)
+{
+    return s->n_adapters;
+}
+
+const char *service_adapter(const struct service *s, size_t i)
+{
+    return s->adapters[i].name;
+}
+
+const char *service_adapter_source(const struct service *s, size_t i)
+{
+    return s->adapters[i].source;
 }
 
 const char *service_source(const struct service *s)

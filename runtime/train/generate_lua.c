@@ -197,15 +197,14 @@ static bool show(struct writing *w, size_t sequence, size_t visible)
     return !visible; /* false ends this text */
 }
 
-static bool on_token(void *arg, size_t sequence, int32_t token, double logprob)
+static bool on_token(void *arg, size_t sequence, const struct generate_token *t)
 {
     struct writing *w = arg;
     struct one *one = &w->of[sequence];
     size_t old = one->text.len;
 
-    (void)logprob;
     if (w->failed || w->err.code != LC_OK ||
-        tokenizer_stream_put(one->stream, token, &one->text, &w->err) != LC_OK)
+        tokenizer_stream_put(one->stream, t->token, &one->text, &w->err) != LC_OK)
         return false;
     one->stopped = stop_cut(&w->stops, &one->text, old);
     return show(w, sequence, one->stopped ? one->text.len : stop_visible(&w->stops, &one->text)) &&

@@ -22,6 +22,7 @@ from clib import ROOT
 from lacus import script
 
 LACUS = os.environ.get("LACUS_PROGRAM", ROOT / "build" / "lacus")
+torch.set_num_threads(1)
 TEMPLATE = "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}<|eot_id|>{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
 
 
@@ -215,7 +216,7 @@ BAD = [
     ("/v1/completions", {}, 400, "prompt", "prompt"), ("/v1/completions", {"prompt": 5}, 400, "prompt", "prompt"), ("/v1/completions", {"prompt": ""}, 200, None, None), ("/v1/completions", {"prompt": []}, 400, "prompt", "prompt"),
     ("/v1/completions", {"prompt": [99999]}, 400, "prompt", "vocabulary"), ("/v1/completions", {"prompt": "a", "n": 0}, 400, "n", "at least 1"), ("/v1/completions", {"prompt": ["a"] * 9, "n": 100}, 400, "n", "answers"), ("/v1/completions", {"prompt": "a", "max_tokens": 0}, 400, "max_tokens", "at least 1"),
     ("/v1/completions", {"prompt": "a", "temperature": -1}, 400, "temperature", "between"), ("/v1/completions", {"prompt": "a", "temperature": "hot"}, 400, "temperature", "number"), ("/v1/completions", {"prompt": "a", "top_p": 2}, 400, "top_p", "between"),
-    ("/v1/completions", {"prompt": "a", "logprobs": 3}, 400, "logprobs", "not supported"), ("/v1/completions", {"prompt": "a", "stop": [1]}, 400, "stop", "text"), ("/v1/completions", {"prompt": "a", "stop": ["x"] * 17}, 400, "stop", "16"),
+    ("/v1/completions", {"prompt": "a", "logprobs": 21}, 400, "logprobs", "between 0 and 20"), ("/v1/completions", {"prompt": "a", "stop": [1]}, 400, "stop", "text"), ("/v1/completions", {"prompt": "a", "stop": ["x"] * 17}, 400, "stop", "16"),
     ("/v1/completions", {"prompt": "The quick brown fox " * 200}, 400, "prompt", "context"), ("/v1/completions", {"prompt": "a", "model": "gpt-9"}, 404, "model", "not served"),
     ("/v1/chat/completions", {"messages": []}, 400, "messages", "at least one"), ("/v1/chat/completions", {"messages": [{"content": "x"}]}, 400, "messages", "role"), ("/v1/chat/completions", {"messages": "x"}, 400, "messages", "list"),
     ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, 400, "messages", "text only"),

@@ -141,12 +141,11 @@ static void adapter_curves_are_those_of_peft(void **state)
 }
 
 /* ---- generation ---- */
-static bool count_tokens(void *arg, size_t sequence, int32_t token, double logprob)
+static bool count_tokens(void *arg, size_t sequence, const struct generate_token *t)
 {
     int *n = arg;
 
-    (void)token;
-    assert_true(logprob <= 0);
+    assert_true(t->logprob <= 0);
     return ++n[sequence] < 10;
 }
 
