@@ -101,6 +101,13 @@ struct backend_ops {
     void (*dora_forward)(void *state, struct backend_stream *, const struct dora_arg *);
     void (*dora_backward)(void *state, struct backend_stream *, const struct dora_arg *);
     void (*distill)(void *state, struct backend_stream *, const struct distill_arg *);
+
+    /* of a device that works by itself: for other libraries that use it, too. NULL in backends of the processor */
+    void (*identity)(void *state, char text[64]);         /* the same text: the same device */
+    void *(*queue)(void *state, struct backend_stream *); /* the device's own handle: a cudaStream_t */
+    /* What is asked of a stream from now on comes after all that was asked of `first`. */
+    void (*after)(void *state, struct backend_stream *, struct backend_stream *first);
+    bool (*idle)(void *state, struct backend_stream *); /* done, or failed: the next sync tells which */
 };
 
 struct backend {

@@ -36,6 +36,11 @@ enum lc collective_barrier(const struct collective *c, const struct ctx *ctx, st
     return collective_sum(c, ctx, &nothing, 1, COLLECTIVE_F64, err);
 }
 
+enum lc collective_check(const struct collective *c, struct err *err)
+{
+    return c->ops && c->ops->check ? c->ops->check(c->state, err) : LC_OK;
+}
+
 void collective_abort(const struct collective *c, enum lc code, const char *why)
 {
     if (c->ops)

@@ -38,6 +38,7 @@ struct collective_ops {
     /* Tells every rank that this one does not go on. Does not wait; the first abort counts. */
     void (*abort)(void *state, enum lc code, const char *why);
     void (*close)(void *state);
+    enum lc (*check)(void *state, struct err *err); /* what has failed so far; never waits. NULL: unknown */
 };
 
 struct collective {
@@ -58,6 +59,8 @@ enum lc collective_broadcast(const struct collective *c, const struct ctx *ctx, 
                              int root, struct err *err) MUST_CHECK;
 /* Returns when every rank has come here. */
 enum lc collective_barrier(const struct collective *c, const struct ctx *ctx, struct err *err) MUST_CHECK;
+/* What has failed so far, also elsewhere; never waits. */
+enum lc collective_check(const struct collective *c, struct err *err) MUST_CHECK;
 void collective_abort(const struct collective *c, enum lc code, const char *why);
 void collective_close(struct collective *c); /* and is empty then; an empty one is fine */
 #endif

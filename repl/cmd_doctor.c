@@ -1,4 +1,5 @@
 /* cmd_doctor.c: lacus doctor: what is here, what is missing, what to do. One row per thing that is looked at. */
+#include "gpu/nccl.h"
 #include "kernel/kernelspec.h"
 #include "repl/command.h"
 #include "repl/editor.h"
@@ -251,6 +252,21 @@ static void driver(struct finding *f)
         say(f, OPTIONAL, "only for machines with an NVIDIA GPU", "no CUDA driver");
 }
 
+static void nccl(struct finding *f)
+{
+    struct err err = {0};
+    char text[24];
+    int version;
+
+    if (nccl_version(NULL, &version, &err) == LC_OK) {
+        nccl_version_text(version, text);
+        say(f, FINE, "", "%s", text);
+    } else {
+        say(f, OPTIONAL, "only for training on several GPUs: libnccl2, or LACUS_NCCL names the library",
+            "no NCCL: gradients are summed over the network");
+    }
+}
+
 static void kernelspec(struct finding *f)
 {
     struct err err = {0};
@@ -335,16 +351,27 @@ static const struct {
     const char *name;
     void (*look)(struct finding *f);
 } checks[] = {
-    {"lacus", program},           {"machine", machine},
-    {"LACUS_HOME", home},         {"disk", disk},
-    {"SQLite", sqlite},           {"readline", readline},
-    {"workspace.db", database},   {"leftovers", leftovers},
-    {"DuckDB", duckdb},           {"plugin engine_duckdb", engine_duckdb},
-    {"plugin gpu_cpu", gpu_cpu},  {"plugin gpu_cuda", gpu_cuda},
-    {"plugin http", http},        {"plugin curl", curl},
-    {"plugin regex", regex},      {"CUDA driver", driver},
-    {"kernelspec", kernelspec},   {"jupyter", jupyter},
-    {"luarocks", luarocks},       {"python", python},
+    {"lacus", program},
+    {"machine", machine},
+    {"LACUS_HOME", home},
+    {"disk", disk},
+    {"SQLite", sqlite},
+    {"readline", readline},
+    {"workspace.db", database},
+    {"leftovers", leftovers},
+    {"DuckDB", duckdb},
+    {"plugin engine_duckdb", engine_duckdb},
+    {"plugin gpu_cpu", gpu_cpu},
+    {"plugin gpu_cuda", gpu_cuda},
+    {"plugin http", http},
+    {"plugin curl", curl},
+    {"plugin regex", regex},
+    {"CUDA driver", driver},
+    {"NCCL", nccl},
+    {"kernelspec", kernelspec},
+    {"jupyter", jupyter},
+    {"luarocks", luarocks},
+    {"python", python},
     {"secrets.key", secrets_key},
 };
 

@@ -54,7 +54,8 @@ struct cuda {
     double *host_parts; /* pinned */
     struct blas *blas;  /* owned; NULL: not there, and why: */
     char no_blas[256];
-    struct err failed; /* of an operation; told by the next sync */
+    struct CUevent_st *order; /* between streams */
+    struct err failed;        /* of an operation; told by the next sync */
 };
 
 static struct backend_stream *stream_of(struct cuda *c, struct backend_stream *s)
@@ -171,6 +172,30 @@ static void backend_stream_free(void *state, struct backend_stream *s)
     mem_free(s);
 }
 
+static void backend_identity(void *state, char text[64])
+{
+    snprintf(text, 64, "%s", ((struct cuda *)state)->device.identity);
+}
+
+/* For another library: what it writes was not rounded here. */
+static void *backend_queue(void *state, struct backend_stream *s)
+{
+    return queue_of(state, s);
+}
+
+static void backend_after(void *state, struct backend_stream *s, struct backend_stream *first)
+{
+    struct cuda *c = state;
+
+    cuda_event_record(c->order, stream_of(c, first)->queue);
+    cuda_stream_after(stream_of(c, s)->queue, c->order);
+}
+
+static bool backend_idle(void *state, struct backend_stream *s)
+{
+    return cuda_stream_idle(stream_of(state, s)->queue);
+}
+
 static enum lc backend_sync(void *state, struct backend_stream *s, struct err *err)
 {
     struct cuda *c = state;
@@ -238,6 +263,8 @@ static void cuda_close(void *state)
         cuda_free_host(c->stages[i].p);
     }
     drop_stream(c, &c->stream);
+    if (c->order)
+        cuda_event_free(c->order);
     blas_close(c->blas);
     cuda_free(c->tables);
     cuda_free(c->parts);
@@ -268,6 +295,7 @@ static enum lc put_tables(struct cuda *c, struct err *err)
 static enum lc open_parts(struct cuda *c, struct err *err)
 {
     TRY(cuda_stream_new(&c->stream.queue, err));
+    TRY(cuda_event_new(&c->order, err));
     c->blas = blas_open(c->no_blas, sizeof c->no_blas);
     for (int i = 0; i < STAGES; i++) {
         TRY(cuda_malloc_host(STAGE_BYTES, &c->stages[i].p, err));
@@ -853,4 +881,8 @@ const struct backend_ops lacus_gpu_cuda = {
     .dora_forward = backend_dora_forward,
     .dora_backward = backend_dora_backward,
     .distill = backend_distill,
+    .identity = backend_identity,
+    .queue = backend_queue,
+    .after = backend_after,
+    .idle = backend_idle,
 };

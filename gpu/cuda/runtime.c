@@ -57,6 +57,8 @@ enum lc cuda_open_device(int index, struct cuda_device *out, struct err *err)
                                 .memory = p.totalGlobalMem,
                                 .shared = p.sharedMemPerBlockOptin};
     snprintf(out->name, sizeof out->name, "%s", p.name);
+    for (size_t i = 0; i < sizeof p.uuid.bytes; i++)
+        snprintf(out->identity + 2 * i, sizeof out->identity - 2 * i, "%02x", (unsigned char)p.uuid.bytes[i]);
     if (p.major < 8)
         return told(cudaErrorNoKernelImageForDevice, "cannot use the GPU", err);
     return LC_OK;
@@ -121,6 +123,16 @@ enum lc cuda_event_new(struct CUevent_st **out, struct err *err)
 void cuda_event_free(struct CUevent_st *e)
 {
     (void)cudaEventDestroy(e);
+}
+
+void cuda_stream_after(struct CUstream_st *s, struct CUevent_st *e)
+{
+    (void)cudaStreamWaitEvent(s, e, 0);
+}
+
+bool cuda_stream_idle(struct CUstream_st *s)
+{
+    return cudaStreamQuery(s) != cudaErrorNotReady;
 }
 
 void cuda_event_record(struct CUevent_st *e, struct CUstream_st *s)

@@ -17,6 +17,7 @@
 #ifndef LACUS_GPU_CUDA_RUNTIME_H
 #define LACUS_GPU_CUDA_RUNTIME_H
 #include "runtime/base/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 struct CUstream_st;
@@ -29,6 +30,7 @@ struct cuda_device {
     int driver, runtime; /* versions: 13000 is 13.0 */
     size_t memory;       /* in all */
     size_t shared;       /* a block can have */
+    char identity[64];   /* of this very card */
 };
 
 enum lc cuda_open_device(int index, struct cuda_device *out, struct err *err) MUST_CHECK;
@@ -44,6 +46,9 @@ void cuda_stream_free(struct CUstream_st *s);
 enum lc cuda_stream_sync(struct CUstream_st *s, struct err *err) MUST_CHECK;
 enum lc cuda_event_new(struct CUevent_st **out, struct err *err) MUST_CHECK;
 void cuda_event_free(struct CUevent_st *e);
+/* What is put into s from now on comes after the event. */
+void cuda_stream_after(struct CUstream_st *s, struct CUevent_st *e);
+bool cuda_stream_idle(struct CUstream_st *s); /* also when it failed */
 void cuda_event_record(struct CUevent_st *e, struct CUstream_st *s);
 enum lc cuda_event_wait(struct CUevent_st *e,
                         struct err *err) MUST_CHECK; /* on the host; never recorded: at once */

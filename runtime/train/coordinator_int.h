@@ -18,7 +18,7 @@ enum { RUNS_MOST = 64, PEERS_MOST = 256 };
 
 struct peer {
     char id[LINK_PEER], user[KEY_NAME];
-    char about[160], host[64], address[64], version[32], device[100];
+    char about[160], host[64], address[64], version[32], device[200];
     int64_t memory, cores, pid, resident;
     struct run *run;           /* borrowed from the coordinator; NULL: idle */
     int rank;                  /* in it */

@@ -29,7 +29,7 @@ static void fill_peer(struct peer *p, const struct link_event *e)
     (void)snprintf(p->address, sizeof p->address, "%s", e->address);
     (void)snprintf(p->host, sizeof p->host, "%.63s", wire_text(&e->msg, "host"));
     (void)snprintf(p->version, sizeof p->version, "%.31s", wire_text(&e->msg, "version"));
-    (void)snprintf(p->device, sizeof p->device, "%.99s", wire_text(&e->msg, "device"));
+    (void)snprintf(p->device, sizeof p->device, "%.199s", wire_text(&e->msg, "device"));
     (void)snprintf(p->about, sizeof p->about, "pid %lld on %.60s, %.60s", (long long)p->pid, p->host,
                    p->device);
 }

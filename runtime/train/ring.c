@@ -530,13 +530,14 @@ static enum lc ring_give(void *state, const struct ctx *ctx, void *data, size_t 
                          struct err *err);
 static void ring_abort(void *state, enum lc code, const char *why);
 static void ring_close(void *state);
+static enum lc ring_check(void *state, struct err *err);
 
 enum lc ring_join(const struct ctx *ctx, struct ring *r, const char *next,
                   const unsigned char next_key[KEY_BYTES], const unsigned char previous_key[KEY_BYTES],
                   int timeout_ms, struct collective *out, struct err *err)
 {
-    static const struct collective_ops ops = {"ring",    ring_start, ring_wait,
-                                              ring_give, ring_abort, ring_close};
+    static const struct collective_ops ops = {"ring",     ring_start, ring_wait, ring_give,
+                                              ring_abort, ring_close, ring_check};
     char name[KEY_NAME];
 
     (void)snprintf(name, sizeof name, "rank-%d", previous_of(r));
@@ -704,6 +705,19 @@ static void ring_abort(void *state, enum lc code, const char *why)
     r->abort = true;
     pthread_mutex_unlock(&r->lock);
     (void)eventfd_write(r->wake, 1);
+}
+
+static enum lc ring_check(void *state, struct err *err)
+{
+    struct ring *r = state;
+    enum lc rc;
+
+    pthread_mutex_lock(&r->lock);
+    rc = r->failed;
+    if (rc != LC_OK && err)
+        *err = r->err;
+    pthread_mutex_unlock(&r->lock);
+    return rc;
 }
 
 static void ring_close(void *state)

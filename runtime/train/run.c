@@ -153,13 +153,21 @@ static bool all_here(const struct run *r)
     return true;
 }
 
+/* How many of the first n ranks are on a rank's machine. */
+static int ranks_here(const struct run *r, int rank, int n)
+{
+    int here = 0;
+
+    for (int i = 0; i < n; i++)
+        here += strcmp(r->ranks[i].host, r->ranks[rank].host) == 0;
+    return here;
+}
+
 /* Ranks of one machine share its cores; a rank alone there takes what it finds (0). */
 static int threads_of(const struct run *r, int rank)
 {
-    int beside = 0;
+    int beside = ranks_here(r, rank, r->n_ranks);
 
-    for (int i = 0; i < r->n_ranks; i++)
-        beside += strcmp(r->ranks[i].host, r->ranks[rank].host) == 0;
     if (beside <= 1)
         return 0;
     return r->ranks[rank].cores / beside > 0 ? (int)(r->ranks[rank].cores / beside) : 1;
@@ -192,6 +200,7 @@ json_t *run_message(const struct run *r, int rank)
     json_object_set_new(m, "token", json_string(r->token));
     json_object_set_new(m, "loopback", json_boolean(all_here(r)));
     json_object_set_new(m, "threads", json_integer(threads_of(r, rank)));
+    json_object_set_new(m, "beside", json_integer(ranks_here(r, rank, rank)));
     return m;
 }
 

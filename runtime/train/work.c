@@ -1,5 +1,7 @@
 #include "runtime/train/work.h"
 #include "gpu/adapter.h"
+#include "gpu/collective_device.h"
+#include "gpu/nccl.h"
 #include "gpu/quantization.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
@@ -22,6 +24,7 @@ struct work {
     const struct work_sink *sink;
     struct tokenizer *tok;         /* owned */
     struct backend *backend;       /* owned */
+    struct collective ranks;       /* owned: over place->ranks; empty: alone */
     struct model *model, *teacher; /* owned; teacher NULL: none */
     struct examples *train, *eval; /* owned; eval may be NULL */
     struct training_args args;
@@ -259,19 +262,34 @@ static enum lc load_teacher(struct work *w, struct err *err)
     return rc;
 }
 
-/* What LACUS_DEVICE names; else the GPU where the plugin is built and one works, else the processor. */
-static enum lc open_device(int threads, struct backend **out, struct err *err)
+/* The GPU of this rank's number; where a worker is shown one GPU only, that one. */
+static enum lc open_gpu(struct backend_options o, struct backend **out, struct err *err)
 {
-    struct backend_options o = {.threads = threads};
+    enum lc rc = backend_open("cuda", &o, out, err);
+
+    if (rc != LC_MISSING || o.device == 0)
+        return rc;
+    o.device = 0;
+    return backend_open("cuda", &o, out, err);
+}
+
+/* What LACUS_DEVICE names; else the GPU where the plugin is built and one works, else the processor. */
+static enum lc open_device(const struct work_place *place, struct backend **out, struct err *err)
+{
+    struct backend_options o = {.threads = place->threads};
     const char *named = getenv("LACUS_DEVICE");
     char *plugin = fs_installed("plugins/gpu_cuda.so");
     bool there = plugin != NULL;
 
     mem_free(plugin);
-    if (named && *named)
+    if (named && *named && strcmp(named, "cuda") != 0)
         return backend_open(named, &o, out, err);
-    if (there && backend_open("cuda", &o, out, err) == LC_OK)
+    o.device = place->beside;
+    if (named && *named)
+        return open_gpu(o, out, err);
+    if (there && open_gpu(o, out, err) == LC_OK)
         return LC_OK;
+    o.device = 0;
     return backend_open("cpu", &o, out, err);
 }
 
@@ -286,7 +304,7 @@ static enum lc load_model(struct work *w, struct err *err)
     TRY(quantization_from_json(json_object_get(w->spec, "quantization"), &q, err));
     w->args.bf16 = w->args.bf16 || q.compute == DTYPE_BF16;
     o = (struct model_options){.linear = q.linear, .compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
-    TRY(open_device(w->place->threads, &w->backend, err));
+    TRY(open_device(w->place, &w->backend, err));
     TRY(model_load(w->ctx, w->paths->model, w->backend, &o, &w->model, err));
     if (q.linear == DTYPE_FP8)
         log_text(w, "FP8: weights are kept in e4m3 with a scale for each row; products are in %s",
@@ -297,6 +315,20 @@ static enum lc load_model(struct work *w, struct err *err)
     if (json_is_object(peft))
         return attach_adapter(w, peft, err);
     return model_set_trainable(w->model, true, err);
+}
+
+/* With other ranks: how they are reached from the device's memory. */
+static enum lc join_ranks(struct work *w, struct err *err)
+{
+    char said[COLLECTIVE_SAID];
+
+    if (!w->place->ranks)
+        return LC_OK;
+    phase(w, "waiting for the other ranks");
+    TRY(collective_for_device(w->ctx, w->place->ranks, w->backend, NULL, &w->ranks, said, err));
+    if (said[0])
+        log_text(w, "%s", said);
+    return LC_OK;
 }
 
 static enum lc set_up(struct work *w, struct err *err)
@@ -317,12 +349,13 @@ static enum lc set_up(struct work *w, struct err *err)
         return err_set(err, LC_DATA, "the job has no training rows");
     TRY(load_model(w, err));
     TRY(load_teacher(w, err));
+    TRY(join_ranks(w, err));
     TRY(trainer_new(w->ctx, w->model, &w->args, examples_dataset(w->train),
                     w->eval ? examples_dataset(w->eval) : NULL, &callbacks, &w->trainer, err));
     trainer_save_beside(w->trainer, true);
     if (w->paths->resume)
         TRY(trainer_resume(w->ctx, w->trainer, w->paths->resume, err));
-    return w->place->ranks ? trainer_join(w->ctx, w->trainer, w->place->ranks, err) : LC_OK;
+    return w->place->ranks ? trainer_join(w->ctx, w->trainer, &w->ranks, err) : LC_OK;
 }
 
 static void tell_plan(struct work *w)
@@ -469,13 +502,16 @@ enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_pa
 
     if (rc != LC_OK)
         model_folder_name(err, paths->model, json_string_value(json_object_get(spec, "base_name")));
-    if (rc != LC_OK && place->ranks) /* those who have not heard of it yet */
-        collective_abort(place->ranks, rc, err->message);
+    if (rc != LC_OK && place->ranks) { /* those who have not heard of it yet */
+        collective_abort(w.ranks.ops ? &w.ranks : place->ranks, rc, err->message);
+        (void)(collective_wait(place->ranks, NULL, NULL) == LC_OK); /* until it touches nothing of ours */
+    }
     if (rc == LC_CANCELLED || rc == LC_TIMEOUT || (place->ranks && (rc == LC_WORKER || rc == LC_NET)))
         keep_checkpoint(&w);
     if (rc == LC_OK)
         *result = make_result(&w);
     trainer_free(w.trainer);
+    collective_close(&w.ranks);
     model_free(w.model);
     model_free(w.teacher);
     backend_close(w.backend);
@@ -486,13 +522,29 @@ enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_pa
     return rc;
 }
 
+static void add_nccl(char *out, size_t size)
+{
+    char text[24];
+    struct err err;
+    int version;
+
+    if (nccl_version(NULL, &version, &err) != LC_OK) {
+        (void)snprintf(out, size, ", no NCCL");
+        return;
+    }
+    nccl_version_text(version, text);
+    (void)snprintf(out, size, ", NCCL %s", text);
+}
+
 void work_device(char out[200])
 {
     struct backend *b = NULL;
     struct err err;
 
     (void)snprintf(out, 200, "cpu: %ld cores", sysconf(_SC_NPROCESSORS_ONLN));
-    if (open_device(1, &b, &err) == LC_OK && strcmp(b->name, "cuda") == 0)
-        b->ops->describe(b->state, out, 200);
+    if (open_device(&(struct work_place){.threads = 1}, &b, &err) == LC_OK && strcmp(b->name, "cuda") == 0) {
+        b->ops->describe(b->state, out, 160);
+        add_nccl(out + strlen(out), 200 - strlen(out));
+    }
     backend_close(b);
 }

@@ -12,7 +12,7 @@
  * Example:
  *     struct work_paths paths = {"model", "data", "out", NULL};
  *     json_t *result;
- *     struct work_place alone = {NULL, 0};
+ *     struct work_place alone = {NULL, 0, 0};
  *     if (work_run(&ctx, spec, &paths, &alone, &sink, &result, &err) == LC_OK)
  *         json_decref(result);
  */
@@ -38,11 +38,12 @@ struct work_sink {
 struct work_place {
     const struct collective *ranks; /* NULL: alone. Rank 0 alone makes events, checkpoints and the output */
     int threads;                    /* 0: chosen here */
+    int beside; /* how many ranks of this machine come before: which of its GPUs is meant */
 };
 
 enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_paths *paths,
                  const struct work_place *place, const struct work_sink *sink, json_t **result,
                  struct err *err) MUST_CHECK;
-/* "cpu: 2 threads": the device that work_run would use. */
+/* "cpu: 2 threads": the device that work_run would use, and for a GPU what sums between several. */
 void work_device(char out[200]);
 #endif

@@ -52,7 +52,7 @@ struct worker {
     char job[64];
     json_t *spec; /* owned */
     char *resume; /* owned: path of the checkpoint in scratch, or NULL */
-    int rank, size, threads;
+    int rank, size, threads, beside;
     struct ring *ring;       /* of several ranks; owned by `ranks` once that is filled */
     struct collective ranks; /* empty: alone */
     atomic_bool save;        /* a checkpoint was asked for */
@@ -161,7 +161,7 @@ static void *work_main(void *arg)
 {
     struct worker *w = arg;
     struct work_sink sink = {w, sink_event, sink_phase, sink_publish, sink_save_wanted};
-    struct work_place place = {w->ranks.ops ? &w->ranks : NULL, w->threads};
+    struct work_place place = {w->ranks.ops ? &w->ranks : NULL, w->threads, w->beside};
     char *model = fs_join(w->scratch, "model"), *data = fs_join(w->scratch, "data"),
          *out = fs_join(w->scratch, "out");
     struct work_paths paths = {model, data, out, w->resume};
@@ -506,6 +506,7 @@ static void start_job(struct worker *w, const struct wire_msg *run)
     w->rank = (int)wire_int(run, "rank");
     w->size = (int)wire_int(run, "size");
     w->threads = (int)wire_int(run, "threads");
+    w->beside = (int)wire_int(run, "beside");
     atomic_store(&w->save, false);
     rc = prepare(w, run, &err);
     if (rc == LC_OK)

@@ -3,12 +3,10 @@
 #include "gpu/cuda/blas_api.h"
 #include "gpu/dtype.h"
 #include "runtime/base/mem.h"
+#include "tests/cuda_host/stream.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void cuda_host_begin(void); /* runtime_host.c */
-void cuda_host_end(void);
 
 struct desc {
     int32_t op[2], epilogue;
@@ -111,32 +109,56 @@ static double at(const void *data, const struct layout *l, int32_t op, uint64_t 
                                 : (double)((const float *)data)[place];
 }
 
+struct product { /* all that a call says, as it is when it is made */
+    struct desc how;
+    struct layout first, second, to;
+    float scale, keep;
+    const void *a, *b;
+    float *out;
+};
+
+static bool run_product(void *arg)
+{
+    struct product p;
+
+    memcpy(&p, arg, sizeof p);
+    cuda_host_begin();
+    for (uint64_t j = 0; j < p.to.columns; j++)
+        for (uint64_t i = 0; i < p.to.rows; i++) {
+            float *place = &p.out[i + j * (uint64_t)p.to.distance];
+            double sum = 0;
+
+            for (uint64_t k = 0; k < columns_of(&p.first, p.how.op[0]); k++)
+                sum += at(p.a, &p.first, p.how.op[0], i, k) * at(p.b, &p.second, p.how.op[1], k, j);
+            *place = (float)((double)p.scale * sum + (p.keep != 0 ? (double)(p.keep * *place) : 0)) +
+                     (p.how.epilogue == LT_EPILOGUE_BIAS ? p.how.bias[i] : 0);
+        }
+    cuda_host_end();
+    return true;
+}
+
 static int matmul(void *handle, void *desc, const void *alpha, const void *a, void *a_layout, const void *b,
                   void *b_layout, const void *beta, const void *c, void *c_layout, void *d, void *d_layout,
                   const struct lt_algorithm *algorithm, void *workspace, size_t workspace_bytes,
                   struct CUstream_st *stream)
 {
-    const struct desc *how = desc;
-    const struct layout *first = a_layout, *second = b_layout, *to = c_layout;
-    float scale = *(const float *)alpha, keep = *(const float *)beta, *out = d;
+    struct product p;
 
     (void)handle;
     (void)algorithm;
-    (void)stream;
     if (c != d || c_layout != d_layout || !workspace || !workspace_bytes)
         return 7;
-    cuda_host_begin();
-    for (uint64_t j = 0; j < to->columns; j++)
-        for (uint64_t i = 0; i < to->rows; i++) {
-            float *place = &out[i + j * (uint64_t)to->distance];
-            double sum = 0;
-
-            for (uint64_t k = 0; k < columns_of(first, how->op[0]); k++)
-                sum += at(a, first, how->op[0], i, k) * at(b, second, how->op[1], k, j);
-            *place = (float)((double)scale * sum + (keep != 0 ? (double)(keep * *place) : 0)) +
-                     (how->epilogue == LT_EPILOGUE_BIAS ? how->bias[i] : 0);
-        }
-    cuda_host_end();
+    memset(&p, 0, sizeof p);
+    p.how = *(const struct desc *)desc;
+    p.first = *(const struct layout *)a_layout;
+    p.second = *(const struct layout *)b_layout;
+    p.to = *(const struct layout *)c_layout;
+    p.scale = *(const float *)alpha;
+    p.keep = *(const float *)beta;
+    p.a = a;
+    p.b = b;
+    p.out = d;
+    cuda_host_put(stream, "a product", run_product, &p, sizeof p);
     return 0;
 }
 

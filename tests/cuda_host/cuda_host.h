@@ -23,7 +23,7 @@ typedef struct CUstream_st *cudaStream_t;
         *static_cast<name##_type *>(cuda_host::shared_static(&name##_key, sizeof(name##_type)))
 #define SHARED_DYNAMIC(T, name) T *name = static_cast<T *>(cuda_host::shared_dynamic())
 #define LAUNCH(kernel, grid, block, shmem, stream, ...)                                                      \
-    ((void)(stream), cuda_host::start(#kernel, grid, block, shmem, [&] { kernel(__VA_ARGS__); }))
+    cuda_host::start(stream, #kernel, grid, block, shmem, kernel, __VA_ARGS__)
 
 static inline void __syncthreads(CUDA_HOST_SITE)
 {

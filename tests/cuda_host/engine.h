@@ -12,13 +12,17 @@
 #ifndef LACUS_TESTS_CUDA_HOST_ENGINE_H
 #define LACUS_TESTS_CUDA_HOST_ENGINE_H
 #include "types.h"
+#include <functional>
 #include <stddef.h>
+#include <tuple>
 #include <type_traits>
 
 #define CUDA_HOST_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
+
+struct CUstream_st;
 
 namespace cuda_host
 {
@@ -41,10 +45,22 @@ void copy_commit();
 void copy_wait(unsigned groups);
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 
-template <class F> void start(const char *kernel, dim3 blocks, dim3 threads, size_t shmem, F body)
+/* The work of a stream is done when somebody waits for it (stream.cpp). */
+void enqueue(struct CUstream_st *stream, const char *what, std::function<bool()> work);
+
+template <class... P, class... A>
+void start(struct CUstream_st *stream, const char *name, dim3 blocks, dim3 threads, size_t shmem,
+           void (*kernel)(P...), const A &...given)
 {
-    launch(
-        kernel, blocks, threads, shmem, [](void *p) { (*static_cast<F *>(p))(); }, &body);
+    std::tuple<std::decay_t<P>...> args(given...); /* as they are now: by value, as a launch takes them */
+
+    enqueue(stream, name, [=] {
+        auto body = [&] { std::apply(kernel, args); };
+
+        launch(
+            name, blocks, threads, shmem, [](void *p) { (*static_cast<decltype(body) *>(p))(); }, &body);
+        return true;
+    });
 }
 
 template <class T>

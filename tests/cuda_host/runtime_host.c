@@ -2,6 +2,7 @@
  * was allocated here can be touched by kernels and copies only, as on a real device. */
 #include "gpu/cuda/runtime.h"
 #include "runtime/base/mem.h"
+#include "tests/cuda_host/stream.h"
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,10 +28,6 @@ static struct {
     int open; /* how deep in kernels and copies */
 } device = {PTHREAD_MUTEX_INITIALIZER, NULL, 0};
 
-void cuda_host_begin(void);
-void cuda_host_end(void);
-
-/* Around whatever the device does. */
 void cuda_host_begin(void)
 {
     pthread_mutex_lock(&device.mutex);
@@ -51,26 +48,34 @@ void cuda_host_end(void)
 
 enum lc cuda_open_device(int index, struct cuda_device *out, struct err *err)
 {
-    if (index != 0)
-        return err_set(err, LC_MISSING, "there is no GPU %d: the host emulation has one", index);
+    if (index < 0 || index >= cuda_device_count())
+        return err_set(err, LC_MISSING, "there is no GPU %d: the host emulation has %d", index,
+                       cuda_device_count());
     *out = (struct cuda_device){.name = "host emulation",
                                 .major = 8,
                                 .memory = (size_t)4 << 30,
                                 .shared = 163 << 10,
                                 .multiprocessors = 1};
+    snprintf(out->identity, sizeof out->identity, "emulated %d", index);
     return LC_OK;
 }
 
 int cuda_device_count(void)
 {
-    return 1;
+    const char *wanted = getenv("LACUS_CUDA_HOST_GPUS");
+
+    return wanted && atoi(wanted) > 0 ? atoi(wanted) : 1;
 }
 
 enum lc cuda_malloc(size_t bytes, void **out, struct err *err)
 {
-    struct block *b = mem_alloc(sizeof *b);
+    struct block *b;
     void *p = NULL;
 
+    if (!cuda_host_settle())
+        return err_set(err, LC_RUNTIME,
+                       "cannot allocate memory on the GPU: operation not permitted when stream is capturing");
+    b = mem_alloc(sizeof *b);
     if (!b || posix_memalign(&p, 256, bytes) != 0) {
         mem_free(b);
         return err_nomem(err);
@@ -93,6 +98,7 @@ void cuda_free(void *p)
 
     if (!p)
         return;
+    (void)cuda_host_settle();
     pthread_mutex_lock(&device.mutex);
     while ((*at)->p != p)
         at = &(*at)->next;
@@ -120,54 +126,32 @@ size_t cuda_memory_free(void)
     return (size_t)2 << 30;
 }
 
-enum lc cuda_stream_new(struct CUstream_st **out, struct err *err)
-{
-    *out = mem_alloc(1); /* something to free */
-    return *out ? LC_OK : err_nomem(err);
-}
+/* ---- copies, in their turn ---- */
+struct copy {
+    void *to;
+    const void *from; /* NULL: zeros */
+    size_t bytes;
+};
 
-void cuda_stream_free(struct CUstream_st *s)
+static bool run_copy(void *arg)
 {
-    mem_free(s);
-}
+    struct copy c;
 
-enum lc cuda_stream_sync(struct CUstream_st *s, struct err *err)
-{
-    (void)s;
-    (void)err;
-    return LC_OK;
-}
-
-enum lc cuda_event_new(struct CUevent_st **out, struct err *err)
-{
-    *out = mem_alloc(1);
-    return *out ? LC_OK : err_nomem(err);
-}
-
-void cuda_event_free(struct CUevent_st *e)
-{
-    mem_free(e);
-}
-
-void cuda_event_record(struct CUevent_st *e, struct CUstream_st *s)
-{
-    (void)e;
-    (void)s;
-}
-
-enum lc cuda_event_wait(struct CUevent_st *e, struct err *err)
-{
-    (void)e;
-    (void)err;
-    return LC_OK;
+    memcpy(&c, arg, sizeof c);
+    cuda_host_begin();
+    if (c.from)
+        memmove(c.to, c.from, c.bytes);
+    else
+        memset(c.to, 0, c.bytes);
+    cuda_host_end();
+    return true;
 }
 
 void cuda_copy(struct CUstream_st *s, void *to, const void *from, size_t bytes)
 {
-    (void)s;
-    cuda_host_begin();
-    memmove(to, from, bytes);
-    cuda_host_end();
+    struct copy c = {to, from, bytes};
+
+    cuda_host_put(s, "a copy", run_copy, &c, sizeof c);
 }
 
 void cuda_upload(struct CUstream_st *s, void *to, const void *from, size_t bytes)
@@ -175,15 +159,14 @@ void cuda_upload(struct CUstream_st *s, void *to, const void *from, size_t bytes
     cuda_copy(s, to, from, bytes);
 }
 
-void cuda_download(struct CUstream_st *s, void *to, const void *from, size_t bytes)
+void cuda_download(struct CUstream_st *s, void *host, const void *from, size_t bytes)
 {
-    cuda_copy(s, to, from, bytes);
+    cuda_copy(s, host, from, bytes);
 }
 
 void cuda_zero(struct CUstream_st *s, void *p, size_t bytes)
 {
-    (void)s;
-    cuda_host_begin();
-    memset(p, 0, bytes);
-    cuda_host_end();
+    struct copy c = {p, NULL, bytes};
+
+    cuda_host_put(s, "zeros", run_copy, &c, sizeof c);
 }

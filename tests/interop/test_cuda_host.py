@@ -28,10 +28,10 @@ def model(tmp_path_factory):
     return folder
 
 
-def losses(home, model, out, **env):  # noqa: F811
+def losses(home, model, out, steps=4, batch=2, ranks=1, **env):  # noqa: F811
     text = f"""
-local job = llm.finetune{{model = "{model}", train_dataset = {lua_rows(ROWS[:8])}, template = "{{q}} {{a}}", max_length = 32, output_dir = "{out}",
-  peft = LoraConfig{{r = 4, lora_alpha = 8, target_modules = {{"q_proj", "v_proj"}}}}, args = {{max_steps = 4, per_device_train_batch_size = 2, logging_steps = 1, learning_rate = 0.01}}}}
+local job = llm.finetune{{model = "{model}", train_dataset = {lua_rows(ROWS[:8])}, template = "{{q}} {{a}}", max_length = 32, output_dir = "{out}", ranks = {ranks},
+  peft = LoraConfig{{r = 4, lora_alpha = 8, target_modules = {{"q_proj", "v_proj"}}}}, args = {{max_steps = {steps}, per_device_train_batch_size = {batch}, logging_steps = 1, learning_rate = 0.01}}}}
 job:wait()
 for _, row in ipairs(job.metrics) do if row.loss then print("STEP", row.loss) end end
 """
@@ -45,3 +45,16 @@ def test_a_job_on_the_emulated_gpu_has_the_losses_of_the_processor(home, model, 
     gpu = losses(home, model, tmp_path / "gpu", LACUS_LIB=EMULATED, LACUS_DEVICE="cuda")
     assert len(cpu) == 4 and len(cpu) == len(gpu)
     assert gpu == pytest.approx(cpu, rel=1e-4)
+
+
+@pytest.mark.skipif(not os.path.exists(os.path.join(EMULATED, "plugins", "gpu_cuda.so")), reason="the emulated device is not built: make check-cuda-host")
+@pytest.mark.parametrize("nccl", [True, False], ids=["nccl", "network"])
+def test_two_ranks_on_emulated_gpus_sum_by_nccl_where_it_is(home, model, tmp_path, nccl):  # noqa: F811
+    """The emulated plugin is a stand-in for NCCL, too. Without one, gradients go through the host's memory and over the ring."""
+    one = losses(home, model, tmp_path / "one", LACUS_DEVICE="cpu", steps=3, batch=4)
+    end_coordinator(home)
+    library = os.path.join(EMULATED, "plugins", "gpu_cuda.so") if nccl else "libno-such-nccl.so.2"
+    two = losses(home, model, tmp_path / "two", LACUS_LIB=EMULATED, LACUS_DEVICE="cuda", LACUS_CUDA_HOST_GPUS="2", LACUS_NCCL=library, steps=3, batch=2, ranks=2)
+    assert len(one) == 3 and two == pytest.approx(one, rel=1e-4)
+    log = "".join(p.read_text() for p in home.glob("**/worker*.log"))
+    assert ("gradients are summed by NCCL 2.27.3 between 2 GPUs" if nccl else "through the host's memory: rank 0 has no NCCL") in log

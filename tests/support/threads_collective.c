@@ -132,9 +132,20 @@ static void stop(void *state, enum lc code, const char *why)
     pthread_mutex_unlock(&g->lock);
 }
 
+static enum lc check(void *state, struct err *err)
+{
+    struct gathering *g = ((struct member *)state)->g;
+    enum lc code;
+
+    pthread_mutex_lock(&g->lock);
+    code = g->failed == LC_OK ? LC_OK : err_set(err, g->failed, "%s", g->why);
+    pthread_mutex_unlock(&g->lock);
+    return code;
+}
+
 void gathering_join(struct gathering *g, int rank, struct collective *out)
 {
-    static const struct collective_ops ops = {"threads", start, wait_for_all, broadcast, stop, free};
+    static const struct collective_ops ops = {"threads", start, wait_for_all, broadcast, stop, free, check};
     struct member *m = malloc(sizeof *m);
 
     *m = (struct member){g, rank};
