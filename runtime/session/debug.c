@@ -11,6 +11,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { STOP_MS = 100 }; /* a word that comes just before the wait is heard after this time */
+
 /* ---- life ---- */
 enum lc debug_new(const struct debug_front *front, struct debug **out, struct err *err)
 {
@@ -80,7 +82,8 @@ void debug_unbind(struct debug *d)
 /* ---- what is hooked ---- */
 void debug_rearm_locked(struct debug *d)
 {
-    bool lines = d->stepping || (atomic_load(&d->attached) && d->n_breakpoints > 0);
+    /* while it stands nothing else stops, and what is served meanwhile takes turns freely */
+    bool lines = !d->stopped && (d->stepping || (atomic_load(&d->attached) && d->n_breakpoints > 0));
 
     if (!d->session)
         return;
@@ -94,6 +97,8 @@ static void wake_locked(struct debug *d)
 {
     uint64_t one = 1;
 
+    if (d->front.wake)
+        d->front.wake(d->front.self);
     if (write(d->wake_fd, &one, sizeof one) < 0)
         return; /* the counter is full: it is awake */
 }
@@ -363,11 +368,27 @@ static enum debug_order take_order(struct debug *d)
     return order;
 }
 
+/* Until there is something to do; others are served meanwhile where the front end can. False: interrupted. */
+static bool wait_for_word(struct debug *d, struct session *s)
+{
+    uint64_t count;
+    bool go_on;
+
+    if (s->frontend.ops && s->frontend.ops->serve && d->front.wake) {
+        d->inside++; /* what is served does not stop */
+        go_on = session_wait(s, STOP_MS);
+        d->inside--;
+        return go_on;
+    }
+    if (!hook_wait_fd(s, d->wake_fd, -1))
+        return false;
+    return read(d->wake_fd, &count, sizeof count) > 0 || errno == EAGAIN;
+}
+
 /* Serves jobs until somebody says how to go on; an interrupt ends the cell. */
 static enum debug_order wait_for_order(struct debug *d, struct session *s)
 {
     enum debug_order order;
-    uint64_t count;
 
     if (d->console)
         return (enum debug_order)d->console(d->console_self, s);
@@ -376,10 +397,8 @@ static enum debug_order wait_for_order(struct debug *d, struct session *s)
         order = take_order(d);
         if (order != DEBUG_WAIT)
             return order;
-        if (!hook_wait_fd(s, d->wake_fd, -1))
+        if (!wait_for_word(d, s))
             return DEBUG_CONTINUE;
-        if (read(d->wake_fd, &count, sizeof count) < 0)
-            continue;
     }
 }
 
@@ -423,6 +442,7 @@ static void announce(struct debug *d, lua_State *L, const char *reason, json_t *
     pthread_mutex_lock(&d->lock);
     d->order = DEBUG_WAIT;
     d->stopped = (int)json_integer_value(json_object_get(body, "threadId"));
+    debug_rearm_locked(d);
     pthread_mutex_unlock(&d->lock);
     tell_stop(d, "stopped", d->session ? masks_json(d->session, body) : body);
 }

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from kernels import LACUS, home, kernel, text  # noqa: F401
+from test_subshells import create, move, slider
 
 SEED = 3339675911
 
@@ -501,6 +502,31 @@ def test_a_session_inside_c_is_not_waited_for(debugger):
     assert answer["success"] is False or any(answer["body"])
     debugger.kernel.request("interrupt_request", {}, channel=debugger.kernel.control)
     assert debugger.reply()["status"] == "error"
+
+
+def test_others_are_served_while_it_stands(debugger):
+    """A slider, a question and a cell of a subshell, one that takes turns with the debugger's own requests and one that goes on when the first does."""
+    kernel = debugger.kernel
+    comm, shell = slider(kernel), create(kernel)
+    debugger.cell("local here = 1\nhere = here + 1\nreturn here, seen", 2)
+    debugger.run("local here = 1\nhere = here + 1\nreturn here, seen")
+    debugger.stopped("breakpoint", 2)
+    moved = kernel.until_idle(move(kernel, comm, 7))
+    assert text(moved) == "seen\t7\n"
+    other = kernel.send("execute_request", {"code": "local n = 0 for i = 1, 10 do n = n + i end return n"}, subshell=shell)
+    assert [m["content"]["data"]["text/plain"] for m in kernel.until_idle(other) if m["type"] == "execute_result"] == ["55"]
+    assert kernel.receive()["content"]["status"] == "ok"
+    assert kernel.request("complete_request", {"code": "see", "cursor_pos": 3})["content"]["matches"] == ["seen"]
+    debugger.cell("local here = 1\nhere = here + 1\nreturn here, seen", 2)  # set again while it stands: still nobody else stops
+    long = kernel.send("execute_request", {"code": "while not over do rounds = (rounds or 0) + 1\nend\nreturn 'over'"}, subshell=shell)
+    time.sleep(0.1)
+    assert debugger.evaluate("here") == "1" and int(debugger.evaluate("rounds")) > 0
+    debugger.step("next", 3)
+    assert debugger.evaluate("here") == "2"
+    reply = debugger.end()
+    assert reply["status"] == "ok" and [m["content"]["data"]["text/plain"] for m in debugger.outputs()] == ["2\t7"]
+    kernel.execute("over = true")
+    assert kernel.receive()["parent"] == long
 
 
 def test_nothing_is_hooked_without_a_breakpoint(debugger):
