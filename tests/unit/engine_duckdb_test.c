@@ -846,6 +846,88 @@ static void a_cancelled_query_ends_at_once(void **state)
     plan_unref(p);
 }
 
+/* The caller of a write that is cancelled does none of what is left to do, and what was written is gone when it returns. */
+struct canceller {
+    atomic_bool cancel;
+    char dir[200];
+    clockid_t caller;  /* CPU time of the thread that writes */
+    int64_t at_cancel; /* of that clock */
+};
+
+static int64_t cpu_ns(clockid_t clock)
+{
+    struct timespec t;
+
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static size_t count_names(const char *dir)
+{
+    char **found = NULL;
+    size_t n = 0;
+    struct err err;
+
+    assert_int_equal(fs_list(dir, &found, &n, &err), LC_OK);
+    fs_free_list(found, n);
+    return n;
+}
+
+static void *cancel_when_written(void *arg)
+{
+    struct canceller *c = arg;
+    char **found;
+    size_t n = 0;
+    struct err err;
+
+    while (n == 0 && fs_list(c->dir, &found, &n, &err) == LC_OK) { /* until its folder is there */
+        fs_free_list(found, n);
+        usleep(1000);
+    }
+    usleep(300000);
+    c->at_cancel = cpu_ns(c->caller);
+    atomic_store(&c->cancel, true);
+    return NULL;
+}
+
+static void a_cancelled_write_leaves_nothing_and_is_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    char above[] = "/tmp/lacus-write-XXXXXX";
+    struct canceller c = {.cancel = false};
+    struct ctx ctx = ctx_background();
+    const struct plan *p = query("SELECT id, md5(CAST(id AS STRING)) AS m FROM range(2000000000)"), *resolved;
+    struct engine *engine;
+    struct err err = {0};
+    struct written_files files;
+    pthread_t thread;
+    int64_t spent;
+
+    assert_int_equal(pthread_getcpuclockid(pthread_self(), &c.caller), 0);
+    assert_non_null(mkdtemp(above));
+    snprintf(c.dir, sizeof c.dir, "%s/out", above);
+    assert_int_equal(fs_mkdirs(c.dir, &err), LC_OK);
+    assert_int_equal(f->ops->open(&(struct engine_options){.threads = 2, .temp_dir = "/tmp"}, &engine, &err),
+                     LC_OK);
+    ctx.cancel = &c.cancel;
+    assert_int_equal(plan_resolve(NULL, p, NULL, &resolved, &err), LC_OK);
+    pthread_create(&thread, NULL, cancel_when_written, &c);
+    assert_int_equal(f->ops->write_files(engine, &ctx, resolved,
+                                         &(struct write_spec){.dir = c.dir, .format = "parquet"}, &files,
+                                         &err),
+                     LC_CANCELLED);
+    spent = cpu_ns(c.caller);
+    pthread_join(thread, NULL);
+    spent -= c.at_cancel;
+    assert_true(spent < 5000000);
+    assert_int_equal(count_names(c.dir), 0);
+    f->ops->close(engine); /* waits until the threads of the query have ended */
+    assert_int_equal(count_names(above), 1);
+    assert_int_equal(fs_remove_tree(above, &err), LC_OK);
+    plan_unref(resolved);
+    plan_unref(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -864,6 +946,7 @@ int main(void)
         cmocka_unit_test(scans_fill_in_what_files_lack),
         cmocka_unit_test(broken_files_are_named),
         cmocka_unit_test(a_cancelled_query_ends_at_once),
+        cmocka_unit_test(a_cancelled_write_leaves_nothing_and_is_not_waited_for),
     };
 
     return cmocka_run_group_tests(tests, open_engine, close_engine);

@@ -69,6 +69,10 @@ enum statement_kind {
 };
 enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, enum statement_kind kind,
                       struct statement *out, struct err *err) MUST_CHECK;
+/* A STATEMENT_WRITE that writes into one folder only: when it is interrupted the folder goes at once, and the threads that still write
+ * are left to another one. */
+enum lc statement_run_into(struct engine *e, const struct ctx *ctx, const char *sql, const char *folder,
+                           struct statement *out, struct err *err) MUST_CHECK;
 void statement_await_orphans(struct engine *e);
 enum lc statement_fetch(struct statement *s, duckdb_data_chunk *out,
                         struct err *err) MUST_CHECK; /* NULL: the end */

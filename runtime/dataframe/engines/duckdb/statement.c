@@ -1,7 +1,10 @@
 /* statement.c: one statement of DuckDB, from its text to its rows. */
 #include "runtime/base/clock.h"
+#include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,6 +28,11 @@ static enum lc prepare(struct statement *s, const char *sql, struct watched *w, 
 struct orphan {
     struct statement s;
     struct watched w; /* so that functions of Lua that run for it stop, too */
+    char *folder;     /* owned: what it wrote so far, to be removed; may be NULL */
+    bool stop,
+        left; /* of a statement with a thread of its own; under engine's watch: end; nobody waits for it */
+    bool done, bad; /* its thread has nothing to do any more; the query failed */
+    pthread_t thread;
 };
 
 static void end_tasks(struct statement *s)
@@ -44,8 +52,11 @@ static void *clear_away(void *arg)
     struct engine *e = o->s.e;
 
     end_tasks(&o->s);
+    watch_end(e, &o->w); /* before its connection is closed: the watcher interrupts that */
     statement_close(&o->s);
-    watch_end(e, &o->w);
+    if (o->folder)
+        (void)!fs_remove_tree(o->folder, NULL);
+    mem_free(o->folder);
     pthread_mutex_lock(&e->watch);
     e->orphans--;
     pthread_cond_broadcast(&e->cleared);
@@ -157,7 +168,153 @@ static enum lc run_tasks(struct statement *s, const struct watched *w, struct er
     return code;
 }
 
-static enum lc execute(struct statement *s, enum statement_kind kind, struct watched *w, struct err *err)
+/* The folder's new name, out of the place that is written to: nobody sees what still comes into it. NULL: it stays where it is. */
+static char *move_aside(const char *folder)
+{
+    char *whole = folder ? realpath(folder, NULL) : NULL, *name = NULL, *end;
+    const char *base = whole ? fs_basename(whole) : NULL;
+
+    if (whole && (end = strrchr(whole, '/')) != NULL && end != whole) { /* /above/place/folder */
+        *end = '\0';
+        end = strrchr(whole, '/');
+        name = mem_printf("%.*s/.%s", (int)(end - whole), whole, base);
+    }
+    if (name && rename(folder, name) != 0) {
+        mem_free(name);
+        name = NULL;
+    }
+    free(whole); /* realpath's */
+    return name;
+}
+
+/* ---- writes ---- */
+/* A task of a write may take long (a row group that is packed): a thread of its own runs them, and an interrupt does not wait for it. */
+static void *work_apart(void *arg)
+{
+    struct orphan *o = arg;
+    struct engine *e = o->s.e;
+    struct duck_api *api = &e->api;
+    bool stop = false, left;
+    int turns = 0;
+
+    while (!stop) {
+        duckdb_pending_state state = api->duckdb_pending_execute_task(o->s.pending);
+
+        o->bad = state == DUCKDB_PENDING_ERROR;
+        if (o->bad || api->duckdb_pending_execution_is_finished(state))
+            break;
+        if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
+            nap(&turns);
+        else
+            turns = 0;
+        pthread_mutex_lock(&e->watch);
+        stop = o->stop;
+        pthread_mutex_unlock(&e->watch);
+    }
+    pthread_mutex_lock(&e->watch);
+    o->done = true;
+    left = o->left;
+    pthread_cond_broadcast(&e->cleared);
+    pthread_mutex_unlock(&e->watch);
+    return left ? clear_away(o) : NULL;
+}
+
+/* Until its thread is done, ctx says so or some time has passed. Under the lock. */
+static void wait_a_little(struct engine *e)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 2000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&e->cleared, &e->watch, &until);
+}
+
+static enum lc await(struct orphan *o, struct statement *s, const struct watched *w, struct err *err)
+{
+    struct engine *e = s->e;
+    struct told told = {.next = clock_mono_ns() + TELL_AFTER_MS * 1000000LL};
+    bool done = false;
+    enum lc code = LC_OK;
+
+    while (!done && code == LC_OK) {
+        pthread_mutex_lock(&e->watch);
+        if (!o->done)
+            wait_a_little(e);
+        done = o->done;
+        pthread_mutex_unlock(&e->watch);
+        if (!done)
+            code =
+                w->stopped ? err_set(err, LC_CANCELLED, "the query was interrupted") : ctx_check(s->ctx, err);
+        if (!done)
+            tell(s, &told);
+    }
+    if (told.any)
+        s->ctx->progress->told(s->ctx->progress->self, CTX_PROGRESS_OVER);
+    return code;
+}
+
+/* The write goes on without us, to its end, which the interrupt makes come soon. false: it has to be waited for. */
+static bool part_with(struct orphan *o, struct statement *s, struct watched *w, const char *folder)
+{
+    struct engine *e = s->e;
+    char *aside = move_aside(folder);
+
+    if (!aside) {
+        e->api.duckdb_interrupt(s->connection);
+        return false;
+    }
+    watch_end(e, w); /* the connection is not ours any more */
+    watch_begin(e, &o->w, NULL, s->connection);
+    o->w.stopped = true;
+    pthread_mutex_lock(&e->watch);
+    if (!o->done) {
+        o->folder = aside;
+        o->stop = o->left = true;
+        e->orphans++;
+        pthread_mutex_unlock(&e->watch);
+        pthread_detach(o->thread);
+        return true;
+    }
+    pthread_mutex_unlock(&e->watch);
+    watch_end(e, &o->w);
+    (void)!fs_remove_tree(aside, NULL);
+    mem_free(aside);
+    return false;
+}
+
+static enum lc run_apart(struct statement *s, struct watched *w, const char *folder, struct err *err)
+{
+    struct orphan *o = mem_zalloc(sizeof *o);
+    struct engine *e = s->e;
+    enum lc code;
+
+    if (!o)
+        return err_nomem(err);
+    o->s = *s;
+    o->s.ctx = NULL;
+    if (pthread_create(&o->thread, NULL, work_apart, o) != 0) {
+        mem_free(o);
+        return run_tasks(s, w, err);
+    }
+    code = await(o, s, w, err);
+    if (code != LC_OK && part_with(o, s, w, folder)) {
+        *s = (struct statement){.e = e, .ctx = s->ctx};
+        return code;
+    }
+    pthread_mutex_lock(&e->watch);
+    o->stop = true;
+    pthread_mutex_unlock(&e->watch);
+    pthread_join(o->thread, NULL);
+    if (code == LC_OK && o->bad)
+        code = failed(s, w, e->api.duckdb_pending_error(s->pending), err);
+    mem_free(o);
+    return code;
+}
+
+static enum lc execute(struct statement *s, enum statement_kind kind, const char *folder, struct watched *w,
+                       struct err *err)
 {
     struct duck_api *api = &s->e->api;
     duckdb_state state = kind == STATEMENT_STREAM && api->pending_streaming
@@ -166,7 +323,7 @@ static enum lc execute(struct statement *s, enum statement_kind kind, struct wat
 
     if (state != DuckDBSuccess)
         return failed(s, w, api->duckdb_pending_error(s->pending), err);
-    TRY(run_tasks(s, w, err));
+    TRY(folder ? run_apart(s, w, folder, err) : run_tasks(s, w, err));
     state = api->duckdb_execute_pending(s->pending, &s->result);
     s->has_result = true;
     return state == DuckDBSuccess ? LC_OK : failed(s, w, api->duckdb_result_error(&s->result), err);
@@ -183,8 +340,8 @@ static void discard(struct statement *s, enum statement_kind kind, bool interrup
     statement_close(s);
 }
 
-enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, enum statement_kind kind,
-                      struct statement *out, struct err *err)
+static enum lc run(struct engine *e, const struct ctx *ctx, const char *sql, enum statement_kind kind,
+                   const char *folder, struct statement *out, struct err *err)
 {
     struct watched w;
     enum lc code;
@@ -202,11 +359,23 @@ enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, 
     w.polled = true;
     code = prepare(out, sql, &w, err);
     if (code == LC_OK)
-        code = execute(out, kind, &w, err);
+        code = execute(out, kind, folder, &w, err);
     watch_end(e, &w);
     if (code != LC_OK)
         discard(out, kind, given_up(code));
     return code;
+}
+
+enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, enum statement_kind kind,
+                      struct statement *out, struct err *err)
+{
+    return run(e, ctx, sql, kind, NULL, out, err);
+}
+
+enum lc statement_run_into(struct engine *e, const struct ctx *ctx, const char *sql, const char *folder,
+                           struct statement *out, struct err *err)
+{
+    return run(e, ctx, sql, STATEMENT_WRITE, folder, out, err);
 }
 
 enum lc statement_fetch(struct statement *s, duckdb_data_chunk *out, struct err *err)

@@ -477,7 +477,7 @@ static enum lc write_all(struct writing *w, const struct plan *p)
         code = put_statement(w, &q, &sql);
     sql_query_release(&q);
     if (code == LC_OK)
-        code = statement_run(w->e, w->ctx, buf_str(&sql), STATEMENT_WRITE, &s, w->err);
+        code = statement_run_into(w->e, w->ctx, buf_str(&sql), w->staging, &s, w->err);
     buf_release(&sql);
     if (code != LC_OK)
         return code;

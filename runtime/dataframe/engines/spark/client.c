@@ -26,18 +26,17 @@ const struct rpc_row rpc_rows[RPC_COUNT] = {
 };
 
 /* ---- opening ---- */
-static const char *user_name(const struct client *c)
+/* Found out once: each request says it, and the files of accounts are read anew each time. */
+static void take_user(struct client *c)
 {
+    const char *name = c->url.user_id ? c->url.user_id : getenv("SPARK_USER");
     const struct passwd *pw;
 
-    if (c->url.user_id)
-        return c->url.user_id;
-    if (getenv("SPARK_USER"))
-        return getenv("SPARK_USER");
-    if (getenv("USER"))
-        return getenv("USER");
-    pw = getpwuid(getuid());
-    return pw ? pw->pw_name : "lacus";
+    if (!name)
+        name = getenv("USER");
+    if (!name && (pw = getpwuid(getuid())) != NULL)
+        name = pw->pw_name;
+    snprintf(c->user, sizeof c->user, "%s", name ? name : "lacus");
 }
 
 static enum lc take_conf(struct client *c, const struct plan_options *conf, struct err *err)
@@ -68,6 +67,7 @@ static enum lc set_up(struct client *c, const char *url, const struct plan_optio
 {
     TRY(connect_url_parse(url, &c->url, err));
     TRY(take_conf(c, conf, err));
+    take_user(c);
     snprintf(c->authority, sizeof c->authority, strchr(c->url.host, ':') ? "[%.256s]:%d" : "%.256s:%d",
              c->url.host, c->url.port);
     snprintf(c->type, sizeof c->type, "%.60s%slacus/" LACUS_VERSION " spark/4.3.0 os/linux lua/5.4",
@@ -135,8 +135,8 @@ void client_request(struct client *c, enum rpc rpc, struct buf *out)
 
     pb_text(out, 1, c->session);
     mark = pb_begin(out, 2);
-    pb_text(out, 1, user_name(c));
-    pb_text(out, 2, user_name(c));
+    pb_text(out, 1, c->user);
+    pb_text(out, 2, c->user);
     pb_end(out, mark);
     pb_text(out, row->type, c->type);
     pthread_mutex_lock(&c->lock);

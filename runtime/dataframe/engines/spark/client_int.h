@@ -28,7 +28,7 @@ struct post {
 
 struct client {
     struct connect_url url;
-    char authority[300], session[UUID_TEXT], type[128];
+    char authority[300], session[UUID_TEXT], type[128], user[256];
     double retry_seconds;
     char *token_file, *token_command; /* owned; NULL: none */
     pthread_mutex_t lock;
