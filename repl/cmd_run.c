@@ -209,12 +209,10 @@ int cmd_run(int argc, char **argv)
 
     err_clear(&err);
     rc = run_options_parse(argc, argv, &o, &err);
-    if (rc == LC_OK && o.help) {
-        puts("usage: lacus run NOTEBOOK [OUT] [OPTION]…\n");
-        run_options_help();
-    } else if (rc == LC_OK) {
+    if (rc == LC_OK && o.help)
+        command_help("run");
+    else if (rc == LC_OK)
         rc = o.n_sweeps ? sweep_run(&o, run_notebook, &err) : run_notebook(&o, &err);
-    }
     run_options_release(&o);
     if (rc != LC_OK)
         command_error("run", &err);

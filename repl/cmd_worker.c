@@ -15,19 +15,6 @@
 
 enum { IDLE_MS = 10000 };
 
-static const struct command usage_worker = {
-    .usage = "worker --connect ENDPOINT --key FILE [--once] [--timeout SECONDS]\n"
-             "       lacus worker invite NAME [--listen tcp://ADDRESS:PORT]\n"
-             "       lacus worker list [--output table|json]\n"
-             "       lacus worker revoke NAME"};
-
-static int complain(const struct err *err)
-{
-    fprintf(stderr, "lacus worker: %s\n%s%s%s", err->message, err->hint[0] ? "  " : "", err->hint,
-            err->hint[0] ? "\n" : "");
-    return lc_exit(err->code);
-}
-
 /* What follows an option's name, or NULL. */
 static const char *option(int argc, char **argv, const char *name)
 {
@@ -129,12 +116,12 @@ static int run_invite(int argc, char **argv)
     enum lc rc;
 
     if (argc < 2 || !only(argc, argv, 2, options, flags))
-        return command_usage(&usage_worker);
+        return command_usage("worker");
     rc = jobs_open(NULL, &ws, &err);
     if (rc == LC_OK)
         rc = invite(ws, argv[1], option(argc, argv, "--listen"), &err);
     workspace_close(ws);
-    return rc == LC_OK ? 0 : complain(&err);
+    return rc == LC_OK ? 0 : command_error("worker", &err);
 }
 
 /* ---- list, revoke ---- */
@@ -209,9 +196,9 @@ static int run_list(int argc, char **argv)
     struct err err;
 
     if (!only(argc, argv, 1, options, flags))
-        return command_usage(&usage_worker);
+        return command_usage("worker");
     if (jobs_open(NULL, &ws, &err) != LC_OK || worker_rows(ws, &rows, &err) != LC_OK)
-        return workspace_close(ws), complain(&err);
+        return workspace_close(ws), command_error("worker", &err);
     if (coordinator_about(&about, &err) != LC_OK)
         about = NULL;
     complete(rows, json_object_get(about, "workers"));
@@ -232,13 +219,13 @@ static int run_revoke(int argc, char **argv)
     enum lc rc;
 
     if (argc != 2)
-        return command_usage(&usage_worker);
+        return command_usage("worker");
     rc = jobs_open(NULL, &ws, &err);
     if (rc == LC_OK)
         rc = worker_revoke(ws, argv[1], &err);
     workspace_close(ws);
     if (rc != LC_OK)
-        return complain(&err);
+        return command_error("worker", &err);
     printf("worker '%s' is revoked\n", argv[1]);
     return 0;
 }
@@ -263,7 +250,7 @@ int cmd_worker(int argc, char **argv)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);
     if (!only(argc, argv, 1, options, flags) || !o.endpoint || !o.key_file)
-        return command_usage(&usage_worker);
+        return command_usage("worker");
     if (timeout)
         o.connect_s = atoi(timeout) > 0 ? atoi(timeout) : 1;
     return worker_main(&o);

@@ -33,7 +33,11 @@ const struct command commands[] = {
      "             [--adapter NAME=FOLDER]… [--chat-template FILE]    MODEL: models:/NAME@ALIAS, "
      "models:/NAME/VERSION or a folder",
      "answers over HTTP as OpenAI, MLflow and Databricks do", cmd_serve},
-    {"worker", "worker --connect ENDPOINT --key FILE | invite NAME | list | revoke NAME",
+    {"worker",
+     "worker --connect ENDPOINT --key FILE [--once] [--timeout SECONDS]\n"
+     "       lacus worker invite NAME [--listen tcp://ADDRESS:PORT]\n"
+     "       lacus worker list [--output table|json]\n"
+     "       lacus worker revoke NAME",
      "trains for a workspace, here or on another machine", cmd_worker},
     {"coordinator", "coordinator", NULL, cmd_coordinator}, /* lacus starts it; not shown */
     {"kernel", "kernel -f CONNECTION_FILE", "serves a Jupyter client", cmd_kernel},
@@ -121,19 +125,23 @@ static int help_name(const char *name)
     return found ? 0 : lc_exit(LC_ARG);
 }
 
-static void print_one(const struct command *c)
+int command_help(const char *name)
 {
+    const struct command *c = find(name);
     static const struct {
         const char *name;
         void (*print)(void);
     } more[] = {{"run", run_options_help}}; /* those with many options */
 
+    if (!c)
+        return unknown(name);
     printf("usage: lacus %s\n\n%s\n", c->usage, c->summary ? c->summary : "started by lacus itself");
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
         if (strcmp(more[i].name, c->name) == 0) {
             putchar('\n');
             more[i].print();
         }
+    return 0;
 }
 
 static int run_help(int argc, char **argv)
@@ -147,15 +155,16 @@ static int run_help(int argc, char **argv)
     if (argc > 1 && !c)
         return help_name(argv[1]);
     if (c)
-        print_one(c);
-    else
-        print_all(stdout);
+        return command_help(c->name);
+    print_all(stdout);
     return 0;
 }
 
-int command_usage(const struct command *c)
+int command_usage(const char *name)
 {
-    fprintf(stderr, "usage: lacus %s\n", c->usage);
+    const struct command *c = find(name);
+
+    fprintf(stderr, "usage: lacus %s\n", c ? c->usage : name);
     return lc_exit(LC_ARG);
 }
 
@@ -169,6 +178,11 @@ int command_error(const char *name, const struct err *err)
     if (err->code == LC_ARG && c)
         fprintf(stderr, "usage: lacus %s\n", c->usage);
     return lc_exit(err->code);
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 static bool is_script(const char *name)
@@ -185,11 +199,13 @@ int command_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, not the end of us */
     if (argc < 2)
         return cmd_repl(argc, argv);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+    if (is_help(argv[1]))
         return print_all(stdout), 0;
     if (strcmp(argv[1], "--version") == 0)
         return run_version(0, NULL);
     c = find(argv[1]);
+    if (c && argc > 2 && is_help(argv[2]))
+        return command_help(c->name);
     if (c)
         return c->run(argc - 1, argv + 1);
     if (strcmp(argv[1], "--existing") == 0)

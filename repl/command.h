@@ -20,7 +20,8 @@ struct command {
 
 extern const struct command commands[]; /* ends with a NULL name */
 int command_main(int argc, char **argv);
-int command_usage(const struct command *c); /* prints usage to standard error; returns the exit code for it */
+int command_help(const char *name);  /* prints what there is to say about it; returns the exit code */
+int command_usage(const char *name); /* prints its usage to standard error; returns the exit code for it */
 struct err;
 /* Prints an error (and the usage, for LC_ARG) to standard error; returns the exit code for it. */
 int command_error(const char *name, const struct err *err);

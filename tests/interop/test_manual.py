@@ -238,3 +238,12 @@ def test_help_finds_names_topics_and_magics(home):
     assert code == 64 and "did you mean 'filter'" in text
     assert told("run")[1].startswith("usage: lacus run")
     assert subprocess.run([LACUS, "help"], capture_output=True, text=True, env=environment(home)).stdout.startswith("usage")
+
+
+def test_every_command_tells_its_usage_when_asked(home):
+    listed = re.findall(r"^  ([a-z]+) ", lacus(home, "help").stdout, re.M)
+    assert {"run", "serve", "worker", "models"} <= set(listed)
+    for command in listed:
+        for word in ("--help", "-h"):
+            done = lacus(home, command, word)
+            assert done.returncode == 0 and done.stdout.startswith(f"usage: lacus {command}") and not done.stderr, (command, done)
