@@ -183,3 +183,11 @@ def test_what_cannot_be_read_says_why(home, tmp_path, code, says):
     (tmp_path / "empty.csv").write_text("")
     out = script(home, "local ok, e = pcall(function() " + code.replace("DIR", str(tmp_path)) + " end) print(ok, e)")
     assert out.startswith("false") and says in out
+
+
+def test_a_header_in_another_encoding_is_read(home, tmp_path):
+    (tmp_path / "latin.csv").write_bytes("größe,b\n1,2\n".encode("latin-1"))
+    assert script(home, f"""
+local r = spark.read:option("header", true)
+print(r:csv("{tmp_path}/latin.csv").columns[1], r:csv("{tmp_path}/latin.csv"):count(), r:option("encoding", "latin1"):csv("{tmp_path}/latin.csv").columns[1])
+""") == "gr\ufffd\ufffde\t1\tgröße\n"

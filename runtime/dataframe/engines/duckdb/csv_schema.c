@@ -107,9 +107,15 @@ static char *name_of(const struct finder *f, size_t i)
     return twice ? mem_printf("%.*s%zu", (int)own->len, own->s, i) : mem_strndup(own->s, own->len);
 }
 
+/* Bytes of another encoding in a header are U+FFFD, as they are in its records. */
 static const struct dtype *add_named(const struct dtype *s, char *name, const struct dtype *t)
 {
-    s = dtype_struct_add(s, name ? name : "", t, true, NULL);
+    struct buf text = BUF_INIT((size_t)1 << 20);
+
+    if (name)
+        buf_utf8(&text, name, strlen(name));
+    s = dtype_struct_add(s, buf_str(&text), t, true, NULL);
+    buf_release(&text);
     mem_free(name);
     return s;
 }
