@@ -254,7 +254,7 @@ static struct expr *parse_prefix(struct parser *p, int least)
     if (accept_sign(p, "-"))
         return expr_unary("-", parse_power(p, UNARY));
     if (accept_sign(p, "+"))
-        return parse_power(p, UNARY);
+        return expr_unary("+", parse_power(p, UNARY));
     if (accept_sign(p, "~"))
         return expr_unary("~", parse_power(p, UNARY));
     return parse_primary(p);
@@ -590,17 +590,17 @@ static struct expr *parse_extract(struct parser *p)
     return expr_call("extract", false, args, 2);
 }
 
-/* TRIM([BOTH|LEADING|TRAILING] [characters] FROM x), or plain arguments. */
-static struct expr *parse_trim(struct parser *p)
+/* TRIM([BOTH|LEADING|TRAILING] [characters] FROM x), trim(x), trim(characters, x): the call takes the text first. */
+static struct expr *parse_trim_of(struct parser *p, size_t which, bool words_allowed)
 {
     static const char *const words[] = {"BOTH", "LEADING", "TRAILING"};
     static const char *const names[] = {"trim", "ltrim", "rtrim"};
     const struct token *t = peek_token(p, 0);
     struct expr *args[2] = {NULL, NULL};
-    size_t which = 0, n = 1;
+    size_t n = 1;
     bool said = false;
 
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; words_allowed && i < 3; i++)
         if (at_word(p, 0, words[i]) && !at_sign(p, 1, ")") && !at_sign(p, 1, ",")) {
             which = i;
             said = true;
@@ -611,15 +611,10 @@ static struct expr *parse_trim(struct parser *p)
         args[0] = parse_expr(p);
     } else {
         args[0] = parse_expr(p);
-        if (accept_word(p, "FROM") || accept_sign(p, ",")) {
-            bool from = strcasecmp(p->tokens[p->at - 1].text, "FROM") == 0;
-            args[1] = parse_expr(p);
+        if ((words_allowed && accept_word(p, "FROM")) || accept_sign(p, ",")) {
+            args[1] = args[0];
+            args[0] = parse_expr(p);
             n = 2;
-            if (from) { /* the call takes the text first */
-                struct expr *characters = args[0];
-                args[0] = args[1];
-                args[1] = characters;
-            }
         }
     }
     if (!expect_sign(p, ")")) {
@@ -627,6 +622,21 @@ static struct expr *parse_trim(struct parser *p)
         args[0] = NULL;
     }
     return expr_at(expr_call(names[which], false, args, n), (int64_t)t->start);
+}
+
+static struct expr *parse_trim(struct parser *p)
+{
+    return parse_trim_of(p, 0, true);
+}
+
+static struct expr *parse_ltrim(struct parser *p)
+{
+    return parse_trim_of(p, 1, false);
+}
+
+static struct expr *parse_rtrim(struct parser *p)
+{
+    return parse_trim_of(p, 2, false);
 }
 
 /* SUBSTRING(x FROM a [FOR b]), POSITION(a IN b), OVERLAY(x PLACING y FROM a [FOR b]): words for commas */
@@ -652,6 +662,13 @@ static struct expr *parse_substring(struct parser *p)
     static const char *const words[] = {"FROM", "FOR", NULL};
 
     return parse_wordy(p, "substring", words, false);
+}
+
+static struct expr *parse_substr(struct parser *p)
+{
+    static const char *const words[] = {"FROM", "FOR", NULL};
+
+    return parse_wordy(p, "substr", words, false);
 }
 
 static struct expr *parse_position(struct parser *p)
@@ -745,9 +762,10 @@ static struct expr *parse_call(struct parser *p, const char *written, const stru
         const char *name;
         struct expr *(*fn)(struct parser *p);
     } special[] = {
-        {"cast", parse_cast_},        {"try_cast", parse_try_cast},   {"extract", parse_extract},
-        {"trim", parse_trim},         {"substring", parse_substring}, {"substr", parse_substring},
-        {"position", parse_position}, {"overlay", parse_overlay},
+        {"cast", parse_cast_},      {"try_cast", parse_try_cast},   {"extract", parse_extract},
+        {"trim", parse_trim},       {"substring", parse_substring}, {"substr", parse_substr},
+        {"ltrim", parse_ltrim},     {"rtrim", parse_rtrim},         {"position", parse_position},
+        {"overlay", parse_overlay},
     };
     const char *name = lower(p, written);
 
@@ -869,7 +887,21 @@ static struct expr *parse_parenthesis(struct parser *p)
     return e;
 }
 
-/* [index], .field and ::type behind something */
+/* COLLATE name, of one to three parts */
+static struct expr *parse_collation(struct parser *p, struct expr *e)
+{
+    struct buf name = BUF_INIT(400);
+    struct expr *text;
+
+    do
+        buf_printf(&name, "%s%s", name.len ? "." : "", parse_identifier(p, "a collation"));
+    while (p->failed == LC_OK && accept_sign(p, "."));
+    text = expr_string(buf_str(&name), name.len);
+    buf_release(&name);
+    return expr_binary("collate", e, text);
+}
+
+/* [index], .field, ::type and COLLATE behind something */
 static struct expr *parse_postfix(struct parser *p, struct expr *e)
 {
     for (int n = 0; e && p->failed == LC_OK && check_chain(p, n); n++) {
@@ -885,6 +917,9 @@ static struct expr *parse_postfix(struct parser *p, struct expr *e)
             e = expr_extract(e, expr_string(p->tokens[p->at - 1].text, p->tokens[p->at - 1].len));
         } else if (accept_sign(p, "::")) {
             e = expr_cast(e, parse_type(p), false);
+        } else if (at_word(p, 0, "COLLATE") && at_name(p, 1)) {
+            p->at++;
+            e = parse_collation(p, e);
         } else {
             return e;
         }

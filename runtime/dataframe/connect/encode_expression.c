@@ -233,11 +233,26 @@ static bool put_renamed(struct encoder *e, const struct expr *x)
     return false;
 }
 
+/* A text goes before what is cut off it here, behind it there. */
+static bool put_trim(struct encoder *e, const struct expr *x)
+{
+    static const char *const names[] = {"trim", "ltrim", "rtrim"};
+
+    for (size_t i = 0; x->n == 2 && i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], x->u.call.name) == 0) {
+            struct expr *swapped[2] = {x->args[1], x->args[0]};
+
+            put_function(e, names[i], swapped, 2, false);
+            return true;
+        }
+    return false;
+}
+
 static void put_call(struct encoder *e, const struct expr *x)
 {
     if (x->u.call.filter)
         put_filtered(e, x);
-    else if (put_renamed(e, x))
+    else if (put_renamed(e, x) || put_trim(e, x))
         return;
     else if (strcmp(x->u.call.name, "!=") == 0)
         put_not_equal(e, x);
@@ -486,6 +501,27 @@ static void put_typed_text(struct encoder *e, const struct expr *x)
     buf_release(&sql);
 }
 
+/* 1.5F: a literal there. */
+static bool is_float_literal(const struct expr *x)
+{
+    return x->kind == EXPR_CAST && x->u.cast.quiet && x->u.cast.type->id == DTYPE_FLOAT &&
+           x->args[0]->kind == EXPR_LITERAL && x->args[0]->u.literal.type->id == DTYPE_DOUBLE &&
+           !x->args[0]->u.literal.is_null;
+}
+
+/* double('NaN') is a function of the type's name there. */
+static void put_type_call(struct encoder *e, const struct expr *x)
+{
+    struct buf name = BUF_INIT(100);
+
+    if (x->u.cast.type->id == DTYPE_DECIMAL) /* without its digits */
+        buf_puts(&name, "decimal");
+    else
+        dtype_simple(x->u.cast.type, &name);
+    put_function(e, buf_str(&name), x->args, 1, false);
+    buf_release(&name);
+}
+
 static void put_expression(struct encoder *e, const struct expr *x)
 {
     size_t mark;
@@ -514,6 +550,18 @@ static void put_expression(struct encoder *e, const struct expr *x)
     }
     if (is_lua_expression(x)) {
         put_lua_expression(e, x);
+        return;
+    }
+    if (x->kind == EXPR_CAST && x->u.cast.quiet && !is_float_literal(x)) {
+        mark = pb_begin(e->out, X_FUNCTION);
+        put_type_call(e, x);
+        pb_end(e->out, mark);
+        return;
+    }
+    if (is_float_literal(x)) {
+        mark = pb_begin(e->out, X_LITERAL);
+        pb_float(e->out, 10, (float)x->args[0]->u.literal.f);
+        pb_end(e->out, mark);
         return;
     }
     mark = pb_begin(e->out, is_typed_text(x) ? X_TEXT : is_show_text(x) ? X_CAST : kinds[x->kind].field);

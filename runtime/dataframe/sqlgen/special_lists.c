@@ -178,16 +178,6 @@ static enum lc try_element_at(struct call *c, struct sx *out)
     return element(c, out, false);
 }
 
-static enum lc sort_array(struct call *c, struct sx *out)
-{
-    bool up = c->n < 2 || special_bool(&c->args[1], true);
-
-    out->name = gen_printf(c->g, "sort_array(%s, %s)", c->args[0].name, up ? "true" : "false");
-    return special_done(c, out, c->args[0].type,
-                        gen_printf(c->g, "list_sort(%s, '%s', 'NULLS %s')", c->args[0].sql,
-                                   up ? "ASC" : "DESC", up ? "FIRST" : "LAST"));
-}
-
 static enum lc sequence(struct call *c, struct sx *out)
 {
     const struct dtype *t = gen_type(c->g, dtype_common(c->args[0].type, c->args[1].type));
@@ -379,26 +369,31 @@ static enum lc filter(struct call *c, struct sx *out)
                         gen_printf(c->g, "list_filter(%s, lambda %s: %s)", c->args[0].sql, head, body.sql));
 }
 
-static enum lc any_or_all(struct call *c, struct sx *out, const char *aggregate, const char *empty)
+static enum lc any_or_all(struct call *c, struct sx *out, const char *deciding, const char *otherwise)
 {
-    const char *head;
+    const char *head, *bools;
     struct sx body;
 
     TRY(over_elements(c, 1, &head, &body));
-    return special_done(
-        c, out, dtype_of(DTYPE_BOOLEAN),
-        gen_printf(c->g, "(CASE WHEN len(%s) = 0 THEN %s ELSE %s(list_transform(%s, lambda %s: %s)) END)",
-                   c->args[0].sql, empty, aggregate, c->args[0].sql, head, body.sql));
+    /* an element that decides, else an unknown one, else what it is of none */
+    bools = gen_printf(c->g, "list_transform(%s, lambda %s: %s)", c->args[0].sql, head, body.sql);
+    TRY(special_done(c, out, dtype_of(DTYPE_BOOLEAN),
+                     gen_printf(c->g,
+                                "(CASE WHEN %s IS NULL THEN NULL WHEN list_contains(%s, %s) THEN %s WHEN "
+                                "len(list_filter(%s, lambda lb: lb IS NULL)) > 0 THEN NULL ELSE %s END)",
+                                c->args[0].sql, bools, deciding, deciding, bools, otherwise)));
+    out->nullable = out->nullable || body.nullable;
+    return LC_OK;
 }
 
 static enum lc exists(struct call *c, struct sx *out)
 {
-    return any_or_all(c, out, "list_bool_or", "FALSE");
+    return any_or_all(c, out, "TRUE", "FALSE");
 }
 
 static enum lc forall(struct call *c, struct sx *out)
 {
-    return any_or_all(c, out, "list_bool_and", "TRUE");
+    return any_or_all(c, out, "FALSE", "TRUE");
 }
 
 static enum lc aggregate(struct call *c, struct sx *out)
@@ -436,6 +431,10 @@ static enum lc aggregate(struct call *c, struct sx *out)
         TRY(lambda(c, 3, types, 1, &head, &finished));
         sql = gen_printf(c->g, "list_transform([%s], lambda %s: %s)[1]", sql, head, finished.sql);
         start = finished.type;
+    } else {
+        out->name =
+            gen_printf(c->g, "%s(%s, %s, %s, lambdafunction(namedlambdavariable(), namedlambdavariable()))",
+                       c->f->name, c->args[0].name, c->args[1].name, c->args[2].name);
     }
     return special_done(c, out, start, sql);
 }
@@ -563,7 +562,6 @@ const struct special special_lists[] = {
     {"size", size},
     {"element_at", element_at},
     {"try_element_at", try_element_at},
-    {"sort_array", sort_array},
     {"sequence", sequence},
     {"arrays_zip", arrays_zip},
     {"map_entries", map_entries},

@@ -605,7 +605,25 @@ static enum lc xxhash64_fn(struct call *c, struct sx *out)
     return fold_hash(c, out, "lacus_xxhash64", "BIGINT", DTYPE_LONG);
 }
 
+static enum lc zeroifnull(struct call *c, struct sx *out)
+{
+    const struct dtype *t = gen_type(c->g, dtype_common(c->args[0].type, dtype_of(DTYPE_INT)));
+
+    if (!t)
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.DATA_DIFF_TYPES] Cannot resolve \"%s\" due to data type mismatch: Input to "
+            "`coalesce` should all be the same type, but it's (\"%s\" or \"INT\"). SQLSTATE: 42K09",
+            c->f->name, gen_type_words(c->g, c->args[0].type));
+    TRY(sx_coerce(c->g, &c->args[0], t, c->e));
+    TRY(special_done(c, out, t,
+                     gen_printf(c->g, "coalesce(%s, CAST(0 AS %s))", c->args[0].sql, gen_sql_type(c->g, t))));
+    out->nullable = false;
+    return LC_OK;
+}
+
 const struct special special_numbers[] = {
+    {"zeroifnull", zeroifnull},
     {"compare", compare},
     {"in", in_list},
     {"when", when},

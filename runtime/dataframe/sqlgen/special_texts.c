@@ -84,11 +84,27 @@ static enum lc concat_ws(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* Of bytes: DuckDB has it of texts only, so it is cut out of their two digits each. */
+static enum lc substring_bytes(struct call *c, struct sx *out)
+{
+    const char *x = gen_printf(c->g, "hex(%s)", c->args[0].sql), *pos = c->args[1].sql, *sql;
+
+    pos = gen_printf(c->g, "(CASE WHEN %s > 0 THEN 2 * %s - 1 WHEN %s = 0 THEN 1 ELSE 2 * %s END)", pos, pos,
+                     pos, pos);
+    if (c->n == 2)
+        sql = gen_printf(c->g, "substring(%s, %s)", x, pos);
+    else
+        sql = gen_printf(c->g, "substring(%s, %s, greatest(2 * %s, 0))", x, pos, c->args[2].sql);
+    return special_done(c, out, dtype_of(DTYPE_BINARY), gen_printf(c->g, "unhex(%s)", sql));
+}
+
 static enum lc substring(struct call *c, struct sx *out)
 {
     int64_t at;
     const char *pos = c->args[1].sql;
 
+    if (c->args[0].type->id == DTYPE_BINARY)
+        return substring_bytes(c, out);
     if (!special_int(&c->args[1], &at))
         pos = gen_printf(c->g, "(CASE WHEN %s = 0 THEN 1 ELSE %s END)", pos, pos);
     else if (at == 0)
@@ -172,14 +188,22 @@ static enum lc split(struct call *c, struct sx *out)
                      quoted);
     if (limit <= 0)
         return special_done(c, out, type, sql);
-    if (!plain)
-        return special_unsupported(c, "a limit together with a pattern that is more than a plain text");
+    if (!plain) /* the last part is what follows the parts and matches before it */
+        return special_done(c, out, type,
+                            gen_printf(c->g,
+                                       "(CASE WHEN len(%s) <= %" PRId64
+                                       " THEN %s WHEN len(%s) > 0 THEN list_concat((%s)[1:%" PRId64
+                                       "], [substring(%s, CAST(1 + len(array_to_string((%s)[1:%" PRId64
+                                       "], '')) + len(array_to_string(regexp_extract_all(%s, %s)[1:%" PRId64
+                                       "], '')) AS INTEGER))]) END)",
+                                       sql, limit, sql, sql, sql, limit - 1, text, sql, limit - 1, text,
+                                       quoted, limit - 1));
     return special_done(c, out, type,
                         gen_printf(c->g,
                                    "(CASE WHEN len(%s) <= %" PRId64
-                                   " THEN %s ELSE list_concat((%s)[1:%" PRId64
+                                   " THEN %s WHEN len(%s) > 0 THEN list_concat((%s)[1:%" PRId64
                                    "], [array_to_string((%s)[%" PRId64 ":], %s)]) END)",
-                                   sql, limit, sql, sql, limit - 1, sql, limit, quoted));
+                                   sql, limit, sql, sql, sql, limit - 1, sql, limit, quoted));
 }
 
 /* Java's $1 is RE2's \1. */
@@ -289,6 +313,32 @@ static enum lc from_json(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* UTF8_BINARY is what all texts have; the others order and compare in other ways, which DuckDB does not know by Spark's names. */
+static enum lc collate(struct call *c, struct sx *out)
+{
+    static const char *const known[] = {"UTF8_BINARY", "UTF8_LCASE", "UNICODE",
+                                        "UNICODE_CI",  "UNICODE_AI", "UNICODE_CI_AI"};
+    const char *name = special_text(&c->args[1]), *dot = name ? strrchr(name, '.') : NULL;
+
+    if (!name)
+        return special_unsupported(c, "a collation that is not a literal");
+    name = dot ? dot + 1 : name;
+    if (strcasecmp(name, known[0]) == 0) {
+        out->name = gen_printf(c->g, "collate(%s, %s)", c->args[0].name, c->args[1].name);
+        return special_done(c, out, string(), c->args[0].sql);
+    }
+    for (size_t i = 1; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(name, known[i]) == 0) {
+            special_unsupported(c, "a collation other than UTF8_BINARY");
+            return err_hint(c->g->err, "compare lower(a) with lower(b), or order by lower(a)");
+        }
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[COLLATION_INVALID_NAME] The value %s does not represent a correct collation name. Suggested valid "
+        "collation names: [UTF8_BINARY]. SQLSTATE: 42704",
+        name);
+}
+
 static enum lc pretty(struct call *c, struct sx *out)
 {
     const struct sx *x = &c->args[0];
@@ -315,6 +365,7 @@ const struct special special_texts[] = {
     {"concat_ws", concat_ws},
     {"substring", substring},
     {"length", length},
+    {"collate", collate},
     {"reverse", reverse},
     {"base64", base64},
     {"split", split},

@@ -1,6 +1,7 @@
 /* special_times.c: dates and timestamps: Java's patterns become strftime's. */
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <ctype.h>
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -248,7 +249,34 @@ static enum lc months_between(struct call *c, struct sx *out)
                    a, b, a, a, b, b, months, sql));
 }
 
+/* The time of the day, with as many digits of a second as asked for. */
+static enum lc current_time(struct call *c, struct sx *out)
+{
+    int64_t digits = 6;
+    int unit = 1;
+
+    if (c->n && !special_int(&c->args[0], &digits))
+        return special_unsupported(c, "a precision that is not a literal");
+    if (digits < 0 || digits > 6)
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE] Cannot resolve \"current_time(%" PRId64
+            ")\" due to data type mismatch: The precision must be between [0, 6] (current value = %" PRId64
+            "). SQLSTATE: 42K09",
+            digits, digits);
+    out->name = gen_printf(c->g, "current_time(%" PRId64 ")", digits);
+    while (digits++ < 6)
+        unit *= 10;
+    TRY(special_done(c, out, dtype_of(DTYPE_TIME),
+                     gen_printf(c->g,
+                                "CAST(make_timestamp(epoch_us(CAST(now() AS TIMESTAMP)) // %d * %d) AS TIME)",
+                                unit, unit)));
+    out->nullable = false;
+    return LC_OK;
+}
+
 const struct special special_times[] = {
+    {"current_time", current_time},
     {"date_format", date_format},
     {"to_date", to_date},
     {"try_to_date", try_to_date},

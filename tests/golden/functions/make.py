@@ -17,7 +17,7 @@ def examples():
     for line in TABLE.read_text().splitlines():
         if line.startswith("FN("):
             texts = re.findall(r'"((?:[^"\\]|\\.)*)"|\bNULL\b', line)
-            if len(texts) >= 2 and texts[-2]:
+            if len(texts) >= 2 and texts[-2] and "F." not in texts[-2]:  # not those in Lua
                 yield texts[-2].replace('\\"', '"').replace("\\\\", "\\")
 
 

@@ -1,29 +1,10 @@
-/* scalars_text.c: masks, quotes, sentences, URLs, checks of UTF-8. */
+/* scalars_text.c: distances, quotes, sentences, URLs, checks of UTF-8. */
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 #include "runtime/dataframe/engines/duckdb/scalars.h"
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
-
-/* ---- mask(text, upper, lower, digit, other): a NULL replacement leaves its characters as they are ---- */
-static void mask(const struct value *a, struct result *out)
-{
-    if (a->null) {
-        result_null(out);
-        return;
-    }
-    for (size_t i = 0; i < a->len; i++) {
-        unsigned char c = (unsigned char)a->s[i];
-        const struct value *by = isupper(c) ? &a[1] : islower(c) ? &a[2] : isdigit(c) ? &a[3] : &a[4];
-
-        if (by->null)
-            buf_putc(out->more, (char)c);
-        else if (c < 0x80 || c >= 0xC0) /* one replacement per character */
-            buf_add(out->more, by->s, by->len);
-    }
-    result_text(out);
-}
 
 static size_t next_code(const struct value *text, size_t at, uint32_t *code)
 {
@@ -327,7 +308,6 @@ static void url_encode(const struct value *a, struct result *out)
 }
 
 const struct scalar scalars_text[] = {
-    {"lacus_mask", "sssss", 's', true, mask},
     {"lacus_levenshtein", "ss", 'i', false, levenshtein},
     {"lacus_quote", "s", 's', false, quote},
     {"lacus_luhn_check", "s", 'o', false, luhn_check},
