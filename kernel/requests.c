@@ -3,6 +3,7 @@
 #include "kernel/death.h"
 #include "kernel/kernel_int.h"
 #include "runtime/base/clock.h"
+#include "runtime/notebook/notebook.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -28,9 +29,7 @@ bool requests_info(struct buf *out)
     return buf_puts(
         out,
         "{\"status\":\"ok\",\"protocol_version\":\"5.5\",\"implementation\":\"lacus\","
-        "\"implementation_version\":\"" LACUS_VERSION "\",\"language_info\":{\"name\":\"lua\","
-        "\"version\":\"5.4\",\"mimetype\":\"text/x-lua\",\"file_extension\":\".lua\","
-        "\"pygments_lexer\":\"lua\",\"codemirror_mode\":\"lua\",\"nbconvert_exporter\":\"script\"},"
+        "\"implementation_version\":\"" LACUS_VERSION "\",\"language_info\":" NOTEBOOK_LANGUAGE ","
         "\"banner\":\"lacus " LACUS_VERSION ": Lua 5.4 with dataframes and models; name? explains a name\","
         "\"help_links\":[{\"text\":\"Lua 5.4 manual\",\"url\":\"https://www.lua.org/manual/5.4/\"}],"
         "\"debugger\":true,\"supported_features\":[\"debugger\",\"kernel subshells\",\"iopub_welcome\"]}");

@@ -5,6 +5,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/process.h"
+#include "runtime/session/cell.h"
 #include "runtime/session/hook.h"
 #include <errno.h>
 #include <poll.h>
@@ -232,7 +233,7 @@ static void read_from(luaL_Stream *stream, int fd)
 static void keep(lua_State *L, const char *name) /* pops the value */
 {
     if (name)
-        lua_setglobal(L, name);
+        cell_set_variable(L, name);
     else
         lua_pop(L, 1);
 }

@@ -1,6 +1,7 @@
 /* %%capture: runs the cell with a front end that keeps what it is given. */
 #include "magics/magics.h"
 #include "magics/options.h"
+#include "runtime/session/cell.h"
 #include <string.h>
 
 struct kept {
@@ -187,7 +188,7 @@ int magic_capture(lua_State *L, const char *line, const char *body)
     lua_closeslot(L, slot);
     if (name) {
         push_captured(L, k);
-        lua_setglobal(L, name);
+        cell_set_variable(L, name);
     }
     return 0;
 }

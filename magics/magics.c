@@ -15,7 +15,8 @@ const struct session_magic lacus_magics[] = {
      "loads Lua modules again when their files have changed: 2 all before each cell, 1 those of %aimport, "
      "now at once, 0 never",
      LINE, magic_autoreload, "%autoreload 2"},
-    {"bash", "%%bash " SCRIPT, "runs the cell with bash; fails when it fails", CELL, magic_bash,
+    {"bash", "%%bash [-s] " SCRIPT " [ARGUMENT]…",
+     "runs the cell with bash, which finds the arguments as $1, $2, …; fails when it fails", CELL, magic_bash,
      "%%bash\nfor i in 1 2; do echo \"row $i\"; done"},
     {"bookmark", "%bookmark [-l] [-d] [-r] [NAME] [FOLDER]",
      "a name for a folder, the working one when none is given, for %cd NAME; -l lists them, -d removes one, "
@@ -116,8 +117,8 @@ const struct session_magic lacus_magics[] = {
      "terminate)",
      CELL, magic_script, "%%script awk 1\na line"},
     {"set_env", "%set_env NAME=VALUE | NAME VALUE", "as %env", LINE, magic_env, "%set_env GREETING=hello"},
-    {"sh", "%sh COMMAND", "runs a command, or the cell, with sh; fails when it fails", BOTH, magic_sh,
-     "%sh date"},
+    {"sh", "%sh COMMAND | %%sh [-s] " SCRIPT " [ARGUMENT]…",
+     "runs a command, or the cell, with sh; fails when it fails", BOTH, magic_sh, "%sh date"},
     {"sql", "%sql STATEMENT", "runs Spark SQL; the result is shown and kept in _sqldf", BOTH, magic_sql,
      "%%sql\nSELECT id, id * id AS square FROM range(3)"},
     {"store", "%store [-r] [-d] [-z] [NAME… | NAME > FILE | NAME >> FILE]",

@@ -6,6 +6,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/notebook/notebook.h"
 #include "runtime/notebook/parameters.h"
+#include "runtime/session/cell.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -55,8 +56,15 @@ static struct running *begin(lua_State *L)
     return r;
 }
 
+/* A notebook has a cell of its own for them; a script finds them as variables. */
+static void set_global(lua_State *L, json_t *params, const char *name)
+{
+    session_push_json(L, json_object_get(params, name));
+    cell_set_variable(L, name);
+}
+
 /* "$name=value" or "-p name value" at words[*i]; false: something else. */
-static bool take_param(json_t *params, const struct line_words *w, size_t *i)
+static bool take_param(lua_State *L, json_t *params, const struct line_words *w, size_t *i)
 {
     const char *word = w->words[*i], *equals = strchr(word, '=');
     char name[128];
@@ -64,11 +72,13 @@ static bool take_param(json_t *params, const struct line_words *w, size_t *i)
     if (word[0] == '$' && equals && (size_t)(equals - word) < sizeof name) {
         snprintf(name, sizeof name, "%.*s", (int)(equals - word - 1), word + 1);
         json_object_set_new(params, name, parameter_value(equals + 1));
+        set_global(L, params, name);
         return true;
     }
     if (strcmp(word, "-p") != 0 || *i + 2 >= w->n)
         return false;
     json_object_set_new(params, w->words[*i + 1], parameter_value(w->words[*i + 2]));
+    set_global(L, params, w->words[*i + 1]);
     *i += 2;
     return true;
 }
@@ -90,7 +100,7 @@ static void take_words(lua_State *L, int slot, const struct line_words *w, bool 
     lua_pushstring(L, w->words[0]);
     lua_rawseti(L, -2, 0);
     for (size_t i = 1; i < w->n; i++) {
-        if (take_param(session_params(s), w, &i))
+        if (take_param(L, session_params(s), w, &i))
             continue;
         if (notebook)
             line_error(L, "run", "cannot read the parameter", w->words[i]);

@@ -1,5 +1,4 @@
 #include "magics/run_text.h"
-#include "runtime/session/magic.h"
 
 static void show_result(lua_State *L, int top)
 {
@@ -16,17 +15,8 @@ static void show_result(lua_State *L, int top)
 
 void run_text(lua_State *L, const char *text, size_t len, const char *name)
 {
-    struct magic_cell cell;
     int top = lua_gettop(L);
 
-    if (magic_split(text, len, &cell)) {
-        lua_pushcfunction(L, magic_run_cell);
-        lua_pushlstring(L, cell.name, cell.name_len);
-        lua_pushlstring(L, cell.line, cell.line_len);
-        lua_pushlstring(L, cell.body, cell.body_len);
-        lua_call(L, 3, LUA_MULTRET);
-    } else {
-        session_run_text(L, text, len, name);
-    }
+    session_run_text(L, text, len, name);
     show_result(L, top);
 }

@@ -3,6 +3,7 @@
 #include "magics/line.h"
 #include "magics/magics.h"
 #include "magics/options.h"
+#include "runtime/session/cell.h"
 #include "runtime/session/shell.h"
 #include <string.h>
 
@@ -17,15 +18,6 @@ static void run_shell(lua_State *L, const char *shell, const char *text)
         shell_run(L, &(struct shell_job){.argv = argv});
     else
         shell_run(L, &(struct shell_job){.argv = reading, .input = text});
-}
-
-int magic_sh(lua_State *L, const char *line, const char *body)
-{
-    const char *text = body && *body ? body : shell_expand(L, line);
-
-    if (*text)
-        run_shell(L, "sh", text);
-    return 0;
 }
 
 int magic_sx(lua_State *L, const char *line, const char *body)
@@ -71,7 +63,7 @@ static void keep(lua_State *L, const char *name, const struct buf *text)
     if (!name)
         return;
     lua_pushlstring(L, buf_str(text), text->len);
-    lua_setglobal(L, name);
+    cell_set_variable(L, name);
 }
 
 static int run_script(lua_State *L, const struct options *o, const char *const *argv, const char *body)
@@ -121,12 +113,35 @@ int magic_script(lua_State *L, const char *line, const char *body)
     return run_script(L, o, program->words, body);
 }
 
+/* %%bash -s one two: the words are $1 and $2. The text is an argument, so that its programs do not read it. */
+static int shell_script(lua_State *L, const char *shell, const char *line, const char *body)
+{
+    struct options *o = options_read(L, shell, shell_expand(L, line), OPTIONS_ALL);
+    const char *argv[OPTIONS_WORDS + 5] = {shell, "-c", body, shell};
+    bool fits = strlen(body) < ARGUMENT_MAX;
+    size_t n = 4;
+
+    if (!fits) {
+        argv[1] = "-s";
+        n = 2;
+    }
+    memcpy(argv + n, o->words, (o->n + 1) * sizeof *argv);
+    return run_script(L, o, argv, fits ? NULL : body);
+}
+
 int magic_bash(lua_State *L, const char *line, const char *body)
 {
-    const char *argv[] = {"bash", strlen(body) < ARGUMENT_MAX ? "-c" : NULL, body, NULL};
-    const char *input = argv[1] ? NULL : body;
+    return shell_script(L, "bash", line, body);
+}
 
-    return named_script(L, "bash", argv, line, input);
+int magic_sh(lua_State *L, const char *line, const char *body)
+{
+    if (body)
+        return shell_script(L, "sh", line, body);
+    line = shell_expand(L, line);
+    if (*line)
+        run_shell(L, "sh", line);
+    return 0;
 }
 
 int magic_perl(lua_State *L, const char *line, const char *body)

@@ -144,7 +144,7 @@ static void each(lua_State *L, const struct options *o, each_fn *fn)
 static void restore_one(lua_State *L, const char *name)
 {
     push_stored(L, name);
-    lua_setglobal(L, name);
+    cell_set_variable(L, name);
 }
 
 static void show_one(lua_State *L, const char *name)

@@ -127,7 +127,11 @@ class LacusEngine(Engine):
             cell.metadata.papermill.update(note)
             if note.get("exception"):
                 nb_man.cell_exception(cell, cell_index=index)
-        nb_man.nb.metadata["lacus"] = done["metadata"].get("lacus", {})
+            if nb_man.pbar and note.get("status") == "completed":
+                nb_man.pbar.update(1)
+        for key in ("lacus", "language_info", "widgets"):  # widgets: what they show in a closed notebook
+            if key in done["metadata"]:
+                nb_man.nb.metadata[key] = nbformat.from_dict(done["metadata"][key])
         nb_man.save()
 
 

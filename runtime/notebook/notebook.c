@@ -193,6 +193,17 @@ json_t *notebook_metadata(struct notebook *nb)
     return json_object_get(nb->root, "metadata");
 }
 
+void notebook_note_language(struct notebook *nb)
+{
+    json_t *metadata = notebook_metadata(nb);
+
+    json_object_set_new(metadata, "language_info", json_loads(NOTEBOOK_LANGUAGE, 0, NULL));
+    if (!json_object_get(metadata, "kernelspec"))
+        json_object_set_new(metadata, "kernelspec",
+                            json_pack("{s:s, s:s, s:s}", "display_name", "lacus (Lua 5.4)", "language", "lua",
+                                      "name", "lacus"));
+}
+
 size_t notebook_cell_count(const struct notebook *nb)
 {
     return json_array_size(json_object_get(nb->root, "cells"));

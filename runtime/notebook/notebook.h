@@ -23,6 +23,11 @@
 
 struct notebook;
 
+/* What Jupyter's tools know a notebook's language by, in JSON: highlighting, the ending of exported scripts. */
+#define NOTEBOOK_LANGUAGE                                                                                    \
+    "{\"name\":\"lua\",\"version\":\"5.4\",\"mimetype\":\"text/x-lua\",\"file_extension\":\".lua\","         \
+    "\"pygments_lexer\":\"lua\",\"codemirror_mode\":\"lua\",\"nbconvert_exporter\":\"script\"}"
+
 /* "-" is standard input. */
 enum lc notebook_load(const char *path, struct notebook **out, struct err *err) MUST_CHECK;
 enum lc notebook_parse(const char *text, size_t len, const char *name, struct notebook **out,
@@ -34,6 +39,8 @@ enum lc notebook_save(const struct notebook *nb, const char *path, bool durable,
 enum lc notebook_write(const struct notebook *nb, int fd, struct err *err) MUST_CHECK;
 
 json_t *notebook_metadata(struct notebook *nb);
+/* As a client of Jupyter leaves it: language_info, and the kernelspec where there is none. */
+void notebook_note_language(struct notebook *nb);
 size_t notebook_cell_count(const struct notebook *nb);
 json_t *notebook_cell(const struct notebook *nb, size_t index);
 /* Puts a code cell before index; LC_NOMEM is the only failure. */

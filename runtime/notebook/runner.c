@@ -465,6 +465,7 @@ static enum lc prepare(struct runner *r, struct err *err)
         papermill_remove_marks(r->nb);
         forget_old_outputs(r->nb);
         json_object_del(notebook_metadata(r->nb), "widgets");
+        notebook_note_language(r->nb);
         rc = parameters_inject(r->params, r->nb, err);
     }
     if (rc == LC_OK) {

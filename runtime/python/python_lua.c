@@ -188,7 +188,7 @@ static void take_variables(lua_State *L, json_t *out)
             lua_pushnil(L);
         else
             session_push_json(L, json_object_get(given, "value"));
-        lua_setglobal(L, name);
+        cell_set_variable(L, name);
     }
 }
 

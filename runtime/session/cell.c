@@ -347,6 +347,19 @@ void cell_push_variable(lua_State *L, const char *name, const char *verb)
     session_raise(L, &err);
 }
 
+void cell_set_variable(lua_State *L, const char *name)
+{
+    session_table(L, TABLE_CARRIED);
+    if (lua_getfield(L, -1, name) == LUA_TNIL) {
+        lua_pop(L, 2);
+        lua_setglobal(L, name);
+        return;
+    }
+    lua_pushvalue(L, -3);
+    lua_setupvalue(L, -2, 1);
+    lua_pop(L, 3);
+}
+
 bool cell_is_ours(lua_CFunction f)
 {
     return f == l_capture || f == magic_call;

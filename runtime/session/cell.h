@@ -44,6 +44,8 @@ long cell_error_offset(lua_State *L, const char *text, size_t len);
 bool cell_local(lua_State *L, const char *name, size_t len);
 /* Pushes the value of a variable, a carried local or a global; raises "cannot VERB 'name'" when there is none. */
 void cell_push_variable(lua_State *L, const char *name, const char *verb);
+/* Pops a value and assigns it as a cell would: to the carried local of that name, else to the global. */
+void cell_set_variable(lua_State *L, const char *name);
 /* Is this one of the functions that the wrapper of a cell calls? */
 bool cell_is_ours(lua_CFunction f);
 /* Forgets a carried local; false when there was none. */

@@ -714,11 +714,26 @@ void session_callback(struct session *s, lua_CFunction fn, void *arg)
 }
 
 /* ---- text inside a cell ---- */
+static void run_magic_cell(lua_State *L, const struct magic_cell *m)
+{
+    lua_pushcfunction(L, magic_run_cell);
+    lua_pushlstring(L, m->name, m->name_len);
+    lua_pushlstring(L, m->line, m->line_len);
+    lua_pushlstring(L, m->body, m->body_len);
+    lua_call(L, 3, LUA_MULTRET);
+}
+
 int session_run_text(lua_State *L, const char *text, size_t len, const char *chunkname)
 {
     struct cell_shape shape;
+    struct magic_cell magic; /* %%time over %%sql */
     int top = lua_gettop(L);
     char chunk[64];
+
+    if (magic_split(text, len, &magic)) {
+        run_magic_cell(L, &magic);
+        return lua_gettop(L) - top;
+    }
 
     snprintf(chunk, sizeof chunk, "=%.60s", chunkname + (*chunkname == '='));
     session_table(L, TABLE_SOURCES);

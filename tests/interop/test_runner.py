@@ -167,6 +167,22 @@ def test_the_engine_tells_failures_and_parameters_are_inspected(home, tmp_path, 
     assert re.search(r"lr: number \(default 0.1\) *the rate", told.stdout) and "name: string" in told.stdout
 
 
+def test_the_notebook_says_its_language_as_a_kernels_client_does(home, tmp_path, package):
+    path = write(tmp_path / "a.ipynb", "w = widgets.IntSlider{value = 3}\nw")
+    for args in ([], ["--engine", "lacus"]):
+        done = papermill(home, tmp_path, path, tmp_path / f"p{len(args)}.ipynb", *args, env=package)
+        assert done.returncode == 0, done.stderr
+    run_ok(home, path, tmp_path / "l.ipynb")
+    theirs, engine, ours = (read(tmp_path / n).metadata for n in ("p0.ipynb", "p2.ipynb", "l.ipynb"))
+    assert ours.language_info == theirs.language_info == engine.language_info and ours.language_info.file_extension == ".lua"
+    state = "application/vnd.jupyter.widget-state+json"
+    assert {len(m.widgets[state].state) for m in (theirs, engine, ours)} == {3}  # the slider, its layout and its style
+    nb = new_notebook(cells=[new_code_cell("1")])
+    nbformat.write(nb, path)
+    run_ok(home, path, tmp_path / "l.ipynb")
+    assert read(tmp_path / "l.ipynb").metadata.kernelspec.name == "lacus"
+
+
 # ---- in and out ----
 
 def test_pipes(home, tmp_path):

@@ -159,6 +159,25 @@ def test_what_was_an_extension_or_a_name_elsewhere(kernel, ipython):
     assert "%ls" in kernel.run("ls")["stderr"] and kernel.run("ls = 1 ls = nil")["stderr"] == ""
 
 
+def test_magics_over_magics_and_arguments_of_shells(kernel, ipython):
+    for code in ("%%capture seen\n%%bash -s a 'b c'\necho $2 $1", "%%sh --no-raise-error\nexit 3", "%%sh --out seen_too\necho one"):
+        for k in (kernel, ipython):
+            assert k.run(code)["error"] is None, code
+    assert kernel.out("print(seen.stdout .. seen_too)") == ipython.out("print(seen.stdout + seen_too)") == "b c a\none\n\n"
+    assert "Wall time" in kernel.run("%%time\n%%sql\nSELECT 1 AS a")["stdout"]
+    assert kernel.run("%%time\n%%sql\nSELECT 1 AS a")["result"] and "no option" in kernel.error("%%sh --bgg\nx")["error"]["evalue"]
+
+
+def test_what_a_magic_sets_is_what_a_cell_sees(kernel, tmp_path):
+    (tmp_path / "child.lua").write_text("print(n)")
+    assert kernel.out(f"%run {tmp_path}/child.lua $n=3\n%run {tmp_path}/child.lua -p n 'a b'\n") == "3\na b\n"
+    kernel.out("local n, o, c, p = 1, 2, 3, 4")  # its locals, too
+    for code in (f"%run {tmp_path}/child.lua -p n 7", "%%bash --out o\necho hi", "%%capture c\nprint('x')", "%%python -o p\np = 99"):
+        kernel.out(code)
+    assert kernel.out("print(n, o, c.stdout, p) p = 5\n%store p\np = 6\n%store -r p\nprint(p) n = nil o = nil c = nil p = nil").startswith("7\thi\n\tx\n\t99\n")
+    assert kernel.out("%store -r p\nprint(p)") == "5\n"
+
+
 def test_shells_look_as_ipythons(kernel, ipython):
     lines = {}
     for k in (kernel, ipython):
