@@ -373,7 +373,32 @@ static enum lc sketch(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* count_min_sketch(value, error, confidence, seed): of integers and of bytes. */
+static enum lc count_min_sketch(struct call *c, struct sx *out)
+{
+    enum dtype_id id = c->args[0].type->id;
+    bool bytes = id == DTYPE_STRING || id == DTYPE_BINARY;
+
+    if (!bytes && !dtype_is_integral(c->args[0].type))
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"%s(%s)\" due to data type mismatch: "
+            "The first parameter requires the (\"INTEGRAL\" or \"STRING\" or \"BINARY\") type, however "
+            "\"%s\" has the type \"%s\". SQLSTATE: 42K09",
+            c->f->name, c->args[0].name, c->args[0].name, gen_type_words(c->g, c->args[0].type));
+    TRY(special_done(c, out, dtype_of(DTYPE_BINARY),
+                     gen_printf(c->g, "lacus_count_min_%s(coalesce(list(%s)%s, []), %s, %s, %s)",
+                                bytes ? "bytes" : "longs",
+                                id == DTYPE_STRING
+                                    ? gen_printf(c->g, "encode(%s)", c->args[0].sql)
+                                    : gen_printf(c->g, bytes ? "%s" : "CAST(%s AS BIGINT)", c->args[0].sql),
+                                c->tail, c->args[1].sql, c->args[2].sql, c->args[3].sql)));
+    out->nullable = false;
+    return LC_OK;
+}
+
 const struct special special_aggregates[] = {
+    {"count_min_sketch", count_min_sketch},
     {"sketch", sketch},
     {"mode", mode},
     {"percentile", percentile},

@@ -1,6 +1,8 @@
 /* scalars_hash.c: numbers as Java writes them, hashes and codes. */
+#include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/duckdb/scalars.h"
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,23 +248,109 @@ static void hash_float(const struct value *a, struct result *out)
     out->i = (int32_t)(a->null ? seed : mix_end(mix_word(seed, float_bits(a->f)), 4));
 }
 
-static void hash_bytes(const struct value *a, struct result *out)
+static uint32_t murmur_bytes(const struct value *v, uint32_t h)
 {
-    uint32_t h = (uint32_t)a[1].i;
     size_t i = 0;
 
-    if (!a->null) {
-        for (; i + 4 <= a->len; i += 4) {
-            uint32_t k;
+    for (; i + 4 <= v->len; i += 4) {
+        uint32_t k;
 
-            memcpy(&k, a->s + i, 4);
-            h = mix_word(h, k);
-        }
-        for (; i < a->len; i++)
-            h = mix_word(h, (uint32_t)(int32_t)(signed char)a->s[i]);
-        h = mix_end(h, (uint32_t)a->len);
+        memcpy(&k, v->s + i, 4);
+        h = mix_word(h, k);
     }
-    out->i = (int32_t)h;
+    for (; i < v->len; i++)
+        h = mix_word(h, (uint32_t)(int32_t)(signed char)v->s[i]);
+    return mix_end(h, (uint32_t)v->len);
+}
+
+static void hash_bytes(const struct value *a, struct result *out)
+{
+    uint32_t seed = (uint32_t)a[1].i;
+
+    out->i = (int32_t)(a->null ? seed : murmur_bytes(a, seed));
+}
+
+/* ---- count-min sketches: org.apache.spark.util.sketch.CountMinSketch, with its bytes ---- */
+enum { MOST_COUNTERS = 1 << 24 };
+
+/* java.util.Random(seed).nextInt(2147483647), again and again */
+static int64_t java_random(uint64_t *state)
+{
+    uint32_t bits;
+
+    do {
+        *state = (*state * 0x5DEECE66Du + 0xB) & (((uint64_t)1 << 48) - 1);
+        bits = (uint32_t)(*state >> 17);
+    } while (bits == 0x7FFFFFFFu);
+    return bits;
+}
+
+static void put_big(struct buf *out, uint64_t v, int bytes)
+{
+    while (bytes-- > 0)
+        buf_putc(out, (char)(unsigned char)(v >> (8 * bytes)));
+}
+
+/* count_min(values, error, confidence, seed) */
+static void count_min(const struct value *a, struct result *out, bool bytes)
+{
+    double depth = ceil(-log(1 - a[2].f) / log(2)), width = ceil(2 / a[1].f);
+    uint64_t state = ((uint64_t)a[3].i ^ 0x5DEECE66Du) & (((uint64_t)1 << 48) - 1), total = 0;
+    int64_t *table;
+    size_t n_rows, n_columns;
+
+    if (!(a[1].f > 0) || !(a[2].f > 0 && a[2].f < 1) || !(depth >= 1 && depth * width <= MOST_COUNTERS)) {
+        result_error(
+            out,
+            "[DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE] Cannot resolve \"count_min_sketch\" due to data type "
+            "mismatch: the error must be above 0, the confidence between 0 and 1, and both such that there "
+            "are at most %d counters. SQLSTATE: 42K09",
+            MOST_COUNTERS);
+        return;
+    }
+    n_rows = (size_t)depth;
+    n_columns = (size_t)width;
+    table = mem_calloc(n_rows * (n_columns + 1),
+                       sizeof *table); /* the factors of the hashes, then the counters */
+    if (!table) {
+        result_error(out, "out of memory");
+        return;
+    }
+    for (size_t r = 0; r < n_rows; r++)
+        table[r] = java_random(&state);
+    for (size_t i = 0; i < a[0].n; i++) {
+        const struct value *v = &a[0].items[i];
+        uint32_t first = bytes && !v->null ? murmur_bytes(v, 0) : 0,
+                 second = bytes && !v->null ? murmur_bytes(v, first) : 0;
+
+        total += !v->null;
+        for (size_t r = 0; r < n_rows && !v->null; r++) {
+            int64_t h = (int64_t)((uint64_t)table[r] * (uint64_t)v->i), at;
+
+            h = (int64_t)((uint64_t)h + (uint64_t)(h >> 32)) & 0x7FFFFFFF;
+            at =
+                bytes ? (int32_t)(first + (uint32_t)r * second) % (int64_t)n_columns : h % (int64_t)n_columns;
+            table[n_rows + r * n_columns + (size_t)(at < 0 ? -at : at)]++;
+        }
+    }
+    put_big(out->more, 1, 4);
+    put_big(out->more, total, 8);
+    put_big(out->more, n_rows, 4);
+    put_big(out->more, n_columns, 4);
+    for (size_t i = 0; i < n_rows * (n_columns + 1); i++)
+        put_big(out->more, (uint64_t)table[i], 8);
+    mem_free(table);
+    result_text(out);
+}
+
+static void count_min_longs(const struct value *a, struct result *out)
+{
+    count_min(a, out, false);
+}
+
+static void count_min_bytes(const struct value *a, struct result *out)
+{
+    count_min(a, out, true);
 }
 
 /* ---- xxHash64, as Spark's xxhash64 ---- */
@@ -377,6 +465,8 @@ const struct scalar scalars_hash[] = {
     {"lacus_hash_float", "fi", 'i', true, hash_float},
     {"lacus_hash_text", "si", 'i', true, hash_bytes},
     {"lacus_hash_bytes", "bi", 'i', true, hash_bytes},
+    {"lacus_count_min_longs", "Lddi", 'b', false, count_min_longs},
+    {"lacus_count_min_bytes", "Bddi", 'b', false, count_min_bytes},
     {"lacus_xxhash64_int", "il", 'l', true, xxhash_int},
     {"lacus_xxhash64_long", "ll", 'l', true, xxhash_long},
     {"lacus_xxhash64_double", "dl", 'l', true, xxhash_double},
