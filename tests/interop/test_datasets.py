@@ -4,7 +4,7 @@ import re
 
 import pytest
 from lacus import lacus, script, script_json
-from test_train import home, model  # noqa: F401
+from test_train import ROWS, home, model  # noqa: F401
 
 datasets = pytest.importorskip("datasets")
 torch = pytest.importorskip("torch")
