@@ -1,6 +1,8 @@
 -- %autoreload: modules whose files have changed are loaded again before a cell runs, into the tables that are there: what others hold
 -- of them (local m = require "m", classes, metatables of objects) is the new one too. native.stat(path) gives a text that changes
 -- with the file; native.say(text) writes to the error stream.
+local sorted_keys = require("lacus.tools").sorted_keys
+
 return function(native)
   local mode = 0
   local seen = {} -- module → {path, stamp}
@@ -95,12 +97,7 @@ return function(native)
         _ENV[word:match "[^.]*$"] = require(word)
         note()
       end
-      local names, skipped = {}, {}
-      for name in pairs(marked) do names[#names + 1] = name end
-      for name in pairs(left_out) do skipped[#skipped + 1] = name end
-      table.sort(names)
-      table.sort(skipped)
-      return table.concat(names, " "), table.concat(skipped, " ")
+      return table.concat(sorted_keys(marked), " "), table.concat(sorted_keys(left_out), " ")
     end,
     -- false: not understood
     set = function(word)

@@ -4,11 +4,9 @@ local colours = {"#1565c0", "#c62828", "#2e7d32", "#ef6c00", "#6a1b9a", "#00838f
 local blocks = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}
 local POINTS = 300
 
+local tools = require "lacus.tools"
+local escape, sorted_keys = tools.html, tools.sorted_keys
 local M = {}
-
-local function escape(s)
-  return (tostring(s):gsub("[&<>\"']", {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;"}))
-end
 
 local function number(v)
   if math.type(v) == "integer" then return tostring(v) end
@@ -69,13 +67,6 @@ function M.spark(points, width)
   return table.concat(out)
 end
 
-local function sorted(set)
-  local names = {}
-  for name in pairs(set) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 -- {{kind, name, values of each run, do they differ?}, …}
 local function rows_of(runs)
   local rows = {}
@@ -84,7 +75,7 @@ local function rows_of(runs)
     for _, run in ipairs(runs) do
       for name in pairs(run.data[group]) do names[name] = true end
     end
-    for _, name in ipairs(sorted(names)) do
+    for _, name in ipairs(sorted_keys(names)) do
       local row = {group = group, name = name, differs = false}
       for i, run in ipairs(runs) do
         local v = run.data[group][name]
@@ -103,7 +94,7 @@ local function lines_of(runs, history)
   for _, run in ipairs(runs) do
     for name in pairs(run.data.metrics) do names[name] = true end
   end
-  for i, name in ipairs(sorted(names)) do
+  for i, name in ipairs(sorted_keys(names)) do
     if i > 12 then break end
     local lines = {}
     for _, run in ipairs(runs) do

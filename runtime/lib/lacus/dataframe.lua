@@ -6,6 +6,7 @@ return function(native)
   local classes = {DataFrame = {}, GroupedData = {}, Column = {}, Catalog = {}, SparkSession = {}, DataFrameReader = {},
                    DataFrameWriter = {}}
   local DataFrame, GroupedData, Column = classes.DataFrame, classes.GroupedData, classes.Column
+  local sorted_keys = require("lacus.tools").sorted_keys
   local null = null
 
   ---------------------------------------------------------------------------------------------------- arguments
@@ -931,10 +932,7 @@ return function(native)
   -- the tags that operations have now
   --     spark:getTags()
   function Session.getTags()
-    local out = {}
-    for tag in pairs(tags) do out[#out + 1] = tag end
-    table.sort(out)
-    return out
+    return sorted_keys(tags)
   end
   --- SparkSession:interruptAll() -> {string, …}
   -- nothing: a session runs one query at a time, and an interrupt of the cell ends it

@@ -1,6 +1,8 @@
 -- datasets.lua: Dataset and DatasetDict as Hugging Face's datasets have them, over rows in memory. `core` is llm.lua's.
 return function(core, tools)
 local M = {}
+local shared = require "lacus.tools"
+local sorted_keys = shared.sorted_keys
 local fail, check_keys, set = tools.fail, tools.check_keys, tools.set
 local Dataset, DatasetDict = {}, {}
 local methods, dict_methods = {}, {}
@@ -28,11 +30,7 @@ local function as_list(x)
     return type(x) == "table" and x or {x}
 end
 
-local function quoted(names)
-    local out = {}
-    for i, name in ipairs(names) do out[i] = "'" .. name .. "'" end
-    return "[" .. table.concat(out, ", ") .. "]"
-end
+local function quoted(names) return "[" .. shared.quoted(names) .. "]" end
 
 local function check_column(ds, name)
     local columns = states[ds].columns
@@ -40,13 +38,6 @@ local function check_column(ds, name)
     local near = core.nearest(tostring(name), columns)
     fail("NOTFOUND", ("Column name '%s' not in the dataset. Current columns in the dataset: %s"):format(tostring(name), quoted(columns)),
          near ~= "" and "did you mean " .. near .. "?" or nil)
-end
-
-local function sorted_names(of)
-    local names = {}
-    for name in pairs(of) do names[#names + 1] = name end
-    table.sort(names)
-    return names
 end
 
 local function plain(row)
@@ -96,7 +87,7 @@ local function from_list(rows)
         end
         copies[i] = plain(row)
     end
-    return make(sorted_names(seen), copies)
+    return make(sorted_keys(seen), copies)
 end
 
 local function from_columns(what, columns, names)
@@ -125,7 +116,7 @@ end
 --     Dataset.from_dict{text = {"one", "two"}, label = {0, 1}}
 local function from_dict(columns)
     if type(columns) ~= "table" then fail("ARG", "Dataset.from_dict takes a table of columns, not a " .. type(columns)) end
-    local names = sorted_names(columns)
+    local names = sorted_keys(columns)
     return make(names, from_columns("Dataset.from_dict", columns, names))
 end
 
@@ -164,7 +155,7 @@ local function type_name(value)
     if next(value) == nil then return "List(Value('null'))" end
     if value[1] ~= nil then return "List(" .. type_name(value[1]) .. ")" end
     local parts = {}
-    for i, name in ipairs(sorted_names(value)) do parts[i] = ("'%s': %s"):format(name, type_name(value[name])) end
+    for i, name in ipairs(sorted_keys(value)) do parts[i] = ("'%s': %s"):format(name, type_name(value[name])) end
     return "{" .. table.concat(parts, ", ") .. "}"
 end
 
@@ -345,7 +336,7 @@ end
 local function describe_globals(code, env, out, seen)
     local words = {}
     for word in code:gmatch("[%a_][%w_]*") do words[word] = true end
-    for _, word in ipairs(sorted_names(words)) do
+    for _, word in ipairs(sorted_keys(words)) do
         local value = rawget(env, word)
         if value ~= nil and value ~= package.loaded[word] and value ~= env then
             put(out, word)
@@ -477,7 +468,7 @@ local function map_batch(ds, o, removed, first, last, rows, seen)
         seen[name] = true
         all[name] = values
     end
-    local made = from_columns("ds:map", all, sorted_names(all))
+    local made = from_columns("ds:map", all, sorted_keys(all))
     table.move(made, 1, #made, #rows + 1, rows)
 end
 
@@ -770,7 +761,7 @@ local function json_text(value)
     elseif next(value) == nil then
         return "[]"
     end
-    for i, name in ipairs(sorted_names(value)) do parts[i] = encode(tostring(name)) .. ":" .. json_text(value[name]) end
+    for i, name in ipairs(sorted_keys(value)) do parts[i] = encode(tostring(name)) .. ":" .. json_text(value[name]) end
     return "{" .. table.concat(parts, ",") .. "}"
 end
 
@@ -806,7 +797,7 @@ end
 function M.DatasetDict(splits) return setmetatable(splits, DatasetDict) end
 
 local function split_names(d)
-    local names, out = sorted_names(d), {}
+    local names, out = sorted_keys(d), {}
     for _, name in ipairs{"train", "validation", "test"} do
         if rawget(d, name) then out[#out + 1] = name end
     end

@@ -2,6 +2,8 @@
 -- values of `lacus run -p NAME VALUE` where there is not. `native` is what the session knows: params(), cell(), rich(),
 -- raise(code, message, hint), asks(): is there somebody at a prompt?
 
+local tools = require "lacus.tools"
+local quoted, sorted_keys = tools.quoted, tools.sorted_keys
 local kinds = {} -- name of the kind → {choices = needs choices, widget = name of the control}
 kinds.text = {widget = "Text"}
 kinds.dropdown = {widget = "Dropdown", choices = true, strict = true}
@@ -52,12 +54,6 @@ local function contains(list, value)
     if v == value then return true end
   end
   return false
-end
-
-local function quoted(list)
-  local out = {}
-  for i, v in ipairs(list) do out[i] = "'" .. v .. "'" end
-  return table.concat(out, ", ")
 end
 
 return function(native)
@@ -395,10 +391,7 @@ return function(native)
 
   local function guard(t, what)
     return setmetatable(t, {__index = function(_, key)
-      local names = {}
-      for name in pairs(t) do names[#names + 1] = name end
-      table.sort(names)
-      native.raise("NOTFOUND", ("%s has no '%s'"):format(what, tostring(key)), "it has " .. quoted(names))
+      native.raise("NOTFOUND", ("%s has no '%s'"):format(what, tostring(key)), "it has " .. quoted(sorted_keys(t)))
     end})
   end
 

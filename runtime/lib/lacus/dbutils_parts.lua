@@ -1,6 +1,9 @@
 -- dbutils.fs, secrets, notebook, library and help, over the functions of runtime/dbutils and runtime/secrets. Each takes positions, or
 -- one table with names.
 
+local tools = require "lacus.tools"
+local escape, sorted_keys = tools.html, tools.sorted_keys
+
 -- f(a, b) and f{a = …, b = …}; names has the spellings of each place.
 local function named(names, f)
   return function(first, ...)
@@ -15,8 +18,6 @@ local function named(names, f)
     return f(table.unpack(args, 1, #names))
   end
 end
-
-local function escape(text) return (tostring(text):gsub("[&<>]", {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;"})) end
 
 -- A list of rows that shows as a table.
 local function listing(rows, columns)
@@ -64,10 +65,7 @@ return function(dbutils, native)
 
   local function guard(part, what)
     return setmetatable(part, {__index = function(_, key)
-      local names = {}
-      for name in pairs(part) do names[#names + 1] = name end
-      table.sort(names)
-      native.raise("NOTFOUND", ("%s has no '%s'"):format(what, tostring(key)), "it has " .. table.concat(names, ", "))
+      native.raise("NOTFOUND", ("%s has no '%s'"):format(what, tostring(key)), "it has " .. table.concat(sorted_keys(part), ", "))
     end})
   end
 

@@ -1,6 +1,7 @@
 -- llm_job.lua: a training job as a cell sees it, and the view that follows it.
 return function(core, tools)
 local llm = tools.llm
+local html = require("lacus.tools").html
 local fail, check_keys, set, commas, clock_text = tools.fail, tools.check_keys, tools.set, tools.commas, tools.clock_text
 
 -- ---- progress ----------------------------------------------------------------------------------------------------------
@@ -64,7 +65,7 @@ end
 function View:html(line)
     local e = self.last
     return ("<div><progress value='%d' max='%d' style='width:20em'></progress> <code>%s</code></div>"):format(
-        e and e.step or 0, e and math.max(e.total, 1) or 1, (line:gsub("[<>&]", {["<"] = "&lt;", [">"] = "&gt;", ["&"] = "&amp;"})))
+        e and e.step or 0, e and math.max(e.total, 1) or 1, html(line))
 end
 
 -- Seconds between two lines of a log: the longer it runs, the fewer it writes.

@@ -1,5 +1,6 @@
 -- llm_tools.lua: what the parts of lacus.llm share: errors, texts of numbers, the keys of tables.
 return function(core)
+local sorted_keys = require("lacus.tools").sorted_keys
 local tools = {llm = {}} -- llm: the table that a cell sees; each part adds to it
 
 local function fail(code, message, hint)
@@ -27,9 +28,7 @@ end
 local function check_keys(what, given, known)
     for key in pairs(given) do
         if not known[key] then
-            local names = {}
-            for name in pairs(known) do names[#names + 1] = name end
-            table.sort(names)
+            local names = sorted_keys(known)
             local near = core.nearest(tostring(key), names)
             fail("ARG", ("%s has no argument '%s'"):format(what, tostring(key)),
                  near ~= "" and "did you mean " .. near .. "?" or "it has " .. table.concat(names, ", "))

@@ -12,6 +12,8 @@ local mlflow = { artifacts = {}, transformers = {}, peft = {}, pyfunc = {}, data
 local experiment_id            -- of set_experiment
 local active = {}              -- run ids, the innermost last
 local null = null
+local tools = require "lacus.tools"
+local escape, sorted_keys = tools.html, tools.sorted_keys
 
 ---------------------------------------------------------------------------------------------------- arguments
 
@@ -90,20 +92,9 @@ end
 
 ---------------------------------------------------------------------------------------------------- what is shown
 
-local function escape(s)
-  return (tostring(s):gsub("[&<>\"']", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }))
-end
-
 local function number_text(v)
   if math.type(v) == "integer" then return tostring(v) end
   return v ~= v and "nan" or ("%.6g"):format(v)
-end
-
-local function sorted_keys(t)
-  local keys = {}
-  for k in pairs(t) do keys[#keys + 1] = k end
-  table.sort(keys)
-  return keys
 end
 
 local function cut(s, n)

@@ -1,6 +1,7 @@
 -- Progress bars: for x in progress(list) do … end. Bars nest: those that run are one line in a terminal and one display in a
 -- notebook, which is there as well in a notebook that is opened later. `native` is now() in seconds and columns().
 
+local escape = require("lacus.tools").html
 local eighths = {"▏", "▎", "▍", "▌", "▋", "▊", "▉"}
 
 local function clock(seconds)
@@ -11,7 +12,6 @@ end
 
 local function short(n) return math.type(n) == "integer" and tostring(n) or ("%.4g"):format(n) end
 
-local function escape(text) return (text:gsub("[&<>]", {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;"})) end
 
 local function bar_text(part, width)
   local full = part * width

@@ -1,13 +1,8 @@
 -- What widgets can do beside their fields: links, held changes, interact. `native` is what the C part offers (native_lua.c),
 -- `widgets` the global, `methods` what every widget has.
 
+local quoted = require("lacus.tools").quoted
 local fixed_mark = {__name = "fixed"}
-
-local function quoted(list)
-  local out = {}
-  for i, v in ipairs(list) do out[i] = "'" .. tostring(v) .. "'" end
-  return table.concat(out, ", ")
-end
 
 return function(native, widgets, methods)
   local function wrong(message, hint) native.raise("ARG", message, hint or "") end
