@@ -646,9 +646,11 @@ static struct expr *parse_wordy(struct parser *p, const char *name, const char *
 
     push_expr(p, &args, parse_power(p, in_first ? BIT_OR : OR));
     for (;;) {
-        bool more = accept_sign(p, ",");
+        bool comma = accept_sign(p, ","), more = comma;
         for (size_t i = 0; !more && words[i]; i++)
             more = accept_word(p, words[i]);
+        if (more && in_first && args.n == 1 && !comma)
+            name = "locate"; /* so Spark calls POSITION(a IN b) */
         if (!more || !push_expr(p, &args, parse_expr(p)))
             break;
     }

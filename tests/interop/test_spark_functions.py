@@ -158,8 +158,13 @@ def test_examples_in_lua_are_what_they_say(home):
 
 def test_absent_functions_name_the_nearest(home):
     out = script(home, 'print(select(2, pcall(function() return F.xpath end)))\nprint(select(2, pcall(function() return F.uper end)))')
-    assert "F.xpath is not there: XML is not read; nearest is F.get_json_object" in out
+    assert "F.xpath is not there: XML is not read; nearest is F.regexp_extract" in out
     assert "did you mean" in out and "upper" in out
+    missing = (FUNCTIONS.parent / "functions_missing.def").read_text()
+    rows = re.findall(r'^MISSING\("(\w+)", "[^"]+", (NULL|"\w+")\)$', missing, re.M)
+    assert len(rows) == missing.count("\nMISSING(")
+    here = {r["name"] for r in differential.function_rows()} | {"udf"}
+    assert not {name for name, instead in rows if instead.strip('"') not in here}, "a missing function names nothing that is here"
 
 
 def test_arguments_go_by_name(home):

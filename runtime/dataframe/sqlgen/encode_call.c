@@ -89,8 +89,12 @@ static enum lc coerce_one(struct call *c, size_t i, char letter)
         return sx_coerce(c->g, x, to, c->e);
     }
     if (id == DTYPE_NULL && letter != '*' && letter != '=')
-        return letter == 'n' ? sx_coerce(c->g, x, dtype_of(DTYPE_DOUBLE), c->e) : LC_OK;
+        return letter == 'n' || letter == 'v' ? sx_coerce(c->g, x, dtype_of(DTYPE_DOUBLE), c->e) : LC_OK;
     switch (letter) {
+    case 'v':
+        if (id == DTYPE_INTERVAL)
+            return LC_OK;
+        /* fallthrough */
     case 'n':
         if (id == DTYPE_STRING)
             return sx_coerce(c->g, x, dtype_of(DTYPE_DOUBLE), c->e);

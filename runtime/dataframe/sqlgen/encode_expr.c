@@ -587,11 +587,12 @@ static enum lc encode_window(struct gen *g, const struct scope *s, const struct 
                         "42P20",
                         f->kind == EXPR_CALL ? f->u.call.name : "…");
     if (known && known->kind == FUNCTION_WINDOW && !ordered)
-        return gen_fail(g, e, LC_ENGINE,
-                        "[WINDOW_FUNCTION_AND_FRAME_MISMATCH] Window function %s() requires window to be "
-                        "ordered, please add "
-                        "ORDER BY clause, for example %s() OVER (PARTITION BY a ORDER BY b).",
-                        f->u.call.name, f->u.call.name);
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[WINDOW_FUNCTION_FRAME_NOT_ORDERED] Window function %s requires the window to be "
+            "ordered. You need to add an ORDER BY clause. For example: %s(…) OVER (PARTITION BY a "
+            "ORDER BY b). SQLSTATE: 42601",
+            f->u.call.name, f->u.call.name);
     code = window_lists(g, s, e, &sql, &name);
     if (code != LC_OK)
         return buf_release(&sql), buf_release(&name), code;
