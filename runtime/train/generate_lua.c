@@ -7,6 +7,7 @@
 #include "runtime/train/model_lua.h"
 #include "runtime/train/rows.h"
 #include "runtime/train/score.h"
+#include <math.h>
 #include <string.h>
 
 enum { PROMPTS_MOST = 1 << 20, PER_BATCH = 16, STOPS_MOST = 16 };
@@ -21,6 +22,32 @@ static void read_options(lua_State *L, int index, struct generate_options *o)
     o->min_p = llm_option_number(L, index, "min_p", o->min_p);
     o->repetition_penalty = llm_option_number(L, index, "repetition_penalty", o->repetition_penalty);
     o->seed = (uint64_t)llm_option_number(L, index, "seed", 0);
+    o->frequency_penalty = llm_option_number(L, index, "frequency_penalty", 0);
+    o->presence_penalty = llm_option_number(L, index, "presence_penalty", 0);
+    o->top_logprobs = (size_t)fmax(0, llm_option_number(L, index, "top_logprobs", 0));
+    o->adapter = (size_t)llm_option_number(L, index, "adapter_number", 0);
+}
+
+/* logit_bias = {[id] = value}; the memory is left on the stack */
+static void read_bias(lua_State *L, int index, struct generate_options *o)
+{
+    struct generate_bias *bias;
+    size_t n = 0;
+
+    if (lua_getfield(L, index, "logit_bias") == LUA_TNIL)
+        return;
+    luaL_checktype(L, -1, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+        n++;
+    bias = llm_push_memory(L, n + 1, sizeof *bias);
+    lua_insert(L, -2); /* under the table */
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        if (!lua_isinteger(L, -2) || !lua_isnumber(L, -1))
+            luaL_error(L, "'logit_bias' maps token ids to numbers");
+        bias[o->n_bias++] = (struct generate_bias){(int32_t)lua_tointeger(L, -2), (float)lua_tonumber(L, -1)};
+    }
+    o->bias = bias;
+    lua_pop(L, 1);
 }
 
 static int generation_gc(lua_State *L)
@@ -80,7 +107,15 @@ static struct score_text *encode_all(lua_State *L, const struct tokenizer *tok, 
         const char *text;
         struct encoding *e;
         int32_t *ids;
-        if (lua_geti(L, index, (lua_Integer)i + 1) != LUA_TSTRING)
+        if (lua_geti(L, index, (lua_Integer)i + 1) == LUA_TTABLE && prompt) {
+            size_t n_ids;
+            const int32_t *given = llm_check_ids(L, lua_gettop(L), &n_ids);
+            out[i] = (struct score_text){given, n_ids};
+            lua_rawseti(L, keep, (lua_Integer)i + 1);
+            lua_pop(L, 1);
+            continue;
+        }
+        if (lua_type(L, -1) != LUA_TSTRING)
             luaL_error(L, "texts expected, and element %d is a %s", (int)i + 1, luaL_typename(L, -1));
         text = lua_tolstring(L, -1, &len);
         e = push_encoding(L);
@@ -106,6 +141,8 @@ struct writing { /* one call of generate; a userdata, so that nothing leaks */
     struct one {
         struct tokenizer_stream *stream; /* owned */
         struct buf text;                 /* owned */
+        struct buf top;                  /* owned: the likely tokens of each, one after the other */
+        size_t n_top;                    /* of each */
         size_t shown;                    /* bytes that on_text has had */
         bool stopped;
     } of[PER_BATCH];
@@ -126,6 +163,7 @@ static int writing_gc(lua_State *L)
     for (size_t i = 0; i < PER_BATCH; i++) {
         tokenizer_stream_free(w->of[i].stream);
         buf_release(&w->of[i].text);
+        buf_release(&w->of[i].top);
         w->of[i].stream = NULL;
     }
     return 0;
@@ -163,7 +201,7 @@ static struct writing *push_writing(lua_State *L, const struct tokenizer *tok, i
 
     *w = (struct writing){.tok = tok, .L = L};
     for (size_t i = 0; i < PER_BATCH; i++)
-        w->of[i] = (struct one){.text = BUF_INIT(BUF_TEXT_MAX)};
+        w->of[i] = (struct one){.text = BUF_INIT(BUF_TEXT_MAX), .top = BUF_INIT(BUF_TEXT_MAX)};
     if (luaL_newmetatable(L, "lacus.llm.writing")) {
         lua_pushcfunction(L, writing_gc);
         lua_setfield(L, -2, "__gc");
@@ -206,6 +244,9 @@ static bool on_token(void *arg, size_t sequence, const struct generate_token *t)
     if (w->failed || w->err.code != LC_OK ||
         tokenizer_stream_put(one->stream, t->token, &one->text, &w->err) != LC_OK)
         return false;
+    one->n_top = t->n_top;
+    if (t->n_top)
+        buf_add(&one->top, t->top, t->n_top * sizeof *t->top);
     one->stopped = stop_cut(&w->stops, &one->text, old);
     return show(w, sequence, one->stopped ? one->text.len : stop_visible(&w->stops, &one->text)) &&
            !one->stopped;
@@ -217,6 +258,7 @@ static void begin_batch(struct writing *w, size_t first, size_t n)
     for (size_t i = 0; i < n; i++) {
         tokenizer_stream_free(w->of[i].stream);
         buf_clear(&w->of[i].text);
+        buf_clear(&w->of[i].top);
         w->of[i].shown = 0;
         w->of[i].stopped = false;
         w->of[i].stream = tokenizer_stream_new(w->tok, true);
@@ -242,6 +284,30 @@ static void end_batch(struct writing *w, size_t n)
         session_raise(w->L, &w->err);
 }
 
+/* {{id, logprob}, …} for each token */
+static void push_top(lua_State *L, const struct one *one, size_t n)
+{
+    const char *at = one->top.data;
+
+    lua_createtable(L, (int)n, 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_createtable(L, (int)one->n_top, 0);
+        for (size_t k = 0; k < one->n_top; k++, at += sizeof(struct likely)) {
+            struct likely t;
+
+            memcpy(&t, at, sizeof t);
+            lua_createtable(L, 0, 2);
+            lua_pushinteger(L, t.token);
+            lua_setfield(L, -2, "id");
+            lua_pushnumber(L, t.logprob);
+            lua_setfield(L, -2, "logprob");
+            lua_rawseti(L, -2, (lua_Integer)k + 1);
+        }
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "top_logprobs");
+}
+
 static void push_generated(lua_State *L, const struct one *one, const struct generated *g)
 {
     static const char *const ends[] = {"length", "stop", "callback", "cancelled"};
@@ -257,6 +323,8 @@ static void push_generated(lua_State *L, const struct one *one, const struct gen
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "logprobs");
+    if (one->n_top && one->top.len == g->n * one->n_top * sizeof(struct likely))
+        push_top(L, one, g->n);
     lua_pushstring(L, one->stopped ? "stop" : ends[g->end]);
     lua_setfield(L, -2, "finish_reason");
 }
@@ -279,6 +347,7 @@ static int l_generate(lua_State *L)
     luaL_checktype(L, 3, LUA_TTABLE);
     lua_settop(L, 3);
     read_options(L, 3, &o);
+    read_bias(L, 3, &o);
     w = push_writing(L, tok, 3);
     read_stops(L, 3, w);
     o.on_token = on_token;
@@ -294,6 +363,7 @@ static int l_generate(lua_State *L)
         for (size_t j = 0; j < k; j++)
             p[j] = (struct generate_prompt){prompts[i + j].ids, prompts[i + j].n};
         begin_batch(w, i, k);
+        o.seed += i ? PER_BATCH : 0; /* what is drawn differs from batch to batch */
         if (generate(llm_ctx(L), m->model, p, k, &o, g, &err) != LC_OK && !w->failed)
             return session_raise(L, &err);
         end_batch(w, k);
@@ -305,6 +375,22 @@ static int l_generate(lua_State *L)
         *g = (struct generation){0};
     }
     return 1;
+}
+
+static int l_chat_text(lua_State *L) /* core.chat_text(m, messages): what the model is to continue */
+{
+    const struct tokenizer *tok = llm_check_tokenizer(L, 1);
+    struct buf text = BUF_INIT(BUF_TEXT_MAX);
+    json_t *messages;
+    struct err err;
+    enum lc rc;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    if ((messages = session_to_json(L, 2, &err)) == NULL)
+        return session_raise(L, &err);
+    rc = tokenizer_apply_chat_template(tok, NULL, messages, true, NULL, &text, &err);
+    json_decref(messages);
+    return llm_push_text(L, &text, rc, &err);
 }
 
 static int
@@ -371,8 +457,11 @@ l_eval_loss(lua_State *L) /* core.eval_loss(m, rows file, {max_length, completio
 
 void llm_generate_functions(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"generate", l_generate}, {"choose", l_choose}, {"eval_loss", l_eval_loss}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"generate", l_generate},
+                                         {"chat_text", l_chat_text},
+                                         {"choose", l_choose},
+                                         {"eval_loss", l_eval_loss},
+                                         {NULL, NULL}};
 
     luaL_setfuncs(L, functions, 0);
 }

@@ -289,7 +289,7 @@ static int l_encode(lua_State *L) /* tok:encode(text, {add_special_tokens = true
     return 1;
 }
 
-static int32_t *check_ids(lua_State *L, int index, size_t *n)
+int32_t *llm_check_ids(lua_State *L, int index, size_t *n)
 {
     int32_t *ids;
 
@@ -310,7 +310,7 @@ static int32_t *check_ids(lua_State *L, int index, size_t *n)
 }
 
 /* Releases text; pushes it, or raises err when rc is not LC_OK. */
-static int llm_push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err)
+int llm_push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err)
 {
     if (rc == LC_OK) {
         lua_pushlstring(L, buf_str(text), text->len);
@@ -325,7 +325,7 @@ static int l_decode(lua_State *L) /* tok:decode(ids, {skip_special_tokens = fals
 {
     const struct tokenizer *tok = llm_check_tokenizer(L, 1);
     size_t n;
-    const int32_t *ids = check_ids(L, 2, &n);
+    const int32_t *ids = llm_check_ids(L, 2, &n);
     bool skip =
         lua_istable(L, 3) && lua_getfield(L, 3, "skip_special_tokens") != LUA_TNIL && lua_toboolean(L, -1);
     struct buf text = BUF_INIT(BUF_TEXT_MAX);
@@ -643,13 +643,26 @@ static int l_attach(lua_State *L) /* core.attach(m, {LoraConfig}, seed) */
     return rc == LC_OK ? 0 : session_raise(L, &err);
 }
 
+/* core.load_adapter(m, folder, keep) → the number of one that is kept beside others */
 static int l_load_adapter(lua_State *L)
 {
+    struct model *m = llm_check_model(L, 1)->model;
+    bool keep = lua_toboolean(L, 3);
+    size_t number = 0;
     struct err err;
+    enum lc rc = LC_OK;
 
-    if (adapter_load(llm_ctx(L), llm_check_model(L, 1)->model, luaL_checkstring(L, 2), &err) != LC_OK)
+    if (keep && adapter_attached(m))
+        rc = err_set(&err, LC_CONFLICT,
+                     "the model has an adapter already: merge it, or load it with a name, too");
+    if (rc == LC_OK)
+        rc = adapter_load(llm_ctx(L), m, luaL_checkstring(L, 2), &err);
+    if (rc == LC_OK && keep && (rc = adapter_keep(m, &number, &err)) != LC_OK)
+        adapter_detach(m);
+    if (rc != LC_OK)
         return session_raise(L, &err);
-    return 0;
+    lua_pushinteger(L, (lua_Integer)number);
+    return 1;
 }
 
 static int l_merge(lua_State *L)
@@ -696,10 +709,10 @@ static int l_model_index(lua_State *L) /* C methods, then those of lacus/llm.lua
 
 static struct lua_model *push_model(lua_State *L)
 {
-    static const luaL_Reg methods[] = {
-        {"forward", l_forward},           {"backward", l_backward}, {"zero_grad", l_zero_grad},
-        {"parameters", l_parameters},     {"count", l_count},       {"merge_and_unload", l_merge},
-        {"load_adapter", l_load_adapter}, {"close", l_model_gc},    {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"forward", l_forward},     {"backward", l_backward},
+                                       {"zero_grad", l_zero_grad}, {"parameters", l_parameters},
+                                       {"count", l_count},         {"merge_and_unload", l_merge},
+                                       {"close", l_model_gc},      {NULL, NULL}};
     struct lua_model *m = lua_newuserdatauv(L, sizeof *m, 0);
 
     *m = (struct lua_model){0};
@@ -856,6 +869,7 @@ void llm_model_functions(struct lua_State *L)
                                          {"tokenizer", l_tokenizer},
                                          {"trainable", l_trainable},
                                          {"attach", l_attach},
+                                         {"load_adapter", l_load_adapter},
                                          {"save", l_save},
                                          {"copy_tokenizer", l_copy_tokenizer},
                                          {"model_methods", l_model_methods},

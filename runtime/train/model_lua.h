@@ -33,9 +33,12 @@ struct lua_tokenizer {     /* its user value is the path it was opened with */
 
 struct lua_model *llm_check_model(lua_State *L, int index);
 const struct tokenizer *llm_check_tokenizer(lua_State *L,
-                                            int index); /* a tokenizer, or a model that has one */
+                                            int index);     /* a tokenizer, or a model that has one */
+int32_t *llm_check_ids(lua_State *L, int index, size_t *n); /* pushes their owner */
 void llm_push_ids(lua_State *L, const int32_t *ids, size_t n);
 void *llm_push_memory(lua_State *L, size_t n, size_t size); /* zeroed; pushes its owner */
+/* Releases text; pushes it, or raises err when rc is not LC_OK. */
+int llm_push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err);
 const struct ctx *llm_ctx(lua_State *L);
 lua_Number llm_option_number(lua_State *L, int index, const char *name, lua_Number otherwise);
 
