@@ -1,9 +1,10 @@
 #include "kernel/cells.h"
 #include "runtime/base/mem.h"
 #include <string.h>
+#include <time.h>
 
 /* After this time, what a client sends together with a cell has come. */
-enum { LONG_MS = 20 };
+enum { LONG_MS = 20, LEAVE_NS = 500000000 };
 
 static void publish_input(struct kernel *k, const struct exchange *e)
 {
@@ -54,9 +55,9 @@ static void put_reply(struct buf *out, const struct cell_reply *reply, json_t *p
 
 /* ---- the end of a cell ---- */
 
-static void conclude(struct kernel *k, struct exchange *e, struct buf *content)
+static bool conclude(struct kernel *k, struct exchange *e, struct buf *content)
 {
-    bool failed = true;
+    bool leaves = false, failed = true;
     struct err err;
     enum lc rc = session_task_free(e->task, &err);
 
@@ -65,26 +66,31 @@ static void conclude(struct kernel *k, struct exchange *e, struct buf *content)
         requests_put_error(content, &err);
     } else {
         failed = e->reply.status != CELL_OK || e->reply.notebook_exit; /* nothing more is to run */
-        if (e->reply.exit_asked)
+        leaves = e->reply.exit_asked;
+        if (leaves)
             control_stop(k);
         put_reply(content, &e->reply, e->payload);
         cell_reply_release(&e->reply);
     }
     if (failed && requests_flag(e->request, "stop_on_error", true))
         inbox_abort(k->inbox, e->request, clock_mono_ns() - e->began > (int64_t)LONG_MS * 1000000);
+    return leaves;
 }
 
 /* The exchange is the one that is answered now. */
 static void finish(struct kernel *k, struct exchange *e)
 {
     struct buf content = BUF_INIT(WIRE_BYTES_MAX);
+    bool leaves;
 
     requests_end(k);
-    conclude(k, e, &content);
+    leaves = conclude(k, e, &content);
     shells_ended(k->shells, e->shell, true);
     requests_reply(k, e->request, &content);
     buf_release(&content);
     k->now = NULL;
+    if (leaves) /* jupyter-console reads the reply, which tells it to end, only from a kernel that is alive */
+        nanosleep(&(struct timespec){.tv_nsec = LEAVE_NS}, NULL);
 }
 
 static void free_exchange(struct exchange *e)

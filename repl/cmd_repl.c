@@ -98,8 +98,8 @@ static int run_script(const struct repl_arguments *a, struct session *s, const s
     struct cell_request cell = {.code = buf_str(text),
                                 .len = text->len,
                                 .name = a->code      ? "(command line)"
-                                        : a->module  ? NULL
-                                        : from_stdin ? "stdin" /* as lua5.4 calls them */
+                                        : a->module  ? "lacus.module" /* its frame is not the user's */
+                                        : from_stdin ? "stdin"        /* as lua5.4 calls them */
                                                      : a->file,
                                 .allow_stdin = true};
     struct cell_reply reply;

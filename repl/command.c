@@ -88,12 +88,23 @@ static void print_all(FILE *out)
             fprintf(out, "  %-12s %s\n", c->name, c->summary);
 }
 
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+
+    return n > m && strcmp(name + n - m, end) == 0;
+}
+
 static int unknown(const char *name)
 {
     const char *names[64];
     size_t n = 0;
     struct buf near = BUF_INIT(512);
 
+    if (ends_with(name, ".ipynb")) {
+        fprintf(stderr, "lacus: a notebook is run so: lacus run %s -o OUT.ipynb\n", name);
+        return lc_exit(LC_ARG);
+    }
     for (const struct command *c = commands; c->name && n < 64; c++)
         if (c->summary)
             names[n++] = c->name;
@@ -185,11 +196,9 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-static bool is_script(const char *name)
+static bool is_script(const char *name) /* one that is not there is told as a file, not as a command */
 {
-    size_t n = strlen(name);
-
-    return fs_exists(name) && (strchr(name, '/') || (n > 4 && strcmp(name + n - 4, ".lua") == 0));
+    return strchr(name, '/') || ends_with(name, ".lua");
 }
 
 int command_main(int argc, char **argv)

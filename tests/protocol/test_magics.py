@@ -159,6 +159,19 @@ def test_what_was_an_extension_or_a_name_elsewhere(kernel, ipython):
     assert "%ls" in kernel.run("ls")["stderr"] and kernel.run("ls = 1 ls = nil")["stderr"] == ""
 
 
+def test_a_kernel_that_is_left_lives_until_its_client_has_read_so(place, tmp_path):
+    k = start(place, "lacus", tmp_path)
+    asked = k.client.execute("exit")
+    while True:  # as jupyter-console: all output first, then the reply, as long as the kernel lives
+        m = k.client.get_iopub_msg(timeout=20)
+        if m["parent_header"].get("msg_id") == asked and m["content"].get("execution_state") == "idle":
+            break
+    assert k.manager.is_alive()
+    assert k.client.get_shell_msg(timeout=20)["content"]["payload"][0]["source"] == "ask_exit"
+    k.manager.provisioner.process.wait(20)
+    k.client.stop_channels()
+
+
 def test_magics_over_magics_and_arguments_of_shells(kernel, ipython):
     for code in ("%%capture seen\n%%bash -s a 'b c'\necho $2 $1", "%%sh --no-raise-error\nexit 3", "%%sh --out seen_too\necho one"):
         for k in (kernel, ipython):

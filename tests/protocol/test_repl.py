@@ -109,6 +109,16 @@ def test_a_pasted_text_is_one_cell(terminal):
     assert seen.count("In [1]:") == seen.count("add(1, 2)") == 1  # it is not drawn again over what it printed
 
 
+def test_what_is_no_command_is_told_as_what_it_is(tmp_path):
+    def told(*args):
+        return subprocess.run([LACUS, *args], capture_output=True, text=True, cwd=tmp_path, env=environment(tmp_path), timeout=60)
+    for name in ("absent.lua", "./absent"):
+        assert told(name).returncode == 66 and f"cannot open '{name}'" in told(name).stderr
+    assert "lacus run a.ipynb" in told("a.ipynb").stderr
+    absent = told("-m", "absent").stderr
+    assert "module 'absent' not found" in absent and "searchpath" not in absent and "---->" not in absent
+
+
 @pytest.mark.parametrize("word", ["exit", "quit()"])
 def test_the_words_that_leave(terminal, word):
     t = terminal("sh", "-c", f"{LACUS}; echo left with $?; sleep 60")
