@@ -275,6 +275,15 @@ bool dtype_is_integral(const struct dtype *t)
     return t && t->id >= DTYPE_BYTE && t->id <= DTYPE_LONG;
 }
 
+bool dtype_has_map(const struct dtype *t)
+{
+    bool found = t->id == DTYPE_MAP || (t->id == DTYPE_ARRAY && dtype_has_map(t->element));
+
+    for (size_t i = 0; t->id == DTYPE_STRUCT && !found && i < t->n_fields; i++)
+        found = dtype_has_map(t->fields[i].type);
+    return found;
+}
+
 bool dtype_is_numeric(const struct dtype *t)
 {
     return t && t->id >= DTYPE_BYTE && t->id <= DTYPE_DECIMAL;

@@ -83,6 +83,7 @@ void dtype_unref(const struct dtype *t);              /* NULL is fine */
 bool dtype_equal(const struct dtype *a, const struct dtype *b); /* names and nullability too */
 bool dtype_same(const struct dtype *a, const struct dtype *b);  /* ignoring nullability and metadata */
 bool dtype_is_integral(const struct dtype *t);
+bool dtype_has_map(const struct dtype *t); /* it is one, or has one inside */
 bool dtype_is_numeric(const struct dtype *t);
 bool dtype_is_atomic(const struct dtype *t);
 /* The type both can be widened to (Spark's findWiderTypeForTwo, ANSI); new reference, NULL: there is none. */

@@ -84,6 +84,31 @@ static char *comment_metadata(struct parser *p, const char *comment)
     return out;
 }
 
+/* What Spark and Databricks let stand behind a column, and this program has not. */
+static bool fail_column_option(struct parser *p)
+{
+    static const struct {
+        const char *word, *what, *instead;
+    } options[] = {
+        {"DEFAULT", "a column's DEFAULT", "put the value into the rows: F.coalesce(col, F.lit(value))"},
+        {"GENERATED", "a GENERATED column", "compute it where rows are written, with withColumn"},
+        {"CHECK", "a CHECK constraint", "check the rows before they are written: filter, or F.assert_true"},
+        {"CONSTRAINT", "a constraint of a column",
+         "check the rows before they are written: filter, or F.assert_true"},
+        {"PRIMARY", "a PRIMARY KEY", "make the rows unique with dropDuplicates, or MERGE by the key"},
+        {"UNIQUE", "a UNIQUE constraint", "make the rows unique with dropDuplicates"},
+        {"REFERENCES", "a FOREIGN KEY", "join with the other table before writing"},
+        {"COLLATE", "a column's COLLATE", "F.collate where texts are compared"},
+        {"MASK", "a column's MASK", "a view that shows what may be seen"},
+    };
+    const struct token *t = peek_token(p, 0);
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (at_word(p, 0, options[i].word))
+            return !fail_instead(p, t, options[i].what, options[i].instead);
+    return false;
+}
+
 static bool parse_column_definition(struct parser *p, const struct dtype **schema)
 {
     const struct token *at = peek_token(p, 0);
@@ -96,10 +121,7 @@ static bool parse_column_definition(struct parser *p, const struct dtype **schem
             nullable = false;
         else if (accept_word(p, "COMMENT"))
             parse_comment(p, &comment);
-        else if (at_word(p, 0, "DEFAULT") || at_word(p, 0, "GENERATED"))
-            fail_unsupported(p, peek_token(p, 0),
-                             at_word(p, 0, "DEFAULT") ? "a column's DEFAULT" : "a GENERATED column");
-        else
+        else if (!fail_column_option(p))
             break;
     }
     if (p->failed == LC_OK && *schema && dtype_field_index(*schema, name) != -1)
@@ -119,11 +141,15 @@ static bool parse_columns(struct parser *p, const struct dtype **schema)
     if (!expect_sign(p, "("))
         return false;
     do {
-        if ((at_word(p, 0, "CONSTRAINT") || at_word(p, 0, "PRIMARY") || at_word(p, 0, "FOREIGN")) &&
-            at_name(p, 1)) {
-            fail_unsupported(p, peek_token(p, 0), "a constraint of a table");
-            return false;
-        }
+        if ((at_word(p, 0, "CONSTRAINT") || at_word(p, 0, "PRIMARY") || at_word(p, 0, "FOREIGN") ||
+             at_word(p, 0, "UNIQUE")) &&
+            at_name(p, 1) && !at_word(p, 1, "STRING"))
+            return fail_instead(
+                p, peek_token(p, 0), "a constraint of a table",
+                "check the rows before they are written: filter, dropDuplicates, F.assert_true");
+        if (at_word(p, 0, "CHECK") && at_sign(p, 1, "("))
+            return fail_instead(p, peek_token(p, 0), "a CHECK constraint",
+                                "check the rows before they are written: filter, or F.assert_true");
         if (!parse_column_definition(p, schema))
             return false;
     } while (accept_sign(p, ","));

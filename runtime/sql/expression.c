@@ -315,16 +315,24 @@ bool parse_sort_list(struct parser *p, struct expr_list *l)
 }
 
 /* ---- windows ---- */
-static bool parse_bound(struct parser *p, enum frame_bound *kind, int64_t *value)
+static bool parse_bound(struct parser *p, bool lower, enum frame_bound *kind, int64_t *value)
 {
+    const struct token *t = peek_token(p, 0);
     struct expr *e;
     bool negative;
 
     *value = 0;
-    if (accept_words(p, "UNBOUNDED PRECEDING") || accept_words(p, "UNBOUNDED FOLLOWING")) {
+    if (lower ? accept_words(p, "UNBOUNDED PRECEDING") : accept_words(p, "UNBOUNDED FOLLOWING")) {
         *kind = BOUND_UNBOUNDED;
         return true;
     }
+    if (accept_words(p, "UNBOUNDED PRECEDING") || accept_words(p, "UNBOUNDED FOLLOWING"))
+        return fail_at(p, t,
+                       "[DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_INVALID_BOUND] Cannot resolve the frame "
+                       "due to data type "
+                       "mismatch: a frame begins at UNBOUNDED PRECEDING and ends at UNBOUNDED FOLLOWING, not "
+                       "the other way "
+                       "round. SQLSTATE: 42K09");
     if (accept_words(p, "CURRENT ROW")) {
         *kind = BOUND_CURRENT;
         return true;
@@ -357,9 +365,10 @@ static struct expr *parse_frame(struct parser *p, struct expr *window)
     if (kind == FRAME_NONE)
         return window;
     if (accept_word(p, "BETWEEN"))
-        ok = parse_bound(p, &lower, &from) && expect_word(p, "AND") && parse_bound(p, &upper, &to);
+        ok = parse_bound(p, true, &lower, &from) && expect_word(p, "AND") &&
+             parse_bound(p, false, &upper, &to);
     else
-        ok = parse_bound(p, &lower, &from);
+        ok = parse_bound(p, true, &lower, &from);
     if (!ok || !window) {
         expr_unref(window);
         return NULL;

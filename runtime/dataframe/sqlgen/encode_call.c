@@ -42,7 +42,7 @@ static enum lc unknown_function(struct gen *g, const struct expr *e)
                     "[UNRESOLVED_ROUTINE] Cannot resolve routine `%s` on search path [`system`.`builtin`, "
                     "`system`.`session`]. SQLSTATE: 42883",
                     e->u.call.name);
-    if (nearest_list(&near, e->u.call.name, names, n, 3))
+    if (nearest_list(&near, e->u.call.name, names, n, 3) && near.len > 0)
         err_hint(g->err, "did you mean %s?", buf_str(&near));
     buf_release(&near);
     return code;
@@ -81,6 +81,8 @@ static enum lc coerce_one(struct call *c, size_t i, char letter)
     const struct dtype *to = wanted(letter);
     enum dtype_id id = x->type->id;
 
+    if (letter == 'b' && id == DTYPE_STRING && strcmp(c->f->name, "if") == 0)
+        return mismatch(c, i, "\"BOOLEAN\"");
     if (to) {
         if (letter == 's' && id == DTYPE_BINARY)
             return LC_OK;
@@ -363,6 +365,18 @@ static enum lc check_orders(struct call *c)
     return LC_OK;
 }
 
+static enum lc check_orderable(struct call *c)
+{
+    static const char *const names[] = {"max",       "min",       "greatest",   "least",
+                                        "array_max", "array_min", "array_sort", "sort_array"};
+
+    for (size_t i = 0; c->n > 0 && i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], c->f->name) == 0 && c->args[0].type && dtype_has_map(c->args[0].type))
+            return sx_not_orderable(c->g, c->e, c->f->name,
+                                    gen_printf(c->g, "%s(%s)", c->f->name, c->args[0].name), c->args[0].type);
+    return LC_OK;
+}
+
 static enum lc check_place(struct call *c, const char *over)
 {
     if (c->f->kind == FUNCTION_WINDOW && !over)
@@ -453,6 +467,7 @@ enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, cons
     TRY(check_orders(&c));
     TRY(encode_args(&c));
     TRY(encode_orders(&c));
+    TRY(check_orderable(&c));
     TRY(coerce_all(&c));
     TRY(make_tail(&c, over));
     *out = (struct sx){.aggregate = c.f->kind == FUNCTION_AGGREGATE && !over,

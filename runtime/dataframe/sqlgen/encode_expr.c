@@ -510,6 +510,16 @@ const char *sx_order_key(struct gen *g, const char *sql, const struct dtype *typ
     return gen_printf(g, "(CASE WHEN %s IS NOT NULL THEN row(%s) END)", sql, gen_take(g, &b));
 }
 
+enum lc sx_not_orderable(struct gen *g, const struct expr *at, const char *what, const char *name,
+                         const struct dtype *type)
+{
+    return gen_fail(
+        g, at, LC_ENGINE,
+        "[DATATYPE_MISMATCH.INVALID_ORDERING_TYPE] Cannot resolve \"%s\" due to data type mismatch: The `%s` "
+        "does not support ordering on type \"%s\". SQLSTATE: 42K09",
+        name, what, gen_type_words(g, type));
+}
+
 /* "a ASC NULLS FIRST" and Spark's words for it */
 static enum lc encode_order(struct gen *g, const struct scope *s, const struct expr *o, const char **sql,
                             const char **name)
@@ -519,6 +529,8 @@ static enum lc encode_order(struct gen *g, const struct scope *s, const struct e
     struct sx x;
 
     TRY(sx_expr(g, s, sort ? o->args[0] : o, &x));
+    if (dtype_has_map(x.type))
+        return sx_not_orderable(g, o, "sortorder", x.name, x.type);
     *sql = gen_printf(g, "%s %s NULLS %s", sx_order_key(g, x.sql, x.type), desc ? "DESC" : "ASC",
                       last ? "LAST" : "FIRST");
     *name = gen_printf(g, "%s %s NULLS %s", x.name, desc ? "DESC" : "ASC", last ? "LAST" : "FIRST");
@@ -532,7 +544,7 @@ static enum lc window_lists(struct gen *g, const struct scope *s, const struct e
 
     for (size_t i = 1; i < e->n; i++) {
         bool partition = i <= np, first = i == 1 || i == np + 1;
-        const char *x, *words;
+        const char *x = NULL, *words = NULL;
 
         if (partition) {
             struct sx p;
@@ -570,10 +582,62 @@ static void own_frame(struct gen *g, const struct expr *f, const char **lower, c
     *lower = *upper = gen_printf(g, "%" PRId64 " FOLLOWING", lag ? -n : n);
 }
 
+static int64_t bound_value(enum frame_bound b, int64_t v, bool lower)
+{
+    return b == BOUND_UNBOUNDED ? (lower ? INT64_MIN : INT64_MAX) : b == BOUND_CURRENT ? 0 : v;
+}
+
+/* What Spark's analyser says about a frame; DuckDB would say it of its own words, or give rows. */
+static enum lc check_frame(struct gen *g, const struct scope *s, const struct expr *e, const char *lower,
+                           const char *upper)
+{
+    size_t first = 1 + e->u.window.partition_count;
+    bool rows = e->u.window.frame == FRAME_ROWS,
+         values = e->u.window.lower == BOUND_VALUE || e->u.window.upper == BOUND_VALUE;
+    int64_t from = bound_value(e->u.window.lower, e->u.window.lower_value, true),
+            to = bound_value(e->u.window.upper, e->u.window.upper_value, false);
+    const char *words = gen_printf(g, "%s BETWEEN %s AND %s", rows ? "ROWS" : "RANGE", lower, upper);
+    struct sx x;
+
+    if (from > to && e->u.window.lower == BOUND_VALUE && e->u.window.upper == BOUND_VALUE)
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON] Cannot resolve \"%s\" due to data "
+            "type mismatch: The lower bound of a window frame must be less than or equal to the upper bound. "
+            "SQLSTATE: 42K09",
+            words);
+    if (rows || !values || e->n == first)
+        return LC_OK;
+    if (e->n > first + 1)
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER] Cannot resolve \"%s\" due to data type mismatch: A "
+            "range window frame with value boundaries cannot be used in a window specification with multiple "
+            "order by expressions. SQLSTATE: 42K09",
+            words);
+    TRY(sx_expr(g, s, e->args[first]->kind == EXPR_SORT ? e->args[first]->args[0] : e->args[first], &x));
+    if (x.type->id == DTYPE_STRING || x.type->id == DTYPE_BOOLEAN || x.type->id == DTYPE_BINARY)
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE] Cannot resolve \"%s\" due to data "
+            "type mismatch: The data type of the lower bound \"%s\" does not match the expected data type "
+            "(\"NUMERIC\" or \"INTERVAL\"). SQLSTATE: 42K09",
+            words, gen_type_words(g, x.type));
+    return LC_OK;
+}
+
+/* The frame of DuckDB: a frame that ends before it begins has no rows, and is an error there. */
+static bool is_backwards(const struct expr *e)
+{
+    return bound_value(e->u.window.lower, e->u.window.lower_value, true) >
+           bound_value(e->u.window.upper, e->u.window.upper_value, false);
+}
+
 static enum lc encode_window(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
     const struct expr *f = e->args[0];
-    const struct function *known = f->kind == EXPR_CALL ? function_find(f->u.call.name, f->n) : NULL;
+    const struct function *known =
+        f->kind == EXPR_CALL ? function_find(f->u.call.name, f->n - f->u.call.n_orders) : NULL;
     struct buf sql = BUF_INIT(1 << 22), name = BUF_INIT(1 << 22);
     const char *over, *words, *lower, *upper;
     bool frame = e->u.window.frame != FRAME_NONE, ordered = e->n > 1 + e->u.window.partition_count;
@@ -599,7 +663,13 @@ static enum lc encode_window(struct gen *g, const struct scope *s, const struct 
     lower = bound_text(g, frame ? e->u.window.lower : BOUND_UNBOUNDED, e->u.window.lower_value, true);
     upper = bound_text(g, frame ? e->u.window.upper : (ordered ? BOUND_CURRENT : BOUND_UNBOUNDED),
                        frame ? e->u.window.upper_value : 0, false);
-    if (frame)
+    code = frame ? check_frame(g, s, e, lower, upper) : LC_OK;
+    if (code != LC_OK)
+        return buf_release(&sql), buf_release(&name), code;
+    if (frame && is_backwards(e)) /* of no rows: a frame that lies behind all of them */
+        buf_printf(&sql, " ROWS BETWEEN %" PRId64 " FOLLOWING AND %" PRId64 " FOLLOWING", (int64_t)1 << 62,
+                   (int64_t)1 << 62);
+    else if (frame)
         buf_printf(&sql, " %s BETWEEN %s AND %s", e->u.window.frame == FRAME_ROWS ? "ROWS" : "RANGE", lower,
                    upper);
     if (!frame)
@@ -861,8 +931,12 @@ enum lc sx_condition(struct gen *g, const struct scope *s, const struct expr *e,
     TRY(sx_expr(g, s, e, out));
     if (out->type->id == DTYPE_BOOLEAN || out->type->id == DTYPE_NULL)
         return LC_OK;
-    if (out->type->id == DTYPE_STRING)
-        return sx_coerce(g, out, dtype_of(DTYPE_BOOLEAN), e);
+    if (s->clause && strcmp(s->clause, "JOIN") == 0)
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE] The join condition \"%s\" has the invalid type \"%s\", "
+            "expected \"BOOLEAN\". SQLSTATE: 42K0E",
+            out->name, gen_type_words(g, out->type));
     return gen_fail(
         g, e, LC_ENGINE,
         "[DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN] Cannot resolve \"%s\" due to data type mismatch: Filter "

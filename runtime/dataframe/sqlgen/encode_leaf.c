@@ -56,6 +56,10 @@ enum lc leaf_source(struct gen *g, const struct plan *p, struct rel *out)
     }
     if (g->analysing && p->u.source.schema) /* else they were looked at for their schema */
         TRY(check_files(g, p));
+    if (schema->n_fields == 0) { /* files without a record: no columns, and no rows */
+        *out = (struct rel){.cols = cols_copy(g, NULL, 0, 1), .from = "(SELECT 1 WHERE FALSE)"};
+        return out->cols ? LC_OK : err_nomem(g->err);
+    }
     if (g->analysing)
         return rel_from(g, schema, "x", out);
     code = sql_source(p, schema, &b, g->err);

@@ -304,6 +304,20 @@ static enum lc branch(struct gen *g, const struct rel *r, const struct pair *pai
     return *out ? LC_OK : err_nomem(g->err);
 }
 
+/* Rows with maps in them cannot be told apart. */
+static enum lc no_maps(struct gen *g, const struct col *cols, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!cols[i].hidden && dtype_has_map(cols[i].type))
+            return gen_fail(
+                g, NULL, LC_ENGINE,
+                "[UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE] The feature is not supported: Cannot have "
+                "MAP type columns in a set operation (INTERSECT, EXCEPT, etc.), but the type of column `%s` "
+                "is \"%s\". SQLSTATE: 0A000",
+                cols[i].name, gen_type_words(g, cols[i].type));
+    return LC_OK;
+}
+
 enum lc rel_set_op(struct gen *g, const struct plan *p, struct rel *out)
 {
     static const char *const words[] = {
@@ -334,6 +348,8 @@ enum lc rel_set_op(struct gen *g, const struct plan *p, struct rel *out)
         cols[i].nullable = !both || l.cols[pairs[i].left].nullable ||
                            (p->u.set_op.op == SET_UNION && r.cols[pairs[i].right].nullable);
     }
+    if (p->u.set_op.op != SET_UNION || !p->u.set_op.all)
+        TRY(no_maps(g, cols, n));
     TRY(branch(g, &l, pairs, n, false, cols, &first));
     TRY(branch(g, &r, pairs, n, true, cols, &second));
     *out = (struct rel){.cols = cols, .n = n};
@@ -377,6 +393,8 @@ enum lc rel_deduplicate(struct gen *g, const struct plan *p, struct rel *out)
     bool *key;
 
     TRY(rel_encode(g, p->left, out));
+    if (p->n_names == 0)
+        TRY(no_maps(g, out->cols, out->n));
     if (p->n_names == 0 && !out->distinct && !out->limit && !out->offset && !out->grouped) {
         out->order = NULL; /* distinct rows have no order */
         out->distinct = "DISTINCT ";

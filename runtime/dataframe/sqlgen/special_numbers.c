@@ -35,6 +35,9 @@ static enum lc compare(struct call *c, struct sx *out)
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (strcmp(operators[i].name, c->f->name) == 0)
             op = operators[i].sql;
+    if (dtype_has_map(a->type) && dtype_has_map(b->type))
+        return sx_not_orderable(c->g, c->e, strcmp(op, "<>") == 0 || strcmp(op, "=") == 0 ? "=" : c->f->name,
+                                gen_printf(c->g, "(%s = %s)", a->name, b->name), a->type);
     if (!dtype_same(a->type, b->type) && !(dtype_is_numeric(a->type) && dtype_is_numeric(b->type))) {
         const struct dtype *common = gen_type(c->g, dtype_common(a->type, b->type));
 
@@ -56,6 +59,8 @@ static enum lc in_list(struct call *c, struct sx *out)
 {
     struct buf sql = BUF_INIT((size_t)64 << 20), name = BUF_INIT((size_t)64 << 20);
 
+    if (dtype_has_map(c->args[0].type))
+        return sx_not_orderable(c->g, c->e, "in", c->args[0].name, c->args[0].type);
     buf_printf(&sql, "(%s IN (", c->args[0].sql);
     buf_printf(&name, "(%s IN (", c->args[0].name);
     for (size_t i = 1; i < c->n; i++) {
@@ -99,8 +104,7 @@ static enum lc when(struct call *c, struct sx *out)
     for (size_t i = 0; i < pairs; i++) {
         struct sx *condition = &c->args[2 * i], *value = &c->args[2 * i + 1];
 
-        if (condition->type->id != DTYPE_BOOLEAN && condition->type->id != DTYPE_NULL &&
-            condition->type->id != DTYPE_STRING)
+        if (condition->type->id != DTYPE_BOOLEAN && condition->type->id != DTYPE_NULL)
             return buf_release(&sql), buf_release(&name),
                    gen_fail(c->g, c->e, LC_ENGINE,
                             "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"CASE WHEN\" due to "

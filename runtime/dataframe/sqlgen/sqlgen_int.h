@@ -144,6 +144,9 @@ enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const st
                  struct sx *out);
 enum lc sx_column_of(struct gen *g, const struct rel *r, const char *name, size_t *index);
 
+/* A map, or what has one inside, is neither equal nor less: [DATATYPE_MISMATCH.INVALID_ORDERING_TYPE]. */
+enum lc sx_not_orderable(struct gen *g, const struct expr *at, const char *what, const char *name,
+                         const struct dtype *type);
 /* What to order by for Spark's order of arrays and structs, in which NULL comes before every value. */
 const char *sx_order_key(struct gen *g, const char *sql, const struct dtype *type);
 

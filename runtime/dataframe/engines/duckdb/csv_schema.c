@@ -170,14 +170,6 @@ static enum lc find_schema(struct finder *f, bool partitioned, const struct dtyp
         s = add_named(s, name_of(f, i), csv_guess_dtype(f->guesses[i]));
     if (partitioned)
         s = add_parts(f, s);
-    if (s && s->n_fields == 0) { /* Spark goes on with a frame of no columns; DuckDB has none such */
-        dtype_unref(s);
-        err_set(
-            f->err, LC_ENGINE,
-            "[UNABLE_TO_INFER_SCHEMA] Unable to infer schema for CSV: '%s' has no records. SQLSTATE: 42KD9",
-            f->files[0]);
-        return err_hint(f->err, "give the schema: spark.read:schema(\"a INT, b STRING\"):csv(…)");
-    }
     *schema = s;
     return s ? LC_OK : err_nomem(f->err);
 }

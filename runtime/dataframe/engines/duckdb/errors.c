@@ -9,7 +9,13 @@ static const struct {
     const char *message; /* %s: DuckDB's first line */
     const char *hint;
 } rows[] = {
-    {"No files found that match", LC_NOTFOUND, "[PATH_NOT_FOUND] %s. SQLSTATE: 42K03", ""},
+    {"No files found that match", LC_NOTFOUND,
+     "[FAILED_READ_FILE.FILE_NOT_EXIST] a file that belongs to the table, or was there a moment ago, is "
+     "gone: %s. "
+     "SQLSTATE: KD001",
+     "files of a table are removed with DELETE and DROP only; bring it back, or read a version of the table "
+     "that does "
+     "not need it: spark.read:option(\"versionAsOf\", n)"},
     {"No magic bytes found", LC_DATA,
      "[CANNOT_READ_FILE_FOOTER] the file is not a Parquet file, or it is cut off: %s",
      "read it with the format it has (spark.read:csv, :json, :text), or write it again"},
@@ -17,6 +23,8 @@ static const struct {
      "[CANNOT_READ_FILE_FOOTER] the file is not a Parquet file, or it is cut off: %s",
      "read it with the format it has (spark.read:csv, :json, :text), or write it again"},
     {"Failed to read Parquet", LC_DATA, "[FAILED_READ_FILE] %s", "the file is damaged: write it again"},
+    {"Failed to read file", LC_DATA, "[FAILED_READ_FILE.NO_HINT] %s. SQLSTATE: KD001",
+     "the file is damaged: write it again, or leave it out of what is read"},
     {"CSV Error", LC_DATA, "[MALFORMED_RECORD_IN_PARSING] %s",
      "check the options sep, quote, escape, header, multiLine and encoding, or give a schema; mode = "
      "DROPMALFORMED leaves bad rows out"},
