@@ -11,8 +11,9 @@
  *
  * Example:
  *     struct collective ring, c; // ring: of ring_join
+ *     struct backend *b; // of backend_open
  *     char said[COLLECTIVE_SAID];
- *     if (collective_for_device(&ctx, &ring, backend, NULL, &c, said, &err) == LC_OK)
+ *     if (collective_for_device(&ctx, &ring, b, NULL, &c, said, &err) == LC_OK)
  *         collective_close(&c);
  */
 #ifndef LACUS_GPU_COLLECTIVE_DEVICE_H
