@@ -9,7 +9,7 @@ CXXFLAGS_CUDA := -std=c++17 $(CXX_OPT) -Wall -Wextra -Wno-unknown-pragmas -Werro
 # Tests that take their device from LACUS_TEST_DEVICE run once more on the emulated one; LACUS_LIB finds its plugin before the real one.
 CUDA_HOST := $(B)/cuda_host
 CUDA_HOST_SO := $(CUDA_HOST)/plugins/gpu_cuda.so
-CUDA_HOST_TESTS := engine_collective_test engine_ops_test engine_golden_test engine_train_test
+CUDA_HOST_TESTS := engine_collective_test engine_record_test engine_ops_test engine_golden_test engine_train_test
 CUDA_HOST_OBJ := $(CUDA_KERNELS:%.cu=$(CUDA_HOST)/%.cu.o) $(CUDA_HOST_C:%.c=$(CUDA_HOST)/%.o) $(CUDA_HOST)/tests/cuda_host/engine.o $(CUDA_HOST)/tests/cuda_host/stream.o
 
 $(CUDA_HOST)/%.cu.o: %.cu $(B)/flags
@@ -27,7 +27,7 @@ $(CUDA_HOST_SO): $(CUDA_HOST_OBJ)
 -include $(CUDA_HOST_OBJ:.o=.d)
 
 # the whole of engine_train_test takes a minute there: a curve, and a generation
-CUDA_HOST_RUNS := engine_collective_test: engine_ops_test: engine_golden_test: engine_train_test:adapter_curves* engine_train_test:greedy*
+CUDA_HOST_RUNS := engine_collective_test: engine_record_test: engine_ops_test: engine_golden_test: engine_train_test:adapter_curves* engine_train_test:greedy*
 .PHONY: check-cuda-host
 check-cuda-host: $(CUDA_HOST_SO) $(CUDA_HOST_TESTS:%=$(B)/tests/%) $(if $(SAN),,build/gpu/bench) ## every CUDA kernel and the golden models under the host emulation (SAN=address,undefined|thread too)
 	$(Q)set -f; LACUS_CUDA_BLAS=0 LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/engine_ops_test && for t in $(CUDA_HOST_RUNS); do LACUS_TEST_FILTER="$${t#*:}" LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/$${t%:*} || exit 1; done

@@ -28,9 +28,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BACKEND_ABI 6u /* changes when a struct of this header does */
+#define BACKEND_ABI 7u /* changes when a struct of this header does */
 
 struct backend;        /* an open device */
+struct backend_record; /* operations that were written down */
 struct backend_stream; /* an ordered queue of work; NULL is the backend's own */
 
 struct backend_options {
@@ -108,6 +109,15 @@ struct backend_ops {
     /* What is asked of a stream from now on comes after all that was asked of `first`. */
     void (*after)(void *state, struct backend_stream *, struct backend_stream *first);
     bool (*idle)(void *state, struct backend_stream *); /* done, or failed: the next sync tells which */
+
+    /* Operations that come again with equal arguments: after record_begin those of the backend's own stream are written
+     * down and not done, until record_end; replay does all of them at once. Meanwhile nothing may wait, upload or
+     * allocate: record_end then fails, with nothing written down. NULL where it would gain nothing. */
+    enum lc (*record_begin)(void *state, struct err *err);
+    enum lc (*record_end)(void *state, struct backend_record **out, struct err *err);
+    bool (*replay)(void *state,
+                   struct backend_record *r); /* false: memory was released since: do them again */
+    void (*record_free)(void *state, struct backend_record *r);
 };
 
 struct backend {

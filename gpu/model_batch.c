@@ -99,11 +99,34 @@ static enum lc upload_lists(struct model *m, const struct lists *l, bool past, s
     struct work *w = &m->work;
 
     TRY(upload_ints(m, w->ids, l->ids, m->rows, err));
-    TRY(upload_ints(m, w->starts, l->starts, m->sequences + 1, err));
+    TRY(upload_ints(m, w->starts, l->starts, m->launch_sequences + 1, err));
     TRY(upload_ints(m, w->positions, l->positions, m->rows, err));
     TRY(upload_ints(m, w->index, l->index, m->labels, err));
     TRY(upload_ints(m, w->targets, l->targets, m->labels, err));
     return past ? upload_ints(m, w->past, l->past, m->sequences, err) : LC_OK;
+}
+
+static int64_t rounded_up(int64_t n, int64_t least, int64_t most)
+{
+    int64_t to = least;
+
+    while (to < n)
+        to *= 2;
+    return to < most ? to : most;
+}
+
+/* A device that repeats what was written down wants equal shapes: some more sequences, which are empty, and a bound of
+ * their length. */
+static void round_shape(struct model *m, struct lists *l, bool train)
+{
+    m->launch_sequences = m->sequences;
+    m->launch_longest = m->longest;
+    if (!train || !recorded_can(m))
+        return;
+    m->launch_sequences = rounded_up(m->sequences, 8, m->work.sequences);
+    m->launch_longest = rounded_up(m->longest, 256, m->rows);
+    for (int64_t s = m->sequences; s < m->launch_sequences; s++)
+        l->starts[s + 1] = (int32_t)m->rows;
 }
 
 enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, const int32_t *past,
@@ -135,6 +158,7 @@ enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, co
     m->rows = at;
     m->real_rows = b->rows;
     m->sequences = b->sequences;
+    round_shape(m, &l, train);
     return upload_lists(m, &l, past != NULL, err);
 }
 

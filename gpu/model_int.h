@@ -80,6 +80,20 @@ struct work {    /* buffers for one forward and backward; all inside block */
     int32_t *real;      /* inside prompt_at: [rows] the row of each token that was given */
 };
 
+/* Parts of a step whose operations are written down once and replayed (model_record.c). */
+enum recorded_part { RECORDED_FORWARD, RECORDED_BACKWARD };
+enum { RECORDS = 8 };
+struct recorded_key { /* all that the arguments of a part's operations depend on, but memory */
+    int64_t part, rows, sequences, longest, lowest;
+    int64_t how; /* bits */
+};
+struct recorded {
+    struct recorded_key key;
+    struct backend_record *record; /* owned; NULL: not yet */
+    int64_t seen, made;
+    uint64_t used;
+};
+
 struct watch { /* the first result that is not finite */
     bool found;
     char what[120]; /* "the output of model.layers.3.mlp.down_proj" */
@@ -144,7 +158,11 @@ struct model {
     bool plain;      /* without the adapter */
     float smoothing;
     int64_t rows, sequences, longest, labels;
-    int64_t real_rows; /* without those of a trained prompt */
+    int64_t launch_sequences, launch_longest; /* at least those: rounded, so that few shapes come */
+    struct recorded recorded[RECORDS];
+    uint64_t recorded_uses;
+    bool never_recorded; /* it cannot be done here */
+    int64_t real_rows;   /* without those of a trained prompt */
     float dropout;
     uint64_t seed;
     const struct kv_cache *cache; /* borrowed during a decode */
@@ -176,6 +194,12 @@ struct used {
 struct used weight_used(const struct model *m, int i); /* i -1: none */
 struct used head_used(const struct model *m);
 
+/* Does a part by run, or by what was written down when it came with the same key before. */
+enum lc recorded_run(const struct ctx *ctx, struct model *m, const struct recorded_key *key,
+                     enum lc (*run)(const struct ctx *ctx, void *arg, struct err *err), void *arg,
+                     struct err *err) MUST_CHECK;
+bool recorded_can(const struct model *m); /* this device can write down operations */
+void recorded_release(struct model *m);
 void work_release(struct model *m);
 /* As model_reserve, of rows in all and without a budget. */
 enum lc work_reserve(struct model *m, int64_t rows, int64_t sequences, bool train, int recomputed,

@@ -228,6 +228,7 @@ enum lc model_make_plan(const struct model *m, int64_t rows, int64_t sequences, 
 
 void work_release(struct model *m)
 {
+    recorded_release(m);
     const struct backend_ops *ops = m->backend->ops;
 
     ops->release(m->backend->state, m->work.block, m->work.bytes);

@@ -297,9 +297,9 @@ static struct attention_arg attention_of(const struct pass *p, int64_t l)
 {
     const struct saved *s = &p->w->layers[l];
 
-    return (struct attention_arg){.sequences = p->m->sequences,
+    return (struct attention_arg){.sequences = p->m->launch_sequences,
                                   .rows = p->rows,
-                                  .longest = p->m->longest,
+                                  .longest = p->m->launch_longest,
                                   .starts = p->w->starts,
                                   .heads = p->c->num_attention_heads,
                                   .kv_heads = p->c->num_key_value_heads,
@@ -497,6 +497,41 @@ static enum lc body_forward(const struct ctx *ctx, const struct pass *p, struct 
     p->ops->norm_forward(p->state, NULL, &last);
     look(p, "the output of", -1, "model.norm", w->normed, p->rows * p->c->hidden_size);
     return LC_OK;
+}
+
+/* ---- parts that may be replayed ---- */
+struct part {
+    const struct pass *p;
+    int64_t lowest; /* of the backward */
+    bool inputs;
+};
+
+static struct recorded_key key_of(const struct part *part, enum recorded_part which)
+{
+    const struct pass *p = part->p;
+    const struct model *m = p->m;
+
+    return (struct recorded_key){.part = which,
+                                 .rows = p->rows,
+                                 .sequences = m->launch_sequences,
+                                 .longest = m->launch_longest,
+                                 .lowest = part->lowest,
+                                 .how = (int64_t)p->w->recomputed * 8 + (m->plain ? 4 : 0) +
+                                        (part->inputs ? 2 : 0) + (p->train ? 1 : 0)};
+}
+
+static enum lc forward_part(const struct ctx *ctx, void *arg, struct err *err)
+{
+    return body_forward(ctx, ((struct part *)arg)->p, err);
+}
+
+/* Training repeats its shapes; other forwards seldom do. */
+static enum lc training_forward(const struct ctx *ctx, const struct pass *p, struct err *err)
+{
+    struct part part = {.p = p};
+    struct recorded_key key = key_of(&part, RECORDED_FORWARD);
+
+    return p->train ? recorded_run(ctx, p->m, &key, forward_part, &part, err) : body_forward(ctx, p, err);
 }
 
 /* ---- the head ---- */
@@ -734,7 +769,7 @@ enum lc model_forward(const struct ctx *ctx, struct model *m, const struct model
     m->seed = how->seed;
     p = pass_of(m);
     p.train = how->train;
-    TRY(body_forward(ctx, &p, err));
+    TRY(training_forward(ctx, &p, err));
     if (how->logits) {
         TRY(all_logits(&p, err));
     }
@@ -781,14 +816,37 @@ static void embed_backward(const struct pass *p)
     prompt_embed_backward(p->m, p->w->g);
 }
 
+static enum lc backward_part(const struct ctx *ctx, void *arg, struct err *err)
+{
+    const struct part *part = arg;
+    const struct pass *p = part->p;
+    struct model *m = p->m;
+    struct norm_arg last = norm_of(p, m->norm, p->w->final_x, NULL, p->w->final_rstd);
+
+    last.dy = p->w->g;
+    last.dx = p->w->g;
+    p->ops->norm_backward(p->state, NULL, &last);
+    for (int64_t l = m->config.num_hidden_layers - 1; l >= part->lowest; l--) {
+        TRY(ctx_check(ctx, err));
+        if (l < p->w->recomputed)
+            layer_forward(p, l, NULL);
+        mlp_backward(p, l);
+        attention_backward(p, l, l > part->lowest || part->inputs);
+        if (m->layer_done)
+            m->layer_done(m->layer_arg, l);
+    }
+    embed_backward(p);
+    return LC_OK;
+}
+
 enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err)
 {
     struct pass p = pass_of(m);
-    struct work *w = &m->work;
     int64_t lowest = lowest_trained(&p);
     bool inputs = weight_used(m, m->embed).grad != NULL || prompt_trains_embeddings(m) ||
                   weight_used(m, m->layers[lowest < m->config.num_hidden_layers ? lowest : 0].norm1).grad;
-    struct norm_arg last = norm_of(&p, m->norm, w->final_x, NULL, w->final_rstd);
+    struct part part = {&p, lowest, inputs};
+    struct recorded_key key = key_of(&part, RECORDED_BACKWARD);
 
     if (!m->can_backward)
         return err_set(
@@ -798,19 +856,7 @@ enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err)
                 : "cannot run backward: run a forward with labels and train = true first, once for each "
                   "backward");
     m->can_backward = false;
-    last.dy = w->g;
-    last.dx = w->g;
-    p.ops->norm_backward(p.state, NULL, &last);
-    for (int64_t l = m->config.num_hidden_layers - 1; l >= lowest; l--) {
-        TRY(ctx_check(ctx, err));
-        if (l < w->recomputed)
-            layer_forward(&p, l, NULL);
-        mlp_backward(&p, l);
-        attention_backward(&p, l, l > lowest || inputs);
-        if (m->layer_done)
-            m->layer_done(m->layer_arg, l);
-    }
-    embed_backward(&p);
+    TRY(recorded_run(ctx, m, &key, backward_part, &part, err));
     return p.ops->sync(p.state, NULL, err);
 }
 

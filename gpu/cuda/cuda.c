@@ -9,6 +9,7 @@
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { STAGES = 8, STAGE_BYTES = 1 << 20, TABLES = 5, TABLE = 256 };
@@ -55,7 +56,14 @@ struct cuda {
     struct blas *blas;  /* owned; NULL: not there, and why: */
     char no_blas[256];
     struct CUevent_st *order; /* between streams */
-    struct err failed;        /* of an operation; told by the next sync */
+    uint64_t releases;        /* of memory: what was written down before may use it */
+    bool recording;
+    struct err failed; /* of an operation; told by the next sync */
+};
+
+struct backend_record {
+    struct CUgraphExec_st *graph;
+    uint64_t releases; /* of the backend when it was made */
 };
 
 static struct backend_stream *stream_of(struct cuda *c, struct backend_stream *s)
@@ -63,12 +71,17 @@ static struct backend_stream *stream_of(struct cuda *c, struct backend_stream *s
     return s ? s : &c->stream;
 }
 
+static void forget_all(struct backend_stream *s)
+{
+    for (int i = 0; i < ROUNDED; i++)
+        s->rounded[i].from = NULL;
+}
+
 /* For all but linear layers: what was rounded may change. */
 static struct CUstream_st *queue_of(struct cuda *c, struct backend_stream *s)
 {
     s = stream_of(c, s);
-    for (int i = 0; i < ROUNDED; i++)
-        s->rounded[i].from = NULL;
+    forget_all(s);
     return s->queue;
 }
 
@@ -106,6 +119,7 @@ static void backend_release(void *state, void *p, size_t bytes)
     if (!p)
         return;
     cuda_free(p);
+    c->releases++;
     c->used -= bytes ? bytes : 1;
 }
 
@@ -124,6 +138,10 @@ static void *grown(struct cuda *c, struct scratch *m, size_t bytes)
 {
     if (bytes <= m->bytes)
         return m->p;
+    if (c->recording) {
+        err_set(&c->failed, LC_UNSUPPORTED, "an operation that is written down needs more memory");
+        return NULL;
+    }
     backend_release(c, m->p, m->bytes);
     *m = (struct scratch){0};
     if (counted_alloc(c, bytes, &m->p, &c->failed) != LC_OK)
@@ -196,6 +214,67 @@ static bool backend_idle(void *state, struct backend_stream *s)
     return cuda_stream_idle(stream_of(state, s)->queue);
 }
 
+/* ---- operations written down ---- */
+static enum lc backend_record_begin(void *state, struct err *err)
+{
+    struct cuda *c = state;
+    const char *wanted = getenv("LACUS_CUDA_GRAPHS");
+
+    if (wanted && strcmp(wanted, "0") == 0)
+        return err_set(err, LC_UNSUPPORTED, "no CUDA graphs: LACUS_CUDA_GRAPHS is 0");
+    if (c->failed.code != LC_OK)
+        return err_set(err, LC_RUNTIME, "an operation has failed: the next sync tells");
+    forget_all(&c->stream); /* what was rounded before is not there at a replay */
+    TRY(cuda_capture_begin(c->stream.queue, err));
+    c->recording = true;
+    return LC_OK;
+}
+
+static enum lc backend_record_end(void *state, struct backend_record **out, struct err *err)
+{
+    struct cuda *c = state;
+    struct CUgraphExec_st *graph = NULL;
+    struct backend_record *r;
+    enum lc code = cuda_capture_end(c->stream.queue, &graph, err);
+
+    c->recording = false;
+    forget_all(&c->stream);
+    if (code == LC_OK && c->failed.code != LC_OK) {
+        code = c->failed.code;
+        if (err)
+            *err = c->failed;
+    }
+    err_clear(&c->failed); /* it was not done: doing it tells */
+    r = code == LC_OK ? mem_alloc(sizeof *r) : NULL;
+    if (r) {
+        *r = (struct backend_record){graph, c->releases};
+        *out = r;
+        return LC_OK;
+    }
+    if (graph)
+        cuda_graph_free(graph);
+    return code == LC_OK ? err_nomem(err) : code;
+}
+
+static bool backend_replay(void *state, struct backend_record *r)
+{
+    struct cuda *c = state;
+
+    if (r->releases != c->releases)
+        return false;
+    forget_all(&c->stream);
+    return cuda_graph_launch(r->graph, c->stream.queue, NULL) == LC_OK;
+}
+
+static void backend_record_free(void *state, struct backend_record *r)
+{
+    (void)state;
+    if (!r)
+        return;
+    cuda_graph_free(r->graph);
+    mem_free(r);
+}
+
 static enum lc backend_sync(void *state, struct backend_stream *s, struct err *err)
 {
     struct cuda *c = state;
@@ -212,6 +291,10 @@ static enum lc upload_part(struct cuda *c, struct CUstream_st *queue, void *to, 
 {
     struct stage *stage = &c->stages[c->next_stage];
 
+    if (c->recording) { /* each replay would copy what is in the stage then */
+        err_set(&c->failed, LC_UNSUPPORTED, "an upload cannot be written down");
+        return err_set(err, LC_UNSUPPORTED, "an upload cannot be written down");
+    }
     TRY(cuda_event_wait(stage->done, err));
     memcpy(stage->p, from, bytes);
     cuda_upload(queue, to, stage->p, bytes);
@@ -885,4 +968,8 @@ const struct backend_ops lacus_gpu_cuda = {
     .queue = backend_queue,
     .after = backend_after,
     .idle = backend_idle,
+    .record_begin = backend_record_begin,
+    .record_end = backend_record_end,
+    .replay = backend_replay,
+    .record_free = backend_record_free,
 };

@@ -145,6 +145,35 @@ enum lc cuda_event_wait(struct CUevent_st *e, struct err *err)
     return told(cudaEventSynchronize(e), "the GPU failed", err);
 }
 
+enum lc cuda_capture_begin(struct CUstream_st *s, struct err *err)
+{
+    return told(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal), "cannot write a graph", err);
+}
+
+enum lc cuda_capture_end(struct CUstream_st *s, struct CUgraphExec_st **out, struct err *err)
+{
+    cudaGraph_t graph = NULL;
+    cudaError_t e = cudaStreamEndCapture(s, &graph);
+
+    if (e == cudaSuccess)
+        e = cudaGraphInstantiate(out, graph, 0);
+    if (graph)
+        (void)cudaGraphDestroy(graph);
+    if (e != cudaSuccess)
+        (void)cudaGetLastError(); /* the device goes on without */
+    return told(e, "cannot write a graph", err);
+}
+
+enum lc cuda_graph_launch(struct CUgraphExec_st *g, struct CUstream_st *s, struct err *err)
+{
+    return told(cudaGraphLaunch(g, s), "the GPU refused a graph", err);
+}
+
+void cuda_graph_free(struct CUgraphExec_st *g)
+{
+    (void)cudaGraphExecDestroy(g);
+}
+
 void cuda_upload(struct CUstream_st *s, void *device, const void *host, size_t bytes)
 {
     (void)cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, s);

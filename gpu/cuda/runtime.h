@@ -22,6 +22,7 @@
 
 struct CUstream_st;
 struct CUevent_st;
+struct CUgraphExec_st;
 
 struct cuda_device {
     char name[256];
@@ -52,6 +53,12 @@ bool cuda_stream_idle(struct CUstream_st *s); /* also when it failed */
 void cuda_event_record(struct CUevent_st *e, struct CUstream_st *s);
 enum lc cuda_event_wait(struct CUevent_st *e,
                         struct err *err) MUST_CHECK; /* on the host; never recorded: at once */
+
+/* Work put into the stream is written down instead of done; the graph does it, in any order that its uses allow. */
+enum lc cuda_capture_begin(struct CUstream_st *s, struct err *err) MUST_CHECK;
+enum lc cuda_capture_end(struct CUstream_st *s, struct CUgraphExec_st **out, struct err *err) MUST_CHECK;
+enum lc cuda_graph_launch(struct CUgraphExec_st *g, struct CUstream_st *s, struct err *err) MUST_CHECK;
+void cuda_graph_free(struct CUgraphExec_st *g);
 
 /* All asynchronous: host memory must be pinned and stay. */
 void cuda_upload(struct CUstream_st *s, void *device, const void *host, size_t bytes);

@@ -75,6 +75,7 @@ enum lc cuda_malloc(size_t bytes, void **out, struct err *err)
     if (!cuda_host_settle())
         return err_set(err, LC_RUNTIME,
                        "cannot allocate memory on the GPU: operation not permitted when stream is capturing");
+    cuda_host_counts.allocated++;
     b = mem_alloc(sizeof *b);
     if (!b || posix_memalign(&p, 256, bytes) != 0) {
         mem_free(b);

@@ -16,15 +16,15 @@ struct work {
     std::function<bool()> run;
 };
 
-struct CUgraph_st {
+struct CUgraphExec_st {
     std::vector<work> works;
 };
 
 struct CUstream_st {
     std::deque<work> todo;
     pthread_t owner;
-    CUgraph_st *capture; /* owned while it lasts */
-    const char *spoiled; /* by what */
+    CUgraphExec_st *capture; /* owned while it lasts */
+    const char *spoiled;     /* by what */
 };
 
 struct CUevent_st {
@@ -34,6 +34,8 @@ struct CUevent_st {
 
 static std::recursive_mutex lock;
 static std::vector<CUstream_st *> streams;
+
+struct cuda_host_counts cuda_host_counts; /* atomics */
 
 static void advance(CUstream_st *s)
 {
@@ -54,8 +56,10 @@ void cuda_host::enqueue(CUstream_st *s, const char *what, std::function<bool()> 
         fail("%s was put into the default stream, which is not ordered with those of the backend", what);
     if (s->capture)
         s->capture->works.push_back({what, std::move(run)});
-    else
+    else {
+        cuda_host_counts.launched++;
         s->todo.push_back({what, std::move(run)});
+    }
 }
 
 extern "C" {
@@ -135,6 +139,51 @@ enum lc cuda_stream_sync(CUstream_st *s, struct err *err)
 bool cuda_stream_idle(CUstream_st *s)
 {
     return forbidden(s, "a question to the stream") || drained(s);
+}
+
+static enum lc not_captured(struct err *err, const char *why)
+{
+    return err_set(err, LC_RUNTIME, "cannot write a graph: %s", why);
+}
+
+enum lc cuda_capture_begin(CUstream_st *s, struct err *err)
+{
+    if (s->capture)
+        return not_captured(err, "the stream is being captured");
+    s->capture = new CUgraphExec_st;
+    s->spoiled = nullptr;
+    return LC_OK;
+}
+
+enum lc cuda_capture_end(CUstream_st *s, CUgraphExec_st **out, struct err *err)
+{
+    CUgraphExec_st *graph = s->capture;
+
+    if (!graph)
+        return not_captured(err, "nothing is being captured");
+    s->capture = nullptr;
+    if (s->spoiled) {
+        delete graph;
+        return not_captured(err, s->spoiled);
+    }
+    *out = graph;
+    return LC_OK;
+}
+
+enum lc cuda_graph_launch(CUgraphExec_st *g, CUstream_st *s, struct err *err)
+{
+    if (s->capture)
+        return not_captured(err, "a graph within a graph");
+    cuda_host_counts.replayed++;
+    std::lock_guard<std::recursive_mutex> held(lock);
+    for (const work &w : g->works)
+        s->todo.push_back(w);
+    return LC_OK;
+}
+
+void cuda_graph_free(CUgraphExec_st *g)
+{
+    delete g;
 }
 
 enum lc cuda_event_new(CUevent_st **out, struct err *err)

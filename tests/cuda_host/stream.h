@@ -12,9 +12,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 #ifdef __cplusplus
+#include <atomic>
 extern "C" {
 #endif
 struct CUstream_st;
+
+/* What has been asked of the device so far: looked up by tests in the plugin, by this name. */
+extern struct cuda_host_counts {
+#ifdef __cplusplus
+    std::atomic<long> launched, replayed, allocated;
+#else
+    _Atomic long launched, replayed, allocated;
+#endif
+} cuda_host_counts;
 
 /* run answers false as long as it must wait for something elsewhere. */
 void cuda_host_put(struct CUstream_st *s, const char *what, bool (*run)(void *arg), const void *arg,
