@@ -159,6 +159,8 @@ enum lc model_forward(const struct ctx *ctx, struct model *m, const struct model
 enum lc model_weigh_loss(struct model *m, const float *weights, struct err *err) MUST_CHECK;
 /* After a forward with labels: adds to *right the labels whose token is the likeliest. */
 enum lc model_count_right(struct model *m, int64_t *right, struct err *err) MUST_CHECK;
+/* After a forward: the likeliest next token at each row of the batch. out [rows] (host) */
+enum lc model_likeliest(struct model *m, int32_t *out, struct err *err) MUST_CHECK;
 /* After a forward with train = true: adds to the gradients of the trainable parameters. */
 enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err) MUST_CHECK;
 enum lc model_zero_grad(struct model *m, struct err *err) MUST_CHECK;

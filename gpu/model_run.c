@@ -704,6 +704,52 @@ enum lc model_count_right(struct model *m, int64_t *right, struct err *err)
     return code;
 }
 
+static int32_t greatest(const float *x, int64_t n)
+{
+    int64_t best = 0;
+
+    for (int64_t j = 1; j < n; j++)
+        best = x[j] > x[best] ? j : best;
+    return (int32_t)best;
+}
+
+/* Of a chunk: a trained prompt in front of the tokens has no place in it. */
+static enum lc likeliest_rows(const struct pass *p, int64_t from, int64_t n, int32_t *places, float *row,
+                              int32_t *out, struct err *err)
+{
+    struct work *w = p->w;
+    int64_t vocabulary = p->c->vocab_size;
+
+    for (int64_t i = 0; i < n; i++)
+        places[i] = p->m->real_rows == p->m->rows ? (int32_t)(from + i) : w->real[from + i];
+    /* the forward is over: nobody asks for its positions any more */
+    TRY(upload_ints(p->m, w->positions, places, n, err));
+    p->ops->gather(p->state, NULL, w->gathered, w->normed, w->positions, n, p->c->hidden_size);
+    head_rows(p, w->gathered, n, w->chunk_logits);
+    for (int64_t i = 0; i < n; i++) {
+        TRY(p->ops->download(p->state, NULL, row, w->chunk_logits + i * vocabulary,
+                             (size_t)vocabulary * sizeof *row, err));
+        out[from + i] = greatest(row, vocabulary);
+    }
+    return LC_OK;
+}
+
+enum lc model_likeliest(struct model *m, int32_t *out, struct err *err)
+{
+    struct pass p = pass_of(m);
+    struct work *w = &m->work;
+    float *row = mem_reallocn(NULL, (size_t)m->config.vocab_size, sizeof *row);
+    int32_t *places = mem_reallocn(NULL, (size_t)w->chunk, sizeof *places);
+    enum lc code = row && places ? LC_OK : err_nomem(err);
+
+    for (int64_t from = 0; from < m->real_rows && code == LC_OK; from += w->chunk)
+        code = likeliest_rows(&p, from, m->real_rows - from < w->chunk ? m->real_rows - from : w->chunk,
+                              places, row, out, err);
+    mem_free(row);
+    mem_free(places);
+    return code;
+}
+
 enum lc model_weigh_loss(struct model *m, const float *weights, struct err *err)
 {
     struct pass p = pass_of(m);

@@ -372,6 +372,7 @@ void trainer_free(struct trainer *t)
     mem_free(t->labels);
     mem_free(t->starts);
     mem_free(t->reference);
+    mem_free(t->likeliest);
     mem_free(t->eval_reference);
     mem_free(t->token_losses);
     mem_free(t);
@@ -543,6 +544,14 @@ static enum lc optimizer_update(const struct ctx *ctx, struct trainer *t, struct
 }
 
 /* ---- evaluation ---- */
+static enum lc show_evaluated(struct trainer *t, const struct model_batch *b, struct err *err)
+{
+    if (!t->likeliest && !(t->likeliest = mem_reallocn(NULL, (size_t)t->max_rows, sizeof *t->likeliest)))
+        return err_nomem(err);
+    TRY(model_likeliest(t->m, t->likeliest, err));
+    return t->callbacks.evaluated(t->callbacks.arg, b, t->likeliest, err);
+}
+
 static enum lc eval_rows(const struct ctx *ctx, struct trainer *t, struct model_batch *b,
                          struct model_loss *sum, struct err *err)
 {
@@ -556,6 +565,8 @@ static enum lc eval_rows(const struct ctx *ctx, struct trainer *t, struct model_
     if (t->args.eval_accuracy)
         TRY(model_count_right(t->m, &t->eval_right, err));
     t->eval_labels += l.labels;
+    if (t->callbacks.evaluated)
+        TRY(show_evaluated(t, b, err));
     *b = trainer_begin_batch(t);
     return LC_OK;
 }
@@ -680,6 +691,18 @@ static bool is_better(const struct trainer *t, double value)
     return train_metric_greater(&t->args) ? value > t->state.best_metric : value < t->state.best_metric;
 }
 
+/* NAN: there is none. */
+static double own_metric(const struct trainer *t, const struct train_log *log)
+{
+    const char *name = t->args.metric_for_best_model;
+    char key[100];
+
+    (void)snprintf(key, sizeof key, "%s%.80s", strncmp(name, "eval_", 5) == 0 ? "" : "eval_", name);
+    return json_is_number(json_object_get(log->metrics, key))
+               ? json_number_value(json_object_get(log->metrics, key))
+               : (double)NAN;
+}
+
 static double metric_value(const struct trainer *t, const struct train_log *log)
 {
     double n = (double)(log->rewards.pairs ? log->rewards.pairs : 1);
@@ -690,7 +713,18 @@ static double metric_value(const struct trainer *t, const struct train_log *log)
                                         (log->rewards.chosen - log->rewards.rejected) / n,
                                     [METRIC_REWARD_ACCURACY] = (double)log->rewards.right / n};
 
-    return values[train_metric_of(&t->args)];
+    return train_metric_of(&t->args) < METRICS ? values[train_metric_of(&t->args)] : own_metric(t, log);
+}
+
+/* compute_metrics must give what the best model is chosen by. */
+static enum lc check_metric(const struct trainer *t, const struct train_log *log, struct err *err)
+{
+    if (train_metric_of(&t->args) < METRICS || !isnan(own_metric(t, log)))
+        return LC_OK;
+    (void)err_set(err, LC_ARG,
+                  "'metric_for_best_model' is '%.80s', which compute_metrics gives no number for",
+                  t->args.metric_for_best_model);
+    return err_hint(err, "it returns a table of numbers by name: {%.80s = …}", t->args.metric_for_best_model);
 }
 
 /* What an evaluation means for the best model, for the rate on a plateau, and for the end of the run. As transformers:
@@ -725,20 +759,19 @@ static enum lc evaluate_own(const struct ctx *ctx, struct trainer *t, struct tra
     return LC_OK;
 }
 
-static enum lc evaluate_due(const struct ctx *ctx, struct trainer *t, struct err *err)
+static enum lc note_evaluation(struct trainer *t, struct train_log log, struct err *err)
 {
-    struct train_log log = {.state = &t->state, .loss = NAN, .eval_loss = NAN, .eval_accuracy = NAN};
-    int64_t begun = clock_mono_ns();
     json_t *line;
 
-    TRY(evaluate_own(ctx, t, &log, err));
-    log.eval_seconds = (double)(clock_mono_ns() - begun) * 1e-9;
+    TRY(check_metric(t, &log, err));
     line = json_pack("{s:f, s:f, s:f, s:f, s:I}", "epoch", t->state.epoch, "eval_loss", log.eval_loss,
                      "eval_runtime", log.eval_seconds, "eval_samples_per_second",
                      (double)t->eval.n / fmax(log.eval_seconds, 1e-9), "step", (json_int_t)t->state.step);
     add_rewards(line, "eval_", &log.rewards);
     if (!isnan(log.eval_accuracy))
         json_object_set_new(line, "eval_accuracy", json_real(log.eval_accuracy));
+    if (log.metrics && json_object_update_missing(line, (json_t *)(uintptr_t)log.metrics) != 0)
+        return json_decref(line), err_nomem(err);
     if (json_array_append_new(t->history, line) != 0)
         return err_nomem(err);
     t->evaluated_step = t->state.step;
@@ -752,6 +785,23 @@ static enum lc evaluate_due(const struct ctx *ctx, struct trainer *t, struct err
     if (t->callbacks.log)
         t->callbacks.log(t->callbacks.arg, &log);
     return LC_OK;
+}
+
+static enum lc evaluate_due(const struct ctx *ctx, struct trainer *t, struct err *err)
+{
+    struct train_log log = {.state = &t->state, .loss = NAN, .eval_loss = NAN, .eval_accuracy = NAN};
+    int64_t begun = clock_mono_ns();
+    json_t *metrics = NULL;
+    enum lc rc;
+
+    TRY(evaluate_own(ctx, t, &log, err));
+    if (t->callbacks.metrics)
+        TRY(t->callbacks.metrics(t->callbacks.arg, &metrics, err));
+    log.metrics = metrics;
+    log.eval_seconds = (double)(clock_mono_ns() - begun) * 1e-9;
+    rc = note_evaluation(t, log, err);
+    json_decref(metrics);
+    return rc;
 }
 
 static enum lc save_due(const struct ctx *ctx, struct trainer *t, struct err *err)

@@ -67,7 +67,9 @@ struct training_args {
     bool load_best_model_at_end;
     int64_t greater_is_better;   /* 0, 1; -1: what the metric is like */
     char *metric_for_best_model; /* owned; NULL: the loss; with or without "eval_" */
-    bool eval_accuracy;          /* share of tokens that are the likeliest, in evaluations; not a HF name */
+    bool
+        compute_metrics; /* callbacks.metrics gives more, which metric_for_best_model may name; not a HF name */
+    bool eval_accuracy; /* share of tokens that are the likeliest, in evaluations; not a HF name */
     int64_t
         early_stopping_patience; /* evaluations that are not better; 0: never stops. EarlyStoppingCallback's */
     double early_stopping_threshold;
@@ -141,6 +143,7 @@ struct train_log { /* one logged line, as in trainer_state.json's log_history */
     double eval_loss;     /* NAN in a train line */
     double eval_accuracy; /* of tokens; NAN: not asked for */
     double eval_seconds;
+    const json_t *metrics;          /* borrowed: what callbacks.metrics gave, by name; NULL: nothing */
     struct preference_sums rewards; /* since the last log, or of the evaluation; pairs 0: no preferences */
 };
 
@@ -151,6 +154,10 @@ struct trainer_callbacks {
     void (*log)(void *arg, const struct train_log *log);
     void (*eval_progress)(void *arg, int64_t done, int64_t total); /* examples */
     void (*saved)(void *arg, const char *folder, int64_t step);
+    /* Of evaluations, for metrics of the caller's own: each batch with the likeliest next token at each row; and at its end, when the
+     * line of the log is written, the metrics: *out (a new reference) is an object of numbers. An error ends the run. */
+    enum lc (*evaluated)(void *arg, const struct model_batch *b, const int32_t *likeliest, struct err *err);
+    enum lc (*metrics)(void *arg, json_t **out, struct err *err);
     void (*warning)(void *arg, const char *text); /* a checkpoint that failed, memory that forced recompute */
 };
 

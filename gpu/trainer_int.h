@@ -13,6 +13,7 @@ struct ranks;
 struct trainer {
     struct model *m;                  /* borrowed */
     struct training_args args;        /* strings owned */
+    int32_t *likeliest;               /* owned: of a batch of evaluation; NULL: nobody asks */
     struct train_dataset train, eval; /* borrowed arrays; eval.n 0: none */
     struct trainer_callbacks callbacks;
     struct optimizer *optimizer; /* owned */

@@ -53,6 +53,7 @@ static const struct row {
     ROW(momentum, REAL),
     ROW(nesterov, FLAG),
     ROW(eval_accuracy, FLAG),
+    ROW(compute_metrics, FLAG),
     ROW(early_stopping_patience, SIZE),
     ROW(early_stopping_threshold, REAL),
     ROW(label_smoothing_factor, REAL),
@@ -471,7 +472,14 @@ enum train_metric train_metric_of(const struct training_args *a)
 
 bool train_metric_greater(const struct training_args *a)
 {
-    return a->greater_is_better >= 0 ? a->greater_is_better == 1 : METRIC_ROWS[train_metric_of(a)].greater;
+    enum train_metric metric = train_metric_of(a);
+    size_t n = metric == METRICS ? strlen(a->metric_for_best_model) : 0;
+
+    if (a->greater_is_better >= 0)
+        return a->greater_is_better == 1;
+    if (metric == METRICS) /* as transformers has it */
+        return n < 4 || strcmp(a->metric_for_best_model + n - 4, "loss") != 0;
+    return METRIC_ROWS[metric].greater;
 }
 
 static enum lc unknown_metric(const char *name, struct err *err)
@@ -490,7 +498,7 @@ static enum lc check_best(const struct training_args *a, struct err *err)
 {
     int64_t eval_steps = a->eval_steps ? a->eval_steps : a->logging_steps;
 
-    if (train_metric_of(a) == METRICS)
+    if (train_metric_of(a) == METRICS && !a->compute_metrics)
         return unknown_metric(a->metric_for_best_model, err);
     if (a->early_stopping_patience > 0 && a->eval_strategy == STRATEGY_NO)
         return err_set(err, LC_ARG, "'early_stopping_patience' needs an 'eval_strategy'");

@@ -9,6 +9,7 @@
 #include "runtime/base/nearest.h"
 #include "runtime/hub/hub_lua.h"
 #include "runtime/registry/registry.h"
+#include "runtime/session/closure.h"
 #include "runtime/session/session_lua.h"
 #include "runtime/train/coordinator.h"
 #include "runtime/train/curve.h"
@@ -239,6 +240,20 @@ static int l_tables(lua_State *L) /* core.tables(mark) → {"catalog.schema.tabl
         return session_raise(L, &err);
     session_push_json(L, *slot);
     return 1;
+}
+
+static int l_pack(lua_State *L) /* core.pack(path, function): with what it uses, for a worker */
+{
+    const char *path = luaL_checkstring(L, 1), *bytes;
+    size_t len;
+    struct err err;
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    closure_pack(L, 2, NULL);
+    bytes = lua_tolstring(L, -1, &len);
+    if (fs_write(path, bytes, len, &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
 }
 
 static int l_drop(lua_State *L) /* core.drop(id): the folder of a job that was never submitted */
@@ -845,6 +860,7 @@ static const luaL_Reg core[] = {{"rows", l_rows},
                                 {"drop", l_drop},
                                 {"mark", l_mark},
                                 {"tables", l_tables},
+                                {"pack", l_pack},
                                 {"submit", l_submit},
                                 {"check", l_check},
                                 {"plan", l_plan},

@@ -114,6 +114,24 @@ static double number(const json_t *v)
     return text ? strtod(text, NULL) : json_number_value(v); /* "NaN", "Infinity", "-Infinity" */
 }
 
+/* What compute_metrics gave, beside the keys that are known. */
+static size_t collect_own(const json_t *event, size_t n, struct tracker_metric out[METRICS_MOST])
+{
+    const struct tracker_metric first = out[0];
+    const char *key;
+    json_t *v;
+
+    json_object_foreach ((json_t *)(uintptr_t)event, key, v) {
+        bool known = n == METRICS_MOST || !json_is_number(v) || strncmp(key, "eval_", 5) != 0;
+
+        for (size_t i = 0; i < n && !known; i++)
+            known = strcmp(out[i].key, key) == 0;
+        if (!known)
+            out[n++] = (struct tracker_metric){key, json_number_value(v), first.timestamp, first.step};
+    }
+    return n;
+}
+
 static size_t collect(const json_t *from, const char *const *keys, int64_t step, int64_t time,
                       struct tracker_metric out[METRICS_MOST])
 {
@@ -158,6 +176,8 @@ enum lc track_event(struct track *t, const json_t *event, struct err *err)
     if (!curve_add(t->curve, event))
         return err_nomem(err);
     n = collect(event, keys, json_integer_value(json_object_get(event, "step")), clock_wall_ms(), m);
+    if (n && keys == eval_keys)
+        n = collect_own(event, n, m);
     return n ? tracker_log_metrics(&t->ctx, t->tracker, t->run, m, n, err) : LC_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/train/examples.h"
 #include "runtime/train/manifest.h"
+#include "runtime/train/metric.h"
 #include "runtime/train/model_folder.h"
 #include "runtime/train/plan.h"
 #include <math.h>
@@ -29,6 +30,8 @@ struct work {
     struct examples *train, *eval; /* owned; eval may be NULL */
     struct training_args args;
     struct trainer *trainer; /* owned */
+    struct metric *metric;   /* owned: the user's own; NULL: none */
+    json_t *metrics;         /* owned: of the last evaluation; NULL: none */
     double eval_before, eval_after, loss_sum;
     double flops_per_token, flops_per_second; /* for the MFU: of this model, and what products reach here */
     double seconds;                           /* of the steps so far */
@@ -145,7 +148,26 @@ static void on_log(void *arg, const struct train_log *log)
     if (!isnan(log->eval_accuracy))
         json_object_set_new(event, "eval_accuracy", real(log->eval_accuracy));
     add_rewards(event, &log->rewards);
+    json_object_update_missing(event, (json_t *)(uintptr_t)log->metrics);
     w->sink->event(w->sink->arg, event);
+}
+
+static enum lc on_evaluated(void *arg, const struct model_batch *b, const int32_t *likeliest, struct err *err)
+{
+    struct work *w = arg;
+
+    for (int64_t i = 0; i < b->sequences; i++) {
+        int32_t from = b->starts[i];
+        TRY(metric_add(w->metric, b->labels + from, likeliest + from, b->starts[i + 1] - from, err));
+    }
+    return LC_OK;
+}
+
+static enum lc on_metrics(void *arg, json_t **out, struct err *err)
+{
+    struct work *w = arg;
+
+    return metric_result(w->ctx, w->metric, out, err);
 }
 
 static void on_eval_progress(void *arg, int64_t done, int64_t total)
@@ -331,9 +353,29 @@ static enum lc join_ranks(struct work *w, struct err *err)
     return LC_OK;
 }
 
+/* compute_metrics, when the job brought one along. */
+static enum lc open_metric(struct work *w, struct trainer_callbacks *callbacks, struct err *err)
+{
+    char *path = fs_join(w->paths->data, "compute_metrics");
+    enum lc rc = path ? LC_OK : err_nomem(err);
+
+    if (rc == LC_OK && fs_exists(path)) {
+        rc = metric_open(path, &w->metric, err);
+        callbacks->evaluated = on_evaluated;
+        callbacks->metrics = on_metrics;
+    }
+    mem_free(path);
+    return rc;
+}
+
 static enum lc set_up(struct work *w, struct err *err)
 {
-    struct trainer_callbacks callbacks = {w, on_progress, on_log, on_eval_progress, on_saved, on_warning};
+    struct trainer_callbacks callbacks = {.arg = w,
+                                          .progress = on_progress,
+                                          .log = on_log,
+                                          .eval_progress = on_eval_progress,
+                                          .saved = on_saved,
+                                          .warning = on_warning};
 
     training_args_init(&w->args);
     TRY(training_args_from_json(&w->args, json_object_get(w->spec, "args"), err));
@@ -341,6 +383,7 @@ static enum lc set_up(struct work *w, struct err *err)
     w->args.output_dir = mem_strdup(w->paths->out);
     if (!w->args.output_dir)
         return err_nomem(err);
+    TRY(open_metric(w, &callbacks, err));
     phase(w, "tokenizing");
     TRY(tokenizer_open(w->paths->model, &w->tok, err));
     TRY(load_examples(w, "train.rows", &w->train, err));
@@ -384,14 +427,21 @@ static void tell_plan(struct work *w)
 
 static enum lc evaluate(struct work *w, const char *when, double *loss, struct err *err)
 {
+    json_t *event;
+
     *loss = NAN;
     if (!w->eval)
         return LC_OK;
     phase(w, "evaluating");
     TRY(trainer_evaluate(w->ctx, w->trainer, NULL, loss, err));
-    w->sink->event(w->sink->arg, json_pack("{s:s, s:I, s:o, s:s}", "event", "eval", "step",
-                                           (json_int_t)trainer_state(w->trainer)->step, "eval_loss",
-                                           real(*loss), "when", when));
+    json_decref(w->metrics);
+    w->metrics = NULL;
+    if (w->metric)
+        TRY(metric_result(w->ctx, w->metric, &w->metrics, err));
+    event = json_pack("{s:s, s:I, s:o, s:s}", "event", "eval", "step",
+                      (json_int_t)trainer_state(w->trainer)->step, "eval_loss", real(*loss), "when", when);
+    json_object_update_missing(event, w->metrics);
+    w->sink->event(w->sink->arg, event);
     return LC_OK;
 }
 
@@ -466,6 +516,8 @@ static json_t *make_result(struct work *w)
         json_object_set_new(r, "eval_loss_before", real(w->eval_before));
     if (!isnan(w->eval_after))
         json_object_set_new(r, "eval_loss", real(w->eval_after));
+    if (w->metrics)
+        json_object_set(r, "metrics", w->metrics);
     return r;
 }
 
@@ -511,6 +563,8 @@ enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_pa
     if (rc == LC_OK)
         *result = make_result(&w);
     trainer_free(w.trainer);
+    metric_close(w.metric);
+    json_decref(w.metrics);
     collective_close(&w.ranks);
     model_free(w.model);
     model_free(w.teacher);

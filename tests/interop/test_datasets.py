@@ -4,7 +4,7 @@ import re
 
 import pytest
 from lacus import lacus, script, script_json
-from test_train import ROWS, home, model  # noqa: F401
+from test_train import ROWS, home, lua_rows, model  # noqa: F401
 
 datasets = pytest.importorskip("datasets")
 torch = pytest.importorskip("torch")
@@ -262,3 +262,56 @@ print("STOPPED", r.global_step, t:evaluate(Dataset(rows)).eval_loss)
 """)
     steps = int(re.search(r"STOPPED\t(\d+)\t\d", printed)[1])
     assert 4 <= steps < 5000 and (tmp_path / "saved" / "config.json").exists()
+
+
+def test_metrics_of_ones_own_at_each_evaluation(home, model, tmp_path):  # noqa: F811
+    import peft
+    import torch
+    import transformers
+
+    printed = script(home, f"""
+local rows = {lua_rows(ROWS[:16])}
+local weight = 7
+local function sums(e)
+  local s, n, labels = 0, 0, 0
+  for i, row in ipairs(e.predictions) do
+    for j, id in ipairs(row) do s, n, labels = s + id * (i + weight * j), n + 1, labels + e.label_ids[i][j] end
+  end
+  return {{sum = s, places = n, eval_labels = labels}}
+end
+local o = {{model = "{model}", train_dataset = rows, eval_dataset = rows, template = "{{q}} {{a}}", response_column = "a", completion_only = true, compute_metrics = sums,
+  peft = LoraConfig{{r = 4, target_modules = {{"q_proj", "v_proj"}}}},
+  args = {{max_steps = 4, eval_strategy = "steps", eval_steps = 2, save_steps = 2, per_device_eval_batch_size = 3, learning_rate = 0.05, output_dir = "{tmp_path}/out",
+    metric_for_best_model = "sum", load_best_model_at_end = false}}}}
+local t = Trainer(o)
+t:train()
+for _, l in ipairs(t.state.log_history) do if l.eval_loss then print("AT", l.step, l.eval_sum, l.eval_places, l.eval_labels) end end
+local e = t:evaluate()
+print("HERE", 0, e.eval_sum, e.eval_places, e.eval_labels)
+local tok = llm.tokenizer("{model}")
+o.compute_metrics, o.args.metric_for_best_model = function(e) return {{n = #tok:decode(e.predictions[1])}} end, nil
+t = Trainer(o)
+t:train()
+print("N", t.state.log_history[1].eval_n, t:evaluate().eval_n ~= nil)
+for _, f in ipairs{{function(e) return e.nothing.here end, function() return 1 end, function() return {{x = "1"}} end}} do
+  print("SAID", (select(2, pcall(function() llm.finetune{{model = "{model}", train_dataset = rows, eval_dataset = rows, template = "{{q}} {{a}}", compute_metrics = f, args = {{max_steps = 1}}}}:wait() end))).message)
+end
+""")
+    net = peft.PeftModel.from_pretrained(transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), tmp_path / "out").eval()
+    tok = transformers.AutoTokenizer.from_pretrained(model)
+    sums = places = labels = 0
+    for i, r in enumerate(ROWS[:16], 1):
+        prompt = tok(r["q"] + " ").input_ids
+        ids = prompt + tok(r["a"]).input_ids + [tok.eos_token_id]
+        with torch.no_grad():
+            best = net(input_ids=torch.tensor([ids])).logits[0].argmax(-1).tolist()
+        sums += sum(p * (i + 7 * j) for j, p in enumerate(best, 1))
+        places += len(ids)
+        labels += -100 * len(prompt) + sum(ids[len(prompt):])
+    lines = [[float(x) for x in line] for line in re.findall(r"(?:AT|HERE)\t(\S+)\t(\S+)\t(\S+)\t(\S+)", printed)]
+    assert [line[0] for line in lines] == [2, 4, 0]
+    assert lines[1][1:] == lines[2][1:] == [sums, places, labels] and lines[0][1] != sums
+    assert "compute_metrics is not called while it trains" in printed and "N\tnil\ttrue" in printed
+    said = re.findall(r"SAID\t(.*)", printed)
+    assert re.match("compute_metrics failed: .*nothing", said[0])
+    assert said[1:] == ["compute_metrics gives no metrics: it returned a number", "compute_metrics gives no metrics: 'x' is a string"]

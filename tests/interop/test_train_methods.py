@@ -240,3 +240,21 @@ print(pcall(EarlyStoppingCallback, {{patience = 2}}))
     best_at = next(i for i, (_, score) in enumerate(scores) if score == float(best))
     assert best_at == len(scores) - 3
     assert "has no argument 'patience'" in printed
+
+
+@pytest.mark.parametrize("peft", ["PromptTuningConfig{num_virtual_tokens = 6}", "PrefixTuningConfig{num_virtual_tokens = 6}",
+                                  'LoraConfig{r = 4, target_modules = "all-linear", use_dora = true, lora_dropout = 0.1}'])
+def test_a_killed_job_of_every_method_resumes_exactly(home, model, tmp_path, peft):  # noqa: F811
+    printed = script(home, prelude(model, tmp_path / "a", max_steps=24, per_device_train_batch_size=40, save_steps=5) + f"""
+local whole = start{{peft = {peft}}}:wait():result()
+local job = start{{peft = {peft}, max_restarts = 0, output_dir = "{tmp_path}/b"}}
+until_step(job, 8)
+os.execute("kill -9 " .. worker_pid(job))
+print("ENDED", pcall(job.wait, job))
+local again = job:resume():wait():result()
+print("SAME", whole.eval_loss == again.eval_loss, whole.eval_loss_before == again.eval_loss_before, #job.metrics)
+""", timeout=180)
+    assert "ENDED\tfalse" in printed and "SAME\ttrue\ttrue\t24" in printed
+    for name in ("a", "b"):
+        assert (tmp_path / name / "adapter_model.safetensors").exists()
+    assert (tmp_path / "a" / "adapter_model.safetensors").read_bytes() == (tmp_path / "b" / "adapter_model.safetensors").read_bytes()

@@ -61,7 +61,7 @@ end
 tools.finetune_keys = set("model", "train_dataset", "eval_dataset", "template", "instruction_column", "response_column", "text_column",
     "peft", "peft_config", "quantization", "quantization_config", "args", "completion_only", "max_length", "seed", "output_dir", "ranks",
     "num_processes", "nproc_per_node", "max_restarts",
-    "stall_seconds", "method", "packing", "report_to", "adapter", "teacher", "temperature", "alpha")
+    "stall_seconds", "method", "packing", "report_to", "adapter", "teacher", "temperature", "alpha", "compute_metrics")
 local methods_of_training = {sft = true, dpo = true}
 
 -- The adapter that training goes on with, if there is one.
@@ -117,6 +117,18 @@ local function row_fields(o, args)
 end
 tools.row_fields = row_fields
 
+-- Whether the worker computes metrics of the user's own at each evaluation.
+local function takes_metrics(o, ranks)
+    if o.compute_metrics == nil then return false end
+    if type(o.compute_metrics) ~= "function" then fail("ARG", "compute_metrics is a function, not a " .. type(o.compute_metrics)) end
+    if o.method == "dpo" then fail("UNSUPPORTED", "compute_metrics is not called for preferences", "their rewards and accuracies are in job.metrics") end
+    if ranks > 1 then
+        fail("UNSUPPORTED", ("compute_metrics is not called by a training on %d ranks: each has only a part of the predictions"):format(ranks),
+             "ranks = 1, or llm.evaluate after the training")
+    end
+    return true
+end
+
 local function refuse_what_does_not_fit(o)
     local p = llm.plan(o)
     if not p.fits then
@@ -124,9 +136,10 @@ local function refuse_what_does_not_fit(o)
     end
 end
 
---- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, num_processes?: integer, max_restarts = 3, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string, adapter?: string, teacher?: string, temperature?: number, alpha?: number} -> Job
+--- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, num_processes?: integer, max_restarts = 3, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string, adapter?: string, teacher?: string, temperature?: number, alpha?: number, compute_metrics?: function} -> Job
 -- trains a model on a worker; the job belongs to the workspace and goes on when the notebook is closed.
 -- adapter = folder or models:/…, or a model that is an adapter: training goes on from there.
+-- compute_metrics{predictions, label_ids} is called by the worker at each evaluation, with a copy of the variables that it uses.
 -- teacher = another model: the loss is alpha T^2 KL(teacher, student) at temperature T, and (1 - alpha) cross-entropy
 --     local job = llm.finetune{model = "out/base", train_dataset = spark:table("train"), template = "{q} {a}", peft = LoraConfig{r = 16}, args = {num_train_epochs = 1}}
 --     job:wait()
@@ -141,8 +154,10 @@ function llm.finetune(o)
     local folder, uri, found = tools.model_folder(o.model)
     local folders, distill = {adapter = adapter_of(o, found)}, nil
     folders.teacher, distill = teacher_of(o, found.tokenizer or folder, uri)
+    if o.args ~= nil and type(o.args) ~= "table" then fail("ARG", "args is a table of training arguments, not a " .. type(o.args)) end
     local args = copy_of(o.args)
     local ranks = ranks_of(o, args)
+    args.compute_metrics = takes_metrics(o, ranks) or nil
     args.num_processes = ranks > 1 and ranks or nil
     local ddp_timeout = take(args, "ddp_timeout")
     local rows = row_fields(o, args)
@@ -171,6 +186,7 @@ function llm.finetune(o)
     if o.eval_dataset ~= nil then
         spec.data.eval_rows = tools.write_rows(o.eval_dataset, "eval_dataset", o, data .. "/eval.rows")
     end
+    if args.compute_metrics then core.pack(data .. "/compute_metrics", o.compute_metrics) end
     local tables = core.tables(mark)
     if #tables > 0 then spec.data.tables = tables end
     core.submit(id, spec)

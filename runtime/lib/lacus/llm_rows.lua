@@ -154,7 +154,7 @@ local function write_pairs(dataset, what, o, path)
 end
 
 -- A row of token ids: without labels each token is learned; what the attention mask leaves out is not there.
-local function write_tokens(writer, row)
+local function write_tokens(writer, row, n)
     local ids, labels, mask = row.input_ids, row.labels or row.input_ids, row.attention_mask
     if type(mask) == "table" then
         local kept, kept_labels = {}, {}
@@ -162,6 +162,9 @@ local function write_tokens(writer, row)
             if mask[i] ~= 0 then kept[#kept + 1], kept_labels[#kept_labels + 1] = ids[i], labels[i] end
         end
         ids, labels = kept, kept_labels
+    end
+    if #ids ~= #labels then
+        fail("DATA", ("row %d has %d input_ids and %d labels"):format(n, #ids, #labels), "a label for each token: -100 where none is learned")
     end
     writer:tokens(ids, labels)
 end
@@ -176,7 +179,7 @@ local function write_rows(dataset, what, o, path)
         if type(row) == "string" then
             writer:add("", row)
         elseif not o.template and type(row.input_ids) == "table" then
-            write_tokens(writer, row)
+            write_tokens(writer, row, n)
         elseif not o.template and type(row.messages) == "table" then
             tok = tok or core.tokenizer(o.tokenizer_folder)
             writer:add(conversation(tok, row.messages, n))

@@ -31,10 +31,11 @@ function M.EarlyStoppingCallback(o)
     return callback
 end
 
-local function check_arguments(args, peft)
+local function check_arguments(args, peft, compute_metrics)
     local of_engine = {}
     for name, value in pairs(args) do of_engine[name] = value end
     for _, name in ipairs(rows_arguments) do of_engine[name] = nil end
+    of_engine.compute_metrics = compute_metrics ~= nil
     core.check{args = of_engine, peft = peft}
 end
 
@@ -55,7 +56,7 @@ function M.Trainer(o)
     for _, callback in ipairs(o.callbacks or {}) do
         for name, value in pairs(early[callback] or {}) do args[name] = value end
     end
-    check_arguments(args, o.peft or o.peft_config)
+    check_arguments(args, o.peft or o.peft_config, o.compute_metrics)
     tools.report_targets(o.report_to or args.report_to)
     for _, callback in ipairs(o.callbacks or {}) do
         if type(callback) ~= "table" then fail("ARG", "a callback is a table of functions: {on_log = function(args, state, control, logs) … end}") end
@@ -133,7 +134,7 @@ local function judge(t, e)
     local name = (t.args.metric_for_best_model or "loss"):gsub("^eval_", "")
     local value, best = e["eval_" .. name] or e[name:gsub("/", "_")], t.state.best_metric
     local greater = t.args.greater_is_better
-    if greater == nil then greater = name == "accuracy" or name:find("^rewards/") ~= nil end
+    if greater == nil then greater = not name:find("loss$") and name ~= "perplexity" end
     if type(value) ~= "number" then return end
     if best == nil or (greater and value > best) or (not greater and value < best) then t.state.best_metric = value end
 end
@@ -148,7 +149,11 @@ local handlers = {
     end,
     eval = function(t, e, control)
         if e.when then return end -- before the first step and after the last: not Hugging Face's
-        local line = note(t, {eval_loss = e.eval_loss, eval_accuracy = e.eval_accuracy}, e.step, e.epoch)
+        local logs = {}
+        for name, value in pairs(e) do
+            if name:find("^eval_") and name ~= "eval_perplexity" then logs[name] = value end
+        end
+        local line = note(t, logs, e.step, e.epoch)
         judge(t, e)
         call(t, "on_log", control, line)
         call(t, "on_evaluate", control, line)
@@ -158,6 +163,16 @@ local handlers = {
 
 -- ---- training -----------------------------------------------------------------------------------------------------------
 
+-- compute_metrics, where a worker can have a copy of it; one that uses a tokenizer or a dataframe is called here, by evaluate.
+local function shipped(f)
+    if type(f) ~= "function" then return f end
+    local path = core.temporary()
+    local removed <close> = setmetatable({}, {__close = function() os.remove(path) end})
+    local ok, why = pcall(core.pack, path, f)
+    if ok then return f end
+    print("compute_metrics is not called while it trains, but by trainer:evaluate(): " .. tostring(type(why) == "table" and why.message or why))
+end
+
 local function start(t)
     local o, args = t._o, {}
     for name, value in pairs(t.args) do args[name] = value end
@@ -166,6 +181,7 @@ local function start(t)
     for _, name in ipairs{"train_dataset", "eval_dataset", "peft", "peft_config", "quantization", "quantization_config", "packing"} do spec[name] = o[name] end
     spec.model, spec.args, spec.max_length = t._model, args, longest(t, o.train_dataset)
     spec.report_to = o.report_to or args.report_to
+    if (args.eval_strategy or "no") ~= "no" then spec.compute_metrics = shipped(o.compute_metrics) end
     args.report_to = nil
     return tools.llm.finetune(spec)
 end
