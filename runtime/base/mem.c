@@ -71,20 +71,30 @@ char *mem_strdup(const char *s)
     return mem_strndup(s, strlen(s));
 }
 
-char *mem_printf(const char *fmt, ...)
+/* a NULL: of its own, mem_free. */
+static PRINTF_LIKE(2, 0) char *format(struct arena *a, const char *fmt, va_list ap)
 {
-    va_list ap, again;
+    va_list again;
     int n;
     char *text;
 
-    va_start(ap, fmt);
     va_copy(again, ap);
-    n = vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
-    text = n < 0 ? NULL : mem_alloc((size_t)n + 1);
-    if (text)
-        vsnprintf(text, (size_t)n + 1, fmt, again);
+    n = vsnprintf(NULL, 0, fmt, again);
     va_end(again);
+    text = n < 0 ? NULL : a ? arena_alloc(a, (size_t)n + 1) : mem_alloc((size_t)n + 1);
+    if (text)
+        vsnprintf(text, (size_t)n + 1, fmt, ap);
+    return text;
+}
+
+char *mem_printf(const char *fmt, ...)
+{
+    va_list ap;
+    char *text;
+
+    va_start(ap, fmt);
+    text = format(NULL, fmt, ap);
+    va_end(ap);
     return text;
 }
 
@@ -199,18 +209,12 @@ char *arena_strdup(struct arena *a, const char *s)
 
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
-    va_list ap, again;
-    int n;
+    va_list ap;
     char *text;
 
     va_start(ap, fmt);
-    va_copy(again, ap);
-    n = vsnprintf(NULL, 0, fmt, ap);
+    text = format(a, fmt, ap);
     va_end(ap);
-    text = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
-    if (text)
-        vsnprintf(text, (size_t)n + 1, fmt, again);
-    va_end(again);
     return text;
 }
 

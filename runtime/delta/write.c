@@ -491,6 +491,17 @@ static void maybe_checkpoint(const struct writing *a, int64_t version)
         return; /* the next one will be tried again */
 }
 
+static enum lc commit_written(struct writing *a, struct delta_written *out, struct err *err)
+{
+    TRY(build_commit(a, true, err));
+    TRY(delta_commit_put(a->ctx, &a->commit, &out->version, err));
+    out->rows = a->files.rows;
+    out->files = (int64_t)a->files.n;
+    out->bytes = a->files.bytes;
+    maybe_checkpoint(a, out->version);
+    return LC_OK;
+}
+
 static enum lc attempt(struct writing *a, const struct plan *plan, struct delta_written *out, struct err *err)
 {
     bool go;
@@ -499,13 +510,7 @@ static enum lc attempt(struct writing *a, const struct plan *plan, struct delta_
     if (!go)
         return LC_OK;
     TRY(write_rows(a, plan, err));
-    TRY(build_commit(a, true, err));
-    TRY(delta_commit_put(a->ctx, &a->commit, &out->version, err));
-    out->rows = a->files.rows;
-    out->files = (int64_t)a->files.n;
-    out->bytes = a->files.bytes;
-    maybe_checkpoint(a, out->version);
-    return LC_OK;
+    return commit_written(a, out, err);
 }
 
 enum lc delta_write(const struct ctx *ctx, const struct delta_engine *engine, const struct plan *plan,
@@ -548,13 +553,7 @@ static enum lc rewrite(struct writing *a, struct delta_written *out, struct err 
     a->overwrites = true;
     if (r->plan)
         TRY(write_rows(a, r->plan, err));
-    TRY(build_commit(a, true, err));
-    TRY(delta_commit_put(a->ctx, &a->commit, &out->version, err));
-    out->rows = a->files.rows;
-    out->files = (int64_t)a->files.n;
-    out->bytes = a->files.bytes;
-    maybe_checkpoint(a, out->version);
-    return LC_OK;
+    return commit_written(a, out, err);
 }
 
 enum lc delta_rewrite(const struct ctx *ctx, const struct delta_engine *engine, const struct delta_rewrite *r,

@@ -214,12 +214,9 @@ json_t *notebook_cell(const struct notebook *nb, size_t index)
     return json_array_get(json_object_get(nb->root, "cells"), index);
 }
 
-enum lc notebook_insert_markdown(struct notebook *nb, size_t index, const char *source, const char *tag,
-                                 struct err *err)
+/* Takes over the cell. */
+static enum lc insert(struct notebook *nb, size_t index, json_t *cell, struct err *err)
 {
-    json_t *cell = json_pack("{s:s, s:o, s:{s:[s]}}", "cell_type", "markdown", "source",
-                             notebook_lines(source, strlen(source)), "metadata", "tags", tag);
-
     if (!cell || json_array_insert(json_object_get(nb->root, "cells"), index, cell) != 0) {
         json_decref(cell);
         return err_nomem(err);
@@ -229,20 +226,23 @@ enum lc notebook_insert_markdown(struct notebook *nb, size_t index, const char *
     return LC_OK;
 }
 
+enum lc notebook_insert_markdown(struct notebook *nb, size_t index, const char *source, const char *tag,
+                                 struct err *err)
+{
+    return insert(nb, index,
+                  json_pack("{s:s, s:o, s:{s:[s]}}", "cell_type", "markdown", "source",
+                            notebook_lines(source, strlen(source)), "metadata", "tags", tag),
+                  err);
+}
+
 enum lc notebook_insert_code(struct notebook *nb, size_t index, const char *source, const char *tag,
                              struct err *err)
 {
-    json_t *cell = json_pack("{s:s, s:o, s:{s:[s]}, s:[], s:n}", "cell_type", "code", "source",
-                             notebook_lines(source, strlen(source)), "metadata", "tags", tag, "outputs",
-                             "execution_count");
-
-    if (!cell || json_array_insert(json_object_get(nb->root, "cells"), index, cell) != 0) {
-        json_decref(cell);
-        return err_nomem(err);
-    }
-    complete_cell(cell);
-    json_decref(cell);
-    return LC_OK;
+    return insert(nb, index,
+                  json_pack("{s:s, s:o, s:{s:[s]}, s:[], s:n}", "cell_type", "code", "source",
+                            notebook_lines(source, strlen(source)), "metadata", "tags", tag, "outputs",
+                            "execution_count"),
+                  err);
 }
 
 void notebook_remove(struct notebook *nb, size_t index)

@@ -243,6 +243,7 @@ static void on_hook(lua_State *L, lua_Debug *ar)
 }
 
 /* ---- coroutines: everything that changes the running one ---- */
+/* Resumes co, or (n NULL) closes it, while it is the one that runs. */
 static int enter(struct hook *h, lua_State *co, lua_State *from, int nargs, int *n)
 {
     lua_State *outer = h->running;
@@ -252,7 +253,7 @@ static int enter(struct hook *h, lua_State *co, lua_State *from, int nargs, int 
     h->links = &link;
     h->running = co;
     arm(h, co);
-    rc = lua_resume(co, from, nargs, n);
+    rc = n ? lua_resume(co, from, nargs, n) : lua_resetthread(co);
     h->links = link.outer;
     h->running = outer;
     if (outer)
@@ -262,19 +263,7 @@ static int enter(struct hook *h, lua_State *co, lua_State *from, int nargs, int 
 
 static int close_thread(struct hook *h, lua_State *co)
 {
-    lua_State *outer = h->running;
-    struct hook_link link = {co, h->links, h->links ? h->links->depth + 1 : 1};
-    int rc;
-
-    h->links = &link;
-    h->running = co;
-    arm(h, co);
-    rc = lua_resetthread(co);
-    h->links = link.outer;
-    h->running = outer;
-    if (outer)
-        arm(h, outer);
-    return rc;
+    return enter(h, co, NULL, 0, NULL);
 }
 
 /* Closes a coroutine that a strike has ended; its <close> handlers get the grace, and may call C again. */

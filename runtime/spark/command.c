@@ -12,8 +12,8 @@
 #include <strings.h>
 
 /* ---- names ---- */
-/* "a.`b c`": as catalog_save wants it. Caller frees. */
-char *command_dotted(const struct sql_names *name)
+/* "a.`b c`": as catalog_save wants it; mem_free. */
+static char *dotted(const struct sql_names *name)
 {
     struct buf out = BUF_INIT(4 * CATALOG_NAME_MAX);
 
@@ -28,6 +28,23 @@ char *command_dotted(const struct sql_names *name)
 bool command_is_path(const struct sql_names *name)
 {
     return name->n == 2 && strcasecmp(name->items[0], "delta") == 0;
+}
+
+enum lc command_save(struct command *c, const struct plan *plan, struct catalog_save *save,
+                     struct delta_written *out)
+{
+    const struct sql_names *name = &c->s->name;
+    char *table = NULL;
+    enum lc rc;
+
+    if (command_is_path(name))
+        save->path = name->items[1];
+    else if ((save->table = table = dotted(name)) == NULL)
+        return err_nomem(c->err);
+    rc = catalog_save(c->ctx, c->env->catalog, &c->env->engine, plan, save, out, c->err);
+    mem_free(table);
+    save->table = NULL;
+    return rc;
 }
 
 /* Spark's patterns: * is anything, | is or, case does not matter. */

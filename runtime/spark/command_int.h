@@ -13,6 +13,9 @@
 #define LACUS_SPARK_COMMAND_INT_H
 #include "runtime/spark/commands.h"
 
+struct catalog_save;
+struct delta_written;
+
 struct command { /* what every command gets */
     const struct ctx *ctx;
     const struct spark_env *env;
@@ -21,8 +24,10 @@ struct command { /* what every command gets */
     struct err *err;
 };
 
-char *command_dotted(const struct sql_names *name); /* "a.`b c`", as catalog_save wants it; mem_free */
 bool command_is_path(const struct sql_names *name); /* delta.`/a/path` */
+/* Writes the plan's rows to the table or folder that the statement names. */
+enum lc command_save(struct command *c, const struct plan *plan, struct catalog_save *save,
+                     struct delta_written *out) MUST_CHECK;
 /* Spark's patterns: * is anything, | is or, case does not matter. NULL matches all. */
 bool command_matches(const char *pattern, const char *name);
 /* A schema's name of one or two parts. */

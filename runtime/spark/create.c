@@ -38,19 +38,11 @@ static enum lc create_as(struct command *c, const struct plan *plan, const struc
     const struct sql_statement *s = c->s;
     struct catalog_save save = {.path = s->location, .write = *write};
     struct delta_written done;
-    char *name = NULL;
-    enum lc rc;
 
     if (strcasecmp(format_of(s), "delta") != 0)
         return err_set(c->err, LC_UNSUPPORTED,
                        "cannot make the table: AS SELECT writes Delta tables only, not '%s'", s->format);
-    if (command_is_path(&s->name))
-        save.path = s->name.items[1];
-    else if ((save.table = name = command_dotted(&s->name)) == NULL)
-        return err_nomem(c->err);
-    rc = catalog_save(c->ctx, c->env->catalog, &c->env->engine, plan, &save, &done, c->err);
-    mem_free(name);
-    return rc;
+    return command_save(c, plan, &save, &done);
 }
 
 /* A relation without rows that has these columns. */

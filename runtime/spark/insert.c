@@ -25,22 +25,13 @@ enum lc run_truncate(struct command *c)
     struct catalog_save save = {.insert = true, .write.mode = DELTA_OVERWRITE};
     const struct plan *none;
     struct delta_written done;
-    char *name;
     enum lc rc;
 
     if (c->s->n_partition)
         return change_truncate_partition(c);
     none = plan_limit(command_table(c), 0);
-    name = command_dotted(&c->s->name);
-    rc = none && name ? LC_OK : err_nomem(c->err);
-    if (command_is_path(&c->s->name))
-        save.path = c->s->name.items[1];
-    else
-        save.table = name;
-    if (rc == LC_OK)
-        rc = catalog_save(c->ctx, c->env->catalog, &c->env->engine, none, &save, &done, c->err);
+    rc = none ? command_save(c, none, &save, &done) : err_nomem(c->err);
     plan_unref(none);
-    mem_free(name);
     return rc;
 }
 
@@ -99,19 +90,11 @@ static enum lc partition_rows(struct command *c, const struct plan **plan)
 
 static enum lc insert_rows(struct command *c, const struct plan *plan, bool by_name, int64_t *rows)
 {
-    const struct sql_statement *s = c->s;
-    struct catalog_save save = {.insert = true, .by_name = by_name};
+    struct catalog_save save = {
+        .insert = true, .by_name = by_name, .write.mode = c->s->overwrite ? DELTA_OVERWRITE : DELTA_APPEND};
     struct delta_written done;
-    char *name = NULL;
-    enum lc rc;
+    enum lc rc = command_save(c, plan, &save, &done);
 
-    save.write.mode = s->overwrite ? DELTA_OVERWRITE : DELTA_APPEND;
-    if (command_is_path(&s->name))
-        save.path = s->name.items[1];
-    else if ((save.table = name = command_dotted(&s->name)) == NULL)
-        return err_nomem(c->err);
-    rc = catalog_save(c->ctx, c->env->catalog, &c->env->engine, plan, &save, &done, c->err);
-    mem_free(name);
     *rows = rc == LC_OK ? done.rows : 0;
     return rc;
 }

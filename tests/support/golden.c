@@ -181,6 +181,19 @@ float *read_tensor(const struct tensor *t)
     return out;
 }
 
+void read_parameters(const struct model *m, struct buf *out)
+{
+    for (size_t i = 0; i < model_parameters(m); i++) {
+        struct parameter p;
+        float *values;
+
+        model_parameter(m, i, &p);
+        values = read_tensor(&p.value);
+        assert_true(buf_add(out, values, (size_t)tensor_elements(&p.value) * sizeof *values));
+        mem_free(values);
+    }
+}
+
 void tensor_close_to(const struct tensor *t, const struct safetensors *st, const char *name, double tolerance)
 {
     int64_t n;

@@ -5,6 +5,7 @@
 #include "gpu/lora.h"
 #include "gpu/model.h"
 #include "gpu/safetensors.h"
+#include "runtime/base/buf.h"
 #include <jansson.h>
 
 #define GOLDEN "tests/golden/"
@@ -30,7 +31,8 @@ float *golden_floats(const struct safetensors *st, const char *name, int64_t *n)
 int64_t *golden_ints(const struct safetensors *st, const char *name, int64_t *n); /* mem_free */
 void near_to(double a, double b, double tolerance);                               /* absolute */
 double relative(const float *a, const float *b, int64_t n);
-float *read_tensor(const struct tensor *t); /* mem_free */
+float *read_tensor(const struct tensor *t);                   /* mem_free */
+void read_parameters(const struct model *m, struct buf *out); /* appends the values of all */
 /* Fails when a differs from b by more than the tolerance. */
 void close_to(const char *what, const float *a, const float *b, int64_t n, double tolerance);
 void tensor_close_to(const struct tensor *t, const struct safetensors *st, const char *name,

@@ -72,19 +72,6 @@ static struct model *make_model(struct backend *backend, bool lora)
     return m;
 }
 
-static void keep_values(const struct model *m, struct buf *out)
-{
-    for (size_t i = 0; i < model_parameters(m); i++) {
-        struct parameter p;
-        float *values;
-
-        model_parameter(m, i, &p);
-        values = read_tensor(&p.value);
-        assert_true(buf_add(out, values, (size_t)tensor_elements(&p.value) * sizeof *values));
-        mem_free(values);
-    }
-}
-
 static enum lc drive(struct rank *r, struct trainer *t, struct err *err)
 {
     struct ctx ctx = ctx_background();
@@ -131,7 +118,7 @@ static void *rank_main(void *arg)
     args.output_dir = l->dir[0] ? mem_strdup(l->dir) : NULL;
     ok(trainer_new(&ctx, m, &args, &data, &eval, &callbacks, &t, &r->out->err), &r->out->err);
     r->out->code = drive(r, t, &r->out->err);
-    keep_values(m, &r->out->values);
+    read_parameters(m, &r->out->values);
     trainer_free(t);
     training_args_release(&args);
     model_free(m);

@@ -293,19 +293,6 @@ static struct trainer *lesson_trainer(struct lesson *l)
     return t;
 }
 
-static void all_values(const struct model *m, struct buf *out)
-{
-    for (size_t i = 0; i < model_parameters(m); i++) {
-        struct parameter p;
-        float *values;
-
-        model_parameter(m, i, &p);
-        values = read_tensor(&p.value);
-        assert_true(buf_add(out, values, (size_t)tensor_elements(&p.value) * sizeof *values));
-        mem_free(values);
-    }
-}
-
 static void resumed(const char *backend, bool lora)
 {
     struct ctx ctx = ctx_background();
@@ -324,7 +311,7 @@ static void resumed(const char *backend, bool lora)
     assert_true(trainer_state(t)->finished);
     assert_true(l->losses[steps - 1] < l->losses[0]);
     memcpy(losses, l->losses, sizeof losses);
-    all_values(l->model, &straight);
+    read_parameters(l->model, &straight);
     trainer_free(t);
     ok(fs_remove_tree(l->dir, &err), &err);
 
@@ -345,7 +332,7 @@ static void resumed(const char *backend, bool lora)
     ok(trainer_run(&ctx, t, &err), &err);
     assert_int_equal(l->n_losses, steps);
     assert_memory_equal(losses, l->losses, (size_t)steps * sizeof *losses);
-    all_values(l->model, &again);
+    read_parameters(l->model, &again);
     assert_int_equal(straight.len, again.len);
     assert_memory_equal(straight.data, again.data, straight.len);
     trainer_free(t);
@@ -380,7 +367,7 @@ static void results_do_not_depend_on_threads(void **state)
         l->args.save_strategy = STRATEGY_NO;
         t = lesson_trainer(l);
         ok(trainer_run(&ctx, t, &err), &err);
-        all_values(l->model, &values[i]);
+        read_parameters(l->model, &values[i]);
         trainer_free(t);
         lesson_free(l);
     }
@@ -406,7 +393,7 @@ static void recomputed_layers_change_nothing(void **state)
         t = lesson_trainer(l);
         assert_int_equal(trainer_plan(t)->recomputed_layers, i == 1 ? 2 : 0);
         ok(trainer_run(&ctx, t, &err), &err);
-        all_values(l->model, &values[i]);
+        read_parameters(l->model, &values[i]);
         trainer_free(t);
         lesson_free(l);
     }

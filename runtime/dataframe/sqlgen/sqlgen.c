@@ -5,23 +5,6 @@
 enum { ARENA_LIMIT = 256 << 20 };
 
 /* ---- texts in the arena ---- */
-const char *gen_printf(struct gen *g, const char *fmt, ...)
-{
-    va_list ap, again;
-    int n;
-    char *text;
-
-    va_start(ap, fmt);
-    va_copy(again, ap);
-    n = vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
-    text = n < 0 ? NULL : arena_alloc(g->arena, (size_t)n + 1);
-    if (text)
-        vsnprintf(text, (size_t)n + 1, fmt, again);
-    va_end(again);
-    return text;
-}
-
 const char *gen_take(struct gen *g, struct buf *b)
 {
     const char *text = buf_ok(b) ? arena_strndup(g->arena, buf_str(b), b->len) : NULL;

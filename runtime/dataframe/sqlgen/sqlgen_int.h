@@ -105,7 +105,7 @@ struct gen {
 };
 
 /* sqlgen.c */
-const char *gen_printf(struct gen *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
+#define gen_printf(g, ...) ((const char *)arena_printf((g)->arena, __VA_ARGS__))
 const struct dtype *gen_type(struct gen *g,
                              const struct dtype *owned); /* keeps it until the end; NULL gives NULL */
 const char *gen_sql_type(struct gen *g, const struct dtype *t);
