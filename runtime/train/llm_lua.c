@@ -16,6 +16,7 @@
 #include "runtime/train/job.h"
 #include "runtime/train/manifest.h"
 #include "runtime/train/model_folder.h"
+#include "runtime/train/model_lua.h"
 #include "runtime/train/origin.h"
 #include "runtime/train/plan.h"
 #include "runtime/train/rows.h"
@@ -124,37 +125,17 @@ static int l_rows_add(lua_State *L) /* writer:add(prompt, completion) */
     return 0;
 }
 
-static int32_t *check_ids(lua_State *L, int index, size_t n) /* leaves its memory on the stack */
-{
-    int32_t *ids = lua_newuserdatauv(L, (n ? n : 1) * sizeof *ids, 0);
-
-    for (size_t i = 0; i < n; i++) {
-        int ok;
-        lua_geti(L, index, (lua_Integer)i + 1);
-        lua_Integer v = lua_tointegerx(L, -1, &ok);
-        if (!ok || v < INT32_MIN || v > INT32_MAX)
-            luaL_error(L, "token ids are integers, and element %d is a %s", (int)i + 1, luaL_typename(L, -1));
-        ids[i] = (int32_t)v;
-        lua_pop(L, 1);
-    }
-    return ids;
-}
-
 static int l_rows_tokens(lua_State *L) /* writer:tokens(ids, labels): a label per id */
 {
     struct rows **r = rows_slot(L);
-    size_t n;
+    size_t n, n_labels;
     int32_t *ids, *labels;
     struct err err;
 
     luaL_argcheck(L, *r, 1, "closed");
-    luaL_checktype(L, 2, LUA_TTABLE);
-    luaL_checktype(L, 3, LUA_TTABLE);
-    n = (size_t)luaL_len(L, 2);
-    luaL_argcheck(L, n <= ROWS_TEXT_MAX / sizeof *ids, 2, "too many tokens");
-    luaL_argcheck(L, n == (size_t)luaL_len(L, 3), 3, "as many labels as input_ids expected");
-    ids = check_ids(L, 2, n);
-    labels = check_ids(L, 3, n);
+    ids = llm_check_ids(L, 2, &n);
+    labels = llm_check_ids(L, 3, &n_labels);
+    luaL_argcheck(L, n == n_labels, 3, "as many labels as input_ids expected");
     if (rows_add_tokens(*r, ids, labels, n, &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
