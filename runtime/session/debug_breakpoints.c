@@ -66,11 +66,30 @@ static json_t *answer_one(const struct breakpoint *b, const char *path, const ch
     return one;
 }
 
+/* Does the condition compile, as a cell does? One that does not is told here; it stops, so that it is seen there too. */
+static const char *wrong_condition(const struct breakpoint *b, struct err *problem)
+{
+    struct lines lines;
+    struct err why;
+
+    if (!b->condition)
+        return NULL;
+    if (lines_of(b->condition, strlen(b->condition), &lines, &why) == LC_OK) {
+        lines_release(&lines);
+        return NULL;
+    }
+    err_set(problem, LC_SYNTAX, "the condition '%s' is not Lua: %s", b->condition, why.message);
+    return problem->message;
+}
+
 /* To the next line that has code. `lines` NULL: the text cannot be read; the breakpoint waits for a chunk of that name. */
 static const char *place(struct breakpoint *b, const struct lines *lines, const struct err *problem)
 {
     int line;
 
+    b->verified = false;
+    if (b->line <= 0)
+        return "lines are whole numbers from 1";
     if (!lines) {
         b->verified = problem->code == LC_NOTFOUND;
         return b->verified ? NULL : problem->message;
@@ -157,7 +176,7 @@ json_t *debug_set_breakpoints(struct debug *d, const char *path, const char *tex
                               struct err *err)
 {
     struct lines lines = {0};
-    struct err problem = {.code = LC_OK};
+    struct err problem = {.code = LC_OK}, wrong;
     struct source *src;
     json_t *answer = json_array();
     bool known = json_array_size(list) > 0 && read_lines(path, text, &lines, &problem) == LC_OK;
@@ -173,6 +192,7 @@ json_t *debug_set_breakpoints(struct debug *d, const char *path, const char *tex
         pthread_mutex_lock(&d->lock);
         for (size_t i = 0; i < src->n; i++) {
             const char *why = place(&src->list[i], known ? &lines : NULL, &problem);
+            why = why ? why : wrong_condition(&src->list[i], &wrong);
             src->list[i].id = ++d->last_breakpoint;
             json_array_append_new(answer, answer_one(&src->list[i], path, why));
         }

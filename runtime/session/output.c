@@ -155,7 +155,8 @@ int session_ask(lua_State *L) /* input(prompt, {password = true}) */
     bool password = false;
     struct err err;
 
-    if (lua_istable(L, 2)) {
+    if (!lua_isnoneornil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TTABLE); /* not true: a password would be seen */
         lua_getfield(L, 2, "password");
         password = lua_toboolean(L, -1);
     }

@@ -298,6 +298,16 @@ def test_variables_are_set_where_they_are(debugger):
     assert debugger.kernel.execute("copied")[1][0]["content"]["data"]["text/plain"] == "42"
 
 
+def test_lines_that_are_none(debugger):
+    """They must not stop anywhere else."""
+    code = "local a = 1\nlocal b = a + 1\nreturn b"
+    _, told = debugger.cell(code, -1, 0, 1.5, "2", {}, 3)
+    assert [t["verified"] for t in told] == [False] * 5 + [True] and all("whole numbers" in t["message"] for t in told[:5])
+    debugger.run(code)
+    debugger.stopped("breakpoint", 3)
+    assert debugger.end()["status"] == "ok"
+
+
 def test_conditions_counts_and_messages(debugger):
     code = "for i = 1, 10 do\n  local sq = i * i\n  last = sq\nend"
     debugger.cell(code, {"line": 3, "condition": "sq > 50"}, {"line": 2, "logMessage": "i is {i} {{'t'}}"})
@@ -310,7 +320,8 @@ def test_conditions_counts_and_messages(debugger):
     assert debugger.evaluate("i") == "10"
     assert debugger.end()["status"] == "ok"
     assert text(debugger.outputs()).startswith("i is 1 ")
-    debugger.cell(code, {"line": 3, "condition": "sq >"})
+    _, (told,) = debugger.cell(code, {"line": 3, "condition": "sq >"})
+    assert told["verified"] and "'sq >' is not Lua" in told["message"]
     debugger.run(code)
     debugger.stopped("breakpoint", 3)
     debugger.cell(code)

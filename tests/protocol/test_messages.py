@@ -204,6 +204,11 @@ def test_an_error_value_that_never_gets_its_text_is_told(kernel):
     assert reply["evalue"] == "the error value could not be shown: its __tostring failed: Cell In[2]:1: inner"
 
 
+def test_a_password_that_would_be_seen_is_not_asked_for(kernel):
+    reply = kernel.execute("input('password? ', true)", allow_stdin=True)[0]
+    assert reply["status"] == "error" and "table expected" in reply["evalue"]
+
+
 def test_interrupt_by_signal(kernel):
     kernel.send("execute_request", {"code": "while true do end"})
     time.sleep(0.2)
