@@ -465,10 +465,30 @@ static void add_rows(json_t *list, struct store *st, sqlite3_stmt *q, bool outpu
     }
 }
 
+/* NULL: it is one that there is, or left out. */
+static json_t *wrong_type(json_t *request)
+{
+    static const char *const types[] = {"tail", "range", "search"};
+    json_t *type = json_object_get(request, "hist_access_type");
+    const char *text = json_string_value(type);
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (!type || (text && strcmp(text, types[i]) == 0))
+            return NULL;
+    return json_pack(
+        "{ss ss so s[]}", "status", "error", "ename", lc_ename(LC_ARG), "evalue",
+        json_sprintf("hist_access_type is 'tail', 'range' or 'search', not '%s'", text ? text : "(no text)"),
+        "traceback");
+}
+
 json_t *session_history(struct session *s, json_t *request)
 {
     struct history *h = s->history;
-    json_t *list = json_array();
+    json_t *list = wrong_type(request);
+
+    if (list)
+        return list;
+    list = json_array();
     struct store st;
     sqlite3_stmt *q;
 

@@ -47,6 +47,8 @@ def test_bad_requests_are_answered(kernel):
     for bad in ({}, {"hist_access_type": "nonsense"}, {"hist_access_type": 7}, {"n": -5}, {"n": "x", "pattern": 3},
                 {"hist_access_type": "range", "session": 1 << 60, "start": -9, "stop": "x"}, {"hist_access_type": "search", "pattern": "[" * 10000}):
         assert kernel.request("history_request", bad)["content"]["status"] in ("ok", "error")
+    reply = kernel.request("history_request", {"hist_access_type": "nonsense"})["content"]
+    assert reply["status"] == "error" and "'tail', 'range' or 'search', not 'nonsense'" in reply["evalue"]
     assert kernel.execute("1")[0]["status"] == "ok"
 
 

@@ -382,7 +382,7 @@ def kernel(request, tmp_path):
     client = BlockingKernelClient(connection_file=str(file))
     client.load_connection_file()
     client.start_channels()
-    client.wait_for_ready(timeout=60)
+    client.kernel_info(reply=True, timeout=60)  # wait_for_ready takes a slow start for a death
     yield request.param, file, client, process
     client.stop_channels()
     process.kill()
@@ -391,7 +391,8 @@ def kernel(request, tmp_path):
 
 def test_attached_to_a_running_kernel(terminal, kernel):
     name, file, client, process = kernel
-    client.execute("there = 40", reply=True, timeout=20)
+    client.execute("there = 40", reply=True, timeout=60)
+    client.complete("ther", reply=True, timeout=60)  # the first of ipykernel loads jedi; a Tab waits only so long
     listed = subprocess.run([LACUS, "repl", "--existing", "list"], capture_output=True, text=True, timeout=30, env=environment(file.parent) | {"JUPYTER_RUNTIME_DIR": str(file.parent)})
     assert [k["file"] for k in json.loads(listed.stdout)] == [str(file)]
     t = terminal("sh", "-c", f"trap : INT; {LACUS} repl --existing; echo it ended; sleep 1000", JUPYTER_RUNTIME_DIR=str(file.parent))
@@ -399,23 +400,25 @@ def test_attached_to_a_running_kernel(terminal, kernel):
     t.wait(r"In \[2\]:")
     t.line("print(there + 2)")
     t.wait(r"^42")
+    t.wait(r"In \[3\]:")
     t.line("there + 3")
     t.wait(r"Out\[3\]: 43")
+    t.wait(r"In \[4\]:")
     t.type("ther")
     t.keys("Tab")
     t.wait(r"In \[4\]: there")
     t.keys("Enter")
     t.wait(r"Out\[4\]: 40")
+    t.wait(r"In \[5\]:")
     t.line("x = input('name? ')" if name == "ipykernel" else "local x = input('name? ')")
     t.wait(r"^name\?")
     t.line("moon")
     t.wait(r"In \[6\]:")
     t.line("print('it is', x)")
     t.wait(r"it is[ \t]+moon")
-    t.line("while True: pass" if name == "ipykernel" else "while true do end")
-    if name == "ipykernel":
-        t.keys("Enter")
-    time.sleep(0.5)
+    t.wait(r"In \[7\]:")
+    t.line("exec('print(6 * 7 * 2)\\nwhile True: pass')" if name == "ipykernel" else "print(6 * 7 * 2) while true do end")
+    t.wait(r"^84")  # it runs: before, Ctrl-C would be for the line
     t.keys("C-c")
     t.wait(r"KeyboardInterrupt")
     t.wait(r"In \[8\]:")
