@@ -142,7 +142,7 @@ static void bars(const struct sweep *s, const char *metric, struct buf *out)
     if (n && out->len)
         buf_puts(out, "\n\n");
     if (n)
-        plot_text_bars(metric, list, n, out);
+        plot_text_bars(metric, list, n, 0, out);
 }
 
 void sweep_print(const struct sweep *s)

@@ -644,13 +644,20 @@ l_heatmap(lua_State *L) /* {{…}, {…}}, {z = rows, x = labels, y = labels}, {
 }
 
 /* ---- showing ---- */
+static int terminal_columns(lua_State *L) /* 0: there is no terminal */
+{
+    const struct frontend *f = session_frontend(session_of(L));
+
+    return f->ops && f->ops->columns ? f->ops->columns(f->self) : 0;
+}
+
 static int l_mimebundle(lua_State *L)
 {
     struct plot *p = luaL_checkudata(L, 1, plot_name);
     struct buf *text = session_buf(L, BUF_TEXT_MAX);
     json_t **vega = session_json_slot(L);
 
-    plot_spec_draw(p->spec, text);
+    plot_spec_draw(p->spec, terminal_columns(L), text);
     *vega = plot_spec_vega(p->spec);
     lua_createtable(L, 0, 2);
     lua_pushlstring(L, buf_str(text), text->len);
@@ -665,7 +672,7 @@ static int l_tostring(lua_State *L)
     struct plot *p = luaL_checkudata(L, 1, plot_name);
     struct buf *text = session_buf(L, BUF_TEXT_MAX);
 
-    plot_spec_draw(p->spec, text);
+    plot_spec_draw(p->spec, terminal_columns(L), text);
     lua_pushlstring(L, buf_str(text), text->len);
     return 1;
 }

@@ -48,7 +48,7 @@ static void name_ends(const json_t *spec, struct plot_text *p)
     p->right = high;
 }
 
-static void draw_points(const json_t *spec, struct buf *out)
+static void draw_points(const json_t *spec, int columns, struct buf *out)
 {
     json_t *values = json_object_get(spec, "values"), *point;
     size_t n = json_array_size(values), i;
@@ -58,6 +58,7 @@ static void draw_points(const json_t *spec, struct buf *out)
                           .xlabel = plot_spec_text(spec, "xlabel"),
                           .ylabel = plot_spec_text(spec, "ylabel"),
                           .series = series,
+                          .columns = columns,
                           .lines = is(spec, "line"),
                           .xlog = json_is_true(json_object_get(spec, "xlog")),
                           .ylog = json_is_true(json_object_get(spec, "ylog"))};
@@ -106,7 +107,7 @@ static void bar_label(char label[LABEL], const json_t *point)
         snprintf(label + n, LABEL - (size_t)n, " %.*s", cut(series, 15), series);
 }
 
-static void draw_bars(const json_t *spec, struct buf *out)
+static void draw_bars(const json_t *spec, int columns, struct buf *out)
 {
     json_t *values = json_object_get(spec, "values"), *point;
     size_t n = json_array_size(values), i;
@@ -118,7 +119,7 @@ static void draw_bars(const json_t *spec, struct buf *out)
             bar_label(labels[i], point);
             bars[i] = (struct plot_bar){labels[i], number_of(json_object_get(point, "y"), 0)};
         }
-        plot_text_bars(plot_spec_text(spec, "title"), bars, n, out);
+        plot_text_bars(plot_spec_text(spec, "title"), bars, n, columns, out);
     }
     mem_free(bars);
     mem_free(labels);
@@ -189,8 +190,9 @@ static void padded(struct buf *out, const char *text, size_t width)
     buf_printf(out, "%*s%s", columns < width ? (int)(width - columns) : 0, "", text);
 }
 
-static void draw_boxes(const json_t *spec, struct buf *out)
+static void draw_boxes(const json_t *spec, int terminal, struct buf *out)
 {
+    (void)terminal;
     json_t *values = json_object_get(spec, "values"), *box;
     size_t width = 0, i;
     struct scale s;
@@ -264,8 +266,9 @@ static void draw_cells(const double *cells, json_t *ys, size_t columns, double l
     }
 }
 
-static void draw_heat(const json_t *spec, struct buf *out)
+static void draw_heat(const json_t *spec, int terminal, struct buf *out)
 {
+    (void)terminal;
     json_t *values = json_object_get(spec, "values"), *point, *xs = json_array(), *ys = json_array();
     double *cells = mem_alloc(ROWS * CELLS * sizeof *cells), low = INFINITY, high = -INFINITY;
     size_t i;
@@ -298,18 +301,18 @@ static void draw_heat(const json_t *spec, struct buf *out)
     json_decref(ys);
 }
 
-void plot_spec_draw(const json_t *spec, struct buf *out)
+void plot_spec_draw(const json_t *spec, int columns, struct buf *out)
 {
     static const struct {
         const char *kind;
-        void (*draw)(const json_t *spec, struct buf *out);
+        void (*draw)(const json_t *spec, int columns, struct buf *out);
     } kinds[] = {{"bar", draw_bars}, {"hist", draw_bars}, {"box", draw_boxes}, {"heatmap", draw_heat}};
-    void (*draw)(const json_t *, struct buf *) = draw_points;
+    void (*draw)(const json_t *, int, struct buf *) = draw_points;
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (is(spec, kinds[i].kind))
             draw = kinds[i].draw;
-    draw(spec, out);
+    draw(spec, columns, out);
     if (*plot_spec_text(spec, "note"))
         buf_printf(out, "\n(%s)", plot_spec_text(spec, "note"));
 }

@@ -25,6 +25,7 @@ const char *plot_spec_text(const json_t *spec, const char *name); /* "" when the
 double plot_spec_moment(const json_t *value);
 /* Is every value of this field a moment? days: dates without times. */
 bool plot_spec_moments(const json_t *spec, const char *field, bool *days);
-json_t *plot_spec_vega(const json_t *spec);               /* Vega-Lite 5 */
-void plot_spec_draw(const json_t *spec, struct buf *out); /* Unicode */
+json_t *plot_spec_vega(const json_t *spec); /* Vega-Lite 5 */
+/* Unicode, in at most so many columns where that is possible; 0: as wide as it gets. */
+void plot_spec_draw(const json_t *spec, int columns, struct buf *out);
 #endif

@@ -4,13 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMNS = 60, ROWS = 14, DOTS_X = COLUMNS * 2, DOTS_Y = ROWS * 4, LABEL = 9, BAR = 50 };
+enum { COLUMNS = 60, ROWS = 14, DOTS_Y = ROWS * 4, LABEL = 9, BAR = 50, LEAST = 10, NUMBER = 13 };
 
 struct canvas {
     unsigned char cells[ROWS][COLUMNS]; /* braille dots, as Unicode numbers them */
     double x0, x1, y0, y1;
     bool xlog, ylog;
+    int columns;
 };
+
+/* What is left of the terminal beside `taken` columns, at most `most`. */
+static int room(int terminal, int taken, int most)
+{
+    int left = terminal - taken;
+
+    return terminal <= 0 || left > most ? most : left < LEAST ? LEAST : left;
+}
 
 static void grow(double *low, double *high, double v)
 {
@@ -80,7 +89,8 @@ static int draw_series(struct canvas *c, const struct plot_series *s, bool lines
             before_x = -1;
             continue;
         }
-        int x = place(s->x[i], c->x0, c->x1, DOTS_X), y = DOTS_Y - 1 - place(s->y[i], c->y0, c->y1, DOTS_Y);
+        int x = place(s->x[i], c->x0, c->x1, c->columns * 2),
+            y = DOTS_Y - 1 - place(s->y[i], c->y0, c->y1, DOTS_Y);
         if (lines && before_x >= 0)
             line(c, before_x, before_y, x, y);
         else
@@ -111,7 +121,7 @@ static void add_row(struct buf *out, const struct canvas *c, int row)
     if (row == 0 || row == ROWS - 1 || row == ROWS / 2)
         snprintf(label, sizeof label, "%.4g", c->ylog ? pow(10, y) : y);
     buf_printf(out, "%*s %s", LABEL, label, "\u2502");
-    for (int x = 0; x < COLUMNS; x++)
+    for (int x = 0; x < c->columns; x++)
         add_cell(out, c->cells[row][x]);
 }
 
@@ -122,7 +132,7 @@ static void add_axis(struct buf *out, const struct canvas *c, const struct plot_
     int gap;
 
     buf_printf(out, "%*s \u2514", LABEL, "");
-    for (int x = 0; x < COLUMNS; x++)
+    for (int x = 0; x < c->columns; x++)
         buf_puts(out, "\u2500");
     snprintf(left, sizeof left, "%.4g", c->xlog ? pow(10, c->x0) : c->x0);
     snprintf(right, sizeof right, "%.4g", c->xlog ? pow(10, c->x1) : c->x1);
@@ -130,15 +140,28 @@ static void add_axis(struct buf *out, const struct canvas *c, const struct plot_
         snprintf(left, sizeof left, "%.*s", (int)utf8_offset(p->left, strlen(p->left), 24), p->left);
         snprintf(right, sizeof right, "%.*s", (int)utf8_offset(p->right, strlen(p->right), 24), p->right);
     }
-    gap = COLUMNS - (int)utf8_columns(left, strlen(left)) - (int)utf8_columns(right, strlen(right));
+    gap = c->columns - (int)utf8_columns(left, strlen(left)) - (int)utf8_columns(right, strlen(right));
     int columns = (int)utf8_columns(xlabel, strlen(xlabel));
     int before = gap > columns ? (gap - columns) / 2 : 0, after = gap > columns ? gap - columns - before : 0;
     buf_printf(out, "\n%*s%s%*s%s%*s%s", LABEL + 2, "", left, before, "", xlabel, after, "", right);
 }
 
+/* The names stand behind the last point of each of several series. */
+static int names_width(const struct plot_text *p)
+{
+    int most = 0;
+
+    for (size_t s = 0; p->n > 1 && s < p->n && s < 16; s++) {
+        int name = 1 + (int)utf8_columns(p->series[s].name, strlen(p->series[s].name));
+        most = name > most ? name : most;
+    }
+    return most;
+}
+
 void plot_text_draw(const struct plot_text *p, struct buf *out)
 {
-    struct canvas c = {.xlog = p->xlog, .ylog = p->ylog};
+    struct canvas c = {
+        .xlog = p->xlog, .ylog = p->ylog, .columns = room(p->columns, LABEL + 3 + names_width(p), COLUMNS)};
     int end[16];
 
     measure(p, &c);
@@ -161,25 +184,27 @@ void plot_text_draw(const struct plot_text *p, struct buf *out)
     add_axis(out, &c, p);
 }
 
-void plot_text_bars(const char *title, const struct plot_bar *bars, size_t n, struct buf *out)
+void plot_text_bars(const char *title, const struct plot_bar *bars, size_t n, int columns, struct buf *out)
 {
     static const char *const parts[] = {"",       "\u258f", "\u258e", "\u258d",
                                         "\u258c", "\u258b", "\u258a", "\u2589"};
     double most = 0;
     size_t width = 0;
+    int bar;
 
     for (size_t i = 0; i < n; i++) {
-        size_t columns = utf8_columns(bars[i].label, strlen(bars[i].label));
-        width = columns > width ? columns : width;
+        size_t label = utf8_columns(bars[i].label, strlen(bars[i].label));
+        width = label > width ? label : width;
         most = isfinite(bars[i].value) && fabs(bars[i].value) > most ? fabs(bars[i].value) : most;
     }
+    bar = room(columns, (int)width + 2 + NUMBER, BAR);
     if (*title)
         buf_printf(out, "%s\n", title);
     for (size_t i = 0; i < n; i++) {
-        size_t columns = utf8_columns(bars[i].label, strlen(bars[i].label));
+        size_t label = utf8_columns(bars[i].label, strlen(bars[i].label));
         int eighths =
-            most > 0 && isfinite(bars[i].value) ? (int)lround(fabs(bars[i].value) / most * BAR * 8) : 0;
-        buf_printf(out, "%*s%s \u2502", (int)(width - columns), "", bars[i].label);
+            most > 0 && isfinite(bars[i].value) ? (int)lround(fabs(bars[i].value) / most * bar * 8) : 0;
+        buf_printf(out, "%*s%s \u2502", (int)(width - label), "", bars[i].label);
         for (int k = 0; k < eighths / 8; k++)
             buf_puts(out, "\u2588");
         buf_printf(out, "%s %.6g%s", parts[eighths % 8], bars[i].value, i + 1 < n ? "\n" : "");

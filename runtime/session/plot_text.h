@@ -27,6 +27,7 @@ struct plot_text {
     size_t n;
     bool lines;               /* join the points */
     const char *left, *right; /* words for the ends of the x axis; NULL: its numbers */
+    int columns;              /* of the terminal; 0: unknown */
     bool xlog, ylog;          /* the numbers are logarithms to base 10: the labels say what they are of */
 };
 void plot_text_draw(const struct plot_text *p, struct buf *out);
@@ -35,5 +36,5 @@ struct plot_bar {
     const char *label;
     double value;
 };
-void plot_text_bars(const char *title, const struct plot_bar *bars, size_t n, struct buf *out);
+void plot_text_bars(const char *title, const struct plot_bar *bars, size_t n, int columns, struct buf *out);
 #endif

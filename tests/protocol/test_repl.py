@@ -109,6 +109,15 @@ def test_a_pasted_text_is_one_cell(terminal):
     assert seen.count("In [1]:") == seen.count("add(1, 2)") == 1  # it is not drawn again over what it printed
 
 
+def test_plots_fit_a_narrow_terminal(terminal):
+    t = terminal(columns=40)
+    for n, plot in enumerate(("plot.bar({1, 2, 3})", "plot.line{y = {loss = {3, 2, 1}, acc = {1, 2, 3}}}"), 1):
+        t.line(plot)
+        seen = t.wait(rf"^In \[{n + 1}\]:").split(f"Out[{n}]:")[1]
+    rows = [row for row in seen.splitlines() if "\u2502" in row]
+    assert len(rows) == 14 and max(map(len, rows)) <= 40  # none is broken in two
+
+
 def test_what_is_no_command_is_told_as_what_it_is(tmp_path):
     def told(*args):
         return subprocess.run([LACUS, *args], capture_output=True, text=True, cwd=tmp_path, env=environment(tmp_path), timeout=60)
