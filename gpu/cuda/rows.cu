@@ -115,6 +115,22 @@ void kernel_rope(cudaStream_t stream, const struct rope_arg *a)
 }
 
 /* ---- RMSNorm: a block for each row ---- */
+/* A row of the block's, each thread its own columns. */
+template <int V>
+static __device__ __forceinline__ void norm_row(const struct norm_arg &a, const float *x, float rstd,
+                                                float *y)
+{
+    for (int64_t c = threadIdx.x * V; c < a.width; c += blockDim.x * V) {
+        const floats<V> t = load<V>(x + c), w = load<V>(a.w + c);
+        floats<V> out;
+
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            out.v[k] = t.v[k] * rstd * w.v[k];
+        store(y + c, out);
+    }
+}
+
 template <int V> __global__ void __launch_bounds__(256) norm_forward(struct norm_arg a)
 {
     const int64_t at = blockIdx.x * a.width;
@@ -141,16 +157,7 @@ template <int V> __global__ void __launch_bounds__(256) norm_forward(struct norm
         a.rstd[blockIdx.x] = rstd;
     if (a.residual)
         x = a.sum + at;
-    for (int64_t c = threadIdx.x * V; c < a.width;
-         c += blockDim.x * V) { /* what this thread has read or written */
-        const floats<V> t = load<V>(x + c), w = load<V>(a.w + c);
-        floats<V> y;
-
-#pragma unroll
-        for (int k = 0; k < V; k++)
-            y.v[k] = t.v[k] * rstd * w.v[k];
-        store(a.y + at + c, y);
-    }
+    norm_row<V>(a, x, rstd, a.y + at); /* what this thread has read or written */
 }
 
 template <int V> __global__ void __launch_bounds__(256) norm_apply(struct norm_arg a)
@@ -158,15 +165,7 @@ template <int V> __global__ void __launch_bounds__(256) norm_apply(struct norm_a
     const int64_t at = blockIdx.x * a.width;
     const float rstd = a.rstd[blockIdx.x];
 
-    for (int64_t c = threadIdx.x * V; c < a.width; c += blockDim.x * V) {
-        const floats<V> t = load<V>(a.x + at + c), w = load<V>(a.w + c);
-        floats<V> y;
-
-#pragma unroll
-        for (int k = 0; k < V; k++)
-            y.v[k] = t.v[k] * rstd * w.v[k];
-        store(a.y + at + c, y);
-    }
+    norm_row<V>(a, a.x + at, rstd, a.y + at);
 }
 
 template <int V> __global__ void __launch_bounds__(256) norm_backward(struct norm_arg a)
