@@ -374,7 +374,7 @@ static void python_is_kept_and_ended(void **state)
     run(p, "%python n * 2");
     assert_non_null(recorder_event(&p->recorder, "display_data", 0));
     fails(p, "%%python -i nothing\n1", "no such variable");
-    fails(p, "%%python -x 1\n1", "cannot read the argument");
+    fails(p, "%%python -x 1\n1", "%python: no option '-x'");
     fails(p, "%%python --restart\nn", "NameError");
     fails(p, "%%python\nimport os; os._exit(7)", "exit status 7");
     assert_string_equal(run(p, "%%python\nprint('again')"), "again\n");
