@@ -68,7 +68,7 @@ static void expressions_bind_as_in_spark(void **state)
         {"EXTRACT(SECOND FROM t)", "(extract \"SECOND\" t)"},
         {"trim(BOTH 'x' FROM s)", "(trim s \"x\")"},
         {"substring(s FROM 2 FOR 3)", "(substring s 2 3)"},
-        {"position('a' IN s)", "(position \"a\" s)"},
+        {"position('a' IN s)", "(locate \"a\" s)"},
         {"(a, b)", "(struct a b)"},
         {"left(name, 2)", "(left name 2)"},
         {"version + end_date", "(+ version end_date)"},
