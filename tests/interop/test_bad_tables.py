@@ -21,9 +21,9 @@ def test_an_empty_csv_file_is_a_frame_of_no_columns(tmp_path, options):
     (tmp_path / "empty.csv").write_text("")
     out = script_json(tmp_path / "home", f"""
 local df = spark.read:csv{{"{tmp_path}/empty.csv"{options}}}
-print(json.encode{{columns = #df.columns, rows = df:count(), more = df:withColumn("x", F.lit(1)):count(), n = #df:collect()}})
+print(json.encode{{columns = #df.columns, rows = df:count(), more = df:withColumn("x", F.lit(1)):count(), union = df:union(df):count(), n = #df:collect()}})
 """)
-    assert out == {"columns": 0, "rows": 0, "more": 0, "n": 0}
+    assert out == {"columns": 0, "rows": 0, "more": 0, "union": 0, "n": 0}
 
 
 def test_a_damaged_page_names_its_file(tmp_path):

@@ -286,7 +286,7 @@ static enum lc branch(struct gen *g, const struct rel *r, const struct pair *pai
 {
     struct buf b = BUF_INIT((size_t)64 << 20);
 
-    buf_puts(&b, "SELECT ");
+    buf_puts(&b, n == 0 ? "SELECT 1" : "SELECT "); /* rows of no columns are rows, too */
     for (size_t i = 0; i < n; i++) {
         size_t k = right ? pairs[i].right : pairs[i].left;
         struct sx x = {.sql = "NULL", .type = dtype_of(DTYPE_NULL)};
