@@ -80,7 +80,7 @@ $(GPU)/%: $(GPU)/obj/tests/unit/%.o $(GPU_OBJ)
 	$(call say,LD,$@)$(CC) -rdynamic -o $@ $^ $(GPU_LIBS)
 $(GPU)/bench: $(GPU)/obj/tests/gpu/bench.o $(GPU_OBJ)
 	$(call say,LD,$@)$(CC) -rdynamic -o $@ $^ $(GPU_LIBS)
--include $(GPU_OBJ:.o=.d)
+-include $(GPU_OBJ:.o=.d) $(GPU)/obj/tests/gpu/bench.d $(GPU_TESTS:%=$(GPU)/obj/tests/unit/%.d)
 .SECONDARY: $(GPU_TESTS:%=$(GPU)/obj/tests/unit/%.o) $(GPU)/obj/tests/gpu/bench.o
 
 .PHONY: gpu-tests gpu-deps check-gpu

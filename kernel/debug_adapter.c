@@ -533,7 +533,8 @@ static void on_wake(void *self)
     struct debug_adapter *a = self;
 
     atomic_store(&a->waits, true);
-    inbox_wake(a->k->inbox);
+    if (a->k->inbox) /* else nobody serves a session yet */
+        inbox_wake(a->k->inbox);
 }
 
 void debug_adapter_serve(struct debug_adapter *a)
