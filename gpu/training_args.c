@@ -118,8 +118,9 @@ static const char *const IGNORED[] = {"report_to",
 
 /* Accepted with this value only. */
 static const struct {
-    const char *name, *only;
-} FIXED[] = {{"fp16", "false"}, {"dataloader_drop_last", "false"}};
+    const char *name, *only, *hint;
+} FIXED[] = {{"fp16", "false", "bf16 = true is half precision here: it needs no scaling of the loss"},
+             {"dataloader_drop_last", "false", "the last batch is kept; dataset:select leaves rows out"}};
 
 static const char *const STRATEGIES[] = {
     [STRATEGY_NO] = "no", [STRATEGY_STEPS] = "steps", [STRATEGY_EPOCH] = "epoch"};
@@ -253,8 +254,13 @@ static enum lc read_value(const struct row *row, struct training_args *a, const 
         *(bool *)at = json_is_true(v);
         return LC_OK;
     }
-    if (!json_is_number(v) || !isfinite(x))
-        return wrong(row->name, "a number", err);
+    if (!json_is_number(v) || !isfinite(x)) {
+        enum lc rc = wrong(row->name, "a number", err);
+
+        if (json_is_string(v))
+            (void)err_hint(err, "texts, as a widget's value is, become numbers with tonumber(…)");
+        return rc;
+    }
     if (row->kind == REAL) {
         *(double *)at = x;
         return LC_OK;
@@ -284,6 +290,7 @@ static enum lc unknown(const char *key, struct err *err)
 
 static enum lc read_other(const char *key, const json_t *v, struct err *err)
 {
+    const char *hint = "";
     bool known = false;
 
     for (size_t i = 0; i < sizeof IGNORED / sizeof *IGNORED; i++)
@@ -295,12 +302,15 @@ static enum lc read_other(const char *key, const json_t *v, struct err *err)
         bool same = only && json_equal(only, v);
 
         known = known || only;
+        hint = only ? FIXED[i].hint : hint;
         json_decref(only);
         if (same)
             return LC_OK;
     }
-    if (known)
-        return err_set(err, LC_UNSUPPORTED, "training argument '%s' is not supported with this value", key);
+    if (known) {
+        (void)err_set(err, LC_UNSUPPORTED, "training argument '%s' is not supported with this value", key);
+        return err_hint(err, "%s", hint);
+    }
     return unknown(key, err);
 }
 

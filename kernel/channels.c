@@ -76,9 +76,12 @@ static enum lc bind_one(struct channels *ch, enum channel i, const struct connec
     TRY(encrypt(s, c, err));
     connection_address(c, i, address);
     if (zmq_bind(s, address) != 0) {
+        bool taken = errno == EADDRINUSE || errno == EACCES;
+
         err_set(err, LC_NET, "cannot bind the %s channel to '%s': %s", channel_name(i), address,
                 zmq_strerror(errno));
-        return err_hint(err, "another program may have the port: start the kernel again");
+        return err_hint(err, taken ? "another program may have the port: start the kernel again"
+                                   : "'ip' in the connection file must be an address of this machine");
     }
     zmq_getsockopt(s, ZMQ_FD, &ch->fd[i], &size);
     return LC_OK;

@@ -183,6 +183,8 @@ json_t *run_message(const struct run *r, int rank)
     json_object_del(spec, "model");
     json_object_del(spec, "output_uri");
     json_object_del(spec, "tensorboard");
+    json_object_set(spec, "names",
+                    json_object_get(spec, "folders")); /* what the user calls them, for errors */
     json_object_del(spec, "folders");
     json_object_set_new(m, "spec", spec);
     if (r->resume) {

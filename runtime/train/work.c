@@ -539,6 +539,22 @@ static enum lc train(struct work *w, struct err *err)
     return is_first(w) ? save_output(w, err) : LC_OK;
 }
 
+/* Errors name the user's folders, not the worker's copies. */
+static void name_folders(const struct work *w, struct err *err)
+{
+    const char *name;
+    json_t *folder;
+
+    model_folder_name(err, w->paths->model, json_string_value(json_object_get(w->spec, "base_name")));
+    json_object_foreach (json_object_get(w->spec, "names"), name, folder) {
+        char *copy = fs_join(w->paths->data, name);
+
+        if (copy)
+            model_folder_name(err, copy, json_string_value(folder));
+        mem_free(copy);
+    }
+}
+
 enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_paths *paths,
                  const struct work_place *place, const struct work_sink *sink, json_t **result,
                  struct err *err)
@@ -553,7 +569,7 @@ enum lc work_run(const struct ctx *ctx, const json_t *spec, const struct work_pa
     enum lc rc = train(&w, err);
 
     if (rc != LC_OK)
-        model_folder_name(err, paths->model, json_string_value(json_object_get(spec, "base_name")));
+        name_folders(&w, err);
     if (rc != LC_OK && place->ranks) { /* those who have not heard of it yet */
         collective_abort(w.ranks.ops ? &w.ranks : place->ranks, rc, err->message);
         (void)(collective_wait(place->ranks, NULL, NULL) == LC_OK); /* until it touches nothing of ours */

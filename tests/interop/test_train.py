@@ -384,6 +384,12 @@ def test_worker_errors_are_clear_and_in_time(home, tmp_path):
     ("{quantization = BitsAndBytesConfig{load_in_8bit = true, load_in_4bit = true}}", "not in two"),
     ("{quantization = {load_in_4bit = true}, peft = false}", "peft = LoraConfig"),
     ("{peft = LoraConfig{r = 4, target_module = {'q_proj'}}}", "target_modules"),
+    ("{args = 3}", "args is a table of training arguments, not a number"),
+    ("{args = {learning_rate = '2e-4'}}", "tonumber"),
+    ("{args = {fp16 = true}}", "bf16 = true"),
+    ("{train_dataset = {{input_ids = {1, 2}, labels = {1}}}}, 'template'", "row 1 has 2 input_ids and 1 labels"),
+    ("{compute_metrics = 5}", "compute_metrics is a function"),
+    ("{compute_metrics = function() return {} end, ranks = 2}", "on 2 ranks"),
 ])
 def test_bad_input_is_answered_at_once(home, model, tmp_path, change, says):
     printed = script(home, prelude(model, tmp_path / "out") + f"""
