@@ -26,6 +26,7 @@ $(CUDA_HOST_SO): $(CUDA_HOST_OBJ)
 	$(call say,LD,$@)$(CXX) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic -o $@ $^ -lpthread -lm
 -include $(CUDA_HOST_OBJ:.o=.d)
 
+##: CUDA
 # the whole of engine_train_test takes a minute there: a curve, and a generation
 CUDA_HOST_RUNS := engine_collective_test: engine_record_test: engine_ops_test: engine_golden_test: engine_train_test:adapter_curves* engine_train_test:greedy*
 .PHONY: check-cuda-host
@@ -37,7 +38,6 @@ ifneq ($(shell command -v $(CXX) 2>/dev/null),)
 pytest: $(CUDA_HOST_SO)
 endif
 
-##: CUDA
 # The plugin. nvcc compiles kernels for Ampere and Hopper, and as PTX for what comes after; all its warnings are errors, spilled registers too.
 NVCC := $(shell command -v nvcc 2>/dev/null || ls $(or $(CUDA_HOME),/usr/local/cuda)/bin/nvcc 2>/dev/null)
 CUDA_ARCH ?= -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90a,code=sm_90a -gencode arch=compute_90,code=compute_90

@@ -44,12 +44,12 @@ int cmd_kernelspec(int argc, char **argv)
         rc = kernelspec_folder(choice.place, choice.prefix, &folder, &err);
     if (rc == LC_OK)
         rc = install ? kernelspec_install(folder, &err) : kernelspec_uninstall(folder, &err);
-    if (rc == LC_OK)
+    if (rc != LC_OK)
+        command_error("kernelspec", &err);
+    else
         printf("%s the kernelspec lacus in %s\n", install ? "installed" : "removed", folder);
     if (rc == LC_OK && install)
         printf("for papermill -p on Lua notebooks: pip install '%s/papermill'\n", folder);
-    else
-        command_error("kernelspec", &err);
     mem_free(folder);
     return lc_exit(rc);
 }

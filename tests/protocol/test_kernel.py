@@ -95,7 +95,8 @@ def test_kernelspec(home):
     listed = subprocess.run([sys.executable, "-m", "jupyter", "kernelspec", "list", "--json"], capture_output=True, text=True, check=True)
     assert json.loads(listed.stdout)["kernelspecs"]["lacus"]["resource_dir"] == str(folder)
     install(home)  # again: the same
-    assert subprocess.run([LACUS, "kernelspec", "uninstall", "--prefix", str(home)], stdout=subprocess.DEVNULL).returncode == 0
+    gone = subprocess.run([LACUS, "kernelspec", "uninstall", "--prefix", str(home)], capture_output=True, text=True)
+    assert (gone.returncode, gone.stderr) == (0, "") and gone.stdout.startswith("removed the kernelspec lacus in ")
     assert not folder.exists()
     again = subprocess.run([LACUS, "kernelspec", "uninstall", "--prefix", str(home)], capture_output=True, text=True)
     assert again.returncode != 0 and str(folder) in again.stderr
