@@ -1,14 +1,15 @@
 """What an openai client asks of `lacus serve` beside a text: log-probabilities, echo, bias, penalties, several adapters. The values are those of transformers and peft."""
 import concurrent.futures
 import json
-import math
+import pathlib
+import re
+import time
 import subprocess
 
-import numpy as np
 import openai
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from test_serving import LACUS, Server, greedy, make_model
@@ -281,3 +282,50 @@ def test_adapters_that_cannot_be_kept_are_refused_at_the_start(place, adapters, 
         given = {"biased": ["--adapter", f"law={adapters['law'][0]}", "--adapter", f"law={adapters['law'][0]}"], "tiny": ["--adapter", f"tiny={adapters['law'][0]}"]}.get(name, ["--adapter", f"x={tmp_path / name}"])
         done = subprocess.run([LACUS, "serve", place[0], "--port", "0", "--name", "tiny", *given], env={"LACUS_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60)
         assert done.returncode != 0 and words in done.stderr, (name, done.stderr)
+
+
+# ---- many clients, and some that go ----
+def resident(server):
+    """MiB."""
+    text = (pathlib.Path("/proc") / str(server.process.pid) / "status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024
+
+
+def test_fifty_clients_at_once_some_of_which_hang_up(server, place):
+    """All who wait get what they would get alone; those who leave in mid-stream hold nothing back; memory does not grow from round to round."""
+    client = server.client()
+    prompts = [f"prompt {k} " * (1 + k) for k in range(5)]
+    alone = [client.completions.create(model="tiny", prompt=p, max_tokens=24, temperature=0).choices[0].text for p in prompts]
+
+    def one(i):
+        stream = client.completions.create(model="tiny", prompt=prompts[i % 5], max_tokens=24 if i % 3 else 180, temperature=0, stream=True)
+        text = ""
+        for chunk in stream:
+            text += chunk.choices[0].text
+            if i % 3 == 0 and len(text) > 5:
+                stream.close()
+                return None
+        return text
+    sizes = []
+    for _ in range(3):
+        with concurrent.futures.ThreadPoolExecutor(50) as pool:
+            got = list(pool.map(one, range(50)))
+        for i, text in enumerate(got):
+            assert i % 3 == 0 or text == alone[i % 5]
+        sizes.append(resident(server))
+    assert sizes[2] - sizes[0] < 32, sizes
+    started = time.monotonic()
+    assert client.completions.create(model="tiny", prompt="x", max_tokens=1).usage.completion_tokens == 1
+    assert time.monotonic() - started < 20, "what was left is still being made"
+
+
+def test_a_full_queue_and_a_prompt_without_room_are_said(server, place):
+    status, got = server.ask("/v1/chat/completions", {"messages": [{"role": "user", "content": "words " * 400}]})
+    assert status == 400 and got["error"]["code"] == "context_length_exceeded" and got["error"]["param"] == "messages" and "256" in got["error"]["message"]
+    with concurrent.futures.ThreadPoolExecutor(110) as pool:
+        answers = list(pool.map(lambda i: server.ask("/v1/completions", {"prompt": "a", "max_tokens": 60, "temperature": 1, "seed": i, "n": 4}), range(110)))
+    assert {status for status, _ in answers} <= {200, 429}
+    for status, got in answers:
+        if status == 429:
+            assert got["error"]["type"] == "rate_limit_error" and got["error"]["code"] == "too_many_requests"
+    assert server.ask("/v1/completions", {"prompt": "a", "max_tokens": 1})[0] == 200
