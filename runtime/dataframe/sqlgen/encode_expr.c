@@ -362,11 +362,29 @@ static const char *long_literal_name(struct gen *g, const struct expr *e)
     return gen_take(g, &b);
 }
 
+/* As Java prints it: 100000.0, 1.0E20. */
+static const char *double_name(struct gen *g, double v)
+{
+    bool plain = v == 0 || (fabs(v) >= 1e-3 && fabs(v) < 1e7);
+    char text[64], *e;
+
+    if (!isfinite(v))
+        return isnan(v) ? "NaN" : v < 0 ? "-Infinity" : "Infinity";
+    for (int digits = plain ? 0 : 1; digits <= 20; digits++) {
+        snprintf(text, sizeof text, plain ? "%.*f" : "%.*e", digits, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    if (plain)
+        return gen_printf(g, "%s%s", text, strchr(text, '.') ? "" : ".0");
+    e = strchr(text, 'e');
+    return gen_printf(g, "%.*sE%d", (int)(e - text), text, atoi(e + 1));
+}
+
 /* How Spark prints a literal in a column's name. */
 static const char *literal_name(struct gen *g, const struct expr *e)
 {
     enum dtype_id id = e->u.literal.type->id;
-    char text[40];
 
     if (e->u.literal.is_null)
         return "NULL";
@@ -374,14 +392,8 @@ static const char *literal_name(struct gen *g, const struct expr *e)
         return e->u.literal.i ? "true" : "false";
     if (id == DTYPE_STRING || id == DTYPE_DECIMAL)
         return arena_strndup(g->arena, e->u.literal.s, e->u.literal.len);
-    if (id == DTYPE_DOUBLE || id == DTYPE_FLOAT) {
-        for (int digits = 1; digits <= 17; digits++) {
-            snprintf(text, sizeof text, "%.*g", digits, e->u.literal.f);
-            if (strtod(text, NULL) == e->u.literal.f)
-                break;
-        }
-        return gen_printf(g, "%s%s", text, strpbrk(text, ".en") ? "" : ".0");
-    }
+    if (id == DTYPE_DOUBLE || id == DTYPE_FLOAT)
+        return double_name(g, e->u.literal.f);
     if (id == DTYPE_BINARY || id == DTYPE_INTERVAL || id == DTYPE_DATE)
         return long_literal_name(g, e);
     return gen_printf(g, "%" PRId64, e->u.literal.i);

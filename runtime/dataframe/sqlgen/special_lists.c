@@ -104,7 +104,9 @@ static enum lc struct_fn(struct call *c, struct sx *out)
         bool named = e->kind == EXPR_ALIAS || e->kind == EXPR_ATTRIBUTE || e->kind == EXPR_EXTRACT;
         struct sx plain = c->args[i];
 
-        names[i] = named ? explain_plain(c->g, c->args[i].name) : gen_printf(c->g, "col%zu", i + 1);
+        names[i] = e->kind == EXPR_VARIABLE ? e->u.name.parts[0]
+                   : named                  ? explain_plain(c->g, c->args[i].name)
+                                            : gen_printf(c->g, "col%zu", i + 1);
         if (e->kind == EXPR_ALIAS && sx_expr(c->g, c->scope, e->args[0], &plain) == LC_OK)
             buf_printf(&words, "%s%s AS %s", i ? ", " : "", plain.name, c->args[i].name);
         else
@@ -178,6 +180,11 @@ static enum lc try_element_at(struct call *c, struct sx *out)
     return element(c, out, false);
 }
 
+static const char *months_of(struct call *c, const char *interval)
+{
+    return gen_printf(c->g, "(12 * datepart('year', %s) + datepart('month', %s))", interval, interval);
+}
+
 static enum lc sequence(struct call *c, struct sx *out)
 {
     const struct dtype *t = gen_type(c->g, dtype_common(c->args[0].type, c->args[1].type));
@@ -193,6 +200,26 @@ static enum lc sequence(struct call *c, struct sx *out)
         step = c->n > 2 ? c->args[2].sql : gen_printf(c->g, "CASE WHEN %s > %s THEN -1 ELSE 1 END", a, b);
     else
         step = c->n > 2 ? c->args[2].sql : "to_days(1)";
+    if (!dtype_is_integral(t) && c->n > 2 && c->args[2].type->id == DTYPE_INTERVAL &&
+        dtype_interval_kind(c->args[2].type) ==
+            INTERVAL_YEAR_MONTH) /* each from the start: the 31st comes back */
+        return special_done(c, out, gen_type(c->g, dtype_array(dtype_ref(t), false)),
+                            gen_printf(c->g,
+                                       "list_filter(list_transform(range(abs(date_diff('month', %s, %s)) // "
+                                       "abs(%s) + 2), lambda li: "
+                                       "CAST(%s + to_months(CAST(li * %s AS INTEGER)) AS %s)), lambda lv: "
+                                       "CASE WHEN %s > 0 THEN lv <= %s "
+                                       "ELSE lv >= %s END)",
+                                       a, b, months_of(c, step), a, months_of(c, step), gen_sql_type(c->g, t),
+                                       months_of(c, step), b, b));
+    if (dtype_is_integral(t) && c->n > 2)
+        a = gen_printf(
+            c->g,
+            "(CASE WHEN (%s > 0 AND %s > %s) OR (%s < 0 AND %s < %s) OR (%s = 0 AND %s <> %s) THEN "
+            "error('requirement failed: Illegal sequence boundaries: ' || %s || ' to ' || %s || ' by ' || "
+            "%s) "
+            "ELSE %s END)",
+            step, a, b, step, a, b, step, a, b, a, b, step, a);
     return special_done(
         c, out, gen_type(c->g, dtype_array(dtype_ref(t), false)),
         gen_printf(c->g, "CAST(generate_series(%s, %s, %s) AS %s[])", a, b, step, gen_sql_type(c->g, t)));
@@ -396,6 +423,26 @@ static enum lc forall(struct call *c, struct sx *out)
     return any_or_all(c, out, "FALSE", "TRUE");
 }
 
+/* A fold whose accumulator has another type than the elements: both travel in a struct, as DuckDB folds within one type. */
+static enum lc fold_pairs(struct call *c, const struct dtype *const *types, const char **sql)
+{
+    const char *values[2] = {"struct_extract(lp, 'a')", "struct_extract(lq, 'e')"}, *head,
+               *list = c->args[0].sql, *start = gen_sql_type(c->g, types[0]),
+               *element = gen_sql_type(c->g, types[1]);
+    struct sx body;
+
+    TRY(special_lambda(c, 2, types, 2, values, &head, &body));
+    TRY(sx_coerce(c->g, &body, types[0], c->e));
+    *sql = gen_printf(c->g,
+                      "(CASE WHEN %s IS NOT NULL THEN struct_extract(list_reduce(list_concat([struct_pack(a "
+                      ":= CAST(%s AS %s), e := "
+                      "CAST(NULL AS %s))], list_transform(%s, lambda le: struct_pack(a := CAST(NULL AS %s), "
+                      "e := le))), lambda lp, lq: "
+                      "struct_pack(a := %s, e := struct_extract(lq, 'e'))), 'a') END)",
+                      list, c->args[1].sql, start, element, list, start, body.sql);
+    return *sql ? LC_OK : err_nomem(c->g->err);
+}
+
 static enum lc aggregate(struct call *c, struct sx *out)
 {
     const struct dtype *types[2], *start = c->args[1].type;
@@ -423,7 +470,7 @@ static enum lc aggregate(struct call *c, struct sx *out)
         sql = gen_printf(c->g, "list_reduce(CAST(%s AS %s[]), lambda %s: %s, %s)", c->args[0].sql,
                          gen_sql_type(c->g, start), head, body.sql, c->args[1].sql);
     else
-        return special_unsupported(c, "an accumulator of another type than the elements");
+        TRY(fold_pairs(c, types, &sql));
     if (c->n > 3) {
         struct sx finished;
 

@@ -291,28 +291,6 @@ static enum lc elt(struct call *c, struct sx *out)
     return LC_OK;
 }
 
-static enum lc from_json(struct call *c, struct sx *out)
-{
-    const char *text = special_text(&c->args[1]), *type;
-    const struct dtype *t;
-
-    if (!text)
-        return special_unsupported(c, "a schema that is not a literal");
-    if (strncasecmp(text, "array<", 6) == 0 || strncasecmp(text, "map<", 4) == 0)
-        TRY(dtype_parse(text, &t, c->g->err));
-    else
-        TRY(dtype_parse_schema(text, &t, c->g->err));
-    t = gen_type(c->g, t);
-    type = t ? gen_sql_type(c->g, t) : NULL;
-    out->name = gen_printf(c->g, "from_json(%s)", c->args[0].name);
-    TRY(special_done(
-        c, out, t,
-        gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN TRY_CAST(CAST(%s AS JSON) AS %s) ELSE NULL END)",
-                   c->args[0].sql, c->args[0].sql, type)));
-    out->nullable = true;
-    return LC_OK;
-}
-
 /* UTF8_BINARY is what all texts have; the others order and compare in other ways, which DuckDB does not know by Spark's names. */
 static enum lc collate(struct call *c, struct sx *out)
 {
@@ -375,6 +353,5 @@ const struct special special_texts[] = {
     {"sha2", sha2},
     {"format_number", format_number},
     {"elt", elt},
-    {"from_json", from_json},
     {0},
 };

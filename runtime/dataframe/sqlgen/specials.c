@@ -5,8 +5,8 @@
 special_fn *special_find(const char *name)
 {
     static const struct special *const tables[] = {
-        special_numbers, special_texts, special_times,   special_lists, special_aggregates,
-        special_maps,    special_data,  special_moments, special_udf,   special_orders};
+        special_numbers, special_texts,   special_times, special_lists,  special_aggregates, special_maps,
+        special_data,    special_moments, special_udf,   special_orders, special_json};
 
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
         for (const struct special *s = tables[t]; s->name; s++)

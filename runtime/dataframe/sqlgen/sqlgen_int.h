@@ -191,7 +191,8 @@ struct special {
 /* special_times.c: a pattern of Java for strftime and strptime */
 enum lc java_time_pattern(const char *pattern, struct buf *out, struct err *err) MUST_CHECK;
 extern const struct special special_numbers[], special_texts[], special_times[], special_lists[],
-    special_aggregates[], special_maps[], special_data[], special_moments[], special_udf[], special_orders[];
+    special_aggregates[], special_maps[], special_data[], special_moments[], special_udf[], special_orders[],
+    special_json[];
 
 /* For specials: sets the text and type; nullable when an argument is. */
 enum lc special_done(struct call *c, struct sx *out, const struct dtype *type, const char *sql);

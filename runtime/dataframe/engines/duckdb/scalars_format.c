@@ -3,6 +3,7 @@
 #include "runtime/dataframe/interval.h"
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,39 @@ static void put_padded(struct buf *out, const struct spec *s, const char *text, 
         buf_putc(out, ' ');
 }
 
+/* Java rounds the shortest digits that mean the number, halves up: 100.125 is 100.13. */
+static double half_up(double v, int places)
+{
+    char t[64];
+    int n = 1, kept, exponent;
+    unsigned long long digits = 0;
+    const char *p = t;
+
+    if (!isfinite(v) || places > 300)
+        return v;
+    for (; n <= 17; n++) {
+        snprintf(t, sizeof t, "%.*e", n - 1, v);
+        if (strtod(t, NULL) == v)
+            break;
+    }
+    exponent = atoi(strchr(t, 'e') + 1);
+    kept = exponent + 1 + places;
+    if (kept >= n || n > 17)
+        return v;
+    if (kept < 0)
+        return copysign(0, v);
+    for (int i = 0; *p != 'e' && i <= kept; p++)
+        if (isdigit((unsigned char)*p)) {
+            if (i < kept)
+                digits = digits * 10 + (unsigned)(*p - '0');
+            else
+                digits += *p >= '5';
+            i++;
+        }
+    snprintf(t, sizeof t, "%s%llue%d", v < 0 ? "-" : "", digits, -places);
+    return strtod(t, NULL);
+}
+
 static bool put_number(struct buf *out, const struct spec *s, const char *text, char kind)
 {
     char c[1500];
@@ -113,6 +147,7 @@ static bool put_number(struct buf *out, const struct spec *s, const char *text, 
     default:
         if (kind != 'f')
             return false;
+        v = half_up(v, s->precision < 0 ? 6 : s->precision);
         snprintf(c, sizeof c, strchr(s->flags, '+') ? "%+.*f" : "%.*f", s->precision < 0 ? 6 : s->precision,
                  v);
     }
@@ -140,7 +175,7 @@ static bool put_value(struct buf *out, const struct spec *s, const struct value 
         return true;
     }
     if (v->null) {
-        put_padded(out, s, "null", 4);
+        put_padded(out, s, "null", s->precision >= 0 && s->precision < 4 ? (size_t)s->precision : 4);
         return true;
     }
     if (s->conversion == 's' || s->conversion == 'S') {

@@ -1,0 +1,155 @@
+/* special_json.c: JSON texts from values and values from JSON texts, by the types. */
+#include "runtime/dataframe/sqlgen/sqlgen_int.h"
+#include <string.h>
+#include <strings.h>
+
+static const char *json_value(struct call *c, const struct dtype *t, const char *x);
+
+/* Fields that are NULL are left out. */
+static const char *json_struct(struct call *c, const struct dtype *t, const char *x)
+{
+    struct buf b = BUF_INIT((size_t)16 << 20);
+
+    for (size_t i = 0; i < t->n_fields; i++) {
+        const char *name = gen_text(c->g, t->fields[i].name, strlen(t->fields[i].name));
+        const char *field = gen_printf(c->g, "struct_extract(%s, %s)", x, name ? name : "''");
+
+        buf_printf(&b, ", CASE WHEN %s IS NOT NULL THEN CAST(to_json(%s) AS VARCHAR) || ':' || %s END", field,
+                   name ? name : "''", json_value(c, t->fields[i].type, field));
+    }
+    return gen_printf(c->g, "(CASE WHEN %s IS NOT NULL THEN '{' || concat_ws(','%s) || '}' END)", x,
+                      t->n_fields ? gen_take(c->g, &b) : ", NULL");
+}
+
+static const char *json_list(struct call *c, const struct dtype *t, const char *x)
+{
+    const char *element = gen_printf(c->g, "lj%d", c->g->next_uid++);
+
+    return gen_printf(
+        c->g, "('[' || array_to_string(list_transform(%s, lambda %s: coalesce(%s, 'null')), ',') || ']')", x,
+        element, json_value(c, t->element, element));
+}
+
+static const char *json_map(struct call *c, const struct dtype *t, const char *x)
+{
+    const char *entry = gen_printf(c->g, "lj%d", c->g->next_uid++);
+    const char *value = gen_printf(c->g, "struct_extract(%s, 'value')", entry);
+
+    return gen_printf(
+        c->g,
+        "('{' || array_to_string(list_transform(map_entries(%s), lambda %s: "
+        "CAST(to_json(CAST(struct_extract(%s, 'key') AS VARCHAR)) AS VARCHAR) || ':' || coalesce(%s, "
+        "'null')), ',') || '}')",
+        x, entry, entry, json_value(c, t->element, value));
+}
+
+static const char *json_value(struct call *c, const struct dtype *t, const char *x)
+{
+    if (t->id == DTYPE_STRUCT)
+        return json_struct(c, t, x);
+    if (t->id == DTYPE_ARRAY)
+        return json_list(c, t, x);
+    if (t->id == DTYPE_MAP)
+        return json_map(c, t, x);
+    if (t->id == DTYPE_TIMESTAMP)
+        return gen_printf(
+            c->g,
+            "('\"' || strftime(%s, '%%Y-%%m-%%dT%%H:%%M:%%S.%%g') || (CASE WHEN strftime(%s, '%%z') = "
+            "'+00' THEN 'Z' WHEN len(strftime(%s, '%%z')) = 3 THEN strftime(%s, '%%z') || ':00' ELSE "
+            "strftime(%s, '%%z') END) || '\"')",
+            x, x, x, x, x);
+    if (t->id == DTYPE_TIMESTAMP_NTZ)
+        return gen_printf(c->g, "('\"' || strftime(%s, '%%Y-%%m-%%dT%%H:%%M:%%S.%%g') || '\"')", x);
+    if (t->id == DTYPE_DOUBLE || t->id == DTYPE_FLOAT)
+        return gen_printf(c->g,
+                          "(CASE WHEN isfinite(%s) THEN lacus_java_number(CAST(%s AS VARCHAR)) ELSE '\"' || "
+                          "lacus_java_number(CAST(%s AS VARCHAR)) || '\"' END)",
+                          x, x, x);
+    if (t->id == DTYPE_DECIMAL)
+        return gen_printf(c->g, "CAST(%s AS VARCHAR)", x);
+    if (t->id == DTYPE_BINARY)
+        return gen_printf(c->g, "('\"' || base64(%s) || '\"')", x);
+    return gen_printf(c->g, "CAST(to_json(%s) AS VARCHAR)", x);
+}
+
+static enum lc to_json(struct call *c, struct sx *out)
+{
+    const struct dtype *t = c->args[0].type;
+
+    if (t->id != DTYPE_STRUCT && t->id != DTYPE_ARRAY && t->id != DTYPE_MAP)
+        return special_done(c, out, dtype_of(DTYPE_STRING),
+                            gen_printf(c->g,
+                                       "CAST(json_merge_patch(CAST('{}' AS JSON), to_json(%s)) AS VARCHAR)",
+                                       c->args[0].sql));
+    TRY(special_done(c, out, dtype_of(DTYPE_STRING), json_value(c, t, c->args[0].sql)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+/* A path with [*] may find several: DuckDB gives a list of them, Spark the one or an array of all, as text. */
+static enum lc get_json_object(struct call *c, struct sx *out)
+{
+    const char *path = special_text(&c->args[1]), *x = c->args[0].sql, *all;
+
+    if (!path || !strchr(path, '*')) {
+        TRY(special_done(c, out, dtype_of(DTYPE_STRING),
+                         gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN json_extract_string(%s, %s) END)",
+                                    x, x, c->args[1].sql)));
+    } else {
+        all = gen_printf(c->g, "json_extract(%s, %s)", x, c->args[1].sql);
+        TRY(special_done(
+            c, out, dtype_of(DTYPE_STRING),
+            gen_printf(c->g,
+                       "(CASE WHEN NOT json_valid(%s) OR len(%s) = 0 THEN NULL WHEN len(%s) = 1 THEN "
+                       "CAST(%s[1] AS VARCHAR) ELSE '[' || array_to_string(CAST(%s AS VARCHAR[]), ',') "
+                       "|| ']' END)",
+                       x, all, all, all, all)));
+    }
+    out->nullable = true;
+    return LC_OK;
+}
+
+/* A struct whose fields are NULL: what Spark makes of a text that is no JSON, and is not blank. */
+static const char *empty_struct(struct call *c, const struct dtype *t, const char *x)
+{
+    struct buf b = BUF_INIT((size_t)16 << 20);
+
+    for (size_t i = 0; i < t->n_fields; i++) {
+        buf_puts(&b, i ? ", " : "");
+        sql_quote_name(&b, t->fields[i].name);
+        buf_puts(&b, " := NULL");
+    }
+    return gen_printf(c->g, "(CASE WHEN trim(%s) <> '' THEN CAST(struct_pack(%s) AS %s) END)", x,
+                      gen_take(c->g, &b), gen_sql_type(c->g, t));
+}
+
+static enum lc from_json(struct call *c, struct sx *out)
+{
+    const char *text = special_text(&c->args[1]), *type, *x = c->args[0].sql, *otherwise = "NULL";
+    const struct dtype *t;
+
+    if (!text)
+        return special_unsupported(c, "a schema that is not a literal");
+    if (strncasecmp(text, "array<", 6) == 0 || strncasecmp(text, "map<", 4) == 0)
+        TRY(dtype_parse(text, &t, c->g->err));
+    else
+        TRY(dtype_parse_schema(text, &t, c->g->err));
+    t = gen_type(c->g, t);
+    type = t ? gen_sql_type(c->g, t) : NULL;
+    if (type && t->id == DTYPE_STRUCT && t->n_fields)
+        otherwise = empty_struct(c, t, x);
+    out->name = gen_printf(c->g, "from_json(%s)", c->args[0].name);
+    TRY(special_done(
+        c, out, t,
+        gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN TRY_CAST(CAST(%s AS JSON) AS %s) ELSE %s END)", x, x,
+                   type, otherwise)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+const struct special special_json[] = {
+    {"to_json", to_json},
+    {"get_json_object", get_json_object},
+    {"from_json", from_json},
+    {0},
+};
