@@ -293,7 +293,8 @@ static int pass_on(lua_State *L, const char *command, const struct wish *w)
     return session_raise(L, &err);
 }
 
-static int install(lua_State *L, const struct line_words *words)
+/* Names that are built in are Python's only with --in-python. */
+static struct wish *read_wish(lua_State *L, const struct line_words *words)
 {
     struct wish *w = lua_newuserdatauv(L, sizeof *w, 0);
 
@@ -301,6 +302,13 @@ static int install(lua_State *L, const struct line_words *words)
     for (size_t i = 1; i < words->n; i++)
         w->python |= strcmp(words->words[i], "--in-python") == 0;
     read_words(w, words);
+    return w;
+}
+
+static int install(lua_State *L, const struct line_words *words)
+{
+    struct wish *w = read_wish(L, words);
+
     if (w->known && !w->quiet && python_program())
         line_print(L, "%%pip install --in-python NAME installs them for %%%%python cells\n");
     if (w->others == 0 && w->known == 0)
@@ -316,12 +324,14 @@ static int install(lua_State *L, const struct line_words *words)
 
 static int uninstall(lua_State *L, const struct line_words *words)
 {
-    struct wish *w = lua_newuserdatauv(L, sizeof *w, 0);
+    struct wish *w = read_wish(L, words);
 
-    *w = (struct wish){.L = L, .python = !!python_program()};
-    read_words(w, words);
+    if (w->known && python_program())
+        line_print(
+            L, "what is built in stays; %%pip uninstall --in-python NAME removes a package from the Python "
+               "of %%%%python cells\n");
     if (w->others == 0)
-        return 0; /* what is built in stays */
+        return 0;
     pass(w, "--yes");
     return pass_on(L, "uninstall", w);
 }

@@ -531,6 +531,19 @@ def test_pip_installs_into_the_kept_python(place, tmp_path):
         k.close()
 
 
+def test_pip_leaves_what_is_built_in_alone(place, tmp_path):
+    python = tmp_path / "python"  # tells what it is asked, and removes nothing
+    python.write_text(f"#!/bin/sh\necho \"$@\" >>{tmp_path}/asked\n")
+    python.chmod(0o755)
+    k = start(place, "lacus", tmp_path, LACUS_PYTHON=str(python))
+    try:
+        assert "built in" in k.out("%pip uninstall torch") and not (tmp_path / "asked").exists()
+        k.out("%pip uninstall --in-python torch")
+        assert "uninstall" in (tmp_path / "asked").read_text() and "torch" in (tmp_path / "asked").read_text()
+    finally:
+        k.close()
+
+
 @pytest.fixture()
 def rocks_server(tmp_path):
     """A rocks server with two versions of a rock in Lua, made by the real luarocks."""
