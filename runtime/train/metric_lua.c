@@ -156,8 +156,12 @@ static bool take_number(lua_State *L, struct answer *a)
     char key[100];
 
     if (!name || lua_type(L, -1) != LUA_TNUMBER || !isfinite(lua_tonumber(L, -1))) {
-        (void)snprintf(a->wrong, sizeof a->wrong, "'%.80s' is a %s", name ? name : luaL_typename(L, -2),
-                       lua_type(L, -1) == LUA_TNUMBER ? "number that is not finite" : luaL_typename(L, -1));
+        if (!name)
+            (void)snprintf(a->wrong, sizeof a->wrong, "it returned a list");
+        else
+            (void)snprintf(a->wrong, sizeof a->wrong, "'%.80s' is a %s", name,
+                           lua_type(L, -1) == LUA_TNUMBER ? "number that is not finite"
+                                                          : luaL_typename(L, -1));
         return false;
     }
     (void)snprintf(key, sizeof key, "%s%.80s", strncmp(name, "eval_", 5) == 0 ? "" : "eval_", name);
