@@ -10,6 +10,7 @@
  * Threads   one at a time.
  *
  * Example:
+ *     const int32_t labels[] = {1, 2, 3}, likeliest[] = {1, 2, 2};
  *     struct metric *m;
  *     json_t *numbers;
  *     if (metric_open("data/compute_metrics", &m, &err) == LC_OK) {
