@@ -791,7 +791,7 @@ def test_notebooks_run_and_end(kernel, tmp_path):
 def test_help_is_made_from_the_code(kernel):
     assert "secrets" in kernel.out("dbutils.help()")
     assert "cp(from: string, to: string, recurse = false)" in kernel.out("dbutils.fs.help()")
-    assert kernel.out('dbutils.secrets.help("get")').startswith("get(scope: ScopeName, key: string) -> string")
+    assert kernel.out('dbutils.secrets.help("get")').startswith("get(scope: ScopeName, key: SecretKey) -> string")
     assert "it has " in "".join(kernel.error("dbutils.fs.copy()")["error"]["traceback"])
 
 

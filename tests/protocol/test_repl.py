@@ -370,7 +370,7 @@ def test_scripts(tmp_path):
 
 
 @pytest.mark.parametrize("args, text, code", [(["-c", "error('x')"], None, 1), (["-c", "os.exit(9)"], None, 9), (["-c", "x ="], None, 1), (["-m", "no.such"], None, 1), (["-m", "a'b"], None, 64),
-                                              (["none.lua/x"], None, 64), (["repl", "none.lua"], None, 66), (["repl", "--bogus"], None, 64), ([], "error('x')", 1), (["--existing", "none"], None, 66)])
+                                              (["none.lua/x"], None, 66), (["repl", "none.lua"], None, 66), (["repl", "--bogus"], None, 64), ([], "error('x')", 1), (["--existing", "none"], None, 66)])
 def test_exit_codes(tmp_path, args, text, code):
     assert exit_code(tmp_path, *args, text=text)[0] == code
 

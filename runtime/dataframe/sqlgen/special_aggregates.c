@@ -246,6 +246,8 @@ static const char *order_words(struct call *c, bool names)
 
 static enum lc string_agg(struct call *c, struct sx *out)
 {
+    const char *word;
+
     c->distinct = c->distinct || strstr(c->f->name, "_distinct");
     for (size_t i = 0; c->distinct && i < c->n_orders; i++)
         if (strcmp(c->orders[i].sql, c->args[0].sql) != 0)
@@ -256,9 +258,10 @@ static enum lc string_agg(struct call *c, struct sx *out)
                 "expressions \"%s\" and \"%s\" do not match. The WITHIN GROUP ordering expression must be "
                 "picked from the function inputs. SQLSTATE: 42K0K",
                 c->f->name, c->args[0].name, c->orders[i].name);
-    out->name =
-        gen_printf(c->g, "%s(%s%s, %s)", strncmp(c->f->name, "string", 6) == 0 ? "string_agg" : "listagg",
-                   c->distinct ? "DISTINCT " : "", c->args[0].name, c->n > 1 ? c->args[1].name : "NULL");
+    /* Spark forgets the alias where WITHIN GROUP stands */
+    word = strncmp(c->f->name, "string", 6) == 0 && c->n_orders == 0 ? "string_agg" : "listagg";
+    out->name = gen_printf(c->g, "%s(%s%s, %s)", word, c->distinct ? "DISTINCT " : "", c->args[0].name,
+                           c->n > 1 ? c->args[1].name : "NULL");
     if (c->n_orders)
         out->name = gen_printf(c->g, "%s WITHIN GROUP (ORDER BY %s)", out->name, order_words(c, true));
     TRY(special_done(c, out, dtype_of(DTYPE_STRING),
