@@ -82,17 +82,24 @@ static const struct manual_topic widget_topic = {
     .name = "Widget", .doc = "a control", .kind = MANUAL_CLASS, .rows = methods, .fields = fields};
 const struct manual_topic *const widgets_topics[] = {&widgets_topic, &widget_topic, NULL};
 
+static void push_dbutils(lua_State *L, const char *library, const char *function)
+{
+    lua_getglobal(L, "dbutils");
+    lua_getfield(L, -1, library);
+    lua_getfield(L, -1, function);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
 static int l_names(lua_State *L) /* of dbutils.widgets */
 {
     lua_Integer n = 0;
 
     lua_settop(L, 0);
     lua_newtable(L);
-    lua_getglobal(L, "dbutils");
-    lua_getfield(L, -1, "widgets");
-    lua_getfield(L, -1, "getAll");
+    push_dbutils(L, "widgets", "getAll");
     lua_call(L, 0, 1);
-    for (lua_pushnil(L); lua_next(L, 4); lua_pop(L, 1)) {
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
         lua_pushvalue(L, -2);
         lua_rawseti(L, 1, ++n);
     }
@@ -106,14 +113,12 @@ static int l_scopes(lua_State *L) /* of dbutils.secrets */
 
     lua_settop(L, 0);
     lua_newtable(L);
-    lua_getglobal(L, "dbutils");
-    lua_getfield(L, -1, "secrets");
-    lua_getfield(L, -1, "listScopes");
+    push_dbutils(L, "secrets", "listScopes");
     lua_call(L, 0, 1);
-    for (lua_Integer i = 1; lua_geti(L, 4, i) == LUA_TTABLE; i++) {
+    for (lua_Integer i = 1; lua_geti(L, 2, i) == LUA_TTABLE; i++) {
         lua_getfield(L, -1, "name");
         lua_rawseti(L, 1, ++n);
-        lua_settop(L, 4);
+        lua_settop(L, 2);
     }
     lua_settop(L, 1);
     return 1;
@@ -125,9 +130,7 @@ static int l_keys(lua_State *L) /* (self, prefix, scope): of a scope of dbutils.
 
     lua_settop(L, 3);
     lua_newtable(L);
-    lua_getglobal(L, "dbutils");
-    lua_getfield(L, -1, "secrets");
-    lua_getfield(L, -1, "list");
+    push_dbutils(L, "secrets", "list");
     lua_pushvalue(L, 3);
     lua_call(L, 1, 1);
     for (lua_Integer i = 1; lua_geti(L, -1, i) == LUA_TTABLE; i++) {

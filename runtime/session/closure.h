@@ -31,4 +31,6 @@ struct closure_shape {
 void closure_pack(lua_State *L, int index,
                   struct closure_shape *shape);                  /* pushes a text; shape may be NULL */
 void closure_unpack(lua_State *L, const char *data, size_t len); /* pushes the function */
+/* The same in a new state that is the function's alone: first base, table, string, math, utf8 and null are opened. */
+void closure_open(lua_State *L, const char *data, size_t len);
 #endif

@@ -664,3 +664,20 @@ void closure_unpack(lua_State *L, const char *data, size_t len)
     }
     lua_replace(L, top + 1);
 }
+
+void closure_open(lua_State *L, const char *data, size_t len)
+{
+    static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},
+                                         {LUA_TABLIBNAME, luaopen_table},
+                                         {LUA_STRLIBNAME, luaopen_string},
+                                         {LUA_MATHLIBNAME, luaopen_math},
+                                         {LUA_UTF8LIBNAME, luaopen_utf8}};
+
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        luaL_requiref(L, libraries[i].name, libraries[i].func, 1);
+        lua_pop(L, 1);
+    }
+    lua_pushlightuserdata(L, NULL);
+    lua_setglobal(L, "null");
+    closure_unpack(L, data, len);
+}

@@ -4,7 +4,6 @@
 #include "runtime/session/closure.h"
 #include "runtime/train/metric.h"
 #include <lauxlib.h>
-#include <lualib.h>
 #include <math.h>
 #include <string.h>
 
@@ -28,19 +27,7 @@ struct answer { /* what call_function gets and gives */
 static int open_function(lua_State *L) /* light userdata: the metric */
 {
     const struct metric *m = lua_touserdata(L, 1);
-    static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},
-                                         {LUA_TABLIBNAME, luaopen_table},
-                                         {LUA_STRLIBNAME, luaopen_string},
-                                         {LUA_MATHLIBNAME, luaopen_math},
-                                         {LUA_UTF8LIBNAME, luaopen_utf8}};
-
-    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-        luaL_requiref(L, libraries[i].name, libraries[i].func, 1);
-        lua_pop(L, 1);
-    }
-    lua_pushlightuserdata(L, NULL);
-    lua_setglobal(L, "null");
-    closure_unpack(L, buf_str(&m->packed), m->packed.len);
+    closure_open(L, buf_str(&m->packed), m->packed.len);
     return 1;
 }
 

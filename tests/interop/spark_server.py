@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -30,6 +31,57 @@ def why_not():
     except ImportError:
         return "no pyspark: make test-deps"
     return None
+
+
+class Proxy:
+    """TCP in front of a server: counts connections and the pieces that clients send, cuts them after `cut` bytes from the server (each connection once), delays, speaks TLS."""
+
+    def __init__(self, port, cut=None, times=1, tls=None):
+        self.port, self.cut, self.times, self.tls, self.count, self.sent = port, cut, times, tls, 0, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"sc://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self.count += 1
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        try:
+            if self.tls:
+                client = self.tls.wrap_socket(client, server_side=True)
+            server = socket.create_connection(("127.0.0.1", self.port))
+        except OSError:
+            client.close()
+            return
+        threading.Thread(target=self.pump, args=(client, server, False), daemon=True).start()
+        self.pump(server, client, True)
+
+    def pump(self, source, sink, from_server):
+        seen = 0
+        try:
+            while data := source.recv(16384):
+                seen += len(data)
+                self.sent += not from_server
+                if from_server and self.cut and seen > self.cut and self.times > 0:
+                    self.times -= 1
+                    break
+                sink.sendall(data)
+        except OSError:
+            pass
+        for s in (source, sink):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
 
 
 class Server:

@@ -28,7 +28,7 @@ def test_lists_that_functions_return_are_readable_as_text(code, want, tmp_path):
 
 def fails(home, code, *more, **options):
     done = lacus(home, *(more or ["-c", code]), **options)
-    assert done.returncode == 70 or done.returncode == 1, done
+    assert done.returncode == 1, done
     return done.stderr
 
 

@@ -1,15 +1,13 @@
 """What can go wrong between a session and its Spark server: streams that break and are taken up again, a server that dies or is another one,
 tokens, certificates. A proxy of the test stands between and breaks what it is told to."""
-import socket
 import ssl
 import subprocess
-import threading
 import time
 
 import pytest
 
 from lacus import LACUS, environment, lacus, script
-from spark_server import PLUGIN, Server, why_not
+from spark_server import PLUGIN, Proxy, Server, why_not
 
 pytestmark = pytest.mark.skipif(not PLUGIN.exists(), reason="SKIP: the plugin engine_spark is not built: make deps says why")
 
@@ -17,56 +15,6 @@ pytestmark = pytest.mark.skipif(not PLUGIN.exists(), reason="SKIP: the plugin en
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
-
-
-class Proxy:
-    """TCP in front of a server: counts connections, cuts them after `cut` bytes from the server (each connection once), delays, speaks TLS."""
-
-    def __init__(self, port, cut=None, times=1, tls=None):
-        self.port, self.cut, self.times, self.tls, self.count, self.bytes = port, cut, times, tls, 0, 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"sc://127.0.0.1:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            self.count += 1
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
-
-    def serve(self, client):
-        try:
-            if self.tls:
-                client = self.tls.wrap_socket(client, server_side=True)
-            server = socket.create_connection(("127.0.0.1", self.port))
-        except OSError:
-            client.close()
-            return
-        threading.Thread(target=self.pump, args=(client, server, False), daemon=True).start()
-        self.pump(server, client, True)
-
-    def pump(self, source, sink, counted):
-        seen = 0
-        try:
-            while data := source.recv(16384):
-                seen += len(data)
-                if counted and self.cut and seen > self.cut and self.times > 0:
-                    self.times -= 1
-                    break
-                sink.sendall(data)
-        except OSError:
-            pass
-        for s in (source, sink):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def close(self):
-        self.listener.close()
 
 
 SUM = """

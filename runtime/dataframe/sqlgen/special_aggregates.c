@@ -305,6 +305,15 @@ static enum lc mode(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+static enum lc refuse_first(struct call *c, const struct sx *first, const char *wanted)
+{
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"%s(%s)\" due to data type mismatch: "
+        "The first parameter requires the %s type, however \"%s\" has the type \"%s\". SQLSTATE: 42K09",
+        c->f->name, first->name, wanted, first->name, gen_type_words(c->g, first->type));
+}
+
 /* percentile_cont(p) WITHIN GROUP (ORDER BY x [DESC]), percentile_disc. */
 static enum lc percentile_within(struct call *c, struct sx *out)
 {
@@ -318,12 +327,7 @@ static enum lc percentile_within(struct call *c, struct sx *out)
     if (!t)
         return err_nomem(c->g->err);
     if (!sx_may_coerce(c->orders[0].type, dtype_of(DTYPE_DOUBLE)))
-        return gen_fail(
-            c->g, c->e, LC_ENGINE,
-            "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"%s(%s)\" due to data type mismatch: "
-            "The first parameter requires the \"NUMERIC\" type, however \"%s\" has the type \"%s\". "
-            "SQLSTATE: 42K09",
-            c->f->name, c->orders[0].name, c->orders[0].name, gen_type_words(c->g, c->orders[0].type));
+        return refuse_first(c, &c->orders[0], "\"NUMERIC\"");
     TRY(sx_coerce(c->g, &c->orders[0], dtype_of(DTYPE_DOUBLE), c->e));
     TRY(sx_coerce(c->g, &c->args[0], t, c->e));
     out->name = gen_printf(c->g, "%s(%s) WITHIN GROUP (ORDER BY %s%s)", c->f->name, c->args[0].name,
@@ -383,12 +387,7 @@ static enum lc count_min_sketch(struct call *c, struct sx *out)
     bool bytes = id == DTYPE_STRING || id == DTYPE_BINARY;
 
     if (!bytes && !dtype_is_integral(c->args[0].type))
-        return gen_fail(
-            c->g, c->e, LC_ENGINE,
-            "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"%s(%s)\" due to data type mismatch: "
-            "The first parameter requires the (\"INTEGRAL\" or \"STRING\" or \"BINARY\") type, however "
-            "\"%s\" has the type \"%s\". SQLSTATE: 42K09",
-            c->f->name, c->args[0].name, c->args[0].name, gen_type_words(c->g, c->args[0].type));
+        return refuse_first(c, &c->args[0], "(\"INTEGRAL\" or \"STRING\" or \"BINARY\")");
     TRY(special_done(c, out, dtype_of(DTYPE_BINARY),
                      gen_printf(c->g, "lacus_count_min_%s(coalesce(list(%s)%s, []), %s, %s, %s)",
                                 bytes ? "bytes" : "longs",

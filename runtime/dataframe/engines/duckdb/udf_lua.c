@@ -4,7 +4,6 @@
 #include "runtime/dataframe/engines/duckdb/duck.h"
 #include "runtime/session/closure.h"
 #include <lauxlib.h>
-#include <lualib.h>
 #include <string.h>
 
 enum { FIRST = 3, MOST = 64, HOOK_STEPS = 100000, ROWS_BETWEEN_CHECKS = 256, MOST_IDLE = 32 };
@@ -41,19 +40,7 @@ static void state_free(struct udf_state *s)
 static int open_function(lua_State *L) /* light userdata: the state */
 {
     const struct udf_state *s = lua_touserdata(L, 1);
-    static const luaL_Reg libraries[] = {{"_G", luaopen_base},
-                                         {LUA_TABLIBNAME, luaopen_table},
-                                         {LUA_STRLIBNAME, luaopen_string},
-                                         {LUA_MATHLIBNAME, luaopen_math},
-                                         {LUA_UTF8LIBNAME, luaopen_utf8}};
-
-    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-        luaL_requiref(L, libraries[i].name, libraries[i].func, 1);
-        lua_pop(L, 1);
-    }
-    lua_pushlightuserdata(L, NULL);
-    lua_setglobal(L, "null");
-    closure_unpack(L, s->packed, s->len);
+    closure_open(L, s->packed, s->len);
     return 1;
 }
 
