@@ -7,105 +7,105 @@ local fail, check_keys, set, commas, clock_text = tools.fail, tools.check_keys, 
 -- ---- progress ----------------------------------------------------------------------------------------------------------
 
 local function bar(done, total, width)
-    local full = total > 0 and math.floor(width * done / total) or 0
-    return ("#"):rep(full) .. ("-"):rep(width - full)
+  local full = total > 0 and math.floor(width * done / total) or 0
+  return ("#"):rep(full) .. ("-"):rep(width - full)
 end
 
 local View = {}
 View.__index = View
 
 local function new_view(job)
-    local name, rich, person = core.front()
-    return setmetatable({job = job, limit = core.job(job.id).spec.args.max_seconds, rich = rich, live = person and name == "repl", runner = name == "runner", curve = core.curve(),
-                         begin = core.clock(), drawn = -100, curved = -100, said = -100, width = 0,
-                         id = "llm-" .. job.id .. "-" .. math.floor(core.clock() * 1000)}, View)
+  local name, rich, person = core.front()
+  return setmetatable({job = job, limit = core.job(job.id).spec.args.max_seconds, rich = rich, live = person and name == "repl", runner = name == "runner", curve = core.curve(),
+                       begin = core.clock(), drawn = -100, curved = -100, said = -100, width = 0,
+                       id = "llm-" .. job.id .. "-" .. math.floor(core.clock() * 1000)}, View)
 end
 
 function View:event(e)
-    self.curve:add(e)
-    if e.event == "metric" then
-        self.last = e
-    elseif e.event == "eval" then
-        self.eval = e
-    elseif e.event == "log" and e.text:match("^warning: ") then
-        self:print(e.text)
-    elseif e.event == "status" and e.status == "running" and e.worker ~= "" then
-        self.worker, self.waits = e.worker, nil
-    elseif e.event == "status" and e.status == "queued" then
-        self.worker, self.last, self.waits = nil, nil, e.waits
-        self:print(("%s: waiting %s"):format(self.job.id, e.waits))
-    elseif e.event == "status" and e.status == "restarting" then
-        self.worker, self.last, self.waits = nil, nil, nil
-        self:print(("%s: %s; it goes on from %s"):format(self.job.id, e.error and e.error.message or "a worker failed",
-            e.resume ~= "" and e.resume or "the beginning"))
-    end
+  self.curve:add(e)
+  if e.event == "metric" then
+    self.last = e
+  elseif e.event == "eval" then
+    self.eval = e
+  elseif e.event == "log" and e.text:match("^warning: ") then
+    self:print(e.text)
+  elseif e.event == "status" and e.status == "running" and e.worker ~= "" then
+    self.worker, self.waits = e.worker, nil
+  elseif e.event == "status" and e.status == "queued" then
+    self.worker, self.last, self.waits = nil, nil, e.waits
+    self:print(("%s: waiting %s"):format(self.job.id, e.waits))
+  elseif e.event == "status" and e.status == "restarting" then
+    self.worker, self.last, self.waits = nil, nil, nil
+    self:print(("%s: %s; it goes on from %s"):format(self.job.id, e.error and e.error.message or "a worker failed",
+      e.resume ~= "" and e.resume or "the beginning"))
+  end
 end
 
 function View:line()
-    local e = self.last
-    if not e then
-        return ("%s: %s"):format(self.job.id, self.eval and "training" or self.worker and "preparing" or "waiting " .. (self.waits or "for a worker"))
-    end
-    local left = e.step > 0 and e.seconds / e.step * (e.total - e.step) or 0
-    if type(self.limit) == "number" and self.limit > 0 then left = math.min(left, self.limit - e.seconds) end
-    local speed = e.seconds > 0 and (" %s tokens/s"):format(commas(e.tokens / e.seconds)) or ""
-    local loss = type(e.loss) == "number" and ("%.4f"):format(e.loss) or tostring(e.loss)
-    return ("step %d/%d [%s] loss %s lr %.3g%s %s<%s%s"):format(e.step, e.total, bar(e.step, e.total, 20), loss, e.learning_rate, speed,
-        clock_text(e.seconds), clock_text(left), self.eval and type(self.eval.eval_loss) == "number" and (" eval %.4f"):format(self.eval.eval_loss) or "")
+  local e = self.last
+  if not e then
+    return ("%s: %s"):format(self.job.id, self.eval and "training" or self.worker and "preparing" or "waiting " .. (self.waits or "for a worker"))
+  end
+  local left = e.step > 0 and e.seconds / e.step * (e.total - e.step) or 0
+  if type(self.limit) == "number" and self.limit > 0 then left = math.min(left, self.limit - e.seconds) end
+  local speed = e.seconds > 0 and (" %s tokens/s"):format(commas(e.tokens / e.seconds)) or ""
+  local loss = type(e.loss) == "number" and ("%.4f"):format(e.loss) or tostring(e.loss)
+  return ("step %d/%d [%s] loss %s lr %.3g%s %s<%s%s"):format(e.step, e.total, bar(e.step, e.total, 20), loss, e.learning_rate, speed,
+    clock_text(e.seconds), clock_text(left), self.eval and type(self.eval.eval_loss) == "number" and (" eval %.4f"):format(self.eval.eval_loss) or "")
 end
 
 function View:print(text)
-    if self.live and self.width > 0 then
-        io.write("\r", (" "):rep(self.width), "\r")
-        self.width = 0
-    end
-    print(text)
+  if self.live and self.width > 0 then
+    io.write("\r", (" "):rep(self.width), "\r")
+    self.width = 0
+  end
+  print(text)
 end
 
 function View:html(line)
-    local e = self.last
-    return ("<div><progress value='%d' max='%d' style='width:20em'></progress> <code>%s</code></div>"):format(
-        e and e.step or 0, e and math.max(e.total, 1) or 1, html(line))
+  local e = self.last
+  return ("<div><progress value='%d' max='%d' style='width:20em'></progress> <code>%s</code></div>"):format(
+    e and e.step or 0, e and math.max(e.total, 1) or 1, html(line))
 end
 
 -- Seconds between two lines of a log: the longer it runs, the fewer it writes.
 function View:pause(now)
-    return self.runner and math.min(60, math.max(2, (now - self.begin) / 20)) or 0.3
+  return self.runner and math.min(60, math.max(2, (now - self.begin) / 20)) or 0.3
 end
 
 function View:draw_rich(now, final)
-    if final or now - self.drawn > self:pause(now) then
-        local line = self:line()
-        core.display({["text/plain"] = line, ["text/html"] = self:html(line)}, self.id .. "-bar", self.drawn > 0)
-        self.drawn = now
-    end
-    local text = (final or now - self.curved > (self.runner and 10 or 2)) and self.curve:text(60, 12)
-    if text then
-        -- a notebook's run prints what it displays: the curve belongs into its log once, at the end
-        core.display({["text/plain"] = (final or not self.runner) and text or nil,
-                      ["application/vnd.vegalite.v5+json"] = self.curve:vega(self.job.id)}, self.id .. "-curve", self.curved > 0)
-        self.curved = now
-    end
+  if final or now - self.drawn > self:pause(now) then
+    local line = self:line()
+    core.display({["text/plain"] = line, ["text/html"] = self:html(line)}, self.id .. "-bar", self.drawn > 0)
+    self.drawn = now
+  end
+  local text = (final or now - self.curved > (self.runner and 10 or 2)) and self.curve:text(60, 12)
+  if text then
+    -- a notebook's run prints what it displays: the curve belongs into its log once, at the end
+    core.display({["text/plain"] = (final or not self.runner) and text or nil,
+                  ["application/vnd.vegalite.v5+json"] = self.curve:vega(self.job.id)}, self.id .. "-curve", self.curved > 0)
+    self.curved = now
+  end
 end
 
 function View:draw(final)
-    local now = core.clock()
-    if self.rich then return self:draw_rich(now, final) end
-    if self.live then
-        if not final and now - self.drawn < 0.2 then return end
-        local line = self:line()
-        io.write("\r", line, (" "):rep(math.max(0, self.width - #line)))
-        io.flush()
-        self.width, self.drawn = #line, now
-    elseif self.last and (final or now - self.said > 5) and self.said_step ~= self.last.step then
-        print(self:line())
-        self.said, self.said_step = now, self.last.step
-    end
-    if final then
-        if self.live then print() end
-        local text = self.curve:text(60, 12)
-        if text then print(text) end
-    end
+  local now = core.clock()
+  if self.rich then return self:draw_rich(now, final) end
+  if self.live then
+    if not final and now - self.drawn < 0.2 then return end
+    local line = self:line()
+    io.write("\r", line, (" "):rep(math.max(0, self.width - #line)))
+    io.flush()
+    self.width, self.drawn = #line, now
+  elseif self.last and (final or now - self.said > 5) and self.said_step ~= self.last.step then
+    print(self:line())
+    self.said, self.said_step = now, self.last.step
+  end
+  if final then
+    if self.live then print() end
+    local text = self.curve:text(60, 12)
+    if text then print(text) end
+  end
 end
 
 -- ---- jobs --------------------------------------------------------------------------------------------------------------
@@ -137,66 +137,66 @@ local Job = {}
 local methods = {}
 
 local function new_job(id)
-    return setmetatable({id = id, _offset = 0, _events = {}}, Job)
+  return setmetatable({id = id, _offset = 0, _events = {}}, Job)
 end
 
 -- Reads what the job has said since the last look.
 local function follow(job, each)
-    repeat
-        local events, offset = core.events(job.id, job._offset)
-        job._offset = offset
-        for _, e in ipairs(events) do
-            job._events[#job._events + 1] = e
-            if each then each(e) end
-        end
-    until #events == 0
+  repeat
+    local events, offset = core.events(job.id, job._offset)
+    job._offset = offset
+    for _, e in ipairs(events) do
+      job._events[#job._events + 1] = e
+      if each then each(e) end
+    end
+  until #events == 0
 end
 
 local function output_folder(info)
-    return info.spec.output_uri
+  return info.spec.output_uri
 end
 
 local callable_list = {__call = function(list) return list end} -- job.metrics and job:metrics() are the same
 
 local fields = {
-    status = function(_, info) return info.status end,
-    error = function(_, info) return info.error end,
-    waits = function(_, info) return info.waits ~= "" and info.waits or nil end,
-    worker = function(_, info) return info.worker ~= "" and info.worker or nil end,
-    restarts = function(_, info) return info.restarts end,
-    spec = function(_, info) return info.spec end,
-    output_dir = function(_, info) return output_folder(info) end,
-    run_id = function(_, info) return info.spec.run_id end,
-    model_uri = function(_, info)
-        return info.spec.run_id and ("runs:/%s/model"):format(info.spec.run_id) or output_folder(info)
-    end,
-    metrics = function(job)
-        follow(job)
-        local rows, at = {}, {}
-        for _, e in ipairs(job._events) do
-            if e.event == "metric" then -- a step that comes again after a resume replaces what was there
-                if not at[e.step] then
-                    rows[#rows + 1] = e
-                    at[e.step] = #rows
-                else
-                    rows[at[e.step]] = e
-                end
-            end
+  status = function(_, info) return info.status end,
+  error = function(_, info) return info.error end,
+  waits = function(_, info) return info.waits ~= "" and info.waits or nil end,
+  worker = function(_, info) return info.worker ~= "" and info.worker or nil end,
+  restarts = function(_, info) return info.restarts end,
+  spec = function(_, info) return info.spec end,
+  output_dir = function(_, info) return output_folder(info) end,
+  run_id = function(_, info) return info.spec.run_id end,
+  model_uri = function(_, info)
+    return info.spec.run_id and ("runs:/%s/model"):format(info.spec.run_id) or output_folder(info)
+  end,
+  metrics = function(job)
+    follow(job)
+    local rows, at = {}, {}
+    for _, e in ipairs(job._events) do
+      if e.event == "metric" then -- a step that comes again after a resume replaces what was there
+        if not at[e.step] then
+          rows[#rows + 1] = e
+          at[e.step] = #rows
+        else
+          rows[at[e.step]] = e
         end
-        table.sort(rows, function(a, b) return a.step < b.step end)
-        return setmetatable(rows, callable_list)
-    end,
+      end
+    end
+    table.sort(rows, function(a, b) return a.step < b.step end)
+    return setmetatable(rows, callable_list)
+  end,
 }
 
 function Job.__index(job, key)
-    if methods[key] then return methods[key] end
-    local get = fields[key]
-    if get then return get(job, core.job(job.id)) end
-    return nil
+  if methods[key] then return methods[key] end
+  local get = fields[key]
+  if get then return get(job, core.job(job.id)) end
+  return nil
 end
 
 function Job.__tostring(job)
-    return ("job '%s': %s"):format(job.id, core.job(job.id).status)
+  return ("job '%s': %s"):format(job.id, core.job(job.id).status)
 end
 
 -- What came of it: the worker's result, the evaluation before the first step, PEFT's sentence.
@@ -204,77 +204,77 @@ end
 -- what came of it: steps, seconds, loss, eval_loss, output_dir, model_uri; an error when it failed
 --     job:result().model_uri
 function methods.result(job)
-    local info = core.job(job.id)
-    if info.status == "failed" or info.status == "cancelled" then
-        core.raise(info.error or {code = "CANCELLED", message = ("job '%s' was cancelled"):format(job.id)})
-    end
-    if not info.done then
-        fail("CONFLICT", ("job '%s' is %s: it has no result yet"):format(job.id, info.status), "job:wait() waits for it")
-    end
-    local result = info.result
-    follow(job)
-    for _, e in ipairs(job._events) do
-        if e.event == "eval" and e.when == "before" and not result.eval_loss_before then result.eval_loss_before = e.eval_loss end
-    end
-    result.trainable_parameters = tools.trainable_text(result.trainable, result.all)
-    result.model_uri, result.output_dir = job.model_uri, output_folder(info)
-    return result
+  local info = core.job(job.id)
+  if info.status == "failed" or info.status == "cancelled" then
+    core.raise(info.error or {code = "CANCELLED", message = ("job '%s' was cancelled"):format(job.id)})
+  end
+  if not info.done then
+    fail("CONFLICT", ("job '%s' is %s: it has no result yet"):format(job.id, info.status), "job:wait() waits for it")
+  end
+  local result = info.result
+  follow(job)
+  for _, e in ipairs(job._events) do
+    if e.event == "eval" and e.when == "before" and not result.eval_loss_before then result.eval_loss_before = e.eval_loss end
+  end
+  result.trainable_parameters = tools.trainable_text(result.trainable, result.all)
+  result.model_uri, result.output_dir = job.model_uri, output_folder(info)
+  return result
 end
 
 local function describe(job, print_line)
-    local r = job:result()
-    print_line(r.trainable_parameters)
-    local eval = r.eval_loss and (", eval loss %s -> %.4f"):format(
-        type(r.eval_loss_before) == "number" and ("%.4f"):format(r.eval_loss_before) or "?", r.eval_loss) or ""
-    print_line(("%s: %d steps in %s%s%s; saved to %s"):format(job.id, r.steps, clock_text(r.seconds),
-        r.out_of_time and " (time is up)" or "", eval, r.output_dir))
+  local r = job:result()
+  print_line(r.trainable_parameters)
+  local eval = r.eval_loss and (", eval loss %s -> %.4f"):format(
+    type(r.eval_loss_before) == "number" and ("%.4f"):format(r.eval_loss_before) or "?", r.eval_loss) or ""
+  print_line(("%s: %d steps in %s%s%s; saved to %s"):format(job.id, r.steps, clock_text(r.seconds),
+    r.out_of_time and " (time is up)" or "", eval, r.output_dir))
 end
 
 -- A coordinator that neither starts nor answers is an error in the cell. limit: seconds without a sign of life.
 local function watcher(job, limit)
-    local absent, since = 0, nil
-    return function()
-        local there, silent = core.ensure()
-        absent = there and 0 or absent + 1
-        since = silent > limit and (since or core.clock()) or nil -- a machine that slept gets time to wake up
-        if absent > 60 then
-            core.raise{code = "WORKER", message = ("job '%s' waits, but its coordinator does not start"):format(job.id),
-                       cause = core.coordinator_tail()}
-        elseif since and core.clock() - since > 5 then
-            core.raise{code = "WORKER", cause = core.coordinator_tail(),
-                       message = ("the coordinator of job '%s' has given no sign of life for %d s"):format(job.id, silent // 1),
-                       hint = ("end it (kill -9 %d) and wait again: the job goes on from its last checkpoint"):format(core.coordinator_pid())}
-        end
+  local absent, since = 0, nil
+  return function()
+    local there, silent = core.ensure()
+    absent = there and 0 or absent + 1
+    since = silent > limit and (since or core.clock()) or nil -- a machine that slept gets time to wake up
+    if absent > 60 then
+      core.raise{code = "WORKER", message = ("job '%s' waits, but its coordinator does not start"):format(job.id),
+                 cause = core.coordinator_tail()}
+    elseif since and core.clock() - since > 5 then
+      core.raise{code = "WORKER", cause = core.coordinator_tail(),
+                 message = ("the coordinator of job '%s' has given no sign of life for %d s"):format(job.id, silent // 1),
+                 hint = ("end it (kill -9 %d) and wait again: the job goes on from its last checkpoint"):format(core.coordinator_pid())}
     end
+  end
 end
 
 -- Draws what the job says until it ends; each event goes to `each`, too. silent_seconds: how long the coordinator may be silent.
 local function wait_for_end(job, silent_seconds, interval_ms, each)
-    local watch, view = watcher(job, silent_seconds), new_view(job)
-    local note = view.runner and ("interrupted: job '%s' ends with this notebook's run\n"):format(job.id)
-        or ("\ndetached: job '%s' goes on; llm.job(\"%s\"):wait() waits for it again, :cancel() ends it\n"):format(job.id, job.id)
-    for _, e in ipairs(job._events) do view:event(e) end
-    while true do
-        local info = core.job(job.id) -- before the events: what is said at the end is read, too
-        follow(job, function(e)
-            view:event(e)
-            if each then each(e) end
-        end)
-        view:draw(info.done)
-        if info.done then return view end
-        watch()
-        core.wait(interval_ms, note)
-    end
+  local watch, view = watcher(job, silent_seconds), new_view(job)
+  local note = view.runner and ("interrupted: job '%s' ends with this notebook's run\n"):format(job.id)
+    or ("\ndetached: job '%s' goes on; llm.job(\"%s\"):wait() waits for it again, :cancel() ends it\n"):format(job.id, job.id)
+  for _, e in ipairs(job._events) do view:event(e) end
+  while true do
+    local info = core.job(job.id) -- before the events: what is said at the end is read, too
+    follow(job, function(e)
+      view:event(e)
+      if each then each(e) end
+    end)
+    view:draw(info.done)
+    if info.done then return view end
+    watch()
+    core.wait(interval_ms, note)
+  end
 end
 
 --- Job:wait(options?: {silent_seconds?: number}) -> Job
 -- waits for the end, with a progress bar and a curve; an interrupt detaches, the job goes on
 --     job:wait()
 function methods.wait(job, o)
-    check_keys("job:wait", o or {}, set("silent_seconds"))
-    local view = wait_for_end(job, o and o.silent_seconds or 120, 150)
-    describe(job, function(text) view:print(text) end)
-    return job
+  check_keys("job:wait", o or {}, set("silent_seconds"))
+  local view = wait_for_end(job, o and o.silent_seconds or 120, 150)
+  describe(job, function(text) view:print(text) end)
+  return job
 end
 
 -- What Trainer waits with: each event goes to `each`, too.
@@ -284,79 +284,79 @@ function methods._follow(job, each) wait_for_end(job, 120, 100, each) end
 -- ends it
 --     job:cancel()
 function methods.cancel(job)
-    core.cancel(job.id)
-    return job
+  core.cancel(job.id)
+  return job
 end
 
 --- Job:resume(options?: {num_processes?: integer}) -> Job
 -- goes on from the last checkpoint; on another number of workers the batch stays what it was
 --     job:resume():wait()
 function methods.resume(job, o)
-    o = o or {}
-    check_keys("job:resume", o, set("num_processes", "ranks"))
-    core.resume(job.id, o.num_processes or o.ranks)
-    return job
+  o = o or {}
+  check_keys("job:resume", o, set("num_processes", "ranks"))
+  core.resume(job.id, o.num_processes or o.ranks)
+  return job
 end
 
 --- Job:checkpoint() -> Job
 -- keeps a checkpoint of the next whole step; the job goes on
 --     job:checkpoint()
 function methods.checkpoint(job)
-    core.save_checkpoint(job.id)
-    return job
+  core.save_checkpoint(job.id)
+  return job
 end
 
 --- Job:logs() -> string
 -- what the job and its worker have said, without the secrets that this session knows
 --     print(job:logs())
 function methods.logs(job)
-    follow(job)
-    local lines = {}
-    for _, e in ipairs(job._events) do
-        if e.event == "log" then
-            lines[#lines + 1] = e.text
-        elseif e.event == "status" then
-            lines[#lines + 1] = ("status: %s%s"):format(e.status, e.worker and " on " .. e.worker or "")
-        elseif e.event == "checkpoint" then
-            lines[#lines + 1] = "kept " .. e.folder
-        end
+  follow(job)
+  local lines = {}
+  for _, e in ipairs(job._events) do
+    if e.event == "log" then
+      lines[#lines + 1] = e.text
+    elseif e.event == "status" then
+      lines[#lines + 1] = ("status: %s%s"):format(e.status, e.worker and " on " .. e.worker or "")
+    elseif e.event == "checkpoint" then
+      lines[#lines + 1] = "kept " .. e.folder
     end
-    local text = core.worker_log(job.id)
-    return core.masked(table.concat(lines, "\n") .. (text ~= "" and "\n--- worker ---\n" .. text or ""))
+  end
+  local text = core.worker_log(job.id)
+  return core.masked(table.concat(lines, "\n") .. (text ~= "" and "\n--- worker ---\n" .. text or ""))
 end
 
 --- Job:events() -> {table, …}
 -- what has happened: metrics, checkpoints, status
 --     #job:events()
 function methods.events(job)
-    follow(job)
-    return job._events
+  follow(job)
+  return job._events
 end
 
 --- llm.job(id: string) -> Job
 -- a training job by its id
 --     llm.job("job-1"):wait()
 function llm.job(id)
-    core.job(id) -- an unknown id is an error here
-    return new_job(id)
+  core.job(id) -- an unknown id is an error here
+  return new_job(id)
 end
 
 --- llm.jobs() -> {table, …}
 -- the training jobs of the workspace: {id =, status =, model =, worker =, waits =}
 --     llm.jobs()
 function llm.jobs()
-    local list = {}
-    for i, row in ipairs(core.jobs()) do
-        list[i] = setmetatable(row, {__tostring = function(r)
-            local where = r.status == "queued" and r.waits ~= "" and "  waits " .. r.waits or r.worker ~= "" and "  on " .. r.worker or ""
-            return ("%s  %-9s  %s%s"):format(r.id, r.status, r.model or "", where)
-        end})
-    end
-    return setmetatable(list, {__tostring = function(l)
-        local lines = {}
-        for i, r in ipairs(l) do lines[i] = tostring(r) end
-        return #lines > 0 and table.concat(lines, "\n") or "no training jobs"
+  local list = {}
+  for i, row in ipairs(core.jobs()) do
+    list[i] = setmetatable(row, {__tostring = function(r)
+      local where = r.status == "queued" and r.waits ~= "" and "  waits " .. r.waits or r.worker ~= "" and "  on " .. r.worker or ""
+      return ("%s  %-9s  %s%s"):format(r.id, r.status, r.model or "", where)
     end})
+  end
+  return setmetatable(list, {__tostring = function(l)
+    local lines = {}
+    for i, r in ipairs(l) do lines[i] = tostring(r) end
+    return #lines > 0 and table.concat(lines, "\n") or "no training jobs"
+  end})
 end
 
 tools.Job, tools.new_job = Job, new_job
