@@ -5,10 +5,10 @@
 #include "runtime/spark/commands.h"
 #include "runtime/spark/dataframe_lua.h"
 #include "runtime/spark/local_lua.h"
+#include "runtime/spark/placeholders_lua.h"
 #include "runtime/spark/progress_lua.h"
 #include "runtime/spark/remote_lua.h"
 #include "runtime/spark/values_lua.h"
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -229,73 +229,8 @@ static void query_arguments(lua_State *L, int index, struct query *q)
     }
 }
 
-/* The end of what starts at p and may hold braces that are only text: '…', "…", `…`, -- to the end of the line, or one character. */
-static const char *skip_quoted(const char *p, const char *end)
-{
-    char quote = *p;
-
-    if (p + 1 < end && p[0] == '-' && p[1] == '-') {
-        const char *line = memchr(p, '\n', (size_t)(end - p));
-        return line ? line : end;
-    }
-    if (quote != '\'' && quote != '"' && quote != '`')
-        return p + 1;
-    for (p++; p < end && *p != quote; p++)
-        if (*p == '\\' && quote != '`' && p + 1 < end)
-            p++;
-    return p < end ? p + 1 : end;
-}
-
-/* The length of "{name}" at p, 0 when there is none. */
-static size_t placeholder(const char *p, const char *end)
-{
-    const char *q = p + 1;
-
-    while (q < end && (*q == '_' || isalnum((unsigned char)*q)))
-        q++;
-    return *p == '{' && q > p + 1 && q < end && *q == '}' ? (size_t)(q + 1 - p) : 0;
-}
-
-/* "{name}" → `name` for a DataFrame, :name for a value. */
-static void add_placeholder(lua_State *L, luaL_Buffer *out, const char *p, size_t len, int args)
-{
-    lua_pushlstring(L, p + 1, len - 2);
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, args) == LUA_TNIL)
-        luaL_error(L, "the text has {%s}, but there is no argument of that name", lua_tostring(L, -2));
-    bool relation = dataframe_at(L, -1) != NULL;
-    lua_pop(L, 2);
-    luaL_addchar(out, relation ? '`' : ':');
-    luaL_addlstring(out, p + 1, len - 2);
-    if (relation)
-        luaL_addchar(out, '`');
-}
-
-/* Replaces the text at index 2 when there are named arguments (a table at index 3). */
-static void fill_placeholders(lua_State *L)
-{
-    size_t len;
-    const char *p = luaL_checklstring(L, 2, &len), *end = p + len;
-    luaL_Buffer out;
-
-    if (!lua_istable(L, 3) || !memchr(p, '{', len))
-        return;
-    luaL_buffinit(L, &out);
-    while (p < end) {
-        size_t n = placeholder(p, end);
-        const char *next = n ? p + n : skip_quoted(p, end);
-        if (n)
-            add_placeholder(L, &out, p, n, 3);
-        else
-            luaL_addlstring(&out, p, (size_t)(next - p));
-        p = next;
-    }
-    luaL_pushresult(&out);
-    lua_replace(L, 2);
-}
-
 /* The same on a server: its text is Spark's own. */
-static int remote_query(lua_State *L, const char *text, size_t len, const struct query *q)
+static int remote_query(lua_State *L, const char *text, size_t len, const struct query *q, lua_Integer number)
 {
     struct engine_parameter *parameters = lua_newuserdatauv(L, sizeof *parameters * (q->n_parameters + 1), 0);
     struct engine_relation *relations = lua_newuserdatauv(L, sizeof *relations * (q->n_relations + 1), 0);
@@ -305,8 +240,10 @@ static int remote_query(lua_State *L, const char *text, size_t len, const struct
 
     for (size_t i = 0; i < q->n_parameters; i++)
         parameters[i] = (struct engine_parameter){q->parameters[i].name, q->parameters[i].value};
+    luaL_checkstack(L, (int)q->n_relations + 8, NULL);
     for (size_t i = 0; i < q->n_relations; i++)
-        relations[i] = (struct engine_relation){q->relations[i].name, q->relations[i].plan};
+        relations[i] =
+            (struct engine_relation){placeholder_view(L, q->relations[i].name, number), q->relations[i].plan};
     err_clear(&err);
     if (remote_sql(session_ctx(session_of(L)), spark_of(L), &t, &result, &err) != LC_OK)
         return session_raise(L, &err);
@@ -324,11 +261,12 @@ static int l_sql(lua_State *L)
     size_t len;
 
     spark_args(L, 2, names);
-    fill_placeholders(L);
+    lua_Integer number = spark_is_remote(spark_of(L)) ? placeholder_number(L) : 0;
+    placeholders_fill(L, number);
     const char *text = luaL_checklstring(L, 2, &len);
     query_arguments(L, 3, &q);
     if (spark_is_remote(spark_of(L)))
-        return remote_query(L, text, len, &q);
+        return remote_query(L, text, len, &q, number);
     struct spark_sql_args args = {q.parameters, q.n_parameters, q.relations, q.n_relations};
     err_clear(&err);
     if (spark_catalog(spark_of(L), &env.catalog, &err) != LC_OK ||

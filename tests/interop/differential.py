@@ -149,12 +149,10 @@ def error_class(text):
     return found[1] if found else ""
 
 
-def difference(here, there, ordered=False, drawn=False):
-    """Why two answers disagree; None: they agree. drawn: the case's arguments may mean nothing, so a failure says nothing."""
+def difference(here, there, ordered=False):
+    """Why two answers disagree; None: they agree."""
     if here is None or there is None:
         return "no answer"
-    if drawn and ("error" in here or "error" in there) and "[CRASH]" not in here.get("error", ""):
-        return None
     if ("error" in here) != ("error" in there):
         return f"fails only {'here' if 'error' in here else 'there'}: {(here if 'error' in here else there)['error'][:160]}"
     if "error" in here:
@@ -180,7 +178,7 @@ def nullability(answer):
 
 def disagreements(cases, here, there):
     """[(id, code, why)]"""
-    why = {i: difference(here.get(i), there.get(i), drawn=i.endswith("/drawn")) for i, _ in cases}
+    why = {i: difference(here.get(i), there.get(i)) for i, _ in cases}
     return [(i, code, why[i]) for i, code in cases if why[i]]
 
 

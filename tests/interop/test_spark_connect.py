@@ -73,6 +73,19 @@ fails(function() spark.catalog:listTabels() end)
     assert lines[9] == "3\tx" and "SQL_CONF_NOT_FOUND" in lines[10] and "listTables" in out
 
 
+def test_frames_in_a_text_have_names_of_their_own(run):
+    """Also where a text's frame comes from a text with the same name, and where a view is called so."""
+    out = run("""
+local u = spark:createDataFrame({{1, "a"}, {2, "b"}}, "k INT, s STRING")
+spark:range(3):createOrReplaceTempView("u")
+local x = spark:sql("SELECT u.k, s FROM {u} WHERE {u}.k > :low", {u = u, low = 1})
+local df = spark:sql("SELECT x.k, '{u}' t, (SELECT max(k) FROM {u}) m FROM {x} WHERE EXISTS (SELECT 1 FROM {u} WHERE k = x.k) -- {u}", {x = x, u = u})
+for _, r in ipairs(df:collect()) do print(r.k, r.t, r.m) end
+print(#spark:sql("SELECT * FROM {x} y JOIN {u} ON y.k = u.k, {x}", {x = x, u = u}).columns, spark:sql("SELECT count(*) n FROM u"):collect()[1].n)
+""")
+    assert out.splitlines() == ["2\t{u}\t2", "6\t3"]
+
+
 def test_writes_files_where_the_server_is(run, tmp_path):
     run(f"""
 local df = spark:createDataFrame({{{{1, "a"}}, {{2, "b"}}, {{3, "a"}}}}, {{"id", "k"}})
