@@ -197,10 +197,10 @@ manual: all ## docs/reference.md and docs/lacus.lua (stubs for LuaLS): what a ce
 demo: deps ## sets up what is missing, builds, and runs examples/finetune.ipynb from raw text to a served model
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)examples/demo
-pictures: deps test-deps ## the README's pictures: a notebook in JupyterLab, and the prompt
+pictures: deps test-deps ## the README's pictures: a notebook in JupyterLab, the prompt, a sweep
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)LACUS_EXAMPLE_ROWS=30000 LACUS_EXAMPLE_SECONDS=20 $(VENV)/bin/python -m pytest -q tests/protocol/test_jupyterlab.py tests/protocol/test_prompt.py -k 'example or prompt or debugger or widgets'
-	$(Q)mkdir -p docs && cp build/screenshots/finetune.png docs/jupyterlab.png && cp build/screenshots/prompt.png docs/prompt.png && cp build/screenshots/debugger.png docs/debugger.png && cp build/screenshots/widgets.png docs/widgets.png
+	$(Q)LACUS_EXAMPLE_ROWS=30000 LACUS_EXAMPLE_SECONDS=20 $(VENV)/bin/python -m pytest -q tests/protocol/test_jupyterlab.py tests/protocol/test_prompt.py -k 'example or terminal or prompt or debugger or widgets'
+	$(Q)mkdir -p docs && cp build/screenshots/finetune.png docs/jupyterlab.png && for p in prompt sweep debugger widgets; do cp build/screenshots/$$p.png docs/ || exit 1; done
 bench: deps test-deps ## the figures of the manual, as ratios measured in one run (nothing else should run beside it)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)for b in tests/bench/*_bench.py; do $(VENV)/bin/python $$b || exit 1; done

@@ -1,4 +1,4 @@
-"""The prompt in a real terminal (tmux): a short session, as the README's picture shows it."""
+"""The prompt and the runner in a real terminal (tmux): a short session and a sweep, as the README's pictures show them."""
 import html
 import os
 import pathlib
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 
+import nbformat
 import pytest
 from kernels import LACUS, ROOT, environment
 
@@ -35,11 +36,11 @@ COLOURS = {"30": "#3b4048", "31": "#e06c75", "32": "#98c379", "33": "#e5c07b", "
 
 
 class Terminal:
-    def __init__(self, folder, columns, rows):
+    def __init__(self, folder, columns, rows, *command):
         self.tmux = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
         self.env = environment(folder) | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
         self.env.pop("TMUX", None)
-        subprocess.run([*self.tmux, "new-session", "-d", "-x", str(columns), "-y", str(rows), LACUS], env=self.env, cwd=folder, check=True)
+        subprocess.run([*self.tmux, "new-session", "-d", "-x", str(columns), "-y", str(rows), *(command or [LACUS])], env=self.env, cwd=folder, check=True)
 
     def text(self, *options):
         return subprocess.run([*self.tmux, "capture-pane", "-p", *options], env=self.env, capture_output=True, text=True, check=True).stdout
@@ -71,15 +72,15 @@ def as_html(text):
             'font:14px/1.35 \'DejaVu Sans Mono\',monospace">' + "".join(out) + "</pre>")
 
 
-def picture(folder, text, columns):
+def picture(folder, name, text, columns):
     shots = pathlib.Path(os.environ.get("LACUS_SCREENSHOTS", ROOT / "build" / "screenshots"))
     shots.mkdir(parents=True, exist_ok=True)
-    (folder / "prompt.html").write_text(as_html(text))
-    out = shots / "prompt.png"
+    (folder / "terminal.html").write_text(as_html(text))
+    out = shots / f"{name}.png"
     out.unlink(missing_ok=True)
     size = f"{columns * 8 + 90},{int((text.rstrip().count(chr(10)) + 1) * 18.9) + 36}"
     subprocess.run([CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--hide-scrollbars", f"--user-data-dir={folder}/chromium", f"--window-size={size}",
-                    f"--screenshot={out}", f"file://{folder}/prompt.html"], capture_output=True, timeout=120, check=True)
+                    f"--screenshot={out}", f"file://{folder}/terminal.html"], capture_output=True, timeout=120, check=True)
     return out
 
 
@@ -103,4 +104,36 @@ def test_a_session_at_the_prompt(tmp_path):
     assert re.search(r'\bsise\b.*\bsize\b', seen.split('sise > 100000')[-1], re.S)
     assert re.search(r"^-+\^$", seen, re.M) and re.search(r"-> 1 dff:count\(\)\n +\^\n", seen)  # in the SQL text, in the cell
     if CHROMIUM:
-        assert picture(tmp_path, coloured, 112).stat().st_size > 10000
+        assert picture(tmp_path, "prompt", coloured, 112).stat().st_size > 10000
+
+
+DESCENT = ["lr = 0.1; steps = 40", """mlflow.set_experiment('descent')
+mlflow.run('lr ' .. lr, function()
+  local x = 4.0
+  for step = 1, steps do
+    x = x - lr * 2 * x
+    mlflow.log_metric('loss', x * x, step)
+  end
+end)"""]
+
+
+def test_a_sweep_in_a_terminal(tmp_path):
+    cells = [nbformat.v4.new_code_cell(c) for c in DESCENT]
+    cells[0].metadata.tags = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "lacus", "display_name": "lacus", "language": "lua"}}), tmp_path / "train.ipynb")
+    command = "lacus run train.ipynb --sweep lr=0.01,0.02,0.05 --sweep steps=20,40 -j 2 -o 'out/{lr}-{steps}.ipynb'"
+    terminal = Terminal(tmp_path, 112, 30, "sh", "-c", f"printf '$ %s\\n' \"$0\"; PATH={os.path.dirname(LACUS)}:$PATH; {command}; sleep 60", command)
+    try:
+        terminal.wait(r"table and plot: out/train-sweep\.ipynb", 60)
+        seen, coloured = terminal.text(), terminal.text("-e")
+    finally:
+        terminal.close()
+    assert "6 of 6 runs ended, 0 failed" in seen and "cell 3/3" not in seen  # the lines of the runs are gone
+    losses = {(float(lr), int(steps)): float(loss) for lr, steps, loss in re.findall(r"^([\d.]+) +(\d+) +ok +[\d.]+ +(\S+) +out/", seen, re.M)}
+    assert len(losses) == 6
+    for (lr, steps), loss in losses.items():
+        assert loss == pytest.approx((4 * (1 - 2 * lr) ** steps) ** 2, rel=1e-5)
+    bars = [line.count("\u2588") for line in seen.splitlines() if "\u2502" in line]
+    assert len(bars) == 6 and bars[0] == max(bars) and bars[5] < bars[4] < bars[3]
+    if CHROMIUM:
+        assert picture(tmp_path, "sweep", coloured, 112).stat().st_size > 10000
