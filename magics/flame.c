@@ -1,5 +1,6 @@
 #include "magics/flame.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +69,8 @@ void flame_table(const struct profile *p, long limit, bool by_total, struct buf 
     struct line *lines = mem_calloc((size_t)n, sizeof *lines);
     int64_t all = nodes[0].total;
 
-    buf_printf(out, "%d samples in %.3f seconds\n\n", profile_samples(p), (double)profile_elapsed(p) / 1e9);
+    buf_printf(out, "%d sample%s in %.3f seconds\n\n", profile_samples(p), PLURAL(profile_samples(p)),
+               (double)profile_elapsed(p) / 1e9);
     used = lines ? join(nodes, n, lines) : 0;
     if (used > 0)
         qsort(lines, (size_t)used, sizeof *lines, by_total ? by_all : by_self);

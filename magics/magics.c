@@ -119,8 +119,11 @@ const struct session_magic lacus_magics[] = {
     {"set_env", "%set_env NAME=VALUE | NAME VALUE", "as %env", LINE, magic_env, "%set_env GREETING=hello"},
     {"sh", "%sh COMMAND | %%sh [-s] " SCRIPT " [ARGUMENT]…",
      "runs a command, or the cell, with sh; fails when it fails", BOTH, magic_sh, "%sh date"},
-    {"sql", "%sql STATEMENT", "runs Spark SQL; the result is shown and kept in _sqldf", BOTH, magic_sql,
-     "%%sql\nSELECT id, id * id AS square FROM range(3)"},
+    {"sql", "%sql STATEMENT",
+     "runs Spark SQL; the result is shown and kept in _sqldf; :name is the value of a widget or variable, "
+     "{df} a DataFrame, "
+     "$name and ${name} are replaced by the text of one",
+     BOTH, magic_sql, "%%sql\nSELECT id, id * id AS square FROM range(3)"},
     {"store", "%store [-r] [-d] [-z] [NAME… | NAME > FILE | NAME >> FILE]",
      "keeps variables for later sessions; -r brings them back, -d removes some, -z all; without names it "
      "lists them",

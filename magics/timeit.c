@@ -4,6 +4,7 @@
 #include "magics/options.h"
 #include "magics/timing.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/plural.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,7 +93,7 @@ static const char *push_line(lua_State *L, const struct timeit *t, const struct 
     timing_text(f->spread, spread);
     with_commas(t->loops, loops);
     return lua_pushfstring(L, "%s ± %s per loop (mean ± std. dev. of %d run%s, %s loop%s each)", mean, spread,
-                           (int)t->runs, t->runs == 1 ? "" : "s", loops, t->loops == 1 ? "" : "s");
+                           (int)t->runs, PLURAL(t->runs), loops, PLURAL(t->loops));
 }
 
 static void report(lua_State *L, const struct timeit *t, const struct figures *f)

@@ -4,6 +4,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include "runtime/train/job.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,7 +217,7 @@ static enum lc clean(struct call *c, struct err *err)
     }
     json_decref(ids);
     if (rc == LC_OK)
-        printf("%zu job%s cleaned, %.1f MB freed\n", n, n == 1 ? "" : "s", (double)freed / 1e6);
+        printf("%zu job%s cleaned, %.1f MB freed\n", n, PLURAL(n), (double)freed / 1e6);
     return rc;
 }
 

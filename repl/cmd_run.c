@@ -8,6 +8,7 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include "runtime/notebook/parameters.h"
 #include "runtime/notebook/runner.h"
 #include <errno.h>
@@ -153,6 +154,7 @@ static enum lc run_one(struct run *run, struct runner_result *result, struct err
             .terminal_fd = fd,
             .bar = o->progress,
             .quiet_cells = o->progress && !o->log_output,
+            .quiet = o->quiet,
             .cell_timeout = o->cell_timeout,
             .timeout = o->timeout,
             .retries = o->retries,
@@ -192,8 +194,7 @@ static enum lc run_notebook(const struct run_options *o, struct err *err)
     enum lc rc = run_one(&run, &result, err);
 
     if (o->allow_errors && result.failed > 0 && !o->quiet)
-        fprintf(stderr, "lacus run: %zu cell%s failed, and may\n", result.failed,
-                result.failed == 1 ? "" : "s");
+        fprintf(stderr, "lacus run: %zu cell%s failed, and may\n", result.failed, PLURAL(result.failed));
     tell_end(&run, rc, result.exit_value, err);
     runner_result_release(&result);
     mem_free(run.input);

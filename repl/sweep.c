@@ -4,6 +4,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include "runtime/base/terminal.h"
 #include "runtime/notebook/parameters.h"
 #include <errno.h>
@@ -323,7 +324,7 @@ static void draw(const struct sweep *s, struct terminal *t, const struct sweep_p
                        (long long)p->total, sweep_seconds(p));
     }
     if (t->live) {
-        buf_printf(&text, "%zu of %zu runs ended, %zu failed", done, s->n, failed);
+        buf_printf(&text, "%zu of %zu run%s ended, %zu failed", done, s->n, PLURAL(s->n), failed);
         terminal_block(t, "sweep", buf_str(&text), text.len);
     } else if (changed) {
         buf_printf(&text, "[%zu/%zu] %s: %s after %.1f s\n", done, s->n, changed->label,
@@ -422,7 +423,7 @@ static enum lc verdict(const struct sweep *s, struct err *err)
         }
     if (!failed)
         return LC_OK;
-    err_set(err, LC_RUNTIME, "%zu of %zu runs failed", failed, s->n);
+    err_set(err, LC_RUNTIME, "%zu of %zu run%s failed", failed, s->n, PLURAL(s->n));
     const char *why = json_string_value(json_object_get(first->end, "error"));
     return err_hint(err, "%s: %s", first->label, why ? why : "?");
 }
@@ -458,6 +459,20 @@ static void release(struct sweep *s)
     mem_free(s->points);
 }
 
+/* Once for all runs, which are quiet. */
+static void warn(const struct sweep *s)
+{
+    json_t *params = json_copy(s->o->params);
+    struct notebook *nb = NULL;
+
+    json_object_update(params, s->points[0].texts);
+    if (!s->o->quiet &&
+        notebook_load(s->o->input, &nb, NULL) == LC_OK) /* where it is none, the runs say so */
+        parameters_warn(params, nb);
+    notebook_free(nb);
+    json_decref(params);
+}
+
 enum lc sweep_run(const struct run_options *o, sweep_fn *run, struct err *err)
 {
     struct sweep s = {.o = o};
@@ -469,6 +484,7 @@ enum lc sweep_run(const struct run_options *o, sweep_fn *run, struct err *err)
     if (rc == LC_OK)
         rc = find_outputs(&s, err);
     if (rc == LC_OK) {
+        warn(&s);
         rc = run_points(&s, run, err);
         reported = report(&s, rc == LC_OK ? err : &other);
         rc = rc == LC_OK ? reported : rc;

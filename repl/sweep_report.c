@@ -3,6 +3,7 @@
 #include "repl/sweep_int.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include "runtime/notebook/notebook.h"
 #include "runtime/session/plot_text.h"
 #include "runtime/tracking/tracker.h"
@@ -180,7 +181,7 @@ static void markdown(const struct sweep *s, struct buf *out)
     size_t n = columns_of(s, columns), i;
     json_t *rows = rows_of(s), *row;
 
-    buf_printf(out, "# Sweep of %s\n\n%zu runs.\n\n| ", fs_basename(s->o->input), s->n);
+    buf_printf(out, "# Sweep of %s\n\n%zu run%s.\n\n| ", fs_basename(s->o->input), s->n, PLURAL(s->n));
     for (i = 0; i < n; i++)
         buf_printf(out, "%s | ", columns[i].title);
     buf_puts(out, "\n|");

@@ -1,6 +1,7 @@
 /* widget_lua.c: the class of widgets and the global `widgets`. */
 #include "widgets/widget_lua.h"
 #include "runtime/base/nearest.h"
+#include "runtime/base/plural.h"
 #include "widgets/trait.h"
 #include <stdlib.h>
 #include <string.h>
@@ -368,9 +369,11 @@ static void add_field(struct buf *out, const struct model *m, const char *name, 
 {
     struct trait t = trait_of(m->row, name, json_object_get(m->defaults, name));
     json_t *moment = t.kind >= TRAIT_DATE && t.kind <= TRAIT_DATETIME ? moment_text(t.kind, value) : NULL;
-    json_t *size = t.kind == TRAIT_BYTES   ? json_sprintf("%zu bytes", json_string_length(value))
-                   : t.kind == TRAIT_FILES ? json_sprintf("%zu files", json_array_size(value))
-                                           : NULL;
+    json_t *size = t.kind == TRAIT_BYTES ? json_sprintf("%zu byte%s", json_string_length(value),
+                                                        PLURAL(json_string_length(value)))
+                   : t.kind == TRAIT_FILES
+                       ? json_sprintf("%zu file%s", json_array_size(value), PLURAL(json_array_size(value)))
+                       : NULL;
     char *text = json_dumps(moment ? moment
                             : size ? size
                                    : value,

@@ -4,6 +4,7 @@
 #include "gpu/distill_row.h"
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -64,7 +65,7 @@ static void cpu_describe(void *state, char *text, size_t size)
     const struct cpu *c = state;
 
     snprintf(text, size, "CPU, %s, %d thread%s", c->k->isa, pool_threads(c->pool),
-             pool_threads(c->pool) == 1 ? "" : "s");
+             PLURAL(pool_threads(c->pool)));
 }
 
 static enum lc cpu_alloc(void *state, size_t bytes, void **out, struct err *err)

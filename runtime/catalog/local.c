@@ -2,6 +2,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include "runtime/storage/storage.h"
 #include "runtime/storage/workspace.h"
 #include <errno.h>
@@ -240,7 +241,7 @@ static enum lc delete_schema(void *self, const char *catalog, const char *schema
         err_set(err, LC_CONFLICT,
                 "[SCHEMA_NOT_EMPTY] cannot drop the schema '%s.%s': it has %lld table%s, "
                 "views or volumes",
-                catalog, schema, (long long)n, n == 1 ? "" : "s");
+                catalog, schema, (long long)n, PLURAL(n));
         return err_hint(err, "DROP SCHEMA %s.%s CASCADE drops them, too", catalog, schema);
     }
     TRY(workspace_exec(self, err, "DELETE FROM catalog_tables WHERE catalog = ? AND schema = ?", "tt",

@@ -2,6 +2,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include "runtime/base/process.h"
 #include "runtime/dbutils/dbutils_lua.h"
 #include "runtime/notebook/notebook.h"
@@ -186,8 +187,8 @@ int notebook_lua_run(lua_State *L)
         ctx.deadline_ns = clock_mono_ns() + (int64_t)(timeout * 1e9);
     rc = process_run(&ctx, argv, NULL, on_output, c, &status, &err);
     if (rc == LC_TIMEOUT) {
-        err_set(&err, LC_TIMEOUT, "the notebook '%s' did not end within %g seconds and was stopped", path,
-                timeout);
+        err_set(&err, LC_TIMEOUT, "the notebook '%s' did not end within %g second%s and was stopped", path,
+                timeout, PLURAL(timeout));
         err_hint(&err, "its outputs so far are in '%.400s'", output);
     }
     check(L, rc, &err);

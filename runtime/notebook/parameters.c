@@ -1,13 +1,15 @@
 #include "runtime/notebook/parameters.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
+#include "runtime/session/scan.h"
 #include <ctype.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORDS_MAX = 4096 };
+enum { DECLARED_MOST = 512, ASSIGNED_MOST = 32 };
 
 static json_t *number_value(const char *text)
 {
@@ -42,74 +44,169 @@ json_t *parameter_value(const char *text)
     return value ? value : json_string(text);
 }
 
-/* ---- do they occur? ---- */
+/* ---- does the notebook know them? ---- */
 static bool word_char(char c)
 {
     return isalnum((unsigned char)c) || c == '_';
 }
 
-struct words { /* the identifiers of a notebook's code; borrowed names live in `text` */
-    struct buf text;
-    const char *names[WORDS_MAX];
-    size_t n;
-};
-
-static bool known(const struct words *w, const char *name)
+static size_t first_tagged(const struct notebook *nb, const char *tag)
 {
-    for (size_t i = 0; i < w->n; i++)
-        if (strcmp(w->names[i], name) == 0)
+    size_t at = 0;
+
+    while (at < notebook_cell_count(nb) && !cell_has_tag(notebook_cell(nb, at), tag))
+        at++;
+    return at;
+}
+
+static void all_code(const struct notebook *nb, struct buf *out)
+{
+    for (size_t i = 0; i < notebook_cell_count(nb); i++)
+        if (cell_is_code(notebook_cell(nb, i))) {
+            cell_source(notebook_cell(nb, i), out);
+            buf_putc(out, '\n');
+        }
+}
+
+static bool occurs(const char *code, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *p = code; len && (p = strstr(p, name)) != NULL; p++)
+        if ((p == code || !word_char(p[-1])) && !word_char(p[len]))
             return true;
     return false;
 }
 
-static void collect_words(struct words *w)
+/* "dbutils.widgets.KIND(" at p, which a name in quotes follows: where the name begins; NULL: something else. */
+static const char *widget_name(const char *p, size_t *len)
 {
-    for (char *p = w->text.data; p && *p && w->n < WORDS_MAX;) {
-        if (!word_char(*p)) {
-            p++;
+    p += strspn(p, "abcdefghijklmnopqrstuvwxyzA");
+    p += strspn(p, " \t\n({");
+    if (strncmp(p, "name", 4) == 0 && strchr(" =", p[4]))
+        p += 4 + strspn(p + 4, " =");
+    if (*p != '"' && *p != '\'')
+        return NULL;
+    *len = strcspn(p + 1, *p == '"' ? "\"\n" : "'\n");
+    return p[1 + *len] == *p ? p + 1 : NULL;
+}
+
+/* The next name that dbutils.widgets is asked for or given, from *at on. */
+static const char *next_widget(const char **at, size_t *len)
+{
+    static const char prefix[] = "dbutils.widgets.";
+
+    while ((*at = strstr(*at, prefix)) != NULL) {
+        const char *name;
+        *at += sizeof prefix - 1;
+        name = widget_name(*at, len);
+        if (name)
+            return name;
+    }
+    return NULL;
+}
+
+struct declared {
+    const char *names[DECLARED_MOST]; /* owned */
+    size_t n;
+};
+
+static void declare(struct declared *d, const char *name, size_t len)
+{
+    char *copy = d->n < DECLARED_MOST ? mem_strndup(name, len) : NULL;
+
+    if (copy)
+        d->names[d->n++] = copy;
+}
+
+static bool is_declared(const struct declared *d, const char *name)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (strcmp(d->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void declared_release(struct declared *d)
+{
+    for (size_t i = 0; i < d->n; i++)
+        mem_free((void *)(uintptr_t)d->names[i]);
+}
+
+/* What its outermost assignments name: a, b <const> = … */
+static void declare_assigned(struct declared *d, const char *code, size_t len)
+{
+    struct scan x = scan_begin(code, len), names[ASSIGNED_MOST];
+    size_t n = 0;
+    int depth = 0;
+    bool more = false; /* a comma stands before */
+
+    for (; x.kind; scan_next(&x)) {
+        depth += ((x.traits & (SCAN_OPENS | SCAN_OPENS_BLOCK)) != 0) -
+                 ((x.traits & (SCAN_CLOSES | SCAN_CLOSES_BLOCK)) != 0);
+        if (depth != 0)
             continue;
+        if (x.kind == SCAN_NAME && !x.field) {
+            n = more ? n : 0;
+            if (n < ASSIGNED_MOST)
+                names[n++] = x;
+        } else if (scan_is(&x, "<")) { /* <const> */
+            scan_next(&x);
+            scan_next(&x);
+        } else if (scan_is(&x, "=")) {
+            for (size_t i = 0; i < n; i++)
+                declare(d, names[i].at, names[i].len);
+            n = 0;
+        } else if (!scan_is(&x, ",")) {
+            n = 0;
         }
-        char *word = p;
-        while (word_char(*p))
-            p++;
-        bool at_end = *p == '\0';
-        *p = '\0';
-        if (!known(w, word))
-            w->names[w->n++] = word;
-        if (at_end)
-            break;
-        p++;
+        more = scan_is(&x, ",");
     }
 }
 
-enum lc parameters_check(const json_t *params, const struct notebook *nb, struct err *err)
+static void find_declared(const struct notebook *nb, const char *code, struct declared *d)
 {
-    struct words *w = mem_zalloc(sizeof *w);
-    enum lc rc = LC_OK;
+    size_t at = first_tagged(nb, "parameters"), len;
+    struct buf source = BUF_INIT(BUF_TEXT_MAX);
+    const char *name;
+
+    if (at < notebook_cell_count(nb) && cell_source(notebook_cell(nb, at), &source))
+        declare_assigned(d, buf_str(&source), source.len);
+    buf_release(&source);
+    while ((name = next_widget(&code, &len)) != NULL)
+        declare(d, name, len);
+}
+
+void parameters_unknown(const json_t *params, const struct notebook *nb, struct buf *out)
+{
+    bool has_cell = first_tagged(nb, "parameters") < notebook_cell_count(nb);
+    struct buf code = BUF_INIT((size_t)1 << 26);
+    struct declared d = {.n = 0};
     const char *name;
     json_t *value;
 
-    if (!w)
-        return err_nomem(err);
-    buf_init(&w->text, (size_t)1 << 26);
-    for (size_t i = 0; i < notebook_cell_count(nb); i++)
-        if (cell_is_code(notebook_cell(nb, i))) {
-            cell_source(notebook_cell(nb, i), &w->text);
-            buf_putc(&w->text, '\n');
-        }
-    collect_words(w);
+    all_code(nb, &code);
+    find_declared(nb, buf_str(&code), &d);
     json_object_foreach ((json_t *)params, name, value) {
-        if (w->n == WORDS_MAX || known(w, name))
+        const char *meant;
+        if (is_declared(&d, name) || (!has_cell && occurs(buf_str(&code), name)))
             continue;
-        const char *meant = nearest_one(name, w->names, w->n);
-        rc = err_set(err, LC_ARG, "parameter '%s' occurs nowhere in the notebook", name);
-        if (meant)
-            err_hint(err, "did you mean '%s'?", meant);
-        break;
+        meant = nearest_one(name, d.names, d.n);
+        buf_printf(out, "the notebook knows no parameter '%s'%s%s%s\n", name, meant ? "; did you mean '" : "",
+                   meant ? meant : "", meant ? "'?" : "");
     }
-    buf_release(&w->text);
-    mem_free(w);
-    return rc;
+    declared_release(&d);
+    buf_release(&code);
+}
+
+void parameters_warn(const json_t *params, const struct notebook *nb)
+{
+    struct buf lines = BUF_INIT(1 << 16);
+
+    parameters_unknown(params, nb, &lines);
+    for (const char *line = buf_str(&lines); *line; line += strcspn(line, "\n") + 1)
+        fprintf(stderr, "lacus run: warning: %.*s\n", (int)strcspn(line, "\n"), line);
+    buf_release(&lines);
 }
 
 /* ---- as Lua ---- */
@@ -193,18 +290,12 @@ static bool is_identifier(const char *name)
 /* Is it declared as dbutils.widgets.KIND("name"…)? Then get() sees it, and nothing needs to be assigned. */
 static bool is_widget(const char *code, const char *name)
 {
-    static const char prefix[] = "dbutils.widgets.";
-    size_t len = strlen(name);
+    const char *one;
+    size_t len;
 
-    for (const char *p = code; (p = strstr(p, prefix)) != NULL;) {
-        p += sizeof prefix - 1;
-        p += strspn(p, "abcdefghijklmnopqrstuvwxyzA");
-        p += strspn(p, " \t\n({");
-        if (strncmp(p, "name", 4) == 0 && strchr(" =", p[4]))
-            p += 4 + strspn(p + 4, " =");
-        if ((*p == '"' || *p == '\'') && strncmp(p + 1, name, len) == 0 && p[len + 1] == *p)
+    while ((one = next_widget(&code, &len)) != NULL)
+        if (len == strlen(name) && strncmp(one, name, len) == 0)
             return true;
-    }
     return false;
 }
 
@@ -215,24 +306,11 @@ static bool all_widgets(const json_t *params, const struct notebook *nb)
     json_t *value;
     bool all = true;
 
-    for (size_t i = 0; i < notebook_cell_count(nb); i++)
-        if (cell_is_code(notebook_cell(nb, i))) {
-            cell_source(notebook_cell(nb, i), &code);
-            buf_putc(&code, '\n');
-        }
+    all_code(nb, &code);
     json_object_foreach ((json_t *)params, name, value)
         all = all && is_widget(buf_str(&code), name);
     buf_release(&code);
     return all;
-}
-
-static size_t first_tagged(const struct notebook *nb, const char *tag)
-{
-    size_t at = 0;
-
-    while (at < notebook_cell_count(nb) && !cell_has_tag(notebook_cell(nb, at), tag))
-        at++;
-    return at;
 }
 
 static void assignments(const json_t *params, struct buf *text)

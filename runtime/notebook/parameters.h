@@ -3,7 +3,7 @@
  * Ownership new references and appended text.
  * Units     none.
  * Threads   any.
- * Errors    LC_ARG when a name is no identifier or occurs nowhere in the notebook (with the nearest name).
+ * Errors    LC_ARG when a path names a parameter that is not given.
  *
  * Example:
  *     json_t *value = parameter_value("2e-4");
@@ -20,7 +20,11 @@ json_t *parameter_value(const char *text);
  * is none. */
 enum lc parameters_path(const char *template, const json_t *params, struct buf *out,
                         struct err *err) MUST_CHECK;
-enum lc parameters_check(const json_t *params, const struct notebook *nb, struct err *err) MUST_CHECK;
+/* Appends a line for each one that the notebook does not know, with the nearest that it does: neither its cell tagged
+ * `parameters` assigns it nor does it ask dbutils.widgets for it nor, without such a cell, does the name occur in its code. */
+void parameters_unknown(const json_t *params, const struct notebook *nb, struct buf *out);
+/* Writes these lines to standard error, as warnings of lacus run. */
+void parameters_warn(const json_t *params, const struct notebook *nb);
 /* Puts the values into a cell tagged injected-parameters: in place of such a cell of an earlier run, else behind
  * the one tagged `parameters`, else at the top, unless all of them are widgets (dbutils.widgets.text(name, …)),
  * which see the values without it. */

@@ -1,6 +1,7 @@
 #include "runtime/notebook/runner.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include "runtime/notebook/papermill.h"
 #include "runtime/notebook/parameters.h"
 #include "runtime/notebook/runner_int.h"
@@ -152,7 +153,7 @@ static enum lc cell_failed(const struct runner *r, const struct cell_reply *repl
 
     if (late)
         err_set(err, LC_TIMEOUT, "cell %zu of '%s' did not end within %g second%s", number, input, r->limit,
-                r->limit == 1 ? "" : "s");
+                PLURAL(r->limit));
     else if (reply->interrupted)
         return err_set(err, LC_CANCELLED, "interrupted in cell %zu of '%s'", number, input);
     else
@@ -284,7 +285,7 @@ static enum lc check_stop(const struct runner *r, size_t number, struct err *err
         return err_set(err, LC_CANCELLED, "interrupted before cell %zu of '%s'", number, r->options->input);
     if (r->deadline && clock_mono_ns() >= r->deadline)
         return err_set(err, LC_TIMEOUT, "'%s' did not end within %g second%s: stopped before cell %zu",
-                       r->options->input, r->options->timeout, r->options->timeout == 1 ? "" : "s", number);
+                       r->options->input, r->options->timeout, PLURAL(r->options->timeout), number);
     return LC_OK;
 }
 
@@ -459,8 +460,8 @@ static enum lc prepare(struct runner *r, struct err *err)
     TRY(notebook_load(r->options->input, &r->nb, err));
     TRY(check_kernel(r, err));
     rc = load_before(r, &before, err);
-    if (rc == LC_OK)
-        rc = parameters_check(r->params, r->nb, err);
+    if (rc == LC_OK && !r->options->quiet && r->result->attempts == 1)
+        parameters_warn(r->params, r->nb);
     if (rc == LC_OK) {
         papermill_remove_marks(r->nb);
         forget_old_outputs(r->nb);

@@ -9,7 +9,7 @@
  *           stored outputs stay. So what they do outside happens twice; cells tagged `no-replay` are not run
  *           again. Running and storing goes on at the first cell that failed, is new or has changed.
  * Ownership options are borrowed during the call; a result is released with runner_result_release.
- * Params    each must occur in the notebook's code (else LC_ARG with the nearest name, before anything runs).
+ * Params    one that the notebook does not know is set all the same, after a warning on standard error (not when `quiet`).
  *           dbutils.widgets see them; a cell `injected-parameters` assigns them, as papermill does.
  * Units     seconds; 0 is no limit.
  * Errors    notebook_run returns LC_OK when every cell ran; LC_RUNTIME when a cell failed, LC_TIMEOUT when one
@@ -40,6 +40,7 @@ struct runner_options {
     int notebook_fd;            /* where the notebook goes when output is "-" */
     bool bar;                   /* there: a progress bar */
     bool quiet_cells;           /* there: no cells and texts */
+    bool quiet;                 /* no warnings about parameters */
     double cell_timeout, timeout;
     int retries; /* how often a run that failed is begun again, from the first cell */
     double retry_delay;

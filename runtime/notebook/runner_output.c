@@ -1,5 +1,6 @@
 /* The runner's front end: what cells print and show becomes their outputs. */
 #include "runtime/base/clock.h"
+#include "runtime/base/plural.h"
 #include "runtime/base/utf8.h"
 #include "runtime/notebook/runner_int.h"
 #include <stdio.h>
@@ -267,7 +268,7 @@ static void store_error(struct runner *r, const char *ename, const char *evalue,
 /* The interrupt that ends a cell whose time is over is no person's. */
 static json_t *told_as_timeout(const struct runner *r, char text[100])
 {
-    snprintf(text, 100, "the cell did not end within %g second%s", r->limit, r->limit == 1 ? "" : "s");
+    snprintf(text, 100, "the cell did not end within %g second%s", r->limit, PLURAL(r->limit));
     return json_pack("[o]", json_sprintf("TimeoutError: %s", text));
 }
 

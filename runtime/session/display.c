@@ -1,5 +1,6 @@
 #include "runtime/session/display.h"
 #include "runtime/base/fs.h"
+#include "runtime/base/plural.h"
 #include "runtime/session/capture.h"
 #include "runtime/session/manual.h"
 #include "runtime/session/records.h"
@@ -446,7 +447,7 @@ l_image(lua_State *L) /* (path or bytes, {width, height}); upvalue 1: the type t
         push_base64(L, bytes, len);
     json_object_set_new(d.data, mime, session_json_text(lua_tostring(L, -1), lua_rawlen(L, -1)));
     lua_pop(L, 1);
-    json_object_set_new(d.data, "text/plain", json_sprintf("<%s, %zu bytes>", mime, len));
+    json_object_set_new(d.data, "text/plain", json_sprintf("<%s, %zu byte%s>", mime, len, PLURAL(len)));
     image_size(L, &d, mime);
     wanted_id(L, lua_istable(L, 2) ? 2 : 0, id);
     send(L, &d, id, false);

@@ -1,4 +1,5 @@
 #include "runtime/session/records.h"
+#include "runtime/base/plural.h"
 #include "runtime/session/repr.h"
 #include "runtime/session/session_int.h"
 #include <stdlib.h>
@@ -126,6 +127,7 @@ static void add_rows(struct records *r, struct buf *text, struct buf *out)
 static void add_table(struct records *r, struct buf *out)
 {
     struct buf *text = session_buf(r->L, BUF_TEXT_MAX);
+    size_t all = r->columns + r->left;
 
     buf_puts(out, "<table class=\"dataframe\"><thead><tr><th></th>");
     for (size_t c = 0; c < r->columns; c++) {
@@ -135,11 +137,12 @@ static void add_table(struct records *r, struct buf *out)
     }
     buf_puts(out, "</tr></thead><tbody>");
     add_rows(r, text, out);
-    buf_printf(out, "</tbody></table><p>%lld rows × %zu columns", (long long)r->rows, r->columns + r->left);
+    buf_printf(out, "</tbody></table><p>%lld row%s × %zu column%s", (long long)r->rows, PLURAL(r->rows), all,
+               PLURAL(all));
     if (r->shown < r->rows)
-        buf_printf(out, ", the first %lld rows shown", (long long)r->shown);
+        buf_printf(out, ", the first %lld row%s shown", (long long)r->shown, PLURAL(r->shown));
     if (r->left)
-        buf_printf(out, ", %zu columns shown", r->columns);
+        buf_printf(out, ", %zu column%s shown", r->columns, PLURAL(r->columns));
     buf_puts(out, "</p>");
 }
 

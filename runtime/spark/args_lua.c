@@ -1,5 +1,6 @@
 #include "runtime/spark/args_lua.h"
 #include "runtime/base/nearest.h"
+#include "runtime/base/plural.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ static void check_names(lua_State *L, int table, const char *const *names, lua_I
 {
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         if (lua_isinteger(L, -2) && (lua_tointeger(L, -2) < 1 || lua_tointeger(L, -2) > positions))
-            luaL_error(L, "at most %I argument%s expected", positions, positions == 1 ? "" : "s");
+            luaL_error(L, "at most %I argument%s expected", positions, PLURAL(positions));
         if (lua_type(L, -2) != LUA_TSTRING)
             continue;
         const char *name = lua_tostring(L, -2);
@@ -61,7 +62,7 @@ void spark_args(lua_State *L, int first, const char *const *names)
     }
     if (!table) {
         if (lua_gettop(L) > first + n - 1)
-            luaL_error(L, "at most %d argument%s expected", n, n == 1 ? "" : "s");
+            luaL_error(L, "at most %d argument%s expected", n, PLURAL(n));
         lua_settop(L, first + n - 1);
         null_is_nil(L, first, n);
         return;

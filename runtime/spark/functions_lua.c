@@ -1,5 +1,6 @@
 /* functions_lua.c: F: one Lua function per row of the table of functions, made when it is first asked for. */
 #include "runtime/base/nearest.h"
+#include "runtime/base/plural.h"
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/column_lua.h"
@@ -123,8 +124,7 @@ static int l_function(lua_State *L) /* upvalue: name */
     f = function_find(name, (size_t)n);
     if (!f) {
         f = function_named(name);
-        return luaL_error(L, "F.%s: %d argument%s given, expected F.%s", name, n, n == 1 ? "" : "s",
-                          f->usage);
+        return luaL_error(L, "F.%s: %d argument%s given, expected F.%s", name, n, PLURAL(n), f->usage);
     }
     luaL_checkstack(L, n + 8, "too many arguments");
     for (int i = 0; i < n; i++)

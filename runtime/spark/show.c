@@ -1,5 +1,6 @@
 #include "runtime/spark/show.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include "runtime/base/utf8.h"
 #include <string.h>
 
@@ -233,7 +234,7 @@ static void print_left_out(const struct grid *g, size_t first, struct buf *out)
 {
     if (first == g->columns)
         return;
-    buf_printf(out, "and %zu more column%s:", g->columns - first, g->columns - first == 1 ? "" : "s");
+    buf_printf(out, "and %zu more column%s:", g->columns - first, PLURAL(g->columns - first));
     for (size_t c = first; c < g->columns && c < first + 20; c++)
         buf_printf(out, "%s %s", c > first ? "," : "", g->schema->fields[c].name);
     buf_puts(out, g->columns > first + 20 ? ", \u2026\n" : "\n");
@@ -299,7 +300,7 @@ static enum lc print_grid(struct grid *g, const struct show_options *o, struct b
     if (o->vertical && g->rows == 0)
         buf_puts(out, "(0 rows)\n");
     else if (g->more)
-        buf_printf(out, "only showing top %lld row%s", (long long)o->rows, o->rows == 1 ? "" : "s");
+        buf_printf(out, "only showing top %lld row%s", (long long)o->rows, PLURAL(o->rows));
     return ok ? buf_check(out, err) : err_nomem(err);
 }
 
@@ -362,7 +363,7 @@ static void print_html(const struct grid *g, struct buf *out)
         buf_puts(out, "</tr>");
     }
     buf_printf(out, "</tbody></table><small>%s%lld row%s × %zu column%s</small>", g->more ? "first " : "",
-               (long long)g->rows, g->rows == 1 ? "" : "s", g->columns, g->columns == 1 ? "" : "s");
+               (long long)g->rows, PLURAL(g->rows), g->columns, PLURAL(g->columns));
 }
 
 enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows, int width,

@@ -2,6 +2,7 @@
  * machine; jobs are served in their order, and each one that waits says for whom. */
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plural.h"
 #include "runtime/base/process.h"
 #include "runtime/train/coordinator_int.h"
 #include "runtime/train/track.h"
@@ -212,7 +213,7 @@ static struct run *open_run(struct coordinator *c, const struct job_info *j, int
     for (int i = 0; i < ranks; i++)
         r->ranks[i].since_ns = clock_mono_ns();
     c->runs[c->n_runs++] = r;
-    coordinator_say("job %s: started on %d rank%s%s%s", j->id, ranks, ranks == 1 ? "" : "s",
+    coordinator_say("job %s: started on %d rank%s%s%s", j->id, ranks, PLURAL(ranks),
                     j->resume[0] ? " from " : "", j->resume);
     return r;
 }

@@ -97,6 +97,29 @@ def test_without_a_parameters_cell_the_values_go_to_the_top_unless_they_are_widg
     assert streams(read(tmp_path / "o.ipynb")) == ["7\n"]
 
 
+def test_an_unknown_parameter_is_told_and_set_as_papermill_does(home, tmp_path, package):
+    path = write(tmp_path / "u.ipynb", ("epochs = 1", "parameters"), "print(epochs, epoch)")
+    done = run_ok(home, path, tmp_path / "o.ipynb", "-p", "epoch", "3")
+    assert done.stderr == "lacus run: warning: the notebook knows no parameter 'epoch'; did you mean 'epochs'?\n"
+    assert streams(read(tmp_path / "o.ipynb"))[-1] == "1\t3\n"
+    theirs = papermill(home, tmp_path, path, tmp_path / "theirs.ipynb", "-p", "epoch", "3", "--prepare-only", env=package)
+    assert theirs.returncode == 0 and "unknown parameter: epoch" in theirs.stderr, theirs
+    assert run_ok(home, path, tmp_path / "o.ipynb", "-p", "epochs", "3").stderr == ""
+    assert run_ok(home, path, tmp_path / "o.ipynb", "-p", "epoch", "3", "-q").stderr == ""
+    swept = run_ok(home, path, tmp_path / "s.ipynb", "--sweep", "epoch=1,2")
+    assert swept.stderr.count("knows no parameter 'epoch'") == 1
+
+
+def test_what_a_declared_widget_cannot_be_stops_before_the_first_cell(home, tmp_path):
+    path = write(tmp_path / "d.ipynb", "print('ran')", 'dbutils.widgets.dropdown("kind", "a", {"a", "b"})', 'dbutils.widgets.text("n", "1", {type = "int"})')
+    for name, value, says in (("kind", "c", "is not among its choices"), ("n", "many", "is not an int"), ("n", "true", "is not an int"), ("n", "false", "is not an int")):
+        done = lacus(home, "run", path, tmp_path / "o.ipynb", "-p", name, value)
+        assert done.returncode == 64 and says in done.stderr and "ran" not in done.stdout, done
+    path = write(tmp_path / "f.ipynb", 'print(dbutils.widgets.get("flag"), dbutils.widgets.getArgument("flag", "x"))')
+    run_ok(home, path, tmp_path / "o.ipynb", "-p", "flag", "false")
+    assert streams(read(tmp_path / "o.ipynb"))[-1] == "false\tfalse\n"
+
+
 # ---- what papermill writes ----
 
 def papermill(home, tmp_path, *args, env=None):

@@ -50,22 +50,45 @@ static void injected_cell_is_lua(void **state)
     json_decref(params);
 }
 
-static void unknown_parameters_are_refused(void **state)
+static void says_unknown(const char *text, const char *name, const char *expected)
 {
-    static const char text[] =
-        "{\"nbformat\": 4, \"cells\": [{\"cell_type\": \"code\", \"source\": \"epochs = 1\"}]}";
-    json_t *good = json_pack("{s:i}", "epochs", 1), *bad = json_pack("{s:i}", "epoch", 1);
+    struct buf out = BUF_INIT(1 << 16);
+    json_t *params = json_pack("{s:i}", name, 1);
     struct notebook *nb;
     struct err err;
 
-    (void)state;
     assert_int_equal(notebook_parse(text, strlen(text), "test", &nb, &err), LC_OK);
-    assert_int_equal(parameters_check(good, nb, &err), LC_OK);
-    assert_int_equal(parameters_check(bad, nb, &err), LC_ARG);
-    assert_non_null(strstr(err.hint, "'epochs'"));
+    parameters_unknown(params, nb, &out);
+    assert_string_equal(buf_str(&out), expected);
     notebook_free(nb);
-    json_decref(good);
-    json_decref(bad);
+    json_decref(params);
+    buf_release(&out);
+}
+
+#define CELL(source) "{\"cell_type\": \"code\", \"source\": \"" source "\"}"
+#define PARAMETERS(source)                                                                                   \
+    "{\"cell_type\": \"code\", \"metadata\": {\"tags\": [\"parameters\"]}, \"source\": \"" source "\"}"
+#define NOTEBOOK(cells) "{\"nbformat\": 4, \"cells\": [" cells "]}"
+
+static void unknown_parameters_are_told(void **state)
+{
+    static const char with_cell[] = NOTEBOOK(PARAMETERS(
+        "local epochs, rate <const> = 1, {inner = 2}\\nseed = f(other)") "," CELL("epoch = epochs"));
+    static const char without[] =
+        NOTEBOOK(CELL("print(type(epochs), 0)") "," CELL("dbutils.widgets.text('day', '1')"));
+
+    (void)state;
+    says_unknown(with_cell, "epochs", "");
+    says_unknown(with_cell, "rate", "");
+    says_unknown(with_cell, "seed", "");
+    says_unknown(with_cell, "epoch", "the notebook knows no parameter 'epoch'; did you mean 'epochs'?\n");
+    says_unknown(with_cell, "inner", "the notebook knows no parameter 'inner'\n");
+    says_unknown(with_cell, "other", "the notebook knows no parameter 'other'\n");
+    says_unknown(without, "epochs", "");
+    says_unknown(without, "day", "");
+    says_unknown(without, "days", "the notebook knows no parameter 'days'; did you mean 'day'?\n");
+    says_unknown(without, "types", "the notebook knows no parameter 'types'\n"); /* type is no parameter */
+    says_unknown(without, "O", "the notebook knows no parameter 'O'\n");
 }
 
 static void paths_take_values_of_parameters(void **state)
@@ -115,7 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(command_line_values_have_types), cmocka_unit_test(injected_cell_is_lua),
-        cmocka_unit_test(unknown_parameters_are_refused), cmocka_unit_test(paths_take_values_of_parameters),
+        cmocka_unit_test(unknown_parameters_are_told), cmocka_unit_test(paths_take_values_of_parameters),
         cmocka_unit_test(widgets_need_no_injected_cell)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

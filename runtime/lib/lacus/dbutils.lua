@@ -314,8 +314,9 @@ return function(native)
   -- the value of a widget, or of the parameter of that name
   --     local lr = tonumber(dbutils.widgets.get("learning_rate"))
   function M.get(name)
-    local given = type(name) == "string" and not entries[name] and native.params()[name]
-    if given ~= nil and given ~= false then return text_of(given, ("the parameter '%s'"):format(name)) end
+    local given
+    if type(name) == "string" and not entries[name] then given = native.params()[name] end
+    if given ~= nil then return text_of(given, ("the parameter '%s'"):format(name)) end
     return find(name).value
   end
 
@@ -378,8 +379,9 @@ return function(native)
         local chunk = kinds[kind] and arguments and load("return pick" .. arguments, "=declaration", "t", {pick = table.pack})
         local ok, given = pcall(chunk or error)
         local good, entry = pcall(function() return ok and entry_of(kind, named(kind, table.unpack(given, 1, given.n))) end)
-        local value = good and entry and native.params()[entry.name]
-        if value ~= nil and value ~= false then check(entry, type(value) == "table" and table.concat(value, ",") or value, "value") end
+        local value
+        if good and entry then value = native.params()[entry.name] end
+        if value ~= nil then check(entry, type(value) == "table" and table.concat(value, ",") or value, "value") end
       end
     end
   end

@@ -1,7 +1,7 @@
 -- llm_job.lua: a training job as a cell sees it, and the view that follows it.
 return function(core, tools)
 local llm = tools.llm
-local html = require("lacus.tools").html
+local html, plural = require("lacus.tools").html, require("lacus.tools").plural
 local fail, check_keys, set, commas, clock_text = tools.fail, tools.check_keys, tools.set, tools.commas, tools.clock_text
 
 -- ---- progress ----------------------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ local function describe(job, print_line)
   print_line(r.trainable_parameters)
   local eval = r.eval_loss and (", eval loss %s -> %.4f"):format(
     type(r.eval_loss_before) == "number" and ("%.4f"):format(r.eval_loss_before) or "?", r.eval_loss) or ""
-  print_line(("%s: %d steps in %s%s%s; saved to %s"):format(job.id, r.steps, clock_text(r.seconds),
+  print_line(("%s: %d step%s in %s%s%s; saved to %s"):format(job.id, r.steps, plural(r.steps), clock_text(r.seconds),
     r.out_of_time and " (time is up)" or "", eval, r.output_dir))
 end
 

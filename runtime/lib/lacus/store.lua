@@ -59,7 +59,7 @@ local function shown(value)
   if type(value) ~= "table" then return ("%q"):format(value):sub(1, 60) end
   local n = 0
   for _ in pairs(value) do n = n + 1 end
-  return ("a table with %d entries"):format(n)
+  return n == 1 and "a table with 1 entry" or ("a table with %d entries"):format(n)
 end
 
 return {serialize = serialize, restore = restore, shown = shown}

@@ -16,6 +16,9 @@ function M.quoted(list)
   return table.concat(out, ", ")
 end
 
+-- "1 step", "2 steps": the s of a counted word.
+function M.plural(n) return n == 1 and "" or "s" end
+
 local entities = {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;"}
 
 -- Text as HTML shows it, also within an attribute.
