@@ -56,6 +56,7 @@ struct embed_arg {
     float *y;        /* forward stores */
     const float *dy; /* backward: added into dtable rows, in order of rows */
     float *dtable;
+    int32_t padding; /* backward: the token whose row gets no gradient, as torch's padding_idx; -1: none */
 };
 
 struct norm_arg { /* RMSNorm: y = x * rsqrt(mean(x^2) + eps) * w, x the sum of x and residual */

@@ -31,6 +31,40 @@ static enum lc add_low_rank(struct model *m, const char *path, const struct line
     return LC_OK;
 }
 
+/* PEFT has A of an embedding as [rank, vocabulary]: kept by tokens, it is looked up as the embedding is. */
+static enum lc attach_embedding(struct model *m, struct lora_match *match, struct err *err)
+{
+    static const char path[] = "base_model.model.model.embed_tokens.lora_embedding_";
+    struct low_rank *part = &m->embed_lora;
+    bool found = false;
+    char name[TENSOR_NAME];
+
+    TRY(lora_match_linear(match, "model.embed_tokens", LIN_COUNT, -1, &found, &part->rank, &part->scale,
+                          err));
+    if (!found)
+        return LC_OK;
+    if (m->lora->use_dora)
+        return err_set(err, LC_UNSUPPORTED, "LoraConfig: 'use_dora' on 'embed_tokens' is not supported");
+    snprintf(name, sizeof name, "%sA", path);
+    TRY(arena_add(&m->adapter, name, m->config.vocab_size, part->rank, &part->a, err));
+    m->adapter.weights[part->a].turned = true;
+    snprintf(name, sizeof name, "%sB", path);
+    return arena_add(&m->adapter, name, m->config.hidden_size, part->rank, &part->b, err);
+}
+
+static enum lc refuse_head(struct lora_match *match, struct err *err)
+{
+    bool found = false;
+    int64_t rank;
+    float scale;
+
+    TRY(lora_match_linear(match, "lm_head", LIN_COUNT, -1, &found, &rank, &scale, err));
+    if (!found)
+        return LC_OK;
+    err_set(err, LC_UNSUPPORTED, "LoraConfig: an adapter on 'lm_head' is not supported");
+    return err_hint(err, "train it whole: modules_to_save = {\"lm_head\"}");
+}
+
 static enum lc attach_layers(struct model *m, struct lora_match *match, struct err *err)
 {
     char path[80];
@@ -107,6 +141,11 @@ static enum lc attach_copies(struct model *m, struct lora_match *match, struct e
 }
 
 /* ---- first values ---- */
+static bool is_named(const struct weight *w, const char *part)
+{
+    return strstr(w->name, part) != NULL;
+}
+
 static struct tensor base_tensor(const struct model *m, int i)
 {
     struct parameter p;
@@ -124,16 +163,23 @@ static enum lc fill_copy(struct model *m, size_t i, float *values, struct err *e
     return weights_put(m, weight_data(&m->adapter, (int)i), w, values, DTYPE_F32, err);
 }
 
+/* A of a linear layer is uniform, and B nothing; of the embedding A is nothing, and B normal. */
+static double draw_value(const struct model *m, const struct weight *w, struct rng *rng)
+{
+    if (is_named(w, ".lora_A."))
+        return (2 * rng_uniform(rng) - 1) / sqrt((double)w->shape[1]);
+    if (is_named(w, ".lora_embedding_B"))
+        return rng_normal(rng);
+    if (m->lora->init_lora_weights)
+        return 0;
+    return is_named(w, ".lora_embedding_A") ? rng_normal(rng) : 0.02 * rng_normal(rng);
+}
+
 static enum lc draw_values(struct model *m, const struct weight *w, struct rng *rng, float *values, int i,
                            struct err *err)
 {
-    bool is_a = strstr(w->name, ".lora_A.") != NULL;
-    double bound = is_a ? 1 / sqrt((double)w->shape[1]) : 0;
-
     for (int64_t j = 0; j < w->elements; j++)
-        values[j] = is_a                         ? (float)(bound * (2 * rng_uniform(rng) - 1))
-                    : m->lora->init_lora_weights ? 0
-                                                 : (float)(0.02 * rng_normal(rng));
+        values[j] = (float)draw_value(m, w, rng);
     return weights_put(m, weight_data(&m->adapter, i), w, values, DTYPE_F32, err);
 }
 
@@ -248,7 +294,9 @@ static enum lc copy_config(const struct lora_config *from, struct lora_config *t
 
 static enum lc attach_matched(struct model *m, struct lora_match *match, struct err *err)
 {
+    TRY(attach_embedding(m, match, err));
     TRY(attach_layers(m, match, err));
+    TRY(refuse_head(match, err));
     TRY(attach_copies(m, match, err));
     TRY(lora_match_unused(match, err));
     if (m->adapter.n == 0)
@@ -308,6 +356,7 @@ void lora_detach(struct model *m)
     mem_free(m->copies);
     m->copies = NULL;
     m->head_copy = -1;
+    m->embed_lora = (struct low_rank){.a = -1, .b = -1};
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
         for (int i = 0; i < LIN_COUNT; i++)
             m->layers[l].linear[i].lora_a = m->layers[l].linear[i].lora_b = m->layers[l].linear[i].magnitude =
@@ -359,6 +408,34 @@ static enum lc merge_linear(struct model *m, const struct linear *lin, enum line
     return lin->magnitude >= 0 ? scale_rows(m, lin, err) : LC_OK;
 }
 
+/* The table's rows are tokens, as A's are; B comes the other way round. */
+static enum lc merge_embedding(struct model *m, struct err *err)
+{
+    const struct backend_ops *ops = m->backend->ops;
+    const struct low_rank *part = &m->embed_lora;
+    int64_t width = m->config.hidden_size, rank = part->rank;
+    size_t bytes = (size_t)(width * rank) * sizeof(float);
+    float *b = mem_reallocn(NULL, (size_t)(2 * width * rank), sizeof *b), *turned = b + width * rank;
+    void *there = NULL;
+    enum lc code = b ? ops->alloc(m->backend->state, bytes, &there, err) : err_nomem(err);
+
+    if (code == LC_OK)
+        code = ops->download(m->backend->state, NULL, b, weight_data(&m->adapter, part->b), bytes, err);
+    for (int64_t i = 0; i < width && code == LC_OK; i++)
+        for (int64_t j = 0; j < rank; j++)
+            turned[j * width + i] = b[i * rank + j];
+    if (code == LC_OK)
+        code = ops->upload(m->backend->state, NULL, there, turned, bytes, err);
+    if (code == LC_OK) {
+        ops->merge(m->backend->state, NULL, weight_data(&m->base, m->embed), m->base.weights[m->embed].dtype,
+                   there, weight_data(&m->adapter, part->a), m->config.vocab_size, width, rank, part->scale);
+        code = ops->sync(m->backend->state, NULL, err);
+    }
+    ops->release(m->backend->state, there, bytes);
+    mem_free(b);
+    return code;
+}
+
 /* The trained copies take the place of what they are copies of. */
 static enum lc merge_copies(struct model *m, struct err *err)
 {
@@ -383,7 +460,7 @@ static enum lc check_merge(const struct model *m, struct err *err)
     for (size_t i = 0; i < m->base.n; i++)
         if (dtype_quantized(m->base.weights[i].dtype))
             return cannot_merge(&m->base.weights[i], err);
-    if (m->head != m->embed || (m->head_copy < 0 && m->copies[m->embed] < 0))
+    if (m->head != m->embed || (m->head_copy < 0 && m->copies[m->embed] < 0 && m->embed_lora.a < 0))
         return LC_OK;
     err_set(err, LC_UNSUPPORTED, "cannot merge an adapter that trained '%s': the model ties it to '%s'",
             m->head_copy >= 0 ? "lm_head" : "embed_tokens", m->head_copy >= 0 ? "embed_tokens" : "lm_head");
@@ -393,6 +470,8 @@ static enum lc check_merge(const struct model *m, struct err *err)
 enum lc lora_merge(struct model *m, struct err *err)
 {
     TRY(check_merge(m, err));
+    if (m->embed_lora.a >= 0)
+        TRY(merge_embedding(m, err));
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
         for (enum linear_id id = 0; id < LIN_COUNT; id++)
             if (m->layers[l].linear[id].lora_a >= 0)

@@ -11,7 +11,8 @@ enum lc lora_config_check(const struct lora_config *c, struct err *err) MUST_CHE
 struct lora_match;
 enum lc lora_match_new(const struct lora_config *c, struct lora_match **out, struct err *err) MUST_CHECK;
 void lora_match_free(struct lora_match *match); /* NULL is fine */
-/* Has the linear layer `id` with this name, of this layer, an adapter, and which rank and scale? */
+/* Has the linear layer `id` with this name, of this layer, an adapter, and which rank and scale? What is not in a layer
+ * (embed_tokens, lm_head) has the id LIN_COUNT and the layer -1. */
 enum lc lora_match_linear(struct lora_match *match, const char *path, enum linear_id id, int64_t layer,
                           bool *found, int64_t *rank, float *scale, struct err *err) MUST_CHECK;
 /* Is the weight (or bias) of this name in a module of modules_to_save? */

@@ -171,7 +171,7 @@ static enum lc is_target(struct lora_match *m, const char *path, enum linear_id 
     const struct lora_config *c = m->c;
     bool excluded = false;
 
-    *found = c->all_linear || (lora_default_targets(c) && (id == LIN_Q || id == LIN_V));
+    *found = (c->all_linear && id < LIN_COUNT) || (lora_default_targets(c) && (id == LIN_Q || id == LIN_V));
     if (c->target_regex) {
         TRY(matches(m, c->target_regex, path, found, err));
         m->regex_used = m->regex_used || *found;
@@ -235,8 +235,8 @@ static enum lc not_found(const char *what, const char *name, bool saved, struct 
     else
         err_hint(err, saved
                           ? "there are embed_tokens, lm_head, norm and the modules of the layers"
-                          : "there are q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj; all "
-                            "of them: 'all-linear'");
+                          : "there are q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj (all "
+                            "of them: 'all-linear') and embed_tokens");
     buf_release(&near);
     return LC_NOTFOUND;
 }
@@ -250,10 +250,6 @@ enum lc lora_match_unused(const struct lora_match *m, struct err *err)
     for (i = 0; i < c->n_targets; i++) {
         if (m->used[i])
             continue;
-        if (strcmp(c->targets[i], "lm_head") == 0 || strcmp(c->targets[i], "embed_tokens") == 0) {
-            err_set(err, LC_UNSUPPORTED, "LoraConfig: an adapter on '%s' is not supported", c->targets[i]);
-            return err_hint(err, "train it whole: modules_to_save = {\"%s\"}", c->targets[i]);
-        }
         return not_found("target module", c->targets[i], false, err);
     }
     if (c->target_regex && !m->regex_used)

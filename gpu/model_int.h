@@ -23,6 +23,7 @@ struct weight {
     bool zeros;    /* a bias: starts at 0 */
     int copy_of;   /* of the base's weights, which it stands for while the adapter is attached; -1: none */
     bool in_place; /* a copy that PEFT does not count twice: it trains the base's own */
+    bool turned;   /* files have it the other way round: [shape[1], shape[0]] */
 };
 
 struct arena_of {           /* weights of one kind and their gradients */
@@ -73,6 +74,7 @@ struct work {    /* buffers for one forward and backward; all inside block */
     int32_t *ids, *positions, *starts, *past, *slots, *index, *targets; /* device */
     float *normed, *out, *act, *dact, *g, *dq, *dk, *dv, *dy, *dropped, *dxa;
     float *raw, *draw, *aw, *aa; /* of DoRA */
+    float *embed_xa;             /* [rows, rank]: of an adapter on the embedding */
     float *final_x, *final_rstd, *losses, *weights, *chunk_logits, *gathered;
     int64_t chunk;
     int32_t *host;      /* owned: the lists of a batch are made here; losses are read back into it */
@@ -107,7 +109,7 @@ struct low_rank {
 
 struct kept_adapter {       /* LoRA beside the base, for sequences that ask for it */
     struct arena_of arena;  /* A and B of its layers */
-    struct low_rank *parts; /* owned, [layers * LIN_COUNT] */
+    struct low_rank *parts; /* owned, [layers * LIN_COUNT + 1]: the embedding's is the last */
 };
 
 struct run { /* rows of a decode that follow each other and have the same kept adapter */
@@ -132,12 +134,13 @@ struct model {
     struct prompt_config *prompt; /* owned; NULL: none */
     float *squares;               /* owned device memory: of DoRA's layers */
     size_t squares_bytes;
-    int *copies;            /* owned: for each of the base's weights its copy in adapter or -1; NULL: none */
-    int head_copy;          /* of lm_head, in adapter; -1: none */
-    int embed, norm, head;  /* into base; head == embed when tied */
-    struct layer *layers;   /* owned */
-    float *rope;            /* owned device memory; in it, each [rope_positions, head_dim / 2]: */
-    float *cosines, *sines; /* for keys, and queries, too, unless the config scales them */
+    int *copies;   /* owned: for each of the base's weights its copy in adapter or -1; NULL: none */
+    int head_copy; /* of lm_head, in adapter; -1: none */
+    struct low_rank embed_lora; /* beside the embedding: A is kept as [vocabulary, rank] */
+    int embed, norm, head;      /* into base; head == embed when tied */
+    struct layer *layers;       /* owned */
+    float *rope;                /* owned device memory; in it, each [rope_positions, head_dim / 2]: */
+    float *cosines, *sines;     /* for keys, and queries, too, unless the config scales them */
     float *q_cosines, *q_sines;
     int64_t rope_positions;
     struct work work;
@@ -177,6 +180,12 @@ struct linear_shape {
     int64_t out, in;
 };
 struct linear_shape model_linear_shape(const struct model_config *c, enum linear_id id);
+
+/* lora_embed.c: what an adapter (of the arena, or of the kept one) adds to embedded rows, from row `from` on, and its
+ * gradients: g is that of the embedded rows. work.out is their scratch. */
+void embed_lora_forward(struct model *m, const struct arena_of *a, const struct low_rank *part, int64_t from,
+                        int64_t rows, float *x);
+void embed_lora_backward(struct model *m, const float *g);
 
 enum lc arena_add(struct arena_of *a, const char *name, int64_t rows, int64_t columns, int *index,
                   struct err *err);                                        /* columns 0: one dimension */

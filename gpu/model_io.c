@@ -34,15 +34,16 @@ static void shape_text(char *out, size_t size, const int64_t *shape, size_t n)
 static enum lc check_shape(const struct weight *w, const struct safetensor *t, const char *path,
                            struct err *err)
 {
+    int64_t shape[2] = {w->shape[w->turned], w->shape[!w->turned]};
     char expected[64], found[64];
 
     if (from_st(t->dtype) == DTYPE_NONE)
         return err_set(err, LC_UNSUPPORTED,
                        "cannot load '%s': tensor '%s' has dtype %s; supported are F32, BF16, F16 and F8_E4M3",
                        path, t->name, st_dtype_name(t->dtype));
-    if (t->ndim == (size_t)w->ndim && memcmp(t->shape, w->shape, t->ndim * sizeof *t->shape) == 0)
+    if (t->ndim == (size_t)w->ndim && memcmp(t->shape, shape, t->ndim * sizeof *t->shape) == 0)
         return LC_OK;
-    shape_text(expected, sizeof expected, w->shape, (size_t)w->ndim);
+    shape_text(expected, sizeof expected, shape, (size_t)w->ndim);
     shape_text(found, sizeof found, t->shape, t->ndim);
     return err_set(err, LC_DATA, "cannot load '%s': tensor '%s' has shape [%s], but the config asks for [%s]",
                    path, t->name, found, expected);
@@ -77,6 +78,34 @@ enum lc weights_put(struct model *m, void *to, const struct weight *w, const voi
     }
     if (host != wide)
         mem_free(host);
+    mem_free(wide);
+    return code;
+}
+
+/* to[j][i] = from[i][j] */
+static void turn(float *to, const float *from, int64_t rows, int64_t columns)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            to[j * rows + i] = from[i * columns + j];
+}
+
+enum lc weights_put_file(struct model *m, void *to, const struct weight *w, const void *from,
+                         enum dtype from_type, struct err *err)
+{
+    size_t n = (size_t)w->elements;
+    float *wide, *turned;
+    enum lc code;
+
+    if (!w->turned)
+        return weights_put(m, to, w, from, from_type, err);
+    wide = mem_reallocn(NULL, 2 * n, sizeof *wide);
+    if (!wide)
+        return err_nomem(err);
+    turned = wide + n;
+    dtype_to_f32(wide, from, from_type, n);
+    turn(turned, wide, w->shape[1], w->shape[0]);
+    code = weights_put(m, to, w, turned, DTYPE_F32, err);
     mem_free(wide);
     return code;
 }
@@ -194,7 +223,8 @@ static bool is_scale(const char *name)
 static bool may_be_extra(const struct model *m, const char *name)
 {
     return strstr(name, "rotary_emb.inv_freq") || is_scale(name) ||
-           (m->head == m->embed && strcmp(name, "lm_head.weight") == 0);
+           (m->head == m->embed && strcmp(name, "lm_head.weight") == 0) ||
+           (m->embed_lora.a >= 0 && ends_with(name, ".embed_tokens.base_layer.weight"));
 }
 
 static enum lc refuse_extra(const struct model *m, const struct arena_of *a, const struct safetensors *st,
@@ -231,7 +261,7 @@ enum lc weights_read(struct model *m, const struct arena_of *a, const char *path
         if (code == LC_OK)
             code = t->dtype == ST_F8_E4M3
                        ? put_fp8(m, weight_data(a, (int)i), w, st, t, path, err)
-                       : weights_put(m, weight_data(a, (int)i), w, t->data, from_st(t->dtype), err);
+                       : weights_put_file(m, weight_data(a, (int)i), w, t->data, from_st(t->dtype), err);
     }
     if (code == LC_NOTFOUND)
         err_wrap(err, "cannot load '%s': a tensor is missing", path);
@@ -245,6 +275,27 @@ enum lc model_copy_weights(struct model *m, struct arena_of *a, const char *fold
 }
 
 /* ---- writing ---- */
+/* The values as a file has them; *out is the caller's, also after an error. */
+static enum lc read_wide(const struct weight *w, const struct tensor *t, float **out, struct err *err)
+{
+    size_t n = (size_t)w->elements;
+    float *wide = mem_reallocn(NULL, n, sizeof *wide), *turned;
+
+    *out = wide;
+    if (!wide)
+        return err_nomem(err);
+    TRY(tensor_read(t, 0, w->elements, wide, err));
+    if (!w->turned)
+        return LC_OK;
+    turned = mem_reallocn(NULL, n, sizeof *turned);
+    if (!turned)
+        return err_nomem(err);
+    turn(turned, wide, w->shape[0], w->shape[1]);
+    mem_free(wide);
+    *out = turned;
+    return LC_OK;
+}
+
 /* A weight as bytes of `type` on the host; *owned is freed by the caller (NULL: the backend's memory is readable). */
 static enum lc host_copy(struct model *m, const struct weight *w, const void *data, enum dtype type,
                          const void **out, void **owned, struct err *err)
@@ -260,10 +311,9 @@ static enum lc host_copy(struct model *m, const struct weight *w, const void *da
 
     *owned = NULL;
     *out = data;
-    if (w->dtype == type && m->backend->ops->host_visible)
+    if (w->dtype == type && m->backend->ops->host_visible && !w->turned)
         return LC_OK;
-    wide = mem_reallocn(NULL, (size_t)w->elements, sizeof *wide);
-    code = wide ? tensor_read(&t, 0, w->elements, wide, err) : err_nomem(err);
+    code = read_wide(w, &t, &wide, err);
     *out = *owned = wide;
     if (code != LC_OK || type == DTYPE_F32)
         return code;
@@ -283,17 +333,20 @@ enum lc weights_write(struct model *m, const struct arena_of *a, const struct we
     struct safetensor *list = mem_calloc(n, sizeof *list);
     void **owned = mem_calloc(n, sizeof *owned);
     char **names = mem_calloc(n, sizeof *names);
-    enum lc code = list && owned && names ? LC_OK : err_nomem(err);
+    int64_t(*shapes)[2] = mem_calloc(n, sizeof *shapes);
+    enum lc code = list && owned && names && shapes ? LC_OK : err_nomem(err);
 
     for (size_t i = 0; i < n && code == LC_OK; i++) {
         const struct weights_part *part = &parts[i / a->n];
         const struct weight *w = &a->weights[i % a->n];
 
         names[i] = mem_printf("%s%s", part->prefix, w->name);
+        shapes[i][0] = w->shape[w->turned];
+        shapes[i][1] = w->shape[!w->turned];
         list[i] = (struct safetensor){.name = names[i],
                                       .dtype = to_st(type),
                                       .ndim = (size_t)w->ndim,
-                                      .shape = w->shape,
+                                      .shape = shapes[i],
                                       .bytes = (size_t)w->elements * dtype_size(type)};
         code = names[i] ? host_copy(m, w, (const char *)part->block + w->offset, type, &list[i].data,
                                     &owned[i], err)
@@ -308,6 +361,7 @@ enum lc weights_write(struct model *m, const struct arena_of *a, const struct we
     mem_free(list);
     mem_free(owned);
     mem_free(names);
+    mem_free(shapes);
     return code;
 }
 

@@ -22,6 +22,9 @@ enum lc weights_read(struct model *m, const struct arena_of *a, const char *path
 enum lc weights_write(struct model *m, const struct arena_of *a, const struct weights_part *parts,
                       size_t n_parts, const char *path, enum dtype type, const char *const *metadata,
                       struct err *err) MUST_CHECK;
+/* The same of a tensor of a file: turned when the weight is kept the other way round. */
+enum lc weights_put_file(struct model *m, void *to, const struct weight *w, const void *from,
+                         enum dtype from_type, struct err *err) MUST_CHECK;
 /* The values of a weight, converted to its type, to where it (or its state) is. */
 enum lc weights_put(struct model *m, void *to, const struct weight *w, const void *from, enum dtype from_type,
                     struct err *err) MUST_CHECK;

@@ -40,6 +40,9 @@ static size_t work_rank(const struct model *m)
 {
     int64_t most = kept_rank(m);
 
+    if (m->embed_lora.a >= 0 && m->embed_lora.rank > most)
+        most = m->embed_lora.rank;
+
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
         for (int i = 0; i < LIN_COUNT; i++)
             if (m->layers[l].linear[i].lora_a >= 0 && m->layers[l].linear[i].rank > most)
@@ -154,6 +157,8 @@ static void carve_scratch(struct carve *c, const struct model *m, const struct r
     w->chunk = chunk_rows(m, rows);
     w->chunk_logits = floats(c, w->chunk * k->vocab_size);
     w->gathered = floats(c, w->chunk * k->hidden_size);
+    if (m->embed_lora.a >= 0 || m->n_kept)
+        w->embed_xa = floats(c, rows * (int64_t)work_rank(m));
     if (m->lora && m->lora->lora_dropout > 0)
         w->dropped = floats(c, rows * widest(k));
     if (has_dora(m)) {

@@ -463,6 +463,22 @@ static void attention_backward(const struct pass *p, int64_t l, bool need_input)
 }
 
 /* ---- a batch ---- */
+static void embed_adapters(const struct pass *p, float *x)
+{
+    struct model *m = p->m;
+
+    if (m->embed_lora.a >= 0 && !m->plain)
+        embed_lora_forward(m, &m->adapter, &m->embed_lora, 0, p->rows, x);
+    for (size_t i = 0; i < m->n_runs; i++) {
+        const struct run *run = &m->runs[i];
+        const struct low_rank *part =
+            run->adapter ? &run->adapter->parts[p->c->num_hidden_layers * LIN_COUNT] : NULL;
+
+        if (part && part->a >= 0)
+            embed_lora_forward(m, &run->adapter->arena, part, run->from, run->rows, x);
+    }
+}
+
 static void embed(const struct pass *p)
 {
     struct used table = weight_used(p->m, p->m->embed);
@@ -475,6 +491,7 @@ static void embed(const struct pass *p)
                           .y = p->w->layers[0].x};
 
     p->ops->embed_forward(p->state, NULL, &a);
+    embed_adapters(p, a.y);
     prompt_embed(p->m, a.y);
     look(p, "the output of", -1, "model.embed_tokens", a.y, a.rows * a.width);
 }
@@ -832,7 +849,7 @@ static int64_t lowest_trained(const struct pass *p)
 {
     const struct model *m = p->m;
 
-    if (weight_used(m, m->embed).grad || m->prompt)
+    if (weight_used(m, m->embed).grad || m->prompt || m->embed_lora.a >= 0)
         return 0;
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++) {
         const struct layer *layer = &m->layers[l];
@@ -855,10 +872,12 @@ static void embed_backward(const struct pass *p)
                           .vocabulary = p->c->vocab_size,
                           .ids = p->w->ids,
                           .dy = p->w->g,
-                          .dtable = weight_used(p->m, p->m->embed).grad};
+                          .dtable = weight_used(p->m, p->m->embed).grad,
+                          .padding = (int32_t)p->c->pad_token_id};
 
     if (a.dtable)
         p->ops->embed_backward(p->state, NULL, &a);
+    embed_lora_backward(p->m, p->w->g);
     prompt_embed_backward(p->m, p->w->g);
 }
 
@@ -890,6 +909,7 @@ enum lc model_backward(const struct ctx *ctx, struct model *m, struct err *err)
     struct pass p = pass_of(m);
     int64_t lowest = lowest_trained(&p);
     bool inputs = weight_used(m, m->embed).grad != NULL || prompt_trains_embeddings(m) ||
+                  m->embed_lora.a >= 0 ||
                   weight_used(m, m->layers[lowest < m->config.num_hidden_layers ? lowest : 0].norm1).grad;
     struct part part = {&p, lowest, inputs};
     struct recorded_key key = key_of(&part, RECORDED_BACKWARD);

@@ -197,7 +197,7 @@ static enum lc load_one(struct optimizer *o, const struct safetensors *st, const
         code = err_set(err, LC_DATA, "the optimizer state '%s' has another shape than the model's parameter",
                        name);
     if (code == LC_OK)
-        code = weights_put(o->m, (char *)block + w->offset, w, t->data, DTYPE_F32, err);
+        code = weights_put_file(o->m, (char *)block + w->offset, w, t->data, DTYPE_F32, err);
     mem_free(name);
     return code;
 }

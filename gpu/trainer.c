@@ -338,7 +338,7 @@ enum lc trainer_new(const struct ctx *ctx, struct model *m, const struct trainin
     t->eval = eval ? *eval : (struct train_dataset){0};
     t->callbacks = *callbacks;
     t->order_epoch = t->evaluated_step = t->saved_step = -1;
-    t->state.best_metric = t->first_loss = t->worst_loss = NAN;
+    t->state.best_metric = t->first_loss = t->worst_loss = t->last_loss = NAN;
     code = set_up(ctx, t, args, err);
     if (code == LC_OK && t->plan.recomputed_layers > 0 && !args->gradient_checkpointing && callbacks->warning)
         callbacks->warning(callbacks->arg,

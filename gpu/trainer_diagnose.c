@@ -8,7 +8,7 @@
 
 enum { EXAMPLES_SHOWN = 8 };
 static const double GROWN = 10;
-static const double EXPLODED = 3; /* times the first loss, and then more than a nat */
+static const double EXPLODED = 3; /* times the first loss, or the one before, and then more than a nat */
 
 static bool is_finite(const struct model *m, const struct arena_of *a, size_t i)
 {
@@ -128,19 +128,51 @@ void diagnose_step(const struct ctx *ctx, struct trainer *t, struct err *err)
     add_hint(t, weight != NULL, err);
 }
 
+static bool exploded(double from, double to)
+{
+    return to > EXPLODED * from && to > from + 1;
+}
+
+/* Norms and saturated logits keep a loss finite and not even large while the weights fly away: they are looked at after
+ * 1, 2, 4, … steps, which costs nothing that could be measured. */
+static bool is_flying(const struct trainer *t, double loss, double *grown)
+{
+    int64_t step = t->state.step;
+
+    if (!(t->first_norm > 0) || (step & (step - 1)) != 0 || !(loss > t->first_loss))
+        return false;
+    *grown = diagnose_norm(t) / t->first_norm;
+    return *grown > GROWN;
+}
+
 void diagnose_growth(struct trainer *t)
 {
-    double loss = t->state.loss;
-    char text[200];
+    double loss = t->state.loss, before = t->last_loss, grown = 0;
+    long long step = (long long)t->state.step;
+    char text[240];
 
     t->first_loss = isnan(t->first_loss) ? loss : t->first_loss;
     t->worst_loss = isnan(t->worst_loss) || loss > t->worst_loss ? loss : t->worst_loss;
-    if (t->warned || !(loss > EXPLODED * t->first_loss && loss > t->first_loss + 1))
+    t->last_loss = loss;
+    if (t->warned)
+        return;
+    if (exploded(before, loss) && loss > t->first_loss) /* a NAN before compares as false */
+        (void)snprintf(text, sizeof text,
+                       "the loss grew from %.4g to %.4g in one step (%lld): is learning_rate %g too high?",
+                       before, loss, step, t->args.learning_rate);
+    else if (exploded(t->first_loss, loss))
+        (void)snprintf(text, sizeof text,
+                       "the loss went from %.4g to %.4g in %lld steps: is learning_rate %g too high?",
+                       t->first_loss, loss, step, t->args.learning_rate);
+    else if (is_flying(t, loss, &grown))
+        (void)snprintf(
+            text, sizeof text,
+            "the trained weights have grown %.3g-fold in %lld steps, and the loss from %.4g to %.4g: is "
+            "learning_rate %g too high?",
+            grown, step, t->first_loss, loss, t->args.learning_rate);
+    else
         return;
     t->warned = true;
-    (void)snprintf(text, sizeof text,
-                   "the loss went from %.4g to %.4g in %lld steps: is learning_rate %g too high?",
-                   t->first_loss, loss, (long long)t->state.step, t->args.learning_rate);
     if (t->callbacks.warning)
         t->callbacks.warning(t->callbacks.arg, text);
 }

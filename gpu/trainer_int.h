@@ -40,16 +40,16 @@ struct trainer {
     int64_t eval_right, eval_labels; /* tokens of the last evaluation, of this rank */
     double eval_share;               /* right over all ranks; NAN: not asked for */
     struct plateau plateau;
-    int64_t not_better;            /* evaluations since the best */
-    int64_t not_worth;             /* the same, of those better by the threshold of early stopping */
-    double first_loss, worst_loss; /* of this process; NAN: none yet */
-    double first_norm;             /* of the trained weights, in this process */
-    bool warned;                   /* of a loss that explodes */
-    struct saving *saving;         /* owned; a checkpoint that is being written; NULL: none */
-    bool beside;                   /* checkpoints are written beside the steps */
-    int64_t saved_step;            /* the last that has a checkpoint, or will have; -1: none */
-    struct ranks *ranks;           /* owned; NULL: alone */
-    int64_t step_batches;          /* micro-batches of a step, over all ranks */
+    int64_t not_better; /* evaluations since the best */
+    int64_t not_worth;  /* the same, of those better by the threshold of early stopping */
+    double first_loss, worst_loss, last_loss; /* of this process; NAN: none yet */
+    double first_norm;                        /* of the trained weights, in this process */
+    bool warned;                              /* of a loss that explodes */
+    struct saving *saving;                    /* owned; a checkpoint that is being written; NULL: none */
+    bool beside;                              /* checkpoints are written beside the steps */
+    int64_t saved_step;                       /* the last that has a checkpoint, or will have; -1: none */
+    struct ranks *ranks;                      /* owned; NULL: alone */
+    int64_t step_batches;                     /* micro-batches of a step, over all ranks */
 };
 
 int64_t train_example_labels(const struct train_example *e); /* that count after the shift */

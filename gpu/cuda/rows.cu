@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(128) embed_backward(struct embed_arg a)
 
     for (int64_t j = threadIdx.x; j < row; j += blockDim.x)
         earlier += a.ids[j] == id ? 1.0f : 0.0f;
-    if (block_sum(earlier) > 0)
+    if (block_sum(earlier) > 0 || id == a.padding)
         return;
     for (int64_t from = row; from < a.rows; from += blockDim.x) {
         const int64_t j = from + threadIdx.x;

@@ -19,7 +19,7 @@ void ref_embed_backward(void *state, struct backend_stream *s, const struct embe
     (void)state;
     (void)s;
     for (int64_t i = 0; i < a->rows; i++)
-        for (int64_t c = 0; c < a->width; c++)
+        for (int64_t c = 0; c < a->width && a->ids[i] != a->padding; c++)
             a->dtable[a->ids[i] * a->width + c] += a->dy[i * a->width + c];
 }
 

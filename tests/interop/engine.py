@@ -1,6 +1,7 @@
 """The engine's C functions (gpu/*.h) through ctypes, for tests and benchmarks."""
 import ctypes as C
 import json
+import struct
 
 import numpy as np
 import torch
@@ -96,7 +97,7 @@ class Engine:
         self.lib.model_packed_release(C.byref(packed))
         return loss.mean, logits
 
-    def trainer(self, m, examples, pairs=False, packed=None, eval_examples=None, **args):
+    def trainer(self, m, examples, pairs=False, packed=None, eval_examples=None, warnings=None, **args):
         """The trainer and what must outlive it; examples are (input_ids, labels), in twos when they are pairs; packed: the first of each row."""
         a, t, callbacks = C.create_string_buffer(1024), C.c_void_p(), C.create_string_buffer(256)
         self.lib.training_args_init(a)
@@ -108,8 +109,10 @@ class Engine:
         other = [(np.array(i, np.int32), np.array(l, np.int32)) for i, l in eval_examples or []]
         eval_rows = (Example * len(other))(*[Example(i.ctypes.data, l.ctypes.data, len(i)) for i, l in other])
         evaluation = Dataset(eval_rows, len(other), False, None) if other else data
+        warn = C.CFUNCTYPE(None, C.c_void_p, C.c_char_p)(lambda _, text: warnings is None or warnings.append(text.decode()))
+        struct.pack_into("P", callbacks, 7 * C.sizeof(C.c_void_p), C.cast(warn, C.c_void_p).value)  # the last of trainer_callbacks
         self.call("trainer_new", CTX, m, a, C.byref(data), C.byref(evaluation), callbacks, C.byref(t))
-        return t, (keep, rows, data, callbacks, first, other, eval_rows, evaluation)
+        return t, (keep, rows, data, callbacks, warn, first, other, eval_rows, evaluation)
 
     def train(self, m, examples, **args):
         """Runs to the end; returns log_history."""

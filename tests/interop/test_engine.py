@@ -138,6 +138,20 @@ def test_a_full_run_is_that_of_trainer(engine, tmp_path):
         assert float((got[name] - want).abs().max() / want.abs().max()) <= 1e-4, name
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_padding_token_is_not_embedded_anew(engine, tied, tmp_path):
+    """transformers gives it no gradient where it is read, only where it is predicted."""
+    m = engine.create({**SHAPE, **CONFIGS["qwen2"], "tie_word_embeddings": tied})
+    engine.call("model_save", CTX, m, str(tmp_path / "start").encode())
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "start", dtype=torch.float32)
+    data = [([0 if k % 4 == 2 else t for k, t in enumerate(i)], l) for i, l in examples()]
+    theirs = hf_train(hf, tmp_path / "hf", data)
+    same_history(engine.train(m, data, **ARGS), theirs)
+    engine.call("model_save", CTX, m, str(tmp_path / "end").encode())
+    got, want = load_file(tmp_path / "end" / "model.safetensors")["model.embed_tokens.weight"], hf.state_dict()["model.embed_tokens.weight"]
+    assert float((got - want).abs().max() / want.abs().max()) <= 1e-4
+
+
 def test_peft_loads_our_adapter_and_trains_the_same(engine, tmp_path):
     m = engine.create({**SHAPE, **CONFIGS["llama"]})
     engine.call("model_save", CTX, m, str(tmp_path / "base").encode())

@@ -40,13 +40,14 @@ def make_adapter(base, folder, fields):
     tuned = peft.get_peft_model(base_of(base), peft.LoraConfig(**LORA, **fields))
     with torch.no_grad():
         for name, p in tuned.named_parameters():
-            if "lora_B" in name or "magnitude" in name:
+            if "lora_B" in name or "magnitude" in name or "lora_embedding_A" in name:
                 p.add_(0.05 * torch.randn_like(p))
     tuned.save_pretrained(folder)
 
 
 def same_file(got, want):
     got, want = load_file(got), load_file(want)
+    want = {k: v for k, v in want.items() if ".base_layer.weight" not in k}  # of an adapter on the embedding: the base has it
     assert sorted(got) == sorted(want)
     for name in want:
         assert got[name].shape == want[name].shape, name
@@ -62,6 +63,8 @@ KINDS = {
     "an expression": dict(target_modules=r".*layers\.1\..*(q|up)_proj"),
     "some layers": dict(target_modules=["q_proj", "up_proj"], layers_to_transform=[1]),
     "all but": dict(target_modules="all-linear", exclude_modules=["gate_proj", "layers.0.self_attn.k_proj"], use_rslora=True),
+    "the embedding": dict(target_modules=["embed_tokens", "q_proj"], use_rslora=True, lora_dropout=0.0, rank_pattern={"embed_tokens": 6}),
+    "the embedding alone": dict(target_modules=r".*embed_tokens", init_lora_weights=True),
     "DoRA": dict(target_modules=["q_proj", "k_proj", "o_proj", "down_proj"], use_dora=True),
     "DoRA with biases": dict(target_modules=["q_proj", "v_proj", "gate_proj"], use_dora=True, use_rslora=True, bias="lora_only"),
 }
@@ -120,6 +123,8 @@ def test_a_trained_head_of_a_tied_model(engine, tmp_path):
 
 @pytest.mark.parametrize("fields, message", [
     (dict(target_modules=["lm_head"]), "'lm_head' is not supported"),
+    (dict(target_modules=r".*(q_proj|lm_head)"), "'lm_head' is not supported"),
+    (dict(target_modules=["q_proj", "embed_tokens"], use_dora=True), "'use_dora' on 'embed_tokens'"),
     (dict(target_modules=["q_prj"]), "'q_prj' is in no layer"),
     (dict(target_modules="(q_proj"), r"cannot use the expression '\(q_proj'"),
     (dict(target_modules=".*q_proj", modules_to_save=["lm_hed"]), "module to save 'lm_hed' is in no layer"),

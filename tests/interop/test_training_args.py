@@ -178,6 +178,25 @@ def test_a_rate_that_explodes_is_named(engine, tmp_path):
     assert "learning_rate 1e+06 is too high" in hint, hint
 
 
+@pytest.mark.parametrize("rate, optim, kind", [(1e5, "adamw_torch", "full"), (10.0, "adamw_torch", "full"), (1.0, "adamw_torch", "lora"), (50.0, "sgd", "full")])
+def test_a_rate_that_stays_finite_is_named_too(engine, rate, optim, kind, tmp_path):
+    """Norms keep the loss of a model finite whose weights fly away."""
+    m, warnings = start(engine, tmp_path), []
+    if kind == "lora":
+        engine.lora(m, r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], peft_type="LORA", task_type="CAUSAL_LM")
+    args = dict(per_device_train_batch_size=4, max_steps=20, save_strategy="no", lr_scheduler_type="constant", optim=optim)
+    history = engine.train(m, examples(), warnings=warnings, learning_rate=rate, logging_steps=1, **args)
+    assert all(math.isfinite(h["loss"]) for h in history if "loss" in h)
+    assert len(warnings) == 1 and f"is learning_rate {rate:g} too high?" in warnings[0], (warnings, history)
+
+
+def test_a_rate_that_learns_is_not_warned_of(engine, tmp_path):
+    for rate in (0.0, 1e-4, 1e-3, 1e-2):
+        warnings = []
+        engine.train(start(engine, tmp_path), examples(), warnings=warnings, learning_rate=rate, max_steps=40, per_device_train_batch_size=1, save_strategy="no")
+        assert warnings == []
+
+
 @pytest.mark.parametrize("args, message", [
     (dict(optim="adafactor"), "'optim': 'adafactor' is not supported"),
     (dict(optim="sgd", nesterov=True), "'nesterov' needs a 'momentum'"),

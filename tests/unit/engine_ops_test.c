@@ -274,7 +274,8 @@ static void swiglu(struct backend *b, const struct io *io)
 static void embed(struct backend *b, const struct io *io) /* rows, width, vocabulary */
 {
     int32_t *ids = device_alloc(64 * sizeof *ids);
-    struct embed_arg a = {.rows = io->shape[0],
+    struct embed_arg a = {.padding = -1,
+                          .rows = io->shape[0],
                           .width = io->shape[1],
                           .vocabulary = io->shape[2],
                           .ids = ids,
