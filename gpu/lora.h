@@ -8,8 +8,9 @@
  * Units     rank and alpha as in PEFT; y += alpha / r * B A x (rslora: alpha / sqrt(r)). With DoRA and a dropout only
  *           the low-rank path drops (PEFT's drops the weight's, too: the same on average).
  * Errors    LC_UNSUPPORTED names the field of adapter_config.json, a target that cannot be (lm_head, DoRA on the
- *           embedding), or DoRA on a backend without it; LC_NOTFOUND when a target matches no layer (nearest names offered); LC_DATA for
- *           a file that does not fit; LC_EXISTS when an adapter is attached already.
+ *           embedding), or DoRA on a backend without it; LC_NOTFOUND when a target
+ *           matches no layer (nearest names offered); LC_DATA for a file that does not fit; LC_EXISTS when an adapter is
+ *           attached already.
  * Threads   those of the model.
  *
  * Example:
