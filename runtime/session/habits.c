@@ -198,6 +198,46 @@ static bool foreign_character(lua_State *L, const char *at, const char *end)
     return true;
 }
 
+/* ---- properties called as methods ---- */
+struct property {
+    const char *name;
+    size_t len;
+    bool found;
+};
+
+static bool is_property(void *arg, const struct manual_entry *e)
+{
+    struct property *p = arg;
+
+    p->found = e->topic->kind == MANUAL_CLASS && e->field && strlen(e->name) == p->len &&
+               memcmp(e->name, p->name, p->len) == 0;
+    return !p->found;
+}
+
+/* df:write:mode("append"), df:columns: what stands before the place of the error is a property. */
+static bool calls_property(struct session *s, const char *message, const char *text, size_t len,
+                           const char *at)
+{
+    struct property p = {0};
+
+    if (!message || !strstr(message, "function arguments expected near"))
+        return false;
+    if (strstr(message, "near <eof>"))
+        at = text + len;
+    while (at > text && isspace((unsigned char)at[-1]))
+        at--;
+    for (p.name = at; p.name > text && (isalnum((unsigned char)p.name[-1]) || p.name[-1] == '_');)
+        p.name--;
+    p.len = (size_t)(at - p.name);
+    if (p.len == 0 || p.name == text || p.name[-1] != ':')
+        return false;
+    manual_each(s->globals, is_property, &p);
+    if (p.found)
+        snprintf(s->problem.hint, sizeof s->problem.hint, "'%.*s' is a property, which a dot gives: .%.*s",
+                 (int)p.len, p.name, (int)p.len, p.name);
+    return p.found;
+}
+
 void habits_syntax(lua_State *L, const char *text, size_t len)
 {
     struct session *s = session_of(L);
@@ -215,7 +255,8 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
         end = text + len;
     s->problem.line = line_of(text, (size_t)offset);
     s->problem.column = (int)(text + offset - line);
-    if (foreign_character(L, text + offset, end))
+    if (foreign_character(L, text + offset, end) ||
+        calls_property(s, lua_tostring(L, -1), text, len, text + offset))
         return;
     if (unfinished(lua_tostring(L, -1))) {
         if (ends_as_in_python(text, len))

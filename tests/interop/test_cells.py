@@ -34,6 +34,8 @@ def fails(home, code, *more, **options):
 
 @pytest.mark.parametrize("code, want", [
     ("local ünï = 1", ["near 'ü'", 'hint: \'ü\' cannot stand in a name, whose letters are a-z and A-Z; a key may have it: t["ü"]']),
+    ("spark:range(2):write:saveAsTable('t')", ["near ':'", "hint: 'write' is a property, which a dot gives: .write"]),
+    ("return spark:range(2):columns", ["near <eof>", "hint: 'columns' is a property"]),
     ("print(“hi”)", ["near '“'", "typographic quote"]),
     ("local x\u00a0= 1", ["no-break space (U+00A0)"]),
     ("if a ≤ b then end", ["near '≤'", "Lua writes <="]),
