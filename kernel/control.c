@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STOP_GRACE_MS = 3000, STILL_MS = 2000 };
+enum { STOP_GRACE_MS = 3000, STILL_MS = 2000, STILL_AGAIN_MS = 300 };
 
 static void control_interrupt(struct kernel *k)
 {
@@ -51,7 +51,10 @@ static void say_still(struct kernel *k)
 
     pthread_mutex_lock(&k->run_lock);
     runs = k->interrupted_ns && k->interruptible && session_still(k->interruptible, &still);
-    k->interrupted_ns = 0;
+    if (runs)
+        k->interrupted_ns = 0;
+    else if (k->interrupted_ns) /* the thread has not come to answer: asked again until the cell ends */
+        k->interrupted_ns += (int64_t)STILL_AGAIN_MS * 1000000;
     pthread_mutex_unlock(&k->run_lock);
     if (!runs)
         return;

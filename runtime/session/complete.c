@@ -418,10 +418,11 @@ static void complete_string(lua_State *L, struct answer *a, const struct place *
     static const struct manual_text columns = {"ColumnName", 10};
     struct argument x;
     struct buf *type;
+    const struct place_frame *f = frame(p, 0);
     int object = indexed(L, p);
 
-    a->first = frame(p, 0) ? frame(p, 0)->first : NULL;
-    a->first_len = a->first ? frame(p, 0)->first_len : 0;
+    a->first = f ? f->first : NULL;
+    a->first_len = f ? f->first_len : 0;
     if (object && luaL_getmetafield(L, object, "__dir") != LUA_TNIL &&
         complete_value(L, a, columns, p->string, object))
         return;
