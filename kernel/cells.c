@@ -5,6 +5,8 @@
 
 /* After this time, what a client sends together with a cell has come. */
 enum { LONG_MS = 20, LEAVE_NS = 500000000 };
+/* Cells that wait in C hold those below them on the stack, of which Lua has so much and no more: the others wait. */
+enum { NESTED_MAX = 16 };
 
 static void publish_input(struct kernel *k, const struct exchange *e)
 {
@@ -106,7 +108,9 @@ static bool turn(struct kernel *k, struct exchange *e)
     bool ended;
 
     e->stepping = true;
+    k->nested++;
     ended = session_task_step(e->task);
+    k->nested--;
     e->stepping = false;
     if (!ended)
         return false;
@@ -154,15 +158,32 @@ void cells_start(struct kernel *k, struct shell *shell, struct request *r, const
     buf_release(&content);
 }
 
+int cells_due(struct kernel *k, int ms)
+{
+    struct shell *shell;
+
+    if (k->nested >= NESTED_MAX)
+        return ms;
+    for (int i = 0; ms != 0 && (shell = shells_busy(k->shells, i)) != NULL; i++) {
+        const struct exchange *e = shell->running;
+        int due = e->stepping ? ms : clock_ms_until(session_task_due(e->task));
+
+        ms = ms < 0 || due < ms ? due : ms;
+    }
+    return ms;
+}
+
 bool cells_step(struct kernel *k)
 {
     struct shell *shell;
     bool any = false;
 
+    if (k->nested >= NESTED_MAX)
+        return false;
     for (int n = 0; (shell = shells_busy(k->shells, n)) != NULL; n++) {
         struct exchange *e = shell->running, *before;
 
-        if (e->stepping)
+        if (e->stepping || session_task_due(e->task) > clock_mono_ns())
             continue;
         any = true;
         before = requests_enter(k, e);
@@ -184,7 +205,11 @@ bool cells_free_for(void *kernel, const struct request *r)
     if (r->channel != CHANNEL_SHELL)
         return false;
     shell = shells_find(k->shells, r->message.subshell);
-    if (!shell || (!shell->running && !shell->answering))
+    if (!shell)
+        return true;
+    if (k->nested >= NESTED_MAX && (requests_is_comm(r) || strcmp(r->message.type, "execute_request") == 0))
+        return false;
+    if (!shell->running && !shell->answering)
         return true;
     if (shell->answering)
         return false;
@@ -211,6 +236,8 @@ bool cells_waits(void *kernel, const struct request *r)
     return asked;
 }
 
+/* ---- a cell that waits ---- */
+
 /* How many cells are on the C stack. */
 static int depth(struct kernel *k)
 {
@@ -222,16 +249,14 @@ static int depth(struct kernel *k)
     return n;
 }
 
-/* ---- a cell that waits ---- */
-
 void cells_serve(struct kernel *k, const struct ctx *ctx, int timeout_ms)
 {
     int64_t until = clock_mono_ns() + (int64_t)timeout_ms * 1000000;
     bool others = cells_step(k);
-    int64_t left = (until - clock_mono_ns()) / 1000000;
 
-    for (left = left > 0 && !others ? left : 0; !ctx_cancelled(ctx) && !atomic_load(&k->stopping); left = 0) {
-        struct request *r = inbox_take(k->inbox, cells_free_for, k, (int)left);
+    for (int left = others ? 0 : cells_due(k, clock_ms_until(until));
+         !ctx_cancelled(ctx) && !atomic_load(&k->stopping); left = 0) {
+        struct request *r = inbox_take(k->inbox, cells_free_for, k, left);
         if (!r)
             break;
         requests_answer(k, r);

@@ -17,8 +17,10 @@
 
 /* Starts the cell of an execute request and gives it its first turn. */
 void cells_start(struct kernel *k, struct shell *shell, struct request *r, const struct cell_request *cell);
-/* One turn for each cell that can have one: those below us on the C stack cannot. True: there was one. */
+/* One turn for each cell that can have one: those below us on the C stack and those that sleep cannot. True: there was one. */
 bool cells_step(struct kernel *k);
+/* Milliseconds until a cell can have its turn; at most ms (-1: any number). */
+int cells_due(struct kernel *k, int ms);
 /* Can be answered now: its shell has nothing to do, or it is a comm message that somebody gets. An inbox_filter. */
 bool cells_free_for(void *kernel, const struct request *r);
 /* Should what runs be left for it (NULL: for the other cells)? Then it is asked to. An inbox_waits: I/O thread. */

@@ -100,7 +100,8 @@ static void serve(struct kernel *k)
 
     while (!atomic_load(&k->stopping)) {
         bool running = shells_running(k->shells) > 0;
-        struct request *r = inbox_next(k->inbox, cells_free_for, k, running ? 0 : rest_timeout(&rest));
+        struct request *r =
+            inbox_next(k->inbox, cells_free_for, k, running ? cells_due(k, -1) : rest_timeout(&rest));
         bool worked = r || running;
 
         if (atomic_exchange(&k->output_waits, false)) /* before r: it belongs to the cell that ended */

@@ -148,7 +148,7 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
         TRY(ctx_check(ctx, err));
         if (atomic_load(&k->stopping))
             return err_set(err, LC_CANCELLED, "the kernel is shutting down");
-        r = inbox_take(k->inbox, is_answer_or_free, k, cells_step(k) ? 5 : 50);
+        r = inbox_take(k->inbox, is_answer_or_free, k, cells_step(k) ? 5 : cells_due(k, 50));
         if (r && !is_answer(r)) {
             requests_answer(k, r);
             r = NULL;

@@ -48,6 +48,7 @@ struct kernel {
     struct session *session; /* session thread */
     struct shells *shells;
     struct exchange *now; /* session thread: what is being answered, NULL between requests */
+    int nested;           /* session thread: cells and handlers of comm messages that are on the C stack */
 
     pthread_mutex_t run_lock; /* of what is below: an interrupt reaches a request that runs, or nothing */
     int running;              /* nesting depth */

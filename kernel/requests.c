@@ -401,12 +401,14 @@ static void answer_now(struct kernel *k, struct shell *shell, struct request *r,
     requests_announce(k);
     if (handler)
         shells_begun(k->shells, shell, NULL);
+    k->nested += handler;
     if (problem->code != LC_OK)
         requests_put_error(&content, problem);
     else if (row)
         row->answer(k, r, &content);
     else
         put_unknown(&content, r->message.type);
+    k->nested -= handler;
     if (handler)
         shells_ended(k->shells, shell, false);
     requests_reply(k, r, &content);

@@ -20,6 +20,14 @@ int64_t clock_wall_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+int clock_ms_until(int64_t mono_ns)
+{
+    enum { HOUR_MS = 3600000 };
+    int64_t now = clock_mono_ns(), ms = mono_ns > now ? (mono_ns - now + 999999) / 1000000 : 0;
+
+    return ms < HOUR_MS ? (int)ms : HOUR_MS;
+}
+
 static char *digits(char *at, int64_t value, int n)
 {
     for (int i = n; i-- > 0; value /= 10)

@@ -18,6 +18,7 @@ enum { UUID_TEXT = 37, ISO_TEXT = 32 };
 
 int64_t clock_mono_ns(void);
 int64_t clock_wall_ms(void);
+int clock_ms_until(int64_t mono_ns); /* for poll: rounded up, at most an hour, 0 when that time is past */
 void clock_iso(int64_t wall_ms, char out[ISO_TEXT]); /* 2026-01-31T12:00:00.000Z */
 void random_bytes(void *out, size_t n);              /* from the kernel; fit for keys */
 void uuid_make(char out[UUID_TEXT]);                 /* version 4, with dashes */

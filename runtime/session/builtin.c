@@ -25,18 +25,11 @@ static int open_input(lua_State *L)
 
 static int l_sleep(lua_State *L)
 {
-    struct session *s = session_of(L);
     lua_Number seconds = luaL_checknumber(L, 1);
-    int64_t until;
 
     luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 1, "seconds expected, not negative");
-    until = clock_mono_ns() + (int64_t)(seconds * 1e9);
-    for (int64_t left; (left = until - clock_mono_ns()) > 0;) {
-        int ms = left > INT64_C(1000000000) ? 1000 : (int)((left + 999999) / 1000000);
-        if (!session_wait(s, ms))
-            return hook_strike(L);
-    }
-    return 0;
+    lua_settop(L, 0);
+    return hook_sleep(L, clock_mono_ns() + (int64_t)(seconds * 1e9));
 }
 
 static int open_sleep(lua_State *L)

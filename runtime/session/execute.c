@@ -376,6 +376,7 @@ struct session_task {
     const struct cell_request *cell; /* borrowed, as its texts and the reply */
     struct cell_reply *reply;
     unsigned since; /* interrupts that were before it */
+    int64_t due;    /* as the hook's, when it left */
     bool begun, ended;
     bool inside; /* part of what runs: shows where that shows */
     enum lc rc;
@@ -442,6 +443,7 @@ enum lc session_task_new(struct session *s, const struct cell_request *cell, str
     t->cell = cell;
     t->reply = reply;
     t->begun = t->ended = t->inside = false;
+    t->due = 0;
     t->rc = LC_OK;
     t->since = s->expects ? s->expected : atomic_load(&s->hook.interrupts);
     s->expects = false;
@@ -472,6 +474,7 @@ static int step_protected(lua_State *L) /* (task) */
         co = lua_tothread(L, -1);
     }
     how = hook_step(s, co, begins, t->since, &n);
+    t->due = s->hook.due;
     if (how == HOOK_LEFT && begins) {
         lua_pushvalue(L, -1);
         lua_rawsetp(L, LUA_REGISTRYINDEX, t);
@@ -628,6 +631,11 @@ bool session_task_step(struct session_task *t)
     return t->ended;
 }
 
+int64_t session_task_due(const struct session_task *t)
+{
+    return atomic_load(&t->run.s->hook.interrupts) == t->since ? t->due : 0;
+}
+
 enum lc session_task_free(struct session_task *t, struct err *err)
 {
     enum lc rc = t->rc;
@@ -653,7 +661,7 @@ enum lc session_execute(struct session *s, const struct cell_request *cell, stru
     t->inside = true;
     while (!session_task_step(t))
         if (s->frontend.ops && s->frontend.ops->serve)
-            s->frontend.ops->serve(s->frontend.self, &s->ctx, 0);
+            s->frontend.ops->serve(s->frontend.self, &s->ctx, clock_ms_until(session_task_due(t)));
     return session_task_free(t, err);
 }
 

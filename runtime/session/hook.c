@@ -150,17 +150,25 @@ int hook_strike(lua_State *L)
 /* ---- a turn for others ---- */
 static void serve_now(struct session *s)
 {
+    const int64_t due = s->hook.due;
+
     atomic_fetch_and(&s->hook.want, ~(unsigned)HOOK_SERVE);
     s->hook.left = false;
     if (s->frontend.ops && s->frontend.ops->serve)
-        s->frontend.ops->serve(s->frontend.self, &s->ctx, 0);
+        s->frontend.ops->serve(s->frontend.self, &s->ctx, clock_ms_until(due));
+}
+
+/* Finalizers and <close> handlers are not left. */
+static bool must_stay(const struct hook *h)
+{
+    return h->pinned || h->grace;
 }
 
 static void give_turn(struct session *s, lua_State *L)
 {
     struct hook *h = &s->hook;
 
-    if (h->pinned || h->grace) {
+    if (must_stay(h)) {
         look_later(h, L, 1000);
         return;
     }
@@ -176,6 +184,30 @@ static void give_turn(struct session *s, lua_State *L)
         look_later(h, L, 1000);
     else
         arm(h, L);
+}
+
+static int slept(lua_State *L, int status, lua_KContext until)
+{
+    (void)status;
+    return hook_sleep(L, until);
+}
+
+int hook_sleep(lua_State *L, int64_t until)
+{
+    struct session *s = session_of(L);
+    struct hook *h = &s->hook;
+    bool serves = s->frontend.ops && s->frontend.ops->serve;
+
+    while (!hook_stopping(s) && clock_mono_ns() < until) {
+        if (serves && !must_stay(h) && lua_isyieldable(L)) {
+            session_drain(s);
+            h->due = until;
+            h->left = true;
+            return lua_yieldk(L, 0, until, slept);
+        }
+        session_wait(s, clock_ms_until(until));
+    }
+    return hook_stopping(s) ? hook_strike(L) : 0;
 }
 
 static unsigned take(struct hook *h, unsigned bit)
@@ -354,6 +386,7 @@ static bool go_on(lua_State *L, lua_State *co, int nargs, bool wrap, int *n, int
 
     for (;; nargs = 0) {
         s->hook.yielded = s->hook.left = false;
+        s->hook.due = 0;
         *rc = enter(&s->hook, co, L, nargs, n);
         if (*rc != LUA_YIELD || !s->hook.left)
             return true;
@@ -594,6 +627,7 @@ static int turn(struct session *s, lua_State *co, int nargs, int *n)
     on_this_thread = s;
     h->top = co;
     h->left = h->yielded = false;
+    h->due = 0;
     rc = enter(h, co, from, nargs, n);
     if (rc == LUA_YIELD && !h->left)
         kill_thread(s, co);

@@ -60,6 +60,7 @@ struct hook {
     atomic_uint want;            /* HOOK_… */
     bool yielded;                /* set just before a strike yields, taken by the one who resumed */
     bool left;                   /* likewise, when it yields to others */
+    int64_t due;                 /* then: it need not go on before (monotonic ns); 0: as soon as it can */
     int between;                 /* coroutines that gave others a turn, about */
     int pinned;                  /* finalizers that run: nobody else may have a turn */
     atomic_uint interrupts;      /* how many there were */
@@ -80,6 +81,9 @@ bool hook_is_resume(lua_CFunction f);
 bool hook_stopping(struct session *s); /* a C call that runs for long looks here, and then strikes */
 /* Ends the running coroutine, uncatchably. Does not return: `return hook_strike(L);` */
 int hook_strike(lua_State *L);
+/* Waits until that time (monotonic ns): a cell leaves for others, and where it cannot they are served in the middle of
+ * it. In a C function only: `return hook_sleep(L, until);` */
+int hook_sleep(lua_State *L, int64_t until);
 /* Runs a coroutine (function and nargs arguments on its stack) from the main state or, nested, from the
  * running one. HOOK_DONE: n results on its stack; HOOK_ERROR: the error value is on its top. */
 enum hook_end hook_run(struct session *s, lua_State *co, int nargs, int *n);

@@ -111,6 +111,8 @@ enum lc session_task_new(struct session *s, const struct cell_request *cell, str
                          struct session_task **out, struct err *err) MUST_CHECK;
 /* Runs it until it ends (true) or gives others a turn, as session_serve asks for. Not while it is being stepped. */
 bool session_task_step(struct session_task *t);
+/* A step before that time (monotonic ns) would do nothing: it sleeps. 0: it goes on at once. */
+int64_t session_task_due(const struct session_task *t);
 /* After the end; as session_execute's result. */
 enum lc session_task_free(struct session_task *t, struct err *err) MUST_CHECK;
 /* Somebody waits: the cell that runs gives a turn (or calls the front end's serve) soon. Any thread. */

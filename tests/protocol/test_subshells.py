@@ -240,3 +240,37 @@ def test_questions_about_code_are_answered_while_a_cell_runs(kernel):
     assert not kernel.shell.poll(200)  # a cell waits for its turn
     kernel.request("interrupt_request", {}, channel=kernel.control)
     assert reply_to(kernel, cell)["status"] == "error"
+
+
+def test_many_cells_sleep_side_by_side(kernel):
+    """They cost no stack and no turns while they sleep: 60 take as long as one."""
+    shells = [create(kernel) for _ in range(60)]
+    began = time.monotonic()
+    ids = {send(kernel, s, code="for i = 1, 10 do sleep(0.05) end") for s in shells}
+    main = kernel.send("execute_request", {"code": "return 1"})
+    assert reply_to(kernel, main)["status"] == "ok" and time.monotonic() - began < 0.4
+    while ids:
+        r = kernel.receive()
+        assert r["content"]["status"] == "ok", r["content"]
+        ids.discard(r["parent"])
+    assert time.monotonic() - began < 4, "one after the other they sleep for 30 s"
+
+
+def test_an_interrupt_ends_all_that_sleep(kernel):
+    ids = {send(kernel, s, code="sleep(1000)") for s in [None] + [create(kernel) for _ in range(20)]}
+    time.sleep(0.3)
+    kernel.request("interrupt_request", {}, channel=kernel.control)
+    while ids:
+        r = kernel.receive(timeout=5)
+        assert r["content"]["ename"] == "KeyboardInterrupt"
+        ids.discard(r["parent"])
+    assert kernel.execute("return 1")[0]["status"] == "ok"
+
+
+def test_cells_that_wait_inside_c_wait_for_each_other_before_the_stack_is_full(kernel):
+    shells = [create(kernel) for _ in range(60)]
+    ids = {send(kernel, s, code="table.sort({2, 1}, function(a, b) sleep(0.02) return a < b end)") for s in shells}
+    while ids:
+        r = kernel.receive(timeout=20)
+        assert r["content"]["status"] == "ok", r["content"]
+        ids.discard(r["parent"])

@@ -239,6 +239,36 @@ static void nobody_asks_nothing_is_armed(void **state)
     assert_result(f, "h", SANITIZE_THREADS ? "false" : "true");
 }
 
+static void who_sleeps_is_left_until_it_is_due(void **state)
+{
+    struct fixture *f = *state;
+    int64_t began = clock_mono_ns(), due;
+
+    add(f, "local co = coroutine.wrap(function() sleep(0.2) return 'slept' end) woke = co()");
+    add(f, "sleep(1000)");
+    add(f, "table.sort({2, 1}, function() sleep(0.01) stayed = true return false end)");
+    step(f, 0);
+    step(f, 1);
+    assert_false(f->ended[0] || f->ended[1]);
+    due = session_task_due(f->task[0]);
+    assert_true(due > began + 100000000 && due <= clock_mono_ns() + 200000000);
+    assert_true(session_task_due(f->task[1]) > clock_mono_ns() + INT64_C(900000000000));
+    step(f, 2); /* in the middle of C nobody is left: the others have steps meanwhile */
+    assert_true(f->ended[2] && f->served > 0);
+    while (clock_mono_ns() < due)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    step(f, 0);
+    assert_true(f->ended[0]);
+    session_interrupt(f->session); /* now it need not wait */
+    assert_int_equal(session_task_due(f->task[1]), 0);
+    step(f, 1);
+    assert_true(f->ended[1] && f->reply[1].interrupted);
+    for (int i = 0; i < f->n; i++)
+        assert_int_equal(session_task_free(f->task[i], NULL), LC_OK);
+    release_replies(f);
+    assert_result(f, "woke, stayed", "slept\ttrue");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_interrupt_before_the_cell_begins_is_for_it, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(nobody_asks_nothing_is_armed, open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(who_sleeps_is_left_until_it_is_due, open_fixture, close_fixture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
