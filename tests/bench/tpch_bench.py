@@ -25,7 +25,8 @@ def pick(k, words):
 def tables():
     """name → SELECT, for a database without dbgen."""
     customers, parts, suppliers, orders = int(150000 * SF), int(200000 * SF), max(int(10000 * SF), 4), int(1500000 * SF)
-    money = lambda k, top: f"(hash({k}) % {top * 100})::DECIMAL(15,2) / 100"
+    money = lambda k, top: f"((hash({k}) % {top * 100})::DECIMAL(17,2) / 100)::DECIMAL(15,2)"
+    key = lambda k, n: f"(1 + hash({k}) % {n})::BIGINT"  # hash is unsigned, dbgen's keys are not
     types = [f"{a} {b} {c}" for a in ("STANDARD", "SMALL", "MEDIUM", "LARGE", "ECONOMY", "PROMO") for b in ("ANODIZED", "BURNISHED", "PLATED", "POLISHED", "BRUSHED")
              for c in ("TIN", "NICKEL", "BRASS", "STEEL", "COPPER")]
     containers = [f"{a} {b}" for a in ("SM", "LG", "MED", "JUMBO", "WRAP") for b in ("CASE", "BOX", "BAG", "JAR", "PKG", "PACK", "CAN", "DRUM")]
@@ -43,11 +44,11 @@ def tables():
                 f" (1 + hash(range + 3) % 50)::INTEGER p_size, {pick('range + 4', containers)} p_container FROM range({parts})",
         "partsupp": f"SELECT 1 + range // 4 ps_partkey, 1 + (range // 4 + range % 4 * {max(suppliers // 4, 1)}) % {suppliers} ps_suppkey, (hash(range) % 9999)::INTEGER ps_availqty,"
                     f" {money('range + 5', 1000)} ps_supplycost FROM range({4 * parts})",
-        "orders": f"SELECT 1 + range * 4 o_orderkey, 1 + hash(range) % {customers} o_custkey, {pick('range + 1', ['F', 'O', 'P'])} o_orderstatus, {money('range + 2', 500000)} o_totalprice,"
+        "orders": f"SELECT 1 + range * 4 o_orderkey, {key('range', customers)} o_custkey, {pick('range + 1', ['F', 'O', 'P'])} o_orderstatus, {money('range + 2', 500000)} o_totalprice,"
                   f" {DATE.format(k='range + 3')} o_orderdate, {pick('range + 4', ['1-URGENT', '2-HIGH', '3-MEDIUM', '4-NOT SPECIFIED', '5-LOW'])} o_orderpriority, 0 o_shippriority FROM range({orders})",
-        "lineitem": f"SELECT 1 + (range // 4) * 4 l_orderkey, 1 + hash(range) % {parts} l_partkey, 1 + hash(range + 1) % {suppliers} l_suppkey, (1 + range % 4)::INTEGER l_linenumber,"
-                    f" (1 + hash(range + 2) % 50)::DECIMAL(15,2) l_quantity, {money('range + 3', 100000)} l_extendedprice, (hash(range + 4) % 11)::DECIMAL(15,2) / 100 l_discount,"
-                    f" (hash(range + 5) % 9)::DECIMAL(15,2) / 100 l_tax, {pick('range + 6', ['A', 'N', 'R'])} l_returnflag, {pick('range + 7', ['F', 'O'])} l_linestatus,"
+        "lineitem": f"SELECT 1 + (range // 4) * 4 l_orderkey, {key('range', parts)} l_partkey, {key('range + 1', suppliers)} l_suppkey, (1 + range % 4)::INTEGER l_linenumber,"
+                    f" (1 + hash(range + 2) % 50)::DECIMAL(15,2) l_quantity, {money('range + 3', 100000)} l_extendedprice, ((hash(range + 4) % 11)::DECIMAL(17,2) / 100)::DECIMAL(15,2) l_discount,"
+                    f" ((hash(range + 5) % 9)::DECIMAL(17,2) / 100)::DECIMAL(15,2) l_tax, {pick('range + 6', ['A', 'N', 'R'])} l_returnflag, {pick('range + 7', ['F', 'O'])} l_linestatus,"
                     f" {DATE.format(k='range // 4 + 3')} + (1 + hash(range + 8) % 121)::INTEGER l_shipdate, {DATE.format(k='range // 4 + 3')} + (30 + hash(range + 9) % 61)::INTEGER l_commitdate,"
                     f" {DATE.format(k='range // 4 + 3')} + (2 + hash(range + 10) % 150)::INTEGER l_receiptdate,"
                     f" {pick('range + 11', ['DELIVER IN PERSON', 'COLLECT COD', 'NONE', 'TAKE BACK RETURN'])} l_shipinstruct,"

@@ -198,6 +198,7 @@ static void from_col(const struct col *c, struct sx *out)
                        .type = c->type,
                        .nullable = c->nullable,
                        .simple = c->simple,
+                       .narrow = c->narrow,
                        .col = c};
 }
 

@@ -60,8 +60,10 @@ enum lc rel_recursion(struct gen *g, const struct plan *p, struct rel *out)
     struct loop loop = {.outer = g->loops, .id = p->u.recursion.id};
     struct rel first, step;
     const char *a, *b;
+    bool narrow = g->narrow;
     enum lc code;
 
+    g->narrow = false;
     TRY(rel_encode(g, p->left, &first));
     TRY(rel_seal(g, &first));
     loop.table = gen_printf(g, "lx_loop_%d", g->next_uid++);
@@ -73,6 +75,7 @@ enum lc rel_recursion(struct gen *g, const struct plan *p, struct rel *out)
     if (code == LC_OK)
         code = rel_seal(g, &step);
     g->loops = loop.outer;
+    g->narrow = narrow;
     TRY(code);
     TRY(check_step(g, p, &first, &step));
     TRY(branch(g, &first, &first, &a));

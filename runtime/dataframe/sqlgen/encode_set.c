@@ -326,12 +326,15 @@ enum lc rel_set_op(struct gen *g, const struct plan *p, struct rel *out)
     struct pair *pairs;
     struct col *cols;
     const char *first, *second;
+    bool narrow = g->narrow;
     size_t n = 0;
 
+    g->narrow = false; /* rows of one side leave before the other side begins */
     TRY(rel_encode(g, p->left, &l));
     TRY(rel_seal(g, &l));
     TRY(rel_encode(g, p->right, &r));
     TRY(rel_seal(g, &r));
+    g->narrow = narrow;
     pairs = arena_zalloc(g->arena, (l.n + r.n + 1) * sizeof *pairs);
     cols = cols_copy(g, NULL, 0, l.n + r.n);
     if (!pairs || !cols)

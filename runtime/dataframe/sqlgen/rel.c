@@ -175,7 +175,8 @@ struct col col_from(struct gen *g, const struct sx *x)
                     .sql = x->sql,
                     .type = x->type,
                     .nullable = x->nullable,
-                    .simple = x->simple};
+                    .simple = x->simple,
+                    .narrow = x->narrow};
 
     if (g->explaining)
         c.made = x->made ? x->made : x->name;

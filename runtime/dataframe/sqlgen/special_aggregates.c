@@ -61,11 +61,23 @@ static const struct dtype *sum_type(struct call *c)
     return dtype_of(DTYPE_DOUBLE);
 }
 
+/* What is summed: a product in 64 bits where the query may be given up for a wider one. */
+static const char *summand(struct call *c, bool distinct)
+{
+    const struct sx *x = &c->args[0];
+
+    if (!c->g->narrow || distinct || *c->over || !x->narrow.sql || x->narrow.of != x->sql)
+        return x->sql;
+    c->g->narrowed = true;
+    return x->narrow.sql;
+}
+
 static enum lc sum_as(struct call *c, struct sx *out, const char *cast)
 {
     const struct dtype *t = sum_type(c);
     bool distinct = c->distinct || strcmp(c->f->name, "sum_distinct") == 0;
-    const char *sql = gen_printf(c->g, "sum(%s%s)%s", distinct ? "DISTINCT " : "", c->args[0].sql, c->tail);
+    const char *sql =
+        gen_printf(c->g, "sum(%s%s)%s", distinct ? "DISTINCT " : "", summand(c, distinct), c->tail);
 
     if (!t)
         return err_nomem(c->g->err);
@@ -103,7 +115,7 @@ static enum lc avg(struct call *c, struct sx *out)
                                "CAST(lacus_decimal_divide(CAST(sum(%s%s)%s AS VARCHAR), "
                                "CAST(nullif(count(%s%s)%s, 0) AS "
                                "VARCHAR), %d) AS %s)",
-                               c->distinct ? "DISTINCT " : "", c->args[0].sql, c->tail,
+                               c->distinct ? "DISTINCT " : "", summand(c, c->distinct), c->tail,
                                c->distinct ? "DISTINCT " : "", c->args[0].sql, c->tail, result->scale,
                                gen_sql_type(c->g, result))
               : result ? gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, result))

@@ -243,12 +243,72 @@ static bool squeezed(const struct sx *x)
     return dtype_is_integral(x->type) && special_int(x, &v);
 }
 
+/* DuckDB multiplies decimals of up to 18 digits in 64 bits, and fails where the product has more. */
+static bool clipped(const struct call *c)
+{
+    const struct dtype *a = as_decimal((struct call *)(uintptr_t)c, c->args[0].type),
+                       *b = as_decimal((struct call *)(uintptr_t)c, c->args[1].type);
+
+    return a && b && a->precision <= 18 && b->precision <= 18 && a->precision + b->precision > 18 &&
+           a->scale + b->scale < 18;
+}
+
+/* Whether an expression may be written twice, and inside of TRY. */
+static bool repeatable(const struct sx *x)
+{
+    static const char *const words[] = {"SELECT ", "random(", "uuid(", "lacus_udf_", "nextval("};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(x->sql, words[i]))
+            return false;
+    return !x->aggregate && !x->window;
+}
+
+static const char *narrow_of(const struct sx *x)
+{
+    return x->narrow.sql && x->narrow.of == x->sql ? x->narrow.sql : NULL;
+}
+
+/* The operand in 64 bits, or NULL. */
+static const char *narrow_operand(struct call *c, const struct sx *x)
+{
+    const struct dtype *t = as_decimal(c, x->type);
+
+    return narrow_of(x) ? narrow_of(x) : t && t->precision <= 18 ? x->sql : NULL;
+}
+
+static enum lc multiply(struct call *c, struct sx *out, const struct dtype *type)
+{
+    const struct sx *a = &c->args[0], *b = &c->args[1];
+    const struct dtype *ta = as_decimal(c, a->type), *tb = as_decimal(c, b->type);
+    const char *na = narrow_operand(c, a), *nb = narrow_operand(c, b), *sql;
+
+    if (!ta || !tb)
+        return err_nomem(c->g->err);
+    if (!clipped(c))
+        sql = gen_printf(c->g, "(%s * %s)", a->sql, b->sql);
+    else if (repeatable(a) && repeatable(b))
+        sql = gen_printf(c->g, "COALESCE(TRY((%s * %s)), (CAST(%s AS DECIMAL(19,%d)) * %s))", a->sql, b->sql,
+                         a->sql, ta->scale, b->sql);
+    else
+        sql = gen_printf(c->g, "(CAST(%s AS DECIMAL(19,%d)) * %s)", a->sql, ta->scale, b->sql);
+    sql = gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, type));
+    TRY(special_done(c, out, type, sql));
+    if (na && nb && ta->scale + tb->scale < 18 && type->scale == ta->scale + tb->scale)
+        out->narrow = (struct narrow){.sql = gen_printf(c->g, "(%s * %s)", na, nb), .of = sql};
+    return LC_OK;
+}
+
 static enum lc arithmetic(struct call *c, struct sx *out, char op)
 {
     const struct dtype *type;
     const char *sql;
 
     TRY(numeric_operands(c, op, &type));
+    if (op == '*' && type->id == DTYPE_DECIMAL) {
+        out->nullable = squeezed(&c->args[0]) || squeezed(&c->args[1]);
+        return multiply(c, out, type);
+    }
     sql = gen_printf(c->g, "(%s %c %s)", c->args[0].sql, op, c->args[1].sql);
     if (type->id == DTYPE_DECIMAL)
         sql = gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, type));

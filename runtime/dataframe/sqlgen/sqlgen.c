@@ -155,11 +155,16 @@ enum lc sql_encode(const struct ctx *ctx, const struct plan *p, const struct sql
                    struct sql_query *out, struct err *err)
 {
     struct err local;
-    struct gen g = {.ctx = ctx, .env = env, .err = err ? err : &local, .arena = arena_new(ARENA_LIMIT)};
+    struct gen g = {.ctx = ctx,
+                    .env = env,
+                    .err = err ? err : &local,
+                    .arena = arena_new(ARENA_LIMIT),
+                    .narrow = env->narrow};
     enum lc code;
 
     *out = (struct sql_query){0};
     code = g.arena ? encode(&g, p, out) : err_nomem(err);
+    out->narrow = g.narrowed;
     arena_free(g.arena);
     mem_free(g.seen);
     if (code != LC_OK)

@@ -27,11 +27,15 @@ struct sql_env { /* what only the engine knows */
     enum lc (*local_table)(void *self, const struct ctx *ctx, const struct plan *local, struct buf *from,
                            struct err *err);
     void *self;
+    bool
+        narrow; /* sums of decimal products may fail with "Overflow in multiplication of DECIMAL(18)", before the first row; then the
+                    plan is encoded without this */
 };
 
 struct sql_query {
     char *sql;                  /* owned: SELECT … with the user's column names */
     const struct dtype *schema; /* owned */
+    bool narrow;                /* some sums are */
 };
 
 /* The columns of a plan, found from those of its inputs where these have a memo; the plan gets one, too (plan_memo: its

@@ -5,13 +5,20 @@
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/dataframe/sqlgen/sqlgen.h"
 
+/* A product of decimals in 64 bits, as DuckDB has it: where 18 digits do not do, the query fails. For sums of a query that may be
+ * encoded anew without it. */
+struct narrow {
+    const char *sql, *of; /* only while the expression's text is still `of` */
+};
+
 struct col {          /* a column that a relation gives or that an expression may use */
     int uid;          /* identity: kept while a column is only passed on */
     const char *name; /* as the user sees it */
     const char *sql;  /* how the current SELECT refers to it */
     const struct dtype *type;
     bool nullable;
-    bool simple;      /* sql is a bare reference: may be written twice */
+    bool simple; /* sql is a bare reference: may be written twice */
+    struct narrow narrow;
     const char *made; /* explaining: the expression that makes it; else NULL */
     bool hidden;      /* the second copy of a USING column: only df.col and t.col find it */
     const char *const *qualifier;
@@ -37,6 +44,7 @@ struct sx { /* an encoded expression */
     const struct col *col; /* a bare column, or NULL */
     const char *made;      /* explaining: what an alias stands for */
     bool nullable, literal, simple, aggregate, window, generator;
+    struct narrow narrow;
     const struct expr *from;
     struct sx *many; /* generators with several columns */
     size_t n_many;
@@ -92,6 +100,8 @@ struct gen {
     int next_uid, depth, expr_depth;
     const struct scope *outer; /* for subqueries being encoded */
     const struct loop *loops;
+    bool narrow;         /* sums may be narrow (see there) */
+    bool narrowed;       /* one is */
     bool analysing;      /* only columns are wanted: known plans are not entered, no rows are laid out */
     struct known *known; /* in the arena */
     size_t n_known, cap_known;

@@ -159,11 +159,19 @@ static enum lc execute(struct engine *e, const struct ctx *ctx, const struct pla
 {
     struct sql_env env = duck_env(e);
     struct sql_query q;
+    struct err local;
     enum lc code;
+    bool again;
 
-    TRY(sql_encode(ctx, p, &env, &q, err));
-    code = duck_stream(e, ctx, q.sql, q.schema, out, err);
-    sql_query_release(&q);
+    err = err ? err : &local;
+    do {
+        env.narrow = !env.narrow;
+        TRY(sql_encode(ctx, p, &env, &q, err));
+        code = duck_stream(e, ctx, q.sql, q.schema, out, err);
+        again = q.narrow && code == LC_RUNTIME &&
+                strstr(err->message, "Overflow in multiplication of DECIMAL(18)");
+        sql_query_release(&q);
+    } while (again);
     return code;
 }
 
@@ -207,6 +215,7 @@ static enum lc explain(struct engine *e, const struct ctx *ctx, const struct pla
 
     if (mode != EXPLAIN_CODEGEN)
         return sql_explain(ctx, p, &env, styles[mode], out, err);
+    env.narrow = true; /* as execute tries it first */
     TRY(sql_encode(ctx, p, &env, &q, err));
     buf_printf(out, "== SQL for DuckDB ==\n%s\n\n== Plan of DuckDB ==\n", q.sql);
     code = put_explanation(e, ctx, q.sql, out, err);
