@@ -5,9 +5,10 @@
 struct line { /* state of the session */
     struct ctx_progress told;
     struct session *session;
-    int64_t began; /* ns; 0: no query is drawn */
-    int number;    /* of the display */
-    int width;     /* of what stands in the terminal */
+    int64_t began;  /* ns; 0: no query is drawn */
+    int number;     /* of the display */
+    int width;      /* of what stands in the terminal */
+    char shown[80]; /* in the notebook: the same again is not sent */
 };
 
 enum { BAR = 30, SILENT_SECONDS = 2 };
@@ -52,6 +53,9 @@ static void to_notebook(struct line *l, const struct frontend *f, const struct b
     char id[40];
     struct display d;
 
+    if (!first && text && strcmp(l->shown, buf_str(text)) == 0)
+        return;
+    snprintf(l->shown, sizeof l->shown, "%s", text ? buf_str(text) : "");
     snprintf(id, sizeof id, "lacus-query-%d", l->number);
     if (text && done <= 0)
         buf_puts(&html, buf_str(text));

@@ -94,7 +94,8 @@ enum lc spark_connect(struct spark *s, const char *url, struct err *err)
 {
     struct spark next = {.conf = s->conf};
 
-    if (s->engine && (url ? s->remote && strcmp(url, s->remote) == 0 : !s->remote))
+    if (s->engine &&
+        (url ? s->remote && strcmp(url, s->remote) == 0 && !s->ops->remote->lost(s->engine) : !s->remote))
         return LC_OK;
     if (url && (next.remote = mem_strdup(url)) == NULL)
         return err_nomem(err);

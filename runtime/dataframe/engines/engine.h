@@ -138,6 +138,7 @@ struct engine_remote { /* the rest of such an engine's functions */
                    struct err *err);           /* tag NULL: take all away */
     const char *(*tags)(struct engine *e);     /* one per line; borrowed */
     const char *(*describe)(struct engine *e); /* "sc://host:port, Spark 4.3.0" */
+    bool (*lost)(struct engine *e);            /* the session has ended there: calls fail */
 };
 
 struct write_spec {

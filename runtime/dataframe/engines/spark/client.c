@@ -108,7 +108,7 @@ static void release_session(struct client *c)
 
 void client_close(struct client *c)
 {
-    if (c->reached)
+    if (c->reached && !c->url.session_id) /* one that the address names is somebody else's, too */
         release_session(c);
     posts_stop(c);
     for (size_t i = 0; i < c->n_idle; i++)
@@ -225,6 +225,20 @@ enum lc client_begin(struct client *c, const struct ctx *ctx, const atomic_bool 
     return begin(c, ctx, &call, rpc, out, err);
 }
 
+enum lc client_lost(struct client *c, struct err *err)
+{
+    atomic_store(&c->lost, true);
+    return err_hint(
+        err,
+        "spark:stop() ends it here, and the next call begins a new one; temporary views and settings have "
+        "to be made again");
+}
+
+bool client_is_lost(const struct client *c)
+{
+    return atomic_load(&c->lost);
+}
+
 enum lc client_check_session(struct client *c, enum rpc rpc, const struct buf *reply, struct err *err)
 {
     struct pb_field f;
@@ -247,8 +261,7 @@ enum lc client_check_session(struct client *c, enum rpc rpc, const struct buf *r
     err_set(err, LC_CONFLICT,
             "[INVALID_HANDLE.SESSION_CHANGED] the Spark server at '%s' was restarted: the session is gone",
             c->authority);
-    return err_hint(err, "SparkSession.builder:remote(…):getOrCreate() begins a new one; temporary views and "
-                         "settings have to be made again");
+    return client_lost(c, err);
 }
 
 /* ---- retries ---- */

@@ -41,6 +41,7 @@ enum lc client_open(const char *url, const struct plan_options *conf, struct cli
                     struct err *err) MUST_CHECK;
 void client_close(struct client *c);
 const char *client_host(const struct client *c); /* "host:port" */
+bool client_is_lost(const struct client *c);     /* the server ended the session: calls fail */
 
 /* The fields that every request of this kind begins with. */
 void client_request(struct client *c, enum rpc rpc, struct buf *out);

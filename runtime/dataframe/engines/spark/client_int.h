@@ -45,8 +45,10 @@ struct client {
     size_t n_posts;
     bool busy;        /* lock: one is on its way */
     atomic_bool stop; /* the poster's */
+    atomic_bool lost; /* the server has no such session any more */
 };
 
 enum lc token_load(struct client *c, struct err *err) MUST_CHECK; /* from where it comes; changes c->token */
 void posts_stop(struct client *c);
+enum lc client_lost(struct client *c, struct err *err); /* notes it, and says what to do */
 #endif

@@ -37,6 +37,15 @@ struct engine {
 
 void connect_unref(struct engine *e);
 
+/* Whoever wants to hear of it (ctx) is told how far a query is, once it has run for a while. */
+struct told {
+    const struct ctx *ctx;
+    int64_t from; /* ns: nothing is said before */
+    bool any;
+};
+struct told told_begin(const struct ctx *ctx);
+void told_end(struct told *t);
+
 /* rows.c: the fields of a Relation for rows in memory. */
 struct row_sender {
     struct engine *e;
@@ -57,7 +66,7 @@ enum lc connect_value(struct engine *e, const struct ctx *ctx, unsigned field, c
 enum lc connect_run(struct engine *e, const struct ctx *ctx, const struct buf *plan,
                     enum lc (*on_answer)(void *arg, struct pb_reader answer, struct err *err), void *arg,
                     struct err *err) MUST_CHECK;
-void connect_progress(struct engine *e, const struct pb_field *progress);
+void connect_progress(struct engine *e, struct told *told, const struct pb_field *progress);
 char *connect_tags(struct engine *e, const struct ctx *ctx); /* one per line; mem_free */
 
 /* stream.c */

@@ -63,6 +63,11 @@ static const char *library_version(struct engine *e)
     return e->version;
 }
 
+static bool lost(struct engine *e)
+{
+    return client_is_lost(e->client);
+}
+
 static const char *describe(struct engine *e)
 {
     return e->about;
@@ -152,7 +157,8 @@ static const struct engine_remote remote = {.sql = connect_sql,
                                             .stop = connect_stop,
                                             .tag = tag,
                                             .tags = tags,
-                                            .describe = describe};
+                                            .describe = describe,
+                                            .lost = lost};
 
 const struct engine_ops lacus_engine_spark = {.version = ENGINE_VERSION,
                                               .name = "spark",

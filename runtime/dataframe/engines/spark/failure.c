@@ -251,6 +251,13 @@ static enum lc transport_failed(struct client *c, const struct grpc_status *s, e
          "new one"},
     };
 
+    if (strstr(s->message, "Java heap space") || strstr(s->message, "OutOfMemoryError")) {
+        err_set(err, LC_LIMIT, "the Spark server at '%s' has too little memory for this: %.400s",
+                c->authority, s->message);
+        return err_hint(
+            err, "whoever runs it gives it more with spark.driver.memory; large local rows go as files: "
+                 "write Parquet where both see it, and spark.read:parquet");
+    }
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].status == s->code) {
             err_set(err, code, "the Spark server at '%s' %s", c->authority, rows[i].text);
@@ -260,6 +267,15 @@ static enum lc transport_failed(struct client *c, const struct grpc_status *s, e
         }
     return err_set(err, code, "the Spark server at '%s' answered with gRPC status %d: %.600s", c->authority,
                    s->code, s->message);
+}
+
+/* What a user can do about errors that are not of a query. */
+static void explain(struct client *c, const struct details *d, struct err *err)
+{
+    if (strcmp(d->class, "INVALID_HANDLE.SESSION_CLOSED") == 0 ||
+        strcmp(d->class, "INVALID_HANDLE.SESSION_NOT_FOUND") == 0 ||
+        strcmp(d->class, "INVALID_HANDLE.SESSION_CHANGED") == 0)
+        client_lost(c, err);
 }
 
 enum lc client_failed(struct client *c, const struct ctx *ctx, const struct grpc_status *s, struct err *err)
@@ -288,6 +304,7 @@ enum lc client_failed(struct client *c, const struct ctx *ctx, const struct grpc
         set_text(&mine, code, &d, buf_str(&message));
         memcpy(mine.cause, cause, sizeof cause);
         mine.position = position;
+        explain(c, &d, &mine);
     }
     buf_release(&message);
     if (err)

@@ -1,4 +1,5 @@
 /* plan.c: Plans, and running those whose rows nobody wants. */
+#include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/spark/connect.h"
 
@@ -33,6 +34,8 @@ enum lc connect_plan(struct engine *e, const struct ctx *ctx, const struct plan 
     return buf_check(out, err);
 }
 
+enum { TELL_AFTER_MS = 2000 };
+
 /* The session's tags, and the operation's own. */
 char *connect_tags(struct engine *e, const struct ctx *ctx)
 {
@@ -46,7 +49,29 @@ char *connect_tags(struct engine *e, const struct ctx *ctx)
     return buf_take(&text);
 }
 
-void connect_progress(struct engine *e, const struct pb_field *progress)
+struct told told_begin(const struct ctx *ctx)
+{
+    return (struct told){.ctx = ctx, .from = clock_mono_ns() + TELL_AFTER_MS * 1000000LL};
+}
+
+void told_end(struct told *t)
+{
+    if (t->any)
+        t->ctx->progress->told(t->ctx->progress->self, CTX_PROGRESS_OVER);
+    t->any = false;
+}
+
+static void tell(struct told *t, double done)
+{
+    const struct ctx_progress *p = t->ctx ? t->ctx->progress : NULL;
+
+    if (!p || clock_mono_ns() < t->from)
+        return;
+    t->any = true;
+    p->told(p->self, done);
+}
+
+void connect_progress(struct engine *e, struct told *told, const struct pb_field *progress)
 {
     struct pb_reader r = pb_inside(progress), stage;
     struct pb_field f, v;
@@ -63,9 +88,10 @@ void connect_progress(struct engine *e, const struct pb_field *progress)
     }
     if (tasks)
         atomic_store(&e->progress, (int)(done * 1000 / tasks));
+    tell(told, tasks ? (double)done / (double)tasks : -1);
 }
 
-static enum lc drain(struct engine *e, struct execution *x,
+static enum lc drain(struct engine *e, struct execution *x, struct told *told,
                      enum lc (*on_answer)(void *, struct pb_reader, struct err *), void *arg, struct err *err)
 {
     struct pb_reader answer;
@@ -77,7 +103,7 @@ static enum lc drain(struct engine *e, struct execution *x,
         if (!more)
             return LC_OK;
         if (pb_find(answer, 18, &f))
-            connect_progress(e, &f);
+            connect_progress(e, told, &f);
         if (on_answer)
             TRY(on_answer(arg, answer, err));
     }
@@ -88,6 +114,7 @@ enum lc connect_run(struct engine *e, const struct ctx *ctx, const struct buf *p
                     struct err *err)
 {
     char *tags = connect_tags(e, ctx);
+    struct told told = told_begin(ctx);
     struct execution *x;
     enum lc rc = tags ? buf_check(plan, err) : err_nomem(err);
 
@@ -98,7 +125,8 @@ enum lc connect_run(struct engine *e, const struct ctx *ctx, const struct buf *p
     mem_free(tags);
     if (rc != LC_OK)
         return rc;
-    rc = drain(e, x, on_answer, arg, err);
+    rc = drain(e, x, &told, on_answer, arg, err);
+    told_end(&told);
     execution_close(x);
     return rc;
 }

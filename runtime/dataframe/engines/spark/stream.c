@@ -15,6 +15,7 @@ struct rows {
     struct ipc_batches batches;
     struct err err;
     bool ended;
+    struct told told;
 };
 
 static int errno_of(enum lc code)
@@ -39,7 +40,7 @@ static enum lc take_batch(struct rows *r, const struct pb_field *batch, struct e
 }
 
 /* Reads on until there is a batch, or the end. */
-static enum lc fetch(struct rows *r, struct err *err)
+static enum lc await(struct rows *r, struct err *err)
 {
     struct pb_reader answer;
     struct pb_field f;
@@ -52,9 +53,17 @@ static enum lc fetch(struct rows *r, struct err *err)
         else if (pb_find(answer, ARROW_BATCH, &f))
             TRY(take_batch(r, &f, err));
         else if (pb_find(answer, EXECUTION_PROGRESS, &f))
-            connect_progress(r->e, &f);
+            connect_progress(r->e, &r->told, &f);
     }
     return LC_OK;
+}
+
+static enum lc fetch(struct rows *r, struct err *err)
+{
+    enum lc rc = await(r, err);
+
+    told_end(&r->told);
+    return rc;
 }
 
 static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
@@ -122,6 +131,7 @@ static enum lc stream_of(struct engine *e, const struct ctx *ctx, const struct b
     if (!r)
         return err_nomem(err);
     r->e = e;
+    r->told = told_begin(ctx);
     atomic_fetch_add(&e->refs, 1);
     atomic_store(&e->stop, false);
     atomic_store(&e->progress, -1);
