@@ -570,6 +570,9 @@ int luaopen_grain(lua_State *L) { lua_newtable(L); lua_pushcfunction(L, add); lu
 """)
         (rocks / "grain-1.0-1.rockspec").write_text(f'package = "grain"\nversion = "1.0-1"\nsource = {{url = "{url}/grain.c"}}\n'
                                                     'build = {type = "builtin", modules = {grain = {sources = {"grain.c"}}}}\n')
+        (rocks / "boulder.lua").write_text("return {of = require('pebble').version}\n")
+        (rocks / "boulder-1.0-1.rockspec").write_text(f'package = "boulder"\nversion = "1.0-1"\nsource = {{url = "{url}/boulder.lua"}}\ndependencies = {{"lua >= 5.1", "pebble >= 1.0"}}\n'
+                                                      'build = {type = "builtin", modules = {boulder = "boulder.lua"}}\n')
         subprocess.run(["luarocks-admin", "make-manifest", "--lua-version=5.4", str(rocks)], check=True, capture_output=True, env=dict(os.environ, HOME=str(tmp_path)))
 
     yield url, publish
@@ -609,6 +612,22 @@ def test_rocks_are_installed_and_pinned(place, tmp_path, rocks_server):
         assert third.out("print(require('pebble').version)") == "2.0\n"
     finally:
         third.close()
+
+
+def test_the_lock_pins_what_rocks_depend_on(place, tmp_path, rocks_server):
+    """On another machine: the newest pebble is not what the notebook had, and what the lock names besides stays in it."""
+    url, publish = rocks_server
+    publish("1.0")
+    publish("2.0")
+    cells = [f"%luarocks install --only-server {url} boulder", "print(require('boulder').of)"]
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells]), tmp_path / "work.ipynb")
+    lock = tmp_path / "work.rocks.lock"
+    for locked, version, after in ((["boulder 1.0-1", "grain 1.0-1", "pebble 1.0-1"], "1.0", None), (["boulder 1.0-1"], "2.0", ["boulder 1.0-1", "pebble 2.0-1"])):
+        lock.write_text("# rocks\n" + "".join(f"{one}\n" for one in locked))
+        shutil.rmtree(place / "lacus" / "rocks", ignore_errors=True)
+        done = subprocess.run([LACUS, "run", "work.ipynb", "-o", "o.ipynb"], capture_output=True, text=True, cwd=tmp_path, env=environment(place))
+        assert done.returncode == 0 and f"\n{version}\n" in done.stdout, done
+        assert lock.read_text().splitlines()[1:] == (after or locked)
 
 
 def test_tensorboard_is_started_or_missed(place, tmp_path):
