@@ -6,6 +6,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/process.h"
+#include "runtime/python/python_lua.h"
 #include "runtime/session/shell.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -94,16 +95,49 @@ static int failed(lua_State *L, struct state *s, const char *what)
     return session_raise(L, &err);
 }
 
+/* Is it in the Python of %%python cells, where %pip install puts it? */
+static bool python_has_it(lua_State *L)
+{
+    const char *python = python_program(), *argv[] = {python, "-c", "import tensorboard.main", NULL};
+    struct err err;
+    int status = 1;
+
+    return python &&
+           process_run(session_ctx(session_of(L)), argv, NULL, NULL, NULL, &status, &err) == LC_OK &&
+           status == 0;
+}
+
+/* "tensorboard", or "PYTHON -m tensorboard.main" */
+static void find_program(lua_State *L, const char **program)
+{
+    struct err err;
+
+    if (shell_has("tensorboard")) {
+        program[2] = "tensorboard";
+    } else if (python_has_it(L)) {
+        program[0] = python_program();
+        program[1] = "-m";
+        program[2] = "tensorboard.main";
+    } else {
+        err_set(&err, LC_MISSING,
+                "cannot start TensorBoard: there is no program 'tensorboard' on the PATH, nor is it in the "
+                "Python of %%%%python cells");
+        err_hint(&err, "install it: %%pip install tensorboard");
+        session_raise(L, &err);
+    }
+}
+
 static void start(lua_State *L, struct state *s, const char *folder, long port)
 {
+    const char *program[3] = {NULL, NULL, NULL};
     char port_text[24];
-    const char *argv[] = {"tensorboard", "--logdir", folder,      "--port",
-                          port_text,     "--host",   "127.0.0.1", NULL};
     int64_t until = clock_mono_ns() + START_MS * INT64_C(1000000);
     struct err err;
-    char *log = fs_home("log", &err);
+    char *log;
     int fd;
 
+    find_program(L, program);
+    log = fs_home("log", &err);
     if (!log || fs_mkdirs(log, &err) != LC_OK) {
         mem_free(log);
         session_raise(L, &err);
@@ -114,7 +148,9 @@ static void start(lua_State *L, struct state *s, const char *folder, long port)
     snprintf(s->folder, sizeof s->folder, "%s", folder);
     snprintf(s->log, sizeof s->log, "%.3900s/tensorboard-%ld.log", log, s->port);
     mem_free(log);
-    if (process_start(argv, s->log, &s->pid, &err) != LC_OK)
+    const char *argv[] = {program[0], program[1], program[2], "--logdir",  folder,
+                          "--port",   port_text,  "--host",   "127.0.0.1", NULL};
+    if (process_start(program[0] ? argv : argv + 2, s->log, &s->pid, &err) != LC_OK)
         session_raise(L, &err);
     while ((fd = loopback(s->port, false)) < 0) {
         if (!alive(s))
@@ -149,7 +185,6 @@ int magic_tensorboard(lua_State *L, const char *line, const char *body)
     struct options *o = options_read(L, "tensorboard", shell_expand(L, line), OPTIONS_ALL);
     struct state *s = session_state(L, &state_key, sizeof *s, stop);
     const char *folder = options_value(o, "--logdir");
-    struct err err;
 
     (void)body;
     if (o->n)
@@ -160,11 +195,6 @@ int magic_tensorboard(lua_State *L, const char *line, const char *body)
     }
     if (!folder)
         return line_error(L, "tensorboard", "which folder? --logdir", NULL);
-    if (!shell_has("tensorboard")) {
-        err_set(&err, LC_MISSING, "cannot start TensorBoard: there is no program 'tensorboard' on the PATH");
-        err_hint(&err, "install it: %%pip install tensorboard, or pip install tensorboard in a shell");
-        return session_raise(L, &err);
-    }
     if (alive(s) && strcmp(s->folder, folder) != 0)
         stop(s);
     if (!alive(s))

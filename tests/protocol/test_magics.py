@@ -636,6 +636,7 @@ def test_tensorboard_is_started_or_missed(place, tmp_path):
     k = start(place, "lacus", tmp_path, PATH=f"{programs}:/usr/bin:/bin")
     try:
         if not any(os.access(f"{p}/tensorboard", os.X_OK) for p in ("/usr/bin", "/bin")):
+            k.out("%env LACUS_PYTHON=/nowhere/python")
             assert "no program 'tensorboard'" in k.error("%tensorboard --logdir runs")["error"]["evalue"]
         (programs / "tensorboard").write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import sys, http.server as h\n"
                                               "h.ThreadingHTTPServer((\"127.0.0.1\", int(sys.argv[4])), h.SimpleHTTPRequestHandler).serve_forever()' \"$@\"\n")
@@ -648,6 +649,16 @@ def test_tensorboard_is_started_or_missed(place, tmp_path):
         k.out("%tensorboard --stop")
         (programs / "tensorboard").write_text("#!/bin/sh\necho cannot import x >&2\nexit 1\n")
         assert "cannot import x" in "".join(k.error("%tensorboard --logdir runs")["error"]["traceback"])
+        (programs / "tensorboard").unlink()  # what %pip installs is in the Python of the cells, and perhaps not on the PATH
+        module = tmp_path / "modules" / "tensorboard"
+        module.mkdir(parents=True)
+        (module / "__init__.py").touch()
+        (module / "main.py").write_text("import sys, http.server as h\nif __name__ == '__main__':\n    h.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[4])), h.SimpleHTTPRequestHandler).serve_forever()\n")
+        k.out(f"%env PYTHONPATH={tmp_path}/modules")
+        k.out(f"%env LACUS_PYTHON={sys.executable}")
+        shown = k.run("%tensorboard --logdir runs")
+        assert shown["error"] is None and "localhost" in shown["displays"][0]["text/html"], shown
+        k.out("%tensorboard --stop")
     finally:
         k.close()
 
