@@ -819,6 +819,15 @@ def test_notebooks_run_and_end(kernel, tmp_path):
     assert kernel.out("print('and on')") == "and on\n"
 
 
+@pytest.mark.parametrize("call, says", [
+    ("fs.ls()", "dbutils.fs.ls: 'path' is missing"), ("fs.cp{from = 'a'}", "dbutils.fs.cp: 'to' is missing"), ("fs.head('a', 'b')", "dbutils.fs.head: 'maxBytes' must be a number, not a string"),
+    ("fs.ls{pth = '/'}", "dbutils.fs.ls has no argument 'pth'"), ("fs:ls('/')", "called with a dot"), ("notebook.run('a', 'x')", "'timeoutSeconds' must be a number"), ("secrets.get('a')", "'key' is missing"),
+])
+def test_arguments_of_dbutils_are_named(kernel, call, says):
+    shown = kernel.error(f"dbutils.{call}")
+    assert says in shown["error"]["evalue"] and f"dbutils.{call.split('(')[0].split('{')[0].replace(':', '.')}(" in "".join(shown["error"]["traceback"]), shown["error"]
+
+
 def test_help_is_made_from_the_code(kernel):
     assert "secrets" in kernel.out("dbutils.help()")
     assert "cp(from: string, to: string, recurse = false)" in kernel.out("dbutils.fs.help()")

@@ -4,18 +4,61 @@
 local tools = require "lacus.tools"
 local escape, sorted_keys = tools.html, tools.sorted_keys
 
--- f(a, b) and f{a = …, b = …}; names has the spellings of each place.
-local function named(names, f)
-  return function(first, ...)
-    if type(first) ~= "table" or getmetatable(first) then return f(first, ...) end
-    local args = {}
-    for i, spellings in ipairs(names) do
-      args[i] = first[i]
-      for word in spellings:gmatch "%S+" do
-        if first[word] ~= nil then args[i] = first[word] end
-      end
+-- "from source: string" → {names = {"from", "source"}, type = "string", needed = true}; "string?" is not needed.
+local function read_places(texts)
+  local places = {}
+  for i, text in ipairs(texts) do
+    local spellings, kind, optional = text:match "^([^:]*): (%a+)(%??)$"
+    local names = {}
+    for word in spellings:gmatch "%S+" do names[#names + 1] = word end
+    places[i] = {names = names, type = kind, needed = optional == ""}
+  end
+  return places
+end
+
+local function signature(what, places)
+  local words = {}
+  for i, place in ipairs(places) do words[i] = place.names[1] .. (place.needed and "" or "?") end
+  return what .. "(" .. table.concat(words, ", ") .. ")"
+end
+
+-- The arguments of f{path = …, recurse = true}, by place.
+local function by_place(native, what, places, given)
+  local args, known = {}, {}
+  for i, place in ipairs(places) do
+    args[i], known[i] = given[i], true
+    for _, name in ipairs(place.names) do
+      known[name] = true
+      if given[name] ~= nil then args[i] = given[name] end
     end
-    return f(table.unpack(args, 1, #names))
+  end
+  for key in pairs(given) do
+    if not known[key] then native.raise("ARG", ("%s has no argument '%s'"):format(what, tostring(key)), signature(what, places)) end
+  end
+  return args
+end
+
+local function check(native, what, place, value, places)
+  local kind = type(value)
+  if value == nil then
+    if place.needed then native.raise("ARG", ("%s: '%s' is missing"):format(what, place.names[1]), signature(what, places)) end
+  elseif place.type ~= "any" and kind ~= place.type and not (place.type == "string" and kind == "number") then
+    native.raise("TYPE", ("%s: '%s' must be a %s, not a %s"):format(what, place.names[1], place.type, kind), signature(what, places))
+  end
+end
+
+-- f(a, b) and f{a = …, b = …}; texts has the spellings and the type of each place. Arguments are checked here, where their names are known.
+local function named(native, what, texts, f)
+  local places = read_places(texts)
+  return function(first, ...)
+    local args = {first, ...}
+    if type(first) == "table" and rawget(first, "help") then
+      native.raise("TYPE", ("%s is called with a dot, not a colon"):format(what), signature(what, places))
+    elseif type(first) == "table" and not getmetatable(first) then
+      args = by_place(native, what, places, first)
+    end
+    for i, place in ipairs(places) do check(native, what, place, args[i], places) end
+    return f(table.unpack(args, 1, #places))
   end
 end
 
@@ -103,33 +146,33 @@ return function(dbutils, native)
   --- dbutils.fs.ls(path: string)
   -- what is in a folder: a list of {path, name, size, modificationTime, isDir}, shown as a table
   --     dbutils.fs.ls("/data")
-  fs.ls = named({"path dir"}, function(path)
+  fs.ls = named(native, "dbutils.fs.ls", {"path dir: string"}, function(path)
     return listing(files.ls(path), {"path", "name", "size", "modificationTime"})
   end)
   --- dbutils.fs.cp(from: string, to: string, recurse = false) -> boolean
   -- copies a file, or with recurse a folder
   --     dbutils.fs.cp("notes.txt", "copy.txt")
-  fs.cp = named({"from source from_", "to destination", "recurse"}, files.cp)
+  fs.cp = named(native, "dbutils.fs.cp", {"from source from_: string", "to destination: string", "recurse: any?"}, files.cp)
   --- dbutils.fs.mv(from: string, to: string, recurse = false) -> boolean
   -- moves a file, or with recurse a folder
   --     dbutils.fs.mv("copy.txt", "moved.txt")
-  fs.mv = named({"from source from_", "to destination", "recurse"}, files.mv)
+  fs.mv = named(native, "dbutils.fs.mv", {"from source from_: string", "to destination: string", "recurse: any?"}, files.mv)
   --- dbutils.fs.rm(path: string, recurse = false) -> boolean
   -- removes a file, or with recurse a folder with all that is in it
   --     dbutils.fs.rm("moved.txt")
-  fs.rm = named({"path dir", "recurse"}, files.rm)
+  fs.rm = named(native, "dbutils.fs.rm", {"path dir: string", "recurse: any?"}, files.rm)
   --- dbutils.fs.mkdirs(path: string) -> boolean
   -- makes a folder and those above it
   --     dbutils.fs.mkdirs("out/day")
-  fs.mkdirs = named({"path dir"}, files.mkdirs)
+  fs.mkdirs = named(native, "dbutils.fs.mkdirs", {"path dir: string"}, files.mkdirs)
   --- dbutils.fs.put(path: string, contents: string, overwrite = false) -> boolean
   -- writes a text to a file
   --     dbutils.fs.put("notes.txt", "some text", true)
-  fs.put = named({"path file", "contents", "overwrite"}, files.put)
+  fs.put = named(native, "dbutils.fs.put", {"path file: string", "contents: string", "overwrite: any?"}, files.put)
   --- dbutils.fs.head(path: string, maxBytes = 65536) -> string
   -- the beginning of a file
   --     dbutils.fs.head("notes.txt", 100)
-  fs.head = named({"path file", "maxBytes max_bytes"}, files.head)
+  fs.head = named(native, "dbutils.fs.head", {"path file: string", "maxBytes max_bytes: number?"}, files.head)
 
   --- dbutils.fs.mounts()
   -- an empty list: there are no mounts here, paths are used as they are
@@ -151,7 +194,7 @@ return function(dbutils, native)
   --- dbutils.secrets.get(scope: ScopeName, key: SecretKey) -> string
   -- the value of a secret
   --     local token = dbutils.secrets.get("prod", "hub-token")
-  secrets.get = named({"scope", "key"}, sealed.get)
+  secrets.get = named(native, "dbutils.secrets.get", {"scope: string", "key: string"}, sealed.get)
   --- dbutils.secrets.getBytes(scope: ScopeName, key: SecretKey) -> string
   -- the value of a secret, which may be any bytes
   --     #dbutils.secrets.getBytes("lake", "token")
@@ -159,18 +202,17 @@ return function(dbutils, native)
   --- dbutils.secrets.put(scope: ScopeName, key: SecretKey, value: string, expires?: integer)
   -- seals a value, or replaces it; expires is a time in seconds, as os.time gives it. `lacus secrets put` asks for it instead
   --     dbutils.secrets.put("lake", "token", "only in a cell that nobody keeps")
-  secrets.put = named({"scope", "key", "value", "expires"}, function(scope, key, value, expires)
+  secrets.put = named(native, "dbutils.secrets.put", {"scope: string", "key: string", "value: string", "expires: number?"}, function(scope, key, value, expires)
     sealed.put(scope, key, value, expires and expires * 1000)
   end)
   --- dbutils.secrets.delete(scope: ScopeName, key: SecretKey)
   -- removes a secret
   --     dbutils.secrets.delete("prod", "token")
-  secrets.delete = named({"scope", "key"}, sealed.delete)
+  secrets.delete = named(native, "dbutils.secrets.delete", {"scope: string", "key: string"}, sealed.delete)
   --- dbutils.secrets.list(scope: ScopeName)
   -- the keys of a scope, without the values
   --     dbutils.secrets.list("lake")
-  secrets.list = named({"scope"}, function(scope)
-    if type(scope) ~= "string" then native.raise("TYPE", "dbutils.secrets.list: which scope?", "dbutils.secrets.listScopes() has them") end
+  secrets.list = named(native, "dbutils.secrets.list", {"scope: string"}, function(scope)
     return listing(sealed.list(scope), {"key", "version"})
   end)
   --- dbutils.secrets.listScopes()
@@ -180,11 +222,11 @@ return function(dbutils, native)
   --- dbutils.secrets.createScope(scope: string)
   -- makes a scope
   --     dbutils.secrets.createScope("ocean")
-  secrets.createScope = named({"scope name"}, sealed.create_scope)
+  secrets.createScope = named(native, "dbutils.secrets.createScope", {"scope name: string"}, sealed.create_scope)
   --- dbutils.secrets.deleteScope(scope: ScopeName)
   -- removes a scope with its secrets
   --     dbutils.secrets.deleteScope("ocean")
-  secrets.deleteScope = named({"scope name"}, sealed.delete_scope)
+  secrets.deleteScope = named(native, "dbutils.secrets.deleteScope", {"scope name: string"}, sealed.delete_scope)
 
   ---- dbutils.notebook
 
@@ -195,11 +237,11 @@ return function(dbutils, native)
   --- dbutils.notebook.run(path: string, timeout = 0, arguments?: {[string]: string}) -> string
   -- runs a notebook in a process of its own and gives what it handed to exit (nil: nothing); timeout in seconds, 0 for none
   --     local rows = dbutils.notebook.run("prepare", 600, {day = "2026-01-31"})
-  notebook.run = named({"path", "timeout timeout_seconds timeoutSeconds", "arguments args"}, native.run)
+  notebook.run = named(native, "dbutils.notebook.run", {"path: string", "timeoutSeconds timeout_seconds timeout: number?", "arguments args: table?"}, native.run)
   --- dbutils.notebook.exit(value?: string)
   -- ends the notebook here, well; the value goes to who ran it
   --     dbutils.notebook.exit("3 rows")
-  notebook.exit = named({"value"}, function(value) native.exit(value ~= nil and tostring(value) or nil) end)
+  notebook.exit = named(native, "dbutils.notebook.exit", {"value: any?"}, function(value) native.exit(value ~= nil and tostring(value) or nil) end)
 
   ---- dbutils.library
 
