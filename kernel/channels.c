@@ -3,6 +3,9 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include <errno.h>
+#ifdef __GLIBC__
+#include <nss.h>
+#endif
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -87,6 +90,15 @@ static enum lc bind_one(struct channels *ch, enum channel i, const struct connec
     return LC_OK;
 }
 
+/* ZeroMQ (libpgm) asks for the number of a protocol as it starts. Where a database of protocols may be installed, glibc first looks for
+ * a library that reads it in 50 places: an eighth of the system calls of a start. */
+static void open_protocols(void)
+{
+#ifdef __GLIBC__
+    (void)__nss_configure_lookup("protocols", "files");
+#endif
+}
+
 enum lc channels_open(const struct connection *c, struct kwire *wire, int log_fd, struct channels **out,
                       struct err *err)
 {
@@ -100,6 +112,7 @@ enum lc channels_open(const struct connection *c, struct kwire *wire, int log_fd
     buf_init(&ch->header, 4096);
     buf_init(&ch->control_header, 4096);
     pthread_mutex_init(&ch->lock, NULL);
+    open_protocols();
     ch->context = zmq_ctx_new();
     if (!ch->context)
         rc = err_set(err, LC_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
