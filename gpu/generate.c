@@ -7,9 +7,10 @@
 #include <string.h>
 
 enum {
-    CHUNK = 512,   /* rows of prompts that one step reads, so that the others need not wait for a long one */
-    SCORED = 64,   /* of them, rows of prompts whose logits are asked for: as many rows of logits are kept */
-    CAPACITY = 256 /* rows of the cache that a sequence has at first */
+    CHUNK = 512,    /* rows of prompts that one step reads, so that the others need not wait for a long one */
+    SCORED = 64,    /* of them, rows of prompts whose logits are asked for: as many rows of logits are kept */
+    CAPACITY = 256, /* rows of the cache that a sequence has at first */
+    LARGE = 64 << 20 /* bytes of keys that are not kept while nothing runs */
 };
 
 struct member { /* a sequence in a batch */
@@ -324,7 +325,8 @@ static int64_t share_rows(struct generate_batch *b)
     return all;
 }
 
-static void copy_cache(const struct generate_batch *b, const struct kv_cache *to)
+/* Their slots follow each other in the new cache. */
+static void move_cache(struct generate_batch *b, const struct kv_cache *to)
 {
     const struct model_config *c = &b->m->config;
     int64_t row = c->num_key_value_heads * c->head_dim;
@@ -335,13 +337,35 @@ static void copy_cache(const struct generate_batch *b, const struct kv_cache *to
             const struct member *s = &b->members[i];
             size_t bytes = (size_t)(s->fed * row) * sizeof(float);
             int64_t from = (l * b->cache.sequences + s->slot) * b->cache.capacity * row,
-                    at = (l * to->sequences + s->slot) * to->capacity * row;
+                    at = (l * to->sequences + (int64_t)i) * to->capacity * row;
 
             if (!bytes)
                 continue;
             d->ops->copy(d->state, NULL, to->k + at, b->cache.k + from, bytes);
             d->ops->copy(d->state, NULL, to->v + at, b->cache.v + from, bytes);
         }
+    for (size_t i = 0; i < b->most; i++)
+        b->used[i] = i < b->n;
+    for (size_t i = 0; i < b->n; i++)
+        b->members[i].slot = (int32_t)i;
+}
+
+/* Memory that is promised and not there ends the process: what is free is asked for before each growth. */
+static enum lc check_memory(const struct generate_batch *b, int64_t sequences, int64_t capacity,
+                            struct err *err)
+{
+    const struct model_config *c = &b->m->config;
+    double need = 2.0 * (double)(sequences * c->num_hidden_layers * c->num_key_value_heads * c->head_dim) *
+                  (double)capacity * sizeof(float);
+    struct backend_memory memory = {0};
+
+    b->m->backend->ops->memory(b->m->backend->state, &memory);
+    if (need <= (double)memory.free)
+        return LC_OK;
+    err_set(err, LC_LIMIT,
+            "keys and values of %lld sequences of up to %lld tokens need %.0f MiB, and %.0f MiB are free",
+            (long long)sequences, (long long)capacity, need / (1 << 20), (double)memory.free / (1 << 20));
+    return err_hint(err, "ask for fewer tokens, or for fewer sequences at once");
 }
 
 /* A cache that holds what this step adds: twice as long, or with as many slots as there are sequences. */
@@ -349,6 +373,7 @@ static enum lc reserve_cache(struct generate_batch *b, struct err *err)
 {
     int64_t sequences = b->cache.sequences, capacity = b->cache.capacity ? b->cache.capacity : CAPACITY;
     struct kv_cache larger;
+    enum lc code;
 
     for (size_t i = 0; i < b->n; i++) {
         const struct member *s = &b->members[i];
@@ -363,8 +388,15 @@ static enum lc reserve_cache(struct generate_batch *b, struct err *err)
     if (sequences <= b->cache.sequences && capacity <= b->cache.capacity)
         return LC_OK;
     capacity = capacity < b->cache.capacity ? b->cache.capacity : capacity;
+    code = check_memory(b, sequences, capacity, err);
+    if (code == LC_LIMIT && (int64_t)b->n < sequences) { /* without the slots that nobody has */
+        sequences = (int64_t)b->n;
+        code = check_memory(b, sequences, capacity, err);
+    }
+    if (code != LC_OK)
+        return code;
     TRY(cache_new(b->m, sequences, capacity, &larger, err));
-    copy_cache(b, &larger);
+    move_cache(b, &larger);
     cache_release(b->m, &b->cache);
     b->cache = larger;
     return LC_OK;
@@ -392,6 +424,20 @@ static void leave(struct generate_batch *b, const struct member *s)
 {
     b->used[s->slot] = false;
     b->ended[b->n_ended++] = *s;
+}
+
+/* The longest sequence makes room for the others. */
+static void drop_longest(struct generate_batch *b, const struct err *why)
+{
+    size_t longest = 0;
+
+    for (size_t i = 1; i < b->n; i++)
+        if (b->members[i].fed + b->members[i].rows > b->members[longest].fed + b->members[longest].rows)
+            longest = i;
+    b->members[longest].made.end = GENERATE_CANCELLED;
+    b->members[longest].err = *why;
+    leave(b, &b->members[longest]);
+    b->members[longest] = b->members[--b->n];
 }
 
 /* The last row of a sequence says nothing before the whole prompt has been read. */
@@ -480,15 +526,20 @@ static void digest_all(struct generate_batch *b)
         else
             b->members[kept++] = b->members[i];
     b->n = kept;
+    if (kept == 0 && b->cache.bytes > LARGE)
+        cache_release(b->m, &b->cache);
 }
 
 enum lc generate_batch_step(const struct ctx *ctx, struct generate_batch *b, struct err *err)
 {
-    int64_t rows = share_rows(b);
+    enum lc code;
     struct step t;
 
     TRY(ctx_check(ctx, err));
-    TRY(reserve_step(b, rows, err));
+    while ((code = reserve_step(b, share_rows(b), err)) == LC_LIMIT && b->n > 1)
+        drop_longest(b, err);
+    if (code != LC_OK)
+        return code;
     t = put_members(b);
     TRY(reserve_logits(b, (size_t)t.wanted, err));
     TRY(model_decode(ctx, b->m, &b->cache,

@@ -338,9 +338,13 @@ enum lc route_chat(struct ask *a, struct http_response *response, struct err *er
 enum lc route_completions(struct ask *a, struct http_response *response, struct err *err)
 {
     a->shape = SHAPE_COMPLETION;
-    a->options.generate.max_new_tokens = 16; /* OpenAI's default for this route */
+    a->options.generate.max_new_tokens = 0;
     a->options.continues = true;
     TRY(ask_options(a, a->body, err));
+    if (a->options.generate.max_new_tokens == 0 && !a->options.prompt_only) {
+        a->options.generate.max_new_tokens = 16; /* OpenAI's default for this route */
+        a->options.cut = true;
+    }
     TRY(ask_prompt(a, json_object_get(a->body, "prompt"), err));
     TRY(ask_copies(a, err));
     return answer_openai(a, response, err);

@@ -501,17 +501,33 @@ static void *work(void *arg)
 }
 
 /* ---- asking ---- */
+/* As OpenAI and vLLM: an answer that was asked for and has no room is refused, not cut short. */
+static enum lc check_room(const struct service *s, size_t prompt, const struct job_options *o,
+                          struct err *err)
+{
+    int64_t context = service_context(s), most = o->generate.max_new_tokens;
+
+    if ((int64_t)prompt >= context)
+        return err_set(
+            err, LC_LIMIT,
+            "the prompt has %zu tokens; the model's context is %lld tokens for prompt and answer together",
+            prompt, (long long)context);
+    if (o->prompt_only || o->cut || most <= context - (int64_t)prompt)
+        return LC_OK;
+    return err_set(
+        err, LC_LIMIT,
+        "the prompt has %zu tokens and max_tokens asks for %lld more; the model's context is %lld tokens for "
+        "prompt and answer together: ask for at most %lld",
+        prompt, (long long)most, (long long)context, (long long)context - (long long)prompt);
+}
+
 static enum lc check_prompts(const struct service *s, const struct encoding *prompts, size_t n,
-                             struct err *err)
+                             const struct job_options *o, struct err *err)
 {
     for (size_t i = 0; i < n; i++) {
         if (prompts[i].n == 0)
             return err_set(err, LC_ARG, "the prompt is empty");
-        if ((int64_t)prompts[i].n >= service_context(s))
-            return err_set(err, LC_LIMIT,
-                           "the prompt has %zu tokens; the model's context is %lld tokens for prompt and "
-                           "answer together",
-                           prompts[i].n, (long long)service_context(s));
+        TRY(check_room(s, prompts[i].n, o, err));
     }
     return LC_OK;
 }
@@ -569,7 +585,7 @@ enum lc service_submit(struct service *s, struct encoding *prompts, size_t n, st
     struct job *j;
     enum lc rc = LC_OK;
 
-    TRY(check_prompts(s, prompts, n, err));
+    TRY(check_prompts(s, prompts, n, options, err));
     if ((j = job_new(s, prompts, n, options)) == NULL)
         return err_nomem(err);
     for (size_t i = 0; i < n && j->options.echo && rc == LC_OK; i++)

@@ -45,6 +45,7 @@ struct job_options {
     bool echo;        /* the prompt's text is in front of the answer: job_echo */
     bool logprobs;    /* job_token tells of each token; with echo, of the prompt's too */
     bool prompt_only; /* with echo: nothing is generated */
+    bool cut;         /* max_new_tokens is a default: less will do where the context has no room for it */
 };
 
 struct job_token {
@@ -82,7 +83,8 @@ int64_t service_context(const struct service *s); /* tokens that prompt and answ
 const struct tokenizer *service_tokenizer(const struct service *s);
 const char *service_chat_template(const struct service *s); /* NULL: none */
 
-/* Takes prompts (n encodings) and the texts of options->stop. max_new_tokens 0: as many as the context holds. */
+/* Takes prompts (n encodings) and the texts of options->stop. max_new_tokens 0: as many as the context holds; LC_LIMIT
+ * when prompt and max_new_tokens together are more. */
 enum lc service_submit(struct service *s, struct encoding *prompts, size_t n, struct job_options *options,
                        struct job **out, struct err *err) MUST_CHECK;
 void job_release(struct job *j); /* NULL is fine */

@@ -322,6 +322,16 @@ def test_fifty_clients_at_once_some_of_which_hang_up(server, place):
 def test_a_full_queue_and_a_prompt_without_room_are_said(server, place):
     status, got = server.ask("/v1/chat/completions", {"messages": [{"role": "user", "content": "words " * 400}]})
     assert status == 400 and got["error"]["code"] == "context_length_exceeded" and got["error"]["param"] == "messages" and "256" in got["error"]["message"]
+    for path, body in (("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}), ("/v1/completions", {"prompt": "x"}), ("/v1/completions", {"prompt": "x", "echo": True})):
+        status, got = server.ask(path, {**body, "max_tokens": 256})
+        room = int(got["error"]["message"].rpartition("at most ")[2])
+        assert status == 400 and got["error"]["code"] == "context_length_exceeded" and "max_tokens asks for 256 more" in got["error"]["message"]
+        status, got = server.ask(path, {**body, "max_tokens": room, "temperature": 0, "logit_bias": {"379": -100}})
+        assert status == 200 and got["choices"][0]["finish_reason"] == "length" and got["usage"]["completion_tokens"] == room
+        assert got["usage"]["total_tokens"] == 256
+    long = "word " * 42
+    got = server.ask("/v1/completions", {"prompt": long, "temperature": 0, "logit_bias": {"379": -100}})[1]  # 16, which nobody asked for, may be less
+    assert got["usage"]["total_tokens"] <= 256 and got["choices"][0]["finish_reason"] == "length"
     with concurrent.futures.ThreadPoolExecutor(110) as pool:
         answers = list(pool.map(lambda i: server.ask("/v1/completions", {"prompt": "a", "max_tokens": 60, "temperature": 1, "seed": i, "n": 4}), range(110)))
     assert {status for status, _ in answers} <= {200, 429}

@@ -199,11 +199,65 @@ static void wrong_options_are_named(void **state)
     backend_close(backend);
 }
 
+/* Three sequences of 600 tokens: how many were made whole; the others say what they lacked. */
+static size_t run_three(struct backend *backend, size_t n)
+{
+    struct ctx ctx = ctx_background();
+    struct model *m = golden_model(backend, "llama3");
+    struct generate_batch *batch;
+    struct generate_ended e;
+    struct generate_options o;
+    struct err err = {.code = LC_OK};
+    size_t whole = 0;
+
+    generate_defaults(&o);
+    o.max_new_tokens = 600;
+    o.no_stop = true;
+    ok(generate_batch_new(m, 3, &batch, &err), &err);
+    for (size_t i = 0; i < n; i++)
+        ok(generate_batch_add(batch, &(struct generate_prompt){ids, 4 + i}, &o, i, &err), &err);
+    while (generate_batch_running(batch) > 0)
+        ok(generate_batch_step(&ctx, batch, &err), &err);
+    while (generate_batch_take(batch, &e)) {
+        whole += e.err.code == LC_OK && e.made.n == 600;
+        if (e.err.code != LC_OK) {
+            assert_int_equal(e.err.code, LC_LIMIT);
+            assert_non_null(strstr(e.err.message, "keys and values of"));
+        }
+        generated_release(&e.made);
+    }
+    generate_batch_free(batch);
+    model_free(m);
+    return whole;
+}
+
+static void the_longest_gives_way_when_memory_ends(void **state)
+{
+    struct backend_memory one, three;
+    struct backend *backend;
+    struct err err;
+
+    (void)state;
+    for (size_t n = 1; n <= 3; n += 2) {
+        backend = open_backend("ref", 1);
+        assert_int_equal(run_three(backend, n), n);
+        backend->ops->memory(backend->state, n == 1 ? &one : &three);
+        backend_close(backend);
+    }
+    assert_true(one.peak < three.peak);
+    ok(backend_open("ref", &(struct backend_options){.memory_limit = (one.peak + three.peak) / 2}, &backend,
+                    &err),
+       &err);
+    assert_in_range(run_three(backend, 3), 1, 2);
+    backend_close(backend);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_mixes_adapters),
         cmocka_unit_test(prompts_are_scored_as_a_forward_does),
+        cmocka_unit_test(the_longest_gives_way_when_memory_ends),
         cmocka_unit_test(wrong_options_are_named),
     };
 
