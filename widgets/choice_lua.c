@@ -55,6 +55,7 @@ bool choice_get(lua_State *L, int index, const char *key)
         return true;
     }
     lua_newtable(L);
+    session_mark_list(L);
     for (size_t i = 0; i < json_array_size(chosen); i++) {
         push_chosen(L, index, json_array_get(chosen, i), key);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -212,6 +213,7 @@ static lua_Integer push_options(lua_State *L, int list, json_t *labels)
     bool pairs = all_pairs(L, list, n);
 
     lua_createtable(L, (int)n, 0);
+    session_mark_list(L);
     for (lua_Integer i = 1; i <= n; i++) {
         lua_geti(L, list, i);
         push_option(L, labels, pairs);

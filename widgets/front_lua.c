@@ -233,6 +233,7 @@ static void push_change(lua_State *L, int index, const char *key, int old, int n
     lua_setfield(L, -2, "owner");
     lua_pushliteral(L, "change");
     lua_setfield(L, -2, "type");
+    session_mark_map(L);
 }
 
 /* Calls each handler of a list with a change of key, or (key NULL) with the widget and the value at `old`, if any. */

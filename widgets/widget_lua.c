@@ -156,6 +156,7 @@ static void set_children(lua_State *L, int index, int value)
             front_open(L, lua_gettop(L));
         lua_rawseti(L, -2, i);
     }
+    session_mark_list(L);
     json_object_set_new(m->state, "children", json_array());
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, -1, i);
@@ -196,6 +197,8 @@ void widget_push_field(lua_State *L, const struct model *m, const char *key, jso
         lua_remove(L, -2);
     } else {
         session_push_json(L, value);
+        if (json_is_array(value)) /* so that print(slider.value) shows it */
+            session_mark_list(L);
     }
 }
 

@@ -60,8 +60,7 @@ void session_mark_list(lua_State *L)
     set_mark(L, &list_mark);
 }
 
-/* the same for names and values: always an object in JSON */
-static void session_mark_map(lua_State *L)
+void session_mark_map(lua_State *L)
 {
     set_mark(L, &map_mark);
 }

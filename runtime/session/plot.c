@@ -1,4 +1,5 @@
 /* The global `plot`: what the user gave becomes a description (plot_spec.h), which is drawn in two ways. */
+#include "runtime/base/nearest.h"
 #include "runtime/session/manual.h"
 #include "runtime/session/plot_spec.h"
 #include "runtime/session/session_int.h"
@@ -40,19 +41,31 @@ static const char *const option_names[] = {"title",  "xlabel", "ylabel", "note",
                                            "xscale", "yscale", "logx",   "logy",    "color", "colors",
                                            "bins",   "agg",    "by",     "stacked", "data",  "sort"};
 
+static int refuse(lua_State *L, const char *option, const char *wanted, int index)
+{
+    return luaL_error(L, "the option '%s' is %s, not a %s", option, wanted, luaL_typename(L, index));
+}
+
 /* color = "red", colors = {"red", "blue"} or {loss = "red"} */
 static void read_colors(lua_State *L, int index, json_t *spec)
 {
     struct err err;
+    json_t *colors;
+    int type = lua_getfield(L, index, "color");
 
-    if (lua_getfield(L, index, "color") == LUA_TSTRING) {
+    if (type != LUA_TNIL && type != LUA_TSTRING)
+        refuse(L, "color", "a text", -1);
+    if (type == LUA_TSTRING) {
         json_object_set_new(spec, "colors", json_array());
         json_array_append_new(json_object_get(spec, "colors"),
                               session_json_text(lua_tostring(L, -1), lua_rawlen(L, -1)));
     }
     lua_pop(L, 1);
-    if (lua_getfield(L, index, "colors") == LUA_TTABLE) {
-        json_t *colors = session_to_json(L, -1, &err);
+    type = lua_getfield(L, index, "colors");
+    if (type != LUA_TNIL && type != LUA_TTABLE)
+        refuse(L, "colors", "a list of texts, or {name = text}", -1);
+    if (type == LUA_TTABLE) {
+        colors = session_to_json(L, -1, &err);
         if (!colors)
             session_raise(L, &err);
         json_object_set_new(spec, "colors", colors);
@@ -66,10 +79,12 @@ static bool read_log(lua_State *L, int index, const char *scale, const char *fla
 
     lua_getfield(L, index, flag);
     log = lua_toboolean(L, -1);
-    if (lua_getfield(L, index, scale) == LUA_TSTRING) {
-        log = strcmp(lua_tostring(L, -1), "log") == 0;
-        if (!log && strcmp(lua_tostring(L, -1), "linear") != 0)
-            luaL_error(L, "%s is \"linear\" or \"log\", not \"%s\"", scale, lua_tostring(L, -1));
+    if (lua_getfield(L, index, scale) != LUA_TNIL) {
+        const char *given = luaL_tolstring(L, -1, NULL);
+        log = strcmp(given, "log") == 0;
+        if (!log && strcmp(given, "linear") != 0)
+            luaL_error(L, "%s is \"linear\" or \"log\", not \"%s\"", scale, given);
+        lua_pop(L, 1);
     }
     lua_pop(L, 2);
     return log;
@@ -81,13 +96,20 @@ static void read_options(lua_State *L, int index, json_t *spec)
     static const char *const numbers[] = {"width", "height"};
 
     for (size_t i = 0; i < 4; i++) {
-        if (lua_getfield(L, index, texts[i]) == LUA_TSTRING)
+        if (lua_getfield(L, index, texts[i]) != LUA_TNIL) {
+            if (!lua_isstring(L, -1))
+                refuse(L, texts[i], "a text", -1);
             json_object_set_new(spec, texts[i], session_json_text(lua_tostring(L, -1), lua_rawlen(L, -1)));
+        }
         lua_pop(L, 1);
     }
     for (size_t i = 0; i < 2; i++) {
-        if (lua_getfield(L, index, numbers[i]) == LUA_TNUMBER)
+        if (lua_getfield(L, index, numbers[i]) != LUA_TNIL) {
+            if (lua_type(L, -1) != LUA_TNUMBER || !(lua_tonumber(L, -1) > 0 && lua_tonumber(L, -1) <= 10000))
+                luaL_error(L, "the option '%s' is a number of pixels from 1 to 10000, not %s", numbers[i],
+                           luaL_tolstring(L, -1, NULL));
             json_object_set_new(spec, numbers[i], json_real(lua_tonumber(L, -1)));
+        }
         lua_pop(L, 1);
     }
     json_object_set_new(spec, "xlog", json_boolean(read_log(L, index, "xscale", "logx")));
@@ -98,19 +120,46 @@ static void read_options(lua_State *L, int index, json_t *spec)
     read_colors(L, index, spec);
 }
 
-static json_t *value_at(lua_State *L, int list, lua_Integer i) /* a number or text; null for others */
+/* Is it a value that only looks like a number or text: a decimal, date or interval of a row? */
+static bool is_written(lua_State *L, int index)
+{
+    int type = lua_type(L, index);
+
+    if ((type != LUA_TUSERDATA && type != LUA_TTABLE) || session_is_plain(L, index) ||
+        luaL_getmetafield(L, index, "__tostring") == LUA_TNIL)
+        return false;
+    lua_pop(L, 1);
+    return true;
+}
+
+/* Of the value on the top, which was checked: a number or a text, null for a gap. number: no text. */
+static json_t *json_of(lua_State *L, bool number)
+{
+    int top = lua_gettop(L);
+    json_t *value = NULL;
+    size_t len;
+
+    if (number && lua_type(L, top) != LUA_TNUMBER && (lua_isstring(L, top) || is_written(L, top)) &&
+        !lua_stringtonumber(L, luaL_tolstring(L, top, NULL)))
+        lua_pushnil(L);
+    if (lua_isinteger(L, -1))
+        value = json_integer((json_int_t)lua_tointeger(L, -1));
+    else if (lua_type(L, -1) == LUA_TNUMBER)
+        value = json_real(lua_tonumber(L, -1)); /* NULL: not finite */
+    else if (lua_type(L, -1) == LUA_TSTRING || is_written(L, lua_gettop(L))) {
+        const char *text = luaL_tolstring(L, -1, &len);
+        value = session_json_text(text, len);
+    }
+    lua_settop(L, top);
+    return value ? value : json_null();
+}
+
+static json_t *value_at(lua_State *L, int list, lua_Integer i, bool number)
 {
     json_t *value;
 
     lua_geti(L, list, i);
-    if (lua_isinteger(L, -1))
-        value = json_integer((json_int_t)lua_tointeger(L, -1));
-    else if (lua_type(L, -1) == LUA_TNUMBER)
-        value = isfinite(lua_tonumber(L, -1)) ? json_real(lua_tonumber(L, -1)) : json_null();
-    else if (lua_type(L, -1) == LUA_TSTRING)
-        value = session_json_text(lua_tostring(L, -1), lua_rawlen(L, -1));
-    else
-        value = json_null();
+    value = json_of(L, number);
     lua_pop(L, 1);
     return value;
 }
@@ -139,20 +188,40 @@ static lua_Integer stride_of(json_t *spec, lua_Integer n)
     return stride > 1 ? stride : 1;
 }
 
-/* Numbers, or texts; gaps (nil, null) among either. What else stood there would be drawn as nothing, or in a wrong place. */
-static void check_list(lua_State *L, int list, const char *name)
+/* LUA_TNIL: a gap (nil, null); LUA_TNUMBER, LUA_TSTRING; others: nothing that is drawn. */
+static int kind_at(lua_State *L, bool number) /* of the value on the top */
+{
+    int type = lua_type(L, -1);
+
+    if (type == LUA_TLIGHTUSERDATA && !lua_touserdata(L, -1))
+        return LUA_TNIL;
+    if (type != LUA_TSTRING && !is_written(L, lua_gettop(L)))
+        return type;
+    if (number) { /* also of a long decimal, which is a text in a row */
+        bool is = lua_stringtonumber(L, luaL_tolstring(L, -1, NULL)) != 0;
+        lua_pop(L, is ? 2 : 1);
+        return is ? LUA_TNUMBER : type;
+    }
+    return LUA_TSTRING;
+}
+
+/* Numbers; or, where number is false, texts; gaps among either. What else stood there would be drawn as nothing, or in a wrong
+ * place. */
+static void check_list(lua_State *L, int list, const char *name, bool number)
 {
     int kind = LUA_TNIL;
 
     for (lua_Integer i = 1, n = luaL_len(L, list); i <= n; i++) {
-        int type = lua_geti(L, list, i);
-        bool gap = type == LUA_TNIL || type == LUA_TLIGHTUSERDATA;
-        if (!gap && type != LUA_TNUMBER && type != LUA_TSTRING)
-            luaL_error(L, "%s[%d] is a %s; numbers or texts are drawn", name, (int)i, lua_typename(L, type));
-        if (!gap && kind != LUA_TNIL && kind != type)
+        int type = (lua_geti(L, list, i), kind_at(L, number));
+        if (type == LUA_TSTRING && number)
+            luaL_error(L, "%s[%d] is the text '%s'; values are numbers", name, (int)i, lua_tostring(L, -1));
+        if (type != LUA_TNIL && type != LUA_TNUMBER && type != LUA_TSTRING)
+            luaL_error(L, "%s[%d] is a %s; %s are drawn", name, (int)i, lua_typename(L, type),
+                       number ? "numbers" : "numbers or texts");
+        if (type != LUA_TNIL && kind != LUA_TNIL && kind != type)
             luaL_error(L, "%s[%d] is a %s, and those before it are %ss", name, (int)i,
                        type == LUA_TSTRING ? "text" : "number", kind == LUA_TSTRING ? "text" : "number");
-        kind = gap ? kind : type;
+        kind = type == LUA_TNIL ? kind : type;
         lua_pop(L, 1);
     }
 }
@@ -163,12 +232,14 @@ static void add_lists(lua_State *L, json_t *spec, const char *series, int x, int
     lua_Integer n = luaL_len(L, y);
 
     if (x && luaL_len(L, x) != n)
-        luaL_error(L, "x has %d values and y has %d", (int)luaL_len(L, x), (int)n);
-    check_list(L, y, "y");
+        luaL_error(L, "x has %d values and %s%sy has %d", (int)luaL_len(L, x), series ? series : "",
+                   series && *series ? "'s " : "", (int)n);
+    check_list(L, y, "y", true);
     if (x)
-        check_list(L, x, "x");
+        check_list(L, x, "x", false);
     for (lua_Integer i = 1, stride = stride_of(spec, n); i <= n; i += stride)
-        add_point(L, spec, series, x ? value_at(L, x, i) : json_integer((json_int_t)i), value_at(L, y, i));
+        add_point(L, spec, series, x ? value_at(L, x, i, false) : json_integer((json_int_t)i),
+                  value_at(L, y, i, true));
 }
 
 /* Pushes the names of the lists in the table at index, sorted; returns how many. */
@@ -216,6 +287,17 @@ static bool is_list(lua_State *L, int index)
     return lua_istable(L, index) && lua_rawlen(L, index) > 0;
 }
 
+static bool is_empty(lua_State *L, int index)
+{
+    if (!lua_istable(L, index))
+        return false;
+    lua_pushnil(L);
+    if (!lua_next(L, index))
+        return true;
+    lua_pop(L, 2);
+    return false;
+}
+
 /* {1, 4, 9}, {x = {…}, y = {…}}, {y = {name = {…}}}, {series = {{name, x, y}…}} */
 static void read_points(lua_State *L, json_t *spec)
 {
@@ -240,6 +322,8 @@ static void read_points(lua_State *L, json_t *spec)
         json_object_set_new(spec, "named", json_true());
     } else if (is_list(L, 4)) {
         add_lists(L, spec, NULL, x, 4);
+    } else if (is_empty(L, 4) || is_empty(L, 1)) {
+        luaL_error(L, "there are no values to draw");
     } else if (lua_istable(L, 4)) {
         add_named(L, spec, x, 4);
     } else if (is_list(L, 1)) {
@@ -293,11 +377,63 @@ static void read_arguments(lua_State *L, const char *kind)
     lua_settop(L, 1);
 }
 
+/* What each kind of plot reads beside the options; where names are the user's own (bars, boxes), only a list or a number is
+ * one. */
+static const struct fields {
+    const char *kind, *names;
+    int own; /* the type of what has a name of the user's own; LUA_TNIL: there are none */
+} fields[] = {{"line", " x y series ", LUA_TNIL},        {"scatter", " x y series ", LUA_TNIL},
+              {"bar", " x y series ", LUA_TNUMBER},      {"hist", " x counted ", LUA_TNIL},
+              {"box", " y boxes ", LUA_TTABLE},          {"heatmap", " z x y value ", LUA_TNIL}};
+
+static bool is_option(const char *name)
+{
+    for (size_t i = 0; i < sizeof option_names / sizeof *option_names; i++)
+        if (strcmp(name, option_names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The value is on the top. */
+static int unknown_option(lua_State *L, const struct fields *f, const char *name)
+{
+    struct buf near = BUF_INIT(256);
+    struct err err;
+
+    if (f->own == LUA_TNIL)
+        err_set(&err, LC_ARG, "plot.%s has no option '%s'", f->kind, name);
+    else
+        err_set(&err, LC_ARG, "'%s' is no option of plot.%s, and a %s; a %s is %s", name, f->kind,
+                luaL_typename(L, -1), f->kind, f->own == LUA_TNUMBER ? "a number" : "a list of numbers");
+    if (nearest_list(&near, name, option_names, sizeof option_names / sizeof *option_names, 3) && near.len)
+        err_hint(&err, "did you mean %s?", buf_str(&near));
+    buf_release(&near);
+    return session_raise(L, &err);
+}
+
+static void check_options(lua_State *L, const char *kind) /* of the table at 1 */
+{
+    const struct fields *f = fields;
+    char word[64];
+
+    while (strcmp(f->kind, kind) != 0)
+        f++;
+    for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+        if (!name || is_option(name) || (f->own != LUA_TNIL && kind_at(L, f->own == LUA_TNUMBER) == f->own))
+            continue;
+        snprintf(word, sizeof word, " %.60s ", name);
+        if (!strstr(f->names, word))
+            unknown_option(L, f, name);
+    }
+}
+
 static json_t *begin(lua_State *L, const char *kind) /* options at 1, the plot at 2 then */
 {
     json_t *spec;
 
     read_arguments(L, kind);
+    check_options(L, kind);
     spec = new_spec(L, kind);
     read_options(L, 1, spec);
     return spec;
@@ -319,14 +455,6 @@ static int l_scatter(lua_State *L)
     return make(L, "scatter");
 }
 
-static bool is_option(const char *name)
-{
-    for (size_t i = 0; i < sizeof option_names / sizeof *option_names; i++)
-        if (strcmp(name, option_names[i]) == 0)
-            return true;
-    return false;
-}
-
 static int compare_points(const void *a, const void *b)
 {
     json_t *const *x = a, *const *y = b;
@@ -340,11 +468,11 @@ static void read_named_bars(lua_State *L, json_t *spec)
     json_t *values = json_object_get(spec, "values");
     size_t n;
 
-    for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1))
-        if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TNUMBER &&
-            !is_option(lua_tostring(L, -2)))
-            add_point(L, spec, NULL, session_json_text(lua_tostring(L, -2), lua_rawlen(L, -2)),
-                      json_real(lua_tonumber(L, -1)));
+    for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || is_option(lua_tostring(L, -2)))
+            continue;
+        add_point(L, spec, NULL, session_json_text(lua_tostring(L, -2), lua_rawlen(L, -2)), json_of(L, true));
+    }
     n = json_array_size(values);
     json_t **sorted = lua_newuserdatauv(L, n * sizeof *sorted + 1, 0);
     for (size_t i = 0; i < n; i++)
@@ -385,19 +513,22 @@ static lua_Integer pick_bins(lua_State *L, lua_Integer n)
     return bins;
 }
 
-/* The numbers of the list at index, in a userdata that is pushed; others are left out. */
-static double *push_numbers(lua_State *L, int index, size_t *count)
+/* The finite numbers of the list at index, in a userdata that is pushed; gaps are left out. */
+static double *push_numbers(lua_State *L, int index, const char *name, size_t *count)
 {
     lua_Integer n = luaL_len(L, index);
     double *out = lua_newuserdatauv(L, (size_t)n * sizeof *out + 1, 0);
+    int top = lua_gettop(L);
 
+    check_list(L, index, name, true);
     *count = 0;
     for (lua_Integer i = 1; i <= n; i++) {
-        lua_geti(L, index, i);
-        if (lua_type(L, -1) == LUA_TNUMBER && isfinite(lua_tonumber(L, -1)))
-            out[(*count)++] = lua_tonumber(L, -1);
-        lua_pop(L, 1);
+        json_t *value = value_at(L, index, i, true);
+        if (!json_is_null(value))
+            out[(*count)++] = json_number_value(value);
+        json_decref(value);
     }
+    lua_settop(L, top);
     return out;
 }
 
@@ -445,7 +576,10 @@ static void hist_named(lua_State *L, json_t *spec, int lists)
     for (lua_Integer i = 1; i <= names; i++) {
         lua_rawgeti(L, first, i);
         lua_gettable(L, lists);
-        const double *v = push_numbers(L, lua_gettop(L), &n[i - 1]);
+        lua_rawgeti(L, first, i);
+        const char *name = lua_tostring(L, -1);
+        lua_pop(L, 1); /* the list of names holds it */
+        const double *v = push_numbers(L, lua_gettop(L), name, &n[i - 1]);
         widen(&r, v, n[i - 1]);
         total += (lua_Integer)n[i - 1];
     }
@@ -495,7 +629,7 @@ static int l_hist(lua_State *L) /* {values…, bins = 20}, {x = {…}}, {x = {na
     } else if (lua_istable(L, 3) && !is_list(L, 3)) {
         hist_named(L, spec, 3);
     } else {
-        v = push_numbers(L, lua_istable(L, 3) ? 3 : 1, &n);
+        v = push_numbers(L, lua_istable(L, 3) ? 3 : 1, lua_istable(L, 3) ? "x" : "values", &n);
         luaL_argcheck(L, n > 0, 1, "a list of finite numbers expected");
         widen(&r, v, n);
         r.bins = r.low == r.high ? 1 : pick_bins(L, (lua_Integer)n);
@@ -524,7 +658,7 @@ static double quantile(const double *sorted, size_t n, double q)
 static void add_box(lua_State *L, json_t *spec, const char *name, int list)
 {
     size_t n, low = 0, high;
-    double *v = push_numbers(L, list, &n), q1, q3;
+    double *v = push_numbers(L, list, name, &n), q1, q3;
     json_t *box, *outliers = json_array();
 
     if (n == 0) {
@@ -600,20 +734,33 @@ static void add_cell(lua_State *L, json_t *spec, json_t *x, json_t *y, json_t *v
 /* The i-th label at x (0: there are none): 1, 2, 3, … without them. */
 static json_t *label_at(lua_State *L, int labels, lua_Integer i)
 {
-    json_t *label = labels ? value_at(L, labels, i) : json_null();
+    json_t *label = labels ? value_at(L, labels, i, false) : json_null();
 
     return json_is_null(label) ? json_integer((json_int_t)i) : label;
 }
 
+static void check_labels(lua_State *L, int x, int y)
+{
+    if (x)
+        check_list(L, x, "x", false);
+    if (y)
+        check_list(L, y, "y", false);
+}
+
 static void cells_of_rows(lua_State *L, json_t *spec, int rows, int x, int y)
 {
+    char name[32];
+
+    check_labels(L, x, y);
     for (lua_Integer i = 1, n = luaL_len(L, rows); i <= n; i++) {
         lua_geti(L, rows, i);
         if (!lua_istable(L, -1))
             luaL_error(L, "a heat map takes rows of numbers, and row %d is a %s", (int)i,
                        luaL_typename(L, -1));
+        snprintf(name, sizeof name, "row %d", (int)i);
+        check_list(L, lua_gettop(L), name, true);
         for (lua_Integer k = 1, m = luaL_len(L, -1); k <= m; k++)
-            add_cell(L, spec, label_at(L, x, k), label_at(L, y, i), value_at(L, lua_gettop(L), k));
+            add_cell(L, spec, label_at(L, x, k), label_at(L, y, i), value_at(L, lua_gettop(L), k, true));
         lua_pop(L, 1);
     }
 }
@@ -632,8 +779,13 @@ l_heatmap(lua_State *L) /* {{…}, {…}}, {z = rows, x = labels, y = labels}, {
     y = is_list(L, 6) ? 6 : 0;
     rows = is_list(L, 3) ? 3 : is_list(L, 1) ? 1 : 0;
     if (is_list(L, 4) && x && y) {
+        if (luaL_len(L, 4) != luaL_len(L, x) || luaL_len(L, 4) != luaL_len(L, y))
+            luaL_error(L, "x has %d values, y %d and value %d", (int)luaL_len(L, x), (int)luaL_len(L, y),
+                       (int)luaL_len(L, 4));
+        check_labels(L, x, y);
+        check_list(L, 4, "value", true);
         for (lua_Integer i = 1, n = luaL_len(L, 4); i <= n; i++)
-            add_cell(L, spec, value_at(L, x, i), value_at(L, y, i), value_at(L, 4, i));
+            add_cell(L, spec, value_at(L, x, i, false), value_at(L, y, i, false), value_at(L, 4, i, true));
     } else if (rows) {
         cells_of_rows(L, spec, rows, x, y);
     } else {

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SERIES_MAX = 64, WIDTH = 60, CELLS = 64, ROWS = 40, LABEL = 200 };
+enum { SERIES_MAX = 64, WIDTH = 60, WIDEST = 120, ROWS = 40, LABEL = PLOT_TEXT_LABEL };
 
 static bool is(const json_t *spec, const char *kind)
 {
@@ -129,13 +129,15 @@ static void draw_bars(const json_t *spec, int columns, struct buf *out)
 struct scale {
     double low, high;
     bool log;
+    int columns; /* of the drawing */
 };
 
 static int column(const struct scale *s, double v)
 {
-    double at = s->high > s->low ? (scaled(v, s->log) - s->low) / (s->high - s->low) * (WIDTH - 1) : 0;
+    int last = s->columns - 1;
+    double at = s->high > s->low ? (scaled(v, s->log) - s->low) / (s->high - s->low) * last : 0;
 
-    return at >= 0 && at <= WIDTH - 1 ? (int)lround(at) : at > 0 ? WIDTH - 1 : 0;
+    return at >= 0 && at <= last ? (int)lround(at) : at > 0 ? last : 0;
 }
 
 static double part(const json_t *box, const char *name)
@@ -148,7 +150,7 @@ static void measure(const json_t *spec, struct scale *s)
     json_t *box, *one;
     size_t i, k;
 
-    *s = (struct scale){INFINITY, -INFINITY, json_is_true(json_object_get(spec, "ylog"))};
+    *s = (struct scale){INFINITY, -INFINITY, json_is_true(json_object_get(spec, "ylog")), 0};
     json_array_foreach (json_object_get(spec, "values"), i, box) {
         double ends[2] = {scaled(part(box, "low"), s->log), scaled(part(box, "high"), s->log)};
         s->low = ends[0] < s->low ? ends[0] : s->low;
@@ -163,13 +165,13 @@ static void measure(const json_t *spec, struct scale *s)
 
 static void draw_box(const json_t *box, const struct scale *s, struct buf *out)
 {
-    const char *cells[WIDTH];
+    const char *cells[WIDEST];
     int low = column(s, part(box, "low")), high = column(s, part(box, "high"));
     int q1 = column(s, part(box, "q1")), q3 = column(s, part(box, "q3"));
     json_t *one;
     size_t i;
 
-    for (int c = 0; c < WIDTH; c++)
+    for (int c = 0; c < s->columns; c++)
         cells[c] = c >= q1 && c <= q3 ? "\u2592" : c > low && c < high ? "\u2500" : " ";
     json_array_foreach (json_object_get(box, "outliers"), i, one)
         cells[column(s, json_number_value(one))] = "\u00b7";
@@ -178,45 +180,56 @@ static void draw_box(const json_t *box, const struct scale *s, struct buf *out)
     if (high > q3)
         cells[high] = "\u2524";
     cells[column(s, part(box, "median"))] = "\u2503";
-    for (int c = 0; c < WIDTH; c++)
+    for (int c = 0; c < s->columns; c++)
         buf_puts(out, cells[c]);
     buf_printf(out, " %.4g", part(box, "median"));
 }
 
-static void padded(struct buf *out, const char *text, size_t width)
+/* The label at the right of `width` columns. */
+static void padded(struct buf *out, const char *text, int terminal, size_t width)
 {
-    size_t columns = utf8_columns(text, strlen(text));
+    char label[LABEL];
+    size_t columns = plot_text_label(text, terminal, WIDTH, label);
 
-    buf_printf(out, "%*s%s", columns < width ? (int)(width - columns) : 0, "", text);
+    buf_printf(out, "%*s%s", columns < width ? (int)(width - columns) : 0, "", label);
 }
 
 static void draw_boxes(const json_t *spec, int terminal, struct buf *out)
 {
-    (void)terminal;
+    enum { MEDIAN = 11 }; /* " -1.235e+10" */
     json_t *values = json_object_get(spec, "values"), *box;
     size_t width = 0, i;
     struct scale s;
-    char left[32], right[32];
+    char left[32], right[32], label[LABEL];
 
     measure(spec, &s);
     json_array_foreach (values, i, box) {
-        size_t columns = utf8_columns(plot_spec_text(box, "x"), strlen(plot_spec_text(box, "x")));
+        size_t columns = plot_text_label(plot_spec_text(box, "x"), terminal, WIDTH, label);
         width = columns > width ? columns : width;
     }
-    if (*plot_spec_text(spec, "title"))
-        buf_printf(out, "%s\n", plot_spec_text(spec, "title"));
+    s.columns = plot_text_room(terminal, (int)width + 1 + MEDIAN, WIDTH);
+    plot_text_title(plot_spec_text(spec, "title"), terminal, out);
     json_array_foreach (values, i, box) {
-        padded(out, plot_spec_text(box, "x"), width);
+        padded(out, plot_spec_text(box, "x"), terminal, width);
         buf_puts(out, " ");
         draw_box(box, &s, out);
         buf_putc(out, '\n');
     }
     snprintf(left, sizeof left, "%.4g", s.log ? pow(10, s.low) : s.low);
     snprintf(right, sizeof right, "%.4g", s.log ? pow(10, s.high) : s.high);
-    buf_printf(out, "%*s%s%*s", (int)width + 1, "", left, WIDTH - (int)strlen(left), right);
+    buf_printf(out, "%*s%s%*s", (int)width + 1, "", left, s.columns - (int)strlen(left), right);
 }
 
-/* ---- heat maps: five shades ---- */
+/* ---- heat maps: five shades. Of more cells than there is room for, each drawn cell is the mean of some ---- */
+struct heat {
+    json_t *xs, *ys;   /* owned: the labels, in the order in which they come */
+    size_t across, up; /* so many cells are one in the drawing */
+    size_t columns, rows;
+    double *sums; /* owned: columns × rows; later the means, NAN for none */
+    size_t *counts;
+    double low, high;
+};
+
 static size_t place(json_t *labels, const json_t *label)
 {
     size_t i;
@@ -232,73 +245,122 @@ static size_t place(json_t *labels, const json_t *label)
 static void label_text(const json_t *label, char out[LABEL])
 {
     if (json_is_string(label))
-        snprintf(out, LABEL, "%.*s", cut(json_string_value(label), 20), json_string_value(label));
+        snprintf(out, LABEL, "%.*s", cut(json_string_value(label), 40), json_string_value(label));
     else
         snprintf(out, LABEL, "%.6g", json_number_value(label));
 }
 
-static void draw_cells(const double *cells, json_t *ys, size_t columns, double low, double high,
-                       struct buf *out)
+static size_t labels_width(const json_t *labels, int terminal)
 {
-    static const char *const shades[] = {"\u00b7 ", "\u2591\u2591", "\u2592\u2592", "\u2593\u2593",
-                                         "\u2588\u2588"};
+    char text[LABEL], label[LABEL];
     size_t width = 0, i;
-    json_t *y;
-    char label[LABEL];
+    json_t *one;
 
-    json_array_foreach (ys, i, y) {
-        label_text(y, label);
-        size_t n = utf8_columns(label, strlen(label));
+    json_array_foreach (labels, i, one) {
+        label_text(one, text);
+        size_t n = plot_text_label(text, terminal, WIDTH, label);
         width = n > width ? n : width;
     }
-    json_array_foreach (ys, i, y) {
-        if (i == ROWS)
-            break;
-        label_text(y, label);
-        padded(out, label, width);
+    return width;
+}
+
+/* How many of n are drawn as one, so that at most `room` are drawn. */
+static size_t group(size_t n, size_t room)
+{
+    return n > room ? (n + room - 1) / room : 1;
+}
+
+static bool gather(const json_t *values, struct heat *h)
+{
+    json_t *point;
+    size_t i, n = h->columns * h->rows;
+
+    h->sums = mem_zalloc(n * sizeof *h->sums + 1);
+    h->counts = mem_zalloc(n * sizeof *h->counts + 1);
+    if (!h->sums || !h->counts)
+        return false;
+    json_array_foreach (values, i, point) {
+        size_t x = place(h->xs, json_object_get(point, "x")) / h->across,
+               y = place(h->ys, json_object_get(point, "y")) / h->up;
+        const json_t *v = json_object_get(point, "value");
+        if (!json_is_number(v))
+            continue;
+        h->sums[y * h->columns + x] += json_number_value(v);
+        h->counts[y * h->columns + x]++;
+    }
+    h->low = INFINITY, h->high = -INFINITY;
+    for (i = 0; i < n; i++) {
+        h->sums[i] = h->counts[i] ? h->sums[i] / (double)h->counts[i] : (double)NAN;
+        h->low = h->sums[i] < h->low ? h->sums[i] : h->low;
+        h->high = h->sums[i] > h->high ? h->sums[i] : h->high;
+    }
+    return true;
+}
+
+static void draw_cells(const struct heat *h, int terminal, size_t width, bool narrow, struct buf *out)
+{
+    static const char *const shades[] = {"\u00b7", "\u2591", "\u2592", "\u2593", "\u2588"};
+    char label[LABEL];
+
+    for (size_t y = 0; y < h->rows; y++) {
+        label_text(json_array_get(h->ys, y * h->up), label);
+        padded(out, label, terminal, width);
         buf_puts(out, " \u2502");
-        for (size_t c = 0; c < columns; c++) {
-            double v = cells[i * CELLS + c];
-            int shade = high > low ? (int)((v - low) / (high - low) * 4.999) : 2;
-            buf_puts(out, isnan(v) ? "  " : shades[shade < 0 ? 0 : shade > 4 ? 4 : shade]);
+        for (size_t x = 0; x < h->columns; x++) {
+            double v = h->sums[y * h->columns + x];
+            int shade = h->high > h->low ? (int)((v - h->low) / (h->high - h->low) * 4.999) : 2;
+            const char *cell = isnan(v) ? " " : shades[shade < 0 ? 0 : shade > 4 ? 4 : shade];
+            buf_puts(out, cell);
+            if (!narrow)
+                buf_puts(out, !isnan(v) && shade > 0 ? cell : " ");
         }
         buf_putc(out, '\n');
     }
 }
 
+/* x: mon to tue   · 1  █ 4, on one line where it fits */
+static void draw_legend(const struct heat *h, int terminal, struct buf *out)
+{
+    char first[LABEL], last[LABEL], a[LABEL], b[LABEL];
+    size_t used;
+
+    label_text(json_array_get(h->xs, 0), first);
+    label_text(json_array_get(h->xs, json_array_size(h->xs) - 1), last);
+    used = plot_text_label(first, terminal, WIDTH, a) + plot_text_label(last, terminal, WIDTH, b);
+    buf_printf(out, "x: %s to %s%s", a, b, terminal > 0 && used + 34 > (size_t)terminal ? "\n" : "   ");
+    if (h->low > h->high)
+        buf_puts(out, "no values");
+    else
+        buf_printf(out, "\u00b7 %.4g  \u2588 %.4g", h->low, h->high);
+    if (h->across > 1 || h->up > 1)
+        buf_printf(out, "\n(%zu \u00d7 %zu cells: one here is the mean of %zu \u00d7 %zu)",
+                   json_array_size(h->xs), json_array_size(h->ys), h->across, h->up);
+}
+
 static void draw_heat(const json_t *spec, int terminal, struct buf *out)
 {
-    (void)terminal;
-    json_t *values = json_object_get(spec, "values"), *point, *xs = json_array(), *ys = json_array();
-    double *cells = mem_alloc(ROWS * CELLS * sizeof *cells), low = INFINITY, high = -INFINITY;
-    size_t i;
-    char first[LABEL] = "", last[LABEL] = "";
+    json_t *values = json_object_get(spec, "values"), *point;
+    struct heat h = {.xs = json_array(), .ys = json_array()};
+    size_t i, width, nx, ny, room;
 
-    for (i = 0; cells && i < ROWS * CELLS; i++)
-        cells[i] = NAN;
     json_array_foreach (values, i, point) {
-        size_t x = place(xs, json_object_get(point, "x")), y = place(ys, json_object_get(point, "y"));
-        double v = json_is_number(json_object_get(point, "value")) ? part(point, "value") : (double)NAN;
-        if (cells && x < CELLS && y < ROWS)
-            cells[y * CELLS + x] = v;
-        low = v < low ? v : low;
-        high = v > high ? v : high;
+        (void)place(h.xs, json_object_get(point, "x"));
+        (void)place(h.ys, json_object_get(point, "y"));
     }
-    size_t columns = json_array_size(xs) < CELLS ? json_array_size(xs) : CELLS;
-    if (*plot_spec_text(spec, "title"))
-        buf_printf(out, "%s\n", plot_spec_text(spec, "title"));
-    if (cells)
-        draw_cells(cells, ys, columns, low, high, out);
-    label_text(json_array_get(xs, 0), first);
-    label_text(json_array_get(xs, columns ? columns - 1 : 0), last);
-    buf_printf(out, "x: %s to %s   \u00b7 %.4g  \u2588 %.4g", first, last, low, high);
-    if (json_array_size(xs) > CELLS || json_array_size(ys) > ROWS)
-        buf_printf(out, "   (%zu \u00d7 %zu cells, of which %zu \u00d7 %zu are seen here)",
-                   json_array_size(xs), json_array_size(ys), columns,
-                   json_array_size(ys) < ROWS ? json_array_size(ys) : (size_t)ROWS);
-    mem_free(cells);
-    json_decref(xs);
-    json_decref(ys);
+    nx = json_array_size(h.xs), ny = json_array_size(h.ys);
+    width = labels_width(h.ys, terminal);
+    room = (size_t)plot_text_room(terminal, (int)width + 3, 2 * WIDTH);
+    h.across = group(nx, room), h.up = group(ny, ROWS);
+    h.columns = (nx + h.across - 1) / h.across, h.rows = (ny + h.up - 1) / h.up;
+    if (gather(values, &h)) {
+        plot_text_title(plot_spec_text(spec, "title"), terminal, out);
+        draw_cells(&h, terminal, width, 2 * h.columns > room, out);
+        draw_legend(&h, terminal, out);
+    }
+    mem_free(h.sums);
+    mem_free(h.counts);
+    json_decref(h.xs);
+    json_decref(h.ys);
 }
 
 void plot_spec_draw(const json_t *spec, int columns, struct buf *out)

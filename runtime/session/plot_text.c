@@ -4,21 +4,69 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMNS = 60, ROWS = 14, DOTS_Y = ROWS * 4, LABEL = 9, BAR = 50, LEAST = 10, NUMBER = 13 };
+enum { COLUMNS = 60, WIDEST = 120, ROWS = 14, DOTS_Y = ROWS * 4, LABEL = 9, BAR = 50, LEAST = 10, NUMBER = 13 };
+enum { NAMES = 16, NAME = 24, AXIS = 24 }; /* names of series: how many, how long; words below an axis */
 
 struct canvas {
-    unsigned char cells[ROWS][COLUMNS]; /* braille dots, as Unicode numbers them */
+    unsigned char cells[ROWS][WIDEST]; /* braille dots, as Unicode numbers them */
     double x0, x1, y0, y1;
     bool xlog, ylog;
     int columns;
 };
 
-/* What is left of the terminal beside `taken` columns, at most `most`. */
-static int room(int terminal, int taken, int most)
+int plot_text_room(int terminal, int taken, int usual)
 {
     int left = terminal - taken;
 
-    return terminal <= 0 || left > most ? most : left < LEAST ? LEAST : left;
+    return terminal <= 0 ? usual : left > WIDEST ? WIDEST : left < LEAST ? LEAST : left;
+}
+
+/* At most `most` columns of a text, without what would break the line. */
+static size_t cut_label(const char *text, size_t most, char out[PLOT_TEXT_LABEL])
+{
+    size_t len = strlen(text), columns = utf8_columns(text, len), used = 0, at = 0;
+    bool cut = columns > most;
+    uint32_t code;
+
+    for (size_t i = 0, n; i < len && at + 8 < PLOT_TEXT_LABEL; i += n) {
+        n = utf8_decode(text + i, len - i, &code);
+        size_t width = n ? (size_t)utf8_width(code) : 1;
+        if (cut && used + width + 1 > most)
+            break;
+        bool shown = n && code >= 32 && !(code >= 127 && code < 160);
+        n = n ? n : 1;
+        if (!shown) {
+            out[at++] = ' ';
+            width = 1;
+        } else {
+            memcpy(out + at, text + i, n);
+            at += n;
+        }
+        used += width;
+    }
+    out[at] = '\0';
+    if (cut) {
+        memcpy(out + at, "\u2026", sizeof "\u2026");
+        used++;
+    }
+    return used;
+}
+
+size_t plot_text_label(const char *text, int terminal, int most, char out[PLOT_TEXT_LABEL])
+{
+    int third = terminal / 3 < 6 ? 6 : terminal / 3;
+
+    return cut_label(text, (size_t)(terminal > 0 && third < most ? third : most), out);
+}
+
+void plot_text_title(const char *title, int terminal, struct buf *out)
+{
+    char text[PLOT_TEXT_LABEL];
+
+    if (!*title)
+        return;
+    cut_label(title, terminal > 0 ? (size_t)terminal : COLUMNS * 2, text);
+    buf_printf(out, "%s\n", text);
 }
 
 static void grow(double *low, double *high, double v)
@@ -125,11 +173,12 @@ static void add_row(struct buf *out, const struct canvas *c, int row)
         add_cell(out, c->cells[row][x]);
 }
 
+/* The numbers, or words, at the ends of the x axis, and its name between them where there is room. */
 static void add_axis(struct buf *out, const struct canvas *c, const struct plot_text *p)
 {
-    const char *xlabel = p->xlabel;
-    char left[104], right[104];
-    int gap;
+    char left[PLOT_TEXT_LABEL], right[PLOT_TEXT_LABEL], name[PLOT_TEXT_LABEL];
+    int half = c->columns / 2 < AXIS ? c->columns / 2 : AXIS;
+    size_t used;
 
     buf_printf(out, "%*s \u2514", LABEL, "");
     for (int x = 0; x < c->columns; x++)
@@ -137,76 +186,118 @@ static void add_axis(struct buf *out, const struct canvas *c, const struct plot_
     snprintf(left, sizeof left, "%.4g", c->xlog ? pow(10, c->x0) : c->x0);
     snprintf(right, sizeof right, "%.4g", c->xlog ? pow(10, c->x1) : c->x1);
     if (p->left && p->right) {
-        snprintf(left, sizeof left, "%.*s", (int)utf8_offset(p->left, strlen(p->left), 24), p->left);
-        snprintf(right, sizeof right, "%.*s", (int)utf8_offset(p->right, strlen(p->right), 24), p->right);
+        cut_label(p->left, (size_t)half, left);
+        cut_label(p->right, (size_t)half, right);
     }
-    gap = c->columns - (int)utf8_columns(left, strlen(left)) - (int)utf8_columns(right, strlen(right));
-    int columns = (int)utf8_columns(xlabel, strlen(xlabel));
-    int before = gap > columns ? (gap - columns) / 2 : 0, after = gap > columns ? gap - columns - before : 0;
-    buf_printf(out, "\n%*s%s%*s%s%*s%s", LABEL + 2, "", left, before, "", xlabel, after, "", right);
+    used = utf8_columns(left, strlen(left)) + utf8_columns(right, strlen(right));
+    int gap = c->columns > (int)used ? c->columns - (int)used : 0;
+    int columns = (int)cut_label(p->xlabel, gap > 4 ? (size_t)gap - 2 : 0, name);
+    if (gap < 5)
+        *name = '\0', columns = 0;
+    int before = (gap - columns) / 2, after = gap - columns - before;
+    buf_printf(out, "\n%*s%s%*s%s%*s%s", LABEL + 2, "", left, before, "", name, after, "", right);
 }
 
 /* The names stand behind the last point of each of several series. */
 static int names_width(const struct plot_text *p)
 {
+    char name[PLOT_TEXT_LABEL];
     int most = 0;
 
-    for (size_t s = 0; p->n > 1 && s < p->n && s < 16; s++) {
-        int name = 1 + (int)utf8_columns(p->series[s].name, strlen(p->series[s].name));
-        most = name > most ? name : most;
+    for (size_t s = 0; p->n > 1 && s < p->n && s < NAMES; s++) {
+        int width = 1 + (int)plot_text_label(p->series[s].name, p->columns, NAME, name);
+        most = width > most ? width : most;
     }
     return most;
 }
 
+/* Behind a row: the series that end there, as far as the line goes. */
+static void add_names(struct buf *out, const struct plot_text *p, const int *end, int row, int room)
+{
+    char name[PLOT_TEXT_LABEL];
+
+    for (size_t s = 0; p->n > 1 && s < p->n && s < NAMES; s++) {
+        if (end[s] != row)
+            continue;
+        room -= 1 + (int)plot_text_label(p->series[s].name, p->columns, NAME, name);
+        if (p->columns > 0 && room < 0)
+            break;
+        buf_printf(out, " %s", name);
+    }
+}
+
+static void indented(struct buf *out, const char *text, int terminal)
+{
+    if (*text)
+        buf_printf(out, "%*s", LABEL + 2, "");
+    plot_text_title(text, terminal > LABEL + 2 + LEAST ? terminal - LABEL - 2 : terminal > 0 ? LEAST : 0, out);
+}
+
 void plot_text_draw(const struct plot_text *p, struct buf *out)
 {
+    int names = names_width(p), end[NAMES];
     struct canvas c = {
-        .xlog = p->xlog, .ylog = p->ylog, .columns = room(p->columns, LABEL + 3 + names_width(p), COLUMNS)};
-    int end[16];
+        .xlog = p->xlog, .ylog = p->ylog, .columns = plot_text_room(p->columns, LABEL + 3 + names, COLUMNS)};
 
     measure(p, &c);
     for (size_t s = 0; s < p->n; s++) {
         int row = draw_series(&c, &p->series[s], p->lines);
-        if (s < 16)
+        if (s < NAMES)
             end[s] = row;
     }
-    if (*p->title)
-        buf_printf(out, "%*s%s\n", LABEL + 2, "", p->title);
-    if (*p->ylabel)
-        buf_printf(out, "%*s%s\n", LABEL + 2, "", p->ylabel);
+    indented(out, p->title, p->columns);
+    indented(out, p->ylabel, p->columns);
     for (int row = 0; row < ROWS; row++) {
         add_row(out, &c, row);
-        for (size_t s = 0; p->n > 1 && s < p->n && s < 16; s++)
-            if (end[s] == row)
-                buf_printf(out, " %s", p->series[s].name);
+        add_names(out, p, end, row, p->columns - LABEL - 2 - c.columns);
         buf_putc(out, '\n');
     }
     add_axis(out, &c, p);
 }
 
-void plot_text_bars(const char *title, const struct plot_bar *bars, size_t n, int columns, struct buf *out)
+struct bars {
+    double low, high; /* of the values, and 0 */
+    int room;         /* columns */
+};
+
+static int eighths_of(const struct bars *b, double value)
+{
+    return isfinite(value) && b->high > b->low ? (int)lround(value / (b->high - b->low) * b->room * 8) : 0;
+}
+
+/* Bars below 0 go to the left of where the others begin, in whole columns: there are no blocks that are full on the right. */
+static void add_bar(struct buf *out, const struct bars *b, double value)
 {
     static const char *const parts[] = {"",       "\u258f", "\u258e", "\u258d",
                                         "\u258c", "\u258b", "\u258a", "\u2589"};
-    double most = 0;
-    size_t width = 0;
-    int bar;
+    int zero = (eighths_of(b, -b->low) + 7) / 8, eighths = eighths_of(b, value);
+    int below = eighths < 0 ? (4 - eighths) / 8 : 0;
 
-    for (size_t i = 0; i < n; i++) {
-        size_t label = utf8_columns(bars[i].label, strlen(bars[i].label));
-        width = label > width ? label : width;
-        most = isfinite(bars[i].value) && fabs(bars[i].value) > most ? fabs(bars[i].value) : most;
+    buf_printf(out, "%*s", zero - below, "");
+    for (int k = 0; k < below + (eighths > 0 ? eighths / 8 : 0); k++)
+        buf_puts(out, "\u2588");
+    buf_printf(out, "%s %.6g", eighths > 0 ? parts[eighths % 8] : "", value);
+}
+
+void plot_text_bars(const char *title, const struct plot_bar *bars, size_t n, int columns, struct buf *out)
+{
+    struct bars b = {0};
+    size_t width = 0, drawn = n > PLOT_TEXT_BARS ? PLOT_TEXT_BARS : n;
+    char label[PLOT_TEXT_LABEL];
+
+    for (size_t i = 0; i < drawn; i++) {
+        size_t used = plot_text_label(bars[i].label, columns, WIDEST, label);
+        width = used > width ? used : width;
+        grow(&b.low, &b.high, bars[i].value);
     }
-    bar = room(columns, (int)width + 2 + NUMBER, BAR);
-    if (*title)
-        buf_printf(out, "%s\n", title);
-    for (size_t i = 0; i < n; i++) {
-        size_t label = utf8_columns(bars[i].label, strlen(bars[i].label));
-        int eighths =
-            most > 0 && isfinite(bars[i].value) ? (int)lround(fabs(bars[i].value) / most * bar * 8) : 0;
-        buf_printf(out, "%*s%s \u2502", (int)(width - label), "", bars[i].label);
-        for (int k = 0; k < eighths / 8; k++)
-            buf_puts(out, "\u2588");
-        buf_printf(out, "%s %.6g%s", parts[eighths % 8], bars[i].value, i + 1 < n ? "\n" : "");
+    b.room = plot_text_room(columns, (int)width + 2 + NUMBER, BAR);
+    plot_text_title(title, columns, out);
+    for (size_t i = 0; i < drawn; i++) {
+        size_t used = plot_text_label(bars[i].label, columns, WIDEST, label);
+        buf_printf(out, "%*s%s \u2502", (int)(width - used), "", label);
+        add_bar(out, &b, bars[i].value);
+        buf_puts(out, i + 1 < drawn ? "\n" : "");
     }
+    if (drawn < n)
+        buf_printf(out, "\n(the first %zu of %zu bars)", drawn, n);
 }

@@ -15,6 +15,15 @@
 #define LACUS_SESSION_PLOT_TEXT_H
 #include "runtime/base/buf.h"
 
+enum { PLOT_TEXT_LABEL = 512 };
+
+/* Columns for a drawing beside `taken` columns of labels: what the terminal leaves, within bounds; `usual` without one. */
+int plot_text_room(int terminal, int taken, int usual);
+/* A label on one line of at most `most` columns ("…": it was cut) and of a third of the terminal.
+ * Returns its columns. */
+size_t plot_text_label(const char *text, int terminal, int most, char out[PLOT_TEXT_LABEL]);
+void plot_text_title(const char *title, int terminal, struct buf *out); /* a line of its own; "" for none */
+
 struct plot_series { /* borrowed */
     const char *name;
     const double *x, *y;
@@ -36,5 +45,6 @@ struct plot_bar {
     const char *label;
     double value;
 };
+enum { PLOT_TEXT_BARS = 100 }; /* of more bars, the first are drawn, and how many are left is said */
 void plot_text_bars(const char *title, const struct plot_bar *bars, size_t n, int columns, struct buf *out);
 #endif

@@ -126,6 +126,7 @@ void session_push_json_value(lua_State *L, const char *text, size_t len, const c
 /* Makes the table at the top a list: an array in JSON even when empty; print, tostring and .. have its items. What functions of
  * ours return as a list is one. */
 void session_mark_list(lua_State *L);
+void session_mark_map(lua_State *L); /* the same for names and values: always an object in JSON */
 /* A table without a metatable, or with no other than what marks a list or a map. */
 bool session_is_plain(lua_State *L, int index);
 #endif

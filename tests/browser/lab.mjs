@@ -29,18 +29,21 @@ export const prompts = page => page.$$eval('.jp-Notebook .jp-CodeCell', cells =>
 export async function open(page, base, notebook) {
   await page.goto(`${base}/lab/tree/${notebook}?reset`, { waitUntil: 'domcontentloaded' });
   await page.waitForSelector('.jp-Notebook .jp-CodeCell', { timeout: 90000 });
-  await page.waitForFunction(() => /Idle/.test(document.querySelector('.jp-Notebook-ExecutionIndicator')?.getAttribute('data-status') ?? 'Idle'
-    ) || document.querySelector('[data-status="idle"]'), null, { timeout: 60000 });
+  await page.waitForFunction(() => /\|\s*Idle/.test(document.querySelector('#jp-main-statusbar')?.innerText ?? ''), null, { timeout: 90000 });
   await page.waitForTimeout(2000);
 }
 
 // Run All, and wait until each code cell has its number
 export async function runAll(page, timeout) {
-  await page.click('.jp-Notebook .jp-CodeCell >> nth=0');
-  await page.click('text=Run >> nth=0');
-  await page.click('text=Run All Cells >> nth=0');
-  await page.waitForFunction(() => {
-    const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
-    return cells.length && cells.every(c => /\[\d+\]/.test(c.querySelector('.jp-InputPrompt')?.textContent ?? ''));
-  }, null, { timeout });
+  const ran = all => {
+    const prompts = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(p => p.textContent);
+    return prompts.length && (all ? prompts.every(p => /\[\d+\]/.test(p)) : prompts.some(p => /\[[\d*]+\]/.test(p)));
+  };
+  for (let tries = 0; tries < 3; tries++) { // a front end that is not connected yet drops what it should run
+    await page.click('.jp-Notebook .jp-CodeCell >> nth=0');
+    await page.click('text=Run >> nth=0');
+    await page.click('text=Run All Cells >> nth=0');
+    if (await page.waitForFunction(ran, false, { timeout: 10000 }).then(() => true, () => false)) break;
+  }
+  await page.waitForFunction(ran, true, { timeout });
 }

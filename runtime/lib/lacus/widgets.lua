@@ -66,7 +66,7 @@ return function(native, widgets, methods)
   function methods.get_state(w)
     local state = {}
     for _, key in ipairs(native.fields(w)) do state[key] = w[key] end
-    return state
+    return require("json").object(state)
   end
 
   --- Widget:send(content: table)
