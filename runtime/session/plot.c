@@ -594,25 +594,48 @@ static void hist_named(lua_State *L, json_t *spec, int lists)
     json_object_set_new(spec, "named", json_true());
 }
 
-/* What an engine has counted: {low =, high =, counts = {…}} */
+static void count_list(lua_State *L, json_t *spec, const char *series, double low, double width)
+{
+    lua_Integer n = luaL_len(L, -1); /* the counts are on the top */
+
+    for (lua_Integer i = 1; i <= n && i <= BINS_MAX; i++) {
+        lua_geti(L, -1, i);
+        json_t *bin = json_pack("{sfsfsI}", "x", low + width * (double)(i - 1), "x2", low + width * (double)i,
+                                "y", (json_int_t)lua_tointeger(L, -1));
+        if (series)
+            json_object_set_new(bin, "series", session_json_text(series, strlen(series)));
+        json_array_append_new(json_object_get(spec, "values"), bin);
+        lua_pop(L, 1);
+    }
+}
+
+/* What an engine has counted: {low =, width =, counts = {…} or {name = {…}}} */
 static void hist_counted(lua_State *L, json_t *spec, int counted)
 {
     double low, width;
     lua_Integer n;
+    int counts, names;
 
     lua_getfield(L, counted, "low");
     lua_getfield(L, counted, "width");
     lua_getfield(L, counted, "counts");
     low = luaL_checknumber(L, -3);
     width = luaL_checknumber(L, -2);
-    n = luaL_len(L, -1);
-    for (lua_Integer i = 1; i <= n && i <= BINS_MAX; i++) {
-        lua_geti(L, -1, i);
-        json_array_append_new(json_object_get(spec, "values"),
-                              json_pack("{sfsfsI}", "x", low + width * (double)(i - 1), "x2",
-                                        low + width * (double)i, "y", (json_int_t)lua_tointeger(L, -1)));
-        lua_pop(L, 1);
+    counts = lua_gettop(L);
+    if (is_list(L, counts)) {
+        count_list(L, spec, NULL, low, width);
+        return;
     }
+    n = push_names(L, counts);
+    names = lua_gettop(L);
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_rawgeti(L, names, i);
+        lua_pushvalue(L, -1);
+        lua_gettable(L, counts);
+        count_list(L, spec, lua_tostring(L, -2), low, width);
+        lua_pop(L, 2);
+    }
+    json_object_set_new(spec, "named", json_true());
 }
 
 static int l_hist(lua_State *L) /* {values…, bins = 20}, {x = {…}}, {x = {name = {…}}} */

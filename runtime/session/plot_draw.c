@@ -100,11 +100,11 @@ static void bar_label(char label[LABEL], const json_t *point)
     if (x2)
         n = snprintf(label, LABEL, "%.4g to %.4g", json_number_value(x), json_number_value(x2));
     else if (json_is_string(x))
-        n = snprintf(label, LABEL, "%.*s", cut(json_string_value(x), 30), json_string_value(x));
+        n = snprintf(label, LABEL, "%.*s", cut(json_string_value(x), 100), json_string_value(x));
     else
         n = snprintf(label, LABEL, "%.6g", json_number_value(x));
     if (*series && n > 0 && n < LABEL)
-        snprintf(label + n, LABEL - (size_t)n, " %.*s", cut(series, 15), series);
+        snprintf(label + n, LABEL - (size_t)n, " %.*s", cut(series, 50), series);
 }
 
 static void draw_bars(const json_t *spec, int columns, struct buf *out)
@@ -333,7 +333,7 @@ static void draw_legend(const struct heat *h, int terminal, struct buf *out)
     else
         buf_printf(out, "\u00b7 %.4g  \u2588 %.4g", h->low, h->high);
     if (h->across > 1 || h->up > 1)
-        buf_printf(out, "\n(%zu \u00d7 %zu cells: one here is the mean of %zu \u00d7 %zu)",
+        buf_printf(out, "\n(%zu \u00d7 %zu cells, means of %zu \u00d7 %zu)",
                    json_array_size(h->xs), json_array_size(h->ys), h->across, h->up);
 }
 

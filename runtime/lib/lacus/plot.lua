@@ -37,6 +37,17 @@ local function number(v)
   return tonumber(tostring(v)) or tostring(v)
 end
 
+-- of a group: NULL has a name, too
+local function text(v)
+  if v == nil or v == null then return "null" end
+  return tostring(v)
+end
+
+local function no_numbers(kind, column, value)
+  if value == nil or value == null then wrong(("column '%s' has no numbers"):format(column)) end
+  wrong(("plot.%s draws numbers, and column '%s' holds texts: '%s'"):format(kind, column, text(value)))
+end
+
 -- rows of these columns, at most `limit`: a sample of more
 local function some(df, columns, limit, out)
   local n = df:count()
@@ -57,10 +68,10 @@ local function xy(kind, sorted)
     if o.by then columns[#columns + 1] = o.by end
     local rows = some(df, columns, POINTS, out)
     if sorted then rows = rows:orderBy(x) end
-    local lists, order = {}, {}
+    local lists, order, unfit = {}, {}, nil
     for _, row in ipairs(rows:collect()) do
       for _, y in ipairs(ys) do
-        local name = o.by and tostring(row[o.by]) .. (#ys > 1 and " " .. y or "") or y
+        local name = o.by and text(row[o.by]) .. (#ys > 1 and " " .. y or "") or y
         local list = lists[name]
         if not list then
           list = {name = name, x = {}, y = {}}
@@ -71,9 +82,15 @@ local function xy(kind, sorted)
         if a ~= nil and type(b) == "number" then
           list.x[#list.x + 1] = a
           list.y[#list.y + 1] = b
+        elseif b ~= nil and type(b) ~= "number" then
+          no_numbers(kind, y, b)
+        else
+          unfit = y
         end
       end
     end
+    if #order == 0 then wrong "there are no rows to draw" end
+    if #order == 1 and #lists[order[1]].y == 0 then no_numbers(kind, unfit) end
     table.sort(order)
     if #order > 64 then wrong(("by = '%s' gives %d series: at most 64 can be drawn"):format(o.by, #order)) end
     out.xlabel, out.ylabel = out.xlabel or x, out.ylabel or (#ys == 1 and ys[1] or nil)
@@ -81,75 +98,126 @@ local function xy(kind, sorted)
       out.x, out.y = lists[order[1]].x, lists[order[1]].y
     else
       out.series = {}
-      for i, name in ipairs(order) do out.series[i] = lists[name] end
+      for _, name in ipairs(order) do
+        if #lists[name].y > 0 then out.series[#out.series + 1] = lists[name] end
+      end
+      if #out.series == 0 then no_numbers(kind, unfit) end
     end
-    if #order == 0 then wrong "there are no rows to draw" end
     return out
   end
 end
 
 M.line, M.scatter = xy("line", true), xy("scatter", false)
 
+-- what is drawn of each group, and what that is called: {{alias, name}, …}
+local function bars_of(o)
+  if not o.y then return {{F().count "*":alias "_y1", "count"}} end
+  local agg, out = o.agg or "sum", {}
+  for i, y in ipairs(names_of(o.y)) do out[i] = {F()[agg](y):alias("_y" .. i), agg .. "(" .. y .. ")", y} end
+  if o.by and #out > 1 then wrong "plot.bar of several columns y takes no by" end
+  return out
+end
+
 function M.bar(df, o)
-  local out, x = options_of(o), need(o, "x", "bar")
-  local groups = o.by and {x, o.by} or {x}
-  local grouped = df:groupBy(table.unpack(groups))
-  local label
-  if not o.y then
-    grouped, label = grouped:agg(F().count "*":alias "_y"), "count"
-  else
-    local agg = o.agg or "sum"
-    grouped, label = grouped:agg(F()[agg](o.y):alias "_y"), agg .. "(" .. o.y .. ")"
-  end
+  local out, x, ys = options_of(o), need(o, "x", "bar"), bars_of(o)
+  local groups, aggregates = o.by and {x, o.by} or {x}, {}
+  for i, y in ipairs(ys) do aggregates[i] = y[1] end
+  local grouped = df:groupBy(table.unpack(groups)):agg(table.unpack(aggregates))
   local n = grouped:count()
   local limit = GROUPS * (o.by and 10 or 1)
-  local rows = n > limit and grouped:orderBy(F().desc "_y"):limit(limit) or grouped
-  if o.sort == "y" then rows = rows:orderBy(F().desc "_y") else rows = rows:orderBy(table.unpack(groups)) end
+  local rows = n > limit and grouped:orderBy(F().desc "_y1"):limit(limit) or grouped
+  if o.sort == "y" then rows = rows:orderBy(F().desc "_y1") else rows = rows:orderBy(table.unpack(groups)) end
   if n > limit then out.note = ("the %s largest of %s groups"):format(counted(limit), counted(n)) end
   local lists, order = {}, {}
   for _, row in ipairs(rows:collect()) do
-    local name = o.by and tostring(row[o.by]) or ""
-    if not lists[name] then
-      lists[name] = {name = name, x = {}, y = {}}
-      order[#order + 1] = name
+    for i, y in ipairs(ys) do
+      local name = o.by and text(row[o.by]) or y[3] or y[2]
+      local list = lists[name]
+      if not list then
+        list = {name = name, x = {}, y = {}}
+        lists[name] = list
+        order[#order + 1] = name
+      end
+      list.x[#list.x + 1] = text(row[x])
+      list.y[#list.y + 1] = number(row["_y" .. i]) or null
+      if type(list.y[#list.y]) == "string" then no_numbers("bar", y[3], list.y[#list.y]) end
     end
-    local list = lists[name]
-    list.x[#list.x + 1] = tostring(row[x])
-    list.y[#list.y + 1] = number(row._y) or 0
   end
   if #order == 0 then wrong "there are no rows to draw" end
-  out.xlabel, out.ylabel = out.xlabel or x, out.ylabel or label
-  if not o.by then
-    out.x, out.y = lists[""].x, lists[""].y
+  out.xlabel, out.ylabel = out.xlabel or x, out.ylabel or (#ys == 1 and ys[1][2] or o.agg or "sum")
+  if not o.by and #ys == 1 then
+    out.x, out.y = lists[order[1]].x, lists[order[1]].y
   else
-    table.sort(order)
+    if o.by then table.sort(order) end
     out.series = {}
     for i, name in ipairs(order) do out.series[i] = lists[name] end
   end
   return out
 end
 
-function M.hist(df, o)
-  local out, x = options_of(o), need(o, "x", "hist")
-  local bins = o.bins or 30
-  local v = F().col(x):cast "double"
-  local stats = df:agg(F().min(v):alias "low", F().max(v):alias "high", F().count(v):alias "n"):collect()[1]
-  if not stats.n or stats.n == 0 then wrong(("column '%s' has no numbers"):format(x)) end
-  local low, width = stats.low, (stats.high - stats.low) / bins
-  if width == 0 then bins, width = 1, 1 end
-  local bin = F().least(F().lit(bins - 1), F().floor((v - low) / width):cast "long")
-  local counts = {}
-  for i = 1, bins do counts[i] = 0 end
-  for _, row in ipairs(df:filter(v:isNotNull()):groupBy(bin:alias "bin"):count():collect()) do counts[row.bin + 1] = row.count end
-  out.counted = {low = low, width = width, counts = counts}
-  out.xlabel = out.xlabel or x
+-- the columns as numbers; others are named
+local function as_numbers(df, kind, columns)
+  local types, out = {}, {}
+  for _, pair in ipairs(df.dtypes) do types[pair[1]] = pair[2] end
+  for i, name in ipairs(columns) do
+    if types[name] == "date" or types[name] == "timestamp" or types[name] == "timestamp_ntz" or types[name] == "binary" then
+      wrong(("plot.%s draws numbers, and column '%s' is a %s"):format(kind, name, types[name]))
+    end
+    out[i] = F().col(name):cast "double"
+  end
   return out
 end
 
+local function columns_of(o, name, kind)
+  if type(o[name]) ~= "table" or #o[name] == 0 then return {need(o, name, kind)} end
+  return o[name]
+end
+
+function M.hist(df, o)
+  local out, names = options_of(o), columns_of(o, "x", "hist")
+  local bins, columns, asked = o.bins or 30, as_numbers(df, "hist", names), {}
+  for i, v in ipairs(columns) do
+    for _, what in ipairs {"min", "max", "count"} do asked[#asked + 1] = F()[what](v):alias(what .. i) end
+  end
+  local stats = df:agg(table.unpack(asked)):collect()[1]
+  local low, high
+  for i, name in ipairs(names) do
+    if not stats["count" .. i] or stats["count" .. i] == 0 then wrong(("column '%s' has no numbers"):format(name)) end
+    low = math.min(low or math.huge, stats["min" .. i])
+    high = math.max(high or -math.huge, stats["max" .. i])
+  end
+  local width = (high - low) / bins
+  if width == 0 then bins, width = 1, 1 end
+  local counts = {}
+  for k, v in ipairs(columns) do
+    local bin, list = F().least(F().lit(bins - 1), F().floor((v - low) / width):cast "long"), {}
+    for i = 1, bins do list[i] = 0 end
+    for _, row in ipairs(df:filter(v:isNotNull()):groupBy(bin:alias "bin"):count():collect()) do list[row.bin + 1] = row.count end
+    counts[names[k]] = list
+  end
+  out.counted = {low = low, width = width, counts = #names == 1 and counts[names[1]] or counts}
+  out.xlabel = out.xlabel or (#names == 1 and names[1] or nil)
+  return out
+end
+
+-- several columns: a box of each
+local function long_form(df, names)
+  local all
+  for _, name in ipairs(names) do
+    local one = df:select(F().lit(name):alias "g", F().col(name):cast "double":alias "v")
+    all = all and all:unionByName(one) or one
+  end
+  return all
+end
+
 function M.box(df, o)
-  local out, y = options_of(o), need(o, "y", "box")
-  local group = o.x and F().col(o.x):cast "string" or F().lit(y)
-  local base = df:select(group:alias "g", F().col(y):cast "double":alias "v"):filter "v IS NOT NULL"
+  local out, names = options_of(o), columns_of(o, "y", "box")
+  local y = table.concat(names, ", ")
+  as_numbers(df, "box", names)
+  if o.x and #names > 1 then wrong "plot.box of several columns y takes no x" end
+  local group = o.x and F().coalesce(F().col(o.x):cast "string", F().lit "null")
+  local base = group and df:select(group:alias "g", F().col(y):cast "double":alias "v") or long_form(df, names)
+  base = base:filter "v IS NOT NULL"
   local quartiles = base:groupBy "g":agg(F().expr "percentile(v, 0.25)":alias "q1", F().expr "percentile(v, 0.5)":alias "median",
     F().expr "percentile(v, 0.75)":alias "q3", F().count "*":alias "count")
   local n = quartiles:count()
@@ -171,7 +239,7 @@ function M.box(df, o)
     out.boxes[i] = {x = tostring(q.g), low = w.low, q1 = q.q1, median = q.median, q3 = q.q3, high = w.high, count = q.count,
       outliers = require "json".array(beyond[q.g] or {})}
   end
-  out.xlabel, out.ylabel = out.xlabel or o.x, out.ylabel or y
+  out.xlabel, out.ylabel = out.xlabel or o.x, out.ylabel or (#names == 1 and y or nil)
   return out
 end
 
@@ -187,7 +255,7 @@ function M.heatmap(df, o)
   if #rows == 0 then wrong "there are no rows to draw" end
   out.x, out.y, out.value = {}, {}, {}
   for i, row in ipairs(rows) do
-    out.x[i], out.y[i], out.value[i] = number(row[x]) or "null", number(row[y]) or "null", number(row._v) or 0
+    out.x[i], out.y[i], out.value[i] = number(row[x]) or "null", number(row[y]) or "null", number(row._v) or null
   end
   out.xlabel, out.ylabel = out.xlabel or x, out.ylabel or y
   return out
