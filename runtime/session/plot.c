@@ -382,9 +382,9 @@ static void read_arguments(lua_State *L, const char *kind)
 static const struct fields {
     const char *kind, *names;
     int own; /* the type of what has a name of the user's own; LUA_TNIL: there are none */
-} fields[] = {{"line", " x y series ", LUA_TNIL},        {"scatter", " x y series ", LUA_TNIL},
-              {"bar", " x y series ", LUA_TNUMBER},      {"hist", " x counted ", LUA_TNIL},
-              {"box", " y boxes ", LUA_TTABLE},          {"heatmap", " z x y value ", LUA_TNIL}};
+} fields[] = {{"line", " x y series ", LUA_TNIL},   {"scatter", " x y series ", LUA_TNIL},
+              {"bar", " x y series ", LUA_TNUMBER}, {"hist", " x counted ", LUA_TNIL},
+              {"box", " y boxes ", LUA_TTABLE},     {"heatmap", " z x y value ", LUA_TNIL}};
 
 static bool is_option(const char *name)
 {

@@ -333,8 +333,8 @@ static void draw_legend(const struct heat *h, int terminal, struct buf *out)
     else
         buf_printf(out, "\u00b7 %.4g  \u2588 %.4g", h->low, h->high);
     if (h->across > 1 || h->up > 1)
-        buf_printf(out, "\n(%zu \u00d7 %zu cells, means of %zu \u00d7 %zu)",
-                   json_array_size(h->xs), json_array_size(h->ys), h->across, h->up);
+        buf_printf(out, "\n(%zu \u00d7 %zu cells, means of %zu \u00d7 %zu)", json_array_size(h->xs),
+                   json_array_size(h->ys), h->across, h->up);
 }
 
 static void draw_heat(const json_t *spec, int terminal, struct buf *out)

@@ -4,7 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMNS = 60, WIDEST = 120, ROWS = 14, DOTS_Y = ROWS * 4, LABEL = 9, BAR = 50, LEAST = 10, NUMBER = 13 };
+enum {
+    COLUMNS = 60,
+    WIDEST = 120,
+    ROWS = 14,
+    DOTS_Y = ROWS * 4,
+    LABEL = 9,
+    BAR = 50,
+    LEAST = 10,
+    NUMBER = 13
+};
 enum { NAMES = 16, NAME = 24, AXIS = 24 }; /* names of series: how many, how long; words below an axis */
 
 struct canvas {
@@ -230,7 +239,11 @@ static void indented(struct buf *out, const char *text, int terminal)
 {
     if (*text)
         buf_printf(out, "%*s", LABEL + 2, "");
-    plot_text_title(text, terminal > LABEL + 2 + LEAST ? terminal - LABEL - 2 : terminal > 0 ? LEAST : 0, out);
+    plot_text_title(text,
+                    terminal > LABEL + 2 + LEAST ? terminal - LABEL - 2
+                    : terminal > 0               ? LEAST
+                                                 : 0,
+                    out);
 }
 
 void plot_text_draw(const struct plot_text *p, struct buf *out)

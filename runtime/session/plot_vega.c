@@ -1,5 +1,6 @@
 /* plot_vega.c: a plot as Vega-Lite. */
 #include "runtime/base/civil.h"
+#include "runtime/base/utf8.h"
 #include "runtime/session/plot_spec.h"
 #include <math.h>
 #include <stdio.h>
@@ -67,7 +68,34 @@ static bool has_texts(const json_t *spec, const char *field)
 
 static json_t *channel(const char *field, const char *type, const char *title)
 {
-    return json_pack("{ssssss}", "field", field, "type", type, "title", *title ? title : field);
+    return json_pack("{ssssso}", "field", field, "type", type, "title",
+                     *title ? json_string(title) : json_null());
+}
+
+/* Words below an axis lie flat where there is room for them, and lean where there is none. */
+static void set_angle(const json_t *spec, json_t *x)
+{
+    enum { LETTER = 7, GAP = 8, PLOT = 480 };
+    const json_t *width = json_object_get(spec, "width");
+    json_t *seen = json_object(), *point;
+    size_t i, longest = 0;
+
+    json_array_foreach (json_object_get(spec, "values"), i, point) {
+        const json_t *value = json_object_get(point, "x");
+        char number[32];
+        if (!json_is_string(value))
+            snprintf(number, sizeof number, "%.6g", json_number_value(value));
+        const char *text = json_is_string(value) ? json_string_value(value) : number;
+        size_t n = utf8_columns(text, strlen(text));
+        longest = n > longest ? n : longest;
+        json_object_set_new(seen, text, json_true());
+    }
+    double room = (width ? json_number_value(width) : PLOT) / (double)(json_object_size(seen) + 1);
+    bool flat = (double)(longest * LETTER + GAP) <= room * 1.2;
+    json_object_set_new(x, "axis",
+                        flat ? json_pack("{si}", "labelAngle", 0)
+                             : json_pack("{sisi}", "labelAngle", -40, "labelLimit", 160));
+    json_decref(seen);
 }
 
 static json_t *scale_of(bool log, bool from_zero)
@@ -110,7 +138,7 @@ static json_t *xy_encoding(const json_t *spec)
         if (days) /* else a browser west of Greenwich shows the day before */
             json_object_set_new(x, "scale", json_pack("{ss}", "type", "utc"));
     } else if (names)
-        json_object_set_new(x, "sort", json_null()); /* as given */
+        json_object_set_new(x, "sort", json_null()), set_angle(spec, x); /* as given */
     else if (!hist || flag(spec, "xlog"))
         json_object_set_new(x, "scale", scale_of(flag(spec, "xlog"), false));
     if (flag(spec, "ylog") || (!hist && !bar))
@@ -184,9 +212,8 @@ static json_t *box_encoding(const json_t *spec)
 {
     json_t *x = channel("x", "nominal", plot_spec_text(spec, "xlabel"));
 
-    if (!*plot_spec_text(spec, "xlabel"))
-        json_object_set_new(x, "title", json_null());
     json_object_set_new(x, "sort", json_null());
+    set_angle(spec, x);
     return json_pack("{so}", "x", x);
 }
 
@@ -198,6 +225,7 @@ static json_t *heat_encoding(const json_t *spec)
     const json_t *colors = json_object_get(spec, "colors");
     json_t *color = json_pack("{ssssss}", "field", "value", "type", "quantitative", "title", "value");
 
+    set_angle(spec, x);
     if (has_texts(spec, "x"))
         json_object_set_new(x, "sort", json_null());
     if (has_texts(spec, "y"))

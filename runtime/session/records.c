@@ -91,7 +91,7 @@ static void add_value(struct records *r, struct buf *text, struct buf *out)
     const char *s;
     size_t len, n;
 
-    buf_puts(out, type == LUA_TNUMBER ? "<td style=\"text-align:right\">" : "<td>");
+    buf_puts(out, type == LUA_TNUMBER ? "<td style=\"text-align:right\">" : "<td style=\"text-align:left\">");
     text->len = 0;
     if (type == LUA_TSTRING)
         s = lua_tolstring(L, -1, &len);
@@ -124,6 +124,20 @@ static void add_rows(struct records *r, struct buf *text, struct buf *out)
     }
 }
 
+static bool first_is_number(struct records *r, size_t c) /* the first value of a column, of any row */
+{
+    lua_State *L = r->L;
+    int type = LUA_TNIL;
+
+    for (lua_Integer i = 1; i <= r->shown && type == LUA_TNIL; i++) {
+        lua_rawgeti(L, r->list, i);
+        lua_pushstring(L, r->column[c]);
+        type = lua_rawget(L, -2);
+        lua_pop(L, 2);
+    }
+    return type == LUA_TNUMBER;
+}
+
 static void add_table(struct records *r, struct buf *out)
 {
     struct buf *text = session_buf(r->L, BUF_TEXT_MAX);
@@ -131,19 +145,20 @@ static void add_table(struct records *r, struct buf *out)
 
     buf_puts(out, "<table class=\"dataframe\"><thead><tr><th></th>");
     for (size_t c = 0; c < r->columns; c++) {
-        buf_puts(out, "<th>");
+        buf_puts(out, first_is_number(r, c) ? "<th style=\"text-align:right\">"
+                                            : "<th style=\"text-align:left\">");
         buf_html(out, r->column[c], strlen(r->column[c]));
         buf_puts(out, "</th>");
     }
     buf_puts(out, "</tr></thead><tbody>");
     add_rows(r, text, out);
-    buf_printf(out, "</tbody></table><p>%lld row%s × %zu column%s", (long long)r->rows, PLURAL(r->rows), all,
+    buf_printf(out, "</tbody></table><small>%lld row%s × %zu column%s", (long long)r->rows, PLURAL(r->rows), all,
                PLURAL(all));
     if (r->shown < r->rows)
         buf_printf(out, ", the first %lld row%s shown", (long long)r->shown, PLURAL(r->shown));
     if (r->left)
         buf_printf(out, ", %zu column%s shown", r->columns, PLURAL(r->columns));
-    buf_puts(out, "</p>");
+    buf_puts(out, "</small>");
 }
 
 bool records_html(lua_State *L, int index, struct buf *out)

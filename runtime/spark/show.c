@@ -323,11 +323,16 @@ enum lc spark_show(const struct ctx *ctx, struct spark *s, const struct plan *p,
 }
 
 /* ---- HTML ---- */
-static void html_text(struct buf *out, const char *tag, const char *text)
+/* Numbers to the right, others to the left; what is short is not broken at its hyphens and blanks. */
+static void html_cell(struct buf *out, bool number, const char *text)
 {
-    buf_printf(out, "<%s>", tag);
-    buf_html(out, text, strlen(text));
-    buf_printf(out, "</%.2s>", tag);
+    enum { SHORT = 40 };
+    size_t len = strlen(text);
+
+    buf_printf(out, "<td style=\"text-align:%s%s\">", number ? "right" : "left",
+               len <= SHORT ? ";white-space:nowrap" : "");
+    buf_html(out, text, len);
+    buf_puts(out, "</td>");
 }
 
 static void html_head(const struct grid *g, struct buf *out)
@@ -336,7 +341,8 @@ static void html_head(const struct grid *g, struct buf *out)
     for (size_t c = 0; c < g->columns; c++) {
         struct buf type = BUF_INIT(4096);
         dtype_simple(g->schema->fields[c].type, &type);
-        buf_puts(out, "<th>");
+        buf_puts(out, dtype_is_numeric(g->schema->fields[c].type) ? "<th style=\"text-align:right\">"
+                                                                  : "<th style=\"text-align:left\">");
         buf_html(out, g->schema->fields[c].name, strlen(g->schema->fields[c].name));
         buf_puts(out, "<br><small>");
         buf_html(out, buf_str(&type), type.len);
@@ -355,10 +361,9 @@ static void print_html(const struct grid *g, struct buf *out)
             const char *text = g->cells[(size_t)r * g->columns + c].text;
             bool number = dtype_is_numeric(g->schema->fields[c].type);
             if (text)
-                html_text(out, number ? "td style=\"text-align:right\"" : "td style=\"text-align:left\"",
-                          text);
+                html_cell(out, number, text);
             else
-                buf_puts(out, "<td><em>NULL</em></td>");
+                buf_puts(out, "<td style=\"text-align:left\"><em>NULL</em></td>");
         }
         buf_puts(out, "</tr>");
     }

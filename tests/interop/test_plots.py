@@ -41,6 +41,13 @@ PLOTS = {
     "df heat": "plot.heatmap(df, {x = 'k', y = 'w', value = 'v', agg = 'sum'})",
     "df days": "plot.line(spark:sql(\"select date_add(date'2024-01-31', cast(id * id as int)) d, id v from range(10)\"), {x = 'd', y = 'v'})",
     "times": "plot.scatter{x = {'2024-01-01 10:00:00', '2024-01-01 11:30:00'}, y = {1, 2}}",
+    "many": "plot.bar(spark:sql(\"select 'a longer name ' || id k from range(30)\"), {x = 'k'})",
+    "df bars": "plot.bar(df, {x = 'k', y = {'v', 'w'}, agg = 'max'})",
+    "df hists": "plot.hist(df, {x = {'v', 'w'}, bins = 4})",
+    "df boxes": "plot.box(df, {y = {'v', 'w'}})",
+    "df null": "plot.bar(spark:sql(\"select case when id > 2 then null else 'g' end g, cast(id as decimal(20, 2)) m from range(5)\"), {x = 'g', y = 'm', agg = 'max'})",
+    "below 0": "plot.bar{apples = 1, pears = -2}",
+    "decimals": "plot.line{y = {'1.50', 2, null, 0/0}}",
     "df long": "plot.scatter(spark:range(100000):withColumn('y', F.col('id') * 2), {x = 'id', y = 'y'})",
 }
 
@@ -107,6 +114,31 @@ def test_aggregates_are_made_by_the_engine(plots):
     assert [(p["x"], p["y"]) for p in values(plots, "df line")] == [(i, pytest.approx(v)) for i, _, v, _ in rows]
 
 
+def test_several_columns_of_a_dataframe(plots):
+    rows = frame()
+    assert {(b["x"], b["series"]): b["y"] for b in values(plots, "df bars")} == {(k, name): max(r[i] for r in rows if r[1] == k) for k in ("k0", "k1", "k2") for name, i in (("v", 2), ("w", 3))}
+    low, high = min(r[i] for r in rows for i in (2, 3)), max(r[i] for r in rows for i in (2, 3))
+    for name, i in (("v", 2), ("w", 3)):
+        counts, edges = numpy.histogram([r[i] for r in rows], bins=4, range=(low, high))
+        got = [b for b in values(plots, "df hists") if b["series"] == name]
+        assert [b["y"] for b in got] == list(counts) and [b["x"] for b in got] == pytest.approx(list(edges)[:-1])
+        box = next(b for b in values(plots, "df boxes") if b["x"] == name)
+        assert [box[k] for k in ("q1", "median", "q3")] == pytest.approx(numpy.percentile([r[i] for r in rows], [25, 50, 75]))
+    assert {b["x"]: b["y"] for b in values(plots, "df null")} == {"g": 2, "null": 4}
+
+
+def test_bars_below_zero_go_the_other_way(plots):
+    apples, pears = plots["below 0"]["text"].splitlines()
+    assert apples.index("█") > pears.rindex("█") and pears.count("█") >= 2 * apples.count("█") > 20, (apples, pears)
+    assert [p["y"] for p in values(plots, "decimals")] == [1.5, 2, None, None]
+
+
+def test_words_below_an_axis_lie_flat_where_they_fit(plots):
+    assert plots["grouped"]["vega"]["encoding"]["x"]["axis"]["labelAngle"] == 0
+    assert plots["df heat"]["vega"]["encoding"]["x"]["axis"]["labelAngle"] == 0
+    assert plots["many"]["vega"]["encoding"]["x"]["axis"]["labelAngle"] < 0
+
+
 def test_what_was_left_out_is_said(plots):
     assert len(values(plots, "long")) <= 20000 and plots["long"]["vega"]["title"]["subtitle"] == "16667 of 50000 points"
     assert len(values(plots, "df long")) <= 5000 and "a sample of about 5,000 of 100,000 rows" in plots["df long"]["text"]
@@ -137,11 +169,35 @@ def test_dates_have_an_axis_of_their_own(plots):
     assert plots["df days"]["text"].splitlines()[-1].split() == ["2024-01-31", "d", "2024-04-21"] and plots["texts"]["text"].splitlines()[-1].split() == ["mon", "tue"]
 
 
+MISTAKES = {
+    "plot.line(df, {x = 'id'})": 'needs y = "column"',
+    "plot.bar(df, {})": 'needs x = "column"',
+    "plot.bar(df, {x = 'k', y = 'v', agg = 'nothing'})": "no function 'nothing'",
+    "plot.line({1, 2}, {xscale = 'cubic'})": '"linear" or "log", not "cubic"',
+    "plot.box{a = {}}": "'a' has no finite numbers",
+    "plot.heatmap{z = 3}": "expected",
+    "plot.hist(df, {x = 'k'})": "",
+    "plot.line(3)": "table expected",
+    "plot.bar{'a', 'b'}": "y[1] is the text 'a'; values are numbers",
+    "plot.bar{x = {1, 2}, y = {3, 'b'}}": "y[2] is the text 'b'",
+    "plot.bar{apples = 'many'}": "'apples' is no option of plot.bar, and a string; a bar is a number",
+    "plot.bar{apples = 1, titel = 'fruit'}": "did you mean 'title'?",
+    "plot.line{1, 2, titel = 'x'}": "plot.line has no option 'titel'; did you mean 'title'?",
+    "plot.line({1, 2}, {width = 'wide'})": "the option 'width' is a number of pixels",
+    "plot.line({1, 2}, {title = {}})": "the option 'title' is a text, not a table",
+    "plot.hist{'a', 'b'}": "values[1] is the text 'a'",
+    "plot.box{a = {1, 'x'}}": "a[2] is the text 'x'",
+    "plot.heatmap{{1, 'x'}}": "row 1[2] is the text 'x'",
+    "plot.heatmap{x = {1, 2}, y = {1, 2}, value = {1}}": "x has 2 values, y 2 and value 1",
+    "plot.line{}": "there are no values to draw",
+    "plot.line(df, {x = 'id', y = 'k'})": "draws numbers, and column 'k' holds texts",
+    "plot.line(df:filter('id > 1000'), {x = 'id', y = 'v'})": "there are no rows to draw",
+    "plot.hist(spark:sql('select current_date() d'), {x = 'd'})": "column 'd' is a date",
+    "plot.line(spark:sql('select 1 x, cast(null as int) y'), {x = 'x', y = 'y'})": "column 'y' has no numbers",
+}
+
+
 def test_mistakes_are_named(tmp_path):
-    got = script_json(tmp_path, FRAME + """
-local function says(...) local ok, e = pcall(...) return tostring(e) end
-print(json.encode{says(plot.line, df, {x = 'id'}), says(plot.bar, df, {}), says(plot.bar, df, {x = 'k', y = 'v', agg = 'nothing'}), says(plot.line, {1, 2}, {xscale = 'cubic'}),
-  says(plot.box, {a = {}}), says(plot.heatmap, {z = 3}), says(plot.hist, df, {x = 'k'}), says(plot.line, 3)})""")
-    wanted = ['needs y = "column"', 'needs x = "column"', "no function 'nothing'", '"linear" or "log", not "cubic"', "'a' has no finite numbers", "expected", "", "table expected"]
-    for text, want in zip(got, wanted):
-        assert want in text, (text, want)
+    code = FRAME + "local out = {}\n" + "".join(f"do local ok, e = pcall(function() return {text} end) out[#out + 1] = ok and 'drawn' or tostring(e) end\n" for text in MISTAKES)
+    for (text, want), got in zip(MISTAKES.items(), script_json(tmp_path, code + "print(json.encode(out))")):
+        assert want in got and (got != "drawn" or not want), (text, got)

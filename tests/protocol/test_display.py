@@ -97,6 +97,27 @@ def test_in_a_terminal_a_bar_stays_one_line(home):
     assert len(drawings) > 4 and all(d.count("\n") == 1 for d in drawings) and all(len(d.strip()) <= 60 for d in drawings)
 
 
+PLOTS = """
+local z, many, big = {}, {}, {} for i = 1, 24 do z[i] = {} for k = 1, 60 do z[i][k] = math.sin(i / 3) * math.cos(k / 5) end end
+for i = 1, 300 do many['bar ' .. i] = i end
+local long = ('a label that has no end '):rep(9)
+print(plot.heatmap{z = z, title = long}) print(plot.heatmap{z = {{1, 2}, {3, 4}}, x = {long, 'b'}, y = {'日本語のラベル長い' .. long, 'b'}})
+print(plot.box{[long] = {1, 2, 3, 4, 50}, b = {-1e10, 3}, ['two\\nlines'] = {1, 9}, title = long})
+print(plot.line{x = {1, 2, 3}, y = {loss = {1, 2, 3}, [long] = {3, 2, 1}}, title = long, xlabel = long, ylabel = long}) print(plot.line{x = {long, 'b'}, y = {1, 2}})
+print(plot.bar{[long] = -3, ['two\\nlines'] = 1e10, title = long}) print(plot.bar(many)) print(plot.hist{x = {p = {1, 2, 3}, [long] = {2, 3}}})
+"""
+
+
+@pytest.mark.parametrize("columns", [33, 47, 80, 200])
+def test_plots_fit_the_terminal(home, columns):
+    import unicodedata
+    lines = in_terminal(home, columns, PLOTS).replace("\r\n", "\n").splitlines()
+    widths = [sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line.rstrip()) for line in lines]
+    assert len(lines) > 150 and max(widths) <= columns, lines[widths.index(max(widths))]
+    assert max(widths) > min(columns, 130) * 0.8  # and take what there is
+    assert not any("lines" in line and "two" not in line for line in lines) and "(the first 100 of 300 bars)" in lines
+
+
 def test_a_dataframe_fits_the_terminal(home):
     code = "local c = {} for i = 1, 12 do c['column_' .. i] = 'value ' .. i end display(spark:createDataFrame({c, c}))"
     lines = [line for line in in_terminal(home, 70, code).replace("\r\n", "\n").splitlines() if line.strip()]

@@ -78,10 +78,13 @@ static void records_are_tables_too(void **state)
           "{{n = 1, name = \"moon <b>\"}, {name = \"lake\", ok = {true}}}");
     assert_string_equal(
         shown(r, "execute_result", 0, "text/html"),
-        "<table "
-        "class=\"dataframe\"><thead><tr><th></th><th>n</th><th>name</th><th>ok</th></tr></thead><tbody>"
-        "<tr><th>1</th><td style=\"text-align:right\">1</td><td>moon &lt;b&gt;</td><td></td></tr>"
-        "<tr><th>2</th><td></td><td>lake</td><td>{true}</td></tr></tbody></table><p>2 rows × 3 columns</p>");
+        "<table class=\"dataframe\"><thead><tr><th></th><th style=\"text-align:right\">n</th>"
+        "<th style=\"text-align:left\">name</th><th style=\"text-align:left\">ok</th></tr></thead><tbody>"
+        "<tr><th>1</th><td style=\"text-align:right\">1</td><td style=\"text-align:left\">moon &lt;b&gt;</td>"
+        "<td style=\"text-align:left\"></td></tr><tr><th>2</th><td style=\"text-align:left\"></td>"
+        "<td style=\"text-align:left\">lake</td><td "
+        "style=\"text-align:left\">{true}</td></tr></tbody></table>"
+        "<small>2 rows × 3 columns</small>");
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         recorder_do(r, plain[i]);
         if (shown(r, "execute_result", 0, "text/html"))

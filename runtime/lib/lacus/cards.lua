@@ -8,6 +8,9 @@ local tools = require "lacus.tools"
 local escape, sorted_keys = tools.html, tools.sorted_keys
 local M = {}
 
+-- of the i-th run, wherever it is drawn
+function M.colour(i) return colours[(i - 1) % #colours + 1] end
+
 local function number(v)
   if math.type(v) == "integer" then return tostring(v) end
   return ("%.5g"):format(v)
@@ -34,25 +37,27 @@ local function extent(lines, axis)
   return low, high > low and high or low + 1
 end
 
--- one drawing: lines = {{name =, points = {{x, y}, …}}, …}
+-- one drawing: lines = {{name =, points = {{x, y}, …}}, …}; the numbers stand beside it
 function M.curve(title, lines)
-  local width, height, top = 240, 110, 18
+  local width, height, top, left = 250, 110, 18, 56
   local x0, x1 = extent(lines, 1)
   local y0, y1 = extent(lines, 2)
   local out = {('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" style="font:11px sans-serif;margin:2px 6px">')
-    :format(width, height + top, width, height + top)}
-  out[#out + 1] = ('<text x="2" y="12" fill="currentColor">%s</text>'):format(escape(title))
-  out[#out + 1] = ('<rect x="0.5" y="%.1f" width="%d" height="%d" fill="none" stroke="#bbb"/>'):format(top + 0.5, width - 1, height - 1)
+    :format(left + width, height + top + 16, left + width, height + top + 16)}
+  out[#out + 1] = ('<text x="%d" y="12" fill="currentColor">%s</text>'):format(left, escape(title))
+  out[#out + 1] = ('<rect x="%.1f" y="%.1f" width="%d" height="%d" fill="none" stroke="#bbb"/>'):format(left + 0.5, top + 0.5, width - 1, height - 1)
   for i, line in ipairs(lines) do
     local at = {}
     for k, p in ipairs(line.points) do
-      at[k] = ("%.1f,%.1f"):format(3 + (p[1] - x0) / (x1 - x0) * (width - 6), top + height - 4 - (p[2] - y0) / (y1 - y0) * (height - 8))
+      at[k] = ("%.1f,%.1f"):format(left + 3 + (p[1] - x0) / (x1 - x0) * (width - 6), top + height - 4 - (p[2] - y0) / (y1 - y0) * (height - 8))
     end
     out[#out + 1] = ('<polyline fill="none" stroke="%s" stroke-width="1.5" points="%s"><title>%s</title></polyline>')
-      :format(colours[(i - 1) % #colours + 1], table.concat(at, " "), escape(line.name or title))
+      :format(line.colour or M.colour(i), table.concat(at, " "), escape(line.name or title))
   end
-  out[#out + 1] = ('<text x="4" y="%d" fill="#888">%s</text><text x="4" y="%d" fill="#888">%s</text>'):format(top + 12, number(y1), top + height - 5, number(y0))
-  out[#out + 1] = ('<text x="%d" y="%d" fill="#888" text-anchor="end">step %s</text></svg>'):format(width - 4, top + height - 5, number(x1))
+  out[#out + 1] = ('<text x="%d" y="%d" fill="#888" text-anchor="end">%s</text><text x="%d" y="%d" fill="#888" text-anchor="end">%s</text>')
+    :format(left - 4, top + 10, number(y1), left - 4, top + height, number(y0))
+  out[#out + 1] = ('<text x="%d" y="%d" fill="#888">%s</text><text x="%d" y="%d" fill="#888" text-anchor="end">step %s</text></svg>')
+    :format(left, top + height + 13, number(x0), left + width, top + height + 13, number(x1))
   return table.concat(out)
 end
 
@@ -67,6 +72,18 @@ function M.spark(points, width)
   return table.concat(out)
 end
 
+local function short(text) -- of a long text, so much as fits beside others
+  local cut = utf8.offset(text, 61)
+  return cut and utf8.len(text) and utf8.len(text) > 60 and text:sub(1, cut - 1) .. "…" or text
+end
+
+-- a cell of a table: numbers to the right, texts to the left, short ones on one line
+function M.cell(tag, text)
+  local side = tag == "td" and tonumber(text) and "right" or "left"
+  local line = (utf8.len(text) or #text) <= 40 and ";white-space:nowrap" or ""
+  return ('<%s style="text-align:%s%s">%s</%s>'):format(tag, side, line, escape(text), tag)
+end
+
 -- {{kind, name, values of each run, do they differ?}, …}
 local function rows_of(runs)
   local rows = {}
@@ -79,7 +96,7 @@ local function rows_of(runs)
       local row = {group = group, name = name, differs = false}
       for i, run in ipairs(runs) do
         local v = run.data[group][name]
-        row[i] = v == nil and "" or type(v) == "number" and number(v) or tostring(v)
+        row[i] = v == nil and "" or type(v) == "number" and number(v) or short(tostring(v))
         row.differs = row.differs or row[i] ~= row[1]
       end
       rows[#rows + 1] = row
@@ -97,9 +114,9 @@ local function lines_of(runs, history)
   for i, name in ipairs(sorted_keys(names)) do
     if i > 12 then break end
     local lines = {}
-    for _, run in ipairs(runs) do
+    for k, run in ipairs(runs) do
       local points = run.data.metrics[name] and M.points(history(run.info.run_id, name)) or {}
-      if #points > 1 then lines[#lines + 1] = {name = run.info.run_name, points = points} end
+      if #points > 1 then lines[#lines + 1] = {name = run.info.run_name, points = points, colour = M.colour(k)} end
     end
     if #lines > 0 then out[#out + 1] = {name = name, lines = lines} end
   end
@@ -115,6 +132,13 @@ function M.curves(runs, history)
       local label = metric.name .. (#runs > 1 and " of " .. line.name or "")
       text[#text + 1] = ("  %s %s %s → %s"):format(M.spark(line.points), label, number(line.points[1][2]), number(line.points[#line.points][2]))
     end
+  end
+  if #html > 0 and #runs > 1 then
+    local names = {}
+    for i, run in ipairs(runs) do
+      names[i] = ('<span style="margin-right:12px;white-space:nowrap"><span style="color:%s">▬</span> %s</span>'):format(M.colour(i), escape(run.info.run_name))
+    end
+    html[#html + 1] = '<div style="width:100%;font:11px sans-serif;margin:2px 6px">' .. table.concat(names) .. "</div>"
   end
   return #html > 0 and '<div style="display:flex;flex-wrap:wrap">' .. table.concat(html) .. "</div>" or "", table.concat(text, "\n")
 end
@@ -149,14 +173,14 @@ end
 function Comparison.__mimebundle(c)
   local out = {"<table><thead><tr><th></th>"}
   for i, run in ipairs(c.runs) do
-    out[#out + 1] = ('<th style="border-top:4px solid %s">%s<br><small>%s</small></th>'):format(colours[(i - 1) % #colours + 1],
+    out[#out + 1] = ('<th style="border-top:4px solid %s;text-align:left">%s<br><small>%s</small></th>'):format(M.colour(i),
       escape(run.info.run_name), escape(run.info.status))
   end
   out[#out + 1] = "</tr></thead><tbody>"
   for _, row in ipairs(rows_of(c.runs)) do
     local style = row.differs and ' style="font-weight:bold"' or ' style="color:#888"'
     out[#out + 1] = ("<tr%s><td style=\"text-align:left\">%s.%s</td>"):format(style, row.group, escape(row.name))
-    for i = 1, #c.runs do out[#out + 1] = "<td>" .. escape(row[i]) .. "</td>" end
+    for i = 1, #c.runs do out[#out + 1] = M.cell("td", row[i]) end
     out[#out + 1] = "</tr>"
   end
   out[#out + 1] = "</tbody></table>" .. M.curves(c.runs, c.history)

@@ -132,7 +132,7 @@ return function(native)
       min = entry.min, max = entry.max, step = entry.step,
       value = kind.several and split(entry.value) or entry.value,
       style = {description_width = "initial"},
-      layout = {width = kind.number and "20em" or "auto", max_width = "100%"}, -- a long label leaves room for the field
+      layout = {width = kind.number and "20em" or "auto", max_width = "100%", min_width = kind.several and "8em" or nil, margin = "2px 12px 2px 2px"}, -- a long label leaves room for the field
     }
     w:observe(function(change)
       if kind.several then

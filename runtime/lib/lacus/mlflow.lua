@@ -122,11 +122,11 @@ end
 
 local function table_html(rows, columns)
   local out = { "<table><thead><tr>" }
-  for _, name in ipairs(columns) do out[#out + 1] = "<th>" .. escape(name) .. "</th>" end
+  for _, name in ipairs(columns) do out[#out + 1] = require("lacus.cards").cell("th", name) end
   out[#out + 1] = "</tr></thead><tbody>"
   for _, row in ipairs(rows) do
     out[#out + 1] = "<tr>"
-    for _, cell in ipairs(row) do out[#out + 1] = "<td>" .. escape(cell) .. "</td>" end
+    for _, cell in ipairs(row) do out[#out + 1] = require("lacus.cards").cell("td", cell) end
     out[#out + 1] = "</tr>"
   end
   out[#out + 1] = "</tbody></table>"
@@ -210,10 +210,10 @@ function Run.__mimebundle(run)
   for _, group in ipairs { "params", "metrics" } do
     local keys = sorted_keys(run.data[group])
     if #keys > 0 then
-      out[#out + 1] = '<table style="display:inline-table;vertical-align:top;margin:6px 12px 0 0"><thead><tr><th>' .. group .. "</th><th></th></tr></thead><tbody>"
+      out[#out + 1] = '<table style="display:inline-table;vertical-align:top;margin:6px 12px 0 0"><thead><tr><th style="text-align:left">' .. group .. "</th><th></th></tr></thead><tbody>"
       for i = 1, math.min(#keys, 50) do
         local v = run.data[group][keys[i]]
-        out[#out + 1] = ("<tr><td>%s</td><td>%s</td></tr>"):format(escape(keys[i]), escape(type(v) == "number" and number_text(v) or cut(v, 60)))
+        out[#out + 1] = ("<tr>%s%s</tr>"):format(require("lacus.cards").cell("th", keys[i]), require("lacus.cards").cell("td", type(v) == "number" and number_text(v) or cut(v, 60)))
       end
       out[#out + 1] = "</tbody></table>"
     end
