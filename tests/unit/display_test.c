@@ -236,7 +236,7 @@ static void plots_are_vega_and_text(void **state)
     assert_int_equal(json_integer_value(json_object_get(json_array_get(values, 0), "y")), 3);
     recorder_do(r, "plot.scatter({1, 4, 9}, {title = 'squares'})");
     recorder_do(r, "plot.line{0/0, 1/0, 5}");
-    fails(r, "plot.line{}", "list of numbers");
+    fails(r, "plot.line{}", "no values to draw");
     fails(r, "plot.line{x = {1}, y = {1, 2}}", "x has 1 values and y has 2");
     fails(r, "plot.hist{}", "finite numbers");
 }
