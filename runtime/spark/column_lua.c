@@ -618,11 +618,42 @@ static const luaL_Reg metamethods[] = {
     {"__le", l_meta_le}, {"__eq", l_meta_eq}, {"__call", l_get_item}, {"__tostring", l_tostring},
     {"__gc", l_gc},      {NULL, NULL}};
 
+/* column[0] is getItem(0); everything else is a method */
+static int l_index(lua_State *L)
+{
+    if (lua_isinteger(L, 2))
+        return l_get_item(L);
+    lua_settop(L, 2);
+    lua_gettable(L, lua_upvalueindex(1));
+    return 1;
+}
+
+static int
+l_dir(lua_State *L) /* for completion: upvalue 1: the methods; what is written in Lua lists itself */
+{
+    lua_Integer n;
+
+    if (luaL_getmetafield(L, lua_upvalueindex(1), "__dir") == LUA_TNIL)
+        lua_newtable(L);
+    else
+        lua_call(L, 0, 1);
+    n = luaL_len(L, -1);
+    for (const struct manual_row *m = methods; m->name; m++) {
+        lua_pushstring(L, m->name);
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
 static void open_class(lua_State *L) /* the metatable is on top */
 {
     luaL_setfuncs(L, metamethods, 0);
     spark_methods(L, methods);
     spark_extend(L, "Column");
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, l_dir, 1);
+    lua_setfield(L, -3, "__dir");
+    lua_pushcclosure(L, l_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pushliteral(L, "Column");
     lua_setfield(L, -2, "__name");

@@ -9,13 +9,15 @@
 /* ---- types ---- */
 enum { DEEPEST = 64 }; /* lists and structs inside of each other; a table that holds itself ends here */
 
-struct shape {        /* what the values of a column are; a tree that lives in a userdata's arena */
-    enum dtype_id id; /* NULL, BOOLEAN, LONG, DOUBLE, STRING, ARRAY, STRUCT */
-    bool fixed;       /* the schema says so: what does not fit is an error */
-    int bits;         /* of the schema's integer type; 0: none */
-    bool vague;       /* an ARRAY that was only seen as {}: it may still become a STRUCT */
-    lua_Integer row;  /* where that was seen, for messages */
+struct shape { /* what the values of a column are; a tree that lives in a userdata's arena */
+    enum dtype_id
+        id; /* NULL, BOOLEAN, LONG, DOUBLE, STRING, ARRAY, STRUCT; of a schema MAP: its element is a STRUCT of key and value */
+    bool fixed;      /* the schema says so: what does not fit is an error */
+    int bits;        /* of the schema's integer type; 0: none */
+    bool vague;      /* an ARRAY that was only seen as {}: it may still become a STRUCT */
+    lua_Integer row; /* where that was seen, for messages */
     struct shape *element;
+    bool entry; /* a STRUCT of a MAP: neither it nor its key is NULL */
     size_t n_fields, capacity;
     struct shape_field *fields;
     size_t
@@ -44,7 +46,8 @@ static const char *shape_name(enum dtype_id id)
 {
     static const char *const names[DTYPE_COUNT] = {
         [DTYPE_BOOLEAN] = "boolean", [DTYPE_LONG] = "bigint", [DTYPE_DOUBLE] = "double",
-        [DTYPE_STRING] = "string",   [DTYPE_ARRAY] = "array", [DTYPE_STRUCT] = "struct"};
+        [DTYPE_STRING] = "string",   [DTYPE_ARRAY] = "array", [DTYPE_STRUCT] = "struct",
+        [DTYPE_MAP] = "map"};
 
     return names[id] ? names[id] : "value";
 }
@@ -156,6 +159,80 @@ static void infer_row(struct infer *in, int index, int names, struct shape *s) /
     }
 }
 
+/* ---- maps: the pairs of a table, by their keys ---- */
+struct map_key { /* a key of a table: a number, or a text that stays the table's */
+    bool number, integer;
+    lua_Number n;
+    lua_Integer i;
+    const char *s;
+    size_t len;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    const struct map_key *x = a, *y = b;
+
+    if (x->number != y->number)
+        return x->number ? -1 : 1;
+    if (x->number)
+        return x->n < y->n ? -1 : x->n > y->n;
+    int order = memcmp(x->s, y->s, x->len < y->len ? x->len : y->len);
+    return order ? order : x->len < y->len ? -1 : x->len > y->len;
+}
+
+/* The keys of the table at index, sorted, in a userdata that it pushes: a table has no order of its own. */
+static struct map_key *map_keys(lua_State *L, int index, size_t *n)
+{
+    struct map_key *keys;
+    size_t count = 0;
+
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+        count++;
+    keys = lua_newuserdatauv(L, sizeof *keys * (count + 1), 0);
+    *n = 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        struct map_key k = {.number = lua_type(L, -2) == LUA_TNUMBER, .integer = lua_isinteger(L, -2)};
+        if (!k.number && lua_type(L, -2) != LUA_TSTRING)
+            luaL_error(L, "the keys of a map are texts or numbers, not a %s", luaL_typename(L, -2));
+        if (k.number) {
+            k.n = lua_tonumber(L, -2);
+            k.i = lua_tointeger(L, -2);
+        } else {
+            k.s = lua_tolstring(L, -2, &k.len);
+        }
+        keys[(*n)++] = k;
+    }
+    qsort(keys, *n, sizeof *keys, by_key);
+    return keys;
+}
+
+/* Pushes the key, and its value of the table at index. */
+static void push_pair(lua_State *L, int index, const struct map_key *k)
+{
+    if (k->integer)
+        lua_pushinteger(L, k->i);
+    else if (k->number)
+        lua_pushnumber(L, k->n);
+    else
+        lua_pushlstring(L, k->s, k->len);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, index);
+}
+
+static void infer_map(struct infer *in, int index, struct shape *s)
+{
+    lua_State *L = in->L;
+    size_t n;
+    const struct map_key *keys = map_keys(L, index, &n);
+
+    for (size_t i = 0; i < n; i++, lua_pop(L, 2)) {
+        push_pair(L, index, &keys[i]);
+        infer_value(in, lua_gettop(L) - 1, &s->element->fields[0].shape);
+        infer_value(in, lua_gettop(L), &s->element->fields[1].shape);
+    }
+    lua_pop(L, 1);
+}
+
 static bool is_empty(lua_State *L, int index)
 {
     lua_pushnil(L);
@@ -176,7 +253,9 @@ static void infer_table(struct infer *in, int index, struct shape *s)
     in->depth++;
     if (s->id == DTYPE_NULL)
         s->row = in->row;
-    if (row_names(L, index)) {
+    if (s->id == DTYPE_MAP) {
+        infer_map(in, index, s);
+    } else if (row_names(L, index)) {
         infer_row(in, index, lua_gettop(L), s);
         lua_pop(L, 1);
     } else if (lua_rawlen(L, index) > 0 || vague || (s->id == DTYPE_ARRAY && is_empty(L, index))) {
@@ -254,23 +333,32 @@ static void infer_value(struct infer *in, int index, struct shape *s)
     }
 }
 
-/* The shape that values of a type have in Lua. Types that Lua lacks (dates, decimals, maps) are inferred, then cast. */
+/* The shape that values of a type have in Lua. Types that Lua lacks (dates, decimals) are inferred, then cast. */
 static void shape_of_type(struct infer *in, struct shape *s, const struct dtype *type)
 {
     enum dtype_id id = type->id;
 
     s->row = 1;
-    s->fixed = id <= DTYPE_DOUBLE || id == DTYPE_STRING || id == DTYPE_ARRAY || id == DTYPE_STRUCT;
+    s->fixed = id <= DTYPE_DOUBLE || id == DTYPE_STRING || id == DTYPE_ARRAY || id == DTYPE_STRUCT ||
+               id == DTYPE_MAP;
     if (!s->fixed)
         return;
     s->id = dtype_is_integral(type) ? DTYPE_LONG : id == DTYPE_FLOAT ? DTYPE_DOUBLE : id;
     s->bits = dtype_is_integral(type) ? 8 << (id - DTYPE_BYTE) : 0;
     if (id == DTYPE_NULL)
         s->fixed = false;
-    if (id == DTYPE_ARRAY) {
-        if ((s->element = arena_zalloc(in->arena, sizeof *s->element)) == NULL)
-            no_memory(in->L);
+    if ((id == DTYPE_ARRAY || id == DTYPE_MAP) &&
+        (s->element = arena_zalloc(in->arena, sizeof *s->element)) == NULL)
+        no_memory(in->L);
+    if (id == DTYPE_ARRAY)
         shape_of_type(in, s->element, type->element);
+    if (id == DTYPE_MAP) {
+        s->element->id = DTYPE_STRUCT;
+        s->element->entry = true;
+        add_field(in, s->element, "key");
+        add_field(in, s->element, "value");
+        shape_of_type(in, &s->element->fields[0].shape, type->key);
+        shape_of_type(in, &s->element->fields[1].shape, type->element);
     }
     for (size_t i = 0; id == DTYPE_STRUCT && i < type->n_fields; i++) {
         struct shape_field *f = add_field(in, s, type->fields[i].name);
@@ -288,6 +376,11 @@ struct column { /* a column under construction; its children are those of Arrow 
     size_t n_children;
 };
 
+static bool has_element(const struct shape *s)
+{
+    return s->id == DTYPE_ARRAY || s->id == DTYPE_MAP;
+}
+
 static bool column_init(struct arena *a, struct column *c, const struct shape *shape, const char *name)
 {
     int32_t zero = 0;
@@ -297,17 +390,18 @@ static bool column_init(struct arena *a, struct column *c, const struct shape *s
     buf_init(&c->valid, SIZE_MAX / 4);
     buf_init(&c->data, SIZE_MAX / 4);
     buf_init(&c->offsets, SIZE_MAX / 4);
-    if (shape->id == DTYPE_STRING || shape->id == DTYPE_NULL || shape->id == DTYPE_ARRAY)
+    if (shape->id == DTYPE_STRING || shape->id == DTYPE_NULL || has_element(shape))
         ok = buf_add(&c->offsets, &zero, sizeof zero);
-    size_t n = shape->id == DTYPE_ARRAY ? 1 : shape->id == DTYPE_STRUCT ? shape->n_fields : 0;
+    size_t n = has_element(shape) ? 1 : shape->id == DTYPE_STRUCT ? shape->n_fields : 0;
     c->children = arena_zalloc(a, sizeof *c->children * (n + 1));
     if (!c->children)
         return false;
     c->n_children = n;
     for (size_t i = 0; i < c->n_children; i++)
-        ok = column_init(a, &c->children[i],
-                         shape->id == DTYPE_ARRAY ? shape->element : &shape->fields[i].shape,
-                         shape->id == DTYPE_ARRAY ? "element" : shape->fields[i].name) &&
+        ok = column_init(a, &c->children[i], has_element(shape) ? shape->element : &shape->fields[i].shape,
+                         shape->id == DTYPE_ARRAY ? "element"
+                         : shape->id == DTYPE_MAP ? "entries"
+                                                  : shape->fields[i].name) &&
              ok;
     return ok;
 }
@@ -344,6 +438,7 @@ static bool add_null(lua_State *L, struct column *c)
         ok = buf_add(&c->data, zeros, 8);
         break;
     case DTYPE_ARRAY:
+    case DTYPE_MAP:
         ok = add_offset(c, (size_t)c->children[0].n);
         break;
     case DTYPE_STRUCT:
@@ -379,10 +474,29 @@ static void push_member(lua_State *L, int index, const char *name, lua_Integer p
     lua_rawgeti(L, index, at);
 }
 
+static bool add_map(lua_State *L, struct column *c, int index)
+{
+    struct column *entries = &c->children[0];
+    size_t n;
+    const struct map_key *keys = map_keys(L, index, &n);
+    bool ok = true;
+
+    for (size_t i = 0; i < n; i++, lua_pop(L, 2)) {
+        push_pair(L, index, &keys[i]);
+        ok = column_add(L, &entries->children[0], lua_gettop(L) - 1) &&
+             column_add(L, &entries->children[1], lua_gettop(L)) && buf_putc(&entries->valid, 1) && ok;
+        entries->n++;
+    }
+    lua_pop(L, 1);
+    return add_offset(c, (size_t)entries->n) && ok;
+}
+
 static bool add_table(lua_State *L, struct column *c, int index)
 {
     bool ok = true;
 
+    if (c->shape->id == DTYPE_MAP)
+        return add_map(L, c, index);
     if (c->shape->id == DTYPE_ARRAY) {
         for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, index); i++, lua_pop(L, 1)) {
             lua_rawgeti(L, index, i);
@@ -421,6 +535,7 @@ static bool column_add(lua_State *L, struct column *c, int index)
         ok = buf_add(&c->data, &d, sizeof d);
         break;
     case DTYPE_ARRAY:
+    case DTYPE_MAP:
     case DTYPE_STRUCT:
         ok = add_table(L, c, index);
         break;
@@ -443,6 +558,8 @@ static const char *format_of(enum dtype_id id)
         return "g";
     case DTYPE_ARRAY:
         return "+l";
+    case DTYPE_MAP:
+        return "+m";
     case DTYPE_STRUCT:
         return "+s";
     default:
@@ -499,7 +616,7 @@ static bool export_array(struct column *c, struct ArrowArray *out)
 {
     struct held *h = mem_zalloc(sizeof *h);
     size_t each = sizeof(void *) + sizeof(struct ArrowArray);
-    bool offsets = c->offsets.len > 0, leaf = c->shape->id != DTYPE_ARRAY && c->shape->id != DTYPE_STRUCT;
+    bool offsets = c->offsets.len > 0, leaf = !has_element(c->shape) && c->shape->id != DTYPE_STRUCT;
 
     memset(out, 0, sizeof *out);
     if (!h || (c->n_children > 0 && (h->children = mem_zalloc(each * c->n_children)) == NULL))
@@ -555,6 +672,8 @@ static bool export_schema(const struct column *c, struct ArrowSchema *out)
         out->n_children++;
         if (!export_schema(&c->children[i], out->children[i]))
             return release_schema(out), false;
+        if (c->shape->id == DTYPE_MAP || (c->shape->entry && i == 0))
+            out->children[i]->flags = 0;
     }
     return true;
 }
@@ -779,6 +898,9 @@ static const struct dtype *shape_type(const struct shape *s)
 {
     if (s->id == DTYPE_ARRAY)
         return dtype_array(shape_type(s->element), true);
+    if (s->id == DTYPE_MAP)
+        return dtype_map(shape_type(&s->element->fields[0].shape), shape_type(&s->element->fields[1].shape),
+                         true);
     if (s->id == DTYPE_STRUCT) {
         const struct dtype *t = dtype_struct_new(s->n_fields);
         for (size_t i = 0; i < s->n_fields && t; i++)
@@ -786,32 +908,6 @@ static const struct dtype *shape_type(const struct shape *s)
         return t;
     }
     return dtype_of(s->id == DTYPE_NULL ? DTYPE_STRING : s->id);
-}
-
-/* STRUCT → MAP has no cast: a table with texts as keys was read as a struct. */
-static struct expr *as_map(struct expr *e, const struct dtype *from)
-{
-    struct expr **args = mem_calloc(2 * from->n_fields + 1, sizeof *args), *map;
-
-    for (size_t i = 0; args && i < from->n_fields; i++) {
-        const char *name = from->fields[i].name;
-        args[2 * i] = expr_string(name, strlen(name));
-        args[2 * i + 1] = expr_extract(expr_ref(e), expr_string(name, strlen(name)));
-    }
-    map = args ? expr_call("map", false, args, 2 * from->n_fields) : NULL;
-    mem_free(args);
-    return expr_binary("when", expr_unary("isnotnull", e), map);
-}
-
-/* What the cast to the wanted type begins with. */
-static struct expr *as_wanted(struct expr *e, const struct shape *s, const struct dtype *from,
-                              const struct dtype *wanted)
-{
-    if (s->id == DTYPE_NULL) /* no value at all */
-        return expr_unref(e), expr_null();
-    if (wanted->id == DTYPE_MAP && s->vague) /* only empty tables */
-        return expr_binary("when", expr_unary("isnotnull", e), expr_call("map", false, NULL, 0));
-    return wanted->id == DTYPE_MAP && from->id == DTYPE_STRUCT ? as_map(e, from) : e;
 }
 
 /* Columns are named by position first, so that equal names do no harm. */
@@ -828,7 +924,10 @@ static const struct plan *cast_to(lua_State *L, const struct plan *p, const stru
     for (size_t i = 0; i < n; i++) {
         const struct dtype *type = schema->fields[i].type;
         struct expr *e = expr_attribute(&names[i], 1, 0);
-        e = as_wanted(e, &w->shape.fields[i].shape, w->schema->fields[i].type, type);
+        if (w->shape.fields[i].shape.id == DTYPE_NULL) { /* no value at all */
+            expr_unref(e);
+            e = expr_null();
+        }
         exprs[i] = expr_alias(expr_cast(e, dtype_ref(type), false), schema->fields[i].name);
     }
     return plan_project(plan_to_df(p, names, n), exprs, n);

@@ -186,3 +186,19 @@ def test_inferred_json_has_its_fields_in_order_at_every_depth(tmp_path):
     (tmp_path / "chat.jsonl").write_text('{"messages":[{"role":"user","content":"hi","more":{"z":1,"a":2}}],"b":1}\n')
     out = lacus(tmp_path, f'spark.read:json("{tmp_path}/chat.jsonl"):printSchema() print(spark.read:json("{tmp_path}/chat.jsonl"):collect()[1].messages[1].role)')
     assert [line.split(": ")[0].strip(" |-") for line in out.splitlines()[1:]] == ["b", "messages", "element", "content", "more", "a", "z", "role", "", "user"]
+
+
+def test_maps_of_a_schema_have_their_own_keys(tmp_path):
+    """Each row's map, also inside of arrays; columns are indexed from 0, as in Spark."""
+    out = lacus(tmp_path, """
+local df = spark:createDataFrame({{1, {x = 1, y = 2}, {[3] = "c", [1] = "a"}, {{k = {5}}, {}}}, {2, {}, null, {}}, {3, {z = null}, {}, null}},
+  "id INT, m MAP<STRING,INT>, n MAP<INT,STRING>, l ARRAY<MAP<STRING,ARRAY<BIGINT>>>")
+df:show{truncate = false}
+df:select("id", F.explode("m")):show()
+df:select(F.col("n")[3], F.col("l")[0]("k")[0]):limit(1):show()
+print(select(2, pcall(spark.createDataFrame, spark, {{5}}, "m MAP<STRING,INT>")))
+""")
+    assert [line.replace(" ", "") for line in out.splitlines() if line.startswith("|")] == [
+        "|id|m|n|l|", "|1|{x->1,y->2}|{1->a,3->c}|[{k->[5]},{}]|", "|2|{}|NULL|[]|", "|3|{z->NULL}|{}|NULL|",
+        "|id|key|value|", "|1|x|1|", "|1|y|2|", "|3|z|NULL|", "|n[3]|l[0][k][0]|", "|c|5|"]
+    assert "the schema has map, the value is the bigint 5" in out

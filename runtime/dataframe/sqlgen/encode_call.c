@@ -129,7 +129,7 @@ static enum lc coerce_one(struct call *c, size_t i, char letter)
     }
 }
 
-static char letter_for(const char *in, size_t i)
+char call_letter(const char *in, size_t i)
 {
     size_t n = strlen(in);
 
@@ -144,7 +144,7 @@ static enum lc unify(struct call *c)
     for (size_t i = 0; i < c->n; i++) {
         const struct dtype *both;
 
-        if (letter_for(c->f->in, i) != '=')
+        if (call_letter(c->f->in, i) != '=')
             continue;
         both = common ? gen_type(c->g, dtype_common(common, c->args[i].type)) : c->args[i].type;
         if (!both)
@@ -156,7 +156,7 @@ static enum lc unify(struct call *c)
         common = both;
     }
     for (size_t i = 0; i < c->n && common; i++)
-        if (letter_for(c->f->in, i) == '=')
+        if (call_letter(c->f->in, i) == '=')
             TRY(sx_coerce(c->g, &c->args[i], common, c->e));
     return LC_OK;
 }
@@ -166,8 +166,8 @@ static enum lc coerce_all(struct call *c)
     if (strchr(c->f->in, '='))
         TRY(unify(c));
     for (size_t i = 0; i < c->n; i++)
-        if (c->args[i].type && letter_for(c->f->in, i) != '=')
-            TRY(coerce_one(c, i, letter_for(c->f->in, i)));
+        if (c->args[i].type && call_letter(c->f->in, i) != '=')
+            TRY(coerce_one(c, i, call_letter(c->f->in, i)));
     return LC_OK;
 }
 
@@ -230,7 +230,7 @@ static const struct dtype *argument_type(const struct call *c, char digit)
 static const struct dtype *common_type(const struct call *c)
 {
     for (size_t i = 0; i < c->n; i++)
-        if (letter_for(c->f->in, i) == '=')
+        if (call_letter(c->f->in, i) == '=')
             return c->args[i].type;
     return dtype_of(DTYPE_NULL);
 }
@@ -468,6 +468,7 @@ enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, cons
     TRY(encode_args(&c));
     TRY(encode_orders(&c));
     TRY(check_orderable(&c));
+    TRY(sx_check_call(&c));
     TRY(coerce_all(&c));
     TRY(make_tail(&c, over));
     *out = (struct sx){.aggregate = c.f->kind == FUNCTION_AGGREGATE && !over,

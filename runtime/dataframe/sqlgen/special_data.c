@@ -319,6 +319,12 @@ static enum lc to_number(struct call *c, struct sx *out)
         if (*p == '0' || *p == '9')
             *(point ? &scale : &whole) += 1;
     }
+    if (whole + scale == 0)
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[INVALID_FORMAT.WRONG_NUM_DIGIT] The format is invalid: '%s'. The format string requires "
+            "at least one number digit. SQLSTATE: 42601",
+            special_text(&c->args[1]));
     t = gen_type(c->g, dtype_decimal(whole + scale > 38 ? 38 : whole + scale, scale));
     TRY(special_done(c, out, t,
                      gen_printf(c->g, "CAST(lacus_to_number(%s, %s, %d) AS %s)", c->args[0].sql,

@@ -133,7 +133,16 @@ static enum lc to_timestamp_ntz(struct call *c, struct sx *out)
 
 static enum lc to_time(struct call *c, struct sx *out)
 {
-    return parse_time(c, out, DTYPE_TIME, false);
+    const char *text = c->args[0].sql;
+
+    TRY(parse_time(c, out, DTYPE_TIME, c->n == 1));
+    if (c->n == 1 && c->args[0].type->id == DTYPE_TIME)
+        out->sql = gen_printf(c->g,
+                              "coalesce(%s, CASE WHEN %s IS NOT NULL THEN error('[CANNOT_PARSE_TIME] The "
+                              "input string cannot be "
+                              "parsed to a TIME value. SQLSTATE: 22010') END)",
+                              out->sql, text);
+    return out->sql ? LC_OK : err_nomem(c->g->err);
 }
 
 static enum lc try_to_time(struct call *c, struct sx *out)

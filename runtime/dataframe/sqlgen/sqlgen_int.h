@@ -188,6 +188,10 @@ struct call {
     struct sx *orders; /* of WITHIN GROUP; from is the sort expression */
     size_t n_orders;
 };
+/* encode_call.c: what functions.def says of the i-th argument */
+char call_letter(const char *in, size_t i);
+/* check_call.c: errors that a row of functions.def cannot say; before arguments are converted */
+enum lc sx_check_call(struct call *c);
 typedef enum lc special_fn(struct call *c, struct sx *out);
 special_fn *special_find(const char *name);
 struct special {

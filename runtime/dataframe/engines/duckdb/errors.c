@@ -66,6 +66,12 @@ static const struct {
      "[CANNOT_PARSE_TIMESTAMP] %s. Use try_to_timestamp or try_to_date to get NULL instead. "
      "SQLSTATE: 22007",
      ""},
+    {"Unknown TimeZone", LC_RUNTIME,
+     "[INVALID_TIMEZONE] %s. The timezone must be either a region-based zone ID or a zone offset. SQLSTATE: "
+     "22009",
+     "a region such as 'Europe/Rome', or an offset such as '+01:00'"},
+    {"Invalid input for hex digit", LC_RUNTIME, "[CONVERSION_INVALID_INPUT] %s. SQLSTATE: 22018",
+     "use try_to_binary for NULL instead"},
     {"Map keys must be unique", LC_RUNTIME,
      "[DUPLICATED_MAP_KEY] Duplicate map key was found. SQLSTATE: 23505", ""},
     {"More than one row returned by a subquery", LC_RUNTIME,

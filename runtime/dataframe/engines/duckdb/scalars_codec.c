@@ -57,7 +57,11 @@ static void hmac(const struct value *a, struct result *out)
 {
     const unsigned char *key = (const unsigned char *)a[0].s, *text = (const unsigned char *)a[1].s;
 
-    if (is_word(&a[2], "SHA-256") || is_word(&a[2], "SHA256")) {
+    if (a[0].len == 0) {
+        result_error(
+            out, "[INVALID_PARAMETER_VALUE.HMAC_CRYPTO_ERROR] The value of parameter(s) `key` in `hmac` is "
+                 "invalid: detail message: Empty key. SQLSTATE: 22023");
+    } else if (is_word(&a[2], "SHA-256") || is_word(&a[2], "SHA256")) {
         crypto_auth_hmacsha256_state s;
 
         crypto_auth_hmacsha256_init(&s, key, a[0].len);
@@ -72,8 +76,11 @@ static void hmac(const struct value *a, struct result *out)
         crypto_auth_hmacsha512_final(&s, (unsigned char *)out->text);
         out->len = 64;
     } else {
-        result_error(out, "hmac knows SHA-256 and SHA-512 here, not '%.*s'",
-                     (int)(a[2].len > 40 ? 40 : a[2].len), a[2].s);
+        result_error(
+            out,
+            "[INVALID_PARAMETER_VALUE.HMAC_ALGORITHM] The value of parameter(s) `algorithm` in `hmac` is "
+            "invalid: it knows SHA-256 and SHA-512 here, not '%.*s'. SQLSTATE: 22023",
+            (int)(a[2].len > 40 ? 40 : a[2].len), a[2].s);
     }
 }
 
@@ -336,18 +343,18 @@ static enum mode mode_of(const struct value *mode, const struct value *padding)
 static bool prepare(const struct value *a, struct result *out, struct aes *c, enum mode *mode)
 {
     *mode = mode_of(&a[2], &a[3]);
-    if (*mode == MODE_UNKNOWN)
-        result_error(
-            out,
-            "[UNSUPPORTED_FEATURE.AES_MODE] The feature is not supported: AES-%.*s with the padding %.*s. "
-            "SQLSTATE: 0A000",
-            (int)(a[2].len > 20 ? 20 : a[2].len), a[2].s, (int)(a[3].len > 20 ? 20 : a[3].len), a[3].s);
-    else if (!aes_key(c, a[1].s, a[1].len))
+    if (!aes_key(c, a[1].s, a[1].len))
         result_error(
             out,
             "[INVALID_PARAMETER_VALUE.AES_KEY_LENGTH] The value of parameter(s) `key` is invalid: expects a "
             "binary value with 16, 24 or 32 bytes, but got %zu bytes. SQLSTATE: 22023",
             a[1].len);
+    else if (*mode == MODE_UNKNOWN)
+        result_error(
+            out,
+            "[UNSUPPORTED_FEATURE.AES_MODE] The feature is not supported: AES-%.*s with the padding %.*s. "
+            "SQLSTATE: 0A000",
+            (int)(a[2].len > 20 ? 20 : a[2].len), a[2].s, (int)(a[3].len > 20 ? 20 : a[3].len), a[3].s);
     else
         return true;
     return false;

@@ -2,6 +2,7 @@
  * quantiles. The bytes are our own, not those of the DataSketches library. */
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/duckdb/scalars.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +22,29 @@ enum { SKETCH_HEAD = 16 };
 static const char sketch_magic[8] = "lacusSK1", sample_magic[8] = "lacusQS1";
 
 /* ---- bytes ---- */
+/* who: the function's name, which begins with the kind of sketch */
+static void not_a_sketch(const struct value *who, struct result *out)
+{
+    char kind[8];
+    size_t n = 0;
+
+    for (; n < who->len && n < sizeof kind - 1 && who->s[n] != '_'; n++)
+        kind[n] = (char)toupper((unsigned char)who->s[n]);
+    result_error(
+        out,
+        "[%.*s_INVALID_INPUT_SKETCH_BUFFER] Invalid call to `%.*s`; only valid %.*s sketch buffers that "
+        "were made by lacus are supported as inputs. SQLSTATE: 22546",
+        (int)n, kind, (int)who->len, who->s, (int)n, kind);
+}
+
 /* The entries of a sketch's bytes, copied to aligned memory; NULL entries: it is none. */
-static struct sketch open_sketch(const struct value *v, struct result *out)
+static struct sketch open_sketch(const struct value *who, const struct value *v, struct result *out)
 {
     struct sketch s = {0};
 
     if (v->len < SKETCH_HEAD || memcmp(v->s, sketch_magic, 8) != 0 ||
         (v->len - SKETCH_HEAD) % sizeof(struct entry)) {
-        result_error(
-            out, "[SKETCH_INVALID_INPUT_BUFFER] the bytes are no sketch that was made here. SQLSTATE: 22546");
+        not_a_sketch(who, out);
         return s;
     }
     memcpy(&s.theta, v->s + 8, 8);
@@ -116,13 +131,13 @@ static void sketch_union(const struct value *a, struct result *out)
 {
     struct sketch all = {.theta = UINT64_MAX};
 
-    for (size_t i = 0; i < a[0].n && !*out->error; i++) {
+    for (size_t i = 0; i < a[1].n && !*out->error; i++) {
         struct sketch one = {0};
         struct entry *grown;
 
-        if (a[0].items[i].null)
+        if (a[1].items[i].null)
             continue;
-        one = open_sketch(&a[0].items[i], out);
+        one = open_sketch(&a[0], &a[1].items[i], out);
         grown = one.entries ? mem_reallocn(all.entries, all.n + one.n + 1, sizeof *grown) : NULL;
         if (grown) {
             memcpy(grown + all.n, one.entries, one.n * sizeof *grown);
@@ -133,7 +148,7 @@ static void sketch_union(const struct value *a, struct result *out)
         mem_free(one.entries);
     }
     if (all.n)
-        settle(&all, entries_of(&a[1]), &a[2]);
+        settle(&all, entries_of(&a[2]), &a[3]);
     put_sketch(&all, out);
     mem_free(all.entries);
 }
@@ -165,18 +180,18 @@ static void intersection(const struct value *a, struct result *out)
     struct sketch all = {.theta = UINT64_MAX};
     bool begun = false;
 
-    for (size_t i = 0; i < a[0].n && !*out->error; i++) {
+    for (size_t i = 0; i < a[1].n && !*out->error; i++) {
         struct sketch one;
 
-        if (a[0].items[i].null)
+        if (a[1].items[i].null)
             continue;
-        one = open_sketch(&a[0].items[i], out);
+        one = open_sketch(&a[0], &a[1].items[i], out);
         if (!begun) {
             all = one;
             begun = true;
             continue;
         }
-        keep(&all, &one, true, &a[1]);
+        keep(&all, &one, true, &a[2]);
         mem_free(one.entries);
     }
     put_sketch(&all, out);
@@ -185,7 +200,7 @@ static void intersection(const struct value *a, struct result *out)
 
 static void difference(const struct value *a, struct result *out)
 {
-    struct sketch x = open_sketch(&a[0], out), y = open_sketch(&a[1], out);
+    struct sketch x = open_sketch(&a[0], &a[1], out), y = open_sketch(&a[0], &a[2], out);
 
     if (!*out->error) {
         keep(&x, &y, false, NULL);
@@ -202,7 +217,7 @@ static double theta_of(const struct sketch *s)
 
 static void theta(const struct value *a, struct result *out)
 {
-    struct sketch s = open_sketch(a, out);
+    struct sketch s = open_sketch(&a[0], &a[1], out);
 
     out->f = theta_of(&s);
     mem_free(s.entries);
@@ -210,7 +225,7 @@ static void theta(const struct value *a, struct result *out)
 
 static void estimate(const struct value *a, struct result *out)
 {
-    struct sketch s = open_sketch(a, out);
+    struct sketch s = open_sketch(&a[0], &a[1], out);
 
     out->f = s.n ? (double)s.n / theta_of(&s) : 0;
     mem_free(s.entries);
@@ -219,10 +234,10 @@ static void estimate(const struct value *a, struct result *out)
 /* summary(sketch, mode) */
 static void summary(const struct value *a, struct result *out)
 {
-    struct sketch s = open_sketch(&a[0], out);
+    struct sketch s = open_sketch(&a[0], &a[1], out);
 
     for (size_t i = 0; i < s.n; i++)
-        out->f = i ? combine(&a[1], out->f, s.entries[i].summary) : s.entries[i].summary;
+        out->f = i ? combine(&a[2], out->f, s.entries[i].summary) : s.entries[i].summary;
     mem_free(s.entries);
 }
 
@@ -249,14 +264,13 @@ static void put_sample(double *values, size_t n, int64_t total, size_t most, str
     result_text(out);
 }
 
-static const double *open_sample(const struct value *v, size_t *n, int64_t *total, struct result *out)
+static const double *open_sample(const struct value *who, const struct value *v, size_t *n, int64_t *total,
+                                 struct result *out)
 {
     *n = 0;
     *total = 0;
     if (v->len < SKETCH_HEAD || memcmp(v->s, sample_magic, 8) != 0 || (v->len - SKETCH_HEAD) % 8) {
-        result_error(
-            out,
-            "[KLL_INVALID_INPUT_SKETCH_BUFFER] the bytes are no sketch that was made here. SQLSTATE: 22000");
+        not_a_sketch(who, out);
         return NULL;
     }
     memcpy(total, v->s + 8, 8);
@@ -294,16 +308,16 @@ static void sample_merge(const struct value *a, struct result *out)
     size_t n = 0;
     int64_t total = 0;
 
-    for (size_t i = 0; i < a[0].n && !*out->error; i++) {
+    for (size_t i = 0; i < a[1].n && !*out->error; i++) {
         const double *one;
         double *grown;
         size_t m;
         int64_t of;
 
-        if (a[0].items[i].null)
+        if (a[1].items[i].null)
             continue;
         buf_clear(out->more);
-        one = open_sample(&a[0].items[i], &m, &of, out);
+        one = open_sample(&a[0], &a[1].items[i], &m, &of, out);
         grown = one || m == 0 ? mem_reallocn(values, n + m + 1, sizeof *values) : NULL;
         if (!grown)
             break;
@@ -315,7 +329,7 @@ static void sample_merge(const struct value *a, struct result *out)
     }
     buf_clear(out->more);
     if (!*out->error)
-        put_sample(values, n, total, sample_size(&a[1]), out);
+        put_sample(values, n, total, sample_size(&a[2]), out);
     mem_free(values);
 }
 
@@ -323,7 +337,7 @@ static void sample_n(const struct value *a, struct result *out)
 {
     size_t n;
 
-    open_sample(a, &n, &out->i, out);
+    open_sample(&a[0], &a[1], &n, &out->i, out);
 }
 
 /* quantile(sample, rank) */
@@ -331,13 +345,13 @@ static void sample_quantile(const struct value *a, struct result *out)
 {
     size_t n, at;
     int64_t total;
-    const double *values = open_sample(&a[0], &n, &total, out);
+    const double *values = open_sample(&a[0], &a[1], &n, &total, out);
 
-    if (a[1].f < 0 || a[1].f > 1) {
+    if (!*out->error && (a[2].f < 0 || a[2].f > 1)) {
         result_error(out, "[KLL_SKETCH_INVALID_QUANTILE_RANGE] a rank is from 0 to 1. SQLSTATE: 22003");
         return;
     }
-    at = n ? (size_t)ceil(a[1].f * (double)n) : 0;
+    at = n ? (size_t)ceil(a[2].f * (double)n) : 0;
     out->null = n == 0;
     out->f = n && values ? values[at ? at - 1 : 0] : 0;
 }
@@ -347,9 +361,9 @@ static void sample_rank(const struct value *a, struct result *out)
 {
     size_t n, below = 0;
     int64_t total;
-    const double *values = open_sample(&a[0], &n, &total, out);
+    const double *values = open_sample(&a[0], &a[1], &n, &total, out);
 
-    while (values && below < n && values[below] <= a[1].f)
+    while (values && below < n && values[below] <= a[2].f)
         below++;
     out->null = n == 0;
     out->f = n ? (double)below / (double)n : 0;
@@ -359,7 +373,7 @@ static void sample_string(const struct value *a, struct result *out)
 {
     size_t n;
     int64_t total;
-    const double *values = open_sample(a, &n, &total, out);
+    const double *values = open_sample(&a[0], &a[1], &n, &total, out);
     double least = n && values ? values[0] : 0, most = n && values ? values[n - 1] : 0;
 
     buf_clear(out->more);
@@ -370,17 +384,17 @@ static void sample_string(const struct value *a, struct result *out)
 
 const struct scalar scalars_sketch[] = {
     {"lacus_sketch", "LDis", 'b', false, make},
-    {"lacus_sketch_union", "Bis", 'b', false, sketch_union},
-    {"lacus_sketch_intersection", "Bs", 'b', false, intersection},
-    {"lacus_sketch_difference", "bb", 'b', false, difference},
-    {"lacus_sketch_theta", "b", 'd', false, theta},
-    {"lacus_sketch_estimate", "b", 'd', false, estimate},
-    {"lacus_sketch_summary", "bs", 'd', false, summary},
+    {"lacus_sketch_union", "sBis", 'b', false, sketch_union},
+    {"lacus_sketch_intersection", "sBs", 'b', false, intersection},
+    {"lacus_sketch_difference", "sbb", 'b', false, difference},
+    {"lacus_sketch_theta", "sb", 'd', false, theta},
+    {"lacus_sketch_estimate", "sb", 'd', false, estimate},
+    {"lacus_sketch_summary", "sbs", 'd', false, summary},
     {"lacus_sample", "Di", 'b', false, sample},
-    {"lacus_sample_merge", "Bi", 'b', false, sample_merge},
-    {"lacus_sample_n", "b", 'l', false, sample_n},
-    {"lacus_sample_quantile", "bd", 'd', false, sample_quantile},
-    {"lacus_sample_rank", "bd", 'd', false, sample_rank},
-    {"lacus_sample_string", "b", 's', false, sample_string},
+    {"lacus_sample_merge", "sBi", 'b', false, sample_merge},
+    {"lacus_sample_n", "sb", 'l', false, sample_n},
+    {"lacus_sample_quantile", "sbd", 'd', false, sample_quantile},
+    {"lacus_sample_rank", "sbd", 'd', false, sample_rank},
+    {"lacus_sample_string", "sb", 's', false, sample_string},
     {NULL, NULL, 0, false, NULL},
 };
