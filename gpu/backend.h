@@ -103,6 +103,9 @@ struct backend_ops {
     void (*dora_backward)(void *state, struct backend_stream *, const struct dora_arg *);
     void (*distill)(void *state, struct backend_stream *, const struct distill_arg *);
 
+    /* Are products of 8-bit factors (linear_arg.compute DTYPE_FP8) quicker than those of bf16? NULL: no. */
+    bool (*has_fp8)(void *state);
+
     /* of a device that works by itself: for other libraries that use it, too. NULL in backends of the processor */
     void (*identity)(void *state, char text[64]);         /* the same text: the same device */
     void *(*queue)(void *state, struct backend_stream *); /* the device's own handle: a cudaStream_t */

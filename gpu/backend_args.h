@@ -32,16 +32,19 @@ struct lora_arg {
     uint64_t seed; /* of the mask: the same in forward and backward */
 };
 
-struct linear_arg { /* y = x W^T + bias (+ LoRA); forward with w NULL: y += LoRA alone */
+struct linear_arg { /* y = x W^T + bias (+ LoRA); w NULL: y += LoRA alone, dx += LoRA's alone */
     int64_t rows, in, out;
     const float *x; /* [rows, in] */
     const void *w;  /* [out, in] of w_type, which may be quantised (quant.h) */
     enum dtype w_type;
-    enum dtype compute; /* DTYPE_F32, or DTYPE_BF16: products of rounded factors, summed in f32 */
-    const float *bias;  /* [out] or NULL */
-    float *y;           /* [rows, out]: forward stores */
-    const float *dy;    /* [rows, out] */
-    float *dx;          /* [rows, in]; backward stores, or adds when add_dx */
+    /* DTYPE_F32, or DTYPE_BF16: products of rounded factors, summed in f32. DTYPE_FP8, with frozen weights of that type:
+     * x W^T and dy W are of 8-bit factors (fp8.h): each row of x in e4m3 with a scale, each row of dy times the scales
+     * of the weights' rows in e5m2; LoRA's products as with DTYPE_BF16 */
+    enum dtype compute;
+    const float *bias; /* [out] or NULL */
+    float *y;          /* [rows, out]: forward stores */
+    const float *dy;   /* [rows, out] */
+    float *dx;         /* [rows, in]; backward stores, or adds when add_dx */
     bool add_dx;
     float *dw;    /* [out, in], added to; NULL: frozen */
     float *dbias; /* [out], added to; NULL: frozen or none */

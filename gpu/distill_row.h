@@ -49,18 +49,4 @@ static inline float distill_row(float *z, const float *t, int64_t n, int32_t tar
     }
     return (float)(alpha * temperature * temperature * divergence + (1 - alpha) * nll);
 }
-
-/* The teacher's head, for the code that makes a student's logits. */
-static inline struct loss_arg distill_teacher(const struct distill_arg *d)
-{
-    return (struct loss_arg){.width = d->width,
-                             .vocabulary = d->loss.vocabulary,
-                             .x = d->x,
-                             .index = d->index,
-                             .w = d->w,
-                             .w_type = d->w_type,
-                             .compute = d->loss.compute,
-                             .logits = d->logits,
-                             .gathered = d->gathered};
-}
 #endif

@@ -216,7 +216,8 @@ static enum lc model_new(const struct model_config *config, struct backend *back
     m->embed_lora = (struct low_rank){.a = -1, .b = -1};
     m->sketch = sketch;
     m->optimizer_states = 2;
-    m->compute = options && options->compute == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
+    m->eighths = options && options->compute == DTYPE_FP8;
+    model_set_compute(m, options ? options->compute : DTYPE_F32);
     m->folder = mem_strdup(folder);
     m->layers = mem_calloc((size_t)config->num_hidden_layers, sizeof *m->layers);
     code = m->folder && m->layers ? add_weights(m, options, err) : err_nomem(err);
@@ -341,7 +342,7 @@ enum lc model_set_teacher(struct model *m, struct model *teacher, double tempera
 
 void model_set_compute(struct model *m, enum dtype compute)
 {
-    m->compute = compute == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
+    m->compute = compute == DTYPE_BF16 || compute == DTYPE_FP8 ? DTYPE_BF16 : DTYPE_F32;
 }
 
 /* ---- parameters ---- */

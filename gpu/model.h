@@ -69,9 +69,11 @@ int64_t model_config_window(const struct model_config *c, int64_t l);
 struct model;
 
 struct model_options {
-    enum dtype dtype;   /* of frozen weights in memory: DTYPE_NONE keeps f32; DTYPE_BF16 halves them */
-    enum dtype compute; /* DTYPE_NONE is f32; DTYPE_BF16: products of bf16 factors (autocast) */
-    enum dtype linear;  /* a quantised type (quant.h): of the linear weights of the layers, as
+    enum dtype dtype; /* of frozen weights in memory: DTYPE_NONE keeps f32; DTYPE_BF16 halves them */
+    enum dtype
+        compute; /* DTYPE_NONE is f32; DTYPE_BF16: products of bf16 factors (autocast); DTYPE_FP8: so, and those
+                         * with weights kept in that type are of 8-bit factors (backend_args.h) */
+    enum dtype linear; /* a quantised type (quant.h): of the linear weights of the layers, as
                          * bitsandbytes chooses them; embeddings, head and norms stay in dtype. Such a model
                          * trains adapters only. DTYPE_NONE: as dtype */
 };
@@ -92,7 +94,7 @@ enum lc model_sketch(const struct model_config *config, struct backend *backend,
 void model_free(struct model *m); /* NULL is fine */
 const struct model_config *model_get_config(const struct model *m);
 const char *model_folder(const struct model *m); /* where it was loaded from; "" when created */
-/* What the config says is computed in: changed between steps only. */
+/* What the config says is computed in, but 8-bit factors: changed between steps only. */
 void model_set_compute(struct model *m, enum dtype compute);
 
 /* ---- parameters ---- */

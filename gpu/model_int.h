@@ -126,9 +126,10 @@ struct kv_cache {
 struct model {
     struct model_config config;
     struct backend *backend;
-    char *folder; /* owned; "" */
-    enum dtype compute;
-    bool sketch; /* nothing is allocated */
+    char *folder;       /* owned; "" */
+    enum dtype compute; /* DTYPE_F32 or DTYPE_BF16 */
+    bool eighths;       /* weights in DTYPE_FP8 are multiplied as such */
+    bool sketch;        /* nothing is allocated */
     struct arena_of base, adapter;
     struct lora_config *lora;     /* owned; NULL: none */
     struct prompt_config *prompt; /* owned; NULL: none */

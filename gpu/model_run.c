@@ -74,7 +74,7 @@ static struct linear_arg linear_of(const struct pass *p, int64_t l, enum linear_
                            .out = s.out,
                            .w = w.data,
                            .w_type = w.type,
-                           .compute = m->compute,
+                           .compute = m->eighths && w.type == DTYPE_FP8 ? DTYPE_FP8 : m->compute,
                            .bias = bias.data,
                            .dw = w.grad,
                            .dbias = bias.grad};

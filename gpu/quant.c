@@ -1,6 +1,7 @@
 /* quant.c: encoding and decoding; the tables are those of bitsandbytes and of the e4m3fn format (its two NaN codes
  * are never written). */
 #include "gpu/quant.h"
+#include "gpu/fp8.h"
 #include <math.h>
 #include <string.h>
 
@@ -255,29 +256,10 @@ static uint8_t nearest_dynamic(float x)
     return (uint8_t)low;
 }
 
-/* To e4m3fn, ties to even, saturating. */
-static uint8_t fp8_code(float x)
-{
-    float magnitude = fabsf(x), step;
-    uint8_t sign = signbit(x) ? 0x80 : 0;
-    int exponent;
-
-    if (!(magnitude < 448))
-        return (uint8_t)(magnitude >= 448 ? sign | 0x7e : sign);
-    exponent = magnitude < 0x1p-6f ? -6 : ilogbf(magnitude);
-    step = nearbyintf(
-        ldexpf(magnitude, 3 - exponent)); /* units of 2^(exponent - 3): 8 to 16, below 8 subnormal */
-    if (step == 16) {
-        step = 8;
-        exponent++;
-    }
-    return (uint8_t)(step < 8 ? sign | (int)step : sign | (exponent + 7) << 3 | ((int)step - 8));
-}
-
 static uint8_t code_of(enum dtype type, float x)
 {
     if (type == DTYPE_FP8)
-        return fp8_code(x);
+        return isnan(x) ? 0 : fp8_code(FP8_E4M3, x);
     if (type == DTYPE_INT8)
         return (uint8_t)(int8_t)(isfinite(x) ? nearbyintf(fminf(fmaxf(x, -127), 127)) : 0);
     return nearest_of_16(FORMATS[type].table, x);

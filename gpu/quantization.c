@@ -5,7 +5,7 @@
 
 struct reading {
     bool four, eight, twice, fp8;
-    const char *type, *compute;
+    const char *type, *compute, *scheme;
 };
 
 enum kind { FLAG, TEXT, NEUTRAL };
@@ -20,6 +20,7 @@ static const struct key {
     {"bnb_4bit_use_double_quant", FLAG, offsetof(struct reading, twice)},
     {"bnb_4bit_quant_type", TEXT, offsetof(struct reading, type)},
     {"bnb_4bit_compute_dtype", TEXT, offsetof(struct reading, compute)},
+    {"activation_scheme", TEXT, offsetof(struct reading, scheme)}, /* of FP8 */
     /* of Python's memory layout and of int8 outliers: they change nothing here */
     {"bnb_4bit_quant_storage", NEUTRAL, 0},
     {"llm_int8_threshold", NEUTRAL, 0},
@@ -27,7 +28,6 @@ static const struct key {
     {"_load_in_4bit", NEUTRAL, 0},
     {"_load_in_8bit", NEUTRAL, 0},
     {"quant_method", NEUTRAL, 0},
-    {"activation_scheme", NEUTRAL, 0},
 };
 enum { N_KEYS = sizeof KEYS / sizeof *KEYS };
 
@@ -104,6 +104,11 @@ static enum lc choose(const struct reading *r, struct quantization *out, struct 
                 "BitsAndBytesConfig: 'bnb_4bit_compute_dtype' is '%s': supported are float32 and bfloat16",
                 r->compute);
     }
+    if (r->scheme && strcmp(r->scheme, "dynamic") != 0)
+        return err_set(err, LC_UNSUPPORTED, "quantization: 'activation_scheme' is '%s': supported is dynamic",
+                       r->scheme);
+    if (r->fp8 && r->scheme)
+        out->compute = DTYPE_FP8;
     if (r->four)
         out->linear = quant_double(strcmp(type, "nf4") == 0 ? DTYPE_NF4 : DTYPE_FP4, r->twice);
     else
@@ -126,4 +131,13 @@ enum lc quantization_from_json(const json_t *object, struct quantization *out, s
         TRY(read_key(&r, name, v, err));
     TRY(read_method(&r, object, err));
     return choose(&r, out, err);
+}
+
+enum dtype quantization_compute(const struct quantization *q, bool bf16, const struct backend *b)
+{
+    if (q->compute == DTYPE_FP8)
+        return DTYPE_FP8;
+    if (!bf16 && q->compute != DTYPE_BF16)
+        return DTYPE_NONE;
+    return q->linear == DTYPE_FP8 && b->ops->has_fp8 && b->ops->has_fp8(b->state) ? DTYPE_FP8 : DTYPE_BF16;
 }

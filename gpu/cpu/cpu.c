@@ -2,6 +2,8 @@
  * reference's. */
 #include "gpu/cpu/kernels.h"
 #include "gpu/distill_row.h"
+#include "gpu/fp8.h"
+#include "gpu/loss_head.h"
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/plural.h"
@@ -23,6 +25,8 @@ struct cpu {
     struct pool *pool; /* owned */
     const struct kernels *k;
     struct err failed; /* an operation that had no memory; told by the next sync */
+    float *eighths;    /* owned: a matrix as 8-bit products see it */
+    int64_t n_eighths;
     double parts[PARTS];
 };
 
@@ -33,6 +37,7 @@ static void cpu_close(void *state)
 
     pool_free(c->pool);
     backend_ref.close(c->ref);
+    mem_free(c->eighths);
     mem_free(c);
 }
 
@@ -258,14 +263,63 @@ static const float *dropped(struct cpu *c, const struct lora_arg *l, const float
     return l->dropped;
 }
 
+/* ---- 8-bit factors: no processor has them, so these are what such products give, and slow ---- */
+struct eighths {
+    const float *from, *factors;
+    int64_t width;
+    enum fp8 kind;
+    float *to;
+};
+
+static void eighths_range(const void *arg, int64_t from, int64_t to, float *scratch)
+{
+    const struct eighths *e = arg;
+
+    (void)scratch;
+    for (int64_t i = from; i < to; i++) {
+        const float *x = e->from + i * e->width;
+        float scale = fp8_scale(e->kind, x, e->factors, e->width);
+
+        for (int64_t j = 0; j < e->width; j++)
+            e->to[i * e->width + j] = fp8_left(e->kind, x[j], e->factors ? e->factors[j] : 1, scale);
+    }
+}
+
+/* The product with the weights as one of f32; false: no memory. */
+static bool eight_as_f32(struct cpu *c, const struct linear_arg *a, bool backward, struct linear_arg *out)
+{
+    int64_t width = backward ? a->out : a->in, n = a->rows * width;
+    struct eighths e = {backward ? a->dy : a->x,
+                        backward ? quant_of(a->w, a->w_type, a->out, a->in).scales : NULL, width,
+                        backward ? FP8_E5M2 : FP8_E4M3, NULL};
+    float *more = n > c->n_eighths ? mem_reallocn(c->eighths, (size_t)n, sizeof *more) : c->eighths;
+
+    if (!more && n > 0) {
+        err_nomem(&c->failed);
+        return false;
+    }
+    c->eighths = e.to = more;
+    c->n_eighths = n > c->n_eighths ? n : c->n_eighths;
+    pool_run(c->pool, a->rows, 1, eighths_range, &e);
+    *out = *a;
+    out->compute = DTYPE_F32;
+    out->x = out->dy = more;
+    out->lora.a = NULL;
+    out->dw = out->dbias = NULL;
+    return true;
+}
+
 static void cpu_linear_forward(void *state, struct backend_stream *s, const struct linear_arg *a)
 {
     struct cpu *c = state;
     const struct lora_arg *l = &a->lora;
-    bool bf = a->compute == DTYPE_BF16;
+    bool bf = a->compute != DTYPE_F32;
+    struct linear_arg plain;
 
-    (void)s;
-    if (!a->w) {
+    if (a->w && a->compute == DTYPE_FP8) {
+        if (eight_as_f32(c, a, false, &plain))
+            cpu_linear_forward(c, s, &plain);
+    } else if (!a->w) {
         ; /* the low-rank part alone */
     } else if (a->rows <= FEW_ROWS && !bf) {
         struct dots d = {a->rows, a->in, a->out,
@@ -313,10 +367,13 @@ static void lora_backward(struct cpu *c, const struct linear_arg *a)
 static void cpu_linear_backward(void *state, struct backend_stream *s, const struct linear_arg *a)
 {
     struct cpu *c = state;
-    bool bf = a->compute == DTYPE_BF16;
+    bool bf = a->compute != DTYPE_F32;
+    struct linear_arg plain;
 
-    (void)s;
-    if (a->dx) {
+    if (a->dx && a->w && a->compute == DTYPE_FP8) {
+        if (eight_as_f32(c, a, true, &plain))
+            cpu_linear_backward(c, s, &plain);
+    } else if (a->dx && a->w) {
         struct gemm g = {.m = a->rows,
                          .n = a->in,
                          .k = a->out,
@@ -576,14 +633,7 @@ static void loss_gradients(struct cpu *c, const struct loss_arg *a, int64_t from
 
 static void chunk_logits(struct cpu *c, const struct loss_arg *a, int64_t from, int64_t n)
 {
-    struct linear_arg head = {.rows = n,
-                              .in = a->width,
-                              .out = a->vocabulary,
-                              .x = a->gathered,
-                              .w = a->w,
-                              .w_type = a->w_type,
-                              .compute = a->compute,
-                              .y = a->logits};
+    struct linear_arg head = loss_head(a, n);
     struct gemm g = rows_by_weights(&head);
 
     cpu_gather(c, NULL, a->gathered, a->x, a->index + from, n, a->width);

@@ -37,17 +37,13 @@ template <int COLS> __global__ void __launch_bounds__(WARPS * 32) attention_forw
     const int dim = (int)a.head_dim, pitch = dim + 1, lane = (int)threadIdx.x % 32,
               warp = (int)threadIdx.x / 32;
     float *keys = memory, *values = keys + TILE * pitch, *queries = values + TILE * pitch;
-    const place p = place_of(a, BLOCK);
-    const int64_t head = blockIdx.y, q_stride = a.heads * dim, kv_stride = a.kv_heads * dim;
-    const int64_t q_at = p.start * q_stride + head * dim,
-                  kv_at = p.start * kv_stride + head / (a.heads / a.kv_heads) * dim;
-    const int64_t end = min(p.first + BLOCK, p.length);
-    const int64_t low = a.window > 0 && p.first >= a.window ? (p.first - a.window + 1) / TILE * TILE : 0;
+    const query_block b = query_block_of(a, dim, BLOCK, TILE);
+    const place &p = b.p;
     float top[OWN], sum[OWN], out[OWN][COLS];
 
     if (p.first >= p.length)
         return;
-    fetch(queries, dim, a.q + q_at, q_stride, p.first, BLOCK, p.length, dim);
+    fetch(queries, dim, a.q + b.q_at, b.q_stride, p.first, BLOCK, p.length, dim);
 #pragma unroll
     for (int r = 0; r < OWN; r++) {
         top[r] = -INFINITY;
@@ -56,9 +52,9 @@ template <int COLS> __global__ void __launch_bounds__(WARPS * 32) attention_forw
         for (int c = 0; c < COLS; c++)
             out[r][c] = 0;
     }
-    for (int64_t tile = low; tile < end; tile += TILE) {
-        fetch(keys, pitch, a.k + kv_at, kv_stride, tile, TILE, p.length, dim);
-        fetch(values, pitch, a.v + kv_at, kv_stride, tile, TILE, p.length, dim);
+    for (int64_t tile = b.low; tile < b.end; tile += TILE) {
+        fetch(keys, pitch, a.k + b.kv_at, b.kv_stride, tile, TILE, p.length, dim);
+        fetch(values, pitch, a.v + b.kv_at, b.kv_stride, tile, TILE, p.length, dim);
         __syncthreads();
 #pragma unroll
         for (int r = 0; r < OWN; r++) {
@@ -96,9 +92,9 @@ template <int COLS> __global__ void __launch_bounds__(WARPS * 32) attention_forw
 #pragma unroll
         for (int c = 0; c < COLS; c++)
             if (c * 32 + lane < dim)
-                a.y[q_at + query * q_stride + c * 32 + lane] = out[r][c] / sum[r];
+                a.y[b.q_at + query * b.q_stride + c * 32 + lane] = out[r][c] / sum[r];
         if (a.lse && lane == 0)
-            a.lse[head * a.rows + p.start + query] = top[r] + logf(sum[r]);
+            a.lse[b.of_row + query] = top[r] + logf(sum[r]);
     }
 }
 
@@ -118,6 +114,21 @@ __global__ void __launch_bounds__(EACH) attention_delta(struct attention_arg a, 
         delta[head * a.rows + row] = sum;
 }
 
+/* The rows of a warp, which start at `row`, but those beyond the sequence. */
+template <int COLS>
+static __device__ __forceinline__ void put_rows(float *to, int64_t stride, int64_t row, int64_t length,
+                                                int dim, const float (&x)[OWN][COLS])
+{
+    const int lane = (int)threadIdx.x % 32;
+
+#pragma unroll
+    for (int r = 0; r < OWN; r++)
+#pragma unroll
+        for (int c = 0; c < COLS; c++)
+            if (row + r < length && c * 32 + lane < dim)
+                to[(row + r) * stride + c * 32 + lane] = x[r][c];
+}
+
 template <int COLS>
 __global__ void __launch_bounds__(WARPS * 32) attention_dq(struct attention_arg a, const float *delta)
 {
@@ -126,21 +137,17 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dq(struct attention_arg 
               warp = (int)threadIdx.x / 32;
     float *keys = memory, *values = keys + TILE * pitch, *queries = values + TILE * pitch,
           *dys = queries + BLOCK * dim;
-    const place p = place_of(a, BLOCK);
-    const int64_t head = blockIdx.y, q_stride = a.heads * dim, kv_stride = a.kv_heads * dim;
-    const int64_t q_at = p.start * q_stride + head * dim,
-                  kv_at = p.start * kv_stride + head / (a.heads / a.kv_heads) * dim;
-    const int64_t end = min(p.first + BLOCK, p.length), of_row = head * a.rows + p.start;
-    const int64_t low = a.window > 0 && p.first >= a.window ? (p.first - a.window + 1) / TILE * TILE : 0;
+    const query_block b = query_block_of(a, dim, BLOCK, TILE);
+    const place &p = b.p;
     float dq[OWN][COLS] = {};
 
     if (p.first >= p.length)
         return;
-    fetch(queries, dim, a.q + q_at, q_stride, p.first, BLOCK, p.length, dim);
-    fetch(dys, dim, a.dy + q_at, q_stride, p.first, BLOCK, p.length, dim);
-    for (int64_t tile = low; tile < end; tile += TILE) {
-        fetch(keys, pitch, a.k + kv_at, kv_stride, tile, TILE, p.length, dim);
-        fetch(values, pitch, a.v + kv_at, kv_stride, tile, TILE, p.length, dim);
+    fetch(queries, dim, a.q + b.q_at, b.q_stride, p.first, BLOCK, p.length, dim);
+    fetch(dys, dim, a.dy + b.q_at, b.q_stride, p.first, BLOCK, p.length, dim);
+    for (int64_t tile = b.low; tile < b.end; tile += TILE) {
+        fetch(keys, pitch, a.k + b.kv_at, b.kv_stride, tile, TILE, p.length, dim);
+        fetch(values, pitch, a.v + b.kv_at, b.kv_stride, tile, TILE, p.length, dim);
         __syncthreads();
 #pragma unroll
         for (int r = 0; r < OWN; r++) {
@@ -150,9 +157,9 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dq(struct attention_arg 
 
             if (query < p.length && sees(query, key, a.window)) {
                 const float prob = expf(dot(queries + own * dim, keys + lane * pitch, dim) * a.scale -
-                                        a.lse[of_row + query]);
+                                        a.lse[b.of_row + query]);
 
-                ds = prob * (dot(dys + own * dim, values + lane * pitch, dim) - delta[of_row + query]) *
+                ds = prob * (dot(dys + own * dim, values + lane * pitch, dim) - delta[b.of_row + query]) *
                      a.scale;
             }
 #pragma unroll 4
@@ -166,15 +173,7 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dq(struct attention_arg 
         }
         __syncthreads();
     }
-#pragma unroll
-    for (int r = 0; r < OWN; r++) {
-        const int64_t query = p.first + warp * OWN + r;
-
-#pragma unroll
-        for (int c = 0; c < COLS; c++)
-            if (query < p.length && c * 32 + lane < dim)
-                a.dq[q_at + query * q_stride + c * 32 + lane] = dq[r][c];
-    }
+    put_rows<COLS>(a.dq + b.q_at, b.q_stride, p.first + warp * OWN, p.length, dim, dq);
 }
 
 /* A block's rows are keys here, a lane is a query; the heads that share the keys follow each other. */
@@ -186,22 +185,20 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dkv(struct attention_arg
               warp = (int)threadIdx.x / 32;
     float *queries = memory, *dys = queries + TILE * pitch, *keys = dys + TILE * pitch,
           *values = keys + BLOCK * dim;
-    const place p = place_of(a, BLOCK);
-    const int64_t q_stride = a.heads * dim, kv_stride = a.kv_heads * dim, group = a.heads / a.kv_heads;
-    const int64_t kv_at = p.start * kv_stride + (int64_t)blockIdx.y * dim;
-    const int64_t end = a.window > 0 ? min(p.length, p.first + BLOCK + a.window - 1) : p.length;
+    const key_block b = key_block_of(a, dim, BLOCK);
+    const place &p = b.p;
     float dk[OWN][COLS] = {}, dv[OWN][COLS] = {};
 
     if (p.first >= p.length)
         return;
-    fetch(keys, dim, a.k + kv_at, kv_stride, p.first, BLOCK, p.length, dim);
-    fetch(values, dim, a.v + kv_at, kv_stride, p.first, BLOCK, p.length, dim);
-    for (int64_t head = blockIdx.y * group; head < (blockIdx.y + 1) * group; head++) {
-        const int64_t q_at = p.start * q_stride + head * dim, of_row = head * a.rows + p.start;
+    fetch(keys, dim, a.k + b.kv_at, b.kv_stride, p.first, BLOCK, p.length, dim);
+    fetch(values, dim, a.v + b.kv_at, b.kv_stride, p.first, BLOCK, p.length, dim);
+    for (int64_t head = blockIdx.y * b.group; head < (blockIdx.y + 1) * b.group; head++) {
+        const int64_t q_at = p.start * b.q_stride + head * dim, of_row = head * a.rows + p.start;
 
-        for (int64_t tile = p.first / TILE * TILE; tile < end; tile += TILE) {
-            fetch(queries, pitch, a.q + q_at, q_stride, tile, TILE, p.length, dim);
-            fetch(dys, pitch, a.dy + q_at, q_stride, tile, TILE, p.length, dim);
+        for (int64_t tile = p.first / TILE * TILE; tile < b.end; tile += TILE) {
+            fetch(queries, pitch, a.q + q_at, b.q_stride, tile, TILE, p.length, dim);
+            fetch(dys, pitch, a.dy + q_at, b.q_stride, tile, TILE, p.length, dim);
             __syncthreads();
 #pragma unroll
             for (int r = 0; r < OWN; r++) {
@@ -230,17 +227,8 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dkv(struct attention_arg
             __syncthreads();
         }
     }
-#pragma unroll
-    for (int r = 0; r < OWN; r++) {
-        const int64_t key = p.first + warp * OWN + r;
-
-#pragma unroll
-        for (int c = 0; c < COLS; c++)
-            if (key < p.length && c * 32 + lane < dim) {
-                a.dk[kv_at + key * kv_stride + c * 32 + lane] = dk[r][c];
-                a.dv[kv_at + key * kv_stride + c * 32 + lane] = dv[r][c];
-            }
-    }
+    put_rows<COLS>(a.dk + b.kv_at, b.kv_stride, p.first + warp * OWN, p.length, dim, dk);
+    put_rows<COLS>(a.dv + b.kv_at, b.kv_stride, p.first + warp * OWN, p.length, dim, dv);
 }
 
 static size_t shared_bytes(int64_t dim, int own)

@@ -161,22 +161,18 @@ template <int D> __global__ void __launch_bounds__(THREADS) mma_forward(struct a
     SHARED_DYNAMIC(bf16, memory);
     bf16 *queries = memory, *keys = queries + BLOCK * (D + PAD), *values = keys + KEYS * (D + PAD);
     const int lane = (int)threadIdx.x % 32, own = (int)threadIdx.x / 32 * 16;
-    const place p = place_of(a, BLOCK);
-    const int64_t head = blockIdx.y, q_stride = a.heads * D, kv_stride = a.kv_heads * D;
-    const int64_t q_at = p.start * q_stride + head * D,
-                  kv_at = p.start * kv_stride + head / (a.heads / a.kv_heads) * D;
-    const int64_t end = min(p.first + BLOCK, p.length);
-    const int64_t from = a.window > 0 && p.first >= a.window ? (p.first - a.window + 1) / KEYS * KEYS : 0;
+    const query_block b = query_block_of(a, D, BLOCK, KEYS);
+    const place &p = b.p;
     float top[2] = {-INFINITY, -INFINITY}, sum[2] = {}, out[D / 8][4] = {};
 
     if (p.first >= p.length)
         return;
-    stage<D, BLOCK>(queries, a.q + q_at, q_stride, p.first, p.length);
-    for (int64_t tile = from; tile < end; tile += KEYS) {
+    stage<D, BLOCK>(queries, a.q + b.q_at, b.q_stride, p.first, p.length);
+    for (int64_t tile = b.low; tile < b.end; tile += KEYS) {
         float s[KEYS / 8][4];
 
-        stage<D, KEYS>(keys, a.k + kv_at, kv_stride, tile, p.length);
-        stage_side<D, KEYS>(values, a.v + kv_at, kv_stride, tile, p.length);
+        stage<D, KEYS>(keys, a.k + b.kv_at, b.kv_stride, tile, p.length);
+        stage_side<D, KEYS>(values, a.v + b.kv_at, b.kv_stride, tile, p.length);
         __syncthreads();
         scores<D, KEYS>(s, queries, own, keys);
 #pragma unroll
@@ -215,13 +211,13 @@ template <int D> __global__ void __launch_bounds__(THREADS) mma_forward(struct a
         gather<D, KEYS>(out, s, values);
         __syncthreads(); /* before the next tile comes in */
     }
-    put_rows<D>(a.y + q_at, q_stride, p.first + own, p.length, out, 1 / sum[0], 1 / sum[1]);
+    put_rows<D>(a.y + b.q_at, b.q_stride, p.first + own, p.length, out, 1 / sum[0], 1 / sum[1]);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         const int64_t query = p.first + own + lane / 4 + 8 * half;
 
         if (a.lse && lane % 4 == 0 && query < p.length)
-            a.lse[head * a.rows + p.start + query] = top[half] + logf(sum[half]);
+            a.lse[b.of_row + query] = top[half] + logf(sum[half]);
     }
 }
 
@@ -231,33 +227,29 @@ template <int D> __global__ void __launch_bounds__(THREADS) mma_dq(struct attent
     bf16 *queries = memory, *dys = queries + BLOCK * (D + PAD), *keys = dys + BLOCK * (D + PAD),
          *values = keys + TILE * (D + PAD), *side = values + TILE * (D + PAD);
     const int lane = (int)threadIdx.x % 32, own = (int)threadIdx.x / 32 * 16;
-    const place p = place_of(a, BLOCK);
-    const int64_t head = blockIdx.y, q_stride = a.heads * D, kv_stride = a.kv_heads * D;
-    const int64_t q_at = p.start * q_stride + head * D,
-                  kv_at = p.start * kv_stride + head / (a.heads / a.kv_heads) * D;
-    const int64_t end = min(p.first + BLOCK, p.length), of_row = head * a.rows + p.start;
-    const int64_t from = a.window > 0 && p.first >= a.window ? (p.first - a.window + 1) / TILE * TILE : 0;
+    const query_block b = query_block_of(a, D, BLOCK, TILE);
+    const place &p = b.p;
     float lse[2] = {}, less[2] = {}, dq[D / 8][4] = {};
 
     if (p.first >= p.length)
         return;
-    stage<D, BLOCK>(queries, a.q + q_at, q_stride, p.first, p.length);
-    stage<D, BLOCK>(dys, a.dy + q_at, q_stride, p.first, p.length);
+    stage<D, BLOCK>(queries, a.q + b.q_at, b.q_stride, p.first, p.length);
+    stage<D, BLOCK>(dys, a.dy + b.q_at, b.q_stride, p.first, p.length);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         const int64_t query = p.first + own + lane / 4 + 8 * half;
 
         if (query < p.length) {
-            lse[half] = a.lse[of_row + query];
-            less[half] = delta[of_row + query];
+            lse[half] = a.lse[b.of_row + query];
+            less[half] = delta[b.of_row + query];
         }
     }
-    for (int64_t tile = from; tile < end; tile += TILE) {
+    for (int64_t tile = b.low; tile < b.end; tile += TILE) {
         float s[TILE / 8][4], dp[TILE / 8][4];
 
-        stage<D, TILE>(keys, a.k + kv_at, kv_stride, tile, p.length);
-        stage<D, TILE>(values, a.v + kv_at, kv_stride, tile, p.length);
-        stage_side<D, TILE>(side, a.k + kv_at, kv_stride, tile, p.length);
+        stage<D, TILE>(keys, a.k + b.kv_at, b.kv_stride, tile, p.length);
+        stage<D, TILE>(values, a.v + b.kv_at, b.kv_stride, tile, p.length);
+        stage_side<D, TILE>(side, a.k + b.kv_at, b.kv_stride, tile, p.length);
         __syncthreads();
         scores<D, TILE>(s, queries, own, keys);
         scores<D, TILE>(dp, dys, own, values);
@@ -276,7 +268,7 @@ template <int D> __global__ void __launch_bounds__(THREADS) mma_dq(struct attent
         gather<D, TILE>(dq, s, side);
         __syncthreads();
     }
-    put_rows<D>(a.dq + q_at, q_stride, p.first + own, p.length, dq, 1, 1);
+    put_rows<D>(a.dq + b.q_at, b.q_stride, p.first + own, p.length, dq, 1, 1);
 }
 
 /* A block's rows are keys here; the heads that share them follow each other. */
@@ -288,26 +280,24 @@ __global__ void __launch_bounds__(THREADS) mma_dkv(struct attention_arg a, const
          *dys = queries + TILE * (D + PAD), *q_side = dys + TILE * (D + PAD),
          *dy_side = q_side + D * (TILE + PAD);
     const int lane = (int)threadIdx.x % 32, own = (int)threadIdx.x / 32 * 16;
-    const place p = place_of(a, BLOCK);
-    const int64_t q_stride = a.heads * D, kv_stride = a.kv_heads * D, group = a.heads / a.kv_heads;
-    const int64_t kv_at = p.start * kv_stride + (int64_t)blockIdx.y * D;
-    const int64_t end = a.window > 0 ? min(p.length, p.first + BLOCK + a.window - 1) : p.length;
+    const key_block b = key_block_of(a, D, BLOCK);
+    const place &p = b.p;
     float dk[D / 8][4] = {}, dv[D / 8][4] = {};
 
     if (p.first >= p.length)
         return;
-    stage<D, BLOCK>(keys, a.k + kv_at, kv_stride, p.first, p.length);
-    stage<D, BLOCK>(values, a.v + kv_at, kv_stride, p.first, p.length);
-    for (int64_t head = blockIdx.y * group; head < (blockIdx.y + 1) * group; head++) {
-        const int64_t q_at = p.start * q_stride + head * D, of_row = head * a.rows + p.start;
+    stage<D, BLOCK>(keys, a.k + b.kv_at, b.kv_stride, p.first, p.length);
+    stage<D, BLOCK>(values, a.v + b.kv_at, b.kv_stride, p.first, p.length);
+    for (int64_t head = blockIdx.y * b.group; head < (blockIdx.y + 1) * b.group; head++) {
+        const int64_t q_at = p.start * b.q_stride + head * D, of_row = head * a.rows + p.start;
 
-        for (int64_t tile = p.first / TILE * TILE; tile < end; tile += TILE) {
+        for (int64_t tile = p.first / TILE * TILE; tile < b.end; tile += TILE) {
             float s[TILE / 8][4], dp[TILE / 8][4];
 
-            stage<D, TILE>(queries, a.q + q_at, q_stride, tile, p.length);
-            stage<D, TILE>(dys, a.dy + q_at, q_stride, tile, p.length);
-            stage_side<D, TILE>(q_side, a.q + q_at, q_stride, tile, p.length);
-            stage_side<D, TILE>(dy_side, a.dy + q_at, q_stride, tile, p.length);
+            stage<D, TILE>(queries, a.q + q_at, b.q_stride, tile, p.length);
+            stage<D, TILE>(dys, a.dy + q_at, b.q_stride, tile, p.length);
+            stage_side<D, TILE>(q_side, a.q + q_at, b.q_stride, tile, p.length);
+            stage_side<D, TILE>(dy_side, a.dy + q_at, b.q_stride, tile, p.length);
             __syncthreads();
             scores<D, TILE>(s, keys, own, queries);
             scores<D, TILE>(dp, values, own, dys);
@@ -327,8 +317,8 @@ __global__ void __launch_bounds__(THREADS) mma_dkv(struct attention_arg a, const
             __syncthreads();
         }
     }
-    put_rows<D>(a.dk + kv_at, kv_stride, p.first + own, p.length, dk, 1, 1);
-    put_rows<D>(a.dv + kv_at, kv_stride, p.first + own, p.length, dv, 1, 1);
+    put_rows<D>(a.dk + b.kv_at, b.kv_stride, p.first + own, p.length, dk, 1, 1);
+    put_rows<D>(a.dv + b.kv_at, b.kv_stride, p.first + own, p.length, dv, 1, 1);
 }
 
 bool kernel_attention_mma_fits(const struct attention_arg *a, bool backward)

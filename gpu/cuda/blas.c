@@ -9,7 +9,7 @@ enum { PLANS = 1024 }; /* shapes kept; beyond them the oldest of a bucket goes *
 
 struct key {
     int64_t m, n, k, a_row, b_row, c_row;
-    int32_t type, sides; /* 1: a, 2: b, 4: bias, 8: beta */
+    int32_t type, sides; /* 1: a, 2: b, 4: bias, 8: beta, 16: e5m2 */
 };
 
 struct plan {
@@ -90,7 +90,8 @@ static struct key key_of(const struct blas_call *c)
     k.b_row = c->b_row;
     k.c_row = c->c_row;
     k.type = (int32_t)c->type;
-    k.sides = (c->a_side ? 1 : 0) | (c->b_side ? 2 : 0) | (c->bias ? 4 : 0) | (c->beta != 0 ? 8 : 0);
+    k.sides = (c->a_side ? 1 : 0) | (c->b_side ? 2 : 0) | (c->bias ? 4 : 0) | (c->beta != 0 ? 8 : 0) |
+              (c->a_e5m2 ? 16 : 0);
     return k;
 }
 
@@ -117,9 +118,18 @@ static int set_op(struct blas *b, struct plan *p, int attribute, bool side)
     return b->lt.desc_set(p->desc, attribute, &op, sizeof op);
 }
 
+static int set_scale_modes(struct blas *b, struct plan *p)
+{
+    int32_t outer = LT_SCALE_OUTER;
+    int status = b->lt.desc_set(p->desc, LT_DESC_A_SCALE_MODE, &outer, sizeof outer);
+
+    return status == 0 ? b->lt.desc_set(p->desc, LT_DESC_B_SCALE_MODE, &outer, sizeof outer) : status;
+}
+
 static int describe(struct blas *b, struct plan *p, const struct blas_call *c)
 {
-    int type = c->type == DTYPE_BF16 ? LT_R_16BF : LT_R_32F, status;
+    bool eight = c->type == DTYPE_FP8;
+    int type = eight ? LT_R_E4M3 : c->type == DTYPE_BF16 ? LT_R_16BF : LT_R_32F, status;
     int32_t epilogue = LT_EPILOGUE_BIAS;
 
     status = b->lt.desc_create(&p->desc, LT_COMPUTE_32F, LT_R_32F);
@@ -129,18 +139,28 @@ static int describe(struct blas *b, struct plan *p, const struct blas_call *c)
         status = set_op(b, p, LT_DESC_TRANSB, c->a_side);
     if (status == 0 && c->bias)
         status = b->lt.desc_set(p->desc, LT_DESC_EPILOGUE, &epilogue, sizeof epilogue);
+    if (status == 0 && eight)
+        status = set_scale_modes(b, p);
     if (status == 0)
         status = layout(b, &p->first, type, c->b_side ? c->n : c->k, c->b_side ? c->k : c->n, c->b_row);
     if (status == 0)
-        status = layout(b, &p->second, type, c->a_side ? c->k : c->m, c->a_side ? c->m : c->k, c->a_row);
+        status = layout(b, &p->second, c->a_e5m2 ? LT_R_E5M2 : type, c->a_side ? c->k : c->m,
+                        c->a_side ? c->m : c->k, c->a_row);
     if (status == 0)
         status = layout(b, &p->c, LT_R_32F, c->m, c->n, c->c_row);
     return status;
 }
 
-static int set_bias(struct blas *b, struct plan *p, const struct blas_call *c)
+/* What differs between calls of one shape. */
+static int set_pointers(struct blas *b, struct plan *p, const struct blas_call *c)
 {
-    return c->bias ? b->lt.desc_set(p->desc, LT_DESC_BIAS_POINTER, &c->bias, sizeof c->bias) : 0;
+    int status = c->bias ? b->lt.desc_set(p->desc, LT_DESC_BIAS_POINTER, &c->bias, sizeof c->bias) : 0;
+
+    if (status == 0 && c->type == DTYPE_FP8)
+        status = b->lt.desc_set(p->desc, LT_DESC_A_SCALE, &c->b_scales, sizeof c->b_scales);
+    if (status == 0 && c->type == DTYPE_FP8)
+        status = b->lt.desc_set(p->desc, LT_DESC_B_SCALE, &c->a_scales, sizeof c->a_scales);
+    return status;
 }
 
 static void make_plan(struct blas *b, struct plan *p, const struct blas_call *c)
@@ -150,7 +170,7 @@ static void make_plan(struct blas *b, struct plan *p, const struct blas_call *c)
 
     memset(&best, 0, sizeof best);
     if (status == 0)
-        status = set_bias(b, p, c);
+        status = set_pointers(b, p, c);
     if (status == 0)
         status = b->lt.heuristic(b->handle, p->desc, p->first, p->second, p->c, p->c, b->preference, 1, &best,
                                  &found);
@@ -176,8 +196,9 @@ bool blas_product(struct blas *b, struct CUstream_st *stream, const struct blas_
 {
     struct plan *p = plan_of(b, c);
 
-    if (!p->works || set_bias(b, p, c) != 0)
+    if (!p->works || set_pointers(b, p, c) != 0)
         return false;
-    return b->lt.matmul(b->handle, p->desc, &c->alpha, c->b, p->first, c->a, p->second, &c->beta, c->c, p->c,
-                        c->c, p->c, &p->algorithm, c->workspace, BLAS_WORKSPACE, stream) == 0;
+    p->works = b->lt.matmul(b->handle, p->desc, &c->alpha, c->b, p->first, c->a, p->second, &c->beta, c->c,
+                            p->c, c->c, p->c, &p->algorithm, c->workspace, BLAS_WORKSPACE, stream) == 0;
+    return p->works; /* some combinations are refused only here: they are not asked for again */
 }

@@ -1,6 +1,6 @@
 /* blas.h: matrix products by cuBLASLt, which is opened when it is there and not needed to build.
  *
- * What      products of f32, or of bf16 factors summed in f32, with a bias. A plan is kept for each shape: asking
+ * What      products of f32, of bf16 or of 8-bit factors summed in f32, with a bias. A plan is kept for each shape: asking
  *           cuBLASLt for one costs more than a launch. Private to gpu/cuda.
  * Ownership blas_open → blas_close. The workspace is the caller's, and belongs to one stream.
  * Units     elements; bytes for the workspace.
@@ -27,11 +27,14 @@ struct CUstream_st;
 enum { BLAS_WORKSPACE = 64 << 20 };
 
 /* c[m, n] = beta * c + alpha * a[m, k] b[k, n] + bias[n], all row-major; a matrix "on its side" is stored transposed.
- * Both factors are of `type`, f32 or bf16; c and bias are f32. */
+ * Both factors are of `type`, f32 or bf16; c and bias are f32. DTYPE_FP8: a is as it lies and b on its side, there is no
+ * bias, and row i of a is times a_scales[i], column j of b times b_scales[j]. */
 struct blas_call {
     int64_t m, n, k;
     const void *a, *b;
     enum dtype type;
+    bool a_e5m2;                      /* of DTYPE_FP8: a is e5m2; else e4m3, as b */
+    const float *a_scales, *b_scales; /* of DTYPE_FP8 */
     bool a_side, b_side;
     int64_t a_row, b_row, c_row; /* distance of stored rows */
     float *c;

@@ -20,8 +20,21 @@
 
 struct CUstream_st;
 
-enum { LT_R_32F = 0, LT_R_16BF = 14, LT_COMPUTE_32F = 68, LT_OP_N = 0, LT_OP_T = 1, LT_EPILOGUE_BIAS = 4 };
+enum {
+    LT_R_32F = 0,
+    LT_R_16BF = 14,
+    LT_R_E4M3 = 28,
+    LT_R_E5M2 = 29,
+    LT_COMPUTE_32F = 68,
+    LT_OP_N = 0,
+    LT_OP_T = 1,
+    LT_EPILOGUE_BIAS = 4
+};
 enum { LT_DESC_TRANSA = 3, LT_DESC_TRANSB = 4, LT_DESC_EPILOGUE = 7, LT_DESC_BIAS_POINTER = 8 };
+/* Scales of 8-bit factors: with LT_SCALE_OUTER a vector of f32, one for each row of the first and column of the second
+ * factor of the product (since 12.9, on Hopper). */
+enum { LT_DESC_A_SCALE = 17, LT_DESC_B_SCALE = 18, LT_DESC_A_SCALE_MODE = 31, LT_DESC_B_SCALE_MODE = 32 };
+enum { LT_SCALE_OUTER = 3 };
 enum { LT_PREFER_WORKSPACE = 1 };
 
 struct lt_algorithm { /* cublasLtMatmulAlgo_t */

@@ -5,6 +5,7 @@
 #include "gpu/cuda/kernels.h"
 #include "gpu/cuda/runtime.h"
 #include "gpu/distill_row.h"
+#include "gpu/loss_head.h"
 #include "gpu/quant.h"
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
@@ -26,8 +27,8 @@ struct scratch {
 /* A matrix in bf16, kept until its source or anything but a linear layer comes by: q, k and v share an input. */
 struct rounded {
     const float *from; /* NULL: nothing */
-    int64_t n;
-    uint64_t used; /* when, to take the oldest */
+    int64_t n, rows;   /* rows: of 8-bit ones, which have scales */
+    uint64_t used;     /* when, to take the oldest */
     struct scratch m;
 };
 
@@ -35,6 +36,7 @@ struct backend_stream {
     struct CUstream_st *queue;
     struct scratch scratch[SCRATCH_COUNT];
     struct rounded rounded[ROUNDED];
+    struct rounded eighths; /* the same in e4m3: codes, then scales */
     uint64_t uses;
 };
 
@@ -75,6 +77,7 @@ static void forget_all(struct backend_stream *s)
 {
     for (int i = 0; i < ROUNDED; i++)
         s->rounded[i].from = NULL;
+    s->eighths.from = NULL;
 }
 
 /* For all but linear layers: what was rounded may change. */
@@ -162,6 +165,7 @@ static void drop_stream(struct cuda *c, struct backend_stream *s)
         backend_release(c, s->scratch[i].p, s->scratch[i].bytes);
     for (int i = 0; i < ROUNDED; i++)
         backend_release(c, s->rounded[i].m.p, s->rounded[i].m.bytes);
+    backend_release(c, s->eighths.m.p, s->eighths.m.bytes);
     if (s->queue)
         cuda_stream_free(s->queue);
 }
@@ -443,12 +447,18 @@ static struct cuda_quant quant_of(const struct cuda *c, const void *w, enum dtyp
                                .half = quant_half(type)};
 }
 
+static void forget_one(struct rounded *r, const float *p, int64_t n)
+{
+    if (r->from && r->from < p + n && p < r->from + r->n)
+        r->from = NULL;
+}
+
 /* The product has written over this. */
 static void forget(struct backend_stream *s, const float *p, int64_t n)
 {
     for (int i = 0; i < ROUNDED; i++)
-        if (s->rounded[i].from && s->rounded[i].from < p + n && p < s->rounded[i].from + s->rounded[i].n)
-            s->rounded[i].from = NULL;
+        forget_one(&s->rounded[i], p, n);
+    forget_one(&s->eighths, p, n);
 }
 
 /* n floats as bf16; NULL: no memory. The last two asked for are both there. */
@@ -585,6 +595,148 @@ static const float *dropped(struct backend_stream *s, const struct lora_arg *l, 
     return l->dropped;
 }
 
+/* ---- products of 8-bit factors ---- */
+static size_t scales_at(int64_t codes)
+{
+    return ((size_t)codes + 255) & ~(size_t)255;
+}
+
+static struct cuda_eighths eighths_of(const struct cuda *c, const struct linear_arg *a, bool backward)
+{
+    return (struct cuda_eighths){.from = backward ? a->dy : a->x,
+                                 .rows = a->rows,
+                                 .width = backward ? a->out : a->in,
+                                 .factors =
+                                     backward ? quant_of(c, a->w, a->w_type, a->out, a->in).scales : NULL,
+                                 .e5m2 = backward};
+}
+
+/* Codes with their scales behind. Layers share an input, but not a gradient. false: no memory. */
+static bool as_eighths(struct cuda *c, struct backend_stream *s, struct cuda_eighths *e)
+{
+    struct rounded *r = &s->eighths;
+    int64_t n = e->rows * e->width;
+    bool there = !e->e5m2 && r->from == e->from && r->n == n && r->rows == e->rows;
+
+    r->from = there ? r->from : NULL;
+    e->codes = there ? r->m.p : grown(c, &r->m, scales_at(n) + (size_t)e->rows * sizeof *e->scales);
+    if (!e->codes)
+        return false;
+    e->scales = (float *)(void *)(e->codes + scales_at(n));
+    if (there)
+        return true;
+    kernel_fp8_rows(s->queue, e);
+    r->from = e->e5m2 ? NULL : e->from;
+    r->n = n;
+    r->rows = e->rows;
+    return true;
+}
+
+/* The codes of the weights with the side that is summed over last, which cuBLASLt wants, and the scales of what is left:
+ * in a backward the weights' own are in dy. */
+static bool weights_in_eighths(struct cuda *c, struct backend_stream *s, const struct linear_arg *a,
+                               bool backward, struct blas_call *call)
+{
+    struct cuda_quant q = quant_of(c, a->w, a->w_type, a->out, a->in);
+    int64_t n = a->out * a->in;
+    uint8_t *turned;
+
+    call->b = q.codes;
+    call->b_scales = q.scales;
+    if (!backward)
+        return true;
+    turned = scratch(c, s, SCRATCH_WEIGHTS, scales_at(n) + (size_t)a->in * sizeof(float));
+    if (!turned)
+        return false;
+    call->b = turned;
+    call->b_scales = (float *)(void *)(turned + scales_at(n));
+    kernel_fp8_turn(s->queue, turned, (float *)(void *)(turned + scales_at(n)), q.codes, a->out, a->in);
+    return true;
+}
+
+static bool eighths_by_blas(struct cuda *c, struct backend_stream *s, const struct linear_arg *a,
+                            bool backward)
+{
+    struct cuda_eighths e = eighths_of(c, a, backward);
+    int64_t n = backward ? a->in : a->out;
+    struct blas_call call = {.m = a->rows,
+                             .n = n,
+                             .k = e.width,
+                             .type = DTYPE_FP8,
+                             .a_e5m2 = e.e5m2,
+                             .b_side = true,
+                             .a_row = e.width,
+                             .b_row = e.width,
+                             .c_row = n,
+                             .c = backward ? a->dx : a->y,
+                             .alpha = 1,
+                             .beta = backward && a->add_dx ? 1 : 0};
+
+    if (!c->blas || a->rows <= CUDA_ROWS_FEW || n % 16 || e.width % 16)
+        return false;
+    call.workspace = scratch(c, s, SCRATCH_BLAS, BLAS_WORKSPACE);
+    if (!call.workspace || !as_eighths(c, s, &e) || !weights_in_eighths(c, s, a, backward, &call))
+        return true; /* told later */
+    call.a = e.codes;
+    call.a_scales = e.scales;
+    return blas_product(c->blas, s->queue, &call);
+}
+
+/* Where the device has no such products: a product of f32 of what is left of the numbers. */
+static void eighths_by_values(struct cuda *c, struct backend_stream *s, const struct linear_arg *a,
+                              bool backward)
+{
+    struct cuda_eighths e = eighths_of(c, a, backward);
+    struct cuda_product p;
+
+    s->eighths.from = NULL;
+    e.values = grown(c, &s->eighths.m, (size_t)(e.rows * e.width) * sizeof *e.values);
+    if (!e.values)
+        return;
+    kernel_fp8_rows(s->queue, &e);
+    p = rows_by(e.values, e.rows, e.width);
+    times_weights(c, &p, a, !backward);
+    into(&p, backward ? a->dx : a->y, backward && a->add_dx, false);
+    run_product(c, s, &p);
+}
+
+static void eighths_product(struct cuda *c, struct backend_stream *s, const struct linear_arg *a,
+                            bool backward)
+{
+    float *to = backward ? a->dx : a->y;
+    int64_t width = backward ? a->in : a->out;
+
+    if (!eighths_by_blas(c, s, a, backward))
+        eighths_by_values(c, s, a, backward);
+    if (a->bias && !backward)
+        kernel_add_columns(s->queue, to, a->bias, a->rows, width);
+    forget(s, to, a->rows * width);
+}
+
+/* Whether they are there is not asked but tried: it depends on the card, and on the version of cuBLASLt. */
+static bool backend_has_fp8(void *state)
+{
+    enum { N = 64 };
+    struct cuda *c = state;
+    size_t weights = (quant_bytes(DTYPE_FP8, N, N) + 255) & ~(size_t)255,
+           bytes = weights + 2 * N * N * sizeof(float);
+    struct linear_arg a = {.rows = N, .in = N, .out = N, .w_type = DTYPE_FP8, .compute = DTYPE_FP8};
+    struct err err;
+    void *p;
+    bool there;
+
+    if (c->device.major * 10 + c->device.minor < 89 || !c->blas || backend_alloc(c, bytes, &p, &err) != LC_OK)
+        return false;
+    a.w = p;
+    a.x = a.dy = (float *)(void *)((char *)p + weights);
+    a.y = a.dx = (float *)(void *)((char *)p + weights) + N * N;
+    there = eighths_by_blas(c, &c->stream, &a, false) && eighths_by_blas(c, &c->stream, &a, true) &&
+            backend_sync(c, NULL, &err) == LC_OK;
+    forget_all(&c->stream);
+    backend_release(c, p, bytes);
+    return there;
+}
+
 static void lora_forward(struct cuda *c, struct backend_stream *s, const struct linear_arg *a, bool bf)
 {
     const struct lora_arg *l = &a->lora;
@@ -605,9 +757,11 @@ static void backend_linear_forward(void *state, struct backend_stream *stream, c
     struct cuda *c = state;
     struct backend_stream *s = stream_of(c, stream);
     struct cuda_product p = rows_by(a->x, a->rows, a->in);
-    bool bf = a->compute == DTYPE_BF16;
+    bool bf = a->compute != DTYPE_F32;
 
-    if (a->w) {
+    if (a->w && a->compute == DTYPE_FP8) {
+        eighths_product(c, s, a, false);
+    } else if (a->w) {
         times_weights(c, &p, a, true);
         into(&p, a->y, false, bf);
         p.bias = a->bias;
@@ -671,10 +825,12 @@ static void backend_linear_backward(void *state, struct backend_stream *stream, 
 {
     struct cuda *c = state;
     struct backend_stream *s = stream_of(c, stream);
-    bool bf = a->compute == DTYPE_BF16;
+    bool bf = a->compute != DTYPE_F32;
     struct cuda_product p;
 
-    if (a->dx) {
+    if (a->dx && a->w && a->compute == DTYPE_FP8) {
+        eighths_product(c, s, a, true);
+    } else if (a->dx && a->w) {
         p = rows_by(a->dy, a->rows, a->out);
         times_weights(c, &p, a, false);
         into(&p, a->dx, a->add_dx, bf);
@@ -727,14 +883,7 @@ static void backend_dora_backward(void *state, struct backend_stream *stream, co
 static struct linear_arg chunk_logits(struct cuda *c, struct backend_stream *s, const struct loss_arg *a,
                                       int64_t from, int64_t n)
 {
-    struct linear_arg head = {.rows = n,
-                              .in = a->width,
-                              .out = a->vocabulary,
-                              .x = a->gathered,
-                              .w = a->w,
-                              .w_type = a->w_type,
-                              .compute = a->compute,
-                              .y = a->logits};
+    struct linear_arg head = loss_head(a, n);
 
     kernel_gather(queue_of(c, s), a->gathered, a->x, a->index + from, n, a->width);
     backend_linear_forward(c, s, &head);
@@ -964,6 +1113,7 @@ const struct backend_ops lacus_gpu_cuda = {
     .dora_forward = backend_dora_forward,
     .dora_backward = backend_dora_backward,
     .distill = backend_distill,
+    .has_fp8 = backend_has_fp8,
     .identity = backend_identity,
     .queue = backend_queue,
     .after = backend_after,

@@ -59,6 +59,23 @@ void kernel_merge(struct CUstream_st *, void *w, enum dtype type, const float *a
 void kernel_dequantize(struct CUstream_st *, void *to, enum dtype to_type, const struct cuda_quant *,
                        int64_t n);
 
+/* A matrix as 8-bit factors of products (fp8.h). */
+struct cuda_eighths {
+    const float *from; /* [rows, width] */
+    int64_t rows, width;
+    const float *factors; /* [width]; NULL: none */
+    bool e5m2;
+    uint8_t *codes; /* [rows, width], with */
+    float *scales;  /* [rows] */
+    float *values;  /* or, when not NULL, what is left of the numbers instead */
+};
+void kernel_fp8_rows(struct CUstream_st *, const struct cuda_eighths *);
+/* to[j, i] = from[i, j]; both sides multiples of 4. ones[columns]: the scales of rows that have none. */
+void kernel_fp8_turn(struct CUstream_st *, uint8_t *to, float *ones, const uint8_t *from, int64_t rows,
+                     int64_t columns);
+void kernel_add_columns(struct CUstream_st *, float *y, const float *x, int64_t rows,
+                        int64_t width); /* y[i, j] += x[j] */
+
 void kernel_convert(struct CUstream_st *, void *to, enum dtype to_type, const void *from,
                     enum dtype from_type, int64_t n);
 void kernel_add(struct CUstream_st *, float *y, const float *x, float scale, int64_t n);

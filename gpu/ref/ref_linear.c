@@ -1,5 +1,7 @@
 /* ref_linear.c: matrix products, low-rank updates, and the loss. */
 #include "gpu/distill_row.h"
+#include "gpu/fp8.h"
+#include "gpu/loss_head.h"
 #include "gpu/quant.h"
 #include "gpu/ref/ref_int.h"
 #include "gpu/rng.h"
@@ -13,6 +15,10 @@ struct view {
     int64_t row, column; /* strides in elements */
     bool rounded;        /* to bf16 before it is multiplied */
     struct quant quant;  /* when type is quantised */
+    bool eight;          /* rows of f32, each to 8 bits before it is multiplied */
+    enum fp8 kind;
+    float scale;          /* of the row that is multiplied */
+    const float *factors; /* of columns; NULL: none */
 };
 
 static float view_at(const struct view *v, int64_t i, int64_t j)
@@ -26,6 +32,8 @@ static float view_at(const struct view *v, int64_t i, int64_t j)
         x = ((const float *)v->data)[at];
     else
         dtype_to_f32(&x, (const char *)v->data + 2 * at, v->type, 1);
+    if (v->eight)
+        return fp8_left(v->kind, x, v->factors ? v->factors[j] : 1, v->scale);
     return v->rounded ? dtype_from_bf16(dtype_bf16(x)) : x;
 }
 
@@ -33,7 +41,7 @@ static double dot(const struct view *a, int64_t i, const struct view *b, int64_t
 {
     double sum = 0;
 
-    if (a->type == DTYPE_F32 && b->type == DTYPE_F32 && !a->rounded && !b->rounded) {
+    if (a->type == DTYPE_F32 && b->type == DTYPE_F32 && !a->rounded && !b->rounded && !a->eight) {
         const float *x = (const float *)a->data + i * a->row, *y = (const float *)b->data + j * b->column;
 
         for (int64_t t = 0; t < k; t++)
@@ -49,12 +57,15 @@ static double dot(const struct view *a, int64_t i, const struct view *b, int64_t
 static void product(int64_t m, int64_t n, int64_t k, struct view a, struct view b, float scale, float *c,
                     bool add)
 {
-    for (int64_t i = 0; i < m; i++)
+    for (int64_t i = 0; i < m; i++) {
+        if (a.eight)
+            a.scale = fp8_scale(a.kind, (const float *)a.data + i * a.row, a.factors, k);
         for (int64_t j = 0; j < n; j++) {
             float value = (float)((double)scale * dot(&a, i, &b, j, k));
 
             c[i * n + j] = add ? c[i * n + j] + value : value;
         }
+    }
 }
 
 static struct view rows_of(const float *x, int64_t width, bool rounded)
@@ -65,6 +76,17 @@ static struct view rows_of(const float *x, int64_t width, bool rounded)
 static struct view columns_of(const float *x, int64_t width, bool rounded) /* transposed */
 {
     return (struct view){.data = x, .type = DTYPE_F32, .row = 1, .column = width, .rounded = rounded};
+}
+
+/* x, or dy in a backward, as it is multiplied with the weights. */
+static struct view beside_weights(const struct linear_arg *a, const float *x, int64_t width, bool backward)
+{
+    struct view v = rows_of(x, width, a->compute == DTYPE_BF16);
+
+    v.eight = a->compute == DTYPE_FP8;
+    v.kind = backward ? FP8_E5M2 : FP8_E4M3;
+    v.factors = v.eight && backward ? quant_view(a->w, a->w_type, a->out, a->in).scales : NULL;
+    return v;
 }
 
 /* The weights of a linear layer, [out, in], by the strides of the product they are used in. */
@@ -91,13 +113,13 @@ static const float *dropped(const struct lora_arg *l, const float *x, int64_t n)
 void ref_linear_forward(void *state, struct backend_stream *s, const struct linear_arg *a)
 {
     const struct lora_arg *l = &a->lora;
-    bool bf = a->compute == DTYPE_BF16;
+    bool bf = a->compute != DTYPE_F32;
     struct view w = weights_of(a, 1, a->in);
 
     (void)state;
     (void)s;
     if (a->w)
-        product(a->rows, a->out, a->in, rows_of(a->x, a->in, bf), w, 1, a->y, false);
+        product(a->rows, a->out, a->in, beside_weights(a, a->x, a->in, false), w, 1, a->y, false);
     for (int64_t i = 0; a->bias && i < a->rows * a->out; i++)
         a->y[i] += a->bias[i % a->out];
     if (!l->a)
@@ -131,13 +153,13 @@ static void lora_backward(const struct linear_arg *a, bool bf)
 
 void ref_linear_backward(void *state, struct backend_stream *s, const struct linear_arg *a)
 {
-    bool bf = a->compute == DTYPE_BF16;
+    bool bf = a->compute != DTYPE_F32;
     struct view w = weights_of(a, a->in, 1);
 
     (void)state;
     (void)s;
-    if (a->dx)
-        product(a->rows, a->in, a->out, rows_of(a->dy, a->out, bf), w, 1, a->dx, a->add_dx);
+    if (a->dx && a->w)
+        product(a->rows, a->in, a->out, beside_weights(a, a->dy, a->out, true), w, 1, a->dx, a->add_dx);
     if (a->dw)
         product(a->out, a->in, a->rows, columns_of(a->dy, a->out, bf), rows_of(a->x, a->in, bf), 1, a->dw,
                 true);
@@ -178,14 +200,7 @@ static float row_loss(float *z, int64_t vocabulary, int32_t target, float smooth
 static void chunk_logits(void *state, struct backend_stream *s, const struct loss_arg *a, int64_t from,
                          int64_t n)
 {
-    struct linear_arg head = {.rows = n,
-                              .in = a->width,
-                              .out = a->vocabulary,
-                              .x = a->gathered,
-                              .w = a->w,
-                              .w_type = a->w_type,
-                              .compute = a->compute,
-                              .y = a->logits};
+    struct linear_arg head = loss_head(a, n);
 
     ref_gather(state, s, a->gathered, a->x, a->index + from, n, a->width);
     ref_linear_forward(state, s, &head);
@@ -195,8 +210,7 @@ static void chunk_logits(void *state, struct backend_stream *s, const struct los
 static void chunk_gradients(const struct loss_arg *a, int64_t from, int64_t n)
 {
     bool bf = a->compute == DTYPE_BF16;
-    struct linear_arg head = {
-        .in = a->width, .out = a->vocabulary, .w = a->w, .w_type = a->w_type, .compute = a->compute};
+    struct linear_arg head = loss_head(a, n);
 
     if (a->dw)
         product(a->vocabulary, a->width, n, columns_of(a->logits, a->vocabulary, bf),

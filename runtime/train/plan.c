@@ -79,7 +79,7 @@ static enum lc models(struct plan *p, struct err *err)
     struct model_options o, plain;
 
     TRY(quantization_from_json(json_object_get(p->request, "quantization"), &q, err));
-    p->args.bf16 = p->args.bf16 || q.compute == DTYPE_BF16;
+    p->args.bf16 = p->args.bf16 || q.compute != DTYPE_NONE;
     o = (struct model_options){.linear = q.linear, .compute = p->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
     plain = (struct model_options){.compute = o.compute};
     TRY(sketch(p, text_of(p, "folder") ? text_of(p, "folder") : "", &o, &p->model, err));

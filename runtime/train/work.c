@@ -324,13 +324,17 @@ static enum lc load_model(struct work *w, struct err *err)
 
     phase(w, "loading the model");
     TRY(quantization_from_json(json_object_get(w->spec, "quantization"), &q, err));
-    w->args.bf16 = w->args.bf16 || q.compute == DTYPE_BF16;
-    o = (struct model_options){.linear = q.linear, .compute = w->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
+    w->args.bf16 = w->args.bf16 || q.compute != DTYPE_NONE;
     TRY(open_device(w->place, &w->backend, err));
+    o = (struct model_options){.linear = q.linear,
+                               .compute = quantization_compute(&q, w->args.bf16, w->backend)};
     TRY(model_load(w->ctx, w->paths->model, w->backend, &o, &w->model, err));
     if (q.linear == DTYPE_FP8)
         log_text(w, "FP8: weights are kept in e4m3 with a scale for each row; products are in %s",
-                 w->args.bf16 ? "bf16" : "f32");
+                 o.compute == DTYPE_FP8
+                     ? "FP8, forward in e4m3 and backward in e5m2, with a scale for each row"
+                 : w->args.bf16 ? "bf16"
+                                : "f32");
     TRY(go_on(w, &adapter, err));
     if (adapter)
         return LC_OK;

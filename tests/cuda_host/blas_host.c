@@ -4,14 +4,17 @@
 #include "gpu/dtype.h"
 #include "runtime/base/mem.h"
 #include "tests/cuda_host/stream.h"
+#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct desc {
-    int32_t op[2], epilogue;
-    const float *bias;
+    int32_t op[2], epilogue, modes[2];
+    const float *bias, *scales[2];
 };
+_Static_assert(sizeof(struct desc) <= 64, "make gives 64 bytes");
 
 struct layout { /* column-major */
     int type;
@@ -41,18 +44,25 @@ static int desc_create(void **out, int compute, int scale_type)
     return compute == LT_COMPUTE_32F && scale_type == LT_R_32F ? make(out) : 7;
 }
 
+static const struct attribute {
+    size_t at, size; /* in struct desc */
+} ATTRIBUTES[] = {
+    [LT_DESC_TRANSA] = {offsetof(struct desc, op[0]), sizeof(int32_t)},
+    [LT_DESC_TRANSB] = {offsetof(struct desc, op[1]), sizeof(int32_t)},
+    [LT_DESC_EPILOGUE] = {offsetof(struct desc, epilogue), sizeof(int32_t)},
+    [LT_DESC_A_SCALE_MODE] = {offsetof(struct desc, modes[0]), sizeof(int32_t)},
+    [LT_DESC_B_SCALE_MODE] = {offsetof(struct desc, modes[1]), sizeof(int32_t)},
+    [LT_DESC_BIAS_POINTER] = {offsetof(struct desc, bias), sizeof(float *)},
+    [LT_DESC_A_SCALE] = {offsetof(struct desc, scales[0]), sizeof(float *)},
+    [LT_DESC_B_SCALE] = {offsetof(struct desc, scales[1]), sizeof(float *)},
+};
+
 static int desc_set(void *p, int attribute, const void *value, size_t size)
 {
-    struct desc *d = p;
-    void *to = attribute == LT_DESC_TRANSA         ? (void *)&d->op[0]
-               : attribute == LT_DESC_TRANSB       ? (void *)&d->op[1]
-               : attribute == LT_DESC_EPILOGUE     ? (void *)&d->epilogue
-               : attribute == LT_DESC_BIAS_POINTER ? (void *)&d->bias
-                                                   : NULL;
-
-    if (!to || size != (attribute == LT_DESC_BIAS_POINTER ? sizeof d->bias : sizeof(int32_t)))
+    if (attribute < 0 || attribute >= (int)(sizeof ATTRIBUTES / sizeof *ATTRIBUTES) || !size ||
+        ATTRIBUTES[attribute].size != size)
         return 7;
-    memcpy(to, value, size);
+    memcpy((char *)p + ATTRIBUTES[attribute].at, value, size);
     return 0;
 }
 
@@ -83,6 +93,21 @@ static uint64_t columns_of(const struct layout *l, int32_t op)
     return op == LT_OP_T ? l->rows : l->columns;
 }
 
+static bool eight(const struct layout *l)
+{
+    return l->type == LT_R_E4M3 || l->type == LT_R_E5M2;
+}
+
+/* What the library says of 8-bit factors: the first on its side, sizes of 16, scales in vectors for both, no bias of f32. */
+static bool eight_fits(const struct desc *how, const struct layout *first, const struct layout *second)
+{
+    return eight(first) && eight(second) && !(first->type == LT_R_E5M2 && second->type == LT_R_E5M2) &&
+           how->op[0] == LT_OP_T && how->op[1] == LT_OP_N && first->rows % 16 == 0 &&
+           first->columns % 16 == 0 && first->distance % 16 == 0 && second->distance % 16 == 0 &&
+           how->modes[0] == LT_SCALE_OUTER && how->modes[1] == LT_SCALE_OUTER && how->scales[0] &&
+           how->scales[1] && how->epilogue != LT_EPILOGUE_BIAS;
+}
+
 static int heuristic(void *handle, void *desc, void *a, void *b, void *c, void *d, void *preference,
                      int wanted, struct lt_heuristic *results, int *found)
 {
@@ -92,8 +117,9 @@ static int heuristic(void *handle, void *desc, void *a, void *b, void *c, void *
     (void)handle;
     (void)preference;
     (void)d;
-    if (wanted < 1 || first->type != second->type || to->type != LT_R_32F ||
-        rows_of(first, how->op[0]) != to->rows || columns_of(second, how->op[1]) != to->columns ||
+    if (wanted < 1 || (eight(first) ? !eight_fits(how, first, second) : first->type != second->type) ||
+        to->type != LT_R_32F || rows_of(first, how->op[0]) != to->rows ||
+        columns_of(second, how->op[1]) != to->columns ||
         columns_of(first, how->op[0]) != rows_of(second, how->op[1]))
         return 7;
     memset(results, 0, sizeof *results);
@@ -101,12 +127,31 @@ static int heuristic(void *handle, void *desc, void *a, void *b, void *c, void *
     return 0;
 }
 
+static double small_float(uint8_t code, int digits, int bias)
+{
+    int exponent = code >> digits & (0x7f >> digits), rest = code & ((1 << digits) - 1);
+    double x =
+        exponent ? ldexp((1 << digits) + rest, exponent - bias - digits) : ldexp(rest, 1 - bias - digits);
+
+    if ((code & 0x7f) > (digits == 3 ? 0x7e : 0x7b))
+        return NAN; /* e5m2 has infinities, too: nobody makes them */
+    return code & 0x80 ? -x : x;
+}
+
 static double at(const void *data, const struct layout *l, int32_t op, uint64_t i, uint64_t j)
 {
     size_t place = (size_t)(op == LT_OP_T ? j + i * (uint64_t)l->distance : i + j * (uint64_t)l->distance);
 
-    return l->type == LT_R_16BF ? (double)dtype_from_bf16(((const uint16_t *)data)[place])
-                                : (double)((const float *)data)[place];
+    switch (l->type) {
+    case LT_R_E4M3:
+        return small_float(((const uint8_t *)data)[place], 3, 7);
+    case LT_R_E5M2:
+        return small_float(((const uint8_t *)data)[place], 2, 15);
+    case LT_R_16BF:
+        return (double)dtype_from_bf16(((const uint16_t *)data)[place]);
+    default:
+        return (double)((const float *)data)[place];
+    }
 }
 
 struct product { /* all that a call says, as it is when it is made */
@@ -130,6 +175,8 @@ static bool run_product(void *arg)
 
             for (uint64_t k = 0; k < columns_of(&p.first, p.how.op[0]); k++)
                 sum += at(p.a, &p.first, p.how.op[0], i, k) * at(p.b, &p.second, p.how.op[1], k, j);
+            if (eight(&p.first))
+                sum *= (double)p.how.scales[0][i] * (double)p.how.scales[1][j];
             *place = (float)((double)p.scale * sum + (p.keep != 0 ? (double)(p.keep * *place) : 0)) +
                      (p.how.epilogue == LT_EPILOGUE_BIAS ? p.how.bias[i] : 0);
         }

@@ -52,7 +52,7 @@ enum lc cuda_open_device(int index, struct cuda_device *out, struct err *err)
         return err_set(err, LC_MISSING, "there is no GPU %d: the host emulation has %d", index,
                        cuda_device_count());
     *out = (struct cuda_device){.name = "host emulation",
-                                .major = 8,
+                                .major = 9,
                                 .memory = (size_t)4 << 30,
                                 .shared = 163 << 10,
                                 .multiprocessors = 1};

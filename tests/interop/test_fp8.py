@@ -84,6 +84,56 @@ def test_an_adapter_over_an_fp8_checkpoint_trains_as_over_its_values(engine, tmp
     assert losses(engine.train(kept, examples(), **ARGS)) == pytest.approx(losses(theirs), abs=0.05)
 
 
+class Eighths(torch.autograd.Function):
+    """y = x W^T where both are rounded to 8 bits, forward and backward: rows of x to e4m3, rows of dy (times the weights' scales) to e5m2."""
+
+    @staticmethod
+    def rows(x, kind):
+        scale = x.abs().amax(-1, keepdim=True) / torch.finfo(kind).max
+        return torch.where(scale > 0, (x / scale).to(kind).float() * scale, 0)
+
+    @staticmethod
+    def forward(ctx, x, codes, scales):
+        ctx.save_for_backward(codes, scales)
+        return Eighths.rows(x, torch.float8_e4m3fn) @ (codes * scales).T
+
+    @staticmethod
+    def backward(ctx, dy):
+        codes, scales = ctx.saved_tensors
+        return Eighths.rows(dy * scales.T, torch.float8_e5m2) @ codes, None, None
+
+
+class EightBits(torch.nn.Linear):
+    def forward(self, x):
+        scales = self.weight.detach().abs().amax(1, keepdim=True) / 448
+        return Eighths.apply(x, (self.weight.detach() / scales).to(torch.float8_e4m3fn).float(), scales)
+
+
+@pytest.mark.parametrize("device", ["ref", "cpu"])
+def test_an_adapter_trains_by_products_of_8_bits(device, tmp_path):
+    torch.manual_seed(0)
+    engine = Engine(device)
+    m = engine.create({**SHAPE, **CONFIGS["llama"]})
+    engine.call("model_save", CTX, m, str(tmp_path / "base").encode())
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    plain = hf_forward(hf.eval(), *batch())[1]
+    for part in hf.model.layers.modules():
+        if isinstance(part, torch.nn.Linear):
+            part.__class__ = EightBits
+    want = hf_forward(hf, *batch())[1]
+    tuned = peft.get_peft_model(hf, peft.LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"]))
+    tuned.save_pretrained(tmp_path / "start")
+    m = engine.load(tmp_path / "base", quantization=dict(quant_method="fp8", activation_scheme="dynamic"))
+    engine.lib.model_set_compute(m, 1)  # the rest in f32
+    got = engine.forward(m, *batch())[1]
+    assert (got - want).abs().max() < 0.02 * (plain - want).abs().max()
+    engine.call("lora_load", CTX, m, str(tmp_path / "start").encode())
+    ours, theirs = engine.train(m, examples(), **ARGS), hf_train(tuned.train(), tmp_path / "hf")
+    for key, near in (("loss", 5e-3), ("grad_norm", 5e-2)):
+        pick = lambda history: [h[key] for h in history if key in h]
+        assert pick(ours) == pytest.approx(pick(theirs), rel=near)
+
+
 def test_half_precision_is_read(engine, tmp_path):
     m = engine.create({**SHAPE, **CONFIGS["llama"]})
     engine.call("model_save", CTX, m, str(tmp_path).encode())

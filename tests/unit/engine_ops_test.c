@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -553,6 +554,21 @@ static const struct op_case {
      {70 * 1101, 271 * 1101},
      70 * 271,
      true},
+    {"fp8 products", frozen, {40, 208, 144, DTYPE_FP8, DTYPE_FP8}, 2, {40 * 208, 144 * 208}, 40 * 144, true},
+    {"fp8 products of odd shapes",
+     frozen,
+     {33, 101, 71, DTYPE_FP8, DTYPE_FP8},
+     2,
+     {33 * 101, 71 * 101},
+     33 * 71,
+     true},
+    {"fp8 products, few rows",
+     frozen,
+     {3, 304, 96, DTYPE_FP8, DTYPE_FP8},
+     2,
+     {3 * 304, 96 * 304},
+     3 * 96,
+     true},
     {"norm", norm, {6, 21}, 3, {6 * 21, 6 * 21, 21}, 6 * 21, false},
     {"norm, wide", norm, {70, 192}, 3, {70 * 192, 70 * 192, 192}, 70 * 192, true},
     {"rope", rope, {5, 3, 12}, 1, {5 * 3 * 12}, 5 * 3 * 12, false},
@@ -778,6 +794,25 @@ static void exp_is_exp(void **state)
     backend_close(b);
 }
 
+/* The emulated cuBLASLt takes 8-bit factors as the real one says it does on Hopper: were it asked for anything else, the
+ * products would be of values and slow. */
+static void eight_bit_products_are_found_by_trying(void **state)
+{
+    const char *blas = getenv("LACUS_CUDA_BLAS");
+    struct backend *b = open_backend(test_device(), 1);
+    char what[512];
+
+    (void)state;
+    b->ops->describe(b->state, what, sizeof what);
+    if (strstr(what, "host emulation"))
+        assert_int_equal(b->ops->has_fp8(b->state), !blas || strcmp(blas, "0") != 0);
+    else if (strcmp(test_device(), "cuda") == 0)
+        print_message("%s: FP8 products: %s\n", what, b->ops->has_fp8(b->state) ? "yes" : "no");
+    else
+        assert_null(b->ops->has_fp8);
+    backend_close(b);
+}
+
 static void a_memory_limit_is_kept(void **state)
 {
     struct backend_options o = {.memory_limit = 1 << 20};
@@ -805,6 +840,7 @@ int main(void)
         cmocka_unit_test(the_plugin_computes_what_the_reference_does),
         cmocka_unit_test(updates_agree),
         cmocka_unit_test(exp_is_exp),
+        cmocka_unit_test(eight_bit_products_are_found_by_trying),
         cmocka_unit_test(a_memory_limit_is_kept),
     };
 

@@ -350,56 +350,65 @@ static void a_resumed_run_is_the_same_bit_for_bit(void **state)
     }
 }
 
-static void results_do_not_depend_on_threads(void **state)
+/* Both runs of a lesson, which `prepare` makes different (i is 0 or 1), end with the same parameters bit for bit. */
+static void same_parameters(struct lesson *(*prepare)(int i), void (*look)(int i, const struct trainer *))
 {
     struct ctx ctx = ctx_background();
     struct buf values[2] = {BUF_INIT(8 << 20), BUF_INIT(8 << 20)};
-    static const int threads[] = {1, 3};
     struct err err;
 
-    (void)state;
     for (int i = 0; i < 2; i++) {
-        struct lesson *l = lesson_new(test_device(), threads[i]);
-        struct trainer *t;
+        struct lesson *l = prepare(i);
+        struct trainer *t = lesson_trainer(l);
 
-        lesson_model(l, false);
-        l->args.max_steps = 6;
-        l->args.save_strategy = STRATEGY_NO;
-        t = lesson_trainer(l);
+        if (look)
+            look(i, t);
         ok(trainer_run(&ctx, t, &err), &err);
         read_parameters(l->model, &values[i]);
         trainer_free(t);
         lesson_free(l);
     }
+    assert_int_equal(values[0].len, values[1].len);
     assert_memory_equal(values[0].data, values[1].data, values[0].len);
     buf_release(&values[0]);
     buf_release(&values[1]);
 }
 
+static struct lesson *on_one_or_three_threads(int i)
+{
+    struct lesson *l = lesson_new(test_device(), i ? 3 : 1);
+
+    lesson_model(l, false);
+    l->args.max_steps = 6;
+    l->args.save_strategy = STRATEGY_NO;
+    return l;
+}
+
+static void results_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+    same_parameters(on_one_or_three_threads, NULL);
+}
+
+static struct lesson *with_or_without_checkpointing(int i)
+{
+    struct lesson *l = lesson_new(test_device(), 2);
+
+    lesson_model(l, true);
+    l->args.max_steps = 3;
+    l->args.gradient_checkpointing = i == 1;
+    return l;
+}
+
+static void layers_are_recomputed(int i, const struct trainer *t)
+{
+    assert_int_equal(trainer_plan(t)->recomputed_layers, i == 1 ? 2 : 0);
+}
+
 static void recomputed_layers_change_nothing(void **state)
 {
-    struct ctx ctx = ctx_background();
-    struct buf values[2] = {BUF_INIT(8 << 20), BUF_INIT(8 << 20)};
-    struct err err;
-
     (void)state;
-    for (int i = 0; i < 2; i++) {
-        struct lesson *l = lesson_new(test_device(), 2);
-        struct trainer *t;
-
-        lesson_model(l, true);
-        l->args.max_steps = 3;
-        l->args.gradient_checkpointing = i == 1;
-        t = lesson_trainer(l);
-        assert_int_equal(trainer_plan(t)->recomputed_layers, i == 1 ? 2 : 0);
-        ok(trainer_run(&ctx, t, &err), &err);
-        read_parameters(l->model, &values[i]);
-        trainer_free(t);
-        lesson_free(l);
-    }
-    assert_memory_equal(values[0].data, values[1].data, values[0].len);
-    buf_release(&values[0]);
-    buf_release(&values[1]);
+    same_parameters(with_or_without_checkpointing, layers_are_recomputed);
 }
 
 static void a_budget_is_kept_or_refused(void **state)
