@@ -129,8 +129,10 @@ static __device__ __forceinline__ void put_rows(float *to, int64_t stride, int64
                 to[(row + r) * stride + c * 32 + lane] = x[r][c];
 }
 
+/* Left alone the compiler aims at eight blocks at once, and spills. */
 template <int COLS>
-__global__ void __launch_bounds__(WARPS * 32) attention_dq(struct attention_arg a, const float *delta)
+__global__ void __launch_bounds__(WARPS * 32, COLS == 8 ? 4 : 6)
+    attention_dq(struct attention_arg a, const float *delta)
 {
     SHARED_DYNAMIC(float, memory);
     const int dim = (int)a.head_dim, pitch = dim + 1, lane = (int)threadIdx.x % 32,
@@ -139,6 +141,7 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dq(struct attention_arg 
           *dys = queries + BLOCK * dim;
     const query_block b = query_block_of(a, dim, BLOCK, TILE);
     const place &p = b.p;
+    const float *lse = a.lse + b.of_row, *less = delta + b.of_row;
     float dq[OWN][COLS] = {};
 
     if (p.first >= p.length)
@@ -156,11 +159,10 @@ __global__ void __launch_bounds__(WARPS * 32) attention_dq(struct attention_arg 
             float ds = 0;
 
             if (query < p.length && sees(query, key, a.window)) {
-                const float prob = expf(dot(queries + own * dim, keys + lane * pitch, dim) * a.scale -
-                                        a.lse[b.of_row + query]);
+                const float prob =
+                    expf(dot(queries + own * dim, keys + lane * pitch, dim) * a.scale - lse[query]);
 
-                ds = prob * (dot(dys + own * dim, values + lane * pitch, dim) - delta[b.of_row + query]) *
-                     a.scale;
+                ds = prob * (dot(dys + own * dim, values + lane * pitch, dim) - less[query]) * a.scale;
             }
 #pragma unroll 4
             for (int j = 0; j < TILE; j++) {

@@ -13,26 +13,17 @@ template <bool E5M2> struct format {
     static constexpr float LARGEST = E5M2 ? 57344.0f : 448.0f;
 };
 
-static __device__ __forceinline__ uint32_t bits_of(float x)
-{
-    union {
-        float f;
-        uint32_t u;
-    } both;
-
-    both.f = x;
-    return both.u;
-}
+union word {
+    float f;
+    uint32_t u;
+};
 
 static __device__ __forceinline__ float power_of_two(int e)
 {
-    union {
-        float f;
-        uint32_t u;
-    } both;
+    word w;
 
-    both.u = (uint32_t)(e + 127) << 23;
-    return both.f;
+    w.u = (uint32_t)(e + 127) << 23;
+    return w.f;
 }
 
 /* To nearest, ties to even; too large becomes the largest, a NaN stays one. */
@@ -42,7 +33,10 @@ template <bool E5M2> static __device__ __forceinline__ uint32_t code_of(float x)
     return __nv_cvt_float_to_fp8(x, __NV_SATFINITE, E5M2 ? __NV_E5M2 : __NV_E4M3);
 #else
     using F = format<E5M2>;
-    const uint32_t sign = bits_of(x) >> 24 & 0x80, u = bits_of(x) & 0x7fffffffu;
+    word w;
+
+    w.f = x;
+    const uint32_t sign = w.u >> 24 & 0x80, u = w.u & 0x7fffffffu;
     const float magnitude = fabsf(x);
 
     if (u > 0x7f800000u)
