@@ -32,7 +32,7 @@ CUDA_HOST_RUNS := engine_collective_test: engine_record_test: engine_ops_test: e
 .PHONY: check-cuda-host
 check-cuda-host: $(CUDA_HOST_SO) $(CUDA_HOST_TESTS:%=$(B)/tests/%) $(if $(SAN),,build/gpu/bench) ## every CUDA kernel and the golden models under the host emulation (SAN=address,undefined|thread too)
 	$(Q)set -f; LACUS_CUDA_BLAS=0 LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/engine_ops_test && for t in $(CUDA_HOST_RUNS); do LACUS_TEST_FILTER="$${t#*:}" LACUS_TEST_DEVICE=cuda LACUS_LIB=$(CURDIR)/$(CUDA_HOST) $(B)/tests/$${t%:*} || exit 1; done
-	$(Q)$(if $(SAN),:,LACUS_LIB=$(CURDIR)/$(CUDA_HOST) build/gpu/bench cuda small-product small-lora small-full small-generate)
+	$(Q)$(if $(SAN),:,LACUS_LIB=$(CURDIR)/$(CUDA_HOST) build/gpu/bench cuda small-product small-product-fp8 small-lora small-fp8-lora small-full small-generate)
 
 ifneq ($(shell command -v $(CXX) 2>/dev/null),)
 pytest: $(CUDA_HOST_SO)

@@ -1,10 +1,12 @@
 /* bench.c: what a device does with the engine: matrix products, fine-tuning steps on Llama shapes with random weights,
  * generation. One JSON object per line on standard output; all figures of one call are to be read together.
+ * FP8 cases are of 8-bit factors where the device has them.
  * usage: bench DEVICE CASE…   (CASE "list" names them; "small" ones run anywhere) */
 #include "gpu/generate.h"
 #include "gpu/lora.h"
 #include "gpu/optim.h"
 #include "gpu/quant.h"
+#include "gpu/quantization.h"
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
 #include <stdio.h>
@@ -30,6 +32,7 @@ static const struct job {
     int recompute, steps;
 } JOBS[] = {
     {"product", "product", 0, 0, 8192, DTYPE_BF16, DTYPE_NONE, false, 0, 20},
+    {"product-fp8", "product", 0, 0, 8192, DTYPE_FP8, DTYPE_NONE, false, 0, 20},
     {"lora-8x2048", "train", 0, 8, 2048, DTYPE_BF16, DTYPE_NONE, true, 0, 5},
     {"lora-8x2048-recompute", "train", 0, 8, 2048, DTYPE_BF16, DTYPE_NONE, true, 32, 5},
     {"qlora-8x2048", "train", 0, 8, 2048, DTYPE_BF16, DTYPE_NF4_DOUBLE, true, 0, 5},
@@ -40,6 +43,8 @@ static const struct job {
     {"generate-8", "generate", 0, 8, 512, DTYPE_BF16, DTYPE_NONE, false, 0, 128},
     {"generate-1-nf4", "generate", 0, 1, 512, DTYPE_BF16, DTYPE_NF4_DOUBLE, false, 0, 128},
     {"small-product", "product", 2, 0, 64, DTYPE_BF16, DTYPE_NONE, false, 0, 2},
+    {"small-product-fp8", "product", 2, 0, 64, DTYPE_FP8, DTYPE_NONE, false, 0, 2},
+    {"small-fp8-lora", "train", 2, 2, 16, DTYPE_BF16, DTYPE_FP8, true, 1, 2},
     {"small-lora", "train", 2, 2, 16, DTYPE_BF16, DTYPE_NF4_DOUBLE, true, 1, 2},
     {"small-full", "train", 2, 2, 16, DTYPE_F32, DTYPE_NONE, false, 0, 2},
     {"small-generate", "generate", 2, 2, 16, DTYPE_BF16, DTYPE_NONE, false, 0, 4},
@@ -121,7 +126,9 @@ static void random_weights(struct backend *b, struct model *m)
 static struct model *model_for(struct backend *b, const struct job *j)
 {
     const struct shape *s = &SHAPES[j->shape];
-    struct model_options o = {.dtype = j->dtype, .compute = DTYPE_BF16, .linear = j->linear};
+    struct quantization q = {.linear = j->linear};
+    struct model_options o = {
+        .dtype = j->dtype, .compute = quantization_compute(&q, true, b), .linear = j->linear};
     struct ctx ctx = ctx_background();
     struct model_config c;
     struct model *m;
@@ -188,7 +195,11 @@ static void report(struct backend *b, const struct job *j, double each, double r
 static void run_product(struct backend *b, const struct job *j)
 {
     int64_t n = j->length;
-    struct linear_arg a = {.rows = n, .in = n, .out = n, .w_type = j->dtype, .compute = DTYPE_BF16};
+    struct linear_arg a = {.rows = n,
+                           .in = n,
+                           .out = n,
+                           .w_type = j->dtype,
+                           .compute = j->dtype == DTYPE_FP8 ? DTYPE_FP8 : DTYPE_BF16};
     struct filler f = {0};
     struct tensor t = {.dtype = j->dtype, .ndim = 2, .shape = {n, n}},
                   u = {.dtype = DTYPE_F32, .ndim = 2, .shape = {n, n}};
