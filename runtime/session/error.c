@@ -222,6 +222,14 @@ static void describe_table(lua_State *L, int index, struct description *d)
     }
 }
 
+static void hint_at_limit(const struct session *s, struct buf *out)
+{
+    buf_printf(out,
+               "this session may use %zu MB for Lua values: free some, or allow more with %%config "
+               "memory_limit = 4GB (or LACUS_MEMORY_LIMIT)",
+               s->heap.limit >> 20);
+}
+
 static void describe_string(lua_State *L, int index, struct description *d)
 {
     struct session *s = session_of(L);
@@ -232,11 +240,7 @@ static void describe_string(lua_State *L, int index, struct description *d)
     if (strcmp(rest, "not enough memory") == 0) {
         d->ename = lc_ename(LC_NOMEM);
         if (s->heap.over)
-            buf_printf(d->hint,
-                       "this session may use %zu MB for Lua values: free some, or allow more with %%config "
-                       "memory_limit = "
-                       "4GB (or LACUS_MEMORY_LIMIT)",
-                       s->heap.limit >> 20);
+            hint_at_limit(s, d->hint);
     }
     buf_utf8(d->evalue, rest, len - (size_t)(rest - text));
 }
@@ -316,13 +320,19 @@ void error_interrupted(struct session *s, struct cell_reply *reply)
 {
     lua_State *L = s->L;
     int top = lua_gettop(L);
-    struct description d = {.ename = lc_ename(LC_CANCELLED), .column = -1};
+    struct description d = {.ename = lc_ename(s->heap.ended ? LC_NOMEM : LC_CANCELLED), .column = -1};
 
-    d.evalue = session_buf(L, 64);
-    d.hint = session_buf(L, 64);
+    d.evalue = session_buf(L, 1 << 10);
+    d.hint = session_buf(L, 1 << 10);
     d.cause = session_buf(L, 64);
-    buf_puts(d.evalue, "interrupted");
-    set_reply(reply, d.ename, "interrupted");
+    if (s->heap.ended) {
+        buf_printf(d.evalue, "not enough memory, %u times: the cell caught the error and went on",
+                   s->heap.ceiling.failures);
+        hint_at_limit(s, d.hint);
+    } else {
+        buf_puts(d.evalue, "interrupted");
+    }
+    set_reply(reply, d.ename, buf_str(d.evalue));
     traceback_write(L, reply->traceback, &s->frames, &d);
     lua_settop(L, top);
 }

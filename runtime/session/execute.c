@@ -262,7 +262,7 @@ static void tell_error(struct session *s, lua_State *L, struct cell_reply *reply
 static void forget_errors(struct session *s)
 {
     s->problem = (struct error_context){.column = -1};
-    s->heap.over = s->heap.relaxed = false;
+    heap_forget(&s->heap);
     frames_clear(&s->frames);
     frames_clear(&s->inner);
 }
@@ -288,7 +288,7 @@ static void conclude(lua_State *L, struct session *s, lua_State *co, enum hook_e
         lua_xmove(co, L, 1);
         tell_error(s, L, reply);
     } else if (!s->exit_asked && !reply->notebook_exit) {
-        reply->interrupted = true;
+        reply->interrupted = !s->heap.ended;
         error_interrupted(s, reply);
     }
     s->heap.relaxed = false;

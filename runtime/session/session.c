@@ -1,5 +1,4 @@
 #include "runtime/session/session.h"
-#include "runtime/base/fs.h"
 #include "runtime/session/capture.h"
 #include "runtime/session/comm.h"
 #include "runtime/session/debug_int.h"
@@ -10,107 +9,10 @@
 #include "runtime/session/results.h"
 #include "runtime/session/session_int.h"
 #include "runtime/session/traceback.h"
-#include <ctype.h>
 #include <malloc.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ---- memory ---- */
-enum { HEAP_ASK = 64 << 20, HEAP_EXTRA = 8 << 20 };
-
-/* "2G", "500M", "2GB", "1.5GiB", bytes; "0" or a negative number: none. False: it is none of these. */
-static bool read_limit(const char *text, size_t *limit)
-{
-    static const char units[] = "KMGT";
-    char *end;
-    double n = strtod(text, &end);
-    const char *unit = end > text && *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-
-    if (end == text || n != n)
-        return false;
-    for (const char *u = units; unit && u <= unit; u++)
-        n *= 1024;
-    end += unit ? 1 : 0;
-    if (unit && (*end == 'i' || *end == 'I'))
-        end++;
-    if (*end == 'B' || *end == 'b')
-        end++;
-    *limit = n >= 1 && n < 1e18 ? (size_t)n : SIZE_MAX;
-    return *end == '\0';
-}
-
-/* What LACUS_MEMORY_LIMIT says, else three quarters of what the machine or its cgroup has. */
-static size_t memory_limit(void)
-{
-    const char *text = getenv("LACUS_MEMORY_LIMIT");
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    size_t limit = pages > 0 && page > 0 ? (size_t)pages * (size_t)page / 4 * 3 : SIZE_MAX, given;
-    struct buf cgroup = BUF_INIT(64);
-    unsigned long long max;
-
-    if (text && *text && read_limit(text, &given))
-        return given;
-    if (fs_read("/sys/fs/cgroup/memory.max", &cgroup, NULL) == LC_OK &&
-        sscanf(buf_str(&cgroup), "%llu", &max) == 1 && max / 4 * 3 < limit)
-        limit = (size_t)(max / 4 * 3);
-    buf_release(&cgroup);
-    return limit;
-}
-
-enum lc session_limit_memory(struct session *s, const char *text, struct err *err)
-{
-    size_t limit = 0; /* asked for when it matters */
-
-    if (*text && !read_limit(text, &limit)) {
-        err_set(err, LC_ARG, "'%s' is no amount of memory", text);
-        err_hint(err, "as in 500M or 2GB; 0 is no limit");
-        return LC_ARG;
-    }
-    if (limit && limit < s->heap.used + HEAP_EXTRA) {
-        err_set(err, LC_ARG, "a limit of %zu MB is too low: Lua values take %zu MB now", limit >> 20,
-                s->heap.used >> 20);
-        err_hint(err, "free some, or allow more");
-        return LC_ARG;
-    }
-    s->heap.limit = limit;
-    s->heap.room = 0;
-    return LC_OK;
-}
-
-static bool heap_allows(struct heap *h, size_t more)
-{
-    if (h->limit == 0) {
-        if (h->used + more < HEAP_ASK)
-            return true; /* not worth asking yet */
-        h->limit = memory_limit();
-    }
-    if (h->used + more <= h->limit + h->room ||
-        (h->relaxed && h->used + more <= h->limit + h->room + HEAP_EXTRA))
-        return true;
-    h->over = true;
-    return false;
-}
-
-static void *heap_alloc(void *arg, void *p, size_t old, size_t size)
-{
-    struct heap *h = arg;
-    size_t had = p ? old : 0;
-    void *block;
-
-    if (size == 0) {
-        h->used -= had;
-        mem_free(p);
-        return NULL;
-    }
-    if (size > had && !heap_allows(h, size - had))
-        return NULL;
-    block = mem_realloc(p, size);
-    if (block)
-        h->used += size - had;
-    return block ? block : size <= had ? p : NULL; /* Lua counts on shrinking to work */
-}
 
 /* ---- opening ---- */
 static const char table_keys[TABLE_COUNT];
@@ -151,9 +53,8 @@ static int open_protected(lua_State *L)
 
 static enum lc open_lua(struct session *s, struct err *err)
 {
-    if (getenv("LACUS_MEMORY_LIMIT"))
-        s->heap.limit = memory_limit();
-    s->L = lua_newstate(heap_alloc, &s->heap);
+    heap_open(s);
+    s->L = lua_newstate(heap_alloc, s);
     if (!s->L)
         return err_nomem(err);
     *(struct session **)lua_getextraspace(s->L) = s;
@@ -372,6 +273,14 @@ void session_interrupt(struct session *s)
             atomic_compare_exchange_strong(&s->hook.grace, &grace, 1);
         atomic_store(&s->cancel, true);
     }
+    hook_request(s, HOOK_INTERRUPT);
+}
+
+void session_strike(struct session *s)
+{
+    if (!atomic_load(&s->busy))
+        return;
+    atomic_store(&s->cancel, true);
     hook_request(s, HOOK_INTERRUPT);
 }
 

@@ -36,12 +36,23 @@ enum session_table {
     TABLE_COUNT
 };
 
-struct heap {                 /* what Lua has allocated */
-    size_t used, limit, peak; /* bytes; limit 0: not known yet */
-    size_t swept;             /* used after the last session_idle */
-    size_t room;              /* above the limit: with it the cell begins, or nobody could free anything */
-    bool over;                /* the limit was hit since the cell began */
-    bool relaxed;             /* while an error is told, a little more is allowed */
+struct ceiling {       /* how a cell goes on where it gets no more */
+    const void *block; /* what was refused last; size 0: nothing since */
+    size_t size, used;
+    int64_t asked;     /* then; this and the others in ns of the thread's CPU time */
+    int64_t since;     /* of the first failure, */
+    int64_t collected; /* spent in collections that failures begin */
+    unsigned failures;
+};
+
+struct heap {           /* what Lua has allocated */
+    size_t used, limit; /* bytes; limit 0: not known yet */
+    size_t swept;       /* used after the last session_idle */
+    size_t room;        /* above the limit: with it the cell begins, or nobody could free anything */
+    bool over;          /* the limit was hit since the cell began */
+    bool relaxed;       /* while an error is told, a little more is allowed */
+    bool ended;         /* the cell went on at the limit: it was struck */
+    struct ceiling ceiling;
 };
 
 struct error_context {
@@ -108,7 +119,12 @@ struct session {
 };
 
 void session_table(lua_State *L, enum session_table which); /* pushes it */
-void session_drain(struct session *s); /* captured output that has come goes to the front end */
+/* heap.c */
+void heap_open(struct session *s);
+void *heap_alloc(void *session, void *p, size_t old, size_t size); /* a lua_Alloc */
+void heap_forget(struct heap *h);                                  /* a cell begins */
+void session_strike(struct session *s); /* what runs on this thread is ended, as by an interrupt */
+void session_drain(struct session *s);  /* captured output that has come goes to the front end */
 json_t *session_json_text(const char *s, size_t len); /* a JSON string; bytes that are no text are replaced */
 int session_ask(lua_State *L);                        /* the global `input` */
 int json_open(lua_State *L);

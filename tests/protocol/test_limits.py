@@ -97,6 +97,23 @@ def test_a_runaway_cell_ends_with_an_error_and_the_kernel_lives(small, code):
     assert messages[0]["content"]["data"]["text/plain"] == "42"
 
 
+@pytest.mark.parametrize("code", [
+    "t = {} while true do pcall(function() t[#t + 1] = ('x'):rep(1e6) end) end",
+    "t = {} for i = 1, 6e5 do t[i] = {i} end while true do pcall(function() while true do t[#t + 1] = {} end end) end",
+])
+def test_a_cell_that_goes_on_at_its_ceiling_is_ended(small, code):
+    """It catches each error, and each try collects all garbage."""
+    reply, _ = small.execute(code, timeout=90)  # three seconds of its own time
+    assert reply["ename"] == "MemoryError" and "went on" in reply["evalue"] and "100 MB" in "".join(reply["traceback"])
+    assert small.execute("t = nil return 1")[0]["status"] == "ok"
+
+
+def test_a_cell_that_asks_for_too_much_now_and_then_is_not(small):
+    reply, messages = small.execute("n = 0 for i = 1, 300 do if not pcall(string.rep, 'x', 2e8) then n = n + 1 end end local t = os.clock() + 3.5 while os.clock() < t do end "
+                                    "for i = 1, 300 do if not pcall(string.rep, 'x', 2e8) then n = n + 1 end end return n", timeout=60)
+    assert messages[0]["content"]["data"]["text/plain"] == "600"
+
+
 def test_at_the_ceiling_a_cell_can_still_free_what_there_is(small):
     """Small values fill the last bytes: without room of its own, no cell could begin that lets them go."""
     assert small.execute("t = {} for i = 1, 1e9 do t[i] = {} end", timeout=60)[0]["ename"] == "MemoryError"
