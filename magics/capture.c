@@ -2,13 +2,17 @@
 #include "magics/magics.h"
 #include "magics/options.h"
 #include "runtime/session/cell.h"
+#include <stdio.h>
 #include <string.h>
+
+enum { CAPTURE_NAME = 128 };
 
 struct kept {
     struct frontend before; /* the session's own */
     bool active;
     bool pass_out, pass_err, pass_display;
     json_t *out, *err, *displays; /* owned: arrays of texts, of bundles */
+    char name[CAPTURE_NAME];      /* of the variable; "": none */
 };
 
 static void on_stream(void *self, const struct ctx *ctx, enum stream stream, const char *text, size_t len)
@@ -57,16 +61,6 @@ static const struct frontend_ops keeping = {.name = "capture",
                                             .input = on_input,
                                             .serve = on_serve};
 
-static int l_close(lua_State *L)
-{
-    struct kept *k = lua_touserdata(L, 1);
-
-    if (k->active)
-        session_set_frontend(session_of(L), k->before);
-    k->active = false;
-    return 0;
-}
-
 static int l_gc(lua_State *L)
 {
     struct kept *k = lua_touserdata(L, 1);
@@ -76,24 +70,6 @@ static int l_gc(lua_State *L)
     json_decref(k->displays);
     k->out = k->err = k->displays = NULL;
     return 0;
-}
-
-/* Leaves it on the stack twice: the upper one is closed in the end, the lower one keeps it alive. */
-static struct kept *begin(lua_State *L)
-{
-    struct kept *k = lua_newuserdatauv(L, sizeof *k, 0);
-
-    *k = (struct kept){.out = json_array(), .err = json_array(), .displays = json_array()};
-    if (luaL_newmetatable(L, "lacus.magics.capture")) {
-        lua_pushcfunction(L, l_close);
-        lua_setfield(L, -2, "__close");
-        lua_pushcfunction(L, l_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_toclose(L, -1);
-    return k;
 }
 
 /* captured.show(): what was kept goes to the front end after all. Upvalue 1: the captured table. */
@@ -156,6 +132,41 @@ static void push_captured(lua_State *L, const struct kept *k)
     lua_setmetatable(L, -2);
 }
 
+/* However the cell ended, what it had shown is kept. */
+static int l_close(lua_State *L)
+{
+    struct kept *k = lua_touserdata(L, 1);
+
+    if (!k->active)
+        return 0;
+    session_flush(session_of(L));
+    session_set_frontend(session_of(L), k->before);
+    k->active = false;
+    if (k->name[0]) {
+        push_captured(L, k);
+        cell_set_variable(L, k->name);
+    }
+    return 0;
+}
+
+/* Leaves it on the stack twice: the upper one is closed in the end, the lower one keeps it alive. */
+static struct kept *begin(lua_State *L)
+{
+    struct kept *k = lua_newuserdatauv(L, sizeof *k, 0);
+
+    *k = (struct kept){.out = json_array(), .err = json_array(), .displays = json_array()};
+    if (luaL_newmetatable(L, "lacus.magics.capture")) {
+        lua_pushcfunction(L, l_close);
+        lua_setfield(L, -2, "__close");
+        lua_pushcfunction(L, l_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_toclose(L, -1);
+    return k;
+}
+
 /* The cell's result is one of its outputs. */
 static void keep_results(lua_State *L, struct kept *k, int top)
 {
@@ -180,15 +191,11 @@ int magic_capture(lua_State *L, const char *line, const char *body)
     int slot = lua_gettop(L);
     const char *name = parse(L, k, o);
 
+    snprintf(k->name, sizeof k->name, "%s", name ? name : "");
     k->before = session_set_frontend(session_of(L), (struct frontend){&keeping, k});
     k->active = true;
     session_run_text(L, body, strlen(body), "%%capture");
     keep_results(L, k, slot);
-    session_flush(session_of(L));
     lua_closeslot(L, slot);
-    if (name) {
-        push_captured(L, k);
-        cell_set_variable(L, name);
-    }
     return 0;
 }

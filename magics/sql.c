@@ -143,15 +143,18 @@ static void collect_arguments(const struct names *n, const char *text)
     }
 }
 
-/* Pushes all values of widgets. */
-static void push_widgets(lua_State *L)
+/* Pushes all values of widgets; an empty table where there is no dbutils, or where the statement asks for nothing. */
+static void push_widgets(lua_State *L, const char *statement)
 {
     int top = lua_gettop(L);
 
-    session_require(L, "dbutils");
-    lua_getfield(L, -1, "widgets");
-    lua_getfield(L, -1, "getAll");
-    lua_call(L, 0, 1);
+    if (strpbrk(statement, "$:{") && lua_getglobal(L, "dbutils") == LUA_TTABLE &&
+        lua_getfield(L, -1, "widgets") == LUA_TTABLE) {
+        lua_getfield(L, -1, "getAll");
+        lua_call(L, 0, 1);
+    } else {
+        lua_newtable(L);
+    }
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
 }
@@ -162,7 +165,7 @@ static void run(lua_State *L, const char *statement, size_t len)
     struct names n = {.L = L};
     int top = lua_gettop(L);
 
-    push_widgets(L);
+    push_widgets(L, statement);
     n.widgets = lua_gettop(L);
     lua_newtable(L);
     n.arguments = lua_gettop(L);

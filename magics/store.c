@@ -73,28 +73,42 @@ static void keep(lua_State *L, const char *name)
     line_print(L, "Stored '%s' (%s)\n", name, lua_tostring(L, -1));
 }
 
-/* x > file, x >> file: its text, as print would have it. */
+/* x > file, x >> file: a text as it is, other values as they are shown. */
 static int to_file(lua_State *L, const struct options *o)
 {
     const char *file = o->words[2];
     struct buf *text = session_buf(L, VALUE_MAX);
     struct err err;
+    const char *value;
     size_t len;
     bool adds = strcmp(o->words[1], ">>") == 0 && fs_exists(file);
 
     cell_push_variable(L, o->words[0], "store");
-    luaL_tolstring(L, -1, &len);
     if (adds)
         check(L, fs_read(file, text, &err), &err);
-    buf_add(text, lua_tostring(L, -1), len);
-    if (len == 0 || lua_tostring(L, -1)[len - 1] != '\n')
+    value = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+    if (value)
+        buf_add(text, value, len);
+    else
+        session_repr(L, lua_gettop(L), text);
+    if (text->len == 0 || text->data[text->len - 1] != '\n')
         buf_putc(text, '\n');
     check(L, fs_write(file, buf_str(text), text->len, &err), &err);
-    line_print(L, "%s '%s' (string) to file '%s'.\n", adds ? "Appended" : "Writing", o->words[0], file);
+    line_print(L, "%s '%s' (%s) to file '%s'.\n", adds ? "Appended" : "Writing", o->words[0],
+               luaL_typename(L, -1), file);
     return 0;
 }
 
 /* ---- bringing back ---- */
+
+static void not_stored(lua_State *L, const char *name)
+{
+    struct err err;
+
+    err_set(&err, LC_NOTFOUND, "no variable is stored as '%s'", name);
+    err_hint(&err, "%%store lists those that are");
+    session_raise(L, &err);
+}
 
 /* Pushes the value. */
 static void push_stored(lua_State *L, const char *name)
@@ -103,11 +117,8 @@ static void push_stored(lua_State *L, const char *name)
     struct buf *text = session_buf(L, VALUE_MAX);
     struct err err;
 
-    if (!fs_exists(path)) {
-        err_set(&err, LC_NOTFOUND, "no variable is stored as '%s'", name);
-        err_hint(&err, "%%store lists those that are");
-        session_raise(L, &err);
-    }
+    if (!fs_exists(path))
+        not_stored(L, name);
     check(L, fs_read(path, text, &err), &err);
     lua_pushstring(L, name);
     lua_pushlstring(L, buf_str(text), text->len);
@@ -161,6 +172,8 @@ static void drop_one(lua_State *L, const char *name)
 
     if (unlink(path) == 0)
         return;
+    if (errno == ENOENT)
+        not_stored(L, name);
     err_errno(&err, errno, "cannot remove the stored '%s'", name);
     session_raise(L, &err);
 }
@@ -174,8 +187,8 @@ int magic_store(lua_State *L, const char *line, const char *body)
         return to_file(L, o);
     if (options_has(o, "-d") && o->n == 0)
         return line_error(L, "store", "which variable is to be removed? -z removes all", NULL);
-    if (options_has(o, "-z"))
-        o->n = 0;
+    if (options_has(o, "-z") && o->n > 0)
+        return line_error(L, "store", "-z removes all; -d removes", o->words[0]);
     if (options_has(o, "-d") || options_has(o, "-z")) {
         each(L, o, drop_one);
     } else if (options_has(o, "-r")) {

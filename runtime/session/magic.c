@@ -165,11 +165,49 @@ static void quote(struct buf *out, const char *s, size_t len)
     buf_putc(out, '"');
 }
 
-static void write_call(struct buf *out, const struct line *l, const char *function)
+/* "time local a, b = …": the names, which the cell is to see behind the line; *rest is where they begin. 0: something else. */
+static size_t timed_names(const struct line *l, const char **rest)
 {
+    static const char time[] = "time ";
+    size_t skip = sizeof time - 1;
+    struct scan x;
+    bool plain = true;
+
+    if (*l->kind != '%' || l->text_len <= skip || memcmp(l->text, time, skip) != 0)
+        return 0;
+    x = scan_begin(l->text + skip, l->text_len - skip);
+    if (!scan_is(&x, "local"))
+        return 0;
+    *rest = x.next;
+    if (!scan_local(&x, NULL, NULL) || !scan_is(&x, "="))
+        return 0;
+    for (const char *p = *rest; p < x.at; p++)
+        plain = plain && *p != '<' && *p != '\n' && *p != '-'; /* <const> cannot be set later */
+    return plain ? (size_t)(x.prev_end - *rest) : 0;
+}
+
+/* outermost: no block is open, so that a local of the line is one of the cell. */
+static void write_call(struct buf *out, const struct line *l, const char *function, bool outermost)
+{
+    const char *rest = NULL;
+    size_t names = outermost ? timed_names(l, &rest) : 0;
+
     buf_add(out, l->start, (size_t)(l->lead_end - l->start));
+    if (names) {
+        buf_puts(out, "local");
+        buf_add(out, rest, names);
+        buf_putc(out, ';');
+    }
     buf_printf(out, "%s(\"%s\",", function, l->kind);
-    quote(out, l->text, l->text_len);
+    if (names) {
+        struct buf timed = BUF_INIT(BUF_TEXT_MAX);
+        buf_puts(&timed, "time");
+        buf_add(&timed, rest, l->text_len - (size_t)(rest - l->text));
+        quote(out, buf_str(&timed), timed.len);
+        buf_release(&timed);
+    } else {
+        quote(out, l->text, l->text_len);
+    }
     buf_putc(out, ')');
     for (const char *p = l->text; p < l->end; p++) /* line numbers stay */
         if (*p == '\n')
@@ -222,7 +260,7 @@ bool magic_rewrite(const struct session *s, const char *function, const char *te
         if (!place.continues && place.depth <= 0 && special(s, &l)) {
             buf_add(out, done, (size_t)(at - done));
             take_continued(&l, end);
-            write_call(out, &l, function);
+            write_call(out, &l, function, scan_depth(text, (size_t)(l.start - text)) == 0);
             done = l.end;
             found = true;
             at = l.end < end ? l.end + 1 : end;

@@ -880,6 +880,26 @@ def test_settings(kernel):
     assert "UTC" in kernel.result("%config spark.sql.session.timeZone")
 
 
+def test_a_local_that_is_timed_is_one_of_the_cell(kernel):
+    shown = kernel.run("%time local q, r = 5, 6\nq + r")
+    assert shown["result"]["text/plain"] == "11" and "Wall time" in shown["stdout"]
+    assert kernel.result("q") == "5"
+    assert kernel.out("do\n  %time local inner = 1\nend\n%time local kept <const> = 2").count("Wall time") == 2
+    assert kernel.result("kept") == "2"
+
+
+def test_what_a_failing_cell_showed_is_kept(kernel):
+    assert kernel.error("%%capture c\nprint('before')\ndisplay.html('<b>x</b>')\nerror('inside')")["error"]["evalue"] == "inside"
+    assert kernel.result("c.stdout, #c.outputs") == "before\n\t1"
+
+
+def test_what_store_refuses_and_writes(kernel, tmp_path):
+    kernel.out("keep = {1, {2, a = 'x'}}\n%store keep\n%store keep > keep.txt")
+    assert (tmp_path / "keep.txt").read_text() == '{1, {2, a = "x"}}\n'
+    assert "-d removes 'keep'" in kernel.error("%store -z keep")["error"]["evalue"] and "keep" in kernel.out("%store")
+    assert "no variable is stored as 'absent'" in kernel.error("%store -d absent")["error"]["evalue"]
+
+
 def test_texts_for_the_next_cell(kernel, tmp_path):
     kernel.out("first = 1")
     (tmp_path / "some.lua").write_text("one = 1\ntwo = 2\nthree = 3\n")
