@@ -85,7 +85,7 @@ class Proxy:
 
 
 class Server:
-    def __init__(self, folder, port=None, conf=(), token=None):
+    def __init__(self, folder, port=None, conf=(), token=None, master="local[2]", memory="1g"):
         import pyspark
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ class Server:
                      "spark.sql.shuffle.partitions": 2, "spark.default.parallelism": 2, "spark.sql.warehouse.dir": self.folder / "warehouse",
                      "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dderby.system.home={self.folder}",
                      "spark.sql.connect.progress.reportInterval": "200ms", "spark.sql.timeType.enabled": "true", **dict(conf)}
-        self.token = token
+        self.token, self.master, self.memory = token, master, memory
         self.process = None
 
     @property
@@ -108,8 +108,8 @@ class Server:
         env.pop("SPARK_REMOTE", None)
         if self.token:
             env["SPARK_CONNECT_AUTHENTICATE_TOKEN"] = self.token
-        command = [self.home / "bin" / "spark-submit", "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--master", "local[2]",
-                   "--driver-memory", "1g"]
+        command = [self.home / "bin" / "spark-submit", "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--master", self.master,
+                   "--driver-memory", self.memory]
         for key, value in self.conf.items():
             command += ["--conf", f"{key}={value}"]
         self.log = open(self.folder / "server.log", "w")
