@@ -1,5 +1,6 @@
 #include "runtime/session/plot_text.h"
 #include "runtime/base/utf8.h"
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,9 +8,10 @@
 enum {
     COLUMNS = 60,
     WIDEST = 120,
-    ROWS = 14,
-    DOTS_Y = ROWS * 4,
+    ROWS = 13,
+    HIGHEST = 16,
     LABEL = 9,
+    DIGITS = 16,
     BAR = 50,
     LEAST = 10,
     NUMBER = 13
@@ -17,10 +19,12 @@ enum {
 enum { NAMES = 16, NAME = 24, AXIS = 24 }; /* names of series: how many, how long; words below an axis */
 
 struct canvas {
-    unsigned char cells[ROWS][WIDEST]; /* braille dots, as Unicode numbers them */
+    unsigned char cells[HIGHEST][WIDEST]; /* braille dots, as Unicode numbers them */
     double x0, x1, y0, y1;
     bool xlog, ylog;
-    int columns;
+    int columns, rows;
+    int label;         /* columns of the numbers at the y axis */
+    int every, digits; /* a number at each so many rows, of so many digits */
 };
 
 int plot_text_room(int terminal, int taken, int usual)
@@ -90,12 +94,61 @@ static void grow(double *low, double *high, double v)
 
 static void widen(double *low, double *high) /* no points, or all at one place */
 {
+    *low = *low < -DBL_MAX / 4 ? -DBL_MAX / 4 : *low; /* or the way between them would be infinite */
+    *high = *high > DBL_MAX / 4 ? DBL_MAX / 4 : *high;
     if (*low > *high)
         *low = 0, *high = 1;
     if (*low == *high) {
         double by = *low == 0 ? 1 : fabs(*low) * 0.1;
         *low -= by;
         *high += by;
+    }
+}
+
+/* 1, 2 or 5 times a power of ten, which is how people count: a fifth of the span, or more. */
+static double round_step(double span)
+{
+    double power = pow(10, floor(log10(span / 5))), part = span / 5 / power;
+
+    return power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
+}
+
+/* The y axis ends at round numbers, with as many rows as it takes for the numbers between them to be round, too. */
+static void round_axis(struct canvas *c)
+{
+    double step = c->ylog ? ceil((c->y1 - c->y0) / 5) : round_step(c->y1 - c->y0);
+    double low = floor(c->y0 / step + 1e-9), high = ceil(c->y1 / step - 1e-9), parts = high - low;
+
+    c->rows = ROWS;
+    c->every = (ROWS - 1) / 2;
+    c->digits = DIGITS;
+    if (!(parts >= 1 && parts < HIGHEST)) /* there are no numbers between, or none so small */
+        return;
+    c->every = parts > 4 ? (HIGHEST - 1) / (int)parts : (ROWS - 1) / (int)parts;
+    c->rows = (int)parts * c->every + 1;
+    c->y0 = low * step;
+    c->y1 = high * step;
+    c->digits = (int)(floor(log10(fmax(fabs(c->y0), fabs(c->y1)))) - floor(log10(step) + 1e-9)) + 1;
+    c->digits = c->ylog || c->digits < 6 ? 6 : c->digits < DIGITS ? c->digits : DIGITS;
+}
+
+static int add_number(const struct canvas *c, int row, char out[32])
+{
+    double y = c->y1 - (c->y1 - c->y0) * ((double)row / (c->rows - 1));
+
+    if (fabs(y) < (c->y1 - c->y0) * 1e-9) /* a rounding error is nothing to read */
+        y = 0;
+    return snprintf(out, 32, "%.*g", c->digits, c->ylog ? pow(10, y) : y);
+}
+
+static void measure_numbers(struct canvas *c)
+{
+    char text[32];
+
+    c->label = LABEL;
+    for (int row = 0; row < c->rows; row += c->every) {
+        int columns = add_number(c, row, text);
+        c->label = columns > c->label ? columns : c->label;
     }
 }
 
@@ -110,6 +163,8 @@ static void measure(const struct plot_text *p, struct canvas *c)
         }
     widen(&c->x0, &c->x1);
     widen(&c->y0, &c->y1);
+    round_axis(c);
+    measure_numbers(c);
 }
 
 static int place(double v, double low, double high, int dots)
@@ -147,7 +202,7 @@ static int draw_series(struct canvas *c, const struct plot_series *s, bool lines
             continue;
         }
         int x = place(s->x[i], c->x0, c->x1, c->columns * 2),
-            y = DOTS_Y - 1 - place(s->y[i], c->y0, c->y1, DOTS_Y);
+            y = c->rows * 4 - 1 - place(s->y[i], c->y0, c->y1, c->rows * 4);
         if (lines && before_x >= 0)
             line(c, before_x, before_y, x, y);
         else
@@ -171,13 +226,10 @@ static void add_cell(struct buf *out, unsigned char bits)
 static void add_row(struct buf *out, const struct canvas *c, int row)
 {
     char label[32] = "";
-    double y = c->y1 - (c->y1 - c->y0) * row / (ROWS - 1);
 
-    if (fabs(y) < (c->y1 - c->y0) * 1e-9) /* a rounding error is nothing to read */
-        y = 0;
-    if (row == 0 || row == ROWS - 1 || row == ROWS / 2)
-        snprintf(label, sizeof label, "%.4g", c->ylog ? pow(10, y) : y);
-    buf_printf(out, "%*s %s", LABEL, label, "\u2502");
+    if (row % c->every == 0)
+        add_number(c, row, label);
+    buf_printf(out, "%*s %s", c->label, label, "\u2502");
     for (int x = 0; x < c->columns; x++)
         add_cell(out, c->cells[row][x]);
 }
@@ -189,7 +241,7 @@ static void add_axis(struct buf *out, const struct canvas *c, const struct plot_
     int half = c->columns / 2 < AXIS ? c->columns / 2 : AXIS;
     size_t used;
 
-    buf_printf(out, "%*s \u2514", LABEL, "");
+    buf_printf(out, "%*s \u2514", c->label, "");
     for (int x = 0; x < c->columns; x++)
         buf_puts(out, "\u2500");
     snprintf(left, sizeof left, "%.4g", c->xlog ? pow(10, c->x0) : c->x0);
@@ -204,7 +256,7 @@ static void add_axis(struct buf *out, const struct canvas *c, const struct plot_
     if (gap < 5)
         *name = '\0', columns = 0;
     int before = (gap - columns) / 2, after = gap - columns - before;
-    buf_printf(out, "\n%*s%s%*s%s%*s%s", LABEL + 2, "", left, before, "", name, after, "", right);
+    buf_printf(out, "\n%*s%s%*s%s%*s%s", c->label + 2, "", left, before, "", name, after, "", right);
 }
 
 /* The names stand behind the last point of each of several series. */
@@ -235,34 +287,31 @@ static void add_names(struct buf *out, const struct plot_text *p, const int *end
     }
 }
 
-static void indented(struct buf *out, const char *text, int terminal)
+/* Above the canvas, cut as the terminal wants it. */
+static void indented(struct buf *out, const char *text, int terminal, int indent)
 {
     if (*text)
-        buf_printf(out, "%*s", LABEL + 2, "");
-    plot_text_title(text,
-                    terminal > LABEL + 2 + LEAST ? terminal - LABEL - 2
-                    : terminal > 0               ? LEAST
-                                                 : 0,
-                    out);
+        buf_printf(out, "%*s", indent, "");
+    plot_text_title(text, terminal > indent + LEAST ? terminal - indent : terminal > 0 ? LEAST : 0, out);
 }
 
 void plot_text_draw(const struct plot_text *p, struct buf *out)
 {
     int names = names_width(p), end[NAMES];
-    struct canvas c = {
-        .xlog = p->xlog, .ylog = p->ylog, .columns = plot_text_room(p->columns, LABEL + 3 + names, COLUMNS)};
+    struct canvas c = {.xlog = p->xlog, .ylog = p->ylog};
 
     measure(p, &c);
+    c.columns = plot_text_room(p->columns, c.label + 3 + names, COLUMNS);
     for (size_t s = 0; s < p->n; s++) {
         int row = draw_series(&c, &p->series[s], p->lines);
         if (s < NAMES)
             end[s] = row;
     }
-    indented(out, p->title, p->columns);
-    indented(out, p->ylabel, p->columns);
-    for (int row = 0; row < ROWS; row++) {
+    indented(out, p->title, p->columns, c.label + 2);
+    indented(out, p->ylabel, p->columns, c.label + 2);
+    for (int row = 0; row < c.rows; row++) {
         add_row(out, &c, row);
-        add_names(out, p, end, row, p->columns - LABEL - 2 - c.columns);
+        add_names(out, p, end, row, p->columns - c.label - 2 - c.columns);
         buf_putc(out, '\n');
     }
     add_axis(out, &c, p);

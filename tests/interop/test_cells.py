@@ -70,8 +70,8 @@ def test_a_script_has_its_name_in_errors(tmp_path):
 
 
 @pytest.mark.parametrize("code, want", [
-    ("plot.line{1, 2, 'x'}", "y[3] is a text, and those before it are numbers"),
-    ("plot.line{1, {}, 2}", "y[2] is a table; numbers or texts are drawn"),
+    ("plot.line{1, 2, 'x'}", "y[3] is the text 'x'; values are numbers"),
+    ("plot.line{1, {}, 2}", "y[2] is a table; numbers are drawn"),
     ("plot.scatter{x = {'a', 1}, y = {1, 2}}", "x[2] is a number, and those before it are texts"),
 ])
 def test_a_plot_draws_nothing_wrong(code, want, tmp_path):

@@ -6,7 +6,7 @@ import altair
 import jsonschema
 import numpy
 import pytest
-from lacus import script_json
+from lacus import script, script_json
 
 SCHEMA = json.loads((pathlib.Path(altair.__file__).parent / "vegalite/v5/schema/vega-lite-schema.json").read_text())
 VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
@@ -201,3 +201,15 @@ def test_mistakes_are_named(tmp_path):
     code = FRAME + "local out = {}\n" + "".join(f"do local ok, e = pcall(function() return {text} end) out[#out + 1] = ok and 'drawn' or tostring(e) end\n" for text in MISTAKES)
     for (text, want), got in zip(MISTAKES.items(), script_json(tmp_path, code + "print(json.encode(out))")):
         assert want in got and (got != "drawn" or not want), (text, got)
+
+
+@pytest.mark.parametrize("values", [[1, 4, 9, 16], [-0.3, 0.2, 0.1], [5, 5, 5], [100000, 100001], [0.001, 0.5, 1234567], [1e-300, 2e-300], [-1e308, 1e308], [7]], ids=str)
+def test_the_numbers_of_a_text_plot_are_round_and_hold_what_is_drawn(values, tmp_path):
+    lines = script(tmp_path, f"display(plot.line{{{', '.join(map(str, values))}}})").splitlines()
+    numbers = [float(line.split("│")[0]) for line in lines if "│" in line and line.split("│")[0].strip()]
+    steps = -numpy.diff(numbers)
+    assert 3 <= len(numbers) <= 8 and numpy.allclose(steps, steps[0], rtol=1e-6, atol=0)
+    digit = steps[0] / 10 ** numpy.floor(numpy.log10(steps[0]) + 1e-9)
+    assert min(abs(digit - d) for d in (1, 2, 5)) < 1e-6 and abs(numbers[0] / steps[0] - round(numbers[0] / steps[0])) < 1e-3
+    if max(map(abs, values)) < 1e300:  # beyond, the ends of what a double can be are cut
+        assert numbers[-1] <= min(values) and max(values) <= numbers[0]
