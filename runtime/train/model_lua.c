@@ -745,12 +745,13 @@ static void read_quantization(lua_State *L, struct model_options *o) /* from the
     lua_pop(L, 1);
 }
 
-static int l_load(lua_State *L) /* core.load(folder, {dtype, backend, tokenizer, quantization}) */
+/* core.load(folder, {dtype, backend, tokenizer, quantization}) → model, or model and why it is a slow one */
+static int l_load(lua_State *L)
 {
     const char *folder = luaL_checkstring(L, 1), *dtype = NULL, *backend = "cpu", *tokenizer = folder;
     struct model_options o = {0};
     struct lua_model *m;
-    struct err err;
+    struct err err = {.code = LC_OK}, slow = {.code = LC_OK};
 
     luaL_checktype(L, 2, LUA_TTABLE);
     if (lua_getfield(L, 2, "dtype") == LUA_TSTRING)
@@ -766,12 +767,16 @@ static int l_load(lua_State *L) /* core.load(folder, {dtype, backend, tokenizer,
     else if (dtype && dtype_from_torch(dtype) != DTYPE_F32)
         return luaL_error(L, "dtype '%s' is not known here: \"float32\" and \"bfloat16\" are", dtype);
     m = push_model(L);
-    if (backend_open(backend, &(struct backend_options){0}, &m->backend, &err) != LC_OK ||
-        model_load(llm_ctx(L), folder, m->backend, &o, &m->model, &err) != LC_OK)
+    if (backend_open(backend, &(struct backend_options){0}, &m->backend, &slow) != LC_OK)
+        return session_raise(L, &slow);
+    if (model_load(llm_ctx(L), folder, m->backend, &o, &m->model, &err) != LC_OK)
         return session_raise(L, &err);
     if (tokenizer_open(tokenizer, &m->tok, &err) != LC_OK && err.code != LC_NOTFOUND)
         return session_raise(L, &err);
-    return 1;
+    if (strcmp(m->backend->name, backend) == 0)
+        return 1;
+    lua_pushstring(L, slow.message);
+    return 2;
 }
 
 static int l_create(lua_State *L) /* core.create(config as JSON text, seed, folder) */

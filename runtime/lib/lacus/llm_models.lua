@@ -253,8 +253,9 @@ function llm.load(model, o)
          "device = \"cpu\" runs here; a GPU works in a worker: llm.finetune")
   end
   local folder, _, found = model_folder(model, hub_options(o, "model"))
-  local m = core.load(folder, {dtype = o.dtype, backend = o.backend, tokenizer = found.tokenizer,
-                               quantization = tools.quantization_fields(o.quantization or o.quantization_config)})
+  local m, slow = core.load(folder, {dtype = o.dtype, backend = o.backend, tokenizer = found.tokenizer,
+                                     quantization = tools.quantization_fields(o.quantization or o.quantization_config)})
+  if slow then print("warning: the model runs on the slow reference: " .. slow) end
   if found.adapter then
     m:load_adapter(found.adapter)
   elseif not (o.quantization or o.quantization_config) then
