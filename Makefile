@@ -191,7 +191,7 @@ install: all ## the program, its plugins, DuckDB and lacus(1), below PREFIX (/us
 uninstall: ## removes what install has put there
 	rm -rf $(installed)
 
-.PHONY: demo bench pictures manual
+.PHONY: demo bench bench-peers pictures manual
 manual: all ## docs/reference.md and docs/lacus.lua (stubs for LuaLS): what a cell can say
 	$(Q)mkdir -p docs && $(B)/lacus help --reference > docs/reference.md && $(B)/lacus help --stubs > docs/lacus.lua
 demo: deps ## sets up what is missing, builds, and runs examples/finetune.ipynb from raw text to a served model
@@ -201,6 +201,8 @@ pictures: deps test-deps ## the README's pictures: a notebook in JupyterLab, the
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)LACUS_EXAMPLE_ROWS=30000 LACUS_EXAMPLE_SECONDS=20 $(VENV)/bin/python -m pytest -q tests/protocol/test_jupyterlab.py tests/protocol/test_prompt.py -k 'example or terminal or prompt or debugger or widgets'
 	$(Q)mkdir -p docs && cp build/screenshots/finetune.png docs/jupyterlab.png && for p in prompt sweep debugger widgets; do cp build/screenshots/$$p.png docs/ || exit 1; done
+bench-peers: test-deps ## llama.cpp for `make bench`, built from its sdist (minutes)
+	$(Q)CMAKE_ARGS='-DLLAVA_BUILD=OFF -DGGML_NATIVE=ON' $(VENV)/bin/python -m pip install -q --no-deps --upgrade --target build/peers $(BENCH_PEERS)
 bench: deps test-deps ## the figures of the manual, as ratios measured in one run (nothing else should run beside it)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)for b in tests/bench/*_bench.py; do $(VENV)/bin/python $$b || exit 1; done

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CONFIG_MAX = 1 << 20, HEAD_MAX = 1024 };
+enum { CONFIG_MAX = 1 << 20 };
 
 /* ---- architectures: what config.json does not say ---- */
 static const struct architecture {
@@ -164,10 +164,43 @@ static enum lc read_architecture(const struct parse *p, const struct architectur
         "Qwen2ForCausalLM and Qwen3ForCausalLM");
 }
 
+static const char *const ROPES[ROPE_TYPES] = {
+    [ROPE_DEFAULT] = "default", [ROPE_LINEAR] = "linear",   [ROPE_LLAMA3] = "llama3",
+    [ROPE_YARN] = "yarn",       [ROPE_DYNAMIC] = "dynamic", [ROPE_LONG] = "longrope"};
+
+/* One factor for each pair of a head: their number is compared with head_dim when that is known. */
+static enum lc read_factors(const struct parse *p, const json_t *rope, const char *key, float *out)
+{
+    const json_t *list = json_object_get(rope, key), *v;
+    size_t i;
+
+    if (!json_is_array(list) || json_array_size(list) > MODEL_HEAD_MAX / 2)
+        return wrong(p, key, "a list of half of head_dim numbers");
+    json_array_foreach (list, i, v) {
+        out[i] = (float)json_number_value(v);
+        if (!(out[i] > 0) || !isfinite(out[i]))
+            return wrong(p, key, "numbers above 0");
+    }
+    return LC_OK;
+}
+
+static enum lc read_longrope(const struct parse *p, const json_t *rope)
+{
+    struct model_config *c = p->out;
+
+    TRY(read_factors(p, rope, "short_factor", c->rope_short));
+    TRY(read_factors(p, rope, "long_factor", c->rope_long));
+    if (!present(rope, "original_max_position_embeddings")) /* Phi-3's place for it */
+        TRY(read_size(p, p->root, "original_max_position_embeddings",
+                      &c->rope_original_max_position_embeddings));
+    if (!present(rope, "factor") && c->rope_original_max_position_embeddings > 0)
+        c->rope_factor =
+            (double)c->max_position_embeddings / (double)c->rope_original_max_position_embeddings;
+    return LC_OK;
+}
+
 static enum lc read_rope(const struct parse *p)
 {
-    static const char *const types[] = {
-        [ROPE_DEFAULT] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3", [ROPE_YARN] = "yarn"};
     const json_t *rope = present(p->root, "rope_parameters"), *type;
     struct model_config *c = p->out;
     double partial = 1;
@@ -193,8 +226,8 @@ static enum lc read_rope(const struct parse *p)
     if (partial < 1)
         return unsupported(p, "partial_rotary_factor", json_object_get(rope, "partial_rotary_factor"));
     type = present(rope, "rope_type") ? present(rope, "rope_type") : present(rope, "type");
-    for (int i = 0; i < 4; i++)
-        if (!type || (json_is_string(type) && strcmp(json_string_value(type), types[i]) == 0)) {
+    for (int i = 0; i < ROPE_TYPES; i++)
+        if (!type || (json_is_string(type) && strcmp(json_string_value(type), ROPES[i]) == 0)) {
             found = i;
             break;
         }
@@ -208,7 +241,8 @@ static enum lc read_rope(const struct parse *p)
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
         TRY(read_real(p, rope, reals[i].name, reals[i].at));
     c->rope_truncate = !json_is_false(json_object_get(rope, "truncate"));
-    return read_size(p, rope, "original_max_position_embeddings", &c->rope_original_max_position_embeddings);
+    TRY(read_size(p, rope, "original_max_position_embeddings", &c->rope_original_max_position_embeddings));
+    return c->rope_type == ROPE_LONG ? read_longrope(p, rope) : LC_OK;
 }
 
 static enum lc read_token(const struct parse *p, const json_t *v, const char *key, int64_t *out)
@@ -412,6 +446,31 @@ static enum lc read_all(const struct parse *p)
     return model_config_check(c, p->err);
 }
 
+/* Ministral 3 is published as the text part of a model that reads images: that part is what is read. */
+static bool is_vision(const json_t *root)
+{
+    const char *type = json_string_value(json_object_get(root, "model_type"));
+
+    return type && strcmp(type, "mistral3") == 0 && json_is_object(json_object_get(root, "text_config"));
+}
+
+/* The text part with what is said for the whole; takes root. NULL without memory. */
+static json_t *text_part(json_t *root)
+{
+    static const char *const shared[] = {"quantization_config", "dtype", "torch_dtype",
+                                         "tie_word_embeddings"};
+    json_t *part = json_copy(json_object_get(root, "text_config"));
+
+    for (size_t i = 0; part && i < sizeof shared / sizeof *shared; i++) {
+        json_t *v = json_object_get(root, shared[i]);
+
+        if (v && !json_object_get(part, shared[i]))
+            json_object_set(part, shared[i], v);
+    }
+    json_decref(root);
+    return part;
+}
+
 enum lc model_config_parse(const char *text, size_t len, const char *name, struct model_config *out,
                            struct err *err)
 {
@@ -430,8 +489,11 @@ enum lc model_config_parse(const char *text, size_t len, const char *name, struc
         return root ? LC_DATA : err_at(err, fault.position);
     }
     model_config_defaults(&c);
+    c.beside_vision = is_vision(root);
+    if (c.beside_vision)
+        root = text_part(root);
     p.root = root;
-    code = read_all(&p);
+    code = root ? read_all(&p) : err_nomem(err);
     json_decref(root);
     if (code == LC_OK)
         *out = c;
@@ -465,7 +527,7 @@ enum lc model_config_check(const struct model_config *c, struct err *err)
                  {"num_hidden_layers", c->num_hidden_layers, MODEL_LAYERS_MAX},
                  {"num_attention_heads", c->num_attention_heads, 1 << 12},
                  {"num_key_value_heads", c->num_key_value_heads, 1 << 12},
-                 {"head_dim", c->head_dim, HEAD_MAX},
+                 {"head_dim", c->head_dim, MODEL_HEAD_MAX},
                  {"max_position_embeddings", c->max_position_embeddings, 1 << 28}};
 
     if (!find_architecture(c->model_type))
@@ -492,6 +554,15 @@ enum lc model_config_check(const struct model_config *c, struct err *err)
     if (!(c->rope_query_beta >= 0) ||
         (c->rope_query_beta > 0 && c->rope_original_max_position_embeddings < 1))
         return err_set(err, LC_DATA, "model config: 'llama_4_scaling_beta' is out of range");
+    if (c->rope_type == ROPE_DYNAMIC && (c->head_dim < 4 || c->rope_factor < 1))
+        return err_set(err, LC_DATA,
+                       "model config: the rope factor of 'dynamic' is below 1, or 'head_dim' below 4");
+    for (int64_t i = 0; c->rope_type == ROPE_LONG && i < MODEL_HEAD_MAX / 2; i++)
+        if ((c->rope_short[i] > 0) != (i < c->head_dim / 2) || (c->rope_long[i] > 0) != (i < c->head_dim / 2))
+            return err_set(
+                err, LC_DATA,
+                "model config: 'short_factor' and 'long_factor' must have half of 'head_dim' (%lld) numbers",
+                (long long)(c->head_dim / 2));
     if (c->rope_type == ROPE_LLAMA3 &&
         !(c->rope_high_freq_factor > c->rope_low_freq_factor && c->rope_low_freq_factor > 0))
         return err_set(err, LC_DATA, "model config: 'high_freq_factor' is not above 'low_freq_factor'");
@@ -531,6 +602,28 @@ static json_t *yarn_json(const struct model_config *c)
     return rope;
 }
 
+static json_t *factors_json(const struct model_config *c, const float *factors)
+{
+    json_t *list = json_array();
+
+    for (int64_t i = 0; i < c->head_dim / 2; i++)
+        json_array_append_new(list, json_real((double)factors[i]));
+    return list;
+}
+
+static json_t *longrope_json(const struct model_config *c)
+{
+    json_t *rope =
+        json_pack("{s:s, s:f, s:f, s:o, s:o, s:I}", "rope_type", "longrope", "rope_theta", c->rope_theta,
+                  "factor", c->rope_factor, "short_factor", factors_json(c, c->rope_short), "long_factor",
+                  factors_json(c, c->rope_long), "original_max_position_embeddings",
+                  (json_int_t)c->rope_original_max_position_embeddings);
+
+    if (c->rope_attention_factor > 0)
+        json_object_set_new(rope, "attention_factor", json_real(c->rope_attention_factor));
+    return rope;
+}
+
 static json_t *layer_types_json(const struct model_config *c)
 {
     json_t *types = json_array();
@@ -545,9 +638,11 @@ static json_t *rope_json(const struct model_config *c)
 {
     if (c->rope_type == ROPE_DEFAULT)
         return json_pack("{s:s, s:f}", "rope_type", "default", "rope_theta", c->rope_theta);
-    if (c->rope_type == ROPE_LINEAR)
-        return json_pack("{s:s, s:f, s:f}", "rope_type", "linear", "rope_theta", c->rope_theta, "factor",
-                         c->rope_factor);
+    if (c->rope_type == ROPE_LONG)
+        return longrope_json(c);
+    if (c->rope_type == ROPE_LINEAR || c->rope_type == ROPE_DYNAMIC)
+        return json_pack("{s:s, s:f, s:f}", "rope_type", ROPES[c->rope_type], "rope_theta", c->rope_theta,
+                         "factor", c->rope_factor);
     if (c->rope_type == ROPE_YARN)
         return yarn_json(c);
     return json_pack("{s:s, s:f, s:f, s:f, s:f, s:I}", "rope_type", "llama3", "rope_theta", c->rope_theta,

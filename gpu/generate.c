@@ -408,7 +408,7 @@ static enum lc reserve_step(struct generate_batch *b, int64_t rows, struct err *
     int64_t n = (int64_t)b->n;
 
     TRY(reserve_cache(b, err));
-    TRY(rope_reserve(b->m, b->cache.capacity, err));
+    TRY(rope_reserve(b->m, b->cache.capacity, 0, err));
     if (rows <= w->rows && n <= w->sequences)
         return LC_OK;
     return model_reserve(b->m, rows > w->rows ? rows : w->rows, n > w->sequences ? n : w->sequences, w->train,

@@ -28,8 +28,8 @@
 #include "runtime/base/buf.h"
 
 /* ---- config.json ---- */
-enum rope_type { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN };
-enum { MODEL_LAYERS_MAX = 4096 };
+enum rope_type { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_DYNAMIC, ROPE_LONG, ROPE_TYPES };
+enum { MODEL_LAYERS_MAX = 4096, MODEL_HEAD_MAX = 1024 };
 
 struct model_config {
     char model_type[32]; /* "llama", "mistral", "ministral", "ministral3", "qwen2", "qwen3" */
@@ -45,12 +45,15 @@ struct model_config {
     double rope_beta_fast, rope_beta_slow, rope_attention_factor; /* of YaRN (arXiv:2309.00071) */
     double rope_mscale, rope_mscale_all_dim;                      /* 0: not said */
     bool rope_truncate;
+    float rope_short[MODEL_HEAD_MAX / 2], rope_long[MODEL_HEAD_MAX / 2]; /* of LongRoPE (arXiv:2402.13753) */
     double rope_query_beta; /* queries times 1 + beta log(1 + floor(position / original)); 0: off */
     int64_t rope_original_max_position_embeddings;
     int64_t bos_token_id, pad_token_id; /* -1: none */
     int64_t eos_token_ids[8];
     int n_eos_token_ids;
     enum dtype dtype; /* of the checkpoint */
+    bool
+        beside_vision; /* the text part of a checkpoint that has more: its names begin with language_model. */
 };
 
 void model_config_defaults(struct model_config *c); /* LlamaConfig's defaults */

@@ -154,7 +154,7 @@ enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, co
         most = last > most ? last : most;
     }
     l.starts[b->sequences] = at;
-    TRY(rope_reserve(m, most + 1, err));
+    TRY(rope_reserve(m, most + 1, most + 1, err));
     m->rows = at;
     m->real_rows = b->rows;
     m->sequences = b->sequences;

@@ -143,7 +143,7 @@ struct model {
     float *rope;                /* owned device memory; in it, each [rope_positions, head_dim / 2]: */
     float *cosines, *sines;     /* for keys, and queries, too, unless the config scales them */
     float *q_cosines, *q_sines;
-    int64_t rope_positions;
+    int64_t rope_positions, rope_seen; /* rope_seen: what the frequencies are for, where they depend on it */
     struct work work;
     float *logits; /* owned device memory */
     size_t logits_bytes;
@@ -222,7 +222,8 @@ enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, co
                     struct err *err) MUST_CHECK;
 enum lc upload_ints(struct model *m, int32_t *to, const int32_t *from, int64_t n, struct err *err) MUST_CHECK;
 int64_t batch_host_ints(int64_t rows, int64_t sequences);
-enum lc rope_reserve(struct model *m, int64_t positions, struct err *err); /* rope.c */
+/* rope.c: tables for so many positions; seen: those of the batch that comes, 0: none does. */
+enum lc rope_reserve(struct model *m, int64_t positions, int64_t seen, struct err *err) MUST_CHECK;
 void rope_release(struct model *m);
 
 enum lc cache_new(struct model *m, int64_t sequences, int64_t capacity, struct kv_cache *out,

@@ -142,15 +142,15 @@ static enum lc scales_shape(const struct weight *w, const struct safetensor *t, 
 }
 
 /* weight_scale_inv of DeepSeek's and Hugging Face's FP8, or weight_scale of compressed-tensors; without either 1. */
-static enum lc scales_read(const struct safetensors *st, const struct weight *w, const char *path,
-                           struct scales *s, struct err *err)
+static enum lc scales_read(const struct safetensors *st, const struct weight *w, const char *of,
+                           const char *path, struct scales *s, struct err *err)
 {
     static const char *const endings[] = {"_scale_inv", "_scale"};
     const struct safetensor *t = NULL;
 
     *s = (struct scales){.rows = 1, .columns = 1, .row_block = INT64_MAX, .column_block = INT64_MAX};
     for (int i = 0; i < 2 && !t; i++) {
-        char *name = mem_printf("%s%s", w->name, endings[i]);
+        char *name = mem_printf("%s%s", of, endings[i]);
 
         if (!name)
             return err_nomem(err);
@@ -187,7 +187,7 @@ static enum lc put_fp8(struct model *m, void *to, const struct weight *w, const 
     int64_t in = w->ndim == 2 ? w->shape[1] : 1;
     float table[256], *wide = mem_reallocn(NULL, (size_t)w->elements, sizeof *wide);
     struct scales s = {0};
-    enum lc code = wide ? scales_read(st, w, path, &s, err) : err_nomem(err);
+    enum lc code = wide ? scales_read(st, w, t->name, path, &s, err) : err_nomem(err);
 
     for (int i = 0; i < 256; i++)
         table[i] = e4m3_value((uint8_t)i);
@@ -227,6 +227,14 @@ static bool may_be_extra(const struct model *m, const char *name)
            (m->embed_lora.a >= 0 && ends_with(name, ".embed_tokens.base_layer.weight"));
 }
 
+/* Names of the text part of a model that reads images: language_model.model.norm.weight is model.norm.weight. */
+#define TEXT_PART "language_model."
+
+static bool is_of_another_part(const char *name)
+{
+    return strncmp(name, "vision_tower.", 13) == 0 || strncmp(name, "multi_modal_projector.", 22) == 0;
+}
+
 static enum lc refuse_extra(const struct model *m, const struct arena_of *a, const struct safetensors *st,
                             const char *path, struct err *err)
 {
@@ -235,6 +243,11 @@ static enum lc refuse_extra(const struct model *m, const struct arena_of *a, con
     for (size_t i = 0; i < n; i++) {
         const char *name = safetensors_at(st, i)->name;
 
+        if (a == &m->base && m->config.beside_vision) {
+            if (is_of_another_part(name))
+                continue;
+            name += strncmp(name, TEXT_PART, sizeof TEXT_PART - 1) == 0 ? sizeof TEXT_PART - 1 : 0;
+        }
         for (found = 0; found < a->n && strcmp(a->weights[found].name, name) != 0;)
             found++;
         if (found == a->n && !may_be_extra(m, name))
@@ -242,6 +255,20 @@ static enum lc refuse_extra(const struct model *m, const struct arena_of *a, con
                            name);
     }
     return LC_OK;
+}
+
+static enum lc find_tensor(const struct model *m, const struct arena_of *a, const struct safetensors *st,
+                           const struct weight *w, const struct safetensor **out, struct err *err)
+{
+    char *name;
+    enum lc code;
+
+    if (a != &m->base || !m->config.beside_vision)
+        return safetensors_get(st, w->name, out, err);
+    name = mem_printf(TEXT_PART "%s", w->name);
+    code = name ? safetensors_get(st, name, out, err) : err_nomem(err);
+    mem_free(name);
+    return code;
 }
 
 enum lc weights_read(struct model *m, const struct arena_of *a, const char *path, struct err *err)
@@ -255,7 +282,7 @@ enum lc weights_read(struct model *m, const struct arena_of *a, const char *path
         const struct weight *w = &a->weights[i];
         const struct safetensor *t = NULL;
 
-        code = safetensors_get(st, w->name, &t, err);
+        code = find_tensor(m, a, st, w, &t, err);
         if (code == LC_OK)
             code = check_shape(w, t, path, err);
         if (code == LC_OK)

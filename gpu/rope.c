@@ -11,17 +11,42 @@ static float plain_frequency(const struct model_config *c, int64_t i)
     return 1.0f / (float)pow(c->rope_theta, (double)((float)(2 * i) / (float)c->head_dim));
 }
 
-static float linear_frequency(const struct model_config *c, int64_t i)
+/* seen: positions that the frequencies are for, where they depend on it. */
+static float default_frequency(const struct model_config *c, int64_t seen, int64_t i)
 {
+    (void)seen;
+    return plain_frequency(c, i);
+}
+
+static float dynamic_frequency(const struct model_config *c, int64_t seen, int64_t i)
+{
+    double most = (double)c->max_position_embeddings, dim = (double)c->head_dim,
+           length = fmax((double)seen, most), base;
+
+    base = c->rope_theta * pow(c->rope_factor * length / most - (c->rope_factor - 1), dim / (dim - 2));
+    return 1.0f / (float)pow(base, (double)((float)(2 * i) / (float)c->head_dim));
+}
+
+static float long_frequency(const struct model_config *c, int64_t seen, int64_t i)
+{
+    const float *factors = seen > c->rope_original_max_position_embeddings ? c->rope_long : c->rope_short;
+
+    return 1.0f / (factors[i] * (float)pow(c->rope_theta, (double)((float)(2 * i) / (float)c->head_dim)));
+}
+
+static float linear_frequency(const struct model_config *c, int64_t seen, int64_t i)
+{
+    (void)seen;
     return plain_frequency(c, i) / (float)c->rope_factor;
 }
 
-static float llama3_frequency(const struct model_config *c, int64_t i)
+static float llama3_frequency(const struct model_config *c, int64_t seen, int64_t i)
 {
     float f = plain_frequency(c, i);
     double wavelength = two_pi / (double)f, original = (double)c->rope_original_max_position_embeddings;
     double smooth;
 
+    (void)seen;
     if (wavelength < original / c->rope_high_freq_factor)
         return f;
     if (wavelength > original / c->rope_low_freq_factor)
@@ -39,11 +64,12 @@ static double yarn_dimension(const struct model_config *c, double rotations)
     return dim * log(original / (rotations * two_pi)) / (2 * log(c->rope_theta));
 }
 
-static float yarn_frequency(const struct model_config *c, int64_t i)
+static float yarn_frequency(const struct model_config *c, int64_t seen, int64_t i)
 {
     double low = yarn_dimension(c, c->rope_beta_fast), high = yarn_dimension(c, c->rope_beta_slow);
     float f = plain_frequency(c, i), slow = 1.0f / ((float)c->rope_factor / f), ramp;
 
+    (void)seen;
     if (c->rope_truncate) {
         low = floor(low);
         high = ceil(high);
@@ -63,28 +89,32 @@ static double yarn_magnitude(double factor, double mscale)
 /* What cosines and sines are multiplied with. */
 static float attention_factor(const struct model_config *c)
 {
-    if (c->rope_type != ROPE_YARN)
+    if (c->rope_type != ROPE_YARN && c->rope_type != ROPE_LONG)
         return 1;
     if (c->rope_attention_factor > 0)
         return (float)c->rope_attention_factor;
+    if (c->rope_type == ROPE_LONG)
+        return c->rope_factor <= 1
+                   ? 1
+                   : (float)sqrt(1 +
+                                 log(c->rope_factor) / log((double)c->rope_original_max_position_embeddings));
     if (c->rope_mscale > 0 && c->rope_mscale_all_dim > 0)
         return (float)(yarn_magnitude(c->rope_factor, c->rope_mscale) /
                        yarn_magnitude(c->rope_factor, c->rope_mscale_all_dim));
     return (float)yarn_magnitude(c->rope_factor, 1);
 }
 
-static void fill_tables(const struct model_config *c, int64_t positions, float *cosines, float *sines)
+static void fill_tables(const struct model_config *c, int64_t positions, int64_t seen, float *cosines,
+                        float *sines)
 {
-    static float (*const frequencies[])(const struct model_config *,
-                                        int64_t) = {[ROPE_DEFAULT] = plain_frequency,
-                                                    [ROPE_LINEAR] = linear_frequency,
-                                                    [ROPE_LLAMA3] = llama3_frequency,
-                                                    [ROPE_YARN] = yarn_frequency};
+    static float (*const frequencies[ROPE_TYPES])(const struct model_config *, int64_t, int64_t) = {
+        [ROPE_DEFAULT] = default_frequency, [ROPE_DYNAMIC] = dynamic_frequency, [ROPE_LONG] = long_frequency,
+        [ROPE_LINEAR] = linear_frequency,   [ROPE_LLAMA3] = llama3_frequency,   [ROPE_YARN] = yarn_frequency};
     int64_t half = c->head_dim / 2;
     float factor = attention_factor(c);
 
     for (int64_t i = 0; i < half; i++) {
-        float f = frequencies[c->rope_type](c, i);
+        float f = frequencies[c->rope_type](c, seen, i);
 
         for (int64_t p = 0; p < positions; p++) {
             float angle = (float)p * f;
@@ -138,21 +168,44 @@ static enum lc upload(struct model *m, const float *host, size_t bytes, struct e
     return ops->sync(m->backend->state, NULL, err);
 }
 
-enum lc rope_reserve(struct model *m, int64_t positions, struct err *err)
+/* Frequencies that depend on the longest sequence are those that Hugging Face has at this forward: dynamic ones grow with
+ * it and go back when all are within the context, long ones are a set of their own. */
+static int64_t frequencies_for(const struct model *m, int64_t seen)
+{
+    const struct model_config *c = &m->config;
+    int64_t context = c->max_position_embeddings, before = m->rope_seen > context ? m->rope_seen : context;
+
+    if (seen == 0)
+        return m->rope_seen;
+    if (c->rope_type == ROPE_LONG)
+        return seen > c->rope_original_max_position_embeddings ? seen : 0;
+    if (c->rope_type != ROPE_DYNAMIC)
+        return 0;
+    return seen > before ? seen : seen < context ? context : before;
+}
+
+static bool same_frequencies(const struct model *m, int64_t seen)
+{
+    return m->config.rope_type == ROPE_LONG ? (seen > 0) == (m->rope_seen > 0) : seen == m->rope_seen;
+}
+
+enum lc rope_reserve(struct model *m, int64_t positions, int64_t seen, struct err *err)
 {
     int64_t n = 256, each;
     float *host;
     enum lc code;
 
-    if (positions <= m->rope_positions)
+    seen = frequencies_for(m, seen);
+    if (positions <= m->rope_positions && same_frequencies(m, seen))
         return LC_OK;
+    positions = positions < m->rope_positions ? m->rope_positions : positions;
     while (n < positions)
         n *= 2;
     each = n * (m->config.head_dim / 2);
     host = mem_reallocn(NULL, tables(m), table_bytes(m, n));
     if (!host)
         return err_nomem(err);
-    fill_tables(&m->config, n, host, host + each);
+    fill_tables(&m->config, n, seen, host, host + each);
     if (tables(m) == 4) {
         scale_queries(&m->config, n, host, host + 2 * each);
         scale_queries(&m->config, n, host + each, host + 3 * each);
@@ -160,6 +213,7 @@ enum lc rope_reserve(struct model *m, int64_t positions, struct err *err)
     code = upload(m, host, tables(m) * table_bytes(m, n), err);
     mem_free(host);
     m->rope_positions = m->rope ? n : 0;
+    m->rope_seen = seen;
     m->cosines = m->rope;
     m->sines = m->rope + each;
     m->q_cosines = m->rope + (tables(m) == 4 ? 2 * each : 0);

@@ -265,7 +265,7 @@ static enum lc plan_memory(struct trainer *t, struct err *err)
     TRY(model_reserve(t->m, t->max_rows, sequences, true, budget - taught, recompute, &t->plan, err));
     t->plan.teacher = taught;
     t->plan.total += taught;
-    TRY(rope_reserve(t->m, t->max_rows, err));
+    TRY(rope_reserve(t->m, t->max_rows, 0, err));
     t->ids = mem_reallocn(NULL, (size_t)t->max_rows, sizeof *t->ids);
     t->labels = mem_reallocn(NULL, (size_t)t->max_rows, sizeof *t->labels);
     t->starts = mem_reallocn(NULL, (size_t)sequences + 1, sizeof *t->starts);

@@ -1,11 +1,14 @@
-"""Tokens a second of a 56M Llama, greedy, at batch 1 and 8, by the type of the weights: beside transformers' generate, and beside what reading the weights alone would take."""
+"""Tokens a second of a 56M Llama, greedy, at batch 1 and 8, by the type of the weights: beside transformers' generate, beside llama.cpp (where `make bench-peers` has been
+run), and beside what reading the weights alone would take."""
 import ctypes as C
 import os
 import sys
+import tempfile
 import time
 
 import numpy as np
 
+import llama_cpp_peer
 from table import Table
 from train_bench import ROOT, SHAPE
 
@@ -17,7 +20,8 @@ PER_WEIGHT = {"f32": (4, 4), "bf16": (2, 2), "int8": (4, 1), "nf4": (4, 0.5625)}
 
 class Options(C.Structure):
     _fields_ = [("max_new_tokens", C.c_int64), ("temperature", C.c_double), ("top_k", C.c_int64), ("top_p", C.c_double), ("min_p", C.c_double),
-                ("repetition_penalty", C.c_double), ("seed", C.c_uint64), ("stop", C.c_void_p), ("n_stop", C.c_size_t), ("no_stop", C.c_bool),
+                ("repetition_penalty", C.c_double), ("frequency_penalty", C.c_double), ("presence_penalty", C.c_double), ("bias", C.c_void_p), ("n_bias", C.c_size_t),
+                ("top_logprobs", C.c_size_t), ("prompt_logprobs", C.c_bool), ("adapter", C.c_size_t), ("seed", C.c_uint64), ("stop", C.c_void_p), ("n_stop", C.c_size_t), ("no_stop", C.c_bool),
                 ("on_token", C.c_void_p), ("arg", C.c_void_p)]
 
 
@@ -25,21 +29,34 @@ class Prompt(C.Structure):
     _fields_ = [("ids", C.c_void_p), ("n", C.c_size_t)]
 
 
-def our_run(engine, kind):
+class Generated(C.Structure):
+    _fields_ = [("ids", C.POINTER(C.c_int32)), ("logprobs", C.c_void_p), ("n", C.c_size_t), ("end", C.c_int)]
+
+
+class Generation(C.Structure):
+    _fields_ = [("sequences", C.POINTER(Generated)), ("n", C.c_size_t)]
+
+
+def our_run(engine, kind, folder=None):
     import json
 
     from engine import CTX
-    text, parsed, m = json.dumps(SHAPE).encode(), C.create_string_buffer(4096), C.c_void_p()
+    text, parsed, m = json.dumps(SHAPE).encode(), C.create_string_buffer(16384), C.c_void_p()
     engine.call("model_config_parse", text, C.c_size_t(len(text)), b"config.json", parsed)
     engine.call("model_create", CTX, parsed, C.c_uint64(1), engine.backend, (C.c_int * 3)(*kind), C.byref(m))
 
+    if folder:
+        engine.call("model_save", CTX, m, folder.encode())
+
     def run(rows, new):
         ids = [np.array(r, np.int32) for r in rows]
-        prompts, made, o = (Prompt * len(ids))(*[Prompt(i.ctypes.data, len(i)) for i in ids]), (C.c_void_p * 2)(), Options()
+        prompts, made, o = (Prompt * len(ids))(*[Prompt(i.ctypes.data, len(i)) for i in ids]), Generation(), Options()
         engine.lib.generate_defaults(C.byref(o))
         o.max_new_tokens, o.no_stop = new, True
         engine.call("generate", CTX, m, prompts, C.c_size_t(len(ids)), C.byref(o), C.byref(made))
+        tokens = [made.sequences[i].ids[:made.sequences[i].n] for i in range(made.n)]
         engine.lib.generation_release(C.byref(made))
+        return tokens
     return run
 
 
@@ -76,6 +93,14 @@ def seconds(run, rows):
     return (middle - start - (time.perf_counter() - middle)) / (NEW - 1), (middle_cpu - cpu - (time.process_time() - middle_cpu)) / (NEW - 1)
 
 
+def llama_peer(name, folder):
+    found = llama_cpp_peer.there()
+    if not found:
+        print("llama.cpp is not here: make bench-peers")
+        return None
+    return llama_cpp_peer.Peer(found[0], llama_cpp_peer.write_gguf(found[1], folder, SHAPE, name == "bf16"), 8, PROMPT + NEW + 8, THREADS)
+
+
 def main(*names, repeats=3):
     from engine import Engine
     import torch
@@ -87,17 +112,26 @@ def main(*names, repeats=3):
     theirs = {"f32": their_run(torch.float32), "bf16": their_run(torch.bfloat16)}
     for name in names or TYPES:
         dtype, linear = TYPES[name]
-        ours = our_run(engine, (dtype, 0, linear))
+        folder = tempfile.TemporaryDirectory()
+        ours = our_run(engine, (dtype, 0, linear), folder.name if name in theirs else None)
+        other = llama_peer(name, folder.name) if name in theirs else None
         for batch in (1, 8):
             rows = rng.integers(3, SHAPE["vocab_size"], (batch, PROMPT)).tolist()
             peer = theirs.get(name)
-            a, b = [], []
+            a, b, c = [], [], []
             for _ in range(repeats):
                 a.append(seconds(ours, rows))
                 if peer:
                     b.append(seconds(peer, rows))
+                if other:
+                    c.append(seconds(other, rows))
             floor = (head * PER_WEIGHT[name][0] + layers * PER_WEIGHT[name][1]) / rate
             table.row(f"{name} token of {batch}", [x[0] * 1e3 for x in a], [x[0] * 1e3 for x in b], "ms", "transformers" if peer else "", "")
+            if other:
+                table.row("  beside llama.cpp", [x[0] * 1e3 for x in a], [x[0] * 1e3 for x in c], "ms", "llama.cpp", 1 / 1.15)
+                table.row("  CPU time beside llama.cpp", [x[1] * 1e3 for x in a], [x[1] * 1e3 for x in c], "ms", "llama.cpp", "")
+                same = [x == y for x, y in zip(ours(rows, NEW), other(rows, NEW))]
+                print(f"  {sum(same)} of {batch} sequences have llama.cpp's tokens, all {NEW}")
             table.row("  CPU time", [x[1] * 1e3 for x in a], [x[1] * 1e3 for x in b], "ms", "", "")
             table.row("  beside one thread that reads the weights", [x[1] * 1e3 for x in a], [floor * 1e3], "ms", "memory", "")
     table.save(ROOT / "build/bench/generate.json")

@@ -68,7 +68,7 @@ class Engine:
         return m
 
     def create(self, config, seed=1):
-        text, parsed, m = json.dumps(config).encode(), C.create_string_buffer(4096), C.c_void_p()
+        text, parsed, m = json.dumps(config).encode(), C.create_string_buffer(16384), C.c_void_p()
         self.call("model_config_parse", text, C.c_size_t(len(text)), b"config.json", parsed)
         self.call("model_create", CTX, parsed, C.c_uint64(seed), self.backend, None, C.byref(m))
         return m

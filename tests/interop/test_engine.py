@@ -28,6 +28,11 @@ CONFIGS = {
     "llama3-rope": dict(model_type="llama", rope_parameters=dict(
         rope_type="llama3", rope_theta=5e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)),
     "llama-linear": dict(model_type="llama", rope_theta=5000.0, rope_scaling=dict(type="linear", factor=2.0)),
+    "llama-dynamic": dict(model_type="llama", max_position_embeddings=10, rope_parameters=dict(rope_type="dynamic", rope_theta=1e4, factor=3.0)),
+    "llama-longrope": dict(model_type="llama", rope_parameters=dict(
+        rope_type="longrope", rope_theta=1e4, short_factor=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5], long_factor=[1.0, 1.5, 2.5, 4.0, 6.0, 8.0], original_max_position_embeddings=9)),
+    "llama-longrope-short": dict(model_type="llama", rope_scaling=dict(type="longrope", factor=4.0, short_factor=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5], long_factor=[9.0] * 6,
+                                                                       original_max_position_embeddings=64)),
     "mistral": dict(model_type="mistral", sliding_window=5),
     "llama-yarn": dict(model_type="llama", rope_parameters=dict(rope_type="yarn", rope_theta=5e4, factor=4.0, original_max_position_embeddings=16)),
     "llama-yarn-not-truncated": dict(model_type="llama", rope_parameters=dict(
@@ -138,6 +143,32 @@ def test_a_full_run_is_that_of_trainer(engine, tmp_path):
         assert float((got[name] - want).abs().max() / want.abs().max()) <= 1e-4, name
 
 
+def test_dynamic_frequencies_follow_what_is_seen(engine, tmp_path):
+    """transformers keeps those of the longest batch until one is within the context again."""
+    m = engine.create({**SHAPE, **CONFIGS["llama-dynamic"]})
+    engine.call("model_save", CTX, m, str(tmp_path).encode())
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    for length in (8, 17, 13, 10, 9, 12):
+        ids, mask, labels = (t[:1, :length] for t in batch())
+        close(engine.forward(m, ids, mask, labels)[1], hf_forward(hf, ids, mask, labels)[1])
+
+
+def test_the_text_part_of_a_model_that_reads_images(engine, tmp_path):
+    """As Ministral 3 is published."""
+    vision = dict(model_type="pixtral", hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2, head_dim=16, image_size=28, patch_size=14)
+    torch.manual_seed(2)
+    hf = transformers.Mistral3ForConditionalGeneration(transformers.Mistral3Config(
+        text_config={**SHAPE, **CONFIGS["ministral3"]}, vision_config=vision, image_token_index=10, tie_word_embeddings=False)).float().eval()
+    for shards in ("5GB", "40KB"):
+        hf.save_pretrained(tmp_path / shards, max_shard_size=shards)
+        m = engine.load(tmp_path / shards)
+        want, got = hf_forward(hf, *batch()), engine.forward(m, *batch())
+        assert abs(want[0] - got[0]) <= 1e-5
+        close(got[1], want[1])
+    engine.call("model_save", CTX, m, str(tmp_path / "text").encode())  # a language model of its own
+    close(hf_forward(transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "text", dtype=torch.float32).eval(), *batch())[1], want[1])
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_padding_token_is_not_embedded_anew(engine, tied, tmp_path):
     """transformers gives it no gradient where it is read, only where it is predicted."""
@@ -244,7 +275,8 @@ def test_we_load_what_peft_writes(engine, fields, tmp_path):
 @pytest.mark.parametrize("change, word", [
     (dict(model_type="gpt2", architectures=["GPT2LMHeadModel"]), "GPT2LMHeadModel"),
     (dict(hidden_act="gelu"), "hidden_act"),
-    (dict(rope_scaling=dict(rope_type="dynamic", factor=2.0)), "dynamic"),
+    (dict(rope_scaling=dict(rope_type="proportional", factor=2.0)), "proportional"),
+    (dict(rope_scaling=dict(rope_type="longrope", short_factor=[1.0] * 5, long_factor=[1.0] * 6, factor=2.0)), "short_factor"),
     (dict(num_attention_heads=5, num_key_value_heads=2), "num_attention_heads"),
 ])
 def test_what_is_not_supported_is_named(engine, change, word):
