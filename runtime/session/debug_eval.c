@@ -99,6 +99,19 @@ void debug_assign(lua_State *L, struct debug *d, struct debug_frame *f, const ch
     }
 }
 
+bool debug_has(lua_State *L, struct debug_frame *f, const char *name)
+{
+    int top = lua_gettop(L);
+    bool has = (f && find_name(L, f, name).kind) || cell_local(L, name, strlen(name));
+
+    if (!has) {
+        push_globals(L, f);
+        has = lua_getfield(L, -1, name) != LUA_TNIL;
+    }
+    lua_settop(L, top);
+    return has;
+}
+
 static int l_newindex(lua_State *L) /* (t, name, value) */
 {
     luaL_checkstack(L, 10, NULL);

@@ -184,6 +184,8 @@ enum lc debug_run(struct debug *d, lua_State *L, struct debug_frame *f, const ch
                   struct err *err) MUST_CHECK;
 /* A function in a coroutine that an interrupt ends: it and its arguments on top of L become its results. */
 enum lc debug_run_c(struct debug *d, lua_State *L, int nargs, int *n, struct err *err) MUST_CHECK;
+/* Does a frame (NULL: the next cell) see a variable of that name? */
+bool debug_has(lua_State *L, struct debug_frame *f, const char *name);
 /* Assigns the value on top to a name that a frame or a cell sees, and pops it. */
 void debug_assign(lua_State *L, struct debug *d, struct debug_frame *f, const char *name);
 #endif

@@ -747,6 +747,8 @@ enum lc debug_copy(struct debug_call *c)
         return err_set(c->err, LC_ARG, "that frame is not there any more");
     if (!is_name(to, to_len))
         return err_set(c->err, LC_ARG, "'%s' is no name", to);
+    if (is_name(from, len) && !debug_has(c->L, f, from))
+        return err_set(c->err, LC_NOTFOUND, "there is no variable '%s' in that frame", from);
     TRY(debug_run(c->d, c->L, f, from, len, &n, c->err));
     lua_settop(c->L, lua_gettop(c->L) - n + 1);
     lua_pushvalue(c->L, -1);

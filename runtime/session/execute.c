@@ -129,7 +129,7 @@ static void around(lua_State *L, const struct run *r, bool before)
 /* A cell of a conversation, which later ones may speak of. */
 static bool is_numbered(const struct session *s)
 {
-    return s->cell && s->cell->store_history && !s->cell->silent;
+    return s->cell && s->cell->store_history;
 }
 
 static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, results… */
@@ -373,7 +373,7 @@ static void user_expressions(struct session *s, const struct cell_request *cell,
 /* ---- cells ---- */
 struct session_task {
     struct run run;
-    const struct cell_request *cell; /* borrowed, as its texts and the reply */
+    struct cell_request cell; /* its texts are borrowed, as the reply */
     struct cell_reply *reply;
     unsigned since; /* interrupts that were before it */
     int64_t due;    /* as the hook's, when it left */
@@ -424,10 +424,18 @@ static void name_chunk(struct run *r, const struct session *s, const struct cell
         snprintf(r->chunk, sizeof r->chunk, "=...%s", cell->name + n - (most - 3));
     else if (n)
         snprintf(r->chunk, sizeof r->chunk, "@%s", cell->name);
-    else if (cell->store_history && !cell->silent)
+    else if (cell->store_history)
         snprintf(r->chunk, sizeof r->chunk, "=Cell In[%d]", s->execution_count);
     else
         snprintf(r->chunk, sizeof r->chunk, "=Cell");
+}
+
+/* What is blank does not count, as in IPython; a comment does. */
+static bool is_blank(const char *text, size_t len)
+{
+    while (len > 0 && strchr(" \t\r\n\f\v", text[len - 1]) && text[len - 1])
+        len--;
+    return len == 0;
 }
 
 enum lc session_task_new(struct session *s, const struct cell_request *cell, struct cell_reply *reply,
@@ -440,17 +448,18 @@ enum lc session_task_new(struct session *s, const struct cell_request *cell, str
         return err_nomem(err);
     t->run = (struct run){.s = s, .text = cell->code, .len = cell->len, .show = true};
     make_room(&s->heap);
-    t->cell = cell;
+    t->cell = *cell;
+    t->cell.store_history = cell->store_history && !cell->silent && !is_blank(cell->code, cell->len);
     t->reply = reply;
     t->begun = t->ended = t->inside = false;
     t->due = 0;
     t->rc = LC_OK;
     t->since = s->expects ? s->expected : atomic_load(&s->hook.interrupts);
     s->expects = false;
-    if (cell->store_history && !cell->silent)
+    if (t->cell.store_history)
         s->execution_count++;
     *reply = (struct cell_reply){.execution_count = s->execution_count, .payload = json_array()};
-    name_chunk(&t->run, s, cell);
+    name_chunk(&t->run, s, &t->cell);
     *out = t;
     return LC_OK;
 }
@@ -512,12 +521,12 @@ static void begin_cell(struct session *s, const struct session_task *t)
 {
     if (!t->inside)
         s->frontend = s->home;
-    s->cell = t->cell;
+    s->cell = &t->cell;
     s->reply = t->reply;
     s->exit_asked = false;
     hex_make(s->operation, 16);
-    if (t->cell->cell_id)
-        snprintf(s->cell_id, sizeof s->cell_id, "%s", t->cell->cell_id);
+    if (t->cell.cell_id)
+        snprintf(s->cell_id, sizeof s->cell_id, "%s", t->cell.cell_id);
     else
         snprintf(s->cell_id, sizeof s->cell_id, "%d", t->reply->execution_count);
 }
@@ -561,7 +570,7 @@ static void after_cell(struct session *s, bool well)
 /* What is kept of a cell has no secrets in it either. */
 static void remember(struct session *s, const struct session_task *t)
 {
-    const struct cell_request *cell = t->cell;
+    const struct cell_request *cell = &t->cell;
     json_t *output = masks_json(s, json_incref(t->run.output)), *text = NULL;
 
     if (session_masked(s, cell->code, cell->len))
@@ -574,7 +583,7 @@ static void remember(struct session *s, const struct session_task *t)
 
 static void finish(struct session *s, struct session_task *t)
 {
-    const struct cell_request *cell = t->cell;
+    const struct cell_request *cell = &t->cell;
     struct cell_reply *reply = t->reply;
 
     if (t->rc == LC_OK && reply->status == CELL_ERROR)
@@ -588,7 +597,7 @@ static void finish(struct session *s, struct session_task *t)
     s->failed = t->rc != LC_OK || reply->status != CELL_OK;
     reply->exit_asked = s->exit_asked;
     reply->exit_status = s->exit_status;
-    if (cell->store_history && !cell->silent) {
+    if (cell->store_history) {
         forget_old_source(s, reply->execution_count - SOURCES_KEPT, false);
         forget_old_source(s, reply->execution_count - FUNCTIONS_KEPT, true);
         remember(s, t);

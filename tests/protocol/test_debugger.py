@@ -292,6 +292,7 @@ def test_variables_are_set_where_they_are(debugger):
     assert debugger.evaluate("t[1] + k, ...") == "12"
     assert "attempt" in debugger.fails("evaluate", expression="nothing.x", frameId=frame)
     debugger.body("copyToGlobals", srcVariableName="a", dstVariableName="copied", srcFrameId=frame)
+    assert "'nosuch'" in debugger.fails("copyToGlobals", srcVariableName="nosuch", dstVariableName="copied", srcFrameId=frame)
     assert debugger.end()["status"] == "ok"
     lines = text(debugger.outputs()).split("\n")
     assert lines[0].startswith("44\t") and lines[1].startswith("41\tnew\t2\ttable")

@@ -58,6 +58,20 @@ def test_store_history_false_does_not_count(kernel):
     assert kernel.execute("1")[0]["execution_count"] == 2
 
 
+def test_what_is_blank_does_not_count_and_a_comment_does(kernel):
+    """As in IPython, where execute_input names the number that a cell would have had."""
+    counts = []
+    for code in ("1", "", " \n\t\n", "-- c", "2"):
+        msg_id = kernel.send("execute_request", {"code": code})
+        reply = kernel.receive()["content"]
+        shown = next(m["content"]["execution_count"] for m in kernel.until_idle(msg_id) if m["type"] == "execute_input")
+        assert reply["status"] == "ok"
+        counts.append((reply["execution_count"], shown))
+    assert counts == [(1, 1), (1, 2), (1, 2), (2, 2), (3, 3)]
+    history = kernel.request("history_request", {"hist_access_type": "tail", "n": 10})["content"]["history"]
+    assert [(n, code) for _, n, code in history] == [(1, "1"), (2, "-- c"), (3, "2")]
+
+
 def test_user_expressions(kernel):
     reply, _ = kernel.execute("a = 6", user_expressions={"good": "a * 7", "bad": "nothing.here"})
     assert reply["user_expressions"]["good"]["status"] == "ok"
