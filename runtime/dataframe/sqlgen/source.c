@@ -141,36 +141,6 @@ static void put_files(struct buf *out, const char *function, char **files, size_
     buf_putc(out, ']');
 }
 
-static void put_columns(struct buf *out, const struct dtype *schema)
-{
-    buf_puts(out, ", columns = {");
-    for (size_t i = 0; i < schema->n_fields; i++) {
-        struct buf type = BUF_INIT(1 << 20);
-
-        sql_type(schema->fields[i].type, &type);
-        buf_puts(out, i ? ", " : "");
-        sql_quote_text(out, schema->fields[i].name, strlen(schema->fields[i].name));
-        buf_puts(out, ": ");
-        sql_quote_text(out, buf_str(&type), type.len);
-        buf_release(&type);
-    }
-    buf_putc(out, '}');
-}
-
-static void put_json(const struct plan *read, const struct dtype *schema, struct buf *out)
-{
-    buf_printf(
-        out,
-        ", format = '%s', maximum_object_size = 134217728, sample_size = -1, map_inference_threshold = -1",
-        truth(read, "multiline", false) ? "auto" : "newline_delimited");
-    if (strcasecmp(option(read, "mode", NULL, "permissive"), "dropmalformed") == 0)
-        buf_puts(out, ", ignore_errors = true");
-    if (schema)
-        put_columns(out, schema);
-    else
-        buf_puts(out, ", auto_detect = true, union_by_name = true");
-}
-
 /* Lines, records that end with a text of the user's choice, or whole files. */
 static void put_texts(const struct plan *read, char **files, size_t n, struct buf *out)
 {
@@ -206,19 +176,21 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
     char **files;
     size_t n;
     bool partitioned, text = strcmp(format, "text") == 0, csv = strcmp(format, "csv") == 0,
-                      binary = strcasecmp(format, "binaryfile") == 0;
+                      json = strcmp(format, "json") == 0, binary = strcasecmp(format, "binaryfile") == 0;
 
-    if (strcmp(format, "parquet") != 0 && !csv && strcmp(format, "json") != 0 && !text && !binary) {
+    if (strcmp(format, "parquet") != 0 && !csv && !json && !text && !binary) {
         err_set(err, LC_UNSUPPORTED,
                 "[DATA_SOURCE_NOT_FOUND] Failed to find the data source: %s. SQLSTATE: 42K02", format);
         return err_hint(err, "formats are parquet, csv, json, text, binaryFile and delta");
     }
     TRY(sql_source_files(read, &files, &n, &partitioned, err));
-    if (text || csv) {
+    if (text || csv || json) {
         enum lc code = LC_OK;
 
         if (csv)
             code = sql_source_csv(read, schema, files, n, out, err);
+        else if (json)
+            code = sql_source_json(read, schema, files, n, out, err);
         else
             put_texts(read, files, n, out);
         name_free(files, n);
@@ -233,7 +205,7 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
         return buf_check(out, err);
     }
     /* the columns' order in a FROM item must be the schema's: choose them by name */
-    if (schema && strcmp(format, "parquet") == 0) {
+    if (schema) {
         buf_puts(out, "(SELECT ");
         for (size_t i = 0; i < schema->n_fields; i++) {
             buf_puts(out, i ? ", " : "");
@@ -241,13 +213,10 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
         }
         buf_puts(out, " FROM ");
     }
-    put_files(out, strcmp(format, "json") == 0 ? "read_json" : "read_parquet", files, n);
-    if (strcmp(format, "json") == 0)
-        put_json(read, schema, out);
-    else
-        put_parquet(read, out);
+    put_files(out, "read_parquet", files, n);
+    put_parquet(read, out);
     buf_printf(out, ", hive_partitioning = %s)", partitioned ? "true" : "false");
-    if (schema && strcmp(format, "parquet") == 0)
+    if (schema)
         buf_putc(out, ')');
     name_free(files, n);
     return buf_check(out, err);

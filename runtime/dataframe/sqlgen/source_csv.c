@@ -53,6 +53,11 @@ static const char *path_part(const char *path, const char *name)
     return NULL;
 }
 
+bool sql_path_has(const char *path, const char *name)
+{
+    return path_part(path, name) != NULL;
+}
+
 char *sql_path_value(const char *path, const char *name)
 {
     const char *at = path_part(path, name), *end = at ? strchr(at, '/') : NULL;

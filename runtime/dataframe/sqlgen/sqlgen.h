@@ -17,6 +17,7 @@
 #ifndef LACUS_DATAFRAME_SQLGEN_SQLGEN_H
 #define LACUS_DATAFRAME_SQLGEN_SQLGEN_H
 #include "runtime/dataframe/csv/csv.h"
+#include "runtime/dataframe/json/record.h"
 #include "runtime/dataframe/plan.h"
 
 struct sql_env { /* what only the engine knows */
@@ -60,7 +61,7 @@ void sql_query_release(struct sql_query *q);
 bool sql_type(const struct dtype *t, struct buf *out);
 bool sql_quote_text(struct buf *out, const char *s, size_t len); /* 'it''s' */
 bool sql_quote_name(struct buf *out, const char *name);          /* "a ""b""" */
-/* The text of read_parquet(…), lacus_csv(…), read_json(…) for a PLAN_READ_SOURCE; schema NULL: for inferring it. */
+/* The text of read_parquet(…), lacus_csv(…), lacus_json(…) for a PLAN_READ_SOURCE; schema NULL: for inferring it. */
 enum lc sql_source(const struct plan *read, const struct dtype *schema, struct buf *out,
                    struct err *err) MUST_CHECK;
 /* The files behind the paths of a PLAN_READ_SOURCE: folders expanded, hidden files left out; [PATH_NOT_FOUND]. */
@@ -73,4 +74,9 @@ bool sql_csv_infer(const struct plan *read, char **files, size_t n, size_t field
 enum lc sql_csv_options(const struct plan *read, struct csv_options *o, struct err *err) MUST_CHECK;
 /* The value in ".../name=value/...", unescaped; NULL: none, or Hive's NULL. mem_free. */
 char *sql_path_value(const char *path, const char *name);
+bool sql_path_has(const char *path, const char *name);
+/* JSON (source_json.c): lacus_json(…) with the columns of a schema. */
+enum lc sql_source_json(const struct plan *read, const struct dtype *schema, char **files, size_t n,
+                        struct buf *out, struct err *err) MUST_CHECK;
+enum lc sql_json_options(const struct plan *read, struct json_options *o, struct err *err) MUST_CHECK;
 #endif

@@ -78,6 +78,8 @@
     X(duckdb_list_vector_reserve)                                                                            \
     X(duckdb_list_vector_set_size)                                                                           \
     X(duckdb_create_list_type)                                                                               \
+    X(duckdb_create_map_type)                                                                                \
+    X(duckdb_create_struct_type)                                                                             \
     X(duckdb_map_type_key_type)                                                                              \
     X(duckdb_map_type_value_type)                                                                            \
     X(duckdb_open_ext)                                                                                       \

@@ -6,15 +6,13 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/csv/value.h"
+#include "runtime/dataframe/engines/duckdb/blocks.h"
 #include "runtime/dataframe/engines/duckdb/csv_records.h"
 #include "runtime/dataframe/engines/duckdb/table_function.h"
 #include "runtime/dataframe/moment.h"
 #include <jansson.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-
-enum { BLOCK = 1 << 21 };
 
 struct cell { /* where a value goes, and what it was read from */
     const struct duck_api *api;
@@ -51,11 +49,8 @@ struct source {
 
 struct csv_scan { /* shared by the threads */
     const struct source *source;
-    pthread_mutex_t lock;
-    size_t file;     /* the next to be given out … */
-    uint64_t offset; /* … from here on */
-    uint64_t size;   /* of that file; UINT64_MAX: not asked yet */
-    size_t *wanted;  /* columns of the output; owned */
+    struct blocks blocks;
+    size_t *wanted; /* columns of the output; owned */
     size_t n_wanted;
     bool all; /* records are checked for their number of fields */
 };
@@ -258,7 +253,7 @@ static void free_scan(void *p)
 {
     struct csv_scan *scan = p;
 
-    pthread_mutex_destroy(&scan->lock);
+    blocks_release(&scan->blocks);
     mem_free(scan->wanted);
     mem_free(scan);
 }
@@ -285,7 +280,6 @@ static void init(duckdb_init_info info)
 
     if (scan) {
         scan->source = s;
-        scan->size = UINT64_MAX;
         scan->n_wanted = s->infer ? 0 : s->api->duckdb_init_get_column_count(info);
         scan->wanted = mem_calloc(scan->n_wanted + 1, sizeof *scan->wanted);
     }
@@ -294,7 +288,7 @@ static void init(duckdb_init_info info)
         s->api->duckdb_init_set_error(info, "out of memory");
         return;
     }
-    pthread_mutex_init(&scan->lock, NULL);
+    blocks_init(&scan->blocks, s->files, s->n_files, s->options.encoding);
     for (size_t i = 0; i < scan->n_wanted; i++)
         scan->wanted[i] = s->api->duckdb_init_get_column_index(info, i);
     scan->all = counts_fields(scan);
@@ -329,44 +323,9 @@ static void init_thread(duckdb_init_info info)
     s->api->duckdb_init_set_init_data(info, r, free_reader);
 }
 
-struct unit { /* what one thread reads next */
-    const char *path;
-    uint64_t from, to;
-    bool whole; /* a stream */
-};
-
-static bool in_blocks(const struct source *s, const char *path)
+static bool in_blocks(const struct source *s)
 {
-    return !s->options.multiline && (!*s->options.line_sep || strcmp(s->options.line_sep, "\n") == 0) &&
-           input_is_plain(path, s->options.encoding);
-}
-
-/* The next piece; false: there is none. */
-static bool claim(struct csv_scan *scan, struct unit *u)
-{
-    const struct source *s = scan->source;
-    bool found = false;
-
-    pthread_mutex_lock(&scan->lock);
-    if (scan->file < s->n_files) {
-        struct stat st;
-
-        u->path = s->files[scan->file];
-        u->whole = !in_blocks(s, u->path);
-        if (scan->size == UINT64_MAX)
-            scan->size = u->whole || stat(u->path, &st) != 0 ? 0 : (uint64_t)st.st_size;
-        u->from = scan->offset;
-        u->to = u->from + BLOCK < scan->size ? u->from + BLOCK : scan->size;
-        scan->offset = u->to;
-        if (u->to >= scan->size) {
-            scan->file++;
-            scan->offset = 0;
-            scan->size = UINT64_MAX;
-        }
-        found = true;
-    }
-    pthread_mutex_unlock(&scan->lock);
-    return found;
+    return !s->options.multiline && (!*s->options.line_sep || strcmp(s->options.line_sep, "\n") == 0);
 }
 
 /* Values in the path: …/day=2024-01-05/part-0.csv */
@@ -427,7 +386,7 @@ static bool next_record(struct reader *r, const char **record, size_t *len, cons
 
     for (;;) {
         if (!r->open) {
-            if (!claim(r->scan, &u))
+            if (!blocks_claim(&r->scan->blocks, in_blocks(r->scan->source), &u))
                 return false;
             *failed = open_unit(r, &u);
             if (*failed)

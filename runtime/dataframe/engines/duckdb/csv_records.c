@@ -3,12 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void skip_mark(struct lines *l)
-{
-    if (l->end >= 3 && memcmp(l->data, "\xEF\xBB\xBF", 3) == 0)
-        l->start = 3;
-}
-
 /* As Spark's parser finds it: by the first line's end. */
 static bool ends_in_crlf(const struct csv_options *o, const struct lines *l)
 {
@@ -24,10 +18,9 @@ const char *csv_records_open(struct csv_records *r, const struct csv_options *o,
 
     r->options = o;
     if (!failed)
-        failed = lines_fill(&r->lines);
+        failed = lines_begin(&r->lines, false);
     if (failed)
         return failed;
-    skip_mark(&r->lines);
     r->crlf = o->multiline && ends_in_crlf(o, &r->lines);
     return NULL;
 }
@@ -47,9 +40,7 @@ const char *csv_records_block(struct csv_records *r, const struct csv_options *o
     else
         r->lines.start = r->lines.end = 0, r->lines.at_end = true;
     close(fd);
-    if (!failed && from == 0)
-        skip_mark(&r->lines);
-    return failed;
+    return failed || from ? failed : lines_begin(&r->lines, false);
 }
 
 static bool next_multiline(struct csv_records *r, const char **record, size_t *len, const char **failed)

@@ -120,41 +120,6 @@ static const struct dtype *add_named(const struct dtype *s, char *name, const st
     return s;
 }
 
-/* ---- columns that the folders' names hold ---- */
-static const struct dtype *part_type(const struct finder *f, const char *name)
-{
-    struct csv_guess g = {CSV_NOTHING, 0};
-
-    for (size_t i = 0; i < f->n_files; i++) {
-        char *value = sql_path_value(f->files[i], name);
-
-        if (value)
-            csv_guess_add(&g, &f->options, value, strlen(value));
-        mem_free(value);
-    }
-    return csv_guess_dtype(g.type == CSV_BOOLEAN ? (struct csv_guess){CSV_STRING, 0} : g);
-}
-
-static const struct dtype *add_parts(const struct finder *f, const struct dtype *s)
-{
-    for (const char *at = f->files[0]; s && at && *at; at = strchr(at, '/')) {
-        const char *end, *equal;
-
-        at += *at == '/';
-        end = strchr(at, '/');
-        equal = end ? memchr(at, '=', (size_t)(end - at)) : NULL;
-        if (equal && equal > at) {
-            char *name = mem_strndup(at, (size_t)(equal - at));
-
-            if (!name || dtype_field_index(s, name) != -1)
-                mem_free(name);
-            else
-                s = add_named(s, name, part_type(f, name));
-        }
-    }
-    return s;
-}
-
 static enum lc find_schema(struct finder *f, bool partitioned, const struct dtype **schema)
 {
     const struct dtype *s;
@@ -169,7 +134,7 @@ static enum lc find_schema(struct finder *f, bool partitioned, const struct dtyp
     for (size_t i = 0; s && i < f->records.row.n; i++)
         s = add_named(s, name_of(f, i), csv_guess_dtype(f->guesses[i]));
     if (partitioned)
-        s = add_parts(f, s);
+        s = duck_add_parts(s, f->files, f->n_files);
     *schema = s;
     return s ? LC_OK : err_nomem(f->err);
 }

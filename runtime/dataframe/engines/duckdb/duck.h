@@ -110,6 +110,13 @@ enum lc duck_register_csv(struct engine *e, struct err *err);
 /* csv_schema.c: names from the first record, types from all of them where they are to be inferred */
 enum lc duck_csv_schema(struct engine *e, const struct ctx *ctx, const struct plan *read,
                         const struct dtype **schema, struct err *err);
+/* parts.c: columns that the names of folders hold are added; takes the reference of s over */
+const struct dtype *duck_add_parts(const struct dtype *s, char *const *files, size_t n);
+/* json.c: the table function lacus_json(what) */
+enum lc duck_register_json(struct engine *e, struct err *err);
+/* json_schema.c: from all records */
+enum lc duck_json_schema(const struct ctx *ctx, const struct plan *read, const struct dtype **schema,
+                         struct err *err);
 /* engine_duckdb.c */
 struct sql_env duck_env(struct engine *e);
 #endif

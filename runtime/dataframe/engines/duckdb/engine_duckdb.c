@@ -95,6 +95,8 @@ static enum lc open_database(struct engine *e, const struct engine_options *o, s
         code = duck_register_records(e, err);
     if (code == LC_OK)
         code = duck_register_csv(e, err);
+    if (code == LC_OK)
+        code = duck_register_json(e, err);
     return code == LC_OK ? set_conf(e, "spark.sql.session.timeZone", o->timezone ? o->timezone : "UTC", err)
                          : code;
 }

@@ -65,6 +65,19 @@ const char *lines_fill(struct lines *l)
     return failed;
 }
 
+const char *lines_begin(struct lines *l, bool all)
+{
+    const char *failed = NULL;
+
+    do {
+        if (l->streams)
+            failed = lines_fill(l);
+    } while (!failed && all && !l->at_end);
+    if (l->end >= 3 && memcmp(l->data, "\xEF\xBB\xBF", 3) == 0)
+        l->start = 3;
+    return failed;
+}
+
 /* The end of the line in data; *skip: bytes of its ending. NULL: not there (yet). */
 static const char *line_end(const char *data, size_t len, bool at_end, size_t *skip)
 {

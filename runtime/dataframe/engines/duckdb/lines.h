@@ -35,5 +35,7 @@ const char *lines_block(struct lines *l, int fd, const char *path, uint64_t from
 bool lines_next(struct lines *l, const char **record, size_t *len,
                 const char **failed);    /* false: the end, or *failed */
 const char *lines_fill(struct lines *l); /* reads on behind what is unread */
+/* After opening: the first bytes, or all of them, without a byte order mark. */
+const char *lines_begin(struct lines *l, bool all);
 void lines_close(struct lines *l);
 #endif

@@ -89,41 +89,7 @@ static const struct dtype *from_duck(struct duck_api *api, duckdb_logical_type t
     }
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct dfield *)a)->name, ((const struct dfield *)b)->name);
-}
-
-/* Spark sorts the fields of inferred JSON, and has no dates in it: only texts, numbers and booleans are recognised. */
-static const struct dtype *spark_json_type(const struct dtype *t)
-{
-    const struct dtype *s;
-
-    if (t->id == DTYPE_ARRAY)
-        return dtype_array(spark_json_type(t->element), true);
-    if (t->id == DTYPE_MAP)
-        return dtype_map(dtype_ref(t->key), spark_json_type(t->element), true);
-    if (t->id == DTYPE_STRUCT) {
-        s = dtype_struct_new(t->n_fields);
-        for (size_t i = 0; s && i < t->n_fields; i++)
-            s = dtype_struct_add(s, t->fields[i].name, spark_json_type(t->fields[i].type), true, NULL);
-        if (s)
-            qsort(s->fields, s->n_fields, sizeof *s->fields, by_name);
-        return s;
-    }
-    if (t->id == DTYPE_DATE || t->id == DTYPE_TIMESTAMP || t->id == DTYPE_TIMESTAMP_NTZ ||
-        t->id == DTYPE_BINARY)
-        return dtype_of(DTYPE_STRING);
-    if (dtype_is_integral(t))
-        return dtype_of(DTYPE_LONG);
-    return dtype_ref(t);
-}
-
-struct naming {
-    bool json, parquet;
-};
-
-static const struct dtype *named_schema(struct duck_api *api, duckdb_result *r, const struct naming *how)
+static const struct dtype *named_schema(struct duck_api *api, duckdb_result *r, bool parquet)
 {
     idx_t n = api->duckdb_column_count(r);
     const struct dtype *s = dtype_struct_new(n);
@@ -135,16 +101,8 @@ static const struct dtype *named_schema(struct duck_api *api, duckdb_result *r, 
         const char *name = api->duckdb_column_name(r, i);
 
         api->duckdb_destroy_logical_type(&t);
-        if (how->json && type) {
-            const struct dtype *json = spark_json_type(type);
-
-            dtype_unref(type);
-            type = json;
-        }
-        s = dtype_struct_add(s, name, type, true, exact || !how->parquet ? NULL : "cast");
+        s = dtype_struct_add(s, name, type, true, exact || !parquet ? NULL : "cast");
     }
-    if (s && how->json) /* Spark sorts the fields of inferred JSON */
-        qsort(s->fields, s->n_fields, sizeof *s->fields, by_name);
     return s;
 }
 
@@ -154,7 +112,6 @@ enum lc duck_source_schema(void *self, const struct ctx *ctx, const struct plan 
     struct engine *e = self;
     struct buf sql = BUF_INIT((size_t)64 << 20);
     const char *format = read->u.source.format;
-    struct naming how = {.json = strcmp(format, "json") == 0, .parquet = strcmp(format, "parquet") == 0};
     struct statement s;
     enum lc code;
 
@@ -173,6 +130,8 @@ enum lc duck_source_schema(void *self, const struct ctx *ctx, const struct plan 
     }
     if (strcmp(format, "csv") == 0)
         return duck_csv_schema(e, ctx, read, schema, err);
+    if (strcmp(format, "json") == 0)
+        return duck_json_schema(ctx, read, schema, err);
     buf_puts(&sql, "SELECT * FROM ");
     code = sql_source(read, NULL, &sql, err);
     buf_puts(&sql, " LIMIT 0");
@@ -183,7 +142,7 @@ enum lc duck_source_schema(void *self, const struct ctx *ctx, const struct plan 
     buf_release(&sql);
     if (code != LC_OK)
         return code;
-    *schema = named_schema(&e->api, &s.result, &how);
+    *schema = named_schema(&e->api, &s.result, strcmp(format, "parquet") == 0);
     statement_close(&s);
     return *schema ? LC_OK : err_nomem(err);
 }
