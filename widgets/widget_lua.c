@@ -265,6 +265,48 @@ static int l_index(lua_State *L) /* (widget, key); upvalue 1: methods */
     return 1;
 }
 
+static void put_kind(lua_State *L, const char *key, const json_t *value) /* into the table on the top */
+{
+    if (json_is_number(value))
+        lua_pushinteger(L, 0);
+    else if (json_is_string(value))
+        lua_pushliteral(L, "");
+    else if (json_is_array(value))
+        lua_newtable(L);
+    else
+        lua_pushboolean(L, 0);
+    lua_setfield(L, -2, key);
+}
+
+/* {name = a value of its type}: the fields, those of choices and ranges, and what was added to this widget. */
+static int l_dir(lua_State *L)
+{
+    static const char *const choices[] = {"options", "value", "label", "index"};
+    struct model *m = widget_check(L, 1);
+    const char *key;
+    json_t *value;
+
+    lua_settop(L, 1);
+    lua_newtable(L);
+    json_object_foreach (m->state, key, value)
+        if (!model_is_private(key))
+            put_kind(L, key, value);
+    for (size_t i = 0; (m->row->traits & (WIDGET_CHOICE | WIDGET_CHOICES)) && i < 4; i++)
+        put_kind(L, choices[i], NULL);
+    if ((m->row->traits & WIDGET_BOUNDED) && json_is_array(value = model_get(m, "value"))) {
+        put_kind(L, "lower", json_array_get(value, 0));
+        put_kind(L, "upper", json_array_get(value, 1));
+    }
+    widget_own(L, 1, "extra");
+    for (lua_pushnil(L); lua_istable(L, 3) && lua_next(L, 3);) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, 2);
+    }
+    lua_settop(L, 2);
+    return 1;
+}
+
 /* Tells what became of a key: the front end, then the observers. The value before is at old. */
 static void tell(lua_State *L, int index, const char *key, int old)
 {
@@ -772,6 +814,7 @@ static void make_class(lua_State *L)
     luaL_setfuncs(L,
                   (const luaL_Reg[]){{"__newindex", l_newindex},
                                      {"__gc", l_gc},
+                                     {"__dir", l_dir},
                                      {"__tostring", l_tostring},
                                      {"__mimebundle", l_mimebundle},
                                      {NULL, NULL}},

@@ -342,6 +342,8 @@ static bool argument_type(const struct argument *x, struct buf *out)
     if (!q && x->key && at && x->signature.n == 1 && !fields &&
         (fields = mem_zalloc(sizeof *fields)) != NULL && manual_fields(at->type, fields))
         q = param_named(fields, x->key, x->key_len);
+    if (!q && x->key && x->table && x->signature.named) /* plot.line(df, {x = "|: of plot.line{x = …} */
+        q = param_named(&x->signature, x->key, x->key_len);
     if (q)
         manual_param_type(q, out);
     mem_free(fields);
@@ -358,6 +360,23 @@ static void add_keyword(struct answer *a, const struct manual_param *p)
     complete_add(a, text, "param", 0, NULL);
 }
 
+/* llm.finetune{args = {|: names of the type of args, which a function of that name makes. */
+static void add_fields_of_type(lua_State *L, struct answer *a, const struct place *p)
+{
+    const struct place_frame *outer = frame(p, 1);
+    const struct manual_param *q;
+    struct manual_call *call = mem_zalloc(sizeof *call);
+    struct manual_entry e;
+
+    if (call && outer && outer->bracket == '{' && outer->key && outer->callee.n &&
+        place_entry(L, p, &outer->callee, outer->callee.n, &e) && manual_parse(e.signature, call) &&
+        (q = param_named(call, outer->key, outer->key_len)) != NULL && q->type.len &&
+        manual_find(a->s->globals, "", 0, q->type.s, q->type.len, &e) && manual_parse(e.signature, call))
+        for (int i = 0; i < call->n; i++)
+            add_keyword(a, &call->params[i]);
+    mem_free(call);
+}
+
 /* f{na|: names that the call takes. */
 static void add_keywords_of(lua_State *L, struct answer *a, const struct place *p)
 {
@@ -366,14 +385,18 @@ static void add_keywords_of(lua_State *L, struct answer *a, const struct place *
     struct manual_call *fields;
     struct argument x;
 
-    if (!f || f->bracket != '{' || f->keyed || f->tokens > 0 || !find_argument(L, p, &x))
+    if (!f || f->bracket != '{' || f->keyed || f->tokens > 0)
         return;
+    if (!find_argument(L, p, &x)) {
+        add_fields_of_type(L, a, p);
+        return;
+    }
     at = param_at(&x.signature, x.index);
     fields = mem_zalloc(sizeof *fields);
     if (at && fields && at->type.len && manual_fields(at->type, fields))
         for (int i = 0; i < fields->n; i++)
             add_keyword(a, &fields->params[i]);
-    else if (x.call->bracket == '{')
+    else if (x.call->bracket == '{' || (x.signature.named && x.index > 0))
         for (int i = 0; i < x.signature.n; i++)
             add_keyword(a, &x.signature.params[i]);
     mem_free(fields);

@@ -3,6 +3,7 @@
 #include "runtime/session/complete_int.h"
 #include "runtime/session/magic.h"
 #include "runtime/session/magic_lua.h"
+#include "runtime/session/traceback.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,24 @@ static void complete_sql(lua_State *L, struct answer *a, const char *start)
         call_list(L, a, v.list, "column", 0);
 }
 
+/* A condition or an expression: df:filter("n > 1 and na|. The last word of it is a column, or a function. */
+static void complete_expression(lua_State *L, struct answer *a, const char *start, lua_CFunction columns,
+                                int self)
+{
+    const char *end = a->text + a->len, *p = end;
+    struct manual_values v;
+
+    while (p > start && (is_word(p[-1]) || p[-1] == '.' || (p[-1] & 0x80)))
+        p--;
+    if (p == start)
+        return;
+    a->prefix = p;
+    a->prefix_len = (size_t)(end - p);
+    call_list(L, a, columns, "column", self);
+    if (a->prefix_len && manual_find_values(a->s->globals, "FunctionName", 12, &v))
+        call_list(L, a, v.list, "function", 0);
+}
+
 /* ---- values by their type ---- */
 bool complete_value(lua_State *L, struct answer *a, struct manual_text type, const char *start, int self)
 {
@@ -189,6 +208,8 @@ bool complete_value(lua_State *L, struct answer *a, struct manual_text type, con
         }
         if (n && manual_find_values(globals, from, n, &v)) {
             call_list(L, a, v.list, kind_of(v.type), self);
+            if (a->n == 0 && strcmp(v.type, "ColumnName") == 0 && a->prefix_len)
+                complete_expression(L, a, start, v.list, self);
             return true;
         }
         p += p < end;
@@ -266,10 +287,35 @@ static bool names_of_magic(lua_State *L, struct answer *a, const struct session_
     return true;
 }
 
+/* The first word of some is one of a few: those in small letters in the usage ("%pip install|list …"), or a mode. */
+static bool word_of_magic(struct answer *a, const struct session_magic *m, const char *word)
+{
+    const char *usage = m->usage + strcspn(m->usage, " ");
+    char text[32];
+
+    a->prefix = word;
+    a->prefix_len = (size_t)(a->text + a->len - word);
+    for (size_t i = 0; strstr(usage, "[MODE]") && traceback_mode_at(i); i++)
+        complete_add(a, traceback_mode_at(i), "value", 0, NULL);
+    for (const char *p = usage; *p; p++) {
+        size_t n = strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789");
+        bool whole = n && strchr(" [|", p[-1]) && (!p[n] || strchr(" ]|", p[n]));
+        if (whole && n < sizeof text && (p == usage + 1 || strchr("|[", p[-1]) || p[-2] == '|')) {
+            snprintf(text, sizeof text, "%.*s", (int)n, p);
+            complete_add(a, text, "value", 0, NULL);
+        }
+        p += n ? n - 1 : 0;
+    }
+    return a->n > 0;
+}
+
 static void rest_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *start)
 {
     const char *end = a->text + a->len, *word = last_word(start, end);
 
+    if ((m->kinds & MAGIC_LINE) && word == start && (word == end || *word != '-') &&
+        word_of_magic(a, m, word))
+        return;
     if (strcmp(m->name, "sql") == 0) {
         complete_sql(L, a, start);
     } else if (word < end && *word == '-') {
@@ -333,6 +379,20 @@ static bool in_cell_magic(lua_State *L, struct answer *a)
     return true;
 }
 
+/* files = !ls, value = %magic: what is behind the sign; else the line itself. */
+static const char *after_assignment(const char *line, const char *end)
+{
+    const char *p = line;
+
+    while (p < end && (is_word(*p) || *p == ' ' || *p == ','))
+        p++;
+    if (p == line || p == end || *p++ != '=')
+        return line;
+    while (p < end && *p == ' ')
+        p++;
+    return p < end && (*p == '!' || *p == '%') ? p : line;
+}
+
 bool complete_magic(lua_State *L, struct answer *a)
 {
     const char *end = a->text + a->len, *line = end, *p;
@@ -345,6 +405,7 @@ bool complete_magic(lua_State *L, struct answer *a)
         line--;
     while (line < end && (*line == ' ' || *line == '\t'))
         line++;
+    line = after_assignment(line, end);
     if (line == end || (*line != '%' && *line != '!'))
         return false;
     if (*line == '!') {

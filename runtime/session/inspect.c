@@ -14,6 +14,8 @@
 #include "runtime/session/place.h"
 #include "runtime/session/scan.h"
 #include "runtime/session/session_int.h"
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- functions ---- */
@@ -169,13 +171,27 @@ static bool is_c(lua_State *L, int index)
     return strcmp(ar.what, "C") == 0;
 }
 
+/* A function of our Lua library under its own name: progress, Trainer. */
+static bool is_library_global(lua_State *L, int index, int container, const char *name,
+                              struct manual_entry *e)
+{
+    lua_Debug ar;
+
+    lua_pushvalue(L, index);
+    lua_getinfo(L, ">S", &ar);
+    for (const struct lua_library_file *f = lua_library; *ar.source == '=' && f->name; f++)
+        if (strcmp(f->name, ar.source + 1) == 0)
+            return !container && manual_find(session_of(L)->globals, "", 0, name, strlen(name), e);
+    return false;
+}
+
 static void describe_function(lua_State *L, int index, int container, const char *name, bool source,
                               struct buf *out)
 {
     struct manual_entry e;
     lua_Debug ar;
 
-    if (manual_of_value(L, index, container, name, &e)) {
+    if (manual_of_value(L, index, container, name, &e) || is_library_global(L, index, container, name, &e)) {
         describe_entry(&e, out);
         if (source && !is_c(L, index))
             describe_source(L, index, out);
@@ -187,6 +203,33 @@ static void describe_function(lua_State *L, int index, int container, const char
         lua_getinfo(L, ">S", &ar);
         describe_lua_function(L, index, name, &ar, source, out);
     }
+}
+
+struct class
+{
+    const char *name, *doc;
+};
+
+static bool find_class(void *arg, const struct manual_topic *topic)
+{
+    struct class *c = arg;
+
+    if (topic->kind == MANUAL_CLASS && strcmp(topic->name, c->name) == 0)
+        c->doc = topic->doc;
+    return !c->doc;
+}
+
+/* "Type: DataFrame, <what that is>": the name that its metatable has; of values without one, Lua's. */
+static void describe_type(lua_State *L, int index, struct buf *out)
+{
+    struct class c = {.name = luaL_typename(L, index)};
+
+    if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) {
+        const char *name = lua_tostring(L, -1);
+        c.name = strncmp(name, "lacus.", 6) == 0 ? name + 6 : name;
+    }
+    manual_topics(session_of(L)->globals, find_class, &c);
+    buf_printf(out, "\nType: %s%s%s\n", c.name, c.doc ? ", " : "", c.doc ? c.doc : "");
 }
 
 /* container: where the value was found, 0: a variable. */
@@ -210,7 +253,7 @@ static void describe(lua_State *L, int index, int container, const char *name, b
         buf_printf(out, "Docstring:\n%s\n", lua_tostring(L, -1));
     buf_puts(out, "Value: ");
     session_repr(L, index, out);
-    buf_printf(out, "\nType: %s\n", luaL_typename(L, index));
+    describe_type(L, index, out);
 }
 
 static bool describe_magic(struct session *s, const char *name, size_t len, struct buf *out)
@@ -359,51 +402,112 @@ json_t *session_inspect(struct session *s, const char *code, size_t len, size_t 
 }
 
 /* ---- name?, name??, name*? ---- */
+enum { MATCHES = 2000 };
+
 struct wildcard {
     const char *pattern;
     size_t len;
-    struct buf *out;
+    struct manual_text topic; /* of the manual: its rows count, too */
+    char *names[MATCHES];     /* owned */
+    size_t n;
 };
 
+/* Letters match whatever their case, as in IPython. */
 static bool matches(const char *p, const char *end, const char *name)
 {
     if (p == end)
         return *name == '\0';
     if (*p == '*')
         return matches(p + 1, end, name) || (*name && matches(p, end, name + 1));
-    return *p == *name && matches(p + 1, end, name + 1);
+    return tolower((unsigned char)*p) == tolower((unsigned char)*name) && *name &&
+           matches(p + 1, end, name + 1);
 }
 
 static void add_matching(lua_State *L, void *arg, const char *name)
 {
     struct wildcard *w = arg;
+    char *copy;
 
     (void)L;
-    if (matches(w->pattern, w->pattern + w->len, name))
-        buf_printf(w->out, "%s\n", name);
+    if ((*name == '_' && *w->pattern != '_') || w->n == MATCHES ||
+        !matches(w->pattern, w->pattern + w->len, name))
+        return;
+    copy = mem_strdup(name);
+    if (copy)
+        w->names[w->n++] = copy;
+}
+
+static bool add_row(void *arg, const struct manual_entry *e)
+{
+    add_matching(NULL, arg, e->name);
+    return true;
+}
+
+static bool add_rows(void *arg, const struct manual_topic *topic)
+{
+    struct wildcard *w = arg;
+
+    if (strlen(topic->name) == w->topic.len && memcmp(topic->name, w->topic.s, w->topic.len) == 0)
+        manual_each_of(topic, add_row, w);
+    return true;
+}
+
+/* F.s*: what the value has, and what the manual says of it: much is made when it is first wanted. */
+static void match_members(lua_State *L, const char *text, const char *dot, struct wildcard *w)
+{
+    const char *class = NULL;
+    struct chain c;
+
+    w->topic = (struct manual_text){text, (size_t)(dot - text)};
+    manual_topics(session_of(L)->globals, add_rows, w);
+    if (!lookup_chain(text, (size_t)(dot - text), &c) || !lookup_push(L, &c, c.n))
+        return;
+    if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING) {
+        class = lua_tostring(L, -1);
+        class += strncmp(class, "lacus.", 6) == 0 ? 6 : 0;
+        w->topic = (struct manual_text){class, strlen(class)};
+        manual_topics(session_of(L)->globals, add_rows, w);
+    }
+    if (class)
+        lua_pop(L, 1);
+    lookup_members(L, -1, add_matching, w);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 static void list_matching(lua_State *L, const char *text, size_t len, struct buf *out)
 {
-    const char *dot = NULL;
-    struct wildcard w = {.pattern = text, .len = len, .out = out};
-    struct chain c;
+    struct wildcard *w = mem_zalloc(sizeof *w);
+    const char *dot = NULL, *before = "";
+    size_t n;
 
+    if (!w)
+        return;
     for (size_t i = 0; i < len; i++)
         if (text[i] == '.' || text[i] == ':')
             dot = text + i;
+    w->pattern = dot ? dot + 1 : text;
+    w->len = (size_t)(text + len - w->pattern);
     if (dot) {
-        w.pattern = dot + 1;
-        w.len = (size_t)(text + len - dot - 1);
-        if (lookup_chain(text, (size_t)(dot - text), &c) && lookup_push(L, &c, c.n))
-            lookup_members(L, -1, add_matching, &w);
-        return;
+        match_members(L, text, dot, w);
+    } else {
+        const char **names = names_known(session_of(L), &n);
+        for (size_t i = 0; i < n; i++)
+            add_matching(L, w, names[i]);
+        names_free(names, n);
     }
-    size_t n;
-    const char **names = names_known(session_of(L), &n);
-    for (size_t i = 0; i < n; i++)
-        add_matching(L, &w, names[i]);
-    names_free(names, n);
+    qsort(w->names, w->n, sizeof *w->names, by_name);
+    for (size_t i = 0; i < w->n; before = w->names[i++])
+        if (strcmp(before, w->names[i]) != 0)
+            buf_printf(out, "%s\n", w->names[i]);
+    if (w->n == 0)
+        buf_printf(out, "no name matches '%.*s'\n", (int)(len < 100 ? len : 100), text);
+    for (size_t i = 0; i < w->n; i++)
+        mem_free(w->names[i]);
+    mem_free(w);
 }
 
 static void session_page(struct session *s, const char *text, size_t len)

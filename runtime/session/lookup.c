@@ -175,18 +175,21 @@ static void table_members(lua_State *L, int index, lookup_fn *fn, void *arg)
             fn(L, arg, lua_tostring(L, -2));
 }
 
-static void listed_members(lua_State *L, int index, lookup_fn *fn, void *arg) /* __dir is on the top */
+/* __dir is on the top: it gives names (of methods, mostly), or {name = value}. */
+static void listed_members(lua_State *L, int index, lookup_fn *fn, void *arg)
 {
     int list = lua_gettop(L);
 
     lua_pushvalue(L, index);
-    if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_istable(L, list))
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_istable(L, list)) {
+        table_members(L, list, fn, arg);
         for (lua_Integer i = 1; lua_rawgeti(L, list, i) != LUA_TNIL; i++, lua_pop(L, 1))
             if (lua_type(L, -1) == LUA_TSTRING) {
                 lua_pushnil(L);
                 fn(L, arg, lua_tostring(L, -2));
                 lua_pop(L, 1);
             }
+    }
     lua_settop(L, list - 1);
 }
 

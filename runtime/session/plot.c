@@ -852,29 +852,36 @@ static int l_tostring(lua_State *L)
     return 1;
 }
 
+#define COMMON                                                                                               \
+    "title?: string, xlabel?: string, ylabel?: string, logx?: boolean, logy?: boolean, color?: string, "     \
+    "colors?: table, width?: number, height?: number, data?: DataFrame}"
+#define VALUES "ColumnName|table"
+
 static const struct manual_row library[] = {
     {"line", l_line,
-     "line{x = {…}, y = {…}, title =, xlabel =, ylabel =}\nA line for each list: y may be {name = list, …}. "
-     "Of a dataframe: plot.line(df, "
-     "{x = \"step\", y = \"loss\", by = \"run\"}). logx, logy, colors = {…}, width, height as in every "
-     "plot.\n"
-     "\tplot.line{x = {1, 2, 3}, y = {loss = {3, 2, 1}}, logy = true}"},
+     "line{x?: " VALUES ", y?: " VALUES ", by?: ColumnName, series?: table, " COMMON
+     "\nA line for each list: y may be {name = list, …}. Of a dataframe: plot.line(df, {x = \"step\", y = "
+     "\"loss\", by = \"run\"}); y = {\"a\", \"b\"}: several columns."
+     "\n\tplot.line{x = {1, 2, 3}, y = {loss = {3, 2, 1}}, logy = true}"},
     {"scatter", l_scatter,
-     "scatter{x = {…}, y = {…}, title =, xlabel =, ylabel =}\nA point for each pair.\n\tplot.scatter(df, {x "
-     "= \"a\", y = \"b\"})"},
+     "scatter{x?: " VALUES ", y?: " VALUES ", by?: ColumnName, series?: table, " COMMON
+     "\nA point for each pair.\n\tplot.scatter(df, {x = \"a\", y = \"b\"})"},
     {"bar", l_bar,
-     "bar{x = {…}, y = {…}, stacked = false}\nA bar for each name, also {name = number, …}. Of a dataframe: "
-     "the rows are "
-     "counted, or agg = \"avg\" of y.\n\tplot.bar(df, {x = \"country\", y = \"price\", agg = \"avg\"})"},
+     "bar{x?: " VALUES ", y?: " VALUES
+     ", by?: ColumnName, agg?: FunctionName, stacked?: boolean, sort?: string, "
+     "series?: table, " COMMON "\nA bar for each name, also {name = number, …}. Of a dataframe: the rows are "
+                               "counted, or agg = \"avg\" of "
+     "y; sort = \"y\": the largest first.\n\tplot.bar(df, {x = \"country\", y = \"price\", agg = \"avg\"})"},
     {"hist", l_hist,
-     "hist{x = {…}, bins = 20}\nHow often values fall into each of the bins; x may be {name = list, "
-     "…}.\n\tplot.hist(df, {x = \"price\"})"},
+     "hist{x?: " VALUES ", bins?: integer, " COMMON "\nHow often values fall into each of the bins; x may be "
+                                                    "{name = list, …}.\n\tplot.hist(df, {x = \"price\"})"},
     {"box", l_box,
-     "box{y = {…}, title =}\nMedian, quartiles, whiskers and what lies beyond, of a list or of {name = list, "
-     "…}.\n"
+     "box{x?: ColumnName, y?: " VALUES ", " COMMON
+     "\nMedian, quartiles, whiskers and what lies beyond, of a list or of {name = list, …}.\n"
      "\tplot.box(df, {x = \"country\", y = \"price\"})"},
     {"heatmap", l_heatmap,
-     "heatmap{z = {…}, x = {…}, y = {…}}\nA coloured cell for each number of rows of numbers.\n"
+     "heatmap{z?: table, x?: " VALUES ", y?: " VALUES ", value?: " VALUES ", agg?: FunctionName, " COMMON
+     "\nA coloured cell for each number of rows of numbers.\n"
      "\tplot.heatmap(df, {x = \"day\", y = \"hour\", value = \"n\", agg = \"sum\"})"},
     {0}};
 static const struct manual_topic topic = {.name = "plot",

@@ -9,6 +9,11 @@ enum { NOTED = 6, VARIABLES = 20, VALUE_MAX = 80, FILE_MOST = 1 << 22 };
 
 static const char *const mode_names[] = {"Context", "Minimal", "Plain", "Verbose"};
 
+const char *traceback_mode_at(size_t i)
+{
+    return i < sizeof mode_names / sizeof *mode_names ? mode_names[i] : NULL;
+}
+
 struct told { /* the last error */
     enum mode mode;
     bool any;

@@ -29,5 +29,6 @@ struct description { /* of an error value */
 void traceback_write(lua_State *L, json_t *list, const struct frames *frames, const struct description *d);
 /* In a message handler: the variables of the calls, in the mode that shows them. */
 void traceback_note(lua_State *L, int level);
+const char *traceback_mode_at(size_t i); /* names of %xmode; NULL: past the end */
 void traceback_close(struct session *s);
 #endif

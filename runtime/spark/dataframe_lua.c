@@ -173,7 +173,8 @@ static const struct manual_row methods[] = {
      "select(column, …) -> DataFrame\nthe columns: names, Columns, or a list of them; \"*\" is "
      "all\n\tdf:select(\"n\", F.upper(\"s\"):alias(\"upper\"))"},
     {"selectExpr", dataframe_select_expr,
-     "selectExpr(text, …) -> DataFrame\ncolumns written as SQL: \"a + 1 AS b\"\n\tdf:selectExpr(\"n + 1 AS "
+     "selectExpr(text: ColumnName, …) -> DataFrame\ncolumns written as SQL: \"a + 1 AS "
+     "b\"\n\tdf:selectExpr(\"n + 1 AS "
      "next\", \"upper(s)\")"},
     {"filter", dataframe_filter,
      "filter(condition) -> DataFrame\nthe rows for which a Column or SQL text is true\n\tdf:filter(\"n > 0 "

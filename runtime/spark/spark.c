@@ -445,6 +445,16 @@ const char *spark_conf_get(struct spark *s, const char *key)
     return value;
 }
 
+const char *spark_conf_known(size_t i)
+{
+    static const char *const others[] = {"spark.driver.memory", "spark.local.dir"};
+    enum { DEFAULTS = sizeof defaults / sizeof *defaults };
+
+    return i < DEFAULTS                                    ? defaults[i].key
+           : i - DEFAULTS < sizeof others / sizeof *others ? others[i - DEFAULTS]
+                                                           : NULL;
+}
+
 bool spark_conf_at(struct spark *s, size_t i, const char **key, const char **value)
 {
     if (i >= s->conf.n)

@@ -69,6 +69,7 @@ enum lc spark_remote(struct spark *s, const char *what, const struct engine_remo
 /* spark.conf: what was set, then the engine's settings. NULL: not set. Borrowed. */
 enum lc spark_conf_set(struct spark *s, const char *key, const char *value, struct err *err) MUST_CHECK;
 const char *spark_conf_get(struct spark *s, const char *key);
+const char *spark_conf_known(size_t i); /* names that mean something here; NULL: past the end */
 /* The i-th setting that was made; false: there are no more. */
 bool spark_conf_at(struct spark *s, size_t i, const char **key, const char **value);
 /* RESET: key NULL: all of them. One that was not set is fine. */

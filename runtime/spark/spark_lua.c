@@ -582,9 +582,9 @@ static const struct manual_topic catalog_topic = {.name = "spark.catalog",
 
 static const struct manual_row conf_methods[] = {
     {"set", l_conf_set,
-     "set(key, value)\nchanges a setting\n\tspark.conf:set(\"spark.sql.shuffle.partitions\", 8)"},
+     "set(key: ConfName, value)\nchanges a setting\n\tspark.conf:set(\"spark.sql.shuffle.partitions\", 8)"},
     {"get", l_conf_get,
-     "get(key, default) -> text\nan error when it is not set and there is no "
+     "get(key: ConfName, default) -> text\nan error when it is not set and there is no "
      "default\n\tspark.conf:get(\"spark.sql.session.timeZone\", \"UTC\")"},
     {NULL, NULL, NULL}};
 

@@ -99,5 +99,22 @@ static int l_functions(lua_State *L)
     return 1;
 }
 
-const struct manual_values spark_values[] = {
-    {"ColumnName", l_columns}, {"TableName", l_tables}, {"FunctionName", l_functions}, {0}};
+static int l_confs(lua_State *L) /* those that are known, and those that were set */
+{
+    struct spark *s = spark_of(L);
+    const char *key, *value;
+
+    lua_settop(L, 0);
+    lua_newtable(L);
+    for (size_t i = 0; (key = spark_conf_known(i)) != NULL; i++)
+        add(L, key);
+    for (size_t i = 0; spark_conf_at(s, i, &key, &value); i++)
+        add(L, key);
+    return 1;
+}
+
+const struct manual_values spark_values[] = {{"ColumnName", l_columns},
+                                             {"TableName", l_tables},
+                                             {"FunctionName", l_functions},
+                                             {"ConfName", l_confs},
+                                             {0}};

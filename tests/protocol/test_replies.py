@@ -93,6 +93,37 @@ def test_completion_anywhere(kernel, content):
     assert reply["status"] == "ok" and 0 <= reply["cursor_start"] <= reply["cursor_end"] <= len(content["code"])
 
 
+def test_completion_in_unfinished_code(kernel, home, monkeypatch):
+    """Columns within conditions, fields of widgets, names of settings, options of plots, words of magics, files behind x = !ls."""
+    (home / "data").mkdir()
+    kernel.execute(f"%cd -q {home}")
+    kernel.execute("df = spark:createDataFrame{{name = 'a', n = 1, ['odd name'] = 2.5}} slider = widgets.IntRangeSlider{value = {3, 4}} pick = widgets.Dropdown{options = {1}}")
+    for code, wanted, absent in [
+        ('df:filter("n > 1 and na', ["name"], ["n"]), ("df:selectExpr('n + ", ["n", "name"], []), ("df:select('odd na", ["odd name"], []), ("df:where('upper(na", ["name", "named_struct"], []),
+        ("slider.", ["min", "max", "readout_format", "lower", "observe"], ["_model_name"]), ("slider:", ["observe"], ["min", "value"]), ("slider.layout.wi", ["width"], []), ("pick.", ["options", "label", "index"], []),
+        ("plot.line(df, {x = '", ["n", "name"], ["data/"]), ("plot.bar(df, {", ["agg = ", "stacked = "], []), ("plot.line{lo", ["logx = ", "logy = "], []),
+        ("llm.finetune{args = {le", ["learning_rate = "], []), ("llm.finetune{peft = {", ["lora_alpha = "], []),
+        ("spark.conf:get('spark.sql.s", ["spark.sql.session.timeZone"], []), ("%xmode ", ["Verbose", "Plain"], ["print"]), ("%autoreload ", ["2", "now"], ["print"]), ("%pip ", ["install"], ["print"]),
+        ("%luarocks re", ["restore", "remove"], ["repeat"]), ("%time pri", ["print"], []), ("x = !ls da", ["data/"], []), ("local a, b = !cat da", ["data/"], []), ("x = 5 % pri", ["print"], []),
+    ]:
+        matches = kernel.request("complete_request", {"code": code, "cursor_pos": len(code)})["content"]["matches"]
+        assert set(wanted) <= set(matches) and not set(absent) & set(matches), (code, matches[:20])
+
+
+def test_names_by_pattern_and_types(kernel):
+    """As IPython's: sorted, whatever their case, and of what is made when it is first wanted, too."""
+    def page(code):
+        return kernel.execute(code)[0]["payload"][0]["data"]["text/plain"]
+    kernel.execute("df = spark:range(3) slider = widgets.IntSlider{}")
+    assert page("string.*ER?") == "lower\nupper\n"
+    functions = page("F.s*?").split()
+    assert functions == sorted(functions) and {"sum", "substring", "split", "sqrt"} <= set(functions)
+    assert page("df:sel*?").split() == ["select", "selectExpr"] and "IntRangeSlider" in page("widgets.*slider*?")
+    assert page("*nothing_like_it*?") == "no name matches '*nothing_like_it*'\n"
+    assert "Type: DataFrame, " in page("df?") and "Type: Widget, a control" in page("slider?")
+    assert page("progress?").startswith("Signature: progress(what: any, ") and "class Progress" not in page("progress?")
+
+
 def test_inspection_levels(kernel):
     kernel.execute("--- doubles n\nfunction twice(n) return 2 * n end")
     for level in (0, 1):

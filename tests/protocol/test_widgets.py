@@ -417,3 +417,19 @@ def test_media_from_files_as_a_method_too(kernel, tmp_path):
     for mark in ".:":
         _, messages = kernel.execute(f"i = widgets.Image{mark}from_file('{tmp_path}/a.gif') print(i.format, #i.value)")
         assert text(messages) == "gif\t6\n"
+
+
+@pytest.mark.parametrize("code, want", [
+    ("widgets.IntRangeSlider{value = {2, 8}, max = 10}.value", "{2, 8}"), ("widgets.SelectMultiple{options = {'a', 'b'}, value = {'b'}}.value", '{"b"}'),
+    ("widgets.SelectMultiple{options = {'a', 'b'}}.options", '{"a", "b"}'), ("widgets.SelectionRangeSlider{options = {'x', 'y'}, value = {'x', 'y'}}.index", "{1, 2}"),
+    ("widgets.TagsInput{value = {'p'}}.value", '{"p"}'), ("widgets.Tab{children = {widgets.Label('x')}, titles = {'t'}}.titles", '{"t"}'), ("widgets.VBox{children = {widgets.Label('x')}}.children", "{x}"),
+    ("'chosen: ' .. widgets.FloatRangeSlider{value = {0.5, 1.5}}.value", "chosen: {0.5, 1.5}"),
+])
+def test_lists_of_widgets_print_as_they_are_shown(kernel, code, want):
+    _, messages = kernel.execute(f"print({code})")
+    assert "".join(m["content"]["text"] for m in messages if m["type"] == "stream") == want + "\n"
+
+
+def test_changes_print_as_they_are_shown(kernel):
+    _, messages = kernel.execute("local s = widgets.IntSlider{} s:observe(function(change) print(change) end, 'value') s.value = 4")
+    assert 'name = "value"' in "".join(m["content"]["text"] for m in messages if m["type"] == "stream")
