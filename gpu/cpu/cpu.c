@@ -17,7 +17,8 @@ enum {
     FEW_ROWS = 8,       /* up to here a product is dots with the weights */
     DOTS = 64,          /* of these per range */
     PARTS = 256,        /* of a sum of squares */
-    TILE_N = 16         /* panels of a task of a product, at most */
+    TILE_N = 16,        /* panels of a task of a product, at most */
+    FAR = 4 << 20       /* elements of a matrix that is far away */
 };
 
 struct cpu {
@@ -157,15 +158,17 @@ static int64_t parts_of(int64_t n, int64_t tile)
 }
 
 /* What packing costs beside the multiplications, for each term: b is packed once for each part of m, a (where it is
- * not read in place) once for each part of n. */
+ * not read in place) once for each part of n. Weights that no cache holds, those of a head, come from memory each time. */
 static int64_t packing_cost(const struct gemm *g)
 {
     int64_t b = g->b_type != DTYPE_F32 ? 6
                 : g->b_row == 1        ? 3
                                        : 2,
-            a = g->a_col != 1 ? 3
-                : g->rounded  ? 2
-                              : 1;
+            a = g->a_col != 1              ? 3
+                : g->rounded && !g->a_bf16 ? 2
+                                           : 1;
+
+    b += g->n * g->k > FAR ? 6 : 0;
 
     return b * g->n * parts_of(g->m, g->tile_m) + a * g->m * parts_of(g->n, g->tile_n);
 }
