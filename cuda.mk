@@ -66,7 +66,7 @@ endif
 comma := ,
 # Tests and benchmark on a machine with a GPU and nothing else: the engine alone, the tests' own stand-in where cmocka is missing.
 GPU := build/gpu
-GPU_TESTS := engine_ops_test engine_golden_test engine_train_test
+GPU_TESTS := engine_ops_test engine_nccl_test engine_golden_test engine_train_test
 GPU_SRC := $(sort $(wildcard gpu/*.c gpu/ref/*.c gpu/tokenizer/*.c runtime/base/*.c) tests/support/golden.c tests/support/device_memory.c)
 cmocka_here := $(shell pkg-config --exists cmocka 2>/dev/null && echo yes)
 GPU_CFLAGS := -std=c11 -O2 -g -fPIC -Wall -I. -Ibuild/gpu-deps/include -D_GNU_SOURCE -DLACUS_VERSION='"$(VERSION)"' $(if $(cmocka_here),,-Itests/gpu/cmocka)

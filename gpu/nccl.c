@@ -1,4 +1,5 @@
 #include "gpu/nccl.h"
+#include "gpu/library.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ static const struct {
 enum lc nccl_load(const char *library, struct nccl *out, struct err *err)
 {
     const char *named = getenv("LACUS_NCCL"), *name = library ? library : named && *named ? named : LIBRARY;
-    void *lib = dlopen(*name ? name : NULL, RTLD_NOW | RTLD_LOCAL);
+    void *lib =
+        strcmp(name, LIBRARY) == 0 ? library_open(name) : dlopen(*name ? name : NULL, RTLD_NOW | RTLD_LOCAL);
 
     if (!lib) {
         (void)err_set(err, LC_MISSING, "cannot train on several GPUs: %s", dlerror());

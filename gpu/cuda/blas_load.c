@@ -1,7 +1,7 @@
-/* blas_load.c: finds libcublasLt: what LACUS_CUBLASLT names, then where the loader looks, then the toolkit's folders. */
+/* blas_load.c: finds libcublasLt: what LACUS_CUBLASLT names, else where library.h looks. */
 #include "gpu/cuda/blas_api.h"
+#include "gpu/library.h"
 #include <dlfcn.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,31 +25,15 @@ static const struct {
     {"cublasLtMatmul", offsetof(struct blas_api, matmul)},
 };
 
-static void *open_in(const char *folder, const char *below, const char *soname)
-{
-    char path[PATH_MAX];
-
-    if (folder)
-        snprintf(path, sizeof path, "%s%s%s", folder, below, soname);
-    return folder ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-}
-
 static void *open_library(void)
 {
-    static const char *const SONAMES[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
-    const char *named = getenv("LACUS_CUBLASLT"), *home = getenv("CUDA_HOME");
-    void *library = NULL;
+    const char *named = getenv("LACUS_CUBLASLT");
+    void *library;
 
     if (named && *named)
         return dlopen(named, RTLD_NOW | RTLD_LOCAL);
-    for (size_t i = 0; i < sizeof SONAMES / sizeof *SONAMES && !library; i++) {
-        library = dlopen(SONAMES[i], RTLD_NOW | RTLD_LOCAL);
-        if (!library)
-            library = open_in(home, "/lib64/", SONAMES[i]);
-        if (!library)
-            library = open_in("/usr/local/cuda", "/lib64/", SONAMES[i]);
-    }
-    return library;
+    library = library_open("libcublasLt.so.13");
+    return library ? library : library_open("libcublasLt.so.12");
 }
 
 int blas_load(struct blas_api *out, char *why, size_t size)
