@@ -152,8 +152,8 @@ static void add_table(struct records *r, struct buf *out)
     }
     buf_puts(out, "</tr></thead><tbody>");
     add_rows(r, text, out);
-    buf_printf(out, "</tbody></table><small>%lld row%s × %zu column%s", (long long)r->rows, PLURAL(r->rows), all,
-               PLURAL(all));
+    buf_printf(out, "</tbody></table><small>%lld row%s × %zu column%s", (long long)r->rows, PLURAL(r->rows),
+               all, PLURAL(all));
     if (r->shown < r->rows)
         buf_printf(out, ", the first %lld row%s shown", (long long)r->shown, PLURAL(r->shown));
     if (r->left)
