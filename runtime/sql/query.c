@@ -428,8 +428,9 @@ static const struct plan *parse_relation(struct parser *p)
 struct select { /* a SELECT while it is read */
     bool distinct;
     struct expr_list items;
-    const struct plan *input;  /* NULL: no FROM */
-    struct name_list laterals; /* names of LATERAL VIEWs: their columns are plain columns here */
+    const struct plan *input;             /* NULL: no FROM */
+    struct name_list laterals;            /* names of LATERAL VIEWs: their columns are plain columns here */
+    struct name_list lateral_columns[64]; /* of the first of them */
     struct expr_list groups;
     enum group_kind group_kind;
     bool grouped;
@@ -487,11 +488,13 @@ static bool parse_lateral_view(struct parser *p, struct select *s)
     const char *function = parse_identifier(p, "a generator such as explode");
     const char *name = function && outer ? arena_printf(p->arena, "%s_outer", function) : function;
     struct expr *call;
+    bool named;
 
     if (expect_sign(p, "(") && !at_sign(p, 0, ")"))
         parse_expr_list(p, &args);
     expect_sign(p, ")");
-    if (p->failed == LC_OK && at_name(p, 0) && !at_word(p, 0, "AS") && !is_clause_word(peek_token(p, 0)))
+    named = p->failed == LC_OK && at_name(p, 0) && !at_word(p, 0, "AS") && !is_clause_word(peek_token(p, 0));
+    if (named)
         push_name(p, &s->laterals, parse_identifier(p, "a name"));
     accept_word(p, "AS");
     if (p->failed == LC_OK && at_name(p, 0) && !is_clause_word(peek_token(p, 0)))
@@ -502,6 +505,8 @@ static bool parse_lateral_view(struct parser *p, struct select *s)
         drop_exprs(&args);
         return false;
     }
+    if (named && s->laterals.n <= sizeof s->lateral_columns / sizeof *s->lateral_columns)
+        s->lateral_columns[s->laterals.n - 1] = columns;
     call = expr_call(name, false, args.items, args.n);
     exprs[0] = expr_star(NULL, 0, 0);
     exprs[1] = columns.n == 0   ? call
@@ -548,6 +553,35 @@ static void unqualify_list(struct parser *p, struct expr_list *l, const struct n
 {
     for (size_t i = 0; i < l->n; i++)
         l->items[i] = unqualified(p, l->items[i], laterals);
+}
+
+/* t.* of a lateral view: its columns. */
+static void expand_lateral_stars(struct parser *p, struct select *s)
+{
+    struct expr_list all = {0};
+    bool found = false;
+
+    for (size_t i = 0; i < s->items.n && s->laterals.n; i++) {
+        const struct expr *e = s->items.items[i];
+        const struct name_list *columns = NULL;
+
+        for (size_t v = 0; e->kind == EXPR_STAR && e->u.name.n_parts == 1 && v < s->laterals.n &&
+                           v < sizeof s->lateral_columns / sizeof *s->lateral_columns;
+             v++)
+            if (strcasecmp(s->laterals.items[v], e->u.name.parts[0]) == 0 && s->lateral_columns[v].n)
+                columns = &s->lateral_columns[v];
+        for (size_t k = 0; columns && k < columns->n; k++)
+            push_expr(p, &all, expr_attribute(&columns->items[k], 1, 0));
+        if (!columns)
+            push_expr(p, &all, expr_ref(s->items.items[i]));
+        found |= columns != NULL;
+    }
+    if (found) {
+        drop_exprs(&s->items);
+        s->items = all;
+    } else {
+        drop_exprs(&all);
+    }
 }
 
 /* ---- SELECT ---- */
@@ -738,6 +772,7 @@ static const struct plan *make_select(struct parser *p, struct select *s)
     for (size_t i = 0; i < s->items.n; i++)
         windowed |= has_window(s->items.items[i]);
 
+    expand_lateral_stars(p, s);
     unqualify_list(p, &s->items, &s->laterals);
     unqualify_list(p, &s->groups, &s->laterals);
     if (s->grouped || s->having)

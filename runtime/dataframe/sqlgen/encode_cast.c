@@ -226,6 +226,8 @@ static const char *cast_text(struct gen *g, const struct sx *in, const struct dt
         return string_to_date(g, in, to, try_cast);
     if (dtype_is_integral(to))
         return to_integer(g, in, to, cast);
+    if (from == DTYPE_TIMESTAMP && dtype_is_numeric(to))
+        return gen_printf(g, "%s(epoch(%s) AS %s)", cast, in->sql, gen_sql_type(g, to));
     if (to->id == DTYPE_INTERVAL && from == DTYPE_STRING)
         return gen_printf(g,
                           "%s(regexp_replace(%s, '^ *interval +''?([^'']*)''?.*$', '\\1', 'i') AS INTERVAL)",

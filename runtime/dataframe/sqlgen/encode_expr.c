@@ -252,8 +252,19 @@ static enum lc found_to_sx(struct gen *g, const struct found *f, const struct ex
         struct sx in = *out;
 
         TRY(sx_field(g, &in, e->u.name.parts[i], e, out));
+        if (in.type->id == DTYPE_STRUCT)
+            out->name = gen_printf(g, "%s.%s", in.name, out->name);
     }
-    return LC_OK;
+    return out->name ? LC_OK : err_nomem(g->err);
+}
+
+const char *sx_field_name(const struct sx *x)
+{
+    const struct expr *e = x->from;
+
+    return e && !x->col && e->kind == EXPR_ATTRIBUTE && e->u.name.n_parts > 1 && x->type->id != DTYPE_MAP
+               ? e->u.name.parts[e->u.name.n_parts - 1]
+               : x->name;
 }
 
 enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
@@ -458,7 +469,9 @@ static enum lc sx_extract(struct gen *g, const struct sx *in, const struct sx *k
         out->sql = gen_printf(
             g,
             "(CASE WHEN %s < 0 OR %s >= len(%s) THEN error('[INVALID_ARRAY_INDEX] The index ' || %s || "
-            "' is out of bounds. The array has ' || len(%s) || ' elements.') ELSE (%s)[%s + 1] END)",
+            "' is out of bounds. The array has ' || len(%s) || ' elements. Use the SQL function `get()` to "
+            "tolerate accessing element at invalid index and return NULL instead. SQLSTATE: 22003') ELSE "
+            "(%s)[%s + 1] END)",
             k.sql, k.sql, in->sql, k.sql, in->sql, in->sql, k.sql);
     } else {
         return gen_fail(g, at, LC_ENGINE,

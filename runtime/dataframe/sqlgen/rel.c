@@ -171,7 +171,7 @@ enum lc rel_from(struct gen *g, const struct dtype *schema, const char *item, st
 
 struct col col_from(struct gen *g, const struct sx *x)
 {
-    struct col c = {.name = explain_plain(g, x->name),
+    struct col c = {.name = explain_plain(g, sx_field_name(x)),
                     .sql = x->sql,
                     .type = x->type,
                     .nullable = x->nullable,

@@ -2,6 +2,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/sqlgen/sqlgen.h"
+#include <ctype.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,77 @@ static void put_parquet(const struct plan *read, struct buf *out)
         buf_puts(out, ", union_by_name = true");
 }
 
+/* ---- folders name=value: whole numbers that all fit are INT in Spark, BIGINT in DuckDB ---- */
+enum { MOST_PARTITIONS = 16 };
+struct partition {
+    const char *name; /* in a path */
+    size_t len;
+    bool integer;
+};
+
+static bool is_int(const char *s, size_t n)
+{
+    char text[16], *end;
+
+    if (n == 0 || n > 11 || !(isdigit((unsigned char)*s) || (*s == '-' && n > 1)))
+        return false;
+    memcpy(text, s, n);
+    text[n] = '\0';
+    long v = strtol(text, &end, 10);
+    return *end == '\0' && v >= INT32_MIN && v <= INT32_MAX;
+}
+
+static void note_partition(struct partition *list, size_t *n, const char *name, size_t len, bool integer)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (list[i].len == len && strncasecmp(list[i].name, name, len) == 0) {
+            list[i].integer &= integer;
+            return;
+        }
+    if (*n < MOST_PARTITIONS)
+        list[(*n)++] = (struct partition){name, len, integer};
+}
+
+static void note_path(struct partition *list, size_t *n, const char *path)
+{
+    static const char nothing[] = "__HIVE_DEFAULT_PARTITION__";
+
+    for (const char *p = path, *slash; (slash = strchr(p, '/')) != NULL; p = slash + 1) {
+        const char *sign = memchr(p, '=', (size_t)(slash - p));
+        size_t len = sign ? (size_t)(slash - sign - 1) : 0;
+
+        if (!sign || sign == p || (len == sizeof nothing - 1 && memcmp(sign + 1, nothing, len) == 0))
+            continue;
+        note_partition(list, n, p, (size_t)(sign - p), is_int(sign + 1, len));
+    }
+}
+
+/* What the schema says, else INTEGER where all fit. */
+static void put_partition_types(char **files, size_t n_files, const struct dtype *schema, struct buf *out)
+{
+    struct partition list[MOST_PARTITIONS];
+    size_t n = 0, typed = 0;
+
+    for (size_t i = 0; i < n_files; i++)
+        note_path(list, &n, files[i]);
+    for (size_t i = 0; i < n; i++) {
+        char *name = memchr(list[i].name, '%', list[i].len) ? NULL : mem_strndup(list[i].name, list[i].len);
+        long at = name && schema ? dtype_field_index(schema, name) : -1;
+
+        if (name && (at >= 0 || list[i].integer)) {
+            buf_puts(out, typed++ ? ", " : ", hive_types = {");
+            sql_quote_name(out, name);
+            buf_puts(out, ": ");
+            if (at >= 0)
+                sql_type(schema->fields[at].type, out);
+            else
+                buf_puts(out, "INTEGER");
+        }
+        mem_free(name);
+    }
+    buf_puts(out, typed ? "}" : "");
+}
+
 enum lc sql_source(const struct plan *read, const struct dtype *schema, struct buf *out, struct err *err)
 {
     const char *format = read->u.source.format;
@@ -215,7 +287,10 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
     }
     put_files(out, "read_parquet", files, n);
     put_parquet(read, out);
-    buf_printf(out, ", hive_partitioning = %s)", partitioned ? "true" : "false");
+    buf_printf(out, ", hive_partitioning = %s", partitioned ? "true" : "false");
+    if (partitioned)
+        put_partition_types(files, n, schema, out);
+    buf_putc(out, ')');
     if (schema)
         buf_putc(out, ')');
     name_free(files, n);

@@ -72,6 +72,11 @@ static const char *json_value(struct call *c, const struct dtype *t, const char 
     return gen_printf(c->g, "CAST(to_json(%s) AS VARCHAR)", x);
 }
 
+const char *special_json_text(struct call *c, const struct dtype *t, const char *x)
+{
+    return json_value(c, t, x);
+}
+
 static enum lc to_json(struct call *c, struct sx *out)
 {
     const struct dtype *t = c->args[0].type;

@@ -71,6 +71,21 @@ static enum lc map(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* The engine's structs have different names. */
+static enum lc check_names(struct call *c, const struct dtype *t)
+{
+    for (size_t i = 0; t && i < t->n_fields; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcasecmp(t->fields[i].name, t->fields[k].name) == 0) {
+                gen_fail(c->g, c->e, LC_UNSUPPORTED,
+                         "%s: a struct with two fields named '%s' is not supported by this engine",
+                         c->f->name, t->fields[i].name);
+                return err_hint(c->g->err, "give one of them another name: F.col(\"%s\"):alias(\"…\")",
+                                t->fields[i].name);
+            }
+    return LC_OK;
+}
+
 static enum lc make_struct(struct call *c, struct sx *out, const char *const *names, size_t first,
                            size_t step)
 {
@@ -86,9 +101,19 @@ static enum lc make_struct(struct call *c, struct sx *out, const char *const *na
         type = dtype_struct_add(type, names[k], dtype_ref(c->args[i].type), c->args[i].nullable, NULL);
     }
     fields = gen_take(c->g, &b);
-    TRY(special_done(c, out, gen_type(c->g, type), gen_printf(c->g, "struct_pack(%s)", fields)));
+    type = gen_type(c->g, type);
+    TRY(check_names(c, type));
+    TRY(special_done(c, out, type, gen_printf(c->g, "struct_pack(%s)", fields)));
     out->nullable = false;
     return LC_OK;
+}
+
+/* What x.a takes out of x; NULL: an element. */
+static const char *field_of(const struct expr *e)
+{
+    const struct expr *key = e->args[1];
+
+    return key->kind == EXPR_LITERAL && key->u.literal.type->id == DTYPE_STRING ? key->u.literal.s : NULL;
 }
 
 static enum lc struct_fn(struct call *c, struct sx *out)
@@ -101,11 +126,13 @@ static enum lc struct_fn(struct call *c, struct sx *out)
     buf_puts(&words, "struct(");
     for (size_t i = 0; i < c->n; i++) {
         const struct expr *e = c->e->args[i];
-        bool named = e->kind == EXPR_ALIAS || e->kind == EXPR_ATTRIBUTE || e->kind == EXPR_EXTRACT;
+        const char *field = e->kind == EXPR_EXTRACT ? field_of(e) : NULL;
+        bool named = e->kind == EXPR_ALIAS || e->kind == EXPR_ATTRIBUTE;
         struct sx plain = c->args[i];
 
         names[i] = e->kind == EXPR_VARIABLE ? e->u.name.parts[0]
-                   : named                  ? explain_plain(c->g, c->args[i].name)
+                   : named                  ? explain_plain(c->g, sx_field_name(&c->args[i]))
+                   : field                  ? field
                                             : gen_printf(c->g, "col%zu", i + 1);
         if (e->kind == EXPR_ALIAS && sx_expr(c->g, c->scope, e->args[0], &plain) == LC_OK)
             buf_printf(&words, "%s%s AS %s", i ? ", " : "", plain.name, c->args[i].name);
@@ -248,6 +275,7 @@ static enum lc arrays_zip(struct call *c, struct sx *out)
         s = s && name ? dtype_struct_add(s, name, dtype_ref(c->args[i].type->element), true, NULL) : NULL;
     }
     t = gen_type(c->g, dtype_array(s, false));
+    TRY(check_names(c, t ? t->element : NULL));
     return special_done(c, out, t,
                         gen_printf(c->g,
                                    c->n == 1 ? "CAST(list_transform(%s, lambda lx: row(lx)) AS %s)"

@@ -247,8 +247,8 @@ static enum lc change_fields(struct call *c, struct sx *out, bool drop)
             &b, " := %s",
             given ? c->args[2].sql
                   : gen_printf(c->g, "struct_extract(%s, %s)", in->sql, gen_text(c->g, name, strlen(name))));
-        t = dtype_struct_add(t, name, dtype_ref(given ? c->args[2].type : in->type->fields[i].type), true,
-                             NULL);
+        t = dtype_struct_add(t, name, dtype_ref(given ? c->args[2].type : in->type->fields[i].type),
+                             given ? c->args[2].nullable : in->type->fields[i].nullable, NULL);
     }
     buf_puts(&b, ") END)");
     if (n == 0)

@@ -78,13 +78,32 @@ static enum lc pattern(struct call *c, size_t arg, const char **out)
     return *out ? LC_OK : err_nomem(c->g->err);
 }
 
-static enum lc date_format(struct call *c, struct sx *out)
+/* Whether DuckDB's strftime has all the letters of the pattern. */
+static bool is_plain_pattern(const struct call *c, size_t arg)
+{
+    const char *p = arg < c->n ? special_text(&c->args[arg]) : "y";
+    struct buf b = BUF_INIT(4096);
+    bool plain = p && java_time_pattern(p, &b, NULL) == LC_OK;
+
+    buf_release(&b);
+    return plain;
+}
+
+/* A TIMESTAMP (on the clock) as text by the pattern that is argument 1. */
+static enum lc formatted(struct call *c, struct sx *out, const char *time)
 {
     const char *p;
 
+    if (!is_plain_pattern(c, 1))
+        return special_done(c, out, dtype_of(DTYPE_STRING),
+                            gen_printf(c->g, "lacus_date_format(epoch_us(%s), %s)", time, c->args[1].sql));
     TRY(pattern(c, 1, &p));
-    return special_done(c, out, dtype_of(DTYPE_STRING),
-                        gen_printf(c->g, "strftime(CAST(%s AS TIMESTAMP), %s)", c->args[0].sql, p));
+    return special_done(c, out, dtype_of(DTYPE_STRING), gen_printf(c->g, "strftime(%s, %s)", time, p));
+}
+
+static enum lc date_format(struct call *c, struct sx *out)
+{
+    return formatted(c, out, gen_printf(c->g, "CAST(%s AS TIMESTAMP)", c->args[0].sql));
 }
 
 /* A text, by a pattern or by the usual form, to a type; try: NULL instead of an error. */
@@ -163,12 +182,7 @@ static enum lc unix_timestamp(struct call *c, struct sx *out)
 
 static enum lc from_unixtime(struct call *c, struct sx *out)
 {
-    const char *p;
-
-    TRY(pattern(c, 1, &p));
-    return special_done(
-        c, out, dtype_of(DTYPE_STRING),
-        gen_printf(c->g, "strftime(CAST(to_timestamp(%s) AS TIMESTAMP), %s)", c->args[0].sql, p));
+    return formatted(c, out, gen_printf(c->g, "CAST(to_timestamp(%s) AS TIMESTAMP)", c->args[0].sql));
 }
 
 static const char *unit(const char *name)

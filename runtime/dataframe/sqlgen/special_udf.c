@@ -9,7 +9,8 @@ static enum lc declared(struct call *c, const struct dtype **out)
 
     if (!text)
         return special_unsupported(c, "a type that is not a literal");
-    TRY(dtype_parse(text, out, c->g->err));
+    if (dtype_parse(text, out, NULL) != LC_OK && dtype_parse_schema(text, out, NULL) != LC_OK)
+        TRY(dtype_parse(text, out, c->g->err));
     *out = gen_type(c->g, *out);
     return LC_OK;
 }
@@ -35,30 +36,39 @@ static enum lc to_lua(struct call *c, struct sx *x)
                        : t->id == DTYPE_NULL                             ? DTYPE_STRING
                                                                          : DTYPE_STRING;
 
-    if (!dtype_is_atomic(t))
-        return gen_fail(c->g, c->e, LC_UNSUPPORTED,
-                        "%s: a Lua function takes booleans, numbers, texts, bytes, dates and times; \"%s\" "
-                        "has the type %s",
-                        special_text(&c->args[0]) ? special_text(&c->args[0]) : "udf", x->name,
-                        gen_type_words(c->g, t));
+    if (!dtype_is_atomic(t)) { /* the engine's function reads it again: kinds says so */
+        x->sql = special_json_text(c, t, x->sql);
+        x->type = dtype_of(DTYPE_STRING);
+        return x->sql ? LC_OK : err_nomem(c->g->err);
+    }
     return sx_coerce(c->g, x, dtype_of(to), c->e);
 }
 
 static enum lc lua_udf(struct call *c, struct sx *out)
 {
     const struct dtype *t, *raw;
-    struct buf b = BUF_INIT((size_t)64 << 20);
+    struct buf b = BUF_INIT((size_t)64 << 20), kinds = BUF_INIT(1 << 16);
+    const char *letters;
     struct sx result;
     char letter;
 
     TRY(declared(c, &t));
     out->name = call_name(c, 4);
-    letter = t->id == DTYPE_BOOLEAN ? 'b' : dtype_is_integral(t) ? 'l' : dtype_is_numeric(t) ? 'd' : 's';
+    letter = t->id == DTYPE_BOOLEAN ? 'b'
+             : dtype_is_integral(t) ? 'l'
+             : dtype_is_numeric(t)  ? 'd'
+             : dtype_is_atomic(t)   ? 's'
+                                    : 'j';
     raw = dtype_of(letter == 'b'   ? DTYPE_BOOLEAN
                    : letter == 'l' ? DTYPE_LONG
                    : letter == 'd' ? DTYPE_DOUBLE
                                    : DTYPE_STRING);
-    buf_printf(&b, "lacus_udf_%c(%s, %s, %s", letter, c->args[2].sql, c->args[0].sql, c->args[3].sql);
+    buf_putc(&kinds, letter != 'j' ? 'v' : t->id == DTYPE_ARRAY ? 'a' : 'o');
+    for (size_t i = 4; i < c->n; i++)
+        buf_putc(&kinds, dtype_is_atomic(c->args[i].type) ? 'v' : 'j');
+    letters = gen_take(c->g, &kinds);
+    buf_printf(&b, "lacus_udf_%c(%s, %s, %s, '%s'", letter, c->args[2].sql, c->args[0].sql, c->args[3].sql,
+               letters ? letters : "");
     for (size_t i = 4; i < c->n; i++) {
         TRY(to_lua(c, &c->args[i]));
         buf_printf(&b, ", %s", c->args[i].sql);
@@ -67,7 +77,10 @@ static enum lc lua_udf(struct call *c, struct sx *out)
     result = (struct sx){.sql = gen_take(c->g, &b), .name = out->name, .type = raw, .nullable = true};
     if (!result.sql || !out->name)
         return err_nomem(c->g->err);
-    TRY(sx_coerce(c->g, &result, t, c->e));
+    if (letter == 'j')
+        result.sql = gen_printf(c->g, "TRY_CAST(CAST(%s AS JSON) AS %s)", result.sql, gen_sql_type(c->g, t));
+    else
+        TRY(sx_coerce(c->g, &result, t, c->e));
     out->sql = result.sql;
     out->type = t;
     out->nullable = true;

@@ -152,6 +152,8 @@ enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e,
                    struct sx *out); /* an attribute */
 enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const struct expr *at,
                  struct sx *out);
+/* What a column made of x is called: of s.b.c that is c, though it stands as s.b.c in what is made of it. */
+const char *sx_field_name(const struct sx *x);
 enum lc sx_column_of(struct gen *g, const struct rel *r, const char *name, size_t *index);
 
 /* A map, or what has one inside, is neither equal nor less: [DATATYPE_MISMATCH.INVALID_ORDERING_TYPE]. */
@@ -212,6 +214,8 @@ extern const struct special special_numbers[], special_texts[], special_times[],
 enum lc special_done(struct call *c, struct sx *out, const struct dtype *type, const char *sql);
 bool special_int(const struct sx *x, int64_t *v); /* a literal integer, with or without a sign */
 const char *special_text(const struct sx *x);     /* a literal text, or NULL */
+/* A value's JSON text, as to_json writes it. */
+const char *special_json_text(struct call *c, const struct dtype *t, const char *x);
 bool special_bool(const struct sx *x, bool otherwise);
 enum lc special_unsupported(struct call *c, const char *what);
 /* The body of the lambda that is argument `arg`, over variables of those types: *head is DuckDB's "x, y". values: what the

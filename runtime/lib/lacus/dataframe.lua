@@ -730,15 +730,22 @@ return function(native)
   --     df:select(F.struct("n", "x"):withField("y", F.lit(1)))
   function Column:withField(name, value)
     if type(name) ~= "string" then error("withField: a name expected, got " .. type(name), 2) end
+    local outer, inner = name:match("^([^.`]+)%.(.+)$") -- a field of a field
+    if outer then return self:withField(outer, self:getField(outer):withField(inner, value)) end
     return native.call("with_field", false, self, F.lit(name), value)
   end
   --- Column:dropFields(fieldName: string, …) -> Column
   -- the struct without these fields
   --     df:select(F.struct("n", "x"):dropFields("x"))
   function Column:dropFields(...)
-    local names = {}
-    for i, name in ipairs {...} do names[i] = F.lit(name) end
-    return native.call("drop_fields", false, self, table.unpack(names))
+    local names, column = {}, self
+    for _, name in ipairs {...} do
+      local outer, inner = tostring(name):match("^([^.`]+)%.(.+)$") -- a field of a field
+      if outer then column = column:withField(outer, column:getField(outer):dropFields(inner))
+      else names[#names + 1] = F.lit(name) end
+    end
+    if #names == 0 then return column end
+    return native.call("drop_fields", false, column, table.unpack(names))
   end
 
   ---------------------------------------------------------------------------------------------------- catalog

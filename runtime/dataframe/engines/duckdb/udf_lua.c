@@ -1,12 +1,14 @@
 /* udf_lua.c: user-defined functions of Lua, called for the rows of DuckDB's vectors in Lua states of their own: as many as threads call
- * one at the same time. lacus_udf_T(packed function, name, may run long, arguments…), T the type of the result. */
+ * one at the same time. lacus_udf_T(packed function, name, may run long, kinds, arguments…), T the type of the result. kinds has a letter for
+ * the result, then one for each argument: v a value, j a value that travels as JSON; of results a an array, o a struct or map, which do so. */
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
 #include "runtime/session/closure.h"
+#include <jansson.h>
 #include <lauxlib.h>
 #include <string.h>
 
-enum { FIRST = 3, MOST = 64, HOOK_STEPS = 100000, ROWS_BETWEEN_CHECKS = 256, MOST_IDLE = 32 };
+enum { FIRST = 4, MOST = 64, DEEPEST = 64, HOOK_STEPS = 100000, ROWS_BETWEEN_CHECKS = 256, MOST_IDLE = 32 };
 
 struct udf_state { /* a Lua state with one function in it, at index 1 */
     struct udf_state *next;
@@ -114,13 +116,156 @@ struct job { /* one vector of rows */
     duckdb_vector output;
     void *out;
     char result;
-    const char *name;
+    const char *name, *kinds;
     int name_len;
+    struct buf json; /* owned */
 };
 
 static bool is_null(const struct job *j, const struct column *c, idx_t row)
 {
     return c->valid && !j->api->duckdb_validity_row_is_valid(c->valid, row);
+}
+
+/* ---- values with parts, as JSON ---- */
+static void push_json(lua_State *L, const json_t *v)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+
+    luaL_checkstack(L, 4, "a value is nested too deeply");
+    switch (json_typeof(v)) {
+    case JSON_OBJECT:
+        lua_createtable(L, 0, (int)json_object_size(v));
+        json_object_foreach ((json_t *)(uintptr_t)v, key, member) {
+            push_json(L, member);
+            lua_setfield(L, -2, key);
+        }
+        return;
+    case JSON_ARRAY:
+        lua_createtable(L, (int)json_array_size(v), 0);
+        json_array_foreach (v, i, member) {
+            push_json(L, member);
+            lua_rawseti(L, -2, (lua_Integer)i + 1);
+        }
+        return;
+    case JSON_STRING:
+        lua_pushlstring(L, json_string_value(v), json_string_length(v));
+        return;
+    case JSON_INTEGER:
+        lua_pushinteger(L, json_integer_value(v));
+        return;
+    case JSON_REAL:
+        lua_pushnumber(L, json_real_value(v));
+        return;
+    case JSON_NULL:
+        lua_pushlightuserdata(L, NULL);
+        return;
+    default:
+        lua_pushboolean(L, json_is_true(v));
+    }
+}
+
+static int json_gc(lua_State *L)
+{
+    json_t **v = lua_touserdata(L, 1);
+
+    json_decref(*v);
+    *v = NULL;
+    return 0;
+}
+
+/* The value of a text that DuckDB wrote, at the top of the stack. */
+static void push_parsed(lua_State *L, const char *text, size_t len)
+{
+    json_t **v = lua_newuserdatauv(L, sizeof *v, 0);
+
+    *v = NULL;
+    if (luaL_newmetatable(L, "lacus.udf.json")) {
+        lua_pushcfunction(L, json_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    *v = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    if (!*v)
+        luaL_error(L, "an argument is too large to be handed over");
+    push_json(L, *v);
+    lua_remove(L, -2);
+}
+
+static void put_json(lua_State *L, struct buf *b, bool object, int depth);
+
+static void put_number(lua_State *L, struct buf *b)
+{
+    lua_Number n = lua_tonumber(L, -1);
+
+    if (lua_isinteger(L, -1))
+        buf_printf(b, "%lld", (long long)lua_tointeger(L, -1));
+    else if (n - n != 0)
+        buf_puts(b, n != n ? "\"NaN\"" : n > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+    else
+        buf_printf(b, "%.17g", n);
+}
+
+static void put_table(lua_State *L, struct buf *b, bool object, int depth)
+{
+    lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+    bool first = true;
+
+    if (depth == DEEPEST)
+        luaL_error(L, "it gave a value that is nested more than %d deep, or holds itself", DEEPEST);
+    luaL_checkstack(L, 6, NULL);
+    for (lua_Integer i = 1; i <= n && !object; i++, lua_pop(L, 1)) {
+        buf_putc(b, i > 1 ? ',' : '[');
+        lua_rawgeti(L, -1, i);
+        put_json(L, b, false, depth + 1);
+    }
+    for (lua_pushnil(L); (n == 0 || object) && lua_next(L, -2); lua_pop(L, 1), first = false) {
+        size_t len;
+        buf_putc(b, first ? '{' : ',');
+        lua_pushvalue(L, -2);
+        const char *key = luaL_tolstring(L, -1, &len);
+        buf_json(b, key, len);
+        lua_pop(L, 2);
+        buf_putc(b, ':');
+        put_json(L, b, false, depth + 1);
+    }
+    if (n > 0 && !object) {
+        buf_putc(b, ']');
+    } else if (first) {
+        buf_puts(b, object ? "{}" : "[]");
+    } else {
+        buf_putc(b, '}');
+    }
+}
+
+/* The value on top as JSON; object: a table is one, also without fields or with numbers as keys. */
+static void put_json(lua_State *L, struct buf *b, bool object, int depth)
+{
+    size_t len;
+    const char *s;
+
+    switch (lua_type(L, -1)) {
+    case LUA_TTABLE:
+        put_table(L, b, object, depth);
+        break;
+    case LUA_TNUMBER:
+        put_number(L, b);
+        break;
+    case LUA_TBOOLEAN:
+        buf_puts(b, lua_toboolean(L, -1) ? "true" : "false");
+        break;
+    case LUA_TSTRING:
+        s = lua_tolstring(L, -1, &len);
+        buf_json(b, s, len);
+        break;
+    case LUA_TNIL:
+    case LUA_TLIGHTUSERDATA:
+        buf_puts(b, "null");
+        break;
+    default:
+        luaL_error(L, "it gave a %s inside of a table", luaL_typename(L, -1));
+    }
 }
 
 static void push_cell(lua_State *L, const struct job *j, const struct column *c, idx_t row)
@@ -143,6 +288,11 @@ static void push_cell(lua_State *L, const struct job *j, const struct column *c,
         break;
     default:
         s = (const duckdb_string_t *)c->data + row;
+        if (j->kinds[1 + (c - j->columns)] == 'j') {
+            push_parsed(L, j->api->duckdb_string_t_data((duckdb_string_t *)(uintptr_t)s),
+                        j->api->duckdb_string_t_length(*s));
+            return;
+        }
         lua_pushlstring(L, j->api->duckdb_string_t_data((duckdb_string_t *)(uintptr_t)s),
                         j->api->duckdb_string_t_length(*s));
     }
@@ -154,8 +304,19 @@ static int wrong_result(lua_State *L, const char *expected)
                       luaL_tolstring(L, -1, NULL), expected);
 }
 
+static void store_json(lua_State *L, struct job *j)
+{
+    if (!lua_istable(L, -1))
+        wrong_result(L, *j->kinds == 'a' ? "a list" : "a table");
+    buf_clear(&j->json);
+    put_json(L, &j->json, *j->kinds == 'o', 0);
+    if (!buf_ok(&j->json))
+        luaL_error(L, "it gave a value that is too large");
+    j->api->duckdb_vector_assign_string_element_len(j->output, j->row, buf_str(&j->json), j->json.len);
+}
+
 /* The value on top goes to the output. */
-static void store(lua_State *L, const struct job *j)
+static void store(lua_State *L, struct job *j)
 {
     int is_number;
 
@@ -181,6 +342,9 @@ static void store(lua_State *L, const struct job *j)
         if (lua_type(L, -1) != LUA_TNUMBER)
             wrong_result(L, "a number");
         ((double *)j->out)[j->row] = lua_tonumber(L, -1);
+        break;
+    case 'j':
+        store_json(L, j);
         break;
     default:
         if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER &&
@@ -278,12 +442,13 @@ static void call(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
                     .rows = api->duckdb_data_chunk_get_size(input),
                     .output = output,
                     .out = api->duckdb_vector_get_data(output),
-                    .result = t->result};
+                    .result = t->result,
+                    .json = BUF_INIT(64 << 20)};
     size_t n = api->duckdb_data_chunk_get_column_count(input);
     struct column head[FIRST];
     struct udf_state *s;
     char error[1000] = "";
-    duckdb_string_t *packed, *name;
+    duckdb_string_t *packed, *name, *kinds;
 
     if (j.rows == 0)
         return;
@@ -298,6 +463,8 @@ static void call(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
     name = (duckdb_string_t *)(uintptr_t)head[1].data;
     j.name = api->duckdb_string_t_data(name);
     j.name_len = (int)api->duckdb_string_t_length(*name);
+    kinds = (duckdb_string_t *)(uintptr_t)head[3].data;
+    j.kinds = api->duckdb_string_t_data(kinds); /* as many letters as there are arguments, and one */
     s = take_idle(t->e->udfs, api->duckdb_string_t_data(packed), api->duckdb_string_t_length(*packed));
     if (!s)
         s = state_open(api->duckdb_string_t_data(packed), api->duckdb_string_t_length(*packed), error,
@@ -306,6 +473,7 @@ static void call(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
         run(s, &j, ((const bool *)head[2].data)[0], error, sizeof error);
         put_idle(t->e->udfs, s);
     }
+    buf_release(&j.json);
     if (*error)
         api->duckdb_scalar_function_set_error(info, error);
 }
@@ -349,6 +517,7 @@ enum lc duck_register_udfs(struct engine *e, struct err *err)
     TRY(register_one(e, 'b', DUCKDB_TYPE_BOOLEAN, err));
     TRY(register_one(e, 'l', DUCKDB_TYPE_BIGINT, err));
     TRY(register_one(e, 'd', DUCKDB_TYPE_DOUBLE, err));
+    TRY(register_one(e, 'j', DUCKDB_TYPE_VARCHAR, err));
     return register_one(e, 's', DUCKDB_TYPE_VARCHAR, err);
 }
 

@@ -17,6 +17,7 @@ struct writing {
     char *staging; /* owned */
     char id[UUID_TEXT];
     struct written_files *out;
+    bool lines; /* the rows are lines of text already */
     struct err *err;
 };
 
@@ -82,10 +83,10 @@ static enum lc put_format(struct writing *w, struct buf *b)
         return put_parquet(w, b);
     if (strcmp(w->spec->format, "csv") == 0) {
         put_csv(w, b);
-    } else if (strcmp(w->spec->format, "json") == 0) {
+    } else if (strcmp(w->spec->format, "json") == 0 && !w->lines) {
         buf_puts(b, "FORMAT json");
         put_compression(w, b);
-    } else if (strcmp(w->spec->format, "text") == 0) {
+    } else if (strcmp(w->spec->format, "text") == 0 || w->lines) {
         buf_puts(b, "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x1f', NULLSTR ''");
         put_compression(w, b);
     } else {
@@ -463,6 +464,101 @@ static enum lc move_all(struct writing *w)
     return code;
 }
 
+/* ---- rows as Spark writes them: JSON without the fields that are NULL, numbers as Java prints them ---- */
+static bool is_partition(const struct writing *w, const char *name)
+{
+    for (size_t i = 0; i < w->spec->n_partition; i++)
+        if (strcasecmp(w->spec->partition_by[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_json(const struct writing *w)
+{
+    return strcmp(w->spec->format, "json") == 0 &&
+           strcasecmp(option(w, "ignorenullfields", "true"), "true") == 0;
+}
+
+static bool has_doubles(const struct dtype *schema)
+{
+    for (size_t i = 0; i < schema->n_fields; i++)
+        if (schema->fields[i].type->id == DTYPE_DOUBLE || schema->fields[i].type->id == DTYPE_FLOAT)
+            return true;
+    return false;
+}
+
+static struct expr *attribute(const struct dfield *f)
+{
+    const char *name = f->name;
+
+    return expr_attribute(&name, 1, 0);
+}
+
+/* One column of JSON texts, and those of the partition. */
+static const struct plan *as_json(struct writing *w, const struct plan *p, const struct dtype *schema)
+{
+    struct expr **fields = mem_calloc(schema->n_fields + 1, sizeof *fields),
+                **out = mem_calloc(schema->n_fields + 1, sizeof *out), *row;
+    const struct plan *made = NULL;
+    size_t n = 0, n_out = 1;
+
+    for (size_t i = 0; fields && out && i < schema->n_fields; i++)
+        if (is_partition(w, schema->fields[i].name))
+            out[n_out++] = attribute(&schema->fields[i]);
+        else
+            fields[n++] = attribute(&schema->fields[i]);
+    if (fields && out) {
+        row = expr_call("struct", false, fields, n);
+        out[0] = expr_alias(expr_call("to_json", false, &row, 1), "json of a row");
+        made = plan_project(plan_ref(p), out, n_out);
+        w->lines = true;
+    }
+    mem_free(fields);
+    mem_free(out);
+    return made;
+}
+
+static const struct plan *as_csv(const struct plan *p, const struct dtype *schema)
+{
+    struct expr **out = mem_calloc(schema->n_fields + 1, sizeof *out);
+    const struct plan *made = NULL;
+
+    for (size_t i = 0; out && i < schema->n_fields; i++) {
+        const struct dfield *f = &schema->fields[i];
+        bool number = f->type->id == DTYPE_DOUBLE || f->type->id == DTYPE_FLOAT;
+
+        out[i] = attribute(f);
+        if (number)
+            out[i] = expr_alias(expr_cast(out[i], dtype_of(DTYPE_STRING), false), f->name);
+    }
+    if (out)
+        made = plan_project(plan_ref(p), out, schema->n_fields);
+    mem_free(out);
+    return made;
+}
+
+/* Encodes p again as rows of texts where its format wants them. */
+static enum lc as_written(struct writing *w, const struct plan *p, const struct sql_env *env,
+                          struct sql_query *q)
+{
+    bool json = is_json(w), csv = strcmp(w->spec->format, "csv") == 0 && has_doubles(q->schema);
+    const struct plan *made = json ? as_json(w, p, q->schema) : csv ? as_csv(p, q->schema) : NULL;
+    struct sql_query texts;
+    enum lc code;
+
+    if (!json && !csv)
+        return LC_OK;
+    if (!made)
+        return err_nomem(w->err);
+    code = sql_encode(w->ctx, made, env, &texts, w->err);
+    if (code == LC_OK) {
+        sql_query_release(q);
+        *q = texts;
+    }
+    plan_unref(made);
+    return code;
+}
+
 static enum lc write_all(struct writing *w, const struct plan *p)
 {
     struct sql_env env = duck_env(w->e);
@@ -473,6 +569,8 @@ static enum lc write_all(struct writing *w, const struct plan *p)
 
     TRY(sql_encode(w->ctx, p, &env, &q, w->err));
     code = check_columns(w, q.schema);
+    if (code == LC_OK)
+        code = as_written(w, p, &env, &q);
     if (code == LC_OK)
         code = put_statement(w, &q, &sql);
     sql_query_release(&q);
