@@ -1,4 +1,5 @@
 """Checkpoints in FP8 and F16, as they are published, against the same weights in f32."""
+import ctypes
 import json
 
 import peft
@@ -82,6 +83,18 @@ def test_an_adapter_over_an_fp8_checkpoint_trains_as_over_its_values(engine, tmp
     kept = engine.load(tmp_path / "base", quantization=dict(quant_method="fp8"))  # stays in FP8, with scales of its own
     engine.call("lora_load", CTX, kept, str(tmp_path / "start").encode())
     assert losses(engine.train(kept, examples(), **ARGS)) == pytest.approx(losses(theirs), abs=0.05)
+
+
+@pytest.mark.parametrize("kind, dtype", [(0, torch.float8_e4m3fn), (1, torch.float8_e5m2)])
+def test_numbers_of_8_bits_are_those_of_torch(engine, kind, dtype):
+    most = torch.finfo(dtype).max
+    every = torch.arange(256, dtype=torch.uint8).view(dtype).float()
+    every = every[every.isfinite()].unique()
+    x = torch.cat([every, (every[1:] + every[:-1]) / 2, torch.randn(500, generator=torch.Generator().manual_seed(3)) * most / 3, torch.tensor([1e-9, -1e30])])
+    want = x.clamp(-most, most).to(dtype)
+    engine.lib.fp8_code.restype, engine.lib.fp8_nearest.restype = ctypes.c_uint8, ctypes.c_float
+    assert [engine.lib.fp8_code(kind, ctypes.c_float(v)) for v in x] == want.view(torch.uint8).tolist()
+    assert [engine.lib.fp8_nearest(kind, ctypes.c_float(v)) for v in x] == want.float().tolist()
 
 
 class Eighths(torch.autograd.Function):
