@@ -510,7 +510,7 @@ static void list_matching(lua_State *L, const char *text, size_t len, struct buf
     mem_free(w);
 }
 
-static void session_page(struct session *s, const char *text, size_t len)
+void session_page(struct session *s, const char *text, size_t len)
 {
     struct display d = {.data = json_object(), .metadata = json_object()};
 

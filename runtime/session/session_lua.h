@@ -80,6 +80,9 @@ void session_set_run(struct session *s, const char *run_id);
  * when it has one, else as payload of the cell's reply. */
 void session_set_next_input(struct session *s, const char *text, bool replace);
 
+/* A long text to be read and left: a prompt's pager, a page of Jupyter's; where there is neither it is nowhere. */
+void session_page(struct session *s, const char *text, size_t len);
+
 /* fn() runs once, when the running cell has ended well and its temporary values are garbage. */
 void session_after_cell(struct session *s, lua_CFunction fn);
 

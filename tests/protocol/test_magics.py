@@ -300,6 +300,8 @@ def test_every_magic_explains_itself_and_is_listed(kernel):
         page = [p for p in kernel.run(f"%{name}?")["reply"]["payload"] if p["source"] == "page"]
         if name != "time" or page:
             assert "Usage: %" in page[0]["data"]["text/plain"], name
+    page = kernel.run("%quickref")["reply"]["payload"][0]["data"]["text/plain"]
+    assert "%%capture" in page and len({line.index("the names that") for line in page.splitlines() if line.startswith("%who")}) == 1
     asked = """lsmagic quickref time timeit who whos reset history recall rerun save load edit run autoreload cd pwd ls env sh sx fs md
                sql config store load_ext restart connect_info luarocks pip tensorboard""".split()
     assert set(asked) <= set(re.findall(r"(?<!%)%(\w+)", text))

@@ -304,6 +304,9 @@ def test_long_help_goes_to_the_pager(terminal, tmp_path):
     t.wait(r"In \[3\]")
     assert len((tmp_path / "paged").read_text().splitlines()) > 8
     assert "string.rep" in t.screen()
+    t.line("%quickref")
+    t.wait(r"In \[4\]")
+    assert "%%capture" in (tmp_path / "paged").read_text() and "%%capture" not in t.screen()
 
 
 def test_resize_long_lines_and_what_is_no_text(terminal):
