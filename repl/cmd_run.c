@@ -112,12 +112,30 @@ static enum lc make_folder(const char *path, struct err *err)
     return rc;
 }
 
+/* A folder gets the input's name, as that of a sweep does. */
+static enum lc into_folder(struct run *run, struct err *err)
+{
+    size_t len = strlen(run->output);
+    bool slash = len > 0 && run->output[len - 1] == '/';
+    char *longer;
+
+    if (strcmp(run->input, "-") == 0 || !(slash || fs_is_dir(run->output)))
+        return LC_OK;
+    longer = mem_printf("%s%s%s", run->output, slash ? "" : "/", fs_basename(run->input));
+    if (!longer)
+        return err_nomem(err);
+    mem_free(run->output);
+    run->output = longer;
+    return LC_OK;
+}
+
 static enum lc find_places(struct run *run, struct err *err)
 {
     const char *output = run->o->output ? run->o->output : run->o->input;
 
     TRY(path_of(run, run->o->input, &run->input, err));
     TRY(path_of(run, output, &run->output, err));
+    TRY(into_folder(run, err));
     if (strcmp(run->input, run->output) != 0)
         TRY(make_folder(run->output, err));
     if (run->o->cwd && chdir(run->o->cwd) != 0)

@@ -159,8 +159,8 @@ static const struct row rows[] = {
     {"-y", "--parameters_yaml", 1, add_yaml, 0, "TEXT", "parameters from a YAML text"},
     {"-b", "--parameters_base64", 1, add_base64, 0, "TEXT", "parameters from a YAML text in base64"},
     {"-o", "--output", 1, set_text, AT(output), "OUT",
-     "where the notebook with its outputs goes: a file ({NAME} is a parameter's value), - for standard "
-     "output; in place without it"},
+     "where the notebook with its outputs goes: a file ({NAME} is a parameter's value) or a folder, - for "
+     "standard output; in place without it"},
     {"-q", "--quiet", 0, set_flag, AT(quiet), "", "shows nothing but errors"},
     {"--progress", "--progress-bar", 0, set_flag, AT(progress), "",
      "a progress bar instead of cells and their output"},

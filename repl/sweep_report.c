@@ -166,10 +166,11 @@ void sweep_print(const struct sweep *s)
 /* ---- the notebook ---- */
 static void markdown_cell(struct buf *out, const json_t *value)
 {
-    char *text =
-        json_is_string(value) || !value ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+    char *text = json_is_string(value) || json_is_null(value) || !value
+                     ? NULL
+                     : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 
-    for (const char *p = text ? text : value ? json_string_value(value) : ""; *p; p++)
+    for (const char *p = text ? text : json_is_string(value) ? json_string_value(value) : ""; *p; p++)
         buf_puts(out, *p == '|' ? "\\|" : *p == '\n' ? " " : (char[]){*p, '\0'});
     buf_puts(out, " | ");
     free(text);

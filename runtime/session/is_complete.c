@@ -1,4 +1,5 @@
 /* Is a text a whole cell? Lua's own parser says. */
+#include "runtime/session/cell.h"
 #include "runtime/session/magic.h"
 #include "runtime/session/scan.h"
 #include "runtime/session/session_int.h"
@@ -29,7 +30,11 @@ static const char *status_of(lua_State *L, const char *text, size_t len)
 {
     struct buf *b = session_buf(L, len * 6 + 4096);
     struct buf *as_return = session_buf(L, len * 6 + 4096);
+    struct cell_shape shape;
 
+    if (cell_load(L, text, len, "=x", &shape) ==
+        LUA_OK) /* also statements and a last expression behind them */
+        return "complete";
     if (magic_rewrite(session_of(L), "_m", text, len, b)) {
         text = buf_str(b);
         len = b->len;

@@ -36,12 +36,35 @@ static void make_tables(lua_State *L)
     lua_pop(L, 1);
 }
 
+static int l_pointer_text(lua_State *L)
+{
+    const void *p = lua_touserdata(L, 1);
+
+    if (p)
+        lua_pushfstring(L, "userdata: %p", p);
+    else
+        lua_pushliteral(L, "null");
+    return 1;
+}
+
+/* The light userdata NULL is SQL's and JSON's null: print and tostring say so. */
+static void name_null(lua_State *L)
+{
+    lua_pushlightuserdata(L, NULL);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_pointer_text);
+    lua_setfield(L, -2, "__tostring");
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+}
+
 static int open_protected(lua_State *L)
 {
     struct session *s = session_of(L);
 
     make_tables(L);
     luaL_openlibs(L);
+    name_null(L);
     hook_open(s);
     debug_open(s);
     output_open(s);

@@ -253,6 +253,14 @@ def test_output_names_working_folder_report_mode_and_nothing_run(home, tmp_path)
     assert [c.source for c in read(tmp_path / "i.ipynb").cells][1] == "-- Parameters\nlr = 2" and streams(read(tmp_path / "i.ipynb")) == ["", "", ""]
 
 
+def test_a_folder_as_output_gets_the_inputs_name(home, tmp_path):
+    path = write(tmp_path / "n.ipynb", ("day = null", "parameters"), "print(day)")
+    (tmp_path / "there").mkdir()
+    for folder in ("there", "made/"):
+        run_ok(home, path, "-o", f"{tmp_path}/{folder}", "-y", "day: ~")
+        assert streams(read(tmp_path / folder / "n.ipynb"))[-1] == "null\n"
+
+
 def test_progress_bars_are_stored_as_they_ended(home, tmp_path):
     path = write(tmp_path / "b.ipynb", "for i = 0, 100, 10 do io.write('\\r', i, ' %') io.stdout:flush() end print() print('a\\r\\nb')", "io.write('\\rleft') io.write('\\rLE')")
     run_ok(home, path)

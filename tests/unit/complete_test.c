@@ -199,6 +199,9 @@ static void is_complete_knows(void **state)
     is(r, "print(1)", "complete", NULL);
     is(r, "1 + 1", "complete", NULL);
     is(r, "", "complete", NULL);
+    is(r, "for i = 1, 2 do x = i end x", "complete",
+       NULL); /* as the cell is run: statements, and a value behind them */
+    is(r, "local s = [[\ntwo\n]] s", "complete", NULL);
     is(r, "if x then", "incomplete", "    ");
     is(r, "for i = 1, 2 do\n  x = {", "incomplete", "        ");
     is(r, "function f()\n  return 1", "incomplete", "    ");
