@@ -400,24 +400,31 @@ static void post(struct debug_adapter *a, struct request *r)
 }
 
 /* JupyterLab shows the value of what has one of these types, or none; of all else the type. */
-static void name_types(json_t *variables)
+static void name_type(json_t *variable)
 {
     static const struct {
         const char *ours, *theirs;
     } types[] = {{"integer", "int"}, {"float", "float"}, {"boolean", "bool"}, {"string", "str"}};
+    const char *type = json_string_value(json_object_get(variable, "type")), *theirs = NULL;
+
+    for (size_t n = 0; type && n < sizeof types / sizeof *types; n++)
+        if (strcmp(types[n].ours, type) == 0)
+            theirs = types[n].theirs;
+    if (theirs)
+        json_object_set_new(variable, "type", json_string(theirs));
+    else
+        json_object_del(variable, "type");
+}
+
+static void name_types(json_t *body)
+{
     json_t *v;
     size_t i;
 
-    json_array_foreach (variables, i, v) {
-        const char *type = json_string_value(json_object_get(v, "type")), *theirs = NULL;
-        for (size_t n = 0; type && n < sizeof types / sizeof *types; n++)
-            if (strcmp(types[n].ours, type) == 0)
-                theirs = types[n].theirs;
-        if (theirs)
-            json_object_set_new(v, "type", json_string(theirs));
-        else
-            json_object_del(v, "type");
-    }
+    json_array_foreach (json_object_get(body, "variables"), i, v)
+        name_type(v);
+    if (json_object_get(body, "variablesReference")) /* what was set or evaluated */
+        name_type(body);
 }
 
 static void finish(struct debug_adapter *a, struct pending *p)
@@ -430,7 +437,7 @@ static void finish(struct debug_adapter *a, struct pending *p)
             break;
         }
     if (a->lab)
-        name_types(json_object_get(p->job.body, "variables"));
+        name_types(p->job.body);
     put_response(a, p->r->message.content, p->job.body, &p->job.err, &content);
     if (!buf_ok(&content)) {
         buf_clear(&content);

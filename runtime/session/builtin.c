@@ -67,8 +67,7 @@ static int open_breakpoint(lua_State *L)
 static const struct manual_row rows[] = {
     {"breakpoint", l_breakpoint,
      "breakpoint()\nstops here when the debugger is on: the notebook's panel, or %debug; else does nothing. "
-     "While it stands "
-     "still, other cells and messages of widgets wait; the panel can look and evaluate"
+     "While it stands still, the panel can look and evaluate; widgets and subshells go on"
      "\n\tbreakpoint()"},
     {"exit", builtin_exit, "exit(code?: integer)\nends the session; the bare word does too\n\texit()"},
     {"quit", builtin_exit, NULL},

@@ -513,7 +513,8 @@ bool debug_resume(struct debug *d, enum debug_order order)
 void debug_pause(struct debug *d)
 {
     pthread_mutex_lock(&d->lock);
-    if (d->session && !d->stopped && atomic_load(&d->session->busy))
+    if (d->session && !d->stopped &&
+        (atomic_load(&d->session->busy) || atomic_load(&d->session->hook.going) > 0))
         hook_request(d->session, HOOK_PAUSE);
     pthread_mutex_unlock(&d->lock);
 }
@@ -634,7 +635,7 @@ void debug_ended(struct session *s)
 {
     struct debug *d = s->debug;
 
-    if (!d || d->inside)
+    if (!d || d->inside || atomic_load(&s->hook.going) > 0)
         return;
     d->told = false;
     while (d->n_threads > 0)

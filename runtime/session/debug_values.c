@@ -808,6 +808,8 @@ enum lc debug_rich_inspect(struct debug_call *c)
 
     if (!name)
         return c->err->code;
+    if (is_name(name, len) && !debug_has(c->L, f, name))
+        return err_set(c->err, LC_NOTFOUND, "there is no variable '%s'", name);
     TRY(debug_run(c->d, c->L, f, name, len, &n, c->err));
     lua_settop(c->L, lua_gettop(c->L) - n + 1);
     lua_pushcfunction(c->L, bundle);

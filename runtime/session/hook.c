@@ -674,6 +674,8 @@ enum hook_end hook_step(struct session *s, lua_State *co, int nargs, unsigned si
     enum hook_end how;
     int rc, results = 0;
 
+    if (lua_status(co) == LUA_OK) /* it begins */
+        atomic_fetch_add(&s->hook.going, 1);
     if (!nested)
         begin(s);
     s->hook.struck = false;
@@ -681,6 +683,8 @@ enum hook_end hook_step(struct session *s, lua_State *co, int nargs, unsigned si
     rc = turn(s, co, nargs, &results);
     how = rc == LUA_YIELD && s->hook.left ? HOOK_LEFT : end_of(s, rc);
     s->hook.left = false;
+    if (how != HOOK_LEFT)
+        atomic_fetch_sub(&s->hook.going, 1);
     if (nested) {
         s->hook.struck = struck;
         s->hook.grace = grace;

@@ -61,6 +61,7 @@ struct hook {
     bool yielded;                /* set just before a strike yields, taken by the one who resumed */
     bool left;                   /* likewise, when it yields to others */
     int64_t due;                 /* then: it need not go on before (monotonic ns); 0: as soon as it can */
+    atomic_int going;            /* cells that have begun and not ended, one that sleeps too */
     int between;                 /* coroutines that gave others a turn, about */
     int pinned;                  /* finalizers that run: nobody else may have a turn */
     atomic_uint interrupts;      /* how many there were */

@@ -366,6 +366,28 @@ def test_a_running_cell_is_reached(debugger):
     assert debugger.end()["status"] == "ok" and text(debugger.outputs()) == "out\n"
 
 
+def test_a_cell_that_sleeps_is_paused_when_it_wakes(debugger):
+    debugger.run("sleep(0.5) x = 1\ny = 2")
+    time.sleep(0.1)
+    debugger.body("pause", threadId=1)
+    debugger.stopped("pause", 1)
+    assert debugger.end()["status"] == "ok"
+
+
+def test_a_step_over_a_sleep_stops_behind_it_though_others_have_their_turn(debugger):
+    comm = slider(debugger.kernel)
+    code = "z = 1\nsleep(0.5)\nz = 2\nz = 3"
+    debugger.cell(code, 2)
+    debugger.run(code)
+    debugger.stopped("breakpoint", 2)
+    debugger.body("next", threadId=debugger.thread)
+    time.sleep(0.1)
+    move(debugger.kernel, comm, 7)
+    debugger.stopped("step", 3)
+    assert debugger.evaluate("seen") == "7"
+    assert debugger.end()["status"] == "ok"
+
+
 def test_a_cell_asks_for_a_stop(debugger):
     debugger.run("local a = 1\nbreakpoint()\na = 2\nprint(a)")
     debugger.stopped("pause", 3)
@@ -446,6 +468,7 @@ def test_variables_when_nothing_has_stopped(debugger):
     assert {"alone", "words", "f"} <= set(found) and "print" not in found and "spark" not in found
     assert debugger.variables(debugger.variables(found["alone"]["variablesReference"])["a"]["variablesReference"])["b"]["value"] == "1"
     assert "alone" in debugger.variables(found["f"]["variablesReference"])
+    assert "'nosuch'" in debugger.fails("richInspectVariables", variableName="nosuch")
     rich = debugger.body("richInspectVariables", variableName="words")
     assert "x" in rich["data"]["text/plain"] and isinstance(rich["metadata"], dict)
     assert "modules" in debugger.body("modules") and "targets" in debugger.body("completions", text="wor", column=4)
