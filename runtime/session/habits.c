@@ -30,6 +30,10 @@ static const struct habit in_text[] = {
     {"===", ANYWHERE, NULL, "Lua's equality is =="},
     {"!==", ANYWHERE, NULL, "Lua's 'not equal' is ~="},
     {"!=", ANYWHERE, NULL, "Lua's 'not equal' is ~="},
+    {"/*", ANYWHERE, NULL, "Lua's comments begin with --; longer ones stand between --[[ and ]]"},
+    {"??", ANYWHERE, NULL, "Lua's value for nothing: x or y"},
+    {"{'", ANYWHERE, "':", "Lua's tables: {a = 1, [\"b c\"] = 2}"},
+    {"{\"", ANYWHERE, "\":", "Lua's tables: {a = 1, [\"b c\"] = 2}"},
     {"+=", ANYWHERE, NULL, "Lua has no +=: write x = x + 1"},
     {"-=", ANYWHERE, NULL, "Lua has no -=: write x = x - 1"},
     {"*=", ANYWHERE, NULL, "Lua has no *=: write x = x * 2"},
@@ -56,6 +60,9 @@ static const struct habit in_text[] = {
     {"f'", AFTER_GAP, NULL, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
     {"= function", ANYWHERE, "=>", "Lua's functions: function(x) return x end"},
     {"=>", ANYWHERE, NULL, "Lua's anonymous functions: function(x) return x end"},
+    {"switch", COMMAND, NULL, "Lua has no switch: if x == 1 then … elseif … end, or a table of functions"},
+    {"switch (", ANYWHERE, NULL, "Lua has no switch: if x == 1 then … elseif … end, or a table of functions"},
+    {"match", COMMAND, NULL, "Lua has no match: if x == 1 then … elseif … end, or a table of functions"},
     {"raise", WORD, NULL, "Lua raises errors with error(\"message\")"},
     {"throw", WORD, NULL, "Lua raises errors with error(\"message\")"},
     {"try", WORD, NULL, "Lua catches errors with pcall: local ok, err = pcall(f)"},
@@ -76,6 +83,8 @@ static const struct habit in_text[] = {
     {"//", ANYWHERE, NULL, "Lua's comments begin with --; // is integer division"},
     {"[", ANYWHERE, ":",
      "a part of a text is s:sub(1, 3); a list's first elements are {table.unpack(t, 1, 3)}"},
+    {"'[", ANYWHERE, NULL, "a character of a text is s:sub(1, 1)"},
+    {"\"[", ANYWHERE, NULL, "a character of a text is s:sub(1, 1)"},
     {"= [", ANYWHERE, NULL, "Lua's lists have braces: {1, 2, 3}"},
     {"([", ANYWHERE, NULL, "Lua's lists have braces: {1, 2, 3}"},
     {"#", ANYWHERE, NULL, "Lua's comments begin with --; # is the length operator"},
@@ -139,6 +148,20 @@ static bool ends_as_in_python(const char *text, size_t len)
         if ((size_t)(end - line) > n && memcmp(line, words[i], n) == 0 && strchr(" (:", line[n]))
             return end[-1] == ':' || memmem(line, (size_t)(end - line), ": ", 2) != NULL;
     }
+    return false;
+}
+
+/* while (x) { … }, function f() { … } */
+static bool has_c_block(const char *line, const char *end)
+{
+    static const char *const words[] = {"while", "if", "for", "else", "function"};
+    const char *brace = memmem(line, (size_t)(end - line), ") {", 3);
+
+    brace = brace ? brace : memmem(line, (size_t)(end - line), "){", 2);
+    for (size_t i = 0; brace && i < sizeof words / sizeof *words; i++)
+        if (habit_matches(&(struct habit){words[i], WORD, NULL, NULL}, line, end) ||
+            memmem(line, (size_t)(brace - line), "function", 8))
+            return true;
     return false;
 }
 
@@ -258,8 +281,16 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
     if (foreign_character(L, text + offset, end) ||
         calls_property(s, lua_tostring(L, -1), text, len, text + offset))
         return;
+    if (has_c_block(line, end)) {
+        snprintf(s->problem.hint, sizeof s->problem.hint,
+                 "Lua's blocks have words: while x do … end, if x then … end, function f() … end");
+        return;
+    }
     if (unfinished(lua_tostring(L, -1))) {
-        if (ends_as_in_python(text, len))
+        if (habit_matches(&(struct habit){"lambda", WORD, NULL, NULL}, line, end))
+            snprintf(s->problem.hint, sizeof s->problem.hint,
+                     "Lua's anonymous functions: function(x) return x + 1 end");
+        else if (ends_as_in_python(text, len))
             snprintf(
                 s->problem.hint, sizeof s->problem.hint, "%s",
                 "Lua's blocks: if x then … end, for i = 1, n do … end, for i, x in ipairs(list) do … end");
@@ -578,6 +609,12 @@ static const struct {
 } at_run_time[] = {
     {"a nil value (field 'integer index')", "[0]", "Lua's lists begin at 1: t[1] is the first element"},
     {"a nil value (field '?')", "[0]", "Lua's lists begin at 1: t[1] is the first element"},
+    {"attempt to get length of a nil value (global", "# ",
+     "Lua's comments begin with --; # is the length operator"},
+    {"(field 'sum')", "sum", "functions of columns are F's: df:agg(F.sum(\"n\"))"},
+    {"(field 'mean')", "mean", "functions of columns are F's: df:agg(F.mean(\"n\"))"},
+    {"(field 'max')", "max", "functions of columns are F's: df:agg(F.max(\"n\"))"},
+    {"(field 'min')", "min", "functions of columns are F's: df:agg(F.min(\"n\"))"},
     {"attempt to mod a 'string'", "%",
      "texts are filled in with fmt(\"{} rows\", n) or (\"%d rows\"):format(n)"},
     {"attempt to add a 'string'", "+", "Lua joins texts with ..: \"a\" .. \"b\""},

@@ -178,6 +178,13 @@ static void errors_say_where_and_what(void **state)
           "Lua's 'not equal' is ~=");
     FAILS(r, "x += 1", "SyntaxError", "Lua has no +=");
     FAILS(r, "import os", "SyntaxError", "require");
+    FAILS(r, "x = lambda a: a", "SyntaxError", "Lua's anonymous functions");
+    FAILS(r, "while (x) { }", "SyntaxError", "Lua's blocks have words");
+    FAILS(r, "function f() { }", "SyntaxError", "Lua's blocks have words");
+    FAILS(r, "x = {'a': 1}", "SyntaxError", "Lua's tables: {a = 1");
+    FAILS(r, "/* c */", "SyntaxError", "--[[ and ]]");
+    FAILS(r, "# comment", "RuntimeError", "Lua's comments begin with --");
+    FAILS(r, "'abc'[0]", "SyntaxError", "s:sub(1, 1)");
     FAILS(r, "print 5", "SyntaxError", "print is a function");
     fails_without_hint(r, "for i=1,3 do\n print(i)\n");
     fails_without_hint(r, "local a = print(1) 5 6");
