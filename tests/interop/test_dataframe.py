@@ -140,7 +140,7 @@ spark:createDataFrame({{1, "a", 1.5}, {2, null, 1e20}, {3, "a text that is longe
 @pytest.mark.parametrize("script,says", [
     ('spark.read:parquet("nosuch.parquet"):show()', "[PATH_NOT_FOUND] Path does not exist: nosuch.parquet"),
     ('spark.read:parquet("broken.parquet"):show()', "broken.parquet"),
-    ('spark.read:json("broken.json"):show()', "broken.json"),
+    ('spark.read:option("mode", "FAILFAST"):json("broken.json"):show()', "broken.json"),
     ('spark.read:option("header", "true"):option("mode", "FAILFAST"):schema("a INT"):csv("words.csv"):show()', "words.csv"),
     ('spark:range(3):select("nope")', "`nope` cannot be resolved. Did you mean one of the following? [`id`]"),
     ('spark:range(3):filter(F.col("id") == 1)', "eq"),

@@ -281,6 +281,7 @@ enum lc guess_schema(struct guess *g, const struct dtype **out, struct err *err)
     if (!g->twice)
         return LC_OK;
     dtype_unref(*out);
+    *out = NULL;
     err_set(err, LC_ENGINE, "[COLUMN_ALREADY_EXISTS] The column `%.200s` already exists. SQLSTATE: 42711",
             g->twice);
     err_hint(err, "give the columns: spark.read:schema(\"…\"):json(…)");

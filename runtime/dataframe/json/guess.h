@@ -1,7 +1,7 @@
 /* guess.h: the columns that JSON records have, in the types that Spark sees in them.
  *
- * What      guess_add takes one record after the other; guess_schema gives fields by name: texts, bigint, double, decimals that are
- *           longer, boolean, arrays and structs; what differs from record to record is a text.
+ * What      guess_add takes one record after the other; guess_schema gives fields by name: texts, bigint, double,
+ *           longer decimals, boolean, arrays and structs; what differs from record to record is a text.
  * Ownership guess_new gives, guess_free ends; the schema is a new reference.
  * Units     none.
  * Errors    LC_NOMEM.
@@ -9,11 +9,16 @@
  * Source    Spark's JsonInferSchema, as tests/interop/test_json_files.py asks it.
  *
  * Example:
+ *     struct json_options options;
+ *     struct record record = {0};
  *     struct guess *g = guess_new(&options);
  *     const struct dtype *schema;
- *     guess_add(g, &record);
+ *     json_defaults(&options);
+ *     if (record_parse(&options, "{\"a\": 1}", 8, &record) == RECORD_GOOD && !guess_add(g, &record))
+ *         guess_malformed(g);
  *     if (guess_schema(g, &schema, &err) == LC_OK)
  *         dtype_unref(schema);
+ *     record_release(&record);
  *     guess_free(g);
  */
 #ifndef LACUS_DATAFRAME_JSON_GUESS_H

@@ -1,7 +1,7 @@
 /* record.h: one JSON value as Spark's reader sees it: its parts, each with the bytes it was written with.
  *
- * What      record_parse cuts a text into nodes: kinds, names, decoded texts, and the raw bytes of each. Texts in single quotes and
- *           NaN, Infinity are taken unless the options say otherwise; what follows the first value is not looked at.
+ * What      record_parse cuts a text into nodes: kinds, names, decoded texts, and the raw bytes of each. Texts in single
+ *           quotes and NaN, Infinity are taken unless the options say otherwise; what follows the first value is not looked at.
  * Ownership a record owns its nodes and is used again for the next text; nodes point into the text and into the record.
  * Units     bytes; at most 1,000 levels.
  * Errors    record_parse says RECORD_BAD, RECORD_EMPTY (nothing but white space) or RECORD_NOMEM.

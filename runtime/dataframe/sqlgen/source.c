@@ -1,24 +1,52 @@
 /* source.c: files with a format, as DuckDB's table functions with Spark's options. */
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/dataframe/moment.h"
 #include "runtime/dataframe/sqlgen/sqlgen.h"
 #include <ctype.h>
+#include <fnmatch.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 enum { MAX_FILES = 1000000 };
+
+/* ---- options ---- */
+static bool truth(const struct plan *read, const char *key, bool otherwise)
+{
+    const char *v = plan_option(&read->u.source.options, key);
+
+    return v ? strcasecmp(v, "true") == 0 || strcmp(v, "1") == 0 : otherwise;
+}
 
 /* ---- paths ---- */
 struct found {
     char **files;
     size_t n, cap;
     bool partitioned;
+    const char *name;      /* pathGlobFilter, for fnmatch; NULL: any */
+    bool recursive;        /* folders that are no partitions, too; then folders' names are no columns */
+    int64_t after, before; /* seconds since 1970 */
 };
+
+static bool is_wanted(const struct found *f, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct stat st;
+
+    if (f->name && fnmatch(f->name, slash ? slash + 1 : path, FNM_EXTMATCH) != 0)
+        return false;
+    if (f->after == INT64_MIN && f->before == INT64_MAX)
+        return true;
+    return stat(path, &st) == 0 && st.st_mtime > f->after && st.st_mtime < f->before;
+}
 
 static enum lc add_file(struct found *f, const char *path, struct err *err)
 {
+    if (!is_wanted(f, path))
+        return LC_OK;
     if (f->n >= MAX_FILES)
         return err_set(err, LC_LIMIT, "there are more than %d files below '%s'", MAX_FILES, path);
     if (f->n == f->cap) {
@@ -34,8 +62,9 @@ static enum lc add_file(struct found *f, const char *path, struct err *err)
     return f->files[f->n++] ? LC_OK : err_nomem(err);
 }
 
-/* Like Spark: everything below, but nothing whose name starts with _ or ., unless it is a partition folder (_p=1). */
-static enum lc add_folder(struct found *f, const char *path, int depth, struct err *err)
+/* Like Spark: the files in the folder and below folders of partitions, but nothing whose name starts with _ or ., unless it is a
+ * partition folder (_p=1). */
+static enum lc add_folder(struct found *f, const char *path, int depth, bool inside, struct err *err)
 {
     char **names;
     size_t n;
@@ -53,8 +82,11 @@ static enum lc add_folder(struct found *f, const char *path, int depth, struct e
         if (!below) {
             code = err_nomem(err);
         } else if (fs_is_dir(below)) {
-            f->partitioned = f->partitioned || strchr(names[i], '=');
-            code = add_folder(f, below, depth + 1, err);
+            bool part = strchr(names[i], '=') != NULL;
+
+            f->partitioned = f->partitioned || part;
+            if (part || inside || f->recursive)
+                code = add_folder(f, below, depth + 1, true, err);
         } else {
             code = add_file(f, below, err);
         }
@@ -72,8 +104,8 @@ static enum lc add_pattern(struct found *f, const char *path, struct err *err)
     if (glob(path, GLOB_BRACE | GLOB_TILDE, NULL, &g) != 0)
         return err_set(err, LC_NOTFOUND, "[PATH_NOT_FOUND] Path does not exist: %s. SQLSTATE: 42K03", path);
     for (size_t i = 0; i < g.gl_pathc && code == LC_OK; i++)
-        code =
-            fs_is_dir(g.gl_pathv[i]) ? add_folder(f, g.gl_pathv[i], 0, err) : add_file(f, g.gl_pathv[i], err);
+        code = fs_is_dir(g.gl_pathv[i]) ? add_folder(f, g.gl_pathv[i], 0, false, err)
+                                        : add_file(f, g.gl_pathv[i], err);
     globfree(&g);
     return code;
 }
@@ -86,20 +118,78 @@ static enum lc add_path(struct found *f, const char *path, struct err *err)
     if (strstr(path, "://"))
         return err_set(err, LC_UNSUPPORTED, "cannot read '%s': only files of this machine can be read", path);
     if (fs_is_dir(path))
-        return add_folder(f, path, 0, err);
+        return add_folder(f, path, 0, false, err);
     if (fs_exists(path))
         return add_file(f, path, err);
     return add_pattern(f, path, err);
 }
 
+/* Hadoop's {a,b} is @(a|b) to fnmatch. */
+static bool put_glob(struct buf *out, const char *pattern)
+{
+    int depth = 0;
+
+    for (const char *s = pattern; *s; s++) {
+        if (*s == '{' && ++depth)
+            buf_puts(out, "@(");
+        else if (*s == '}' && depth)
+            depth--, buf_putc(out, ')');
+        else
+            buf_putc(out, *s == ',' && depth ? '|' : *s);
+    }
+    return buf_ok(out);
+}
+
+static enum lc take_time(const struct plan *read, const char *key, int64_t *out, struct err *err)
+{
+    const char *text = plan_option(&read->u.source.options, key);
+    struct moment m;
+
+    if (!text)
+        return LC_OK;
+    if (!moment_parse(text, strlen(text), &m) || !m.dated)
+        return err_set(err, LC_ARG, "the option '%s' is a time like 2024-05-01T00:00:00, not '%.60s'", key,
+                       text);
+    *out = m.micros / 1000000;
+    return LC_OK;
+}
+
+static enum lc take_filters(const struct plan *read, struct found *f, struct buf *name, struct err *err)
+{
+    const char *glob_text = plan_option(&read->u.source.options, "pathGlobFilter");
+
+    if (glob_text && !put_glob(name, glob_text))
+        return err_nomem(err);
+    f->name = glob_text ? buf_str(name) : NULL;
+    TRY(take_time(read, "modifiedAfter", &f->after, err));
+    return take_time(read, "modifiedBefore", &f->before, err);
+}
+
+/* A folder of a partition below the base: its columns are read, too. */
+static bool is_below(const char *path, const char *base)
+{
+    size_t n = strlen(base);
+
+    while (n && base[n - 1] == '/')
+        n--;
+    return strncmp(path, base, n) == 0 && path[n] == '/' && strchr(path + n, '=');
+}
+
 enum lc sql_source_files(const struct plan *read, char ***files, size_t *n, bool *partitioned,
                          struct err *err)
 {
-    struct found f = {0};
-    enum lc code = LC_OK;
+    struct buf name = BUF_INIT(4096);
+    struct found f = {
+        .recursive = truth(read, "recursiveFileLookup", false), .after = INT64_MIN, .before = INT64_MAX};
+    const char *base = plan_option(&read->u.source.options, "basePath");
+    enum lc code = take_filters(read, &f, &name, err);
 
-    for (size_t i = 0; i < read->n_names && code == LC_OK; i++)
+    for (size_t i = 0; i < read->n_names && code == LC_OK; i++) {
         code = add_path(&f, read->names[i], err);
+        f.partitioned = f.partitioned || (base && is_below(read->names[i], base));
+    }
+    f.partitioned = f.partitioned && !f.recursive;
+    buf_release(&name);
     if (code == LC_OK && f.n == 0) {
         code = err_set(err, LC_NOTFOUND,
                        "[UNABLE_TO_INFER_SCHEMA] Unable to infer schema for %s: there are no files in '%s'",
@@ -116,14 +206,7 @@ enum lc sql_source_files(const struct plan *read, char ***files, size_t *n, bool
     return LC_OK;
 }
 
-/* ---- options ---- */
-static bool truth(const struct plan *read, const char *key, bool otherwise)
-{
-    const char *v = plan_option(&read->u.source.options, key);
-
-    return v ? strcasecmp(v, "true") == 0 || strcmp(v, "1") == 0 : otherwise;
-}
-
+/* ---- what functions are told ---- */
 static const char *option(const struct plan *read, const char *key, const char *other, const char *otherwise)
 {
     const char *v = plan_option(&read->u.source.options, key);

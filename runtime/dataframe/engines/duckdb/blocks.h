@@ -7,6 +7,7 @@
  * Threads   blocks_claim: any.
  *
  * Example:
+ *     const char *const files[] = {"a.json"};
  *     struct blocks b;
  *     struct unit u;
  *     blocks_init(&b, files, 1, "UTF-8");

@@ -117,6 +117,10 @@ enum lc duck_register_json(struct engine *e, struct err *err);
 /* json_schema.c: from all records */
 enum lc duck_json_schema(const struct ctx *ctx, const struct plan *read, const struct dtype **schema,
                          struct err *err);
+/* write_lines.c: rows as lines of csv or json: the plan of the values' texts (NULL: no memory), and for csv the SELECT of lines */
+const struct plan *duck_lines_plan(const struct plan *p, const struct dtype *schema,
+                                   const struct write_spec *spec);
+void duck_put_lines(struct buf *b, const struct sql_query *q, const struct write_spec *spec);
 /* engine_duckdb.c */
 struct sql_env duck_env(struct engine *e);
 #endif

@@ -48,6 +48,42 @@ static void csv_quote(const struct value *a, struct result *out)
     result_text(out);
 }
 
+/* csv_field(text, "flags|", quote, escape, separator; empty): a field as Spark writes it. Flags: a all in quotes, l and r white space is
+ * cut, q quotes are a reason for quotes, n there are none. */
+static void csv_field(const struct value *a, struct result *out)
+{
+    const char *flags = a[1].s, *bar = a[1].len ? memchr(flags, '|', a[1].len) : NULL, *s = a->s;
+    size_t n_flags = bar ? (size_t)(bar - flags) : 0, n_sep, len = a->len;
+    bool must;
+
+    if (!bar || (size_t)(bar - flags) + 3 > a[1].len)
+        return;
+    n_sep = a[1].len - n_flags - 3;
+    for (; len && memchr(flags, 'l', n_flags) && (unsigned char)*s <= ' '; s++)
+        len--;
+    while (len && memchr(flags, 'r', n_flags) && (unsigned char)s[len - 1] <= ' ')
+        len--;
+    must = memchr(flags, 'a', n_flags) != NULL;
+    if (len == 0 && !must) {
+        buf_add(out->more, a[2].s, a[2].len);
+        result_text(out);
+        return;
+    }
+    if (!memchr(flags, 'n', n_flags))
+        must = must || (n_sep && memmem(s, len, bar + 3, n_sep)) || memchr(s, '\n', len) ||
+               memchr(s, '\r', len) || (memchr(flags, 'q', n_flags) && memchr(s, bar[1], len));
+    if (must)
+        buf_putc(out->more, bar[1]);
+    for (size_t i = 0; i < len; i++) {
+        if (must && (s[i] == bar[1] || s[i] == bar[2]))
+            buf_putc(out->more, bar[2]);
+        buf_putc(out->more, s[i]);
+    }
+    if (must)
+        buf_putc(out->more, bar[1]);
+    result_text(out);
+}
+
 /* ---- bitmaps of 4,096 bytes ---- */
 enum { BITMAP = 4096 };
 
@@ -294,6 +330,7 @@ const struct scalar scalars_data[] = {
     {"lacus_hypot", "dd", 'd', false, hypot_fn},
     {"lacus_csv_fields", "ss", 'S', false, csv_fields},
     {"lacus_csv_quote", "ss", 's', false, csv_quote},
+    {"lacus_csv_field", "sss", 's', false, csv_field},
     {"lacus_bitmap", "L", 'b', false, bitmap_of},
     {"lacus_bitmap_count", "b", 'l', false, bitmap_count},
     {"lacus_bitmap_or", "bb", 'b', false, bitmap_or},

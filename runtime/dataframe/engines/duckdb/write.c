@@ -17,7 +17,6 @@ struct writing {
     char *staging; /* owned */
     char id[UUID_TEXT];
     struct written_files *out;
-    bool lines; /* the rows are lines of text already */
     struct err *err;
 };
 
@@ -66,28 +65,23 @@ static void put_compression(struct writing *w, struct buf *b)
         put_text(b, "COMPRESSION", codec);
 }
 
-static void put_csv(struct writing *w, struct buf *b)
+static bool is_lines(const struct writing *w)
 {
-    buf_printf(b, "FORMAT csv, HEADER %s", truth(w, "header") ? "true" : "false");
-    put_text(b, "DELIMITER", option(w, "sep", option(w, "delimiter", ",")));
-    put_text(b, "QUOTE", option(w, "quote", "\""));
-    put_text(b, "ESCAPE", option(w, "escape", "\\"));
-    put_text(b, "NULLSTR", option(w, "nullvalue", ""));
-    put_text(b, "TIMESTAMPFORMAT", "%Y-%m-%dT%H:%M:%S.%g%z");
-    put_compression(w, b);
+    return strcmp(w->spec->format, "csv") == 0 || strcmp(w->spec->format, "json") == 0;
 }
 
 static enum lc put_format(struct writing *w, struct buf *b)
 {
+    const char *encoding = option(w, "encoding", option(w, "charset", "UTF-8"));
+
     if (strcmp(w->spec->format, "parquet") == 0)
         return put_parquet(w, b);
-    if (strcmp(w->spec->format, "csv") == 0) {
-        put_csv(w, b);
-    } else if (strcmp(w->spec->format, "json") == 0 && !w->lines) {
-        buf_puts(b, "FORMAT json");
-        put_compression(w, b);
-    } else if (strcmp(w->spec->format, "text") == 0 || w->lines) {
-        buf_puts(b, "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x1f', NULLSTR ''");
+    if (strcasecmp(encoding, "UTF-8") != 0 && strcasecmp(encoding, "UTF8") != 0)
+        return err_set(w->err, LC_UNSUPPORTED,
+                       "cannot write with the encoding '%.60s': files are written in UTF-8", encoding);
+    if (is_lines(w) || strcmp(w->spec->format, "text") == 0) {
+        buf_printf(b, "FORMAT csv, HEADER %s, QUOTE '', ESCAPE '', DELIMITER '\x1f', NULLSTR ''",
+                   strcmp(w->spec->format, "csv") == 0 && truth(w, "header") ? "true" : "false");
         put_compression(w, b);
     } else {
         err_set(w->err, LC_UNSUPPORTED,
@@ -112,6 +106,28 @@ static const char *suffix(const struct writing *w)
     return gzip ? "txt.gz" : (zstd ? "txt.zst" : "txt");
 }
 
+static bool has_struct(const struct dtype *t)
+{
+    return t->id == DTYPE_STRUCT || ((t->id == DTYPE_ARRAY || t->id == DTYPE_MAP) && has_struct(t->element));
+}
+
+/* Patterns are for columns: inside of arrays, maps and structs times keep their form, which is not what was asked for. */
+static const char *lost_pattern(const struct writing *w, const struct dtype *t, bool inside)
+{
+    const char *found = NULL, *name = t->id == DTYPE_DATE            ? "dateFormat"
+                                      : t->id == DTYPE_TIMESTAMP     ? "timestampFormat"
+                                      : t->id == DTYPE_TIMESTAMP_NTZ ? "timestampNTZFormat"
+                                                                     : NULL;
+
+    if (name)
+        return inside && plan_option(w->spec->options, name) ? name : NULL;
+    if (t->id == DTYPE_ARRAY || t->id == DTYPE_MAP)
+        return lost_pattern(w, t->element, true);
+    for (size_t i = 0; t->id == DTYPE_STRUCT && i < t->n_fields && !found; i++)
+        found = lost_pattern(w, t->fields[i].type, true);
+    return found;
+}
+
 static enum lc check_columns(struct writing *w, const struct dtype *schema)
 {
     bool text = strcmp(w->spec->format, "text") == 0;
@@ -128,6 +144,20 @@ static enum lc check_columns(struct writing *w, const struct dtype *schema)
                            "[UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE] The CSV datasource doesn't support the "
                            "column `%s` of a nested "
                            "type. SQLSTATE: 0A000",
+                           schema->fields[i].name);
+        const char *lost = lost_pattern(w, schema->fields[i].type, false);
+
+        if (lost && strcmp(w->spec->format, "json") == 0)
+            return err_set(
+                w->err, LC_UNSUPPORTED,
+                "cannot write the column '%.200s' with %s: it is for columns, not for times inside of them",
+                schema->fields[i].name, lost);
+        if (strcmp(w->spec->format, "json") == 0 && has_struct(schema->fields[i].type) &&
+            strcasecmp(option(w, "ignoreNullFields", "true"), "false") == 0)
+            return err_set(w->err, LC_UNSUPPORTED,
+                           "cannot write the column '%.200s' with ignoreNullFields = false: fields inside of "
+                           "it that are "
+                           "NULL would be left out",
                            schema->fields[i].name);
         if (schema->fields[i].type->id == DTYPE_NULL && strcmp(w->spec->format, "parquet") == 0)
             return err_set(w->err, LC_ENGINE,
@@ -174,7 +204,12 @@ static void put_field_ids(const struct writing *w, const struct dtype *schema, s
 
 static enum lc put_statement(struct writing *w, const struct sql_query *q, struct buf *b)
 {
-    buf_printf(b, "COPY (%s) TO ", q->sql);
+    buf_puts(b, "COPY (");
+    if (strcmp(w->spec->format, "csv") == 0)
+        duck_put_lines(b, q, w->spec);
+    else
+        buf_puts(b, q->sql);
+    buf_puts(b, ") TO ");
     if (w->spec->n_partition) {
         sql_quote_text(b, w->staging, strlen(w->staging));
     } else {
@@ -464,99 +499,20 @@ static enum lc move_all(struct writing *w)
     return code;
 }
 
-/* ---- rows as Spark writes them: JSON without the fields that are NULL, numbers as Java prints them ---- */
-static bool is_partition(const struct writing *w, const char *name)
+/* The query becomes that of the rows' lines. */
+static enum lc as_lines(struct writing *w, const struct plan *p, struct sql_query *q)
 {
-    for (size_t i = 0; i < w->spec->n_partition; i++)
-        if (strcasecmp(w->spec->partition_by[i], name) == 0)
-            return true;
-    return false;
-}
+    struct sql_env env = duck_env(w->e);
+    const struct plan *lines = duck_lines_plan(p, q->schema, w->spec);
+    struct sql_query made;
+    enum lc code = lines ? sql_encode(w->ctx, lines, &env, &made, w->err) : err_nomem(w->err);
 
-static bool is_json(const struct writing *w)
-{
-    return strcmp(w->spec->format, "json") == 0 &&
-           strcasecmp(option(w, "ignorenullfields", "true"), "true") == 0;
-}
-
-static bool has_doubles(const struct dtype *schema)
-{
-    for (size_t i = 0; i < schema->n_fields; i++)
-        if (schema->fields[i].type->id == DTYPE_DOUBLE || schema->fields[i].type->id == DTYPE_FLOAT)
-            return true;
-    return false;
-}
-
-static struct expr *attribute(const struct dfield *f)
-{
-    const char *name = f->name;
-
-    return expr_attribute(&name, 1, 0);
-}
-
-/* One column of JSON texts, and those of the partition. */
-static const struct plan *as_json(struct writing *w, const struct plan *p, const struct dtype *schema)
-{
-    struct expr **fields = mem_calloc(schema->n_fields + 1, sizeof *fields),
-                **out = mem_calloc(schema->n_fields + 1, sizeof *out), *row;
-    const struct plan *made = NULL;
-    size_t n = 0, n_out = 1;
-
-    for (size_t i = 0; fields && out && i < schema->n_fields; i++)
-        if (is_partition(w, schema->fields[i].name))
-            out[n_out++] = attribute(&schema->fields[i]);
-        else
-            fields[n++] = attribute(&schema->fields[i]);
-    if (fields && out) {
-        row = expr_call("struct", false, fields, n);
-        out[0] = expr_alias(expr_call("to_json", false, &row, 1), "json of a row");
-        made = plan_project(plan_ref(p), out, n_out);
-        w->lines = true;
-    }
-    mem_free(fields);
-    mem_free(out);
-    return made;
-}
-
-static const struct plan *as_csv(const struct plan *p, const struct dtype *schema)
-{
-    struct expr **out = mem_calloc(schema->n_fields + 1, sizeof *out);
-    const struct plan *made = NULL;
-
-    for (size_t i = 0; out && i < schema->n_fields; i++) {
-        const struct dfield *f = &schema->fields[i];
-        bool number = f->type->id == DTYPE_DOUBLE || f->type->id == DTYPE_FLOAT;
-
-        out[i] = attribute(f);
-        if (number)
-            out[i] = expr_alias(expr_cast(out[i], dtype_of(DTYPE_STRING), false), f->name);
-    }
-    if (out)
-        made = plan_project(plan_ref(p), out, schema->n_fields);
-    mem_free(out);
-    return made;
-}
-
-/* Encodes p again as rows of texts where its format wants them. */
-static enum lc as_written(struct writing *w, const struct plan *p, const struct sql_env *env,
-                          struct sql_query *q)
-{
-    bool json = is_json(w), csv = strcmp(w->spec->format, "csv") == 0 && has_doubles(q->schema);
-    const struct plan *made = json ? as_json(w, p, q->schema) : csv ? as_csv(p, q->schema) : NULL;
-    struct sql_query texts;
-    enum lc code;
-
-    if (!json && !csv)
-        return LC_OK;
-    if (!made)
-        return err_nomem(w->err);
-    code = sql_encode(w->ctx, made, env, &texts, w->err);
-    if (code == LC_OK) {
-        sql_query_release(q);
-        *q = texts;
-    }
-    plan_unref(made);
-    return code;
+    plan_unref(lines);
+    if (code != LC_OK)
+        return code;
+    sql_query_release(q);
+    *q = made;
+    return LC_OK;
 }
 
 static enum lc write_all(struct writing *w, const struct plan *p)
@@ -569,8 +525,8 @@ static enum lc write_all(struct writing *w, const struct plan *p)
 
     TRY(sql_encode(w->ctx, p, &env, &q, w->err));
     code = check_columns(w, q.schema);
-    if (code == LC_OK)
-        code = as_written(w, p, &env, &q);
+    if (code == LC_OK && is_lines(w))
+        code = as_lines(w, p, &q);
     if (code == LC_OK)
         code = put_statement(w, &q, &sql);
     sql_query_release(&q);
