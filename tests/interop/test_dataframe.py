@@ -202,3 +202,30 @@ print(select(2, pcall(spark.createDataFrame, spark, {{5}}, "m MAP<STRING,INT>"))
         "|id|m|n|l|", "|1|{x->1,y->2}|{1->a,3->c}|[{k->[5]},{}]|", "|2|{}|NULL|[]|", "|3|{z->NULL}|{}|NULL|",
         "|id|key|value|", "|1|x|1|", "|1|y|2|", "|3|z|NULL|", "|n[3]|l[0][k][0]|", "|c|5|"]
     assert "the schema has map, the value is the bigint 5" in out
+
+
+def test_what_is_written_is_what_spark_writes(tmp_path):
+    """JSON without NULLs, doubles as Java prints them, partition folders of whole numbers as INT or as the schema says."""
+    out = lacus(tmp_path, """
+local df = spark:createDataFrame({{1, "a", 1e10, {x = 1.5}}, {2, null, null, {}}}, "i INT, s STRING, d DOUBLE, m MAP<STRING,DOUBLE>")
+df:coalesce(1).write:json("j"); df:drop("m"):coalesce(1).write:csv("c"); df:drop("m").write:partitionBy("i"):parquet("p")
+print(spark.read:parquet("p").schema.simpleString)
+spark.read:schema("s STRING, i STRING"):parquet("p"):orderBy("i"):show()
+""")
+    assert "".join(p.read_text() for p in (tmp_path / "j").glob("*.json")) == '{"i":1,"s":"a","d":1.0E10,"m":{"x":1.5}}\n{"i":2,"m":{}}\n'
+    assert "".join(p.read_text() for p in (tmp_path / "c").glob("*.csv")) == "1,a,1.0E10\n2,,\n"
+    assert out.splitlines()[0] == "struct<s:string,d:double,i:int>" and "|   a|  1|" in out and "|NULL|  2|" in out
+
+
+def test_lua_functions_take_and_give_values_with_parts(tmp_path):
+    out = lacus(tmp_path, """
+local df = spark:createDataFrame({{{1, 2, null}, {a = {1, 2}}}, {{}, {}}}, "xs ARRAY<INT>, m MAP<STRING,ARRAY<INT>>")
+local total = F.udf(function(xs) local t = 0; for i = 1, #xs do t = t + (xs[i] == null and 100 or xs[i]) end; return t end, "bigint")
+local parts = F.udf(function(m) return {n = m.a and #m.a or null, e = {}, r = "x"} end, "n INT, r STRING, e ARRAY<INT>")
+df:select(total("xs"):alias("t"), parts("m"):alias("p")):show{truncate = false}
+df:select(F.date_format(F.lit("2024-02-29 23:05:01.5"):cast("timestamp"), "QQQ q LLL k K h a 'o''clock' SSS"):alias("f"), F.struct(F.lit(1):alias("a")):withField("b", F.struct(F.lit(2):alias("c"))):withField("b.d", F.lit(3)):alias("w")):limit(1):show{truncate = false}
+print(pcall(function() df:select(F.udf(function() local t = {}; t[1] = t; return t end, "array<int>")("xs")):collect() end))
+""")
+    rows = [line.replace(" ", "") for line in out.splitlines() if line.startswith("|")]
+    assert rows == ["|t|p|", "|103|{2,x,[]}|", "|0|{NULL,x,[]}|", "|f|w|", "|Q11Feb231111PMo'clock500|{1,{2,3}}|"]
+    assert "nested more than 64 deep" in out

@@ -83,7 +83,11 @@ static bool left_out(const struct col *c, const struct expr *star)
 static enum lc add_star(struct outputs *o, const struct scope *s, const struct expr *star)
 {
     size_t before = o->n;
+    struct sx gone;
 
+    for (size_t i = 0; i < star->n; i++)
+        if (star->args[i]->kind == EXPR_ATTRIBUTE)
+            TRY(sx_resolve(o->g, s, star->args[i], &gone));
     for (size_t i = 0; i < s->n; i++) {
         const struct col *c = &s->cols[i];
         struct sx x = {.sql = c->sql,
