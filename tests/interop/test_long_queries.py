@@ -95,3 +95,51 @@ spark.conf:set("spark.local.dir", "%s")
 print(spark.conf:get("spark.driver.memory"), pcall(function() spark.conf:set("spark.driver.memory", "lots") end))
 """ % (tmp_path / "spill"))
     assert out.startswith("1g\tfalse\tcannot set spark.driver.memory to 'lots'")
+
+
+def test_a_function_that_takes_all_memory_is_ended(tmp_path):
+    """With an error that says the row; the same process goes on."""
+    out = script(tmp_path, """
+local f = F.udf(function(x) local t = {} for i = 1, 1e9 do t[i] = ("x"):rep(1000) .. i end return 1 end, "int")
+print(select(2, pcall(function() spark:range(3):select(f("id")):collect() end)))
+print(spark:range(3):select(F.udf(function(x) return x == null and "none" or x .. tostring(null) end, "string")(F.expr("nullif(id, 0)"))):collect()[1][1])
+""", timeout=120)
+    assert out == "[LUA_UDF_ERROR] the function 'udf' failed for the row (0): not enough memory\nnone\n"
+
+
+def test_a_pattern_that_never_ends_holds_nothing_up(tmp_path):
+    """string.find in a state of its own cannot be stopped: the interrupt is answered, the process leaves all the same."""
+    code = """local f = F.udf(function(x) return (("a"):rep(40000):find((".-"):rep(30) .. "b")) end, "bigint")
+print("go") io.stdout:flush()
+spark:range(10):agg(F.sum(f("id"))):first()
+"""
+    run = subprocess.Popen([LACUS, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(tmp_path / "home"))
+    try:
+        run.stdin.write(code)
+        run.stdin.close()
+        assert run.stdout.readline() == "go\n"
+        time.sleep(1)
+        run.send_signal(signal.SIGINT)
+        assert run.stderr.readline()
+        assert run.wait(30) == 130
+    finally:
+        run.kill()
+
+
+def test_functions_of_lua_take_lists_maps_and_structs(tmp_path):
+    """As tables; NULLs inside are null. What they raise and give, and cannot give, is said."""
+    out = script(tmp_path, """
+local df = spark:sql("select cast(1.5 as decimal(10,2)) d, array(1, 2, null) a, named_struct('x', 1, 'y', array(named_struct('q', 'z'))) s, map('k', 1) m, cast(null as array<int>) n")
+local f = F.udf(function(d, a, s, m, n) return ("%s %d %s %d%s %d %s"):format(d, #a, a[3], s.x, s.y[1].q, m.k, n) end, "string")
+print(df:select(f("d", "a", "s", "m", "n")):first()[1])
+local function told(body, type) print(select(2, pcall(function() df:select(F.udf(body, type)("a")):collect() end))) end
+told(function(a) return a.b.c end, "string")
+told(function(a) error({message = "bad thing"}) end, "string")
+told(function(a) error(nil) end, "string")
+told(function(a) if #a > 0 then return a end end, "int")
+""")
+    lines = out.splitlines()
+    assert lines[0] == "1.5 3 null 1z 1 null"
+    assert "for the row ({…}): " in lines[1] and "attempt to index a nil value (field 'b')" in lines[1]
+    assert lines[2].endswith("({…}): bad thing") and lines[3].endswith("it raised a nil")
+    assert lines[4].endswith("it gave a table, and an integer was declared")

@@ -73,7 +73,8 @@ enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, 
  * are left to another one. */
 enum lc statement_run_into(struct engine *e, const struct ctx *ctx, const char *sql, const char *folder,
                            struct statement *out, struct err *err) MUST_CHECK;
-void statement_await_orphans(struct engine *e);
+/* Until interrupted statements are cleared away, some seconds at most; false: one still runs. */
+bool statement_await_orphans(struct engine *e, const struct ctx *ctx);
 enum lc statement_fetch(struct statement *s, duckdb_data_chunk *out,
                         struct err *err) MUST_CHECK; /* NULL: the end */
 void statement_close(struct statement *s);

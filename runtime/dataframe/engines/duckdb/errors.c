@@ -134,10 +134,13 @@ static bool is_ours_to_blame(const char *text)
     return false;
 }
 
+/* Without DuckDB's advice about its settings, and without the SQL that was made for it. */
 static enum lc set_cause(struct err *err, enum lc code, const char *text)
 {
+    const char *end = strstr(text, "\n\n");
+
     if (err)
-        snprintf(err->cause, sizeof err->cause, "%s", text);
+        snprintf(err->cause, sizeof err->cause, "%.*s", end ? (int)(end - text) : (int)strlen(text), text);
     return code;
 }
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TELL_AFTER_MS = 2000, TELL_EVERY_MS = 250 };
+enum { TELL_AFTER_MS = 2000, TELL_EVERY_MS = 250, ORPHANS_END_MS = 5000 };
 
 static enum lc failed(struct statement *s, const struct watched *w, const char *text, struct err *err)
 {
@@ -94,12 +94,19 @@ static bool leave(struct statement *s)
     return false;
 }
 
-void statement_await_orphans(struct engine *e)
+static void wait_a_little(struct engine *e);
+
+bool statement_await_orphans(struct engine *e, const struct ctx *ctx)
 {
+    int64_t end = clock_mono_ns() + ORPHANS_END_MS * 1000000LL;
+    bool cleared;
+
     pthread_mutex_lock(&e->watch);
-    while (e->orphans)
-        pthread_cond_wait(&e->cleared, &e->watch);
+    while (e->orphans && clock_mono_ns() < end && ctx_check(ctx, NULL) == LC_OK)
+        wait_a_little(e);
+    cleared = e->orphans == 0;
     pthread_mutex_unlock(&e->watch);
+    return cleared;
 }
 
 static bool given_up(enum lc code)
@@ -255,13 +262,14 @@ static enum lc await(struct orphan *o, struct statement *s, const struct watched
     return code;
 }
 
-/* The write goes on without us, to its end, which the interrupt makes come soon. false: it has to be waited for. */
+/* It goes on without us, to its end, which the interrupt makes come soon. folder: what it writes into, or NULL. false: it has to be
+ * waited for. */
 static bool part_with(struct orphan *o, struct statement *s, struct watched *w, const char *folder)
 {
     struct engine *e = s->e;
     char *aside = move_aside(folder);
 
-    if (!aside) {
+    if (folder && !aside) {
         e->api.duckdb_interrupt(s->connection);
         return false;
     }
@@ -279,7 +287,8 @@ static bool part_with(struct orphan *o, struct statement *s, struct watched *w, 
     }
     pthread_mutex_unlock(&e->watch);
     watch_end(e, &o->w);
-    (void)!fs_remove_tree(aside, NULL);
+    if (aside)
+        (void)!fs_remove_tree(aside, NULL);
     mem_free(aside);
     return false;
 }
@@ -313,8 +322,9 @@ static enum lc run_apart(struct statement *s, struct watched *w, const char *fol
     return code;
 }
 
-static enum lc execute(struct statement *s, enum statement_kind kind, const char *folder, struct watched *w,
-                       struct err *err)
+/* apart: a task of it may take long, it has a thread of its own. */
+static enum lc execute(struct statement *s, enum statement_kind kind, bool apart, const char *folder,
+                       struct watched *w, struct err *err)
 {
     struct duck_api *api = &s->e->api;
     duckdb_state state = kind == STATEMENT_STREAM && api->pending_streaming
@@ -323,7 +333,7 @@ static enum lc execute(struct statement *s, enum statement_kind kind, const char
 
     if (state != DuckDBSuccess)
         return failed(s, w, api->duckdb_pending_error(s->pending), err);
-    TRY(folder ? run_apart(s, w, folder, err) : run_tasks(s, w, err));
+    TRY(apart ? run_apart(s, w, folder, err) : run_tasks(s, w, err));
     state = api->duckdb_execute_pending(s->pending, &s->result);
     s->has_result = true;
     return state == DuckDBSuccess ? LC_OK : failed(s, w, api->duckdb_result_error(&s->result), err);
@@ -343,13 +353,19 @@ static void discard(struct statement *s, enum statement_kind kind, bool interrup
 static enum lc run(struct engine *e, const struct ctx *ctx, const char *sql, enum statement_kind kind,
                    const char *folder, struct statement *out, struct err *err)
 {
+    bool udf = strstr(sql, "lacus_udf_") != NULL;
     struct watched w;
     enum lc code;
 
     *out = (struct statement){.e = e, .ctx = ctx};
     TRY(ctx_check(ctx, err));
-    if (strstr(sql, "lacus_udf_")) /* functions of Lua stop while any statement is told to */
-        statement_await_orphans(e);
+    if (udf && !statement_await_orphans(e, ctx)) { /* functions of Lua stop while any statement is told to */
+        TRY(ctx_check(ctx, err));
+        err_set(err, LC_RUNTIME,
+                "a Lua function of an interrupted query is still inside one call of the string library");
+        return err_hint(err,
+                        "try again later; a pattern with several '-' or '*' can take hours on a long text");
+    }
     if (e->api.duckdb_connect(e->database, &out->connection) != DuckDBSuccess)
         return err_set(err, LC_RUNTIME, "cannot open a connection to DuckDB");
     if (ctx && ctx->progress) /* it counts for those connections only that ask for it */
@@ -359,7 +375,7 @@ static enum lc run(struct engine *e, const struct ctx *ctx, const char *sql, enu
     w.polled = true;
     code = prepare(out, sql, &w, err);
     if (code == LC_OK)
-        code = execute(out, kind, folder, &w, err);
+        code = execute(out, kind, folder || (udf && kind != STATEMENT_WRITE), folder, &w, err);
     watch_end(e, &w);
     if (code != LC_OK)
         discard(out, kind, given_up(code));

@@ -9,12 +9,14 @@
 #include <string.h>
 
 enum { FIRST = 4, MOST = 64, DEEPEST = 64, HOOK_STEPS = 100000, ROWS_BETWEEN_CHECKS = 256, MOST_IDLE = 32 };
+enum { MOST_MEMORY = 512 << 20 };
 
 struct udf_state { /* a Lua state with one function in it, at index 1 */
     struct udf_state *next;
     char *packed; /* owned */
     size_t len;
-    lua_State *L; /* owned */
+    size_t memory; /* that L has now, at most MOST_MEMORY */
+    lua_State *L;  /* owned */
 };
 
 struct udf_pool {
@@ -39,10 +41,43 @@ static void state_free(struct udf_state *s)
     mem_free(s);
 }
 
+/* A function that piles up values ends with an error, not with the machine's memory. */
+static void *limited_alloc(void *state, void *old, size_t old_size, size_t size)
+{
+    struct udf_state *s = state;
+    void *p;
+
+    old_size = old ? old_size : 0; /* else it says what kind of value is made */
+    if (size == 0) {
+        s->memory -= old_size;
+        mem_free(old);
+        return NULL;
+    }
+    if (size > old_size && s->memory + (size - old_size) > MOST_MEMORY)
+        return NULL;
+    p = mem_realloc(old, size);
+    if (p)
+        s->memory += size - old_size;
+    return p;
+}
+
+static int null_text(lua_State *L)
+{
+    lua_pushliteral(L, "null");
+    return 1;
+}
+
 static int open_function(lua_State *L) /* light userdata: the state */
 {
     const struct udf_state *s = lua_touserdata(L, 1);
+
     closure_open(L, s->packed, s->len);
+    lua_pushlightuserdata(L, NULL); /* null, as it prints elsewhere */
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, null_text);
+    lua_setfield(L, -2, "__tostring");
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
     return 1;
 }
 
@@ -53,7 +88,7 @@ static struct udf_state *state_open(const char *packed, size_t len, char *error,
     if (s && (s->packed = mem_alloc(len + 1)) != NULL) {
         memcpy(s->packed, packed, len);
         s->len = len;
-        s->L = luaL_newstate();
+        s->L = lua_newstate(limited_alloc, s);
     }
     if (!s || !s->L) {
         snprintf(error, size, "out of memory");
@@ -300,8 +335,12 @@ static void push_cell(lua_State *L, const struct job *j, const struct column *c,
 
 static int wrong_result(lua_State *L, const char *expected)
 {
-    return luaL_error(L, "it gave a %s (%s), and %s was declared", luaL_typename(L, -1),
-                      luaL_tolstring(L, -1, NULL), expected);
+    const char *type = luaL_typename(L, -1);
+
+    if (lua_istable(L, -1) || lua_isfunction(L, -1))
+        return luaL_error(L, "it gave a %s, and %s was declared", type, expected);
+    return luaL_error(L, "it gave a %s (%s), and %s was declared", type, luaL_tolstring(L, -1, NULL),
+                      expected);
 }
 
 static void store_json(lua_State *L, struct job *j)
@@ -384,23 +423,64 @@ static void stop_hook(lua_State *L, lua_Debug *ar)
         luaL_error(L, "INTERRUPT");
 }
 
-/* What the query says: the function, the row's values, the text. */
-static void describe(lua_State *L, const struct job *j, char *out, size_t size)
+/* A text, or an object's message; calls nothing, it could raise again. */
+static const char *raised(lua_State *L, int index)
 {
-    size_t n = (size_t)snprintf(out, size, "[LUA_UDF_ERROR] the function '%.*s' failed for the row (",
+    if (lua_type(L, index) == LUA_TSTRING)
+        return lua_tostring(L, index);
+    if (lua_type(L, index) == LUA_TTABLE) {
+        lua_pushliteral(L, "message");
+        if (lua_rawget(L, index) == LUA_TSTRING)
+            return lua_tostring(L, -1);
+    }
+    return lua_pushfstring(L, "it raised a %s", luaL_typename(L, index));
+}
+
+static const char *value_text(lua_State *L)
+{
+    return lua_istable(L, -1) ? "{…}" : luaL_tolstring(L, -1, NULL);
+}
+
+struct describing { /* what the query says: the function, the row's values, the text */
+    const struct job *j;
+    char *out;
+    size_t size;
+};
+
+static int
+describe(lua_State *L) /* light userdata; what was raised. Called protected: there may be no memory */
+{
+    const struct describing *d = lua_touserdata(L, 1);
+    const struct job *j = d->j;
+    size_t n = (size_t)snprintf(d->out, d->size, "[LUA_UDF_ERROR] the function '%.*s' failed for the row (",
                                 j->name_len, j->name);
 
-    for (size_t i = 0; i < j->n && n < size; i++) {
+    for (size_t i = 0; i < j->n && n < d->size; i++) {
         const char *open = "";
 
         push_cell(L, j, &j->columns[i], j->row);
         open = lua_type(L, -1) == LUA_TSTRING ? "\"" : "";
-        n += (size_t)snprintf(out + n, size - n, "%s%s%.100s%s", i ? ", " : "", open,
-                              lua_islightuserdata(L, -1) ? "null" : luaL_tolstring(L, -1, NULL), open);
+        n += (size_t)snprintf(d->out + n, d->size - n, "%s%s%.100s%s", i ? ", " : "", open, value_text(L),
+                              open);
         lua_settop(L, 2);
     }
-    if (n < size)
-        snprintf(out + n, size - n, "): %s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "it raised no text");
+    if (n < d->size)
+        snprintf(d->out + n, d->size - n, "): %s", raised(L, 2));
+    return 0;
+}
+
+static void tell_error(lua_State *L, const struct job *j, char *error, size_t size)
+{
+    struct describing d = {j, error, size};
+
+    lua_gc(L, LUA_GCCOLLECT); /* a function that ran out of memory leaves none for its error */
+    lua_pushcfunction(L, describe);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, &d);
+    lua_insert(L, -2);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+        snprintf(error, size, "[LUA_UDF_ERROR] the function '%.*s' failed, and has no memory left",
+                 j->name_len, j->name);
 }
 
 static void run(struct udf_state *s, struct job *j, bool loops, char *error, size_t size)
@@ -413,7 +493,7 @@ static void run(struct udf_state *s, struct job *j, bool loops, char *error, siz
     lua_pushvalue(L, 1);
     lua_pushlightuserdata(L, j);
     if (lua_pcall(L, 2, 0, 0) != LUA_OK)
-        describe(L, j, error, size);
+        tell_error(L, j, error, size);
     lua_sethook(L, NULL, 0, 0);
     lua_settop(L, 1);
 }
