@@ -191,7 +191,8 @@ install: all ## the program, its plugins, DuckDB and lacus(1), below PREFIX (/us
 uninstall: ## removes what install has put there
 	rm -rf $(installed)
 
-.PHONY: demo bench bench-peers pictures manual
+BENCH_PEERS = llama-cpp-python==0.3.16 gguf==0.17.1
+.PHONY: demo bench bench-peers pictures manual notebooks
 manual: all ## docs/reference.md and docs/lacus.lua (stubs for LuaLS): what a cell can say
 	$(Q)mkdir -p docs && $(B)/lacus help --reference > docs/reference.md && $(B)/lacus help --stubs > docs/lacus.lua
 demo: deps ## sets up what is missing, builds, and runs examples/finetune.ipynb from raw text to a served model
@@ -201,6 +202,10 @@ pictures: deps test-deps ## the README's pictures: a notebook in JupyterLab, the
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)LACUS_EXAMPLE_ROWS=30000 LACUS_EXAMPLE_SECONDS=20 $(VENV)/bin/python -m pytest -q tests/protocol/test_jupyterlab.py tests/protocol/test_prompt.py -k 'example or terminal or prompt or debugger or widgets'
 	$(Q)mkdir -p docs && cp build/screenshots/finetune.png docs/jupyterlab.png && for p in prompt sweep debugger widgets; do cp build/screenshots/$$p.png docs/ || exit 1; done
+notebooks: deps ## the outputs of examples/qlora, dpo and distillation, made again (under two minutes each, where nothing else runs)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)for n in qlora dpo distillation; do h=$$(mktemp -d) && start=$$(date +%s) && LACUS_HOME=$$h $(B)/lacus run examples/$$n.ipynb -o $$h/$$n.ipynb && \
+		mv $$h/$$n.ipynb examples/$$n.ipynb && echo "examples/$$n.ipynb: $$(($$(date +%s) - start)) s" || exit 1; done
 bench-peers: test-deps ## llama.cpp for `make bench`, built from its sdist (minutes)
 	$(Q)CMAKE_ARGS='-DLLAVA_BUILD=OFF -DGGML_NATIVE=ON' $(VENV)/bin/python -m pip install -q --no-deps --upgrade --target build/peers $(BENCH_PEERS)
 bench: deps test-deps ## the figures of the manual, as ratios measured in one run (nothing else should run beside it)

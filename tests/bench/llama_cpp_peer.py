@@ -58,7 +58,7 @@ def write_gguf(gguf, folder, shape, bf16):
     w.add_tokenizer_model("no_vocab")
     for name, t in load_file(str(pathlib.Path(folder) / "model.safetensors")).items():
         if "q_proj" in name or "k_proj" in name:
-            t = torch.from_numpy(interleaved(t.numpy(), heads if "q_proj" in name else kv).copy())
+            t = torch.from_numpy(interleaved(t.float().numpy(), heads if "q_proj" in name else kv).copy())
         if bf16 and t.ndim == 2:
             raw = t.to(torch.bfloat16).contiguous().view(torch.uint8).numpy()
             w.add_tensor(renamed(name), raw, raw_dtype=gguf.GGMLQuantizationType.BF16)
