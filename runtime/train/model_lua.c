@@ -334,25 +334,6 @@ static int l_decode(lua_State *L) /* tok:decode(ids, {skip_special_tokens = fals
     return llm_push_text(L, &text, tokenizer_decode(tok, ids, n, skip, &text, &err), &err);
 }
 
-static int l_chat(lua_State *L) /* tok:apply_chat_template(messages, {add_generation_prompt, tokenize}) */
-{
-    const struct tokenizer *tok = llm_check_tokenizer(L, 1);
-    bool generation =
-        lua_istable(L, 3) && lua_getfield(L, 3, "add_generation_prompt") != LUA_TNIL && lua_toboolean(L, -1);
-    struct err err;
-    json_t *messages;
-    struct buf text = BUF_INIT(BUF_TEXT_MAX);
-    enum lc rc;
-
-    luaL_checktype(L, 2, LUA_TTABLE);
-    messages = session_to_json(L, 2, &err);
-    if (!messages)
-        return session_raise(L, &err);
-    rc = tokenizer_apply_chat_template(tok, NULL, messages, generation, NULL, &text, &err);
-    json_decref(messages);
-    return llm_push_text(L, &text, rc, &err);
-}
-
 static int l_vocab(lua_State *L)
 {
     lua_pushinteger(L, (lua_Integer)tokenizer_vocab_size(llm_check_tokenizer(L, 1)));
@@ -389,10 +370,23 @@ static int l_tokenizer_index(lua_State *L)
     return 1;
 }
 
+static int l_tokenizer_text(lua_State *L)
+{
+    const struct lua_tokenizer *t = luaL_checkudata(L, 1, tokenizer_name);
+
+    lua_getiuservalue(L, 1, 1);
+    lua_pushfstring(L, "Tokenizer(name_or_path='%s', vocab_size=%I, padding_side='%s', truncation_side='%s')",
+                    luaL_tolstring(L, -1, NULL), (LUAI_UACINT)tokenizer_vocab_size(t->tok),
+                    t->pad_left ? "left" : "right", t->cut_left ? "left" : "right");
+    return 1;
+}
+
 static int l_tokenizer(lua_State *L) /* core.tokenizer(path) */
 {
-    static const luaL_Reg methods[] = {
-        {"encode", l_encode}, {"decode", l_decode}, {"apply_chat_template", l_chat}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"encode", l_encode},
+                                       {"decode", l_decode},
+                                       {"apply_chat_template", llm_apply_chat_template},
+                                       {NULL, NULL}};
     const char *path = luaL_checkstring(L, 1);
     struct lua_tokenizer *t = lua_newuserdatauv(L, sizeof *t, 1);
     struct err err;
@@ -408,6 +402,8 @@ static int l_tokenizer(lua_State *L) /* core.tokenizer(path) */
         lua_setfield(L, -2, "__len");
         lua_pushcfunction(L, llm_tokenize_batch);
         lua_setfield(L, -2, "__call");
+        lua_pushcfunction(L, l_tokenizer_text);
+        lua_setfield(L, -2, "__tostring");
         lua_pushcfunction(L, l_tokenizer_gc);
         lua_setfield(L, -2, "__gc");
     }
@@ -720,6 +716,8 @@ static struct lua_model *push_model(lua_State *L)
         luaL_newlib(L, methods);
         lua_pushcclosure(L, l_model_index, 1);
         lua_setfield(L, -2, "__index");
+        lua_pushcfunction(L, llm_model_text);
+        lua_setfield(L, -2, "__tostring");
         lua_pushcfunction(L, l_model_gc);
         lua_setfield(L, -2, "__gc");
     }

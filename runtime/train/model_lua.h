@@ -45,5 +45,7 @@ lua_Number llm_option_number(lua_State *L, int index, const char *name, lua_Numb
 /* batch_lua.c: what tokenizer_config.json beside a tokenizer says about batches; tok{texts, …}. */
 void llm_tokenizer_settings(struct lua_tokenizer *t, const char *path);
 int llm_tokenize_batch(lua_State *L);
+int llm_apply_chat_template(lua_State *L); /* chat_lua.c */
+int llm_model_text(lua_State *L);          /* describe_lua.c: a model as Hugging Face prints it */
 void llm_generate_functions(lua_State *L); /* generate_lua.c: into the table on the top */
 #endif

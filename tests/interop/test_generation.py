@@ -7,6 +7,7 @@ import pytest
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from clib import ROOT
 from lacus import script
@@ -37,6 +38,65 @@ def save(folder, family, dtype):
     shutil.copy(ROOT / "tests/golden/tokenizer/bytebpe.json", folder / "tokenizer.json")
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "pad_token": "<pad>", "chat_template": TEMPLATE}))
     return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), transformers.AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_is_printed_as_transformers_prints_it(family, tmp_path):
+    hf, _ = save(tmp_path, family, "f32")
+    printed = script(tmp_path / "home", f'print(llm.load("{tmp_path}")) print(llm.tokenizer("{tmp_path}"))')
+    assert printed.startswith(str(hf) + "\n")
+    assert f"Tokenizer(name_or_path='{tmp_path}', vocab_size=384, padding_side='right'" in printed
+
+
+@pytest.mark.parametrize("kind", ["block", "row", "tensor"])
+def test_fp8_checkpoints_generate_as_their_values(kind, tmp_path):
+    from test_fp8 import quantize
+
+    hf, tok = save(tmp_path, "qwen3", "f32")
+    weights, plain = load_file(tmp_path / "model.safetensors"), {}
+    for name in list(weights):
+        plain[name] = weights[name]
+        if "_proj.weight" in name:
+            weights[name], scale, ending, spread = quantize(weights[name], kind)
+            weights[name + ending] = scale
+            plain[name] = weights[name].float() * spread
+    hf.load_state_dict(plain, strict=True)
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["quantization_config"] = dict(quant_method="fp8", fmt="e4m3", activation_scheme="dynamic", weight_block_size=[128, 128])
+    if kind == "row":
+        config["quantization_config"] = dict(quant_method="compressed-tensors", format="float-quantized")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    prompts = [tok(p, add_special_tokens=False).input_ids for p in PROMPTS]
+    got = made(script(tmp_path / "home", ask(tmp_path, [f"{{input_ids = {lua(ids)}, max_new_tokens = 12, temperature = 0}}" for ids in prompts])))
+    for ids, (answer,) in zip(prompts, got):
+        check(hf, answer, ids, one(hf, ids, 12))
+
+
+CHATS = {
+    "tools": "{%- if tools %}# Tools\n{% for t in tools %}{{ t | tojson }}\n{% endfor %}{% endif %}{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<assistant>{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}",
+    "trimming": "{% for m in messages %}<{{ m.role }}>\n{{ m.content | trim }} </s>\n{% endfor %}",
+}
+TOOL = {"type": "function", "function": {"name": "weather", "description": "of a place", "parameters": {"type": "object", "properties": {"place": {"type": "string", "description": "where"}}, "required": ["place"]}}}
+MESSAGES = [{"role": "user", "content": " Is it warm? "}, {"role": "assistant", "content": "It is  "}]
+
+
+@pytest.mark.parametrize("chat", CHATS)
+def test_chat_templates_take_what_transformers_passes_on(chat, tmp_path):
+    save(tmp_path, "llama", "f32")
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": CHATS[chat]}))
+    tok = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    messages = 'json.decode([==[%s]==])' % json.dumps(MESSAGES)
+    as_text, as_table = "tools = [==[%s]==]" % json.dumps([TOOL]), 'tools = json.decode([==[%s]==])' % json.dumps([TOOL])
+    cases = [("", {}), ("add_generation_prompt = true", dict(add_generation_prompt=True)), ("add_generation_prompt = true, enable_thinking = false", dict(add_generation_prompt=True, enable_thinking=False)),
+             (as_text, dict(tools=[TOOL])), (as_table, dict(tools=[TOOL])), ("continue_final_message = true", dict(continue_final_message=True)),
+             ('chat_template = "{{ messages[0].content }}"', dict(chat_template="{{ messages[0].content }}"))]
+    lines = "".join(f'print("TEXT", json.encode{{t:apply_chat_template({messages}, {{{o}}})}})\n' for o, _ in cases)
+    printed = script(tmp_path / "home", f'json = require "json"; local t = llm.tokenizer("{tmp_path}")\n{lines}print("IDS", json.encode(t:apply_chat_template({messages}, {{tokenize = true}})))')
+    got = [json.loads(x)[0] for x in re.findall(r"^TEXT\t(.*)$", printed, re.M)]
+    assert got == [tok.apply_chat_template(MESSAGES, tokenize=False, **how) for _, how in cases]
+    assert json.loads(re.search(r"^IDS\t(.*)$", printed, re.M)[1]) == tok(tok.apply_chat_template(MESSAGES, tokenize=False), add_special_tokens=False).input_ids
 
 
 def one(model, ids, n, **how):
