@@ -127,29 +127,34 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Up to the end of the last message, as transformers cuts: white space behind it only where the template keeps it. */
-static enum lc cut_after(struct buf *text, const json_t *messages, struct err *err)
+#define TAG "CONTINUE_FINAL_MESSAGE_TAG"
+
+/* As transformers: a mark behind the last message, which the template writes with it, says where it ends. */
+static enum lc mark_last(json_t *messages, struct err *err)
 {
-    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
-    const char *said = json_string_value(json_object_get(last, "content")), *whole = buf_str(text),
-               *at = NULL;
-    size_t n, trimmed;
+    json_t *last = json_array_get(messages, json_array_size(messages) - 1), *marked;
+    const char *said = json_string_value(json_object_get(last, "content"));
 
     if (!said)
         return err_set(err, LC_ARG, "continue_final_message: the last message has no text");
-    while (is_space(*said))
-        said++;
-    n = trimmed = strlen(said);
-    while (trimmed > 0 && is_space(said[trimmed - 1]))
-        trimmed--;
-    for (size_t i = 0; i + trimmed <= text->len; i++)
-        if (memcmp(whole + i, said, trimmed) == 0)
-            at = whole + i;
+    marked = json_sprintf("%s" TAG " ", said);
+    return marked && json_object_set_new(last, "content", marked) == 0 ? LC_OK : err_nomem(err);
+}
+
+/* Where the template has taken the mark's space away it trims, and what stands before the mark is trimmed, too. */
+static enum lc cut_at_mark(struct buf *text, struct err *err)
+{
+    const char *whole = buf_str(text), *at = NULL;
+    size_t n = sizeof TAG - 1;
+
+    for (const char *next = strstr(whole, TAG); next; next = strstr(next + 1, TAG))
+        at = next;
     if (!at)
         return err_set(err, LC_ARG,
                        "continue_final_message: the template does not write the last message as it is");
-    text->len = (size_t)(at - whole) +
-                (text->len - (size_t)(at - whole) >= n && memcmp(at, said, n) == 0 ? n : trimmed);
+    text->len = (size_t)(at - whole);
+    while (at[n] != ' ' && text->len > 0 && is_space(whole[text->len - 1]))
+        text->len--;
     return LC_OK;
 }
 
@@ -190,10 +195,12 @@ int llm_apply_chat_template(lua_State *L)
     *messages = session_to_json(L, 2, &err);
     if (!*messages)
         return session_raise(L, &err);
+    if (o.goes_on && mark_last(*messages, &err) != LC_OK)
+        return session_raise(L, &err);
     if (tokenizer_apply_chat_template(tok, o.chat_template, *messages, o.generation, *extra, text, &err) !=
         LC_OK)
         return session_raise(L, &err);
-    if (o.goes_on && cut_after(text, *messages, &err) != LC_OK)
+    if (o.goes_on && cut_at_mark(text, &err) != LC_OK)
         return session_raise(L, &err);
     if (o.tokenize)
         return push_tokens(L, tok, text);
