@@ -27,7 +27,7 @@ static enum lc take_record(struct finder *f, const char *path, const char *s, si
         return LC_OK;
     if (f->options.mode == JSON_FAILFAST)
         return err_set(
-            f->err, LC_RUNTIME,
+            f->err, LC_DATA,
             "[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] Malformed records are detected in schema "
             "inference of '%.300s': %.*s. Parse Mode: FAILFAST. SQLSTATE: 22023",
             path, (int)(len < 100 ? len : 100), s);
