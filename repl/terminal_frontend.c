@@ -223,6 +223,9 @@ void terminal_frontend_init(struct terminal_frontend *t, bool prompt)
 
     *t = (struct terminal_frontend){.prompt = prompt};
     terminal_init(&t->out, STDOUT_FILENO);
+    t->ops = terminal_ops;
+    t->ops.raw =
+        !prompt && !isatty(STDOUT_FILENO); /* what a script writes is what the file or the pipe gets */
     t->colours = isatty(STDERR_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 }
 
@@ -235,5 +238,5 @@ void terminal_frontend_release(struct terminal_frontend *t)
 
 struct frontend terminal_frontend_seam(struct terminal_frontend *t)
 {
-    return (struct frontend){&terminal_ops, t};
+    return (struct frontend){&t->ops, t};
 }

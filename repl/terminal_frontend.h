@@ -17,6 +17,7 @@
 
 struct terminal_frontend {
     struct terminal out;
+    struct frontend_ops ops;
     bool prompt;  /* a person sits there: results are shown as Out[n] */
     bool colours; /* ANSI colours are welcome on standard error */
     bool exit_asked;

@@ -52,6 +52,7 @@ enum comm_kind { COMM_OPEN, COMM_MSG, COMM_CLOSE };
 struct frontend_ops {
     const char *name; /* "kernel", "repl", "runner", "recorder" */
     bool rich;        /* shows HTML, Vega-Lite and widgets; false: text/plain is what is seen */
+    bool raw;         /* a file or a pipe: stream is given any bytes, as they were written; false: UTF-8 */
     void (*stream)(void *self, const struct ctx *ctx, enum stream stream, const char *text, size_t len);
     void (*display)(void *self, const struct ctx *ctx, const struct display *d);
     void (*result)(void *self, const struct ctx *ctx, int execution_count, const struct display *d);

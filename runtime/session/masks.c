@@ -241,6 +241,7 @@ enum lc masks_open(struct session *s, struct err *err)
     buf_init(&m->held[1], BUF_TEXT_MAX);
     m->ops = (struct frontend_ops){.name = in->name,
                                    .rich = in->rich,
+                                   .raw = in->raw,
                                    .stream = in->stream ? on_stream : NULL,
                                    .display = in->display ? on_display : NULL,
                                    .result = in->result ? on_result : NULL,

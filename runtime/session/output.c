@@ -16,7 +16,7 @@ void session_print(struct session *s, enum stream stream, const char *text, size
     if (len == 0 || !s->frontend.ops || !s->frontend.ops->stream)
         return;
     session_drain(s);
-    if (utf8_valid(text, len)) {
+    if (s->frontend.ops->raw || utf8_valid(text, len)) {
         s->frontend.ops->stream(s->frontend.self, &s->ctx, stream, text, len);
         return;
     }

@@ -372,6 +372,14 @@ def test_scripts(tmp_path):
     assert subprocess.run([script, "z"], capture_output=True, text=True, env=environment(tmp_path)).stdout == "by itself\tz\n"
 
 
+def test_what_a_script_writes_is_what_a_pipe_gets(tmp_path):
+    """Any bytes, as lua5.4 writes them; from commands too."""
+    (tmp_path / "b.lua").write_bytes(rb"io.write('\xff\xfe\0A', '\xc3') io.write('\xa9') io.stdout:write('\x80') print('\xe9')")
+    done = subprocess.run([LACUS, "b.lua"], capture_output=True, env=environment(tmp_path), cwd=tmp_path)
+    assert done.stdout == b"\xff\xfe\0A\xc3\xa9\x80\xe9\n", done
+    assert subprocess.run([LACUS, "-c", r"!printf '\377\001'"], capture_output=True, env=environment(tmp_path), cwd=tmp_path).stdout == b"\xff\x01"
+
+
 @pytest.mark.parametrize("args, text, code", [(["-c", "error('x')"], None, 1), (["-c", "os.exit(9)"], None, 9), (["-c", "x ="], None, 1), (["-m", "no.such"], None, 1), (["-m", "a'b"], None, 64),
                                               (["none.lua/x"], None, 66), (["repl", "none.lua"], None, 66), (["repl", "--bogus"], None, 64), ([], "error('x')", 1), (["--existing", "none"], None, 66)])
 def test_exit_codes(tmp_path, args, text, code):
