@@ -1,6 +1,7 @@
 #include "runtime/web/web_lua.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/utf8.h"
 #include "runtime/web/options_lua.h"
 #include <ctype.h>
 #include <errno.h>
@@ -563,6 +564,48 @@ static int push_text(lua_State *L) /* of a stream: what is left of it */
     return 1;
 }
 
+/* Does the server say that the body is Latin-1 (which browsers, too, read as Windows-1252)? */
+static bool is_latin(lua_State *L)
+{
+    static const char *const names[] = {"iso-8859-1", "latin-1", "latin1", "windows-1252", "cp1252"};
+    const char *type, *charset;
+    bool latin = false;
+
+    lua_getiuservalue(L, 1, PART_HEADERS);
+    lua_getfield(L, -1, "content-type");
+    type = lua_tostring(L, -1);
+    charset = type ? strcasestr(type, "charset=") : NULL;
+    if (charset)
+        charset += 8 + (charset[8] == '"');
+    for (size_t i = 0; charset && i < sizeof names / sizeof *names; i++)
+        latin = latin || strncasecmp(charset, names[i], strlen(names[i])) == 0;
+    lua_pop(L, 2);
+    return latin;
+}
+
+static int get_text(lua_State *L) /* the body as UTF-8 */
+{
+    static const uint32_t windows[32] = {0x20AC, 0x81,   0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021,
+                                         0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D,   0x017D, 0x8F,
+                                         0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
+                                         0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D,   0x017E, 0x0178};
+    size_t len, n;
+    luaL_Buffer b;
+
+    push_text(L);
+    const unsigned char *text = (const unsigned char *)lua_tolstring(L, -1, &len);
+    if (!is_latin(L) || utf8_valid((const char *)text, len))
+        return 1;
+    luaL_buffinit(L, &b);
+    for (size_t i = 0; i < len; i++) {
+        char bytes[4];
+        n = utf8_encode(text[i] >= 0x80 && text[i] < 0xA0 ? windows[text[i] - 0x80] : text[i], bytes);
+        luaL_addlstring(&b, bytes, n);
+    }
+    luaL_pushresult(&b);
+    return 1;
+}
+
 static int l_json(lua_State *L)
 {
     size_t len;
@@ -664,8 +707,8 @@ static const struct manual_row fields[] = {
     {"status", get_status, "status: integer\n200, 404, …"},
     {"ok", get_ok, "ok: boolean\nwhether the status is below 400"},
     {"reason", get_reason, "reason: string\nthe words after the status; empty in HTTP/2"},
-    {"text", push_text, "text: string\nthe body"},
-    {"body", push_text, NULL},
+    {"text", get_text, "text: string\nthe body, as UTF-8 where the server says that it is Latin-1"},
+    {"body", push_text, "body: string\nits bytes as they came"},
     {"headers", get_headers, "headers: table\nby name, in any case: r.headers[\"content-type\"]"},
     {"url", get_url, "url: string\nwhere redirects led"},
     {"elapsed", get_elapsed, "elapsed: number\nseconds"},

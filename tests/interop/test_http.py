@@ -42,6 +42,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(302, b"", Location="/round")
         elif path == "/to-file":
             self.answer(302, b"", Location="file:///etc/passwd")
+        elif path == "/latin":
+            self.answer(200, "é €".encode("windows-1252"), Content_Type="text/plain; charset=ISO-8859-1")
         elif path == "/missing":
             self.answer(404, b"not here")
         elif path == "/slow":
@@ -105,6 +107,10 @@ def run(tmp_path, text, ok=True, **env):
     done = subprocess.run([LACUS, str(script)], capture_output=True, text=True, timeout=60, env=environment(tmp_path, **env), cwd=tmp_path)
     assert (done.returncode == 0) is ok, done.stdout + done.stderr
     return done.stdout if ok else done.stdout + done.stderr
+
+
+def test_a_latin_body_is_text(plain, tmp_path):
+    assert run(tmp_path, f'local r = http.get("{plain}/latin") print(r.text, #r.body, r.body:byte())') == "é €\t3\t233\n"
 
 
 def test_methods_params_headers_and_bodies(plain, tmp_path):
