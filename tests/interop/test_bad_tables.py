@@ -88,3 +88,13 @@ print(#t.columns, t:select("c9999"):first()[1], t:filter("c1 = 1"):count())
 def test_statements_that_are_not_there_say_so_by_name(tmp_path, text, what, column):
     told = error_of(tmp_path, f'spark:sql("{text}")')
     assert "[UNSUPPORTED_FEATURE" in told and what in told and f"(line 1, column {column})" in told
+
+
+def test_a_column_without_a_name(tmp_path):
+    """It can be had, as in Spark; a file cannot have it."""
+    out = script_json(tmp_path, f"""
+local df = spark:range(4):withColumn("", F.col("id") * 2)
+local ok, e = pcall(function() df.write:parquet("{tmp_path}/out") end)
+print(json.encode{{columns = df.columns, value = df:collect()[4][2], renamed = df:withColumnRenamed("", "x"):agg(F.sum("x")):first()[1], told = tostring(e)}})
+""")
+    assert out["columns"] == ["id", ""] and out["value"] == 6 and out["renamed"] == 12 and "column 2 has no name" in out["told"]

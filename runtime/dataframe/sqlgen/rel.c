@@ -40,7 +40,7 @@ static void put_column(struct gen *g, struct buf *b, const struct col *c, bool u
     buf_puts(b, c->sql);
     if (user_names) {
         buf_puts(b, " AS ");
-        sql_quote_name(b, c->name);
+        sql_quote_name(b, *c->name ? c->name : " "); /* DuckDB has no empty names; the schema keeps it */
     } else if (alias && strcmp(alias, c->sql) != 0) {
         buf_printf(b, " AS %s", alias);
     }

@@ -133,6 +133,11 @@ static enum lc check_columns(struct writing *w, const struct dtype *schema)
     bool text = strcmp(w->spec->format, "text") == 0;
 
     for (size_t i = 0; i < schema->n_fields; i++) {
+        if (!*schema->fields[i].name) {
+            err_set(w->err, LC_ENGINE, "column %zu has no name: it cannot be written as %s", i + 1,
+                    w->spec->format);
+            return err_hint(w->err, "name it: df:withColumnRenamed(\"\", \"name\")");
+        }
         if (dtype_field_index(schema, schema->fields[i].name) == -2)
             return err_set(w->err, LC_ENGINE,
                            "[COLUMN_ALREADY_EXISTS] The column `%s` already exists. Choose another name or "
