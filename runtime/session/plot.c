@@ -870,11 +870,11 @@ static const struct manual_row library[] = {
      "bar{x?: " VALUES ", y?: " VALUES
      ", by?: ColumnName, agg?: FunctionName, stacked?: boolean, sort?: string, "
      "series?: table, " COMMON "\nA bar for each name, also {name = number, …}. Of a dataframe: the rows are "
-                               "counted, or agg = \"avg\" of "
+     "counted, or agg = \"avg\" of "
      "y; sort = \"y\": the largest first.\n\tplot.bar(df, {x = \"country\", y = \"price\", agg = \"avg\"})"},
     {"hist", l_hist,
      "hist{x?: " VALUES ", bins?: integer, " COMMON "\nHow often values fall into each of the bins; x may be "
-                                                    "{name = list, …}.\n\tplot.hist(df, {x = \"price\"})"},
+     "{name = list, …}.\n\tplot.hist(df, {x = \"price\"})"},
     {"box", l_box,
      "box{x?: ColumnName, y?: " VALUES ", " COMMON
      "\nMedian, quartiles, whiskers and what lies beyond, of a list or of {name = list, …}.\n"
