@@ -17,7 +17,8 @@ struct publisher {
     int64_t text_since;   /* when the oldest of it was written; monotonic ns */
     bool shown;           /* text of this parent has gone out */
     atomic_size_t flying; /* bytes that ZeroMQ still holds for clients */
-    size_t dropped;       /* bytes given up since the client stalled */
+    bool stalled;         /* a client reads nothing: what does not fit is given up at once */
+    size_t dropped;       /* bytes given up since that was told last */
     struct held {
         const char *type;
         struct buf content;
@@ -186,7 +187,7 @@ static bool make_room(struct publisher *p, const struct ctx *ctx, size_t more)
     size_t least = atomic_load(&p->flying);
     int64_t moved = clock_mono_ns();
     /* once stalled, nothing waits again before something has moved */
-    const int patience = p->dropped > 0 ? 0 : PUBLISHER_STALL_MS;
+    const int patience = p->stalled ? 0 : PUBLISHER_STALL_MS;
 
     for (size_t now = least; now > 0 && now + more > PUBLISHER_BUDGET; now = atomic_load(&p->flying)) {
         if (now < least) {
@@ -194,9 +195,10 @@ static bool make_room(struct publisher *p, const struct ctx *ctx, size_t more)
             moved = clock_mono_ns();
         }
         if (ctx_cancelled(ctx) || clock_mono_ns() - moved >= (int64_t)patience * 1000000)
-            return p->dropped += more, false;
+            return p->stalled = true, p->dropped += more, false;
         poll(NULL, 0, 1);
     }
+    p->stalled = false;
     if (p->dropped > 0) {
         channels_lock(p->ch);
         report_loss(p);
@@ -291,6 +293,8 @@ void publisher_status_locked(struct publisher *p, const char *state)
 
     buf_printf(&content, "{\"execution_state\":\"%s\"}", state);
     publisher_flush_locked(p);
+    if (strcmp(state, "idle") == 0)
+        report_loss(p); /* those who read on learn what is missing */
     parent = parent_of(p);
     send_locked(p, "status", &parent, &content, NULL, NULL);
 }

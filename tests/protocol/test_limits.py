@@ -47,6 +47,14 @@ def test_a_gigabyte_is_printed_to_a_client_that_stopped_reading(kernel):
     kernel.iopub = lazy
 
 
+def test_who_reads_on_is_told_what_was_dropped_for_another(kernel):
+    lazy = stalled(kernel, zmq.SUB, "iopub_port")
+    _, messages = kernel.execute("for i = 1, 1500 do display(('x'):rep(100000)) end", timeout=60)
+    assert sum(m["type"] == "display_data" for m in messages) < 1500
+    assert "bytes of output were dropped" in text(messages, "stderr")
+    lazy.close()
+
+
 def test_requests_of_a_client_whose_iopub_stalls_are_answered_in_bounded_memory(kernel):
     stalled(kernel, zmq.SUB, "iopub_port")
     kernel.iopub.close()
