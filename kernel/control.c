@@ -222,13 +222,22 @@ static int watch_parent(void)
     return pid > 1 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
 }
 
+void control_signals(sigset_t *set)
+{
+    struct sigaction hangup;
+
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) /* nohup */
+        sigaddset(set, SIGHUP);
+}
+
 static int watch_signals(void)
 {
     sigset_t set;
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    control_signals(&set);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -240,7 +249,7 @@ static void take_signals(struct kernel *k, int fd)
         if (info.ssi_signo == SIGINT) {
             control_interrupt(k);
         } else {
-            death_note(k->log_fd, "ended by SIGTERM");
+            death_note(k->log_fd, info.ssi_signo == SIGHUP ? "ended by SIGHUP" : "ended by SIGTERM");
             control_stop(k);
         }
     }

@@ -12,15 +12,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* SIGINT and SIGTERM are read by the control thread (signalfd): blocked before any thread is made. Child
- * processes get a clean mask from process.h. */
+/* Read by the control thread (signalfd): blocked before any thread is made. Child processes get a clean mask
+ * from process.h. */
 static void own_process(void)
 {
     sigset_t set;
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    control_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     death_watch();
     /* Large outputs go back to the system when they have left; glibc would raise the threshold and keep them.

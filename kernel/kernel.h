@@ -1,11 +1,11 @@
 /* kernel.h: the Jupyter front end: a session behind five sockets (messaging protocol 5.5).
  *
- * What      kernel_main serves until a client asks for shutdown, SIGTERM arrives, or the process that started
- *           it (JPY_PARENT_PID) is gone.
+ * What      kernel_main serves until a client asks for shutdown, SIGTERM or SIGHUP arrives, or the process that
+ *           started it (JPY_PARENT_PID) is gone.
  * Ownership `base` is borrowed: what its sessions are opened with; its front end and capture are set here.
  * Errors    printed, and kept in LACUS_HOME/log/kernel.log; the return value is an exit code.
  * Threads   the calling thread becomes the session thread; an I/O, a control and a heartbeat thread are its
- *           own. The process is the kernel's: SIGINT and SIGTERM are taken over, descriptors 1 and 2
+ *           own. The process is the kernel's: SIGINT, SIGTERM and SIGHUP are taken over, descriptors 1 and 2
  *           captured.
  *
  * Example:

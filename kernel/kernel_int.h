@@ -13,6 +13,7 @@
 #include "kernel/usage.h"
 #include "runtime/session/session.h"
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 /* A request that is being answered; for execute requests until the cell has ended. */
@@ -89,6 +90,7 @@ extern const struct frontend_ops kernel_frontend_ops;
 bool kernel_dump(struct buf *out, const json_t *value, const char *missing);
 
 /* control.c */
+void control_signals(sigset_t *set); /* those that it reads */
 enum lc control_start(struct kernel *k, struct err *err) MUST_CHECK;
 void control_join(struct kernel *k);
 void control_stop(struct kernel *k); /* any thread: no request is begun any more */

@@ -229,7 +229,74 @@ static void describe_type(lua_State *L, int index, struct buf *out)
         c.name = strncmp(name, "lacus.", 6) == 0 ? name + 6 : name;
     }
     manual_topics(session_of(L)->globals, find_class, &c);
-    buf_printf(out, "\nType: %s%s%s\n", c.name, c.doc ? ", " : "", c.doc ? c.doc : "");
+    buf_printf(out, "Type: %s%s%s\n", c.name, c.doc ? ", " : "", c.doc ? c.doc : "");
+}
+
+/* ---- modules: what they have ---- */
+enum { MEMBERS = 60 }; /* more are only counted */
+
+struct members {
+    lua_State *L;
+    int index; /* the value */
+    const char *module;
+    struct buf *out;
+    int n;
+};
+
+/* A variable of the user's may be called like a module. What makes its fields when they are wanted is not asked. */
+static bool has_member(const struct members *m, const char *name)
+{
+    int top = lua_gettop(m->L);
+    bool has = !lua_istable(m->L, m->index) || lua_getmetatable(m->L, m->index) ||
+               lua_getfield(m->L, m->index, name) != LUA_TNIL;
+
+    lua_settop(m->L, top);
+    return has;
+}
+
+static bool room_for_one(struct members *m)
+{
+    if (m->n++ >= MEMBERS)
+        return false;
+    buf_puts(m->out, m->n == 1 ? "Members:\n  " : "  ");
+    return true;
+}
+
+static bool add_member(void *arg, const struct manual_entry *e)
+{
+    struct members *m = arg;
+
+    if (!e->alias_of && has_member(m, e->name) && room_for_one(m)) {
+        manual_signature(e, m->out);
+        buf_putc(m->out, '\n');
+    }
+    return true;
+}
+
+static bool add_members(void *arg, const struct manual_topic *topic)
+{
+    struct members *m = arg;
+    size_t n = strlen(m->module);
+
+    if (topic->kind != MANUAL_MODULE || strncmp(topic->name, m->module, n) != 0)
+        return true;
+    if (topic->name[n] == '\0')
+        manual_each_of(topic, add_member, m);
+    else if (topic->name[n] == '.' && (topic->rows || topic->more) && has_member(m, topic->name + n + 1) &&
+             room_for_one(m))
+        buf_printf(m->out, "%s: %s\n", topic->name, topic->doc ? topic->doc : "");
+    return true;
+}
+
+/* The signatures of a module that the manual knows; false: it does not. */
+static bool describe_module(lua_State *L, int index, const char *name, struct buf *out)
+{
+    struct members m = {.L = L, .index = index, .module = name, .out = out};
+
+    manual_topics(session_of(L)->globals, add_members, &m);
+    if (m.n > MEMBERS)
+        buf_printf(out, "  and %d more: %s.a*? lists those that begin with a\n", m.n - MEMBERS, name);
+    return m.n > 0;
 }
 
 /* container: where the value was found, 0: a variable. */
@@ -251,8 +318,11 @@ static void describe(lua_State *L, int index, int container, const char *name, b
         describe_entry(&e, out);
     if (luaL_getmetafield(L, index, "__doc") == LUA_TSTRING)
         buf_printf(out, "Docstring:\n%s\n", lua_tostring(L, -1));
-    buf_puts(out, "Value: ");
-    session_repr(L, index, out);
+    if (!describe_module(L, index, name, out)) {
+        buf_puts(out, "Value: ");
+        session_repr(L, index, out);
+        buf_putc(out, '\n');
+    }
     describe_type(L, index, out);
 }
 

@@ -45,7 +45,7 @@ static size_t name_length(const char *p, const char *end)
     return (size_t)(q - p);
 }
 
-/* name?, name??, ?name, name*? */
+/* name?, name??, ?name, name*?, and ? alone */
 static bool is_question(struct line *l, const char *p, const char *end)
 {
     const char *q = p, *stop = end;
@@ -56,7 +56,7 @@ static bool is_question(struct line *l, const char *p, const char *end)
         q++;
     while (stop > q && stop[-1] == '?')
         stop--;
-    if (q > p && q == stop)
+    if (q == stop && end - p > 1)
         return false;
     for (const char *c = q; c < stop; c++)
         if (!name_char(*c) && *c != '.' && *c != ':' && *c != '*' && *c != '%')
@@ -64,7 +64,7 @@ static bool is_question(struct line *l, const char *p, const char *end)
     l->kind = "?";
     l->text = p;
     l->text_len = (size_t)(end - p);
-    return q < stop;
+    return true;
 }
 
 static bool target_char(char c) /* local a <const>, t.x, t[1], t["a b"] */
@@ -388,6 +388,8 @@ static const char *push_joined(lua_State *L, const char *text, size_t len, size_
     return lua_tolstring(L, -1, out);
 }
 
+#define QUICKREF "quickref" /* the magic that a bare ? is */
+
 int magic_call(lua_State *L)
 {
     const char *kind = luaL_checkstring(L, 1), *text;
@@ -395,7 +397,7 @@ int magic_call(lua_State *L)
 
     text = luaL_checklstring(L, 2, &len);
     if (*kind == '?')
-        return inspect_question(L, text, len);
+        return len == 1 ? run_line(L, QUICKREF, strlen(QUICKREF)) : inspect_question(L, text, len);
     if (memchr(text, '\\', len))
         text = push_joined(L, text, len, &len);
     if (*kind == '%')

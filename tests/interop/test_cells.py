@@ -87,3 +87,16 @@ def test_timeit_shows_what_was_written(tmp_path):
     said = fails(tmp_path, None, "-", text="%timeit nosuch()")
     assert said.startswith("stdin, line 1\n----> 1 %timeit nosuch()\n") and "function(n_)" not in said
     assert "----> 1 x = = 3" in fails(tmp_path, None, "-", text="%timeit x = = 3")
+
+
+@pytest.mark.parametrize("code, want, never", [
+    ("http?", ["Members:", "  http.get(url: string", "  http.stream(", "Type: table"], "0x"),
+    ("dbutils?", ["  dbutils.fs: ", "  dbutils.widgets: ", "  dbutils.help("], "0x"),
+    ("dbutils.fs?", ["  dbutils.fs.cp(from: string, to: string, recurse = false) -> boolean"], "0x"),
+    ("F?", ["  F.col(name", " more: F.a*? lists"], "0x"),
+    ("plot = {a = 1}\nplot?", ["Value: {a = 1}"], "Members:"),
+    ("?", ["name?", "!command", "%time"], "SyntaxError"),
+])
+def test_a_question_about_a_module_lists_what_it_has(code, want, never, tmp_path):
+    out = lacus(tmp_path, "-c", code).stdout
+    assert all(w in out for w in want) and never not in out

@@ -426,10 +426,11 @@ def test_shutdown_while_a_cell_runs(kernel):
     assert kernel.process.wait(5) == 0
 
 
-def test_sigterm(kernel, home):
-    kernel.process.terminate()
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_it_leaves_a_note(kernel, home, number):
+    kernel.process.send_signal(number)
     assert kernel.process.wait(5) == 0
-    assert "SIGTERM" in (home / "lacus" / "log" / "kernel.log").read_text()
+    assert number.name in (home / "lacus" / "log" / "kernel.log").read_text()
 
 
 def test_a_crash_leaves_a_note(kernel, home):

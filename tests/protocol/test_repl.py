@@ -300,7 +300,7 @@ def test_long_help_goes_to_the_pager(terminal, tmp_path):
     (tmp_path / "page").write_text(f"#!/bin/sh\ncat > {tmp_path}/paged\n")
     (tmp_path / "page").chmod(0o755)
     t = terminal(rows=12, PAGER=str(tmp_path / "page"))
-    t.line("dbutils?")
+    t.line("mlflow?")
     t.wait(r"In \[2\]")
     t.line("string.rep?")
     t.wait(r"In \[3\]")
