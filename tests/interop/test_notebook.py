@@ -52,13 +52,6 @@ def test_parameters(home, tmp_path):
     assert done.returncode == 0 and outputs(tmp_path / "o.ipynb")[-1][0].text.startswith("8")
 
 
-def test_misspelt_parameter_is_refused_before_anything_runs(home, tmp_path):
-    path = write(tmp_path / "p.ipynb", "learning_rate = 1; print('ran')")
-    done = lacus(home, "run", path, "-p", "learning_rat", "2", "-o", tmp_path / "o.ipynb")
-    assert done.returncode == 64 and "learning_rate" in done.stderr and "ran" not in done.stdout
-    assert not (tmp_path / "o.ipynb").exists()
-
-
 def test_error_stops_and_is_stored(home, tmp_path):
     path = write(tmp_path / "e.ipynb", "x = 1", "local t = nil\nt.field = 1", "print('never')")
     done = lacus(home, "run", path)
