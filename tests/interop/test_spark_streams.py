@@ -104,6 +104,10 @@ def test_a_notebook_shows_how_far_the_server_is(home, spark_server):
     shown = [c for t, c in seen if t in ("display_data", "update_display_data")]
     if not shown:
         pytest.skip("the query was over within two seconds")
-    assert len({c["transient"]["display_id"] for c in shown}) == 1 and shown[-1]["data"]["text/plain"] == ""
-    assert all("%" in c["data"]["text/plain"] or "runs" in c["data"]["text/plain"] for c in shown[:-1])
-    assert len({c["data"]["text/plain"] for c in shown}) == len(shown)  # the same is not sent twice
+    by_query = {}  # one, or its analysis took long, too
+    for c in shown:
+        by_query.setdefault(c["transient"]["display_id"], []).append(c["data"]["text/plain"])
+    assert len(by_query) <= 2
+    for texts in by_query.values():
+        assert texts[-1] == "" and all("%" in t or "runs" in t for t in texts[:-1])
+        assert len(set(texts)) == len(texts)  # the same is not sent twice

@@ -201,7 +201,7 @@ int luaopen_busy(lua_State *L) { lua_pushcfunction(L, busy); return 1; }
 """
 
 
-@pytest.mark.parametrize("call", ["busy(2.5)", "busy(3, 2.3)"], ids=["at once", "when it answers at last"])
+@pytest.mark.parametrize("call", ["busy(4)", "busy(6, 2.3)"], ids=["at once", "when it answers at last"])
 def test_a_long_call_in_c_is_named_after_two_seconds(kernel, tmp_path, call):
     """A C function that knows of no interrupt. The cell ends when it returns."""
     (tmp_path / "busy.c").write_text(BUSY)
