@@ -32,15 +32,15 @@ static void control_interrupt(struct kernel *k)
 /* Milliseconds until there may be something to say, -1: nothing. */
 static int still_due(struct kernel *k)
 {
-    int64_t left = -1;
+    int left = -1;
 
     pthread_mutex_lock(&k->run_lock);
     if (k->interrupted_ns && (k->ended != k->interrupted || !k->interruptible))
         k->interrupted_ns = 0;
     if (k->interrupted_ns)
-        left = STILL_MS - (clock_mono_ns() - k->interrupted_ns) / 1000000;
+        left = clock_ms_until(k->interrupted_ns + (int64_t)STILL_MS * 1000000);
     pthread_mutex_unlock(&k->run_lock);
-    return left < 0 && left != -1 ? 0 : (int)left;
+    return left;
 }
 
 static void say_still(struct kernel *k)
