@@ -172,8 +172,9 @@ static void give_turn(struct session *s, lua_State *L)
         look_later(h, L, 1000);
         return;
     }
-    /* a yield would swallow the line that begins here */
-    if (lua_isyieldable(L) && !(atomic_load(&h->want) & HOOK_LINES)) {
+    /* a yield may swallow the line that begins here; but a cell above another one on the C stack must leave it, or the one
+     * below would wait until it ends */
+    if (lua_isyieldable(L) && (h->nested > 1 || !(atomic_load(&h->want) & HOOK_LINES))) {
         atomic_fetch_and(&h->want, ~(unsigned)HOOK_SERVE);
         h->left = true;
         lua_yield(L, 0);
@@ -628,7 +629,9 @@ static int turn(struct session *s, lua_State *co, int nargs, int *n)
     h->top = co;
     h->left = h->yielded = false;
     h->due = 0;
+    h->nested++;
     rc = enter(h, co, from, nargs, n);
+    h->nested--;
     if (rc == LUA_YIELD && !h->left)
         kill_thread(s, co);
     h->yielded = false;

@@ -63,6 +63,7 @@ struct hook {
     int64_t due;                 /* then: it need not go on before (monotonic ns); 0: as soon as it can */
     atomic_int going;            /* cells that have begun and not ended, one that sleeps too */
     int between;                 /* coroutines that gave others a turn, about */
+    int nested;                  /* cells on the C stack */
     int pinned;                  /* finalizers that run: nobody else may have a turn */
     atomic_uint interrupts;      /* how many there were */
     bool struck;                 /* an interrupt has arrived in what runs */
