@@ -158,26 +158,6 @@ static enum lc cut_at_mark(struct buf *text, struct err *err)
     return LC_OK;
 }
 
-static int push_tokens(lua_State *L, const struct tokenizer *tok, const struct buf *text)
-{
-    struct encoding enc = ENCODING_INIT;
-    struct err err;
-    enum lc rc = tokenizer_encode(tok, buf_str(text), text->len, 0, &enc, &err);
-    size_t n = enc.n;
-    int32_t *ids;
-
-    if (rc != LC_OK) {
-        encoding_release(&enc);
-        return session_raise(L, &err);
-    }
-    ids = lua_newuserdatauv(L, (n ? n : 1) * sizeof *ids, 0); /* nothing of ours is live when Lua may raise */
-    if (n)
-        memcpy(ids, enc.ids, n * sizeof *ids);
-    encoding_release(&enc);
-    llm_push_ids(L, ids, n);
-    return 1;
-}
-
 int llm_apply_chat_template(lua_State *L)
 {
     const struct tokenizer *tok = llm_check_tokenizer(L, 1);
@@ -203,7 +183,7 @@ int llm_apply_chat_template(lua_State *L)
     if (o.goes_on && cut_at_mark(text, &err) != LC_OK)
         return session_raise(L, &err);
     if (o.tokenize)
-        return push_tokens(L, tok, text);
+        return llm_push_tokens(L, tok, buf_str(text), text->len, 0);
     lua_pushlstring(L, buf_str(text), text->len);
     return 1;
 }

@@ -262,21 +262,14 @@ void llm_push_ids(lua_State *L, const int32_t *ids, size_t n)
     }
 }
 
-static int l_encode(lua_State *L) /* tok:encode(text, {add_special_tokens = true}) → ids */
+int llm_push_tokens(lua_State *L, const struct tokenizer *tok, const char *text, size_t len, unsigned flags)
 {
-    const struct tokenizer *tok = llm_check_tokenizer(L, 1);
-    size_t len, n;
-    const char *text = luaL_checklstring(L, 2, &len);
-    bool special = true;
     struct encoding enc = ENCODING_INIT;
     struct err err;
-    enum lc rc;
+    enum lc rc = tokenizer_encode(tok, text, len, flags, &enc, &err);
+    size_t n = enc.n;
     int32_t *ids;
 
-    if (lua_istable(L, 3) && lua_getfield(L, 3, "add_special_tokens") != LUA_TNIL)
-        special = lua_toboolean(L, -1);
-    rc = tokenizer_encode(tok, text, len, special ? TOKENIZER_SPECIAL : 0, &enc, &err);
-    n = enc.n;
     if (rc != LC_OK) {
         encoding_release(&enc);
         return session_raise(L, &err);
@@ -287,6 +280,18 @@ static int l_encode(lua_State *L) /* tok:encode(text, {add_special_tokens = true
     encoding_release(&enc);
     llm_push_ids(L, ids, n);
     return 1;
+}
+
+static int l_encode(lua_State *L) /* tok:encode(text, {add_special_tokens = true}) → ids */
+{
+    const struct tokenizer *tok = llm_check_tokenizer(L, 1);
+    size_t len;
+    const char *text = luaL_checklstring(L, 2, &len);
+    bool special = true;
+
+    if (lua_istable(L, 3) && lua_getfield(L, 3, "add_special_tokens") != LUA_TNIL)
+        special = lua_toboolean(L, -1);
+    return llm_push_tokens(L, tok, text, len, special ? TOKENIZER_SPECIAL : 0);
 }
 
 int32_t *llm_check_ids(lua_State *L, int index, size_t *n)

@@ -36,6 +36,8 @@ const struct tokenizer *llm_check_tokenizer(lua_State *L,
                                             int index);     /* a tokenizer, or a model that has one */
 int32_t *llm_check_ids(lua_State *L, int index, size_t *n); /* pushes their owner */
 void llm_push_ids(lua_State *L, const int32_t *ids, size_t n);
+/* The ids of a text; flags as of tokenizer_encode. */
+int llm_push_tokens(lua_State *L, const struct tokenizer *tok, const char *text, size_t len, unsigned flags);
 void *llm_push_memory(lua_State *L, size_t n, size_t size); /* zeroed; pushes its owner */
 /* Releases text; pushes it, or raises err when rc is not LC_OK. */
 int llm_push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err);
