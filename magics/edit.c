@@ -91,6 +91,6 @@ int magic_edit(lua_State *L, const char *line, const char *body)
     if (options_has(o, "-x") || now->len == 0)
         return 0;
     line_print(L, "Editing... done. Executing edited code...\n");
-    run_text(L, buf_str(now), now->len, fs_basename(file));
+    run_text(L, 0, buf_str(now), now->len, fs_basename(file));
     return 0;
 }

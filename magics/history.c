@@ -157,6 +157,6 @@ int magic_rerun(lua_State *L, const char *line, const char *body)
         return none(L, "rerun");
     text = ranges_push_text(L, cells);
     line_print(L, "=== Executing: ===\n%s=== Output: ===\n", text);
-    run_text(L, text, strlen(text), "%rerun");
+    run_text(L, 0, text, strlen(text), "%rerun");
     return 0;
 }

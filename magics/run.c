@@ -83,6 +83,20 @@ static bool take_param(lua_State *L, json_t *params, const struct line_words *w,
     return true;
 }
 
+/* Pushes what a script finds in "..."; returns their number. */
+static int push_arguments(lua_State *L)
+{
+    int n;
+
+    lua_getglobal(L, "arg");
+    n = (int)lua_rawlen(L, -1);
+    luaL_checkstack(L, n, "too many arguments");
+    for (int i = 1; i <= n; i++)
+        lua_rawgeti(L, -i, i);
+    lua_remove(L, -n - 1);
+    return n;
+}
+
 /* The words behind the file: parameters, and for a script what it finds in `arg`. */
 static void take_words(lua_State *L, int slot, const struct line_words *w, bool notebook)
 {
@@ -136,7 +150,7 @@ static void run_notebook(lua_State *L, struct running *r, const char *path)
             luaL_error(L, "cell %d of '%s' is too long", (int)i + 1, path);
         snprintf(name, sizeof name, "%.80s[%zu]", fs_basename(path), i + 1);
         if (r->text.len)
-            run_text(L, buf_str(&r->text), r->text.len, name);
+            run_text(L, 0, buf_str(&r->text), r->text.len, name);
     }
 }
 
@@ -148,7 +162,7 @@ static void run_script(lua_State *L, struct running *r, const char *path)
         session_raise(L, &err);
     if (r->text.len && r->text.data[0] == '#') /* #! of a script */
         memcpy(r->text.data, "--", r->text.len > 1 ? 2 : 1);
-    run_text(L, buf_str(&r->text), r->text.len, fs_basename(path));
+    run_text(L, push_arguments(L), buf_str(&r->text), r->text.len, fs_basename(path));
 }
 
 /* The file itself, or with .ipynb or .lua behind it; leaves the path on the stack. */

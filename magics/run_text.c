@@ -13,10 +13,10 @@ static void show_result(lua_State *L, int top)
     lua_settop(L, top);
 }
 
-void run_text(lua_State *L, const char *text, size_t len, const char *name)
+void run_text(lua_State *L, int nargs, const char *text, size_t len, const char *name)
 {
-    int top = lua_gettop(L);
+    int top = lua_gettop(L) - nargs;
 
-    session_run_text(L, text, len, name);
+    session_run_script(L, nargs, text, len, name);
     show_result(L, top);
 }

@@ -5,11 +5,12 @@
  * Threads   session thread.
  *
  * Example:
- *     run_text(L, "1 + 1", 5, "again");
+ *     run_text(L, 0, "1 + 1", 5, "again");
  */
 #ifndef LACUS_MAGICS_RUN_TEXT_H
 #define LACUS_MAGICS_RUN_TEXT_H
 #include "runtime/session/session_lua.h"
 
-void run_text(lua_State *L, const char *text, size_t len, const char *name);
+/* Its "..." are the nargs values on the top, which are popped. */
+void run_text(lua_State *L, int nargs, const char *text, size_t len, const char *name);
 #endif

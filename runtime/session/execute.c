@@ -742,12 +742,18 @@ static void run_magic_cell(lua_State *L, const struct magic_cell *m)
 
 int session_run_text(lua_State *L, const char *text, size_t len, const char *chunkname)
 {
+    return session_run_script(L, 0, text, len, chunkname);
+}
+
+int session_run_script(lua_State *L, int nargs, const char *text, size_t len, const char *chunkname)
+{
     struct cell_shape shape;
     struct magic_cell magic; /* %%time over %%sql */
-    int top = lua_gettop(L);
+    int top = lua_gettop(L) - nargs;
     char chunk[64];
 
     if (magic_split(text, len, &magic)) {
+        lua_settop(L, top);
         run_magic_cell(L, &magic);
         return lua_gettop(L) - top;
     }
@@ -761,7 +767,8 @@ int session_run_text(lua_State *L, const char *text, size_t len, const char *chu
         habits_syntax(L, text, len);
         return lua_error(L);
     }
-    lua_call(L, 0, LUA_MULTRET);
+    lua_insert(L, top + 1);
+    lua_call(L, nargs, LUA_MULTRET);
     if (shape.implicit)
         lua_remove(L, top + 1);
     if (shape.silent)

@@ -89,6 +89,8 @@ void session_after_cell(struct session *s, lua_CFunction fn);
 /* Runs text as part of the running cell (magics): same locals, same globals. Pushes its results, returns
  * their number; raises. */
 int session_run_text(lua_State *L, const char *text, size_t len, const char *chunkname);
+/* As session_run_text; the text's "..." are the nargs values on the top, which are popped. */
+int session_run_script(lua_State *L, int nargs, const char *text, size_t len, const char *chunkname);
 
 /* fn(true) before each cell from now on, fn(false) behind each that ends well; inside its coroutine: it may raise. */
 void session_around_cells(struct session *s, lua_CFunction fn);

@@ -1,5 +1,6 @@
 """What cells say in corners that people reach: the results are written down here, not taken from the program."""
 import json
+import subprocess
 
 import pytest
 from lacus import lacus, script
@@ -81,6 +82,16 @@ def test_a_plot_draws_nothing_wrong(code, want, tmp_path):
 def test_a_script_that_is_run_leaves_no_arg(tmp_path):
     (tmp_path / "s.lua").write_text("print(arg[0], arg[1])\n")
     assert script(tmp_path, f"%run {tmp_path}/s.lua one\nprint(arg[0], arg[1])") == f"{tmp_path}/s.lua\tone\n-\tnil\n"
+
+
+def test_a_script_has_its_arguments(tmp_path):
+    """As stock Lua gives them: in `...` and in `arg`, one with a blank too."""
+    (tmp_path / "s.lua").write_text("local a, b = ...\nprint(select('#', ...), a, b, arg[1], arg[2], #arg)\nif ... then return end\nprint('none')\n")
+    want = subprocess.run(["lua5.4", tmp_path / "s.lua", "x", "y z"], capture_output=True, text=True, check=True).stdout
+    assert want == "2\tx\ty z\tx\ty z\t2\n"
+    assert script(tmp_path, f"%run {tmp_path}/s.lua x 'y z'") == want
+    assert script(tmp_path, f"%run {tmp_path}/s.lua $n=3") == "0\tnil\tnil\tnil\tnil\t0\nnone\n"
+    assert lacus(tmp_path, str(tmp_path / "s.lua"), "x", "y z").stdout == want
 
 
 def test_timeit_shows_what_was_written(tmp_path):
