@@ -106,7 +106,7 @@ $(B)/obj/%.o: %.c $(B)/flags | requirements
 $(B)/gen/lua_library.c: runtime/gen/embed.lua $(LUA_LIB)
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)lua5.4 runtime/gen/embed.lua $@ $(LUA_LIB)
-$(EMBED_OBJ): $(B)/gen/lua_library.c
+$(EMBED_OBJ): $(B)/gen/lua_library.c runtime/base/lua_library.h runtime/session/manual.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 

@@ -1,7 +1,13 @@
 /* manual_lua.c: what the manual says of widgets: the constructors from the table of widgets, and what each widget can do. */
 #include "widgets/rows.h"
+#include "widgets/trait.h"
 #include "widgets/widget_lua.h"
+#include <stdio.h>
 #include <string.h>
+
+/* What widgets with a place on the page take beside their own keys. */
+static const char placed[] = "{\"layout\":null,\"tabbable\":null,\"tooltip\":null}";
+static const char styled[] = "{\"layout\":null,\"style\":null,\"tabbable\":null,\"tooltip\":null}";
 
 static bool constructor(size_t i, struct manual_entry *e)
 {
@@ -15,11 +21,49 @@ static bool constructor(size_t i, struct manual_entry *e)
     const char *example = strchr(row->doc, '\t');
     size_t n = example ? (size_t)(example - row->doc) - 1 : strlen(row->doc);
 
+    if (!(row->traits & WIDGET_PART))
+        e->also = row->style ? styled : placed;
     e->signature = (struct manual_text){row->keys, strlen(row->keys)};
     e->doc = (struct manual_text){row->doc, n};
     if (example)
         e->example = (struct manual_text){example, strlen(example)};
     return true;
+}
+
+static bool is(struct manual_text t, const char *s)
+{
+    return t.len == strlen(s) && memcmp(t.s, s, t.len) == 0;
+}
+
+/* The words of a text as types: a|b → "a"|"b". */
+static void put_words(const char *words, const char *between, struct buf *out)
+{
+    for (const char *p = words + strspn(words, between); *p; p += strspn(p, between)) {
+        size_t n = strcspn(p, between);
+        buf_printf(out, "%s\"%.*s\"", out->len ? "|" : "", (int)n, p);
+        p += n;
+    }
+}
+
+/* What a field may be, from the table that its values are checked with; what makes a layout or a style. */
+static bool field_type(const struct manual_entry *e, struct manual_text field, struct buf *out)
+{
+    const struct widget_row *row = widget_row_find(e->name);
+    char key[64];
+
+    if (!row || field.len >= sizeof key)
+        return false;
+    snprintf(key, sizeof key, "%.*s", (int)field.len, field.s);
+    struct trait t = trait_of(row, key, NULL);
+    if (e->also && is(field, "layout"))
+        buf_puts(out, "Layout");
+    else if (e->also && row->style && is(field, "style"))
+        buf_puts(out, row->style);
+    else if (t.kind == TRAIT_ENUM)
+        put_words(t.values, "|", out);
+    else if (t.kind == TRAIT_COLOR)
+        put_words(trait_colors(), " ", out);
+    return out->len > 0;
 }
 
 static const struct manual_row methods[] = {
@@ -77,6 +121,7 @@ static const struct manual_row fields[] = {
 static const struct manual_topic widgets_topic = {.name = "widgets",
                                                   .doc = "controls in the notebook, as ipywidgets has them",
                                                   .more = constructor,
+                                                  .type_of = field_type,
                                                   .returns = "Widget"};
 static const struct manual_topic widget_topic = {
     .name = "Widget", .doc = "a control", .kind = MANUAL_CLASS, .rows = methods, .fields = fields};

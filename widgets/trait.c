@@ -146,6 +146,11 @@ static const char colors[] =
     "seagreen seashell sienna silver skyblue slateblue slategray slategrey snow springgreen steelblue tan "
     "teal thistle tomato transparent turquoise violet wheat white whitesmoke yellow yellowgreen ";
 
+const char *trait_colors(void)
+{
+    return colors;
+}
+
 static bool is_color_name(const char *s, size_t len)
 {
     char word[32] = " ";

@@ -58,6 +58,8 @@ extern const struct trait traits[]; /* ends with a NULL key */
 
 /* The trait of a field whose default is `usual`. */
 struct trait trait_of(const struct widget_row *row, const char *key, const json_t *usual);
+/* The names of colours, with a blank before and behind each. */
+const char *trait_colors(void);
 /* NULL in *value on failure. */
 enum lc trait_take(const struct widget_row *row, const char *key, const json_t *usual, json_t **value,
                    struct err *err) MUST_CHECK;

@@ -276,7 +276,8 @@ struct argument {
     int index;       /* of the argument */
     const char *key; /* in a table: of the entry; NULL: none */
     size_t key_len;
-    bool table; /* it stands in a table with names */
+    bool table;                /* it stands in a table with names */
+    struct manual_entry entry; /* what is called */
     struct manual_call signature;
     int self; /* stack index of what the method is called on; 0: none */
 };
@@ -298,10 +299,44 @@ static const struct manual_param *param_at(const struct manual_call *call, int i
     return call->params[index].rest && index > 0 ? &call->params[index - 1] : &call->params[index];
 }
 
+static void put_type(const struct manual_entry *e, const struct manual_param *q, struct buf *out)
+{
+    if (q->type.len || !e->topic->type_of || !e->topic->type_of(e, q->name, out))
+        manual_param_type(q, out);
+}
+
+/* A function of the same module, or of every cell. */
+static bool find_beside(struct session *s, struct manual_entry *e, const struct buf *name)
+{
+    const char *topic = e->topic->name;
+
+    return manual_find(s->globals, topic, strlen(topic), buf_str(name), name->len, e) ||
+           manual_find(s->globals, "", 0, buf_str(name), name->len, e);
+}
+
+/* llm.finetune{args = {|: the table stands for what the function named like the type of `args` makes. */
+static bool find_maker(lua_State *L, const struct place *p, struct argument *out)
+{
+    const struct place_frame *outer = frame(p, 1);
+    const struct manual_param *q;
+    struct buf *type = session_buf(L, 1 << 14);
+
+    if (!outer->key || outer->callee.n == 0 ||
+        !place_entry(L, p, &outer->callee, outer->callee.n, &out->entry) ||
+        !manual_call_of(&out->entry, &out->signature))
+        return false;
+    q = param_named(&out->signature, outer->key, outer->key_len);
+    if (!q)
+        return false;
+    put_type(&out->entry, q, type);
+    out->call = outer;
+    return type->len && find_beside(session_of(L), &out->entry, type) &&
+           manual_call_of(&out->entry, &out->signature);
+}
+
 static bool find_argument(lua_State *L, const struct place *p, struct argument *out)
 {
     const struct place_frame *f = frame(p, 0), *outer = frame(p, 1);
-    struct manual_entry e;
 
     *out = (struct argument){0};
     if (!f || f->bracket == 'b')
@@ -313,6 +348,8 @@ static bool find_argument(lua_State *L, const struct place *p, struct argument *
         out->key = f->key;
         out->key_len = f->key_len;
         if (f->callee.n == 0) {
+            if (outer && outer->bracket == '{')
+                return find_maker(L, p, out);
             if (!outer || outer->bracket != '(' || outer->callee.n == 0)
                 return false;
             out->call = outer;
@@ -320,10 +357,10 @@ static bool find_argument(lua_State *L, const struct place *p, struct argument *
         }
     }
     if (out->call->callee.n == 0 || out->call->bracket == '[' ||
-        !place_entry(L, p, &out->call->callee, out->call->callee.n, &e))
+        !place_entry(L, p, &out->call->callee, out->call->callee.n, &out->entry))
         return false;
     out->self = lua_isnil(L, -1) ? 0 : lua_gettop(L);
-    return manual_parse(e.signature, &out->signature);
+    return manual_call_of(&out->entry, &out->signature);
 }
 
 /* The type of the argument at the cursor, in LuaLS's notation; borrowed from out. */
@@ -345,7 +382,7 @@ static bool argument_type(const struct argument *x, struct buf *out)
     if (!q && x->key && x->table && x->signature.named) /* plot.line(df, {x = "|: of plot.line{x = …} */
         q = param_named(&x->signature, x->key, x->key_len);
     if (q)
-        manual_param_type(q, out);
+        put_type(&x->entry, q, out);
     mem_free(fields);
     return q != NULL;
 }
@@ -360,23 +397,6 @@ static void add_keyword(struct answer *a, const struct manual_param *p)
     complete_add(a, text, "param", 0, NULL);
 }
 
-/* llm.finetune{args = {|: names of the type of args, which a function of that name makes. */
-static void add_fields_of_type(lua_State *L, struct answer *a, const struct place *p)
-{
-    const struct place_frame *outer = frame(p, 1);
-    const struct manual_param *q;
-    struct manual_call *call = mem_zalloc(sizeof *call);
-    struct manual_entry e;
-
-    if (call && outer && outer->bracket == '{' && outer->key && outer->callee.n &&
-        place_entry(L, p, &outer->callee, outer->callee.n, &e) && manual_parse(e.signature, call) &&
-        (q = param_named(call, outer->key, outer->key_len)) != NULL && q->type.len &&
-        manual_find(a->s->globals, "", 0, q->type.s, q->type.len, &e) && manual_parse(e.signature, call))
-        for (int i = 0; i < call->n; i++)
-            add_keyword(a, &call->params[i]);
-    mem_free(call);
-}
-
 /* f{na|: names that the call takes. */
 static void add_keywords_of(lua_State *L, struct answer *a, const struct place *p)
 {
@@ -387,10 +407,8 @@ static void add_keywords_of(lua_State *L, struct answer *a, const struct place *
 
     if (!f || f->bracket != '{' || f->keyed || f->tokens > 0)
         return;
-    if (!find_argument(L, p, &x)) {
-        add_fields_of_type(L, a, p);
+    if (!find_argument(L, p, &x))
         return;
-    }
     at = param_at(&x.signature, x.index);
     fields = mem_zalloc(sizeof *fields);
     if (at && fields && at->type.len && manual_fields(at->type, fields))

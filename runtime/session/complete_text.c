@@ -101,7 +101,8 @@ static bool add_literals(struct answer *a, struct manual_text type)
         if (!stop)
             break;
         snprintf(text, sizeof text, "%.*s", (int)(stop - p - 1), p + 1);
-        complete_add(a, text, "value", 0, NULL);
+        if (*text)
+            complete_add(a, text, "value", 0, NULL);
         any = true;
     }
     return any;

@@ -39,6 +39,11 @@ struct manual_row {
     const char *doc;        /* NULL: another name of the row above */
 };
 
+struct manual_text {
+    const char *s;
+    size_t len;
+};
+
 enum manual_kind { MANUAL_MODULE, MANUAL_CLASS };
 
 /* A kind of text that a parameter takes: `name: ColumnName`. list(object, prefix) returns the texts it may be, in a table, for
@@ -57,13 +62,11 @@ struct manual_topic {
     const char *returns;             /* what functions give whose signature does not say; may be NULL */
     /* Rows that another table makes: fills *e with the i-th (a NULL name: it has none); false past the end. May be NULL. */
     bool (*more)(size_t i, struct manual_entry *e);
+    /* The type of a parameter whose signature says none, in LuaLS's notation: texts it may be ("a"|"b"), or the name of what
+     * makes it. False: as its name and default say. May be NULL. */
+    bool (*type_of)(const struct manual_entry *e, struct manual_text param, struct buf *out);
     const struct manual_values *values; /* ends with a NULL type; may be NULL */
     bool standard;                      /* Lua's own: editors know it already */
-};
-
-struct manual_text {
-    const char *s;
-    size_t len;
 };
 
 struct manual_entry {
@@ -73,7 +76,8 @@ struct manual_entry {
     bool field;
     const char *alias_of; /* the row's other name, or NULL */
     struct manual_text signature, doc, example;
-    bool sql; /* the example is an expression of SQL, not Lua */
+    bool sql;         /* the example is an expression of SQL, not Lua */
+    const char *also; /* a second signature: parameters beside those of the first; may be NULL */
 };
 
 /* Every entry that a session with these globals can reach, topic by topic, until fn returns false. globals may be NULL. */
@@ -105,6 +109,8 @@ struct manual_call {
 };
 /* The first form of a signature; false: it is no call. */
 bool manual_parse(struct manual_text signature, struct manual_call *call);
+/* The same of a row, with the parameters of its second signature. */
+bool manual_call_of(const struct manual_entry *e, struct manual_call *call);
 /* The fields of a type "{a?: integer, b: string}"; false when it is another type. */
 bool manual_fields(struct manual_text type, struct manual_call *fields);
 /* The type of a parameter in LuaLS's notation. */

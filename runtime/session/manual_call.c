@@ -149,6 +149,18 @@ bool manual_parse(struct manual_text signature, struct manual_call *call)
     return true;
 }
 
+bool manual_call_of(const struct manual_entry *e, struct manual_call *call)
+{
+    struct manual_call *also = e->also ? mem_zalloc(sizeof *also) : NULL;
+    bool known = manual_parse(e->signature, call);
+
+    if (known && also && manual_parse((struct manual_text){e->also, strlen(e->also)}, also))
+        for (int i = 0; i < also->n && call->n < MANUAL_PARAMS; i++)
+            call->params[call->n++] = also->params[i];
+    mem_free(also);
+    return known;
+}
+
 /* Is it { name: type, … } or { name?, … }, and not the list {type, …}? */
 bool manual_fields(struct manual_text type, struct manual_call *fields)
 {

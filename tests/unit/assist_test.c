@@ -140,6 +140,29 @@ static void magics_are_completed(void **state)
     OFFERS(r, "%%writefile -", "-a");
 }
 
+/* The values that ipywidgets' traits enumerate (widgets/widget_layout.py, widget_int.py, widget_button.py). */
+static void fields_of_widgets_are_offered(void **state)
+{
+    struct recorder *r = *state;
+
+    OFFERS(r, "widgets.IntSlider{orientation='|", "horizontal", "vertical", "=2");
+    OFFERS(r, "widgets.IntSlider{min = 1, orientation = \"v|", "vertical", "=1");
+    OFFERS(r, "widgets.Button{button_style='|", "primary", "success", "info", "warning", "danger", "=5");
+    OFFERS(r, "widgets.IntProgress{bar_style='|", "success", "-primary", "=4");
+    OFFERS(r, "widgets.HBox{box_style='|", "success", "=4");
+    OFFERS(r, "widgets.Layout{align_items='|", "center", "baseline", "stretch", "-space-between");
+    OFFERS(r, "widgets.Button{layout = {visibility='h|", "hidden", "=1");
+    OFFERS(r, "widgets.Button{layout = {align_", "align_items = ", "align_self = ", "-icon = ");
+    OFFERS(r, "widgets.Button{layout = widgets.Layout{justify_content='space-a|", "space-around", "=1");
+    OFFERS(r, "widgets.IntSlider{style = {han", "handle_color = ");
+    OFFERS(r, "widgets.IntSlider{style = {handle_color='darko|", "darkorange", "darkorchid", "darkolivegreen",
+           "=3");
+    OFFERS(r, "widgets.ColorPicker{value='reb|", "rebeccapurple", "=1");
+    OFFERS(r, "widgets.IntSlider{lay", "layout = ");
+    OFFERS(r, "widgets.Image{sty", "-style = ");
+    OFFERS(r, "widgets.Text{value='|", "-horizontal", "-aqua");
+}
+
 static void explains(struct recorder *r, const char *text, int detail, const char *const *want)
 {
     json_t *reply = session_inspect(r->session, text, strlen(text), strlen(text), detail);
@@ -248,6 +271,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keyword_arguments_are_offered, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(dataframes_are_completed, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(magics_are_completed, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(fields_of_widgets_are_offered, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(what_stands_there_is_explained, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(columns_that_nobody_uses_are_told_of, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(errors_are_told_again_in_other_modes, set_up, recorder_tear_down),
