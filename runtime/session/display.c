@@ -2,11 +2,14 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/plural.h"
 #include "runtime/session/capture.h"
+#include "runtime/session/image.h"
 #include "runtime/session/manual.h"
 #include "runtime/session/records.h"
 #include "runtime/session/session_int.h"
 #include <sodium.h>
 #include <string.h>
+
+enum { NAME_MAX_SHOWN = 200 }; /* bytes of a file's name in a message */
 
 /* ---- bundles ---- */
 static bool wants_json(const char *mime)
@@ -15,25 +18,6 @@ static bool wants_json(const char *mime)
 
     return strcmp(mime, "application/json") == 0 || (n > 5 && strcmp(mime + n - 5, "+json") == 0) ||
            strcmp(mime, "application/geo+json") == 0;
-}
-
-static const char *image_type(const char *bytes, size_t len)
-{
-    static const struct {
-        const char *magic, *mime;
-        size_t len;
-    } kinds[] = {{"\x89PNG", "image/png", 4},
-                 {"\xff\xd8\xff", "image/jpeg", 3},
-                 {"GIF8", "image/gif", 4},
-                 {"<svg", "image/svg+xml", 4},
-                 {"<?xml", "image/svg+xml", 5}};
-
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (len >= kinds[i].len && memcmp(bytes, kinds[i].magic, kinds[i].len) == 0)
-            return kinds[i].mime;
-    if (len >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
-        return "image/webp";
-    return NULL;
 }
 
 static void push_base64(lua_State *L, const char *bytes, size_t len)
@@ -334,7 +318,7 @@ static int l_clear_output(lua_State *L)
 
 /* ---- display.html and kin ---- */
 /* display.html{file = "page.html"}, display.svg("drawing.svg"): the text of the file takes the place of its name. */
-static void read_named(lua_State *L, const char *mime)
+static void read_named(lua_State *L, const char *mime, char name[NAME_MAX_SHOWN])
 {
     bool named = lua_istable(L, 1) && lua_getfield(L, 1, "file") == LUA_TSTRING;
     struct buf *text;
@@ -348,6 +332,7 @@ static void read_named(lua_State *L, const char *mime)
         lua_pushvalue(L, 1);
     }
     text = session_buf(L, BUF_TEXT_MAX);
+    snprintf(name, NAME_MAX_SHOWN, "%s", lua_tostring(L, -2));
     if (fs_read(lua_tostring(L, -2), text, &err) != LC_OK) {
         session_raise(L, &err);
         return;
@@ -363,17 +348,28 @@ static void read_named(lua_State *L, const char *mime)
     lua_settop(L, named ? 1 : 2);
 }
 
+/* Of the texts only an SVG image has a form that a front end insists on. */
+static void check_text(lua_State *L, const char *mime, const char *name)
+{
+    struct err err;
+
+    if (strcmp(mime, "image/svg+xml") == 0 &&
+        image_check(mime, name, lua_tostring(L, 1), lua_rawlen(L, 1), &err) != LC_OK)
+        session_raise(L, &err);
+}
+
 static int show_as(lua_State *L, const char *mime) /* (value, options?) */
 {
-    char id[UUID_TEXT + 28];
+    char id[UUID_TEXT + 28], name[NAME_MAX_SHOWN] = "text";
     struct display d;
     struct err err;
     json_t *value;
 
     luaL_checkany(L, 1);
-    read_named(L, mime);
+    read_named(L, mime, name);
     if (!wants_json(mime))
         luaL_checkstring(L, 1);
+    check_text(L, mime, name);
     new_bundle(L, &d);
     value = session_to_json(L, 1, &err);
     if (!value)
@@ -440,6 +436,8 @@ l_image(lua_State *L) /* (path or bytes, {width, height}); upvalue 1: the type t
     }
     if (!mime || (wanted && strcmp(mime, wanted) != 0))
         return wrong_image(L, name, mime, wanted);
+    if (image_check(mime, name, bytes, len, &err) != LC_OK)
+        return session_raise(L, &err);
     new_bundle(L, &d);
     if (strcmp(mime, "image/svg+xml") == 0)
         lua_pushlstring(L, bytes, len);
