@@ -26,7 +26,19 @@ struct habit {
     const char *hint;
 };
 
+#define NO_SWITCH "Lua has no switch: if x == 1 then … elseif … end, or a table of functions"
+#define NO_LAMBDA "Lua's anonymous functions: function(x) return x + 1 end"
+
+/* The first rows are looked for in a text that ends too early, too. */
+enum { ROWS_OF_OPEN_TEXT = 7 };
 static const struct habit in_text[] = {
+    {"lambda", WORD, NULL, NO_LAMBDA},
+    {"switch", COMMAND, NULL, NO_SWITCH},
+    {"switch (", AFTER_GAP, NULL, NO_SWITCH},
+    {"switch(", AFTER_GAP, NULL, NO_SWITCH},
+    {"case", COMMAND, NULL, NO_SWITCH},
+    {"case \"", AFTER_GAP, NULL, NO_SWITCH},
+    {"case '", AFTER_GAP, NULL, NO_SWITCH},
     {"===", ANYWHERE, NULL, "Lua's equality is =="},
     {"!==", ANYWHERE, NULL, "Lua's 'not equal' is ~="},
     {"!=", ANYWHERE, NULL, "Lua's 'not equal' is ~="},
@@ -47,7 +59,6 @@ static const struct habit in_text[] = {
     {"import", WORD, NULL, "Lua loads modules with require: local json = require(\"json\")"},
     {"from", WORD, NULL, "Lua loads modules with require: local json = require(\"json\")"},
     {"def", WORD, NULL, "Lua defines functions so: function name(x) … end"},
-    {"lambda", WORD, NULL, "Lua's anonymous functions: function(x) return x + 1 end"},
     {"elif", WORD, NULL, "Lua writes 'elseif … then'"},
     {"except", WORD, NULL, "Lua catches errors with pcall: local ok, err = pcall(f)"},
     {"try:", WORD, NULL, "Lua catches errors with pcall: local ok, err = pcall(f)"},
@@ -60,8 +71,6 @@ static const struct habit in_text[] = {
     {"f'", AFTER_GAP, NULL, "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
     {"= function", ANYWHERE, "=>", "Lua's functions: function(x) return x end"},
     {"=>", ANYWHERE, NULL, "Lua's anonymous functions: function(x) return x end"},
-    {"switch", COMMAND, NULL, "Lua has no switch: if x == 1 then … elseif … end, or a table of functions"},
-    {"switch (", ANYWHERE, NULL, "Lua has no switch: if x == 1 then … elseif … end, or a table of functions"},
     {"match", COMMAND, NULL, "Lua has no match: if x == 1 then … elseif … end, or a table of functions"},
     {"raise", WORD, NULL, "Lua raises errors with error(\"message\")"},
     {"throw", WORD, NULL, "Lua raises errors with error(\"message\")"},
@@ -261,6 +270,18 @@ static bool calls_property(struct session *s, const char *message, const char *t
     return p.found;
 }
 
+/* The hint of the first of n habits that the line shows; false: it shows none. */
+static bool hint_of(struct session *s, size_t n, const char *line, const char *end)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!habit_matches(&in_text[i], line, end))
+            continue;
+        snprintf(s->problem.hint, sizeof s->problem.hint, "%s", in_text[i].hint);
+        return true;
+    }
+    return false;
+}
+
 void habits_syntax(lua_State *L, const char *text, size_t len)
 {
     struct session *s = session_of(L);
@@ -287,10 +308,7 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
         return;
     }
     if (unfinished(lua_tostring(L, -1))) {
-        if (habit_matches(&(struct habit){"lambda", WORD, NULL, NULL}, line, end))
-            snprintf(s->problem.hint, sizeof s->problem.hint,
-                     "Lua's anonymous functions: function(x) return x + 1 end");
-        else if (ends_as_in_python(text, len))
+        if (!hint_of(s, ROWS_OF_OPEN_TEXT, line, end) && ends_as_in_python(text, len))
             snprintf(
                 s->problem.hint, sizeof s->problem.hint, "%s",
                 "Lua's blocks: if x then … end, for i = 1, n do … end, for i, x in ipairs(list) do … end");
@@ -301,11 +319,7 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
         snprintf(s->problem.hint, sizeof s->problem.hint, "Lua's numbers have no _: 500000, or 5e5");
         return;
     }
-    for (size_t i = 0; i < sizeof in_text / sizeof *in_text; i++)
-        if (habit_matches(&in_text[i], line, end)) {
-            snprintf(s->problem.hint, sizeof s->problem.hint, "%s", in_text[i].hint);
-            return;
-        }
+    hint_of(s, sizeof in_text / sizeof *in_text, line, end);
 }
 
 /* ---- names that are nil ---- */
