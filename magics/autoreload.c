@@ -78,7 +78,7 @@ int magic_aimport(lua_State *L, const char *line, const char *body)
     lua_pushlstring(L, line, len);
     lua_call(L, 1, 2);
     if (len == 0)
-        line_print(L, "Modules to reload:\n%s\n\nModules to skip:\n%s\n",
-                   lua_rawlen(L, -2) ? lua_tostring(L, -2) : "all modules (mode 2)", lua_tostring(L, -1));
+        line_print(L, "Modules to reload:\n%s\n\nModules to skip:\n%s\n", lua_tostring(L, -2),
+                   lua_tostring(L, -1));
     return 0;
 }

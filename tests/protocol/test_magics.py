@@ -349,7 +349,13 @@ def test_modules_are_loaded_again(kernel, tmp_path):
     kernel.out("%aimport -hot")
     (tmp_path / "hot.lua").write_text("return {f = function() return 'skipped' end}\n")
     assert kernel.out("print(hot.f())") == "two!\n" and "hot" in kernel.out("%aimport").split("skip:")[1]
-    kernel.out("%autoreload 1\n%aimport hot")
+    assert kernel.out("%aimport").split("\n")[1] == "all modules (%autoreload 2)"
+    assert kernel.out("%autoreload 0\n%aimport").split("\n")[1] == "none (%autoreload 0)"
+    assert kernel.out("%autoreload 1\n%aimport").split("\n")[1] == "none: %aimport MODULE names one (%autoreload 1)"
+    kernel.out("%aimport hot")
+    assert kernel.out("%aimport").split("\n")[1] == "hot" and "hot" not in kernel.out("%aimport").split("skip:")[1]
+    assert kernel.out("%autoreload 0\n%aimport").split("\n")[1] == "none (%autoreload 0); in mode 1: hot"
+    kernel.out("%autoreload 1")
     (tmp_path / "hot.lua").write_text("return {f = function() return 'two!' end, longer = 1}\n")
     assert kernel.out("print(hot.f(), hot.longer)") == "two!\t1\n"
     (tmp_path / "hot.lua").write_text("syntax error here\n")

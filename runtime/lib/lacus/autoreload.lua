@@ -88,7 +88,7 @@ return function(native)
   return {
     note = function() if mode > 0 then note() end end,
     before_cell = function() if mode > 0 then look() end end,
-    -- "name": it is required and marked; "-name": it is left out; "": the names
+    -- "name": it is required and marked; "-name": it is left out; "": nothing. What is reloaded, what is left out.
     aimport = function(word)
       if word:sub(1, 1) == "-" then
         left_out[word:sub(2)], marked[word:sub(2)] = true, nil
@@ -97,7 +97,11 @@ return function(native)
         _ENV[word:match "[^.]*$"] = require(word)
         note()
       end
-      return table.concat(sorted_keys(marked), " "), table.concat(sorted_keys(left_out), " ")
+      local names = table.concat(sorted_keys(marked), " ")
+      local which = mode == 2 and "all modules (%autoreload 2)" or names
+      if mode == 0 then which = "none (%autoreload 0)" .. (names ~= "" and "; in mode 1: " .. names or "") end
+      if which == "" then which = "none: %aimport MODULE names one (%autoreload 1)" end
+      return which, table.concat(sorted_keys(left_out), " ")
     end,
     -- false: not understood
     set = function(word)
