@@ -276,6 +276,10 @@ def test_dbutils_shows_one_bar_and_follows_the_front_end(kernel):
     _, messages = kernel.execute("dbutils.widgets.text('lr', '2e-4', 'Rate') dbutils.widgets.dropdown('model', 'b', {'a', 'b'})")
     displays = [m for m in messages if m["type"] == "display_data"]
     assert len(displays) == 1
+    # the text, for those who cannot show controls, lists what the cell declares later, too
+    last = [m["content"] for m in messages if m["type"] in ("display_data", "update_display_data")][-1]
+    assert last["data"]["text/plain"] == "Rate = 2e-4\nmodel = b"
+    assert last["transient"] == displays[0]["content"]["transient"] and last["data"].keys() == displays[0]["content"]["data"].keys()
     states = opened(messages)
     text_id = next(i for i, s in states.items() if s["_model_name"] == "TextModel")
     drop_id = next(i for i, s in states.items() if s["_model_name"] == "DropdownModel")
@@ -287,7 +291,7 @@ def test_dbutils_shows_one_bar_and_follows_the_front_end(kernel):
     assert messages[0]["content"]["data"]["text/plain"] == "1e-3\ta"
     # declared again: what the user chose stays, and the bar is shown in the cell that ran again
     _, messages = kernel.execute("dbutils.widgets.text('lr', '2e-4', 'Rate')")
-    assert [m["type"] for m in messages if m["type"] == "display_data"] == ["display_data"]
+    assert [m["content"]["data"]["text/plain"] for m in messages if m["type"] == "display_data"] == ["Rate = 1e-3\nmodel = a"]
     assert kernel.execute("dbutils.widgets.get('lr')")[1][0]["content"]["data"]["text/plain"] == "1e-3"
     # another default is another widget
     kernel.execute("dbutils.widgets.text('lr', '5')")

@@ -58,7 +58,7 @@ end
 
 return function(native)
   local entries, order = {}, {} -- name → entry; names in the order of declaration
-  local bar, shown_in
+  local bar, shown_in, shown
   local M = {}
 
   local function text_of(value, what)
@@ -157,16 +157,22 @@ return function(native)
     bar.children = children
   end
 
-  -- once in each cell that declares some: running the cell again cleared what it had shown
+  local whole_bar = setmetatable({}, {__mimebundle = function()
+    local bundle, lines = getmetatable(bar).__mimebundle(bar), {}
+    for i, name in ipairs(order) do lines[i] = entries[name].label .. " = " .. tostring(entries[name].value) end
+    bundle["text/plain"] = table.concat(lines, "\n")
+    return bundle
+  end})
+
+  -- Once in each cell that declares some: running the cell again cleared what it had shown. Its text lists those too
+  -- that the cell declares later.
   local function show()
-    if not native.rich() or shown_in == native.cell() then return end
-    shown_in = native.cell()
-    require "display"(setmetatable({}, {__mimebundle = function()
-      local bundle, lines = getmetatable(bar).__mimebundle(bar), {}
-      for i, name in ipairs(order) do lines[i] = entries[name].label .. " = " .. tostring(entries[name].value) end
-      bundle["text/plain"] = table.concat(lines, "\n")
-      return bundle
-    end}))
+    if not native.rich() then return end
+    if shown_in == native.cell() then
+      shown:update(whole_bar)
+    else
+      shown_in, shown = native.cell(), require "display"(whole_bar, {display_id = true})
+    end
   end
 
   ---- declaring
