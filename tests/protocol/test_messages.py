@@ -77,6 +77,9 @@ def test_user_expressions(kernel):
     assert reply["user_expressions"]["good"]["status"] == "ok"
     assert reply["user_expressions"]["good"]["data"]["text/plain"] == "42"
     assert reply["user_expressions"]["bad"]["status"] == "error"
+    # as ipykernel: also those of a silent cell, and none of one that failed
+    assert kernel.execute("a = 7", silent=True, user_expressions={"good": "a"})[0]["user_expressions"]["good"]["data"]["text/plain"] == "7"
+    assert kernel.execute("error('x')", user_expressions={"good": "a"})[0].get("user_expressions", {}) == {}
     assert reply["user_expressions"]["bad"]["evalue"]
 
 
