@@ -372,7 +372,9 @@ static enum lc replace_in(struct command *c, struct target *t, const struct plan
     int64_t n;
     enum lc rc = named_rows(c, t, rows, !r->by_position, &named);
 
-    if (rc == LC_OK && r->condition)
+    if (rc == LC_OK && r->filter)
+        condition = expr_ref(r->filter);
+    else if (rc == LC_OK && r->condition)
         rc = sql_parse_expression(r->condition, strlen(r->condition), &condition, c->err);
     else if (rc == LC_OK)
         rc = dynamic_condition(c, t, named, &condition);

@@ -46,9 +46,10 @@ enum lc spark_sql(const struct ctx *ctx, const struct spark_env *env, const char
                   const struct spark_sql_args *args, const struct plan **result, struct err *err) MUST_CHECK;
 
 struct spark_replace { /* df.write with replaceWhere, or of partitions (partitionOverwriteMode = dynamic) */
-    const char *table, *path; /* one of them */
-    const char *condition;    /* SQL; NULL: the rows of the partitions that have new ones */
-    bool by_position;         /* insertInto */
+    const char *table, *path;  /* one of them */
+    const char *condition;     /* SQL; NULL, and no filter: the rows of the partitions that have new ones */
+    const struct expr *filter; /* the condition as an expression, or NULL */
+    bool by_position;          /* insertInto */
 };
 /* The rows that the condition is true of go, those of the plan come: one commit. *there false: there is no such Delta table yet, and
  * nothing was done. */

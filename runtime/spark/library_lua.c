@@ -126,6 +126,20 @@ static int l_is_local(lua_State *L)
     return 1;
 }
 
+static int l_is_remote(lua_State *L) /* is_remote(): is the session on a server? */
+{
+    lua_pushboolean(L, spark_is_remote(spark_of(L)));
+    return 1;
+}
+
+static int l_condition(lua_State *L) /* condition(Column or SQL text) -> Column */
+{
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    column_condition(L, 1);
+    return 1;
+}
+
 /* The list at index laid out on the stack; its length. */
 static int lay_out(lua_State *L, int index)
 {
@@ -272,10 +286,14 @@ static void push_core(lua_State *L)
                                        {"input_files", l_input_files},
                                        {"plan_text", l_plan_text},
                                        {"is_local", l_is_local},
+                                       {"is_remote", l_is_remote},
+                                       {"condition", l_condition},
                                        {"grouping_sets", l_grouping_sets},
                                        {"call", l_call},
                                        {"raise", l_raise},
                                        {"merge", dataframe_merge_into},
+                                       {"overwrite", dataframe_overwrite},
+                                       {"save_v2", dataframe_save_v2},
                                        {"functions", l_functions},
                                        {"pack", l_pack},
                                        {"applied", l_applied},

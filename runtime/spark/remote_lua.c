@@ -59,6 +59,21 @@ static int push_properties(lua_State *L) /* rows of key and value at the top: a 
     return 1;
 }
 
+static int push_table(lua_State *L, const char *name) /* createTable's DataFrame */
+{
+    const struct plan *p = NULL;
+    char **parts = NULL;
+    size_t n = 0;
+    struct err err;
+
+    err_clear(&err);
+    if (name_split(name, &parts, &n, &err) != LC_OK)
+        return session_raise(L, &err);
+    p = plan_read_table((const char *const *)parts, n, NULL);
+    name_free(parts, n);
+    return dataframe_push(L, p);
+}
+
 static int push_result(lua_State *L, const char *name)
 {
     if (begins(name, lists))
@@ -83,6 +98,18 @@ static const char *text_at(lua_State *L, int index) /* stays on the stack; NULL:
     return luaL_tolstring(L, index, NULL);
 }
 
+/* PySpark's arguments, where they come in another order than the server's: createTable(…, schema, description). */
+static void sort_arguments(lua_State *L, const char *name)
+{
+    static const char *const names[] = {"tableName", "path", "source", "schema", "description", NULL};
+
+    if (strcmp(name, "createTable") != 0)
+        return;
+    spark_args(L, 2, names);
+    luaL_checkstring(L, 2);
+    lua_rotate(L, 5, 1);
+}
+
 static int l_catalog_call(lua_State *L) /* upvalue: the call's name */
 {
     const char *name = lua_tostring(L, lua_upvalueindex(1)), *args[8];
@@ -90,8 +117,10 @@ static int l_catalog_call(lua_State *L) /* upvalue: the call's name */
     const struct plan *p = NULL;
     struct engine *e;
     struct err err;
-    int n = lua_gettop(L) - 1;
+    int n;
 
+    sort_arguments(L, name);
+    n = lua_gettop(L) - 1;
     luaL_argcheck(L, n <= 8, 10, "too many arguments");
     luaL_checkstack(L, n + 8, NULL);
     for (int i = 0; i < n; i++)
@@ -102,6 +131,8 @@ static int l_catalog_call(lua_State *L) /* upvalue: the call's name */
     if (remote->catalog(e, &call, &p, &err) != LC_OK)
         return session_raise(L, &err);
     push_rows(L, p);
+    if (strcmp(name, "createTable") == 0 && n > 0 && args[0])
+        return push_table(L, args[0]);
     return push_result(L, name);
 }
 
@@ -333,6 +364,18 @@ enum lc remote_sql(const struct ctx *ctx, struct spark *s, const struct engine_t
 
     TRY(spark_remote(s, "this statement", &remote, &e, err));
     return remote->sql(e, ctx, text, out, err);
+}
+
+int remote_save_v2(lua_State *L, const struct plan *p, const struct engine_save_v2 *save)
+{
+    struct engine *e;
+    struct err err;
+
+    err_clear(&err);
+    const struct engine_remote *remote = remote_of(L, "this write", &e);
+    if (remote->save_v2(e, ctx_of(L), p, save, &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
 }
 
 int remote_save(lua_State *L, const struct plan *p, const struct engine_save *save)

@@ -22,5 +22,7 @@ enum lc remote_sql(const struct ctx *ctx, struct spark *s, const struct engine_t
                    const struct plan **out, struct err *err) MUST_CHECK;
 /* df.write on the server: raises on failure. */
 int remote_save(lua_State *L, const struct plan *p, const struct engine_save *save);
+/* df:writeTo on the server: raises on failure. */
+int remote_save_v2(lua_State *L, const struct plan *p, const struct engine_save_v2 *save);
 extern const struct manual_row remote_methods[]; /* of spark: tags and interrupts */
 #endif

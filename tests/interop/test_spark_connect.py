@@ -243,3 +243,23 @@ print(df:approxQuantile("v", {0.5}, 0)[1], #df:tail(2), df:sameSemantics(df))
     assert run(code) == script(home, code)
     looped = "local f = F.udf(function(x) local s = 0; for i = 1, x do s = s + i end return s end, 'int'); fails(function() spark:range(3):select(f('id')):collect() end)"
     assert "Spark runs no Lua" in run(looped)
+
+
+def test_create_table_and_write_to_are_the_servers(run, peer):
+    said = run("""
+print(spark.catalog:createTable("made_here", null, null, "a INT").columns[1])
+print(spark.catalog:createTable{tableName = "made_too", schema = "b INT", description = "it's"}.columns[1])
+fails(function() spark.catalog:createTable("made_not") end)
+spark:range(3):withColumn("p", F.lit("x")):writeTo("made_v2"):using("parquet"):tableProperty("who", "me"):partitionedBy("p"):create()
+fails(function() spark:range(3):writeTo("made_v2"):overwrite(F.col("id"):lt(3)) end)
+fails(function() spark:range(3):writeTo("made_v2"):overwrite() end)
+""").splitlines()
+    assert said[:2] == ["a", "b"]
+    for line, says in zip(said[2:], ["[UNABLE_TO_INFER_SCHEMA]", "Cannot write into v1 table", "got nil"], strict=True):
+        assert says in line
+    made = {r[0]: r[1] for r in peer.sql("DESCRIBE EXTENDED made_too").collect()}
+    assert made["Comment"] == "it's" and made["b"] == "int"
+    shown = peer.sql("SHOW CREATE TABLE made_v2").collect()[0][0]
+    assert "PARTITIONED BY (p)" in shown and "'who' = 'me'" in shown and peer.table("made_v2").count() == 3
+    for name in ("made_here", "made_too", "made_v2"):
+        peer.sql(f"DROP TABLE {name}")

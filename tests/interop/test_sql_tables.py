@@ -344,6 +344,42 @@ print(pcall(function() rows({1, "z"}).write:mode("overwrite"):option("replaceWhe
     assert theirs(place(home, "t")) == [{"id": 70, "p": "a"}]
 
 
+def test_overwrite_takes_a_column_and_no_guess(home):
+    code = """spark:range(6).write:saveAsTable("t")
+local function show() local o = {} for _, r in ipairs(spark:table("t"):orderBy("id"):collect()) do o[#o + 1] = r.id end print(table.concat(o, ",")) end
+local function fails(f) print(select(2, pcall(f))) end
+spark:range(100, 102):writeTo("t"):overwrite(F.col("id"):gt(50)); show()
+spark:range(2):writeTo("t"):overwrite((F.col("id"):lt(3)) & F.col("id"):isNotNull()); show()
+fails(function() spark:range(9):writeTo("t"):overwrite(F.col("id"):lt(3):eq(true)) end)
+fails(function() spark:range(9):writeTo("t"):overwrite(F.col("idd"):lt(3)) end)
+fails(function() spark:range(9):writeTo("t"):overwrite() end)
+fails(function() spark:range(9):writeTo("t"):overwrite(F.col("id") == 3) end)
+show()
+spark:range(7, 8):writeTo("t"):overwrite(F.lit(true)); show()"""
+    lines = script(home, code).splitlines()
+    assert lines[:2] == ["0,1,2,3,4,5,100,101", "0,1,3,4,5,100,101"]
+    for line, says in zip(lines[2:6], ["[DELTA_REPLACE_WHERE_MISMATCH]", "[UNRESOLVED_COLUMN.WITH_SUGGESTION]", "got nil", "Lua turns =="], strict=True):
+        assert says in line
+    assert lines[6:] == ["0,1,3,4,5,100,101", "7"]
+    assert theirs(place(home, "t")) == [{"id": 7}]
+
+
+def test_create_table_of_the_catalog(home, tmp_path):
+    code = f"""local function fails(f) print(select(2, pcall(f))) end
+print(spark.catalog:createTable("a", null, null, "x INT").columns[1], spark.catalog:createTable{{tableName = "b", schema = "y INT", description = "it's"}}.columns[1])
+fails(function() spark.catalog:createTable() end)
+fails(function() spark.catalog:createTable(null, null, "delta", "x INT") end)
+fails(function() spark.catalog:createTable("c", 3) end)
+fails(function() spark.catalog:createTable("c") end)
+fails(function() spark.catalog:createTable("c", "{tmp_path}/nothing", "parquet") end)
+spark:range(3).write:parquet("{tmp_path}/it's"); print(spark.catalog:createTable("c", "{tmp_path}/it's", "parquet"):count())"""
+    lines = script(home, code).splitlines()
+    assert lines[0] == "x\ty" and lines[-1] == "3"
+    for line, says in zip(lines[1:-1], ["tableName", "tableName", "'path' as a string, got number", "[UNABLE_TO_INFER_SCHEMA]", "[PATH_NOT_FOUND]"], strict=True):
+        assert says in line
+    assert "it's" in str(sql(home, "DESCRIBE EXTENDED b"))
+
+
 def test_merge_takes_a_dataframe(home):
     code = """spark:sql("CREATE TABLE t AS SELECT id, 'old' AS v FROM range(3)")
 local df = spark:createDataFrame({{1, "new"}, {7, "more"}}, "id BIGINT, v STRING")

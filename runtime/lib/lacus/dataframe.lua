@@ -575,7 +575,14 @@ return function(native)
 
   local function exists(name) return spark.catalog:tableExists(name) end
 
-  local function save(w, mode)
+  -- on a server the whole of it is the server's: Spark's WriteOperationV2
+  local function save_there(w, mode, condition)
+    native.save_v2(w.df, {table = w.name, mode = mode, provider = w.provider, options = w.options_, properties = w.properties,
+                          partitions = w.partitions, condition = condition})
+  end
+
+  local function save(w, mode, v2)
+    if native.is_remote() then return save_there(w, v2) end
     local writer = w.df.write:mode(mode)
     if w.provider then writer = writer:format(w.provider) end
     for k, v in pairs(w.options_) do writer = writer:option(k, v) end
@@ -587,56 +594,58 @@ return function(native)
   end
 
   local function must_exist(w)
-    if not exists(w.name) then
+    if not native.is_remote() and not exists(w.name) then
       error(("[TABLE_OR_VIEW_NOT_FOUND] The table or view `%s` cannot be found; create() makes it. SQLSTATE: 42P01"):format(w.name), 3)
     end
+  end
+
+  local function replace(w, v2)
+    if not native.is_remote() then w.options_.overwriteSchema = true end
+    save(w, "overwrite", v2)
   end
 
   --- DataFrameWriterV2:create()
   -- makes the table; an error when it is there
   --     df:writeTo("moon"):create()
-  function V2:create() save(self, "error") end
+  function V2:create() save(self, "error", "create") end
   --- DataFrameWriterV2:replace()
   -- puts the rows and columns in place of a table's
   --     df:writeTo("lake"):replace()
   function V2:replace()
     must_exist(self)
-    self.options_.overwriteSchema = true
-    save(self, "overwrite")
+    replace(self, "replace")
   end
   --- DataFrameWriterV2:createOrReplace()
   -- makes the table, or puts rows and columns in place of it
   --     df:writeTo("lake"):createOrReplace()
   function V2:createOrReplace()
-    self.options_.overwriteSchema = true
-    save(self, "overwrite")
+    replace(self, "createOrReplace")
   end
   --- DataFrameWriterV2:append()
   -- adds rows to a table that is there, by the names of columns
   --     df:writeTo("lake"):append()
   function V2:append()
     must_exist(self)
-    save(self, "append")
+    save(self, "append", "append")
   end
   --- DataFrameWriterV2:overwrite(condition: Column)
-  -- puts the rows in place of those that a condition (as SQL) is true of; F.lit(true): of all
-  --     df:writeTo("lake"):overwrite("year = 2026")
+  -- puts the rows in place of those that a condition (a Column, or SQL text) is true of; F.lit(true): of all
+  --     df:writeTo("lake"):overwrite(F.col("year"):eq(2026))
   function V2:overwrite(condition)
+    local fine, why = pcall(native.condition, condition)
+    if not fine then error("overwrite: " .. tostring(why):gsub("^.-%((.*)%)$", "%1"), 2) end
+    condition = why
     must_exist(self)
-    if type(condition) == "string" then
-      self.options_.replaceWhere = condition
-    elseif condition ~= nil and not tostring(condition):match("true") then
-      native.raise("overwrite takes its condition as SQL text, or F.lit(true)", "df:writeTo(name):overwrite(\"year = 2026\")")
-    end
-    save(self, "overwrite")
+    if native.is_remote() then return save_there(self, "overwrite", condition) end
+    if not native.overwrite(self.df, self.name, condition) then save(self, "overwrite") end
   end
   --- DataFrameWriterV2:overwritePartitions()
   -- puts the rows in place of the partitions that they are of
   --     df:writeTo("lake"):overwritePartitions()
   function V2:overwritePartitions()
     must_exist(self)
-    self.options_.partitionOverwriteMode = "dynamic"
-    save(self, "overwrite")
+    if not native.is_remote() then self.options_.partitionOverwriteMode = "dynamic" end
+    save(self, "overwrite", "overwritePartitions")
   end
 
   ---------------------------------------------------------------------------------------------------- merging
@@ -833,14 +842,39 @@ return function(native)
     end
     return out
   end
-  --- Catalog:createTable(tableName: string, path?: string, source?: string, schema?: string) -> DataFrame
+  -- The text of an argument by name; nil: not given (nil or null).
+  local function text_argument(what, name, value)
+    if value == nil or value == null then return nil end
+    if type(value) ~= "string" then
+      error(("%s takes '%s' as a string, got %s"):format(what, name, type(value)), 3)
+    end
+    return value
+  end
+
+  local function literal(text) return "'" .. text:gsub("\\", "\\\\"):gsub("'", "\\'") .. "'" end
+
+  -- A table is made of columns or of files that are there: those say their columns, or that they cannot.
+  local function check_source(name, path, source)
+    if not path then
+      native.raise(("[UNABLE_TO_INFER_SCHEMA] createTable cannot make '%s': Unable to infer schema for %s. It must be specified "
+        .. "manually. SQLSTATE: 42KD9"):format(name, source), "give schema = \"id INT, name STRING\", or the path of files that are there")
+    end
+    if source ~= "delta" then local _ = spark.read:format(source):load(path).columns end
+  end
+
+  --- Catalog:createTable(tableName: string, path?: string, source?: string, schema?: string, description?: string) -> DataFrame
   -- makes a table, empty or of files that are there
   --     spark.catalog:createTable{tableName = "points", schema = "x DOUBLE, y DOUBLE"}
   function Catalog.createTable(...)
-    local name, path, source, schema = args({"tableName", "path", "source", "schema"}, ...)
-    local ddl = type(schema) == "table" and schema.ddl or schema
-    spark:sql("CREATE TABLE " .. name .. (ddl and " (" .. ddl .. ")" or "") .. " USING " .. (source or "delta")
-      .. (path and " LOCATION '" .. path:gsub("'", "\\'") .. "'" or ""))
+    local name, path, source, schema, description = args({"tableName", "path", "source", "schema", "description"}, ...)
+    name, path = text_argument("createTable", "tableName", name), text_argument("createTable", "path", path)
+    source = (text_argument("createTable", "source", source) or "delta"):lower()
+    description = text_argument("createTable", "description", description)
+    local ddl = type(schema) == "table" and schema.ddl or text_argument("createTable", "schema", schema)
+    if not name then error("createTable needs 'tableName', the name of the table to make", 2) end
+    if not ddl then check_source(name, path, source) end
+    spark:sql("CREATE TABLE " .. name .. (ddl and " (" .. ddl .. ")" or "") .. " USING " .. source
+      .. (path and " LOCATION " .. literal(path) or "") .. (description and " COMMENT " .. literal(description) or ""))
     return spark:table(name)
   end
   Catalog.createExternalTable = classes.Catalog.createTable
