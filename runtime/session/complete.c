@@ -387,10 +387,12 @@ static bool argument_type(const struct argument *x, struct buf *out)
     return q != NULL;
 }
 
-static void add_keyword(struct answer *a, const struct manual_param *p)
+static void add_keyword(lua_State *L, struct answer *a, const struct manual_param *p)
 {
     char text[96];
 
+    if (p->rest && p->type.len)
+        complete_listed(L, a, p->type);
     if (p->rest || p->name.len > 80)
         return;
     snprintf(text, sizeof text, "%.*s = ", (int)p->name.len, p->name.s);
@@ -409,14 +411,15 @@ static void add_keywords_of(lua_State *L, struct answer *a, const struct place *
         return;
     if (!find_argument(L, p, &x))
         return;
+    a->call = x.call->callee.parts[0].name;
     at = param_at(&x.signature, x.index);
     fields = mem_zalloc(sizeof *fields);
     if (at && fields && at->type.len && manual_fields(at->type, fields))
         for (int i = 0; i < fields->n; i++)
-            add_keyword(a, &fields->params[i]);
+            add_keyword(L, a, &fields->params[i]);
     else if (x.call->bracket == '{' || (x.signature.named && x.index > 0))
         for (int i = 0; i < x.signature.n; i++)
-            add_keyword(a, &x.signature.params[i]);
+            add_keyword(L, a, &x.signature.params[i]);
     mem_free(fields);
 }
 
@@ -475,6 +478,7 @@ static void complete_string(lua_State *L, struct answer *a, const struct place *
     }
     type = session_buf(L, 1 << 14);
     if (find_argument(L, p, &x) && argument_type(&x, type)) {
+        a->call = x.call->callee.parts[0].name;
         struct manual_text t = {buf_str(type), type->len};
         int self = self_around(L, p, "DataFrame");
         if (complete_value(L, a, t, p->string, self ? self : x.self))

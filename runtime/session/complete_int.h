@@ -30,6 +30,8 @@ struct answer {
     bool fold;         /* case does not matter: SQL */
     const char *first; /* in a call: its first argument, a text; NULL: none */
     size_t first_len;
+    const char *call; /* where the call begins, as written; NULL: in none */
+    const char *more; /* behind each text of a list: " = "; NULL: nothing */
     struct session *s;
     struct match *list; /* owned */
     size_t n, cap;
@@ -43,6 +45,8 @@ void complete_path(struct answer *a, const char *start);
 void complete_lua(lua_State *L, struct answer *a);
 /* A text that a parameter of this type takes, from `start` on; self: stack index of the object, 0: none. */
 bool complete_value(lua_State *L, struct answer *a, struct manual_text type, const char *start, int self);
+/* The texts that a parameter of this type takes, where a name is being written; false: it is no such type. */
+bool complete_listed(lua_State *L, struct answer *a, struct manual_text type);
 /* Lines that are no Lua: magics and commands; false: it is Lua. */
 bool complete_magic(lua_State *L, struct answer *a);
 #endif

@@ -54,8 +54,11 @@ void complete_path(struct answer *a, const char *start)
 static void add_texts(lua_State *L, struct answer *a, const char *type) /* the table on the top */
 {
     for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1))
-        if (lua_type(L, -1) == LUA_TSTRING)
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            lua_pushfstring(L, "%s%s", lua_tostring(L, -1), a->more ? a->more : "");
             complete_add(a, lua_tostring(L, -1), type, 0, NULL);
+            lua_pop(L, 1);
+        }
     lua_pop(L, 1);
 }
 
@@ -84,9 +87,23 @@ static void call_list(lua_State *L, struct answer *a, lua_CFunction list, const 
         lua_pushnil(L);
     lua_pushlstring(L, a->prefix, a->prefix_len);
     lua_pushlstring(L, a->first ? a->first : "", a->first_len);
-    if (lua_pcall(L, 3, 1, 0) == LUA_OK && lua_istable(L, -1))
+    lua_pushlstring(L, a->call ? a->call : "", a->call ? (size_t)(a->text + a->len - a->call) : 0);
+    lua_pushlstring(L, a->text, (size_t)((a->call ? a->call : a->text + a->len) - a->text));
+    if (lua_pcall(L, 5, 1, 0) == LUA_OK && lua_istable(L, -1))
         add_texts(L, a, type);
     lua_settop(L, top);
+}
+
+bool complete_listed(lua_State *L, struct answer *a, struct manual_text type)
+{
+    struct manual_values v;
+
+    if (!manual_find_values(a->s->globals, type.s, type.len, &v))
+        return false;
+    a->more = " = ";
+    call_list(L, a, v.list, "param", 0);
+    a->more = NULL;
+    return true;
 }
 
 /* "append"|"overwrite" */

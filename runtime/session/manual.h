@@ -46,8 +46,10 @@ struct manual_text {
 
 enum manual_kind { MANUAL_MODULE, MANUAL_CLASS };
 
-/* A kind of text that a parameter takes: `name: ColumnName`. list(object, prefix) returns the texts it may be, in a table, for
- * completion: quick, without side effects. object: what the method is called on, or nil. For editors it is a string. */
+/* A kind of text that a parameter takes: `name: ColumnName`. list(object, prefix, first, call, before) returns the texts it may be, in
+ * a table, for completion: quick, without side effects. object: what the method is called on, or nil; first: the first argument,
+ * if it is a text; call: the call as it is written up to the cursor; before: the text before it. For editors it is a string.
+ * `…: Type` says that a table with names may have these as names. */
 struct manual_values {
     const char *type;
     lua_CFunction list;

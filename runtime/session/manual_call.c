@@ -282,7 +282,7 @@ static void put_type(struct manual_text t, struct buf *out)
         buf_add(out, t.s, t.len);
     } else if (t.len > 2 && *t.s == '{' && t.s[t.len - 1] == '}') {
         fields = mem_zalloc(sizeof *fields);
-        if (fields && manual_fields(t, fields))
+        if (fields && manual_fields(t, fields) && !fields->params[0].rest)
             put_fields(fields, out);
         else
             put_list(t, out);

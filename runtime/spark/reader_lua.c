@@ -144,6 +144,11 @@ static const char **paths_arg(lua_State *L, struct reader *r, int *n)
         }
         lua_settop(L, 2);
     }
+    if (lua_gettop(L) > 2 && spark_is_plain_table(L, -1) &&
+        lua_rawlen(L, -1) == 0) { /* csv("a.csv", {header = true}) */
+        set_options(L, r, lua_gettop(L));
+        lua_pop(L, 1);
+    }
     *n = spark_list(L, 2);
     luaL_argcheck(L, *n > 0 && !lua_isnil(L, 2), 2, "a path expected");
     paths = lua_newuserdatauv(L, sizeof *paths * (size_t)*n, 0);
@@ -214,28 +219,31 @@ static const struct manual_row methods[] = {
      "format(name: \"csv\"|\"json\"|\"parquet\"|\"text\"|\"delta\") -> DataFrameReader\n\"csv\", \"json\", "
      "\"parquet\", \"text\" or \"delta\"\n\tspark.read:format(\"csv\"):load(\"data.csv\")"},
     {"option", l_option,
-     "option(key, value) -> DataFrameReader\ne.g. \"header\", true\n\tspark.read:option(\"header\", "
+     "option(key: ReadOption, value) -> DataFrameReader\ne.g. \"header\", "
+     "true\n\tspark.read:option(\"header\", "
      "true):csv(\"data.csv\")"},
     {"options", l_options,
-     "options{key = value, …} -> DataFrameReader\nseveral settings of the "
+     "options{…: ReadOption} -> DataFrameReader\nseveral settings of the "
      "format\n\tspark.read:options{header = true, sep = "
      "\";\"}:csv(\"data.csv\")"},
     {"schema", l_schema,
      "schema(schema) -> DataFrameReader\nDDL like \"id INT, s STRING\", df.schema, or a "
      "StructType\n\tspark.read:schema(\"id INT, s STRING\"):csv(\"data.csv\")"},
     {"load", l_load,
-     "load(path: Path, …) -> DataFrame\nwith the format of format(), else "
+     "load{path: Path, …: ReadOption} -> DataFrame\nwith the format of format(), else "
      "Parquet\n\tspark.read:load(\"data.parquet\")"},
     {"csv", l_csv,
-     "csv{path: Path, header = true, sep = \",\", inferSchema = true, schema: string, …} -> "
+     "csv{path: Path, header = true, sep = \",\", inferSchema = true, schema: string, …: ReadOption} -> "
      "DataFrame\nthe rows of CSV files\n\tspark.read:csv{\"data.csv\", header = true, inferSchema = true}"},
     {"json", l_json,
-     "json(path: Path, …) -> DataFrame\none object per line\n\tspark.read:json(\"data.json\")"},
+     "json{path: Path, schema: string, …: ReadOption} -> DataFrame\none object per "
+     "line\n\tspark.read:json(\"data.json\")"},
     {"parquet", l_parquet,
-     "parquet(path: Path, …) -> DataFrame\nthe rows of Parquet "
+     "parquet{path: Path, …: ReadOption} -> DataFrame\nthe rows of Parquet "
      "files\n\tspark.read:parquet(\"data.parquet\")"},
     {"text", l_text,
-     "text(path: Path, …) -> DataFrame\none column, value: a row per line\n\tspark.read:text(\"data.txt\")"},
+     "text{path: Path, …: ReadOption} -> DataFrame\none column, value: a row per "
+     "line\n\tspark.read:text(\"data.txt\")"},
     {"table", l_table,
      "table(name: TableName) -> DataFrame\na table of the "
      "catalog\n\tspark.read:table(\"main.default.sales\")"},

@@ -1,8 +1,10 @@
 /* values_lua.c: for completion: columns of a DataFrame, tables, functions of SQL. Quick, and without side effects. */
 #include "runtime/spark/values_lua.h"
+#include "runtime/dataframe/options.h"
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/spark/dataframe_lua.h"
 #include <string.h>
+#include <strings.h>
 
 enum { OBJECTS = 20 };
 
@@ -113,8 +115,48 @@ static int l_confs(lua_State *L) /* those that are known, and those that were se
     return 1;
 }
 
+/* The format that a chain of calls names: format("csv"), or the csv of …:csv{. NULL: none. */
+static const char *format_written(const char *call)
+{
+    const char *at = strstr(call, "format"), *name = at, *last = call, *p;
+    size_t n, i = 0;
+
+    for (p = call; at == NULL && *p; p++)
+        if (*p == ':' || *p == '.')
+            last = p + 1;
+    name = at ? at + strlen("format") : last;
+    name += at ? strspn(name, " ({\"'") : 0;
+    n = strcspn(name, " ({\"'");
+    while ((p = source_format_name(i++)) != NULL)
+        if (strlen(p) == n && strncasecmp(p, name, n) == 0)
+            return p;
+    return NULL;
+}
+
+static int options(lua_State *L, enum source_use use) /* (object, prefix, first, call) */
+{
+    const char *format = format_written(luaL_checkstring(L, 4)), *name;
+
+    lua_newtable(L);
+    for (size_t i = 0; (name = source_option_name(format, use, i)) != NULL; i++)
+        add(L, name);
+    return 1;
+}
+
+static int l_read_options(lua_State *L)
+{
+    return options(L, SOURCE_READ);
+}
+
+static int l_write_options(lua_State *L)
+{
+    return options(L, SOURCE_WRITE);
+}
+
 const struct manual_values spark_values[] = {{"ColumnName", l_columns},
                                              {"TableName", l_tables},
                                              {"FunctionName", l_functions},
                                              {"ConfName", l_confs},
+                                             {"ReadOption", l_read_options},
+                                             {"WriteOption", l_write_options},
                                              {0}};

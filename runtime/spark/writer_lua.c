@@ -256,9 +256,9 @@ static const struct setting { /* what save and its kin take behind the path, in 
 } settings[] = {{"format", set_format_at}, {"mode", set_mode}, {"partitionBy", set_partitions_at}};
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
-static void apply_named(lua_State *L, struct writer *w) /* from the table at 2 */
+static void apply_named(lua_State *L, struct writer *w, int table)
 {
-    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
         size_t i = 0;
 
@@ -279,8 +279,13 @@ static const char *path_arg(lua_State *L, struct writer *w, size_t from)
 {
     int top = lua_gettop(L);
 
+    if (top > 2 && spark_is_plain_table(L, top) &&
+        lua_rawlen(L, top) == 0) { /* save("path", {mode = "append"}) */
+        apply_named(L, w, top);
+        lua_settop(L, --top);
+    }
     if (spark_is_plain_table(L, 2)) {
-        apply_named(L, w);
+        apply_named(L, w, 2);
         if (lua_rawgeti(L, 2, 1) == LUA_TNIL) {
             lua_pop(L, 1);
             lua_getfield(L, 2, lua_getfield(L, 2, "name") == LUA_TNIL ? "path" : "name");
@@ -367,30 +372,40 @@ static const struct manual_row methods[] = {
      "\"overwrite\", \"error\" (what is not said) or "
      "\"ignore\"\n\tdf.write:mode(\"append\"):saveAsTable(\"sales\")"},
     {"option", l_option,
-     "option(key, value) -> DataFrameWriter\ne.g. \"mergeSchema\", true\n\tdf.write:option(\"mergeSchema\", "
+     "option(key: WriteOption, value) -> DataFrameWriter\ne.g. \"mergeSchema\", "
+     "true\n\tdf.write:option(\"mergeSchema\", "
      "true):mode(\"append\"):saveAsTable(\"sales\")"},
     {"options", l_options,
-     "options{key = value, …} -> DataFrameWriter\nseveral settings of the format"
+     "options{…: WriteOption} -> DataFrameWriter\nseveral settings of the format"
      "\n\tdf:select(\"n\", \"k\").write:options{header = true, sep = \";\"}:csv(\"out/people\")"},
     {"partitionBy", l_partition_by,
      "partitionBy(column, …) -> DataFrameWriter\na folder per "
      "value\n\tdf.write:partitionBy(\"day\"):saveAsTable(\"sales\")"},
     {"save", l_save,
-     "save(path: Path, format?: string, mode?: string, partitionBy?: ColumnName)\nwrites files or a Delta "
+     "save{path: Path, format?: \"delta\"|\"parquet\"|\"csv\"|\"json\"|\"text\", mode?: "
+     "\"append\"|\"overwrite\"|\"error\"|\"ignore\", partitionBy?: ColumnName, …: WriteOption}\nwrites files "
+     "or a Delta "
      "table to a path\n\tdf.write:mode(\"overwrite\"):save(\"out/sales\")"},
     {"saveAsTable", l_save_as_table,
-     "saveAsTable(name: TableName, format?: string, mode?: string, partitionBy?: ColumnName)\nwrites a Delta "
+     "saveAsTable{name: TableName, format?: \"delta\"|\"parquet\"|\"csv\"|\"json\"|\"text\", mode?: "
+     "\"append\"|\"overwrite\"|\"error\"|\"ignore\", partitionBy?: ColumnName, …: WriteOption}\nwrites a "
+     "Delta "
      "table of the catalog\n\tdf.write:mode(\"overwrite\"):saveAsTable(\"sales\")"},
     {"insertInto", l_insert_into,
      "insertInto(name: TableName, overwrite?: boolean)\nrows into a table, by "
      "position\n\tdf.write:insertInto(\"sales\")"},
     {"csv", l_csv,
-     "csv(path: Path, mode?: string)\noptions by name: csv{path, header = true}\n\tdf.write:csv(\"out\")"},
-    {"json", l_json, "json(path: Path, mode?: string)\none object per line\n\tdf.write:json(\"out\")"},
+     "csv{path: Path, mode?: \"append\"|\"overwrite\"|\"error\"|\"ignore\", …: WriteOption}\noptions by "
+     "name: csv{path, header = true}\n\tdf.write:csv(\"out\")"},
+    {"json", l_json,
+     "json{path: Path, mode?: \"append\"|\"overwrite\"|\"error\"|\"ignore\", …: WriteOption}\none object per "
+     "line\n\tdf.write:json(\"out\")"},
     {"parquet", l_parquet,
-     "parquet(path: Path, mode?: string)\nwrites Parquet files into a folder\n\tdf.write:parquet(\"out\")"},
+     "parquet{path: Path, mode?: \"append\"|\"overwrite\"|\"error\"|\"ignore\", …: WriteOption}\nwrites "
+     "Parquet files into a folder\n\tdf.write:parquet(\"out\")"},
     {"text", l_text,
-     "text(path: Path, mode?: string)\none column of texts, a line "
+     "text{path: Path, mode?: \"append\"|\"overwrite\"|\"error\"|\"ignore\", …: WriteOption}\none column of "
+     "texts, a line "
      "each\n\tdf:select(\"s\").write:text(\"out\")"},
     {NULL, NULL, NULL}};
 

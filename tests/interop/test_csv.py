@@ -1,4 +1,5 @@
 """CSV files as Spark reads them: the same files, options and schemas through both; rows, names and types are compared."""
+import csv
 import gzip
 import itertools
 import json
@@ -189,3 +190,18 @@ def test_a_header_in_another_encoding_is_read(home, tmp_path):
 local r = spark.read:option("header", true)
 print(r:csv("{tmp_path}/latin.csv").columns[1], r:csv("{tmp_path}/latin.csv"):count(), r:option("encoding", "latin1"):csv("{tmp_path}/latin.csv").columns[1])
 """) == "gr\ufffd\ufffde\t1\tgröße\n"
+
+
+def test_options_stand_in_a_table_behind_the_path(tmp_path, home):
+    """csv(path, {header = true}), as habits of Python write it; what was written is read by Python's csv."""
+    out = script(home, f'''
+local df = spark:createDataFrame({{{{1, "a;b"}}, {{2, "c"}}}}, {{"n", "s"}})
+df:coalesce(1).write:csv("{tmp_path}/out", {{mode = "overwrite", header = true, sep = ";"}})
+df:coalesce(1).write:csv("{tmp_path}/out", "overwrite", {{header = true, sep = ";"}})
+local back = spark.read:csv("{tmp_path}/out", {{header = true, sep = ";"}})
+print(table.concat(back.columns, ","), back:count())
+print(pcall(function() return spark.read:csv("{tmp_path}/out", {{}}, "{tmp_path}/none") end))''')
+    assert out.splitlines()[0].split() == ["n,s", "2"] and out.splitlines()[1].startswith("false"), out
+    part, = (tmp_path / "out").glob("part-*.csv")
+    with part.open(newline="") as f:
+        assert list(csv.reader(f, delimiter=";")) == [["n", "s"], ["1", "a;b"], ["2", "c"]]

@@ -106,6 +106,20 @@ def test_banned_calls():
         assert not m, f"{path} calls {m[1]}"
 
 
+def test_options_that_are_asked_for_are_offered():
+    """Completion's table of options (runtime/dataframe/options.c) has the keys that readers and writers look for, and no others."""
+    ask = re.compile(r"\b(?:plan_option|truth|option|given|is_on|take_time|is_true|setting_of)\(([^;{}]*)")
+    places = [p for p in sources() if re.match(r"runtime/(dataframe/(sqlgen/source|engines/duckdb/write)|catalog/resolve|spark/(reader|writer)_lua)", p)]
+    asked = set()
+    for path in places:
+        for call in ask.findall((ROOT / path).read_text()):
+            asked |= {word.lower() for word in re.findall(r'"([A-Za-z]{3,})"', call) if word not in ("true", "false", "none", "snappy", "UTF")}
+        asked |= {word.lower() for word in re.findall(r'"(\w+Format)"', (ROOT / path).read_text())}
+    table = (ROOT / "runtime/dataframe/options.c").read_text()
+    offered = {name.lower() for name in re.findall(r'\{"(\w+)", [A-Z |]+, [A-Z |]+\}', table)}
+    assert len(asked) > 25 and offered == asked, (offered - asked, asked - offered)
+
+
 def test_libraries_do_not_end_the_process():
     for path in sources():
         if path.startswith("repl/"):

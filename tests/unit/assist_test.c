@@ -125,6 +125,30 @@ static void dataframes_are_completed(void **state)
     OFFERS(r, "F.col(\"numb|", "number");
 }
 
+static void options_of_files_are_offered(void **state)
+{
+    struct recorder *r = *state;
+
+    recorder_do(r, "local df = spark:range(3)");
+    OFFERS(r, "spark.read:option('|", "header", "multiLine", "mergeSchema", "versionAsOf", "-quoteAll");
+    OFFERS(r, "spark.read:format('csv'):option(\"inf|", "inferSchema", "=1");
+    OFFERS(r, "spark.read:format('csv'):option('|", "header", "-mergeSchema", "-versionAsOf");
+    OFFERS(r, "spark.read:format('json'):option('all|", "allowComments", "-header");
+    OFFERS(r, "spark.read:format('delta'):option('|", "versionAsOf", "timestampAsOf", "-sep");
+    OFFERS(r, "spark.read:csv('p', {he", "header = ");
+    OFFERS(r, "spark.read:csv('p', {header = true, null", "nullValue = ");
+    OFFERS(r, "spark.read:csv{'p', nu", "nullValue = ");
+    OFFERS(r, "spark.read:json{'p', all", "allowComments = ");
+    OFFERS(r, "spark.read:parquet{'p', me", "mergeSchema = ");
+    OFFERS(r, "spark.read:options{tim", "timestampFormat = ", "timestampAsOf = ");
+    OFFERS(r, "df.write:option('|", "mergeSchema", "compression", "quoteAll", "-versionAsOf");
+    OFFERS(r, "df.write:mode('|", "append", "overwrite", "error", "ignore", "=4");
+    OFFERS(r, "df.write:format('|", "delta", "parquet", "csv", "json", "text", "=5");
+    OFFERS(r, "df.write:csv('p', {qu", "quoteAll = ", "quote = ");
+    OFFERS(r, "df.write:save{'p', mode = 'ov|", "overwrite", "=1");
+    OFFERS(r, "df.write:format('json'):option('ig|", "ignoreNullFields", "=1");
+}
+
 static void magics_are_completed(void **state)
 {
     struct recorder *r = *state;
@@ -270,6 +294,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_calls_return_is_known, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(keyword_arguments_are_offered, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(dataframes_are_completed, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(options_of_files_are_offered, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(magics_are_completed, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(fields_of_widgets_are_offered, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(what_stands_there_is_explained, set_up, recorder_tear_down),

@@ -39,6 +39,11 @@ static const struct {
     {"columnNameOfCorruptRecord", TO_TEXT, AT(corrupt_name)},
 };
 
+const char *csv_option_name(size_t i)
+{
+    return i < sizeof options / sizeof *options ? options[i].name : NULL;
+}
+
 enum { MARK_UNSET = -2 }; /* charToEscapeQuoteEscaping follows escape until it is given */
 
 void csv_defaults(struct csv_options *o)

@@ -61,6 +61,7 @@ enum csv_got { CSV_RECORD, CSV_MORE, CSV_NOMEM };
 void csv_defaults(struct csv_options *o);
 /* One option by Spark's name, in any case of letters; others than the reader's are left alone. */
 enum lc csv_option(struct csv_options *o, const char *name, const char *value, struct err *err) MUST_CHECK;
+const char *csv_option_name(size_t i);                                      /* NULL past the last */
 enum lc csv_check(const struct csv_options *o, struct err *err) MUST_CHECK; /* after the last one */
 
 /* The record at data, which may span lines; *used: its bytes with the line's end. at_end: nothing follows data

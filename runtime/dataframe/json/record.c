@@ -34,6 +34,17 @@ static const struct {
     {"columnNameOfCorruptRecord", FLAG(corrupt_name), sizeof(((struct json_options *)0)->corrupt_name)},
 };
 
+const char *json_option_name(size_t i)
+{
+    enum { FLAGS = sizeof flags / sizeof *flags, TEXTS = sizeof texts / sizeof *texts };
+
+    if (i < FLAGS)
+        return flags[i].name;
+    if (i < FLAGS + TEXTS)
+        return texts[i - FLAGS].name;
+    return i == FLAGS + TEXTS ? "mode" : NULL;
+}
+
 void json_defaults(struct json_options *o)
 {
     *o = (struct json_options){

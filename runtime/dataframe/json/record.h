@@ -34,6 +34,7 @@ struct json_options {
 void json_defaults(struct json_options *o);
 /* One option by Spark's name, in any case of letters; others than the reader's are left alone. */
 enum lc json_option(struct json_options *o, const char *name, const char *value, struct err *err) MUST_CHECK;
+const char *json_option_name(size_t i); /* NULL past the last */
 
 enum record_kind {
     RECORD_NULL,
