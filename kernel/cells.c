@@ -141,10 +141,11 @@ void cells_start(struct kernel *k, struct shell *shell, struct request *r, const
                            .cell = *cell,
                            .began = clock_mono_ns()};
     before = requests_enter(k, e);
+    requests_begin(
+        k); /* from here on an interrupt is for this cell: whoever sees its input sent may send one */
     requests_announce(k);
     if (!cell->silent)
         publish_input(k, e);
-    requests_begin(k);
     if (session_task_new(k->session, &e->cell, &e->reply, &e->task, &err) == LC_OK) {
         shells_begun(k->shells, shell, e);
         turn(k, e);

@@ -129,6 +129,14 @@ class RawKernel:
             if m["type"] == "status" and m["content"]["execution_state"] == "idle":
                 return out
 
+    def until(self, *msg_ids, kind="execute_input", timeout=10):
+        """Until each of these requests has sent such a message. A cell that has sent its input runs: an interrupt is for it from there on."""
+        waiting = set(msg_ids)
+        while waiting:
+            m = self.receive(self.iopub, timeout)
+            if m["type"] == kind:
+                waiting.discard(m["parent"])
+
     def execute(self, code, timeout=10, **options):
         """Returns (reply content, iopub messages without status and execute_input)."""
         msg_id = self.send("execute_request", dict(code=code, **options))

@@ -352,8 +352,8 @@ def test_errors_stop(debugger):
 
 def test_a_running_cell_is_reached(debugger):
     code = "n = 0\nwhile not stop do\n  n = n + 1\nend\nprint('out')"
-    debugger.run(code)
-    time.sleep(0.2)
+    debugger.kernel.until(debugger.run(code))
+    time.sleep(0.1)
     assert any(v["name"] == "n" for v in debugger.body("inspectVariables")["variables"])
     debugger.body("pause", threadId=1)
     debugger.stopped("pause")
@@ -367,8 +367,7 @@ def test_a_running_cell_is_reached(debugger):
 
 
 def test_a_cell_that_sleeps_is_paused_when_it_wakes(debugger):
-    debugger.run("sleep(0.5) x = 1\ny = 2")
-    time.sleep(0.1)
+    debugger.kernel.until(debugger.run("sleep(0.5) x = 1\ny = 2"))
     debugger.body("pause", threadId=1)
     debugger.stopped("pause", 1)
     assert debugger.end()["status"] == "ok"
@@ -531,7 +530,7 @@ def test_malformed_requests_are_answered(debugger):
 
 
 def test_a_session_inside_c_is_not_waited_for(debugger):
-    debugger.run("os.execute('sleep 10')")
+    debugger.kernel.until(debugger.run("os.execute('sleep 10')"))
     time.sleep(0.2)
     assert "inside a call that cannot be looked into" in debugger.fails("inspectVariables")  # asked three seconds long, of the ten
     debugger.kernel.request("interrupt_request", {}, channel=debugger.kernel.control)
@@ -589,7 +588,7 @@ def test_a_subshell_has_its_turn_though_lines_are_watched(debugger):
     debugger.cell(CELL, 3)
     shell = debugger.kernel.request("create_subshell_request", {}, channel=debugger.kernel.control)["content"]["subshell_id"]
     waiting = debugger.kernel.send("execute_request", {"code": "while not stop do end"})
-    time.sleep(0.1)
+    debugger.kernel.until(waiting)
     debugger.kernel.send("execute_request", {"code": "stop = true"}, subshell=shell)
     while (reply := debugger.kernel.receive(timeout=10))["parent"] != waiting:
         pass

@@ -202,7 +202,8 @@ def test_a_client_that_does_not_read_cannot_make_the_kernel_grow(home):
 ])
 def test_interrupt_by_message(kernel, code):
     msg_id = kernel.send("execute_request", {"code": code})
-    time.sleep(0.2)
+    kernel.until(msg_id)
+    time.sleep(0.1)
     assert kernel.request("interrupt_request", {}, channel=kernel.control)["content"]["status"] == "ok"
     reply = kernel.receive(timeout=5)
     assert reply["parent"] == msg_id
@@ -211,8 +212,8 @@ def test_interrupt_by_message(kernel, code):
 
 
 def test_an_error_value_that_never_gets_its_text_is_told(kernel):
-    msg_id = kernel.send("execute_request", {"code": "x = 1\nerror(setmetatable({}, {__tostring = function() while true do pcall(function() while true do end end) end end}))"})
-    time.sleep(0.3)
+    msg_id = kernel.send("execute_request", {"code": "x = 1\nerror(setmetatable({}, {__tostring = function() print(1) while true do pcall(function() while true do end end) end end}))"})
+    kernel.until(msg_id, kind="stream")
     kernel.request("interrupt_request", {}, channel=kernel.control)
     reply = kernel.receive(timeout=5)
     assert reply["parent"] == msg_id and reply["content"]["evalue"] == "the error value could not be shown: interrupted in its __tostring"
@@ -227,10 +228,16 @@ def test_a_password_that_would_be_seen_is_not_asked_for(kernel):
 
 
 def test_interrupt_by_signal(kernel):
-    kernel.send("execute_request", {"code": "while true do end"})
-    time.sleep(0.2)
+    kernel.until(kernel.send("execute_request", {"code": "while true do end"}))
     kernel.process.send_signal(signal.SIGINT)
     assert kernel.receive(timeout=5)["content"]["ename"] == "KeyboardInterrupt"
+
+
+def test_an_interrupt_right_behind_the_input_is_for_that_cell(kernel):
+    for _ in range(30):
+        kernel.until(kernel.send("execute_request", {"code": "while true do end"}))
+        kernel.send("interrupt_request", {}, channel=kernel.control)
+        assert kernel.receive(timeout=5)["content"]["ename"] == "KeyboardInterrupt"
 
 
 def test_interrupt_while_idle_leaves_the_next_cell_alone(kernel):
@@ -311,6 +318,7 @@ def test_complete_and_inspect_with_a_cursor_in_the_middle(kernel):
 
 def test_control_answers_while_a_cell_runs(kernel):
     msg_id = kernel.send("execute_request", {"code": "while true do end"})
+    kernel.until(msg_id)
     start = time.monotonic()
     assert kernel.request("kernel_info_request", {}, channel=kernel.control)["content"]["status"] == "ok"
     heartbeat = kernel.connect(zmq.REQ, "hb_port")
@@ -423,8 +431,7 @@ def test_shutdown_on_shell(kernel):
 
 
 def test_shutdown_while_a_cell_runs(kernel):
-    kernel.send("execute_request", {"code": "while true do end"})
-    time.sleep(0.2)
+    kernel.until(kernel.send("execute_request", {"code": "while true do end"}))
     kernel.request("shutdown_request", {"restart": False}, channel=kernel.control)
     assert kernel.process.wait(5) == 0
 

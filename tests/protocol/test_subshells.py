@@ -118,7 +118,7 @@ def test_a_failure_aborts_its_own_shell_only(kernel):
 def test_one_interrupt_ends_both(kernel):
     shell = create(kernel)
     ids = [send(kernel, s, code="while true do end") for s in (None, shell)]
-    time.sleep(0.3)
+    kernel.until(*ids)
     kernel.request("interrupt_request", {}, channel=kernel.control)
     for i in ids:
         assert kernel.receive(timeout=5)["content"]["ename"] == "KeyboardInterrupt"
@@ -128,7 +128,7 @@ def test_one_interrupt_ends_both(kernel):
 def test_a_subshell_that_ends_while_its_cell_runs(kernel):
     shell = create(kernel)
     running = send(kernel, shell, code="while not stop do end return 'done'")
-    time.sleep(0.1)
+    kernel.until(running)
     assert kernel.request("delete_subshell_request", {"subshell_id": shell}, channel=kernel.control)["content"]["status"] == "ok"
     assert kernel.execute("stop = true")[0]["status"] == "ok"
     assert reply_to(kernel, running)["status"] == "ok"
@@ -139,7 +139,7 @@ def test_questions_of_a_subshell_are_answered_meanwhile(kernel):
     shell = create(kernel)
     kernel.execute("moonlight = 1")
     main = kernel.send("execute_request", {"code": "while not stop do end"})
-    time.sleep(0.1)
+    kernel.until(main)
     assert kernel.request("complete_request", {"code": "moonl", "cursor_pos": 5}, subshell=shell)["content"]["matches"] == ["moonlight"]
     assert kernel.request("kernel_info_request", {}, subshell=shell)["content"]["status"] == "ok"
     send(kernel, shell, code="stop = true")
@@ -159,7 +159,8 @@ def test_stdin_while_another_cell_asks(kernel):
 def test_capture_in_one_cell_does_not_take_the_other_s_output(kernel):
     shell = create(kernel)
     main = kernel.send("execute_request", {"code": "%%capture kept\nprint('mine') while not stop do sleep(0.02) end print('too')"})
-    time.sleep(0.2)
+    kernel.until(main)
+    time.sleep(0.1)
     second = send(kernel, shell, code="print('other')")
     assert text(kernel.until_idle(second)) == "other\n"
     send(kernel, shell, code="stop = true")
@@ -175,7 +176,8 @@ def test_capture_in_one_cell_does_not_take_the_other_s_output(kernel):
 def test_a_slider_moves_while_a_cell_runs(kernel, busy):
     comm = slider(kernel)
     cell = kernel.send("execute_request", {"code": f"{busy} return s.value"})
-    time.sleep(0.15)
+    kernel.until(cell)
+    time.sleep(0.1)
     moved = move(kernel, comm, 7)
     handled = kernel.until_idle(moved)
     assert text(handled) == "seen\t7\n", "the handler's output belongs to the message that caused it"
@@ -188,7 +190,7 @@ def test_a_slider_moves_while_a_cell_runs(kernel, busy):
 def test_the_kernel_says_busy_again_after_it_served_a_message(kernel):
     comm = slider(kernel)
     cell = kernel.send("execute_request", {"code": "while not stop do end"})
-    time.sleep(0.1)
+    kernel.until(cell)
     move(kernel, comm, 3)
     last = None
     end = time.monotonic() + 0.5
@@ -214,9 +216,7 @@ def test_moves_are_handled_in_their_order(kernel):
 
 def test_shutdown_with_two_cells_running(kernel):
     shell = create(kernel)
-    for s in (None, shell):
-        send(kernel, s, code="while true do pcall(function() while true do end end) end")
-    time.sleep(0.2)
+    kernel.until(*[send(kernel, s, code="while true do pcall(function() while true do end end) end") for s in (None, shell)])
     kernel.request("shutdown_request", {"restart": False}, channel=kernel.control)
     assert kernel.process.wait(5) == 0
 
@@ -224,7 +224,7 @@ def test_shutdown_with_two_cells_running(kernel):
 def test_questions_about_code_are_answered_while_a_cell_runs(kernel):
     kernel.execute("function moonrise(a) return a end moonlight = 1")
     cell = kernel.send("execute_request", {"code": "rows = 0 while not done do rows = rows + 1 end return 'over'"})
-    time.sleep(0.1)
+    kernel.until(cell)
     reply = kernel.request("complete_request", {"code": "moonr", "cursor_pos": 5}, timeout=5)
     assert reply["content"]["matches"] == ["moonrise"]
     reply = kernel.request("inspect_request", {"code": "moonrise", "cursor_pos": 3, "detail_level": 0})
@@ -258,7 +258,7 @@ def test_many_cells_sleep_side_by_side(kernel):
 
 def test_an_interrupt_ends_all_that_sleep(kernel):
     ids = {send(kernel, s, code="sleep(1000)") for s in [None] + [create(kernel) for _ in range(20)]}
-    time.sleep(0.3)
+    kernel.until(*ids)
     kernel.request("interrupt_request", {}, channel=kernel.control)
     while ids:
         r = kernel.receive(timeout=5)

@@ -99,8 +99,7 @@ def test_usage(kernel):
     assert abs(first["content"]["kernel_memory"] - pss(kernel.process.pid)) < 2 << 20
     assert first["content"]["cpu_count"] == os.cpu_count()
     busy = kernel.send("execute_request", {"code": "local s = ('x'):rep(50000000) print(#s) while true do end"})
-    while kernel.receive(kernel.iopub, 60)["type"] != "stream":
-        pass
+    kernel.until(busy, kind="stream", timeout=60)
     # the kernel looks at its clocks somewhere between a question and its answer, however late it gets to it
     before, _, began = used_at(kernel.process.pid), kernel.request("usage_request", {}, channel=kernel.control), used_at(kernel.process.pid)
     time.sleep(1)
