@@ -308,27 +308,75 @@ static enum lc list_old(const char *path, char ***names, size_t *n, struct err *
     return fs_is_dir(path) ? fs_list(path, names, n, err) : LC_OK;
 }
 
-static bool is_new(const struct written_files *w, const char *name)
-{
-    size_t len = strlen(name);
+/* What is done with what was there before. */
+struct clearing {
+    const char *root;
+    const struct written_files *written;
+    bool dynamic; /* only in folders that have new files */
+    struct err *err;
+};
+enum age { OLD, HOLDS_NEW, NEW };
 
-    for (size_t i = 0; i < w->n; i++)
-        if (strncmp(w->files[i].path, name, len) == 0 &&
-            (w->files[i].path[len] == '\0' || w->files[i].path[len] == '/'))
+static enum age age_of(const struct clearing *c, const char *relative)
+{
+    size_t len = strlen(relative);
+
+    for (size_t i = 0; i < c->written->n; i++) {
+        const char *path = c->written->files[i].path;
+
+        if (strncmp(path, relative, len) == 0 && (path[len] == '\0' || path[len] == '/'))
+            return path[len] ? HOLDS_NEW : NEW;
+    }
+    return OLD;
+}
+
+static bool has_new_files(const struct clearing *c, const char *folder)
+{
+    for (size_t i = 0; i < c->written->n; i++) {
+        const char *path = c->written->files[i].path, *slash = strrchr(path, '/');
+        size_t len = slash ? (size_t)(slash - path) : 0;
+
+        if (strlen(folder) == len && strncmp(path, folder, len) == 0)
             return true;
+    }
     return false;
 }
 
-static enum lc remove_old(const char *path, char **names, size_t n, const struct written_files *w,
-                          struct err *err)
+static enum lc remove_old(const struct clearing *c, const char *folder, char **names, size_t n);
+
+static enum lc remove_in(const struct clearing *c, const char *relative, const char *path)
 {
+    char **names;
+    size_t n;
+    enum lc rc;
+
+    TRY(fs_list(path, &names, &n, c->err));
+    rc = remove_old(c, relative, names, n);
+    fs_free_list(names, n);
+    return rc;
+}
+
+static enum lc remove_old(const struct clearing *c, const char *folder, char **names, size_t n)
+{
+    bool here = !c->dynamic || has_new_files(c, folder);
     enum lc rc = LC_OK;
 
     for (size_t i = 0; i < n && rc == LC_OK; i++) {
-        char *old = is_new(w, names[i]) ? NULL : fs_join(path, names[i]);
-        if (old)
-            rc = fs_remove_tree(old, err);
-        mem_free(old);
+        char *relative = *folder ? fs_join(folder, names[i]) : mem_strdup(names[i]),
+             *path = relative ? fs_join(c->root, relative) : NULL;
+
+        if (!path) {
+            rc = err_nomem(c->err);
+        } else {
+            enum age age = age_of(c, relative);
+
+            if (age == HOLDS_NEW)
+                rc = remove_in(c, relative, path);
+            else if (age == OLD && here)
+                rc = fs_remove_tree(path, c->err);
+        }
+        mem_free(relative);
+        mem_free(path);
     }
     return rc;
 }
@@ -342,8 +390,16 @@ static enum lc mark_success(const char *path, struct err *err)
     return rc;
 }
 
-static enum lc write_into(const struct ctx *ctx, const struct delta_engine *e, const struct plan *p,
-                          const struct spark_files *f, struct err *err)
+static bool is_dynamic(struct spark *s, const struct spark_files *f)
+{
+    const char *mode = plan_option(f->options, "partitionOverwriteMode");
+
+    mode = mode ? mode : spark_conf_get(s, "spark.sql.sources.partitionOverwriteMode");
+    return f->n_partition_by && mode && strcasecmp(mode, "dynamic") == 0;
+}
+
+static enum lc write_into(const struct ctx *ctx, struct spark *s, const struct delta_engine *e,
+                          const struct plan *p, const struct spark_files *f, struct err *err)
 {
     struct write_spec spec = {.dir = f->path,
                               .format = f->format,
@@ -351,6 +407,7 @@ static enum lc write_into(const struct ctx *ctx, const struct delta_engine *e, c
                               .n_partition = f->n_partition_by,
                               .options = f->options};
     struct written_files w = {0};
+    struct clearing clearing = {f->path, &w, is_dynamic(s, f), err};
     bool made = !fs_exists(f->path);
     char **old;
     size_t n_old;
@@ -361,7 +418,7 @@ static enum lc write_into(const struct ctx *ctx, const struct delta_engine *e, c
     if (rc == LC_OK)
         rc = e->ops->write_files(e->engine, ctx, p, &spec, &w, err);
     if (rc == LC_OK && f->mode == DELTA_OVERWRITE)
-        rc = remove_old(f->path, old, n_old, &w, err);
+        rc = remove_old(&clearing, "", old, n_old);
     if (rc == LC_OK)
         rc = mark_success(f->path, err);
     if (rc != LC_OK && made) /* so that the corrected write does not find the folder of the failed one */
@@ -395,7 +452,7 @@ static enum lc write_here(const struct ctx *ctx, struct spark *s, const struct p
         return err_hint(err, "use :mode(\"overwrite\") or :mode(\"append\")");
     }
     TRY(resolve(ctx, s, catalog_resolve, p, &e, &resolved, err));
-    rc = write_into(ctx, &e, resolved, files, err);
+    rc = write_into(ctx, s, &e, resolved, files, err);
     plan_unref(resolved);
     return rc;
 }

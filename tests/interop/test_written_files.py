@@ -11,7 +11,7 @@ COLUMNS = ["TIMESTAMP'2024-02-03 04:05:06.5' t", "TIMESTAMP_NTZ'2024-02-03 04:05
 NESTED = ["struct(1 a, cast(null as int) b, array(1.5D, null) c) o", "map('k', DATE'2024-02-03') m"]
 OPTIONS = [{}, {"quoteAll": "true"}, {"dateFormat": "dd/MM/yyyy", "timestampFormat": "yyyy/MM/dd HH:mm", "timestampNTZFormat": "yyyy HH"}, {"emptyValue": "E", "nullValue": "N"},
            {"escape": '"', "header": "true"}, {"ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false", "escapeQuotes": "false"}, {"sep": ";", "header": "true"},
-           {"sep": "\\t", "quote": "'"}, {"ignoreNullFields": "false"}, {"nullValue": "N", "quoteAll": "true", "header": "true"}]
+           {"sep": "\\t", "quote": "'"}, {"ignoreNullFields": "false"}, {"lineSep": "|"}, {"nullValue": "N", "quoteAll": "true", "header": "true"}]
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +79,51 @@ end
         df = peer.read.options(**options).csv(f"{tmp_path}/{path}")
         theirs.append(f"{df.count()}\t{','.join(df.columns)}")
     assert out.splitlines() == theirs
+
+
+FOLDERS = """
+local where, odd = ..., {{1, "it's"}, {2, "a b"}, {3, "x/y"}, {4, "é:%"}, {5, null}, {6, ""}, {7, "p=q"}, {8, "1+1"}, {9, "[^{"}}
+local df = spark:createDataFrame(odd, "n INT, `k:1` STRING")
+for _, format in ipairs{"parquet", "csv", "json"} do df.write:partitionBy("k:1"):format(format):save(where .. "/" .. format) end
+local function put(rows, mode)
+  spark:createDataFrame(rows, "n INT, a STRING, b INT").write:mode("overwrite"):option("partitionOverwriteMode", mode):partitionBy("a", "b"):parquet(where .. "/twice")
+  local seen = {}
+  for _, r in ipairs(spark.read:parquet(where .. "/twice"):select("n", "a", "b"):orderBy("n"):collect()) do seen[#seen + 1] = r[1] .. r[2] .. r[3] end
+  print(table.concat(seen, " "))
+end
+put({{1, "a", 1}, {2, "b", 1}, {3, "a", 2}}, "static")
+put({{4, "a", 1}, {5, "c", 1}}, "static") -- also in the folders that get new rows the old ones go
+put({{6, "a", 1}, {7, "a", 3}}, "dynamic")
+put({{8, "a", 1}}, "static")
+"""
+READ = """
+local where = ...
+for _, format in ipairs{"parquet", "csv", "json"} do
+  local df = spark.read:format(format):schema("n INT, `k:1` STRING"):load(where .. "/" .. format):orderBy("n")
+  print(table.concat(df.columns, ","))
+  for _, r in ipairs(df:collect()) do print(r[1], r[2]) end
+end
+for _, r in ipairs(spark.read:parquet(where .. "/parquet"):filter("`k:1` = 'x/y'"):collect()) do print(r[1], r[2]) end
+"""
+
+
+def test_partition_folders_are_those_of_spark(home, spark_server, tmp_path):
+    """Names of folders, what is read from them by the other side, and what an overwrite leaves."""
+    said = {}
+    for side, env in (("ours", {}), ("theirs", {"SPARK_REMOTE": spark_server.url})):
+        said[side] = script(home, f"(function(...) {FOLDERS} end)({json.dumps(str(tmp_path / side))})", **env)
+    assert said["ours"] == said["theirs"] and "5c1 6a1 7a3" in said["ours"]
+    for format in ("parquet", "csv", "json"):
+        names = [sorted(p.name for p in (tmp_path / side / format).iterdir() if "=" in p.name) for side in ("ours", "theirs")]
+        assert names[0] == names[1] and "k%3A1=it%27s" in names[0] and len(names[0]) == 8
+    read = [script(home, f"(function(...) {READ} end)({json.dumps(str(tmp_path / side))})", **env) for side in ("ours", "theirs") for env in ({}, {"SPARK_REMOTE": spark_server.url})]
+    assert read[0].count("x/y") == 4 and len(set(read)) == 1, read
+
+
+def test_columns_in_backticks_of_na(home, spark_server):
+    code = """
+local df = spark:createDataFrame({{1, null}, {null, 2}}, "`a.b` INT, c INT")
+for _, x in ipairs{df.na:fill(0, {"`a.b`"}), df:fillna{["`a.b`"] = 7, c = 8}, df.na:drop("any", nil, {"`a.b`"}), df:dropna{subset = {"c"}}} do x:orderBy("c"):show() end
+"""
+    here = script(home, code)
+    assert "|  7|" in here and here == script(home, code, SPARK_REMOTE=spark_server.url)

@@ -196,20 +196,46 @@ enum lc rel_drop(struct gen *g, const struct plan *p, struct rel *out)
 }
 
 /* ---- missing values ---- */
-static bool named(const struct plan *p, const char *name)
+/* The column that a text means: `a.b` in backticks is a.b. NULL: out of memory. */
+static const char *meant(struct gen *g, const char *given)
 {
-    for (size_t i = 0; i < p->n_names; i++)
-        if (strcasecmp(p->names[i], name) == 0)
-            return true;
-    return p->n_names == 0;
+    struct err ignored = {0};
+    const char *name = given;
+    char **parts;
+    size_t n;
+
+    if (*given != '`' || name_split(given, &parts, &n, &ignored) != LC_OK)
+        return given;
+    if (n == 1)
+        name = gen_printf(g, "%s", parts[0]);
+    name_free(parts, n);
+    return name;
 }
 
-static const struct expr *fill_value(const struct plan *p, const char *name)
+/* The names of p as columns have them: all are there. */
+static enum lc missing_names(struct gen *g, const struct plan *p, const struct rel *r, const char ***names)
 {
-    for (size_t i = 0; i < p->n_names && p->n_exprs > 1; i++)
-        if (strcasecmp(p->names[i], name) == 0)
-            return p->exprs[i];
-    return p->exprs[0];
+    *names = arena_alloc(g->arena, (p->n_names + 1) * sizeof **names);
+    if (!*names)
+        return err_nomem(g->err);
+    for (size_t i = 0; i < p->n_names; i++) {
+        size_t index;
+
+        (*names)[i] = meant(g, p->names[i]);
+        if (!(*names)[i])
+            return err_nomem(g->err);
+        TRY(sx_column_of(g, r, (*names)[i], &index));
+    }
+    return LC_OK;
+}
+
+/* Where a column stands among n names; -1: it is not meant. Without names all columns are. */
+static long place_among(const char *const *names, size_t n, const char *column)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(names[i], column) == 0)
+            return (long)i;
+    return n == 0 ? 0 : -1;
 }
 
 static bool fits(const struct dtype *column, const struct dtype *value)
@@ -219,23 +245,14 @@ static bool fits(const struct dtype *column, const struct dtype *value)
     return column->id == value->id;
 }
 
-static enum lc check_names(struct gen *g, const struct plan *p, const struct rel *r)
-{
-    for (size_t i = 0; i < p->n_names; i++) {
-        size_t index;
-
-        TRY(sx_column_of(g, r, p->names[i], &index));
-    }
-    return LC_OK;
-}
-
 enum lc rel_na_fill(struct gen *g, const struct plan *p, struct rel *out)
 {
     struct scope none = {0};
     struct col *cols;
+    const char **names;
 
     TRY(rel_encode(g, p->left, out));
-    TRY(check_names(g, p, out));
+    TRY(missing_names(g, p, out, &names));
     if (!rel_open(out))
         TRY(rel_seal(g, out));
     cols = cols_copy(g, out->cols, out->n, 0);
@@ -244,11 +261,12 @@ enum lc rel_na_fill(struct gen *g, const struct plan *p, struct rel *out)
     for (size_t i = 0; i < out->n; i++) {
         struct col *c = &cols[i];
         bool is_float = c->type->id == DTYPE_FLOAT || c->type->id == DTYPE_DOUBLE;
+        long at = place_among(names, p->n_names, c->name);
         struct sx v;
 
-        if (!named(p, c->name) || c->hidden)
+        if (at < 0 || c->hidden)
             continue;
-        TRY(sx_expr(g, &none, fill_value(p, c->name), &v));
+        TRY(sx_expr(g, &none, p->exprs[p->n_exprs > 1 ? at : 0], &v));
         if (!fits(c->type, v.type))
             continue;
         TRY(sx_coerce(g, &v, c->type, NULL));
@@ -271,17 +289,17 @@ enum lc rel_na_drop(struct gen *g, const struct plan *p, struct rel *out)
 {
     struct buf b = BUF_INIT((size_t)16 << 20);
     size_t n = 0;
-    const char *sum;
+    const char *sum, **names;
 
     TRY(rel_encode(g, p->left, out));
-    TRY(check_names(g, p, out));
+    TRY(missing_names(g, p, out, &names));
     if (!rel_open(out))
         TRY(rel_seal(g, out));
     for (size_t i = 0; i < out->n; i++) {
         const struct col *c = &out->cols[i];
         bool is_float = c->type->id == DTYPE_FLOAT || c->type->id == DTYPE_DOUBLE;
 
-        if (!named(p, c->name) || c->hidden)
+        if (place_among(names, p->n_names, c->name) < 0 || c->hidden)
             continue;
         buf_puts(&b, n++ ? " + " : "");
         buf_printf(&b,

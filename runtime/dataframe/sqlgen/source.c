@@ -1,6 +1,7 @@
 /* source.c: files with a format, as DuckDB's table functions with Spark's options. */
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/dataframe/folder.h"
 #include "runtime/dataframe/moment.h"
 #include "runtime/dataframe/sqlgen/sqlgen.h"
 #include <ctype.h>
@@ -287,20 +288,19 @@ static void note_partition(struct partition *list, size_t *n, const char *name, 
 
 static void note_path(struct partition *list, size_t *n, const char *path)
 {
-    static const char nothing[] = "__HIVE_DEFAULT_PARTITION__";
-
     for (const char *p = path, *slash; (slash = strchr(p, '/')) != NULL; p = slash + 1) {
         const char *sign = memchr(p, '=', (size_t)(slash - p));
         size_t len = sign ? (size_t)(slash - sign - 1) : 0;
 
-        if (!sign || sign == p || (len == sizeof nothing - 1 && memcmp(sign + 1, nothing, len) == 0))
+        if (!sign || sign == p || (len == strlen(FOLDER_NULL) && memcmp(sign + 1, FOLDER_NULL, len) == 0))
             continue;
         note_partition(list, n, p, (size_t)(sign - p), is_int(sign + 1, len));
     }
 }
 
-/* What the schema says, else INTEGER where all fit. */
-static void put_partition_types(char **files, size_t n_files, const struct dtype *schema, struct buf *out)
+/* What the schema says, else INTEGER where all fit. DuckDB leaves escapes in names: what has some is renamed by *renamed. */
+static void put_partition_types(char **files, size_t n_files, const struct dtype *schema, struct buf *out,
+                                struct buf *renamed)
 {
     struct partition list[MOST_PARTITIONS];
     size_t n = 0, typed = 0;
@@ -308,21 +308,49 @@ static void put_partition_types(char **files, size_t n_files, const struct dtype
     for (size_t i = 0; i < n_files; i++)
         note_path(list, &n, files[i]);
     for (size_t i = 0; i < n; i++) {
-        char *name = memchr(list[i].name, '%', list[i].len) ? NULL : mem_strndup(list[i].name, list[i].len);
+        char *written = mem_strndup(list[i].name, list[i].len),
+             *name = folder_unescape(list[i].name, list[i].len);
         long at = name && schema ? dtype_field_index(schema, name) : -1;
 
-        if (name && (at >= 0 || list[i].integer)) {
+        if (written && name && strcmp(written, name) != 0) {
+            buf_puts(renamed, renamed->len ? ", " : " RENAME (");
+            sql_quote_name(renamed, written);
+            buf_puts(renamed, " AS ");
+            sql_quote_name(renamed, name);
+        }
+        if (written && name && (at >= 0 || list[i].integer)) {
             buf_puts(out, typed++ ? ", " : ", hive_types = {");
-            sql_quote_name(out, name);
+            sql_quote_name(out, written);
             buf_puts(out, ": ");
             if (at >= 0)
                 sql_type(schema->fields[at].type, out);
             else
                 buf_puts(out, "INTEGER");
         }
+        mem_free(written);
         mem_free(name);
     }
     buf_puts(out, typed ? "}" : "");
+    buf_puts(renamed, renamed->len ? ")" : "");
+}
+
+static void put_parquet_files(const struct plan *read, const struct dtype *schema, char **files, size_t n,
+                              bool partitioned, struct buf *out)
+{
+    struct buf call = BUF_INIT((size_t)64 << 20), renamed = BUF_INIT(1 << 20);
+
+    put_files(&call, "read_parquet", files, n);
+    put_parquet(read, &call);
+    buf_printf(&call, ", hive_partitioning = %s", partitioned ? "true" : "false");
+    if (partitioned)
+        put_partition_types(files, n, schema, &call, &renamed);
+    buf_putc(&call, ')');
+    if (renamed.len)
+        buf_printf(out, "(SELECT *%s FROM %s)", buf_str(&renamed), buf_str(&call));
+    else
+        buf_puts(out, buf_str(&call));
+    buf_release(&call);
+    buf_release(&renamed);
 }
 
 enum lc sql_source(const struct plan *read, const struct dtype *schema, struct buf *out, struct err *err)
@@ -368,12 +396,7 @@ enum lc sql_source(const struct plan *read, const struct dtype *schema, struct b
         }
         buf_puts(out, " FROM ");
     }
-    put_files(out, "read_parquet", files, n);
-    put_parquet(read, out);
-    buf_printf(out, ", hive_partitioning = %s", partitioned ? "true" : "false");
-    if (partitioned)
-        put_partition_types(files, n, schema, out);
-    buf_putc(out, ')');
+    put_parquet_files(read, schema, files, n, partitioned, out);
     if (schema)
         buf_putc(out, ')');
     name_free(files, n);

@@ -1,5 +1,6 @@
 /* source_csv.c: CSV files: what the engine's lacus_csv is told, in JSON. */
 #include "runtime/base/mem.h"
+#include "runtime/dataframe/folder.h"
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -18,37 +19,17 @@ enum lc sql_csv_options(const struct plan *read, struct csv_options *o, struct e
     return csv_check(o, err);
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : ((c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1);
-}
-
-static char *unescape(const char *s, size_t len)
-{
-    static const char hive_null[] = "__HIVE_DEFAULT_PARTITION__";
-    char *out = len == sizeof hive_null - 1 && memcmp(s, hive_null, len) == 0 ? NULL : mem_alloc(len + 1);
-    size_t n = 0;
-
-    for (size_t i = 0; out && i < len; i++) {
-        bool escaped = s[i] == '%' && i + 2 < len && hex(s[i + 1]) >= 0 && hex(s[i + 2]) >= 0;
-
-        out[n++] = escaped ? (char)(hex(s[i + 1]) * 16 + hex(s[i + 2])) : s[i];
-        i += escaped ? 2 : 0;
-    }
-    if (out)
-        out[n] = '\0';
-    return out;
-}
-
-/* Where "name=" stands in a folder's name; NULL: nowhere. */
+/* Where the value of a name stands in a folder's name=value; NULL: nowhere. */
 static const char *path_part(const char *path, const char *name)
 {
-    size_t n = strlen(name);
+    for (const char *at = path, *slash; (slash = strchr(at, '/')) != NULL; at = slash + 1) {
+        const char *equal = memchr(at, '=', (size_t)(slash - at));
+        char *own = equal ? folder_unescape(at, (size_t)(equal - at)) : NULL;
+        bool same = own && strcasecmp(own, name) == 0;
 
-    for (const char *at = path; at && strchr(at, '/'); at = strchr(at, '/')) {
-        at += *at == '/';
-        if (strchr(at, '/') && strncasecmp(at, name, n) == 0 && at[n] == '=')
-            return at + n + 1;
+        mem_free(own);
+        if (same)
+            return equal + 1;
     }
     return NULL;
 }
@@ -61,8 +42,10 @@ bool sql_path_has(const char *path, const char *name)
 char *sql_path_value(const char *path, const char *name)
 {
     const char *at = path_part(path, name), *end = at ? strchr(at, '/') : NULL;
+    size_t len = end ? (size_t)(end - at) : 0;
+    bool none = !end || (len == strlen(FOLDER_NULL) && memcmp(at, FOLDER_NULL, len) == 0);
 
-    return end ? unescape(at, (size_t)(end - at)) : NULL;
+    return none ? NULL : folder_unescape(at, len);
 }
 
 static json_t *described(const struct plan *read, char **files, size_t n, json_t *columns, size_t fields,

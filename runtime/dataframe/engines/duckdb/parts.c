@@ -2,6 +2,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/csv/value.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
+#include "runtime/dataframe/folder.h"
 #include <string.h>
 
 static const struct dtype *part_type(char *const *files, size_t n, const char *name)
@@ -29,7 +30,7 @@ const struct dtype *duck_add_parts(const struct dtype *s, char *const *files, si
         end = strchr(at, '/');
         equal = end ? memchr(at, '=', (size_t)(end - at)) : NULL;
         if (equal && equal > at) {
-            char *name = mem_strndup(at, (size_t)(equal - at));
+            char *name = folder_unescape(at, (size_t)(equal - at));
 
             if (name && dtype_field_index(s, name) == -1)
                 s = dtype_struct_add(s, name, part_type(files, n, name), true, NULL);

@@ -3,6 +3,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
+#include "runtime/dataframe/folder.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -83,6 +84,8 @@ static enum lc put_format(struct writing *w, struct buf *b)
         buf_printf(b, "FORMAT csv, HEADER %s, QUOTE '', ESCAPE '', DELIMITER '\x1f', NULLSTR ''",
                    strcmp(w->spec->format, "csv") == 0 && truth(w, "header") ? "true" : "false");
         put_compression(w, b);
+        if (plan_option(w->spec->options, "lineSep"))
+            put_text(b, "NEW_LINE", plan_option(w->spec->options, "lineSep"));
     } else {
         err_set(w->err, LC_UNSUPPORTED,
                 "[DATA_SOURCE_NOT_FOUND] Failed to find the data source: %.60s. SQLSTATE: 42K02",
@@ -207,13 +210,34 @@ static void put_field_ids(const struct writing *w, const struct dtype *schema, s
     buf_puts(b, any ? "}" : "");
 }
 
-static enum lc put_statement(struct writing *w, const struct sql_query *q, struct buf *b)
+/* As in Spark, an empty text is NULL in a folder's name. */
+static void put_query(const struct writing *w, const struct sql_query *q, struct buf *b)
 {
-    buf_puts(b, "COPY (");
+    size_t texts = 0;
+
+    for (size_t i = 0; i < w->spec->n_partition; i++) {
+        const struct dfield *f = &q->schema->fields[dtype_field_index(q->schema, w->spec->partition_by[i])];
+
+        if (f->type->id != DTYPE_STRING)
+            continue;
+        buf_puts(b, texts++ ? ", " : "SELECT * REPLACE (");
+        buf_puts(b, "nullif(");
+        sql_quote_name(b, f->name);
+        buf_puts(b, ", '') AS ");
+        sql_quote_name(b, f->name);
+    }
+    buf_puts(b, texts ? ") FROM (" : "");
     if (strcmp(w->spec->format, "csv") == 0)
         duck_put_lines(b, q, w->spec);
     else
         buf_puts(b, q->sql);
+    buf_puts(b, texts ? ")" : "");
+}
+
+static enum lc put_statement(struct writing *w, const struct sql_query *q, struct buf *b)
+{
+    buf_puts(b, "COPY (");
+    put_query(w, q, b);
     buf_puts(b, ") TO ");
     if (w->spec->n_partition) {
         sql_quote_text(b, w->staging, strlen(w->staging));
@@ -470,15 +494,46 @@ static enum lc make_parent(struct writing *w, const char *path)
     return code;
 }
 
-static enum lc move_file(struct writing *w, const char *relative)
+/* DuckDB escapes the names of folders as in URLs (a%20b=%C3%A9); Spark only what a name cannot hold. */
+static char *spark_folders(const char *path)
 {
-    char *from = fs_join(w->staging, relative), *to = fs_join(w->spec->dir, relative);
+    struct buf out = BUF_INIT(1 << 16);
+
+    for (const char *at = path; *at;) {
+        size_t len = strcspn(at, "=/");
+        bool file = at[len] == '\0';
+        char *name = file ? mem_strndup(at, len) : folder_unescape(at, len);
+
+        if (!name || !(file ? buf_puts(&out, name) : folder_escape(&out, name, strlen(name)))) {
+            mem_free(name);
+            buf_release(&out);
+            return NULL;
+        }
+        mem_free(name);
+        at += len;
+        if (*at)
+            buf_putc(&out, *at++);
+    }
+    return buf_take(&out);
+}
+
+/* The file's path becomes that of its new place. */
+static enum lc move_file(struct writing *w, struct written_file *f)
+{
+    char *path = w->spec->n_partition ? spark_folders(f->path) : mem_strdup(f->path),
+         *from = fs_join(w->staging, f->path), *to = path ? fs_join(w->spec->dir, path) : NULL;
     enum lc code = from && to ? LC_OK : err_nomem(w->err);
 
     if (code == LC_OK && w->spec->n_partition)
         code = make_parent(w, to);
     if (code == LC_OK && rename(from, to) != 0)
         code = err_errno(w->err, errno, "cannot move a written file to '%s'", to);
+    if (code == LC_OK) {
+        mem_free(f->path);
+        f->path = path;
+        path = NULL;
+    }
+    mem_free(path);
     mem_free(from);
     mem_free(to);
     return code;
@@ -490,7 +545,7 @@ static enum lc move_all(struct writing *w)
     enum lc code = LC_OK;
 
     for (; i < w->out->n && code == LC_OK; i++) {
-        code = move_file(w, w->out->files[i].path);
+        code = move_file(w, &w->out->files[i]);
         w->out->bytes += w->out->files[i].size;
         w->out->rows += w->out->files[i].rows > 0 ? w->out->files[i].rows : 0;
     }
