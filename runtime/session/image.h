@@ -1,11 +1,10 @@
 /* image.h: what kind of image some bytes are, and whether they are a whole one.
  *
- * What      image_type looks at the first bytes. image_check walks the structure: PNG's chunks (with the CRC of those
- *           that matter) from IHDR to IEND, JPEG's segments to the end marker, GIF's blocks to the trailer, WebP's
- *           length; SVG is read as XML: tags are closed in their order, attributes quoted, the root is svg. Pixels
- *           are not decoded. Bytes behind the end are let be, as browsers do.
+ * What      image_type looks at the first bytes; image_check whether the end is there, too: PNG's chunks are walked to
+ *           IEND, of the others the mark that ends them is looked for. Pixels are not decoded, and bytes behind the end
+ *           are let be, as browsers do.
  * Ownership nothing is kept: arguments are borrowed, results are static.
- * Errors    LC_DATA: the error names the image and what is wrong, as "it is cut off in chunk 'IDAT' at byte 33".
+ * Errors    LC_DATA: the error names the image and what is wrong, as "it is cut off before its end (marker FF D9)".
  * Threads   any.
  *
  * Example:

@@ -7,8 +7,6 @@ import re
 import struct
 import subprocess
 import termios
-import xml.etree.ElementTree
-import zlib
 
 import pytest
 from kernels import LACUS, environment, home, kernel  # noqa: F401
@@ -37,56 +35,34 @@ def test_images_from_bytes_and_files(kernel, home):
     assert "no-such.png" in kernel.execute("display.png('no-such.png')")[0]["evalue"]
 
 
-def crc(chunk):
-    return struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
-
-
-SIZE = b"IHDR" + struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
 JPEG = (b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0\xff\xc0\0\x0b\x08\0\1\0\1\1\1\x11\0" + b"\xff\xda\0\x08\1\1\0\0\x3f\0\xd2\xff\0\xff\xd0\xcf" + b"\xff\xd9")
-XML = "<?xml version='1.0'?>\n<!-- a 'comment' --><!DOCTYPE svg [<!ENTITY x '>'>]>\n<s:svg xmlns:s='u' a = \"1'&amp;\">text &#169; <b/><c ></c ><![CDATA[<&]]></s:svg>\n"
+GIF = b"GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\1D\0;"
+SVG = b"<?xml version='1.0'?>\n<!-- a 'comment' -->\n<s:svg xmlns:s='u'>text<b/></s:svg>\n"
 
 
 @pytest.mark.parametrize("name, data, why", [
-    ("png", PNG[:8], "it is cut off: no end chunk 'IEND' at byte 8 of 8"),
-    ("png", PNG[:50], "it is cut off in chunk 'IDAT' at byte 33 of 50"),
-    ("png", PNG[:-12], "no end chunk"),
-    ("png", PNG[:45] + bytes([PNG[45] ^ 1]) + PNG[46:], "damaged (its check sum differs) is chunk 'IDAT' at byte 33"),
-    ("png", PNG[:8] + crc(SIZE[:4] + bytes(8) + SIZE[12:]), "its width or height is 0"),
-    ("png", PNG[:8] + crc(SIZE) + crc(b"IEND"), "it has no pixels"),
-    ("png", PNG[:8] + crc(b"IEND"), "another one comes first, chunk 'IEND'"),
+    ("png", PNG[:8], "cut off"),
+    ("png", PNG[:50], "cut off"),
+    ("png", PNG[:-12], "cut off"),
+    ("png", PNG[:33] + PNG[-12:], "it has no pixels"),
+    ("png", PNG[:8] + PNG[-12:], "does not begin with a chunk 'IHDR'"),
     ("png", b"\x89PNG then text", "signature"),
     ("png", PNG + b"behind", None),
     ("jpeg", JPEG, None),
-    ("jpeg", JPEG[:3], "it is cut off"),
-    ("jpeg", JPEG[:-2], "it is cut off: no end marker (FF D9)"),
-    ("jpeg", JPEG[:30], "it is cut off in the segment"),
-    ("jpeg", JPEG[:20] + JPEG[-2:], "it ends without a picture"),
-    ("gif", b"GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\1D\0;", None),
-    ("gif", b"GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\1D\0", "no trailer"),
-    ("gif", b"GIF89a\1\0", "header"),
-    ("image", b"RIFF\x20\0\0\0WEBPVP8 \x14\0\0\0", "it is cut off"),
-    ("svg", XML.encode(), None),
-    ("svg", b"<svg", "it is cut off in <svg>"),
-    ("svg", b"<svg><g></svg>", "not closed is <g>"),
-    ("svg", b"<svg><g></g>", "it is cut off: <svg> is not closed"),
-    ("svg", b"<svg width=20/>", "has no quotes"),
-    ("svg", b"<svg>a & b</svg>", "&amp;"),
-    ("svg", b"<svg a='1'b='2'/>", "no attribute"),
-    ("svg", b"<svg/><svg/>", "a second root <svg>"),
-    ("svg", b"<svg/>more", "something stands behind"),
-    ("svg", b"<html></html>", "the root is <html>, not <svg>"),
-    ("svg", b"<svg><!-- </svg>", "a comment has no end"),
-    ("svg", b"<svg>" + b"<g>" * 600 + b"</g>" * 600 + b"</svg>", "too deeply"),
+    ("jpeg", JPEG[:3], "cut off"),
+    ("jpeg", JPEG[:-2], "cut off"),
+    ("gif", GIF, None),
+    ("gif", GIF[:-1], "cut off"),
+    ("image", b"RIFF\x20\0\0\0WEBPVP8 \x14\0\0\0", "cut off"),
+    ("svg", SVG, None),
+    ("svg", b"<svg/>", None),
+    ("svg", b"<svg", "cut off"),
+    ("svg", b"<svg><g></g>", "cut off"),
+    ("svg", b"<html></html>", "there is no <svg> in it"),
 ])
 def test_an_image_that_is_none_is_refused(kernel, home, name, data, why):
     (home / "it").write_bytes(data)
     lua = "".join(f"\\x{b:02x}" for b in data)
-    if name == "svg":  # the standard library's parser is of the same mind
-        try:
-            xml.etree.ElementTree.fromstring(data.replace(b"&#169;", b"") if why is None else data)
-            assert why is None or b"<html" in data or b"<g><g>" in data
-        except xml.etree.ElementTree.ParseError:
-            assert why
     for code, called in ((f"display.{name}('{home}/it')", f"'{home}/it'"), (f"display.{name}('{lua}')", "'")):
         reply, messages = kernel.execute(code)
         assert (reply["status"] == "ok") == (why is None), reply
