@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BACKEND_ABI 8u /* changes when a struct of this header does */
+#define BACKEND_ABI 9u /* changes when a struct of this header does */
 
 struct backend;        /* an open device */
 struct backend_record; /* operations that were written down */

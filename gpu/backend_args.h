@@ -139,6 +139,7 @@ struct loss_arg {
     float *logits; /* scratch [chunk, vocabulary] */
     float *gathered; /* scratch [chunk, width] */
     int64_t chunk;
+    struct lora_arg lora; /* beside w; its scratch is for the rows of a chunk */
 };
 
 /* DoRA (Liu et al. 2024, arXiv:2402.09353): y = f (W x + s B A x) + bias, f = magnitude / |W + s B A| for each row
@@ -171,8 +172,9 @@ struct distill_arg {
     int64_t width;
     const void *w; /* [vocabulary, width] of w_type: the teacher's head */
     enum dtype w_type;
-    float *logits;   /* scratch [chunk, vocabulary] */
-    float *gathered; /* scratch [chunk, width] */
+    float *logits;        /* scratch [chunk, vocabulary] */
+    float *gathered;      /* scratch [chunk, width] */
+    struct lora_arg lora; /* beside the teacher's head */
 };
 
 struct adamw_arg { /* torch.optim.AdamW, one step over n elements */

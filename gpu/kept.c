@@ -8,12 +8,27 @@ size_t adapter_kept(const struct model *m)
     return m->n_kept;
 }
 
+int64_t kept_embed(const struct model *m)
+{
+    return m->config.num_hidden_layers * LIN_COUNT;
+}
+
+int64_t kept_head(const struct model *m)
+{
+    return kept_embed(m) + 1;
+}
+
+static size_t kept_parts(const struct model *m)
+{
+    return (size_t)kept_head(m) + 1;
+}
+
 int64_t kept_rank(const struct model *m)
 {
     int64_t most = 0;
 
     for (size_t k = 0; k < m->n_kept; k++)
-        for (int64_t i = 0; i <= m->config.num_hidden_layers * LIN_COUNT; i++) {
+        for (int64_t i = 0; i < (int64_t)kept_parts(m); i++) {
             const struct low_rank *part = &m->kept[k].parts[i];
 
             most = part->a >= 0 && part->rank > most ? part->rank : most;
@@ -68,7 +83,8 @@ static void take_parts(struct model *m, struct low_rank *parts)
 
             parts[l * LIN_COUNT + i] = (struct low_rank){lin->lora_a, lin->lora_b, lin->rank, lin->scale};
         }
-    parts[m->config.num_hidden_layers * LIN_COUNT] = m->embed_lora;
+    parts[kept_embed(m)] = m->embed_lora;
+    parts[kept_head(m)] = m->head_lora;
 }
 
 enum lc adapter_keep(struct model *m, size_t *number, struct err *err)
@@ -78,7 +94,7 @@ enum lc adapter_keep(struct model *m, size_t *number, struct err *err)
 
     if (check_keep(m, err) != LC_OK)
         return err_hint(err, "merge it into its base, and serve that alone");
-    parts = mem_calloc((size_t)m->config.num_hidden_layers * LIN_COUNT + 1, sizeof *parts);
+    parts = mem_calloc(kept_parts(m), sizeof *parts);
     more = mem_reallocn(m->kept, m->n_kept + 1, sizeof *more);
     m->kept = more ? more : m->kept;
     if (!parts || !more) {

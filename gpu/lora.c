@@ -14,21 +14,38 @@
 enum { CONFIG_MAX = 1 << 20 };
 
 /* ---- attachment ---- */
+static enum lc add_pair(struct model *m, const char *path, int64_t out, int64_t in, int64_t rank, int *a,
+                        int *b, struct err *err)
+{
+    char name[TENSOR_NAME];
+
+    snprintf(name, sizeof name, "base_model.model.%s.lora_A.weight", path);
+    TRY(arena_add(&m->adapter, name, rank, in, a, err));
+    snprintf(name, sizeof name, "base_model.model.%s.lora_B.weight", path);
+    return arena_add(&m->adapter, name, out, rank, b, err);
+}
+
 static enum lc add_low_rank(struct model *m, const char *path, const struct linear_shape *s,
                             struct linear *lin, struct err *err)
 {
     char name[TENSOR_NAME];
 
-    snprintf(name, sizeof name, "base_model.model.%s.lora_A.weight", path);
-    TRY(arena_add(&m->adapter, name, lin->rank, s->in, &lin->lora_a, err));
-    snprintf(name, sizeof name, "base_model.model.%s.lora_B.weight", path);
-    TRY(arena_add(&m->adapter, name, s->out, lin->rank, &lin->lora_b, err));
+    TRY(add_pair(m, path, s->out, s->in, lin->rank, &lin->lora_a, &lin->lora_b, err));
     if (!m->lora->use_dora)
         return LC_OK;
     snprintf(name, sizeof name, "base_model.model.%s.lora_magnitude_vector", path);
     TRY(arena_add(&m->adapter, name, s->out, 0, &lin->magnitude, err));
     m->squares_bytes += (size_t)s->out * sizeof(float);
     return LC_OK;
+}
+
+static enum lc no_dora(const struct model *m, const char *module, struct err *err)
+{
+    if (!m->lora->use_dora)
+        return LC_OK;
+    err_set(err, LC_UNSUPPORTED, "LoraConfig: 'use_dora' on '%s' is not supported", module);
+    return err_hint(err, "take it out of target_modules, or train it whole: modules_to_save = {\"%s\"}",
+                    module);
 }
 
 /* PEFT has A of an embedding as [rank, vocabulary]: kept by tokens, it is looked up as the embedding is. */
@@ -43,8 +60,7 @@ static enum lc attach_embedding(struct model *m, struct lora_match *match, struc
                           err));
     if (!found)
         return LC_OK;
-    if (m->lora->use_dora)
-        return err_set(err, LC_UNSUPPORTED, "LoraConfig: 'use_dora' on 'embed_tokens' is not supported");
+    TRY(no_dora(m, "embed_tokens", err));
     snprintf(name, sizeof name, "%sA", path);
     TRY(arena_add(&m->adapter, name, m->config.vocab_size, part->rank, &part->a, err));
     m->adapter.weights[part->a].turned = true;
@@ -52,17 +68,18 @@ static enum lc attach_embedding(struct model *m, struct lora_match *match, struc
     return arena_add(&m->adapter, name, m->config.hidden_size, part->rank, &part->b, err);
 }
 
-static enum lc refuse_head(struct lora_match *match, struct err *err)
+/* Of a tied head, too, as in PEFT: then it stands beside the head's use of the weights alone. */
+static enum lc attach_head(struct model *m, struct lora_match *match, struct err *err)
 {
+    struct low_rank *part = &m->head_lora;
     bool found = false;
-    int64_t rank;
-    float scale;
 
-    TRY(lora_match_linear(match, "lm_head", LIN_COUNT, -1, &found, &rank, &scale, err));
+    TRY(lora_match_linear(match, "lm_head", LIN_COUNT, -1, &found, &part->rank, &part->scale, err));
     if (!found)
         return LC_OK;
-    err_set(err, LC_UNSUPPORTED, "LoraConfig: an adapter on 'lm_head' is not supported");
-    return err_hint(err, "train it whole: modules_to_save = {\"lm_head\"}");
+    TRY(no_dora(m, "lm_head", err));
+    return add_pair(m, "lm_head", m->config.vocab_size, m->config.hidden_size, part->rank, &part->a, &part->b,
+                    err);
 }
 
 static enum lc attach_layers(struct model *m, struct lora_match *match, struct err *err)
@@ -296,7 +313,7 @@ static enum lc attach_matched(struct model *m, struct lora_match *match, struct 
 {
     TRY(attach_embedding(m, match, err));
     TRY(attach_layers(m, match, err));
-    TRY(refuse_head(match, err));
+    TRY(attach_head(m, match, err));
     TRY(attach_copies(m, match, err));
     TRY(lora_match_unused(match, err));
     if (m->adapter.n == 0)
@@ -356,7 +373,7 @@ void lora_detach(struct model *m)
     mem_free(m->copies);
     m->copies = NULL;
     m->head_copy = -1;
-    m->embed_lora = (struct low_rank){.a = -1, .b = -1};
+    m->embed_lora = m->head_lora = (struct low_rank){.a = -1, .b = -1};
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
         for (int i = 0; i < LIN_COUNT; i++)
             m->layers[l].linear[i].lora_a = m->layers[l].linear[i].lora_b = m->layers[l].linear[i].magnitude =
@@ -452,6 +469,8 @@ static enum lc merge_copies(struct model *m, struct err *err)
 
 static enum lc check_merge(const struct model *m, struct err *err)
 {
+    bool head = m->head_copy >= 0 || m->head_lora.a >= 0;
+
     if (m->prompt)
         return err_set(err, LC_UNSUPPORTED,
                        "cannot merge a trained prompt into the weights: use it beside its base");
@@ -460,11 +479,22 @@ static enum lc check_merge(const struct model *m, struct err *err)
     for (size_t i = 0; i < m->base.n; i++)
         if (dtype_quantized(m->base.weights[i].dtype))
             return cannot_merge(&m->base.weights[i], err);
-    if (m->head != m->embed || (m->head_copy < 0 && m->copies[m->embed] < 0 && m->embed_lora.a < 0))
+    if (m->head != m->embed || (!head && m->copies[m->embed] < 0 && m->embed_lora.a < 0))
         return LC_OK;
     err_set(err, LC_UNSUPPORTED, "cannot merge an adapter that trained '%s': the model ties it to '%s'",
-            m->head_copy >= 0 ? "lm_head" : "embed_tokens", m->head_copy >= 0 ? "embed_tokens" : "lm_head");
+            head ? "lm_head" : "embed_tokens", head ? "embed_tokens" : "lm_head");
     return err_hint(err, "use the adapter beside its base");
+}
+
+static enum lc merge_head(struct model *m, struct err *err)
+{
+    const struct low_rank *part = &m->head_lora;
+
+    m->backend->ops->merge(m->backend->state, NULL, weight_data(&m->base, m->head),
+                           m->base.weights[m->head].dtype, weight_data(&m->adapter, part->a),
+                           weight_data(&m->adapter, part->b), m->config.vocab_size, m->config.hidden_size,
+                           part->rank, part->scale);
+    return m->backend->ops->sync(m->backend->state, NULL, err);
 }
 
 enum lc lora_merge(struct model *m, struct err *err)
@@ -476,6 +506,8 @@ enum lc lora_merge(struct model *m, struct err *err)
         for (enum linear_id id = 0; id < LIN_COUNT; id++)
             if (m->layers[l].linear[id].lora_a >= 0)
                 TRY(merge_linear(m, &m->layers[l].linear[id], id, err));
+    if (m->head_lora.a >= 0)
+        TRY(merge_head(m, err));
     TRY(merge_copies(m, err));
     lora_detach(m);
     return LC_OK;

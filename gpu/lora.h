@@ -1,14 +1,14 @@
 /* lora.h: low-rank adapters in PEFT's words and files.
  *
- * What      attaches A and B (and the magnitudes of DoRA) beside the linear layers and the embedding that target_modules names,
+ * What      attaches A and B (and the magnitudes of DoRA) beside the linear layers, embedding and head that target_modules names,
  *           trains copies of what modules_to_save and bias name, freezes the rest, reads and writes
  *           adapter_config.json and adapter_model.safetensors, and merges an adapter into its weights.
  * Ownership the adapter belongs to the model it is attached to. A lora_config owns its target names: init,
  *           release.
  * Units     rank and alpha as in PEFT; y += alpha / r * B A x (rslora: alpha / sqrt(r)). With DoRA and a dropout only
  *           the low-rank path drops (PEFT's drops the weight's, too: the same on average).
- * Errors    LC_UNSUPPORTED names the field of adapter_config.json, a target that cannot be (lm_head, DoRA on the
- *           embedding), or DoRA on a backend without it; LC_NOTFOUND when a target
+ * Errors    LC_UNSUPPORTED names the field of adapter_config.json, a target that cannot be (DoRA on the
+ *           embedding or lm_head), or DoRA on a backend without it; LC_NOTFOUND when a target
  *           matches no layer (nearest names offered); LC_DATA for a file that does not fit; LC_EXISTS when an adapter is
  *           attached already.
  * Threads   those of the model.

@@ -236,7 +236,7 @@ static enum lc not_found(const char *what, const char *name, bool saved, struct 
         err_hint(err, saved
                           ? "there are embed_tokens, lm_head, norm and the modules of the layers"
                           : "there are q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj (all "
-                            "of them: 'all-linear') and embed_tokens");
+                            "of them: 'all-linear'), embed_tokens and lm_head");
     buf_release(&near);
     return LC_NOTFOUND;
 }

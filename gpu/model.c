@@ -213,7 +213,7 @@ static enum lc model_new(const struct model_config *config, struct backend *back
     m->config = *config;
     m->backend = backend;
     m->head_copy = -1;
-    m->embed_lora = (struct low_rank){.a = -1, .b = -1};
+    m->embed_lora = m->head_lora = (struct low_rank){.a = -1, .b = -1};
     m->sketch = sketch;
     m->optimizer_states = 2;
     m->eighths = options && options->compute == DTYPE_FP8;

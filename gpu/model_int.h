@@ -74,7 +74,7 @@ struct work {    /* buffers for one forward and backward; all inside block */
     int32_t *ids, *positions, *starts, *past, *slots, *index, *targets; /* device */
     float *normed, *out, *act, *dact, *g, *dq, *dk, *dv, *dy, *dropped, *dxa;
     float *raw, *draw, *aw, *aa; /* of DoRA */
-    float *embed_xa;             /* [rows, rank]: of an adapter on the embedding */
+    float *embed_xa, *head_xa;   /* [rows, rank]: of an adapter on the embedding, on lm_head */
     float *final_x, *final_rstd, *losses, *weights, *chunk_logits, *gathered;
     int64_t chunk;
     int32_t *host;      /* owned: the lists of a batch are made here; losses are read back into it */
@@ -109,7 +109,7 @@ struct low_rank {
 
 struct kept_adapter {       /* LoRA beside the base, for sequences that ask for it */
     struct arena_of arena;  /* A and B of its layers */
-    struct low_rank *parts; /* owned, [layers * LIN_COUNT + 1]: the embedding's is the last */
+    struct low_rank *parts; /* owned: of the layers [layers * LIN_COUNT], then kept_embed and kept_head */
 };
 
 struct run { /* rows of a decode that follow each other and have the same kept adapter */
@@ -138,6 +138,7 @@ struct model {
     int *copies;   /* owned: for each of the base's weights its copy in adapter or -1; NULL: none */
     int head_copy; /* of lm_head, in adapter; -1: none */
     struct low_rank embed_lora; /* beside the embedding: A is kept as [vocabulary, rank] */
+    struct low_rank head_lora;  /* beside lm_head alone, also where that is the embedding */
     int embed, norm, head;      /* into base; head == embed when tied */
     struct layer *layers;       /* owned */
     float *rope;                /* owned device memory; in it, each [rope_positions, head_dim / 2]: */
@@ -242,7 +243,9 @@ struct decode {                  /* new tokens on top of a cache */
 enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *cache, const struct decode *d,
                      float *logits, struct err *err) MUST_CHECK;
 /* kept.c */
-int64_t kept_rank(const struct model *m); /* the largest */
+int64_t kept_rank(const struct model *m);  /* the largest */
+int64_t kept_embed(const struct model *m); /* which of an adapter's parts is the embedding's */
+int64_t kept_head(const struct model *m);
 size_t kept_bytes(const struct model *m);
 void kept_release(struct model *m);
 /* The runs of a decode: none when every sequence takes the model as it is. */

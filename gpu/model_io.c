@@ -224,7 +224,8 @@ static bool may_be_extra(const struct model *m, const char *name)
 {
     return strstr(name, "rotary_emb.inv_freq") || is_scale(name) ||
            (m->head == m->embed && strcmp(name, "lm_head.weight") == 0) ||
-           (m->embed_lora.a >= 0 && ends_with(name, ".embed_tokens.base_layer.weight"));
+           (m->embed_lora.a >= 0 && ends_with(name, ".embed_tokens.base_layer.weight")) ||
+           (m->head_lora.a >= 0 && ends_with(name, ".lm_head.base_layer.weight"));
 }
 
 /* Names of the text part of a model that reads images: language_model.model.norm.weight is model.norm.weight. */

@@ -42,7 +42,8 @@ static size_t work_rank(const struct model *m)
 
     if (m->embed_lora.a >= 0 && m->embed_lora.rank > most)
         most = m->embed_lora.rank;
-
+    if (m->head_lora.a >= 0 && m->head_lora.rank > most)
+        most = m->head_lora.rank;
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)
         for (int i = 0; i < LIN_COUNT; i++)
             if (m->layers[l].linear[i].lora_a >= 0 && m->layers[l].linear[i].rank > most)
@@ -159,6 +160,8 @@ static void carve_scratch(struct carve *c, const struct model *m, const struct r
     w->gathered = floats(c, w->chunk * k->hidden_size);
     if (m->embed_lora.a >= 0 || m->n_kept)
         w->embed_xa = floats(c, rows * (int64_t)work_rank(m));
+    if (m->head_lora.a >= 0 || m->n_kept)
+        w->head_xa = floats(c, rows * (int64_t)work_rank(m));
     if (m->lora && m->lora->lora_dropout > 0)
         w->dropped = floats(c, rows * widest(k));
     if (has_dora(m)) {

@@ -471,8 +471,7 @@ static void embed_adapters(const struct pass *p, float *x)
         embed_lora_forward(m, &m->adapter, &m->embed_lora, 0, p->rows, x);
     for (size_t i = 0; i < m->n_runs; i++) {
         const struct run *run = &m->runs[i];
-        const struct low_rank *part =
-            run->adapter ? &run->adapter->parts[p->c->num_hidden_layers * LIN_COUNT] : NULL;
+        const struct low_rank *part = run->adapter ? &run->adapter->parts[kept_embed(m)] : NULL;
 
         if (part && part->a >= 0)
             embed_lora_forward(m, &run->adapter->arena, part, run->from, run->rows, x);
@@ -552,20 +551,72 @@ static enum lc training_forward(const struct ctx *ctx, const struct pass *p, str
 }
 
 /* ---- the head ---- */
+/* Of the adapter that is attached, or of a kept one. */
+static struct lora_arg low_rank_of(const struct model *m, const struct arena_of *a,
+                                   const struct low_rank *part)
+{
+    if (part->a < 0)
+        return (struct lora_arg){0};
+    return (struct lora_arg){.a = weight_data(a, part->a),
+                             .b = weight_data(a, part->b),
+                             .xa = m->work.head_xa,
+                             .dxa = m->work.dxa,
+                             .da = weight_grad(a, part->a),
+                             .db = weight_grad(a, part->b),
+                             .dropped = m->work.dropped,
+                             .rank = part->rank,
+                             .scale = part->scale,
+                             .seed = rng_mix(m->seed, (uint64_t)(m->config.num_hidden_layers * LIN_COUNT))};
+}
+
+static struct lora_arg head_lora(const struct model *m)
+{
+    return m->plain ? (struct lora_arg){0} : low_rank_of(m, &m->adapter, &m->head_lora);
+}
+
+static struct linear_arg head_of(const struct pass *p, const float *x, int64_t rows, float *logits)
+{
+    struct used head = head_used(p->m);
+
+    return (struct linear_arg){.rows = rows,
+                               .in = p->c->hidden_size,
+                               .out = p->c->vocab_size,
+                               .x = x,
+                               .w = head.data,
+                               .w_type = head.type,
+                               .compute = p->m->compute,
+                               .y = logits};
+}
+
 static void head_rows(const struct pass *p, const float *x, int64_t rows, float *logits)
 {
-    const struct model *m = p->m;
-    struct used head = head_used(m);
-    struct linear_arg a = {.rows = rows,
-                           .in = p->c->hidden_size,
-                           .out = p->c->vocab_size,
-                           .x = x,
-                           .w = head.data,
-                           .w_type = head.type,
-                           .compute = m->compute,
-                           .y = logits};
+    struct linear_arg a = head_of(p, x, rows, logits);
 
+    a.lora = head_lora(p->m);
     p->ops->linear_forward(p->state, NULL, &a);
+}
+
+/* The kept adapters' parts of the logits of the rows that a decode asked for: rows[i], ascending, is where the i-th is. */
+static void add_kept_head(const struct pass *p, const int32_t *rows, int64_t n, const float *x, float *logits)
+{
+    const struct model *m = p->m;
+    int64_t i = 0;
+
+    for (size_t r = 0; r < m->n_runs; r++) {
+        const struct run *run = &m->runs[r];
+        const struct low_rank *part = run->adapter ? &run->adapter->parts[kept_head(m)] : NULL;
+        struct linear_arg a;
+        int64_t from = i;
+
+        while (i < n && rows[i] < run->from + run->rows)
+            i++;
+        if (!part || part->a < 0 || i == from)
+            continue;
+        a = head_of(p, x + from * p->c->hidden_size, i - from, logits + from * p->c->vocab_size);
+        a.w = NULL;
+        a.lora = low_rank_of(m, &run->adapter->arena, part);
+        p->ops->linear_forward(p->state, NULL, &a);
+    }
 }
 
 static enum lc reserve_logits(struct model *m, int64_t rows, struct err *err)
@@ -607,21 +658,25 @@ static struct loss_arg loss_of(const struct pass *p)
     struct model *m = p->m;
     struct work *w = p->w;
     struct used head = head_used(m);
+    struct loss_arg a;
 
-    return (struct loss_arg){.rows = m->labels,
-                             .width = p->c->hidden_size,
-                             .vocabulary = p->c->vocab_size,
-                             .x = w->normed,
-                             .index = w->index,
-                             .targets = w->targets,
-                             .w = head.data,
-                             .w_type = head.type,
-                             .compute = m->compute,
-                             .smoothing = m->smoothing,
-                             .losses = w->losses,
-                             .logits = w->chunk_logits,
-                             .gathered = w->gathered,
-                             .chunk = w->chunk};
+    a = (struct loss_arg){.rows = m->labels,
+                          .width = p->c->hidden_size,
+                          .vocabulary = p->c->vocab_size,
+                          .x = w->normed,
+                          .index = w->index,
+                          .targets = w->targets,
+                          .w = head.data,
+                          .w_type = head.type,
+                          .compute = m->compute,
+                          .smoothing = m->smoothing,
+                          .losses = w->losses,
+                          .logits = w->chunk_logits,
+                          .gathered = w->gathered,
+                          .chunk = w->chunk,
+                          .lora = head_lora(m)};
+    a.lora.dropout = m->dropout;
+    return a;
 }
 
 static void run_loss(const struct pass *p, const struct loss_arg *a)
@@ -644,7 +699,8 @@ static void run_loss(const struct pass *p, const struct loss_arg *a)
                              .w = head.data,
                              .w_type = head.type,
                              .logits = teacher->work.chunk_logits,
-                             .gathered = teacher->work.gathered};
+                             .gathered = teacher->work.gathered,
+                             .lora = head_lora(teacher)};
     d.loss.chunk = a->chunk < teacher->work.chunk ? a->chunk : teacher->work.chunk;
     p->ops->distill(p->state, NULL, &d);
 }
@@ -658,6 +714,8 @@ static void loss_with_gradient(const struct pass *p, struct loss_arg *a)
         run_loss(p, a);
     look(p, "the loss of", -1, "lm_head", a->losses, a->rows);
     look(p, "the gradient that leaves", -1, "lm_head", p->w->g, p->rows * p->c->hidden_size);
+    look(p, "the gradient of A of", -1, "lm_head", a->lora.da, p->c->hidden_size * a->lora.rank);
+    look(p, "the gradient of B of", -1, "lm_head", a->lora.db, p->c->vocab_size * a->lora.rank);
 }
 
 static enum lc loss_forward(const struct pass *p, const struct model_forward *how, struct model_loss *out,
@@ -955,6 +1013,7 @@ static enum lc wanted_rows(const struct pass *p, const struct decode *d, float *
     TRY(upload_ints(m, w->index, rows, n, err));
     p->ops->gather(p->state, NULL, w->out, w->normed, w->index, n, width);
     head_rows(p, w->out, n, m->logits);
+    add_kept_head(p, rows, n, w->out, m->logits);
     return p->ops->download(p->state, NULL, logits, m->logits,
                             (size_t)(n * p->c->vocab_size) * sizeof *logits, err);
 }

@@ -53,6 +53,8 @@ static void find_layers(struct ranks *r, const struct model *m, const struct are
             note_layer(r, m->adapter.n ? lin->lora_a : lin->weight, l);
             note_layer(r, m->adapter.n ? lin->lora_b : lin->bias, l);
         }
+    note_layer(r, m->head_lora.a, INT64_MAX);
+    note_layer(r, m->head_lora.b, INT64_MAX);
     if (m->adapter.n == 0 && m->head != m->embed)
         note_layer(r, m->head, INT64_MAX);
 }

@@ -312,10 +312,21 @@ static bool eight_as_f32(struct cpu *c, const struct linear_arg *a, bool backwar
     return true;
 }
 
+static void lora_forward(struct cpu *c, const struct linear_arg *a)
+{
+    const struct lora_arg *l = &a->lora;
+    bool bf = a->compute != DTYPE_F32;
+
+    if (!l->a)
+        return;
+    product(c, a->rows, l->rank, a->in, dropped(c, l, a->x, a->rows * a->in), a->in, 1, l->a, 1, a->in, l->xa,
+            l->scale, false, bf);
+    product(c, a->rows, a->out, l->rank, l->xa, l->rank, 1, l->b, 1, l->rank, a->y, 1, true, bf);
+}
+
 static void cpu_linear_forward(void *state, struct backend_stream *s, const struct linear_arg *a)
 {
     struct cpu *c = state;
-    const struct lora_arg *l = &a->lora;
     bool bf = a->compute != DTYPE_F32;
     struct linear_arg plain;
 
@@ -335,11 +346,7 @@ static void cpu_linear_forward(void *state, struct backend_stream *s, const stru
 
         run_gemm(c, &g);
     }
-    if (!l->a)
-        return;
-    product(c, a->rows, l->rank, a->in, dropped(c, l, a->x, a->rows * a->in), a->in, 1, l->a, 1, a->in, l->xa,
-            l->scale, false, bf);
-    product(c, a->rows, a->out, l->rank, l->xa, l->rank, 1, l->b, 1, l->rank, a->y, 1, true, bf);
+    lora_forward(c, a);
 }
 
 static void lora_backward(struct cpu *c, const struct linear_arg *a)
@@ -619,6 +626,7 @@ static void loss_gradients(struct cpu *c, const struct loss_arg *a, int64_t from
                      .rounded = a->compute == DTYPE_BF16};
     struct gemm w = x;
     struct gathering scatter = {a->dx, a->gathered, a->index + from, a->width, true};
+    struct linear_arg head = loss_head(a, from, n), low = loss_head_low_rank(&head, a);
 
     w.m = a->vocabulary;
     w.k = n;
@@ -630,17 +638,23 @@ static void loss_gradients(struct cpu *c, const struct loss_arg *a, int64_t from
     w.add = true;
     if (a->dw)
         run_gemm(c, &w);
+    if (a->lora.a)
+        lora_backward(c, &low);
     run_gemm(c, &x);
+    low = loss_head_low_rank_input(&head, a);
+    if (a->lora.a)
+        lora_backward(c, &low);
     pool_run(c->pool, n, ROWS, c->k->gather, &scatter);
 }
 
 static void chunk_logits(struct cpu *c, const struct loss_arg *a, int64_t from, int64_t n)
 {
-    struct linear_arg head = loss_head(a, n);
+    struct linear_arg head = loss_head(a, from, n);
     struct gemm g = rows_by_weights(&head);
 
     cpu_gather(c, NULL, a->gathered, a->x, a->index + from, n, a->width);
     run_gemm(c, &g);
+    lora_forward(c, &head);
 }
 
 static void cpu_loss(void *state, struct backend_stream *s, const struct loss_arg *a)
@@ -650,7 +664,7 @@ static void cpu_loss(void *state, struct backend_stream *s, const struct loss_ar
     (void)s;
     for (int64_t from = 0; from < a->rows; from += a->chunk) {
         int64_t n = a->rows - from < a->chunk ? a->rows - from : a->chunk;
-        struct loss_rows rows = {a, from, a->dx && a->compute == DTYPE_BF16 && c->k->pairs};
+        struct loss_rows rows = {a, from, a->dx && a->compute == DTYPE_BF16 && c->k->pairs && !a->lora.a};
 
         chunk_logits(c, a, from, n);
         pool_run(c->pool, n, 1, c->k->loss, &rows);

@@ -883,7 +883,7 @@ static void backend_dora_backward(void *state, struct backend_stream *stream, co
 static struct linear_arg chunk_logits(struct cuda *c, struct backend_stream *s, const struct loss_arg *a,
                                       int64_t from, int64_t n)
 {
-    struct linear_arg head = loss_head(a, n);
+    struct linear_arg head = loss_head(a, from, n);
 
     kernel_gather(queue_of(c, s), a->gathered, a->x, a->index + from, n, a->width);
     backend_linear_forward(c, s, &head);
@@ -894,8 +894,11 @@ static void chunk_gradients(struct cuda *c, struct backend_stream *s, const stru
                             int64_t n, const struct linear_arg *head)
 {
     bool bf = a->compute == DTYPE_BF16;
+    struct linear_arg low = loss_head_low_rank(head, a);
     struct cuda_product p;
 
+    if (a->lora.a)
+        lora_gradients(c, s, &low, bf);
     if (a->dw) {
         p = columns_by(a->logits, a->vocabulary, n);
         times_f32(&p, a->gathered, a->width, a->width, 1);
@@ -906,6 +909,9 @@ static void chunk_gradients(struct cuda *c, struct backend_stream *s, const stru
     times_weights(c, &p, head, false);
     into(&p, a->gathered, false, bf);
     run_product(c, s, &p);
+    low = loss_head_low_rank_input(head, a);
+    if (a->lora.a)
+        lora_input(c, s, &low, bf);
     kernel_scatter(queue_of(c, s), a->dx, a->gathered, a->index + from, n, a->width);
 }
 

@@ -200,7 +200,7 @@ static float row_loss(float *z, int64_t vocabulary, int32_t target, float smooth
 static void chunk_logits(void *state, struct backend_stream *s, const struct loss_arg *a, int64_t from,
                          int64_t n)
 {
-    struct linear_arg head = loss_head(a, n);
+    struct linear_arg head = loss_head(a, from, n);
 
     ref_gather(state, s, a->gathered, a->x, a->index + from, n, a->width);
     ref_linear_forward(state, s, &head);
@@ -210,14 +210,22 @@ static void chunk_logits(void *state, struct backend_stream *s, const struct los
 static void chunk_gradients(const struct loss_arg *a, int64_t from, int64_t n)
 {
     bool bf = a->compute == DTYPE_BF16;
-    struct linear_arg head = loss_head(a, n);
+    struct linear_arg head = loss_head(a, from, n), low = loss_head_low_rank(&head, a);
 
+    if (a->lora.a)
+        lora_backward(&low, bf);
     if (a->dw)
         product(a->vocabulary, a->width, n, columns_of(a->logits, a->vocabulary, bf),
                 rows_of(a->gathered, a->width, bf), 1, a->dw, true);
     for (int64_t i = 0; i < n; i++)
         product(1, a->width, a->vocabulary, rows_of(a->logits + i * a->vocabulary, a->vocabulary, bf),
-                weights_of(&head, a->width, 1), 1, a->dx + a->index[from + i] * a->width, false);
+                weights_of(&head, a->width, 1), 1, a->gathered + i * a->width, false);
+    low = loss_head_low_rank_input(&head, a);
+    if (a->lora.a)
+        lora_backward(&low, bf);
+    for (int64_t i = 0; i < n; i++)
+        memcpy(a->dx + a->index[from + i] * a->width, a->gathered + i * a->width,
+               (size_t)a->width * sizeof *a->dx);
 }
 
 void ref_loss(void *state, struct backend_stream *s, const struct loss_arg *a)

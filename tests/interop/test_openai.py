@@ -27,7 +27,7 @@ def place(tmp_path_factory):
 
 
 ADAPTERS = {"law": dict(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj"]), "med": dict(r=8, lora_alpha=16, use_rslora=True, target_modules="all-linear"),
-            "code": dict(r=2, lora_alpha=8, target_modules=["down_proj", "o_proj"], layers_to_transform=[1], rank_pattern={"down_proj": 3})}
+            "code": dict(r=2, lora_alpha=8, target_modules=["down_proj", "lm_head", "embed_tokens"], rank_pattern={"down_proj": 3})}
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,9 @@ KINDS = {
     "all but": dict(target_modules="all-linear", exclude_modules=["gate_proj", "layers.0.self_attn.k_proj"], use_rslora=True),
     "the embedding": dict(target_modules=["embed_tokens", "q_proj"], use_rslora=True, lora_dropout=0.0, rank_pattern={"embed_tokens": 6}),
     "the embedding alone": dict(target_modules=r".*embed_tokens", init_lora_weights=True),
+    "the head": dict(target_modules=["lm_head", "q_proj"], rank_pattern={"lm_head": 6}, lora_dropout=0.0),
+    "the head alone": dict(target_modules=r".*lm_head", use_rslora=True, init_lora_weights=True),
+    "the head and the embedding": dict(target_modules=["lm_head", "embed_tokens"], alpha_pattern={"lm_head": 3}),
     "DoRA": dict(target_modules=["q_proj", "k_proj", "o_proj", "down_proj"], use_dora=True),
     "DoRA with biases": dict(target_modules=["q_proj", "v_proj", "gate_proj"], use_dora=True, use_rslora=True, bias="lora_only"),
 }
@@ -108,9 +111,10 @@ def test_a_fresh_adapter_has_pefts_shapes_and_counts(engine, tmp_path):
         close(engine.forward(m, *batch())[1], hf_forward(base_of(tmp_path / "base").eval(), *batch())[1])  # it begins as nothing
 
 
-def test_a_trained_head_of_a_tied_model(engine, tmp_path):
+@pytest.mark.parametrize("fields", [dict(target_modules=["q_proj"], modules_to_save=["lm_head"]), dict(target_modules=["lm_head", "v_proj"])])
+def test_a_trained_head_of_a_tied_model(engine, tmp_path, fields):
     make_base(engine, tmp_path / "base", tie_word_embeddings=True)
-    make_adapter(tmp_path / "base", tmp_path / "start", dict(target_modules=["q_proj"], modules_to_save=["lm_head"]))
+    make_adapter(tmp_path / "base", tmp_path / "start", fields)
     m = engine.load(tmp_path / "base")
     engine.call("lora_load", CTX, m, str(tmp_path / "start").encode())
     tuned = peft.PeftModel.from_pretrained(base_of(tmp_path / "base"), tmp_path / "start", is_trainable=True)
@@ -122,8 +126,7 @@ def test_a_trained_head_of_a_tied_model(engine, tmp_path):
 
 
 @pytest.mark.parametrize("fields, message", [
-    (dict(target_modules=["lm_head"]), "'lm_head' is not supported"),
-    (dict(target_modules=r".*(q_proj|lm_head)"), "'lm_head' is not supported"),
+    (dict(target_modules=["lm_head"], use_dora=True), "'use_dora' on 'lm_head'"),
     (dict(target_modules=["q_proj", "embed_tokens"], use_dora=True), "'use_dora' on 'embed_tokens'"),
     (dict(target_modules=["q_prj"]), "'q_prj' is in no layer"),
     (dict(target_modules="(q_proj"), r"cannot use the expression '\(q_proj'"),

@@ -294,7 +294,23 @@ static void embed(struct backend *b, const struct io *io) /* rows, width, vocabu
     device_free(ids);
 }
 
-/* rows, width, vocabulary, smoothing in percent; y are the losses, all with the same weight (r is not used) */
+/* Beside a head: inputs 2 and 3. */
+static struct lora_arg low_rank(const struct io *io, int64_t rows, int64_t rank, int64_t percent)
+{
+    return (struct lora_arg){.a = io->x[2],
+                             .b = io->x[3],
+                             .xa = device_alloc((size_t)(rows * rank) * sizeof(float)),
+                             .dxa = device_alloc((size_t)(rows * rank) * sizeof(float)),
+                             .da = io->g[2],
+                             .db = io->g[3],
+                             .dropped = device_alloc((size_t)(rows * io->shape[1]) * sizeof(float)),
+                             .rank = rank,
+                             .scale = 0.5f,
+                             .dropout = (float)percent / 100,
+                             .seed = 77};
+}
+
+/* rows, width, vocabulary, smoothing in percent, rank, dropout in percent; y are the losses, all with the same weight (r is not used) */
 static void loss(struct backend *b, const struct io *io)
 {
     int64_t rows = io->shape[0], width = io->shape[1], vocabulary = io->shape[2], chunk = 5;
@@ -319,6 +335,8 @@ static void loss(struct backend *b, const struct io *io)
                          .gathered = gathered,
                          .chunk = chunk};
 
+    if (io->shape[4])
+        a.lora = low_rank(io, chunk, io->shape[4], io->shape[5]);
     for (int i = 0; i < 64; i++) {
         index[i] = 2 * i; /* every second row of x carries a label */
         targets[i] = (int32_t)(i * 5 % vocabulary);
@@ -327,6 +345,9 @@ static void loss(struct backend *b, const struct io *io)
     settle(b);
     for (int64_t i = 0; i < io->n_y; i++)
         io->r[i] = 1;
+    device_free(a.lora.xa);
+    device_free(a.lora.dxa);
+    device_free(a.lora.dropped);
     device_free(index);
     device_free(targets);
     device_free(logits);
@@ -601,6 +622,9 @@ static const struct op_case {
     {"loss", loss, {12, 9, 23, 0}, 2, {24 * 9, 23 * 9}, 12, false},
     {"loss, smoothed", loss, {12, 9, 23, 10}, 2, {24 * 9, 23 * 9}, 12, false},
     {"loss, large", loss, {30, 33, 700, 10}, 2, {60 * 33, 700 * 33}, 30, true},
+    {"loss, lora", loss, {12, 9, 23, 0, 3, 0}, 4, {24 * 9, 23 * 9, 3 * 9, 23 * 3}, 12, false},
+    {"loss, lora with dropout", loss, {12, 9, 23, 10, 3, 40}, 4, {24 * 9, 23 * 9, 3 * 9, 23 * 3}, 12, false},
+    {"loss, lora, large", loss, {30, 33, 700, 0, 8, 10}, 4, {60 * 33, 700 * 33, 8 * 33, 700 * 8}, 30, true},
     {"distill", distill, {12, 9, 23, 7}, 2, {24 * 9, 23 * 9}, 12, false},
     {"distill, large", distill, {30, 33, 700, 20}, 2, {60 * 33, 700 * 33}, 30, true},
     {"dora", dora, {9, 13, 3}, 5, {9 * 13, 13, 13 * 3, 3 * 13, 3 * 3}, 9 * 13, true},
