@@ -2,14 +2,13 @@
 import csv
 import gzip
 import itertools
-import json
 import random
 
 import pytest
 
+from file_reading import differences, put
 from lacus import script
 
-NULL = "<NULL>"
 # What each case is given: random texts of what makes CSV hard.
 OPTIONS = [
     {}, {"header": "true"}, {"escape": '"'}, {"multiLine": "true"}, {"multiLine": "true", "escape": '"'}, {"nullValue": "x"}, {"comment": "#"},
@@ -33,59 +32,6 @@ def home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
 
 
-def by_spark(peer, cases):
-    """Each case: (path, options, schema or None). Values are what SQL's cast makes texts of, so that both sides print them alike."""
-    got = []
-    for path, options, schema in cases:
-        try:
-            reader = peer.read.options(**options)
-            df = (reader.schema(schema) if schema else reader).csv(str(path))
-            texts = df.selectExpr(*[f"coalesce(string(`{c.replace('`', '``')}`), '{NULL}')" for c in df.columns])
-            got.append({"columns": df.columns, "types": [t for _, t in df.dtypes], "rows": [list(r) for r in texts.collect()]})
-        except Exception as e:
-            got.append({"error": str(e)[:200]})
-    return got
-
-
-def by_lacus(home, tmp_path, cases):
-    (tmp_path / "cases.json").write_text(json.dumps([{"path": str(p), "options": o, "schema": s} for p, o, s in cases]))
-    script(home, f"""
-local out = io.open("{tmp_path}/got.jsonl", "w")
-for _, case in ipairs(json.decode(io.open("{tmp_path}/cases.json"):read("a"))) do
-  local ok, got = pcall(function()
-    local reader = spark.read:options(case.options)
-    if type(case.schema) == "string" then reader = reader:schema(case.schema) end
-    local df, texts, rows, types = reader:csv(case.path), {{}}, {{}}, {{}}
-    for k, c in ipairs(df.columns) do texts[k] = "coalesce(string(`" .. c:gsub("`", "``") .. "`), '{NULL}')" end
-    for i, row in ipairs(df:selectExpr(table.unpack(texts)):collect()) do rows[i] = {{}}; for k = 1, #texts do rows[i][k] = row[k] end end
-    for k, t in ipairs(df.dtypes) do types[k] = t[2] end
-    return {{columns = {{table.unpack(df.columns)}}, types = types, rows = #rows > 0 and rows or null}}
-  end)
-  out:write(json.encode(ok and got or {{error = tostring(got)}}), "\\n")
-end
-out:close()
-""")
-    return [json.loads(line) for line in (tmp_path / "got.jsonl").read_text().splitlines()]
-
-
-def compare(home, tmp_path, peer, cases):
-    """How many agree, and what does not."""
-    different = []
-    for (path, options, schema), ours, theirs in zip(cases, by_lacus(home, tmp_path, cases), by_spark(peer, cases)):
-        ours.update({k: ours[k] or [] for k in ("columns", "types") if k in ours})  # an empty table of Lua is {} in JSON
-        ours["rows"] = ours.get("rows") or []
-        theirs["rows"] = theirs.get("rows") or []
-        if schema and schema.startswith("a float"):  # how Java before 19 prints them
-            for r in ours["rows"] + theirs["rows"]:
-                r[0] = r[0].replace("2.14748365E9", "2.1474836E9")
-        if path.is_dir():  # files come in the order of their sizes or names
-            ours["rows"].sort(), theirs["rows"].sort()
-        if ("error" in ours) != ("error" in theirs) or "error" not in ours and ours != theirs:
-            text = "" if path.is_dir() else path.read_bytes()[:400].decode(errors="replace")
-            different.append((options, schema, text, ours, theirs))
-    return different
-
-
 def test_random_texts_are_cut_as_spark_cuts_them(home, tmp_path, peer):
     random.seed(11)
     cases = []
@@ -95,7 +41,7 @@ def test_random_texts_are_cut_as_spark_cuts_them(home, tmp_path, peer):
         parts = ["a", "b", "1", "2.5", '"', '"', "\\", sep, sep, sep, "\n", "\n", " ", "x", "é", "#", '""', 'a"', f'"a{sep}b"', "2024-01-05", "true"]
         (tmp_path / f"{i}.csv").write_text("".join(random.choice(parts) for _ in range(random.randint(2, 30))), newline="")
         cases.append((tmp_path / f"{i}.csv", options, None))
-    different = compare(home, tmp_path, peer, cases)
+    different = differences(home, tmp_path, peer, "csv", cases)
     print(f"\n{len(cases) - len(different)} of {len(cases)} random CSV files read alike")
     # white space alone at the end of a stream: Spark's parser drops it or not by where its buffer stands
     left = [d for d in different if not (d[0].get("multiLine") and d[2] != d[2].rstrip(" \n"))]
@@ -114,37 +60,32 @@ def test_types_are_inferred_and_converted_alike(home, tmp_path, peer):
     (tmp_path / "all.csv").write_text("a|b\n" + "".join(f"{v}|x\n" for v in VALUES))
     cases += [(tmp_path / "all.csv", {"header": "true", "sep": "|"}, f"a {t}, b string, _corrupt_record string") for t in TYPES]
     cases += [(tmp_path / "all.csv", {"header": "true", "sep": "|", "mode": "DROPMALFORMED"}, f"a {t}, b string") for t in TYPES]
-    different = compare(home, tmp_path, peer, cases)
+    different = differences(home, tmp_path, peer, "csv", cases)
     assert not different, different[0]
 
 
 def test_files_of_every_kind(home, tmp_path, peer):
-    def put(name, data):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return path
     table = "a,b,c\n1,x,1.5\n2,y\n3,z,2.5,extra\nbad,w,3.5\n"
-    put("parts/day=2024-01-05/k=1/p.csv", "a\n1\n")
-    put("parts/day=2024-01-06/k=__HIVE_DEFAULT_PARTITION__/p.csv", "a\n2\n")
-    put("many/1.csv", "a,b\n1,2\n")
-    put("many/2.csv", "a,b\n3,4\n")
-    put("many/_hidden.csv", "a,b\n9,9\n")
+    put(tmp_path / "parts/day=2024-01-05/k=1/p.csv", "a\n1\n")
+    put(tmp_path / "parts/day=2024-01-06/k=__HIVE_DEFAULT_PARTITION__/p.csv", "a\n2\n")
+    put(tmp_path / "many/1.csv", "a,b\n1,2\n")
+    put(tmp_path / "many/2.csv", "a,b\n3,4\n")
+    put(tmp_path / "many/_hidden.csv", "a,b\n9,9\n")
     head = {"header": "true"}
     cases = [
-        (put("bom.csv", b"\xef\xbb\xbfa,b\n1,2\n"), head, None), (put("latin.csv", "a,b\nä,ö\n".encode("latin-1")), {**head, "encoding": "ISO-8859-1"}, None),
-        (put("crlf.csv", "a,b\r\n1,2\r\n"), head, None), (put("cr.csv", "a,b\r1,2\r"), head, None), (put("t.csv.gz", gzip.compress(table.encode())), head, None),
-        (put("wrong.csv", b"a,b\n\xff\xfe,2\n"), head, None), (put("twice.csv", "a,A,,b\n1,2,3,4\n"), head, None), (put("rows.csv", table), head, None),
+        (put(tmp_path / "bom.csv", b"\xef\xbb\xbfa,b\n1,2\n"), head, None), (put(tmp_path / "latin.csv", "a,b\nä,ö\n".encode("latin-1")), {**head, "encoding": "ISO-8859-1"}, None),
+        (put(tmp_path / "crlf.csv", "a,b\r\n1,2\r\n"), head, None), (put(tmp_path / "cr.csv", "a,b\r1,2\r"), head, None), (put(tmp_path / "t.csv.gz", gzip.compress(table.encode())), head, None),
+        (put(tmp_path / "wrong.csv", b"a,b\n\xff\xfe,2\n"), head, None), (put(tmp_path / "twice.csv", "a,A,,b\n1,2,3,4\n"), head, None), (put(tmp_path / "rows.csv", table), head, None),
         (tmp_path / "rows.csv", {**head, "inferSchema": "true"}, None), (tmp_path / "rows.csv", head, "a int, b string, c double"),
         (tmp_path / "rows.csv", {**head, "mode": "DROPMALFORMED"}, "a int, b string, c double"),
         (tmp_path / "rows.csv", {**head, "columnNameOfCorruptRecord": "bad"}, "a int, b string, c double, bad string"),
-        (put("quoted.csv", 'a,b\n1,"x\ny"\n2,"say ""hi"", you"\n'), {**head, "multiLine": "true", "escape": '"'}, None),
-        (put("quoted2.csv", 'a,b\r\n1,"x\r\ny"\r\n'), {**head, "multiLine": "true"}, None), (tmp_path / "parts", {**head, "inferSchema": "true"}, None),
-        (tmp_path / "many", head, None), (put("dates.csv", "d\n05/01/2024\n31/12/2023\n"), {**head, "dateFormat": "dd/MM/yyyy"}, "d date"),
-        (put("times.csv", "t\n05.01.2024 10:30\n"), {**head, "timestampFormat": "dd.MM.yyyy HH:mm"}, "t timestamp"),
-        (put("lines.csv", "a,b;1,2;"), {"lineSep": ";"}, None), (put("infs.csv", "x\ninfinite\n-infinite\nnone\n"), {**head, "positiveInf": "infinite", "negativeInf": "-infinite", "nanValue": "none"}, "x double"),
+        (put(tmp_path / "quoted.csv", 'a,b\n1,"x\ny"\n2,"say ""hi"", you"\n'), {**head, "multiLine": "true", "escape": '"'}, None),
+        (put(tmp_path / "quoted2.csv", 'a,b\r\n1,"x\r\ny"\r\n'), {**head, "multiLine": "true"}, None), (tmp_path / "parts", {**head, "inferSchema": "true"}, None),
+        (tmp_path / "many", head, None), (put(tmp_path / "dates.csv", "d\n05/01/2024\n31/12/2023\n"), {**head, "dateFormat": "dd/MM/yyyy"}, "d date"),
+        (put(tmp_path / "times.csv", "t\n05.01.2024 10:30\n"), {**head, "timestampFormat": "dd.MM.yyyy HH:mm"}, "t timestamp"),
+        (put(tmp_path / "lines.csv", "a,b;1,2;"), {"lineSep": ";"}, None), (put(tmp_path / "infs.csv", "x\ninfinite\n-infinite\nnone\n"), {**head, "positiveInf": "infinite", "negativeInf": "-infinite", "nanValue": "none"}, "x double"),
     ]
-    different = compare(home, tmp_path, peer, cases)
+    different = differences(home, tmp_path, peer, "csv", cases)
     assert not different, different[0]
 
 

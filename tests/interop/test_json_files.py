@@ -1,70 +1,19 @@
 """JSON files as Spark reads them: the same files, options and schemas through both; columns, types and rows are compared."""
 import gzip
-import json
 import random
 
 import pytest
 
+from file_reading import differences, put
 from lacus import script
 
-NULL = "<NULL>"
+# what Spark refuses to select alone; numbers whose decimal type it cannot name
+PASSED_OVER = ("QUERY_ONLY_CORRUPT_RECORD_COLUMN", "NEGATIVE_SCALE")
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
-
-
-def by_spark(peer, cases):
-    """Each case: (path, options, schema or None). Values are what SQL's cast makes texts of, so that both sides print them alike."""
-    got = []
-    for path, options, schema in cases:
-        try:
-            reader = peer.read.options(**options)
-            df = (reader.schema(schema) if schema else reader).json(str(path))
-            texts = df.selectExpr(*[f"coalesce(string(`{c}`), '{NULL}')" for c in df.columns])
-            got.append({"types": [list(t) for t in df.dtypes], "rows": [list(r) for r in texts.collect()] if df.columns else []})
-        except Exception as e:
-            got.append({"error": str(e)[:300]})
-    return got
-
-
-def by_lacus(home, tmp_path, cases):
-    (tmp_path / "cases.json").write_text(json.dumps([{"path": str(p), "options": o, "schema": s} for p, o, s in cases]))
-    script(home, f"""
-local out = io.open("{tmp_path}/got.jsonl", "w")
-for _, case in ipairs(json.decode(io.open("{tmp_path}/cases.json"):read("a"))) do
-  local ok, got = pcall(function()
-    local reader = spark.read:options(case.options)
-    if type(case.schema) == "string" then reader = reader:schema(case.schema) end
-    local df, texts, rows, types = reader:json(case.path), {{}}, {{}}, {{}}
-    for k, c in ipairs(df.columns) do texts[k] = "coalesce(string(`" .. c .. "`), '{NULL}')" end
-    if #texts > 0 then
-      for i, row in ipairs(df:selectExpr(table.unpack(texts)):collect()) do rows[i] = {{}}; for k = 1, #texts do rows[i][k] = row[k] end end
-    end
-    for k, t in ipairs(df.dtypes) do types[k] = {{t[1], t[2]}} end
-    return {{types = #types > 0 and types or null, rows = #rows > 0 and rows or null}}
-  end)
-  out:write(json.encode(ok and got or {{error = tostring(got)}}), "\\n")
-end
-out:close()
-""")
-    got = [json.loads(line) for line in (tmp_path / "got.jsonl").read_text().splitlines()]
-    return [g if "error" in g else {k: g.get(k) or [] for k in ("types", "rows")} for g in got]
-
-
-def differences(home, tmp_path, peer, cases):
-    different = []
-    for case, ours, theirs in zip(cases, by_lacus(home, tmp_path, cases), by_spark(peer, cases), strict=True):
-        if case[0].is_dir():  # files come in the order of their sizes or names
-            ours.get("rows", []).sort(), theirs.get("rows", []).sort()
-        if any(c in str(theirs.get("error")) for c in ("QUERY_ONLY_CORRUPT_RECORD_COLUMN", "NEGATIVE_SCALE")):
-            continue  # what Spark refuses to select alone; numbers whose decimal type it cannot name
-        for r in theirs.get("rows", []):  # how Java before 19 prints floats
-            r[:] = [str(x).replace("1.70444877E9", "1.7044488E9") for x in r]
-        if ("error" in ours) != ("error" in theirs) or "error" not in ours and ours != theirs:
-            different.append((case[1:], "" if case[0].is_dir() else case[0].read_bytes()[:200], ours, theirs))
-    return different
 
 
 LINES = ['{"a": 1, "b": "x"}', '{"a": 2.5}', '{"a": "t"}', '{"a": null}', '{"b": ""}', '{"a": true}', "{}", "", "  ", "broken", '{"a": 1', '{"a": 1} tail', "[]",
@@ -94,7 +43,7 @@ def test_records_and_their_columns(home, tmp_path, peer):
                                  {"allowNumericLeadingZeros": "true"}, {"allowBackslashEscapingAnyCharacter": "true"}])
         cases.append((path, options, None))
         cases.append((path, options, "a string, b string, c int, _corrupt_record string"))
-    different = differences(home, tmp_path, peer, cases)
+    different = differences(home, tmp_path, peer, "json", cases, PASSED_OVER)
     print(f"\n{len(cases) - len(different)} of {len(cases)} JSON files read alike")
     assert not different, different[:2]
 
@@ -104,30 +53,25 @@ def test_values_become_the_schema_s_types(home, tmp_path, peer):
     cases = [(tmp_path / "values.json", {}, f"i int, v {t}, _corrupt_record string") for t in TYPES]
     cases += [(tmp_path / "values.json", {"mode": "DROPMALFORMED"}, f"i int, v {t}") for t in TYPES]
     cases += [(tmp_path / "values.json", {"mode": "FAILFAST"}, f"i int, v {t}") for t in ("string", "int", "array<int>")]
-    different = differences(home, tmp_path, peer, cases)
+    different = differences(home, tmp_path, peer, "json", cases, PASSED_OVER)
     assert not different, different[:2]
 
 
 def test_files_of_every_kind(home, tmp_path, peer):
-    def put(name, data):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return path
     lines = '{"id": 1, "s": "a"}\n{"id": 2, "s": "b"}\noops\n'
-    put("parts/day=2024-01-05/k=1/p.json", '{"a": 1}\n')
-    put("parts/day=2024-01-06/k=__HIVE_DEFAULT_PARTITION__/p.json", '{"a": 2}\n')
+    put(tmp_path / "parts/day=2024-01-05/k=1/p.json", '{"a": 1}\n')
+    put(tmp_path / "parts/day=2024-01-06/k=__HIVE_DEFAULT_PARTITION__/p.json", '{"a": 2}\n')
     cases = [
-        (put("lines.json", lines), {}, None), (tmp_path / "lines.json", {"mode": "FAILFAST"}, None), (tmp_path / "lines.json", {"mode": "FAILFAST"}, "id int, s string"),
-        (tmp_path / "lines.json", {}, "id int, s string"), (put("t.json.gz", gzip.compress(lines.encode())), {}, None),
-        (put("many.json", '[\n  {"id": 1},\n  {"id": 2, "t": [1, 2]}\n]\n'), {"multiLine": "true"}, None), (put("one.json", '{\n "id": 1,\n "s": "x"\n}\n'), {"multiLine": "true"}, None),
-        (put("cut.json", '[\n  {"id": 1},\n  {"id": '), {"multiLine": "true"}, None), (put("bom.json", b'\xef\xbb\xbf{"a": 1}\n'), {}, None),
-        (put("wide.json", '{"a": "ä"}\n'.encode("utf-16-le")), {"encoding": "UTF-16LE", "lineSep": "\n"}, None), (put("crlf.json", '{"a": 1}\r\n{"a": 2}\r\n'), {}, None),
-        (put("sep.json", '{"a": 1};{"a": 2}'), {"lineSep": ";"}, None), (tmp_path / "parts", {}, None),
-        (put("dates.json", '{"d": "05/01/2024", "t": "05.01.2024 10:30"}\n'), {"dateFormat": "dd/MM/yyyy", "timestampFormat": "dd.MM.yyyy HH:mm"}, "d date, t timestamp"),
-        (put("empty.json", ""), {}, None),
+        (put(tmp_path / "lines.json", lines), {}, None), (tmp_path / "lines.json", {"mode": "FAILFAST"}, None), (tmp_path / "lines.json", {"mode": "FAILFAST"}, "id int, s string"),
+        (tmp_path / "lines.json", {}, "id int, s string"), (put(tmp_path / "t.json.gz", gzip.compress(lines.encode())), {}, None),
+        (put(tmp_path / "many.json", '[\n  {"id": 1},\n  {"id": 2, "t": [1, 2]}\n]\n'), {"multiLine": "true"}, None), (put(tmp_path / "one.json", '{\n "id": 1,\n "s": "x"\n}\n'), {"multiLine": "true"}, None),
+        (put(tmp_path / "cut.json", '[\n  {"id": 1},\n  {"id": '), {"multiLine": "true"}, None), (put(tmp_path / "bom.json", b'\xef\xbb\xbf{"a": 1}\n'), {}, None),
+        (put(tmp_path / "wide.json", '{"a": "ä"}\n'.encode("utf-16-le")), {"encoding": "UTF-16LE", "lineSep": "\n"}, None), (put(tmp_path / "crlf.json", '{"a": 1}\r\n{"a": 2}\r\n'), {}, None),
+        (put(tmp_path / "sep.json", '{"a": 1};{"a": 2}'), {"lineSep": ";"}, None), (tmp_path / "parts", {}, None),
+        (put(tmp_path / "dates.json", '{"d": "05/01/2024", "t": "05.01.2024 10:30"}\n'), {"dateFormat": "dd/MM/yyyy", "timestampFormat": "dd.MM.yyyy HH:mm"}, "d date, t timestamp"),
+        (put(tmp_path / "empty.json", ""), {}, None),
     ]
-    different = differences(home, tmp_path, peer, cases)
+    different = differences(home, tmp_path, peer, "json", cases, PASSED_OVER)
     assert not different, different[:3]
 
 
