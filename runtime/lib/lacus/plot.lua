@@ -59,6 +59,15 @@ local function some(df, columns, limit, out)
   return picked
 end
 
+-- the points of a name; one that is new comes last in the order
+local function series_of(lists, order, name)
+  if not lists[name] then
+    lists[name] = {name = name, x = {}, y = {}}
+    order[#order + 1] = name
+  end
+  return lists[name]
+end
+
 local function xy(kind, sorted)
   return function(df, o)
     local out, x = options_of(o), need(o, "x", kind)
@@ -72,12 +81,7 @@ local function xy(kind, sorted)
     for _, row in ipairs(rows:collect()) do
       for _, y in ipairs(ys) do
         local name = o.by and text(row[o.by]) .. (#ys > 1 and " " .. y or "") or y
-        local list = lists[name]
-        if not list then
-          list = {name = name, x = {}, y = {}}
-          lists[name] = list
-          order[#order + 1] = name
-        end
+        local list = series_of(lists, order, name)
         local a, b = number(row[x]), number(row[y])
         if a ~= nil and type(b) == "number" then
           list.x[#list.x + 1] = a
@@ -132,12 +136,7 @@ function M.bar(df, o)
   for _, row in ipairs(rows:collect()) do
     for i, y in ipairs(ys) do
       local name = o.by and text(row[o.by]) or y[3] or y[2]
-      local list = lists[name]
-      if not list then
-        list = {name = name, x = {}, y = {}}
-        lists[name] = list
-        order[#order + 1] = name
-      end
+      local list = series_of(lists, order, name)
       list.x[#list.x + 1] = text(row[x])
       list.y[#list.y + 1] = number(row["_y" .. i]) or null
       if type(list.y[#list.y]) == "string" then no_numbers("bar", y[3], list.y[#list.y]) end
