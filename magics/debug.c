@@ -477,17 +477,10 @@ static struct prompt *enter(lua_State *L)
 {
     static const struct debug_front plain = {.prefix = "cell:", .suffix = ""};
     struct buf *out = session_buf(L, 1 << 16);
-    struct prompt *p = lua_newuserdatauv(L, sizeof *p, 0);
+    struct prompt *p = session_slot(L, sizeof *p, "lacus.debug", leave);
     struct err err;
 
     *p = (struct prompt){.L = L, .s = session_of(L), .out = out};
-    if (luaL_newmetatable(L, "lacus.debug")) {
-        lua_pushcfunction(L, leave);
-        lua_setfield(L, -2, "__close");
-        lua_pushcfunction(L, leave);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     lua_toclose(L, -1);
     p->d = debug_of(p->s);
     if (!p->d) {

@@ -18,17 +18,9 @@ static int end_profile(lua_State *L)
 /* On the stack, closed also when the text fails or is interrupted. */
 static struct profile **open_profile(lua_State *L)
 {
-    struct profile **p = lua_newuserdatauv(L, sizeof *p, 0);
+    struct profile **p = session_slot(L, sizeof *p, "lacus.profile", end_profile);
     struct err err;
 
-    *p = NULL;
-    if (luaL_newmetatable(L, "lacus.profile")) {
-        lua_pushcfunction(L, end_profile);
-        lua_setfield(L, -2, "__close");
-        lua_pushcfunction(L, end_profile);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     lua_toclose(L, -1);
     if (profile_start(session_of(L), p, &err) != LC_OK)
         session_raise(L, &err);

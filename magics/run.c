@@ -42,16 +42,9 @@ static int l_close(lua_State *L)
 
 static struct running *begin(lua_State *L)
 {
-    struct running *r = lua_newuserdatauv(L, sizeof *r, 1);
+    struct running *r = session_slot(L, sizeof *r, "lacus.magics.run", l_close);
 
-    *r = (struct running){.text = BUF_INIT(TEXT_MAX_BYTES)};
-    if (luaL_newmetatable(L, "lacus.magics.run")) {
-        lua_pushcfunction(L, l_close);
-        lua_setfield(L, -2, "__close");
-        lua_pushcfunction(L, l_close);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
+    buf_init(&r->text, TEXT_MAX_BYTES);
     lua_toclose(L, -1);
     return r;
 }

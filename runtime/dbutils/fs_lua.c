@@ -112,33 +112,6 @@ static void push_info(lua_State *L, const char *path, const char *shown)
     lua_setfield(L, -2, "isDir");
 }
 
-struct names { /* a list that a raise must not leak */
-    char **list;
-    size_t n;
-};
-
-static int names_gc(lua_State *L)
-{
-    struct names *names = lua_touserdata(L, 1);
-
-    fs_free_list(names->list, names->n);
-    *names = (struct names){0};
-    return 0;
-}
-
-static struct names *push_names(lua_State *L)
-{
-    struct names *names = lua_newuserdatauv(L, sizeof *names, 0);
-
-    *names = (struct names){0};
-    if (luaL_newmetatable(L, "lacus.dbutils.names")) {
-        lua_pushcfunction(L, names_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return names;
-}
-
 static const char *push_absolute(lua_State *L, const char *path)
 {
     char *absolute = fs_absolute(path);
@@ -152,7 +125,7 @@ int files_ls(lua_State *L)
 {
     const char *asked = lua_pushstring(L, luaL_optstring(L, 1, "."));
     const char *path = push_absolute(L, lua_isnoneornil(L, 1) ? "." : path_at(L, 1));
-    struct names *names = push_names(L);
+    struct session_texts *names = session_texts(L);
     struct err err;
 
     if (!catalog_is_volume_path(asked))

@@ -37,16 +37,9 @@ static int child_gc(lua_State *L)
 
 static struct child *push_child(lua_State *L)
 {
-    struct child *c = lua_newuserdatauv(L, sizeof *c, 0);
+    struct child *c = session_slot(L, sizeof *c, "lacus.dbutils.child", child_gc);
 
-    *c = (struct child){.said = BUF_INIT(SAID_MAX)};
-    if (luaL_newmetatable(L, "lacus.dbutils.child")) {
-        lua_pushcfunction(L, child_gc);
-        lua_setfield(L, -2, "__gc");
-        lua_pushcfunction(L, child_gc);
-        lua_setfield(L, -2, "__close");
-    }
-    lua_setmetatable(L, -2);
+    buf_init(&c->said, SAID_MAX);
     lua_toclose(L, -1);
     return c;
 }

@@ -448,12 +448,6 @@ static void pack_globals(struct pack *p)
     lua_settop(p->L, done - 1);
 }
 
-static int l_buf_gc(lua_State *L)
-{
-    buf_release(lua_touserdata(L, 1));
-    return 0;
-}
-
 void closure_pack(lua_State *L, int index, struct closure_shape *shape)
 {
     struct pack p = {.L = L};
@@ -465,12 +459,7 @@ void closure_pack(lua_State *L, int index, struct closure_shape *shape)
     luaL_checktype(L, index, LUA_TFUNCTION);
     luaL_checkstack(L, 20, NULL);
     top = lua_gettop(L);
-    p.out = lua_newuserdatauv(L, sizeof *p.out, 0);
-    buf_init(p.out, MAX_BYTES);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, l_buf_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
+    p.out = session_buf(L, MAX_BYTES);
     lua_newtable(L);
     p.seen = lua_gettop(L);
     lua_newtable(L);

@@ -323,15 +323,7 @@ static int slot_gc(lua_State *L)
 
 json_t **session_json_slot(lua_State *L)
 {
-    json_t **slot = lua_newuserdatauv(L, sizeof *slot, 0);
-
-    *slot = NULL;
-    if (luaL_newmetatable(L, "lacus.json")) {
-        lua_pushcfunction(L, slot_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return slot;
+    return session_slot(L, sizeof(json_t *), "lacus.json", slot_gc);
 }
 
 /* ---- values as text ---- */

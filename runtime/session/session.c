@@ -1,4 +1,5 @@
 #include "runtime/session/session.h"
+#include "runtime/base/fs.h"
 #include "runtime/session/capture.h"
 #include "runtime/session/comm.h"
 #include "runtime/session/debug_int.h"
@@ -419,7 +420,22 @@ void session_push_module(lua_State *L, const char *module, void (*push_core)(lua
     lua_setfield(L, LUA_REGISTRYINDEX, module);
 }
 
-/* ---- buffers on the stack ---- */
+/* ---- what the stack owns ---- */
+void *session_slot(lua_State *L, size_t size, const char *type, lua_CFunction release)
+{
+    void *slot = lua_newuserdatauv(L, size, 1);
+
+    memset(slot, 0, size);
+    if (luaL_newmetatable(L, type)) {
+        lua_pushcfunction(L, release);
+        lua_setfield(L, -2, "__gc");
+        lua_pushcfunction(L, release);
+        lua_setfield(L, -2, "__close");
+    }
+    lua_setmetatable(L, -2);
+    return slot;
+}
+
 static int buffer_gc(lua_State *L)
 {
     buf_release(lua_touserdata(L, 1));
@@ -428,13 +444,22 @@ static int buffer_gc(lua_State *L)
 
 struct buf *session_buf(lua_State *L, size_t max)
 {
-    struct buf *b = lua_newuserdatauv(L, sizeof *b, 0);
+    struct buf *b = session_slot(L, sizeof *b, "lacus.buf", buffer_gc);
 
     buf_init(b, max);
-    if (luaL_newmetatable(L, "lacus.buf")) {
-        lua_pushcfunction(L, buffer_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     return b;
+}
+
+static int texts_gc(lua_State *L)
+{
+    struct session_texts *t = lua_touserdata(L, 1);
+
+    fs_free_list(t->list, t->n);
+    *t = (struct session_texts){0};
+    return 0;
+}
+
+struct session_texts *session_texts(lua_State *L)
+{
+    return session_slot(L, sizeof(struct session_texts), "lacus.texts", texts_gc);
 }

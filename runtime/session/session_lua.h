@@ -115,10 +115,17 @@ enum lc session_comm_send(struct session *s, enum comm_kind kind, const char *co
 enum lc session_comm_target(struct session *s, const char *target, session_comm_fn *fn, void *arg,
                             struct err *err) MUST_CHECK;
 
-/* What must not leak when something raises: a userdata on the stack with a buffer, or with a JSON reference
- * (set *slot), that is released when the stack lets go of it. */
+/* What must not leak when something raises: a userdata on the stack, zero-filled, with one user value. release (a function of the
+ * userdata; it may run twice) is called when the stack lets go of it, also as a variable that is to be closed. `type` is release's own. */
+void *session_slot(lua_State *L, size_t size, const char *type, lua_CFunction release);
+/* The same with a buffer, with a JSON reference (set *slot), with a list of texts (set both). */
+struct session_texts {
+    char **list; /* owned, with its texts */
+    size_t n;
+};
 struct buf *session_buf(lua_State *L, size_t max);
 json_t **session_json_slot(lua_State *L);
+struct session_texts *session_texts(lua_State *L);
 
 /* JSON ↔ Lua. null is the light userdata NULL (the global `null`); empty tables become {} unless marked as
  * arrays. */

@@ -756,14 +756,8 @@ static int work_gc(lua_State *L)
 
 static struct work *new_work(lua_State *L)
 {
-    struct work *w = lua_newuserdatauv(L, sizeof *w, 0);
+    struct work *w = session_slot(L, sizeof *w, "lacus.local", work_gc);
 
-    memset(w, 0, sizeof *w);
-    if (luaL_newmetatable(L, "lacus.local")) {
-        lua_pushcfunction(L, work_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     w->arena = arena_new(0);
     if (!w->arena)
         no_memory(L);

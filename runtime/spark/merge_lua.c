@@ -58,35 +58,15 @@ static void read_clause(lua_State *L, int table, struct sql_merge_clause *c)
     read_assignments(L, table, c);
 }
 
-struct name { /* in a userdata with __gc */
-    char **parts;
-    size_t n;
-};
-
-static int l_name_gc(lua_State *L)
+static struct session_texts *split_name(lua_State *L, const char *text)
 {
-    struct name *name = lua_touserdata(L, 1);
-
-    name_free(name->parts, name->n);
-    *name = (struct name){0};
-    return 0;
-}
-
-static struct name *split_name(lua_State *L, const char *text)
-{
-    struct name *name = lua_newuserdatauv(L, sizeof *name, 0);
+    struct session_texts *parts = session_texts(L);
     struct err err;
 
-    *name = (struct name){0};
-    if (luaL_newmetatable(L, "lacus.MergeTarget")) {
-        lua_pushcfunction(L, l_name_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     err_clear(&err);
-    if (name_split(text, &name->parts, &name->n, &err) != LC_OK)
+    if (name_split(text, &parts->list, &parts->n, &err) != LC_OK)
         session_raise(L, &err);
-    return name;
+    return parts;
 }
 
 static void run(lua_State *L, const struct sql_statement *s)
@@ -110,7 +90,7 @@ static void run(lua_State *L, const struct sql_statement *s)
 int dataframe_merge_into(lua_State *L) /* merge(df, table, condition, {clause, â€¦}, with schema evolution) */
 {
     struct sql_statement s = {.kind = SQL_MERGE, .by_name = lua_toboolean(L, 5)};
-    struct name *name;
+    const struct session_texts *name;
     struct err err;
 
     if (spark_is_remote(spark_of(L))) {
@@ -122,7 +102,7 @@ int dataframe_merge_into(lua_State *L) /* merge(df, table, condition, {clause, â
     }
     s.plan = dataframe_check(L, 1);
     name = split_name(L, luaL_checkstring(L, 2));
-    s.name = (struct sql_names){(const char *const *)name->parts, name->n};
+    s.name = (struct sql_names){(const char *const *)name->list, name->n};
     s.condition = column_condition(L, 3);
     luaL_checktype(L, 4, LUA_TTABLE);
     s.n_clauses = (size_t)lua_rawlen(L, 4);

@@ -418,17 +418,11 @@ static int stream_failed(lua_State *L, struct row_reader *r, int code)
 
 int row_reader_push(lua_State *L, struct ArrowArrayStream *stream)
 {
-    struct row_reader *r = lua_newuserdatauv(L, sizeof *r, 0);
+    struct row_reader *r = session_slot(L, sizeof *r, reader_name, l_gc);
     int code;
 
-    memset(r, 0, sizeof *r);
     r->stream = *stream;
     stream->release = NULL;
-    if (luaL_newmetatable(L, reader_name)) {
-        lua_pushcfunction(L, l_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     code = r->stream.get_schema(&r->stream, &r->schema);
     return code == 0 ? 1 : stream_failed(L, r, code);
 }

@@ -82,16 +82,10 @@ static int l_examples(
     const struct tokenizer *tok = llm_check_tokenizer(L, 1);
     const char *path = luaL_checkstring(L, 2);
     struct example_options o = {.max_length = (int64_t)llm_option_number(L, 3, "max_length", 0)};
-    struct examples **e = lua_newuserdatauv(L, sizeof *e, 0);
+    struct examples **e = session_slot(L, sizeof *e, "lacus.llm.examples", examples_gc);
     const struct train_dataset *d;
     struct err err;
 
-    *e = NULL;
-    if (luaL_newmetatable(L, "lacus.llm.examples")) {
-        lua_pushcfunction(L, examples_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     lua_getfield(L, 3, "completion_only");
     o.completion_only = lua_toboolean(L, -1);
     if (examples_load(llm_ctx(L), tok, path, &o, e, &err) != LC_OK)

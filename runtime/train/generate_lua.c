@@ -58,15 +58,7 @@ static int generation_gc(lua_State *L)
 
 static struct generation *push_generation(lua_State *L)
 {
-    struct generation *g = lua_newuserdatauv(L, sizeof *g, 0);
-
-    *g = (struct generation){0};
-    if (luaL_newmetatable(L, "lacus.generation")) {
-        lua_pushcfunction(L, generation_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return g;
+    return session_slot(L, sizeof(struct generation), "lacus.generation", generation_gc);
 }
 
 static int encoding_gc(lua_State *L)
@@ -77,14 +69,9 @@ static int encoding_gc(lua_State *L)
 
 static struct encoding *push_encoding(lua_State *L)
 {
-    struct encoding *e = lua_newuserdatauv(L, sizeof *e, 0);
+    struct encoding *e = session_slot(L, sizeof *e, "lacus.encoding", encoding_gc);
 
     *e = (struct encoding)ENCODING_INIT;
-    if (luaL_newmetatable(L, "lacus.encoding")) {
-        lua_pushcfunction(L, encoding_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     return e;
 }
 
@@ -197,16 +184,11 @@ static void read_stops(lua_State *L, int options, struct writing *w)
 
 static struct writing *push_writing(lua_State *L, const struct tokenizer *tok, int options)
 {
-    struct writing *w = lua_newuserdatauv(L, sizeof *w, 0);
+    struct writing *w = session_slot(L, sizeof *w, "lacus.llm.writing", writing_gc);
 
     *w = (struct writing){.tok = tok, .L = L};
     for (size_t i = 0; i < PER_BATCH; i++)
         w->of[i] = (struct one){.text = BUF_INIT(BUF_TEXT_MAX), .top = BUF_INIT(BUF_TEXT_MAX)};
-    if (luaL_newmetatable(L, "lacus.llm.writing")) {
-        lua_pushcfunction(L, writing_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     lua_insert(L, options + 1);
     if (lua_getfield(L, options, "on_text") == LUA_TFUNCTION)
         w->on_text = lua_gettop(L);

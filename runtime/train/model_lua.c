@@ -15,7 +15,7 @@
 #include <string.h>
 
 static const char model_name[] = "lacus.Model", tokenizer_name[] = "lacus.Tokenizer",
-                  tensor_name[] = "lacus.Tensor", memory_name[] = "lacus.llm.memory";
+                  tensor_name[] = "lacus.Tensor";
 
 enum { TOKENS_MOST = 1 << 24, PROMPTS_MOST = 1 << 20, PER_BATCH = 16 };
 
@@ -36,14 +36,8 @@ static int memory_gc(lua_State *L)
 
 void *llm_push_memory(lua_State *L, size_t n, size_t size)
 {
-    void **p = lua_newuserdatauv(L, sizeof *p, 0);
+    void **p = session_slot(L, sizeof *p, "lacus.llm.memory", memory_gc);
 
-    *p = NULL;
-    if (luaL_newmetatable(L, memory_name)) {
-        lua_pushcfunction(L, memory_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     *p = mem_calloc(n ? n : 1, size);
     if (!*p)
         luaL_error(L, "not enough memory");
