@@ -8,9 +8,8 @@
 #include "runtime/dataframe/csv/value.h"
 #include "runtime/dataframe/engines/duckdb/blocks.h"
 #include "runtime/dataframe/engines/duckdb/csv_records.h"
-#include "runtime/dataframe/engines/duckdb/table_function.h"
+#include "runtime/dataframe/engines/duckdb/file_source.h"
 #include "runtime/dataframe/moment.h"
-#include <jansson.h>
 #include <string.h>
 #include <strings.h>
 
@@ -37,13 +36,10 @@ struct kind {
 };
 
 struct source {
-    const struct duck_api *api;
-    json_t *json; /* owned; files and names point into it */
+    struct file_source from; /* names point into its JSON */
     struct csv_options options;
     struct column *columns; /* owned */
     size_t n_columns, n_fields;
-    const char **files; /* owned array */
-    size_t n_files;
     bool infer;
 };
 
@@ -163,10 +159,8 @@ static void free_source(void *p)
 {
     struct source *s = p;
 
-    json_decref(s->json);
     mem_free(s->columns);
-    mem_free(s->files);
-    mem_free(s);
+    file_source_free(&s->from);
 }
 
 static const struct kind *kind_of(const char *as)
@@ -183,69 +177,58 @@ static enum lc take_options(struct source *s, struct err *err)
     json_t *value;
 
     csv_defaults(&s->options);
-    json_object_foreach (json_object_get(s->json, "options"), key, value)
+    json_object_foreach (json_object_get(s->from.json, "options"), key, value)
         TRY(csv_option(&s->options, key, json_string_value(value), err));
     return csv_check(&s->options, err);
 }
 
-static bool take_lists(struct source *s)
+static enum lc take_columns(struct source *s, struct err *err)
 {
-    json_t *files = json_object_get(s->json, "files"), *columns = json_object_get(s->json, "columns");
+    json_t *columns = json_object_get(s->from.json, "columns");
 
-    s->n_files = json_array_size(files);
     s->n_columns = json_array_size(columns);
-    s->n_fields = (size_t)json_integer_value(json_object_get(s->json, "fields"));
-    s->infer = json_is_true(json_object_get(s->json, "infer"));
-    s->files = mem_calloc(s->n_files + 1, sizeof *s->files);
     s->columns = mem_calloc(s->n_columns + 1, sizeof *s->columns);
-    for (size_t i = 0; s->files && i < s->n_files; i++)
-        s->files[i] = json_string_value(json_array_get(files, i));
-    for (size_t i = 0; s->columns && i < s->n_columns; i++) {
+    if (!s->columns)
+        return err_nomem(err);
+    for (size_t i = 0; i < s->n_columns; i++) {
         json_t *c = json_array_get(columns, i);
+        const char *as = json_string_value(json_object_get(c, "as"));
 
-        s->columns[i] = (struct column){.kind = kind_of(json_string_value(json_object_get(c, "as"))),
+        s->columns[i] = (struct column){.kind = kind_of(as),
                                         .name = json_string_value(json_object_get(c, "name")),
                                         .field = (long)json_integer_value(json_object_get(c, "field")),
                                         .precision = (int)json_integer_value(json_object_get(c, "precision")),
                                         .scale = (int)json_integer_value(json_object_get(c, "scale"))};
         if (!s->columns[i].kind)
-            return false;
+            return err_set(err, LC_INTERNAL, "a column of a CSV file is read as '%s'", as ? as : "");
     }
-    return s->files && s->columns;
+    return LC_OK;
 }
 
-static void add_columns(duckdb_bind_info info, const struct source *s)
+static enum lc take_what(struct file_source *from, struct err *err)
 {
-    for (size_t i = 0; i < (s->infer ? 1 : s->n_columns); i++) {
-        duckdb_logical_type t =
-            s->api->duckdb_create_logical_type(s->infer ? DUCKDB_TYPE_VARCHAR : s->columns[i].kind->type);
-        char name[24];
+    struct source *s = (struct source *)from;
 
-        snprintf(name, sizeof name, "c%zu", i);
-        s->api->duckdb_bind_add_result_column(info, name, t);
-        s->api->duckdb_destroy_logical_type(&t);
-    }
+    s->n_fields = (size_t)json_integer_value(json_object_get(from->json, "fields"));
+    s->infer = json_is_true(json_object_get(from->json, "infer"));
+    TRY(take_options(s, err));
+    TRY(take_columns(s, err));
+    from->n_out = s->infer ? 1 : s->n_columns;
+    return LC_OK;
+}
+
+static duckdb_logical_type type_of(const struct file_source *from, size_t i)
+{
+    const struct source *s = (const struct source *)from;
+
+    return from->api->duckdb_create_logical_type(s->infer ? DUCKDB_TYPE_VARCHAR : s->columns[i].kind->type);
 }
 
 static void bind(duckdb_bind_info info)
 {
-    const struct duck_api *api = table_api(info);
-    struct source *s = mem_zalloc(sizeof *s);
-    char *text = table_text(info, 0);
-    struct err err = {.message = "out of memory"};
+    static const struct file_source_kind csv = {sizeof(struct source), take_what, type_of, free_source};
 
-    if (s)
-        s->api = api;
-    if (!s || !text || !(s->json = json_loads(text, 0, NULL)) || take_options(s, &err) != LC_OK ||
-        !take_lists(s)) {
-        api->duckdb_bind_set_error(info, err.message);
-        if (s)
-            free_source(s);
-    } else {
-        add_columns(info, s);
-        api->duckdb_bind_set_bind_data(info, s, free_source);
-    }
-    mem_free(text);
+    file_source_bind(info, &csv);
 }
 
 /* ---- the files, block by block ---- */
@@ -280,20 +263,20 @@ static void init(duckdb_init_info info)
 
     if (scan) {
         scan->source = s;
-        scan->n_wanted = s->infer ? 0 : s->api->duckdb_init_get_column_count(info);
+        scan->n_wanted = s->infer ? 0 : s->from.api->duckdb_init_get_column_count(info);
         scan->wanted = mem_calloc(scan->n_wanted + 1, sizeof *scan->wanted);
     }
     if (!scan || !scan->wanted) {
         mem_free(scan);
-        s->api->duckdb_init_set_error(info, "out of memory");
+        s->from.api->duckdb_init_set_error(info, "out of memory");
         return;
     }
-    blocks_init(&scan->blocks, s->files, s->n_files, s->options.encoding);
+    blocks_init(&scan->blocks, s->from.files, s->from.n_files, s->options.encoding);
     for (size_t i = 0; i < scan->n_wanted; i++)
-        scan->wanted[i] = s->api->duckdb_init_get_column_index(info, i);
+        scan->wanted[i] = s->from.api->duckdb_init_get_column_index(info, i);
     scan->all = counts_fields(scan);
-    s->api->duckdb_init_set_max_threads(info, 64);
-    s->api->duckdb_init_set_init_data(info, scan, free_scan);
+    s->from.api->duckdb_init_set_max_threads(info, 64);
+    s->from.api->duckdb_init_set_init_data(info, scan, free_scan);
 }
 
 static void free_reader(void *p)
@@ -316,11 +299,11 @@ static void init_thread(duckdb_init_info info)
         r->parts = mem_calloc(s->n_columns + 1, sizeof *r->parts);
     if (!r || !r->parts) {
         mem_free(r);
-        s->api->duckdb_init_set_error(info, "out of memory");
+        s->from.api->duckdb_init_set_error(info, "out of memory");
         return;
     }
     r->n_parts = s->n_columns;
-    s->api->duckdb_init_set_init_data(info, r, free_reader);
+    s->from.api->duckdb_init_set_init_data(info, r, free_reader);
 }
 
 static bool in_blocks(const struct source *s)
@@ -471,18 +454,18 @@ static void say_malformed(struct reader *r, const char *record, size_t len)
 static idx_t produce_rows(struct reader *r, duckdb_data_chunk output, struct cell *cells, const char **failed)
 {
     const struct source *s = r->scan->source;
-    idx_t row = 0, most = s->api->duckdb_vector_size();
+    idx_t row = 0, most = s->from.api->duckdb_vector_size();
     const char *record;
     size_t len;
 
     for (size_t i = 0; i < r->scan->n_wanted; i++) {
-        duckdb_vector v = s->api->duckdb_data_chunk_get_vector(output, i);
+        duckdb_vector v = s->from.api->duckdb_data_chunk_get_vector(output, i);
 
-        cells[i] = (struct cell){.api = s->api,
+        cells[i] = (struct cell){.api = s->from.api,
                                  .options = &s->options,
                                  .column = &s->columns[r->scan->wanted[i]],
                                  .vector = v,
-                                 .data = s->api->duckdb_vector_get_data(v)};
+                                 .data = s->from.api->duckdb_vector_get_data(v)};
     }
     while (row < most && next_record(r, &record, &len, failed)) {
         if (put_row(r, cells, row, record, len) || s->options.mode == CSV_PERMISSIVE) {
@@ -492,7 +475,7 @@ static idx_t produce_rows(struct reader *r, duckdb_data_chunk output, struct cel
             *failed = r->records.lines.in.message;
         } else { /* the next record takes the row: nothing of this one may stay */
             for (size_t i = 0; i < r->scan->n_wanted; i++) {
-                uint64_t *valid = s->api->duckdb_vector_get_validity(cells[i].vector);
+                uint64_t *valid = s->from.api->duckdb_vector_get_validity(cells[i].vector);
 
                 if (valid)
                     valid[row / 64] |= UINT64_C(1) << (row % 64);
@@ -527,8 +510,8 @@ static idx_t produce_guess(struct reader *r, duckdb_data_chunk output, const cha
     if (!guesses || !buf_ok(&b))
         *failed = "out of memory";
     else if (n)
-        s->api->duckdb_vector_assign_string_element_len(s->api->duckdb_data_chunk_get_vector(output, 0), 0,
-                                                        buf_str(&b), b.len);
+        s->from.api->duckdb_vector_assign_string_element_len(
+            s->from.api->duckdb_data_chunk_get_vector(output, 0), 0, buf_str(&b), b.len);
     mem_free(guesses);
     buf_release(&b);
     return n != 0;
@@ -549,8 +532,8 @@ static void produce(duckdb_function_info info, duckdb_data_chunk output)
         rows = r->scan->source->infer ? produce_guess(r, output, &failed)
                                       : produce_rows(r, output, cells, &failed);
     if (failed)
-        r->scan->source->api->duckdb_function_set_error(info, failed);
-    r->scan->source->api->duckdb_data_chunk_set_size(output, failed ? 0 : rows);
+        r->scan->source->from.api->duckdb_function_set_error(info, failed);
+    r->scan->source->from.api->duckdb_data_chunk_set_size(output, failed ? 0 : rows);
     mem_free(cells);
 }
 

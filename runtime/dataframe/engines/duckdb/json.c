@@ -6,12 +6,11 @@
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/csv/value.h"
 #include "runtime/dataframe/engines/duckdb/blocks.h"
+#include "runtime/dataframe/engines/duckdb/file_source.h"
 #include "runtime/dataframe/engines/duckdb/lines.h"
-#include "runtime/dataframe/engines/duckdb/table_function.h"
 #include "runtime/dataframe/json/record.h"
 #include "runtime/dataframe/moment.h"
 #include <fcntl.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,13 +19,10 @@
 enum column_kind { COLUMN_FIELD, COLUMN_RECORD, COLUMN_PART };
 
 struct source {
-    const struct duck_api *api;
-    json_t *json; /* owned; files point into it */
+    struct file_source from;
     struct json_options options;
     const struct dtype *schema; /* owned */
     enum column_kind *kinds;    /* owned; per column */
-    const char **files;         /* owned array */
-    size_t n_files;
 };
 
 struct json_scan { /* shared by the threads */
@@ -63,7 +59,7 @@ static void set_null(const struct duck_api *api, duckdb_vector v, idx_t row)
 
 static void put_null(const struct put *p, duckdb_vector v, idx_t row, const struct dtype *t)
 {
-    const struct duck_api *api = p->source->api;
+    const struct duck_api *api = p->source->from.api;
 
     set_null(api, v, row);
     if (t->id == DTYPE_STRUCT)
@@ -86,8 +82,8 @@ static void *valid_data(const struct duck_api *api, duckdb_vector v, idx_t row)
 
 static enum fit put_text(const struct put *p, duckdb_vector v, idx_t row, const char *s, size_t len)
 {
-    valid_data(p->source->api, v, row);
-    table_put_text(p->source->api, v, row, s, len);
+    valid_data(p->source->from.api, v, row);
+    table_put_text(p->source->from.api, v, row, s, len);
     return FIT_GOOD;
 }
 
@@ -98,7 +94,7 @@ static enum fit put_integer(const struct put *p, duckdb_vector v, idx_t row, con
                                    [DTYPE_SHORT] = INT16_MAX,
                                    [DTYPE_INT] = INT32_MAX,
                                    [DTYPE_LONG] = INT64_MAX};
-    void *data = valid_data(p->source->api, v, row);
+    void *data = valid_data(p->source->from.api, v, row);
     int64_t x;
 
     if (n->kind != RECORD_INTEGER || !csv_to_long(n->raw, n->raw_len, most[t->id], &x))
@@ -133,7 +129,7 @@ static bool not_a_number(const char *s, size_t len, double *out)
 static enum fit put_double(const struct put *p, duckdb_vector v, idx_t row, const struct dtype *t,
                            const struct record_node *n)
 {
-    void *data = valid_data(p->source->api, v, row);
+    void *data = valid_data(p->source->from.api, v, row);
     struct csv_options numbers;
     bool good;
     double x;
@@ -161,7 +157,7 @@ static enum fit put_boolean(const struct put *p, duckdb_vector v, idx_t row, con
     (void)t;
     if (n->kind != RECORD_TRUE && n->kind != RECORD_FALSE)
         return FIT_BAD;
-    ((bool *)valid_data(p->source->api, v, row))[row] = n->kind == RECORD_TRUE;
+    ((bool *)valid_data(p->source->from.api, v, row))[row] = n->kind == RECORD_TRUE;
     return FIT_GOOD;
 }
 
@@ -201,7 +197,7 @@ static enum fit put_date(const struct put *p, duckdb_vector v, idx_t row, const 
         return FIT_BAD;
     if (days > INT32_MAX || days < INT32_MIN)
         return FIT_BAD;
-    ((int32_t *)valid_data(p->source->api, v, row))[row] = (int32_t)days;
+    ((int32_t *)valid_data(p->source->from.api, v, row))[row] = (int32_t)days;
     return FIT_GOOD;
 }
 
@@ -227,7 +223,7 @@ static enum fit put_wall_time(const struct put *p, duckdb_vector v, idx_t row, c
     (void)t;
     if (n->kind != RECORD_TEXT || !moment_of(n, &m) || m.zone_len)
         return FIT_BAD;
-    ((int64_t *)valid_data(p->source->api, v, row))[row] = m.micros;
+    ((int64_t *)valid_data(p->source->from.api, v, row))[row] = m.micros;
     return FIT_GOOD;
 }
 
@@ -287,8 +283,9 @@ static enum fit put_binary(const struct put *p, duckdb_vector v, idx_t row, cons
         if (have >= 8)
             buf_putc(p->scratch, (char)(bits >> (have -= 8) & 0xff));
     }
-    valid_data(p->source->api, v, row);
-    p->source->api->duckdb_vector_assign_string_element_len(v, row, buf_str(p->scratch), p->scratch->len);
+    valid_data(p->source->from.api, v, row);
+    p->source->from.api->duckdb_vector_assign_string_element_len(v, row, buf_str(p->scratch),
+                                                                 p->scratch->len);
     return FIT_GOOD;
 }
 
@@ -312,7 +309,7 @@ static enum fit put_parts(const struct put *p, duckdb_vector values, duckdb_vect
 
 static enum fit put_list(const struct put *p, duckdb_vector v, idx_t row, const struct dtype *t, size_t at)
 {
-    const struct duck_api *api = p->source->api;
+    const struct duck_api *api = p->source->from.api;
     bool map = t->id == DTYPE_MAP;
     const struct record_node *n = &p->record->nodes[at];
     idx_t base = api->duckdb_list_vector_get_size(v), count = 0;
@@ -338,7 +335,7 @@ static enum fit put_list(const struct put *p, duckdb_vector v, idx_t row, const 
 
 static enum fit put_struct(const struct put *p, duckdb_vector v, idx_t row, const struct dtype *t, size_t at)
 {
-    const struct duck_api *api = p->source->api;
+    const struct duck_api *api = p->source->from.api;
     enum fit fit = FIT_GOOD;
     size_t hint = 0;
 
@@ -412,31 +409,27 @@ static void free_source(void *p)
 {
     struct source *s = p;
 
-    json_decref(s->json);
     dtype_unref(s->schema);
     mem_free(s->kinds);
-    mem_free(s->files);
-    mem_free(s);
+    file_source_free(&s->from);
 }
 
-static enum lc take_what(struct source *s, struct err *err)
+static enum lc take_what(struct file_source *from, struct err *err)
 {
-    json_t *files = json_object_get(s->json, "files"), *kinds_ = json_object_get(s->json, "kinds");
+    struct source *s = (struct source *)from;
+    json_t *kinds_ = json_object_get(from->json, "kinds");
     const char *key;
     json_t *value;
 
     json_defaults(&s->options);
-    json_object_foreach (json_object_get(s->json, "options"), key, value)
+    json_object_foreach (json_object_get(from->json, "options"), key, value)
         TRY(json_option(&s->options, key, json_string_value(value), err));
-    TRY(dtype_from_json(json_object_get(s->json, "schema"), &s->schema, err));
-    s->n_files = json_array_size(files);
-    s->files = mem_calloc(s->n_files + 1, sizeof *s->files);
-    s->kinds = mem_calloc(s->schema->n_fields + 1, sizeof *s->kinds);
-    if (!s->files || !s->kinds)
+    TRY(dtype_from_json(json_object_get(from->json, "schema"), &s->schema, err));
+    from->n_out = s->schema->n_fields;
+    s->kinds = mem_calloc(from->n_out + 1, sizeof *s->kinds);
+    if (!s->kinds)
         return err_nomem(err);
-    for (size_t i = 0; i < s->n_files; i++)
-        s->files[i] = json_string_value(json_array_get(files, i));
-    for (size_t i = 0; i < s->schema->n_fields; i++)
+    for (size_t i = 0; i < from->n_out; i++)
         s->kinds[i] = (enum column_kind)json_integer_value(json_array_get(kinds_, i));
     return LC_OK;
 }
@@ -476,38 +469,19 @@ static duckdb_logical_type duck_type(const struct duck_api *api, const struct dt
     return made;
 }
 
-static void add_columns(duckdb_bind_info info, const struct source *s)
+static duckdb_logical_type type_of(const struct file_source *from, size_t i)
 {
-    for (size_t i = 0; i < s->schema->n_fields; i++) {
-        duckdb_logical_type t = s->kinds[i] == COLUMN_FIELD
-                                    ? duck_type(s->api, s->schema->fields[i].type)
-                                    : s->api->duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
-        char name[24];
+    const struct source *s = (const struct source *)from;
 
-        snprintf(name, sizeof name, "c%zu", i);
-        s->api->duckdb_bind_add_result_column(info, name, t);
-        s->api->duckdb_destroy_logical_type(&t);
-    }
+    return s->kinds[i] == COLUMN_FIELD ? duck_type(from->api, s->schema->fields[i].type)
+                                       : from->api->duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
 }
 
 static void bind(duckdb_bind_info info)
 {
-    const struct duck_api *api = table_api(info);
-    struct source *s = mem_zalloc(sizeof *s);
-    char *text = table_text(info, 0);
-    struct err err = {.message = "out of memory"};
+    static const struct file_source_kind json = {sizeof(struct source), take_what, type_of, free_source};
 
-    if (s)
-        s->api = api;
-    if (!s || !text || !(s->json = json_loads(text, 0, NULL)) || take_what(s, &err) != LC_OK) {
-        api->duckdb_bind_set_error(info, err.message);
-        if (s)
-            free_source(s);
-    } else {
-        add_columns(info, s);
-        api->duckdb_bind_set_bind_data(info, s, free_source);
-    }
-    mem_free(text);
+    file_source_bind(info, &json);
 }
 
 /* ---- init ---- */
@@ -528,7 +502,7 @@ static void init(duckdb_init_info info)
 
     if (scan) {
         scan->source = s;
-        scan->n_wanted = s->api->duckdb_init_get_column_count(info);
+        scan->n_wanted = s->from.api->duckdb_init_get_column_count(info);
         scan->wanted = mem_calloc(scan->n_wanted + 1, sizeof *scan->wanted);
         scan->place = mem_calloc(s->schema->n_fields + 1, sizeof *scan->place);
     }
@@ -538,15 +512,15 @@ static void init(duckdb_init_info info)
             mem_free(scan->place);
         }
         mem_free(scan);
-        s->api->duckdb_init_set_error(info, "out of memory");
+        s->from.api->duckdb_init_set_error(info, "out of memory");
         return;
     }
-    blocks_init(&scan->blocks, s->files, s->n_files, s->options.encoding);
+    blocks_init(&scan->blocks, s->from.files, s->from.n_files, s->options.encoding);
     for (size_t i = 0; i < scan->n_wanted; i++)
-        if ((scan->wanted[i] = s->api->duckdb_init_get_column_index(info, i)) < s->schema->n_fields)
+        if ((scan->wanted[i] = s->from.api->duckdb_init_get_column_index(info, i)) < s->schema->n_fields)
             scan->place[scan->wanted[i]] = i + 1;
-    s->api->duckdb_init_set_max_threads(info, 64);
-    s->api->duckdb_init_set_init_data(info, scan, free_scan);
+    s->from.api->duckdb_init_set_max_threads(info, 64);
+    s->from.api->duckdb_init_set_init_data(info, scan, free_scan);
 }
 
 static void free_reader(void *p)
@@ -565,11 +539,11 @@ static void init_thread(duckdb_init_info info)
     struct reader *r = mem_zalloc(sizeof *r);
 
     if (!r) {
-        s->api->duckdb_init_set_error(info, "out of memory");
+        s->from.api->duckdb_init_set_error(info, "out of memory");
         return;
     }
     buf_init(&r->scratch, (size_t)1 << 30);
-    s->api->duckdb_init_set_init_data(info, r, free_reader);
+    s->from.api->duckdb_init_set_init_data(info, r, free_reader);
 }
 
 /* ---- records ---- */
@@ -672,7 +646,7 @@ static bool put_fields(struct reader *r, const struct put *p, duckdb_data_chunk 
                 memcmp(t->fields[at].name, n->name, n->name_len) != 0)
                 continue;
             if (to && s->kinds[at] == COLUMN_FIELD)
-                good = put_value(p, s->api->duckdb_data_chunk_get_vector(output, to - 1), row,
+                good = put_value(p, s->from.api->duckdb_data_chunk_get_vector(output, to - 1), row,
                                  t->fields[at].type, i) == FIT_GOOD &&
                        good;
             hint = at + 1;
@@ -689,7 +663,7 @@ static void put_part(const struct put *p, duckdb_vector v, idx_t row, const char
     if (value)
         put_text(p, v, row, value, strlen(value));
     else
-        set_null(p->source->api, v, row);
+        set_null(p->source->from.api, v, row);
     mem_free(value);
 }
 
@@ -702,7 +676,7 @@ static bool put_row(struct reader *r, duckdb_data_chunk output, idx_t row, size_
 
     for (int records = 0; records < 2; records++) { /* the whole record last: is anything wrong with it? */
         for (size_t i = 0; i < scan->n_wanted; i++) {
-            duckdb_vector v = s->api->duckdb_data_chunk_get_vector(output, i);
+            duckdb_vector v = s->from.api->duckdb_data_chunk_get_vector(output, i);
             size_t which =
                 scan->wanted[i] < s->schema->n_fields ? scan->wanted[i] : 0; /* a row number: any */
             const struct dfield *f = &s->schema->fields[which];
@@ -714,7 +688,7 @@ static bool put_row(struct reader *r, duckdb_data_chunk output, idx_t row, size_
                 put_part(&p, v, row, r->path, f->name);
             } else if (kind == COLUMN_RECORD) {
                 if (good)
-                    set_null(s->api, v, row);
+                    set_null(s->from.api, v, row);
                 else
                     put_text(&p, v, row, r->text, r->text_len);
             } else {
@@ -749,7 +723,7 @@ static void produce(duckdb_function_info info, duckdb_data_chunk output)
 
     r->scan = table_global(info);
     s = r->scan->source;
-    most = s->api->duckdb_vector_size();
+    most = s->from.api->duckdb_vector_size();
     while (row < most && next_object(r, &at, &good, &failed)) {
         good = put_row(r, output, row, at, good);
         if (good || s->options.mode == JSON_PERMISSIVE) {
@@ -761,8 +735,8 @@ static void produce(duckdb_function_info info, duckdb_data_chunk output)
         }
     }
     if (failed)
-        s->api->duckdb_function_set_error(info, failed);
-    s->api->duckdb_data_chunk_set_size(output, failed ? 0 : row);
+        s->from.api->duckdb_function_set_error(info, failed);
+    s->from.api->duckdb_data_chunk_set_size(output, failed ? 0 : row);
 }
 
 enum lc duck_register_json(struct engine *e, struct err *err)
