@@ -7,9 +7,9 @@ import pytest
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
-from safetensors.torch import load_file, save_file
 
 from clib import ROOT
+from fp8_checkpoints import publish
 from lacus import script
 
 torch.set_num_threads(1)
@@ -50,23 +50,8 @@ def test_a_model_is_printed_as_transformers_prints_it(family, tmp_path):
 
 @pytest.mark.parametrize("kind", ["block", "row", "tensor"])
 def test_fp8_checkpoints_generate_as_their_values(kind, tmp_path):
-    from test_fp8 import quantize
-
     hf, tok = save(tmp_path, "qwen3", "f32")
-    weights, plain = load_file(tmp_path / "model.safetensors"), {}
-    for name in list(weights):
-        plain[name] = weights[name]
-        if "_proj.weight" in name:
-            weights[name], scale, ending, spread = quantize(weights[name], kind)
-            weights[name + ending] = scale
-            plain[name] = weights[name].float() * spread
-    hf.load_state_dict(plain, strict=True)
-    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    config = json.loads((tmp_path / "config.json").read_text())
-    config["quantization_config"] = dict(quant_method="fp8", fmt="e4m3", activation_scheme="dynamic", weight_block_size=[128, 128])
-    if kind == "row":
-        config["quantization_config"] = dict(quant_method="compressed-tensors", format="float-quantized")
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    publish(tmp_path, hf, kind)
     prompts = [tok(p, add_special_tokens=False).input_ids for p in PROMPTS]
     got = made(script(tmp_path / "home", ask(tmp_path, [f"{{input_ids = {lua(ids)}, max_new_tokens = 12, temperature = 0}}" for ids in prompts])))
     for ids, (answer,) in zip(prompts, got):
