@@ -15,7 +15,8 @@ enum {
     ELEMENTS = 1 << 14, /* elements per range */
     COLUMNS = 64,       /* columns per range of a sum over rows */
     FEW_ROWS = 8,       /* up to here a product is dots with the weights */
-    DOTS = 64,          /* of these per range */
+    DOTS = 64,          /* of these per range, at least */
+    WORTH = 1 << 17,    /* multiplications: with fewer another thread is not woken */
     PARTS = 256,        /* of a sum of squares */
     TILE_N = 16,        /* panels of a task of a product, at most */
     FAR = 4 << 20       /* elements of a matrix that is far away */
@@ -256,6 +257,14 @@ static void product(struct cpu *c, int64_t m, int64_t n, int64_t k, const float 
     run_gemm(c, &g);
 }
 
+/* Items of a range that takes longer than to wake a thread for it; each item has so many multiplications. */
+static int64_t worth_waking(int64_t least, int64_t each)
+{
+    int64_t items = WORTH / (each > 0 ? each : 1);
+
+    return items > least ? items : least;
+}
+
 static const float *dropped(struct cpu *c, const struct lora_arg *l, const float *x, int64_t n)
 {
     struct dropout_arg d = {.n = n, .x = x, .y = l->dropped, .p = l->dropout, .seed = l->seed};
@@ -340,7 +349,7 @@ static void cpu_linear_forward(void *state, struct backend_stream *s, const stru
                          a->x,    a->w,  a->w_type,
                          a->bias, a->y,  quant_of(a->w, a->w_type, a->out, a->in)};
 
-        pool_run(c->pool, a->out, DOTS, c->k->dots, &d);
+        pool_run(c->pool, a->out, worth_waking(DOTS, a->in), c->k->dots, &d);
     } else {
         struct gemm g = rows_by_weights(a);
 
@@ -486,7 +495,9 @@ static void cpu_attention_cached(void *state, struct backend_stream *s, const st
     }
     t.blocks = (most + QUERIES - 1) / QUERIES;
     if (attention_scratch(c, keys, a->head_dim))
-        pool_run(c->pool, a->sequences * a->heads * t.blocks, 1, c->k->attention_forward, &t);
+        pool_run(c->pool, a->sequences * a->heads * t.blocks,
+                 worth_waking(1, 2 * (most < QUERIES ? most : QUERIES) * keys * a->head_dim),
+                 c->k->attention_forward, &t);
 }
 
 /* ---- the rest: a kernel and the unit of its ranges ---- */
