@@ -8,18 +8,20 @@
 
 static const struct {
     const char *name, *variable, *doc;
-    bool fixed; /* read once, at the start */
+    bool fixed;         /* read once, at the start */
+    const char *values; /* what it may be, with | between; NULL: any text */
 } settings[] = {
-    {"editing_mode", "LACUS_EDITING_MODE", "emacs or vi: the keys of the prompt", false},
-    {"editor", "EDITOR", "what %edit opens", false},
-    {"hub", "HF_ENDPOINT", "where models are fetched from", false},
-    {"hub_cache", "HF_HOME", "where fetched models are kept", false},
-    {"hub_offline", "HF_HUB_OFFLINE", "1: nothing is fetched", false},
-    {"home", "LACUS_HOME", "where lacus keeps its state", true},
-    {"memory_limit", "LACUS_MEMORY_LIMIT", "how much Lua values may take: 500M, 2GB; 0: no limit", false},
-    {"pager", "PAGER", "what shows long texts at the prompt", false},
-    {"python", "LACUS_PYTHON", "the Python of %%python and %pip", false},
-    {"no_color", "NO_COLOR", "1: no colours in a terminal", true},
+    {"editing_mode", "LACUS_EDITING_MODE", "emacs or vi: the keys of the prompt", false, "emacs|vi"},
+    {"editor", "EDITOR", "what %edit opens", false, NULL},
+    {"hub", "HF_ENDPOINT", "where models are fetched from", false, NULL},
+    {"hub_cache", "HF_HOME", "where fetched models are kept", false, NULL},
+    {"hub_offline", "HF_HUB_OFFLINE", "1: nothing is fetched", false, NULL},
+    {"home", "LACUS_HOME", "where lacus keeps its state", true, NULL},
+    {"memory_limit", "LACUS_MEMORY_LIMIT", "how much Lua values may take: 500M, 2GB; 0: no limit", false,
+     NULL},
+    {"pager", "PAGER", "what shows long texts at the prompt", false, NULL},
+    {"python", "LACUS_PYTHON", "the Python of %%python and %pip", false, NULL},
+    {"no_color", "NO_COLOR", "1: no colours in a terminal", true, NULL},
 };
 
 /* spark.conf:get(name) or spark.conf:set(name, value) */
@@ -90,6 +92,44 @@ static void limit_memory(lua_State *L, const char *value)
         session_raise(L, &err);
 }
 
+static void check_value(lua_State *L, const char *name, const char *values, const char *value)
+{
+    size_t n = strlen(value);
+    struct err err;
+
+    for (const char *p = values; *p; p += strcspn(p, "|"), p += *p == '|')
+        if (strcspn(p, "|") == n && strncmp(p, value, n) == 0)
+            return;
+    err_set(&err, LC_ARG, "the setting '%s' cannot be '%s'", name, value);
+    err_hint(&err, "it is one of %s", values);
+    session_raise(L, &err);
+}
+
+static void add(lua_State *L, const char *text, size_t len) /* to the list on the top */
+{
+    lua_pushlstring(L, text, len);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+int magic_config_words(lua_State *L) /* (nil, word, "", line) */
+{
+    const char *line = luaL_checkstring(L, 4), *equals = strchr(line, '=');
+    size_t n = strcspn(line, " =");
+
+    lua_newtable(L);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        const char *name = settings[i].name, *p = settings[i].values;
+
+        if (!equals)
+            add(L, name, strlen(name));
+        for (; equals && p && *p && strlen(name) == n && strncmp(name, line, n) == 0; p += *p == '|') {
+            add(L, p, strcspn(p, "|"));
+            p += strcspn(p, "|");
+        }
+    }
+    return 1;
+}
+
 int magic_config(lua_State *L, const char *line, const char *body)
 {
     const char *equals = strchr(line, '='), *end = line + strlen(line);
@@ -106,6 +146,8 @@ int magic_config(lua_State *L, const char *line, const char *body)
             continue;
         if (value && strcmp(name, "memory_limit") == 0)
             limit_memory(L, value);
+        if (value && *value && settings[i].values)
+            check_value(L, name, settings[i].values, value);
         if (value && *value)
             setenv(settings[i].variable, value, 1);
         else if (value)

@@ -288,7 +288,7 @@ static bool takes_path(const struct session_magic *m)
 static bool names_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *word)
 {
     static const char *const kinds[][2] = {
-        {"env", "EnvName"}, {"load_ext", "ModuleName"}, {"aimport", "ModuleName"}};
+        {"env", "EnvName"}, {"load_ext", "ModuleName"}, {"aimport", "ModuleName"}, {"config", "ConfName"}};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(m->name, kinds[i][0]) == 0)
@@ -327,6 +327,20 @@ static bool word_of_magic(struct answer *a, const struct session_magic *m, const
     return a->n > 0;
 }
 
+/* Behind NAME = there are values, before it names: those of the magic itself. */
+static void words_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *start)
+{
+    const char *end = a->text + a->len, *equals = memchr(start, '=', (size_t)(end - start));
+    const char *word = last_word(equals ? equals + 1 : start, end);
+
+    if (!equals && word == start)
+        names_of_magic(L, a, m, word);
+    a->prefix = word;
+    a->prefix_len = (size_t)(end - word);
+    a->call = start;
+    call_list(L, a, m->words, equals ? "value" : "property", 0);
+}
+
 static void rest_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *start)
 {
     const char *end = a->text + a->len, *word = last_word(start, end);
@@ -334,7 +348,9 @@ static void rest_of_magic(lua_State *L, struct answer *a, const struct session_m
     if ((m->kinds & MAGIC_LINE) && word == start && (word == end || *word != '-') &&
         word_of_magic(a, m, word))
         return;
-    if (strcmp(m->name, "sql") == 0) {
+    if (m->words) {
+        words_of_magic(L, a, m, start);
+    } else if (strcmp(m->name, "sql") == 0) {
         complete_sql(L, a, start);
     } else if (word < end && *word == '-') {
         a->prefix = word;

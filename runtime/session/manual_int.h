@@ -14,4 +14,5 @@
 #include "runtime/session/manual.h"
 
 extern const struct manual_topic manual_lua[]; /* Lua's own; ends with a NULL name */
+int manual_parameters(lua_State *L); /* of struct manual_values: the names of a function's parameters */
 #endif

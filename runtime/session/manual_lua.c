@@ -518,7 +518,8 @@ static int l_modules(lua_State *L)
     return 1;
 }
 
-static const struct manual_values lua_values[] = {{"EnvName", l_variables}, {"ModuleName", l_modules}, {0}};
+static const struct manual_values lua_values[] = {
+    {"EnvName", l_variables}, {"ModuleName", l_modules}, {"ParameterName", manual_parameters}, {0}};
 
 const struct manual_topic manual_lua[] = {
     {.name = "",

@@ -153,6 +153,8 @@ static void magics_are_completed(void **state)
 {
     struct recorder *r = *state;
 
+    struct cell_reply reply;
+
     recorder_do(r, "local some_name = 1");
     OFFERS(r, "%tim", "time", "timeit");
     OFFERS(r, "%time some_n", "some_name");
@@ -162,6 +164,15 @@ static void magics_are_completed(void **state)
     OFFERS(r, "%cd /et", "etc/");
     OFFERS(r, "%timeit -", "-n", "-r", "-o");
     OFFERS(r, "%%writefile -", "-a");
+    OFFERS(r, "%config ", "editing_mode", "memory_limit", "spark.sql.shuffle.partitions", "-some_name");
+    OFFERS(r, "%config ed", "editing_mode", "editor", "=2");
+    OFFERS(r, "%config editing_mode = ", "emacs", "vi", "=2");
+    OFFERS(r, "%config editing_mode=v", "vi", "=1");
+    OFFERS(r, "%config memory_limit = ", "=0");
+    recorder_run(r, r->session, "%config editing_mode = nano", &reply);
+    assert_string_equal(reply.ename, "ArgumentError");
+    cell_reply_release(&reply);
+    OFFERS(r, "%config spark.sql.session.time", "spark.sql.session.timeZone", "=1");
 }
 
 /* The values that ipywidgets' traits enumerate (widgets/widget_layout.py, widget_int.py, widget_button.py). */
@@ -185,6 +196,15 @@ static void fields_of_widgets_are_offered(void **state)
     OFFERS(r, "widgets.IntSlider{lay", "layout = ");
     OFFERS(r, "widgets.Image{sty", "-style = ");
     OFFERS(r, "widgets.Text{value='|", "-horizontal", "-aqua");
+    recorder_do(r, "local function shown(rate, epochs) end; local t = {inner = function(alpha) end}");
+    OFFERS(r, "widgets.interact(shown, {", "rate = ", "epochs = ");
+    OFFERS(r, "widgets.interact(shown, {ep", "epochs = ", "=1");
+    OFFERS(r, "widgets.interact_manual(t.inner, {", "alpha = ");
+    OFFERS(r, "widgets.interactive(function(size, on) end, {", "size = ", "on = ", "-rate = ");
+    OFFERS(r, "widgets.interact{shown, ra", "rate = ");
+    OFFERS(r, "local shown = function(newer) end\nwidgets.interact(shown, {", "newer = ", "-rate = ");
+    OFFERS(r, "function other(one, two) end\nwidgets.interact(other, {one = 1, t", "two = ", "-one = ");
+    OFFERS(r, "widgets.interact(print, {", "-rate = ");
 }
 
 static void explains(struct recorder *r, const char *text, int detail, const char *const *want)

@@ -407,15 +407,15 @@ return function(native, widgets, methods)
     end
   end
 
-  --- widgets.interact(fn: function, controls: table)
+  --- widgets.interact(fn: function, controls: {…: ParameterName})
   -- a control for each parameter: a number or {min, max, step} is a slider, a list a dropdown, true or false a checkbox, a text a field; shows them and runs the function at each change
   --     widgets.interact(function(x, on) print(x, on) end, {x = 10, on = true})
-  --- widgets.interact_manual(fn: function, controls: table)
+  --- widgets.interact_manual(fn: function, controls: {…: ParameterName})
   -- as interact, with a button that runs the function
   --     widgets.interact_manual(function(n) print(n) end, {n = {1, 10}})
   widgets.interact, widgets.interact_manual = shower("interact", false), shower("interact_manual", true)
 
-  --- widgets.interactive(fn: function, controls: table, options?: table) -> Widget
+  --- widgets.interactive(fn: function, controls: {…: ParameterName}, options?: table) -> Widget
   -- as interact, but returns the box of controls: .result, .kwargs, :update()
   --     widgets.interactive(function(n) return n * n end, {n = {1, 10}})
   function widgets.interactive(fn, given, options)
@@ -425,7 +425,7 @@ return function(native, widgets, methods)
     return box
   end
 
-  --- widgets.interactive_output(fn: function, controls: table) -> Widget
+  --- widgets.interactive_output(fn: function, controls: {…: ParameterName}) -> Widget
   -- an Output that shows what fn prints, whenever a control changes
   --     widgets.interactive_output(function(n) print(n) end, {n = widgets.IntSlider{}})
   function widgets.interactive_output(fn, controls)
