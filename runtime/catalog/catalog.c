@@ -266,6 +266,28 @@ static void add_tables(const struct ctx *ctx, struct catalog *c, const char *cat
     catalog_list_release(&tables);
 }
 
+/* Temporary views near the name, in front of the tables that are: a name without a schema finds them first. */
+static void hint_views(const struct catalog *c, const char *name, struct err *err)
+{
+    static const char asks[] = "did you mean ";
+    const char **names = mem_calloc(c->n_views + 1, sizeof *names);
+    struct buf near = BUF_INIT(300);
+    char tables[sizeof err->hint] = "?";
+    size_t n = 0;
+
+    for (size_t i = 0; names && i < c->n_views; i++)
+        if (!c->views[i].global)
+            names[n++] = c->views[i].name;
+    if (names)
+        nearest_list(&near, name, names, n, 3);
+    if (near.len && strncmp(err->hint, asks, sizeof asks - 1) == 0)
+        snprintf(tables, sizeof tables, ", or the table %s", err->hint + sizeof asks - 1);
+    if (near.len)
+        err_hint(err, "did you mean the temporary view %s%.300s", buf_str(&near), tables);
+    buf_release(&near);
+    mem_free(names);
+}
+
 /* "cannot find table 'a.b.c'": a missing catalog or schema is the better reason; then tables anywhere near. */
 static enum lc no_table(const struct ctx *ctx, struct catalog *c, const struct catalog_name *name,
                         struct err *err)
@@ -297,6 +319,8 @@ static enum lc no_table(const struct ctx *ctx, struct catalog *c, const struct c
     }
     catalog_hint_names(&near, full, "SHOW TABLES lists the tables of a schema", err);
     catalog_list_release(&near);
+    if (err && strcmp(name->catalog, c->catalog) == 0 && strcmp(name->schema, c->schema) == 0)
+        hint_views(c, name->table, err);
     return LC_NOTFOUND;
 }
 

@@ -346,10 +346,13 @@ static int l_error_tostring(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     lua_getfield(L, 1, "message");
-    if (lua_getfield(L, 1, "hint") == LUA_TSTRING)
-        lua_pushfstring(L, "%s; %s", luaL_tolstring(L, 2, NULL), lua_tostring(L, 3));
-    else
-        luaL_tolstring(L, 2, NULL);
+    luaL_tolstring(L, 2, NULL);
+    if (lua_getfield(L, 1, "hint") == LUA_TSTRING) { /* on a line of its own below a caret */
+        const char *message = lua_tostring(L, 3);
+        lua_pushfstring(L, strchr(message, '\n') ? "%s\n%s" : "%s; %s", message, lua_tostring(L, 4));
+    } else {
+        lua_settop(L, 3);
+    }
     return 1;
 }
 

@@ -15,6 +15,9 @@
 /* ---- queries ---- */
 static enum lc run_query(struct command *c)
 {
+    /* here, where a failure can still be shown in its text */
+    if (!plan_has_outer(c->s->plan))
+        TRY(spark_analyze(c->ctx, c->env->spark, c->s->plan, c->err));
     *c->result = plan_ref(c->s->plan);
     return LC_OK;
 }
@@ -483,5 +486,5 @@ enum lc spark_sql(const struct ctx *ctx, const struct spark_env *env, const char
     else
         rc = spark_command(ctx, env, s, result, err);
     sql_release(s);
-    return rc;
+    return rc == LC_OK || !err ? rc : sql_place(text, len, err);
 }

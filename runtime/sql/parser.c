@@ -144,38 +144,38 @@ bool expect_sign(struct parser *p, const char *sign)
 
 /* ---- failures ---- */
 /* The line with the place, and a caret under it, as Spark shows them. */
-static void add_caret(const struct parser *p, size_t at, struct buf *out)
+static void add_caret(const char *text, size_t len, size_t at, struct buf *out)
 {
     enum { SHOWN = 160 };
-    size_t start = at < p->len ? at : p->len, end = start, from;
+    size_t start = at < len ? at : len, end = start, from;
 
-    while (start > 0 && p->text[start - 1] != '\n')
+    while (start > 0 && text[start - 1] != '\n')
         start--;
-    while (end < p->len && p->text[end] != '\n')
+    while (end < len && text[end] != '\n')
         end++;
     from = at - start > SHOWN / 2 ? at - SHOWN / 2 : start;
-    while (from < at && ((unsigned char)p->text[from] & 0xC0) == 0x80)
+    while (from < at && ((unsigned char)text[from] & 0xC0) == 0x80)
         from++;
     buf_puts(out, "\n\n== SQL ==\n");
     for (size_t i = from; i < end && i < from + SHOWN; i++)
-        buf_putc(out, p->text[i] == '\t' ? ' ' : p->text[i]);
+        buf_putc(out, text[i] == '\t' ? ' ' : text[i]);
     buf_putc(out, '\n');
-    for (size_t i = from; i < at && i < p->len; i++)
-        if (((unsigned char)p->text[i] & 0xC0) != 0x80)
+    for (size_t i = from; i < at && i < len; i++)
+        if (((unsigned char)text[i] & 0xC0) != 0x80)
             buf_putc(out, '-');
     buf_puts(out, "^");
 }
 
-static void line_and_column(const struct parser *p, size_t at, int *line, int *column)
+static void line_and_column(const char *text, size_t len, size_t at, int *line, int *column)
 {
     *line = 1;
     *column = 1;
-    for (size_t i = 0; i < at && i < p->len; i++) {
-        if (p->text[i] == '\n') {
+    for (size_t i = 0; i < at && i < len; i++) {
+        if (text[i] == '\n') {
             ++*line;
             *column = 0;
         }
-        *column += ((unsigned char)p->text[i] & 0xC0) != 0x80;
+        *column += ((unsigned char)text[i] & 0xC0) != 0x80;
     }
 }
 
@@ -193,12 +193,55 @@ static void report(struct parser *p, enum lc code, const char *class_name, const
     if (p->failed != LC_OK)
         return;
     p->failed = code;
-    line_and_column(p, at, &line, &column);
-    add_caret(p, at, &caret);
+    line_and_column(p->text, p->len, at, &line, &column);
+    add_caret(p->text, p->len, at, &caret);
     err_set(p->err, code, "%s%s%s%s%s (line %d, column %d)%s", classed ? "" : "[", classed ? "" : class_name,
             classed ? "" : "] ", text, state, line, column, buf_str(&caret));
     err_at(p->err, (int64_t)at);
     buf_release(&caret);
+}
+
+/* Does the text have, where the error says, the name that it could not resolve? A view's expressions have places in another text. */
+static bool is_place_of(const char *text, size_t len, const struct err *err)
+{
+    size_t at = (size_t)err->position, n;
+    const char *name = strstr(err->message, "name `");
+
+    if (err->position < 0 || at >= len || strstr(err->message, "(in the view '"))
+        return false;
+    if (strncmp(err->message, "[UNRESOLVED_COLUMN", 18) != 0 || !name)
+        return strncmp(err->message, "[UNRESOLVED_COLUMN", 18) != 0;
+    name += strlen("name `");
+    n = strcspn(name, "`");
+    at += text[at] == '`';
+    return n <= len - at && strncasecmp(text + at, name, n) == 0;
+}
+
+enum lc sql_place(const char *text, size_t len, struct err *err)
+{
+    struct buf caret = BUF_INIT(800);
+    int line, column;
+    char place[64];
+    size_t used;
+
+    if (strstr(err->message, "\n== SQL ==\n"))
+        return err->code;
+    if (!is_place_of(text, len, err)) {
+        err->position = -1;
+        return err->code;
+    }
+    line_and_column(text, len, (size_t)err->position, &line, &column);
+    add_caret(text, len, (size_t)err->position, &caret);
+    snprintf(place, sizeof place, " (line %d, column %d)", line, column);
+    used = strlen(err->message);
+    if (used + strlen(place) < sizeof err->message) {
+        memcpy(err->message + used, place, strlen(place) + 1);
+        used += strlen(place);
+    }
+    if (used + caret.len < sizeof err->message)
+        memcpy(err->message + used, buf_str(&caret), caret.len + 1);
+    buf_release(&caret);
+    return err->code;
 }
 
 bool fail_at(struct parser *p, const struct token *t, const char *fmt, ...)

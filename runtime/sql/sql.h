@@ -164,6 +164,10 @@ const char *sql_kind_name(enum sql_kind kind); /* "CREATE TABLE" */
 /* What filter("…"), F.expr and selectExpr take: an expression, maybe with AS name. */
 enum lc sql_parse_expression(const char *text, size_t len, struct expr **out, struct err *err) MUST_CHECK;
 
+/* Adds line, column and a caret in the text to a failure with a position in it that came up behind the parser (a column that is not
+ * there); returns its code. The position of a failure that is of another text, a view's, is dropped. */
+enum lc sql_place(const char *text, size_t len, struct err *err);
+
 /* Plans and expressions as one line of text, for tests and for people who look inside: (filter (table a.b) (> x
  * 1)). */
 bool sql_print_plan(struct buf *out, const struct plan *plan);

@@ -115,3 +115,19 @@ local made = os.clock() - t
 print(#wide.columns, wide:select("more", "renamed"):first().more, wide:count(), made < 5)
 """)
     assert out.split() == ["10000", "10001", "3", "true"], out
+
+
+def test_a_failure_in_sql_shows_its_place_only_in_its_own_text(tmp_path):
+    said = script(tmp_path, """local function fails(f) print((tostring(select(2, pcall(f))):gsub("\\n", "|"))) end
+spark:range(3):createOrReplaceTempView("people")
+fails(function() spark:sql("CREATE TABLE x AS SELECT idd FROM people") end)
+fails(function() spark:table("poeple") end)
+fails(function() spark:sql("SELECT id FROM range(3)"):filter("idd > 1") end)
+spark:sql("CREATE TABLE t AS SELECT 1 AS a, 2 AS b"); spark:sql("CREATE VIEW v AS SELECT b FROM t"); spark:sql("CREATE OR REPLACE TABLE t AS SELECT 1 AS a")
+fails(function() spark:sql("SELECT * FROM  v  ") end)
+fails(function() spark:sql("DELETE FROM t WHERE bb = 1") end)""").splitlines()
+    assert said[0].endswith("(line 1, column 26)||== SQL ==|CREATE TABLE x AS SELECT idd FROM people|" + "-" * 25 + "^")
+    assert said[1].endswith("did you mean the temporary view 'people'?")
+    assert "[UNRESOLVED_COLUMN.WITH_SUGGESTION]" in said[2] and "== SQL ==" not in said[2]
+    assert "`b`" in said[3] and "== SQL ==" not in said[3]
+    assert "[`a`]" in said[4] and said[4].endswith("DELETE FROM t WHERE bb = 1|" + "-" * 20 + "^")

@@ -1,5 +1,6 @@
 """A session on a real Spark Connect server: what a DataFrame gives there, commands, names, settings, errors, interrupts, big rows both ways."""
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -263,3 +264,13 @@ fails(function() spark:range(3):writeTo("made_v2"):overwrite() end)
     assert "PARTITIONED BY (p)" in shown and "'who' = 'me'" in shown and peer.table("made_v2").count() == 3
     for name in ("made_here", "made_too", "made_v2"):
         peer.sql(f"DROP TABLE {name}")
+
+
+@pytest.mark.parametrize("query", ["SELECT idx FROM range(3) WHERE ids > 2", "SELECT id,\n  é.idd + 1\nFROM range(3) é", "SELECT id FROM range(2) GROUP BY nope",
+                                   "SELECT (SELECT max(`zz`) FROM range(1)) FROM range(2)"])
+def test_a_missing_column_stands_where_spark_says(home, peer, query):
+    with pytest.raises(Exception, match="UNRESOLVED_COLUMN") as theirs:
+        peer.sql(query).schema
+    message, line, pos = re.match(r"(\[UNRESOLVED_COLUMN.WITH_SUGGESTION\] .* SQLSTATE: 42703); line (\d+) pos (\d+)", str(theirs.value)).groups()
+    said = script(home, FAILS + f"fails(function() spark:sql([[{query}]]) end)")
+    assert said.startswith(f"{message} (line {line}, column {int(pos) + 1})\n\n== SQL ==\n{query.splitlines()[int(line) - 1]}\n{'-' * int(pos)}^")

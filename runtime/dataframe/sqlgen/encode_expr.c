@@ -107,15 +107,25 @@ static const char *dotted(struct gen *g, char *const *parts, size_t n)
     return gen_take(g, &b);
 }
 
-static void put_suggestion(struct buf *b, const struct scope *s, const char *name)
+/* Columns that a statement adds for itself are no names of the user's. */
+static bool is_own(const char *name)
 {
+    return strncmp(name, "__lacus_", 8) == 0;
+}
+
+/* qualified: a name that was written with what it is of gets such names. */
+static void put_suggestion(struct buf *b, const struct scope *s, const char *name, bool qualified)
+{
+    const struct col *cols[256];
     const char *names[256];
     size_t n = 0;
     bool chosen[256] = {false};
 
     for (size_t i = 0; i < s->n && n < 256; i++)
-        if (!s->cols[i].hidden)
+        if (!s->cols[i].hidden && !is_own(s->cols[i].name)) {
+            cols[n] = &s->cols[i];
             names[n++] = s->cols[i].name;
+        }
     for (size_t k = 0; k < n && k < 5; k++) { /* the five nearest, nearest first */
         size_t best = n;
 
@@ -126,7 +136,10 @@ static void put_suggestion(struct buf *b, const struct scope *s, const char *nam
         if (best == n)
             break;
         chosen[best] = true;
-        buf_printf(b, "%s`%s`", k ? ", " : "", names[best]);
+        buf_puts(b, k ? ", " : "");
+        for (size_t q = 0; qualified && q < cols[best]->n_qualifier; q++)
+            buf_printf(b, "`%s`.", cols[best]->qualifier[q]);
+        buf_printf(b, "`%s`", names[best]);
     }
 }
 
@@ -146,7 +159,7 @@ static enum lc unresolved(struct gen *g, const struct scope *s, const struct exp
                  e->u.name.parts[0]);
         return code;
     }
-    put_suggestion(&near, s, e->u.name.parts[e->u.name.n_parts - 1]);
+    put_suggestion(&near, s, e->u.name.parts[e->u.name.n_parts - 1], e->u.name.n_parts > 1);
     if (near.len)
         code = gen_fail(
             g, e, LC_ENGINE,
