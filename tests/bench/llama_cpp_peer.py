@@ -161,8 +161,21 @@ class Peer:
             b.token[i], b.pos[i], b.n_seq_id[i], b.logits[i] = token, position, 1, wanted
             b.seq_id[i][0] = sequence
         assert self.llama.llama_decode(self.context, b) == 0
-        best = lambda i: int(np.ctypeslib.as_array(self.llama.llama_get_logits_ith(self.context, i), (self.vocabulary,)).argmax())
-        return [best(i) for i, row in enumerate(rows) if row[3]]
+        return [int(self.logits(i).argmax()) for i, row in enumerate(rows) if row[3]]
+
+    def logits(self, i):
+        return np.ctypeslib.as_array(self.llama.llama_get_logits_ith(self.context, i), (self.vocabulary,))
+
+    def gap(self, row, ours, theirs):
+        """Where two continuations of row part: by how much llama.cpp prefers its own token, in standard deviations of its logits; 0 where they do not part."""
+        k = next((k for k, (a, b) in enumerate(zip(ours, theirs)) if a != b), None)
+        if k is None:
+            return 0.0
+        read = row + theirs[:k]
+        self.llama.llama_memory_clear(self.llama.llama_get_memory(self.context), True)
+        self.decode([(t, i, 0, i + 1 == len(read)) for i, t in enumerate(read)])
+        x = self.logits(len(read) - 1)
+        return float((x[theirs[k]] - x[ours[k]]) / x.std())
 
     def __call__(self, rows, new):
         self.llama.llama_memory_clear(self.llama.llama_get_memory(self.context), True)
