@@ -164,6 +164,21 @@ static bool must_stay(const struct hook *h)
     return h->pinned || h->grace;
 }
 
+static void leave(struct hook *h, lua_State *L)
+{
+    atomic_fetch_and(&h->want, ~(unsigned)HOOK_SERVE);
+    h->left = true;
+    lua_yield(L, 0);
+}
+
+/* While lines are looked at others are served in the middle of a cell, but for a cell above another one on the C stack:
+ * the one below would wait until it ends. It is left when a line has been looked at (every loop comes to one): left at
+ * the count before, Lua would look at the line of that instruction while the cell is leaving, and to stop there ended it. */
+static bool leaves_at_lines(const struct hook *h, lua_State *L)
+{
+    return h->nested > 1 && !must_stay(h) && lua_isyieldable(L);
+}
+
 static void give_turn(struct session *s, lua_State *L)
 {
     struct hook *h = &s->hook;
@@ -172,12 +187,12 @@ static void give_turn(struct session *s, lua_State *L)
         look_later(h, L, 1000);
         return;
     }
-    /* a yield may swallow the line that begins here; but a cell above another one on the C stack must leave it, or the one
-     * below would wait until it ends */
-    if (lua_isyieldable(L) && (h->nested > 1 || !(atomic_load(&h->want) & HOOK_LINES))) {
-        atomic_fetch_and(&h->want, ~(unsigned)HOOK_SERVE);
-        h->left = true;
-        lua_yield(L, 0);
+    if (lua_isyieldable(L) && !(atomic_load(&h->want) & HOOK_LINES)) {
+        leave(h, L);
+        return;
+    }
+    if (leaves_at_lines(h, L)) {
+        look_later(h, L, 1000);
         return;
     }
     serve_now(s);
@@ -235,6 +250,11 @@ static void at_event(struct session *s, lua_State *L, lua_Debug *ar)
 {
     if (ar->event == LUA_HOOKLINE) {
         debug_at_line(s, L, ar);
+        if ((atomic_load(&s->hook.want) & (HOOK_SERVE | HOOK_INTERRUPT)) == HOOK_SERVE &&
+            leaves_at_lines(&s->hook, L)) {
+            leave(&s->hook, L);
+            return;
+        }
     } else {
         if (take(&s->hook, HOOK_SAMPLE))
             profile_sample(s, L);
@@ -251,7 +271,7 @@ static void on_hook(lua_State *L, lua_Debug *ar)
     struct hook *h = &s->hook;
     unsigned want;
 
-    if (h->yielded) /* Lua looks at the line of an instruction whose count has struck */
+    if (h->yielded || h->left) /* Lua looks at the line of an instruction at which it has yielded */
         return;
     if (ar->event != LUA_HOOKCOUNT) {
         at_event(s, L, ar);
@@ -276,6 +296,17 @@ static void on_hook(lua_State *L, lua_Debug *ar)
 }
 
 /* ---- coroutines: everything that changes the running one ---- */
+/* Lua marks a frame that was left in a hook and passes over the next instruction there that a hook could look at: be it
+ * the one that it was left at, and not one much later. */
+static void take_mark(lua_State *co)
+{
+    lua_Debug ar;
+
+    if (lua_status(co) == LUA_YIELD && !lua_gethookmask(co) && lua_getstack(co, 0, &ar) &&
+        lua_getinfo(co, "l", &ar) && ar.currentline >= 0) /* not in a C function: coroutine.yield */
+        lua_sethook(co, on_hook, LUA_MASKCOUNT, 1);
+}
+
 /* Resumes co, or (n NULL) closes it, while it is the one that runs. */
 static int enter(struct hook *h, lua_State *co, lua_State *from, int nargs, int *n)
 {
@@ -286,6 +317,8 @@ static int enter(struct hook *h, lua_State *co, lua_State *from, int nargs, int 
     h->links = &link;
     h->running = co;
     arm(h, co);
+    if (n)
+        take_mark(co);
     rc = n ? lua_resume(co, from, nargs, n) : lua_resetthread(co);
     h->links = link.outer;
     h->running = outer;

@@ -285,6 +285,99 @@ static void test_another_thread_meddles(void **state)
     debug_free(c.d);
 }
 
+/* ---- a cell in the middle of another one that lets others have their turn ---- */
+static int l_leave(lua_State *L) /* as soon as this returns: at the first instruction of the next line */
+{
+    session_serve(session_of(L));
+    return 0;
+}
+
+static int l_nest(lua_State *L) /* (text) → how often the cell let others have a turn, did it end well */
+{
+    struct cell_request cell = {
+        .code = luaL_checkstring(L, 1), .len = lua_rawlen(L, 1), .store_history = true};
+    struct cell_reply reply;
+    struct session_task *task;
+    int left = 0;
+
+    assert_int_equal(session_task_new(session_of(L), &cell, &reply, &task, NULL), LC_OK);
+    while (!session_task_step(task))
+        left++;
+    assert_int_equal(session_task_free(task, NULL), LC_OK);
+    lua_pushinteger(L, left);
+    lua_pushboolean(L, reply.status == CELL_OK);
+    cell_reply_release(&reply);
+    return 2;
+}
+
+static int l_set(lua_State *L) /* a breakpoint while the cell runs */
+{
+    struct client *c = lua_touserdata(L, lua_upvalueindex(1));
+    json_t *list = json_pack("[{s:i, s:s}]", "line", 4, "logMessage", "here");
+
+    json_decref(debug_set_breakpoints(c->d, c->path, NULL, list, NULL));
+    json_decref(list);
+    return 0;
+}
+
+/* The cell was left long before, when nobody looked at lines; line 4 has one instruction. */
+static void test_no_line_is_lost_after_a_cell_was_left(void **state)
+{
+    static const char inner[] = "local n = 0\nleave()\nset()\nn = 1\nprint(n)";
+    struct place *p = *state;
+    struct client c = {.over = false};
+    struct debug_front front = {.prefix = "cell:", .suffix = "", .self = &c, .event = count_stop};
+    char outer[200];
+
+    lua_register(session_lua(p->session), "leave", l_leave);
+    lua_register(session_lua(p->session), "nest", l_nest);
+    lua_pushlightuserdata(session_lua(p->session), &c);
+    lua_pushcclosure(session_lua(p->session), l_set, 1);
+    lua_setglobal(session_lua(p->session), "set");
+    assert_int_equal(debug_new(&front, &c.d, NULL), LC_OK);
+    debug_cell_path(c.d, inner, sizeof inner - 1, c.path, sizeof c.path);
+    debug_bind(c.d, p->session);
+    debug_attach(c.d, true);
+    snprintf(outer, sizeof outer, "print(nest[[%s]])", inner);
+    assert_string_equal(run(p, outer, NULL, CELL_OK), "here\n1\n1\ttrue\n");
+    debug_unbind(c.d);
+    debug_free(c.d);
+}
+
+static void test_no_line_is_lost_where_a_cell_is_left(void **state)
+{
+    static const char inner[] =
+        "local n = 0\nfor i = 1, 300 do\n  leave()\n  n = i\n  leave()\n  n = n + 1\nend\nprint(n)";
+    struct place *p = *state;
+    struct client c = {.over = false};
+    struct debug_front front = {.prefix = "cell:", .suffix = "", .self = &c, .event = count_stop};
+    json_t *list = json_pack("[{s:i, s:s}]", "line", 4, "logMessage", "at {i}");
+    const char *out;
+    char outer[200];
+    int n = 0;
+
+    lua_register(session_lua(p->session), "leave", l_leave);
+    lua_register(session_lua(p->session), "nest", l_nest);
+    assert_int_equal(debug_new(&front, &c.d, NULL), LC_OK);
+    debug_cell_path(c.d, inner, sizeof inner - 1, c.path, sizeof c.path);
+    debug_bind(c.d, p->session);
+    debug_attach(c.d, true);
+    json_decref(debug_set_breakpoints(c.d, c.path, NULL, list, NULL));
+    json_decref(list);
+    snprintf(outer, sizeof outer, "print(nest[[%s]])", inner);
+    alarm(60);
+    out = run(p, outer, NULL, CELL_OK);
+    alarm(0);
+    for (const char *at = out; (at = strstr(at, "at ")) != NULL; at++)
+        n++;
+    assert_int_equal(n, 300);
+    has(out, "at 300\n301\n");
+    has(out,
+        "\n300\ttrue\n"); /* left where no message was to be made; that goes on, too, and serves others */
+    debug_unbind(c.d);
+    debug_free(c.d);
+}
+
 /* ---- %debug ---- */
 static void test_after_an_error(void **state)
 {
@@ -444,6 +537,8 @@ int main(void)
         cmocka_unit_test(test_hash),
         cmocka_unit_test_setup_teardown(test_hooks_come_and_go, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_another_thread_meddles, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(test_no_line_is_lost_after_a_cell_was_left, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(test_no_line_is_lost_where_a_cell_is_left, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_pcall_is_luas, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_after_an_error, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_step_by_step, make_place, remove_place),
