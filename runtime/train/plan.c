@@ -1,9 +1,11 @@
 #include "runtime/train/plan.h"
 #include "gpu/adapter.h"
+#include "gpu/quant.h"
 #include "gpu/quantization.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/train/device.h"
 #include "runtime/train/examples.h"
 #include <math.h>
 #include <string.h>
@@ -15,6 +17,7 @@ static const double OTHERS = 1.25; /* norms, rope, attention's softmax, optimize
 struct plan {
     const json_t *request;
     struct training_args args;
+    enum dtype linear, compute;                      /* of the layers' weights, and of their products */
     struct backend *backend;                         /* owned */
     struct model *model, *teacher;                   /* owned; teacher NULL: none */
     int64_t rows, sequences, tokens, items, longest; /* of the largest batch; of a mean one; in all */
@@ -80,8 +83,10 @@ static enum lc models(struct plan *p, struct err *err)
 
     TRY(quantization_from_json(json_object_get(p->request, "quantization"), &q, err));
     p->args.bf16 = p->args.bf16 || q.compute != DTYPE_NONE;
-    o = (struct model_options){.linear = q.linear, .compute = p->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
-    plain = (struct model_options){.compute = o.compute};
+    p->linear = q.linear;
+    p->compute = quantization_compute(&q, p->args.bf16, p->backend);
+    o = (struct model_options){.linear = q.linear, .compute = p->compute};
+    plain = (struct model_options){.compute = p->args.bf16 ? DTYPE_BF16 : DTYPE_NONE};
     TRY(sketch(p, text_of(p, "folder") ? text_of(p, "folder") : "", &o, &p->model, err));
     TRY(attach(p, err));
     return text_of(p, "teacher") ? sketch(p, text_of(p, "teacher"), &plain, &p->teacher, err) : LC_OK;
@@ -183,7 +188,9 @@ double plan_rate(const struct model *m, struct backend *b, enum dtype compute)
     const struct model_config *c = model_get_config(m);
     int64_t in = c->hidden_size < RATE_WIDTH ? c->hidden_size : RATE_WIDTH,
             out = c->intermediate_size < RATE_WIDTH ? c->intermediate_size : RATE_WIDTH;
-    size_t bytes = (size_t)(RATE_ROWS * in + in * out + RATE_ROWS * out) * sizeof(float);
+    bool eight = compute == DTYPE_FP8;
+    size_t weights = eight ? quant_bytes(DTYPE_FP8, out, in) : (size_t)(in * out) * sizeof(float);
+    size_t bytes = (size_t)(RATE_ROWS * (in + out)) * sizeof(float) + weights;
     void *block = NULL;
     struct linear_arg a;
     double rate;
@@ -194,13 +201,38 @@ double plan_rate(const struct model *m, struct backend *b, enum dtype compute)
                             .in = in,
                             .out = out,
                             .x = block,
-                            .w = (float *)block + RATE_ROWS * in,
-                            .w_type = DTYPE_F32,
+                            .w = (float *)block + RATE_ROWS * (in + out),
+                            .w_type = eight ? DTYPE_FP8 : DTYPE_F32,
                             .compute = compute,
-                            .y = (float *)block + RATE_ROWS * in + in * out};
+                            .y = (float *)block + RATE_ROWS * in};
     rate = timed(b, &a);
     b->ops->release(b->state, block, bytes);
     return rate;
+}
+
+double plan_mixed_rate(const struct model *m, struct backend *b, enum dtype compute, double flops,
+                       int recomputed_layers)
+{
+    const struct model_config *c = model_get_config(m);
+    double again = c->num_hidden_layers > 0 ? (double)recomputed_layers / (double)c->num_hidden_layers : 0;
+    double eighths = linear_elements(c) * (4 + 2 * again), rest = fmax(flops - eighths, 0), rate, quick;
+
+    if (compute != DTYPE_FP8)
+        return plan_rate(m, b, compute == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32);
+    rate = plan_rate(m, b, DTYPE_BF16);
+    quick = plan_rate(m, b, DTYPE_FP8);
+    return rate > 0 && quick > 0 ? (eighths + rest) / (eighths / quick + rest / rate) : rate;
+}
+
+/* What the time takes for granted of FP8, for people; NULL: nothing. */
+static const char *assumes(const struct plan *p)
+{
+    if (p->linear != DTYPE_FP8)
+        return NULL;
+    return p->compute == DTYPE_FP8
+               ? "products of the layers in FP8, the rest in bf16, each at its rate measured here"
+           : p->compute == DTYPE_BF16 ? "no FP8 products on this device: all at its bf16 rate"
+                                      : "no FP8 products on this device: all at its f32 rate";
 }
 
 static double steps_of(const struct plan *p)
@@ -227,7 +259,7 @@ static size_t available(const struct plan *p)
 static json_t *answer(const struct plan *p, const struct model_plan *m, size_t teacher)
 {
     double flops = plan_flops(p->model, p->longest, m->recomputed_layers),
-           rate = plan_rate(p->model, p->backend, p->args.bf16 ? DTYPE_BF16 : DTYPE_F32);
+           rate = plan_mixed_rate(p->model, p->backend, p->compute, flops, m->recomputed_layers);
     double tokens = (double)p->tokens * (double)p->args.gradient_accumulation_steps, steps = steps_of(p);
     double taught = p->teacher ? 2 * linear_elements(model_get_config(p->teacher)) : 0;
     double each = rate > 0 ? (flops + taught) * tokens / rate * OTHERS : 0;
@@ -247,6 +279,8 @@ static json_t *answer(const struct plan *p, const struct model_plan *m, size_t t
     json_object_update_new(o, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "tokens_per_step", tokens, "steps",
                                         steps, "seconds_per_step", each, "seconds", each * steps,
                                         "flops_per_token", flops, "flops_per_second", rate));
+    if (o && assumes(p))
+        json_object_set_new(o, "assumes", json_string(assumes(p)));
     return o;
 }
 
@@ -256,7 +290,7 @@ static enum lc measure(const struct ctx *ctx, struct plan *p, json_t **out, stru
     size_t room;
     int layers;
 
-    TRY(backend_open("cpu", &(struct backend_options){0}, &p->backend, err));
+    TRY(train_device_open(0, 0, &p->backend, err));
     TRY(models(p, err));
     TRY(batch_of(ctx, p, err));
     layers = p->args.gradient_checkpointing ? (int)model_get_config(p->model)->num_hidden_layers : 0;

@@ -13,7 +13,7 @@
  *           of them; without rows batches are full: per_device_train_batch_size times max_length.
  * Result    weights, adapter, gradients, optimizer, activations, logits, scratch, teacher, total, available, fits,
  *           recomputed_layers, trainable, all, tokens_per_step, steps, seconds_per_step, seconds, flops_per_token,
- *           flops_per_second.
+ *           flops_per_second; with FP8 weights assumes: a sentence on their products' rate.
  *
  * Example:
  *     json_t *result = NULL;
@@ -29,6 +29,10 @@
 enum lc plan_training(const struct ctx *ctx, const json_t *request, json_t **out, struct err *err) MUST_CHECK;
 /* Floating-point operations of one trained token: products and attention over `length` tokens. */
 double plan_flops(const struct model *m, int64_t length, int recomputed_layers);
-/* Operations a second that the backend reaches on products of the model's width. */
+/* Operations a second that the backend reaches on products of the model's width; DTYPE_FP8: of 8-bit factors. */
 double plan_rate(const struct model *m, struct backend *backend, enum dtype compute);
+/* The same over all operations of a token, of which there are `flops`: with DTYPE_FP8 the layers' products are at that
+ * rate, the head, attention and adapters at bf16's. */
+double plan_mixed_rate(const struct model *m, struct backend *backend, enum dtype compute, double flops,
+                       int recomputed_layers);
 #endif

@@ -6,6 +6,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/train/device.h"
 #include "runtime/train/examples.h"
 #include "runtime/train/manifest.h"
 #include "runtime/train/metric.h"
@@ -33,6 +34,7 @@ struct work {
     struct metric *metric;   /* owned: the user's own; NULL: none */
     json_t *metrics;         /* owned: of the last evaluation; NULL: none */
     double eval_before, eval_after, loss_sum;
+    enum dtype compute;
     double flops_per_token, flops_per_second; /* for the MFU: of this model, and what products reach here */
     double seconds;                           /* of the steps so far */
     int64_t tokens;
@@ -284,37 +286,6 @@ static enum lc load_teacher(struct work *w, struct err *err)
     return rc;
 }
 
-/* The GPU of this rank's number; where a worker is shown one GPU only, that one. */
-static enum lc open_gpu(struct backend_options o, struct backend **out, struct err *err)
-{
-    enum lc rc = backend_open("cuda", &o, out, err);
-
-    if (rc != LC_MISSING || o.device == 0)
-        return rc;
-    o.device = 0;
-    return backend_open("cuda", &o, out, err);
-}
-
-/* What LACUS_DEVICE names; else the GPU where the plugin is built and one works, else the processor. */
-static enum lc open_device(const struct work_place *place, struct backend **out, struct err *err)
-{
-    struct backend_options o = {.threads = place->threads};
-    const char *named = getenv("LACUS_DEVICE");
-    char *plugin = fs_installed("plugins/gpu_cuda.so");
-    bool there = plugin != NULL;
-
-    mem_free(plugin);
-    if (named && *named && strcmp(named, "cuda") != 0)
-        return backend_open(named, &o, out, err);
-    o.device = place->beside;
-    if (named && *named)
-        return open_gpu(o, out, err);
-    if (there && open_gpu(o, out, err) == LC_OK)
-        return LC_OK;
-    o.device = 0;
-    return backend_open("cpu", &o, out, err);
-}
-
 static enum lc load_model(struct work *w, struct err *err)
 {
     const json_t *peft = json_object_get(w->spec, "peft");
@@ -325,10 +296,11 @@ static enum lc load_model(struct work *w, struct err *err)
     phase(w, "loading the model");
     TRY(quantization_from_json(json_object_get(w->spec, "quantization"), &q, err));
     w->args.bf16 = w->args.bf16 || q.compute != DTYPE_NONE;
-    TRY(open_device(w->place, &w->backend, err));
+    TRY(train_device_open(w->place->threads, w->place->beside, &w->backend, err));
     o = (struct model_options){.linear = q.linear,
                                .compute = quantization_compute(&q, w->args.bf16, w->backend)};
     TRY(model_load(w->ctx, w->paths->model, w->backend, &o, &w->model, err));
+    w->compute = o.compute;
     if (q.linear == DTYPE_FP8)
         log_text(w, "FP8: weights are kept in e4m3 with a scale for each row; products are in %s",
                  o.compute == DTYPE_FP8
@@ -414,7 +386,8 @@ static void tell_plan(struct work *w)
 
     w->flops_per_token =
         plan_flops(w->model, d->n ? examples_tokens(w->train) / d->n : 1, p->recomputed_layers);
-    w->flops_per_second = plan_rate(w->model, w->backend, w->args.bf16 ? DTYPE_BF16 : DTYPE_F32);
+    w->flops_per_second =
+        plan_mixed_rate(w->model, w->backend, w->compute, w->flops_per_token, p->recomputed_layers);
     w->seconds = s->seconds;
     w->tokens = s->tokens;
     model_count_parameters(w->model, &trainable, &all);
@@ -616,7 +589,7 @@ void work_device(char out[200])
     struct err err;
 
     (void)snprintf(out, 200, "cpu: %ld cores", sysconf(_SC_NPROCESSORS_ONLN));
-    if (open_device(&(struct work_place){.threads = 1}, &b, &err) == LC_OK && strcmp(b->name, "cuda") == 0) {
+    if (train_device_open(1, 0, &b, &err) == LC_OK && strcmp(b->name, "cuda") == 0) {
         b->ops->describe(b->state, out, 160);
         add_nccl(out + strlen(out), 200 - strlen(out));
     }

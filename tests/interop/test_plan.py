@@ -1,6 +1,7 @@
 """llm.plan: what it says against what a training takes, and what it refuses."""
 import ctypes
 import json
+import pathlib
 import re
 
 import pytest
@@ -15,6 +16,7 @@ SHAPE = dict(model_type="llama", architectures=["LlamaForCausalLM"], vocab_size=
 NF4 = dict(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)
 LORA = dict(r=16, lora_alpha=32, target_modules="all-linear")
 LENGTH = 256
+EMULATED = pathlib.Path(__file__).resolve().parents[2] / "build" / "cuda_host"
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,22 @@ def test_the_plan_is_what_a_training_takes(home, base, peft, quantization, more)
     engine.lib.trainer_free(t)
     engine.lib.model_free(m)
     assert said["total"] == pytest.approx(taken, rel=0.15)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_fp8_has_a_rate_of_its_own_where_the_device_multiplies_in_it(home, base, device, monkeypatch):  # noqa: F811
+    """On the processor, which does not, and on the emulated GPU, which does."""
+    if device == "cuda":
+        if not EMULATED.is_dir():
+            pytest.skip("no emulated GPU: make build/cuda_host/plugins/gpu_cuda.so")
+        monkeypatch.setenv("LACUS_LIB", str(EMULATED))
+    monkeypatch.setenv("LACUS_DEVICE", device)
+    ask = f'args = {{per_device_train_batch_size = 2, max_steps = 2, bf16 = true}}, max_length = {LENGTH}, peft = {lua(LORA)}'
+    plain, _ = plan(home, base, ask)
+    said, printed = plan(home, base, ask + ', quantization = {quant_method = "fp8"}')
+    assert "assumes" not in plain and said["assumes"] in printed and said["seconds_per_step"] > 0
+    assert ("no FP8 products on this device: all at its bf16 rate" if device == "cpu" else "products of the layers in FP8") in printed
+    assert said["flops_per_token"] == plain["flops_per_token"] and said["weights"] < plain["weights"]
 
 
 def test_what_does_not_fit_is_said_with_what_would(home, base):  # noqa: F811

@@ -20,6 +20,7 @@ function Plan.__tostring(p)
     out[#out + 1] = ("%-20s about %s for %s steps of %s tokens (%.1f GFLOP/s of products, measured here)"):format("time", tools.clock_text(p.seconds), tools.commas(p.steps),
       tools.commas(p.tokens_per_step), p.flops_per_second / 1e9)
   end
+  if p.steps > 0 and p.assumes then out[#out + 1] = ("%-20s %s"):format("", p.assumes) end
   for _, s in ipairs(p.suggestions) do out[#out + 1] = ("%-20s %s: %s"):format("would fit", s.text, size_text(s.total)) end
   return table.concat(out, "\n")
 end
