@@ -2,11 +2,65 @@
 #include "gpu/choose.h"
 #include "runtime/base/mem.h"
 #include <math.h>
+#include <string.h>
 
 struct candidate {
     double logit;
     int32_t token;
 };
+
+/* ---- four logits at a time ---- */
+enum { WIDTH = 4, BLOCK = 256 /* terms that are summed in f32 */ };
+typedef float v4 __attribute__((vector_size(16)));
+typedef int32_t i4 __attribute__((vector_size(16)));
+
+static inline v4 load4(const float *p)
+{
+    v4 x;
+
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+static inline v4 larger4(v4 x, v4 y)
+{
+    i4 first = x > y;
+
+    return (v4)((first & (i4)x) | (~first & (i4)y));
+}
+
+static float most_of(const float *logits, int64_t n)
+{
+    v4 most = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+    float one = -INFINITY;
+    int64_t i = 0;
+
+    for (; i + WIDTH <= n; i += WIDTH)
+        most = larger4(load4(logits + i), most);
+    for (; i < n; i++)
+        one = logits[i] > one ? logits[i] : one;
+    for (int k = 0; k < WIDTH; k++)
+        one = most[k] > one ? most[k] : one;
+    return one;
+}
+
+/* e^x of x <= 0, to a unit or two in the last place: 2^n e^r, and e^r is Cephes' polynomial. */
+static inline v4 exp4(v4 x)
+{
+    const v4 least = {-87.0f, -87.0f, -87.0f, -87.0f};
+    v4 n, r, y;
+
+    x = larger4(x, least);
+    n = (x * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
+    r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    y = (((((1.9875691500e-4f * r + 1.3981999507e-3f) * r + 8.3334519073e-3f) * r + 4.1665795894e-2f) * r +
+          1.6666665459e-1f) *
+             r +
+         5.0000001201e-1f) *
+            r * r +
+        r + 1.0f;
+    return y * (v4)((__builtin_convertvector(n, i4) + 127) << 23);
+}
 
 enum lc chooser_init(struct chooser *c, int64_t vocabulary, struct err *err)
 {
@@ -158,6 +212,22 @@ static int64_t likely_enough(struct candidate *c, int64_t n, double most, double
     return kept;
 }
 
+static bool plain(const struct generate_options *o)
+{
+    return o->temperature == 0 && o->n_bias == 0 && o->repetition_penalty == 1 && o->frequency_penalty == 0 &&
+           o->presence_penalty == 0;
+}
+
+static int32_t first_best(const float *logits, int64_t n)
+{
+    float most = most_of(logits, n);
+    int64_t i = 0;
+
+    while (i + 1 < n && logits[i] < most)
+        i++;
+    return (int32_t)i;
+}
+
 int32_t chooser_next(struct chooser *chooser, const float *logits, const struct generate_options *o,
                      const struct history *h, struct rng *rng)
 {
@@ -165,6 +235,8 @@ int32_t chooser_next(struct chooser *chooser, const float *logits, const struct 
     int64_t n = chooser->vocabulary;
     double most = -INFINITY;
 
+    if (plain(o))
+        return first_best(logits, n);
     for (int64_t i = 0; i < n; i++)
         c[i] = (struct candidate){(double)logits[i], (int32_t)i};
     change_logits(chooser, o, h);
@@ -182,13 +254,20 @@ int32_t chooser_next(struct chooser *chooser, const float *logits, const struct 
 /* ---- probabilities ---- */
 double log_total(const float *logits, int64_t n)
 {
-    double most = (double)logits[0], sum = 0;
+    float most = most_of(logits, n);
+    double sum = 0;
+    int64_t i = 0;
 
-    for (int64_t i = 1; i < n; i++)
-        most = fmax(most, (double)logits[i]);
-    for (int64_t i = 0; i < n; i++)
-        sum += exp((double)logits[i] - most);
-    return most + log(sum);
+    while (i + WIDTH <= n) {
+        v4 some = {0};
+
+        for (int64_t end = i + BLOCK; i < end && i + WIDTH <= n; i += WIDTH)
+            some += exp4(load4(logits + i) - most);
+        sum += (double)some[0] + (double)some[1] + (double)some[2] + (double)some[3];
+    }
+    for (; i < n; i++)
+        sum += exp((double)logits[i] - (double)most);
+    return (double)most + log(sum);
 }
 
 size_t likeliest(const float *logits, int64_t n, double total, size_t k, struct likely *out)
