@@ -5,7 +5,7 @@
 #include "runtime/base/nearest.h"
 #include "runtime/registry/package.h"
 #include "runtime/storage/workspace.h"
-#include "runtime/tracking/filter.h"
+#include "runtime/tracking/page.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -641,7 +641,7 @@ static const struct filter_field version_fields[] = {
 struct question {
     const char *from, *order, *name;
     const struct filter_field *fields;
-    bool versions;
+    page_row_fn *row;
 };
 
 /* The client of MLflow always adds that a model is no prompt; a tag that is not there is not equal to 'true' here. */
@@ -652,8 +652,8 @@ static const char *without_prompt_filter(const char *filter)
     return filter && strcmp(filter, added) == 0 ? "" : filter;
 }
 
-static enum lc build(const struct question *q, const struct tracker_search *s, struct filter *f, int64_t max,
-                     int64_t offset, struct err *err)
+static enum lc build(const struct question *q, const struct tracker_search *s, struct filter *f,
+                     const struct page *p, struct err *err)
 {
     struct buf text = BUF_INIT(FILTER_TEXT_MAX * 4);
     enum lc rc = filter_parse(without_prompt_filter(s->filter), q->fields, f, err);
@@ -664,64 +664,46 @@ static enum lc build(const struct question *q, const struct tracker_search *s, s
         rc = filter_order(s->order_by[i], q->fields, f, err);
         buf_puts(&f->sql, ", ");
     }
-    buf_printf(&text, "%s%s LIMIT %lld OFFSET %lld", buf_str(&f->sql), q->order, (long long)max + 1,
-               (long long)offset);
+    buf_printf(&text, "%s%s", buf_str(&f->sql), q->order);
+    page_limit(p, &text);
     buf_clear(&f->sql);
     buf_puts(&f->sql, buf_str(&text));
     buf_release(&text);
     return rc != LC_OK ? rc : buf_check(&f->sql, err);
 }
 
-static enum lc fetch(const struct ctx *ctx, struct local *l, const struct question *q, const struct filter *f,
-                     int64_t max, json_t *list, bool *more, struct err *err)
+static enum lc model_row(void *self, const struct workspace_rows *row, json_t **out, struct err *err)
 {
-    struct workspace_rows rows;
-    enum lc rc = workspace_query_values(l->ws, &rows, err, buf_str(&f->sql), f->values, f->n_values);
+    return model_json(self, workspace_int(row, 0), out, err);
+}
 
-    while (rc == LC_OK && workspace_next(&rows, &rc, err)) {
-        json_t *item = NULL;
-        if ((int64_t)json_array_size(list) == max) {
-            *more = true;
-            break;
-        }
-        rc = q->versions ? version_json(l, workspace_int(&rows, 0), workspace_int(&rows, 1), &item, err)
-                         : model_json(l, workspace_int(&rows, 0), &item, err);
-        if (rc == LC_OK && json_array_append_new(list, item) != 0)
-            rc = err_nomem(err);
-        if (rc == LC_OK)
-            rc = ctx_check(ctx, err);
-    }
-    workspace_rows_close(&rows);
-    return rc;
+static enum lc version_row(void *self, const struct workspace_rows *row, json_t **out, struct err *err)
+{
+    return version_json(self, workspace_int(row, 0), workspace_int(row, 1), out, err);
 }
 
 static enum lc search(const struct ctx *ctx, struct local *l, const struct question *q,
-                      const struct tracker_search *s, json_t **page, struct err *err)
+                      const struct tracker_search *s, json_t **out, struct err *err)
 {
     struct filter f;
-    int64_t max = s->max_results > 0 && s->max_results < PAGE_MAX ? s->max_results : PAGE_MAX;
-    int64_t offset = s->page_token ? atoll(s->page_token) : 0;
-    json_t *list = json_array();
-    bool more = false;
+    struct page p;
     enum lc rc;
 
+    *out = NULL;
+    TRY(page_of(s, PAGE_MAX, PAGE_MAX, &p, err));
     filter_init(&f);
-    rc = build(q, s, &f, max, offset > 0 ? offset : 0, err);
+    rc = build(q, s, &f, &p, err);
     if (rc == LC_OK)
-        rc = fetch(ctx, l, q, &f, max, list, &more, err);
+        rc = page_read(ctx, l->ws, &f, &p, q->name, q->row, l, out, err);
     filter_release(&f);
-    *page = rc == LC_OK ? json_pack("{s:O}", q->name, list) : NULL;
-    json_decref(list);
-    if (*page && more)
-        json_object_set_new(*page, "next_page_token", json_sprintf("%lld", (long long)(offset + max)));
-    return rc != LC_OK ? rc : *page ? LC_OK : err_nomem(err);
+    return rc;
 }
 
 static enum lc search_models(const struct ctx *ctx, void *self, const struct tracker_search *s, json_t **page,
                              struct err *err)
 {
     static const struct question q = {"SELECT m.id FROM registry_models m WHERE ", "m.name",
-                                      "registered_models", model_fields, false};
+                                      "registered_models", model_fields, model_row};
 
     return search(ctx, self, &q, s, page, err);
 }
@@ -731,7 +713,7 @@ static enum lc search_versions(const struct ctx *ctx, void *self, const struct t
 {
     static const struct question q = {
         "SELECT v.model, v.version FROM registry_versions v JOIN registry_models m ON m.id = v.model WHERE ",
-        "v.updated DESC, m.name, v.version DESC", "model_versions", version_fields, true};
+        "v.updated DESC, m.name, v.version DESC", "model_versions", version_fields, version_row};
 
     return search(ctx, self, &q, s, page, err);
 }

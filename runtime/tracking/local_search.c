@@ -2,7 +2,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/tracking/filter.h"
 #include "runtime/tracking/local_int.h"
-#include <stdlib.h>
+#include "runtime/tracking/page.h"
 #include <string.h>
 
 enum { PAGE_MAX = 50000 };
@@ -73,22 +73,8 @@ static enum lc add_experiments(struct filter *f, const struct tracker_search *s,
     return LC_OK;
 }
 
-static enum lc offset_of(const char *token, int64_t *offset, struct err *err)
-{
-    char *end;
-
-    *offset = 0;
-    if (!token || !*token)
-        return LC_OK;
-    *offset = strtoll(token, &end, 10);
-    if (*end || *offset < 0 || *offset > INT64_C(1000000000000))
-        return err_set(err, LC_ARG, "'%.60s' is no page token", token);
-    return LC_OK;
-}
-
-/* One row more than asked for tells whether there is another page. */
-static enum lc build(const struct question *q, const struct tracker_search *s, struct filter *f, int64_t max,
-                     int64_t offset, struct err *err)
+static enum lc build(const struct question *q, const struct tracker_search *s, struct filter *f,
+                     const struct page *p, struct err *err)
 {
     struct buf where = BUF_INIT(FILTER_TEXT_MAX * 4);
     enum lc rc = filter_parse(s->filter, q->fields, f, err);
@@ -107,72 +93,40 @@ static enum lc build(const struct question *q, const struct tracker_search *s, s
         TRY(filter_order(s->order_by[i], q->fields, f, err));
         buf_puts(&f->sql, ", ");
     }
-    buf_printf(&f->sql, "%s LIMIT %lld OFFSET %lld", q->order, (long long)max + 1, (long long)offset);
+    buf_puts(&f->sql, q->order);
+    page_limit(p, &f->sql);
     return buf_check(&f->sql, err);
 }
 
-typedef enum lc row_fn(struct local *l, const struct workspace_rows *rows, json_t **out, struct err *err);
-
-static enum lc fetch(const struct ctx *ctx, struct local *l, const struct filter *f, int64_t max, row_fn *row,
-                     json_t *list, bool *more, struct err *err)
-{
-    struct workspace_rows rows;
-    enum lc rc = workspace_query_values(l->ws, &rows, err, buf_str(&f->sql), f->values, f->n_values);
-
-    *more = false;
-    while (rc == LC_OK && !*more && workspace_next(&rows, &rc, err)) {
-        json_t *item = NULL;
-        *more = (int64_t)json_array_size(list) == max;
-        if (*more)
-            break;
-        rc = row(l, &rows, &item, err);
-        if (rc == LC_OK && json_array_append_new(list, item) != 0)
-            rc = err_nomem(err);
-        if (rc == LC_OK)
-            rc = ctx_check(ctx, err);
-    }
-    workspace_rows_close(&rows);
-    return rc;
-}
-
 static enum lc search(const struct ctx *ctx, struct local *l, const struct question *q,
-                      const struct tracker_search *s, const char *name, row_fn *row, json_t **page,
+                      const struct tracker_search *s, const char *name, page_row_fn *row, json_t **out,
                       struct err *err)
 {
     struct filter f;
-    int64_t offset = 0, max = s->max_results > 0 ? s->max_results : 1000;
-    json_t *list = json_array();
-    bool more = false;
-    enum lc rc = offset_of(s->page_token, &offset, err);
+    struct page p;
+    enum lc rc;
 
+    TRY(page_of(s, PAGE_MAX, 1000, &p, err));
     filter_init(&f);
-    if (max > PAGE_MAX)
-        max = PAGE_MAX;
+    rc = build(q, s, &f, &p, err);
     if (rc == LC_OK)
-        rc = build(q, s, &f, max, offset, err);
-    if (rc == LC_OK)
-        rc = fetch(ctx, l, &f, max, row, list, &more, err);
+        rc = page_read(ctx, l->ws, &f, &p, name, row, l, out, err);
     filter_release(&f);
-    *page = rc == LC_OK ? json_pack("{s:O}", name, list) : NULL;
-    json_decref(list);
-    if (rc == LC_OK && *page && more)
-        json_object_set_new(*page, "next_page_token", json_sprintf("%lld", (long long)(offset + max)));
-    return rc != LC_OK ? rc : *page ? LC_OK : err_nomem(err);
+    return rc;
 }
 
-static enum lc run_row(struct local *l, const struct workspace_rows *rows, json_t **out, struct err *err)
+static enum lc run_row(void *self, const struct workspace_rows *rows, json_t **out, struct err *err)
 {
     char id[TRACKER_ID_TEXT];
 
     strncpy(id, workspace_text(rows, 0), sizeof id - 1);
     id[sizeof id - 1] = '\0';
-    return local_run_json(l, id, out, err);
+    return local_run_json(self, id, out, err);
 }
 
-static enum lc experiment_row(struct local *l, const struct workspace_rows *rows, json_t **out,
-                              struct err *err)
+static enum lc experiment_row(void *self, const struct workspace_rows *rows, json_t **out, struct err *err)
 {
-    *out = local_experiment_json(l, rows, err);
+    *out = local_experiment_json(self, rows, err);
     return *out ? LC_OK : err ? err->code : LC_NOMEM;
 }
 

@@ -265,6 +265,29 @@ static void searches_find_models_and_versions(void **state)
     json_decref(page);
 }
 
+static void searches_answer_in_pages(void **state)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    struct place *p = *state;
+    struct tracker_search s = {.max_results = 2};
+    json_t *page = NULL, *rest = NULL;
+    struct err err;
+
+    for (size_t i = 0; i < 3; i++)
+        json_decref(register_as(p, names[i], "base"));
+    OK(registry_search_models(&p->ctx, p->r, &s, &page, &bad));
+    assert_int_equal(json_array_size(json_object_get(page, "registered_models")), 2);
+    s.page_token = text_of(page, "next_page_token");
+    OK(registry_search_models(&p->ctx, p->r, &s, &rest, &bad));
+    assert_int_equal(json_array_size(json_object_get(rest, "registered_models")), 1);
+    assert_null(json_object_get(rest, "next_page_token"));
+    json_decref(rest);
+    json_decref(page);
+    s.page_token = "second";
+    assert_int_equal(registry_search_models(&p->ctx, p->r, &s, &page, &err), LC_ARG);
+    assert_null(page);
+}
+
 static void deleted_numbers_are_not_used_again(void **state)
 {
     struct place *p = *state;
@@ -402,6 +425,7 @@ int main(void)
         T(unknown_names_offer_the_nearest),
         T(runs_have_models),
         T(searches_find_models_and_versions),
+        T(searches_answer_in_pages),
         T(deleted_numbers_are_not_used_again),
         T(an_edited_version_is_noticed),
         T(kill_9_leaves_no_half_version),
