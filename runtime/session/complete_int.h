@@ -30,8 +30,9 @@ struct answer {
     bool fold;         /* case does not matter: SQL */
     const char *first; /* in a call: its first argument, a text; NULL: none */
     size_t first_len;
-    const char *call; /* where the call begins, as written; NULL: in none */
-    const char *more; /* behind each text of a list: " = "; NULL: nothing */
+    const char *call;     /* where the call begins, as written; NULL: in none */
+    const char *call_end; /* NULL: the cursor */
+    const char *more;     /* behind each text of a list: " = "; NULL: nothing */
     struct session *s;
     struct match *list; /* owned */
     size_t n, cap;

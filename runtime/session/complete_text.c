@@ -87,7 +87,8 @@ static void call_list(lua_State *L, struct answer *a, lua_CFunction list, const 
         lua_pushnil(L);
     lua_pushlstring(L, a->prefix, a->prefix_len);
     lua_pushlstring(L, a->first ? a->first : "", a->first_len);
-    lua_pushlstring(L, a->call ? a->call : "", a->call ? (size_t)(a->text + a->len - a->call) : 0);
+    const char *end = a->call_end ? a->call_end : a->text + a->len;
+    lua_pushlstring(L, a->call ? a->call : "", a->call ? (size_t)(end - a->call) : 0);
     lua_pushlstring(L, a->text, (size_t)((a->call ? a->call : a->text + a->len) - a->text));
     if (lua_pcall(L, 5, 1, 0) == LUA_OK && lua_istable(L, -1))
         add_texts(L, a, type);
@@ -168,6 +169,8 @@ static void complete_sql(lua_State *L, struct answer *a, const char *start)
     a->prefix = p;
     a->prefix_len = (size_t)(end - p);
     a->fold = true;
+    a->call = start;
+    a->call_end = a->end;
     for (size_t i = 0; i < sizeof before_tables / sizeof *before_tables; i++)
         table = table || follows_word(start, p, before_tables[i]);
     if (manual_find_values(a->s->globals, "TableName", 9, &v))
@@ -178,8 +181,17 @@ static void complete_sql(lua_State *L, struct answer *a, const char *start)
         complete_add(a, sql_words[i], "keyword", 2, NULL);
     if (a->prefix_len && manual_find_values(a->s->globals, "FunctionName", 12, &v))
         call_list(L, a, v.list, "function", 0);
-    if (a->prefix_len && manual_find_values(a->s->globals, "ColumnName", 10, &v))
+    if (!manual_find_values(a->s->globals, "ColumnName", 10, &v))
+        return;
+    call_list(L, a, v.list, "column", 0);
+    if (a->n == 0 && a->prefix_len) { /* table.column */
+        const char *dot = memrchr(a->prefix, '.', a->prefix_len);
+        if (!dot)
+            return;
+        a->prefix_len = (size_t)(end - dot - 1);
+        a->prefix = dot + 1;
         call_list(L, a, v.list, "column", 0);
+    }
 }
 
 /* A condition or an expression: df:filter("n > 1 and na|. The last word of it is a column, or a function. */

@@ -125,7 +125,8 @@ static const struct manual_row lua_io[] = {
      "lines(filename?, …)\nIterates over the lines of a file."
      "\n\tfor line in io.lines(\"/etc/hostname\") do print(line) end"},
     {"open", NULL,
-     "open(filename, mode?)\nOpens a file (\"r\", \"w\", \"a\", with \"b\" and \"+\"); nil and a message on "
+     "open(filename: Path, mode?: \"r\"|\"w\"|\"a\"|\"rb\"|\"wb\"|\"ab\")\nOpens a file "
+     "(\"r\", \"w\", \"a\", with \"b\" and \"+\"); nil and a message on "
      "failure."
      "\n\tlocal file <close> = assert(io.open(\"/etc/hostname\"))"},
     {"output", NULL,

@@ -187,7 +187,7 @@ static const struct manual_row methods[] = {
      "withColumns{name = column, …} -> DataFrame\nadds or replaces several columns, in the order of their "
      "names\n\tdf:withColumns{double = F.col(\"n\") * 2, upper = F.upper(\"s\")}"},
     {"withColumnRenamed", dataframe_with_column_renamed,
-     "withColumnRenamed(existing, new) -> DataFrame\nanother name for a "
+     "withColumnRenamed(existing: ColumnName, new) -> DataFrame\nanother name for a "
      "column\n\tdf:withColumnRenamed(\"n\", \"number\")"},
     {"withColumnsRenamed", dataframe_with_columns_renamed,
      "withColumnsRenamed{existing = new, …} -> DataFrame\nother names for several columns"
@@ -303,7 +303,8 @@ static const struct manual_row methods[] = {
     {"printSchema", dataframe_print_schema,
      "printSchema()\nprints names and types as a tree\n\tdf:printSchema()"},
     {"explain", dataframe_explain,
-     "explain{mode = \"simple\"}\nprints the plan as Spark does: simple, extended, cost or formatted; "
+     "explain{mode: \"simple\"|\"extended\"|\"cost\"|\"formatted\"|\"codegen\" = \"simple\"}\nprints the "
+     "plan as Spark does: simple, extended, cost or formatted; "
      "codegen: the engine's own query and plan\n\tdf:explain()"},
     {"describe", dataframe_describe,
      "describe(column, …) -> DataFrame\ncount, mean, stddev, min and max of numbers and "

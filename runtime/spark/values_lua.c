@@ -3,6 +3,7 @@
 #include "runtime/dataframe/options.h"
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/spark/dataframe_lua.h"
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,24 +23,61 @@ static void add_columns(lua_State *L, int dataframe) /* the list is on the top *
         add(L, schema->fields[i].name);
 }
 
-static int l_columns(lua_State *L) /* (DataFrame or nil, prefix); nil: of all DataFrames that have a name */
+static int l_table_columns(lua_State *L) /* (list, name): the columns of a table are added */
 {
+    lua_getglobal(L, "spark");
+    lua_getfield(L, 3, "table");
+    lua_insert(L, 3);
+    lua_pushvalue(L, 2);
+    lua_call(L, 2, 1);
+    lua_pushvalue(L, 1);
+    add_columns(L, 3);
+    return 0;
+}
+
+/* Of the tables that a text of SQL reads: FROM sales, JOIN main.default.people. The list is on the top. */
+static void add_read(lua_State *L, const char *sql)
+{
+    static const char *const before[] = {"from ", "join ", "into ", "update "};
+    int list = lua_gettop(L), n = 0;
+
+    for (const char *p = sql; *p && n < OBJECTS; p++)
+        for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+            size_t len = strlen(before[i]);
+            if ((p > sql && !isspace((unsigned char)p[-1])) || strncasecmp(p, before[i], len) != 0)
+                continue;
+            const char *name = p + len + strspn(p + len, " \t\n");
+            lua_pushcfunction(L, l_table_columns);
+            lua_pushvalue(L, list);
+            lua_pushlstring(L, name, strcspn(name, " \t\n,;()'\"]"));
+            n++;
+            (void)lua_pcall(L, 2, 0, 0); /* what is no table has no columns */
+            lua_settop(L, list);
+        }
+}
+
+static int
+l_columns(lua_State *L) /* (DataFrame or nil, prefix, first, call); nil: of all DataFrames that have a name */
+{
+    const char *call = luaL_optstring(L, 4, "");
     int n = 0;
 
-    lua_settop(L, 1);
+    lua_settop(L, 4);
     lua_newtable(L);
     if (dataframe_at(L, 1)) {
         add_columns(L, 1);
         return 1;
     }
+    if (!spark_is_remote(spark_of(L)))
+        add_read(L, call);
     session_user_names(L);
-    for (lua_pushnil(L); lua_next(L, 3) && n < OBJECTS; lua_settop(L, 4))
-        if (dataframe_at(L, 5)) {
-            lua_pushvalue(L, 2);
-            add_columns(L, 5);
+    for (lua_pushnil(L); lua_next(L, 6) && n < OBJECTS; lua_settop(L, 7))
+        if (dataframe_at(L, 8)) {
+            lua_pushvalue(L, 5);
+            add_columns(L, 8);
             n++;
         }
-    lua_settop(L, 2);
+    lua_settop(L, 5);
     return 1;
 }
 

@@ -122,6 +122,16 @@ static void dataframes_are_completed(void **state)
     OFFERS(r, "%%sql\nselect * from sal|", "sales");
     OFFERS(r, "%%sql\nselect numb|", "number");
     OFFERS(r, "%%sql\nselect upp|", "upper");
+    recorder_do(r,
+                "spark:createDataFrame({{1, 2.5}}, {'city_id', 'price'}).write:saveAsTable('default.stock')");
+    OFFERS(r, "%%sql\nselect pri| from stock", "price"); /* of a table that no variable has */
+    OFFERS(r, "%%sql\nselect * from default.stock order by |", "price", "city_id");
+    OFFERS(r, "%%sql\nselect s.pri| from default.stock s", "price", "=1");
+    OFFERS(r, "spark:sql('select * from stock where ci|", "city_id");
+    OFFERS(r, "%%sql\nselect pri| from nowhere", "-price");
+    OFFERS(r, "df:withColumnRenamed('nu|", "number", "=1");
+    OFFERS(r, "df:explain('c|", "cost", "codegen", "=2");
+    OFFERS(r, "io.open('x', 'r|", "r", "rb", "=2");
     OFFERS(r, "F.col(\"numb|", "number");
 }
 
