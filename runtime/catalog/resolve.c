@@ -305,8 +305,11 @@ static enum lc resolve_table(void *self, const struct ctx *ctx, const struct pla
         rc = strcmp(t.format, "delta") == 0 ? resolve_delta(r, ctx, read, full, t.location, out, err)
                                             : resolve_files(r, t.format, t.location, &t, full, out, err);
     if (rc == LC_NOTFOUND && t.kind != CATALOG_VIEW &&
-        read->u.table.options.n == 0) /* else it is the version that is not there */
+        read->u.table.options.n == 0) { /* else it is the version that is not there */
         err_wrap(err, "cannot read table '%s': its files at '%s' are gone", full, t.location);
+        err_hint(err, "bring the folder back, or DROP TABLE %s, or make it anew: CREATE OR REPLACE TABLE",
+                 full);
+    }
     catalog_table_release(&t);
     return rc;
 }

@@ -181,6 +181,18 @@ enum lc delta_commit_parse(const char *text, size_t len, const char *source, del
     return LC_OK;
 }
 
+/* A commit that is rotten: what is before it can still be read. */
+static void hint_commit(int64_t version, struct err *err)
+{
+    if (version > 0)
+        err_hint(err,
+                 "bring the file back from a copy, or read the version before it: "
+                 "spark.read:option(\"versionAsOf\", %" PRId64 "):format(\"delta\"):load(path)",
+                 version - 1);
+    else
+        err_hint(err, "bring the file back from a copy: every version of the table begins with it");
+}
+
 enum lc delta_commit_read(const struct ctx *ctx, const struct storage *storage, const char *folder,
                           int64_t version, delta_action_fn *fn, void *arg, struct err *err)
 {
@@ -198,6 +210,8 @@ enum lc delta_commit_read(const struct ctx *ctx, const struct storage *storage, 
         rc = err_set(err, LC_DATA, "cannot read the Delta log: '%s' is empty", path);
     if (rc == LC_OK)
         rc = delta_commit_parse(buf_str(&text), text.len, path, fn, arg, err);
+    if (rc == LC_DATA && err && !err->hint[0])
+        hint_commit(version, err);
     buf_release(&text);
     mem_free(path);
     return rc;

@@ -64,7 +64,10 @@ static enum lc replay_commits(const struct ctx *ctx, const struct delta_log *log
         if (i == log->n_commits || log->commits[i].version != v) {
             delta_commit_name(v, name);
             err_set(err, LC_DATA, "cannot read the Delta log: '%s/%s' is missing", log->folder, name);
-            return err_hint(err, "restore the file, or read a version before %" PRId64, v);
+            return err_hint(err,
+                            "restore the file, or read a version before %" PRId64
+                            ": spark.read:option(\"versionAsOf\", n)",
+                            v);
         }
         TRY(delta_commit_read(ctx, &log->storage, log->folder, v, delta_replay_action, r, err));
     }

@@ -98,3 +98,24 @@ local ok, e = pcall(function() df.write:parquet("{tmp_path}/out") end)
 print(json.encode{{columns = df.columns, value = df:collect()[4][2], renamed = df:withColumnRenamed("", "x"):agg(F.sum("x")):first()[1], told = tostring(e)}})
 """)
     assert out["columns"] == ["id", ""] and out["value"] == 6 and out["renamed"] == 12 and "column 2 has no name" in out["told"]
+
+
+def test_a_rotten_delta_table_says_what_can_still_be_done(tmp_path):
+    """Each reason ends with a way on, and the way works."""
+    home, place = tmp_path / "home", tmp_path / "t"
+    script(home, f'for i = 1, 3 do spark:range(10).write:format("delta"):mode("append"):save("{place}") end spark:sql("CREATE TABLE t USING delta LOCATION \'{place}\'")')
+    read = f'print(spark.read:format("delta"):load("{place}"):agg(F.sum("id")):first()[1])'
+    log, part = place / "_delta_log" / "00000000000000000001.json", sorted(place.glob("*.parquet"))[0]
+    for path, cut, says in [(log, 150, "'versionAsOf', 0"), (log, 0, "'versionAsOf', 0"), (part, 100, "'versionAsOf', n")]:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:cut])
+        text = error_of(home, read)
+        assert path.name in text and says in text.replace('"', "'") and "from a copy" in text
+        if path == log:
+            assert script(home, read.replace("spark.read", 'spark.read:option("versionAsOf", 0)')).strip() == "45"
+        path.write_bytes(whole)
+    assert script(home, read).strip() == "135"
+    place.rename(tmp_path / "away")
+    text = error_of(home, 'spark:table("t"):count()')
+    assert "are gone" in text and "DROP TABLE spark_catalog.default.t" in text
+    script(home, 'spark:sql("DROP TABLE spark_catalog.default.t")')

@@ -18,10 +18,16 @@ static const struct {
      "not need it: spark.read:option(\"versionAsOf\", n)"},
     {"No magic bytes found", LC_DATA,
      "[CANNOT_READ_FILE_FOOTER] the file is not a Parquet file, or it is cut off: %s",
-     "read it with the format it has (spark.read:csv, :json, :text), or write it again"},
+     "a file of a table: bring it back from a copy, or read a version of the table that does not need it "
+     "(spark.read:option(\"versionAsOf\", n)); another file: read it with the format it has (spark.read:csv, "
+     ":json, "
+     ":text), or write it again"},
     {"too small to be a Parquet file", LC_DATA,
      "[CANNOT_READ_FILE_FOOTER] the file is not a Parquet file, or it is cut off: %s",
-     "read it with the format it has (spark.read:csv, :json, :text), or write it again"},
+     "a file of a table: bring it back from a copy, or read a version of the table that does not need it "
+     "(spark.read:option(\"versionAsOf\", n)); another file: read it with the format it has (spark.read:csv, "
+     ":json, "
+     ":text), or write it again"},
     {"Failed to read Parquet", LC_DATA, "[FAILED_READ_FILE] %s", "the file is damaged: write it again"},
     {"Failed to read file", LC_DATA, "[FAILED_READ_FILE.NO_HINT] %s. SQLSTATE: KD001",
      "the file is damaged: write it again, or leave it out of what is read"},
