@@ -3,6 +3,7 @@
 #include "repl/listing.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/mem.h"
+#include "runtime/mlflow/lineage.h"
 #include "runtime/registry/registry.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,8 +134,12 @@ static enum lc register_model(void *self, struct err *err)
 {
     struct job *j = self;
     struct registry_new_version v = {.source = j->a.words[1], .name = j->a.words[2]};
+    struct lineage *catalog = NULL;
     json_t *out;
+    enum lc rc = lineage_need_schema(&j->ctx, &catalog, v.name, err);
 
+    lineage_close(catalog);
+    TRY(rc);
     TRY(registry_create_version(&j->ctx, j->registry, &v, &out, err));
     if (j->a.json)
         listing_print_json(out);

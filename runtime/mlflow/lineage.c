@@ -1,6 +1,7 @@
 #include "runtime/mlflow/lineage.h"
 #include "runtime/base/mem.h"
 #include "runtime/catalog/catalog.h"
+#include "runtime/dataframe/expr.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,30 @@ enum lc lineage_note_inputs(const struct ctx *ctx, struct lineage **slot, struct
         if (strcmp(list.rows[i].operation, "READ") == 0)
             rc = note(ctx, tracker, run, &list.rows[i], err);
     catalog_lineage_list_release(&list);
+    return rc;
+}
+
+enum lc lineage_need_schema(const struct ctx *ctx, struct lineage **slot, const char *model, struct err *err)
+{
+    struct catalog_schema found = {.comment = NULL};
+    char **parts = NULL;
+    size_t n = 0;
+    enum lc rc;
+
+    TRY(name_split(model, &parts, &n, err));
+    rc = n == 3 ? need(slot, err) : LC_OK;
+    if (rc == LC_OK && n == 3)
+        rc = catalog_get_schema(ctx, (*slot)->catalog, parts[0], parts[1], &found, err);
+    catalog_schema_release(&found);
+    if (rc == LC_NOTFOUND) {
+        err_wrap(err, "[SCHEMA_NOT_FOUND] cannot register the model '%s': there is no schema '%s.%s'", model,
+                 parts[0], parts[1]);
+        err_hint(err,
+                 "make it, or look for a slip in the name: spark:sql(\"CREATE CATALOG IF NOT EXISTS %s\"); "
+                 "spark:sql(\"CREATE SCHEMA IF NOT EXISTS %s.%s\")",
+                 parts[0], parts[0], parts[1]);
+    }
+    name_free(parts, n);
     return rc;
 }
 

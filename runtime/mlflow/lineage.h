@@ -19,5 +19,8 @@ struct lineage;
 
 enum lc lineage_note_inputs(const struct ctx *ctx, struct lineage **slot, struct tracker *tracker,
                             const char *run, struct err *err) MUST_CHECK;
+/* A model 'catalog.schema.name' needs its schema, as on Unity Catalog: LC_NOTFOUND. A plain name needs nothing. */
+enum lc lineage_need_schema(const struct ctx *ctx, struct lineage **slot, const char *model,
+                            struct err *err) MUST_CHECK;
 void lineage_close(struct lineage *l); /* NULL is fine */
 #endif

@@ -566,6 +566,16 @@ static int l_artifact_path(lua_State *L)
 /* ---- registry ---------------------------------------------------------------------------------------- */
 
 /* (name, source, run_id, description, tags) */
+static int l_need_schema(lua_State *L) /* need_schema(name of a model): raises when its schema is not there */
+{
+    struct err err;
+
+    err_clear(&err);
+    if (lineage_need_schema(ctx_of(L), &state_of(L)->lineage, luaL_checkstring(L, 1), &err) != LC_OK)
+        return session_raise(L, &err);
+    return 0;
+}
+
 static int l_create_version(lua_State *L)
 {
     struct registry_new_version v = {.name = luaL_checkstring(L, 1),
@@ -771,6 +781,7 @@ int mlflow_open(lua_State *L)
         {"put_text", l_put_text},
         {"list_artifacts", l_list_artifacts},
         {"artifact_path", l_artifact_path},
+        {"need_schema", l_need_schema},
         {"create_version", l_create_version},
         {"create_model", l_create_model},
         {"get_model", l_get_model},

@@ -406,6 +406,7 @@ def test_a_model_without_a_chat_template_says_so(tmp_path):
 def test_a_registered_model_is_served_by_alias_and_version(place, tmp_path):
     home = tmp_path / "home"
     script(home, f"""
+        spark:sql("CREATE CATALOG ml_catalog") spark:sql("CREATE SCHEMA ml_catalog.llm_models")
         local mv = mlflow.register_model({json.dumps(str(place[0]))}, "ml_catalog.llm_models.tiny")
         mlflow.MlflowClient():set_registered_model_alias{{name = mv.name, alias = "champion", version = mv.version}}""")
     body = {"prompt": "The quick", "max_tokens": 6, "temperature": 0}

@@ -114,6 +114,7 @@ def test_a_registered_adapter_loads_in_transformers_and_peft(home, tmp_path):
 
     version = script_json(home, f"""
         mlflow.start_run() mlflow.log_artifacts("{adapter}", "model")
+        spark:sql("CREATE CATALOG ml") spark:sql("CREATE SCHEMA ml.models")
         local mv = mlflow.register_model("runs:/" .. mlflow.active_run().run_id .. "/model", "ml.models.tiny")
         mlflow.MlflowClient():set_registered_model_alias(mv.name, "champion", mv.version)
         print(json.encode{{run = mlflow.active_run().run_id, version = mv.version}})""")

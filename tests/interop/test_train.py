@@ -569,6 +569,7 @@ print("METRICS", json.encode(r.data.metrics))
 local history = mlflow.MlflowClient():get_metric_history(run.info.run_id, "loss")
 print("HISTORY", #history, job.metrics[3].loss, history[3].value)
 print("ADAPTER", mlflow.artifacts.download_artifacts(job.model_uri))
+spark:sql("CREATE CATALOG ml"); spark:sql("CREATE SCHEMA ml.models")
 local mv = mlflow.register_model(job.model_uri, "ml.models.sft")
 mlflow.MlflowClient():set_registered_model_alias{name = mv.name, alias = "champion", version = mv.version}
 local m = llm.load("models:/ml.models.sft@champion")

@@ -217,6 +217,19 @@ static void artifacts_come_back(void **state)
     fails(p, "mlflow.log_artifact('/no/such/file')", "NotFoundError", "/no/such/file");
 }
 
+static void make_schema(const char *catalog, const char *schema)
+{
+    struct ctx ctx = ctx_background();
+    struct catalog *c;
+    struct err err;
+
+    err_clear(&err);
+    assert_int_equal(catalog_open(&c, &err), LC_OK);
+    assert_int_equal(catalog_create_catalog(&ctx, c, catalog, NULL, false, &err), LC_OK);
+    assert_int_equal(catalog_create_schema(&ctx, c, catalog, schema, NULL, NULL, false, &err), LC_OK);
+    catalog_close(c);
+}
+
 static void models_are_registered_and_found(void **state)
 {
     struct place *p = *state;
@@ -225,6 +238,9 @@ static void models_are_registered_and_found(void **state)
         p,
         "mlflow.start_run() mlflow.log_text('{\"architectures\": [\"LlamaForCausalLM\"]}', 'm/config.json')",
         "");
+    fails(p, "mlflow.register_model('runs:/' .. mlflow.active_run().run_id .. '/m', 'ml.models.sft')",
+          "NotFoundError", "[SCHEMA_NOT_FOUND] cannot register the model 'ml.models.sft'");
+    make_schema("ml", "models");
     prints(p,
            "mv = mlflow.register_model('runs:/' .. mlflow.active_run().run_id .. '/m', 'ml.models.sft') "
            "print(mv.name, mv.version, mv.run_id == mlflow.active_run().run_id)",

@@ -752,12 +752,19 @@ end
 
 ---------------------------------------------------------------------------------------------------- models
 
+-- A model is an object of its schema, as in Unity Catalog; the schemas of a server's session are the server's.
+local function need_schema(name)
+  local there, session = pcall(require, "spark")
+  if not there or tostring(session):find("embedded", 1, true) then native.need_schema(name) end
+end
+
 --- mlflow.register_model(model_uri: string, name: string, tags?: table, run_id?: string) -> ModelVersion
 -- a model of a run or a folder becomes a version of a registered model
 --     local v = mlflow.register_model("runs:/0123456789abcdef0123456789abcdef/model", "main.llm.sft")
 function mlflow.register_model(...)
   local uri, name, _, tags, run = args("register_model", { "model_uri", "name", "await_registration_for", "tags", "run_id" }, false, ...)
-  return to_version(native.create_version(need("register_model", "name", name), need("register_model", "model_uri", uri),
+  need_schema(need("register_model", "name", name))
+  return to_version(native.create_version(name, need("register_model", "model_uri", uri),
     run, nil, tags and texts_of(tags)))
 end
 
@@ -1051,6 +1058,7 @@ method("set_experiment_tag", { "experiment_id", "key", "value" }, 3, function(id
 -- a name for versions of a model
 --     client:create_registered_model("another", {task = "chat"}, "what it is for")
 method("create_registered_model", { "name", "tags", "description" }, 1, function(name, tags, description)
+  need_schema(name)
   native.create_model(name, description)
   for k, v in pairs(tags or {}) do native.tag_model(name, nil, k, text_of(v)) end
   return to_model(native.get_model(name))
@@ -1098,6 +1106,7 @@ method("delete_registered_model_alias", { "name", "alias" }, 2, function(name, a
 -- a version from a folder or a run
 --     client:create_model_version("sft", "runs:/" .. run_id .. "/model", run_id)
 method("create_model_version", { "name", "source", "run_id", "tags", "run_link", "description" }, 2, function(name, source, run, tags, _, text)
+  need_schema(name)
   return to_version(native.create_version(name, source, run, text, tags and texts_of(tags)))
 end)
 --- MlflowClient:get_model_version(name: string, version: string|integer) -> ModelVersion
