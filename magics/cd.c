@@ -38,6 +38,16 @@ int magic_pwd(lua_State *L, const char *line, const char *body)
     return 1;
 }
 
+/* A folder's name may have blanks, as IPython takes it: all words are one. */
+static const char *push_folder(lua_State *L, const struct options *o)
+{
+    const char *folder = o->n ? o->words[0] : "~";
+
+    for (size_t i = 1; i < o->n; i++)
+        folder = lua_pushfstring(L, "%s %s", folder, o->words[i]);
+    return folder;
+}
+
 /* The folder that the word names: a bookmark when -b says so, or when there is no folder of this name. */
 static const char *push_target(lua_State *L, const struct options *o, const char *word)
 {
@@ -59,7 +69,7 @@ int magic_cd(lua_State *L, const char *line, const char *body)
 {
     struct state *s = session_state(L, &state_key, sizeof *s, NULL);
     struct options *o = options_read(L, "cd", shell_expand(L, line), OPTIONS_ALL);
-    const char *home = getenv("HOME"), *to = o->n ? o->words[0] : "~";
+    const char *home = getenv("HOME"), *to = push_folder(L, o);
     char from[PATH_MAX], path[PATH_MAX];
     struct err err;
 

@@ -62,8 +62,9 @@ static double share(int64_t part, int64_t all)
     return all > 0 ? 100.0 * (double)part / (double)all : 0;
 }
 
-void flame_table(const struct profile *p, long limit, bool by_total, struct buf *out)
+void flame_table(const struct profile *p, long limit, enum flame_order order, struct buf *out)
 {
+    static int (*const orders[])(const void *, const void *) = {by_self, by_all, by_name};
     int n, used;
     const struct profile_node *nodes = profile_nodes(p, &n);
     struct line *lines = mem_calloc((size_t)n, sizeof *lines);
@@ -73,7 +74,7 @@ void flame_table(const struct profile *p, long limit, bool by_total, struct buf 
                (double)profile_elapsed(p) / 1e9);
     used = lines ? join(nodes, n, lines) : 0;
     if (used > 0)
-        qsort(lines, (size_t)used, sizeof *lines, by_total ? by_all : by_self);
+        qsort(lines, (size_t)used, sizeof *lines, orders[order]);
     buf_puts(out, "  self    self ms   total   total ms  function\n");
     for (int i = 0; i < used && i < limit; i++)
         buf_printf(out, "%5.1f%% %10.1f  %5.1f%% %10.1f  %s\n", share(lines[i].self, all),

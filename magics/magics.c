@@ -81,10 +81,10 @@ const struct session_magic lacus_magics[] = {
      "says what of Python's packages is built in, and hands the others to the Python of %%python cells; "
      "--in-python hands over all of them",
      LINE, magic_pip, "%pip install -q \"pandas>=2\"", NULL},
-    {"prun", "%prun [-l LINES] [-t] [-q] [-o FILE] STATEMENT",
-     "where the time goes: a table of functions (-t by what they called, -l as many), a flame graph; -o into "
-     "an .svg "
-     "or .html file, -q not shown",
+    {"prun", "%prun [-l LINES] [-s KEY] [-t] [-q] [-o FILE] STATEMENT",
+     "where the time goes: a table of functions (-s by time, cumulative or name, -t is cumulative; -l as "
+     "many), "
+     "a flame graph; -o into an .svg or .html file, -q not shown",
      BOTH, magic_prun, "%prun for i = 1, 1e6 do local s = tostring(i) end", NULL},
     {"pwd", "%pwd", "the working folder", LINE, magic_pwd, "%pwd", NULL},
     {"python", PYTHON, "runs the cell in a Python that is kept: -i hands over variables, -o takes some back",

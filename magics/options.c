@@ -196,6 +196,8 @@ static void read_all(struct reader *r, enum options_mode mode)
         word = take_word(r);
         if (may && strcmp(word, "--") == 0) {
             open = false;
+            if (mode == OPTIONS_KNOWN && r->o->n)
+                add_word(r, word);
             if (mode == OPTIONS_REST) {
                 skip_blanks(r);
                 break;
@@ -203,6 +205,10 @@ static void read_all(struct reader *r, enum options_mode mode)
         } else if (!may) {
             add_word(r, word);
         } else if (!is_option(r, word)) {
+            if (mode == OPTIONS_KNOWN) {
+                add_word(r, word);
+                continue;
+            }
             if (mode == OPTIONS_ALL || word[1] == '-' || no_expression(r, word, r->at))
                 unknown(r, word);
             r->at = start; /* the minus of an expression */

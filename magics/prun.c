@@ -61,11 +61,31 @@ static void show(lua_State *L, const struct buf *table, const struct buf *svg)
         session_display(s, &d);
 }
 
+/* -t, else -s KEY by cProfile's names, in short too ("cum"). */
+static enum flame_order order_of(lua_State *L, const struct options *o)
+{
+    static const struct {
+        const char *key;
+        enum flame_order order;
+    } keys[] = {{"time", FLAME_SELF},     {"tottime", FLAME_SELF}, {"cumulative", FLAME_TOTAL},
+                {"cumtime", FLAME_TOTAL}, {"name", FLAME_NAME},    {"stdname", FLAME_NAME}};
+    const char *key = options_value(o, "-s");
+
+    if (!key)
+        return options_has(o, "-t") ? FLAME_TOTAL : FLAME_SELF;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (*key && strncmp(keys[i].key, key, strlen(key)) == 0)
+            return keys[i].order;
+    line_error(L, "prun", "-s takes time, cumulative or name (samples count no calls), not", key);
+    return FLAME_SELF;
+}
+
 int magic_prun(lua_State *L, const char *line, const char *body)
 {
     struct options *o = options_read(L, "prun", line, OPTIONS_REST);
     const char *text = body && *body ? body : o->rest, *file = options_value(o, "-o");
     long lines = options_count(L, o, "-l", 20);
+    enum flame_order order = order_of(L, o);
     struct buf *table = session_buf(L, BUF_TEXT_MAX), *svg = session_buf(L, BUF_TEXT_MAX);
     struct profile **p;
 
@@ -74,7 +94,7 @@ int magic_prun(lua_State *L, const char *line, const char *body)
     p = open_profile(L);
     session_run_text(L, text, strlen(text), "%prun");
     profile_stop(*p);
-    flame_table(*p, lines, options_has(o, "-t"), table);
+    flame_table(*p, lines, order, table);
     flame_svg(*p, svg);
     if (file)
         save(L, file, svg);

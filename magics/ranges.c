@@ -136,13 +136,12 @@ json_t *ranges_tail(lua_State *L, long n)
 json_t *ranges_search(lua_State *L, const char *pattern, long n, bool unique)
 {
     json_t **cells = session_json_slot(L);
-    bool glob = strpbrk(pattern, "*?") != NULL;
 
     *cells = json_array();
     ask(L, *cells,
         json_pack("{s:s, s:o, s:I, s:b, s:b, s:b}", "hist_access_type", "search", "pattern",
-                  glob ? json_string(pattern) : json_sprintf("*%s*", pattern), "n", (json_int_t)n, "raw", 1,
-                  "output", 1, "unique", (int)unique));
+                  json_sprintf("*%s*", pattern), "n", (json_int_t)n, "raw", 1, "output", 1, "unique",
+                  (int)unique));
     return *cells;
 }
 

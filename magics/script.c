@@ -66,6 +66,14 @@ static void keep(lua_State *L, const char *name, const struct buf *text)
     cell_set_variable(L, name);
 }
 
+/* A program that reads lines gets the last one whole, as IPython's cells end with one. */
+static const char *whole_lines(lua_State *L, const char *body)
+{
+    size_t n = body ? strlen(body) : 0;
+
+    return n && body[n - 1] != '\n' ? lua_pushfstring(L, "%s\n", body) : body;
+}
+
 static int run_script(lua_State *L, const struct options *o, const char *const *argv, const char *body)
 {
     const char *out = options_value(o, "--out"), *err = options_value(o, "--err");
@@ -74,6 +82,7 @@ static int run_script(lua_State *L, const struct options *o, const char *const *
 
     if (!shell_has(argv[0]))
         return missing(L, argv[0]);
+    job.input = body = whole_lines(L, body);
     if (options_has(o, "--bg")) {
         background_run(L, argv, body, &(struct background){out, err, options_value(o, "--proc")});
         return 0;
@@ -104,13 +113,11 @@ static int named_script(lua_State *L, const char *magic, const char *const *argv
 
 int magic_script(lua_State *L, const char *line, const char *body)
 {
-    struct options *o = options_read(L, "script", shell_expand(L, line), OPTIONS_REST);
-    struct options *program;
+    struct options *o = options_read(L, "script", shell_expand(L, line), OPTIONS_KNOWN);
 
-    if (!*o->rest)
+    if (!o->n)
         return line_error(L, "script", "no program named", NULL);
-    program = options_read(L, "", lua_pushfstring(L, "-- %s", o->rest), OPTIONS_ALL);
-    return run_script(L, o, program->words, body);
+    return run_script(L, o, o->words, body);
 }
 
 /* %%bash -s one two: the words are $1 and $2. The text is an argument, so that its programs do not read it. */

@@ -67,11 +67,15 @@ static enum lc parse_arguments(int argc, char **argv, struct repl_arguments *a, 
     return LC_OK;
 }
 
-/* A first line #!… is for the system. It stays a line, so that line numbers are right. */
-static void hide_shebang(struct buf *text)
+/* A first line #!… is for the system: it stays a line, so that line numbers are right. An editor's byte order mark
+ * before it is none of the text, as for Lua's own loader. */
+static void hide_first_marks(struct buf *text)
 {
-    if (text->len > 1 && text->data[0] == '#' && text->data[1] == '!')
-        memcpy(text->data, "--", 2);
+    size_t at = text->len >= 3 && memcmp(text->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+
+    memset(text->data, ' ', at);
+    if (text->len > at + 1 && text->data[at] == '#' && text->data[at + 1] == '!')
+        memcpy(text->data + at, "--", 2);
 }
 
 static enum lc read_script(const struct repl_arguments *a, struct buf *text, struct err *err)
@@ -87,7 +91,7 @@ static enum lc read_script(const struct repl_arguments *a, struct buf *text, str
                    a->module, a->module);
     else
         rc = fs_read(a->file && strcmp(a->file, "-") != 0 ? a->file : "/dev/stdin", text, err);
-    hide_shebang(text);
+    hide_first_marks(text);
     return rc;
 }
 

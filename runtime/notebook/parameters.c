@@ -3,6 +3,7 @@
 #include "runtime/base/nearest.h"
 #include "runtime/session/scan.h"
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,9 +16,11 @@ static json_t *number_value(const char *text)
 {
     char *end;
     double real;
-    long long whole = strtoll(text, &end, 10);
+    long long whole;
 
-    if (*text && *end == '\0')
+    errno = 0;
+    whole = strtoll(text, &end, 10);
+    if (*text && *end == '\0' && errno != ERANGE) /* a larger one is a float, as in Lua */
         return json_integer(whole);
     if (strpbrk(text, "xXnN")) /* hexadecimal, nan and inf are texts here */
         return NULL;
@@ -279,7 +282,7 @@ static void lua_literal(struct buf *out, const json_t *value)
 
 static bool is_identifier(const char *name)
 {
-    if (!*name || isdigit((unsigned char)*name))
+    if (!*name || isdigit((unsigned char)*name) || scan_begin(name, strlen(name)).kind == SCAN_KEYWORD)
         return false;
     for (; *name; name++)
         if (!word_char(*name))

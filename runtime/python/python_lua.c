@@ -327,8 +327,11 @@ static void conclude(struct talk *t)
     }
     if (status && strcmp(status, "error") == 0)
         raise_pythons(t->L, *t->message);
-    if (status && strcmp(status, "exit") == 0)
+    if (status && strcmp(status, "exit") == 0) {
+        static const char text[] = "Python ended itself; its variables are gone\n";
+        session_print(t->s, STREAM_STDERR, text, sizeof text - 1);
         python_stop_kept(t->L);
+    }
     take_variables(t->L, json_object_get(*t->message, "out"));
 }
 

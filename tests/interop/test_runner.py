@@ -63,8 +63,14 @@ def test_parameters_from_everywhere_go_over_each_other_as_papermill_has_it(home,
     assert read(tmp_path / "o.ipynb").metadata.papermill.parameters == {"a": "file", "b": "yaml", "c": "coded", "d": 1e-4, "e": "12"}
 
 
+def test_parameters_keep_their_value_whatever_their_size_and_name(home, tmp_path):
+    path = write(tmp_path / "p.ipynb", ("a = 0", "parameters"), "print(a, _G['end'], _G['a b'], b)")
+    run_ok(home, path, tmp_path / "o.ipynb", "-p", "a", "99999999999999999999", "-p", "end", "-9223372036854775807", "-p", "a b", "[1]", "-p", "b", "9223372036854775808")
+    assert re.fullmatch(r"1e\+20\t-9223372036854775807\ttable: \S+\t9.22337203685\d*e\+18\n", streams(read(tmp_path / "o.ipynb"))[-1])
+
+
 YAMLS = ["a: 1\nb: [1, 2.5, x]\nc: {d: yes, e: ~}\n", "a: 0x1F\nb: 017\nc: 1_000\nd: -3\n", "a: |\n  two\n  lines\nb: >\n  folded\n  text\n", "a: 'it''s'\nb: \"t\\u00e9\"\nc: 2026-01-31\n",
-         "base: &b {x: 1, y: 2}\nother:\n  <<: *b\n  y: 3\n", "a: !!str 12\nb: 1.5e+3\nc: on\nd: No\n", "- not\n- a mapping\n", "", "a:\n- 1\n- {b: 2}\n"]
+         "base: &b {x: 1, y: 2}\nother:\n  <<: *b\n  y: 3\n", "a: !!str 12\nb: 1.5e+3\nc: on\nd: No\n", "- not\n- a mapping\n", "", "a: 100000000000000000000\nb: -100000000000000000000\nc: 9223372036854775807\n", "a:\n- 1\n- {b: 2}\n"]
 
 
 @pytest.mark.parametrize("text", YAMLS)

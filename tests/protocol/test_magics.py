@@ -128,6 +128,7 @@ def test_history_and_its_kin_look_as_ipythons(kernel, place, tmp_path):
     assert (tmp_path / "kept.lua").read_text() == "a = 1\nb = 2\nprint(b)\n"
     assert (tmp_path / "kept.py").read_text().endswith("a = 1\nb = 2\nprint(b)\n")
     assert "print('x')" in kernel.out("%history -g *x*") and "a = 1" not in kernel.out("%history -g *'x'*")
+    assert "print('x')" in kernel.out("%history -g x*)")  # a part, as IPython searches, whatever stands in it
     assert "nothing" not in kernel.error("%rerun 3-x")["error"]["evalue"]
 
 
@@ -154,7 +155,7 @@ def test_what_was_an_extension_or_a_name_elsewhere(kernel, ipython):
         assert k.out("%load_ext autoreload\n%autoreload 2\n%autoreload 0") == ""
     assert kernel.out("%set_env LACUS_SEEN=1") == ipython.out("%set_env LACUS_SEEN=1")
     for code, hint in (("col('x')", "F.col"), ("IntSlider{}", "widgets.IntSlider"), ("pd.DataFrame()", "spark:createDataFrame"), ("cd /tmp", "%cd"),
-                       ("%matplotlib inline", "plot.line"), ("%cat x", "!cat")):
+                       ("%matplotlib inline", "plot.line"), ("%pinfo2 x", "name??"), ("%pushd /", "%cd -"), ("%macro m 1", "%save"), ("%system ls", "%sx"), ("%cat x", "!cat")):
         assert hint in kernel.error(code)["error"]["traceback"][-1], code
     assert "%ls" in kernel.run("ls")["stderr"] and kernel.run("ls = 1 ls = nil")["stderr"] == ""
 
@@ -218,6 +219,8 @@ def test_bookmarks_look_as_ipythons(kernel, ipython, place, tmp_path):
         k.out("%bookmark one")
         k.out(f"%bookmark longer {tmp_path}/inside")
         listed = k.out("%bookmark -l")
+        (tmp_path / "two words").mkdir(exist_ok=True)
+        assert k.out("%cd two words").endswith("/two words\n") and k.out("%cd -q ..") == ""
         moves = [k.out("%cd longer"), k.out("%cd -b one"), k.out("%cd -q longer")]
         k.out("%bookmark -d one")
         wrong = [k.run(line) for line in ("%bookmark -d one", "%cd -b one")]  # IPython says it as a text alone
@@ -250,6 +253,16 @@ def test_scripts_beside_the_cells_give_what_ipythons_do(kernel, ipython):
     assert kernel.out("%killbgscripts") == "All background processes were killed.\n" == ipython_kill(ipython)
     assert kernel.out("%killbgscripts") == "No background processes were running.\n"
     assert kernel.out("print(r:poll())") == "-15\n"
+
+
+def test_options_of_a_script_stand_anywhere_as_in_ipython(kernel, ipython):
+    seen = {}
+    for k in (kernel, ipython):
+        k.out("%%script bash --out so --err se -s 'a b'\necho $1; echo two >&2")
+        k.out("%%script --no-raise-error sh -c 'cat; echo --; exit 3' --out last\nbody")
+        seen[k is kernel] = k.out("print(so, se, last)").replace("\t", " ")
+    assert seen[True] == seen[False] and "a b" in seen[True] and "two" in seen[True]
+    assert kernel.out("%%script sh -s -- --out x\necho $1 $2") == "--out x\n"  # behind -- they are the program's
 
 
 def ipython_kill(ipython):
@@ -491,6 +504,8 @@ def test_python_asks_is_interrupted_and_starts_anew(kernel):
     shown = kernel.run("%%python\nprint('on')\nwhile True: pass", before_reply=interrupt)
     assert shown["error"]["ename"] == "KeyboardInterrupt" and "while True" in shown["stderr"]
     assert kernel.out("%%python\nprint(x)") == "you\n"
+    assert "variables are gone" in kernel.run("%%python\nimport sys\nsys.exit(3)")["stderr"]
+    kernel.out("%%python\nx = 1\n")
     kernel.out("dbutils.library.restartPython()")
     assert kernel.error("%%python\nx")["error"]["ename"] == "NameError"
 

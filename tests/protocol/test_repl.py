@@ -367,6 +367,8 @@ def test_scripts(tmp_path):
     assert exit_code(tmp_path, "-c", "print(arg[0], arg[1], arg[2], #arg)", "x", "y")[:2] == (0, "-c\tx\ty\t2\n")
     assert exit_code(tmp_path, "-m", "mod", "y")[:2] == (0, "module\ty\n")
     assert exit_code(tmp_path, text="print(1 + 1)")[:2] == (0, "2\n")
+    (tmp_path / "marked.lua").write_bytes(b"\xef\xbb\xbf#!/usr/bin/env lacus\r\nprint('an editor marked it')\r\n")
+    assert exit_code(tmp_path, "marked.lua")[:2] == (0, "an editor marked it\n")
     (tmp_path / "link").symlink_to(LACUS)
     script = tmp_path / "run"
     script.write_text(f"#!{tmp_path}/link repl\nprint('by itself', arg[1])\n")

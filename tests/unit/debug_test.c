@@ -511,6 +511,8 @@ static void test_profile(void **state)
     run(p, "%prun error('x')", NULL, CELL_ERROR);
     has(run(p, "print(debug.gethook() == nil)", NULL, CELL_OK), UNHOOKED);
     has(run(p, "%prun -q 1 + 1", NULL, CELL_OK), "");
+    has(run(p, "%prun -s cumtime -l 1 (function() for i = 1, 3e6 do end end)()", NULL, CELL_OK), "%prun");
+    run(p, "%prun -s calls 1 + 1", NULL, CELL_ERROR);
 }
 
 static void test_memory(void **state)

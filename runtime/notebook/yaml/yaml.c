@@ -1,6 +1,7 @@
 /* yaml.c: the plugin `yaml`: libyaml's events made into JSON values. */
 #include "runtime/notebook/yaml.h"
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -66,7 +67,10 @@ static json_t *integer(const char *text)
         if (*p != '_')
             clean[n++] = *p;
     clean[n] = '\0';
+    errno = 0;
     long long value = strtoll(clean, NULL, base);
+    if (errno == ERANGE) /* a float, as a Lua program has it */
+        return NULL;
     return json_integer(*text == '-' ? -value : value);
 }
 
