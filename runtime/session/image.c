@@ -62,7 +62,8 @@ static enum lc check_webp(const struct image *m)
 {
     const unsigned char *b = (const unsigned char *)m->bytes;
 
-    if (m->len < 20 || (b[4] | b[5] << 8 | b[6] << 16 | (uint64_t)b[7] << 24) > m->len - 8)
+    if (m->len < 20 ||
+        (b[4] | (uint64_t)b[5] << 8 | (uint64_t)b[6] << 16 | (uint64_t)b[7] << 24) > m->len - 8)
         return wrong(m, "it is cut off before its end");
     return LC_OK;
 }
