@@ -290,6 +290,8 @@ enum lc weights_read(struct model *m, const struct arena_of *a, const char *path
             code = t->dtype == ST_F8_E4M3
                        ? put_fp8(m, weight_data(a, (int)i), w, st, t, path, err)
                        : weights_put_file(m, weight_data(a, (int)i), w, t->data, from_st(t->dtype), err);
+        if (code == LC_OK)
+            safetensors_done(st, t);
     }
     if (code == LC_NOTFOUND)
         err_wrap(err, "cannot load '%s': a tensor is missing", path);

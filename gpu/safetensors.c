@@ -301,6 +301,21 @@ void safetensors_close(struct safetensors *st)
     mem_free(st);
 }
 
+/* Whole pages inside the tensor: at its ends there may be others, which go with the mapping. */
+void safetensors_done(const struct safetensors *st, const struct safetensor *t)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)t->data, to = from + t->bytes;
+
+    from = (from + page - 1) / page * page;
+    to = to / page * page;
+    for (size_t i = 0; i < st->n_shards && from < to; i++) {
+        uintptr_t begin = (uintptr_t)st->shards[i].bytes;
+
+        if (st->shards[i].map_len && from >= begin && to <= begin + st->shards[i].map_len)
+            (void)madvise((void *)from, to - from, MADV_DONTNEED); /* a hint: the pages are clean */
+    }
+}
+
 static enum lc map_file(const char *path, struct shard *shard, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -75,6 +75,9 @@ const struct safetensor *safetensors_find(const struct safetensors *st, const ch
 /* Like find, but a missing tensor is an LC_NOTFOUND error that offers the nearest names. */
 enum lc safetensors_get(const struct safetensors *st, const char *name, const struct safetensor **out,
                         struct err *err) MUST_CHECK;
+/* The tensor's bytes have been copied: its pages leave this process, so that loading holds one tensor beside the copies.
+ * They are read again from the file when data is. */
+void safetensors_done(const struct safetensors *st, const struct safetensor *t);
 /* A value of __metadata__ (of the first shard); NULL: none. */
 const char *safetensors_metadata(const struct safetensors *st, const char *key);
 

@@ -74,6 +74,21 @@ def test_the_plan_is_what_a_training_takes(home, base, peft, quantization, more)
     assert said["total"] == pytest.approx(taken, rel=0.15)
 
 
+def test_loading_holds_one_form_of_the_weights(base):
+    """The pages of a file that have been copied go: the peak is the weights and one tensor, not twice the weights."""
+    engine, status = Engine("cpu"), pathlib.Path("/proc/self/status")
+    try:
+        pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    except OSError:
+        pytest.skip("the kernel does not reset the peak")
+    before = int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1])
+    m = engine.load(base)
+    peak = int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1])
+    engine.lib.model_free(m)
+    size = (base / "model.safetensors").stat().st_size / 1024
+    assert 0.8 * size < peak - before < 1.5 * size, (peak - before, size)
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_fp8_has_a_rate_of_its_own_where_the_device_multiplies_in_it(home, base, device, monkeypatch):  # noqa: F811
     """On the processor, which does not, and on the emulated GPU, which does."""
