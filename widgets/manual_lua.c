@@ -66,6 +66,46 @@ static bool field_type(const struct manual_entry *e, struct manual_text field, s
     return out->len > 0;
 }
 
+/* The texts among the options of a choice. */
+static void add_options(lua_State *L) /* the list is on the top */
+{
+    lua_Integer n = 0;
+
+    lua_getfield(L, 1, "options");
+    for (lua_Integer i = 1; lua_istable(L, -1) && lua_rawgeti(L, -1, i) != LUA_TNIL; i++)
+        if (lua_type(L, -1) == LUA_TSTRING)
+            lua_rawseti(L, -3, ++n);
+        else
+            lua_pop(L, 1);
+}
+
+int widget_values(lua_State *L) /* (widget, prefix, key) */
+{
+    const struct model *m = widget_check(L, 1);
+    const char *key = luaL_checkstring(L, 3), *words = NULL, *between = "|";
+    struct trait t = trait_of(m->row, key, NULL);
+    lua_Integer n = 0;
+
+    lua_newtable(L);
+    if (t.kind == TRAIT_ENUM) {
+        words = t.values;
+    } else if (t.kind == TRAIT_COLOR) {
+        words = trait_colors();
+        between = " ";
+    } else if ((m->row->traits & (WIDGET_CHOICE | WIDGET_CHOICES)) && strcmp(key, "value") == 0) {
+        int list = lua_gettop(L);
+        add_options(L);
+        lua_settop(L, list);
+    }
+    for (const char *p = words ? words + strspn(words, between) : ""; *p; p += strspn(p, between)) {
+        size_t len = strcspn(p, between);
+        lua_pushlstring(L, p, len);
+        lua_rawseti(L, -2, ++n);
+        p += len;
+    }
+    return 1;
+}
+
 static const struct manual_row methods[] = {
     {"observe", NULL,
      "observe(fn: function, names?: string|table)\ncalls fn{name =, old =, new =, owner =} when a field "

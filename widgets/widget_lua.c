@@ -815,6 +815,7 @@ static void make_class(lua_State *L)
                   (const luaL_Reg[]){{"__newindex", l_newindex},
                                      {"__gc", l_gc},
                                      {"__dir", l_dir},
+                                     {"__values", widget_values},
                                      {"__tostring", l_tostring},
                                      {"__mimebundle", l_mimebundle},
                                      {NULL, NULL}},

@@ -33,6 +33,9 @@ void widget_push_field(lua_State *L, const struct model *m, const char *key, jso
 /* Sets a key from a JSON value (taken), tells the front end and the observers. Raises. */
 void widget_assign(lua_State *L, int index, const char *key, json_t *value);
 
+/* manual_lua.c: (widget, prefix, key) → the texts that the key may be, in a list: for completion */
+int widget_values(lua_State *L);
+
 /* front_lua.c: the side of the front end */
 bool front_rich(lua_State *L);
 void front_open(lua_State *L, int index); /* and what belongs to it; nothing where there are no widgets */

@@ -457,14 +457,34 @@ static int indexed(lua_State *L, const struct place *p)
     return 0;
 }
 
+/* slider.orientation = "|: what an object has a metamethod __values(self, prefix, key) for, written in C. */
+static bool complete_assigned(lua_State *L, struct answer *a, const struct place *p)
+{
+    const struct place_chain *c = &p->target;
+    struct resolved r;
+    lua_CFunction list;
+
+    if (c->n < 2 || !place_resolve(L, p, c, c->n - 1, &r) || !r.is_value ||
+        luaL_getmetafield(L, -1, "__values") == LUA_TNIL)
+        return false;
+    list = lua_tocfunction(L, -1);
+    lua_pop(L, 1);
+    a->first = c->parts[c->n - 1].name;
+    a->first_len = c->parts[c->n - 1].len;
+    return list && complete_asked(L, a, list, p->string, lua_gettop(L));
+}
+
 static void complete_string(lua_State *L, struct answer *a, const struct place *p)
 {
     static const struct manual_text columns = {"ColumnName", 10};
     struct argument x;
     struct buf *type;
     const struct place_frame *f = frame(p, 0);
-    int object = indexed(L, p);
+    int object;
 
+    if (complete_assigned(L, a, p))
+        return;
+    object = indexed(L, p);
     a->first = f ? f->first : NULL;
     a->first_len = f ? f->first_len : 0;
     if (object && luaL_getmetafield(L, object, "__dir") != LUA_TNIL &&

@@ -48,6 +48,8 @@ void complete_lua(lua_State *L, struct answer *a);
 bool complete_value(lua_State *L, struct answer *a, struct manual_text type, const char *start, int self);
 /* The texts that a parameter of this type takes, where a name is being written; false: it is no such type. */
 bool complete_listed(lua_State *L, struct answer *a, struct manual_text type);
+/* The texts that a list of an object's gives, from `start` on; false: none. */
+bool complete_asked(lua_State *L, struct answer *a, lua_CFunction list, const char *start, int self);
 /* Lines that are no Lua: magics and commands; false: it is Lua. */
 bool complete_magic(lua_State *L, struct answer *a);
 #endif

@@ -95,6 +95,14 @@ static void call_list(lua_State *L, struct answer *a, lua_CFunction list, const 
     lua_settop(L, top);
 }
 
+bool complete_asked(lua_State *L, struct answer *a, lua_CFunction list, const char *start, int self)
+{
+    a->prefix = start;
+    a->prefix_len = (size_t)(a->text + a->len - start);
+    call_list(L, a, list, "value", self);
+    return a->n > 0;
+}
+
 bool complete_listed(lua_State *L, struct answer *a, struct manual_text type)
 {
     struct manual_values v;

@@ -12,7 +12,8 @@ enum { FOLLOWED = 6 }; /* assignments that are followed, one from the other */
 /* ---- reading the text ---- */
 struct reading {
     struct place *p;
-    struct place_chain now; /* the operand that ends here; n 0: none */
+    struct place_chain now;  /* the operand that ends here; n 0: none */
+    struct place_chain left; /* of the last = */
     struct scan before;
     int depth; /* of frames that are too many */
 };
@@ -115,6 +116,7 @@ static void assign(struct reading *r, const struct scan *x)
     struct place *p = r->p;
     bool plain = r->now.n == 1 && !r->now.literal && !r->now.unknown && !r->now.parts[0].called;
 
+    r->left = r->now;
     if (plain && f && f->bracket == '{') {
         f->key = r->now.parts[0].name;
         f->key_len = r->now.parts[0].len;
@@ -217,6 +219,8 @@ static void in_string(struct reading *r, const struct scan *x)
         p += p < x->end;
     }
     r->p->kind = PLACE_STRING;
+    if (scan_is(&r->before, "="))
+        r->p->target = r->left;
     r->p->string = p < x->end ? p : x->end;
 }
 
@@ -249,7 +253,7 @@ void place_find(const char *text, size_t len, struct place *p)
 
     p->kind = PLACE_NONE;
     p->n_frames = p->n_assigned = 0;
-    p->chain.n = 0;
+    p->chain.n = p->target.n = 0;
     for (x = scan_begin(text, len); x.kind; scan_next(&x)) {
         if (x.open && x.kind == SCAN_STRING) {
             in_string(&r, &x);

@@ -51,8 +51,9 @@ struct place_frame {           /* an open bracket or block */
 
 struct place {
     enum { PLACE_NONE, PLACE_NAME, PLACE_STRING } kind;
-    struct place_chain chain; /* PLACE_NAME: its last part is what is being written, maybe empty */
-    const char *string;       /* PLACE_STRING: after the quote */
+    struct place_chain chain;  /* PLACE_NAME: its last part is what is being written, maybe empty */
+    const char *string;        /* PLACE_STRING: after the quote */
+    struct place_chain target; /* PLACE_STRING: what it is assigned to, a.b = "|; n 0: nothing */
     struct place_frame frames[PLACE_FRAMES]; /* the innermost last */
     int n_frames;
     struct {

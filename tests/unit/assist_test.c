@@ -206,6 +206,14 @@ static void fields_of_widgets_are_offered(void **state)
     OFFERS(r, "widgets.IntSlider{lay", "layout = ");
     OFFERS(r, "widgets.Image{sty", "-style = ");
     OFFERS(r, "widgets.Text{value='|", "-horizontal", "-aqua");
+    recorder_do(
+        r, "local w = widgets.IntSlider{}; local pick = widgets.Dropdown{options = {'red', 'green', 3}}");
+    OFFERS(r, "w.orientation = '|", "horizontal", "vertical", "=2");
+    OFFERS(r, "w.layout.align_items = 'ba|", "baseline", "=1");
+    OFFERS(r, "x = 1\nw.style.handle_color = 'darkorc|", "darkorchid", "=1");
+    OFFERS(r, "pick.value = '|", "red", "green", "=2");
+    OFFERS(r, "local t = {w = 1}; t.w = '|", "-horizontal");
+
     recorder_do(r, "local function shown(rate, epochs) end; local t = {inner = function(alpha) end}");
     OFFERS(r, "widgets.interact(shown, {", "rate = ", "epochs = ");
     OFFERS(r, "widgets.interact(shown, {ep", "epochs = ", "=1");
