@@ -179,7 +179,8 @@ static void what_an_adapter_cannot_be_is_named(void **state)
     expect_adapter_error(m, "{\"r\": 0}", LC_ARG, "'r'");
     expect_adapter_error(m, "{\"lora_dropout\": 1.0}", LC_ARG, "lora_dropout");
     expect_adapter_error(m, "{\"target_modules\": [\"q_porj\"]}", LC_NOTFOUND, "q_proj");
-    expect_adapter_error(m, "{\"target_modules\": [\"lm_head\"]}", LC_UNSUPPORTED, "lm_head");
+    expect_adapter_error(m, "{\"target_modules\": [\"lm_head\"], \"use_dora\": true}", LC_UNSUPPORTED,
+                         "lm_head");
     assert_int_equal(lora_merge(m, &err), LC_ARG);
     model_free(m);
     place_free(&p);
