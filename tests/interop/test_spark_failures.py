@@ -142,3 +142,29 @@ def test_servers_that_are_not_what_they_should_be(home):
             assert done.returncode != 0 and text in done.stderr, done.stderr
         finally:
             fake.server.stop(None)
+
+
+def test_a_server_that_asks_for_a_pause_gets_it(home):
+    """google.rpc.RetryInfo makes any failure one to try again, after the delay that it names, as PySpark's client does."""
+    if why_not():
+        pytest.skip(why_not())
+    from google.rpc import error_details_pb2, status_pb2
+    calls = []
+
+    def busy(grpc, context, method):
+        calls.append(time.monotonic())
+        if len(calls) == 1:
+            info, status = error_details_pb2.RetryInfo(), status_pb2.Status(code=8, message="come back")
+            info.retry_delay.FromMilliseconds(1300)
+            status.details.add().Pack(info)
+            context.set_trailing_metadata([("grpc-status-details-bin", status.SerializeToString())])
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "come back")
+        context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
+
+    fake = Fake(busy)
+    try:
+        done = lacus(home, "-", text="spark:range(1):show()", SPARK_REMOTE=fake.url)
+        assert done.returncode != 0 and "does not permit" in done.stderr, done.stderr
+        assert len(calls) > 1 and 1.3 <= calls[1] - calls[0] < 10
+    finally:
+        fake.server.stop(None)

@@ -387,3 +387,9 @@ spark:sql("MERGE INTO t USING {df} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET
 spark:sql("DELETE FROM t WHERE id NOT IN (SELECT id FROM {df}) AND id > :least", {df = df, least = 1})"""
     script(home, code)
     assert theirs(place(home, "t")) == [{"id": 0, "v": "old"}, {"id": 1, "v": "new"}, {"id": 7, "v": "more"}]
+
+
+def test_hashes_of_structs_are_sparks(home):
+    row = sql(home, "SELECT hash(struct(1, 'a')) AS a, xxhash64(struct(1, 'a')) AS b, "
+                    "hash(named_struct('x', 1, 'y', struct('x', 2D)), 5) = hash(1, 'x', 2D, 5) AS c")[0]
+    assert row == {"a": -936062819, "b": 8205864924878002737, "c": True}  # what Spark 4.3 gives

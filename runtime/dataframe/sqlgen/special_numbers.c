@@ -625,38 +625,58 @@ static enum lc typeof_fn(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* A hash that is being folded: function_kind(value, seed) gives the next seed; of NULL, the same. */
+struct folding {
+    struct call *c;
+    const char *function, *seed;
+};
+
+static enum lc fold_simple(struct folding *f, const struct dtype *type, const char *value)
+{
+    struct gen *g = f->c->g;
+    enum dtype_id id = type->id;
+    const char *kind = id == DTYPE_STRING                                                       ? "text"
+                       : id == DTYPE_BINARY                                                     ? "bytes"
+                       : id == DTYPE_DOUBLE                                                     ? "double"
+                       : id == DTYPE_FLOAT                                                      ? "float"
+                       : id == DTYPE_LONG || id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ ? "long"
+                       : id <= DTYPE_INT || id == DTYPE_DATE                                    ? "int"
+                                                                                                : NULL;
+
+    if (!kind)
+        return special_unsupported(f->c, gen_printf(g, "a column of type %s", gen_type_words(g, type)));
+    if (id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ)
+        value = gen_printf(g, "epoch_us(%s)", value);
+    else if (id == DTYPE_DATE)
+        value = gen_printf(g, "CAST(%s - DATE '1970-01-01' AS INTEGER)", value);
+    else if (id < DTYPE_INT)
+        value = gen_printf(g, "CAST(%s AS INTEGER)", value);
+    f->seed = gen_printf(g, "%s_%s(%s, %s)", f->function, kind, value, f->seed);
+    return f->seed ? LC_OK : err_nomem(g->err);
+}
+
+/* A struct's fields one after the other, as columns. */
+static enum lc fold_value(struct folding *f, const struct dtype *type, const char *value)
+{
+    if (type->id != DTYPE_STRUCT)
+        return fold_simple(f, type, value);
+    for (size_t i = 0; i < type->n_fields; i++) /* by place: names may come twice */
+        TRY(fold_value(f, type->fields[i].type,
+                       gen_printf(f->c->g, "struct_extract_at(%s, %zu)", value, i + 1)));
+    return LC_OK;
+}
+
 /* Spark folds the hash of each column into the next one's seed, 42 at first. */
 static enum lc fold_hash(struct call *c, struct sx *out, const char *function, const char *type,
                          enum dtype_id result)
 {
-    const char *seed = gen_printf(c->g, "CAST(42 AS %s)", type);
+    struct folding f = {c, function, gen_printf(c->g, "CAST(42 AS %s)", type)};
 
-    for (size_t i = 0; i < c->n && seed; i++) {
-        const struct sx *x = &c->args[i];
-        enum dtype_id id = x->type->id;
-        const char *kind = id == DTYPE_STRING                                                       ? "text"
-                           : id == DTYPE_BINARY                                                     ? "bytes"
-                           : id == DTYPE_DOUBLE                                                     ? "double"
-                           : id == DTYPE_FLOAT                                                      ? "float"
-                           : id == DTYPE_LONG || id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ ? "long"
-                           : id <= DTYPE_INT || id == DTYPE_DATE                                    ? "int"
-                                                                                                    : NULL;
-        const char *value = x->sql;
-
-        if (!kind)
-            return special_unsupported(
-                c, gen_printf(c->g, "a column of type %s", gen_type_words(c->g, x->type)));
-        if (id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ)
-            value = gen_printf(c->g, "epoch_us(%s)", value);
-        else if (id == DTYPE_DATE)
-            value = gen_printf(c->g, "CAST(%s - DATE '1970-01-01' AS INTEGER)", value);
-        else if (id < DTYPE_INT)
-            value = gen_printf(c->g, "CAST(%s AS INTEGER)", value);
-        seed = gen_printf(c->g, "%s_%s(%s, %s)", function, kind, value, seed);
-    }
-    out->sql = seed;
+    for (size_t i = 0; i < c->n; i++)
+        TRY(fold_value(&f, c->args[i].type, c->args[i].sql));
+    out->sql = f.seed;
     out->type = dtype_of(result);
-    return seed ? LC_OK : err_nomem(c->g->err);
+    return f.seed ? LC_OK : err_nomem(c->g->err);
 }
 
 static enum lc hash_fn(struct call *c, struct sx *out)

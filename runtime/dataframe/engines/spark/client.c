@@ -311,11 +311,13 @@ enum lc client_retry(struct client *c, const struct ctx *ctx, const atomic_bool 
     static const int pauses[] = {50, 200, 800, 2000, 4000};
     int64_t now = clock_mono_ns();
     enum { LAST = sizeof pauses / sizeof *pauses - 1 };
+    int64_t asked = rc == LC_OK ? client_asked_delay(s) : -1;
     bool reached;
+    int pause;
 
     if (rc == LC_OK && s->code == GRPC_UNAUTHENTICATED && refresh(c, r))
         return LC_OK;
-    if (rc == LC_OK ? !passing(s) : rc != LC_NET)
+    if (rc == LC_OK ? !passing(s) && asked < 0 : rc != LC_NET)
         return rc == LC_OK ? client_failed(c, ctx, s, err) : rc;
     if (!r->since)
         r->since = now;
@@ -325,7 +327,8 @@ enum lc client_retry(struct client *c, const struct ctx *ctx, const atomic_bool 
     if (reached ? now - r->since > (int64_t)(c->retry_seconds * 1e9)
                 : r->attempts + 1 >= TRIES_BEFORE_REACHED)
         return rc == LC_OK ? client_failed(c, ctx, s, err) : rc;
-    return pause_for(ctx, stop, pauses[r->attempts < LAST ? r->attempts++ : LAST], err);
+    pause = pauses[r->attempts < LAST ? r->attempts++ : LAST];
+    return pause_for(ctx, stop, asked > pause ? (int)asked : pause, err);
 }
 
 /* ---- calls with one answer ---- */

@@ -61,6 +61,44 @@ void client_error_class(const struct grpc_status *s, char *out, size_t size)
         snprintf(out, size, "%.*s", (int)strcspn(s->message + 1, "]"), s->message + 1);
 }
 
+static bool is_type(const struct pb_field *type,
+                    const char *name) /* of a detail: "type.googleapis.com/google.rpc.ErrorInfo" */
+{
+    size_t n = strlen(name);
+
+    return type->len >= n && memcmp(type->data + type->len - n, name, n) == 0;
+}
+
+/* A google.protobuf.Duration; a server may not make us wait for longer than PySpark would. */
+static int64_t milliseconds(struct pb_reader duration)
+{
+    enum { LONGEST_S = 600 };
+    int64_t seconds = 0, nanos = 0;
+    struct pb_field f;
+
+    while (pb_next(&duration, &f)) {
+        if (f.number == 1 && f.wire == PB_VARINT)
+            seconds = (int64_t)f.value;
+        else if (f.number == 2 && f.wire == PB_VARINT)
+            nanos = (int64_t)f.value;
+    }
+    if (seconds < 0 || nanos < 0 || nanos >= 1000000000)
+        return 0;
+    return seconds >= LONGEST_S ? LONGEST_S * 1000 : seconds * 1000 + nanos / 1000000;
+}
+
+int64_t client_asked_delay(const struct grpc_status *s)
+{
+    struct pb_reader status = pb_open(s->details, s->details_len);
+    struct pb_field any, type, value, delay;
+
+    while (pb_next(&status, &any))
+        if (any.number == 3 && pb_find(pb_inside(&any), 1, &type) && pb_find(pb_inside(&any), 2, &value) &&
+            is_type(&type, "google.rpc.RetryInfo"))
+            return pb_find(pb_inside(&value), 1, &delay) ? milliseconds(pb_inside(&delay)) : 0;
+    return -1;
+}
+
 /* ---- which of our codes ---- */
 static bool ends(const char *text, const char *tail)
 {
