@@ -245,6 +245,15 @@ static bool fits(const struct dtype *column, const struct dtype *value)
     return column->id == value->id;
 }
 
+/* Whether Spark takes a cast between numbers for one that may give NULL; whole numbers come to its fillna as BIGINT. */
+static bool may_not_fit(const struct dtype *value, const struct dtype *column)
+{
+    if (column->id == DTYPE_DECIMAL && dtype_is_integral(value))
+        return column->precision - column->scale < 20;
+    return !dtype_is_integral(value) && (column->id == DTYPE_DECIMAL || dtype_is_integral(column)) &&
+           !dtype_equal(value, column);
+}
+
 enum lc rel_na_fill(struct gen *g, const struct plan *p, struct rel *out)
 {
     struct scope none = {0};
@@ -269,6 +278,8 @@ enum lc rel_na_fill(struct gen *g, const struct plan *p, struct rel *out)
         TRY(sx_expr(g, &none, p->exprs[p->n_exprs > 1 ? at : 0], &v));
         if (!fits(c->type, v.type))
             continue;
+        bool lossy = may_not_fit(v.type, c->type);
+
         TRY(sx_coerce(g, &v, c->type, NULL));
         c->sql = gen_printf(
             g, is_float ? "(CASE WHEN isnan(%s) THEN %s ELSE coalesce(%s, %s) END)" : "coalesce(%s, %s)",
@@ -276,7 +287,7 @@ enum lc rel_na_fill(struct gen *g, const struct plan *p, struct rel *out)
         if (g->explaining)
             c->made = gen_printf(g, "coalesce(%s, %s)", explain_name(g, c->name, c), v.name);
         c->simple = false;
-        c->nullable = false;
+        c->nullable = c->nullable && lossy;
         c->uid = g->next_uid++;
         if (!c->sql)
             return err_nomem(g->err);

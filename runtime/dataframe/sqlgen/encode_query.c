@@ -592,8 +592,19 @@ static enum lc encode_groups(struct gen *g, const struct plan *p, struct rel *r)
     return n && !r->group ? err_nomem(g->err) : LC_OK;
 }
 
+/* What rows are grouped by is NULL in the rows of totals. */
+static void note_totals(struct rel *r)
+{
+    for (size_t i = 0; i < r->n_groups; i++) {
+        r->groups[i].nullable = true;
+        for (size_t k = 0; k < r->n; k++)
+            r->cols[k].nullable |= r->groups[i].col == &r->cols[k];
+    }
+}
+
 enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
 {
+    bool totals = p->kind == PLAN_AGGREGATE && p->u.aggregate.kind != GROUP_BY;
     struct scope s;
     struct col *cols;
     size_t n;
@@ -605,7 +616,11 @@ enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
     if (p->left && !rel_open(out))
         TRY(rel_seal(g, out));
     TRY(time_window_begin(g, p, out));
+    if (totals && !(out->cols = cols_copy(g, out->cols, out->n, 0)))
+        return err_nomem(g->err);
     TRY(encode_groups(g, p, out));
+    if (totals)
+        note_totals(out);
     s = (struct scope){.cols = out->cols,
                        .n = out->n,
                        .groups = out->groups,
@@ -617,9 +632,6 @@ enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
     TRY(rel_outputs(g, &s, p->exprs, p->n_exprs, &cols, &n));
     explain_aggregate(g, p, &s);
     time_window_done(g);
-    if (p->kind == PLAN_AGGREGATE && p->u.aggregate.kind != GROUP_BY)
-        for (size_t i = 0; i < n; i++)
-            cols[i].nullable = true;
     rel_set_cols(out, cols, n);
     out->grouped = true;
     if (p->u.aggregate.kind != GROUP_BY &&
