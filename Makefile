@@ -146,7 +146,7 @@ unit: $(UNIT) all $(if $(SAN),$(B)/lib) ## cmocka unit tests (UNIT=build/tests/N
 
 -include $(shell find $(B)/obj $(B)/plugobj $(B)/tests $(B)/fuzz -name '*.d' -type f 2>/dev/null)
 
-.PHONY: check check-fast check-asan check-tsan pytest fuzz-replay
+.PHONY: check check-fast check-asan check-tsan pytest fuzz-replay differential
 check-fast: unit ## the inner loop: unit tests only
 check-asan: ## unit tests and fuzz corpora under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit check-cuda-host fuzz-replay
@@ -171,6 +171,9 @@ fuzz-replay: $(FUZZERS) ## each fuzz target over its corpus
 pytest: all $(B)/tests/liblacus.so ## the interoperation suites: real clients against the built program; what fails is tried once more
 	$(Q)$(VENV)/bin/python -m pytest -q tests || { [ $$? -eq 1 ] && echo "once more, alone, what failed:" && \
 	$(VENV)/bin/python -m pytest -q --last-failed --last-failed-no-failures none tests; }
+differential: deps test-deps ## how many functions, and of 2,100 drawn plans how many, agree with a Spark server (PLANS=700 SEED=31; a quarter of an hour)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)LACUS_DIFF_ALL=1 LACUS_DIFF_TABLE=1 LACUS_DIFF_PLANS=$(or $(PLANS),700) LACUS_DIFF_SEED=$(or $(SEED),31) $(VENV)/bin/python -m pytest -q tests/interop/test_spark_differential.py
 
 include cuda.mk
 

@@ -1,6 +1,6 @@
-"""The differential suite: every function, and plans of two kinds drawn at random, on the embedded engine and on a real Spark server: the same names, types and rows.
+"""The differential suite: every function, and plans of three kinds drawn at random, on the embedded engine and on a real Spark server: the same names, types and rows.
 
-LACUS_DIFF_PLANS=2000 and LACUS_DIFF_ALL=1 for the long run (LACUS_DIFF_SEED=… for other plans, LACUS_DIFF_TABLE=1 for a line per
+`make differential` is the long run: LACUS_DIFF_PLANS=700 of each kind and LACUS_DIFF_ALL=1 (LACUS_DIFF_SEED=… for other plans, LACUS_DIFF_TABLE=1 for a line per
 disagreement). Every disagreement must have its line in spark_differences.txt."""
 import fnmatch
 import os
@@ -9,6 +9,7 @@ import pytest
 
 import deeper_plans
 import differential
+import wider_plans
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +53,18 @@ def test_functions(homes, spark_server, capsys):
 
 
 def test_plans(homes, spark_server, capsys):
-    count, seed = int(os.environ.get("LACUS_DIFF_PLANS", "60")), os.environ.get("LACUS_DIFF_SEED", "1")
+    count, seed = int(os.environ.get("LACUS_DIFF_PLANS", "40")), os.environ.get("LACUS_DIFF_SEED", "1")
     compare(differential.plan_cases(count, seed), homes, spark_server, "plans", capsys)
 
 
 def test_deeper_plans(homes, spark_server, capsys):
-    count, seed = int(os.environ.get("LACUS_DIFF_PLANS", "60")), os.environ.get("LACUS_DIFF_SEED", "1")
+    count, seed = int(os.environ.get("LACUS_DIFF_PLANS", "40")), os.environ.get("LACUS_DIFF_SEED", "1")
     compare(deeper_plans.deeper_cases(count, seed), homes, spark_server, "deeper plans", capsys)
+
+
+def test_wider_plans(homes, spark_server, capsys):
+    count, seed = int(os.environ.get("LACUS_DIFF_PLANS", "40")), os.environ.get("LACUS_DIFF_SEED", "31")
+    compare(wider_plans.wider_cases(count, seed), homes, spark_server, "wider plans", capsys)
 
 
 def test_the_suite_sees_a_difference():
