@@ -72,7 +72,7 @@ enum lc client_failed(struct client *c, const struct ctx *ctx, const struct grpc
 /* The error class in a status' details ("" when there is none): "INVALID_HANDLE.OPERATION_NOT_FOUND". */
 void client_error_class(const struct grpc_status *s, char *out, size_t size);
 
-/* The milliseconds that google.rpc.RetryInfo in a status' details asks to wait before the call is tried again; -1: it asks nothing. */
+/* What google.rpc.RetryInfo in a status asks to wait before the call is tried again, in milliseconds; -1: it asks nothing. */
 int64_t client_asked_delay(const struct grpc_status *s);
 
 struct retry {
