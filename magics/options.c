@@ -205,7 +205,7 @@ static void read_all(struct reader *r, enum options_mode mode)
         } else if (!may) {
             add_word(r, word);
         } else if (!is_option(r, word)) {
-            if (mode == OPTIONS_KNOWN) {
+            if (mode == OPTIONS_KNOWN && r->o->n) {
                 add_word(r, word);
                 continue;
             }

@@ -21,8 +21,8 @@
 enum { OPTIONS_WORDS = 512, OPTIONS_GIVEN = 64 };
 
 /* OPTIONS_ALL: options may stand anywhere, the other words are in `words`. OPTIONS_REST: they stand first; what
- * follows them is `rest`, as it was written. OPTIONS_KNOWN: as OPTIONS_ALL, but what is no option of the magic is a
- * word: one of another program; behind its name -- is one too, and the options end there. */
+ * follows them is `rest`, as it was written. OPTIONS_KNOWN: as OPTIONS_ALL, but behind the first word, the name of a
+ * program, what is no option of the magic is a word of the program's; so is --, which ends the options. */
 enum options_mode { OPTIONS_ALL, OPTIONS_REST, OPTIONS_KNOWN };
 
 struct options {
