@@ -141,8 +141,8 @@ void cells_start(struct kernel *k, struct shell *shell, struct request *r, const
                            .cell = *cell,
                            .began = clock_mono_ns()};
     before = requests_enter(k, e);
-    requests_begin(
-        k); /* from here on an interrupt is for this cell: whoever sees its input sent may send one */
+    /* from here on an interrupt is for this cell: who sees its input may send one */
+    requests_begin(k);
     requests_announce(k);
     if (!cell->silent)
         publish_input(k, e);
