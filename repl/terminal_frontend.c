@@ -1,6 +1,7 @@
 #include "repl/terminal_frontend.h"
 #include "repl/pager.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/process.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,7 +107,7 @@ static void on_error(void *self, const struct ctx *ctx, const struct cell_error 
             without_colours(&text, json_string_value(line));
         buf_putc(&text, '\n');
     }
-    terminal_text(&t->out, "", 0);
+    terminal_leave(&t->out);
     write_error(buf_str(&text), text.len);
     buf_release(&text);
 }
@@ -205,6 +206,20 @@ static int on_columns(void *self)
     return t->out.live ? terminal_columns(&t->out) : 0;
 }
 
+static enum lc on_foreground(void *self, const struct ctx *ctx, const char *const *argv, int *status,
+                             struct err *err)
+{
+    struct terminal_frontend *t = self;
+    enum lc rc;
+
+    fflush(stdout);
+    terminal_leave(&t->out);
+    rc = process_foreground(ctx, argv, status, err);
+    if (rc == LC_CANCELLED) /* behind the ^C that the terminal shows */
+        terminal_text(&t->out, "\n", 1);
+    return rc;
+}
+
 static const struct frontend_ops terminal_ops = {.name = "repl",
                                                  .columns = on_columns,
                                                  .stream = on_stream,
@@ -226,6 +241,8 @@ void terminal_frontend_init(struct terminal_frontend *t, bool prompt)
     t->ops = terminal_ops;
     t->ops.raw =
         !prompt && !isatty(STDOUT_FILENO); /* what a script writes is what the file or the pipe gets */
+    if (prompt && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+        t->ops.foreground = on_foreground;
     t->colours = isatty(STDERR_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 }
 

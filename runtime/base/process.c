@@ -7,7 +7,9 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -28,8 +30,22 @@ static void close_end(int *fd)
     *fd = -1;
 }
 
-enum lc process_spawn(const char *const *argv, const int *fds, int n, short flags, pid_t *pid,
-                      struct err *err)
+/* The program takes the terminal before it is there; where the C library cannot, we hand it over afterwards. */
+static void own_terminal(posix_spawn_file_actions_t *actions, sigset_t *defaults)
+{
+    static const int stops[] = {SIGTSTP, SIGTTIN, SIGTTOU, SIGQUIT};
+
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
+        sigaddset(defaults, stops[i]);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
+    posix_spawn_file_actions_addtcsetpgrp_np(actions, STDIN_FILENO);
+#else
+    (void)actions;
+#endif
+}
+
+static enum lc spawn(const char *const *argv, const int *fds, int n, short flags, bool terminal, pid_t *pid,
+                     struct err *err)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
@@ -43,6 +59,8 @@ enum lc process_spawn(const char *const *argv, const int *fds, int n, short flag
     posix_spawn_file_actions_init(&actions);
     for (int i = 0; i < n; i++)
         posix_spawn_file_actions_adddup2(&actions, fds[i], i);
+    if (terminal)
+        own_terminal(&actions, &defaults);
     posix_spawnattr_init(&attr);
     posix_spawnattr_setflags(&attr, (short)(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
     posix_spawnattr_setsigmask(&attr, &none);
@@ -52,6 +70,12 @@ enum lc process_spawn(const char *const *argv, const int *fds, int n, short flag
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);
     return rc == 0 ? LC_OK : err_errno(err, rc, "cannot run '%s'", argv[0]);
+}
+
+enum lc process_spawn(const char *const *argv, const int *fds, int n, short flags, pid_t *pid,
+                      struct err *err)
+{
+    return spawn(argv, fds, n, flags, false, pid, err);
 }
 
 int process_status(int status)
@@ -174,6 +198,122 @@ enum lc process_run(const struct ctx *ctx, const char *const *argv, const char *
     close_end(&c.in);
     close_end(&c.out);
     close_end(&c.error);
+    return rc;
+}
+
+/* ---- with the terminal ---- */
+struct foreground {
+    pid_t pid, us; /* us: our group; 0: we have no terminal to hand over, the program shares our group */
+    struct termios modes; /* ours */
+};
+
+/* To another group, or back from it, when it is not we who have it. */
+static bool hand_terminal(pid_t group)
+{
+    sigset_t stop, before;
+    bool ok;
+
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTTOU);
+    pthread_sigmask(SIG_BLOCK, &stop, &before);
+    ok = tcsetpgrp(STDIN_FILENO, group) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ok;
+}
+
+static void take_terminal(const struct foreground *f)
+{
+    if (f->us)
+        hand_terminal(f->us);
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &f->modes);
+}
+
+static void signal_program(const struct foreground *f, int sig)
+{
+    kill(f->us ? -f->pid : f->pid, sig);
+}
+
+/* Ctrl-Z: we stop with it, as a job of the shell that started us. Where no shell waits for us the system ignores that. */
+static void stop_with(const struct ctx *ctx, struct foreground *f)
+{
+    struct termios its;
+    bool known = tcgetattr(STDIN_FILENO, &its) == 0;
+    pid_t owner;
+
+    take_terminal(f);
+    kill(0, SIGTSTP);
+    while (ctx_check(ctx, NULL) == LC_OK && (owner = tcgetpgrp(STDIN_FILENO)) >= 0 && owner != f->us) {
+        kill(0, SIGTTIN); /* continued in the background */
+        poll(NULL, 0, 50);
+    }
+    tcgetattr(STDIN_FILENO, &f->modes);
+    if (known)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &its);
+}
+
+/* Until it ends; *status as waitpid gives it. */
+static enum lc wait_foreground(const struct ctx *ctx, struct foreground *f, int *status, struct err *err)
+{
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, f->pid, 0), .events = POLLIN};
+    enum lc rc = LC_OK;
+    pid_t changed = 0;
+
+    while ((changed = waitpid(f->pid, status, WNOHANG | WUNTRACED)) >= 0 &&
+           (!changed || WIFSTOPPED(*status))) {
+        if (changed > 0 && f->us) {
+            if (WSTOPSIG(*status) != SIGTTIN && WSTOPSIG(*status) != SIGTTOU) /* those: before it had it */
+                stop_with(ctx, f);
+            if (hand_terminal(f->pid))
+                signal_program(f, SIGCONT);
+        }
+        rc = ctx_check(ctx, err);
+        if (rc != LC_OK)
+            break;
+        poll(&end, 1, 50);
+    }
+    close_end(&end.fd);
+    return rc;
+}
+
+/* As Ctrl-C would, then by force. */
+static void stop_foreground(const struct foreground *f, int *status)
+{
+    int64_t until = clock_mono_ns() + STOP_MS * INT64_C(1000000);
+
+    signal_program(f, SIGINT);
+    signal_program(f, SIGCONT);
+    while (clock_mono_ns() < until) {
+        if (waitpid(f->pid, status, WNOHANG) != 0)
+            return;
+        poll(NULL, 0, 20);
+    }
+    signal_program(f, SIGKILL);
+    while (waitpid(f->pid, status, 0) < 0 && errno == EINTR)
+        ;
+}
+
+enum lc process_foreground(const struct ctx *ctx, const char *const *argv, int *status, struct err *err)
+{
+    struct foreground f = {.us = getpgrp()};
+    int ended = 0;
+    enum lc rc;
+
+    if (tcgetattr(STDIN_FILENO, &f.modes) != 0)
+        return err_errno(err, errno, "cannot run '%s' on the terminal", argv[0]);
+    if (tcgetpgrp(STDIN_FILENO) != f.us) /* not the terminal of our session */
+        f.us = 0;
+    rc = spawn(argv, NULL, 0, f.us ? POSIX_SPAWN_SETPGROUP : 0, f.us != 0, &f.pid, err);
+    if (rc != LC_OK)
+        return rc;
+    if (f.us)
+        hand_terminal(f.pid);
+    rc = wait_foreground(ctx, &f, &ended, err);
+    if (rc != LC_OK)
+        stop_foreground(&f, &ended);
+    take_terminal(&f);
+    *status = process_status(ended);
+    if (rc == LC_OK && WIFSIGNALED(ended) && WTERMSIG(ended) == SIGINT)
+        rc = err_set(err, LC_CANCELLED, "'%s' was interrupted", argv[0]);
     return rc;
 }
 

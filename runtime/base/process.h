@@ -28,6 +28,11 @@ typedef void process_output_fn(void *arg, int stream, const char *data, size_t l
  * also when something it left in the background still holds its output. */
 enum lc process_run(const struct ctx *ctx, const char *const *argv, const char *input,
                     process_output_fn *output, void *arg, int *status, struct err *err) MUST_CHECK;
+/* Our standard input, which is a terminal, and both outputs are the program's until it ends; keys that make signals are its
+ * own. The terminal's modes are put back. Stopped by its person (Ctrl-Z), it waits stopped as we do, until we are continued;
+ * where nobody could continue us it goes on. LC_CANCELLED also when Ctrl-C ended it. */
+enum lc process_foreground(const struct ctx *ctx, const char *const *argv, int *status,
+                           struct err *err) MUST_CHECK;
 /* In a session of its own, standard input from /dev/null, both outputs appended to the file `log`. */
 enum lc process_start(const char *const *argv, const char *log, pid_t *pid, struct err *err) MUST_CHECK;
 /* In a process group of its own, to live beside its parent: standard input is `input` (may be NULL). out and error, each may

@@ -65,6 +65,12 @@ void terminal_release(struct terminal *t)
     buf_release(&t->pending);
 }
 
+void terminal_leave(struct terminal *t)
+{
+    end_block(t);
+    t->midline = false;
+}
+
 void terminal_text(struct terminal *t, const char *text, size_t len)
 {
     if (len == 0)

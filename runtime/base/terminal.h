@@ -37,6 +37,8 @@ void terminal_text(struct terminal *t, const char *text, size_t len);
 /* Text with colours, which are left out where they are not welcome. */
 void terminal_coloured(struct terminal *t, const char *text, size_t len);
 void terminal_block(struct terminal *t, const char *id, const char *text, size_t len);
+/* Others write to it now: what is pending is printed, and the last block stays as it is. */
+void terminal_leave(struct terminal *t);
 void terminal_erase(struct terminal *t); /* takes the last block off the screen, where that can be done */
 int terminal_columns(const struct terminal *t); /* 80 when unknown */
 #endif

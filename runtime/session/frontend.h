@@ -78,6 +78,10 @@ struct frontend_ops {
     const char *(*request_id)(void *self);
     /* Columns of the terminal that text is shown on; 0 or no function: there is none. */
     int (*columns)(void *self);
+    /* Runs a program that has the person's terminal for itself: what it reads and prints does not come by here. NULL: there
+     * is no such terminal. Status and errors as process_foreground has them. */
+    enum lc (*foreground)(void *self, const struct ctx *ctx, const char *const *argv, int *status,
+                          struct err *err);
 };
 
 struct frontend {

@@ -212,6 +212,15 @@ static int on_columns(void *self)
     return m->inner.ops->columns(m->inner.self);
 }
 
+static enum lc on_foreground(void *self, const struct ctx *ctx, const char *const *argv, int *status,
+                             struct err *err)
+{
+    struct masks *m = self;
+
+    flush(m);
+    return m->inner.ops->foreground(m->inner.self, ctx, argv, status, err);
+}
+
 static const char *on_request_id(void *self)
 {
     struct masks *m = self;
@@ -255,7 +264,8 @@ enum lc masks_open(struct session *s, struct err *err)
                                    .serve = in->serve ? on_serve : NULL,
                                    .output_waits = in->output_waits ? on_output_waits : NULL,
                                    .request_id = in->request_id ? on_request_id : NULL,
-                                   .columns = in->columns ? on_columns : NULL};
+                                   .columns = in->columns ? on_columns : NULL,
+                                   .foreground = in->foreground ? on_foreground : NULL};
     s->masks = m;
     s->frontend = s->home = (struct frontend){&m->ops, m};
     return LC_OK;

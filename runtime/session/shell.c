@@ -43,6 +43,33 @@ int shell_run(lua_State *L, const struct shell_job *job)
     return status;
 }
 
+/* Has the front end a terminal to give to this command? What holds a secret is shown by us, who mask it. */
+static bool on_terminal(struct session *s, const char *command)
+{
+    const struct frontend *f = session_frontend(s);
+
+    return f->ops && f->ops->foreground && !session_masked(s, command, strlen(command));
+}
+
+static int run_foreground(lua_State *L, const char *const *argv)
+{
+    struct session *s = session_of(L);
+    const struct frontend *f = session_frontend(s);
+    struct err err;
+    int status = 0;
+    enum lc rc;
+
+    session_flush(s);
+    rc = f->ops->foreground(f->self, session_ctx(s), argv, &status, &err);
+    if (rc == LC_CANCELLED) { /* Ctrl-C was the command's, and means the whole cell */
+        hook_request(s, HOOK_INTERRUPT);
+        return hook_strike(L);
+    }
+    if (rc != LC_OK)
+        session_raise(L, &err);
+    return status;
+}
+
 bool shell_has(const char *program)
 {
     const char *path = getenv("PATH");
@@ -279,13 +306,32 @@ static void shell_push_lines(lua_State *L, const char *text, size_t len)
     lua_call(L, 1, 1);
 }
 
+/* Pushes a command for the terminal. A single program takes the shell's place: a shell that waits for it would die of a Ctrl-C
+ * that the program, an interpreter say, had taken well. */
+static const char *push_alone(lua_State *L, const char *command)
+{
+    const char *first = command + strspn(command, " \t"), *word;
+    size_t len = strcspn(first, " \t");
+
+    word = lua_pushlstring(L, first, len);
+    for (size_t i = 0; i < len; i++)
+        if (!word_char(first[i]) && !strchr("./+-", first[i]))
+            return command;
+    return len && !strpbrk(first, ";&|(){}\n") && shell_has(word) ? lua_pushfstring(L, "exec %s", first)
+                                                                  : command;
+}
+
 int shell_line(lua_State *L, const char *command, bool value)
 {
     const char *argv[] = {"/bin/sh", "-c", shell_expand(L, command), NULL};
     struct shell_job job = {
         .argv = argv, .out = value ? session_buf(L, BUF_TEXT_MAX) : NULL, .may_fail = true};
 
-    lua_pushinteger(L, shell_run(L, &job));
+    bool alone = !value && on_terminal(session_of(L), argv[2]);
+
+    if (alone)
+        argv[2] = push_alone(L, argv[2]);
+    lua_pushinteger(L, alone ? run_foreground(L, argv) : shell_run(L, &job));
     lua_setglobal(L, "_exit_code");
     if (!value)
         return 0;

@@ -25,7 +25,7 @@ struct shell_job {
     bool may_fail;           /* another status than 0 is no error */
 };
 int shell_run(lua_State *L, const struct shell_job *job); /* exit status */
-/* !command; value: pushes the lines it prints. Sets the global _exit_code. Returns the number of results. */
+/* !command; value: pushes the lines it prints; else, at a prompt, it has the terminal for itself. Sets the global _exit_code. Returns the number of results. */
 int shell_line(lua_State *L, const char *command, bool value);
 /* Pushes text with its variables replaced. */
 const char *shell_expand(lua_State *L, const char *text);

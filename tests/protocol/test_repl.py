@@ -255,6 +255,82 @@ def test_interrupts_always_work(terminal):
     t.wait(r"^alive")
 
 
+def test_a_shell_line_has_the_terminal(terminal, tmp_path):
+    t = terminal(columns=80, rows=40, KEPT=str(tmp_path / "kept"))
+    t.line("!test -t 0 && test -t 1 && test -t 2 && echo three terminals")
+    t.wait(r"^three terminals\nIn \[2\]")
+    t.paste("print('one')\n!echo two; stty -echo raw\nprint('three')")  # what a program leaves of the modes is put right
+    t.keys("Enter")
+    t.wait(r"^one\ntwo\nthree\n+In \[3\]")
+    t.line("!cat > $KEPT")
+    t.wait(r"KEPT\n")
+    t.line("typed into it")
+    t.keys("C-d")  # the end of its input, not of the prompt
+    t.wait(r"^In \[4\]:")
+    assert (tmp_path / "kept").read_text() == "typed into it\n"
+    t.line("!env PYTHON_COLORS=0 python3 -q")
+    t.wait(r"^>>>")
+    t.line("6 * 7")
+    t.wait(r"^42\n>>>")
+    t.keys("C-c")
+    t.wait(r"^KeyboardInterrupt\n>>>")
+    t.run("resize-window", "-x", 60, "-y", 40)  # told to the program, known to the prompt
+    t.keys("C-d")
+    t.wait(r"^In \[5\]:")
+    t.type("'" + "x" * 60 + "'")
+    t.wait(r"^In \[5\]: 'x{51}\n +x{9}'")
+    t.keys("C-c")
+    t.wait(r"^In \[5\]:$")
+    t.line("kept = !cat < /dev/null; test -t 1 || echo a pipe")
+    t.line("kept.s, _exit_code")
+    t.wait(r"^Out\[6\]: a pipe\s+0")
+    t.paste("%%capture got\n!test -t 1 || echo caught; exit 3")
+    t.keys("Enter", "Enter")
+    t.wait(r"^In \[8\]:")
+    t.line("got.stdout, _exit_code")
+    t.wait(r"^Out\[8\]:\s+caught\s+3")
+
+
+def test_keys_of_a_shell_lines_program(terminal):
+    t = terminal("env", "PS1=shell> ", "bash", "--norc", "-i")  # jobs are a shell's
+    t.wait(r"^shell>")
+    t.line(LACUS)
+    t.wait(r"^In \[1\]:")
+    t.line("for i = 1, 3 do")
+    t.line("!sleep 100")
+    t.line("end")
+    time.sleep(0.5)
+    t.keys("C-c")  # ends the program and the cell
+    t.wait(r"^\^C\n(.*\n)*KeyboardInterrupt.*\n+In \[2\]:")
+    t.line("!cat; echo cat has ended")
+    t.wait(r"cat has ended\n")
+    t.keys("C-z")  # stops both: the job that the shell knows is the prompt
+    t.wait(r"Stopped.*\n+shell>")
+    t.line("fg")
+    t.wait(r"^shell> fg\n.*lacus")
+    t.line("an echo")
+    t.wait(r"^an echo\nan echo")
+    t.keys("C-d")
+    t.wait(r"^cat has ended\nIn \[3\]:")
+    t.line("!sleep 0.1 | cat; exit 7")
+    t.line("_exit_code")
+    t.wait(r"^Out\[4\]: 7")
+    t.keys("C-d")
+    t.wait(r"^In \[5\]:\n+shell>$")
+
+
+def test_a_shell_line_on_a_terminal_without_jobs(terminal):
+    t = terminal()  # nobody could continue us: Ctrl-Z does not hold anybody
+    t.line("!cat")
+    t.wait(r"!cat\n")
+    time.sleep(0.3)
+    t.keys("C-z")
+    t.line("goes on")
+    t.wait(r"goes on\ngoes on")
+    t.keys("C-d")
+    t.wait(r"^In \[2\]:")
+
+
 def test_editing_keys_of_vi_and_of_inputrc(terminal, tmp_path):
     (tmp_path / "inputrc").write_text("set editing-mode vi\n$if lacus\n\"\\C-o\": lacus-newline\n$endif\n")
     t = terminal(INPUTRC=str(tmp_path / "inputrc"))
