@@ -60,17 +60,20 @@ static void set_global(lua_State *L, json_t *params, const char *name)
 static bool take_param(lua_State *L, json_t *params, const struct line_words *w, size_t *i)
 {
     const char *word = w->words[*i], *equals = strchr(word, '=');
+    struct err err;
     char name[128];
 
     if (word[0] == '$' && equals && (size_t)(equals - word) < sizeof name) {
         snprintf(name, sizeof name, "%.*s", (int)(equals - word - 1), word + 1);
-        json_object_set_new(params, name, parameter_value(equals + 1));
+        if (parameter_set(params, name, parameter_value(equals + 1), &err) != LC_OK)
+            session_raise(L, &err);
         set_global(L, params, name);
         return true;
     }
     if (strcmp(word, "-p") != 0 || *i + 2 >= w->n)
         return false;
-    json_object_set_new(params, w->words[*i + 1], parameter_value(w->words[*i + 2]));
+    if (parameter_set(params, w->words[*i + 1], parameter_value(w->words[*i + 2]), &err) != LC_OK)
+        session_raise(L, &err);
     set_global(L, params, w->words[*i + 1]);
     *i += 2;
     return true;
@@ -153,8 +156,7 @@ static void run_script(lua_State *L, struct running *r, const char *path)
 
     if (fs_read(path, &r->text, &err) != LC_OK)
         session_raise(L, &err);
-    if (r->text.len && r->text.data[0] == '#') /* #! of a script */
-        memcpy(r->text.data, "--", r->text.len > 1 ? 2 : 1);
+    run_text_hide_marks(&r->text);
     run_text(L, push_arguments(L), buf_str(&r->text), r->text.len, fs_basename(path));
 }
 

@@ -1,4 +1,15 @@
 #include "magics/run_text.h"
+#include <string.h>
+
+void run_text_hide_marks(struct buf *text)
+{
+    size_t at = text->len >= 3 && memcmp(text->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+
+    if (at)
+        memset(text->data, ' ', at);
+    if (text->len > at + 1 && text->data[at] == '#' && strchr("! ", text->data[at + 1]))
+        memcpy(text->data + at, "--", 2);
+}
 
 static void show_result(lua_State *L, int top)
 {

@@ -1,5 +1,6 @@
 /* cmd_repl.c: lacus repl, lacus FILE, lacus -c CODE, lacus -m MODULE, and lacus with piped input. */
 #include "magics/magics.h"
+#include "magics/run_text.h"
 #include "repl/command.h"
 #include "repl/globals.h"
 #include "repl/interrupt.h"
@@ -43,7 +44,7 @@ static enum lc parse_arguments(int argc, char **argv, struct repl_arguments *a, 
             return err_set(err, LC_ARG, "%s takes a name and a value", argv[i]);
         if (!a->params)
             a->params = json_object();
-        json_object_set_new(a->params, argv[i + 1], parameter_value(argv[i + 2]));
+        TRY(parameter_set(a->params, argv[i + 1], parameter_value(argv[i + 2]), err));
         i += 3;
     }
     if (i < argc && strcmp(argv[i], "-i") == 0) {
@@ -67,17 +68,6 @@ static enum lc parse_arguments(int argc, char **argv, struct repl_arguments *a, 
     return LC_OK;
 }
 
-/* A first line #!… is for the system: it stays a line, so that line numbers are right. An editor's byte order mark
- * before it is none of the text, as for Lua's own loader. */
-static void hide_first_marks(struct buf *text)
-{
-    size_t at = text->len >= 3 && memcmp(text->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-
-    memset(text->data, ' ', at);
-    if (text->len > at + 1 && text->data[at] == '#' && text->data[at + 1] == '!')
-        memcpy(text->data + at, "--", 2);
-}
-
 static enum lc read_script(const struct repl_arguments *a, struct buf *text, struct err *err)
 {
     enum lc rc = LC_OK;
@@ -91,7 +81,8 @@ static enum lc read_script(const struct repl_arguments *a, struct buf *text, str
                    a->module, a->module);
     else
         rc = fs_read(a->file && strcmp(a->file, "-") != 0 ? a->file : "/dev/stdin", text, err);
-    hide_first_marks(text);
+    if (rc == LC_OK)
+        run_text_hide_marks(text);
     return rc;
 }
 

@@ -92,17 +92,13 @@ static enum lc add_sweep(struct run_options *o, const struct row *row, char **ar
 static enum lc add_typed(struct run_options *o, const struct row *row, char **args, struct err *err)
 {
     (void)row;
-    return json_object_set_new(o->from[FROM_TYPED], args[0], parameter_value(args[1])) == 0
-               ? LC_OK
-               : err_set(err, LC_ARG, "-p '%s': it is no UTF-8 text", args[0]);
+    return parameter_set(o->from[FROM_TYPED], args[0], parameter_value(args[1]), err);
 }
 
 static enum lc add_raw(struct run_options *o, const struct row *row, char **args, struct err *err)
 {
     (void)row;
-    return json_object_set_new(o->from[FROM_RAW], args[0], json_string(args[1])) == 0
-               ? LC_OK
-               : err_set(err, LC_ARG, "-r '%s': it is no UTF-8 text", args[0]);
+    return parameter_set(o->from[FROM_RAW], args[0], json_string(args[1]), err);
 }
 
 /* YAML or JSON, which is YAML but for its escapes. */

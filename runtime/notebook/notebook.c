@@ -154,6 +154,17 @@ void notebook_free(struct notebook *nb)
     mem_free(nb);
 }
 
+/* A full disk is that of the notebook, not that of LACUS_HOME. */
+static enum lc hint_room(enum lc rc, const char *path, struct err *err)
+{
+    const char *name = fs_basename(path);
+
+    if (rc != LC_NOSPACE || !err)
+        return rc;
+    return err_hint(err, "free some space in '%.*s', or write the notebook to another disk: -o OUT",
+                    name == path ? 1 : (int)(name - path), name == path ? "." : path);
+}
+
 enum lc notebook_write(const struct notebook *nb, int fd, struct err *err)
 {
     char *text = json_dumps(nb->root, JSON_INDENT(1) | JSON_SORT_KEYS);
@@ -165,8 +176,11 @@ enum lc notebook_write(const struct notebook *nb, int fd, struct err *err)
     while (done < len) {
         ssize_t n = write(fd, text + done, len - done);
         if (n < 0 && errno != EINTR) {
+            enum lc rc = err_errno(err, errno, "cannot write the notebook");
             free(text);
-            return err_errno(err, errno, "cannot write the notebook");
+            if (rc == LC_NOSPACE)
+                err_hint(err, "free some space where standard output goes, or write to a file: -o OUT");
+            return rc;
         }
         done += n > 0 ? (size_t)n : 0;
     }
@@ -185,7 +199,7 @@ enum lc notebook_save(const struct notebook *nb, const char *path, bool durable,
     text[len] = '\n'; /* in place of the NUL: the length is what counts */
     rc = durable ? fs_write(path, text, len + 1, err) : fs_replace(path, text, len + 1, err);
     free(text);
-    return rc;
+    return hint_room(rc, path, err);
 }
 
 json_t *notebook_metadata(struct notebook *nb)

@@ -47,6 +47,16 @@ json_t *parameter_value(const char *text)
     return value ? value : json_string(text);
 }
 
+enum lc parameter_set(json_t *params, const char *name, json_t *value, struct err *err)
+{
+    if (*name && json_object_set_new(params, name, value) == 0)
+        return LC_OK;
+    if (*name)
+        return err_set(err, LC_ARG, "the parameter '%s' is no UTF-8 text", name);
+    json_decref(value);
+    return err_set(err, LC_ARG, "a parameter without a name: '' cannot be one");
+}
+
 /* ---- does the notebook know them? ---- */
 static bool word_char(char c)
 {

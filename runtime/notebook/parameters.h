@@ -16,6 +16,8 @@
 /* What a command line's text means: number, true, false, null (None, nil), JSON list or object, else the text
  * itself. */
 json_t *parameter_value(const char *text);
+/* Sets one; takes the value. LC_ARG: it has no name, or is no UTF-8 text. */
+enum lc parameter_set(json_t *params, const char *name, json_t *value, struct err *err) MUST_CHECK;
 /* "out/{lr}.ipynb": each {NAME} becomes the parameter's value, {{ and }} a brace; appended. LC_ARG for a name that
  * is none. */
 enum lc parameters_path(const char *template, const json_t *params, struct buf *out,

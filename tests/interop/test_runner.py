@@ -54,6 +54,25 @@ def run_ok(home, *args, **more):
 
 # ---- parameters ----
 
+def test_a_parameter_has_a_name(home, tmp_path):
+    path = write(tmp_path / "p.ipynb", ("a = 0", "parameters"), "print(a)")
+    (tmp_path / "s.lua").write_text("print(1)\n")
+    for args in (("run", path, "-p", "", "5"), ("run", path, "-r", "", "5"), ("repl", "-p", "", "5", tmp_path / "s.lua")):
+        done = lacus(home, *args)
+        assert done.returncode == 64 and "a parameter without a name" in done.stderr and not done.stdout
+
+
+def test_a_full_disk_is_told_where_it_is(home, tmp_path):
+    path = write(tmp_path / "p.ipynb", "print(1)")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([LACUS, "run", path, "-o", "-"], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(home))
+    assert done.returncode != 0 and "standard output" in done.stderr and "LACUS_HOME" not in done.stderr
+    mount = "mkdir full && mount -t tmpfs -o size=64k none full && head -c 64k /dev/zero > full/stone"
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", f"{mount} || exit 77; exec {LACUS} run p.ipynb -o full/o.ipynb"], capture_output=True, text=True, env=environment(home), cwd=tmp_path)
+    if done.returncode != 77 and "unshare:" not in done.stderr:  # where one may mount
+        assert done.returncode != 0 and "free some space in 'full/'" in done.stderr and "LACUS_HOME" not in done.stderr
+
+
 def test_parameters_from_everywhere_go_over_each_other_as_papermill_has_it(home, tmp_path):
     path = write(tmp_path / "p.ipynb", ("a, b, c, d, e = 0", "parameters"), "print(a, b, c, d, e)")
     (tmp_path / "f.yaml").write_text("a: file\nb: file\n")

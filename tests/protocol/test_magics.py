@@ -415,6 +415,9 @@ def test_run_takes_parameters(kernel, tmp_path):
     assert kernel.out("%run papermill -p n 41") == "42\n"
     (tmp_path / "script.lua").write_text("from_script = 'yes'\n")
     assert kernel.out("%run script.lua\nprint(from_script)") == "yes\n"
+    for first in (b"", b"#!/usr/bin/env lacus\n", b"# of an editor\n"):
+        (tmp_path / "script.lua").write_bytes(b"\xef\xbb\xbf" + first + b"print('marked', arg[1])\n")
+        assert kernel.out("%run script.lua x") == "marked\tx\n"
 
 
 def test_a_page_is_loaded(kernel, tmp_path):
