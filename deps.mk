@@ -48,7 +48,7 @@ $(DEPS)/include/duckdb.h: | $(TOOLS)/bin/pip
 	echo '$(DUCKDB_SDIST_SHA256)  '$(DEPS)/sdist/duckdb-$(DUCKDB_VERSION).tar.gz | sha256sum -c --quiet && \
 	tar xzf $(DEPS)/sdist/duckdb-$(DUCKDB_VERSION).tar.gz -C $(DEPS)/sdist --wildcards --strip-components=5 '*/src/include/duckdb.h' && mv $(DEPS)/sdist/duckdb.h $@
 
-# nanoarrow reads and writes Arrow's stream format for Spark Connect: the C files of its source package, compiled here into one archive
+# nanoarrow reads and writes Arrow's stream format for Spark Connect and %%python: the C files of its source package, compiled here into one archive
 NANOARROW_VERSION := 0.9.0
 NANOARROW_SHA256 := 1ce15bbed8532839347faa78824c5dbd3769bff60661003e34c6fba5dd881bd3
 NANOARROW := $(DEPS)/nanoarrow
@@ -61,7 +61,7 @@ $(NANOARROW)/.ready: | $(TOOLS)/bin/pip
 	tar xzf $(DEPS)/sdist/nanoarrow-$(NANOARROW_VERSION).tar.gz -C $(NANOARROW) --wildcards --strip-components=3 '*/subprojects/flatcc-*/include/*' '*/subprojects/flatcc-*/src/runtime/*' && \
 	printf '%s\n' '#define NANOARROW_VERSION_MAJOR 0' '#define NANOARROW_VERSION_MINOR 9' '#define NANOARROW_VERSION_PATCH 0' \
 	'#define NANOARROW_VERSION "$(NANOARROW_VERSION)"' '#define NANOARROW_VERSION_INT 900' > $(NANOARROW)/nanoarrow/nanoarrow_config.h && touch $@ || \
-	echo "nanoarrow could not be fetched (g++ and python3-dev are needed: pip asks the package for its metadata, which configures a build; see $(DEPS)/sdist/log): lacus is built without Spark Connect"
+	echo "nanoarrow could not be fetched (g++ and python3-dev are needed: pip asks the package for its metadata, which configures a build; see $(DEPS)/sdist/log): lacus is built without Spark Connect and without dataframes in %%python"
 nanoarrow_src := $(addprefix nanoarrow/common/,array array_stream schema utils) $(addprefix nanoarrow/ipc/,codecs decoder encoder reader writer) \
 	$(addprefix src/runtime/,builder emitter verifier refmap)
 NANOARROW_FLAGS := -isystem $(NANOARROW) -isystem $(NANOARROW)/include

@@ -15,13 +15,16 @@ $(eval $(call plugin,curl,runtime/web/curl,libcurl,))
 $(eval $(call plugin,engine_spark,runtime/dataframe/engines/spark,libnghttp2 libssl libcrypto,-lpthread,build/deps/nanoarrow/.ready))
 engine_spark_CFLAGS += -isystem build/deps/nanoarrow -isystem build/deps/nanoarrow/include
 $(B)/plugins/engine_spark.so: $(B)/nanoarrow.a
-FUZZ_OBJ_arrow_ipc_fuzz := $(B)/plugobj/runtime/dataframe/engines/spark/ipc.o $(B)/nanoarrow.a
-FUZZ_SRC_arrow_ipc_fuzz := $(engine_spark_CFLAGS) runtime/dataframe/engines/spark/ipc.c build/nanoarrow.a
+$(eval $(call plugin,arrow_ipc,runtime/dataframe/ipc,,,build/deps/nanoarrow/.ready))
+arrow_ipc_CFLAGS += -isystem build/deps/nanoarrow -isystem build/deps/nanoarrow/include
+$(B)/plugins/arrow_ipc.so: $(B)/nanoarrow.a
+FUZZ_OBJ_arrow_ipc_fuzz := $(B)/plugobj/runtime/dataframe/ipc/ipc.o $(B)/nanoarrow.a
+FUZZ_SRC_arrow_ipc_fuzz := $(arrow_ipc_CFLAGS) runtime/dataframe/ipc/ipc.c build/nanoarrow.a
 $(B)/fuzz/arrow_ipc_fuzz: $(FUZZ_OBJ_arrow_ipc_fuzz)
 $(eval $(call plugin,yaml,runtime/notebook/yaml,yaml-0.1,))
 FUZZ_OBJ_yaml_fuzz := $(B)/plugobj/runtime/notebook/yaml/yaml.o $(shell pkg-config --libs yaml-0.1 2>/dev/null)
 FUZZ_SRC_yaml_fuzz := runtime/notebook/yaml/yaml.c $(shell pkg-config --libs yaml-0.1 2>/dev/null)
-FUZZ_ABSENT := $(if $(strip $(yaml_ABSENT)),yaml_fuzz) $(if $(strip $(engine_spark_ABSENT)),arrow_ipc_fuzz)
+FUZZ_ABSENT := $(if $(strip $(yaml_ABSENT)),yaml_fuzz) $(if $(strip $(arrow_ipc_ABSENT)),arrow_ipc_fuzz)
 $(B)/fuzz/yaml_fuzz: $(B)/plugobj/runtime/notebook/yaml/yaml.o
 $(eval $(call plugin,editor,repl/editor,readline,))
 

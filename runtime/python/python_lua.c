@@ -2,14 +2,18 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/dataframe/arrow_type.h"
+#include "runtime/dataframe/ipc.h"
 #include "runtime/python/python.h"
 #include "runtime/session/cell.h"
 #include "runtime/session/hook.h"
 #include "runtime/session/session_lua.h"
 #include "runtime/session/shell.h"
+#include "runtime/spark/dataframe_lua.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { STEP_MS = 50, PATIENCE_MS = 5000 };
 static const char state_key = 0;
@@ -112,30 +116,25 @@ static struct python *need_python(lua_State *L, struct state *state)
 }
 
 /* ---- what goes there ---- */
-static bool is_dataframe(lua_State *L, int index)
+/* The rows of the dataframe on the top, batch by batch, into a file in Arrow's stream format. */
+static void write_table(lua_State *L, const char *name, const char *path)
 {
-    bool is =
-        luaL_getmetafield(L, index, "__name") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "DataFrame") == 0;
+    const struct ctx *ctx = session_ctx(session_of(L));
+    struct ArrowArrayStream rows = {0};
+    struct err err;
+    enum lc rc;
 
-    lua_settop(L, index);
-    return is;
-}
-
-/* df.write:mode("overwrite"):parquet(path); the dataframe is on the top. */
-static void write_table(lua_State *L, const char *path)
-{
-    int df = lua_gettop(L);
-
-    lua_getfield(L, df, "write");
-    lua_getfield(L, -1, "mode");
-    lua_insert(L, -2);
-    lua_pushliteral(L, "overwrite");
-    lua_call(L, 2, 1);
-    lua_getfield(L, -1, "parquet");
-    lua_insert(L, -2);
-    lua_pushstring(L, path);
-    lua_call(L, 2, 0);
-    lua_settop(L, df);
+    err_clear(&err);
+    rc = spark_execute(ctx, spark_of(L), dataframe_at(L, -1), &rows, &err);
+    if (rc == LC_OK) {
+        rc = ipc_save(ctx, &rows, path, &err);
+        rows.release(&rows);
+    }
+    if (rc == LC_OK)
+        return;
+    if (rc == LC_MISSING)
+        err_wrap(&err, "cannot hand '%s' to Python", name);
+    session_raise(L, &err);
 }
 
 static void put_variable(lua_State *L, struct state *state, json_t *into, const char *name)
@@ -144,10 +143,10 @@ static void put_variable(lua_State *L, struct state *state, json_t *into, const 
     json_t *value;
 
     cell_push_variable(L, name, "hand over to Python");
-    if (is_dataframe(L, lua_gettop(L))) {
-        const char *path = lua_pushfstring(L, "%s/in-%d.parquet", state->folder, (int)++state->tables);
+    if (dataframe_at(L, -1)) {
+        const char *path = lua_pushfstring(L, "%s/in-%d.arrow", state->folder, (int)++state->tables);
         lua_insert(L, -2);
-        write_table(L, path);
+        write_table(L, name, path);
         json_object_set_new(into, name, json_pack("{s:s}", "table", path));
         lua_pop(L, 2);
         return;
@@ -162,17 +161,40 @@ static void put_variable(lua_State *L, struct state *state, json_t *into, const 
 }
 
 /* ---- what comes back ---- */
-static void read_table(lua_State *L, const char *path)
+static enum lc read_rows(const struct ctx *ctx, const char *path, const struct plan **out, struct err *err)
 {
-    lua_getglobal(L, "spark");
-    if (lua_isnil(L, -1))
-        luaL_error(L, "this session has no 'spark' for the dataframe that Python gives");
-    lua_getfield(L, -1, "read");
-    lua_getfield(L, -1, "parquet");
-    lua_insert(L, -2);
-    lua_pushstring(L, path);
-    lua_call(L, 2, 1);
-    lua_remove(L, -2);
+    struct ArrowArrayStream rows;
+    struct local_data *data;
+    const struct dtype *type;
+    enum lc rc;
+
+    TRY(ipc_open(path, &rows, err));
+    TRY(local_from_stream(ctx, &rows, &data, err));
+    rc = local_schema(data)->n_children > 0 ? dtype_from_arrow(local_schema(data), &type, err)
+                                            : err_set(err, LC_DATA, "it has no columns");
+    if (rc != LC_OK)
+        return local_unref(data), rc;
+    *out = plan_local(data, type);
+    return *out ? LC_OK : err_nomem(err);
+}
+
+/* Pushes the file's rows as a dataframe; they are in memory then, and the file goes. */
+static void read_table(lua_State *L, const char *name, const char *path)
+{
+    const struct plan *p = NULL;
+    struct err err;
+    enum lc rc;
+
+    err_clear(&err);
+    rc = read_rows(session_ctx(session_of(L)), path, &p, &err);
+    unlink(path);
+    if (rc == LC_OK) {
+        dataframe_push(L, p);
+        return;
+    }
+    if (rc != LC_CANCELLED && rc != LC_TIMEOUT)
+        err_wrap(&err, "cannot take '%s' from Python", name);
+    session_raise(L, &err);
 }
 
 static void take_variables(lua_State *L, json_t *out)
@@ -183,7 +205,7 @@ static void take_variables(lua_State *L, json_t *out)
     json_object_foreach (out, name, given) {
         const char *path = json_string_value(json_object_get(given, "table"));
         if (path)
-            read_table(L, path);
+            read_table(L, name, path);
         else if (json_is_null(json_object_get(given, "value")))
             lua_pushnil(L);
         else

@@ -1,8 +1,8 @@
 /* python_lua.h: the Python that a session keeps, for %%python, %pip and dbutils.library.
  *
  * What      one python3 process, started at the first cell that needs it: $LACUS_PYTHON, else the python3 of the
- *           PATH. Dataframes go to it and come back as Parquet files in a folder of the session, other values
- *           as JSON.
+ *           PATH. Dataframes go to it and come back in Arrow's stream format, as files in a folder of the session
+ *           that are gone once they were read; other values as JSON.
  * Ownership part of the session: it ends with it.
  * Errors    raised; an error of Python's with its name and its traceback.
  * Threads   session thread, inside a cell.

@@ -1,6 +1,6 @@
 /* arrow_ipc_fuzz.c: no bytes of a server may crash the reader of Arrow streams, and what it accepts has buffers as long as it says: every
  * value can be looked at. */
-#include "runtime/dataframe/engines/spark/ipc.h"
+#include "runtime/dataframe/ipc.h"
 #include <string.h>
 
 #include "tests/fuzz/replay.h"
@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ipc_batches batches;
     struct err err;
 
-    if (size > 1 << 20 || ipc_read(data, size, &schema, &batches, &err) != LC_OK)
+    if (size > 1 << 20 || lacus_arrow_ipc.read(data, size, &schema, &batches, &err) != LC_OK)
         return 0;
     for (size_t i = 0; i < batches.n; i++)
         look(&schema, &batches.items[i], 0, batches.items[i].length, 0);

@@ -494,6 +494,116 @@ def test_dataframes_travel(kernel):
     assert kernel.out("print(_sqldf:collect()[1].three)") == "3\n"
 
 
+TABLE_OF_TYPES = """%%python -o t
+import datetime as dt, decimal, pyarrow as pa
+cut = pa.array([1500, None], pa.timestamp("ns"))
+t = pa.table({
+    "b": pa.array([True, None]), "i8": pa.array([-1, None], pa.int8()), "i16": pa.array([-1, None], pa.int16()),
+    "i32": pa.array([-1, None], pa.int32()), "i64": pa.array([2**40, None]), "f": pa.array([1.5, None], pa.float32()), "d": pa.array([0.1, None]),
+    "s": pa.array(["w\\u00f6rd", None]), "e": pa.array(["", "x" * 100]), "bin": pa.array([b"\\x00\\xff", None]),
+    "date": pa.array([dt.date(1969, 12, 31), None]), "ntz": pa.array([1, None], pa.timestamp("us")), "tz": pa.array([-1, None], pa.timestamp("us", "UTC")),
+    "dec": pa.array([decimal.Decimal("-1.25"), None], pa.decimal128(10, 2)), "big": pa.array([decimal.Decimal("9" * 28 + "." + "9" * 10), None], pa.decimal128(38, 10)),
+    "l": pa.array([[1, None], None]), "ls": pa.array([["a", None], []], pa.list_(pa.string())), "st": pa.array([{"a": 1, "b": "x"}, None]),
+    "mp": pa.array([[("k", 1), ("l", None)], None], pa.map_(pa.string(), pa.int64())), "deep": pa.array([[{"a": [1]}, None], None]),
+    "none": pa.nulls(2, pa.string())})
+"""
+# what Spark has no type for comes as the one that holds it
+OTHER_TYPES = """%%python -o t
+import datetime as dt, pyarrow as pa
+time = dt.time(1, 2, 3, 400000)
+t = pa.table({
+    "u8": pa.array([200, None], pa.uint8()), "u16": pa.array([60000, None], pa.uint16()), "u32": pa.array([2**32 - 1, None], pa.uint32()),
+    "u64": pa.array([2**64 - 1, None], pa.uint64()), "half": pa.array([1.5, None], pa.float32()).cast(pa.float16()),
+    "ls": pa.array(["a", None], pa.large_string()), "sv": pa.array(["a text that is too long for a view", None], pa.string_view()),
+    "cat": pa.array(["x", "y"]).dictionary_encode(), "cats": pa.array([["x"], ["y", None]], pa.list_(pa.string())).cast(pa.list_(pa.dictionary(pa.int32(), pa.string()))),
+    "lb": pa.array([b"x", None], pa.large_binary()), "fb": pa.array([b"xyz", None], pa.binary(3)), "d64": pa.array([dt.date(2020, 1, 2), None], pa.date64()),
+    "sec": pa.array([1, None], pa.timestamp("s")), "nano": pa.array([1999, None], pa.timestamp("ns")), "berlin": pa.array([1, None], pa.timestamp("ms", "Europe/Berlin")),
+    "time": pa.array([time, None], pa.time64("us")), "t32": pa.array([dt.time(1, 2, 3), None], pa.time32("ms")), "span": pa.array([dt.timedelta(1), None], pa.duration("us")),
+    "d256": pa.array([1, None], pa.decimal256(30, 2)), "ll": pa.array([["a"], None], pa.large_list(pa.string())), "fl": pa.array([[1, 2], None], pa.list_(pa.int32(), 2)),
+    "nul": pa.nulls(2), "lnul": pa.array([[None], None], pa.list_(pa.null()))})
+"""
+WITHOUT = """%%python
+side = display.__globals__
+side["_has"] = (lambda has: lambda name: name not in {hidden} and has(name))(side["_has"])
+"""
+
+
+def types_of(kernel, name):
+    lines = kernel.out(f"for _, p in ipairs({name}.dtypes) do print(p[1], p[2]) end").splitlines()
+    return dict(line.split("\t") for line in lines)
+
+
+def test_every_type_travels_both_ways(kernel):
+    """A table that came back as it went: compared by pyarrow itself, from the file that lacus wrote."""
+    kernel.out(TABLE_OF_TYPES)
+    assert types_of(kernel, "t") == {
+        "b": "boolean", "i8": "tinyint", "i16": "smallint", "i32": "int", "i64": "bigint", "f": "float", "d": "double", "s": "string", "e": "string", "bin": "binary",
+        "date": "date", "ntz": "timestamp_ntz", "tz": "timestamp", "dec": "decimal(10,2)", "big": "decimal(38,10)", "l": "array<bigint>", "ls": "array<string>",
+        "st": "struct<a:bigint,b:string>", "mp": "map<string,bigint>", "deep": "array<struct<a:array<bigint>>>", "none": "string"}
+    assert kernel.out("print(t:where('i8 = -1'):count(), t:collect()[1].big, t:collect()[1].tz)") == "1\t9999999999999999999999999999.9999999999\t1969-12-31 23:59:59.999999\n"
+    # pandas changes what it cannot hold, so that the rows are compared without it
+    kernel.out("%%python\nwas = t")
+    kernel.out(WITHOUT.format(hidden=["pandas"]))
+    kernel.out("%%python -i t\nt.validate(full=True)\nassert t.schema.names == was.schema.names, t.schema\n"
+               "for f in was.schema: assert t.schema.field(f.name).type.equals(f.type) or pa.types.is_nested(f.type), (f, t.schema.field(f.name))\n"
+               "for name in was.schema.names: assert t[name].to_pylist() == was[name].to_pylist(), (name, t[name], was[name])")
+
+
+def test_what_spark_has_no_type_for_comes_as_one_that_holds_it(kernel):
+    kernel.out(OTHER_TYPES)
+    assert types_of(kernel, "t") == {
+        "u8": "smallint", "u16": "int", "u32": "bigint", "u64": "decimal(20,0)", "half": "float", "ls": "string", "sv": "string", "cat": "string", "cats": "array<string>",
+        "lb": "binary", "fb": "binary", "d64": "date", "sec": "timestamp_ntz", "nano": "timestamp_ntz", "berlin": "timestamp", "time": "string", "t32": "string",
+        "span": "bigint", "d256": "decimal(30,2)", "ll": "array<string>", "fl": "array<int>", "nul": "int", "lnul": "array<int>"}
+    assert kernel.out("local r = t:orderBy('u8', {ascending = false}):collect()[1]; print(r.u64, r.half, r.cat, r.cats[1], r.fb, r.d64, r.sec, r.nano, r.berlin, r.time, r.t32, r.span, r.fl[2], r.nul)") == \
+        "18446744073709551615\t1.5\tx\tx\txyz\t2020-01-02\t1970-01-01 00:00:01\t1970-01-01 00:00:00.000001\t1970-01-01 00:00:00.001\t01:02:03.4\t01:02:03\t86400000000\t2\tnull\n"
+    error = kernel.error("%%python -o far\nimport decimal\nfar = pa.table({'x': pa.array([decimal.Decimal(1)], pa.decimal256(60, 2))})")["error"]
+    assert "cannot take 'far' from Python" in error["evalue"] and "the column 'x' has a type that Spark does not know" in "".join(error["traceback"])
+
+
+def test_many_rows_and_none_travel(kernel):
+    kernel.out("df = spark:range(200000):selectExpr('id', 'CAST(id AS STRING) s', 'id % 7 = 0 ok')")
+    kernel.out("%%python -i df -o back,none\nimport pyarrow as pa\nassert len(df) == 200000 and list(df['id'][:3]) == [0, 1, 2] and int(df['id'].sum()) == 19999900000\n"
+               "t = pa.Table.from_pandas(df)\nback = pa.concat_tables([t.slice(0, 150000), t.slice(150000)])\nnone = t.slice(0, 0)")
+    assert kernel.out("local r = back:selectExpr('count(*) n', 'sum(id) t', 'count_if(ok) k', 'max(length(s)) w'):collect()[1]; print(r.n, r.t, r.k, r.w)") == "200000\t19999900000\t28572\t6\n"
+    assert kernel.out("print(none:count(), none.dtypes[2][1], none.dtypes[2][2])") == "0\ts\tstring\n"
+    kernel.out("%%python -i none\nimport os\nassert len(none) == 0 and list(none.columns) == ['id', 's', 'ok']\nassert os.listdir(display.__globals__['_folder']) == []")
+    assert "it has no columns" in "".join(kernel.error("%%python -o bare\nbare = pa.table({})")["error"]["traceback"])
+
+
+def test_dataframes_that_fail_on_their_way(kernel):
+    kernel.out("bad = spark:sql(\"SELECT CAST(s AS INT) n FROM VALUES ('x') t(s)\")")
+    assert "CAST_INVALID_INPUT" in kernel.error("%%python -i bad\n1")["error"]["evalue"]
+    kernel.out("slow = spark:range(1000000000):selectExpr('id', 'sha2(repeat(CAST(id AS STRING), 1000), 512) h')")
+    threading.Timer(1.5, kernel.manager.interrupt_kernel).start()
+    assert "nterrupt" in kernel.error("%%python -i slow\n1")["error"]["ename"]
+    kernel.out("%%python\nimport os\nassert os.listdir(display.__globals__['_folder']) == []")
+
+
+def test_polars_gives_and_takes_without_pyarrow(kernel):
+    kernel.out("df = spark:createDataFrame({{1, 'a', {1, 2}}, {2, 'b', null}}, 'n bigint, s string, l array<int>')")
+    kernel.out(WITHOUT.format(hidden=["pandas", "pyarrow"]))
+    kernel.out("%%python -i df -o out,other\nimport polars as pl, datetime as dt\nassert df.rows() == [(1, 'a', [1, 2]), (2, 'b', None)], df\nout = df.lazy()\n"
+               "other = pl.DataFrame({'u': pl.Series([2**64 - 1, None], dtype=pl.UInt64), 'c': pl.Series(['x', None], dtype=pl.Categorical), 'd': [dt.date(2020, 1, 2), None],"
+               " 'ts': pl.Series([1999, None]).cast(pl.Datetime('ns')), 'tz': pl.Series([1, None]).cast(pl.Datetime('ms', 'Europe/Berlin')), 't': [dt.time(1, 2, 3, 400000), None],"
+               " 'st': [{'a': 1, 'b': b'x'}, None], 'arr': pl.Series([[1, 2], None], dtype=pl.Array(pl.Int8, 2)), 'nul': [None, None]})")
+    assert kernel.out("for _, r in ipairs(out:orderBy('n'):collect()) do print(r.n, r.s, r.l) end") == "1\ta\t{1, 2}\n2\tb\tnull\n"
+    assert types_of(kernel, "other") == {"u": "decimal(20,0)", "c": "string", "d": "date", "ts": "timestamp_ntz", "tz": "timestamp", "t": "string",
+                                         "st": "struct<a:bigint,b:binary>", "arr": "array<tinyint>", "nul": "int"}
+    assert kernel.out("local r = other:collect()[1]; print(r.u, r.c, r.d, r.ts, r.tz, r.t, r.st.b, r.arr)") == \
+        "18446744073709551615\tx\t2020-01-02\t1970-01-01 00:00:00.000001\t1970-01-01 00:00:00.001\t01:02:03.4\tx\t{1, 2}\n"
+
+
+def test_dataframes_of_a_server_travel(place, tmp_path, spark_server):
+    k = start(place, "lacus", tmp_path, LACUS_PYTHON=sys.executable, SPARK_REMOTE=spark_server.url)
+    try:
+        test_every_type_travels_both_ways(k)
+        k.out("dbutils.library.restartPython()")
+        test_many_rows_and_none_travel(k)
+    finally:
+        k.close()
+
+
 def test_python_asks_is_interrupted_and_starts_anew(kernel):
     assert kernel.out("%%python\nx = input('name? ')\nprint('hello', x)", answers=["you"]) == "hello you\n"
     assert kernel.error("%%python\ninput('x')")["error"]["ename"] in ("EOFError", "StdinNotImplementedError")

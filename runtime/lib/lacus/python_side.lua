@@ -121,15 +121,22 @@ class MissingLibrary(Exception):
     pass
 
 
+_no_arrow = "a dataframe is handed over in Arrow's format, and this Python has neither pyarrow nor polars: %pip install pyarrow"
+
+
 def _read_table(path):
-    if _has("pyarrow"):
-        import pyarrow.parquet
-        table = pyarrow.parquet.read_table(path)
-        return table.to_pandas() if _has("pandas") else table
-    if _has("polars"):
-        import polars
-        return polars.read_parquet(os.path.join(path, "*.parquet"))
-    raise MissingLibrary("a dataframe is handed over as a Parquet file, and this Python has neither pyarrow nor polars: %pip install pyarrow")
+    try:
+        if _has("pyarrow"):
+            import pyarrow.ipc
+            with pyarrow.memory_map(path) as file, pyarrow.ipc.open_stream(file) as reader:
+                table = reader.read_all()
+            return table.to_pandas() if _has("pandas") else table
+        if _has("polars"):
+            import polars
+            return polars.read_ipc_stream(path)
+        raise MissingLibrary(_no_arrow)
+    finally:
+        os.unlink(path)
 
 
 def _is(value, module, *names):
@@ -155,24 +162,101 @@ def _plain(value, depth=0):
     raise TypeError("a value of type %s" % type(value).__name__)
 
 
+# What a column is given as: Spark's types, and no encodings.
+
+def _arrow_type(kind):
+    import pyarrow as pa
+    is_ = pa.types
+    def field(f):
+        return f.with_type(_arrow_type(f.type)).with_nullable(True).remove_metadata()
+    if isinstance(kind, pa.BaseExtensionType):
+        return _arrow_type(kind.storage_type)
+    if is_.is_dictionary(kind) or getattr(is_, "is_run_end_encoded", lambda kind: False)(kind):
+        return _arrow_type(kind.value_type)
+    if is_.is_struct(kind):
+        return pa.struct([field(kind.field(i)) for i in range(kind.num_fields)])
+    if is_.is_map(kind):
+        return pa.map_(_arrow_type(kind.key_type), _arrow_type(kind.item_type))
+    if is_.is_nested(kind) and hasattr(kind, "value_type"):
+        return pa.list_(field(kind.value_field))
+    if is_.is_timestamp(kind):
+        return pa.timestamp("us", "UTC" if kind.tz else None)
+    if is_.is_decimal(kind) and kind.precision <= 38:
+        return pa.decimal128(kind.precision, kind.scale)
+    name = str(kind).split("[")[0]
+    plain = {"null": pa.int32(), "uint8": pa.int16(), "uint16": pa.int32(), "uint32": pa.int64(), "uint64": pa.decimal128(20, 0),
+             "halffloat": pa.float32(), "large_string": pa.string(), "string_view": pa.string(), "large_binary": pa.binary(),
+             "binary_view": pa.binary(), "fixed_size_binary": pa.binary(), "date64": pa.date32(), "duration": pa.int64(),
+             "time32": pa.string(), "time64": pa.string()}
+    return plain.get(name, kind)
+
+
+_ends = (r"(\.\d*?)0+$", r"\.$")  # of a time of the day: 01:02:03.500000
+
+
+def _plain_times(table):
+    import pyarrow as pa, pyarrow.compute as pc
+    for i, f in enumerate(table.schema):
+        if pa.types.is_time(f.type):
+            text = table.column(i).cast(pa.time64("us"), safe=False).cast(pa.string())
+            text = pc.replace_substring_regex(pc.replace_substring_regex(text, _ends[0], r"\1"), _ends[1], "")
+            table = table.set_column(i, f.name, text)
+    return table
+
+
+def _write_arrow(table, path):
+    import pyarrow as pa, pyarrow.ipc
+    table = _plain_times(table)
+    schema = pa.schema([pa.field(f.name, _arrow_type(f.type)) for f in table.schema])
+    with pyarrow.ipc.new_stream(path, schema) as writer:
+        for batch in table.to_batches(max_chunksize=65536):
+            if not batch.schema.equals(schema, check_metadata=True):
+                # what is finer than a microsecond is cut off
+                batch = pa.Table.from_batches([batch]).cast(schema, safe=False)
+            writer.write(batch)
+
+
+def _polars_type(kind):
+    import polars as pl
+    if isinstance(kind, (pl.List, pl.Array)):
+        return pl.List(_polars_type(kind.inner))
+    if isinstance(kind, pl.Struct):
+        return pl.Struct({f.name: _polars_type(f.dtype) for f in kind.fields})
+    if isinstance(kind, pl.Datetime):
+        return pl.Datetime("us", kind.time_zone)
+    plain = {"Null": pl.Int32, "UInt8": pl.Int16, "UInt16": pl.Int32, "UInt32": pl.Int64, "UInt64": pl.Decimal(20, 0), "Int128": pl.Decimal(38, 0),
+             "Float16": pl.Float32, "Categorical": pl.String, "Enum": pl.String, "Time": pl.String, "Duration": pl.Int64}
+    return plain.get(type(kind).__name__, kind)
+
+
+def _write_polars(frame, path):
+    import polars as pl
+    frame = frame.with_columns(pl.col(name).dt.to_string("%H:%M:%S%.6f").str.replace(_ends[0], "${1}").str.replace(_ends[1], "")
+                               for name, kind in frame.schema.items() if kind == pl.Time)
+    frame = frame.cast({name: _polars_type(kind) for name, kind in frame.schema.items()})
+    frame.write_ipc_stream(path, compat_level=pl.CompatLevel.oldest())
+
+
 def _give(name, value, count):
-    path = os.path.join(_folder, "out-%d.parquet" % count)
+    path = os.path.join(_folder, "out-%d.arrow" % count)
     if _is(value, "polars", "LazyFrame"):
         value = value.collect()
     if _is(value, "polars", "DataFrame"):
-        value.write_parquet(path)
-        return {"table": path}
+        if not _has("pyarrow"):
+            _write_polars(value, path)
+            return {"table": path}
+        value = value.to_arrow()
     if _is(value, "pandas", "Series"):
         value = value.to_frame(value.name if value.name is not None else name)
     if _is(value, "pandas", "DataFrame") or _is(value, "pyarrow", "Table", "RecordBatch"):
         if not _has("pyarrow"):
-            raise MissingLibrary("a dataframe is handed over as a Parquet file, and this Python has no pyarrow: %pip install pyarrow")
-        import pyarrow, pyarrow.parquet
+            raise MissingLibrary("a dataframe is handed over in Arrow's format, and this Python has no pyarrow: %pip install pyarrow")
+        import pyarrow
         if _is(value, "pandas", "DataFrame"):
             value = pyarrow.Table.from_pandas(value, preserve_index=False)
         elif _is(value, "pyarrow", "RecordBatch"):
             value = pyarrow.Table.from_batches([value])
-        pyarrow.parquet.write_table(value, path)
+        _write_arrow(value, path)
         return {"table": path}
     try:
         return {"value": _plain(value)}

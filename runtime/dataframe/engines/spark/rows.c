@@ -1,7 +1,7 @@
 /* rows.c: rows in memory: inside of the plan when they are few, else as an artifact that is sent once. */
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/spark/connect.h"
-#include "runtime/dataframe/engines/spark/ipc.h"
+#include "runtime/dataframe/ipc.h"
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* stream.c: a plan's rows as an Arrow C stream: one message of the server at a time, so memory holds one batch. */
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/engines/spark/connect.h"
-#include "runtime/dataframe/engines/spark/ipc.h"
+#include "runtime/dataframe/ipc.h"
 #include <errno.h>
 #include <nanoarrow/nanoarrow.h>
 #include <string.h>
@@ -31,7 +31,8 @@ static enum lc take_batch(struct rows *r, const struct pb_field *batch, struct e
     if (!pb_find(pb_inside(batch), 2, &data))
         return err_set(err, LC_DATA, "the Spark server sent a batch without data");
     ipc_batches_release(&r->batches);
-    TRY(ipc_read(data.data, data.len, &schema, &r->batches, err));
+    if (ipc_read(data.data, data.len, &schema, &r->batches, err) != LC_OK)
+        return err_wrap(err, "cannot read what the Spark server sent");
     if (r->schema.release)
         schema.release(&schema);
     else

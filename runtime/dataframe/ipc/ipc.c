@@ -1,14 +1,18 @@
-#include "runtime/dataframe/engines/spark/ipc.h"
+/* ipc.c: the plugin `arrow_ipc`: nanoarrow reads and writes Arrow's stream format. */
+#include "runtime/dataframe/ipc.h"
 #include "runtime/base/mem.h"
+#include <errno.h>
 #include <nanoarrow/nanoarrow.h>
 #include <nanoarrow/nanoarrow_ipc.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BATCHES_MAX = 1 << 16, NANOS_PER_MICRO = 1000 };
 
 static enum lc bad(struct err *err, const char *text)
 {
-    return err_set(err, LC_DATA, "the Spark server sent an Arrow stream that cannot be read: %.400s",
+    return err_set(err, LC_DATA, "there is an Arrow stream that cannot be read: %.400s",
                    text && *text ? text : "it is cut off");
 }
 
@@ -108,7 +112,7 @@ static bool has_other(const struct ArrowSchema *s)
     return found;
 }
 
-/* Spark sends none, and nanoarrow 0.9 trusts what a batch of one says about itself. */
+/* Neither Spark nor Python's side sends one, and nanoarrow 0.9 trusts what a batch of one says about itself. */
 static bool has_dictionary(const struct ArrowSchema *s)
 {
     bool found = s->dictionary != NULL;
@@ -169,8 +173,8 @@ static enum lc read_stream(struct ArrowArrayStream *stream, struct ArrowSchema *
     return intervals && convert_schema(schema) != 0 ? err_nomem(err) : LC_OK;
 }
 
-enum lc ipc_read(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,
-                 struct err *err)
+static enum lc read_bytes(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,
+                          struct err *err)
 {
     struct ArrowIpcInputStream input;
     struct ArrowArrayStream stream;
@@ -200,15 +204,6 @@ enum lc ipc_read(const void *data, size_t len, struct ArrowSchema *schema, struc
     return rc;
 }
 
-void ipc_batches_release(struct ipc_batches *b)
-{
-    for (size_t i = 0; i < b->n; i++)
-        if (b->items[i].release)
-            b->items[i].release(&b->items[i]);
-    mem_free(b->items);
-    *b = (struct ipc_batches){0};
-}
-
 /* ---- writing ---- */
 static int write_batch(struct ArrowIpcWriter *writer, const struct ArrowSchema *schema,
                        const struct ArrowArray *batch, struct ArrowError *why)
@@ -234,8 +229,8 @@ static int write_all(struct ArrowIpcWriter *writer, const struct ArrowSchema *sc
     return code == NANOARROW_OK ? ArrowIpcWriterWriteArrayView(writer, NULL, why) : code; /* the end */
 }
 
-enum lc ipc_write(const struct ArrowSchema *schema, const struct ArrowArray *const *batches, size_t n,
-                  struct buf *out, struct err *err)
+static enum lc write_bytes(const struct ArrowSchema *schema, const struct ArrowArray *const *batches,
+                           size_t n, struct buf *out, struct err *err)
 {
     struct ArrowIpcOutputStream output;
     struct ArrowIpcWriter writer;
@@ -260,3 +255,129 @@ enum lc ipc_write(const struct ArrowSchema *schema, const struct ArrowArray *con
                ? err_nomem(err)
                : err_set(err, LC_DATA, "the rows cannot be written as an Arrow stream: %.400s", why.message);
 }
+
+/* ---- files ---- */
+static enum lc stream_failed(struct ArrowArrayStream *rows, int code, struct err *err)
+{
+    const char *text = rows->get_last_error(rows);
+
+    return err_set(err, code == ECANCELED ? LC_CANCELLED : LC_RUNTIME, "%s",
+                   text ? text : "reading a stream failed");
+}
+
+static enum lc not_written(int code, const struct ArrowError *why, const char *path, FILE *f, struct err *err)
+{
+    if (code == ENOMEM)
+        return err_nomem(err);
+    if (ferror(f))
+        return err_errno(err, errno, "cannot write '%s'", path);
+    return err_set(err, LC_DATA, "the rows cannot be written as an Arrow stream: %.400s", why->message);
+}
+
+struct saving {
+    const struct ctx *ctx;
+    struct ArrowArrayStream *rows;
+    const char *path;
+    FILE *f;
+    struct ArrowIpcWriter writer;
+    struct ArrowSchema schema;
+};
+
+/* *more false: that was the end */
+static enum lc save_batch(struct saving *s, bool *more, struct err *err)
+{
+    struct ArrowArray batch = {0};
+    struct ArrowError why = {{0}};
+    int code;
+
+    TRY(ctx_check(s->ctx, err));
+    code = s->rows->get_next(s->rows, &batch);
+    if (code != 0)
+        return stream_failed(s->rows, code, err);
+    *more = batch.release != NULL;
+    errno = 0;
+    code = *more ? write_batch(&s->writer, &s->schema, &batch, &why)
+                 : ArrowIpcWriterWriteArrayView(&s->writer, NULL, &why);
+    if (*more)
+        ArrowArrayRelease(&batch);
+    return code == NANOARROW_OK ? LC_OK : not_written(code, &why, s->path, s->f, err);
+}
+
+static enum lc save_all(struct saving *s, struct err *err)
+{
+    struct ArrowError why = {{0}};
+    bool more = true;
+    int code = s->rows->get_schema(s->rows, &s->schema);
+
+    if (code != 0)
+        return stream_failed(s->rows, code, err);
+    code = ArrowIpcWriterWriteSchema(&s->writer, &s->schema, &why);
+    if (code != NANOARROW_OK)
+        return not_written(code, &why, s->path, s->f, err);
+    while (more)
+        TRY(save_batch(s, &more, err));
+    return fflush(s->f) == 0 ? LC_OK : err_errno(err, errno, "cannot write '%s'", s->path);
+}
+
+static enum lc save_file(const struct ctx *ctx, struct ArrowArrayStream *rows, const char *path,
+                         struct err *err)
+{
+    struct saving s = {.ctx = ctx, .rows = rows, .path = path, .f = fopen(path, "wbe")};
+    struct ArrowIpcOutputStream output;
+    enum lc rc;
+    int code;
+
+    if (!s.f)
+        return err_errno(err, errno, "cannot write '%s'", path);
+    code = ArrowIpcOutputStreamInitFile(&output, s.f, 0);
+    if (code == NANOARROW_OK && (code = ArrowIpcWriterInit(&s.writer, &output)) != NANOARROW_OK)
+        output.release(&output);
+    rc = code == NANOARROW_OK ? save_all(&s, err) : err_nomem(err);
+    if (code == NANOARROW_OK)
+        ArrowIpcWriterReset(&s.writer);
+    if (s.schema.release)
+        ArrowSchemaRelease(&s.schema);
+    fclose(s.f);
+    if (rc != LC_OK)
+        unlink(path);
+    return rc;
+}
+
+static enum lc check_schema(struct ArrowArrayStream *stream, struct err *err)
+{
+    struct ArrowError why = {{0}};
+    struct ArrowSchema schema = {0};
+    enum lc rc;
+
+    if (ArrowArrayStreamGetSchema(stream, &schema, &why) != NANOARROW_OK)
+        return bad(err, why.message);
+    rc = strcmp(schema.format, "+s") != 0 ? bad(err, "it has no columns")
+         : has_dictionary(&schema)        ? bad(err, "a column is encoded by a dictionary")
+                                          : LC_OK;
+    ArrowSchemaRelease(&schema);
+    return rc;
+}
+
+static enum lc open_file(const char *path, struct ArrowArrayStream *out, struct err *err)
+{
+    FILE *f = fopen(path, "rbe");
+    struct ArrowIpcInputStream input;
+    enum lc rc;
+
+    if (!f)
+        return err_errno(err, errno, "cannot read '%s'", path);
+    if (ArrowIpcInputStreamInitFile(&input, f, 1) != NANOARROW_OK) {
+        fclose(f);
+        return err_nomem(err);
+    }
+    if (ArrowIpcArrayStreamReaderInit(out, &input, NULL) != NANOARROW_OK) {
+        input.release(&input);
+        return err_nomem(err);
+    }
+    rc = check_schema(out, err);
+    if (rc != LC_OK)
+        ArrowArrayStreamRelease(out);
+    return rc;
+}
+
+const struct ipc_ops lacus_arrow_ipc = {IPC_VERSION, read_bytes, write_bytes, save_file, open_file};

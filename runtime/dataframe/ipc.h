@@ -1,0 +1,54 @@
+/* ipc.h: Arrow's stream format, in and out: what a Spark server sends and gets, and what Python reads and writes.
+ *
+ * What      a stream is a schema, batches and an end: in memory (one message of a Spark server holds one whole stream), or a
+ *           file. What comes out are Arrow C structs, every buffer checked. ipc_read makes Spark's two kinds of intervals
+ *           Arrow's one of months, days and nanoseconds, as the embedded engine gives them. The plugin `arrow_ipc` does
+ *           it, opened on first use.
+ * Ownership outputs are the caller's to release; inputs are borrowed during the call.
+ * Units     bytes.
+ * Errors    LC_DATA with what is wrong; LC_IO of a file; LC_NOMEM; LC_MISSING when the plugin is not there; those of the
+ *           stream that is saved, and of its ctx.
+ * Threads   any.
+ *
+ * Example:
+ *     struct ArrowSchema schema;
+ *     struct ipc_batches batches;
+ *     if (ipc_read(data, len, &schema, &batches, &err) == LC_OK)
+ *         ipc_batches_release(&batches);
+ */
+#ifndef LACUS_DATAFRAME_IPC_H
+#define LACUS_DATAFRAME_IPC_H
+#include "runtime/base/arrow.h"
+#include "runtime/base/buf.h"
+#include "runtime/base/ctx.h"
+
+struct ipc_batches {
+    struct ArrowArray *items; /* owned; one that was moved away has release NULL */
+    size_t n, next;
+};
+
+enum lc ipc_read(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,
+                 struct err *err) MUST_CHECK;
+void ipc_batches_release(struct ipc_batches *b);
+/* schema, then n batches, then the end. */
+enum lc ipc_write(const struct ArrowSchema *schema, const struct ArrowArray *const *batches, size_t n,
+                  struct buf *out, struct err *err) MUST_CHECK;
+/* Reads rows to their end, one batch at a time, into the file, which is gone when that fails. */
+enum lc ipc_save(const struct ctx *ctx, struct ArrowArrayStream *rows, const char *path,
+                 struct err *err) MUST_CHECK;
+/* The file's batches, read one at a time. */
+enum lc ipc_open(const char *path, struct ArrowArrayStream *out, struct err *err) MUST_CHECK;
+
+/* ---- what the plugin gives ---- */
+enum { IPC_VERSION = 1 };
+struct ipc_ops {
+    int version; /* IPC_VERSION */
+    enum lc (*read)(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,
+                    struct err *err);
+    enum lc (*write)(const struct ArrowSchema *schema, const struct ArrowArray *const *batches, size_t n,
+                     struct buf *out, struct err *err);
+    enum lc (*save)(const struct ctx *ctx, struct ArrowArrayStream *rows, const char *path, struct err *err);
+    enum lc (*open)(const char *path, struct ArrowArrayStream *out, struct err *err);
+};
+extern const struct ipc_ops lacus_arrow_ipc; /* of the plugin: the program finds it by its name */
+#endif
