@@ -58,6 +58,7 @@ AROUND = {
     "runtime/dataframe/engines/spark/execution.h": ([], "extern struct client *c; extern atomic_bool stop; extern struct buf plan;"),
     "runtime/dataframe/engines/spark/grpc.h": ([], "extern struct wire_target target;"),
     "runtime/dataframe/ipc.h": ([], "extern const char *data; extern size_t len;"),
+    "runtime/dataframe/arrow_type.h": ([], "extern const struct ArrowSchema *schema;"),
     "runtime/dataframe/engines/duckdb/duck.h": ([], DUCK),
     "runtime/dataframe/engines/duckdb/stream.h": (["runtime/dataframe/sqlgen/sqlgen.h"], DUCK + "extern struct sql_query q;"),
     "runtime/dataframe/sqlgen/sqlgen.h": ([], "extern const struct plan *plan; extern struct sql_env env;"),
