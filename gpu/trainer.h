@@ -87,6 +87,8 @@ void training_args_release(struct training_args *a);
  * without a meaning here that only concern Python (report_to, disable_tqdm, …) are accepted; unknown ones are
  * LC_ARG. */
 enum lc training_args_from_json(struct training_args *a, const json_t *object, struct err *err) MUST_CHECK;
+/* The i-th text that this argument may be ("optim", "eval_strategy"); NULL: past the end, or any. */
+const char *training_args_text(const char *name, size_t i);
 json_t *training_args_to_json(const struct training_args *a); /* every field; NULL without memory */
 enum lc training_args_check(const struct training_args *a, struct err *err) MUST_CHECK;
 

@@ -124,6 +124,7 @@ static const struct {
 
 static const char *const STRATEGIES[] = {
     [STRATEGY_NO] = "no", [STRATEGY_STEPS] = "steps", [STRATEGY_EPOCH] = "epoch"};
+enum { N_STRATEGIES = sizeof STRATEGIES / sizeof *STRATEGIES };
 
 void training_args_init(struct training_args *a)
 {
@@ -200,6 +201,21 @@ static enum lc read_optimizer(const char *text, enum optimizer_kind *out, struct
     return err_hint(err, "adamw_torch (AdamW) and sgd are");
 }
 
+const char *training_args_text(const char *name, size_t i)
+{
+    for (int k = 0; k < N_ROWS; k++) {
+        if (strcmp(ROWS[k].name, name) != 0)
+            continue;
+        if (ROWS[k].kind == SCHEDULE)
+            return i <= SCHEDULE_REDUCE_ON_PLATEAU ? schedule_name((enum schedule_kind)i) : NULL;
+        if (ROWS[k].kind == OPTIM)
+            return i < N_OPTIMIZERS ? OPTIMIZERS[i].name : NULL;
+        if (ROWS[k].kind == STRATEGY)
+            return i < N_STRATEGIES ? STRATEGIES[i] : NULL;
+    }
+    return NULL;
+}
+
 static enum lc read_word(const struct row *row, void *at, const json_t *v, struct err *err)
 {
     const char *text = json_string_value(v);
@@ -217,7 +233,7 @@ static enum lc read_word(const struct row *row, void *at, const json_t *v, struc
     if (row->kind == PREFERENCE)
         return preference_loss_from_name(text, at, err);
     if (row->kind == STRATEGY) {
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < N_STRATEGIES; i++)
             if (strcmp(text, STRATEGIES[i]) == 0) {
                 *(enum train_strategy *)at = (enum train_strategy)i;
                 return LC_OK;

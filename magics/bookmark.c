@@ -124,3 +124,20 @@ int magic_bookmark(lua_State *L, const char *line, const char *body)
     write_all(L, bookmarks);
     return 0;
 }
+
+int magic_bookmark_words(lua_State *L) /* (nil, word, "", line) */
+{
+    const char *line = luaL_checkstring(L, 4), *name;
+    json_t *bookmarks, *folder;
+    lua_Integer n = 0;
+
+    if (strncmp(line, "-b ", 3) != 0 && strncmp(line, "-d ", 3) != 0)
+        return 0;
+    bookmarks = all(L);
+    lua_newtable(L);
+    json_object_foreach (bookmarks, name, folder) {
+        lua_pushstring(L, name);
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}

@@ -26,5 +26,11 @@ magic_run magic_aimport, magic_autoreload, magic_bash, magic_bookmark, magic_kil
     magic_restart, magic_ruby, magic_run_file, magic_save, magic_script, magic_sh, magic_sql, magic_store,
     magic_svg, magic_sx, magic_tb, magic_tensorboard, magic_time, magic_timeit, magic_unload_ext,
     magic_vegalite, magic_who, magic_who_ls, magic_whos, magic_writefile, magic_xmode;
-int magic_config_words(lua_State *L); /* names of settings, and behind = what one may be */
+
+/* What the last word may be: `words` of struct session_magic. */
+int magic_config_words(lua_State *L);   /* names of settings, and behind = what one may be */
+int magic_who_words(lua_State *L);      /* types of what is defined */
+int magic_script_words(lua_State *L);   /* programs */
+int magic_store_words(lua_State *L);    /* behind -r and -d: what is stored */
+int magic_bookmark_words(lua_State *L); /* behind -b and -d: bookmarks */
 #endif

@@ -3,9 +3,14 @@
 #include "magics/line.h"
 #include "magics/magics.h"
 #include "magics/options.h"
+#include "runtime/base/fs.h"
 #include "runtime/session/cell.h"
 #include "runtime/session/shell.h"
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ARGUMENT_MAX = 100000 }; /* a longer script does not fit into an argument of the system */
 
@@ -177,4 +182,57 @@ int magic_node(lua_State *L, const char *line, const char *body)
     static const char *const argv[] = {"node", "-", NULL};
 
     return named_script(L, "node", argv, line, body);
+}
+
+/* ---- completion ---- */
+static bool can_run(const char *folder, const char *name)
+{
+    char path[PATH_MAX];
+
+    return snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path && access(path, X_OK) == 0;
+}
+
+/* Those on PATH that begin with `prefix`, or are called `name`; the list is on the top. */
+static void add_programs(lua_State *L, const char *prefix, const char *name)
+{
+    const char *path = getenv("PATH");
+    lua_Integer listed = (lua_Integer)lua_rawlen(L, -1);
+    char folder[PATH_MAX], **names;
+
+    for (const char *p = path ? path : ""; *p; p += strspn(p, ":")) {
+        size_t len = strcspn(p, ":"), n;
+        snprintf(folder, sizeof folder, "%.*s", (int)len, p);
+        p += len;
+        if (name && can_run(folder, name)) {
+            lua_pushstring(L, name);
+            lua_rawseti(L, -2, ++listed);
+            return;
+        }
+        if (name || fs_list(folder, &names, &n, NULL) != LC_OK)
+            continue;
+        for (size_t i = 0; i < n; i++)
+            if (strncmp(names[i], prefix, strlen(prefix)) == 0 && can_run(folder, names[i])) {
+                lua_pushstring(L, names[i]);
+                lua_rawseti(L, -2, ++listed);
+            }
+        fs_free_list(names, n);
+    }
+}
+
+int magic_script_words(lua_State *L) /* (nil, word, "", line) */
+{
+    static const char *const common[] = {"awk",  "bash", "jq",      "lua",  "node", "perl", "php",
+                                         "psql", "R",    "python3", "ruby", "sed",  "sh",   "sqlite3"};
+    const char *word = luaL_checkstring(L, 2), *line = luaL_checkstring(L, 4);
+
+    if (*line != '\0' && *line != '-' && strlen(line) != strlen(word))
+        return 0; /* an argument of the program */
+    if (strchr(word, '/'))
+        return 0;
+    lua_newtable(L);
+    for (size_t i = 0; !*word && i < sizeof common / sizeof *common; i++)
+        add_programs(L, "", common[i]);
+    if (*word)
+        add_programs(L, word, NULL);
+    return 1;
 }

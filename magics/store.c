@@ -125,19 +125,12 @@ static void push_stored(lua_State *L, const char *name)
     call(L, "restore", 2);
 }
 
-typedef void each_fn(lua_State *L, const char *name);
-
-/* All that are stored, or those that are named. */
-static void each(lua_State *L, const struct options *o, each_fn *fn)
+static void push_names(lua_State *L) /* of all that are stored */
 {
     struct err err;
     char **names;
     size_t n;
 
-    for (size_t i = 0; i < o->n; i++)
-        fn(L, o->words[i]);
-    if (o->n)
-        return;
     check(L, fs_list(push_folder(L), &names, &n, &err), &err);
     lua_createtable(L, (int)n, 0);
     for (size_t i = 0; i < n; i++) { /* onto the Lua side: fn may raise */
@@ -145,6 +138,18 @@ static void each(lua_State *L, const struct options *o, each_fn *fn)
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     fs_free_list(names, n);
+}
+
+typedef void each_fn(lua_State *L, const char *name);
+
+/* All that are stored, or those that are named. */
+static void each(lua_State *L, const struct options *o, each_fn *fn)
+{
+    for (size_t i = 0; i < o->n; i++)
+        fn(L, o->words[i]);
+    if (o->n)
+        return;
+    push_names(L);
     for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++, lua_pop(L, 1)) {
         int top = lua_gettop(L);
         fn(L, lua_tostring(L, -1));
@@ -176,6 +181,16 @@ static void drop_one(lua_State *L, const char *name)
         not_stored(L, name);
     err_errno(&err, errno, "cannot remove the stored '%s'", name);
     session_raise(L, &err);
+}
+
+int magic_store_words(lua_State *L) /* (nil, word, "", line) */
+{
+    const char *line = luaL_checkstring(L, 4);
+
+    if (strncmp(line, "-r ", 3) != 0 && strncmp(line, "-d ", 3) != 0)
+        return 0;
+    push_names(L);
+    return 1;
 }
 
 int magic_store(lua_State *L, const char *line, const char *body)

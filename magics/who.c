@@ -139,3 +139,18 @@ int magic_whos(lua_State *L, const char *line, const char *body)
         print_value(L, names, &list[i], width, type_width);
     return 0;
 }
+
+int magic_who_words(lua_State *L) /* (nil, word, "", line) */
+{
+    size_t n;
+    struct name *list;
+
+    lua_settop(L, 0);
+    list = collect(L, "", &n);
+    lua_newtable(L);
+    for (size_t i = 0; i < n; i++) {
+        lua_pushstring(L, list[i].type);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}

@@ -57,6 +57,14 @@ static const struct {
     {"time", DTYPE_TIME, false},
 };
 
+const char *dtype_name_at(size_t i)
+{
+    if (i < DTYPE_COUNT)
+        return rows[i].name;
+    i -= DTYPE_COUNT;
+    return i < sizeof other_names / sizeof *other_names ? other_names[i].name : NULL;
+}
+
 #define ATOMIC(i)                                                                                            \
     {                                                                                                        \
         .id = (i), .contains_null = true                                                                     \

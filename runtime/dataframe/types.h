@@ -102,6 +102,8 @@ enum lc dtype_from_json_text(const char *text, size_t len, const struct dtype **
                              struct err *err) MUST_CHECK;
 /* One type ("decimal(10,2)", "array<int>", "struct<a:int>", also BIGINT, INTEGER, …). */
 enum lc dtype_parse(const char *text, const struct dtype **out, struct err *err) MUST_CHECK;
+/* Names that dtype_parse knows, the simpleString's first; NULL past the end. */
+const char *dtype_name_at(size_t i);
 /* A schema: DDL ("a INT, b STRING") or JSON. */
 enum lc dtype_parse_schema(const char *text, const struct dtype **out, struct err *err) MUST_CHECK;
 #endif

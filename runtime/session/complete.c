@@ -221,7 +221,7 @@ static bool add_entry(void *arg, const struct manual_entry *e)
 {
     struct members *m = arg;
 
-    if (!(m->a->methods && e->field))
+    if (!(m->a->methods && e->field) && strcmp(e->name, MANUAL_ELEMENT) != 0)
         complete_add(m->a, e->name, entry_type(e), e->alias_of ? 2 : 1, e);
     return true;
 }
@@ -363,6 +363,17 @@ static bool find_argument(lua_State *L, const struct place *p, struct argument *
     return manual_call_of(&out->entry, &out->signature);
 }
 
+/* Of {…: ColumnName = AggregateName}: what stands behind any name. */
+static bool values_type(struct manual_text type, struct buf *out)
+{
+    struct manual_call *fields = mem_zalloc(sizeof *fields);
+
+    if (fields && manual_fields(type, fields) && fields->params[0].rest)
+        buf_add(out, fields->params[0].fallback.s, fields->params[0].fallback.len);
+    mem_free(fields);
+    return out->len > 0;
+}
+
 /* The type of the argument at the cursor, in LuaLS's notation; borrowed from out. */
 static bool argument_type(const struct argument *x, struct buf *out)
 {
@@ -384,43 +395,19 @@ static bool argument_type(const struct argument *x, struct buf *out)
     if (q)
         put_type(&x->entry, q, out);
     mem_free(fields);
-    return q != NULL;
+    return q || (x->key && at && values_type(at->type, out));
 }
 
-static void add_keyword(lua_State *L, struct answer *a, const struct manual_param *p)
+static void add_keyword(lua_State *L, struct answer *a, const struct manual_param *p, int self)
 {
     char text[96];
 
     if (p->rest && p->type.len)
-        complete_listed(L, a, p->type);
+        complete_listed(L, a, p->type, self);
     if (p->rest || p->name.len > 80)
         return;
     snprintf(text, sizeof text, "%.*s = ", (int)p->name.len, p->name.s);
     complete_add(a, text, "param", 0, NULL);
-}
-
-/* f{na|: names that the call takes. */
-static void add_keywords_of(lua_State *L, struct answer *a, const struct place *p)
-{
-    const struct place_frame *f = frame(p, 0);
-    const struct manual_param *at;
-    struct manual_call *fields;
-    struct argument x;
-
-    if (!f || f->bracket != '{' || f->keyed || f->tokens > 0)
-        return;
-    if (!find_argument(L, p, &x))
-        return;
-    a->call = x.call->callee.parts[0].name;
-    at = param_at(&x.signature, x.index);
-    fields = mem_zalloc(sizeof *fields);
-    if (at && fields && at->type.len && manual_fields(at->type, fields))
-        for (int i = 0; i < fields->n; i++)
-            add_keyword(L, a, &fields->params[i]);
-    else if (x.call->bracket == '{' || (x.signature.named && x.index > 0))
-        for (int i = 0; i < x.signature.n; i++)
-            add_keyword(L, a, &x.signature.params[i]);
-    mem_free(fields);
 }
 
 /* The nearest object around the cursor that a method is called on: df in df:select(F.col("|. */
@@ -439,6 +426,32 @@ static int self_around(lua_State *L, const struct place *p, const char *class)
         }
     }
     return 0;
+}
+
+/* f{na|: names that the call takes. */
+static void add_keywords_of(lua_State *L, struct answer *a, const struct place *p)
+{
+    const struct place_frame *f = frame(p, 0);
+    const struct manual_param *at;
+    struct manual_call *fields;
+    struct argument x;
+    int self;
+
+    if (!f || f->bracket != '{' || f->keyed || f->tokens > 0)
+        return;
+    if (!find_argument(L, p, &x))
+        return;
+    a->call = x.call->callee.parts[0].name;
+    at = param_at(&x.signature, x.index);
+    self = self_around(L, p, "DataFrame");
+    fields = mem_zalloc(sizeof *fields);
+    if (at && fields && at->type.len && manual_fields(at->type, fields))
+        for (int i = 0; i < fields->n; i++)
+            add_keyword(L, a, &fields->params[i], self ? self : x.self);
+    else if (x.call->bracket == '{' || (x.signature.named && x.index > 0))
+        for (int i = 0; i < x.signature.n; i++)
+            add_keyword(L, a, &x.signature.params[i], x.self);
+    mem_free(fields);
 }
 
 /* df["na|, df"na|: the object itself is asked. */
@@ -474,6 +487,34 @@ static bool complete_assigned(lua_State *L, struct answer *a, const struct place
     return list && complete_asked(L, a, list, p->string, lua_gettop(L));
 }
 
+/* fmt("{na|: a name; behind it, how it is to be written. */
+static bool complete_format(lua_State *L, struct answer *a, const struct place *p)
+{
+    const struct place_frame *f = frame(p, 0);
+    const char *end = a->text + a->len, *brace = NULL;
+
+    if (!f || f->callee.n != 1 || f->argument || f->callee.parts[0].len != 3 ||
+        memcmp(f->callee.parts[0].name, "fmt", 3) != 0)
+        return false;
+    for (const char *q = p->string; q < end; q++)
+        if (*q == '{' && q + 1 < end && q[1] == '{')
+            q++;
+        else if (strchr("{}:!", *q))
+            brace = *q == '{' ? q + 1 : NULL;
+    if (!brace)
+        return true;
+    if (memchr(brace, '.', (size_t)(end - brace)) || memchr(brace, '[', (size_t)(end - brace))) {
+        complete_lua_from(L, a, brace);
+        return true;
+    }
+    a->prefix = brace;
+    a->prefix_len = (size_t)(end - brace);
+    add_declared(a);
+    add_carried(L, a);
+    add_globals(L, a);
+    return true;
+}
+
 static void complete_string(lua_State *L, struct answer *a, const struct place *p)
 {
     static const struct manual_text columns = {"ColumnName", 10};
@@ -482,7 +523,7 @@ static void complete_string(lua_State *L, struct answer *a, const struct place *
     const struct place_frame *f = frame(p, 0);
     int object;
 
-    if (complete_assigned(L, a, p))
+    if (complete_assigned(L, a, p) || complete_format(L, a, p))
         return;
     object = indexed(L, p);
     a->first = f ? f->first : NULL;
@@ -501,7 +542,8 @@ static void complete_string(lua_State *L, struct answer *a, const struct place *
         a->call = x.call->callee.parts[0].name;
         struct manual_text t = {buf_str(type), type->len};
         int self = self_around(L, p, "DataFrame");
-        if (complete_value(L, a, t, p->string, self ? self : x.self))
+        if (complete_value(L, a, t, p->string, self ? self : x.self) ||
+            !(strstr(t.s, "any") || strstr(t.s, "string")))
             return;
     }
     complete_path(a, p->string);
@@ -529,6 +571,18 @@ void complete_lua(lua_State *L, struct answer *a)
     }
     add_keywords_of(L, a, p);
     complete_names(L, a);
+}
+
+void complete_lua_from(lua_State *L, struct answer *a, const char *start)
+{
+    struct answer inner = *a;
+
+    inner.text = start;
+    inner.len = (size_t)(a->text + a->len - start);
+    complete_lua(L, &inner);
+    inner.text = a->text;
+    inner.len = a->len;
+    *a = inner;
 }
 
 static int l_complete(lua_State *L) /* (lightuserdata answer) */

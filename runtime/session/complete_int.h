@@ -27,6 +27,7 @@ struct answer {
     const char *prefix;
     size_t prefix_len;
     bool methods;      /* after ':' */
+    bool folders;      /* of paths: nothing else */
     bool fold;         /* case does not matter: SQL */
     const char *first; /* in a call: its first argument, a text; NULL: none */
     size_t first_len;
@@ -44,10 +45,12 @@ void complete_add(struct answer *a, const char *text, const char *type, int rank
 void complete_path(struct answer *a, const char *start);
 /* Lua, with the cursor at its end. */
 void complete_lua(lua_State *L, struct answer *a);
+/* Lua that begins at `start`, in something else. */
+void complete_lua_from(lua_State *L, struct answer *a, const char *start);
 /* A text that a parameter of this type takes, from `start` on; self: stack index of the object, 0: none. */
 bool complete_value(lua_State *L, struct answer *a, struct manual_text type, const char *start, int self);
 /* The texts that a parameter of this type takes, where a name is being written; false: it is no such type. */
-bool complete_listed(lua_State *L, struct answer *a, struct manual_text type);
+bool complete_listed(lua_State *L, struct answer *a, struct manual_text type, int self);
 /* The texts that a list of an object's gives, from `start` on; false: none. */
 bool complete_asked(lua_State *L, struct answer *a, lua_CFunction list, const char *start, int self);
 /* Lines that are no Lua: magics and commands; false: it is Lua. */

@@ -19,7 +19,7 @@ static void add_files(struct answer *a, const char *folder)
     for (size_t i = 0; i < n; i++) {
         char *path = fs_join(*folder ? folder : ".", names[i]);
         char *shown = path && fs_is_dir(path) ? mem_printf("%s/", names[i]) : mem_strdup(names[i]);
-        if (shown && (*names[i] != '.' || a->prefix_len))
+        if (shown && (*names[i] != '.' || a->prefix_len) && !(a->folders && !strchr(shown, '/')))
             complete_add(a, shown, "path", 0, NULL);
         mem_free(shown);
         mem_free(path);
@@ -76,9 +76,11 @@ static const char *kind_of(const char *type)
     return "value";
 }
 
-static void call_list(lua_State *L, struct answer *a, lua_CFunction list, const char *type, int self)
+/* False: it gives no list. */
+static bool call_list(lua_State *L, struct answer *a, lua_CFunction list, const char *type, int self)
 {
     int top = lua_gettop(L);
+    bool listed;
 
     lua_pushcfunction(L, list);
     if (self)
@@ -90,9 +92,11 @@ static void call_list(lua_State *L, struct answer *a, lua_CFunction list, const 
     const char *end = a->call_end ? a->call_end : a->text + a->len;
     lua_pushlstring(L, a->call ? a->call : "", a->call ? (size_t)(end - a->call) : 0);
     lua_pushlstring(L, a->text, (size_t)((a->call ? a->call : a->text + a->len) - a->text));
-    if (lua_pcall(L, 5, 1, 0) == LUA_OK && lua_istable(L, -1))
+    listed = lua_pcall(L, 5, 1, 0) == LUA_OK && lua_istable(L, -1);
+    if (listed)
         add_texts(L, a, type);
     lua_settop(L, top);
+    return listed;
 }
 
 bool complete_asked(lua_State *L, struct answer *a, lua_CFunction list, const char *start, int self)
@@ -103,14 +107,14 @@ bool complete_asked(lua_State *L, struct answer *a, lua_CFunction list, const ch
     return a->n > 0;
 }
 
-bool complete_listed(lua_State *L, struct answer *a, struct manual_text type)
+bool complete_listed(lua_State *L, struct answer *a, struct manual_text type, int self)
 {
     struct manual_values v;
 
     if (!manual_find_values(a->s->globals, type.s, type.len, &v))
         return false;
     a->more = " = ";
-    call_list(L, a, v.list, "param", 0);
+    call_list(L, a, v.list, "param", self);
     a->more = NULL;
     return true;
 }
@@ -293,22 +297,42 @@ static void add_options(struct answer *a, const struct session_magic *m)
     }
 }
 
-static bool takes_path(const struct session_magic *m)
+/* Is the word at `at` of a usage what an option takes, and is it another one than that before the word? "-o FILE" */
+static bool of_other_option(const struct answer *a, const char *usage, const char *at, const char *word)
 {
-    static const char *const words[] = {"FILE", "PATH", "FOLDER", "NOTEBOOK", "SCRIPT", "DIR",
-                                        "%cd",  "%run", "%load",  "%ls",      "%fs"};
+    const char *end = at, *option, *before = word;
 
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strstr(m->usage, words[i]))
-            return true;
+    while (end > usage && end[-1] == ' ')
+        end--;
+    option = last_word(usage, end);
+    option += *option == '[';
+    if (*option != '-' || end[-1] == ']')
+        return false;
+    while (before > a->text && before[-1] == ' ')
+        before--;
+    const char *last = last_word(a->text, before);
+    return before == last || *last != '-' ||
+           !memmem(option, (size_t)(end - option), last, (size_t)(before - last)); /* "-i|--in" */
+}
+
+/* Does one of the words stand in the usage where `word` is being written? */
+static bool usage_says(const struct answer *a, const struct session_magic *m, const char *const *words,
+                       const char *word)
+{
+    for (; *words; words++)
+        for (const char *p = m->usage; (p = strstr(p, *words)) != NULL; p += strlen(*words))
+            if (!of_other_option(a, m->usage, p, word))
+                return true;
     return false;
 }
 
 /* Magics whose words are names of one kind. */
 static bool names_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *word)
 {
-    static const char *const kinds[][2] = {
-        {"env", "EnvName"}, {"load_ext", "ModuleName"}, {"aimport", "ModuleName"}, {"config", "ConfName"}};
+    static const char *const kinds[][2] = {{"env", "EnvName"},           {"set_env", "EnvName"},
+                                           {"load_ext", "ModuleName"},   {"reload_ext", "ModuleName"},
+                                           {"unload_ext", "ModuleName"}, {"aimport", "ModuleName"},
+                                           {"config", "ConfName"}};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(m->name, kinds[i][0]) == 0)
@@ -348,46 +372,44 @@ static bool word_of_magic(struct answer *a, const struct session_magic *m, const
 }
 
 /* Behind NAME = there are values, before it names: those of the magic itself. */
-static void words_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *start)
+static bool words_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *start)
 {
     const char *end = a->text + a->len, *equals = memchr(start, '=', (size_t)(end - start));
     const char *word = last_word(equals ? equals + 1 : start, end);
 
-    if (!equals && word == start)
+    if (!equals && word == start && strcmp(m->name, "config") == 0)
         names_of_magic(L, a, m, word);
     a->prefix = word;
     a->prefix_len = (size_t)(end - word);
     a->call = start;
-    call_list(L, a, m->words, equals ? "value" : "property", 0);
+    return call_list(L, a, m->words, equals ? "value" : "property", 0);
 }
 
 static void rest_of_magic(lua_State *L, struct answer *a, const struct session_magic *m, const char *start)
 {
+    static const char *const files[] = {"FILE", "PATH", "ARGUMENT", "COMMAND", NULL},
+                             *const folders[] = {"FOLDER", NULL},
+                             *const lua[] = {"STATEMENT", "[NAME]", "NAME,", NULL};
     const char *end = a->text + a->len, *word = last_word(start, end);
 
     if ((m->kinds & MAGIC_LINE) && word == start && (word == end || *word != '-') &&
         word_of_magic(a, m, word))
         return;
-    if (m->words) {
-        words_of_magic(L, a, m, start);
-    } else if (strcmp(m->name, "sql") == 0) {
+    if (strcmp(m->name, "sql") == 0) {
         complete_sql(L, a, start);
     } else if (word < end && *word == '-') {
         a->prefix = word;
         a->prefix_len = (size_t)(end - word);
         add_options(a, m);
-    } else if (names_of_magic(L, a, m, word)) {
+    } else if ((m->words && words_of_magic(L, a, m, start)) || names_of_magic(L, a, m, word)) {
         return;
-    } else if (takes_path(m)) {
+    } else if (usage_says(a, m, files, word)) {
         complete_path(a, word);
-    } else { /* %time EXPRESSION */
-        struct answer inner = *a;
-        inner.text = start;
-        inner.len = (size_t)(end - start);
-        complete_lua(L, &inner);
-        inner.text = a->text;
-        inner.len = a->len;
-        *a = inner;
+    } else if (usage_says(a, m, folders, word)) {
+        a->folders = true;
+        complete_path(a, word);
+    } else if (usage_says(a, m, lua, word)) { /* %time STATEMENT */
+        complete_lua_from(L, a, start);
     }
 }
 

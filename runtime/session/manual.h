@@ -44,12 +44,14 @@ struct manual_text {
     size_t len;
 };
 
+#define MANUAL_ELEMENT "[string]" /* the name of a field that stands for all others, as in LuaLS's notation */
+
 enum manual_kind { MANUAL_MODULE, MANUAL_CLASS };
 
 /* A kind of text that a parameter takes: `name: ColumnName`. list(object, prefix, first, call, before) returns the texts it may be, in
  * a table, for completion: quick, without side effects. object: what the method is called on, or nil; first: the first argument,
  * if it is a text; call: the call as it is written up to the cursor; before: the text before it. For editors it is a string.
- * `…: Type` says that a table with names may have these as names. */
+ * `…: Type` says that a table with names may have these as names, `…: Type = Other` also what its values are. */
 struct manual_values {
     const char *type;
     lua_CFunction list;
@@ -113,7 +115,7 @@ struct manual_call {
 bool manual_parse(struct manual_text signature, struct manual_call *call);
 /* The same of a row, with the parameters of its second signature. */
 bool manual_call_of(const struct manual_entry *e, struct manual_call *call);
-/* The fields of a type "{a?: integer, b: string}"; false when it is another type. */
+/* The fields of a type "{a?: integer, b: string}", or of "Other|{…}"; false when it is another type. */
 bool manual_fields(struct manual_text type, struct manual_call *fields);
 /* The type of a parameter in LuaLS's notation. */
 void manual_param_type(const struct manual_param *p, struct buf *out);

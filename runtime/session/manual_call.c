@@ -164,7 +164,12 @@ bool manual_call_of(const struct manual_entry *e, struct manual_call *call)
 /* Is it { name: type, … } or { name?, … }, and not the list {type, …}? */
 bool manual_fields(struct manual_text type, struct manual_call *fields)
 {
+    const char *p = type.s, *end = type.s + type.len;
+
     *fields = (struct manual_call){0};
+    while (p < end && *p != '{')
+        p = skip_blanks(part_end(p, end, "|") + 1, end);
+    type = p < end ? trimmed(p, part_end(p, end, "|")) : (struct manual_text){"", 0};
     if (type.len < 2 || type.s[0] != '{' || type.s[type.len - 1] != '}')
         return false;
     if (!add_params(fields, type.s + 1, type.s + type.len - 1) || fields->n == 0)

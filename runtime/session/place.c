@@ -64,6 +64,12 @@ static bool only_brackets(const struct reading *r, const struct place_frame *f)
            f->tokens == 2 * r->now.n;
 }
 
+/* ["name"]. The closing bracket is counted. */
+static bool is_one_text(const struct place_frame *f)
+{
+    return f->first && f->argument == 0 && f->tokens == 2 && !memchr(f->first, '\\', f->first_len);
+}
+
 static void close_frame(struct reading *r, bool block)
 {
     struct place_frame *f = top(r);
@@ -79,7 +85,9 @@ static void close_frame(struct reading *r, bool block)
         return;
     }
     r->now = f->callee;
-    if (f->bracket == '[' || r->now.n == 0) {
+    if (f->bracket == '[' && r->now.n && is_one_text(f)) {
+        add_part(&r->now, f->first, f->first_len, '[');
+    } else if (f->bracket == '[' || r->now.n == 0) {
         if (r->now.n == 0)
             begin(&r->now, r->before.at, 0);
         r->now.unknown = true;
@@ -411,6 +419,14 @@ static bool entry_of(struct resolving *r, int i, struct manual_entry *e)
     return manual_find(globals, written, dot ? (size_t)(dot - written) : 0, part->name, part->len, e);
 }
 
+/* The row of what an index gives that only a class is known for: spark:table("t").name. */
+static bool element_of(const struct resolving *r, const struct place_part *part, struct manual_entry *e)
+{
+    return !r->now.is_value && !part->called && part->separator != ':' &&
+           manual_find(session_of(r->L)->globals, r->now.class.s, r->now.class.len, MANUAL_ELEMENT,
+                       strlen(MANUAL_ELEMENT), e);
+}
+
 static bool part(struct resolving *r, int i) /* what is on the top becomes its part i */
 {
     const struct place_part *part = &r->c->parts[i];
@@ -421,7 +437,7 @@ static bool part(struct resolving *r, int i) /* what is on the top becomes its p
         r->now = (struct resolved){.is_value = true, .class = class_of_value(r->L, -1)};
         return true;
     }
-    if (!entry_of(r, i, &e))
+    if (!entry_of(r, i, &e) && !element_of(r, part, &e))
         return false;
     r->now =
         (struct resolved){.called = part->called, .class = part->called ? returns_of(&e) : field_type(&e)};

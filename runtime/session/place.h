@@ -29,7 +29,7 @@ struct place_chain {
     struct place_part {
         const char *name;
         size_t len;
-        char separator; /* '.', ':' or 0 before the first */
+        char separator; /* '.', ':', '[' of ["name"], or 0 before the first */
         bool called;    /* (…), {…} or "…" follows */
     } parts[PLACE_PARTS];
     int n;

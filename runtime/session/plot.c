@@ -868,7 +868,7 @@ static const struct manual_row library[] = {
      "\nA point for each pair.\n\tplot.scatter(df, {x = \"a\", y = \"b\"})"},
     {"bar", l_bar,
      "bar{x?: " VALUES ", y?: " VALUES
-     ", by?: ColumnName, agg?: FunctionName, stacked?: boolean, sort?: string, "
+     ", by?: ColumnName, agg?: AggregateName, stacked?: boolean, sort?: string, "
      "series?: table, " COMMON "\nA bar for each name, also {name = number, …}. Of a dataframe: the rows are "
      "counted, or agg = \"avg\" of "
      "y; sort = \"y\": the largest first.\n\tplot.bar(df, {x = \"country\", y = \"price\", agg = \"avg\"})"},
@@ -880,7 +880,7 @@ static const struct manual_row library[] = {
      "\nMedian, quartiles, whiskers and what lies beyond, of a list or of {name = list, …}.\n"
      "\tplot.box(df, {x = \"country\", y = \"price\"})"},
     {"heatmap", l_heatmap,
-     "heatmap{z?: table, x?: " VALUES ", y?: " VALUES ", value?: " VALUES ", agg?: FunctionName, " COMMON
+     "heatmap{z?: table, x?: " VALUES ", y?: " VALUES ", value?: " VALUES ", agg?: AggregateName, " COMMON
      "\nA coloured cell for each number of rows of numbers.\n"
      "\tplot.heatmap(df, {x = \"day\", y = \"hour\", value = \"n\", agg = \"sum\"})"},
     {0}};

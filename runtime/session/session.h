@@ -45,7 +45,8 @@ struct session_magic { /* one % or %% command; defined in magics/ */
      * cell's coroutine as a Lua C function would: it may raise, and leaves its results on the stack. */
     int (*run)(struct lua_State *L, const char *line, const char *body);
     const char *example; /* a cell; may be NULL */
-    /* What its last word may be, for completion: (nil, word, "", line up to the cursor) gives a list of texts. May be NULL. */
+    /* What its last word may be, for completion: (nil, word, "", line up to the cursor) gives a list of texts, or nothing: as
+     * the usage says. May be NULL. */
     int (*words)(struct lua_State *L);
 };
 enum { MAGIC_LINE = 1, MAGIC_CELL = 2 };

@@ -539,11 +539,11 @@ static const struct manual_row methods[] = {
     {"name", l_alias, NULL},
     {"as", l_alias, NULL},
     {"cast", l_cast,
-     "cast(type) -> Column\n\"int\", \"array<string>\", …; an error for values that do not "
+     "cast(type: TypeName) -> Column\n\"int\", \"array<string>\", …; an error for values that do not "
      "fit\n\tdf:select(F.col(\"n\"):cast(\"double\"))"},
     {"astype", l_cast, NULL},
     {"try_cast", l_try_cast,
-     "try_cast(type) -> Column\nlike cast, but NULL for values that do not "
+     "try_cast(type: TypeName) -> Column\nlike cast, but NULL for values that do not "
      "fit\n\tdf:select(F.col(\"s\"):try_cast(\"int\"))"},
     {"asc", l_asc, "asc() -> Column\nascending, NULLs first\n\tdf:orderBy(F.col(\"n\"):asc())"},
     {"asc_nulls_first", l_asc, NULL},

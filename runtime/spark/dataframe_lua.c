@@ -220,7 +220,8 @@ static const struct manual_row methods[] = {
     {"cube", dataframe_cube,
      "cube(column, …) -> GroupedData\ngroups with all subtotals\n\tdf:cube(\"k\", \"s\"):count()"},
     {"agg", dataframe_agg,
-     "agg(aggregate, …) -> DataFrame\naggregates of all rows: agg(F.max(\"a\")) or agg{a = "
+     "agg(aggregate: Column|{…: ColumnName = AggregateName}, …) -> DataFrame\naggregates of all rows: "
+     "agg(F.max(\"a\")) or agg{a = "
      "\"max\"}\n\tdf:agg(F.max(\"n\"), F.min(\"n\"))"},
     {"join", dataframe_join,
      "join(other, on, how) -> DataFrame\non: names, or a condition as a Column; how: inner, left, right, "
@@ -336,6 +337,9 @@ static const struct manual_row property_rows[] = {
     {"na", NULL,
      "na: table\ndf.na.drop(), df.na.fill(value), df.na.replace(from, to)"
      "\n\tdf.na:fill(0)"},
+    {MANUAL_ELEMENT, NULL,
+     MANUAL_ELEMENT ": Column\nany other name: the column that is called so"
+                    "\n\tdf:select(df.n, df[\"s\"])"},
     {0}};
 
 const struct manual_topic dataframe_topic = {

@@ -296,7 +296,8 @@ static const struct manual_row special[] = {
     {"desc_nulls_first", l_desc_nulls_first, "desc_nulls_first(column)\ndescending, NULLs first"},
     {"call_udf", l_call_function, "call_udf(name, column, …)\na function that spark.udf:register made"},
     {"udf", l_udf,
-     "udf(f: function, returnType: string = \"string\") -> function\na Lua function as function on columns; "
+     "udf(f: function, returnType: TypeName = \"string\") -> function\na Lua function as function on "
+     "columns; "
      "it is copied now, with "
      "what it uses. A NULL arrives as null (test x == null), null or nil is returned for one\n\tlocal twice "
      "= F.udf(function(x) return 2 * x end, "
@@ -360,12 +361,30 @@ static bool function_entry(size_t i, struct manual_entry *e)
     return true;
 }
 
+/* Of those that come from the table: columns, and units of time. */
+static bool parameter_type(const struct manual_entry *e, struct manual_text param, struct buf *out)
+{
+    static const char *const truncating[] = {"date_trunc", "trunc"};
+    const struct function *f = is_special(e->name) ? NULL : function_named(e->name);
+    const char *name;
+    size_t n;
+
+    for (size_t i = 0; i < sizeof truncating / sizeof *truncating; i++)
+        if (strcmp(e->name, truncating[i]) == 0 && param.len == 6 && memcmp(param.s, "format", 6) == 0)
+            buf_puts(out, "TimeUnit");
+    for (int i = 0; f && f->lua && !out->len && (n = argument_name(f->usage, i, &name)) > 0; i++)
+        if (n == param.len && memcmp(name, param.s, n) == 0 && text_of(f, i) == COLUMN_NAME)
+            buf_puts(out, "Column|ColumnName");
+    return out->len > 0;
+}
+
 static const struct manual_topic functions_topic = {
     .name = "F",
     .doc = "the functions of Spark SQL on columns; a text is the name of a column",
     .rows = special,
     .returns = "Column",
-    .more = function_entry};
+    .more = function_entry,
+    .type_of = parameter_type};
 const struct manual_topic *const functions_topics[] = {&functions_topic, NULL};
 
 static int no_such(lua_State *L, const char *name)

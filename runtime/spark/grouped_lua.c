@@ -167,7 +167,8 @@ EACH(l_max, "max")
 
 static const struct manual_row methods[] = {
     {"agg", l_agg,
-     "agg(aggregate, …) -> DataFrame\none row per group: agg(F.sum(\"a\"), F.max(\"b\")) or agg{a = "
+     "agg(aggregate: Column|{…: ColumnName = AggregateName}, …) -> DataFrame\none row per group: "
+     "agg(F.sum(\"a\"), F.max(\"b\")) or agg{a = "
      "\"sum\"}\n\tdf:groupBy(\"k\"):agg(F.sum(\"n\"):alias(\"sum\"), F.max(\"n\"))"},
     {"count", l_count, "count() -> DataFrame\nthe number of rows of each group\n\tdf:groupBy(\"k\"):count()"},
     {"sum", l_sum,

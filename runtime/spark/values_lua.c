@@ -2,6 +2,7 @@
 #include "runtime/spark/values_lua.h"
 #include "runtime/dataframe/options.h"
 #include "runtime/dataframe/sqlgen/functions.h"
+#include "runtime/dataframe/types.h"
 #include "runtime/spark/dataframe_lua.h"
 #include <ctype.h>
 #include <string.h>
@@ -139,6 +140,36 @@ static int l_functions(lua_State *L)
     return 1;
 }
 
+static int l_aggregates(lua_State *L) /* those of one argument */
+{
+    lua_settop(L, 0);
+    lua_newtable(L);
+    for (const struct function *f = function_rows(); f->name; f++)
+        if (f->kind == FUNCTION_AGGREGATE && f->min <= 1 && f->max != 0)
+            add(L, f->name);
+    return 1;
+}
+
+static int named(lua_State *L, const char *(*name_at)(size_t i))
+{
+    const char *name;
+
+    lua_newtable(L);
+    for (size_t i = 0; (name = name_at(i)) != NULL; i++)
+        add(L, name);
+    return 1;
+}
+
+static int l_types(lua_State *L)
+{
+    return named(L, dtype_name_at);
+}
+
+static int l_units(lua_State *L)
+{
+    return named(L, function_unit);
+}
+
 static int l_confs(lua_State *L) /* those that are known, and those that were set */
 {
     struct spark *s = spark_of(L);
@@ -194,6 +225,9 @@ static int l_write_options(lua_State *L)
 const struct manual_values spark_values[] = {{"ColumnName", l_columns},
                                              {"TableName", l_tables},
                                              {"FunctionName", l_functions},
+                                             {"AggregateName", l_aggregates},
+                                             {"TypeName", l_types},
+                                             {"TimeUnit", l_units},
                                              {"ConfName", l_confs},
                                              {"ReadOption", l_read_options},
                                              {"WriteOption", l_write_options},

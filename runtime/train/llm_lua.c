@@ -10,6 +10,7 @@
 #include "runtime/hub/hub_lua.h"
 #include "runtime/registry/registry.h"
 #include "runtime/session/closure.h"
+#include "runtime/session/manual.h"
 #include "runtime/session/session_lua.h"
 #include "runtime/train/coordinator.h"
 #include "runtime/train/curve.h"
@@ -942,3 +943,36 @@ int llm_open_training_arguments(struct lua_State *L)
 {
     return push_field(L, "TrainingArguments");
 }
+
+/* ---- texts that training arguments may be ---- */
+static int texts_of(lua_State *L, const char *argument)
+{
+    const char *text;
+
+    lua_newtable(L);
+    for (size_t i = 0; (text = training_args_text(argument, i)) != NULL; i++) {
+        lua_pushstring(L, text);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+static int l_schedules(lua_State *L)
+{
+    return texts_of(L, "lr_scheduler_type");
+}
+
+static int l_optimizers(lua_State *L)
+{
+    return texts_of(L, "optim");
+}
+
+static int l_strategies(lua_State *L)
+{
+    return texts_of(L, "eval_strategy");
+}
+
+static const struct manual_values texts[] = {
+    {"ScheduleName", l_schedules}, {"OptimizerName", l_optimizers}, {"StrategyName", l_strategies}, {0}};
+static const struct manual_topic texts_topic = {.name = "llm", .doc = "language models", .values = texts};
+const struct manual_topic *const llm_topics[] = {&texts_topic, NULL};

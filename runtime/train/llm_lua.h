@@ -11,6 +11,8 @@
 #define LACUS_TRAIN_LLM_LUA_H
 
 struct lua_State;
+struct manual_topic;
+extern const struct manual_topic *const llm_topics[]; /* for struct session_global; ends with NULL */
 int llm_open(struct lua_State *L);
 int llm_open_dataset(struct lua_State *L);
 int llm_open_load_dataset(struct lua_State *L);

@@ -209,7 +209,7 @@ def test_stubs_are_lua_and_annotated(tmp_path):
     path.write_text(stubs)
     assert subprocess.run(["lua5.4", "-e", f'assert(loadfile("{path}"))()'], capture_output=True, text=True).returncode == 0
     assert stubs.startswith("---@meta")
-    annotation = re.compile(r"---@(meta \w+|class [\w.]+|alias \w+ .+|field \w+ \S.*|param (\.\.\.|\w+\??) \S.*|return \S.*|type \S.*|overload fun\(.*\).*)$")
+    annotation = re.compile(r"---@(meta \w+|class [\w.]+|alias \w+ .+|field (\w+|\[\w+\]) \S.*|param (\.\.\.|\w+\??) \S.*|return \S.*|type \S.*|overload fun\(.*\).*)$")
     wrong = [line for line in stubs.splitlines() if line.startswith("---@") and not annotation.match(line)]
     assert not wrong, wrong[:10]
     for line in ("function json.encode(value, options) end", "---@param options? { indent?: boolean|integer|string, sort_keys?: boolean }",

@@ -65,6 +65,12 @@ static void lua_is_completed(void **state)
     OFFERS(r, "local u = t.alpha\nu.", "beta"); /* as the text itself assigns it */
     OFFERS(r, "x = { -- print(\n pri", "print");
     OFFERS(r, "f('a', [[b", "-print");
+    OFFERS(r, "t['two words'].", "=0"); /* a number */
+    OFFERS(r, "t['alpha'].be", "beta", "=1");
+    OFFERS(r, "local amount = 1\nfmt('{am|", "amount", "=1");
+    OFFERS(r, "fmt(\"is {t.alpha.|", "beta", "=1");
+    OFFERS(r, "fmt('{{am|", "=0");
+    OFFERS(r, "fmt('{amount:|", "=0");
 }
 
 static void what_calls_return_is_known(void **state)
@@ -133,6 +139,25 @@ static void dataframes_are_completed(void **state)
     OFFERS(r, "df:explain('c|", "cost", "codegen", "=2");
     OFFERS(r, "io.open('x', 'r|", "r", "rb", "=2");
     OFFERS(r, "F.col(\"numb|", "number");
+    OFFERS(r, "F.col('number'):cast('|", "string", "bigint", "double", "date", "-Makefile");
+    OFFERS(r, "df.number:cast('time|", "timestamp", "timestamp_ntz", "time", "=5");
+    OFFERS(r, "F.date_trunc('|", "year", "hour", "mm", "-Makefile");
+    OFFERS(r, "F.trunc('|", "number", "name", "=2");
+    OFFERS(r, "F.trunc('name', 'qu|", "quarter", "=1");
+    OFFERS(r, "df:agg{n", "number = ", "name = ", "-aggregate = ");
+    OFFERS(r, "df:agg{number = 'm|", "max", "mean", "median", "min", "-month");
+    OFFERS(r, "df:groupBy('name'):agg{nu", "number = ");
+    OFFERS(r, "df:groupBy('name'):agg{number = 'su|", "sum");
+    OFFERS(r, "df['name']:is", "isNull", "isin");
+    OFFERS(r, "df.name:is", "isNull", "isin");
+    OFFERS(r, "local d = spark:table('x')\nd.c:is", "isNull", "isin");
+    OFFERS(r, "spark:table('x')['c']:is", "isNull", "isin");
+    OFFERS(r, "spark:table('x').", "columns", "-[string]");
+    OFFERS(r, "df:join(df, '|", "name", "number", "=2");
+    OFFERS(r, "df:join{df, on = '|", "name", "number", "=2");
+    OFFERS(r, "plot.hist(df, {x = '|", "name", "number", "=2");
+    OFFERS(r, "plot.hist(df, '|", "-Makefile");
+    OFFERS(r, "plot.bar(df, {agg = 'av|", "avg", "=1");
 }
 
 static void options_of_files_are_offered(void **state)
@@ -182,6 +207,34 @@ static void magics_are_completed(void **state)
     recorder_run(r, r->session, "%config editing_mode = nano", &reply);
     assert_string_equal(reply.ename, "ArgumentError");
     cell_reply_release(&reply);
+    OFFERS(r, "%%script aw", "awk", "-some_name");
+    OFFERS(r, "%%script ", "sh", "-some_name", "-Makefile");
+    OFFERS(r, "%%script sh ", "-some_name");
+    OFFERS(r, "%who n", "number", "=1");
+    OFFERS(r, "%whos ", "number", "=1");
+    OFFERS(r, "%xmode ", "Minimal", "Plain", "Context", "Verbose", "=4");
+    OFFERS(r, "%autoreload ", "0", "1", "2", "now", "=4");
+    OFFERS(r, "%run /et", "etc/");
+    OFFERS(r, "%cd /etc/pass", "=0"); /* a file */
+    OFFERS(r, "%run /etc/passw", "passwd");
+    OFFERS(r, "%pwd ", "=0");
+    OFFERS(r, "%lsmagic ", "=0");
+    OFFERS(r, "%recall ", "=0");
+    OFFERS(r, "%prun some_n", "some_name", "=1");
+    OFFERS(r, "%prun -o /et", "etc/");
+    OFFERS(r, "%history /et", "=0");
+    OFFERS(r, "%history -f /et", "etc/");
+    OFFERS(r, "%%python -i some_n", "some_name", "=1");
+    OFFERS(r, "%set_env PAT", "PATH", "=1");
+    OFFERS(r, "%store some", "some_name", "=1");
+    OFFERS(r, "%store -d ", "=0");
+    recorder_do(r, "%store some_name");
+    recorder_do(r, "%bookmark root /");
+    recorder_do(r, "some_name = nil");
+    OFFERS(r, "%store -d ", "some_name", "=1");
+    OFFERS(r, "%store -r so", "some_name", "=1");
+    OFFERS(r, "%cd -b ", "root", "=1");
+    OFFERS(r, "%bookmark -d r", "root", "=1");
     OFFERS(r, "%config spark.sql.session.time", "spark.sql.session.timeZone", "=1");
 }
 
@@ -256,6 +309,12 @@ static void what_stands_there_is_explained(void **state)
     OFFERS(r, "dbutils.widgets.get('|", "learning_rate");
     OFFERS(r, "llm.finetune{mo", "model = ");
     OFFERS(r, "llm.finetune{model = 'm', peft = LoraConfig{lora_", "lora_alpha = ", "lora_dropout = ");
+    OFFERS(r, "TrainingArguments{lr_scheduler_type = 'cosine_with|", "cosine_with_min_lr",
+           "cosine_with_restarts", "=2");
+    OFFERS(r, "TrainingArguments{eval_str", "eval_strategy = ");
+    OFFERS(r, "TrainingArguments{save_strategy = '|", "no", "steps", "epoch", "=3");
+    OFFERS(r, "Trainer{args = TrainingArguments{optim = '|", "adamw_torch", "sgd", "-Makefile");
+    OFFERS(r, "llm.finetune{args = {eval_strategy = '|", "no", "steps", "epoch", "=3");
     OFFERS(r, "widgets.IntSlider{mi", "min = ");
     OFFERS(r, "mlflow.start_run{run_", "run_name = ", "run_id = ");
     OFFERS(r, "llm.load('m'):gen", "generate");

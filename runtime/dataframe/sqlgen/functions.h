@@ -37,6 +37,7 @@ const struct function *function_rows(void); /* sorted by name; ends with a NULL 
 const struct function *function_find(const char *name, size_t n_args); /* NULL: no such name or arity */
 const struct function *function_named(const char *name);               /* the first row of a name */
 bool function_is_aggregate(const char *name);
+const char *function_unit(size_t i); /* of date_trunc and trunc; NULL past the end */
 
 struct missing_function {             /* of PySpark, and not here */
     const char *name, *why, *instead; /* instead: the nearest that is here, NULL: nothing */

@@ -1,4 +1,5 @@
 /* special_times.c: dates and timestamps: Java's patterns become strftime's. */
+#include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <ctype.h>
 #include <inttypes.h>
@@ -185,27 +186,34 @@ static enum lc from_unixtime(struct call *c, struct sx *out)
     return formatted(c, out, gen_printf(c->g, "CAST(to_timestamp(%s) AS TIMESTAMP)", c->args[0].sql));
 }
 
+/* What date_trunc and trunc round down to. */
+static const struct {
+    const char *spark, *duckdb;
+} units[] = {{"year", "year"},
+             {"yyyy", "year"},
+             {"yy", "year"},
+             {"quarter", "quarter"},
+             {"month", "month"},
+             {"mm", "month"},
+             {"mon", "month"},
+             {"week", "week"},
+             {"day", "day"},
+             {"dd", "day"},
+             {"hour", "hour"},
+             {"minute", "minute"},
+             {"second", "second"},
+             {"millisecond", "millisecond"},
+             {"microsecond", "microsecond"}};
+enum { UNITS = sizeof units / sizeof *units };
+
+const char *function_unit(size_t i)
+{
+    return i < UNITS ? units[i].spark : NULL;
+}
+
 static const char *unit(const char *name)
 {
-    static const struct {
-        const char *spark, *duckdb;
-    } units[] = {{"year", "year"},
-                 {"yyyy", "year"},
-                 {"yy", "year"},
-                 {"quarter", "quarter"},
-                 {"month", "month"},
-                 {"mm", "month"},
-                 {"mon", "month"},
-                 {"week", "week"},
-                 {"day", "day"},
-                 {"dd", "day"},
-                 {"hour", "hour"},
-                 {"minute", "minute"},
-                 {"second", "second"},
-                 {"millisecond", "millisecond"},
-                 {"microsecond", "microsecond"}};
-
-    for (size_t i = 0; name && i < sizeof units / sizeof *units; i++)
+    for (size_t i = 0; name && i < UNITS; i++)
         if (strcasecmp(units[i].spark, name) == 0)
             return units[i].duckdb;
     return NULL;
