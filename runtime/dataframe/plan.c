@@ -276,7 +276,16 @@ const struct plan *plan_read_table(const char *const *parts, size_t n, const str
 {
     struct plan *p = node(PLAN_READ_TABLE, (struct parts){.names = parts, .n_names = n});
 
+    if (p)
+        p->u.table.position = -1;
     return !p || plan_options_copy(&p->u.table.options, options) ? p : failed(p);
+}
+
+const struct plan *plan_at(const struct plan *read, int64_t position)
+{
+    if (read)
+        writable(read)->u.table.position = position;
+    return read;
 }
 
 const struct plan *plan_read_source(const char *format, const char *const *paths, size_t n_paths,
@@ -657,6 +666,7 @@ static bool copy_details(struct plan *to, const struct plan *p)
         to->u.source.format = mem_strdup(p->u.source.format);
         return to->u.source.format && plan_options_copy(&to->u.source.options, &p->u.source.options);
     case PLAN_READ_TABLE:
+        to->u.table.position = p->u.table.position;
         return plan_options_copy(&to->u.table.options, &p->u.table.options);
     case PLAN_SCAN:
         to->u.scan = scan_ref(p->u.scan);

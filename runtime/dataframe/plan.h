@@ -119,6 +119,7 @@ struct plan {
         } source;
         struct {
             struct plan_options options; /* versionAsOf, timestampAsOf */
+            int64_t position;            /* byte offset of the name in the SQL text it came from, or -1 */
         } table;
         struct scan *scan;
         struct {
@@ -174,6 +175,8 @@ const struct plan *plan_ref(const struct plan *p); /* NULL gives NULL */
 void plan_unref(const struct plan *p);             /* NULL is fine */
 
 const struct plan *plan_read_table(const char *const *parts, size_t n, const struct plan_options *options);
+/* Sets the position of a read just made; returns it. */
+const struct plan *plan_at(const struct plan *read, int64_t position);
 const struct plan *plan_read_source(const char *format, const char *const *paths, size_t n_paths,
                                     const struct plan_options *options, const struct dtype *schema);
 const struct plan *plan_scan(struct scan *scan); /* takes over the reference */

@@ -142,6 +142,7 @@ static enum lc named(struct resolving *r, const struct plan *read, const struct 
 static enum lc resolve_read(struct resolving *r, const struct plan *p, const struct plan **out)
 {
     const struct plan *found = NULL;
+    enum lc code;
 
     for (const struct cte *c = r->scope; c && p->n_names == 1; c = c->outer)
         if (strcasecmp(c->name, p->names[0]) == 0)
@@ -149,7 +150,9 @@ static enum lc resolve_read(struct resolving *r, const struct plan *p, const str
     if (!r->resolver || !r->resolver->table)
         return err_set(r->err, LC_NOTFOUND, "cannot find table '%s': there is no catalog here",
                        p->n_names ? p->names[p->n_names - 1] : "");
-    TRY(r->resolver->table(r->resolver->self, r->ctx, p, &found, r->err));
+    code = r->resolver->table(r->resolver->self, r->ctx, p, &found, r->err);
+    if (code != LC_OK) /* one that has its place already is of a view's text */
+        return r->err && r->err->position < 0 ? err_at(r->err, p->u.table.position) : code;
     return named(r, p, found, out);
 }
 

@@ -485,6 +485,9 @@ enum lc spark_sql(const struct ctx *ctx, const struct spark_env *env, const char
         rc = run_with_views(ctx, env, s, args, result, err);
     else
         rc = spark_command(ctx, env, s, result, err);
+    if (rc == LC_NOTFOUND && err && err->position < 0 &&
+        s->name.n) /* the table that the statement is about */
+        err_at(err, s->name_at);
     sql_release(s);
     return rc == LC_OK || !err ? rc : sql_place(text, len, err);
 }

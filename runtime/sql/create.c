@@ -18,6 +18,7 @@ bool parse_table_name(struct parser *p, struct sql_statement *s, const char *wha
 {
     struct name_list parts = {0};
 
+    s->name_at = (int64_t)peek_token(p, 0)->start;
     if (!parse_dotted(p, &parts, what))
         return false;
     s->name = names_of(&parts);

@@ -201,6 +201,28 @@ static void report(struct parser *p, enum lc code, const char *class_name, const
     buf_release(&caret);
 }
 
+/* Does the text name, there, the table that is not found? The last part of its name does, as the others may be those of USE. */
+static bool is_table_at(const char *text, size_t len, const char *message)
+{
+    static const char before[] = "find table '";
+    const char *name = strstr(message, before), *end, *dot;
+    size_t n = 0, last;
+
+    if (!name)
+        return false;
+    name += sizeof before - 1;
+    end = name + strcspn(name, "'");
+    for (dot = name; dot < end; dot++)
+        name = *dot == '.' ? dot + 1 : name;
+    if (*name == '`' && end - name > 1)
+        name++, end--;
+    while (n < len && !strchr(" \t\r\n,;()@", text[n]))
+        n++;
+    n -= n > 0 && text[n - 1] == '`';
+    last = (size_t)(end - name);
+    return last > 0 && n >= last && strncasecmp(text + n - last, name, last) == 0;
+}
+
 /* Does the text have, where the error says, the name that it could not resolve? A view's expressions have places in another text. */
 static bool is_place_of(const char *text, size_t len, const struct err *err)
 {
@@ -209,6 +231,9 @@ static bool is_place_of(const char *text, size_t len, const struct err *err)
 
     if (err->position < 0 || at >= len || strstr(err->message, "(in the view '"))
         return false;
+    if (err->code == LC_NOTFOUND)
+        return strncmp(err->message, "[TABLE_OR_VIEW_NOT_FOUND]", 25) == 0 &&
+               is_table_at(text + at, len - at, err->message);
     if (strncmp(err->message, "[UNRESOLVED_COLUMN", 18) != 0 || !name)
         return strncmp(err->message, "[UNRESOLVED_COLUMN", 18) != 0;
     name += strlen("name `");

@@ -118,10 +118,11 @@ static const struct plan *parse_table(struct parser *p)
     struct name_list parts = {0};
     struct plan_options options = {0};
     const struct plan *plan = NULL;
+    int64_t at = (int64_t)peek_token(p, 0)->start;
 
     if (parse_dotted(p, &parts, "a table") && parse_at_version(p, &parts, &options) &&
         parse_time_travel(p, &options))
-        plan = plan_read_table(parts.items, parts.n, &options);
+        plan = plan_at(plan_read_table(parts.items, parts.n, &options), at);
     plan_options_release(&options);
     return checked(p, plan);
 }

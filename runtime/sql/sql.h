@@ -135,6 +135,7 @@ struct sql_statement {
     const struct dtype *schema; /* owned, may be NULL */
     struct expr *condition;     /* owned, may be NULL */
     struct sql_names name;      /* parts, without backticks */
+    int64_t name_at;            /* where they are in the text; of no meaning without a name */
     struct sql_names columns, partition_by, source;
     struct sql_property *properties, *options, *partition; /* partition: value NULL is a column without one */
     size_t n_properties, n_options, n_partition;

@@ -101,7 +101,7 @@ class WiderPlans(DeeperPlans):
             (f"SELECT q.{n}, x.{a} AS {m} FROM {{x}} x JOIN (VALUES (1, 'one'), (5, 'five'), (7, null)) AS q(kk, {n}) ON x.{v} = q.kk", [(n, "string"), (m, kinds[a])]),
             (f"SELECT {n}, {m} FROM (SELECT {a} AS {n}, {v} AS {m} FROM {{x}}) UNION ALL SELECT {a}, {v} FROM {{x}} WHERE {b} IS NULL", [(n, kinds[a]), (m, kinds[v])]),
             (f"SELECT {a} AS {n}, CASE WHEN {v} < 3 THEN 'low' WHEN {v} < 8 THEN 'mid' END AS {m} FROM {{x}} ORDER BY {m} NULLS LAST, {n}", [(n, kinds[a]), (m, "string")]),
-            (f"WITH p AS (SELECT {a}, {v} FROM {{x}}), q AS (SELECT {a}, avg({v}) AS {m} FROM p GROUP BY ALL) SELECT p.{a} AS {n}, q.{m} FROM p JOIN q ON p.{a} <=> q.{a}", [(n, kinds[a]), (m, "double" if kinds[v] != "decimal" else "other")]),
+            (f"WITH p AS (SELECT {a} AS pk, {v} AS pv FROM {{x}}), q AS (SELECT pk, avg(pv) AS {m} FROM p GROUP BY ALL) SELECT p.pk AS {n}, q.{m} FROM p JOIN q ON p.pk <=> q.pk", [(n, kinds[a]), (m, "double" if kinds[v] != "decimal" else "other")]),
         ]
         if texts:
             queries.append((f"SELECT * FROM (SELECT {a} AS {n}, {texts[0]} AS {m}, {v} AS {o} FROM {{x}}) PIVOT (count({o}) FOR {m} IN ('apple' AS apple{n}, 'Banana' AS banana{n}))", [(n, kinds[a]), (f"apple{n}", "bigint"), (f"banana{n}", "bigint")]))

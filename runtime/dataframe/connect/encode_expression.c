@@ -1,6 +1,7 @@
 /* encode_expression.c: Expression. */
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/connect/encode_int.h"
+#include "runtime/dataframe/interval.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,15 +57,23 @@ static void put_decimal(struct buf *out, const struct expr *x)
     pb_end(out, mark);
 }
 
+static void read_interval(const struct expr *x, int64_t *months, int64_t *days, int64_t *micros)
+{
+    char *rest;
+
+    *months = strtoll(x->u.literal.s, &rest, 10);
+    *days = strtoll(rest, &rest, 10);
+    *micros = strtoll(rest, NULL, 10);
+}
+
 static void put_interval(struct buf *out, const struct expr *x)
 {
     enum { DAY_SECONDS = 86400 };
     enum interval_kind kind = dtype_interval_kind(x->u.literal.type);
-    char *rest;
-    int64_t months = strtoll(x->u.literal.s, &rest, 10), days = strtoll(rest, &rest, 10),
-            micros = strtoll(rest, NULL, 10);
+    int64_t months, days, micros;
     size_t mark;
 
+    read_interval(x, &months, &days, &micros);
     if (kind == INTERVAL_YEAR_MONTH) {
         pb_int(out, 20, months);
     } else if (kind == INTERVAL_DAY_TIME) {
@@ -501,6 +510,28 @@ static void put_typed_text(struct encoder *e, const struct expr *x)
     buf_release(&sql);
 }
 
+/* INTERVAL '3' HOUR: a literal of the protocol has all the fields of its kind, so one that has fewer goes as a text. */
+static bool is_short_interval(const struct expr *x)
+{
+    const struct dtype *t = x->kind == EXPR_LITERAL && !x->u.literal.is_null ? x->u.literal.type : NULL;
+
+    if (!t || t->id != DTYPE_INTERVAL || dtype_interval_kind(t) == INTERVAL_CALENDAR)
+        return false;
+    return t->scale != (dtype_interval_kind(t) == INTERVAL_YEAR_MONTH ? 1 : 3);
+}
+
+static void put_short_interval(struct encoder *e, const struct expr *x)
+{
+    const struct dtype *t = x->u.literal.type;
+    struct buf sql = BUF_INIT(200);
+    int64_t months, days, micros;
+
+    read_interval(x, &months, &days, &micros);
+    interval_text(&sql, dtype_interval_kind(t), t->scale, months, days, micros);
+    pb_text(e->out, 1, buf_str(&sql));
+    buf_release(&sql);
+}
+
 /* 1.5F: a literal there. */
 static bool is_float_literal(const struct expr *x)
 {
@@ -564,9 +595,13 @@ static void put_expression(struct encoder *e, const struct expr *x)
         pb_end(e->out, mark);
         return;
     }
-    mark = pb_begin(e->out, is_typed_text(x) ? X_TEXT : is_show_text(x) ? X_CAST : kinds[x->kind].field);
+    mark = pb_begin(e->out, is_typed_text(x) || is_short_interval(x) ? X_TEXT
+                            : is_show_text(x)                        ? X_CAST
+                                                                     : kinds[x->kind].field);
     if (is_typed_text(x))
         put_typed_text(e, x);
+    else if (is_short_interval(x))
+        put_short_interval(e, x);
     else if (is_show_text(x))
         put_show_text(e, x);
     else

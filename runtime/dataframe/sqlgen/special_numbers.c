@@ -321,6 +321,36 @@ static bool is_time(const struct dtype *t)
     return t->id == DTYPE_TIMESTAMP || t->id == DTYPE_TIMESTAMP_NTZ;
 }
 
+/* A DATE and an interval: of days it stays a DATE, of hours and less it is a TIMESTAMP; months and days together must be without hours. */
+static enum lc date_and_interval(struct call *c, struct sx *out, char op)
+{
+    struct sx *a = &c->args[0], *b = &c->args[1];
+    enum interval_kind kind = dtype_interval_kind(b->type);
+    const char *by = b->sql;
+
+    out->name = gen_printf(c->g, "%s %c %s", a->name, op, b->name);
+    if (kind == INTERVAL_DAY_TIME && b->type->scale != 0) {
+        TRY(sx_coerce(c->g, a, dtype_of(DTYPE_TIMESTAMP), c->e));
+        return special_done(c, out, a->type, gen_printf(c->g, "(%s %c %s)", a->sql, op, by));
+    }
+    if (kind == INTERVAL_DAY_TIME)
+        out->name = gen_printf(c->g,
+                               op == '+' ? "date_add(%s, extractansiintervaldays(%s))"
+                                         : "date_add(%s, (- extractansiintervaldays(%s)))",
+                               a->name, b->name);
+    if (kind == INTERVAL_CALENDAR)
+        by = gen_printf(
+            c->g,
+            "(CASE WHEN datepart('hour', %s) <> 0 OR datepart('minute', %s) <> 0 OR "
+            "datepart('microsecond', %s) <> 0 THEN "
+            "error('[INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION] Cannot add an interval to a date "
+            "because its microseconds part is not 0. To resolve this, cast the input date to a "
+            "timestamp, which supports the addition of intervals with non-zero microseconds. "
+            "SQLSTATE: 22006') ELSE %s END)",
+            by, by, by, by);
+    return special_done(c, out, a->type, gen_printf(c->g, "CAST((%s %c %s) AS DATE)", a->sql, op, by));
+}
+
 /* Dates, timestamps and intervals; false in *done: these are numbers. */
 static enum lc temporal(struct call *c, struct sx *out, char op, bool *done)
 {
@@ -334,17 +364,14 @@ static enum lc temporal(struct call *c, struct sx *out, char op, bool *done)
         *a = *b;
         *b = swap;
     }
-    if (a->type->id == DTYPE_DATE && dtype_is_integral(b->type))
+    if (a->type->id == DTYPE_DATE && b->type->id == DTYPE_INTERVAL)
+        return date_and_interval(c, out, op);
+    if (a->type->id == DTYPE_DATE && dtype_is_integral(b->type)) {
+        out->name = gen_printf(c->g, "date_%s(%s, %s)", op == '+' ? "add" : "sub", a->name, b->name);
         return special_done(c, out, a->type,
                             gen_printf(c->g, "(%s %c CAST(%s AS INTEGER))", a->sql, op, b->sql));
-    if ((a->type->id == DTYPE_DATE || is_time(a->type)) && b->type->id == DTYPE_INTERVAL)
-        out->name = gen_printf(c->g, "%s %c %s", a->name, op, b->name);
-    if (a->type->id == DTYPE_DATE && b->type->id == DTYPE_INTERVAL)
-        return special_done(c, out, a->type,
-                            gen_printf(c->g, "CAST((%s %c %s) AS DATE)", a->sql, op, b->sql));
-    if (is_time(a->type) && b->type->id == DTYPE_INTERVAL)
-        return special_done(c, out, a->type, gen_printf(c->g, "(%s %c %s)", a->sql, op, b->sql));
-    if (a->type->id == DTYPE_TIME && b->type->id == DTYPE_INTERVAL) {
+    }
+    if ((is_time(a->type) || a->type->id == DTYPE_TIME) && b->type->id == DTYPE_INTERVAL) {
         out->name = gen_printf(c->g, "%s %c %s", a->name, op, b->name);
         return special_done(c, out, a->type, gen_printf(c->g, "(%s %c %s)", a->sql, op, b->sql));
     }
@@ -386,6 +413,29 @@ static enum lc plus(struct call *c, struct sx *out)
 static enum lc minus(struct call *c, struct sx *out)
 {
     return plus_minus(c, out, '-');
+}
+
+/* NULL where the sum or the difference has none. */
+static enum lc tried(struct call *c, struct sx *out, char op)
+{
+    const char *name =
+        gen_printf(c->g, "try_%s(%s, %s)", op == '+' ? "add" : "subtract", c->args[0].name, c->args[1].name);
+
+    TRY(plus_minus(c, out, op));
+    out->name = name;
+    out->sql = gen_printf(c->g, "TRY(%s)", out->sql);
+    out->nullable = true;
+    return out->sql && name ? LC_OK : err_nomem(c->g->err);
+}
+
+static enum lc try_add(struct call *c, struct sx *out)
+{
+    return tried(c, out, '+');
+}
+
+static enum lc try_subtract(struct call *c, struct sx *out)
+{
+    return tried(c, out, '-');
 }
 
 /* An interval times or by a number has all the fields of its kind. */
@@ -712,6 +762,8 @@ const struct special special_numbers[] = {
     {"in", in_list},
     {"when", when},
     {"plus", plus},
+    {"try_add", try_add},
+    {"try_subtract", try_subtract},
     {"minus", minus},
     {"times", times},
     {"divide", divide},
