@@ -131,3 +131,57 @@ fails(function() spark:sql("DELETE FROM t WHERE bb = 1") end)""").splitlines()
     assert "[UNRESOLVED_COLUMN.WITH_SUGGESTION]" in said[2] and "== SQL ==" not in said[2]
     assert "`b`" in said[3] and "== SQL ==" not in said[3]
     assert "[`a`]" in said[4] and said[4].endswith("DELETE FROM t WHERE bb = 1|" + "-" * 20 + "^")
+
+
+def test_a_date_and_an_interval(run):
+    """What Spark 4.3 gives: days keep a DATE a DATE, hours make a TIMESTAMP of it."""
+    expected = {
+        "dt + INTERVAL '3' HOUR": "timestamp 2024-03-31 03:00:00", "dt - INTERVAL 90 MINUTES": "timestamp 2024-03-30 22:30:00", "INTERVAL '1' SECOND + dt": "timestamp 2024-03-31 00:00:01",
+        "dt + INTERVAL '1 2' DAY TO HOUR": "timestamp 2024-04-01 02:00:00", "dt + make_dt_interval(1)": "timestamp 2024-04-01 00:00:00", "dt + INTERVAL 24 HOURS": "timestamp 2024-04-01 00:00:00",
+        "dt + INTERVAL '2' DAY": "date 2024-04-02", "dt - INTERVAL 2 DAYS": "date 2024-03-29", "dt + INTERVAL '1' MONTH": "date 2024-04-30", "dt - INTERVAL '1' YEAR": "date 2023-03-31",
+        "dt + make_interval(0, 1, 0, 2)": "date 2024-05-02", "try_add(dt, INTERVAL 3 HOURS)": "timestamp 2024-03-31 03:00:00", "try_subtract(dt, INTERVAL 3 DAYS)": "date 2024-03-28", "dt + 1": "date 2024-04-01",
+    }
+    lines = "".join(f"show[[{e}]]\n" for e in expected)
+    out = run("""
+local dates = spark:sql("SELECT DATE'2024-03-31' AS dt")
+local function show(e) local d = dates:select(F.expr(e):alias("x")); print(d.dtypes[1][2] .. " " .. tostring(d:collect()[1].x)) end
+""" + lines + """
+fails(function() dates:select(F.expr("dt + make_interval(0, 1, 0, 2, 3)")):collect() end)
+print(dates:select(F.expr("dt + INTERVAL '2' DAY"), F.expr("dt - 1")).columns[1])
+""")
+    got = out.splitlines()
+    assert dict(zip(expected, got)) == expected
+    assert got[-2].startswith("[INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION]") and got[-1] == "date_add(dt, extractansiintervaldays(INTERVAL '2' DAY))"
+
+
+NOWHERE = [("SELECT *\nFROM nowhere WHERE x = 1", 2, 6), ("SELECT a.x FROM range(3) a(x)\nJOIN default.`nowhere` b ON a.x = b.x", 2, 6), ("INSERT INTO nowhere VALUES (1)", 1, 13), ("DROP TABLE nowhere", 1, 12),
+           ("SELECT 1 WHERE EXISTS (SELECT * FROM Nowhere)", 1, 38), ("WITH p AS (SELECT * FROM   nowhere) SELECT * FROM p", 1, 28), ("SELECT * FROM nosuch.s.nowhere", 1, 15), ("UPDATE nowhere SET x = 1", 1, 8)]
+
+
+@pytest.mark.parametrize("query,line,column", NOWHERE, ids=[n[0] for n in NOWHERE])
+def test_a_table_that_is_not_found_has_its_place(run, query, line, column):
+    out = run(f"fails(function() spark:sql([[{query}]]) end)")
+    assert out.startswith("[TABLE_OR_VIEW_NOT_FOUND]") and f"(line {line}, column {column})" in out, out
+    lines = out.splitlines()
+    caret = next(i for i, text in enumerate(lines) if text.endswith("^"))
+    assert lines[caret - 1] == query.splitlines()[line - 1] and lines[caret].index("^") == column - 1, out
+
+
+def test_a_place_of_another_text_is_not_shown(run):
+    out = run("""
+spark:sql("CREATE TABLE gone (x INT)")
+local gone = spark:table("gone")
+spark:sql("CREATE OR REPLACE TEMPORARY VIEW over AS SELECT * FROM gone")
+spark:sql("DROP TABLE gone")
+fails(function() spark:sql("SELECT * FROM over"):collect() end)
+""")
+    assert "[TABLE_OR_VIEW_NOT_FOUND]" in out and "== SQL ==" not in out, out
+
+
+def test_totals_of_two_columns_that_are_one(run):
+    out = run("""
+local x = df:select("d", F.col("d"):alias("e"))
+print(spark:sql("SELECT d, e, grouping_id(d, e) AS g, count(*) FROM {x} GROUP BY CUBE(d, e)", {x = x}):filter("g = 1 AND e IS NULL"):count())
+print(x:rollup("d", "e"):count():count(), x:cube("d", "e"):count():count())
+""")
+    assert out.split() == ["3", "7", "10"]

@@ -8,7 +8,7 @@ import pytest
 import notebooks
 from lacus import lacus
 
-pytestmark = pytest.mark.skipif(notebooks.missing() is not None, reason=str(notebooks.missing()))
+needs_packages = pytest.mark.skipif(notebooks.missing() is not None, reason=str(notebooks.missing()))
 
 COLLECT = """
 local rows, questions_ = {}, {}
@@ -47,6 +47,7 @@ def answers(home, **env):
     return json.loads(out.read_text()), done.stdout.splitlines()
 
 
+@needs_packages
 def test_the_notebook_cleans_the_same_rows_on_both_engines(tmp_path, spark_server):
     here, shown_here = answers(tmp_path / "here")
     there, shown_there = answers(tmp_path / "there", SPARK_REMOTE=spark_server.url)
@@ -57,3 +58,29 @@ def test_the_notebook_cleans_the_same_rows_on_both_engines(tmp_path, spark_serve
     assert sum(x == y for x, y in zip(a, b)) > 0.99 * len(a), [(x, y) for x, y in zip(a, b) if x != y][:3]
     assert len(here["questions"]) == len(there["questions"]) == 2000
     assert "records" in shown_here[0] and shown_here[:9] == shown_there[:9]  # the count, and the first rows as they are shown
+
+
+PAIRS = """
+local rows = {}
+for i = 1, 300 do
+  rows[i] = {("Which section does the package p%d: %s belong to?"):format(i % 273, ("word "):rep(i % 7)), ({"libs", "perl", "debug"})[i % 3 + 1], "p" .. i, "a package"}
+end
+spark:createDataFrame(rows, "instruction STRING, response STRING, name STRING, description STRING").write:saveAsTable("pairs")
+"""
+
+
+def test_the_databricks_notebook_reads_and_cleans_a_table_of_either_engine(tmp_path, spark_server):
+    """Its first three cells; the others train and register, here on both."""
+    cells = [c.source for c in nbformat.read(notebooks.DATABRICKS, 4).cells if c.cell_type == "code"]
+    assert len(cells) == 5 and "llm.finetune" in cells[3]
+    split = "\nprint(table_name, learning_rate, train:count() + test:count() == clean:count(), tostring(clean))\n"
+    printed = []
+    for name, env in (("here", {}), ("there", {"SPARK_REMOTE": spark_server.url})):
+        home = tmp_path / name
+        home.mkdir()
+        code = PAIRS + "\n".join(cells[:3]).replace("ml_catalog.llm_data.instruction_pairs", "pairs").replace("df:limit(5)", 'df:orderBy("name"):limit(5)') + split
+        done = lacus(home, "-", text=code, timeout=120, **env)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        printed.append(done.stdout)
+    assert printed[0] == printed[1]
+    assert "300 rows, columns" in printed[0] and "of 300 rows kept" in printed[0] and "true" in printed[0].splitlines()[-1]

@@ -602,6 +602,16 @@ static void note_totals(struct rel *r)
     }
 }
 
+/* Two columns that are one thing underneath: CUBE and the like would take them for one group. */
+static bool has_twins(const struct rel *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(r->cols[i].sql, r->cols[k].sql) == 0)
+                return true;
+    return false;
+}
+
 enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
 {
     bool totals = p->kind == PLAN_AGGREGATE && p->u.aggregate.kind != GROUP_BY;
@@ -613,7 +623,7 @@ enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
         TRY(rel_encode(g, p->left, out));
     out->order =
         out->limit || out->offset ? out->order : NULL; /* the order of rows means nothing to a group */
-    if (p->left && !rel_open(out))
+    if (p->left && (!rel_open(out) || (totals && has_twins(out))))
         TRY(rel_seal(g, out));
     TRY(time_window_begin(g, p, out));
     if (totals && !(out->cols = cols_copy(g, out->cols, out->n, 0)))
