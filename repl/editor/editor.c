@@ -295,6 +295,7 @@ static enum editor_end read_cell(const char *prompt, const char *initial, char *
     editor.interrupted = editor.terminated = editor.resized = editor.stopped = 0;
     screen_measure(&editor.screen);
     screen_forget(&editor.screen);
+    screen_fresh_row(&editor.screen);
     save_signals();
     editor_catch_signals();
     set_editing_mode();

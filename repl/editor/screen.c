@@ -194,6 +194,16 @@ static void write_all(const struct screen *s, const struct buf *out)
     }
 }
 
+void screen_fresh_row(const struct screen *s)
+{
+    struct buf out = BUF_INIT(BYTES_MAX);
+
+    /* A row of blanks fits only when it begins in the first column; else it goes over into the next one. */
+    buf_printf(&out, "%*s\r\x1b[K", s->columns, "");
+    write_all(s, &out);
+    buf_release(&out);
+}
+
 static const char *row_text(const struct frame *f, size_t row, size_t *len)
 {
     size_t end = row + 1 < f->n ? f->rows[row + 1].from : f->text.len;

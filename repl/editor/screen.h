@@ -47,6 +47,8 @@ struct screen {
 void screen_init(struct screen *s, int fd);
 void screen_release(struct screen *s);
 bool screen_measure(struct screen *s); /* the terminal's size; true when it has changed */
+/* To the first column: of the next row when what was printed last has no newline at its end, which stays to be seen. */
+void screen_fresh_row(const struct screen *s);
 void screen_begin(struct screen *s);
 /* Text as it is, without newlines; wraps at the edge. sgr: a constant, "" or NULL for none. Controls and bytes
  * that are no UTF-8 are made visible. */

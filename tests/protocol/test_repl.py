@@ -289,6 +289,10 @@ def test_a_shell_line_has_the_terminal(terminal, tmp_path):
     t.wait(r"^In \[8\]:")
     t.line("got.stdout, _exit_code")
     t.wait(r"^Out\[8\]:\s+caught\s+3")
+    t.line("!printf 'no newline'")
+    t.wait(r"^no newline\nIn \[10\]:$")
+    t.line("io.write('nor here')")
+    t.wait(r"^nor here\nIn \[11\]:$")
 
 
 def test_keys_of_a_shell_lines_program(terminal):
