@@ -145,7 +145,7 @@ const struct session_magic lacus_magics[] = {
      "starts TensorBoard and shows it", LINE, magic_tensorboard, .example = "%tensorboard --logdir runs"},
     {"time", "%time STATEMENT", "runs once and says how long it took", BOTH, magic_time,
      .example = "%time local s = (\"x\"):rep(1e6)"},
-    {"timeit", "%timeit [-n LOOPS] [-r RUNS] [-o] [-q] STATEMENT",
+    {"timeit", "%timeit [-n LOOPS] [-r RUNS] [-p DIGITS] [-o] [-q] STATEMENT",
      "runs many times and says how long one takes; -o gives the figures as a table, -q prints nothing", BOTH,
      magic_timeit, .example = "%timeit -n 100 -r 3 (\"x\"):rep(100)"},
     {"unload_ext", "%unload_ext MODULE", "unloads an extension", LINE, magic_unload_ext,

@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RUNS_MAX = 1000 };
+enum { RUNS_MAX = 1000, DIGITS_MAX = 17 };
 
 struct timeit {
     long long loops; /* 0: as many as take 0.2 s */
     long runs;
+    int digits; /* of the times that are shown */
     const char *text;
 };
 
@@ -89,8 +90,8 @@ static const char *push_line(lua_State *L, const struct timeit *t, const struct 
 {
     char mean[TIMING_TEXT], spread[TIMING_TEXT], loops[32];
 
-    timing_text(f->mean, mean);
-    timing_text(f->spread, spread);
+    timing_text_digits(f->mean, t->digits, mean);
+    timing_text_digits(f->spread, t->digits, spread);
     with_commas(t->loops, loops);
     return lua_pushfstring(L, "%s ± %s per loop (mean ± std. dev. of %d run%s, %s loop%s each)", mean, spread,
                            (int)t->runs, PLURAL(t->runs), loops, PLURAL(t->loops));
@@ -153,8 +154,10 @@ static void push_result(lua_State *L, const struct timeit *t, const struct figur
 int magic_timeit(lua_State *L, const char *line, const char *body)
 {
     struct options *o = options_read(L, "timeit", line, OPTIONS_REST);
-    struct timeit t = {
-        .loops = options_count(L, o, "-n", 0), .runs = options_count(L, o, "-r", 7), .text = o->rest};
+    struct timeit t = {.loops = options_count(L, o, "-n", 0),
+                       .runs = options_count(L, o, "-r", 7),
+                       .text = o->rest,
+                       .digits = (int)fmin((double)options_count(L, o, "-p", 3), DIGITS_MAX)};
     double each[RUNS_MAX] = {0};
     struct figures f;
 

@@ -25,6 +25,11 @@ static void long_text(double seconds, char out[TIMING_TEXT])
 
 void timing_text(double seconds, char out[TIMING_TEXT])
 {
+    timing_text_digits(seconds, 3, out);
+}
+
+void timing_text_digits(double seconds, int digits, char out[TIMING_TEXT])
+{
     static const char *const units[] = {"s", "ms", "μs", "ns"};
     static const double scale[] = {1, 1e3, 1e6, 1e9};
     int order = 3;
@@ -36,5 +41,5 @@ void timing_text(double seconds, char out[TIMING_TEXT])
     if (seconds > 0)
         order = -(int)floor(floor(log10(seconds)) / 3);
     order = order < 0 ? 0 : order > 3 ? 3 : order;
-    snprintf(out, TIMING_TEXT, "%.3g %s", seconds * scale[order], units[order]);
+    snprintf(out, TIMING_TEXT, "%.*g %s", digits, seconds * scale[order], units[order]);
 }

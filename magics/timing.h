@@ -14,4 +14,6 @@
 
 enum { TIMING_TEXT = 64 };
 void timing_text(double seconds, char out[TIMING_TEXT]);
+void timing_text_digits(double seconds, int digits,
+                        char out[TIMING_TEXT]); /* so many, instead of 3; 1 … 17 */
 #endif

@@ -289,6 +289,7 @@ def test_timeit_looks_as_ipythons(kernel, ipython):
     for k in (kernel, ipython):
         text = k.out("%timeit -n 1000 -r 3 1 + 1").split("cached.\n")[-1]
         assert shape.fullmatch(text).groups() == ("3", "1,000"), text
+        assert re.match(r"[\d.]{5,} ?\S+ ± ", k.out("%timeit -n 1000 -r 3 -p 7 1 + 1").split("cached.\n")[-1])
         result = k.result("r = %timeit -q -o -n 10 -r 2 1 + 1\n" + ("r" if k is kernel else "r"))
         assert result.startswith("<TimeitResult : ") and "2 runs, 10 loops each" in result
     assert kernel.out("print(r.loops, r['repeat'], #r.timings, r.best <= r.average)") == "10\t2\t2\ttrue\n"
