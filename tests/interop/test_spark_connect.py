@@ -112,6 +112,19 @@ try(function() spark:table("not.there"):collect() end)
     assert len({row["ename"] for row in rows}) > 1
 
 
+def test_a_catalog_that_the_server_does_not_have(run):
+    out = run('print(pcall(function() spark:table("ml_catalog.s.t"):collect() end))')
+    assert "[REQUIRES_SINGLE_PART_NAMESPACE]" in out and "the Spark server has no catalog of that name" in out, out
+
+
+def test_an_interval_keeps_its_fields(run):
+    out = run("""
+local d = spark:sql("SELECT DATE'2024-03-31' AS dt"):select(F.expr("dt + INTERVAL '2' DAY"):alias("a"), F.expr("dt - INTERVAL '-3' HOUR"):alias("b"), F.expr("INTERVAL '-1' YEAR"), F.expr("INTERVAL '1 2' DAY TO HOUR"))
+print(tostring(d), d:collect()[1].a, d:collect()[1].b)
+""")
+    assert out == "DataFrame[a: date, b: timestamp, INTERVAL '-1' YEAR: interval year, INTERVAL '1 02' DAY TO HOUR: interval day to hour]\t2024-04-02\t2024-03-31 03:00:00\n", out
+
+
 def test_rows_both_ways_with_all_types(run, peer, tmp_path):
     code = f"""
 local schema = "b BOOLEAN, i INT, l BIGINT, f FLOAT, d DOUBLE, s STRING, a ARRAY<STRING>, st STRUCT<x: INT, y: STRING>"

@@ -307,13 +307,16 @@ static enum lc transport_failed(struct client *c, const struct grpc_status *s, e
                    s->code, s->message);
 }
 
-/* What a user can do about errors that are not of a query. */
+/* What a user can do about errors that the server's words say too little of. */
 static void explain(struct client *c, const struct details *d, struct err *err)
 {
     if (strcmp(d->class, "INVALID_HANDLE.SESSION_CLOSED") == 0 ||
         strcmp(d->class, "INVALID_HANDLE.SESSION_NOT_FOUND") == 0 ||
         strcmp(d->class, "INVALID_HANDLE.SESSION_CHANGED") == 0)
         client_lost(c, err);
+    else if (strcmp(d->class, "REQUIRES_SINGLE_PART_NAMESPACE") == 0)
+        err_hint(err, "the Spark server has no catalog of that name: name the table schema.table, or have "
+                      "spark.sql.catalog.NAME set where it is started");
 }
 
 enum lc client_failed(struct client *c, const struct ctx *ctx, const struct grpc_status *s, struct err *err)
