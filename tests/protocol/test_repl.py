@@ -262,8 +262,8 @@ def test_a_shell_line_has_the_terminal(terminal, tmp_path):
     t.paste("print('one')\n!echo two; stty -echo raw\nprint('three')")  # what a program leaves of the modes is put right
     t.keys("Enter")
     t.wait(r"^one\ntwo\nthree\n+In \[3\]")
-    t.line("!cat > $KEPT")
-    t.wait(r"KEPT\n")
+    t.line("!echo ready; cat > $KEPT")
+    t.wait(r"^ready")
     t.line("typed into it")
     t.keys("C-d")  # the end of its input, not of the prompt
     t.wait(r"^In \[4\]:")
@@ -282,6 +282,7 @@ def test_a_shell_line_has_the_terminal(terminal, tmp_path):
     t.keys("C-c")
     t.wait(r"^In \[5\]:$")
     t.line("kept = !cat < /dev/null; test -t 1 || echo a pipe")
+    t.wait(r"^In \[6\]:")
     t.line("kept.s, _exit_code")
     t.wait(r"^Out\[6\]: a pipe\s+0")
     t.paste("%%capture got\n!test -t 1 || echo caught; exit 3")
@@ -301,13 +302,13 @@ def test_keys_of_a_shell_lines_program(terminal):
     t.line(LACUS)
     t.wait(r"^In \[1\]:")
     t.line("for i = 1, 3 do")
-    t.line("!sleep 100")
+    t.line("!echo asleep; sleep 100")
     t.line("end")
-    time.sleep(0.5)
+    t.wait(r"^asleep")
     t.keys("C-c")  # ends the program and the cell
-    t.wait(r"^\^C\n(.*\n)*KeyboardInterrupt.*\n+In \[2\]:")
-    t.line("!cat; echo cat has ended")
-    t.wait(r"cat has ended\n")
+    t.wait(r"^asleep\n\^C\n(.*\n)*KeyboardInterrupt.*\n+In \[2\]:")
+    t.line("!echo ready; cat; echo cat has ended")
+    t.wait(r"^ready")
     t.keys("C-z")  # stops both: the job that the shell knows is the prompt
     t.wait(r"Stopped.*\n+shell>")
     t.line("fg")
@@ -317,6 +318,7 @@ def test_keys_of_a_shell_lines_program(terminal):
     t.keys("C-d")
     t.wait(r"^cat has ended\nIn \[3\]:")
     t.line("!sleep 0.1 | cat; exit 7")
+    t.wait(r"^In \[4\]:")
     t.line("_exit_code")
     t.wait(r"^Out\[4\]: 7")
     t.keys("C-d")
@@ -325,9 +327,8 @@ def test_keys_of_a_shell_lines_program(terminal):
 
 def test_a_shell_line_on_a_terminal_without_jobs(terminal):
     t = terminal()  # nobody could continue us: Ctrl-Z does not hold anybody
-    t.line("!cat")
-    t.wait(r"!cat\n")
-    time.sleep(0.3)
+    t.line("!echo ready; cat")
+    t.wait(r"^ready")
     t.keys("C-z")
     t.line("goes on")
     t.wait(r"goes on\ngoes on")
