@@ -302,9 +302,9 @@ static void take_mark(lua_State *co)
 {
     lua_Debug ar;
 
-    if (lua_status(co) == LUA_YIELD && !lua_gethookmask(co) && lua_getstack(co, 0, &ar) &&
+    if (lua_status(co) == LUA_YIELD && !(lua_gethookmask(co) & LUA_MASKLINE) && lua_getstack(co, 0, &ar) &&
         lua_getinfo(co, "l", &ar) && ar.currentline >= 0) /* not in a C function: coroutine.yield */
-        lua_sethook(co, on_hook, LUA_MASKCOUNT, 1);
+        lua_sethook(co, on_hook, lua_gethookmask(co) | LUA_MASKCOUNT, 1);
 }
 
 /* Resumes co, or (n NULL) closes it, while it is the one that runs. */
