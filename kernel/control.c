@@ -213,13 +213,15 @@ static void serve_requests(struct kernel *k)
 /* ---- the control thread
  * ------------------------------------------------------------------------------------------ */
 
-/* A descriptor that becomes readable when the process that started the kernel ends; -1: nobody to watch. */
+/* A descriptor that becomes readable when the process that started the kernel ends, or is readable when that has ended before
+ * we looked; -1: nobody to watch. */
 static int watch_parent(void)
 {
     const char *text = getenv("JPY_PARENT_PID");
     long pid = text ? strtol(text, NULL, 10) : 0;
+    int fd = pid > 1 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
 
-    return pid > 1 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
+    return pid > 1 && fd < 0 && errno == ESRCH ? eventfd(1, EFD_CLOEXEC) : fd;
 }
 
 void control_signals(sigset_t *set)

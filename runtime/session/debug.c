@@ -53,6 +53,7 @@ void debug_bind(struct debug *d, struct session *s)
     pthread_mutex_lock(&d->lock);
     d->session = s;
     s->debug = d;
+    debug_rearm_locked(d); /* breakpoints may have been set before there was a session */
     pthread_mutex_unlock(&d->lock);
 }
 

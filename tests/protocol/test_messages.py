@@ -451,14 +451,19 @@ def test_a_crash_leaves_a_note(kernel, home):
     assert "crashed with signal 11" in (home / "lacus" / "log" / "kernel.log").read_text()
 
 
-def test_the_end_of_the_parent_is_the_end_of_the_kernel(home):
+@pytest.mark.parametrize("before_it_starts", [False, True])
+def test_the_end_of_the_parent_is_the_end_of_the_kernel(home, before_it_starts):
     parent = subprocess.Popen(["sleep", "100"])
     os.environ["JPY_PARENT_PID"] = str(parent.pid)
     try:
-        with RawKernel([LACUS, "kernel", "-f", "{connection_file}"]) as k:
+        if before_it_starts:
             parent.kill()
             parent.wait()
-            assert k.process.wait(5) == 0
+        with RawKernel([LACUS, "kernel", "-f", "{connection_file}"], wait=not before_it_starts) as k:
+            if not before_it_starts:
+                parent.kill()
+                parent.wait()
+            assert k.process.wait(10) == 0
     finally:
         del os.environ["JPY_PARENT_PID"]
 

@@ -168,6 +168,11 @@ static void test_hooks_come_and_go(void **state)
             NULL, CELL_OK),
         SANITIZE_THREADS ? "false\tfalse" : "true\ttrue");
     debug_unbind(d);
+    json_decref(
+        debug_set_breakpoints(d, "elsewhere.lua", NULL, list, NULL)); /* before the session is there */
+    debug_bind(d, p->session);
+    has(run(p, "print(debug.gethook() == nil)", NULL, CELL_OK), "false");
+    debug_unbind(d);
     debug_free(d);
     json_decref(list);
     json_decref(none);
