@@ -78,9 +78,10 @@ def test_the_databricks_notebook_reads_and_cleans_a_table_of_either_engine(tmp_p
     for name, env in (("here", {}), ("there", {"SPARK_REMOTE": spark_server.url})):
         home = tmp_path / name
         home.mkdir()
-        code = PAIRS + "\n".join(cells[:3]).replace("ml_catalog.llm_data.instruction_pairs", "pairs").replace("df:limit(5)", 'df:orderBy("name"):limit(5)') + split
+        code = PAIRS + "\n".join(cells[:3]).replace("ml_catalog.llm_data.instruction_pairs", "pairs").replace("df:limit(5)", 'df:orderBy("name"):limit(5)').replace('orderBy(F.desc("n"))', 'orderBy(F.desc("n"), "response")') + split
         done = lacus(home, "-", text=code, timeout=120, **env)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         printed.append(done.stdout)
+    assert lacus(home, "-", text='spark:sql("DROP TABLE pairs")', timeout=60, SPARK_REMOTE=spark_server.url).returncode == 0  # others share the server
     assert printed[0] == printed[1]
     assert "300 rows, columns" in printed[0] and "of 300 rows kept" in printed[0] and "true" in printed[0].splitlines()[-1]
