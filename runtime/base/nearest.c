@@ -55,6 +55,14 @@ const char *nearest_one(const char *word, const char *const *names, size_t n)
     return best;
 }
 
+static bool is_among(const char *const *names, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 bool nearest_list(struct buf *out, const char *word, const char *const *names, size_t n, size_t most)
 {
     const char *picked[8];
@@ -68,7 +76,7 @@ bool nearest_list(struct buf *out, const char *word, const char *const *names, s
         size_t at = count;
         while (at > 0 && scores[at - 1] > s)
             at--;
-        if (s < 0 || at == most)
+        if (s < 0 || at == most || is_among(picked, count, names[i]))
             continue;
         count += count < most;
         for (size_t j = count - 1; j > at; j--) {

@@ -17,6 +17,6 @@
 
 int nearest_distance(const char *a, const char *b);
 const char *nearest_one(const char *word, const char *const *names, size_t n); /* NULL: nothing is near */
-/* Appends "'a', 'b' or 'c'": at most `most` names, nearest first; appends nothing when none is near. */
+/* Appends "'a', 'b' or 'c'": at most `most` names, each once, nearest first; appends nothing when none is near. */
 bool nearest_list(struct buf *out, const char *word, const char *const *names, size_t n, size_t most);
 #endif

@@ -308,6 +308,8 @@ void error_describe(lua_State *L, int index, struct cell_reply *reply)
     } else if (s->problem.line == d.line || d.line == 0) {
         d.column = s->problem.column;
     }
+    if (s->problem.sure)
+        buf_clear(d.hint);
     if (!d.hint->len && *s->problem.hint)
         buf_puts(d.hint, s->problem.hint);
     set_reply(reply, d.ename, buf_str(d.evalue));

@@ -248,11 +248,44 @@ static bool find_in_container(lua_State *L, int container, const char *written, 
     return found;
 }
 
+/* upvalues: the row, the class */
+static int method(lua_State *L)
+{
+    const struct manual_row *row = lua_touserdata(L, lua_upvalueindex(1));
+
+    if (luaL_getmetafield(L, 1, "__name") == LUA_TNIL || !lua_rawequal(L, -1, lua_upvalueindex(2)))
+        return luaL_typeerror(L, 1, lua_tostring(L, lua_upvalueindex(2)));
+    lua_pop(L, 1);
+    return row->function(L);
+}
+
+void manual_set_methods(lua_State *L, const struct manual_row *rows, const char *class)
+{
+    for (; rows->name; rows++) {
+        lua_pushlightuserdata(L, (void *)(uintptr_t)rows);
+        lua_pushstring(L, class);
+        lua_pushcclosure(L, method, 2);
+        lua_setfield(L, -2, rows->name);
+    }
+}
+
+/* The row's, where the value is one of manual_set_methods. */
+static lua_CFunction function_of(lua_State *L, int index)
+{
+    lua_CFunction f = lua_tocfunction(L, index);
+
+    if (f != method)
+        return f;
+    lua_getupvalue(L, index, 1);
+    f = ((const struct manual_row *)lua_touserdata(L, -1))->function;
+    lua_pop(L, 1);
+    return f;
+}
+
 bool manual_of_value(lua_State *L, int index, int container, const char *written, struct manual_entry *e)
 {
     const char *name = last_part(written);
-    struct wanted w = {
-        .name = text_of(name, strlen(name)), .found = e, .function = lua_tocfunction(L, index)};
+    struct wanted w = {.name = text_of(name, strlen(name)), .found = e, .function = function_of(L, index)};
 
     index = lua_absindex(L, index);
     luaL_checkstack(L, 8, NULL);

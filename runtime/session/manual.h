@@ -98,6 +98,9 @@ bool manual_find(const struct session_global *globals, const char *topic, size_t
 /* What `written` ("df.show", "F.sum", "show") is, whose value is at index. container: index of the value it was found in, 0:
  * none. The value itself decides; a name only where several have the same function. */
 bool manual_of_value(lua_State *L, int index, int container, const char *written, struct manual_entry *e);
+/* Sets the methods of these rows in the table on top. They raise a type error unless they are called on an object whose __name
+ * is `class`: F.col("n").isin({1}) would else take {1} for the column. The rows are borrowed for ever. */
+void manual_set_methods(lua_State *L, const struct manual_row *rows, const char *class);
 
 /* ---- signatures ---- */
 enum { MANUAL_PARAMS = 64 };

@@ -58,6 +58,7 @@ struct heap {           /* what Lua has allocated */
 struct error_context {
     char name[64], hint[256];
     bool syntax;
+    bool sure; /* the hint is better than what the error says itself */
     int line, column;
 };
 

@@ -129,11 +129,17 @@ const char **spark_keys(lua_State *L, int index, int *n)
     return keys;
 }
 
-void spark_methods(lua_State *L, const struct manual_row *methods)
+void spark_functions(lua_State *L, const struct manual_row *functions)
 {
     lua_newtable(L);
-    for (; methods->name; methods++) {
-        lua_pushcfunction(L, methods->function);
-        lua_setfield(L, -2, methods->name);
+    for (; functions->name; functions++) {
+        lua_pushcfunction(L, functions->function);
+        lua_setfield(L, -2, functions->name);
     }
+}
+
+void spark_methods(lua_State *L, const struct manual_row *methods, const char *class)
+{
+    lua_newtable(L);
+    manual_set_methods(L, methods, class);
 }

@@ -29,8 +29,10 @@ int spark_choice(lua_State *L, int index, const char *fallback, const char *what
 /* The keys of the table at index in the order of their bytes, n of them, in a userdata that it pushes; borrowed from the table. */
 const char **spark_keys(lua_State *L, int index, int *n);
 
-/* Pushes a table of the functions of these rows. */
-void spark_methods(lua_State *L, const struct manual_row *methods);
+/* Pushes a table of the functions of these rows, */
+void spark_functions(lua_State *L, const struct manual_row *functions);
+/* or of the methods of that class. */
+void spark_methods(lua_State *L, const struct manual_row *methods, const char *class);
 /* What the table on top does not have is looked for among the methods of that class which are written in Lua. */
 void spark_extend(lua_State *L, const char *class);
 void spark_library(lua_State *L); /* pushes the classes and functions that are written in Lua */

@@ -228,13 +228,19 @@ struct expr *column_arg(lua_State *L, int index, enum column_text text)
     return column_at(L, index);
 }
 
-struct expr *column_condition(lua_State *L, int index)
+void column_refuse_boolean(lua_State *L, int index, const char *expected)
 {
     if (lua_isboolean(L, index))
         luaL_argerror(L, index,
-                      "a condition must be a Column or SQL text, got a boolean: Lua turns == and ~= into "
-                      "true or false; "
-                      "write col:eq(x) or col:ne(x), and combine with & | ~");
+                      lua_pushfstring(L,
+                                      "%s, got a boolean: Lua turns == and ~= into true or false; "
+                                      "write col:eq(x) or col:ne(x), and combine with & | ~",
+                                      expected));
+}
+
+struct expr *column_condition(lua_State *L, int index)
+{
+    column_refuse_boolean(L, index, "a condition must be a Column or SQL text");
     if (!column_at(L, index) && lua_type(L, index) != LUA_TSTRING)
         luaL_argerror(
             L, index,
@@ -257,8 +263,10 @@ struct expr **column_list(lua_State *L, int first, int n, enum column_text text)
 
 struct expr *column_order(lua_State *L, int index)
 {
-    struct expr *e = column_arg(L, index, COLUMN_NAME);
+    struct expr *e;
 
+    column_refuse_boolean(L, index, "a Column or its name expected");
+    e = column_arg(L, index, COLUMN_NAME);
     if (e->kind != EXPR_SORT) {
         column_push(L, expr_sort_default(expr_ref(e)));
         lua_replace(L, index);
@@ -648,7 +656,7 @@ l_dir(lua_State *L) /* for completion: upvalue 1: the methods; what is written i
 static void open_class(lua_State *L) /* the metatable is on top */
 {
     luaL_setfuncs(L, metamethods, 0);
-    spark_methods(L, methods);
+    spark_methods(L, methods, "Column");
     spark_extend(L, "Column");
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, l_dir, 1);

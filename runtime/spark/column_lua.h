@@ -27,7 +27,9 @@ int column_push(lua_State *L, struct expr *e);
 struct expr *column_at(lua_State *L, int index);
 /* What the value at index means as a column; it takes that value's place on the stack. Borrowed from there. */
 struct expr *column_arg(lua_State *L, int index, enum column_text text);
-/* A condition: a Column or SQL text; refuses booleans with the reason. */
+/* A boolean is what is left of `df.n == 1`: raises, with the reason. expected: "a Column expected" */
+void column_refuse_boolean(lua_State *L, int index, const char *expected);
+/* A condition: a Column or SQL text; no boolean. */
 struct expr *column_condition(lua_State *L, int index);
 /* n columns from index first on, as an array (in a userdata pushed on the stack) of new references, for a constructor that
  * takes them over: call it at once. */

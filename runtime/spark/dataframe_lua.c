@@ -477,7 +477,7 @@ static void open_class(lua_State *L)
                                            {NULL, NULL}};
 
     luaL_setfuncs(L, metamethods, 0);
-    spark_methods(L, methods);
+    spark_methods(L, methods, "DataFrame");
     spark_extend(L, "DataFrame");
     luaL_newlib(L, properties);
     lua_pushcclosure(L, l_index, 2);

@@ -451,7 +451,7 @@ static int l_pairs(lua_State *L)
 
 int functions_lua_open(lua_State *L)
 {
-    spark_methods(L, special);
+    spark_functions(L, special);
     lua_createtable(L, 0, 2);
     lua_pushcfunction(L, l_index);
     lua_setfield(L, -2, "__index");

@@ -36,8 +36,10 @@ static int aggregate(lua_State *L, int self, int first, int n)
     struct expr **groups, **exprs;
     int at, n_groups;
 
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        column_refuse_boolean(L, first + i, "an aggregate expected");
         column_arg(L, first + i, COLUMN_NAME);
+    }
     lua_getiuservalue(L, self, 1);
     input = dataframe_check(L, -1);
     at = lua_gettop(L) + 1;
@@ -194,8 +196,10 @@ int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind 
     struct grouped *g;
 
     dataframe = lua_absindex(L, dataframe);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        column_refuse_boolean(L, first + i, "a Column or its name expected");
         column_arg(L, first + i, COLUMN_NAME);
+    }
     g = lua_newuserdatauv(L, sizeof *g, 2);
     g->kind = kind;
     lua_pushvalue(L, dataframe);
@@ -207,7 +211,7 @@ int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind 
     }
     lua_setiuservalue(L, -2, 2);
     if (luaL_newmetatable(L, class_name)) {
-        spark_methods(L, methods);
+        spark_methods(L, methods, "GroupedData");
         lua_pushcfunction(L, l_parts);
         lua_setfield(L, -2, "_parts");
         spark_extend(L, "GroupedData");

@@ -105,24 +105,31 @@ int dataframe_fillna(lua_State *L)
     return dataframe_push(L, plan_na_fill(plan_ref(p), columns, (size_t)n, &value, 1));
 }
 
-static int na_fill(lua_State *L) /* df.na:fill(…): the DataFrame stands in for na */
+/* df.na.fill(…) and df.na:fill(…): the DataFrame becomes the first argument. Upvalues: df.na, the DataFrame. */
+static void of_dataframe(lua_State *L)
 {
-    lua_getfield(L, 1, "df");
-    lua_replace(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(2));
+    if (lua_rawequal(L, 1, lua_upvalueindex(1)))
+        lua_replace(L, 1);
+    else
+        lua_insert(L, 1);
+}
+
+static int na_fill(lua_State *L)
+{
+    of_dataframe(L);
     return dataframe_fillna(L);
 }
 
 static int na_drop(lua_State *L)
 {
-    lua_getfield(L, 1, "df");
-    lua_replace(L, 1);
+    of_dataframe(L);
     return dataframe_dropna(L);
 }
 
 static int na_replace(lua_State *L)
 {
-    lua_getfield(L, 1, "df");
-    lua_replace(L, 1);
+    of_dataframe(L);
     return dataframe_replace(L);
 }
 
@@ -131,8 +138,9 @@ int dataframe_na(lua_State *L)
     static const luaL_Reg functions[] = {
         {"fill", na_fill}, {"drop", na_drop}, {"replace", na_replace}, {NULL, NULL}};
 
-    luaL_newlib(L, functions);
+    luaL_newlibtable(L, functions);
+    lua_pushvalue(L, -1);
     lua_pushvalue(L, 1);
-    lua_setfield(L, -2, "df");
+    luaL_setfuncs(L, functions, 2);
     return 1;
 }

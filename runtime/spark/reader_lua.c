@@ -262,7 +262,7 @@ int reader_push(lua_State *L)
     if (luaL_newmetatable(L, class_name)) {
         lua_pushcfunction(L, l_gc);
         lua_setfield(L, -2, "__gc");
-        spark_methods(L, methods);
+        spark_methods(L, methods, "DataFrameReader");
         spark_extend(L, "DataFrameReader");
         lua_setfield(L, -2, "__index");
         lua_pushliteral(L, "DataFrameReader");

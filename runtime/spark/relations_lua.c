@@ -8,8 +8,11 @@ int dataframe_select(lua_State *L)
 {
     const struct plan *p = dataframe_check(L, 1);
     int n = spark_list(L, 2);
-    struct expr **exprs = column_list(L, 2, n, COLUMN_NAME);
+    struct expr **exprs;
 
+    for (int i = 0; i < n; i++)
+        column_refuse_boolean(L, 2 + i, "a Column or its name expected");
+    exprs = column_list(L, 2, n, COLUMN_NAME);
     return dataframe_push(L, plan_project(plan_ref(p), exprs, (size_t)n));
 }
 
@@ -38,6 +41,7 @@ static struct expr *new_column(lua_State *L, int index)
                    "[NOT_COLUMN] a Column expected, got the text '%s': write F.col(\"%s\") for a column, "
                    "F.lit(\"%s\") for the text",
                    lua_tostring(L, index), lua_tostring(L, index), lua_tostring(L, index));
+    column_refuse_boolean(L, index, "[NOT_COLUMN] a Column expected (F.lit(true) is a constant)");
     return column_arg(L, index, COLUMN_VALUE);
 }
 

@@ -119,6 +119,7 @@ static int l_catalog_call(lua_State *L) /* upvalue: the call's name */
     struct err err;
     int n;
 
+    luaL_argexpected(L, lua_istable(L, 1), 1, "spark.catalog");
     sort_arguments(L, name);
     n = lua_gettop(L) - 1;
     luaL_argcheck(L, n <= 8, 10, "too many arguments");
@@ -145,10 +146,16 @@ static int l_catalog_index(lua_State *L)
 }
 
 /* ---- spark.conf ---- */
+static const char *setting_arg(lua_State *L)
+{
+    luaL_argexpected(L, lua_istable(L, 1), 1, "spark.conf");
+    return luaL_checkstring(L, 2);
+}
+
 static int l_conf_get(lua_State *L)
 {
     struct buf value = BUF_INIT(1 << 20);
-    const char *key = luaL_checkstring(L, 2);
+    const char *key = setting_arg(L);
     struct engine *e;
     struct err err;
     bool found = false;
@@ -174,23 +181,25 @@ static int l_conf_get(lua_State *L)
 
 static int l_conf_set(lua_State *L)
 {
+    const char *key = setting_arg(L);
     struct err err;
 
     luaL_checkany(L, 3);
     err_clear(&err);
-    if (spark_conf_set(spark_of(L), luaL_checkstring(L, 2), luaL_tolstring(L, 3, NULL), &err) != LC_OK)
+    if (spark_conf_set(spark_of(L), key, luaL_tolstring(L, 3, NULL), &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
 }
 
 static int l_conf_unset(lua_State *L)
 {
+    const char *key = setting_arg(L);
     struct engine *e;
     struct err err;
 
     err_clear(&err);
     const struct engine_remote *remote = remote_of(L, "this setting", &e);
-    if (remote->unset_conf(e, ctx_of(L), luaL_checkstring(L, 2), &err) != LC_OK)
+    if (remote->unset_conf(e, ctx_of(L), key, &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
 }

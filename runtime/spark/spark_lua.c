@@ -609,19 +609,27 @@ static int l_dir(lua_State *L)
     return 1;
 }
 
+static void name_class(lua_State *L, const char *class) /* of the table on top */
+{
+    if (!lua_getmetatable(L, -1))
+        lua_createtable(L, 0, 1);
+    lua_pushstring(L, class);
+    lua_setfield(L, -2, "__name");
+    lua_setmetatable(L, -2);
+}
+
 int spark_lua_open(lua_State *L)
 {
     lua_newtable(L);
     lua_createtable(L, 0, 4);
-    spark_methods(L, session_methods);
-    for (const struct manual_row *m = remote_methods; m->name; m++) {
-        lua_pushcfunction(L, m->function);
-        lua_setfield(L, -2, m->name);
-    }
-    spark_methods(L, catalog_methods);
+    spark_methods(L, session_methods, "SparkSession");
+    manual_set_methods(L, remote_methods, "SparkSession");
+    spark_methods(L, catalog_methods, "spark.catalog");
     spark_extend(L, "Catalog");
+    name_class(L, "spark.catalog");
     lua_setfield(L, -2, "catalog");
-    spark_methods(L, conf_methods);
+    spark_methods(L, conf_methods, "spark.conf");
+    name_class(L, "spark.conf");
     lua_setfield(L, -2, "conf");
     lua_pushliteral(L, "4.0.0");
     lua_setfield(L, -2, "version");
@@ -706,7 +714,8 @@ const struct manual_topic *const builder_topics[] = {&builder_topic, NULL};
 int spark_session_lua_open(lua_State *L)
 {
     lua_newtable(L);
-    spark_methods(L, builder);
+    spark_methods(L, builder, "SparkSession.builder");
+    name_class(L, "SparkSession.builder");
     lua_setfield(L, -2, "builder");
     return 1;
 }

@@ -187,10 +187,12 @@ const struct manual_topic *const window_topics[] = {&window_topic, &spec_topic, 
 int window_lua_open(lua_State *L)
 {
     if (luaL_newmetatable(L, class_name)) {
-        spark_methods(L, functions);
+        spark_methods(L, functions, "WindowSpec");
         lua_setfield(L, -2, "__index");
+        lua_pushliteral(L, "WindowSpec");
+        lua_setfield(L, -2, "__name");
     }
-    spark_methods(L, functions);
+    spark_functions(L, functions);
     lua_pushinteger(L, LUA_MININTEGER);
     lua_setfield(L, -2, "unboundedPreceding");
     lua_pushinteger(L, LUA_MAXINTEGER);

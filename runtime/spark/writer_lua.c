@@ -427,7 +427,7 @@ int writer_push(lua_State *L, int dataframe)
     if (luaL_newmetatable(L, class_name)) {
         lua_pushcfunction(L, l_gc);
         lua_setfield(L, -2, "__gc");
-        spark_methods(L, methods);
+        spark_methods(L, methods, "DataFrameWriter");
         spark_extend(L, "DataFrameWriter");
         lua_setfield(L, -2, "__index");
         lua_pushliteral(L, "DataFrameWriter");

@@ -568,3 +568,58 @@ print(spark:sql("select unix_timestamp(timestamp'2024-01-01 10:00:00') a"):first
     want = [f"{a}\t{b}" for _, a, b in TIMES]
     assert out[:len(TIMES)] == want
     assert out[-2].startswith("[CAST_INVALID_INPUT] The value '2024-13-01'") and out[-1] == "1704132000"
+
+
+# ---- a dot where a colon belongs, as in PySpark, must never pass for something else ----
+DOTS = [
+    ("spark.range(5)", "spark:range("),
+    ("spark.sql('SELECT 1')", "spark:sql("),
+    ("spark.createDataFrame({{1}}, {'n'})", "spark:createDataFrame("),
+    ("spark.conf.set('a', 'b')", "spark.conf:set("),
+    ("spark.catalog.listTables('nowhere')", "spark.catalog:listTables("),
+    ("SparkSession.builder.appName('x').getOrCreate()", "SparkSession.builder:appName("),
+    ("spark.read.option('header', true).csv('x.csv')", "spark.read:option("),
+    ("df.limit(2)", "df:limit("),
+    ("df.join(df, 'id')", "df:join("),
+    ("df.write.mode('overwrite').saveAsTable('t')", "df.write:mode("),
+    ("df:write.mode('overwrite')", "'write' is a property"),
+    ("df:groupBy('id').count()", ":count("),
+    ("df:groupBy('id').agg(F.sum('n'))", ":agg("),
+    ("df:filter(F.col('id').isin({1}))", ":isin("),
+    ("df:select(F.sum('id').alias('s'))", ":alias("),
+    ("df:filter(df.id.gt(1))", "df.id:gt("),
+    ("df:filter(df.id.between(1, 2))", "df.id:between("),
+    ("local x = F.col('id') x.cast('int')", "x:cast("),
+    ("F.when(df.id:gt(1), 1).otherwise(2)", ":otherwise("),
+    ("Window.partitionBy('s').orderBy('id')", ":orderBy("),
+    ("local w = Window.partitionBy('s') w.orderBy('id')", "w:orderBy("),
+    ("local x = df.columns()", "'columns' is a property"),
+    ("spark:conf():set('a', 'b')", "'conf' is a property"),
+    ("F:col('id')", "F.col("),
+    ("plot:line{x = {1}, y = {1}}", "plot.line("),
+    ("mlflow:log_metric('a', 1)", "mlflow.log_metric("),
+    ("llm:load('nowhere')", "llm.load("),
+    ("dbutils.fs:ls('/')", "dbutils.fs.ls("),
+    ("dbutils.widgets:text('a', 'b')", "dbutils.widgets.text("),
+]
+
+
+@pytest.mark.parametrize("code,hint", DOTS, ids=[code for code, _ in DOTS])
+def test_a_dot_for_a_colon_is_said(home, code, hint):
+    done = lacus(home, "-", text="df = spark:range(3)\n" + code)
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = done.stderr.partition("hint: ")[2]
+    assert hint in said, done.stderr
+    assert "line 2" in done.stderr, done.stderr
+
+
+def test_both_signs_go_where_pyspark_has_functions(run):
+    assert rows(run("df.na.fill(0):show() df.na:fill(0):show()"))[1:4] == rows(run("df:fillna(0):show()"))[1:4]
+    assert run("print(df.stat.corr('id', 'd') == df.stat:corr('id', 'd'), #df.na.drop():collect(), #df.na.replace('a', 'z'):filter(\"s = 'z'\"):collect())"
+               ) == "true\t2\t1\n"
+
+
+@pytest.mark.parametrize("call", ["withColumn('b', df.id == 1)", "withColumns{b = df.id == 1}", "select(df.id == 1)", "orderBy(df.id == 1)",
+                                  "groupBy(df.id == 1)", "agg(df.id == 1)", "filter(df.id == 1)"])
+def test_a_comparison_that_lua_makes_is_refused(run, call):
+    assert "write col:eq(x)" in run(f"fails(function() df:{call} end)")

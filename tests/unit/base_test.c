@@ -138,15 +138,15 @@ static void nearest_offers_what_was_meant(void **state)
 
 static void nearest_lists_the_best_first(void **state)
 {
-    static const char *const names[] = {"tables", "table", "cable", "stable", "unlike", "tabel"};
+    static const char *const names[] = {"tables", "table", "cable", "cable", "stable", "unlike", "tabel"};
     struct buf out = BUF_INIT(100);
 
     (void)state;
-    assert_true(nearest_list(&out, "table", names, 6, 3));
+    assert_true(nearest_list(&out, "table", names, 7, 3));
     assert_string_equal(buf_str(&out),
                         "'tables', 'table' or 'cable'"); /* a continuation counts 1, as an edit does */
     buf_clear(&out);
-    assert_true(nearest_list(&out, "cabel", names, 6, 2));
+    assert_true(nearest_list(&out, "cabel", names, 7, 2));
     assert_string_equal(buf_str(&out), "'cable' or 'tabel'");
     buf_release(&out);
 }
