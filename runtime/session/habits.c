@@ -26,8 +26,11 @@ struct habit {
     const char *hint;
 };
 
-#define NO_SWITCH "Lua has no switch: if x == 1 then … elseif … end, or a table of functions"
-#define NO_LAMBDA "Lua's anonymous functions: function(x) return x + 1 end"
+#define NO_SWITCH          "Lua has no switch: if x == 1 then … elseif … end, or a table of functions"
+#define A_STATEMENT_OF_SQL "SQL stands in a cell that begins with %%sql, or in spark:sql(\"SELECT …\")"
+#define A_LONG_TEXT        "a text over several lines stands between [[ and ]]"
+#define A_TABLE            "Lua's tables: {a = 1, [\"b c\"] = 2}"
+#define NO_LAMBDA          "Lua's anonymous functions: function(x) return x + 1 end"
 
 /* The first rows are looked for in a text that ends too early, too. */
 enum { ROWS_OF_OPEN_TEXT = 7 };
@@ -44,8 +47,8 @@ static const struct habit in_text[] = {
     {"!=", ANYWHERE, NULL, "Lua's 'not equal' is ~="},
     {"/*", ANYWHERE, NULL, "Lua's comments begin with --; longer ones stand between --[[ and ]]"},
     {"??", ANYWHERE, NULL, "Lua's value for nothing: x or y"},
-    {"{'", ANYWHERE, "':", "Lua's tables: {a = 1, [\"b c\"] = 2}"},
-    {"{\"", ANYWHERE, "\":", "Lua's tables: {a = 1, [\"b c\"] = 2}"},
+    {"{'", ANYWHERE, "':", A_TABLE},
+    {"{\"", ANYWHERE, "\":", A_TABLE},
     {"+=", ANYWHERE, NULL, "Lua has no +=: write x = x + 1"},
     {"-=", ANYWHERE, NULL, "Lua has no -=: write x = x - 1"},
     {"*=", ANYWHERE, NULL, "Lua has no *=: write x = x * 2"},
@@ -54,6 +57,14 @@ static const struct habit in_text[] = {
     {"**", ANYWHERE, NULL, "Lua's power operator is ^"},
     {"&&", ANYWHERE, NULL, "Lua writes 'and'"},
     {"||", ANYWHERE, NULL, "Lua writes 'or'"},
+    {"SELECT", WORD, NULL, A_STATEMENT_OF_SQL},
+    {"select", COMMAND, "from ", A_STATEMENT_OF_SQL},
+    {"INSERT", COMMAND, NULL, A_STATEMENT_OF_SQL},
+    {"CREATE", COMMAND, NULL, A_STATEMENT_OF_SQL},
+    {"SHOW", COMMAND, NULL, A_STATEMENT_OF_SQL},
+    {"pip", COMMAND, "install", "packages for Lua: %luarocks install NAME; for Python: %pip install NAME"},
+    {"\"\"\"", ANYWHERE, NULL, A_LONG_TEXT},
+    {"'''", ANYWHERE, NULL, A_LONG_TEXT},
     {"async", WORD, NULL, "Lua has coroutines: coroutine.wrap(function() … end)"},
     {"await", WORD, NULL, "Lua waits where it is called: no await"},
     {"import", WORD, NULL, "Lua loads modules with require: local json = require(\"json\")"},
@@ -278,7 +289,7 @@ static const struct {
     {"pyspark", "spark and F are here already: spark:table(name), F.col(\"a\")"},
     {"json", "json is here already: json.encode(value), json.decode(text)"},
     {"mlflow", "mlflow is here already: mlflow.start_run(), mlflow.log_metric(\"loss\", 0.5)"},
-    {"delta", "Delta tables are here already: spark:table(name), DeltaTable.forName(spark, name)"},
+    {"delta", "Delta tables are here already: spark:table(name), df.write:saveAsTable(name)"},
     {"math", "math is here already: math.floor(x), math.pi"},
     {"random", "random numbers are math.random() and math.random(1, 6)"},
     {"os", "the environment is os.getenv(name), files are dbutils.fs and io.open(path)"},
@@ -346,7 +357,12 @@ static const struct {
      "Lua's arguments have no names; where names are known, a table has them: f{x, header = true}"},
     {"'then' expected", "near '='", "", "Lua compares with ==: if x == 1 then … end"},
     {"'do' expected", "near '='", "", "Lua compares with ==: while x == 1 do … end"},
-    {"'}' expected", "near ':'", "", "Lua's tables: {a = 1, [\"b c\"] = 2}"},
+    {"unfinished string", "", "", A_LONG_TEXT},
+    {"unexpected symbol", "near '\\'", "", "Lua's statements go on in the next line without a \\"},
+    {"')' expected", "near ','", "(", "Lua has no tuples: a, b = 1, 2 for several values, {1, 2} for a list"},
+    {"<name> expected", "near '('", "function", "a function without a name is a value: f = function() … end"},
+    {"<name> expected", "", "{", A_TABLE},
+    {"'}' expected", "near ':'", "", A_TABLE},
     {"unexpected symbol", "near 'end'", "print", "print ends its line; io.write(x) does not"},
 };
 
@@ -359,6 +375,19 @@ static bool hint_at_place(struct session *s, const char *message, const char *li
             return true;
         }
     return false;
+}
+
+/* x: int = 5 */
+static bool hint_typed(struct session *s, const char *message, const char *line, const char *at)
+{
+    while (line < at && isspace((unsigned char)*line))
+        line++;
+    while (line < at && habits_in_name(*line))
+        line++;
+    if (!message || !strstr(message, "function arguments expected near '='") || line == at || *line != ':')
+        return false;
+    snprintf(s->problem.hint, sizeof s->problem.hint, "Lua's variables have no types: x = 5");
+    return true;
 }
 
 /* "abc".upper(), "abc":upper(): Lua wants brackets around the text. */
@@ -415,7 +444,8 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
     s->problem.line = line_of(text, (size_t)offset);
     s->problem.column = (int)(at - line);
     if (foreign_character(L, at, end) || calls_property(s, message, text, len, at) ||
-        hint_at_place(s, message, line, at) || hint_literal(s, message, line, at, end))
+        hint_at_place(s, message, line, at) || hint_typed(s, message, line, at) ||
+        hint_literal(s, message, line, at, end))
         return;
     if (has_c_block(line, end)) {
         snprintf(s->problem.hint, sizeof s->problem.hint,

@@ -2,40 +2,42 @@
 #include "runtime/session/habits_int.h"
 #include "runtime/session/lookup.h"
 #include "runtime/session/manual.h"
+#include "runtime/session/scan.h"
 #include "runtime/session/session_int.h"
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
-struct call {          /* a call on the line that failed: from.name(…) or from:name(…) */
-    const char *from;  /* the names before the sign, */
-    const char *sign;  /* which is here, */
-    const char *name;  /* and the name after it */
+enum form { FORM_UNKNOWN, FORM_METHOD, FORM_FUNCTION };
+
+struct call {         /* a call on the line that failed: from.name(…) or from:name(…) */
+    const char *from; /* the names before the sign, */
+    const char *sign; /* which is here, */
+    const char *name; /* and the name after it */
+    enum form form;
     int from_len, len; /* from_len 0: something that has to be run */
 };
 
-/* The next call at or after p. */
-static bool next_call(const char *line, const char *end, const char *p, struct call *call)
+/* The next call from where *x is on; *x stands behind it then. */
+static bool next_call(const char *line, struct scan *x, struct call *call)
 {
-    for (; p < end; p++) {
-        const char *q = p + 1, *from = p;
-        if (*p != '.' && *p != ':')
+    for (struct scan sign = *x; x->kind; sign = *x) {
+        scan_next(x);
+        struct scan after = *x;
+        if (x->kind != SCAN_NAME || !x->field)
             continue;
-        while (q < end && habits_in_name(*q))
-            q++;
-        if (q == p + 1 || q == end || !strchr("({\"'", *q))
+        scan_next(&after);
+        if (after.kind != SCAN_STRING && !scan_is(&after, "(") && !scan_is(&after, "{"))
             continue;
+        const char *from = sign.at;
         while (from > line && (habits_in_name(from[-1]) || from[-1] == '.'))
             from--;
-        *call = (struct call){.from = from, .sign = p, .name = p + 1};
-        call->from_len = (int)(p - from);
-        call->len = (int)(q - call->name);
+        *call = (struct call){.from = from, .sign = sign.at, .name = x->at, .len = (int)x->len};
+        call->from_len = (int)(sign.at - from);
         return true;
     }
     return false;
 }
-
-enum form { FORM_UNKNOWN, FORM_METHOD, FORM_FUNCTION };
 
 /* What the manual says of it. Of what it does not know, an object of C is called with ':', and one of Lua probably. */
 static enum form form_of_value(lua_State *L, const struct call *call, int object, bool likely)
@@ -128,40 +130,53 @@ static bool may_be(const struct refusal *r, const struct call *call)
     return r->inside && (!*name || same == (name == r->function));
 }
 
-static void tell_form(struct session *s, const char *line, const struct call *call, enum form form)
+static void tell_form(struct session *s, const struct call *call, int column)
 {
     const char *from = call->from_len ? call->from : "…";
     int len = call->from_len ? call->from_len : (int)strlen("…");
 
-    if (form == FORM_METHOD)
+    if (call->form == FORM_METHOD)
         snprintf(s->problem.hint, sizeof s->problem.hint, "methods are called with ':': %.*s:%.*s(…)", len,
                  from, call->len, call->name);
     else
         snprintf(s->problem.hint, sizeof s->problem.hint,
                  "functions of %.*s are called with '.': %.*s.%.*s(…)", len, from, len, from, call->len,
                  call->name);
-    s->problem.column = (int)(call->sign - line);
-    s->problem.sure = form == FORM_FUNCTION;
+    s->problem.column = column;
+    s->problem.sure = call->form == FORM_FUNCTION;
 }
+
+/* The first call in the text that has the wrong sign. */
+static bool find_call(lua_State *L, const struct refusal *r, const char *text, size_t len, struct call *call)
+{
+    struct scan x = scan_begin(text, len);
+
+    while (next_call(text, &x, call)) {
+        if (!may_be(r, call))
+            continue;
+        call->form = form_of(L, text, call, r->likely);
+        if (call->form == FORM_UNKNOWN && r->object)
+            call->form = FORM_METHOD;
+        if (call->form == (*call->sign == '.' ? FORM_METHOD : FORM_FUNCTION))
+            return true;
+    }
+    return false;
+}
+
+enum { STATEMENT_MAX = 4000 }; /* bytes of one that goes on in other lines */
 
 bool habits_form(lua_State *L, const char *message, const struct frame *f)
 {
     struct refusal r = read_refusal(L, message);
-    bool found = false;
     struct call call;
     size_t len;
     const char *line = habits_push_line(L, f, &len);
+    bool found = line && find_call(L, &r, line, len, &call);
 
-    for (const char *p = line; line && !found && next_call(line, line + len, p, &call); p = call.name) {
-        if (!may_be(&r, &call))
-            continue;
-        enum form form = form_of(L, line, &call, r.likely);
-        if (form == FORM_UNKNOWN && r.object)
-            form = FORM_METHOD;
-        found = form == (*call.sign == '.' ? FORM_METHOD : FORM_FUNCTION);
-        if (found)
-            tell_form(session_of(L), line, &call, form);
-    }
+    if (found)
+        tell_form(session_of(L), &call, (int)(call.sign - line));
+    else if (line && *r.function && find_call(L, &r, line, strnlen(line, STATEMENT_MAX), &call))
+        tell_form(session_of(L), &call, -1), found = true;
     lua_pop(L, 1);
     return found;
 }

@@ -18,6 +18,7 @@ static const struct {
     const char *name, *hint;
 } foreign_names[] = {
     {"None", "Lua's None is nil"},
+    {"import", "Lua loads modules with require: local json = require(\"json\")"},
     {"True", "Lua writes true"},
     {"False", "Lua writes false"},
     {"len", "Lua's length is #x"},
@@ -253,6 +254,9 @@ static const struct {
     {"a nil value (field '?')", "[0]", "Lua's lists begin at 1: t[1] is the first element"},
     {"attempt to get length of a nil value (global", "# ",
      "Lua's comments begin with --; # is the length operator"},
+    {"attempt to perform arithmetic on a nil value (global", "// ",
+     "Lua's comments begin with --; // is integer division"},
+    {"attempt to mul a 'string'", "*", "Lua repeats a text with s:rep(3)"},
     {"(field 'sum')", "sum", "functions of columns are F's: df:agg(F.sum(\"n\"))"},
     {"(field 'mean')", "mean", "functions of columns are F's: df:agg(F.mean(\"n\"))"},
     {"(field 'max')", "max", "functions of columns are F's: df:agg(F.max(\"n\"))"},

@@ -705,6 +705,7 @@ static const struct manual_row methods[] = {
 
 static const struct manual_row fields[] = {
     {"status", get_status, "status: integer\n200, 404, …"},
+    {"status_code", get_status, NULL}, /* as Python's requests has it */
     {"ok", get_ok, "ok: boolean\nwhether the status is below 400"},
     {"reason", get_reason, "reason: string\nthe words after the status; empty in HTTP/2"},
     {"text", get_text, "text: string\nthe body, as UTF-8 where the server says that it is Latin-1"},

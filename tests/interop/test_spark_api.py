@@ -595,6 +595,7 @@ DOTS = [
     ("local w = Window.partitionBy('s') w.orderBy('id')", "w:orderBy("),
     ("local x = df.columns()", "'columns' is a property"),
     ("spark:conf():set('a', 'b')", "'conf' is a property"),
+    ("local x = df\n  :filter('id > 1')\n  .count()", ":count("),
     ("F:col('id')", "F.col("),
     ("plot:line{x = {1}, y = {1}}", "plot.line("),
     ("mlflow:log_metric('a', 1)", "mlflow.log_metric("),
