@@ -75,6 +75,7 @@ AROUND = {
     "runtime/session/display.h": (["runtime/session/session_lua.h"], SESSION),
     "runtime/session/error.h": (["runtime/session/session_int.h"], SESSION),
     "runtime/session/history.h": ([], SESSION),
+    "runtime/session/habits_int.h": ([], "extern struct frame *frame; extern lua_State *L;"),
     "runtime/session/hook.h": ([], SESSION + "extern lua_State *co;"),
     "runtime/session/inspect.h": ([], SESSION),
     "runtime/session/job.h": ([], SESSION + "int answer(lua_State *L); extern int question;"),
