@@ -12,6 +12,8 @@ const struct session_global lacus_globals[] = {
      "BitsAndBytesConfig{load_in_4bit = true, …}: weights in few bits", NULL},
     {"Dataset", llm_open_dataset,
      "Dataset.from_list(rows), Dataset(df): rows as Hugging Face's datasets have them", NULL},
+    {"DeltaTable", delta_table_lua_open,
+     "DeltaTable.forName(spark, name): a Delta table: update, delete, merge, history", NULL},
     {"EarlyStoppingCallback", llm_open_early_stopping,
      "EarlyStoppingCallback{early_stopping_patience = 3}: ends a Trainer's training that gets no better",
      NULL},

@@ -289,7 +289,7 @@ static const struct {
     {"pyspark", "spark and F are here already: spark:table(name), F.col(\"a\")"},
     {"json", "json is here already: json.encode(value), json.decode(text)"},
     {"mlflow", "mlflow is here already: mlflow.start_run(), mlflow.log_metric(\"loss\", 0.5)"},
-    {"delta", "Delta tables are here already: spark:table(name), df.write:saveAsTable(name)"},
+    {"delta", "DeltaTable is here already: DeltaTable.forName(spark, name), spark:table(name)"},
     {"math", "math is here already: math.floor(x), math.pi"},
     {"random", "random numbers are math.random() and math.random(1, 6)"},
     {"os", "the environment is os.getenv(name), files are dbutils.fs and io.open(path)"},

@@ -42,4 +42,5 @@ int spark_lua_open(lua_State *L);         /* the global spark */
 int spark_session_lua_open(lua_State *L); /* the global SparkSession */
 int types_lua_open(lua_State *L);         /* the global types */
 int observation_lua_open(lua_State *L);   /* the global Observation */
+int delta_table_lua_open(lua_State *L);   /* the global DeltaTable */
 #endif

@@ -292,6 +292,9 @@ static void push_core(lua_State *L)
                                        {"call", l_call},
                                        {"raise", l_raise},
                                        {"merge", dataframe_merge_into},
+                                       {"change", dataframe_change_rows},
+                                       {"alias_of", dataframe_alias_of},
+                                       {"fail", session_raise_text},
                                        {"overwrite", dataframe_overwrite},
                                        {"save_v2", dataframe_save_v2},
                                        {"functions", l_functions},
@@ -313,6 +316,12 @@ int observation_lua_open(lua_State *L)
 {
     spark_library(L);
     lua_getfield(L, -1, "Observation");
+    return 1;
+}
+
+int delta_table_lua_open(lua_State *L)
+{
+    session_push_module(L, "lacus.delta_table", push_core);
     return 1;
 }
 

@@ -1,4 +1,5 @@
-/* merge_lua.c: df:mergeInto(…):merge(): a MERGE statement of Columns. Its parts lie in userdata and on the stack while it runs. */
+/* merge_lua.c: df:mergeInto(…):merge(), and MERGE, UPDATE and DELETE of a DeltaTable: statements of Columns. Their parts lie in
+ * userdata and on the stack while they run. */
 #include "runtime/base/mem.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/column_lua.h"
@@ -24,24 +25,22 @@ static struct expr *condition_of(lua_State *L, int table)
     return column_condition(L, lua_gettop(L));
 }
 
-/* {column = value, …} in a field of the table: everything stays on the stack. */
-static void read_assignments(lua_State *L, int table, struct sql_merge_clause *c)
+/* {column = value, …} at the top: everything stays on the stack. */
+static struct sql_assignment *assignments_at_top(lua_State *L, size_t *count)
 {
-    const char **names;
-    int n, list;
+    int n, list = lua_gettop(L);
+    const char **names = spark_keys(L, list, &n);
+    struct sql_assignment *out;
 
-    if (lua_getfield(L, table, "assignments") == LUA_TNIL)
-        return;
-    list = lua_gettop(L);
-    names = spark_keys(L, list, &n);
     luaL_checkstack(L, 2 * n + 16, "too many columns");
-    c->assignments = lua_newuserdatauv(L, sizeof *c->assignments * (size_t)(n + 1), 0);
+    out = lua_newuserdatauv(L, sizeof *out * (size_t)(n + 1), 0);
     for (int i = 0; i < n; i++) {
         lua_getfield(L, list, names[i]);
-        c->assignments[i].path = (struct sql_names){&names[i], 1};
-        c->assignments[i].value = column_arg(L, lua_gettop(L), COLUMN_SQL);
+        out[i].path = (struct sql_names){&names[i], 1};
+        out[i].value = column_arg(L, lua_gettop(L), COLUMN_SQL);
     }
-    c->n = (size_t)n;
+    *count = (size_t)n;
+    return out;
 }
 
 static void read_clause(lua_State *L, int table, struct sql_merge_clause *c)
@@ -55,7 +54,8 @@ static void read_clause(lua_State *L, int table, struct sql_merge_clause *c)
     c->star = lua_toboolean(L, -1);
     lua_pop(L, 1);
     c->condition = condition_of(L, table);
-    read_assignments(L, table, c);
+    if (lua_getfield(L, table, "assignments") != LUA_TNIL)
+        c->assignments = assignments_at_top(L, &c->n);
 }
 
 static struct session_texts *split_name(lua_State *L, const char *text)
@@ -69,7 +69,7 @@ static struct session_texts *split_name(lua_State *L, const char *text)
     return parts;
 }
 
-static void run(lua_State *L, const struct sql_statement *s)
+static int run(lua_State *L, const struct sql_statement *s) /* its result, if it has one */
 {
     struct spark_env env = {.spark = spark_of(L)};
     const struct plan *result = NULL;
@@ -82,17 +82,27 @@ static void run(lua_State *L, const struct sql_statement *s)
         rc = spark_engine(env.spark, &env.engine, &err);
     if (rc == LC_OK)
         rc = spark_command(session_ctx(session_of(L)), &env, s, &result, &err);
-    plan_unref(result);
-    if (rc != LC_OK)
-        session_raise(L, &err);
+    if (rc != LC_OK) {
+        plan_unref(result);
+        return session_raise(L, &err);
+    }
+    return result ? dataframe_push(L, result) : 0;
 }
 
-int dataframe_merge_into(lua_State *L) /* merge(df, table, condition, {clause, …}, with schema evolution) */
+static struct sql_names name_at(lua_State *L, int index)
+{
+    const struct session_texts *name = split_name(L, luaL_checkstring(L, index));
+
+    return (struct sql_names){(const char *const *)name->list, name->n};
+}
+
+/* merge(df, table, condition, {clause, …}, with schema evolution, alias or nil) -> DataFrame of what changed */
+int dataframe_merge_into(lua_State *L)
 {
     struct sql_statement s = {.kind = SQL_MERGE, .by_name = lua_toboolean(L, 5)};
-    const struct session_texts *name;
     struct err err;
 
+    lua_settop(L, 6);
     if (spark_is_remote(spark_of(L))) {
         err_clear(&err);
         err_set(&err, LC_UNSUPPORTED, "mergeInto is not there on a Spark server");
@@ -101,10 +111,10 @@ int dataframe_merge_into(lua_State *L) /* merge(df, table, condition, {clause, �
         return session_raise(L, &err);
     }
     s.plan = dataframe_check(L, 1);
-    name = split_name(L, luaL_checkstring(L, 2));
-    s.name = (struct sql_names){(const char *const *)name->list, name->n};
     s.condition = column_condition(L, 3);
     luaL_checktype(L, 4, LUA_TTABLE);
+    s.alias = luaL_optstring(L, 6, NULL);
+    s.name = name_at(L, 2);
     s.n_clauses = (size_t)lua_rawlen(L, 4);
     s.clauses = lua_newuserdatauv(L, sizeof *s.clauses * (s.n_clauses + 1), 0);
     memset(s.clauses, 0, sizeof *s.clauses * (s.n_clauses + 1));
@@ -113,6 +123,38 @@ int dataframe_merge_into(lua_State *L) /* merge(df, table, condition, {clause, �
         lua_rawgeti(L, 4, (lua_Integer)i + 1);
         read_clause(L, lua_gettop(L), &s.clauses[i]);
     }
-    run(L, &s);
-    return 0;
+    return run(L, &s);
+}
+
+/* change(table, alias or nil, condition or nil, {column = value, …} or nil: its rows go) -> DataFrame of what changed */
+int dataframe_change_rows(lua_State *L)
+{
+    struct sql_statement s = {.kind = lua_isnoneornil(L, 4) ? SQL_DELETE : SQL_UPDATE};
+
+    lua_settop(L, 4);
+    s.alias = luaL_optstring(L, 2, NULL);
+    s.text = lua_type(L, 3) == LUA_TSTRING ? lua_tostring(L, 3) : NULL;
+    if (s.text) { /* column_condition puts a Column in its place */
+        lua_pushvalue(L, 3);
+        s.condition = column_condition(L, lua_gettop(L));
+    } else if (!lua_isnil(L, 3)) {
+        s.condition = column_condition(L, 3);
+    }
+    s.name = name_at(L, 1);
+    if (s.kind == SQL_UPDATE) {
+        luaL_checktype(L, 4, LUA_TTABLE);
+        lua_pushvalue(L, 4);
+        s.assignments = assignments_at_top(L, &s.n_assignments);
+    }
+    return run(L, &s);
+}
+
+int dataframe_alias_of(lua_State *L) /* alias_of(df): its alias, or nil */
+{
+    const struct plan *p = dataframe_check(L, 1);
+
+    if (p->kind != PLAN_ALIAS || p->n_names != 1)
+        return 0;
+    lua_pushstring(L, p->names[0]);
+    return 1;
 }
