@@ -239,7 +239,8 @@ static void set_options(lua_State *L, int index, int value)
 
     *session_json_slot(L) = labels;
     old = push_all(L, index);
-    luaL_checktype(L, value, LUA_TTABLE);
+    if (!lua_istable(L, value))
+        refuse(L, m, "options is a list, or a table of values by name");
     if (luaL_len(L, value) == 0)
         push_sorted(L, value);
     else
@@ -324,7 +325,8 @@ static void set_chosen(lua_State *L, int index, int value, json_int_t (*find)(lu
         choose(L, index, none ? json_null() : json_integer(one));
         return;
     }
-    luaL_checktype(L, value, LUA_TTABLE);
+    if (!lua_istable(L, value))
+        refuse(L, m, "value is a list of options");
     n = luaL_len(L, value);
     at = lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *at, 0);
     for (lua_Integer i = 0; i < n; i++) {

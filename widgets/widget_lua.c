@@ -748,10 +748,32 @@ static void push_first(lua_State *L)
     }
 }
 
+/* IntSlider(3, 0, 10): what ipywidgets takes by place. More than one argument of others is refused. */
+static void read_places(lua_State *L, const struct widget_row *row)
+{
+    static const char *const names[] = {"value", "min", "max", "step"};
+    int n = lua_gettop(L);
+    bool places = (row->traits & WIDGET_BOUNDED) && !(row->traits & WIDGET_LOG) && n <= 4;
+
+    if (n <= 1)
+        return;
+    if (!places || lua_istable(L, 1))
+        luaL_argerror(L, 2,
+                      lua_pushfstring(L, "one table of fields expected: %s{%s = …}", row->name,
+                                      row->first ? row->first : "name"));
+    lua_createtable(L, 0, 4);
+    for (int i = 1; i <= n; i++) {
+        lua_pushvalue(L, i);
+        lua_setfield(L, -2, names[i - 1]);
+    }
+    lua_replace(L, 1);
+}
+
 static int l_new(lua_State *L) /* IntSlider{…}; upvalue 1: the row */
 {
     const struct widget_row *row = lua_touserdata(L, lua_upvalueindex(1));
 
+    read_places(L, row);
     lua_settop(L, 1);
     widget_push(L, row);
     push_first(L);

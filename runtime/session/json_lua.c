@@ -590,15 +590,28 @@ static const char *indent_option(lua_State *L)
     }
 }
 
+static void check_options(lua_State *L) /* of the table at 2 */
+{
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+        if (strcmp(name, "indent") != 0 && strcmp(name, "sort_keys") != 0)
+            luaL_argerror(L, 2,
+                          lua_pushfstring(L, "no option '%s': there are 'indent' and 'sort_keys'", name));
+    }
+}
+
 static int l_encode(lua_State *L)
 {
     struct writer *w;
 
     luaL_checkany(L, 1);
     lua_settop(L, 2);
+    if (!lua_isnil(L, 2))
+        luaL_argexpected(L, lua_istable(L, 2), 2, "table of options");
     w = lua_newuserdatauv(L, sizeof *w, 0);
     memset(w, 0, sizeof *w);
     if (lua_istable(L, 2)) {
+        check_options(L);
         w->indent = indent_option(L);
         w->sorted = lua_getfield(L, 2, "sort_keys") != LUA_TNIL && lua_toboolean(L, -1);
     }

@@ -336,10 +336,49 @@ static void read_points(lua_State *L, json_t *spec)
 
 /* plot.line(df, {x = …}) and plot.line{data = df, x = …}: the rows that are to be drawn are chosen by the engine
  * (runtime/lib/lacus/plot.lua); what it gives stands at index 1 then. plot.line(list, {title = …}): both in one table. */
+static void merge(lua_State *L, int from, int into)
+{
+    for (lua_pushnil(L); lua_next(L, from);) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, into);
+    }
+}
+
+/* plot.line(xs, ys), plot.line(xs, ys, options) become {x = xs, y = ys, …}; more than is read is refused. */
+static void read_places(lua_State *L, const char *kind)
+{
+    bool pairs = strcmp(kind, "line") == 0 || strcmp(kind, "scatter") == 0 || strcmp(kind, "bar") == 0;
+    int options = 2;
+
+    if (pairs && lua_istable(L, 1) && lua_istable(L, 2) && lua_rawlen(L, 1) > 0 && lua_rawlen(L, 2) > 0) {
+        lua_settop(L, lua_gettop(L) < 3 ? 3 : lua_gettop(L));
+        options = 3;
+    }
+    if (!lua_isnoneornil(L, options))
+        luaL_argexpected(L, lua_istable(L, options), options, "table of options");
+    luaL_argcheck(L, !lua_istable(L, 1) || !lua_istable(L, options) || lua_rawlen(L, options) == 0, options,
+                  "a table of options has names: several lists stand in the first table");
+    luaL_argcheck(L, lua_gettop(L) <= options, options + 1, "no more than the values and a table of options");
+    if (options == 3) {
+        lua_newtable(L);
+        lua_pushvalue(L, 1);
+        lua_setfield(L, 4, "x");
+        lua_pushvalue(L, 2);
+        lua_setfield(L, 4, "y");
+        if (lua_istable(L, 3))
+            merge(L, 3, 4);
+        lua_replace(L, 1);
+        lua_settop(L, 1);
+    }
+}
+
 static void read_arguments(lua_State *L, const char *kind)
 {
-    int options = lua_istable(L, 2) ? 2 : lua_istable(L, 1) ? 1 : 0;
+    int options;
 
+    read_places(L, kind);
+    options = lua_istable(L, 2) ? 2 : lua_istable(L, 1) ? 1 : 0;
     lua_settop(L, 2);
     lua_pushnil(L);
     if (options == 1)
@@ -367,12 +406,8 @@ static void read_arguments(lua_State *L, const char *kind)
         return;
     }
     lua_newtable(L); /* of both; the user's tables stay as they are */
-    for (int from = 1; from <= 2; from++)
-        for (lua_pushnil(L); lua_next(L, from);) {
-            lua_pushvalue(L, -2);
-            lua_insert(L, -2);
-            lua_rawset(L, 3);
-        }
+    merge(L, 1, 3);
+    merge(L, 2, 3);
     lua_replace(L, 1);
     lua_settop(L, 1);
 }

@@ -481,6 +481,7 @@ def test_python_takes_and_gives_values(kernel):
     assert kernel.out("%%python -i t,word -o back,n -o d\nback = t[::-1] + [word]\nn = 2**40\nd = {'k': [1, None]}\nprint(t, word)") == "[1, 2.5, 'three'] wörd\n"
     assert kernel.out("print(back[1], back[4], n, math.type(n), d.k[1])") == "three\twörd\t1099511627776\tinteger\t1\n"
     assert "no such variable" in kernel.error("%%python -i missing\n1")["error"]["evalue"]
+    assert kernel.out("%%python -o wide\nwide = [2**70, 2**63 - 1]") == "" and kernel.out("print(wide[1] == 2^70, wide[2])") == "true\t9223372036854775807\n"
     assert "'gone' is not defined" in kernel.error("%%python -o gone\n1")["error"]["evalue"]
     assert "cannot hand over 'f'" in kernel.error("%%python -o f\nf = print")["error"]["evalue"]
 

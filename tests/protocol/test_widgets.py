@@ -385,8 +385,20 @@ dbutils.widgets.slider('n', 5, 1, 10) dbutils.widgets.slider{name = 'share', def
     ("dbutils.widgets.text{name = 'e', default = '2023-02-29', type = 'date'}", "is not a date"),
     ("dbutils.widgets.slider('n', 50, 1, 10)", "the default 50 is not between 1 and 10"),
     ("dbutils.widgets.slider('n', 'x', 1, 10)", "is not a number"),
+    ("dbutils.widgets.slider{'n', 5, min = 1, mx = 10}", "dbutils.widgets.slider has no argument 'mx'"),
+    ("dbutils.widgets.slider{'n', 50, 1, 10}", "the default 50 is not between 1 and 10"),
+    ("dbutils.widgets.text('e', '1', 'Epochs', {typ = 'int'})", "dbutils.widgets.text has no argument 'typ'"),
+    ("dbutils.widgets.dropdown{'e', 'z', {'a', 'b'}, 'Label'}", "the default 'z' is not among its choices 'a', 'b'"),
+    ("widgets.IntSlider(11, 0, 10, 1, 5)", "one table of fields expected: IntSlider{value = …}"),
+    ("error(tostring(widgets.IntSlider(11, 0, 10)))", "IntSlider(value=10, max=10)"),
+    ("widgets.Checkbox(true, 'on')", "one table of fields expected: Checkbox{value = …}"),
+    ("widgets.SelectMultiple{options = {'a'}, value = 'a'}", "Invalid selection: value is a list of options"),
+    ("widgets.interact(print, {x = 5})", "no parameter that is named 'x', only ..."),
+    ("widgets.interact(function(x) end, 5)", "interact takes a table of what the function's parameters may be"),
+    ("for x in progress({1}, {descr = 'x'}) do end", "progress has no option 'descr'"),
+    ("json.encode({1}, {indnt = 2})", "no option 'indnt'"),
 ])
-def test_dbutils_type_mistakes(kernel, code, says):
+def test_misspelt_arguments_are_refused(kernel, code, says):
     reply, _ = kernel.execute(code)
     assert reply["status"] == "error" and says in reply["evalue"], reply["evalue"]
 

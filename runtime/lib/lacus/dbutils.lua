@@ -11,6 +11,15 @@ kinds.combobox = {widget = "Combobox", choices = true}
 kinds.multiselect = {widget = "SelectMultiple", choices = true, strict = true, several = true}
 kinds.slider = {widget = "IntSlider", number = true}
 
+-- What a declaration takes, in its order.
+local takes = {
+  text = {"name", "default", "label", "type"},
+  dropdown = {"name", "default", "choices", "label"},
+  combobox = {"name", "default", "choices", "label"},
+  multiselect = {"name", "default", "choices", "label"},
+  slider = {"name", "default", "min", "max", "step", "label"},
+}
+
 -- What `type` may say of a text: how a given text is read (nil: it is none), what to say, and the control for it.
 local types = {}
 types.int = {say = "an int", widget = "IntText", read = function(v)
@@ -266,24 +275,28 @@ return function(native)
     show()
   end
 
-  -- The arguments of a declaration, (name, default, choices, label) or {name = …}, by their names.
+  -- The arguments of a declaration, (name, default, choices, label) or {name, default, label = …}, by their names.
   local function named(kind, ...)
-    local first, default, third, fourth, fifth, sixth = ...
-    if type(first) == "table" then
-      local t = first
-      local d = t.defaultValue
-      if d == nil then d = t.default end
-      if d == nil then d = t[2] end
-      return {name = t.name or t[1], default = d, choices = t.choices or t[3], label = t.label, type = t.type, min = t.min, max = t.max, step = t.step}
+    local names, given, o = takes[kind], table.pack(...), {}
+    local function take(fields)
+      for key, value in pairs(fields) do
+        local name = key == "defaultValue" and "default" or key
+        if math.type(name) == "integer" and names[name] then
+          o[names[name]] = value
+        elseif contains(names, name) then
+          o[name] = value
+        elseif name ~= "n" then
+          native.raise("ARG", ("dbutils.widgets.%s has no argument '%s'"):format(kind, tostring(key)), "it has " .. quoted(names))
+        end
+      end
     end
-    if kinds[kind].number then return {name = first, default = default, min = third, max = fourth, step = fifth, label = sixth} end
-    local o = {name = first, default = default}
-    if kinds[kind].choices then
-      o.choices, o.label = third, fourth
-    else
-      o.label = third
-      if type(third) == "table" then o.label, fourth = third.label, third end
-      if type(fourth) == "table" then o.type = fourth.type end
+    take(type(given[1]) == "table" and given[1] or given)
+    for _, name in ipairs {"label", "type"} do -- text(name, default, label, {type = "int"})
+      local options = o[name]
+      if kind == "text" and type(options) == "table" then
+        o[name] = nil
+        take(options)
+      end
     end
     return o
   end

@@ -147,7 +147,15 @@ return function(native)
     return ("%s %s"):format(head, count)
   end
 
+  local known = {desc = true, description = true, unit = true, total = true, initial = true}
+
   local function new(o, total)
+    if type(o) ~= "table" then error("progress takes its options in a table, as {desc = \"files\"}, not a " .. type(o), 3) end
+    for name in pairs(o) do
+      if not known[name] then
+        error(("progress has no option '%s': it has desc, total, unit and initial"):format(tostring(name)), 3)
+      end
+    end
     local bar = setmetatable({desc = o.desc or o.description or "", unit = o.unit or "it", total = o.total or total, n = o.initial or 0,
       initial = o.initial or 0, started = native.now()}, Bar)
     running[#running + 1] = bar

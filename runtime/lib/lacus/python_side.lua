@@ -147,8 +147,10 @@ def _is(value, module, *names):
 def _plain(value, depth=0):
     if depth > 50:
         raise TypeError("too deep, or a circle")
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, int):
+        return value if -2**63 <= value < 2**63 else float(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

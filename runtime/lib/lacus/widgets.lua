@@ -317,7 +317,11 @@ return function(native, widgets, methods)
       out[i] = {name, control(name, given[name])}
     end
     for name in pairs(given) do
-      if not used[name] and not vararg then
+      if not used[name] and vararg then
+        wrong(("the function has no parameter that is named '%s', only ..."):format(tostring(name)),
+          ("name it: function(%s) … end"):format(tostring(name)))
+      end
+      if not used[name] then
         wrong(("the function has no parameter '%s'"):format(tostring(name)), #names > 0 and "it has " .. quoted(names) or "it has none")
       end
     end
@@ -395,6 +399,9 @@ return function(native, widgets, methods)
       return fn[1], rest
     end
     if type(fn) ~= "function" then wrong(what .. " takes a function, and a table of what its parameters may be") end
+    if given ~= nil and type(given) ~= "table" then
+      wrong(("%s takes a table of what the function's parameters may be, as {x = 10}, not a %s"):format(what, type(given)))
+    end
     return fn, given or {}
   end
 
