@@ -17,6 +17,7 @@ struct read { /* one table that a plan reads; a list, newest first */
     char *table;    /* owned: name or path, for lineage */
     char *location; /* owned */
     int64_t version;
+    bool chosen; /* VERSION AS OF: a write to the same table does not depend on what came after it */
 };
 
 struct stored { /* a view of the catalog that is being read; a list on the stack, innermost first */
@@ -46,17 +47,19 @@ static void reads_free(struct read *r)
 }
 
 static enum lc note_read(struct resolving *r, const char *table, const char *location, int64_t version,
-                         struct err *err)
+                         bool chosen, struct err *err)
 {
     struct read *read;
 
     for (read = r->reads; read; read = read->next)
-        if (strcmp(read->table, table) == 0 && read->version == version)
+        if (strcmp(read->table, table) == 0 && read->version == version) {
+            read->chosen = read->chosen && chosen;
             return LC_OK;
+        }
     read = mem_zalloc(sizeof *read);
     if (!read)
         return err_nomem(err);
-    *read = (struct read){r->reads, mem_strdup(table), mem_strdup(location), version};
+    *read = (struct read){r->reads, mem_strdup(table), mem_strdup(location), version, chosen};
     r->reads = read;
     return read->table && read->location ? LC_OK : err_nomem(err);
 }
@@ -96,7 +99,7 @@ static enum lc resolve_delta(struct resolving *r, const struct ctx *ctx, const s
     if (rc == LC_OK)
         rc = delta_scan(t, table, &scan, err);
     if (rc == LC_OK)
-        rc = note_read(r, table, location, t->version, err);
+        rc = note_read(r, table, location, t->version, version != DELTA_LATEST, err);
     if (rc == LC_OK) {
         *out = plan_scan(scan);
         rc = *out ? LC_OK : err_nomem(err);
@@ -129,7 +132,7 @@ static enum lc resolve_files(struct resolving *r, const char *format, const char
     if (rc == LC_OK && t && t->schema_json)
         rc = dtype_from_json_text(t->schema_json, strlen(t->schema_json), &schema, err);
     if (rc == LC_OK)
-        rc = note_read(r, table, location, -1, err);
+        rc = note_read(r, table, location, -1, false, err);
     if (rc == LC_OK) {
         *out = plan_read_source(format, &location, 1, &options, schema);
         rc = *out ? LC_OK : err_nomem(err);
@@ -408,7 +411,7 @@ static enum lc write_to(struct saving *s, const char *location, struct delta_wri
 {
     s->write.reads = false;
     for (const struct read *r = s->reads; r; r = r->next)
-        if (r->version >= 0 && strcmp(r->location, location) == 0) {
+        if (r->version >= 0 && !r->chosen && strcmp(r->location, location) == 0) {
             s->write.reads = true;
             s->write.read_version = r->version;
         }

@@ -147,6 +147,13 @@ def test_a_table_can_be_overwritten_from_itself(home):
     assert rows(place(home, "t"), "id") == [{"id": 14}, {"id": 16}, {"id": 18}]
 
 
+def test_an_older_version_is_put_back(home):
+    sql(home, "CREATE TABLE t AS SELECT id FROM range(3)", "INSERT OVERWRITE t SELECT id FROM range(5)",
+        "INSERT OVERWRITE t SELECT * FROM t VERSION AS OF 0",
+        more='spark.read:option("versionAsOf", 1):table("t").write:mode("append"):saveAsTable("t")')
+    assert [len(rows(place(home, "t"), version=v)) for v in range(4)] == [3, 5, 3, 8]
+
+
 def test_schema_evolution(home):
     path = place(home, "t")
     sql(home, "CREATE TABLE t (a INT NOT NULL COMMENT 'first', b STRING)", "INSERT INTO t VALUES (1, 'x')")
