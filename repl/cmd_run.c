@@ -12,15 +12,19 @@
 #include "runtime/notebook/parameters.h"
 #include "runtime/notebook/runner.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct run {
     const struct run_options *o;
     char *input, *output; /* owned: with the values of parameters, and absolute when the folder changes */
     int errors;           /* the real standard error: the session captures it */
+    int notebook;         /* where the notebook goes when it goes to a stream: output is "-" then */
+    bool aside;           /* that is standard output, which shows no cells then */
 };
 
 static void on_started(void *arg, struct session *s)
@@ -129,13 +133,42 @@ static enum lc into_folder(struct run *run, struct err *err)
     return LC_OK;
 }
 
+/* What takes bytes one after the other, once: a pipe, a device. */
+static bool is_stream(const char *path)
+{
+    struct stat st;
+
+    return strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
+}
+
+/* /dev/stdout is another name of standard output, whatever that is. */
+static enum lc find_stream(struct run *run, struct err *err)
+{
+    struct stat there, out;
+
+    run->aside =
+        strcmp(run->output, "-") == 0 || (stat(run->output, &there) == 0 && fstat(STDOUT_FILENO, &out) == 0 &&
+                                          there.st_dev == out.st_dev && there.st_ino == out.st_ino);
+    if (!run->aside && !is_stream(run->output))
+        return LC_OK;
+    run->notebook = run->aside ? dup(STDOUT_FILENO) : open(run->output, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (run->notebook < 0)
+        return err_errno(err, errno, "cannot write '%s'", run->output);
+    mem_free(run->output);
+    run->output = mem_strdup("-");
+    return run->output ? LC_OK : err_nomem(err);
+}
+
 static enum lc find_places(struct run *run, struct err *err)
 {
     const char *output = run->o->output ? run->o->output : run->o->input;
 
     TRY(path_of(run, run->o->input, &run->input, err));
+    if (!run->o->output && is_stream(run->input))
+        output = "-";
     TRY(path_of(run, output, &run->output, err));
     TRY(into_folder(run, err));
+    TRY(find_stream(run, err));
     if (strcmp(run->input, run->output) != 0)
         TRY(make_folder(run->output, err));
     if (run->o->cwd && chdir(run->o->cwd) != 0)
@@ -144,13 +177,11 @@ static enum lc find_places(struct run *run, struct err *err)
 }
 
 /* Standard output belongs to the notebook when it goes there; a bar and a log are no output. */
-static int terminal_of(const struct run_options *o, const char *output)
+static int terminal_of(const struct run *run)
 {
-    bool aside = strcmp(output, "-") == 0 || o->log_output || o->progress;
+    bool aside = run->o->log_output || run->o->progress;
 
-    if (o->quiet && !o->log_output && !o->progress)
-        return -1;
-    if (strcmp(output, "-") == 0 && !o->log_output && !o->progress)
+    if ((run->o->quiet || run->aside) && !aside)
         return -1;
     return dup(aside ? STDERR_FILENO : STDOUT_FILENO); /* the session captures both */
 }
@@ -158,16 +189,16 @@ static int terminal_of(const struct run_options *o, const char *output)
 static enum lc run_one(struct run *run, struct runner_result *result, struct err *err)
 {
     const struct run_options *o = run->o;
-    int fd, out = dup(STDOUT_FILENO);
+    int fd;
     enum lc rc = find_places(run, err);
 
     run->errors = dup(STDERR_FILENO);
     if (rc == LC_OK) {
-        fd = terminal_of(o, run->output);
+        fd = terminal_of(run);
         struct runner_options options = {
             .input = run->input,
             .output = run->output,
-            .notebook_fd = out,
+            .notebook_fd = run->notebook,
             .params = o->params,
             .terminal_fd = fd,
             .bar = o->progress,
@@ -198,8 +229,8 @@ static enum lc run_one(struct run *run, struct runner_result *result, struct err
         if (fd >= 0)
             close(fd);
     }
-    if (out >= 0)
-        close(out);
+    if (run->notebook >= 0)
+        close(run->notebook);
     if (run->errors >= 0)
         close(run->errors);
     return rc;
@@ -207,7 +238,7 @@ static enum lc run_one(struct run *run, struct runner_result *result, struct err
 
 static enum lc run_notebook(const struct run_options *o, struct err *err)
 {
-    struct run run = {.o = o};
+    struct run run = {.o = o, .errors = -1, .notebook = -1};
     struct runner_result result = {0};
     enum lc rc = run_one(&run, &result, err);
 

@@ -1,8 +1,8 @@
-/* interrupt.h: Ctrl-C and SIGTERM in the programs that own their process: repl and run.
+/* interrupt.h: Ctrl-C, SIGTERM and SIGHUP in the programs that own their process: repl and run.
  *
  * What      between begin and end, SIGINT interrupts the session's cell; a second one within a second ends
- *           the process the usual way. With `terminate`, SIGTERM interrupts too, and the exit code says so
- *           (143).
+ *           the process the usual way. With `terminate`, SIGTERM and SIGHUP (unless it is ignored, as nohup
+ *           has it) interrupt too, and the exit code says so (143, 129).
  * Ownership the session is borrowed; NULL while there is none yet.
  * Errors    none.
  * Threads   main thread.
@@ -21,5 +21,5 @@ void interrupt_begin(struct session *s, bool terminate);
 void interrupt_end(void);
 bool interrupt_asked(void);             /* a signal came, whether or not a cell was running */
 bool interrupt_asked_again(void);       /* more than one */
-int interrupt_exit_code(int otherwise); /* 143 after SIGTERM */
+int interrupt_exit_code(int otherwise); /* 143 after SIGTERM, 129 after SIGHUP */
 #endif

@@ -60,7 +60,7 @@ static void print_exit_codes(void)
         if (!first)
             puts(".");
     }
-    puts(".TP\n.B 143\nended by SIGTERM.");
+    puts(".TP\n.B 129\nended by SIGHUP.\n.TP\n.B 143\nended by SIGTERM.");
 }
 
 void man_page_print(const struct command *table)

@@ -100,13 +100,25 @@ static void sync_folder_of(const char *path)
 
 struct how { /* one way of putting a whole file in its place */
     mode_t mode;
-    bool sync;
+    bool sync, follow; /* follow: a link stays one, and a file keeps its mode */
     int (*place)(const char *from, const char *to);
 };
 
+/* A device or a pipe stays what it is: nothing can be put in its place. */
+static enum lc write_into(const char *path, const struct fs_part *parts, size_t n, struct err *err)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    enum lc rc = fd < 0 ? err_errno(err, errno, "cannot write '%s'", path)
+                        : write_parts(fd, path, parts, n, false, err);
+
+    if (fd >= 0 && close(fd) != 0 && rc == LC_OK)
+        rc = err_errno(err, errno, "cannot write '%s'", path);
+    return rc;
+}
+
 /* Writes beside path and then lets `place` give the file its name. */
 static enum lc write_beside(const char *path, const struct fs_part *parts, size_t n, const struct how *how,
-                            struct err *err)
+                            const struct stat *there, struct err *err)
 {
     char suffix[17];
     char *temp;
@@ -123,6 +135,8 @@ static enum lc write_beside(const char *path, const struct fs_part *parts, size_
         mem_free(temp);
         return rc;
     }
+    if (there)
+        fchmod(fd, there->st_mode & 0777); /* where that cannot be, the file is as a new one */
     rc = write_parts(fd, path, parts, n, how->sync, err);
     if (close(fd) != 0 && rc == LC_OK)
         rc = err_errno(err, errno, "cannot write '%s'", path);
@@ -136,29 +150,46 @@ static enum lc write_beside(const char *path, const struct fs_part *parts, size_
     return rc;
 }
 
+static enum lc write_whole(const char *path, const struct fs_part *parts, size_t n, const struct how *how,
+                           struct err *err)
+{
+    struct stat there;
+    char *target;
+    enum lc rc;
+
+    if (!how->follow || stat(path, &there) != 0)
+        return write_beside(path, parts, n, how, NULL, err);
+    if (!S_ISREG(there.st_mode))
+        return write_into(path, parts, n, err);
+    target = realpath(path, NULL);
+    rc = write_beside(target ? target : path, parts, n, how, &there, err);
+    free(target);
+    return rc;
+}
+
 enum lc fs_write(const char *path, const void *data, size_t len, struct err *err)
 {
-    return write_beside(path, &(struct fs_part){data, len}, 1, &(struct how){0666, true, rename}, err);
+    return write_whole(path, &(struct fs_part){data, len}, 1, &(struct how){0666, true, true, rename}, err);
 }
 
 enum lc fs_write_parts(const char *path, const struct fs_part *parts, size_t n, struct err *err)
 {
-    return write_beside(path, parts, n, &(struct how){0666, true, rename}, err);
+    return write_whole(path, parts, n, &(struct how){0666, true, true, rename}, err);
 }
 
 enum lc fs_replace(const char *path, const void *data, size_t len, struct err *err)
 {
-    return write_beside(path, &(struct fs_part){data, len}, 1, &(struct how){0666, false, rename}, err);
+    return write_whole(path, &(struct fs_part){data, len}, 1, &(struct how){0666, false, true, rename}, err);
 }
 
 enum lc fs_write_private(const char *path, const void *data, size_t len, struct err *err)
 {
-    return write_beside(path, &(struct fs_part){data, len}, 1, &(struct how){0600, true, rename}, err);
+    return write_whole(path, &(struct fs_part){data, len}, 1, &(struct how){0600, true, false, rename}, err);
 }
 
 enum lc fs_put_if_absent(const char *path, const void *data, size_t len, struct err *err)
 {
-    return write_beside(path, &(struct fs_part){data, len}, 1, &(struct how){0666, true, link}, err);
+    return write_whole(path, &(struct fs_part){data, len}, 1, &(struct how){0666, true, false, link}, err);
 }
 
 enum lc fs_mkdirs(const char *path, struct err *err)

@@ -1,8 +1,9 @@
 /* fs.h: files, folders and the places lacus keeps its own.
  *
  * What      whole-file reads with a limit, writes that are complete or absent (written beside, synced,
- *           renamed), folders, and the folders of lacus: its state (LACUS_HOME, default ~/.lacus) and its
- *           installed parts (plugins, Lua library).
+ *           renamed; but a link is followed, a file keeps its mode, and a device or a pipe is written into),
+ *           folders, and the folders of lacus: its state (LACUS_HOME, default ~/.lacus) and its installed
+ *           parts (plugins, Lua library).
  * Ownership returned strings are the caller's: mem_free.
  * Units     bytes.
  * Errors    LC_NOTFOUND, LC_PERM, LC_NOSPACE, LC_LIMIT, LC_IO; the path is in the message.

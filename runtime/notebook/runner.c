@@ -250,9 +250,11 @@ static enum lc run_cell(struct runner *r, struct session *s, json_t *cell, size_
         minder_end(r->minder);
         return rc;
     }
+    if (reply.exit_asked && reply.exit_status != 0)
+        runner_exit_failed(r, &reply);
     rc = end_cell(r, cell, &reply, number, started, err);
-    if (reply.notebook_exit)
-        r->result->exit_value = mem_strdup(reply.notebook_exit);
+    if (reply.notebook_exit || (reply.exit_asked && reply.status == CELL_OK))
+        r->result->exit_value = mem_strdup(reply.notebook_exit ? reply.notebook_exit : "");
     tell_progress(r, number, total, NULL, reply.status != CELL_OK);
     cell_reply_release(&reply);
     return rc;

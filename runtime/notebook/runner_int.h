@@ -41,7 +41,9 @@ struct runner {
 
 extern const struct frontend_ops runner_ops;
 
-bool runner_shows(const struct runner *r);     /* texts of cells go to the terminal */
-void runner_changed(struct runner *r);         /* the notebook was changed: saved soon. Under lock. */
+bool runner_shows(const struct runner *r); /* texts of cells go to the terminal */
+void runner_changed(struct runner *r);     /* the notebook was changed: saved soon. Under lock. */
+/* os.exit(3) is a failure of the cell, as sys.exit(3) is for papermill. */
+void runner_exit_failed(struct runner *r, struct cell_reply *reply);
 void runner_forget_displays(struct runner *r); /* ids are for the time of the run only */
 #endif

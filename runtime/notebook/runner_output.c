@@ -1,5 +1,6 @@
 /* The runner's front end: what cells print and show becomes their outputs. */
 #include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
 #include "runtime/base/plural.h"
 #include "runtime/base/utf8.h"
 #include "runtime/notebook/runner_int.h"
@@ -291,6 +292,18 @@ static void on_error(void *self, const struct ctx *ctx, const struct cell_error 
         terminal_text(&r->terminal, "\n", 1);
     }
     json_decref(traceback);
+}
+
+void runner_exit_failed(struct runner *r, struct cell_reply *reply)
+{
+    char text[40];
+
+    snprintf(text, sizeof text, "exit status %d", reply->exit_status);
+    reply->status = CELL_ERROR;
+    reply->ename = mem_strdup("SystemExit");
+    reply->evalue = mem_strdup(text);
+    reply->traceback = json_pack("[s+]", "SystemExit: ", text);
+    on_error(r, NULL, &(struct cell_error){reply->ename, reply->evalue, reply->traceback});
 }
 
 static void on_clear(void *self, const struct ctx *ctx, bool wait)

@@ -80,7 +80,7 @@ def test_killed_run_leaves_a_valid_notebook(home, tmp_path):
     assert [f for f in os.listdir(tmp_path) if f.endswith(".ipynb")] == ["k.ipynb"]
 
 
-@pytest.mark.parametrize("sig, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("sig, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signals_end_the_run_and_keep_what_was_there(home, tmp_path, sig, code):
     path = write(tmp_path / "s.ipynb", "print('first')", "while true do end", "print('never')")
     run = subprocess.Popen([LACUS, "run", path, "-q"], env=environment(home), stderr=subprocess.PIPE, text=True)

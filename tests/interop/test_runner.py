@@ -241,6 +241,21 @@ def test_pipes(home, tmp_path):
     assert streams(nb)[-1] == "9\n" and done.stderr == ""
 
 
+def test_a_link_a_mode_a_device_and_a_pipe_stay_what_they_are(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", "print('x')")
+    path.chmod(0o640)
+    (tmp_path / "link.ipynb").symlink_to("a.ipynb")
+    run_ok(home, tmp_path / "link.ipynb")
+    assert (tmp_path / "link.ipynb").is_symlink() and path.stat().st_mode & 0o777 == 0o640 and streams(read(path)) == ["x\n"]
+    os.mkfifo(tmp_path / "pipe")
+    got = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True)
+    run_ok(home, path, "-o", tmp_path / "pipe")
+    assert streams(nbformat.reads(got.communicate(timeout=10)[0], 4)) == ["x\n"] and (tmp_path / "pipe").is_fifo()
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")  # as /dev/stdout, which a test must not risk
+    done = run_ok(home, path, "-o", tmp_path / "stdout")
+    assert streams(nbformat.reads(done.stdout, 4)) == ["x\n"] and (tmp_path / "stdout").is_symlink()
+
+
 def test_older_formats_are_upgraded_as_nbformat_does(home, tmp_path):
     old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": "old"}, "worksheets": [{"metadata": {}, "cells": [
         {"cell_type": "heading", "level": 2, "metadata": {}, "source": ["A\n", "title"]}, {"cell_type": "markdown", "metadata": {}, "source": "text"},
@@ -366,6 +381,16 @@ def test_exit_ends_the_run_well_with_a_value(home, tmp_path):
     run_ok(home, path)
     nb = read(path)
     assert nb.metadata.lacus.exit_value == "done" and nb.cells[1].outputs == []
+
+
+@pytest.mark.parametrize("code, well", [("os.exit()", True), ("os.exit(true)", True), ("exit", True), ("os.exit(3)", False), ("pcall(os.exit, false)", False)])
+def test_os_exit_ends_the_run_there(home, tmp_path, code, well):
+    """papermill has it so: sys.exit() ends the run well, sys.exit(3) is the cell's failure."""
+    path = write(tmp_path / "x.ipynb", "print(1)", code, "print('never')")
+    done = lacus(home, "run", path, "-o", tmp_path / "o.ipynb")
+    nb = read(tmp_path / "o.ipynb")
+    assert (done.returncode, nb.cells[-1].outputs) == (0 if well else 1, [])
+    assert well or ("SystemExit: exit status" in done.stderr and any(o.output_type == "error" for c in nb.cells[:-1] for o in c.get("outputs", [])))
 
 
 def test_sigterm_ends_children_too(home, tmp_path):
