@@ -13,6 +13,8 @@
 #include "runtime/notebook/parameters.h"
 #include "runtime/session/session.h"
 #include <ctype.h>
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -86,8 +88,18 @@ static enum lc read_script(const struct repl_arguments *a, struct buf *text, str
     return rc;
 }
 
-static int run_script(const struct repl_arguments *a, struct session *s, const struct buf *text,
-                      struct err *err)
+/* What a script wrote was lost: as for other programs, a reader who left is no error, but a full disk is one. */
+static int output_lost(int why, struct err *err)
+{
+    if (why == EPIPE)
+        return 128 + SIGPIPE;
+    if (err_errno(err, why, "cannot write to standard output") == LC_NOSPACE)
+        err_hint(err, "free some space where standard output goes");
+    return command_error("repl", err);
+}
+
+static int run_script(const struct repl_arguments *a, struct session *s, const struct terminal_frontend *t,
+                      const struct buf *text, struct err *err)
 {
     bool from_stdin = !a->file || strcmp(a->file, "-") == 0;
     struct cell_request cell = {.code = buf_str(text),
@@ -109,6 +121,8 @@ static int run_script(const struct repl_arguments *a, struct session *s, const s
            : reply.interrupted       ? lc_exit(LC_CANCELLED)
                                      : lc_exit(LC_RUNTIME);
     cell_reply_release(&reply);
+    if (!t->prompt && t->out.lost)
+        return output_lost(t->out.lost, err);
     return interrupt_exit_code(code);
 }
 
@@ -128,7 +142,7 @@ static int run_session(const struct repl_arguments *a, struct session *s, struct
                        const struct buf *text, struct err *err)
 {
     bool script = a->file || a->code || a->module || !t->prompt;
-    int code = script ? run_script(a, s, text, err) : 0;
+    int code = script ? run_script(a, s, t, text, err) : 0;
 
     if (!t->prompt || t->exit_asked)
         return code;

@@ -40,6 +40,12 @@ void interrupt_begin(struct session *s, bool terminate)
         sigaction(SIGHUP, &action, NULL);
 }
 
+void interrupt_cell(void)
+{
+    if (target)
+        session_interrupt(target);
+}
+
 void interrupt_end(void)
 {
     target = NULL;

@@ -19,6 +19,7 @@
 struct session;
 void interrupt_begin(struct session *s, bool terminate);
 void interrupt_end(void);
+void interrupt_cell(void);              /* as Ctrl-C, but nobody asked for it */
 bool interrupt_asked(void);             /* a signal came, whether or not a cell was running */
 bool interrupt_asked_again(void);       /* more than one */
 int interrupt_exit_code(int otherwise); /* 143 after SIGTERM, 129 after SIGHUP */

@@ -1,4 +1,5 @@
 #include "repl/terminal_frontend.h"
+#include "repl/interrupt.h"
 #include "repl/pager.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/process.h"
@@ -22,6 +23,12 @@ static void write_error(const char *text, size_t len)
     }
 }
 
+/* Nobody reads on, or nothing more fits: a script does not go on as if it had been heard. */
+static bool nobody_hears(const struct terminal_frontend *t)
+{
+    return !t->prompt && t->out.lost;
+}
+
 static void on_stream(void *self, const struct ctx *ctx, enum stream stream, const char *text, size_t len)
 {
     struct terminal_frontend *t = self;
@@ -31,6 +38,8 @@ static void on_stream(void *self, const struct ctx *ctx, enum stream stream, con
         write_error(text, len);
     else
         terminal_text(&t->out, text, len);
+    if (nobody_hears(t))
+        interrupt_cell();
 }
 
 /* A text of its own; what is longer than the screen gets the pager. */
@@ -100,6 +109,8 @@ static void on_error(void *self, const struct ctx *ctx, const struct cell_error 
     size_t i;
 
     (void)ctx;
+    if (nobody_hears(t))
+        return; /* our interrupt */
     json_array_foreach (e->traceback, i, line) {
         if (t->colours)
             buf_puts(&text, json_string_value(line));

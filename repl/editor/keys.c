@@ -6,6 +6,7 @@
 #include "runtime/session/scan.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -325,6 +326,14 @@ static int new_line(int count, int key)
     return 0;
 }
 
+/* A terminal without bracketed paste sends a pasted text as if it were typed, its empty lines too. */
+static bool more_has_come(void)
+{
+    int n = 0;
+
+    return ioctl(fileno(rl_instream), FIONREAD, &n) == 0 && n > 0;
+}
+
 static int accept(int count, int key)
 {
     json_t *reply;
@@ -344,7 +353,7 @@ static int accept(int count, int key)
     more = strcmp(status_of(reply), "incomplete") == 0;
     json_decref(reply);
     /* an empty line ends what would go on */
-    if (more && !(line_start(rl_end) > 0 && blank(line_start(rl_end), rl_end)))
+    if (more && (more_has_come() || !(line_start(rl_end) > 0 && blank(line_start(rl_end), rl_end))))
         return new_line(count, key);
     rl_point = rl_end;
     editor_accept();

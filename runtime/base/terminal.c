@@ -17,8 +17,11 @@ static void put(struct terminal *t, const char *text, size_t len)
         t->midline = text[len - 1] != '\n';
     while (len > 0) {
         ssize_t n = write(t->fd, text, len);
-        if (n < 0 && errno != EINTR && errno != EAGAIN)
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            if (!t->lost && errno != EBADF) /* closed from the beginning: nobody wants it */
+                t->lost = errno;
             return;
+        }
         if (n > 0) {
             text += n;
             len -= (size_t)n;

@@ -25,6 +25,7 @@ struct terminal {
     bool live;    /* a terminal that can move the cursor */
     bool colours; /* escape sequences for colours are welcome: a terminal, and NO_COLOR is not set */
     bool midline; /* the last byte written was not a newline */
+    int lost;     /* errno of the first write that failed; 0: none did */
     char block[64];
     int block_rows;     /* rows of the block that is last on the screen; 0: none */
     struct buf pending; /* newest version of the block, not printed yet */

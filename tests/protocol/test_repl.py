@@ -109,6 +109,13 @@ def test_a_pasted_text_is_one_cell(terminal):
     assert seen.count("In [1]:") == seen.count("add(1, 2)") == 1  # it is not drawn again over what it printed
 
 
+def test_a_text_pasted_as_if_typed_keeps_its_blocks_together(terminal):
+    t = terminal()
+    t.run("set-buffer", "function two()\n    local n = 1\n\n    return n + 1\nend\ntwo()\n")
+    t.run("paste-buffer")  # a terminal without bracketed paste
+    assert re.search(r"^In \[2\]: two\(\)\nOut\[2\]: 2\n", t.wait(r"^In \[3\]:"), re.M)
+
+
 def test_plots_fit_a_narrow_terminal(terminal):
     t = terminal(columns=40)
     for n, plot in enumerate(("plot.bar({1, 2, 3})", "plot.line{y = {loss = {3, 2, 1}, acc = {1, 2, 3}}}"), 1):
@@ -463,6 +470,18 @@ def test_what_a_script_writes_is_what_a_pipe_gets(tmp_path):
     done = subprocess.run([LACUS, "b.lua"], capture_output=True, env=environment(tmp_path), cwd=tmp_path)
     assert done.stdout == b"\xff\xfe\0A\xc3\xa9\x80\xe9\n", done
     assert subprocess.run([LACUS, "-c", r"!printf '\377\001'"], capture_output=True, env=environment(tmp_path), cwd=tmp_path).stdout == b"\xff\x01"
+
+
+def test_a_script_ends_when_its_output_does(tmp_path):
+    endless = [LACUS, "-c", "while true do pcall(print, 1) end"]
+    run = subprocess.Popen(endless, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path))
+    assert run.stdout.readline() == b"1\n"
+    run.stdout.close()  # as head -1 does
+    assert (run.wait(20), run.stderr.read()) == (128 + signal.SIGPIPE, b"")
+    run.stderr.close()
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([LACUS, "-c", "print(1)"], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(tmp_path))
+    assert done.returncode == 74 and "cannot write to standard output: No space left" in done.stderr
 
 
 @pytest.mark.parametrize("args, text, code", [(["-c", "error('x')"], None, 1), (["-c", "os.exit(9)"], None, 9), (["-c", "x ="], None, 1), (["-m", "no.such"], None, 1), (["-m", "a'b"], None, 64),
