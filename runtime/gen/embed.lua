@@ -58,7 +58,8 @@ local function topics_of(text, file)
             local field = rest:match("^:")
             row[1] = (own or path) .. rest
             local list = field and t.fields or t.rows
-            list[#list + 1] = ("    {%s, NULL, %s},\n"):format(literal(own or path), literal(table.concat(row, "\n")))
+            local plain = t.class and mark == "." and not field and "." or "" -- of a class, but called with a dot
+            list[#list + 1] = ("    {%s, NULL, %s},\n"):format(literal(own or path), literal(plain .. table.concat(row, "\n")))
         end
     end
     return order

@@ -209,7 +209,7 @@ static void complete_names(lua_State *L, struct answer *a)
 /* ---- the answer ---- */
 static const char *entry_type(const struct manual_entry *e)
 {
-    return e->field ? "property" : e->topic->kind == MANUAL_CLASS ? "method" : "function";
+    return e->field ? "property" : manual_is_method(e) ? "method" : "function";
 }
 
 struct members {

@@ -50,7 +50,7 @@ static enum form form_of_value(lua_State *L, const struct call *call, int object
         return FORM_UNKNOWN;
     snprintf(written, sizeof written, "%.*s.%.*s", call->from_len, call->from, call->len, call->name);
     if (table && manual_of_value(L, -1, object, written, &e))
-        return e.topic->kind == MANUAL_CLASS ? FORM_METHOD : FORM_FUNCTION;
+        return manual_is_method(&e) ? FORM_METHOD : FORM_FUNCTION;
     if (!table)
         return FORM_METHOD;
     return likely && luaL_getmetafield(L, object, "__index") != LUA_TNIL ? FORM_METHOD : FORM_UNKNOWN;
@@ -89,7 +89,7 @@ static bool is_method(lua_State *L, const char *class, const char *name)
 
     class += strncmp(class, "lacus.", 6) == 0 ? 6 : 0;
     return manual_find(session_of(L)->globals, class, strlen(class), name, strlen(name), &e) &&
-           e.topic->kind == MANUAL_CLASS;
+           manual_is_method(&e);
 }
 
 static struct refusal read_refusal(lua_State *L, const char *message) /* NULL: an error that is no text */

@@ -36,7 +36,13 @@ static void fill(struct manual_entry *e, const struct manual_topic *topic, const
 {
     *e = (struct manual_entry){.topic = topic, .name = row->name, .function = row->function};
     e->alias_of = row == full ? NULL : full->name;
-    manual_split(full->doc ? full->doc : "", e);
+    e->plain = full->doc && *full->doc == '.';
+    manual_split(full->doc ? full->doc + e->plain : "", e);
+}
+
+bool manual_is_method(const struct manual_entry *e)
+{
+    return e->topic->kind == MANUAL_CLASS && !e->field && !e->plain;
 }
 
 static bool each_row(const struct manual_topic *topic, const struct manual_row *rows, bool fields,

@@ -36,7 +36,7 @@ struct manual_entry;
 struct manual_row {
     const char *name;
     lua_CFunction function; /* NULL: a field, or written in Lua */
-    const char *doc;        /* NULL: another name of the row above */
+    const char *doc; /* NULL: another name of the row above. ".name(…": a class's, and called with a dot */
 };
 
 struct manual_text {
@@ -77,7 +77,7 @@ struct manual_entry {
     const struct manual_topic *topic;
     const char *name;
     lua_CFunction function;
-    bool field;
+    bool field, plain;    /* plain: of a class, but no method: Dataset.from_list(rows) */
     const char *alias_of; /* the row's other name, or NULL */
     struct manual_text signature, doc, example;
     bool sql;         /* the example is an expression of SQL, not Lua */
@@ -95,6 +95,7 @@ bool manual_find_values(const struct session_global *globals, const char *type, 
                         struct manual_values *v);
 bool manual_find(const struct session_global *globals, const char *topic, size_t topic_len, const char *name,
                  size_t name_len, struct manual_entry *e);
+bool manual_is_method(const struct manual_entry *e); /* called with a colon */
 /* What `written` ("df.show", "F.sum", "show") is, whose value is at index. container: index of the value it was found in, 0:
  * none. The value itself decides; a name only where several have the same function. */
 bool manual_of_value(lua_State *L, int index, int container, const char *written, struct manual_entry *e);

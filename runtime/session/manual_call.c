@@ -340,7 +340,7 @@ void manual_signature(const struct manual_entry *e, struct buf *out)
         dots++;
     bool bare = !memchr(e->signature.s, '.', dots) && !(memchr(e->signature.s, ':', dots) && !e->field);
     if (bare && *e->topic->name)
-        buf_printf(out, "%s%c", e->topic->name, e->topic->kind == MANUAL_CLASS && !e->field ? ':' : '.');
+        buf_printf(out, "%s%c", e->topic->name, manual_is_method(e) ? ':' : '.');
     if (e->signature.len == 0)
         buf_puts(out, e->name);
     else if (*e->signature.s == '{')

@@ -83,7 +83,6 @@ struct stubs {
     struct buf *out;
     const struct topics *all;
     const char *variable; /* what rows hang on; "": globals */
-    bool class;
 };
 
 static void put_comment(struct buf *out, struct manual_text t, const char *mark)
@@ -114,14 +113,15 @@ static const char *safe_name(struct manual_text name, char *out, size_t size)
 }
 
 /* "function F.sum", or "F["not"] = function" where Lua's grammar wants it. */
-static void put_head(struct stubs *s, const char *name)
+static void put_head(struct stubs *s, const struct manual_entry *e)
 {
+    const char *name = e->name;
     char safe[128];
 
     if (!*s->variable)
         buf_printf(s->out, "function %s", name);
     else if (strcmp(safe_name((struct manual_text){name, strlen(name)}, safe, sizeof safe), name) == 0)
-        buf_printf(s->out, "function %s%s%s", s->variable, s->class ? ":" : ".", name);
+        buf_printf(s->out, "function %s%s%s", s->variable, manual_is_method(e) ? ":" : ".", name);
     else
         buf_printf(s->out, "%s[\"%s\"] = function", s->variable, name);
 }
@@ -170,7 +170,7 @@ static void put_overload(struct buf *out, const struct manual_entry *e, const st
     char name[128];
     bool first = true;
 
-    buf_printf(out, "---@overload fun(%soptions: {", e->topic->kind == MANUAL_CLASS ? "self, " : "");
+    buf_printf(out, "---@overload fun(%soptions: {", manual_is_method(e) ? "self, " : "");
     for (int i = 0; i < call->n; i++) {
         const struct manual_param *p = &call->params[i];
         if (p->rest)
@@ -202,7 +202,7 @@ static void put_function(struct stubs *s, const struct manual_entry *e)
     put_return(out, call->returns, e->topic->returns);
     if (known && call->named)
         put_overload(out, e, call);
-    put_head(s, e->name);
+    put_head(s, e);
     buf_putc(out, '(');
     for (int i = 0; i < call->n && !vararg; i++) {
         vararg = call->params[i].rest;
@@ -261,14 +261,23 @@ static bool stub_function(void *arg, const struct manual_entry *e)
     return true;
 }
 
+/* Is the class itself a global: DeltaTable.forName(…)? */
+static bool is_global(const struct session_global *row, const char *name)
+{
+    while (row && row->name && strcmp(row->name, name) != 0)
+        row++;
+    return row && row->name;
+}
+
 static void stub_topic(const struct session_global *globals, const struct topics *all,
                        const struct manual_topic *t, struct buf *out)
 {
     const char *dot = strrchr(t->name, '.');
-    bool hangs = t->kind == MANUAL_MODULE && (!dot || is_topic(all, t->name, (size_t)(dot - t->name)));
+    bool hangs = is_global(globals, t->name) ||
+                 (t->kind == MANUAL_MODULE && (!dot || is_topic(all, t->name, (size_t)(dot - t->name))));
     struct manual_entry e;
     char variable[128];
-    struct stubs s = {.out = out, .all = all, .variable = variable, .class = t->kind == MANUAL_CLASS};
+    struct stubs s = {.out = out, .all = all, .variable = variable};
 
     snprintf(variable, sizeof variable, "%s", t->name);
     for (char *p = variable; !hangs && *p; p++)

@@ -28,9 +28,11 @@ static enum lc source_schema(struct merging *m)
 {
     const struct plan *resolved = NULL;
     struct command *c = m->c;
-    enum lc rc =
-        catalog_resolve_quietly(c->ctx, c->env->catalog, &c->env->engine, c->s->plan, &resolved, c->err);
+    enum lc rc;
 
+    if (m->source_schema)
+        return LC_OK;
+    rc = catalog_resolve_quietly(c->ctx, c->env->catalog, &c->env->engine, c->s->plan, &resolved, c->err);
     if (rc == LC_OK)
         rc = c->env->engine.ops->analyze(c->env->engine.engine, c->ctx, resolved, &m->source_schema, c->err);
     plan_unref(resolved);
@@ -377,13 +379,66 @@ static enum lc merge(struct merging *m)
     return rc;
 }
 
+/* ---- WITH SCHEMA EVOLUTION ---- */
+/* Does a clause put something into a column of this name? */
+static bool is_written(const struct sql_statement *s, const char *column)
+{
+    for (size_t i = 0; i < s->n_clauses; i++) {
+        const struct sql_merge_clause *k = &s->clauses[i];
+        if (k->star && k->then != THEN_DELETE)
+            return true;
+        for (size_t a = 0; a < k->n; a++)
+            if (strcasecmp(k->assignments[a].path.items[k->assignments[a].path.n - 1], column) == 0)
+                return true;
+    }
+    return false;
+}
+
+/* Columns that only the source has are added to the table, in a commit before: the target is opened again. */
+static enum lc evolve(struct merging *m)
+{
+    const struct sql_statement *s = m->c->s;
+    struct sql_statement add = {
+        .kind = SQL_ALTER, .object = OBJECT_TABLE, .action = ACTION_ADD_COLUMNS, .name = s->name};
+    const struct plan *nothing = NULL;
+    struct command alter = *m->c;
+    const char **names;
+    enum lc rc;
+
+    TRY(source_schema(m));
+    add.changes = mem_calloc(m->source_schema->n_fields + 1, sizeof *add.changes);
+    names = mem_calloc(m->source_schema->n_fields + 1, sizeof *names);
+    rc = add.changes && names ? LC_OK : err_nomem(m->c->err);
+    for (size_t i = 0; rc == LC_OK && i < m->source_schema->n_fields; i++) {
+        const struct dfield *f = &m->source_schema->fields[i];
+        if (dtype_field_index(m->t.schema, f->name) >= 0 || !is_written(s, f->name))
+            continue;
+        names[i] = f->name;
+        add.changes[add.n_changes++] = (struct sql_change){.path = {&names[i], 1}, .type = f->type};
+    }
+    alter.s = &add;
+    alter.result = &nothing;
+    if (rc == LC_OK && add.n_changes) {
+        target_close(&m->t);
+        rc = run_alter(&alter);
+        plan_unref(nothing);
+        if (rc == LC_OK)
+            rc = target_open(m->c, &m->t);
+    }
+    mem_free(names);
+    mem_free(add.changes);
+    return rc;
+}
+
 enum lc run_merge(struct command *c)
 {
     struct merging m = {.c = c};
     enum lc rc;
 
     TRY(target_open(c, &m.t));
-    rc = merge(&m);
+    rc = c->s->by_name ? evolve(&m) : LC_OK;
+    if (rc == LC_OK)
+        rc = merge(&m);
     plan_unref(m.source);
     dtype_unref(m.source_schema);
     target_close(&m.t);

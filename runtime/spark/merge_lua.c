@@ -96,13 +96,13 @@ static struct sql_names name_at(lua_State *L, int index)
     return (struct sql_names){(const char *const *)name->list, name->n};
 }
 
-/* merge(df, table, condition, {clause, …}, with schema evolution, alias or nil) -> DataFrame of what changed */
+/* merge(df, table, condition, {clause, …}, with schema evolution, alias or nil, condition's text or nil) -> DataFrame of what changed */
 int dataframe_merge_into(lua_State *L)
 {
     struct sql_statement s = {.kind = SQL_MERGE, .by_name = lua_toboolean(L, 5)};
     struct err err;
 
-    lua_settop(L, 6);
+    lua_settop(L, 7);
     if (spark_is_remote(spark_of(L))) {
         err_clear(&err);
         err_set(&err, LC_UNSUPPORTED, "mergeInto is not there on a Spark server");
@@ -112,6 +112,7 @@ int dataframe_merge_into(lua_State *L)
     }
     s.plan = dataframe_check(L, 1);
     s.condition = column_condition(L, 3);
+    s.text = luaL_optstring(L, 7, NULL);
     luaL_checktype(L, 4, LUA_TTABLE);
     s.alias = luaL_optstring(L, 6, NULL);
     s.name = name_at(L, 2);
@@ -126,20 +127,16 @@ int dataframe_merge_into(lua_State *L)
     return run(L, &s);
 }
 
-/* change(table, alias or nil, condition or nil, {column = value, …} or nil: its rows go) -> DataFrame of what changed */
+/* change(table, alias or nil, condition or nil, {column = value, …} or nil: its rows go, condition's text or nil) -> DataFrame of what changed */
 int dataframe_change_rows(lua_State *L)
 {
     struct sql_statement s = {.kind = lua_isnoneornil(L, 4) ? SQL_DELETE : SQL_UPDATE};
 
-    lua_settop(L, 4);
+    lua_settop(L, 5);
     s.alias = luaL_optstring(L, 2, NULL);
-    s.text = lua_type(L, 3) == LUA_TSTRING ? lua_tostring(L, 3) : NULL;
-    if (s.text) { /* column_condition puts a Column in its place */
-        lua_pushvalue(L, 3);
-        s.condition = column_condition(L, lua_gettop(L));
-    } else if (!lua_isnil(L, 3)) {
+    s.text = luaL_optstring(L, 5, NULL);
+    if (!lua_isnil(L, 3))
         s.condition = column_condition(L, 3);
-    }
     s.name = name_at(L, 1);
     if (s.kind == SQL_UPDATE) {
         luaL_checktype(L, 4, LUA_TTABLE);

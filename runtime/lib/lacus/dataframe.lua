@@ -676,7 +676,7 @@ return function(native)
   --     df:mergeInto("lake", "lake.n = s.n"):whenNotMatchedBySource():delete()
   function Merge:whenNotMatchedBySource(condition) return clause(self, "not_matched_by_source", condition) end
   --- MergeIntoWriter:withSchemaEvolution() -> MergeIntoWriter
-  -- columns that only the table has stay as they are (NULL in new rows)
+  -- columns that only this DataFrame has are added to the table first; those that only the table has stay as they are (NULL in new rows)
   --     df:mergeInto("lake", "lake.n = s.n"):withSchemaEvolution()
   function Merge:withSchemaEvolution() self.evolve = true; return self end
   --- MergeIntoWriter:merge()

@@ -210,6 +210,9 @@ return function(native)
     return require("lacus.tools").sorted_keys(set)
   end
 
+  -- What the history says of a condition: that of a Column is not SQL.
+  local function shown(condition) return type(condition) == "string" and condition or nil end
+
   local function set_text(what, set)
     local parts = {}
     for i, name in ipairs(names_of(set)) do parts[i] = ident(name) .. " = " .. sql_text(what, set[name]) end
@@ -226,7 +229,7 @@ return function(native)
   function Table:delete(...)
     local condition = optional_condition("delete", (args({"condition"}, ...)))
     if native.is_remote() then return spark:sql("DELETE FROM " .. target_text(self) .. where("delete", condition)) end
-    return native.change(self._name, self._alias, condition)
+    return native.change(self._name, self._alias, condition, nil, shown(condition))
   end
 
   --- DeltaTable:update(condition?: Column, set: table) -> DataFrame
@@ -239,7 +242,7 @@ return function(native)
     if native.is_remote() then
       return spark:sql("UPDATE " .. target_text(self) .. " SET " .. set_text("update", set) .. where("update", condition))
     end
-    return native.change(self._name, self._alias, condition, set)
+    return native.change(self._name, self._alias, condition, set, shown(condition))
   end
 
   --- DeltaTable:merge(source: DataFrame, condition: Column) -> DeltaMergeBuilder
@@ -302,7 +305,7 @@ return function(native)
   clause("whenNotMatchedBySourceDelete", "not_matched_by_source", "delete")
 
   --- DeltaMergeBuilder:withSchemaEvolution() -> DeltaMergeBuilder
-  -- columns that only the source has are added to the table by updateAll and insertAll; those that only the table has stay
+  -- columns that only the source has are added to the table, in a commit before; those that only the table has stay
   --     merge:withSchemaEvolution():whenNotMatchedInsertAll()
   function Merge:withSchemaEvolution()
     self._evolve = true
@@ -341,14 +344,15 @@ return function(native)
 
   --- DeltaMergeBuilder:execute() -> DataFrame
   -- does it: one commit; the counts of rows
-  --     DeltaTable.forName(spark, "lake"):merge(df, "lake.n = df.n"):whenMatchedDelete():execute()
+  --     DeltaTable.forName(spark, "lake"):merge(df:alias("s"), "lake.n = s.n"):whenMatchedDelete():execute()
   function Merge:execute()
     if #self._clauses == 0 then
       native.fail("ENGINE", "[DELTA_MERGE_MISSING_WHEN] There must be at least one WHEN clause in a MERGE statement. SQLSTATE: 42601",
                   "merge:whenMatchedUpdateAll():whenNotMatchedInsertAll():execute()")
     end
     if native.is_remote() then return merge_there(self) end
-    return native.merge(self._source, self._table._name, self._condition, self._clauses, self._evolve, self._table._alias)
+    return native.merge(self._source, self._table._name, self._condition, self._clauses, self._evolve, self._table._alias,
+                        shown(self._condition))
   end
 
   ---------------------------------------------------------------------------------------------------- versions and files
@@ -528,8 +532,12 @@ return function(native)
     local name, t, nullable, generated, comment
     local options = select(3, ...)
     if select("#", ...) == 3 and is_plain(options) then
-      local all = {(...), (select(2, ...))}
+      local all = {colName = (...), dataType = (select(2, ...))}
       for k, v in pairs(options) do all[k] = v end
+      name, t, nullable, generated, comment = args(column_args, all)
+    elseif is_plain((...)) and #(...) == 2 then
+      local all = {colName = (...)[1], dataType = (...)[2]}
+      for k, v in pairs(...) do all[k] = v end
       name, t, nullable, generated, comment = args(column_args, all)
     else
       name, t, nullable, generated, comment = args(column_args, ...)
