@@ -1,5 +1,6 @@
 #include "runtime/session/manual.h"
 #include "runtime/base/lua_library.h"
+#include "runtime/base/plural.h"
 #include "runtime/session/manual_int.h"
 #include "runtime/session/names.h"
 #include "runtime/session/session_int.h"
@@ -254,23 +255,57 @@ static bool find_in_container(lua_State *L, int container, const char *written, 
     return found;
 }
 
-/* upvalues: the row, the class */
+/* Arguments that the signature has no place for; what is nil counts as not given. */
+static void refuse_more(lua_State *L, const struct manual_row *row, int before, lua_Integer most)
+{
+    int given = lua_gettop(L) - before;
+
+    while (given > 0 && lua_isnil(L, before + given))
+        given--;
+    if (given > most)
+        luaL_error(L, "%s: at most %I argument%s expected, got %d", row->name, most, PLURAL(most), given);
+}
+
+/* upvalues: the row, the class (nil: a function), how many arguments there can be (-1: any number) */
 static int method(lua_State *L)
 {
     const struct manual_row *row = lua_touserdata(L, lua_upvalueindex(1));
+    lua_Integer most = lua_tointeger(L, lua_upvalueindex(3));
+    const char *class = lua_tostring(L, lua_upvalueindex(2));
 
-    if (luaL_getmetafield(L, 1, "__name") == LUA_TNIL || !lua_rawequal(L, -1, lua_upvalueindex(2)))
-        return luaL_typeerror(L, 1, lua_tostring(L, lua_upvalueindex(2)));
-    lua_pop(L, 1);
+    if (class) {
+        if (luaL_getmetafield(L, 1, "__name") == LUA_TNIL || !lua_rawequal(L, -1, lua_upvalueindex(2)))
+            return luaL_typeerror(L, 1, class);
+        lua_pop(L, 1);
+    }
+    if (most >= 0)
+        refuse_more(L, row, class ? 1 : 0, most);
     return row->function(L);
+}
+
+static lua_Integer most_arguments(const char *doc)
+{
+    struct manual_call call;
+
+    if (!manual_parse(text_of(doc, strcspn(doc, "\n")), &call) || call.named)
+        return -1; /* spark_args and its like see to names */
+    for (int i = 0; i < call.n; i++)
+        if (call.params[i].rest)
+            return -1;
+    return call.n;
 }
 
 void manual_set_methods(lua_State *L, const struct manual_row *rows, const char *class)
 {
+    lua_Integer most = -1;
+
     for (; rows->name; rows++) {
+        if (rows->doc)
+            most = most_arguments(rows->doc);
         lua_pushlightuserdata(L, (void *)(uintptr_t)rows);
         lua_pushstring(L, class);
-        lua_pushcclosure(L, method, 2);
+        lua_pushinteger(L, most);
+        lua_pushcclosure(L, method, 3);
         lua_setfield(L, -2, rows->name);
     }
 }

@@ -100,7 +100,8 @@ bool manual_is_method(const struct manual_entry *e); /* called with a colon */
  * none. The value itself decides; a name only where several have the same function. */
 bool manual_of_value(lua_State *L, int index, int container, const char *written, struct manual_entry *e);
 /* Sets the methods of these rows in the table on top. They raise a type error unless they are called on an object whose __name
- * is `class`: F.col("n").isin({1}) would else take {1} for the column. The rows are borrowed for ever. */
+ * is `class`: F.col("n").isin({1}) would else take {1} for the column. More arguments than the signature has are an error, too,
+ * as in Python: df:filter(a, b) would else forget b. The rows are borrowed for ever. class NULL: they are functions. */
 void manual_set_methods(lua_State *L, const struct manual_row *rows, const char *class);
 
 /* ---- signatures ---- */

@@ -139,7 +139,7 @@ int dataframe_show(lua_State *L)
     o.truncate = lua_isnil(L, 3)       ? 20
                  : lua_isboolean(L, 3) ? (lua_toboolean(L, 3) ? 20 : 0)
                                        : luaL_checkinteger(L, 3);
-    o.vertical = lua_toboolean(L, 4);
+    o.vertical = spark_bool(L, 4);
     err_clear(&err);
     rc = spark_show(session_ctx(session_of(L)), spark_of(L), p, &o, &text, &err);
     if (rc == LC_OK)
@@ -172,7 +172,7 @@ static enum explain_mode explain_mode_arg(lua_State *L)
     if (!lua_isnil(L, 3))
         lua_copy(L, 3, 2);
     if (lua_type(L, 2) != LUA_TSTRING)
-        return lua_toboolean(L, 2) ? EXPLAIN_EXTENDED : EXPLAIN_SIMPLE;
+        return spark_bool(L, 2) ? EXPLAIN_EXTENDED : EXPLAIN_SIMPLE;
     return kinds[spark_choice(L, 2, "simple", "[UNSUPPORTED_EXPLAIN_MODE] explain has no mode named", modes)];
 }
 

@@ -50,6 +50,32 @@ static void null_is_nil(lua_State *L, int first, int n)
         }
 }
 
+/* f("a", {how = "left"}): the names of the last argument go to their places. */
+static void take_last(lua_State *L, int first, const char *const *names)
+{
+    int top = lua_gettop(L), n = 0;
+
+    if (top <= first || !spark_is_plain_table(L, top) || lua_rawlen(L, top) > 0)
+        return;
+    lua_pushnil(L);
+    if (!lua_next(L, top))
+        return;
+    lua_settop(L, top);
+    check_names(L, top, names, 0);
+    while (names[n])
+        n++;
+    luaL_checkstack(L, n + 4, NULL);
+    for (int i = 0; i < n; i++) {
+        int given = lua_getfield(L, top, names[i]);
+        if (first + i >= top)
+            continue;
+        if (given != LUA_TNIL)
+            luaL_error(L, "argument '%s' is given twice", names[i]);
+        lua_pop(L, 1);
+    }
+    lua_remove(L, top);
+}
+
 void spark_args(lua_State *L, int first, const char *const *names)
 {
     int n = 0, table = 0;
@@ -61,6 +87,7 @@ void spark_args(lua_State *L, int first, const char *const *names)
         table = first;
     }
     if (!table) {
+        take_last(L, first, names);
         if (lua_gettop(L) > first + n - 1)
             luaL_error(L, "at most %d argument%s expected", n, PLURAL(n));
         lua_settop(L, first + n - 1);
@@ -75,6 +102,18 @@ void spark_args(lua_State *L, int first, const char *const *names)
         }
     lua_remove(L, table);
     null_is_nil(L, first, n);
+}
+
+void spark_names(lua_State *L, int table, const char *const *names)
+{
+    check_names(L, table, names, LUA_MAXINTEGER);
+}
+
+bool spark_bool(lua_State *L, int index)
+{
+    if (!lua_isnoneornil(L, index) && !lua_isboolean(L, index))
+        luaL_typeerror(L, index, "boolean");
+    return lua_toboolean(L, index);
 }
 
 int spark_list(lua_State *L, int first)

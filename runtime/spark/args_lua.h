@@ -17,11 +17,16 @@
 #include "runtime/session/manual.h"
 #include "runtime/session/session_lua.h"
 
-/* Afterwards index first + i holds the argument names[i], or nil, and nothing else is above. */
+/* Afterwards index first + i holds the argument names[i], or nil, and nothing else is above. Names may also come last, behind
+ * positions: df:join(b, {on = "k", how = "left"}). */
 void spark_args(lua_State *L, int first, const char *const *names);
 /* The arguments from `first` on, where one plain table stands for its elements: they follow each other from index first on, and
  * their number is returned. */
 int spark_list(lua_State *L, int first);
+void spark_names(lua_State *L, int table,
+                 const char *const *names); /* raises when the table has other names */
+bool spark_bool(lua_State *L,
+                int index); /* nil: false; raises for what is no boolean ("false" would be true) */
 bool spark_is_plain_table(lua_State *L, int index); /* a table without a metatable */
 /* The place in names (lower case, without '_') of the text at index, as Spark compares such texts; raises with the nearest:
  * "no join type is named 'lef'". */

@@ -184,6 +184,15 @@ static int push_array(lua_State *L, int index)
     int n = (int)luaL_len(L, index), top = lua_gettop(L);
     struct expr **items;
 
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        if (lua_type(L, -2) == LUA_TSTRING)
+            luaL_argerror(L, index,
+                          "a list becomes an array, but a table with names is no value: use F.struct, "
+                          "F.named_struct or "
+                          "F.create_map");
+        lua_pop(L, 1);
+    }
     luaL_checkstack(L, n + 8, "array too long");
     for (int i = 1; i <= n; i++)
         lua_rawgeti(L, index, i);
@@ -220,9 +229,10 @@ struct expr *column_arg(lua_State *L, int index, enum column_text text)
         }
         /* fall through */
     default:
-        luaL_argerror(
-            L, index,
-            lua_pushfstring(L, "a column, a name or a value expected, got %s", luaL_typename(L, index)));
+        luaL_argerror(L, index,
+                      lua_pushfstring(L, "a column, a name or a value expected, got %s%s",
+                                      luaL_typename(L, index),
+                                      lua_isnoneornil(L, index) ? " (NULL is written null)" : ""));
     }
     lua_replace(L, index);
     return column_at(L, index);
@@ -236,6 +246,16 @@ void column_refuse_boolean(lua_State *L, int index, const char *expected)
                                       "%s, got a boolean: Lua turns == and ~= into true or false; "
                                       "write col:eq(x) or col:ne(x), and combine with & | ~",
                                       expected));
+}
+
+struct expr *column_one(lua_State *L, int index, const char *expected)
+{
+    column_refuse_boolean(L, index, expected);
+    if (spark_is_plain_table(L, index))
+        luaL_argerror(
+            L, index,
+            lua_pushfstring(L, "%s, got a table: a list goes alone, as the only argument", expected));
+    return column_arg(L, index, COLUMN_NAME);
 }
 
 struct expr *column_condition(lua_State *L, int index)
@@ -265,8 +285,7 @@ struct expr *column_order(lua_State *L, int index)
 {
     struct expr *e;
 
-    column_refuse_boolean(L, index, "a Column or its name expected");
-    e = column_arg(L, index, COLUMN_NAME);
+    e = column_one(L, index, "a Column or its name expected");
     if (e->kind != EXPR_SORT) {
         column_push(L, expr_sort_default(expr_ref(e)));
         lua_replace(L, index);

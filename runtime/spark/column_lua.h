@@ -29,6 +29,8 @@ struct expr *column_at(lua_State *L, int index);
 struct expr *column_arg(lua_State *L, int index, enum column_text text);
 /* A boolean is what is left of `df.n == 1`: raises, with the reason. expected: "a Column expected" */
 void column_refuse_boolean(lua_State *L, int index, const char *expected);
+/* A column or its name, where one of several is expected: no boolean, and no list (a list goes alone). Borrowed as column_arg. */
+struct expr *column_one(lua_State *L, int index, const char *expected);
 /* A condition: a Column or SQL text; no boolean. */
 struct expr *column_condition(lua_State *L, int index);
 /* n columns from index first on, as an array (in a userdata pushed on the stack) of new references, for a constructor that

@@ -270,13 +270,17 @@ static const struct manual_row methods[] = {
     {"repartition", dataframe_repartition,
      "repartition(n, column, …) -> DataFrame\nthe same rows"
      "\n\tdf:repartition(4, \"k\")"},
-    {"coalesce", dataframe_repartition, NULL},
+    {"coalesce", dataframe_coalesce, "coalesce(n) -> DataFrame\nthe same rows\n\tdf:coalesce(1)"},
     {"cache", dataframe_same,
      "cache() -> DataFrame\nthe same DataFrame"
      "\n\tdf:cache()"},
-    {"persist", dataframe_same, NULL},
-    {"unpersist", dataframe_same, NULL},
-    {"hint", dataframe_same, NULL},
+    {"persist", dataframe_same,
+     "persist(storageLevel?: any) -> DataFrame\nthe same DataFrame\n\tdf:persist()"},
+    {"unpersist", dataframe_same,
+     "unpersist(blocking?: boolean) -> DataFrame\nthe same DataFrame\n\tdf:unpersist()"},
+    {"hint", dataframe_same,
+     "hint(name: string, …) -> DataFrame\nthe same DataFrame: results do not depend on "
+     "hints\n\tdf:hint(\"broadcast\")"},
     {"transform", dataframe_transform,
      "transform(fn, …) -> fn(df, …)\nfor chains of functions\n\tdf:transform(function(d) return d:limit(1) "
      "end)"},
@@ -287,8 +291,7 @@ static const struct manual_row methods[] = {
      "tail(n) -> {Row, …}\nthe last n rows"
      "\n\tdf:tail(1)"},
     {"first", dataframe_first, "first() -> Row\nthe first row, nil when there is none\n\tdf:first().n"},
-    {"head", dataframe_head,
-     "head() -> Row, head(n) -> {Row, …}\nthe first row, or the first n\n\tdf:head(3)"},
+    {"head", dataframe_head, "head(n?) -> Row|{Row, …}\nthe first row, or the first n\n\tdf:head(3)"},
     {"count", dataframe_count, "count() -> integer\nthe number of rows\n\tdf:count()"},
     {"isEmpty", dataframe_is_empty, "isEmpty() -> boolean\nwhether there are no rows\n\tdf:isEmpty()"},
     {"toLocalIterator", dataframe_to_local_iterator,

@@ -5,6 +5,7 @@
 #include "runtime/spark/dataframe_lua.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- describe, summary ---- */
 struct statistic {
@@ -130,6 +131,9 @@ static void push_pair(lua_State *L, int pairs, int from, int to)
 
     if (!lua_isnumber(L, from) && !lua_isstring(L, from) && !lua_isboolean(L, from))
         luaL_error(L, "replace: a number, a text or a boolean expected, got %s", luaL_typename(L, from));
+    if (!lua_isnil(L, to) && !lua_islightuserdata(L, to) && lua_type(L, to) != lua_type(L, from))
+        luaL_error(L, "[MIXED_TYPE_REPLACEMENT] replace: a %s cannot become a %s: cast the column first",
+                   luaL_typename(L, from), luaL_typename(L, to));
     lua_pushvalue(L, from);
     lua_rawseti(L, pairs, n + 1);
     lua_pushvalue(L, to);
@@ -140,14 +144,18 @@ static void push_pair(lua_State *L, int pairs, int from, int to)
     lua_rawseti(L, pairs, n + 2);
 }
 
-/* Pushes {from, to, from, to, …} for (from, to): two values, a list and a value, two lists, or a table from → to. */
-static int push_pairs(lua_State *L, int from, int to)
+/* Pushes {from, to, from, to, …} for (from, to): two values, a list and a value, two lists, or a table from → to. given: there is
+ * a second one, be it NULL */
+static int push_pairs(lua_State *L, int from, int to, bool given)
 {
     int pairs, n;
 
     lua_newtable(L);
     pairs = lua_gettop(L);
     if (!lua_istable(L, from)) {
+        if (!given)
+            luaL_error(L,
+                       "[ARGUMENT_REQUIRED] replace: a value to put in place of it expected (null for NULL)");
         push_pair(L, pairs, from, to);
     } else if (lua_isnil(L, to)) {
         for (lua_pushnil(L); lua_next(L, from); lua_pop(L, 1))
@@ -194,36 +202,65 @@ static bool push_replaced(lua_State *L, const struct dfield *f, int pairs)
     return used > 0;
 }
 
-static bool is_in(lua_State *L, int list, const char *name)
+/* The columns of the subset (nil: all of them), as a DataFrame has checked their names; borrowed from it, on the stack. */
+static const struct dtype *subset_columns(lua_State *L, int subset)
 {
-    bool found = lua_isnil(L, list);
+    const struct plan *p = dataframe_check(L, 1);
+    int first = lua_gettop(L) + 1, n;
 
-    for (lua_Integer i = 1; !found && i <= (lua_Integer)lua_rawlen(L, list); i++, lua_pop(L, 1))
-        found = lua_rawgeti(L, list, i) == LUA_TSTRING && strcmp(lua_tostring(L, -1), name) == 0;
-    return found;
+    if (lua_isnil(L, subset))
+        return dataframe_schema(L, 1);
+    lua_pushvalue(L, subset);
+    n = spark_list(L, first);
+    for (int i = 0; i < n; i++)
+        column_one(L, first + i, "a column of the subset expected");
+    struct expr **columns = column_list(L, first, n, COLUMN_NAME);
+    dataframe_push(L, plan_project(plan_ref(p), columns, (size_t)n));
+    return dataframe_schema(L, -1);
+}
+
+static bool is_in(const struct dtype *columns, const char *name)
+{
+    for (size_t i = 0; i < columns->n_fields; i++)
+        if (strcasecmp(columns->fields[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* replace(from, to, subset), replace{to_replace = from, value = to, subset = …}; whether there is a `to`. */
+static bool replace_args(lua_State *L)
+{
+    static const char *const names[] = {"to_replace", "value", "subset", NULL};
+    bool named = false, given;
+
+    if (lua_gettop(L) == 2 && spark_is_plain_table(L, 2)) {
+        named = lua_getfield(L, 2, names[0]) != LUA_TNIL;
+        lua_settop(L, 2);
+    }
+    given = lua_gettop(L) > 2 || (named && lua_getfield(L, 2, names[1]) != LUA_TNIL);
+    if (named) {
+        lua_settop(L, 2);
+        spark_args(L, 2, names);
+    }
+    lua_settop(L, 4);
+    return given;
 }
 
 int dataframe_replace(lua_State *L)
 {
     const struct plan *p = dataframe_check(L, 1);
     const struct dtype *schema = dataframe_schema(L, 1);
+    const struct dtype *subset;
     int pairs, first, n = 0;
     struct expr **columns;
 
     luaL_checkany(L, 2);
-    lua_settop(L, 4);
-    if (lua_type(L, 4) == LUA_TSTRING) {
-        lua_createtable(L, 1, 0);
-        lua_pushvalue(L, 4);
-        lua_rawseti(L, -2, 1);
-        lua_replace(L, 4);
-    }
-    luaL_argcheck(L, lua_isnil(L, 4) || lua_istable(L, 4), 4, "a list of names expected");
-    pairs = push_pairs(L, 2, 3);
+    pairs = push_pairs(L, 2, 3, replace_args(L));
+    subset = subset_columns(L, 4);
     first = lua_gettop(L) + 1;
     luaL_checkstack(L, (int)schema->n_fields + 16, "too many columns");
     for (size_t i = 0; i < schema->n_fields; i++)
-        if (is_in(L, 4, schema->fields[i].name) && push_replaced(L, &schema->fields[i], pairs))
+        if (is_in(subset, schema->fields[i].name) && push_replaced(L, &schema->fields[i], pairs))
             n++;
     if (n == 0) {
         lua_settop(L, 1);

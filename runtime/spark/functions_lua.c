@@ -35,6 +35,7 @@ int column_lambda(lua_State *L, int index)
     for (int i = 0; i < n; i++)
         column_push(L, expr_variable(names[i]));
     lua_call(L, n, 1);
+    column_refuse_boolean(L, -1, "the function must give a Column");
     body = column_arg(L, -1, COLUMN_VALUE);
     column_push(L, expr_lambda(names, (size_t)n, expr_ref(body)));
     lua_replace(L, top + 1);
@@ -451,7 +452,8 @@ static int l_pairs(lua_State *L)
 
 int functions_lua_open(lua_State *L)
 {
-    spark_functions(L, special);
+    lua_newtable(L);
+    manual_set_methods(L, special, NULL);
     lua_createtable(L, 0, 2);
     lua_pushcfunction(L, l_index);
     lua_setfield(L, -2, "__index");

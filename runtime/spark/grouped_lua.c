@@ -36,10 +36,8 @@ static int aggregate(lua_State *L, int self, int first, int n)
     struct expr **groups, **exprs;
     int at, n_groups;
 
-    for (int i = 0; i < n; i++) {
-        column_refuse_boolean(L, first + i, "an aggregate expected");
-        column_arg(L, first + i, COLUMN_NAME);
-    }
+    for (int i = 0; i < n; i++)
+        column_one(L, first + i, "an aggregate expected");
     lua_getiuservalue(L, self, 1);
     input = dataframe_check(L, -1);
     at = lua_gettop(L) + 1;
@@ -196,10 +194,8 @@ int grouped_push(lua_State *L, int dataframe, int first, int n, enum group_kind 
     struct grouped *g;
 
     dataframe = lua_absindex(L, dataframe);
-    for (int i = 0; i < n; i++) {
-        column_refuse_boolean(L, first + i, "a Column or its name expected");
-        column_arg(L, first + i, COLUMN_NAME);
-    }
+    for (int i = 0; i < n; i++)
+        column_one(L, first + i, "a Column or its name expected");
     g = lua_newuserdatauv(L, sizeof *g, 2);
     g->kind = kind;
     lua_pushvalue(L, dataframe);

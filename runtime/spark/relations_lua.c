@@ -11,7 +11,7 @@ int dataframe_select(lua_State *L)
     struct expr **exprs;
 
     for (int i = 0; i < n; i++)
-        column_refuse_boolean(L, 2 + i, "a Column or its name expected");
+        column_one(L, 2 + i, "a Column or its name expected");
     exprs = column_list(L, 2, n, COLUMN_NAME);
     return dataframe_push(L, plan_project(plan_ref(p), exprs, (size_t)n));
 }
@@ -278,7 +278,7 @@ int dataframe_union_by_name(lua_State *L)
     static const char *const names[] = {"other", "allowMissingColumns", NULL};
 
     spark_args(L, 2, names);
-    return set_op(L, SET_UNION, true, true, lua_toboolean(L, 3));
+    return set_op(L, SET_UNION, true, true, spark_bool(L, 3));
 }
 
 int dataframe_intersect(lua_State *L)
@@ -305,8 +305,11 @@ int dataframe_except_all(lua_State *L)
  * behind columns. The user's table is left as it is. */
 static void split_ascending(lua_State *L)
 {
+    static const char *const names[] = {"ascending", NULL};
     int top = lua_gettop(L), n;
 
+    if (top >= 2 && spark_is_plain_table(L, top))
+        spark_names(L, top, names);
     if (top >= 2 && spark_is_plain_table(L, top) && lua_getfield(L, top, "ascending") != LUA_TNIL) {
         lua_insert(L, 2);
         n = (int)lua_rawlen(L, top + 1);
@@ -323,6 +326,9 @@ static void split_ascending(lua_State *L)
 
 static bool is_up(lua_State *L, int index) /* 0 and 1 count as Python's do */
 {
+    if (lua_type(L, index) != LUA_TNUMBER && !lua_isboolean(L, index))
+        luaL_error(L, "ascending is true, false or a list of them, got %s '%s'", luaL_typename(L, index),
+                   luaL_tolstring(L, index, NULL));
     return lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) != 0 : lua_toboolean(L, index);
 }
 
@@ -407,6 +413,13 @@ int dataframe_repartition(
     for (int i = lua_type(L, 2) == LUA_TNUMBER ? 3 : 2; i <= lua_gettop(L); i++)
         column_arg(L, i, COLUMN_NAME);
     return dataframe_push(L, plan_repartition(plan_ref(p), n));
+}
+
+int dataframe_coalesce(lua_State *L)
+{
+    lua_pushinteger(L, luaL_checkinteger(L, 2));
+    lua_replace(L, 2);
+    return dataframe_repartition(L);
 }
 
 int dataframe_same(lua_State *L) /* cache, persist, unpersist, hint: results do not depend on them */

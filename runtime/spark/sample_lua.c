@@ -27,9 +27,10 @@ int dataframe_sample(lua_State *L) /* sample(fraction, seed), sample(withReplace
         lua_replace(L, 2);
     }
     double fraction = luaL_checknumber(L, 3);
-    luaL_argcheck(L, fraction >= 0 && (fraction <= 1 || (lua_toboolean(L, 2) && fraction < 1e6)), 3,
+    bool again = spark_bool(L, 2);
+    luaL_argcheck(L, fraction >= 0 && (fraction <= 1 || (again && fraction < 1e6)), 3,
                   "a fraction between 0 and 1 expected");
-    return dataframe_push(L, plan_sample(plan_ref(p), 0, fraction, lua_toboolean(L, 2), seed_arg(L, 4)));
+    return dataframe_push(L, plan_sample(plan_ref(p), 0, fraction, again, seed_arg(L, 4)));
 }
 
 /* Rows fall into parts by a hash of their content and the seed, so the same input is split the same way every time, and the parts

@@ -260,7 +260,11 @@ static int l_sql(lua_State *L)
     struct err err;
     size_t len;
 
-    spark_args(L, 2, names);
+    if (lua_gettop(L) == 3) /* names in the table are the text's own */
+        lua_islightuserdata(L, 3) ? lua_settop(L, 2) : (void)0;
+    else
+        spark_args(L, 2, names);
+    lua_settop(L, 3);
     lua_Integer number = spark_is_remote(spark_of(L)) ? placeholder_number(L) : 0;
     placeholders_fill(L, number);
     const char *text = luaL_checklstring(L, 2, &len);
@@ -509,7 +513,8 @@ static int l_index(lua_State *L) /* upvalue: methods, and what is not a function
 
 static const struct manual_row session_methods[] = {
     {"range", l_range,
-     "range(start: integer, end?: integer, step?: integer) -> DataFrame\none column, id; range(n) starts at "
+     "range(start: integer, end?: integer, step?: integer, numPartitions?: integer) -> DataFrame\none "
+     "column, id; range(n) starts at "
      "0\n\tspark:range(10)"},
     {"table", l_table,
      "table(name: TableName) -> DataFrame\na table of the catalog, a temporary view, or "

@@ -54,7 +54,7 @@ static int with_columns(lua_State *L, int slot)
     int self = self_spec(L), first = self + 1, n = spark_list(L, first), spec;
 
     for (int i = 0; i < n; i++)
-        slot == 2 ? (void)column_order(L, first + i) : (void)column_arg(L, first + i, COLUMN_NAME);
+        slot == 2 ? column_order(L, first + i) : column_one(L, first + i, "a Column or its name expected");
     spec = new_spec(L, self);
     lua_createtable(L, n, 0);
     for (int i = 0; i < n; i++) {

@@ -323,7 +323,7 @@ static int l_insert_into(lua_State *L) /* insertInto(name, overwrite) */
 
     spark_args(L, 2, names);
     const char *name = luaL_checkstring(L, 2);
-    if (lua_toboolean(L, 3))
+    if (spark_bool(L, 3))
         w->mode = DELTA_OVERWRITE;
     else if (w->mode == DELTA_ERROR)
         w->mode = DELTA_APPEND;

@@ -510,6 +510,38 @@ print(spark.read:parquet("{tmp_path}/x"):count())
     ('spark:table("nosuch")', "cannot find table"),
     ('spark.conf:get("not.set")', "SQL_CONF_NOT_FOUND"),
     ('spark:range(1, 5, 0)', "the step cannot be 0"),
+    # what PySpark has no place for is not forgotten
+    ('df:filter("id > 1", "id < 3")', "filter: at most 1 argument expected, got 2"),
+    ('df:union(df, df)', "at most 1 argument expected"),
+    ('df:distinct("s")', "at most 0 arguments expected"),
+    ('df:groupBy("s"):count("id")', "at most 0 arguments expected"),
+    ('F.when(df.id:gt(1), 1, 0)', "when: at most 2 arguments expected, got 3"),
+    ('F.col("id", "s")', "at most 1 argument expected"),
+    ('F.col("s"):startswith("a", "b")', "at most 1 argument expected"),
+    ('df:corr("id", "d", "pearson", 1)', "at most 3 arguments expected"),
+    ('df:coalesce("id")', "number expected, got string"),
+    ('df:orderBy("id", {ascendin = false})', "did you mean 'ascending'"),
+    ('df:orderBy("id", {ascending = "desc"})', "ascending is true, false or a list of them, got string 'desc'"),
+    ('df:unionByName(df, {allowMissingColums = true})', "did you mean 'allowMissingColumns'"),
+    ('df:unionByName(df, "false")', "boolean expected, got string"),
+    ('df:show{vertical = "no"}', "boolean expected, got string"),
+    ('df:join(df, "id", {hwo = "left"})', "did you mean 'how'"),
+    ('df:join(df, "id", {on = "id"})', "argument 'on' is given twice"),
+    ('df:select("id", {"s"})', "a list goes alone"),
+    ('df:groupBy("id", {"s"})', "a list goes alone"),
+    ('df:orderBy({"id"}, {"s"})', "a list goes alone"),
+    ('df:groupBy("s"):agg(F.sum("id"), {id = "max"})', "a list goes alone"),
+    ('Window.partitionBy("s", {"id"})', "a list goes alone"),
+    ('F.lit{a = 1}', "a table with names is no value"),
+    ('F.filter(F.array("id"), function(x) return x == 1 end)', "write col:eq(x)"),
+    ('F.when(df.id:gt(1), nil)', "NULL is written null"),
+    ('df:replace("a", 1)', "MIXED_TYPE_REPLACEMENT"),
+    ('df:replace{"a", "b"}', "MIXED_TYPE_REPLACEMENT"),
+    ('df:replace("a")', "ARGUMENT_REQUIRED"),
+    ('df:replace("a", "b", "nope")', "UNRESOLVED_COLUMN"),
+    ('df:groupBy("s"):pivot("id", 1)', "the values go in a list"),
+    ('df:groupBy("s"):pivot{"id"}:sum()', "one column or its name expected"),
+    ('df:sampleBy("s", {a = 1.5})', "a fraction is a number from 0 to 1"),
 ])
 def test_errors_say_what_to_do(run, code, says):
     assert says in run(f"fails(function() {code} end)")
@@ -612,6 +644,16 @@ def test_a_dot_for_a_colon_is_said(home, code, hint):
     said = done.stderr.partition("hint: ")[2]
     assert hint in said, done.stderr
     assert "line 2" in done.stderr, done.stderr
+
+
+def test_names_may_come_last(run):
+    """f(a, {name = value}), as f(a, name=value) is typed by those who know Python."""
+    assert run("""
+print(df:join(df:limit(1), {on = "id", how = "left"}):count(), df:join(df:limit(1), "id", {how = "anti"}):count())
+print(df:fillna("q", {subset = "s"}):filter("s = 'q'"):count(), df:dropna("any", {subset = {"s"}}):count())
+print(df:unionByName(df:select("id"), {allowMissingColumns = true}):count(), spark:sql("SELECT :args AS x", {args = 3}):first().x)
+print(df:replace{to_replace = {a = "b"}, subset = "S"}:filter("s = 'b'"):count(), df:replace("a", "b", "id"):filter("s = 'b'"):count())
+""") == "3\t2\n1\t2\n6\t3\n1\t0\n"
 
 
 def test_both_signs_go_where_pyspark_has_functions(run):

@@ -7,10 +7,26 @@ function M.is_plain(t)
   return class == nil or class and class.__plain == true
 end
 
--- args({"a", "b"}, ...): the values in the order of the names; one table with names may stand for them.
+-- f("a", {name = value}): the names of the last argument in their places; nil: it is none of names only.
+local function named_last(names, n, ...)
+  local last, values, place = (select(n, ...)), {...}, {}
+  if type(last) ~= "table" or not M.is_plain(last) or next(last) == nil then return nil end
+  for i = n, #names do place[names[i]] = i end
+  values[n] = nil
+  for name, value in pairs(last) do
+    if not place[name] then return nil end
+    values[place[name]] = value
+  end
+  return values
+end
+
+-- args({"a", "b"}, ...): the values in the order of the names; a table with names may stand for them, or for the last of them.
 function M.args(names, ...)
-  local first = ...
-  if select("#", ...) == 1 and M.is_plain(first) then
+  local first, n = ..., select("#", ...)
+  if n > #names then error(("at most %d arguments expected: %s"):format(#names, table.concat(names, ", ")), 3) end
+  local values = n > 1 and named_last(names, n, ...)
+  if values then return table.unpack(values, 1, #names) end
+  if n == 1 and M.is_plain(first) then
     for key in pairs(first) do
       if type(key) == "string" then
         local values = {}

@@ -189,6 +189,12 @@ return function(native)
   function GroupedData:pivot(...)
     local pivot, values = args({"pivot_col", "values"}, ...)
     local df, groups = self:_parts()
+    if type(pivot) == "table" or type(pivot) == "number" then
+      error("pivot: one column or its name expected, got a " .. type(pivot), 2)
+    end
+    if values ~= nil and values ~= null and (type(values) ~= "table" or next(values) ~= nil and #values == 0) then
+      error("pivot: the values go in a list: pivot(\"year\", {2025, 2026})", 2)
+    end
     pivot = column(pivot)
     if values == nil or values == null then
       local most = tonumber(spark.conf:get("spark.sql.pivotMaxValues", "10000"))
@@ -321,7 +327,11 @@ return function(native)
   function DataFrame:sampleBy(...)
     local col, fractions, seed = args({"col", "fractions", "seed"}, ...)
     local condition = F.lit(false)
+    if type(fractions) ~= "table" then error("sampleBy: a table of fractions expected, like {a = 0.5}, got " .. type(fractions), 2) end
     for value, fraction in pairs(fractions) do
+      if type(fraction) ~= "number" or not (fraction >= 0 and fraction <= 1) then
+        error(("sampleBy: a fraction is a number from 0 to 1, got %s for '%s'"):format(fraction, value), 2)
+      end
       condition = condition | (column(col):eq(value) & F.col("__lacus_rand"):lt(fraction))
     end
     return self:withColumn("__lacus_rand", F.rand(seed or 42)):filter(condition):drop("__lacus_rand")
