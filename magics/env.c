@@ -47,8 +47,12 @@ int magic_env(lua_State *L, const char *line, const char *body)
         return push_all(L);
     while (isspace((unsigned char)*value))
         value++;
-    if (*value == '=' || *value)
-        return set(L, name, *value == '=' ? value + 1 : value);
+    if (*value == '=') {
+        value++;
+        return set(L, name, value + strspn(value, " \t"));
+    }
+    if (*value)
+        return set(L, name, value);
     value = getenv(name);
     if (!value) {
         err_set(&err, LC_NOTFOUND, "no environment variable '%s'", name);

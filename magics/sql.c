@@ -191,7 +191,10 @@ static void run(lua_State *L, const char *statement, size_t len)
 
 int magic_sql(lua_State *L, const char *line, const char *body)
 {
-    const char *text = body && !is_empty(body, body + strlen(body)) ? body : line, *end = text + strlen(text);
+    bool below = body && !is_empty(body, body + strlen(body));
+    bool both = below && !is_empty(line, line + strlen(line));
+    const char *text = both ? lua_pushfstring(L, "%s\n%s", line, body) : below ? body : line;
+    const char *end = text + strlen(text);
     int top = lua_gettop(L);
 
     if (is_empty(text, end))

@@ -107,6 +107,11 @@ static void add_text(lua_State *L, struct display *d, int first, int last)
             buf_putc(text, '\t');
         session_repr(L, i, text);
     }
+    if (!buf_ok(text)) {
+        buf_clear(text);
+        buf_printf(text, "<more than the %zu MiB that are shown at once: print(x) shows all of a text>",
+                   BUF_TEXT_MAX >> 20);
+    }
     json_object_set_new(d->data, "text/plain", json_stringn_nocheck(buf_str(text), text->len));
     lua_pop(L, 1);
 }

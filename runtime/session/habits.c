@@ -19,9 +19,10 @@ struct habit {
         ANYWHERE,
         WORD,
         COMMAND,
-        AFTER_GAP
+        AFTER_GAP,
+        AT_FAULT
     } where;          /* COMMAND: a word with a bare argument after it, as `print x`; AFTER_GAP: no
-                                                          name ends there */
+                       * name ends there; AT_FAULT: the error is here, or the line ends here */
     const char *also; /* this stands behind it in the line; NULL: nothing need */
     const char *hint;
 };
@@ -30,6 +31,7 @@ struct habit {
 #define A_STATEMENT_OF_SQL "SQL stands in a cell that begins with %%sql, or in spark:sql(\"SELECT …\")"
 #define A_LONG_TEXT        "a text over several lines stands between [[ and ]]"
 #define A_TABLE            "Lua's tables: {a = 1, [\"b c\"] = 2}"
+#define A_PART_OF_IT       "a part of a text is s:sub(1, 3); a list's first elements are {table.unpack(t, 1, 3)}"
 #define NO_LAMBDA          "Lua's anonymous functions: function(x) return x + 1 end"
 
 /* The first rows are looked for in a text that ends too early, too. */
@@ -102,17 +104,17 @@ static const struct habit in_text[] = {
     {"while", WORD, NULL, "Lua's loop: while condition do … end"},
     {"if", WORD, NULL, "Lua's condition: if x then … elseif y then … else … end"},
     {"//", ANYWHERE, NULL, "Lua's comments begin with --; // is integer division"},
-    {"[", ANYWHERE, ":",
-     "a part of a text is s:sub(1, 3); a list's first elements are {table.unpack(t, 1, 3)}"},
     {"'[", ANYWHERE, NULL, "a character of a text is s:sub(1, 1)"},
     {"\"[", ANYWHERE, NULL, "a character of a text is s:sub(1, 1)"},
     {"= [", ANYWHERE, NULL, "Lua's lists have braces: {1, 2, 3}"},
     {"([", ANYWHERE, NULL, "Lua's lists have braces: {1, 2, 3}"},
-    {"#", ANYWHERE, NULL, "Lua's comments begin with --; # is the length operator"},
-    {":", ANYWHERE, NULL, "a ':' calls a method, as in df:show(); blocks end with 'end' instead"},
+    {"#", AT_FAULT, NULL, "Lua's comments begin with --; # is the length operator"},
+    {":", AT_FAULT, NULL, "a ':' calls a method, as in df:show(); blocks end with 'end' instead"},
 };
 
-static bool stands(const struct habit *h, const char *line, const char *end, const char *at)
+/* The text h->text of the line is at `at`, the error at `fault`. */
+static bool stands(const struct habit *h, const char *line, const char *end, const char *at,
+                   const char *fault)
 {
     const char *after = at + strlen(h->text);
 
@@ -120,6 +122,8 @@ static bool stands(const struct habit *h, const char *line, const char *end, con
         return false;
     if (h->where == ANYWHERE)
         return true;
+    if (h->where == AT_FAULT)
+        return at == fault || strspn(after, " \t\r") >= (size_t)(end - after);
     if (h->where == AFTER_GAP)
         return at == line || habits_boundary(at[-1]);
     if ((at > line && !habits_boundary(at[-1])) || (after < end && !habits_boundary(*after)))
@@ -132,10 +136,10 @@ static bool stands(const struct habit *h, const char *line, const char *end, con
     return after > at && after < end && (isalnum((unsigned char)*after) || *after == '_');
 }
 
-static bool habit_matches(const struct habit *h, const char *line, const char *end)
+static bool habit_matches(const struct habit *h, const char *line, const char *end, const char *fault)
 {
     for (const char *p = line; (p = memmem(p, (size_t)(end - p), h->text, strlen(h->text))) != NULL; p++)
-        if (stands(h, line, end, p))
+        if (stands(h, line, end, p, fault))
             return true;
     return false;
 }
@@ -175,7 +179,7 @@ static bool has_c_block(const char *line, const char *end)
 
     brace = brace ? brace : memmem(line, (size_t)(end - line), "){", 2);
     for (size_t i = 0; brace && i < sizeof words / sizeof *words; i++)
-        if (habit_matches(&(struct habit){words[i], WORD, NULL, NULL}, line, end) ||
+        if (habit_matches(&(struct habit){words[i], WORD, NULL, NULL}, line, end, NULL) ||
             memmem(line, (size_t)(brace - line), "function", 8))
             return true;
     return false;
@@ -259,8 +263,9 @@ bool habits_property(struct session *s, const char *name, size_t len)
 
     manual_each(s->globals, is_property, &p);
     if (p.found)
-        snprintf(s->problem.hint, sizeof s->problem.hint, "'%.*s' is a property, which a dot gives: .%.*s",
-                 (int)len, name, (int)len, name);
+        snprintf(s->problem.hint, sizeof s->problem.hint,
+                 "'%.*s' is a property, which a dot gives: .%.*s, without brackets", (int)len, name, (int)len,
+                 name);
     return p.found;
 }
 
@@ -335,16 +340,41 @@ static bool hint_import(struct session *s, const char *line, const char *end)
     return habits_foreign_module(s, name, (size_t)(line - name));
 }
 
-/* The hint of the first of n habits that the line shows; false: it shows none. */
-static bool hint_of(struct session *s, size_t n, const char *line, const char *end)
+/* A copy of the line with nothing in its texts and comments. */
+static void copy_code(struct buf *out, const char *line, const char *end)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (!habit_matches(&in_text[i], line, end))
-            continue;
-        snprintf(s->problem.hint, sizeof s->problem.hint, "%s", in_text[i].hint);
-        return true;
+    char *copy;
+    struct scan x = scan_begin(line, (size_t)(end - line));
+
+    buf_add(out, line, (size_t)(end - line));
+    if (!buf_ok(out))
+        return;
+    copy = out->data;
+    for (const char *last = line;; last = x.at + x.len, scan_next(&x)) {
+        const char *at = x.kind ? x.at : end;
+        if (memmem(last, (size_t)(at - last), "--", 2))
+            memset(copy + (last - line), ' ', (size_t)(at - last));
+        if (!x.kind)
+            return;
+        if (x.kind == SCAN_STRING && !x.open && x.len > 2)
+            memset(copy + (at - line) + 1, ' ', x.len - 2);
     }
-    return false;
+}
+
+/* The hint of the first of n habits that the line shows; false: it shows none. */
+static bool hint_of(struct session *s, size_t n, const char *line, const char *end, const char *fault)
+{
+    struct buf code = BUF_INIT(8192);
+    bool found = false;
+
+    copy_code(&code, line, end);
+    for (size_t i = 0; buf_ok(&code) && !found && i < n; i++) {
+        found = habit_matches(&in_text[i], code.data, code.data + code.len, code.data + (fault - line));
+        if (found)
+            snprintf(s->problem.hint, sizeof s->problem.hint, "%s", in_text[i].hint);
+    }
+    buf_release(&code);
+    return found;
 }
 
 /* What Lua expected and found, and what stands before it in the line. */
@@ -357,11 +387,20 @@ static const struct {
      "Lua's arguments have no names; where names are known, a table has them: f{x, header = true}"},
     {"'then' expected", "near '='", "", "Lua compares with ==: if x == 1 then … end"},
     {"'do' expected", "near '='", "", "Lua compares with ==: while x == 1 do … end"},
-    {"unfinished string", "", "", A_LONG_TEXT},
+    {"']' expected", "near ':'", "[", A_PART_OF_IT},
+    {"unexpected symbol", "near ':'", "[", A_PART_OF_IT},
+    {"function arguments expected", "near ']'", "[", A_PART_OF_IT},
+    {"<eof> expected", "near 'end'", "", "this 'end' has no block: there is one too many"},
+    {"unfinished string", "", "", "a text ends with the quote that it began with; " A_LONG_TEXT},
+    {"unexpected symbol", "near '%'", "",
+     "a magic stands at the beginning of its line, or behind a name and =; %lsmagic lists them"},
+    {"unexpected symbol", "near '!'", ";", "a command stands at the beginning of its line: !ls"},
     {"unexpected symbol", "near '\\'", "", "Lua's statements go on in the next line without a \\"},
     {"')' expected", "near ','", "(", "Lua has no tuples: a, b = 1, 2 for several values, {1, 2} for a list"},
     {"<name> expected", "near '('", "function", "a function without a name is a value: f = function() … end"},
-    {"<name> expected", "", "{", A_TABLE},
+    {"<name> expected", "near '", ":", A_TABLE},
+    {"function arguments expected", "near '}'", "{", A_TABLE},
+    {"function arguments expected", "near ','", "{", A_TABLE},
     {"'}' expected", "near ':'", "", A_TABLE},
     {"unexpected symbol", "near 'end'", "print", "print ends its line; io.write(x) does not"},
 };
@@ -453,7 +492,7 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
         return;
     }
     if (unfinished(message)) {
-        if (!hint_of(s, ROWS_OF_OPEN_TEXT, line, end) && !hint_foreign_block(s, text, len) &&
+        if (!hint_of(s, ROWS_OF_OPEN_TEXT, line, end, at) && !hint_foreign_block(s, text, len) &&
             strstr(message, "function arguments expected"))
             snprintf(s->problem.hint, sizeof s->problem.hint, "a method is called with brackets: df:count()");
         return;
@@ -463,7 +502,7 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
         snprintf(s->problem.hint, sizeof s->problem.hint, "Lua's numbers have no _: 500000, or 5e5");
         return;
     }
-    if (!hint_import(s, line, end) && !hint_of(s, sizeof in_text / sizeof *in_text, line, end))
+    if (!hint_import(s, line, end) && !hint_of(s, sizeof in_text / sizeof *in_text, line, end, at))
         hint_foreign_block(s, text, (size_t)(line - text));
 }
 

@@ -81,6 +81,7 @@ struct refusal {
     bool inside;       /* it was given what it did not expect */
     bool object;       /* its first argument is not the object that a method needs */
     bool likely;       /* its first argument is not what it should be */
+    bool self; /* it was defined with ':' and got none: its own line failed, its caller's is at fault */
 };
 
 static bool is_method(lua_State *L, const char *class, const char *name)
@@ -126,7 +127,7 @@ static bool may_be(const struct refusal *r, const struct call *call)
     bool same = strlen(name) == (size_t)call->len && memcmp(name, call->name, (size_t)call->len) == 0;
 
     if (*call->sign == ':')
-        return !*r->absent;
+        return !*r->absent && !r->self;
     return r->inside && (!*name || same == (name == r->function));
 }
 
@@ -155,12 +156,33 @@ static bool find_call(lua_State *L, const struct refusal *r, const char *text, s
         if (!may_be(r, call))
             continue;
         call->form = form_of(L, text, call, r->likely);
-        if (call->form == FORM_UNKNOWN && r->object)
+        if (call->form == FORM_UNKNOWN && (r->object || r->self))
             call->form = FORM_METHOD;
         if (call->form == (*call->sign == '.' ? FORM_METHOD : FORM_FUNCTION))
             return true;
     }
     return false;
+}
+
+/* o.area(), of function M:area(): Lua says what failed inside of it. */
+static bool tell_caller(lua_State *L, const char *message)
+{
+    struct session *s = session_of(L);
+    struct refusal r = {.inside = true, .self = true};
+    struct call call;
+    size_t len;
+    const char *line;
+    bool found;
+
+    if (s->frames.n < 2 || !message || !strstr(message, "a nil value (local 'self')"))
+        return false;
+    snprintf(r.function, sizeof r.function, "%s", s->frames.list[0].name);
+    line = habits_push_line(L, &s->frames.list[1], &len);
+    found = *r.function && line && find_call(L, &r, line, len, &call);
+    if (found)
+        tell_form(s, &call, -1);
+    lua_pop(L, 1);
+    return found;
 }
 
 enum { STATEMENT_MAX = 4000 }; /* bytes of one that goes on in other lines */
@@ -178,5 +200,5 @@ bool habits_form(lua_State *L, const char *message, const struct frame *f)
     else if (line && *r.function && find_call(L, &r, line, strnlen(line, STATEMENT_MAX), &call))
         tell_form(session_of(L), &call, -1), found = true;
     lua_pop(L, 1);
-    return found;
+    return found || tell_caller(L, message);
 }

@@ -16,48 +16,49 @@
 /* ---- names that are nil ---- */
 static const struct {
     const char *name, *hint;
+    bool called; /* said where it is called alone: f = io.open(path) may be nil, too */
 } foreign_names[] = {
-    {"None", "Lua's None is nil"},
-    {"import", "Lua loads modules with require: local json = require(\"json\")"},
-    {"True", "Lua writes true"},
-    {"False", "Lua writes false"},
-    {"len", "Lua's length is #x"},
-    {"f", "Lua's f-string is fmt: fmt(\"{} rows\", n)"},
-    {"str", "Lua's str(x) is tostring(x)"},
-    {"int", "Lua's int(x) is math.tointeger(x) or x // 1"},
-    {"float", "Lua's float(x) is tonumber(x)"},
-    {"range", "Lua counts so: for i = 1, n do … end"},
-    {"enumerate", "Lua enumerates so: for i, x in ipairs(list) do … end"},
-    {"dict", "Lua's dict is a table: {key = value}"},
-    {"list", "Lua's list is a table: {1, 2, 3}"},
-    {"this", "Lua's methods, defined with ':', have self"},
-    {"console", "Lua prints with print(x)"},
-    {"undefined", "Lua writes nil"},
-    {"open", "Lua opens files with io.open(path, mode)"},
-    {"isinstance", "Lua asks type(x)"},
-    {"format", "string.format(\"%d\", n), or fmt(\"{:,}\", n)"},
-    {"pd", "dataframes are here already: spark:createDataFrame(rows), spark.read:csv(path)"},
-    {"np", "columns are computed with F and df:select; lists are Lua tables"},
-    {"plt", "plot is here already: plot.line{x = {…}, y = {…}}"},
-    {"displayHTML", "HTML is shown with display.html(\"<b>…</b>\")"},
-    {"tqdm", "progress bars are for x in progress(list) do … end"},
-    {"torch", "models are trained and asked with llm: llm.finetune{…}, llm.load(path)"},
-    {"AutoModelForCausalLM", "a model is loaded with llm.load(\"org/name\"), its tokenizer with it"},
-    {"AutoTokenizer", "a model is loaded with llm.load(\"org/name\"), its tokenizer with it"},
-    {"pipeline", "a model answers: llm.load(\"org/name\"):generate{prompt = \"text\"}.text"},
-    {"SFTTrainer", "training on chats and on instructions is llm.finetune{…}, or Trainer{…}"},
-    {"DPOTrainer", "training on preferences is llm.dpo{model = …, train_dataset = …}"},
-    {"max", "the greatest of numbers is math.max(a, b), of a column F.max(\"n\")"},
-    {"min", "the least of numbers is math.min(a, b), of a column F.min(\"n\")"},
-    {"abs", "math.abs(x), of a column F.abs(\"n\")"},
-    {"sum", "numbers are added in a loop, a column with F.sum(\"n\")"},
-    {"round", "math.floor(x + 0.5), as text (\"%.2f\"):format(x), of a column F.round(\"n\", 2)"},
-    {"sorted", "Lua sorts a list in its place with table.sort(t)"},
-    {"set", "Lua's set is a table: {apple = true}; a name is in it when t[name]"},
-    {"requests", "http is here already: http.get(url):json()"},
-    {"datetime", "times are os.time() and os.date(\"%Y-%m-%d\")"},
-    {"time", "sleep(seconds) waits; the time is os.time(), and %time measures"},
-    {"os_system", "run a command with !command or os.execute"},
+    {"None", "Lua's None is nil", false},
+    {"import", "Lua loads modules with require: local json = require(\"json\")", false},
+    {"True", "Lua writes true", false},
+    {"False", "Lua writes false", false},
+    {"len", "Lua's length is #x", true},
+    {"f", "Lua's f-string is fmt: fmt(\"{} rows\", n)", true},
+    {"str", "Lua's str(x) is tostring(x)", true},
+    {"int", "Lua's int(x) is math.tointeger(x) or x // 1", true},
+    {"float", "Lua's float(x) is tonumber(x)", true},
+    {"range", "Lua counts so: for i = 1, n do … end", true},
+    {"enumerate", "Lua enumerates so: for i, x in ipairs(list) do … end", true},
+    {"dict", "Lua's dict is a table: {key = value}", true},
+    {"list", "Lua's list is a table: {1, 2, 3}", true},
+    {"this", "Lua's methods, defined with ':', have self", false},
+    {"console", "Lua prints with print(x)", false},
+    {"undefined", "Lua writes nil", false},
+    {"open", "Lua opens files with io.open(path, mode)", true},
+    {"isinstance", "Lua asks type(x)", true},
+    {"format", "string.format(\"%d\", n), or fmt(\"{:,}\", n)", true},
+    {"pd", "dataframes are here already: spark:createDataFrame(rows), spark.read:csv(path)", false},
+    {"np", "columns are computed with F and df:select; lists are Lua tables", false},
+    {"plt", "plot is here already: plot.line{x = {…}, y = {…}}", false},
+    {"displayHTML", "HTML is shown with display.html(\"<b>…</b>\")", false},
+    {"tqdm", "progress bars are for x in progress(list) do … end", false},
+    {"torch", "models are trained and asked with llm: llm.finetune{…}, llm.load(path)", false},
+    {"AutoModelForCausalLM", "a model is loaded with llm.load(\"org/name\"), its tokenizer with it", false},
+    {"AutoTokenizer", "a model is loaded with llm.load(\"org/name\"), its tokenizer with it", false},
+    {"pipeline", "a model answers: llm.load(\"org/name\"):generate{prompt = \"text\"}.text", true},
+    {"SFTTrainer", "training on chats and on instructions is llm.finetune{…}, or Trainer{…}", false},
+    {"DPOTrainer", "training on preferences is llm.dpo{model = …, train_dataset = …}", false},
+    {"max", "the greatest of numbers is math.max(a, b), of a column F.max(\"n\")", true},
+    {"min", "the least of numbers is math.min(a, b), of a column F.min(\"n\")", true},
+    {"abs", "math.abs(x), of a column F.abs(\"n\")", true},
+    {"sum", "numbers are added in a loop, a column with F.sum(\"n\")", true},
+    {"round", "math.floor(x + 0.5), as text (\"%.2f\"):format(x), of a column F.round(\"n\", 2)", true},
+    {"sorted", "Lua sorts a list in its place with table.sort(t)", true},
+    {"set", "Lua's set is a table: {apple = true}; a name is in it when t[name]", true},
+    {"requests", "http is here already: http.get(url):json()", false},
+    {"datetime", "times are os.time() and os.date(\"%Y-%m-%d\")", false},
+    {"time", "sleep(seconds) waits; the time is os.time(), and %time measures", false},
+    {"os_system", "run a command with !command or os.execute", false},
 };
 
 bool habits_named(const char *message, char kind[16], char name[64])
@@ -130,24 +131,84 @@ static bool hint_elsewhere(struct session *s, const char *name)
     return *s->problem.hint;
 }
 
-static void hint_global(struct session *s, const char *name)
+/* A name of one letter is near to any other: only F for f is meant. */
+static void hint_nearest(struct session *s, const char *name, const char *const *names, size_t n)
 {
-    const char **names;
-    size_t n;
     struct buf out = BUF_INIT(256);
 
+    if (name[0] && name[1]) {
+        nearest_list(&out, name, names, n, 3);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            if (strcasecmp(names[i], name) == 0 && strcmp(names[i], name) != 0)
+                buf_printf(&out, "'%s'", names[i]);
+    }
+    if (buf_ok(&out) && out.len)
+        snprintf(s->problem.hint, sizeof s->problem.hint, "did you mean %s?", buf_str(&out));
+    buf_release(&out);
+}
+
+/* local function f() return g() end local function g() … end */
+static bool hint_unseen_local(lua_State *L, const char *name)
+{
+    struct session *s = session_of(L);
+    int top = lua_gettop(L);
+    bool there = cell_local(L, name, strlen(name)) && !lua_isnil(L, -1);
+
+    if (there)
+        snprintf(
+            s->problem.hint, sizeof s->problem.hint,
+            "'%s' is a local that this place does not see: functions see the locals that stand before them",
+            name);
+    lua_settop(L, top);
+    return there;
+}
+
+/* f = io.open(path); f:read(): what the cell gave the name is nil, so no other name is meant. */
+static bool hint_assigned(lua_State *L, const struct frame *f, const char *name)
+{
+    struct session *s = session_of(L);
+    bool found = false;
+    size_t len = 0;
+    const char *text;
+
+    session_table(L, TABLE_SOURCES);
+    lua_getfield(L, -1, f->source);
+    text = lua_tolstring(L, -1, &len);
+    for (struct scan x = scan_begin(text ? text : "", len), before = x; x.kind && !found;
+         before = x, scan_next(&x)) {
+        static const char opens[] = "io.open(";
+        found = scan_is(&x, "=") && before.kind == SCAN_NAME && !before.field && before.len == strlen(name) &&
+                memcmp(before.at, name, before.len) == 0;
+        if (!found)
+            continue;
+        scan_next(&x);
+        if ((size_t)(text + len - x.at) > strlen(opens) && strncmp(x.at, opens, strlen(opens)) == 0)
+            snprintf(s->problem.hint, sizeof s->problem.hint,
+                     "io.open gives nil and a message when it fails: %s = assert(io.open(path))", name);
+    }
+    lua_pop(L, 2);
+    return found;
+}
+
+static void hint_global(lua_State *L, const struct frame *f, const char *name, bool called)
+{
+    struct session *s = session_of(L);
+    const char **names;
+    size_t n;
+
+    if (hint_unseen_local(L, name) || hint_assigned(L, f, name))
+        return;
     for (size_t i = 0; i < sizeof foreign_names / sizeof *foreign_names; i++)
-        if (strcmp(name, foreign_names[i].name) == 0) {
+        if (strcmp(name, foreign_names[i].name) == 0 && (called || !foreign_names[i].called)) {
             snprintf(s->problem.hint, sizeof s->problem.hint, "%s", foreign_names[i].hint);
             return;
         }
     if (hint_elsewhere(s, name))
         return;
     names = names_known(s, &n);
-    if (names && nearest_list(&out, name, names, n, 3) && out.len)
-        snprintf(s->problem.hint, sizeof s->problem.hint, "did you mean %s?", buf_str(&out));
+    hint_nearest(s, name, names, names ? n : 0);
     names_free(names, n);
-    buf_release(&out);
 }
 
 /* ---- members that are nil ---- */
@@ -234,17 +295,14 @@ static void hint_member(lua_State *L, const struct frame *f, const char *name)
 {
     struct session *s = session_of(L);
     struct missing m = {.frame = f, .name = name};
-    struct buf out = BUF_INIT(256);
 
     lua_pushcfunction(L, collect_members);
     lua_pushlightuserdata(L, &m);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK)
         lua_pop(L, 1);
-    if (nearest_list(&out, name, m.names, m.n, 3) && out.len)
-        snprintf(s->problem.hint, sizeof s->problem.hint, "did you mean %s?", buf_str(&out));
+    hint_nearest(s, name, m.names, m.n);
     for (size_t i = 0; i < m.n; i++)
         mem_free((void *)(uintptr_t)m.names[i]);
-    buf_release(&out);
 }
 
 const char *habits_push_line(lua_State *L, const struct frame *f, size_t *len)
@@ -274,17 +332,9 @@ static const struct {
     {"attempt to perform arithmetic on a nil value (global", "// ",
      "Lua's comments begin with --; // is integer division"},
     {"attempt to mul a 'string'", "*", "Lua repeats a text with s:rep(3)"},
-    {"(field 'sum')", "sum", "functions of columns are F's: df:agg(F.sum(\"n\"))"},
-    {"(field 'mean')", "mean", "functions of columns are F's: df:agg(F.mean(\"n\"))"},
-    {"(field 'max')", "max", "functions of columns are F's: df:agg(F.max(\"n\"))"},
-    {"(field 'min')", "min", "functions of columns are F's: df:agg(F.min(\"n\"))"},
     {"attempt to mod a 'string'", "%",
      "texts are filled in with fmt(\"{} rows\", n) or (\"%d rows\"):format(n)"},
     {"attempt to add a 'string'", "+", "Lua joins texts with ..: \"a\" .. \"b\""},
-    {"(method 'append')", "append", "Lua appends with table.insert(t, x), or t[#t + 1] = x"},
-    {"(field 'append')", "append", "Lua appends with table.insert(t, x), or t[#t + 1] = x"},
-    {"(method 'push')", "push", "Lua appends with table.insert(t, x), or t[#t + 1] = x"},
-    {"(method 'pop')", "pop", "Lua takes the last element off with table.remove(t)"},
     {"attempt to call a table value (for iterator", "for",
      "Lua goes over a list so: for i, x in ipairs(list) do … end; over a table so: for k, v in pairs(t) do … "
      "end"},
@@ -293,37 +343,75 @@ static const struct {
     {"attempt to call a number value (for iterator", "for", "Lua counts so: for i = 1, n do … end"},
     {"(field 'autolog')", "autolog",
      "what llm trains is logged to the active run by itself: leave the line out"},
-    {"'extend')", "extend", "Lua appends a list with table.move(more, 1, #more, #t + 1, t)"},
-    {"'items')", "items", "Lua goes over keys and values so: for k, v in pairs(t) do … end"},
-    {"'keys')", "keys", "Lua goes over keys so: for k in pairs(t) do … end"},
-    {"'values')", "values", "Lua goes over values so: for _, v in pairs(t) do … end"},
-    {"'strip')", "strip", "a text without blanks around it: s:match(\"^%s*(.-)%s*$\")"},
-    {"'trim')", "trim", "a text without blanks around it: s:match(\"^%s*(.-)%s*$\")"},
-    {"'replace')", "replace",
-     "Lua replaces with s:gsub(pattern, text); % before a character takes it as it is"},
-    {"'contains')", "contains", "is one text in another? s:find(part, 1, true) ~= nil"},
-    {"'includes')", "includes", "is one text in another? s:find(part, 1, true) ~= nil"},
-    {"'sort')", "sort", "Lua sorts a list in its place with table.sort(t)"},
-    {"'insert')", "insert", "Lua inserts with table.insert(t, x), or t[#t + 1] = x"},
-    {"'remove')", "remove", "Lua takes an element out with table.remove(t, place)"},
-    {"'split')", "split", "the words of a text: for word in s:gmatch(\"%S+\") do … end"},
-    {"'join')", "join", "Lua joins a list of texts with table.concat(list, \", \")"},
-    {"'startswith')", "startswith", "does a text begin so? s:sub(1, #start) == start"},
-    {"'endswith')", "endswith", "does a text end so? s:sub(-#part) == part"},
-    {"'length')", "length", "Lua's length is #x"},
-    {"'len')", "len", "Lua's length is #x"},
 };
+
+/* Members that other languages call, and a table or a text of Lua does not have. */
+static const struct {
+    const char *name, *hint;
+} called_members[] = {
+    {"sum", "functions of columns are F's: df:agg(F.sum(\"n\"))"},
+    {"mean", "functions of columns are F's: df:agg(F.mean(\"n\"))"},
+    {"max", "functions of columns are F's: df:agg(F.max(\"n\"))"},
+    {"min", "functions of columns are F's: df:agg(F.min(\"n\"))"},
+    {"append", "Lua appends with table.insert(t, x), or t[#t + 1] = x"},
+    {"push", "Lua appends with table.insert(t, x), or t[#t + 1] = x"},
+    {"pop", "Lua takes the last element off with table.remove(t)"},
+    {"extend", "Lua appends a list with table.move(more, 1, #more, #t + 1, t)"},
+    {"items", "Lua goes over keys and values so: for k, v in pairs(t) do … end"},
+    {"keys", "Lua goes over keys so: for k in pairs(t) do … end"},
+    {"values", "Lua goes over values so: for _, v in pairs(t) do … end"},
+    {"strip", "a text without blanks around it: s:match(\"^%s*(.-)%s*$\")"},
+    {"trim", "a text without blanks around it: s:match(\"^%s*(.-)%s*$\")"},
+    {"replace", "Lua replaces with s:gsub(pattern, text); % before a character takes it as it is"},
+    {"contains", "is one text in another? s:find(part, 1, true) ~= nil"},
+    {"includes", "is one text in another? s:find(part, 1, true) ~= nil"},
+    {"sort", "Lua sorts a list in its place with table.sort(t)"},
+    {"insert", "Lua inserts with table.insert(t, x), or t[#t + 1] = x"},
+    {"remove", "Lua takes an element out with table.remove(t, place)"},
+    {"split", "the words of a text: for word in s:gmatch(\"%S+\") do … end"},
+    {"join", "Lua joins a list of texts with table.concat(list, \", \")"},
+    {"startswith", "does a text begin so? s:sub(1, #start) == start"},
+    {"endswith", "does a text end so? s:sub(-#part) == part"},
+    {"length", "Lua's length is #x"},
+    {"len", "Lua's length is #x"},
+};
+
+static bool hint_called_member(struct session *s, const char *message)
+{
+    char kind[16], name[64];
+
+    if (!strstr(message, "attempt to call a nil value") || !habits_named(message, kind, name) ||
+        strcmp(kind, "global") == 0)
+        return false;
+    for (size_t i = 0; i < sizeof called_members / sizeof *called_members; i++)
+        if (strcmp(called_members[i].name, name) == 0) {
+            snprintf(s->problem.hint, sizeof s->problem.hint, "%s", called_members[i].hint);
+            return true;
+        }
+    return false;
+}
+
+/* x = 5 // seconds: the name that is nil stands behind the sign; in seconds // 2 the sign is no comment's. */
+static bool stands_behind(const char *message, const char *after, size_t len)
+{
+    char kind[16], name[64];
+
+    return !strstr(message, "(global") || !habits_named(message, kind, name) ||
+           memmem(after, len, name, strlen(name));
+}
 
 static bool hint_at_run_time(lua_State *L, const char *message, const struct frame *f)
 {
     struct session *s = session_of(L);
     size_t len;
     const char *line = habits_push_line(L, f, &len);
-    bool found = false;
+    bool found = hint_called_member(s, message);
 
     for (size_t i = 0; line && !found && i < sizeof at_run_time / sizeof *at_run_time; i++) {
-        found = strstr(message, at_run_time[i].message) &&
-                memmem(line, len, at_run_time[i].line, strlen(at_run_time[i].line));
+        size_t n = strlen(at_run_time[i].line);
+        const char *at =
+            strstr(message, at_run_time[i].message) ? memmem(line, len, at_run_time[i].line, n) : NULL;
+        found = at && stands_behind(message, at + n, (size_t)(line + len - at) - n);
         if (found)
             snprintf(s->problem.hint, sizeof s->problem.hint, "%s", at_run_time[i].hint);
     }
@@ -353,7 +441,8 @@ static void hint_types(lua_State *L, const struct frame *f)
         if (x.kind != SCAN_NAME || x.field || told_already(line, &x))
             continue;
         bool there = habits_push_visible(L, x.at, x.len);
-        if (!there || !lua_isfunction(L, -1))
+        bool selected = there && lua_istable(L, -1) && x.next < line + len && strchr(".:[", *x.next);
+        if (!selected && (!there || !lua_isfunction(L, -1)))
             if (there || !memchr("(:.", *x.next, x.next < line + len ? 3 : 0))
                 buf_printf(&out, "%s%.*s is %s%s", n++ ? ", " : "here ", (int)x.len, x.at,
                            there && !lua_isnil(L, -1) ? "a " : "", there ? luaL_typename(L, -1) : "nil");
@@ -415,7 +504,7 @@ void habits_runtime(lua_State *L, int index)
         return;
     }
     if (strcmp(kind, "global") == 0)
-        hint_global(s, name);
+        hint_global(L, f, name, strstr(message, "attempt to call") != NULL);
     else if (strcmp(kind, "field") == 0 || strcmp(kind, "method") == 0)
         hint_member(L, f, name);
 }

@@ -179,6 +179,7 @@ def test_magics_over_magics_and_arguments_of_shells(kernel, ipython):
             assert k.run(code)["error"] is None, code
     assert kernel.out("print(seen.stdout .. seen_too)") == ipython.out("print(seen.stdout + seen_too)") == "b c a\none\n\n"
     assert "Wall time" in kernel.run("%%time\n%%sql\nSELECT 1 AS a")["stdout"]
+    assert kernel.out("%%sql SELECT 1 AS a,\n2 AS b\n") == "" and kernel.out("print(table.concat(_sqldf.columns, ' '))") == "a b\n"
     assert kernel.run("%%time\n%%sql\nSELECT 1 AS a")["result"] and "no option" in kernel.error("%%sh --bgg\nx")["error"]["evalue"]
 
 
@@ -204,7 +205,7 @@ def test_shells_look_as_ipythons(kernel, ipython):
             k.out("print(files.sort(1, nums=True).s)" if k is ipython else "print(files:sort(2, true).s)"),
             k.out("%%bash --out got\necho from bash") + k.out("print(got)"),
             k.out("%%writefile w.txt\nline\n") + k.out("%%writefile -a w.txt\nmore\n"),
-            k.out("%env LACUS_T={x}y"),
+            k.out("%env LACUS_T = {x}y"),
             k.out("!exit 3\nprint(_exit_code)"),
         ]
     assert lines[True] == lines[False]
