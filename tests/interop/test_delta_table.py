@@ -169,3 +169,30 @@ print(t:toDF():count(), t:history():count())""").splitlines()
 def test_an_import_of_python_says_where_it_is(tmp_path):
     done = lacus(tmp_path, "-", text="from delta.tables import DeltaTable\n")
     assert done.returncode != 0 and "DeltaTable.forName(spark, name)" in done.stderr
+
+
+# A server of Spark alone has no Delta: what is sent to it is seen by how far it gets (its parser takes it, the table's format does not).
+THERE = [
+    ('t:delete("id = 1")', "DELETE"),
+    ('t:alias("t"):update("t.id = 1", {["t.name"] = "\'x\'", n = 2})', "UPDATE TABLE"),
+    ("""t:alias("t"):merge(source:alias("s"), "t.id = s.id and s.name <> '{'"):whenMatchedUpdate{condition = "s.n > 1", set = {n = "s.n", name = null}}
+       :whenMatchedDelete("s.n = 0"):whenMatchedUpdateAll():whenNotMatchedInsert{condition = "s.n > 5", values = {id = "s.id", n = 1}}:whenNotMatchedInsertAll()
+       :whenNotMatchedBySourceUpdate{set = {n = "0"}, condition = "t.n > 3"}:whenNotMatchedBySourceDelete():execute()""", "MERGE INTO TABLE"),
+    ('t:merge(source, F.col("id"):eq(1)):whenMatchedDelete():execute()', "write it as SQL text"),
+    ('DeltaTable.forName(spark, "plain")', "this Spark server has no Delta tables"),
+    ('DeltaTable.create(spark):tableName("d"):addColumn("id", "BIGINT", {nullable = false, comment = "it\'s"}):partitionedBy("id"):property("a", "b"):execute()', "delta"),
+]
+
+
+def test_a_spark_server_gets_sql(tmp_path, spark_server):
+    calls = "\n".join(f"refused(function() return {code} end)" for code, _ in THERE)
+    out = script(tmp_path / "home", REFUSE + f"""
+spark:sql("create table plain (id bigint, name string, n bigint)")
+local t = DeltaTable.forName(spark, "plain")
+SparkSession.builder:remote("{spark_server.url}"):getOrCreate()
+spark:sql("create table plain (id bigint, name string, n bigint) using parquet")
+{LUA_SOURCE}{calls}
+print(#spark.catalog:listTables())
+spark:sql("drop table plain")""").splitlines()
+    wrong = [(code, line) for (code, text), line in zip(THERE, out) if text not in line or "PARSE_SYNTAX" in line]
+    assert not wrong and out[-1] == "1"

@@ -59,12 +59,13 @@ return function(native)
     local done, result = pcall(function() return spark:sql("DESCRIBE DETAIL " .. what):collect()[1] end)
     if done then return result.format == "delta" and result or nil end
     local message = tostring(result)
-    for _, word in ipairs(absent) do
-      if message:find(word, 1, true) then return nil, result end
-    end
-    if native.is_remote() and message:find("PARSE_SYNTAX_ERROR", 1, true) then
+    -- Spark alone reads DESCRIBE of a column of the table DETAIL
+    if native.is_remote() and (message:find("PARSE_SYNTAX_ERROR", 1, true) or message:find("`DETAIL`", 1, true)) then
       native.raise("this Spark server has no Delta tables",
                    "start it with the package io.delta:delta-spark and spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension")
+    end
+    for _, word in ipairs(absent) do
+      if message:find(word, 1, true) then return nil, result end
     end
     error(result, 0)
   end
