@@ -156,6 +156,15 @@ static int load_text(lua_State *L, const struct buf *b, const char *chunk)
     return luaL_loadbufferx(L, buf_str(b), b->len, chunk, "t");
 }
 
+/* x = 'it''s': a text or a number right behind a statement is a slip, no expression to show. */
+static bool sticks(const char *text, const struct scan *at)
+{
+    const char *end = at->prev_end;
+
+    return (at->kind == SCAN_STRING || at->kind == SCAN_NUMBER) && end && end > text && end[-1] != ';' &&
+           !memchr(end, '\n', (size_t)(at->at - end)) && !(end - text >= 3 && memcmp(end - 3, "end", 3) == 0);
+}
+
 /* The text with captures; *expr is where the last bare expression starts, or NULL. */
 static bool write_body(struct buf *out, const struct keys *keys, const char *text, size_t len,
                        const char **expr, size_t *expr_at, struct cell_shape *shape)
@@ -170,6 +179,7 @@ static bool write_body(struct buf *out, const struct keys *keys, const char *tex
         ok = scan_statement(&x, &bare);
         if (!ok)
             break;
+        bare = bare && !sticks(text, &at);
         if (scan_is(&at, ";")) {
             shape->silent = *expr != NULL;
             continue;

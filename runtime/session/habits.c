@@ -392,6 +392,8 @@ static const struct {
     {"function arguments expected", "near ']'", "[", A_PART_OF_IT},
     {"<eof> expected", "near 'end'", "", "this 'end' has no block: there is one too many"},
     {"unfinished string", "", "", "a text ends with the quote that it began with; " A_LONG_TEXT},
+    {"unexpected symbol", "near ''", "'",
+     "a ' inside of a text is written \\', or the text stands between \""},
     {"unexpected symbol", "near '%'", "",
      "a magic stands at the beginning of its line, or behind a name and =; %lsmagic lists them"},
     {"unexpected symbol", "near '!'", ";", "a command stands at the beginning of its line: !ls"},

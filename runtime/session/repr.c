@@ -1,5 +1,6 @@
 #include "runtime/session/repr.h"
 #include "runtime/base/utf8.h"
+#include "runtime/session/scan.h"
 #include "runtime/session/session_int.h"
 #include <stdlib.h>
 #include <string.h>
@@ -36,16 +37,11 @@ void repr_quoted(struct buf *out, const char *s, size_t len)
     buf_putc(out, '"');
 }
 
-static bool is_identifier(const char *s, size_t len)
+static bool is_identifier(const char *s, size_t len) /* no word of Lua: ["end"] = 1 */
 {
-    static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+    struct scan x = scan_begin(s, len);
 
-    if (len == 0 || !strchr(first, *s))
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if (!s[i] || (!strchr(first, s[i]) && !(s[i] >= '0' && s[i] <= '9')))
-            return false;
-    return true;
+    return len && x.kind == SCAN_NAME && x.len == len;
 }
 
 static bool has_metafield(lua_State *L, int index, const char *name)

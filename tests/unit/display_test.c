@@ -39,6 +39,7 @@ static void tables_are_readable_and_bounded(void **state)
     looks(r, "{}", "{}");
     looks(r, "{1, 'two', {3, x = false}, b = 2, a = 1, [10] = 10, ['a b'] = nil}",
           "{1, \"two\", {3, x = false}, [10] = 10, a = 1, b = 2}");
+    looks(r, "{['end'] = 1, ends = 2}", "{[\"end\"] = 1, ends = 2}");
     looks(r, "{['a b'] = 1, [true] = 2, [1.5] = 3}", "{[1.5] = 3, [\"a b\"] = 1, [true] = 2}");
     looks(r, "local t = {1}; t.self = t; t", "{1, self = {… itself}}");
     looks(r, "{'line\\n\\tquote\"', '\\xff'}", "{\"line\\n\\tquote\\\"\", \"\\xFF\"}");

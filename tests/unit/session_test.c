@@ -297,6 +297,7 @@ static void habits_of_other_languages_are_known(void **state)
         {"f = io.open('/nowhere'); f:read()", "f = assert(io.open(path))"},
         {"for i = 1, 3 do print(i) end end", "one too many"},
         {"x = %nowhere", "%lsmagic"},
+        {"x = 'it''s'", "is written \\'"},
         {"t = {\n  a: 1,\n}", "{a = 1"},
         {"t = {a: b, c: 1}", "{a = 1"},
         {"x = 1; !ls", "beginning of its line"},
