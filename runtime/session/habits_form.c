@@ -174,7 +174,7 @@ static bool tell_caller(lua_State *L, const char *message)
     const char *line;
     bool found;
 
-    if (s->frames.n < 2 || !message || !strstr(message, "a nil value (local 'self')"))
+    if (s->frames.n < 2 || !message || !strstr(message, " value (local 'self')"))
         return false;
     snprintf(r.function, sizeof r.function, "%s", s->frames.list[0].name);
     line = habits_push_line(L, &s->frames.list[1], &len);

@@ -400,12 +400,38 @@ static bool stands_behind(const char *message, const char *after, size_t len)
            memmem(after, len, name, strlen(name));
 }
 
+/* ipairs(nil), io.open(path):read(): Lua names nothing. */
+static bool hint_nameless(struct session *s, const char *message, const char *line, size_t len)
+{
+    static const char index[] = "attempt to index a nil value";
+    static const struct {
+        const char *message, *line, *hint;
+    } rows[] = {
+        {index, "ipairs(", "what the loop goes over is nil here"},
+        {index, "io.open(", "io.open gives nil and a message when it fails: assert(io.open(path))"},
+        {"bad argument #1 to 'for iterator' (table expected, got nil)", "pairs(",
+         "what the loop goes over is nil here"},
+        {"bad argument #2 to 'for iterator' (string expected, got nil)", " in ",
+         "the rows of a DataFrame: for _, row in ipairs(df:collect()) do … end"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t all = strlen(message), n = strlen(rows[i].message);
+        if (all < n || strcmp(message + all - n, rows[i].message) != 0 ||
+            !memmem(line, len, rows[i].line, strlen(rows[i].line)))
+            continue;
+        snprintf(s->problem.hint, sizeof s->problem.hint, "%s", rows[i].hint);
+        return true;
+    }
+    return false;
+}
+
 static bool hint_at_run_time(lua_State *L, const char *message, const struct frame *f)
 {
     struct session *s = session_of(L);
     size_t len;
     const char *line = habits_push_line(L, f, &len);
-    bool found = hint_called_member(s, message);
+    bool found = hint_called_member(s, message) || (line && hint_nameless(s, message, line, len));
 
     for (size_t i = 0; line && !found && i < sizeof at_run_time / sizeof *at_run_time; i++) {
         size_t n = strlen(at_run_time[i].line);
