@@ -541,8 +541,8 @@ static lua_Integer pick_bins(lua_State *L, lua_Integer n)
 {
     lua_Integer usual = (lua_Integer)ceil(sqrt((double)n)), bins = usual > 50 ? 50 : usual;
 
-    if (lua_getfield(L, 1, "bins") == LUA_TNUMBER)
-        bins = luaL_checkinteger(L, -1);
+    if (lua_getfield(L, 1, "bins") != LUA_TNIL)
+        bins = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
     lua_pop(L, 1);
     luaL_argcheck(L, bins >= 1 && bins <= BINS_MAX, 1, "bins: a number from 1 to 10000 expected");
     return bins;

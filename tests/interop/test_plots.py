@@ -178,6 +178,7 @@ MISTAKES = {
     "plot.heatmap{z = 3}": "expected",
     "plot.hist(df, {x = 'k'})": "",
     "plot.line(3)": "table expected",
+    "plot.hist{1, 2, bins = 'many'}": "bins: a number from 1 to 10000",
     "plot.line({1, 2}, 'title')": "table of options expected",
     "plot.line({1, 2}, {3, 4}, {titel = 'x'})": "plot.line has no option 'titel'; did you mean 'title'?",
     "plot.line({1, 2}, {3})": "x has 2 values and y has 1",

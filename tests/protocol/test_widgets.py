@@ -389,6 +389,7 @@ dbutils.widgets.slider('n', 5, 1, 10) dbutils.widgets.slider{name = 'share', def
     ("dbutils.widgets.slider{'n', 50, 1, 10}", "the default 50 is not between 1 and 10"),
     ("dbutils.widgets.text('e', '1', 'Epochs', {typ = 'int'})", "dbutils.widgets.text has no argument 'typ'"),
     ("dbutils.widgets.dropdown{'e', 'z', {'a', 'b'}, 'Label'}", "the default 'z' is not among its choices 'a', 'b'"),
+    ("dbutils.widgets.text('', 'x')", "the name of a widget is empty"),
     ("widgets.IntSlider(11, 0, 10, 1, 5)", "one table of fields expected: IntSlider{value = …}"),
     ("error(tostring(widgets.IntSlider(11, 0, 10)))", "IntSlider(value=10, max=10)"),
     ("widgets.Checkbox(true, 'on')", "one table of fields expected: Checkbox{value = …}"),

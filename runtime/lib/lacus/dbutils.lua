@@ -249,6 +249,7 @@ return function(native)
   -- o: {name, default, choices, label, type, min, max, step}; the entry, its default checked
   local function entry_of(kind, o)
     local entry = {kind = kind, name = text_of(o.name, "the name of a widget")}
+    if entry.name == "" then native.raise("ARG", "the name of a widget is empty", "") end
     if kinds[kind].choices then check_choices(entry, o.choices) end
     if kinds[kind].number then check_range(entry, o) end
     if o.type ~= nil then
