@@ -36,6 +36,17 @@ static bool is_module(const char *name, size_t len)
     return len > 0;
 }
 
+/* Here the parameters are for widgets, whose values are texts: 007 and 1.50 stay so. */
+static json_t *widget_value(const char *text)
+{
+    json_t *value = parameter_value(text);
+
+    if (json_is_array(value) || json_is_object(value))
+        return value;
+    json_decref(value);
+    return json_string(text);
+}
+
 /* What stands behind -c CODE, -m MODULE or FILE is the script's own. */
 static enum lc parse_arguments(int argc, char **argv, struct repl_arguments *a, struct err *err)
 {
@@ -46,7 +57,7 @@ static enum lc parse_arguments(int argc, char **argv, struct repl_arguments *a, 
             return err_set(err, LC_ARG, "%s takes a name and a value", argv[i]);
         if (!a->params)
             a->params = json_object();
-        TRY(parameter_set(a->params, argv[i + 1], parameter_value(argv[i + 2]), err));
+        TRY(parameter_set(a->params, argv[i + 1], widget_value(argv[i + 2]), err));
         i += 3;
     }
     if (i < argc && strcmp(argv[i], "-i") == 0) {

@@ -200,6 +200,7 @@ static enum lc run_one(struct run *run, struct runner_result *result, struct err
             .output = run->output,
             .notebook_fd = run->notebook,
             .params = o->params,
+            .texts = o->texts,
             .terminal_fd = fd,
             .bar = o->progress,
             .quiet_cells = o->progress && !o->log_output,

@@ -92,7 +92,8 @@ static enum lc add_sweep(struct run_options *o, const struct row *row, char **ar
 static enum lc add_typed(struct run_options *o, const struct row *row, char **args, struct err *err)
 {
     (void)row;
-    return parameter_set(o->from[FROM_TYPED], args[0], parameter_value(args[1]), err);
+    TRY(parameter_set(o->from[FROM_TYPED], args[0], parameter_value(args[1]), err));
+    return parameter_set(o->texts, args[0], json_string(args[1]), err);
 }
 
 static enum lc add_raw(struct run_options *o, const struct row *row, char **args, struct err *err)
@@ -203,12 +204,29 @@ void run_options_help(void)
 }
 
 /* ---- the command line ---- */
-static const struct row *find(const char *arg)
+static bool is_named(const char *name, const char *arg, size_t len)
+{
+    return name && strlen(name) == len && memcmp(name, arg, len) == 0;
+}
+
+static const struct row *find(const char *arg, size_t len)
 {
     for (size_t i = 0; i < ROWS; i++)
-        if (strcmp(rows[i].name, arg) == 0 || (rows[i].other && strcmp(rows[i].other, arg) == 0))
+        if (is_named(rows[i].name, arg, len) || is_named(rows[i].other, arg, len))
             return &rows[i];
     return NULL;
+}
+
+/* --output=OUT: as others take it, for options with one value. */
+static const struct row *find_joined(char *arg, char **value)
+{
+    const char *equals = strncmp(arg, "--", 2) == 0 ? strchr(arg, '=') : NULL;
+    const struct row *row = equals ? find(arg, (size_t)(equals - arg)) : NULL;
+
+    if (!row || row->n != 1)
+        return NULL;
+    *value = arg + (equals - arg) + 1;
+    return row;
 }
 
 static enum lc unknown(const char *arg, struct err *err)
@@ -234,7 +252,8 @@ static bool is_option(const char *arg)
 
 static enum lc take(int argc, char **argv, int *i, struct run_options *o, struct err *err)
 {
-    const struct row *row = is_option(argv[*i]) ? find(argv[*i]) : NULL;
+    const struct row *row = is_option(argv[*i]) ? find(argv[*i], strlen(argv[*i])) : NULL, *joined;
+    char *value;
 
     if (row) {
         if (argc - *i - 1 < row->n)
@@ -244,6 +263,9 @@ static enum lc take(int argc, char **argv, int *i, struct run_options *o, struct
         *i += row->n;
         return LC_OK;
     }
+    joined = find_joined(argv[*i], &value);
+    if (joined)
+        return joined->apply(o, joined, &value, err);
     if (is_option(argv[*i]) || (o->input && o->output))
         return unknown(argv[*i], err);
     *(o->input ? &o->output : &o->input) = argv[*i]; /* as papermill takes them */
@@ -252,7 +274,7 @@ static enum lc take(int argc, char **argv, int *i, struct run_options *o, struct
 
 enum lc run_options_parse(int argc, char **argv, struct run_options *o, struct err *err)
 {
-    *o = (struct run_options){.jobs = 1, .grace = 5, .params = json_object()};
+    *o = (struct run_options){.jobs = 1, .grace = 5, .params = json_object(), .texts = json_object()};
     for (size_t i = 0; i < sizeof o->from / sizeof *o->from; i++)
         o->from[i] = json_object();
     for (int i = 1; i < argc; i++)
@@ -269,6 +291,7 @@ enum lc run_options_parse(int argc, char **argv, struct run_options *o, struct e
 void run_options_release(struct run_options *o)
 {
     json_decref(o->params);
+    json_decref(o->texts);
     for (size_t i = 0; i < sizeof o->from / sizeof *o->from; i++)
         json_decref(o->from[i]);
     *o = (struct run_options){0};

@@ -25,6 +25,7 @@ struct run_options {
     const char *input, *output, *kernel, *cwd;
     const char *job; /* tag of the tracking runs; NULL: none */
     json_t *params;  /* owned: all of them together */
+    json_t *texts;   /* owned: those of -p as they were typed */
     json_t *from[5]; /* owned while parsing: base64, files, YAML, -p, -r */
     const char *skip[RUN_TAGS + 1], *may_fail[RUN_TAGS + 1]; /* end with NULL */
     const char *sweeps[RUN_SWEEPS];                          /* "lr=1e-5,2e-5" */

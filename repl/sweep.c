@@ -21,7 +21,7 @@ enum { POLL_MS = 200, LOG_TAIL = 2000 };
 
 /* ---- what there is to run ---- */
 
-/* The values lie between commas that are in no bracket and no quotes. */
+/* The values lie between commas that are in no bracket and no quotes, which are there for a comma: "a,b" is a,b. */
 static json_t *split(const char *text)
 {
     json_t *list = json_array();
@@ -31,7 +31,10 @@ static json_t *split(const char *text)
 
     for (const char *p = text;; p++) {
         if (*p == '\0' || (*p == ',' && depth == 0 && !quote)) {
-            json_array_append_new(list, json_stringn(start, (size_t)(p - start)));
+            bool quoted =
+                p - start > 1 && *start == '"' && p[-1] == '"' && memchr(start, ',', (size_t)(p - start));
+            json_array_append_new(list,
+                                  json_stringn(start + quoted, (size_t)(p - start) - 2 * (size_t)quoted));
             start = p + 1;
         }
         if (*p == '\0')
@@ -175,6 +178,7 @@ static void run_point(const struct sweep *s, const struct sweep_point *p, int fd
     dup2(null, STDOUT_FILENO);
     dup2(p->log >= 0 ? p->log : null, STDERR_FILENO);
     o.params = json_copy(s->o->params);
+    json_object_update(o.texts, p->texts);
     json_object_foreach (p->texts, name, text)
         json_object_set_new(o.params, name, parameter_value(json_string_value(text)));
     o.output = p->output;

@@ -177,17 +177,49 @@ static void declare_assigned(struct declared *d, const char *code, size_t len)
     }
 }
 
-static void find_declared(const struct notebook *nb, const char *code, struct declared *d)
+static void find_widgets(const char *code, struct declared *d)
 {
-    size_t at = first_tagged(nb, "parameters"), len;
-    struct buf source = BUF_INIT(BUF_TEXT_MAX);
     const char *name;
+    size_t len;
+
+    while ((name = next_widget(&code, &len)) != NULL)
+        declare(d, name, len);
+}
+
+static void find_assigned(const struct notebook *nb, struct declared *d)
+{
+    size_t at = first_tagged(nb, "parameters");
+    struct buf source = BUF_INIT(BUF_TEXT_MAX);
 
     if (at < notebook_cell_count(nb) && cell_source(notebook_cell(nb, at), &source))
         declare_assigned(d, buf_str(&source), source.len);
     buf_release(&source);
-    while ((name = next_widget(&code, &len)) != NULL)
-        declare(d, name, len);
+}
+
+static void find_declared(const struct notebook *nb, const char *code, struct declared *d)
+{
+    find_assigned(nb, d);
+    find_widgets(code, d);
+}
+
+void parameters_for_widgets(json_t *params, const json_t *texts, const struct notebook *nb)
+{
+    struct buf code = BUF_INIT((size_t)1 << 26);
+    struct declared widgets = {.n = 0}, assigned = {.n = 0};
+
+    all_code(nb, &code);
+    find_widgets(buf_str(&code), &widgets);
+    find_assigned(nb, &assigned);
+    for (size_t i = 0; i < widgets.n; i++) {
+        json_t *text = json_object_get(texts, widgets.names[i]),
+               *value = json_object_get(params, widgets.names[i]);
+        if (text && value && !is_declared(&assigned, widgets.names[i]) && !json_is_array(value) &&
+            !json_is_object(value))
+            json_object_set(params, widgets.names[i], text);
+    }
+    declared_release(&widgets);
+    declared_release(&assigned);
+    buf_release(&code);
 }
 
 void parameters_unknown(const json_t *params, const struct notebook *nb, struct buf *out)

@@ -18,6 +18,8 @@
 json_t *parameter_value(const char *text);
 /* Sets one; takes the value. LC_ARG: it has no name, or is no UTF-8 text. */
 enum lc parameter_set(json_t *params, const char *name, json_t *value, struct err *err) MUST_CHECK;
+/* A widget's value is a text: what -p had for one (texts: name → as it was typed) goes to it as it is, 007 and 1.50 too. */
+void parameters_for_widgets(json_t *params, const json_t *texts, const struct notebook *nb);
 /* "out/{lr}.ipynb": each {NAME} becomes the parameter's value, {{ and }} a brace; appended. LC_ARG for a name that
  * is none. */
 enum lc parameters_path(const char *template, const json_t *params, struct buf *out,

@@ -465,6 +465,7 @@ static enum lc prepare(struct runner *r, struct err *err)
     if (rc == LC_OK && !r->options->quiet && r->result->attempts == 1)
         parameters_warn(r->params, r->nb);
     if (rc == LC_OK) {
+        parameters_for_widgets(r->params, r->options->texts, r->nb);
         papermill_remove_marks(r->nb);
         forget_old_outputs(r->nb);
         json_object_del(notebook_metadata(r->nb), "widgets");

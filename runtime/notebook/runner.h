@@ -36,6 +36,7 @@ struct runner_progress {
 struct runner_options {
     const char *input, *output; /* the same path: in place; "-": standard input and output */
     json_t *params;             /* object, may be NULL */
+    json_t *texts;              /* object: name to a parameter as it was typed, for widgets; may be NULL */
     int terminal_fd;            /* cells and their text are shown here; -1: nowhere */
     int notebook_fd;            /* where the notebook goes when output is "-" */
     bool bar;                   /* there: a progress bar */

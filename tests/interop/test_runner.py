@@ -135,6 +135,17 @@ def test_an_unknown_parameter_is_told_and_set_as_papermill_does(home, tmp_path, 
     assert swept.stderr.count("knows no parameter 'epoch'") == 1
 
 
+def test_a_widget_gets_the_text_that_was_typed(home, tmp_path):
+    path = write(tmp_path / "w.ipynb", "dbutils.widgets.text('v', '0')\ndbutils.widgets.text{name = 'n', default = 1, type = 'int'}", "print(dbutils.widgets.get('v'), dbutils.widgets.get('n'))")
+    for text in ("007", "1.10", "1e-5", "None", "True", "-0", "12345678901234567890123"):
+        run_ok(home, path, tmp_path / "o.ipynb", "-p", "v", text, "-p", "n", "12")
+        assert streams(read(tmp_path / "o.ipynb"))[-1] == f"{text}\t12\n"
+    run_ok(home, path, '--sweep=v=007,"a,b"', f"--output={tmp_path}/s/{{v}}.ipynb")
+    assert [streams(read(tmp_path / "s" / f"{v}.ipynb"))[-1] for v in ("007", "a,b")] == ["007\t1\n", "a,b\t1\n"]
+    script = "dbutils.widgets.text('v', '0') print(dbutils.widgets.get('v'))"
+    assert lacus(home, "repl", "--param", "v", "1.10", "-c", script).stdout.endswith("1.10\n")
+
+
 def test_what_a_declared_widget_cannot_be_stops_before_the_first_cell(home, tmp_path):
     path = write(tmp_path / "d.ipynb", "print('ran')", 'dbutils.widgets.dropdown("kind", "a", {"a", "b"})', 'dbutils.widgets.text("n", "1", {type = "int"})')
     for name, value, says in (("kind", "c", "is not among its choices"), ("n", "many", "is not an int"), ("n", "true", "is not an int"), ("n", "false", "is not an int")):
