@@ -146,6 +146,7 @@ REFUSED = [
     ('t:update{n = "1"}', "no argument is named 'n': expected condition, set"),
     ('t:update("id = 1")', "set must be a table of columns"),
     ('t:update{set = {m = "1"}}', "no column 'm'"),
+    ('t:update{set = {["name.x"] = "1"}}', 'withField("x", value)'),
     ("t:vacuum(1)", "VACUUM is not supported"),
     ("t:optimize():executeCompaction()", "OPTIMIZE is not supported"),
     ("t:upgradeTableProtocol(3, 7)", "the protocol stays at (1, 2)"),

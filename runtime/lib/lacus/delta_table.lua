@@ -41,12 +41,20 @@ return function(native)
     return value
   end
 
-  -- Functions go with a dot, and the session is their first argument.
-  local function session_arg(what, first, example)
-    if not rawequal(first, spark) then
-      native.fail("ARG", ("%s is a function of a session: DeltaTable.%s(spark%s)"):format(what, what, example),
-                  "a dot before its name, and spark as the first argument")
-    end
+  local DeltaTable = {}
+
+  local function need_session(what, fine, example)
+    if fine then return end
+    native.fail("ARG", ("%s is a function of a session: DeltaTable.%s(spark%s)"):format(what, what, example),
+                "a dot before its name, and spark as the first argument")
+  end
+
+  -- Functions go with a dot, and the session is their first argument: gives the others.
+  local function after_session(what, names, example, ...)
+    need_session(what, not rawequal((...), DeltaTable), example)
+    local values = table.pack(args({"sparkSession", table.unpack(names)}, ...))
+    need_session(what, rawequal(values[1], spark), example)
+    return table.unpack(values, 2, #names + 1)
   end
 
   ---------------------------------------------------------------------------------------------------- finding
@@ -84,14 +92,12 @@ return function(native)
   end
 
   --- class DeltaTable: a Delta table whose rows are changed, as delta-spark's delta.tables has it
-  local DeltaTable = {}
 
   --- DeltaTable.forName(sparkSession: SparkSession, tableOrViewName: TableName) -> DeltaTable
   -- a table of the catalog; an error when it is no Delta table
   --     DeltaTable.forName(spark, "lake"):toDF():show()
   function DeltaTable.forName(...)
-    local session, name = args({"sparkSession", "tableOrViewName"}, ...)
-    session_arg("forName", session, ', "name"')
+    local name = after_session("forName", {"tableOrViewName"}, ', "name"', ...)
     text_arg("forName", "the table's name", name)
     local path = name:match("^[dD][eE][lL][tT][aA]%.`(.*)`$")
     must_be_delta(path and name or "`" .. name .. "`", name)
@@ -102,8 +108,7 @@ return function(native)
   -- the table of a folder; an error when it is no Delta table
   --     DeltaTable.forPath(spark, "/tmp/lake"):history():show()
   function DeltaTable.forPath(...)
-    local session, path, conf = args({"sparkSession", "path", "hadoopConf"}, ...)
-    session_arg("forPath", session, ', "/the/folder"')
+    local path, conf = after_session("forPath", {"path", "hadoopConf"}, ', "/the/folder"', ...)
     text_arg("forPath", "the path", path)
     if given(conf) then native.raise("forPath: hadoopConf is not there", "paths are opened with what spark.conf says") end
     must_be_delta("`" .. path .. "`", path_name(path))
@@ -114,8 +119,7 @@ return function(native)
   -- is the folder a Delta table?
   --     DeltaTable.isDeltaTable(spark, "/tmp/lake")
   function DeltaTable.isDeltaTable(...)
-    local session, path = args({"sparkSession", "identifier"}, ...)
-    session_arg("isDeltaTable", session, ', "/the/folder"')
+    local path = after_session("isDeltaTable", {"identifier"}, ', "/the/folder"', ...)
     return detail_of(path_name(text_arg("isDeltaTable", "the path", path))) ~= nil
   end
 
@@ -123,13 +127,12 @@ return function(native)
   -- a folder of Parquet files becomes a Delta table where it lies: on a Spark server with Delta
   --     DeltaTable.convertToDelta(spark, "parquet.`/data/old`")
   function DeltaTable.convertToDelta(...)
-    local session, identifier, schema = args({"sparkSession", "identifier", "partitionSchema"}, ...)
-    session_arg("convertToDelta", session, ', "parquet.`/the/folder`"')
+    local identifier, schema = after_session("convertToDelta", {"identifier", "partitionSchema"}, ', "parquet.`/the/folder`"', ...)
     text_arg("convertToDelta", "what to convert", identifier)
     local text = type(schema) == "table" and schema.ddl or schema
     spark:sql("CONVERT TO DELTA " .. identifier .. (given(text) and " PARTITIONED BY (" .. text .. ")" or ""))
     local path = identifier:match("^%a+%.`(.*)`$")
-    return path and DeltaTable.forPath(session, path) or DeltaTable.forName(session, identifier)
+    return path and DeltaTable.forPath(spark, path) or DeltaTable.forName(spark, identifier)
   end
 
   ---------------------------------------------------------------------------------------------------- rows
@@ -202,7 +205,13 @@ return function(native)
       for _, prefix in ipairs {t._alias or false, t._name} do
         if prefix and column:lower():sub(1, #prefix + 1) == prefix:lower() .. "." then column = column:sub(#prefix + 2) break end
       end
-      out[column:match("^`([^`]+)`$") or column] = value
+      local bare = column:match("^`([^`]+)`$")
+      if not native.is_remote() and not bare and column:find(".", 1, true) then
+        local struct, field = column:match("^`?([^.`]+)`?%.`?([^`]*)`?$")
+        native.raise(("%s: cannot set '%s', a part of a column"):format(what, column),
+                     struct and ("set the whole of it: {%s = F.col(\"%s\"):withField(\"%s\", value)}"):format(struct, struct, field) or nil)
+      end
+      out[not native.is_remote() and bare or column] = value
     end
     return out
   end
@@ -214,9 +223,14 @@ return function(native)
   -- What the history says of a condition: that of a Column is not SQL.
   local function shown(condition) return type(condition) == "string" and condition or nil end
 
+  -- A column, or a field of one, as SQL has it: a.b, `a b`.c
+  local function column_text(name)
+    return name:find("`", 1, true) and name or (name:gsub("[^.]+", ident))
+  end
+
   local function set_text(what, set)
     local parts = {}
-    for i, name in ipairs(names_of(set)) do parts[i] = ident(name) .. " = " .. sql_text(what, set[name]) end
+    for i, name in ipairs(names_of(set)) do parts[i] = column_text(name) .. " = " .. sql_text(what, set[name]) end
     return table.concat(parts, ", ")
   end
 
@@ -321,7 +335,7 @@ return function(native)
     if c.star then return "INSERT *" end
     local columns, values = {}, {}
     for i, name in ipairs(names_of(c.assignments)) do
-      columns[i], values[i] = ident(name), sql_text(c.method, c.assignments[name])
+      columns[i], values[i] = column_text(name), sql_text(c.method, c.assignments[name])
     end
     return "INSERT (" .. table.concat(columns, ", ") .. ") VALUES (" .. table.concat(values, ", ") .. ")"
   end
@@ -472,8 +486,7 @@ return function(native)
 
   local function builder(name, head)
     DeltaTable[name] = function(...)
-      local session = args({"sparkSession"}, ...)
-      if select("#", ...) > 0 then session_arg(name, session, "") end
+      if select("#", ...) > 0 then after_session(name, {}, "", ...) end
       return setmetatable({_head = head, _what = name, _columns = {}, _partitions = {}, _properties = {}}, builder_meta)
     end
   end
