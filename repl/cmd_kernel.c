@@ -13,7 +13,8 @@ int cmd_kernel(int argc, char **argv)
     char *history;
     int status;
 
-    if (argc != 3 || strcmp(argv[1], "-f") != 0) {
+    /* what follows belongs to the client: `jupyter run` and `jupyter console` add the words they were given */
+    if (argc < 3 || strcmp(argv[1], "-f") != 0) {
         struct err err;
 
         err_set(&err, LC_ARG, "-f and a connection file expected");

@@ -17,7 +17,8 @@ from papermill.engines import Engine
 from papermill.models import Parameter
 from papermill.translators import Translator, papermill_translators
 
-_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
+_RESERVED = "and|break|do|else|elseif|end|false|for|function|goto|if|in|local|nil|not|or|repeat|return|then|true|until|while"
+_WORD = re.compile(rf"(?!(?:{_RESERVED})\Z)[A-Za-z_][A-Za-z_0-9]*\Z")
 
 
 class LuaTranslator(Translator):
@@ -42,11 +43,16 @@ class LuaTranslator(Translator):
 
     @classmethod
     def translate_list(cls, val):
-        return "{" + ", ".join(cls.translate(v) for v in val) + "}"
+        return "{" + ", ".join(cls._item(v) for v in val) + "}"
 
     @classmethod
     def translate_dict(cls, val):
-        return "{" + ", ".join(f"[{cls.translate(k)}] = {cls.translate(v)}" for k, v in val.items()) + "}"
+        return "{" + ", ".join(f"[{cls.translate(k)}] = {cls._item(v)}" for k, v in val.items()) + "}"
+
+    @classmethod
+    def _item(cls, val):
+        """A nil would drop what is in a list, so there it is the null of JSON."""
+        return "null" if val is None else cls.translate(val)
 
     @classmethod
     def comment(cls, cmt_str):
@@ -59,23 +65,51 @@ class LuaTranslator(Translator):
 
     @classmethod
     def inspect(cls, parameters_cell):
-        """The assignments of the parameters cell, one per line: name, default, and the comment behind as help."""
-        found = []
-        for line in parameters_cell["source"].splitlines():
-            m = re.match(r"\s*(?:local\s+)?([A-Za-z_]\w*)\s*=\s*(.+?)\s*;?\s*(?:--\s*(.*))?$", line)
-            if m:
-                found.append(Parameter(name=m[1], inferred_type_name=_type_of(m[2]), default=m[2], help=m[3] or ""))
+        """The assignments of the parameters cell: name, default, type (after `---@type` or guessed), comment as help."""
+        found, pieces = [], [m[0] for m in _PIECE.finditer(parameters_cell["source"] + "\n")]
+        at, depth, fresh = 0, 0, True
+        while at < len(pieces):
+            words = [p for p in pieces[at : at + 6] if not p.isspace()] if fresh and depth == 0 else []
+            words = words[1:] if words[:1] == ["local"] else words
+            if words[1:2] == ["="] and _WORD.match(words[0]):
+                at, default, note = _value(pieces, pieces.index("=", at) + 1)
+                hint = re.match(r"@type\s+(\S+)\s*", note)
+                kind = hint[1] if hint else _type_of(default)
+                found.append(Parameter(name=words[0], inferred_type_name=kind, default=default, help=note[hint.end() :] if hint else note))
+                continue
+            depth += _DEPTH.get(pieces[at], 0)
+            fresh = pieces[at] in ("\n", ";") or (fresh and pieces[at].isspace())
+            at += 1
         return found
 
 
+# comments, long and quoted strings, words and numbers, blanks, ends of lines, other signs
+_PIECE = re.compile(
+    r"""--\[(=*)\[.*?\]\1\]|--[^\n]*|\[(=*)\[.*?\]\2\]|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[\w.]+|[ \t\r]+|\n|[=~<>]=|.""", re.S
+)
+_DEPTH = {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1, "if": 1, "do": 1, "function": 1, "repeat": 1, "end": -1, "until": -1}
+
+
+def _value(pieces, at):
+    """The value that begins at a piece: the piece after it, its text, and the comment behind it."""
+    text, depth = "", 0
+    while at < len(pieces) and not (depth == 0 and text.strip() and (pieces[at] in ("\n", ";") or pieces[at].startswith("--"))):
+        depth += _DEPTH.get(pieces[at], 0)
+        text += "" if pieces[at].startswith("--") else pieces[at]
+        at += 1
+    rest = "".join(pieces[at:]).split("\n", 1)[0] if at < len(pieces) else ""
+    comment = re.match(r";?\s*--+(?!\[=*\[)\s*(.*)", rest)
+    return at, text.strip(), comment[1].strip() if comment else ""
+
+
 def _type_of(text):
-    if re.match(r"""["'\[]""", text):
+    if re.match(r"""["']|\[=*\[""", text):
         return "string"
     if text in ("true", "false"):
         return "boolean"
     if text.startswith("{"):
         return "table"
-    return "number" if re.match(r"-?[\d.]", text) else "None"
+    return "number" if re.match(r"-?\s*\.?\d", text) else "None"
 
 
 def program():

@@ -202,7 +202,7 @@ def test_metadata_is_papermills_field_by_field(home, tmp_path, package, cells):
     assert [[o.output_type for o in c.get("outputs", [])] for c in a.cells] == [[o.output_type for o in c.get("outputs", [])] for c in b.cells]
 
 
-VALUES = {"text": 'a"b\\\n\té', "whole": -3, "real": 1e-5, "yes": True, "none": None, "list": [1, "two", [3.5]], "map": {"k": 1, "a b": [False]}}
+VALUES = {"text": 'a"b\\\n\té', "whole": -3, "real": 1e-5, "yes": True, "none": None, "list": [1, None, "two", [3.5]], "map": {"k": 1, "a b": [False], "no": None}}
 
 
 @pytest.mark.parametrize("engine", [[], ["--engine", "lacus"]])
@@ -224,6 +224,12 @@ def test_the_engine_tells_failures_and_parameters_are_inspected(home, tmp_path, 
     assert read(tmp_path / "o.ipynb").metadata.papermill.exception is True
     told = papermill(home, tmp_path, "--help-notebook", path, env=package)
     assert re.search(r"lr: number \(default 0.1\) *the rate", told.stdout) and "name: string" in told.stdout
+    path = write(tmp_path / "b.ipynb", ("s = 'a -- b' -- dashes\nt = {\n  k = 1, -- inner\n}\nn = 1 ---@type integer how many\nx = 2; y = 3\nif n == 1 then z = 5 end", "parameters"), '')
+    told = papermill(home, tmp_path, "--help-notebook", path, env=package)
+    assert re.findall(r"^  (\w+): (\w+)", told.stdout, re.M) == [("s", "string"), ("t", "table"), ("n", "integer"), ("x", "number"), ("y", "number")]
+    assert re.search(r"'a -- b'\) *dashes", told.stdout) and re.search(r"default 1\) *how many", told.stdout)
+    done = papermill(home, tmp_path, path, tmp_path / "o.ipynb", "-p", "end", "4", env=package)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_notebook_says_its_language_as_a_kernels_client_does(home, tmp_path, package):

@@ -482,6 +482,11 @@ def test_a_bad_connection_file_is_named(home, content, says):
     assert says in (home / "lacus" / "log" / "kernel.log").read_text()
 
 
+def test_words_that_clients_add_are_left_alone(home):
+    with RawKernel([LACUS, "kernel", "-f", "{connection_file}", "script.lua", "--of=theirs"]) as k:
+        assert k.process.poll() is None
+
+
 def test_a_port_that_is_taken_is_named(home, kernel):
     info = json.load(open(kernel.file))
     path = home / "second.json"
