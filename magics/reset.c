@@ -1,11 +1,12 @@
 /* %reset: forgets what the user has defined. */
 #include "magics/line.h"
 #include "magics/magics.h"
+#include "magics/options.h"
 #include "runtime/base/mem.h"
 #include <string.h>
 
 /* -f, or nobody to ask, or the answer is yes. */
-static bool agreed(lua_State *L, const char *line)
+static bool agreed(lua_State *L, const struct options *o)
 {
     struct session *s = session_of(L);
     const struct frontend *f = session_frontend(s);
@@ -13,7 +14,7 @@ static bool agreed(lua_State *L, const char *line)
     struct err err;
     bool yes;
 
-    if (strstr(line, "-f") || !f->ops || !f->ops->input)
+    if (options_has(o, "-f") || !f->ops || !f->ops->input)
         return true;
     enum lc rc =
         f->ops->input(f->self, session_ctx(s),
@@ -27,10 +28,13 @@ static bool agreed(lua_State *L, const char *line)
 
 int magic_reset(lua_State *L, const char *line, const char *body)
 {
+    struct options *o = options_read(L, "reset", line, OPTIONS_ALL);
     int names;
 
     (void)body;
-    if (!agreed(L, line)) {
+    if (o->n)
+        return line_error(L, "reset", "all names are forgotten, not a part: one by name = nil", o->words[0]);
+    if (!agreed(L, o)) {
         line_print(L, "Nothing done.\n");
         return 0;
     }

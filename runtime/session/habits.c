@@ -409,6 +409,12 @@ static const struct {
 
 static bool hint_at_place(struct session *s, const char *message, const char *line, const char *at)
 {
+    if (message && strstr(message, "near '%'") &&
+        ((at > line && at[-1] == '%') || strncmp(at, "%%", 2) == 0)) {
+        snprintf(s->problem.hint, sizeof s->problem.hint,
+                 "a magic with %%%% takes the whole cell, and stands in its first line");
+        return true;
+    }
     for (size_t i = 0; message && i < sizeof at_place / sizeof *at_place; i++)
         if (strstr(message, at_place[i].expected) && strstr(message, at_place[i].near) &&
             memmem(line, (size_t)(at - line), at_place[i].before, strlen(at_place[i].before))) {

@@ -257,6 +257,8 @@ static void names_are_listed_and_forgotten(void **state)
     assert_string_equal(run(p, "%who number"), "kept\n");
     assert_true(contains(run(p, "%whos"), "Variable   Type       Data/Info"));
     assert_true(contains(p->out, "a text"));
+    fails(p, "%reset -x", "%reset: no option '-x'");
+    fails(p, "%reset -f in", "all names are forgotten");
     run(p, "%reset -f");
     assert_string_equal(run(p, "print(kept, word, f)"), "nil\tnil\tnil\n");
 }

@@ -301,6 +301,8 @@ static void habits_of_other_languages_are_known(void **state)
         {"for k, v in pairs(nil) do end", "the loop goes over is nil"},
         {"io.open('/nowhere/x'):read('a')", "assert(io.open(path))"},
         {"x = %nowhere", "%lsmagic"},
+        {"x = 1\n%%bash\nls", "first line"},
+        {"-- c\n%%bash\nls", "first line"},
         {"x = 'it''s'", "is written \\'"},
         {"t = {\n  a: 1,\n}", "{a = 1"},
         {"t = {a: b, c: 1}", "{a = 1"},
