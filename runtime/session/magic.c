@@ -306,6 +306,9 @@ static const struct {
     {"colors", "%config no_color = 1 ends colours"},
     {"julia", "%%script julia runs a cell by a program"},
     {"scala", "cells are Lua, %%sql, %%python, %%R, %%sh and %md"},
+    {"js", "%%javascript runs in the browser"},
+    {"json", "display.json(value) shows a value as a tree"},
+    {"lua", "cells are Lua: no magic is needed"},
     {"cat", "a command of the shell runs so: !cat FILE"},
     {"cp", "a command of the shell runs so: !cp FILE OTHER"},
     {"mv", "a command of the shell runs so: !mv FILE OTHER"},
@@ -335,7 +338,12 @@ static int unknown_magic(lua_State *L, const char *mark, const char *name, size_
         names[n++] = m->name;
     snprintf(word, sizeof word, "%.*s", (int)len, name);
     err_set(&err, LC_NOTFOUND, "unknown magic '%s%s'", mark, word);
-    if (foreign_magic(word))
+    bool line = strcmp(mark, "%") == 0, other = magic_find(s, name, len, line ? MAGIC_CELL : MAGIC_LINE);
+    if (other && line)
+        err_hint(&err, "%%%%%s takes the whole cell, and stands in its first line", word);
+    else if (other)
+        err_hint(&err, "%%%s takes the rest of its line: one %% is enough", word);
+    else if (foreign_magic(word))
         err_hint(&err, "%s", foreign_magic(word));
     else if (nearest_list(&hint, word, names, n, 3) && hint.len)
         err_hint(&err, "did you mean %s? %%lsmagic lists them all", buf_str(&hint));

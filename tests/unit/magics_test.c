@@ -409,6 +409,8 @@ static void extensions_bring_magics(void **state)
     assert_true(contains(run(p, "%lsmagic"), "%twice"));
     run(p, "%unload_ext ext");
     fails(p, "%twice x", "unknown magic");
+    fails(p, "%script bash", "%%script takes the whole cell");
+    fails(p, "%%who\nx", "%who takes the rest of its line");
     fails(p, "%load_ext string", "no extension");
 }
 
