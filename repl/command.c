@@ -206,6 +206,7 @@ int command_main(int argc, char **argv)
     const struct command *c;
 
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, not the end of us */
+    signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow (ulimit -f) */
     if (argc < 2)
         return cmd_repl(argc, argv);
     if (is_help(argv[1]))

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import nbformat
@@ -141,9 +142,14 @@ class LacusEngine(Engine):
                 command += ["--cell-timeout", str(execution_timeout)]
             if log_output:
                 command.append("--log-output")
-            done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+            said = []
+            with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8", errors="replace") as child:
+                for line in child.stderr:
+                    said.append(line)
+                    if log_output:
+                        sys.stderr.write(line)
             if not os.path.exists(target):
-                raise RuntimeError(done.stderr.strip() or f"lacus ended with {done.returncode}")
+                raise RuntimeError("".join(said).strip() or f"lacus ended with {child.returncode}")
             cls._take_over(nb_man, json.load(open(target, encoding="utf-8")), stdout_file, stderr_file)
 
     @classmethod

@@ -55,6 +55,7 @@ static enum lc spawn(const char *const *argv, const int *fds, int n, short flags
     sigemptyset(&none);
     sigemptyset(&defaults);
     sigaddset(&defaults, SIGPIPE);
+    sigaddset(&defaults, SIGXFSZ);
     sigaddset(&defaults, SIGINT);
     posix_spawn_file_actions_init(&actions);
     for (int i = 0; i < n; i++)

@@ -306,6 +306,7 @@ static int spawn_shell(struct session *s, const char *command, posix_spawn_file_
     sigaddset(&usual, SIGINT);
     sigaddset(&usual, SIGQUIT);
     sigaddset(&usual, SIGPIPE);
+    sigaddset(&usual, SIGXFSZ);
     posix_spawnattr_init(&attr);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &usual);

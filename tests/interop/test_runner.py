@@ -218,9 +218,9 @@ def test_papermill_runs_lua_notebooks_with_the_package(home, tmp_path, package, 
 
 
 def test_the_engine_tells_failures_and_parameters_are_inspected(home, tmp_path, package):
-    path = write(tmp_path / "a.ipynb", ("lr = 0.1 -- the rate\nname = 'x'", "parameters"), "error('boom')")
-    done = papermill(home, tmp_path, path, tmp_path / "o.ipynb", "--engine", "lacus", env=package)
-    assert done.returncode == 1 and "boom" in done.stderr
+    path = write(tmp_path / "a.ipynb", ("lr = 0.1 -- the rate\nname = 'x'", "parameters"), "print('so' .. 'far')\nerror('boom')")
+    done = papermill(home, tmp_path, path, tmp_path / "o.ipynb", "--engine", "lacus", "--log-output", env=package)
+    assert done.returncode == 1 and "boom" in done.stderr and "sofar" in done.stderr
     assert read(tmp_path / "o.ipynb").metadata.papermill.exception is True
     told = papermill(home, tmp_path, "--help-notebook", path, env=package)
     assert re.search(r"lr: number \(default 0.1\) *the rate", told.stdout) and "name: string" in told.stdout

@@ -23,3 +23,10 @@ def test_reads_as_plain_lua_does(name, text, tmp_path):
     script.write_text(READS[name])
     ours, theirs = (subprocess.run([program, script], input=text, capture_output=True, timeout=60, env={"LACUS_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}) for program in (LACUS, LUA))
     assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), ours.stderr
+
+
+def test_a_file_that_may_not_grow_is_an_error_and_not_the_end(tmp_path):
+    script = tmp_path / "script.lua"
+    script.write_text(f"local f = io.open({str(tmp_path / 'big')!r}, 'w') f:setvbuf('no') local _, why = f:write(('z'):rep(1e6)) print(why)")
+    done = subprocess.run(["bash", "-c", f"ulimit -f 8; exec '{LACUS}' '{script}'"], capture_output=True, text=True, timeout=60, env={"LACUS_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+    assert (done.returncode, done.stdout) == (0, "File too large\n"), done.stderr
