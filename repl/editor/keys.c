@@ -334,6 +334,19 @@ static bool more_has_come(void)
     return ioctl(fileno(rl_instream), FIONREAD, &n) == 0 && n > 0;
 }
 
+/* [[ … and --[[ … take every line, the empty ones too. */
+static bool in_long_text(void)
+{
+    struct scan x = scan_begin(rl_line_buffer, (size_t)rl_end);
+    bool open = false;
+
+    if (rl_end > 0 && *rl_line_buffer == '%') /* a magic's text is no Lua */
+        return false;
+    for (; x.kind; scan_next(&x))
+        open = x.open;
+    return open || x.open;
+}
+
 static int accept(int count, int key)
 {
     json_t *reply;
@@ -353,7 +366,8 @@ static int accept(int count, int key)
     more = strcmp(status_of(reply), "incomplete") == 0;
     json_decref(reply);
     /* an empty line ends what would go on */
-    if (more && (more_has_come() || !(line_start(rl_end) > 0 && blank(line_start(rl_end), rl_end))))
+    if (more &&
+        (more_has_come() || in_long_text() || !(line_start(rl_end) > 0 && blank(line_start(rl_end), rl_end))))
         return new_line(count, key);
     rl_point = rl_end;
     editor_accept();

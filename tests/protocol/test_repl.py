@@ -109,6 +109,14 @@ def test_a_pasted_text_is_one_cell(terminal):
     assert seen.count("In [1]:") == seen.count("add(1, 2)") == 1  # it is not drawn again over what it printed
 
 
+def test_an_empty_line_in_a_long_text_is_text(terminal):
+    t = terminal()
+    for line in ("s = [[", "a", "", "b]] --[==[", "", "]==]", "#s"):
+        t.line(line)
+        time.sleep(0.05)  # not as if pasted
+    t.wait(r"^Out\[2\]: 4$")
+
+
 def test_a_text_pasted_as_if_typed_keeps_its_blocks_together(terminal):
     t = terminal()
     t.run("set-buffer", "function two()\n    local n = 1\n\n    return n + 1\nend\ntwo()\n")
