@@ -99,6 +99,18 @@ int utf8_width(uint32_t code)
     return 1;
 }
 
+size_t utf8_unfinished(const char *s, size_t len)
+{
+    for (size_t back = 1; back <= 3 && back <= len; back++) {
+        unsigned char c = (unsigned char)s[len - back];
+        if (c >= 0xC0)
+            return back < (c >= 0xF0 ? 4u : c >= 0xE0 ? 3u : 2u) ? back : 0;
+        if (c < 0x80)
+            return 0;
+    }
+    return 0;
+}
+
 size_t utf8_columns(const char *s, size_t len)
 {
     size_t columns = 0;

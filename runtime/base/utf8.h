@@ -19,7 +19,8 @@ size_t utf8_decode(const char *s, size_t len,
                    uint32_t *code);             /* bytes taken, 0 if s does not start a valid character */
 size_t utf8_encode(uint32_t code, char out[4]); /* bytes written, 0 if code is no scalar value */
 bool utf8_valid(const char *s, size_t len);
-size_t utf8_count(const char *s, size_t len); /* code points; an invalid byte counts as one */
+size_t utf8_unfinished(const char *s, size_t len); /* bytes at the end (0 to 3) that begin a character */
+size_t utf8_count(const char *s, size_t len);      /* code points; an invalid byte counts as one */
 size_t utf8_offset(const char *s, size_t len,
                    size_t characters);          /* byte offset of the n-th code point, at most len */
 int utf8_width(uint32_t code);                  /* terminal columns: 0, 1 or 2 */

@@ -86,19 +86,6 @@ static void *reader(void *arg)
 
 /* ---- sending ---- */
 
-/* The bytes at the end that begin a character which has not come whole yet. */
-static size_t unfinished(const char *s, size_t len)
-{
-    for (size_t back = 1; back <= 3 && back <= len; back++) {
-        unsigned char c = (unsigned char)s[len - back];
-        if (c >= 0xC0)
-            return back < (c >= 0xF0 ? 4u : c >= 0xE0 ? 3u : 2u) ? back : 0;
-        if (c < 0x80)
-            return 0;
-    }
-    return 0;
-}
-
 /* Moves what waits into out[], but for a last character that is not whole. */
 static void take(struct capture *c, struct buf out[2], bool all)
 {
@@ -106,7 +93,7 @@ static void take(struct capture *c, struct buf out[2], bool all)
     read_all(c);
     for (int i = 0; i < 2; i++) {
         struct buf *w = &c->waiting[i];
-        size_t tail = all ? 0 : unfinished(buf_str(w), w->len);
+        size_t tail = all ? 0 : utf8_unfinished(buf_str(w), w->len);
         char rest[4];
 
         memcpy(rest, buf_str(w) + w->len - tail, tail);
@@ -170,10 +157,11 @@ void session_drain(struct session *s)
 
 void capture_flush(struct session *s)
 {
-    if (!s->capture)
-        return;
-    fflush(stdout);
-    send(s, true);
+    if (s->capture) {
+        fflush(stdout);
+        send(s, true);
+    }
+    output_finish(s);
 }
 
 void session_flush(struct session *s)

@@ -468,7 +468,7 @@ void debug_stop(struct debug *d, struct session *s, lua_State *L, const char *re
     d->at = L;
     d->links = s->hook.links;
     d->step = (struct debug_step){0};
-    hook_withdraw(s, HOOK_RETURNS);
+    hook_withdraw(s, HOOK_RETURNS | HOOK_PAUSE); /* a step that had just landed has its stop: this one */
     session_drain(s);
     tell_threads(d);
     announce(d, L, reason, more);

@@ -66,6 +66,40 @@ static json_t *answer_one(const struct breakpoint *b, const char *path, const ch
     return one;
 }
 
+struct count {
+    char op[3];
+    long n;
+};
+
+/* "5": the fifth time; ">5", ">=5", "<5", "<=5", "==5", "%5": every fifth. What is none of these always holds. */
+static bool read_count(const char *text, struct count *want)
+{
+    static const char *const ops[] = {"", "=", "==", ">", ">=", "<", "<=", "%"};
+    size_t n = strspn(text += strspn(text, " "), "<>=%");
+    char *end;
+
+    want->n = strtol(text + n, &end, 10);
+    if (end == text + n || end[strspn(end, " ")])
+        return false;
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (strlen(ops[i]) == n && strncmp(ops[i], text, n) == 0) {
+            memcpy(want->op, ops[i], n + 1);
+            return true;
+        }
+    return false;
+}
+
+static const char *wrong_count(const struct breakpoint *b, struct err *problem)
+{
+    struct count want;
+
+    if (!b->hit || !b->hit[strspn(b->hit, " ")] || read_count(b->hit, &want))
+        return NULL;
+    err_set(problem, LC_ARG, "the hit count '%s' is none of 5, ==5, >5, >=5, <5, <=5, %%5: it always holds",
+            b->hit);
+    return problem->message;
+}
+
 /* Does the condition compile, as a cell does? One that does not is told here; it stops, so that it is seen there too. */
 static const char *wrong_condition(const struct breakpoint *b, struct err *problem)
 {
@@ -193,6 +227,7 @@ json_t *debug_set_breakpoints(struct debug *d, const char *path, const char *tex
         for (size_t i = 0; i < src->n; i++) {
             const char *why = place(&src->list[i], known ? &lines : NULL, &problem);
             why = why ? why : wrong_condition(&src->list[i], &wrong);
+            why = why ? why : wrong_count(&src->list[i], &wrong);
             src->list[i].id = ++d->last_breakpoint;
             json_array_append_new(answer, answer_one(&src->list[i], path, why));
         }
@@ -270,24 +305,19 @@ static long count_hit(struct debug *d, int id)
     return hits;
 }
 
-/* "5": the fifth time; ">5", ">=5", "<5", "<=5", "==5", "%5": every fifth. What is none of these always holds. */
 static bool hit_holds(const char *text, long hits)
 {
-    char op[3] = "";
-    size_t n = strspn(text += strspn(text, " "), "<>=%");
-    char *end;
-    long want = strtol(text + n, &end, 10);
+    struct count want;
 
-    if (n > 2 || end == text + n)
+    if (!read_count(text, &want))
         return true;
-    memcpy(op, text, n);
-    if (strcmp(op, "%") == 0)
-        return want <= 0 || hits % want == 0;
-    if (*op == '>')
-        return op[1] ? hits >= want : hits > want;
-    if (*op == '<')
-        return op[1] ? hits <= want : hits < want;
-    return hits == want;
+    if (*want.op == '%')
+        return want.n <= 0 || hits % want.n == 0;
+    if (*want.op == '>')
+        return want.op[1] ? hits >= want.n : hits > want.n;
+    if (*want.op == '<')
+        return want.op[1] ? hits <= want.n : hits < want.n;
+    return hits == want.n;
 }
 
 struct frame_question { /* a text asked of the frame on top of L */
@@ -310,11 +340,31 @@ static enum lc ask(struct debug_call *c, struct debug_frame *f, const char *text
     return rc;
 }
 
+/* The brace that closes the one at p: those of tables and of texts in between are not it. NULL: none does. */
+static const char *closing_brace(const char *p)
+{
+    char quote = 0;
+
+    for (int depth = 0; *p; p++) {
+        if (quote && *p == '\\' && p[1])
+            p++;
+        else if (quote)
+            quote = *p == quote ? 0 : quote;
+        else if (*p == '"' || *p == '\'')
+            quote = *p;
+        else if (*p == '{')
+            depth++;
+        else if (*p == '}' && --depth == 0)
+            return p;
+    }
+    return NULL;
+}
+
 /* The texts between braces are replaced by their values. */
 static enum lc fill_log(struct debug_call *c, struct debug_frame *f, const char *text, struct buf *out)
 {
     for (const char *p = text; *p;) {
-        const char *end = *p == '{' ? strchr(p, '}') : NULL;
+        const char *end = *p == '{' ? closing_brace(p) : NULL;
         size_t len;
         if (!end) {
             buf_putc(out, *p++);

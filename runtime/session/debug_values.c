@@ -3,6 +3,7 @@
 #include "runtime/session/cell.h"
 #include "runtime/session/debug_int.h"
 #include "runtime/session/display.h"
+#include "runtime/session/keywords.h"
 #include "runtime/session/repr.h"
 #include "runtime/session/session_int.h"
 #include <limits.h>
@@ -115,7 +116,7 @@ static bool is_name(const char *s, size_t len)
     for (size_t i = 0; i < len; i++)
         if (!(s[i] == '_' || (s[i] >= '0' && s[i] <= '9') || ((s[i] | 32) >= 'a' && (s[i] | 32) <= 'z')))
             return false;
-    return true;
+    return !keyword_find(s, len);
 }
 
 /* A key as a table constructor has it, and as an index does when `index`. */

@@ -386,8 +386,9 @@ struct session_task {
 
 static void set_aside(struct session *s, struct set_aside *a)
 {
-    *a = (struct set_aside){s->frontend, s->cell,       s->reply,       s->frames, s->inner,
-                            s->problem,  s->exit_asked, s->exit_status, "",        ""};
+    *a = (struct set_aside){s->frontend,   s->cell,        s->reply, s->frames, s->inner,          s->problem,
+                            s->exit_asked, s->exit_status, "",       "",        {{"", 0}, {"", 0}}};
+    memcpy(a->cut, s->cut, sizeof a->cut);
     memcpy(a->operation, s->operation, sizeof a->operation);
     memcpy(a->cell_id, s->cell_id, sizeof a->cell_id);
 }
@@ -402,6 +403,7 @@ static void take_up(struct session *s, const struct set_aside *a)
     s->problem = a->problem;
     s->exit_asked = a->exit_asked;
     s->exit_status = a->exit_status;
+    memcpy(s->cut, a->cut, sizeof s->cut);
     memcpy(s->operation, a->operation, sizeof s->operation);
     memcpy(s->cell_id, a->cell_id, sizeof s->cell_id);
 }
@@ -621,8 +623,10 @@ bool session_task_step(struct session_task *t)
         set_aside(s, outer);
     if (t->begun)
         take_up(s, &t->aside);
-    else
+    else {
+        memset(s->cut, 0, sizeof s->cut);
         begin_cell(s, t);
+    }
     step(t);
     if (t->ended) {
         finish(s, t);

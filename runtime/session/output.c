@@ -9,20 +9,48 @@
 #include <unistd.h>
 
 /* ---- output ---- */
+static void put_stream(struct session *s, enum stream stream, const char *text, size_t len)
+{
+    s->frontend.ops->stream(s->frontend.self, &s->ctx, stream, text, len);
+}
+
+/* A character may come in several writes, or be cut where a pipe was read: its first bytes wait for the others. */
+static void print_mended(struct session *s, enum stream stream, const char *text, size_t len, bool last)
+{
+    struct buf joined = BUF_INIT(BUF_TEXT_MAX * 16), fixed = BUF_INIT(BUF_TEXT_MAX * 16);
+    struct cut *cut = &s->cut[stream == STREAM_STDERR];
+    size_t tail;
+
+    buf_add(&joined, cut->bytes, cut->n);
+    buf_add(&joined, text, len);
+    tail = last ? 0 : utf8_unfinished(buf_str(&joined), joined.len);
+    cut->n = tail;
+    memcpy(cut->bytes, buf_str(&joined) + joined.len - tail, tail);
+    buf_utf8(&fixed, buf_str(&joined), joined.len - tail);
+    if (fixed.len)
+        put_stream(s, stream, buf_str(&fixed), fixed.len);
+    buf_release(&joined);
+    buf_release(&fixed);
+}
+
 void session_print(struct session *s, enum stream stream, const char *text, size_t len)
 {
-    struct buf fixed = BUF_INIT(BUF_TEXT_MAX * 16);
-
     if (len == 0 || !s->frontend.ops || !s->frontend.ops->stream)
         return;
     session_drain(s);
-    if (s->frontend.ops->raw || utf8_valid(text, len)) {
-        s->frontend.ops->stream(s->frontend.self, &s->ctx, stream, text, len);
-        return;
+    if (s->frontend.ops->raw || (s->cut[stream == STREAM_STDERR].n == 0 && utf8_valid(text, len)))
+        put_stream(s, stream, text, len);
+    else
+        print_mended(s, stream, text, len, false);
+}
+
+void output_finish(struct session *s)
+{
+    for (int i = 0; i < 2; i++) {
+        if (s->cut[i].n && s->frontend.ops && s->frontend.ops->stream)
+            print_mended(s, i ? STREAM_STDERR : STREAM_STDOUT, "", 0, true);
+        s->cut[i].n = 0;
     }
-    buf_utf8(&fixed, text, len);
-    s->frontend.ops->stream(s->frontend.self, &s->ctx, stream, buf_str(&fixed), fixed.len);
-    buf_release(&fixed);
 }
 
 static int print_values(lua_State *L, int n) /* any values: through a Lua buffer */

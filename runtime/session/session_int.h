@@ -62,6 +62,11 @@ struct error_context {
     int line, column;
 };
 
+struct cut { /* the begin of a character whose other bytes have not been written yet */
+    char bytes[4];
+    size_t n;
+};
+
 /* What belongs to the cell that runs, while another has its turn. */
 struct set_aside {
     struct frontend frontend;
@@ -72,6 +77,7 @@ struct set_aside {
     bool exit_asked;
     int exit_status;
     char operation[17], cell_id[64];
+    struct cut cut[2];
 };
 
 struct session {
@@ -99,6 +105,7 @@ struct session {
     struct cell_reply *reply;
     struct frames frames, inner; /* where the error was raised; in the coroutine that it came out of */
     struct error_context problem;
+    struct cut cut[2];          /* of both streams */
     bool failed;                /* the cell that ended last */
     struct session_task *spare; /* owned or NULL */
     bool expects;               /* session_expect was called, */
@@ -125,6 +132,7 @@ void heap_open(struct session *s);
 void *heap_alloc(void *session, void *p, size_t old, size_t size); /* a lua_Alloc */
 void heap_forget(struct heap *h);                                  /* a cell begins */
 void session_strike(struct session *s); /* what runs on this thread is ended, as by an interrupt */
+void output_finish(struct session *s);  /* what has been cut and is at its end is sent as it is */
 void session_drain(struct session *s);  /* captured output that has come goes to the front end */
 json_t *session_json_text(const char *s, size_t len); /* a JSON string; bytes that are no text are replaced */
 int session_ask(lua_State *L);                        /* the global `input` */

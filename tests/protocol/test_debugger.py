@@ -570,6 +570,28 @@ def test_nothing_is_hooked_without_a_breakpoint(debugger):
     assert debugger.kernel.execute("debug.gethook() == nil")[1][0]["content"]["data"]["text/plain"] == "true"
 
 
+def test_texts_of_breakpoints(debugger):
+    """A hit count that is none is told; the braces of a message's tables and texts are not its end."""
+    code = "local t = {3}\nlocal n = #t\nreturn n"
+    _, answer = debugger.cell(code, {"line": 2, "hitCondition": "abc"}, {"line": 3, "hitCondition": ">= 9"})
+    assert "'abc' is none of" in answer[0]["message"] and "message" not in answer[1]
+    debugger.cell(code, {"line": 3, "logMessage": "n={#{n, {n}}} {'}'} {"})
+    debugger.run(code)
+    assert debugger.reply()["status"] == "ok" and text(debugger.outputs()) == "n=2 } {\n"
+
+
+def test_a_step_out_that_meets_a_breakpoint_is_over(debugger):
+    code = "local t = {3, 1, 2}\ntable.sort(t, function(a, b)\n  return a < b\nend)\nreturn t[1]"
+    debugger.cell(code, 3)
+    debugger.run(code)
+    debugger.stopped("breakpoint", 3)
+    debugger.body("stepOut", threadId=debugger.thread)
+    debugger.stopped("breakpoint", 3)
+    assert "'end' is no name" in debugger.fails("copyToGlobals", srcVariableName="a", dstVariableName="end", srcFrameId=debugger.frames()[0]["id"])
+    debugger.step("stepOut", 5)
+    assert debugger.end()["status"] == "ok"
+
+
 def test_the_prompt_in_a_notebook(kernel):  # noqa: F811
     """%debug asks through the front end's input, without the panel; the panel, when it is open, is not disturbed."""
     kernel.execute("function f(a)\n  local b = a + 1\n  return b.x.y\nend\nf(4)")

@@ -156,6 +156,15 @@ def test_text_of_all_kinds_comes_through(kernel):
     assert text(messages) == 'é\U0001F319 "quoted" back\\slash tab\t nul\0end\n'
 
 
+def test_a_character_that_comes_in_parts_is_whole(kernel, tmp_path):
+    file = tmp_path / "text.txt"
+    file.write_text("x" + "é" * 100000)
+    assert text(kernel.execute("for c in ('é\U0001F319'):gmatch('.') do io.write(c) end")[1]) == "é\U0001F319"
+    for code in (f"!cat {file}", f"%%bash\ncat {file}", f"os.execute('cat {file}')"):
+        assert text(kernel.execute(code)[1]).strip() == file.read_text()
+    assert text(kernel.execute("io.write('a\\xf0') print('b') io.write('\\xc3')")[1]) == "a\ufffdb\n\ufffd"
+
+
 def test_large_output_and_memory_given_back(kernel):
     _, messages = kernel.execute("io.write(('é'):rep(4000000))", timeout=30)
     assert text(messages) == "é" * 4000000
