@@ -1,7 +1,9 @@
 #include "runtime/dataframe/options.h"
+#include "runtime/base/nearest.h"
 #include "runtime/dataframe/csv/csv.h"
 #include "runtime/dataframe/json/record.h"
 #include <string.h>
+#include <strings.h>
 
 enum { CSV = 1, JSON = 2, PARQUET = 4, TEXT = 8, DELTA = 16 };
 enum { FILES = CSV | JSON | PARQUET | TEXT, LINES = CSV | JSON, ANY = FILES | DELTA };
@@ -75,6 +77,27 @@ const char *source_option_name(const char *format, enum source_use use, size_t i
             if (i-- == 0)
                 return parsers[k].name(n);
     return NULL;
+}
+
+static size_t collect(const char *format, enum source_use use, const char **names, size_t max)
+{
+    size_t n = 0;
+
+    while (n < max && (names[n] = source_option_name(format, use, n)) != NULL)
+        n++;
+    return n;
+}
+
+const char *source_option_meant(const char *format, enum source_use use, const char *name)
+{
+    enum { MAX = 256 };
+    const char *names[MAX];
+
+    for (int u = SOURCE_READ; u <= SOURCE_WRITE; u++)
+        for (size_t n = collect(NULL, (enum source_use)u, names, MAX); n > 0; n--)
+            if (strcasecmp(names[n - 1], name) == 0)
+                return NULL;
+    return nearest_one(name, names, collect(format, use, names, MAX));
 }
 
 const char *source_format_name(size_t i)

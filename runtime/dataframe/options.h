@@ -20,6 +20,8 @@ enum source_use { SOURCE_READ = 1, SOURCE_WRITE = 2 };
 
 /* The i-th option of a format; NULL past the last. A format that is NULL: of any, and then a name may come twice. */
 const char *source_option_name(const char *format, enum source_use use, size_t i);
+/* The option that was meant by a name which no format knows; NULL: it is known, or nothing is near it. */
+const char *source_option_meant(const char *format, enum source_use use, const char *name);
 /* The i-th format; NULL past the last. */
 const char *source_format_name(size_t i);
 #endif

@@ -168,6 +168,16 @@ const char **spark_keys(lua_State *L, int index, int *n)
     return keys;
 }
 
+void spark_options(lua_State *L, const char *format, enum source_use use, const struct plan_options *options)
+{
+    for (size_t i = 0; i < options->n; i++) {
+        const char *meant = source_option_meant(format, use, options->items[i].key);
+
+        if (meant)
+            luaL_error(L, "no option is named '%s': did you mean '%s'", options->items[i].key, meant);
+    }
+}
+
 void spark_functions(lua_State *L, const struct manual_row *functions)
 {
     lua_newtable(L);

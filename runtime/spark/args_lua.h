@@ -14,6 +14,8 @@
  */
 #ifndef LACUS_SPARK_ARGS_LUA_H
 #define LACUS_SPARK_ARGS_LUA_H
+#include "runtime/dataframe/options.h"
+#include "runtime/dataframe/plan.h"
 #include "runtime/session/manual.h"
 #include "runtime/session/session_lua.h"
 
@@ -33,6 +35,9 @@ bool spark_is_plain_table(lua_State *L, int index); /* a table without a metatab
 int spark_choice(lua_State *L, int index, const char *fallback, const char *what, const char *const *names);
 /* The keys of the table at index in the order of their bytes, n of them, in a userdata that it pushes; borrowed from the table. */
 const char **spark_keys(lua_State *L, int index, int *n);
+
+/* Raises when an option is a misspelt one of that format, as Spark does not (it ignores what it does not know). */
+void spark_options(lua_State *L, const char *format, enum source_use use, const struct plan_options *options);
 
 /* Pushes a table of the functions of these rows, */
 void spark_functions(lua_State *L, const struct manual_row *functions);

@@ -927,6 +927,38 @@ static const struct plan *cast_to(lua_State *L, const struct plan *p, const stru
     return plan_project(plan_to_df(p, names, n), exprs, n);
 }
 
+static bool is_one_of(const char *name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Rows with names have one of the columns: else all of them would be NULL, where other names were meant. */
+static void check_named(lua_State *L, int rows, const char *const *names, size_t n)
+{
+    lua_Integer count = (lua_Integer)lua_rawlen(L, rows);
+    const char *other = NULL;
+
+    for (lua_Integer r = 1; r <= count; r++, lua_pop(L, 1)) {
+        push_row(L, rows, r);
+        if (lua_rawlen(L, -1) > 0)
+            return;
+        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+            if (lua_type(L, -2) != LUA_TSTRING)
+                continue;
+            other = lua_tostring(L, -2);
+            if (is_one_of(other, names, n))
+                return;
+        }
+    }
+    if (other)
+        luaL_error(L,
+                   "no row has '%s' or another name of the list: the rows have names of their own, like '%s'",
+                   names[0], other);
+}
+
 /* The columns: of the schema, of the list of names (as many as the rows have: the rest is _3, _4, …), or of the rows. */
 static void find_columns(struct infer *in, struct work *w, int rows, const struct dtype *schema,
                          const char *const *names, size_t n)
@@ -937,12 +969,50 @@ static void find_columns(struct infer *in, struct work *w, int rows, const struc
     }
     for (size_t i = 0; i < n; i++)
         add_field(in, &w->shape, names[i]);
+    if (n > 0)
+        check_named(in->L, rows, names, n);
     if (w->shape.n_fields == 0)
         infer_names(in, rows, &w->shape);
     if (w->shape.n_fields == 0 && !schema)
         luaL_error(in->L,
                    "[CANNOT_INFER_EMPTY_SCHEMA] cannot find the columns of no rows: give a schema, e.g. "
                    "\"id INT, name STRING\"");
+}
+
+/* A row behind a hole, or under a name, would be forgotten. */
+static void check_list(lua_State *L, int rows)
+{
+    lua_Integer n = (lua_Integer)lua_rawlen(L, rows);
+
+    for (lua_pushnil(L); lua_next(L, rows); lua_pop(L, 1)) {
+        if (lua_type(L, -2) == LUA_TSTRING)
+            luaL_error(L, "the rows go in a list, {{…}, {…}}: this table has the name '%s'",
+                       lua_tostring(L, -2));
+        if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1 || lua_tointeger(L, -2) > n)
+            luaL_error(L, "the list of rows has a hole: there is no row %I, but others behind it", n + 1);
+    }
+}
+
+static bool begins_with_row(lua_State *L, int rows)
+{
+    int top = lua_gettop(L);
+    bool is = lua_rawgeti(L, rows, 1) == LUA_TTABLE && row_names(L, top + 1);
+
+    lua_settop(L, top);
+    return is;
+}
+
+/* Rows have names: those of the list take their places, as in Spark. */
+static const struct plan *renamed(lua_State *L, const struct plan *p, const char *const *names, size_t n)
+{
+    size_t there = p ? p->u.local.schema->n_fields : n;
+
+    if (there != n) {
+        plan_unref(p);
+        luaL_error(L, "[AXIS_LENGTH_MISMATCH] the rows have %d values, there are %d columns", (int)there,
+                   (int)n);
+    }
+    return p ? plan_to_df(p, names, n) : NULL;
 }
 
 const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema, const char *const *names,
@@ -956,6 +1026,9 @@ const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema
 
     rows = lua_absindex(L, rows);
     luaL_checktype(L, rows, LUA_TTABLE);
+    check_list(L, rows);
+    if (n > 0 && begins_with_row(L, rows))
+        return renamed(L, local_plan(L, rows, NULL, NULL, 0), names, n);
     w = new_work(L);
     w->wanted = schema;
     struct infer in = {.L = L, .arena = w->arena};

@@ -33,13 +33,17 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
+static void set_format(lua_State *L, struct reader *r, int index)
+{
+    const char *format = luaL_checkstring(L, index);
+
+    luaL_argcheck(L, strlen(format) < sizeof r->format, index, "no such format");
+    strncpy(r->format, format, sizeof r->format - 1);
+}
+
 static int l_format(lua_State *L)
 {
-    struct reader *r = check(L);
-    const char *format = luaL_checkstring(L, 2);
-
-    luaL_argcheck(L, strlen(format) < sizeof r->format, 2, "no such format");
-    strncpy(r->format, format, sizeof r->format - 1);
+    set_format(L, check(L), 2);
     return self(L);
 }
 
@@ -170,6 +174,9 @@ static int load(lua_State *L, const char *format)
     int n;
     const char **paths = paths_arg(L, r, &n);
 
+    if (!spark_is_remote(spark_of(L)))
+        spark_options(L, format, SOURCE_READ, &r->options);
+
     if (strcmp(format, "delta") == 0) {
         const char *parts[2] = {"delta", paths[0]};
         luaL_argcheck(L, n == 1, 2, "a Delta table is one path");
@@ -178,9 +185,50 @@ static int load(lua_State *L, const char *format)
     return push_checked(L, plan_read_source(format, paths, (size_t)n, &r->options, dtype_ref(r->schema)));
 }
 
+static void set_schema(lua_State *L, struct reader *r, int index)
+{
+    const struct dtype *schema = schema_arg(L, index, false);
+
+    if (!schema)
+        return;
+    dtype_unref(r->schema);
+    r->schema = schema;
+}
+
+/* csv(path, schema): takes what stands behind the path, in PySpark's order. */
+static void take_schema(lua_State *L, struct reader *r, int index)
+{
+    if (lua_gettop(L) < index || spark_is_plain_table(L, index))
+        return;
+    set_schema(L, r, index);
+    lua_remove(L, index);
+    if (lua_gettop(L) >= index && !spark_is_plain_table(L, index))
+        luaL_argerror(L, index, "more options go by name: csv{path, schema = …, sep = \";\"}");
+}
+
+/* load(path, format, schema), load{path, format = …} */
+static void take_format(lua_State *L, struct reader *r)
+{
+    int top = lua_gettop(L);
+
+    if (top >= 2 && spark_is_plain_table(L, top)) {
+        if (lua_getfield(L, top, "format") != LUA_TNIL)
+            set_format(L, r, top + 1);
+        lua_settop(L, top);
+    }
+    if (top < 3 || spark_is_plain_table(L, 3))
+        return;
+    if (!lua_isnil(L, 3))
+        set_format(L, r, 3);
+    lua_remove(L, 3);
+    take_schema(L, r, 3);
+}
+
 static int l_load(lua_State *L)
 {
     struct reader *r = check(L);
+
+    take_format(L, r);
 
     if (lua_isnoneornil(L, 2)) {
         lua_settop(L, 1);
@@ -189,15 +237,17 @@ static int l_load(lua_State *L)
     return load(L, r->format[0] ? r->format : "parquet");
 }
 
-#define FORMAT(function, name)                                                                               \
+#define FORMAT(function, name, with_schema)                                                                  \
     static int function(lua_State *L)                                                                        \
     {                                                                                                        \
+        if (with_schema)                                                                                     \
+            take_schema(L, check(L), 3);                                                                     \
         return load(L, name);                                                                                \
     }
-FORMAT(l_csv, "csv")
-FORMAT(l_json, "json")
-FORMAT(l_parquet, "parquet")
-FORMAT(l_text, "text")
+FORMAT(l_csv, "csv", true)
+FORMAT(l_json, "json", true)
+FORMAT(l_parquet, "parquet", false)
+FORMAT(l_text, "text", false)
 
 static int l_table(lua_State *L)
 {
@@ -209,6 +259,8 @@ static int l_table(lua_State *L)
     err_clear(&err);
     if (name_split(luaL_checkstring(L, 2), &parts, &n, &err) != LC_OK)
         return session_raise(L, &err);
+    if (!spark_is_remote(spark_of(L)))
+        spark_options(L, "delta", SOURCE_READ, &r->options);
     const struct plan *p = plan_read_table((const char *const *)parts, n, &r->options);
     name_free(parts, n);
     return push_checked(L, p);

@@ -212,6 +212,7 @@ static int save(lua_State *L, const char *table, const char *path, bool insert)
     struct delta_written done;
     struct err err;
 
+    spark_options(L, "delta", SOURCE_WRITE, &w->options);
     if (replace(L, table, path, insert))
         return 0;
 
@@ -232,6 +233,7 @@ static int files(lua_State *L, const char *format, const char *path)
     struct spark_files f = {.path = path, .format = format, .mode = w->mode, .options = &w->options};
     struct err err;
 
+    spark_options(L, format, SOURCE_WRITE, &w->options);
     f.partition_by = partition_columns(L, &f.n_partition_by);
     err_clear(&err);
     if (spark_write_files(session_ctx(session_of(L)), spark_of(L), p, &f, &err) != LC_OK)

@@ -542,6 +542,19 @@ print(spark.read:parquet("{tmp_path}/x"):count())
     ('df:groupBy("s"):pivot("id", 1)', "the values go in a list"),
     ('df:groupBy("s"):pivot{"id"}:sum()', "one column or its name expected"),
     ('df:sampleBy("s", {a = 1.5})', "a fraction is a number from 0 to 1"),
+    ('spark:createDataFrame({{a = 1}}, {"x", "y"})', "the rows have names of their own, like 'a'"),
+    ('spark:createDataFrame({[1] = {1}, [3] = {3}}, {"n"})', "the list of rows has a hole"),
+    ('spark:createDataFrame{a = {1, 2}}', "the rows go in a list"),
+    ('spark:createDataFrame(df:collect(), {"a", "b"})', "AXIS_LENGTH_MISMATCH"),
+    ('spark.read:csv{"/tmp/x.csv", heade = true}', "no option is named 'heade': did you mean 'header'"),
+    ('spark.read:option("inferSchem", true):csv("/tmp/x.csv")', "did you mean 'inferSchema'"),
+    ('spark.read:option("versionAsOff", 0):table("nosuch")', "did you mean 'versionAsOf'"),
+    ('spark.read:csv("/tmp/x.csv", "a STRING", ";")', "more options go by name"),
+    ('spark.read:json("/tmp/x.json", "a STRIN")', "the type 'STRIN' is not known"),
+    ('df.write:option("mergeSchma", true):saveAsTable("t9")', "did you mean 'mergeSchema'"),
+    ('df:select(df.id:alias("a", "b"))', "MULTI_ALIAS_WITHOUT_GENERATOR"),
+    ('df:select(F.regexp_extract("s", "(a)", 2))', "group index between 0 and 1, but got 2"),
+    ('df:select(F.regexp_extract("s", "a[(]"))', "group index between 0 and 0, but got 1"),
 ])
 def test_errors_say_what_to_do(run, code, says):
     assert says in run(f"fails(function() {code} end)")
@@ -654,6 +667,30 @@ print(df:fillna("q", {subset = "s"}):filter("s = 'q'"):count(), df:dropna("any",
 print(df:unionByName(df:select("id"), {allowMissingColumns = true}):count(), spark:sql("SELECT :args AS x", {args = 3}):first().x)
 print(df:replace{to_replace = {a = "b"}, subset = "S"}:filter("s = 'b'"):count(), df:replace("a", "b", "id"):filter("s = 'b'"):count())
 """) == "3\t2\n1\t2\n6\t3\n1\t0\n"
+
+
+def test_readers_take_pyspark_s_positions(run, tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n")
+    assert run(f"""
+local path = "{tmp_path}/a.csv"
+print(spark.read:load(path, "csv"):count(), spark.read:load(path, "csv", "n INT, s STRING", {{header = true}}):first().n)
+print(spark.read:csv(path, "n INT, s STRING", {{header = true}}):first().s, spark.read:load{{path, format = "csv", header = true}}:first().a)
+fails(function() spark.read:option("header", "yes"):csv(path):count() end)
+print(table.concat(spark:createDataFrame(df:collect(), {{"x", "y", "z"}}):filter("x = 3"):first(), " "))
+""") == "2\t1\nx\t1\nthe option 'header' is true or false, not 'yes'\n3 c 2.5\n"
+
+
+# what Spark 4.3 gives, in one row
+VALUES = [("array_join(array(cast(null as string)), ',')", ""), ("array_join(array('a', null), ',')", "a"), ("array_join(array('a'), cast(null as string))", None),
+          ("get_json_object('{\"a\":1}', 'a')", None), ("get_json_object('{\"a\":1}', '$.a')", "1"), ("ceil(cast(1.5 as double), 1)", "1.5"),
+          ("ceil(cast(1.1 as double), 1)", "1.1"), ("floor(cast(1.15 as double), 2)", "1.15"), ("floor(cast(-1.15 as double), 1)", "-1.2"), ("ceil(1.151, 2)", "1.16"),
+          ("floor(1234, -2)", "1200"), ("floor(-1234, -2)", "-1300"), ("ceil(99.99, 1)", "100.0")]
+
+
+def test_values_that_spark_gives(run):
+    out = run("local r = spark:sql([[SELECT " + ", ".join(f"cast({e} as string) c{i}" for i, (e, _) in enumerate(VALUES)) + "]]):first()\n"
+              + f"for i = 1, {len(VALUES)} do print(r[i] == null and 'NULL' or r[i]) end").split("\n")[:-1]
+    assert out == ["NULL" if v is None else v for _, v in VALUES]
 
 
 def test_both_signs_go_where_pyspark_has_functions(run):

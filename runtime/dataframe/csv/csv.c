@@ -134,7 +134,10 @@ enum lc csv_option(struct csv_options *o, const char *name, const char *value, s
             continue;
         switch (options[i].kind) {
         case TO_FLAG:
-            *(bool *)(void *)at = strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0;
+            *(bool *)(void *)at = strcasecmp(value, "true") == 0;
+            if (!*(bool *)(void *)at && strcasecmp(value, "false") != 0)
+                return err_set(err, LC_ARG, "the option '%s' is true or false, not '%.100s'", options[i].name,
+                               value);
             return LC_OK;
         case TO_TEXT:
             return to_text(at, options[i].size, name, value, err);

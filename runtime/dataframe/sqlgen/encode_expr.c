@@ -848,6 +848,12 @@ static enum lc encode_kind(struct gen *g, const struct scope *s, const struct ex
         return sx_call(g, s, e, NULL, out);
     case EXPR_ALIAS:
         TRY(sx_expr(g, s, e->args[0], out));
+        if (e->u.alias.n_names > 1 && out->n_many == 0)
+            return gen_fail(g, e, LC_ENGINE,
+                            "[MULTI_ALIAS_WITHOUT_GENERATOR] Multi part aliasing (%s, %s, …) is not "
+                            "supported: it is not a "
+                            "generator function. SQLSTATE: 42K0E",
+                            e->u.alias.names[0], e->u.alias.names[1]);
         out->made = g->explaining ? out->name : NULL;
         out->name = e->u.alias.names[0];
         out->col = out->col && strcmp(out->col->name, out->name) == 0 ? out->col : NULL;

@@ -96,10 +96,12 @@ static enum lc get_json_object(struct call *c, struct sx *out)
 {
     const char *path = special_text(&c->args[1]), *x = c->args[0].sql, *all;
 
-    if (!path || !strchr(path, '*')) {
+    if (!path || !strchr(path, '*') || *path != '$') { /* a path without '$' finds nothing in Spark */
         TRY(special_done(c, out, dtype_of(DTYPE_STRING),
-                         gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN json_extract_string(%s, %s) END)",
-                                    x, x, c->args[1].sql)));
+                         gen_printf(c->g,
+                                    "(CASE WHEN json_valid(%s) AND starts_with(%s, '$') THEN "
+                                    "json_extract_string(%s, %s) END)",
+                                    x, c->args[1].sql, x, c->args[1].sql)));
     } else {
         all = gen_printf(c->g, "json_extract(%s, %s)", x, c->args[1].sql);
         TRY(special_done(

@@ -322,13 +322,18 @@ static enum lc array_join(struct call *c, struct sx *out)
             gen_printf(c->g, "list_transform(%s, lambda lx: coalesce(lx, %s))", list_sql, c->args[2].sql);
     if (c->args[1].literal)
         return special_done(c, out, dtype_of(DTYPE_STRING),
-                            gen_printf(c->g, "array_to_string(%s, %s)", list_sql, sep));
+                            gen_printf(c->g,
+                                       "(CASE WHEN %s IS NOT NULL AND %s IS NOT NULL THEN "
+                                       "coalesce(array_to_string(%s, %s), '') END)",
+                                       list_sql, sep, list_sql,
+                                       sep)); /* DuckDB's is NULL where all elements are */
     list_sql = gen_printf(c->g, "list_filter(%s, lambda lx: lx IS NOT NULL)", list_sql);
-    return special_done(
-        c, out, dtype_of(DTYPE_STRING),
-        gen_printf(c->g,
-                   "(CASE WHEN len(%s) = 0 THEN '' ELSE list_reduce(%s, lambda la, lb: la || %s || lb) END)",
-                   list_sql, list_sql, sep));
+    return special_done(c, out, dtype_of(DTYPE_STRING),
+                        gen_printf(c->g,
+                                   "(CASE WHEN %s IS NULL THEN NULL WHEN len(%s) = 0 THEN '' ELSE "
+                                   "list_reduce(%s, lambda la, lb: la || %s "
+                                   "|| lb) END)",
+                                   sep, list_sql, list_sql, sep));
 }
 
 /* ---- lambdas ---- */

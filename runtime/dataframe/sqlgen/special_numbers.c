@@ -592,19 +592,32 @@ static enum lc round_half_even(struct call *c, struct sx *out)
 /* floor(x, scale): a decimal, as Spark gives it */
 static enum lc floor_to(struct call *c, struct sx *out, const char *function, int scale)
 {
-    const struct dtype *d = as_decimal(c, c->args[0].type), *t;
+    const struct dtype *from = c->args[0].type, *d, *t;
+    const char *rounded, *x;
     int whole, kept;
 
-    if (!d)
+    d = from->id == DTYPE_DOUBLE  ? gen_type(c->g, dtype_decimal(30, 15)) /* as Spark takes them */
+        : from->id == DTYPE_FLOAT ? gen_type(c->g, dtype_decimal(14, 7))
+                                  : as_decimal(c, from);
+    if (!d || d->precision == 0)
         return special_unsupported(c, "a value that is no number");
     kept = scale < 0 ? 0 : (scale < d->scale ? scale : d->scale);
     whole = d->precision - d->scale + 1;
     if (scale < 0 && whole < 1 - scale)
         whole = 1 - scale;
     t = gen_type(c->g, dtype_decimal(whole + kept > 38 ? 38 : whole + kept, kept));
-    return special_done(c, out, t,
-                        gen_printf(c->g, "CAST(%s(%s * power(10::DOUBLE, %d)) / power(10::DOUBLE, %d) AS %s)",
-                                   function, c->args[0].sql, scale, scale, t ? gen_sql_type(c->g, t) : ""));
+    if (!t)
+        return err_nomem(c->g->err);
+    x = gen_printf(c->g, "CAST(%s AS %s)", c->args[0].sql, gen_sql_type(c->g, d));
+    if (scale >= d->scale)
+        return special_done(c, out, t, gen_printf(c->g, "CAST(%s AS %s)", x, gen_sql_type(c->g, t)));
+    rounded = gen_printf(c->g, "round(%s, %d)", x, scale); /* of decimals: exact, and one step off at most */
+    return special_done(
+        c, out, t,
+        gen_printf(c->g,
+                   "CAST(CASE WHEN %s %s %s THEN %s %s CAST('1e%d' AS DECIMAL(38, %d)) ELSE %s END AS %s)",
+                   rounded, *function == 'f' ? ">" : "<", x, rounded, *function == 'f' ? "-" : "+", -scale,
+                   kept, rounded, gen_sql_type(c->g, t)));
 }
 
 static enum lc floor_or_ceil(struct call *c, struct sx *out, const char *function)

@@ -234,6 +234,38 @@ static enum lc regexp_replace(struct call *c, struct sx *out)
                                    replacement(c, &c->args[2])));
 }
 
+/* How many groups a pattern has: '(' that is not escaped, not in [], and not "(?:" or a flag. */
+static int64_t groups_of(const char *p)
+{
+    int64_t n = 0;
+
+    for (bool in_class = false; *p; p++) {
+        if (*p == '\\' && p[1])
+            p++;
+        else if (in_class)
+            in_class = *p != ']';
+        else if (*p == '[')
+            in_class = true, p += p[1] == '^' ? (p[2] == ']' ? 2 : 1) : p[1] == ']';
+        else if (*p == '(' && (p[1] != '?' || p[2] == 'P' || p[2] == '<'))
+            n++;
+    }
+    return n;
+}
+
+static enum lc check_group(struct call *c, int64_t group)
+{
+    const char *pattern = special_text(&c->args[1]);
+    int64_t n = pattern && !strstr(pattern, "\\Q") ? groups_of(pattern) : INT64_MAX;
+
+    if (group >= 0 && group <= n)
+        return LC_OK;
+    return gen_fail(c->g, c->e, LC_ENGINE,
+                    "[INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX] The value of parameter(s) `idx` in `%s` is "
+                    "invalid: Expects "
+                    "group index between 0 and %" PRId64 ", but got %" PRId64 ". SQLSTATE: 22023",
+                    c->f->name, n, group);
+}
+
 static enum lc extract_with(struct call *c, struct sx *out, const char *function, const struct dtype *type)
 {
     int64_t group = 1;
@@ -241,6 +273,7 @@ static enum lc extract_with(struct call *c, struct sx *out, const char *function
     TRY(check_pattern(c, &c->args[1]));
     if (c->n > 2 && !special_int(&c->args[2], &group))
         return special_unsupported(c, "a group number that is not a literal");
+    TRY(check_group(c, group));
     out->name =
         gen_printf(c->g, "%s(%s, %s, %" PRId64 ")", c->f->name, c->args[0].name, c->args[1].name, group);
     return special_done(
