@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -214,6 +215,7 @@ static enum lc start(struct sweep *s, struct sweep_point *p, sweep_fn *run, stru
     fflush(NULL);
     pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* killed, the sweep cannot stop its runs itself */
         close(ends[0]);
         run_point(s, p, ends[1], run);
     }

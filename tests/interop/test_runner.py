@@ -501,3 +501,18 @@ def test_sweeps_that_make_no_sense_are_refused_and_a_signal_ends_all(home, tmp_p
     assert run.returncode == 143, err
     assert out.count("interrupted") == 2 and out.count("waiting") == 2
     assert read(tmp_path / "a-n=1.ipynb").metadata.lacus.status == "interrupted"
+
+
+def test_the_runs_of_a_killed_sweep_end(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", ("n = 1", "parameters"), "while true do end")
+    run = subprocess.Popen([LACUS, "run", path, "--sweep", "n=1,2", "-q"], env=environment(home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    out, end = tmp_path / "a-n=1.ipynb", time.time() + 20
+    while not out.exists():
+        assert time.time() < end
+        time.sleep(0.02)
+    time.sleep(0.2)
+    run.kill()
+    run.wait()
+    while read(out).metadata.lacus.status != "interrupted":
+        assert time.time() < end
+        time.sleep(0.02)
