@@ -179,17 +179,17 @@ include cuda.mk
 
 ##: Use
 .PHONY: install uninstall
-installed := $(DESTDIR)$(PREFIX)/bin/lacus $(DESTDIR)$(PREFIX)/share/man/man1/lacus.1 $(DESTDIR)$(PREFIX)/share/lacus $(DESTDIR)$(LIBDIR)
+installed := "$(DESTDIR)$(PREFIX)/bin/lacus" "$(DESTDIR)$(PREFIX)/share/man/man1/lacus.1" "$(DESTDIR)$(PREFIX)/share/lacus" "$(DESTDIR)$(LIBDIR)"
 install: all ## the program, its plugins, DuckDB and lacus(1), below PREFIX (/usr/local); DESTDIR=… for packages
-	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(LIBDIR)/plugins $(DESTDIR)$(LIBDIR)/lib
-	$(Q)install -m 755 $(B)/lacus $(DESTDIR)$(PREFIX)/bin/lacus
-	$(Q)install -m 755 $(foreach p,$(PLUGINS),$(if $($(p)_SRC),$(B)/plugins/$(p).so)) $(DESTDIR)$(LIBDIR)/plugins
-	$(Q)if [ -f build/lib/libduckdb.so ]; then install -m 755 build/lib/libduckdb.so $(DESTDIR)$(LIBDIR)/lib; \
+	$(Q)install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(LIBDIR)/plugins" "$(DESTDIR)$(LIBDIR)/lib"
+	$(Q)install -m 755 $(B)/lacus "$(DESTDIR)$(PREFIX)/bin/lacus"
+	$(Q)install -m 755 $(foreach p,$(PLUGINS),$(if $($(p)_SRC),$(B)/plugins/$(p).so)) "$(DESTDIR)$(LIBDIR)/plugins"
+	$(Q)if [ -f build/lib/libduckdb.so ]; then install -m 755 build/lib/libduckdb.so "$(DESTDIR)$(LIBDIR)/lib"; \
 	else echo "without DuckDB: no dataframes, no SQL ('make duckdb' fetches it)"; fi
-	$(Q)$(B)/lacus help --man > $(DESTDIR)$(PREFIX)/share/man/man1/lacus.1
-	$(Q)install -d $(DESTDIR)$(PREFIX)/share/lacus
-	$(Q)$(B)/lacus help --stubs > $(DESTDIR)$(PREFIX)/share/lacus/lacus.lua
-	$(Q)$(B)/lacus help --reference > $(DESTDIR)$(PREFIX)/share/lacus/reference.md
+	$(Q)$(B)/lacus help --man > "$(DESTDIR)$(PREFIX)/share/man/man1/lacus.1"
+	$(Q)install -d "$(DESTDIR)$(PREFIX)/share/lacus"
+	$(Q)$(B)/lacus help --stubs > "$(DESTDIR)$(PREFIX)/share/lacus/lacus.lua"
+	$(Q)$(B)/lacus help --reference > "$(DESTDIR)$(PREFIX)/share/lacus/reference.md"
 	@echo "installed $(DESTDIR)$(PREFIX)/bin/lacus; 'lacus kernelspec install --user' tells Jupyter, 'lacus doctor' looks around"
 uninstall: ## removes what install has put there
 	rm -rf $(installed)

@@ -74,7 +74,8 @@ int magic_cd(lua_State *L, const char *line, const char *body)
     struct err err;
 
     (void)body;
-    here(L, from);
+    if (!getcwd(from, sizeof from))
+        from[0] = '\0'; /* it was removed: all the more reason to leave */
     if (strcmp(to, "-") == 0)
         to = s->before[0] ? s->before : from;
     else

@@ -229,6 +229,9 @@ def test_bookmarks_look_as_ipythons(kernel, ipython, place, tmp_path):
         left = k.out("%bookmark -l")
         k.out("%bookmark -r")
         seen[k is kernel] = (listed, moves, errors, left, k.out("%bookmark -l"))
+        k.out("%sh mkdir gone")
+        k.out("%cd -q gone")
+        k.out("%sh rmdir ../gone")
         k.out("%cd -q " + first.strip("'"))
     assert seen[True] == seen[False]
     assert f"longer -> {tmp_path}/inside\n" in seen[True][0]

@@ -27,8 +27,8 @@ def run(tree, tmp_path, *args, text=""):
 
 @pytest.fixture
 def tree(tmp_path):
-    make("install", f"DESTDIR={tmp_path / 'dest'}", "PREFIX=/opt/lacus")
-    return tmp_path / "dest" / "opt" / "lacus"
+    make("install", f"DESTDIR={tmp_path / 'dest'}", "PREFIX=/opt/with blanks")
+    return tmp_path / "dest" / "opt" / "with blanks"
 
 
 def test_installed_tree_runs_elsewhere(tree, tmp_path):
@@ -55,7 +55,10 @@ def test_manual_page(tree, tmp_path):
 
 
 def test_uninstall_leaves_nothing(tree, tmp_path):
-    make("uninstall", f"DESTDIR={tmp_path / 'dest'}", "PREFIX=/opt/lacus")
+    bystander = tmp_path / "dest" / "opt" / "with"
+    bystander.mkdir()
+    make("uninstall", f"DESTDIR={tmp_path / 'dest'}", "PREFIX=/opt/with blanks")
+    assert bystander.is_dir()
     assert [p for p in tree.rglob("*") if not p.is_dir()] == []
     assert not (tree / "lib" / "lacus").exists()
 
