@@ -366,6 +366,7 @@ static void forget_old_outputs(struct notebook *nb)
             continue;
         json_array_clear(cell_outputs(cell));
         json_object_set_new(cell, "execution_count", json_null());
+        json_object_del(cell_metadata(cell), "execution"); /* a client's times of the run before */
     }
 }
 
