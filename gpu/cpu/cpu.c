@@ -344,10 +344,17 @@ static void cpu_linear_forward(void *state, struct backend_stream *s, const stru
             cpu_linear_forward(c, s, &plain);
     } else if (!a->w) {
         ; /* the low-rank part alone */
-    } else if (a->rows <= FEW_ROWS && !bf) {
-        struct dots d = {a->rows, a->in, a->out,
-                         a->x,    a->w,  a->w_type,
-                         a->bias, a->y,  quant_of(a->w, a->w_type, a->out, a->in)};
+    } else if (a->rows <= FEW_ROWS && (!bf || a->w_type != DTYPE_F32)) {
+        struct dots d = {.rows = a->rows,
+                         .in = a->in,
+                         .out = a->out,
+                         .x = a->x,
+                         .w = a->w,
+                         .w_type = a->w_type,
+                         .bias = a->bias,
+                         .y = a->y,
+                         .quant = quant_of(a->w, a->w_type, a->out, a->in),
+                         .rounded = bf};
 
         pool_run(c->pool, a->out, worth_waking(DOTS, a->in), c->k->dots, &d);
     } else {

@@ -54,6 +54,7 @@ struct dots {
     const float *bias;
     float *y;
     struct quant quant; /* w when it is quantised */
+    bool rounded;       /* x to bf16 first, and w (bf16, or quantised) */
 };
 
 /* One sequence's queries over its keys. Tasks of forward: (sequence, head, block of queries); of backward: (sequence,
