@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BACKEND_ABI 9u /* changes when a struct of this header does */
+#define BACKEND_ABI 10u /* changes when a struct of this header does */
 
 struct backend;        /* an open device */
 struct backend_record; /* operations that were written down */
@@ -75,6 +75,8 @@ struct backend_ops {
     void (*convert)(void *state, struct backend_stream *, void *to, enum dtype to_type, const void *from,
                     enum dtype from_type, int64_t n);
     void (*linear_forward)(void *state, struct backend_stream *, const struct linear_arg *);
+    /* n products that need none of each other's results. NULL: one after the other is as good */
+    void (*linears_forward)(void *state, struct backend_stream *, const struct linear_arg *, size_t n);
     void (*linear_backward)(void *state, struct backend_stream *, const struct linear_arg *);
     void (*embed_forward)(void *state, struct backend_stream *, const struct embed_arg *);
     void (*embed_backward)(void *state, struct backend_stream *, const struct embed_arg *);

@@ -154,6 +154,15 @@ static void add_kept(const struct pass *p, int64_t l, enum linear_id id, const s
     }
 }
 
+/* What follows a product: the low-rank parts of the rows' own adapters, and a look at what came out. */
+static void linear_done(const struct pass *p, int64_t l, enum linear_id id, const struct linear_arg *a)
+{
+    if (p->m->n_runs)
+        add_kept(p, l, id, a);
+    else
+        look(p, "the output of", l, model_linear_shape(p->c, id).path, a->y, a->rows * a->out);
+}
+
 static void linear_forward(const struct pass *p, int64_t l, enum linear_id id, const float *x, float *y)
 {
     struct linear_arg a = linear_of(p, l, id);
@@ -161,23 +170,45 @@ static void linear_forward(const struct pass *p, int64_t l, enum linear_id id, c
 
     a.x = x;
     a.y = y;
-    if (p->m->n_runs) {
+    if (p->m->n_runs || !has_dora(p, l, id)) {
         p->ops->linear_forward(p->state, NULL, &a);
-        add_kept(p, l, id, &a);
-        return;
-    }
-    if (!has_dora(p, l, id)) {
+    } else {
+        dora_factors(p, l, id, &a);
+        d = dora_of(p, l, id, &a);
+        d.y = y;
+        a.bias = NULL;
         p->ops->linear_forward(p->state, NULL, &a);
-        look(p, "the output of", l, model_linear_shape(p->c, id).path, y, a.rows * a.out);
-        return;
+        p->ops->dora_forward(p->state, NULL, &d);
     }
-    dora_factors(p, l, id, &a);
-    d = dora_of(p, l, id, &a);
-    d.y = y;
-    a.bias = NULL;
-    p->ops->linear_forward(p->state, NULL, &a);
-    p->ops->dora_forward(p->state, NULL, &d);
-    look(p, "the output of", l, model_linear_shape(p->c, id).path, y, a.rows * a.out);
+    linear_done(p, l, id, &a);
+}
+
+struct projection {
+    enum linear_id id;
+    float *y;
+};
+
+/* Several products of the same x. */
+static void linears_forward(const struct pass *p, int64_t l, const float *x, const struct projection *each,
+                            size_t n)
+{
+    struct linear_arg a[LIN_COUNT];
+    bool together = p->ops->linears_forward != NULL;
+
+    for (size_t i = 0; i < n; i++)
+        together = together && (p->m->n_runs || !has_dora(p, l, each[i].id));
+    for (size_t i = 0; i < n && !together; i++)
+        linear_forward(p, l, each[i].id, x, each[i].y);
+    if (!together)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        a[i] = linear_of(p, l, each[i].id);
+        a[i].x = x;
+        a[i].y = each[i].y;
+    }
+    p->ops->linears_forward(p->state, NULL, a, n);
+    for (size_t i = 0; i < n; i++)
+        linear_done(p, l, each[i].id, &a[i]);
 }
 
 static bool has_gradient(const struct pass *p, int64_t l, enum linear_id id)
@@ -278,9 +309,11 @@ static void project(const struct pass *p, int64_t l, const float *normed)
     struct saved *s = &p->w->layers[l];
     bool normalised = p->c->qk_norm;
 
-    linear_forward(p, l, LIN_Q, normed, normalised ? s->q_raw : s->q);
-    linear_forward(p, l, LIN_K, normed, normalised ? s->k_raw : s->k);
-    linear_forward(p, l, LIN_V, normed, s->v);
+    linears_forward(p, l, normed,
+                    (struct projection[]){{LIN_Q, normalised ? s->q_raw : s->q},
+                                          {LIN_K, normalised ? s->k_raw : s->k},
+                                          {LIN_V, s->v}},
+                    3);
     if (normalised) {
         struct norm_arg q = head_norm(p, layer->q_norm, p->c->num_attention_heads, s->q_raw, s->q, s->q_rstd);
         struct norm_arg k = head_norm(p, layer->k_norm, p->c->num_key_value_heads, s->k_raw, s->k, s->k_rstd);
@@ -377,8 +410,7 @@ static void layer_forward(const struct pass *p, int64_t l, const float *previous
     norm2.sum = s->h;
     p->ops->norm_forward(p->state, NULL, &norm2);
     look(p, "the output of", l, "post_attention_layernorm", w->normed, p->rows * p->c->hidden_size);
-    linear_forward(p, l, LIN_GATE, w->normed, s->gate);
-    linear_forward(p, l, LIN_UP, w->normed, s->up);
+    linears_forward(p, l, w->normed, (struct projection[]){{LIN_GATE, s->gate}, {LIN_UP, s->up}}, 2);
     p->ops->swiglu_forward(p->state, NULL, &swiglu);
     look(p, "the activation of", l, "mlp", w->act, swiglu.n);
     linear_forward(p, l, LIN_DOWN, w->act, w->out);

@@ -333,36 +333,90 @@ static void lora_forward(struct cpu *c, const struct linear_arg *a)
     product(c, a->rows, a->out, l->rank, l->xa, l->rank, 1, l->b, 1, l->rank, a->y, 1, true, bf);
 }
 
+/* Products of few rows that one round of the threads does: each wake costs as much as a small one of them. */
+enum { TOGETHER = 3 }; /* of queries, keys and values */
+
+struct few {
+    struct dots products[TOGETHER];
+    size_t n;
+    pool_fn *dots;
+};
+
+/* ranges are of the rows of all weights, one product's after the other's */
+static void few_range(const void *arg, int64_t from, int64_t to, float *scratch)
+{
+    const struct few *f = arg;
+
+    for (size_t i = 0; i < f->n && to > 0; i++) {
+        int64_t out = f->products[i].out;
+
+        if (from < out)
+            f->dots(&f->products[i], from > 0 ? from : 0, to < out ? to : out, scratch);
+        from -= out;
+        to -= out;
+    }
+}
+
+/* Weights in f32 that must be rounded to bf16 are packed, as for many rows. */
+static bool is_few(const struct linear_arg *a)
+{
+    return a->w && a->rows <= FEW_ROWS &&
+           (a->compute == DTYPE_F32 || (a->compute == DTYPE_BF16 && a->w_type != DTYPE_F32));
+}
+
+/* All are few, and at most TOGETHER. */
+static void few_forward(struct cpu *c, const struct linear_arg *a, size_t n)
+{
+    struct few f = {.n = n, .dots = c->k->dots};
+    int64_t rows = 0, in = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        f.products[i] = (struct dots){.rows = a[i].rows,
+                                      .in = a[i].in,
+                                      .out = a[i].out,
+                                      .x = a[i].x,
+                                      .w = a[i].w,
+                                      .w_type = a[i].w_type,
+                                      .bias = a[i].bias,
+                                      .y = a[i].y,
+                                      .quant = quant_of(a[i].w, a[i].w_type, a[i].out, a[i].in),
+                                      .rounded = a[i].compute == DTYPE_BF16};
+        rows += a[i].out;
+        in = a[i].in > in ? a[i].in : in;
+    }
+    pool_run(c->pool, rows, worth_waking(DOTS, in), few_range, &f);
+}
+
 static void cpu_linear_forward(void *state, struct backend_stream *s, const struct linear_arg *a)
 {
     struct cpu *c = state;
-    bool bf = a->compute != DTYPE_F32;
     struct linear_arg plain;
 
     if (a->w && a->compute == DTYPE_FP8) {
         if (eight_as_f32(c, a, false, &plain))
             cpu_linear_forward(c, s, &plain);
-    } else if (!a->w) {
-        ; /* the low-rank part alone */
-    } else if (a->rows <= FEW_ROWS && (!bf || a->w_type != DTYPE_F32)) {
-        struct dots d = {.rows = a->rows,
-                         .in = a->in,
-                         .out = a->out,
-                         .x = a->x,
-                         .w = a->w,
-                         .w_type = a->w_type,
-                         .bias = a->bias,
-                         .y = a->y,
-                         .quant = quant_of(a->w, a->w_type, a->out, a->in),
-                         .rounded = bf};
-
-        pool_run(c->pool, a->out, worth_waking(DOTS, a->in), c->k->dots, &d);
-    } else {
+    } else if (is_few(a)) {
+        few_forward(c, a, 1);
+    } else if (a->w) { /* else: the low-rank part alone */
         struct gemm g = rows_by_weights(a);
 
         run_gemm(c, &g);
     }
     lora_forward(c, a);
+}
+
+static void cpu_linears_forward(void *state, struct backend_stream *s, const struct linear_arg *a, size_t n)
+{
+    size_t few = 0;
+
+    while (few < n && few < TOGETHER && is_few(&a[few]))
+        few++;
+    if (few > 0)
+        few_forward(state, a, few);
+    for (size_t i = 0; i < few; i++)
+        lora_forward(state, &a[i]);
+    for (size_t i = few; i < n; i++)
+        cpu_linear_forward(state, s, &a[i]);
 }
 
 static void lora_backward(struct cpu *c, const struct linear_arg *a)
@@ -748,6 +802,7 @@ const struct backend_ops lacus_gpu_cpu = {
     .zero = cpu_zero,
     .convert = cpu_convert,
     .linear_forward = cpu_linear_forward,
+    .linears_forward = cpu_linears_forward,
     .linear_backward = cpu_linear_backward,
     .embed_forward = cpu_embed_forward,
     .embed_backward = cpu_embed_backward,
