@@ -58,13 +58,14 @@ def reply_time(k, code="1 + 1"):
 
 
 def in_turn(kernels, measure, times, warm=200):
-    for k in kernels:
-        for _ in range(warm):
-            measure(k)
+    """What each kernel takes, one after the other in each round; measure: a function, or one for each kernel."""
+    measures = measure if isinstance(measure, tuple) else (measure,) * len(kernels)
     out = [[] for _ in kernels]
-    for _ in range(times):
-        for k, xs in zip(kernels, out):
-            xs.append(measure(k))
+    for i in range(warm + times):
+        for k, one, xs in zip(kernels, measures, out):
+            taken = one(k)
+            if i >= warm:
+                xs.append(taken)
     return out
 
 
@@ -129,8 +130,8 @@ def first_output(k):
     return ms
 
 
-def many(argv, n=50):
-    """Seconds until n kernels that start at once have answered, and their memory (PSS, MB) when they are idle."""
+def many(argv, n=50, idle=False):
+    """Seconds until n kernels that start at once have answered; with idle, their memory (PSS, MB) when they are idle."""
     ports = free_ports(5 * n)  # taken one by one, a later kernel could get one that an earlier has not bound yet
     began = time.perf_counter()
     kernels = [RawKernel(argv, wait=False, output=subprocess.DEVNULL, ports=ports[5 * i:5 * i + 5]) for i in range(n)]
@@ -139,11 +140,12 @@ def many(argv, n=50):
         while k.receive(timeout=60)["parent"] != msg_id:
             pass
     seconds = time.perf_counter() - began
-    time.sleep(3)
-    used = sum(memory(k) for k in kernels)
+    if idle:
+        time.sleep(3)
+    used = sum(memory(k) for k in kernels) if idle else 0
     for k in kernels:
         k.close()
-    return seconds, used
+    return used if idle else seconds
 
 
 def main():
@@ -169,7 +171,7 @@ def main():
         table.row("execute until the reply, p50", a, b, "us", "bare kernel", "<= 1.2")
         ours.execute("moonlight = 1 function moonrise(a, b) return a + b end")
         for what, content in (("complete_request", {"code": "moonr", "cursor_pos": 5}), ("inspect_request", {"code": "moonrise", "cursor_pos": 4, "detail_level": 0})):
-            asked, floor_trip = in_turn((ours,), question(what, content), 2000)[0], in_turn((theirs,), reply_time, 2000)[0]
+            asked, floor_trip = in_turn((ours, theirs), (question(what, content), reply_time), 2000)
             table.row(f"{what}, p50", asked, floor_trip, "us", "bare kernel's round trip", "<= 1.2")
         table.row("first output visible", [first_output(ours) for _ in range(50)], [], "ms", "", "<= 5 ms")
         code = f"for i = 1, {LINES} do print('line', i) end"
@@ -187,9 +189,9 @@ def main():
         table.row("resident memory, 10 s after 8 MB of output", [memory(fresh, "Rss")], [], "MB", "", "<= 12 MB")
         for k in (ours, theirs, other, fresh):
             k.close()
-        runs = [(many(lacus), many(floor)) for _ in range(3)]
-        table.row("50 kernels at once, until all have answered", [a[0] for a, _ in runs], [b[0] for _, b in runs], "s", "bare kernel", "<= 1.3")
-        table.row("50 kernels at once, memory (PSS)", [a[1] for a, _ in runs], [b[1] for _, b in runs], "MB", "bare kernel", "<= 1.3")
+        runs = [(many(lacus), many(floor)) for _ in range(12)]
+        table.row("50 kernels at once, until all have answered", [a for a, _ in runs], [b for _, b in runs], "s", "bare kernel", "<= 1.3")
+        table.row("50 kernels at once, memory (PSS)", [many(lacus, idle=True)], [many(floor, idle=True)], "MB", "bare kernel", "<= 1.3")
     table.save(ROOT / "build" / "bench" / "kernel.json")
 
 
