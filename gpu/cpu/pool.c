@@ -1,11 +1,17 @@
 #include "gpu/cpu/pool.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 
-enum { THREADS_MAX = 256, LINE = 64 };
+enum {
+    THREADS_MAX = 256,
+    LINE = 64,
+    LINGER_NS = 50000, /* about what it takes to sleep and to be woken */
+    PAUSES = 16        /* between looks at the clock */
+};
 
 struct worker {
     struct pool *pool; /* borrowed */
@@ -20,8 +26,8 @@ struct pool {
     size_t scratch;
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
-    uint64_t round; /* counts pool_runs; under lock */
-    int busy;       /* workers inside the current round; under lock */
+    atomic_uint_fast64_t round; /* counts pool_runs; changed under lock */
+    atomic_int busy;            /* workers inside the current round; changed under lock */
     bool stop;
     /* the current round */
     pool_fn *fn;
@@ -41,6 +47,37 @@ static void work(struct pool *p, float *scratch)
     }
 }
 
+/* A short while; false: it is `end`. Rounds follow each other within microseconds while a token is made, and who slept
+ * in between would be woken too late for half of them. */
+static bool lingered(int64_t end)
+{
+#if defined(__x86_64__)
+    for (int i = 0; i < PAUSES; i++)
+        __builtin_ia32_pause();
+#endif
+    return clock_mono_ns() < end;
+}
+
+static void await_round(struct pool *p, uint64_t seen)
+{
+    int64_t end = clock_mono_ns() + LINGER_NS;
+
+    while (atomic_load(&p->round) == seen && lingered(end))
+        ;
+}
+
+static void await_workers(struct pool *p)
+{
+    int64_t end = clock_mono_ns() + LINGER_NS;
+
+    while (atomic_load(&p->busy) > 0 && lingered(end))
+        ;
+    pthread_mutex_lock(&p->lock);
+    while (atomic_load(&p->busy) > 0)
+        pthread_cond_wait(&p->end, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
@@ -49,19 +86,22 @@ static void *worker_main(void *arg)
 
     pthread_mutex_lock(&p->lock);
     for (;;) {
-        while (p->round == seen && !p->stop)
+        while (atomic_load(&p->round) == seen && !p->stop)
             pthread_cond_wait(&p->begin, &p->lock);
         if (p->stop)
             break;
-        seen = p->round;
+        seen = atomic_load(&p->round);
         if (atomic_load(&p->next) >= p->total)
             continue; /* woken too late: all is taken */
-        p->busy++;
+        atomic_fetch_add(&p->busy, 1);
         pthread_mutex_unlock(&p->lock);
         work(p, w->scratch);
         pthread_mutex_lock(&p->lock);
-        if (--p->busy == 0)
+        if (atomic_fetch_sub(&p->busy, 1) == 1)
             pthread_cond_signal(&p->end);
+        pthread_mutex_unlock(&p->lock);
+        await_round(p, seen);
+        pthread_mutex_lock(&p->lock);
     }
     pthread_mutex_unlock(&p->lock);
     return NULL;
@@ -172,12 +212,9 @@ void pool_run(struct pool *p, int64_t n, int64_t grain, pool_fn *fn, const void 
     p->total = n;
     p->grain = grain;
     atomic_store(&p->next, 0);
-    p->round++;
+    atomic_fetch_add(&p->round, 1);
     pthread_cond_broadcast(&p->begin);
     pthread_mutex_unlock(&p->lock);
     work(p, p->workers[0].scratch);
-    pthread_mutex_lock(&p->lock);
-    while (p->busy > 0)
-        pthread_cond_wait(&p->end, &p->lock);
-    pthread_mutex_unlock(&p->lock);
+    await_workers(p);
 }

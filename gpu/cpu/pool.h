@@ -1,8 +1,9 @@
 /* pool.h: threads that share the tasks of one operation.
  *
  * What      pool_run calls fn for ranges of [0, n), each a multiple of `grain` (but the last), from the
- *           calling thread and the pool's. A pool does not spin: threads that have nothing to do sleep, so
- *           that two programs on one machine do not slow each other.
+ *           calling thread and the pool's. Threads that have nothing to do look for more for 50 us, which is
+ *           less than a sleep and a wake cost, and then sleep, so that two programs on one machine do not
+ *           slow each other. Nobody waits for a thread that has not begun.
  * Ownership pool_new → pool_free; each thread has scratch memory of its own.
  * Units     scratch in floats.
  * Errors    pool_new LC_NOMEM, LC_RUNTIME (no thread could be started); pool_scratch LC_NOMEM.

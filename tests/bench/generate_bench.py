@@ -14,7 +14,7 @@ from train_bench import ROOT, SHAPE
 
 sys.path.insert(0, str(ROOT / "tests/interop"))
 PROMPT, NEW, THREADS = 64, 64, os.cpu_count()
-TYPES = {"f32": (1, 0), "bf16": (2, 0), "int8": (0, 8), "nf4": (0, 4)}  # dtype, linear (enum dtype)
+TYPES = {"f32": (1, 0, 0), "bf16": (2, 2, 0), "int8": (0, 0, 8), "nf4": (0, 0, 4)}  # dtype, compute, linear (enum dtype)
 NEAR = {"f32": 0.01, "bf16": 0.1}  # deviations of the logits: nearer than that, the two engines' roundings (llama.cpp keeps keys in f16, and rounds x to bf16 for bf16 weights) may choose
 PER_WEIGHT = {"f32": (4, 4), "bf16": (2, 2), "int8": (4, 1), "nf4": (4, 0.5625)}  # bytes: head, layers
 
@@ -112,9 +112,8 @@ def main(*names, repeats=3):
     rate = bandwidth()
     theirs = {"f32": their_run(torch.float32), "bf16": their_run(torch.bfloat16)}
     for name in names or TYPES:
-        dtype, linear = TYPES[name]
         folder = tempfile.TemporaryDirectory()
-        ours = our_run(engine, (dtype, 0, linear), folder.name if name in theirs else None)
+        ours = our_run(engine, TYPES[name], folder.name if name in theirs else None)
         other = llama_peer(name, folder.name) if name in theirs else None
         for batch in (1, 8):
             rows = rng.integers(3, SHAPE["vocab_size"], (batch, PROMPT)).tolist()
