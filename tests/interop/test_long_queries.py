@@ -123,6 +123,37 @@ spark:range(10):agg(F.sum(f("id"))):first()
         assert run.wait(30) == 130
 
 
+@pytest.mark.parametrize("function", ["while true do x = x + 1 end", 'return (("a"):rep(40000):find((".-"):rep(30) .. "b"))'])
+@pytest.mark.parametrize("last", [100, 400000])
+def test_rows_that_come_one_by_one_are_given_up_at_once(tmp_path, function, last):
+    """Also where the function is called for rows that are fetched later than the first ones."""
+    code = f"""local f = F.udf(function(x) if x > {last} then {function} end return x end, "bigint")
+print("go") io.stdout:flush()
+for row in spark:range(3000000):select(f("id")):toLocalIterator() do end
+"""
+    with interrupted(tmp_path / "home", code) as (run, answered):
+        assert answered < 1
+        assert run.wait(30) == 130
+
+
+def test_rows_that_are_not_read_to_their_end_disturb_no_others(tmp_path):
+    """Two iterators over functions of Lua: one is left behind, the other goes on; a failure in the middle says its row."""
+    out = script(tmp_path, """
+local f = F.udf(function(x) local s = 0 for i = 1, 20 do s = s + i end return x + s end, "bigint")
+local function rows(n) return spark:range(n):select(f("id"):alias("y")):toLocalIterator() end
+local sum, other = 0, rows(1000000)
+for row in rows(300000) do
+  sum = sum + row.y
+  if other and row.y == 100210 then other() other = nil collectgarbage() collectgarbage() end
+end
+print(sum)
+local bad = F.udf(function(x) if x == 500000 then error("here") end return x end, "bigint")
+print(select(2, pcall(function() for row in spark:range(1000000):select(bad("id")):toLocalIterator() do end end)))
+""")
+    assert out.splitlines()[0] == str(sum(range(300000)) + 210 * 300000)
+    assert "failed for the row (500000)" in out and "here" in out
+
+
 def test_functions_of_lua_take_lists_maps_and_structs(tmp_path):
     """As tables; NULLs inside are null. What they raise and give, and cannot give, is said."""
     out = script(tmp_path, """

@@ -22,10 +22,10 @@
 struct watched { /* a call into DuckDB that may last; on the stack of the calling thread */
     struct watched *next;
     const struct ctx *ctx;
-    duckdb_connection connection;
-    bool stopped; /* by engine.interrupt */
-    bool polled;  /* the calling thread looks at ctx itself between tasks: it goes first */
-    int seen;     /* how often the watcher saw ctx cancelled */
+    duckdb_connection connection; /* NULL: there is none to interrupt */
+    bool stopped;                 /* by engine.interrupt */
+    bool polled;                  /* the calling thread looks at ctx itself between tasks: it goes first */
+    int seen;                     /* how often the watcher saw ctx cancelled */
 };
 
 struct local_table {
@@ -59,6 +59,8 @@ struct statement {
     duckdb_pending_result pending;
     duckdb_result result;
     bool has_result;
+    bool functions;          /* it calls some of Lua */
+    struct fetcher *fetcher; /* fetch.c: it has taken the rest over; NULL: none has */
 };
 
 /* statement.c */
@@ -80,9 +82,16 @@ enum lc statement_fetch(struct statement *s, duckdb_data_chunk *out,
 void statement_close(struct statement *s);
 enum lc duck_execute(struct engine *e, const struct ctx *ctx, const char *sql, struct err *err) MUST_CHECK;
 
+/* fetch.c: a statement's chunks by a thread that an interrupt does not wait for */
+bool fetcher_open(struct statement *s); /* false: there is none, the caller fetches */
+enum lc fetcher_next(struct statement *s, duckdb_data_chunk *out, struct err *err) MUST_CHECK;
+void fetcher_close(struct statement *s);
+
 /* watch.c */
 void watch_begin(struct engine *e, struct watched *w, const struct ctx *ctx, duckdb_connection connection);
 void watch_end(struct engine *e, struct watched *w);
+/* Under the lock: the functions of Lua that run stop, until watch_end. */
+void watch_stop_functions(struct engine *e, struct watched *w);
 void watch_stop(struct engine *e); /* ends the thread */
 
 /* errors.c */

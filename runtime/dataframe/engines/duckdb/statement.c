@@ -357,7 +357,7 @@ static enum lc run(struct engine *e, const struct ctx *ctx, const char *sql, enu
     struct watched w;
     enum lc code;
 
-    *out = (struct statement){.e = e, .ctx = ctx};
+    *out = (struct statement){.e = e, .ctx = ctx, .functions = udf && kind == STATEMENT_STREAM};
     TRY(ctx_check(ctx, err));
     if (udf && !statement_await_orphans(e, ctx)) { /* functions of Lua stop while any statement is told to */
         TRY(ctx_check(ctx, err));
@@ -401,6 +401,10 @@ enum lc statement_fetch(struct statement *s, duckdb_data_chunk *out, struct err 
     const char *text;
 
     TRY(ctx_check(s->ctx, err));
+    if (!s->connection && !s->fetcher) /* an interrupt has taken it away */
+        return err_set(err, LC_CANCELLED, "the query was interrupted");
+    if (s->fetcher || (s->functions && fetcher_open(s)))
+        return fetcher_next(s, out, err);
     watch_begin(s->e, &w, s->ctx, s->connection);
     *out = api->duckdb_fetch_chunk(s->result);
     watch_end(s->e, &w);
@@ -414,6 +418,10 @@ void statement_close(struct statement *s)
 {
     struct duck_api *api = &s->e->api;
 
+    if (s->fetcher) {
+        fetcher_close(s);
+        return;
+    }
     if (s->has_result)
         api->duckdb_destroy_result(&s->result);
     if (s->pending)

@@ -9,6 +9,9 @@ struct rows {
     struct statement statement;
     const struct dtype *schema; /* owned: the user's names */
     duckdb_arrow_options options;
+    duckdb_logical_type *types; /* owned, n of them */
+    char **names;               /* owned */
+    idx_t n;
     struct err err;
     bool ended;
 };
@@ -27,34 +30,42 @@ static int take_error(struct rows *r, duckdb_error_data bad)
     return EIO;
 }
 
+/* The types are asked for at the start: later the result may be with a thread that fetches, or gone. */
+static bool take_columns(struct rows *r)
+{
+    struct duck_api *api = &r->statement.e->api;
+
+    r->n = api->duckdb_column_count(&r->statement.result);
+    r->types = mem_calloc(r->n, sizeof *r->types);
+    r->names = mem_calloc(r->n, sizeof *r->names);
+    for (idx_t i = 0; r->types && r->names && i < r->n; i++) {
+        r->types[i] = api->duckdb_column_logical_type(&r->statement.result, i);
+        r->names[i] = mem_strdup(i < r->schema->n_fields ? r->schema->fields[i].name
+                                                         : api->duckdb_column_name(&r->statement.result, i));
+        if (!r->names[i])
+            return false;
+    }
+    return r->types && r->names;
+}
+
+static void free_columns(struct rows *r)
+{
+    for (idx_t i = 0; r->types && i < r->n; i++)
+        if (r->types[i])
+            r->statement.e->api.duckdb_destroy_logical_type(&r->types[i]);
+    for (idx_t i = 0; r->names && i < r->n; i++)
+        mem_free(r->names[i]);
+    mem_free(r->types);
+    mem_free(r->names);
+}
+
 static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
 {
     struct rows *r = stream->private_data;
-    struct duck_api *api = &r->statement.e->api;
-    idx_t n = api->duckdb_column_count(&r->statement.result);
-    duckdb_logical_type *types = mem_calloc(n, sizeof *types);
-    const char **names = mem_calloc(n, sizeof *names);
-    duckdb_error_data bad = NULL;
-    int code = 0;
+    duckdb_error_data bad = r->statement.e->api.duckdb_to_arrow_schema(
+        r->options, r->types, (const char **)(uintptr_t)r->names, r->n, out);
 
-    if (types && names) {
-        for (idx_t i = 0; i < n; i++) {
-            types[i] = api->duckdb_column_logical_type(&r->statement.result, i);
-            names[i] = i < r->schema->n_fields ? r->schema->fields[i].name
-                                               : api->duckdb_column_name(&r->statement.result, i);
-        }
-        bad = api->duckdb_to_arrow_schema(r->options, types, names, n, out);
-        for (idx_t i = 0; i < n; i++)
-            api->duckdb_destroy_logical_type(&types[i]);
-        if (bad)
-            code = take_error(r, bad);
-    } else {
-        err_nomem(&r->err);
-        code = ENOMEM;
-    }
-    mem_free(types);
-    mem_free(names);
-    return code;
+    return bad ? take_error(r, bad) : 0;
 }
 
 static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
@@ -87,15 +98,19 @@ static const char *get_last_error(struct ArrowArrayStream *stream)
     return r->err.message;
 }
 
-static void release(struct ArrowArrayStream *stream)
+static void free_rows(struct rows *r)
 {
-    struct rows *r = stream->private_data;
-
     if (r->options)
         r->statement.e->api.duckdb_destroy_arrow_options(&r->options);
+    free_columns(r);
     statement_close(&r->statement);
     dtype_unref(r->schema);
     mem_free(r);
+}
+
+static void release(struct ArrowArrayStream *stream)
+{
+    free_rows(stream->private_data);
     stream->release = NULL;
 }
 
@@ -111,6 +126,10 @@ enum lc duck_stream(struct engine *e, const struct ctx *ctx, const char *sql, co
     }
     r->schema = dtype_ref(schema);
     r->options = e->api.duckdb_result_get_arrow_options(&r->statement.result);
+    if (!take_columns(r)) {
+        free_rows(r);
+        return err_nomem(err);
+    }
     *out = (struct ArrowArrayStream){.get_schema = get_schema,
                                      .get_next = get_next,
                                      .get_last_error = get_last_error,

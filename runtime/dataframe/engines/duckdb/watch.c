@@ -6,7 +6,8 @@ enum { PERIOD_NS = 3000000, GRACE = 6 /* periods that a thread has to see it its
 static void check_calls(struct engine *e)
 {
     for (struct watched *w = e->calls; w; w = w->next)
-        if ((w->stopped || ctx_check(w->ctx, NULL) != LC_OK) && (!w->polled || ++w->seen > GRACE))
+        if (w->connection && (w->stopped || ctx_check(w->ctx, NULL) != LC_OK) &&
+            (!w->polled || ++w->seen > GRACE))
             e->api.duckdb_interrupt(w->connection);
 }
 
@@ -44,6 +45,12 @@ void watch_begin(struct engine *e, struct watched *w, const struct ctx *ctx, duc
     if (!w->next)
         pthread_cond_signal(&e->wake);
     pthread_mutex_unlock(&e->watch);
+}
+
+void watch_stop_functions(struct engine *e, struct watched *w)
+{
+    *w = (struct watched){.stopped = true, .next = e->calls};
+    e->calls = w;
 }
 
 void watch_end(struct engine *e, struct watched *w)
