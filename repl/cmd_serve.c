@@ -99,7 +99,7 @@ static enum lc read_arguments(int argc, char **argv, struct settings *s, struct 
 /* ---- serving ---- */
 static void announce(const struct settings *s, const struct service *service, int port)
 {
-    bool chat = service_chat_template(service) != NULL;
+    bool chat = service_chat_template(service, false) != NULL;
     const char *body =
         chat ? "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}], \"max_tokens\": 32}"
              : "{\"prompt\": \"Hello\", \"max_tokens\": 32}";

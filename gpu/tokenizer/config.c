@@ -75,17 +75,17 @@ static enum lc take_tokens(struct tokenizer *tok, const json_t *config, struct e
     return LC_OK;
 }
 
-/* One text, or a list of named ones of which "default" counts. */
-static const char *default_template(const json_t *value)
+/* One text, which is the default, or a list of named ones. */
+static const char *named_template(const json_t *value, const char *which)
 {
     const json_t *entry;
     size_t i;
 
     if (!json_is_array(value))
-        return json_string_value(value);
+        return strcmp(which, "default") == 0 ? json_string_value(value) : NULL;
     json_array_foreach (value, i, entry) {
         const char *name = json_text(entry, "name", NULL);
-        if (name && strcmp(name, "default") == 0)
+        if (name && strcmp(name, which) == 0)
             return json_text(entry, "template", NULL);
     }
     return NULL;
@@ -93,13 +93,16 @@ static const char *default_template(const json_t *value)
 
 static enum lc take_template(struct tokenizer *tok, const json_t *config, const char *folder, struct err *err)
 {
-    const char *text = default_template(json_object_get(config, "chat_template"));
+    const json_t *given = json_object_get(config, "chat_template");
+    const char *text = named_template(given, "default"), *tools = named_template(given, "tool_use");
     char *path = fs_join(folder, "chat_template.jinja");
     struct buf file = BUF_INIT(CONFIG_MAX);
     enum lc rc = path ? LC_OK : err_nomem(err);
 
     if (rc == LC_OK && fs_exists(path) && (rc = fs_read(path, &file, err)) == LC_OK)
-        text = buf_str(&file);
+        text = buf_str(&file), tools = NULL;
+    if (rc == LC_OK && tools && (tok->tool_template = arena_strdup(tok->arena, tools)) == NULL)
+        rc = err_nomem(err);
     if (rc == LC_OK && text && (tok->chat_template = arena_strdup(tok->arena, text)) == NULL)
         rc = err_nomem(err);
     buf_release(&file);

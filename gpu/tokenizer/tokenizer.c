@@ -480,9 +480,9 @@ bool tokenizer_adds_eos(const struct tokenizer *tok)
 }
 
 /* ---- chat ---- */
-const char *tokenizer_chat_template(const struct tokenizer *tok)
+const char *tokenizer_chat_template(const struct tokenizer *tok, bool tools)
 {
-    return tok->chat_template;
+    return tools && tok->tool_template ? tok->tool_template : tok->chat_template;
 }
 
 static enum lc set_all(json_t *into, const json_t *from)
@@ -508,7 +508,9 @@ enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *c
                                       const json_t *messages, bool add_generation_prompt, const json_t *extra,
                                       struct buf *out, struct err *err)
 {
-    const char *text = chat_template ? chat_template : tok->chat_template;
+    const json_t *tools = json_object_get(extra, "tools");
+    const char *text =
+        chat_template ? chat_template : tokenizer_chat_template(tok, tools && !json_is_null(tools));
     json_t *vars;
     enum lc rc;
 

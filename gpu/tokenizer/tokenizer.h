@@ -94,7 +94,8 @@ bool tokenizer_adds_bos(const struct tokenizer *tok);
 bool tokenizer_adds_eos(const struct tokenizer *tok);
 
 /* ---- chat ---- */
-const char *tokenizer_chat_template(const struct tokenizer *tok); /* NULL: the model has none */
+/* NULL: the model has none. tools: the one for chats with tools, where the model has two. */
+const char *tokenizer_chat_template(const struct tokenizer *tok, bool tools);
 /* Appends the rendered conversation. messages: array of {role, content, …}; extra: further template variables
  * (tools, documents, …) or NULL; chat_template: instead of the model's own, or NULL. */
 enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *chat_template,

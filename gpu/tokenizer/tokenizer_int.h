@@ -188,7 +188,7 @@ struct tokenizer {
     struct special_run front, back;
     bool trim_offsets, trim_prefix_space; /* ByteLevel post-processing */
     int32_t bos, eos, pad;
-    const char *chat_template;
+    const char *chat_template, *tool_template; /* NULL: none */
     json_t *special_texts; /* owned: bos_token, eos_token, … as texts, for the template */
 };
 

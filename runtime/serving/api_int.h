@@ -8,6 +8,7 @@
 #ifndef LACUS_SERVING_API_INT_H
 #define LACUS_SERVING_API_INT_H
 #include "runtime/serving/api.h"
+#include "runtime/serving/tools.h"
 #include <jansson.h>
 
 enum { PROMPTS_MAX = 128, STOPS_MAX = 16, WAIT_MS = 100 };
@@ -26,6 +27,9 @@ struct ask {
     bool stream, usage_in_stream;
     struct encoding prompts[PROMPTS_MAX];
     size_t n;
+    const json_t *tools, *template_options; /* of body; NULL: none */
+    enum tool_format tool_format;           /* set by ask_chat, with tools */
+    bool one_call;
     int64_t copies; /* answers to each prompt; set by ask_options */
     struct job_options options;
 };

@@ -125,12 +125,53 @@ static enum lc flatten(struct ask *a, json_t *message, struct err *err)
     return set == 0 ? LC_OK : err_nomem(err);
 }
 
+/* Arguments come as a text; templates take them as what it says. */
+static enum lc open_arguments(struct ask *a, json_t *call, struct err *err)
+{
+    json_t *function = json_object_get(call, "function"), *arguments, *read;
+    const char *text;
+
+    if (!json_is_string(json_object_get(function, "name")))
+        return ask_wrong(a, "messages", err, "has a tool call without a function's name");
+    arguments = json_object_get(function, "arguments");
+    text = json_string_value(arguments);
+    if (json_is_object(arguments))
+        return LC_OK;
+    if (arguments && !json_is_null(arguments) && !text)
+        return ask_wrong(a, "messages", err, "has a tool call whose arguments are not a JSON object");
+    read = text && *text ? json_loads(text, 0, NULL) : json_object();
+    if (!json_is_object(read)) {
+        json_decref(read);
+        return ask_wrong(a, "messages", err, "has a tool call whose arguments are not a JSON object");
+    }
+    return json_object_set_new(function, "arguments", read) == 0 ? LC_OK : err_nomem(err);
+}
+
+static enum lc check_calls(struct ask *a, json_t *message, struct err *err)
+{
+    json_t *calls = json_object_get(message, "tool_calls"), *call;
+    size_t i;
+
+    if (!calls)
+        return LC_OK;
+    if (json_array_size(calls) == 0 && (json_is_null(calls) || json_is_array(calls))) {
+        json_object_del(message, "tool_calls"); /* as clients send back what they got */
+        return LC_OK;
+    }
+    if (!json_is_array(calls))
+        return ask_wrong(a, "messages", err, "has a message whose 'tool_calls' are not a list");
+    json_array_foreach (calls, i, call)
+        TRY(open_arguments(a, call, err));
+    return LC_OK;
+}
+
 static enum lc check_message(struct ask *a, json_t *message, struct err *err)
 {
     const json_t *content = json_object_get(message, "content");
 
     if (!json_is_string(json_object_get(message, "role")))
         return ask_wrong(a, "messages", err, "has a message without a role");
+    TRY(check_calls(a, message, err));
     if (!content || json_is_null(content)) {
         if (json_object_set_new(message, "content", json_string("")) != 0)
             return err_nomem(err);
@@ -139,6 +180,39 @@ static enum lc check_message(struct ask *a, json_t *message, struct err *err)
     if (!json_is_string(content) && !json_is_array(content))
         return ask_wrong(a, "messages", err, "has a message whose content is not text");
     return flatten(a, message, err);
+}
+
+/* Whether the model's template takes the tools, and how their calls are written. */
+static enum lc choose_format(struct ask *a, const char *text, struct err *err)
+{
+    if (!a->tools || !text)
+        return LC_OK;
+    a->tool_format = tool_format_of(text);
+    a->options.shown = tool_marks(a->tool_format);
+    if (a->tool_format == TOOLS_NONE)
+        return ask_wrong(a, "tools", err, "cannot be used: the model's chat template takes none");
+    if (a->tool_format == TOOLS_UNKNOWN)
+        return ask_wrong(a, "tools", err,
+                         "cannot be used: this model's calls are not in a format that is read here "
+                         "(<tool_call>, [TOOL_CALLS] and Llama 3's JSON are)");
+    return LC_OK;
+}
+
+static enum lc render_chat(struct ask *a, const json_t *messages, struct buf *out, struct err *err)
+{
+    const char *text = service_chat_template(a->api->service, a->tools != NULL);
+    json_t *extra = a->template_options ? json_deep_copy(a->template_options) : json_object();
+    enum lc rc = choose_format(a, text, err);
+
+    if (a->tools && json_object_set(extra, "tools", (json_t *)(uintptr_t)a->tools) != 0)
+        rc = err_nomem(err);
+    if (rc == LC_OK) {
+        a->param = "messages";
+        rc = tokenizer_apply_chat_template(service_tokenizer(a->api->service), text, messages, true, extra,
+                                           out, err);
+    }
+    json_decref(extra);
+    return rc;
 }
 
 enum lc ask_chat(struct ask *a, const json_t *messages, struct err *err)
@@ -155,12 +229,8 @@ enum lc ask_chat(struct ask *a, const json_t *messages, struct err *err)
     json_array_foreach (copy, i, message)
         if (rc == LC_OK)
             rc = check_message(a, message, err);
-    if (rc == LC_OK) {
-        a->param = "messages";
-        rc = tokenizer_apply_chat_template(service_tokenizer(a->api->service),
-                                           service_chat_template(a->api->service), copy, true, NULL, &text,
-                                           err);
-    }
+    if (rc == LC_OK)
+        rc = render_chat(a, copy, &text, err);
     json_decref(copy);
     if (rc == LC_NOTFOUND) {
         err_set(err, LC_ARG, "'%s' has no chat template, so it takes prompts only (/v1/completions)",

@@ -213,6 +213,67 @@ static enum lc read_stream_options(struct ask *a, const struct field *f, const j
     return LC_OK;
 }
 
+static enum lc check_tool(struct ask *a, const json_t *tool, struct err *err)
+{
+    const char *type = json_string_value(json_object_get(tool, "type"));
+    const json_t *function = json_object_get(tool, "function"), *parameters;
+    const char *name = json_string_value(json_object_get(function, "name"));
+
+    if (!type || strcmp(type, "function") != 0)
+        return ask_wrong(a, "tools", err, "has a tool that is not of type 'function'");
+    if (!name || !*name)
+        return ask_wrong(a, "tools", err, "has a function without a name");
+    parameters = json_object_get(function, "parameters");
+    if (parameters && !json_is_null(parameters) && !json_is_object(parameters))
+        return ask_wrong(a, "tools", err, "has a function whose parameters are not a JSON schema");
+    return LC_OK;
+}
+
+static bool is_word(const json_t *value, const char *word)
+{
+    return json_is_string(value) && strcmp(json_string_value(value), word) == 0;
+}
+
+/* With tool_choice "none" the model is not told of them. */
+static enum lc read_tools(struct ask *a, const struct field *f, const json_t *value, struct err *err)
+{
+    const json_t *tool;
+    size_t i;
+
+    if (!json_is_array(value))
+        return ask_wrong(a, f->name, err, "must be a list of functions");
+    json_array_foreach (value, i, tool)
+        TRY(check_tool(a, tool, err));
+    if (json_array_size(value) && !is_word(json_object_get(a->body, "tool_choice"), "none"))
+        a->tools = value;
+    return LC_OK;
+}
+
+static enum lc read_tool_choice(struct ask *a, const struct field *f, const json_t *value, struct err *err)
+{
+    if (is_word(value, "none"))
+        return LC_OK;
+    if (!is_word(value, "auto"))
+        return ask_wrong(a, f->name, err,
+                         "can be 'auto' or 'none': an answer is not forced to be a call here");
+    if (json_array_size(json_object_get(a->body, "tools")) == 0)
+        return ask_wrong(a, f->name, err, "needs 'tools'");
+    return LC_OK;
+}
+
+static enum lc read_parallel(struct ask *a, const struct field *f, const json_t *value, struct err *err)
+{
+    a->one_call = json_is_false(value);
+    return json_is_boolean(value) ? LC_OK : ask_wrong(a, f->name, err, "must be true or false");
+}
+
+static enum lc read_template_options(struct ask *a, const struct field *f, const json_t *value,
+                                     struct err *err)
+{
+    a->template_options = value;
+    return json_is_object(value) ? LC_OK : ask_wrong(a, f->name, err, "must be an object");
+}
+
 static enum lc read_format(struct ask *a, const struct field *f, const json_t *value, struct err *err)
 {
     const char *type = json_string_value(json_object_get(value, "type"));
@@ -259,10 +320,14 @@ static const struct field fields[] = {
     {"response_format", TEXT, read_format, 0, 0, 0, NULL},
     {"best_of", TEXT, refuse, 0, 1, 0, "must be 1: every answer is given back"},
     {"suffix", TEXT, refuse, 0, 0, 0, "is not supported"},
-    {"tools", TEXT, refuse, 0, 0, 0, "are not supported: no functions are called here"},
-    {"tool_choice", TEXT, refuse, 0, 0, 0, "is not supported: no functions are called here"},
-    {"functions", TEXT, refuse, 0, 0, 0, "are not supported: no functions are called here"},
-    {"function_call", TEXT, refuse, 0, 0, 0, "is not supported: no functions are called here"},
+    {"tools", CHAT, read_tools, 0, 0, 0, NULL},
+    {"tool_choice", CHAT, read_tool_choice, 0, 0, 0, NULL},
+    {"parallel_tool_calls", CHAT, read_parallel, 0, 0, 0, NULL},
+    {"chat_template_kwargs", CHAT, read_template_options, 0, 0, 0, NULL},
+    {"tools", COMPLETION, refuse, 0, 0, 0, "belong to chats (/v1/chat/completions)"},
+    {"tool_choice", COMPLETION, refuse, 0, 0, 0, "belongs to chats (/v1/chat/completions)"},
+    {"functions", TEXT, refuse, 0, 0, 0, "are not supported: 'tools' has taken their place"},
+    {"function_call", TEXT, refuse, 0, 0, 0, "is not supported: 'tool_choice' has taken its place"},
     {"audio", TEXT, refuse, 0, 0, 0, "is not supported: this model reads and writes text"},
     {"prediction", TEXT, refuse, 0, 0, 0, "is not supported"},
     {"web_search_options", TEXT, refuse, 0, 0, 0, "is not supported"},
@@ -282,7 +347,7 @@ static const struct field fields[] = {
     {"service_tier", TEXT, NULL, 0, 0, 0, NULL},
     {"safety_identifier", TEXT, NULL, 0, 0, 0, NULL},
     {"prompt_cache_key", TEXT, NULL, 0, 0, 0, NULL},
-    {"parallel_tool_calls", TEXT, NULL, 0, 0, 0, NULL},
+    {"parallel_tool_calls", COMPLETION, NULL, 0, 0, 0, NULL},
     {"modalities", TEXT, NULL, 0, 0, 0, NULL},
 };
 #undef AT

@@ -100,15 +100,63 @@ static bool whole_text(struct job *j, size_t i, const struct job_choice *c, stru
     return job_echo(j, i, text) && job_take(j, i, 0, c->visible, text);
 }
 
+/* ---- calls ---- */
+static json_t *call_json(enum tool_format format, const struct tool_piece *call, const char *arguments,
+                         size_t len)
+{
+    bool nine = format == TOOLS_LIST; /* Mistral's templates take ids of nine characters only */
+    char digits[25], id[ID_TEXT];
+
+    hex_make(digits, nine ? 9 : 24);
+    snprintf(id, sizeof id, "%s%s", nine ? "" : "call_", digits);
+    return json_pack("{s:s,s:s,s:{s:s,s:s%}}", "id", id, "type", "function", "function", "name", call->name,
+                     "arguments", arguments, len);
+}
+
+/* The answer as a message: its text, and the calls in it. Takes the text. */
+static json_t *message_json(const struct ask *a, struct buf *answer, bool *called)
+{
+    struct tool_reader reader = {.format = a->tool_format, .one = a->one_call, .text = *answer};
+    struct buf text = BUF_INIT(BUF_TEXT_MAX);
+    json_t *calls = json_array(), *message;
+    struct tool_piece piece;
+
+    while (tool_reader_next(&reader, true, &piece)) {
+        if (piece.name)
+            json_array_append_new(calls, call_json(a->tool_format, &piece, piece.text, piece.len));
+        else
+            buf_add(&text, piece.text, piece.len);
+        mem_free(piece.name);
+    }
+    *called = reader.calls > 0;
+    message =
+        json_pack("{s:s,s:o,s:n}", "role", "assistant", "content",
+                  *called && text.len == 0 ? json_null() : json_stringn(buf_str(&text), text.len), "refusal");
+    if (*called && message)
+        json_object_set(message, "tool_calls", calls);
+    json_decref(calls);
+    buf_release(&text);
+    tool_reader_release(&reader);
+    *answer = (struct buf)BUF_INIT(BUF_TEXT_MAX);
+    return message;
+}
+
+static const char *reason(enum job_end end, bool called)
+{
+    return called && end == JOB_STOP ? "tool_calls" : ends[end];
+}
+
 static json_t *choice_json(const struct ask *a, struct job *j, size_t i)
 {
     struct job_choice c;
     struct buf text = BUF_INIT(BUF_TEXT_MAX);
     struct err err;
     json_t *content = NULL, *logprobs = NULL;
+    bool called = false;
 
     if (job_wait(j, i, SIZE_MAX, 0, &c, &err) == LC_OK && whole_text(j, i, &c, &text)) {
-        content = json_stringn(buf_str(&text), text.len);
+        content =
+            a->shape == SHAPE_CHAT ? message_json(a, &text, &called) : json_stringn(buf_str(&text), text.len);
         logprobs = logprobs_json(a, j, i, 0, c.told);
     }
     buf_release(&text);
@@ -118,9 +166,8 @@ static json_t *choice_json(const struct ask *a, struct job *j, size_t i)
         return NULL;
     }
     if (a->shape == SHAPE_CHAT)
-        return json_pack("{s:I,s:{s:s,s:o,s:n},s:o,s:s}", "index", (json_int_t)i, "message", "role",
-                         "assistant", "content", content, "refusal", "logprobs", logprobs, "finish_reason",
-                         ends[c.end]);
+        return json_pack("{s:I,s:o,s:o,s:s}", "index", (json_int_t)i, "message", content, "logprobs",
+                         logprobs, "finish_reason", reason(c.end, called));
     return json_pack("{s:I,s:o,s:o,s:s}", "index", (json_int_t)i, "text", content, "logprobs", logprobs,
                      "finish_reason", ends[c.end]);
 }
@@ -155,6 +202,7 @@ struct events {
     bool begun;                /* this choice's first chunk (chat: the role) is out */
     struct buf out;            /* what the client has not taken yet */
     size_t taken;
+    struct tool_reader reader; /* of this choice */
 };
 
 static void put_event(struct events *e, json_t *choices, json_t *usage)
@@ -175,28 +223,76 @@ static void put_event(struct events *e, json_t *choices, json_t *usage)
     json_decref(chunk);
 }
 
-/* told: tokens whose logarithms go with it. */
-static void put_delta(struct events *e, const char *role, const struct buf *text, const char *end,
+/* A choice's chunk, with the logarithms of the tokens up to told. */
+static void put_choice(struct events *e, const char *key, json_t *value, const char *end, size_t told)
+{
+    json_t *logprobs =
+        told > e->told ? logprobs_json(&e->ask, e->job, e->choice, e->told, told) : json_null();
+
+    e->told = told > e->told ? told : e->told;
+    put_event(e,
+              json_pack("[{s:I,s:o,s:o,s:s?}]", "index", (json_int_t)e->choice, key, value, "logprobs",
+                        logprobs, "finish_reason", end),
+              NULL);
+}
+
+static void put_delta(struct events *e, const char *role, const char *text, size_t len, const char *end,
                       size_t told)
 {
-    json_t *delta = json_object(), *logprobs, *choice;
+    json_t *delta;
 
+    if (e->ask.shape != SHAPE_CHAT) {
+        put_choice(e, "text", json_stringn(text ? text : "", len), end, told);
+        return;
+    }
+    delta = json_object();
     if (role)
         json_object_set_new(delta, "role", json_string(role));
     if (text)
-        json_object_set_new(delta, "content", json_stringn(buf_str(text), text->len));
-    logprobs = told > e->told ? logprobs_json(&e->ask, e->job, e->choice, e->told, told) : json_null();
-    e->told = told;
-    if (e->ask.shape == SHAPE_CHAT) {
-        choice = json_pack("{s:I,s:o,s:o,s:s?}", "index", (json_int_t)e->choice, "delta", delta, "logprobs",
-                           logprobs, "finish_reason", end);
-    } else {
-        choice = json_pack("{s:I,s:s%,s:o,s:s?}", "index", (json_int_t)e->choice, "text",
-                           text ? buf_str(text) : "", text ? text->len : (size_t)0, "logprobs", logprobs,
-                           "finish_reason", end);
-        json_decref(delta);
+        json_object_set_new(delta, "content", json_stringn(text, len));
+    put_choice(e, "delta", delta, end, told);
+}
+
+/* As OpenAI: the name first, then the arguments. */
+static void put_call(struct events *e, const struct tool_piece *call, size_t told)
+{
+    json_int_t i = (json_int_t)e->reader.calls - 1;
+    json_t *first = call_json(e->ask.tool_format, call, "", 0);
+
+    if (first)
+        json_object_set_new(first, "index", json_integer(i));
+    put_choice(e, "delta", json_pack("{s:[o]}", "tool_calls", first), NULL, told);
+    put_choice(e, "delta",
+               json_pack("{s:[{s:I,s:{s:s%}}]}", "tool_calls", "index", i, "function", "arguments",
+                         call->text, call->len),
+               NULL, told);
+}
+
+/* New text of this choice: what is text to the client, and the calls that are whole. */
+static void put_text(struct events *e, const struct buf *text, const struct job_choice *c)
+{
+    struct tool_piece piece;
+
+    if (e->ask.tool_format == TOOLS_NONE) {
+        if (text->len)
+            put_delta(e, NULL, buf_str(text), text->len, NULL, c->told);
+        return;
     }
-    put_event(e, json_pack("[o]", choice), NULL);
+    buf_add(&e->reader.text, buf_str(text), text->len);
+    while (tool_reader_next(&e->reader, c->end != JOB_RUNNING, &piece)) {
+        if (piece.name)
+            put_call(e, &piece, c->told);
+        else
+            put_delta(e, NULL, piece.text, piece.len, NULL, c->told);
+        mem_free(piece.name);
+    }
+}
+
+static void begin_reader(struct events *e)
+{
+    tool_reader_release(&e->reader);
+    e->reader = (struct tool_reader){
+        .format = e->ask.tool_format, .one = e->ask.one_call, .text = BUF_INIT(BUF_TEXT_MAX)};
 }
 
 static void put_error(struct events *e, const struct err *err)
@@ -236,17 +332,17 @@ static bool next_events(struct events *e)
         return true;
     }
     if (!e->begun && e->ask.shape == SHAPE_CHAT)
-        put_delta(e, "assistant", &text, NULL, 0);
+        put_delta(e, "assistant", "", 0, NULL, 0);
     if (!e->begun)
         whole = job_echo(e->job, e->choice, &text);
     e->begun = true;
     whole = whole && (c.visible <= e->seen || job_take(e->job, e->choice, e->seen, c.visible, &text));
-    if (text.len)
-        put_delta(e, NULL, &text, NULL, c.told);
+    put_text(e, &text, &c);
     e->seen = c.visible;
     buf_release(&text);
     if (c.end != JOB_RUNNING) {
-        put_delta(e, NULL, NULL, ends[c.end], c.told);
+        put_delta(e, NULL, NULL, 0, reason(c.end, e->reader.calls > 0), c.told);
+        begin_reader(e);
         e->begun = false;
         e->seen = e->told = 0;
         if (++e->choice == job_choices(e->job))
@@ -279,6 +375,7 @@ static void close_events(void *stream)
     struct events *e = stream;
 
     job_release(e->job);
+    tool_reader_release(&e->reader);
     buf_release(&e->out);
     mem_free(e);
 }
@@ -300,6 +397,9 @@ static enum lc streamed(struct ask *a, struct job *j, struct http_response *resp
         .out = BUF_INIT(BUF_TEXT_MAX)};
     e->ask.options = (struct job_options){.generate.adapter = a->options.generate.adapter,
                                           .logprobs = a->options.logprobs};
+    e->ask.tool_format = a->tool_format;
+    e->ask.one_call = a->one_call;
+    begin_reader(e);
     make_id(a->shape, e->id);
     response->status = 200;
     response->content_type = "text/event-stream; charset=utf-8";

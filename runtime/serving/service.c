@@ -288,6 +288,28 @@ static bool grow_text(struct running *r, const struct buf *piece)
     return !r->stopped && !c->text.failed;
 }
 
+static bool is_shown(const struct running *r, int32_t id)
+{
+    const char *token = tokenizer_token(r->service->tok, id);
+
+    for (const char *const *at = r->job->options.shown; at && *at && token; at++)
+        if (strcmp(*at, token) == 0)
+            return tokenizer_is_special(r->service->tok, id);
+    return false;
+}
+
+/* What a token adds to the text. */
+static enum lc spell(struct running *r, int32_t id, struct buf *out)
+{
+    if (is_stop_id(r->service, id))
+        return LC_OK;
+    if (!is_shown(r, id))
+        return tokenizer_stream_put(r->stream, id, out, &r->err);
+    TRY(tokenizer_stream_end(r->stream, out, &r->err));
+    buf_puts(out, tokenizer_token(r->service->tok, id));
+    return buf_check(out, &r->err);
+}
+
 static bool on_token(void *arg, size_t sequence, const struct generate_token *t)
 {
     struct running *r = arg;
@@ -297,9 +319,8 @@ static bool on_token(void *arg, size_t sequence, const struct generate_token *t)
     bool on = true;
 
     (void)sequence;
-    if (!t->prompt && !is_stop_id(s, t->token) &&
-        tokenizer_stream_put(r->stream, t->token, &piece, &r->err) != LC_OK)
-        on = false;
+    if (!t->prompt)
+        on = spell(r, t->token, &piece) == LC_OK;
     pthread_mutex_lock(&s->lock);
     r->choice->tokens += !t->prompt;
     if (o->logprobs && !say(r->choice, t, o->generate.top_logprobs, false))
@@ -901,7 +922,7 @@ const struct tokenizer *service_tokenizer(const struct service *s)
     return s->tok;
 }
 
-const char *service_chat_template(const struct service *s)
+const char *service_chat_template(const struct service *s, bool tools)
 {
-    return s->chat_template ? s->chat_template : tokenizer_chat_template(s->tok);
+    return s->chat_template ? s->chat_template : tokenizer_chat_template(s->tok, tools);
 }

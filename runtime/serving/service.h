@@ -41,11 +41,12 @@ struct job_options {
     struct generate_bias *bias;       /* owned by the job; generate.n_bias of them */
     char **stop;                      /* owned by the job: texts that end a choice */
     size_t n_stop;
-    bool continues;   /* the answer goes on where the prompt ends, without a border */
-    bool echo;        /* the prompt's text is in front of the answer: job_echo */
-    bool logprobs;    /* job_token tells of each token; with echo, of the prompt's too */
-    bool prompt_only; /* with echo: nothing is generated */
-    bool cut;         /* max_new_tokens is a default: less will do where the context has no room for it */
+    bool continues;           /* the answer goes on where the prompt ends, without a border */
+    bool echo;                /* the prompt's text is in front of the answer: job_echo */
+    bool logprobs;            /* job_token tells of each token; with echo, of the prompt's too */
+    bool prompt_only;         /* with echo: nothing is generated */
+    const char *const *shown; /* special tokens that the answer shows, NULL at the end; static; NULL: none */
+    bool cut; /* max_new_tokens is a default: less will do where the context has no room for it */
 };
 
 struct job_token {
@@ -81,7 +82,8 @@ const char *service_source(const struct service *s);                   /* what i
 int64_t service_created(const struct service *s);                      /* seconds since 1970 */
 int64_t service_context(const struct service *s); /* tokens that prompt and answer may have together */
 const struct tokenizer *service_tokenizer(const struct service *s);
-const char *service_chat_template(const struct service *s); /* NULL: none */
+/* The template for a chat with or without tools. NULL: none. */
+const char *service_chat_template(const struct service *s, bool tools);
 
 /* Takes prompts (n encodings) and the texts of options->stop. max_new_tokens 0: as many as the context holds; LC_LIMIT
  * when prompt and max_new_tokens together are more. */

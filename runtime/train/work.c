@@ -452,7 +452,8 @@ static void keep_checkpoint(struct work *w)
 static enum lc save_chat_template(const struct work *w, const char *folder, struct err *err)
 {
     const char *text = json_string_value(json_object_get(w->spec, "chat_template"));
-    char *path = text && !tokenizer_chat_template(w->tok) ? fs_join(folder, "chat_template.jinja") : NULL;
+    char *path =
+        text && !tokenizer_chat_template(w->tok, false) ? fs_join(folder, "chat_template.jinja") : NULL;
     enum lc rc = path ? fs_write(path, text, strlen(text), err) : LC_OK;
 
     mem_free(path);

@@ -220,7 +220,7 @@ BAD = [
     ("/v1/completions", {"prompt": "The quick brown fox " * 200}, 400, "prompt", "context"), ("/v1/completions", {"prompt": "a", "model": "gpt-9"}, 404, "model", "not served"),
     ("/v1/chat/completions", {"messages": []}, 400, "messages", "at least one"), ("/v1/chat/completions", {"messages": [{"content": "x"}]}, 400, "messages", "role"), ("/v1/chat/completions", {"messages": "x"}, 400, "messages", "list"),
     ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, 400, "messages", "text only"),
-    ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function"}]}, 400, "tools", "not supported"), ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_object"}}, 400, "response_format", "text"),
+    ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function"}]}, 400, "tools", "without a name"), ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_object"}}, 400, "response_format", "text"),
     ("/v1/nothing", {}, 404, None, "there is no"), ("/serving-endpoints/other/invocations", {"prompt": "x"}, 404, "model", "not served"), ("/serving-endpoints/tiny", {}, 404, None, "there is no"),
     ("/invocations", {}, 400, None, "none of"), ("/invocations", {"dataframe_split": {"columns": ["a"], "data": [["x", "y"]]}}, 400, "dataframe_split", "2 values for 1 columns"), ("/invocations", {"dataframe_records": [{"a": 1, "b": 2}]}, 400, "dataframe_records", "prompt"),
 ]
