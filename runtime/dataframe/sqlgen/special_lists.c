@@ -212,6 +212,21 @@ static const char *months_of(struct call *c, const char *interval)
     return gen_printf(c->g, "(12 * datepart('year', %s) + datepart('month', %s))", interval, interval);
 }
 
+/* Instants a step of days and times apart: a clock that is put forward does not move those after it. */
+static const char *moments_by(struct call *c, const char *a, const char *b, const char *step)
+{
+    const char *length = gen_printf(c->g, "CAST(epoch_us(%s) AS BIGINT)", step);
+
+    return gen_printf(
+        c->g,
+        "(CASE WHEN %s = 0 OR (%s > 0 AND %s > %s) OR (%s < 0 AND %s < %s) THEN error('requirement failed: "
+        "Illegal sequence boundaries: ' || epoch_us(%s) || ' to ' || epoch_us(%s) || ' by ' || %s) ELSE "
+        "list_filter(list_transform(range((epoch_us(%s) - epoch_us(%s)) // %s + 2), lambda li: %s + "
+        "to_microseconds(CAST(%s %% 86400000000 * li AS BIGINT)) + to_days(CAST(%s // 86400000000 * li AS "
+        "INTEGER))), lambda lv: CASE WHEN %s > 0 THEN lv <= %s ELSE lv >= %s END) END)",
+        length, length, a, b, length, a, b, a, b, length, b, a, length, a, length, length, length, b, b);
+}
+
 static enum lc sequence(struct call *c, struct sx *out)
 {
     const struct dtype *t = gen_type(c->g, dtype_common(c->args[0].type, c->args[1].type));
@@ -226,7 +241,8 @@ static enum lc sequence(struct call *c, struct sx *out)
     if (dtype_is_integral(t))
         step = c->n > 2 ? c->args[2].sql : gen_printf(c->g, "CASE WHEN %s > %s THEN -1 ELSE 1 END", a, b);
     else
-        step = c->n > 2 ? c->args[2].sql : "to_days(1)";
+        step = c->n > 2 ? c->args[2].sql
+                        : gen_printf(c->g, "to_days(CASE WHEN %s > %s THEN -1 ELSE 1 END)", a, b);
     if (!dtype_is_integral(t) && c->n > 2 && c->args[2].type->id == DTYPE_INTERVAL &&
         dtype_interval_kind(c->args[2].type) ==
             INTERVAL_YEAR_MONTH) /* each from the start: the 31st comes back */
@@ -239,6 +255,9 @@ static enum lc sequence(struct call *c, struct sx *out)
                                        "ELSE lv >= %s END)",
                                        a, b, months_of(c, step), a, months_of(c, step), gen_sql_type(c->g, t),
                                        months_of(c, step), b, b));
+    if (t->id == DTYPE_TIMESTAMP) /* each from the start, in days of the session's time zone */
+        return special_done(c, out, gen_type(c->g, dtype_array(dtype_ref(t), false)),
+                            moments_by(c, a, b, step));
     if (dtype_is_integral(t) && c->n > 2)
         a = gen_printf(
             c->g,

@@ -135,6 +135,14 @@ static enum lc timestamp_diff(struct call *c, struct sx *out)
     const struct unit *u;
 
     TRY(unit_of(c, &u));
+    if (strcmp(u->interval, "to_months") == 0 ||
+        strcmp(u->interval, "to_years") == 0) /* DuckDB's last days of months count as whole */
+        return special_done(c, out, dtype_of(DTYPE_LONG),
+                            gen_printf(c->g,
+                                       "(lacus_whole_months(epoch_us(CAST(%s AS TIMESTAMP)), "
+                                       "epoch_us(CAST(%s AS TIMESTAMP))) // %d)",
+                                       c->args[1].sql, c->args[2].sql,
+                                       strcmp(u->interval, "to_years") == 0 ? 12 : u->times));
     return special_done(c, out, dtype_of(DTYPE_LONG),
                         gen_printf(c->g, "date_sub('%s', CAST(%s AS TIMESTAMP), CAST(%s AS TIMESTAMP))",
                                    u->duck, c->args[1].sql, c->args[2].sql));

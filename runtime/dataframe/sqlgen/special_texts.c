@@ -295,12 +295,17 @@ static enum lc regexp_extract_all(struct call *c, struct sx *out)
 /* ---- others ---- */
 static enum lc sha2(struct call *c, struct sx *out)
 {
-    int64_t bits = 256;
+    static const struct {
+        int64_t bits;
+        const char *function;
+    } lengths[] = {
+        {0, "sha256"}, {224, "lacus_sha224"}, {256, "sha256"}, {384, "lacus_sha384"}, {512, "lacus_sha512"}};
+    const char *x = c->args[0].sql, *bits = c->args[1].sql;
+    struct buf b = BUF_INIT((size_t)1 << 20);
 
-    if (!special_int(&c->args[1], &bits) || (bits != 256 && bits != 0 && bits != 512))
-        return special_unsupported(c, "a length other than 256 and 512");
-    return special_done(c, out, string(),
-                        gen_printf(c->g, "%s(%s)", bits == 512 ? "lacus_sha512" : "sha256", c->args[0].sql));
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        buf_printf(&b, " WHEN %lld THEN %s(%s)", (long long)lengths[i].bits, lengths[i].function, x);
+    return special_done(c, out, string(), gen_printf(c->g, "(CASE %s%s END)", bits, gen_take(c->g, &b)));
 }
 
 static enum lc format_number(struct call *c, struct sx *out)

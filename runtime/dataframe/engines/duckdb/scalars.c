@@ -304,8 +304,9 @@ static enum lc register_one(struct engine *e, const struct scalar *s, struct err
 
 enum lc duck_register_scalars(struct engine *e, struct err *err)
 {
-    static const struct scalar *const tables[] = {scalars_hash, scalars_text,   scalars_codec, scalars_format,
-                                                  scalars_data, scalars_sketch, scalars_time};
+    static const struct scalar *const tables[] = {scalars_hash,   scalars_text,   scalars_codec,
+                                                  scalars_format, scalars_data,   scalars_sketch,
+                                                  scalars_time,   scalars_charset};
 
     __atomic_store_n(&get_extra_info, e->api.duckdb_scalar_function_get_extra_info, __ATOMIC_RELEASE);
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)

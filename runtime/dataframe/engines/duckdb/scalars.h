@@ -50,7 +50,7 @@ struct scalar {
     scalar_fn *fn;
 };
 extern const struct scalar scalars_hash[], scalars_text[], scalars_codec[], scalars_format[], scalars_data[],
-    scalars_sketch[], scalars_time[]; /* each ends with a NULL name */
+    scalars_sketch[], scalars_time[], scalars_charset[]; /* each ends with a NULL name */
 
 void result_text(struct result *out); /* what was written to more is the result */
 void result_item(struct result *out, struct value item);

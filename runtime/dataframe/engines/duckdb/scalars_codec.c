@@ -84,15 +84,49 @@ static void hmac(const struct value *a, struct result *out)
     }
 }
 
-/* ---- SHA-2 of other lengths than 256: 512, 384 ---- */
+/* ---- SHA-2 of other lengths than 256: 224 and 384 are the longer ones cut short, begun with other numbers ---- */
+static void put_hex(const unsigned char *hash, int n, struct result *out)
+{
+    for (int i = 0; i < n; i++)
+        buf_printf(out->more, "%02x", hash[i]);
+    result_text(out);
+}
+
+static void sha224(const struct value *a, struct result *out)
+{
+    static const uint32_t begin[8] = {0xc1059ed8, 0x367cd507, 0x3070dd17, 0xf70e5939,
+                                      0xffc00b31, 0x68581511, 0x64f98fa7, 0xbefa4fa4};
+    crypto_hash_sha256_state s;
+    unsigned char hash[32];
+
+    crypto_hash_sha256_init(&s);
+    memcpy(s.state, begin, sizeof begin);
+    crypto_hash_sha256_update(&s, (const unsigned char *)a->s, a->len);
+    crypto_hash_sha256_final(&s, hash);
+    put_hex(hash, 28, out);
+}
+
+static void sha384(const struct value *a, struct result *out)
+{
+    static const uint64_t begin[8] = {0xcbbb9d5dc1059ed8, 0x629a292a367cd507, 0x9159015a3070dd17,
+                                      0x152fecd8f70e5939, 0x67332667ffc00b31, 0x8eb44a8768581511,
+                                      0xdb0c2e0d64f98fa7, 0x47b5481dbefa4fa4};
+    crypto_hash_sha512_state s;
+    unsigned char hash[64];
+
+    crypto_hash_sha512_init(&s);
+    memcpy(s.state, begin, sizeof begin);
+    crypto_hash_sha512_update(&s, (const unsigned char *)a->s, a->len);
+    crypto_hash_sha512_final(&s, hash);
+    put_hex(hash, 48, out);
+}
+
 static void sha512(const struct value *a, struct result *out)
 {
     unsigned char hash[64];
 
     crypto_hash_sha512(hash, (const unsigned char *)a->s, a->len);
-    for (int i = 0; i < 64; i++)
-        buf_printf(out->more, "%02x", hash[i]);
-    result_text(out);
+    put_hex(hash, 64, out);
 }
 
 /* ---- AES: a block at a time; the tables are made from the field's arithmetic ---- */
@@ -440,6 +474,8 @@ const struct scalar scalars_codec[] = {
     {"lacus_to_base32", "b", 's', false, to_base32},
     {"lacus_from_base32", "s", 'b', false, from_base32},
     {"lacus_hmac", "bbs", 'b', false, hmac},
+    {"lacus_sha224", "b", 's', false, sha224},
+    {"lacus_sha384", "b", 's', false, sha384},
     {"lacus_sha512", "b", 's', false, sha512},
     {"lacus_aes_encrypt", "bbssbb", 'b', false, aes_encrypt},
     {"lacus_aes_decrypt", "bbssbi", 'b', false, aes_decrypt},

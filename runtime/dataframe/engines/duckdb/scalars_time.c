@@ -42,6 +42,33 @@ static void days(const struct value *a, struct result *out)
         result_null(out);
 }
 
+/* ---- months between, as java.time's LocalDateTime.until counts them ---- */
+enum { MONTH_ROOM = 32 }; /* more than the days of a month */
+static const int64_t day_micros = INT64_C(86400000000);
+
+static int64_t packed_day(int64_t days)
+{
+    int64_t year;
+    int month, day;
+
+    civil_date(days, &year, &month, &day);
+    return (year * 12 + month) * MONTH_ROOM + day;
+}
+
+/* (from, to), µs on the clock: a day that is not over counts for nothing */
+static void whole_months(const struct value *a, struct result *out)
+{
+    int64_t from = a[0].i / day_micros - (a[0].i % day_micros < 0);
+    int64_t to = a[1].i / day_micros - (a[1].i % day_micros < 0);
+    int64_t from_rest = a[0].i - from * day_micros, to_rest = a[1].i - to * day_micros;
+
+    if (to > from && to_rest < from_rest)
+        to--;
+    else if (to < from && to_rest > from_rest)
+        to++;
+    out->i = (packed_day(to) - packed_day(from)) / MONTH_ROOM;
+}
+
 /* ---- patterns of Java ---- */
 struct clock { /* a time on the clock, in parts */
     int64_t year;
@@ -182,6 +209,7 @@ const struct scalar scalars_time[] = {
     {"lacus_date_format", "ls", 's', false, date_format},
     {"lacus_date_days", "s", 'l', false, days},
     {"lacus_time_micros", "si", 'l', false, micros},
+    {"lacus_whole_months", "ll", 'l', false, whole_months},
     {"lacus_time_zone", "s", 's', false, zone},
     {NULL, NULL, 0, false, NULL},
 };
