@@ -555,11 +555,13 @@ static enum lc show_evaluated(struct trainer *t, const struct model_batch *b, st
 static enum lc eval_rows(const struct ctx *ctx, struct trainer *t, struct model_batch *b,
                          struct model_loss *sum, struct err *err)
 {
+    struct model_forward how = {.label_smoothing =
+                                    t->args.label_smoothing_factor}; /* as Trainer's eval_loss */
     struct model_loss l;
 
     if (b->sequences == 0)
         return LC_OK;
-    TRY(model_forward(ctx, t->m, b, &(struct model_forward){0}, &l, err));
+    TRY(model_forward(ctx, t->m, b, &how, &l, err));
     sum->sum += l.sum;
     sum->labels += l.labels;
     if (t->args.eval_accuracy)
@@ -828,15 +830,34 @@ static enum lc finish(const struct ctx *ctx, struct trainer *t, struct err *err)
     return ranks_share_weights(ctx, t, err);
 }
 
+/* As Trainer's flow has it: the last step is evaluated whatever eval_steps is, and nothing before eval_delay. */
+static bool eval_is_due(const struct trainer *t)
+{
+    const struct training_args *a = &t->args;
+    double done = a->eval_strategy == STRATEGY_EPOCH ? t->state.epoch : (double)t->state.step;
+
+    return a->eval_delay <= done &&
+           (is_due(t, a->eval_strategy, a->eval_steps ? a->eval_steps : a->logging_steps) ||
+            (t->state.finished && a->eval_strategy == STRATEGY_STEPS));
+}
+
+static bool log_is_due(const struct trainer *t)
+{
+    const struct training_args *a = &t->args;
+
+    return t->window_steps &&
+           (is_due(t, a->logging_strategy, a->logging_steps) || (t->state.finished && a->logging_strategy) ||
+            (a->logging_first_step && t->state.step == 1));
+}
+
 static enum lc after_step(const struct ctx *ctx, struct trainer *t, struct err *err)
 {
     const struct training_args *a = &t->args;
     bool save_at_end = t->state.finished && a->save_strategy == STRATEGY_STEPS;
 
-    if (t->window_steps &&
-        (is_due(t, a->logging_strategy, a->logging_steps) || (t->state.finished && a->logging_strategy)))
+    if (log_is_due(t))
         TRY(log_train(t, err));
-    if (is_due(t, a->eval_strategy, a->eval_steps ? a->eval_steps : a->logging_steps))
+    if (eval_is_due(t))
         TRY(evaluate_due(ctx, t, err));
     t->state.finished = t->state.finished || t->state.stopped_early;
     save_at_end = save_at_end || (t->state.stopped_early && a->save_strategy == STRATEGY_STEPS);

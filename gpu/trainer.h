@@ -61,8 +61,10 @@ struct training_args {
     double label_smoothing_factor;
     int64_t logging_steps; /* 500 in HF; here 10 */
     enum train_strategy logging_strategy, eval_strategy, save_strategy;
-    int64_t eval_steps;       /* 0: as logging_steps */
-    int64_t save_steps;       /* 500 */
+    bool logging_first_step;
+    double eval_delay;  /* steps or epochs, as eval_strategy counts, before which nothing is evaluated */
+    int64_t eval_steps; /* 0: as logging_steps */
+    int64_t save_steps; /* 500 */
     int64_t save_total_limit; /* 0: all are kept */
     bool load_best_model_at_end;
     int64_t greater_is_better;   /* 0, 1; -1: what the metric is like */

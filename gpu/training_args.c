@@ -59,7 +59,9 @@ static const struct row {
     ROW(label_smoothing_factor, REAL),
     ROW(logging_steps, SIZE),
     ROW(logging_strategy, STRATEGY),
+    ROW(logging_first_step, FLAG),
     ROW(eval_strategy, STRATEGY),
+    ROW(eval_delay, REAL),
     ROW(save_strategy, STRATEGY),
     ROW(eval_steps, SIZE),
     ROW(save_steps, SIZE),
@@ -89,38 +91,106 @@ static const struct {
     {"per_gpu_train_batch_size", "per_device_train_batch_size"},
     {"per_gpu_eval_batch_size", "per_device_eval_batch_size"},
     {"min_lr_ratio", "min_lr_rate"},
+    {"activation_checkpointing", "gradient_checkpointing"},
 };
 
-/* Only Python's side of a run: accepted and without effect. */
-static const char *const IGNORED[] = {"report_to",
-                                      "disable_tqdm",
-                                      "run_name",
-                                      "logging_dir",
-                                      "overwrite_output_dir",
-                                      "do_train",
-                                      "do_eval",
-                                      "do_predict",
-                                      "dataloader_num_workers",
-                                      "dataloader_pin_memory",
-                                      "remove_unused_columns",
-                                      "gradient_checkpointing_kwargs",
-                                      "average_tokens_across_devices",
-                                      "push_to_hub",
-                                      "log_level",
-                                      "logging_nan_inf_filter",
-                                      "save_safetensors",
-                                      "ddp_find_unused_parameters",
-                                      "use_cpu",
-                                      "no_cuda",
-                                      "tf32",
-                                      "torch_compile",
-                                      "include_num_input_tokens_seen"};
-
-/* Accepted with this value only. */
-static const struct {
+/* What transformers has beside the rows, and what it may be here. NULL: anything, as it says nothing about the numbers. */
+static const struct other {
     const char *name, *only, *hint;
-} FIXED[] = {{"fp16", "false", "bf16 = true is half precision here: it needs no scaling of the loss"},
-             {"dataloader_drop_last", "false", "the last batch is kept; dataset:select leaves rows out"}};
+} OTHERS[] = {
+    {"accelerator_config", "null", "the order of the rows is that of accelerate's seedable sampler"},
+    {"activation_checkpointing_kwargs", NULL, NULL},
+    {"auto_find_batch_size", "false", "llm.plan{…} says what fits; memory_budget recomputes layers to fit"},
+    {"average_tokens_across_devices", "true",
+     "a loss is a mean over all tokens of a step, on any number of ranks"},
+    {"batch_eval_metrics", "false", "compute_metrics gets all rows of an evaluation"},
+    {"bf16_full_eval", "false", "evaluations have the type of the training: bf16 = true"},
+    {"dataloader_drop_last", "false", "the last batch is kept; dataset:select leaves rows out"},
+    {"dataloader_in_order", NULL, NULL},
+    {"dataloader_multiprocessing_context", NULL, NULL},
+    {"dataloader_num_workers", NULL, NULL},
+    {"dataloader_persistent_workers", NULL, NULL},
+    {"dataloader_pin_memory", NULL, NULL},
+    {"dataloader_prefetch_factor", NULL, NULL},
+    {"dataset_num_proc", NULL, NULL},
+    {"dataset_text_field", "null", "text_column = … beside args names the column of texts"},
+    {"ddp_backend", NULL, NULL},
+    {"ddp_broadcast_buffers", NULL, NULL},
+    {"ddp_bucket_cap_mb", NULL, NULL},
+    {"ddp_find_unused_parameters", NULL, NULL},
+    {"ddp_static_graph", NULL, NULL},
+    {"ddp_timeout", NULL, NULL},
+    {"debug", NULL, NULL},
+    {"deepspeed", "null", "num_processes = 2 trains on two workers"},
+    {"disable_tqdm", NULL, NULL},
+    {"do_eval", NULL, NULL},
+    {"do_predict", NULL, NULL},
+    {"do_train", NULL, NULL},
+    {"enable_jit_checkpoint", NULL, NULL},
+    {"eval_accumulation_steps", NULL, NULL},
+    {"eval_do_concat_batches", NULL, NULL},
+    {"eval_on_start", NULL, NULL}, /* a job evaluates before its first step anyway */
+    {"eval_use_gather_object", NULL, NULL},
+    {"fp16", "false", "bf16 = true is half precision here: it needs no scaling of the loss"},
+    {"fp16_full_eval", "false", "evaluations have the type of the training: bf16 = true"},
+    {"fsdp", "null", "num_processes = 2 trains on two workers"},
+    {"fsdp_config", NULL, NULL},
+    {"full_determinism", NULL, NULL},
+    {"gradient_checkpointing_kwargs", NULL, NULL},
+    {"hub_always_push", NULL, NULL},
+    {"hub_model_id", NULL, NULL},
+    {"hub_private_repo", NULL, NULL},
+    {"hub_revision", NULL, NULL},
+    {"hub_strategy", NULL, NULL},
+    {"hub_token", NULL, NULL},
+    {"ignore_data_skip", "false", "job:resume() goes on with the batch that comes next"},
+    {"include_for_metrics", "[]", "compute_metrics gets predictions and label_ids"},
+    {"include_num_input_tokens_seen", NULL, NULL},
+    {"label_names", "null", "the labels of rows are called 'labels'"},
+    {"length_column_name", NULL, NULL},
+    {"liger_kernel_config", NULL, NULL},
+    {"local_rank", NULL, NULL},
+    {"log_level", NULL, NULL},
+    {"log_level_replica", NULL, NULL},
+    {"log_on_each_node", NULL, NULL},
+    {"logging_dir", NULL, NULL},
+    {"logging_nan_inf_filter", NULL, NULL},
+    {"neftune_noise_alpha", "null", "no noise is added to embeddings; lora_dropout regularises"},
+    {"no_cuda", NULL, NULL},
+    {"optim_target_modules", "null", "adamw_torch and sgd update every parameter that is trained"},
+    {"overwrite_output_dir", NULL, NULL},
+    {"parallelism_config", "null", "num_processes = 2 trains on two workers"},
+    {"prediction_loss_only", NULL, NULL},
+    {"project", NULL, NULL},
+    {"push_to_hub", "false", "nothing is uploaded: the result is in output_dir, in the Hub's format"},
+    {"remove_unused_columns", NULL, NULL},
+    {"report_to", NULL, NULL},
+    {"restore_callback_states_from_checkpoint", NULL, NULL},
+    {"resume_from_checkpoint", "null", "job:resume() goes on from a job's last checkpoint"},
+    {"run_name", NULL, NULL},
+    {"save_on_each_node", NULL, NULL},
+    {"save_only_model", "false",
+     "checkpoints are what job:resume() needs; save_strategy = 'no' keeps the result only"},
+    {"save_safetensors", "true", "weights are kept as safetensors"},
+    {"skip_memory_metrics", NULL, NULL},
+    {"tf32", NULL, NULL},
+    {"torch_compile", NULL, NULL},
+    {"torch_compile_backend", NULL, NULL},
+    {"torch_compile_mode", NULL, NULL},
+    {"torch_empty_cache_steps", NULL, NULL},
+    {"trackio_bucket_id", NULL, NULL},
+    {"trackio_space_id", NULL, NULL},
+    {"trackio_static_space_id", NULL, NULL},
+    {"train_sampling_strategy", "\"random\"", "rows come in Trainer's random order"},
+    {"use_cache", NULL, NULL},
+    {"use_cpu", NULL, NULL},
+    {"use_liger_kernel", NULL, NULL},
+};
+enum { N_OTHERS = sizeof OTHERS / sizeof *OTHERS };
+
+/* Of the rows rather than of the run: llm.finetune takes them out of the arguments before they come here. */
+static const char *const OF_ROWS[] = {"max_length", "packing", "completion_only_loss", "assistant_only_loss"};
+enum { N_OF_ROWS = sizeof OF_ROWS / sizeof *OF_ROWS };
 
 static const char *const STRATEGIES[] = {
     [STRATEGY_NO] = "no", [STRATEGY_STEPS] = "steps", [STRATEGY_EPOCH] = "epoch"};
@@ -292,42 +362,48 @@ static enum lc read_value(const struct row *row, struct training_args *a, const 
 
 static enum lc unknown(const char *key, struct err *err)
 {
-    const char *names[N_ROWS];
+    const char *names[N_ROWS + N_OTHERS + N_OF_ROWS];
     struct buf near = BUF_INIT(400);
+    size_t n = 0;
 
     for (int i = 0; i < N_ROWS; i++)
-        names[i] = ROWS[i].name;
+        names[n++] = ROWS[i].name;
+    for (int i = 0; i < N_OF_ROWS; i++)
+        names[n++] = OF_ROWS[i];
+    for (int i = 0; i < N_OTHERS; i++)
+        names[n++] = OTHERS[i].name;
     err_set(err, LC_ARG, "unknown training argument '%s'", key);
-    if (nearest_list(&near, key, names, N_ROWS, 3) && near.len)
+    if (nearest_list(&near, key, names, n, 3) && near.len)
         err_hint(err, "did you mean %s?", buf_str(&near));
     buf_release(&near);
     return LC_ARG;
 }
 
+/* null, false, 0, "" and empty lists: nothing was asked for. */
+static bool says_nothing(const json_t *v)
+{
+    return json_is_null(v) || json_is_false(v) || (json_is_number(v) && json_number_value(v) == 0) ||
+           (json_is_string(v) && json_string_length(v) == 0) ||
+           (json_is_array(v) && json_array_size(v) == 0) || (json_is_object(v) && json_object_size(v) == 0);
+}
+
 static enum lc read_other(const char *key, const json_t *v, struct err *err)
 {
-    const char *hint = "";
-    bool known = false;
+    const struct other *o = NULL;
+    json_t *only;
+    bool same;
 
-    for (size_t i = 0; i < sizeof IGNORED / sizeof *IGNORED; i++)
-        if (strcmp(IGNORED[i], key) == 0)
-            return LC_OK;
-    for (size_t i = 0; i < sizeof FIXED / sizeof *FIXED; i++) {
-        json_t *only =
-            strcmp(FIXED[i].name, key) == 0 ? json_loads(FIXED[i].only, JSON_DECODE_ANY, NULL) : NULL;
-        bool same = only && json_equal(only, v);
-
-        known = known || only;
-        hint = only ? FIXED[i].hint : hint;
-        json_decref(only);
-        if (same)
-            return LC_OK;
-    }
-    if (known) {
-        (void)err_set(err, LC_UNSUPPORTED, "training argument '%s' is not supported with this value", key);
-        return err_hint(err, "%s", hint);
-    }
-    return unknown(key, err);
+    for (int i = 0; i < N_OTHERS && !o; i++)
+        o = strcmp(OTHERS[i].name, key) == 0 ? &OTHERS[i] : NULL;
+    if (!o)
+        return unknown(key, err);
+    only = o->only ? json_loads(o->only, JSON_DECODE_ANY, NULL) : NULL;
+    same = !o->only || json_equal(only, v) || json_is_null(v) || (says_nothing(only) && says_nothing(v));
+    json_decref(only);
+    if (same)
+        return LC_OK;
+    (void)err_set(err, LC_UNSUPPORTED, "training argument '%s' is not supported with this value", key);
+    return err_hint(err, "%s", o->hint);
 }
 
 /* "momentum=0.9, nesterov=true" as an object; NULL: no memory, or no such text. */
@@ -466,6 +542,7 @@ static enum lc check_ranges(const struct training_args *a, struct err *err)
                   {"label_smoothing_factor", a->label_smoothing_factor, 0, 1 - 1e-12},
                   {"logging_steps", (double)a->logging_steps, 1, 1e12},
                   {"eval_steps", (double)a->eval_steps, 0, 1e12},
+                  {"eval_delay", a->eval_delay, 0, 1e12},
                   {"save_steps", (double)a->save_steps, 1, 1e12},
                   {"save_total_limit", (double)a->save_total_limit, 0, 1e12}};
 

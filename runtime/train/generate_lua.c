@@ -405,15 +405,16 @@ l_choose(lua_State *L) /* core.choose(m, {prompts}, {choices}, max_length) → {
     return 2;
 }
 
-static int
-l_eval_loss(lua_State *L) /* core.eval_loss(m, rows file, {max_length, completion_only, batch_size}) */
+static int l_eval_loss(
+    lua_State *
+        L) /* core.eval_loss(m, rows file, {max_length, completion_only, batch_size, label_smoothing_factor}) */
 {
     struct lua_model *m = llm_check_model(L, 1);
     const struct tokenizer *tok = llm_check_tokenizer(L, 1);
     const char *path = luaL_checkstring(L, 2);
     struct example_options o = {0};
     struct examples *e = NULL;
-    double loss = 0;
+    double loss = 0, smoothing;
     int64_t batch, n = 0;
     struct err err;
     enum lc rc;
@@ -421,13 +422,14 @@ l_eval_loss(lua_State *L) /* core.eval_loss(m, rows file, {max_length, completio
     luaL_checktype(L, 3, LUA_TTABLE);
     o.max_length = (int64_t)llm_option_number(L, 3, "max_length", 0);
     batch = (int64_t)llm_option_number(L, 3, "batch_size", 8);
+    smoothing = llm_option_number(L, 3, "label_smoothing_factor", 0);
     lua_getfield(L, 3, "completion_only");
     o.completion_only = lua_toboolean(L, -1);
     luaL_argcheck(L, batch > 0, 3, "batch_size is at least 1");
     rc = examples_load(llm_ctx(L), tok, path, &o, &e, &err);
     if (rc == LC_OK) {
         n = examples_dataset(e)->n;
-        rc = score_loss(llm_ctx(L), m->model, examples_dataset(e), batch, &loss, &err);
+        rc = score_loss(llm_ctx(L), m->model, examples_dataset(e), batch, smoothing, &loss, &err);
     }
     examples_free(e);
     if (rc != LC_OK)

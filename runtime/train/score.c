@@ -75,8 +75,9 @@ static struct model_batch view(const struct batch *b, bool labels)
 /* ---- loss ------------------------------------------------------------------------------------------------ */
 
 enum lc score_loss(const struct ctx *ctx, struct model *m, const struct train_dataset *data, int64_t batch,
-                   double *loss, struct err *err)
+                   double smoothing, double *loss, struct err *err)
 {
+    struct model_forward how = {.label_smoothing = smoothing};
     struct batch b = {0};
     struct model_loss l = {0};
     double sum = 0;
@@ -92,7 +93,7 @@ enum lc score_loss(const struct ctx *ctx, struct model *m, const struct train_da
         }
         if (rc == LC_OK) {
             struct model_batch v = view(&b, true);
-            rc = model_forward(ctx, m, &v, &(struct model_forward){0}, &l, err);
+            rc = model_forward(ctx, m, &v, &how, &l, err);
         }
         sum += l.mean * (double)b.sequences;
     }

@@ -1,7 +1,8 @@
 /* score.h: how well a model knows something: loss over examples, and which of given answers it finds
  * likeliest.
  *
- * What      score_loss is Hugging Face's eval_loss (mean over the examples of their batches' token means).
+ * What      score_loss is Hugging Face's eval_loss (mean over the examples of their batches' token means;
+ *           smoothing is label_smoothing_factor, 0 for a plain cross-entropy).
  *           score_choices finds, for each prompt, the choice with the highest log-probability (sum over its
  *           tokens, followed by the end-of-text token where there is one). A choice is only looked at while
  *           its first token alone could still win, so the answer is exact and most choices cost nothing.
@@ -12,7 +13,7 @@
  *
  * Example:
  *     double loss;
- *     if (score_loss(&ctx, model, dataset, 8, &loss, &err) == LC_OK)
+ *     if (score_loss(&ctx, model, dataset, 8, 0, &loss, &err) == LC_OK)
  *         printf("%g\n", loss);
  */
 #ifndef LACUS_TRAIN_SCORE_H
@@ -21,7 +22,7 @@
 #include "gpu/trainer.h"
 
 enum lc score_loss(const struct ctx *ctx, struct model *m, const struct train_dataset *data, int64_t batch,
-                   double *loss, struct err *err) MUST_CHECK;
+                   double smoothing, double *loss, struct err *err) MUST_CHECK;
 
 struct score_text { /* token ids, borrowed */
     const int32_t *ids;

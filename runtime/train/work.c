@@ -146,7 +146,8 @@ static void on_log(void *arg, const struct train_log *log)
     }
     event = json_pack("{s:s, s:I, s:f, s:o}", "event", "eval", "step", (json_int_t)log->state->step, "epoch",
                       log->state->epoch, "eval_loss", real(log->eval_loss));
-    json_object_set_new(event, "eval_perplexity", real(exp(log->eval_loss)));
+    if (w->args.label_smoothing_factor <= 0) /* of a smoothed loss the exponential is no perplexity */
+        json_object_set_new(event, "eval_perplexity", real(exp(log->eval_loss)));
     if (!isnan(log->eval_accuracy))
         json_object_set_new(event, "eval_accuracy", real(log->eval_accuracy));
     add_rewards(event, &log->rewards);

@@ -1,5 +1,6 @@
 """Schedules, optimizers, what ends a run, and what a run says when it breaks: against transformers and torch."""
 import ctypes as C
+import dataclasses
 import json
 import math
 
@@ -11,7 +12,7 @@ from transformers.optimization import get_scheduler
 
 from clib import LacusError
 from engine import CTX, Engine
-from test_engine import ARGS, CONFIGS, SHAPE, examples, hf_train, same_history
+from test_engine import ARGS, CONFIGS, SHAPE, batch, close, examples, hf_forward, hf_train, same_history
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +214,50 @@ def test_arguments_that_cannot_be(engine, args, message, tmp_path):
     m = start(engine, tmp_path)
     with pytest.raises(LacusError, match=message):
         engine.trainer(m, examples(), **args)
+
+
+@pytest.mark.parametrize("args", [
+    dict(label_smoothing_factor=0.2, eval_strategy="epoch"),
+    dict(eval_strategy="steps", eval_steps=2, max_steps=5),  # the last step is evaluated too
+    dict(eval_strategy="steps", eval_steps=2, eval_delay=3, max_steps=6, logging_first_step=True, logging_steps=3),
+    dict(eval_strategy="epoch", eval_delay=1.5, num_train_epochs=3),
+])
+def test_what_is_logged_and_evaluated_when(engine, args, tmp_path):
+    m = start(engine, tmp_path / "base")
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    args = {**dict(save_strategy="no", logging_steps=1), **args}
+    theirs, ours = hf_train(hf, tmp_path / "hf", **args), engine.train(m, examples(), **(ARGS | args))
+    for key in ("loss", "eval_loss"):
+        got, want = ([(row["step"], row[key]) for row in history if key in row] for history in (ours, theirs))
+        assert want and [step for step, _ in got] == [step for step, _ in want], key
+        assert [loss for _, loss in got] == pytest.approx([loss for _, loss in want], abs=1e-4), key
+
+
+def test_the_best_checkpoint_may_be_the_last(engine, tmp_path):
+    """It is saved and evaluated whatever save_steps and eval_steps are."""
+    args = dict(eval_strategy="steps", save_strategy="steps", eval_steps=2, save_steps=2, max_steps=3, load_best_model_at_end=True,
+                learning_rate=1e-3, lr_scheduler_type="constant", warmup_steps=0)
+    m = start(engine, tmp_path / "base")
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    evaluated = [row["eval_loss"] for row in hf_train(hf, tmp_path / "hf", **args) if "eval_loss" in row]
+    assert min(evaluated) == evaluated[-1]
+    engine.train(m, examples(), output_dir=str(tmp_path / "ours"), **(ARGS | args))
+    close(engine.forward(m, *batch())[1], hf_forward(hf.eval(), *batch())[1])
+
+
+def test_every_training_argument_has_an_answer(engine):
+    """The defaults of transformers are taken, and what cannot be done is refused with what to do."""
+    a = C.create_string_buffer(1024)
+    engine.lib.training_args_init(a)
+    for field in dataclasses.fields(transformers.TrainingArguments):
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        engine.call("training_args_from_json", a, engine.json({field.name: getattr(default, "value", default)}))
+    for name, value, hint in [("push_to_hub", True, "nothing is uploaded"), ("deepspeed", {"zero": 2}, "num_processes"), ("neftune_noise_alpha", 5, "lora_dropout"),
+                              ("resume_from_checkpoint", "out", "job:resume"), ("train_sampling_strategy", "group_by_length", "random order"),
+                              ("average_tokens_across_devices", False, "mean over all tokens")]:
+        with pytest.raises(LacusError, match=f"'{name}' is not supported with this value"):
+            engine.call("training_args_from_json", a, engine.json({name: value}))
+        assert hint in engine.hint
 
 
 # ---- a long curve ------------------------------------------------------------------------------------------------------

@@ -93,12 +93,19 @@ local function quantization_fields(q)
   return next(fields) and fields or nil
 end
 
+-- What llm.finetune takes out of the arguments before the engine sees them.
+local function take_row_arguments(args)
+  take(args, "max_length", "max_seq_length", "completion_only_loss", "assistant_only_loss", "completion_only", "packing", "output_dir", "ranks",
+    "nproc_per_node", "ddp_timeout", "report_to", "logging_dir")
+end
+
 local function lora_fields(peft)
   if peft == nil or peft == false then return nil end
   if type(peft) ~= "table" then fail("ARG", "peft is a LoraConfig{…}, not a " .. type(peft)) end
   return copy_of(peft)
 end
 
+tools.take_row_arguments = take_row_arguments
 tools.fail, tools.check_keys, tools.set, tools.copy_of, tools.take = fail, check_keys, set, copy_of, take
 tools.commas, tools.clock_text, tools.size_text, tools.trainable_text = commas, clock_text, size_text, trainable_text
 tools.is_dataframe, tools.unrow, tools.quantization_fields, tools.lora_fields = is_dataframe, unrow, quantization_fields, lora_fields

@@ -15,7 +15,6 @@ local TOKENS = 512 -- in one batch of predict, if it is more than one row: their
 local keys = set("model", "args", "train_dataset", "eval_dataset", "processing_class", "tokenizer", "peft", "peft_config", "compute_metrics", "callbacks",
   "report_to", "quantization", "quantization_config", "template", "instruction_column", "response_column", "text_column", "completion_only", "packing")
 local events = set("on_train_begin", "on_step_end", "on_log", "on_evaluate", "on_save", "on_train_end")
-local rows_arguments = {"max_length", "max_seq_length", "completion_only_loss", "assistant_only_loss", "packing", "output_dir"}
 
 -- Worked by the trainer itself, wherever it runs.
 local early = setmetatable({}, {__mode = "k"})
@@ -34,7 +33,7 @@ end
 local function check_arguments(args, peft, compute_metrics)
   local of_engine = {}
   for name, value in pairs(args) do of_engine[name] = value end
-  for _, name in ipairs(rows_arguments) do of_engine[name] = nil end
+  tools.take_row_arguments(of_engine)
   of_engine.compute_metrics = compute_metrics ~= nil
   core.check{args = of_engine, peft = peft}
 end
@@ -148,13 +147,13 @@ local handlers = {
     call(t, "on_log", control, note(t, {loss = e.loss, grad_norm = e.grad_norm, learning_rate = e.learning_rate}, e.step, e.epoch))
   end,
   eval = function(t, e, control)
-    if e.when then return end -- before the first step and after the last: not Hugging Face's
+    if e.when and not (e.when == "before" and t.args.eval_on_start) then return end -- before the first step and after the last: not Hugging Face's
     local logs = {}
     for name, value in pairs(e) do
       if name:find("^eval_") and name ~= "eval_perplexity" then logs[name] = value end
     end
-    local line = note(t, logs, e.step, e.epoch)
-    judge(t, e)
+    local line = note(t, logs, e.step, e.epoch or 0)
+    if not e.when then judge(t, e) end
     call(t, "on_log", control, line)
     call(t, "on_evaluate", control, line)
   end,
@@ -288,7 +287,8 @@ local function measure(t, dataset, prefix, with_rows)
   o.tokenizer_folder = m.path
   tools.write_rows(dataset, prefix .. "_dataset", o, path)
   local batch = argument(t, "per_device_eval_batch_size")
-  local settings = {max_length = longest(t, dataset), batch_size = batch, completion_only = o.completion_only or false}
+  local settings = {max_length = longest(t, dataset), batch_size = batch, completion_only = o.completion_only or false,
+    label_smoothing_factor = argument(t, "label_smoothing_factor")}
   local loss, n = core.eval_loss(m, path, settings)
   local metrics = {[prefix .. "_loss"] = loss}
   local predictions, labels
