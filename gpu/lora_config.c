@@ -214,7 +214,7 @@ static enum lc read_lists(const json_t *object, struct lora_config *c, struct er
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         json_t *v = json_object_get(object, rows[i].key);
 
-        if (!v || is_neutral(v))
+        if (!v || (is_neutral(v) && !json_is_integer(v))) /* layers_to_transform = 0 is the first layer */
             continue;
         if (!all_fit(v, rows[i].form))
             return refuse_value(rows[i].key, v, rows[i].hint, err);
@@ -260,11 +260,27 @@ static enum lc read_words(const json_t *object, struct lora_config *c, struct er
     return LC_OK;
 }
 
+static enum lc read_flags(const json_t *object, struct lora_config *c, struct err *err)
+{
+    const struct {
+        const char *key;
+        bool *to;
+    } rows[] = {{"use_rslora", &c->use_rslora}, {"use_dora", &c->use_dora}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const json_t *v = json_object_get(object, rows[i].key);
+
+        if (v && !json_is_boolean(v) && !json_is_null(v))
+            return err_set(err, LC_ARG, "LoraConfig: '%s' is not true or false", rows[i].key);
+        *rows[i].to = json_is_true(v);
+    }
+    return LC_OK;
+}
+
 static enum lc read_numbers(const json_t *object, struct lora_config *c, struct err *err)
 {
     const json_t *r = json_object_get(object, "r"), *alpha = json_object_get(object, "lora_alpha");
-    const json_t *dropout = json_object_get(object, "lora_dropout"),
-                 *rs = json_object_get(object, "use_rslora");
+    const json_t *dropout = json_object_get(object, "lora_dropout");
 
     if (r && !json_is_integer(r))
         return err_set(err, LC_ARG, "LoraConfig: 'r' is not a whole number");
@@ -274,9 +290,7 @@ static enum lc read_numbers(const json_t *object, struct lora_config *c, struct 
     c->r = r ? json_integer_value(r) : c->r;
     c->lora_alpha = alpha ? json_number_value(alpha) : c->lora_alpha;
     c->lora_dropout = dropout ? json_number_value(dropout) : c->lora_dropout;
-    c->use_rslora = json_is_true(rs);
-    c->use_dora = json_is_true(json_object_get(object, "use_dora"));
-    return LC_OK;
+    return read_flags(object, c, err);
 }
 
 enum lc lora_config_check(const struct lora_config *c, struct err *err)
