@@ -255,21 +255,23 @@ static int l_drop(lua_State *L) /* core.drop(id): the folder of a job that was n
     return 0;
 }
 
-/* What the engine would refuse later is refused here, with the nearest names. */
+/* What the engine would refuse later is refused here, with the nearest names. fields_only: one config by itself, of
+ * which only the names and values are known yet. */
 static enum lc check_arguments(const json_t *spec, struct err *err)
 {
-    const json_t *peft = json_object_get(spec, "peft");
+    const json_t *peft = json_object_get(spec, "peft"), *args = json_object_get(spec, "args");
+    bool fields_only = json_is_true(json_object_get(spec, "fields_only"));
     struct training_args a;
     struct adapter_config c;
     struct quantization q;
     enum lc rc;
 
     training_args_init(&a);
-    rc = training_args_from_json(&a, json_object_get(spec, "args"), err);
+    rc = args || !fields_only ? training_args_from_json(&a, args, err) : LC_OK;
     if (rc == LC_OK && !a.output_dir &&
         !(a.output_dir = mem_strdup("out"))) /* the worker has one of its own */
         rc = err_nomem(err);
-    if (rc == LC_OK)
+    if (rc == LC_OK && !fields_only)
         rc = training_args_check(&a, err);
     training_args_release(&a);
     if (rc == LC_OK && json_is_object(peft)) {
@@ -278,7 +280,7 @@ static enum lc check_arguments(const json_t *spec, struct err *err)
     }
     if (rc == LC_OK)
         rc = quantization_from_json(json_object_get(spec, "quantization"), &q, err);
-    if (rc == LC_OK && q.linear != DTYPE_NONE && !json_is_object(peft) &&
+    if (rc == LC_OK && !fields_only && q.linear != DTYPE_NONE && !json_is_object(peft) &&
         !json_object_get(json_object_get(spec, "folders"), "adapter")) {
         err_set(err, LC_ARG, "cannot train weights that are kept in %s", dtype_torch(q.linear));
         rc = err_hint(err, "train an adapter over them: peft = LoraConfig{…}");
@@ -430,7 +432,8 @@ static int l_submit(lua_State *L) /* core.submit(id, spec) */
     return 0;
 }
 
-static int l_check(lua_State *L) /* core.check{args, peft}: raises what core.submit would */
+static int
+l_check(lua_State *L) /* core.check{args, peft, quantization, fields_only}: raises what core.submit would */
 {
     struct err err;
 

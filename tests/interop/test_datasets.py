@@ -101,10 +101,24 @@ print(require("json").encode(names))""")
     ("load_dataset('jsonl', {data_files = 'x'})", "load_dataset does not know 'jsonl'"),
     ("Trainer{model = 'x', train_data = ds}", "did you mean 'train_dataset'"),
     ("Trainer{model = 'x', args = TrainingArguments{learning_rat = 1}}", "learning_rate"),
+    ("TrainingArguments{learning_rat = 1}", "did you mean 'learning_rate'"),
+    ("TrainingArguments{learning_rate = '1e-4'}", "'learning_rate' is not a number"),
+    ("TrainingArguments{max_lenght = 8}", "did you mean 'max_length'"),
+    ("TrainingArguments{push_to_hub = true}", "nothing is uploaded"),
+    ("LoraConfig{rank = 8}", "LoraConfig has no field 'rank'"),
+    ("LoraConfig{target_module = {'q_proj'}}", "did you mean 'target_modules'"),
+    ("LoraConfig{use_dora = 'true'}", "'use_dora' is not true or false"),
+    ("LoraConfig{use_rslora = 1}", "'use_rslora' is not true or false"),
+    ("PromptTuningConfig{num_virtual_token = 8}", "num_virtual_token"),
+    ("PrefixTuningConfig{num_virtual_token = 8}", "num_virtual_token"),
+    ("BitsAndBytesConfig{load_in_4bits = true}", "did you mean 'load_in_4bit'"),
+    ("Dataset:from_list{{text = 'a'}}", "Dataset.from_list takes a dot, not a colon"),
+    ("Dataset:from_dict{text = {'a'}}", "Dataset.from_dict takes a dot"),
     ("Trainer{model = 'x', report_to = 'wandb'}", "cannot report a training to 'wandb'"),
     ("Trainer{model = 'x', callbacks = {{on_logs = print}}}", "did you mean 'on_log'"),
 ])
 def test_bad_input_is_answered(home, code, says):
+    """Where it is written: nothing has started."""
     done = lacus(home, "-", text=ROWS_LUA + code)
     assert done.returncode != 0 and says in done.stderr + done.stdout
 
@@ -185,7 +199,8 @@ print(require("json").encode(out))""")
 
 
 ARGS = dict(max_steps=12, per_device_train_batch_size=4, per_device_eval_batch_size=4, learning_rate=0.001, logging_steps=2, eval_steps=6, lr_scheduler_type="cosine",
-            warmup_steps=3, weight_decay=0.1, seed=42, save_steps=1000)
+            warmup_steps=3, weight_decay=0.1, seed=42, save_steps=1000,
+            label_smoothing_factor=0.1, eval_on_start=True)
 
 
 def token_rows(model, rows):  # noqa: F811
@@ -235,7 +250,7 @@ print("RESULT" .. require("json").encode{{history = table.move(t.state.log_histo
         a, b = [[(row["step"], row[key]) for row in rows if key in row] for rows in (got["history"], want)]
         assert len(b) >= 2 and [s for s, _ in a] == [s for s, _ in b]
         assert [v for _, v in a] == pytest.approx([v for _, v in b], rel=1e-3 if key == "grad_norm" else 1e-4, abs=1e-7), key
-    assert got["steps"] == 12 and got["logs"] == 6 + 2 + 1
+    assert got["steps"] == 12 and got["logs"] == 6 + 2 + 1 + 1
     assert got["loss"] == pytest.approx(theirs_.state.log_history[-1]["train_loss"], rel=1e-4)
     assert got["metrics"]["test_loss"] == pytest.approx(predicted.metrics["test_loss"], rel=1e-4)
     assert got["eval"]["eval_rows"] == 8 and got["eval"]["eval_labels"] == -100

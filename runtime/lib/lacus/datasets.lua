@@ -71,11 +71,17 @@ local function options(what, known, first, ...)
   return o
 end
 
+-- Dataset:from_list{…} would take Dataset itself for the rows.
+local function without_colon(name, given)
+  if given == M.Dataset then fail("ARG", ("Dataset.%s takes a dot, not a colon"):format(name), ("write Dataset.%s(…)"):format(name)) end
+end
+
 --- class Dataset: rows with named columns, as Hugging Face's datasets have them
 --- Dataset.from_list(rows: table) -> Dataset
 -- rows as tables; the columns are in the order of their names
 --     Dataset.from_list{{text = "one", label = 0}, {text = "two", label = 1}}
 local function from_list(rows)
+  without_colon("from_list", rows)
   if type(rows) ~= "table" then fail("ARG", "Dataset.from_list takes a list of rows, not a " .. type(rows)) end
   local seen, copies = {}, {}
   for i, row in ipairs(rows) do
@@ -115,6 +121,7 @@ end
 -- columns as lists of one length; null stands for a missing value
 --     Dataset.from_dict{text = {"one", "two"}, label = {0, 1}}
 local function from_dict(columns)
+  without_colon("from_dict", columns)
   if type(columns) ~= "table" then fail("ARG", "Dataset.from_dict takes a table of columns, not a " .. type(columns)) end
   local names = sorted_keys(columns)
   return make(names, from_columns("Dataset.from_dict", columns, names))
@@ -123,6 +130,7 @@ end
 --- Dataset.from_df(df: DataFrame) -> Dataset
 -- the rows of a dataframe, in its order of columns
 local function from_df(df)
+  without_colon("from_df", df)
   local rows = {}
   for row in df:toLocalIterator() do rows[#rows + 1] = plain(tools.unrow(row)) end
   return make({table.unpack(df.columns)}, rows)

@@ -7,13 +7,16 @@ for _, part in ipairs{"rows", "job", "models", "plan", "evaluate"} do require("l
 
 -- ---- configurations ----------------------------------------------------------------------------------------------------
 
-local function config(name, given)
+-- field: what core.check calls it. A misspelt name is answered where it is written, not when the training starts.
+local function config(name, field, given)
   return function(fields)
     fields = fields or {}
     if type(fields) ~= "table" then fail("ARG", name .. " takes a table of fields, not a " .. type(fields)) end
-    local copy = {}
-    for k, v in pairs(given or {}) do copy[k] = v end
+    local copy = copy_of(given)
     for k, v in pairs(fields) do copy[k] = v end
+    local checked = copy_of(copy)
+    if field == "args" then tools.take_row_arguments(checked) end
+    if next(checked) ~= nil then core.check{[field] = checked, fields_only = true} end
     return copy
   end
 end
@@ -27,17 +30,17 @@ end
 --- BitsAndBytesConfig{load_in_4bit?: boolean, load_in_8bit?: boolean, bnb_4bit_quant_type?: string, bnb_4bit_use_double_quant?: boolean, bnb_4bit_compute_dtype?: string} -> BitsAndBytesConfig
 -- weights in few bits, with bitsandbytes' names
 --     BitsAndBytesConfig{load_in_4bit = true, bnb_4bit_quant_type = "nf4"}
-M.LoraConfig = config("LoraConfig")
+M.LoraConfig = config("LoraConfig", "peft")
 --- PromptTuningConfig{num_virtual_tokens = 8, prompt_tuning_init?: "RANDOM"|"TEXT"|"SAMPLE_VOCAB", prompt_tuning_init_text?: string} -> PromptTuningConfig
 -- embeddings in front of each text, which alone are trained, with PEFT's names
 --     PromptTuningConfig{num_virtual_tokens = 8, prompt_tuning_init = "TEXT", prompt_tuning_init_text = "Classify:"}
 --- PrefixTuningConfig{num_virtual_tokens = 8} -> PrefixTuningConfig
 -- keys and values in front of each text in every layer, which alone are trained, with PEFT's names
 --     PrefixTuningConfig{num_virtual_tokens = 16}
-M.PromptTuningConfig = config("PromptTuningConfig", {peft_type = "PROMPT_TUNING"})
-M.PrefixTuningConfig = config("PrefixTuningConfig", {peft_type = "PREFIX_TUNING"})
-M.TrainingArguments = config("TrainingArguments")
-M.BitsAndBytesConfig = config("BitsAndBytesConfig")
+M.PromptTuningConfig = config("PromptTuningConfig", "peft", {peft_type = "PROMPT_TUNING"})
+M.PrefixTuningConfig = config("PrefixTuningConfig", "peft", {peft_type = "PREFIX_TUNING"})
+M.TrainingArguments = config("TrainingArguments", "args")
+M.BitsAndBytesConfig = config("BitsAndBytesConfig", "quantization")
 
 -- ---- finetune ----------------------------------------------------------------------------------------------------------
 
