@@ -2,6 +2,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/catalog/catalog_int.h"
+#include "runtime/catalog/files.h"
 #include "runtime/catalog/timestamp.h"
 #include "runtime/dataframe/plan.h"
 #include "runtime/sql/sql.h"
@@ -110,37 +111,27 @@ static enum lc resolve_delta(struct resolving *r, const struct ctx *ctx, const s
     return rc;
 }
 
-static enum lc set_options(struct plan_options *o, const json_t *options, struct err *err)
+static enum lc resolve_files(struct resolving *r, const char *format, const char *location, const char *table,
+                             const struct plan **out, struct err *err)
 {
-    const char *key;
-    json_t *value;
+    struct plan_options none = {0};
 
-    json_object_foreach ((json_t *)options, key, value)
-        if (json_is_string(value) && !plan_options_set(o, key, json_string_value(value)))
-            return err_nomem(err);
-    return LC_OK;
+    TRY(note_read(r, table, location, -1, false, err));
+    *out = plan_read_source(format, &location, 1, &none, NULL);
+    return *out ? LC_OK : err_nomem(err);
 }
 
-static enum lc resolve_files(struct resolving *r, const char *format, const char *location,
-                             const struct catalog_table *t, const char *table, const struct plan **out,
-                             struct err *err)
+static enum lc resolve_file_table(struct resolving *r, const struct plan *read, const struct catalog_table *t,
+                                  const char *full, const struct plan **out, struct err *err)
 {
-    struct plan_options options = {0};
-    const struct dtype *schema = NULL;
-    enum lc rc = t ? set_options(&options, t->options, err) : LC_OK;
-
-    if (rc == LC_OK && t && t->schema_json)
-        rc = dtype_from_json_text(t->schema_json, strlen(t->schema_json), &schema, err);
-    if (rc == LC_OK)
-        rc = note_read(r, table, location, -1, false, err);
-    if (rc == LC_OK) {
-        *out = plan_read_source(format, &location, 1, &options, schema);
-        rc = *out ? LC_OK : err_nomem(err);
-    } else {
-        dtype_unref(schema);
-    }
-    plan_options_release(&options);
-    return rc;
+    if (read->u.table.options.n > 0 && (plan_option(&read->u.table.options, "versionAsOf") ||
+                                        plan_option(&read->u.table.options, "timestampAsOf")))
+        return err_set(err, LC_UNSUPPORTED,
+                       "[UNSUPPORTED_FEATURE.TIME_TRAVEL] The feature is not supported: Time travel on the "
+                       "relation: %s. SQLSTATE: 0A000",
+                       full);
+    TRY(note_read(r, full, t->location, -1, false, err));
+    return files_read(t, full, out, err);
 }
 
 static enum lc resolve_view(struct resolving *r, const struct ctx *ctx, const struct plan *view,
@@ -148,12 +139,7 @@ static enum lc resolve_view(struct resolving *r, const struct ctx *ctx, const st
 
 static bool is_format(const char *name)
 {
-    static const char *const formats[] = {"delta", "parquet", "csv", "json", "text"};
-
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (strcasecmp(formats[i], name) == 0)
-            return true;
-    return false;
+    return strcasecmp(name, "delta") == 0 || files_is_format(name);
 }
 
 /* A path as the storage takes it: absolute, or a URI. */
@@ -180,7 +166,7 @@ static enum lc resolve_path(struct resolving *r, const struct ctx *ctx, const st
     for (char *p = format; *p; p++)
         *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
     rc = strcmp(format, "delta") == 0 ? resolve_delta(r, ctx, read, path, path, out, err)
-                                      : resolve_files(r, format, path, NULL, path, out, err);
+                                      : resolve_files(r, format, path, path, out, err);
     mem_free(path);
     return rc;
 }
@@ -306,7 +292,7 @@ static enum lc resolve_table(void *self, const struct ctx *ctx, const struct pla
         rc = resolve_stored(r, ctx, &t, full, out, err);
     else
         rc = strcmp(t.format, "delta") == 0 ? resolve_delta(r, ctx, read, full, t.location, out, err)
-                                            : resolve_files(r, t.format, t.location, &t, full, out, err);
+                                            : resolve_file_table(r, read, &t, full, out, err);
     if (rc == LC_NOTFOUND && t.kind != CATALOG_VIEW &&
         read->u.table.options.n == 0) { /* else it is the version that is not there */
         err_wrap(err, "cannot read table '%s': its files at '%s' are gone", full, t.location);
@@ -425,6 +411,32 @@ static enum lc write_to(struct saving *s, const char *location, struct delta_wri
                                s->full, out->version, err);
 }
 
+static bool is_files(const struct catalog_save *save)
+{
+    return save->format && *save->format && strcasecmp(save->format, "delta") != 0;
+}
+
+static enum lc save_files(struct saving *s, const struct catalog_table *there, struct delta_written *out,
+                          struct err *err)
+{
+    struct files_saving f = {.ctx = s->ctx,
+                             .catalog = s->catalog,
+                             .engine = s->engine,
+                             .save = s->save,
+                             .plan = s->plan,
+                             .name = &s->name,
+                             .full = s->full};
+
+    for (const struct read *r = s->reads; there && r; r = r->next)
+        f.reads_itself |= strcmp(r->location, there->location) == 0;
+    if (!there && !files_is_format(s->save->format))
+        return err_set(err, LC_UNSUPPORTED,
+                       "[DATA_SOURCE_NOT_FOUND] Failed to find the data source: %s; there are delta, "
+                       "parquet, csv, json and text. SQLSTATE: 42K02",
+                       s->save->format);
+    return files_save(&f, there, out, err);
+}
+
 static enum lc save_existing(struct saving *s, const struct catalog_table *t, struct delta_written *out,
                              struct err *err)
 {
@@ -440,11 +452,8 @@ static enum lc save_existing(struct saving *s, const struct catalog_table *t, st
     if (t->kind == CATALOG_VIEW)
         return err_set(err, LC_UNSUPPORTED,
                        "[EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE] cannot write to '%s': it is a view", s->full);
-    if (strcmp(t->format, "delta") != 0)
-        return err_set(err, LC_UNSUPPORTED,
-                       "cannot write to table '%s': its format is '%s', and only Delta tables "
-                       "can be written to by name",
-                       s->full, t->format);
+    if (strcmp(t->format, "delta") != 0 || is_files(s->save))
+        return save_files(s, t, out, err);
     s->write.create = false;
     if (s->save->insert || s->write.mode == DELTA_APPEND) {
         TRY(delta_exists(s->ctx, t->location, &exists, err));
@@ -509,7 +518,7 @@ static enum lc save_table(struct saving *s, struct delta_written *out, struct er
         enum lc rc;
         TRY(catalog_table_exists(s->ctx, s->catalog, &s->name, &exists, err));
         if (!exists && !s->save->insert) {
-            rc = save_new(s, out, err);
+            rc = is_files(s->save) ? save_files(s, NULL, out, err) : save_new(s, out, err);
             if (rc == LC_EXISTS && s->write.mode != DELTA_ERROR && attempt < 3)
                 continue; /* somebody made it meanwhile */
             return rc;

@@ -21,6 +21,8 @@
 #include "runtime/catalog/catalog.h"
 #include "runtime/delta/delta.h"
 
+struct plan_options;
+
 /* For running the plan: each table that is read gets its lineage row. */
 enum lc catalog_resolve(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,
                         const struct plan *plan, const struct plan **out, struct err *err) MUST_CHECK;
@@ -38,6 +40,12 @@ struct catalog_save {
     bool insert;       /* insertInto, INSERT: the table must be there; columns by position */
     bool by_name;      /* with insert: columns by name */
     struct delta_write write;
+    /* Tables of files. format: of a table that is made; NULL or "": Delta, or what the table is. */
+    const char *format;
+    const struct plan_options *options;     /* of a table that is made; may be NULL */
+    bool dynamic;                           /* overwrites only partitions that have new rows */
+    const struct delta_property *partition; /* PARTITION (…): value NULL: no value, "": NULL */
+    size_t n_partition;
 };
 /* The plan need not be resolved. */
 enum lc catalog_save(const struct ctx *ctx, struct catalog *c, const struct delta_engine *engine,

@@ -131,6 +131,8 @@ struct delta_written {
     int64_t rows, files, bytes;
 };
 
+/* Spark's store assignment, policy ANSI: may rows of one type go into a column of another? */
+bool delta_may_store(const struct dtype *from, const struct dtype *to);
 /* Runs the plan, writes its rows as Parquet files below location and commits them. Files of a write that
  * failed are removed; a killed writer leaves unreferenced files and a table that reads as before. */
 enum lc delta_write(const struct ctx *ctx, const struct delta_engine *engine, const struct plan *plan,

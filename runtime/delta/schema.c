@@ -81,8 +81,7 @@ static bool is_time(const struct dtype *t)
     return t->id == DTYPE_DATE || t->id == DTYPE_TIMESTAMP || t->id == DTYPE_TIMESTAMP_NTZ;
 }
 
-/* Spark's store assignment, policy ANSI. */
-static bool may_store(const struct dtype *from, const struct dtype *to)
+bool delta_may_store(const struct dtype *from, const struct dtype *to)
 {
     if (dtype_same(from, to) || from->id == DTYPE_NULL)
         return true;
@@ -95,14 +94,14 @@ static bool may_store(const struct dtype *from, const struct dtype *to)
     if (from->id != to->id)
         return false;
     if (from->id == DTYPE_ARRAY)
-        return may_store(from->element, to->element);
+        return delta_may_store(from->element, to->element);
     if (from->id == DTYPE_MAP)
-        return may_store(from->key, to->key) && may_store(from->element, to->element);
+        return delta_may_store(from->key, to->key) && delta_may_store(from->element, to->element);
     if (from->id != DTYPE_STRUCT || from->n_fields != to->n_fields)
         return false;
     for (size_t i = 0; i < from->n_fields; i++)
         if (strcasecmp(from->fields[i].name, to->fields[i].name) != 0 ||
-            !may_store(from->fields[i].type, to->fields[i].type))
+            !delta_may_store(from->fields[i].type, to->fields[i].type))
             return false;
     return true;
 }
@@ -111,7 +110,7 @@ static enum lc check_store(const struct dfield *column, const struct dtype *from
 {
     char a[200], b[200];
 
-    if (may_store(from, column->type))
+    if (delta_may_store(from, column->type))
         return LC_OK;
     type_text(from, a, sizeof a);
     type_text(column->type, b, sizeof b);

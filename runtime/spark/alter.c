@@ -2,6 +2,7 @@
 #include "runtime/spark/alter.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/catalog/files.h"
 #include "runtime/catalog/resolve.h"
 #include "runtime/dataframe/engines/engine.h"
 #include "runtime/spark/command_int.h"
@@ -46,11 +47,7 @@ static enum lc open_table(struct command *c, struct target *g)
             "[EXPECT_TABLE_NOT_VIEW.USE_ALTER_VIEW] '%s' is a view: use ALTER VIEW. SQLSTATE: 42809",
             g->table.name.table);
     if (g->named && strcmp(g->table.format, "delta") != 0)
-        return err_set(
-            c->err, LC_UNSUPPORTED,
-            "[UNSUPPORTED_FEATURE.TABLE_OPERATION] '%s' is a table of '%s' files: only Delta tables can be "
-            "altered. SQLSTATE: 0A000",
-            g->table.name.table, g->table.format);
+        return LC_OK;
     TRY(delta_open(c->ctx, &c->env->engine, g->location, DELTA_LATEST, &g->t, c->err));
     return dtype_from_json_text(g->t->schema_json, strlen(g->t->schema_json), &g->schema, c->err);
 }
@@ -255,6 +252,79 @@ static enum lc rename_table(struct command *c)
     return catalog_rename_table(c->ctx, c->env->catalog, &from, &to, c->err);
 }
 
+/* ---- tables of files: all there is of them is the catalog's row ---- */
+static void change_pairs(json_t **pairs, const struct sql_statement *s);
+
+static enum lc no_such_change(struct command *c, const struct catalog_table *t, const char *what)
+{
+    char full[3 * CATALOG_NAME_MAX];
+
+    catalog_name_text(&t->name, full, sizeof full);
+    err_set(
+        c->err, LC_UNSUPPORTED,
+        "[UNSUPPORTED_FEATURE.TABLE_OPERATION] The feature is not supported: Table %s does not support %s: "
+        "it is a table of '%s' files. SQLSTATE: 0A000",
+        full, what, t->format);
+    return err_hint(c->err, "make it a Delta table: CREATE TABLE other AS SELECT * FROM %s", full);
+}
+
+/* New columns stand before those that the table is partitioned by; the files that are there have NULL in them. */
+static enum lc add_file_columns(struct command *c, struct catalog_table *t)
+{
+    const json_t *list = files_partitions(t);
+    size_t n = json_array_size(list);
+    struct arena *arena = arena_new(0);
+    const char **partitions = arena ? arena_zalloc(arena, (n + 1) * sizeof *partitions) : NULL;
+    const char *const *renamed = NULL;
+    const struct delta_snapshot none = {.version = 0};
+    const struct dtype *old = NULL, *with = NULL, *schema = NULL;
+    char full[3 * CATALOG_NAME_MAX];
+    enum lc rc = partitions ? LC_OK : err_nomem(c->err);
+
+    for (size_t i = 0; rc == LC_OK && i < n; i++)
+        partitions[i] = arena_strdup(arena, json_string_value(json_array_get(list, i)));
+    catalog_name_text(&t->name, full, sizeof full);
+    if (rc == LC_OK)
+        rc = dtype_from_json_text(t->schema_json, strlen(t->schema_json), &old, c->err);
+    if (rc == LC_OK)
+        rc = alter_schema_columns(arena, c->s, &none, old, &with, &renamed, c->err);
+    if (rc == LC_OK)
+        rc = files_schema(full, t->format, with, partitions, n, &schema, c->err);
+    if (rc == LC_OK)
+        rc = files_describe(t, schema, partitions, n, c->err);
+    if (rc == LC_OK)
+        rc = catalog_alter_table(c->ctx, c->env->catalog, t, c->err);
+    dtype_unref(old);
+    dtype_unref(with);
+    dtype_unref(schema);
+    arena_free(arena);
+    return rc;
+}
+
+static enum lc alter_files(struct command *c, struct catalog_table *t)
+{
+    switch (c->s->action) {
+    case ACTION_ADD_COLUMNS:
+        for (size_t i = 0; i < c->s->n_changes; i++)
+            if (c->s->changes[i].first || c->s->changes[i].after || c->s->changes[i].path.n > 1)
+                return no_such_change(c, t, "ADD COLUMN with FIRST, AFTER or in a struct");
+        return t->schema_json ? add_file_columns(c, t) : no_such_change(c, t, "ADD COLUMNS");
+    case ACTION_DROP_COLUMNS:
+        return no_such_change(c, t, "DROP COLUMN");
+    case ACTION_RENAME_COLUMN:
+        return no_such_change(c, t, "RENAME COLUMN");
+    case ACTION_ALTER_COLUMNS:
+        return no_such_change(c, t, "ALTER COLUMN");
+    case ACTION_SET_COMMENT:
+        mem_free(t->comment);
+        t->comment = c->s->comment ? mem_strdup(c->s->comment) : NULL;
+        break;
+    default:
+        change_pairs(&t->properties, c->s);
+    }
+    return catalog_alter_table(c->ctx, c->env->catalog, t, c->err);
+}
+
 static enum lc alter_table(struct command *c)
 {
     static enum lc (*const actions[])(struct command * c, struct target * g) = {
@@ -270,7 +340,7 @@ static enum lc alter_table(struct command *c)
         return rename_table(c);
     rc = open_table(c, &g);
     if (rc == LC_OK)
-        rc = actions[c->s->action](c, &g);
+        rc = g.t ? actions[c->s->action](c, &g) : alter_files(c, &g.table);
     target_release(&g);
     return rc;
 }

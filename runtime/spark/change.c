@@ -385,6 +385,26 @@ static enum lc replace_in(struct command *c, struct target *t, const struct plan
     return rc;
 }
 
+/* Of tables of files whole partitions are replaced where they are written (catalog_save). */
+static enum lc is_delta(struct command *c, bool *yes)
+{
+    struct catalog_name name;
+    struct catalog_table t = {0};
+    bool found;
+
+    *yes = true;
+    if (command_is_path(&c->s->name))
+        return LC_OK;
+    TRY(catalog_complete_parts(c->env->catalog, c->s->name.items, c->s->name.n, &name, c->err));
+    TRY(catalog_table_exists(c->ctx, c->env->catalog, &name, &found, c->err));
+    if (!found)
+        return LC_OK;
+    TRY(catalog_get_table(c->ctx, c->env->catalog, &name, &t, c->err));
+    *yes = t.kind == CATALOG_VIEW || strcmp(t.format, "delta") == 0;
+    catalog_table_release(&t);
+    return LC_OK;
+}
+
 enum lc spark_replace_rows(const struct ctx *ctx, const struct spark_env *env, const struct spark_replace *r,
                            const struct plan *rows, bool *there, struct err *err)
 {
@@ -394,13 +414,15 @@ enum lc spark_replace_rows(const struct ctx *ctx, const struct spark_env *env, c
     char **parts = NULL;
     size_t n = 0;
     struct target t;
+    bool delta = true;
     enum lc rc;
 
     *there = false;
     if (r->table)
         TRY(name_split(r->table, &parts, &n, err));
     s.name = r->table ? (struct sql_names){(const char *const *)parts, n} : (struct sql_names){at, 2};
-    rc = target_open(&c, &t);
+    rc = r->condition || r->filter ? LC_OK : is_delta(&c, &delta);
+    rc = rc != LC_OK ? rc : delta ? target_open(&c, &t) : LC_NOTFOUND;
     if (rc == LC_OK) {
         *there = true;
         rc = replace_in(&c, &t, rows, r);

@@ -34,7 +34,8 @@ bool command_matches(const char *pattern, const char *name);
 enum lc command_schema(const struct sql_names *name, const char **catalog, const char **schema,
                        struct err *err) MUST_CHECK;
 enum lc command_one_part(const struct sql_names *name, const char *what, struct err *err) MUST_CHECK;
-const struct plan *command_table(struct command *c); /* the table that the statement names */
+const struct plan *command_table(struct command *c);            /* the table that the statement names */
+const struct plan *command_no_rows(const struct dtype *schema); /* a relation that has these columns */
 json_t *command_pairs(const struct sql_property *p, size_t n);
 /* Sets the statement's properties of a schema. */
 enum lc command_schema_properties(struct command *c, const char *catalog, const char *schema) MUST_CHECK;

@@ -1,6 +1,7 @@
 /* CREATE and DROP. */
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/catalog/files.h"
 #include "runtime/catalog/resolve.h"
 #include "runtime/dataframe/engines/engine.h"
 #include "runtime/spark/command_int.h"
@@ -36,17 +37,22 @@ static struct delta_write write_of(const struct sql_statement *s, struct delta_p
 static enum lc create_as(struct command *c, const struct plan *plan, const struct delta_write *write)
 {
     const struct sql_statement *s = c->s;
-    struct catalog_save save = {.path = s->location, .write = *write};
+    struct plan_options options = {0};
+    struct catalog_save save = {
+        .path = s->location, .write = *write, .format = format_of(s), .options = &options};
     struct delta_written done;
+    enum lc rc = LC_OK;
 
-    if (strcasecmp(format_of(s), "delta") != 0)
-        return err_set(c->err, LC_UNSUPPORTED,
-                       "cannot make the table: AS SELECT writes Delta tables only, not '%s'", s->format);
-    return command_save(c, plan, &save, &done);
+    for (size_t i = 0; rc == LC_OK && i < s->n_options; i++)
+        if (!plan_options_set(&options, s->options[i].name, s->options[i].value))
+            rc = err_nomem(c->err);
+    if (rc == LC_OK)
+        rc = command_save(c, plan, &save, &done);
+    plan_options_release(&options);
+    return rc;
 }
 
-/* A relation without rows that has these columns. */
-static const struct plan *empty_plan(const struct dtype *schema)
+const struct plan *command_no_rows(const struct dtype *schema)
 {
     struct arena *a = arena_new(0);
     struct expr **cells = a ? arena_zalloc(a, (schema->n_fields + 1) * sizeof *cells) : NULL;
@@ -106,16 +112,6 @@ static enum lc make_log(struct command *c, const char *location, const struct de
     return rc;
 }
 
-static bool is_known_format(const char *format)
-{
-    static const char *const formats[] = {"parquet", "csv", "json", "text"};
-
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (strcasecmp(formats[i], format) == 0)
-            return true;
-    return false;
-}
-
 json_t *command_pairs(const struct sql_property *p, size_t n)
 {
     json_t *o = json_object();
@@ -148,33 +144,87 @@ static enum lc place_of(struct command *c, const char *path, char **out)
     return *out ? LC_OK : err_nomem(c->err);
 }
 
+static enum lc unknown_format(struct command *c, const char *format)
+{
+    return err_set(c->err, LC_UNSUPPORTED,
+                   "[DATA_SOURCE_NOT_FOUND] cannot make the table: Failed to find the data source: %s; there "
+                   "are delta, parquet, csv, json and text. SQLSTATE: 42K02",
+                   format);
+}
+
+/* The columns that the files at a place have. */
+static enum lc guess_columns(struct command *c, const struct catalog_table *t, const struct dtype **out)
+{
+    struct plan_options options = {0};
+    const char *place = t->location;
+    const struct plan *read = NULL;
+    enum lc rc = LC_OK;
+
+    if (!place) {
+        err_set(c->err, LC_ENGINE,
+                "[UNABLE_TO_INFER_SCHEMA] Unable to infer schema for %s. It must be specified manually. "
+                "SQLSTATE: 42KD9",
+                t->format);
+        return err_hint(c->err, "give the columns, or AS SELECT, or the LOCATION of files that are there");
+    }
+    for (size_t i = 0; rc == LC_OK && i < c->s->n_options; i++)
+        if (!plan_options_set(&options, c->s->options[i].name, c->s->options[i].value))
+            rc = err_nomem(c->err);
+    if (rc == LC_OK && (read = plan_read_source(t->format, &place, 1, &options, NULL)) == NULL)
+        rc = err_nomem(c->err);
+    if (rc == LC_OK)
+        rc = c->env->engine.ops->analyze(c->env->engine.engine, c->ctx, read, out, c->err);
+    plan_unref(read);
+    plan_options_release(&options);
+    return rc;
+}
+
+/* Columns and partition columns of a table of files: given, or those of the files that are there. */
+static enum lc fill_files(struct command *c, struct catalog_table *t)
+{
+    const struct sql_statement *s = c->s;
+    const struct dtype *columns = s->schema ? dtype_ref(s->schema) : NULL, *schema = NULL;
+    const char *const *partition_by = s->partition_by.items;
+    size_t n = s->partition_by.n, n_guessed = 0;
+    char full[3 * CATALOG_NAME_MAX], **guessed = NULL;
+    enum lc rc = columns ? LC_OK : guess_columns(c, t, &columns);
+
+    if (rc == LC_OK && !s->schema && n == 0) {
+        rc = files_guess_partitions(t->location, &guessed, &n_guessed, c->err);
+        partition_by = (const char *const *)guessed;
+        n = n_guessed;
+    }
+    catalog_name_text(&t->name, full, sizeof full);
+    if (rc == LC_OK)
+        rc = files_schema(full, t->format, columns, partition_by, n, &schema, c->err);
+    if (rc == LC_OK)
+        rc = files_describe(t, schema, partition_by, n, c->err);
+    if (rc == LC_OK && s->schema && t->location && !strpbrk(t->location, "*?[{") && !fs_exists(t->location))
+        rc = fs_mkdirs(t->location, c->err);
+    for (size_t i = 0; i < n_guessed; i++)
+        mem_free(guessed[i]);
+    mem_free(guessed);
+    dtype_unref(columns);
+    dtype_unref(schema);
+    return rc;
+}
+
 static enum lc fill_table(struct command *c, struct catalog_table *t)
 {
     const struct sql_statement *s = c->s;
-    bool delta = strcasecmp(format_of(s), "delta") == 0;
 
     t->kind = s->location ? CATALOG_EXTERNAL : CATALOG_MANAGED;
     t->format = lower(format_of(s));
     t->comment = s->comment ? mem_strdup(s->comment) : NULL;
     t->properties = command_pairs(s->properties, s->n_properties);
     t->options = command_pairs(s->options, s->n_options);
-    if (s->location)
-        TRY(place_of(c, s->location, &t->location));
-    if (s->schema && !delta)
-        t->schema_json = dtype_json_text(s->schema);
     if (!t->format || !t->properties || !t->options)
         return err_nomem(c->err);
-    if (delta || is_known_format(t->format)) {
-        if (delta || s->location)
-            return LC_OK;
-        err_set(c->err, LC_UNSUPPORTED, "cannot make the table: a table of '%s' files needs a LOCATION",
-                t->format);
-        return err_hint(c->err, "leave USING out: a Delta table needs no LOCATION");
-    }
-    return err_set(c->err, LC_UNSUPPORTED,
-                   "[DATA_SOURCE_NOT_FOUND] cannot make the table: the format '%s' is not "
-                   "known (delta, parquet, csv, json, text)",
-                   t->format);
+    if (s->location)
+        TRY(place_of(c, s->location, &t->location));
+    if (strcmp(t->format, "delta") == 0)
+        return LC_OK;
+    return files_is_format(t->format) ? fill_files(c, t) : unknown_format(c, t->format);
 }
 
 static enum lc create_empty(struct command *c, const struct delta_write *write)
@@ -226,7 +276,7 @@ static enum lc create_path(struct command *c, const struct delta_write *write)
 
 static enum lc replace_empty(struct command *c, struct delta_write write)
 {
-    const struct plan *plan = c->s->schema ? empty_plan(c->s->schema) : NULL;
+    const struct plan *plan = c->s->schema ? command_no_rows(c->s->schema) : NULL;
     enum lc rc;
 
     if (!c->s->schema)
@@ -235,6 +285,22 @@ static enum lc replace_empty(struct command *c, struct delta_write write)
     rc = plan ? create_as(c, plan, &write) : err_nomem(c->err);
     plan_unref(plan);
     return rc;
+}
+
+static enum lc cannot_replace(struct command *c)
+{
+    const char *name = c->s->name.items[c->s->name.n - 1];
+
+    if (!files_is_format(c->s->format))
+        return unknown_format(c, c->s->format);
+    err_set(c->err, LC_UNSUPPORTED,
+            "[UNSUPPORTED_FEATURE.TABLE_OPERATION] The feature is not supported: Table '%s' does not support "
+            "REPLACE TABLE%s: its format is '%s'. SQLSTATE: 0A000",
+            name, c->s->plan ? " AS SELECT" : "", c->s->format);
+    return err_hint(c->err,
+                    "DROP TABLE IF EXISTS %s, and CREATE TABLE; or leave USING out: Delta tables can be "
+                    "replaced",
+                    name);
 }
 
 enum lc run_create_table(struct command *c)
@@ -247,7 +313,9 @@ enum lc run_create_table(struct command *c)
     if (!properties)
         return err_nomem(c->err);
     write = write_of(s, properties);
-    if (s->plan)
+    if (s->replace && strcasecmp(format_of(s), "delta") != 0)
+        rc = cannot_replace(c);
+    else if (s->plan)
         rc = create_as(c, s->plan, &write);
     else if (s->replace)
         rc = replace_empty(c, write);
@@ -257,7 +325,55 @@ enum lc run_create_table(struct command *c)
     return rc;
 }
 
-/* CREATE TABLE a LIKE b: the columns, comments and partitions of b, without its rows. */
+/* What CREATE TABLE … LIKE takes of the other table; all in the arena but the schema. */
+static enum lc like_delta(struct command *c, const struct catalog_table *t, struct sql_statement *made)
+{
+    struct delta_snapshot *snapshot = NULL;
+    const char **names;
+    enum lc rc = delta_open(c->ctx, &c->env->engine, t->location, DELTA_LATEST, &snapshot, c->err);
+
+    if (rc == LC_OK)
+        rc =
+            dtype_from_json_text(snapshot->schema_json, strlen(snapshot->schema_json), &made->schema, c->err);
+    names =
+        rc == LC_OK ? arena_zalloc(made->arena, (snapshot->n_partition_columns + 1) * sizeof *names) : NULL;
+    for (size_t i = 0; names && i < snapshot->n_partition_columns; i++)
+        names[i] = arena_strdup(made->arena, snapshot->partition_columns[i]);
+    if (names)
+        made->partition_by = (struct sql_names){names, snapshot->n_partition_columns};
+    delta_close(snapshot);
+    return rc == LC_OK && !names ? err_nomem(c->err) : rc;
+}
+
+static enum lc like_files(struct command *c, const struct catalog_table *t, struct sql_statement *made)
+{
+    const json_t *list = files_partitions(t);
+    size_t n = json_array_size(list);
+    const char **names = arena_zalloc(made->arena, (n + 1) * sizeof *names), *key;
+    struct sql_property *options =
+        arena_zalloc(made->arena, (json_object_size(t->options) + 1) * sizeof *options);
+    json_t *value;
+
+    if (!t->schema_json)
+        return err_set(c->err, LC_DATA, "the catalog does not know the columns of '%s'", t->name.table);
+    if (!names || !options)
+        return err_nomem(c->err);
+    for (size_t i = 0; i < n; i++)
+        names[i] = arena_strdup(made->arena, json_string_value(json_array_get(list, i)));
+    made->partition_by = (struct sql_names){names, n};
+    if (!made->format) {
+        made->format = arena_strdup(made->arena, t->format);
+        made->options = options;
+        made->n_options = 0;
+        json_object_foreach (t->options, key, value)
+            if (json_is_string(value))
+                options[made->n_options++] = (struct sql_property){
+                    arena_strdup(made->arena, key), arena_strdup(made->arena, json_string_value(value))};
+    }
+    return dtype_from_json_text(t->schema_json, strlen(t->schema_json), &made->schema, c->err);
+}
+
+/* CREATE TABLE a LIKE b: the columns, comments, partitions and format of b, without its rows. */
 enum lc run_create_like(struct command *c)
 {
     const struct sql_names from = c->s->source;
@@ -265,28 +381,21 @@ enum lc run_create_like(struct command *c)
     struct command as = *c;
     struct catalog_name name;
     struct catalog_table t = {0};
-    struct delta_snapshot *snapshot = NULL;
-    const struct dtype *schema = NULL;
     enum lc rc;
 
     TRY(catalog_complete_parts(c->env->catalog, from.items, from.n, &name, c->err));
     TRY(catalog_get_table(c->ctx, c->env->catalog, &name, &t, c->err));
-    if (strcmp(t.format, "delta") != 0)
-        rc = err_set(c->err, LC_UNSUPPORTED, "CREATE TABLE … LIKE takes a Delta table, and '%s' is '%s'",
-                     name.table, t.format);
+    made.kind = SQL_CREATE_TABLE;
+    made.schema = NULL;
+    as.s = &made;
+    if (t.kind == CATALOG_VIEW)
+        rc = err_set(c->err, LC_UNSUPPORTED, "CREATE TABLE … LIKE takes a table, and '%s' is a view",
+                     name.table);
     else
-        rc = delta_open(c->ctx, &c->env->engine, t.location, DELTA_LATEST, &snapshot, c->err);
+        rc = strcmp(t.format, "delta") == 0 ? like_delta(c, &t, &made) : like_files(c, &t, &made);
     if (rc == LC_OK)
-        rc = dtype_from_json_text(snapshot->schema_json, strlen(snapshot->schema_json), &schema, c->err);
-    if (rc == LC_OK) {
-        made.kind = SQL_CREATE_TABLE;
-        made.schema = schema;
-        made.partition_by = (struct sql_names){snapshot->partition_columns, snapshot->n_partition_columns};
-        as.s = &made;
         rc = run_create_table(&as);
-    }
-    dtype_unref(schema);
-    delta_close(snapshot);
+    dtype_unref(made.schema);
     catalog_table_release(&t);
     return rc;
 }

@@ -1,6 +1,7 @@
 #include "runtime/spark/describe.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/catalog/files.h"
 #include "runtime/catalog/resolve.h"
 #include "runtime/dataframe/engines/engine.h"
 #include "runtime/spark/table.h"
@@ -87,7 +88,22 @@ static enum lc find(const struct ctx *ctx, const struct spark_env *env, const st
         return err_nomem(err);
     if (strcmp(s->format, "delta") == 0)
         return open_delta(ctx, env, s, err);
-    return analyze_name(ctx, env, name, &s->schema, err);
+    return s->table.schema_json
+               ? dtype_from_json_text(s->table.schema_json, strlen(s->table.schema_json), &s->schema, err)
+               : analyze_name(ctx, env, name, &s->schema, err);
+}
+
+static size_t partition_count(const struct subject *s)
+{
+    return s->delta   ? s->delta->n_partition_columns
+           : s->named ? json_array_size(files_partitions(&s->table))
+                      : 0;
+}
+
+static const char *partition_name(const struct subject *s, size_t i)
+{
+    return s->delta ? s->delta->partition_columns[i]
+                    : json_string_value(json_array_get(files_partitions(&s->table), i));
 }
 
 static enum lc need_delta(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
@@ -125,25 +141,26 @@ static void field_row(struct table *t, const struct dfield *f)
 
 static void partition_rows(struct table *t, const struct subject *s)
 {
-    if (!s->delta || s->delta->n_partition_columns == 0)
+    if (partition_count(s) == 0)
         return;
     row(t, "# Partition Information", "", "");
     row(t, "# col_name", "data_type", "comment");
-    for (size_t i = 0; i < s->delta->n_partition_columns; i++) {
-        long at = dtype_field_index(s->schema, s->delta->partition_columns[i]);
+    for (size_t i = 0; i < partition_count(s); i++) {
+        long at = dtype_field_index(s->schema, partition_name(s, i));
         if (at >= 0)
             field_row(t, &s->schema->fields[at]);
     }
 }
 
-static void property_text(const json_t *properties, struct buf *out)
+static void property_text(const json_t *properties, const char *separator, struct buf *out)
 {
     const char *key;
     json_t *value;
 
     buf_putc(out, '[');
     json_object_foreach ((json_t *)properties, key, value)
-        buf_printf(out, "%s%s=%s", out->len > 1 ? "," : "", key, json_string_value(value));
+        if (json_is_string(value))
+            buf_printf(out, "%s%s=%s", out->len > 1 ? separator : "", key, json_string_value(value));
     buf_putc(out, ']');
 }
 
@@ -181,6 +198,18 @@ static void view_details(const struct catalog_table *t, detail_fn *fn, void *arg
     buf_release(&b);
 }
 
+static void file_details(const struct subject *s, detail_fn *fn, void *arg)
+{
+    struct buf options = BUF_INIT(1 << 16);
+
+    property_text(s->table.options, ", ", &options);
+    if (options.len > 2) /* [] */
+        fn(arg, "Storage Properties", buf_str(&options));
+    if (partition_count(s))
+        fn(arg, "Partition Provider", "Catalog");
+    buf_release(&options);
+}
+
 static void each_detail(const struct subject *s, detail_fn *fn, void *arg)
 {
     static const char *const kinds[] = {"MANAGED", "EXTERNAL", "VIEW"};
@@ -205,7 +234,7 @@ static void each_detail(const struct subject *s, detail_fn *fn, void *arg)
         if (s->table.kind == CATALOG_VIEW)
             view_details(&s->table, fn, arg);
         if (json_object_size(s->table.properties)) {
-            property_text(s->table.properties, &properties);
+            property_text(s->table.properties, ",", &properties);
             fn(arg, "Table Properties", buf_str(&properties));
         }
     } else {
@@ -213,6 +242,8 @@ static void each_detail(const struct subject *s, detail_fn *fn, void *arg)
     }
     if (s->location && *s->location)
         fn(arg, "Location", s->location);
+    if (s->named && s->location && !s->delta)
+        file_details(s, fn, arg);
     if (s->delta) {
         snprintf(text, sizeof text, "%lld", (long long)s->delta->version);
         fn(arg, "Delta Version", text);
@@ -290,13 +321,13 @@ enum lc describe_columns(const struct ctx *ctx, const struct spark_env *env, con
     return rc;
 }
 
-static void put_list(struct buf *b, const char *before, const char *const *names, size_t n)
+static void put_partitions(struct buf *b, const struct subject *s)
 {
-    for (size_t i = 0; i < n; i++) {
-        buf_puts(b, i ? ", " : before);
-        name_quote(b, names[i]);
+    for (size_t i = 0; i < partition_count(s); i++) {
+        buf_puts(b, i ? ", " : "PARTITIONED BY (");
+        name_quote(b, partition_name(s, i));
     }
-    buf_puts(b, n ? ")\n" : "");
+    buf_puts(b, partition_count(s) ? ")\n" : "");
 }
 
 static void put_comment(struct buf *b, const char *before, const char *comment)
@@ -326,12 +357,28 @@ static void put_column(struct buf *b, const struct dfield *f, bool types)
     json_decref(metadata);
 }
 
-static void put_pair(struct buf *b, bool first, const char *key, const char *value)
+static void put_pair(struct buf *b, const char *before, const char *key, const char *value)
 {
-    put_comment(b, first ? "TBLPROPERTIES (\n  '" : ",\n  '", key);
+    put_comment(b, before ? before : ",\n  '", key);
     put_comment(b, " = '", value);
 }
 
+/* What the files are read and written with. */
+static void put_options(struct buf *b, const struct subject *s)
+{
+    const char *key;
+    json_t *value;
+    bool any = false;
+
+    json_object_foreach (s->table.options, key, value)
+        if (json_is_string(value)) {
+            put_pair(b, any ? NULL : "OPTIONS (\n  '", key, json_string_value(value));
+            any = true;
+        }
+    buf_puts(b, any ? ")\n" : "");
+}
+
+#define PROPERTIES "TBLPROPERTIES (\n  '"
 static void put_properties(struct buf *b, const struct subject *s)
 {
     const char *key;
@@ -342,12 +389,12 @@ static void put_properties(struct buf *b, const struct subject *s)
         for (size_t i = 0; i < s->delta->n_properties; i++) {
             if (strcmp(s->delta->properties[i].name, "delta.columnMapping.maxColumnId") == 0)
                 continue;
-            put_pair(b, !any, s->delta->properties[i].name, s->delta->properties[i].value);
+            put_pair(b, any ? NULL : PROPERTIES, s->delta->properties[i].name, s->delta->properties[i].value);
             any = true;
         }
     } else {
         json_object_foreach (s->table.properties, key, value) {
-            put_pair(b, !any, key, json_string_value(value));
+            put_pair(b, any ? NULL : PROPERTIES, key, json_string_value(value));
             any = true;
         }
     }
@@ -386,8 +433,10 @@ static void put_create(struct buf *b, const struct subject *s, const struct sql_
     buf_puts(b, ")\n");
     if (!view)
         buf_printf(b, "USING %s\n", s->format);
-    if (s->delta)
-        put_list(b, "PARTITIONED BY (", s->delta->partition_columns, s->delta->n_partition_columns);
+    if (s->named && !view && !s->delta)
+        put_options(b, s);
+    if (!view)
+        put_partitions(b, s);
     if (comment) {
         put_comment(b, "COMMENT '", comment);
         buf_putc(b, '\n');
@@ -501,17 +550,41 @@ enum lc describe_properties(const struct ctx *ctx, const struct spark_env *env, 
 }
 
 /* ---- SHOW PARTITIONS ---- */
-static bool in_partition(const struct sql_statement *s, const struct delta_snapshot *d,
-                         const struct delta_file *f)
+static bool in_partition(const struct sql_statement *st, const struct subject *s, const char *const *values)
 {
-    for (size_t i = 0; i < s->n_partition; i++)
-        for (size_t k = 0; k < d->n_partition_columns; k++) {
-            const char *value = f->partitions[k] ? f->partitions[k] : "";
-            if (s->partition[i].value && strcasecmp(d->partition_columns[k], s->partition[i].name) == 0 &&
-                strcmp(s->partition[i].value, value) != 0)
+    for (size_t i = 0; i < st->n_partition; i++)
+        for (size_t k = 0; k < partition_count(s); k++)
+            if (st->partition[i].value && strcasecmp(partition_name(s, k), st->partition[i].name) == 0 &&
+                strcmp(st->partition[i].value, values[k] ? values[k] : "") != 0)
                 return false;
-        }
     return true;
+}
+
+struct partitions { /* a=1/b=x of each file */
+    const struct sql_statement *st;
+    const struct subject *s;
+    struct arena *arena;
+    const char **texts; /* owned */
+    size_t n;
+};
+
+static enum lc note_partition(void *arg, const char *path, const char *const *values, struct err *err)
+{
+    struct partitions *p = arg;
+    const char **more, *text = "";
+
+    (void)path;
+    if (!in_partition(p->st, p->s, values))
+        return LC_OK;
+    more = mem_reallocn(p->texts, p->n + 1, sizeof *more);
+    if (!more)
+        return err_nomem(err);
+    p->texts = more;
+    for (size_t k = 0; text && k < partition_count(p->s); k++)
+        text = arena_printf(p->arena, "%s%s%s=%s", text, k ? "/" : "", partition_name(p->s, k),
+                            values[k] ? values[k] : "__HIVE_DEFAULT_PARTITION__");
+    more[p->n++] = text;
+    return text ? LC_OK : err_nomem(err);
 }
 
 static int by_text(const void *a, const void *b)
@@ -519,27 +592,21 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static enum lc partition_texts(const struct sql_statement *s, const struct delta_snapshot *d, struct arena *a,
-                               struct table *t)
+static enum lc partition_texts(const struct sql_statement *st, const struct subject *s, struct arena *a,
+                               struct table *t, struct err *err)
 {
-    char **texts = arena_zalloc(a, (d->n_files + 1) * sizeof *texts);
-    size_t n = 0;
+    struct partitions p = {.st = st, .s = s, .arena = a};
+    enum lc rc = s->delta ? LC_OK : files_each(&s->table, note_partition, &p, err);
 
-    for (size_t i = 0; texts && i < d->n_files; i++) {
-        const char *text = "";
-        for (size_t k = 0; text && in_partition(s, d, &d->files[i]) && k < d->n_partition_columns; k++)
-            text = arena_printf(a, "%s%s%s=%s", text, k ? "/" : "", d->partition_columns[k],
-                                d->files[i].partitions[k] ? d->files[i].partitions[k]
-                                                          : "__HIVE_DEFAULT_PARTITION__");
-        if (text && *text)
-            texts[n++] = (char *)(uintptr_t)text;
-    }
-    if (n)
-        qsort(texts, n, sizeof *texts, by_text);
-    for (size_t i = 0; i < n; i++)
-        if (i == 0 || strcmp(texts[i], texts[i - 1]) != 0)
-            table_text(t, texts[i]);
-    return texts ? LC_OK : LC_NOMEM;
+    for (size_t i = 0; rc == LC_OK && s->delta && i < s->delta->n_files; i++)
+        rc = note_partition(&p, NULL, s->delta->files[i].partitions, err);
+    if (p.n)
+        qsort(p.texts, p.n, sizeof *p.texts, by_text);
+    for (size_t i = 0; rc == LC_OK && i < p.n; i++)
+        if (i == 0 || strcmp(p.texts[i], p.texts[i - 1]) != 0)
+            table_text(t, p.texts[i]);
+    mem_free(p.texts);
+    return rc;
 }
 
 enum lc describe_partitions(const struct ctx *ctx, const struct spark_env *env,
@@ -548,9 +615,9 @@ enum lc describe_partitions(const struct ctx *ctx, const struct spark_env *env,
     struct subject s = {0};
     struct table t = TABLE_INIT;
     struct arena *arena = arena_new(0);
-    enum lc rc = arena ? need_delta(ctx, env, &st->name, &s, err) : err_nomem(err);
+    enum lc rc = arena ? find(ctx, env, &st->name, &s, err) : err_nomem(err);
 
-    if (rc == LC_OK && s.delta->n_partition_columns == 0)
+    if (rc == LC_OK && partition_count(&s) == 0)
         rc = err_set(
             err, LC_ENGINE,
             "[INVALID_PARTITION_OPERATION.PARTITION_SCHEMA_IS_EMPTY] the table '%s' is not partitioned. "
@@ -558,7 +625,7 @@ enum lc describe_partitions(const struct ctx *ctx, const struct spark_env *env,
             st->name.items[st->name.n - 1]);
     if (rc == LC_OK) {
         table_column(&t, "partition", DTYPE_STRING);
-        rc = partition_texts(st, s.delta, arena, &t);
+        rc = partition_texts(st, &s, arena, &t, err);
     }
     if (rc == LC_OK)
         rc = table_plan(&t, out, err);

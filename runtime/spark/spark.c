@@ -1,6 +1,7 @@
 #include "runtime/spark/spark.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/catalog/files.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,131 +302,12 @@ enum lc spark_save(const struct ctx *ctx, struct spark *s, const struct plan *p,
 }
 
 /* ---- files ---- */
-static enum lc list_old(const char *path, char ***names, size_t *n, struct err *err)
-{
-    *names = NULL;
-    *n = 0;
-    return fs_is_dir(path) ? fs_list(path, names, n, err) : LC_OK;
-}
-
-/* What is done with what was there before. */
-struct clearing {
-    const char *root;
-    const struct written_files *written;
-    bool dynamic; /* only in folders that have new files */
-    struct err *err;
-};
-enum age { OLD, HOLDS_NEW, NEW };
-
-static enum age age_of(const struct clearing *c, const char *relative)
-{
-    size_t len = strlen(relative);
-
-    for (size_t i = 0; i < c->written->n; i++) {
-        const char *path = c->written->files[i].path;
-
-        if (strncmp(path, relative, len) == 0 && (path[len] == '\0' || path[len] == '/'))
-            return path[len] ? HOLDS_NEW : NEW;
-    }
-    return OLD;
-}
-
-static bool has_new_files(const struct clearing *c, const char *folder)
-{
-    for (size_t i = 0; i < c->written->n; i++) {
-        const char *path = c->written->files[i].path, *slash = strrchr(path, '/');
-        size_t len = slash ? (size_t)(slash - path) : 0;
-
-        if (strlen(folder) == len && strncmp(path, folder, len) == 0)
-            return true;
-    }
-    return false;
-}
-
-static enum lc remove_old(const struct clearing *c, const char *folder, char **names, size_t n);
-
-static enum lc remove_in(const struct clearing *c, const char *relative, const char *path)
-{
-    char **names;
-    size_t n;
-    enum lc rc;
-
-    TRY(fs_list(path, &names, &n, c->err));
-    rc = remove_old(c, relative, names, n);
-    fs_free_list(names, n);
-    return rc;
-}
-
-static enum lc remove_old(const struct clearing *c, const char *folder, char **names, size_t n)
-{
-    bool here = !c->dynamic || has_new_files(c, folder);
-    enum lc rc = LC_OK;
-
-    for (size_t i = 0; i < n && rc == LC_OK; i++) {
-        char *relative = *folder ? fs_join(folder, names[i]) : mem_strdup(names[i]),
-             *path = relative ? fs_join(c->root, relative) : NULL;
-
-        if (!path) {
-            rc = err_nomem(c->err);
-        } else {
-            enum age age = age_of(c, relative);
-
-            if (age == HOLDS_NEW)
-                rc = remove_in(c, relative, path);
-            else if (age == OLD && here)
-                rc = fs_remove_tree(path, c->err);
-        }
-        mem_free(relative);
-        mem_free(path);
-    }
-    return rc;
-}
-
-static enum lc mark_success(const char *path, struct err *err)
-{
-    char *mark = fs_join(path, "_SUCCESS");
-    enum lc rc = mark ? fs_write(mark, "", 0, err) : err_nomem(err);
-
-    mem_free(mark);
-    return rc;
-}
-
 static bool is_dynamic(struct spark *s, const struct spark_files *f)
 {
     const char *mode = plan_option(f->options, "partitionOverwriteMode");
 
     mode = mode ? mode : spark_conf_get(s, "spark.sql.sources.partitionOverwriteMode");
     return f->n_partition_by && mode && strcasecmp(mode, "dynamic") == 0;
-}
-
-static enum lc write_into(const struct ctx *ctx, struct spark *s, const struct delta_engine *e,
-                          const struct plan *p, const struct spark_files *f, struct err *err)
-{
-    struct write_spec spec = {.dir = f->path,
-                              .format = f->format,
-                              .partition_by = f->partition_by,
-                              .n_partition = f->n_partition_by,
-                              .options = f->options};
-    struct written_files w = {0};
-    struct clearing clearing = {f->path, &w, is_dynamic(s, f), err};
-    bool made = !fs_exists(f->path);
-    char **old;
-    size_t n_old;
-    enum lc rc;
-
-    TRY(list_old(f->path, &old, &n_old, err));
-    rc = fs_mkdirs(f->path, err);
-    if (rc == LC_OK)
-        rc = e->ops->write_files(e->engine, ctx, p, &spec, &w, err);
-    if (rc == LC_OK && f->mode == DELTA_OVERWRITE)
-        rc = remove_old(&clearing, "", old, n_old);
-    if (rc == LC_OK)
-        rc = mark_success(f->path, err);
-    if (rc != LC_OK && made) /* so that the corrected write does not find the folder of the failed one */
-        (void)!fs_remove_tree(f->path, NULL);
-    written_files_release(&w);
-    fs_free_list(old, n_old);
-    return rc;
 }
 
 enum lc spark_path(const struct ctx *ctx, struct spark *s, const char *path, char **out, struct err *err)
@@ -441,8 +323,15 @@ enum lc spark_path(const struct ctx *ctx, struct spark *s, const char *path, cha
 static enum lc write_here(const struct ctx *ctx, struct spark *s, const struct plan *p,
                           const struct spark_files *files, struct err *err)
 {
+    struct files_write write = {.dir = files->path,
+                                .format = files->format,
+                                .overwrite = files->mode == DELTA_OVERWRITE,
+                                .partition_by = files->partition_by,
+                                .n_partition_by = files->n_partition_by,
+                                .options = files->options};
     const struct plan *resolved;
     struct delta_engine e;
+    int64_t rows;
     enum lc rc;
 
     if (fs_exists(files->path) && files->mode == DELTA_IGNORE)
@@ -452,7 +341,8 @@ static enum lc write_here(const struct ctx *ctx, struct spark *s, const struct p
         return err_hint(err, "use :mode(\"overwrite\") or :mode(\"append\")");
     }
     TRY(resolve(ctx, s, catalog_resolve, p, &e, &resolved, err));
-    rc = write_into(ctx, s, &e, resolved, files, err);
+    write.dynamic = is_dynamic(s, files);
+    rc = files_write(ctx, &e, resolved, &write, &rows, err);
     plan_unref(resolved);
     return rc;
 }

@@ -17,6 +17,28 @@ void target_close(struct target *t)
     *t = (struct target){0};
 }
 
+/* As Spark says it. */
+static enum lc not_delta(struct command *c, const char *name, const struct catalog_table *table)
+{
+    const char *what = c->s->kind == SQL_DELETE   ? "DELETE"
+                       : c->s->kind == SQL_UPDATE ? "UPDATE TABLE"
+                       : c->s->kind == SQL_MERGE  ? "MERGE INTO TABLE"
+                                                  : "REPLACE WHERE";
+
+    if (table->kind == CATALOG_VIEW)
+        return err_set(
+            c->err, LC_UNSUPPORTED,
+            "[UNSUPPORTED_FEATURE.TABLE_OPERATION] '%s' is a view: only rows of a Delta table can be "
+            "changed. SQLSTATE: 0A000",
+            name);
+    err_set(
+        c->err, LC_UNSUPPORTED,
+        "[UNSUPPORTED_FEATURE.TABLE_OPERATION] The feature is not supported: Table %s does not support %s: "
+        "it is a table of '%s' files. SQLSTATE: 0A000",
+        name, what, table->format);
+    return err_hint(c->err, "make it a Delta table: CREATE TABLE other AS SELECT * FROM %s", name);
+}
+
 static enum lc find_location(struct command *c, struct target *t, char **location)
 {
     struct catalog_name name;
@@ -36,11 +58,7 @@ static enum lc find_location(struct command *c, struct target *t, char **locatio
     TRY(catalog_get_table(c->ctx, c->env->catalog, &name, &table, c->err));
     catalog_name_text(&name, t->name, sizeof t->name);
     if (strcmp(table.format, "delta") != 0)
-        rc = err_set(
-            c->err, LC_UNSUPPORTED,
-            "[UNSUPPORTED_FEATURE.TABLE_OPERATION] '%s' is %s: only rows of a Delta table can be changed. "
-            "SQLSTATE: 0A000",
-            t->name, table.kind == CATALOG_VIEW ? "a view" : "no Delta table");
+        rc = not_delta(c, t->name, &table);
     else if ((*location = mem_strdup(table.location)) == NULL)
         rc = err_nomem(c->err);
     catalog_table_release(&table);

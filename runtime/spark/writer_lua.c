@@ -1,4 +1,5 @@
 /* writer_lua.c: df.write: format, mode, option, partitionBy, save, saveAsTable, insertInto, and one method per file format. */
+#include "runtime/catalog/files.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/commands.h"
 #include "runtime/spark/dataframe_lua.h"
@@ -179,11 +180,17 @@ static const char *setting_of(lua_State *L, struct writer *w, const char *option
     return value ? value : spark_conf_get(spark_of(L), conf);
 }
 
+static bool is_dynamic(lua_State *L, struct writer *w)
+{
+    const char *mode = setting_of(L, w, "partitionOverwriteMode", "spark.sql.sources.partitionOverwriteMode");
+
+    return mode && strcasecmp(mode, "dynamic") == 0;
+}
+
 /* mode("overwrite") with replaceWhere, or of the partitions that have new rows. false: there is nothing to replace yet. */
 static bool replace(lua_State *L, const char *table, const char *path, bool insert)
 {
     struct writer *w = check(L);
-    const char *mode = setting_of(L, w, "partitionOverwriteMode", "spark.sql.sources.partitionOverwriteMode");
     struct spark_replace r = {.table = table,
                               .path = table ? NULL : path,
                               .condition = plan_option(&w->options, "replaceWhere"),
@@ -194,7 +201,7 @@ static bool replace(lua_State *L, const char *table, const char *path, bool inse
 
     if (w->mode != DELTA_OVERWRITE || is_true(w, "overwriteSchema"))
         return false;
-    if (!r.condition && (!mode || strcasecmp(mode, "dynamic") != 0))
+    if (!r.condition && !is_dynamic(L, w))
         return false;
     err_clear(&err);
     if (spark_catalog(env.spark, &env.catalog, &err) != LC_OK ||
@@ -208,11 +215,17 @@ static int save(lua_State *L, const char *table, const char *path, bool insert)
 {
     struct writer *w = check(L);
     const struct plan *p = plan_of(L);
-    struct catalog_save s = {.table = table, .path = path, .insert = insert};
+    struct catalog_save s = {.table = table,
+                             .path = path,
+                             .insert = insert,
+                             .format = w->format,
+                             .options = &w->options,
+                             .dynamic = is_dynamic(L, w)};
     struct delta_written done;
     struct err err;
 
-    spark_options(L, "delta", SOURCE_WRITE, &w->options);
+    spark_options(L, w->format[0] && files_is_format(w->format) ? w->format : "delta", SOURCE_WRITE,
+                  &w->options);
     if (replace(L, table, path, insert))
         return 0;
 
@@ -311,10 +324,6 @@ static int l_save_as_table(lua_State *L)
 
     if (spark_is_remote(spark_of(L)))
         return save_there(L, w->format, name, plan_option(&w->options, "path"), false);
-    if (w->format[0] && strcmp(w->format, "delta") != 0)
-        return luaL_error(
-            L, "saveAsTable: format '%s' is not supported for tables: use \"delta\", or save to a path",
-            w->format);
     return save(L, name, plan_option(&w->options, "path"), false);
 }
 

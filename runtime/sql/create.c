@@ -231,6 +231,12 @@ static bool parse_create_like(struct parser *p, struct sql_statement *s)
     return p->failed == LC_OK;
 }
 
+/* USING parquet without columns: that they cannot be found is said by who looks for files. */
+static bool is_files(const struct sql_statement *s)
+{
+    return s->format && strcasecmp(s->format, "delta") != 0;
+}
+
 static bool parse_create_table(struct parser *p, struct sql_statement *s)
 {
     bool found = true;
@@ -251,7 +257,7 @@ static bool parse_create_table(struct parser *p, struct sql_statement *s)
             return false;
     if (accept_word(p, "AS") || starts_query(p))
         s->plan = parse_query(p);
-    if (p->failed == LC_OK && !s->plan && !s->schema && !s->location)
+    if (p->failed == LC_OK && !s->plan && !s->schema && !s->location && !is_files(s))
         return fail_here(p, "columns in parentheses, LOCATION, or AS SELECT");
     if (p->failed == LC_OK && s->plan && s->schema)
         return fail_here(p, "either columns or AS SELECT, not both");

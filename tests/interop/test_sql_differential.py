@@ -2,14 +2,15 @@
 import pathlib
 
 import differential
+import pytest
 
-STATEMENTS = pathlib.Path(__file__).parent / "sql_statements.txt"
+FOLDER = pathlib.Path(__file__).parent
 
 
-def statements():
+def statements(file):
     """(statement, why it differs or None), in order."""
     why = None
-    for line in STATEMENTS.read_text().splitlines():
+    for line in (FOLDER / file).read_text().splitlines():
         if line.startswith("differs: "):
             why = line[len("differs: "):]
         elif line.strip() and not line.startswith("#"):
@@ -17,16 +18,17 @@ def statements():
             why = None
 
 
-def cases(using):
-    return [(f"{i:03d}", f"spark:sql([=====[{s.replace('{using}', using)}]=====])") for i, (s, _) in enumerate(statements())]
+def cases(file, using):
+    return [(f"{i:03d}", f"spark:sql([=====[{s.replace('{using}', using)}]=====])") for i, (s, _) in enumerate(statements(file))]
 
 
-def test_statements(tmp_path, spark_server, capsys):
+@pytest.mark.parametrize("file", ["sql_statements.txt", "sql_file_tables.txt"])
+def test_statements(tmp_path, spark_server, capsys, file):
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
-    here = differential.run(tmp_path / "here", cases(""), 300)
-    there = differential.run(tmp_path / "there", cases("USING parquet"), 600, SPARK_REMOTE=spark_server.url)
-    all_of_them, same, wrong, stale = list(statements()), 0, [], []
+    here = differential.run(tmp_path / "here", cases(file, ""), 300)
+    there = differential.run(tmp_path / "there", cases(file, "USING parquet"), 600, SPARK_REMOTE=spark_server.url)
+    all_of_them, same, wrong, stale = list(statements(file)), 0, [], []
     for i, (statement, why) in enumerate(all_of_them):
         a, b = here[f"{i:03d}"], there[f"{i:03d}"]
         ordered = statement.startswith(("SHOW", "DESC")) or (" ORDER BY " in statement and "GROUPING SETS" not in statement)  # sets tie
@@ -37,6 +39,6 @@ def test_statements(tmp_path, spark_server, capsys):
         if why and not found:
             stale.append(f"{statement}: does not differ any more ({why})")
     with capsys.disabled():
-        print(f"\nSQL statements: {same} of {len(all_of_them)} agree on both engines")
+        print(f"\n{file}: {same} of {len(all_of_them)} agree on both engines")
     assert not wrong, "\n".join(wrong)
     assert not stale, "\n".join(stale)

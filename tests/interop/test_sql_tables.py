@@ -393,3 +393,51 @@ def test_hashes_of_structs_are_sparks(home):
     row = sql(home, "SELECT hash(struct(1, 'a')) AS a, xxhash64(struct(1, 'a')) AS b, "
                     "hash(named_struct('x', 1, 'y', struct('x', 2D)), 5) = hash(1, 'x', 2D, 5) AS c")[0]
     assert row == {"a": -936062819, "b": 8205864924878002737, "c": True}  # what Spark 4.3 gives
+
+
+# ---- tables of files ----
+
+def test_files_by_writer(home):
+    """saveAsTable and insertInto with a format: what lies in the folders, as pyarrow reads it, and what SQL reads of it."""
+    import pyarrow.dataset as ds
+
+    default = home / "tables" / "spark_catalog" / "default"
+    script(home, """spark:range(3):selectExpr("id", "id % 2 AS p").write:format("parquet"):partitionBy("p"):saveAsTable("w")
+        spark:range(3, 5):selectExpr("id % 2 AS p", "id").write:format("parquet"):mode("append"):saveAsTable("w")  -- by name
+        spark:range(5, 6):selectExpr("id", "0 AS p").write:insertInto("w")""")
+    files = ds.dataset(str(default / "w"), format="parquet", partitioning="hive").to_table().to_pylist()
+    rows = [{"id": i, "p": 0 if i == 5 else i % 2} for i in range(6)]
+    assert sorted(files, key=lambda r: r["id"]) == rows
+    assert sql(home, "SELECT * FROM w ORDER BY id") == rows
+    script(home, """spark.conf:set("spark.sql.sources.partitionOverwriteMode", "dynamic")
+        spark:range(9, 10):selectExpr("id", "1 AS p").write:mode("overwrite"):insertInto("w")""")
+    assert [r["id"] for r in sql(home, "SELECT * FROM w ORDER BY id")] == [0, 2, 4, 5, 9]
+    # another format and other columns: a new table, and nothing is left of the old one
+    script(home, """spark:range(2):selectExpr("id AS n", "'a;b' AS t").write:format("csv"):option("sep", ";"):mode("overwrite"):saveAsTable("w")""")
+    assert sql(home, "SELECT * FROM w ORDER BY n") == [{"n": 0, "t": "a;b"}, {"n": 1, "t": "a;b"}]
+    left = [p.name for p in default.rglob("*.*")]
+    assert left and all(name.endswith(".csv") for name in left)
+    printed = script(home, """local fine, why = pcall(function() spark:range(1).write:format("json"):mode("append"):saveAsTable("w") end)
+        print(fine, why.message, spark.catalog:getTable("w").tableType)""")
+    assert "doesn't match the specified format" in printed and printed.endswith("MANAGED\n")
+    sql(home, "DROP TABLE w")
+    assert not list(default.rglob("*.csv"))
+
+
+def test_files_of_a_place(home, tmp_path):
+    """LOCATION: columns and partitions are those of the files that are there; DROP leaves them."""
+    files = tmp_path / "files"
+    script(home, f"""spark:range(4):selectExpr("id", "id % 2 AS p").write:partitionBy("p"):parquet("{files}")""")
+    sql(home, f"CREATE TABLE e USING parquet LOCATION '{files}'")
+    assert sql(home, "SHOW PARTITIONS e") == [{"partition": "p=0"}, {"partition": "p=1"}]
+    sql(home, "INSERT OVERWRITE e PARTITION (p = 1) VALUES (7)")
+    assert sql(home, "SELECT * FROM e ORDER BY id") == [{"id": 0, "p": 0}, {"id": 2, "p": 0}, {"id": 7, "p": 1}]
+    printed = sql(home, "SHOW CREATE TABLE e")[0]["createtab_stmt"]
+    assert printed.endswith(f"USING parquet\nPARTITIONED BY (p)\nLOCATION '{files}'\n"), printed
+    assert script(home, "print(spark.catalog:getTable('e').tableType)") == "EXTERNAL\n"
+    assert "the folder is not empty" in fails(home, f"CREATE TABLE again USING csv LOCATION '{files}' AS SELECT 1 a")
+    sql(home, "DROP TABLE e")
+    assert sorted(p.name for p in files.iterdir()) == ["_SUCCESS", "p=0", "p=1"]
+    sql(home, f"CREATE TABLE e USING parquet LOCATION '{files}'")
+    subprocess.run(["rm", "-r", str(files)], check=True)
+    assert "are gone" in fails(home, "SELECT * FROM e")

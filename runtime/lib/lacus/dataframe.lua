@@ -805,8 +805,11 @@ return function(native)
     if not exists(name) then
       error(("[TABLE_OR_VIEW_NOT_FOUND] The table or view `%s` cannot be found. SQLSTATE: 42P01"):format(name), 2)
     end
+    local known = {}
+    for _, row in ipairs(rows_of("DESCRIBE EXTENDED " .. name)) do known[row[1]] = row[2] end
     return {name = parts[#parts], namespace = {parts[#parts - 1] or spark.catalog:currentDatabase()},
-            catalog = parts[#parts - 2] or spark.catalog:currentCatalog(), isTemporary = false, tableType = "MANAGED"}
+            catalog = parts[#parts - 2] or spark.catalog:currentCatalog(), isTemporary = known.Table == nil,
+            tableType = known.Table and known.Type or "TEMPORARY", description = known.Comment}
   end
   --- Catalog:getTableProperties(tableName: string) -> table
   -- the properties of a table, by name
