@@ -24,12 +24,12 @@ enum lc ipc_read(const void *data, size_t len, struct ArrowSchema *schema, struc
 }
 
 enum lc ipc_write(const struct ArrowSchema *schema, const struct ArrowArray *const *batches, size_t n,
-                  struct buf *out, struct err *err)
+                  const struct ipc_parts *to, struct err *err)
 {
     const struct ipc_ops *ops;
 
     TRY(need(&ops, err));
-    return ops->write(schema, batches, n, out, err);
+    return ops->write(schema, batches, n, to, err);
 }
 
 enum lc ipc_save(const struct ctx *ctx, struct ArrowArrayStream *rows, const char *path, struct err *err)

@@ -30,9 +30,15 @@ struct ipc_batches {
 enum lc ipc_read(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,
                  struct err *err) MUST_CHECK;
 void ipc_batches_release(struct ipc_batches *b);
-/* schema, then n batches, then the end. */
+/* Where streams go that n batches are written as: one when they have at most `most` bytes, else several of about that size,
+ * made one at a time. Large batches are split. */
+struct ipc_parts {
+    int64_t most;                                                              /* > 0 */
+    enum lc (*put)(void *self, const void *data, size_t len, struct err *err); /* a whole stream, borrowed */
+    void *self;
+};
 enum lc ipc_write(const struct ArrowSchema *schema, const struct ArrowArray *const *batches, size_t n,
-                  struct buf *out, struct err *err) MUST_CHECK;
+                  const struct ipc_parts *to, struct err *err) MUST_CHECK;
 /* Reads rows to their end, one batch at a time, into the file, which is gone when that fails. */
 enum lc ipc_save(const struct ctx *ctx, struct ArrowArrayStream *rows, const char *path,
                  struct err *err) MUST_CHECK;
@@ -40,13 +46,13 @@ enum lc ipc_save(const struct ctx *ctx, struct ArrowArrayStream *rows, const cha
 enum lc ipc_open(const char *path, struct ArrowArrayStream *out, struct err *err) MUST_CHECK;
 
 /* ---- what the plugin gives ---- */
-enum { IPC_VERSION = 1 };
+enum { IPC_VERSION = 2 };
 struct ipc_ops {
     int version; /* IPC_VERSION */
     enum lc (*read)(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,
                     struct err *err);
     enum lc (*write)(const struct ArrowSchema *schema, const struct ArrowArray *const *batches, size_t n,
-                     struct buf *out, struct err *err);
+                     const struct ipc_parts *to, struct err *err);
     enum lc (*save)(const struct ctx *ctx, struct ArrowArrayStream *rows, const char *path, struct err *err);
     enum lc (*open)(const char *path, struct ArrowArrayStream *out, struct err *err);
 };

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lacus import LACUS, ROOT, environment, lacus, script
+from spark_proxy import MessageProxy
 from spark_server import free_port
 
 FAILS = "local function fails(f) local ok, e = pcall(f); print(ok and 'no error' or tostring(e)) end\n"
@@ -150,6 +151,40 @@ local df = spark:createDataFrame(rows, {"id", "s"})
 print(df:count(), df:agg(F.sum("id")):collect()[1][1], df:filter("id = 59999"):collect()[1].s:sub(1, 10))
 """)
     assert out == "60000\t1800030000\ttext 59999\n"
+
+
+def test_rows_of_every_type_travel_in_parts(home, run):
+    """More than one part of 16 MB, sent once, without a copy of all of it; the embedded engine has the same rows."""
+    code = """
+local function memory() return tonumber(io.open("/proc/self/status"):read("a"):match("VmHWM:%s+(%d+)")) end
+local rows = {}
+for i = 1, 70001 do
+  local odd = i % 3 == 0
+  rows[i] = {i, odd and null or i % 2 == 0, i / 4, odd and null or ("text %d "):format(i):rep(40), {"a" .. i, null, "c"}, odd and null or {x = i, y = "q" .. i}, {["k" .. i % 7] = i}}
+end
+local df = spark:createDataFrame(rows, "id INT, b BOOLEAN, d DOUBLE, s STRING, a ARRAY<STRING>, st STRUCT<x: INT, y: STRING>, m MAP<STRING, INT>")
+rows = nil; collectgarbage(); collectgarbage()
+local before = memory()
+local sums = {F.count("b"), F.sum(F.crc32("s")), F.sum(F.crc32(F.to_json(F.struct("id", "b", "d", "a", "st", "m")))), F.count("st"), F.sum("d")}
+print(df:agg(table.unpack(sums)):collect()[1])
+print(df:filter("id in (1, 2, 35000, 35001, 70001)"):orderBy("id"):select("id", "b", "a", "st", "m"):collect()[4])
+print(memory() - before < 60000)
+"""
+    assert run(code) == script(home, FAILS + code)
+
+
+def test_large_rows_are_sent_once_as_pyspark_sends_them(home, spark_server):
+    proxy = MessageProxy(spark_server.url)
+    try:
+        out = script(home, """
+local rows = {}
+for i = 1, 40000 do rows[i] = {i, ("text %d "):format(i):rep(50)} end
+local df = spark:createDataFrame(rows, {"id", "s"})
+print(df:count(), df:agg(F.sum("id")):collect()[1][1])
+""", SPARK_REMOTE=proxy.url)
+    finally:
+        proxy.close()
+    assert out == "40000\t800020000\n" and proxy.methods.count("AddArtifacts") == 3  # two parts and the schema
 
 
 def test_a_long_result_needs_little_memory(run, home, spark_server):

@@ -93,6 +93,7 @@ AROUND = {
     "runtime/spark/alter.h": ([], "extern struct arena *arena; extern const struct sql_statement *statement; extern const struct delta_snapshot *snapshot; extern const struct dtype *schema;"),
     "runtime/spark/describe.h": ([], "extern struct spark_env *env; extern struct sql_names name;"),
     "runtime/spark/row_reader_lua.h": ([], "extern struct ArrowArrayStream stream; extern const struct dtype *schema;"),
+    "runtime/dataframe/ipc/slice.h": ([], "extern struct ArrowArrayView *batch; extern struct ArrowArray *part; extern int64_t bytes;"),
     "runtime/spark/show.h": ([], "extern struct spark *s; extern const struct plan *plan;"),
     "runtime/spark/spark.h": ([], "extern const struct plan *plan;"),
     "runtime/spark/target.h": ([], "extern struct command *c;"),

@@ -1,6 +1,7 @@
 /* ipc.c: the plugin `arrow_ipc`: nanoarrow reads and writes Arrow's stream format. */
 #include "runtime/dataframe/ipc.h"
 #include "runtime/base/mem.h"
+#include "runtime/dataframe/ipc/slice.h"
 #include <errno.h>
 #include <nanoarrow/nanoarrow.h>
 #include <nanoarrow/nanoarrow_ipc.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 enum { BATCHES_MAX = 1 << 16, NANOS_PER_MICRO = 1000 };
+enum { BATCH_BYTES = 512 << 10 }; /* larger batches are split: readers hold one at a time */
 
 static enum lc bad(struct err *err, const char *text)
 {
@@ -219,41 +221,120 @@ static int write_batch(struct ArrowIpcWriter *writer, const struct ArrowSchema *
     return code;
 }
 
-static int write_all(struct ArrowIpcWriter *writer, const struct ArrowSchema *schema,
-                     const struct ArrowArray *const *batches, size_t n, struct ArrowError *why)
-{
-    int code = ArrowIpcWriterWriteSchema(writer, schema, why);
+struct parts { /* several streams, one after the other */
+    const struct ArrowSchema *schema;
+    const struct ipc_parts *to;
+    struct ArrowBuffer bytes; /* of the stream that is being written */
+    struct ArrowIpcWriter writer;
+    bool open;
+    int64_t filled; /* of its batches */
+    struct ArrowError why;
+    enum lc rc; /* what the caller said */
+    struct err *err;
+};
 
-    for (size_t i = 0; i < n && code == NANOARROW_OK; i++)
-        code = write_batch(writer, schema, batches[i], why);
-    return code == NANOARROW_OK ? ArrowIpcWriterWriteArrayView(writer, NULL, why) : code; /* the end */
-}
-
-static enum lc write_bytes(const struct ArrowSchema *schema, const struct ArrowArray *const *batches,
-                           size_t n, struct buf *out, struct err *err)
+static int part_begin(struct parts *p)
 {
     struct ArrowIpcOutputStream output;
-    struct ArrowIpcWriter writer;
-    struct ArrowError why = {{0}};
-    struct ArrowBuffer bytes;
+    int code = ArrowIpcOutputStreamInitBuffer(&output, &p->bytes);
+
+    if (code != NANOARROW_OK)
+        return code;
+    code = ArrowIpcWriterInit(&p->writer, &output);
+    if (code != NANOARROW_OK) {
+        output.release(&output);
+        return code;
+    }
+    p->open = true;
+    p->filled = 0;
+    return ArrowIpcWriterWriteSchema(&p->writer, p->schema, &p->why);
+}
+
+static int part_end(struct parts *p)
+{
+    int code = ArrowIpcWriterWriteArrayView(&p->writer, NULL, &p->why);
+
+    ArrowIpcWriterReset(&p->writer);
+    p->open = false;
+    if (code == NANOARROW_OK) {
+        p->rc = p->to->put(p->to->self, p->bytes.data, (size_t)p->bytes.size_bytes, p->err);
+        code = p->rc == LC_OK ? NANOARROW_OK : ECANCELED;
+    }
+    p->bytes.size_bytes = 0; /* its memory serves the next one */
+    return code;
+}
+
+static int part_add(struct parts *p, const struct ArrowArrayView *view, int64_t bytes)
+{
+    int code = p->open && p->filled && p->filled + bytes > p->to->most ? part_end(p) : NANOARROW_OK;
+
+    if (code == NANOARROW_OK && !p->open)
+        code = part_begin(p);
+    p->filled += bytes;
+    return code == NANOARROW_OK ? ArrowIpcWriterWriteArrayView(&p->writer, view, &p->why) : code;
+}
+
+static int add_rows(struct parts *p, const struct ArrowArrayView *view, int64_t from, int64_t n,
+                    int64_t bytes)
+{
+    struct ArrowArrayView part_view;
+    struct ArrowArray part;
+    int code = slice_rows(view, from, n, &part);
+
+    if (code != NANOARROW_OK)
+        return code;
+    code = ArrowArrayViewInitFromSchema(&part_view, p->schema, &p->why);
+    if (code == NANOARROW_OK)
+        code = ArrowArrayViewSetArray(&part_view, &part, &p->why);
+    if (code == NANOARROW_OK)
+        code = part_add(p, &part_view, bytes);
+    ArrowArrayViewReset(&part_view);
+    ArrowArrayRelease(&part);
+    return code;
+}
+
+static int split_batch(struct parts *p, const struct ArrowArray *batch)
+{
+    struct ArrowArrayView view;
+    int code = ArrowArrayViewInitFromSchema(&view, p->schema, &p->why);
+
+    if (code == NANOARROW_OK)
+        code = ArrowArrayViewSetArray(&view, batch, &p->why);
+    if (code == NANOARROW_OK) {
+        int64_t bytes = slice_bytes(&view), pieces = bytes / BATCH_BYTES + 1;
+        int64_t rows = (batch->length + pieces - 1) / pieces;
+
+        if (pieces == 1 || batch->length < 2)
+            code = part_add(p, &view, bytes);
+        for (int64_t at = 0; pieces > 1 && batch->length > 1 && at < batch->length && code == NANOARROW_OK;
+             at += rows)
+            code =
+                add_rows(p, &view, at, batch->length - at < rows ? batch->length - at : rows, bytes / pieces);
+    }
+    ArrowArrayViewReset(&view);
+    return code;
+}
+
+static enum lc write_parts(const struct ArrowSchema *schema, const struct ArrowArray *const *batches,
+                           size_t n, const struct ipc_parts *to, struct err *err)
+{
+    struct parts p = {.schema = schema, .to = to, .err = err};
     int code;
 
-    ArrowBufferInit(&bytes);
-    code = ArrowIpcOutputStreamInitBuffer(&output, &bytes);
-    if (code == NANOARROW_OK && (code = ArrowIpcWriterInit(&writer, &output)) != NANOARROW_OK)
-        output.release(&output);
-    else if (code == NANOARROW_OK) {
-        code = write_all(&writer, schema, batches, n, &why);
-        ArrowIpcWriterReset(&writer);
-    }
+    ArrowBufferInit(&p.bytes);
+    code = part_begin(&p);
+    for (size_t i = 0; i < n && code == NANOARROW_OK; i++)
+        code = split_batch(&p, batches[i]);
     if (code == NANOARROW_OK)
-        buf_add(out, bytes.data, (size_t)bytes.size_bytes);
-    ArrowBufferReset(&bytes);
-    if (code == NANOARROW_OK)
-        return buf_check(out, err);
-    return code == ENOMEM
-               ? err_nomem(err)
-               : err_set(err, LC_DATA, "the rows cannot be written as an Arrow stream: %.400s", why.message);
+        code = part_end(&p);
+    if (p.open)
+        ArrowIpcWriterReset(&p.writer);
+    ArrowBufferReset(&p.bytes);
+    if (code == NANOARROW_OK || p.rc != LC_OK)
+        return p.rc;
+    return code == ENOMEM ? err_nomem(err)
+                          : err_set(err, LC_DATA, "the rows cannot be written as an Arrow stream: %.400s",
+                                    p.why.message);
 }
 
 /* ---- files ---- */
@@ -380,4 +461,4 @@ static enum lc open_file(const char *path, struct ArrowArrayStream *out, struct 
     return rc;
 }
 
-const struct ipc_ops lacus_arrow_ipc = {IPC_VERSION, read_bytes, write_bytes, save_file, open_file};
+const struct ipc_ops lacus_arrow_ipc = {IPC_VERSION, read_bytes, write_parts, save_file, open_file};

@@ -17,7 +17,8 @@
 struct sent_rows {
     struct local_data *data;    /* owned reference: the address stands for the rows */
     const struct dtype *schema; /* owned */
-    char hash[65];
+    char *relation;             /* owned: the field of a Relation that names them there */
+    size_t len;
 };
 
 struct engine {
@@ -31,6 +32,7 @@ struct engine {
     struct buf tags;     /* lock; one per line */
     char *tags_text;     /* owned: what tags() gave last */
     int64_t cache_limit; /* bytes; more than this travels as an artifact */
+    bool takes_parts;    /* the server takes such rows as several ones */
     atomic_bool stop;    /* what runs now is to end */
     atomic_int progress; /* in thousandths; -1: not known */
 };

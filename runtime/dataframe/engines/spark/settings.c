@@ -7,6 +7,8 @@
 
 enum { OP_SET = 1, OP_GET_OPTION = 4, OP_GET_ALL = 5, OP_UNSET = 6, PAIRS = 2 };
 
+static const char cache_key[] = "spark.sql.session.localRelationCacheThreshold";
+
 static enum lc finish(struct engine *e, const struct ctx *ctx, struct buf *request, size_t operation,
                       size_t inner, struct buf *reply, struct err *err)
 {
@@ -122,20 +124,44 @@ static enum lc send_first(struct engine *e, const struct ctx *ctx, const struct 
     return rc;
 }
 
+/* How large rows travel: what the server says of that, in one call. Only those of 4.1 and newer have a size of parts. */
+static void take_sizes(struct engine *e, struct pb_reader reply)
+{
+    struct pb_field f, key, value;
+    char text[64], *end;
+
+    e->cache_limit = 1 << 20;
+    while (pb_next(&reply, &f)) {
+        if (f.number != PAIRS || !pb_find(pb_inside(&f), 1, &key) || !pb_find(pb_inside(&f), 2, &value))
+            continue;
+        pb_copy(&value, text, sizeof text);
+        if (key.len == strlen(cache_key) && memcmp(key.data, cache_key, key.len) == 0)
+            e->cache_limit = strtoll(text, &end, 10);
+        else
+            e->takes_parts = true;
+    }
+    if (e->cache_limit <= 0 || e->cache_limit > (32 << 20))
+        e->cache_limit = 1 << 20;
+}
+
 enum lc connect_first_conf(struct engine *e, const struct ctx *ctx, const struct engine_options *o,
                            struct err *err)
 {
-    struct buf limit = BUF_INIT(256);
-    bool found;
+    struct buf request = BUF_INIT(1 << 16), reply = BUF_INIT(1 << 20);
+    size_t operation, inner;
     enum lc rc;
-    char *end;
 
     TRY(send_first(e, ctx, o, err));
-    rc = connect_get_conf(e, ctx, "spark.sql.session.localRelationCacheThreshold", &limit, &found, err);
-    e->cache_limit = found ? strtoll(buf_str(&limit), &end, 10) : 1 << 20;
-    if (e->cache_limit <= 0 || e->cache_limit > (32 << 20))
-        e->cache_limit = 1 << 20;
-    buf_release(&limit);
+    client_request(e->client, RPC_CONFIG, &request);
+    operation = pb_begin(&request, 3);
+    inner = pb_begin(&request, OP_GET_OPTION);
+    pb_text(&request, 1, cache_key);
+    pb_text(&request, 1, "spark.sql.session.localRelationChunkSizeRows");
+    rc = finish(e, ctx, &request, operation, inner, &reply, err);
+    if (rc == LC_OK)
+        take_sizes(e, pb_open(reply.data, reply.len));
+    buf_release(&request);
+    buf_release(&reply);
     return rc;
 }
 
