@@ -194,10 +194,12 @@ enum lc fs_put_if_absent(const char *path, const void *data, size_t len, struct 
 
 enum lc fs_mkdirs(const char *path, struct err *err)
 {
-    char *copy = mem_strdup(path);
+    char *copy;
     enum lc rc = LC_OK;
 
-    if (!copy)
+    if (fs_is_dir(path)) /* the usual case, in loops that look for something several times a second */
+        return LC_OK;
+    if ((copy = mem_strdup(path)) == NULL)
         return err_nomem(err);
     for (char *p = copy + 1; rc == LC_OK; p++) {
         char c = *p;

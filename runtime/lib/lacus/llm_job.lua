@@ -17,12 +17,13 @@ View.__index = View
 local function new_view(job)
   local name, rich, person = core.front()
   return setmetatable({job = job, limit = core.job(job.id).spec.args.max_seconds, rich = rich, live = person and name == "repl", runner = name == "runner", curve = core.curve(),
-                       begin = core.clock(), drawn = -100, curved = -100, said = -100, width = 0,
+                       begin = core.clock(), drawn = -100, curved = -100, said = -100, width = 0, heard = 0,
                        id = "llm-" .. job.id .. "-" .. math.floor(core.clock() * 1000)}, View)
 end
 
 function View:event(e)
   self.curve:add(e)
+  self.heard = self.heard + 1
   if e.event == "metric" then
     self.last = e
   elseif e.event == "eval" then
@@ -73,18 +74,19 @@ function View:pause(now)
   return self.runner and math.min(60, math.max(2, (now - self.begin) / 20)) or 0.3
 end
 
+-- What would look as it does already is not sent again: a step may take a minute.
 function View:draw_rich(now, final)
-  if final or now - self.drawn > self:pause(now) then
+  if final or (self.heard ~= self.drawn_heard and now - self.drawn > self:pause(now)) then
     local line = self:line()
     core.display({["text/plain"] = line, ["text/html"] = self:html(line)}, self.id .. "-bar", self.drawn > 0)
-    self.drawn = now
+    self.drawn, self.drawn_heard = now, self.heard
   end
-  local text = (final or now - self.curved > (self.runner and 10 or 2)) and self.curve:text(60, 12)
+  local text = (final or (self.heard ~= self.curved_heard and now - self.curved > (self.runner and 10 or 2))) and self.curve:text(60, 12)
   if text then
     -- a notebook's run prints what it displays: the curve belongs into its log once, at the end
     core.display({["text/plain"] = (final or not self.runner) and text or nil,
                   ["application/vnd.vegalite.v5+json"] = self.curve:vega(self.job.id)}, self.id .. "-curve", self.curved > 0)
-    self.curved = now
+    self.curved, self.curved_heard = now, self.heard
   end
 end
 
@@ -142,6 +144,7 @@ end
 
 -- Reads what the job has said since the last look.
 local function follow(job, each)
+  local before = #job._events
   repeat
     local events, offset = core.events(job.id, job._offset)
     job._offset = offset
@@ -150,6 +153,7 @@ local function follow(job, each)
       if each then each(e) end
     end
   until #events == 0
+  return #job._events > before
 end
 
 local function output_folder(info)
@@ -232,12 +236,12 @@ end
 
 -- A coordinator that neither starts nor answers is an error in the cell. limit: seconds without a sign of life.
 local function watcher(job, limit)
-  local absent, since = 0, nil
+  local absent, since
   return function()
     local there, silent = core.ensure()
-    absent = there and 0 or absent + 1
+    absent = not there and (absent or core.clock()) or nil
     since = silent > limit and (since or core.clock()) or nil -- a machine that slept gets time to wake up
-    if absent > 60 then
+    if absent and core.clock() - absent > 10 then
       core.raise{code = "WORKER", message = ("job '%s' waits, but its coordinator does not start"):format(job.id),
                  cause = core.coordinator_tail()}
     elseif since and core.clock() - since > 5 then
@@ -248,21 +252,29 @@ local function watcher(job, limit)
   end
 end
 
+local LINGER, LOOK = 0.3, 1 -- seconds
+
 -- Draws what the job says until it ends; each event goes to `each`, too. silent_seconds: how long the coordinator may be silent.
+-- The job's row and its coordinator are looked at while there is news and once a second, its events in every round.
 local function wait_for_end(job, silent_seconds, interval_ms, each)
   local watch, view = watcher(job, silent_seconds), new_view(job)
   local note = view.runner and ("interrupted: job '%s' ends with this notebook's run\n"):format(job.id)
     or ("\ndetached: job '%s' goes on; llm.job(\"%s\"):wait() waits for it again, :cancel() ends it\n"):format(job.id, job.id)
   for _, e in ipairs(job._events) do view:event(e) end
+  local news_until, next_look = 0, 0
   while true do
-    local info = core.job(job.id) -- before the events: what is said at the end is read, too
-    follow(job, function(e)
+    local now, done = core.clock(), false
+    if now < news_until or now >= next_look then
+      done = core.job(job.id).done -- before the events: what is said at the end is read, too
+      if not done then watch() end
+      next_look = now + LOOK
+    end
+    if follow(job, function(e)
       view:event(e)
       if each then each(e) end
-    end)
-    view:draw(info.done)
-    if info.done then return view end
-    watch()
+    end) then news_until = now + LINGER end
+    view:draw(done)
+    if done then return view end
     core.wait(interval_ms, note)
   end
 end
