@@ -92,6 +92,8 @@ enum lc training_args_from_json(struct training_args *a, const json_t *object, s
 /* The i-th text that this argument may be ("optim", "eval_strategy"); NULL: past the end, or any. */
 const char *training_args_text(const char *name, size_t i);
 json_t *training_args_to_json(const struct training_args *a); /* every field; NULL without memory */
+/* Each value by itself; training_args_check also what they are together. */
+enum lc training_args_check_ranges(const struct training_args *a, struct err *err) MUST_CHECK;
 enum lc training_args_check(const struct training_args *a, struct err *err) MUST_CHECK;
 
 /* What an evaluation can be judged by. */

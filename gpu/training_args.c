@@ -315,6 +315,15 @@ static enum lc read_word(const struct row *row, void *at, const json_t *v, struc
     return *(char **)at ? LC_OK : err_nomem(err);
 }
 
+static enum lc whole_number(const struct row *row, double x, struct err *err)
+{
+    enum lc rc = wrong(row->name, "a whole number", err);
+
+    if (x > 0 && x < 1)
+        (void)err_hint(err, "a share of all steps is not taken here: say how many steps");
+    return rc;
+}
+
 static enum lc read_value(const struct row *row, struct training_args *a, const json_t *v, struct err *err)
 {
     void *at = (char *)a + row->offset;
@@ -352,7 +361,7 @@ static enum lc read_value(const struct row *row, struct training_args *a, const 
         return LC_OK;
     }
     if (x != floor(x) || fabs(x) > 1e15 || (row->kind == BYTES && x < 0))
-        return wrong(row->name, "a whole number", err);
+        return whole_number(row, x, err);
     if (row->kind == BYTES)
         *(size_t *)at = (size_t)x;
     else
@@ -510,7 +519,7 @@ json_t *training_args_to_json(const struct training_args *a)
     return root;
 }
 
-static enum lc check_ranges(const struct training_args *a, struct err *err)
+enum lc training_args_check_ranges(const struct training_args *a, struct err *err)
 {
     const struct {
         const char *name;
@@ -632,7 +641,7 @@ static enum lc check_best(const struct training_args *a, struct err *err)
 
 enum lc training_args_check(const struct training_args *a, struct err *err)
 {
-    TRY(check_ranges(a, err));
+    TRY(training_args_check_ranges(a, err));
     if (a->group_by_length)
         return err_set(
             err, LC_UNSUPPORTED,

@@ -126,6 +126,8 @@ enum lc notebook_parse(const char *text, size_t len, const char *name, struct no
         err_set(err, LC_PARSE, "cannot read notebook '%s': line %d, column %d: %s", name, parse.line,
                 parse.column, parse.text);
         err_at(err, parse.position);
+        if (strlen(name) > 4 && strcmp(name + strlen(name) - 4, ".lua") == 0)
+            return err_hint(err, "a script runs without 'run': lacus %s", name);
         return err_hint(err, "the file is damaged or not a notebook: restore it from its last saved version");
     }
     rc = check_version(root, name, err);

@@ -271,8 +271,8 @@ static enum lc check_arguments(const json_t *spec, struct err *err)
     if (rc == LC_OK && !a.output_dir &&
         !(a.output_dir = mem_strdup("out"))) /* the worker has one of its own */
         rc = err_nomem(err);
-    if (rc == LC_OK && !fields_only)
-        rc = training_args_check(&a, err);
+    if (rc == LC_OK)
+        rc = fields_only ? training_args_check_ranges(&a, err) : training_args_check(&a, err);
     training_args_release(&a);
     if (rc == LC_OK && json_is_object(peft)) {
         rc = adapter_config_from_json(peft, &c, err);

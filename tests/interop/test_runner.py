@@ -62,6 +62,12 @@ def test_a_parameter_has_a_name(home, tmp_path):
         assert done.returncode == 64 and "a parameter without a name" in done.stderr and not done.stdout
 
 
+def test_a_script_is_no_notebook(home, tmp_path):
+    (tmp_path / "x.lua").write_text("local a = 1\nprint(a)\n")
+    done = lacus(home, "run", str(tmp_path / "x.lua"))
+    assert done.returncode != 0 and f"a script runs without 'run': lacus {tmp_path}/x.lua" in done.stderr, done.stderr
+
+
 def test_a_full_disk_is_told_where_it_is(home, tmp_path):
     path = write(tmp_path / "p.ipynb", "print(1)")
     with open("/dev/full", "w") as full:
