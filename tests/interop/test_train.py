@@ -388,6 +388,10 @@ def test_worker_errors_are_clear_and_in_time(home, tmp_path):
     ("{args = {learning_rate = '2e-4'}}", "tonumber"),
     ("{args = {fp16 = true}}", "bf16 = true"),
     ("{train_dataset = {{input_ids = {1, 2}, labels = {1}}}}, 'template'", "row 1 has 2 input_ids and 1 labels"),
+    ("{args = {beta = 0.5}}", "'beta' is of preferences"),
+    ("{args = {label_smoothing = 0.1}}", "label_smoothing_factor"),
+    ("{method = 'dpo', args = {label_smoothing_factor = 0.1}}", "'label_smoothing_factor' is not of preferences"),
+    ("{method = 'dpo', packing = true}", "not packed"),
     ("{compute_metrics = 5}", "compute_metrics is a function"),
     ("{compute_metrics = function() return {} end, ranks = 2}", "on 2 ranks"),
 ])

@@ -132,6 +132,22 @@ local function takes_metrics(o, ranks)
   return true
 end
 
+-- Arguments of one method that another would forget.
+local of_preferences = {beta = "llm.dpo{…} has it", loss_type = "llm.dpo{…} has it",
+                        label_smoothing = "llm.dpo{…} has it; label_smoothing_factor smooths the labels of texts"}
+
+local function check_method(o, args)
+  if o.method ~= "dpo" then
+    for name, hint in pairs(of_preferences) do
+      if args[name] ~= nil then fail("ARG", ("training argument '%s' is of preferences"):format(name), hint) end
+    end
+  elseif args.label_smoothing_factor and args.label_smoothing_factor ~= 0 then
+    fail("ARG", "training argument 'label_smoothing_factor' is not of preferences", "label_smoothing is")
+  elseif args.packing or o.packing then
+    fail("UNSUPPORTED", "pairs of answers are not packed", "leave packing out")
+  end
+end
+
 local function refuse_what_does_not_fit(o)
   local p = llm.plan(o)
   if not p.fits then
@@ -159,6 +175,7 @@ function llm.finetune(o)
   folders.teacher, distill = teacher_of(o, found.tokenizer or folder, uri)
   if o.args ~= nil and type(o.args) ~= "table" then fail("ARG", "args is a table of training arguments, not a " .. type(o.args)) end
   local args = copy_of(o.args)
+  check_method(o, args)
   local ranks = ranks_of(o, args)
   args.compute_metrics = takes_metrics(o, ranks) or nil
   args.num_processes = ranks > 1 and ranks or nil
