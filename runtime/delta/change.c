@@ -23,13 +23,6 @@ static json_t *configuration_after(const struct delta_snapshot *t, const struct 
     return NULL;
 }
 
-/* minReaderVersion and minWriterVersion ask for a protocol, and are no properties of the table. */
-static void drop_versions(json_t *configuration)
-{
-    json_object_del(configuration, "delta.minReaderVersion");
-    json_object_del(configuration, "delta.minWriterVersion");
-}
-
 static enum lc check_mapping(const struct delta_snapshot *t, const json_t *configuration, struct err *err)
 {
     if (!delta_is_mapped(t) || delta_metadata_is_mapped(configuration))
@@ -74,7 +67,7 @@ static enum lc prepare(struct changing *n, const struct delta_snapshot *t, const
         TRY(dtype_from_json_text(t->schema_json, strlen(t->schema_json), &n->given, err));
     TRY(delta_schema_check(n->given, delta_metadata_is_mapped(n->configuration), err));
     TRY(delta_protocol_for(t, n->given, n->configuration, &n->protocol, err));
-    drop_versions(n->configuration);
+    delta_drop_versions(n->configuration);
     return delta_mapping_complete(n->given, n->configuration, !delta_is_mapped(t), &n->schema, err);
 }
 

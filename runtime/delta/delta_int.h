@@ -89,6 +89,9 @@ struct written_file;
 enum lc delta_protocol_for(const struct delta_snapshot *t, const struct dtype *schema,
                            const json_t *configuration, json_t **out, struct err *err) MUST_CHECK;
 
+/* minReaderVersion and minWriterVersion ask for a protocol, and are no properties of the table. */
+void delta_drop_versions(json_t *configuration);
+
 /* ---- metaData ---- */
 struct delta_metadata {                 /* all borrowed */
     const struct delta_snapshot *table; /* the one before; NULL: a new table */

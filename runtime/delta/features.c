@@ -206,6 +206,7 @@ static const struct property {
 
 struct needs { /* of a table's schema and properties */
     int reader, writer;
+    int asked_reader, asked_writer; /* delta.minReaderVersion, delta.minWriterVersion; 0: not given */
     const char *features[8];
     size_t n;
 };
@@ -273,10 +274,10 @@ static enum lc need_property(const struct delta_snapshot *t, struct needs *n, co
                        "cannot set the table property '%s'%s: its feature is not supported", name,
                        known ? " to 'true'" : "");
     TRY(check_value(known->name, value, err));
-    if (strcmp(known->name, "delta.minReaderVersion") == 0 && atoi(value) > n->reader && atoi(value) < 3)
-        n->reader = atoi(value);
-    if (strcmp(known->name, "delta.minWriterVersion") == 0 && atoi(value) > n->writer && atoi(value) < 7)
-        n->writer = atoi(value);
+    if (strcmp(known->name, "delta.minReaderVersion") == 0 && (!had || strcmp(had, value) != 0))
+        n->asked_reader = atoi(value);
+    if (strcmp(known->name, "delta.minWriterVersion") == 0 && (!had || strcmp(had, value) != 0))
+        n->asked_writer = atoi(value);
     if (known->feature && on)
         need_feature(n, known->feature);
     return LC_OK;
@@ -297,11 +298,32 @@ static bool is_reader_feature(const char *name)
     return !f || f->reader > 0 || f->writer == 0;
 }
 
-/* Version 3/7 with the features that t had by name or by its legacy versions, and those that are needed. */
+/* The versions that were asked for: lower ones are there already, and reader 3 goes only with writer 7. */
+static enum lc take_versions(const struct delta_snapshot *t, struct needs *n, struct err *err)
+{
+    int writer = t ? t->writer_version : 1;
+
+    if (n->asked_reader == READER_FEATURES && n->asked_writer != WRITER_FEATURES &&
+        writer != WRITER_FEATURES) {
+        err_set(err, LC_ARG,
+                "cannot set the table property 'delta.minReaderVersion' to '3': it needs writer version 7");
+        return err_hint(err, "set 'delta.minWriterVersion' to '7', too");
+    }
+    if (n->asked_reader > n->reader)
+        n->reader = n->asked_reader;
+    if (n->asked_writer > n->writer)
+        n->writer = n->asked_writer;
+    return LC_OK;
+}
+
+/* Writer version 7 with the features that t had by name or by its legacy versions, and those that are needed. */
 static json_t *by_features(const struct delta_snapshot *t, const struct needs *n)
 {
     json_t *readers = json_array(), *writers = json_array();
-    int old_reader = t ? t->reader_version : 1, old_writer = t ? t->writer_version : n->writer;
+    int old_reader = t ? t->reader_version : 1, old_writer = t                             ? t->writer_version
+                                                             : n->writer < WRITER_FEATURES ? n->writer
+                                                                                           : 2;
+    int reader = old_reader > n->reader ? old_reader : n->reader;
     bool ok = readers && writers;
 
     for (size_t i = 0; ok && i < n->n; i++)
@@ -318,6 +340,11 @@ static json_t *by_features(const struct delta_snapshot *t, const struct needs *n
         ok = add_text(readers, t->reader_features[i]);
     for (size_t i = 0; ok && t && i < t->n_writer_features; i++)
         ok = add_text(writers, t->writer_features[i]);
+    if (ok && reader < READER_FEATURES) { /* readers need none by name */
+        json_decref(readers);
+        return json_pack("{s:i,s:i,s:o}", "minReaderVersion", reader, "minWriterVersion", WRITER_FEATURES,
+                         "writerFeatures", writers);
+    }
     if (ok)
         return json_pack("{s:i,s:i,s:o,s:o}", "minReaderVersion", READER_FEATURES, "minWriterVersion",
                          WRITER_FEATURES, "readerFeatures", readers, "writerFeatures", writers);
@@ -345,7 +372,13 @@ static bool is_enough(const struct delta_snapshot *t, const struct needs *n)
     for (size_t i = 0; i < n->n; i++)
         if (!has_feature(t, n->features[i]))
             return false;
-    return true;
+    return t->reader_version >= n->reader;
+}
+
+void delta_drop_versions(json_t *configuration)
+{
+    json_object_del(configuration, "delta.minReaderVersion");
+    json_object_del(configuration, "delta.minWriterVersion");
 }
 
 enum lc delta_protocol_for(const struct delta_snapshot *t, const struct dtype *schema,
@@ -367,9 +400,10 @@ enum lc delta_protocol_for(const struct delta_snapshot *t, const struct dtype *s
     }
     if (named)
         n.reader = READER_FEATURES;
+    TRY(take_versions(t, &n, err));
     if (is_enough(t, &n))
         return LC_OK;
-    if (named || (t && t->writer_version == WRITER_FEATURES))
+    if (named || n.writer == WRITER_FEATURES || (t && t->writer_version == WRITER_FEATURES))
         *out = by_features(t, &n);
     else
         *out = json_pack("{s:i,s:i}", "minReaderVersion",

@@ -166,6 +166,7 @@ static enum lc add_protocol(struct writing *a, struct err *err)
     json_t *p;
 
     TRY(delta_protocol_for(a->table, a->schema, a->configuration, &p, err));
+    delta_drop_versions(a->configuration);
     return !p || delta_commit_line(&a->commit, "protocol", p) ? LC_OK : err_nomem(err);
 }
 

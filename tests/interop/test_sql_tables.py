@@ -395,6 +395,33 @@ def test_hashes_of_structs_are_sparks(home):
     assert row == {"a": -936062819, "b": 8205864924878002737, "c": True}  # what Spark 4.3 gives
 
 
+def test_protocol_versions(home):
+    """delta.minReaderVersion and its kin ask for a protocol, as delta-rs reads it; they are no properties that stay."""
+    def versions(name):
+        p = DeltaTable(place(home, name)).protocol()
+        return p.min_reader_version, p.min_writer_version, sorted(p.writer_features or [])
+
+    sql(home, "CREATE TABLE a (x INT) TBLPROPERTIES ('delta.minReaderVersion' = '1', 'delta.minWriterVersion' = '4')")
+    assert versions("a") == (1, 4, [])
+    sql(home, "ALTER TABLE a SET TBLPROPERTIES ('delta.minReaderVersion' = '2', 'delta.minWriterVersion' = '5')")
+    assert versions("a") == (2, 5, [])
+    sql(home, "ALTER TABLE a SET TBLPROPERTIES ('delta.minWriterVersion' = '2')")  # what is there is enough
+    assert versions("a") == (2, 5, [])
+    assert "needs writer version 7" in fails(home, "ALTER TABLE a SET TBLPROPERTIES ('delta.minReaderVersion' = '3')")
+    sql(home, "CREATE OR REPLACE TABLE a (x INT) TBLPROPERTIES ('delta.minWriterVersion' = '2')")
+    assert versions("a") == (2, 5, [])
+    sql(home, "ALTER TABLE a SET TBLPROPERTIES ('delta.minReaderVersion' = '3', 'delta.minWriterVersion' = '7')", "INSERT INTO a VALUES (1)")
+    reader, writer, features = versions("a")
+    assert (reader, writer) == (3, 7) and {"appendOnly", "invariants", "checkConstraints", "columnMapping"} <= set(features)
+    sql(home, "CREATE TABLE b (x INT) TBLPROPERTIES ('delta.minReaderVersion' = '1', 'delta.minWriterVersion' = '7')", "INSERT INTO b VALUES (1)")
+    assert versions("b") == (1, 7, ["appendOnly", "invariants"])
+    for name in "a", "b":
+        assert theirs(place(home, name), order="x") == [{"x": 1}]
+        assert not any(key.startswith("delta.min") for key in DeltaTable(place(home, name)).metadata().configuration)
+        write_deltalake(place(home, name), pa.table({"x": pa.array([2], pa.int32())}), mode="append")
+        assert sql(home, f"SELECT x FROM {name} ORDER BY x") == [{"x": 1}, {"x": 2}]
+
+
 # ---- tables of files ----
 
 def test_files_by_writer(home):
