@@ -93,6 +93,8 @@ AROUND = {
     "runtime/spark/alter.h": ([], "extern struct arena *arena; extern const struct sql_statement *statement; extern const struct delta_snapshot *snapshot; extern const struct dtype *schema;"),
     "runtime/spark/describe.h": ([], "extern struct spark_env *env; extern struct sql_names name;"),
     "runtime/spark/row_reader_lua.h": ([], "extern struct ArrowArrayStream stream; extern const struct dtype *schema;"),
+    "runtime/serving/tools.h": (["runtime/base/mem.h"], ""),
+    "runtime/catalog/files.h": ([], "extern const struct delta_engine *engine; extern const struct plan *plan;"),
     "runtime/dataframe/ipc/slice.h": ([], "extern struct ArrowArrayView *batch; extern struct ArrowArray *part; extern int64_t bytes;"),
     "runtime/spark/show.h": ([], "extern struct spark *s; extern const struct plan *plan;"),
     "runtime/spark/spark.h": ([], "extern const struct plan *plan;"),
