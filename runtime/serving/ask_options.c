@@ -89,6 +89,16 @@ static enum lc read_seed(struct ask *a, const struct field *f, const json_t *val
     return LC_OK;
 }
 
+/* vLLM's clients send -1 for all tokens, transformers' 0. */
+static enum lc read_top_k(struct ask *a, const struct field *f, const json_t *value, struct err *err)
+{
+    int64_t k;
+
+    TRY(whole(a, f, value, &k, err));
+    a->options.generate.top_k = k > 0 ? k : 0;
+    return LC_OK;
+}
+
 /* OpenAI takes 0 for the best token alone. */
 static enum lc read_top_p(struct ask *a, const struct field *f, const json_t *value, struct err *err)
 {
@@ -303,7 +313,7 @@ static const struct field fields[] = {
     {"max_completion_tokens", ALL, read_most, AT(max_new_tokens), 1, HUGE_VAL, NULL},
     {"max_new_tokens", ALL, read_most, AT(max_new_tokens), 1, HUGE_VAL, NULL},
     {"temperature", ALL, read_number, AT(temperature), 0, 100, NULL},
-    {"top_k", ALL, read_whole, AT(top_k), 0, HUGE_VAL, NULL},
+    {"top_k", ALL, read_top_k, 0, -1, HUGE_VAL, NULL},
     {"top_p", ALL, read_top_p, AT(top_p), 0, 1, NULL},
     {"min_p", ALL, read_number, AT(min_p), 0, 1, NULL},
     {"repetition_penalty", ALL, read_number, AT(repetition_penalty), 0.01, 100, NULL},

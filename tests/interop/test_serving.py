@@ -168,6 +168,7 @@ def test_sampling_follows_the_seed(server):
     assert len({sample(seed=i) for i in range(6)}) > 1
     assert len({sample() for _ in range(6)}) > 1
     assert sample(seed=3, top_p=0) == sample(temperature=0)
+    assert sample(seed=4, extra_body={"top_k": -1}) == sample(seed=4, extra_body={"top_k": 0}) == sample(seed=4) != sample(seed=4, extra_body={"top_k": 1}) == sample(temperature=0)
 
 
 def test_several_prompts_and_token_ids(server, place):
