@@ -315,7 +315,7 @@ fails(function() spark:range(3):writeTo("made_v2"):overwrite() end)
 
 
 @pytest.mark.parametrize("query", ["SELECT idx FROM range(3) WHERE ids > 2", "SELECT id,\n  `é`.idd + 1\nFROM range(3) `é`", "SELECT id FROM range(2) GROUP BY nope",
-                                   "SELECT (SELECT max(`zz`) FROM range(1)) FROM range(2)"])
+                                   "SELECT (SELECT max(`zz`) FROM range(1)) FROM range(2)", "SELECT id, `my col` FROM range(3)", "SELECT `o``n`, `a``b` FROM (SELECT id `o``n` FROM range(3))"])
 def test_a_missing_column_stands_where_spark_says(home, peer, query):
     with pytest.raises(Exception, match="UNRESOLVED_COLUMN") as theirs:
         peer.sql(query).schema

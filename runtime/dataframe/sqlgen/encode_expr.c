@@ -98,12 +98,25 @@ static struct found find(const struct gen *g, const struct col *cols, size_t n, 
     return f;
 }
 
+static void put_quoted(struct buf *b, const char *name)
+{
+    buf_putc(b, '`');
+    for (const char *p = name; *p; p++) {
+        if (*p == '`')
+            buf_putc(b, '`');
+        buf_putc(b, *p);
+    }
+    buf_putc(b, '`');
+}
+
 static const char *dotted(struct gen *g, char *const *parts, size_t n)
 {
     struct buf b = BUF_INIT(8192);
 
-    for (size_t i = 0; i < n; i++)
-        buf_printf(&b, "%s`%s`", i ? "." : "", parts[i]);
+    for (size_t i = 0; i < n; i++) {
+        buf_puts(&b, i ? "." : "");
+        put_quoted(&b, parts[i]);
+    }
     return gen_take(g, &b);
 }
 
@@ -137,9 +150,11 @@ static void put_suggestion(struct buf *b, const struct scope *s, const char *nam
             break;
         chosen[best] = true;
         buf_puts(b, k ? ", " : "");
-        for (size_t q = 0; qualified && q < cols[best]->n_qualifier; q++)
-            buf_printf(b, "`%s`.", cols[best]->qualifier[q]);
-        buf_printf(b, "`%s`", names[best]);
+        for (size_t q = 0; qualified && q < cols[best]->n_qualifier; q++) {
+            put_quoted(b, cols[best]->qualifier[q]);
+            buf_putc(b, '.');
+        }
+        put_quoted(b, names[best]);
     }
 }
 
