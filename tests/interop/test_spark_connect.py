@@ -39,6 +39,25 @@ df:show(); df:show(2, false); df:show{1, vertical = true}; df:printSchema()
     assert out == capsys.readouterr().out
 
 
+def test_pivots_of_first_values_and_unpivots_of_several_types_are_pysparks(home, run, peer, capsys):
+    made = '''
+local df = spark:createDataFrame({{1, "a", "w", null}, {1, "a", null, 11}, {1, "b", "y", null}, {2, "b", "z", 13}}, "k INT, p STRING, s STRING, n BIGINT")
+df:groupBy("k"):pivot("p"):agg(F.first("s"), F.last("n"), F.first("n", true)):orderBy("k"):show()
+df:unpivot("p", {"k", "n"}, "name", "value"):orderBy("p", "name", "value"):show()
+fails(function() df:unpivot("p", {"k", "s"}, "name", "value"):show() end)
+'''
+    from pyspark.sql.connect import functions as F
+    df = peer.createDataFrame([(1, "a", "w", None), (1, "a", None, 11), (1, "b", "y", None), (2, "b", "z", 13)], "k INT, p STRING, s STRING, n BIGINT").coalesce(1)
+    df.groupBy("k").pivot("p").agg(F.first("s"), F.last("n"), F.first("n", True)).orderBy("k").show()
+    df.unpivot("p", ["k", "n"], "name", "value").orderBy("p", "name", "value").show()
+    with pytest.raises(Exception, match="UNPIVOT_VALUE_DATA_TYPE_MISMATCH"):
+        df.unpivot("p", ["k", "s"], "name", "value").show()
+    expected = capsys.readouterr().out
+    for out in (run(made.replace('BIGINT")', 'BIGINT"):coalesce(1)')), script(home, FAILS + made)):
+        assert out.startswith(expected)
+        assert "[UNPIVOT_VALUE_DATA_TYPE_MISMATCH]" in out[len(expected):]
+
+
 def test_connects_by_the_builder_and_back(home, spark_server):
     out = script(home, f"""
 print(tostring(spark):match("embedded") ~= nil)

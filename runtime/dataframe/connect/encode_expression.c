@@ -180,13 +180,43 @@ static void put_function(struct encoder *e, const char *name, struct expr *const
         pb_int(e->out, 3, 1);
 }
 
+static bool takes_null(const struct expr *x)
+{
+    static const char *const names[] = {"first", "first_value", "last", "last_value", "any_value"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], x->u.call.name) == 0)
+            return x->n == 1 || x->args[1]->kind != EXPR_LITERAL || !x->args[1]->u.literal.i;
+    return false;
+}
+
+/* first(x) FILTER (WHERE c) may be a NULL of x: get(first(CASE WHEN c THEN array(x) END, true), 0) */
+static void put_filtered_end(struct encoder *e, const struct expr *x)
+{
+    struct expr *inner = expr_ref(x->args[0]);
+    struct expr *when[2] = {expr_ref(x->u.call.filter), expr_call("array", false, &inner, 1)};
+    struct expr *end[2] = {expr_call("when", false, when, 2), expr_bool(true)};
+    struct expr *get[2] = {expr_call(x->u.call.name, false, end, 2), expr_int(0)};
+
+    if (get[0] && get[1])
+        put_function(e, "get", get, 2, false);
+    else
+        encode_fail(e, LC_NOMEM, "an aggregate");
+    expr_unref(get[0]);
+    expr_unref(get[1]);
+}
+
 /* f(x) FILTER (WHERE c) has no message of its own: f(CASE WHEN c THEN x END), for functions that leave NULLs out, is the same. */
 static void put_filtered(struct encoder *e, const struct expr *x)
 {
     struct expr *when[2], *call;
     bool star = x->n == 1 && x->args[0]->kind == EXPR_STAR;
 
-    if (x->n == 0 || strcmp(x->u.call.name, "first") == 0 || strcmp(x->u.call.name, "last") == 0) {
+    if (x->n > 0 && takes_null(x)) {
+        put_filtered_end(e, x);
+        return;
+    }
+    if (x->n == 0) {
         encode_fail(e, LC_UNSUPPORTED, "FILTER (WHERE …) of this function");
         return;
     }

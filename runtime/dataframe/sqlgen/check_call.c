@@ -1,6 +1,7 @@
 /* check_call.c: what a function refuses before its arguments are converted: types that its row cannot say, and the literals of sketches. */
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -8,9 +9,13 @@
 enum {
     MOMENTS = BIT(DTYPE_STRING) | BIT(DTYPE_DATE) | BIT(DTYPE_TIMESTAMP) | BIT(DTYPE_TIMESTAMP_NTZ) |
               BIT(DTYPE_TIME),
-    INTEGERS = BIT(DTYPE_BYTE) | BIT(DTYPE_SHORT) | BIT(DTYPE_INT) | BIT(DTYPE_LONG)
+    INTEGERS = BIT(DTYPE_BYTE) | BIT(DTYPE_SHORT) | BIT(DTYPE_INT) | BIT(DTYPE_LONG),
+    DAY_COUNTS = BIT(DTYPE_BYTE) | BIT(DTYPE_SHORT) | BIT(DTYPE_INT) | BIT(DTYPE_STRING) | BIT(DTYPE_NULL),
+    PERCENTAGES = INTEGERS | BIT(DTYPE_FLOAT) | BIT(DTYPE_DOUBLE) | BIT(DTYPE_DECIMAL) | BIT(DTYPE_STRING) |
+                  BIT(DTYPE_ARRAY)
 };
-#define A_MOMENT "(TIMESTAMP OR TIMESTAMP WITHOUT TIME ZONE OR TIME)"
+#define A_DAY_COUNT "(\"INT\" or \"SMALLINT\" or \"TINYINT\")"
+#define A_MOMENT    "(TIMESTAMP OR TIMESTAMP WITHOUT TIME ZONE OR TIME)"
 
 /* The first argument's types; NULL is always among them. */
 static const struct {
@@ -155,6 +160,154 @@ static bool is_window(const struct dtype *t)
            strcmp(t->fields[1].name, "end") == 0;
 }
 
+/* ---- a value and the elements of an array ---- */
+static enum lc check_element(struct call *c)
+{
+    static const struct {
+        const char *name;
+        size_t value;
+    } rows[] = {{"array_contains", 1}, {"array_position", 1}, {"array_remove", 1},
+                {"array_append", 1},   {"array_prepend", 1},  {"array_insert", 2}};
+    const struct dtype *element, *value;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].name, c->f->name) != 0 || c->n <= rows[i].value ||
+            c->args[0].type->id != DTYPE_ARRAY)
+            continue;
+        element = c->args[0].type->element;
+        value = c->args[rows[i].value].type;
+        if ((element->id == DTYPE_STRING) == (value->id == DTYPE_STRING) || element->id == DTYPE_NULL ||
+            value->id == DTYPE_NULL)
+            return LC_OK;
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.ARRAY_FUNCTION_DIFF_TYPES] Cannot resolve \"%s(%s, %s)\" due to data "
+            "type mismatch: Input to `%s` should have been \"ARRAY\" followed by a value with same "
+            "element type, but it's [\"%s\", \"%s\"]. SQLSTATE: 42K09",
+            c->f->name, c->args[0].name, c->args[rows[i].value].name, c->f->name,
+            gen_type_words(c->g, c->args[0].type), gen_type_words(c->g, value));
+    }
+    return LC_OK;
+}
+
+/* ---- arguments of a type and a range that a conversion would hide ---- */
+static const char *const ordinals[] = {"first", "second", "third"};
+
+static const struct limited {
+    const char *name;
+    size_t argument;
+    uint32_t types; /* others are refused, NULL too where it is not among them */
+    const char *required;
+    double least, most; /* of a literal; none where both are 0 */
+    const char *what, *range;
+} limits[] = {
+    {"rand", 0, BIT(DTYPE_INT) | BIT(DTYPE_LONG) | BIT(DTYPE_NULL), "(\"INT\" or \"BIGINT\")", 0, 0, NULL,
+     NULL},
+    {"randn", 0, BIT(DTYPE_INT) | BIT(DTYPE_LONG) | BIT(DTYPE_NULL), "(\"INT\" or \"BIGINT\")", 0, 0, NULL,
+     NULL},
+    {"ntile", 0, BIT(DTYPE_INT), "\"INT\"", 1, INT32_MAX, "buckets", "(0, 2147483647]"},
+    {"nth_value", 1, BIT(DTYPE_INT) | BIT(DTYPE_STRING), "\"INT\"", 1, INT32_MAX, "offset",
+     "(0, 9223372036854775807]"},
+    {"date_add", 1, DAY_COUNTS, A_DAY_COUNT, 0, 0, NULL, NULL},
+    {"date_sub", 1, DAY_COUNTS, A_DAY_COUNT, 0, 0, NULL, NULL},
+    {"array_repeat", 1, BIT(DTYPE_BYTE) | BIT(DTYPE_SHORT) | BIT(DTYPE_INT) | BIT(DTYPE_NULL), "\"INT\"", 0,
+     0, NULL, NULL},
+    {"percentile", 1, PERCENTAGES, "\"DOUBLE\"", 0, 1, "percentage", "[0.0, 1.0]"},
+    {"percentile_approx", 1, PERCENTAGES, "\"DOUBLE\"", 0, 1, "percentage", "[0.0, 1.0]"},
+    {"approx_percentile", 1, PERCENTAGES, "\"DOUBLE\"", 0, 1, "percentage", "[0.0, 1.0]"},
+    {"percentile_approx", 2, INTEGERS, "\"INTEGRAL\"", 1, INT32_MAX, "accuracy", "(0, 2147483647]"},
+    {"approx_percentile", 2, INTEGERS, "\"INTEGRAL\"", 1, INT32_MAX, "accuracy", "(0, 2147483647]"},
+    {"percentile_cont", 0, PERCENTAGES, "\"DOUBLE\"", 0, 1, "percentage", "[0.0, 1.0]"},
+    {"percentile_disc", 0, PERCENTAGES, "\"DOUBLE\"", 0, 1, "percentage", "[0.0, 1.0]"},
+};
+
+/* The literal number of an expression, with or without a sign. */
+static bool literal_number(const struct expr *e, double *v)
+{
+    double sign = 1;
+
+    if (e && e->kind == EXPR_CALL && e->n == 1 &&
+        (strcmp(e->u.call.name, "negative") == 0 || strcmp(e->u.call.name, "-") == 0)) {
+        sign = -1;
+        e = e->args[0];
+    }
+    if (!e || e->kind != EXPR_LITERAL || e->u.literal.is_null)
+        return false;
+    if (dtype_is_integral(e->u.literal.type))
+        *v = sign * (double)e->u.literal.i;
+    else if (e->u.literal.type->id == DTYPE_DECIMAL && e->u.literal.s)
+        *v = sign * strtod(e->u.literal.s, NULL);
+    else if (e->u.literal.type->id == DTYPE_DOUBLE || e->u.literal.type->id == DTYPE_FLOAT)
+        *v = sign * e->u.literal.f;
+    else
+        return false;
+    return true;
+}
+
+static enum lc check_range(struct call *c, const struct limited *rule, const struct sx *x)
+{
+    const struct expr *e = x->from, *const *items = &e;
+    size_t n = 1;
+    double v;
+
+    if (rule->most == 0 || !e)
+        return LC_OK;
+    if (e->kind == EXPR_CALL && strcmp(e->u.call.name, "array") == 0) {
+        items = (const struct expr *const *)e->args;
+        n = e->n;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (literal_number(items[i], &v) && !(v >= rule->least && v <= rule->most))
+            return gen_fail(
+                c->g, c->e, LC_ENGINE,
+                "[DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE] Cannot resolve \"%s(%s)\" due to data type "
+                "mismatch: The %s must be between %s (current value = %g). SQLSTATE: 42K09",
+                c->f->name, x->name, rule->what, rule->range, v);
+    return LC_OK;
+}
+
+static enum lc check_limits(struct call *c)
+{
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        const struct limited *rule = &limits[i];
+        const struct sx *x = &c->args[rule->argument];
+
+        if (strcmp(rule->name, c->f->name) != 0 || rule->argument >= c->n || !x->type)
+            continue;
+        if (x->type->id == DTYPE_NULL && !(rule->types & BIT(DTYPE_NULL)) && rule->most == 1)
+            return gen_fail(c->g, c->e, LC_ENGINE,
+                            "[DATATYPE_MISMATCH.UNEXPECTED_NULL] Cannot resolve \"%s(%s)\" due to data type "
+                            "mismatch: The %s must not be null. SQLSTATE: 42K09",
+                            c->f->name, x->name, rule->what);
+        if (!(rule->types & BIT(x->type->id)))
+            return gen_fail(
+                c->g, c->e, LC_ENGINE,
+                "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"%s(%s)\" due to data type "
+                "mismatch: The %s parameter requires the %s type, however \"%s\" has the type "
+                "\"%s\". SQLSTATE: 42K09",
+                c->f->name, c->args[0].name, ordinals[rule->argument], rule->required, x->name,
+                gen_type_words(c->g, x->type));
+        TRY(check_range(c, rule, x));
+    }
+    return LC_OK;
+}
+
+/* Whether NULLs are left out is known before there are rows. */
+static enum lc check_flag(struct call *c)
+{
+    static const char *const names[] = {"first", "first_value", "last", "last_value", "any_value"};
+    const struct expr *e = c->n > 1 ? c->args[1].from : NULL;
+
+    for (size_t i = 0; e && i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], c->f->name) == 0 &&
+            (e->kind != EXPR_LITERAL || e->u.literal.type->id != DTYPE_BOOLEAN))
+            return gen_fail(
+                c->g, c->e, LC_ENGINE,
+                "[_LEGACY_ERROR_TEMP_1210] The second argument in %s should be a boolean literal.",
+                c->f->name);
+    return LC_OK;
+}
+
 static enum lc check_one(struct call *c)
 {
     int64_t bins;
@@ -186,6 +339,9 @@ enum lc sx_check_call(struct call *c)
     TRY(check_first(c));
     TRY(check_arrays(c));
     TRY(check_key(c));
+    TRY(check_element(c));
+    TRY(check_limits(c));
+    TRY(check_flag(c));
     TRY(check_one(c));
     return check_sketch(c);
 }

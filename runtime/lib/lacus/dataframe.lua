@@ -52,6 +52,25 @@ return function(native)
 
   ---------------------------------------------------------------------------------------------------- shapes
 
+  -- The type that values unpivoted into one column have in common; no text becomes a number there.
+  local function common_type(df, values, dtypes)
+    local first, same, texts, others = dtypes[1][2], true, false, {}
+    for i, d in ipairs(dtypes) do
+      same = same and d[2] == first
+      texts = texts or d[2] == "string"
+      others[i] = ("%s (\"%s\")"):format(d[1], d[2]:upper())
+    end
+    if same then return first end
+    local columns = {}
+    for i, v in ipairs(values) do columns[i] = column(v) end
+    local known, wide = pcall(function() return df:select(F.coalesce(table.unpack(columns))).dtypes[1][2] end)
+    if texts or not known then
+      error(("[UNPIVOT_VALUE_DATA_TYPE_MISMATCH] Unpivot value columns must share a least common type, some types do "
+        .. "not: [%s]. SQLSTATE: 42K09"):format(table.concat(others, ", ")), 3)
+    end
+    return wide
+  end
+
   --- DataFrame:unpivot(ids: {Column, …}, values: {Column, …}, variableColumnName: string, valueColumnName: string) -> DataFrame
   -- a row for each value column: its name and its value; without values: all columns but the ids
   --     df:unpivot("id", {"a", "b"}, "name", "value")
@@ -71,11 +90,11 @@ return function(native)
     if #values == 0 then
       error("[UNPIVOT_REQUIRES_VALUE_COLUMNS] At least one value column needs to be specified for UNPIVOT. SQLSTATE: 42K0A", 2)
     end
-    local names = self:select(table.unpack(values)).columns
-    local cells, out = {F.lit(#values)}, {}
+    local dtypes, cells, out = self:select(table.unpack(values)).dtypes, {F.lit(#values)}, {}
+    local common = common_type(self, values, dtypes)
     for i, v in ipairs(values) do
-      cells[#cells + 1] = F.lit(names[i])
-      cells[#cells + 1] = column(v)
+      cells[#cells + 1] = F.lit(dtypes[i][1])
+      cells[#cells + 1] = dtypes[i][2] == common and column(v) or column(v):cast(common)
     end
     for i, id in ipairs(ids) do out[i] = column(id) end
     out[#out + 1] = F.stack(table.unpack(cells)):alias(variable or "variable", value or "value")
