@@ -130,9 +130,105 @@ static const char *empty_struct(struct call *c, const struct dtype *t, const cha
                       gen_take(c->g, &b), gen_sql_type(c->g, t));
 }
 
+/* ---- values of JSON: of the kinds that Spark takes for a type; what is of another kind is NULL, and so is an array or a map of it ---- */
+static const char *value_of(struct call *c, const struct dtype *t, const char *j);
+
+static const char *fresh(struct call *c)
+{
+    return gen_printf(c->g, "lj%d", c->g->next_uid++);
+}
+
+static const char *fields_of(struct call *c, const struct dtype *t, const char *j)
+{
+    struct buf type = BUF_INIT((size_t)16 << 20), pack = BUF_INIT((size_t)16 << 20);
+    const char *row = fresh(c);
+
+    for (size_t i = 0; i < t->n_fields; i++) {
+        buf_puts(&type, i ? ", " : "");
+        sql_quote_name(&type, t->fields[i].name);
+        buf_puts(&type, " JSON");
+        buf_puts(&pack, i ? ", " : "");
+        sql_quote_name(&pack, t->fields[i].name);
+        buf_printf(
+            &pack, " := %s",
+            value_of(c, t->fields[i].type, gen_printf(c->g, "struct_extract_at(%s, %zu)", row, i + 1)));
+    }
+    return gen_printf(c->g,
+                      "(CASE WHEN json_type(%s) = 'OBJECT' THEN list_transform([TRY_CAST(%s AS STRUCT(%s))], "
+                      "lambda %s: CAST(struct_pack(%s) AS %s))[1] END)",
+                      j, j, gen_take(c->g, &type), row, gen_take(c->g, &pack), gen_sql_type(c->g, t));
+}
+
+static const char *elements_of(struct call *c, const struct dtype *t, const char *j)
+{
+    const char *all = fresh(c), *one = fresh(c), *value = value_of(c, t->element, one);
+
+    return gen_printf(
+        c->g,
+        "(CASE WHEN json_type(%s) = 'ARRAY' THEN list_transform([TRY_CAST(%s AS JSON[])], lambda %s: "
+        "CASE WHEN len(list_filter(%s, lambda %s: json_type(%s) <> 'NULL' AND (%s) IS NULL)) = 0 "
+        "THEN CAST(list_transform(%s, lambda %s: %s) AS %s) END)[1] END)",
+        j, j, all, all, one, one, value, all, one, value, gen_sql_type(c->g, t));
+}
+
+static const char *entries_of(struct call *c, const struct dtype *t, const char *j)
+{
+    const char *all = fresh(c), *one = fresh(c), *json = gen_printf(c->g, "struct_extract(%s, 'value')", one),
+               *value = value_of(c, t->element, json);
+
+    if (t->key->id != DTYPE_STRING)
+        return gen_printf(c->g, "TRY_CAST(%s AS %s)", j, gen_sql_type(c->g, t));
+    return gen_printf(
+        c->g,
+        "(CASE WHEN json_type(%s) = 'OBJECT' THEN list_transform([map_entries(TRY_CAST(%s AS MAP(VARCHAR, "
+        "JSON)))], lambda %s: CASE WHEN len(list_filter(%s, lambda %s: json_type(%s) <> 'NULL' AND (%s) IS "
+        "NULL)) = 0 THEN CAST(map_from_entries(list_transform(%s, lambda %s: row(struct_extract(%s, 'key'), "
+        "%s))) "
+        "AS %s) END)[1] END)",
+        j, j, all, all, one, json, value, all, one, one, value, gen_sql_type(c->g, t));
+}
+
+#define A_NUMBER "'BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE'"
+
+static const char *value_of(struct call *c, const struct dtype *t, const char *j)
+{
+    const char *type = gen_sql_type(c->g, t), *as = gen_printf(c->g, "TRY_CAST(%s AS %s)", j, type);
+
+    if (t->id == DTYPE_STRUCT && t->n_fields)
+        return fields_of(c, t, j);
+    if (t->id == DTYPE_ARRAY)
+        return elements_of(c, t, j);
+    if (t->id == DTYPE_MAP)
+        return entries_of(c, t, j);
+    if (t->id == DTYPE_STRING)
+        return gen_printf(c->g, "(CASE WHEN json_type(%s) <> 'NULL' THEN (%s ->> '$') END)", j, j);
+    if (t->id == DTYPE_BOOLEAN)
+        return gen_printf(c->g, "(CASE WHEN json_type(%s) = 'BOOLEAN' THEN %s END)", j, as);
+    if (dtype_is_integral(t))
+        return gen_printf(c->g, "(CASE WHEN json_type(%s) IN ('BIGINT', 'UBIGINT') THEN %s END)", j, as);
+    if (t->id == DTYPE_DECIMAL)
+        return gen_printf(c->g, "(CASE WHEN json_type(%s) IN ('VARCHAR', " A_NUMBER ") THEN %s END)", j, as);
+    if (t->id == DTYPE_DOUBLE || t->id == DTYPE_FLOAT)
+        return gen_printf(c->g,
+                          "(CASE WHEN json_type(%s) IN (" A_NUMBER
+                          ") OR (%s ->> '$') IN ('NaN', '+INF', 'INF', "
+                          "'+Infinity', 'Infinity', '-INF', '-Infinity') THEN %s END)",
+                          j, j, as);
+    if (t->id == DTYPE_BINARY)
+        return gen_printf(c->g, "(CASE WHEN json_type(%s) = 'VARCHAR' THEN TRY(from_base64(%s ->> '$')) END)",
+                          j, j);
+    if (t->id == DTYPE_TIMESTAMP)
+        return gen_printf(
+            c->g,
+            "(CASE WHEN json_type(%s) IN ('BIGINT', 'UBIGINT') THEN to_timestamp(TRY_CAST(%s AS "
+            "BIGINT)) ELSE %s END)",
+            j, j, as);
+    return as;
+}
+
 static enum lc from_json(struct call *c, struct sx *out)
 {
-    const char *text = special_text(&c->args[1]), *type, *x = c->args[0].sql, *otherwise = "NULL";
+    const char *text = special_text(&c->args[1]), *x = c->args[0].sql, *otherwise = "NULL";
     const struct dtype *t;
 
     if (!text)
@@ -142,14 +238,15 @@ static enum lc from_json(struct call *c, struct sx *out)
     else
         TRY(dtype_parse_schema(text, &t, c->g->err));
     t = gen_type(c->g, t);
-    type = t ? gen_sql_type(c->g, t) : NULL;
-    if (type && t->id == DTYPE_STRUCT && t->n_fields)
+    if (!t)
+        return err_nomem(c->g->err);
+    if (t->id == DTYPE_STRUCT && t->n_fields)
         otherwise = empty_struct(c, t, x);
     out->name = gen_printf(c->g, "from_json(%s)", c->args[0].name);
-    TRY(special_done(
-        c, out, t,
-        gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN TRY_CAST(CAST(%s AS JSON) AS %s) ELSE %s END)", x, x,
-                   type, otherwise)));
+    TRY(special_done(c, out, t,
+                     gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN coalesce(%s, %s) ELSE %s END)", x,
+                                value_of(c, t, gen_printf(c->g, "CAST(%s AS JSON)", x)), otherwise,
+                                otherwise)));
     out->nullable = true;
     return LC_OK;
 }
