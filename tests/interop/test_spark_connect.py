@@ -189,7 +189,8 @@ print(df:agg(table.unpack(sums)):collect()[1])
 print(df:filter("id in (1, 2, 35000, 35001, 70001)"):orderBy("id"):select("id", "b", "a", "st", "m"):collect()[4])
 print(memory() - before < 60000)
 """
-    assert run(code) == script(home, FAILS + code)
+    there, here = run(code).splitlines(), script(home, FAILS + code).splitlines()
+    assert there[:2] == here[:2] and there[2] == "true"
 
 
 def test_large_rows_are_sent_once_as_pyspark_sends_them(home, spark_server):
