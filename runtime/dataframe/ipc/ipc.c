@@ -175,6 +175,15 @@ static enum lc read_stream(struct ArrowArrayStream *stream, struct ArrowSchema *
     return intervals && convert_schema(schema) != 0 ? err_nomem(err) : LC_OK;
 }
 
+/* Whether the first message says that it is longer than all there is: memory for it would be taken before that shows. */
+static bool is_cut(const unsigned char *p, size_t len)
+{
+    static const unsigned char mark[4] = {0xff, 0xff, 0xff, 0xff};
+
+    return len >= 8 && memcmp(p, mark, sizeof mark) == 0 &&
+           ((size_t)p[4] | (size_t)p[5] << 8 | (size_t)p[6] << 16 | (size_t)p[7] << 24) > len - 8;
+}
+
 static enum lc read_bytes(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,
                           struct err *err)
 {
@@ -185,6 +194,8 @@ static enum lc read_bytes(const void *data, size_t len, struct ArrowSchema *sche
 
     *schema = (struct ArrowSchema){0};
     *out = (struct ipc_batches){0};
+    if (is_cut(data, len))
+        return bad(err, NULL);
     ArrowBufferInit(&bytes);
     if (ArrowBufferAppend(&bytes, data, (int64_t)len) != NANOARROW_OK ||
         ArrowIpcInputStreamInitBuffer(&input, &bytes) != NANOARROW_OK) {
