@@ -192,7 +192,7 @@ struct projection {
 static void linears_forward(const struct pass *p, int64_t l, const float *x, const struct projection *each,
                             size_t n)
 {
-    struct linear_arg a[LIN_COUNT];
+    struct linear_arg a[LIN_COUNT] = {0};
     bool together = p->ops->linears_forward != NULL;
 
     for (size_t i = 0; i < n; i++)
