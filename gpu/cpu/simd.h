@@ -30,10 +30,17 @@ typedef float vf __attribute__((vector_size(LANES * 4)));
 typedef int32_t vi __attribute__((vector_size(LANES * 4)));
 typedef uint32_t vu __attribute__((vector_size(LANES * 4)));
 typedef float vf_unaligned __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef float vf_halves __attribute__((vector_size(LANES * 4), aligned(2), may_alias));
 
 static inline vf v_load(const float *p)
 {
     return *(const vf_unaligned *)p;
+}
+
+/* 2 LANES of bf16 as they lie: a pair in each lane. */
+static inline vf v_load_pairs(const uint16_t *p)
+{
+    return *(const vf_halves *)p;
 }
 
 static inline void v_store(float *p, vf x)
