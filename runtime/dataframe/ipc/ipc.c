@@ -175,13 +175,18 @@ static enum lc read_stream(struct ArrowArrayStream *stream, struct ArrowSchema *
     return intervals && convert_schema(schema) != 0 ? err_nomem(err) : LC_OK;
 }
 
-/* Whether the first message says that it is longer than all there is: memory for it would be taken before that shows. */
+static size_t le32(const unsigned char *p)
+{
+    return (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
+}
+
+/* Whether the first message says that it is longer than all there is: memory for it would be taken before that shows. Its length
+ * stands behind a mark, or (before Arrow 0.15) at the start. */
 static bool is_cut(const unsigned char *p, size_t len)
 {
-    static const unsigned char mark[4] = {0xff, 0xff, 0xff, 0xff};
+    size_t at = len >= 8 && le32(p) == 0xffffffffu ? 4 : 0;
 
-    return len >= 8 && memcmp(p, mark, sizeof mark) == 0 &&
-           ((size_t)p[4] | (size_t)p[5] << 8 | (size_t)p[6] << 16 | (size_t)p[7] << 24) > len - 8;
+    return len >= 4 && le32(p + at) > len - at - 4;
 }
 
 static enum lc read_bytes(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,
