@@ -1,9 +1,9 @@
 #include "gpu/cpu/pool.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 enum {
@@ -116,19 +116,13 @@ static int usable_cores(void)
     return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
 }
 
-/* Signals are for the program's own threads. */
 static void start_workers(struct pool *p)
 {
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int i = 1; i < p->n; i++) {
-        if (pthread_create(&p->workers[i].thread, NULL, worker_main, &p->workers[i]) != 0)
+        if (thread_start(&p->workers[i].thread, worker_main, &p->workers[i]) != 0)
             break; /* fewer threads do the same work */
         p->started = i + 1;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 enum lc pool_new(int threads, struct pool **out, struct err *err)

@@ -357,7 +357,7 @@ static enum lc scan_of(const struct catalog_table *t, const char *full, const st
     return *out ? LC_OK : err_nomem(err);
 }
 
-static enum lc options_of(const struct catalog_table *t, struct plan_options *o, struct err *err)
+enum lc files_options(const struct catalog_table *t, struct plan_options *o, struct err *err)
 {
     const char *key;
     json_t *value;
@@ -373,7 +373,7 @@ static enum lc source_of(const struct catalog_table *t, const struct dtype *sche
 {
     const char *location = t->location;
     struct plan_options options = {0};
-    enum lc rc = options_of(t, &options, err);
+    enum lc rc = files_options(t, &options, err);
 
     if (rc == LC_OK && (*out = plan_read_source(t->format, &location, 1, &options,
                                                 schema ? dtype_ref(schema) : NULL)) == NULL)

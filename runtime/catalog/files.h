@@ -21,6 +21,8 @@
 
 /* parquet, csv, json, text; any case */
 bool files_is_format(const char *format);
+/* The options that readers and writers of its files take, added to o. */
+enum lc files_options(const struct catalog_table *t, struct plan_options *o, struct err *err) MUST_CHECK;
 const json_t *files_partitions(const struct catalog_table *t); /* a list of names, or NULL; borrowed */
 
 struct files_write { /* all borrowed */

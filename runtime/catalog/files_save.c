@@ -260,17 +260,6 @@ static enum lc align(const struct aligning *a, const struct plan **out)
 }
 
 /* ---- writing ---- */
-static enum lc table_options(const struct catalog_table *t, struct plan_options *o, struct err *err)
-{
-    const char *key;
-    json_t *value;
-
-    json_object_foreach (t->options, key, value)
-        if (json_is_string(value) && !plan_options_set(o, key, json_string_value(value)))
-            return err_nomem(err);
-    return LC_OK;
-}
-
 /* A value of PARTITION (…) as the name of its folder has it: 07 of an INT is 7. */
 static enum lc folder_value(const struct files_saving *s, const struct dfield *f, const char *value,
                             struct buf *out, struct err *err)
@@ -338,7 +327,7 @@ static enum lc write_rows(const struct files_saving *s, const struct catalog_tab
                             .partition_by = names,
                             .n_partition_by = count,
                             .options = &options};
-    enum lc rc = names ? table_options(t, &options, err) : err_nomem(err);
+    enum lc rc = names ? files_options(t, &options, err) : err_nomem(err);
 
     for (size_t i = 0; names && i < count; i++)
         names[i] = json_string_value(json_array_get(list, i));

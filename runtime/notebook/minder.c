@@ -1,9 +1,9 @@
 #include "runtime/notebook/minder.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include "runtime/session/session.h"
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 static const int64_t tick_ns = 100000000, again_ns = 1000000000;
@@ -93,7 +93,6 @@ static void *watching(void *arg)
 enum lc minder_open(const struct minder_options *options, struct minder **out, struct err *err)
 {
     struct minder *w = mem_zalloc(sizeof *w);
-    sigset_t all, before;
     int rc;
 
     if (!w)
@@ -101,10 +100,7 @@ enum lc minder_open(const struct minder_options *options, struct minder **out, s
     w->options = *options;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
-    sigfillset(&all); /* signals are for the thread that runs the cells */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&w->thread, NULL, watching, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    rc = thread_start(&w->thread, watching, w);
     if (rc != 0) {
         mem_free(w);
         return err_errno(err, rc, "cannot start a thread");

@@ -1,10 +1,10 @@
 #include "runtime/session/capture.h"
+#include "runtime/base/thread.h"
 #include "runtime/base/utf8.h"
 #include "runtime/session/session_int.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
@@ -214,12 +214,7 @@ static bool make_pipe(int fd, int *saved, int *in)
 
 static bool start_reader(struct capture *c)
 {
-    sigset_t all, old;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old); /* signals are for others */
-    c->started = pthread_create(&c->thread, NULL, reader, c) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    c->started = thread_start(&c->thread, reader, c) == 0;
     return c->started;
 }
 

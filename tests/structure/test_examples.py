@@ -26,6 +26,7 @@ AROUND = {
     "gpu/safetensors.h": ([], "extern float weight[16];"),
     "gpu/tensor.h": ([], "extern struct tensor view;"),
     "gpu/tokenizer/train.h": ([], "extern FILE *file; enum lc next_line(void *arg, const char **text, size_t *len, struct err *err);"),
+    "runtime/base/thread.h": ([], "extern FILE *file; void *count_lines(void *arg);"),
     "runtime/dataframe/engines/duckdb/table_function.h": ([], "extern duckdb_bind_info info;"),
     "gpu/trainer.h": ([], MODEL + "extern struct train_dataset train;"),
     "kernel/channels.h": ([], "extern struct channels *ch;"),

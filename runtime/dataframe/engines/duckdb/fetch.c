@@ -3,8 +3,8 @@
  * Such a function may be inside one call of the string library for hours, and nothing can stop that: whoever waits for the chunk has
  * to be able to walk away from it. */
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
-#include <signal.h>
 #include <time.h>
 
 enum {
@@ -110,18 +110,6 @@ static void *fetch_main(void *arg)
     return NULL;
 }
 
-static bool start(struct fetcher *f) /* signals are for the threads of the front end */
-{
-    sigset_t all, old;
-    int bad;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    bad = pthread_create(&f->thread, NULL, fetch_main, f);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return bad == 0;
-}
-
 bool fetcher_open(struct statement *s)
 {
     struct fetcher *f = mem_zalloc(sizeof *f);
@@ -131,7 +119,7 @@ bool fetcher_open(struct statement *s)
     f->s = *s;
     pthread_cond_init(&f->asked, NULL);
     pthread_cond_init(&f->answered, NULL);
-    if (!start(f)) {
+    if (thread_start(&f->thread, fetch_main, f) != 0) {
         fetcher_free(f);
         return false;
     }

@@ -1,8 +1,8 @@
 /* post.c: requests that nobody waits for: a queue and one thread, started with the first. */
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include "runtime/dataframe/engines/spark/client_int.h"
 #include <errno.h>
-#include <signal.h>
 #include <time.h>
 
 enum { LINGER_MS = 500 };
@@ -58,18 +58,6 @@ static void *poster_main(void *arg)
     return NULL;
 }
 
-static bool start(struct client *c) /* signals are for the threads of the front end */
-{
-    sigset_t all, old;
-    int bad;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    bad = pthread_create(&c->poster, NULL, poster_main, c);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return bad == 0;
-}
-
 void client_post(struct client *c, enum rpc rpc, const struct buf *request)
 {
     struct post *p = buf_ok(request) ? mem_zalloc(sizeof *p) : NULL;
@@ -80,7 +68,8 @@ void client_post(struct client *c, enum rpc rpc, const struct buf *request)
     buf_init(&p->request, 1 << 20);
     buf_add(&p->request, buf_str(request), request->len);
     pthread_mutex_lock(&c->lock);
-    if (c->n_posts < POSTS_MAX && (c->posting || (c->posting = start(c)))) {
+    if (c->n_posts < POSTS_MAX &&
+        (c->posting || (c->posting = thread_start(&c->poster, poster_main, c) == 0))) {
         if (c->last)
             c->last->next = p;
         else
