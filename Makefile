@@ -169,8 +169,8 @@ fuzz: ## libFuzzer on one target for TIME seconds: make fuzz FUZZ=notebook TIME=
 fuzz-replay: $(FUZZERS) ## each fuzz target over its corpus
 	$(Q)for f in $(FUZZERS); do n=$$(basename $$f _fuzz); $$f tests/fuzz/corpus/$$n/* || { echo "FAILED: $$f"; exit 1; }; done
 pytest: all $(B)/tests/liblacus.so ## the interoperation suites: real clients against the built program; what fails is tried once more
-	$(Q)$(VENV)/bin/python -m pytest -q tests || { [ $$? -eq 1 ] && echo "once more, alone, what failed:" && \
-	$(VENV)/bin/python -m pytest -q --last-failed --last-failed-no-failures none tests; }
+	$(Q)$(VENV)/bin/python -m pytest -q -rs tests || { [ $$? -eq 1 ] && echo "once more, alone, what failed:" && \
+	$(VENV)/bin/python -m pytest -q -rs --last-failed --last-failed-no-failures none tests; }
 differential: deps test-deps ## how many functions, and of 2,100 drawn plans how many, agree with a Spark server (PLANS=700 SEED=31; a quarter of an hour)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)LACUS_DIFF_ALL=1 LACUS_DIFF_TABLE=1 LACUS_DIFF_PLANS=$(or $(PLANS),700) LACUS_DIFF_SEED=$(or $(SEED),31) $(VENV)/bin/python -m pytest -q tests/interop/test_spark_differential.py
