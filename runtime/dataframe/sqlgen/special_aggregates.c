@@ -72,7 +72,42 @@ static const char *summand(struct call *c, bool distinct)
     return x->narrow.sql;
 }
 
-static enum lc sum_as(struct call *c, struct sx *out, const char *cast)
+/* DuckDB adds decimals of 38 digits in 128 bits, which hold a little more. Of the others no table has as many rows as it takes. */
+static bool may_pass_38(const struct dtype *t)
+{
+    return t->id == DTYPE_DECIMAL && t->precision > 38 - 10;
+}
+
+static const char *within_38_digits(struct call *c, const char *sum, int scale, const char *function)
+{
+    const char *nines = "99999999999999999999999999999999999999";
+    const char *most =
+        gen_printf(c->g, "CAST('%.*s.%.*s' AS DECIMAL(38,%d))", 38 - scale, nines, scale, nines, scale);
+
+    return gen_printf(
+        c->g,
+        "(CASE WHEN %s BETWEEN -%s AND %s THEN %s WHEN %s IS NOT NULL THEN error('"
+        "[ARITHMETIC_OVERFLOW] Overflow in sum of decimals. Use ''%s'' to tolerate overflow and "
+        "return NULL instead. SQLSTATE: 22003') END)",
+        sum, most, most, sum, sum, function);
+}
+
+/* The two halves of the digits are added up, each of which fits; NULL where what they make does not. The digits as text. */
+static const char *summed_in_halves(struct call *c, int scale)
+{
+    const char *half = "10000000000000000000::HUGEINT", *digits, *high, *low;
+
+    digits = gen_printf(c->g, "CAST(replace(CAST(%s AS VARCHAR), '.', '') AS HUGEINT)", c->args[0].sql);
+    high = gen_printf(c->g, "sum(%s // %s)%s", digits, half, c->tail);
+    low = gen_printf(c->g, "sum(%s %% %s)%s", digits, half, c->tail);
+    return gen_printf(
+        c->g,
+        "lacus_decimal_divide((CASE WHEN abs(%s) < 15000000000000000000 THEN CAST(%s * %s + %s AS "
+        "VARCHAR) END), '1%.*s', %d)",
+        high, high, half, low, scale, "00000000000000000000000000000000000000", scale);
+}
+
+static enum lc sum_as(struct call *c, struct sx *out, bool try_it)
 {
     const struct dtype *t = sum_type(c);
     bool distinct = c->distinct || strcmp(c->f->name, "sum_distinct") == 0;
@@ -81,8 +116,12 @@ static enum lc sum_as(struct call *c, struct sx *out, const char *cast)
 
     if (!t)
         return err_nomem(c->g->err);
-    if (t->id != DTYPE_DOUBLE || c->args[0].type->id == DTYPE_FLOAT)
-        sql = gen_printf(c->g, "%s(%s AS %s)", cast, sql, gen_sql_type(c->g, t));
+    if (try_it && !distinct && may_pass_38(c->args[0].type))
+        sql = gen_printf(c->g, "TRY_CAST(%s AS %s)", summed_in_halves(c, t->scale), gen_sql_type(c->g, t));
+    else if (may_pass_38(c->args[0].type))
+        sql = within_38_digits(c, sql, t->scale, "try_sum");
+    else if (t->id != DTYPE_DOUBLE || c->args[0].type->id == DTYPE_FLOAT)
+        sql = gen_printf(c->g, "%s(%s AS %s)", try_it ? "TRY_CAST" : "CAST", sql, gen_sql_type(c->g, t));
     if (distinct)
         out->name = gen_printf(c->g, "sum(DISTINCT %s)", c->args[0].name);
     TRY(special_done(c, out, t, sql));
@@ -92,34 +131,38 @@ static enum lc sum_as(struct call *c, struct sx *out, const char *cast)
 
 static enum lc sum(struct call *c, struct sx *out)
 {
-    return sum_as(c, out, "CAST");
+    return sum_as(c, out, false);
 }
 
 static enum lc try_sum(struct call *c, struct sx *out)
 {
-    return sum_as(c, out, "TRY_CAST");
+    return sum_as(c, out, true);
 }
 
 static enum lc avg(struct call *c, struct sx *out)
 {
     const struct dtype *t = c->args[0].type, *result = dtype_of(DTYPE_DOUBLE);
-    const char *sql =
-        gen_printf(c->g, "avg(%s%s)%s", c->distinct ? "DISTINCT " : "", c->args[0].sql, c->tail);
+    bool try_it = strcmp(c->f->name, "try_avg") == 0;
+    const char *distinct = c->distinct ? "DISTINCT " : "",
+               *sql = gen_printf(c->g, "avg(%s%s)%s", distinct, c->args[0].sql, c->tail), *sum;
 
     if (t->id == DTYPE_DECIMAL) {
         result = gen_type(c->g, dtype_decimal(t->precision + 4 > 38 ? 38 : t->precision + 4,
                                               t->scale + 4 > 38 ? 38 : t->scale + 4));
+        sum = gen_printf(c->g, "sum(%s%s)%s", distinct, summand(c, c->distinct), c->tail);
+        if (may_pass_38(t))
+            sum = try_it && !c->distinct ? summed_in_halves(c, t->scale)
+                                         : within_38_digits(c, sum, t->scale, "try_avg");
         /* DuckDB's average of decimals is a double: the sum is divided with every digit instead */
-        sql = result && result->precision > 15
-                  ? gen_printf(c->g,
-                               "CAST(lacus_decimal_divide(CAST(sum(%s%s)%s AS VARCHAR), "
-                               "CAST(nullif(count(%s%s)%s, 0) AS "
-                               "VARCHAR), %d) AS %s)",
-                               c->distinct ? "DISTINCT " : "", summand(c, c->distinct), c->tail,
-                               c->distinct ? "DISTINCT " : "", c->args[0].sql, c->tail, result->scale,
-                               gen_sql_type(c->g, result))
-              : result ? gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, result))
-                       : NULL;
+        sql =
+            result && result->precision > 15
+                ? gen_printf(c->g,
+                             "%s(lacus_decimal_divide(CAST(%s AS VARCHAR), CAST(nullif(count(%s%s)%s, 0) AS "
+                             "VARCHAR), %d) AS %s)",
+                             try_it ? "TRY_CAST" : "CAST", sum, distinct, c->args[0].sql, c->tail,
+                             result->scale, gen_sql_type(c->g, result))
+            : result ? gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, result))
+                     : NULL;
     }
     TRY(special_done(c, out, result, sql));
     out->nullable = true;

@@ -39,6 +39,10 @@ static const struct {
      "out"},
     {"JSON transform error", LC_DATA, "[MALFORMED_RECORD_IN_PARSING] %s",
      "give a schema with read:schema(…)"},
+    {"Overflow in HUGEINT addition", LC_RUNTIME,
+     "[ARITHMETIC_OVERFLOW] Overflow in sum of decimals. Use 'try_sum' to tolerate overflow and return NULL "
+     "instead. SQLSTATE: 22003",
+     ""},
     {"Overflow in", LC_RUNTIME,
      "[ARITHMETIC_OVERFLOW] %s. Use try_add, try_subtract or try_multiply to tolerate overflow and return "
      "NULL instead. "
