@@ -556,6 +556,18 @@ static enum lc integral_division(struct call *c, struct sx *out)
 }
 
 /* ---- rounding ---- */
+/* DuckDB's own wraps around where the next ten, hundred … is beyond the type. */
+static enum lc round_integer(struct call *c, struct sx *out, int scale, bool even)
+{
+    static const int bits[DTYPE_COUNT] = {
+        [DTYPE_BYTE] = 8, [DTYPE_SHORT] = 16, [DTYPE_INT] = 32, [DTYPE_LONG] = 64};
+    const struct dtype *t = c->args[0].type;
+
+    return special_done(c, out, t,
+                        gen_printf(c->g, "CAST(lacus_round_integer(%s, %d, %d, %d) AS %s)", c->args[0].sql,
+                                   scale, bits[t->id], even, gen_sql_type(c->g, t)));
+}
+
 static enum lc round_with(struct call *c, struct sx *out, const char *function)
 {
     const struct dtype *t = c->args[0].type;
@@ -567,6 +579,8 @@ static enum lc round_with(struct call *c, struct sx *out, const char *function)
     out->name = gen_printf(c->g, "%s(%s, %" PRId64 ")", c->f->name, c->args[0].name, scale);
     if (dtype_is_integral(t) && scale >= 0)
         return special_done(c, out, t, c->args[0].sql);
+    if (dtype_is_integral(t))
+        return round_integer(c, out, (int)(scale < -30 ? -30 : scale), strcmp(function, "round") != 0);
     if (t->id == DTYPE_DECIMAL) {
         int kept = scale < t->scale ? (int)(scale < 0 ? 0 : scale) : t->scale;
         int precision = t->precision - t->scale + kept + 1;

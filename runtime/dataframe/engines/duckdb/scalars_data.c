@@ -299,6 +299,25 @@ static void decimal_divide(const struct value *a, struct result *out)
     result_text(out);
 }
 
+/* round_integer(value, digits behind the point (below 0), bits of the type, half to even) */
+static void round_integer(const struct value *a, struct result *out)
+{
+    __int128 unit = 1, most = ((__int128)1 << (a[2].i - 1)) - 1, v = a[0].i, rest;
+    bool minus = v < 0, up;
+
+    for (int64_t i = a[1].i; i < 0; i++)
+        unit *= 10;
+    v = minus ? -v : v;
+    rest = v % unit;
+    v -= rest;
+    up = 2 * rest > unit || (2 * rest == unit && (!a[3].i || v / unit % 2));
+    v += up ? unit : 0;
+    if (v > most + minus)
+        result_error(out, "[ARITHMETIC_OVERFLOW] Overflow. If necessary set \"spark.sql.ansi.enabled\" to "
+                          "\"false\" to bypass this error. SQLSTATE: 22003");
+    out->i = (int64_t)(minus ? -v : v);
+}
+
 /* ---- numbers to the last digit, as Java's StrictMath has them ---- */
 static void cbrt_fn(const struct value *a, struct result *out)
 {
@@ -324,6 +343,7 @@ static void hypot_fn(const struct value *a, struct result *out)
 
 const struct scalar scalars_data[] = {
     {"lacus_decimal_divide", "ssi", 's', false, decimal_divide},
+    {"lacus_round_integer", "liii", 'l', false, round_integer},
     {"lacus_cbrt", "d", 'd', false, cbrt_fn},
     {"lacus_log1p", "d", 'd', false, log1p_fn},
     {"lacus_expm1", "d", 'd', false, expm1_fn},
