@@ -57,37 +57,61 @@ static void java_number(const struct value *a, struct result *out)
     }
 }
 
+/* The digits up to the first that is none of the base's, in 64 bits without a sign; false: there are too many. */
+static bool read_digits(const char *s, const char *end, unsigned base, uint64_t *v)
+{
+    *v = 0;
+    for (; s < end && isalnum((unsigned char)*s); s++) {
+        unsigned digit =
+            (unsigned)(isdigit((unsigned char)*s) ? *s - '0' : toupper((unsigned char)*s) - 'A' + 10);
+
+        if (digit >= base)
+            break;
+        if (*v > (UINT64_MAX - digit) / base)
+            return false;
+        *v = *v * base + digit;
+    }
+    return true;
+}
+
+/* conv(digits, from base, to base): with a base below 0 the 64 bits have a sign */
 static void conv(const struct value *a, struct result *out)
 {
-    char text[80], back[80];
-    char *end;
-    unsigned long long v;
+    char back[80];
+    const char *s = a->s, *end = a->s + a->len;
     int64_t from = a[1].i, to = a[2].i, base = to < 0 ? -to : to;
+    uint64_t v;
     bool minus;
     size_t n = 0;
 
-    out->null = true;
-    if (from < 2 || from > 36 || base < 2 || base > 36 || a->len == 0 || a->len >= sizeof text)
+    for (; s < end && *s == ' '; s++) {
+    }
+    for (; s < end && end[-1] == ' '; end--) {
+    }
+    out->null = from < 2 || from > 36 || base < 2 || base > 36 || s == end;
+    if (out->null)
         return;
-    memcpy(text, a->s, a->len);
-    text[a->len] = '\0';
-    minus = text[0] == '-';
-    v = strtoull(text + minus, &end, (int)from);
-    if (minus)
+    minus = *s == '-';
+    if (!read_digits(s + minus, end, (unsigned)from, &v)) {
+        result_error(out, "[ARITHMETIC_OVERFLOW] Overflow in function conv(). If necessary set "
+                          "\"spark.sql.ansi.enabled\" to \"false\" to bypass this error. SQLSTATE: 22003");
+        return;
+    }
+    if (minus && to > 0)
+        v = (int64_t)v < 0 ? UINT64_MAX : 0 - v;
+    if (to < 0 && (int64_t)v < 0) {
         v = 0 - v;
-    minus = to < 0 && (long long)v < 0;
-    if (minus)
-        v = 0 - v;
+        minus = true;
+    }
     do {
-        back[n++] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[v % (unsigned long long)base];
-        v /= (unsigned long long)base;
-    } while (v && n < sizeof back - 1);
-    if (minus)
+        back[n++] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[v % (uint64_t)base];
+        v /= (uint64_t)base;
+    } while (v);
+    if (minus && to < 0)
         back[n++] = '-';
     for (size_t i = 0; i < n; i++)
         out->text[i] = back[n - 1 - i];
     out->len = n;
-    out->null = false;
 }
 
 /* The result is a part of the first argument, handed on where it lies. */
