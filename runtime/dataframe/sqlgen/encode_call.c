@@ -444,6 +444,34 @@ static enum lc outer_column(struct gen *g, const struct scope *s, const struct e
                     "use the DataFrame in df:lateralJoin(…), or as :exists() or :scalar() in a condition");
 }
 
+static bool is_outside_try(const struct call *c, const struct sx *x)
+{
+    return x->aggregate || x->window || (c->scope->aggregating && !x->literal) ||
+           (x->sql && strstr(x->sql, "(SELECT "));
+}
+
+/* DuckDB's TRY has neither aggregates, groups, windows nor subqueries in it: where there are, the arguments become variables of a lambda around
+ * it. Gives its head, or NULL where there are none. */
+static const char *named_outside_try(struct call *c)
+{
+    const char *row = "", *variable = NULL;
+
+    if (c->f->kind != FUNCTION_SCALAR || strncmp(c->f->name, "try_", 4) != 0)
+        return NULL;
+    for (size_t i = 0; i < c->n && !variable; i++)
+        if (is_outside_try(c, &c->args[i]))
+            variable = gen_printf(c->g, "lt%d", c->g->next_uid++);
+    for (size_t i = 0, n = 0; i < c->n && variable; i++) {
+        struct sx *x = &c->args[i];
+
+        if (x->literal || !x->sql)
+            continue;
+        row = gen_printf(c->g, "%s%s%s", row, n ? ", " : "", x->sql);
+        x->sql = gen_printf(c->g, "struct_extract_at(%s, %zu)", variable, ++n);
+    }
+    return variable ? gen_printf(c->g, "list_transform([row(%s)], lambda %s: ", row, variable) : NULL;
+}
+
 enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, const char *over, struct sx *out)
 {
     struct call c = {.g = g,
@@ -452,6 +480,7 @@ enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, cons
                      .n = e->n - e->u.call.n_orders,
                      .n_orders = e->u.call.n_orders,
                      .distinct = e->u.call.distinct};
+    const char *head;
     special_fn *special;
 
     if (expr_is_outer(e))
@@ -471,12 +500,15 @@ enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, cons
     TRY(sx_check_call(&c));
     TRY(coerce_all(&c));
     TRY(make_tail(&c, over));
+    head = named_outside_try(&c);
     *out = (struct sx){.aggregate = c.f->kind == FUNCTION_AGGREGATE && !over,
                        .generator = c.f->kind == FUNCTION_GENERATOR};
     special = c.f->sql[0] == '@' ? special_find(c.f->sql + 1) : NULL;
     if (c.f->sql[0] == '@' && !special)
         return gen_fail(g, e, LC_INTERNAL, "the function table names '%s', which is not there", c.f->sql);
     TRY(special ? special(&c, out) : from_template(&c, out));
+    if (head)
+        out->sql = gen_printf(g, "%s%s)[1]", head, out->sql);
     if (c.f->out[0] == '?')
         out->nullable = true;
     for (size_t i = 0; i < c.n; i++) {
