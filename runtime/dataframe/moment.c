@@ -127,8 +127,8 @@ bool moment_offset(const char *s, size_t len, int64_t *seconds)
     return r.s == r.end && h <= 18 && m < 60 && sec < 60;
 }
 
-/* Whether a zone has that name; without the system's list of zones the engine decides. */
-static bool is_region(const char *name, size_t len)
+/* Without the system's list of zones the engine decides. */
+bool moment_region(const char *name, size_t len)
 {
     static const char folder
         [] = "/usr/share/zoneinfo",
@@ -175,5 +175,5 @@ bool moment_parse(const char *s, size_t len, struct moment *m)
 
     *m = (struct moment){0};
     return parse(s, len, m) && (m->zone_len == 0 || moment_offset(m->zone, m->zone_len, &seconds) ||
-                                is_region(m->zone, m->zone_len));
+                                moment_region(m->zone, m->zone_len));
 }

@@ -30,4 +30,5 @@ bool moment_parse(const char *s, size_t len,
                   struct moment *m); /* a region that is not known is no text of a time */
 bool moment_date(const char *s, size_t len, int64_t *days);
 bool moment_offset(const char *zone, size_t len, int64_t *seconds); /* false: the name of a region */
+bool moment_region(const char *zone, size_t len);                   /* whether there is one of that name */
 #endif

@@ -104,22 +104,6 @@ static const char *time_pattern(const struct csv_call *c, enum dtype_id id)
                : NULL;
 }
 
-static enum lc put_parsed(const struct csv_call *c, size_t i, const struct dtype *t, const char *pattern)
-{
-    struct buf made = BUF_INIT(4096);
-    enum lc code = java_time_pattern(pattern, &made, c->err);
-
-    if (code == LC_OK) {
-        buf_printf(c->selected, "CAST(try_strptime(c%zu, ", i);
-        sql_quote_text(c->selected, buf_str(&made), made.len);
-        buf_puts(c->selected, ") AS ");
-        sql_type(t, c->selected);
-        buf_putc(c->selected, ')');
-    }
-    buf_release(&made);
-    return code;
-}
-
 static enum lc put_column(struct csv_call *c, size_t i, const struct dfield *f)
 {
     const struct dtype *t = f->type;
@@ -155,9 +139,9 @@ static enum lc put_column(struct csv_call *c, size_t i, const struct dfield *f)
     buf_release(&name);
     if (i)
         buf_puts(c->selected, ", ");
-    if (pattern)
-        return put_parsed(c, i, t, pattern);
     snprintf(text, sizeof text, "c%zu", i);
+    if (pattern)
+        return sql_time_column(c->selected, text, pattern, t, c->err);
     if (t->id == DTYPE_TIMESTAMP) {
         buf_printf(c->selected, INSTANT_OF_TEXT, text, text);
     } else if (t->id == DTYPE_DECIMAL || t->id == DTYPE_TIME) {

@@ -1,6 +1,7 @@
 /* source_json.c: JSON files: what the engine's lacus_json is told, in JSON, and what SQL makes of its columns. */
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -63,25 +64,20 @@ static enum lc put_column(const struct plan *read, size_t i, const struct dtype 
                           struct buf *out, struct err *err)
 {
     const char *pattern = part ? NULL : pattern_of(read, t->id);
-    struct buf made = BUF_INIT(4096);
-    enum lc code = pattern ? java_time_pattern(pattern, &made, err) : LC_OK;
+    char column[24];
 
+    snprintf(column, sizeof column, "c%zu", i);
     buf_puts(out, i ? ", " : "");
-    if (!pattern && !part && !is_cast(t)) {
-        buf_printf(out, "c%zu", i);
-        return code;
+    if (pattern)
+        return sql_time_column(out, column, pattern, t, err);
+    if (!part && !is_cast(t)) {
+        buf_puts(out, column);
+        return LC_OK;
     }
-    buf_puts(out, "TRY_CAST(");
-    buf_printf(out, pattern ? "try_strptime(c%zu, " : "c%zu", i);
-    if (pattern) {
-        sql_quote_text(out, buf_str(&made), made.len);
-        buf_putc(out, ')');
-    }
-    buf_puts(out, " AS ");
+    buf_printf(out, "TRY_CAST(%s AS ", column);
     sql_type(t, out);
     buf_putc(out, ')');
-    buf_release(&made);
-    return code;
+    return LC_OK;
 }
 
 static json_t *carried_json(const struct plan *read, const struct dtype *schema)

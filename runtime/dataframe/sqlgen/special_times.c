@@ -1,126 +1,147 @@
 /* special_times.c: dates and timestamps: Java's patterns become strftime's. */
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
-#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
+/* What strftime writes just as Java does. */
 static const struct {
     const char *java, *c;
 } letters[] = {
-    {"yyyy", "%Y"},   {"yyy", "%Y"}, {"yy", "%y"},   {"y", "%Y"},   {"MMMM", "%B"}, {"MMM", "%b"},
-    {"MM", "%m"},     {"M", "%-m"},  {"dd", "%d"},   {"d", "%-d"},  {"HH", "%H"},   {"H", "%-H"},
-    {"hh", "%I"},     {"h", "%-I"},  {"mm", "%M"},   {"m", "%-M"},  {"ss", "%S"},   {"s", "%-S"},
-    {"SSSSSS", "%f"}, {"SSS", "%g"}, {"EEEE", "%A"}, {"EEE", "%a"}, {"EE", "%a"},   {"E", "%a"},
-    {"a", "%p"},      {"DDD", "%j"}, {"D", "%-j"},   {"XXX", "%z"}, {"Z", "%z"},    {"z", "%Z"},
-    {"uuuu", "%Y"},
+    {"yyyy", "%Y"}, {"yy", "%y"},  {"MMMM", "%B"}, {"MMM", "%b"},    {"MM", "%m"},
+    {"M", "%-m"},   {"dd", "%d"},  {"d", "%-d"},   {"HH", "%H"},     {"H", "%-H"},
+    {"hh", "%I"},   {"h", "%-I"},  {"mm", "%M"},   {"m", "%-M"},     {"ss", "%S"},
+    {"s", "%-S"},   {"SSS", "%g"}, {"E", "%a"},    {"SSSSSS", "%f"}, {"EEEE", "%A"},
+    {"EEE", "%a"},  {"EE", "%a"},  {"a", "%p"},    {"DDD", "%j"},    {"D", "%-j"},
 };
 
-static size_t run_length(const char *p)
-{
-    size_t n = 1;
-
-    while (p[n] == p[0])
-        n++;
-    return n;
-}
-
-static const char *translate(const char *p, size_t n)
+static const char *translate(const struct time_item *x)
 {
     for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
-        if (strlen(letters[i].java) == n && strncmp(letters[i].java, p, n) == 0)
+        if (strlen(letters[i].java) == x->len && strncmp(letters[i].java, x->s, x->len) == 0)
             return letters[i].c;
     return NULL;
 }
 
-enum lc java_time_pattern(const char *p, struct buf *out, struct err *err)
+/* The pattern for strftime; NULL where it does not write all that is in it. */
+static const char *plain_pattern(struct call *c, const struct time_pattern *p)
 {
-    while (*p) {
-        size_t n = isalpha((unsigned char)*p) ? run_length(p) : 1;
-        const char *to = isalpha((unsigned char)*p) ? translate(p, n) : NULL;
+    struct buf b = BUF_INIT(4096);
+    const char *made;
 
-        if (*p == '\'' && p[1] == '\'') {
-            buf_putc(out, '\'');
-            n = 2;
-        } else if (*p == '\'') {
-            for (n = 1; p[n] && p[n] != '\''; n++)
-                buf_puts(out, (char[]){p[n], p[n] == '%' ? '%' : '\0', '\0'});
-            n += p[n] == '\'';
-        } else if (isalpha((unsigned char)*p) && !to) {
-            err_set(err, LC_UNSUPPORTED, "the date pattern letters '%.*s' are not supported", (int)n, p);
-            return err_hint(err, "known are y M d H h m s S E a D X Z, as in yyyy-MM-dd HH:mm:ss");
-        } else if (to) {
-            buf_puts(out, to);
-        } else {
-            buf_puts(out, (char[]){*p, *p == '%' ? '%' : '\0', '\0'});
-        }
-        p += n;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct time_item *x = &p->items[i];
+        const char *to = x->letter == '\'' ? NULL : translate(x);
+
+        for (size_t k = 0; x->letter == '\'' && k < x->len; k++)
+            buf_puts(&b, (char[]){x->s[k], x->s[k] == '%' ? '%' : '\0', '\0'});
+        if (x->letter != '\'' && !to)
+            return buf_release(&b), NULL;
+        buf_puts(&b, to ? to : "");
     }
-    return buf_check(out, err);
+    buf_puts(&b, "");
+    made = gen_take(c->g, &b);
+    return made ? gen_text(c->g, made, strlen(made)) : NULL;
 }
 
-/* The quoted strftime pattern for a literal Java pattern. */
-static enum lc pattern(struct call *c, size_t arg, const char **out)
+enum lc sql_time_pattern(const char *text, bool reading, struct time_pattern *p, struct err *err)
 {
-    const char *p = arg < c->n ? special_text(&c->args[arg]) : "yyyy-MM-dd HH:mm:ss", *made;
-    struct buf b = BUF_INIT(4096);
+    struct buf why = BUF_INIT(4096);
+    enum lc code = LC_OK;
+
+    if (!time_pattern_make(p, text, strlen(text), reading)) {
+        time_pattern_refused(&why, text, strlen(text));
+        code = err_set(err, LC_ENGINE, "%s", buf_str(&why));
+    }
+    buf_release(&why);
+    return code;
+}
+
+/* What the pattern that is argument `arg` is made of; one that is no literal may be of anything. */
+static enum lc pattern(struct call *c, size_t arg, bool reading, struct time_pattern *p)
+{
+    const char *text = arg < c->n ? special_text(&c->args[arg]) : "yyyy-MM-dd HH:mm:ss";
     struct err err;
 
-    if (!p)
-        return special_unsupported(c, "a date pattern that is not a literal");
-    if (java_time_pattern(p, &b, &err) != LC_OK) {
-        buf_release(&b);
-        gen_fail(c->g, c->e, err.code, "%s", err.message);
-        return err_hint(c->g->err, "%s", err.hint);
-    }
-    made = gen_take(c->g, &b);
-    *out = made ? gen_text(c->g, made, strlen(made)) : NULL;
-    return *out ? LC_OK : err_nomem(c->g->err);
+    *p = (struct time_pattern){.zoned = true};
+    if (!text || sql_time_pattern(text, reading, p, &err) == LC_OK)
+        return LC_OK;
+    return gen_fail(c->g, c->e, err.code, "%s", err.message);
 }
 
-/* Whether DuckDB's strftime has all the letters of the pattern. */
-static bool is_plain_pattern(const struct call *c, size_t arg)
-{
-    const char *p = arg < c->n ? special_text(&c->args[arg]) : "y";
-    struct buf b = BUF_INIT(4096);
-    bool plain = p && java_time_pattern(p, &b, NULL) == LC_OK;
+#define THE_ZONE "current_setting('TimeZone')"
 
-    buf_release(&b);
-    return plain;
-}
-
-/* A TIMESTAMP (on the clock) as text by the pattern that is argument 1. */
+/* A TIMESTAMP as text by the pattern that is argument 1. */
 static enum lc formatted(struct call *c, struct sx *out, const char *time)
 {
-    const char *p;
+    const char *clock = gen_printf(c->g, "CAST(%s AS TIMESTAMP)", time), *plain, *sql,
+               *by = c->n > 1 ? c->args[1].sql : "'yyyy-MM-dd HH:mm:ss'";
+    struct time_pattern p;
 
-    if (!is_plain_pattern(c, 1))
-        return special_done(c, out, dtype_of(DTYPE_STRING),
-                            gen_printf(c->g, "lacus_date_format(epoch_us(%s), %s)", time, c->args[1].sql));
-    TRY(pattern(c, 1, &p));
-    return special_done(c, out, dtype_of(DTYPE_STRING), gen_printf(c->g, "strftime(%s, %s)", time, p));
+    TRY(pattern(c, 1, false, &p));
+    plain = p.n ? plain_pattern(c, &p) : NULL;
+    if (plain)
+        sql = gen_printf(c->g, "strftime(%s, %s)", clock, plain);
+    else if (p.zoned)
+        sql = gen_printf(
+            c->g, "lacus_date_format(epoch_us(%s), epoch_us(CAST(%s AS TIMESTAMPTZ)), " THE_ZONE ", %s)",
+            clock, time, by);
+    else
+        sql = gen_printf(c->g, "lacus_date_format(epoch_us(%s), 0, '', %s)", clock, by);
+    return special_done(c, out, dtype_of(DTYPE_STRING), sql);
 }
 
 static enum lc date_format(struct call *c, struct sx *out)
 {
-    return formatted(c, out, gen_printf(c->g, "CAST(%s AS TIMESTAMP)", c->args[0].sql));
+    return formatted(c, out, c->args[0].sql);
+}
+
+void sql_time_read(struct buf *out, const char *text, const char *by, bool zoned, const struct dtype *t,
+                   bool try_it)
+{
+    bool instant = t->id == DTYPE_DATE || t->id == DTYPE_TIMESTAMP, times = zoned && instant;
+
+    buf_puts(out, "CAST(");
+    if (times)
+        buf_printf(out, "timezone(coalesce(lacus_time_read_zone(%s, %s), " THE_ZONE "), ", text, by);
+    buf_printf(out, "make_timestamp(lacus_time_read(%s, %s, %d))%s AS ", text, by,
+               times + 2 * !try_it + 4 * (t->id == DTYPE_TIME), times ? ")" : "");
+    sql_type(t, out);
+    buf_putc(out, ')');
+}
+
+enum lc sql_time_column(struct buf *out, const char *column, const char *pattern, const struct dtype *t,
+                        struct err *err)
+{
+    struct buf by = BUF_INIT(1 << 16);
+    struct time_pattern p;
+    enum lc code = sql_time_pattern(pattern, true, &p, err);
+
+    if (code == LC_OK) {
+        sql_quote_text(&by, pattern, strlen(pattern));
+        sql_time_read(out, column, buf_str(&by), p.zoned, t, true);
+        code = buf_check(&by, err);
+    }
+    buf_release(&by);
+    return code;
 }
 
 /* A text, by a pattern or by the usual form, to a type; try: NULL instead of an error. */
 static enum lc parse_time(struct call *c, struct sx *out, enum dtype_id id, bool try_it)
 {
-    const char *p;
     struct sx x = c->args[0];
+    struct time_pattern p;
 
     if (c->n == 1 || x.type->id != DTYPE_STRING) {
         TRY(sx_cast(c->g, &x, dtype_of(id), try_it, false, c->e, &c->args[0]));
         TRY(special_done(c, out, dtype_of(id), c->args[0].sql));
     } else {
-        TRY(pattern(c, 1, &p));
-        TRY(special_done(c, out, dtype_of(id),
-                         gen_printf(c->g, "CAST(%s(%s, %s) AS %s)", try_it ? "try_strptime" : "strptime",
-                                    x.sql, p, gen_sql_type(c->g, dtype_of(id)))));
+        struct buf b = BUF_INIT((size_t)64 << 20);
+
+        TRY(pattern(c, 1, true, &p));
+        sql_time_read(&b, x.sql, c->args[1].sql, p.zoned, dtype_of(id), try_it);
+        TRY(special_done(c, out, dtype_of(id), gen_take(c->g, &b)));
     }
     out->nullable = out->nullable || try_it;
     return LC_OK;
@@ -183,7 +204,7 @@ static enum lc unix_timestamp(struct call *c, struct sx *out)
 
 static enum lc from_unixtime(struct call *c, struct sx *out)
 {
-    return formatted(c, out, gen_printf(c->g, "CAST(to_timestamp(%s) AS TIMESTAMP)", c->args[0].sql));
+    return formatted(c, out, gen_printf(c->g, "to_timestamp(%s)", c->args[0].sql));
 }
 
 /* What date_trunc and trunc round down to. */

@@ -4,6 +4,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/dataframe/sqlgen/sqlgen.h"
+#include "runtime/dataframe/time_pattern.h"
 
 /* A product of decimals in 64 bits, as DuckDB has it: where 18 digits do not do, the query fails. For sums of a query that may be
  * encoded anew without it. */
@@ -204,8 +205,14 @@ struct special {
 #define INSTANT_OF_TEXT                                                                                      \
     "timezone(coalesce(lacus_time_zone(%s), current_setting('TimeZone')), "                                  \
     "make_timestamp(lacus_time_micros(%s, 1)))"
-/* special_times.c: a pattern of Java for strftime and strptime */
-enum lc java_time_pattern(const char *pattern, struct buf *out, struct err *err) MUST_CHECK;
+/* special_times.c: what a pattern of Java is made of, or Spark's error */
+enum lc sql_time_pattern(const char *text, bool reading, struct time_pattern *p, struct err *err) MUST_CHECK;
+/* A text as a date or time by a pattern (SQL); zoned: a zone may be in it. try_it: NULL instead of an error. */
+void sql_time_read(struct buf *out, const char *text, const char *by, bool zoned, const struct dtype *t,
+                   bool try_it);
+/* A column of a file by the pattern of an option: NULL where it is none. */
+enum lc sql_time_column(struct buf *out, const char *column, const char *pattern, const struct dtype *t,
+                        struct err *err) MUST_CHECK;
 extern const struct special special_numbers[], special_texts[], special_times[], special_lists[],
     special_aggregates[], special_maps[], special_data[], special_moments[], special_udf[], special_orders[],
     special_json[];

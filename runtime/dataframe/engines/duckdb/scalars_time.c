@@ -1,8 +1,8 @@
-/* scalars_time.c: texts as times, by runtime/dataframe/moment. */
+/* scalars_time.c: texts as times and times as texts, by runtime/dataframe/moment and time_pattern. */
 #include "runtime/base/civil.h"
 #include "runtime/dataframe/engines/duckdb/scalars.h"
 #include "runtime/dataframe/moment.h"
-#include <ctype.h>
+#include "runtime/dataframe/time_pattern.h"
 #include <string.h>
 #include <time.h>
 
@@ -70,143 +70,100 @@ static void whole_months(const struct value *a, struct result *out)
 }
 
 /* ---- patterns of Java ---- */
-struct clock { /* a time on the clock, in parts */
-    int64_t year;
-    int month, day, hour, minute, second, of_year, weekday; /* of_year from 1; weekday 0: Sunday */
-    int64_t micros;
-};
-
-static struct clock clock_of(int64_t micros)
+static bool pattern_of(const struct value *v, bool reading, struct time_pattern *p, struct result *out)
 {
-    int64_t days = micros / 86400000000 - (micros % 86400000000 < 0), rest = micros - days * 86400000000;
-    struct clock c = {.hour = (int)(rest / 3600000000),
-                      .minute = (int)(rest / 60000000 % 60),
-                      .second = (int)(rest / 1000000 % 60),
-                      .micros = rest % 1000000};
+    struct buf why = BUF_INIT(4096);
 
-    civil_date(days, &c.year, &c.month, &c.day);
-    c.of_year = (int)(days - civil_days(c.year, 1, 1)) + 1;
-    c.weekday = (int)(((days + 4) % 7 + 7) % 7);
-    return c;
+    if (time_pattern_make(p, v->s, v->len, reading))
+        return true;
+    time_pattern_refused(&why, v->s, v->len);
+    result_error(out, "%s", buf_str(&why));
+    buf_release(&why);
+    return false;
 }
 
-static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
-                                     "July",    "August",   "September", "October", "November", "December"};
-static const char *const weekdays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
-                                       "Thursday", "Friday", "Saturday"};
-
-static void put_name(struct buf *b, const char *name, size_t n) /* three letters, with n = 4 all */
-{
-    buf_printf(b, "%.*s", n == 4 ? 20 : 3, name);
-}
-
-static void put_fraction(struct buf *b, int64_t micros, size_t n)
-{
-    char digits[16];
-
-    snprintf(digits, sizeof digits, "%06lld000", (long long)micros);
-    buf_printf(b, "%.*s", (int)n, digits);
-}
-
-static void put_quarter(struct buf *b, int quarter, size_t n)
-{
-    static const char *const names[] = {"1st quarter", "2nd quarter", "3rd quarter", "4th quarter"};
-
-    if (n == 4)
-        buf_puts(b, names[quarter - 1]);
-    else
-        buf_printf(b, n == 3 ? "Q%d" : "%0*d", n == 3 ? quarter : (int)n, quarter);
-}
-
-/* n letters of a pattern; false: no such letters */
-static bool put_letters(struct buf *b, const struct clock *c, char letter, size_t n)
-{
-    const struct {
-        char letter;
-        size_t most;
-        int64_t value;
-    } numbers[] = {{'d', 2, c->day},
-                   {'D', 3, c->of_year},
-                   {'F', 1, (c->day - 1) / 7 + 1},
-                   {'H', 2, c->hour},
-                   {'k', 2, c->hour ? c->hour : 24},
-                   {'K', 2, c->hour % 12},
-                   {'h', 2, c->hour % 12 ? c->hour % 12 : 12},
-                   {'m', 2, c->minute},
-                   {'s', 2, c->second}};
-
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (numbers[i].letter == letter && n <= numbers[i].most)
-            return buf_printf(b, "%0*lld", (int)n, (long long)numbers[i].value);
-    if (letter == 'y' && n == 2)
-        buf_printf(b, "%02lld", (long long)(c->year % 100));
-    else if (letter == 'y' && n <= 6)
-        buf_printf(b, "%0*lld", (int)n, (long long)c->year);
-    else if ((letter == 'M' || letter == 'L') && n <= 2)
-        buf_printf(b, "%0*d", (int)n, c->month);
-    else if ((letter == 'M' || letter == 'L') && n <= 4)
-        put_name(b, months[c->month - 1], n);
-    else if (letter == 'E' && n <= 4)
-        put_name(b, weekdays[c->weekday], n);
-    else if ((letter == 'Q' || letter == 'q') && n <= 4)
-        put_quarter(b, (c->month - 1) / 3 + 1, n);
-    else if (letter == 'S' && n <= 9)
-        put_fraction(b, c->micros, n);
-    else if (letter == 'a' && n == 1)
-        buf_puts(b, c->hour < 12 ? "AM" : "PM");
-    else if (letter == 'G' && n <= 4)
-        buf_puts(b, n == 4 ? (c->year > 0 ? "Anno Domini" : "Before Christ") : (c->year > 0 ? "AD" : "BC"));
-    else
-        return false;
-    return true;
-}
-
-/* The end of a quoted text at p, which it writes; '' is a quote. */
-static const char *put_quoted(struct buf *b, const char *p, const char *end)
-{
-    if (p + 1 < end && p[1] == '\'') {
-        buf_putc(b, '\'');
-        return p + 2;
-    }
-    for (p++; p < end && (*p != '\'' || (p + 1 < end && p[1] == '\'')); p++) {
-        p += *p == '\'';
-        buf_putc(b, *p);
-    }
-    return p < end ? p + 1 : end;
-}
-
-/* date_format(µs on the clock, pattern) */
+/* date_format(µs on the clock, µs of the instant, zone, pattern) */
 static void date_format(const struct value *a, struct result *out)
 {
-    const struct clock c = clock_of(a[0].i);
-    const char *p = a[1].s, *end = p + a[1].len;
+    const struct time_written t = {
+        .micros = a[0].i, .offset = (a[0].i - a[1].i) / 1000000, .zone = a[2].s, .zone_len = a[2].len};
+    struct time_pattern p;
 
-    while (p < end) {
-        size_t n = 1;
+    if (!pattern_of(&a[3], false, &p, out))
+        return;
+    if (!time_pattern_write(&p, &t, out->more))
+        result_error(
+            out,
+            "[UNSUPPORTED_FEATURE] the name of the time zone %.*s, for the letter z of a pattern, is not "
+            "there; letters that are: VV (its id), XXX and O (its offset). SQLSTATE: 0A000",
+            (int)(t.zone_len > 60 ? 60 : t.zone_len), t.zone);
+    result_text(out);
+}
 
-        if (*p == '\'') {
-            p = put_quoted(out->more, p, end);
-            continue;
-        }
-        while (p + n < end && p[n] == *p)
-            n++;
-        if (!isalpha((unsigned char)*p))
-            buf_add(out->more, p, n);
-        else if (!put_letters(out->more, &c, *p, n)) {
-            result_error(
-                out,
-                "[INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER] Unrecognized datetime pattern: %.*s: the "
-                "letters '%.*s' are none of this engine's. SQLSTATE: 22007",
-                (int)(a[1].len > 60 ? 60 : a[1].len), a[1].s, (int)(n > 12 ? 12 : n), p);
-            return;
-        }
-        p += n;
-    }
+/* What time_read is asked for, added up. */
+enum { AS_INSTANT = 1, OR_FAIL = 2, OF_DAY = 4 };
+
+static void not_read(const struct value *a, struct result *out)
+{
+    int len = a[0].len > 60 ? 60 : (int)a[0].len, of_pattern = a[1].len > 60 ? 60 : (int)a[1].len;
+
+    if (a[2].i & OF_DAY)
+        result_error(out,
+                     "[CANNOT_PARSE_TIME] The input string '%.*s' cannot be parsed to a TIME value because "
+                     "it does not "
+                     "match to the datetime format '%.*s'. SQLSTATE: 22010",
+                     len, a[0].s, of_pattern, a[1].s);
+    else
+        result_error(
+            out,
+            "[CANNOT_PARSE_TIMESTAMP] Text '%.*s' could not be parsed as '%.*s'. Use `try_to_timestamp` to "
+            "tolerate invalid input string and return NULL instead. SQLSTATE: 22007",
+            len, a[0].s, of_pattern, a[1].s);
+}
+
+/* time_read(text, pattern, what): µs on the clock; as an instant and with an offset in the text, those of UTC */
+static void time_read(const struct value *a, struct result *out)
+{
+    struct time_pattern p;
+    struct time_read r = {0};
+    enum time_result found;
+
+    if (!pattern_of(&a[1], true, &p, out))
+        return;
+    found = time_pattern_read(&p, a[0].s, a[0].len, &r);
+    out->i = r.micros - (a[2].i & AS_INSTANT ? r.offset * 1000000 : 0);
+    if (found == TIME_UNKNOWN)
+        result_error(
+            out,
+            "[UNSUPPORTED_FEATURE] the name of a time zone in '%.*s', for the letter z of a pattern, is not "
+            "known here: ids as Europe/Rome are, and offsets. SQLSTATE: 0A000",
+            (int)(a[0].len > 60 ? 60 : a[0].len), a[0].s);
+    else if (found == TIME_NONE && a[2].i & OR_FAIL)
+        not_read(a, out);
+    out->null = found == TIME_NONE;
+}
+
+/* time_read_zone(text, pattern): UTC for offsets, which time_read took off; NULL: it names none */
+static void time_read_zone(const struct value *a, struct result *out)
+{
+    struct time_pattern p;
+    struct time_read r;
+
+    if (!pattern_of(&a[1], true, &p, out))
+        return;
+    if (time_pattern_read(&p, a[0].s, a[0].len, &r) != TIME_READ || !(r.has_offset || r.zone_len))
+        result_null(out);
+    else if (r.has_offset)
+        buf_puts(out->more, "UTC");
+    else
+        buf_add(out->more, r.zone, r.zone_len);
     result_text(out);
 }
 
 const struct scalar scalars_time[] = {
-    {"lacus_date_format", "ls", 's', false, date_format},
+    {"lacus_date_format", "llss", 's', false, date_format},
+    {"lacus_time_read", "ssi", 'l', false, time_read},
+    {"lacus_time_read_zone", "ss", 's', false, time_read_zone},
     {"lacus_date_days", "s", 'l', false, days},
     {"lacus_time_micros", "si", 'l', false, micros},
     {"lacus_whole_months", "ll", 'l', false, whole_months},
