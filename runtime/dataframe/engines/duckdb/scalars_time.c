@@ -3,8 +3,11 @@
 #include "runtime/dataframe/engines/duckdb/scalars.h"
 #include "runtime/dataframe/moment.h"
 #include "runtime/dataframe/time_pattern.h"
+#include <math.h>
 #include <string.h>
 #include <time.h>
+
+static const int64_t day_micros = INT64_C(86400000000);
 
 /* (text, instant): µs on the clock; with an offset in the text and if the instant is asked for, those of UTC. */
 static void micros(const struct value *a, struct result *out)
@@ -16,7 +19,7 @@ static void micros(const struct value *a, struct result *out)
         result_null(out);
         return;
     }
-    out->i = m.micros + (m.dated ? 0 : (int64_t)time(NULL) / 86400 * INT64_C(86400000000));
+    out->i = m.micros + (m.dated ? 0 : (int64_t)time(NULL) / 86400 * day_micros);
     if (a[1].i && m.zone_len && moment_offset(m.zone, m.zone_len, &seconds))
         out->i -= seconds * 1000000;
 }
@@ -42,9 +45,45 @@ static void days(const struct value *a, struct result *out)
         result_null(out);
 }
 
+/* make_moment(year, month, day, hour, minute, seconds): µs on the clock; 60 seconds are the next minute, as in PostgreSQL */
+static void make_moment(const struct value *a, struct result *out)
+{
+    static const struct {
+        const char *name;
+        int64_t least, most;
+    } fields[] = {{"Year", -290000, 290000}, {"MonthOfYear", 1, 12},  {"DayOfMonth", 1, 31},
+                  {"HourOfDay", 0, 23},      {"MinuteOfHour", 0, 59}, {"SecondOfMinute", 0, 59}};
+    double micros = rint(a[5].f * 1e6);
+    int64_t second = micros >= -1e15 && micros < 1e15 ? (int64_t)micros / 1000000 - (micros < 0) : -1;
+
+    if (second == 60 && micros > 60e6) {
+        result_error(
+            out,
+            "[INVALID_FRACTION_OF_SECOND] Valid range for seconds is [0, 60] (inclusive), but the provided "
+            "value is %g. To avoid this error, use `try_make_timestamp`, which returns NULL on error. "
+            "SQLSTATE: 22023",
+            a[5].f);
+        return;
+    }
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        int64_t v = i == 5 ? (second == 60 ? 0 : second) : a[i].i;
+
+        if (v < fields[i].least || v > fields[i].most ||
+            (i == 2 && !civil_valid(a[0].i, (int)a[1].i, (int)v))) {
+            result_error(
+                out,
+                "[DATETIME_FIELD_OUT_OF_BOUNDS.WITHOUT_SUGGESTION] Invalid value for %s (valid values "
+                "%lld - %lld): %lld. SQLSTATE: 22023",
+                fields[i].name, (long long)fields[i].least, (long long)fields[i].most, (long long)v);
+            return;
+        }
+    }
+    out->i = civil_days(a[0].i, (int)a[1].i, (int)a[2].i) * day_micros +
+             (a[3].i * 60 + a[4].i) * INT64_C(60000000) + (int64_t)micros;
+}
+
 /* ---- months between, as java.time's LocalDateTime.until counts them ---- */
 enum { MONTH_ROOM = 32 }; /* more than the days of a month */
-static const int64_t day_micros = INT64_C(86400000000);
 
 static int64_t packed_day(int64_t days)
 {
@@ -162,6 +201,7 @@ static void time_read_zone(const struct value *a, struct result *out)
 
 const struct scalar scalars_time[] = {
     {"lacus_date_format", "llss", 's', false, date_format},
+    {"lacus_make_moment", "iiiiid", 'l', false, make_moment},
     {"lacus_time_read", "ssi", 'l', false, time_read},
     {"lacus_time_read_zone", "ss", 's', false, time_read_zone},
     {"lacus_date_days", "s", 'l', false, days},
