@@ -85,20 +85,21 @@ static enum lc date_part(struct call *c, struct sx *out)
 
 /* ---- units ---- */
 static const struct unit {
-    const char *name, *duck, *interval; /* interval: the function that makes one */
-    int times;
+    const char *name, *duck;
+    int months; /* 0: it is one of microseconds */
+    int64_t micros;
 } units[] = {
-    {"year", "year", "to_years", 1},
-    {"quarter", "quarter", "to_months", 3},
-    {"month", "month", "to_months", 1},
-    {"week", "week", "to_days", 7},
-    {"day", "day", "to_days", 1},
-    {"dayofyear", "day", "to_days", 1},
-    {"hour", "hour", "to_hours", 1},
-    {"minute", "minute", "to_minutes", 1},
-    {"second", "second", "to_seconds", 1},
-    {"millisecond", "millisecond", "to_milliseconds", 1},
-    {"microsecond", "microsecond", "to_microseconds", 1},
+    {"year", "year", 12, 0},
+    {"quarter", "quarter", 3, 0},
+    {"month", "month", 1, 0},
+    {"week", "week", 0, 604800000000},
+    {"day", "day", 0, 86400000000},
+    {"dayofyear", "day", 0, 86400000000},
+    {"hour", "hour", 0, 3600000000},
+    {"minute", "minute", 0, 60000000},
+    {"second", "second", 0, 1000000},
+    {"millisecond", "millisecond", 0, 1000},
+    {"microsecond", "microsecond", 0, 1},
 };
 
 static enum lc unit_of(struct call *c, const struct unit **out)
@@ -122,12 +123,16 @@ static enum lc unit_of(struct call *c, const struct unit **out)
 static enum lc timestamp_add(struct call *c, struct sx *out)
 {
     const struct unit *u;
+    const struct sx *time = &c->args[2];
+    const char *n = c->args[1].sql;
 
     TRY(unit_of(c, &u));
-
-    return special_done(c, out, c->args[2].type,
-                        gen_printf(c->g, "(%s + %s(CAST(%s * %d AS INTEGER)))", c->args[2].sql, u->interval,
-                                   c->args[1].sql, u->times));
+    if (u->months)
+        return special_done(
+            c, out, time->type,
+            gen_printf(c->g, "(%s + to_months(CAST(%s * %d AS INTEGER)))", time->sql, n, u->months));
+    return special_done(c, out, time->type,
+                        sx_moved(c->g, time, gen_printf(c->g, "(%s * %" PRId64 ")", n, u->micros), '+'));
 }
 
 static enum lc timestamp_diff(struct call *c, struct sx *out)
@@ -135,14 +140,12 @@ static enum lc timestamp_diff(struct call *c, struct sx *out)
     const struct unit *u;
 
     TRY(unit_of(c, &u));
-    if (strcmp(u->interval, "to_months") == 0 ||
-        strcmp(u->interval, "to_years") == 0) /* DuckDB's last days of months count as whole */
+    if (u->months) /* DuckDB's last days of months count as whole */
         return special_done(c, out, dtype_of(DTYPE_LONG),
                             gen_printf(c->g,
                                        "(lacus_whole_months(epoch_us(CAST(%s AS TIMESTAMP)), "
                                        "epoch_us(CAST(%s AS TIMESTAMP))) // %d)",
-                                       c->args[1].sql, c->args[2].sql,
-                                       strcmp(u->interval, "to_years") == 0 ? 12 : u->times));
+                                       c->args[1].sql, c->args[2].sql, u->months));
     return special_done(c, out, dtype_of(DTYPE_LONG),
                         gen_printf(c->g, "date_sub('%s', CAST(%s AS TIMESTAMP), CAST(%s AS TIMESTAMP))",
                                    u->duck, c->args[1].sql, c->args[2].sql));

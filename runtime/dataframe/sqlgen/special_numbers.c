@@ -321,6 +321,42 @@ static bool is_time(const struct dtype *t)
     return t->id == DTYPE_TIMESTAMP || t->id == DTYPE_TIMESTAMP_NTZ;
 }
 
+/* Whole days are days of the calendar, whatever unit they were given in, and the rest is added as it is: +24 HOURS is the same time on the
+ * next day. A day later with the same offset is taken where there is one, as java.time does; DuckDB takes the later of two. */
+const char *sx_moved(struct gen *g, const struct sx *time, const char *micros, char op)
+{
+    const char *t = time->sql, *day = "86400000000", *days, *same;
+
+    if (time->type->id != DTYPE_TIMESTAMP)
+        return gen_printf(g, "(%s %c to_microseconds(%s))", t, op, micros);
+    days = gen_printf(g, "to_days(CAST(%s // %s AS INTEGER))", micros, day);
+    same = gen_printf(g, "make_timestamptz(epoch_us(%s) %c %s // %s * %s)", t, op, micros, day, day);
+    return gen_printf(
+        g,
+        "make_timestamptz(CASE WHEN " SESSION_IS_UTC " OR abs(%s) < %s OR CAST(%s AS TIMESTAMP) = "
+        "CAST(%s AS TIMESTAMP) %c %s THEN epoch_us(%s) %c %s ELSE epoch_us(%s %c %s) %c %s %% %s END)",
+        micros, day, same, t, op, days, t, op, micros, t, op, days, op, micros, day);
+}
+
+/* A time and an interval. */
+static const char *later(struct call *c, const struct sx *time, const struct sx *interval, char op)
+{
+    if (time->type->id == DTYPE_TIMESTAMP && dtype_interval_kind(interval->type) == INTERVAL_DAY_TIME)
+        return sx_moved(c->g, time, gen_printf(c->g, "epoch_us(%s)", interval->sql), op);
+    return gen_printf(c->g, "(%s %c %s)", time->sql, op, interval->sql);
+}
+
+/* What the clock shows of a TIMESTAMP, without a look at the zone where that is UTC. */
+static const char *clock_of(struct call *c, const struct sx *x)
+{
+    if (x->type->id != DTYPE_TIMESTAMP)
+        return x->sql;
+    return gen_printf(c->g,
+                      "(CASE WHEN " SESSION_IS_UTC
+                      " THEN make_timestamp(epoch_us(%s)) ELSE CAST(%s AS TIMESTAMP) END)",
+                      x->sql, x->sql);
+}
+
 /* A DATE and an interval: of days it stays a DATE, of hours and less it is a TIMESTAMP; months and days together must be without hours. */
 static enum lc date_and_interval(struct call *c, struct sx *out, char op)
 {
@@ -331,7 +367,7 @@ static enum lc date_and_interval(struct call *c, struct sx *out, char op)
     out->name = gen_printf(c->g, "%s %c %s", a->name, op, b->name);
     if (kind == INTERVAL_DAY_TIME && b->type->scale != 0) {
         TRY(sx_coerce(c->g, a, dtype_of(DTYPE_TIMESTAMP), c->e));
-        return special_done(c, out, a->type, gen_printf(c->g, "(%s %c %s)", a->sql, op, by));
+        return special_done(c, out, a->type, later(c, a, b, op));
     }
     if (kind == INTERVAL_DAY_TIME)
         out->name = gen_printf(c->g,
@@ -373,7 +409,7 @@ static enum lc temporal(struct call *c, struct sx *out, char op, bool *done)
     }
     if ((is_time(a->type) || a->type->id == DTYPE_TIME) && b->type->id == DTYPE_INTERVAL) {
         out->name = gen_printf(c->g, "%s %c %s", a->name, op, b->name);
-        return special_done(c, out, a->type, gen_printf(c->g, "(%s %c %s)", a->sql, op, b->sql));
+        return special_done(c, out, a->type, later(c, a, b, op));
     }
     if (a->type->id == DTYPE_TIME && b->type->id == DTYPE_TIME && op == '-')
         return special_done(c, out, gen_type(c->g, dtype_interval(INTERVAL_DAY_TIME, 1, 3)),
@@ -391,7 +427,7 @@ static enum lc temporal(struct call *c, struct sx *out, char op, bool *done)
         TRY(sx_coerce(c->g, a, common, c->e));
         TRY(sx_coerce(c->g, b, common, c->e));
         return special_done(c, out, gen_type(c->g, dtype_interval(INTERVAL_DAY_TIME, 0, 3)),
-                            gen_printf(c->g, "(%s - %s)", a->sql, b->sql));
+                            gen_printf(c->g, "(%s - %s)", clock_of(c, a), clock_of(c, b)));
     }
     *done = false;
     return LC_OK;

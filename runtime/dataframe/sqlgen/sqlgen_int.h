@@ -205,6 +205,10 @@ struct special {
 #define INSTANT_OF_TEXT                                                                                      \
     "timezone(coalesce(lacus_time_zone(%s), current_setting('TimeZone')), "                                  \
     "make_timestamp(lacus_time_micros(%s, 1)))"
+/* Known when the query is made, so that the other side of a CASE is not even planned. */
+#define SESSION_IS_UTC "current_setting('TimeZone') = 'UTC'"
+/* special_numbers.c: a TIMESTAMP or TIMESTAMP_NTZ later (op '+') or earlier by microseconds (SQL, a BIGINT) */
+const char *sx_moved(struct gen *g, const struct sx *time, const char *micros, char op);
 /* special_times.c: what a pattern of Java is made of, or Spark's error */
 enum lc sql_time_pattern(const char *text, bool reading, struct time_pattern *p, struct err *err) MUST_CHECK;
 /* A text as a date or time by a pattern (SQL); zoned: a zone may be in it. try_it: NULL instead of an error. */
