@@ -85,7 +85,9 @@ static enum lc formatted(struct call *c, struct sx *out, const char *time)
         sql = gen_printf(c->g, "strftime(%s, %s)", clock, plain);
     else if (p.zoned)
         sql = gen_printf(
-            c->g, "lacus_date_format(epoch_us(%s), epoch_us(CAST(%s AS TIMESTAMPTZ)), " THE_ZONE ", %s)",
+            c->g,
+            "lacus_date_format(epoch_us(%s), epoch_us(CAST(%s AS TIMESTAMPTZ)), lacus_zone_name(" THE_ZONE
+            "), %s)",
             clock, time, by);
     else
         sql = gen_printf(c->g, "lacus_date_format(epoch_us(%s), 0, '', %s)", clock, by);

@@ -3,7 +3,9 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
+#include "runtime/dataframe/engines/duckdb/scalars.h"
 #include "runtime/dataframe/engines/duckdb/stream.h"
+#include "runtime/dataframe/moment.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -261,6 +263,33 @@ static void put_setting(struct buf *sql, const char *setting, const char *value)
                    strlen(strcmp(setting, "memory_limit") == 0 ? text : value));
 }
 
+/* DuckDB takes the hours of an offset and forgets its minutes. */
+static enum lc set_zone(struct engine *e, const char *key, const char *value, struct err *err)
+{
+    struct buf sql = BUF_INIT(4096);
+    char text[DUCK_ZONE];
+    int64_t seconds;
+    bool offset = moment_offset(value, strlen(value), &seconds),
+         taken = duck_zone(value, strlen(value), text);
+    enum lc code = LC_ARG;
+
+    if (taken || !offset) {
+        put_setting(&sql, "TimeZone", taken ? text : value);
+        code = duck_execute(e, NULL, buf_str(&sql), err);
+        buf_release(&sql);
+    }
+    if (code == LC_OK)
+        return code;
+    err_set(err, LC_ARG,
+            "[INVALID_CONF_VALUE.TIME_ZONE] The value '%.200s' in the config \"%s\" is invalid. Cannot "
+            "resolve the "
+            "given timezone. SQLSTATE: 22022",
+            value, key);
+    return err_hint(err,
+                    "a region such as 'Europe/Rome' or 'Asia/Kolkata', or an offset of whole hours such as "
+                    "'+01:00'");
+}
+
 static enum lc set_conf(struct engine *e, const char *key, const char *value, struct err *err)
 {
     static const struct {
@@ -276,6 +305,8 @@ static enum lc set_conf(struct engine *e, const char *key, const char *value, st
         names[i] = known[i].key;
         if (strcasecmp(known[i].key, key) != 0)
             continue;
+        if (strcmp(known[i].setting, "TimeZone") == 0)
+            return set_zone(e, key, value, err);
         put_setting(&sql, known[i].setting, value);
         code = duck_execute(e, NULL, buf_str(&sql), err);
         buf_release(&sql);

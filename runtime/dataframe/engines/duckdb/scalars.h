@@ -52,6 +52,10 @@ struct scalar {
 extern const struct scalar scalars_hash[], scalars_text[], scalars_codec[], scalars_format[], scalars_data[],
     scalars_sketch[], scalars_time[], scalars_charset[]; /* each ends with a NULL name */
 
+enum { DUCK_ZONE = 16 };
+/* scalars_time.c: an offset of whole hours as DuckDB takes it: Etc/GMT-5 is +05:00. false: it is none. */
+bool duck_zone(const char *zone, size_t len, char text[DUCK_ZONE]);
+
 void result_text(struct result *out); /* what was written to more is the result */
 void result_item(struct result *out, struct value item);
 void result_made(struct result *out, size_t from); /* an element: what was written to more since `from` */

@@ -4,6 +4,8 @@
 #include "runtime/dataframe/moment.h"
 #include "runtime/dataframe/time_pattern.h"
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -36,6 +38,52 @@ static void zone(const struct value *a, struct result *out)
         buf_puts(out->more, "UTC");
     else
         buf_add(out->more, m.zone, m.zone_len);
+    result_text(out);
+}
+
+/* ---- zones: DuckDB has regions, and of offsets those of whole hours: Etc/GMT-5 is +05:00 ---- */
+bool duck_zone(const char *zone, size_t len, char text[DUCK_ZONE])
+{
+    int64_t seconds;
+
+    if (!moment_offset(zone, len, &seconds) || seconds % 3600)
+        return false;
+    snprintf(text, DUCK_ZONE, seconds ? "Etc/GMT%+d" : "UTC", (int)(-seconds / 3600));
+    return true;
+}
+
+/* zone_offset(id): microseconds; NULL: it is a region */
+static void zone_offset(const struct value *a, struct result *out)
+{
+    int64_t seconds = 0;
+
+    out->null = !moment_offset(a->s, a->len, &seconds);
+    out->i = seconds * 1000000;
+    if (out->null && !moment_region(a->s, a->len))
+        result_error(
+            out,
+            "[INVALID_TIMEZONE] The timezone: %.*s is invalid. The timezone must be either a region-based "
+            "zone ID such as 'America/Los_Angeles', or a zone offset such as '-08' or '+01:00'. SQLSTATE: "
+            "22009",
+            (int)(a->len > 60 ? 60 : a->len), a->s);
+}
+
+/* The session's zone as Spark says it. */
+static void put_zone(struct buf *out, const char *zone, size_t len)
+{
+    char text[24] = "";
+
+    if (len > 8 && len < sizeof text && memcmp(zone, "Etc/GMT", 7) == 0 && strchr("+-", zone[7])) {
+        memcpy(text, zone + 8, len - 8);
+        buf_printf(out, "%c%02d:00", zone[7] == '+' ? '-' : '+', atoi(text));
+    } else {
+        buf_add(out, zone, len);
+    }
+}
+
+static void zone_name(const struct value *a, struct result *out)
+{
+    put_zone(out->more, a->s, a->len);
     result_text(out);
 }
 
@@ -207,6 +255,8 @@ const struct scalar scalars_time[] = {
     {"lacus_date_days", "s", 'l', false, days},
     {"lacus_time_micros", "si", 'l', false, micros},
     {"lacus_whole_months", "ll", 'l', false, whole_months},
+    {"lacus_zone_offset", "s", 'l', false, zone_offset},
+    {"lacus_zone_name", "s", 's', false, zone_name},
     {"lacus_time_zone", "s", 's', false, zone},
     {NULL, NULL, 0, false, NULL},
 };
