@@ -1,4 +1,5 @@
 /* special_texts.c: functions over texts whose form depends on their arguments. */
+#include "runtime/dataframe/java_regex.h"
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <ctype.h>
 #include <inttypes.h>
@@ -206,57 +207,116 @@ static enum lc split(struct call *c, struct sx *out)
                                    sql, limit, sql, sql, sql, limit - 1, sql, limit, quoted));
 }
 
-/* Java's $1 is RE2's \1. */
-static const char *replacement(struct call *c, const struct sx *x)
-{
-    const char *r = special_text(x), *made;
-    struct buf b = BUF_INIT(1 << 20);
+/* ---- regexp_replace ---- */
+struct replacing {
+    const char *text, *pattern, *with; /* SQL */
+    struct java_regex regex;           /* of a pattern that is a literal */
+    const char *literal,
+        *empty; /* the replacement: what it is for RE2, and without its groups; NULL: no literal */
+};
 
-    if (!r)
-        return gen_printf(c->g, "regexp_replace(%s, '\\$([0-9])', '\\\\\\1', 'g')", x->sql);
-    for (; *r; r++) {
-        if (*r == '$' && isdigit((unsigned char)r[1]))
-            buf_putc(&b, '\\');
-        else if (*r == '\\' && r[1])
-            buf_puts(&b, *++r == '\\' ? "\\\\" : (char[]){*r, '\0'});
-        else
-            buf_putc(&b, *r);
+/* RE2 leaves out an empty text right behind what it found, Java replaces it too: 'aaa' is 'xx' for a* and x. What is found is marked by characters
+ * that no text has (U+FDD0 …): 1 what was found 2 what is in its place 3; those right behind one another lose the mark 3, and the others get what is
+ * in the place of the empty text there. */
+static const char *replaced_twice(struct call *c, const struct replacing *r)
+{
+#define M1 "\xEF\xB7\x90"
+#define M2 "\xEF\xB7\x91"
+#define M3 "\xEF\xB7\x92"
+    const char *with = gen_printf(c->g, M1 "\\0" M2 "%s" M3, r->literal), *sql;
+
+    with = gen_text(c->g, with, strlen(with));
+    sql = gen_printf(c->g, "regexp_replace(%s, %s, %s, 'g')", r->text, r->pattern, with);
+    sql = gen_printf(c->g, "regexp_replace(%s, '" M1 M2 "([^" M3 "]*)" M3 "', '\\1', 'g')", sql);
+    sql = gen_printf(
+        c->g, "regexp_replace(replace(%s, '" M3 M1 "', '" M1 "'), '" M1 "[^" M2 "]*" M2 "', '', 'g')", sql);
+    return gen_printf(c->g, "replace(%s, '" M3 "', %s)", sql, gen_text(c->g, r->empty, strlen(r->empty)));
+}
+
+/* A literal replacement in RE2's words; NULL in r->literal and an error's text in *wrong where it is none. */
+static enum lc read_replacement(struct call *c, struct replacing *r, const char **wrong)
+{
+    const char *s = special_text(&c->args[2]);
+    struct buf out = BUF_INIT(1 << 20), empty = BUF_INIT(1 << 20);
+
+    *wrong = NULL;
+    if (!s)
+        return LC_OK;
+    buf_puts(&out, "");
+    buf_puts(&empty, "");
+    *wrong = java_replacement(s, strlen(s), r->regex.groups, &out, &empty);
+    r->literal = gen_take(c->g, &out);
+    r->empty = gen_take(c->g, &empty);
+    return r->literal && r->empty ? LC_OK : err_nomem(c->g->err);
+}
+
+static enum lc replaced(struct call *c, struct replacing *r, const char **sql)
+{
+    const char *wrong;
+
+    TRY(read_replacement(c, r, &wrong));
+    if (wrong) /* an error only where there is something to replace */
+        *sql = gen_printf(
+            c->g,
+            "(CASE WHEN regexp_matches(%s, %s) THEN error('[INVALID_REGEXP_REPLACE] Could not perform "
+            "regexp_replace for source = \"' || %s || '\", pattern = \"' || %s || '\", replacement = \"' "
+            "|| %s || '\" and position = 1: %s. SQLSTATE: 22023') ELSE %s END)",
+            r->text, r->pattern, r->text, r->pattern, r->with, wrong, r->text);
+    else if (r->regex.empty == REGEX_NEVER || !r->regex.consumes || r->regex.at_start ||
+             (r->literal && !*r->literal)) /* RE2 finds what Java does */
+        *sql = gen_printf(c->g, "regexp_replace(%s, %s, %s, 'g')", r->text, r->pattern,
+                          r->literal
+                              ? gen_text(c->g, r->literal, strlen(r->literal))
+                              : gen_printf(c->g, "lacus_java_replacement(%s, %d)", r->with, r->regex.groups));
+    else if (r->regex.empty == REGEX_ALWAYS && r->literal)
+        *sql = replaced_twice(c, r);
+    else {
+        special_unsupported(c, "a pattern that finds the empty text in some places");
+        return err_hint(c->g->err, "write + for *, or the places into the pattern: ^ or $ alone around it");
     }
-    made = gen_take(c->g, &b);
-    return made ? gen_text(c->g, made, strlen(made)) : NULL;
+    return LC_OK;
 }
 
 static enum lc regexp_replace(struct call *c, struct sx *out)
 {
+    const char *pattern = special_text(&c->args[1]), *sql = NULL, *rest;
+    struct replacing r = {
+        .text = c->args[0].sql, .pattern = c->args[1].sql, .with = c->args[2].sql, .regex = {.groups = 9}};
+    int64_t from = 1;
+
     TRY(check_pattern(c, &c->args[1]));
-    return special_done(c, out, string(),
-                        gen_printf(c->g, "regexp_replace(%s, %s, %s, 'g')", c->args[0].sql, c->args[1].sql,
-                                   replacement(c, &c->args[2])));
-}
-
-/* How many groups a pattern has: '(' that is not escaped, not in [], and not "(?:" or a flag. */
-static int64_t groups_of(const char *p)
-{
-    int64_t n = 0;
-
-    for (bool in_class = false; *p; p++) {
-        if (*p == '\\' && p[1])
-            p++;
-        else if (in_class)
-            in_class = *p != ']';
-        else if (*p == '[')
-            in_class = true, p += p[1] == '^' ? (p[2] == ']' ? 2 : 1) : p[1] == ']';
-        else if (*p == '(' && (p[1] != '?' || p[2] == 'P' || p[2] == '<'))
-            n++;
+    if (pattern)
+        java_regex_read(pattern, &r.regex);
+    if (c->n > 3 && !special_int(&c->args[3], &from))
+        return special_unsupported(c, "a position that is not a literal");
+    if (from < 1)
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE] Cannot resolve \"%s(%s)\" due to data type mismatch: The "
+            "position must be between (0, 2147483647] (current value = %" PRId64 "). SQLSTATE: 42K09",
+            c->f->name, c->args[0].name, from);
+    if (from > 1)
+        r.text = gen_printf(c->g, "substring(%s, %" PRId64 ")", c->args[0].sql, from);
+    TRY(replaced(c, &r, &sql));
+    if (from > 1) {
+        rest = sql;
+        sql = gen_printf(c->g,
+                         "(CASE WHEN length(%s) < %" PRId64 " THEN %s ELSE left(%s, %" PRId64 ") || %s END)",
+                         c->args[0].sql, from, c->args[0].sql, c->args[0].sql, from - 1, rest);
     }
-    return n;
+    return special_done(c, out, string(), sql);
 }
 
 static enum lc check_group(struct call *c, int64_t group)
 {
     const char *pattern = special_text(&c->args[1]);
-    int64_t n = pattern && !strstr(pattern, "\\Q") ? groups_of(pattern) : INT64_MAX;
+    struct java_regex regex;
+    int64_t n = INT64_MAX;
 
+    if (pattern) {
+        java_regex_read(pattern, &regex);
+        n = regex.groups;
+    }
     if (group >= 0 && group <= n)
         return LC_OK;
     return gen_fail(c->g, c->e, LC_ENGINE,

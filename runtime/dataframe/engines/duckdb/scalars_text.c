@@ -2,6 +2,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 #include "runtime/dataframe/engines/duckdb/scalars.h"
+#include "runtime/dataframe/java_regex.h"
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -120,6 +121,22 @@ static void utf8_make_valid(const struct value *a, struct result *out)
             buf_puts(out->more, "\xEF\xBF\xBD");
         i += n && k == n && utf8_valid(a->s + i, n) ? n : (n > 1 && k > 1 && k < n ? k : 1);
     }
+    result_text(out);
+}
+
+/* java_replacement(replacement, groups of the pattern): for RE2 */
+static void replacement(const struct value *a, struct result *out)
+{
+    struct buf empty = BUF_INIT((size_t)1 << 30);
+    const char *wrong = java_replacement(a->s, a->len, (int)a[1].i, out->more, &empty);
+
+    buf_release(&empty);
+    if (wrong)
+        result_error(
+            out,
+            "[INVALID_REGEXP_REPLACE] Could not perform regexp_replace with the replacement = \"%.*s\": %s. "
+            "SQLSTATE: 22023",
+            (int)(a->len > 60 ? 60 : a->len), a->s, wrong);
     result_text(out);
 }
 
@@ -308,6 +325,7 @@ static void url_encode(const struct value *a, struct result *out)
 }
 
 const struct scalar scalars_text[] = {
+    {"lacus_java_replacement", "si", 's', false, replacement},
     {"lacus_levenshtein", "ss", 'i', false, levenshtein},
     {"lacus_quote", "s", 's', false, quote},
     {"lacus_luhn_check", "s", 'o', false, luhn_check},

@@ -1,0 +1,32 @@
+/* java_regex.h: what there is to know of a regular expression of Java before RE2 runs it, and replacements in RE2's words.
+ *
+ * What      how many groups it has; whether it finds empty texts, where RE2 leaves out those right behind a match and Java does not.
+ * Ownership none.
+ * Units     none.
+ * Errors    a pattern that is none is for RE2 to refuse. java_replacement: false, and why.
+ * Threads   any.
+ * Source    java.util.regex: Pattern, Matcher.find and appendReplacement.
+ *
+ * Example:
+ *     struct java_regex r;
+ *     java_regex_read("(a|b)*", &r);
+ *     printf("%d group, empty: %d\n", r.groups, r.empty == REGEX_ALWAYS);
+ */
+#ifndef LACUS_DATAFRAME_JAVA_REGEX_H
+#define LACUS_DATAFRAME_JAVA_REGEX_H
+#include "runtime/base/buf.h"
+
+enum regex_empty { REGEX_NEVER, REGEX_SOMETIMES, REGEX_ALWAYS };
+
+struct java_regex {
+    int groups;
+    enum regex_empty
+        empty; /* whether it finds the empty text: at a word's edge only is sometimes; what ends in $ is seen without it */
+    bool consumes; /* it may find more than that */
+    bool at_start; /* only where the text begins */
+};
+void java_regex_read(const char *pattern, struct java_regex *out);
+
+/* $1 as \1, the rest as it stands; empty: without the groups. NULL: done, else what is wrong. */
+const char *java_replacement(const char *s, size_t len, int groups, struct buf *out, struct buf *empty);
+#endif
