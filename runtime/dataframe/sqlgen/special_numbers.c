@@ -744,33 +744,119 @@ struct folding {
     const char *function, *seed;
 };
 
+/* What of a value is hashed, and how; NULL: it is not. */
+static const char *hash_kind(struct gen *g, const struct dtype *type, const char **value)
+{
+    enum interval_kind interval = type->id == DTYPE_INTERVAL ? dtype_interval_kind(type) : INTERVAL_CALENDAR;
+
+    switch (type->id) {
+    case DTYPE_STRING:
+        return "text";
+    case DTYPE_BINARY:
+        return "bytes";
+    case DTYPE_DOUBLE:
+        return "double";
+    case DTYPE_FLOAT:
+        return "float";
+    case DTYPE_LONG:
+        return "long";
+    case DTYPE_TIMESTAMP:
+    case DTYPE_TIMESTAMP_NTZ:
+        *value = gen_printf(g, "epoch_us(%s)", *value);
+        return "long";
+    case DTYPE_DATE:
+        *value = gen_printf(g, "CAST(%s - DATE '1970-01-01' AS INTEGER)", *value);
+        return "int";
+    case DTYPE_BOOLEAN:
+    case DTYPE_BYTE:
+    case DTYPE_SHORT:
+        *value = gen_printf(g, "CAST(%s AS INTEGER)", *value);
+        return "int";
+    case DTYPE_INT:
+        return "int";
+    case DTYPE_DECIMAL: /* its digits; those of more than 18 as the bytes of a BigInteger */
+        *value = gen_printf(g, "CAST(replace(CAST(%s AS VARCHAR), '.', '') AS %s)", *value,
+                            type->precision > 18 ? "VARCHAR" : "BIGINT");
+        return type->precision > 18 ? "digits" : "long";
+    case DTYPE_INTERVAL:
+        if (interval == INTERVAL_CALENDAR)
+            return NULL;
+        *value = interval == INTERVAL_DAY_TIME
+                     ? gen_printf(g, "epoch_us(%s)", *value)
+                     : gen_printf(g, "CAST(date_part('year', %s) * 12 + date_part('month', %s) AS INTEGER)",
+                                  *value, *value);
+        return interval == INTERVAL_DAY_TIME ? "long" : "int";
+    default:
+        return NULL;
+    }
+}
+
 static enum lc fold_simple(struct folding *f, const struct dtype *type, const char *value)
 {
     struct gen *g = f->c->g;
-    enum dtype_id id = type->id;
-    const char *kind = id == DTYPE_STRING                                                       ? "text"
-                       : id == DTYPE_BINARY                                                     ? "bytes"
-                       : id == DTYPE_DOUBLE                                                     ? "double"
-                       : id == DTYPE_FLOAT                                                      ? "float"
-                       : id == DTYPE_LONG || id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ ? "long"
-                       : id <= DTYPE_INT || id == DTYPE_DATE                                    ? "int"
-                                                                                                : NULL;
+    const char *kind = hash_kind(g, type, &value);
 
     if (!kind)
         return special_unsupported(f->c, gen_printf(g, "a column of type %s", gen_type_words(g, type)));
-    if (id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ)
-        value = gen_printf(g, "epoch_us(%s)", value);
-    else if (id == DTYPE_DATE)
-        value = gen_printf(g, "CAST(%s - DATE '1970-01-01' AS INTEGER)", value);
-    else if (id < DTYPE_INT)
-        value = gen_printf(g, "CAST(%s AS INTEGER)", value);
     f->seed = gen_printf(g, "%s_%s(%s, %s)", f->function, kind, value, f->seed);
     return f->seed ? LC_OK : err_nomem(g->err);
+}
+
+/* What is in an array, one value after the other, as texts: a letter for the kind, and the value. */
+static enum lc hash_texts(struct call *c, const struct dtype *type, const char *value, const char **out)
+{
+    struct gen *g = c->g;
+    const char *kind, *all = "CAST([] AS VARCHAR[])", *element;
+
+    if (type->id == DTYPE_STRUCT) {
+        for (size_t i = 0; i < type->n_fields; i++) {
+            TRY(hash_texts(c, type->fields[i].type, gen_printf(g, "struct_extract_at(%s, %zu)", value, i + 1),
+                           &element));
+            all = gen_printf(g, "list_concat(%s, %s)", all, element);
+        }
+        return *out = all, LC_OK;
+    }
+    if (type->id == DTYPE_ARRAY) {
+        const char *variable = gen_printf(g, "lh%d", g->next_uid++);
+
+        TRY(hash_texts(c, type->element, variable, &element));
+        *out = gen_printf(g, "coalesce(flatten(list_transform(%s, lambda %s: %s)), %s)", value, variable,
+                          element, all);
+        return LC_OK;
+    }
+    if (type->id == DTYPE_NULL)
+        return *out = all, LC_OK;
+    kind = hash_kind(g, type, &value);
+    if (!kind)
+        return special_unsupported(c, gen_printf(g, "a column of type %s", gen_type_words(g, type)));
+    *out = gen_printf(g, strcmp(kind, "bytes") == 0 ? "['%c' || hex(%s)]" : "['%c' || CAST(%s AS VARCHAR)]",
+                      strcmp(kind, "digits") == 0 ? 'n' : kind[0], value);
+    return LC_OK;
+}
+
+static enum lc not_hashable(struct call *c, const struct dtype *type)
+{
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[DATATYPE_MISMATCH.HASH_MAP_TYPE] Cannot resolve \"%s\" due to data type mismatch: Input to the "
+        "function `%s` cannot contain elements of the \"MAP\" type, but there is \"%s\". In Spark, same "
+        "maps may have different hashcode, thus hash expressions are prohibited on \"MAP\" elements. "
+        "SQLSTATE: 42K09",
+        c->f->name, c->f->name, gen_type_words(c->g, type));
 }
 
 /* A struct's fields one after the other, as columns. */
 static enum lc fold_value(struct folding *f, const struct dtype *type, const char *value)
 {
+    const char *texts;
+
+    if (type->id == DTYPE_MAP || dtype_has_map(type))
+        return not_hashable(f->c, type);
+    if (type->id == DTYPE_ARRAY) {
+        TRY(hash_texts(f->c, type, value, &texts));
+        f->seed = gen_printf(f->c->g, "%s_list(%s, %s)", f->function, texts, f->seed);
+        return f->seed ? LC_OK : err_nomem(f->c->g->err);
+    }
     if (type->id != DTYPE_STRUCT)
         return fold_simple(f, type, value);
     for (size_t i = 0; i < type->n_fields; i++) /* by place: names may come twice */

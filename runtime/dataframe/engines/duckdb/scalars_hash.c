@@ -477,6 +477,109 @@ static void xxhash_bytes(const struct value *a, struct result *out)
     out->i = a->null ? a[1].i : (int64_t)xx_bytes(a->s, a->len, (uint64_t)a[1].i);
 }
 
+/* ---- decimals of more than 18 digits, and arrays ---- */
+enum { DIGITS_BYTES = 17 };
+
+/* The digits as the bytes of java.math.BigInteger: two's complement, the highest first, as few as there may be. */
+static struct value big_integer(const char *s, size_t len, char out[DIGITS_BYTES])
+{
+    bool minus = len && *s == '-';
+    unsigned __int128 v = 0;
+    size_t n = DIGITS_BYTES, from = 0;
+
+    for (size_t i = minus; i < len; i++)
+        v = v * 10 + (unsigned)(s[i] - '0');
+    v = minus ? 0 - v : v;
+    out[0] = (char)(minus && v ? -1 : 0);
+    for (size_t i = n; i-- > 1; v >>= 8)
+        out[i] = (char)(unsigned char)v;
+    while (from + 1 < n && ((out[from] == 0 && (out[from + 1] & 0x80) == 0) ||
+                            (out[from] == (char)-1 && (out[from + 1] & 0x80) != 0)))
+        from++;
+    return (struct value){.s = out + from, .len = n - from};
+}
+
+static void hash_digits(const struct value *a, struct result *out)
+{
+    char bytes[DIGITS_BYTES];
+    struct value v = big_integer(a->s, a->len, bytes);
+
+    out->i = (int32_t)(a->null ? (uint32_t)a[1].i : murmur_bytes(&v, (uint32_t)a[1].i));
+}
+
+static void xxhash_digits(const struct value *a, struct result *out)
+{
+    char bytes[DIGITS_BYTES];
+    struct value v = big_integer(a->s, a->len, bytes);
+
+    out->i = a->null ? a[1].i : (int64_t)xx_bytes(v.s, v.len, (uint64_t)a[1].i);
+}
+
+/* The value that the text of an element means; its letter is that of the kind. */
+static struct value element(const struct value *text, char *kind, char bytes[DIGITS_BYTES], struct buf *more)
+{
+    struct value v = {.s = text->s + 1, .len = text->len - 1};
+    char number[64] = "", pair[3] = "";
+
+    *kind = *text->s;
+    if (strchr("ildf", *kind) && v.len < sizeof number) {
+        memcpy(number, v.s, v.len);
+        v.i = strtoll(number, NULL, 10);
+        v.f = strtod(number, NULL);
+    } else if (*kind == 'n') {
+        v = big_integer(v.s, v.len, bytes);
+    } else if (*kind == 'b') {
+        buf_clear(more);
+        for (size_t i = 0; i + 1 < v.len; i += 2) {
+            memcpy(pair, v.s + i, 2);
+            buf_putc(more, (char)(unsigned char)strtoul(pair, NULL, 16));
+        }
+        v.s = buf_str(more);
+        v.len = more->len;
+    }
+    return v;
+}
+
+static void hash_list(const struct value *a, struct result *out)
+{
+    uint32_t h = (uint32_t)a[1].i;
+
+    for (size_t i = 0; !a->null && i < a->n; i++) {
+        char kind, bytes[DIGITS_BYTES];
+        struct value v;
+
+        if (a->items[i].null)
+            continue;
+        v = element(&a->items[i], &kind, bytes, out->more);
+        h = kind == 'i'   ? mix_end(mix_word(h, (uint32_t)v.i), 4)
+            : kind == 'l' ? murmur_long((uint64_t)v.i, h)
+            : kind == 'd' ? murmur_long(double_bits(v.f), h)
+            : kind == 'f' ? mix_end(mix_word(h, float_bits(v.f)), 4)
+                          : murmur_bytes(&v, h);
+    }
+    out->i = (int32_t)h;
+}
+
+static void xxhash_list(const struct value *a, struct result *out)
+{
+    uint64_t h = (uint64_t)a[1].i;
+
+    for (size_t i = 0; !a->null && i < a->n; i++) {
+        char kind, bytes[DIGITS_BYTES];
+        struct value v;
+
+        if (a->items[i].null)
+            continue;
+        v = element(&a->items[i], &kind, bytes, out->more);
+        h = kind == 'i'   ? xx_int((uint32_t)v.i, h)
+            : kind == 'l' ? xx_long((uint64_t)v.i, h)
+            : kind == 'd' ? xx_long(double_bits(v.f), h)
+            : kind == 'f' ? xx_int(float_bits(v.f), h)
+                          : xx_bytes(v.s, v.len, h);
+    }
+    out->i = (int64_t)h;
+}
+
 const struct scalar scalars_hash[] = {
     {"lacus_java_number", "s", 's', false, java_number},
     {"lacus_conv", "sii", 's', false, conv},
@@ -489,6 +592,10 @@ const struct scalar scalars_hash[] = {
     {"lacus_hash_float", "fi", 'i', true, hash_float},
     {"lacus_hash_text", "si", 'i', true, hash_bytes},
     {"lacus_hash_bytes", "bi", 'i', true, hash_bytes},
+    {"lacus_hash_digits", "si", 'i', true, hash_digits},
+    {"lacus_hash_list", "Si", 'i', true, hash_list},
+    {"lacus_xxhash64_digits", "sl", 'l', true, xxhash_digits},
+    {"lacus_xxhash64_list", "Sl", 'l', true, xxhash_list},
     {"lacus_count_min_longs", "Lddi", 'b', false, count_min_longs},
     {"lacus_count_min_bytes", "Bddi", 'b', false, count_min_bytes},
     {"lacus_xxhash64_int", "il", 'l', true, xxhash_int},
