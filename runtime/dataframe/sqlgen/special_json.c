@@ -1,4 +1,5 @@
 /* special_json.c: JSON texts from values and values from JSON texts, by the types. */
+#include "runtime/dataframe/json/path.h"
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <string.h>
 #include <strings.h>
@@ -91,19 +92,33 @@ static enum lc to_json(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* A path as DuckDB takes it; what is none finds nothing. */
+static const char *path_of(struct call *c, const char *path)
+{
+    struct buf b = BUF_INIT(1 << 20);
+    const char *made;
+
+    if (!path)
+        return gen_printf(c->g, "lacus_json_path(%s)", c->args[1].sql);
+    if (!json_path(path, strlen(path), &b))
+        return buf_release(&b), "NULL";
+    made = gen_take(c->g, &b);
+    return made ? gen_text(c->g, made, strlen(made)) : NULL;
+}
+
 /* A path with [*] may find several: DuckDB gives a list of them, Spark the one or an array of all, as text. */
 static enum lc get_json_object(struct call *c, struct sx *out)
 {
-    const char *path = special_text(&c->args[1]), *x = c->args[0].sql, *all;
+    const char *path = special_text(&c->args[1]), *x = c->args[0].sql, *at = path_of(c, path), *all;
 
-    if (!path || !strchr(path, '*') || *path != '$') { /* a path without '$' finds nothing in Spark */
-        TRY(special_done(c, out, dtype_of(DTYPE_STRING),
-                         gen_printf(c->g,
-                                    "(CASE WHEN json_valid(%s) AND starts_with(%s, '$') THEN "
-                                    "json_extract_string(%s, %s) END)",
-                                    x, c->args[1].sql, x, c->args[1].sql)));
+    if (at && strcmp(at, "NULL") == 0) {
+        TRY(special_done(c, out, dtype_of(DTYPE_STRING), "CAST(NULL AS VARCHAR)"));
+    } else if (!path || !strstr(at, "[*]")) {
+        TRY(special_done(
+            c, out, dtype_of(DTYPE_STRING),
+            gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN json_extract_string(%s, %s) END)", x, x, at)));
     } else {
-        all = gen_printf(c->g, "json_extract(%s, %s)", x, c->args[1].sql);
+        all = gen_printf(c->g, "json_extract(%s, %s)", x, at);
         TRY(special_done(
             c, out, dtype_of(DTYPE_STRING),
             gen_printf(c->g,
@@ -226,9 +241,20 @@ static const char *value_of(struct call *c, const struct dtype *t, const char *j
     return as;
 }
 
+/* The value of a whole text; an object is an array of one. */
+static const char *root_of(struct call *c, const struct dtype *t, const char *text)
+{
+    const char *json = gen_printf(c->g, "CAST(%s AS JSON)", text), *value = value_of(c, t, json);
+
+    if (t->id != DTYPE_ARRAY || t->element->id != DTYPE_STRUCT)
+        return value;
+    return gen_printf(c->g, "(CASE WHEN json_type(%s) = 'OBJECT' THEN [%s] ELSE %s END)", json,
+                      value_of(c, t->element, json), value);
+}
+
 static enum lc from_json(struct call *c, struct sx *out)
 {
-    const char *text = special_text(&c->args[1]), *x = c->args[0].sql, *otherwise = "NULL";
+    const char *text = special_text(&c->args[1]), *x = c->args[0].sql, *otherwise = "NULL", *first;
     const struct dtype *t;
 
     if (!text)
@@ -243,10 +269,13 @@ static enum lc from_json(struct call *c, struct sx *out)
     if (t->id == DTYPE_STRUCT && t->n_fields)
         otherwise = empty_struct(c, t, x);
     out->name = gen_printf(c->g, "from_json(%s)", c->args[0].name);
-    TRY(special_done(c, out, t,
-                     gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN coalesce(%s, %s) ELSE %s END)", x,
-                                value_of(c, t, gen_printf(c->g, "CAST(%s AS JSON)", x)), otherwise,
-                                otherwise)));
+    first = gen_printf(c->g, "lacus_json_first(%s)", x);
+    TRY(special_done(
+        c, out, t,
+        gen_printf(c->g,
+                   "(CASE WHEN json_valid(%s) THEN coalesce(%s, %s) WHEN json_valid(%s) THEN coalesce(%s, "
+                   "%s) ELSE %s END)",
+                   x, root_of(c, t, x), otherwise, first, root_of(c, t, first), otherwise, otherwise)));
     out->nullable = true;
     return LC_OK;
 }

@@ -1,6 +1,7 @@
 /* scalars_data.c: lines of CSV, bitmaps, histograms. */
 #include "runtime/dataframe/csv/csv.h"
 #include "runtime/dataframe/engines/duckdb/scalars.h"
+#include "runtime/dataframe/json/path.h"
 #include <math.h>
 #include <string.h>
 
@@ -82,6 +83,22 @@ static void csv_field(const struct value *a, struct result *out)
     if (must)
         buf_putc(out->more, bar[1]);
     result_text(out);
+}
+
+/* ---- JSON ---- */
+static void path_of(const struct value *a, struct result *out)
+{
+    if (!json_path(a->s, a->len, out->more))
+        result_null(out);
+    result_text(out);
+}
+
+/* json_first(text): the first object or array, whatever is behind it; NULL: there is none */
+static void first_of(const struct value *a, struct result *out)
+{
+    out->text = (char *)(uintptr_t)a->s; /* only read from here on */
+    out->len = json_first(a->s, a->len);
+    out->null = out->len == 0;
 }
 
 /* ---- bitmaps of 4,096 bytes ---- */
@@ -348,6 +365,8 @@ const struct scalar scalars_data[] = {
     {"lacus_log1p", "d", 'd', false, log1p_fn},
     {"lacus_expm1", "d", 'd', false, expm1_fn},
     {"lacus_hypot", "dd", 'd', false, hypot_fn},
+    {"lacus_json_path", "s", 's', false, path_of},
+    {"lacus_json_first", "s", 's', false, first_of},
     {"lacus_csv_fields", "ss", 'S', false, csv_fields},
     {"lacus_csv_quote", "ss", 's', false, csv_quote},
     {"lacus_csv_field", "sss", 's', false, csv_field},
