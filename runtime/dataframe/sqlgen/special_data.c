@@ -44,10 +44,61 @@ static const char *separator(struct call *c, size_t arg)
     return gen_text(c->g, sep ? sep : ",", sep ? strlen(sep) : 1);
 }
 
+/* A field as Spark's reader takes it: integers without spaces around them, doubles with. What it does not take is NULL. */
+static const char *plain_field(struct call *c, const struct dtype *t, const char *cell)
+{
+    const char *type = gen_sql_type(c->g, t);
+
+    if (t->id == DTYPE_STRING)
+        return cell;
+    if (dtype_is_integral(t))
+        return gen_printf(c->g,
+                          "(CASE WHEN regexp_full_match(%s, '[+-]?[0-9]+') THEN TRY_CAST(%s AS %s) END)",
+                          cell, cell, type);
+    if (t->id == DTYPE_DOUBLE || t->id == DTYPE_FLOAT)
+        return gen_printf(
+            c->g,
+            "(CASE WHEN %s IN ('Inf', '-Inf') OR regexp_full_match(trim(%s), "
+            "'[+-]?(NaN|Infinity|([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?)') THEN TRY_CAST(trim(%s) "
+            "AS %s) END)",
+            cell, cell, cell, type);
+    if (t->id == DTYPE_BOOLEAN)
+        return gen_printf(c->g, "(CASE lower(%s) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END)", cell);
+    if (t->id == DTYPE_DECIMAL)
+        return gen_printf(
+            c->g, "(CASE WHEN NOT regexp_matches(%s, '\\s') THEN TRY_CAST(replace(%s, ',', '') AS %s) END)",
+            cell, cell, type);
+    return gen_printf(c->g, "TRY_CAST(trim(%s) AS %s)", cell, type);
+}
+
+static enum lc field_value(struct call *c, const struct dtype *t, const char *cell, const char **out)
+{
+    const char *name = t->id == DTYPE_DATE        ? "dateFormat"
+                       : t->id == DTYPE_TIMESTAMP ? "timestampFormat"
+                                                  : "timestampNTZFormat",
+               *pattern = option(c, 2, name);
+    struct sx x = {.sql = cell, .name = "", .type = dtype_of(DTYPE_STRING), .nullable = true}, made;
+    struct buf b = BUF_INIT((size_t)16 << 20);
+    struct err err;
+
+    *out = plain_field(c, t, cell);
+    if (t->id != DTYPE_DATE && t->id != DTYPE_TIMESTAMP && t->id != DTYPE_TIMESTAMP_NTZ)
+        return LC_OK;
+    if (!pattern) {
+        TRY(sx_cast(c->g, &x, t, true, false, c->e, &made));
+        *out = made.sql;
+        return LC_OK;
+    }
+    if (sql_time_column(&b, cell, pattern, t, &err) != LC_OK)
+        return buf_release(&b), gen_fail(c->g, c->e, err.code, "%s", err.message);
+    *out = gen_take(c->g, &b);
+    return LC_OK;
+}
+
 static enum lc from_csv(struct call *c, struct sx *out)
 {
     const struct dtype *t;
-    const char *sep = separator(c, 2), *fields;
+    const char *sep = separator(c, 2), *fields, *value;
     struct buf b = BUF_INIT((size_t)16 << 20);
 
     TRY(schema_arg(c, 1, &t));
@@ -55,14 +106,11 @@ static enum lc from_csv(struct call *c, struct sx *out)
     buf_puts(&b, "struct_pack(");
     for (size_t i = 0; i < t->n_fields; i++) {
         const struct dfield *f = &t->fields[i];
-        const char *cell = gen_printf(c->g, "nullif((%s)[%zu], '')", fields, i + 1);
 
         buf_puts(&b, i ? ", " : "");
         sql_quote_name(&b, f->name);
-        if (f->type->id == DTYPE_STRING)
-            buf_printf(&b, " := %s", cell);
-        else
-            buf_printf(&b, " := TRY_CAST(trim(%s) AS %s)", cell, gen_sql_type(c->g, f->type));
+        TRY(field_value(c, f->type, gen_printf(c->g, "nullif((%s)[%zu], '')", fields, i + 1), &value));
+        buf_printf(&b, " := %s", value);
     }
     buf_putc(&b, ')');
     TRY(special_done(c, out, t,
