@@ -381,6 +381,26 @@ static enum lc to_number(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* As Java sees them, which has them as Spark keeps them: days, microseconds. What it would print the address of is refused. */
+static enum lc as_java(struct call *c, struct sx *x)
+{
+    enum dtype_id id = x->type->id;
+    enum interval_kind kind = id == DTYPE_INTERVAL ? dtype_interval_kind(x->type) : INTERVAL_CALENDAR;
+
+    if (id == DTYPE_DATE)
+        x->sql = gen_printf(c->g, "(%s - DATE '1970-01-01')", x->sql);
+    else if (id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ || kind == INTERVAL_DAY_TIME)
+        x->sql = gen_printf(c->g, "epoch_us(%s)", x->sql);
+    else if (kind == INTERVAL_YEAR_MONTH)
+        x->sql = gen_printf(c->g, "(date_part('year', %s) * 12 + date_part('month', %s))", x->sql, x->sql);
+    else if (!dtype_is_numeric(x->type) && id != DTYPE_STRING && id != DTYPE_BOOLEAN && id != DTYPE_NULL)
+        return special_unsupported(c, gen_printf(c->g, "a value of type %s", gen_type_words(c->g, x->type)));
+    else
+        return LC_OK;
+    x->type = dtype_of(DTYPE_LONG);
+    return x->sql ? LC_OK : err_nomem(c->g->err);
+}
+
 /* format_string, printf: the values travel as texts with a letter each for what they are */
 static enum lc format_string(struct call *c, struct sx *out)
 {
@@ -388,8 +408,10 @@ static enum lc format_string(struct call *c, struct sx *out)
     const char *list, *letters;
 
     for (size_t i = 1; i < c->n; i++) {
-        const struct dtype *t = c->args[i].type;
+        const struct dtype *t;
 
+        TRY(as_java(c, &c->args[i]));
+        t = c->args[i].type;
         buf_putc(&kinds, dtype_is_integral(t)     ? 'i'
                          : dtype_is_numeric(t)    ? 'f'
                          : t->id == DTYPE_BOOLEAN ? 'o'
