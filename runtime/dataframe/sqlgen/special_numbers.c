@@ -55,6 +55,21 @@ static enum lc compare(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* NULL where both are equal, as = compares them; else the first as it is. */
+static enum lc nullif(struct call *c, struct sx *out)
+{
+    struct sx both[2] = {c->args[0], c->args[1]}, same = {0};
+    struct call equal = *c;
+
+    equal.f = function_find("=", 2);
+    equal.args = both;
+    TRY(compare(&equal, &same));
+    TRY(special_done(c, out, c->args[0].type,
+                     gen_printf(c->g, "(CASE WHEN %s THEN NULL ELSE %s END)", same.sql, c->args[0].sql)));
+    out->nullable = true;
+    return LC_OK;
+}
+
 static enum lc in_list(struct call *c, struct sx *out)
 {
     struct buf sql = BUF_INIT((size_t)64 << 20), name = BUF_INIT((size_t)64 << 20);
@@ -909,6 +924,7 @@ const struct special special_numbers[] = {
     {"zeroifnull", zeroifnull},
     {"compare", compare},
     {"in", in_list},
+    {"nullif", nullif},
     {"when", when},
     {"plus", plus},
     {"try_add", try_add},
