@@ -51,13 +51,48 @@ static enum lc concat_arrays(struct call *c, struct sx *out)
         gen_printf(c->g, "(CASE WHEN %s THEN NULL ELSE list_concat(%s) END)", any, joined(c, 0, ", ")));
 }
 
+static bool all_bytes(const struct call *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->args[i].type->id != DTYPE_BINARY)
+            return false;
+    return c->n > 0;
+}
+
 static enum lc concat(struct call *c, struct sx *out)
 {
     for (size_t i = 0; i < c->n; i++)
         if (c->args[i].type->id == DTYPE_ARRAY)
             return concat_arrays(c, out);
+    if (all_bytes(c))
+        return special_done(c, out, dtype_of(DTYPE_BINARY), gen_printf(c->g, "(%s)", joined(c, 0, " || ")));
     TRY(as_strings(c, 0));
     return special_done(c, out, string(), gen_printf(c->g, "(%s)", joined(c, 0, " || ")));
+}
+
+/* lpad, rpad: of bytes with bytes, in their two digits each: DuckDB has it of texts only, and with something to fill up with */
+static enum lc pad(struct call *c, struct sx *out)
+{
+    const char *x = c->args[0].sql, *len = gen_printf(c->g, "greatest(%s, 0)", c->args[1].sql), *sql,
+               *with = c->n > 2 ? c->args[2].sql : "' '",
+               *literal = c->n > 2 ? special_text(&c->args[2]) : " ";
+    bool bytes = c->args[0].type->id == DTYPE_BINARY && (c->n < 3 || c->args[2].type->id == DTYPE_BINARY);
+
+    if (bytes) {
+        x = gen_printf(c->g, "hex(%s)", x);
+        len = gen_printf(c->g, "2 * %s", len);
+        with = c->n > 2 ? gen_printf(c->g, "hex(%s)", with) : "'00'";
+    } else {
+        for (size_t i = 0; i < c->n; i += 2)
+            TRY(sx_coerce(c->g, &c->args[i], string(), c->e));
+        x = c->args[0].sql;
+        with = c->n > 2 ? c->args[2].sql : with;
+    }
+    sql = gen_printf(c->g, "%s(%s, %s, %s)", c->f->name, x, len, with);
+    if (!literal || !*literal)
+        sql = gen_printf(c->g, "(CASE WHEN %s = '' THEN left(%s, %s) ELSE %s END)", with, x, len, sql);
+    return special_done(c, out, dtype_of(bytes ? DTYPE_BINARY : DTYPE_STRING),
+                        bytes ? gen_printf(c->g, "unhex(%s)", sql) : sql);
 }
 
 static enum lc concat_ws(struct call *c, struct sx *out)
@@ -438,6 +473,7 @@ const struct special special_texts[] = {
     {"like", like},
     {"pretty", pretty},
     {"concat", concat},
+    {"pad", pad},
     {"concat_ws", concat_ws},
     {"substring", substring},
     {"length", length},
