@@ -117,6 +117,33 @@ static enum lc zip_with(struct call *c, struct sx *out)
             a, b, a, b, at, body.sql));
 }
 
+/* map_concat: of the common type; the same key in two of them is an error */
+static enum lc map_concat(struct call *c, struct sx *out)
+{
+    const struct dtype *type = c->args[0].type;
+    struct buf nulls = BUF_INIT((size_t)64 << 20), entries = BUF_INIT((size_t)64 << 20);
+
+    for (size_t i = 1; i < c->n && type; i++)
+        type = gen_type(c->g, dtype_common(type, c->args[i].type));
+    if (!type)
+        return gen_fail(c->g, c->e, LC_ENGINE,
+                        "[DATATYPE_MISMATCH.MAP_CONCAT_DIFF_TYPES] Cannot resolve \"map_concat(%s, %s)\" due "
+                        "to data type "
+                        "mismatch: The `map_concat` should all be of type map, but it's [\"%s\", \"%s\"]. "
+                        "SQLSTATE: 42K09",
+                        c->args[0].name, c->args[1].name, gen_type_words(c->g, c->args[0].type),
+                        gen_type_words(c->g, c->args[1].type));
+    for (size_t i = 0; i < c->n; i++) {
+        TRY(sx_coerce(c->g, &c->args[i], type, c->e));
+        buf_printf(&nulls, "%s%s IS NULL", i ? " OR " : "", c->args[i].sql);
+        buf_printf(&entries, "%smap_entries(%s)", i ? ", " : "", c->args[i].sql);
+    }
+    return special_done(c, out, type,
+                        gen_printf(c->g,
+                                   "(CASE WHEN %s THEN NULL ELSE map_from_entries(list_concat(%s)) END)",
+                                   gen_take(c->g, &nulls), gen_take(c->g, &entries)));
+}
+
 /* ---- several columns ---- */
 static enum lc stack(struct call *c, struct sx *out)
 {
@@ -275,6 +302,7 @@ static enum lc drop_fields(struct call *c, struct sx *out)
 const struct special special_maps[] = {
     {"with_field", with_field},
     {"drop_fields", drop_fields},
+    {"map_concat", map_concat},
     {"map_filter", map_filter},
     {"transform_keys", transform_keys},
     {"transform_values", transform_values},
