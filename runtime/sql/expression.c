@@ -527,6 +527,42 @@ static struct expr *parse_argument(struct parser *p)
     return parse_named_expr(p);
 }
 
+/* IGNORE NULLS, which is an argument behind all others, or RESPECT NULLS. */
+static void parse_null_treatment(struct parser *p, const char **name, struct expr_list *args,
+                                 const struct token *at)
+{
+    static const struct {
+        const char *name, *becomes;
+        bool shifts; /* has an offset and a default before it */
+    } rows[] = {{"first", "first", false},
+                {"first_value", "first", false},
+                {"last", "last", false},
+                {"last_value", "last", false},
+                {"any_value", "any_value", false},
+                {"nth_value", "nth_value", false},
+                {"lag", "lag", true},
+                {"lead", "lead", true}};
+    size_t i = 0;
+
+    if (accept_words(p, "RESPECT NULLS") || !accept_words(p, "IGNORE NULLS"))
+        return;
+    while (i < sizeof rows / sizeof *rows && strcmp(rows[i].name, *name) != 0)
+        i++;
+    if (i == sizeof rows / sizeof *rows) {
+        fail_at(p, at,
+                "[INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX] Invalid SQL syntax: The function `%s` "
+                "does not support IGNORE NULLS. SQLSTATE: 42000",
+                *name);
+        return;
+    }
+    if (rows[i].shifts && args->n == 1)
+        push_expr(p, args, expr_int(1));
+    if (rows[i].shifts && args->n == 2)
+        push_expr(p, args, expr_null());
+    push_expr(p, args, expr_bool(true));
+    *name = rows[i].becomes;
+}
+
 /* The arguments of a function whose parenthesis is open. */
 static struct expr *parse_arguments(struct parser *p, const char *name, const struct token *at)
 {
@@ -541,16 +577,10 @@ static struct expr *parse_arguments(struct parser *p, const char *name, const st
             if (!push_expr(p, &args, parse_argument(p)))
                 break;
         } while (accept_sign(p, ","));
-    if (accept_words(p, "IGNORE NULLS"))
-        push_expr(p, &args, expr_bool(true));
-    else
-        accept_words(p, "RESPECT NULLS");
+    parse_null_treatment(p, &name, &args, at);
     if (!expect_sign(p, ")"))
         push_expr(p, &args, NULL);
-    if (accept_words(p, "IGNORE NULLS"))
-        push_expr(p, &args, expr_bool(true));
-    else
-        accept_words(p, "RESPECT NULLS");
+    parse_null_treatment(p, &name, &args, at);
     e = call_list(name, distinct, &args);
     return e ? parse_after_call(p, expr_at(e, (int64_t)at->start)) : NULL;
 }

@@ -22,7 +22,7 @@ def cases(file, using):
     return [(f"{i:03d}", f"spark:sql([=====[{s.replace('{using}', using)}]=====])") for i, (s, _) in enumerate(statements(file))]
 
 
-@pytest.mark.parametrize("file", ["sql_statements.txt", "sql_words.txt", "sql_edges.txt", "sql_file_tables.txt"])
+@pytest.mark.parametrize("file", ["sql_statements.txt", "sql_words.txt", "sql_edges.txt", "sql_file_tables.txt", "sql_queries.txt"])
 def test_statements(tmp_path, spark_server, capsys, file):
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()

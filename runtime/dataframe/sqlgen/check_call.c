@@ -208,6 +208,8 @@ static const struct limited {
     {"ntile", 0, BIT(DTYPE_INT), "\"INT\"", 1, INT32_MAX, "buckets", "(0, 2147483647]"},
     {"nth_value", 1, BIT(DTYPE_INT) | BIT(DTYPE_STRING), "\"INT\"", 1, INT32_MAX, "offset",
      "(0, 9223372036854775807]"},
+    {"lag", 1, BIT(DTYPE_INT), "\"INT\"", 0, 0, NULL, NULL},
+    {"lead", 1, BIT(DTYPE_INT), "\"INT\"", 0, 0, NULL, NULL},
     {"date_add", 1, DAY_COUNTS, A_DAY_COUNT, 0, 0, NULL, NULL},
     {"date_sub", 1, DAY_COUNTS, A_DAY_COUNT, 0, 0, NULL, NULL},
     {"array_repeat", 1, BIT(DTYPE_BYTE) | BIT(DTYPE_SHORT) | BIT(DTYPE_INT) | BIT(DTYPE_NULL), "\"INT\"", 0,
@@ -292,6 +294,54 @@ static enum lc check_limits(struct call *c)
     return LC_OK;
 }
 
+/* ---- arguments that are known before there are rows ---- */
+static bool is_foldable(const struct expr *e)
+{
+    if (!e || e->kind == EXPR_LITERAL)
+        return e != NULL;
+    if (e->kind != EXPR_CAST && (e->kind != EXPR_CALL || e->n == 0 || function_is_aggregate(e->u.call.name)))
+        return false;
+    for (size_t i = 0; i < e->n; i++)
+        if (!is_foldable(e->args[i]))
+            return false;
+    return true;
+}
+
+/* The name that Spark has for the call of a window function, whose row says it only when it is made. */
+static const char *window_name(struct call *c)
+{
+    bool shifted = strcmp(c->f->name, "lag") == 0 || strcmp(c->f->name, "lead") == 0;
+
+    if (c->n < 2)
+        return gen_printf(c->g, "%s(%s)", c->f->name, c->args[0].name);
+    return gen_printf(c->g, "%s(%s, %s%s%s)", c->f->name, c->args[0].name, c->args[1].name,
+                      shifted ? ", " : "", shifted ? c->n > 2 ? c->args[2].name : "NULL" : "");
+}
+
+static enum lc check_foldable(struct call *c)
+{
+    static const struct {
+        const char *name;
+        size_t argument;
+        const char *what;
+    } rows[] = {
+        {"lag", 1, "offset"}, {"lead", 1, "offset"}, {"nth_value", 1, "offset"}, {"ntile", 0, "buckets"}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct sx *x = &c->args[rows[i].argument];
+
+        if (strcmp(rows[i].name, c->f->name) != 0 || rows[i].argument >= c->n || is_foldable(x->from))
+            continue;
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.NON_FOLDABLE_INPUT] Cannot resolve \"%s\" due to data type mismatch: the "
+            "input `%s` should be a foldable \"INT\" expression; however, got \"%s\". SQLSTATE: 42K09",
+            window_name(c), rows[i].what,
+            i == 0 ? gen_printf(c->g, "(- %s)", x->name) : x->name); /* lag looks forward by its negative */
+    }
+    return LC_OK;
+}
+
 /* Whether NULLs are left out is known before there are rows. */
 static enum lc check_flag(struct call *c)
 {
@@ -341,6 +391,7 @@ enum lc sx_check_call(struct call *c)
     TRY(check_key(c));
     TRY(check_element(c));
     TRY(check_limits(c));
+    TRY(check_foldable(c));
     TRY(check_flag(c));
     TRY(check_one(c));
     return check_sketch(c);

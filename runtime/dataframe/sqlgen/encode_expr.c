@@ -622,18 +622,37 @@ static bool by_range(const struct expr *f)
     return strcmp(f->u.call.name, "cume_dist") == 0 || strcmp(f->u.call.name, "nth_value") == 0;
 }
 
-/* lag and lead look at one row, as Spark's names say. */
-static void own_frame(struct gen *g, const struct expr *f, const char **lower, const char **upper)
+/* A whole number written as a literal or as a sum or product of such. */
+static bool folded(const struct expr *e, int64_t *v)
+{
+    const char *name = e->kind == EXPR_CALL ? e->u.call.name : "";
+    struct sx x = {.from = e};
+    int64_t a, b;
+
+    if (special_int(&x, v))
+        return true;
+    if (strlen(name) != 1 || !strchr("+-*", *name) || e->n != 2 || !folded(e->args[0], &a) ||
+        !folded(e->args[1], &b))
+        return false;
+    return !(*name == '+'   ? __builtin_add_overflow(a, b, v)
+             : *name == '-' ? __builtin_sub_overflow(a, b, v)
+                            : __builtin_mul_overflow(a, b, v));
+}
+
+/* lag and lead look at one row, as Spark's names say: lead by its offset as written, lag by the negative of its value. */
+static void own_frame(struct gen *g, const struct scope *s, const struct expr *f, const char **lower,
+                      const char **upper)
 {
     bool lag = strcmp(f->u.call.name, "lag") == 0;
     int64_t n = 1;
-    struct sx offset = {.from = f->n > 1 ? f->args[1] : NULL};
+    struct sx offset = {.name = "1"};
 
     if (!lag && strcmp(f->u.call.name, "lead") != 0)
         return;
-    if (f->n > 1 && !special_int(&offset, &n))
+    if (f->n > 1 && ((lag && !folded(f->args[1], &n)) || sx_expr(g, s, f->args[1], &offset) != LC_OK))
         return;
-    *lower = *upper = gen_printf(g, "%" PRId64 " FOLLOWING", lag ? -n : n);
+    *lower = *upper =
+        lag ? gen_printf(g, "%" PRId64 " FOLLOWING", -n) : gen_printf(g, "%s FOLLOWING", offset.name);
 }
 
 static int64_t bound_value(enum frame_bound b, int64_t v, bool lower)
@@ -687,6 +706,21 @@ static bool is_backwards(const struct expr *e)
            bound_value(e->u.window.upper, e->u.window.upper_value, false);
 }
 
+static enum lc check_windowed(struct gen *g, const struct expr *e, const struct expr *f, const char *name)
+{
+    static const char *const distinct[] = {"count_distinct", "sum_distinct", "listagg_distinct",
+                                           "string_agg_distinct"};
+    bool is_distinct = f->u.call.distinct;
+
+    for (size_t i = 0; i < sizeof distinct / sizeof *distinct; i++)
+        is_distinct = is_distinct || strcmp(distinct[i], f->u.call.name) == 0;
+    return !is_distinct ? LC_OK
+                        : gen_fail(g, e, LC_ENGINE,
+                                   "[DISTINCT_WINDOW_FUNCTION_UNSUPPORTED] Distinct window functions are not "
+                                   "supported: \"%s\". SQLSTATE: 0A000",
+                                   name);
+}
+
 static enum lc encode_window(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
     const struct expr *f = e->args[0];
@@ -711,6 +745,12 @@ static enum lc encode_window(struct gen *g, const struct scope *s, const struct 
             "ordered. You need to add an ORDER BY clause. For example: %s(…) OVER (PARTITION BY a "
             "ORDER BY b). SQLSTATE: 42601",
             f->u.call.name, f->u.call.name);
+    if (known && known->kind == FUNCTION_WINDOW && f->u.call.filter)
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX] Invalid SQL syntax: The function "
+            "`%s` does not support FILTER CLAUSE. SQLSTATE: 42000",
+            f->u.call.name);
     code = window_lists(g, s, e, &sql, &name);
     if (code != LC_OK)
         return buf_release(&sql), buf_release(&name), code;
@@ -727,7 +767,7 @@ static enum lc encode_window(struct gen *g, const struct scope *s, const struct 
         buf_printf(&sql, " %s BETWEEN %s AND %s", e->u.window.frame == FRAME_ROWS ? "ROWS" : "RANGE", lower,
                    upper);
     if (!frame)
-        own_frame(g, f, &lower, &upper);
+        own_frame(g, s, f, &lower, &upper);
     buf_printf(&name, "%s%s BETWEEN %s AND %s", name.len ? " " : "",
                e->u.window.frame == FRAME_ROWS || (known && known->kind == FUNCTION_WINDOW && !by_range(f)) ||
                        !ordered
@@ -742,7 +782,7 @@ static enum lc encode_window(struct gen *g, const struct scope *s, const struct 
     out->name = gen_printf(g, "%s OVER (%s)", out->name, words);
     out->window = true;
     out->aggregate = false;
-    return out->name ? LC_OK : err_nomem(g->err);
+    return out->name ? check_windowed(g, e, f, out->name) : err_nomem(g->err);
 }
 
 /* ---- subqueries ---- */

@@ -198,9 +198,12 @@ static enum lc last(struct call *c, struct sx *out)
     return end_value(c, out, "last");
 }
 
+/* lag and lead; the fourth argument says whether rows of NULL are passed over. */
 static enum lc shifted(struct call *c, struct sx *out)
 {
-    const char *offset = c->n > 1 ? c->args[1].sql : "1", *otherwise = "NULL";
+    bool ignore = c->n > 3 && special_bool(&c->args[3], false);
+    const char *offset = c->n > 1 ? c->args[1].sql : "1", *otherwise = "NULL", *sql;
+    int64_t places = 1;
 
     if (c->n > 2) {
         TRY(sx_coerce(c->g, &c->args[2], c->args[0].type, c->e));
@@ -208,10 +211,12 @@ static enum lc shifted(struct call *c, struct sx *out)
     }
     out->name = gen_printf(c->g, "%s(%s, %s, %s)", c->f->name, c->args[0].name,
                            c->n > 1 ? c->args[1].name : "1", c->n > 2 ? c->args[2].name : "NULL");
-    TRY(special_done(
-        c, out, c->args[0].type,
-        gen_printf(c->g, "%s(%s, %s, %s)%s", c->f->name, c->args[0].sql, offset, otherwise, c->tail)));
-    out->nullable = true;
+    sql = ignore && c->n > 1 && special_int(&c->args[1], &places) && places == 0
+              ? c->args[0].sql /* the row itself, though its value be NULL */
+              : gen_printf(c->g, "%s(%s, %s, %s%s)%s", c->f->name, c->args[0].sql, offset, otherwise,
+                           ignore ? " IGNORE NULLS" : "", c->tail);
+    TRY(special_done(c, out, c->args[0].type, sql));
+    out->nullable = c->n < 3 || c->args[2].nullable || c->args[0].nullable;
     return LC_OK;
 }
 
@@ -219,6 +224,8 @@ static enum lc nth_value(struct call *c, struct sx *out)
 {
     bool ignore = c->n > 2 && special_bool(&c->args[2], false);
 
+    out->name = gen_printf(c->g, "nth_value(%s, %s)%s", c->args[0].name, c->args[1].name,
+                           ignore ? " ignore nulls" : "");
     TRY(special_done(c, out, c->args[0].type,
                      gen_printf(c->g, "nth_value(%s, %s%s)%s", c->args[0].sql, c->args[1].sql,
                                 ignore ? " IGNORE NULLS" : "", c->tail)));
