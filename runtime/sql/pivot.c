@@ -151,43 +151,106 @@ const struct plan *parse_pivot(struct parser *p, const struct plan *input)
     return good ? input : NULL;
 }
 
-/* UNPIVOT [INCLUDE|EXCLUDE NULLS] (value FOR name IN (a [AS x], b)) */
+struct unpivot {
+    struct name_list names; /* of the labels' column, then of the values' */
+    struct expr_list cells; /* of the generator */
+    struct expr_list used;  /* columns that are no part of the rest */
+    bool several;           /* values in parentheses */
+};
+
+/* One column of a row of values; what it is called is added to the label. */
+static bool parse_unpivoted(struct parser *p, struct unpivot *u, struct expr_list *values, const char **label)
+{
+    struct name_list parts = {0};
+    struct expr *column;
+
+    if (!parse_dotted(p, &parts, "a column"))
+        return false;
+    column = expr_attribute(parts.items, parts.n, 0);
+    *label =
+        *label ? arena_printf(p->arena, "%s_%s", *label, parts.items[parts.n - 1]) : parts.items[parts.n - 1];
+    return push_expr(p, &u->used, expr_ref(column)) && push_expr(p, values, column);
+}
+
+/* a [AS x], or (a, b) [AS x] */
+static bool parse_unpivot_row(struct parser *p, struct unpivot *u)
+{
+    const struct token *at = peek_token(p, 0);
+    struct expr_list values = {0};
+    const char *label = NULL;
+    bool good;
+
+    if (u->several && !expect_sign(p, "("))
+        return false;
+    do
+        good = parse_unpivoted(p, u, &values, &label);
+    while (good && u->several && accept_sign(p, ","));
+    good = good && (!u->several || expect_sign(p, ")"));
+    if (good && values.n + 1 != u->names.n)
+        good = fail_at(
+            p, at,
+            "[UNPIVOT_VALUE_SIZE_MISMATCH] All unpivot value columns must have the same size as there are "
+            "value column names (%zu). SQLSTATE: 428C4",
+            u->names.n - 1);
+    if (good && (accept_word(p, "AS") || at_name(p, 0)))
+        good = (label = parse_identifier(p, "a name")) != NULL;
+    good = good && push_expr(p, &u->cells, expr_string(label, strlen(label)));
+    for (size_t i = 0; good && i < values.n; i++)
+        good = push_expr(p, &u->cells, expr_ref(values.items[i]));
+    drop_exprs(&values);
+    return good;
+}
+
+/* value FOR name IN (a [AS x], b), or (v, w) FOR name IN ((a, b) [AS x], (c, d)) */
+static bool parse_unpivot_words(struct parser *p, struct unpivot *u)
+{
+    bool good = push_name(p, &u->names, "");
+
+    u->several = accept_sign(p, "(");
+    do
+        good = good && push_name(p, &u->names, parse_identifier(p, "a name for the values"));
+    while (good && u->several && accept_sign(p, ","));
+    good = good && (!u->several || expect_sign(p, ")")) && expect_word(p, "FOR") &&
+           (u->names.items[0] = parse_identifier(p, "a name for the columns' names")) &&
+           expect_word(p, "IN") && expect_sign(p, "(") &&
+           push_expr(p, &u->cells, expr_int((int64_t)u->names.n - 1));
+    while (good && (good = parse_unpivot_row(p, u)) && accept_sign(p, ","))
+        ;
+    return good && expect_sign(p, ")") && expect_sign(p, ")");
+}
+
+/* Rows in which one of the values is not NULL. */
+static struct expr *some_value(const struct unpivot *u)
+{
+    struct expr *some = NULL;
+
+    for (size_t i = 1; i < u->names.n; i++) {
+        struct expr *one = expr_unary("isnotnull", expr_attribute(&u->names.items[i], 1, 0));
+        some = some ? expr_binary("or", some, one) : one;
+    }
+    return some;
+}
+
+/* UNPIVOT [INCLUDE|EXCLUDE NULLS] (…) */
 const struct plan *parse_unpivot(struct parser *p, const struct plan *input)
 {
-    struct expr_list cells = {0}, used = {0};
-    const char *names[2] = {NULL, NULL};
+    struct unpivot u = {.several = false};
     struct expr *out[2];
-    bool good, nulls;
+    bool nulls;
 
     p->at++;
     nulls = accept_words(p, "INCLUDE NULLS");
     if (!nulls)
         accept_words(p, "EXCLUDE NULLS");
-    good = expect_sign(p, "(") && (names[1] = parse_identifier(p, "a name for the values")) &&
-           expect_word(p, "FOR") && (names[0] = parse_identifier(p, "a name for the columns' names")) &&
-           expect_word(p, "IN") && expect_sign(p, "(") && push_expr(p, &cells, expr_int(0));
-    while (good) {
-        const char *column = parse_identifier(p, "a column"), *label = column;
-
-        if (column && (accept_word(p, "AS") || at_name(p, 0)))
-            label = parse_identifier(p, "a name");
-        good = column && label && push_expr(p, &cells, expr_string(label, strlen(label))) &&
-               push_expr(p, &cells, expr_attribute(&column, 1, 0)) &&
-               push_expr(p, &used, expr_attribute(&column, 1, 0));
-        if (!good || !accept_sign(p, ","))
-            break;
-    }
-    good = good && expect_sign(p, ")") && expect_sign(p, ")");
-    if (!good) {
-        drop_exprs(&cells);
-        drop_exprs(&used);
+    if (!expect_sign(p, "(") || !parse_unpivot_words(p, &u)) {
+        drop_exprs(&u.cells);
+        drop_exprs(&u.used);
         plan_unref(input);
         return NULL;
     }
-    expr_unref(cells.items[0]);
-    cells.items[0] = expr_int((int64_t)used.n);
-    out[0] = expr_star_except(expr_star(NULL, 0, 0), used.items, used.n);
-    out[1] = expr_alias_many(expr_call("stack", false, cells.items, cells.n), names, 2, NULL);
+    out[0] = expr_star_except(expr_star(NULL, 0, 0), u.used.items, u.used.n);
+    out[1] = expr_alias_many(expr_call("__unpivot", false, u.cells.items, u.cells.n), u.names.items,
+                             u.names.n, NULL);
     input = plan_project(input, out, 2);
-    return nulls ? input : plan_filter(input, expr_unary("isnotnull", expr_attribute(&names[1], 1, 0)));
+    return nulls ? input : plan_filter(input, some_value(&u));
 }

@@ -208,6 +208,7 @@ static const struct limited {
     {"ntile", 0, BIT(DTYPE_INT), "\"INT\"", 1, INT32_MAX, "buckets", "(0, 2147483647]"},
     {"nth_value", 1, BIT(DTYPE_INT) | BIT(DTYPE_STRING), "\"INT\"", 1, INT32_MAX, "offset",
      "(0, 9223372036854775807]"},
+    {"stack", 0, BIT(DTYPE_INT), "\"INT\"", 1, INT32_MAX, "`n`", "(0, 2147483647]"},
     {"lag", 1, BIT(DTYPE_INT), "\"INT\"", 0, 0, NULL, NULL},
     {"lead", 1, BIT(DTYPE_INT), "\"INT\"", 0, 0, NULL, NULL},
     {"date_add", 1, DAY_COUNTS, A_DAY_COUNT, 0, 0, NULL, NULL},
@@ -324,8 +325,11 @@ static enum lc check_foldable(struct call *c)
         const char *name;
         size_t argument;
         const char *what;
-    } rows[] = {
-        {"lag", 1, "offset"}, {"lead", 1, "offset"}, {"nth_value", 1, "offset"}, {"ntile", 0, "buckets"}};
+    } rows[] = {{"lag", 1, "offset"},
+                {"lead", 1, "offset"},
+                {"nth_value", 1, "offset"},
+                {"ntile", 0, "buckets"},
+                {"stack", 0, "n"}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct sx *x = &c->args[rows[i].argument];

@@ -145,39 +145,165 @@ static enum lc map_concat(struct call *c, struct sx *out)
 }
 
 /* ---- several columns ---- */
-static enum lc stack(struct call *c, struct sx *out)
-{
-    int64_t rows;
-    size_t width;
+struct columns { /* of a generator whose rows are written out */
+    size_t n, rows;
     const char **names, **sqls;
     const struct dtype **types;
+};
+
+static bool columns_init(struct call *c, struct columns *to, size_t n, size_t rows)
+{
+    *to = (struct columns){.n = n,
+                           .rows = rows,
+                           .names = arena_alloc(c->g->arena, n * sizeof *to->names),
+                           .sqls = arena_alloc(c->g->arena, n * sizeof *to->sqls),
+                           .types = arena_alloc(c->g->arena, n * sizeof *to->types)};
+    return to->names && to->sqls && to->types;
+}
+
+/* Column k of the rows, which begin at the second argument; what there is no argument for is NULL. */
+static enum lc put_column(struct call *c, struct columns *to, size_t k)
+{
+    struct buf b = BUF_INIT((size_t)64 << 20);
+
+    buf_puts(&b, "unnest([");
+    for (size_t row = 0; row < to->rows; row++) {
+        size_t i = 1 + row * to->n + k;
+
+        if (i < c->n)
+            TRY(sx_coerce(c->g, &c->args[i], to->types[k], c->e));
+        buf_printf(&b, "%s%s", row ? ", " : "", i < c->n ? c->args[i].sql : "NULL");
+    }
+    buf_puts(&b, "])");
+    to->sqls[k] = gen_take(c->g, &b);
+    return to->sqls[k] ? LC_OK : err_nomem(c->g->err);
+}
+
+static const char *argument_names(struct call *c)
+{
+    struct buf b = BUF_INIT((size_t)16 << 20);
+
+    for (size_t i = 0; i < c->n; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "", c->args[i].name);
+    return gen_take(c->g, &b);
+}
+
+/* The values below each other have one type; Spark converts none of them. */
+static enum lc one_type(struct call *c, size_t k, size_t width, const struct dtype **type)
+{
+    *type = dtype_of(DTYPE_NULL);
+    for (size_t i = 1 + k; i < c->n; i += width) {
+        const struct dtype *t = c->args[i].type;
+
+        if ((*type)->id == DTYPE_NULL)
+            *type = t;
+        if (t->id == DTYPE_NULL || strcmp(gen_type_words(c->g, t), gen_type_words(c->g, *type)) == 0)
+            continue;
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.STACK_COLUMN_DIFF_TYPES] Cannot resolve \"stack(%s)\" due to data type "
+            "mismatch: "
+            "The data type of the column (%zu) do not have the same type: \"%s\" (%zu) <> \"%s\" (%zu). "
+            "SQLSTATE: 42K09",
+            argument_names(c), k, gen_type_words(c->g, *type), k + 1, gen_type_words(c->g, t), i);
+    }
+    return LC_OK;
+}
+
+static enum lc stack(struct call *c, struct sx *out)
+{
+    struct columns all;
+    int64_t rows;
+    size_t width;
 
     if (!special_int(&c->args[0], &rows) || rows < 1 || rows > 10000)
-        return special_unsupported(c, "a number of rows that is not a positive literal");
+        return special_unsupported(c, "a number of rows that is not a literal of at most 10000");
     width = (c->n - 1 + (size_t)rows - 1) / (size_t)rows;
-    names = arena_alloc(c->g->arena, width * sizeof *names);
-    sqls = arena_alloc(c->g->arena, width * sizeof *sqls);
-    types = arena_alloc(c->g->arena, width * sizeof *types);
-    if (!names || !sqls || !types)
+    if (!columns_init(c, &all, width, (size_t)rows))
         return err_nomem(c->g->err);
     for (size_t k = 0; k < width; k++) {
-        struct buf b = BUF_INIT((size_t)64 << 20);
-        const struct dtype *common = NULL;
-
-        for (size_t i = 1 + k; i < c->n; i += width)
-            common = common ? gen_type(c->g, dtype_common(common, c->args[i].type)) : c->args[i].type;
-        buf_puts(&b, "unnest([");
-        for (size_t i = 1 + k; i < 1 + width * (size_t)rows; i += width) {
-            if (i < c->n && common)
-                TRY(sx_coerce(c->g, &c->args[i], common, c->e));
-            buf_printf(&b, "%s%s", i > 1 + k ? ", " : "", i < c->n ? c->args[i].sql : "NULL");
-        }
-        buf_puts(&b, "])");
-        names[k] = gen_printf(c->g, "col%zu", k);
-        types[k] = common ? common : dtype_of(DTYPE_NULL);
-        sqls[k] = gen_take(c->g, &b);
+        all.names[k] = gen_printf(c->g, "col%zu", k);
+        TRY(one_type(c, k, width, &all.types[k]));
+        TRY(put_column(c, &all, k));
     }
-    return special_generated(c, out, names, types, sqls, width, true);
+    return special_generated(c, out, all.names, all.types, all.sqls, width, true);
+}
+
+/* "INT" (`a`), "STRING" (`b`): the types of the columns that are to be one. */
+static enum lc no_common_type(struct call *c, size_t first, size_t step)
+{
+    struct buf b = BUF_INIT((size_t)16 << 20);
+
+    for (size_t i = first; i < c->n; i += step) {
+        const char *words = gen_type_words(c->g, c->args[i].type);
+        bool said = false;
+
+        for (size_t j = first; j < i; j += step)
+            said = said || strcmp(gen_type_words(c->g, c->args[j].type), words) == 0;
+        if (said)
+            continue;
+        buf_printf(&b, "%s\"%s\" (`%s`", b.len ? ", " : "", words, c->args[i].name);
+        for (size_t j = i + step; j < c->n; j += step)
+            if (strcmp(gen_type_words(c->g, c->args[j].type), words) == 0)
+                buf_printf(&b, ", `%s`", c->args[j].name);
+        buf_putc(&b, ')');
+    }
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[UNPIVOT_VALUE_DATA_TYPE_MISMATCH] Unpivot value columns must share a least common type, "
+        "some types do not: [%s]. SQLSTATE: 42K09",
+        gen_take(c->g, &b));
+}
+
+/* The values of one column of an unpivot have a type in common, but no text becomes a number. */
+static enum lc common_type(struct call *c, size_t first, size_t step, const struct dtype **type,
+                           bool *nullable)
+{
+    const struct dtype *common = c->args[first].type;
+    bool texts = false, others = false;
+
+    *nullable = false;
+    for (size_t i = first; i < c->n; i += step) {
+        enum dtype_id id = c->args[i].type->id;
+
+        if (!c->args[i].col)
+            return gen_fail(
+                c->g, c->e, LC_ENGINE,
+                "[UNPIVOT_REQUIRES_ATTRIBUTES] UNPIVOT requires all given value expressions to be "
+                "columns when no id expressions are given. These are not columns: [\"%s\"]. SQLSTATE: "
+                "42K0A",
+                c->args[i].name);
+        texts = texts || id == DTYPE_STRING;
+        others = others || (id != DTYPE_STRING && id != DTYPE_NULL);
+        *nullable = *nullable || c->args[i].nullable;
+        common = common ? gen_type(c->g, dtype_common(common, c->args[i].type)) : NULL;
+    }
+    *type = common;
+    return !common || (texts && others) ? no_common_type(c, first, step) : LC_OK;
+}
+
+/* unpivot(number of values, label, values …, label, values …): a row for each label. */
+static enum lc unpivot(struct call *c, struct sx *out)
+{
+    struct columns all;
+    int64_t values;
+    bool nullable[64] = {false};
+
+    if (!special_int(&c->args[0], &values) || values < 1 || values >= 64)
+        return special_unsupported(c, "more than 63 columns of values");
+    if (!columns_init(c, &all, (size_t)values + 1, (c->n - 1) / ((size_t)values + 1)))
+        return err_nomem(c->g->err);
+    for (size_t k = 0; k < all.n; k++) {
+        all.names[k] = gen_printf(c->g, "col%zu", k);
+        all.types[k] = dtype_of(DTYPE_STRING);
+        if (k > 0)
+            TRY(common_type(c, 1 + k, all.n, &all.types[k], &nullable[k]));
+        TRY(put_column(c, &all, k));
+    }
+    TRY(special_generated(c, out, all.names, all.types, all.sqls, all.n, true));
+    for (size_t k = 0; k < all.n; k++)
+        out->many[k].nullable = nullable[k];
+    return LC_OK;
 }
 
 static enum lc json_tuple(struct call *c, struct sx *out)
@@ -309,6 +435,7 @@ const struct special special_maps[] = {
     {"map_zip_with", map_zip_with},
     {"zip_with", zip_with},
     {"stack", stack},
+    {"unpivot", unpivot},
     {"json_tuple", json_tuple},
     {"str_to_map", str_to_map},
     {"array_sort", array_sort},

@@ -58,7 +58,7 @@ return function(native)
     for i, d in ipairs(dtypes) do
       same = same and d[2] == first
       texts = texts or d[2] == "string"
-      others[i] = ("%s (\"%s\")"):format(d[1], d[2]:upper())
+      others[i] = ("\"%s\" (`%s`)"):format(d[2]:upper(), d[1])
     end
     if same then return first end
     local columns = {}
