@@ -29,6 +29,13 @@ static int l_filtered(lua_State *L) /* filtered(aggregate, condition) -> Column 
     return column_push(L, expr_filter_aggregates(e, condition));
 }
 
+static int l_guarded(lua_State *L) /* guarded(aggregate, condition) -> Column */
+{
+    struct expr *e = column_arg(L, 1, COLUMN_NAME), *condition = column_condition(L, 2);
+
+    return column_push(L, expr_guard_aggregates(e, condition));
+}
+
 static int l_name_of(lua_State *L) /* name_of(column): its alias, or nil */
 {
     const struct expr *e = column_at(L, 1);
@@ -280,6 +287,7 @@ static void push_core(lua_State *L)
 {
     static const luaL_Reg natives[] = {{"subquery", l_subquery},
                                        {"filtered", l_filtered},
+                                       {"guarded", l_guarded},
                                        {"name_of", l_name_of},
                                        {"unaliased", l_unaliased},
                                        {"materialize", l_materialize},

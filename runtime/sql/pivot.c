@@ -116,7 +116,8 @@ static const struct plan *make_pivot(struct parser *p, struct pivot *v, const st
             const char *name = v->aggregates.n == 1
                                    ? v->labels.items[i]
                                    : arena_printf(p->arena, "%s_%s", v->labels.items[i], v->names.items[k]);
-            struct expr *e = expr_pivoted(v->aggregates.items[k], v->conditions.items[i]);
+            struct expr *e = expr_pivoted(v->aggregates.items[k], v->conditions.items[i], v->aggregates.items,
+                                          v->aggregates.n);
 
             if (!name || !push_expr(p, &out, expr_alias(e, name)))
                 goto failed;

@@ -43,12 +43,20 @@ def test_pivots_of_first_values_and_unpivots_of_several_types_are_pysparks(home,
     made = '''
 local df = spark:createDataFrame({{1, "a", "w", null}, {1, "a", null, 11}, {1, "b", "y", null}, {2, "b", "z", 13}}, "k INT, p STRING, s STRING, n BIGINT")
 df:groupBy("k"):pivot("p"):agg(F.first("s"), F.last("n"), F.first("n", true)):orderBy("k"):show()
+local texts = df:groupBy("k"):pivot("p", {"a", "b", "c"}):agg(F.first("s"), F.count("n"), F.collect_list("s"))
+texts:orderBy("k"):show()
+texts:printSchema()
+df:groupBy("k"):pivot("p", {"a", "c"}):agg(F.first("n"), F.count("n")):orderBy("k"):show()
 df:unpivot("p", {"k", "n"}, "name", "value"):orderBy("p", "name", "value"):show()
 fails(function() df:unpivot("p", {"k", "s"}, "name", "value"):show() end)
 '''
     from pyspark.sql.connect import functions as F
     df = peer.createDataFrame([(1, "a", "w", None), (1, "a", None, 11), (1, "b", "y", None), (2, "b", "z", 13)], "k INT, p STRING, s STRING, n BIGINT").coalesce(1)
     df.groupBy("k").pivot("p").agg(F.first("s"), F.last("n"), F.first("n", True)).orderBy("k").show()
+    texts = df.groupBy("k").pivot("p", ["a", "b", "c"]).agg(F.first("s"), F.count("n"), F.collect_list("s"))
+    texts.orderBy("k").show()
+    texts.printSchema()
+    df.groupBy("k").pivot("p", ["a", "c"]).agg(F.first("n"), F.count("n")).orderBy("k").show()
     df.unpivot("p", ["k", "n"], "name", "value").orderBy("p", "name", "value").show()
     with pytest.raises(Exception, match="UNPIVOT_VALUE_DATA_TYPE_MISMATCH"):
         df.unpivot("p", ["k", "s"], "name", "value").show()

@@ -15,6 +15,11 @@
 #include "runtime/dataframe/expr.h"
 
 struct expr *expr_filter_aggregates(const struct expr *e, const struct expr *condition);
-/* One column of a pivot: the aggregate where there are such rows, else NULL. */
-struct expr *expr_pivoted(const struct expr *aggregate, const struct expr *condition);
+/* The same by the arguments: NULL in the other rows, which first and last pass over. Unlike there, what counts or collects has a
+ * result where no row is left. */
+struct expr *expr_guard_aggregates(const struct expr *e, const struct expr *condition);
+/* One column of a pivot that has those aggregates, `aggregate` among them: which of the two ways Spark goes is known with
+ * their types. */
+struct expr *expr_pivoted(const struct expr *aggregate, const struct expr *condition,
+                          struct expr *const *aggregates, size_t n);
 #endif

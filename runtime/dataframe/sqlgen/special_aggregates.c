@@ -233,6 +233,24 @@ static enum lc nth_value(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* A cell of PIVOT: the aggregate by FILTER, the same by guarded arguments, and all aggregates of the pivot. Spark groups by the
+ * values and puts the results into an array that only some types fit into; for others it guards the arguments. */
+static enum lc pivoted(struct call *c, struct sx *out)
+{
+    static const uint32_t fit = UINT32_C(1) << DTYPE_BOOLEAN | UINT32_C(1) << DTYPE_BYTE |
+                                UINT32_C(1) << DTYPE_SHORT | UINT32_C(1) << DTYPE_INT |
+                                UINT32_C(1) << DTYPE_LONG | UINT32_C(1) << DTYPE_FLOAT |
+                                UINT32_C(1) << DTYPE_DOUBLE | UINT32_C(1) << DTYPE_DECIMAL;
+    const struct sx *cell = &c->args[0];
+
+    for (size_t i = 2; i < c->n; i++)
+        if (!(fit & UINT32_C(1) << c->args[i].type->id))
+            cell = &c->args[1];
+    TRY(special_done(c, out, cell->type, cell->sql));
+    out->nullable = cell->nullable;
+    return LC_OK;
+}
+
 static enum lc percentile_approx(struct call *c, struct sx *out)
 {
     bool many = c->args[1].type->id == DTYPE_ARRAY;
@@ -477,6 +495,7 @@ const struct special special_aggregates[] = {
     {"lag", shifted},
     {"lead", shifted},
     {"nth_value", nth_value},
+    {"pivoted", pivoted},
     {"percentile_approx", percentile_approx},
     {"string_agg", string_agg},
     {"grouping_id", grouping_id},

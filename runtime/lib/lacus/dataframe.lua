@@ -236,6 +236,10 @@ return function(native)
         for i, pair in ipairs(named) do aggregates[i] = F[pair[2]](pair[1]) end
       end
       for i, g in ipairs(groups) do out[i] = g end
+      local fit = true -- Spark guards the arguments where a result is none of these
+      for _, d in ipairs(df:agg(table.unpack(aggregates)).dtypes) do
+        fit = fit and (d[2]:match("int$") or d[2]:match("^decimal") or d[2] == "double" or d[2] == "float" or d[2] == "boolean") and true
+      end
       for _, value in ipairs(values) do
         local is = pivot:eqNullSafe(value)
         local rows = native.filtered(F.count(F.lit(1)), is)
@@ -244,7 +248,7 @@ return function(native)
           if #aggregates > 1 then
             name = name .. "_" .. (native.name_of(a) or df:agg(a).columns[1])
           end
-          out[#out + 1] = F.when(rows:gt(0), native.filtered(plain, is)):alias(name)
+          out[#out + 1] = (fit and F.when(rows:gt(0), native.filtered(plain, is)) or native.guarded(plain, is)):alias(name)
         end
       end
       return native.grouping_sets(df, {(1 << #groups) - 1}, groups, out)
