@@ -72,6 +72,10 @@ static void release_details(struct expr *e)
     case EXPR_SUBQUERY:
         plan_unref(e->u.subquery.plan);
         break;
+    case EXPR_WINDOW:
+        expr_unref(e->u.window.lower_of);
+        expr_unref(e->u.window.upper_of);
+        break;
     default:
         break;
     }
@@ -525,6 +529,18 @@ struct expr *expr_frame(struct expr *window, enum frame_kind kind, enum frame_bo
     return window;
 }
 
+struct expr *expr_frame_of(struct expr *window, struct expr *lower_of, struct expr *upper_of)
+{
+    if (!window) {
+        expr_unref(lower_of);
+        expr_unref(upper_of);
+        return NULL;
+    }
+    window->u.window.lower_of = lower_of;
+    window->u.window.upper_of = upper_of;
+    return window;
+}
+
 struct expr *expr_lambda(const char *const *params, size_t n, struct expr *body)
 {
     struct expr *e = node(EXPR_LAMBDA, &body, 1);
@@ -582,6 +598,8 @@ static bool copy_details(struct expr *to, const struct expr *e)
         return true;
     case EXPR_WINDOW:
         to->u.window = e->u.window;
+        expr_ref(e->u.window.lower_of);
+        expr_ref(e->u.window.upper_of);
         return true;
     case EXPR_STAR:
         to->u.name.plan_id = e->u.name.plan_id;

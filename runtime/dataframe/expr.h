@@ -90,6 +90,8 @@ struct expr {
             enum frame_kind frame;
             enum frame_bound lower, upper;
             int64_t lower_value, upper_value;
+            /* owned, or NULL: what stands before PRECEDING (the value is -1) or FOLLOWING (1) */
+            struct expr *lower_of, *upper_of;
         } window;
         struct {
             char **params; /* owned */
@@ -149,6 +151,8 @@ struct expr *expr_window(struct expr *function, struct expr *const *partition, s
 /* Sets the frame of a window that was just made; returns it. */
 struct expr *expr_frame(struct expr *window, enum frame_kind kind, enum frame_bound lower,
                         int64_t lower_value, enum frame_bound upper, int64_t upper_value);
+/* The bounds as they are written, each may be NULL; takes them over. */
+struct expr *expr_frame_of(struct expr *window, struct expr *lower_of, struct expr *upper_of);
 struct expr *expr_lambda(const char *const *params, size_t n, struct expr *body);
 struct expr *expr_extract(struct expr *e, struct expr *key);
 struct expr *expr_subquery(const struct plan *plan, enum expr_subquery kind, struct expr *const *values,

@@ -80,25 +80,37 @@ static enum frame_bound bound_of(lua_Number n)
     return n <= -9e18 || n >= 9e18 ? BOUND_UNBOUNDED : n < 0 || n > 0 ? BOUND_VALUE : BOUND_CURRENT;
 }
 
-static bool is_bound(lua_Number n)
+/* A number, whole for rows; for a range also a Column of an interval. */
+static void check_bound(lua_State *L, int index, enum frame_kind kind)
 {
-    return bound_of(n) == BOUND_UNBOUNDED || (double)(int64_t)n == n;
+    lua_Number n;
+
+    if (kind == FRAME_RANGE && lua_type(L, index) != LUA_TNUMBER) {
+        luaL_argcheck(L, column_at(L, index), index,
+                      "a number or a Column such as F.expr(\"INTERVAL 1 DAY\") expected");
+        return;
+    }
+    n = luaL_checknumber(L, index);
+    luaL_argcheck(L, kind == FRAME_RANGE || bound_of(n) == BOUND_UNBOUNDED || (double)(int64_t)n == n, index,
+                  "a whole number of rows expected");
 }
 
 static int frame(lua_State *L, enum frame_kind kind)
 {
     int self = self_spec(L), spec;
-    lua_Number lower = luaL_checknumber(L, self + 1), upper = luaL_checknumber(L, self + 2);
 
-    luaL_argcheck(L, lower <= upper, self + 1, "the frame ends before it begins");
-    luaL_argcheck(L, is_bound(lower), self + 1, "a whole number of rows expected");
-    luaL_argcheck(L, is_bound(upper), self + 2, "a whole number of rows expected");
+    check_bound(L, self + 1, kind);
+    check_bound(L, self + 2, kind);
+    luaL_argcheck(L,
+                  lua_type(L, self + 1) != LUA_TNUMBER || lua_type(L, self + 2) != LUA_TNUMBER ||
+                      lua_tonumber(L, self + 1) <= lua_tonumber(L, self + 2),
+                  self + 1, "the frame ends before it begins");
     spec = new_spec(L, self);
     lua_pushinteger(L, kind);
     lua_setfield(L, spec, "kind");
-    lua_pushnumber(L, lower);
+    lua_pushvalue(L, self + 1);
     lua_setfield(L, spec, "lower");
-    lua_pushnumber(L, upper);
+    lua_pushvalue(L, self + 2);
     lua_setfield(L, spec, "upper");
     return 1;
 }
@@ -125,6 +137,24 @@ static struct expr **spec_columns(lua_State *L, int spec, int slot, int *n)
     return column_list(L, first, *n, COLUMN_NAME);
 }
 
+struct bound {
+    enum frame_bound kind;
+    int64_t value;
+    struct expr *of; /* a new reference, or NULL */
+};
+
+static void get_bound(lua_State *L, int index, struct bound *to)
+{
+    lua_Number n = lua_tonumber(L, index);
+
+    if (lua_type(L, index) != LUA_TNUMBER)
+        *to = (struct bound){.kind = BOUND_VALUE, .value = 1, .of = expr_ref(column_at(L, index))};
+    else if (bound_of(n) == BOUND_VALUE && (double)(int64_t)n != n)
+        *to = (struct bound){.kind = BOUND_VALUE, .value = 1, .of = expr_double(n)};
+    else
+        *to = (struct bound){.kind = bound_of(n), .value = bound_of(n) == BOUND_VALUE ? (int64_t)n : 0};
+}
+
 int window_over(lua_State *L)
 {
     struct expr **partition, **order, *e = column_arg(L, 1, COLUMN_NAME), *window;
@@ -137,14 +167,14 @@ int window_over(lua_State *L)
     order = spec_columns(L, 2, 2, &n_order);
     window = expr_window(expr_ref(e), partition, (size_t)n_partition, order, (size_t)n_order);
     if (window && lua_getfield(L, 2, "kind") != LUA_TNIL) {
-        lua_Number lower, upper;
+        struct bound lower = {.kind = BOUND_CURRENT}, upper = lower;
         lua_getfield(L, 2, "lower");
         lua_getfield(L, 2, "upper");
-        lower = lua_tonumber(L, -2);
-        upper = lua_tonumber(L, -1);
-        window = expr_frame(window, (enum frame_kind)lua_tointeger(L, -3), bound_of(lower),
-                            bound_of(lower) == BOUND_VALUE ? (int64_t)lower : 0, bound_of(upper),
-                            bound_of(upper) == BOUND_VALUE ? (int64_t)upper : 0);
+        get_bound(L, -2, &lower);
+        get_bound(L, -1, &upper);
+        window = expr_frame(window, (enum frame_kind)lua_tointeger(L, -3), lower.kind, lower.value,
+                            upper.kind, upper.value);
+        window = expr_frame_of(window, lower.of, upper.of);
     }
     return column_push(L, window);
 }
@@ -162,8 +192,9 @@ static const struct manual_row functions[] = {
      "Window.currentRow\n\tF.sum(\"n\"):over(Window.orderBy(\"day\"):rowsBetween(Window.unboundedPreceding, "
      "Window.currentRow))"},
     {"rangeBetween", l_range_between,
-     "rangeBetween(first, last) -> WindowSpec\nvalues relative to the current "
-     "one\n\tF.sum(\"n\"):over(Window.orderBy(\"day\"):rangeBetween(-7, 0))"},
+     "rangeBetween(first, last) -> WindowSpec\nvalues relative to the current one: numbers, or intervals as "
+     "F.expr(\"INTERVAL -7 DAYS\") of dates and "
+     "timestamps\n\tF.sum(\"n\"):over(Window.orderBy(\"day\"):rangeBetween(-7, 0))"},
     {NULL, NULL, NULL}};
 
 static const struct manual_row window_fields[] = {

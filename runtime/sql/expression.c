@@ -315,15 +315,28 @@ bool parse_sort_list(struct parser *p, struct expr_list *l)
 }
 
 /* ---- windows ---- */
-static bool parse_bound(struct parser *p, bool lower, enum frame_bound *kind, int64_t *value)
+struct bound {
+    enum frame_bound kind;
+    int64_t value;   /* the direction */
+    struct expr *of; /* owned */
+};
+
+static bool names_column(const struct expr *e)
+{
+    if (e->kind == EXPR_ATTRIBUTE)
+        return true;
+    for (size_t i = 0; i < e->n; i++)
+        if (names_column(e->args[i]))
+            return true;
+    return false;
+}
+
+static bool parse_bound(struct parser *p, bool lower, struct bound *to)
 {
     const struct token *t = peek_token(p, 0);
-    struct expr *e;
-    bool negative;
 
-    *value = 0;
+    *to = (struct bound){.kind = BOUND_UNBOUNDED};
     if (lower ? accept_words(p, "UNBOUNDED PRECEDING") : accept_words(p, "UNBOUNDED FOLLOWING")) {
-        *kind = BOUND_UNBOUNDED;
         return true;
     }
     if (accept_words(p, "UNBOUNDED PRECEDING") || accept_words(p, "UNBOUNDED FOLLOWING"))
@@ -334,28 +347,26 @@ static bool parse_bound(struct parser *p, bool lower, enum frame_bound *kind, in
                        "the other way "
                        "round. SQLSTATE: 42K09");
     if (accept_words(p, "CURRENT ROW")) {
-        *kind = BOUND_CURRENT;
+        to->kind = BOUND_CURRENT;
         return true;
     }
-    e = parse_power(p, BIT_OR);
-    negative = accept_word(p, "PRECEDING");
-    if (e && !negative)
+    to->kind = BOUND_VALUE;
+    to->of = parse_power(p, BIT_OR);
+    to->value = accept_word(p, "PRECEDING") ? -1 : 1;
+    if (to->of && to->value > 0)
         expect_word(p, "FOLLOWING");
-    if (e && p->failed == LC_OK && (e->kind != EXPR_LITERAL || !dtype_is_integral(e->u.literal.type)))
-        fail_here(p, "a whole number as the bound of the frame");
-    if (p->failed == LC_OK && e) {
-        *kind = BOUND_VALUE;
-        *value = negative ? -e->u.literal.i : e->u.literal.i;
-    }
-    expr_unref(e);
+    if (to->of && p->failed == LC_OK && names_column(to->of))
+        fail_at(
+            p, t,
+            "[INVALID_SQL_SYNTAX.INVALID_WINDOW_FRAME_BOUND] Invalid SQL syntax: Frame bound value must be a "
+            "literal. SQLSTATE: 42000");
     return p->failed == LC_OK;
 }
 
 static struct expr *parse_frame(struct parser *p, struct expr *window)
 {
     enum frame_kind kind = FRAME_NONE;
-    enum frame_bound lower = BOUND_UNBOUNDED, upper = BOUND_CURRENT;
-    int64_t from = 0, to = 0;
+    struct bound lower = {.kind = BOUND_UNBOUNDED}, upper = {.kind = BOUND_CURRENT};
     bool ok;
 
     if (accept_word(p, "ROWS"))
@@ -365,15 +376,17 @@ static struct expr *parse_frame(struct parser *p, struct expr *window)
     if (kind == FRAME_NONE)
         return window;
     if (accept_word(p, "BETWEEN"))
-        ok = parse_bound(p, true, &lower, &from) && expect_word(p, "AND") &&
-             parse_bound(p, false, &upper, &to);
+        ok = parse_bound(p, true, &lower) && expect_word(p, "AND") && parse_bound(p, false, &upper);
     else
-        ok = parse_bound(p, true, &lower, &from);
+        ok = parse_bound(p, true, &lower);
     if (!ok || !window) {
+        expr_unref(lower.of);
+        expr_unref(upper.of);
         expr_unref(window);
         return NULL;
     }
-    return expr_frame(window, kind, lower, from, upper, to);
+    window = expr_frame(window, kind, lower.kind, lower.value, upper.kind, upper.value);
+    return expr_frame_of(window, lower.of, upper.of);
 }
 
 /* The contents of the parentheses, which are open. */

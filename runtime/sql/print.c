@@ -63,9 +63,13 @@ static void put_literal(struct buf *out, const struct expr *e)
     }
 }
 
-static void put_bound(struct buf *out, enum frame_bound kind, int64_t value)
+static void put_bound(struct buf *out, enum frame_bound kind, int64_t value, const struct expr *of)
 {
-    if (kind == BOUND_VALUE)
+    if (kind == BOUND_VALUE && of) {
+        buf_puts(out, value < 0 ? " (preceding " : " (following ");
+        put_expr(out, of);
+        buf_putc(out, ')');
+    } else if (kind == BOUND_VALUE)
         buf_printf(out, " %lld", (long long)value);
     else
         buf_puts(out, kind == BOUND_CURRENT ? " current" : " unbounded");
@@ -88,8 +92,8 @@ static void put_window(struct buf *out, const struct expr *e)
     buf_putc(out, ')');
     if (e->u.window.frame != FRAME_NONE) {
         buf_puts(out, e->u.window.frame == FRAME_ROWS ? " (rows" : " (range");
-        put_bound(out, e->u.window.lower, e->u.window.lower_value);
-        put_bound(out, e->u.window.upper, e->u.window.upper_value);
+        put_bound(out, e->u.window.lower, e->u.window.lower_value, e->u.window.lower_of);
+        put_bound(out, e->u.window.upper, e->u.window.upper_value, e->u.window.upper_of);
         buf_putc(out, ')');
     }
     buf_putc(out, ')');

@@ -157,7 +157,8 @@ static void queries_become_plans(void **state)
         {"SELECT rank() OVER (PARTITION BY a ORDER BY b DESC NULLS FIRST ROWS BETWEEN 2 PRECEDING AND "
          "CURRENT ROW) "
          "FROM t",
-         "(project (table t) [(over (rank) (partition a) (order (desc nulls-first b)) (rows -2 current))])"},
+         "(project (table t) [(over (rank) (partition a) (order (desc nulls-first b)) (rows (preceding 2) "
+         "current))])"},
         {"SELECT sum(x) OVER w FROM t WINDOW w AS (PARTITION BY a)",
          "(project (table t) [(over (sum x) (partition a) (order))])"},
         {"SELECT * FROM t WHERE a IN (SELECT b FROM u) AND NOT EXISTS (SELECT 1 FROM v WHERE v.x = t.x)",

@@ -364,7 +364,8 @@ void encode_sort(struct encoder *e, unsigned field, const struct expr *x)
     pb_end(e->out, mark);
 }
 
-static void put_bound(struct encoder *e, unsigned field, enum frame_bound kind, int64_t value)
+static void put_bound(struct encoder *e, unsigned field, enum frame_bound kind, int64_t value,
+                      const struct expr *of)
 {
     size_t mark = pb_begin(e->out, field);
 
@@ -373,9 +374,9 @@ static void put_bound(struct encoder *e, unsigned field, enum frame_bound kind, 
     else if (kind == BOUND_UNBOUNDED)
         pb_int(e->out, 2, 1);
     else {
-        struct expr *literal = expr_int(value);
-        encode_expr(e, 3, literal);
-        expr_unref(literal);
+        struct expr *x = !of ? expr_int(value) : value < 0 ? expr_unary("-", expr_ref(of)) : expr_ref(of);
+        encode_expr(e, 3, x);
+        expr_unref(x);
     }
     pb_end(e->out, mark);
 }
@@ -392,8 +393,8 @@ static void put_window(struct encoder *e, const struct expr *x)
         return;
     mark = pb_begin(e->out, 4);
     pb_int(e->out, 1, x->u.window.frame == FRAME_ROWS ? 1 : 2);
-    put_bound(e, 2, x->u.window.lower, x->u.window.lower_value);
-    put_bound(e, 3, x->u.window.upper, x->u.window.upper_value);
+    put_bound(e, 2, x->u.window.lower, x->u.window.lower_value, x->u.window.lower_of);
+    put_bound(e, 3, x->u.window.upper, x->u.window.upper_value, x->u.window.upper_of);
     pb_end(e->out, mark);
 }
 

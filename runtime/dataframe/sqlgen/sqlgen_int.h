@@ -157,6 +157,8 @@ enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const st
 const char *sx_field_name(const struct sx *x);
 enum lc sx_column_of(struct gen *g, const struct rel *r, const char *name, size_t *index);
 
+/* encode_window.c */
+enum lc sx_window(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out);
 /* A map, or what has one inside, is neither equal nor less: [DATATYPE_MISMATCH.INVALID_ORDERING_TYPE]. */
 enum lc sx_not_orderable(struct gen *g, const struct expr *at, const char *what, const char *name,
                          const struct dtype *type);
