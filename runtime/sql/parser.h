@@ -103,4 +103,19 @@ const struct plan *parse_tail(struct parser *p, const struct plan *input);   /* 
 const struct plan *parse_next_join(struct parser *p, const struct plan *left, bool *joined);
 bool accept_set_op(struct parser *p, bool intersect, enum set_op *op);
 bool starts_query(const struct parser *p); /* SELECT, WITH, VALUES, TABLE, or ( before one of them */
+
+/* grouping.c */
+struct sets { /* of groups: a bit for each that is in the set */
+    uint32_t items[256];
+    size_t n;
+};
+
+struct grouping {
+    struct expr_list groups;
+    enum group_kind kind;
+    bool grouped;
+    struct sets sets; /* of GROUP_SETS */
+};
+/* What stands behind GROUP BY; items: the select list, for ALL. */
+bool parse_grouping(struct parser *p, const struct expr_list *items, struct grouping *out);
 #endif

@@ -432,12 +432,8 @@ struct select { /* a SELECT while it is read */
     const struct plan *input;             /* NULL: no FROM */
     struct name_list laterals;            /* names of LATERAL VIEWs: their columns are plain columns here */
     struct name_list lateral_columns[64]; /* of the first of them */
-    struct expr_list groups;
-    enum group_kind group_kind;
-    bool grouped;
+    struct grouping by;
     struct expr *having, *qualify;
-    uint32_t sets[256]; /* of GROUPING SETS */
-    size_t n_sets;
 };
 
 /* The columns of a generator beside those that are there; its arguments were read. */
@@ -606,114 +602,6 @@ static bool parse_from(struct parser *p, struct select *s)
     return s->input || fail_memory(p);
 }
 
-static bool same_expr(const struct expr *a, const struct expr *b)
-{
-    struct buf x = BUF_INIT(1 << 20), y = BUF_INIT(1 << 20);
-    bool same;
-
-    sql_print_expr(&x, a);
-    sql_print_expr(&y, b);
-    same = strcasecmp(buf_str(&x), buf_str(&y)) == 0;
-    buf_release(&x);
-    buf_release(&y);
-    return same;
-}
-
-/* One expression of a set: its place among the groups, which takes it over. */
-static bool set_member(struct parser *p, struct select *s, uint32_t *set)
-{
-    struct expr *e = parse_expr(p);
-    size_t i = 0;
-
-    while (e && i < s->groups.n && !same_expr(e, s->groups.items[i]))
-        i++;
-    if (!e || i >= GROUP_SETS_COLUMNS) {
-        expr_unref(e);
-        return e ? fail_at(p, peek_token(p, 0), "GROUPING SETS takes at most %d columns", GROUP_SETS_COLUMNS)
-                 : false;
-    }
-    *set |= 1u << i;
-    if (i == s->groups.n)
-        return push_expr(p, &s->groups, e);
-    expr_unref(e);
-    return true;
-}
-
-static bool has_aggregate(const struct expr *e)
-{
-    if (e->kind == EXPR_CALL && function_is_aggregate(e->u.call.name))
-        return true;
-    for (size_t i = 0; i < e->n; i++)
-        if (has_aggregate(e->args[i]))
-            return true;
-    return false;
-}
-
-/* GROUP BY ALL: by each item of the select list without an aggregate, named by its place. */
-static bool parse_group_all(struct parser *p, struct select *s)
-{
-    p->at++;
-    for (size_t i = 0; i < s->items.n; i++)
-        if (!has_aggregate(s->items.items[i]) && !push_expr(p, &s->groups, expr_int((int64_t)i + 1)))
-            return false;
-    return true;
-}
-
-/* GROUPING SETS ((a, b), (a), ()) */
-static bool parse_sets(struct parser *p, struct select *s)
-{
-    s->group_kind = GROUP_SETS;
-    if (!expect_sign(p, "("))
-        return false;
-    do {
-        uint32_t set = 0;
-
-        if (s->n_sets == sizeof s->sets / sizeof *s->sets)
-            return fail_at(p, peek_token(p, 0), "GROUPING SETS has more than 256 sets");
-        if (!accept_sign(p, "(")) {
-            if (!set_member(p, s, &set))
-                return false;
-        } else if (!accept_sign(p, ")")) {
-            do {
-                if (!set_member(p, s, &set))
-                    return false;
-            } while (accept_sign(p, ","));
-            if (!expect_sign(p, ")"))
-                return false;
-        }
-        s->sets[s->n_sets++] = set;
-    } while (accept_sign(p, ","));
-    return expect_sign(p, ")");
-}
-
-static bool parse_grouping(struct parser *p, struct select *s)
-{
-    static const struct {
-        const char *word;
-        enum group_kind kind;
-    } kinds[] = {{"ROLLUP", GROUP_ROLLUP}, {"CUBE", GROUP_CUBE}};
-
-    s->grouped = true;
-    if (accept_words(p, "GROUPING SETS"))
-        return parse_sets(p, s);
-    if (at_word(p, 0, "ALL") && !at_sign(p, 1, ".") && !at_sign(p, 1, ",") && !at_sign(p, 1, "("))
-        return parse_group_all(p, s);
-    for (size_t i = 0; i < 2; i++)
-        if (at_word(p, 0, kinds[i].word) && at_sign(p, 1, "(")) {
-            p->at += 2;
-            s->group_kind = kinds[i].kind;
-            return parse_expr_list(p, &s->groups) && expect_sign(p, ")");
-        }
-    if (!parse_expr_list(p, &s->groups))
-        return false;
-    for (size_t i = 0; i < 2; i++)
-        if (at_word(p, 0, "WITH") && accept_words(p, i == 0 ? "WITH ROLLUP" : "WITH CUBE"))
-            s->group_kind = kinds[i].kind;
-    if (accept_words(p, "GROUPING SETS"))
-        return parse_sets(p, s);
-    return true;
-}
-
 /* WINDOW w AS (…), …: read where it is used; here it is only passed over. */
 static bool skip_windows(struct parser *p)
 {
@@ -750,7 +638,7 @@ static bool parse_clauses(struct parser *p, struct select *s)
         return false;
     if (accept_word(p, "WHERE") && !parse_where(p, s))
         return false;
-    if (accept_words(p, "GROUP BY") && !parse_grouping(p, s))
+    if (accept_words(p, "GROUP BY") && !parse_grouping(p, &s->items, &s->by))
         return false;
     if (accept_word(p, "HAVING"))
         s->having = unqualified(p, parse_expr(p), &s->laterals);
@@ -775,16 +663,17 @@ static const struct plan *make_select(struct parser *p, struct select *s)
 
     expand_lateral_stars(p, s);
     unqualify_list(p, &s->items, &s->laterals);
-    unqualify_list(p, &s->groups, &s->laterals);
-    if (s->grouped || s->having)
-        plan = s->group_kind == GROUP_SETS ? plan_grouping_sets(s->input, s->sets, s->n_sets, s->groups.items,
-                                                                s->groups.n, s->items.items, s->items.n)
-                                           : plan_aggregate(s->input, s->group_kind, s->groups.items,
-                                                            s->groups.n, s->items.items, s->items.n);
+    unqualify_list(p, &s->by.groups, &s->laterals);
+    if (s->by.grouped || s->having)
+        plan = s->by.kind == GROUP_SETS
+                   ? plan_grouping_sets(s->input, s->by.sets.items, s->by.sets.n, s->by.groups.items,
+                                        s->by.groups.n, s->items.items, s->items.n)
+                   : plan_aggregate(s->input, s->by.kind, s->by.groups.items, s->by.groups.n, s->items.items,
+                                    s->items.n);
     else
         plan = plan_project(s->input, s->items.items, s->items.n);
     s->input = NULL;
-    s->groups.n = s->items.n = 0;
+    s->by.groups.n = s->items.n = 0;
     if (s->having) {
         plan = plan_filter(plan, s->having);
         s->having = NULL;
@@ -845,7 +734,7 @@ static const struct plan *qualified(struct select *s, const struct plan *plan)
 /* SELECT items FROM …; from_first: FROM … SELECT items WHERE …, or FROM … |> …; input: of a pipe, and there is no FROM. */
 static const struct plan *parse_select_with(struct parser *p, bool from_first, const struct plan *input)
 {
-    struct select s = {.group_kind = GROUP_BY, .input = input};
+    struct select s = {.by = {.kind = GROUP_BY}, .input = input};
     size_t outer = p->select_start;
     const struct plan *plan = NULL;
 
@@ -868,7 +757,7 @@ static const struct plan *parse_select_with(struct parser *p, bool from_first, c
     if (p->failed == LC_OK && (input || parse_clauses(p, &s)))
         plan = make_select(p, &s);
     drop_exprs(&s.items);
-    drop_exprs(&s.groups);
+    drop_exprs(&s.by.groups);
     expr_unref(s.having);
     expr_unref(s.qualify);
     plan_unref(s.input);

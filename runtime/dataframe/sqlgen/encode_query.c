@@ -592,10 +592,21 @@ static enum lc encode_groups(struct gen *g, const struct plan *p, struct rel *r)
     return n && !r->group ? err_nomem(g->err) : LC_OK;
 }
 
+static bool in_all_sets(const struct plan *p, size_t group)
+{
+    bool all = p->u.aggregate.kind == GROUP_SETS;
+
+    for (size_t i = 0; i < p->u.aggregate.n_sets; i++)
+        all = all && p->u.aggregate.sets[i] & 1u << group;
+    return all;
+}
+
 /* What rows are grouped by is NULL in the rows of totals. */
-static void note_totals(struct rel *r)
+static void note_totals(const struct plan *p, struct rel *r)
 {
     for (size_t i = 0; i < r->n_groups; i++) {
+        if (in_all_sets(p, i))
+            continue;
         r->groups[i].nullable = true;
         for (size_t k = 0; k < r->n; k++)
             r->cols[k].nullable |= r->groups[i].col == &r->cols[k];
@@ -630,7 +641,7 @@ enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
         return err_nomem(g->err);
     TRY(encode_groups(g, p, out));
     if (totals)
-        note_totals(out);
+        note_totals(p, out);
     s = (struct scope){.cols = out->cols,
                        .n = out->n,
                        .groups = out->groups,

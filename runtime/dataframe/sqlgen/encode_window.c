@@ -194,9 +194,8 @@ static const char *distance(struct gen *g, const struct amount *a, const struct 
     if (a->type->id == DTYPE_INTERVAL && order->id == DTYPE_DATE && a->months == 0)
         return gen_printf(g, "%lld", llabs(a->days));
     if (a->type->id == DTYPE_INTERVAL)
-        return a->months
-                   ? gen_printf(g, "to_months(%lld)", llabs(a->months))
-                   : gen_printf(g, "to_microseconds(%lld)", llabs(a->days * 86400000000LL + a->micros));
+        return a->months ? gen_printf(g, "to_months(%lld)", llabs(a->months))
+                         : gen_printf(g, "to_microseconds(%lld)", llabs(a->days * 86400000000LL + a->micros));
     if (!dtype_is_numeric(order) || dtype_is_integral(order))
         return gen_printf(g, "%.0f", trunc(size));
     return gen_printf(g, "CAST('%.17g' AS %s)", size, gen_sql_type(g, order));
@@ -204,7 +203,8 @@ static const char *distance(struct gen *g, const struct amount *a, const struct 
 
 static bool same_interval(const struct dtype *a, const struct dtype *b)
 {
-    return a->id == DTYPE_INTERVAL && b->id == DTYPE_INTERVAL && dtype_interval_kind(a) == dtype_interval_kind(b);
+    return a->id == DTYPE_INTERVAL && b->id == DTYPE_INTERVAL &&
+           dtype_interval_kind(a) == dtype_interval_kind(b);
 }
 
 /* What may stand beside an order of that type. Spark makes numbers of intervals there, too; here they are refused. */
@@ -243,9 +243,10 @@ static enum lc edge_value(struct gen *g, const struct scope *s, const struct exp
     x->words = gen_printf(g, "%" PRId64 " FOLLOWING", value);
     if (of) {
         if (!amount_of(of, &a))
-            return gen_fail(g, of, LC_UNSUPPORTED,
-                            "[INVALID_SQL_SYNTAX.INVALID_WINDOW_FRAME_BOUND] Invalid SQL syntax: Frame bound value "
-                            "must be a literal. SQLSTATE: 42000");
+            return gen_fail(
+                g, of, LC_UNSUPPORTED,
+                "[INVALID_SQL_SYNTAX.INVALID_WINDOW_FRAME_BOUND] Invalid SQL syntax: Frame bound value "
+                "must be a literal. SQLSTATE: 42000");
         TRY(sx_expr(g, s, of, &written));
         x->words = gen_printf(g, "%s %s", written.name, preceding ? "PRECEDING" : "FOLLOWING");
         if (preceding && order && is_converted(&a, order))
@@ -257,11 +258,12 @@ static enum lc edge_value(struct gen *g, const struct scope *s, const struct exp
     if (order && dtype_is_integral(order))
         x->at = trunc(x->at);
     if (!order && a.type->id != DTYPE_INT)
-        return gen_fail(g, of, LC_ENGINE,
-                        "[DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE] Cannot resolve \"%s\" due to "
-                        "data type mismatch: The data type of the bound \"%s\" does not match the expected data "
-                        "type \"INT\". SQLSTATE: 42K09",
-                        x->words, gen_type_words(g, a.type));
+        return gen_fail(
+            g, of, LC_ENGINE,
+            "[DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE] Cannot resolve \"%s\" due to "
+            "data type mismatch: The data type of the bound \"%s\" does not match the expected data "
+            "type \"INT\". SQLSTATE: 42K09",
+            x->words, gen_type_words(g, a.type));
     if (order && !fits(g, &a, order))
         x->kind = BOUND_UNBOUNDED, x->sql = NULL; /* said with the whole frame */
     return x->words ? LC_OK : err_nomem(g->err);
@@ -287,8 +289,7 @@ static const char *edge_sql(struct gen *g, const struct edge *x)
 {
     if (!x->sql)
         return x->words;
-    return x->at == 0 ? "CURRENT ROW"
-                      : gen_printf(g, "%s %s", x->sql, x->at < 0 ? "PRECEDING" : "FOLLOWING");
+    return x->at == 0 ? "CURRENT ROW" : gen_printf(g, "%s %s", x->sql, x->at < 0 ? "PRECEDING" : "FOLLOWING");
 }
 
 /* ---- frames ---- */
@@ -315,12 +316,14 @@ static enum lc check_frame(struct gen *g, const struct expr *e, const struct fra
             "(\"NUMERIC\" or \"INTERVAL\"). SQLSTATE: 42K09",
             f->words, gen_type_words(g, order));
     if (wrong)
-        return gen_fail(
-            g, e, LC_ENGINE,
-            "[DATATYPE_MISMATCH.RANGE_FRAME_INVALID_TYPE] Cannot resolve \"(%s%s%s)\" due to data type mismatch: The "
-            "data type \"%s\" used in the order specification does not support the data type \"%s\" which is used "
-            "in the range frame. SQLSTATE: 42K09",
-            lists, *lists ? " " : "", f->words, gen_type_words(g, order), gen_type_words(g, wrong->type));
+        return gen_fail(g, e, LC_ENGINE,
+                        "[DATATYPE_MISMATCH.RANGE_FRAME_INVALID_TYPE] Cannot resolve \"(%s%s%s)\" due to "
+                        "data type mismatch: The "
+                        "data type \"%s\" used in the order specification does not support the data type "
+                        "\"%s\" which is used "
+                        "in the range frame. SQLSTATE: 42K09",
+                        lists, *lists ? " " : "", f->words, gen_type_words(g, order),
+                        gen_type_words(g, wrong->type));
     if (both && l->at > u->at)
         return gen_fail(
             g, e, LC_ENGINE,
@@ -345,7 +348,8 @@ static enum lc range_order(struct gen *g, const struct scope *s, const struct ex
     if (e->n > first + 1)
         return gen_fail(
             g, e, LC_ENGINE,
-            "[DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER] Cannot resolve \"RANGE\" due to data type mismatch: A "
+            "[DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER] Cannot resolve \"RANGE\" due to data type mismatch: "
+            "A "
             "range window frame with value boundaries cannot be used in a window specification with multiple "
             "order by expressions. SQLSTATE: 42K09");
     *order = dtype_of(DTYPE_INT);
@@ -373,8 +377,8 @@ static enum lc frame_of(struct gen *g, const struct scope *s, const struct expr 
 static const char *frame_sql(struct gen *g, const struct expr *e, const struct frame *f)
 {
     if (f->lower.at > f->upper.at)
-        return gen_printf(g, " ROWS BETWEEN %" PRId64 " FOLLOWING AND %" PRId64 " FOLLOWING", (int64_t)1 << 62,
-                          (int64_t)1 << 62);
+        return gen_printf(g, " ROWS BETWEEN %" PRId64 " FOLLOWING AND %" PRId64 " FOLLOWING",
+                          (int64_t)1 << 62, (int64_t)1 << 62);
     return gen_printf(g, " %s BETWEEN %s AND %s", e->u.window.frame == FRAME_ROWS ? "ROWS" : "RANGE",
                       edge_sql(g, &f->lower), edge_sql(g, &f->upper));
 }
