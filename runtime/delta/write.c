@@ -392,7 +392,8 @@ static enum lc write_aligned(struct writing *a, const struct plan *aligned, stru
     const char **names = arena ? arena_zalloc(arena, (n + 1) * sizeof *names) : NULL;
     const char **partition_by =
         arena ? arena_zalloc(arena, (a->n_partition_by + 1) * sizeof *partition_by) : NULL;
-    struct write_spec spec = {.dir = a->dir, .format = "parquet", .n_partition = a->n_partition_by};
+    struct write_spec spec = {
+        .dir = a->dir, .format = "parquet", .n_partition = a->n_partition_by, .zones = true};
     const struct plan *renamed = NULL;
     enum lc rc = names && partition_by ? LC_OK : err_nomem(err);
 

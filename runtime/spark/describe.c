@@ -4,6 +4,7 @@
 #include "runtime/catalog/files.h"
 #include "runtime/catalog/resolve.h"
 #include "runtime/dataframe/engines/engine.h"
+#include "runtime/dataframe/folder.h"
 #include "runtime/spark/table.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -560,6 +561,16 @@ static bool in_partition(const struct sql_statement *st, const struct subject *s
     return true;
 }
 
+/* As it stands in a folder's name. */
+static const char *escaped(struct arena *a, const char *text)
+{
+    struct buf b = BUF_INIT(1 << 20);
+    const char *out = folder_escape(&b, text, strlen(text)) ? arena_strdup(a, buf_str(&b)) : NULL;
+
+    buf_release(&b);
+    return out ? out : text;
+}
+
 struct partitions { /* a=1/b=x of each file */
     const struct sql_statement *st;
     const struct subject *s;
@@ -581,8 +592,9 @@ static enum lc note_partition(void *arg, const char *path, const char *const *va
         return err_nomem(err);
     p->texts = more;
     for (size_t k = 0; text && k < partition_count(p->s); k++)
-        text = arena_printf(p->arena, "%s%s%s=%s", text, k ? "/" : "", partition_name(p->s, k),
-                            values[k] ? values[k] : "__HIVE_DEFAULT_PARTITION__");
+        text = arena_printf(p->arena, "%s%s%s=%s", text, k ? "/" : "",
+                            escaped(p->arena, partition_name(p->s, k)),
+                            values[k] ? escaped(p->arena, values[k]) : FOLDER_NULL);
     more[p->n++] = text;
     return text ? LC_OK : err_nomem(err);
 }

@@ -422,6 +422,18 @@ def test_protocol_versions(home):
         assert sql(home, f"SELECT x FROM {name} ORDER BY x") == [{"x": 1}, {"x": 2}]
 
 
+def test_instants_among_partitions_are_in_utc(home):
+    """What a session of another zone writes, it reads, and delta-rs reads, as the same instant."""
+    out = script(home, """spark.conf:set("spark.sql.session.timeZone", "Asia/Tokyo")
+        spark:sql("CREATE TABLE tz (a INT, p TIMESTAMP) PARTITIONED BY (p)")
+        spark:sql("INSERT INTO tz VALUES (1, TIMESTAMP'2024-01-02 03:04:05')")
+        print(spark:sql("SELECT CAST(p AS STRING) AS p FROM tz WHERE p = TIMESTAMP'2024-01-02 03:04:05'"):collect()[1].p)
+        spark.conf:set("spark.sql.session.timeZone", "UTC")
+        print(spark:sql("SELECT CAST(p AS STRING) AS p FROM tz"):collect()[1].p)""")
+    assert out == "2024-01-02 03:04:05\n2024-01-01 18:04:05\n"
+    assert theirs(place(home, "tz"), order="a")[0]["p"].isoformat() == "2024-01-01T18:04:05+00:00"
+
+
 # ---- tables of files ----
 
 def test_files_by_writer(home):
@@ -430,7 +442,7 @@ def test_files_by_writer(home):
 
     default = home / "tables" / "spark_catalog" / "default"
     script(home, """spark:range(3):selectExpr("id", "id % 2 AS p").write:format("parquet"):partitionBy("p"):saveAsTable("w")
-        spark:range(3, 5):selectExpr("id % 2 AS p", "id").write:format("parquet"):mode("append"):saveAsTable("w")  -- by name
+        spark:range(3, 5):selectExpr("id % 2 AS p", "id").write:format("parquet"):mode("append"):partitionBy("p"):saveAsTable("w")  -- by name
         spark:range(5, 6):selectExpr("id", "0 AS p").write:insertInto("w")""")
     files = ds.dataset(str(default / "w"), format="parquet", partitioning="hive").to_table().to_pylist()
     rows = [{"id": i, "p": 0 if i == 5 else i % 2} for i in range(6)]

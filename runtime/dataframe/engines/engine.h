@@ -148,7 +148,9 @@ struct write_spec {
     size_t n_partition;
     const struct plan_options *options; /* compression, header, sep, …; may be NULL */
     bool single_file;                   /* one file even for large results (coalesce(1)) */
-    const int64_t *field_ids;           /* Parquet's, one per column of the plan; NULL: none. */
+    bool
+        zones; /* instants among the values of partitions keep their zone, else they are the session's times */
+    const int64_t *field_ids; /* Parquet's, one per column of the plan; NULL: none. */
 };
 
 struct column_stats {

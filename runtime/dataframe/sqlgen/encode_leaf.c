@@ -1,6 +1,7 @@
 /* encode_leaf.c: where rows come from. */
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -92,11 +93,26 @@ static bool same_partition(const struct scan *s, size_t a, size_t b)
     return true;
 }
 
+/* Delta's instants are in UTC where they name no zone; the engine would take them for the session's. */
+static void put_partition_text(struct buf *b, const struct dtype *t, const char *v)
+{
+    size_t n = strlen(v);
+    bool zone = n > 10 && strpbrk(v + 10, "+-Zz") != NULL;
+    char instant[64];
+
+    if (t->id == DTYPE_TIMESTAMP && !zone && n > 10 && n + 4 < sizeof instant) {
+        snprintf(instant, sizeof instant, "%s+00", v);
+        sql_quote_text(b, instant, n + 3);
+    } else {
+        sql_quote_text(b, v, n);
+    }
+}
+
 static void put_value(struct buf *b, const struct dtype *t, const char *v)
 {
     buf_puts(b, "CAST(");
     if (v)
-        sql_quote_text(b, v, strlen(v));
+        put_partition_text(b, t, v);
     else
         buf_puts(b, "NULL");
     buf_puts(b, " AS ");
@@ -197,8 +213,15 @@ static void put_joined(struct buf *b, const struct scan *s, bool *taken)
         buf_puts(b, i ? ", (" : "(");
         sql_quote_text(b, s->files[i].path, strlen(s->files[i].path));
         for (size_t k = 0; k < s->n_partition; k++) {
-            buf_puts(b, ", ");
-            put_value(b, dtype_of(DTYPE_STRING), s->files[i].partition[k]);
+            const struct dtype *t =
+                s->schema->fields[dtype_field_index(s->schema, s->partition_columns[k])].type;
+
+            buf_puts(b, ", CAST(");
+            if (s->files[i].partition[k])
+                put_partition_text(b, t, s->files[i].partition[k]);
+            else
+                buf_puts(b, "NULL");
+            buf_puts(b, " AS VARCHAR)");
         }
         buf_putc(b, ')');
     }

@@ -210,28 +210,46 @@ static void put_field_ids(const struct writing *w, const struct dtype *schema, s
     buf_puts(b, any ? "}" : "");
 }
 
-/* As in Spark, an empty text is NULL in a folder's name. */
+/* A value as Spark has it in a folder's name, where DuckDB's text is another: an empty text is NULL, an instant has no zone. */
+static bool put_folder_value(const struct writing *w, const struct dfield *f, bool first, struct buf *b)
+{
+    static const struct {
+        enum dtype_id id;
+        const char *before, *after;
+    } forms[] = {{DTYPE_STRING, "nullif(", ", '')"},
+                 {DTYPE_TIMESTAMP, "CAST(", " AS TIMESTAMP)"},
+                 {DTYPE_DOUBLE, "lacus_java_number(CAST(", " AS VARCHAR))"},
+                 {DTYPE_FLOAT, "lacus_java_number(CAST(", " AS VARCHAR))"}};
+    size_t i = 0;
+
+    while (i < sizeof forms / sizeof *forms && forms[i].id != f->type->id)
+        i++;
+    if (i == sizeof forms / sizeof *forms || (w->spec->zones && f->type->id == DTYPE_TIMESTAMP))
+        return false;
+    buf_puts(b, first ? "SELECT * REPLACE (" : ", ");
+    buf_puts(b, forms[i].before);
+    sql_quote_name(b, f->name);
+    buf_puts(b, forms[i].after);
+    buf_puts(b, " AS ");
+    sql_quote_name(b, f->name);
+    return true;
+}
+
 static void put_query(const struct writing *w, const struct sql_query *q, struct buf *b)
 {
-    size_t texts = 0;
+    size_t changed = 0;
 
     for (size_t i = 0; i < w->spec->n_partition; i++) {
         const struct dfield *f = &q->schema->fields[dtype_field_index(q->schema, w->spec->partition_by[i])];
 
-        if (f->type->id != DTYPE_STRING)
-            continue;
-        buf_puts(b, texts++ ? ", " : "SELECT * REPLACE (");
-        buf_puts(b, "nullif(");
-        sql_quote_name(b, f->name);
-        buf_puts(b, ", '') AS ");
-        sql_quote_name(b, f->name);
+        changed += put_folder_value(w, f, changed == 0, b);
     }
-    buf_puts(b, texts ? ") FROM (" : "");
+    buf_puts(b, changed ? ") FROM (" : "");
     if (strcmp(w->spec->format, "csv") == 0)
         duck_put_lines(b, q, w->spec);
     else
         buf_puts(b, q->sql);
-    buf_puts(b, texts ? ")" : "");
+    buf_puts(b, changed ? ")" : "");
 }
 
 static enum lc put_statement(struct writing *w, const struct sql_query *q, struct buf *b)
