@@ -356,14 +356,30 @@ static enum lc check_same_partitions(const struct files_saving *s, const struct 
                                      struct err *err)
 {
     const json_t *list = files_partitions(t);
+    const char *const *names = s->save->write.partition_by;
     size_t n = s->save->write.n_partition_by;
-    bool same = n == 0 || n == json_array_size(list);
+    struct buf said = BUF_INIT(1000), there = BUF_INIT(1000);
+    bool same = n == json_array_size(list) || (s->save->insert && n == 0);
 
-    for (size_t i = 0; same && i < n; i++)
-        same = strcasecmp(json_string_value(json_array_get(list, i)), s->save->write.partition_by[i]) == 0;
-    return same ? LC_OK
-                : err_set(err, LC_ENGINE,
-                          "Specified partitioning does not match that of the existing table %s.", s->full);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+
+        buf_printf(&there, "%s%s", i ? ", " : "", name);
+        same = same && (i >= n || strcasecmp(name, names[i]) == 0);
+    }
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&said, "%s%s", i ? ", " : "", names[i]);
+    if (!same) {
+        err_set(err, LC_ENGINE,
+                "Specified partitioning does not match that of the existing table %s.\nSpecified partition "
+                "columns: "
+                "[%s]\nExisting partition columns: [%s]",
+                s->full, buf_str(&said), buf_str(&there));
+        err_hint(err, "say partitionBy as the table has it, or use insertInto");
+    }
+    buf_release(&said);
+    buf_release(&there);
+    return same ? LC_OK : LC_ENGINE;
 }
 
 /* INSERT, and saveAsTable with mode append: the table stays what it is. */

@@ -20,17 +20,17 @@ int dataframe_agg(lua_State *L), dataframe_alias(lua_State *L), dataframe_collec
     dataframe_head(lua_State *L), dataframe_intersect(lua_State *L), dataframe_intersect_all(lua_State *L),
     dataframe_is_empty(lua_State *L), dataframe_join(lua_State *L), dataframe_lateral_join(lua_State *L),
     dataframe_merge_into(lua_State *L), dataframe_change_rows(lua_State *L), dataframe_alias_of(lua_State *L),
-    dataframe_overwrite(lua_State *L), dataframe_save_v2(lua_State *L), dataframe_limit(lua_State *L),
-    dataframe_offset(lua_State *L), dataframe_order_by(lua_State *L), dataframe_print_schema(lua_State *L),
-    dataframe_repartition(lua_State *L), dataframe_coalesce(lua_State *L),
-    dataframe_replace_temp_view(lua_State *L), dataframe_rollup(lua_State *L), dataframe_same(lua_State *L),
-    dataframe_select(lua_State *L), dataframe_select_expr(lua_State *L), dataframe_show(lua_State *L),
-    dataframe_subtract(lua_State *L), dataframe_tail(lua_State *L), dataframe_take(lua_State *L),
-    dataframe_to_df(lua_State *L), dataframe_to_local_iterator(lua_State *L),
-    dataframe_to_table(lua_State *L), dataframe_transform(lua_State *L), dataframe_union(lua_State *L),
-    dataframe_union_by_name(lua_State *L), dataframe_with_column(lua_State *L),
-    dataframe_with_column_renamed(lua_State *L), dataframe_with_columns(lua_State *L),
-    dataframe_with_columns_renamed(lua_State *L);
+    dataframe_overwrite(lua_State *L), dataframe_v1_table(lua_State *L), dataframe_save_v2(lua_State *L),
+    dataframe_limit(lua_State *L), dataframe_offset(lua_State *L), dataframe_order_by(lua_State *L),
+    dataframe_print_schema(lua_State *L), dataframe_repartition(lua_State *L),
+    dataframe_coalesce(lua_State *L), dataframe_replace_temp_view(lua_State *L),
+    dataframe_rollup(lua_State *L), dataframe_same(lua_State *L), dataframe_select(lua_State *L),
+    dataframe_select_expr(lua_State *L), dataframe_show(lua_State *L), dataframe_subtract(lua_State *L),
+    dataframe_tail(lua_State *L), dataframe_take(lua_State *L), dataframe_to_df(lua_State *L),
+    dataframe_to_local_iterator(lua_State *L), dataframe_to_table(lua_State *L),
+    dataframe_transform(lua_State *L), dataframe_union(lua_State *L), dataframe_union_by_name(lua_State *L),
+    dataframe_with_column(lua_State *L), dataframe_with_column_renamed(lua_State *L),
+    dataframe_with_columns(lua_State *L), dataframe_with_columns_renamed(lua_State *L);
 
 int dataframe_na(lua_State *L); /* df.na */
 int64_t dataframe_rows_arg(lua_State *L, int index);

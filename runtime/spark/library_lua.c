@@ -304,6 +304,7 @@ static void push_core(lua_State *L)
                                        {"alias_of", dataframe_alias_of},
                                        {"fail", session_raise_text},
                                        {"overwrite", dataframe_overwrite},
+                                       {"v1_table", dataframe_v1_table},
                                        {"save_v2", dataframe_save_v2},
                                        {"functions", l_functions},
                                        {"pack", l_pack},

@@ -334,6 +334,13 @@ static int l_insert_into(lua_State *L) /* insertInto(name, overwrite) */
 
     spark_args(L, 2, names);
     const char *name = luaL_checkstring(L, 2);
+    if (lua_getiuservalue(L, 1, 2) == LUA_TTABLE)
+        luaL_error(
+            L,
+            "[PARTITION_BY_NOT_ALLOWED_WITH_INSERT_INTO] partitionBy() cannot be used with insertInto(). "
+            "Partition columns for table %s are determined by the table definition. SQLSTATE: 42601",
+            name);
+    lua_pop(L, 1);
     if (spark_bool(L, 3))
         w->mode = DELTA_OVERWRITE;
     else if (w->mode == DELTA_ERROR)

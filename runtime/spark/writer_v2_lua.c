@@ -1,4 +1,5 @@
 /* writer_v2_lua.c: df:writeTo(table) below Lua: rows in place of those of a condition, and Spark's WriteOperationV2 on a server. */
+#include "runtime/catalog/files.h"
 #include "runtime/spark/args_lua.h"
 #include "runtime/spark/column_lua.h"
 #include "runtime/spark/commands.h"
@@ -30,6 +31,34 @@ int dataframe_overwrite(lua_State *L)
             LC_OK)
         return session_raise(L, &err);
     lua_pushboolean(L, there);
+    return 1;
+}
+
+/* v1_table(name) -> its name in backticks, when it is a table of files; nil when it is none, or there is none. */
+int dataframe_v1_table(lua_State *L)
+{
+    struct spark_env env = {.spark = spark_of(L)};
+    const struct ctx *ctx = session_ctx(session_of(L));
+    struct catalog_name name;
+    struct catalog_table table;
+    bool there = false, files;
+    struct err err;
+
+    err_clear(&err);
+    if (spark_catalog(env.spark, &env.catalog, &err) != LC_OK ||
+        catalog_complete(env.catalog, luaL_checkstring(L, 1), &name, &err) != LC_OK ||
+        catalog_table_exists(ctx, env.catalog, &name, &there, &err) != LC_OK)
+        return session_raise(L, &err);
+    if (!there)
+        return lua_pushnil(L), 1;
+    if (catalog_get_table(ctx, env.catalog, &name, &table, &err) != LC_OK)
+        return session_raise(L, &err);
+    files = table.kind != CATALOG_VIEW && files_is_format(table.format);
+    catalog_table_release(&table);
+    if (files)
+        lua_pushfstring(L, "`%s`.`%s`.`%s`", name.catalog, name.schema, name.table);
+    else
+        lua_pushnil(L);
     return 1;
 }
 

@@ -98,7 +98,8 @@ static bool parse_totals(struct parser *p, struct grouping *s, enum group_kind k
     do {
         if (n == GROUP_SETS_COLUMNS || (kind == GROUP_CUBE && n == 8))
             return fail_at(p, peek_token(p, 0), "%s takes at most %d columns beside other groups",
-                           kind == GROUP_CUBE ? "CUBE" : "ROLLUP", kind == GROUP_CUBE ? 8 : GROUP_SETS_COLUMNS);
+                           kind == GROUP_CUBE ? "CUBE" : "ROLLUP",
+                           kind == GROUP_CUBE ? 8 : GROUP_SETS_COLUMNS);
         members[n] = 0;
         if (!parse_group_set(p, s, &members[n++]))
             return false;
@@ -186,7 +187,8 @@ static bool parse_sets(struct parser *p, struct grouping *s)
         enum group_kind kind;
         uint32_t set = 0;
 
-        if (at_totals(p, &kind) ? !parse_analytic(p, s, &one) : !set_member(p, s, &set) || !add_set(p, &one, set))
+        if (at_totals(p, &kind) ? !parse_analytic(p, s, &one)
+                                : !set_member(p, s, &set) || !add_set(p, &one, set))
             return false;
         if (!cross(p, all, &one))
             return false;

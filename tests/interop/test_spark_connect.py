@@ -66,6 +66,44 @@ fails(function() df:unpivot("p", {"k", "s"}, "name", "value"):show() end)
         assert "[UNPIVOT_VALUE_DATA_TYPE_MISMATCH]" in out[len(expected):]
 
 
+def test_tables_of_files_refuse_what_sparks_refuse(home, peer):
+    """Here and through pyspark, call by call: what is refused, and how it is said."""
+    from pyspark.sql.connect import functions as F
+    calls = [  # Lua, Python
+        ('d.write:mode("append"):saveAsTable("vt")', lambda d: d.write.mode("append").saveAsTable("vt")),
+        ('d.write:mode("append"):partitionBy("a"):saveAsTable("vt")', lambda d: d.write.mode("append").partitionBy("a").saveAsTable("vt")),
+        ('d.write:mode("append"):partitionBy("p"):saveAsTable("vt")', lambda d: d.write.mode("append").partitionBy("p").saveAsTable("vt")),
+        ('d.write:mode("append"):partitionBy("p"):insertInto("vt")', lambda d: d.write.mode("append").partitionBy("p").insertInto("vt")),
+        ('d.write:insertInto("vt")', lambda d: d.write.insertInto("vt")),
+        ('d:writeTo("vt"):append()', lambda d: d.writeTo("vt").append()),
+        ('d:writeTo("vt"):overwrite(F.lit(true))', lambda d: d.writeTo("vt").overwrite(F.lit(True))),
+        ('d:writeTo("vt"):overwritePartitions()', lambda d: d.writeTo("vt").overwritePartitions()),
+        ('d:writeTo("vn"):using("parquet"):create()', lambda d: d.writeTo("vn").using("parquet").create()),
+        ('d:writeTo("vn"):using("parquet"):createOrReplace()', lambda d: d.writeTo("vn").using("parquet").createOrReplace()),
+        ('d:writeTo("vn"):using("parquet"):replace()', lambda d: d.writeTo("vn").using("parquet").replace()),
+    ]
+    made = "CREATE TABLE vt (a INT, p STRING) USING parquet PARTITIONED BY (p)"
+    out = script(home, FAILS + f"""spark:sql("{made}")
+local d = spark:createDataFrame({{{{1, "x"}}}}, "a INT, p STRING")
+""" + "\n".join(f"fails(function() {lua} end); print('--')" for lua, _ in calls) + "\nprint(spark:table('vt'):count())")
+    peer.sql(made)
+    d = peer.createDataFrame([(1, "x")], "a INT, p STRING")
+
+    def said(text):  # without the names of tables, which end with the line's first full stop or a quote
+        text = re.sub(r"^[^\s\[]*:\d+: ", "", text.strip().replace("`", ""))
+        return re.match(r"\[[A-Z_.]+\]|(?:\w+ ){5}", text + " ")[0] if text != "no error" else text
+    for (lua, call), ours in zip(calls, out.split("--\n"), strict=False):
+        try:
+            call(d)
+            theirs = "no error"
+        except Exception as e:
+            theirs = str(e)
+        assert said(ours) == said(theirs), (lua, ours, theirs)
+    assert int(out.split("--\n")[-1]) == peer.table("vt").count() == 2
+    peer.sql("DROP TABLE vt")
+    peer.sql("DROP TABLE vn")
+
+
 def test_connects_by_the_builder_and_back(home, spark_server):
     out = script(home, f"""
 print(tostring(spark):match("embedded") ~= nil)

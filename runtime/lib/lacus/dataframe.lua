@@ -601,14 +601,31 @@ return function(native)
     end
   end
 
-  local function must_exist(w)
+  local function must_exist(w, level)
     if not native.is_remote() and not exists(w.name) then
-      error(("[TABLE_OR_VIEW_NOT_FOUND] The table or view `%s` cannot be found; create() makes it. SQLSTATE: 42P01"):format(w.name), 3)
+      error(("[TABLE_OR_VIEW_NOT_FOUND] The table or view `%s` cannot be found; create() makes it. SQLSTATE: 42P01"):format(w.name), level or 3)
+    end
+  end
+
+  -- Tables of files are Spark's older kind, which this writer makes and does not change.
+  local function must_be_v2(w)
+    must_exist(w, 4)
+    local files = not native.is_remote() and native.v1_table(w.name)
+    if files then
+      native.raise(("Cannot write into v1 table: %s."):format(files), "use df.write:insertInto or df.write:mode(…):saveAsTable")
     end
   end
 
   local function replace(w, v2)
-    if not native.is_remote() then w.options_.overwriteSchema = true end
+    if not native.is_remote() then
+      local made = w.provider and w.provider:lower() ~= "delta" and ("`%s`"):format(w.name)
+      local files = native.v1_table(w.name) or made
+      if files then
+        native.raise(("[UNSUPPORTED_FEATURE.TABLE_OPERATION] The feature is not supported: Table %s does not support REPLACE TABLE "
+          .. "AS SELECT: it is a table of files. SQLSTATE: 0A000"):format(files), "use df.write:mode(\"overwrite\"):saveAsTable")
+      end
+      w.options_.overwriteSchema = true
+    end
     save(w, "overwrite", v2)
   end
 
@@ -633,7 +650,7 @@ return function(native)
   -- adds rows to a table that is there, by the names of columns
   --     df:writeTo("lake"):append()
   function V2:append()
-    must_exist(self)
+    must_be_v2(self)
     save(self, "append", "append")
   end
   --- DataFrameWriterV2:overwrite(condition: Column)
@@ -643,7 +660,7 @@ return function(native)
     local fine, why = pcall(native.condition, condition)
     if not fine then error("overwrite: " .. tostring(why):gsub("^.-%((.*)%)$", "%1"), 2) end
     condition = why
-    must_exist(self)
+    must_be_v2(self)
     if native.is_remote() then return save_there(self, "overwrite", condition) end
     if not native.overwrite(self.df, self.name, condition) then save(self, "overwrite") end
   end
@@ -651,7 +668,7 @@ return function(native)
   -- puts the rows in place of the partitions that they are of
   --     df:writeTo("lake"):overwritePartitions()
   function V2:overwritePartitions()
-    must_exist(self)
+    must_be_v2(self)
     if not native.is_remote() then self.options_.partitionOverwriteMode = "dynamic" end
     save(self, "overwrite", "overwritePartitions")
   end
