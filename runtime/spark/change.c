@@ -1,5 +1,6 @@
 /* DELETE and UPDATE, and what INSERT has of them: the files with rows that change are written anew without, or with other, values. */
 #include "runtime/base/mem.h"
+#include "runtime/spark/spark.h"
 #include "runtime/spark/table.h"
 #include "runtime/spark/target.h"
 #include <stdio.h>
@@ -168,24 +169,46 @@ static struct expr *updated_column(struct command *c, const struct dfield *f)
     return expr_alias(expr_call("when", false, args, 3), f->name);
 }
 
-static enum lc update_matching(struct command *c, struct target *t, int64_t *n)
+/* The rows as they are to be: of the marked files, or of all. */
+static const struct plan *updated_rows(struct command *c, const struct target *t, bool all)
 {
-    struct expr **columns;
-    struct expr *yes = c->s->condition ? expr_ref(c->s->condition) : expr_bool(true);
+    struct expr **columns = mem_calloc(t->schema->n_fields + 1, sizeof *columns);
     const struct plan *rows = NULL;
-    enum lc rc = yes ? mark_matching(c, t, yes, n) : err_nomem(c->err);
 
-    expr_unref(yes);
-    if (rc != LC_OK || *n == 0)
-        return rc;
-    columns = mem_calloc(t->schema->n_fields + 1, sizeof *columns);
     for (size_t i = 0; columns && i < t->schema->n_fields; i++)
         columns[i] = updated_column(c, &t->schema->fields[i]);
     if (columns)
-        rows = plan_project(target_rows(c, t, false), columns, t->schema->n_fields);
+        rows = plan_project(target_rows(c, t, all), columns, t->schema->n_fields);
     mem_free(columns);
     if (!rows)
-        return err_nomem(c->err);
+        err_nomem(c->err);
+    return rows;
+}
+
+/* A statement that is wrong is so where no row matches, too. */
+static enum lc check_values(struct command *c, const struct target *t)
+{
+    const struct plan *rows = updated_rows(c, t, true);
+    enum lc rc = rows ? spark_analyze(c->ctx, c->env->spark, rows, c->err) : LC_NOMEM;
+
+    plan_unref(rows);
+    return rc;
+}
+
+static enum lc update_matching(struct command *c, struct target *t, int64_t *n)
+{
+    struct expr *yes = c->s->condition ? expr_ref(c->s->condition) : expr_bool(true);
+    const struct plan *rows;
+    enum lc rc = yes ? mark_matching(c, t, yes, n) : err_nomem(c->err);
+
+    expr_unref(yes);
+    if (rc == LC_OK && *n == 0)
+        rc = check_values(c, t);
+    if (rc != LC_OK || *n == 0)
+        return rc;
+    rows = updated_rows(c, t, false);
+    if (!rows)
+        return LC_NOMEM;
     return target_commit(
         c, t, rows, "UPDATE",
         json_pack("{s:I,s:I}", "numUpdatedRows", (json_int_t)*n, "numRemovedFiles", (json_int_t)marked(t)));

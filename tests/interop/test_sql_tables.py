@@ -434,6 +434,16 @@ def test_instants_among_partitions_are_in_utc(home):
     assert theirs(place(home, "tz"), order="a")[0]["p"].isoformat() == "2024-01-01T18:04:05+00:00"
 
 
+def test_a_wrong_update_is_wrong_where_no_row_matches(home):
+    sql(home, "CREATE TABLE wu (a INT, p STRING)")
+    for _ in range(2):
+        assert "[UNRESOLVED_COLUMN.WITH_SUGGESTION]" in fails(home, "UPDATE wu SET a = zz WHERE a = 7")
+        assert "[UNRESOLVED_ROUTINE]" in fails(home, "UPDATE wu SET a = no_such(1) WHERE a = 7")
+        assert "[DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION]" in fails(home, "UPDATE wu SET a = array(1) WHERE a = 7")
+        assert sql(home, "UPDATE wu SET a = (SELECT max(id) FROM range(3)) WHERE a = 7") == [{"num_affected_rows": 0}]
+        sql(home, "INSERT INTO wu VALUES (1, 'x')")
+
+
 # ---- tables of files ----
 
 def test_files_by_writer(home):
