@@ -107,15 +107,32 @@ static const char *partition_name(const struct subject *s, size_t i)
                     : json_string_value(json_array_get(files_partitions(&s->table), i));
 }
 
+enum lc describe_partitioned(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
+                             const struct dtype *schema, bool *partition, struct err *err)
+{
+    struct subject s = {0};
+    enum lc rc = find(ctx, env, name, &s, err);
+
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        partition[i] = false;
+        for (size_t k = 0; rc == LC_OK && k < partition_count(&s); k++)
+            partition[i] = partition[i] || strcasecmp(partition_name(&s, k), schema->fields[i].name) == 0;
+    }
+    subject_release(&s);
+    return rc;
+}
+
 static enum lc need_delta(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
-                          struct subject *s, struct err *err)
+                          const char *what, struct subject *s, struct err *err)
 {
     enum lc rc = find(ctx, env, name, s, err);
 
     if (rc == LC_OK && !s->delta)
-        rc = err_set(err, LC_UNSUPPORTED,
-                     "'%s' is no Delta table, so it has no versions, files or properties of one",
-                     name->items[name->n - 1]);
+        rc = err_set(
+            err, LC_UNSUPPORTED,
+            "[DELTA_TABLE_ONLY_OPERATION] `%s` is not a Delta table. %s is only supported for Delta tables. "
+            "SQLSTATE: 0AKDD",
+            name->items[name->n - 1], what);
     if (rc != LC_OK)
         subject_release(s);
     return rc;
@@ -875,7 +892,7 @@ enum lc describe_history(const struct ctx *ctx, const struct spark_env *env, con
     struct table t = TABLE_INIT;
     enum lc rc;
 
-    TRY(need_delta(ctx, env, name, &s, err));
+    TRY(need_delta(ctx, env, name, "DESCRIBE HISTORY", &s, err));
     rc = delta_history(ctx, s.location, 0, &history, err);
     subject_release(&s);
     TRY(rc);
@@ -943,7 +960,7 @@ enum lc describe_detail(const struct ctx *ctx, const struct spark_env *env, cons
     struct table t = TABLE_INIT;
     enum lc rc;
 
-    TRY(need_delta(ctx, env, name, &s, err));
+    TRY(need_delta(ctx, env, name, "DESCRIBE DETAIL", &s, err));
     table_column(&t, "format", DTYPE_STRING);
     table_column(&t, "id", DTYPE_STRING);
     table_column(&t, "name", DTYPE_STRING);

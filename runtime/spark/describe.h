@@ -17,6 +17,9 @@ enum lc describe_table(const struct ctx *ctx, const struct spark_env *env, const
                        bool extended, const struct plan **out, struct err *err) MUST_CHECK;
 enum lc describe_columns(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
                          const struct plan **out, struct err *err) MUST_CHECK;
+/* Which of the schema's columns the table is partitioned by; none of a view. */
+enum lc describe_partitioned(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
+                             const struct dtype *schema, bool *partition, struct err *err) MUST_CHECK;
 /* key NULL: all of them */
 enum lc describe_properties(const struct ctx *ctx, const struct spark_env *env, const struct sql_names *name,
                             const char *key, const struct plan **out, struct err *err) MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "runtime/spark/column_lua.h"
 #include "runtime/spark/commands.h"
 #include "runtime/spark/dataframe_lua.h"
+#include "runtime/spark/describe.h"
 #include "runtime/spark/local_lua.h"
 #include "runtime/spark/placeholders_lua.h"
 #include "runtime/spark/progress_lua.h"
@@ -439,10 +440,42 @@ static int l_database_exists(lua_State *L)
 
 static int l_list_columns(lua_State *L)
 {
+    struct spark_env env = {.spark = spark_of(L)};
+    struct sql_names name;
+    const struct dtype *schema;
+    bool *partition;
+    char **parts;
+    struct err err;
+    enum lc rc;
+
     lua_settop(L, 2);
     l_table(L);
-    schema_push(L, dataframe_schema(L, -1));
+    schema = dataframe_schema(L, -1);
+    partition = lua_newuserdatauv(L, schema->n_fields + 1, 0);
+    err_clear(&err);
+    if (name_split(lua_tostring(L, 2), &parts, &name.n, &err) != LC_OK)
+        return session_raise(L, &err);
+    name.items = (const char **)parts;
+    rc = spark_catalog(env.spark, &env.catalog, &err);
+    if (rc == LC_OK)
+        rc = spark_engine(env.spark, &env.engine, &err);
+    if (rc == LC_OK)
+        rc = describe_partitioned(session_ctx(session_of(L)), &env, &name, schema, partition, &err);
+    name_free(parts, name.n);
+    if (rc != LC_OK)
+        return session_raise(L, &err);
+    schema_push(L, schema);
     lua_getfield(L, -1, "fields");
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        lua_geti(L, -1, (lua_Integer)i + 1);
+        lua_pushboolean(L, partition[i]);
+        lua_setfield(L, -2, "isPartition");
+        lua_pushboolean(L, false); /* there are no buckets here, and no clusters */
+        lua_setfield(L, -2, "isBucket");
+        lua_pushboolean(L, false);
+        lua_setfield(L, -2, "isCluster");
+        lua_pop(L, 1);
+    }
     return 1;
 }
 
@@ -568,7 +601,7 @@ static const struct manual_row catalog_methods[] = {
      "listTables(schema) -> {{name, isTemporary}, …}\nalso of "
      "catalog.schema\n\tspark.catalog:listTables(\"default\")"},
     {"listColumns", l_list_columns,
-     "listColumns(table: TableName) -> {{name, dataType, nullable}, …}"
+     "listColumns(table: TableName) -> {{name, dataType, nullable, isPartition}, …}"
      "\nthe columns of a table\n\tspark.catalog:listColumns(\"people\")"},
     {"databaseExists", l_database_exists,
      "databaseExists(name) -> boolean"

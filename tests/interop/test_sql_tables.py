@@ -444,6 +444,16 @@ def test_a_wrong_update_is_wrong_where_no_row_matches(home):
         sql(home, "INSERT INTO wu VALUES (1, 'x')")
 
 
+def test_columns_say_what_a_table_is_partitioned_by(home):
+    out = script(home, """for name, using in pairs{cf = "USING parquet", cd = ""} do
+        spark:sql(("CREATE TABLE %s (a INT, p STRING) %s PARTITIONED BY (p)"):format(name, using))
+        for _, c in ipairs(spark.catalog:listColumns(name)) do print(c.name, c.dataType, c.nullable, c.isPartition, c.isBucket, c.isCluster) end
+    end""")
+    assert out.splitlines() == ["a\tint\ttrue\tfalse\tfalse\tfalse", "p\tstring\ttrue\ttrue\tfalse\tfalse"] * 2
+    assert "[DELTA_TABLE_ONLY_OPERATION]" in fails(home, "DESCRIBE HISTORY cf")
+    assert sql(home, "DESCRIBE HISTORY cd")[0]["operation"] == "CREATE TABLE"
+
+
 # ---- tables of files ----
 
 def test_files_by_writer(home):
