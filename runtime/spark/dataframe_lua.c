@@ -378,10 +378,28 @@ static int no_member(lua_State *L, const char *name)
     return session_raise(L, &err);
 }
 
+/* df[1], ipairs(df), pairs(df): a DataFrame holds no rows. */
+static int no_rows(lua_State *L)
+{
+    const struct dtype *schema = dataframe_schema(L, 1);
+    struct err err;
+
+    err_clear(&err);
+    err_set(&err, LC_ARG,
+            "a DataFrame has no elements: it is what rows are made of, and its columns have names");
+    err_hint(&err,
+             "for _, row in ipairs(df:collect()) do … end; the first row is df:first(), a column df[\"%s\"]",
+             schema->n_fields ? schema->fields[0].name : "name");
+    return session_raise(L, &err);
+}
+
 static int l_index(lua_State *L) /* upvalues: methods, properties */
 {
-    const char *name = luaL_checkstring(L, 2);
+    const char *name;
 
+    if (lua_type(L, 2) == LUA_TNUMBER)
+        return no_rows(L);
+    name = luaL_checkstring(L, 2);
     lua_pushvalue(L, 2);
     if (lua_gettable(L, lua_upvalueindex(1)) != LUA_TNIL) {
         if (!lua_istable(L, -1))
@@ -471,13 +489,9 @@ static int l_dir(lua_State *L) /* for completion: methods, then columns */
 
 static void open_class(lua_State *L)
 {
-    static const luaL_Reg metamethods[] = {{"__gc", l_gc},
-                                           {"__call", l_call},
-                                           {"__tostring", l_tostring},
-                                           {"__mimebundle", l_mimebundle},
-                                           {"__len", l_len},
-                                           {"__dir", l_dir},
-                                           {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__gc", l_gc},   {"__call", l_call},   {"__tostring", l_tostring}, {"__mimebundle", l_mimebundle},
+        {"__len", l_len}, {"__pairs", no_rows}, {"__dir", l_dir},           {NULL, NULL}};
 
     luaL_setfuncs(L, metamethods, 0);
     spark_methods(L, methods, "DataFrame");
