@@ -29,15 +29,17 @@ int nearest_distance(const char *a, const char *b)
     return rows[m % 3][n];
 }
 
-/* How far a name may be from a word and still be meant: a third of its length, or any continuation of it. */
+/* How far a name may be from a word and still be meant: a third of its length, or any continuation of it, of which the
+ * shortest is the nearest. */
 static int score(const char *word, const char *name)
 {
+    enum { STEP = 64 };
     size_t len = strlen(word);
-    int d = nearest_distance(word, name);
+    int d = nearest_distance(word, name), tie = least(d, STEP - 1);
 
     if (len >= 2 && strncasecmp(word, name, len) == 0)
-        return 1;
-    return d <= (int)(len + 2) / 3 ? d : -1;
+        return STEP + tie;
+    return d <= (int)(len + 2) / 3 ? d * STEP + tie : -1;
 }
 
 const char *nearest_one(const char *word, const char *const *names, size_t n)

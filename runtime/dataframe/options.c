@@ -91,13 +91,28 @@ static size_t collect(const char *format, enum source_use use, const char **name
 const char *source_option_meant(const char *format, enum source_use use, const char *name)
 {
     enum { MAX = 256 };
-    const char *names[MAX];
+    static const struct {
+        const char *name;
+        enum source_use use;
+    } words[] = {/* what goes the same way, but is no option */
+                 {"schema", SOURCE_READ}, {"format", SOURCE_READ}, {"format", SOURCE_WRITE},
+                 {"mode", SOURCE_WRITE},  {"path", SOURCE_WRITE},  {"partitionBy", SOURCE_WRITE}};
+    enum { WORDS = sizeof words / sizeof *words };
+    const char *names[MAX + WORDS];
+    size_t count;
 
     for (int u = SOURCE_READ; u <= SOURCE_WRITE; u++)
         for (size_t n = collect(NULL, (enum source_use)u, names, MAX); n > 0; n--)
             if (strcasecmp(names[n - 1], name) == 0)
                 return NULL;
-    return nearest_one(name, names, collect(format, use, names, MAX));
+    count = collect(format, use, names, MAX);
+    for (size_t i = 0; i < WORDS; i++)
+        if (words[i].use == use) {
+            if (strcasecmp(words[i].name, name) == 0)
+                return NULL;
+            names[count++] = words[i].name;
+        }
+    return nearest_one(name, names, count);
 }
 
 const char *source_format_name(size_t i)

@@ -398,12 +398,12 @@ def test_catalog_and_conf(run):
 df:createOrReplaceTempView("people")
 fails(function() df:createTempView("people") end)
 print(spark.catalog:tableExists("people"), spark.catalog:databaseExists("default"), spark.catalog:databaseExists("nope"))
-for _, c in ipairs(spark.catalog:listColumns("people")) do print(c.name, c.dataType) end
+for _, c in ipairs(spark.catalog:listColumns("people")) do print(c.name, c.dataType, c.isPartition) end
 print(spark.catalog:dropTempView("people"), spark.catalog:dropTempView("people"))
 print(spark.conf:get("not.set", "default"))
 spark.conf:set("my.setting", 5); print(spark.conf:get("my.setting"))
 print(SparkSession.builder:appName("x"):config("a.b", true):getOrCreate() == spark, spark.conf:get("a.b"))
-""").splitlines()[1:] == ["true\ttrue\tfalse", "id\tbigint", "s\tstring", "d\tdouble", "true\tfalse", "default", "5", "true\ttrue"]
+""").splitlines()[1:] == ["true\ttrue\tfalse", "id\tbigint\tfalse", "s\tstring\tfalse", "d\tdouble\tfalse", "true\tfalse", "default", "5", "true\ttrue"]
 
 
 # ---- writes ----
@@ -540,6 +540,15 @@ print(spark.read:parquet("{tmp_path}/x"):count())
     ('df:replace("a")', "ARGUMENT_REQUIRED"),
     ('df:replace("a", "b", "nope")', "UNRESOLVED_COLUMN"),
     ('df:groupBy("s"):pivot("id", 1)', "the values go in a list"),
+    ("return df[1]", "a DataFrame has no elements"),
+    ("for _, row in ipairs(df) do print(row) end", "for _, row in ipairs(df:collect()) do"),
+    ("for _, row in pairs(df) do print(row) end", "for _, row in ipairs(df:collect()) do"),
+    ('spark.read:csv{"nowhere.csv", schma = "a INT"}', "did you mean 'schema'"),
+    ('spark.read:load{"nowhere.csv", fromat = "csv"}', "did you mean 'format'"),
+    ('spark.read:options{mod = "FAILFAST"}:csv("nowhere.csv")', "did you mean 'mode'"),
+    ('df.write:parquet{"nowhere", mod = "append"}', "did you mean 'mode'"),
+    ('local f = assert(io.open("modes.csv", "w")); f:write("a"); f:close(); spark.read:option("mode", "FAILFST"):csv("modes.csv"):show()',
+     "it is PERMISSIVE, DROPMALFORMED or FAILFAST"),
     ('df:groupBy("s"):pivot{"id"}:sum()', "one column or its name expected"),
     ('df:sampleBy("s", {a = 1.5})', "a fraction is a number from 0 to 1"),
     ('spark:createDataFrame({{a = 1}}, {"x", "y"})', "the rows have names of their own, like 'a'"),

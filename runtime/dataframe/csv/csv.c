@@ -149,9 +149,8 @@ enum lc csv_option(struct csv_options *o, const char *name, const char *value, s
             return LC_OK;
         case TO_DELIMITER:
             return to_delimiter(o, name, value, err);
-        case TO_MODE: /* what is unknown is permissive, as in Spark */
-            if (to_word(&word, modes, 3, name, value, err) != LC_OK)
-                word = CSV_PERMISSIVE;
+        case TO_MODE: /* Spark takes what it does not know for PERMISSIVE, and with it what is misspelt */
+            TRY(to_word(&word, modes, 3, name, value, err));
             o->mode = (enum csv_mode)word;
             return LC_OK;
         default:

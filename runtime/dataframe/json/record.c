@@ -75,10 +75,16 @@ enum lc json_option(struct json_options *o, const char *name, const char *value,
             memcpy((char *)o + texts[i].at, value, n + 1);
             return LC_OK;
         }
-    for (int i = 0; strcasecmp(name, "mode") == 0 && i < 3; i++)
-        if (strcasecmp(value, modes[i]) == 0)
+    if (strcasecmp(name, "mode") != 0)
+        return LC_OK;
+    for (int i = 0; i < 3; i++)
+        if (strcasecmp(value, modes[i]) == 0) {
             o->mode = i;
-    return LC_OK; /* Spark takes a mode it does not know for PERMISSIVE */
+            return LC_OK;
+        }
+    /* Spark takes a mode it does not know for PERMISSIVE, and with it what is misspelt */
+    err_set(err, LC_ARG, "the option '%s' cannot be '%.100s'", name, value);
+    return err_hint(err, "it is %s, %s or %s", modes[0], modes[1], modes[2]);
 }
 
 /* ---- the parser ---- */
