@@ -12,8 +12,14 @@ enum {
     INTEGERS = BIT(DTYPE_BYTE) | BIT(DTYPE_SHORT) | BIT(DTYPE_INT) | BIT(DTYPE_LONG),
     DAY_COUNTS = BIT(DTYPE_BYTE) | BIT(DTYPE_SHORT) | BIT(DTYPE_INT) | BIT(DTYPE_STRING) | BIT(DTYPE_NULL),
     PERCENTAGES = INTEGERS | BIT(DTYPE_FLOAT) | BIT(DTYPE_DOUBLE) | BIT(DTYPE_DECIMAL) | BIT(DTYPE_STRING) |
-                  BIT(DTYPE_ARRAY)
+                  BIT(DTYPE_ARRAY),
+    RANKED = INTEGERS | BIT(DTYPE_FLOAT) | BIT(DTYPE_DOUBLE) | BIT(DTYPE_DECIMAL) | BIT(DTYPE_STRING) |
+             BIT(DTYPE_DATE) | BIT(DTYPE_TIMESTAMP) | BIT(DTYPE_TIMESTAMP_NTZ) | BIT(DTYPE_TIME) |
+             BIT(DTYPE_INTERVAL)
 };
+#define A_RANKED                                                                                             \
+    "(NUMERIC OR DATE OR TIMESTAMP OR TIMESTAMP_NTZ OR INTERVAL YEAR TO MONTH OR INTERVAL DAY TO SECOND OR " \
+    "TIME)"
 #define A_DAY_COUNT "(\"INT\" or \"SMALLINT\" or \"TINYINT\")"
 #define A_MOMENT    "(TIMESTAMP OR TIMESTAMP WITHOUT TIME ZONE OR TIME)"
 
@@ -27,6 +33,8 @@ static const struct {
     {"minute", MOMENTS, A_MOMENT},
     {"second", MOMENTS, A_MOMENT},
     {"base64", BIT(DTYPE_STRING) | BIT(DTYPE_BINARY), "BINARY"},
+    {"percentile_approx", RANKED, A_RANKED},
+    {"approx_percentile", RANKED, A_RANKED},
     {"is_valid_variant", BIT(DTYPE_VARIANT), "VARIANT"},
     {"is_variant_null", BIT(DTYPE_VARIANT), "VARIANT"},
     {"schema_of_variant", BIT(DTYPE_VARIANT), "VARIANT"},

@@ -111,8 +111,11 @@ static enum lc sum_as(struct call *c, struct sx *out, bool try_it)
 {
     const struct dtype *t = sum_type(c);
     bool distinct = c->distinct || strcmp(c->f->name, "sum_distinct") == 0;
-    const char *sql =
-        gen_printf(c->g, "sum(%s%s)%s", distinct ? "DISTINCT " : "", summand(c, distinct), c->tail);
+    const char *sql;
+
+    if (c->args[0].type->id == DTYPE_INTERVAL)
+        return interval_sum(c, out, distinct);
+    sql = gen_printf(c->g, "sum(%s%s)%s", distinct ? "DISTINCT " : "", summand(c, distinct), c->tail);
 
     if (!t)
         return err_nomem(c->g->err);
@@ -143,8 +146,11 @@ static enum lc avg(struct call *c, struct sx *out)
 {
     const struct dtype *t = c->args[0].type, *result = dtype_of(DTYPE_DOUBLE);
     bool try_it = strcmp(c->f->name, "try_avg") == 0;
-    const char *distinct = c->distinct ? "DISTINCT " : "",
-               *sql = gen_printf(c->g, "avg(%s%s)%s", distinct, c->args[0].sql, c->tail), *sum;
+    const char *distinct = c->distinct ? "DISTINCT " : "", *sql, *sum;
+
+    if (t->id == DTYPE_INTERVAL)
+        return interval_avg(c, out);
+    sql = gen_printf(c->g, "avg(%s%s)%s", distinct, c->args[0].sql, c->tail);
 
     if (t->id == DTYPE_DECIMAL) {
         result = gen_type(c->g, dtype_decimal(t->precision + 4 > 38 ? 38 : t->precision + 4,
@@ -220,6 +226,15 @@ static enum lc shifted(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+static enum lc ntile(struct call *c, struct sx *out)
+{
+    out->name = gen_printf(c->g, "ntile(%s)", c->n ? c->args[0].name : "1");
+    TRY(special_done(c, out, dtype_of(DTYPE_INT),
+                     gen_printf(c->g, "CAST(ntile(%s)%s AS INTEGER)", c->n ? c->args[0].sql : "1", c->tail)));
+    out->nullable = false;
+    return LC_OK;
+}
+
 static enum lc nth_value(struct call *c, struct sx *out)
 {
     bool ignore = c->n > 2 && special_bool(&c->args[2], false);
@@ -254,9 +269,11 @@ static enum lc pivoted(struct call *c, struct sx *out)
 static enum lc percentile_approx(struct call *c, struct sx *out)
 {
     bool many = c->args[1].type->id == DTYPE_ARRAY;
-    const struct dtype *t =
-        many ? gen_type(c->g, dtype_array(dtype_ref(c->args[0].type), false)) : c->args[0].type;
+    const struct dtype *t;
 
+    if (c->args[0].type->id == DTYPE_STRING || c->args[0].type->id == DTYPE_NULL)
+        TRY(sx_coerce(c->g, &c->args[0], dtype_of(DTYPE_DOUBLE), c->e));
+    t = many ? gen_type(c->g, dtype_array(dtype_ref(c->args[0].type), false)) : c->args[0].type;
     if (many)
         TRY(sx_coerce(c->g, &c->args[1], gen_type(c->g, dtype_array(dtype_of(DTYPE_DOUBLE), false)), c->e));
     TRY(special_done(c, out, t,
@@ -428,12 +445,23 @@ static enum lc percentile(struct call *c, struct sx *out)
 
     if (many)
         t = gen_type(c->g, dtype_array(t, false));
-    TRY(sx_coerce(c->g, &c->args[0], dtype_of(DTYPE_DOUBLE), c->e));
     TRY(sx_coerce(c->g, &c->args[1], t, c->e));
+    if (c->args[0].type->id == DTYPE_INTERVAL)
+        return interval_percentile(c, out, c->args[1].sql, many);
+    TRY(sx_coerce(c->g, &c->args[0], dtype_of(DTYPE_DOUBLE), c->e));
     TRY(special_done(c, out, t,
                      gen_printf(c->g, "quantile_cont(%s, %s)%s", c->args[0].sql, c->args[1].sql, c->tail)));
     out->nullable = true;
     return LC_OK;
+}
+
+static enum lc median(struct call *c, struct sx *out)
+{
+    if (c->args[0].type->id == DTYPE_INTERVAL)
+        return interval_percentile(c, out, "0.5", false);
+    TRY(sx_coerce(c->g, &c->args[0], dtype_of(DTYPE_DOUBLE), c->e));
+    return special_done(c, out, dtype_of(DTYPE_DOUBLE),
+                        gen_printf(c->g, "quantile_cont(%s, 0.5)%s", c->args[0].sql, c->tail));
 }
 
 /* A sketch of the different values: their hashes, and a number of each row beside. */
@@ -484,6 +512,7 @@ const struct special special_aggregates[] = {
     {"sketch", sketch},
     {"mode", mode},
     {"percentile", percentile},
+    {"median", median},
     {"percentile_within", percentile_within},
     {"count", count},
     {"count_distinct", count_distinct},
@@ -494,6 +523,7 @@ const struct special special_aggregates[] = {
     {"last", last},
     {"lag", shifted},
     {"lead", shifted},
+    {"ntile", ntile},
     {"nth_value", nth_value},
     {"pivoted", pivoted},
     {"percentile_approx", percentile_approx},

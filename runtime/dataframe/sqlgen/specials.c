@@ -4,9 +4,10 @@
 
 special_fn *special_find(const char *name)
 {
-    static const struct special *const tables[] = {
-        special_numbers, special_texts,   special_times, special_lists,  special_aggregates, special_maps,
-        special_data,    special_moments, special_udf,   special_orders, special_json};
+    static const struct special *const tables[] = {special_numbers, special_texts,      special_times,
+                                                   special_lists,   special_aggregates, special_maps,
+                                                   special_data,    special_moments,    special_udf,
+                                                   special_orders,  special_json,       special_intervals};
 
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
         for (const struct special *s = tables[t]; s->name; s++)

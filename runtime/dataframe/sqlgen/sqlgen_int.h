@@ -221,8 +221,12 @@ enum lc sql_time_column(struct buf *out, const char *column, const char *pattern
                         struct err *err) MUST_CHECK;
 extern const struct special special_numbers[], special_texts[], special_times[], special_lists[],
     special_aggregates[], special_maps[], special_data[], special_moments[], special_udf[], special_orders[],
-    special_json[];
+    special_json[], special_intervals[];
 
+/* special_intervals.c: what aggregates of intervals are made of; the name of a plain one is the row's */
+enum lc interval_sum(struct call *c, struct sx *out, bool distinct);
+enum lc interval_avg(struct call *c, struct sx *out);
+enum lc interval_percentile(struct call *c, struct sx *out, const char *p, bool many);
 /* For specials: sets the text and type; nullable when an argument is. */
 enum lc special_done(struct call *c, struct sx *out, const struct dtype *type, const char *sql);
 bool special_int(const struct sx *x, int64_t *v); /* a literal integer, with or without a sign */
