@@ -748,7 +748,10 @@ static enum lc typeof_fn(struct call *c, struct sx *out)
 
     dtype_simple(c->args[0].type, &b);
     text = gen_take(c->g, &b);
-    TRY(special_done(c, out, dtype_of(DTYPE_STRING), text ? gen_text(c->g, text, strlen(text)) : NULL));
+    text = text ? gen_text(c->g, text, strlen(text)) : NULL;
+    if (text && c->args[0].aggregate) /* a constant, but of one row for all of them */
+        text = gen_printf(c->g, "(CASE WHEN count(*) >= 0 THEN %s END)", text);
+    TRY(special_done(c, out, dtype_of(DTYPE_STRING), text));
     out->nullable = false;
     return LC_OK;
 }
