@@ -235,10 +235,26 @@ static const struct dtype *common_type(const struct call *c)
     return dtype_of(DTYPE_NULL);
 }
 
+/* The rule's last letter: ! elements are never NULL, ? they may be, ~ they are where the first argument is. */
+static const struct dtype *with_elements(struct call *c, const struct dtype *t, char mark)
+{
+    bool nulls = mark == '?' || (mark == '~' && c->args[0].nullable);
+
+    if (t->id != DTYPE_ARRAY || t->contains_null == nulls)
+        return t;
+    return gen_type(c->g, dtype_array(dtype_ref(t->element), nulls));
+}
+
 static enum lc out_type(struct call *c, const char *rule, const struct dtype **out)
 {
+    size_t len = strlen(rule);
     const struct dtype *t;
 
+    if (strchr("!?~", rule[len - 1])) {
+        TRY(out_type(c, gen_printf(c->g, "%.*s", (int)len - 1, rule), out));
+        *out = with_elements(c, *out, rule[len - 1]);
+        return *out ? LC_OK : err_nomem(c->g->err);
+    }
     if (isdigit((unsigned char)rule[0])) {
         *out = argument_type(c, rule[0]);
     } else if (strcmp(rule, "=") == 0) {
@@ -255,7 +271,7 @@ static enum lc out_type(struct call *c, const char *rule, const struct dtype **o
     } else if (strncmp(rule, "ak", 2) == 0 || strncmp(rule, "av", 2) == 0) {
         t = argument_type(c, rule[2]);
         t = rule[1] == 'k' ? t->key : t->element;
-        *out = gen_type(c->g, dtype_array(dtype_ref(t ? t : dtype_of(DTYPE_NULL)), rule[1] == 'v'));
+        *out = gen_type(c->g, dtype_array(dtype_ref(t ? t : dtype_of(DTYPE_NULL)), true));
     } else {
         TRY(dtype_parse(rule, out, c->g->err));
         *out = gen_type(c->g, *out);
@@ -274,9 +290,11 @@ static bool any_nullable(const struct call *c, bool all)
 static enum lc from_template(struct call *c, struct sx *out)
 {
     const char *rule = c->f->out;
-    char null_rule = *rule == '!' || *rule == '?' || *rule == '~' ? *rule++ : ' ';
+    char null_rule = strchr("!?~^", *rule) ? *rule++ : ' ';
 
-    out->nullable = null_rule == '?' || (null_rule == '~' && any_nullable(c, true)) ||
+    out->nullable = null_rule == '?' ||
+                    (null_rule == '^' && (any_nullable(c, false) || c->args[0].type->contains_null)) ||
+                    (null_rule == '~' && any_nullable(c, true)) ||
                     (null_rule == ' ' && (c->f->kind == FUNCTION_AGGREGATE || any_nullable(c, false)));
     TRY(out_type(c, rule, &out->type));
     out->sql = fill(c, c->f->sql, false);

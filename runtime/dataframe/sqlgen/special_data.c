@@ -421,9 +421,11 @@ static enum lc format_string(struct call *c, struct sx *out)
     }
     list = gen_take(c->g, &values);
     letters = gen_take(c->g, &kinds);
-    return special_done(
+    TRY(special_done(
         c, out, dtype_of(DTYPE_STRING),
-        gen_printf(c->g, "lacus_format(%s, CAST([%s] AS VARCHAR[]), '%s')", c->args[0].sql, list, letters));
+        gen_printf(c->g, "lacus_format(%s, CAST([%s] AS VARCHAR[]), '%s')", c->args[0].sql, list, letters)));
+    out->nullable = c->args[0].nullable; /* other values are printed as null */
+    return LC_OK;
 }
 
 /* ---- values of the session ---- */

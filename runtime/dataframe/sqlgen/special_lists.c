@@ -271,13 +271,12 @@ static enum lc sequence(struct call *c, struct sx *out)
         gen_printf(c->g, "CAST(generate_series(%s, %s, %s) AS %s[])", a, b, step, gen_sql_type(c->g, t)));
 }
 
-static const struct dtype *pair_type(struct call *c, const char *a, const struct dtype *ta, const char *b,
-                                     const struct dtype *tb)
+static const struct dtype *pair_type(struct call *c, const struct dtype *map)
 {
     const struct dtype *s = dtype_struct_new(2);
 
-    s = dtype_struct_add(s, a, dtype_ref(ta), a[0] != 'k', NULL);
-    s = s ? dtype_struct_add(s, b, dtype_ref(tb), true, NULL) : NULL;
+    s = dtype_struct_add(s, "key", dtype_ref(map->key), false, NULL);
+    s = s ? dtype_struct_add(s, "value", dtype_ref(map->element), map->contains_null, NULL) : NULL;
     return gen_type(c->g, dtype_array(s, false));
 }
 
@@ -308,15 +307,15 @@ static enum lc map_entries(struct call *c, struct sx *out)
 
     if (m->id != DTYPE_MAP)
         return wrong_type(c, 0, "\"MAP\"");
-    return special_done(c, out, pair_type(c, "key", m->key, "value", m->element),
-                        gen_printf(c->g, "map_entries(%s)", c->args[0].sql));
+    return special_done(c, out, pair_type(c, m), gen_printf(c->g, "map_entries(%s)", c->args[0].sql));
 }
 
 static enum lc map_from_arrays(struct call *c, struct sx *out)
 {
     const struct dtype *k = c->args[0].type->element, *v = c->args[1].type->element;
 
-    return special_done(c, out, gen_type(c->g, dtype_map(dtype_ref(k), dtype_ref(v), true)),
+    return special_done(c, out,
+                        gen_type(c->g, dtype_map(dtype_ref(k), dtype_ref(v), c->args[1].type->contains_null)),
                         gen_printf(c->g, "map(%s, %s)", c->args[0].sql, c->args[1].sql));
 }
 
@@ -326,9 +325,10 @@ static enum lc map_from_entries(struct call *c, struct sx *out)
 
     if (!s || s->id != DTYPE_STRUCT || s->n_fields != 2)
         return wrong_type(c, 0, "array of structs with two fields");
-    return special_done(
-        c, out, gen_type(c->g, dtype_map(dtype_ref(s->fields[0].type), dtype_ref(s->fields[1].type), true)),
-        gen_printf(c->g, "map_from_entries(%s)", c->args[0].sql));
+    return special_done(c, out,
+                        gen_type(c->g, dtype_map(dtype_ref(s->fields[0].type), dtype_ref(s->fields[1].type),
+                                                 s->fields[1].nullable)),
+                        gen_printf(c->g, "map_from_entries(%s)", c->args[0].sql));
 }
 
 /* DuckDB joins with a constant separator only; any other one goes through a fold. */
@@ -597,7 +597,11 @@ static enum lc explode_with(struct call *c, struct sx *out, bool position, bool 
     types[n] = t->element;
     sqls[n++] = gen_printf(c->g, "unnest(%s)",
                            or_null(c, t->id == DTYPE_MAP ? gen_printf(c->g, "map_values(%s)", x) : x, outer));
-    return special_generated(c, out, names, types, sqls, n, outer);
+    TRY(special_generated(c, out, names, types, sqls, n, outer));
+    for (size_t i = 0; i < n; i++) /* a key is never NULL, a place neither */
+        out->many[i].nullable = outer || (i + 1 == n && t->contains_null);
+    out->nullable = out->many[0].nullable;
+    return LC_OK;
 }
 
 static enum lc explode(struct call *c, struct sx *out)
@@ -640,7 +644,10 @@ static enum lc inline_with(struct call *c, struct sx *out, bool outer)
                              gen_text(c->g, names[i], strlen(names[i])));
         sqls[i] = gen_printf(c->g, "unnest(%s)", or_null(c, sqls[i], outer));
     }
-    return special_generated(c, out, names, types, sqls, s->n_fields, true);
+    TRY(special_generated(c, out, names, types, sqls, s->n_fields, true));
+    for (size_t i = 0; i < s->n_fields; i++)
+        out->many[i].nullable = outer || s->fields[i].nullable || c->args[0].type->contains_null;
+    return LC_OK;
 }
 
 static enum lc inline_fn(struct call *c, struct sx *out)

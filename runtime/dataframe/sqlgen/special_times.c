@@ -196,12 +196,15 @@ static enum lc try_to_time(struct call *c, struct sx *out)
 static enum lc unix_timestamp(struct call *c, struct sx *out)
 {
     struct sx time = {0};
+    bool nullable = c->n > 0 && (c->args[0].nullable || (c->n > 1 && c->args[1].nullable));
 
     if (c->n == 0)
         return special_done(c, out, dtype_of(DTYPE_LONG), "CAST(floor(epoch(now())) AS BIGINT)");
     TRY(parse_time(c, &time, DTYPE_TIMESTAMP, false));
-    return special_done(c, out, dtype_of(DTYPE_LONG),
-                        gen_printf(c->g, "CAST(floor(epoch(%s)) AS BIGINT)", time.sql));
+    TRY(special_done(c, out, dtype_of(DTYPE_LONG),
+                     gen_printf(c->g, "CAST(floor(epoch(%s)) AS BIGINT)", time.sql)));
+    out->nullable = nullable;
+    return LC_OK;
 }
 
 static enum lc from_unixtime(struct call *c, struct sx *out)
