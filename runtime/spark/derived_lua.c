@@ -38,6 +38,34 @@ static const struct statistic *statistic_named(const char *label)
     return NULL;
 }
 
+static struct expr *replaced(struct expr *e, const char *pattern, const char *by)
+{
+    struct expr *args[] = {e, expr_string(pattern, strlen(pattern)), expr_string(by, strlen(by))};
+
+    return expr_call("regexp_replace", false, args, 3);
+}
+
+/* The text of a decimal that Spark made of a DOUBLE, without its scale: 3.5 of 3.50, 10.0 of 10.00, 10000000 of 10000000.00, and
+ * two digits at least of what is less than a thousandth. Takes over e. */
+static struct expr *unscaled_text(struct expr *e)
+{
+    struct expr *size = expr_unary("abs", expr_ref(e)), *plain, *args[5], *between[3];
+    const char *one_digit = "^-?0\\.0*[1-9]$";
+
+    plain = replaced(expr_cast(expr_ref(e), dtype_of(DTYPE_STRING), false), "(\\.[0-9]*?)0+$", "$1");
+    plain = replaced(plain, "\\.$", "");
+    between[0] = expr_ref(size);
+    between[1] = expr_decimal("0.001");
+    between[2] = expr_decimal("9999999.9999999999");
+    args[0] =
+        expr_binary("or", expr_call("between", false, between, 3), expr_binary("==", size, expr_int(0)));
+    args[1] = expr_cast(expr_cast(e, dtype_of(DTYPE_DOUBLE), false), dtype_of(DTYPE_STRING), false);
+    args[2] = expr_binary("rlike", expr_ref(plain), expr_string(one_digit, strlen(one_digit)));
+    args[3] = expr_binary("concat", expr_ref(plain), expr_string("0", 1));
+    args[4] = plain;
+    return expr_call("when", false, args, 5);
+}
+
 static struct expr *statistic_expr(const char *label, const struct dfield *f)
 {
     const struct statistic *s = statistic_named(label);
@@ -52,6 +80,8 @@ static struct expr *statistic_expr(const char *label, const struct dfield *f)
         e = expr_call("count", true, &e, 1);
     else
         e = expr_unary(s->function, e);
+    if (!s && f->type->id == DTYPE_DECIMAL)
+        return expr_alias(unscaled_text(e), f->name);
     return expr_alias(expr_cast(e, dtype_of(DTYPE_STRING), false), f->name);
 }
 
