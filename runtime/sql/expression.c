@@ -275,6 +275,12 @@ struct expr *parse_expr(struct parser *p)
     return parse_power(p, OR);
 }
 
+/* first(a IGNORE NULLS): no alias */
+static bool at_null_treatment(const struct parser *p)
+{
+    return (at_word(p, 0, "IGNORE") || at_word(p, 0, "RESPECT")) && at_word(p, 1, "NULLS");
+}
+
 struct expr *parse_named_expr(struct parser *p)
 {
     struct expr *e = parse_expr(p);
@@ -285,7 +291,8 @@ struct expr *parse_named_expr(struct parser *p)
             parse_identifier_list(p, &names, "a name");
         else
             push_name(p, &names, parse_identifier(p, "a name"));
-    } else if (e && e->kind != EXPR_STAR && at_name(p, 0) && !is_clause_word(peek_token(p, 0))) {
+    } else if (e && e->kind != EXPR_STAR && at_name(p, 0) && !is_clause_word(peek_token(p, 0)) &&
+               !at_null_treatment(p)) {
         push_name(p, &names, parse_identifier(p, "a name"));
     }
     if (p->failed != LC_OK) {

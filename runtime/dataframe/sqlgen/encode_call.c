@@ -397,6 +397,12 @@ static enum lc check_orderable(struct call *c)
 
 static enum lc check_place(struct call *c, const char *over)
 {
+    if (c->f->kind != FUNCTION_AGGREGATE && (c->distinct || c->e->u.call.filter))
+        return gen_fail(c->g, c->e, LC_ENGINE,
+                        "[INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX] Invalid SQL syntax: The "
+                        "function `%s` does not "
+                        "support %s. SQLSTATE: 42000",
+                        c->f->name, c->distinct ? "DISTINCT" : "FILTER CLAUSE");
     if (c->f->kind == FUNCTION_WINDOW && !over)
         return gen_fail(
             c->g, c->e, LC_ENGINE,

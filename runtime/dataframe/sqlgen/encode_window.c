@@ -137,6 +137,8 @@ struct edge {
 
 struct amount { /* a literal before PRECEDING or FOLLOWING */
     double number;
+    bool is_whole;
+    int64_t whole; /* the number, where it is one with every digit */
     long long months, days, micros;
     const struct dtype *type;
 };
@@ -148,7 +150,7 @@ static bool amount_of(const struct expr *e, struct amount *a)
     int64_t v;
 
     if (folded(e, &v)) {
-        *a = (struct amount){.number = (double)v, .type = dtype_of(DTYPE_INT)};
+        *a = (struct amount){.number = (double)v, .is_whole = true, .whole = v, .type = dtype_of(DTYPE_INT)};
         if (e->kind == EXPR_LITERAL)
             a->type = e->u.literal.type;
         return true;
@@ -196,6 +198,8 @@ static const char *distance(struct gen *g, const struct amount *a, const struct 
     if (a->type->id == DTYPE_INTERVAL)
         return a->months ? gen_printf(g, "to_months(%lld)", llabs(a->months))
                          : gen_printf(g, "to_microseconds(%lld)", llabs(a->days * 86400000000LL + a->micros));
+    if (a->is_whole)
+        return gen_printf(g, "%" PRIu64, a->whole < 0 ? 0 - (uint64_t)a->whole : (uint64_t)a->whole);
     if (!dtype_is_numeric(order) || dtype_is_integral(order))
         return gen_printf(g, "%.0f", trunc(size));
     return gen_printf(g, "CAST('%.17g' AS %s)", size, gen_sql_type(g, order));
@@ -236,7 +240,8 @@ static bool is_converted(const struct amount *a, const struct dtype *order)
 static enum lc edge_value(struct gen *g, const struct scope *s, const struct expr *of, int64_t value,
                           const struct dtype *order, struct edge *x)
 {
-    struct amount a = {.number = (double)value, .type = dtype_of(DTYPE_INT)};
+    struct amount a = {
+        .number = (double)value, .is_whole = true, .whole = value, .type = dtype_of(DTYPE_INT)};
     bool preceding = of && value < 0;
     struct sx written;
 
@@ -429,12 +434,6 @@ static enum lc check_function(struct gen *g, const struct expr *e, const struct 
             "ordered. You need to add an ORDER BY clause. For example: %s(…) OVER (PARTITION BY a "
             "ORDER BY b). SQLSTATE: 42601",
             f->u.call.name, f->u.call.name);
-    if (known && known->kind == FUNCTION_WINDOW && f->u.call.filter)
-        return gen_fail(
-            g, e, LC_ENGINE,
-            "[INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX] Invalid SQL syntax: The function "
-            "`%s` does not support FILTER CLAUSE. SQLSTATE: 42000",
-            f->u.call.name);
     return LC_OK;
 }
 
