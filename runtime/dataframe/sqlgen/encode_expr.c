@@ -260,7 +260,7 @@ enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const st
     *out = *in;
     out->col = NULL;
     out->simple = false;
-    out->name = s->fields[i].name;
+    out->name = field;
     out->nullable = in->nullable || s->fields[i].nullable;
     out->type = s->fields[i].type;
     if (in->type->id == DTYPE_ARRAY) {
@@ -275,7 +275,9 @@ enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const st
 static enum lc found_to_sx(struct gen *g, const struct found *f, const struct expr *e, struct sx *out)
 {
     from_col(f->col, out);
-    out->name = explain_name(g, out->name, f->col);
+    /* as it is written, as in Spark: ID of a column id */
+    out->name = explain_name(
+        g, f->used && f->used <= e->u.name.n_parts ? e->u.name.parts[f->used - 1] : out->name, f->col);
     for (size_t i = f->used; i < e->u.name.n_parts; i++) {
         struct sx in = *out;
 
