@@ -18,8 +18,8 @@ $(B)/plugins/engine_spark.so: $(B)/nanoarrow.a
 $(eval $(call plugin,arrow_ipc,runtime/dataframe/ipc,,,build/deps/nanoarrow/.ready))
 arrow_ipc_CFLAGS += -isystem build/deps/nanoarrow -isystem build/deps/nanoarrow/include
 $(B)/plugins/arrow_ipc.so: $(B)/nanoarrow.a
-FUZZ_OBJ_arrow_ipc_fuzz := $(B)/plugobj/runtime/dataframe/ipc/ipc.o $(B)/plugobj/runtime/dataframe/ipc/slice.o $(B)/nanoarrow.a
-FUZZ_SRC_arrow_ipc_fuzz := $(arrow_ipc_CFLAGS) $(arrow_ipc_SRC) build/nanoarrow.a
+FUZZ_OBJ_arrow_ipc_fuzz := $(arrow_ipc_SRC:%.c=$(B)/plugobj/%.o) $(B)/nanoarrow.a
+FUZZ_SRC_arrow_ipc_fuzz = $(arrow_ipc_CFLAGS) $(arrow_ipc_SRC) $(NANOARROW_FLAGS) -w $(nanoarrow_src:%=$(NANOARROW)/%.c) # sanitized, too
 $(B)/fuzz/arrow_ipc_fuzz: $(FUZZ_OBJ_arrow_ipc_fuzz)
 $(eval $(call plugin,yaml,runtime/notebook/yaml,yaml-0.1,))
 FUZZ_OBJ_yaml_fuzz := $(B)/plugobj/runtime/notebook/yaml/yaml.o $(shell pkg-config --libs yaml-0.1 2>/dev/null)

@@ -96,6 +96,8 @@ AROUND = {
     "runtime/spark/row_reader_lua.h": ([], "extern struct ArrowArrayStream stream; extern const struct dtype *schema;"),
     "runtime/serving/tools.h": (["runtime/base/mem.h"], ""),
     "runtime/catalog/files.h": ([], "extern const struct delta_engine *engine; extern const struct plan *plan;"),
+    "runtime/dataframe/ipc/messages.h": ([], "extern const unsigned char *data; extern size_t len;"),
+    "runtime/dataframe/ipc/tables.h": ([], "extern const void *message;"),
     "runtime/dataframe/ipc/slice.h": ([], "extern struct ArrowArrayView *batch; extern struct ArrowArray *part; extern int64_t bytes;"),
     "runtime/spark/show.h": ([], "extern struct spark *s; extern const struct plan *plan;"),
     "runtime/spark/spark.h": ([], "extern const struct plan *plan;"),

@@ -1,12 +1,14 @@
 /* ipc.c: the plugin `arrow_ipc`: nanoarrow reads and writes Arrow's stream format. */
 #include "runtime/dataframe/ipc.h"
 #include "runtime/base/mem.h"
+#include "runtime/dataframe/ipc/messages.h"
 #include "runtime/dataframe/ipc/slice.h"
 #include <errno.h>
 #include <nanoarrow/nanoarrow.h>
 #include <nanoarrow/nanoarrow_ipc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BATCHES_MAX = 1 << 16, NANOS_PER_MICRO = 1000 };
@@ -71,15 +73,24 @@ static bool is_clock(const char *format)
     return strcmp(format, "ttn") == 0;
 }
 
-static void convert_clock(struct ArrowArray *a)
+/* Into memory of its own: other columns of a batch may lie in the same bytes, and have been checked. */
+static int convert_clock(struct ArrowArray *a)
 {
-    struct ArrowBuffer *values = ArrowArrayBuffer(a, 1);
+    struct ArrowBuffer *values = ArrowArrayBuffer(a, 1), micros;
+    int64_t n = a->length + a->offset;
 
-    for (int64_t i = 0, v; i < a->length + a->offset; i++) {
+    ArrowBufferInit(&micros);
+    if (ArrowBufferResize(&micros, n * (int64_t)sizeof n, 0) != NANOARROW_OK)
+        return ENOMEM;
+    for (int64_t i = 0, v; i < n; i++) {
         memcpy(&v, values->data + i * 8, 8);
         v /= NANOS_PER_MICRO;
-        memcpy(values->data + i * 8, &v, 8);
+        memcpy(micros.data + i * 8, &v, 8);
     }
+    ArrowBufferReset(values);
+    ArrowBufferMove(&micros, values);
+    a->buffers[1] = values->data;
+    return 0;
 }
 
 static int convert_array(const struct ArrowSchema *s, struct ArrowArray *a)
@@ -89,7 +100,7 @@ static int convert_array(const struct ArrowSchema *s, struct ArrowArray *a)
     if (is_interval(s->format))
         return convert(s->format, a);
     if (is_clock(s->format))
-        convert_clock(a);
+        return convert_clock(a);
     for (int64_t i = 0; i < s->n_children && code == 0; i++)
         code = convert_array(s->children[i], a->children[i]);
     return code;
@@ -111,16 +122,6 @@ static bool has_other(const struct ArrowSchema *s)
 
     for (int64_t i = 0; i < s->n_children && !found; i++)
         found = has_other(s->children[i]);
-    return found;
-}
-
-/* Neither Spark nor Python's side sends one, and nanoarrow 0.9 trusts what a batch of one says about itself. */
-static bool has_dictionary(const struct ArrowSchema *s)
-{
-    bool found = s->dictionary != NULL;
-
-    for (int64_t i = 0; i < s->n_children && !found; i++)
-        found = has_dictionary(s->children[i]);
     return found;
 }
 
@@ -168,49 +169,23 @@ static enum lc read_stream(struct ArrowArrayStream *stream, struct ArrowSchema *
         return bad(err, why.message);
     if (strcmp(schema->format, "+s") != 0)
         return bad(err, "it has no columns");
-    if (has_dictionary(schema))
-        return bad(err, "a column is encoded by a dictionary");
     intervals = has_other(schema);
     TRY(read_batches(stream, schema, intervals, out, err));
     return intervals && convert_schema(schema) != 0 ? err_nomem(err) : LC_OK;
 }
 
-static size_t le32(const unsigned char *p)
-{
-    return (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
-}
-
-/* Whether the first message says that it is longer than all there is: memory for it would be taken before that shows. Its length
- * stands behind a mark, or (before Arrow 0.15) at the start. */
-static bool is_cut(const unsigned char *p, size_t len)
-{
-    size_t at = len >= 8 && le32(p) == 0xffffffffu ? 4 : 0;
-
-    return len >= 4 && le32(p + at) > len - at - 4;
-}
-
 static enum lc read_bytes(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,
                           struct err *err)
 {
-    struct ArrowIpcInputStream input;
     struct ArrowArrayStream stream;
-    struct ArrowBuffer bytes;
     enum lc rc;
 
     *schema = (struct ArrowSchema){0};
     *out = (struct ipc_batches){0};
-    if (is_cut(data, len))
+    if (len == 0)
         return bad(err, NULL);
-    ArrowBufferInit(&bytes);
-    if (ArrowBufferAppend(&bytes, data, (int64_t)len) != NANOARROW_OK ||
-        ArrowIpcInputStreamInitBuffer(&input, &bytes) != NANOARROW_OK) {
-        ArrowBufferReset(&bytes);
+    if (messages_stream(&(struct message_bytes){.data = data, .left = (int64_t)len}, &stream) != 0)
         return err_nomem(err);
-    }
-    if (ArrowIpcArrayStreamReaderInit(&stream, &input, NULL) != NANOARROW_OK) {
-        input.release(&input);
-        return err_nomem(err);
-    }
     rc = read_stream(&stream, schema, out, err);
     ArrowArrayStreamRelease(&stream);
     if (rc != LC_OK) {
@@ -448,9 +423,7 @@ static enum lc check_schema(struct ArrowArrayStream *stream, struct err *err)
 
     if (ArrowArrayStreamGetSchema(stream, &schema, &why) != NANOARROW_OK)
         return bad(err, why.message);
-    rc = strcmp(schema.format, "+s") != 0 ? bad(err, "it has no columns")
-         : has_dictionary(&schema)        ? bad(err, "a column is encoded by a dictionary")
-                                          : LC_OK;
+    rc = strcmp(schema.format, "+s") != 0 ? bad(err, "it has no columns") : LC_OK;
     ArrowSchemaRelease(&schema);
     return rc;
 }
@@ -458,22 +431,22 @@ static enum lc check_schema(struct ArrowArrayStream *stream, struct err *err)
 static enum lc open_file(const char *path, struct ArrowArrayStream *out, struct err *err)
 {
     FILE *f = fopen(path, "rbe");
-    struct ArrowIpcInputStream input;
+    struct stat st;
     enum lc rc;
 
     if (!f)
         return err_errno(err, errno, "cannot read '%s'", path);
-    if (ArrowIpcInputStreamInitFile(&input, f, 1) != NANOARROW_OK) {
+    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
         fclose(f);
-        return err_nomem(err);
+        return err_set(err, LC_IO, "cannot read '%s': it is no plain file", path);
     }
-    if (ArrowIpcArrayStreamReaderInit(out, &input, NULL) != NANOARROW_OK) {
-        input.release(&input);
+    if (messages_stream(&(struct message_bytes){.f = f, .left = st.st_size}, out) != 0) {
+        fclose(f);
         return err_nomem(err);
     }
     rc = check_schema(out, err);
     if (rc != LC_OK)
-        ArrowArrayStreamRelease(out);
+        out->release(out);
     return rc;
 }
 
