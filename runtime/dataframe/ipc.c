@@ -2,16 +2,25 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/plugin.h"
 
+/* The plugin's functions: an address, written with one value by the first calls. A server sends thousands of batches, and each
+ * would look for the plugin's file. */
+static const struct ipc_ops *loaded;
+
 static enum lc need(const struct ipc_ops **out, struct err *err)
 {
+    *out = __atomic_load_n(&loaded, __ATOMIC_ACQUIRE);
+    if (*out)
+        return LC_OK;
     *out = plugin_symbol("arrow_ipc", "lacus_arrow_ipc", err);
     if (!*out)
-        return err->code;
-    if ((*out)->version == IPC_VERSION)
-        return LC_OK;
-    err_set(err, LC_MISSING, "the plugin 'arrow_ipc' is of version %d, this program needs %d",
-            (*out)->version, IPC_VERSION);
-    return err_hint(err, "run 'make' to build both from the same sources");
+        return err ? err->code : LC_MISSING;
+    if ((*out)->version != IPC_VERSION) {
+        err_set(err, LC_MISSING, "the plugin 'arrow_ipc' is of version %d, this program needs %d",
+                (*out)->version, IPC_VERSION);
+        return err_hint(err, "run 'make' to build both from the same sources");
+    }
+    __atomic_store_n(&loaded, *out, __ATOMIC_RELEASE);
+    return LC_OK;
 }
 
 enum lc ipc_read(const void *data, size_t len, struct ArrowSchema *schema, struct ipc_batches *out,

@@ -260,6 +260,25 @@ static void streams_of_others_are_read(void **state)
     buf_release(&b);
 }
 
+/* Not for each of a server's batches. */
+static void the_plugin_is_looked_for_once(void **state)
+{
+    const char *place = getenv("LACUS_LIB");
+    char *before = place ? strdup(place) : NULL;
+    struct buf b = BUF_INIT(1 << 20);
+    struct err err = {0};
+    int64_t rows;
+
+    (void)state;
+    write_stream(&b);
+    assert_int_equal(setenv("LACUS_LIB", "/nowhere", 1), 0);
+    assert_int_equal(read_memory(&b, &rows, &err), LC_OK);
+    assert_int_equal(before ? setenv("LACUS_LIB", before, 1) : unsetenv("LACUS_LIB"), 0);
+    assert_int_equal(rows, 2 * ROWS);
+    free(before);
+    buf_release(&b);
+}
+
 static void a_folder_is_no_stream(void **state)
 {
     struct ArrowArrayStream stream;
@@ -278,6 +297,7 @@ int main(void)
         cmocka_unit_test(no_body_is_longer_than_what_comes),
         cmocka_unit_test(a_stream_may_end_anywhere),
         cmocka_unit_test(streams_of_others_are_read),
+        cmocka_unit_test(the_plugin_is_looked_for_once),
         cmocka_unit_test(a_folder_is_no_stream),
     };
 
