@@ -14,6 +14,7 @@ struct shape { /* what the values of a column are; a tree that lives in a userda
         id; /* NULL, BOOLEAN, LONG, DOUBLE, STRING, ARRAY, STRUCT; of a schema MAP: its element is a STRUCT of key and value */
     bool fixed;      /* the schema says so: what does not fit is an error */
     int bits;        /* of the schema's integer type; 0: none */
+    bool single;     /* a DOUBLE of the schema's FLOAT */
     bool vague;      /* an ARRAY that was only seen as {}: it may still become a STRUCT */
     lua_Integer row; /* where that was seen, for messages */
     struct shape *element;
@@ -345,6 +346,7 @@ static void shape_of_type(struct infer *in, struct shape *s, const struct dtype 
         return;
     s->id = dtype_is_integral(type) ? DTYPE_LONG : id == DTYPE_FLOAT ? DTYPE_DOUBLE : id;
     s->bits = dtype_is_integral(type) ? 8 << (id - DTYPE_BYTE) : 0;
+    s->single = id == DTYPE_FLOAT;
     if (id == DTYPE_NULL)
         s->fixed = false;
     if ((id == DTYPE_ARRAY || id == DTYPE_MAP) &&
@@ -367,6 +369,23 @@ static void shape_of_type(struct infer *in, struct shape *s, const struct dtype 
 }
 
 /* ---- Arrow ---- */
+/* Numbers are stored as the schema has them: a cast is work for each row of each query on a server. */
+static enum dtype_id stored_as(const struct shape *s)
+{
+    static const enum dtype_id of_bytes[] = {
+        [0] = DTYPE_LONG, [1] = DTYPE_BYTE, [2] = DTYPE_SHORT, [4] = DTYPE_INT, [8] = DTYPE_LONG};
+
+    return s->id == DTYPE_LONG ? of_bytes[s->bits / 8] : s->single ? DTYPE_FLOAT : s->id;
+}
+
+static size_t width_of(const struct shape *s) /* of a number */
+{
+    static const size_t widths[DTYPE_COUNT] = {[DTYPE_BYTE] = 1, [DTYPE_SHORT] = 2, [DTYPE_INT] = 4,
+                                               [DTYPE_LONG] = 8, [DTYPE_FLOAT] = 4, [DTYPE_DOUBLE] = 8};
+
+    return widths[stored_as(s)];
+}
+
 struct column { /* a column under construction; its children are those of Arrow */
     const struct shape *shape;
     const char *name;
@@ -435,7 +454,7 @@ static bool add_null(lua_State *L, struct column *c)
         break;
     case DTYPE_LONG:
     case DTYPE_DOUBLE:
-        ok = buf_add(&c->data, zeros, 8);
+        ok = buf_add(&c->data, zeros, width_of(c->shape));
         break;
     case DTYPE_ARRAY:
     case DTYPE_MAP:
@@ -511,13 +530,31 @@ static bool add_table(lua_State *L, struct column *c, int index)
     return ok;
 }
 
+static bool add_integer(struct column *c, int64_t i) /* infer_value has seen that it fits */
+{
+    int32_t four = (int32_t)i;
+    int16_t two = (int16_t)i;
+    int8_t one = (int8_t)i;
+
+    switch (width_of(c->shape)) {
+    case 1:
+        return buf_add(&c->data, &one, sizeof one);
+    case 2:
+        return buf_add(&c->data, &two, sizeof two);
+    case 4:
+        return buf_add(&c->data, &four, sizeof four);
+    default:
+        return buf_add(&c->data, &i, sizeof i);
+    }
+}
+
 static bool column_add(lua_State *L, struct column *c, int index)
 {
     bool ok = true;
     size_t len;
     const char *s;
-    int64_t i;
     double d;
+    float f;
 
     if (lua_isnil(L, index) || lua_islightuserdata(L, index))
         return add_null(L, c);
@@ -527,12 +564,12 @@ static bool column_add(lua_State *L, struct column *c, int index)
         ok = buf_putc(&c->data, (char)lua_toboolean(L, index));
         break;
     case DTYPE_LONG:
-        i = lua_tointeger(L, index);
-        ok = buf_add(&c->data, &i, sizeof i);
+        ok = add_integer(c, lua_tointeger(L, index));
         break;
     case DTYPE_DOUBLE:
         d = lua_tonumber(L, index);
-        ok = buf_add(&c->data, &d, sizeof d);
+        f = (float)d;
+        ok = c->shape->single ? buf_add(&c->data, &f, sizeof f) : buf_add(&c->data, &d, sizeof d);
         break;
     case DTYPE_ARRAY:
     case DTYPE_MAP:
@@ -547,24 +584,15 @@ static bool column_add(lua_State *L, struct column *c, int index)
     return buf_putc(&c->valid, 1) && ok;
 }
 
-static const char *format_of(enum dtype_id id)
+static const char *format_of(const struct shape *s)
 {
-    switch (id) {
-    case DTYPE_BOOLEAN:
-        return "b";
-    case DTYPE_LONG:
-        return "l";
-    case DTYPE_DOUBLE:
-        return "g";
-    case DTYPE_ARRAY:
-        return "+l";
-    case DTYPE_MAP:
-        return "+m";
-    case DTYPE_STRUCT:
-        return "+s";
-    default:
-        return "u";
-    }
+    static const char *const formats[DTYPE_COUNT] = {
+        [DTYPE_BOOLEAN] = "b", [DTYPE_BYTE] = "c",   [DTYPE_SHORT] = "s",  [DTYPE_INT] = "i",
+        [DTYPE_LONG] = "l",    [DTYPE_FLOAT] = "f",  [DTYPE_DOUBLE] = "g", [DTYPE_ARRAY] = "+l",
+        [DTYPE_MAP] = "+m",    [DTYPE_STRUCT] = "+s"};
+    const char *format = formats[stored_as(s)];
+
+    return format ? format : "u";
 }
 
 struct held { /* what an exported array or schema owns */
@@ -660,7 +688,7 @@ static bool export_schema(const struct column *c, struct ArrowSchema *out)
             mem_free(h->name);
         return mem_free(h), false;
     }
-    *out = (struct ArrowSchema){.format = format_of(c->shape->id),
+    *out = (struct ArrowSchema){.format = format_of(c->shape),
                                 .name = h->name,
                                 .flags = ARROW_FLAG_NULLABLE,
                                 .children = h->children,
@@ -901,7 +929,7 @@ static const struct dtype *shape_type(const struct shape *s)
             t = dtype_struct_add(t, s->fields[i].name, shape_type(&s->fields[i].shape), true, NULL);
         return t;
     }
-    return dtype_of(s->id == DTYPE_NULL ? DTYPE_STRING : s->id);
+    return dtype_of(s->id == DTYPE_NULL ? DTYPE_STRING : stored_as(s));
 }
 
 /* Columns are named by position first, so that equal names do no harm. */
@@ -1046,5 +1074,5 @@ const struct plan *local_plan(lua_State *L, int rows, const struct dtype *schema
     if (local_from_stream(session_ctx(session_of(L)), &stream, &data, &err) != LC_OK)
         session_raise(L, &err);
     p = plan_local(data, dtype_ref(w->schema));
-    return schema && p ? cast_to(L, p, w, schema) : p;
+    return schema && p && !dtype_same(w->schema, schema) ? cast_to(L, p, w, schema) : p;
 }

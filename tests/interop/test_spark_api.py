@@ -205,6 +205,24 @@ def test_create_refuses(run, data, schema, says):
     assert says in run(f"fails(function() spark:createDataFrame({data}, {schema}) end)")
 
 
+def test_create_stores_numbers_as_the_schema_has_them(run):
+    """No cast is left for the engine to do: a server would do it for each row of each query."""
+    code = """
+local ddl = "y TINYINT, h SMALLINT, i INT, l BIGINT, f FLOAT, d DOUBLE, a ARRAY<SMALLINT>, st STRUCT<x: INT, y: FLOAT>, m MAP<INT, TINYINT>"
+local df = spark:createDataFrame({{-128, -32768, -2147483648, math.mininteger, 0.1, 0.1, {1, null, -3}, {x = 5, y = 0.5}, {[7] = -3}},
+  {127.0, 32767, 2147483647, math.maxinteger, 1e39, 3, {}, {x = null, y = -1e39}, {}}, {null, null, null, null, null, null, null, null, null}}, ddl)
+df:show(3, false)
+print(df.schema.simpleString)
+df:select("i"):explain("extended")
+"""
+    out = run(code)
+    assert rows(out) == [["y", "h", "i", "l", "f", "d", "a", "st", "m"],
+                         ["-128", "-32768", "-2147483648", "-9223372036854775808", "0.1", "0.1", "[1, NULL, -3]", "{5, 0.5}", "{7 -> -3}"],
+                         ["127", "32767", "2147483647", "9223372036854775807", "Infinity", "3.0", "[]", "{NULL, -Infinity}", "{}"],
+                         ["NULL"] * 9]
+    assert "y:tinyint,h:smallint,i:int,l:bigint,f:float,d:double,a:array<smallint>,st:struct<x:int,y:float>,m:map<int,tinyint>" in out and "CAST" not in out.upper()
+
+
 def test_ten_thousand_columns(run):
     assert run("""
 local row, named = {}, {}
