@@ -26,11 +26,13 @@
     X(duckdb_bind_get_parameter)                                                                             \
     X(duckdb_bind_set_bind_data)                                                                             \
     X(duckdb_bind_set_error)                                                                                 \
+    X(duckdb_client_context_get_connection_id)                                                               \
     X(duckdb_close)                                                                                          \
     X(duckdb_column_count)                                                                                   \
     X(duckdb_column_logical_type)                                                                            \
     X(duckdb_column_name)                                                                                    \
     X(duckdb_connect)                                                                                        \
+    X(duckdb_connection_get_client_context)                                                                  \
     X(duckdb_create_config)                                                                                  \
     X(duckdb_create_logical_type)                                                                            \
     X(duckdb_create_scalar_function)                                                                         \
@@ -44,6 +46,7 @@
     X(duckdb_decimal_width)                                                                                  \
     X(duckdb_destroy_arrow_converted_schema)                                                                 \
     X(duckdb_destroy_arrow_options)                                                                          \
+    X(duckdb_destroy_client_context)                                                                         \
     X(duckdb_destroy_config)                                                                                 \
     X(duckdb_destroy_data_chunk)                                                                             \
     X(duckdb_destroy_error_data)                                                                             \
@@ -96,7 +99,13 @@
     X(duckdb_result_error)                                                                                   \
     X(duckdb_result_get_arrow_options)                                                                       \
     X(duckdb_scalar_function_add_parameter)                                                                  \
+    X(duckdb_scalar_function_bind_get_extra_info)                                                            \
+    X(duckdb_scalar_function_get_bind_data)                                                                  \
+    X(duckdb_scalar_function_get_client_context)                                                             \
     X(duckdb_scalar_function_get_extra_info)                                                                 \
+    X(duckdb_scalar_function_set_bind)                                                                       \
+    X(duckdb_scalar_function_set_bind_data)                                                                  \
+    X(duckdb_scalar_function_set_bind_data_copy)                                                             \
     X(duckdb_scalar_function_set_error)                                                                      \
     X(duckdb_scalar_function_set_extra_info)                                                                 \
     X(duckdb_scalar_function_set_function)                                                                   \

@@ -23,6 +23,7 @@ struct watched { /* a call into DuckDB that may last; on the stack of the callin
     struct watched *next;
     const struct ctx *ctx;
     duckdb_connection connection; /* NULL: there is none to interrupt */
+    idx_t query;                  /* its statement's */
     bool stopped;                 /* by engine.interrupt */
     bool polled;                  /* the calling thread looks at ctx itself between tasks: it goes first */
     int seen;                     /* how often the watcher saw ctx cancelled */
@@ -55,6 +56,7 @@ struct statement {
     struct engine *e;
     const struct ctx *ctx;
     duckdb_connection connection;
+    idx_t query; /* the connection's number: what functions of Lua are told it by */
     duckdb_prepared_statement prepared;
     duckdb_pending_result pending;
     duckdb_result result;
@@ -76,7 +78,7 @@ enum lc statement_run(struct engine *e, const struct ctx *ctx, const char *sql, 
 enum lc statement_run_into(struct engine *e, const struct ctx *ctx, const char *sql, const char *folder,
                            struct statement *out, struct err *err) MUST_CHECK;
 /* Until interrupted statements are cleared away, some seconds at most; false: one still runs. */
-bool statement_await_orphans(struct engine *e, const struct ctx *ctx);
+bool statement_await_orphans(struct engine *e);
 enum lc statement_fetch(struct statement *s, duckdb_data_chunk *out,
                         struct err *err) MUST_CHECK; /* NULL: the end */
 void statement_close(struct statement *s);
@@ -88,10 +90,12 @@ enum lc fetcher_next(struct statement *s, duckdb_data_chunk *out, struct err *er
 void fetcher_close(struct statement *s);
 
 /* watch.c */
-void watch_begin(struct engine *e, struct watched *w, const struct ctx *ctx, duckdb_connection connection);
+void watch_begin(struct watched *w, const struct ctx *ctx, const struct statement *s);
 void watch_end(struct engine *e, struct watched *w);
-/* Under the lock: the functions of Lua that run stop, until watch_end. */
-void watch_stop_functions(struct engine *e, struct watched *w);
+/* The connection will be closed: from here on only the query's functions of Lua are stopped. */
+void watch_forget_connection(struct engine *e, struct watched *w);
+/* Under the lock: the functions of Lua that run for the statement stop, until watch_end. */
+void watch_stop_functions(struct watched *w, const struct statement *s);
 void watch_stop(struct engine *e); /* ends the thread */
 
 /* errors.c */
@@ -112,7 +116,7 @@ enum lc duck_register_scalars(struct engine *e, struct err *err);
 /* udf_lua.c: lacus_udf_b, _l, _d, _s (function, name, may run long, arguments…): a packed Lua function, row by row */
 enum lc duck_register_udfs(struct engine *e, struct err *err);
 void duck_udfs_free(struct engine *e);
-bool watch_stopped(struct engine *e); /* a statement that runs was interrupted */
+bool watch_stopped(struct engine *e, idx_t query); /* its statement was interrupted */
 /* records.c: the table function lacus_records(path, separator) */
 enum lc duck_register_records(struct engine *e, struct err *err);
 /* csv.c: the table function lacus_csv(what) */

@@ -105,7 +105,7 @@ static enum lc open_database(struct engine *e, const struct engine_options *o, s
 
 static void engine_close(struct engine *e)
 {
-    if (!statement_await_orphans(e, NULL))
+    if (!statement_await_orphans(e))
         return; /* a thread still uses all of it, inside a call that nothing ends: the process will */
     watch_stop(e);
     duck_locals_release(e);

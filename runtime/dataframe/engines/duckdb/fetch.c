@@ -136,7 +136,7 @@ static void leave(struct fetcher *f)
         e->api.duckdb_interrupt(f->s.connection);
     f->left = f->closing = true;
     e->orphans++;
-    watch_stop_functions(e, &f->w);
+    watch_stop_functions(&f->w, &f->s);
     pthread_detach(f->thread);
     pthread_cond_signal(&f->asked);
 }
@@ -149,7 +149,7 @@ enum lc fetcher_next(struct statement *s, duckdb_data_chunk *out, struct err *er
     const char *text;
     enum lc code = LC_OK;
 
-    watch_begin(e, &w, s->ctx, f->s.connection);
+    watch_begin(&w, s->ctx, &f->s);
     pthread_mutex_lock(&e->watch);
     while (!f->n && !f->ended && code == LC_OK) {
         wait_for(&f->answered, &e->watch, LOOK_MS);

@@ -52,8 +52,9 @@ static void *clear_away(void *arg)
     struct engine *e = o->s.e;
 
     end_tasks(&o->s);
-    watch_end(e, &o->w); /* before its connection is closed: the watcher interrupts that */
+    watch_forget_connection(e, &o->w); /* it is closed next; functions of other threads still have to stop */
     statement_close(&o->s);
+    watch_end(e, &o->w);
     if (o->folder)
         (void)!fs_remove_tree(o->folder, NULL);
     mem_free(o->folder);
@@ -76,7 +77,7 @@ static bool leave(struct statement *s)
         return false;
     o->s = *s;
     o->s.ctx = NULL;
-    watch_begin(e, &o->w, NULL, s->connection);
+    watch_begin(&o->w, NULL, s);
     o->w.stopped = true;
     pthread_mutex_lock(&e->watch);
     e->orphans++;
@@ -96,13 +97,13 @@ static bool leave(struct statement *s)
 
 static void wait_a_little(struct engine *e);
 
-bool statement_await_orphans(struct engine *e, const struct ctx *ctx)
+bool statement_await_orphans(struct engine *e)
 {
     int64_t end = clock_mono_ns() + ORPHANS_END_MS * 1000000LL;
     bool cleared;
 
     pthread_mutex_lock(&e->watch);
-    while (e->orphans && clock_mono_ns() < end && ctx_check(ctx, NULL) == LC_OK)
+    while (e->orphans && clock_mono_ns() < end)
         wait_a_little(e);
     cleared = e->orphans == 0;
     pthread_mutex_unlock(&e->watch);
@@ -274,7 +275,7 @@ static bool part_with(struct orphan *o, struct statement *s, struct watched *w, 
         return false;
     }
     watch_end(e, w); /* the connection is not ours any more */
-    watch_begin(e, &o->w, NULL, s->connection);
+    watch_begin(&o->w, NULL, s);
     o->w.stopped = true;
     pthread_mutex_lock(&e->watch);
     if (!o->done) {
@@ -350,6 +351,17 @@ static void discard(struct statement *s, enum statement_kind kind, bool interrup
     statement_close(s);
 }
 
+static idx_t connection_number(struct engine *e, duckdb_connection connection)
+{
+    duckdb_client_context context = NULL;
+    idx_t number;
+
+    e->api.duckdb_connection_get_client_context(connection, &context);
+    number = e->api.duckdb_client_context_get_connection_id(context);
+    e->api.duckdb_destroy_client_context(&context);
+    return number;
+}
+
 static enum lc run(struct engine *e, const struct ctx *ctx, const char *sql, enum statement_kind kind,
                    const char *folder, struct statement *out, struct err *err)
 {
@@ -359,19 +371,13 @@ static enum lc run(struct engine *e, const struct ctx *ctx, const char *sql, enu
 
     *out = (struct statement){.e = e, .ctx = ctx, .functions = udf && kind == STATEMENT_STREAM};
     TRY(ctx_check(ctx, err));
-    if (udf && !statement_await_orphans(e, ctx)) { /* functions of Lua stop while any statement is told to */
-        TRY(ctx_check(ctx, err));
-        err_set(err, LC_RUNTIME,
-                "a Lua function of an interrupted query is still inside one call of the string library");
-        return err_hint(err,
-                        "try again later; a pattern with several '-' or '*' can take hours on a long text");
-    }
     if (e->api.duckdb_connect(e->database, &out->connection) != DuckDBSuccess)
         return err_set(err, LC_RUNTIME, "cannot open a connection to DuckDB");
+    out->query = connection_number(e, out->connection);
     if (ctx && ctx->progress) /* it counts for those connections only that ask for it */
         (void)e->api.duckdb_query(
             out->connection, "SET enable_progress_bar_print = false; SET enable_progress_bar = true", NULL);
-    watch_begin(e, &w, ctx, out->connection);
+    watch_begin(&w, ctx, out);
     w.polled = true;
     code = prepare(out, sql, &w, err);
     if (code == LC_OK)
@@ -405,7 +411,7 @@ enum lc statement_fetch(struct statement *s, duckdb_data_chunk *out, struct err 
         return err_set(err, LC_CANCELLED, "the query was interrupted");
     if (s->fetcher || (s->functions && fetcher_open(s)))
         return fetcher_next(s, out, err);
-    watch_begin(s->e, &w, s->ctx, s->connection);
+    watch_begin(&w, s->ctx, s);
     *out = api->duckdb_fetch_chunk(s->result);
     watch_end(s->e, &w);
     if (*out)

@@ -144,6 +144,7 @@ struct column {
 
 struct job { /* one vector of rows */
     struct engine *e;
+    idx_t query; /* whose rows they are: the functions of a query stop with it, and with no other */
     const struct duck_api *api;
     struct column columns[MOST];
     size_t n;
@@ -402,7 +403,7 @@ static int run_rows(lua_State *L) /* function, light userdata: the job */
 
     luaL_checkstack(L, MOST + 10, NULL);
     for (; j->row < j->rows; j->row++) {
-        if (j->row % ROWS_BETWEEN_CHECKS == 0 && watch_stopped(j->e))
+        if (j->row % ROWS_BETWEEN_CHECKS == 0 && watch_stopped(j->e, j->query))
             return luaL_error(L, "INTERRUPT");
         lua_pushvalue(L, 1);
         for (size_t i = 0; i < j->n; i++)
@@ -416,10 +417,10 @@ static int run_rows(lua_State *L) /* function, light userdata: the job */
 
 static void stop_hook(lua_State *L, lua_Debug *ar)
 {
-    struct engine **e = lua_getextraspace(L);
+    const struct job *j = *(const struct job **)lua_getextraspace(L);
 
     (void)ar;
-    if (watch_stopped(*e))
+    if (watch_stopped(j->e, j->query))
         luaL_error(L, "INTERRUPT");
 }
 
@@ -487,7 +488,7 @@ static void run(struct udf_state *s, struct job *j, bool loops, char *error, siz
 {
     lua_State *L = s->L;
 
-    *(struct engine **)lua_getextraspace(L) = j->e;
+    *(const struct job **)lua_getextraspace(L) = j;
     lua_sethook(L, loops ? stop_hook : NULL, loops ? LUA_MASKCOUNT : 0, HOOK_STEPS);
     lua_pushcfunction(L, run_rows);
     lua_pushvalue(L, 1);
@@ -498,8 +499,36 @@ static void run(struct udf_state *s, struct job *j, bool loops, char *error, siz
     lua_settop(L, 1);
 }
 
-/* DuckDB hands a function its data only through a function of its own: an address, written once with one value. */
+/* DuckDB hands a function its data only through functions of its own: addresses, written once with one value. */
 static __typeof__(&duckdb_scalar_function_get_extra_info) get_extra_info;
+static __typeof__(&duckdb_scalar_function_bind_get_extra_info) bind_get_extra_info;
+
+/* ---- which query ---- */
+static void *same(void *bound)
+{
+    return bound;
+}
+
+/* What is bound to a call is its connection's number and one: nothing that has to be freed, or differs between equal calls. */
+static void bind(duckdb_bind_info info)
+{
+    const struct udf_type *t = __atomic_load_n(&bind_get_extra_info, __ATOMIC_ACQUIRE)(info);
+    const struct duck_api *api = &t->e->api;
+    duckdb_client_context context = NULL;
+
+    api->duckdb_scalar_function_get_client_context(info, &context);
+    api->duckdb_scalar_function_set_bind_data(
+        info, (void *)(uintptr_t)(api->duckdb_client_context_get_connection_id(context) + 1), NULL);
+    api->duckdb_scalar_function_set_bind_data_copy(info, same);
+    api->duckdb_destroy_client_context(&context);
+}
+
+static idx_t query_of(const struct duck_api *api, duckdb_function_info info)
+{
+    return (idx_t)(uintptr_t)api->duckdb_scalar_function_get_bind_data(info) - 1;
+}
+
+/* ---- calls ---- */
 
 static void column_open(const struct duck_api *api, duckdb_data_chunk input, size_t i, struct column *c)
 {
@@ -518,6 +547,7 @@ static void call(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
     const struct udf_type *t = __atomic_load_n(&get_extra_info, __ATOMIC_ACQUIRE)(info);
     const struct duck_api *api = &t->e->api;
     struct job j = {.e = t->e,
+                    .query = query_of(api, info),
                     .api = api,
                     .rows = api->duckdb_data_chunk_get_size(input),
                     .output = output,
@@ -575,6 +605,7 @@ static enum lc register_one(struct engine *e, char result, duckdb_type type, str
         api->duckdb_scalar_function_set_name(f, name);
         api->duckdb_scalar_function_set_varargs(f, any);
         api->duckdb_scalar_function_set_return_type(f, out);
+        api->duckdb_scalar_function_set_bind(f, bind);
         api->duckdb_scalar_function_set_function(f, call);
         api->duckdb_scalar_function_set_extra_info(f, t, mem_free);
         api->duckdb_scalar_function_set_special_handling(f);
@@ -590,6 +621,8 @@ static enum lc register_one(struct engine *e, char result, duckdb_type type, str
 enum lc duck_register_udfs(struct engine *e, struct err *err)
 {
     __atomic_store_n(&get_extra_info, e->api.duckdb_scalar_function_get_extra_info, __ATOMIC_RELEASE);
+    __atomic_store_n(&bind_get_extra_info, e->api.duckdb_scalar_function_bind_get_extra_info,
+                     __ATOMIC_RELEASE);
     e->udfs = mem_zalloc(sizeof *e->udfs);
     if (!e->udfs)
         return err_nomem(err);

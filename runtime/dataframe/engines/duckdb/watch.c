@@ -34,9 +34,11 @@ static void *watch(void *arg)
     return NULL;
 }
 
-void watch_begin(struct engine *e, struct watched *w, const struct ctx *ctx, duckdb_connection connection)
+void watch_begin(struct watched *w, const struct ctx *ctx, const struct statement *s)
 {
-    *w = (struct watched){.ctx = ctx, .connection = connection};
+    struct engine *e = s->e;
+
+    *w = (struct watched){.ctx = ctx, .connection = s->connection, .query = s->query};
     pthread_mutex_lock(&e->watch);
     if (!e->watching) /* without a thread, only the front of each call sees a cancel */
         e->watching = pthread_create(&e->watcher, NULL, watch, e) == 0;
@@ -47,10 +49,17 @@ void watch_begin(struct engine *e, struct watched *w, const struct ctx *ctx, duc
     pthread_mutex_unlock(&e->watch);
 }
 
-void watch_stop_functions(struct engine *e, struct watched *w)
+void watch_stop_functions(struct watched *w, const struct statement *s)
 {
-    *w = (struct watched){.stopped = true, .next = e->calls};
-    e->calls = w;
+    *w = (struct watched){.stopped = true, .query = s->query, .next = s->e->calls};
+    s->e->calls = w;
+}
+
+void watch_forget_connection(struct engine *e, struct watched *w)
+{
+    pthread_mutex_lock(&e->watch);
+    w->connection = NULL;
+    pthread_mutex_unlock(&e->watch);
 }
 
 void watch_end(struct engine *e, struct watched *w)
@@ -74,13 +83,13 @@ void watch_stop(struct engine *e)
         pthread_join(e->watcher, NULL);
 }
 
-bool watch_stopped(struct engine *e)
+bool watch_stopped(struct engine *e, idx_t query)
 {
     bool stopped = false;
 
     pthread_mutex_lock(&e->watch);
     for (struct watched *w = e->calls; w && !stopped; w = w->next)
-        stopped = w->stopped || ctx_check(w->ctx, NULL) != LC_OK;
+        stopped = w->query == query && (w->stopped || ctx_check(w->ctx, NULL) != LC_OK);
     pthread_mutex_unlock(&e->watch);
     return stopped;
 }
