@@ -73,13 +73,15 @@ static enum lc map_of(const struct ArrowSchema *s, int depth, const struct dtype
     return made(dtype_map(key, value, true), out, err);
 }
 
+/* "d:10,2", "d:10,2,128": 128 bits are what a decimal has that does not say how many. */
 static enum lc decimal_of(const struct ArrowSchema *s, const struct dtype **out, struct err *err)
 {
     enum { DIGITS = 38 };
     int precision, scale, end = 0;
 
-    if (sscanf(s->format, "d:%d,%d%n", &precision, &scale, &end) != 2 || s->format[end] || precision < 1 ||
-        precision > DIGITS || scale < 0 || scale > precision)
+    if (sscanf(s->format, "d:%d,%d%n", &precision, &scale, &end) != 2 ||
+        (s->format[end] && strcmp(s->format + end, ",128") != 0) || precision < 1 || precision > DIGITS ||
+        scale < 0 || scale > precision)
         return refuse(s, err);
     return made(dtype_decimal(precision, scale), out, err);
 }

@@ -45,6 +45,10 @@ enum lc ipc_save(const struct ctx *ctx, struct ArrowArrayStream *rows, const cha
 /* The file's batches, read one at a time. */
 enum lc ipc_open(const char *path, struct ArrowArrayStream *out, struct err *err) MUST_CHECK;
 
+/* The rows once more, batch by batch, in memory of our own and every buffer checked: what a stranger gives may end with the library
+ * that it came from. Takes rows over, also when it fails. */
+enum lc ipc_copy(struct ArrowArrayStream *rows, struct ArrowArrayStream *out, struct err *err) MUST_CHECK;
+
 /* ---- what the plugin gives ---- */
 enum { IPC_VERSION = 2 };
 struct ipc_ops {

@@ -1,5 +1,6 @@
 /* local.c: Arrow batches held in memory, shared by plans. */
 #include "runtime/base/mem.h"
+#include "runtime/dataframe/arrow_type.h"
 #include "runtime/dataframe/plan.h"
 #include <errno.h>
 #include <string.h>
@@ -91,6 +92,23 @@ enum lc local_from_stream(const struct ctx *ctx, struct ArrowArrayStream *stream
     else
         *out = d;
     return code;
+}
+
+enum lc plan_local_stream(const struct ctx *ctx, struct ArrowArrayStream *stream, const struct plan **out,
+                          struct err *err)
+{
+    struct local_data *data;
+    const struct dtype *type;
+    enum lc rc;
+
+    TRY(local_from_stream(ctx, stream, &data, err));
+    rc = strcmp(data->schema.format, "+s") == 0 && data->schema.n_children > 0
+             ? dtype_from_arrow(&data->schema, &type, err)
+             : err_set(err, LC_DATA, "it has no columns");
+    if (rc != LC_OK)
+        return local_unref(data), rc;
+    *out = plan_local(data, type);
+    return *out ? LC_OK : err_nomem(err);
 }
 
 bool local_alone(const struct local_data *d)

@@ -254,6 +254,9 @@ void plan_options_release(struct plan_options *o);
 /* local data: takes over the stream and reads it to its end */
 enum lc local_from_stream(const struct ctx *ctx, struct ArrowArrayStream *stream, struct local_data **out,
                           struct err *err) MUST_CHECK;
+/* The same as a plan, its types those that Arrow's have in Spark. */
+enum lc plan_local_stream(const struct ctx *ctx, struct ArrowArrayStream *stream, const struct plan **out,
+                          struct err *err) MUST_CHECK;
 struct local_data *local_ref(struct local_data *d);
 void local_unref(struct local_data *d);
 int64_t local_rows(const struct local_data *d);

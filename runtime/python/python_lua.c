@@ -2,7 +2,6 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
-#include "runtime/dataframe/arrow_type.h"
 #include "runtime/dataframe/ipc.h"
 #include "runtime/python/python.h"
 #include "runtime/session/cell.h"
@@ -164,18 +163,9 @@ static void put_variable(lua_State *L, struct state *state, json_t *into, const 
 static enum lc read_rows(const struct ctx *ctx, const char *path, const struct plan **out, struct err *err)
 {
     struct ArrowArrayStream rows;
-    struct local_data *data;
-    const struct dtype *type;
-    enum lc rc;
 
     TRY(ipc_open(path, &rows, err));
-    TRY(local_from_stream(ctx, &rows, &data, err));
-    rc = local_schema(data)->n_children > 0 ? dtype_from_arrow(local_schema(data), &type, err)
-                                            : err_set(err, LC_DATA, "it has no columns");
-    if (rc != LC_OK)
-        return local_unref(data), rc;
-    *out = plan_local(data, type);
-    return *out ? LC_OK : err_nomem(err);
+    return plan_local_stream(ctx, &rows, out, err);
 }
 
 /* Pushes the file's rows as a dataframe; they are in memory then, and the file goes. */

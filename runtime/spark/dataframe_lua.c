@@ -1,6 +1,7 @@
 /* dataframe_lua.c: the class DataFrame: its userdata, its members by name, and the table of its methods. */
 #include "runtime/base/nearest.h"
 #include "runtime/spark/args_lua.h"
+#include "runtime/spark/arrow_lua.h"
 #include "runtime/spark/column_lua.h"
 #include "runtime/spark/dataframe_int.h"
 #include "runtime/spark/show.h"
@@ -299,6 +300,13 @@ static const struct manual_row methods[] = {
      "rows\n\tfor row in df:toLocalIterator() do print(row.n) end"},
     {"toTable", dataframe_to_table,
      "toTable() -> {column = {value, …}}\nthe columns as Lua tables\n\tdf:toTable().n"},
+    {"toArrow", dataframe_to_arrow,
+     "toArrow() -> userdata\nthe rows as an Arrow C stream, batch by batch, for a module written in C: a "
+     "userdata "
+     "\"arrow_array_stream\" that is a struct ArrowArrayStream; createDataFrame takes one, too. Columns for "
+     "Lua: "
+     "toTable; for Python: %%python -i df"
+     "\n\tspark:createDataFrame(df:toArrow())"},
     {"toJSON", dataframe_to_json,
      "toJSON() -> DataFrame\none column, value: each row as a JSON text\n\tdf:select(\"n\", \"s\"):toJSON()"},
     {"show", dataframe_show,

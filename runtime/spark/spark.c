@@ -2,6 +2,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/catalog/files.h"
+#include "runtime/spark/stream_int.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@ struct spark {
     struct catalog *catalog;      /* owned; NULL: not needed yet */
     const struct engine_ops *ops; /* NULL: not needed yet */
     struct engine *engine;        /* owned */
+    struct streams *streams;      /* owned: those that were given out */
     struct plan_options conf;
     char *remote; /* owned: sc://…; NULL: the embedded engine */
 };
@@ -21,19 +23,34 @@ struct spark *spark_new(void)
     struct spark *s = mem_zalloc(sizeof *s);
     const char *remote = getenv("SPARK_REMOTE");
 
-    if (s && remote && *remote && (s->remote = mem_strdup(remote)) == NULL) {
-        mem_free(s);
+    if (s && remote && *remote)
+        s->remote = mem_strdup(remote);
+    if (s)
+        s->streams = streams_new();
+    if (s && (!s->streams || (remote && *remote && !s->remote))) {
+        spark_free(s);
         return NULL;
     }
     return s;
+}
+
+/* Its streams end before it: their readers are told. */
+static void close_engine(struct spark *s)
+{
+    if (!s->engine)
+        return;
+    s->ops->interrupt(s->engine); /* a batch that another thread waits for */
+    streams_end(s->streams);
+    s->ops->close(s->engine);
+    s->engine = NULL;
 }
 
 void spark_free(struct spark *s)
 {
     if (!s)
         return;
-    if (s->engine)
-        s->ops->close(s->engine);
+    close_engine(s);
+    streams_unref(s->streams);
     catalog_close(s->catalog);
     plan_options_release(&s->conf);
     mem_free(s->remote);
@@ -85,10 +102,8 @@ bool spark_is_remote(const struct spark *s)
 
 void spark_end_session(struct spark *s)
 {
-    if (s->remote && s->engine) {
-        s->ops->close(s->engine);
-        s->engine = NULL;
-    }
+    if (s->remote)
+        close_engine(s);
 }
 
 enum lc spark_connect(struct spark *s, const char *url, struct err *err)
@@ -107,8 +122,7 @@ enum lc spark_connect(struct spark *s, const char *url, struct err *err)
             return rc;
         }
     }
-    if (s->engine)
-        s->ops->close(s->engine);
+    close_engine(s);
     mem_free(s->remote);
     s->ops = next.ops;
     s->engine = next.engine;
@@ -258,7 +272,7 @@ enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan 
     enum lc rc;
 
     TRY(resolve(ctx, s, catalog_resolve, p, &e, &resolved, err));
-    rc = e.ops->execute(e.engine, ctx, resolved, out, err);
+    rc = streams_execute(s->streams, ctx, &e, resolved, out, err);
     plan_unref(resolved);
     return explain_missing(ctx, s, p, rc, err);
 }

@@ -4,7 +4,7 @@
  * Ownership spark_new gives, spark_free ends. Plans are borrowed; schemas, streams and results are the caller's.
  * Units     rows.
  * Errors    those of catalog.h, delta.h and engine.h.
- * Threads   session thread. A stream keeps ctx until it is released.
+ * Threads   session thread; of streams see stream.h.
  *
  * Example:
  *     struct spark *s = spark_new();
@@ -18,6 +18,7 @@
 #include "runtime/catalog/resolve.h"
 #include "runtime/dataframe/engines/engine.h"
 #include "runtime/dataframe/plan.h"
+#include "runtime/spark/stream.h" /* spark_execute */
 
 struct spark;
 
@@ -30,8 +31,6 @@ enum lc spark_analyze(const struct ctx *ctx, struct spark *s, const struct plan 
                       struct err *err) MUST_CHECK;
 enum lc spark_schema(const struct ctx *ctx, struct spark *s, const struct plan *p,
                      const struct dtype **schema, struct err *err) MUST_CHECK;
-enum lc spark_execute(const struct ctx *ctx, struct spark *s, const struct plan *p,
-                      struct ArrowArrayStream *out, struct err *err) MUST_CHECK;
 enum lc spark_explain(const struct ctx *ctx, struct spark *s, const struct plan *p, enum explain_mode mode,
                       struct buf *out, struct err *err) MUST_CHECK;
 enum lc spark_save(const struct ctx *ctx, struct spark *s, const struct plan *p,

@@ -1,6 +1,7 @@
 /* spark_lua.c: the global spark (a SparkSession), SparkSession.builder, schemas, spark.catalog and spark.conf. */
 #include "runtime/base/mem.h"
 #include "runtime/spark/args_lua.h"
+#include "runtime/spark/arrow_lua.h"
 #include "runtime/spark/column_lua.h"
 #include "runtime/spark/commands.h"
 #include "runtime/spark/dataframe_lua.h"
@@ -168,6 +169,10 @@ static int l_create_dataframe(lua_State *L)
     if (lua_gettop(L) == 2 && !has_field(L, 2, "data"))
         lua_settop(L, 3); /* a lone table is the rows, unless it says data = … */
     spark_args(L, 2, arguments);
+    if (arrow_stream_at(L, 2)) {
+        luaL_argcheck(L, lua_isnil(L, 3), 3, "an Arrow stream has a schema: rename with toDF, cast with to");
+        return dataframe_push(L, arrow_stream_plan(L, 2));
+    }
     luaL_checktype(L, 2, LUA_TTABLE);
     schema = schema_arg(L, 3, true);
     if (!schema && lua_istable(L, 3)) {
@@ -557,8 +562,9 @@ static const struct manual_row session_methods[] = {
      "{name}, also "
      "DataFrames\n\tspark:sql(\"SELECT * FROM sales WHERE n > :least\", {least = 3})"},
     {"createDataFrame", l_create_dataframe,
-     "createDataFrame(rows: table, schema?: string|table) -> DataFrame\nrows: lists or tables with names; "
-     "schema: names, or DDL "
+     "createDataFrame(rows: table|userdata, schema?: string|table) -> DataFrame\nrows: lists or tables with "
+     "names, "
+     "or an Arrow stream (df:toArrow()); schema: names, or DDL "
      "like \"id INT, s STRING\"\n\tspark:createDataFrame({{1, \"a\"}, {2, \"b\"}}, {\"n\", \"s\"})"},
     {"stop", l_stop, "stop()\nends the session on a Spark server; the next use begins a new one"},
     {NULL, NULL, NULL}};

@@ -20,7 +20,7 @@ FUNCTIONS = Path(__file__).parents[2] / "runtime/dataframe/sqlgen/functions.def"
 
 # absent in DataFrames and their kin, and why: pandas, RDDs, streaming and the JVM, or not there yet
 ABSENT = {
-    "DataFrame": "asTable dropDuplicatesWithinWatermark mapInArrow mapInPandas metadataColumn nearestByJoin pandas_api plot rdd toArrow toPandas withWatermark writeStream",
+    "DataFrame": "asTable dropDuplicatesWithinWatermark mapInArrow mapInPandas metadataColumn nearestByJoin pandas_api plot rdd toPandas withWatermark writeStream",
     "Column": "",
     "GroupedData": "apply applyInArrow applyInPandas applyInPandasWithState cogroup transformWithState transformWithStateInPandas",
     "DataFrameReader": "changes jdbc orc xml",

@@ -102,6 +102,7 @@ AROUND = {
     "runtime/spark/show.h": ([], "extern struct spark *s; extern const struct plan *plan;"),
     "runtime/spark/spark.h": ([], "extern const struct plan *plan;"),
     "runtime/spark/target.h": ([], "extern struct command *c;"),
+    "runtime/spark/stream.h": ([], "extern struct spark *s; extern const struct plan *plan;"),
     "runtime/spark/table.h": ([], "extern const struct plan *plan;"),
     "runtime/sql/lexer.h": ([], "extern struct arena *arena;"),
     "runtime/sql/parser.h": ([], "extern struct parser *p;"),
