@@ -245,12 +245,13 @@ def test_large_rows_are_sent_once_as_pyspark_sends_them(home, spark_server):
         out = script(home, """
 local rows = {}
 for i = 1, 40000 do rows[i] = {i, ("text %d "):format(i):rep(50)} end
-local df = spark:createDataFrame(rows, {"id", "s"})
-print(df:count(), df:agg(F.sum("id")):collect()[1][1])
+local df = spark:createDataFrame(rows, "id INT, s STRING")
+print(df.schema.simpleString, df:count(), df:agg(F.sum(df.id)):collect()[1][1])
 """, SPARK_REMOTE=proxy.url)
     finally:
         proxy.close()
-    assert out == "40000\t800020000\n" and proxy.methods.count("AddArtifacts") == 3  # two parts and the schema
+    assert out == "struct<id:int,s:string>\t40000\t800020000\n" and proxy.methods.count("AddArtifacts") == 3  # two parts and the schema
+    assert proxy.methods.count("AnalyzePlan") == 1  # which Spark it is: of rows that were made here the types are known
 
 
 def test_a_long_result_needs_little_memory(run, home, spark_server):
