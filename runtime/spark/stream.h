@@ -17,14 +17,14 @@
  * Example:
  *     struct ArrowArrayStream rows;
  *     struct ArrowArray batch;
- *     int64_t n = 0;
+ *     int code;
  *     if (spark_execute(&ctx, s, plan, &rows, &err) != LC_OK)
  *         return -1;
- *     while (rows.get_next(&rows, &batch) == 0 && batch.release) {
- *         n += batch.length;
+ *     while ((code = rows.get_next(&rows, &batch)) == 0 && batch.release) {
+ *         printf("%lld rows\n", (long long)batch.length);
  *         batch.release(&batch);
  *     }
- *     if (rows.get_last_error(&rows))
+ *     if (code)
  *         puts(rows.get_last_error(&rows));
  *     rows.release(&rows);
  */
