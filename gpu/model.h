@@ -131,6 +131,9 @@ struct model_batch {
     const int32_t *labels;    /* [rows] host, -100 ignored, not shifted (as Hugging Face's); NULL: none */
     const int32_t *positions; /* [rows] host; NULL: each sequence counts from 0 */
     const int32_t *starts;    /* [sequences + 1] host */
+    /* Tokens of the longest sequence of the whole batch that this one is a part of (padding counts): the frequencies of some
+     * RoPE kinds follow it. 0: the longest of these. */
+    int64_t seen;
 };
 
 struct model_forward {

@@ -133,7 +133,7 @@ enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, co
                     struct err *err)
 {
     struct work *w = &m->work;
-    int64_t rows = b->rows, most = 0;
+    int64_t rows = b->rows, most = 0, seen;
     struct lists l;
     int32_t at = 0;
 
@@ -154,7 +154,8 @@ enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, co
         most = last > most ? last : most;
     }
     l.starts[b->sequences] = at;
-    TRY(rope_reserve(m, most + 1, most + 1, err));
+    seen = b->seen ? b->seen + model_virtual_rows(m) : 0;
+    TRY(rope_reserve(m, most + 1, seen > most ? seen : most + 1, err));
     m->rows = at;
     m->real_rows = b->rows;
     m->sequences = b->sequences;
@@ -198,7 +199,8 @@ enum lc model_pack(const int64_t *ids, const int64_t *mask, const int64_t *label
                                       .sequences = sequences,
                                       .ids = packed,
                                       .labels = labels ? packed_labels : NULL,
-                                      .starts = starts};
+                                      .starts = starts,
+                                      .seen = length};
     return LC_OK;
 }
 

@@ -71,6 +71,17 @@ static int64_t most_sequences(const struct train_dataset *d) /* in an item */
     return most;
 }
 
+/* Tokens of the longest example of the items [from, to). */
+static int64_t longest_of(const struct train_dataset *d, int64_t from, int64_t to)
+{
+    int64_t e, end, longest = 0;
+
+    for (int64_t i = from; i < to; i++)
+        for (item_of(d, i, &e, &end); e < end; e++)
+            longest = d->examples[e].n > longest ? d->examples[e].n : longest;
+    return longest;
+}
+
 static void add_item(struct trainer *t, struct model_batch *b, const struct train_dataset *d, int64_t i)
 {
     int64_t from, to;
@@ -136,12 +147,9 @@ static enum lc check_dataset(const struct ctx *ctx, const struct trainer *t, con
 /* Places beyond those the model was made for are computed, and are not what it learned. */
 static void warn_of_length(const struct trainer *t)
 {
-    int64_t longest = 0, most = t->m->config.max_position_embeddings, from, to;
+    int64_t longest = longest_of(&t->train, 0, t->train.n), most = t->m->config.max_position_embeddings;
     char text[200];
 
-    for (int64_t i = 0; i < t->train.n; i++)
-        for (item_of(&t->train, i, &from, &to); from < to; from++)
-            longest = t->train.examples[from].n > longest ? t->train.examples[from].n : longest;
     if (longest <= most || !t->callbacks.warning)
         return;
     (void)snprintf(text, sizeof text,
@@ -573,15 +581,17 @@ static enum lc eval_rows(const struct ctx *ctx, struct trainer *t, struct model_
     return LC_OK;
 }
 
-/* One batch of evaluation, in as many forwards as the memory asks for. */
+/* One batch of evaluation, in as many forwards as the memory asks for: each is a part of the whole. */
 static enum lc eval_batch(const struct ctx *ctx, struct trainer *t, const struct train_dataset *d,
                           int64_t from, int64_t to, struct model_loss *sum, struct err *err)
 {
     struct model_batch b = trainer_begin_batch(t);
+    int64_t seen = longest_of(d, from, to);
 
     for (int64_t i = from; i < to; i++) {
         if (b.rows + item_tokens(d, i) > t->max_rows)
             TRY(eval_rows(ctx, t, &b, sum, err));
+        b.seen = seen;
         add_item(t, &b, d, i);
     }
     return eval_rows(ctx, t, &b, sum, err);

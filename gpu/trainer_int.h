@@ -10,6 +10,11 @@
 
 struct ranks;
 
+/* Log-probability of an answer before training. What a model says of a short one can depend on the longest answer of its batch. */
+struct answer_reference {
+    double alone, beside_long;
+};
+
 struct trainer {
     struct model *m;                  /* borrowed */
     struct training_args args;        /* strings owned */
@@ -26,10 +31,10 @@ struct trainer {
     int64_t max_rows; /* tokens of the largest micro-batch */
     int64_t *order;   /* owned: examples of the epoch `order_epoch` */
     int64_t order_epoch;
-    int32_t *ids, *labels, *starts;     /* owned: one micro-batch */
-    double *reference, *eval_reference; /* owned: log-probabilities of the answers, with preferences */
-    float *token_losses;                /* owned: of a micro-batch, with preferences */
-    double window_loss;                 /* since the last log */
+    int32_t *ids, *labels, *starts;                      /* owned: one micro-batch */
+    struct answer_reference *reference, *eval_reference; /* owned: of the answers, with preferences */
+    float *token_losses;                                 /* owned: of a micro-batch, with preferences */
+    double window_loss;                                  /* since the last log */
     struct preference_sums window_rewards;
     int64_t window_steps;
     int64_t evaluated_step;          /* last step with an evaluation */

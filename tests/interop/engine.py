@@ -12,7 +12,7 @@ CTX = C.create_string_buffer(256)  # no cancel, no deadline
 
 class Batch(C.Structure):
     _fields_ = [("rows", C.c_int64), ("sequences", C.c_int64), ("ids", C.c_void_p), ("labels", C.c_void_p),
-                ("positions", C.c_void_p), ("starts", C.c_void_p)]
+                ("positions", C.c_void_p), ("starts", C.c_void_p), ("seen", C.c_int64)]
 
 
 class Packed(C.Structure):

@@ -153,6 +153,19 @@ def test_dynamic_frequencies_follow_what_is_seen(engine, tmp_path):
         close(engine.forward(m, ids, mask, labels)[1], hf_forward(hf, ids, mask, labels)[1])
 
 
+def test_long_frequencies_follow_the_whole_batch(engine, tmp_path):
+    """transformers chooses them by the longest row, padding and all; here padding is dropped, and an evaluation runs in parts where memory is short."""
+    m = engine.create({**SHAPE, **CONFIGS["llama-longrope"]})
+    engine.call("model_save", CTX, m, str(tmp_path / "start").encode())
+    hf = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "start", dtype=torch.float32)
+    ids, mask, labels = batch()
+    mask[:, 6:] = 0
+    labels[:, 6:] = -100
+    close(engine.forward(m, ids, mask, labels)[1], hf_forward(hf.eval(), ids, mask, labels)[1])
+    some = dict(per_device_train_batch_size=1, gradient_accumulation_steps=4)  # memory for one row at a time
+    same_history(engine.train(m, examples(), **(ARGS | some)), hf_train(hf, tmp_path / "hf", **some))
+
+
 def test_the_text_part_of_a_model_that_reads_images(engine, tmp_path):
     """As Ministral 3 is published."""
     vision = dict(model_type="pixtral", hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2, head_dim=16, image_size=28, patch_size=14)

@@ -57,17 +57,27 @@ def pairs(n=7):
             yield prompt + answer, [-100] * len(prompt) + answer
 
 
-def logp(m, example):
-    ids, labels = (torch.tensor([x]) for x in example)
+LONGROPE = dict(rope_parameters=dict(rope_type="longrope", rope_theta=1e4, short_factor=[1.0] * 6, long_factor=[2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
+                                     original_max_position_embeddings=8))
+
+
+def logp(m, example, length):
+    """Padded, as in a batch: some kinds of RoPE follow its longest row."""
+    ids, labels = (torch.tensor([x + [fill] * (length - len(x))]) for x, fill in zip(example, (0, -100)))
     mask = labels[:, 1:] != -100
     out = F.log_softmax(m(input_ids=ids).logits[:, :-1].float(), -1)
     return out.gather(-1, labels[:, 1:].clamp(min=0)[..., None])[..., 0][mask].sum(), int(mask.sum())
 
 
-def loss_of(policy, reference, example, kind, beta, eps):
-    (pc, nc), (pr, nr) = (logp(policy, e) for e in example)
+def losses_of(policy, reference, batch, kind, beta, eps):
+    length = max(len(ids) for pair in batch for ids, _ in pair)
+    return [loss_of(policy, reference, pair, length, kind, beta, eps) for pair in batch]
+
+
+def loss_of(policy, reference, example, length, kind, beta, eps):
+    (pc, nc), (pr, nr) = (logp(policy, e, length) for e in example)
     with torch.no_grad():
-        (rc, _), (rr, _) = (logp(reference, e) for e in example)
+        (rc, _), (rr, _) = (logp(reference, e, length) for e in example)
     h = (pc - rc) - (pr - rr)
     if kind == "sigmoid":
         return -F.logsigmoid(beta * h) * (1 - eps) - F.logsigmoid(-beta * h) * eps, beta * (pc - rc), beta * (pr - rr)
@@ -87,7 +97,7 @@ def torch_run(policy, reference, data, kind, beta, eps, epochs, batch, lr):
         order = (C.c_int64 * len(data))()
         lib.train_permutation(C.c_uint64(42 + epoch), C.c_int64(len(data)), order)
         for at in range(0, len(data), batch):
-            some = [loss_of(policy, reference, data[i], kind, beta, eps) for i in order[at:at + batch]]
+            some = losses_of(policy, reference, [data[i] for i in order[at:at + batch]], kind, beta, eps)
             loss = sum(s[0] for s in some) / len(some)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -98,15 +108,16 @@ def torch_run(policy, reference, data, kind, beta, eps, epochs, batch, lr):
             history.append((float(loss), float(norm), float(sum(s[1] for s in some)) / len(some), sum(bool(s[1] > s[2]) for s in some) / len(some)))
             step += 1
     with torch.no_grad():
-        final = float(sum(loss_of(policy, reference, d, kind, beta, eps)[0] for d in data)) / len(data)
+        final = float(sum(s[0] for at in range(0, len(data), 2) for s in losses_of(policy, reference, data[at:at + 2], kind, beta, eps))) / len(data)
     return history, final
 
 
 @pytest.mark.parametrize("device", ["ref", "cpu"])
-@pytest.mark.parametrize("kind, beta, eps, full", [("sigmoid", 0.3, 0.0, False), ("sigmoid", 0.1, 0.2, True), ("ipo", 0.2, 0.0, False), ("hinge", 1.0, 0.0, False)])
-def test_a_run_is_that_of_torch(device, kind, beta, eps, full, tmp_path):
+@pytest.mark.parametrize("kind, beta, eps, full, rope", [("sigmoid", 0.3, 0.0, False, {}), ("sigmoid", 0.1, 0.2, True, {}), ("ipo", 0.2, 0.0, False, {}),
+                                                         ("hinge", 1.0, 0.0, False, {}), ("sigmoid", 0.3, 0.0, False, LONGROPE), ("ipo", 0.2, 0.0, True, LONGROPE)])
+def test_a_run_is_that_of_torch(device, kind, beta, eps, full, rope, tmp_path):
     engine = Engine(device)
-    m = engine.create(SHAPE)
+    m = engine.create(SHAPE | rope)
     engine.call("model_save", CTX, m, str(tmp_path / "base").encode())
     base = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
     policy = copy.deepcopy(base)
@@ -118,7 +129,7 @@ def test_a_run_is_that_of_torch(device, kind, beta, eps, full, tmp_path):
     data = [flat[2 * i:2 * i + 2] for i in range(len(flat) // 2)]
     want, final = torch_run(policy, base, data, kind, beta, eps, 3, 3, 5e-3)
     history = engine.train(m, flat, pairs=True, num_train_epochs=3, per_device_train_batch_size=3, learning_rate=5e-3, logging_steps=1,
-                           save_strategy="no", eval_strategy="epoch", beta=beta, loss_type=kind, label_smoothing=eps)
+                           save_strategy="no", eval_strategy="epoch", per_device_eval_batch_size=2, beta=beta, loss_type=kind, label_smoothing=eps)
     got = [h for h in history if "loss" in h]
     assert len(got) == len(want)
     for ours, (loss, norm, chosen, accuracy) in zip(got, want):
