@@ -20,7 +20,12 @@
 #include "runtime/base/buf.h"
 #include <jansson.h>
 
+struct text_spans;
+
 /* variables: a JSON object; appends to out. */
 enum lc template_render(const char *text, size_t len, const json_t *variables, struct buf *out,
                         struct err *err) MUST_CHECK;
+/* The same into an empty buffer, with the parts that are the assistant's (assistant.h; NULL: not asked for). */
+enum lc template_render_marked(const char *text, size_t len, const json_t *variables, struct buf *out,
+                               struct text_spans *spans, struct err *err) MUST_CHECK;
 #endif

@@ -1,4 +1,5 @@
 /* template_eval.c: walks the tree and writes the text. */
+#include "gpu/tokenizer/assistant.h"
 #include "gpu/tokenizer/template_int.h"
 #include "runtime/base/utf8.h"
 #include <math.h>
@@ -712,9 +713,30 @@ static bool run_flow(struct render *r, const struct node *n)
     return true;
 }
 
+/* The body in a scope of its own. Its place is where the whole text ended before, as transformers finds it: in a macro, that is
+ * before the macro's own text. */
 static bool run_generation(struct render *r, const struct node *n)
 {
-    return template_run(r, n->body);
+    struct scope *inner = render_alloc(r, sizeof *inner); /* a macro made here may keep it */
+    struct value text;
+    size_t start;
+    bool ok;
+
+    if (!inner)
+        return false;
+    inner->parent = r->scope;
+    r->scope = inner;
+    ok = render_into(r, n->body, &text);
+    r->scope = inner->parent;
+    if (!ok || !r->spans)
+        return ok && v_print(r, r->out, &text);
+    start = utf8_count(r->whole->data, r->whole->len);
+    if (text_spans_put(r->spans, (struct text_span){start, start + utf8_count(text.as.str.s, text.as.str.n)},
+                       r->err) != LC_OK) {
+        r->rc = LC_NOMEM;
+        return false;
+    }
+    return v_print(r, r->out, &text);
 }
 
 bool template_run(struct render *r, const struct node *list)
@@ -746,9 +768,20 @@ bool template_run(struct render *r, const struct node *list)
 enum lc template_render(const char *text, size_t len, const json_t *variables, struct buf *out,
                         struct err *err)
 {
+    return template_render_marked(text, len, variables, out, NULL, err);
+}
+
+enum lc template_render_marked(const char *text, size_t len, const json_t *variables, struct buf *out,
+                               struct text_spans *spans, struct err *err)
+{
     struct err local;
-    struct render r = {
-        .text = text, .len = len, .out = out, .err = err ? err : &local, .arena = arena_new(ARENA_MAX)};
+    struct render r = {.text = text,
+                       .len = len,
+                       .out = out,
+                       .whole = out,
+                       .spans = spans,
+                       .err = err ? err : &local,
+                       .arena = arena_new(ARENA_MAX)};
     struct scope top = {.parent = NULL};
     struct value vars;
     struct node *tree = NULL;

@@ -143,6 +143,8 @@ struct render {
     size_t n_tokens, cap_tokens, pos;
     struct scope *scope;
     struct buf *out;
+    const struct buf *whole;  /* the text that is made: out, unless a part of it is made first */
+    struct text_spans *spans; /* NULL: not asked for */
     size_t steps;
     int depth;
     size_t at; /* of the node being evaluated: for messages */

@@ -1,4 +1,5 @@
 /* template_parse.c: tokens as a tree: Jinja's statements and expressions, in its order of precedence. */
+#include "gpu/tokenizer/assistant.h"
 #include "gpu/tokenizer/template_int.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -679,6 +680,8 @@ static bool parse_macro(struct render *r, struct node *n)
 static bool parse_generation(struct render *r, struct node *n)
 {
     n->kind = N_GENERATION;
+    if (r->spans)
+        r->spans->tagged = true;
     return expect_block_end(r) && statements(r, &n->body, end_generation) && word(r, "endgeneration");
 }
 

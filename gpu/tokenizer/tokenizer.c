@@ -508,6 +508,13 @@ enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *c
                                       const json_t *messages, bool add_generation_prompt, const json_t *extra,
                                       struct buf *out, struct err *err)
 {
+    return tokenizer_render_chat(tok, chat_template, messages, add_generation_prompt, extra, out, NULL, err);
+}
+
+enum lc tokenizer_render_chat(const struct tokenizer *tok, const char *chat_template, const json_t *messages,
+                              bool add_generation_prompt, const json_t *extra, struct buf *out,
+                              struct text_spans *spans, struct err *err)
+{
     const json_t *tools = json_object_get(extra, "tools");
     const char *text =
         chat_template ? chat_template : tokenizer_chat_template(tok, tools && !json_is_null(tools));
@@ -533,7 +540,7 @@ enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *c
         json_object_set_new(vars, "add_generation_prompt", json_boolean(add_generation_prompt)) != 0)
         rc = err_nomem(err);
     else
-        rc = template_render(text, strlen(text), vars, out, err);
+        rc = template_render_marked(text, strlen(text), vars, out, spans, err);
     if (rc != LC_OK && err)
         rc = say_line(text, err);
     json_decref(vars);

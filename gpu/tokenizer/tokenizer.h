@@ -101,4 +101,9 @@ const char *tokenizer_chat_template(const struct tokenizer *tok, bool tools);
 enum lc tokenizer_apply_chat_template(const struct tokenizer *tok, const char *chat_template,
                                       const json_t *messages, bool add_generation_prompt, const json_t *extra,
                                       struct buf *out, struct err *err) MUST_CHECK;
+struct text_spans;
+/* The same into an empty buffer, with the parts that the template marks as the assistant's (assistant.h; NULL: not asked for). */
+enum lc tokenizer_render_chat(const struct tokenizer *tok, const char *chat_template, const json_t *messages,
+                              bool add_generation_prompt, const json_t *extra, struct buf *out,
+                              struct text_spans *spans, struct err *err) MUST_CHECK;
 #endif

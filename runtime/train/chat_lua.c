@@ -1,4 +1,5 @@
 /* chat_lua.c: tok:apply_chat_template(messages, options): conversations, tools and whatever else a template reads. */
+#include "gpu/tokenizer/assistant.h"
 #include "runtime/session/session_lua.h"
 #include "runtime/train/model_lua.h"
 #include <lauxlib.h>
@@ -60,7 +61,7 @@ static json_t *tools_of(lua_State *L, int index, struct err *err)
 }
 
 struct chat_options {
-    bool generation, tokenize, goes_on;
+    bool generation, tokenize, goes_on, dict, mask;
     const char *chat_template; /* on the stack; NULL: the model's */
 };
 
@@ -74,8 +75,9 @@ static bool flag(lua_State *L, const char *name)
 
 static bool is_ours(const char *key)
 {
-    static const char *const names[] = {"add_generation_prompt", "tokenize", "continue_final_message",
-                                        "chat_template"};
+    static const char *const names[] = {
+        "add_generation_prompt", "tokenize",    "continue_final_message",
+        "chat_template",         "return_dict", "return_assistant_tokens_mask"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(key, names[i]) == 0)
@@ -117,6 +119,12 @@ static struct chat_options read_options(lua_State *L, json_t **extra)
     if (o.generation && o.goes_on)
         luaL_argerror(L, 3,
                       "continue_final_message goes on with an answer, add_generation_prompt begins one");
+    o.dict = flag(L, "return_dict");
+    o.mask = flag(L, "return_assistant_tokens_mask");
+    if (o.mask && !(o.dict && o.tokenize))
+        luaL_argerror(L, 3, "return_assistant_tokens_mask needs return_dict = true and tokenize = true");
+    if (o.mask && o.goes_on)
+        luaL_argerror(L, 3, "continue_final_message has no return_assistant_tokens_mask");
     if (lua_getfield(L, 3, "chat_template") == LUA_TSTRING)
         o.chat_template = lua_tostring(L, -1); /* stays on the stack */
     return o;
@@ -158,10 +166,68 @@ static enum lc cut_at_mark(struct buf *text, struct err *err)
     return LC_OK;
 }
 
+static int encoding_gc(lua_State *L)
+{
+    encoding_release(lua_touserdata(L, 1));
+    return 0;
+}
+
+static int spans_gc(lua_State *L)
+{
+    text_spans_release(lua_touserdata(L, 1));
+    return 0;
+}
+
+static void push_mask(lua_State *L, const struct text_spans *spans, const struct encoding *enc)
+{
+    int32_t *mask = lua_newuserdatauv(L, (enc->n ? enc->n : 1) * sizeof *mask, 0);
+
+    assistant_mask(spans, enc, mask);
+    llm_push_ids(L, mask, enc->n);
+    lua_replace(L, -2);
+}
+
+/* {input_ids, attention_mask, assistant_masks}; spans NULL: without the last. */
+static int push_dict(lua_State *L, const struct tokenizer *tok, const struct buf *text,
+                     const struct text_spans *spans)
+{
+    struct encoding *enc = session_slot(L, sizeof *enc, "lacus.encoding", encoding_gc);
+    struct err err;
+
+    if (tokenizer_encode(tok, buf_str(text), text->len, spans ? TOKENIZER_OFFSETS : 0, enc, &err) != LC_OK)
+        return session_raise(L, &err);
+    lua_createtable(L, 0, 3);
+    llm_push_ids(L, enc->ids, enc->n);
+    lua_setfield(L, -2, "input_ids");
+    lua_createtable(L, (int)enc->n, 0);
+    for (size_t i = 0; i < enc->n; i++) {
+        lua_pushinteger(L, 1);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "attention_mask");
+    if (spans) {
+        push_mask(L, spans, enc);
+        lua_setfield(L, -2, "assistant_masks");
+    }
+    return 1;
+}
+
+static int refuse_without_marks(lua_State *L)
+{
+    struct err err;
+
+    err_set(&err, LC_ARG, "the chat template does not say which tokens are the assistant's");
+    err_hint(&err,
+             "it puts {%% generation %%} … {%% endgeneration %%} around what the assistant says: add them in "
+             "chat_template.jinja beside tokenizer.json");
+    return session_raise(L, &err);
+}
+
 int llm_apply_chat_template(lua_State *L)
 {
     const struct tokenizer *tok = llm_check_tokenizer(L, 1);
     json_t **messages, **extra;
+    struct text_spans *spans;
     struct chat_options o;
     struct buf *text;
     struct err err;
@@ -171,17 +237,22 @@ int llm_apply_chat_template(lua_State *L)
     messages = session_json_slot(L);
     extra = session_json_slot(L);
     text = session_buf(L, BUF_TEXT_MAX);
+    spans = session_slot(L, sizeof *spans, "lacus.spans", spans_gc);
     o = read_options(L, extra);
     *messages = session_to_json(L, 2, &err);
     if (!*messages)
         return session_raise(L, &err);
     if (o.goes_on && mark_last(*messages, &err) != LC_OK)
         return session_raise(L, &err);
-    if (tokenizer_apply_chat_template(tok, o.chat_template, *messages, o.generation, *extra, text, &err) !=
-        LC_OK)
+    if (tokenizer_render_chat(tok, o.chat_template, *messages, o.generation, *extra, text,
+                              o.mask ? spans : NULL, &err) != LC_OK)
         return session_raise(L, &err);
+    if (o.mask && !spans->tagged)
+        return refuse_without_marks(L);
     if (o.goes_on && cut_at_mark(text, &err) != LC_OK)
         return session_raise(L, &err);
+    if (o.tokenize && o.dict)
+        return push_dict(L, tok, text, o.mask ? spans : NULL);
     if (o.tokenize)
         return llm_push_tokens(L, tok, buf_str(text), text->len, 0);
     lua_pushlstring(L, buf_str(text), text->len);

@@ -88,7 +88,7 @@ static void add_object(struct params *p, const json_t *object)
 
 enum lc track_params(struct track *t, const json_t *spec, struct err *err)
 {
-    static const char *const top[] = {"method", "max_length", "completion_only"};
+    static const char *const top[] = {"method", "max_length", "completion_only", "assistant_only"};
     struct params *p = mem_zalloc(sizeof *p);
     enum lc rc;
 

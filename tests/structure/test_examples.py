@@ -25,6 +25,7 @@ AROUND = {
     "gpu/model_io.h": (["gpu/model_int.h"], MODEL + "extern const char *path; extern struct err *err;"),
     "gpu/safetensors.h": ([], "extern float weight[16];"),
     "gpu/tensor.h": ([], "extern struct tensor view;"),
+    "gpu/tokenizer/assistant.h": ([], "extern struct tokenizer *tok; extern json_t *messages; extern struct buf text; extern struct encoding enc; extern int32_t mask[];"),
     "gpu/tokenizer/train.h": ([], "extern FILE *file; enum lc next_line(void *arg, const char **text, size_t *len, struct err *err);"),
     "runtime/base/thread.h": ([], "extern FILE *file; void *count_lines(void *arg);"),
     "runtime/dataframe/engines/duckdb/table_function.h": ([], "extern duckdb_bind_info info;"),

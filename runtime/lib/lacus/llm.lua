@@ -112,7 +112,8 @@ end
 -- What SFTConfig has among its arguments belongs to the rows: it leaves `args`.
 local function row_fields(o, args)
   local f = {max_length = take(args, "max_length", "max_seq_length") or o.max_length or 1024}
-  f.completion_only = take(args, "completion_only_loss", "assistant_only_loss", "completion_only")
+  f.assistant_only = take(args, "assistant_only_loss") or nil
+  f.completion_only = take(args, "completion_only_loss", "completion_only")
   if o.completion_only ~= nil then f.completion_only = o.completion_only end
   f.packing = take(args, "packing")
   if o.packing ~= nil then f.packing = o.packing end
@@ -143,6 +144,8 @@ local function check_method(o, args)
     end
   elseif args.label_smoothing_factor and args.label_smoothing_factor ~= 0 then
     fail("ARG", "training argument 'label_smoothing_factor' is not of preferences", "label_smoothing is")
+  elseif args.assistant_only_loss then
+    fail("ARG", "training argument 'assistant_only_loss' is not of preferences", "of a pair the two answers are compared, and nothing else")
   elseif args.packing or o.packing then
     fail("UNSUPPORTED", "pairs of answers are not packed", "leave packing out")
   end
@@ -190,13 +193,13 @@ function llm.finetune(o)
   local id, job_folder, data = core.new_job()
   local unused <close> = setmetatable({}, {__close = function() core.drop(id) end})
   o = copy_of(o)
-  o.tokenizer_folder = found.tokenizer or folder
+  o.tokenizer_folder, o.assistant_only, o.completion_only = found.tokenizer or folder, rows.assistant_only, rows.completion_only
   local spec = {
     model = {uri = uri, folder = folder}, base_name = folder, folders = next(folders) and folders or nil,
     args = args, peft = tools.lora_fields(o.peft or o.peft_config),
     quantization = tools.quantization_fields(o.quantization or o.quantization_config),
     method = method, distill = distill, max_length = rows.max_length, packing = rows.packing and true or nil,
-    completion_only = method == "dpo" or rows.completion_only or false, chat_template = tools.chat_template(o), data = {},
+    completion_only = method == "dpo" or rows.completion_only or false, assistant_only = rows.assistant_only, chat_template = tools.chat_template(o), data = {},
     output_uri = core.absolute(output or job_folder .. "/result"), untracked = not tracked or nil,
     tensorboard = events and core.absolute(logging_dir or (output or job_folder) .. "/runs/" .. id) or nil,
     ranks = ranks, max_restarts = o.max_restarts, stall_seconds = o.stall_seconds, ddp_timeout = ddp_timeout,

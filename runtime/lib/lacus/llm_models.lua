@@ -89,8 +89,8 @@ core.model_methods(model_methods)
 --- Tokenizer:decode(ids: table, options?: {skip_special_tokens?: boolean}) -> string
 -- the text of tokens
 --     tok:decode({1, 2, 3}, {skip_special_tokens = true})
---- Tokenizer:apply_chat_template(messages: table, options?: {add_generation_prompt?: boolean, tokenize?: boolean, continue_final_message?: boolean, chat_template?: string, tools?: table|string, documents?: table, enable_thinking?: boolean}) -> string|{integer, …}
--- a conversation as the model wants it, or its tokens; other options are the template's. tools as JSON text keep the order of their fields
+--- Tokenizer:apply_chat_template(messages: table, options?: {add_generation_prompt?: boolean, tokenize?: boolean, continue_final_message?: boolean, chat_template?: string, return_dict?: boolean, return_assistant_tokens_mask?: boolean, tools?: table|string, documents?: table, enable_thinking?: boolean}) -> string|{integer, …}|table
+-- a conversation as the model wants it, or its tokens (return_dict: {input_ids, attention_mask}, with return_assistant_tokens_mask also assistant_masks: 1 for what the template has in {% generation %}); other options are the template's. tools as JSON text keep the order of their fields
 --     llm.tokenizer("out/base"):apply_chat_template({{role = "user", content = "hello"}}, {add_generation_prompt = true})
 --- Tokenizer.vocab_size: integer
 -- how many tokens there are

@@ -102,7 +102,7 @@ function llm.plan(o)
     local rows, n = sample(o.train_dataset)
     path = core.temporary()
     o = copy_of(o)
-    o.tokenizer_folder = found.tokenizer or folder
+    o.tokenizer_folder, o.assistant_only, o.completion_only = found.tokenizer or folder, fields.assistant_only, fields.completion_only
     local written = tools.write_rows(rows, "train_dataset", o, path)
     request.rows = path
     if n > written then request.items = n end

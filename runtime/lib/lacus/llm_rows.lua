@@ -15,6 +15,7 @@ local function renderer(o)
               fail("NOTFOUND", ("the template names '%s', which row %d has not, or it is NULL there"):format(name, n),
                    "a template's {names} are columns of the dataset; df:dropna{subset = {\"" .. name .. "\"}} leaves out rows without a value")
         end
+        if type(v) == "table" then fail("DATA", ("the template names '%s', which is a list in row %d, not a text"):format(name, n)) end
         return tostring(v)
       end))
     end
@@ -31,6 +32,9 @@ local function renderer(o)
     for _, name in ipairs{instruction, response, text, "prompt", "completion"} do
       if row[name] == null then
         fail("DATA", ("'%s' of row %d is NULL"):format(name, n), "df:dropna{subset = {\"" .. name .. "\"}} leaves out rows without a value")
+      elseif type(row[name]) == "table" then
+        fail("DATA", ("'%s' of row %d is a list, not a text"):format(name, n),
+             "a conversation has its list in messages, or one in prompt and one in completion")
       end
     end
     if row[response] ~= nil and (row[instruction] ~= nil or row.prompt ~= nil) then
@@ -103,18 +107,59 @@ local function render_messages(tok, messages, n, options)
   fail(text.code, ("cannot write the conversation of row %d: %s"):format(n, text.message), text.hint)
 end
 
--- A conversation: the last answer is the completion, all before it the prompt, as the model's chat template writes them.
-local function conversation(tok, messages, n)
+-- What a row says to its template beside the messages, by trl's columns.
+local function template_options(row, more)
+  local options = tools.copy_of(row.chat_template_kwargs)
+  options.tools = row.tools
+  for name, value in pairs(more or {}) do options[name] = value end
+  return options
+end
+
+-- The messages of two lists as one.
+local function joined(first, second)
+  return table.move(second, 1, #second, #first + 1, table.move(first, 1, #first, 1, {}))
+end
+
+-- A conversation as the model's chat template writes it: the prompt, and what is behind it.
+local function conversation(tok, before, after, row, n)
+  local whole = render_messages(tok, joined(before, after), n, template_options(row))
+  local prompt = #before > 0 and render_messages(tok, before, n, template_options(row, {add_generation_prompt = true})) or ""
+  if whole:sub(1, #prompt) ~= prompt then prompt = "" end -- a template that rewrites what came before: all of it is learned
+  return prompt, whole:sub(#prompt + 1)
+end
+
+-- The last answer is the completion, all before it the prompt.
+local function split_at_answer(messages, n)
   local last = messages[#messages]
   if type(last) ~= "table" or last.role ~= "assistant" then
     fail("DATA", ("the conversation of row %d does not end with an answer of the assistant"):format(n),
          "messages are {role = \"user\" or \"assistant\", content = …}, the answer to learn last")
   end
-  local whole = render_messages(tok, messages, n)
-  local before = table.move(messages, 1, #messages - 1, 1, {})
-  local prompt = #before > 0 and render_messages(tok, before, n, {add_generation_prompt = true}) or ""
-  if whole:sub(1, #prompt) ~= prompt then prompt = "" end -- a template that rewrites what came before: all of it is learned
-  return prompt, whole:sub(#prompt + 1)
+  return table.move(messages, 1, #messages - 1, 1, {}), {last}
+end
+
+-- A row that is a conversation: messages, or prompt and completion as lists of messages.
+local function is_conversation(row)
+  return type(row) == "table" and (type(row.messages) == "table" or (type(row.prompt) == "table" and type(row.completion) == "table"))
+end
+
+-- assistant_only_loss, as in trl: the tokens that the chat template marks as the assistant's are learned, of all its turns; of a prompt with
+-- a completion those behind the prompt, unless completion_only is false.
+local function marked_conversation(tok, o, row, n)
+  local messages = row.messages or joined(row.prompt, row.completion)
+  local whole = render_messages(tok, messages, n, template_options(row, {tokenize = true, return_dict = true, return_assistant_tokens_mask = true}))
+  local prompt = not row.messages and o.completion_only ~= false and
+                   render_messages(tok, row.prompt, n, template_options(row, {tokenize = true, add_generation_prompt = true})) or {}
+  local labels, said = {}, false
+  for i, mask in ipairs(whole.assistant_masks) do
+    said = said or mask == 1
+    labels[i] = mask == 1 and i > #prompt and whole.input_ids[i] or -100
+  end
+  if not said then
+    fail("DATA", ("assistant_only_loss: nothing in the conversation of row %d is the assistant's"):format(n),
+         "the chat template's {% generation %} … {% endgeneration %} go around what the assistant says; a row has an answer of role \"assistant\"")
+  end
+  return whole.input_ids, labels
 end
 
 -- The prompt and one answer of a row of preferences: texts, messages, or columns of a template.
@@ -123,11 +168,16 @@ local function answer(o, tok, render, row, side, n)
   if text == nil then
     fail("NOTFOUND", ("row %d has no column '%s'"):format(n, side), "a row of preferences has prompt, chosen and rejected")
   end
+  local listed = type(text) == "table"
+  if not o.template and row.prompt ~= nil and (type(row.prompt) == "table") ~= listed then
+    fail("DATA", ("'prompt' of row %d is %s, and '%s' %s"):format(n, listed and "no list" or "a list", side, listed and "is one" or "is none"),
+         "prompt, chosen and rejected are texts, or lists of messages")
+  end
   if o.template then
     return render(setmetatable({[o.response_column or "response"] = text}, {__index = row}), n)
   elseif type(text) == "table" then
-    local messages = table.move(row.prompt or {}, 1, #(row.prompt or {}), 1, {})
-    return conversation(tok(), table.move(text, 1, #text, #messages + 1, messages), n)
+    local before, after = split_at_answer(joined(row.prompt or {}, text), n)
+    return conversation(tok(), before, after, row, n)
   end
   return tostring(row.prompt or ""), tostring(text)
 end
@@ -169,6 +219,13 @@ local function write_tokens(writer, row, n)
   writer:tokens(ids, labels)
 end
 
+local function write_conversation(writer, tok, o, row, n)
+  if o.assistant_only then return writer:tokens(marked_conversation(tok, o, row, n)) end
+  local before, after = row.prompt, row.completion
+  if row.messages then before, after = split_at_answer(row.messages, n) end
+  writer:add(conversation(tok, before, after, row, n))
+end
+
 -- Writes a dataset as a file of rows; returns their number.
 local function write_rows(dataset, what, o, path)
   if o.method == "dpo" then return write_pairs(dataset, what, o, path) end
@@ -176,13 +233,16 @@ local function write_rows(dataset, what, o, path)
   local tok
   local writer <close> = core.rows(path)
   for n, row in ipairs(rows_of(dataset, what, o)) do
-    if type(row) == "string" then
+    if not o.template and is_conversation(row) and type(row.input_ids) ~= "table" then
+      tok = tok or core.tokenizer(o.tokenizer_folder)
+      write_conversation(writer, tok, o, row, n)
+    elseif o.assistant_only then
+      fail("ARG", ("assistant_only_loss is for conversations, and row %d of %s is none"):format(n, what),
+           "a row has messages, or prompt and completion as lists of messages; completion_only_loss is for texts with an answer")
+    elseif type(row) == "string" then
       writer:add("", row)
     elseif not o.template and type(row.input_ids) == "table" then
       write_tokens(writer, row, n)
-    elseif not o.template and type(row.messages) == "table" then
-      tok = tok or core.tokenizer(o.tokenizer_folder)
-      writer:add(conversation(tok, row.messages, n))
     else
       writer:add(render(row, n))
     end

@@ -93,7 +93,7 @@ end
 local function dataset_options(t)
   local o, copy = t._o, {}
   for _, name in ipairs{"template", "instruction_column", "response_column", "text_column", "completion_only"} do copy[name] = o[name] end
-  if copy.completion_only == nil then copy.completion_only = t.args.completion_only_loss or t.args.assistant_only_loss end
+  if copy.completion_only == nil then copy.completion_only = t.args.completion_only_loss end
   return copy
 end
 
@@ -284,7 +284,7 @@ local function measure(t, dataset, prefix, with_rows)
   local m, begin = loaded(t), core.clock()
   local path = core.temporary()
   local removed <close> = setmetatable({}, {__close = function() os.remove(path) end})
-  o.tokenizer_folder = m.path
+  o.tokenizer_folder, o.assistant_only = m.path, t.args.assistant_only_loss or nil
   tools.write_rows(dataset, prefix .. "_dataset", o, path)
   local batch = argument(t, "per_device_eval_batch_size")
   local settings = {max_length = longest(t, dataset), batch_size = batch, completion_only = o.completion_only or false,

@@ -1,0 +1,126 @@
+"""Conversations as training data: what transformers' chat templates mark as the assistant's, and what trl learns of it."""
+import json
+import shutil
+
+import pytest
+
+from lacus import script
+from test_train import home, model  # noqa: F401 (fixtures)
+
+torch = pytest.importorskip("torch")
+MARKED = ("{{ bos_token }}{% for m in messages %}{% if m['role'] == 'assistant' %}<assistant>{% generation %}{{ m['content'] }}{{ eos_token }}{% endgeneration %}"
+          "{% else %}<{{ m['role'] }}>{{ m['content'] }}{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}")
+TEMPLATES = [
+    MARKED,
+    # white space control, text behind a turn, an empty mark, a mark in a mark
+    "{%- for m in messages %}\n  {{- m.role }}: {% if m.role == 'assistant' -%} {%- generation -%} {{ m.content }} {%- endgeneration -%} {% else %}{{ m.content }}{% endif %}\n{% endfor %}",
+    "{% for m in messages %}{{ m.role }}{% generation %}{% endgeneration %}{{ m.content }}{% generation %}ü{% generation %}é{{ m.role }}{% endgeneration %}{% endgeneration %}|{% endfor %}",
+    # in a macro: transformers finds it where the whole text ended before; what is set inside is gone behind it
+    # (the beginning: transformers takes a mark that ends in the first token for one without an end)
+    "{{ bos_token }}{% macro say(m) %}[{{ m.role }}] {% generation %}{% set x = 1 %}{{ m.content }}{% endgeneration %}{% endmacro %}{% for m in messages %}{{ say(m) }}{{ x is defined }}{% endfor %}",
+]
+TALKS = [
+    [{"role": "user", "content": "one tool?"}, {"role": "assistant", "content": " library"}, {"role": "user", "content": "größer"}, {"role": "assistant", "content": "ja, 日本 game"}],
+    [{"role": "system", "content": "be brief"}, {"role": "user", "content": "two"}, {"role": "assistant", "content": "manual shell driver"}],
+    [{"role": "user", "content": "x"}, {"role": "assistant", "content": "font"}, {"role": "assistant", "content": "editor"}, {"role": "user", "content": "not learned"}],
+]
+
+
+def lua(value):
+    if isinstance(value, dict):
+        return "{%s}" % ", ".join(f"{k} = {lua(v)}" for k, v in value.items())
+    return "{%s}" % ", ".join(map(lua, value)) if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
+
+
+@pytest.fixture
+def marked(model, tmp_path):  # noqa: F811
+    import transformers
+
+    folder = shutil.copytree(model, tmp_path / "marked")
+    tok = transformers.AutoTokenizer.from_pretrained(folder)
+    tok.chat_template = MARKED
+    tok.save_pretrained(folder)
+    return folder, tok, transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+def test_the_mask_is_that_of_transformers(home, marked):  # noqa: F811
+    folder, tok, _ = marked
+    printed = script(home, f"""
+local tok = llm.tokenizer("{folder}")
+for _, template in ipairs{lua(TEMPLATES)} do
+  for _, talk in ipairs{lua(TALKS)} do
+    print(json.encode(tok:apply_chat_template(talk, {{chat_template = template, tokenize = true, return_dict = true, return_assistant_tokens_mask = true}})))
+  end
+end
+print(pcall(tok.apply_chat_template, tok, {lua(TALKS[0])}, {{chat_template = "{{{{ messages[0].content }}}}", tokenize = true, return_dict = true, return_assistant_tokens_mask = true}}))
+print(pcall(tok.apply_chat_template, tok, {lua(TALKS[0])}, {{return_assistant_tokens_mask = true}}))
+""").splitlines()
+    for line, (template, talk) in zip(printed, [(a, b) for a in TEMPLATES for b in TALKS]):
+        want = tok.apply_chat_template(talk, chat_template=template, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
+        assert json.loads(line) == {name: want[name] for name in ("input_ids", "attention_mask", "assistant_masks")}, (template, talk)
+    assert "the chat template does not say which tokens are the assistant's" in printed[-2]
+    assert "needs return_dict = true and tokenize = true" in printed[-1]
+
+
+def masked_loss(net, rows):
+    """Of one batch of (ids, labels): over all its labels, as Trainer's eval_loss."""
+    total = count = 0
+    for ids, labels in rows:
+        labels = torch.tensor([labels])
+        n = int((labels[:, 1:] != -100).sum())
+        with torch.no_grad():
+            total += net(input_ids=torch.tensor([ids]), labels=labels).loss.item() * n
+        count += n
+    return total / count
+
+
+def labels_of(tok, talk, prompt=0):
+    got = tok.apply_chat_template(talk, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
+    return got["input_ids"], [i if m and at >= prompt else -100 for at, (i, m) in enumerate(zip(got["input_ids"], got["assistant_masks"]))]
+
+
+def loss_before(home, folder, rows, out, how="assistant_only_loss = true"):  # noqa: F811
+    return float(script(home, f"""
+local rows = {rows}
+print("BEFORE", llm.finetune{{model = "{folder}", train_dataset = rows, eval_dataset = rows, output_dir = "{out}",
+  args = {{max_steps = 1, {how}}}}}:wait():result().eval_loss_before)""").split("BEFORE")[1])
+
+
+def test_all_turns_of_the_assistant_are_learned(home, marked, tmp_path):  # noqa: F811
+    folder, tok, net = marked
+    rows = lua([{"messages": t} for t in TALKS])
+    want = masked_loss(net, [labels_of(tok, t) for t in TALKS])
+    assert loss_before(home, folder, rows, tmp_path / "out") == pytest.approx(want, abs=1e-5)
+    printed = script(home, f"""
+local rows = {rows}
+local t = Trainer{{model = "{folder}", train_dataset = rows, eval_dataset = rows, args = {{max_steps = 1, assistant_only_loss = true, output_dir = "{tmp_path}/trainer"}}}}
+print("LOSS", t:evaluate().eval_loss)
+t:train()
+print("LOSS", t.job:result().eval_loss_before)
+""")
+    assert [float(line.split("\t")[1]) for line in printed.splitlines() if line.startswith("LOSS")] == pytest.approx([want, want], abs=1e-5)
+
+
+@pytest.mark.parametrize("how", ["assistant_only_loss = true", "assistant_only_loss = true, completion_only_loss = false", "completion_only_loss = true", ""])
+def test_a_prompt_and_a_completion_of_messages(home, marked, how, tmp_path):  # noqa: F811
+    folder, tok, net = marked
+    pairs = [(TALKS[0][:3], TALKS[0][3:]), (TALKS[1][:2], TALKS[1][2:])]
+    want = []
+    for prompt, completion in pairs:
+        begin = len(tok.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)) if how and "false" not in how else 0
+        ids, labels = labels_of(tok, prompt + completion, begin)
+        want.append((ids, labels if "assistant" in how else [-100] * begin + ids[begin:]))
+    rows = lua([{"prompt": p, "completion": c} for p, c in pairs])
+    assert loss_before(home, folder, rows, tmp_path / "out", how) == pytest.approx(masked_loss(net, want), abs=1e-5)
+
+
+def test_what_has_no_assistant_is_refused(home, marked, model):  # noqa: F811
+    folder, _, _ = marked
+    cases = [(model, {"messages": TALKS[0]}, "the chat template does not say which tokens are the assistant's"),
+             (folder, {"messages": TALKS[0][:1]}, "nothing in the conversation of row 1 is the assistant's"),
+             (folder, {"text": "no conversation"}, "assistant_only_loss is for conversations, and row 1 of train_dataset is none"),
+             (folder, {"prompt": TALKS[0], "response": "x"}, "'prompt' of row 1 is a list, not a text")]
+    for place, row, message in cases:
+        args = "{}" if "response" in row else "{assistant_only_loss = true}"
+        assert message in script(home, f"""print(select(2, pcall(llm.finetune, {{model = "{place}", train_dataset = {{{lua(row)}}}, args = {args}}})))""")
+    assert "not of preferences" in script(home, f"""print(select(2, pcall(llm.dpo, {{model = "{folder}", train_dataset = {{}}, args = {{assistant_only_loss = true}}}})))""")
