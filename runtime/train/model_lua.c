@@ -21,7 +21,9 @@ enum { TOKENS_MOST = 1 << 24, PROMPTS_MOST = 1 << 20, PER_BATCH = 16 };
 
 struct lua_tensor { /* its user value is the model, when it is a view into one */
     struct tensor view;
-    float *own; /* owned: a copy; NULL: a view */
+    float *own;         /* owned: a copy; NULL: a view */
+    const int64_t *now; /* of a view: what counts how often its memory was placed anew, and */
+    int64_t made;       /* how often when it was made */
 };
 
 /* Memory that the garbage collector frees, whatever is raised. */
@@ -66,14 +68,25 @@ lua_Number llm_option_number(lua_State *L, int index, const char *name, lua_Numb
 
 static struct lua_tensor *new_tensor(lua_State *L, int model_index);
 
+/* A tensor whose numbers are there: a view is none of a model that was closed, merged or lost its gradients. */
 static struct lua_tensor *check_tensor(lua_State *L, int index)
 {
-    return luaL_checkudata(L, index, tensor_name);
+    struct lua_tensor *t = luaL_checkudata(L, index, tensor_name);
+    struct err err;
+
+    if (!t->own && *t->now != t->made) {
+        err_set(
+            &err, LC_ARG,
+            "the numbers of this tensor are gone: its model was closed, merged or has other parameters now");
+        err_hint(&err, "model:parameters() gives those that are there");
+        session_raise(L, &err);
+    }
+    return t;
 }
 
 static int l_tensor_gc(lua_State *L)
 {
-    struct lua_tensor *t = check_tensor(L, 1);
+    struct lua_tensor *t = luaL_checkudata(L, 1, tensor_name);
 
     mem_free(t->own);
     t->own = NULL;
@@ -187,7 +200,7 @@ static int l_tensor_index(lua_State *L)
 
 static int l_tensor_tostring(lua_State *L)
 {
-    struct lua_tensor *t = check_tensor(L, 1);
+    struct lua_tensor *t = luaL_checkudata(L, 1, tensor_name);
 
     lua_pushliteral(L, "tensor[");
     for (int d = 0; d < t->view.ndim; d++)
@@ -557,13 +570,18 @@ static int l_zero_grad(lua_State *L)
     return 0;
 }
 
-static void push_view(lua_State *L, const struct tensor *t)
+static void push_view(lua_State *L, const struct tensor *t, const int64_t *now)
 {
+    struct lua_tensor *view;
+
     if (!t->data) {
         lua_pushnil(L);
         return;
     }
-    new_tensor(L, 1)->view = *t;
+    view = new_tensor(L, 1);
+    view->view = *t;
+    view->now = now;
+    view->made = *now;
 }
 
 static int l_parameters(lua_State *L) /* → {{name, shape, value, grad, requires_grad}, …} */
@@ -580,9 +598,9 @@ static int l_parameters(lua_State *L) /* → {{name, shape, value, grad, require
         lua_setfield(L, -2, "name");
         push_shape(L, &p.value);
         lua_setfield(L, -2, "shape");
-        push_view(L, &p.value);
+        push_view(L, &p.value, &m->values);
         lua_setfield(L, -2, "value");
-        push_view(L, &p.grad);
+        push_view(L, &p.grad, &m->grads);
         lua_setfield(L, -2, "grad");
         lua_pushboolean(L, p.trainable);
         lua_setfield(L, -2, "requires_grad");
@@ -603,10 +621,12 @@ static int l_count(lua_State *L) /* → trainable, all */
 
 static int l_trainable(lua_State *L) /* core.trainable(m, true or false) */
 {
+    struct lua_model *m = llm_check_model(L, 1);
     struct err err;
 
-    if (model_set_trainable(llm_check_model(L, 1)->model, lua_toboolean(L, 2), &err) != LC_OK)
+    if (model_set_trainable(m->model, lua_toboolean(L, 2), &err) != LC_OK)
         return session_raise(L, &err);
+    m->grads += !lua_toboolean(L, 2);
     return 0;
 }
 
@@ -631,6 +651,7 @@ static int l_attach(lua_State *L) /* core.attach(m, {LoraConfig}, seed) */
                                        TOKENIZER_SPECIAL, &ids, &err)
                     : err_set(&err, LC_NOTFOUND,
                               "the prompt starts from a text, and the model has no tokenizer");
+    m->grads++;
     if (rc == LC_OK)
         rc = adapter_attach(m->model, &c, ids.ids, ids.n, (uint64_t)seed, &err);
     encoding_release(&ids);
@@ -641,7 +662,8 @@ static int l_attach(lua_State *L) /* core.attach(m, {LoraConfig}, seed) */
 /* core.load_adapter(m, folder, keep) → the number of one that is kept beside others */
 static int l_load_adapter(lua_State *L)
 {
-    struct model *m = llm_check_model(L, 1)->model;
+    struct lua_model *owner = llm_check_model(L, 1);
+    struct model *m = owner->model;
     bool keep = lua_toboolean(L, 3);
     size_t number = 0;
     struct err err;
@@ -650,6 +672,7 @@ static int l_load_adapter(lua_State *L)
     if (keep && adapter_attached(m))
         rc = err_set(&err, LC_CONFLICT,
                      "the model has an adapter already: merge it, or load it with a name, too");
+    owner->grads++;
     if (rc == LC_OK)
         rc = adapter_load(llm_ctx(L), m, luaL_checkstring(L, 2), &err);
     if (rc == LC_OK && keep && (rc = adapter_keep(m, &number, &err)) != LC_OK)
@@ -660,13 +683,17 @@ static int l_load_adapter(lua_State *L)
     return 1;
 }
 
-static int l_merge(lua_State *L)
+static int l_merge(lua_State *L) /* m:merge_and_unload() → m */
 {
+    struct lua_model *m = llm_check_model(L, 1);
     struct err err;
 
-    if (lora_merge(llm_check_model(L, 1)->model, &err) != LC_OK)
+    m->values++;
+    m->grads++;
+    if (lora_merge(m->model, &err) != LC_OK)
         return session_raise(L, &err);
-    return 0;
+    lua_settop(L, 1);
+    return 1;
 }
 
 static int l_save(lua_State *L) /* core.save(m, folder): the adapter when there is one */
@@ -710,7 +737,7 @@ static struct lua_model *push_model(lua_State *L)
                                        {"close", l_model_gc},      {NULL, NULL}};
     struct lua_model *m = lua_newuserdatauv(L, sizeof *m, 0);
 
-    *m = (struct lua_model){0};
+    *m = (struct lua_model){.values = 1, .grads = 1};
     if (luaL_newmetatable(L, model_name)) {
         luaL_newlib(L, methods);
         lua_pushcclosure(L, l_model_index, 1);

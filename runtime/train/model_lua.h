@@ -21,7 +21,7 @@ struct lua_model {
     struct backend *backend; /* owned */
     struct model *model;     /* owned */
     struct tokenizer *tok;   /* owned; NULL: the folder has none */
-    int users;               /* tensors that look into it */
+    int64_t values, grads;   /* from 1: how often what tensors look into was placed anew; 0: closed */
     int64_t forwards;        /* so that backward without a forward is refused */
 };
 

@@ -62,9 +62,15 @@ print("RESULT", again.eval_loss_before, again.eval_loss)
 print(pcall(start, {{adapter = "{tmp_path}/out"}}))
 print(pcall(start, {{adapter = "{model}"}}, "peft"))
 local m = llm.load("{tmp_path}/more")
-m:merge_and_unload()
-m:save_pretrained("{tmp_path}/merged")
+local before = m:parameters()
+m:merge_and_unload():save_pretrained("{tmp_path}/merged")
+for _, tensor in ipairs{{before[1].value, before[#before].value}} do print(pcall(function() return tensor:norm() end)) end
+print("AGAIN", m:parameters()[1].value:norm() > 0, before[#before].value)
+local kept = m:parameters()[1].value
+m:close()
+print(pcall(function() return kept:totable() end))
 """)
+    assert printed.count("the numbers of this tensor are gone") == 3 and re.search(r"AGAIN\ttrue\ttensor\[\d", printed)
     first, more, again = results(printed)
     assert more[0] == pytest.approx(first[1], abs=1e-5) and more[1] < first[1] - 0.01
     assert again == pytest.approx(more, abs=1e-6)

@@ -68,7 +68,7 @@ core.model_methods(model_methods)
 --     for _, p in ipairs(model:parameters()) do print(p.name, p.grad:norm()) end
 --- Model:count() -> integer, integer
 -- how many parameters are trained, and how many there are
---     local all, trainable = model:count()
+--     local trainable, all = model:count()
 --- Model:merge_and_unload() -> Model
 -- the adapter becomes part of the weights
 --     model:merge_and_unload():save_pretrained("out/merged")
