@@ -467,10 +467,25 @@ static enum lc merge_copies(struct model *m, struct err *err)
     return m->backend->ops->sync(m->backend->state, NULL, err);
 }
 
+/* What the model uses twice was trained for one of its uses. */
+static bool splits_tied(const struct model *m)
+{
+    return m->head == m->embed &&
+           (m->head_copy >= 0 || m->head_lora.a >= 0 || m->copies[m->embed] >= 0 || m->embed_lora.a >= 0);
+}
+
+/* The merged model has a head of its own, so that it says what the adapter said. PEFT does so for modules_to_save; a low-rank part it
+ * adds to both uses, with a warning. */
+static enum lc untie(struct model *m, struct err *err)
+{
+    TRY(model_untie(m, err));
+    if (m->head_copy >= 0)
+        m->adapter.weights[m->head_copy].copy_of = m->head;
+    return LC_OK;
+}
+
 static enum lc check_merge(const struct model *m, struct err *err)
 {
-    bool head = m->head_copy >= 0 || m->head_lora.a >= 0;
-
     if (m->prompt)
         return err_set(err, LC_UNSUPPORTED,
                        "cannot merge a trained prompt into the weights: use it beside its base");
@@ -479,11 +494,7 @@ static enum lc check_merge(const struct model *m, struct err *err)
     for (size_t i = 0; i < m->base.n; i++)
         if (dtype_quantized(m->base.weights[i].dtype))
             return cannot_merge(&m->base.weights[i], err);
-    if (m->head != m->embed || (!head && m->copies[m->embed] < 0 && m->embed_lora.a < 0))
-        return LC_OK;
-    err_set(err, LC_UNSUPPORTED, "cannot merge an adapter that trained '%s': the model ties it to '%s'",
-            head ? "lm_head" : "embed_tokens", head ? "embed_tokens" : "lm_head");
-    return err_hint(err, "use the adapter beside its base");
+    return LC_OK;
 }
 
 static enum lc merge_head(struct model *m, struct err *err)
@@ -500,6 +511,8 @@ static enum lc merge_head(struct model *m, struct err *err)
 enum lc lora_merge(struct model *m, struct err *err)
 {
     TRY(check_merge(m, err));
+    if (splits_tied(m))
+        TRY(untie(m, err));
     if (m->embed_lora.a >= 0)
         TRY(merge_embedding(m, err));
     for (int64_t l = 0; l < m->config.num_hidden_layers; l++)

@@ -196,6 +196,70 @@ static enum lc add_weights(struct model *m, const struct model_options *options,
     return arena_place(m, &m->base, err);
 }
 
+/* The base's weights from where they were, and the head from the embedding. */
+static enum lc move_weights(struct model *m, const struct arena_of *old, const size_t *offsets,
+                            struct err *err)
+{
+    const struct backend_ops *ops = m->backend->ops;
+
+    for (size_t i = 0; i < m->base.n; i++)
+        ops->copy(m->backend->state, NULL, weight_data(&m->base, (int)i),
+                  (char *)old->block + offsets[i + 1 < m->base.n ? i : (size_t)m->embed],
+                  weight_bytes(&m->base.weights[i]));
+    return ops->sync(m->backend->state, NULL, err);
+}
+
+static void forget_head(struct model *m, const struct arena_of *old, const size_t *offsets)
+{
+    struct arena_of *a = &m->base;
+
+    m->backend->ops->release(m->backend->state, a->block, a->bytes);
+    mem_free(a->weights[--a->n].name);
+    for (size_t i = 0; i < a->n; i++)
+        a->weights[i].offset = offsets[i];
+    a->block = old->block;
+    a->bytes = old->bytes;
+    a->decay_bytes = old->decay_bytes;
+}
+
+static enum lc add_head(struct model *m, size_t *offsets, struct err *err)
+{
+    struct arena_of *a = &m->base;
+    struct arena_of old = *a;
+    int head;
+    enum lc code;
+
+    TRY(arena_add(a, "lm_head.weight", m->config.vocab_size, m->config.hidden_size, &head, err));
+    a->weights[head].dtype = a->weights[m->embed].dtype;
+    for (int i = 0; i < head; i++)
+        offsets[i] = a->weights[i].offset;
+    a->block = NULL;
+    a->bytes = 0;
+    code = arena_place(m, a, err);
+    if (code == LC_OK && !m->sketch)
+        code = move_weights(m, &old, offsets, err);
+    if (code != LC_OK)
+        return forget_head(m, &old, offsets), code;
+    m->backend->ops->release(m->backend->state, old.block, old.bytes);
+    m->head = head;
+    m->config.tie_word_embeddings = false;
+    return LC_OK;
+}
+
+enum lc model_untie(struct model *m, struct err *err)
+{
+    size_t *offsets;
+    enum lc code;
+
+    if (m->head != m->embed)
+        return LC_OK;
+    TRY(model_set_trainable(m, false, err)); /* gradients have the old places */
+    offsets = mem_reallocn(NULL, m->base.n, sizeof *offsets);
+    code = offsets ? add_head(m, offsets, err) : err_nomem(err);
+    mem_free(offsets);
+    return code;
+}
+
 static enum lc model_new(const struct model_config *config, struct backend *backend,
                          const struct model_options *options, const char *folder, bool sketch,
                          struct model **out, struct err *err)

@@ -250,6 +250,8 @@ size_t kept_bytes(const struct model *m);
 void kept_release(struct model *m);
 /* The runs of a decode: none when every sequence takes the model as it is. */
 enum lc kept_begin(struct model *m, const struct decode *d, struct err *err) MUST_CHECK;
+/* A head of its own, beginning as the embedding that it was. Weights move: pointers into the base are void. */
+enum lc model_untie(struct model *m, struct err *err) MUST_CHECK;
 /* The trainable arena: the adapter's, else the base's. */
 struct arena_of *model_arena(struct model *m);
 enum lc model_copy_weights(struct model *m, struct arena_of *a, const char *folder, struct err *err);
