@@ -303,6 +303,9 @@ static enum lc set_up(const struct ctx *ctx, struct trainer *t, const struct tra
     TRY(training_args_check(args, err));
     if (args->eval_strategy != STRATEGY_NO && t->eval.n == 0)
         return err_set(err, LC_ARG, "'eval_strategy' asks for evaluation, but there is no eval dataset");
+    if (t->m->teacher && args->label_smoothing_factor > 0)
+        return err_set(err, LC_UNSUPPORTED,
+                       "'label_smoothing_factor' cannot be used while learning from a teacher");
     if (!model_arena(t->m)->trainable)
         TRY(model_set_trainable(t->m, true, err)); /* full fine-tuning */
     TRY(check_dataset(ctx, t, &t->train, "train", err));

@@ -317,7 +317,10 @@ static enum lc read_word(const struct row *row, void *at, const json_t *v, struc
 
 static enum lc whole_number(const struct row *row, double x, struct err *err)
 {
-    enum lc rc = wrong(row->name, "a whole number", err);
+    enum lc rc =
+        x == floor(x)
+            ? err_set(err, LC_ARG, "training argument '%s' is %g: not between -1e15 and 1e15", row->name, x)
+            : wrong(row->name, "a whole number", err);
 
     if (x > 0 && x < 1)
         (void)err_hint(err, "a share of all steps is not taken here: say how many steps");
@@ -552,6 +555,7 @@ enum lc training_args_check_ranges(const struct training_args *a, struct err *er
                   {"logging_steps", (double)a->logging_steps, 1, 1e12},
                   {"eval_steps", (double)a->eval_steps, 0, 1e12},
                   {"eval_delay", a->eval_delay, 0, 1e12},
+                  {"seed", (double)a->seed, 0, UINT32_MAX}, /* as transformers' set_seed */
                   {"save_steps", (double)a->save_steps, 1, 1e12},
                   {"save_total_limit", (double)a->save_total_limit, 0, 1e12}};
 

@@ -81,7 +81,7 @@ static int l_examples(
 {
     const struct tokenizer *tok = llm_check_tokenizer(L, 1);
     const char *path = luaL_checkstring(L, 2);
-    struct example_options o = {.max_length = (int64_t)llm_option_number(L, 3, "max_length", 0)};
+    struct example_options o = {.max_length = llm_option_integer(L, 3, "max_length", 0)};
     struct examples **e = session_slot(L, sizeof *e, "lacus.llm.examples", examples_gc);
     const struct train_dataset *d;
     struct err err;

@@ -12,20 +12,54 @@
 
 enum { PROMPTS_MOST = 1 << 20, PER_BATCH = 16, STOPS_MOST = 16 };
 
+static void wrong_option(lua_State *L, const char *text)
+{
+    struct err err;
+
+    err_set(&err, LC_ARG, "%s", text);
+    session_raise(L, &err);
+}
+
 static void read_options(lua_State *L, int index, struct generate_options *o)
 {
+    lua_Integer top = llm_option_integer(L, index, "top_logprobs", 0);
+
+    if (top < 0)
+        wrong_option(L, "'top_logprobs' is less than 0");
     generate_defaults(o);
-    o->max_new_tokens = (int64_t)llm_option_number(L, index, "max_new_tokens", (lua_Number)o->max_new_tokens);
+    o->max_new_tokens = llm_option_integer(L, index, "max_new_tokens", o->max_new_tokens);
     o->temperature = llm_option_number(L, index, "temperature", o->temperature);
-    o->top_k = (int64_t)llm_option_number(L, index, "top_k", (lua_Number)o->top_k);
+    o->top_k = llm_option_integer(L, index, "top_k", o->top_k);
     o->top_p = llm_option_number(L, index, "top_p", o->top_p);
     o->min_p = llm_option_number(L, index, "min_p", o->min_p);
     o->repetition_penalty = llm_option_number(L, index, "repetition_penalty", o->repetition_penalty);
-    o->seed = (uint64_t)llm_option_number(L, index, "seed", 0);
+    o->seed = (uint64_t)llm_option_integer(L, index, "seed", 0);
     o->frequency_penalty = llm_option_number(L, index, "frequency_penalty", 0);
     o->presence_penalty = llm_option_number(L, index, "presence_penalty", 0);
-    o->top_logprobs = (size_t)fmax(0, llm_option_number(L, index, "top_logprobs", 0));
-    o->adapter = (size_t)llm_option_number(L, index, "adapter_number", 0);
+    o->top_logprobs = (size_t)top;
+    o->adapter = (size_t)llm_option_integer(L, index, "adapter_number", 0);
+}
+
+/* transformers' max_length counts the prompt, as the longest of the batch is long; max_new_tokens has precedence. */
+static void read_length(lua_State *L, int index, const struct score_text *prompts, size_t n,
+                        struct generate_options *o)
+{
+    lua_Integer most = llm_option_integer(L, index, "max_length", 0);
+    size_t longest = 0;
+    struct err err;
+
+    if (lua_getfield(L, index, "max_length") == LUA_TNIL ||
+        lua_getfield(L, index, "max_new_tokens") != LUA_TNIL)
+        return;
+    for (size_t i = 0; i < n; i++)
+        longest = prompts[i].n > longest ? prompts[i].n : longest;
+    if (most <= (lua_Integer)longest) {
+        err_set(&err, LC_ARG, "'max_length' is %lld, and the prompt alone has %zu tokens", (long long)most,
+                longest);
+        err_hint(&err, "max_new_tokens counts without the prompt");
+        session_raise(L, &err);
+    }
+    o->max_new_tokens = most - (lua_Integer)longest;
 }
 
 /* logit_bias = {[id] = value}; the memory is left on the stack */
@@ -156,12 +190,14 @@ static int writing_gc(lua_State *L)
     return 0;
 }
 
-static void wrong_option(lua_State *L, const char *text)
+/* The text on the top, as a C string. */
+static char *stop_text(lua_State *L)
 {
-    struct err err;
+    const char *text = lua_tostring(L, -1);
 
-    err_set(&err, LC_ARG, "%s", text);
-    session_raise(L, &err);
+    if (strlen(text) != lua_rawlen(L, -1))
+        wrong_option(L, "'stop' has a text with a NUL character in it");
+    return (char *)(uintptr_t)text;
 }
 
 static void read_stops(lua_State *L, int options, struct writing *w)
@@ -169,11 +205,11 @@ static void read_stops(lua_State *L, int options, struct writing *w)
     int top = lua_gettop(L), type = lua_getfield(L, options, "stop");
 
     if (type == LUA_TSTRING)
-        w->texts[w->stops.n++] = (char *)(uintptr_t)lua_tostring(L, -1);
+        w->texts[w->stops.n++] = stop_text(L);
     for (lua_Integer i = 1; type == LUA_TTABLE && lua_geti(L, -1, i) != LUA_TNIL; i++) {
         if (lua_type(L, -1) != LUA_TSTRING || w->stops.n == STOPS_MOST)
             wrong_option(L, "'stop' is a text or a list of at most 16 texts");
-        w->texts[w->stops.n++] = (char *)(uintptr_t)lua_tostring(L, -1);
+        w->texts[w->stops.n++] = stop_text(L);
         lua_pop(L, 1);
     }
     if (type != LUA_TNIL && type != LUA_TSTRING && type != LUA_TTABLE)
@@ -335,6 +371,7 @@ static int l_generate(lua_State *L)
     o.on_token = on_token;
     o.arg = w;
     prompts = encode_all(L, tok, 2, true, false, &n);
+    read_length(L, 3, prompts, n, &o);
     g = push_generation(L);
     lua_createtable(L, (int)n, 0);
     result = lua_gettop(L);
@@ -420,8 +457,8 @@ static int l_eval_loss(
     enum lc rc;
 
     luaL_checktype(L, 3, LUA_TTABLE);
-    o.max_length = (int64_t)llm_option_number(L, 3, "max_length", 0);
-    batch = (int64_t)llm_option_number(L, 3, "batch_size", 8);
+    o.max_length = llm_option_integer(L, 3, "max_length", 0);
+    batch = llm_option_integer(L, 3, "batch_size", 8);
     smoothing = llm_option_number(L, 3, "label_smoothing_factor", 0);
     lua_getfield(L, 3, "completion_only");
     o.completion_only = lua_toboolean(L, -1);

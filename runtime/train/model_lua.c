@@ -51,15 +51,37 @@ const struct ctx *llm_ctx(lua_State *L)
     return session_ctx(session_of(L));
 }
 
+static void wrong_option(lua_State *L, const char *name, const char *what)
+{
+    struct err err;
+
+    err_set(&err, LC_ARG, "'%s' must be %s, and this is %s", name, what,
+            lua_isnumber(L, -1) ? lua_tostring(L, -1) : lua_pushfstring(L, "a %s", luaL_typename(L, -1)));
+    session_raise(L, &err);
+}
+
 lua_Number llm_option_number(lua_State *L, int index, const char *name, lua_Number otherwise)
 {
     lua_Number x = otherwise;
 
     if (lua_getfield(L, index, name) != LUA_TNIL) {
-        if (!lua_isnumber(L, -1))
-            luaL_error(L, "'%s' must be a number, and this is a %s", name, luaL_typename(L, -1));
         x = lua_tonumber(L, -1);
+        if (!lua_isnumber(L, -1) || isnan(x))
+            wrong_option(L, name, "a number");
     }
+    lua_pop(L, 1);
+    return x;
+}
+
+lua_Integer llm_option_integer(lua_State *L, int index, const char *name, lua_Integer otherwise)
+{
+    lua_Integer x = otherwise;
+    int whole = 1;
+
+    if (lua_getfield(L, index, name) != LUA_TNIL)
+        x = lua_tointegerx(L, -1, &whole);
+    if (!whole)
+        wrong_option(L, name, "a whole number");
     lua_pop(L, 1);
     return x;
 }

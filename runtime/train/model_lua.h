@@ -42,7 +42,9 @@ void *llm_push_memory(lua_State *L, size_t n, size_t size); /* zeroed; pushes it
 /* Releases text; pushes it, or raises err when rc is not LC_OK. */
 int llm_push_text(lua_State *L, struct buf *text, enum lc rc, const struct err *err);
 const struct ctx *llm_ctx(lua_State *L);
+/* A field of an options table; what is no number, or no whole one, is refused by name. */
 lua_Number llm_option_number(lua_State *L, int index, const char *name, lua_Number otherwise);
+lua_Integer llm_option_integer(lua_State *L, int index, const char *name, lua_Integer otherwise);
 
 /* batch_lua.c: what tokenizer_config.json beside a tokenizer says about batches; tok{texts, …}. */
 void llm_tokenizer_settings(struct lua_tokenizer *t, const char *path);

@@ -48,6 +48,33 @@ def test_a_model_is_printed_as_transformers_prints_it(family, tmp_path):
     assert f"Tokenizer(name_or_path='{tmp_path}', vocab_size=384, padding_side='right'" in printed
 
 
+@pytest.mark.parametrize("prompts", [PROMPTS[:1], PROMPTS])
+def test_max_length_counts_the_prompt(prompts, tmp_path):
+    hf, tok = save(tmp_path, "llama", "f32")
+    ids = [tok(p, add_special_tokens=False).input_ids for p in prompts]
+    longest = max(map(len, ids))
+    padded = torch.tensor([[383] * (longest - len(i)) + i for i in ids])
+    want = hf.generate(padded, attention_mask=(padded != 383).long(), max_length=longest + 7, do_sample=False, suppress_tokens=[379])[:, longest:].tolist()
+    none = "logit_bias = {[379] = -1000}"
+    printed = script(tmp_path / "home", ask(tmp_path, [f"{{input_ids = {lua(ids)}, max_length = {longest + 7}, temperature = 0, {none}}}",
+                                                        f"{{input_ids = {lua(ids)}, max_length = {longest + 7}, max_new_tokens = 2, temperature = 0, {none}}}"]) +
+                     f'print(pcall(function() return llm.load("{tmp_path}"):generate{{input_ids = {lua(ids)}, max_length = {longest}}} end))')
+    first, second = made(printed)
+    assert [x["ids"] for x in first] == want and [x["ids"] for x in second] == [w[:2] for w in want]
+    assert "max_new_tokens (2) and max_length" in printed and "max_new_tokens takes precedence" in printed
+    with pytest.raises(ValueError, match=f"`max_length` is set to {longest}"):
+        hf.generate(padded, max_length=longest, do_sample=False)
+    assert f"'max_length' is {longest}, and the prompt alone has {longest} tokens" in printed
+
+
+@pytest.mark.parametrize("option, says", [("seed = 2^63", "'seed' must be a whole number"), ("max_new_tokens = 1.5", "'max_new_tokens' must be a whole number"),
+                                          ("temperature = 0/0", "'temperature' must be a number"), ("top_k = 'x'", "'top_k' must be a whole number, and this is a string"),
+                                          ("top_logprobs = -1", "'top_logprobs' is less than 0"), ("stop = 'a\\0'", "NUL character")])
+def test_options_that_cannot_be(option, says, tmp_path):
+    save(tmp_path, "llama", "f32")
+    assert says in script(tmp_path / "home", f'print(pcall(function() return llm.load("{tmp_path}"):generate{{prompt = "x", {option}}} end))')
+
+
 @pytest.mark.parametrize("kind", ["block", "row", "tensor"])
 def test_fp8_checkpoints_generate_as_their_values(kind, tmp_path):
     hf, tok = save(tmp_path, "qwen3", "f32")

@@ -392,12 +392,22 @@ def test_worker_errors_are_clear_and_in_time(home, tmp_path):
     ("{args = {label_smoothing = 0.1}}", "label_smoothing_factor"),
     ("{method = 'dpo', args = {label_smoothing_factor = 0.1}}", "'label_smoothing_factor' is not of preferences"),
     ("{method = 'dpo', packing = true}", "not packed"),
+    ("{teacher = '%s', args = {label_smoothing_factor = 0.1}}", "is not of a distillation"),
+    ("{teacher = '%s', temperature = 0}", "temperature is a number above 0, not 0"),
+    ("{teacher = '%s', alpha = 0/0}", "alpha is a number between 0 and 1"),
+    ("{seed = 2^63}", "'seed' is 9.22337e+18: not between"),
+    ("{seed = -1}", "'seed' is -1: not between 0 and"),
+    ("{seed = 0/0}", "'seed' is nan"),
+    ("{args = {lr_scheduler_kwargs = {num_cycles = 1/0}}}", "'lr_scheduler_kwargs.num_cycles' is inf"),
+    ("{args = {optim = 'sgd\\0'}}", "'optim' has a NUL character"),
+    ("{output_dir = 'a\\0b'}", "'output_dir' has a NUL character"),
+    ("{peft = {target_modules = {'q_proj\\0'}}}", "'target_modules' has a NUL character"),
     ("{compute_metrics = 5}", "compute_metrics is a function"),
     ("{compute_metrics = function() return {} end, ranks = 2}", "on 2 ranks"),
 ])
 def test_bad_input_is_answered_at_once(home, model, tmp_path, change, says):
     printed = script(home, prelude(model, tmp_path / "out") + f"""
-local ok, e = pcall(start, {change})
+local ok, e = pcall(start, {change.replace("%s", str(model))})
 print(ok, tostring(e))
 print(#llm.jobs())
 """)

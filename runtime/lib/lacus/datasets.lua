@@ -562,6 +562,9 @@ function methods.take(ds, n) return range(ds, 1, n) end
 function methods.skip(ds, n) return range(ds, n + 1, #ds) end
 
 local function some_seed(seed)
+  if seed ~= nil and not (math.tointeger(seed) and math.tointeger(seed) >= 0) then
+    fail("ARG", ("'seed' is a whole number from 0 on, not %s"):format(tostring(seed)))
+  end
   return seed or math.random(0, 0x7fffffff)
 end
 

@@ -14,6 +14,7 @@ local function config(name, field, given)
     if type(fields) ~= "table" then fail("ARG", name .. " takes a table of fields, not a " .. type(fields)) end
     local copy = copy_of(given)
     for k, v in pairs(fields) do copy[k] = v end
+    tools.check_values(name .. ":", copy)
     local checked = copy_of(copy)
     if field == "args" then tools.take_row_arguments(checked) end
     if next(checked) ~= nil then core.check{[field] = checked, fields_only = true} end
@@ -90,6 +91,11 @@ local function teacher_of(o, tokenizer, student)
     return nil
   end
   if o.method == "dpo" then fail("ARG", "llm.finetune learns from a teacher or from preferences, not from both") end
+  if o.temperature ~= nil and not (math.type(o.temperature) and o.temperature > 0 and o.temperature < math.huge) then
+    fail("ARG", ("temperature is a number above 0, not %s"):format(tostring(o.temperature)))
+  elseif o.alpha ~= nil and not (math.type(o.alpha) and o.alpha >= 0 and o.alpha <= 1) then
+    fail("ARG", ("alpha is a number between 0 and 1, not %s"):format(tostring(o.alpha)))
+  end
   local folder = tools.model_folder(o.teacher)
   if core.digest_file(folder .. "/tokenizer.json") ~= core.digest_file(tokenizer .. "/tokenizer.json") then
     fail("DATA", ("the teacher '%s' has another tokenizer than the student '%s'"):format(tostring(o.teacher), student),
@@ -138,6 +144,15 @@ local of_preferences = {beta = "llm.dpo{…} has it", loss_type = "llm.dpo{…} 
                         label_smoothing = "llm.dpo{…} has it; label_smoothing_factor smooths the labels of texts"}
 
 local function check_method(o, args)
+  for _, name in ipairs{"model", "teacher", "adapter", "output_dir"} do
+    if type(o[name]) == "string" then tools.check_values("the text of", o[name], name) end
+  end
+  tools.check_values("training argument", args)
+  tools.check_values("LoraConfig:", o.peft or o.peft_config)
+  if o.teacher ~= nil and args.label_smoothing_factor and args.label_smoothing_factor ~= 0 then
+    fail("ARG", "training argument 'label_smoothing_factor' is not of a distillation, whose labels the teacher softens",
+         "leave it out, or train without a teacher")
+  end
   if o.method ~= "dpo" then
     for name, hint in pairs(of_preferences) do
       if args[name] ~= nil then fail("ARG", ("training argument '%s' is of preferences"):format(name), hint) end
@@ -150,6 +165,8 @@ local function check_method(o, args)
     fail("UNSUPPORTED", "pairs of answers are not packed", "leave packing out")
   end
 end
+
+tools.check_method = check_method
 
 local function refuse_what_does_not_fit(o)
   local p = llm.plan(o)
@@ -173,12 +190,13 @@ function llm.finetune(o)
   if not methods_of_training[method] then
     fail("ARG", ("llm.finetune knows no method '%s'"):format(method), "'sft' (the default) and 'dpo' are there")
   end
+  if o.args ~= nil and type(o.args) ~= "table" then fail("ARG", "args is a table of training arguments, not a " .. type(o.args)) end
+  local args = copy_of(o.args)
+  if o.seed ~= nil then args.seed = o.seed end
+  check_method(o, args)
   local folder, uri, found = tools.model_folder(o.model)
   local folders, distill = {adapter = adapter_of(o, found)}, nil
   folders.teacher, distill = teacher_of(o, found.tokenizer or folder, uri)
-  if o.args ~= nil and type(o.args) ~= "table" then fail("ARG", "args is a table of training arguments, not a " .. type(o.args)) end
-  local args = copy_of(o.args)
-  check_method(o, args)
   local ranks = ranks_of(o, args)
   args.compute_metrics = takes_metrics(o, ranks) or nil
   args.num_processes = ranks > 1 and ranks or nil
@@ -186,7 +204,6 @@ function llm.finetune(o)
   local rows = row_fields(o, args)
   local output = o.output_dir or take(args, "output_dir")
   args.output_dir = nil
-  if o.seed then args.seed = o.seed end
   if args.memory_budget then refuse_what_does_not_fit(o) end
   local tracked, events = report_targets(take(args, "report_to") or o.report_to)
   local logging_dir = take(args, "logging_dir")

@@ -127,7 +127,7 @@ end
 
 local function as_list(x) return type(x) == "table" and x or {x} end
 
-local generate_keys = set("prompt", "prompts", "messages", "input_ids", "max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty",
+local generate_keys = set("prompt", "prompts", "messages", "input_ids", "max_new_tokens", "max_length", "do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty",
   "frequency_penalty", "presence_penalty", "logit_bias", "num_return_sequences", "top_logprobs", "seed", "stop", "adapter", "on_text")
 
 -- What is to be continued: a list of texts or of lists of ids, and whether one was given alone.
@@ -180,8 +180,8 @@ function model_methods.load_adapter(m, folder, name)
   return m
 end
 
---- Model:generate{prompt?: string|table, messages?: table, input_ids?: table, max_new_tokens?: integer, do_sample?: boolean, temperature?: number, top_k?: integer, top_p?: number, min_p?: number, repetition_penalty?: number, frequency_penalty?: number, presence_penalty?: number, logit_bias?: table, num_return_sequences?: integer, top_logprobs?: integer, seed?: integer, stop?: string|table, adapter?: string, on_text?: function} -> table
--- an answer, or a list for a list of prompts or several answers to one: {text, ids, logprobs, top_logprobs, finish_reason}; messages go through the chat template; on_text(piece, index) gets the text as it grows, and ends it by returning false
+--- Model:generate{prompt?: string|table, messages?: table, input_ids?: table, max_new_tokens?: integer, max_length?: integer, do_sample?: boolean, temperature?: number, top_k?: integer, top_p?: number, min_p?: number, repetition_penalty?: number, frequency_penalty?: number, presence_penalty?: number, logit_bias?: table, num_return_sequences?: integer, top_logprobs?: integer, seed?: integer, stop?: string|table, adapter?: string, on_text?: function} -> table
+-- an answer, or a list for a list of prompts or several answers to one: {text, ids, logprobs, top_logprobs, finish_reason}; messages go through the chat template; max_length counts the prompt, too, as in transformers; on_text(piece, index) gets the text as it grows, and ends it by returning false
 --     print(llm.load("out/sft"):generate{messages = {{role = "user", content = "Hello"}}, max_new_tokens = 8}.text)
 function model_methods.generate(m, o)
   if type(o) == "string" then o = {prompt = o} end
@@ -189,6 +189,9 @@ function model_methods.generate(m, o)
   local prompts, alone = prompts_of(m, o)
   local options = tools.copy_of(o)
   options.adapter_number = adapter_number(m, o.adapter)
+  if o.max_new_tokens and o.max_length then
+    print(("warning: max_new_tokens (%s) and max_length (%s) are both set: max_new_tokens takes precedence"):format(o.max_new_tokens, o.max_length))
+  end
   if o.do_sample == false then options.temperature = 0 end
   if o.do_sample and o.temperature == nil then options.temperature = 1 end
   local each = math.tointeger(o.num_return_sequences or 1)

@@ -86,8 +86,10 @@ end
 function llm.plan(o)
   if type(o) ~= "table" then fail("ARG", "llm.plan takes one table, as llm.finetune does") end
   tools.check_keys("llm.plan", o, tools.finetune_keys)
-  local folder, _, found = tools.model_folder(o.model)
   local args = copy_of(o.args)
+  if o.seed ~= nil then args.seed = o.seed end
+  tools.check_method(o, args)
+  local folder, _, found = tools.model_folder(o.model)
   local request = {folder = folder, tokenizer = found.tokenizer, args = args, peft = tools.lora_fields(o.peft or o.peft_config),
                    quantization = tools.quantization_fields(o.quantization or o.quantization_config)}
   local fields = tools.row_fields(o, args)

@@ -58,6 +58,17 @@ local function take(args, ...)
   return found
 end
 
+-- Numbers that are none, which JSON would leave out, and texts that a C string would end early.
+local function check_values(what, value, name)
+  if type(value) == "table" then
+    for k, v in pairs(value) do check_values(what, v, name and not math.type(k) and name .. "." .. tostring(k) or name or tostring(k)) end
+  elseif type(value) == "number" and (value ~= value or value == math.huge or value == -math.huge) then
+    fail("ARG", ("%s '%s' is %s, which is no number to work with"):format(what, name, value ~= value and "nan" or tostring(value)))
+  elseif type(value) == "string" and value:find("\0", 1, true) then
+    fail("ARG", ("%s '%s' has a NUL character in it"):format(what, name))
+  end
+end
+
 local function size_text(bytes)
   if bytes >= 1 << 30 then return ("%.1f GiB"):format(bytes / (1 << 30)) end
   return ("%.0f MiB"):format(math.max(bytes, 1) / (1 << 20))
@@ -105,7 +116,7 @@ local function lora_fields(peft)
   return copy_of(peft)
 end
 
-tools.take_row_arguments = take_row_arguments
+tools.take_row_arguments, tools.check_values = take_row_arguments, check_values
 tools.fail, tools.check_keys, tools.set, tools.copy_of, tools.take = fail, check_keys, set, copy_of, take
 tools.commas, tools.clock_text, tools.size_text, tools.trainable_text = commas, clock_text, size_text, trainable_text
 tools.is_dataframe, tools.unrow, tools.quantization_fields, tools.lora_fields = is_dataframe, unrow, quantization_fields, lora_fields

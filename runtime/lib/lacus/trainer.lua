@@ -31,6 +31,7 @@ function M.EarlyStoppingCallback(o)
 end
 
 local function check_arguments(args, peft, compute_metrics)
+  tools.check_values("training argument", args)
   local of_engine = {}
   for name, value in pairs(args) do of_engine[name] = value end
   tools.take_row_arguments(of_engine)
