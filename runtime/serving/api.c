@@ -130,7 +130,11 @@ static enum lc read_body(struct ask *a, struct err *err)
     const json_t *named;
     const char *model;
 
-    a->body = json_loadb(a->request->body, a->request->body_len, 0, &json_error);
+    a->body = json_loadb(a->request->body, a->request->body_len, JSON_ALLOW_NUL, &json_error);
+    if (!a->body && json_error_code(&json_error) == json_error_numeric_overflow)
+        return err_set(err, LC_ARG,
+                       "the request has a number that 64 bits do not hold: %s (line %d, column %d)",
+                       json_error.text, json_error.line, json_error.column);
     if (!a->body)
         return err_set(err, LC_PARSE, "the request's body is not JSON: %s (line %d, column %d)",
                        json_error.text, json_error.line, json_error.column);
@@ -140,6 +144,8 @@ static enum lc read_body(struct ask *a, struct err *err)
     model = json_string_value(named);
     if (named && !json_is_null(named) && !model)
         return ask_wrong(a, "model", err, "must be a text");
+    if (model && strlen(model) != json_string_length(named))
+        return ask_wrong(a, "model", err, "has a NUL character in it");
     return model ? choose_model(a, model, err) : LC_OK;
 }
 

@@ -120,6 +120,8 @@ static enum lc add_stop(struct ask *a, const json_t *text, struct err *err)
         return ask_wrong(a, "stop", err, "must be a text or a list of texts");
     if (json_string_length(text) == 0)
         return LC_OK;
+    if (strlen(json_string_value(text)) != json_string_length(text))
+        return ask_wrong(a, "stop", err, "has a text with a NUL character in it");
     if (o->n_stop == STOPS_MAX)
         return ask_wrong(a, "stop", err, "has more than 16 texts");
     if (!o->stop && (o->stop = mem_calloc(STOPS_MAX, sizeof *o->stop)) == NULL)

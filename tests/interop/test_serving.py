@@ -222,6 +222,8 @@ BAD = [
     ("/v1/chat/completions", {"messages": []}, 400, "messages", "at least one"), ("/v1/chat/completions", {"messages": [{"content": "x"}]}, 400, "messages", "role"), ("/v1/chat/completions", {"messages": "x"}, 400, "messages", "list"),
     ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, 400, "messages", "text only"),
     ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function"}]}, 400, "tools", "without a name"), ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_object"}}, 400, "response_format", "text"),
+    ("/v1/completions", {"prompt": "a", "seed": 2**63}, 400, None, "a number that 64 bits do not hold: too big integer"), ("/v1/completions", {"prompt": "a", "seed": 1.5}, 400, "seed", "whole number"),
+    ("/v1/completions", {"prompt": "a", "stop": "\0"}, 400, "stop", "NUL"), ("/v1/completions", {"prompt": "a", "model": "tiny\0"}, 400, "model", "NUL"),
     ("/v1/nothing", {}, 404, None, "there is no"), ("/serving-endpoints/other/invocations", {"prompt": "x"}, 404, "model", "not served"), ("/serving-endpoints/tiny", {}, 404, None, "there is no"),
     ("/invocations", {}, 400, None, "none of"), ("/invocations", {"dataframe_split": {"columns": ["a"], "data": [["x", "y"]]}}, 400, "dataframe_split", "2 values for 1 columns"), ("/invocations", {"dataframe_records": [{"a": 1, "b": 2}]}, 400, "dataframe_records", "prompt"),
 ]
@@ -253,6 +255,17 @@ def test_the_wrong_method_and_too_much(server):
         pass
     with pytest.raises(openai.BadRequestError, match="at least 1"):
         server.client().completions.create(model="tiny", prompt="a", n=-1)
+
+
+def test_a_nul_is_a_character_like_others(server, place):
+    _, _, tok = place
+    text = "a\0b"
+    got = server.ask("/v1/completions", {"prompt": text, "max_tokens": 3, "temperature": 0, "echo": True})[1]
+    assert got["usage"]["prompt_tokens"] == len(tok(text)["input_ids"]) and got["choices"][0]["text"].startswith(text)
+    message = [{"role": "user", "content": text}]
+    got = server.ask("/v1/chat/completions", {"messages": message, "max_tokens": 3})[1]
+    assert got["usage"]["prompt_tokens"] == len(tok.apply_chat_template(message, add_generation_prompt=True, return_dict=False))
+    assert server.ask("/invocations", {"inputs": [text], "params": {"max_tokens": 3, "temperature": 0}})[0] == 200
 
 
 def raw(server, data, reset=False):
