@@ -25,6 +25,7 @@ struct settings {
     const char *adapters[ADAPTERS_MAX];
     struct buf key, chat_template; /* read from files */
     const char *api_key;
+    json_t *origins; /* owned; NULL: not said */
 };
 
 /* ---- arguments ---- */
@@ -57,12 +58,44 @@ static enum lc add_adapter(struct settings *s, const char *value, struct err *er
     return LC_OK;
 }
 
+static bool is_origin(const json_t *one)
+{
+    const char *text = json_string_value(one);
+
+    return text && (strcmp(text, "*") == 0 || strstr(text, "://"));
+}
+
+/* A JSON list of texts, as vLLM takes it, or origins with commas between them. */
+static enum lc read_origins(struct settings *s, const char *value, struct err *err)
+{
+    bool json = *value == '[', good;
+    const json_t *one;
+    size_t i, n;
+
+    json_decref(s->origins);
+    s->origins = json ? json_loads(value, 0, NULL) : json_array();
+    for (const char *at = value; !json && *at; at += n + (at[n] == ',')) {
+        n = strcspn(at, ",");
+        json_array_append_new(s->origins, json_stringn(at, n));
+    }
+    good = json_array_size(s->origins) > 0;
+    json_array_foreach (s->origins, i, one)
+        good = good && is_origin(one);
+    if (good)
+        return LC_OK;
+    err_set(err, LC_ARG, "'%.200s' is no list of origins", value);
+    return err_hint(
+        err, "--allowed-origins https://chat.example.org,http://localhost:3000 or, for every page, '*'");
+}
+
 static enum lc take(struct settings *s, const char *option, const char *value, struct err *err)
 {
     if (strcmp(option, "--port") == 0)
         return read_port(value, &s->http.port, err);
     if (strcmp(option, "--adapter") == 0)
         return add_adapter(s, value, err);
+    if (strcmp(option, "--allowed-origins") == 0)
+        return read_origins(s, value, err);
     if (strcmp(option, "--host") == 0)
         s->http.host = value;
     else if (strcmp(option, "--name") == 0)
@@ -141,7 +174,8 @@ static enum lc serve(const struct settings *s, struct err *err)
     const struct http_vtable *http = http_load(err);
     struct ctx ctx = ctx_background();
     struct http_server *server = NULL;
-    struct api api = {.api_key = s->api_key, .gone = http ? http->gone : NULL};
+    struct api api = {
+        .api_key = s->api_key, .cors = {.origins = s->origins}, .gone = http ? http->gone : NULL};
     struct http_options o = s->http;
     sigset_t signals;
     int port = 0, signal = 0;
@@ -187,5 +221,6 @@ int cmd_serve(int argc, char **argv)
         sodium_memzero(s.key.data, s.key.cap);
     buf_release(&s.key);
     buf_release(&s.chat_template);
+    json_decref(s.origins);
     return rc == LC_OK ? 0 : command_error("serve", &err);
 }

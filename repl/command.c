@@ -30,7 +30,8 @@ const struct command commands[] = {
      "runs a notebook and writes its outputs back", cmd_run},
     {"serve",
      "serve MODEL [--port N] [--host ADDRESS] [--name NAME] [--api-key KEY | --api-key-file FILE]\n"
-     "             [--adapter NAME=FOLDER]… [--chat-template FILE]    MODEL: models:/NAME@ALIAS, "
+     "             [--adapter NAME=FOLDER]… [--chat-template FILE] [--allowed-origins ORIGIN,…]\n"
+     "             MODEL: models:/NAME@ALIAS, "
      "models:/NAME/VERSION or a folder",
      "answers over HTTP as OpenAI, MLflow and Databricks do", cmd_serve},
     {"worker",

@@ -296,7 +296,10 @@ void api_handle(void *arg, const struct http_request *request, struct http_respo
     generate_defaults(&a.options.generate);
     a.options.generate.max_new_tokens = 0; /* as many as the context holds */
     a.options.generate.temperature = 1;    /* OpenAI's default */
+    if (cors_preflight(&a.api->cors, request, response))
+        return;
     if (handle(&a, response, &err) != LC_OK)
         put_failure(&a, &err, response);
+    cors_allow(&a.api->cors, request, response);
     ask_release(&a);
 }

@@ -13,12 +13,14 @@
  */
 #ifndef LACUS_SERVING_API_H
 #define LACUS_SERVING_API_H
+#include "runtime/serving/cors.h"
 #include "runtime/serving/http.h"
 #include "runtime/serving/service.h"
 
 struct api {
     struct service *service;              /* borrowed */
     const char *api_key;                  /* borrowed; NULL: none is asked for */
+    struct cors cors;                     /* which pages may ask */
     bool (*gone)(const void *connection); /* the HTTP server's; NULL: clients never go */
 };
 

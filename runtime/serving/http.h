@@ -22,14 +22,23 @@
 
 struct http_request {
     const char *method, *path;
-    const char *authorization; /* the header; NULL: none */
-    const char *body;          /* "" when empty; NUL-terminated */
+    const char *authorization;                       /* the header; NULL: none. So are */
+    const char *origin, *asks_method, *asks_headers; /* Origin and Access-Control-Request-… */
+    const char *body;                                /* "" when empty; NUL-terminated */
     size_t body_len;
     const void *connection; /* for gone(); valid until the response is closed */
 };
 
+struct http_header {
+    const char *name, *value; /* static, or of the request */
+};
+
+enum { HTTP_HEADERS = 8 };
+
 struct http_response {
     int status;
+    struct http_header headers[HTTP_HEADERS]; /* beside those of the other fields */
+    size_t n_headers;
     const char *content_type; /* static text; default application/json */
     int retry_after;          /* seconds; 0: no such header */
     struct buf body;
@@ -51,7 +60,7 @@ struct http_options {
 };
 
 struct http_server;
-enum { HTTP_VERSION = 1 };
+enum { HTTP_VERSION = 2 };
 
 struct http_vtable {
     int version; /* HTTP_VERSION */

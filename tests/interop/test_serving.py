@@ -268,6 +268,50 @@ def test_a_nul_is_a_character_like_others(server, place):
     assert server.ask("/invocations", {"inputs": [text], "params": {"max_tokens": 3, "temperature": 0}})[0] == 200
 
 
+def headers_of(server, method, path, **headers):
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    connection.request(method, path, headers=headers)
+    reply = connection.getresponse()
+    allowed = {k: v for k, v in reply.getheaders() if k.startswith("Access-Control") or k == "Vary"}
+    return reply.status, allowed, reply.read().decode()
+
+
+ALL_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+
+
+@pytest.mark.parametrize("origins, any_page", [("https://a.example,http://b.example:3000", False), ('["https://a.example"]', False), ("*", True), ('["*"]', True)])
+def test_pages_of_other_origins_ask_as_they_ask_vllm(place, tmp_path, origins, any_page):
+    """Starlette's middleware with allow_methods and allow_headers ["*"], as vLLM has it: what its source answers."""
+    s = Server(place[0], tmp_path, "--allowed-origins", origins, "--api-key", "k")
+    try:
+        good, bad = {"Origin": "https://a.example"}, {"Origin": "https://evil.example"}
+        mine = {"Access-Control-Allow-Origin": "*"} if any_page else {"Access-Control-Allow-Origin": "https://a.example", "Vary": "Origin"}
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+        answered = {"Access-Control-Allow-Methods": ALL_METHODS, "Access-Control-Max-Age": "600", "Access-Control-Allow-Headers": "authorization,content-type"}
+        for path in ("/v1/chat/completions", "/nowhere"):
+            assert headers_of(s, "OPTIONS", path, **good, **asked) == (200, {**mine, **answered}, "OK")
+        theirs = mine if any_page else {"Vary": "Origin"}
+        refused = (200, {**mine, **answered}, "OK") if any_page else (400, {**theirs, **answered}, "Disallowed CORS origin")
+        assert headers_of(s, "OPTIONS", "/v1/models", **bad, **asked) == refused
+        odd = headers_of(s, "OPTIONS", "/v1/models", **bad, **(asked | {"Access-Control-Request-Method": "ET"}))
+        assert odd[0] == 400 and odd[2] == "Disallowed CORS " + ("method" if any_page else "origin, method")
+        assert headers_of(s, "GET", "/v1/models", **good, Authorization="Bearer k")[:2] == (200, mine)
+        assert headers_of(s, "GET", "/v1/models", **good)[:2] == (401, mine)  # a page may read what failed
+        assert headers_of(s, "GET", "/health", **bad)[:2] == (200, theirs)
+        assert headers_of(s, "GET", "/health")[:2] == (200, {})
+        assert headers_of(s, "OPTIONS", "/v1/models", **good)[:2] == (405, mine)
+    finally:
+        s.stop()
+
+
+def test_without_origins_pages_are_told_nothing(server, place, tmp_path):
+    assert headers_of(server, "OPTIONS", "/v1/models", Origin="https://a.example", **{"Access-Control-Request-Method": "GET"})[:2] == (405, {})
+    assert headers_of(server, "GET", "/v1/models", Origin="https://a.example")[:2] == (200, {})
+    for wrong in ("a.example", "[1]", "[", ""):
+        done = subprocess.run([LACUS, "serve", str(place[0]), "--allowed-origins", wrong], capture_output=True, text=True, env={**os.environ, "LACUS_HOME": str(tmp_path)}, timeout=60)
+        assert done.returncode != 0 and f"'{wrong}' is no list of origins" in done.stderr
+
+
 def raw(server, data, reset=False):
     s = socket.create_connection((server.host, server.port), timeout=30)
     if reset:

@@ -68,6 +68,7 @@ AROUND = {
     "runtime/mlflow/lineage.h": ([], "extern const struct ctx *ctx; extern struct tracker *tracker; extern const char *run_id;"),
     "magics/flame.h": ([], "extern struct profile *p;"),
     "runtime/mlflow/mlflow_lua.h": (["runtime/session/session.h"], ""),
+    "runtime/serving/cors.h": ([], "extern json_t *origins; extern const struct http_request *request; extern struct http_response *response; void answer(const struct http_request *q, struct http_response *r);"),
     "runtime/serving/api.h": ([], "extern struct service *s; extern const struct http_vtable *http;"),
     "runtime/session/debug.h": ([], "extern struct session *s;"),
     "runtime/session/profile.h": ([], "extern struct session *s;"),

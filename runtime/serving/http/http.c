@@ -86,6 +86,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct http_res
         snprintf(seconds, sizeof seconds, "%d", a->retry_after);
         MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
     }
+    for (size_t i = 0; i < a->n_headers; i++)
+        MHD_add_response_header(r, a->headers[i].name, a->headers[i].value);
     ok = MHD_queue_response(connection, (unsigned)a->status, r);
     MHD_destroy_response(r);
     return ok;
@@ -102,6 +104,11 @@ static enum MHD_Result too_large(const struct http_server *s, struct MHD_Connect
     return answer(connection, &a);
 }
 
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
 static enum MHD_Result dispatch(struct http_server *s, struct MHD_Connection *connection, const char *url,
                                 const char *method, struct request *q)
 {
@@ -109,8 +116,10 @@ static enum MHD_Result dispatch(struct http_server *s, struct MHD_Connection *co
     struct http_request request = {
         .method = method,
         .path = url,
-        .authorization =
-            MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION),
+        .authorization = header(connection, MHD_HTTP_HEADER_AUTHORIZATION),
+        .origin = header(connection, "Origin"),
+        .asks_method = header(connection, "Access-Control-Request-Method"),
+        .asks_headers = header(connection, "Access-Control-Request-Headers"),
         .body = buf_str(&q->body),
         .body_len = q->body.len,
         .connection = connection,
