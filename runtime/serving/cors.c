@@ -56,8 +56,8 @@ bool cors_preflight(const struct cors *c, const struct http_request *q, struct h
         add(response, "Access-Control-Allow-Headers", q->asks_headers);
     response->status = origin && method ? 200 : 400;
     response->content_type = "text/plain; charset=utf-8";
-    buf_printf(&response->body, "%s%s%s%s", origin && method ? "OK" : "Disallowed CORS ", origin ? "" : "origin",
-               origin || method ? "" : ", ", method ? "" : "method");
+    buf_printf(&response->body, "%s%s%s%s", origin && method ? "OK" : "Disallowed CORS ",
+               origin ? "" : "origin", origin || method ? "" : ", ", method ? "" : "method");
     return true;
 }
 

@@ -80,7 +80,7 @@ enum lc score_loss(const struct ctx *ctx, struct model *m, const struct train_da
     struct model_forward how = {.label_smoothing = smoothing};
     struct batch b = {0};
     struct model_loss l = {0};
-    double sum = 0;
+    double sum = 0, counted = 0;
     enum lc rc = data->n > 0 ? LC_OK : err_set(err, LC_ARG, "cannot evaluate: the dataset has no rows");
 
     for (int64_t i = 0; rc == LC_OK && i < data->n; i += batch) {
@@ -96,9 +96,13 @@ enum lc score_loss(const struct ctx *ctx, struct model *m, const struct train_da
             rc = model_forward(ctx, m, &v, &how, &l, err);
         }
         sum += l.mean * (double)b.sequences;
+        counted +=
+            l.labels ? (double)b.sequences : 0; /* a batch without labels says nothing, as in Trainer */
     }
     batch_release(&b);
-    *loss = rc == LC_OK ? sum / (double)data->n : (double)NAN;
+    if (rc == LC_OK && counted <= 0)
+        rc = err_set(err, LC_DATA, "cannot evaluate: no row of the dataset carries a label");
+    *loss = rc == LC_OK ? sum / counted : (double)NAN;
     return rc;
 }
 

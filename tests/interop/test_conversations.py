@@ -114,6 +114,27 @@ def test_a_prompt_and_a_completion_of_messages(home, marked, how, tmp_path):  # 
     assert loss_before(home, folder, rows, tmp_path / "out", how) == pytest.approx(masked_loss(net, want), abs=1e-5)
 
 
+def test_a_batch_without_labels_says_nothing(home, model, tmp_path):  # noqa: F811
+    import transformers
+    from test_engine import collate
+
+    g = torch.Generator().manual_seed(1)
+    rows = [dict(input_ids=torch.randint(3, 300, (n,), generator=g).tolist()) for n in (5, 7, 9, 6, 8)]
+    for i, row in enumerate(rows):
+        row.update(attention_mask=[1] * len(row["input_ids"]), labels=[-100] * len(row["input_ids"]) if i in (2, 3) else row["input_ids"])
+    args = transformers.TrainingArguments(output_dir=str(tmp_path / "hf"), report_to=[], disable_tqdm=True, use_cpu=True, per_device_eval_batch_size=2)
+    net = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    want = transformers.Trainer(model=net, args=args, eval_dataset=rows, data_collator=collate).evaluate()["eval_loss"]
+    printed = script(home, f"""
+local rows = {lua(rows)}
+print("LOSS", llm.evaluate{{model = "{model}", dataset = rows, batch_size = 2}}.eval_loss)
+print("LOSS", Trainer{{model = "{model}", args = {{per_device_eval_batch_size = 2}}}}:evaluate(rows).eval_loss)
+print(pcall(llm.evaluate, {{model = "{model}", dataset = {{rows[3]}}}}))
+""")
+    assert [float(line.split("\t")[1]) for line in printed.splitlines() if line.startswith("LOSS")] == pytest.approx([want, want], abs=1e-5)
+    assert "no row of the dataset carries a label" in printed
+
+
 def test_what_has_no_assistant_is_refused(home, marked, model):  # noqa: F811
     folder, _, _ = marked
     cases = [(model, {"messages": TALKS[0]}, "the chat template does not say which tokens are the assistant's"),
