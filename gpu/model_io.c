@@ -4,6 +4,7 @@
 #include "gpu/safetensors.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +56,24 @@ static enum lc upload(struct model *m, void *to, const void *host, size_t bytes,
     return m->backend->ops->sync(m->backend->state, NULL, err);
 }
 
+/* Few bits have no code for what is no number: it would become one. */
+static enum lc check_finite(const struct weight *w, const float *values, struct err *err)
+{
+    bool good = true;
+    int64_t i = 0;
+
+    for (int64_t k = 0; k < w->elements; k++)
+        good &= fabsf(values[k]) <= FLT_MAX;
+    if (good)
+        return LC_OK;
+    while (fabsf(values[i]) <= FLT_MAX)
+        i++;
+    err_set(err, LC_DATA, "the weight '%s' is %g at [%lld, %lld]: it cannot be kept in %s", w->name,
+            (double)values[i], (long long)(i / w->shape[1]), (long long)(i % w->shape[1]),
+            dtype_torch(w->dtype));
+    return err_hint(err, "the model is broken: look at its files");
+}
+
 enum lc weights_put(struct model *m, void *to, const struct weight *w, const void *from, enum dtype from_type,
                     struct err *err)
 {
@@ -68,8 +87,11 @@ enum lc weights_put(struct model *m, void *to, const struct weight *w, const voi
     wide = mem_reallocn(NULL, n, sizeof *wide);
     host = w->dtype == DTYPE_F32 ? wide : mem_alloc(bytes);
     code = wide && host ? LC_OK : err_nomem(err);
-    if (code == LC_OK) {
+    if (code == LC_OK)
         dtype_to_f32(wide, from, from_type, n);
+    if (code == LC_OK && dtype_quantized(w->dtype))
+        code = check_finite(w, wide, err);
+    if (code == LC_OK) {
         if (dtype_quantized(w->dtype))
             quant_encode(wide, w->shape[0], w->shape[1], w->dtype, host);
         else if (host != wide)

@@ -107,7 +107,8 @@ void diagnose_step(const struct ctx *ctx, struct trainer *t, struct err *err)
 {
     int64_t first = t->state.step % t->steps_per_epoch * t->step_batches, last = first + t->step_batches,
             batch;
-    const char *weight = broken_weight(t->m);
+    const char *own = broken_weight(t->m),
+               *weight = own || !t->m->teacher ? own : broken_weight(t->m->teacher);
     struct watch watch = {0};
     struct err before = *err;
     char examples[200];
@@ -115,7 +116,8 @@ void diagnose_step(const struct ctx *ctx, struct trainer *t, struct err *err)
     last = last < t->batches_per_epoch ? last : t->batches_per_epoch;
     batch = weight ? -1 : find_batch(ctx, t, first, last, &watch);
     if (weight) {
-        err_set(err, LC_RUNTIME, "%s: the weight '%s' is not finite", before.message, weight);
+        err_set(err, LC_RUNTIME, "%s: the weight '%s'%s is not finite", before.message, weight,
+                own ? "" : " of the teacher");
     } else if (batch >= 0) {
         list_examples(t, batch, examples, sizeof examples);
         err_set(err, LC_RUNTIME,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from transformers.optimization import get_scheduler
 
 from clib import LacusError
@@ -74,7 +75,7 @@ def test_a_resumed_run_with_momentum_is_the_same(engine, tmp_path):
     args = dict(max_steps=8, learning_rate=0.05, per_device_train_batch_size=2, logging_steps=1, optim="sgd", momentum=0.9, save_steps=4,
                 eval_strategy="steps", eval_steps=2, lr_scheduler_type="reduce_lr_on_plateau", lr_scheduler_kwargs=dict(patience=0, threshold=0.5), output_dir=str(tmp_path / "out"))
     whole = engine.train(start(engine, tmp_path / "start"), examples(), **args)
-    t, _keep = engine.trainer(engine.load(tmp_path / "start"), examples(), **args)
+    t, _keep = engine.trainer(engine.load(tmp_path), examples(), **args)
     engine.call("trainer_resume", CTX, t, str(tmp_path / "out" / "checkpoint-4").encode())
     engine.call("trainer_run", CTX, t)
     again = json.loads(engine.jansson.json_dumps(C.c_void_p(engine.lib.trainer_history(t)), C.c_size_t(0x8800)))
@@ -161,6 +162,28 @@ def test_a_weight_that_is_not_finite_is_named(engine, tmp_path):
     message, hint = failure(engine, m)
     assert "the loss of step 1 is nan: the weight 'model.layers.1.mlp.up_proj.weight' is not finite" in message
     assert "was broken before" in hint
+
+
+def test_a_teachers_weight_that_is_not_finite_is_named(engine, tmp_path):
+    m, teacher = start(engine, tmp_path), engine.load(tmp_path)
+    break_weight(engine, teacher, "model.layers.1.mlp.up_proj.weight", math.nan)
+    engine.call("model_set_teacher", m, teacher, C.c_double(2), C.c_double(0.5))
+    message, hint = failure(engine, m)
+    assert "the weight 'model.layers.1.mlp.up_proj.weight' of the teacher is not finite" in message
+    with pytest.raises(LacusError, match="'label_smoothing_factor' cannot be used while learning from a teacher"):
+        engine.trainer(m, examples(), label_smoothing_factor=0.1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("fields", [dict(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True), dict(load_in_8bit=True)])
+def test_few_bits_have_no_code_for_what_is_no_number(engine, tmp_path, value, fields):
+    start(engine, tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    weights["model.layers.1.mlp.down_proj.weight"][5, 7] = value
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(LacusError, match=rf"'model.layers.1.mlp.down_proj.weight' is {value} at \[5, 7\]: it cannot be kept in"):
+        engine.load(tmp_path, fields)
 
 
 def test_the_op_layer_and_batch_are_named(engine, tmp_path):
