@@ -66,6 +66,21 @@ static json_t *plateau_json(const struct trainer *t)
                      (json_int_t)p->cooling, "best", isnan(p->best) ? json_null() : json_real(p->best));
 }
 
+/* Of the steps since the last log, as is window_loss. */
+static json_t *rewards_json(const struct preference_sums *r)
+{
+    return json_pack("{s:I, s:I, s:f, s:f}", "pairs", (json_int_t)r->pairs, "right", (json_int_t)r->right,
+                     "chosen", r->chosen, "rejected", r->rejected);
+}
+
+static struct preference_sums rewards_from(const json_t *o) /* all 0 where there are none */
+{
+    return (struct preference_sums){.pairs = json_integer_value(json_object_get(o, "pairs")),
+                                    .right = json_integer_value(json_object_get(o, "right")),
+                                    .chosen = json_number_value(json_object_get(o, "chosen")),
+                                    .rejected = json_number_value(json_object_get(o, "rejected"))};
+}
+
 static json_t *state_json(const struct trainer *t)
 {
     const struct train_state *s = &t->state;
@@ -73,14 +88,15 @@ static json_t *state_json(const struct trainer *t)
     json_t *best = isnan(s->best_metric) ? json_null() : json_real(s->best_metric);
 
     return json_pack(
-        "{s:I, s:f, s:I, s:f, s:I, s:o, s:s?, s:O, s:{s:f, s:I, s:I, s:I, s:f, s:I, s:o, s:I, s:o}}",
+        "{s:I, s:f, s:I, s:f, s:I, s:o, s:s?, s:O, s:{s:f, s:I, s:o, s:I, s:I, s:f, s:I, s:o, s:I, s:o}}",
         "global_step", (json_int_t)s->step, "epoch", s->epoch, "max_steps", (json_int_t)s->total_steps,
         "num_train_epochs", t->args.num_train_epochs, "train_batch_size",
         (json_int_t)t->args.per_device_train_batch_size, "best_metric", best, "best_model_checkpoint",
         t->best_folder, "log_history", t->history, "lacus", "window_loss", t->window_loss, "window_steps",
-        (json_int_t)t->window_steps, "tokens", (json_int_t)s->tokens, "examples", (json_int_t)t->train.n,
-        "seconds", s->seconds, "timed_total", (json_int_t)t->timed_total, "plateau", plateau_json(t),
-        "not_worth", (json_int_t)t->not_worth, "args", args);
+        (json_int_t)t->window_steps, "window_rewards", rewards_json(&t->window_rewards), "tokens",
+        (json_int_t)s->tokens, "examples", (json_int_t)t->train.n, "seconds", s->seconds, "timed_total",
+        (json_int_t)t->timed_total, "plateau", plateau_json(t), "not_worth", (json_int_t)t->not_worth, "args",
+        args);
 }
 
 static enum lc write_state(const struct trainer *t, const char *folder, struct err *err)
@@ -288,6 +304,7 @@ static enum lc restore_state(struct trainer *t, const json_t *root, struct err *
     }
     t->window_loss = json_number_value(json_object_get(lacus, "window_loss"));
     t->window_steps = json_integer_value(json_object_get(lacus, "window_steps"));
+    t->window_rewards = rewards_from(json_object_get(lacus, "window_rewards"));
     mem_free(t->best_folder);
     t->best_folder = json_is_string(best) ? best_folder(t, json_string_value(best)) : NULL;
     return LC_OK;

@@ -139,3 +139,24 @@ def test_a_run_is_that_of_torch(device, kind, beta, eps, full, rope, tmp_path):
     assert [h["rewards/accuracies"] for h in got][1:] == pytest.approx([w[3] for w in want][1:], abs=1e-9)
     assert [h["eval_loss"] for h in history if "eval_loss" in h][-1] == pytest.approx(final, rel=1e-3, abs=1e-4)
     assert want[0][0] > final
+
+
+def test_rewards_go_on_after_a_resume(tmp_path):
+    """In the middle between two logged lines."""
+    engine = Engine("ref")
+    args = dict(pairs=True, num_train_epochs=3, per_device_train_batch_size=1, learning_rate=5e-3, logging_steps=2, save_steps=3, output_dir=str(tmp_path / "out"))
+    flat = list(pairs())[:6]
+
+    def run(resume):
+        m = engine.create(SHAPE)
+        engine.lora(m, r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], peft_type="LORA", task_type="CAUSAL_LM")
+        t, _keep = engine.trainer(m, flat, **args)
+        if resume:
+            engine.call("trainer_resume", CTX, t, str(tmp_path / "out" / "checkpoint-3").encode())
+        engine.call("trainer_run", CTX, t)
+        history = json.loads(engine.jansson.json_dumps(C.c_void_p(engine.lib.trainer_history(t)), C.c_size_t(0x8800)))
+        engine.lib.trainer_free(t)
+        return history
+
+    whole = run(False)
+    assert len(whole) == 5 and run(True) == whole
