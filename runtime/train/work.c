@@ -267,6 +267,18 @@ static enum lc go_on(struct work *w, bool *found, struct err *err)
     return rc;
 }
 
+/* The teacher is what its adapter makes of it, if it has one. */
+static enum lc teacher_adapter(struct work *w, struct err *err)
+{
+    char *folder = fs_join(w->paths->data, "teacher_adapter");
+    enum lc rc = folder ? LC_OK : err_nomem(err);
+
+    if (rc == LC_OK && fs_is_dir(folder))
+        rc = adapter_load(w->ctx, w->teacher, folder, err);
+    mem_free(folder);
+    return rc;
+}
+
 /* Another model of the job's data, from which this one learns. */
 static enum lc load_teacher(struct work *w, struct err *err)
 {
@@ -278,6 +290,8 @@ static enum lc load_teacher(struct work *w, struct err *err)
     if (rc == LC_OK && fs_is_dir(folder)) {
         phase(w, "loading the teacher");
         rc = model_load(w->ctx, folder, w->backend, &o, &w->teacher, err);
+        if (rc == LC_OK)
+            rc = teacher_adapter(w, err);
         if (rc == LC_OK)
             rc = model_set_teacher(w->model, w->teacher,
                                    json_number_value(json_object_get(distill, "temperature")),

@@ -129,6 +129,29 @@ print(pcall(llm.finetune, {{model = "{model}", train_dataset = {{"x"}}, alpha = 
     assert [float(x) for x in re.findall(r"LOSS\t(\S+)", printed)] == pytest.approx(losses, abs=1e-4)
 
 
+def test_a_teacher_may_be_an_adapter(home, model, tmp_path):  # noqa: F811
+    """Of a job, as models:/sft@champion is one: the student learns from what it makes of its base, not from the base."""
+    import torch.nn.functional as F
+    import transformers
+    from test_train import examples
+
+    printed = script(home, prelude(model, tmp_path / "sft", learning_rate=0.05) + f"""
+start():wait()
+for _, m in ipairs(llm.distill{{model = "{model}", teacher = "{tmp_path}/sft", train_dataset = {lua_rows(ROWS[:4])}, template = "{TEMPLATE}", response_column = "a",
+  completion_only = true, max_length = 64, output_dir = "{tmp_path}/out", temperature = 2, alpha = 1,
+  args = {{max_steps = 1, per_device_train_batch_size = 4, logging_steps = 1}}}}:wait().metrics) do print("LOSS", m.loss) end
+""")
+    base = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    teacher, kl, n = tuned(model, tmp_path / "sft").eval(), 0.0, 0
+    for ids, labels in examples(model, ROWS[:4]):
+        keep = labels[0, 1:] != -100
+        with torch.no_grad():
+            s, t = base(ids).logits[0, :-1][keep], teacher(ids).logits[0, :-1][keep]
+        kl += F.kl_div(F.log_softmax(s / 2, -1), F.log_softmax(t / 2, -1), log_target=True, reduction="sum").item() * 4
+        n += int(keep.sum())
+    assert float(re.search(r"LOSS\t(\S+)", printed)[1]) == pytest.approx(kl / n, abs=1e-4) and kl / n > 0.01
+
+
 def crc32c(data):
     crc = 0xFFFFFFFF
     for byte in data:

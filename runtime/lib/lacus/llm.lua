@@ -82,7 +82,7 @@ local function adapter_of(o, found)
   return adapter and core.absolute(adapter)
 end
 
--- → the teacher's folder and the terms of the distillation; nil: there is no teacher
+-- → the teacher's folder, that of its adapter, and the terms of the distillation; nil: there is no teacher
 local function teacher_of(o, tokenizer, student)
   if o.teacher == nil then
     if o.temperature or o.alpha then
@@ -96,12 +96,12 @@ local function teacher_of(o, tokenizer, student)
   elseif o.alpha ~= nil and not (math.type(o.alpha) and o.alpha >= 0 and o.alpha <= 1) then
     fail("ARG", ("alpha is a number between 0 and 1, not %s"):format(tostring(o.alpha)))
   end
-  local folder = tools.model_folder(o.teacher)
-  if core.digest_file(folder .. "/tokenizer.json") ~= core.digest_file(tokenizer .. "/tokenizer.json") then
+  local folder, _, found = tools.model_folder(o.teacher)
+  if core.digest_file((found.tokenizer or folder) .. "/tokenizer.json") ~= core.digest_file(tokenizer .. "/tokenizer.json") then
     fail("DATA", ("the teacher '%s' has another tokenizer than the student '%s'"):format(tostring(o.teacher), student),
          "a student learns a teacher's probabilities of the same tokens: create it with the teacher's tokenizer")
   end
-  return folder, {temperature = o.temperature or 2.0, alpha = o.alpha or 0.5}
+  return folder, found.adapter and core.absolute(found.adapter), {temperature = o.temperature or 2.0, alpha = o.alpha or 0.5}
 end
 
 local function ranks_of(o, args)
@@ -196,7 +196,7 @@ function llm.finetune(o)
   check_method(o, args)
   local folder, uri, found = tools.model_folder(o.model)
   local folders, distill = {adapter = adapter_of(o, found)}, nil
-  folders.teacher, distill = teacher_of(o, found.tokenizer or folder, uri)
+  folders.teacher, folders.teacher_adapter, distill = teacher_of(o, found.tokenizer or folder, uri)
   local ranks = ranks_of(o, args)
   args.compute_metrics = takes_metrics(o, ranks) or nil
   args.num_processes = ranks > 1 and ranks or nil
