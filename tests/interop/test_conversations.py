@@ -28,7 +28,7 @@ TALKS = [
 
 def lua(value):
     if isinstance(value, dict):
-        return "{%s}" % ", ".join(f"{k} = {lua(v)}" for k, v in value.items())
+        return "{%s}" % ", ".join(f'["{k}"] = {lua(v)}' for k, v in value.items())
     return "{%s}" % ", ".join(map(lua, value)) if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
 
 
@@ -112,6 +112,25 @@ def test_a_prompt_and_a_completion_of_messages(home, marked, how, tmp_path):  # 
         want.append((ids, labels if "assistant" in how else [-100] * begin + ids[begin:]))
     rows = lua([{"prompt": p, "completion": c} for p, c in pairs])
     assert loss_before(home, folder, rows, tmp_path / "out", how) == pytest.approx(masked_loss(net, want), abs=1e-5)
+
+
+TOOLED = ("{{ bos_token }}{% if tools %}<tools>{{ tools | tojson }}{% endif %}{% if brief %}<brief>{% endif %}{% for m in messages %}<{{ m['role'] }}>"
+          "{% generation %}{{ m['content'] }}{% endgeneration %}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}")
+TOOL = {"type": "function", "function": {"name": "look", "description": "looks"}}
+
+
+@pytest.mark.parametrize("how", ["assistant_only_loss = true", ""])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_tools_and_template_options_of_a_row(home, marked, how, as_text, tmp_path):  # noqa: F811
+    """trl's columns, which its template reads."""
+    folder, tok, net = marked
+    tok.chat_template = TOOLED
+    tok.save_pretrained(folder)
+    talk = TALKS[0][:2]
+    got = tok.apply_chat_template(talk, tools=[TOOL], brief=True, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
+    labels = [i if m or not how else -100 for i, m in zip(got["input_ids"], got["assistant_masks"])]
+    rows = lua([{"messages": talk, "tools": json.dumps([TOOL]) if as_text else [TOOL], "chat_template_kwargs": {"brief": True}}])
+    assert loss_before(home, folder, rows, tmp_path / "out", how) == pytest.approx(masked_loss(net, [(got["input_ids"], labels)]), abs=1e-5)
 
 
 def test_a_batch_without_labels_says_nothing(home, model, tmp_path):  # noqa: F811

@@ -109,8 +109,8 @@ end
 
 -- What a row says to its template beside the messages, by trl's columns.
 local function template_options(row, more)
-  local options = tools.copy_of(row.chat_template_kwargs)
-  options.tools = row.tools
+  local options = tools.copy_of(row.chat_template_kwargs ~= null and row.chat_template_kwargs or nil)
+  if row.tools ~= null then options.tools = row.tools end
   for name, value in pairs(more or {}) do options[name] = value end
   return options
 end
