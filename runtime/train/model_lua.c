@@ -531,18 +531,20 @@ static void push_logits(lua_State *L, struct lua_model *m, const int32_t *row_of
     t->view = (struct tensor){.name = "", .dtype = DTYPE_F32, .ndim = 3, .shape = {n, length, vocab}};
 }
 
-static int l_forward(lua_State *L) /* m:forward{input_ids, attention_mask, labels} → {loss, logits} */
+/* m:forward{input_ids, attention_mask, labels, longest} → {loss, logits}; longest: of the whole batch that these rows are of */
+static int l_forward(lua_State *L)
 {
     struct lua_model *m = llm_check_model(L, 1);
     struct model_packed packed;
     struct model_loss loss = {0};
-    int64_t n, length = 0, *ids, *mask, *labels = NULL;
+    int64_t n, length = 0, longest, *ids, *mask, *labels = NULL;
     int32_t *row_of;
     struct err err;
     enum lc rc;
 
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
+    longest = llm_option_integer(L, 2, "longest", 0);
     if (lua_getfield(L, 2, "input_ids") != LUA_TTABLE)
         return luaL_argerror(L, 2, "input_ids expected: rows of token ids");
     ids = check_matrix(L, 3, &n, &length, 0);
@@ -556,6 +558,7 @@ static int l_forward(lua_State *L) /* m:forward{input_ids, attention_mask, label
     if (model_pack(ids, mask, labels, n, length, &packed, &err) != LC_OK)
         return session_raise(L, &err);
     memcpy(row_of, packed.row_of, (size_t)(n * length) * sizeof *row_of);
+    packed.batch.seen = longest > packed.batch.seen ? longest : packed.batch.seen;
     rc = model_forward(llm_ctx(L), m->model, &packed.batch,
                        &(struct model_forward){.train = labels, .logits = true}, &loss, &err);
     model_packed_release(&packed);

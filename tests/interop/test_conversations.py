@@ -154,6 +154,40 @@ print(pcall(llm.evaluate, {{model = "{model}", dataset = {{rows[3]}}}}))
     assert "no row of the dataset carries a label" in printed
 
 
+def test_predictions_are_those_of_whole_batches(home, model, tmp_path):  # noqa: F811
+    """LongRoPE's frequencies follow the longest row of a batch; here it goes in parts, since logits take memory."""
+    import transformers
+    from test_engine import collate
+
+    folder = shutil.copytree(model, tmp_path / "long")
+    config = json.loads((folder / "config.json").read_text())
+    config["rope_parameters"] = dict(rope_type="longrope", rope_theta=100.0, short_factor=[1.0] * 8, long_factor=[9.0 + i for i in range(8)], original_max_position_embeddings=100)
+    (folder / "config.json").write_text(json.dumps(config))
+    g = torch.Generator().manual_seed(2)
+    rows = [dict(input_ids=torch.randint(3, 300, (n,), generator=g).tolist()) for n in (40, 200, 60, 50, 30, 45)]
+    for row in rows:
+        row.update(attention_mask=[1] * len(row["input_ids"]), labels=row["input_ids"])
+    net = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        net.model.embed_tokens.weight.mul_(30)  # so that positions matter
+        for layer in net.model.layers:
+            layer.self_attn.q_proj.weight.mul_(20)
+            layer.self_attn.o_proj.weight.mul_(30)
+    net.save_pretrained(folder)
+    want = []
+    for at in (0, 4):
+        batch = collate(rows[at:at + 4])
+        with torch.no_grad():
+            best = net(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.argmax(-1).tolist()
+        want += [b[:len(r["input_ids"])] for b, r in zip(best, rows[at:at + 4])]
+    with torch.no_grad():
+        alone = net(input_ids=torch.tensor([rows[0]["input_ids"]])).logits.argmax(-1)[0].tolist()
+    printed = script(home, f"""print("ROWS" .. require("json").encode(Trainer{{model = "{folder}", args = {{per_device_eval_batch_size = 4}}}}:predict({lua(rows)}).predictions))""")
+    got = json.loads(printed.split("ROWS")[1])
+    right = [a == b for x, y in zip(got, want) for a, b in zip(x, y)]
+    assert sum(right) >= 0.99 * len(right) and sum(a == b for a, b in zip(alone, want[0])) < 0.9 * len(alone)
+
+
 def test_what_has_no_assistant_is_refused(home, marked, model):  # noqa: F811
     folder, _, _ = marked
     cases = [(model, {"messages": TALKS[0]}, "the chat template does not say which tokens are the assistant's"),

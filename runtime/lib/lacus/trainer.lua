@@ -260,17 +260,27 @@ local function loaded(t)
   return t._loaded
 end
 
--- Token ids, labels and the likeliest next tokens of the rows of an open file.
-local function likeliest(m, examples)
+-- The last row of the evaluation batch that row `at` is in, and the tokens of its longest.
+local function batch_of(examples, at, batch)
+  local first, longest = (at - 1) // batch * batch + 1, 0
+  local last = math.min(first + batch - 1, #examples)
+  for i = first, last do longest = math.max(longest, #examples[i].input_ids) end
+  return last, longest
+end
+
+-- Token ids, labels and the likeliest next tokens of the rows of an open file. A batch goes in parts; what some kinds of RoPE take
+-- from its longest row they take from the whole.
+local function likeliest(m, examples, batch)
   local predictions, labels, at = {}, {}, 1
   while at <= #examples do
     local ids, width = {}, 0
+    local last, longest = batch_of(examples, at, batch)
     repeat
       local row = examples[at + #ids].input_ids
       width = math.max(width, #row)
       ids[#ids + 1] = row
-    until #ids == 8 or at + #ids > #examples or (#ids + 1) * width > TOKENS
-    local best = m:forward{input_ids = ids}.logits:argmax()
+    until #ids == 8 or at + #ids > last or (#ids + 1) * width > TOKENS
+    local best = m:forward{input_ids = ids, longest = longest}.logits:argmax()
     for i, row in ipairs(ids) do
       predictions[#predictions + 1] = table.move(best, (i - 1) * width + 1, (i - 1) * width + #row, 1, {})
       labels[#labels + 1] = examples[at + i - 1].labels
@@ -293,7 +303,7 @@ local function measure(t, dataset, prefix, with_rows)
   local loss, n = core.eval_loss(m, path, settings)
   local metrics = {[prefix .. "_loss"] = loss}
   local predictions, labels
-  if with_rows or t._o.compute_metrics then predictions, labels = likeliest(m, core.examples(m, path, settings)) end
+  if with_rows or t._o.compute_metrics then predictions, labels = likeliest(m, core.examples(m, path, settings), batch) end
   if t._o.compute_metrics then
     for name, value in pairs(t._o.compute_metrics{predictions = predictions, label_ids = labels}) do
       metrics[name:find("^" .. prefix .. "_") and name or prefix .. "_" .. name] = value
