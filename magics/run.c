@@ -52,7 +52,7 @@ static struct running *begin(lua_State *L)
 /* A notebook has a cell of its own for them; a script finds them as variables. */
 static void set_global(lua_State *L, json_t *params, const char *name)
 {
-    session_push_json(L, json_object_get(params, name));
+    session_push_parameter(L, json_object_get(params, name));
     cell_set_variable(L, name);
 }
 

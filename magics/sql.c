@@ -70,7 +70,7 @@ static int push_named(const struct names *n, const char *text, size_t len)
 
     if (lua_getfield(L, n->widgets, name) == LUA_TNIL && !cell_local(L, name, len) &&
         lua_getglobal(L, name) == LUA_TNIL && given)
-        session_push_json(L, given);
+        session_push_parameter(L, given);
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
     return lua_type(L, -1);

@@ -9,7 +9,7 @@ static int l_params(lua_State *L)
     json_t *params = session_params(session_of(L));
 
     if (params)
-        session_push_json(L, params);
+        session_push_parameter(L, params);
     else
         lua_newtable(L);
     return 1;

@@ -1,6 +1,7 @@
 #include "runtime/notebook/parameters.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
+#include "runtime/base/real.h"
 #include "runtime/session/scan.h"
 #include <ctype.h>
 #include <errno.h>
@@ -298,17 +299,25 @@ static void real_literal(struct buf *out, double v)
 {
     char text[40];
 
+    if (!isfinite(v)) {
+        buf_puts(out, isnan(v) ? "(0/0)" : v > 0 ? "math.huge" : "-math.huge");
+        return;
+    }
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, v);
         if (strtod(text, NULL) == v)
             break;
     }
-    buf_printf(out, "%s%s", text, strpbrk(text, ".en") ? "" : ".0"); /* a float stays one */
+    buf_printf(out, "%s%s", text, strpbrk(text, ".e") ? "" : ".0"); /* a float stays one */
 }
 
 static void lua_literal(struct buf *out, const json_t *value)
 {
-    if (json_is_string(value))
+    double real;
+
+    if (real_read(value, &real))
+        real_literal(out, real);
+    else if (json_is_string(value))
         lua_string(out, json_string_value(value), json_string_length(value));
     else if (json_is_integer(value))
         buf_printf(out, "%lld", (long long)json_integer_value(value));
@@ -424,7 +433,13 @@ void parameters_declared(const struct notebook *nb, struct buf *out)
 static void path_part(struct buf *out, const json_t *value)
 {
     char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    double real;
 
+    if (real_read(value, &real)) {
+        buf_printf(out, "%g", real);
+        free(text);
+        return;
+    }
     for (const char *p = text ? text : json_string_value(value); p && *p; p++)
         buf_putc(out, *p == '/' || (unsigned char)*p < 32 ? '_' : *p);
     free(text);

@@ -1,7 +1,8 @@
 /* yaml.h: YAML texts as JSON values, for parameters.
  *
  * What      one document of YAML 1.1 as papermill reads it: mappings, lists, anchors, aliases and merged keys;
- *           scalars have the types of YAML 1.1 (yes/no/on/off too, and 1e-4 is a number), dates stay texts.
+ *           scalars have the types of YAML 1.1 (yes/no/on/off too, and 1e-4 is a number), dates stay texts; .inf and
+ *           .nan are what real.h makes of them.
  * Ownership a new reference.
  * Units     texts of at most 16 MiB, YAML_DEPTH levels, YAML_NODES values.
  * Errors    LC_PARSE with line and column, LC_LIMIT, LC_MISSING when the plugin is not there.

@@ -1,4 +1,5 @@
 /* JSON to Lua and back; the global `json`. */
+#include "runtime/base/real.h"
 #include "runtime/base/utf8.h"
 #include "runtime/session/manual.h"
 #include "runtime/session/session_int.h"
@@ -87,7 +88,9 @@ bool session_is_plain(lua_State *L, int index)
 }
 
 /* ---- JSON → Lua ---- */
-static void push_array(lua_State *L, json_t *value)
+typedef void push_fn(lua_State *L, json_t *value);
+
+static void push_array(lua_State *L, json_t *value, push_fn *push)
 {
     size_t n = json_array_size(value);
 
@@ -95,12 +98,12 @@ static void push_array(lua_State *L, json_t *value)
     if (n == 0)
         session_mark_list(L);
     for (size_t i = 0; i < n; i++) {
-        session_push_json(L, json_array_get(value, i));
+        push(L, json_array_get(value, i));
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
 }
 
-static void push_object(lua_State *L, json_t *value)
+static void push_object(lua_State *L, json_t *value, push_fn *push)
 {
     const char *key;
     json_t *item;
@@ -108,7 +111,7 @@ static void push_object(lua_State *L, json_t *value)
     lua_createtable(L, 0, (int)(json_object_size(value) < 1 << 20 ? json_object_size(value) : 1 << 20));
     json_object_foreach (value, key, item) {
         lua_pushstring(L, key);
-        session_push_json(L, item);
+        push(L, item);
         lua_rawset(L, -3);
     }
 }
@@ -118,10 +121,10 @@ void session_push_json(lua_State *L, json_t *value)
     luaL_checkstack(L, 6, "JSON is nested too deeply");
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        push_object(L, value);
+        push_object(L, value, session_push_json);
         break;
     case JSON_ARRAY:
-        push_array(L, value);
+        push_array(L, value, session_push_json);
         break;
     case JSON_STRING:
         lua_pushlstring(L, json_string_value(value), json_string_length(value));
@@ -139,6 +142,21 @@ void session_push_json(lua_State *L, json_t *value)
     default:
         lua_pushlightuserdata(L, NULL);
     }
+}
+
+void session_push_parameter(lua_State *L, json_t *value)
+{
+    double real;
+
+    luaL_checkstack(L, 6, "a parameter is nested too deeply");
+    if (real_read(value, &real))
+        lua_pushnumber(L, real);
+    else if (json_is_object(value))
+        push_object(L, value, session_push_parameter);
+    else if (json_is_array(value))
+        push_array(L, value, session_push_parameter);
+    else
+        session_push_json(L, value);
 }
 
 /* ---- Lua → JSON ---- */

@@ -130,6 +130,7 @@ struct session_texts *session_texts(lua_State *L);
 /* JSON ↔ Lua. null is the light userdata NULL (the global `null`); empty tables become {} unless marked as
  * arrays. */
 void session_push_json(lua_State *L, json_t *value);
+void session_push_parameter(lua_State *L, json_t *value); /* the same with the numbers of base/real.h */
 json_t *session_to_json(lua_State *L, int index, struct err *err); /* new reference, NULL on failure */
 /* Pushes the JSON text of the value at index, compact; raises. */
 void session_push_json_text(lua_State *L, int index);

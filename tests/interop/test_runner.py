@@ -223,6 +223,26 @@ def test_papermill_runs_lua_notebooks_with_the_package(home, tmp_path, package, 
     assert nb.cells[-1].outputs[0].data["text/plain"] == "2" and nb.cells[-1].metadata.papermill.status == "completed"
 
 
+INFINITE = "a: .inf\nb: -.INF\nc: .NaN\nd: [.Inf, {e: -.inf, f: '.inf'}]\ng: 1.0e+999\nh: +.inf\nk: .iNF\n"
+
+
+def test_infinities_and_nan_are_the_numbers_that_papermill_gives(home, tmp_path, package):
+    code = "print(a, b, c ~= c, d[1], d[2].e, math.type(d[2].e), d[2].f, g, h, k)"
+    path = write(tmp_path / "a.ipynb", ("a, b, c, d, g, h, k = 0", "parameters"), code)
+    (tmp_path / "f.yaml").write_text(INFINITE)
+    theirs = papermill(home, tmp_path, path, tmp_path / "theirs.ipynb", "-f", tmp_path / "f.yaml", env=package)
+    assert theirs.returncode == 0, theirs.stderr
+    run_ok(home, path, tmp_path / "ours.ipynb", "-y", INFINITE)
+    assert streams(read(tmp_path / "ours.ipynb"))[-1] == streams(read(tmp_path / "theirs.ipynb"))[-1] == "inf\t-inf\ttrue\tinf\t-inf\tfloat\t.inf\tinf\tinf\t.iNF\n"
+    strict = json.loads((tmp_path / "ours.ipynb").read_text(), parse_constant=lambda word: pytest.fail(word))  # papermill's own file has a bare Infinity
+    assert strict["metadata"]["papermill"]["parameters"]["b"] == {"$numberDouble": "-Infinity"}
+    failing = write(tmp_path / "b.ipynb", ("a = 0", "parameters"), "print(a, dbutils.widgets.get('a'))\nassert(a ~= math.huge or io.open('again'))")
+    assert lacus(home, "run", failing, tmp_path / "o.ipynb", "-y", "a: .inf", "--cwd", tmp_path).returncode == 1
+    (tmp_path / "again").touch()
+    run_ok(home, failing, tmp_path / "o.ipynb", "--resume", "--cwd", tmp_path)
+    assert streams(read(tmp_path / "o.ipynb"))[-1] == "inf\tinf\n"
+
+
 def test_the_engine_tells_failures_and_parameters_are_inspected(home, tmp_path, package):
     path = write(tmp_path / "a.ipynb", ("lr = 0.1 -- the rate\nname = 'x'", "parameters"), "print('so' .. 'far')\nerror('boom')")
     done = papermill(home, tmp_path, path, tmp_path / "o.ipynb", "--engine", "lacus", "--log-output", env=package)

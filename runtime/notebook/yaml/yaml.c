@@ -1,12 +1,12 @@
 /* yaml.c: the plugin `yaml`: libyaml's events made into JSON values. */
 #include "runtime/notebook/yaml.h"
+#include "runtime/base/real.h"
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <yaml.h>
 
 struct reader {
@@ -77,16 +77,20 @@ static json_t *integer(const char *text)
 /* PyYAML's float: a dot is needed, and an exponent has its sign; 1e-4 is what people write, and is one here. */
 static json_t *real(const char *text)
 {
+    static const char *const infinities[] = {".inf", ".Inf", ".INF", NULL};
+    static const char *const nans[] = {".nan", ".NaN", ".NAN", NULL};
     const char *digits = text + (*text == '-' || *text == '+');
     char *end;
     double value;
 
-    if (strcasecmp(digits, ".inf") == 0 || strcasecmp(text, ".nan") == 0)
-        return NULL; /* JSON has none; stays a text */
+    if (one_of(digits, infinities))
+        return real_json(*text == '-' ? -INFINITY : INFINITY);
+    if (one_of(text, nans))
+        return real_json(NAN);
     if (!strpbrk(digits, "0123456789") || !all(digits, "0123456789.eE+-"))
         return NULL;
     value = strtod(text, &end);
-    return *end == '\0' && isfinite(value) ? json_real(value) : NULL;
+    return *end == '\0' ? real_json(value) : NULL;
 }
 
 static json_t *scalar(const yaml_event_t *e)
