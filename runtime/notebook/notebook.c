@@ -2,6 +2,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/notebook/kept.h"
 #include "runtime/notebook/upgrade.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 struct notebook {
     json_t *root; /* owned */
+    bool kept;    /* it has marks of kept.h */
 };
 
 static const size_t file_max = (size_t)256 << 20;
@@ -73,7 +75,19 @@ static bool is_known_type(const char *type)
     return false;
 }
 
-static enum lc check_cell(const json_t *cell, size_t index, const char *name, struct err *err)
+/* What is kept can be handed on, but no cell can be made of it. */
+static bool has_kept(const json_t *source)
+{
+    size_t i;
+    json_t *line;
+
+    json_array_foreach (source, i, line)
+        if (has_kept(line))
+            return true;
+    return json_is_string(source) && kept_has(json_string_value(source), json_string_length(source));
+}
+
+static enum lc check_cell(const json_t *cell, size_t index, bool kept, const char *name, struct err *err)
 {
     const json_t *metadata = json_object_get(cell, "metadata"), *outputs = json_object_get(cell, "outputs");
 
@@ -83,6 +97,11 @@ static enum lc check_cell(const json_t *cell, size_t index, const char *name, st
     if (!is_text(json_object_get(cell, "source")))
         return err_set(err, LC_DATA, "cannot read notebook '%s': the 'source' of cell %zu is no text", name,
                        index + 1);
+    if (kept && has_kept(json_object_get(cell, "source")))
+        return err_set(err, LC_DATA,
+                       "cannot read notebook '%s': the 'source' of cell %zu has a lone surrogate or \\u0000, "
+                       "which is no text",
+                       name, index + 1);
     if ((metadata && !json_is_object(metadata)) || (outputs && !json_is_array(outputs)))
         return err_set(err, LC_DATA, "cannot read notebook '%s': cell %zu has broken 'metadata' or 'outputs'",
                        name, index + 1);
@@ -114,10 +133,25 @@ static void complete_cell(json_t *cell)
     }
 }
 
+/* Notebooks that Python wrote may have what jansson refuses: it is looked for only then. */
+static json_t *read_json(const char *text, size_t len, bool *kept, json_error_t *why)
+{
+    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, why);
+    struct buf marked = BUF_INIT(2 * file_max);
+
+    *kept = !root && kept_mark(text, len, &marked);
+    if (*kept)
+        root = json_loadb(buf_str(&marked), marked.len, JSON_REJECT_DUPLICATES, why);
+    buf_release(&marked);
+    return root;
+}
+
 enum lc notebook_parse(const char *text, size_t len, const char *name, struct notebook **out, struct err *err)
 {
+    const size_t bom = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* of editors on Windows */
     json_error_t parse;
-    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &parse), *cell;
+    bool kept;
+    json_t *root = read_json(text + bom, len - bom, &kept, &parse), *cell;
     struct notebook *nb;
     enum lc rc;
     size_t i;
@@ -132,13 +166,14 @@ enum lc notebook_parse(const char *text, size_t len, const char *name, struct no
     }
     rc = check_version(root, name, err);
     for (i = 0; rc == LC_OK && i < json_array_size(json_object_get(root, "cells")); i++)
-        rc = check_cell(json_array_get(json_object_get(root, "cells"), i), i, name, err);
+        rc = check_cell(json_array_get(json_object_get(root, "cells"), i), i, kept, name, err);
     nb = rc == LC_OK ? mem_zalloc(sizeof *nb) : NULL;
     if (!nb) {
         json_decref(root);
         return rc == LC_OK ? err_nomem(err) : rc;
     }
     nb->root = root;
+    nb->kept = kept;
     child(root, "metadata", json_object);
     json_array_foreach (json_object_get(root, "cells"), i, cell)
         complete_cell(cell);
@@ -167,14 +202,27 @@ static enum lc hint_room(enum lc rc, const char *path, struct err *err)
                     name == path ? 1 : (int)(name - path), name == path ? "." : path);
 }
 
-enum lc notebook_write(const struct notebook *nb, int fd, struct err *err)
+/* The file's text, the caller's to free, without a NUL; NULL: no memory. */
+static char *render(const struct notebook *nb, size_t *len)
 {
     char *text = json_dumps(nb->root, JSON_INDENT(1) | JSON_SORT_KEYS);
-    size_t len = text ? strlen(text) : 0, done = 0;
+
+    if (!text)
+        return NULL;
+    *len = strlen(text);
+    if (nb->kept)
+        *len = kept_restore(text, *len);
+    text[(*len)++] = '\n'; /* in place of the NUL */
+    return text;
+}
+
+enum lc notebook_write(const struct notebook *nb, int fd, struct err *err)
+{
+    size_t len, done = 0;
+    char *text = render(nb, &len);
 
     if (!text)
         return err_nomem(err);
-    text[len++] = '\n'; /* in place of the NUL */
     while (done < len) {
         ssize_t n = write(fd, text + done, len - done);
         if (n < 0 && errno != EINTR) {
@@ -192,16 +240,20 @@ enum lc notebook_write(const struct notebook *nb, int fd, struct err *err)
 
 enum lc notebook_save(const struct notebook *nb, const char *path, bool durable, struct err *err)
 {
-    char *text = json_dumps(nb->root, JSON_INDENT(1) | JSON_SORT_KEYS);
-    size_t len = text ? strlen(text) : 0;
+    size_t len;
+    char *text = render(nb, &len);
     enum lc rc;
 
     if (!text)
         return err_nomem(err);
-    text[len] = '\n'; /* in place of the NUL: the length is what counts */
-    rc = durable ? fs_write(path, text, len + 1, err) : fs_replace(path, text, len + 1, err);
+    rc = durable ? fs_write(path, text, len, err) : fs_replace(path, text, len, err);
     free(text);
     return hint_room(rc, path, err);
+}
+
+void notebook_shares(struct notebook *nb, const struct notebook *other)
+{
+    nb->kept = nb->kept || other->kept;
 }
 
 json_t *notebook_metadata(struct notebook *nb)

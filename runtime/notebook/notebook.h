@@ -6,7 +6,8 @@
  *           notebook.
  * Units     files of at most 256 MiB.
  * Errors    LC_NOTFOUND, LC_PARSE with the line, LC_DATA with the cell, LC_UNSUPPORTED for other versions.
- *           Unknown keys are kept.
+ *           Unknown keys are kept; so are, as they were written, numbers and texts of outputs and metadata that Python
+ *           reads and C cannot hold (kept.h). A byte order mark is passed over.
  * Threads   one at a time.
  * Source    nbformat.readthedocs.io, "The Notebook file format", 4.5.
  *
@@ -37,6 +38,9 @@ void notebook_free(struct notebook *nb);
 enum lc notebook_save(const struct notebook *nb, const char *path, bool durable, struct err *err) MUST_CHECK;
 
 enum lc notebook_write(const struct notebook *nb, int fd, struct err *err) MUST_CHECK;
+
+/* Before parts of another notebook are put into this one. */
+void notebook_shares(struct notebook *nb, const struct notebook *other);
 
 json_t *notebook_metadata(struct notebook *nb);
 /* As a client of Jupyter leaves it: language_info, and the kernelspec where there is none. */

@@ -2,10 +2,12 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/plural.h"
+#include "runtime/notebook/kept.h"
 #include "runtime/notebook/papermill.h"
 #include "runtime/notebook/parameters.h"
 #include "runtime/notebook/runner_int.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -401,6 +403,7 @@ static void take_over(struct runner *r, struct notebook *before)
     size_t n = notebook_cell_count(r->nb);
 
     papermill_remove_marks(before);
+    notebook_shares(r->nb, before);
     for (r->replay = 0; r->replay < n && r->replay < notebook_cell_count(before); r->replay++) {
         json_t *now = notebook_cell(r->nb, r->replay), *then = notebook_cell(before, r->replay);
         if (!same_source(now, then) || (!papermill_completed(then) && runs(r, now)))
@@ -416,6 +419,27 @@ static json_t *parameters_of(struct notebook *nb)
     return json_object_get(json_object_get(notebook_metadata(nb), "lacus"), "parameters");
 }
 
+/* The values of before; what kept.h keeps can be written again, not given to a cell. */
+static enum lc take_parameters(struct runner *r, struct notebook *before, struct err *err)
+{
+    json_t *parameters = parameters_of(before);
+    char *text;
+    bool kept;
+
+    if (json_object_size(r->params) > 0 || !json_is_object(parameters))
+        return LC_OK;
+    text = json_dumps(parameters, 0);
+    kept = text && kept_has(text, strlen(text));
+    free(text);
+    if (kept) {
+        err_set(err, LC_DATA, "cannot take the parameters over from '%s': one is no text or number of Lua's",
+                r->options->output);
+        return err_hint(err, "give all of them again with -p");
+    }
+    json_object_update(r->params, parameters);
+    return LC_OK;
+}
+
 /* A run that is resumed has the values of before, unless others are given. */
 static enum lc load_before(struct runner *r, struct notebook **before, struct err *err)
 {
@@ -429,9 +453,7 @@ static enum lc load_before(struct runner *r, struct notebook **before, struct er
         err_hint(err, "without --resume the run begins");
         return err->code;
     }
-    if (json_object_size(r->params) == 0 && json_is_object(parameters_of(*before)))
-        json_object_update(r->params, parameters_of(*before));
-    return LC_OK;
+    return take_parameters(r, *before, err);
 }
 
 static enum lc check_kernel(const struct runner *r, struct err *err)

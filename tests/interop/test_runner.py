@@ -243,6 +243,60 @@ def test_infinities_and_nan_are_the_numbers_that_papermill_gives(home, tmp_path,
     assert streams(read(tmp_path / "o.ipynb"))[-1] == "inf\tinf\n"
 
 
+@pytest.mark.parametrize("engine", [[], ["--engine", "lacus"]])
+def test_the_engine_takes_what_papermill_writes_for_an_infinity(home, tmp_path, package, engine):
+    path = write(tmp_path / "a.ipynb", ("a = 0", "parameters"), "print(a)")
+    done = papermill(home, tmp_path, path, tmp_path / "o.ipynb", "-y", "a: .inf", *engine, env=package)
+    assert done.returncode == 0 and read(tmp_path / "o.ipynb").metadata.papermill.parameters == {"a": float("inf")}, done.stderr
+    run_ok(home, tmp_path / "o.ipynb", "-y", "a: -.inf")
+    assert streams(read(tmp_path / "o.ipynb"))[-1] == "-inf\n"
+
+
+ODD = {"big": "123456789012345678901234567890", "negative": "-99999999999999999999", "real": "1e999", "nan": "NaN", "infinity": "-Infinity", "lone": '"a\\ud83d.\\uDE00\\ud800\\ud83d\\ude00b"',
+       "nul": '"\\u0000"', "edge": "9223372036854775807", "beyond": "[9223372036854775808, {\"\\ud800\": 1}]"}
+
+
+def odd(text):
+    """Every value of ODD as Python reads it."""
+    value = json.loads(text)
+    return json.dumps(value, sort_keys=True)
+
+
+def test_what_python_writes_and_c_cannot_hold_is_kept_as_it_was(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", "print('a\\0b')\n1", "assert(io.open('again'))", "# a text")
+    assert lacus(home, "run", path, tmp_path / "o.ipynb", "--cwd", tmp_path).returncode == 1
+    text, wild = (tmp_path / "o.ipynb").read_text(), "{" + ", ".join(f'"{k}": {v}' for k, v in ODD.items()) + "}"
+    nb = json.loads(text)
+    nb["metadata"]["odd"] = nb["cells"][-1]["metadata"]["odd"] = "ODD"
+    for cell in nb["cells"]:
+        if cell.get("outputs") and "ename" not in cell["outputs"][0]:
+            cell["outputs"].append({"output_type": "display_data", "data": {"application/json": "ODD"}, "metadata": {}})
+    (tmp_path / "o.ipynb").write_text(json.dumps(nb).replace('"ODD"', wild))
+    source = json.loads(path.read_text())
+    source["metadata"]["odd"] = "ODD"
+    path.write_text("\ufeff" + json.dumps(source).replace('"ODD"', wild), encoding="utf-8")
+    (tmp_path / "again").touch()
+    run_ok(home, path, tmp_path / "o.ipynb", "--resume", "--cwd", tmp_path)
+    text = (tmp_path / "o.ipynb").read_text()
+    done = json.loads(text)
+    kept = [o["data"]["application/json"] for c in done["cells"] for o in c.get("outputs", []) if "application/json" in o.get("data", {})]
+    assert len(kept) == 1 and [odd(json.dumps(v)) for v in (done["metadata"]["odd"], kept[0])] == 2 * [odd(wild)]
+    assert text.count("1e999") == 2 and text.count("123456789012345678901234567890") == 2 and "lacus-kept" not in text
+    assert "a\0b" in streams(nbformat.reads(text, 4))[0]
+    run_ok(home, tmp_path / "o.ipynb", "--cwd", tmp_path)  # our own \\u0000 too
+
+
+def test_a_source_that_is_no_text_and_broken_json_are_refused_as_before(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", "print('xyz')")
+    text = path.read_text()
+    path.write_text(text.replace("xyz", "\\ud800"))
+    done = lacus(home, "run", path)
+    assert done.returncode == 65 and "cell 1" in done.stderr and "lone surrogate" in done.stderr, done.stderr
+    path.write_text(text.replace('"metadata": {', '"metadata": {"n": 99999999999999999999 x', 1))
+    done = lacus(home, "run", path)
+    assert done.returncode == 65 and "damaged" in done.stderr and "lacus-kept" not in done.stderr, done.stderr
+
+
 def test_the_engine_tells_failures_and_parameters_are_inspected(home, tmp_path, package):
     path = write(tmp_path / "a.ipynb", ("lr = 0.1 -- the rate\nname = 'x'", "parameters"), "print('so' .. 'far')\nerror('boom')")
     done = papermill(home, tmp_path, path, tmp_path / "o.ipynb", "--engine", "lacus", "--log-output", env=package)
