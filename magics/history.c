@@ -5,6 +5,7 @@
 #include "magics/ranges.h"
 #include "magics/run_text.h"
 #include "runtime/base/fs.h"
+#include "runtime/session/magic.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -21,14 +22,51 @@ static void add_prompted(struct buf *out, const char *text)
     }
 }
 
+static void add_quoted(struct buf *out, const char *text, size_t len)
+{
+    buf_putc(out, '"');
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '\n')
+            buf_puts(out, "\\n");
+        else if (text[i] == '"' || text[i] == '\\')
+            buf_printf(out, "\\%c", text[i]);
+        else
+            buf_putc(out, text[i]);
+    buf_putc(out, '"');
+}
+
+/* Pushes the text as Lua gets it: magics, commands and questions are calls. */
+static const char *push_translated(lua_State *L, const char *text)
+{
+    struct buf *out = session_buf(L, BUF_TEXT_MAX);
+    size_t len = strlen(text);
+    struct magic_cell cell;
+
+    if (magic_split(text, len, &cell)) {
+        buf_puts(out, "lacus.magic(\"%%\",");
+        add_quoted(out, cell.name, cell.name_len);
+        buf_puts(out, ",");
+        add_quoted(out, cell.line, cell.line_len);
+        buf_puts(out, ",");
+        add_quoted(out, cell.body, cell.body_len);
+        buf_puts(out, ")");
+    } else if (!magic_rewrite(session_of(L), "lacus.magic", text, len, out)) {
+        return text;
+    }
+    return lua_pushlstring(L, buf_str(out), out->len);
+}
+
 /* As IPython prints it: "   4: text", "  12/4:" before texts of several lines. */
-static void add_cell(const struct options *o, struct buf *out, json_t *row, bool sessions)
+static void add_cell(lua_State *L, const struct options *o, struct buf *out, json_t *row, bool sessions)
 {
     json_int_t session = json_integer_value(json_array_get(row, 0)),
                line = json_integer_value(json_array_get(row, 1));
     const char *text = json_string_value(json_array_get(row, 2));
+    int top = lua_gettop(L);
     char number[48];
 
+    if (options_has(o, "-t"))
+        text = push_translated(L, text);
     if (sessions)
         snprintf(number, sizeof number, "%lld/%lld", (long long)session, (long long)line);
     else
@@ -41,6 +79,7 @@ static void add_cell(const struct options *o, struct buf *out, json_t *row, bool
         buf_printf(out, "%s\n", text);
     if (options_has(o, "-o") && json_is_string(json_array_get(row, 3)))
         buf_printf(out, "%s\n", json_string_value(json_array_get(row, 3)));
+    lua_settop(L, top);
 }
 
 static void write_out(lua_State *L, const struct options *o, const struct buf *out)
@@ -72,7 +111,7 @@ int magic_history(lua_State *L, const char *line, const char *body)
     else
         cells = last ? ranges_tail(L, last) : ranges_read(L, "history", o->words);
     json_array_foreach (cells, i, row)
-        add_cell(o, out, row, pattern || unique || last || (o->n && strpbrk(o->words[0], "~/")));
+        add_cell(L, o, out, row, pattern || unique || last || (o->n && strpbrk(o->words[0], "~/")));
     write_out(L, o, out);
     return 0;
 }

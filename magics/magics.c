@@ -25,9 +25,11 @@ const struct session_magic lacus_magics[] = {
     {"capture", "%%capture [--no-stdout] [--no-stderr] [--no-display] [NAME]",
      "runs the cell and keeps what it shows in NAME (stdout, stderr, outputs, show())", CELL, magic_capture,
      .example = "%%capture seen\nprint(\"kept\")"},
-    {"cd", "%cd [-q] [-b] [FOLDER | BOOKMARK | -]",
-     "changes the working folder; - goes back, nothing goes home, -b to a bookmark; -q says nothing", LINE,
-     magic_cd, .example = "%cd -q /tmp", .words = magic_bookmark_words},
+    {"cd", "%cd [-q] [-b] [FOLDER | BOOKMARK | - | -NUMBER | --PART]",
+     "changes the working folder; - goes back, -NUMBER to one of %dhist, --PART to the last one with this in "
+     "its name, "
+     "nothing goes home, -b to a bookmark; -q says nothing",
+     LINE, magic_cd, .example = "%cd -q /tmp", .words = magic_bookmark_words},
     {"config", "%config [NAME [= VALUE]]", "shows or changes settings; spark.… are those of dataframes", LINE,
      magic_config, .example = "%config memory_limit = 4GB", .words = magic_config_words},
     {"connect_info", "%connect_info", "how other clients connect to this kernel", LINE, magic_connect_info,
@@ -36,6 +38,9 @@ const struct session_magic lacus_magics[] = {
      "looks into the last error; with a statement runs it step by step; help lists what can be said at the "
      "prompt",
      BOTH, magic_debug, .example = "%debug"},
+    {"dhist", "%dhist [COUNT | FIRST END]",
+     "the folders that %cd has been in, with their numbers for %cd -NUMBER", LINE, magic_dhist,
+     .example = "%dhist"},
     {"ed", "%ed [-x] [FILE | RANGE…]", "as %edit", LINE, magic_edit, .example = "%ed -x 1"},
     {"edit", "%edit [-x] [FILE | RANGE…]",
      "opens $EDITOR, and runs what was written; -x does not run it; without a terminal the text becomes the "
@@ -46,11 +51,12 @@ const struct session_magic lacus_magics[] = {
      .example = "%env GREETING=hello"},
     {"fs", "%fs ls|head|mkdirs|put|cp|mv|rm [-r|--recurse] [-f|--overwrite] PATH [PATH | TEXT]",
      "looks at files and folders, as dbutils.fs does", BOTH, magic_fs, .example = "%fs ls /tmp"},
-    {"hist", "%hist [-n] [-o] [-p] [-u] [-l COUNT] [-g PATTERN] [-f FILE] [RANGE…]", "as %history", LINE,
+    {"hist", "%hist [-n] [-o] [-p] [-t] [-u] [-l COUNT] [-g PATTERN] [-f FILE] [RANGE…]", "as %history", LINE,
      magic_history, .example = "%hist -n 1-3"},
-    {"history", "%history [-n] [-o] [-p] [-u] [-l COUNT] [-g PATTERN] [-f FILE] [RANGE…]",
+    {"history", "%history [-n] [-o] [-p] [-t] [-u] [-l COUNT] [-g PATTERN] [-f FILE] [RANGE…]",
      "what was run; RANGE is 4, 4-6, ~1/7 (of the session before) or ~2/1-~1/5; -n with numbers, -o with "
-     "values, -p with prompts, -u each text once, -l the last ones, -g those that match, -f into a file",
+     "values, -p with prompts, -t as Lua has it (magics are calls), -u each text once, -l the last ones, -g "
+     "those that match, -f into a file",
      LINE, magic_history, .example = "%history -n 1-3"},
     {"html", "%%html", "shows the cell as HTML", BOTH, magic_html, .example = "%%html\n<b>bold</b>"},
     {"javascript", "%%javascript", "runs the cell as JavaScript in the notebook's page", BOTH,

@@ -19,12 +19,12 @@ extern const struct session_magic lacus_magics[]; /* ends with a NULL name */
 
 typedef int magic_run(lua_State *L, const char *line, const char *body);
 magic_run magic_aimport, magic_autoreload, magic_bash, magic_bookmark, magic_killbgscripts, magic_capture,
-    magic_cd, magic_config, magic_connect_info, magic_debug, magic_edit, magic_env, magic_fs, magic_history,
-    magic_html, magic_javascript, magic_latex, magic_load, magic_load_ext, magic_ls, magic_lsmagic,
-    magic_luarocks, magic_markdown, magic_memit, magic_node, magic_perl, magic_pip, magic_prun, magic_pwd,
-    magic_python, magic_quickref, magic_r, magic_recall, magic_reload_ext, magic_rerun, magic_reset,
-    magic_restart, magic_ruby, magic_run_file, magic_save, magic_script, magic_sh, magic_sql, magic_store,
-    magic_svg, magic_sx, magic_tb, magic_tensorboard, magic_time, magic_timeit, magic_unload_ext,
+    magic_cd, magic_config, magic_connect_info, magic_debug, magic_dhist, magic_edit, magic_env, magic_fs,
+    magic_history, magic_html, magic_javascript, magic_latex, magic_load, magic_load_ext, magic_ls,
+    magic_lsmagic, magic_luarocks, magic_markdown, magic_memit, magic_node, magic_perl, magic_pip, magic_prun,
+    magic_pwd, magic_python, magic_quickref, magic_r, magic_recall, magic_reload_ext, magic_rerun,
+    magic_reset, magic_restart, magic_ruby, magic_run_file, magic_save, magic_script, magic_sh, magic_sql,
+    magic_store, magic_svg, magic_sx, magic_tb, magic_tensorboard, magic_time, magic_timeit, magic_unload_ext,
     magic_vegalite, magic_who, magic_who_ls, magic_whos, magic_writefile, magic_xmode;
 
 /* What the last word may be: `words` of struct session_magic. */

@@ -1,6 +1,7 @@
 #include "runtime/session/names.h"
 #include "runtime/base/lua_library.h"
 #include "runtime/session/cell.h"
+#include "runtime/session/results.h"
 #include "runtime/session/session_int.h"
 #include <string.h>
 
@@ -41,6 +42,8 @@ static int l_index(lua_State *L) /* __index of _G */
 
     if (lua_type(L, 2) != LUA_TSTRING)
         return 0;
+    if (results_push(L, lua_tostring(L, 2)))
+        return 1;
     row = names_lazy(session_of(L), lua_tostring(L, 2));
     if (!row)
         return 0;

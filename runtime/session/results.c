@@ -69,6 +69,26 @@ void results_keep(lua_State *L, int number, int index)
     offer(L, "_");
 }
 
+bool results_push(lua_State *L, const char *name)
+{
+    const bool input = name[0] == '_' && name[1] == 'i';
+    const char *number = name + 1 + input;
+    int top = lua_gettop(L), n = 0;
+
+    if (*name != '_' || *number < '1' || *number > '9') /* _01 is no name of a result */
+        return false;
+    for (; *number >= '0' && *number <= '9' && n < 100000000; number++)
+        n = n * 10 + (*number - '0');
+    if (*number)
+        return false;
+    session_table(L, TABLE_BASE);
+    if (lua_getfield(L, -1, input ? "\1In" : "\1Out") == LUA_TTABLE)
+        lua_rawgeti(L, -1, n);
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+    return true;
+}
+
 void results_arguments(lua_State *L, const char *const *args)
 {
     if (!args)

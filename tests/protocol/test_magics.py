@@ -237,6 +237,32 @@ def test_bookmarks_look_as_ipythons(kernel, ipython, place, tmp_path):
     assert f"longer -> {tmp_path}/inside\n" in seen[True][0]
 
 
+def test_folders_and_results_have_numbers_as_in_ipython(place, tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+    seen = {}
+    for name in ("lacus", "python3"):
+        k = start(place, name, tmp_path)
+        parts = ("%cd --inn", "%cd --seco") if name == "lacus" else ("%cd -2", "%cd -2")  # IPython fails on its own --PART
+        shown = [k.out(line) for line in ("%cd first", "%cd ../second/inner", "%cd -0", "%cd -1", "%cd -1", *parts, "%dhist")]
+        lines = shown[-1].splitlines()[1:]
+        visited = [line.split(" ")[1] for i, line in enumerate(lines) if i == 0 or line.split(" ")[1] != lines[i - 1].split(" ")[1]]  # this one notes staying, too
+        assert [line.split(":")[0] for line in lines] == [str(i) for i in range(len(lines))]
+        wrong = [k.run(line) for line in ("%cd -77", "%cd --nosuch" if name == "lacus" else "%cd -78")]
+        assert all("history" in w["stdout"] + (w["error"] or {"evalue": ""})["evalue"] for w in wrong)
+        results = [k.result(line) for line in ("6 * 7", "'text'", "_11 + 1", "_i11", "_12")]
+        assert k.result("_99 == nil" if name == "lacus" else "'_99' not in globals()").lower() == "true"
+        k.out("_11 = 5")
+        results += [k.result(line) for line in ("_11", "_13 + _11")]
+        translated = k.out("%history -t -n 11-13 18")
+        seen[name] = (shown[:-1], visited, [r.strip("'") for r in results], translated)
+        last = k.out("%history -t 1 16 20")
+        assert ("lacus.magic(" if name == "lacus" else "get_ipython().run_line_magic(") in last and "'cd', 'first'" in last.replace('"%","cd first"', "'cd', 'first'")
+        k.close()
+    assert seen["lacus"] == seen["python3"]
+    assert seen["lacus"][2] == ["42", "text", "43", "6 * 7", "text", "5", "48"]
+
+
 def test_scripts_beside_the_cells_give_what_ipythons_do(kernel, ipython):
     got = {}
     for k in (kernel, ipython):

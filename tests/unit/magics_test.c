@@ -225,7 +225,7 @@ static void files_are_written_listed_and_loaded(void **state)
 static void the_folder_changes_and_goes_back(void **state)
 {
     struct place *p = *state;
-    char expected[160];
+    char expected[320];
 
     snprintf(expected, sizeof expected, "%s/sub\n%s\n", p->dir, p->dir);
     run(p, "%fs mkdirs sub");
@@ -233,6 +233,15 @@ static void the_folder_changes_and_goes_back(void **state)
     run(p, "%pwd");
     assert_true(contains(recorder_result(&p->recorder), p->dir));
     fails(p, "%cd nowhere", "nowhere");
+    snprintf(expected, sizeof expected, "Directory history\n0: %s\n1: %s/sub\n2: %s\n", p->dir, p->dir,
+             p->dir);
+    assert_string_equal(run(p, "%dhist"), expected);
+    snprintf(expected, sizeof expected, "%s/sub\n%s\n%s/sub\n", p->dir, p->dir, p->dir);
+    assert_string_equal(run(p, "%cd -1\n%cd -0\n%cd --su"), expected);
+    fails(p, "%cd -9", "'9' in the history");
+    fails(p, "%cd --nothing", "'nothing' in the history");
+    fails(p, "%dhist x", "number");
+    run(p, "%cd -0");
 }
 
 static void the_environment_is_set(void **state)
