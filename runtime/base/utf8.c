@@ -81,6 +81,32 @@ size_t utf8_offset(const char *s, size_t len, size_t characters)
     return i < len ? i : len;
 }
 
+size_t utf8_count16(const char *s, size_t len)
+{
+    size_t count = 0;
+    uint32_t code = 0;
+
+    for (size_t i = 0, n; i < len; i += n ? n : 1) {
+        n = utf8_decode(s + i, len - i, &code);
+        count += n && code > 0xFFFF ? 2 : 1;
+    }
+    return count;
+}
+
+size_t utf8_offset16(const char *s, size_t len, size_t units)
+{
+    size_t i = 0;
+    uint32_t code = 0;
+
+    for (size_t n, taken; i < len && units > 0; i += n ? n : 1, units -= taken) {
+        n = utf8_decode(s + i, len - i, &code);
+        taken = n && code > 0xFFFF ? 2 : 1;
+        if (taken > units)
+            break;
+    }
+    return i < len ? i : len;
+}
+
 int utf8_width(uint32_t code)
 {
     static const struct {

@@ -1,5 +1,6 @@
 /* What variables hold: as short texts, and piece by piece. Nothing of the user's is called for it: no __tostring, no
  * __index, no __pairs; so a dataframe is named, and runs no query. */
+#include "runtime/base/utf8.h"
 #include "runtime/session/cell.h"
 #include "runtime/session/debug_int.h"
 #include "runtime/session/display.h"
@@ -823,11 +824,38 @@ enum lc debug_rich_inspect(struct debug_call *c)
 }
 
 /* ---- completing ---- */
-static void add_target(json_t *list, const char *name, const char *type, json_int_t start, json_int_t length)
+struct
+    completing { /* positions are bytes of the text; clients count UTF-16 units of one of its lines, from 1 */
+    const char *text;
+    size_t line, at; /* where the line begins, and where the cursor stands in it */
+    json_t *list;
+};
+
+static void add_target(const struct completing *x, const char *name, const char *type, size_t from, size_t to)
 {
-    json_array_append_new(list,
+    size_t start = utf8_count16(x->text + x->line, from > x->line ? from - x->line : 0) + 1;
+
+    json_array_append_new(x->list,
                           json_pack("{s:o, s:s, s:I, s:I}", "label", session_json_text(name, strlen(name)),
-                                    "type", type, "start", start, "length", length));
+                                    "type", type, "start", (json_int_t)start, "length",
+                                    (json_int_t)(to > from ? utf8_count16(x->text + from, to - from) : 0)));
+}
+
+/* The line (from 1; the first when none is given) and the column in it. */
+static struct completing cursor_of(const struct debug_call *c, const char *text, size_t len, json_t *list)
+{
+    json_int_t line = json_integer_value(json_object_get(c->args, "line")),
+               column = json_integer_value(json_object_get(c->args, "column"));
+    struct completing x = {.text = text, .list = list};
+    const char *end;
+
+    while (line-- > 1 && (end = memchr(text + x.line, '\n', len - x.line)) != NULL)
+        x.line = (size_t)(end + 1 - text);
+    end = memchr(text + x.line, '\n', len - x.line);
+    x.at = end ? (size_t)(end - text) : len;
+    if (column > 0)
+        x.at = x.line + utf8_offset16(text + x.line, x.at - x.line, (size_t)column - 1);
+    return x;
 }
 
 static size_t word_start(const char *text, size_t at)
@@ -839,15 +867,14 @@ static size_t word_start(const char *text, size_t at)
     return at;
 }
 
-static void add_matches(struct debug_call *c, struct debug_frame *f, const char *word, size_t len,
-                        json_int_t start, json_t *list)
+static void add_matches(struct debug_call *c, struct debug_frame *f, const struct completing *x, size_t from)
 {
     const char *name;
 
     for (int up = 0; up < 2; up++)
         for (int i = 1; (name = up ? debug_upvalue(c->L, f, i) : debug_local(c->L, f, i)) != NULL; i++) {
-            if (!debug_hides(c->L, name) && strncmp(name, word, len) == 0)
-                add_target(list, name, "variable", start, (json_int_t)len);
+            if (!debug_hides(c->L, name) && strncmp(name, x->text + from, x->at - from) == 0)
+                add_target(x, name, "variable", from, x->at);
             lua_pop(c->L, 1);
         }
 }
@@ -855,25 +882,23 @@ static void add_matches(struct debug_call *c, struct debug_frame *f, const char 
 enum lc debug_completions(struct debug_call *c)
 {
     struct debug_frame *f = debug_frame_of(c);
-    size_t len, at, from, i;
+    size_t len, from, i;
     const char *text = text_of(c, "text", &len);
-    json_int_t column = json_integer_value(json_object_get(c->args, "column"));
     json_t *list = json_array(), *found, *match;
+    struct completing x;
 
     *c->body = json_pack("{so}", "targets", list);
     if (!text)
         return c->err->code;
-    at = column > 0 && (size_t)column - 1 < len ? (size_t)column - 1 : len;
-    from = word_start(text, at);
+    x = cursor_of(c, text, len, list);
+    from = word_start(text, x.at);
     if (f && (from == 0 || !strchr(".:", text[from - 1])))
-        add_matches(c, f, text + from, at - from, (json_int_t)from + 1, list);
-    found = session_complete(c->s, text, len, at);
-    json_array_foreach (json_object_get(found, "matches"), i, match) {
-        json_int_t start = json_integer_value(json_object_get(found, "cursor_start"));
-        json_int_t end = json_integer_value(json_object_get(found, "cursor_end"));
+        add_matches(c, f, &x, from);
+    found = session_complete(c->s, text, len, utf8_count(text, x.at));
+    from = utf8_offset(text, len, (size_t)json_integer_value(json_object_get(found, "cursor_start")));
+    json_array_foreach (json_object_get(found, "matches"), i, match)
         if (json_is_string(match))
-            add_target(list, json_string_value(match), "value", start + 1, end - start);
-    }
+            add_target(&x, json_string_value(match), "value", from, x.at);
     json_decref(found);
     return LC_OK;
 }

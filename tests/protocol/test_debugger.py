@@ -472,6 +472,13 @@ def test_variables_when_nothing_has_stopped(debugger):
     assert "x" in rich["data"]["text/plain"] and isinstance(rich["metadata"], dict)
     assert "modules" in debugger.body("modules") and "targets" in debugger.body("completions", text="wor", column=4)
     assert [t["label"] for t in debugger.body("completions", text="wor", column=4)["targets"]] == ["words"]
+    text = "s = '\U0001f600é' .. wor -- behind\nt = {'\U00010000', wor"  # columns are UTF-16 units of a line
+    for line, column in ((None, 17), (1, 17), (2, 15), (2, 99)):
+        where = {} if line is None else {"line": line}
+        targets = debugger.body("completions", text=text, column=column, **where)["targets"]
+        row = text.split("\n")[(line or 1) - 1].encode("utf-16-le")
+        assert targets[0]["label"] == "words" and {row[2 * (t["start"] - 1) : 2 * (t["start"] - 1 + t["length"])].decode("utf-16-le") for t in targets} == {"wor"}
+    assert [t["label"] for t in debugger.body("completions", text="x\nwords:", column=1, line=2)["targets"] if t["label"] == "words"] == ["words"]
     assert "not there any more" in debugger.fails("variables", variablesReference=987654)
     assert "stopped" in debugger.fails("next", threadId=1)
 

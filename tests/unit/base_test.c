@@ -98,6 +98,12 @@ static void utf8_refuses_what_is_not_text(void **state)
         assert_false(utf8_valid(bad[i], strlen(bad[i])));
     assert_true(utf8_valid("h\xc3\xa9 \xf0\x9f\x8c\x99", 8));
     assert_int_equal(utf8_count("h\xc3\xa9 \xf0\x9f\x8c\x99", 8), 4);
+    assert_int_equal(utf8_count16("h\xc3\xa9 \xf0\x9f\x8c\x99", 8), 5);
+    assert_int_equal(utf8_offset16("h\xc3\xa9 \xf0\x9f\x8c\x99!", 9, 3), 4);
+    assert_int_equal(utf8_offset16("h\xc3\xa9 \xf0\x9f\x8c\x99!", 9, 4),
+                     4); /* between the halves of a pair */
+    assert_int_equal(utf8_offset16("h\xc3\xa9 \xf0\x9f\x8c\x99!", 9, 5), 8);
+    assert_int_equal(utf8_offset16("h\xc3\xa9 \xf0\x9f\x8c\x99!", 9, 99), 9);
 }
 
 static void files_are_whole_or_absent(void **state)
