@@ -150,10 +150,11 @@ static enum lc parse_object(const struct kwire_part *part, const char *what, jso
     return LC_OK;
 }
 
-/* Most messages have an empty parent_header and metadata: those are not worth a parse. */
+/* Most messages have an empty parent_header and metadata: those are not worth a parse. Clients that have none send null. */
 static enum lc parse_optional(const struct kwire_part *part, const char *what, json_t **out, struct err *err)
 {
-    if (part->len == 2 && memcmp(part->data, "{}", 2) == 0)
+    if ((part->len == 2 && memcmp(part->data, "{}", 2) == 0) ||
+        (part->len == 4 && memcmp(part->data, "null", 4) == 0))
         return LC_OK;
     return parse_object(part, what, out, err);
 }
@@ -215,7 +216,10 @@ enum lc kwire_parse(struct kwire *w, const struct kwire_part *parts, size_t n, s
     TRY(parse_header(out, err));
     TRY(parse_optional(&body[1], "parent_header", &out->parent, err));
     TRY(parse_optional(&body[2], "metadata", &out->metadata, err));
-    return parse_object(&body[3], "content", &out->content, err);
+    TRY(parse_optional(&body[3], "content", &out->content, err));
+    if (!out->content)
+        out->content = json_object();
+    return out->content ? LC_OK : err_nomem(err);
 }
 
 void kwire_message_release(struct kwire_message *m)

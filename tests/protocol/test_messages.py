@@ -379,6 +379,20 @@ def test_bad_frames_are_ignored(kernel):
     assert not kernel.shell.poll(200), "an unsigned message was answered"
 
 
+def test_null_is_as_good_as_nothing(kernel):
+    """As ipykernel takes it from clients that have no parent and no metadata; it never answers a cell with null metadata."""
+    for msg_type, content in (("kernel_info_request", b"null"), ("comm_info_request", b"null"), ("execute_request", b'{"code": "6 * 7"}')):
+        for parent, metadata in ((b"null", b"{}"), (b"{}", b"null"), (b"null", b"null")):
+            msg_id, frames = kernel.frames(msg_type, {})
+            parts = [frames[2], parent, metadata, content]
+            kernel.shell.send_multipart([b"<IDS|MSG>", kernel.sign(parts), *parts])
+            reply = kernel.receive()
+            assert reply["parent"] == msg_id and reply["content"]["status"] == "ok", reply
+    _, frames = kernel.frames("execute_request", None)
+    kernel.shell.send_multipart(frames)
+    assert "no text 'code'" in kernel.receive()["content"]["evalue"]
+
+
 def test_signed_nonsense_is_answered_with_an_error(kernel):
     for content in (b"{", b"[1]", b"\xff", b'{"code":' + b"[" * 5000 + b"]" * 5000 + b"}"):
         msg_id, frames = kernel.frames("execute_request", {})
