@@ -3,7 +3,6 @@
 #include "kernel/debug_adapter.h"
 #include "kernel/kernel_int.h"
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,10 +173,14 @@ static void publish(struct kernel *k, const struct request *r, const char *type,
     channels_unlock(k->channels);
 }
 
-static void serve_request(struct kernel *k, const struct request *r)
+static bool is_shutdown(const struct request *r)
+{
+    return strcmp(r->message.type, "shutdown_request") == 0;
+}
+
+static void reply_to(struct kernel *k, const struct request *r)
 {
     struct outgoing o = {.ids = r->message.ids, .n_ids = r->message.n_ids, .parent = r->message.header_text};
-    bool shutdown = strcmp(r->message.type, "shutdown_request") == 0;
     struct buf content = BUF_INIT(1 << 20);
     char type[WIRE_TYPE_MAX + 1];
 
@@ -187,12 +190,17 @@ static void serve_request(struct kernel *k, const struct request *r)
     o.content = (struct kwire_part){buf_str(&content), content.len};
     if (requests_reply_type(r->message.type, type))
         channels_send(k->channels, CHANNEL_CONTROL, &o);
-    if (shutdown)
+    if (is_shutdown(r))
         publish(k, r, "shutdown_reply", buf_str(&content));
     publish(k, r, "status", "{\"execution_state\":\"idle\"}");
     buf_release(&content);
     inbox_wake(k->inbox); /* sending on iopub may have used up the sign of a subscription */
-    if (shutdown)
+}
+
+static void serve_request(struct kernel *k, const struct request *r)
+{
+    reply_to(k, r);
+    if (is_shutdown(r))
         control_stop(k);
 }
 
@@ -257,17 +265,34 @@ static void take_signals(struct kernel *k, int fd)
     }
 }
 
+/* Another client, or an impatient one, asks for what is going on already. */
+static void answer_late_shutdowns(struct kernel *k)
+{
+    struct request *r;
+
+    while ((r = channels_receive(k->channels, CHANNEL_CONTROL)) != NULL) {
+        if (is_shutdown(r))
+            reply_to(k, r);
+        request_free(r);
+    }
+}
+
 /* The session thread has been told to stop. Code in a cell that cannot be interrupted must not keep the
  * process alive: this is the kernel's own process, and the client that asked has had its reply. */
 static void wait_for_end(struct kernel *k)
 {
-    struct pollfd done = {.fd = k->done_fd, .events = POLLIN};
-    int rc;
+    zmq_pollitem_t items[] = {
+        {.fd = k->done_fd, .events = ZMQ_POLLIN},
+        {.socket = channels_socket(k->channels, CHANNEL_CONTROL), .events = ZMQ_POLLIN}};
+    const int64_t until = clock_mono_ns() + (int64_t)STOP_GRACE_MS * 1000000;
 
-    do
-        rc = poll(&done, 1, STOP_GRACE_MS);
-    while (rc < 0 && errno == EINTR);
-    if (rc == 0) {
+    do {
+        answer_late_shutdowns(k);
+        if (zmq_poll(items, 2, clock_ms_until(until)) < 0)
+            items[0].revents = items[1].revents = 0;
+    } while (!items[0].revents && clock_ms_until(until) > 0);
+    answer_late_shutdowns(k);
+    if (!items[0].revents) {
         death_note(k->log_fd, "ended while a cell was still running that could not be interrupted");
         kill(getpid(), SIGKILL);
     }

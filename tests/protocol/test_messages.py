@@ -448,6 +448,15 @@ def test_shutdown_on_control(kernel):
     assert kernel.process.wait(5) == 0
 
 
+@pytest.mark.parametrize("first", ["control", "shell"])
+def test_a_second_shutdown_is_answered_while_the_first_goes_on(kernel, first):
+    kernel.execute("t = setmetatable({}, {__gc = function() os.execute('sleep 0.5') end})")
+    one = kernel.request("shutdown_request", {"restart": False}, channel=getattr(kernel, first))
+    two = [kernel.request("shutdown_request", {"restart": True}, channel=kernel.control) for _ in range(2)]
+    assert one["content"] == {"status": "ok", "restart": False} and [r["content"]["restart"] for r in two] == [True, True]
+    assert kernel.process.wait(3) == 0
+
+
 def test_shutdown_on_shell(kernel):
     assert kernel.request("shutdown_request", {"restart": True})["content"]["restart"] is True
     assert kernel.process.wait(5) == 0
