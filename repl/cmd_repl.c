@@ -168,6 +168,7 @@ static int run_remote(const char *name)
     struct terminal_frontend t;
     struct remote *r;
     struct err err;
+    bool lost = false;
     enum lc rc;
 
     err_clear(&err);
@@ -182,9 +183,12 @@ static int run_remote(const char *name)
     if (rc == LC_OK) {
         struct backend b = remote_backend(r);
         prompt_loop(&b, remote_banner(r));
+        lost = remote_lost(r);
         remote_close(r);
     }
     terminal_frontend_release(&t);
+    if (lost)
+        return lc_exit(LC_NET);
     return rc == LC_OK ? 0 : command_error("repl", &err);
 }
 

@@ -23,8 +23,8 @@ struct remote {
     struct terminal_frontend *frontend; /* borrowed */
     char *banner, *next_input;          /* owned */
     int number;
-    bool ended, beating;
-    int64_t beat_ns; /* when the heartbeat was sent that is not answered */
+    bool ended, lost, beating; /* lost: it ended because nobody answers */
+    int64_t beat_ns;           /* when the heartbeat was sent that is not answered */
 };
 
 /* SIGINT while the kernel works: a handler gets no argument. */
@@ -156,8 +156,8 @@ static bool receive(struct remote *r, enum channel channel, struct message *out)
 /* ---- is it alive? ---- */
 static void lose(struct remote *r)
 {
-    fprintf(stderr, "the kernel does not answer any more\n");
-    r->ended = true;
+    fprintf(stderr, "the kernel does not answer any more: it has died or was stopped\n");
+    r->ended = r->lost = true;
 }
 
 static void beat(struct remote *r)
@@ -420,6 +420,11 @@ struct backend remote_backend(struct remote *r)
                                            .ended = ended};
 
     return (struct backend){&ops, r};
+}
+
+bool remote_lost(const struct remote *r)
+{
+    return r->lost;
 }
 
 const char *remote_banner(const struct remote *r)

@@ -31,6 +31,7 @@ enum lc remote_open(const char *name, struct terminal_frontend *t, struct remote
 void remote_close(struct remote *r);
 struct backend remote_backend(struct remote *r);
 const char *remote_banner(const struct remote *r); /* borrowed */
+bool remote_lost(const struct remote *r);          /* the kernel stopped answering: the person was told */
 /* The running kernels, newest first: [{"file", "key"?}]; new reference. Those that do not answer are left out. */
 json_t *remote_list(void);
 #endif

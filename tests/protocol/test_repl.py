@@ -527,7 +527,7 @@ def test_attached_to_a_running_kernel(terminal, kernel):
     client.complete("ther", reply=True, timeout=60)  # the first of ipykernel loads jedi; a Tab waits only so long
     listed = subprocess.run([LACUS, "repl", "--existing", "list"], capture_output=True, text=True, timeout=30, env=environment(file.parent) | {"JUPYTER_RUNTIME_DIR": str(file.parent)})
     assert [k["file"] for k in json.loads(listed.stdout)] == [str(file)]
-    t = terminal("sh", "-c", f"trap : INT; {LACUS} repl --existing; echo it ended; sleep 1000", JUPYTER_RUNTIME_DIR=str(file.parent))
+    t = terminal("sh", "-c", f"trap : INT; {LACUS} repl --existing; echo it ended with $?; sleep 1000", JUPYTER_RUNTIME_DIR=str(file.parent))
     t.wait(r"attached to kernel-77\.json")
     t.wait(r"In \[2\]:")
     t.line("print(there + 2)")
@@ -556,4 +556,5 @@ def test_attached_to_a_running_kernel(terminal, kernel):
     t.wait(r"In \[8\]:")
     process.send_signal(signal.SIGKILL)
     t.line("1")
-    t.wait("does not answer")
+    t.wait("does not answer any more: it has died")
+    t.wait("it ended with 69")
