@@ -321,17 +321,28 @@ static const char *push_alone(lua_State *L, const char *command)
                                                                   : command;
 }
 
+/* Of several programs, one may take a Ctrl-C well and the next are to run then: `python3 && make`. bash sees to that, where other
+ * shells end the line; as a POSIX shell whose echo knows \\n it is what /bin/sh is elsewhere. */
+static int on_foreground(lua_State *L, const char *command)
+{
+    static const char bash[] = "/bin/bash";
+    const char *alone = push_alone(L, command);
+    const char *plain[] = {"/bin/sh", "-c", alone, NULL},
+               *several[] = {bash, "--posix", "-O", "xpg_echo", "-c", command, "/bin/sh", NULL};
+
+    return run_foreground(L, alone == command && shell_has(bash) ? several : plain);
+}
+
 int shell_line(lua_State *L, const char *command, bool value)
 {
     const char *argv[] = {"/bin/sh", "-c", shell_expand(L, command), NULL};
     struct shell_job job = {
         .argv = argv, .out = value ? session_buf(L, BUF_TEXT_MAX) : NULL, .may_fail = true};
 
-    bool alone = !value && on_terminal(session_of(L), argv[2]);
-
-    if (alone)
-        argv[2] = push_alone(L, argv[2]);
-    lua_pushinteger(L, alone ? run_foreground(L, argv) : shell_run(L, &job));
+    if (!value && on_terminal(session_of(L), argv[2]))
+        lua_pushinteger(L, on_foreground(L, argv[2]));
+    else
+        lua_pushinteger(L, shell_run(L, &job));
     lua_setglobal(L, "_exit_code");
     if (!value)
         return 0;

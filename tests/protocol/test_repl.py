@@ -311,6 +311,29 @@ def test_a_shell_line_has_the_terminal(terminal, tmp_path):
     t.wait(r"^nor here\nIn \[11\]:$")
 
 
+@pytest.mark.skipif(not os.path.exists("/bin/bash"), reason="SKIP: no bash is installed")
+def test_a_program_that_takes_ctrl_c_does_not_end_the_line(terminal):
+    t = terminal(columns=80, rows=40)
+    t.line("!env PYTHON_COLORS=0 python3 -q && echo 'and\\nafter'")
+    t.wait(r"^>>>")
+    t.keys("C-c")
+    t.wait(r"^KeyboardInterrupt\n>>>")
+    t.line("6 * 7")
+    t.wait(r"^42\n>>>")
+    t.keys("C-d")
+    t.wait(r"^and\nafter\n(.*\n)?In \[2\]:$")
+    t.line("!sleep 100; echo never")  # one that does not take it
+    t.wait("^In .*echo never")
+    time.sleep(0.3)
+    t.keys("C-c")
+    seen = t.wait(r"KeyboardInterrupt: (.*\n)+In \[3\]:$")
+    assert not re.search("^never", seen, re.M)
+    t.line("!echo begun; while :; do :; done")  # nor does the shell
+    t.wait("^begun")
+    t.keys("C-c")
+    t.wait(r"In \[4\]:$")
+
+
 def test_keys_of_a_shell_lines_program(terminal):
     t = terminal("env", "PS1=shell> ", "bash", "--norc", "-i")  # jobs are a shell's
     t.wait(r"^shell>")
