@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NAMES_MOST = 128, BORDER_SIDES = 4 };
+
 static const char class_name[] = "lacus.Widget";
+static const char *const border_sides[BORDER_SIDES] = {"border_top", "border_right", "border_bottom",
+                                                       "border_left"};
 
 struct model *widget_check(lua_State *L, int index)
 {
@@ -247,6 +251,63 @@ static bool push_extra(lua_State *L, int index, const char *key)
     return false;
 }
 
+/* layout.border: what all four sides have, nil when they differ. */
+static bool border_get(lua_State *L, const struct model *m, const char *key)
+{
+    json_t *top = model_get(m, border_sides[0]);
+    bool same = true;
+
+    if (strcmp(key, "border") != 0 || !top)
+        return false;
+    for (size_t i = 1; i < BORDER_SIDES; i++)
+        same = same && json_equal(top, model_get(m, border_sides[i]));
+    widget_push_field(L, m, border_sides[0], same ? top : NULL);
+    return true;
+}
+
+/* Has Lua added fields to this one? They may be nil for a time: interactive's result. */
+static bool has_extra(lua_State *L, int index)
+{
+    bool has;
+
+    widget_own(L, index, "extra");
+    has = lua_istable(L, -1);
+    lua_pop(L, 1);
+    return has;
+}
+
+/* As ipywidgets' AttributeError: a misspelt field is not taken for one that has no value. */
+static void no_field(lua_State *L, const struct model *m, const char *key) /* methods: upvalue 1 */
+{
+    struct buf near = BUF_INIT(400);
+    const char *names[NAMES_MOST], *name;
+    struct err err;
+    size_t n = 0;
+    json_t *value;
+
+    json_object_foreach (m->state, name, value)
+        if (!model_is_private(name) && n < NAMES_MOST)
+            names[n++] = name;
+    for (lua_pushnil(L); lua_next(L, lua_upvalueindex(1)); lua_pop(L, 1))
+        if (n < NAMES_MOST)
+            names[n++] = lua_tostring(L, -2); /* the table keeps it */
+    err_set(&err, LC_NOTFOUND, "%s has no field '%s'", m->row->name, key);
+    if (nearest_list(&near, key, names, n, 3) && near.len)
+        err_hint(&err, "did you mean %s?", buf_str(&near));
+    buf_release(&near);
+    session_raise(L, &err);
+}
+
+/* A field of the model; nil for those that are not for cells, and for what is added when there is something. */
+static void push_model_field(lua_State *L, const struct model *m, const char *key)
+{
+    json_t *value = model_is_private(key) ? NULL : model_get(m, key);
+
+    if (!value && !model_is_private(key) && !has_extra(L, 1))
+        no_field(L, m, key);
+    widget_push_field(L, m, key, value);
+}
+
 static int l_index(lua_State *L) /* (widget, key); upvalue 1: methods */
 {
     struct model *m = widget_check(L, 1);
@@ -260,8 +321,9 @@ static int l_index(lua_State *L) /* (widget, key); upvalue 1: methods */
         push_part(L, 1, key, part);
     else if ((m->row->traits & WIDGET_BOX) && strcmp(key, "children") == 0)
         widget_own(L, 1, key);
-    else if (!choice_get(L, 1, key) && !pair_get(L, m, key) && !push_extra(L, 1, key))
-        widget_push_field(L, m, key, model_is_private(key) ? NULL : model_get(m, key));
+    else if (!choice_get(L, 1, key) && !pair_get(L, m, key) && !border_get(L, m, key) &&
+             !push_extra(L, 1, key))
+        push_model_field(L, m, key);
     return 1;
 }
 
@@ -359,13 +421,12 @@ static bool pair_set(lua_State *L, int index, const char *key, int value)
 /* layout.border = "solid": all four sides at once */
 static bool border_set(lua_State *L, int index, const char *key, int value)
 {
-    static const char *const sides[] = {"border_top", "border_right", "border_bottom", "border_left"};
     struct model *m = widget_check(L, index);
 
-    if (strcmp(key, "border") != 0 || !model_get(m, sides[0]))
+    if (strcmp(key, "border") != 0 || !model_get(m, border_sides[0]))
         return false;
-    for (size_t i = 0; i < 4; i++)
-        widget_assign(L, index, sides[i], field_of(L, m, sides[i], value));
+    for (size_t i = 0; i < BORDER_SIDES; i++)
+        widget_assign(L, index, border_sides[i], field_of(L, m, border_sides[i], value));
     return true;
 }
 

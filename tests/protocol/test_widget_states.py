@@ -51,6 +51,28 @@ def test_default_states(kernel, name):
     compare(ours, ours_id, getattr(ipywidgets, name)(**options))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_fields_can_be_read_and_no_others(kernel, name):
+    """ipywidgets: an AttributeError for what there is not; names with an underscore are nobody's business."""
+    widget = getattr(ipywidgets, name)(**({"options": ["a", "b"]} if name in CHOICES else {}))
+    public = [n for n in widget.trait_names(sync=True) + (["options", "value", "label", "index"] if name in CHOICES else []) if hasattr(widget, n) and not n.startswith("_")]
+    asked = [*public, "valu", "descripton", "nosuch", "lower", "border", "border_top"]
+    code = "w = widgets.%s{%s} for _, n in ipairs{%s} do if not pcall(function() return w[n] end) then print(n) end end assert(w._model_name == nil and w._x == nil)" % (
+        name, "options = {'a', 'b'}" if name in CHOICES else "", ", ".join(f"'{n}'" for n in asked))
+    reply, messages = kernel.execute(code)
+    assert reply["status"] == "ok", reply
+    assert text(messages).split() == [n for n in asked if not hasattr(widget, n)]
+
+
+def test_a_misspelt_field_is_told_with_the_nearest(kernel):
+    for code, says in (("widgets.IntSlider{}.valu", "did you mean 'value'?"), ("widgets.IntSlider{}:observ(print)", "did you mean 'observe'?"), ("widgets.IntSlider{}.layout.widht", "did you mean 'width'"),
+                       ("widgets.IntSlider{}.layout.border_to", "border_top")):
+        reply, _ = kernel.execute(code)
+        assert reply["status"] == "error" and "has no field" in reply["evalue"] and says in "\n".join(reply["traceback"]), reply
+    reply, messages = kernel.execute("b = widgets.interactive(function(n) return n end, {n = 3}) print(b.manual_button, b.result) l = widgets.Layout{} print(l.border) l.border = 'solid' print(l.border) l.border_top = nil print(l.border)")
+    assert reply["status"] == "ok" and text(messages).split("\n")[:-1] == ["nil\t3", "nil", "solid", "nil"], (reply, messages)
+
+
 W, L = ipywidgets, "widgets."
 STATES = [
     ("IntRangeSlider{min = 100, max = 200}", lambda: W.IntRangeSlider(min=100, max=200)),
