@@ -293,7 +293,7 @@ static void wait_for_end(struct kernel *k)
     } while (!items[0].revents && clock_ms_until(until) > 0);
     answer_late_shutdowns(k);
     if (!items[0].revents) {
-        death_note(k->log_fd, "ended while a cell was still running that could not be interrupted");
+        death_note(k->log_fd, "ended while something was still running that could not be interrupted");
         kill(getpid(), SIGKILL);
     }
 }

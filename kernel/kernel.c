@@ -43,12 +43,15 @@ static enum lc open_channels(struct kernel *k, const char *connection_file, stru
     return control_start(k, err);
 }
 
+enum { CLOSE_SECONDS = 2 }; /* less than jupyter_client waits before it kills, and than control.c does */
+
 static enum lc open_session(struct kernel *k, const struct session_options *base, struct err *err)
 {
     struct session_options options = *base;
 
     options.frontend = (struct frontend){&kernel_frontend_ops, k};
     options.capture = true;
+    options.close_seconds = CLOSE_SECONDS;
     if (!options.notebook)
         options.notebook = getenv("JPY_SESSION_NAME");
     TRY(session_open(&options, &k->session, err));

@@ -7,7 +7,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { HOOK_SIGNAL = SIGURG }; /* ignored by default, used by nobody else */
 
@@ -81,6 +84,8 @@ static void on_signal(int sig)
     (void)sig;
     if (!s)
         return;
+    if (s->hook.closing && clock_mono_ns() >= s->hook.closing)
+        atomic_fetch_or(&s->hook.want, HOOK_INTERRUPT);
     if (s->hook.running)
         arm(&s->hook, s->hook.running);
     if (s->hook.escape && (atomic_load(&s->hook.want) & HOOK_INTERRUPT))
@@ -555,6 +560,17 @@ static int l_isyieldable(lua_State *L)
 }
 
 /* ---- finalizers ---- */
+static void note_cut(struct session *s, lua_State *L, int function)
+{
+    lua_Debug ar;
+
+    if (!s->hook.closing || s->hook.cut[0])
+        return;
+    lua_pushvalue(L, function);
+    lua_getinfo(L, ">S", &ar);
+    snprintf(s->hook.cut, sizeof s->hook.cut, "%s, line %d", ar.short_src, ar.linedefined);
+}
+
 static int finalize(lua_State *L) /* __gc of a Lua function: hooks are off in L, but not in a new coroutine */
 {
     struct session *s = session_of(L);
@@ -570,6 +586,7 @@ static int finalize(lua_State *L) /* __gc of a Lua function: hooks are off in L,
     rc = enter(&s->hook, co, L, 1, &n);
     s->hook.pinned--;
     if (rc == LUA_YIELD && s->hook.yielded) {
+        note_cut(s, L, lua_upvalueindex(1));
         kill_thread(s, co); /* the interrupt goes on when the finalizer has returned */
     } else if (rc != LUA_OK && rc != LUA_YIELD) {
         lua_xmove(co, L, 1);
@@ -587,6 +604,7 @@ static int l_setmetatable(lua_State *L)
     if (lua_istable(L, 2)) {
         lua_pushliteral(L, "__gc");
         if (lua_rawget(L, 2) == LUA_TFUNCTION && !lua_iscfunction(L, -1)) {
+            session_of(L)->hook.finalizers = true;
             lua_pushcclosure(L, finalize, 1);
             lua_pushliteral(L, "__gc");
             lua_insert(L, -2);
@@ -598,6 +616,61 @@ static int l_setmetatable(lua_State *L)
     lua_insert(L, 1);
     lua_call(L, 2, 1);
     return 1;
+}
+
+static void begin(struct session *s)
+{
+    if (!pthread_equal(s->hook.thread, pthread_self())) /* others read it */
+        s->hook.thread = pthread_self();
+    s->hook.struck = s->hook.yielded = false;
+    s->hook.grace = 0;
+    atomic_store(&s->cancel, false);
+    /* an interrupt that came between cells is for none of them */
+    atomic_fetch_and(&s->hook.want, ~(unsigned)HOOK_INTERRUPT);
+    atomic_store(&s->busy, true);
+}
+
+static void end(struct session *s)
+{
+    atomic_store(&s->busy, false);
+    atomic_fetch_and(&s->hook.want, ~(unsigned)HOOK_INTERRUPT);
+    atomic_store(&s->cancel, false);
+    s->hook.grace = 0;
+    s->hook.yielded = false;
+}
+
+/* The handler on this thread when the time is up, and again and again: a finalizer may wait in C. */
+static bool set_timer(struct session *s, int seconds, timer_t *timer)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOOK_SIGNAL};
+    struct itimerspec when = {.it_value.tv_sec = seconds, .it_interval.tv_nsec = 100000000};
+
+    event._sigev_un._tid = gettid();
+    if (timer_create(CLOCK_MONOTONIC, &event, timer) != 0)
+        return false;
+    s->hook.closing = clock_mono_ns() + seconds * INT64_C(1000000000);
+    timer_settime(*timer, 0, &when, NULL);
+    return true;
+}
+
+void hook_close(struct session *s, int seconds)
+{
+    struct session *outer = on_this_thread;
+    timer_t timer;
+    bool timed;
+
+    if (!s->hook.finalizers) {
+        lua_close(s->L);
+        return;
+    }
+    begin(s);
+    on_this_thread = s;
+    timed = set_timer(s, seconds, &timer);
+    lua_close(s->L);
+    if (timed)
+        timer_delete(timer);
+    on_this_thread = outer;
+    end(s);
 }
 
 void hook_open(struct session *s)
@@ -620,27 +693,6 @@ void hook_open(struct session *s)
 }
 
 /* ---- running ---- */
-static void begin(struct session *s)
-{
-    if (!pthread_equal(s->hook.thread, pthread_self())) /* others read it */
-        s->hook.thread = pthread_self();
-    s->hook.struck = s->hook.yielded = false;
-    s->hook.grace = 0;
-    atomic_store(&s->cancel, false);
-    /* an interrupt that came between cells is for none of them */
-    atomic_fetch_and(&s->hook.want, ~(unsigned)HOOK_INTERRUPT);
-    atomic_store(&s->busy, true);
-}
-
-static void end(struct session *s)
-{
-    atomic_store(&s->busy, false);
-    atomic_fetch_and(&s->hook.want, ~(unsigned)HOOK_INTERRUPT);
-    atomic_store(&s->cancel, false);
-    s->hook.grace = 0;
-    s->hook.yielded = false;
-}
-
 /* What an interrupt between two turns of a cell left behind is for the cell. */
 static void take_interrupt(struct session *s, unsigned since)
 {

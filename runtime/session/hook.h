@@ -71,9 +71,15 @@ struct hook {
     atomic_int report;           /* HOOK_ASKED by another thread, HOOK_TOLD by the handler: what still runs */
     struct session_still still;
     void (*volatile escape)(
-        struct session *s); /* called by the handler on an interrupt: may leave a C call */
+        struct session *s);       /* called by the handler on an interrupt: may leave a C call */
+    bool finalizers;              /* Lua functions are finalizers of something */
+    atomic_int_least64_t closing; /* then what still runs at the close is interrupted; 0: no close */
+    char cut[LUA_IDSIZE + 32];    /* the first finalizer that was */
 };
 
+/* Closes the Lua state: as lua_close, but finalizers that loop or wait are interrupted after so many seconds, and later ones
+ * at once; hook.cut says which was the first. */
+void hook_close(struct session *s, int seconds);
 /* Installs the handler and replaces coroutine.* and setmetatable. Runs protected, may raise. */
 void hook_open(struct session *s);
 void hook_request(struct session *s, unsigned bits);

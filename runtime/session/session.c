@@ -120,6 +120,7 @@ enum lc session_open(const struct session_options *options, struct session **out
     s->globals = options->globals;
     s->magics = options->magics;
     s->params = json_incref(options->params);
+    s->close_seconds = options->close_seconds ? options->close_seconds : SESSION_CLOSE_SECONDS;
     s->real_stdin = options->real_stdin;
     s->args = options->args;
     uuid_make(s->id);
@@ -199,15 +200,27 @@ static void free_states(struct session *s)
     }
 }
 
+/* To the real standard error: cells have none any more. */
+static void tell_cut(const struct session *s)
+{
+    if (s->hook.cut[0])
+        fprintf(stderr,
+                "lacus: a finalizer (__gc, %s) was still running %d seconds after the session began to "
+                "close: it was "
+                "interrupted\n",
+                s->hook.cut, s->close_seconds);
+}
+
 void session_close(struct session *s)
 {
     if (!s)
         return;
     if (s->L)
-        lua_close(s->L); /* objects are collected while the states they use are there */
+        hook_close(s, s->close_seconds); /* objects are collected while the states they use are there */
     free_states(s);
     long_close(s);
     capture_close(s);
+    tell_cut(s);
     history_close(s);
     traceback_close(s);
     comms_close(s);

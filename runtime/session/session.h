@@ -51,6 +51,8 @@ struct session_magic { /* one % or %% command; defined in magics/ */
 };
 enum { MAGIC_LINE = 1, MAGIC_CELL = 2 };
 
+enum { SESSION_CLOSE_SECONDS = 5 };
+
 struct session_options {
     struct frontend frontend;
     const struct session_global *globals; /* ends with a NULL name; may be NULL */
@@ -63,6 +65,7 @@ struct session_options {
     const char *const *args;              /* of a script: arg and ...; args[0] is its name; NULL: none */
     bool capture;                         /* file descriptors 1 and 2 go to the front end */
     bool real_stdin;                      /* io.read reads descriptor 0 instead of asking the front end */
+    int close_seconds; /* what finalizers may take at the close; 0: SESSION_CLOSE_SECONDS */
 };
 
 struct cell_request {

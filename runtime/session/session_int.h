@@ -86,6 +86,7 @@ struct session {
     const struct session_global *globals; /* borrowed */
     const struct session_magic *magics;   /* borrowed */
     json_t *params;                       /* owned or NULL */
+    int close_seconds;
     char id[UUID_TEXT];
     char operation[17];
     char cell_id[64];

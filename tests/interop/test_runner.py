@@ -297,6 +297,12 @@ def test_a_source_that_is_no_text_and_broken_json_are_refused_as_before(home, tm
     assert done.returncode == 65 and "damaged" in done.stderr and "lacus-kept" not in done.stderr, done.stderr
 
 
+def test_a_finalizer_without_an_end_does_not_hang_the_run(home, tmp_path):
+    path = write(tmp_path / "a.ipynb", "t = setmetatable({}, {__gc = function() while true do end end})\nprint('done')")
+    done = run_ok(home, path, tmp_path / "o.ipynb", timeout=60)
+    assert streams(read(tmp_path / "o.ipynb")) == ["done\n"] and "In[1], line 1" in done.stderr and "5 seconds" in done.stderr, done.stderr
+
+
 def test_the_engine_tells_failures_and_parameters_are_inspected(home, tmp_path, package):
     path = write(tmp_path / "a.ipynb", ("lr = 0.1 -- the rate\nname = 'x'", "parameters"), "print('so' .. 'far')\nerror('boom')")
     done = papermill(home, tmp_path, path, tmp_path / "o.ipynb", "--engine", "lacus", "--log-output", env=package)

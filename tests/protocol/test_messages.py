@@ -457,6 +457,14 @@ def test_a_second_shutdown_is_answered_while_the_first_goes_on(kernel, first):
     assert kernel.process.wait(3) == 0
 
 
+def test_a_finalizer_without_an_end_does_not_keep_the_kernel(home):
+    with RawKernel([LACUS, "kernel", "-f", "{connection_file}"], output=subprocess.PIPE) as k:
+        k.execute("t = setmetatable({}, {__gc = function() while true do end end})")
+        k.request("shutdown_request", {"restart": False}, channel=k.control)
+        assert k.process.wait(2.9) == 0
+        assert b"a finalizer (__gc, Cell In[1], line 1)" in k.process.stdout.read() + k.process.stderr.read()
+
+
 def test_shutdown_on_shell(kernel):
     assert kernel.request("shutdown_request", {"restart": True})["content"]["restart"] is True
     assert kernel.process.wait(5) == 0
