@@ -1,4 +1,5 @@
 /* %cd, %dhist and %pwd: the working folder of the process, and those before it. */
+#include "magics/cd.h"
 #include "magics/bookmarks.h"
 #include "magics/line.h"
 #include "magics/magics.h"
@@ -165,6 +166,11 @@ static struct state *state(lua_State *L)
     if (s->n == 0 && getcwd(path, sizeof path))
         visit(s, path);
     return s;
+}
+
+bool cd_has_moved(lua_State *L)
+{
+    return state(L)->n > 1;
 }
 
 int magic_cd(lua_State *L, const char *line, const char *body)

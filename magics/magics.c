@@ -114,7 +114,9 @@ const struct session_magic lacus_magics[] = {
      LINE, magic_restart, .example = "%restart"},
     {"ruby", "%%ruby " SCRIPT, "runs the cell with Ruby", CELL, magic_ruby,
      .example = "%%ruby\nputs [1, 2].sum"},
-    {"run", "%run FILE [$NAME=VALUE]… [-p NAME VALUE]…", "runs a notebook or a Lua file here; its names stay",
+    {"run", "%run FILE [$NAME=VALUE]… [-p NAME VALUE]…",
+     "runs a notebook or a Lua file here; its names stay; the path is that of "
+     "the notebook's folder, else (after %cd first) of the working folder",
      LINE, magic_run_file, .example = "%run script.lua $n=3"},
     {"save", "%save [-f] [-a] FILE [RANGE…]",
      "writes cells to a file (all, or those of the ranges); -a appends, -f does not ask", LINE, magic_save,

@@ -1,4 +1,5 @@
 /* %run: a notebook or a Lua file, in this session: what it defines stays. */
+#include "magics/cd.h"
 #include "magics/line.h"
 #include "magics/magics.h"
 #include "magics/run_text.h"
@@ -6,6 +7,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/notebook/notebook.h"
 #include "runtime/notebook/parameters.h"
+#include "runtime/session/beside.h"
 #include "runtime/session/cell.h"
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +20,8 @@ struct running {
     struct buf text;
     json_t *params_before;
     bool params_set, arg_set; /* the global arg of before is the userdata's value */
+    bool entered;             /* what runs is the file; before: what did */
+    char *before;
 };
 
 static int l_close(lua_State *L)
@@ -37,6 +41,9 @@ static int l_close(lua_State *L)
         lua_setglobal(L, "arg");
     }
     r->arg_set = false;
+    if (r->entered)
+        beside_leave(session_of(L), r->before);
+    r->entered = false;
     return 0;
 }
 
@@ -160,18 +167,16 @@ static void run_script(lua_State *L, struct running *r, const char *path)
     run_text(L, push_arguments(L), buf_str(&r->text), r->text.len, fs_basename(path));
 }
 
-/* The file itself, or with .ipynb or .lua behind it; leaves the path on the stack. */
+/* The file itself, or with .ipynb or .lua behind it; leaves the path on the stack. Who has gone to another folder means
+ * that one first. */
 static const char *find(lua_State *L, const char *name)
 {
-    static const char *const endings[] = {"", ".ipynb", ".lua"};
+    static const char *const endings[] = {"", ".ipynb", ".lua", NULL};
+    const char *path = beside_find(L, name, endings, cd_has_moved(L));
     struct err err;
 
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        const char *path = lua_pushfstring(L, "%s%s", name, endings[i]);
-        if (fs_exists(path) && !fs_is_dir(path))
-            return path;
-        lua_pop(L, 1);
-    }
+    if (path)
+        return path;
     err_set(&err, LC_NOTFOUND, "%%run: no notebook or Lua file '%s'", name);
     session_raise(L, &err);
     return NULL;
@@ -193,6 +198,8 @@ int magic_run_file(lua_State *L, const char *line, const char *body)
     r = begin(L);
     slot = lua_gettop(L);
     notebook = dot && strcmp(dot, ".ipynb") == 0;
+    r->before = beside_enter(session_of(L), path);
+    r->entered = true;
     take_words(L, slot, w, notebook);
     if (notebook)
         run_notebook(L, r, path);

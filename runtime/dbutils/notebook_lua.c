@@ -6,6 +6,7 @@
 #include "runtime/base/process.h"
 #include "runtime/dbutils/dbutils_lua.h"
 #include "runtime/notebook/notebook.h"
+#include "runtime/session/beside.h"
 #include "runtime/session/session_lua.h"
 #include <stdio.h>
 #include <string.h>
@@ -53,13 +54,12 @@ static void check(lua_State *L, enum lc rc, const struct err *err)
 /* Pushes the path: as given, or with .ipynb. */
 static const char *find(lua_State *L, const char *path)
 {
+    static const char *const endings[] = {"", ".ipynb", NULL};
+    const char *found = beside_find(L, path, endings, false);
     struct err err;
-    const char *longer = lua_pushfstring(L, "%s.ipynb", path);
 
-    if (fs_exists(path) && !fs_is_dir(path))
-        return lua_pushstring(L, path);
-    if (fs_exists(longer))
-        return longer;
+    if (found)
+        return found;
     err_set(&err, LC_NOTFOUND, "cannot run the notebook '%s': no such file", path);
     session_raise(L, &err);
     return NULL;

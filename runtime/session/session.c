@@ -128,6 +128,8 @@ enum lc session_open(const struct session_options *options, struct session **out
                  copy(&s->job, options->job)
              ? LC_OK
              : err_nomem(err);
+    if (s->notebook && *s->notebook != '/') /* %cd may come */
+        s->here = fs_absolute(s->notebook);
     fill_ctx(s);
     if (rc == LC_OK)
         rc = masks_open(s, err);
@@ -229,6 +231,7 @@ void session_close(struct session *s)
     json_decref(s->params);
     mem_free(s->principal);
     mem_free(s->notebook);
+    mem_free(s->here);
     mem_free(s->job);
     mem_free(s);
 }

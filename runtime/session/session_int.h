@@ -92,6 +92,9 @@ struct session {
     char cell_id[64];
     char run[64];
     char *principal, *notebook, *job; /* owned or NULL */
+    char *
+        here; /* owned: the file whose text runs, when it is not `notebook` or that is relative (beside.h); or NULL */
+    int entered; /* how many files run in one another */
     struct ctx ctx;
     const struct ctx_progress *progress; /* borrowed, may be NULL */
     atomic_bool cancel, busy;

@@ -303,6 +303,28 @@ def test_a_finalizer_without_an_end_does_not_hang_the_run(home, tmp_path):
     assert streams(read(tmp_path / "o.ipynb")) == ["done\n"] and "In[1], line 1" in done.stderr and "5 seconds" in done.stderr, done.stderr
 
 
+def test_notebooks_find_each_other_from_their_own_folder(home, tmp_path):
+    """As on Databricks: wherever the run was begun; what is in the working folder alone is found, too."""
+    jobs, here = tmp_path / "jobs", tmp_path / "here"
+    for folder in (jobs / "lib" / "deep", here):
+        folder.mkdir(parents=True)
+    (here / "other.lua").write_text("print('other of the working folder')")
+    (here / "lib.lua").write_text("error('the wrong one')")
+    write(here / "child.ipynb", "dbutils.notebook.exit('the wrong one')")
+    write(jobs / "lib" / "one.ipynb", "print('one')", "%run deep/two", "%run ./three.lua")
+    (jobs / "lib" / "deep" / "two.lua").write_text("print('two')")
+    (jobs / "lib" / "three.lua").write_text("print('three', dbutils.notebook.run('deep/four'))")
+    write(jobs / "lib" / "deep" / "four.ipynb", "dbutils.notebook.exit('four, ' .. dbutils.notebook.run('../five'))")
+    write(jobs / "lib" / "five.ipynb", "dbutils.notebook.exit('five')")
+    write(jobs / "child.ipynb", "dbutils.notebook.exit('the child')")
+    (jobs / "lib.lua").write_text("print('lib')")
+    path = write(jobs / "main.ipynb", "%run ./lib/one", "%run lib\n%run other", "print(dbutils.notebook.run('child'))", "%cd -q .\n%run lib", f"%run {jobs}/lib.lua", "%run nowhere")
+    for name, more in ((path, {"cwd": here}), ("../jobs/main.ipynb", {"cwd": here}), (path, {"cwd": tmp_path})):
+        done = lacus(home, "run", name, tmp_path / "o.ipynb", *(["--cwd", here] if more["cwd"] == tmp_path else []), **more)
+        assert done.returncode == 1 and "no notebook or Lua file 'nowhere'" in done.stderr, done.stderr
+        assert streams(read(tmp_path / "o.ipynb"))[:5] == ["one\ntwo\nthree\tfour, five\n", "lib\nother of the working folder\n", "the child\n", "lib\n", "lib\n"]
+
+
 def test_the_engine_tells_failures_and_parameters_are_inspected(home, tmp_path, package):
     path = write(tmp_path / "a.ipynb", ("lr = 0.1 -- the rate\nname = 'x'", "parameters"), "print('so' .. 'far')\nerror('boom')")
     done = papermill(home, tmp_path, path, tmp_path / "o.ipynb", "--engine", "lacus", "--log-output", env=package)

@@ -431,6 +431,18 @@ def test_restart_forgets_names_and_keeps_widgets(kernel):
     assert kernel.out("print(c, dbutils.widgets.get('lr'))") == "nil\t2e-4\n"
 
 
+def test_run_is_of_the_notebooks_folder_and_after_cd_of_the_working_one(place, tmp_path):
+    for folder in ("nb", "else"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "same.lua").write_text(f"print('same of {folder}')")
+    (tmp_path / "nb" / "only.lua").write_text("print('only')")
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("dbutils.notebook.exit('child of nb')")]), tmp_path / "nb" / "child.ipynb")
+    k = start(place, "lacus", tmp_path, JPY_SESSION_NAME=str(tmp_path / "nb" / "mine.ipynb"))  # as jupyter_server tells it
+    assert k.out("%run same\n%run only.lua") == "same of nb\nonly\n"
+    assert k.out("%cd -q else\n%run same\n%run only\nprint(dbutils.notebook.run('child'))") == "same of else\nonly\nchild of nb\n"
+    k.close()
+
+
 def test_connect_info_connects(kernel):
     info = json.JSONDecoder().raw_decode(kernel.out("%connect_info"))[0]
     assert info["shell_port"] == kernel.client.get_connection_info()["shell_port"]

@@ -235,7 +235,8 @@ return function(dbutils, native)
   --- module dbutils.notebook: other notebooks, and the end of this one
 
   --- dbutils.notebook.run(path: string, timeout = 0, arguments?: {[string]: string}) -> string
-  -- runs a notebook in a process of its own and gives what it handed to exit (nil: nothing); timeout in seconds, 0 for none
+  -- runs a notebook in a process of its own and gives what it handed to exit (nil: nothing); the path is that of the calling
+  -- notebook's folder, else of the working folder; timeout in seconds, 0 for none
   --     local rows = dbutils.notebook.run("prepare", 600, {day = "2026-01-31"})
   notebook.run = named(native, "dbutils.notebook.run", {"path: string", "timeoutSeconds timeout_seconds timeout: number?", "arguments args: table?"}, native.run)
   --- dbutils.notebook.exit(value?: string)
