@@ -25,7 +25,8 @@ static const char *push_folder(lua_State *L)
     char cwd[PATH_MAX];
     size_t len = slash ? (size_t)(slash - path) : 0;
 
-    if (!len || *path != '/' || (getcwd(cwd, sizeof cwd) && strlen(cwd) == len && memcmp(cwd, path, len) == 0)) {
+    if (!len || *path != '/' ||
+        (getcwd(cwd, sizeof cwd) && strlen(cwd) == len && memcmp(cwd, path, len) == 0)) {
         lua_pushliteral(L, "");
         return NULL;
     }

@@ -315,9 +315,9 @@ static bool find_beside(struct session *s, struct manual_entry *e, const struct 
 }
 
 /* llm.finetune{args = {|: the table stands for what the function named like the type of `args` makes. */
-static bool find_maker(lua_State *L, const struct place *p, struct argument *out)
+static bool find_maker(lua_State *L, const struct place *p, int from_top, struct argument *out)
 {
-    const struct place_frame *outer = frame(p, 1);
+    const struct place_frame *outer = frame(p, from_top + 1);
     const struct manual_param *q;
     struct buf *type = session_buf(L, 1 << 14);
 
@@ -334,9 +334,10 @@ static bool find_maker(lua_State *L, const struct place *p, struct argument *out
            manual_call_of(&out->entry, &out->signature);
 }
 
-static bool find_argument(lua_State *L, const struct place *p, struct argument *out)
+/* The table or call at this frame; df:join(b, {on = {"|: of a list without names that is a field, the field. */
+static bool find_argument_at(lua_State *L, const struct place *p, int from_top, struct argument *out)
 {
-    const struct place_frame *f = frame(p, 0), *outer = frame(p, 1);
+    const struct place_frame *f = frame(p, from_top), *outer = frame(p, from_top + 1);
 
     *out = (struct argument){0};
     if (!f || f->bracket == 'b')
@@ -349,7 +350,8 @@ static bool find_argument(lua_State *L, const struct place *p, struct argument *
         out->key_len = f->key_len;
         if (f->callee.n == 0) {
             if (outer && outer->bracket == '{')
-                return find_maker(L, p, out);
+                return find_maker(L, p, from_top, out) ||
+                       (!f->keyed && outer->key && find_argument_at(L, p, from_top + 1, out));
             if (!outer || outer->bracket != '(' || outer->callee.n == 0)
                 return false;
             out->call = outer;
@@ -361,6 +363,11 @@ static bool find_argument(lua_State *L, const struct place *p, struct argument *
         return false;
     out->self = lua_isnil(L, -1) ? 0 : lua_gettop(L);
     return manual_call_of(&out->entry, &out->signature);
+}
+
+static bool find_argument(lua_State *L, const struct place *p, struct argument *out)
+{
+    return find_argument_at(L, p, 0, out);
 }
 
 /* Of {…: ColumnName = AggregateName}: what stands behind any name. */

@@ -225,10 +225,11 @@ static const struct manual_row methods[] = {
      "agg(F.max(\"a\")) or agg{a = "
      "\"max\"}\n\tdf:agg(F.max(\"n\"), F.min(\"n\"))"},
     {"join", dataframe_join,
-     "join(other, on, how) -> DataFrame\non: names, or a condition as a Column; how: inner, left, right, "
-     "full, semi, anti, cross\n\tdf:join(small, \"k\", \"left\")"},
+     "join{other, on?, how?} -> DataFrame\non: names, or a condition as a Column; how: inner (without one), "
+     "left, right, full, semi, anti, cross\n\tdf:join(small, \"k\", \"left\")"},
     {"lateralJoin", dataframe_lateral_join,
-     "lateralJoin{other, on = nil, how = \"inner\"} -> DataFrame\neach row with the rows that the other "
+     "lateralJoin{other, on?, how?: \"inner\"|\"left\"|\"cross\"} -> DataFrame\neach row with the rows that "
+     "the other "
      "DataFrame gives for it: column:outer() in it is a column of this one; how: inner, left, "
      "cross\n\tdf:lateralJoin(small:filter(F.col(\"k\"):eq(F.col(\"k\"):outer())):select(F.col(\"k\"):alias("
      "\"k2\")))"},

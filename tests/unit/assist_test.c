@@ -155,6 +155,14 @@ static void dataframes_are_completed(void **state)
     OFFERS(r, "spark:table('x').", "columns", "-[string]");
     OFFERS(r, "df:join(df, '|", "name", "number", "=2");
     OFFERS(r, "df:join{df, on = '|", "name", "number", "=2");
+    OFFERS(r, "df:join{df, on = {'|", "name", "number", "=2");
+    OFFERS(r, "df:join(df, {on = {'name', 'nu|", "number", "=1");
+    OFFERS(r, "df:join(df, {on = '|", "name", "number", "=2");
+    OFFERS(r, "df:join(df, 'name', {how = 'le|", "left", "=1");
+    OFFERS(r, "df:join{df, how = 'le|", "left", "=1");
+    OFFERS(r, "df:join(df, {o|", "on = ");
+    OFFERS(r, "df:fillna{0, subset = {'name', '|", "name", "number", "=2");
+    OFFERS(r, "df:lateralJoin{df, how = 'le|", "left", "=1");
     OFFERS(r, "plot.hist(df, {x = '|", "name", "number", "=2");
     OFFERS(r, "plot.hist(df, '|", "-Makefile");
     OFFERS(r, "plot.bar(df, {agg = 'av|", "avg", "=1");
