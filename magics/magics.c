@@ -136,7 +136,8 @@ const struct session_magic lacus_magics[] = {
      "runs Spark SQL; the result is shown and kept in _sqldf; :name is the value of a widget or variable, "
      "{df} a DataFrame, "
      "$name and ${name} are replaced by the text of one",
-     BOTH, magic_sql, .example = "%%sql\nSELECT id, id * id AS square FROM range(3)"},
+     BOTH, magic_sql, .example = "%%sql\nSELECT id, id * id AS square FROM range(3)",
+     .explain = magic_sql_word},
     {"store", "%store [-r] [-d] [-z] [NAME… | NAME > FILE | NAME >> FILE]",
      "keeps variables for later sessions; -r brings them back, -d removes some, -z all; without names it "
      "lists them",

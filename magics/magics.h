@@ -33,4 +33,5 @@ int magic_who_words(lua_State *L);      /* types of what is defined */
 int magic_script_words(lua_State *L);   /* programs */
 int magic_store_words(lua_State *L);    /* behind -r and -d: what is stored */
 int magic_bookmark_words(lua_State *L); /* behind -b and -d: bookmarks */
+int magic_sql_word(lua_State *L);       /* what a word of SQL is: `explain` of struct session_magic */
 #endif

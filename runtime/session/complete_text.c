@@ -425,8 +425,8 @@ static const struct session_magic *named(struct answer *a, const char *name, con
 /* The body of a %%magic: SQL, Lua, or something else. */
 static bool in_cell_magic(lua_State *L, struct answer *a)
 {
-    static const char *const lua[] = {"time", "timeit", "capture", "prun", "memit"};
     const char *end = a->text + a->len, *p = a->text, *line;
+    struct magic_cell cell;
     const struct session_magic *m;
 
     while (p < end && isspace((unsigned char)*p))
@@ -436,18 +436,17 @@ static bool in_cell_magic(lua_State *L, struct answer *a)
     m = named(a, p + 2, end, MAGIC_CELL);
     if (!m)
         return true;
-    for (size_t i = 0; i < sizeof lua / sizeof *lua; i++)
-        if (strcmp(m->name, lua[i]) == 0) {
-            struct answer inner = *a;
-            inner.text = line + 1;
-            inner.len = (size_t)(end - line - 1);
-            if (!complete_magic(L, &inner))
-                complete_lua(L, &inner);
-            inner.text = a->text;
-            inner.len = a->len;
-            *a = inner;
-            return true;
-        }
+    if (magic_split(a->text, a->len, &cell) && magic_has_lua(&cell)) {
+        struct answer inner = *a;
+        inner.text = line + 1;
+        inner.len = (size_t)(end - line - 1);
+        if (!complete_magic(L, &inner))
+            complete_lua(L, &inner);
+        inner.text = a->text;
+        inner.len = a->len;
+        *a = inner;
+        return true;
+    }
     if (strcmp(m->name, "sql") == 0)
         complete_sql(L, a, line + 1);
     else if (strcmp(m->name, "sh") == 0 || strcmp(m->name, "bash") == 0)

@@ -375,7 +375,107 @@ struct question {
     bool source;
     bool found;
     struct buf out;
+    const struct session_magic *magic; /* the cursor stands in its text, that is not Lua; NULL: it does not */
+    const char *word;                  /* there: what is asked about */
+    size_t word_len;
 };
+
+/* ---- in the text of a magic that explains its words: %%sql ---- */
+static bool word_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '`' || (c & 0x80);
+}
+
+/* The word at the cursor, else the one before the bracket that it stands in. */
+static void find_word(struct question *q, const char *text, const char *end, const char *at)
+{
+    const char *from = at, *to = at;
+
+    while (from > text && word_char(from[-1]))
+        from--;
+    while (to < end && word_char(*to))
+        to++;
+    for (int depth = 0; from == to && at > text; at--) {
+        depth += (at[-1] == ')') - (at[-1] == '(');
+        if (depth >= 0)
+            continue;
+        to = from = at - 1;
+        while (from > text && word_char(from[-1]))
+            from--;
+        depth = 0;
+    }
+    q->word = from;
+    q->word_len = (size_t)(to - from);
+}
+
+/* "%%sql …" with the cursor behind the name, anywhere in the cell, or "%sql …" in its line. */
+static void find_magic_text(struct session *s, struct question *q, const char *code, size_t len, size_t at)
+{
+    const char *end = code + len, *cursor = code + at, *line = code;
+    unsigned kind = MAGIC_CELL;
+    size_t n;
+
+    line += strspn(line, " \t\n");
+    if (strncmp(line, "%%", 2) != 0) {
+        kind = MAGIC_LINE;
+        for (line = cursor; line > code && line[-1] != '\n';)
+            line--;
+        line += strspn(line, " \t");
+        end = line + strcspn(line, "\n");
+    }
+    if (*line != '%')
+        return;
+    line += kind == MAGIC_CELL ? 2 : 1;
+    n = strcspn(line, " \t\n");
+    q->magic = cursor > line + n ? magic_find(s, line, n, kind) : NULL;
+    if (!q->magic || !q->magic->explain) {
+        q->magic = NULL;
+        return;
+    }
+    q->text = line + n;
+    q->len = (size_t)(end - q->text);
+    find_word(q, q->text, end, cursor);
+}
+
+/* A function of SQL has the name that it has in F. */
+static bool describe_sql_function(lua_State *L, const char *word, struct buf *out)
+{
+    struct manual_entry e;
+    char name[128];
+    size_t n = 0;
+
+    for (; word[n] && n + 1 < sizeof name; n++)
+        name[n] = (char)tolower((unsigned char)word[n]);
+    name[n] = '\0';
+    if (!manual_find(session_of(L)->globals, "F", 1, name, n, &e))
+        return false;
+    describe_entry(&e, out);
+    buf_puts(out, "Type: function\n");
+    return true;
+}
+
+static bool describe_in_magic(lua_State *L, struct question *q)
+{
+    const char *behind = q->word + q->word_len, *word;
+    bool called, found;
+
+    if (q->word_len == 0)
+        return false;
+    while (behind < q->text + q->len && isspace((unsigned char)*behind))
+        behind++;
+    called = behind < q->text + q->len && *behind == '(';
+    word = lua_pushlstring(L, q->word, q->word_len);
+    if (called && describe_sql_function(L, word, &q->out))
+        return true;
+    lua_pushcfunction(L, q->magic->explain);
+    lua_pushlstring(L, q->text, q->len);
+    lua_pushstring(L, word);
+    lua_call(L, 2, 1);
+    found = lua_type(L, -1) == LUA_TSTRING;
+    if (found)
+        buf_puts(&q->out, lua_tostring(L, -1));
+    return found || describe_sql_function(L, word, &q->out);
+}
 
 /* spark:table("x"):filter: nothing is run; the manual says what calls return. */
 static void describe_call(lua_State *L, struct question *q)
@@ -398,6 +498,11 @@ static int l_inspect(lua_State *L) /* (lightuserdata question) */
     char name[256];
     const char *start;
 
+    if (q->magic) {
+        q->found = describe_in_magic(L, q) ||
+                   describe_magic(session_of(L), q->magic->name, strlen(q->magic->name), &q->out);
+        return 0;
+    }
     if (q->len && *q->text == '%') {
         q->found = describe_magic(session_of(L), q->text, q->len, &q->out);
         return 0;
@@ -453,10 +558,18 @@ static json_t *bundle(const struct buf *text)
 json_t *session_inspect(struct session *s, const char *code, size_t len, size_t cursor, int detail)
 {
     size_t at = utf8_offset(code, len, cursor);
-    struct question q = {.text = code, .len = name_end(code, len, at), .source = detail > 0};
+    struct question q = {.source = detail > 0};
     const char *line = code + at;
+    struct magic_cell cell;
     json_t *reply;
 
+    if (magic_split(code, len, &cell) && magic_has_lua(&cell) && line >= cell.body) {
+        code = cell.body;
+        len = cell.body_len;
+        at = (size_t)(line - code);
+    }
+    q.text = code;
+    q.len = name_end(code, len, at);
     buf_init(&q.out, BUF_TEXT_MAX);
     while (line > code && line[-1] != '\n')
         line--;
@@ -464,6 +577,7 @@ json_t *session_inspect(struct session *s, const char *code, size_t len, size_t 
         q.text = line;
         q.len = strcspn(line, " \t\n");
     }
+    find_magic_text(s, &q, code, len, at);
     (void)job_run(s, l_inspect, &q, NULL);
     reply = json_pack("{sssbsos{}}", "status", "ok", "found", q.found, "data",
                       q.found ? bundle(&q.out) : json_object(), "metadata");

@@ -205,16 +205,6 @@ static enum lc compiled_lines(lua_State *L, const char *text, size_t len, struct
 }
 
 /* ---- texts ---- */
-static bool lua_body(const struct magic_cell *m)
-{
-    static const char *const names[] = {"time", "timeit", "capture", "prun", "memit", "debug"};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (m->name_len == strlen(names[i]) && memcmp(m->name, names[i], m->name_len) == 0)
-            return true;
-    return false;
-}
-
 /* The text as Lua, line for line: blank lines stand for %%magic's. */
 static enum lc as_lua(const char *text, size_t len, struct buf *out, int *shift, struct err *err)
 {
@@ -228,7 +218,7 @@ static enum lc as_lua(const char *text, size_t len, struct buf *out, int *shift,
         len -= n;
     }
     if (magic_split(text, len, &m)) {
-        if (!lua_body(&m))
+        if (!magic_has_lua(&m))
             return err_set(err, LC_SYNTAX, "the body of %%%%%.*s is not Lua", (int)m.name_len, m.name);
         for (const char *p = text; p < m.body; p++)
             if (*p == '\n')

@@ -457,6 +457,16 @@ bool magic_split(const char *text, size_t len, struct magic_cell *out)
     return true;
 }
 
+bool magic_has_lua(const struct magic_cell *m)
+{
+    static const char *const names[] = {"time", "timeit", "capture", "prun", "memit", "debug"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (m->name_len == strlen(names[i]) && memcmp(m->name, names[i], m->name_len) == 0)
+            return true;
+    return false;
+}
+
 int magic_run_cell(lua_State *L)
 {
     size_t len;

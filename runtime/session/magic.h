@@ -32,6 +32,7 @@ struct magic_cell { /* %%name line, then the body */
     size_t name_len, line_len, body_len;
 };
 bool magic_split(const char *text, size_t len, struct magic_cell *out);
+bool magic_has_lua(const struct magic_cell *m); /* is the body Lua? %%time */
 /* Runs a %%magic: (name, line, body) as strings. */
 int magic_run_cell(lua_State *L);
 const struct session_magic *magic_find(const struct session *s, const char *name, size_t len, unsigned kind);

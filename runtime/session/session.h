@@ -48,6 +48,8 @@ struct session_magic { /* one % or %% command; defined in magics/ */
     /* What its last word may be, for completion: (nil, word, "", line up to the cursor) gives a list of texts, or nothing: as
      * the usage says. May be NULL. */
     int (*words)(struct lua_State *L);
+    /* What a word of its text (behind the name, no Lua) is, for inspection: (text, word) gives a text, or nothing. May be NULL. */
+    int (*explain)(struct lua_State *L);
 };
 enum { MAGIC_LINE = 1, MAGIC_CELL = 2 };
 

@@ -286,9 +286,14 @@ static void fields_of_widgets_are_offered(void **state)
     OFFERS(r, "widgets.interact(print, {", "-rate = ");
 }
 
-static void explains(struct recorder *r, const char *text, int detail, const char *const *want)
+/* The cursor is at the |, or at the end. */
+static void explains(struct recorder *r, const char *marked, int detail, const char *const *want)
 {
-    json_t *reply = session_inspect(r->session, text, strlen(text), strlen(text), detail);
+    char text[1024];
+    const char *bar = strchr(marked, '|');
+    size_t at = bar ? (size_t)(bar - marked) : strlen(marked);
+    snprintf(text, sizeof text, "%.*s%s", (int)at, marked, bar ? bar + 1 : "");
+    json_t *reply = session_inspect(r->session, text, strlen(text), at, detail);
     const char *got = json_string_value(json_object_get(json_object_get(reply, "data"), "text/plain"));
 
     for (; *want; want++)
@@ -298,6 +303,32 @@ static void explains(struct recorder *r, const char *text, int detail, const cha
 }
 
 #define EXPLAINS(r, text, detail, ...) explains(r, text, detail, (const char *const[]){__VA_ARGS__, NULL})
+
+static void words_of_sql_are_explained(void **state)
+{
+    struct recorder *r = *state;
+
+    recorder_do(r, "local d = spark:createDataFrame({{1, 2.5, 'x'}}, {'id', 'amount', 'two words'})\n"
+                   "d:createOrReplaceTempView('sold'); d:select('id'):createOrReplaceTempView('people')");
+    EXPLAINS(r, "%%sql\nSELECT id FROM so|ld WHERE id > 1", 0, "Table: sold",
+             "  id: bigint\n  amount: double", "Type: table");
+    EXPLAINS(r, "%%sql\nSELECT am|ount FROM people p, sold", 0, "Column: amount", "Table: sold",
+             "Type: double");
+    EXPLAINS(r, "%%sql\nSELECT id|\nFROM sold JOIN people USING (id)", 0, "Table: sold", "Table: people",
+             "Type: bigint");
+    EXPLAINS(r, "%%sql\nSELECT s.id|\nFROM sold AS s JOIN people p ON s.id = p.id", 0,
+             "Column: id\nTable: sold\nType: bigint\n");
+    EXPLAINS(r, "%%sql\nSELECT * FROM sold s WHERE s|", 0, "Table: sold\nColumns:");
+    EXPLAINS(r, "%%sql df\nSELECT upp|er(x) FROM sold", 0, "Signature: F.upper(col)", "Type: function");
+    EXPLAINS(r, "%%sql\nSELECT DATE_ADD(now(), |", 0, "Signature: F.date_add(");
+    EXPLAINS(r, "x = 1\n%sql SELECT amount| FROM sold", 0, "Type: double");
+    EXPLAINS(r, "%%sql\nSELE|CT 1", 0, "Usage: %sql");
+    EXPLAINS(r, "%%sq|l\nSELECT 1", 0, "Usage: %sql");
+    EXPLAINS(r, "%%sql\nSELECT id FROM nosuch|", 0, "Usage: %sql");
+    EXPLAINS(r, "%%time\njson.enco|de(1)", 0, "Signature: json.encode(");
+    EXPLAINS(r, "%%ti|me\njson.encode(1)", 0, "Usage: %time");
+    EXPLAINS(r, "%%capture out\n%sql SELECT amount| FROM sold", 0, "Type: double");
+}
 
 static void what_stands_there_is_explained(void **state)
 {
@@ -402,6 +433,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(options_of_files_are_offered, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(magics_are_completed, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(fields_of_widgets_are_offered, set_up, recorder_tear_down),
+        cmocka_unit_test_setup_teardown(words_of_sql_are_explained, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(what_stands_there_is_explained, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(columns_that_nobody_uses_are_told_of, set_up, recorder_tear_down),
         cmocka_unit_test_setup_teardown(errors_are_told_again_in_other_modes, set_up, recorder_tear_down),

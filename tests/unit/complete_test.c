@@ -27,8 +27,8 @@ static int run_nothing(lua_State *L, const char *line, const char *body)
 static const struct session_global globals[] = {{"lazylib", open_lazy, "a library that opens late", NULL},
                                                 {0}};
 static const struct session_magic magics[] = {
-    {"timeit", "%timeit X", "times X", MAGIC_LINE | MAGIC_CELL, run_nothing, NULL, NULL},
-    {"sql", "%%sql", "runs SQL", MAGIC_CELL, run_nothing, NULL, NULL},
+    {"timeit", "%timeit X", "times X", MAGIC_LINE | MAGIC_CELL, run_nothing, .example = NULL},
+    {"sql", "%%sql", "runs SQL", MAGIC_CELL, run_nothing, .example = NULL},
     {0}};
 
 static int set_up(void **state)

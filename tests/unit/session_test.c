@@ -432,7 +432,7 @@ static int run_twice(lua_State *L, const char *line, const char *body)
 }
 
 static const struct session_magic test_magics[] = {
-    {"twice", "%twice TEXT", "runs it twice", MAGIC_LINE | MAGIC_CELL, run_twice, NULL, NULL}, {0}};
+    {"twice", "%twice TEXT", "runs it twice", MAGIC_LINE | MAGIC_CELL, run_twice, .example = NULL}, {0}};
 
 static void globals_are_opened_when_used(void **state)
 {
