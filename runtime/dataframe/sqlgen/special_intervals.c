@@ -16,11 +16,13 @@ static const char *number_of(struct call *c, size_t i)
     const struct sx *x = &c->args[i];
 
     if (dtype_interval_kind(x->type) == INTERVAL_CALENDAR) {
-        gen_fail(c->g, c->e, LC_ENGINE,
-                 "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"%s(%s)\" due to data type mismatch: The "
-                 "first parameter requires the \"NUMERIC\" or \"ANSI INTERVAL\" type, however \"%s\" has the type "
-                 "\"INTERVAL\". SQLSTATE: 42K09",
-                 c->f->name, x->name, x->name);
+        gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE] Cannot resolve \"%s(%s)\" due to data type mismatch: "
+            "The "
+            "first parameter requires the \"NUMERIC\" or \"ANSI INTERVAL\" type, however \"%s\" has the type "
+            "\"INTERVAL\". SQLSTATE: 42K09",
+            c->f->name, x->name, x->name);
         return NULL;
     }
     return is_months(x->type)
@@ -69,11 +71,11 @@ enum lc interval_avg(struct call *c, struct sx *out)
         return LC_ENGINE;
     sum = gen_printf(c->g, "CAST(sum(%s%s)%s AS HUGEINT)", distinct, number, c->tail);
     count = gen_printf(c->g, "CAST(nullif(count(%s%s)%s, 0) AS HUGEINT)", distinct, number, c->tail);
-    TRY(special_done(c, out, whole_type(c, t),
-                     interval_of(c,
-                                 gen_printf(c->g, "(sign(%s) * ((2 * abs(%s) + %s) // (2 * %s)))", sum, sum, count,
-                                            count),
-                                 is_months(t))));
+    TRY(special_done(
+        c, out, whole_type(c, t),
+        interval_of(c,
+                    gen_printf(c->g, "(sign(%s) * ((2 * abs(%s) + %s) // (2 * %s)))", sum, sum, count, count),
+                    is_months(t))));
     out->nullable = true;
     return LC_OK;
 }
