@@ -151,7 +151,7 @@ check-fast: unit ## the inner loop: unit tests only
 check-asan: ## unit tests and fuzz corpora under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit check-cuda-host fuzz-replay
 # what has threads: hooks, turns and interrupts, the debugger, the prompt, workers and ranks, the cache of words
-TSAN_UNIT := hook task session debug notebook connect tokenizer train_link train_ring engine_collective engine_ranks
+TSAN_UNIT := hook task session debug notebook connect stream tokenizer train_link train_ring engine_collective engine_ranks
 check-tsan: ## what has threads under ThreadSanitizer, which lets no signal into a long call of C
 	$(Q)$(MAKE) --no-print-directory SAN=thread all $(TSAN_UNIT:%=build/tsan/tests/%_test) build/tsan/lib && rm -f build/tsan/report.*
 	$(Q)export LACUS_LIB=$(CURDIR)/build/tsan TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp"; for t in $(TSAN_UNIT); do build/tsan/tests/$${t}_test || exit 1; done
