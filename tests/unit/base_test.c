@@ -149,8 +149,9 @@ static void nearest_lists_the_best_first(void **state)
 
     (void)state;
     assert_true(nearest_list(&out, "table", names, 7, 3));
-    assert_string_equal(buf_str(&out),
-                        "'tables', 'table' or 'cable'"); /* a continuation counts 1, as an edit does */
+    assert_string_equal(
+        buf_str(&out),
+        "'table', 'tables' or 'cable'"); /* a continuation counts 1, as an edit does; the shortest first */
     buf_clear(&out);
     assert_true(nearest_list(&out, "cabel", names, 7, 2));
     assert_string_equal(buf_str(&out), "'cable' or 'tabel'");
