@@ -57,12 +57,29 @@ struct bound { /* what a registered function needs; lives as long as the databas
     const struct scalar *scalar;
 };
 
-static void load_flat(const struct duck_api *api, char type, duckdb_vector v, idx_t row, struct value *out)
-{
-    const void *data = api->duckdb_vector_get_data(v);
-    uint64_t *valid = api->duckdb_vector_get_validity(v);
+struct column { /* an argument's rows, found once for all of them */
+    const void *data;
+    const uint64_t *valid; /* NULL: all are */
+    const struct column *child;
+};
 
-    *out = (struct value){.null = valid && !api->duckdb_validity_row_is_valid(valid, row)};
+static struct column column_of(const struct duck_api *api, duckdb_vector v)
+{
+    return (struct column){.data = api->duckdb_vector_get_data(v),
+                           .valid = api->duckdb_vector_get_validity(v)};
+}
+
+static bool is_null(const struct column *c, idx_t row)
+{
+    return c->valid && !(c->valid[row / 64] >> (row % 64) & 1);
+}
+
+static void load_flat(char type, const struct column *c, idx_t row, struct value *out)
+{
+    enum { INLINED = 12 };
+    const void *data = c->data;
+
+    *out = (struct value){.null = is_null(c, row)};
     if (out->null)
         return;
     if (type == 'i') {
@@ -84,8 +101,8 @@ static void load_flat(const struct duck_api *api, char type, duckdb_vector v, id
     } else {
         const duckdb_string_t *s = (const duckdb_string_t *)data + row;
 
-        out->len = api->duckdb_string_t_length(*s);
-        out->s = api->duckdb_string_t_data((duckdb_string_t *)(uintptr_t)s);
+        out->len = s->value.inlined.length;
+        out->s = out->len <= INLINED ? s->value.inlined.inlined : s->value.pointer.ptr;
     }
 }
 
@@ -95,26 +112,21 @@ static bool is_list(char type)
 }
 
 /* The elements of a list go to the end of pool. */
-static bool load_list(const struct duck_api *api, char type, duckdb_vector v, idx_t row, struct value *out,
-                      struct result *pool)
+static void load_list(char type, const struct column *c, idx_t row, struct value *out, struct result *pool)
 {
-    uint64_t *valid = api->duckdb_vector_get_validity(v);
     duckdb_list_entry entry;
-    duckdb_vector child;
 
-    *out = (struct value){.null = valid && !api->duckdb_validity_row_is_valid(valid, row)};
+    *out = (struct value){.null = is_null(c, row)};
     if (out->null)
-        return true;
-    entry = ((const duckdb_list_entry *)api->duckdb_vector_get_data(v))[row];
-    child = api->duckdb_list_vector_get_child(v);
+        return;
+    entry = ((const duckdb_list_entry *)c->data)[row];
     for (idx_t k = 0; k < entry.length; k++) {
         struct value item;
 
-        load_flat(api, (char)tolower((unsigned char)type), child, entry.offset + k, &item);
+        load_flat((char)tolower((unsigned char)type), c->child, entry.offset + k, &item);
         result_item(pool, item);
     }
     out->n = entry.length;
-    return true;
 }
 
 static void invalid(const struct duck_api *api, duckdb_vector v, idx_t row)
@@ -123,11 +135,9 @@ static void invalid(const struct duck_api *api, duckdb_vector v, idx_t row)
     api->duckdb_validity_set_row_invalid(api->duckdb_vector_get_validity(v), row);
 }
 
-static void store_flat(const struct duck_api *api, char type, duckdb_vector v, idx_t row,
+static void store_flat(const struct duck_api *api, char type, duckdb_vector v, void *data, idx_t row,
                        const struct result *r)
 {
-    void *data = api->duckdb_vector_get_data(v);
-
     if (r->null)
         invalid(api, v, row);
     else if (type == 's' || type == 'b')
@@ -147,6 +157,7 @@ static void store_list(const struct duck_api *api, char type, duckdb_vector v, i
 {
     idx_t at = api->duckdb_list_vector_get_size(v);
     duckdb_vector child;
+    void *data;
 
     ((duckdb_list_entry *)api->duckdb_vector_get_data(v))[row] =
         (duckdb_list_entry){.offset = at, .length = r->null ? 0 : r->n_items};
@@ -157,6 +168,7 @@ static void store_list(const struct duck_api *api, char type, duckdb_vector v, i
     api->duckdb_list_vector_reserve(v, at + r->n_items);
     api->duckdb_list_vector_set_size(v, at + r->n_items);
     child = api->duckdb_list_vector_get_child(v);
+    data = api->duckdb_vector_get_data(child);
     for (size_t k = 0; k < r->n_items; k++) {
         const struct value *x = &r->items[k];
         struct result one = {.null = x->null,
@@ -166,7 +178,7 @@ static void store_list(const struct duck_api *api, char type, duckdb_vector v, i
                                           : r->more->data + x->i, /* made here: its place in more */
                              .len = x->len};
 
-        store_flat(api, (char)tolower((unsigned char)type), child, at + k, &one);
+        store_flat(api, (char)tolower((unsigned char)type), child, data, at + k, &one);
     }
 }
 
@@ -180,7 +192,7 @@ struct row {            /* what one call of a function works with, over all rows
     struct buf more;
 };
 
-static void call_row(const struct bound *b, const duckdb_vector *vectors, size_t n_args, idx_t row,
+static void call_row(const struct bound *b, const struct column *columns, size_t n_args, idx_t row,
                      struct row *w)
 {
     struct value args[MAX_ARGS];
@@ -193,9 +205,9 @@ static void call_row(const struct bound *b, const duckdb_vector *vectors, size_t
 
         first[a] = w->pool.n_items;
         if (is_list(type))
-            load_list(b->api, type, vectors[a], row, &args[a], &w->pool);
+            load_list(type, &columns[a], row, &args[a], &w->pool);
         else
-            load_flat(b->api, type, vectors[a], row, &args[a]);
+            load_flat(type, &columns[a], row, &args[a]);
         null = null || args[a].null;
     }
     for (size_t a = 0; a < n_args; a++)
@@ -212,30 +224,40 @@ static void call(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
     const struct bound *b = __atomic_load_n(&get_extra_info, __ATOMIC_ACQUIRE)(info);
     const struct scalar *f = b->scalar;
     idx_t n = b->api->duckdb_data_chunk_get_size(input);
-    size_t n_args = strlen(f->args);
-    duckdb_vector vectors[MAX_ARGS];
+    size_t n_args = strlen(f->args), cap = 0;
+    struct column columns[MAX_ARGS], children[MAX_ARGS];
     char text[TEXT_SIZE], error[ERROR_SIZE] = "";
     struct row w = {.pool = {.error = error}, .more = BUF_INIT((size_t)1 << 30)};
     struct value *items = NULL;
-    size_t cap = 0;
+    struct scalar_memo memo;
+    void *data = b->api->duckdb_vector_get_data(output);
 
-    for (size_t a = 0; a < n_args; a++)
-        vectors[a] = b->api->duckdb_data_chunk_get_vector(input, a);
+    memo.known = false;
+    for (size_t a = 0; a < n_args; a++) {
+        duckdb_vector v = b->api->duckdb_data_chunk_get_vector(input, a);
+
+        columns[a] = column_of(b->api, v);
+        if (is_list(f->args[a])) {
+            children[a] = column_of(b->api, b->api->duckdb_list_vector_get_child(v));
+            columns[a].child = &children[a];
+        }
+    }
     for (idx_t row = 0; row < n && !*error; row++) {
         buf_clear(&w.more);
         w.out = (struct result){.text = text,
                                 .size = sizeof text,
                                 .more = &w.more,
+                                .memo = &memo,
                                 .error = error,
                                 .items = items,
                                 .cap_items = cap};
-        call_row(b, vectors, n_args, row, &w);
+        call_row(b, columns, n_args, row, &w);
         items = w.out.items;
         cap = w.out.cap_items;
         if (is_list(f->result))
             store_list(b->api, f->result, output, row, &w.out);
         else
-            store_flat(b->api, f->result, output, row, &w.out);
+            store_flat(b->api, f->result, output, data, row, &w.out);
     }
     if (*error)
         b->api->duckdb_scalar_function_set_error(info, error);

@@ -16,6 +16,7 @@
 #ifndef LACUS_DATAFRAME_ENGINES_DUCKDB_SCALARS_H
 #define LACUS_DATAFRAME_ENGINES_DUCKDB_SCALARS_H
 #include "runtime/base/buf.h"
+#include "runtime/dataframe/time_pattern.h"
 #include <stdio.h>
 
 struct value {
@@ -29,12 +30,21 @@ struct value {
     size_t n;
 };
 
+/* What a function keeps from row to row of a chunk: a pattern that most rows have in common. Not known before the first of them. */
+struct scalar_memo {
+    bool known;
+    char text[64];
+    size_t len;
+    struct time_pattern pattern;
+};
+
 struct result {
     bool null;
     int64_t i;
     double f;
     char *text; /* a buffer of `size` bytes */
     size_t size, len;
+    struct scalar_memo *memo;
     struct buf *more;    /* for longer texts, empty; result_text hands it over */
     struct value *items; /* of lists; grown by result_item; texts point into arguments or into more */
     size_t n_items, cap_items;

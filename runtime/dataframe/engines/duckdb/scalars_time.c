@@ -157,16 +157,28 @@ static void whole_months(const struct value *a, struct result *out)
 }
 
 /* ---- patterns of Java ---- */
-static bool pattern_of(const struct value *v, bool reading, struct time_pattern *p, struct result *out)
+/* What a pattern is made of: most rows have the same. NULL: it is none. */
+static const struct time_pattern *pattern_of(const struct value *v, bool reading, struct result *out)
 {
+    struct scalar_memo *memo = out->memo;
     struct buf why = BUF_INIT(4096);
 
-    if (time_pattern_make(p, v->s, v->len, reading))
-        return true;
+    if (memo->known && memo->len == v->len && memcmp(memo->text, v->s, v->len) == 0)
+        return &memo->pattern;
+    if (time_pattern_make(&memo->pattern, v->s, v->len, reading)) {
+        memo->known = v->len <= sizeof memo->text;
+        memo->len = v->len;
+        if (memo->known) { /* its texts are looked for in the copy, which stays */
+            memcpy(memo->text, v->s, v->len);
+            time_pattern_make(&memo->pattern, memo->text, v->len, reading);
+        }
+        return &memo->pattern;
+    }
+    memo->known = false;
     time_pattern_refused(&why, v->s, v->len);
     result_error(out, "%s", buf_str(&why));
     buf_release(&why);
-    return false;
+    return NULL;
 }
 
 /* date_format(µs on the clock, µs of the instant, zone, pattern) */
@@ -174,11 +186,11 @@ static void date_format(const struct value *a, struct result *out)
 {
     const struct time_written t = {
         .micros = a[0].i, .offset = (a[0].i - a[1].i) / 1000000, .zone = a[2].s, .zone_len = a[2].len};
-    struct time_pattern p;
+    const struct time_pattern *p = pattern_of(&a[3], false, out);
 
-    if (!pattern_of(&a[3], false, &p, out))
+    if (!p)
         return;
-    if (!time_pattern_write(&p, &t, out->more))
+    if (!time_pattern_write(p, &t, out->more))
         result_error(
             out,
             "[UNSUPPORTED_FEATURE] the name of the time zone %.*s, for the letter z of a pattern, is not "
@@ -211,13 +223,13 @@ static void not_read(const struct value *a, struct result *out)
 /* time_read(text, pattern, what): µs on the clock; as an instant and with an offset in the text, those of UTC */
 static void time_read(const struct value *a, struct result *out)
 {
-    struct time_pattern p;
+    const struct time_pattern *p = pattern_of(&a[1], true, out);
     struct time_read r = {0};
     enum time_result found;
 
-    if (!pattern_of(&a[1], true, &p, out))
+    if (!p)
         return;
-    found = time_pattern_read(&p, a[0].s, a[0].len, &r);
+    found = time_pattern_read(p, a[0].s, a[0].len, &r);
     out->i = r.micros - (a[2].i & AS_INSTANT ? r.offset * 1000000 : 0);
     if (found == TIME_UNKNOWN)
         result_error(
@@ -233,12 +245,12 @@ static void time_read(const struct value *a, struct result *out)
 /* time_read_zone(text, pattern): UTC for offsets, which time_read took off; NULL: it names none */
 static void time_read_zone(const struct value *a, struct result *out)
 {
-    struct time_pattern p;
+    const struct time_pattern *p = pattern_of(&a[1], true, out);
     struct time_read r;
 
-    if (!pattern_of(&a[1], true, &p, out))
+    if (!p)
         return;
-    if (time_pattern_read(&p, a[0].s, a[0].len, &r) != TIME_READ || !(r.has_offset || r.zone_len))
+    if (time_pattern_read(p, a[0].s, a[0].len, &r) != TIME_READ || !(r.has_offset || r.zone_len))
         result_null(out);
     else if (r.has_offset)
         buf_puts(out->more, "UTC");
