@@ -78,18 +78,27 @@ static bool may_pass_38(const struct dtype *t)
     return t->id == DTYPE_DECIMAL && t->precision > 38 - 10;
 }
 
+/* Spark says it in two ways: of all rows the value, of groups that it is a sum. */
 static const char *within_38_digits(struct call *c, const char *sum, int scale, const char *function)
 {
-    const char *nines = "99999999999999999999999999999999999999";
-    const char *most =
-        gen_printf(c->g, "CAST('%.*s.%.*s' AS DECIMAL(38,%d))", 38 - scale, nines, scale, nines, scale);
+    const char *nines = "99999999999999999999999999999999999999", *most, *text;
 
-    return gen_printf(
-        c->g,
-        "(CASE WHEN %s BETWEEN -%s AND %s THEN %s WHEN %s IS NOT NULL THEN error('"
-        "[ARITHMETIC_OVERFLOW] Overflow in sum of decimals. Use ''%s'' to tolerate overflow and "
-        "return NULL instead. SQLSTATE: 22003') END)",
-        sum, most, most, sum, sum, function);
+    most = gen_printf(c->g, "CAST('%.*s.%.*s' AS DECIMAL(38,%d))", 38 - scale, nines, scale, nines, scale);
+    if (*c->over || (c->scope->n_groups == 0 && !c->distinct))
+        text = gen_printf(
+            c->g,
+            "'[NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION] ' || CAST(%s AS VARCHAR) || ' cannot be "
+            "represented as Decimal(38, %d). Use ''%s'' to get NULL instead. SQLSTATE: 22003'",
+            sum, scale, function);
+    else
+        text = gen_printf(
+            c->g,
+            "'[ARITHMETIC_OVERFLOW] Overflow in sum of decimals. Use ''%s'' to tolerate overflow and "
+            "return NULL instead. SQLSTATE: 22003'",
+            function);
+    return gen_printf(c->g,
+                      "(CASE WHEN %s BETWEEN -%s AND %s THEN %s WHEN %s IS NOT NULL THEN error(%s) END)", sum,
+                      most, most, sum, sum, text);
 }
 
 /* The two halves of the digits are added up, each of which fits; NULL where what they make does not. The digits as text. */
