@@ -638,7 +638,15 @@ static enum lc round_with(struct call *c, struct sx *out, const char *function)
 
         t = gen_type(c->g, dtype_decimal(precision > 38 ? 38 : precision, kept));
     }
-    sql = gen_printf(c->g, "%s(%s, %" PRId64 ")", function, c->args[0].sql, scale);
+    if (t && (t->id == DTYPE_DOUBLE ||
+              t->id == DTYPE_FLOAT)) /* DuckDB rounds what the binary value is: 1.005 is below */
+        sql = gen_printf(c->g, "lacus_round_double(%s, %d, %d)", c->args[0].sql,
+                         (int)(scale < -400  ? -400
+                               : scale > 400 ? 400
+                                             : scale),
+                         strcmp(function, "round") != 0);
+    else
+        sql = gen_printf(c->g, "%s(%s, %" PRId64 ")", function, c->args[0].sql, scale);
     if (t && t->id != DTYPE_DOUBLE)
         sql = gen_printf(c->g, "CAST(%s AS %s)", sql, gen_sql_type(c->g, t));
     return special_done(c, out, t, sql);

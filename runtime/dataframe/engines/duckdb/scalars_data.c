@@ -3,6 +3,8 @@
 #include "runtime/dataframe/engines/duckdb/scalars.h"
 #include "runtime/dataframe/json/path.h"
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- CSV: one record ---- */
@@ -335,6 +337,61 @@ static void round_integer(const struct value *a, struct result *out)
     out->i = (int64_t)(minus ? -v : v);
 }
 
+/* The double next to the digits of v, which are as few as mean it, rounded: as java.math.BigDecimal has them. */
+static double round_digits(double v, int places, bool even)
+{
+    char t[64], digits[24];
+    int n = 15, kept, exponent; /* whoever wrote it wrote at most 15, as a rule */
+    bool up;
+
+    for (; n <= 17; n++) {
+        snprintf(t, sizeof t, "%.*e", n - 1, v);
+        if (strtod(t, NULL) == v)
+            break;
+    }
+    n = n > 17 ? 17 : n;
+    while (n > 1 && t[n] == '0') /* the last digit; there is a point behind the first */
+        n--;
+    exponent = atoi(strchr(t, 'e') + 1);
+    kept = exponent + 1 + places;
+    if (kept >= n)
+        return v;
+    if (kept < 0)
+        return 0;
+    digits[0] = t[0];
+    memcpy(digits + 1, t + 2, (size_t)n - 1);
+    up = digits[kept] > '5' ||
+         (digits[kept] == '5' && (kept + 1 < n || !even || (kept && (digits[kept - 1] - '0') % 2)));
+    snprintf(t, sizeof t, "%.*se%d", kept, digits, -places);
+    v = kept ? strtod(t, NULL) : 0;
+    if (up) {
+        snprintf(t, sizeof t, "%lld", kept ? strtoll((digits[kept] = '\0', digits), NULL, 10) + 1 : 1LL);
+        snprintf(t + strlen(t), 16, "e%d", -places);
+        v = strtod(t, NULL);
+    }
+    return v;
+}
+
+/* round_double(value, digits behind the point, half to even): only near a half are the digits looked at */
+static void round_double(const struct value *a, struct result *out)
+{
+    static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    double v = fabs(a[0].f), scaled, rest;
+    int places = a[1].i > 400 ? 400 : a[1].i < -400 ? -400 : (int)a[1].i;
+
+    out->f = v == 0 ? 0 : a[0].f; /* there is no -0 */
+    if (!isfinite(v) || v == 0)
+        return;
+    scaled = places >= 0 && places <= 15 ? v * powers[places] : 1e300;
+    rest = scaled - floor(scaled);
+    if (scaled < 1e14 && fabs(rest - 0.5) > 1e-9 + scaled * 1e-15)
+        out->f = (floor(scaled) + (rest > 0.5)) / powers[places];
+    else
+        out->f = round_digits(v, places, a[2].i);
+    out->f = a[0].f < 0 && out->f > 0 ? -out->f : out->f;
+}
+
 /* ---- numbers to the last digit, as Java's StrictMath has them ---- */
 static void cbrt_fn(const struct value *a, struct result *out)
 {
@@ -360,6 +417,7 @@ static void hypot_fn(const struct value *a, struct result *out)
 
 const struct scalar scalars_data[] = {
     {"lacus_decimal_divide", "ssi", 's', false, decimal_divide},
+    {"lacus_round_double", "dii", 'd', false, round_double},
     {"lacus_round_integer", "liii", 'l', false, round_integer},
     {"lacus_cbrt", "d", 'd', false, cbrt_fn},
     {"lacus_log1p", "d", 'd', false, log1p_fn},
