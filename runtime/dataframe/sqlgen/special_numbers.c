@@ -804,6 +804,9 @@ static const char *hash_kind(struct gen *g, const struct dtype *type, const char
         *value = gen_printf(g, "CAST(replace(CAST(%s AS VARCHAR), '.', '') AS %s)", *value,
                             type->precision > 18 ? "VARCHAR" : "BIGINT");
         return type->precision > 18 ? "digits" : "long";
+    case DTYPE_TIME:
+        *value = gen_printf(g, "(epoch_us(%s) * 1000)", *value);
+        return "long";
     case DTYPE_INTERVAL:
         if (interval == INTERVAL_CALENDAR)
             return NULL;
@@ -878,6 +881,17 @@ static enum lc fold_value(struct folding *f, const struct dtype *type, const cha
 
     if (type->id == DTYPE_MAP || dtype_has_map(type))
         return not_hashable(f->c, type);
+    if (type->id == DTYPE_NULL)
+        return LC_OK;
+    if (type->id == DTYPE_INTERVAL && dtype_interval_kind(type) == INTERVAL_CALENDAR) {
+        f->seed = gen_printf(
+            f->c->g,
+            "%s_int(CAST(date_part('year', %s) * 12 + date_part('month', %s) AS INTEGER), "
+            "%s_int(CAST(date_part('day', %s) AS INTEGER), %s_long(epoch_us(%s - date_trunc('day', %s)), "
+            "%s)))",
+            f->function, value, value, f->function, value, f->function, value, value, f->seed);
+        return f->seed ? LC_OK : err_nomem(f->c->g->err);
+    }
     if (type->id == DTYPE_ARRAY) {
         TRY(hash_texts(f->c, type, value, &texts));
         f->seed = gen_printf(f->c->g, "%s_list(%s, %s)", f->function, texts, f->seed);
