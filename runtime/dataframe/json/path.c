@@ -57,28 +57,42 @@ bool json_path(const char *s, size_t len, struct buf *out)
     return s != NULL;
 }
 
-size_t json_first(const char *s, size_t len)
+/* A text in quotes of either kind; gives what is behind it. */
+static const char *quoted(const char *s, const char *end, struct buf *out)
 {
-    size_t depth = 0;
-    bool text = false;
+    char mark = *s;
 
-    for (size_t i = 0; i < len; i++) {
-        if (text) {
-            if (s[i] == '\\')
-                i++;
-            else
-                text = s[i] != '"';
+    buf_putc(out, '"');
+    for (s++; s < end && *s != mark; s++) {
+        if (*s == '\\' && s + 1 < end) {
+            s++;
+            buf_puts(out, *s == '\'' ? "" : "\\");
+        } else if (*s == '"')
+            buf_putc(out, '\\');
+        buf_putc(out, *s);
+    }
+    buf_putc(out, '"');
+    return s < end ? s + 1 : s;
+}
+
+bool json_first(const char *s, size_t len, struct buf *out)
+{
+    const char *end = s + len;
+    size_t depth = 0;
+
+    while (s < end) {
+        if (depth && (*s == '"' || *s == '\'')) {
+            s = quoted(s, end, out);
             continue;
         }
-        if (s[i] == '"' && depth)
-            text = true;
-        else if (s[i] == '{' || s[i] == '[')
+        buf_putc(out, *s);
+        if (*s == '{' || *s == '[')
             depth++;
-        else if (depth && (s[i] == '}' || s[i] == ']')) {
-            if (--depth == 0)
-                return i + 1;
-        } else if (depth == 0 && !isspace((unsigned char)s[i]))
-            return 0; /* a number or a text is not looked at */
+        else if (depth == 0 && !isspace((unsigned char)*s))
+            return false; /* a number or a text is not looked at */
+        else if ((*s == '}' || *s == ']') && --depth == 0)
+            return true;
+        s++;
     }
-    return 0;
+    return false;
 }

@@ -1,9 +1,10 @@
 /* path.h: paths into JSON as Spark writes them, $.a['b c'][0][*], as DuckDB takes them.
  *
- * What      json_path gives $."a"."b c"[0][*]; json_first finds the end of the first value in a text that goes on behind it.
+ * What      json_path gives $."a"."b c"[0][*]; json_first copies the first object or array of a
+ *           text that goes on behind it, 'texts' as "texts".
  * Ownership none.
  * Units     bytes.
- * Errors    false: it is no path of Spark's, for which it finds nothing. json_first: 0 where the value has no end.
+ * Errors    false: it is no path of Spark's, for which it finds nothing. json_first: false where it has no end.
  * Threads   any.
  * Source    Spark's JsonPathParser.
  *
@@ -18,5 +19,5 @@
 #include "runtime/base/buf.h"
 
 bool json_path(const char *s, size_t len, struct buf *out);
-size_t json_first(const char *s, size_t len);
+bool json_first(const char *s, size_t len, struct buf *out);
 #endif

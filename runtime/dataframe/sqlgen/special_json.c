@@ -106,27 +106,35 @@ static const char *path_of(struct call *c, const char *path)
     return made ? gen_text(c->g, made, strlen(made)) : NULL;
 }
 
-/* A path with [*] may find several: DuckDB gives a list of them, Spark the one or an array of all, as text. */
+/* What the path finds in a text that is JSON. A path with [*] may find several: DuckDB gives a list of them, Spark the one or an array of
+ * all, as text. */
+static const char *found_at(struct call *c, const char *x, const char *at)
+{
+    const char *all = gen_printf(c->g, "json_extract(%s, %s)", x, at);
+
+    if (!strstr(at, "[*]"))
+        return gen_printf(c->g, "json_extract_string(%s, %s)", x, at);
+    return gen_printf(
+        c->g,
+        "(CASE WHEN len(%s) = 0 THEN NULL WHEN len(%s) = 1 THEN CAST(%s[1] AS VARCHAR) ELSE '[' || "
+        "array_to_string(CAST(%s AS VARCHAR[]), ',') || ']' END)",
+        all, all, all, all);
+}
+
 static enum lc get_json_object(struct call *c, struct sx *out)
 {
-    const char *path = special_text(&c->args[1]), *x = c->args[0].sql, *at = path_of(c, path), *all;
+    const char *x = c->args[0].sql, *at = path_of(c, special_text(&c->args[1])),
+               *first = gen_printf(c->g, "lacus_json_first(%s)", x);
 
-    if (at && strcmp(at, "NULL") == 0) {
+    if (!at || !first)
+        return err_nomem(c->g->err);
+    if (strcmp(at, "NULL") == 0)
         TRY(special_done(c, out, dtype_of(DTYPE_STRING), "CAST(NULL AS VARCHAR)"));
-    } else if (!path || !strstr(at, "[*]")) {
-        TRY(special_done(
-            c, out, dtype_of(DTYPE_STRING),
-            gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN json_extract_string(%s, %s) END)", x, x, at)));
-    } else {
-        all = gen_printf(c->g, "json_extract(%s, %s)", x, at);
-        TRY(special_done(
-            c, out, dtype_of(DTYPE_STRING),
-            gen_printf(c->g,
-                       "(CASE WHEN NOT json_valid(%s) OR len(%s) = 0 THEN NULL WHEN len(%s) = 1 THEN "
-                       "CAST(%s[1] AS VARCHAR) ELSE '[' || array_to_string(CAST(%s AS VARCHAR[]), ',') "
-                       "|| ']' END)",
-                       x, all, all, all, all)));
-    }
+    else
+        TRY(special_done(c, out, dtype_of(DTYPE_STRING),
+                         gen_printf(c->g,
+                                    "(CASE WHEN json_valid(%s) THEN %s WHEN json_valid(%s) THEN %s END)", x,
+                                    found_at(c, x, at), first, found_at(c, first, at))));
     out->nullable = true;
     return LC_OK;
 }
@@ -268,7 +276,8 @@ static enum lc from_json(struct call *c, struct sx *out)
         return err_nomem(c->g->err);
     if (t->id == DTYPE_STRUCT && t->n_fields)
         otherwise = empty_struct(c, t, x);
-    out->name = gen_printf(c->g, "from_json(%s)", c->args[0].name);
+    out->name =
+        t->id == DTYPE_MAP ? "entries" : gen_printf(c->g, "from_json(%s)", c->args[0].name); /* Spark's own */
     first = gen_printf(c->g, "lacus_json_first(%s)", x);
     TRY(special_done(
         c, out, t,

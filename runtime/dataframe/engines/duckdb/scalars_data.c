@@ -98,9 +98,9 @@ static void path_of(const struct value *a, struct result *out)
 /* json_first(text): the first object or array, whatever is behind it; NULL: there is none */
 static void first_of(const struct value *a, struct result *out)
 {
-    out->text = (char *)(uintptr_t)a->s; /* only read from here on */
-    out->len = json_first(a->s, a->len);
-    out->null = out->len == 0;
+    if (!json_first(a->s, a->len, out->more))
+        result_null(out);
+    result_text(out);
 }
 
 /* ---- bitmaps of 4,096 bytes ---- */
