@@ -13,7 +13,7 @@ struct reader {
 
 struct part { /* of a pattern */
     enum regex_empty empty;
-    bool consumes, at_start, dollar;
+    bool consumes, dollar;
 };
 
 static struct part alternatives(struct reader *r);
@@ -47,8 +47,8 @@ static struct part escaped(struct reader *r)
     const char *end;
 
     r->p += c ? 2 : 1;
-    if (c && strchr("bBAzZG", c))
-        return (struct part){.empty = REGEX_SOMETIMES, .at_start = c == 'A'};
+    if (c && strchr("bBAzZG", c)) /* what is only at the start of the text is not behind a match */
+        return (struct part){.empty = c == 'A' ? REGEX_NEVER : REGEX_SOMETIMES};
     if (c == 'Q') {
         end = strstr(r->p, "\\E");
         r->p = end ? end + 2 : r->p + strlen(r->p);
@@ -92,7 +92,7 @@ static struct part atom(struct reader *r)
         return escaped(r);
     case '^':
         r->p++;
-        return (struct part){.empty = REGEX_SOMETIMES, .at_start = true};
+        return (struct part){.empty = r->lines ? REGEX_SOMETIMES : REGEX_NEVER};
     case '$':
         r->p++;
         return (struct part){.empty = REGEX_SOMETIMES, .dollar = true};
@@ -123,21 +123,18 @@ static bool may_be_left_out(struct reader *r)
 static struct part sequence(struct reader *r)
 {
     struct part all = {.empty = REGEX_ALWAYS};
-    bool first = true;
 
     while (*r->p && *r->p != '|' && *r->p != ')') {
         struct part x = atom(r);
 
         if (may_be_left_out(r)) {
             x.empty = REGEX_ALWAYS;
-            x.at_start = x.dollar = false;
+            x.dollar = false;
         }
-        all.at_start = all.at_start || (first && x.at_start);
         all.consumes = all.consumes || x.consumes;
         all.dollar = x.dollar;
         if (!x.dollar || (*r->p && *r->p != '|' && *r->p != ')'))
             all.empty = less(all.empty, x.empty);
-        first = false;
     }
     return all;
 }
@@ -158,7 +155,6 @@ static struct part alternatives(struct reader *r)
             x.empty = less(x.empty, REGEX_SOMETIMES);
         all.empty = x.empty > all.empty ? x.empty : all.empty;
         all.consumes = all.consumes || x.consumes;
-        all.at_start = more ? all.at_start && x.at_start : x.at_start;
         if (*r->p != '|')
             break;
     }
@@ -171,10 +167,7 @@ void java_regex_read(const char *pattern, struct java_regex *out)
     struct reader r = {.p = pattern};
     struct part all = alternatives(&r);
 
-    *out = (struct java_regex){.groups = r.groups,
-                               .empty = all.empty,
-                               .consumes = all.consumes,
-                               .at_start = all.at_start && !r.lines};
+    *out = (struct java_regex){.groups = r.groups, .empty = all.empty, .consumes = all.consumes};
 }
 
 const char *java_replacement(const char *s, size_t len, int groups, struct buf *out, struct buf *empty)

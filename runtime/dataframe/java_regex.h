@@ -1,9 +1,9 @@
 /* java_regex.h: what there is to know of a regular expression of Java before RE2 runs it, and replacements in RE2's words.
  *
- * What      how many groups it has; whether it finds empty texts, where RE2 leaves out those right behind a match and Java does not.
+ * What      how many groups it has; whether it finds empty texts: RE2 leaves out those right behind a match, Java does not.
  * Ownership none.
  * Units     none.
- * Errors    a pattern that is none is for RE2 to refuse. java_replacement: false, and why.
+ * Errors    a pattern that is none is for RE2 to refuse. java_replacement: what is wrong.
  * Threads   any.
  * Source    java.util.regex: Pattern, Matcher.find and appendReplacement.
  *
@@ -20,10 +20,10 @@ enum regex_empty { REGEX_NEVER, REGEX_SOMETIMES, REGEX_ALWAYS };
 
 struct java_regex {
     int groups;
-    enum regex_empty
-        empty; /* whether it finds the empty text: at a word's edge only is sometimes; what ends in $ is seen without it */
+    /* Whether it finds the empty text right behind another match: at a word's edge only is sometimes, at the start of the text never; what
+     * ends in $ is seen without it, since another match ended there, too. */
+    enum regex_empty empty;
     bool consumes; /* it may find more than that */
-    bool at_start; /* only where the text begins */
 };
 void java_regex_read(const char *pattern, struct java_regex *out);
 

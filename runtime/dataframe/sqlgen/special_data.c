@@ -56,12 +56,11 @@ static const char *plain_field(struct call *c, const struct dtype *t, const char
                           "(CASE WHEN regexp_full_match(%s, '[+-]?[0-9]+') THEN TRY_CAST(%s AS %s) END)",
                           cell, cell, type);
     if (t->id == DTYPE_DOUBLE || t->id == DTYPE_FLOAT)
-        return gen_printf(
-            c->g,
-            "(CASE WHEN %s IN ('Inf', '-Inf') OR regexp_full_match(trim(%s), "
-            "'[+-]?(NaN|Infinity|([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?)') THEN TRY_CAST(trim(%s) "
-            "AS %s) END)",
-            cell, cell, cell, type);
+        return gen_printf(c->g,
+                          "(CASE WHEN %s IN ('Inf', '-Inf') OR regexp_full_match(trim(%s), "
+                          "'[+-]?(NaN|Infinity|([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?)') THEN "
+                          "TRY_CAST(regexp_replace(trim(%s), '([0-9.])[dDfF]$', '\\1') AS %s) END)",
+                          cell, cell, cell, type);
     if (t->id == DTYPE_BOOLEAN)
         return gen_printf(c->g, "(CASE lower(%s) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END)", cell);
     if (t->id == DTYPE_DECIMAL)
@@ -565,14 +564,11 @@ static enum lc octet_length(struct call *c, struct sx *out)
 
 static enum lc regexp_instr(struct call *c, struct sx *out)
 {
-    const char *s = c->args[0].sql, *re = c->args[1].sql;
-
+/* The first match is replaced by a character that no text has. */
     return special_done(
         c, out, dtype_of(DTYPE_INT),
-        gen_printf(c->g,
-                   "CAST((CASE WHEN NOT regexp_matches(%s, %s) THEN 0 ELSE length(regexp_split_to_array("
-                   "%s, %s)[1]) + 1 END) AS INTEGER)",
-                   s, re, s, re));
+        gen_printf(c->g, "CAST(instr(regexp_replace(%s, %s, '\xEF\xB7\x90'), '\xEF\xB7\x90') AS INTEGER)",
+                   c->args[0].sql, c->args[1].sql));
 }
 
 static int width_of(const struct dtype *t)

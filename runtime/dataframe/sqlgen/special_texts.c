@@ -297,7 +297,7 @@ static enum lc replaced(struct call *c, struct replacing *r, const char **sql)
             "regexp_replace for source = \"' || %s || '\", pattern = \"' || %s || '\", replacement = \"' "
             "|| %s || '\" and position = 1: %s. SQLSTATE: 22023') ELSE %s END)",
             r->text, r->pattern, r->text, r->pattern, r->with, wrong, r->text);
-    else if (r->regex.empty == REGEX_NEVER || !r->regex.consumes || r->regex.at_start ||
+    else if (r->regex.empty == REGEX_NEVER || !r->regex.consumes ||
              (r->literal && !*r->literal)) /* RE2 finds what Java does */
         *sql = gen_printf(c->g, "regexp_replace(%s, %s, %s, 'g')", r->text, r->pattern,
                           r->literal
@@ -324,6 +324,8 @@ static enum lc regexp_replace(struct call *c, struct sx *out)
         java_regex_read(pattern, &r.regex);
     if (c->n > 3 && !special_int(&c->args[3], &from))
         return special_unsupported(c, "a position that is not a literal");
+    if (c->n > 3 && c->e->args[3]->kind == EXPR_LITERAL && c->e->args[3]->u.literal.is_null)
+        return special_done(c, out, string(), "CAST(NULL AS VARCHAR)");
     if (from < 1)
         return gen_fail(
             c->g, c->e, LC_ENGINE,
