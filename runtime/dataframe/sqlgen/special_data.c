@@ -380,7 +380,7 @@ static enum lc to_number(struct call *c, struct sx *out)
     return LC_OK;
 }
 
-/* As Java sees them, which has them as Spark keeps them: days, microseconds. What it would print the address of is refused. */
+/* As Java sees them, which has them as Spark keeps them: days, microseconds, nanoseconds of the day. What it would print the address of is refused. */
 static enum lc as_java(struct call *c, struct sx *x)
 {
     enum dtype_id id = x->type->id;
@@ -390,6 +390,8 @@ static enum lc as_java(struct call *c, struct sx *x)
         x->sql = gen_printf(c->g, "(%s - DATE '1970-01-01')", x->sql);
     else if (id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ || kind == INTERVAL_DAY_TIME)
         x->sql = gen_printf(c->g, "epoch_us(%s)", x->sql);
+    else if (id == DTYPE_TIME)
+        x->sql = gen_printf(c->g, "(epoch_us(%s) * 1000)", x->sql);
     else if (kind == INTERVAL_YEAR_MONTH)
         x->sql = gen_printf(c->g, "(date_part('year', %s) * 12 + date_part('month', %s))", x->sql, x->sql);
     else if (!dtype_is_numeric(x->type) && id != DTYPE_STRING && id != DTYPE_BOOLEAN && id != DTYPE_NULL)
@@ -562,9 +564,9 @@ static enum lc octet_length(struct call *c, struct sx *out)
                                    c->args[0].sql, bytes ? "" : ")", times));
 }
 
+/* The first match is replaced by a character that no text has. */
 static enum lc regexp_instr(struct call *c, struct sx *out)
 {
-/* The first match is replaced by a character that no text has. */
     return special_done(
         c, out, dtype_of(DTYPE_INT),
         gen_printf(c->g, "CAST(instr(regexp_replace(%s, %s, '\xEF\xB7\x90'), '\xEF\xB7\x90') AS INTEGER)",

@@ -117,6 +117,14 @@ static enum lc zip_with(struct call *c, struct sx *out)
             a, b, a, b, at, body.sql));
 }
 
+/* Texts and others have no common type here. */
+static bool mixes(const struct dtype *a, const struct dtype *b)
+{
+    return a->id == DTYPE_MAP && ((a->key->id == DTYPE_STRING) != (b->key->id == DTYPE_STRING) ||
+                                  ((a->element->id == DTYPE_STRING) != (b->element->id == DTYPE_STRING) &&
+                                   a->element->id != DTYPE_NULL && b->element->id != DTYPE_NULL));
+}
+
 /* map_concat: of the common type; the same key in two of them is an error */
 static enum lc map_concat(struct call *c, struct sx *out)
 {
@@ -124,15 +132,17 @@ static enum lc map_concat(struct call *c, struct sx *out)
     struct buf nulls = BUF_INIT((size_t)64 << 20), entries = BUF_INIT((size_t)64 << 20);
 
     for (size_t i = 1; i < c->n && type; i++)
-        type = gen_type(c->g, dtype_common(type, c->args[i].type));
-    if (!type)
+        type = c->args[i].type->id == DTYPE_MAP && mixes(type, c->args[i].type)
+                   ? NULL
+                   : gen_type(c->g, dtype_common(type, c->args[i].type));
+    if (!type || c->args[c->n - 1].type->id != DTYPE_MAP)
         return gen_fail(c->g, c->e, LC_ENGINE,
-                        "[DATATYPE_MISMATCH.MAP_CONCAT_DIFF_TYPES] Cannot resolve \"map_concat(%s, %s)\" due "
+                        "[DATATYPE_MISMATCH.%s] Cannot resolve \"map_concat(%s, %s)\" due "
                         "to data type "
                         "mismatch: The `map_concat` should all be of type map, but it's [\"%s\", \"%s\"]. "
                         "SQLSTATE: 42K09",
-                        c->args[0].name, c->args[1].name, gen_type_words(c->g, c->args[0].type),
-                        gen_type_words(c->g, c->args[1].type));
+                        type ? "MAP_CONCAT_DIFF_TYPES" : "DATA_DIFF_TYPES", c->args[0].name, c->args[1].name,
+                        gen_type_words(c->g, c->args[0].type), gen_type_words(c->g, c->args[1].type));
     for (size_t i = 0; i < c->n; i++) {
         TRY(sx_coerce(c->g, &c->args[i], type, c->e));
         buf_printf(&nulls, "%s%s IS NULL", i ? " OR " : "", c->args[i].sql);

@@ -82,6 +82,8 @@ static enum lc pad(struct call *c, struct sx *out)
         x = gen_printf(c->g, "hex(%s)", x);
         len = gen_printf(c->g, "2 * %s", len);
         with = c->n > 2 ? gen_printf(c->g, "hex(%s)", with) : "'00'";
+        if (c->n == 2)
+            out->name = gen_printf(c->g, "%s(%s, %s, X'00')", c->f->name, c->args[0].name, c->args[1].name);
     } else {
         for (size_t i = 0; i < c->n; i += 2)
             TRY(sx_coerce(c->g, &c->args[i], string(), c->e));
@@ -322,10 +324,10 @@ static enum lc regexp_replace(struct call *c, struct sx *out)
     TRY(check_pattern(c, &c->args[1]));
     if (pattern)
         java_regex_read(pattern, &r.regex);
-    if (c->n > 3 && !special_int(&c->args[3], &from))
-        return special_unsupported(c, "a position that is not a literal");
     if (c->n > 3 && c->e->args[3]->kind == EXPR_LITERAL && c->e->args[3]->u.literal.is_null)
         return special_done(c, out, string(), "CAST(NULL AS VARCHAR)");
+    if (c->n > 3 && !special_int(&c->args[3], &from))
+        return special_unsupported(c, "a position that is not a literal");
     if (from < 1)
         return gen_fail(
             c->g, c->e, LC_ENGINE,
