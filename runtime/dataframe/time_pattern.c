@@ -160,12 +160,18 @@ void time_pattern_refused(struct buf *out, const char *s, size_t len)
 
     for (size_t i = 0; i < len; i++) {
         quoted = quoted != (s[i] == '\'');
-        if (!quoted && isalpha((unsigned char)s[i]) && !strchr("GyYMLwWDdFEuaHkKhmsSzZX", s[i])) {
+        if (!quoted && isalpha((unsigned char)s[i]) && !strchr("GyYMLwWDdFEuaHkKhmsSzZXec", s[i])) {
             old = false;
             illegal = illegal ? illegal : s[i];
         }
     }
-    if (old)
+    if (quoted)
+        buf_printf(
+            out,
+            "[INVALID_DATETIME_PATTERN.WITH_SUGGESTION] Unrecognized datetime pattern: %.*s: a quote is open "
+            "at its end. SQLSTATE: 22007",
+            (int)(len > 60 ? 60 : len), s);
+    else if (old)
         buf_printf(
             out,
             "[INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION] Fail to recognize '%.*s' "
@@ -361,7 +367,8 @@ static int64_t number_of(const struct clock *c, char letter)
     case 's':
         return c->second;
     default:
-        return (c->day - 1) / 7 + 1; /* F */
+        return (c->day - 1) % 7 +
+               1; /* F: as Spark's guide has it, and Java up to 18; later ones count the weeks */
     }
 }
 
@@ -611,6 +618,26 @@ static bool read_local_offset(struct reading *r, bool full)
     return set_field(r, OFFSET, sign * (3600 * h + 60 * m + s));
 }
 
+/* +01:00, maybe behind UTC, GMT or UT, which alone are +00:00 */
+static bool is_offset_id(const char *s, size_t len)
+{
+    static const char form[] = "+00:00:00";
+    size_t n = len >= 3 && (strncmp(s, "UTC", 3) == 0 || strncmp(s, "GMT", 3) == 0) ? 3
+               : len >= 2 && strncmp(s, "UT", 2) == 0                               ? 2
+                                                                                    : 0;
+
+    if ((n && n == len) || (len == 1 && *s == 'Z'))
+        return true;
+    if (len - n != 6 && len - n != 9)
+        return false;
+    for (size_t i = 0; i < len - n; i++)
+        if (form[i] == '0'   ? !isdigit((unsigned char)s[n + i])
+            : form[i] == ':' ? s[n + i] != ':'
+                             : !strchr("+-", s[n + i]))
+            return false;
+    return true;
+}
+
 /* The id of a region or an offset; names such as PST are Java's own. */
 static bool read_zone(struct reading *r, bool names)
 {
@@ -624,7 +651,7 @@ static bool read_zone(struct reading *r, bool names)
     if (len == 0)
         return false;
     if (moment_offset(from, len, &seconds))
-        return set_field(r, OFFSET, seconds);
+        return is_offset_id(from, len) && set_field(r, OFFSET, seconds);
     if (!memchr(from, '/', len)) {
         r->unknown = r->unknown || names;
         return false;

@@ -1,9 +1,12 @@
-/* special_times.c: dates and timestamps: Java's patterns become strftime's. */
+/* special_times.c: dates and timestamps, texts of them by patterns of Java. */
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
+
+#define THE_ZONE      "current_setting('TimeZone')"
+#define USUAL_PATTERN "yyyy-MM-dd HH:mm:ss"
 
 /* What strftime writes just as Java does. */
 static const struct {
@@ -61,7 +64,7 @@ enum lc sql_time_pattern(const char *text, bool reading, struct time_pattern *p,
 /* What the pattern that is argument `arg` is made of; one that is no literal may be of anything. */
 static enum lc pattern(struct call *c, size_t arg, bool reading, struct time_pattern *p)
 {
-    const char *text = arg < c->n ? special_text(&c->args[arg]) : "yyyy-MM-dd HH:mm:ss";
+    const char *text = arg < c->n ? special_text(&c->args[arg]) : USUAL_PATTERN;
     struct err err;
 
     *p = (struct time_pattern){.zoned = true};
@@ -70,13 +73,11 @@ static enum lc pattern(struct call *c, size_t arg, bool reading, struct time_pat
     return gen_fail(c->g, c->e, err.code, "%s", err.message);
 }
 
-#define THE_ZONE "current_setting('TimeZone')"
-
 /* A TIMESTAMP as text by the pattern that is argument 1. */
 static enum lc formatted(struct call *c, struct sx *out, const char *time)
 {
     const char *clock = gen_printf(c->g, "CAST(%s AS TIMESTAMP)", time), *plain, *sql,
-               *by = c->n > 1 ? c->args[1].sql : "'yyyy-MM-dd HH:mm:ss'";
+               *by = c->n > 1 ? c->args[1].sql : "'" USUAL_PATTERN "'";
     struct time_pattern p;
 
     TRY(pattern(c, 1, false, &p));
@@ -134,15 +135,18 @@ static enum lc parse_time(struct call *c, struct sx *out, enum dtype_id id, bool
 {
     struct sx x = c->args[0];
     struct time_pattern p;
+    bool usual =
+        c->n == 1 && !strstr(c->f->name, "unix_timestamp"); /* which has a pattern without being given one */
 
-    if (c->n == 1 || x.type->id != DTYPE_STRING) {
+    if (usual || x.type->id != DTYPE_STRING) {
         TRY(sx_cast(c->g, &x, dtype_of(id), try_it, false, c->e, &c->args[0]));
         TRY(special_done(c, out, dtype_of(id), c->args[0].sql));
     } else {
         struct buf b = BUF_INIT((size_t)64 << 20);
 
         TRY(pattern(c, 1, true, &p));
-        sql_time_read(&b, x.sql, c->args[1].sql, p.zoned, dtype_of(id), try_it);
+        sql_time_read(&b, x.sql, c->n > 1 ? c->args[1].sql : "'" USUAL_PATTERN "'", p.zoned, dtype_of(id),
+                      try_it);
         TRY(special_done(c, out, dtype_of(id), gen_take(c->g, &b)));
     }
     out->nullable = out->nullable || try_it;
