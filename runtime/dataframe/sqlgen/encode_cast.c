@@ -194,15 +194,48 @@ static const char *string_to_date(struct gen *g, const struct sx *in, const stru
                                  days, date, in->sql, malformed(g, in, to));
 }
 
+void sql_instant(struct buf *out, const char *zone, const char *clock)
+{
+    const char *before = "make_timestamptz(epoch_us(lt) - 3600000000)", *at = "struct_extract_at(lq, 1)",
+               *there = zone ? "struct_extract_at(lq, 2)" : "current_setting('TimeZone')";
+
+    buf_puts(out, "(CASE WHEN " SESSION_IS_UTC " THEN ");
+    if (zone)
+        buf_printf(out, "timezone(%s, %s)", zone, clock);
+    else
+        buf_printf(out, "CAST(%s AS TIMESTAMPTZ)", clock);
+    /* as variables: nothing is worked out twice */
+    buf_printf(
+        out, " ELSE list_transform([row(%s%s%s)], lambda lq: list_transform([timezone(%s, %s)], lambda lt: ",
+        clock, zone ? ", " : "", zone ? zone : "", there, at);
+    buf_printf(out, "CASE WHEN timezone(%s, %s) = %s THEN %s ELSE lt END)[1])[1] END)", there, before, at,
+               before);
+}
+
+void sql_instant_of_text(struct buf *out, const char *text)
+{
+    struct buf zone = BUF_INIT((size_t)64 << 20), clock = BUF_INIT((size_t)64 << 20);
+
+    buf_printf(&zone, "coalesce(lacus_time_zone(%s), current_setting('TimeZone'))", text);
+    buf_printf(&clock, "make_timestamp(lacus_time_micros(%s, 1))", text);
+    sql_instant(out, buf_str(&zone), buf_str(&clock));
+    buf_release(&zone);
+    buf_release(&clock);
+}
+
 /* DuckDB's own cast lets a zone in one row change the rows behind it, knows no '+05:30' behind a space and takes UTC for the session. */
 static const char *string_to_timestamp(struct gen *g, const struct sx *in, const struct dtype *to,
                                        bool try_cast)
 {
     bool instant = to->id == DTYPE_TIMESTAMP;
     const char *micros = gen_printf(g, "lacus_time_micros(%s, %d)", in->sql, instant), *at;
+    struct buf b = BUF_INIT((size_t)64 << 20);
 
-    at = instant ? gen_printf(g, INSTANT_OF_TEXT, in->sql, in->sql)
-                 : gen_printf(g, "make_timestamp(%s)", micros);
+    if (instant)
+        sql_instant_of_text(&b, in->sql);
+    else
+        buf_printf(&b, "make_timestamp(%s)", micros);
+    at = gen_take(g, &b);
     if (try_cast)
         return gen_printf(g, instant ? "try(%s)" : "%s", at);
     return gen_printf(g, "(CASE WHEN %s IS NOT NULL THEN %s WHEN %s IS NOT NULL THEN %s END)", micros, at,
@@ -236,6 +269,12 @@ static const char *cast_text(struct gen *g, const struct sx *in, const struct dt
         return gen_printf(g, "to_json(%s)", in->sql);
     if (from == DTYPE_VARIANT)
         return gen_printf(g, "%s(%s AS %s)", cast, in->sql, gen_sql_type(g, to));
+    if (to->id == DTYPE_TIMESTAMP && (from == DTYPE_TIMESTAMP_NTZ || from == DTYPE_DATE)) {
+        struct buf b = BUF_INIT((size_t)64 << 20);
+
+        sql_instant(&b, NULL, from == DTYPE_DATE ? gen_printf(g, "CAST(%s AS TIMESTAMP)", in->sql) : in->sql);
+        return gen_take(g, &b);
+    }
     if (to->id == DTYPE_TIMESTAMP && dtype_is_numeric(in->type))
         return gen_printf(g, "to_timestamp(CAST(%s AS DOUBLE))", in->sql);
     return gen_printf(g, "%s(%s AS %s)", cast, in->sql, gen_sql_type(g, to));

@@ -143,7 +143,7 @@ static enum lc put_column(struct csv_call *c, size_t i, const struct dfield *f)
     if (pattern)
         return sql_time_column(c->selected, text, pattern, t, c->err);
     if (t->id == DTYPE_TIMESTAMP) {
-        buf_printf(c->selected, INSTANT_OF_TEXT, text, text);
+        sql_instant_of_text(c->selected, text);
     } else if (t->id == DTYPE_DECIMAL || t->id == DTYPE_TIME) {
         buf_printf(c->selected, "TRY_CAST(%s AS ", text);
         sql_type(t, c->selected);

@@ -131,8 +131,11 @@ static enum lc timestamp_add(struct call *c, struct sx *out)
         return special_done(
             c, out, time->type,
             gen_printf(c->g, "(%s + to_months(CAST(%s * %d AS INTEGER)))", time->sql, n, u->months));
-    return special_done(c, out, time->type,
-                        sx_moved(c->g, time, gen_printf(c->g, "(%s * %" PRId64 ")", n, u->micros), '+'));
+    n = gen_printf(c->g, "(%s * %" PRId64 ")", n, u->micros);
+    if (time->type->id == DTYPE_TIMESTAMP && u->micros < INT64_C(86400000000))
+        return special_done(c, out, time->type,
+                            gen_printf(c->g, "make_timestamptz(epoch_us(%s) + %s)", time->sql, n));
+    return special_done(c, out, time->type, sx_moved(c->g, time, n, '+'));
 }
 
 static enum lc timestamp_diff(struct call *c, struct sx *out)

@@ -358,6 +358,14 @@ static const char *later(struct call *c, const struct sx *time, const struct sx 
 {
     if (time->type->id == DTYPE_TIMESTAMP && dtype_interval_kind(interval->type) == INTERVAL_DAY_TIME)
         return sx_moved(c->g, time, gen_printf(c->g, "epoch_us(%s)", interval->sql), op);
+    if (is_time(time->type) &&
+        dtype_interval_kind(interval->type) == INTERVAL_CALENDAR) /* months, then days, then the rest */
+        return gen_printf(
+            c->g,
+            "(((%s %c to_months(CAST(date_part('year', %s) * 12 + date_part('month', %s) AS INTEGER))) %c "
+            "to_days(CAST(date_part('day', %s) AS INTEGER))) %c to_microseconds(epoch_us(%s - "
+            "date_trunc('day', %s))))",
+            time->sql, op, interval->sql, interval->sql, op, interval->sql, op, interval->sql, interval->sql);
     return gen_printf(c->g, "(%s %c %s)", time->sql, op, interval->sql);
 }
 

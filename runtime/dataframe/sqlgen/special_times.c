@@ -104,14 +104,21 @@ void sql_time_read(struct buf *out, const char *text, const char *by, bool zoned
                    bool try_it)
 {
     bool instant = t->id == DTYPE_DATE || t->id == DTYPE_TIMESTAMP, times = zoned && instant;
+    struct buf clock = BUF_INIT((size_t)64 << 20), zone = BUF_INIT((size_t)64 << 20);
 
+    buf_printf(&clock, "make_timestamp(lacus_time_read(%s, %s, %d))", text, by,
+               times + 2 * !try_it + 4 * (t->id == DTYPE_TIME));
+    buf_printf(&zone, "coalesce(lacus_time_read_zone(%s, %s), " THE_ZONE ")", text, by);
     buf_puts(out, "CAST(");
-    if (times)
-        buf_printf(out, "timezone(coalesce(lacus_time_read_zone(%s, %s), " THE_ZONE "), ", text, by);
-    buf_printf(out, "make_timestamp(lacus_time_read(%s, %s, %d))%s AS ", text, by,
-               times + 2 * !try_it + 4 * (t->id == DTYPE_TIME), times ? ")" : "");
+    if (times || t->id == DTYPE_TIMESTAMP)
+        sql_instant(out, times ? buf_str(&zone) : NULL, buf_str(&clock));
+    else
+        buf_puts(out, buf_str(&clock));
+    buf_puts(out, " AS ");
     sql_type(t, out);
     buf_putc(out, ')');
+    buf_release(&clock);
+    buf_release(&zone);
 }
 
 enum lc sql_time_column(struct buf *out, const char *column, const char *pattern, const struct dtype *t,
@@ -249,12 +256,47 @@ static const char *unit(const char *name)
     return NULL;
 }
 
+/* Units that are of one length, in microseconds; 0: others. */
+static int64_t span_of(const char *unit)
+{
+    static const struct {
+        const char *unit;
+        int64_t micros;
+    } spans[] = {{"hour", 3600000000},
+                 {"minute", 60000000},
+                 {"second", 1000000},
+                 {"millisecond", 1000},
+                 {"microsecond", 1}};
+
+    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
+        if (strcmp(spans[i].unit, unit) == 0)
+            return spans[i].micros;
+    return 0;
+}
+
+/* Of an hour that comes twice each stays what it is. */
+static enum lc trunc_clock(struct call *c, struct sx *out, const char *time, int64_t span)
+{
+    const char *clock = gen_printf(
+        c->g, "(CASE WHEN " SESSION_IS_UTC " THEN epoch_us(%s) ELSE epoch_us(CAST(%s AS TIMESTAMP)) END)",
+        time, time);
+
+    TRY(special_done(
+        c, out, dtype_of(DTYPE_TIMESTAMP),
+        gen_printf(c->g, "make_timestamptz(epoch_us(%s) - (%s %% %" PRId64 " + %" PRId64 ") %% %" PRId64 ")",
+                   time, clock, span, span, span)));
+    out->nullable = true;
+    return LC_OK;
+}
+
 static enum lc trunc_time(struct call *c, struct sx *out, size_t unit_arg, const struct dtype *type)
 {
     const char *name = special_text(&c->args[unit_arg]), *u = unit(name), *value = c->args[1 - unit_arg].sql;
 
     if (!name)
         return special_unsupported(c, "a unit that is not a literal");
+    if (u && type->id == DTYPE_TIMESTAMP && span_of(u))
+        return trunc_clock(c, out, value, span_of(u));
     TRY(special_done(
         c, out, type,
         u ? gen_printf(c->g, "CAST(date_trunc('%s', %s) AS %s)", u, value, gen_sql_type(c->g, type))
@@ -286,15 +328,23 @@ static enum lc next_day(struct call *c, struct sx *out)
     return special_unsupported(c, "a weekday that is not a literal like \"Mon\"");
 }
 
+/* Whole seconds since the day began: of a TIMESTAMP those that went by, also on a day when the clocks change. */
+static const char *day_seconds(struct call *c, const struct sx *x, const char *clock)
+{
+    bool instant = x->type->id == DTYPE_TIMESTAMP;
+
+    return gen_printf(c->g, "((epoch_us(%s) - epoch_us(CAST(CAST(%s AS DATE) AS %s))) // 1000000)",
+                      instant ? x->sql : clock, clock, instant ? "TIMESTAMPTZ" : "TIMESTAMP");
+}
+
 /* Whole months when both are the same day of the month or both the last one; else days count as 1/31. */
 static enum lc months_between(struct call *c, struct sx *out)
 {
     const char *a = gen_printf(c->g, "CAST(%s AS TIMESTAMP)", c->args[0].sql);
     const char *b = gen_printf(c->g, "CAST(%s AS TIMESTAMP)", c->args[1].sql);
     const char *months = gen_printf(c->g, "((year(%s) - year(%s)) * 12 + month(%s) - month(%s))", a, b, a, b);
-    const char *part =
-        gen_printf(c->g, "((day(%s) - day(%s)) * 86400 + epoch(CAST(%s AS TIME)) - epoch(CAST(%s AS TIME)))",
-                   a, b, a, b);
+    const char *part = gen_printf(c->g, "((day(%s) - day(%s)) * 86400 + %s - %s)", a, b,
+                                  day_seconds(c, &c->args[0], a), day_seconds(c, &c->args[1], b));
     bool rounded = c->n < 3 || special_bool(&c->args[2], true);
     const char *sql =
         gen_printf(c->g, rounded ? "round(%s + %s / 2678400.0::DOUBLE, 8)" : "(%s + %s / 2678400.0::DOUBLE)",

@@ -203,12 +203,13 @@ struct special {
     const char *name;
     special_fn *fn;
 };
-/* A text (twice) as an instant, in the session's zone where it names none; NULL where it is none. */
-#define INSTANT_OF_TEXT                                                                                      \
-    "timezone(coalesce(lacus_time_zone(%s), current_setting('TimeZone')), "                                  \
-    "make_timestamp(lacus_time_micros(%s, 1)))"
 /* Known when the query is made, so that the other side of a CASE is not even planned. */
 #define SESSION_IS_UTC "current_setting('TimeZone') = 'UTC'"
+/* encode_cast.c: a time of the clock (SQL) as an instant in a zone (SQL; NULL: the session's). Of an hour that comes twice the first is meant, as in
+ * java.time; DuckDB takes the second. */
+void sql_instant(struct buf *out, const char *zone, const char *clock);
+/* A text as an instant, in the session's zone where it names none; NULL where it is none. */
+void sql_instant_of_text(struct buf *out, const char *text);
 /* special_numbers.c: a TIMESTAMP or TIMESTAMP_NTZ later (op '+') or earlier by microseconds (SQL, a BIGINT) */
 const char *sx_moved(struct gen *g, const struct sx *time, const char *micros, char op);
 /* special_times.c: what a pattern of Java is made of, or Spark's error */
