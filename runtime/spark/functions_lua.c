@@ -109,6 +109,45 @@ static int named_arguments(lua_State *L, const struct function *f)
     return n;
 }
 
+/* {mode = "FAILFAST"} in the place of the options: map('mode', 'FAILFAST'); of none: as if they were left out. */
+static void options_arg(lua_State *L, int index)
+{
+    int n, top = lua_gettop(L), first;
+    const char **keys = spark_keys(L, index, &n);
+    struct expr **items;
+
+    luaL_checkstack(L, 2 * n + 8, "too many options");
+    first = lua_gettop(L) + 1;
+    for (int i = 0; i < n; i++) {
+        size_t len;
+        const char *text;
+
+        column_push(L, expr_string(keys[i], strlen(keys[i])));
+        lua_getfield(L, index, keys[i]);
+        text = luaL_tolstring(L, -1, &len);
+        column_push(L, expr_string(text, len));
+        lua_replace(L, -3);
+        lua_pop(L, 1);
+    }
+    items = column_list(L, first, 2 * n, COLUMN_VALUE);
+    if (n > 0)
+        column_push(L, expr_call("map", false, items, (size_t)(2 * n)));
+    else
+        lua_pushnil(L);
+    lua_replace(L, index);
+    lua_settop(L, top);
+}
+
+static void put_options(lua_State *L, const struct function *f, int n)
+{
+    const char *name;
+
+    for (int i = 0; i < n; i++)
+        if (argument_name(f->usage, i, &name) == strlen("options") &&
+            strncmp(name, "options", strlen("options")) == 0 && spark_is_plain_table(L, i + 1))
+            options_arg(L, i + 1);
+}
+
 static int l_function(lua_State *L) /* upvalue: name */
 {
     const char *name = lua_tostring(L, lua_upvalueindex(1));
@@ -120,6 +159,7 @@ static int l_function(lua_State *L) /* upvalue: name */
         n = named_arguments(L, f);
     else if (n == 1 && spark_is_plain_table(L, 1) && f->max < 0)
         n = spark_list(L, 1);
+    put_options(L, f, n);
     while (n > 0 && lua_isnil(L, n)) /* Python's None: left out */
         lua_settop(L, --n);
     f = function_find(name, (size_t)n);

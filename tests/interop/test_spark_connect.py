@@ -66,6 +66,29 @@ fails(function() df:unpivot("p", {"k", "s"}, "name", "value"):show() end)
         assert "[UNPIVOT_VALUE_DATA_TYPE_MISMATCH]" in out[len(expected):]
 
 
+DECIMALS = ("SELECT CAST(a AS DECIMAL(10,2)) a, CAST(b AS DECIMAL(38,18)) / 3 b, CAST(c AS DECIMAL(12,2)) c, CAST(d AS DECIMAL(12,8)) d "
+            "FROM VALUES (1.25, 1, 12345678.50, 0.0001), (3.5, 2, 10000000.00, 0.00012), (10, 4, 20000000.1, 0), (NULL, 5, 9999999.5, -0.5) t(a, b, c, d)")
+
+
+def test_summaries_of_decimals_are_pysparks(home, run, peer, capsys):
+    names = ["count", "mean", "min", "1%", "25%", "50%", "75%", "max"]
+    peer.sql(DECIMALS).summary(*names).show(20, False)
+    expected = capsys.readouterr().out
+    code = f"""spark:sql("{DECIMALS}"):summary({', '.join(f'"{n}"' for n in names)}):show(20, false)"""
+    assert run(code) == expected
+    assert script(home, code) == expected
+
+
+def test_options_of_functions_are_a_table(home, run):
+    code = """local df = spark:sql("SELECT '{\\"a\\":\\"26/08/2015\\"}' j, '1|x' c")
+df:select(F.from_json("j", "a DATE", {dateFormat = "dd/MM/yyyy"}):alias("j"), F.from_csv("c", "a INT, b STRING", {sep = "|"}):alias("c"),
+          F.to_json(F.struct("c"), {ignoreNullFields = false}):alias("t"), F.from_json("j", "a STRING", {}):alias("e")):show(5, false)
+fails(function() df:select(F.from_json("j", "a INT", {mode = "FAILFAST"})):collect() end)"""
+    there, here = run(code), script(home, FAILS + code)
+    assert there.split("fails")[0].splitlines()[:5] == here.splitlines()[:5]
+    assert "MALFORMED_RECORD_IN_PARSING" in there and "MALFORMED_RECORD_IN_PARSING" in here
+
+
 def test_tables_of_files_refuse_what_sparks_refuse(home, peer):
     """Here and through pyspark, call by call: what is refused, and how it is said."""
     from pyspark.sql.connect import functions as F

@@ -22,26 +22,12 @@ static enum lc schema_arg(struct call *c, size_t arg, const struct dtype **out)
     return LC_OK;
 }
 
-/* What an option of a literal map('sep', ';') says; NULL: it is not there. */
-static const char *option(struct call *c, size_t arg, const char *name)
+/* The columns of a line are those of the schema but the one for malformed records; -1: there is none. */
+static long record_column(const struct dtype *t, const struct text_options *o)
 {
-    const struct expr *e = arg < c->n ? c->e->args[arg] : NULL;
+    long at = dtype_field_index(t, o->corrupt);
 
-    if (!e || e->kind != EXPR_CALL)
-        return NULL;
-    for (size_t i = 0; i + 1 < e->n; i += 2)
-        if (e->args[i]->kind == EXPR_LITERAL && e->args[i]->u.literal.s &&
-            e->args[i + 1]->kind == EXPR_LITERAL && strcasecmp(e->args[i]->u.literal.s, name) == 0)
-            return e->args[i + 1]->u.literal.s;
-    return NULL;
-}
-
-static const char *separator(struct call *c, size_t arg)
-{
-    const char *sep = option(c, arg, "sep");
-
-    sep = sep ? sep : option(c, arg, "delimiter");
-    return gen_text(c->g, sep ? sep : ",", sep ? strlen(sep) : 1);
+    return at >= 0 && t->fields[at].type->id == DTYPE_STRING ? at : -1;
 }
 
 /* A field as Spark's reader takes it: integers without spaces around them, doubles with. What it does not take is NULL. */
@@ -70,61 +56,80 @@ static const char *plain_field(struct call *c, const struct dtype *t, const char
     return gen_printf(c->g, "TRY_CAST(trim(%s) AS %s)", cell, type);
 }
 
-static enum lc field_value(struct call *c, const struct dtype *t, const char *cell, const char **out)
+/* A cell as a value of the type: NULL where it is none. */
+static enum lc cell_value(struct call *c, const struct text_options *o, const struct dtype *t,
+                          const char *cell, const char **out)
 {
-    const char *name = t->id == DTYPE_DATE        ? "dateFormat"
-                       : t->id == DTYPE_TIMESTAMP ? "timestampFormat"
-                                                  : "timestampNTZFormat",
-               *pattern = option(c, 2, name);
     struct sx x = {.sql = cell, .name = "", .type = dtype_of(DTYPE_STRING), .nullable = true}, made;
-    struct buf b = BUF_INIT((size_t)16 << 20);
-    struct err err;
 
-    *out = plain_field(c, t, cell);
-    if (t->id != DTYPE_DATE && t->id != DTYPE_TIMESTAMP && t->id != DTYPE_TIMESTAMP_NTZ)
+    TRY(options_parse(c, o, t, cell, out));
+    if (*out)
         return LC_OK;
-    if (!pattern) {
+    *out = plain_field(c, t, cell);
+    if (t->id == DTYPE_DATE || t->id == DTYPE_TIMESTAMP || t->id == DTYPE_TIMESTAMP_NTZ) {
         TRY(sx_cast(c->g, &x, t, true, false, c->e, &made));
         *out = made.sql;
-        return LC_OK;
     }
-    if (sql_time_column(&b, cell, pattern, t, &err) != LC_OK)
-        return buf_release(&b), gen_fail(c->g, c->e, err.code, "%s", err.message);
-    *out = gen_take(c->g, &b);
     return LC_OK;
 }
 
 static enum lc from_csv(struct call *c, struct sx *out)
 {
+    struct buf b = BUF_INIT((size_t)16 << 20), wrong = BUF_INIT((size_t)16 << 20);
+    const char *fields, *malformed, *x = c->args[0].sql;
+    struct text_options o;
     const struct dtype *t;
-    const char *sep = separator(c, 2), *fields, *value;
-    struct buf b = BUF_INIT((size_t)16 << 20);
+    size_t n = 0;
+    long record;
 
     TRY(schema_arg(c, 1, &t));
-    fields = gen_printf(c->g, "lacus_csv_fields(%s, %s)", c->args[0].sql, sep);
+    TRY(special_options(c, 2, "csv", OPTION_SEP | OPTION_MODE | OPTION_TIMES | OPTION_CORRUPT, &o));
+    record = record_column(t, &o);
+    fields = gen_printf(c->g, "lacus_csv_fields(%s, %s)", x, gen_text(c->g, o.sep, strlen(o.sep)));
+    buf_printf(&wrong, "(len(%s) <> %zu", fields, t->n_fields - (record >= 0));
+    for (size_t i = 0; i < t->n_fields; i++) {
+        const struct dfield *f = &t->fields[i];
+        const char *cell = gen_printf(c->g, "nullif((%s)[%zu], '')", fields, n + 1), *value;
+
+        if ((long)i == record)
+            continue;
+        TRY(cell_value(c, &o, f->type, cell, &value));
+        buf_printf(&wrong, " OR coalesce(%s IS NOT NULL AND (%s) IS NULL, FALSE)", cell, value);
+        n++;
+    }
+    buf_putc(&wrong, ')');
+    malformed = gen_take(c->g, &wrong);
+    n = 0;
     buf_puts(&b, "struct_pack(");
     for (size_t i = 0; i < t->n_fields; i++) {
         const struct dfield *f = &t->fields[i];
+        const char *value = gen_printf(c->g, "CASE WHEN %s THEN %s END", malformed, x);
 
+        if ((long)i != record)
+            TRY(cell_value(c, &o, f->type, gen_printf(c->g, "nullif((%s)[%zu], '')", fields, ++n), &value));
         buf_puts(&b, i ? ", " : "");
         sql_quote_name(&b, f->name);
-        TRY(field_value(c, f->type, gen_printf(c->g, "nullif((%s)[%zu], '')", fields, i + 1), &value));
         buf_printf(&b, " := %s", value);
     }
     buf_putc(&b, ')');
-    TRY(special_done(c, out, t,
-                     gen_printf(c->g, "(CASE WHEN %s IS NULL THEN NULL ELSE %s END)", c->args[0].sql,
-                                gen_take(c->g, &b))));
-    out->nullable = true;
+    TRY(special_done(
+        c, out, t,
+        gen_printf(c->g, "(CASE WHEN %s IS NULL THEN NULL %s ELSE %s END)", x,
+                   o.fail ? gen_printf(c->g, "WHEN %s THEN %s", malformed, options_malformed(c, x)) : "",
+                   gen_take(c->g, &b))));
+    out->nullable = c->args[0].nullable;
     return LC_OK;
 }
 
 static enum lc to_csv(struct call *c, struct sx *out)
 {
     const struct dtype *t = c->args[0].type;
-    const char *sep = separator(c, 1);
     struct buf b = BUF_INIT((size_t)16 << 20);
+    struct text_options o;
+    const char *sep;
 
+    TRY(special_options(c, 1, "csv", OPTION_SEP | OPTION_TIMES, &o));
+    sep = gen_text(c->g, o.sep, strlen(o.sep));
     buf_printf(&b, "(CASE WHEN %s IS NULL THEN NULL ELSE array_to_string([", c->args[0].sql);
     for (size_t i = 0; i < t->n_fields; i++) {
         struct sx f = {.sql = gen_printf(c->g, "struct_extract(%s, %s)", c->args[0].sql,
@@ -132,14 +137,21 @@ static enum lc to_csv(struct call *c, struct sx *out)
                        .name = t->fields[i].name,
                        .type = t->fields[i].type,
                        .nullable = true};
+        const char *time;
 
-        TRY(sx_coerce(c->g, &f, dtype_of(DTYPE_STRING), c->e));
-        if (t->fields[i].type->id == DTYPE_STRING)
+        TRY(options_format(c, &o, f.type, f.sql, &time));
+        if (time)
+            f.sql = time;
+        else
+            TRY(sx_coerce(c->g, &f, dtype_of(DTYPE_STRING), c->e));
+        if (time || t->fields[i].type->id == DTYPE_STRING)
             f.sql = gen_printf(c->g, "lacus_csv_quote(%s, %s)", f.sql, sep);
         buf_printf(&b, "%scoalesce(%s, '')", i ? ", " : "", f.sql);
     }
     buf_printf(&b, "], %s) END)", sep);
-    return special_done(c, out, dtype_of(DTYPE_STRING), gen_take(c->g, &b));
+    TRY(special_done(c, out, dtype_of(DTYPE_STRING), gen_take(c->g, &b)));
+    out->nullable = true;
+    return LC_OK;
 }
 
 /* ---- schemas of texts ---- */
@@ -159,17 +171,19 @@ static enum lc type_text(struct call *c, struct sx *out, const struct dtype *t)
 
 static enum lc schema_of_csv(struct call *c, struct sx *out)
 {
-    const char *text = special_text(&c->args[0]), *sep = option(c, 1, "sep");
-    const struct dtype *s = dtype_struct_new(4);
+    const char *text = special_text(&c->args[0]);
+    struct text_options given;
+    const struct dtype *s;
     struct csv_options o;
     struct csv_row row = {0};
     char name[24];
 
-    csv_defaults(&o);
     if (!text)
-        return dtype_unref(s), special_unsupported(c, "a text that is not a literal");
-    if (sep && csv_option(&o, "sep", sep, c->g->err) != LC_OK)
-        return dtype_unref(s), c->g->err->code;
+        return special_unsupported(c, "a text that is not a literal");
+    TRY(special_options(c, 1, "csv", OPTION_SEP, &given));
+    csv_defaults(&o);
+    TRY(csv_option(&o, "sep", given.sep, c->g->err));
+    s = dtype_struct_new(4);
     if (!csv_line(&o, text, strlen(text), &row))
         return dtype_unref(s), err_nomem(c->g->err);
     for (size_t i = 0; s && i < row.n; i++) {
@@ -244,11 +258,14 @@ static enum lc schema_of_json(struct call *c, struct sx *out)
 {
     const char *text = special_text(&c->args[0]);
     json_error_t e;
-    json_t *v = text ? json_loads(text, JSON_DECODE_ANY, &e) : NULL;
     const struct dtype *t;
+    struct text_options o;
+    json_t *v;
 
     if (!text)
         return special_unsupported(c, "a text that is not a literal");
+    TRY(special_options(c, 1, "json", 0, &o));
+    v = json_loads(text, JSON_DECODE_ANY, &e);
     if (!v)
         return gen_fail(c->g, c->e, LC_ENGINE, "[MALFORMED_RECORD_IN_PARSING] the text is no JSON: %s",
                         e.text);

@@ -73,26 +73,42 @@ static enum lc pattern(struct call *c, size_t arg, bool reading, struct time_pat
     return gen_fail(c->g, c->e, err.code, "%s", err.message);
 }
 
-/* A TIMESTAMP as text by the pattern that is argument 1. */
-static enum lc formatted(struct call *c, struct sx *out, const char *time)
+/* A time as text; by: the pattern, which p was made of where it is a literal. */
+static const char *written(struct call *c, const struct time_pattern *p, const char *time, const char *by)
 {
-    const char *clock = gen_printf(c->g, "CAST(%s AS TIMESTAMP)", time), *plain, *sql,
-               *by = c->n > 1 ? c->args[1].sql : "'" USUAL_PATTERN "'";
-    struct time_pattern p;
+    const char *clock = gen_printf(c->g, "CAST(%s AS TIMESTAMP)", time),
+               *plain = p->n ? plain_pattern(c, p) : NULL;
 
-    TRY(pattern(c, 1, false, &p));
-    plain = p.n ? plain_pattern(c, &p) : NULL;
     if (plain)
-        sql = gen_printf(c->g, "strftime(%s, %s)", clock, plain);
-    else if (p.zoned)
-        sql = gen_printf(
+        return gen_printf(c->g, "strftime(%s, %s)", clock, plain);
+    if (p->zoned)
+        return gen_printf(
             c->g,
             "lacus_date_format(epoch_us(%s), epoch_us(CAST(%s AS TIMESTAMPTZ)), lacus_zone_name(" THE_ZONE
             "), %s)",
             clock, time, by);
-    else
-        sql = gen_printf(c->g, "lacus_date_format(epoch_us(%s), 0, '', %s)", clock, by);
-    return special_done(c, out, dtype_of(DTYPE_STRING), sql);
+    return gen_printf(c->g, "lacus_date_format(epoch_us(%s), 0, '', %s)", clock, by);
+}
+
+enum lc sql_time_text(struct call *c, const char *time, const char *pattern, const char **out)
+{
+    struct time_pattern p;
+    struct err err;
+
+    if (sql_time_pattern(pattern, false, &p, &err) != LC_OK)
+        return gen_fail(c->g, c->e, err.code, "%s", err.message);
+    *out = written(c, &p, time, gen_text(c->g, pattern, strlen(pattern)));
+    return *out ? LC_OK : err_nomem(c->g->err);
+}
+
+/* A TIMESTAMP as text by the pattern that is argument 1. */
+static enum lc formatted(struct call *c, struct sx *out, const char *time)
+{
+    struct time_pattern p;
+
+    TRY(pattern(c, 1, false, &p));
+    return special_done(c, out, dtype_of(DTYPE_STRING),
+                        written(c, &p, time, c->n > 1 ? c->args[1].sql : "'" USUAL_PATTERN "'"));
 }
 
 static enum lc date_format(struct call *c, struct sx *out)

@@ -220,10 +220,29 @@ void sql_time_read(struct buf *out, const char *text, const char *by, bool zoned
 /* A column of a file by the pattern of an option: NULL where it is none. */
 enum lc sql_time_column(struct buf *out, const char *column, const char *pattern, const struct dtype *t,
                         struct err *err) MUST_CHECK;
+/* special_times.c: a date or timestamp as text, by a pattern of Java. */
+enum lc sql_time_text(struct call *c, const char *time, const char *pattern, const char **out);
 extern const struct special special_numbers[], special_texts[], special_times[], special_lists[],
     special_aggregates[], special_maps[], special_data[], special_moments[], special_udf[], special_orders[],
     special_json[], special_intervals[];
 
+/* special_options.c: the options of from_json, to_csv and their kin */
+enum { OPTION_SEP = 1, OPTION_MODE = 2, OPTION_TIMES = 4, OPTION_CORRUPT = 8, OPTION_NULLS = 16 };
+struct text_options {
+    bool fail;                                    /* FAILFAST */
+    bool nulls;                                   /* fields that are NULL are written */
+    const char *sep, *corrupt;                    /* never NULL */
+    const char *date, *timestamp, *timestamp_ntz; /* Java's patterns; NULL: the usual forms */
+};
+/* What argument `arg` says, which may not be there; taken: the options that mean something to the function. */
+enum lc special_options(struct call *c, size_t arg, const char *format, unsigned taken,
+                        struct text_options *o);
+/* A text as a date or timestamp by the option's pattern, NULL where it is none; and back. *out NULL: there is no such option. */
+enum lc options_parse(struct call *c, const struct text_options *o, const struct dtype *t, const char *text,
+                      const char **out);
+enum lc options_format(struct call *c, const struct text_options *o, const struct dtype *t, const char *x,
+                       const char **out);
+const char *options_malformed(struct call *c, const char *record); /* the error of FAILFAST */
 /* special_intervals.c: what aggregates of intervals are made of; the name of a plain one is the row's */
 enum lc interval_sum(struct call *c, struct sx *out, bool distinct);
 enum lc interval_avg(struct call *c, struct sx *out);
