@@ -1,13 +1,13 @@
 /* time_pattern.h: texts of times by a pattern of Java, as Spark reads and writes them: yyyy-MM-dd HH:mm:ss.SSS XXX.
  *
- * What      a pattern becomes items; they write a time or read a text. Letters: G y M L d D Q q E F a H k K h m s S V z O X x Z, texts in
- *           'quotes', what may be left out in [brackets].
+ * What      a pattern becomes items; they write a time or read a text. Letters: G y M L d D Q q E F a H k K h m s S V z O X x Z,
+ *           texts in 'quotes', what may be left out in [brackets].
  * Ownership items point into the pattern, a zone that was read into the text.
  * Units     microseconds; offsets in seconds, to the east.
  * Errors    false, or TIME_NONE: the text is none. TIME_UNKNOWN: a zone by a name that only Java has.
  * Threads   any.
- * Source    java.time.format.DateTimeFormatterBuilder.appendPattern, with Spark's DateTimeFormatterHelper: strict, in English, letters of
- *           either case; a fraction that is read has as many digits as there are.
+ * Source    java.time.format.DateTimeFormatterBuilder.appendPattern, with Spark's DateTimeFormatterHelper: strict, in English,
+ *           letters of either case; a fraction that is read has as many digits as there are.
  *
  * Example:
  *     struct time_pattern p;
