@@ -2,6 +2,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/catalog/resolve.h"
 #include "runtime/dataframe/engines/engine.h"
+#include "runtime/spark/spark.h"
 #include "runtime/spark/table.h"
 #include "runtime/spark/target.h"
 #include <string.h>
@@ -370,9 +371,13 @@ static enum lc merge(struct merging *m)
     TRY(count_changes(m, &numbers));
     json_object_foreach (numbers, key, value)
         changed += json_integer_value(value);
-    rc = changed ? merged_rows(m, &rows) : LC_OK;
-    if (rc == LC_OK && changed)
+    rc = merged_rows(m, &rows);
+    if (rc == LC_OK && changed) {
         rc = target_commit(m->c, &m->t, rows, "MERGE", json_incref(numbers));
+    } else if (rc == LC_OK) { /* a clause that is wrong is so where it takes no row, too */
+        rc = spark_analyze(m->c->ctx, m->c->env->spark, rows, m->c->err);
+        plan_unref(rows);
+    }
     if (rc == LC_OK)
         rc = show_counts(m->c, numbers);
     json_decref(numbers);

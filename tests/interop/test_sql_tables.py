@@ -441,6 +441,8 @@ def test_a_wrong_update_is_wrong_where_no_row_matches(home):
         assert "[UNRESOLVED_ROUTINE]" in fails(home, "UPDATE wu SET a = no_such(1) WHERE a = 7")
         assert "[DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION]" in fails(home, "UPDATE wu SET a = array(1) WHERE a = 7")
         assert sql(home, "UPDATE wu SET a = (SELECT max(id) FROM range(3)) WHERE a = 7") == [{"num_affected_rows": 0}]
+        for what in ("MATCHED THEN UPDATE SET a = s.zz", "NOT MATCHED BY SOURCE AND wu.a = 7 THEN UPDATE SET a = zz"):
+            assert "[UNRESOLVED_COLUMN.WITH_SUGGESTION]" in fails(home, f"MERGE INTO wu USING (SELECT 9 AS a) s ON wu.a = s.a WHEN {what}")
         sql(home, "INSERT INTO wu VALUES (1, 'x')")
 
 
