@@ -562,12 +562,17 @@ static void parse_null_treatment(struct parser *p, const char **name, struct exp
                 {"nth_value", "nth_value", false},
                 {"lag", "lag", true},
                 {"lead", "lead", true}};
+    bool respect = accept_words(p, "RESPECT NULLS");
     size_t i = 0;
 
-    if (accept_words(p, "RESPECT NULLS") || !accept_words(p, "IGNORE NULLS"))
+    if (!respect && !accept_words(p, "IGNORE NULLS"))
         return;
     while (i < sizeof rows / sizeof *rows && strcmp(rows[i].name, *name) != 0)
         i++;
+    if (respect) {
+        *name = i < sizeof rows / sizeof *rows ? rows[i].becomes : *name;
+        return;
+    }
     if (i == sizeof rows / sizeof *rows) {
         fail_at(p, at,
                 "[INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX] Invalid SQL syntax: The function `%s` "
