@@ -346,12 +346,18 @@ const struct plan *plan_values(struct expr *const *cells, size_t n_rows, size_t 
 
 const struct plan *plan_range(int64_t start, int64_t end, int64_t step)
 {
+    return plan_range_in(start, end, step, 0);
+}
+
+const struct plan *plan_range_in(int64_t start, int64_t end, int64_t step, int32_t partitions)
+{
     struct plan *p = node(PLAN_RANGE, (struct parts){0});
 
     if (p) {
         p->u.range.start = start;
         p->u.range.end = end;
         p->u.range.step = step;
+        p->u.range.partitions = partitions;
     }
     return p;
 }

@@ -128,6 +128,7 @@ struct plan {
         } local;
         struct {
             int64_t start, end, step;
+            int32_t partitions; /* on a server; 0: as many as it likes */
         } range;
         struct {
             enum join_kind kind;
@@ -185,6 +186,7 @@ const struct plan *plan_local(struct local_data *data, const struct dtype *schem
 const struct plan *plan_values(struct expr *const *cells, size_t n_rows, size_t n_columns,
                                const char *const *names);
 const struct plan *plan_range(int64_t start, int64_t end, int64_t step);
+const struct plan *plan_range_in(int64_t start, int64_t end, int64_t step, int32_t partitions);
 const struct plan *plan_project(const struct plan *input, struct expr *const *exprs,
                                 size_t n); /* input may be NULL */
 const struct plan *plan_filter(const struct plan *input, struct expr *condition);

@@ -121,7 +121,7 @@ const struct dtype *schema_arg(lua_State *L, int index, bool names)
 static int l_range(lua_State *L) /* range(n), range(start, end, step, numPartitions) */
 {
     static const char *const names[] = {"start", "end", "step", "numPartitions", NULL};
-    int64_t first, step;
+    int64_t first, step, parts;
 
     spark_args(L, 2, names);
     if (lua_isnil(L, 2)) /* range{["end"] = n} */
@@ -129,9 +129,12 @@ static int l_range(lua_State *L) /* range(n), range(start, end, step, numPartiti
     first = luaL_checkinteger(L, 2);
     step = luaL_optinteger(L, 4, 1);
     luaL_argcheck(L, step != 0, 4, "the step cannot be 0");
+    parts = luaL_optinteger(L, 5, 0);
+    luaL_argcheck(L, parts >= 0 && parts <= INT32_MAX && (parts || lua_isnoneornil(L, 5)), 5,
+                  "a number of partitions is 1 or more");
     if (lua_isnil(L, 3))
-        return dataframe_push(L, plan_range(0, first, step));
-    return dataframe_push(L, plan_range(first, luaL_checkinteger(L, 3), step));
+        return dataframe_push(L, plan_range_in(0, first, step, (int32_t)parts));
+    return dataframe_push(L, plan_range_in(first, luaL_checkinteger(L, 3), step, (int32_t)parts));
 }
 
 static int l_table(lua_State *L)

@@ -39,6 +39,10 @@ df:show(); df:show(2, false); df:show{1, vertical = true}; df:printSchema()
     assert out == capsys.readouterr().out
 
 
+def test_a_range_has_the_partitions_asked_for(run):
+    assert run('print(spark:range(0, 100, 1, 7):select(F.spark_partition_id():alias("p")):distinct():count())').split() == ["7"]
+
+
 def test_pivots_of_first_values_and_unpivots_of_several_types_are_pysparks(home, run, peer, capsys):
     made = '''
 local df = spark:createDataFrame({{1, "a", "w", null}, {1, "a", null, 11}, {1, "b", "y", null}, {2, "b", "z", 13}}, "k INT, p STRING, s STRING, n BIGINT")

@@ -90,6 +90,8 @@ static void put_range(struct encoder *e, const struct plan *p)
     pb_int(e->out, 1, p->u.range.start);
     pb_int(e->out, 2, p->u.range.end);
     pb_int(e->out, 3, p->u.range.step);
+    if (p->u.range.partitions)
+        pb_int(e->out, 4, p->u.range.partitions);
 }
 
 /* Rows of expressions: a union of projections of one row. */
