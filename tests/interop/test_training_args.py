@@ -75,7 +75,7 @@ def test_a_resumed_run_with_momentum_is_the_same(engine, tmp_path):
     args = dict(max_steps=8, learning_rate=0.05, per_device_train_batch_size=2, logging_steps=1, optim="sgd", momentum=0.9, save_steps=4,
                 eval_strategy="steps", eval_steps=2, lr_scheduler_type="reduce_lr_on_plateau", lr_scheduler_kwargs=dict(patience=0, threshold=0.5), output_dir=str(tmp_path / "out"))
     whole = engine.train(start(engine, tmp_path / "start"), examples(), **args)
-    t, _keep = engine.trainer(engine.load(tmp_path), examples(), **args)
+    t, _keep = engine.trainer(engine.load(tmp_path / "start"), examples(), **args)
     engine.call("trainer_resume", CTX, t, str(tmp_path / "out" / "checkpoint-4").encode())
     engine.call("trainer_run", CTX, t)
     again = json.loads(engine.jansson.json_dumps(C.c_void_p(engine.lib.trainer_history(t)), C.c_size_t(0x8800)))
