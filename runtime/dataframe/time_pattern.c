@@ -311,7 +311,7 @@ static void write_fraction(struct buf *b, int64_t micros, int n)
     int64_t unit = 100000;
 
     for (; n > 0; n--, unit /= 10)
-        buf_putc(b, unit ? (char)('0' + micros / unit % 10) : '0');
+        buf_putc(b, (char)(unit ? '0' + micros / unit % 10 : '0'));
 }
 
 static void write_quarter(struct buf *b, int quarter, int n)
