@@ -19,8 +19,9 @@ LIBDIR := $(PREFIX)/lib/lacus# the program looks in ../lib/lacus
 
 # ---- tools and flags ---------------------------------------------------------------------------------------------------
 CC ?= cc
-LINKED := libzmq libsodium jansson lua5.4
-PKGS := $(LINKED) sqlite3 # this one is opened on first use
+LINKED := libsodium jansson lua5.4
+OPENED := libzmq sqlite3# on first use: they are half of a start
+PKGS := $(LINKED) $(OPENED)
 pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wundef -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wwrite-strings -Wvla -Wformat=2 -Wimplicit-fallthrough -Wnull-dereference -Wdouble-promotion
@@ -37,10 +38,6 @@ CPPFLAGS_ALL := -I. -I$(B)/gen -Ibuild/deps/include -D_GNU_SOURCE -DLACUS_VERSIO
 CFLAGS_ALL := -std=c11 $(OPT) $(WARN) -fPIC -ffile-prefix-map=$(CURDIR)/= $(CFLAGS)
 LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN),-Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs) $(LDFLAGS)
 LIBS := $(call pkg,--libs,$(LINKED)) -lpthread -ldl -lm
-# A start is mostly symbols looked for library by library, in the order of the link line: the program names those first that have
-# most of what is asked for. libstdc++ is libzmq's; where it has none, the rest does as well (and a sanitizer's library comes first).
-FIRST := -Wl,--push-state,--no-as-needed -l:libstdc++.so.6 -lc -Wl,--pop-state
-FIRST := $(if $(SAN),,$(shell echo 'int main(void) { return 0; }' | $(CC) -x c - -o /dev/null $(FIRST) 2>/dev/null && echo '$(FIRST)'))
 
 # ---- sources -----------------------------------------------------------------------------------------------------------
 # Plugins: one row each; sources in the folder, libraries of their own. Their folders are left out of the program.
@@ -86,7 +83,7 @@ requirements:
 	echo "as root (or with sudo): make deps; else ask for the packages that 'make -n deps' names"; exit 1; }
 
 $(B)/lacus: $(OBJ) $(EMBED_OBJ) $(B)/sources
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $(FIRST) $(OBJ) $(EMBED_OBJ) $(LIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $(OBJ) $(EMBED_OBJ) $(LIBS)
 
 $(B)/liblacus.a: $(LIB_OBJ) $(EMBED_OBJ) $(B)/sources
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(LIB_OBJ) $(EMBED_OBJ)
@@ -126,7 +123,7 @@ $(foreach p,$(PLUGINS),$(if $(strip $($(p)_ABSENT)),,$(eval $(call plugin_rules,
 ##: Test
 $(B)/tests/%: tests/unit/%.c $(TEST_SUPPORT) $(B)/liblacus.a
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(TEST_SUPPORT) -Wl,--whole-archive $(B)/liblacus.a -Wl,--no-whole-archive $(LIBS) $(call pkg,--libs,sqlite3) -lcmocka
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(TEST_SUPPORT) -Wl,--whole-archive $(B)/liblacus.a -Wl,--no-whole-archive $(LIBS) $(call pkg,--libs,$(OPENED)) -lcmocka
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/liblacus.a # FUZZ_OBJ_name: objects of a plugin that the target needs
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(FUZZ_OBJ_$*) $(B)/liblacus.a $(LIBS)

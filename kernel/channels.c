@@ -2,6 +2,7 @@
 #include "kernel/death.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/zmq_api.h"
 #include <errno.h>
 #ifdef __GLIBC__
 #include <nss.h>
@@ -39,7 +40,7 @@ enum { REPLIES_MAX = 10000 };
 
 static void set_int(void *socket, int option, int value)
 {
-    zmq_setsockopt(socket, option, &value, sizeof value);
+    zmq()->setsockopt(socket, option, &value, sizeof value);
 }
 
 /* The file's keys are the server's: clients make their own and need to know our public one. Who a client is, the
@@ -50,12 +51,12 @@ static enum lc encrypt(void *socket, const struct connection *c, struct err *err
 
     if (!c->curve_secret[0])
         return LC_OK;
-    if (zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &yes, sizeof yes) == 0 &&
-        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, c->curve_secret, sizeof c->curve_secret) == 0 &&
-        zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, c->curve_public, sizeof c->curve_public) == 0)
+    if (zmq()->setsockopt(socket, ZMQ_CURVE_SERVER, &yes, sizeof yes) == 0 &&
+        zmq()->setsockopt(socket, ZMQ_CURVE_SECRETKEY, c->curve_secret, sizeof c->curve_secret) == 0 &&
+        zmq()->setsockopt(socket, ZMQ_CURVE_PUBLICKEY, c->curve_public, sizeof c->curve_public) == 0)
         return LC_OK;
     err_set(err, LC_UNSUPPORTED, "cannot encrypt the channels as the connection file asks: %s",
-            zmq_strerror(errno));
+            zmq()->strerror(errno));
     return err_hint(err, "its keys are not Z85, or ZeroMQ was built without CURVE");
 }
 
@@ -64,29 +65,29 @@ static enum lc bind_one(struct channels *ch, enum channel i, const struct connec
     char address[CONNECTION_ADDRESS_MAX];
     const int64_t largest = WIRE_BYTES_MAX;
     size_t size = sizeof ch->fd[i];
-    void *s = ch->socket[i] = zmq_socket(ch->context, types[i]);
+    void *s = ch->socket[i] = zmq()->socket(ch->context, types[i]);
 
     if (!s)
-        return err_set(err, LC_IO, "cannot open the %s socket: %s", channel_name(i), zmq_strerror(errno));
+        return err_set(err, LC_IO, "cannot open the %s socket: %s", channel_name(i), zmq()->strerror(errno));
     /* On iopub nothing is dropped for being too many: the publisher counts bytes itself. */
     set_int(s, ZMQ_SNDHWM, types[i] == ZMQ_ROUTER ? REPLIES_MAX : 0);
     set_int(s, ZMQ_LINGER, 1000);
-    zmq_setsockopt(s, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
+    zmq()->setsockopt(s, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
     if (i == CHANNEL_IOPUB)
         set_int(s, ZMQ_XPUB_VERBOSE, 1);
     if (types[i] == ZMQ_ROUTER)
         set_int(s, ZMQ_ROUTER_HANDOVER, 1);
     TRY(encrypt(s, c, err));
     connection_address(c, i, address);
-    if (zmq_bind(s, address) != 0) {
+    if (zmq()->bind(s, address) != 0) {
         bool taken = errno == EADDRINUSE || errno == EACCES;
 
         err_set(err, LC_NET, "cannot bind the %s channel to '%s': %s", channel_name(i), address,
-                zmq_strerror(errno));
+                zmq()->strerror(errno));
         return err_hint(err, taken ? "another program may have the port: start the kernel again"
                                    : "'ip' in the connection file must be an address of this machine");
     }
-    zmq_getsockopt(s, ZMQ_FD, &ch->fd[i], &size);
+    zmq()->getsockopt(s, ZMQ_FD, &ch->fd[i], &size);
     return LC_OK;
 }
 
@@ -103,7 +104,7 @@ enum lc channels_open(const struct connection *c, struct kwire *wire, int log_fd
                       struct err *err)
 {
     struct channels *ch = mem_zalloc(sizeof *ch);
-    enum lc rc = LC_OK;
+    enum lc rc;
 
     if (!ch)
         return err_nomem(err);
@@ -113,9 +114,7 @@ enum lc channels_open(const struct connection *c, struct kwire *wire, int log_fd
     buf_init(&ch->control_header, 4096);
     pthread_mutex_init(&ch->lock, NULL);
     open_protocols();
-    ch->context = zmq_ctx_new();
-    if (!ch->context)
-        rc = err_set(err, LC_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
+    rc = zmq_context(&ch->context, err);
     for (int i = 0; i < CHANNEL_COUNT && rc == LC_OK; i++)
         rc = bind_one(ch, (enum channel)i, c, err);
     if (rc == LC_OK)
@@ -127,13 +126,13 @@ enum lc channels_open(const struct connection *c, struct kwire *wire, int log_fd
 
 void channels_shut(struct channels *ch)
 {
-    zmq_ctx_shutdown(ch->context);
+    zmq()->ctx_shutdown(ch->context);
 }
 
 void channels_close_one(struct channels *ch, enum channel channel)
 {
     if (ch->socket[channel])
-        zmq_close(ch->socket[channel]);
+        zmq()->close(ch->socket[channel]);
     ch->socket[channel] = NULL;
 }
 
@@ -144,7 +143,7 @@ void channels_close(struct channels *ch)
     for (int i = 0; i < CHANNEL_COUNT; i++)
         channels_close_one(ch, (enum channel)i);
     if (ch->context)
-        zmq_ctx_term(ch->context);
+        zmq()->ctx_term(ch->context);
     pthread_mutex_destroy(&ch->lock);
     buf_release(&ch->header);
     buf_release(&ch->control_header);
@@ -179,7 +178,7 @@ void request_free(struct request *r)
         return;
     kwire_message_release(&r->message);
     for (size_t i = 0; i < r->n_parts; i++)
-        zmq_msg_close(&r->frames[i]);
+        zmq()->msg_close(&r->frames[i]);
     mem_free(r->frames);
     mem_free(r->parts);
     mem_free(r);
@@ -198,9 +197,9 @@ static bool reserve_frame(struct request *r, size_t *cap)
     if (!frames)
         return false;
     for (size_t i = 0; i < r->n_parts; i++) {
-        zmq_msg_init(&frames[i]);
-        zmq_msg_move(&frames[i], &r->frames[i]);
-        zmq_msg_close(&r->frames[i]);
+        zmq()->msg_init(&frames[i]);
+        zmq()->msg_move(&frames[i], &r->frames[i]);
+        zmq()->msg_close(&r->frames[i]);
     }
     mem_free(r->frames);
     r->frames = frames;
@@ -218,18 +217,18 @@ static bool receive_frames(void *socket, struct request *r, bool *usable)
     for (bool more = true; more;) {
         zmq_msg_t frame;
 
-        zmq_msg_init(&frame);
-        if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0)
-            return zmq_msg_close(&frame), r->n_parts > 0;
-        more = zmq_msg_more(&frame);
-        r->size += zmq_msg_size(&frame);
+        zmq()->msg_init(&frame);
+        if (zmq()->msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0)
+            return zmq()->msg_close(&frame), r->n_parts > 0;
+        more = zmq()->msg_more(&frame);
+        r->size += zmq()->msg_size(&frame);
         *usable =
             *usable && r->n_parts < WIRE_PARTS_MAX && r->size <= WIRE_BYTES_MAX && reserve_frame(r, &cap);
         if (*usable) {
-            zmq_msg_init(&r->frames[r->n_parts]);
-            zmq_msg_move(&r->frames[r->n_parts++], &frame);
+            zmq()->msg_init(&r->frames[r->n_parts]);
+            zmq()->msg_move(&r->frames[r->n_parts++], &frame);
         }
-        zmq_msg_close(&frame);
+        zmq()->msg_close(&frame);
     }
     return true;
 }
@@ -238,7 +237,7 @@ static bool view_frames(struct request *r)
 {
     r->parts = mem_calloc(r->n_parts, sizeof *r->parts);
     for (size_t i = 0; r->parts && i < r->n_parts; i++)
-        r->parts[i] = (struct kwire_part){zmq_msg_data(&r->frames[i]), zmq_msg_size(&r->frames[i])};
+        r->parts[i] = (struct kwire_part){zmq()->msg_data(&r->frames[i]), zmq()->msg_size(&r->frames[i])};
     return r->parts != NULL;
 }
 
@@ -293,7 +292,7 @@ static const struct kwire_part empty = {"{}", 2};
 
 static bool send_part(void *socket, const void *data, size_t len, bool more)
 {
-    return zmq_send(socket, data, len, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0;
+    return zmq()->send(socket, data, len, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0;
 }
 
 static bool send_content(void *socket, const struct outgoing *o, bool more)
@@ -303,14 +302,14 @@ static bool send_content(void *socket, const struct outgoing *o, bool more)
     if (!o->content_free)
         return send_part(socket, o->content.data, o->content.len, more);
     /* the bytes were handed over by our caller: ZeroMQ only wants them without const */
-    if (zmq_msg_init_data(&frame, (void *)(uintptr_t)o->content.data, o->content.len, o->content_free,
-                          o->content_hint) != 0) {
+    if (zmq()->msg_init_data(&frame, (void *)(uintptr_t)o->content.data, o->content.len, o->content_free,
+                             o->content_hint) != 0) {
         o->content_free((void *)(uintptr_t)o->content.data, o->content_hint);
         return false;
     }
-    if (zmq_msg_send(&frame, socket, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0)
+    if (zmq()->msg_send(&frame, socket, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0)
         return true;
-    zmq_msg_close(&frame);
+    zmq()->msg_close(&frame);
     return false;
 }
 

@@ -20,7 +20,7 @@
 #define LACUS_KERNEL_CHANNELS_H
 #include "kernel/connection.h"
 #include "kernel/wire.h"
-#include <zmq.h>
+#include "runtime/base/zmq_api.h"
 
 struct channels;
 

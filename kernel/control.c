@@ -2,6 +2,7 @@
 #include "kernel/death.h"
 #include "kernel/debug_adapter.h"
 #include "kernel/kernel_int.h"
+#include "runtime/base/zmq_api.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -288,7 +289,7 @@ static void wait_for_end(struct kernel *k)
 
     do {
         answer_late_shutdowns(k);
-        if (zmq_poll(items, 2, clock_ms_until(until)) < 0)
+        if (zmq()->poll(items, 2, clock_ms_until(until)) < 0)
             items[0].revents = items[1].revents = 0;
     } while (!items[0].revents && clock_ms_until(until) > 0);
     answer_late_shutdowns(k);
@@ -314,7 +315,7 @@ static void *control_thread(void *arg)
     while (!atomic_load(&k->stopping)) {
         int due = still_due(k), debug = debug_adapter_due(k->debug);
 
-        if (zmq_poll(items, n, debug >= 0 && (due < 0 || debug < due) ? debug : due) < 0 && errno != EINTR)
+        if (zmq()->poll(items, n, debug >= 0 && (due < 0 || debug < due) ? debug : due) < 0 && errno != EINTR)
             break;
         if (due >= 0 && still_due(k) == 0)
             say_still(k);
@@ -349,11 +350,11 @@ static void *heartbeat_thread(void *arg)
     while (ok) {
         zmq_msg_t frame;
 
-        zmq_msg_init(&frame);
-        ok = zmq_msg_recv(&frame, socket, 0) >= 0 || errno == EINTR;
-        more = ok && zmq_msg_more(&frame);
-        if (!ok || zmq_msg_send(&frame, socket, more ? ZMQ_SNDMORE : 0) < 0)
-            zmq_msg_close(&frame);
+        zmq()->msg_init(&frame);
+        ok = zmq()->msg_recv(&frame, socket, 0) >= 0 || errno == EINTR;
+        more = ok && zmq()->msg_more(&frame);
+        if (!ok || zmq()->msg_send(&frame, socket, more ? ZMQ_SNDMORE : 0) < 0)
+            zmq()->msg_close(&frame);
     }
     channels_close_one(k->channels, CHANNEL_HB);
     return NULL;

@@ -1,6 +1,7 @@
 #include "kernel/publisher.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/zmq_api.h"
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -358,7 +359,7 @@ bool publisher_welcome_locked(struct publisher *p)
     const struct kwire_part nobody = {NULL, 0};
     struct buf content = BUF_INIT(4096);
     char topic[513];
-    int n = zmq_recv(channels_socket(p->ch, CHANNEL_IOPUB), topic, sizeof topic, ZMQ_DONTWAIT);
+    int n = zmq()->recv(channels_socket(p->ch, CHANNEL_IOPUB), topic, sizeof topic, ZMQ_DONTWAIT);
 
     if (n < 0)
         return false;

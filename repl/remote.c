@@ -5,14 +5,15 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/zmq_api.h"
 #include "runtime/session/frontend.h"
 #include <errno.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <zmq.h>
 
 enum { ALIVE_MS = 400, ANSWER_MS = 10000, BEAT_MS = 3000, PARTS_MAX = 64 };
 
@@ -39,14 +40,14 @@ static void on_interrupt(int sig)
 /* ---- sockets ---- */
 static bool set_curve(void *socket, const struct connection *c)
 {
-    char public[CONNECTION_CURVE_MAX], secret[CONNECTION_CURVE_MAX];
+    unsigned char public[crypto_box_PUBLICKEYBYTES], secret[crypto_box_SECRETKEYBYTES];
 
     if (!c->curve_public[0])
         return true;
-    return zmq_curve_keypair(public, secret) == 0 &&
-           zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, c->curve_public, sizeof c->curve_public) == 0 &&
-           zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public, sizeof public) == 0 &&
-           zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, sizeof secret) == 0;
+    return crypto_box_keypair(public, secret) == 0 &&
+           zmq()->setsockopt(socket, ZMQ_CURVE_SERVERKEY, c->curve_public, sizeof c->curve_public) == 0 &&
+           zmq()->setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public, sizeof public) == 0 &&
+           zmq()->setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, sizeof secret) == 0;
 }
 
 static void *connect_to(void *context, const struct connection *c, enum channel channel, const char *identity)
@@ -56,21 +57,21 @@ static void *connect_to(void *context, const struct connection *c, enum channel 
                                              [CHANNEL_IOPUB] = ZMQ_SUB,
                                              [CHANNEL_CONTROL] = ZMQ_DEALER,
                                              [CHANNEL_HB] = ZMQ_REQ};
-    void *socket = zmq_socket(context, kinds[channel]);
+    void *socket = zmq()->socket(context, kinds[channel]);
     char address[CONNECTION_ADDRESS_MAX];
     int none = 0;
 
     if (!socket)
         return NULL;
-    zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none);
+    zmq()->setsockopt(socket, ZMQ_LINGER, &none, sizeof none);
     if (kinds[channel] == ZMQ_DEALER)
-        zmq_setsockopt(socket, ZMQ_ROUTING_ID, identity, strlen(identity)); /* stdin answers the shell's */
+        zmq()->setsockopt(socket, ZMQ_ROUTING_ID, identity, strlen(identity)); /* stdin answers the shell's */
     if (kinds[channel] == ZMQ_SUB)
-        zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0);
+        zmq()->setsockopt(socket, ZMQ_SUBSCRIBE, "", 0);
     connection_address(c, channel, address);
-    if (set_curve(socket, c) && zmq_connect(socket, address) == 0)
+    if (set_curve(socket, c) && zmq()->connect(socket, address) == 0)
         return socket;
-    zmq_close(socket);
+    zmq()->close(socket);
     return NULL;
 }
 
@@ -94,11 +95,11 @@ static enum lc send_message(struct remote *r, enum channel channel, const char *
     const struct kwire_part parts[WIRE_SIGNED_PARTS] = {
         {buf_str(&header), header.len}, {"{}", 2}, {"{}", 2}, {body ? body : "{}", body ? strlen(body) : 2}};
     kwire_sign(r->wire, parts, signature);
-    zmq_send(r->socket[channel], WIRE_DELIMITER, strlen(WIRE_DELIMITER), ZMQ_SNDMORE);
-    zmq_send(r->socket[channel], signature, strlen(signature), ZMQ_SNDMORE);
+    zmq()->send(r->socket[channel], WIRE_DELIMITER, strlen(WIRE_DELIMITER), ZMQ_SNDMORE);
+    zmq()->send(r->socket[channel], signature, strlen(signature), ZMQ_SNDMORE);
     for (size_t i = 0; i < WIRE_SIGNED_PARTS; i++)
-        zmq_send(r->socket[channel], parts[i].data, parts[i].len,
-                 i + 1 < WIRE_SIGNED_PARTS ? ZMQ_SNDMORE : 0);
+        zmq()->send(r->socket[channel], parts[i].data, parts[i].len,
+                    i + 1 < WIRE_SIGNED_PARTS ? ZMQ_SNDMORE : 0);
     buf_release(&header);
     free(body);
     return LC_OK;
@@ -135,13 +136,13 @@ static bool receive(struct remote *r, enum channel channel, struct message *out)
 
     *out = (struct message){0};
     for (; more && n < PARTS_MAX; n++) {
-        zmq_msg_init(&frames[n]);
-        if (zmq_msg_recv(&frames[n], r->socket[channel], ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close(&frames[n]);
+        zmq()->msg_init(&frames[n]);
+        if (zmq()->msg_recv(&frames[n], r->socket[channel], ZMQ_DONTWAIT) < 0) {
+            zmq()->msg_close(&frames[n]);
             break;
         }
-        more = zmq_msg_more(&frames[n]);
-        parts[n] = (struct kwire_part){zmq_msg_data(&frames[n]), zmq_msg_size(&frames[n])};
+        more = zmq()->msg_more(&frames[n]);
+        parts[n] = (struct kwire_part){zmq()->msg_data(&frames[n]), zmq()->msg_size(&frames[n])};
     }
     if (n > 0 && kwire_parse(r->wire, parts, n, &m, NULL) == LC_OK) {
         *out = (struct message){json_incref(m.header), json_incref(m.parent), json_incref(m.content)};
@@ -149,7 +150,7 @@ static bool receive(struct remote *r, enum channel channel, struct message *out)
         kwire_message_release(&m);
     }
     for (size_t i = 0; i < n; i++)
-        zmq_msg_close(&frames[i]);
+        zmq()->msg_close(&frames[i]);
     return ok;
 }
 
@@ -164,9 +165,9 @@ static void beat(struct remote *r)
 {
     char answer[8];
 
-    if (zmq_recv(r->socket[CHANNEL_HB], answer, sizeof answer, ZMQ_DONTWAIT) >= 0)
+    if (zmq()->recv(r->socket[CHANNEL_HB], answer, sizeof answer, ZMQ_DONTWAIT) >= 0)
         r->beating = false;
-    if (!r->beating && zmq_send(r->socket[CHANNEL_HB], "ping", 4, ZMQ_DONTWAIT) == 4) {
+    if (!r->beating && zmq()->send(r->socket[CHANNEL_HB], "ping", 4, ZMQ_DONTWAIT) == 4) {
         r->beating = true;
         r->beat_ns = clock_mono_ns();
     } else if (r->beating && clock_mono_ns() - r->beat_ns > (int64_t)BEAT_MS * 1000000) {
@@ -292,7 +293,7 @@ static json_t *wait_for(struct remote *r, struct waiting *w, int64_t limit_ms)
         zmq_pollitem_t items[3];
         for (size_t i = 0; i < 3; i++)
             items[i] = (zmq_pollitem_t){.socket = r->socket[channels[i]], .events = ZMQ_POLLIN};
-        if (zmq_poll(items, 3, 200) == 0)
+        if (zmq()->poll(items, 3, 200) == 0)
             beat(r);
         for (size_t i = 0; i < 3; i++)
             take_from(r, w, channels[i]);
@@ -449,18 +450,19 @@ static char *runtime_folder(void)
 
 static bool answers(const struct connection *c)
 {
-    void *context = zmq_ctx_new(), *socket = context ? connect_to(context, c, CHANNEL_HB, "") : NULL;
+    void *context,
+        *socket = zmq_context(&context, NULL) == LC_OK ? connect_to(context, c, CHANNEL_HB, "") : NULL;
     char answer[8];
     int wait = ALIVE_MS;
     bool alive = false;
 
     if (socket) {
-        zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait, sizeof wait);
-        alive = zmq_send(socket, "ping", 4, 0) == 4 && zmq_recv(socket, answer, sizeof answer, 0) >= 0;
-        zmq_close(socket);
+        zmq()->setsockopt(socket, ZMQ_RCVTIMEO, &wait, sizeof wait);
+        alive = zmq()->send(socket, "ping", 4, 0) == 4 && zmq()->recv(socket, answer, sizeof answer, 0) >= 0;
+        zmq()->close(socket);
     }
     if (context)
-        zmq_ctx_term(context);
+        zmq()->ctx_term(context);
     return alive;
 }
 
@@ -566,12 +568,12 @@ static enum lc open_sockets(struct remote *r, struct err *err)
     char identity[UUID_TEXT];
 
     uuid_make(identity);
-    r->context = zmq_ctx_new();
-    for (int i = 0; r->context && i < CHANNEL_COUNT; i++)
+    TRY(zmq_context(&r->context, err));
+    for (int i = 0; i < CHANNEL_COUNT; i++)
         r->socket[i] = connect_to(r->context, &r->connection, (enum channel)i, identity);
     for (int i = 0; i < CHANNEL_COUNT; i++)
         if (!r->socket[i])
-            return err_set(err, LC_NET, "cannot connect to the kernel: %s", zmq_strerror(errno));
+            return err_set(err, LC_NET, "cannot connect to the kernel: %s", zmq()->strerror(errno));
     return kwire_open(r->connection.key, r->connection.key_len, &r->wire, err);
 }
 
@@ -605,9 +607,9 @@ void remote_close(struct remote *r)
         return;
     for (int i = 0; i < CHANNEL_COUNT; i++)
         if (r->socket[i])
-            zmq_close(r->socket[i]);
+            zmq()->close(r->socket[i]);
     if (r->context)
-        zmq_ctx_term(r->context);
+        zmq()->ctx_term(r->context);
     kwire_close(r->wire);
     mem_free(r->banner);
     mem_free(r->next_input);

@@ -1,13 +1,13 @@
 #include "runtime/train/link.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/zmq_api.h"
 #include "runtime/train/socket.h"
 #include "runtime/train/zap.h"
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <zmq.h>
 
 enum { PEERS_MOST = 1024, ID_MOST = 31, QUEUE = 64 };
 
@@ -45,21 +45,21 @@ static bool more_frames(void *socket)
     int more = 0;
     size_t len = sizeof more;
 
-    return zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &len) == 0 && more;
+    return zmq()->getsockopt(socket, ZMQ_RCVMORE, &more, &len) == 0 && more;
 }
 
 static void skip_rest(void *socket)
 {
-    while (more_frames(socket) && zmq_recv(socket, NULL, 0, 0) >= 0)
+    while (more_frames(socket) && zmq()->recv(socket, NULL, 0, 0) >= 0)
         ;
 }
 
 static void read_identity(zmq_msg_t *m, struct link_event *e, int *fd)
 {
-    const char *user = zmq_msg_gets(m, "User-Id"), *address = zmq_msg_gets(m, "Peer-Address");
+    const char *user = zmq()->msg_gets(m, "User-Id"), *address = zmq()->msg_gets(m, "Peer-Address");
 
     (void)snprintf(e->user, sizeof e->user, "%s", user ? user : "");
-    *fd = zmq_msg_get(m, ZMQ_SRCFD);
+    *fd = zmq()->msg_get(m, ZMQ_SRCFD);
     (void)snprintf(e->address, sizeof e->address, "%s", address ? address : "");
 }
 
@@ -71,23 +71,23 @@ static bool receive_body(void *socket, enum wire_side from, struct link_event *e
     bool ok = false;
     size_t len = 0;
 
-    (void)zmq_msg_init(&head);
-    (void)zmq_msg_init(&body);
-    if (zmq_msg_recv(&head, socket, ZMQ_DONTWAIT) >= 0) {
+    (void)zmq()->msg_init(&head);
+    (void)zmq()->msg_init(&body);
+    if (zmq()->msg_recv(&head, socket, ZMQ_DONTWAIT) >= 0) {
         read_identity(&head, e, fd);
-        if (more_frames(socket) && zmq_msg_recv(&body, socket, 0) >= 0)
-            len = zmq_msg_size(&body);
+        if (more_frames(socket) && zmq()->msg_recv(&body, socket, 0) >= 0)
+            len = zmq()->msg_size(&body);
         skip_rest(socket);
         if (len && len <= WIRE_PAYLOAD_MAX && (e->frame = mem_alloc(len)))
-            memcpy(e->frame, zmq_msg_data(&body), len);
-        ok = wire_parse(zmq_msg_data(&head), zmq_msg_size(&head), e->frame, len, from, &e->msg, &err) ==
+            memcpy(e->frame, zmq()->msg_data(&body), len);
+        ok = wire_parse(zmq()->msg_data(&head), zmq()->msg_size(&head), e->frame, len, from, &e->msg, &err) ==
                  LC_OK &&
              (len == 0 || e->frame);
         if (!ok)
             (void)snprintf(e->text, sizeof e->text, "%.200s", err.message);
     }
-    (void)zmq_msg_close(&head);
-    (void)zmq_msg_close(&body);
+    (void)zmq()->msg_close(&head);
+    (void)zmq()->msg_close(&body);
     return ok;
 }
 
@@ -106,9 +106,9 @@ static enum lc send_message(void *socket, json_t *head, const void *payload, siz
     json_decref(head);
     if (!text)
         return err_nomem(err);
-    if (zmq_send(socket, text, strlen(text), payload ? ZMQ_SNDMORE : 0) < 0 ||
-        (payload && zmq_send(socket, payload, len, 0) < 0))
-        rc = err_set(err, LC_NET, "cannot send to a peer: %s", zmq_strerror(zmq_errno()));
+    if (zmq()->send(socket, text, strlen(text), payload ? ZMQ_SNDMORE : 0) < 0 ||
+        (payload && zmq()->send(socket, payload, len, 0) < 0))
+        rc = err_set(err, LC_NET, "cannot send to a peer: %s", zmq()->strerror(errno));
     free(text);
     return rc;
 }
@@ -121,22 +121,20 @@ static enum lc open_server(struct link_server *s, const char *bind, const struct
 {
     size_t n = sizeof s->endpoint;
 
-    s->context = socket_context();
-    if (!s->context)
-        return err_nomem(err);
+    TRY(socket_context(&s->context, err));
     TRY(zap_start(s->context, s->allow, &s->zap, err));
-    s->router = zmq_socket(s->context, ZMQ_ROUTER);
+    s->router = zmq()->socket(s->context, ZMQ_ROUTER);
     if (!s->router || !set_options(s->router) || !socket_int(s->router, ZMQ_ROUTER_MANDATORY, 1) ||
         !socket_int(s->router, ZMQ_SNDTIMEO, 1000) || !socket_int(s->router, ZMQ_CURVE_SERVER, 1) ||
-        zmq_setsockopt(s->router, ZMQ_ZAP_DOMAIN, "workers", 7) != 0 ||
-        zmq_setsockopt(s->router, ZMQ_CURVE_SECRETKEY, key->sec, KEY_BYTES) != 0)
-        return err_set(err, LC_NET, "cannot set up the workers' socket: %s", zmq_strerror(zmq_errno()));
+        zmq()->setsockopt(s->router, ZMQ_ZAP_DOMAIN, "workers", 7) != 0 ||
+        zmq()->setsockopt(s->router, ZMQ_CURVE_SECRETKEY, key->sec, KEY_BYTES) != 0)
+        return err_set(err, LC_NET, "cannot set up the workers' socket: %s", zmq()->strerror(errno));
     s->monitor = socket_watch(s->context, s->router, "monitor");
     if (!s->monitor)
-        return err_set(err, LC_NET, "cannot watch the workers' socket: %s", zmq_strerror(zmq_errno()));
-    if (zmq_bind(s->router, bind) != 0)
-        return err_set(err, LC_NET, "cannot listen for workers at '%s': %s", bind, zmq_strerror(zmq_errno()));
-    if (zmq_getsockopt(s->router, ZMQ_LAST_ENDPOINT, s->endpoint, &n) != 0)
+        return err_set(err, LC_NET, "cannot watch the workers' socket: %s", zmq()->strerror(errno));
+    if (zmq()->bind(s->router, bind) != 0)
+        return err_set(err, LC_NET, "cannot listen for workers at '%s': %s", bind, zmq()->strerror(errno));
+    if (zmq()->getsockopt(s->router, ZMQ_LAST_ENDPOINT, s->endpoint, &n) != 0)
         return err_set(err, LC_NET, "cannot listen for workers at '%s'", bind);
     return LC_OK;
 }
@@ -162,13 +160,13 @@ void link_server_free(struct link_server *s)
     if (!s)
         return;
     if (s->router)
-        (void)zmq_socket_monitor(s->router, NULL, 0);
+        (void)zmq()->socket_monitor(s->router, NULL, 0);
     socket_close(&s->monitor);
     socket_close(&s->router);
     if (s->context) {
-        (void)zmq_ctx_shutdown(s->context);
+        (void)zmq()->ctx_shutdown(s->context);
         zap_join(s->zap);
-        (void)zmq_ctx_term(s->context);
+        (void)zmq()->ctx_term(s->context);
     }
     mem_free(s);
 }
@@ -231,7 +229,7 @@ static bool remember(struct link_server *s, const struct link_event *e, int fd)
 static enum link_what server_message(struct link_server *s, struct link_event *e)
 {
     unsigned char id[ID_MOST];
-    int fd = -1, n = zmq_recv(s->router, id, sizeof id, ZMQ_DONTWAIT);
+    int fd = -1, n = zmq()->recv(s->router, id, sizeof id, ZMQ_DONTWAIT);
     bool ok;
 
     if (n < 0)
@@ -254,7 +252,7 @@ enum link_what link_server_next(struct link_server *s, int timeout_ms, struct li
     enum link_what what;
 
     *e = (struct link_event){0};
-    if (zmq_poll(items, 2, timeout_ms) <= 0)
+    if (zmq()->poll(items, 2, timeout_ms) <= 0)
         return LINK_NOTHING;
     what = server_event(s, e);
     return what == LINK_NOTHING ? server_message(s, e) : what;
@@ -270,9 +268,9 @@ enum lc link_server_send(struct link_server *s, const char *peer, json_t *head, 
         json_decref(head);
         return err_set(err, LC_NET, "cannot send to a peer: no such peer");
     }
-    if (zmq_send(s->router, id, n, ZMQ_SNDMORE) < 0) {
+    if (zmq()->send(s->router, id, n, ZMQ_SNDMORE) < 0) {
         json_decref(head);
-        return err_set(err, LC_NET, "cannot send to a worker: %s", zmq_strerror(zmq_errno()));
+        return err_set(err, LC_NET, "cannot send to a worker: %s", zmq()->strerror(errno));
     }
     return send_message(s->router, head, payload, len, err);
 }
@@ -283,18 +281,18 @@ enum lc link_server_send(struct link_server *s, const char *peer, json_t *head, 
 static enum lc open_client(struct link *l, const char *endpoint, const struct worker_key *key,
                            struct err *err)
 {
-    l->context = socket_context();
-    l->dealer = l->context ? zmq_socket(l->context, ZMQ_DEALER) : NULL;
+    TRY(socket_context(&l->context, err));
+    l->dealer = zmq()->socket(l->context, ZMQ_DEALER);
     if (!l->dealer || !set_options(l->dealer) || !socket_int(l->dealer, ZMQ_SNDTIMEO, LINK_DEAD_MS * 3) ||
-        zmq_setsockopt(l->dealer, ZMQ_CURVE_PUBLICKEY, key->mine.pub, KEY_BYTES) != 0 ||
-        zmq_setsockopt(l->dealer, ZMQ_CURVE_SECRETKEY, key->mine.sec, KEY_BYTES) != 0 ||
-        zmq_setsockopt(l->dealer, ZMQ_CURVE_SERVERKEY, key->server, KEY_BYTES) != 0)
-        return err_set(err, LC_NET, "cannot set up a worker's socket: %s", zmq_strerror(zmq_errno()));
+        zmq()->setsockopt(l->dealer, ZMQ_CURVE_PUBLICKEY, key->mine.pub, KEY_BYTES) != 0 ||
+        zmq()->setsockopt(l->dealer, ZMQ_CURVE_SECRETKEY, key->mine.sec, KEY_BYTES) != 0 ||
+        zmq()->setsockopt(l->dealer, ZMQ_CURVE_SERVERKEY, key->server, KEY_BYTES) != 0)
+        return err_set(err, LC_NET, "cannot set up a worker's socket: %s", zmq()->strerror(errno));
     l->monitor = socket_watch(l->context, l->dealer, "monitor");
     if (!l->monitor)
-        return err_set(err, LC_NET, "cannot watch a worker's socket: %s", zmq_strerror(zmq_errno()));
-    if (zmq_connect(l->dealer, endpoint) != 0) {
-        enum lc rc = err_set(err, LC_ARG, "cannot connect to '%s': %s", endpoint, zmq_strerror(zmq_errno()));
+        return err_set(err, LC_NET, "cannot watch a worker's socket: %s", zmq()->strerror(errno));
+    if (zmq()->connect(l->dealer, endpoint) != 0) {
+        enum lc rc = err_set(err, LC_ARG, "cannot connect to '%s': %s", endpoint, zmq()->strerror(errno));
         return err_hint(err, "an endpoint looks like tcp://HOST:PORT"), rc;
     }
     return LC_OK;
@@ -323,7 +321,7 @@ static enum lc await_handshake(const struct ctx *ctx, struct link *l, int timeou
         zmq_pollitem_t item = {l->monitor, 0, ZMQ_POLLIN, 0};
         int what = 0;
         TRY(ctx_check(ctx, err));
-        if (zmq_poll(&item, 1, 50) > 0)
+        if (zmq()->poll(&item, 1, 50) > 0)
             what = socket_event(l->monitor, &value, where);
         if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
             return LC_OK;
@@ -360,13 +358,13 @@ void link_free(struct link *l)
     if (!l)
         return;
     if (l->dealer) {
-        (void)zmq_socket_monitor(l->dealer, NULL, 0);
+        (void)zmq()->socket_monitor(l->dealer, NULL, 0);
         (void)socket_int(l->dealer, ZMQ_LINGER, 500); /* a last word goes out */
     }
     socket_close(&l->monitor);
     socket_close(&l->dealer);
     if (l->context)
-        (void)zmq_ctx_term(l->context);
+        (void)zmq()->ctx_term(l->context);
     mem_free(l);
 }
 
@@ -379,7 +377,7 @@ enum link_what link_next(struct link *l, int timeout_ms, int wake, struct link_e
     int what, fd;
 
     *e = (struct link_event){0};
-    if (zmq_poll(items, wake >= 0 ? 3 : 2, timeout_ms) <= 0)
+    if (zmq()->poll(items, wake >= 0 ? 3 : 2, timeout_ms) <= 0)
         return LINK_NOTHING;
     if (items[1].revents && receive_body(l->dealer, WIRE_COORDINATOR, e, &fd))
         return LINK_MESSAGE;

@@ -1,9 +1,11 @@
 #include "runtime/train/ring.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/zmq_api.h"
 #include "runtime/train/frame.h"
 #include "runtime/train/socket.h"
 #include "runtime/train/zap.h"
+#include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -11,7 +13,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include <zmq.h>
 
 enum {
     TIMEOUT_MS = 1800 * 1000, /* Hugging Face's ddp_timeout */
@@ -85,22 +86,20 @@ static enum lc open_sockets(struct ring *r, bool loopback, struct err *err)
     size_t n = sizeof endpoint;
     const char *port;
 
-    r->context = socket_context();
-    if (!r->context)
-        return err_nomem(err);
+    TRY(socket_context(&r->context, err));
     TRY(zap_start(r->context, r->allow, &r->zap, err));
-    r->pull = zmq_socket(r->context, ZMQ_PULL);
-    r->push = zmq_socket(r->context, ZMQ_PUSH);
+    r->pull = zmq()->socket(r->context, ZMQ_PULL);
+    r->push = zmq()->socket(r->context, ZMQ_PUSH);
     if (!r->pull || !r->push || !socket_common(r->pull, FRAME_HEAD + FRAME_PART) ||
         !socket_common(r->push, FRAME_HEAD + FRAME_PART) || !socket_int(r->pull, ZMQ_CURVE_SERVER, 1) ||
         !socket_int(r->push, ZMQ_SNDHWM, 0) || !socket_int(r->push, ZMQ_RECONNECT_IVL, RECONNECT_MS) ||
-        zmq_setsockopt(r->pull, ZMQ_ZAP_DOMAIN, "ring", 4) != 0 ||
-        zmq_setsockopt(r->pull, ZMQ_CURVE_SECRETKEY, r->key.sec, KEY_BYTES) != 0 ||
+        zmq()->setsockopt(r->pull, ZMQ_ZAP_DOMAIN, "ring", 4) != 0 ||
+        zmq()->setsockopt(r->pull, ZMQ_CURVE_SECRETKEY, r->key.sec, KEY_BYTES) != 0 ||
         !(r->pull_monitor = socket_watch(r->context, r->pull, "pull")) ||
         !(r->push_monitor = socket_watch(r->context, r->push, "push")) ||
-        zmq_bind(r->pull, loopback ? "tcp://127.0.0.1:*" : "tcp://*:*") != 0 ||
-        zmq_getsockopt(r->pull, ZMQ_LAST_ENDPOINT, endpoint, &n) != 0)
-        return err_set(err, LC_NET, "cannot open the ring's sockets: %s", zmq_strerror(zmq_errno()));
+        zmq()->bind(r->pull, loopback ? "tcp://127.0.0.1:*" : "tcp://*:*") != 0 ||
+        zmq()->getsockopt(r->pull, ZMQ_LAST_ENDPOINT, endpoint, &n) != 0)
+        return err_set(err, LC_NET, "cannot open the ring's sockets: %s", zmq()->strerror(errno));
     port = strrchr(endpoint, ':');
     r->port = port ? atoi(port + 1) : 0;
     return LC_OK;
@@ -184,7 +183,8 @@ static void tell_abort(struct ring *r)
         return;
     r->abort_sent = true;
     frame_write(&r->token, &f, r->out);
-    (void)zmq_send(r->push, r->out, FRAME_HEAD + f.len, ZMQ_DONTWAIT); /* the coordinator tells them, too */
+    (void)zmq()->send(r->push, r->out, FRAME_HEAD + f.len,
+                      ZMQ_DONTWAIT); /* the coordinator tells them, too */
 }
 
 static void hear_abort(struct ring *r, const struct frame *f)
@@ -243,7 +243,7 @@ static void poll_all(struct ring *r)
                               {r->pull, 0, ZMQ_POLLIN, 0}};
     eventfd_t count;
 
-    if (zmq_poll(items, r->holding ? 3 : 4, TICK_MS) > 0 && items[0].revents)
+    if (zmq()->poll(items, r->holding ? 3 : 4, TICK_MS) > 0 && items[0].revents)
         (void)eventfd_read(r->wake, &count);
     (void)look_at(r->pull_monitor, &r->previous);
     (void)look_at(r->push_monitor, &r->next);
@@ -265,18 +265,18 @@ static bool take_frame(struct ring *r, struct frame *f)
     struct err e;
 
     if (!r->holding) {
-        (void)zmq_msg_init(&r->held);
-        if (zmq_msg_recv(&r->held, r->pull, ZMQ_DONTWAIT) < 0) {
-            (void)zmq_msg_close(&r->held);
+        (void)zmq()->msg_init(&r->held);
+        if (zmq()->msg_recv(&r->held, r->pull, ZMQ_DONTWAIT) < 0) {
+            (void)zmq()->msg_close(&r->held);
             return false;
         }
         r->holding = true;
-        r->previous.fd = zmq_msg_get(&r->held, ZMQ_SRCFD);
+        r->previous.fd = zmq()->msg_get(&r->held, ZMQ_SRCFD);
     }
     e.code = LC_OK;
-    if (zmq_msg_more(&r->held) || !zmq_msg_gets(&r->held, "User-Id"))
+    if (zmq()->msg_more(&r->held) || !zmq()->msg_gets(&r->held, "User-Id"))
         (void)err_set(&e, LC_AUTH, "rank %d sent a message that is none of the ring's", previous_of(r));
-    else if (frame_read(&r->token, zmq_msg_data(&r->held), zmq_msg_size(&r->held), f, &e) != LC_OK)
+    else if (frame_read(&r->token, zmq()->msg_data(&r->held), zmq()->msg_size(&r->held), f, &e) != LC_OK)
         err_wrap(&e, "rank %d sent %s", previous_of(r), e.message);
     else if (f->kind == FRAME_ABORT)
         return hear_abort(r, f), false;
@@ -291,7 +291,7 @@ static bool take_frame(struct ring *r, struct frame *f)
 static void drop_frame(struct ring *r)
 {
     if (r->holding)
-        (void)zmq_msg_close(&r->held);
+        (void)zmq()->msg_close(&r->held);
     r->holding = false;
 }
 
@@ -332,7 +332,7 @@ static bool send_part(struct ring *r, const struct exchange *x, size_t *sent)
                       *sent,   (uint32_t)n,       x->out + *sent};
 
     frame_write(&r->token, &f, r->out);
-    if (zmq_send(r->push, r->out, FRAME_HEAD + n, ZMQ_DONTWAIT) < 0)
+    if (zmq()->send(r->push, r->out, FRAME_HEAD + n, ZMQ_DONTWAIT) < 0)
         return false;
     *sent += n;
     return true;
@@ -512,13 +512,13 @@ static enum lc await_neighbours(const struct ctx *ctx, struct ring *r, const cha
         if (clock_mono_ns() > deadline)
             return err_set(err, LC_TIMEOUT, "rank %d did not reach rank %d's ring within %d s",
                            there ? r->rank : previous_of(r), there ? next_of(r) : r->rank, timeout_ms / 1000);
-        (void)zmq_poll(items, 2, TICK_MS);
+        (void)zmq()->poll(items, 2, TICK_MS);
         (void)look_at(r->pull_monitor, &r->previous);
         if (look_at(r->push_monitor,
                     &r->next)) { /* it does not know this rank's key yet; ZeroMQ does not try again */
             usleep(RECONNECT_MS * 1000);
-            (void)zmq_disconnect(r->push, endpoint);
-            (void)zmq_connect(r->push, endpoint);
+            (void)zmq()->disconnect(r->push, endpoint);
+            (void)zmq()->connect(r->push, endpoint);
         }
     }
     return LC_OK;
@@ -543,12 +543,12 @@ enum lc ring_join(const struct ctx *ctx, struct ring *r, const char *next,
     (void)snprintf(name, sizeof name, "rank-%d", previous_of(r));
     if (!allow_add(r->allow, name, previous_key))
         return err_nomem(err);
-    if (zmq_setsockopt(r->push, ZMQ_CURVE_PUBLICKEY, r->key.pub, KEY_BYTES) != 0 ||
-        zmq_setsockopt(r->push, ZMQ_CURVE_SECRETKEY, r->key.sec, KEY_BYTES) != 0 ||
-        zmq_setsockopt(r->push, ZMQ_CURVE_SERVERKEY, next_key, KEY_BYTES) != 0 ||
-        zmq_connect(r->push, next) != 0)
+    if (zmq()->setsockopt(r->push, ZMQ_CURVE_PUBLICKEY, r->key.pub, KEY_BYTES) != 0 ||
+        zmq()->setsockopt(r->push, ZMQ_CURVE_SECRETKEY, r->key.sec, KEY_BYTES) != 0 ||
+        zmq()->setsockopt(r->push, ZMQ_CURVE_SERVERKEY, next_key, KEY_BYTES) != 0 ||
+        zmq()->connect(r->push, next) != 0)
         return err_set(err, LC_NET, "cannot connect to rank %d at '%s': %s", next_of(r), next,
-                       zmq_strerror(zmq_errno()));
+                       zmq()->strerror(errno));
     TRY(await_neighbours(ctx, r, next, timeout_ms, err));
     (void)socket_int(r->push, ZMQ_LINGER, FLUSH_MS);
     if (pthread_create(&r->thread, NULL, ring_main, r) != 0)
@@ -573,18 +573,18 @@ void ring_free(struct ring *r)
         (void)socket_int(r->push, ZMQ_LINGER, FLUSH_FAILED_MS);
     drop_frame(r);
     if (r->pull_monitor)
-        (void)zmq_socket_monitor(r->pull, NULL, 0);
+        (void)zmq()->socket_monitor(r->pull, NULL, 0);
     if (r->push_monitor)
-        (void)zmq_socket_monitor(r->push, NULL, 0);
+        (void)zmq()->socket_monitor(r->push, NULL, 0);
     socket_close(&r->pull_monitor);
     socket_close(&r->push_monitor);
     socket_close(&r->pull);
     socket_close(&r->push);
     if (r->context)
-        (void)zmq_ctx_shutdown(r->context);
+        (void)zmq()->ctx_shutdown(r->context);
     zap_join(r->zap);
     if (r->context)
-        (void)zmq_ctx_term(r->context);
+        (void)zmq()->ctx_term(r->context);
     allow_free(r->allow);
     if (r->wake >= 0)
         close(r->wake);

@@ -1,13 +1,13 @@
 #include "runtime/train/socket.h"
+#include "runtime/base/zmq_api.h"
 #include <stdio.h>
 #include <string.h>
-#include <zmq.h>
 
 enum { HANDSHAKE_MS = 5000 };
 
 bool socket_int(void *socket, int option, int value)
 {
-    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
+    return zmq()->setsockopt(socket, option, &value, sizeof value) == 0;
 }
 
 bool socket_common(void *socket, int64_t message_most)
@@ -17,24 +17,24 @@ bool socket_common(void *socket, int64_t message_most)
     return socket_int(socket, ZMQ_LINGER, 0) && socket_int(socket, ZMQ_HEARTBEAT_IVL, SOCKET_PING_MS) &&
            socket_int(socket, ZMQ_HEARTBEAT_TIMEOUT, SOCKET_DEAD_MS) && socket_int(socket, ZMQ_IPV6, 1) &&
            socket_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
-           zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &most, sizeof most) == 0;
+           zmq()->setsockopt(socket, ZMQ_MAXMSGSIZE, &most, sizeof most) == 0;
 }
 
 void *socket_watch(void *context, void *socket, const char *name)
 {
-    void *m = zmq_socket(context, ZMQ_PAIR);
+    void *m = zmq()->socket(context, ZMQ_PAIR);
     char address[64];
 
     (void)snprintf(address, sizeof address, "inproc://%s", name);
     if (m && socket_int(m, ZMQ_LINGER, 0) &&
-        zmq_socket_monitor(socket, address,
-                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                               ZMQ_EVENT_DISCONNECTED) == 0 &&
-        zmq_connect(m, address) == 0)
+        zmq()->socket_monitor(socket, address,
+                              ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                                  ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                                  ZMQ_EVENT_DISCONNECTED) == 0 &&
+        zmq()->connect(m, address) == 0)
         return m;
     if (m)
-        (void)zmq_close(m);
+        (void)zmq()->close(m);
     return NULL;
 }
 
@@ -42,14 +42,14 @@ int socket_event(void *monitor, uint32_t *value, char where[SOCKET_WHERE])
 {
     unsigned char head[6];
     uint16_t what;
-    int n = zmq_recv(monitor, head, sizeof head, ZMQ_DONTWAIT);
+    int n = zmq()->recv(monitor, head, sizeof head, ZMQ_DONTWAIT);
 
     where[0] = '\0';
     if (n != sizeof head)
         return 0;
     memcpy(&what, head, sizeof what);
     memcpy(value, head + 2, sizeof *value);
-    n = zmq_recv(monitor, where, SOCKET_WHERE - 1, 0);
+    n = zmq()->recv(monitor, where, SOCKET_WHERE - 1, 0);
     where[n < 0 ? 0 : n < SOCKET_WHERE - 1 ? n : SOCKET_WHERE - 1] = '\0';
     return what;
 }
@@ -57,15 +57,13 @@ int socket_event(void *monitor, uint32_t *value, char where[SOCKET_WHERE])
 void socket_close(void **socket)
 {
     if (*socket)
-        (void)zmq_close(*socket);
+        (void)zmq()->close(*socket);
     *socket = NULL;
 }
 
-void *socket_context(void)
+enum lc socket_context(void **out, struct err *err)
 {
-    void *c = zmq_ctx_new();
-
-    if (c)
-        (void)zmq_ctx_set(c, ZMQ_IO_THREADS, 1);
-    return c;
+    TRY(zmq_context(out, err));
+    (void)zmq()->ctx_set(*out, ZMQ_IO_THREADS, 1);
+    return LC_OK;
 }

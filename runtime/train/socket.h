@@ -4,23 +4,27 @@
  *           handshakes and lost connections into events.
  * Ownership the caller closes what it gets: socket_close.
  * Units     bytes, milliseconds.
- * Errors    NULL or false; zmq_errno says why.
+ * Errors    NULL or false: errno says why; socket_context as zmq_context.
  * Threads   a socket: one at a time.
  *
  * Example:
- *     void *context = socket_context(), *s = zmq_socket(context, ZMQ_PULL);
- *     if (s && socket_common(s, 1 << 20))
- *         socket_close(&s);
- *     zmq_ctx_term(context);
+ *     void *context;
+ *     if (socket_context(&context, &err) == LC_OK) {
+ *         void *s = zmq()->socket(context, ZMQ_PULL);
+ *         if (s && socket_common(s, 1 << 20))
+ *             socket_close(&s);
+ *         zmq()->ctx_term(context);
+ *     }
  */
 #ifndef LACUS_TRAIN_SOCKET_H
 #define LACUS_TRAIN_SOCKET_H
+#include "runtime/base/err.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 enum { SOCKET_PING_MS = 2000, SOCKET_DEAD_MS = 10000, SOCKET_WHERE = 128 };
 
-void *socket_context(void);
+enum lc socket_context(void **out, struct err *err) MUST_CHECK;
 void socket_close(void **socket); /* and NULL; NULL is fine */
 bool socket_int(void *socket, int option, int value);
 bool socket_common(void *socket, int64_t message_most);

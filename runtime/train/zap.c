@@ -1,8 +1,9 @@
 #include "runtime/train/zap.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/zmq_api.h"
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <zmq.h>
 
 enum { VERSION, REQUEST, DOMAIN, ADDRESS, ROUTING_ID, MECHANISM, KEY, FRAMES, FRAME_MOST = 256 };
 
@@ -26,11 +27,11 @@ static bool receive(void *rep, struct request *r)
     *r = (struct request){0};
     while (more) {
         int i = r->n < FRAMES ? r->n : FRAMES;
-        r->size[i] = zmq_recv(rep, r->frame[i], FRAME_MOST, 0);
+        r->size[i] = zmq()->recv(rep, r->frame[i], FRAME_MOST, 0);
         if (r->size[i] < 0)
             return false;
         r->n++;
-        if (zmq_getsockopt(rep, ZMQ_RCVMORE, &more, &len) != 0)
+        if (zmq()->getsockopt(rep, ZMQ_RCVMORE, &more, &len) != 0)
             return false;
     }
     return true;
@@ -45,12 +46,12 @@ static void answer(void *rep, const struct request *r, bool ok, const char *name
 {
     size_t request = r->n > REQUEST && r->size[REQUEST] < FRAME_MOST ? (size_t)r->size[REQUEST] : 0;
 
-    (void)zmq_send(rep, "1.0", 3, ZMQ_SNDMORE);
-    (void)zmq_send(rep, r->frame[REQUEST], request, ZMQ_SNDMORE);
-    (void)zmq_send(rep, ok ? "200" : "400", 3, ZMQ_SNDMORE);
-    (void)zmq_send(rep, ok ? "OK" : "key not allowed", ok ? 2 : 15, ZMQ_SNDMORE);
-    (void)zmq_send(rep, name, strlen(name), ZMQ_SNDMORE); /* User-Id of every message of this connection */
-    (void)zmq_send(rep, "", 0, 0);
+    (void)zmq()->send(rep, "1.0", 3, ZMQ_SNDMORE);
+    (void)zmq()->send(rep, r->frame[REQUEST], request, ZMQ_SNDMORE);
+    (void)zmq()->send(rep, ok ? "200" : "400", 3, ZMQ_SNDMORE);
+    (void)zmq()->send(rep, ok ? "OK" : "key not allowed", ok ? 2 : 15, ZMQ_SNDMORE);
+    (void)zmq()->send(rep, name, strlen(name), ZMQ_SNDMORE); /* User-Id of every message of this connection */
+    (void)zmq()->send(rep, "", 0, 0);
 }
 
 static void *zap_main(void *arg)
@@ -64,7 +65,7 @@ static void *zap_main(void *arg)
                   r.size[KEY] == KEY_BYTES && allow_key(z->allow, r.frame[KEY], name);
         answer(z->rep, &r, ok, name);
     }
-    (void)zmq_close(z->rep);
+    (void)zmq()->close(z->rep);
     return NULL;
 }
 
@@ -75,13 +76,13 @@ enum lc zap_start(void *zmq_context, struct allow *list, struct zap **out, struc
     if (!z)
         return err_nomem(err);
     z->allow = list;
-    z->rep = zmq_socket(zmq_context, ZMQ_REP);
-    if (!z->rep || zmq_bind(z->rep, "inproc://zeromq.zap.01") != 0 ||
+    z->rep = zmq()->socket(zmq_context, ZMQ_REP);
+    if (!z->rep || zmq()->bind(z->rep, "inproc://zeromq.zap.01") != 0 ||
         pthread_create(&z->thread, NULL, zap_main, z) != 0) {
         enum lc rc =
-            err_set(err, LC_NET, "cannot start the authentication of workers: %s", zmq_strerror(zmq_errno()));
+            err_set(err, LC_NET, "cannot start the authentication of workers: %s", zmq()->strerror(errno));
         if (z->rep)
-            (void)zmq_close(z->rep);
+            (void)zmq()->close(z->rep);
         mem_free(z);
         return rc;
     }

@@ -117,7 +117,7 @@ AROUND = {
     "runtime/train/link.h": ([], "extern struct key_pair key; extern struct allow *list;"),
     "runtime/train/llm_lua.h": (["runtime/session/session.h"], ""),
     "runtime/train/ring.h": ([], ""),
-    "runtime/train/socket.h": (["zmq.h"], ""),
+    "runtime/train/socket.h": (["runtime/base/zmq_api.h"], "extern struct err err;"),
     "runtime/train/run.h": ([], "extern struct job_info info;"),
     "runtime/train/plan.h": (["stdlib.h"], "extern json_t *request;"),
     "runtime/train/score.h": ([], "extern struct model *model; extern struct train_dataset *dataset;"),
