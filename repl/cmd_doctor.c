@@ -7,6 +7,7 @@
 #include "runtime/base/ctx.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/zmq_api.h"
 #include "runtime/storage/sqlite_api.h"
 #include "runtime/storage/workspace.h"
 #include <dlfcn.h>
@@ -111,6 +112,21 @@ static void sqlite(struct finding *f)
         say(f, FINE, "", "%s (history, workspace)", api.libversion());
     else
         say_err(f, BROKEN, &err);
+}
+
+static void zeromq(struct finding *f)
+{
+    void *context;
+    struct err err = {0};
+    int major, minor, patch;
+
+    if (zmq_context(&context, &err) != LC_OK) {
+        say_err(f, BROKEN, &err);
+        return;
+    }
+    zmq()->ctx_term(context);
+    zmq()->version(&major, &minor, &patch);
+    say(f, FINE, "", "%d.%d.%d (kernels, workers)", major, minor, patch);
 }
 
 static void readline(struct finding *f)
@@ -356,6 +372,7 @@ static const struct {
     {"LACUS_HOME", home},
     {"disk", disk},
     {"SQLite", sqlite},
+    {"ZeroMQ", zeromq},
     {"readline", readline},
     {"workspace.db", database},
     {"leftovers", leftovers},

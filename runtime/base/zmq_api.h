@@ -47,7 +47,8 @@
     X(setsockopt)                                                                                            \
     X(socket)                                                                                                \
     X(socket_monitor)                                                                                        \
-    X(strerror)
+    X(strerror)                                                                                              \
+    X(version)
 
 struct zmq_api {
 #define X(name) __typeof__(&zmq_##name) name;
