@@ -2,6 +2,7 @@
  * writes the copy. */
 #include "gpu/trainer_int.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include <pthread.h>
 #include <string.h>
 
@@ -112,7 +113,7 @@ enum lc saving_begin(struct trainer *t, struct err *err)
     code = backend_open("ref", &(struct backend_options){.threads = 1}, &s->host, err);
     if (code == LC_OK)
         code = copy_trainer(s, t, err);
-    if (code == LC_OK && pthread_create(&s->thread, NULL, write_it, s) != 0)
+    if (code == LC_OK && thread_start(&s->thread, write_it, s) != 0)
         code = err_set(err, LC_NOMEM, "cannot start a thread for a checkpoint");
     if (code == LC_OK)
         t->saving = s;

@@ -2,6 +2,7 @@
 #include "kernel/death.h"
 #include "kernel/debug_adapter.h"
 #include "kernel/kernel_int.h"
+#include "runtime/base/thread.h"
 #include "runtime/base/zmq_api.h"
 #include <errno.h>
 #include <signal.h>
@@ -362,11 +363,11 @@ static void *heartbeat_thread(void *arg)
 
 enum lc control_start(struct kernel *k, struct err *err)
 {
-    int rc = pthread_create(&k->control, NULL, control_thread, k);
+    int rc = thread_start(&k->control, control_thread, k);
 
     k->has_control = rc == 0;
     if (rc == 0)
-        rc = pthread_create(&k->heartbeat, NULL, heartbeat_thread, k);
+        rc = thread_start(&k->heartbeat, heartbeat_thread, k);
     k->has_heartbeat = rc == 0;
     return rc == 0 ? LC_OK : err_errno(err, rc, "cannot start the kernel's threads");
 }

@@ -1,6 +1,7 @@
 #include "kernel/inbox.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -400,7 +401,7 @@ enum lc inbox_open(struct channels *ch, struct publisher *p, const struct inbox_
     in->away = true;
     in->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     in->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    rc = in->wake_fd < 0 || in->timer_fd < 0 ? errno : pthread_create(&in->thread, NULL, io_thread, in);
+    rc = in->wake_fd < 0 || in->timer_fd < 0 ? errno : thread_start(&in->thread, io_thread, in);
     if (rc != 0) {
         release(in);
         return err_errno(err, rc, "cannot start the kernel's I/O thread");

@@ -1,6 +1,7 @@
 /* thread.h: threads that leave signals to those of the front end.
  *
- * What      pthread_create with every signal blocked in the new thread: handlers run where a cell, a prompt or a server waits.
+ * What      pthread_create with every signal blocked in the new thread but the faults that it makes itself (SIGSEGV and kin):
+ *           handlers run where a cell, a prompt or a server waits.
  * Ownership the caller joins or detaches the thread.
  * Errors    0, or the error number of pthread_create.
  * Threads   any.

@@ -4,6 +4,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include "runtime/registry/registry.h"
 #include <pthread.h>
 #include <string.h>
@@ -778,7 +779,7 @@ static enum lc load(const struct ctx *ctx, struct service *s, const struct servi
 
 static enum lc start_thread(struct service *s, struct err *err)
 {
-    int code = pthread_create(&s->thread, NULL, work, s);
+    int code = thread_start(&s->thread, work, s);
 
     s->has_thread = code == 0;
     return code == 0 ? LC_OK : err_errno(err, code, "cannot start a thread");

@@ -1,5 +1,6 @@
 #include "runtime/session/history.h"
 #include "runtime/base/fs.h"
+#include "runtime/base/thread.h"
 #include "runtime/session/session_int.h"
 #include "runtime/storage/sqlite_api.h"
 #include <pthread.h>
@@ -292,7 +293,7 @@ static bool start(struct history *h)
             h->failure = err;
     }
     mem_free(folder);
-    h->started = h->failure.code == LC_OK && pthread_create(&h->thread, NULL, writer, h) == 0;
+    h->started = h->failure.code == LC_OK && thread_start(&h->thread, writer, h) == 0;
     return h->started;
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/session/profile.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include "runtime/session/debug_int.h"
 #include "runtime/session/session_int.h"
 #include <stdlib.h>
@@ -56,7 +57,7 @@ enum lc profile_start(struct session *s, struct profile **out, struct err *err)
     p->skip = debug_levels(p->base);
     p->started = p->last = clock_mono_ns();
     s->profile = p;
-    rc = pthread_create(&p->thread, NULL, ticker, p);
+    rc = thread_start(&p->thread, ticker, p);
     if (rc != 0) {
         s->profile = NULL;
         profile_free(p);

@@ -1,6 +1,7 @@
 #include "runtime/train/ring.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include "runtime/base/zmq_api.h"
 #include "runtime/train/frame.h"
 #include "runtime/train/socket.h"
@@ -551,7 +552,7 @@ enum lc ring_join(const struct ctx *ctx, struct ring *r, const char *next,
                        zmq()->strerror(errno));
     TRY(await_neighbours(ctx, r, next, timeout_ms, err));
     (void)socket_int(r->push, ZMQ_LINGER, FLUSH_MS);
-    if (pthread_create(&r->thread, NULL, ring_main, r) != 0)
+    if (thread_start(&r->thread, ring_main, r) != 0)
         return err_set(err, LC_NOMEM, "cannot start the ring's thread");
     r->running = true;
     *out = (struct collective){&ops, r, r->rank, r->size};

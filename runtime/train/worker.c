@@ -2,6 +2,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include "runtime/train/fetch.h"
 #include "runtime/train/mailbox.h"
 #include "runtime/train/manifest.h"
@@ -511,7 +512,7 @@ static void start_job(struct worker *w, const struct wire_msg *run)
     rc = prepare(w, run, &err);
     if (rc == LC_OK)
         rc = meet(w, run, &err);
-    if (rc == LC_OK && pthread_create(&w->thread, NULL, work_main, w) != 0)
+    if (rc == LC_OK && thread_start(&w->thread, work_main, w) != 0)
         rc = err_set(&err, LC_NOMEM, "cannot start a thread for the work");
     if (rc == LC_OK) {
         w->working = true;

@@ -1,5 +1,6 @@
 #include "runtime/train/zap.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include "runtime/base/zmq_api.h"
 #include <errno.h>
 #include <pthread.h>
@@ -78,7 +79,7 @@ enum lc zap_start(void *zmq_context, struct allow *list, struct zap **out, struc
     z->allow = list;
     z->rep = zmq()->socket(zmq_context, ZMQ_REP);
     if (!z->rep || zmq()->bind(z->rep, "inproc://zeromq.zap.01") != 0 ||
-        pthread_create(&z->thread, NULL, zap_main, z) != 0) {
+        thread_start(&z->thread, zap_main, z) != 0) {
         enum lc rc =
             err_set(err, LC_NET, "cannot start the authentication of workers: %s", zmq()->strerror(errno));
         if (z->rep)

@@ -6,10 +6,13 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
 #include "runtime/base/process.h"
+#include "runtime/base/thread.h"
 #include "runtime/base/utf8.h"
 #include "tests/support/unit.h"
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -192,14 +195,66 @@ static void memory_fails_when_told(void **state)
     mem_free(first);
 }
 
+static void *read_mask(void *mask)
+{
+    pthread_sigmask(SIG_BLOCK, NULL, mask);
+    return NULL;
+}
+
+static void *fault(void *unused)
+{
+    (void)unused;
+    raise(SIGSEGV);
+    return NULL;
+}
+
+static void leave_seven(int number)
+{
+    (void)number;
+    _exit(7);
+}
+
+static void threads_leave_signals_but_not_their_faults(void **state)
+{
+    static const int left[] = {SIGINT, SIGTERM, SIGURG, SIGCHLD},
+                     own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    pthread_t thread;
+    sigset_t mask;
+    pid_t child;
+    int status;
+
+    (void)state;
+    assert_int_equal(thread_start(&thread, read_mask, &mask), 0);
+    pthread_join(thread, NULL);
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++)
+        assert_true(sigismember(&mask, left[i]));
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        assert_false(sigismember(&mask, own[i]));
+    child = fork();
+    if (child == 0) {
+        signal(SIGSEGV, leave_seven);
+        if (thread_start(&thread, fault, NULL) == 0)
+            pthread_join(thread, NULL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arrow_values_are_found),        cmocka_unit_test(buf_stops_at_its_maximum),
-        cmocka_unit_test(dates_are_those_of_strftime),   cmocka_unit_test(buf_json_escapes_and_repairs),
-        cmocka_unit_test(utf8_refuses_what_is_not_text), cmocka_unit_test(files_are_whole_or_absent),
-        cmocka_unit_test(nearest_offers_what_was_meant), cmocka_unit_test(nearest_lists_the_best_first),
-        cmocka_unit_test(processes_answer_and_stop),     cmocka_unit_test(memory_fails_when_told)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(arrow_values_are_found),
+                                       cmocka_unit_test(buf_stops_at_its_maximum),
+                                       cmocka_unit_test(dates_are_those_of_strftime),
+                                       cmocka_unit_test(buf_json_escapes_and_repairs),
+                                       cmocka_unit_test(utf8_refuses_what_is_not_text),
+                                       cmocka_unit_test(files_are_whole_or_absent),
+                                       cmocka_unit_test(nearest_offers_what_was_meant),
+                                       cmocka_unit_test(nearest_lists_the_best_first),
+                                       cmocka_unit_test(processes_answer_and_stop),
+                                       cmocka_unit_test(memory_fails_when_told),
+                                       cmocka_unit_test(threads_leave_signals_but_not_their_faults)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

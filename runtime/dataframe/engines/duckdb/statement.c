@@ -2,6 +2,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/thread.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,7 +83,7 @@ static bool leave(struct statement *s)
     pthread_mutex_lock(&e->watch);
     e->orphans++;
     pthread_mutex_unlock(&e->watch);
-    if (pthread_create(&thread, NULL, clear_away, o) == 0) {
+    if (thread_start(&thread, clear_away, o) == 0) {
         pthread_detach(thread);
         *s = (struct statement){.e = e, .ctx = s->ctx};
         return true;
@@ -304,7 +305,7 @@ static enum lc run_apart(struct statement *s, struct watched *w, const char *fol
         return err_nomem(err);
     o->s = *s;
     o->s.ctx = NULL;
-    if (pthread_create(&o->thread, NULL, work_apart, o) != 0) {
+    if (thread_start(&o->thread, work_apart, o) != 0) {
         mem_free(o);
         return run_tasks(s, w, err);
     }

@@ -1,3 +1,4 @@
+#include "runtime/base/thread.h"
 #include "runtime/dataframe/engines/duckdb/duck.h"
 #include <time.h>
 
@@ -41,7 +42,7 @@ void watch_begin(struct watched *w, const struct ctx *ctx, const struct statemen
     *w = (struct watched){.ctx = ctx, .connection = s->connection, .query = s->query};
     pthread_mutex_lock(&e->watch);
     if (!e->watching) /* without a thread, only the front of each call sees a cancel */
-        e->watching = pthread_create(&e->watcher, NULL, watch, e) == 0;
+        e->watching = thread_start(&e->watcher, watch, e) == 0;
     w->next = e->calls;
     e->calls = w;
     if (!w->next)
