@@ -89,6 +89,7 @@ static enum lc from_errno(int errnum)
         return LC_NOTFOUND;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG: /* ulimit -f */
         return LC_NOSPACE;
     case EACCES:
     case EPERM:

@@ -55,7 +55,7 @@ struct err {
 void err_clear(struct err *err);
 enum lc err_set(struct err *err, enum lc code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 enum lc err_vset(struct err *err, enum lc code, const char *fmt, va_list ap) PRINTF_LIKE(3, 0);
-/* From errno: ENOSPC → NOSPACE, ENOENT → NOTFOUND, EACCES → PERM, else IO. The errno text is appended after
+/* From errno: ENOSPC and kin → NOSPACE, ENOENT → NOTFOUND, EACCES → PERM, else IO. The errno text is appended after
  * ": ". */
 enum lc err_errno(struct err *err, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
 enum lc err_nomem(struct err *err);

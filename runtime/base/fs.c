@@ -60,7 +60,7 @@ enum lc fs_read(const char *path, struct buf *out, struct err *err)
     return rc;
 }
 
-static enum lc write_all(int fd, const char *path, const char *data, size_t len, struct err *err)
+enum lc fs_write_all(int fd, const char *path, const char *data, size_t len, struct err *err)
 {
     while (len > 0) {
         ssize_t n = write(fd, data, len);
@@ -78,7 +78,7 @@ static enum lc write_parts(int fd, const char *path, const struct fs_part *parts
                            struct err *err)
 {
     for (size_t i = 0; i < n; i++)
-        TRY(write_all(fd, path, parts[i].data, parts[i].len, err));
+        TRY(fs_write_all(fd, path, parts[i].data, parts[i].len, err));
     if (sync && fsync(fd) != 0 && errno != EINVAL && errno != EROFS)
         return err_errno(err, errno, "cannot write '%s'", path);
     return LC_OK;

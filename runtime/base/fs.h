@@ -30,6 +30,8 @@ struct fs_part {
 };
 /* The same for a file whose pieces lie apart in memory. */
 enum lc fs_write_parts(const char *path, const struct fs_part *parts, size_t n, struct err *err) MUST_CHECK;
+/* To an open descriptor, which stays the caller's; path: for the message. */
+enum lc fs_write_all(int fd, const char *path, const char *data, size_t len, struct err *err) MUST_CHECK;
 /* Atomic, but not synced: survives the end of the process, not of the machine. For what is written again and again. */
 enum lc fs_replace(const char *path, const void *data, size_t len, struct err *err) MUST_CHECK;
 enum lc fs_write_private(const char *path, const void *data, size_t len,

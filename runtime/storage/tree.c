@@ -14,21 +14,6 @@ enum { CHUNK = 1 << 17, DEEPEST = 64 };
 
 /* ---- one file ---------------------------------------------------------------------------------------- */
 
-static enum lc write_all(int fd, const char *path, const char *data, size_t len, struct err *err)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_errno(err, errno == EFBIG || errno == EDQUOT ? ENOSPC : errno, "cannot write '%s'",
-                             path);
-        data += n;
-        len -= (size_t)n;
-    }
-    return LC_OK;
-}
-
 static enum lc pour(const struct ctx *ctx, int in, int out, const char *from, const char *to, struct err *err)
 {
     char chunk[CHUNK];
@@ -41,7 +26,7 @@ static enum lc pour(const struct ctx *ctx, int in, int out, const char *from, co
             return err_errno(err, errno, "cannot read '%s'", from);
         if (n == 0)
             break;
-        TRY(write_all(out, to, chunk, (size_t)n, err));
+        TRY(fs_write_all(out, to, chunk, (size_t)n, err));
         TRY(ctx_check(ctx, err));
     }
     return fsync(out) == 0 ? LC_OK : err_errno(err, errno, "cannot write '%s'", to);

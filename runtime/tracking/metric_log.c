@@ -87,10 +87,7 @@ static enum lc write_failed(struct metric_log *log, ssize_t n, struct err *err)
     int errnum = n < 0 ? errno : ENOSPC; /* a short write to a file means that the disk is full */
 
     log->torn = log->torn || n > 0;
-    if (errnum == EFBIG || errnum == EDQUOT)
-        errnum = ENOSPC;
-    err_errno(err, errnum, "cannot log to '%s'", log->path);
-    if (errnum == ENOSPC)
+    if (err_errno(err, errnum, "cannot log to '%s'", log->path) == LC_NOSPACE)
         return err_hint(err, "free some space; what was logged before is safe");
     return err ? err->code : LC_IO;
 }
