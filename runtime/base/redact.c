@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORM_MAX = 1 << 20, HELD_MAX = 8192, LINE_MIN = 8, BASE64_MIN = 5, JSON_DEPTH = 100 };
+enum { FORM_MAX = 1 << 20, HELD_MAX = 8192, LINE_MIN = 8, BASE64_MIN = 5, CUT_MIN = 6, JSON_DEPTH = 100 };
 static const char mark[] = "[REDACTED]";
 
 struct form {
@@ -266,15 +266,36 @@ bool redact_add(struct redact *r, const char *value, size_t len)
 
 /* ---- looking ---- */
 
+static bool is_cut(const char *text, size_t len)
+{
+    return len >= 3 && (memcmp(text, "...", 3) == 0 || memcmp(text, "…", 3) == 0);
+}
+
+/* The beginning of a form that was cut to fit a column: "hunter22hun...". */
+static size_t cut_at(const struct form *f, const char *text, size_t len)
+{
+    size_t same = 0;
+
+    while (same < f->len && same < len && f->text[same] == text[same])
+        same++;
+    for (size_t dots = 0; dots < 3 && same >= CUT_MIN; dots++, same--) /* it may have dots of its own */
+        if (is_cut(text + same, len - same))
+            return same;
+    return 0;
+}
+
 /* The length of the form that begins here, or 0. */
 static size_t at(const struct redact *r, const char *text, size_t len)
 {
     unsigned c = (unsigned char)*text;
+    size_t n = 0;
 
     for (size_t i = r->first[c]; i < r->first[c + 1]; i++)
         if (r->forms[i].len <= len && memcmp(r->forms[i].text, text, r->forms[i].len) == 0)
             return r->forms[i].len;
-    return 0;
+    for (size_t i = r->first[c]; i < r->first[c + 1] && n == 0; i++)
+        n = cut_at(&r->forms[i], text, len);
+    return n;
 }
 
 size_t redact_text(const struct redact *r, const char *text, size_t len, struct buf *out)

@@ -2,7 +2,7 @@
  *
  * What      knows values and the forms in which they get into outputs: as they are, line by line, in base64
  *           (also inside something longer), URL-encoded, as hexadecimal digits, and escaped for JSON and HTML;
- *           each occurrence becomes [REDACTED].
+ *           each occurrence becomes [REDACTED], and so does the beginning of one that was cut ("hunter22hun...").
  * Ownership redact_free ends it and wipes the values.
  * Units     bytes. Values shorter than REDACT_MIN are not taken.
  * Errors    redact_add: false without memory, or when the value is too short.

@@ -97,10 +97,13 @@ static void bar_label(char label[LABEL], const json_t *point)
     const char *series = plot_spec_text(point, "series");
     int n;
 
+    const char *text = json_string_value(x);
+
     if (x2)
         n = snprintf(label, LABEL, "%.4g to %.4g", json_number_value(x), json_number_value(x2));
-    else if (json_is_string(x))
-        n = snprintf(label, LABEL, "%.*s", cut(json_string_value(x), 100), json_string_value(x));
+    else if (text)
+        n = snprintf(label, LABEL, "%.*s%s", cut(text, 100), text,
+                     (size_t)cut(text, 100) < strlen(text) ? "…" : "");
     else
         n = snprintf(label, LABEL, "%.6g", json_number_value(x));
     if (*series && n > 0 && n < LABEL)

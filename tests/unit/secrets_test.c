@@ -227,6 +227,24 @@ static void values_are_taken_out_of_texts(void **state)
     redact_free(r);
 }
 
+/* A table's column, a list of variables: the beginning of a secret is one, too. */
+static void a_value_that_was_cut_is_hidden(void **state)
+{
+    struct redact *r = redact_new();
+
+    (void)state;
+    assert_true(redact_add(r, "hunter22.hunter22..hunter22", 27));
+    hidden(r, "|hunter22.hunter2...|", "|[REDACTED]...|");
+    hidden(r, "s = \"hunter22.h…\"", "s = \"[REDACTED]…\"");
+    hidden(r, "hunter22.hunter22...",
+           "[REDACTED]..."); /* a dot of its own, and three that say more follows */
+    hidden(r, "hunter22.hunter22.....", "[REDACTED]..."); /* two of its own */
+    hidden(r, "hunt...", "hunt...");
+    hidden(r, "hunter22 goes on...", "hunter22 goes on...");
+    hidden(r, "hunter22.hunter22..hunter22...", "[REDACTED]...");
+    redact_free(r);
+}
+
 static void the_beginning_of_a_value_is_held(void **state)
 {
     struct redact *r = redact_new();
@@ -293,6 +311,7 @@ int main(void)
                                        T(the_key_file_is_guarded),
                                        T(an_expired_value_is_refused),
                                        T(values_are_taken_out_of_texts),
+                                       T(a_value_that_was_cut_is_hidden),
                                        T(the_beginning_of_a_value_is_held),
                                        T(keys_come_out_line_by_line),
                                        T(json_is_cleaned_throughout)};
