@@ -148,8 +148,9 @@ const struct session_magic lacus_magics[] = {
          "cy=\"4\"/></svg>"},
     {"sx", "%sx COMMAND", "runs a shell command and gives its lines, as lines = !command does", BOTH,
      magic_sx, .example = "%sx echo one", .words = magic_script_words},
-    {"tb", "%tb [MODE]", "the last error once more: Minimal, Plain, Context, Verbose", LINE, magic_tb,
-     .example = "%tb Verbose"},
+    {"tb", "%tb [MODE]",
+     "the last error once more, where HTML is seen in parts that fold: Minimal, Plain, Context, Verbose",
+     LINE, magic_tb, .example = "%tb Verbose"},
     {"tensorboard", "%tensorboard [--logdir FOLDER] [--port PORT] [--stop]",
      "starts TensorBoard and shows it", LINE, magic_tensorboard, .example = "%tensorboard --logdir runs"},
     {"time", "%time STATEMENT", "runs once and says how long it took", BOTH, magic_time,
@@ -173,7 +174,9 @@ const struct session_magic lacus_magics[] = {
     {"writefile", "%%writefile [-a|--append] FILE", "writes the cell to a file; -a appends", CELL,
      magic_writefile, .example = "%%writefile script.lua\nprint(\"from a file\", n)"},
     {"xmode", "%xmode [MODE]",
-     "how much of an error is shown: Minimal, Plain, Context, or Verbose with the variables of each call",
+     "how much of an error is shown: Minimal, Plain, Context, Verbose with the variables of each call, or "
+     "Folded: in parts that open "
+     "with a click",
      LINE, magic_xmode, .example = "%xmode Minimal"},
     {0},
 };

@@ -86,12 +86,13 @@ int error_handler(lua_State *L)
     debug_raised(L);
     debug_keep(L, NULL);
     frames_clear(&s->frames);
-    if (s->inner.n) { /* it came out of a coroutine: its frames first */
+    int inner = s->inner.n;
+    if (inner) { /* it came out of a coroutine: its frames first */
         s->frames = s->inner;
         frames_clear(&s->inner);
     }
     frames_add(&s->frames, L, 1);
-    traceback_note(L, 1);
+    traceback_note(L, 1, inner);
     habits_runtime(L, 1);
     return 1;
 }
@@ -313,7 +314,9 @@ void error_describe(lua_State *L, int index, struct cell_reply *reply)
     if (!d.hint->len && *s->problem.hint)
         buf_puts(d.hint, s->problem.hint);
     set_reply(reply, d.ename, buf_str(d.evalue));
-    if (!own_traceback(L, index, reply->traceback))
+    if (own_traceback(L, index, reply->traceback))
+        traceback_given(L, &d, reply->traceback);
+    else
         traceback_write(L, reply->traceback, &s->frames, &d);
     lua_settop(L, top);
 }

@@ -4,6 +4,7 @@
 #include "runtime/session/profile.h"
 #include "runtime/session/sanitize.h"
 #include "runtime/session/session_int.h"
+#include "runtime/session/traceback.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -361,6 +362,7 @@ static int resume_error(lua_State *L, lua_State *co, int rc, bool wrap)
     }
     frames_clear(&s->inner);
     frames_add(&s->inner, co, 0);
+    traceback_note(co, 0, 0);
     if (lua_status(co) != LUA_OK)
         rc = close_thread(&s->hook, co);
     lua_xmove(co, L, 1);

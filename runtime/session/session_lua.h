@@ -35,9 +35,12 @@ struct frontend session_set_frontend(struct session *s, struct frontend frontend
 void session_set_progress(struct session *s, const struct ctx_progress *progress);
 /* Did the cell that ended last fail? */
 bool session_failed(const struct session *s);
-/* The last error's lines once more, in another mode ("Minimal", "Plain", "Context", "Verbose") or (NULL) as it was; NULL: there was
+/* The last error's lines once more, in another mode ("Minimal", "Plain", "Context", "Verbose", "Folded") or (NULL) as it was; NULL: there was
  * none. New reference; raises for a mode that is not known. */
 json_t *session_traceback(lua_State *L, const char *mode);
+/* The same for a front end that shows HTML: each call is a part that opens with a click. False: it shows none, there was no error, or
+ * the mode leaves the calls out. */
+bool session_traceback_html(lua_State *L, const char *mode, struct buf *page);
 /* Sets the mode (NULL: does not) and returns it. */
 const char *session_traceback_mode(lua_State *L, const char *mode);
 int session_raise(lua_State *L, const struct err *err);

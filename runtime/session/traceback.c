@@ -4,10 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum mode { MODE_CONTEXT, MODE_MINIMAL, MODE_PLAIN, MODE_VERBOSE };
+enum mode { MODE_CONTEXT, MODE_MINIMAL, MODE_PLAIN, MODE_VERBOSE, MODE_FOLDED };
 enum { NOTED = 6, VARIABLES = 20, VALUE_MAX = 80, FILE_MOST = 1 << 22 };
 
-static const char *const mode_names[] = {"Context", "Minimal", "Plain", "Verbose"};
+static const char *const mode_names[] = {"Context", "Minimal", "Plain", "Verbose", "Folded"};
 
 const char *traceback_mode_at(size_t i)
 {
@@ -21,6 +21,7 @@ struct told { /* the last error */
     char *ename, *evalue, *hint, *cause; /* owned */
     int line, column;
     char *variables[NOTED]; /* owned, of the innermost calls; NULL: not noted */
+    json_t *given;          /* owned: the lines that the error came with; NULL: none */
 };
 
 static struct told *told_of(struct session *s)
@@ -37,12 +38,14 @@ static void forget(struct told *t)
     mem_free(t->hint);
     mem_free(t->cause);
     t->ename = t->evalue = t->hint = t->cause = NULL;
+    json_decref(t->given);
+    t->given = NULL;
     t->any = false;
 }
 
-static void forget_variables(struct told *t)
+static void forget_variables(struct told *t, int from)
 {
-    for (int i = 0; i < NOTED; i++) {
+    for (int i = from; i < NOTED; i++) {
         mem_free(t->variables[i]);
         t->variables[i] = NULL;
     }
@@ -53,7 +56,7 @@ void traceback_close(struct session *s)
     if (!s->told)
         return;
     forget(s->told);
-    forget_variables(s->told);
+    forget_variables(s->told, 0);
     mem_free(s->told);
     s->told = NULL;
 }
@@ -117,15 +120,15 @@ static char *variables_of(lua_State *L, lua_Debug *ar)
     return text;
 }
 
-void traceback_note(lua_State *L, int level)
+void traceback_note(lua_State *L, int level, int from)
 {
-    struct told *t = session_of(L)->told;
+    struct told *t = told_of(session_of(L));
     lua_Debug ar;
 
-    if (!t || t->mode != MODE_VERBOSE || !lua_checkstack(L, 10))
+    if (!t || !lua_checkstack(L, 10))
         return;
-    forget_variables(t);
-    for (int i = level, n = 0; n < NOTED && lua_getstack(L, i, &ar); i++) {
+    forget_variables(t, from);
+    for (int i = level, n = from; n < NOTED && lua_getstack(L, i, &ar); i++) {
         lua_getinfo(L, "Snl", &ar);
         if (!frame_is_ours(&ar))
             t->variables[n++] = variables_of(L, &ar);
@@ -200,6 +203,28 @@ static void add_caret(struct buf *out, const char *text, int number, int column)
     buf_puts(out, RED "^" PLAIN);
 }
 
+/* Behind a colour code, or whatever begins with ESC. */
+static const char *behind_code(const char *text)
+{
+    const char *end = text + 1;
+
+    if (*end != '[')
+        return end;
+    end += 1 + strspn(end + 1, "0123456789;?");
+    return *end ? end + 1 : end;
+}
+
+void traceback_plain(const char *text, struct buf *out)
+{
+    while (*text) {
+        size_t n = strcspn(text, "\x1b");
+        buf_add(out, text, n);
+        text += n;
+        text = *text ? behind_code(text) : text;
+    }
+    buf_putc(out, '\n');
+}
+
 static void add_line(json_t *list, struct buf *text)
 {
     if (buf_ok(text) && text->len)
@@ -229,15 +254,27 @@ static void add_source(struct writing *w, const struct frame *f, int column, boo
     lua_pop(w->L, 1);
 }
 
-static void add_frame(struct writing *w, const struct frame *f, int at, int column)
+static void add_place(struct writing *w, const struct frame *f)
 {
     buf_printf(w->out, GREEN "%s" PLAIN ", line %d", f->source, f->line);
     if (*f->name)
         buf_printf(w->out, ", in function '%s'", f->name);
+}
+
+static const char *variables_at(const struct writing *w, int at)
+{
+    const char *text = at < NOTED && w->told ? w->told->variables[at] : NULL;
+
+    return text && *text ? text : NULL;
+}
+
+static void add_frame(struct writing *w, const struct frame *f, int at, int column)
+{
+    add_place(w, f);
     if (w->mode != MODE_PLAIN)
         add_source(w, f, column, at == 0);
-    if (w->mode == MODE_VERBOSE && at < NOTED && w->told && w->told->variables[at] && *w->told->variables[at])
-        buf_printf(w->out, "\n%s", w->told->variables[at]);
+    if (w->mode == MODE_VERBOSE && variables_at(w, at))
+        buf_printf(w->out, "\n%s", variables_at(w, at));
 }
 
 static bool same_frame(const struct frame *a, const struct frame *b)
@@ -256,8 +293,8 @@ static int again(const struct frames *frames, int i, int period)
     return n;
 }
 
-/* Leaves out what repeats; returns where to go on. */
-static int skip_repeated(struct writing *w, json_t *list, const struct frames *frames, int i)
+/* Leaves out what repeats, and says so; returns where to go on. */
+static int skip_repeated(struct writing *w, const struct frames *frames, int i)
 {
     int period = again(frames, i, 1) > 1 ? 1 : 2, n = again(frames, i, period);
 
@@ -266,25 +303,29 @@ static int skip_repeated(struct writing *w, json_t *list, const struct frames *f
     buf_printf(w->out, "… the call%s above %s%d more times …", period > 1 ? "s" : "",
                i + n > FRAMES_FIRST && frames->skipped ? "about " : "",
                (n + (i <= FRAMES_FIRST && i + n > FRAMES_FIRST ? frames->skipped : 0)) / period);
-    add_line(list, w->out);
     return i + n;
+}
+
+static int column_of(const struct description *d, const struct frame *f, int i)
+{
+    return i == 0 && (d->line == 0 || d->line == f->line) ? d->column : -1;
 }
 
 static void add_frames(struct writing *w, json_t *list, const struct frames *frames,
                        const struct description *d)
 {
     for (int i = 0; i < frames->n && w->mode != MODE_MINIMAL; i++) {
-        i = skip_repeated(w, list, frames, i);
+        i = skip_repeated(w, frames, i);
+        add_line(list, w->out);
         if (i == frames->n)
             break;
         const struct frame *f = &frames->list[i];
-        int column = i == 0 && (d->line == 0 || d->line == f->line) ? d->column : -1;
 
         if (i == FRAMES_FIRST && frames->skipped) {
             buf_printf(w->out, "… about %d more calls …", frames->skipped);
             add_line(list, w->out);
         }
-        add_frame(w, f, i, column);
+        add_frame(w, f, i, column_of(d, f, i));
         add_line(list, w->out);
     }
 }
@@ -315,6 +356,136 @@ static void write_lines(lua_State *L, json_t *list, const struct frames *frames,
     lua_pop(L, 1);
 }
 
+/* ---- as HTML, in parts that open with a click: no script in it ---- */
+static const struct {
+    const char *code, *tag;
+} colours[] = {{RED, "<span style=\"color:var(--jp-error-color1,#c62828)\">"},
+               {GREEN, "<span style=\"color:var(--jp-success-color0,#2e7d32)\">"},
+               {BOLD, "<span style=\"font-weight:bold\">"}};
+
+/* Text with colours; what other codes say is left out. */
+static void put_html(struct buf *out, const char *text)
+{
+    bool open = false;
+
+    while (*text) {
+        size_t n = strcspn(text, "\x1b");
+        buf_html(out, text, n);
+        text += n;
+        if (!*text)
+            break;
+        buf_puts(out, open ? "</span>" : "");
+        open = false;
+        for (size_t i = 0; i < sizeof colours / sizeof *colours && !open; i++)
+            if (strncmp(text, colours[i].code, strlen(colours[i].code)) == 0) {
+                buf_puts(out, colours[i].tag);
+                open = true;
+            }
+        text = behind_code(text);
+    }
+    buf_puts(out, open ? "</span>" : "");
+}
+
+/* What was written so far, in a tag. */
+static void move_html(struct buf *page, const char *tag, struct buf *text)
+{
+    const char *s = buf_str(text);
+
+    if (text->len == 0)
+        return;
+    buf_printf(page, "<%s>", tag);
+    put_html(page, s + (*s == '\n'));
+    buf_printf(page, "</%.*s>", (int)strcspn(tag, " "), tag);
+    buf_clear(text);
+}
+
+#define PRE "pre style=\"margin:0 0 0 1.2em;white-space:pre-wrap\""
+
+static void fold_frame(struct writing *w, const struct frame *f, int at, int column, struct buf *page)
+{
+    buf_puts(page, at == 0 ? "<details open>" : "<details>");
+    add_place(w, f);
+    move_html(page, "summary style=\"cursor:pointer\"", w->out);
+    add_source(w, f, column, true);
+    move_html(page, PRE, w->out);
+    if (variables_at(w, at)) {
+        buf_puts(w->out, variables_at(w, at));
+        move_html(page, PRE, w->out);
+    }
+    buf_puts(page, "</details>\n");
+}
+
+static void fold_frames(struct writing *w, const struct frames *frames, const struct description *d,
+                        struct buf *page)
+{
+    for (int i = 0; i < frames->n; i++) {
+        i = skip_repeated(w, frames, i);
+        move_html(page, "div", w->out);
+        if (i == frames->n)
+            break;
+        if (i == FRAMES_FIRST && frames->skipped)
+            buf_printf(page, "<div>… about %d more calls …</div>\n", frames->skipped);
+        fold_frame(w, &frames->list[i], i, column_of(d, &frames->list[i], i), page);
+    }
+}
+
+/* The lines behind the calls, or those that the error came with. */
+static void fold_lines(json_t *list, struct buf *page)
+{
+    struct buf line = BUF_INIT(1 << 20);
+    json_t *one;
+    size_t i;
+
+    json_array_foreach (list, i, one) {
+        buf_puts(&line, json_string_value(one));
+        move_html(page, PRE, &line);
+    }
+    buf_release(&line);
+}
+
+static void write_html(lua_State *L, const struct frames *frames, const struct description *d, json_t *last,
+                       struct buf *page)
+{
+    struct writing w = {.L = L, .out = session_buf(L, 1 << 20), .mode = MODE_FOLDED};
+
+    w.told = session_of(L)->told;
+    buf_puts(page, "<div class=\"lacus-traceback\" "
+                   "style=\"font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-"
+                   "size,13px)\">\n");
+    if (!w.told || !w.told->given)
+        fold_frames(&w, frames, d, page);
+    fold_lines(last, page);
+    buf_puts(page, "</div>");
+    lua_pop(L, 1);
+}
+
+static bool sees_html(struct session *s)
+{
+    return s->frontend.ops && s->frontend.ops->rich;
+}
+
+/* Before the error itself: the calls, as text for programs and as HTML for people. */
+static void show_folded(lua_State *L, const struct frames *frames, const struct description *d)
+{
+    struct buf *page = session_buf(L, 1 << 20), *text = session_buf(L, 1 << 20);
+    json_t **list = session_json_slot(L), **data = session_json_slot(L);
+    struct writing w = {.L = L, .out = session_buf(L, 1 << 20), .mode = MODE_CONTEXT};
+    struct display shown = {0};
+    json_t *one;
+    size_t i;
+
+    *list = json_array();
+    add_frames(&w, *list, frames, d);
+    json_array_foreach (*list, i, one)
+        traceback_plain(json_string_value(one), text);
+    write_html(L, frames, d, NULL, page);
+    *data = json_pack("{s:s, s:s}", "text/plain", buf_str(text), "text/html", buf_str(page));
+    shown.data = *data;
+    if (*data)
+        session_display(session_of(L), &shown);
+    lua_pop(L, 5);
+}
+
 static void remember(struct told *t, const struct frames *frames, const struct description *d)
 {
     forget(t);
@@ -332,9 +503,26 @@ void traceback_write(lua_State *L, json_t *list, const struct frames *frames, co
 {
     struct told *t = told_of(session_of(L));
 
+    enum mode mode = t ? t->mode : MODE_CONTEXT;
+
     if (t)
         remember(t, frames, d);
-    write_lines(L, list, frames, d, t ? t->mode : MODE_CONTEXT);
+    if (mode == MODE_FOLDED && frames->n > 0 && sees_html(session_of(L))) {
+        show_folded(L, frames, d);
+        mode = MODE_MINIMAL;
+    }
+    write_lines(L, list, frames, d, mode);
+}
+
+void traceback_given(lua_State *L, const struct description *d, json_t *list)
+{
+    static const struct frames none;
+    struct told *t = told_of(session_of(L));
+
+    if (!t)
+        return;
+    remember(t, &none, d);
+    t->given = json_incref(list);
 }
 
 /* ---- %tb, %xmode ---- */
@@ -347,7 +535,7 @@ static int mode_named(lua_State *L, const char *name)
             return (int)i;
     const char *near = nearest_one(name, mode_names, sizeof mode_names / sizeof *mode_names);
     err_set(&err, LC_ARG, "no way to show errors is named '%s'", name);
-    err_hint(&err, "%s%s%sthey are Minimal, Plain, Context and Verbose", near ? "did you mean '" : "",
+    err_hint(&err, "%s%s%sthey are Minimal, Plain, Context, Verbose and Folded", near ? "did you mean '" : "",
              near ? near : "", near ? "'? " : "");
     return session_raise(L, &err);
 }
@@ -360,23 +548,52 @@ static struct buf *copy_of(lua_State *L, const char *text)
     return b;
 }
 
+/* What is remembered; its buffers are on the stack: 3. */
+static struct description recall(lua_State *L, const struct told *t)
+{
+    struct description d = {.ename = t->ename, .line = t->line, .column = t->column};
+
+    d.evalue = copy_of(L, t->evalue);
+    d.hint = copy_of(L, t->hint);
+    d.cause = copy_of(L, t->cause);
+    return d;
+}
+
+static json_t *lines_of(lua_State *L, const struct told *t, enum mode mode)
+{
+    static const struct frames none;
+    struct description d = recall(L, t);
+    json_t *list = t->given && mode != MODE_MINIMAL ? json_copy(t->given) : json_array();
+
+    if (json_array_size(list) == 0)
+        write_lines(L, list, t->given ? &none : &t->frames, &d, mode);
+    lua_pop(L, 3);
+    return list;
+}
+
 json_t *session_traceback(lua_State *L, const char *mode)
 {
     struct told *t = session_of(L)->told;
     enum mode shown = mode ? (enum mode)mode_named(L, mode) : t ? t->mode : MODE_CONTEXT;
-    struct description d;
-    json_t *list;
 
-    if (!t || !t->any)
-        return NULL;
-    d = (struct description){.ename = t->ename, .line = t->line, .column = t->column};
-    d.evalue = copy_of(L, t->evalue);
-    d.hint = copy_of(L, t->hint);
-    d.cause = copy_of(L, t->cause);
-    list = json_array();
-    write_lines(L, list, &t->frames, &d, shown);
-    lua_pop(L, 3);
-    return list;
+    return t && t->any ? lines_of(L, t, shown) : NULL;
+}
+
+bool session_traceback_html(lua_State *L, const char *mode, struct buf *page)
+{
+    struct told *t = session_of(L)->told;
+    struct description d;
+    json_t **last;
+
+    if (!t || !t->any || !sees_html(session_of(L)) ||
+        (mode ? (enum mode)mode_named(L, mode) : t->mode) == MODE_MINIMAL)
+        return false;
+    last = session_json_slot(L);
+    *last = lines_of(L, t, t->given ? MODE_CONTEXT : MODE_MINIMAL);
+    d = recall(L, t);
+    write_html(L, &t->frames, &d, *last, page);
+    lua_pop(L, 4);
+    return buf_ok(page);
 }
 
 const char *session_traceback_mode(lua_State *L, const char *mode)

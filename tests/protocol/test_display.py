@@ -1,6 +1,7 @@
 """What a cell shows: images, files, progress bars, tables that fit a terminal."""
 import base64
 import fcntl
+import html.parser
 import os
 import pty
 import re
@@ -181,3 +182,81 @@ def test_parameters_at_a_prompt_are_asked_for(home):
     done = subprocess.run([LACUS, "repl", "--param", "epochs", "5", "-e", "dbutils.widgets.text{name = 'epochs', default = 3, type = 'int'} print(dbutils.widgets.get('epochs'))"],
                           capture_output=True, text=True, timeout=20)
     assert done.stdout == "5\n", done.stderr
+
+
+FAILS = "local function inner(x)\n  local list, s = {1, 2}, '<script>alert(1)</script>'\n  return x.a.b\nend\nfunction outer(y)\n  return 1 + inner(y)\nend\nouter({})"
+
+
+class Folds(html.parser.HTMLParser):
+    """The parts of a page that fold: (open, its heading, the rest of its text); the tags; nothing may be left open."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.parts, self.stack, self.tags, self.attributes, self.behind = [], [], set(), set(), ""
+        self.feed(page)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag, attrs):
+        self.stack.append(tag)
+        self.tags.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+        if tag == "details":
+            self.parts.append(["open" in dict(attrs), "", ""])
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        if "details" not in self.stack:
+            self.behind += data
+        else:
+            self.parts[-1][1 if "summary" in self.stack else 2] += data
+
+
+def test_tb_folds(kernel):
+    """Each call is a part that opens with a click, with its source and its variables; no script, nothing that is not escaped."""
+    kernel.execute(FAILS)
+    shown, = displays(kernel.execute("%tb")[1])
+    page = Folds(shown["data"]["text/html"])
+    assert [(is_open, head) for is_open, head, _ in page.parts] == [
+        (True, "Cell In[1], line 3, in function 'inner'"), (False, "Cell In[1], line 6, in function 'outer'"), (False, "Cell In[1], line 8")]
+    assert page.tags == {"div", "details", "summary", "pre", "span"} and page.attributes == {"class", "style", "open"}
+    assert "----> 3   return x.a.b" in page.parts[0][2] and "s = \"<script>alert(1)</script>\"" in page.parts[0][2] and "list = table with 2 entries" in page.parts[0][2]
+    assert "y = table with 0 entries" in page.parts[1][2] and "5 function outer(y)" in page.parts[1][2]
+    assert "RuntimeError: attempt to index a nil value (field 'a')" in page.behind
+    plain = shown["data"]["text/plain"]
+    assert plain.startswith("Cell In[1], line 3, in function 'inner'\n") and "\x1b" not in plain and "list =" not in plain
+    assert "list = table" in displays(kernel.execute("%tb Verbose")[1])[0]["data"]["text/plain"]
+    assert displays(kernel.execute("%tb Minimal")[1]) == []
+
+
+def test_variables_are_those_of_their_call(kernel):
+    """A coroutine's calls come first: each has its own variables."""
+    kernel.execute("local co = coroutine.wrap(function(q)\n  local within = 5\n  error('inside')\nend)\nlocal outside = 6\nco(7)")
+    inner, outer = Folds(displays(kernel.execute("%tb")[1])[0]["data"]["text/html"]).parts
+    assert "within = 5" in inner[2] and "q = 7" in inner[2] and "outside" not in inner[2]
+    assert "outside = 6" in outer[2] and "within =" not in outer[2]
+
+
+def test_tb_tells_of_the_last_error_whatever_raised_it(kernel):
+    """Also of one that brought its own lines."""
+    kernel.execute("error('first')")
+    kernel.execute("error(setmetatable({message = 'second', traceback = {'line one', '\\27[0;31mline two\\27[0m\\27[2K <b>'}}, {}))")
+    shown, = displays(kernel.execute("%tb")[1])
+    assert shown["data"]["text/plain"] == "line one\nline two <b>\n"
+    assert Folds(shown["data"]["text/html"]).behind.split("\n")[-1] == "line oneline two <b>"
+
+
+def test_errors_fold_in_a_mode_of_their_own(kernel):
+    """The calls before the error: the error itself stays one, for programs that read it."""
+    kernel.execute("%xmode folded")
+    reply, messages = kernel.execute(FAILS)
+    shown, = displays(messages)
+    error, = displays(messages, "error")
+    assert len(Folds(shown["data"]["text/html"]).parts) == 3 and "----> 3   return x.a.b" in shown["data"]["text/plain"]
+    assert [re.sub("\x1b\\[[0-9;]*m", "", line) for line in error["traceback"]] == ["RuntimeError: attempt to index a nil value (field 'a')"]
+    assert reply["evalue"] == error["evalue"]
+    assert [m["type"] for m in messages if m["type"] in ("display_data", "error")] == ["display_data", "error"]
+    done = subprocess.run([LACUS, "-c", "%xmode folded\nlocal function f() error('x') end f()"], env=dict(os.environ), capture_output=True, text=True)
+    assert "----> 2 local function f()" in done.stderr and "<details" not in done.stdout + done.stderr

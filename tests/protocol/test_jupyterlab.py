@@ -129,6 +129,24 @@ def test_the_controls_in_the_browser(lab):
     assert "41" not in seen["restarted"][2]
 
 
+def test_tracebacks_fold_in_the_browser(lab):
+    base, folder = lab
+    cells = ["local function inner(x)\n  local list = {1, 2}\n  return x.a.b\nend\nfunction outer(y)\n  return 1 + inner(y)\nend\nouter({})", "%tb", "%xmode folded", "outer({})"]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    for i in (0, 3):
+        nb.cells[i].metadata["tags"] = ["raises-exception"]
+    nb.metadata["kernelspec"] = {"name": "lacus", "display_name": "lacus (Lua 5.4)", "language": "lua"}
+    nbformat.write(nb, folder / "folds.ipynb")
+    seen = browse("folds.mjs", base, "folds.ipynb", "folds.png", folder)
+    assert seen["problems"] == []
+    before, after = seen["before"], seen["after"]
+    assert [len(parts) for parts in before] == [0, 3, 0, 3]
+    assert [p["open"] for p in before[1]] == [True, False, False] == [p["open"] for p in before[3]]
+    assert "return x.a.b" in before[1][0]["seen"] and "list = table with 2 entries" in before[1][0]["seen"] and before[1][1]["seen"] == ""
+    assert [p["open"] for p in after[1]] == [False, True, False] and after[1][0]["seen"] == "" and "inner(y)" in after[1][1]["seen"]
+    assert seen["outputs"][3].splitlines()[-1].startswith("RuntimeError: attempt to index a nil value (field 'a')")
+
+
 def test_widgets_in_the_browser(lab):
     """Both ways: what is moved, typed and chosen changes Lua's state, and Lua changes what is seen. Rich outputs are drawn."""
     base, folder = lab

@@ -220,7 +220,7 @@ static void magics_are_completed(void **state)
     OFFERS(r, "%%script sh ", "-some_name");
     OFFERS(r, "%who n", "number", "=1");
     OFFERS(r, "%whos ", "number", "=1");
-    OFFERS(r, "%xmode ", "Minimal", "Plain", "Context", "Verbose", "=4");
+    OFFERS(r, "%xmode ", "Minimal", "Plain", "Context", "Verbose", "Folded", "=5");
     OFFERS(r, "%autoreload ", "0", "1", "2", "now", "=4");
     OFFERS(r, "%run /et", "etc/");
     OFFERS(r, "%cd /etc/pass", "=0"); /* a file */
