@@ -104,6 +104,15 @@ def interrupt(k):
     return ms
 
 
+def interrupts_inside(table):
+    """ms from the interrupt to the end of the cell, within one process."""
+    subprocess.run(["make", "-s", "build/bench/interrupt_inside"], cwd=ROOT, check=True)
+    printed = subprocess.run([ROOT / "build/bench/interrupt_inside"], capture_output=True, text=True, check=True).stdout
+    for line in printed.splitlines():
+        kind, *ms = line.split()
+        table.row(f"interrupt inside the process: {kind}", [float(t) for t in ms], [], "ms", "", "<= 0.2 ms")
+
+
 def question(msg_type, content):
     """µs until the reply to a question about code is there."""
     def measure(k):
@@ -181,6 +190,7 @@ def main():
         python = f"for i in range({LINES}): print('line', i)"
         table.row("100,000 printed lines, none lost", [a for a, _ in pairs], [print_lines(other, python) for _ in range(2)], "ms", "ipykernel", "-")
         table.row("interrupt a busy loop, seen by the client", [interrupt(ours) for _ in range(20)], [], "ms", "", "<= 2 ms")
+        interrupts_inside(table)
         table.row("resident memory, idle", [idle[2]], [idle[3]], "MB", "bare kernel", "<= 7.5 MB")
         table.row("proportional memory, idle", [idle[0]], [idle[1]], "MB", "ipykernel", "-")
         fresh = start(lacus)[0]
