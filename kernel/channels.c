@@ -1,5 +1,6 @@
 #include "kernel/channels.h"
 #include "kernel/death.h"
+#include "kernel/stalled.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/zmq_api.h"
@@ -168,6 +169,18 @@ int channels_fd(const struct channels *ch, enum channel channel)
 void *channels_socket(struct channels *ch, enum channel channel)
 {
     return ch->socket[channel];
+}
+
+int channels_end_stalled(struct channels *ch, enum channel channel, int watch_ms)
+{
+    char endpoint[CONNECTION_ADDRESS_MAX];
+    size_t len = sizeof endpoint;
+    bool known;
+
+    channels_lock(ch);
+    known = zmq()->getsockopt(ch->socket[channel], ZMQ_LAST_ENDPOINT, endpoint, &len) == 0;
+    channels_unlock(ch);
+    return known ? stalled_end(endpoint, watch_ms) : 0;
 }
 
 /* ---- receiving --------------------------------------------------------------------------------------- */

@@ -51,6 +51,9 @@ void channels_unlock(struct channels *ch);
 int channels_fd(const struct channels *ch, enum channel channel);
 void *channels_socket(struct channels *ch, enum channel channel);
 
+/* Ends the connections of clients that take nothing while others do (stalled.h); how many. */
+int channels_end_stalled(struct channels *ch, enum channel channel, int watch_ms);
+
 /* The next good message, or NULL when nothing more is there. */
 struct request *channels_receive(struct channels *ch, enum channel channel);
 void request_free(struct request *r); /* NULL is fine */

@@ -4,10 +4,15 @@
 #include "runtime/base/zmq_api.h"
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { HELD = 4, HELD_MS = 2 };
+enum {
+    WATCH_MS = 1000,
+    ENDING_MS = 2000
+};                                /* of a client that may have stalled, and for ZeroMQ to let go of it */
 enum { MESSAGE_OVERHEAD = 1024 }; /* what the frames beside the content cost, about */
 
 struct publisher {
@@ -19,7 +24,9 @@ struct publisher {
     bool shown;           /* text of this parent has gone out */
     atomic_size_t flying; /* bytes that ZeroMQ still holds for clients */
     bool stalled;         /* a client reads nothing: what does not fit is given up at once */
+    int64_t ends_again;   /* not before that are clients disconnected that stalled */
     size_t dropped;       /* bytes given up since that was told last */
+    size_t lost;          /* bytes that waited for a client when it was disconnected */
     struct held {
         const char *type;
         struct buf content;
@@ -181,6 +188,33 @@ static void report_loss(struct publisher *p)
     send_locked(p, "stream", &parent, &content, NULL, NULL);
 }
 
+static int64_t ns(int ms)
+{
+    return (int64_t)ms * 1000000;
+}
+
+/* Some clients may have stalled while others read: those who read are not to lose anything for it. */
+static bool end_stalled(struct publisher *p)
+{
+    size_t before = atomic_load(&p->flying), after;
+    int64_t ended;
+
+    if (clock_mono_ns() < p->ends_again)
+        return false;
+    p->ends_again = clock_mono_ns() + ns(PUBLISHER_STALL_MS);
+    if (channels_end_stalled(p->ch, CHANNEL_IOPUB, WATCH_MS) == 0)
+        return false;
+    p->ends_again = 0;
+    ended = clock_mono_ns();
+    while ((after = atomic_load(&p->flying)) > PUBLISHER_BUDGET / 2 &&
+           clock_mono_ns() - ended < ns(ENDING_MS))
+        poll(NULL, 0, 1);
+    channels_lock(p->ch);
+    p->lost += before > after ? before - after : 0;
+    channels_unlock(p->ch);
+    return after < before;
+}
+
 /* Waits until `more` bytes fit in the budget. False: the client has stalled (or the cell was interrupted),
  * the bytes are to be dropped. Without the lock. */
 static bool make_room(struct publisher *p, const struct ctx *ctx, size_t more)
@@ -188,14 +222,18 @@ static bool make_room(struct publisher *p, const struct ctx *ctx, size_t more)
     size_t least = atomic_load(&p->flying);
     int64_t moved = clock_mono_ns();
     /* once stalled, nothing waits again before something has moved */
-    const int patience = p->stalled ? 0 : PUBLISHER_STALL_MS;
+    const int64_t patience = p->stalled ? 0 : ns(PUBLISHER_STALL_MS);
 
     for (size_t now = least; now > 0 && now + more > PUBLISHER_BUDGET; now = atomic_load(&p->flying)) {
+        const bool cancelled = ctx_cancelled(ctx);
+
         if (now < least) {
             least = now;
             moved = clock_mono_ns();
         }
-        if (ctx_cancelled(ctx) || clock_mono_ns() - moved >= (int64_t)patience * 1000000)
+        if (cancelled && !p->stalled) /* who pauses is not disconnected for the interrupt */
+            p->ends_again = clock_mono_ns() + ns(PUBLISHER_STALL_MS);
+        if (cancelled || (clock_mono_ns() - moved >= patience && !end_stalled(p)))
             return p->stalled = true, p->dropped += more, false;
         poll(NULL, 0, 1);
     }
@@ -338,7 +376,7 @@ void publisher_aside_locked(struct publisher *p, const struct kwire_part *parent
     greet(p);
 }
 
-void publisher_note_locked(struct publisher *p, const char *text)
+static void note_locked(struct publisher *p, const char *text)
 {
     struct kwire_part parent = parent_of(p);
     struct buf content = BUF_INIT(4096);
@@ -348,11 +386,31 @@ void publisher_note_locked(struct publisher *p, const char *text)
     buf_json(&content, text, strlen(text));
     buf_putc(&content, '}');
     send_locked(p, "stream", &parent, &content, NULL, NULL);
+}
+
+void publisher_note_locked(struct publisher *p, const char *text)
+{
+    note_locked(p, text);
     greet(p);
 }
 
 /* ---- subscriptions --------------------------------------------------------------------------------------
  */
+
+/* To the one that comes back when it reads again; the others have all. */
+static void report_lost(struct publisher *p)
+{
+    char text[200];
+
+    if (p->lost == 0)
+        return;
+    snprintf(text, sizeof text,
+             "lacus: output is missing here: this front end had stopped reading and was disconnected; %zu "
+             "bytes waited for it\n",
+             p->lost);
+    p->lost = 0;
+    note_locked(p, text);
+}
 
 bool publisher_welcome_locked(struct publisher *p)
 {
@@ -369,6 +427,7 @@ bool publisher_welcome_locked(struct publisher *p)
         buf_json(&content, topic + 1, len - 1);
         buf_putc(&content, '}');
         send_locked(p, "iopub_welcome", &nobody, &content, NULL, NULL);
+        report_lost(p);
     }
     buf_release(&content);
     return true;

@@ -4,8 +4,9 @@
  *           when PUBLISHER_CHUNK bytes or PUBLISHER_DELAY_MS (the first of a parent: PUBLISHER_FIRST_MS)
  *           have come together, and before any other message of the same parent, so `idle` is always last.
  *           Bytes that a client has not taken are counted; above PUBLISHER_BUDGET the session thread waits
- *           (back-pressure), and when nothing moves for PUBLISHER_STALL_MS what it publishes is dropped and
- *           the loss is reported once the client reads again. Status messages and small results pass up to
+ *           (back-pressure). When nothing moves for PUBLISHER_STALL_MS, clients that take nothing while others do
+ *           are disconnected, and told when they come back; when none does, what is published is dropped and the
+ *           loss is reported once one reads again. Status messages and small results pass up to
  *           PUBLISHER_LIMIT.
  * Ownership content buffers are taken.
  * Units     bytes, ms.

@@ -69,6 +69,9 @@ class RawKernel:
     def connection_info(self, info):
         return info
 
+    def address(self, port):
+        return f"tcp://127.0.0.1:{self.ports[port]}"
+
     def secure(self, socket):
         """For channels that are encrypted."""
 
@@ -80,7 +83,7 @@ class RawKernel:
         if kind == zmq.DEALER:
             s.setsockopt(zmq.IDENTITY, identity or (self.session.encode() if port != "x" else b""))
         self.secure(s)
-        s.connect(f"tcp://127.0.0.1:{self.ports[port]}")
+        s.connect(self.address(port))
         return s
 
     def frames(self, msg_type, content, parent=None, metadata=None, buffers=(), session=None, subshell=None):

@@ -20,6 +20,14 @@ def start():
     return RawKernel([LACUS, "kernel", "-f", "{connection_file}"])
 
 
+class LocalKernel(RawKernel):
+    def connection_info(self, info):
+        return dict(info, transport="ipc", ip=self.file)
+
+    def address(self, port):
+        return f"ipc://{self.file}-{self.ports[port]}"
+
+
 # ---- clients that stop reading
 
 def stalled(k, kind, port):
@@ -29,7 +37,7 @@ def stalled(k, kind, port):
     s.setsockopt(zmq.RCVBUF, 4096)
     if kind == zmq.SUB:
         s.setsockopt(zmq.SUBSCRIBE, b"")
-    s.connect(f"tcp://127.0.0.1:{k.ports[port]}")
+    s.connect(k.address(port))
     time.sleep(0.2)
     return s
 
@@ -47,12 +55,26 @@ def test_a_gigabyte_is_printed_to_a_client_that_stopped_reading(kernel):
     kernel.iopub = lazy
 
 
-def test_who_reads_on_is_told_what_was_dropped_for_another(kernel):
-    lazy = stalled(kernel, zmq.SUB, "iopub_port")
-    _, messages = kernel.execute("for i = 1, 1500 do display(('x'):rep(100000)) end", timeout=60)
-    assert sum(m["type"] == "display_data" for m in messages) < 1500
-    assert "bytes of output were dropped" in text(messages, "stderr")
-    lazy.close()
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_who_reads_on_gets_all_though_another_has_stalled(home, transport):
+    """The one that stalled is disconnected; when it reads again it is told, and gets what comes then."""
+    with (LocalKernel if transport == "ipc" else RawKernel)([LACUS, "kernel", "-f", "{connection_file}"]) as k:
+        lazy = stalled(k, zmq.SUB, "iopub_port")
+        k.drain()
+        msg_id = k.send("execute_request", {"code": "for i = 1, 1500 do display(('x'):rep(100000)) end"})
+        messages = k.until_idle(msg_id, timeout=60)
+        assert sum(m["type"] == "display_data" for m in messages) == 1500
+        assert "dropped" not in text(messages, "stderr")
+        assert resident(k) < 250
+        assert k.receive()["content"]["status"] == "ok"
+        late = []
+        while "output is missing here" not in text(late, "stderr"):
+            late.append(k.receive(lazy, timeout=20))
+        assert sum(m["type"] == "display_data" for m in late) < 1500
+        assert k.execute("print('once more')")[0]["status"] == "ok"
+        while "once more" not in text(late):
+            late.append(k.receive(lazy))
+        lazy.close()
 
 
 def test_requests_of_a_client_whose_iopub_stalls_are_answered_in_bounded_memory(kernel):
