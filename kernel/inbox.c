@@ -25,7 +25,6 @@ struct inbox {
 
     /* under channels_lock */
     bool away;  /* the session thread is at a cell */
-    bool ready; /* it has come at least once */
     bool armed; /* the timer will fire */
     int64_t away_since;
     struct request *first, **last;
@@ -152,13 +151,13 @@ static void leave_locked(struct inbox *in)
 /* ---- the I/O thread ---------------------------------------------------------------------------------------
  */
 
-static void answer_early(struct inbox *in)
+/* Takes those out of the queue that are answered without the session thread. */
+static struct request *take_early_locked(struct inbox *in)
 {
     struct request *list = NULL, **last = &list, *r;
 
-    channels_lock(in->ch);
-    for (struct request **at = &in->first; !in->ready && (r = *at) != NULL;) {
-        if (strcmp(r->message.type, "kernel_info_request") != 0) {
+    for (struct request **at = &in->first; (r = *at) != NULL;) {
+        if (!in->calls.is_early(in->calls.arg, r)) {
             at = &r->next;
             continue;
         }
@@ -170,7 +169,13 @@ static void answer_early(struct inbox *in)
         *last = r;
         last = &r->next;
     }
-    channels_unlock(in->ch);
+    return list;
+}
+
+static void answer_early(struct inbox *in, struct request *list)
+{
+    struct request *r;
+
     if (!list)
         return;
     while ((r = list) != NULL) {
@@ -196,6 +201,7 @@ static void tell_locked(struct inbox *in)
 /* One round of the I/O thread while it leads. */
 static void lead(struct inbox *in)
 {
+    struct request *early;
     int due;
     bool full;
 
@@ -205,13 +211,14 @@ static void lead(struct inbox *in)
         return;
     }
     receive_locked(in);
+    early = take_early_locked(in);
     tell_locked(in);
     if (publisher_due_locked(in->publisher) == 0)
         publisher_flush_locked(in->publisher);
     due = publisher_due_locked(in->publisher);
     full = in->bytes >= INBOX_BYTES_MAX;
     channels_unlock(in->ch);
-    answer_early(in);
+    answer_early(in, early);
     wait_as_leader(in, -1, full, due >= 0 && due < IO_THREAD_POLL_MS ? due : IO_THREAD_POLL_MS);
 }
 
@@ -324,7 +331,6 @@ struct request *inbox_next(struct inbox *in, inbox_filter *filter, void *arg, in
     struct request *r;
 
     channels_lock(in->ch);
-    in->ready = true;
     while (in->first && (r = dequeue(in, for_stdin, NULL)) != NULL)
         request_free(r);
     channels_unlock(in->ch);

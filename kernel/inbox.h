@@ -9,7 +9,7 @@
  * Units     ms; the queue holds at most INBOX_BYTES_MAX bytes (then ZeroMQ and TCP hold back the client).
  * Errors    inbox_open: LC_IO, LC_NOMEM.
  * Threads   inbox_next, inbox_take, inbox_abort: session thread. inbox_wake: any thread and signal handlers.
- *           `early` is called on the I/O thread.
+ *           `is_early` and `early` are called on the I/O thread.
  *
  * Example:
  *     struct request *r = inbox_next(inbox, any_request, NULL, -1);
@@ -29,13 +29,14 @@ struct inbox;
 /* Which requests a waiting caller wants. Called with channels_lock held. */
 typedef bool inbox_filter(void *arg, const struct request *r);
 
-/* The I/O thread leads from the start, until the first inbox_next. Before that, a request that `early`
- * accepts is answered by it at once and is not queued. */
-typedef bool inbox_early(void *arg, struct request *r);
+/* The I/O thread leads from the start, until the first inbox_next. While it leads, what `is_early` accepts (with
+ * channels_lock held) is answered by `early` at once and does not wait for the session thread. */
+typedef void inbox_early(void *arg, const struct request *r);
 /* Called on the I/O thread with channels_lock held while the session thread is away, for what is in the queue (until it
  * says true: the session thread was asked to come), and with NULL. */
 typedef bool inbox_waits(void *arg, const struct request *r);
 struct inbox_calls {
+    inbox_filter *is_early;
     inbox_early *early;
     inbox_waits *waits;
     void *arg;

@@ -36,9 +36,11 @@ static enum lc open_channels(struct kernel *k, const char *connection_file, stru
     k->shells = shells_new();
     if (!k->publisher || !k->shells || !requests_info(&k->info))
         return err_nomem(err);
-    TRY(inbox_open(k->channels, k->publisher,
-                   &(struct inbox_calls){.early = requests_early, .waits = cells_waits, .arg = k}, &k->inbox,
-                   err));
+    TRY(inbox_open(
+        k->channels, k->publisher,
+        &(struct inbox_calls){
+            .is_early = requests_is_early, .early = requests_early, .waits = cells_waits, .arg = k},
+        &k->inbox, err));
     TRY(debug_adapter_open(k, &k->debug, err));
     return control_start(k, err);
 }
@@ -123,6 +125,7 @@ static void serve(struct kernel *k)
     }
     while (cells_step(k)) /* they were interrupted */
         ;
+    requests_end_all(k);
 }
 
 static void close_all(struct kernel *k)
@@ -133,6 +136,8 @@ static void close_all(struct kernel *k)
         debug_adapter_unbind(k->debug);
     if (k->session)
         session_close(k->session);
+    if (k->session) /* those that came meanwhile */
+        requests_end_all(k);
     if (write(k->done_fd, &one, sizeof one) < 0)
         death_note(k->log_fd, "cannot tell the control thread to end");
     if (k->channels)

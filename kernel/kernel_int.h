@@ -74,11 +74,15 @@ void requests_put_error(struct buf *out, const struct err *err);
 bool requests_flag(const struct request *r, const char *name, bool missing);
 /* The session could not run something at all: the front end would see nothing but a reply. */
 void requests_publish_failure(struct kernel *k, const struct err *err);
-void requests_idle(struct kernel *k);                 /* nothing was asked for a while */
-bool requests_early(void *kernel, struct request *r); /* kernel_info before there is a session */
+void requests_idle(struct kernel *k); /* nothing was asked for a while */
+/* The kernel ends: other clients that ask for it, too, are answered; what else waits is dropped. */
+void requests_end_all(struct kernel *k);
+/* kernel_info before there is a session, or while it is at a cell, also in C: the two calls of an inbox. */
+bool requests_is_early(void *kernel, const struct request *r);
+void requests_early(void *kernel, const struct request *r);
 bool requests_info(struct buf *out);
 bool requests_is_comm(const struct request *r);
-bool requests_is_question(const struct request *r); /* about code: answered while a cell runs */
+bool requests_is_question(const struct request *r); /* changes nothing: answered while a cell runs */
 enum comm_kind requests_comm_kind(const struct request *r);
 /* {"status":"error",…} */
 bool requests_error(struct buf *out, const char *ename, const char *evalue);

@@ -252,7 +252,9 @@ bool requests_is_comm(const struct request *r)
 
 bool requests_is_question(const struct request *r)
 {
-    static const char *const types[] = {"complete_request", "inspect_request", "is_complete_request"};
+    static const char *const types[] = {"complete_request", "inspect_request",   "is_complete_request",
+                                        "history_request",  "comm_info_request", "kernel_info_request",
+                                        "connect_request"};
 
     for (size_t i = 0; r->channel == CHANNEL_SHELL && i < sizeof types / sizeof *types; i++)
         if (strcmp(r->message.type, types[i]) == 0)
@@ -441,7 +443,32 @@ void requests_idle(struct kernel *k)
     requests_end(k);
 }
 
-bool requests_early(void *kernel, struct request *r)
+static bool is_any(void *arg, const struct request *r)
+{
+    (void)arg;
+    return r->channel == CHANNEL_SHELL;
+}
+
+void requests_end_all(struct kernel *k)
+{
+    struct request *r;
+
+    while ((r = inbox_take(k->inbox, is_any, NULL, 0)) != NULL) {
+        if (strcmp(r->message.type, "shutdown_request") == 0)
+            requests_answer(k, r);
+        else
+            request_free(r);
+    }
+}
+
+bool requests_is_early(void *kernel, const struct request *r)
+{
+    (void)kernel;
+    return r->channel == CHANNEL_SHELL && strcmp(r->message.type, "kernel_info_request") == 0 &&
+           r->problem.code == LC_OK && !r->message.subshell[0];
+}
+
+void requests_early(void *kernel, const struct request *r)
 {
     static const char busy[] = "{\"execution_state\":\"busy\"}", idle[] = "{\"execution_state\":\"idle\"}";
     struct kernel *k = kernel;
@@ -451,6 +478,8 @@ bool requests_early(void *kernel, struct request *r)
     publisher_aside_locked(k->publisher, header, "status", busy, sizeof busy - 1);
     send_reply_locked(k, r, "kernel_info_reply", &k->info);
     publisher_aside_locked(k->publisher, header, "status", idle, sizeof idle - 1);
+    /* as in requests_leave: the idle of what runs comes later, and needs the lock that we have */
+    if (shells_running(k->shells) > 0)
+        publisher_status_locked(k->publisher, "busy");
     channels_unlock(k->channels);
-    return true;
 }

@@ -457,6 +457,14 @@ def test_a_second_shutdown_is_answered_while_the_first_goes_on(kernel, first):
     assert kernel.process.wait(3) == 0
 
 
+def test_shutdown_on_both_channels_is_answered_on_both(kernel):
+    kernel.execute("t = setmetatable({}, {__gc = function() os.execute('sleep 0.5') end})")
+    kernel.until(kernel.send("execute_request", {"code": "while true do end"}))
+    assert kernel.request("shutdown_request", {"restart": False}, channel=kernel.control)["content"]["restart"] is False
+    assert kernel.request("shutdown_request", {"restart": True})["content"]["restart"] is True
+    assert kernel.process.wait(3) == 0
+
+
 def test_a_finalizer_without_an_end_does_not_keep_the_kernel(home):
     with RawKernel([LACUS, "kernel", "-f", "{connection_file}"], output=subprocess.PIPE) as k:
         k.execute("t = setmetatable({}, {__gc = function() while true do end end})")

@@ -242,6 +242,29 @@ def test_questions_about_code_are_answered_while_a_cell_runs(kernel):
     assert reply_to(kernel, cell)["status"] == "error"
 
 
+@pytest.mark.parametrize("busy", ["while true do end", "sleep(60)", "os.execute('sleep 60')", "io.read()"])
+def test_a_client_that_comes_while_a_cell_runs_is_not_kept_waiting(kernel, busy):
+    """What it asks at first: a reloaded page, a console that attaches."""
+    kernel.execute("w = widgets.IntSlider{} return w")
+    cell = kernel.send("execute_request", {"code": busy, "allow_stdin": True})
+    kernel.until(cell)
+    assert kernel.request("kernel_info_request", {}, timeout=5)["content"]["protocol_version"] == "5.5"
+    if busy != "os.execute('sleep 60')":  # there the session waits in C: what is known of it cannot be asked
+        assert kernel.request("comm_info_request", {}, timeout=5)["content"]["comms"]
+        history = kernel.request("history_request", {"hist_access_type": "tail", "n": 1, "output": False, "raw": True}, timeout=5)
+        assert history["content"]["history"][-1][2].startswith("w = widgets")
+        assert kernel.request("connect_request", {}, timeout=5)["content"]["shell_port"] == kernel.ports["shell_port"]
+    states = []
+    while kernel.iopub.poll(200):
+        m = kernel.receive(kernel.iopub)
+        if m["type"] == "status":
+            states.append((m["parent"] == cell, m["content"]["execution_state"]))
+    assert states[-1] == (True, "busy")
+    kernel.request("interrupt_request", {}, channel=kernel.control)
+    assert reply_to(kernel, cell)["status"] == "error"
+    assert kernel.until_idle(cell)[-1]["content"]["execution_state"] == "idle"
+
+
 def test_many_cells_sleep_side_by_side(kernel):
     """They cost no stack and no turns while they sleep: 60 take as long as one."""
     shells = [create(kernel) for _ in range(60)]
