@@ -61,8 +61,11 @@ static bool field_type(const struct manual_entry *e, struct manual_text field, s
         buf_puts(out, row->style);
     else if (t.kind == TRAIT_ENUM)
         put_words(t.values, "|", out);
-    else if (t.kind == TRAIT_COLOR)
+    else if (t.kind == TRAIT_COLOR) {
         put_words(trait_colors(), " ", out);
+        buf_puts(out, "|string"); /* "#ff8000" */
+    } else if (is(field, "rows"))
+        buf_puts(out, "integer");
     return out->len > 0;
 }
 
@@ -156,6 +159,7 @@ static const struct manual_row fields[] = {
     {"disabled", NULL, "disabled: boolean\nwhether it can be used"},
     {"layout", NULL, "layout: table\nits place and size, as in CSS: {width = \"300px\"}"},
     {"style", NULL, "style: table\nits colours and fonts"},
+    {MANUAL_ELEMENT, NULL, MANUAL_ELEMENT ": any\nany other trait that its kind has: s.max"},
     {0}};
 
 static const struct manual_topic widgets_topic = {.name = "widgets",

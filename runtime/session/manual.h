@@ -71,6 +71,8 @@ struct manual_topic {
     bool (*type_of)(const struct manual_entry *e, struct manual_text param, struct buf *out);
     const struct manual_values *values; /* ends with a NULL type; may be NULL */
     bool standard;                      /* Lua's own: editors know it already */
+    const char *operators;              /* of a class, as LuaLS names them: "add sub unm"; may be NULL */
+    const char *element;                /* what object"name" gives; may be NULL */
 };
 
 struct manual_entry {

@@ -79,6 +79,15 @@ static bool is_topic(const struct topics *t, const char *name, size_t len)
 }
 
 /* ---- stubs ---- */
+/* Types that have no rows of their own. */
+static const char others[] =
+    "\n---@class Row\n---@field [string|integer] any\n\n---@class StructType\n---@field names string[]\n"
+    "---@field fields table[]\n---@field [string] any\n\n---@alias Schema StructType|string|table\n\n"
+    "---@class spark.catalog: Catalog\n\n---@class SparkSession\n---@field builder SparkSession.builder\n\n"
+    "---@class Plot\n\n---@class PromptTuningConfig\n\n---@class PrefixTuningConfig\n\n";
+
+#define REST "…"
+
 struct stubs {
     struct buf *out;
     const struct topics *all;
@@ -126,60 +135,110 @@ static void put_head(struct stubs *s, const struct manual_entry *e)
         buf_printf(s->out, "%s[\"%s\"] = function", s->variable, name);
 }
 
-static void put_params(struct buf *out, const struct manual_call *call)
+/* Where a Column is taken, a name or SQL is, too. */
+static void put_param_type(struct buf *out, const struct manual_entry *e, const struct manual_param *p)
+{
+    struct buf type = BUF_INIT(1 << 16);
+    const char *text;
+
+    if (p->type.len || !e->topic->type_of || !e->topic->type_of(e, p->name, &type))
+        manual_param_type(p, &type);
+    text = buf_str(&type);
+    if (strcmp(text, "Column") == 0)
+        text = "Column|ColumnName";
+    else if (strcmp(text, "Column[]") == 0)
+        text = "Column|ColumnName|(Column|ColumnName)[]";
+    buf_puts(out, text);
+    buf_release(&type);
+}
+
+/* What stands behind one that may be left out may be left out, too; names behind "..." are in the table with names only. */
+static void put_params(struct buf *out, const struct manual_entry *e, const struct manual_call *call)
 {
     char name[128];
+    bool optional = false, rest = false;
 
-    for (int i = 0; i < call->n; i++) {
+    for (int i = 0; i < call->n && !rest; i++) {
         const struct manual_param *p = &call->params[i];
-        buf_printf(out, "---@param %s%s ", p->rest ? "..." : safe_name(p->name, name, sizeof name),
-                   p->optional && !p->rest ? "?" : "");
-        manual_param_type(p, out);
+        rest = p->rest;
+        optional = optional || p->optional;
+        buf_printf(out, "---@param %s%s ", rest ? "..." : safe_name(p->name, name, sizeof name),
+                   optional && !rest ? "?" : "");
+        put_param_type(out, e, p);
         if (p->fallback.len)
             buf_printf(out, " default: %.*s", (int)p->fallback.len, p->fallback.s);
         buf_putc(out, '\n');
     }
 }
 
-static void put_return(struct buf *out, struct manual_text type, const char *fallback)
+/* The next of "A, {B, …}, …"; returns what is behind it. */
+static const char *next_type(const char *p, const char *end, struct manual_text *type)
 {
-    struct manual_param p = {.type = type};
-    const char *comma = NULL;
+    const char *start;
     int depth = 0;
 
-    for (size_t i = 0; i < type.len && !comma; i++) { /* the first of several */
-        depth += (strchr("({[", type.s[i]) != NULL) - (strchr(")}]", type.s[i]) != NULL);
-        if (type.s[i] == ',' && depth == 0)
-            comma = type.s + i;
-    }
-    if (comma)
-        p.type.len = (size_t)(comma - type.s);
-    if (p.type.len == 0 && !fallback)
-        return;
-    buf_puts(out, "---@return ");
-    if (p.type.len)
-        manual_param_type(&p, out);
-    else
-        buf_puts(out, fallback);
-    buf_putc(out, '\n');
+    while (p < end && (*p == ' ' || *p == ','))
+        p++;
+    for (start = p; p < end && (*p != ',' || depth > 0); p++)
+        depth += (strchr("({[", *p) != NULL) - (strchr(")}]", *p) != NULL);
+    *type = (struct manual_text){start, (size_t)(p - start)};
+    return p;
 }
 
-/* A table with names may stand for the arguments. */
-static void put_overload(struct buf *out, const struct manual_entry *e, const struct manual_call *call)
+/* A line for each; "DataFrame, …" gives any number of them. */
+static void put_return(struct buf *out, struct manual_text all, const char *fallback)
 {
+    struct manual_param p = {.type = all};
+
+    if (all.len == 0)
+        buf_printf(out, fallback ? "---@return %s\n" : "", fallback);
+    for (const char *at = all.s, *end = all.s + all.len; at && at < end;) {
+        struct manual_text after;
+        at = next_type(at, end, &p.type);
+        (void)next_type(at, end, &after);
+        bool more = after.len == strlen(REST) && memcmp(after.s, REST, after.len) == 0;
+        buf_puts(out, "---@return ");
+        manual_param_type(&p, out);
+        buf_puts(out, more ? " ...\n" : "\n");
+        if (more)
+            break;
+    }
+}
+
+static bool takes_data(const struct manual_call *call)
+{
+    for (int i = 0; i < call->n; i++)
+        if (call->params[i].name.len == 4 && memcmp(call->params[i].name.s, "data", 4) == 0)
+            return true;
+    return false;
+}
+
+/* A table with names may stand for the arguments; plot.line{…}, plot.line(df, {…}): `before` it. */
+static void put_overload(struct buf *out, const struct manual_entry *e, const struct manual_call *call,
+                         const char *before)
+{
+    struct manual_param returns = {0};
     char name[128];
     bool first = true;
 
-    buf_printf(out, "---@overload fun(%soptions: {", manual_is_method(e) ? "self, " : "");
+    buf_printf(out, "---@overload fun(%soptions: {", before);
     for (int i = 0; i < call->n; i++) {
         const struct manual_param *p = &call->params[i];
         if (p->rest)
             continue;
         buf_printf(out, "%s%s?: ", first ? "" : ", ", safe_name(p->name, name, sizeof name));
-        manual_param_type(p, out);
+        put_param_type(out, e, p);
         first = false;
     }
-    buf_puts(out, first ? "[string]: any})\n" : "})\n");
+    buf_puts(out, first ? "[string]: any})" : "})");
+    (void)next_type(call->returns.s, call->returns.s + call->returns.len, &returns.type);
+    if (returns.type.len || e->topic->returns)
+        buf_puts(out, ": ");
+    if (returns.type.len)
+        manual_param_type(&returns, out);
+    else if (e->topic->returns)
+        buf_puts(out, e->topic->returns);
+    buf_putc(out, '\n');
 }
 
 static void put_function(struct stubs *s, const struct manual_entry *e)
@@ -198,10 +257,12 @@ static void put_function(struct stubs *s, const struct manual_entry *e)
         put_comment(out, e->example, "---");
         buf_puts(out, "---```\n");
     }
-    put_params(out, call);
+    put_params(out, e, call);
     put_return(out, call->returns, e->topic->returns);
     if (known && call->named)
-        put_overload(out, e, call);
+        put_overload(out, e, call, manual_is_method(e) ? "self, " : "");
+    if (known && call->named && takes_data(call))
+        put_overload(out, e, call, "data: DataFrame, ");
     put_head(s, e);
     buf_putc(out, '(');
     for (int i = 0; i < call->n && !vararg; i++) {
@@ -269,6 +330,21 @@ static bool is_global(const struct session_global *row, const char *name)
     return row && row->name;
 }
 
+/* "add sub unm": what LuaLS calls the operators that a class has; each gives the class again. */
+static void put_operators(const struct manual_topic *t, struct buf *out)
+{
+    const char *p = t->operators ? t->operators : "";
+
+    for (size_t n; *p; p += n + (p[n] == ' ')) {
+        n = strcspn(p, " ");
+        bool unary = n == 3 && (memcmp(p, "unm", 3) == 0 || memcmp(p, "len", 3) == 0);
+        unary = unary || (n == 4 && memcmp(p, "bnot", 4) == 0);
+        buf_printf(out, "---@operator %.*s%s: %s\n", (int)n, p, unary ? "" : "(any)", t->name);
+    }
+    if (t->element)
+        buf_printf(out, "---@overload fun(name: ColumnName): %s\n", t->element);
+}
+
 static void stub_topic(const struct session_global *globals, const struct topics *all,
                        const struct manual_topic *t, struct buf *out)
 {
@@ -287,6 +363,7 @@ static void stub_topic(const struct session_global *globals, const struct topics
         buf_printf(out, "---@class %s%s\n", t->kind == MANUAL_MODULE ? "lacus." : "", t->name);
         if (manual_find(globals, "", 0, t->name, strlen(t->name), &e))
             buf_puts(out, "---@overload fun(...): any\n");
+        put_operators(t, out);
         each_named(globals, t->name, false, stub_field, &s);
         buf_printf(out, "%s%s = {}\n\n", hangs ? "" : "local ", variable);
     } else {
@@ -320,6 +397,7 @@ void manual_stubs(const struct session_global *globals, const struct session_mag
     buf_puts(out, "---@meta lacus\n-- What a cell of lacus " LACUS_VERSION
                   " can say, for editors with LuaLS; made by 'lacus help --stubs'.\n\n---@alias Path "
                   "string\n---@alias Sql string\n");
+    buf_puts(out, others);
     if (!all)
         return;
     manual_topics(globals, stub_values, out);

@@ -608,7 +608,7 @@ static const struct manual_row methods[] = {
     {"substr", l_substr,
      "substr(start, length) -> Column\npart of a text, from 1\n\tdf:select(F.col(\"s\"):substr(1, 3))"},
     {"getItem", l_get_item,
-     "getItem(key) -> Column\nan element of an array (from 0), a value of a map, a field of a "
+     "getItem(key: any) -> Column\nan element of an array (from 0), a value of a map, a field of a "
      "struct\n\tdf:select(F.col(\"list\"):getItem(0))"},
     {"getField", l_get_item, NULL},
     {"bitwiseAND", l_bitwise_and,
@@ -636,7 +636,9 @@ const struct manual_topic column_topic = {
     .name = "Column",
     .doc = "a column, or what is computed of columns: + - * / % .. & | ~, and methods to compare",
     .kind = MANUAL_CLASS,
-    .rows = methods};
+    .rows = methods,
+    .operators = "add sub mul div mod pow unm band bor bnot concat",
+    .element = "Column"};
 
 static const luaL_Reg metamethods[] = {
     {"__add", l_add},    {"__sub", l_sub},    {"__mul", l_mul},       {"__div", l_div},

@@ -206,10 +206,10 @@ static const struct manual_row methods[] = {
      "dropna{how = \"any\", thresh = n, subset = {column, …}} -> DataFrame\nwithout rows that have a NULL "
      "(any) or nothing but NULLs (all)\n\tdf:dropna{subset = {\"b\"}}"},
     {"fillna", dataframe_fillna,
-     "fillna(value, subset) -> DataFrame\nNULLs become the value, in columns of its type; fillna{column = "
+     "fillna(value, subset?) -> DataFrame\nNULLs become the value, in columns of its type; fillna{column = "
      "value} for single columns\n\tdf:fillna(0)"},
     {"replace", dataframe_replace,
-     "replace(from, to, subset) -> DataFrame\nvalues that become others: replace(1, 2), replace({\"a\", "
+     "replace(from, to?, subset?) -> DataFrame\nvalues that become others: replace(1, 2), replace({\"a\", "
      "\"b\"}, {\"x\", \"y\"}), replace{a = \"x\"}\n\tdf:replace({\"moon\", \"sun\"}, {\"luna\", \"sol\"})"},
     {"groupBy", dataframe_group_by,
      "groupBy(column, …) -> GroupedData\ngroups, for agg, count, sum, avg, min, "
@@ -297,10 +297,9 @@ static const struct manual_row methods[] = {
     {"count", dataframe_count, "count() -> integer\nthe number of rows\n\tdf:count()"},
     {"isEmpty", dataframe_is_empty, "isEmpty() -> boolean\nwhether there are no rows\n\tdf:isEmpty()"},
     {"toLocalIterator", dataframe_to_local_iterator,
-     "toLocalIterator() -> iterator\nfor row in df:toLocalIterator() do … end, without keeping all "
+     "toLocalIterator() -> function\nfor row in df:toLocalIterator() do … end, without keeping all "
      "rows\n\tfor row in df:toLocalIterator() do print(row.n) end"},
-    {"toTable", dataframe_to_table,
-     "toTable() -> {column = {value, …}}\nthe columns as Lua tables\n\tdf:toTable().n"},
+    {"toTable", dataframe_to_table, "toTable() -> table\nthe columns as Lua tables\n\tdf:toTable().n"},
     {"toArrow", dataframe_to_arrow,
      "toArrow() -> userdata\nthe rows as an Arrow C stream, batch by batch, for a module written in C: a "
      "userdata "
@@ -359,7 +358,8 @@ const struct manual_topic dataframe_topic = {
     .doc = "rows with named, typed columns; nothing is computed before it is shown, collected or written",
     .kind = MANUAL_CLASS,
     .rows = methods,
-    .fields = property_rows};
+    .fields = property_rows,
+    .element = "Column"};
 
 static const luaL_Reg properties[] = {{"columns", get_columns}, {"dtypes", get_dtypes},
                                       {"schema", get_schema},   {"write", get_write},

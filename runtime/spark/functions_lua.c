@@ -350,7 +350,8 @@ static const struct manual_row special[] = {
      "struct(column, …)\na struct with the columns as fields\n\tdf:select(F.struct(\"n\", "
      "\"s\"):alias(\"both\"))"},
     {"broadcast", l_broadcast,
-     "broadcast(df)\nthe DataFrame itself: the engine chooses how it joins\n\tdf:join(F.broadcast(small), "
+     "broadcast(df) -> DataFrame\nthe DataFrame itself: the engine chooses how it "
+     "joins\n\tdf:join(F.broadcast(small), "
      "\"k\")"},
     {NULL, NULL, NULL}};
 

@@ -285,10 +285,11 @@ static const struct manual_row methods[] = {
      "load{path: Path, …: ReadOption} -> DataFrame\nwith the format of format(), else "
      "Parquet\n\tspark.read:load(\"data.parquet\")"},
     {"csv", l_csv,
-     "csv{path: Path, header = true, sep = \",\", inferSchema = true, schema: string, …: ReadOption} -> "
+     "csv{path: Path, header = true, sep = \",\", inferSchema = true, schema?: string|StructType, …: "
+     "ReadOption} -> "
      "DataFrame\nthe rows of CSV files\n\tspark.read:csv{\"data.csv\", header = true, inferSchema = true}"},
     {"json", l_json,
-     "json{path: Path, schema: string, …: ReadOption} -> DataFrame\none object per "
+     "json{path: Path, schema?: string|StructType, …: ReadOption} -> DataFrame\none object per "
      "line\n\tspark.read:json(\"data.json\")"},
     {"parquet", l_parquet,
      "parquet{path: Path, …: ReadOption} -> DataFrame\nthe rows of Parquet "

@@ -588,14 +588,14 @@ static const struct manual_topic session_topic = {.name = "SparkSession",
 
 static const struct manual_row catalog_methods[] = {
     {"currentCatalog", l_current_catalog,
-     "currentCatalog() -> name"
+     "currentCatalog() -> string"
      "\nthe catalog that names without one belong to\n\tspark.catalog:currentCatalog()"},
     {"setCurrentCatalog", l_set_current_catalog,
      "setCurrentCatalog(name)"
      "\nmakes it the one that names without a catalog belong "
      "to\n\tspark.catalog:setCurrentCatalog(\"spark_catalog\")"},
     {"currentDatabase", l_current_database,
-     "currentDatabase() -> name"
+     "currentDatabase() -> string"
      "\nthe schema that names without one belong to\n\tspark.catalog:currentDatabase()"},
     {"setCurrentDatabase", l_set_current_database,
      "setCurrentDatabase(name)\nmakes it the one that names without a schema belong "
@@ -631,7 +631,7 @@ static const struct manual_row conf_methods[] = {
     {"set", l_conf_set,
      "set(key: ConfName, value)\nchanges a setting\n\tspark.conf:set(\"spark.sql.shuffle.partitions\", 8)"},
     {"get", l_conf_get,
-     "get(key: ConfName, default) -> text\nan error when it is not set and there is no "
+     "get(key: ConfName, default) -> string\nan error when it is not set and there is no "
      "default\n\tspark.conf:get(\"spark.sql.session.timeZone\", \"UTC\")"},
     {NULL, NULL, NULL}};
 

@@ -209,7 +209,7 @@ def test_stubs_are_lua_and_annotated(tmp_path):
     path.write_text(stubs)
     assert subprocess.run(["lua5.4", "-e", f'assert(loadfile("{path}"))()'], capture_output=True, text=True).returncode == 0
     assert stubs.startswith("---@meta")
-    annotation = re.compile(r"---@(meta \w+|class [\w.]+|alias \w+ .+|field (\w+|\[\w+\]) \S.*|param (\.\.\.|\w+\??) \S.*|return \S.*|type \S.*|overload fun\(.*\).*)$")
+    annotation = re.compile(r"---@(meta \w+|class [\w.]+(: \w+)?|alias \w+ .+|field (\w+|\[[\w|]+\]) \S.*|param (\.\.\.|\w+\??) \S.*|return \S.*|type \S.*|overload fun\(.*\).*|operator \w+(\(any\))?: \w+)$")
     wrong = [line for line in stubs.splitlines() if line.startswith("---@") and not annotation.match(line)]
     assert not wrong, wrong[:10]
     for line in ("function json.encode(value, options) end", "---@param options? { indent?: boolean|integer|string, sort_keys?: boolean }",
@@ -220,6 +220,27 @@ def test_stubs_are_lua_and_annotated(tmp_path):
         m = re.match(r"---@(?:param \S+|return|type) (.*?)(?: default: .*)?$", line)
         if m:
             assert m[1].count("{") == m[1].count("}") and m[1].count("(") == m[1].count(")"), line
+    declared = set(re.findall(r"^---@(?:class|alias) ([\w.]+)", stubs, re.M)) | {
+        "any", "nil", "boolean", "string", "number", "integer", "function", "table", "thread", "userdata", "lightuserdata", "true", "false", "fun", "self"}
+    for line in stubs.splitlines():
+        m = re.match(r"---@(?:param \S+|return|type|field (?:\w+|\[\w+\])|overload|operator [^:]+:) (.*?)(?: default: .*)?$", line)
+        if m:
+            text = re.sub(r'"[^"]*"', "", m[1] if not line.startswith("---@field") else re.match(r"(\{[^}]*\}(\[\])?|\S+)", m[1])[1])
+            named = set(re.findall(r"(?<![\w.])([A-Za-z_][\w.]*\w|[a-z])(?![\w.]|\??:)", text))
+            assert named <= declared, (line, named - declared)
+
+
+def test_stubs_say_what_calls_with_names_give():
+    stubs = lacus("/tmp", "help", "--stubs").stdout
+    head = {m[2]: m[1] for m in re.finditer(r"((?:---.*\n)+)function ([\w.:]+)\(", stubs)}
+    assert "---@overload fun(options: {" in head["llm.finetune"] and head["llm.finetune"].count("}): Job\n") == 1
+    assert "---@return DataFrame ...\n" in head["DataFrame:randomSplit"]
+    assert "---@overload fun(self, options: {name?: string, alias?: string, version?: string|integer})\n" in head["MlflowClient:set_registered_model_alias"]
+    assert "---@overload fun(data: DataFrame, options: {" in head["plot.line"]
+    assert "ascending" in head["DataFrame:orderBy"].split("---@overload")[1] and "@param ascending" not in head["DataFrame:orderBy"]
+    assert "---@param schema? string|StructType\n" in head["DataFrameReader:csv"]
+    column = re.search(r"---@class Column\n((?:---.*\n)*)", stubs)[1]
+    assert "---@operator bnot: Column\n" in column and "---@operator add(any): Column\n" in column
 
 
 def test_help_finds_names_topics_and_magics(home):

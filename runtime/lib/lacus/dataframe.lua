@@ -175,7 +175,7 @@ return function(native)
     return table.unpack(out)
   end
 
-  --- DataFrame:groupingSets(sets: {{Column, …}, …}, column: Column, …) -> GroupedData
+  --- DataFrame:groupingSets(sets: {table, …}, column: Column, …) -> GroupedData
   -- groups by each set of the columns
   --     df:groupingSets({{"a", "b"}, {"a"}, {}}, "a", "b"):agg(F.sum("x"))
   function DataFrame:groupingSets(sets, ...)
@@ -890,7 +890,7 @@ return function(native)
     if source ~= "delta" then local _ = spark.read:format(source):load(path).columns end
   end
 
-  --- Catalog:createTable(tableName: string, path?: string, source?: string, schema?: string, description?: string) -> DataFrame
+  --- Catalog:createTable{tableName: string, path?: string, source?: string, schema?: string, description?: string} -> DataFrame
   -- makes a table, empty or of files that are there
   --     spark.catalog:createTable{tableName = "points", schema = "x DOUBLE, y DOUBLE"}
   function Catalog.createTable(...)

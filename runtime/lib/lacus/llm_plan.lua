@@ -80,6 +80,20 @@ local function sample(dataset)
 end
 
 --- class Plan: what a training needs
+--- Plan.total: integer
+-- bytes at the highest point
+--- Plan.weights: integer
+-- bytes of them that are the model's
+--- Plan.available: integer
+-- bytes that there are
+--- Plan.fits: boolean
+-- whether that is enough
+--- Plan.steps: integer
+-- steps that the training takes; 0 when it is not known
+--- Plan.seconds: number
+-- how long they would take here
+--- Plan.suggestions: {table, …}
+-- what would fit: {text =, total =}
 --- llm.plan{model: string, train_dataset?: DataFrame|table, args?: TrainingArguments, peft?: LoraConfig, quantization?: BitsAndBytesConfig, max_length?: integer, …} -> Plan
 -- memory and time of a training before it starts, and what would fit; takes what llm.finetune takes. Without a dataset batches are full
 --     print(llm.plan{model = "out/base", peft = LoraConfig{r = 16}, args = {per_device_train_batch_size = 8}, max_length = 2048})

@@ -392,7 +392,7 @@ local function current_experiment()
   return experiment_id
 end
 
---- mlflow.set_experiment(experiment_name?: string, experiment_id?: string) -> Experiment
+--- mlflow.set_experiment{experiment_name?: string, experiment_id?: string} -> Experiment
 -- the experiment that runs started from now on belong to; made when there is none of that name
 --     mlflow.set_experiment("/Users/me/llm-fine-tuning")
 function mlflow.set_experiment(...)
@@ -412,7 +412,7 @@ function mlflow.set_experiment(...)
   return to_experiment(e)
 end
 
---- mlflow.create_experiment(name: string, artifact_location?: string, tags?: table) -> string
+--- mlflow.create_experiment{name: string, artifact_location?: string, tags?: table} -> string
 -- makes an experiment; its id
 --     local id = mlflow.create_experiment("first", nil, {team = "a"})
 function mlflow.create_experiment(...)
@@ -438,7 +438,7 @@ function mlflow.get_experiment_by_name(...)
   return to_experiment(native.get_experiment(nil, need("get_experiment_by_name", "name", name), true))
 end
 
---- mlflow.search_experiments(view_type?: string, max_results?: integer, filter_string?: string, order_by?: table) -> {Experiment, …}
+--- mlflow.search_experiments{view_type?: string, max_results?: integer, filter_string?: string, order_by?: table} -> {Experiment, …}
 -- experiments that a filter finds
 --     mlflow.search_experiments{filter_string = "name LIKE 'llm%'"}
 function mlflow.search_experiments(...)
@@ -926,17 +926,17 @@ end
 
 local function id_text(v) return v ~= nil and tostring(v) or nil end
 
---- MlflowClient:get_run(run_id: string) -> Run
+--- MlflowClient:get_run{run_id: string} -> Run
 -- a run
 --     client:get_run(run_id).info.status
 method("get_run", { "run_id" }, 1, run_of)
---- MlflowClient:create_run(experiment_id: string, start_time?: integer, tags?: table, run_name?: string) -> Run
+--- MlflowClient:create_run{experiment_id: string, start_time?: integer, tags?: table, run_name?: string} -> Run
 -- a run that is not the active one
 --     client:create_run("0", nil, {stage = "draft"}, "by hand")
 method("create_run", { "experiment_id", "start_time", "tags", "run_name" }, 1, function(e, start, tags, name)
   return run_of(native.create_run(tostring(e), name, tags and texts_of(tags) or {}, start).info.run_id)
 end)
---- MlflowClient:search_runs(experiment_ids: table, filter_string?: string, run_view_type?: string, max_results?: integer, order_by?: table) -> Runs
+--- MlflowClient:search_runs{experiment_ids: table, filter_string?: string, run_view_type?: string, max_results?: integer, order_by?: table} -> Runs
 -- runs that a filter finds
 --     client:search_runs({"0"}, "metrics.loss < 1")
 method("search_runs", { "experiment_ids", "filter_string", "run_view_type", "max_results", "order_by", "page_token" }, 0,
@@ -945,20 +945,20 @@ method("search_runs", { "experiment_ids", "filter_string", "run_view_type", "max
     for i, id in ipairs(list_of(ids) or {}) do experiments[i] = tostring(id) end
     return search_all(native.search_runs, "runs", to_run, filter, order, max or 1000, view, experiments, Runs)
   end)
---- MlflowClient:get_metric_history(run_id: string, key: string) -> {table, …}
+--- MlflowClient:get_metric_history{run_id: string, key: string} -> {table, …}
 -- all values of a metric: {key =, value =, step =, timestamp =}
 --     client:get_metric_history(run_id, "loss")
 method("get_metric_history", { "run_id", "key" }, 2, native.history)
---- MlflowClient:log_metric(run_id: string, key: string, value: number, timestamp?: integer, step?: integer)
+--- MlflowClient:log_metric{run_id: string, key: string, value: number, timestamp?: integer, step?: integer}
 -- a value of a run
 --     client:log_metric(run_id, "loss", 0.5, nil, 1)
 method("log_metric", { "run_id", "key", "value", "timestamp", "step", "synchronous" }, 3,
   function(run, key, value, timestamp, step) native.log_metric(run, key, value, step, timestamp) end)
---- MlflowClient:log_param(run_id: string, key: string, value: any)
+--- MlflowClient:log_param{run_id: string, key: string, value: any}
 -- a parameter of a run
 --     client:log_param(run_id, "depth", 3)
 method("log_param", { "run_id", "key", "value" }, 3, function(run, key, value) native.log_params(run, { [key] = text_of(value) }) end)
---- MlflowClient:log_batch(run_id: string, metrics?: table, params?: table, tags?: table)
+--- MlflowClient:log_batch{run_id: string, metrics?: table, params?: table, tags?: table}
 -- many values, parameters and tags at once
 --     client:log_batch{run_id = run_id, metrics = {{key = "loss", value = 0.4, step = 2}}, params = {{key = "width", value = "8"}}}
 method("log_batch", { "run_id", "metrics", "params", "tags", "synchronous" }, 1, function(run, metrics, params, tags)
@@ -969,92 +969,92 @@ method("log_batch", { "run_id", "metrics", "params", "tags", "synchronous" }, 1,
   native.set_tags(run, texts_of(plain(tags)))
   native.log_batch(run, metrics or {})
 end)
---- MlflowClient:set_tag(run_id: string, key: string, value: any)
+--- MlflowClient:set_tag{run_id: string, key: string, value: any}
 -- a tag of a run
 --     client:set_tag(run_id, "stage", "draft")
 method("set_tag", { "run_id", "key", "value" }, 3, function(run, key, value) native.set_tags(run, { [key] = text_of(value) }) end)
---- MlflowClient:delete_tag(run_id: string, key: string)
+--- MlflowClient:delete_tag{run_id: string, key: string}
 -- removes a tag of a run
 --     client:delete_tag(run_id, "stage")
 method("delete_tag", { "run_id", "key" }, 2, native.delete_tag)
---- MlflowClient:set_terminated(run_id: string, status = "FINISHED")
+--- MlflowClient:set_terminated{run_id: string, status = "FINISHED"}
 -- ends a run
 --     client:set_terminated(run_id)
 method("set_terminated", { "run_id", "status", "end_time" }, 1, function(run, status) native.update_run(run, status or "FINISHED", nil, true) end)
---- MlflowClient:update_run(run_id: string, status?: string, name?: string)
+--- MlflowClient:update_run{run_id: string, status?: string, name?: string}
 -- another status or name
 --     client:update_run(run_id, nil, "renamed")
 method("update_run", { "run_id", "status", "name" }, 1, function(run, status, name) native.update_run(run, status, name) end)
---- MlflowClient:delete_run(run_id: string)
+--- MlflowClient:delete_run{run_id: string}
 -- marks a run as deleted
 --     client:delete_run(run_id)
 method("delete_run", { "run_id" }, 1, function(run) native.set_stage(run, "deleted") end)
---- MlflowClient:restore_run(run_id: string)
+--- MlflowClient:restore_run{run_id: string}
 -- a deleted run is back
 --     client:restore_run(run_id)
 method("restore_run", { "run_id" }, 1, function(run) native.set_stage(run, "active") end)
---- MlflowClient:log_artifact(run_id: string, local_path: Path, artifact_path?: string)
+--- MlflowClient:log_artifact{run_id: string, local_path: Path, artifact_path?: string}
 -- keeps a file with a run
 --     client:log_artifact(run_id, "notes.txt")
 method("log_artifact", { "run_id", "local_path", "artifact_path" }, 2, native.put_artifact)
---- MlflowClient:log_artifacts(run_id: string, local_dir: Path, artifact_path?: string)
+--- MlflowClient:log_artifacts{run_id: string, local_dir: Path, artifact_path?: string}
 -- keeps the files of a folder with a run
 --     client:log_artifacts(run_id, "out/day", "days")
 method("log_artifacts", { "run_id", "local_dir", "artifact_path" }, 2, native.put_artifact)
---- MlflowClient:log_text(run_id: string, text: string, artifact_file: string)
+--- MlflowClient:log_text{run_id: string, text: string, artifact_file: string}
 -- keeps a text as a file of a run
 --     client:log_text(run_id, "as it was", "notes/readme.txt")
 method("log_text", { "run_id", "text", "artifact_file" }, 3, function(run, text, file) native.put_text(run, file, text) end)
---- MlflowClient:log_dict(run_id: string, dictionary: table, artifact_file: string)
+--- MlflowClient:log_dict{run_id: string, dictionary: table, artifact_file: string}
 -- keeps a table as a JSON file of a run
 --     client:log_dict(run_id, {threshold = 0.5}, "config.json")
 method("log_dict", { "run_id", "dictionary", "artifact_file" }, 3, function(run, t, file) native.put_text(run, file, json.encode(t)) end)
---- MlflowClient:list_artifacts(run_id: string, path?: string) -> {table, …}
+--- MlflowClient:list_artifacts{run_id: string, path?: string} -> {table, …}
 -- the files of a run
 --     client:list_artifacts(run_id)
 method("list_artifacts", { "run_id", "path" }, 1, native.list_artifacts)
---- MlflowClient:download_artifacts(run_id: string, path: string) -> string
+--- MlflowClient:download_artifacts{run_id: string, path: string} -> string
 -- the path of a run's files on this machine
 --     client:download_artifacts(run_id, "config.json")
 method("download_artifacts", { "run_id", "path", "dst_path" }, 2, native.artifact_path)
 
---- MlflowClient:create_experiment(name: string, artifact_location?: string, tags?: table) -> string
+--- MlflowClient:create_experiment{name: string, artifact_location?: string, tags?: table} -> string
 -- makes an experiment; its id
 --     client:create_experiment("/Users/me/other")
 method("create_experiment", { "name", "artifact_location", "tags" }, 1, mlflow.create_experiment)
---- MlflowClient:get_experiment(experiment_id: string) -> Experiment
+--- MlflowClient:get_experiment{experiment_id: string} -> Experiment
 -- an experiment by its id
 --     client:get_experiment("0").name
 method("get_experiment", { "experiment_id" }, 1, function(id) return to_experiment(native.get_experiment(tostring(id))) end)
---- MlflowClient:get_experiment_by_name(name: string) -> Experiment
+--- MlflowClient:get_experiment_by_name{name: string} -> Experiment
 -- an experiment by its name; nil when there is none
 --     client:get_experiment_by_name("Default").experiment_id
 method("get_experiment_by_name", { "name" }, 1, mlflow.get_experiment_by_name)
---- MlflowClient:search_experiments(view_type?: string, max_results?: integer, filter_string?: string, order_by?: table) -> {Experiment, …}
+--- MlflowClient:search_experiments{view_type?: string, max_results?: integer, filter_string?: string, order_by?: table} -> {Experiment, …}
 -- experiments that a filter finds
 --     client:search_experiments{filter_string = "name LIKE '/Users/%'"}
 method("search_experiments", { "view_type", "max_results", "filter_string", "order_by", "page_token" }, 0,
   function(view, max, filter, order)
     return search_all(native.search_experiments, "experiments", to_experiment, filter, order, max, view)
   end)
---- MlflowClient:rename_experiment(experiment_id: string, new_name: string)
+--- MlflowClient:rename_experiment{experiment_id: string, new_name: string}
 -- another name
 --     client:rename_experiment(experiment_id, "/Users/me/renamed")
 method("rename_experiment", { "experiment_id", "new_name" }, 2, function(id, name) native.update_experiment(tostring(id), name) end)
---- MlflowClient:delete_experiment(experiment_id: string)
+--- MlflowClient:delete_experiment{experiment_id: string}
 -- marks an experiment as deleted
 --     client:delete_experiment(experiment_id)
 method("delete_experiment", { "experiment_id" }, 1, function(id) native.update_experiment(tostring(id), nil, "deleted") end)
---- MlflowClient:restore_experiment(experiment_id: string)
+--- MlflowClient:restore_experiment{experiment_id: string}
 -- a deleted experiment is back
 --     client:restore_experiment(experiment_id)
 method("restore_experiment", { "experiment_id" }, 1, function(id) native.update_experiment(tostring(id), nil, "active") end)
---- MlflowClient:set_experiment_tag(experiment_id: string, key: string, value: any)
+--- MlflowClient:set_experiment_tag{experiment_id: string, key: string, value: any}
 -- a tag of an experiment
 --     client:set_experiment_tag("0", "team", "lake")
 method("set_experiment_tag", { "experiment_id", "key", "value" }, 3, function(id, k, v) native.tag_experiment(tostring(id), k, text_of(v)) end)
 
---- MlflowClient:create_registered_model(name: string, tags?: table, description?: string) -> RegisteredModel
+--- MlflowClient:create_registered_model{name: string, tags?: table, description?: string} -> RegisteredModel
 -- a name for versions of a model
 --     client:create_registered_model("another", {task = "chat"}, "what it is for")
 method("create_registered_model", { "name", "tags", "description" }, 1, function(name, tags, description)
@@ -1063,90 +1063,90 @@ method("create_registered_model", { "name", "tags", "description" }, 1, function
   for k, v in pairs(tags or {}) do native.tag_model(name, nil, k, text_of(v)) end
   return to_model(native.get_model(name))
 end)
---- MlflowClient:get_registered_model(name: string) -> RegisteredModel
+--- MlflowClient:get_registered_model{name: string} -> RegisteredModel
 -- a registered model
 --     client:get_registered_model("sft").aliases
 method("get_registered_model", { "name" }, 1, function(name) return to_model(native.get_model(name)) end)
---- MlflowClient:rename_registered_model(name: string, new_name: string) -> RegisteredModel
+--- MlflowClient:rename_registered_model{name: string, new_name: string} -> RegisteredModel
 -- another name
 --     client:rename_registered_model("another", "other")
 method("rename_registered_model", { "name", "new_name" }, 2, function(name, new) native.update_model(name, new); return to_model(native.get_model(new)) end)
---- MlflowClient:update_registered_model(name: string, description: string) -> RegisteredModel
+--- MlflowClient:update_registered_model{name: string, description: string} -> RegisteredModel
 -- another description
 --     client:update_registered_model("sft", "answers about the moon")
 method("update_registered_model", { "name", "description" }, 1, function(name, text) native.update_model(name, nil, text); return to_model(native.get_model(name)) end)
---- MlflowClient:delete_registered_model(name: string)
+--- MlflowClient:delete_registered_model{name: string}
 -- removes a registered model with its versions
 --     client:delete_registered_model("other")
 method("delete_registered_model", { "name" }, 1, native.delete_model)
---- MlflowClient:search_registered_models(filter_string?: string, max_results?: integer, order_by?: table) -> {RegisteredModel, …}
+--- MlflowClient:search_registered_models{filter_string?: string, max_results?: integer, order_by?: table} -> {RegisteredModel, …}
 -- registered models that a filter finds
 --     client:search_registered_models("name LIKE 's%'")
 method("search_registered_models", { "filter_string", "max_results", "order_by", "page_token" }, 0, function(filter, max, order)
   return search_all(native.search_models, "registered_models", to_model, filter, order, max)
 end)
---- MlflowClient:set_registered_model_tag(name: string, key: string, value: any)
+--- MlflowClient:set_registered_model_tag{name: string, key: string, value: any}
 -- a tag of a registered model
 --     client:set_registered_model_tag("sft", "task", "chat")
 method("set_registered_model_tag", { "name", "key", "value" }, 3, function(name, k, v) native.tag_model(name, nil, k, text_of(v)) end)
---- MlflowClient:delete_registered_model_tag(name: string, key: string)
+--- MlflowClient:delete_registered_model_tag{name: string, key: string}
 -- removes a tag of a registered model
 --     client:delete_registered_model_tag("sft", "task")
 method("delete_registered_model_tag", { "name", "key" }, 2, function(name, k) native.tag_model(name, nil, k) end)
---- MlflowClient:set_registered_model_alias(name: string, alias: string, version: string|integer)
+--- MlflowClient:set_registered_model_alias{name: string, alias: string, version: string|integer}
 -- a name like "champion" for a version: models:/NAME@champion
 --     client:set_registered_model_alias("sft", "champion", 1)
 method("set_registered_model_alias", { "name", "alias", "version" }, 3, function(name, alias, v) native.alias(name, alias, tostring(v)) end)
---- MlflowClient:delete_registered_model_alias(name: string, alias: string)
+--- MlflowClient:delete_registered_model_alias{name: string, alias: string}
 -- removes an alias
 --     client:delete_registered_model_alias("sft", "challenger")
 method("delete_registered_model_alias", { "name", "alias" }, 2, function(name, alias) native.alias(name, alias) end)
 
---- MlflowClient:create_model_version(name: string, source: string, run_id?: string, tags?: table, run_link?: string, description?: string) -> ModelVersion
+--- MlflowClient:create_model_version{name: string, source: string, run_id?: string, tags?: table, run_link?: string, description?: string} -> ModelVersion
 -- a version from a folder or a run
 --     client:create_model_version("sft", "runs:/" .. run_id .. "/model", run_id)
 method("create_model_version", { "name", "source", "run_id", "tags", "run_link", "description" }, 2, function(name, source, run, tags, _, text)
   need_schema(name)
   return to_version(native.create_version(name, source, run, text, tags and texts_of(tags)))
 end)
---- MlflowClient:get_model_version(name: string, version: string|integer) -> ModelVersion
+--- MlflowClient:get_model_version{name: string, version: string|integer} -> ModelVersion
 -- one version
 --     client:get_model_version("sft", 1).source
 method("get_model_version", { "name", "version" }, 2, function(name, v) return to_version(native.get_version(name, tostring(v))) end)
---- MlflowClient:get_model_version_by_alias(name: string, alias: string) -> ModelVersion
+--- MlflowClient:get_model_version_by_alias{name: string, alias: string} -> ModelVersion
 -- the version that an alias names
 --     client:get_model_version_by_alias("sft", "champion").version
 method("get_model_version_by_alias", { "name", "alias" }, 2, function(name, alias) return to_version(native.get_version(name, "@" .. alias)) end)
---- MlflowClient:get_model_version_download_uri(name: string, version: string|integer) -> string
+--- MlflowClient:get_model_version_download_uri{name: string, version: string|integer} -> string
 -- where its files are
 --     client:get_model_version_download_uri("sft", 1)
 method("get_model_version_download_uri", { "name", "version" }, 2, function(name, v) return "file://" .. native.get_version(name, tostring(v)).storage_location end)
---- MlflowClient:get_latest_versions(name: string, stages?: table) -> {ModelVersion, …}
+--- MlflowClient:get_latest_versions{name: string, stages?: table} -> {ModelVersion, …}
 -- the latest versions
 --     client:get_latest_versions("sft")[1].version
 method("get_latest_versions", { "name", "stages" }, 1, function(name) return to_model(native.get_model(name)).latest_versions end)
---- MlflowClient:update_model_version(name: string, version: string|integer, description: string) -> ModelVersion
+--- MlflowClient:update_model_version{name: string, version: string|integer, description: string} -> ModelVersion
 -- another description
 --     client:update_model_version("sft", 1, "trained on 3 rows")
 method("update_model_version", { "name", "version", "description" }, 2, function(name, v, text)
   native.update_version(name, tostring(v), text)
   return to_version(native.get_version(name, tostring(v)))
 end)
---- MlflowClient:delete_model_version(name: string, version: string|integer)
+--- MlflowClient:delete_model_version{name: string, version: string|integer}
 -- removes a version
 --     client:delete_model_version("sft", 2)
 method("delete_model_version", { "name", "version" }, 2, function(name, v) native.delete_version(name, tostring(v)) end)
---- MlflowClient:search_model_versions(filter_string?: string, max_results?: integer, order_by?: table) -> {ModelVersion, …}
+--- MlflowClient:search_model_versions{filter_string?: string, max_results?: integer, order_by?: table} -> {ModelVersion, …}
 -- versions that a filter finds
 --     client:search_model_versions("name = 'sft'")
 method("search_model_versions", { "filter_string", "max_results", "order_by", "page_token" }, 0, function(filter, max, order)
   return search_all(native.search_versions, "model_versions", to_version, filter, order, max)
 end)
---- MlflowClient:set_model_version_tag(name: string, version: string|integer, key: string, value: any)
+--- MlflowClient:set_model_version_tag{name: string, version: string|integer, key: string, value: any}
 -- a tag of a version
 --     client:set_model_version_tag("sft", 1, "checked", "yes")
 method("set_model_version_tag", { "name", "version", "key", "value" }, 4, function(name, v, k, value) native.tag_model(name, id_text(v), k, text_of(value)) end)
---- MlflowClient:delete_model_version_tag(name: string, version: string|integer, key: string)
+--- MlflowClient:delete_model_version_tag{name: string, version: string|integer, key: string}
 -- removes a tag of a version
 --     client:delete_model_version_tag("sft", 1, "checked")
 method("delete_model_version_tag", { "name", "version", "key" }, 3, function(name, v, k) native.tag_model(name, id_text(v), k) end)
