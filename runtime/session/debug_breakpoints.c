@@ -100,19 +100,35 @@ static const char *wrong_count(const struct breakpoint *b, struct err *problem)
     return problem->message;
 }
 
-/* Does the condition compile, as a cell does? One that does not is told here; it stops, so that it is seen there too. */
+/* A condition and what stands in the braces of a message are expressions: a slip like 'i = 4' must not change the program. */
+static void put_expression(struct buf *out, const char *text, size_t len)
+{
+    static const char word[] = "return";
+    size_t blank = strspn(text, " \t\n");
+
+    if (blank > len || strncmp(text + blank, word, sizeof word - 1) != 0)
+        buf_puts(out, "return ");
+    buf_add(out, text, len);
+}
+
+/* Does the condition compile? One that does not is told here; it stops, so that it is seen there too. */
 static const char *wrong_condition(const struct breakpoint *b, struct err *problem)
 {
+    struct buf text = BUF_INIT(DEBUG_TEXT_MAX + 16);
     struct lines lines;
     struct err why;
+    enum lc rc;
 
     if (!b->condition)
         return NULL;
-    if (lines_of(b->condition, strlen(b->condition), &lines, &why) == LC_OK) {
+    put_expression(&text, b->condition, strlen(b->condition));
+    rc = lines_of(buf_str(&text), text.len, &lines, &why);
+    buf_release(&text);
+    if (rc == LC_OK) {
         lines_release(&lines);
         return NULL;
     }
-    err_set(problem, LC_SYNTAX, "the condition '%s' is not Lua: %s", b->condition, why.message);
+    err_set(problem, LC_SYNTAX, "the condition '%s' is no Lua expression: %s", b->condition, why.message);
     return problem->message;
 }
 
@@ -330,13 +346,18 @@ struct frame_question { /* a text asked of the frame on top of L */
 
 static enum lc ask(struct debug_call *c, struct debug_frame *f, const char *text, size_t len)
 {
+    struct buf *expression = session_buf(c->L, len + 64);
     int n;
-    enum lc rc = debug_run(c->d, c->L, f, text, len, &n, c->err);
+    enum lc rc;
 
+    put_expression(expression, text, len);
+    rc = debug_run(c->d, c->L, f, buf_str(expression), expression->len, &n, c->err);
     if (rc == LC_OK && n == 0)
         lua_pushnil(c->L);
     else if (rc == LC_OK)
         lua_settop(c->L, lua_gettop(c->L) - n + 1);
+    if (rc == LC_OK)
+        lua_remove(c->L, -2); /* the text */
     return rc;
 }
 

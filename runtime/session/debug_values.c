@@ -817,7 +817,7 @@ enum lc debug_rich_inspect(struct debug_call *c)
     lua_pushcfunction(c->L, bundle);
     lua_insert(c->L, -2);
     TRY(debug_run_c(c->d, c->L, 1, &n, c->err));
-    *c->body = json_loads(n ? lua_tostring(c->L, -1) : "{}", 0, NULL);
+    *c->body = json_loads(n ? lua_tostring(c->L, -1) : "{}", JSON_ALLOW_NUL, NULL);
     if (*c->body && !json_object_get(*c->body, "metadata"))
         json_object_set_new(*c->body, "metadata", json_object());
     return LC_OK;

@@ -322,11 +322,30 @@ def test_conditions_counts_and_messages(debugger):
     assert debugger.end()["status"] == "ok"
     assert text(debugger.outputs()).startswith("i is 1 ")
     _, (told,) = debugger.cell(code, {"line": 3, "condition": "sq >"})
-    assert told["verified"] and "'sq >' is not Lua" in told["message"]
+    assert told["verified"] and "'sq >' is no Lua expression" in told["message"]
     debugger.run(code)
     debugger.stopped("breakpoint", 3)
     debugger.cell(code)
     assert debugger.end()["status"] == "ok" and "condition" in text(debugger.outputs(), "stderr")
+
+
+def test_a_condition_changes_nothing_by_a_slip(debugger):
+    code = "n = 0\nfor i = 1, 3 do\n  n = n + i\nend"
+    _, (told,) = debugger.cell(code, {"line": 3, "condition": "n = 4"})
+    assert told["verified"] and "'n = 4' is no Lua expression" in told["message"]
+    debugger.run(code)
+    debugger.stopped("breakpoint", 3)
+    assert debugger.evaluate("n") == "0"
+    debugger.cell(code, {"line": 3, "condition": " return i == 3"})
+    debugger.body("continue", threadId=debugger.thread)
+    debugger.stopped("breakpoint", 3)
+    assert debugger.evaluate("i") == "3"
+    debugger.cell(code, 1, {"line": 3, "logMessage": "{n = 50} {n}"})
+    assert debugger.end()["status"] == "ok" and "condition" in text(debugger.outputs(), "stderr")
+    debugger.run(code)
+    debugger.stopped("breakpoint", 1)
+    assert debugger.end()["status"] == "ok"
+    assert debugger.kernel.execute("return n")[1][0]["content"]["data"]["text/plain"] == "6"
 
 
 def test_errors_stop(debugger):
@@ -468,6 +487,8 @@ def test_variables_when_nothing_has_stopped(debugger):
     assert debugger.variables(debugger.variables(found["alone"]["variablesReference"])["a"]["variablesReference"])["b"]["value"] == "1"
     assert "alone" in debugger.variables(found["f"]["variablesReference"])
     assert "'nosuch'" in debugger.fails("richInspectVariables", variableName="nosuch")
+    debugger.kernel.execute("bytes = 'a\\0b\\255'")
+    assert "a" in debugger.body("richInspectVariables", variableName="bytes")["data"]["text/plain"]
     rich = debugger.body("richInspectVariables", variableName="words")
     assert "x" in rich["data"]["text/plain"] and isinstance(rich["metadata"], dict)
     assert "modules" in debugger.body("modules") and "targets" in debugger.body("completions", text="wor", column=4)
