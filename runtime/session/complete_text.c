@@ -167,22 +167,102 @@ static bool follows_word(const char *start, const char *at,
            ((size_t)(at - start) == n || !is_word(at[-(long)n - 1]));
 }
 
+static bool is_plain_name(const char *name)
+{
+    const char *p = name;
+
+    while (is_word(*p) || *p == '.')
+        p++;
+    return *p == '\0' && !isdigit((unsigned char)*name);
+}
+
+/* What was found from the n-th on goes into backticks: names that SQL does not read without, and all where one is open. */
+static void quote_names(struct answer *a, size_t n, bool open, size_t qualifier)
+{
+    const char *behind = a->text + a->len;
+    bool closed = behind < a->end && *behind == '`';
+
+    for (; n < a->n; n++) {
+        char *name = a->list[n].text, *text;
+        size_t len = strlen(name);
+        if (!open && is_plain_name(name))
+            continue;
+        name += len >= qualifier ? qualifier : 0;
+        len = strlen(name);
+        if (open && len && name[len - 1] == '.')
+            name[len - 1] = '\0';
+        text = mem_printf("%s%s%s", open ? "" : "`", name, closed ? "" : "`");
+        if (!text)
+            continue;
+        mem_free(a->list[n].text);
+        a->list[n].text = text;
+    }
+}
+
+/* `start` … `na|: where the open backtick is; NULL: none is. */
+static const char *open_backtick(const char *start, const char *end)
+{
+    const char *tick = NULL;
+    char quote = 0;
+
+    for (const char *p = start; p < end; p++) {
+        if (*p == '`' && !quote)
+            tick = tick ? NULL : p;
+        else if (!tick && (*p == '\'' || *p == '"'))
+            quote = quote == *p ? 0 : quote ? quote : *p;
+    }
+    return tick;
+}
+
+/* Tables and columns whose name goes on from an open backtick: `na|, w.`na|, `main`.`na| */
+static void complete_backtick(lua_State *L, struct answer *a, const char *start, const char *tick)
+{
+    const char *end = a->text + a->len, *from = tick;
+    struct buf whole = BUF_INIT(1 << 12);
+    struct manual_values v;
+    size_t qualifier;
+
+    while (from > start && (is_word(from[-1]) || from[-1] == '.' || from[-1] == '`'))
+        from--;
+    for (; from < tick; from++)
+        if (*from != '`')
+            buf_putc(&whole, *from);
+    qualifier = whole.len;
+    buf_add(&whole, tick + 1, (size_t)(end - tick - 1));
+    a->prefix = buf_str(&whole);
+    a->prefix_len = whole.len;
+    if (manual_find_values(a->s->globals, "TableName", 9, &v))
+        call_list(L, a, v.list, "table", 0);
+    quote_names(a, 0, true, qualifier);
+    a->prefix = tick + 1;
+    a->prefix_len = (size_t)(end - tick - 1);
+    size_t tables = a->n;
+    if (manual_find_values(a->s->globals, "ColumnName", 10, &v))
+        call_list(L, a, v.list, "column", 0);
+    quote_names(a, tables, true, 0);
+    buf_release(&whole);
+}
+
 /* SQL from `start` on. */
 static void complete_sql(lua_State *L, struct answer *a, const char *start)
 {
     static const char *const before_tables[] = {"FROM",   "JOIN",     "INTO", "TABLE",
                                                 "UPDATE", "DESCRIBE", "VIEW", "USING"};
-    const char *end = a->text + a->len, *p = end;
+    const char *end = a->text + a->len, *p = end, *tick = open_backtick(start, end);
     struct manual_values v;
     bool table = false;
 
+    a->fold = true;
+    a->call = start;
+    a->call_end = a->end;
+    if (tick) {
+        complete_backtick(L, a, start, tick);
+        return;
+    }
     while (p > start && (is_word(p[-1]) || p[-1] == '.' || p[-1] == '`'))
         p--;
     a->prefix = p;
     a->prefix_len = (size_t)(end - p);
-    a->fold = true;
-    a->call = start;
-    a->call_end = a->end;
     for (size_t i = 0; i < sizeof before_tables / sizeof *before_tables; i++)
         table = table || follows_word(start, p, before_tables[i]);
     if (manual_find_values(a->s->globals, "TableName", 9, &v))
@@ -195,7 +275,9 @@ static void complete_sql(lua_State *L, struct answer *a, const char *start)
         call_list(L, a, v.list, "function", 0);
     if (!manual_find_values(a->s->globals, "ColumnName", 10, &v))
         return;
+    size_t before = a->n;
     call_list(L, a, v.list, "column", 0);
+    quote_names(a, before, false, 0);
     if (a->n == 0 && a->prefix_len) { /* table.column */
         const char *dot = memrchr(a->prefix, '.', a->prefix_len);
         if (!dot)
@@ -203,6 +285,7 @@ static void complete_sql(lua_State *L, struct answer *a, const char *start)
         a->prefix_len = (size_t)(end - dot - 1);
         a->prefix = dot + 1;
         call_list(L, a, v.list, "column", 0);
+        quote_names(a, 0, false, 0);
     }
 }
 

@@ -386,15 +386,28 @@ static bool word_char(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '`' || (c & 0x80);
 }
 
+/* The end of a name from p on, the way `step` goes; what stands in backticks is one part of it, blanks and all. */
+static const char *name_edge(const char *p, const char *edge, int step, bool quoted)
+{
+    for (; p != edge; p += step) {
+        char c = step < 0 ? p[-1] : *p;
+        quoted = quoted != (c == '`');
+        if (!quoted && !word_char(c))
+            break;
+    }
+    return p;
+}
+
 /* The word at the cursor, else the one before the bracket that it stands in. */
 static void find_word(struct question *q, const char *text, const char *end, const char *at)
 {
     const char *from = at, *to = at;
+    bool quoted = false;
 
-    while (from > text && word_char(from[-1]))
-        from--;
-    while (to < end && word_char(*to))
-        to++;
+    for (const char *p = text; p < at; p++)
+        quoted = quoted != (*p == '`');
+    from = name_edge(at, text, -1, quoted);
+    to = name_edge(at, end, 1, quoted);
     for (int depth = 0; from == to && at > text; at--) {
         depth += (at[-1] == ')') - (at[-1] == '(');
         if (depth >= 0)
@@ -563,7 +576,8 @@ json_t *session_inspect(struct session *s, const char *code, size_t len, size_t 
     struct magic_cell cell;
     json_t *reply;
 
-    if (magic_split(code, len, &cell) && magic_has_lua(&cell) && line >= cell.body) {
+    if (magic_split(code, len, &cell) && magic_has_lua(&cell) && line >= cell.body && cell.body > code &&
+        cell.body[-1] == '\n') {
         code = cell.body;
         len = cell.body_len;
         at = (size_t)(line - code);

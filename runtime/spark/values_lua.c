@@ -57,13 +57,135 @@ static void add_read(lua_State *L, const char *sql)
         }
 }
 
-static int
-l_columns(lua_State *L) /* (DataFrame or nil, prefix, first, call); nil: of all DataFrames that have a name */
+/* ---- df:join(other, "|: names that both sides have ---- */
+struct join {
+    const char *other; /* into the text: the name of the other side */
+    size_t len;
+    bool both; /* any column of either side: F.col("| in a condition, df:join(other, "k"):select("| */
+};
+
+static bool in_name(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* How many brackets of the join are open at the end of the text, and how many calls in it; 0: it was closed, and *p is behind it. */
+static int depth_in(const char **p, int *calls)
+{
+    char quote = 0;
+    int depth = 1;
+
+    *calls = 0;
+    for (; **p && depth > 0; ++*p)
+        if (quote)
+            quote = **p == quote ? 0 : quote;
+        else if (**p == '"' || **p == '\'')
+            quote = **p;
+        else if (strchr("(){}", **p)) {
+            depth += **p == '(' || **p == '{' ? 1 : -1;
+            *calls += (**p == '(') - (**p == ')');
+        }
+    return depth;
+}
+
+/* Where the name of the other side is in the brackets of a join: (other, …, {other, …, {other = … */
+static const char *other_side(const char *p)
+{
+    p += strspn(p, " \t\n{");
+    if (strncmp(p, "other", 5) == 0 && p[5 + strspn(p + 5, " ")] == '=')
+        p += strcspn(p, "=") + 1;
+    return p + strspn(p, " ");
+}
+
+/* The last join that the end of the text is an argument of, or goes on from. */
+static bool find_join(const char *text, struct join *out)
+{
+    bool found = false;
+
+    for (const char *p = text; (p = strstr(p, ":join")) != NULL; p++) {
+        const char *open = p + strlen(":join") + strspn(p + strlen(":join"), " "), *end = open + 1;
+        struct join join = {0};
+        int depth, calls;
+        if (*open != '(' && *open != '{')
+            continue;
+        depth = depth_in(&end, &calls);
+        join.other = other_side(open + 1);
+        while (in_name(join.other[join.len]))
+            join.len++;
+        join.both = depth == 0 || calls > 0;
+        if (join.len > 0 && (depth > 0 || (*end == ':' && !strchr(end, '\n')))) {
+            *out = join;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* df"|, df["|: a column of that one. */
+static bool is_element(const char *text, size_t prefix)
+{
+    const char *p = text + strlen(text);
+
+    if ((size_t)(p - text) < prefix + 2)
+        return false;
+    p -= prefix + 2; /* before the quote */
+    return in_name(*p) || *p == '[' || *p == ')';
+}
+
+static bool has_column(lua_State *L, int dataframe, const char *name)
+{
+    const struct dtype *schema = dataframe_schema(L, dataframe);
+
+    for (size_t i = 0; i < schema->n_fields; i++)
+        if (strcmp(schema->fields[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The list is on the top. What both have; of a condition, and where they have nothing in common: what either has. */
+static void add_joined(lua_State *L, int left, int right, bool both)
+{
+    const struct dtype *schema = dataframe_schema(L, left);
+
+    for (size_t i = 0; !both && i < schema->n_fields; i++)
+        if (has_column(L, right, schema->fields[i].name))
+            add(L, schema->fields[i].name);
+    if (lua_rawlen(L, -1) > 0)
+        return;
+    add_columns(L, left);
+    add_columns(L, right);
+}
+
+/* Pushes the list of a join's; false: there is none, or its other side has no name. */
+static bool push_joined(lua_State *L)
+{
+    struct join join;
+    size_t prefix = lua_rawlen(L, 2);
+
+    lua_pushfstring(L, "%s%s", luaL_optstring(L, 5, ""), luaL_optstring(L, 4, ""));
+    if (!is_element(lua_tostring(L, -1), prefix) && find_join(lua_tostring(L, -1), &join)) {
+        session_user_names(L);
+        lua_pushlstring(L, join.other, join.len);
+        lua_rawget(L, -2);
+        if (dataframe_at(L, -1)) {
+            lua_newtable(L);
+            add_joined(L, 1, lua_gettop(L) - 1, join.both);
+            return true;
+        }
+    }
+    lua_settop(L, 5);
+    return false;
+}
+
+/* (DataFrame or nil, prefix, first, call, before); nil: of all DataFrames that have a name */
+static int l_columns(lua_State *L)
 {
     const char *call = luaL_optstring(L, 4, "");
     int n = 0;
 
-    lua_settop(L, 4);
+    lua_settop(L, 5);
+    if (dataframe_at(L, 1) && push_joined(L))
+        return 1;
     lua_newtable(L);
     if (dataframe_at(L, 1)) {
         add_columns(L, 1);
@@ -72,13 +194,13 @@ l_columns(lua_State *L) /* (DataFrame or nil, prefix, first, call); nil: of all 
     if (!spark_is_remote(spark_of(L)))
         add_read(L, call);
     session_user_names(L);
-    for (lua_pushnil(L); lua_next(L, 6) && n < OBJECTS; lua_settop(L, 7))
-        if (dataframe_at(L, 8)) {
-            lua_pushvalue(L, 5);
-            add_columns(L, 8);
+    for (lua_pushnil(L); lua_next(L, 7) && n < OBJECTS; lua_settop(L, 8))
+        if (dataframe_at(L, 9)) {
+            lua_pushvalue(L, 6);
+            add_columns(L, 9);
             n++;
         }
-    lua_settop(L, 5);
+    lua_settop(L, 6);
     return 1;
 }
 

@@ -135,6 +135,16 @@ static void dataframes_are_completed(void **state)
     OFFERS(r, "%%sql\nselect s.pri| from default.stock s", "price", "=1");
     OFFERS(r, "spark:sql('select * from stock where ci|", "city_id");
     OFFERS(r, "%%sql\nselect pri| from nowhere", "-price");
+    OFFERS(r, "%%sql\nselect `pri| from stock", "price`", "=1");
+    OFFERS(r, "%%sql\nselect `pri|` from stock", "price", "=1");
+    OFFERS(r, "%%sql\nselect s.`pri| from default.stock s", "price`", "=1");
+    OFFERS(r, "%%sql\nselect * from `st|", "stock`");
+    OFFERS(r, "%%sql\nselect * from `default`.`st|", "stock`", "=1");
+    OFFERS(r, "%%sql\nselect `city_id`, pri| from stock", "price");
+    OFFERS(r, "%%sql\nselect '`', pri| from stock", "price");
+    recorder_do(r, "spark:range(1):toDF('my number'):createOrReplaceTempView('odd')");
+    OFFERS(r, "%%sql\nselect my| from odd", "`my number`"); /* a name that SQL does not read bare */
+    OFFERS(r, "%%sql\nselect `my nu| from odd", "my number`", "=1");
     OFFERS(r, "df:withColumnRenamed('nu|", "number", "=1");
     OFFERS(r, "df:explain('c|", "cost", "codegen", "=2");
     OFFERS(r, "io.open('x', 'r|", "r", "rb", "=2");
@@ -159,6 +169,16 @@ static void dataframes_are_completed(void **state)
     OFFERS(r, "df:join(df, {on = {'name', 'nu|", "number", "=1");
     OFFERS(r, "df:join(df, {on = '|", "name", "number", "=2");
     OFFERS(r, "df:join(df, 'name', {how = 'le|", "left", "=1");
+    recorder_do(r, "right = spark:createDataFrame({{'x', 1}}, {'name', 'city'}) apart = spark:range(1)");
+    OFFERS(r, "df:join(right, '|", "name", "=1"); /* what both have */
+    OFFERS(r, "df:join{right, on = {'|", "name", "=1");
+    OFFERS(r, "df:join(right:alias('r'), {on = '|", "name", "=1");
+    OFFERS(r, "df:join(right, F.col('|", "name", "number", "city", "=3"); /* a condition */
+    OFFERS(r, "df:join(right, df'|", "name", "number", "=2");
+    OFFERS(r, "df:join(right, 'name'):select('|", "name", "number", "city", "=3");
+    OFFERS(r, "df:join(apart, '|", "name", "number", "id", "=3");
+    OFFERS(r, "local j = df:join(right, 'name')\ndf:select('|", "name", "number", "=2");
+    recorder_do(r, "right, apart = nil, nil");
     OFFERS(r, "df:join{df, how = 'le|", "left", "=1");
     OFFERS(r, "df:join(df, {o|", "on = ");
     OFFERS(r, "df:fillna{0, subset = {'name', '|", "name", "number", "=2");
@@ -314,6 +334,11 @@ static void words_of_sql_are_explained(void **state)
              "  id: bigint\n  amount: double", "Type: table");
     EXPLAINS(r, "%%sql\nSELECT am|ount FROM people p, sold", 0, "Column: amount", "Table: sold",
              "Type: double");
+    EXPLAINS(r, "%%sql\nSELECT `am|ount` FROM people p, sold", 0, "Column: amount", "Table: sold");
+    recorder_do(r, "d:select('id'):toDF('my id'):createOrReplaceTempView('odd')");
+    EXPLAINS(r, "%%sql\nSELECT o.`my i|d` FROM `odd` o", 0, "Column: my id", "Type: bigint");
+    EXPLAINS(r, "%%sql\nSELECT `my id` FROM `o|dd`", 0, "Table: odd");
+    EXPLAINS(r, "%%ti|me", 0, "Usage: %time STATEMENT");
     EXPLAINS(r, "%%sql\nSELECT id|\nFROM sold JOIN people USING (id)", 0, "Table: sold", "Table: people",
              "Type: bigint");
     EXPLAINS(r, "%%sql\nSELECT s.id|\nFROM sold AS s JOIN people p ON s.id = p.id", 0,
