@@ -150,7 +150,7 @@ static void put_variable(lua_State *L, struct state *state, json_t *into, const 
         lua_pop(L, 2);
         return;
     }
-    value = session_to_json(L, -1, &err);
+    value = session_to_json_exact(L, -1, &err);
     if (!value) {
         err_wrap(&err, "cannot hand '%s' to Python", name);
         session_raise(L, &err);
@@ -199,7 +199,7 @@ static void take_variables(lua_State *L, json_t *out)
         else if (json_is_null(json_object_get(given, "value")))
             lua_pushnil(L);
         else
-            session_push_json(L, json_object_get(given, "value"));
+            session_push_json_exact(L, json_object_get(given, "value"));
         cell_set_variable(L, name);
     }
 }
@@ -327,6 +327,22 @@ static void print_traceback(struct session *s, json_t *lines)
     }
 }
 
+/* sys.exit(): the cell has failed when a script would have. */
+static void after_exit(struct talk *t)
+{
+    static const char text[] = "Python ended itself; its variables are gone\n";
+    int code = (int)json_integer_value(json_object_get(*t->message, "code"));
+    struct err err;
+
+    python_stop_kept(t->L);
+    if (code != 0) {
+        err_set(&err, LC_RUNTIME, "Python ended itself with exit status %d", code);
+        err_hint(&err, "its variables are gone; the next %%%%python cell starts another one");
+        session_raise(t->L, &err);
+    }
+    session_print(t->s, STREAM_STDERR, text, sizeof text - 1);
+}
+
 static void conclude(struct talk *t)
 {
     const char *status = json_string_value(json_object_get(*t->message, "status"));
@@ -339,11 +355,8 @@ static void conclude(struct talk *t)
     }
     if (status && strcmp(status, "error") == 0)
         raise_pythons(t->L, *t->message);
-    if (status && strcmp(status, "exit") == 0) {
-        static const char text[] = "Python ended itself; its variables are gone\n";
-        session_print(t->s, STREAM_STDERR, text, sizeof text - 1);
-        python_stop_kept(t->L);
-    }
+    if (status && strcmp(status, "exit") == 0)
+        after_exit(t);
     take_variables(t->L, json_object_get(*t->message, "out"));
 }
 

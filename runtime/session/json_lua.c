@@ -1,16 +1,20 @@
 /* JSON to Lua and back; the global `json`. */
+#include "runtime/base/mem.h"
 #include "runtime/base/real.h"
 #include "runtime/base/utf8.h"
 #include "runtime/session/manual.h"
 #include "runtime/session/session_int.h"
 #include <errno.h>
 #include <math.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Their addresses are keys of the registry and of the metatables of lists and maps. */
 static const char list_mark = 0, map_mark = 0;
+
+static const char bytes_key[] = "$binary";
 
 enum { JSON_DEPTH = 200 };
 
@@ -159,11 +163,44 @@ void session_push_parameter(lua_State *L, json_t *value)
         session_push_json(L, value);
 }
 
+static bool push_bytes(lua_State *L, json_t *value)
+{
+    json_t *text = json_object_size(value) == 1 ? json_object_get(value, bytes_key) : NULL;
+    size_t len;
+    luaL_Buffer b;
+    char *to;
+
+    if (!json_is_string(text))
+        return false;
+    to = luaL_buffinitsize(L, &b, json_string_length(text) + 1);
+    if (sodium_base642bin((unsigned char *)to, json_string_length(text) + 1, json_string_value(text),
+                          json_string_length(text), NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+        luaL_error(L, "bytes that are no base64");
+    luaL_pushresultsize(&b, len);
+    return true;
+}
+
+void session_push_json_exact(lua_State *L, json_t *value)
+{
+    double real;
+
+    luaL_checkstack(L, 6, "a value is nested too deeply");
+    if (real_read(value, &real))
+        lua_pushnumber(L, real);
+    else if (json_is_object(value) && !push_bytes(L, value))
+        push_object(L, value, session_push_json_exact);
+    else if (json_is_array(value))
+        push_array(L, value, session_push_json_exact);
+    else if (!json_is_object(value))
+        session_push_json(L, value);
+}
+
 /* ---- Lua → JSON ---- */
 struct to_json {
     lua_State *L;
     struct err *err;
     int depth;
+    bool exact;
 };
 
 static json_t *convert(struct to_json *c, int index);
@@ -193,7 +230,28 @@ static json_t *convert_number(struct to_json *c, int index)
     if (lua_isinteger(c->L, index))
         return json_integer((json_int_t)lua_tointeger(c->L, index));
     d = lua_tonumber(c->L, index);
+    if (c->exact)
+        return real_json(d);
     return isfinite(d) ? json_real(d) : json_null(); /* as JavaScript does */
+}
+
+static json_t *convert_text(struct to_json *c, int index)
+{
+    size_t len, size;
+    const char *s = lua_tolstring(c->L, index, &len);
+    json_t *value = NULL;
+    char *text;
+
+    if (!c->exact || utf8_valid(s, len))
+        return session_json_text(s, len);
+    size = sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
+    text = mem_alloc(size);
+    if (text)
+        value = json_pack(
+            "{s:s}", bytes_key,
+            sodium_bin2base64(text, size, (const unsigned char *)s, len, sodium_base64_VARIANT_ORIGINAL));
+    mem_free(text);
+    return value;
 }
 
 static json_t *convert_array(struct to_json *c, int index, lua_Integer n)
@@ -290,8 +348,6 @@ static json_t *convert_table(struct to_json *c, int index)
 static json_t *convert(struct to_json *c, int index)
 {
     lua_State *L = c->L;
-    size_t len;
-    const char *s;
 
     index = lua_absindex(L, index);
     switch (lua_type(L, index)) {
@@ -302,8 +358,7 @@ static json_t *convert(struct to_json *c, int index)
     case LUA_TNUMBER:
         return convert_number(c, index);
     case LUA_TSTRING:
-        s = lua_tolstring(L, index, &len);
-        return session_json_text(s, len);
+        return convert_text(c, index);
     case LUA_TTABLE:
         return convert_table(c, index);
     case LUA_TLIGHTUSERDATA:
@@ -315,16 +370,25 @@ static json_t *convert(struct to_json *c, int index)
     }
 }
 
-json_t *session_to_json(lua_State *L, int index, struct err *err)
+static json_t *to_json(struct to_json c, int index)
 {
-    struct to_json c = {.L = L, .err = err};
     json_t *value;
 
-    err_set(err, LC_NOMEM, "out of memory");
+    err_set(c.err, LC_NOMEM, "out of memory");
     value = convert(&c, index);
     if (value)
-        err_clear(err);
+        err_clear(c.err);
     return value;
+}
+
+json_t *session_to_json(lua_State *L, int index, struct err *err)
+{
+    return to_json((struct to_json){.L = L, .err = err}, index);
+}
+
+json_t *session_to_json_exact(lua_State *L, int index, struct err *err)
+{
+    return to_json((struct to_json){.L = L, .err = err, .exact = true}, index);
 }
 
 /* ---- the global ---- */

@@ -135,6 +135,9 @@ struct session_texts *session_texts(lua_State *L);
 void session_push_json(lua_State *L, json_t *value);
 void session_push_parameter(lua_State *L, json_t *value); /* the same with the numbers of base/real.h */
 json_t *session_to_json(lua_State *L, int index, struct err *err); /* new reference, NULL on failure */
+/* The same, and back, with nothing lost: numbers as base/real.h has them, texts that are no UTF-8 as {"$binary": base64}. */
+json_t *session_to_json_exact(lua_State *L, int index, struct err *err);
+void session_push_json_exact(lua_State *L, json_t *value);
 /* Pushes the JSON text of the value at index, compact; raises. */
 void session_push_json_text(lua_State *L, int index);
 /* Pushes the value of a JSON text; raises. big: what an integer of more than 64 bits becomes, "string" or (NULL) a float. */

@@ -528,6 +528,26 @@ def test_python_takes_and_gives_values(kernel):
     assert "cannot hand over 'f'" in kernel.error("%%python -o f\nf = print")["error"]["evalue"]
 
 
+def test_python_and_lua_have_the_same_bytes_and_numbers(kernel):
+    kernel.out("bytes, inf, list = '\\xff\\0b', -math.huge, {0/0, 'ok', {b = '\\xfe'}}")
+    assert kernel.out("%%python -i bytes,inf,list -o back,numbers,deep\nprint(bytes, inf, list)\nback = bytearray(bytes) + b'\\x80'\n"
+                      "numbers = [float('nan'), float('inf'), 1.5]\ndeep = {'k': (b'\\xff', None)}") == "b'\\xff\\x00b' -inf [nan, 'ok', {'b': b'\\xfe'}]\n"
+    assert kernel.out("print(back == '\\xff\\0b\\x80', numbers[1] ~= numbers[1], numbers[2], numbers[3], deep.k[1] == '\\xff', deep.k[2] == null)") == "true\ttrue\tinf\t1.5\ttrue\ttrue\n"
+
+
+def test_pandas_keeps_integers_with_nulls_and_nested_types(kernel):
+    """The usual Python has pandas: what went there comes back with its types and values."""
+    kernel.out("df = spark:sql([[SELECT * FROM VALUES (9007199254740993, 1Y, array(1, null, 3), map('k', 2.5), named_struct('x', 1, 'd', 1.25), 'a', true, cast(1.5 AS decimal(20,4)), cast(null AS boolean)), "
+               "(null, null, null, null, null, null, null, null, null) AS t(big, small, list, map, st, s, b, dec, none)]])")
+    assert kernel.out("%%python -i df -o back,more\nimport pandas as pd\nassert isinstance(df, pd.DataFrame)\nprint(df['big'].dtype, df['small'].dtype, df['big'][0])\nback = df\n"
+                      "more = df.assign(list=[[0.5], None], map=['no map', None])") == "Int64 Int8 9007199254740993\n"
+    types = types_of(kernel, "back")
+    assert types == {"big": "bigint", "small": "tinyint", "list": "array<int>", "map": "map<string,decimal(2,1)>", "st": "struct<x:int,d:decimal(3,2)>", "s": "string", "b": "boolean", "dec": "decimal(20,4)", "none": "boolean"}
+    assert kernel.out("for _, r in ipairs(back:collect()) do print(r) end") == kernel.out("for _, r in ipairs(df:collect()) do print(r) end")
+    assert types_of(kernel, "more") == types | {"list": "array<double>", "map": "string"}
+    assert "two columns are named 'a'" in kernel.error("%%python -o twice\ntwice = pd.DataFrame([[1, 2]], columns=['a', 'a'])")["error"]["evalue"]
+
+
 def test_dataframes_travel(kernel):
     kernel.out('df = spark:createDataFrame({{1, "a", 0.5}, {2, "b", null}}, "n bigint, s string, x double")')
     kernel.out("%%python -i df -o out,table\nimport pyarrow as pa\nt = pa.Table.from_pandas(df) if not isinstance(df, pa.Table) else df\nassert t.column('n').to_pylist() == [1, 2], t\n"
@@ -661,7 +681,10 @@ def test_python_asks_is_interrupted_and_starts_anew(kernel):
     shown = kernel.run("%%python\nprint('on')\nwhile True: pass", before_reply=interrupt)
     assert shown["error"]["ename"] == "KeyboardInterrupt" and "while True" in shown["stderr"]
     assert kernel.out("%%python\nprint(x)") == "you\n"
-    assert "variables are gone" in kernel.run("%%python\nimport sys\nsys.exit(3)")["stderr"]
+    assert "variables are gone" in kernel.run("%%python\nimport sys\nsys.exit()")["stderr"]
+    assert kernel.error("%%python\nimport sys\nsys.exit(3)")["error"]["evalue"] == "Python ended itself with exit status 3"
+    failed = kernel.error("%%python\nimport sys\nsys.exit('no data')")
+    assert failed["stderr"] == "no data\n" and "exit status 1" in failed["error"]["evalue"]
     kernel.out("%%python\nx = 1\n")
     kernel.out("dbutils.library.restartPython()")
     assert kernel.error("%%python\nx")["error"]["ename"] == "NameError"

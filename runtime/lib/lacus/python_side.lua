@@ -1,6 +1,6 @@
 -- The Python side of %%python: a text that python3 runs. It reads one JSON message per line on descriptor 3 and answers on 4.
 return [==[
-import ast, builtins, json, linecache, math, os, signal, sys, traceback
+import ast, base64, builtins, json, linecache, math, os, signal, sys, traceback
 
 os.set_inheritable(3, False)
 os.set_inheritable(4, False)
@@ -53,7 +53,6 @@ _methods = {"_repr_html_": "text/html", "_repr_markdown_": "text/markdown", "_re
 
 def _text_of(value):
     if isinstance(value, bytes):
-        import base64
         return base64.b64encode(value).decode()
     return value
 
@@ -86,7 +85,7 @@ def _bundle(value):
 
 
 def _png(figure):
-    import base64, io
+    import io
     data = io.BytesIO()
     figure.savefig(data, format="png", bbox_inches="tight")
     return base64.b64encode(data.getvalue()).decode()
@@ -124,13 +123,62 @@ class MissingLibrary(Exception):
 _no_arrow = "a dataframe is handed over in Arrow's format, and this Python has neither pyarrow nor polars: %pip install pyarrow"
 
 
+_kinds = {}  # column → its type, which what pandas keeps as objects of Python does not say: decimals, maps, nothing but nulls
+
+
+# Integers with nulls stay integers: as floats they would lose digits above 2**53, and come back as another type.
+def _frame(table):
+    import pandas, pyarrow as pa
+    frame = table.to_pandas()
+    for i, f in enumerate(table.schema):
+        column = table.column(i)
+        if pa.types.is_integer(f.type) and column.null_count:
+            dtype = pandas.api.types.pandas_dtype(str(f.type).replace("uint", "UInt").replace("int", "Int"))
+            frame.isetitem(i, column.to_pandas(types_mapper=lambda kind: dtype))
+        _kinds[f.name] = f.type
+    return frame
+
+
+def _table(frame):
+    import pyarrow as pa
+    columns = {}
+    for name, series in frame.items():
+        if str(name) in columns:
+            raise ValueError("two columns are named '%s'" % name)
+        columns[str(name)] = _column(series, _kinds.get(name))
+    return pa.table(columns)
+
+
+def _column(series, kind):
+    import pyarrow as pa
+    if kind is not None and series.dtype == object:
+        try:
+            array = pa.array(series, type=kind, from_pandas=True)
+            if all(map(_same, array.to_pylist(), series)):
+                return array
+        except (pa.ArrowException, TypeError, ValueError):
+            pass  # another one by now
+    return pa.Array.from_pandas(series)
+
+
+# Arrow cuts 0.5 in a list of integers to 0 without a word.
+def _same(now, was):
+    if isinstance(now, dict):
+        return isinstance(was, dict) and now.keys() == was.keys() and all(_same(now[k], was[k]) for k in now)
+    if isinstance(now, (list, tuple)):
+        return hasattr(was, "__len__") and len(now) == len(was) and all(map(_same, now, was))
+    if now is None:
+        return was is None or was != was or str(was) in ("<NA>", "NaT")
+    return bool(now == was)
+
+
 def _read_table(path):
     try:
         if _has("pyarrow"):
             import pyarrow.ipc
             with pyarrow.memory_map(path) as file, pyarrow.ipc.open_stream(file) as reader:
                 table = reader.read_all()
-            return table.to_pandas() if _has("pandas") else table
+            return _frame(table) if _has("pandas") else table
         if _has("polars"):
             import polars
             return polars.read_ipc_stream(path)
@@ -144,6 +192,18 @@ def _is(value, module, *names):
     return kind.__module__.split(".")[0] == module and kind.__name__ in names
 
 
+# What JSON has no word for, as in MongoDB's Extended JSON.
+_infinite = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def _exact(given):
+    if len(given) == 1 and isinstance(given.get("$numberDouble"), str):
+        return float(given["$numberDouble"])
+    if len(given) == 1 and isinstance(given.get("$binary"), str):
+        return base64.b64decode(given["$binary"])
+    return given
+
+
 def _plain(value, depth=0):
     if depth > 50:
         raise TypeError("too deep, or a circle")
@@ -152,7 +212,9 @@ def _plain(value, depth=0):
     if isinstance(value, int):
         return value if -2**63 <= value < 2**63 else float(value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return value if math.isfinite(value) else {"$numberDouble": _infinite[str(value)]}
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"$binary": base64.b64encode(value).decode()}
     if isinstance(value, dict):
         return {str(k): _plain(v, depth + 1) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -255,7 +317,7 @@ def _give(name, value, count):
             raise MissingLibrary("a dataframe is handed over in Arrow's format, and this Python has no pyarrow: %pip install pyarrow")
         import pyarrow
         if _is(value, "pandas", "DataFrame"):
-            value = pyarrow.Table.from_pandas(value, preserve_index=False)
+            value = _table(value)
         elif _is(value, "pyarrow", "RecordBatch"):
             value = pyarrow.Table.from_batches([value])
         _write_arrow(value, path)
@@ -328,7 +390,10 @@ def _cell(message):
             _count += 1
             reply["out"][name] = _give(name, _names[name], _count)
     except SystemExit as end:
-        reply.update(status="exit", code=str(end.code))
+        failed = end.code not in (None, 0)
+        if failed and not isinstance(end.code, int):  # a text is printed, as Python does on its way out
+            print(end.code, file=sys.stderr)
+        reply.update(status="exit", code=(end.code if isinstance(end.code, int) else 1) & 255 if failed else 0)
     except BaseException as error:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
         reply.update(status=status, ename=type(error).__name__, evalue=str(error), traceback=_error(*sys.exc_info(), file))
@@ -345,14 +410,14 @@ def _main_loop():
     except ImportError:
         pass
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
-        sys.stderr.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True, write_through=False)
+        sys.stderr.reconfigure(encoding="utf-8", errors="replace", line_buffering=True, write_through=False)
     while True:
         try:
             line = _in.readline()
             if not line:
                 return
-            _send("done", **_cell(json.loads(line)))
+            _send("done", **_cell(json.loads(line, object_hook=_exact)))
         except KeyboardInterrupt:
             _send("done", status="interrupted", ename="KeyboardInterrupt", evalue="", traceback=["KeyboardInterrupt"], out={})
 
