@@ -3,6 +3,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
 #include "runtime/notebook/kept.h"
+#include "runtime/notebook/spelling.h"
 #include "runtime/notebook/upgrade.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -202,14 +203,19 @@ static enum lc hint_room(enum lc rc, const char *path, struct err *err)
                     name == path ? 1 : (int)(name - path), name == path ? "." : path);
 }
 
-/* The file's text, the caller's to free, without a NUL; NULL: no memory. */
+/* The file's text, the caller's to mem_free, without a NUL; NULL: no memory. */
 static char *render(const struct notebook *nb, size_t *len)
 {
-    char *text = json_dumps(nb->root, JSON_INDENT(1) | JSON_SORT_KEYS);
+    char *dumped = json_dumps(nb->root, JSON_INDENT(1) | JSON_SORT_KEYS), *text;
+    struct buf spelled = BUF_INIT(4 * file_max);
 
+    if (dumped)
+        spelling_python(dumped, strlen(dumped), &spelled);
+    free(dumped);
+    *len = spelled.len;
+    text = buf_take(&spelled);
     if (!text)
         return NULL;
-    *len = strlen(text);
     if (nb->kept)
         *len = kept_restore(text, *len);
     text[(*len)++] = '\n'; /* in place of the NUL */
@@ -227,14 +233,14 @@ enum lc notebook_write(const struct notebook *nb, int fd, struct err *err)
         ssize_t n = write(fd, text + done, len - done);
         if (n < 0 && errno != EINTR) {
             enum lc rc = err_errno(err, errno, "cannot write the notebook");
-            free(text);
+            mem_free(text);
             if (rc == LC_NOSPACE)
                 err_hint(err, "free some space where standard output goes, or write to a file: -o OUT");
             return rc;
         }
         done += n > 0 ? (size_t)n : 0;
     }
-    free(text);
+    mem_free(text);
     return LC_OK;
 }
 
@@ -247,7 +253,7 @@ enum lc notebook_save(const struct notebook *nb, const char *path, bool durable,
     if (!text)
         return err_nomem(err);
     rc = durable ? fs_write(path, text, len, err) : fs_replace(path, text, len, err);
-    free(text);
+    mem_free(text);
     return hint_room(rc, path, err);
 }
 

@@ -2,10 +2,13 @@
 import base64
 import itertools
 import json
+import math
 import os
 import pathlib
+import random
 import re
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -284,6 +287,23 @@ def test_what_python_writes_and_c_cannot_hold_is_kept_as_it_was(home, tmp_path):
     assert text.count("1e999") == 2 and text.count("123456789012345678901234567890") == 2 and "lacus-kept" not in text
     assert "a\0b" in streams(nbformat.reads(text, 4))[0]
     run_ok(home, tmp_path / "o.ipynb", "--cwd", tmp_path)  # our own \\u0000 too
+
+
+def test_what_nobody_changes_is_spelled_as_nbformat_wrote_it(home, tmp_path):
+    rng = random.Random(7)
+    reals = [0.1, 1.5, 1e22, 1e-7, 5e-324, 1e15, 1e16, 1e17, 0.0001, 0.00001, -0.0, 1 / 3, 2.0**-20, 100.0]
+    reals += [v for v in (struct.unpack("d", rng.randbytes(8))[0] for _ in range(5000)) if math.isfinite(v)] + [round(rng.random() * 10**rng.randint(-8, 18), rng.randint(0, 6)) for _ in range(5000)]
+    path = write(tmp_path / "a.ipynb", "x = 1")
+    nb = read(path)
+    nb.metadata["mine"] = {"reals": reals, "text": "\x1b[0m \x00 \\u001B 0.10000000000000001 \" \u2028 \x7f é", "1.50": None}
+    nb.cells.append(new_markdown_cell("![i](attachment:i.png)", attachments={"i.png": {"image/png": "iVBORw0KGgo="}}, metadata={"weight": 1e-7}))
+    nbformat.write(nb, path)
+    run_ok(home, path, tmp_path / "o.ipynb")
+    after = read(tmp_path / "o.ipynb")
+    text, before = (tmp_path / "o.ipynb").read_text(), path.read_text()
+    assert text == nbformat.writes(after) + "\n"  # the whole of it, times and all
+    mine = before[before.index('"mine"'):]
+    assert mine[:mine.index("\n  }")] in text and '"weight": 1e-07' in text and after.cells[1].attachments == nb.cells[1].attachments
 
 
 def test_a_source_that_is_no_text_and_broken_json_are_refused_as_before(home, tmp_path):
