@@ -10,8 +10,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { DECLARED_MOST = 512, ASSIGNED_MOST = 32 };
+
+/* The words that Python's float() reads, as papermill does. */
+static json_t *number_word(const char *text)
+{
+    const char *word = text + (*text == '-' || *text == '+');
+
+    if (strcasecmp(word, "nan") == 0)
+        return real_json(NAN);
+    if (strcasecmp(word, "inf") == 0 || strcasecmp(word, "infinity") == 0)
+        return real_json(*text == '-' ? -INFINITY : INFINITY);
+    return NULL;
+}
 
 static json_t *number_value(const char *text)
 {
@@ -23,8 +36,8 @@ static json_t *number_value(const char *text)
     whole = strtoll(text, &end, 10);
     if (*text && *end == '\0' && errno != ERANGE) /* a larger one is a float, as in Lua */
         return json_integer(whole);
-    if (strpbrk(text, "xXnN")) /* hexadecimal, nan and inf are texts here */
-        return NULL;
+    if (strpbrk(text, "xXnN")) /* a hexadecimal one is a text here */
+        return number_word(text);
     real = strtod(text, &end);
     return *text && *end == '\0' && isfinite(real) ? json_real(real) : NULL;
 }
@@ -208,6 +221,8 @@ void parameters_for_widgets(json_t *params, const json_t *texts, const struct no
     struct buf code = BUF_INIT((size_t)1 << 26);
     struct declared widgets = {.n = 0}, assigned = {.n = 0};
 
+    double real;
+
     all_code(nb, &code);
     find_widgets(buf_str(&code), &widgets);
     find_assigned(nb, &assigned);
@@ -215,7 +230,7 @@ void parameters_for_widgets(json_t *params, const json_t *texts, const struct no
         json_t *text = json_object_get(texts, widgets.names[i]),
                *value = json_object_get(params, widgets.names[i]);
         if (text && value && !is_declared(&assigned, widgets.names[i]) && !json_is_array(value) &&
-            !json_is_object(value))
+            (!json_is_object(value) || real_read(value, &real)))
             json_object_set(params, widgets.names[i], text);
     }
     declared_release(&widgets);
@@ -382,7 +397,10 @@ static void assignments(const json_t *params, struct buf *text)
             lua_string(text, name, strlen(name));
             buf_puts(text, "] = ");
         }
-        lua_literal(text, value);
+        if (json_is_null(value)) /* null is for what a table keeps */
+            buf_puts(text, "nil");
+        else
+            lua_literal(text, value);
     }
 }
 

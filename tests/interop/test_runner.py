@@ -131,6 +131,16 @@ def test_without_a_parameters_cell_the_values_go_to_the_top_unless_they_are_widg
     assert streams(read(tmp_path / "o.ipynb")) == ["7\n"]
 
 
+def test_words_on_the_command_line_are_papermills(home, tmp_path, package):
+    words = {"a": "None", "b": "inf", "c": "-Infinity", "d": "nan", "e": "True", "f": "nancy"}
+    path = write(tmp_path / "w.ipynb", ("a, b, c, d, e, f = 0", "parameters"), "print(a == nil, b, c, d ~= d, e, f, a and 1)")
+    args = [x for name, word in words.items() for x in ("-p", name, word)]
+    theirs = papermill(home, tmp_path, path, tmp_path / "theirs.ipynb", *args, env=package)
+    assert theirs.returncode == 0, theirs.stderr
+    run_ok(home, path, tmp_path / "ours.ipynb", *args)
+    assert streams(read(tmp_path / "ours.ipynb"))[-1] == streams(read(tmp_path / "theirs.ipynb"))[-1] == "true\tinf\t-inf\ttrue\ttrue\tnancy\tnil\n"
+
+
 def test_an_unknown_parameter_is_told_and_set_as_papermill_does(home, tmp_path, package):
     path = write(tmp_path / "u.ipynb", ("epochs = 1", "parameters"), "print(epochs, epoch)")
     done = run_ok(home, path, tmp_path / "o.ipynb", "-p", "epoch", "3")
@@ -446,7 +456,7 @@ def test_a_folder_as_output_gets_the_inputs_name(home, tmp_path):
     (tmp_path / "there").mkdir()
     for folder in ("there", "made/"):
         run_ok(home, path, "-o", f"{tmp_path}/{folder}", "-y", "day: ~")
-        assert streams(read(tmp_path / folder / "n.ipynb"))[-1] == "null\n"
+        assert streams(read(tmp_path / folder / "n.ipynb"))[-1] == "nil\n"
 
 
 def test_progress_bars_are_stored_as_they_ended(home, tmp_path):

@@ -9,12 +9,12 @@ static void command_line_values_have_types(void **state)
     static const struct {
         const char *text;
         json_type type;
-    } rows[] = {{"5", JSON_INTEGER},         {"-3", JSON_INTEGER},   {"2e-4", JSON_REAL},
-                {"0.5", JSON_REAL},          {"true", JSON_TRUE},    {"False", JSON_FALSE},
-                {"None", JSON_NULL},         {"null", JSON_NULL},    {"[1, 2]", JSON_ARRAY},
-                {"{\"a\": 1}", JSON_OBJECT}, {"nan", JSON_STRING},   {"0x10", JSON_STRING},
-                {"", JSON_STRING},           {"1.2.3", JSON_STRING}, {"[broken", JSON_STRING},
-                {"path/to", JSON_STRING}};
+    } rows[] = {{"5", JSON_INTEGER},         {"-3", JSON_INTEGER},     {"2e-4", JSON_REAL},
+                {"0.5", JSON_REAL},          {"true", JSON_TRUE},      {"False", JSON_FALSE},
+                {"None", JSON_NULL},         {"null", JSON_NULL},      {"[1, 2]", JSON_ARRAY},
+                {"{\"a\": 1}", JSON_OBJECT}, {"nan", JSON_OBJECT},     {"-Infinity", JSON_OBJECT},
+                {"nancy", JSON_STRING},      {"0x10", JSON_STRING},    {"", JSON_STRING},
+                {"1.2.3", JSON_STRING},      {"[broken", JSON_STRING}, {"path/to", JSON_STRING}};
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -43,7 +43,7 @@ static void injected_cell_is_lua(void **state)
     cell_source(notebook_cell(nb, 1), &source);
     assert_string_equal(buf_str(&source),
                         "-- Parameters\nn = 7\n_G[\"my name\"] = \"a\\\"\\010\xc3\xa9\"\nlist = {1, false}\n"
-                        "none = null\nreal = 0.5");
+                        "none = nil\nreal = 0.5");
     assert_true(cell_has_tag(notebook_cell(nb, 1), "injected-parameters"));
     buf_release(&source);
     notebook_free(nb);

@@ -224,7 +224,7 @@ return function(native)
       end
       return before and same_kind(before, entry) and before.value or entry.default
     end
-    if type(given) == "table" then given = table.concat(given, ",") end
+    if type(given) == "table" and (#given > 0 or next(given) == nil) then given = table.concat(given, ",") end
     return check(entry, given, "value")
   end
 
