@@ -133,6 +133,12 @@ static enum lc into_folder(struct run *run, struct err *err)
     return LC_OK;
 }
 
+/* Not for what a cell starts: a server that it leaves behind would hold the pipe that we are read from. */
+static int copy_of(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
 /* What takes bytes one after the other, once: a pipe, a device. */
 static bool is_stream(const char *path)
 {
@@ -151,7 +157,7 @@ static enum lc find_stream(struct run *run, struct err *err)
                                           there.st_dev == out.st_dev && there.st_ino == out.st_ino);
     if (!run->aside && !is_stream(run->output))
         return LC_OK;
-    run->notebook = run->aside ? dup(STDOUT_FILENO) : open(run->output, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    run->notebook = run->aside ? copy_of(STDOUT_FILENO) : open(run->output, O_WRONLY | O_CLOEXEC | O_NOCTTY);
     if (run->notebook < 0)
         return err_errno(err, errno, "cannot write '%s'", run->output);
     mem_free(run->output);
@@ -183,7 +189,7 @@ static int terminal_of(const struct run *run)
 
     if ((run->o->quiet || run->aside) && !aside)
         return -1;
-    return dup(aside ? STDERR_FILENO : STDOUT_FILENO); /* the session captures both */
+    return copy_of(aside ? STDERR_FILENO : STDOUT_FILENO); /* the session captures both */
 }
 
 static enum lc run_one(struct run *run, struct runner_result *result, struct err *err)
@@ -192,7 +198,7 @@ static enum lc run_one(struct run *run, struct runner_result *result, struct err
     int fd;
     enum lc rc = find_places(run, err);
 
-    run->errors = dup(STDERR_FILENO);
+    run->errors = copy_of(STDERR_FILENO);
     if (rc == LC_OK) {
         fd = terminal_of(run);
         struct runner_options options = {
@@ -202,6 +208,7 @@ static enum lc run_one(struct run *run, struct runner_result *result, struct err
             .params = o->params,
             .texts = o->texts,
             .terminal_fd = fd,
+            .errors_fd = run->errors,
             .bar = o->progress,
             .quiet_cells = o->progress && !o->log_output,
             .quiet = o->quiet,

@@ -272,6 +272,19 @@ static enum lc take(int argc, char **argv, int *i, struct run_options *o, struct
     return LC_OK;
 }
 
+/* Notebooks are files: 's3:' would become a folder of that name. */
+static enum lc check_place(const char *path, struct err *err)
+{
+    size_t scheme = path ? strcspn(path, ":/") : 0;
+
+    if (scheme < 2 || (strncmp(path + scheme, "://", 3) != 0 && strncmp(path, "dbfs:/", 6) != 0))
+        return LC_OK;
+    err_set(err, LC_ARG, "'%s' is no file of this machine", path);
+    if (strncmp(path, "file:", 5) == 0)
+        return err_hint(err, "write its path without '%.*s://'", (int)scheme, path);
+    return err_hint(err, "hand it through a pipe: … | lacus run - - | …, or copy it before and after");
+}
+
 enum lc run_options_parse(int argc, char **argv, struct run_options *o, struct err *err)
 {
     *o = (struct run_options){.jobs = 1, .grace = 5, .params = json_object(), .texts = json_object()};
@@ -285,6 +298,8 @@ enum lc run_options_parse(int argc, char **argv, struct run_options *o, struct e
         o->output = "-";
     if (o->jobs < 1)
         return err_set(err, LC_ARG, "-j: at least one run at once");
+    TRY(check_place(o->input, err));
+    TRY(check_place(o->output, err));
     return o->input || o->help ? LC_OK : err_set(err, LC_ARG, "no notebook given");
 }
 

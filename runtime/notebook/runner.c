@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 static const int64_t save_interval_ns = 500000000; /* at most, while a cell prints */
 enum { SAVE_SHARE = 10 };                          /* saving takes at most one part in ten of the time */
@@ -43,7 +44,8 @@ static void runner_save(struct runner *r)
     err_clear(&err);
     if (notebook_save(r->nb, r->options->output, false, &err) != LC_OK && r->save_error.code == LC_OK) {
         r->save_error = err;
-        fprintf(stderr, "lacus run: %s; the run goes on\n", err.message);
+        dprintf(r->options->errors_fd > 0 ? r->options->errors_fd : STDERR_FILENO,
+                "lacus run: %s; the run goes on\n", err.message);
     }
     r->saved_ns = clock_mono_ns();
     r->save_took = r->saved_ns - start;
@@ -132,7 +134,9 @@ static const char *state_of(const struct runner *r, const struct cell_reply *rep
     return r->replaying && reply->status == CELL_OK ? "replayed" : names[reply->status];
 }
 
-static void note_execution(struct runner *r, json_t *cell, const struct cell_reply *reply, int64_t started_ms)
+/* papermill calls a cell that may fail completed, and so does a run that is resumed. */
+static void note_execution(struct runner *r, json_t *cell, const struct cell_reply *reply, bool good,
+                           int64_t started_ms)
 {
     int64_t ended_ms = clock_wall_ms();
     char started[ISO_TEXT], ended[ISO_TEXT];
@@ -145,7 +149,7 @@ static void note_execution(struct runner *r, json_t *cell, const struct cell_rep
                         json_pack("{s:s, s:s, s:s, s:f}", "status", state_of(r, reply), "start_time", started,
                                   "end_time", ended, "duration", (double)(ended_ms - started_ms) / 1000));
     if (!r->replaying)
-        papermill_cell(cell, reply->status == CELL_OK ? PAPERMILL_COMPLETED : PAPERMILL_FAILED);
+        papermill_cell(cell, good ? PAPERMILL_COMPLETED : PAPERMILL_FAILED);
 }
 
 static enum lc cell_failed(const struct runner *r, const struct cell_reply *reply, size_t number, bool late,
@@ -209,15 +213,14 @@ static enum lc end_cell(struct runner *r, json_t *cell, const struct cell_reply 
                         int64_t started, struct err *err)
 {
     bool late = minder_end(r->minder) && reply->interrupted;
+    bool good = reply->status == CELL_OK || (!reply->interrupted && may_fail(r, cell));
     enum lc rc = LC_OK;
 
     pthread_mutex_lock(&r->lock);
-    note_execution(r, cell, reply, started);
-    if (reply->status != CELL_OK) {
-        r->result->failed++;
-        if (reply->interrupted || !may_fail(r, cell) || r->replaying)
-            rc = cell_failed(r, reply, number, late, err);
-    }
+    note_execution(r, cell, reply, good, started);
+    r->result->failed += reply->status != CELL_OK;
+    if (!good)
+        rc = cell_failed(r, reply, number, late, err);
     r->result->ran += !r->replaying;
     r->result->replayed += r->replaying;
     r->cell = NULL;
@@ -469,6 +472,8 @@ static enum lc check_kernel(const struct runner *r, struct err *err)
         err_set(err, LC_ARG, "no kernel '%s': lacus runs its own notebooks", r->options->kernel);
         return err_hint(err, "papermill -k %s runs others", r->options->kernel);
     }
+    if (!language && name && !strcasestr(name, "lua") && !strcasestr(name, "lacus"))
+        language = "another language";
     if (r->options->kernel || !language || strcasecmp(language, "lua") == 0)
         return LC_OK;
     err_set(err, LC_UNSUPPORTED, "'%s' is a notebook in %s (kernel '%s'), not in Lua", r->options->input,

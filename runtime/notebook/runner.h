@@ -4,8 +4,8 @@
  *           tagged raises-exception), and keeps the output file a valid notebook at every moment: each save
  *           replaces the file as a whole. metadata.papermill is what papermill writes; metadata.lacus says how
  *           the run ended, with what value (dbutils.notebook.exit), and how often it was tried.
- * Resume    the cells that an earlier run's output shows as completed, with the same source, from the first one
- *           on, are run again only for what they leave in memory: what they print or show is dropped and their
+ * Resume    the cells that an earlier run's output shows as completed (or failed, as they may), with the same source,
+ *           from the first one on, are run again only for what they leave in memory: what they print or show is dropped and their
  *           stored outputs stay. So what they do outside happens twice; cells tagged `no-replay` are not run
  *           again. Running and storing goes on at the first cell that failed, is new or has changed.
  * Ownership options are borrowed during the call; a result is released with runner_result_release.
@@ -38,6 +38,7 @@ struct runner_options {
     json_t *params;             /* object, may be NULL */
     json_t *texts;              /* object: name to a parameter as it was typed, for widgets; may be NULL */
     int terminal_fd;            /* cells and their text are shown here; -1: nowhere */
+    int errors_fd;              /* standard error, which the session captures; 0: it does not */
     int notebook_fd;            /* where the notebook goes when output is "-" */
     bool bar;                   /* there: a progress bar */
     bool quiet_cells;           /* there: no cells and texts */

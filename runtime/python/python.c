@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MESSAGE_MAX = 512 << 20, FIRST_FD = 16, END_MS = 1500, FDS = 5 };
+enum { MESSAGE_MAX = 512 << 20, FIRST_FD = 16, END_MS = 1500, GROUP_MS = 100, FDS = 5 };
 
 struct python {
     pid_t pid;
@@ -96,6 +96,18 @@ void python_interrupt(struct python *p)
         kill(-p->pid, SIGINT);
 }
 
+/* What it has started and not waited for is in its group still. */
+static void stop_group(pid_t pid)
+{
+    int64_t until = clock_mono_ns() + GROUP_MS * INT64_C(1000000);
+
+    if (pid <= 0 || kill(-pid, SIGTERM) != 0)
+        return;
+    while (kill(-pid, 0) == 0 && clock_mono_ns() < until)
+        poll(NULL, 0, 2);
+    kill(-pid, SIGKILL);
+}
+
 void python_stop(struct python *p)
 {
     static const int signals[] = {0, SIGTERM, SIGKILL}; /* it ends by itself when its messages end */
@@ -110,6 +122,7 @@ void python_stop(struct python *p)
         while (python_alive(p) && clock_mono_ns() < until)
             poll(NULL, 0, 2);
     }
+    stop_group(p->pid);
     close_end(&p->from);
     close_end(&p->out);
     close_end(&p->error);

@@ -436,6 +436,13 @@ def test_notebooks_of_other_languages_are_refused(home, tmp_path):
     done = lacus(home, "run", path, tmp_path / "o.ipynb")
     assert done.returncode == 64 and "python" in done.stderr and "papermill" in done.stderr and not (tmp_path / "o.ipynb").exists()
     run_ok(home, path, tmp_path / "o.ipynb", "--kernel", "lacus")
+    raw = json.loads(path.read_text())
+    del raw["metadata"]["kernelspec"]["language"]  # as an older nbformat had it
+    path.write_text(json.dumps(raw))
+    done = lacus(home, "run", path, tmp_path / "n.ipynb")
+    assert done.returncode == 64 and "another language (kernel 'python3')" in done.stderr
+    path.write_text(json.dumps(raw).replace("python3", "xlua"))
+    run_ok(home, path, tmp_path / "n.ipynb")
 
 
 def test_output_names_working_folder_report_mode_and_nothing_run(home, tmp_path):
@@ -487,6 +494,13 @@ def test_progress_and_log(home, tmp_path):
     assert done.stdout == "" and re.search(r"\[1/2\] print\('o' .. 'ne'\)\none\n", done.stderr)
 
 
+def test_a_notebook_elsewhere_is_refused(home, tmp_path):
+    path = write(tmp_path / "p.ipynb", "x = 1")
+    for args in ((path, "s3://b/o.ipynb"), ("https://h/p.ipynb", "o.ipynb"), (path, "--sweep", "x=1,2", "-o", "gs://b/{x}.ipynb"), (path, "dbfs:/o.ipynb"), (f"file://{path}",)):
+        done = lacus(home, "run", *args, cwd=tmp_path)
+        assert done.returncode == 64 and "is no file of this machine" in done.stderr and set(os.listdir(tmp_path)) <= {"p.ipynb", "lacus-home"}, done
+
+
 # ---- errors, time, signals ----
 
 def test_tags(home, tmp_path):
@@ -532,6 +546,40 @@ def test_resume_replays_state_and_goes_on_at_the_failed_cell(home, tmp_path):
     made = [s for s in streams(before) if s.startswith("made")]
     assert made == [s for s in streams(after) if s.startswith("made")] and log.read_text() == "aba"
     assert not any("papermill-error-cell-tag" in c.metadata.get("tags", []) for c in after.cells)
+
+
+def test_resume_passes_a_cell_that_failed_as_it_may(home, tmp_path, package):
+    path = write(tmp_path / "r.ipynb", ("error('may')", "raises-exception"), "print('slow', os.time())", "if not os.getenv('FIXED') then error('broken') end print('end')")
+    assert lacus(home, "run", path, tmp_path / "o.ipynb").returncode == 1
+    theirs = papermill(home, tmp_path, path, tmp_path / "theirs.ipynb", env=package)
+    said = [[c.metadata.papermill for c in read(tmp_path / name).cells if "papermill" in c.metadata] for name in ("o.ipynb", "theirs.ipynb")]
+    assert theirs.returncode == 1 and [[(c.status, c.exception) for c in one] for one in said] == [[("completed", False)] * 2 + [("failed", True)]] * 2
+    done = run_ok(home, path, tmp_path / "o.ipynb", "--resume", FIXED="1")
+    assert "[2/3] again:" in done.stdout and "slow" not in done.stdout.replace("print('slow'", "") and done.stdout.endswith("end\n")
+    assert [c.metadata.lacus.status for c in read(tmp_path / "o.ipynb").cells] == ["error", "replayed", "ok"]
+
+
+def test_a_server_that_a_cell_leaves_does_not_hold_the_pipe(home, tmp_path):
+    path = write(tmp_path / "d.ipynb", f"!setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 1000' > /dev/null 2>&1 < /dev/null &", "print('end')")
+    try:
+        assert run_ok(home, path, tmp_path / "o.ipynb", timeout=30).stdout.endswith("end\n")
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_what_python_left_ends_with_the_run(home, tmp_path):
+    path = write(tmp_path / "p.ipynb", f"%%python\nimport subprocess\nopen('{tmp_path}/pid', 'w').write(str(subprocess.Popen(['sleep', '1000']).pid))", "print('end')")
+    run_ok(home, path, tmp_path / "o.ipynb")
+    stat = pathlib.Path(f"/proc/{(tmp_path / 'pid').read_text()}/stat")
+    assert not stat.exists() or stat.read_text().split()[2] == "Z"
+
+
+def test_a_save_that_fails_is_told_and_is_no_output_of_the_cell(home, tmp_path):
+    out = tmp_path / "folder" / "o.ipynb"
+    code = f"os.rename('{tmp_path}/folder', '{tmp_path}/away') local t = os.time() while os.time() < t + 2 do print('x') sleep(0.2) end os.rename('{tmp_path}/away', '{tmp_path}/folder')"
+    done = run_ok(home, write(tmp_path / "s.ipynb", code, "print('end')"), out)
+    assert "cannot write" in done.stderr and "the run goes on" in done.stderr
+    assert "cannot write" not in "".join(streams(read(out)))
 
 
 def test_exit_ends_the_run_well_with_a_value(home, tmp_path):
