@@ -2,9 +2,9 @@
  *
  * What      ZeroMQ queues for each client on its own, but tells nobody whose queue it is that grows. The system knows:
  *           what a connection was given and its other end has not taken. One whose amount stays the same all the while
- *           that it is watched has stalled; it is shut down, and ZeroMQ frees what it held for that client. When
- *           the client reads again, its ZeroMQ finds the end, connects again, and gets what is sent from then on. When all have stalled, none is ended:
- *           nobody is robbed then, and what waits for them is there when they read again.
+ *           that it is watched has stalled; it is shut down, and ZeroMQ frees what it held for that client. When the
+ *           client reads again, its ZeroMQ finds the end, connects again, and gets what is sent from then on. When all
+ *           have stalled, none is ended: nobody is robbed then, and what waits for them is there when they read again.
  * Ownership none.
  * Units     ms.
  * Errors    none: a connection that cannot be looked at stays.

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { ALIVE_MS = 400, ANSWER_MS = 10000, BEAT_MS = 3000, PARTS_MAX = 64 };
+enum { ALIVE_MS = 400, ANSWER_MS = 10000, NUMBER_MS = 1000, BEAT_MS = 3000, PARTS_MAX = 64 };
 
 struct remote {
     void *context, *socket[CHANNEL_COUNT];
@@ -26,6 +26,9 @@ struct remote {
     int number;
     bool ended, lost, beating; /* lost: it ended because nobody answers */
     int64_t beat_ns;           /* when the heartbeat was sent that is not answered */
+    char process[UUID_TEXT +
+                 64]; /* the session of the kernel's own messages: another one is another process */
+    bool restarted;   /* there is another, and that was not told */
 };
 
 /* SIGINT while the kernel works: a handler gets no argument. */
@@ -255,12 +258,26 @@ struct waiting {
     json_t *reply; /* owned */
 };
 
+/* Some kernels put the session of who asked into their messages: then nothing can be said. */
+static void watch_process(struct remote *r, const struct message *m, bool reply)
+{
+    const char *session = text_of(m->header, "session");
+    const bool known = r->process[0] != '\0';
+
+    if (known ? !*session || strcmp(session, r->process) == 0
+              : !reply || strcmp(session, text_of(m->parent, "session")) == 0)
+        return;
+    r->restarted = known;
+    snprintf(r->process, sizeof r->process, "%s", session);
+}
+
 static void take_from(struct remote *r, struct waiting *w, enum channel channel)
 {
     struct message m;
 
     while (receive(r, channel, &m)) {
         bool ours = is_ours(&m, w->id);
+        watch_process(r, &m, channel == CHANNEL_SHELL && ours);
         if (channel == CHANNEL_SHELL && ours && !w->reply)
             w->reply = json_incref(m.content);
         else if (channel == CHANNEL_IOPUB && ours && is_idle(&m))
@@ -289,7 +306,7 @@ static json_t *wait_for(struct remote *r, struct waiting *w, int64_t limit_ms)
     interrupted = 0;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, &before);
-    while (!r->ended && !(w->reply && (w->idle || !w->show))) {
+    while (!r->ended && !r->restarted && !(w->reply && (w->idle || !w->show))) {
         zmq_pollitem_t items[3];
         for (size_t i = 0; i < 3; i++)
             items[i] = (zmq_pollitem_t){.socket = r->socket[channels[i]], .events = ZMQ_POLLIN};
@@ -308,13 +325,44 @@ static json_t *wait_for(struct remote *r, struct waiting *w, int64_t limit_ms)
     return w->reply;
 }
 
-static json_t *request(struct remote *r, const char *type, json_t *content)
+static json_t *request_for(struct remote *r, const char *type, json_t *content, int limit_ms)
 {
     char id[UUID_TEXT + 64];
     struct waiting w = {.id = id};
+    bool restarted = r->restarted;
+    json_t *reply;
 
+    r->restarted = false; /* it goes to the one that is there now */
     (void)send_message(r, CHANNEL_SHELL, type, content, id);
-    return wait_for(r, &w, ANSWER_MS);
+    reply = wait_for(r, &w, limit_ms);
+    r->restarted = r->restarted || restarted;
+    return reply;
+}
+
+static json_t *request(struct remote *r, const char *type, json_t *content)
+{
+    return request_for(r, type, content, ANSWER_MS);
+}
+
+/* What it knew is gone, and so is what it was asked. */
+static void tell_restart(struct remote *r)
+{
+    static const char text[] = "the kernel was restarted: its variables are gone\n";
+    const struct frontend f = terminal_frontend_seam(r->frontend);
+    struct ctx ctx = ctx_background();
+
+    if (r->restarted)
+        f.ops->stream(f.self, &ctx, STREAM_STDERR, text, sizeof text - 1);
+    r->restarted = false;
+}
+
+/* What came since the last cell: not to be shown, but it may be from another process. */
+static void catch_up(struct remote *r)
+{
+    struct waiting nothing = {.id = "nothing"};
+
+    take_from(r, &nothing, CHANNEL_IOPUB);
+    tell_restart(r);
 }
 
 /* ---- the backend ---- */
@@ -381,12 +429,14 @@ static void execute(void *self, const char *code, size_t len)
     struct waiting w = {.id = id, .show = true};
     json_t *reply;
 
+    catch_up(r);
     (void)send_message(r, CHANNEL_SHELL, "execute_request",
                        json_pack("{s:s%, s:b, s:b, s:{}, s:b, s:b}", "code", code, len, "silent", 0,
                                  "store_history", 1, "user_expressions", "allow_stdin", 1, "stop_on_error",
                                  1),
                        id);
     reply = wait_for(r, &w, 0);
+    tell_restart(r);
     if (json_is_integer(json_object_get(reply, "execution_count")))
         r->number = (int)json_integer_value(json_object_get(reply, "execution_count"));
     take_payload(r, json_object_get(reply, "payload"));
@@ -554,10 +604,11 @@ static enum lc greet(struct remote *r, const char *path, struct err *err)
     r->banner = mem_printf("%s\nattached to %s; Ctrl-D leaves it running\n\n", text_of(info, "banner"),
                            fs_basename(path));
     json_decref(info);
-    /* how many cells it has run: nothing, run silently, says it */
-    info = request(r, "execute_request",
-                   json_pack("{s:s, s:b, s:b, s:{}, s:b}", "code", "", "silent", 1, "store_history", 0,
-                             "user_expressions", "allow_stdin", 0));
+    /* how many cells it has run: nothing, run silently, says it, unless one runs now */
+    info = request_for(r, "execute_request",
+                       json_pack("{s:s, s:b, s:b, s:{}, s:b}", "code", "", "silent", 1, "store_history", 0,
+                                 "user_expressions", "allow_stdin", 0),
+                       NUMBER_MS);
     r->number = (int)json_integer_value(json_object_get(info, "execution_count"));
     json_decref(info);
     return LC_OK;

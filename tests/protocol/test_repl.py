@@ -534,6 +534,7 @@ def kernel(request, tmp_path):
     write_connection_file(str(file))
     command = [LACUS, "kernel", "-f", file] if request.param == "lacus" else [sys.executable, "-m", "ipykernel_launcher", "-f", file]
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process.again = lambda: subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client = BlockingKernelClient(connection_file=str(file))
     client.load_connection_file()
     client.start_channels()
@@ -581,3 +582,36 @@ def test_attached_to_a_running_kernel(terminal, kernel):
     t.line("1")
     t.wait("does not answer any more: it has died")
     t.wait("it ended with 69")
+
+
+def test_attached_while_another_restarts_the_kernel(terminal, kernel):
+    name, file, client, process = kernel
+    t = terminal("sh", "-c", f"trap : INT; {LACUS} repl --existing; echo it ended with $?; sleep 1000", JUPYTER_RUNTIME_DIR=str(file.parent))
+    t.wait(r"In \[1\]:")
+    t.line("there = 40")
+    t.wait(r"In \[2\]:")
+    busy = "print(6 * 7 * 2)\\nwhile True: pass"
+    t.line(f"exec('{busy}')" if name == "ipykernel" else "print(6 * 7 * 2) while true do end")
+    t.wait(r"^84")
+    process.kill()  # there is no reply to what ran
+    process.wait()
+    second = process.again()
+    try:
+        t.wait("the kernel was restarted: its variables are gone", timeout=20)
+        t.wait(r"gone\nIn \[\d\]:")
+        t.line("print('again', 6 * 7 + 1)")
+        t.wait(r"^again[ \t]+43")
+    finally:
+        second.kill()
+        second.wait()
+
+
+@pytest.mark.parametrize("kernel", ["lacus"], indirect=True)  # ipykernel answers nothing while a cell runs
+def test_attached_to_a_kernel_that_is_busy(terminal, kernel):
+    name, file, client, process = kernel
+    client.execute("while true do end")
+    t = terminal("sh", "-c", f"trap : INT; {LACUS} repl --existing; sleep 1000", JUPYTER_RUNTIME_DIR=str(file.parent))
+    t.wait(r"In \[1\]:", timeout=5)
+    client.session.send(client.control_channel.socket, client.session.msg("interrupt_request", {}))
+    t.line("print('now', 6 * 7)")
+    t.wait(r"^now[ \t]+42")
