@@ -1,4 +1,5 @@
 /* %%capture: runs the cell with a front end that keeps what it is given. */
+#include "magics/line.h"
 #include "magics/magics.h"
 #include "magics/options.h"
 #include "runtime/session/cell.h"
@@ -191,6 +192,8 @@ int magic_capture(lua_State *L, const char *line, const char *body)
     int slot = lua_gettop(L);
     const char *name = parse(L, k, o);
 
+    if (name)
+        line_check_name(L, "capture", name);
     snprintf(k->name, sizeof k->name, "%s", name ? name : "");
     k->before = session_set_frontend(session_of(L), (struct frontend){&keeping, k});
     k->active = true;

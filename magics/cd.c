@@ -176,7 +176,7 @@ bool cd_has_moved(lua_State *L)
 int magic_cd(lua_State *L, const char *line, const char *body)
 {
     struct state *s = state(L);
-    const char *home = getenv("HOME"), *to;
+    const char *to;
     char from[PATH_MAX], path[PATH_MAX];
     struct err err;
     bool quiet;
@@ -185,10 +185,7 @@ int magic_cd(lua_State *L, const char *line, const char *body)
     if (!getcwd(from, sizeof from))
         from[0] = '\0'; /* it was removed: all the more reason to leave */
     to = push_goal(L, s, shell_expand(L, line), from, &quiet);
-    if (to[0] == '~' && (to[1] == '/' || !to[1]))
-        snprintf(path, sizeof path, "%s%s", home ? home : "/", to + 1);
-    else
-        snprintf(path, sizeof path, "%s", to);
+    snprintf(path, sizeof path, "%s", line_path(L, to));
     if (chdir(path) != 0) {
         err_errno(&err, errno, "cannot go to '%s'", path);
         return session_raise(L, &err);

@@ -69,7 +69,7 @@ int magic_edit(lua_State *L, const char *line, const char *body)
 {
     struct options *o = options_read(L, "edit", shell_expand(L, line), OPTIONS_ALL);
     bool cells = o->n == 0 || (ranges_is(o->words[0]) && !fs_exists(o->words[0]));
-    const char *text = "", *file = o->words[0];
+    const char *text = "", *file = line_path(L, o->words[0]);
     struct buf *now = session_buf(L, FILE_MAX);
     struct err err;
 

@@ -84,7 +84,7 @@ static void add_cell(lua_State *L, const struct options *o, struct buf *out, jso
 
 static void write_out(lua_State *L, const struct options *o, const struct buf *out)
 {
-    const char *file = options_value(o, "-f");
+    const char *file = line_path(L, options_value(o, "-f"));
     struct err err;
 
     if (!file)
@@ -93,9 +93,25 @@ static void write_out(lua_State *L, const struct options *o, const struct buf *o
         session_raise(L, &err);
 }
 
+/* -l and -g alone, at the end: the last ten, and all of them. */
+static const char *with_values(lua_State *L, const char *line)
+{
+    size_t n = strlen(line);
+    const char *last;
+
+    while (n && strchr(" \t", line[n - 1]))
+        n--;
+    last = n >= 2 ? line + n - 2 : "";
+    if (n > 2 && !strchr(" \t", line[n - 3]))
+        return line;
+    if (strncmp(last, "-l", 2) == 0)
+        return lua_pushfstring(L, "%s 10", line);
+    return strncmp(last, "-g", 2) == 0 ? lua_pushfstring(L, "%s *", line) : line;
+}
+
 int magic_history(lua_State *L, const char *line, const char *body)
 {
-    struct options *o = options_read(L, "history", line, OPTIONS_ALL);
+    struct options *o = options_read(L, "history", with_values(L, line), OPTIONS_ALL);
     const char *pattern = options_value(o, "-g");
     long last = options_count(L, o, "-l", 0);
     struct buf *out = session_buf(L, BUF_TEXT_MAX);

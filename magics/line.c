@@ -2,6 +2,7 @@
 #include "magics/magics.h"
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Copies one word without its quotes; NULL when a quote is open at the end. */
@@ -54,6 +55,25 @@ int line_error(lua_State *L, const char *magic, const char *what, const char *su
         if (strcmp(m->name, magic) == 0)
             err_hint(&err, "usage: %s", m->usage);
     return session_raise(L, &err);
+}
+
+const char *line_path(lua_State *L, const char *path)
+{
+    const char *home = getenv("HOME");
+
+    if (!home || !path || path[0] != '~' || (path[1] && path[1] != '/'))
+        return path;
+    return lua_pushfstring(L, "%s%s", home, path + 1);
+}
+
+void line_check_name(lua_State *L, const char *magic, const char *name)
+{
+    bool fine = !isdigit((unsigned char)*name) && *name;
+
+    for (const char *p = name; *p; p++)
+        fine = fine && (isalnum((unsigned char)*p) || *p == '_');
+    if (!fine)
+        line_error(L, magic, "no variable can be called", name);
 }
 
 void line_print(lua_State *L, const char *fmt, ...)

@@ -25,6 +25,10 @@ struct line_words {
 struct line_words *line_words(lua_State *L, const char *line);
 /* Raises LC_ARG with the usage of the magic as hint. */
 int line_error(lua_State *L, const char *magic, const char *what, const char *subject);
+/* The path with the home folder in the place of a ~ at its beginning, as a shell would have it; it may be pushed. */
+const char *line_path(lua_State *L, const char *path);
+/* Raises LC_ARG when a variable cannot be called so. */
+void line_check_name(lua_State *L, const char *magic, const char *name);
 /* A printf to the cell's standard output. */
 void line_print(lua_State *L, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #endif

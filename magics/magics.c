@@ -49,6 +49,8 @@ const struct session_magic lacus_magics[] = {
     {"env", "%env [NAME | NAME=VALUE | NAME VALUE]",
      "shows or sets environment variables; values know $name and {expression}", LINE, magic_env,
      .example = "%env GREETING=hello"},
+    {"file", "%%file [-a|--append] FILE", "as %%writefile", CELL, magic_writefile,
+     .example = "%%file script.lua\nprint(1)"},
     {"fs", "%fs ls|head|mkdirs|put|cp|mv|rm [-r|--recurse] [-f|--overwrite] PATH [PATH | TEXT]",
      "looks at files and folders, as dbutils.fs does", BOTH, magic_fs, .example = "%fs ls /tmp"},
     {"hist", "%hist [-n] [-o] [-p] [-t] [-u] [-l COUNT] [-g PATTERN] [-f FILE] [RANGE…]", "as %history", LINE,
@@ -114,8 +116,10 @@ const struct session_magic lacus_magics[] = {
      LINE, magic_restart, .example = "%restart"},
     {"ruby", "%%ruby " SCRIPT, "runs the cell with Ruby", CELL, magic_ruby,
      .example = "%%ruby\nputs [1, 2].sum"},
-    {"run", "%run FILE [$NAME=VALUE]… [-p NAME VALUE]…",
-     "runs a notebook or a Lua file here; its names stay; the path is that of "
+    {"run", "%run [-i] [-n] [-t] FILE [$NAME=VALUE]… [-p NAME VALUE]…",
+     "runs a notebook or a Lua file here; its names stay, and it sees those of the session (-i and -n change "
+     "nothing); "
+     "-t says how long it took; the path is that of "
      "the notebook's folder, else (after %cd first) of the working folder",
      LINE, magic_run_file, .example = "%run script.lua $n=3"},
     {"save", "%save [-f] [-a] FILE [RANGE…]",

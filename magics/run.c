@@ -9,6 +9,7 @@
 #include "runtime/notebook/parameters.h"
 #include "runtime/session/beside.h"
 #include "runtime/session/cell.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -182,9 +183,28 @@ static const char *find(lua_State *L, const char *name)
     return NULL;
 }
 
+/* What follows the options. -i and -n say what is so here anyway: the file has the session's names. */
+static const char *skip_options(lua_State *L, const char *line, bool *timed)
+{
+    while (isspace((unsigned char)*line))
+        line++;
+    while (*line == '-') {
+        size_t n = strcspn(line, " \t");
+        if (n < 2 || strspn(line + 1, "itn") != n - 1) {
+            lua_pushlstring(L, line, n);
+            line_error(L, "run", "in front of the file there is no option", lua_tostring(L, -1));
+        }
+        *timed = *timed || memchr(line, 't', n);
+        line += n;
+        line += strspn(line, " \t");
+    }
+    return line;
+}
+
 int magic_run_file(lua_State *L, const char *line, const char *body)
 {
-    struct line_words *w = line_words(L, line);
+    bool timed = false;
+    struct line_words *w = line_words(L, line = skip_options(L, line, &timed));
     const char *path, *dot;
     struct running *r;
     bool notebook;
@@ -193,7 +213,9 @@ int magic_run_file(lua_State *L, const char *line, const char *body)
     (void)body;
     if (w->n == 0)
         return line_error(L, "run", "no file named", NULL);
-    path = find(L, w->words[0]);
+    if (timed)
+        return magic_time(L, "", lua_pushfstring(L, "%%run %s", line));
+    path = find(L, line_path(L, w->words[0]));
     dot = strrchr(path, '.');
     r = begin(L);
     slot = lua_gettop(L);

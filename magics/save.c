@@ -4,6 +4,7 @@
 #include "magics/options.h"
 #include "magics/ranges.h"
 #include "runtime/base/fs.h"
+#include "runtime/notebook/notebook.h"
 #include "runtime/session/shell.h"
 #include <stdlib.h>
 #include <string.h>
@@ -38,12 +39,19 @@ int magic_save(lua_State *L, const char *line, const char *body)
     struct buf *out = session_buf(L, BUF_TEXT_MAX);
     const char *file, *text;
     struct err err;
+    json_t *cells;
     bool there;
 
     (void)body;
     if (o->n == 0)
         return line_error(L, "save", "no file named", NULL);
-    file = file_of(L, o->words[0]);
+    cells = ranges_read(L, "save", o->words + 1);
+    if (!json_array_size(cells)) {
+        err_set(&err, LC_NOTFOUND, "%%save: no earlier cell is meant by that");
+        err_hint(&err, "%%history -n lists them");
+        return session_raise(L, &err);
+    }
+    file = file_of(L, line_path(L, o->words[0]));
     there = fs_exists(file);
     if (there && !options_has(o, "-a") && !options_has(o, "-f") &&
         !agreed(L, lua_pushfstring(L, "File `%s` exists. Overwrite (y/[N])? ", file))) {
@@ -52,7 +60,7 @@ int magic_save(lua_State *L, const char *line, const char *body)
     }
     if (there && options_has(o, "-a") && fs_read(file, out, &err) != LC_OK)
         return session_raise(L, &err);
-    text = ranges_push_text(L, ranges_read(L, "save", o->words + 1));
+    text = ranges_push_text(L, cells);
     buf_puts(out, text);
     if (buf_check(out, &err) != LC_OK || fs_write(file, buf_str(out), out->len, &err) != LC_OK)
         return session_raise(L, &err);
@@ -95,15 +103,49 @@ static const char *push_page(lua_State *L, const char *url)
     return luaL_checkstring(L, -1);
 }
 
+static int l_free_notebook(lua_State *L)
+{
+    struct notebook **nb = lua_touserdata(L, 1);
+
+    notebook_free(*nb);
+    *nb = NULL;
+    return 0;
+}
+
+/* Pushes the code cells of a notebook, one below the other. */
+static const char *push_notebook(lua_State *L, const char *file)
+{
+    struct notebook **nb = session_slot(L, sizeof(struct notebook *), "lacus.magics.load", l_free_notebook);
+    struct buf *text = session_buf(L, FILE_MAX);
+    struct err err;
+
+    if (notebook_load(file, nb, &err) != LC_OK)
+        session_raise(L, &err);
+    for (size_t i = 0; i < notebook_cell_count(*nb); i++) {
+        if (!cell_is_code(notebook_cell(*nb, i)))
+            continue;
+        if (text->len)
+            buf_puts(text, "\n\n");
+        cell_source(notebook_cell(*nb, i), text);
+    }
+    buf_putc(text, '\n');
+    if (buf_check(text, &err) != LC_OK)
+        session_raise(L, &err);
+    return lua_pushlstring(L, buf_str(text), text->len);
+}
+
 /* Pushes the text of a file, with .lua where that is missing. */
 static const char *push_file(lua_State *L, const char *name)
 {
     struct buf *text = session_buf(L, FILE_MAX);
-    const char *file = fs_exists(name) ? name : file_of(L, name);
+    const char *path = line_path(L, name), *file = fs_exists(path) ? path : file_of(L, path);
+    const char *ending = strrchr(file, '.');
     struct err err;
 
     if (strncmp(name, "http://", 7) == 0 || strncmp(name, "https://", 8) == 0)
         return push_page(L, name);
+    if (ending && strcmp(ending, ".ipynb") == 0)
+        return push_notebook(L, file);
     if (fs_read(file, text, &err) != LC_OK)
         session_raise(L, &err);
     return lua_pushlstring(L, buf_str(text), text->len);

@@ -83,8 +83,12 @@ static int run_script(lua_State *L, const struct options *o, const char *const *
 {
     const char *out = options_value(o, "--out"), *err = options_value(o, "--err");
     struct shell_job job = {.argv = argv, .input = body, .may_fail = true};
+    static const char *const named[] = {"--out", "--err", "--proc"};
     int status;
 
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++)
+        if (options_value(o, named[i]))
+            line_check_name(L, o->magic, options_value(o, named[i]));
     if (!shell_has(argv[0]))
         return missing(L, argv[0]);
     job.input = body = whole_lines(L, body);

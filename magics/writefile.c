@@ -26,7 +26,7 @@ static void append(lua_State *L, const char *path, const char *text)
 int magic_writefile(lua_State *L, const char *line, const char *body)
 {
     struct options *o = options_read(L, "writefile", shell_expand(L, line), OPTIONS_ALL);
-    const char *path = options_one(L, o, "one file is to be named"), *text;
+    const char *path = line_path(L, options_one(L, o, "one file is to be named")), *text;
     bool adds = options_has(o, "-a");
     size_t len = strlen(body);
     struct err err;

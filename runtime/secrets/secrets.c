@@ -204,7 +204,9 @@ static enum lc need_scope(struct secrets *s, const char *scope, struct err *err)
     TRY(workspace_query(s->ws, &rows, err, "SELECT name FROM secret_scopes", NULL));
     rc = not_found(&rows, "scope", scope, err);
     if (err && !err->hint[0])
-        err_hint(err, "make it: dbutils.secrets.createScope(\"%.100s\")", scope);
+        err_hint(err,
+                 "make it: dbutils.secrets.createScope(\"%.100s\"), or lacus secrets create-scope %.100s",
+                 scope, scope);
     return rc;
 }
 

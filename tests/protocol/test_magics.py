@@ -1130,3 +1130,38 @@ def test_save_asks(kernel, tmp_path):
     assert (tmp_path / "there.lua").read_text() == "a = 1\n"
     kernel.out("%save -a there 1")
     assert (tmp_path / "there.lua").read_text() == "a = 1\na = 1\n"
+
+
+def test_files_of_the_home_folder(kernel, tmp_path):
+    kernel.out(f"%env HOME={tmp_path}")
+    assert kernel.out("%%writefile ~/home.lua\nprint('from home', ...)") == "Writing " + str(tmp_path / "home.lua") + "\n"
+    assert kernel.out("%run -i ~/home.lua x") == "from home\tx\n" and kernel.out("%run ~/home") == "from home\n"
+    kernel.out("%save -f ~/saved 1")
+    assert (tmp_path / "saved.lua").read_text().startswith("%env HOME")
+    kernel.out("%history -f ~/history.lua 1")
+    assert (tmp_path / "history.lua").exists()
+    assert "from home" in kernel.run("%load ~/home")["reply"]["payload"][0]["text"]
+    kernel.out("%%file -a ~/home.lua\nprint('more')")
+    assert kernel.out("%run ~/home") == "from home\nmore\n"
+
+
+def test_what_ipythons_run_load_save_and_history_take(kernel, tmp_path):
+    (tmp_path / "script.lua").write_text("print('ran', n)\n")
+    kernel.out("n = 3")
+    assert kernel.out("%run -i script.lua") == "ran\t3\n"
+    timed = kernel.out("%run -t -i script.lua")
+    assert timed.startswith("ran\t3\nCPU times: user") and "Wall time:" in timed
+    assert "no option '-d'" in kernel.error("%run -d script.lua")["error"]["evalue"]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1"), nbformat.v4.new_markdown_cell("# text"), nbformat.v4.new_code_cell("print(x)")])
+    nbformat.write(nb, tmp_path / "cells.ipynb")
+    assert kernel.run("%load cells.ipynb")["reply"]["payload"][0]["text"] == "-- %load cells.ipynb\nx = 1\n\nprint(x)\n"
+    (tmp_path / "Plain").write_text("y = 2\n")
+    assert kernel.run("%load Plain")["reply"]["payload"][0]["text"] == "-- %load Plain\ny = 2\n"
+    assert "no earlier cell" in kernel.error("%save -f nothing 900-901")["error"]["evalue"] and not (tmp_path / "nothing.lua").exists()
+    for i in range(12):
+        kernel.out(f"h = {i}")
+    assert kernel.out("%history -l").count("\n") == 10 and kernel.out("%history -g").count("\n") > 12
+    assert "no variable can be called '9x'" in kernel.error("%%capture 9x\nprint(1)")["error"]["evalue"]
+    assert "no variable can be called 'a-b'" in kernel.error("%%bash --out a-b\necho 1")["error"]["evalue"]
+    kernel.out("half = 4.5\n%store half")
+    assert "half             -> 4.5\n" in kernel.out("%store")

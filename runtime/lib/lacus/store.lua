@@ -56,6 +56,7 @@ local function restore(name, text)
 end
 
 local function shown(value)
+  if type(value) == "number" then return tostring(value) end
   if type(value) ~= "table" then return ("%q"):format(value):sub(1, 60) end
   local n = 0
   for _ in pairs(value) do n = n + 1 end
