@@ -161,7 +161,7 @@ int kernel_main(const struct session_options *base, const char *connection_file)
     enum lc rc;
 
     own_process();
-    k.log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    k.log_fd = death_log();
     k.done_fd = eventfd(0, EFD_CLOEXEC);
     rc = open_channels(&k, connection_file, &err);
     if (rc == LC_OK)

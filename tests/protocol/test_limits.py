@@ -159,19 +159,26 @@ def test_a_kernel_that_dies_says_why(kernel, home, number, name):
     kernel.process.send_signal(number)
     assert kernel.process.wait(5) == -number
     log = (home / "lacus" / "log" / "kernel.log").read_text()
-    assert f"{kernel.process.pid}: crashed with signal {name}" in log
+    assert f"{kernel.process.pid}: crashed with signal {name}, sent by process {os.getpid()}\n" in log
 
 
-def test_a_kernel_that_dies_in_c_code_of_a_cell_says_why(home, tmp_path):
-    """A C rock that writes where it must not."""
+@pytest.mark.parametrize("body, number", [
+    ("*(volatile int *)8 = 1; return 0", signal.SIGSEGV),
+    ("volatile char room[4096]; room[0] = (char)(long)L; return luaopen_bad((char *)L + room[0] % 2) + room[1]", signal.SIGSEGV),  # until the stack is full
+    ("__builtin_trap(); return (long)L", signal.SIGILL),
+])
+def test_a_kernel_that_dies_in_c_code_of_a_cell_says_why(home, tmp_path, body, number):
+    """A C rock that does what it must not: the log names it, and so does what Jupyter shows of the kernel."""
     source = tmp_path / "bad.c"
-    source.write_text("int luaopen_bad(void *L) { (void)L; *(volatile int *)8 = 1; return 0; }")
-    flags = subprocess.run(["pkg-config", "--cflags", "lua5.4"], capture_output=True, text=True).stdout.split()
-    subprocess.run(["cc", "-shared", "-fPIC", *flags, "-o", tmp_path / "bad.so", source], check=True)
-    with start() as k:
+    source.write_text("int luaopen_bad(void *L) { (void)L; %s; }" % body)
+    subprocess.run(["cc", "-O0", "-w", "-shared", "-fPIC", "-o", tmp_path / "bad.so", source], check=True)
+    with RawKernel([LACUS, "kernel", "-f", "{connection_file}"], output=subprocess.PIPE) as k:
         k.send("execute_request", {"code": f"package.cpath = '{tmp_path}/?.so' require('bad')"})
-        assert k.process.wait(10) == -signal.SIGSEGV
-        assert f"{k.process.pid}: crashed with signal 11" in (home / "lacus" / "log" / "kernel.log").read_text()
+        assert k.process.wait(10) == -number
+        told = [(home / "lacus" / "log" / "kernel.log").read_text(), (k.process.stdout.read() + k.process.stderr.read()).decode()]
+        for log in told:
+            line = next(x for x in log.splitlines() if f"{k.process.pid}: crashed with signal {int(number)}" in x)
+            assert line.startswith("20") and line.endswith(f" in {tmp_path}/bad.so")
 
 
 # ---- bytes from a stranger
