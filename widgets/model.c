@@ -160,8 +160,10 @@ static enum lc keep_rules(struct model *m, const char *key, json_t *value, struc
 
     if ((m->row->traits & WIDGET_TABS) && strcmp(key, "selected_index") == 0 && json_is_integer(value) &&
         (json_integer_value(value) < 0 ||
-         (size_t)json_integer_value(value) >= json_array_size(model_get(m, "children"))))
-        return err_set(err, LC_TRAIT, "Invalid selection: index out of bounds");
+         (size_t)json_integer_value(value) >= json_array_size(model_get(m, "children")))) {
+        (void)err_set(err, LC_TRAIT, "Invalid selection: index out of bounds");
+        return err_hint(err, "the first is 1, nil is none");
+    }
     if ((m->row->traits & WIDGET_TABS) && strcmp(key, "titles") == 0)
         while (json_array_size(value) < json_array_size(model_get(m, "children")))
             json_array_append_new(value, json_string(""));

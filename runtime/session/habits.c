@@ -100,9 +100,14 @@ static const struct habit in_text[] = {
     {"is", WORD, NULL, "Lua compares with == and ~=: x == nil"},
     {" if ", ANYWHERE, " else ", "Lua's conditional value: x and y or z (y must not be false or nil)"},
     {"?", ANYWHERE, ":", "Lua's conditional value: x and y or z (y must not be false or nil)"},
+    {"global", COMMAND, NULL, "a variable of Lua is global where nothing declares it with local"},
+    {"%in%", ANYWHERE, NULL, "a list is searched with a loop; of a column: F.col(\"n\"):isin(1, 2)"},
+    {"$", AT_FAULT, NULL, "a part of a table is t.x, a column is df.x or df\"x\""},
+    {"@", AT_FAULT, NULL, "Lua has no decorators: f = decorator(f)"},
     {"for", WORD, NULL, "Lua's loops: for i = 1, n do … end, for i, x in ipairs(list) do … end"},
     {"while", WORD, NULL, "Lua's loop: while condition do … end"},
     {"if", WORD, NULL, "Lua's condition: if x then … elseif y then … else … end"},
+    {" in ", ANYWHERE, NULL, "a key is there when t[key] ~= nil; a list is searched with a loop"},
     {"//", ANYWHERE, NULL, "Lua's comments begin with --; // is integer division"},
     {"'[", ANYWHERE, NULL, "a character of a text is s:sub(1, 1)"},
     {"\"[", ANYWHERE, NULL, "a character of a text is s:sub(1, 1)"},
@@ -123,7 +128,8 @@ static bool stands(const struct habit *h, const char *line, const char *end, con
     if (h->where == ANYWHERE)
         return true;
     if (h->where == AT_FAULT)
-        return at == fault || strspn(after, " \t\r") >= (size_t)(end - after);
+        return at == fault || (*at == '$' && after == fault) ||
+               strspn(after, " \t\r") >= (size_t)(end - after);
     if (h->where == AFTER_GAP)
         return at == line || habits_boundary(at[-1]);
     if ((at > line && !habits_boundary(at[-1])) || (after < end && !habits_boundary(*after)))
@@ -517,8 +523,8 @@ void habits_syntax(lua_State *L, const char *text, size_t len)
 /* ---- text that compiles, and does not what it says ---- */
 static const struct {
     const char *name, *hint;
-} silent_names[] = {
-    {"None", "nil"}, {"True", "true"}, {"False", "false"}, {"NULL", "nil or null"}, {"undefined", "nil"}};
+} silent_names[] = {{"None", "nil"},      {"True", "true"}, {"False", "false"}, {"NULL", "nil or null"},
+                    {"undefined", "nil"}, {"TRUE", "true"}, {"FALSE", "false"}};
 
 static bool known_name(lua_State *L, const char *name, const char *text, size_t len)
 {

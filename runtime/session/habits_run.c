@@ -66,6 +66,24 @@ static const struct {
     {"requests", "http is here already: http.get(url):json()", false},
     {"datetime", "times are os.time() and os.date(\"%Y-%m-%d\")", false},
     {"time", "sleep(seconds) waits; the time is os.time(), and %time measures", false},
+    {"throw", "Lua raises errors with error(\"message\")", true},
+    {"raise", "Lua raises errors with error(\"message\")", true},
+    {"self", "a function has self when it is defined with ':', function t:f() … end", false},
+    {"parseInt", "Lua's parseInt(x) is math.tointeger(tonumber(x))", true},
+    {"parseFloat", "Lua's parseFloat(x) is tonumber(x)", true},
+    {"JSON", "json.encode(x), json.decode(text)", false},
+    {"fetch", "http is here already: http.get(url):json()", true},
+    {"setTimeout", "sleep(seconds) waits", true},
+    {"library", "modules are loaded with require(\"name\"); dataframes, plots and models are here already",
+     true},
+    {"c", "Lua's list is a table: {1, 2, 3}", true},
+    {"paste", "Lua joins texts with ..: \"a\" .. \"b\"", true},
+    {"paste0", "Lua joins texts with ..: \"a\" .. \"b\"", true},
+    {"nrow", "df:count() counts the rows", true},
+    {"ncol", "#df.columns", true},
+    {"head", "df:show(5) prints the first rows, df:head(5) gives them", true},
+    {"summary", "df:summary():show()", true},
+    {"length", "Lua's length is #x", true},
     {"os_system", "run a command with !command or os.execute", false},
 };
 
@@ -339,6 +357,7 @@ static const struct {
      "Lua's comments begin with --; # is the length operator"},
     {"attempt to perform arithmetic on a nil value (global", "// ",
      "Lua's comments begin with --; // is integer division"},
+    {"attempt to compare", "<- ", "Lua assigns with =: a = 3"},
     {"attempt to mul a 'string'", "*", "Lua repeats a text with s:rep(3)"},
     {"attempt to mod a 'string'", "%",
      "texts are filled in with fmt(\"{} rows\", n) or (\"%d rows\"):format(n)"},
@@ -488,6 +507,26 @@ static void hint_types(lua_State *L, const struct frame *f)
     lua_pop(L, 1);
 }
 
+/* x = null; x.y: null is a value of its own, which Lua calls a userdata. */
+static bool hint_null(lua_State *L, const char *message)
+{
+    struct session *s = session_of(L);
+    int top = lua_gettop(L);
+    char kind[16], name[64];
+    bool is_null;
+
+    if (!strstr(message, "a userdata value") || !habits_named(message, kind, name) ||
+        !habits_push_visible(L, name, strlen(name)))
+        return false;
+    lua_getglobal(L, "null");
+    is_null = lua_rawequal(L, -1, -2) && !lua_isnil(L, -1);
+    lua_settop(L, top);
+    if (is_null)
+        snprintf(s->problem.hint, sizeof s->problem.hint,
+                 "'%s' is null, SQL's NULL, which has no value: ask %s == null first", name, name);
+    return is_null;
+}
+
 static bool hint_module(struct session *s, const char *message)
 {
     char name[64];
@@ -522,7 +561,7 @@ void habits_runtime(lua_State *L, int index)
         return;
     s->problem.line = f->line;
     if ((message && hint_module(s, message)) || habits_form(L, message, f) || !message ||
-        hint_at_run_time(L, message, f))
+        hint_at_run_time(L, message, f) || hint_null(L, message))
         return;
     if (strstr(message, "attempt to compare")) {
         hint_types(L, f);

@@ -365,8 +365,60 @@ static const luaL_Reg properties[] = {{"columns", get_columns}, {"dtypes", get_d
                                       {"schema", get_schema},   {"write", get_write},
                                       {"na", dataframe_na},     {NULL, NULL}};
 
+/* What pandas and R call it. */
+static const struct {
+    const char *name, *hint;
+} foreign_members[] = {
+    {"shape", "df:count() counts the rows, #df.columns the columns"},
+    {"size", "df:count() counts the rows, #df.columns the columns"},
+    {"len", "df:count() counts the rows"},
+    {"loc", "rows are chosen with df:filter(\"n > 1\"), columns with df:select(\"n\")"},
+    {"iloc", "rows have no numbers: df:limit(5), df:orderBy(\"n\"):first(), df:collect()[1]"},
+    {"index", "rows have no numbers; F.monotonically_increasing_id() makes some"},
+    {"reset_index", "rows have no numbers; F.monotonically_increasing_id() makes some"},
+    {"set_index", "rows have no numbers: a column is what rows are found by"},
+    {"values", "df:collect() gives the rows, df:toTable() the columns as lists"},
+    {"sort_values", "df:orderBy(\"n\"), df:orderBy(F.desc(\"n\"))"},
+    {"apply", "a column is computed with df:withColumn(\"m\", F.col(\"n\") + 1), by a function of Lua with "
+              "F.udf(f, \"int\")"},
+    {"map", "a column is computed with df:withColumn(\"m\", F.col(\"n\") + 1), by a function of Lua with "
+            "F.udf(f, \"int\")"},
+    {"assign", "df:withColumn(\"m\", F.col(\"n\") + 1)"},
+    {"mutate", "df:withColumn(\"m\", F.col(\"n\") + 1)"},
+    {"value_counts", "df:groupBy(\"n\"):count():orderBy(F.desc(\"count\"))"},
+    {"nunique", "df:agg(F.countDistinct(\"n\"))"},
+    {"merge", "df:join(other, \"id\")"},
+    {"append", "df:union(other), df:unionByName(other)"},
+    {"concat", "df:union(other), df:unionByName(other)"},
+    {"query", "df:filter(\"n > 1\")"},
+    {"rename", "df:withColumnRenamed(\"old\", \"new\")"},
+    {"astype", "df:withColumn(\"n\", F.col(\"n\"):cast(\"int\"))"},
+    {"isnull", "df:filter(F.col(\"n\"):isNull())"},
+    {"isna", "df:filter(F.col(\"n\"):isNull())"},
+    {"info", "df:printSchema(), df:describe():show()"},
+    {"to_csv", "df.write:csv(\"folder\")"},
+    {"to_parquet", "df.write:parquet(\"folder\")"},
+    {"to_dict", "df:toTable(), df:collect()"},
+    {"iterrows", "for row in df:toLocalIterator() do … end"},
+    {"itertuples", "for row in df:toLocalIterator() do … end"},
+    {"plot", "plot.line(df, {x = \"day\", y = \"n\"}), plot.bar, plot.hist …"},
+    {"mean", "df:agg(F.mean(\"n\"))"},
+    {"sum", "df:agg(F.sum(\"n\"))"},
+    {"max", "df:agg(F.max(\"n\"))"},
+    {"min", "df:agg(F.min(\"n\"))"},
+};
+
+static const char *foreign_hint(const char *name)
+{
+    for (size_t i = 0; i < sizeof foreign_members / sizeof *foreign_members; i++)
+        if (strcmp(foreign_members[i].name, name) == 0)
+            return foreign_members[i].hint;
+    return NULL;
+}
+
 static int no_member(lua_State *L, const char *name)
 {
+    const char *hint = foreign_hint(name);
     const char *names[640];
     size_t n = 0;
     const struct dtype *schema = dataframe_schema(L, 1);
@@ -381,7 +433,9 @@ static int no_member(lua_State *L, const char *name)
     err_clear(&err);
     err_set(&err, LC_ENGINE,
             "[ATTRIBUTE_NOT_SUPPORTED] a DataFrame has no method, and this one no column, named '%s'", name);
-    if (near.len > 0)
+    if (hint)
+        err_hint(&err, "%s", hint);
+    else if (near.len > 0)
         err_hint(&err, "did you mean %s?", buf_str(&near));
     buf_release(&near);
     return session_raise(L, &err);

@@ -49,6 +49,9 @@ def fails(home, code, *more, **options):
     ("setmetatable(1, {})", ["bad argument #1 to 'setmetatable' (table expected, got number)"]),
     ("error(setmetatable({}, {__tostring = function() error('inner') end}))", ["(command line), line 1", "could not be shown"]),
     ("error()", ["Error: nil"]),
+    ("spark:range(1):sort_values('id')", ["no column, named 'sort_values'", 'hint: df:orderBy("n"), df:orderBy(F.desc("n"))']),
+    ("print(spark:range(1).shape)", ["named 'shape'", "hint: df:count() counts the rows, #df.columns the columns"]),
+    ("print(spark:range(1).shap)", ["named 'shap'"]),
     ("error({1, {2}})", ["Error: {1, {2}}"]),
 ])
 def test_errors_say_what_and_where(code, want, tmp_path):

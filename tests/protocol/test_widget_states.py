@@ -130,6 +130,7 @@ def test_pages(kernel, name):
     assert updates(messages) == [{"titles": ["one", "two"]}, {"selected_index": 1}]
     assert messages[-1]["content"]["data"]["text/plain"] == "2\ttwo"
     assert "index out of bounds" in kernel.execute("t.selected_index = 3")[0]["evalue"]
+    assert "the first is 1" in kernel.execute("t.selected_index = 0")[0]["traceback"][-1]
 
 
 B = "widgets.Button{description = '%s'}"

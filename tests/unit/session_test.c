@@ -179,6 +179,16 @@ static void errors_say_where_and_what(void **state)
     FAILS(r, "x += 1", "SyntaxError", "Lua has no +=");
     FAILS(r, "import os", "SyntaxError", "os.getenv");
     FAILS(r, "x = lambda a: a", "SyntaxError", "Lua's anonymous functions");
+    FAILS(r, "df$x", "SyntaxError", "a column is df.x");
+    FAILS(r, "x %in% y", "SyntaxError", "isin(1, 2)");
+    FAILS(r, "a <- 3", "RuntimeError", "Lua assigns with =");
+    FAILS(r, "x <- c(1, 2)", "RuntimeError", "{1, 2, 3}");
+    FAILS(r, "library(dplyr)", "RuntimeError", "require(\"name\")");
+    FAILS(r, "'a' in t", "SyntaxError", "t[key] ~= nil");
+    FAILS(r, "throw 'x'", "RuntimeError", "Lua raises errors");
+    FAILS(r, "@deco\nfunction f() end", "SyntaxError", "f = decorator(f)");
+    FAILS(r, "global x", "SyntaxError", "declares it with local");
+    FAILS(r, "local r = null; print(r.x)", "RuntimeError", "'r' is null");
     FAILS(r, "while (x) { }", "SyntaxError", "Lua's blocks have words");
     FAILS(r, "function f() { }", "SyntaxError", "Lua's blocks have words");
     FAILS(r, "x = {'a': 1}", "SyntaxError", "Lua's tables: {a = 1");
