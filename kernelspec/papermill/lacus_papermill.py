@@ -4,11 +4,13 @@ papermill loads this module through the entry point `papermill.engine`. With it 
 out.ipynb -p lr 0.1` works on a Lua notebook as it does on one in Python; `--engine lacus` runs the cells in one
 `lacus` process instead of a Jupyter kernel.
 """
+import ctypes
 import json
 import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from papermill.engines import Engine
 from papermill.models import Parameter
 from papermill.translators import Translator, papermill_translators
 
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 _RESERVED = "and|break|do|else|elseif|end|false|for|function|goto|if|in|local|nil|not|or|repeat|return|then|true|until|while"
 _WORD = re.compile(rf"(?!(?:{_RESERVED})\Z)[A-Za-z_][A-Za-z_0-9]*\Z")
 
@@ -129,6 +132,12 @@ def program():
         return found
 
 
+def _end_with_parent():
+    """In the child: papermill that is killed cannot end it (PR_SET_PDEATHSIG)."""
+    if _libc:
+        _libc.prctl(1, signal.SIGTERM)
+
+
 class LacusEngine(Engine):
     """The cells run by `lacus run`; the parameters are in the notebook already."""
 
@@ -143,14 +152,25 @@ class LacusEngine(Engine):
             if log_output:
                 command.append("--log-output")
             said = []
-            with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8", errors="replace") as child:
+            try:
+                cls._run(command, said, log_output)
+            finally:  # interrupted, too: what it has done so far
+                if os.path.exists(target):
+                    cls._take_over(nb_man, json.load(open(target, encoding="utf-8")), stdout_file, stderr_file)
+            if not os.path.exists(target):
+                raise RuntimeError("".join(said).strip() or "lacus wrote no notebook")
+
+    @staticmethod
+    def _run(command, said, log_output):
+        with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8", errors="replace", preexec_fn=_end_with_parent) as child:
+            try:
                 for line in child.stderr:
                     said.append(line)
                     if log_output:
                         sys.stderr.write(line)
-            if not os.path.exists(target):
-                raise RuntimeError("".join(said).strip() or f"lacus ended with {child.returncode}")
-            cls._take_over(nb_man, json.load(open(target, encoding="utf-8")), stdout_file, stderr_file)
+            except BaseException:
+                child.terminate()  # it ends what its cells have started, and is waited for
+                raise
 
     @classmethod
     def _take_over(cls, nb_man, done, stdout_file, stderr_file):

@@ -49,6 +49,27 @@ def streams(nb):
     return ["".join(o.get("text", "") for o in c.outputs) for c in nb.cells if c.cell_type == "code"]
 
 
+def wait_for_text(path, seconds):
+    end = time.time() + seconds
+    while not path.exists() or not path.read_text().strip():
+        assert time.time() < end, path
+        time.sleep(0.02)
+    return path.read_text()
+
+
+def has_ended(pid, seconds):
+    """Gone, or dead and not waited for."""
+    stat, end = pathlib.Path(f"/proc/{pid}/stat"), time.time() + seconds
+    while time.time() < end:
+        try:
+            if stat.read_text().split()[2] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def run_ok(home, *args, **more):
     done = lacus(home, "run", *args, **more)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -370,6 +391,21 @@ def test_the_engine_tells_failures_and_parameters_are_inspected(home, tmp_path, 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_papermill_ends_what_the_engine_started(home, tmp_path, package, sig):
+    path = write(tmp_path / "s.ipynb", "print('first')", f"os.execute('echo $$ > {tmp_path}/pid; exec sleep 1000')")
+    env = environment(home) | kernel_environment(home, tmp_path / "jupyter") | {"PYTHONPATH": str(package)}
+    run = subprocess.Popen([sys.executable, "-m", "papermill", "--no-progress-bar", "--engine", "lacus", path, tmp_path / "o.ipynb"], env=env,
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+    pid = wait_for_text(tmp_path / "pid", 60)
+    run.send_signal(sig)  # to it alone, as a scheduler does
+    run.wait(30)
+    assert has_ended(int(pid), 10)
+    if sig == signal.SIGINT:
+        nb = read(tmp_path / "o.ipynb")
+        assert nb.cells[0].outputs[0].text == "first\n" and [c.metadata.papermill.status for c in nb.cells] == ["completed", "failed"]
+
+
 def test_the_notebook_says_its_language_as_a_kernels_client_does(home, tmp_path, package):
     path = write(tmp_path / "a.ipynb", "w = widgets.IntSlider{value = 3}\nw")
     for args in ([], ["--engine", "lacus"]):
@@ -570,8 +606,7 @@ def test_a_server_that_a_cell_leaves_does_not_hold_the_pipe(home, tmp_path):
 def test_what_python_left_ends_with_the_run(home, tmp_path):
     path = write(tmp_path / "p.ipynb", f"%%python\nimport subprocess\nopen('{tmp_path}/pid', 'w').write(str(subprocess.Popen(['sleep', '1000']).pid))", "print('end')")
     run_ok(home, path, tmp_path / "o.ipynb")
-    stat = pathlib.Path(f"/proc/{(tmp_path / 'pid').read_text()}/stat")
-    assert not stat.exists() or stat.read_text().split()[2] == "Z"
+    assert has_ended(int((tmp_path / "pid").read_text()), 0.1)
 
 
 def test_a_save_that_fails_is_told_and_is_no_output_of_the_cell(home, tmp_path):
