@@ -260,13 +260,20 @@ enum lc rel_with_columns(struct gen *g, const struct plan *p, struct rel *out)
 }
 
 /* ---- where, having ---- */
+/* DuckDB takes no name of a result that may fail in an expression of ORDER BY: the result is then written once more. */
+static bool may_fail(const struct rel *r, const struct col *c)
+{
+    return !r->grouped && strstr(c->sql, "error(") && !strstr(c->sql, " OVER (") &&
+           !strstr(c->sql, "random()") && !strstr(c->sql, "uuid()") && !strstr(c->sql, "unnest(");
+}
+
 /* The SELECT's results by their internal names: usable in HAVING and ORDER BY. */
 static struct col *by_alias(struct gen *g, const struct rel *r)
 {
     struct col *cols = cols_copy(g, r->cols, r->n, 0);
 
     for (size_t i = 0; cols && i < r->n; i++)
-        if (!cols[i].simple)
+        if (!cols[i].simple && !may_fail(r, &cols[i]))
             cols[i].sql = col_alias(g, &cols[i]);
     return cols;
 }
@@ -331,6 +338,37 @@ static enum lc filter_below(struct gen *g, const struct plan *p, const struct re
     return and_to(g, &out->where, x.sql);
 }
 
+static bool has_subquery(const struct expr *e)
+{
+    if (e->kind == EXPR_SUBQUERY)
+        return true;
+    for (size_t i = 0; i < e->n; i++)
+        if (has_subquery(e->args[i]))
+            return true;
+    return false;
+}
+
+/* DuckDB's HAVING has no names of results within a subquery: where the condition is one on the results alone, it is a WHERE
+ * around them. */
+static bool filter_around(struct gen *g, const struct plan *p, struct rel *out)
+{
+    struct rel around = *out;
+    struct scope s;
+    struct sx x;
+
+    if (!has_subquery(p->exprs[0]) || rel_seal(g, &around) != LC_OK)
+        return false;
+    s = (struct scope){.cols = around.cols, .n = around.n, .clause = "WHERE", .outer = g->outer};
+    if (sx_condition(g, &s, p->exprs[0], &x) != LC_OK || x.window ||
+        and_to(g, &around.where, x.sql) != LC_OK) {
+        err_clear(g->err);
+        return false;
+    }
+    explain_note(g, x.name, NULL);
+    *out = around;
+    return true;
+}
+
 enum lc rel_filter(struct gen *g, const struct plan *p, struct rel *out)
 {
     struct scope s;
@@ -341,6 +379,8 @@ enum lc rel_filter(struct gen *g, const struct plan *p, struct rel *out)
     TRY(rel_encode(g, p->left, out));
     below = *out;
     if (out->grouped && !out->distinct && !out->limit && !out->offset && !out->order && !has_window(out)) {
+        if (filter_around(g, p, out))
+            return LC_OK;
         s = result_scope(g, out, "HAVING");
         if (!s.cols)
             return err_nomem(g->err);
