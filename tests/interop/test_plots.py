@@ -39,6 +39,8 @@ PLOTS = {
     "df hist": "plot.hist(df, {x = 'v', bins = 5})",
     "df box": "plot.box(df, {x = 'k', y = 'v'})",
     "df heat": "plot.heatmap(df, {x = 'k', y = 'w', value = 'v', agg = 'sum'})",
+    "df heat z": "plot.heatmap(df, {x = 'k', y = 'w', z = 'v', agg = 'sum'})",
+    "df itself": "plot.line(spark:sql('select id, id + 5 y from range(3)'), {x = 'id', y = {'id', 'y'}})",
     "df days": "plot.line(spark:sql(\"select date_add(date'2024-01-31', cast(id * id as int)) d, id v from range(10)\"), {x = 'd', y = 'v'})",
     "times": "plot.scatter{x = {'2024-01-01 10:00:00', '2024-01-01 11:30:00'}, y = {1, 2}}",
     "many": "plot.bar(spark:sql(\"select 'a longer name ' || id k from range(30)\"), {x = 'k'})",
@@ -125,6 +127,16 @@ def test_several_columns_of_a_dataframe(plots):
         box = next(b for b in values(plots, "df boxes") if b["x"] == name)
         assert [box[k] for k in ("q1", "median", "q3")] == pytest.approx(numpy.percentile([r[i] for r in rows], [25, 50, 75]))
     assert {b["x"]: b["y"] for b in values(plots, "df null")} == {"g": 2, "null": 4}
+
+
+def test_a_column_may_be_drawn_over_itself(plots):
+    values = plots["df itself"]["vega"]["data"]["values"]
+    assert sorted((v["series"], v["x"], v["y"]) for v in values) == [("id", 0, 0), ("id", 1, 1), ("id", 2, 2), ("y", 0, 5), ("y", 1, 6), ("y", 2, 7)]
+
+
+def test_z_of_a_heat_map_is_its_value(plots):
+    """Not forgotten, which would count the rows."""
+    assert plots["df heat z"]["vega"]["data"]["values"] == plots["df heat"]["vega"]["data"]["values"]
 
 
 def test_bars_below_zero_go_the_other_way(plots):

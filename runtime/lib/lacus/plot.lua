@@ -50,8 +50,12 @@ end
 
 -- rows of these columns, at most `limit`: a sample of more
 local function some(df, columns, limit, out)
-  local n = df:count()
-  local picked = df:select(table.unpack(columns))
+  local n, once, seen = df:count(), {}, {}
+  for _, column in ipairs(columns) do -- x may be drawn, too
+    if not seen[column] then once[#once + 1] = column end
+    seen[column] = true
+  end
+  local picked = df:select(table.unpack(once))
   if n > limit then
     picked = picked:sample(math.min(1, limit / n * 1.05), SEED):limit(limit)
     out.note = ("a sample of about %s of %s rows"):format(counted(limit), counted(n))
@@ -244,8 +248,10 @@ end
 
 function M.heatmap(df, o)
   local out, x, y = options_of(o), need(o, "x", "heatmap"), need(o, "y", "heatmap")
-  local agg = o.value and (o.agg or "avg") or "count"
-  local cells = df:groupBy(x, y):agg(F()[agg](o.value or "*"):alias "_v"):orderBy(y, x)
+  local value = o.value or o.z
+  if value and type(value) ~= "string" then wrong(("plot.heatmap of a dataframe takes the name of a column as 'value', not a %s"):format(type(value))) end
+  local agg = value and (o.agg or "avg") or "count"
+  local cells = df:groupBy(x, y):agg(F()[agg](value or "*"):alias "_v"):orderBy(y, x)
   local rows = cells:limit(CELLS + 1):collect()
   if #rows > CELLS then
     rows[#rows] = nil
