@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { HISTORY = 1000, HIGHLIGHT_MAX = 200000 };
@@ -94,11 +95,12 @@ void editor_keep_menu(void)
     editor.menu_point = rl_point;
 }
 
-/* Signatures are asked of the session, which takes the signals while it answers. */
+/* Signatures are asked of the session. */
 static void draw_menu(void)
 {
+    editor_before_session();
     menu_draw(&editor.menu, &editor.screen, &editor.backend, rl_line_buffer);
-    editor_catch_signals();
+    editor_after_session();
 }
 
 static void redisplay(void)
@@ -159,7 +161,7 @@ static void on_signal(int sig)
 
 static const int signals[EDITOR_SIGNALS] = {SIGINT, SIGWINCH, SIGTSTP, SIGTERM, SIGHUP};
 
-void editor_catch_signals(void)
+static void catch_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
 
@@ -180,6 +182,36 @@ static void restore_signals(void)
         sigaction(signals[i], &editor.before[i], NULL);
 }
 
+/* A terminal that makes signals of Ctrl-C, Ctrl-Z and Ctrl-\ makes them of the bytes of a pasted text, too, which would end
+ * the session. So they are keys (next_key), but while the session answers. */
+static void make_signals(bool on)
+{
+    struct termios t;
+
+    if (tcgetattr(STDIN_FILENO, &t) != 0)
+        return;
+    t.c_lflag = on ? t.c_lflag | ISIG : t.c_lflag & ~(tcflag_t)ISIG;
+    t.c_iflag &= ~(tcflag_t)IXON; /* nor does Ctrl-S stop the terminal: it searches */
+    tcsetattr(STDIN_FILENO, TCSANOW, &t);
+}
+
+void editor_prepare_terminal(int meta)
+{
+    rl_prep_terminal(meta);
+    make_signals(false);
+}
+
+void editor_before_session(void)
+{
+    make_signals(true);
+}
+
+void editor_after_session(void)
+{
+    catch_signals();
+    make_signals(false);
+}
+
 static void after_resize(void)
 {
     editor.resized = 0;
@@ -198,12 +230,61 @@ static void sleep_until_continued(void)
     rl_deprep_terminal();
     fflush(rl_outstream);
     raise(SIGSTOP);
-    rl_prep_terminal(1);
+    editor_prepare_terminal(1);
     screen_measure(&editor.screen);
     redisplay();
 }
 
 /* ---- reading ---- */
+enum { CTRL_C = 3, CTRL_Z = 26, CTRL_BACKSLASH = 28, MARK_LAST = 5, PASTE_PAUSE_MS = 50 };
+
+/* A terminal puts ESC[200~ and ESC[201~ around what is pasted. */
+static void watch_for_paste(int c)
+{
+    static const char mark[] = "\x1b[20";
+
+    if (editor.mark == MARK_LAST && c == '~')
+        editor.pasting = editor.mark_begins;
+    if (editor.mark == MARK_LAST - 1 && (c == '0' || c == '1')) {
+        editor.mark_begins = c == '0';
+        editor.mark++;
+    } else if (editor.mark < MARK_LAST - 1 && c == mark[editor.mark]) {
+        editor.mark++;
+    } else {
+        editor.mark = c == mark[0];
+    }
+}
+
+/* Ctrl-C that is pasted has more behind it, the end of the paste at least. */
+static bool is_pasted(void)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+
+    return editor.pasting && poll(&in, 1, PASTE_PAUSE_MS) > 0;
+}
+
+static int next_key(FILE *from)
+{
+    int c = rl_getc(from);
+    bool pasting = editor.pasting;
+
+    while (c == 0 && pasting) /* readline's texts end there */
+        c = rl_getc(from);
+    watch_for_paste(c);
+    if (c == CTRL_C && !is_pasted()) {
+        editor.interrupted = 1;
+        editor.pasting = false;
+        return pasting ? EOF : c; /* EOF ends a paste */
+    }
+    if (c == CTRL_Z && !pasting)
+        editor.stopped = 1;
+    if (c == CTRL_BACKSLASH && !pasting) {
+        rl_deprep_terminal();
+        raise(SIGQUIT);
+    }
+    return c;
+}
+
 static void on_line(char *line)
 {
     editor.line = line;
@@ -223,16 +304,18 @@ static void load_history(void)
 {
     json_t *request =
         json_pack("{s:s, s:i, s:b, s:b}", "hist_access_type", "tail", "n", HISTORY, "raw", 1, "output", 0);
-    json_t *reply = editor.backend.ops->history(editor.backend.self, request), *entry;
+    json_t *reply, *entry;
     size_t i;
 
+    editor_before_session();
+    reply = editor.backend.ops->history(editor.backend.self, request);
+    editor_after_session();
     editor.history_loaded = true;
     json_array_foreach (json_object_get(reply, "history"), i, entry)
         remember(json_string_value(json_array_get(entry, 2)));
     using_history();
     json_decref(reply);
     json_decref(request);
-    editor_catch_signals();
 }
 
 static int insert_initial(void)
@@ -259,6 +342,8 @@ static void wait_for_key(void)
     if (!editor.history_loaded)
         load_history();
     rl_callback_read_char();
+    if (editor.stopped)
+        sleep_until_continued();
     if (editor.dirty && !editor.have_line)
         redisplay();
 }
@@ -293,11 +378,13 @@ static enum editor_end read_cell(const char *prompt, const char *initial, char *
     editor_forget_search();
     editor.have_line = editor.dirty = false;
     editor.interrupted = editor.terminated = editor.resized = editor.stopped = 0;
+    editor.mark = 0;
+    editor.pasting = false;
     screen_measure(&editor.screen);
     screen_forget(&editor.screen);
     screen_fresh_row(&editor.screen);
     save_signals();
-    editor_catch_signals();
+    catch_signals();
     set_editing_mode();
     rl_callback_handler_install(prompt, on_line);
     if (!editor.history_loaded)
@@ -338,6 +425,8 @@ static void open_editor(const struct backend *b)
     rl_readline_name = "lacus";
     rl_catch_signals = rl_catch_sigwinch = 0;
     rl_change_environment = 0;
+    rl_getc_function = next_key;
+    rl_prep_term_function = editor_prepare_terminal;
     rl_pre_input_hook = insert_initial;
     rl_variable_bind("enable-bracketed-paste", "on");
     editor_bind_keys();

@@ -31,6 +31,8 @@ struct editor {
     bool have_line, history_loaded, leaving, dirty;
     volatile sig_atomic_t interrupted, resized, stopped, terminated;
     struct sigaction before[EDITOR_SIGNALS];
+    int mark;                  /* bytes of ESC[200~ or ESC[201~ that have come */
+    bool mark_begins, pasting; /* it is the first of them; we are between the two */
 };
 extern struct editor editor;
 
@@ -39,5 +41,8 @@ void editor_accept(void);
 void editor_keep_menu(void);
 void editor_clear_screen(void);
 void editor_forget_search(void);
-void editor_catch_signals(void); /* again, after the backend had its own */
+/* Around what is asked of the session: it is interrupted by Ctrl-C, and leaves signal handlers of its own. */
+void editor_before_session(void);
+void editor_after_session(void);
+void editor_prepare_terminal(int meta);
 #endif

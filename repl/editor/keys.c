@@ -85,10 +85,12 @@ static size_t column_of(int point)
 /* ---- completion ---- */
 static json_t *ask(json_t *(*question)(void *, const char *, size_t, size_t), int point)
 {
-    json_t *reply = question(editor.backend.self, rl_line_buffer, (size_t)rl_end,
-                             utf8_count(rl_line_buffer, (size_t)point));
+    json_t *reply;
 
-    editor_catch_signals();
+    editor_before_session();
+    reply = question(editor.backend.self, rl_line_buffer, (size_t)rl_end,
+                     utf8_count(rl_line_buffer, (size_t)point));
+    editor_after_session();
     return reply;
 }
 
@@ -295,9 +297,11 @@ static int indentation(int start)
 
 static json_t *completeness(int end)
 {
-    json_t *reply = editor.backend.ops->is_complete(editor.backend.self, rl_line_buffer, (size_t)end);
+    json_t *reply;
 
-    editor_catch_signals();
+    editor_before_session();
+    reply = editor.backend.ops->is_complete(editor.backend.self, rl_line_buffer, (size_t)end);
+    editor_after_session();
     return reply;
 }
 
@@ -389,6 +393,13 @@ static int clear(int count, int key)
     return 0;
 }
 
+/* Ctrl-C and Ctrl-Z have been seen where keys are read. */
+static int nothing(int count, int key)
+{
+    (void)count, (void)key;
+    return 0;
+}
+
 /* ---- closing words step back ---- */
 static bool closes(const char *word, size_t len)
 {
@@ -433,8 +444,8 @@ static int run_editor(const char *path)
     rl_deprep_terminal();
     fflush(rl_outstream);
     status = system(buf_str(&command)); /* $EDITOR is a command line, as everywhere */
-    rl_prep_terminal(1);
-    editor_catch_signals();
+    editor_prepare_terminal(1);
+    editor_after_session();
     buf_release(&command);
     return status;
 }
@@ -470,6 +481,7 @@ struct binding {
 
 static const struct binding bindings[] = {
     {"lacus-accept", accept, rl_newline, "\\C-m \\C-j", "\\C-m \\C-j", "\\C-m \\C-j"},
+    {"lacus-interrupt", nothing, rl_insert, "\\C-c \\C-z", "\\C-c \\C-z", "\\C-c \\C-z"},
     {"lacus-accept-now", accept_now, NULL, NULL, NULL, NULL},
     {"lacus-newline", new_line, NULL, "\\e\\C-m \\e\\C-j", NULL, NULL},
     {"lacus-complete", complete, rl_complete, "\\C-i", "\\C-i", NULL},

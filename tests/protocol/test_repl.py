@@ -117,6 +117,36 @@ def test_an_empty_line_in_a_long_text_is_text(terminal):
     t.wait(r"^Out\[2\]: 4$")
 
 
+def test_bytes_that_are_pasted_are_no_signals(terminal):
+    """Ctrl-C, Ctrl-\\, Ctrl-Z, Ctrl-S and Ctrl-D in what is pasted: the session goes on, and nothing reaches the shell behind it."""
+    t = terminal()
+    t.wait(r"^In \[1\]:$")
+    for byte in "\x03\x1c\x1a\x13\x04":
+        t.paste(f"a{byte}b")
+        t.wait(re.escape(f"a^{chr(ord(byte) + 64)}b"))
+        t.keys("C-c")
+        t.wait(r"^In \[1\]:$")
+    t.line("'still ' .. 'here'")
+    t.wait(r"Out\[1\]: still here")
+    t.type("\x1b[200~half a paste")  # whose end never comes
+    t.wait(r"In \[2\]:")
+    time.sleep(0.3)
+    t.keys("C-c")
+    t.wait(r"^In \[2\]: half a paste.*\nIn \[2\]:$")
+    t.line("1 + 1")
+    t.wait(r"Out\[2\]: 2")
+    t.keys("C-r")
+    t.type("sti")
+    t.wait("reverse-i-search")
+    t.keys("C-c")  # in a search too
+    t.wait(r"^In \[3\]:$")
+    t.keys("C-s")  # the terminal goes on
+    t.wait("i-search")
+    t.keys("C-c")
+    t.line("2 + 2")
+    t.wait(r"Out\[\d\]: 4")
+
+
 def test_a_text_pasted_as_if_typed_keeps_its_blocks_together(terminal):
     t = terminal()
     t.run("set-buffer", "function two()\n    local n = 1\n\n    return n + 1\nend\ntwo()\n")
