@@ -427,6 +427,16 @@ static void name_types(json_t *body)
         name_type(body);
 }
 
+/* JupyterLab keeps a value's panel and asks again at every step, also where there is no such variable: it shows that as empty,
+ * and takes a refusal for an error of its own. */
+static void allow_absent(struct debug_job *job)
+{
+    if (job->err.code != LC_NOTFOUND || strcmp(job->command, "richInspectVariables") != 0)
+        return;
+    job->err.code = LC_OK;
+    job->body = json_pack("{s{}s{}}", "data", "metadata");
+}
+
 static void finish(struct debug_adapter *a, struct pending *p)
 {
     struct buf content = BUF_INIT(WIRE_BYTES_MAX);
@@ -436,8 +446,10 @@ static void finish(struct debug_adapter *a, struct pending *p)
             *at = p->next;
             break;
         }
-    if (a->lab)
+    if (a->lab) {
+        allow_absent(&p->job);
         name_types(p->job.body);
+    }
     put_response(a, p->r->message.content, p->job.body, &p->job.err, &content);
     if (!buf_ok(&content)) {
         buf_clear(&content);
