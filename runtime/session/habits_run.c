@@ -527,6 +527,25 @@ static bool hint_null(lua_State *L, const char *message)
     return is_null;
 }
 
+/* Modules whose package has another name. */
+static const char *package_of(const char *module)
+{
+    static const char *const packages[][2] = {{"cjson", "lua-cjson"},       {"lfs", "luafilesystem"},
+                                              {"socket", "luasocket"},      {"mime", "luasocket"},
+                                              {"ltn12", "luasocket"},       {"ssl", "luasec"},
+                                              {"posix", "luaposix"},        {"pl", "penlight"},
+                                              {"zlib", "lua-zlib"},         {"yaml", "lyaml"},
+                                              {"term", "lua-term"},         {"re", "lpeg"},
+                                              {"rex_pcre", "lrexlib-pcre"}, {"luasql", "luasql-sqlite3"},
+                                              {"cmsgpack", "lua-cmsgpack"}};
+    size_t len = strcspn(module, ".");
+
+    for (size_t i = 0; i < sizeof packages / sizeof *packages; i++)
+        if (strlen(packages[i][0]) == len && memcmp(packages[i][0], module, len) == 0)
+            return packages[i][1];
+    return module;
+}
+
 static bool hint_module(struct session *s, const char *message)
 {
     char name[64];
@@ -543,7 +562,7 @@ static bool hint_module(struct session *s, const char *message)
     nearest_list(&near, name, names, names ? n : 0, 2);
     snprintf(s->problem.hint, sizeof s->problem.hint,
              "%s%s%sa package for Lua is fetched with %%luarocks install %s", near.len ? "did you mean " : "",
-             buf_str(&near), near.len ? "? " : "", name);
+             buf_str(&near), near.len ? "? " : "", package_of(name));
     names_free(names, n);
     buf_release(&near);
     return true;

@@ -63,6 +63,28 @@ static int seconds_option(struct making *m, const char *name, int fallback_ms)
     return n < 0.001 ? 1 : (int)(n * 1000);
 }
 
+/* What Python's requests and JavaScript's fetch call it. */
+static const struct {
+    const char *name, *hint;
+} foreign_options[] = {
+    {"stream", "http.stream(url) gives a response whose lines() come as they are sent"},
+    {"body", "data = \"text\" is sent as it is, json = value as JSON"},
+    {"content", "data = \"text\" is sent as it is, json = value as JSON"},
+    {"allow_redirects", "follow = false stays where it is"},
+    {"redirect", "follow = false stays where it is"},
+    {"proxies", "HTTPS_PROXY and NO_PROXY in the environment name a proxy"},
+    {"proxy", "HTTPS_PROXY and NO_PROXY in the environment name a proxy"},
+    {"query", "params = {name = value} is the query"},
+};
+
+static const char *foreign_option(const char *name)
+{
+    for (size_t i = 0; name && i < sizeof foreign_options / sizeof *foreign_options; i++)
+        if (strcmp(foreign_options[i].name, name) == 0)
+            return foreign_options[i].hint;
+    return NULL;
+}
+
 static void check_names(struct making *m)
 {
     lua_State *L = m->L;
@@ -78,7 +100,9 @@ static void check_names(struct making *m)
         if (found)
             continue;
         err_set(&err, LC_ARG, "a request has no option '%s'", name ? name : luaL_typename(L, -2));
-        if (name && nearest_list(&near, name, known, sizeof known / sizeof *known, 3) && near.len)
+        if (foreign_option(name))
+            err_hint(&err, "%s", foreign_option(name));
+        else if (name && nearest_list(&near, name, known, sizeof known / sizeof *known, 3) && near.len)
             err_hint(&err, "did you mean %s?", buf_str(&near));
         buf_release(&near);
         session_raise(L, &err);

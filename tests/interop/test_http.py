@@ -176,12 +176,14 @@ print(pcall(http.get, u .. "/big", {{max_bytes = 1000}}))
 print(pcall(http.get, u, {{headers = {{["X"] = "a\\r\\nY: b"}}}}))
 local ok, e = pcall(http.get, "http://127.0.0.1:1/")
 print(e.code, e.hint)
+for _, name in ipairs{{"stream", "allow_redirects", "body"}} do print(select(2, pcall(http.get, u, {{[name] = true}})).hint) end
 """)
     lines = out.splitlines()
     assert all(line.startswith("false") for line in lines[:7]) and "SECRET" not in out
     for line, words in zip(lines, ("timed out", "404 Not Found", "connect", "http://", "'headers'", "max_bytes", "line break")):
         assert words in line
     assert lines[7] == "NET\tdoes the server run?"
+    assert lines[8].startswith("http.stream(url)") and lines[9].startswith("follow = false") and "data = " in lines[10]
 
 
 def test_streams(plain, tmp_path):

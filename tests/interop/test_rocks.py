@@ -153,3 +153,6 @@ print(pcall(pebble.called, error, "through C"))""")
 def test_a_missing_rock_says_how_to_get_it(home):
     done = lacus(home, "-", text='require "no_such_rock"')
     assert done.returncode != 0 and "no_such_rock" in done.stdout + done.stderr and "%luarocks install" in done.stdout + done.stderr
+    for module, rock in {"cjson": "lua-cjson", "lfs": "luafilesystem", "socket.http": "luasocket"}.items():
+        done = lacus(home, "-", text=f'package.path, package.cpath = "", "" require "{module}"')
+        assert f"%luarocks install {rock}\n" in done.stderr
