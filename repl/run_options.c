@@ -245,14 +245,14 @@ static enum lc unknown(const char *arg, struct err *err)
     return near ? err_hint(err, "did you mean '%s'?", near) : LC_ARG;
 }
 
-static bool is_option(const char *arg)
+static bool is_option(const struct run_options *o, const char *arg)
 {
-    return arg[0] == '-' && arg[1] != '\0';
+    return !o->only_names && arg[0] == '-' && arg[1] != '\0';
 }
 
 static enum lc take(int argc, char **argv, int *i, struct run_options *o, struct err *err)
 {
-    const struct row *row = is_option(argv[*i]) ? find(argv[*i], strlen(argv[*i])) : NULL, *joined;
+    const struct row *row = is_option(o, argv[*i]) ? find(argv[*i], strlen(argv[*i])) : NULL, *joined;
     char *value;
 
     if (row) {
@@ -263,10 +263,10 @@ static enum lc take(int argc, char **argv, int *i, struct run_options *o, struct
         *i += row->n;
         return LC_OK;
     }
-    joined = find_joined(argv[*i], &value);
+    joined = o->only_names ? NULL : find_joined(argv[*i], &value);
     if (joined)
         return joined->apply(o, joined, &value, err);
-    if (is_option(argv[*i]) || (o->input && o->output))
+    if (is_option(o, argv[*i]) || (o->input && o->output))
         return unknown(argv[*i], err);
     *(o->input ? &o->output : &o->input) = argv[*i]; /* as papermill takes them */
     return LC_OK;
@@ -291,7 +291,10 @@ enum lc run_options_parse(int argc, char **argv, struct run_options *o, struct e
     for (size_t i = 0; i < sizeof o->from / sizeof *o->from; i++)
         o->from[i] = json_object();
     for (int i = 1; i < argc; i++)
-        TRY(take(argc, argv, &i, o, err));
+        if (!o->only_names && strcmp(argv[i], "--") == 0)
+            o->only_names = true;
+        else
+            TRY(take(argc, argv, &i, o, err));
     for (size_t i = 0; i < sizeof o->from / sizeof *o->from; i++)
         json_object_update(o->params, o->from[i]);
     if (o->input && strcmp(o->input, "-") == 0 && !o->output)

@@ -33,6 +33,7 @@ struct run_options {
     double cell_timeout, timeout, retry_delay, grace;
     int retries, jobs, status_fd;
     bool quiet, resume, progress, log_output, prepare_only, report_mode, allow_errors, json, help;
+    bool only_names;     /* after -- */
     bool output_is_path; /* no template: {NAME} in it is no parameter */
 };
 

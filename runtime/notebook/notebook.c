@@ -15,18 +15,24 @@ struct notebook {
     bool kept;    /* it has marks of kept.h */
 };
 
-static const size_t file_max = (size_t)256 << 20;
+static const size_t file_max = NOTEBOOK_TEXT_MAX;
+
+enum lc notebook_text(const char *path, struct buf *out, struct err *err)
+{
+    enum lc rc = fs_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, out, err);
+
+    if (rc == LC_NOTFOUND)
+        err_hint(err, "give the path of a .ipynb file");
+    return rc;
+}
 
 enum lc notebook_load(const char *path, struct notebook **out, struct err *err)
 {
     struct buf text = BUF_INIT(file_max);
-    bool piped = strcmp(path, "-") == 0;
-    enum lc rc = fs_read(piped ? "/dev/stdin" : path, &text, err);
+    enum lc rc = notebook_text(path, &text, err);
 
     if (rc == LC_OK)
-        rc = notebook_parse(buf_str(&text), text.len, piped ? "standard input" : path, out, err);
-    else if (rc == LC_NOTFOUND)
-        err_hint(err, "give the path of a .ipynb file");
+        rc = notebook_parse(buf_str(&text), text.len, path, out, err);
     buf_release(&text);
     return rc;
 }
@@ -152,6 +158,8 @@ enum lc notebook_parse(const char *text, size_t len, const char *name, struct no
     const size_t bom = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* of editors on Windows */
     json_error_t parse;
     bool kept;
+
+    name = strcmp(name, "-") == 0 ? "standard input" : name;
     json_t *root = read_json(text + bom, len - bom, &kept, &parse), *cell;
     struct notebook *nb;
     enum lc rc;

@@ -29,7 +29,9 @@ struct notebook;
     "{\"name\":\"lua\",\"version\":\"5.4\",\"mimetype\":\"text/x-lua\",\"file_extension\":\".lua\","         \
     "\"pygments_lexer\":\"lua\",\"codemirror_mode\":\"lua\",\"nbconvert_exporter\":\"script\"}"
 
+enum { NOTEBOOK_TEXT_MAX = 256 << 20 };
 /* "-" is standard input. */
+enum lc notebook_text(const char *path, struct buf *out, struct err *err) MUST_CHECK; /* appends */
 enum lc notebook_load(const char *path, struct notebook **out, struct err *err) MUST_CHECK;
 enum lc notebook_parse(const char *text, size_t len, const char *name, struct notebook **out,
                        struct err *err) MUST_CHECK;

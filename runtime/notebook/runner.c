@@ -481,13 +481,24 @@ static enum lc check_kernel(const struct runner *r, struct err *err)
     return err_hint(err, "papermill runs it; --kernel lacus runs its cells as Lua nevertheless");
 }
 
+static enum lc load_input(struct runner *r, struct err *err)
+{
+    const char *input = r->options->input;
+
+    if (r->options->retries == 0)
+        return notebook_load(input, &r->nb, err);
+    if (!r->given.len)
+        TRY(notebook_text(input, &r->given, err));
+    return notebook_parse(buf_str(&r->given), r->given.len, input, &r->nb, err);
+}
+
 /* The notebook as it stands before the first cell. */
 static enum lc prepare(struct runner *r, struct err *err)
 {
     struct notebook *before = NULL;
     enum lc rc;
 
-    TRY(notebook_load(r->options->input, &r->nb, err));
+    TRY(load_input(r, err));
     TRY(check_kernel(r, err));
     rc = load_before(r, &before, err);
     if (rc == LC_OK && !r->options->quiet && r->result->attempts == 1)
@@ -542,11 +553,20 @@ static const char *status_of(enum lc rc)
     return rc == LC_OK ? "ok" : rc == LC_CANCELLED ? "interrupted" : rc == LC_TIMEOUT ? "timeout" : "error";
 }
 
-static enum lc finish(struct runner *r, enum lc rc, struct err *err)
+static bool worth_another(const struct runner *r, enum lc rc)
+{
+    return (rc == LC_RUNTIME || rc == LC_TIMEOUT) && r->result->attempts <= r->options->retries &&
+           !(r->deadline && clock_mono_ns() >= r->deadline);
+}
+
+/* A pipe gets the last attempt's notebook only. */
+static enum lc finish(struct runner *r, enum lc rc, bool again, struct err *err)
 {
     struct err save_error;
     enum lc saved;
 
+    if (again && piped(r))
+        return rc;
     runner_forget_displays(r);
     note_widgets(r);
     papermill_end(r->nb, rc == LC_OK ? PAPERMILL_COMPLETED : PAPERMILL_FAILED);
@@ -572,6 +592,7 @@ static enum lc attempt(struct runner *r, struct err *err)
     enum lc rc;
 
     r->replay = 0;
+    r->again = false;
     mem_free(r->result->exit_value);
     r->result->exit_value = NULL;
     r->saved_ns = clock_mono_ns();
@@ -581,13 +602,8 @@ static enum lc attempt(struct runner *r, struct err *err)
     if (!piped(r))
         TRY(notebook_save(r->nb, r->options->output, false, err));
     rc = run_session(r, err);
-    return finish(r, rc, err);
-}
-
-static bool worth_another(const struct runner *r, enum lc rc)
-{
-    return (rc == LC_RUNTIME || rc == LC_TIMEOUT) && r->result->attempts <= r->options->retries &&
-           !(r->deadline && clock_mono_ns() >= r->deadline) && strcmp(r->options->input, "-") != 0;
+    r->again = worth_another(r, rc);
+    return finish(r, rc, r->again, err);
 }
 
 static void pause_before_retry(struct runner *r, const struct err *err)
@@ -614,7 +630,7 @@ static enum lc run_all(struct runner *r, struct err *err)
         widget_states_release(&r->widgets);
         notebook_free(r->nb);
         r->nb = NULL;
-        if (!worth_another(r, rc))
+        if (!r->again)
             return rc;
         pause_before_retry(r, err);
     }
@@ -666,7 +682,7 @@ static void on_stuck(void *arg)
     until.tv_sec += 2;
     if (pthread_mutex_timedlock(&r->lock, &until) ==
         0) { /* else the cell is in the middle of an output: the last save counts */
-        rc = finish(r, note_stuck(r, buf_str(&text), &err), &err);
+        rc = finish(r, note_stuck(r, buf_str(&text), &err), false, &err);
         pthread_mutex_unlock(&r->lock);
     } else {
         rc = err_set(&err, LC_CANCELLED, "'%s' was given up: %s", r->options->input, buf_str(&text));
@@ -678,7 +694,8 @@ static void on_stuck(void *arg)
 enum lc notebook_run(const struct runner_options *options, struct runner_result *result, struct err *err)
 {
     struct runner_result own = {0};
-    struct runner r = {.options = options, .result = result ? result : &own};
+    struct runner r = {
+        .options = options, .result = result ? result : &own, .given = BUF_INIT(NOTEBOOK_TEXT_MAX)};
     struct minder_options watch = {.stop_asked = options->stop_asked,
                                    .hurried = options->hurried,
                                    .arg = options->arg,
@@ -706,6 +723,7 @@ enum lc notebook_run(const struct runner_options *options, struct runner_result 
     minder_close(r.minder);
     pthread_mutex_destroy(&r.lock);
     json_decref(r.params);
+    buf_release(&r.given);
     runner_result_release(&own);
     return rc;
 }

@@ -19,12 +19,14 @@
 struct runner {
     const struct runner_options *options;
     struct runner_result *result;
-    json_t *params; /* owned: never NULL */
+    json_t *params;   /* owned: never NULL */
+    struct buf given; /* with retries: the input's text, as a pipe has it only once */
     struct notebook *nb;
     struct terminal terminal;
     struct widget_states widgets; /* under lock */
     struct minder *minder;
     struct session *session; /* borrowed; while cells run */
+    bool again;              /* it failed, and is begun once more */
     size_t replay;           /* so many of the first code cells run again for their state only */
     int64_t deadline;        /* of the whole run; 0: none */
     pthread_mutex_t lock;

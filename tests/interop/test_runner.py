@@ -435,6 +435,12 @@ def test_pipes(home, tmp_path):
     assert streams(nb)[-1] == "9\n" and done.stderr == ""
 
 
+def test_a_name_that_begins_with_a_dash(home, tmp_path):
+    write(tmp_path / "-x.ipynb", "print('x')")
+    run_ok(home, "-q", "--", "-x.ipynb", "--o.ipynb", cwd=tmp_path)
+    assert streams(read(tmp_path / "--o.ipynb")) == ["x\n"]
+
+
 def test_a_link_a_mode_a_device_and_a_pipe_stay_what_they_are(home, tmp_path):
     path = write(tmp_path / "a.ipynb", "print('x')")
     path.chmod(0o640)
@@ -565,6 +571,9 @@ def test_retries(home, tmp_path):
     assert lacus(home, "run", path, tmp_path / "o.ipynb", "--retries", "1").returncode == 1
     os.remove(tmp_path / "n")
     done = run_ok(home, path, tmp_path / "o.ipynb", "--retries", "3", "--retry-delay", "0.05")
+    os.remove(tmp_path / "n")
+    piped = run_ok(home, "-", "--retries", "3", text=path.read_text())  # a pipe is read once
+    assert nbformat.reads(piped.stdout, 4).metadata.lacus.attempts == 3
     assert done.stderr.count("not yet") == 2 and read(tmp_path / "o.ipynb").metadata.lacus.attempts == 3 and streams(read(tmp_path / "o.ipynb")) == ["3\n"]
 
 
@@ -600,7 +609,7 @@ def test_a_server_that_a_cell_leaves_does_not_hold_the_pipe(home, tmp_path):
     try:
         assert run_ok(home, path, tmp_path / "o.ipynb", timeout=30).stdout.endswith("end\n")
     finally:
-        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        os.kill(int(wait_for_text(tmp_path / "pid", 20)), signal.SIGKILL)
 
 
 def test_what_python_left_ends_with_the_run(home, tmp_path):
