@@ -123,10 +123,23 @@ static bool is_late(const struct request *r, const char *question)
     return to && ours && strncmp(to, question, ours + 1) == 0 && strcmp(to, question) != 0;
 }
 
-/* Meanwhile others are served. */
-static bool is_answer_or_free(void *kernel, const struct request *r)
+struct asked {
+    struct kernel *k;
+    const struct kwire_message *cell; /* the client that sent it is asked, and no other */
+};
+
+static bool is_from(const struct request *r, const struct kwire_message *cell)
 {
-    return is_answer(r) || cells_free_for(kernel, r);
+    return r->message.n_ids > 0 && cell->n_ids > 0 && r->message.ids[0].len == cell->ids[0].len &&
+           memcmp(r->message.ids[0].data, cell->ids[0].data, cell->ids[0].len) == 0;
+}
+
+/* Meanwhile others are served. */
+static bool is_answer_or_free(void *arg, const struct request *r)
+{
+    const struct asked *asked = arg;
+
+    return is_answer(r) ? is_from(r, asked->cell) : cells_free_for(asked->k, r);
 }
 
 static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, bool password,
@@ -134,6 +147,7 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
 {
     struct kernel *k = self;
     struct request *r = NULL;
+    struct asked asked = {.k = k};
     char question[CHANNELS_ID];
     json_t *value;
 
@@ -141,6 +155,7 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
         err_set(err, LC_UNSUPPORTED, "cannot ask '%s': this front end does not take input", prompt);
         return err_hint(err, "run the cell in JupyterLab or a console, or set the value in the code");
     }
+    asked.cell = &k->now->request->message;
     inbox_forget_answers(k->inbox);
     if (!send_question(k, prompt, password, question))
         return err_set(err, LC_NET, "cannot ask '%s': the front end is gone", prompt);
@@ -148,7 +163,7 @@ static enum lc on_input(void *self, const struct ctx *ctx, const char *prompt, b
         TRY(ctx_check(ctx, err));
         if (atomic_load(&k->stopping))
             return err_set(err, LC_CANCELLED, "the kernel is shutting down");
-        r = inbox_take(k->inbox, is_answer_or_free, k, cells_step(k) ? 5 : cells_due(k, 50));
+        r = inbox_take(k->inbox, is_answer_or_free, &asked, cells_step(k) ? 5 : cells_due(k, 50));
         if (r && !is_answer(r)) {
             requests_answer(k, r);
             r = NULL;

@@ -2,6 +2,7 @@
 import subprocess
 
 import pytest
+import zmq
 from kernels import home, kernel, text  # noqa: F401
 
 
@@ -56,6 +57,19 @@ def test_a_password(kernel):
     kernel.send("input_reply", {"value": "hunter2"}, channel=kernel.stdin)
     assert kernel.receive()["content"]["status"] == "ok"
     assert kernel.execute("#secret")[1][0]["content"]["data"]["text/plain"] == "7"
+
+
+def test_the_one_that_was_asked_answers(kernel):
+    """Another front end of the same kernel may have an answer left over, or guess."""
+    kernel.send("execute_request", {"code": "return io.read()", "allow_stdin": True})
+    assert kernel.receive(kernel.stdin)["type"] == "input_request"
+    other = kernel.connect(zmq.DEALER, "stdin_port", b"another")
+    kernel.send("input_reply", {"value": "theirs"}, channel=other)
+    assert not kernel.shell.poll(300)
+    kernel.send("input_reply", {"value": "ours"}, channel=kernel.stdin)
+    assert kernel.receive()["content"]["status"] == "ok"
+    assert kernel.execute("return _")[1][0]["content"]["data"]["text/plain"] == "ours"
+    other.close()
 
 
 def test_not_allowed_to_ask_is_an_error_that_teaches(kernel):
