@@ -1165,3 +1165,11 @@ def test_what_ipythons_run_load_save_and_history_take(kernel, tmp_path):
     assert "no variable can be called 'a-b'" in kernel.error("%%bash --out a-b\necho 1")["error"]["evalue"]
     kernel.out("half = 4.5\n%store half")
     assert "half             -> 4.5\n" in kernel.out("%store")
+
+
+def test_words_of_pdb_at_the_prompt_of_debug(kernel):
+    kernel.error("function third(n)\n  local twice = n * 2\n  return twice + nil\nend\nthird(4)")
+    shown = kernel.run("%debug", answers=["pp {twice}", "args", "exit"])
+    assert "{8}" in shown["stdout"] and "n = 4" in shown["stdout"] and shown["error"] is None
+    shown = kernel.run("%debug third(3)", answers=["s", "n", "return", "exit"])
+    assert "attempt to perform arithmetic" in shown["stdout"]
