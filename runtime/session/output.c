@@ -120,19 +120,27 @@ static int call_original(lua_State *L) /* the function in upvalue 1, with all ar
     return lua_gettop(L);
 }
 
+/* Here, and not in the function that is called for it, so that the error has the number and the name that the user wrote. */
+static void check_texts(lua_State *L, int first)
+{
+    for (int i = first; i <= lua_gettop(L); i++)
+        if (!lua_isstring(L, i))
+            luaL_checkstring(L, i);
+}
+
 static int l_io_write(lua_State *L)
 {
     FILE *f;
 
     lua_getfield(L, LUA_REGISTRYINDEX, "_IO_output");
     f = file_of(L, -1);
+    lua_pop(L, 1);
     if (!f || !our_stream(f)) {
-        lua_pop(L, 1);
+        check_texts(L, 1);
         return call_original(L);
     }
-    lua_insert(L, 1);
-    write_arguments(L, our_stream(f), 2);
-    lua_settop(L, 1);
+    write_arguments(L, our_stream(f), 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, "_IO_output");
     return 1;
 }
 
@@ -140,8 +148,10 @@ static int l_file_write(lua_State *L)
 {
     FILE *f = file_of(L, 1);
 
-    if (!f || !our_stream(f))
+    if (!f || !our_stream(f)) {
+        check_texts(L, 2);
         return call_original(L);
+    }
     write_arguments(L, our_stream(f), 2);
     lua_settop(L, 1);
     return 1;
