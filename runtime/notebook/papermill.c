@@ -89,6 +89,25 @@ void papermill_begin(struct notebook *nb, const char *input, const char *output,
     }
 }
 
+/* What nbclient records of a cell's messages, and JupyterLab shows as its time. */
+static void note_messages(json_t *cell, enum papermill_status status)
+{
+    static const char *const first[] = {"iopub.status.busy", "iopub.execute_input"},
+                             *const last[] = {"shell.execute_reply", "iopub.status.idle"};
+    const bool begins = status == PAPERMILL_RUNNING;
+    json_t *metadata = cell_metadata(cell), *times = json_object_get(metadata, "execution");
+    char text[STAMP];
+
+    if (!cell_is_code(cell))
+        return;
+    if (begins || !json_is_object(times))
+        json_object_set_new(metadata, "execution", times = json_object());
+    stamp(now(), text);
+    strcpy(strchr(text, '+'), "Z");
+    for (int i = 0; i < 2; i++)
+        json_object_set_new(times, begins ? first[i] : last[i], json_string(text));
+}
+
 void papermill_cell(json_t *cell, enum papermill_status status)
 {
     json_t *own = noted(cell_metadata(cell));
@@ -98,6 +117,8 @@ void papermill_cell(json_t *cell, enum papermill_status status)
         start_clock(own);
     if (status == PAPERMILL_COMPLETED || status == PAPERMILL_FAILED)
         stop_clock(own);
+    if (status != PAPERMILL_PENDING)
+        note_messages(cell, status);
     json_object_set_new(own, "exception",
                         status == PAPERMILL_PENDING ? json_null() : json_boolean(status == PAPERMILL_FAILED));
 }
