@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STEP_MS = 50, PATIENCE_MS = 5000 };
+enum { STEP_MS = 50, PATIENCE_MS = 4000 }; /* less than the grace that a run gives a cell */
 static const char state_key = 0;
 
 struct state {
@@ -224,7 +224,8 @@ struct talk {
     lua_State *L;
     struct session *s;
     struct python *python;
-    int64_t asked_ns; /* when the interrupt was passed on; 0: not */
+    int64_t asked_ns; /* when the cell was to end; 0: it was not */
+    bool began, told; /* before it has begun, Python ignores an interrupt */
     json_t **message; /* on the stack */
 };
 
@@ -277,9 +278,11 @@ static void pass_on_interrupt(struct talk *t)
 {
     if (!ctx_cancelled(session_ctx(t->s)))
         return;
-    if (!t->asked_ns) {
-        python_interrupt(t->python);
+    if (!t->asked_ns)
         t->asked_ns = clock_mono_ns();
+    if (t->began && !t->told) {
+        python_interrupt(t->python);
+        t->told = true;
     } else if (clock_mono_ns() - t->asked_ns > PATIENCE_MS * INT64_C(1000000)) {
         static const char text[] = "Python did not stop and was ended; its variables are gone\n";
         session_print(t->s, STREAM_STDERR, text, sizeof text - 1);
@@ -309,7 +312,9 @@ static void converse(struct talk *t)
         }
         if (strcmp(op, "done") == 0)
             return;
-        if (strcmp(op, "input") == 0)
+        if (strcmp(op, "began") == 0)
+            t->began = true;
+        else if (strcmp(op, "input") == 0)
             answer_input(t);
         else if (strcmp(op, "display") == 0)
             show(t);

@@ -606,6 +606,20 @@ def test_resume_passes_a_cell_that_failed_as_it_may(home, tmp_path, package):
     assert [c.metadata.lacus.status for c in read(tmp_path / "o.ipynb").cells] == ["error", "replayed", "ok"]
 
 
+def test_an_interrupt_while_python_starts_is_not_lost(home, tmp_path):
+    """A Python that takes its time: the interrupt is there before it can be interrupted."""
+    slow = tmp_path / "slow"
+    slow.write_text(f"#!/bin/sh\ntrap '' INT\necho $$ > {tmp_path}/pid\nsleep 1\nexec {sys.executable} \"$@\"\n")
+    slow.chmod(0o755)
+    path = write(tmp_path / "p.ipynb", "%%python\nimport time\ntime.sleep(1000)", "print('never')")
+    start = time.time()
+    run = subprocess.Popen([LACUS, "run", path, tmp_path / "o.ipynb", "-q"], env=environment(home, LACUS_PYTHON=slow), stderr=subprocess.PIPE, text=True)
+    pid = int(wait_for_text(tmp_path / "pid", 20))
+    run.send_signal(signal.SIGTERM)
+    said = run.communicate(timeout=30)[1]
+    assert run.returncode == 143 and "interrupted in cell 1" in said and time.time() - start < 3.8 and has_ended(pid, 1), said
+
+
 def test_a_server_that_a_cell_leaves_does_not_hold_the_pipe(home, tmp_path):
     path = write(tmp_path / "d.ipynb", f"!setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 1000' > /dev/null 2>&1 < /dev/null &", "print('end')")
     try:

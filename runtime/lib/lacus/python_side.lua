@@ -381,6 +381,7 @@ def _cell(message):
     reply = {"status": "ok", "out": {}}
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        _send("began")  # only now can it be interrupted
         for name, given in message.get("in", {}).items():
             _names[name] = _read_table(given["table"]) if "table" in given else given.get("value")
         _run(message["code"], file)
