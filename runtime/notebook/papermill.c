@@ -103,9 +103,9 @@ static void note_messages(json_t *cell, enum papermill_status status)
     if (begins || !json_is_object(times))
         json_object_set_new(metadata, "execution", times = json_object());
     stamp(now(), text);
-    strcpy(strchr(text, '+'), "Z");
     for (int i = 0; i < 2; i++)
-        json_object_set_new(times, begins ? first[i] : last[i], json_string(text));
+        json_object_set_new(times, begins ? first[i] : last[i],
+                            json_sprintf("%.*sZ", (int)strcspn(text, "+"), text));
 }
 
 void papermill_cell(json_t *cell, enum papermill_status status)
