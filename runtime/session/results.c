@@ -1,5 +1,6 @@
 #include "runtime/session/results.h"
 #include "runtime/session/session_int.h"
+#include <string.h>
 
 /* Sets a global to the value on the top of the stack and pops it, unless the user has given it another one. */
 static void offer(lua_State *L, const char *name)
@@ -51,6 +52,10 @@ void results_input(lua_State *L, int number, const char *text, size_t len)
     lua_rawseti(L, -2, number);
     forget_old(L, number);
     lua_pop(L, 1);
+    session_table(L, TABLE_BASE);
+    lua_pushinteger(L, number);
+    lua_setfield(L, -2, "\1now");
+    lua_pop(L, 1);
 }
 
 void results_keep(lua_State *L, int number, int index)
@@ -69,13 +74,31 @@ void results_keep(lua_State *L, int number, int index)
     offer(L, "_");
 }
 
+/* The number of the cell that _i, _ii or _iii means, or 0. */
+static lua_Integer inputs_ago(lua_State *L, const char *name)
+{
+    size_t n = *name == '_' ? strspn(name + 1, "i") : 0;
+    lua_Integer now;
+
+    if (n < 1 || n > 3 || name[n + 1])
+        return 0;
+    session_table(L, TABLE_BASE);
+    lua_getfield(L, -1, "\1now");
+    now = lua_tointeger(L, -1);
+    lua_pop(L, 2);
+    return now > (lua_Integer)n ? now - (lua_Integer)n : 0;
+}
+
 bool results_push(lua_State *L, const char *name)
 {
     const bool input = name[0] == '_' && name[1] == 'i';
     const char *number = name + 1 + input;
-    int top = lua_gettop(L), n = 0;
+    int top = lua_gettop(L);
+    lua_Integer n = inputs_ago(L, name);
 
-    if (*name != '_' || *number < '1' || *number > '9') /* _01 is no name of a result */
+    if (n)
+        number = "";
+    else if (*name != '_' || *number < '1' || *number > '9') /* _01 is no name of a result */
         return false;
     for (; *number >= '0' && *number <= '9' && n < 100000000; number++)
         n = n * 10 + (*number - '0');

@@ -1,8 +1,9 @@
 /* results.h: In, Out, _, __ and arg: what a cell finds of the cells before it, and of the command line.
  *
  * What      In[n] is the text of a cell, Out[n] its value (the newest RESULTS_KEPT of them), _ and __ the last two
- *           values. A name that the user has assigned is left alone from then on. _3 is Out[3] and _i3 is In[3] as long
- *           as there is no global of that name: they are looked up when they are asked for, and cost nothing before.
+ *           values. A name that the user has assigned is left alone from then on. _3 is Out[3], _i3 is In[3], and _i, _ii,
+ *           _iii are the texts of the last three cells as long as there is no global of that name: they are looked up
+ *           when they are asked for, and cost nothing before.
  * Ownership the values live in the session's Lua state.
  * Units     none.
  * Errors    memory errors are raised.

@@ -257,6 +257,7 @@ def test_folders_and_results_have_numbers_as_in_ipython(place, tmp_path):
         translated = k.out("%history -t -n 11-13 18")
         seen[name] = (shown[:-1], visited, [r.strip("'") for r in results], translated)
         last = k.out("%history -t 1 16 20")
+        seen[name] += ([k.result(line).strip("'") for line in ("1 + 1", "2 + 2", "3 + 3", "_iii", "_ii", "_i")],)
         assert ("lacus.magic(" if name == "lacus" else "get_ipython().run_line_magic(") in last and "'cd', 'first'" in last.replace('"%","cd first"', "'cd', 'first'")
         k.close()
     assert seen["lacus"] == seen["python3"]
