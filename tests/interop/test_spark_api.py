@@ -565,7 +565,7 @@ print(spark.read:parquet("{tmp_path}/x"):count())
     ('spark.read:load{"nowhere.csv", fromat = "csv"}', "did you mean 'format'"),
     ('spark.read:options{mod = "FAILFAST"}:csv("nowhere.csv")', "did you mean 'mode'"),
     ('df.write:parquet{"nowhere", mod = "append"}', "did you mean 'mode'"),
-    ('local f = assert(io.open("modes.csv", "w")); f:write("a"); f:close(); spark.read:option("mode", "FAILFST"):csv("modes.csv"):show()',
+    ('local p = os.tmpname(); local f = assert(io.open(p, "w")); f:write("a"); f:close(); local _, e = pcall(function() spark.read:option("mode", "FAILFST"):csv(p):show() end); os.remove(p); error(e, 0)',
      "it is PERMISSIVE, DROPMALFORMED or FAILFAST"),
     ('df:groupBy("s"):pivot{"id"}:sum()', "one column or its name expected"),
     ('df:sampleBy("s", {a = 1.5})', "a fraction is a number from 0 to 1"),
