@@ -540,27 +540,34 @@ static struct value element(const struct value *text, char *kind, char bytes[DIG
     return v;
 }
 
-static void hash_list(const struct value *a, struct result *out)
+/* What the two kinds of hash do with a list's elements: h is what came before. */
+struct list_hash {
+    uint64_t (*word)(uint32_t v, uint64_t h);
+    uint64_t (*wide)(uint64_t v, uint64_t h);
+    uint64_t (*bytes)(const struct value *v, uint64_t h);
+};
+
+static uint64_t list_word(uint32_t v, uint64_t h)
 {
-    uint32_t h = (uint32_t)a[1].i;
-
-    for (size_t i = 0; !a->null && i < a->n; i++) {
-        char kind, bytes[DIGITS_BYTES];
-        struct value v;
-
-        if (a->items[i].null)
-            continue;
-        v = element(&a->items[i], &kind, bytes, out->more);
-        h = kind == 'i'   ? mix_end(mix_word(h, (uint32_t)v.i), 4)
-            : kind == 'l' ? murmur_long((uint64_t)v.i, h)
-            : kind == 'd' ? murmur_long(double_bits(v.f), h)
-            : kind == 'f' ? mix_end(mix_word(h, float_bits(v.f)), 4)
-                          : murmur_bytes(&v, h);
-    }
-    out->i = (int32_t)h;
+    return mix_end(mix_word((uint32_t)h, v), 4);
 }
 
-static void xxhash_list(const struct value *a, struct result *out)
+static uint64_t list_wide(uint64_t v, uint64_t h)
+{
+    return murmur_long(v, (uint32_t)h);
+}
+
+static uint64_t list_bytes(const struct value *v, uint64_t h)
+{
+    return murmur_bytes(v, (uint32_t)h);
+}
+
+static uint64_t list_xx_bytes(const struct value *v, uint64_t h)
+{
+    return xx_bytes(v->s, v->len, h);
+}
+
+static uint64_t fold_list(const struct value *a, const struct list_hash *hash, struct buf *more)
 {
     uint64_t h = (uint64_t)a[1].i;
 
@@ -570,14 +577,28 @@ static void xxhash_list(const struct value *a, struct result *out)
 
         if (a->items[i].null)
             continue;
-        v = element(&a->items[i], &kind, bytes, out->more);
-        h = kind == 'i'   ? xx_int((uint32_t)v.i, h)
-            : kind == 'l' ? xx_long((uint64_t)v.i, h)
-            : kind == 'd' ? xx_long(double_bits(v.f), h)
-            : kind == 'f' ? xx_int(float_bits(v.f), h)
-                          : xx_bytes(v.s, v.len, h);
+        v = element(&a->items[i], &kind, bytes, more);
+        h = kind == 'i'   ? hash->word((uint32_t)v.i, h)
+            : kind == 'l' ? hash->wide((uint64_t)v.i, h)
+            : kind == 'd' ? hash->wide(double_bits(v.f), h)
+            : kind == 'f' ? hash->word(float_bits(v.f), h)
+                          : hash->bytes(&v, h);
     }
-    out->i = (int64_t)h;
+    return h;
+}
+
+static void hash_list(const struct value *a, struct result *out)
+{
+    static const struct list_hash murmur = {list_word, list_wide, list_bytes};
+
+    out->i = (int32_t)(uint32_t)fold_list(a, &murmur, out->more);
+}
+
+static void xxhash_list(const struct value *a, struct result *out)
+{
+    static const struct list_hash xx = {xx_int, xx_long, list_xx_bytes};
+
+    out->i = (int64_t)fold_list(a, &xx, out->more);
 }
 
 const struct scalar scalars_hash[] = {
