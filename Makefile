@@ -121,12 +121,14 @@ endef
 $(foreach p,$(PLUGINS),$(if $(strip $($(p)_ABSENT)),,$(eval $(call plugin_rules,$(p)))))
 
 ##: Test
+# a program of one source and the whole of the library
+with_all = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(TEST_SUPPORT) -Wl,--whole-archive $(B)/liblacus.a -Wl,--no-whole-archive $(LIBS) $(call pkg,--libs,$(OPENED)) -lcmocka
 $(B)/tests/%: tests/unit/%.c $(TEST_SUPPORT) $(B)/liblacus.a
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(TEST_SUPPORT) -Wl,--whole-archive $(B)/liblacus.a -Wl,--no-whole-archive $(LIBS) $(call pkg,--libs,$(OPENED)) -lcmocka
+	$(call say,CC,$<)$(with_all)
 $(B)/bench/%: tests/bench/%.c $(TEST_SUPPORT) $(B)/liblacus.a # what a benchmark must do inside the process
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(TEST_SUPPORT) -Wl,--whole-archive $(B)/liblacus.a -Wl,--no-whole-archive $(LIBS) $(call pkg,--libs,$(OPENED)) -lcmocka
+	$(call say,CC,$<)$(with_all)
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/liblacus.a # FUZZ_OBJ_name: objects of a plugin that the target needs
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -rdynamic -o $@ $< $(FUZZ_OBJ_$*) $(B)/liblacus.a $(LIBS)
