@@ -321,7 +321,7 @@ static bool find_maker(lua_State *L, const struct place *p, int from_top, struct
     const struct manual_param *q;
     struct buf *type = session_buf(L, 1 << 14);
 
-    if (!outer->key || outer->callee.n == 0 ||
+    if (!outer || !outer->key || outer->callee.n == 0 ||
         !place_entry(L, p, &outer->callee, outer->callee.n, &out->entry) ||
         !manual_call_of(&out->entry, &out->signature))
         return false;
