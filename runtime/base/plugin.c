@@ -51,3 +51,11 @@ void *plugin_symbol(const char *name, const char *symbol, struct err *err)
     mem_free(path);
     return found;
 }
+
+bool plugin_function(void *library, const char *name, void *slot)
+{
+    void *symbol = dlsym(library, name);
+
+    memcpy(slot, &symbol, sizeof symbol); /* ISO C has no cast from object to function pointers */
+    return symbol != NULL;
+}

@@ -19,4 +19,6 @@
 #include "runtime/base/err.h"
 
 void *plugin_symbol(const char *name, const char *symbol, struct err *err); /* NULL on failure */
+/* A function of a library that dlopen gave, into the pointer at slot; false: it has none, and slot gets NULL. */
+bool plugin_function(void *library, const char *name, void *slot);
 #endif

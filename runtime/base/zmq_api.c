@@ -1,22 +1,15 @@
 #include "runtime/base/zmq_api.h"
+#include "runtime/base/plugin.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
+#include <stddef.h>
 
 /* written once, by find_all */
 static struct zmq_api functions;
 static struct err why_not;
 static enum lc found;
 static pthread_once_t looked = PTHREAD_ONCE_INIT;
-
-static bool find(void *library, const char *name, void *slot)
-{
-    void *symbol = dlsym(library, name);
-
-    memcpy(slot, &symbol, sizeof symbol); /* ISO C has no cast from object to function pointers */
-    return symbol != NULL;
-}
 
 /* RTLD_LAZY: of its references and those of its eight libraries few are ever followed. */
 static void find_all(void)
@@ -30,7 +23,7 @@ static void find_all(void)
         return;
     }
 #define X(name)                                                                                              \
-    if (!find(library, "zmq_" #name, &functions.name) && !missing)                                           \
+    if (!plugin_function(library, "zmq_" #name, &functions.name) && !missing)                                \
         missing = "zmq_" #name;
     ZMQ_FUNCTIONS(X)
 #undef X

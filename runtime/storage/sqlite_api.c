@@ -1,14 +1,7 @@
 #include "runtime/storage/sqlite_api.h"
+#include "runtime/base/plugin.h"
 #include <dlfcn.h>
-#include <string.h>
-
-static bool find(void *library, const char *name, void *slot)
-{
-    void *symbol = dlsym(library, name);
-
-    memcpy(slot, &symbol, sizeof symbol); /* ISO C has no cast from object to function pointers */
-    return symbol != NULL;
-}
+#include <stddef.h>
 
 /* RTLD_LAZY: of its 1,600 references few are ever followed. */
 enum lc sqlite_api_open(struct sqlite_api *api, struct err *err)
@@ -23,7 +16,7 @@ enum lc sqlite_api_open(struct sqlite_api *api, struct err *err)
         return err_hint(err, "install it: apt-get install libsqlite3-0");
     }
 #define X(name)                                                                                              \
-    if (!find(library, "sqlite3_" #name, &api->name) && !missing)                                            \
+    if (!plugin_function(library, "sqlite3_" #name, &api->name) && !missing)                                 \
         missing = "sqlite3_" #name;
     SQLITE_FUNCTIONS(X)
 #undef X

@@ -1,6 +1,7 @@
 #include "runtime/dataframe/engines/duckdb/api.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/plugin.h"
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +32,6 @@ static void *open_library(void)
     return library ? library : dlopen("libduckdb.so", RTLD_NOW | RTLD_LOCAL);
 }
 
-static bool find(void *library, const char *name, void *slot)
-{
-    void *symbol = dlsym(library, name);
-
-    memcpy(slot, &symbol, sizeof symbol); /* ISO C has no cast from object to function pointers */
-    return symbol != NULL;
-}
-
 enum lc duck_api_open(struct duck_api *api, struct err *err)
 {
     void *library = open_library();
@@ -54,11 +47,11 @@ enum lc duck_api_open(struct duck_api *api, struct err *err)
                              "the folder that has it");
     }
 #define X(name)                                                                                              \
-    if (!find(library, #name, &api->name) && !missing)                                                       \
+    if (!plugin_function(library, #name, &api->name) && !missing)                                            \
         missing = #name;
     DUCK_FUNCTIONS(X)
 #undef X
-    find(library, "duckdb_pending_prepared_streaming", &api->pending_streaming);
+    (void)plugin_function(library, "duckdb_pending_prepared_streaming", &api->pending_streaming);
     if (missing) {
         err_set(err, LC_MISSING, "DuckDB's library is too old: it has no '%s'", missing);
         return err_hint(err, "run 'make duckdb' to fetch the version that lacus is made for");
