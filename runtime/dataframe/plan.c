@@ -390,6 +390,16 @@ const struct plan *plan_filter(const struct plan *input, struct expr *condition)
                 (struct parts){.left = input, .has_left = true, .exprs = &condition, .n_exprs = 1});
 }
 
+const struct plan *plan_having(const struct plan *aggregate, struct expr *condition)
+{
+    struct plan *p = node(
+        PLAN_FILTER, (struct parts){.left = aggregate, .has_left = true, .exprs = &condition, .n_exprs = 1});
+
+    if (p)
+        p->u.filter.having = true;
+    return p;
+}
+
 const struct plan *plan_join(const struct plan *left, const struct plan *right, enum join_kind kind,
                              struct expr *condition, const char *const *using_columns, size_t n_using)
 {

@@ -144,6 +144,9 @@ struct plan {
             bool all, by_name, allow_missing;
         } set_op;
         struct {
+            bool having;
+        } filter;
+        struct {
             bool global;
         } sort;
         int64_t count; /* limit, offset, tail; repartition: partitions */
@@ -190,6 +193,8 @@ const struct plan *plan_range_in(int64_t start, int64_t end, int64_t step, int32
 const struct plan *plan_project(const struct plan *input, struct expr *const *exprs,
                                 size_t n); /* input may be NULL */
 const struct plan *plan_filter(const struct plan *input, struct expr *condition);
+/* SQL's: names mean groups and columns of the aggregate's input before they mean its results. */
+const struct plan *plan_having(const struct plan *aggregate, struct expr *condition);
 /* condition may be NULL; using columns may be 0 */
 const struct plan *plan_join(const struct plan *left, const struct plan *right, enum join_kind kind,
                              struct expr *condition, const char *const *using_columns, size_t n_using);

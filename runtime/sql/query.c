@@ -285,14 +285,23 @@ static const struct plan *parse_alias(struct parser *p, const struct plan *plan)
     return checked(p, plan);
 }
 
+/* A query without a name: Spark gives it one, so that what it reads from cannot be asked for above it. */
+static const struct plan *unnamed(struct parser *p, const struct plan *plan)
+{
+    static const char *const name = "__auto_generated_subquery_name";
+
+    return checked(p, plan_alias(plan, &name, 1));
+}
+
 const struct plan *parse_relation_primary(struct parser *p)
 {
     const struct plan *plan;
+    bool query = false;
 
     if (p->failed != LC_OK)
         return NULL;
     if (at_sign(p, 0, "(")) {
-        bool query = starts_query(p);
+        query = starts_query(p);
         p->at++;
         plan = query ? parse_query(p) : parse_relation(p);
         expect_sign(p, ")");
@@ -304,7 +313,8 @@ const struct plan *parse_relation_primary(struct parser *p)
     } else {
         plan = parse_table(p);
     }
-    plan = parse_alias(p, parse_sample(p, plan));
+    plan = parse_sample(p, plan);
+    plan = query && plan && !at_word(p, 0, "AS") && !at_alias(p) ? unnamed(p, plan) : parse_alias(p, plan);
     if (plan && at_word(p, 0, "PIVOT") && at_sign(p, 1, "("))
         plan = parse_alias(p, parse_pivot(p, plan));
     else if (plan && at_word(p, 0, "UNPIVOT") &&
@@ -582,6 +592,8 @@ static void expand_lateral_stars(struct parser *p, struct select *s)
 }
 
 /* ---- SELECT ---- */
+#define QUALIFY "__lacus_qualify" /* the column that QUALIFY's condition is before it is dropped */
+
 static bool parse_from(struct parser *p, struct select *s)
 {
     s->input = parse_relation(p);
@@ -650,21 +662,31 @@ static bool parse_clauses(struct parser *p, struct select *s)
 }
 
 static const struct plan *qualified(struct select *s, const struct plan *plan);
+static const struct plan *only_qualified(struct select *s, const struct plan *plan);
 
 static bool has_window(const struct expr *e);
 
 static const struct plan *make_select(struct parser *p, struct select *s)
 {
     const struct plan *plan;
-    bool windowed = false;
+    bool windowed = s->qualify && has_window(s->qualify), grouped = s->by.grouped || s->having;
 
     for (size_t i = 0; i < s->items.n; i++)
         windowed |= has_window(s->items.items[i]);
+    if (s->qualify && !windowed) {
+        fail_at(
+            p, peek_token(p, 0),
+            "[QUALIFY_REQUIRES_WINDOW_FUNCTION] QUALIFY needs a window function in the SELECT list or in its "
+            "condition. SQLSTATE: 42903");
+        return NULL;
+    }
 
     expand_lateral_stars(p, s);
     unqualify_list(p, &s->items, &s->laterals);
     unqualify_list(p, &s->by.groups, &s->laterals);
-    if (s->by.grouped || s->having)
+    if (s->qualify && !grouped && !push_expr(p, &s->items, expr_alias(s->qualify, QUALIFY)))
+        s->qualify = NULL;
+    if (grouped)
         plan = s->by.kind == GROUP_SETS
                    ? plan_grouping_sets(s->input, s->by.sets.items, s->by.sets.n, s->by.groups.items,
                                         s->by.groups.n, s->items.items, s->items.n)
@@ -675,18 +697,11 @@ static const struct plan *make_select(struct parser *p, struct select *s)
     s->input = NULL;
     s->by.groups.n = s->items.n = 0;
     if (s->having) {
-        plan = plan_filter(plan, s->having);
+        plan = plan_having(plan, s->having);
         s->having = NULL;
     }
-    if (s->qualify && !windowed && !has_window(s->qualify)) {
-        fail_at(
-            p, peek_token(p, 0),
-            "[QUALIFY_REQUIRES_WINDOW_FUNCTION] QUALIFY needs a window function in the SELECT list or in its "
-            "condition. SQLSTATE: 42903");
-        return plan;
-    }
     if (s->qualify)
-        plan = qualified(s, plan);
+        plan = grouped ? qualified(s, plan) : only_qualified(s, plan);
     return s->distinct ? plan_deduplicate(plan, NULL, 0) : plan;
 }
 
@@ -716,19 +731,26 @@ static bool has_window(const struct expr *e)
     return false;
 }
 
-/* QUALIFY: a filter above the windows; a condition with windows of its own is a column that is then dropped. */
+/* QUALIFY of a SELECT that has its condition as one more column. */
+static const struct plan *only_qualified(struct select *s, const struct plan *plan)
+{
+    struct expr *column = expr_column(QUALIFY);
+
+    s->qualify = NULL;
+    return plan_drop(plan_filter(plan, expr_column(QUALIFY)), &column, 1);
+}
+
+/* QUALIFY above groups: of their results; a condition with windows of its own is a column that is then dropped. */
 static const struct plan *qualified(struct select *s, const struct plan *plan)
 {
     struct expr *condition = s->qualify, *column;
-    static const char name[] = "__lacus_qualify";
 
-    s->qualify = NULL;
-    if (!plan || !has_window(condition))
+    if (!plan || !has_window(condition)) {
+        s->qualify = NULL;
         return plan_filter(plan, condition);
-    column = expr_alias(condition, name);
-    plan = plan_filter(plan_with_columns(plan, &column, 1), expr_column(name));
-    column = expr_column(name);
-    return plan_drop(plan, &column, 1);
+    }
+    column = expr_alias(condition, QUALIFY);
+    return only_qualified(s, plan_with_columns(plan, &column, 1));
 }
 
 /* SELECT items FROM …; from_first: FROM … SELECT items WHERE …, or FROM … |> …; input: of a pipe, and there is no FROM. */

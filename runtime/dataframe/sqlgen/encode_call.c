@@ -301,12 +301,28 @@ static enum lc from_template(struct call *c, struct sx *out)
     return out->sql ? LC_OK : err_nomem(c->g->err);
 }
 
+/* Where the arguments of an aggregate function, and its FILTER, find their names. */
+static struct scope inside_aggregate(const struct scope *s)
+{
+    struct scope inner = *s;
+
+    inner.aggregating = inner.aggregates = false;
+    inner.summed = s->fallback && !s->having;
+    if (s->having && s->fallback) {
+        inner.cols = s->fallback;
+        inner.n = s->n_fallback;
+        inner.fallback = NULL;
+    }
+    inner.having = false;
+    return inner;
+}
+
 static enum lc encode_args(struct call *c)
 {
     struct scope inner = *c->scope;
 
     if (c->f->kind == FUNCTION_AGGREGATE && !c->over)
-        inner.aggregating = inner.aggregates = false;
+        inner = inside_aggregate(c->scope);
     inner.generators = false;
     for (size_t i = 0; i < c->n; i++) {
         const struct expr *a = c->e->args[i];
@@ -326,9 +342,9 @@ static enum lc encode_args(struct call *c)
 /* What WITHIN GROUP says, behind the arguments. */
 static enum lc encode_orders(struct call *c)
 {
-    struct scope inner = *c->scope;
+    struct scope inner = inside_aggregate(c->scope);
 
-    inner.aggregating = inner.aggregates = inner.generators = false;
+    inner.generators = false;
     c->orders = arena_zalloc(c->g->arena, (c->n_orders + 1) * sizeof *c->orders);
     if (!c->orders)
         return err_nomem(c->g->err);
@@ -426,14 +442,13 @@ static enum lc check_place(struct call *c, const char *over)
 
 static enum lc make_tail(struct call *c, const char *over)
 {
-    struct scope plain = *c->scope;
+    struct scope plain = inside_aggregate(c->scope);
     struct sx condition;
 
     c->over = over ? over : "";
     c->tail = c->over;
     if (!c->e->u.call.filter)
         return LC_OK;
-    plain.aggregating = plain.aggregates = false;
     TRY(sx_condition(c->g, &plain, c->e->u.call.filter, &condition));
     c->filter = condition.sql;
     c->filter_name = condition.name;

@@ -297,6 +297,11 @@ const char *sx_field_name(const struct sx *x)
                : x->name;
 }
 
+static bool is_among(const struct col *c, const struct col *cols, size_t n)
+{
+    return c >= cols && c < cols + n;
+}
+
 enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
     struct found f;
@@ -316,6 +321,12 @@ enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e, s
         f = find(g, s->fallback, s->n_fallback, e);
     if (f.n > 1)
         return ambiguous(g, s, e, f.used);
+    if (f.n == 1 && s->summed && is_among(f.col, s->cols, s->n) && !f.col->simple)
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[UNSUPPORTED_EXPR_FOR_OPERATOR] ORDER BY sums up \"%s\", which here is a result of the "
+            "query: give the result another name. SQLSTATE: 42K0E",
+            f.col->name);
     if (f.n == 1)
         return found_to_sx(g, &f, e, out);
     for (const struct scope *o = s->outer; o; o = o->outer) {
@@ -701,6 +712,32 @@ static bool field_of_group(struct gen *g, const struct scope *s, const struct ex
     return found;
 }
 
+/* HAVING: a group, by its name or text below the results. */
+static bool is_group_below(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    struct scope below = *s;
+    struct err ignored, *err = g->err;
+    bool found;
+
+    if (e->kind == EXPR_LITERAL || e->kind == EXPR_SUBQUERY || expr_has_aggregate(e))
+        return false;
+    below.cols = s->fallback;
+    below.n = s->n_fallback;
+    below.fallback = NULL;
+    below.having = below.aggregating = false;
+    g->err = &ignored;
+    found = sx_expr(g, &below, e, out) == LC_OK && is_group(s, out);
+    g->err = err;
+    return found;
+}
+
+/* A column of the query around: one value for all rows of a group. */
+static bool is_from_outside(const struct scope *s, const struct sx *x)
+{
+    return s->outer && x->col && !is_among(x->col, s->cols, s->n) &&
+           !(s->fallback && is_among(x->col, s->fallback, s->n_fallback));
+}
+
 /* Outside of aggregate functions, an aggregating query may only use its groups. */
 static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out,
                               bool *done)
@@ -709,6 +746,8 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
     struct sx x;
 
     *done = true;
+    if (s->having && is_group_below(g, s, e, out))
+        return LC_OK;
     if (e->kind == EXPR_LITERAL || e->kind == EXPR_ALIAS || e->kind == EXPR_SUBQUERY ||
         expr_has_aggregate(e) || e->kind == EXPR_WINDOW)
         return *done = false, LC_OK;
@@ -726,7 +765,7 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
         *out = x;
         return LC_OK;
     }
-    if (e->kind == EXPR_ATTRIBUTE && field_of_group(g, s, e)) {
+    if (e->kind == EXPR_ATTRIBUTE && (is_from_outside(s, &x) || field_of_group(g, s, e))) {
         *out = x;
         return LC_OK;
     }

@@ -99,7 +99,7 @@ enum lc rel_alias(struct gen *g, const struct plan *p, struct rel *out)
         out->cols[i].qualifier = parts;
         out->cols[i].n_qualifier = p->n_names;
     }
-    if (out->inner && !out->grouped) { /* what is not selected below a name cannot be asked for above it */
+    if (out->inner) { /* what is not selected below a name cannot be asked for above it */
         out->inner = out->cols;
         out->n_inner = out->n;
     }

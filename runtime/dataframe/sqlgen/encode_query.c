@@ -378,10 +378,12 @@ enum lc rel_filter(struct gen *g, const struct plan *p, struct rel *out)
 
     TRY(rel_encode(g, p->left, out));
     below = *out;
-    if (out->grouped && !out->distinct && !out->limit && !out->offset && !out->order && !has_window(out)) {
-        if (filter_around(g, p, out))
+    if (out->grouped && out->inner != out->cols && !out->distinct && !out->limit && !out->offset &&
+        !out->order && !has_window(out)) {
+        if (!p->u.filter.having && filter_around(g, p, out))
             return LC_OK;
         s = result_scope(g, out, "HAVING");
+        s.having = p->u.filter.having;
         if (!s.cols)
             return err_nomem(g->err);
         TRY(sx_condition(g, &s, p->exprs[0], &x));
