@@ -264,36 +264,13 @@ static int l_call_function(lua_State *L) /* F.call_function(name, …) */
     return column_push(L, expr_call(name, false, args, (size_t)n));
 }
 
-static const char *field_name(lua_State *L, const struct expr *e, int position) /* may push a text */
-{
-    if (e->kind == EXPR_ALIAS)
-        return e->u.alias.names[0];
-    if (e->kind == EXPR_ATTRIBUTE)
-        return e->u.name.parts[e->u.name.n_parts - 1];
-    return lua_pushfstring(L, "col%d", position);
-}
-
 static int l_struct(lua_State *L) /* F.struct(columns…): fields are named as the columns */
 {
-    int n = spark_list(L, 1), first;
-    struct expr **args;
+    int n = spark_list(L, 1);
+    struct expr **args = column_list(L, 1, n, COLUMN_NAME);
 
-    lua_settop(L, n);
     luaL_argcheck(L, n > 0, 1, "a column expected");
-    luaL_checkstack(L, 3 * n + 8, NULL);
-    for (int i = 1; i <= n; i++)
-        column_arg(L, i, COLUMN_NAME);
-    first = lua_gettop(L) + 1;
-    for (int i = 1; i <= n; i++) {
-        const char *name = field_name(L, column_at(L, i), i);
-        int top = first + 2 * (i - 1);
-        column_push(L, expr_string(name, strlen(name)));
-        lua_insert(L, top);
-        lua_settop(L, top);
-        lua_pushvalue(L, i);
-    }
-    args = column_list(L, first, 2 * n, COLUMN_VALUE);
-    return column_push(L, expr_call("named_struct", false, args, (size_t)(2 * n)));
+    return column_push(L, expr_call("struct", false, args, (size_t)n));
 }
 
 static int l_broadcast(lua_State *L) /* F.broadcast(df): the engine chooses how it joins */
@@ -366,6 +343,8 @@ static const struct {
                {"shiftLeft", "shiftleft"},
                {"shiftRight", "shiftright"},
                {"approxCountDistinct", "approx_count_distinct"},
+               {"mean", "avg"}, /* as PySpark sends them */
+               {"pow", "power"},
                {"timestamp_add", "timestampadd"},
                {"timestamp_diff", "timestampdiff"}};
 

@@ -876,6 +876,32 @@ static struct expr *parse_case(struct parser *p)
     return call_list("when", false, &args);
 }
 
+/* * or t.*, its qualifier read; with what is left out: * EXCEPT (a, t.b) */
+static struct expr *parse_star(struct parser *p, const struct name_list *qualifier, const struct token *at)
+{
+    struct expr *star = expr_at(expr_star(qualifier->items, qualifier->n, 0), (int64_t)at->start);
+    struct expr_list columns = {0};
+
+    if (!at_word(p, 0, "EXCEPT") || !at_sign(p, 1, "(") || !at_name(p, 2) || at_word(p, 2, "SELECT") ||
+        at_word(p, 2, "WITH"))
+        return star;
+    p->at += 2;
+    do {
+        struct name_list parts = {0};
+        int64_t start = (int64_t)peek_token(p, 0)->start;
+
+        if (!parse_dotted(p, &parts, "a column") ||
+            !push_expr(p, &columns, expr_at(expr_attribute(parts.items, parts.n, 0), start)))
+            break;
+    } while (accept_sign(p, ","));
+    if (!expect_sign(p, ")")) {
+        drop_exprs(&columns);
+        expr_unref(star);
+        return NULL;
+    }
+    return expr_at(expr_star_except(star, columns.items, columns.n), (int64_t)at->start);
+}
+
 /* ---- names ---- */
 static struct expr *parse_column(struct parser *p)
 {
@@ -900,7 +926,7 @@ static struct expr *parse_column(struct parser *p)
             break;
         if (at_sign(p, 1, "*")) {
             p->at += 2;
-            return expr_at(expr_star(parts.items, parts.n, 0), (int64_t)first->start);
+            return parse_star(p, &parts, first);
         }
         p->at++;
     }
@@ -927,6 +953,35 @@ static struct expr *parse_bare_function(struct parser *p)
     return NULL;
 }
 
+/* What a field of (a, b + 1) is called: as the column, else by its place. */
+static const char *row_field(struct parser *p, const struct expr *e, size_t place)
+{
+    if (e->kind == EXPR_ALIAS)
+        return e->u.alias.names[0];
+    return e->kind == EXPR_ATTRIBUTE ? e->u.name.parts[e->u.name.n_parts - 1]
+                                     : arena_printf(p->arena, "col%zu", place);
+}
+
+/* (a, b): a struct, which Spark calls named_struct(a, a, b, b) */
+static struct expr *row_value(struct parser *p, struct expr_list *items)
+{
+    struct expr_list args = {0};
+
+    for (size_t i = 0; p->failed == LC_OK && i < items->n; i++) {
+        struct expr *e = items->items[i];
+        const char *name = row_field(p, e, i + 1);
+
+        if (!name || e->kind == EXPR_STAR) { /* (*, 1): its fields have the names of columns */
+            drop_exprs(&args);
+            return call_list("struct", false, items);
+        }
+        push_expr(p, &args, expr_string(name, strlen(name)));
+        push_expr(p, &args, expr_ref(e->kind == EXPR_ALIAS ? e->args[0] : e));
+    }
+    drop_exprs(items);
+    return call_list("named_struct", false, &args);
+}
+
 static struct expr *parse_parenthesis(struct parser *p)
 {
     struct expr_list items = {0};
@@ -948,7 +1003,7 @@ static struct expr *parse_parenthesis(struct parser *p)
     if (!expect_sign(p, ")"))
         push_expr(p, &items, NULL);
     if (items.n != 1)
-        return call_list("struct", false, &items);
+        return row_value(p, &items);
     e = items.items[0];
     return e;
 }
@@ -1012,7 +1067,7 @@ static struct expr *parse_atom(struct parser *p)
         return parse_parenthesis(p);
     if (at_sign(p, 0, "*")) {
         p->at++;
-        return expr_at(expr_star(NULL, 0, 0), (int64_t)t->start);
+        return parse_star(p, &(struct name_list){0}, t);
     }
     if (at_word(p, 0, "CASE") && !at_sign(p, 1, ".")) {
         p->at++;

@@ -347,34 +347,29 @@ static bool parse_join_kind(struct parser *p, enum join_kind *kind)
     return false;
 }
 
-/* explode(xs) [AS] x(e), of a LATERAL, is what LATERAL VIEW explode(xs) x AS e is. */
+/* explode(xs) [AS] x(e), behind LATERAL */
 static bool at_generator(const struct parser *p)
 {
     return at_name(p, 0) && at_sign(p, 1, "(") && is_generator(peek_token(p, 0)->text);
 }
-
-static const struct plan *parse_generated(struct parser *p, const struct plan *left, bool outer);
 
 /* What joins to the left: a table, or what a LATERAL gives for each of its rows. */
 static const struct plan *parse_lateral(struct parser *p, const struct plan *left, enum join_kind kind)
 {
     const struct plan *right;
     struct expr *condition = NULL;
+    bool generator = at_generator(p);
 
-    if (at_generator(p)) {
-        left =
-            parse_generated(p, left, false); /* Spark gives no row for an empty list, behind LEFT JOIN, too */
-        if (accept_words(p, "ON TRUE"))
-            return left;
-        if (at_word(p, 0, "ON"))
-            fail_unsupported(p, peek_token(p, 0), "ON behind a LATERAL generator");
-        return checked(p, left);
-    }
     right = parse_relation_primary(p);
     if (accept_word(p, "ON"))
         condition = parse_expr(p);
+    else if (generator && kind == JOIN_LEFT) /* Spark gives no row for an empty list then */
+        kind = JOIN_CROSS;
     if (p->failed == LC_OK && kind != JOIN_INNER && kind != JOIN_CROSS && kind != JOIN_LEFT)
-        fail_here(p, "JOIN, LEFT JOIN or CROSS JOIN before LATERAL");
+        fail_at(
+            p, peek_token(p, 0),
+            "[INVALID_LATERAL_JOIN_TYPE] LATERAL stands behind JOIN, LEFT JOIN or CROSS JOIN, or a comma. "
+            "SQLSTATE: 42613");
     if (p->failed != LC_OK) {
         plan_unref(left);
         plan_unref(right);
@@ -445,45 +440,6 @@ struct select { /* a SELECT while it is read */
     struct grouping by;
     struct expr *having, *qualify;
 };
-
-/* The columns of a generator beside those that are there; its arguments were read. */
-static const struct plan *add_generated(struct parser *p, const struct plan *input, const char *function,
-                                        bool outer, struct expr_list *args, const struct name_list *columns)
-{
-    const char *name = outer ? arena_printf(p->arena, "%s_outer", function) : function;
-    struct expr *exprs[2];
-    struct expr *call = name ? expr_call(name, false, args->items, args->n) : NULL;
-
-    args->n = 0;
-    exprs[0] = expr_star(NULL, 0, 0);
-    exprs[1] = columns->n == 0   ? call
-               : columns->n == 1 ? expr_alias(call, columns->items[0])
-                                 : expr_alias_many(call, columns->items, columns->n, NULL);
-    return input ? plan_project(input, exprs, 2) : plan_project(NULL, exprs + 1, 1);
-}
-
-/* explode(xs) [AS] x(e) behind LATERAL */
-static const struct plan *parse_generated(struct parser *p, const struct plan *left, bool outer)
-{
-    const char *function = parse_identifier(p, "a generator such as explode");
-    struct name_list columns = {0};
-    struct expr_list args = {0};
-
-    if (expect_sign(p, "(") && !at_sign(p, 0, ")"))
-        parse_expr_list(p, &args);
-    expect_sign(p, ")");
-    if (accept_word(p, "AS") || at_alias(p)) {
-        parse_identifier(p, "a name");
-        if (at_sign(p, 0, "("))
-            parse_identifier_list(p, &columns, "a name");
-    }
-    if (p->failed != LC_OK) {
-        drop_exprs(&args);
-        plan_unref(left);
-        return NULL;
-    }
-    return checked(p, add_generated(p, left, function, outer, &args, &columns));
-}
 
 /* LATERAL VIEW [OUTER] explode(x) t [AS] a, b: the generator's columns beside those that are there. */
 static bool parse_lateral_view(struct parser *p, struct select *s)
@@ -705,22 +661,6 @@ static const struct plan *make_select(struct parser *p, struct select *s)
     return s->distinct ? plan_deduplicate(plan, NULL, 0) : plan;
 }
 
-/* SELECT * EXCEPT (a, b) */
-static bool parse_except(struct parser *p, struct expr **star)
-{
-    struct name_list names = {0};
-    struct expr_list columns = {0};
-
-    p->at++;
-    if (!parse_identifier_list(p, &names, "a column"))
-        return false;
-    for (size_t i = 0; i < names.n; i++)
-        if (!push_expr(p, &columns, expr_attribute(&names.items[i], 1, 0)))
-            return drop_exprs(&columns), false;
-    *star = expr_star_except(*star, columns.items, columns.n);
-    return *star || fail_memory(p);
-}
-
 static bool has_window(const struct expr *e)
 {
     if (e->kind == EXPR_WINDOW)
@@ -770,10 +710,6 @@ static const struct plan *parse_select_with(struct parser *p, bool from_first, c
         accept_word(p, "ALL");
     do {
         if (p->failed != LC_OK || !push_expr(p, &s.items, parse_named_expr(p)))
-            break;
-        if (s.items.items[s.items.n - 1]->kind == EXPR_STAR && at_word(p, 0, "EXCEPT") &&
-            at_sign(p, 1, "(") && at_name(p, 2) && !at_word(p, 2, "SELECT") && !at_word(p, 2, "WITH") &&
-            !parse_except(p, &s.items.items[s.items.n - 1]))
             break;
     } while (accept_sign(p, ","));
     if (p->failed == LC_OK && (input || parse_clauses(p, &s)))

@@ -511,19 +511,32 @@ static const char *named_outside_try(struct call *c)
     return variable ? gen_printf(c->g, "list_transform([row(%s)], lambda %s: ", row, variable) : NULL;
 }
 
+/* Stars among the arguments: of an aggregate function's they stand for the columns of its input. */
+static enum lc sx_starred(struct gen *g, struct scope *s, const struct expr **e)
+{
+    struct scope inside = function_is_aggregate((*e)->u.call.name) ? inside_aggregate(s) : *s;
+
+    TRY(star_arguments(g, &inside, e));
+    s->variables = inside.variables;
+    return LC_OK;
+}
+
 enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, const char *over, struct sx *out)
 {
-    struct call c = {.g = g,
-                     .scope = s,
-                     .e = e,
-                     .n = e->n - e->u.call.n_orders,
-                     .n_orders = e->u.call.n_orders,
-                     .distinct = e->u.call.distinct};
+    struct scope starred = *s;
+    struct call c;
     const char *head;
     special_fn *special;
 
     if (expr_is_outer(e))
         return outer_column(g, s, e, out);
+    TRY(sx_starred(g, &starred, &e));
+    c = (struct call){.g = g,
+                      .scope = &starred,
+                      .e = e,
+                      .n = e->n - e->u.call.n_orders,
+                      .n_orders = e->u.call.n_orders,
+                      .distinct = e->u.call.distinct};
     c.f = function_find(e->u.call.name, c.n);
     if (!c.f)
         return unknown_function(g, e);

@@ -30,86 +30,24 @@ static enum lc add(struct outputs *o, struct col c)
     return LC_OK;
 }
 
-static bool under(const struct col *c, const struct expr *star)
-{
-    size_t n = star->u.name.n_parts;
-
-    if (n > c->n_qualifier)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (strcasecmp(c->qualifier[c->n_qualifier - n + i], star->u.name.parts[i]) != 0)
-            return false;
-    return n > 0 || !c->hidden;
-}
-
-static bool from_plan(const struct gen *g, const struct col *c, int64_t plan_id)
-{
-    return !plan_id || seen_depth(g, plan_id, c) >= 0;
-}
-
-/* s.*: the fields of a struct column */
-static enum lc add_fields(struct outputs *o, const struct scope *s, const struct expr *star)
-{
-    struct expr attribute = {.kind = EXPR_ATTRIBUTE, .position = star->position, .u.name = star->u.name};
-    struct sx x;
-
-    TRY(sx_resolve(o->g, s, &attribute, &x));
-    if (x.type->id != DTYPE_STRUCT)
-        return gen_fail(o->g, star, LC_ENGINE,
-                        "[CANNOT_RESOLVE_STAR_EXPAND] Cannot resolve %s.* given input columns. Please "
-                        "check that the specified table or struct exists. SQLSTATE: 42704",
-                        x.name);
-    for (size_t i = 0; i < x.type->n_fields; i++) {
-        struct sx f;
-
-        TRY(sx_field(o->g, &x, x.type->fields[i].name, star, &f));
-        TRY(add(o, col_from(o->g, &f)));
-    }
-    return LC_OK;
-}
-
-/* * EXCEPT (a, b) */
-static bool left_out(const struct col *c, const struct expr *star)
-{
-    for (size_t i = 0; i < star->n; i++) {
-        const struct expr *a = star->args[i];
-
-        if (a->kind == EXPR_ATTRIBUTE && strcasecmp(a->u.name.parts[a->u.name.n_parts - 1], c->name) == 0)
-            return true;
-    }
-    return false;
-}
-
 static enum lc add_star(struct outputs *o, const struct scope *s, const struct expr *star)
 {
-    size_t before = o->n;
-    struct sx gone;
+    struct sx *columns;
+    size_t n;
 
-    for (size_t i = 0; i < star->n; i++)
-        if (star->args[i]->kind == EXPR_ATTRIBUTE)
-            TRY(sx_resolve(o->g, s, star->args[i], &gone));
-    for (size_t i = 0; i < s->n; i++) {
-        const struct col *c = &s->cols[i];
-        struct sx x = {.sql = c->sql,
-                       .name = c->name,
-                       .type = c->type,
-                       .nullable = c->nullable,
-                       .simple = c->simple,
-                       .col = c};
+    TRY(star_columns(o->g, s, star, &columns, &n));
+    for (size_t i = 0; i < n; i++) {
+        struct scope with = *s;
 
-        if (!under(c, star) || !from_plan(o->g, c, star->u.name.plan_id) || left_out(c, star))
-            continue;
         if (s->aggregating) { /* only groups may be there: the usual check, with its error */
-            char *parts[] = {(char *)(uintptr_t)c->name};
-            struct expr e = {
-                .kind = EXPR_ATTRIBUTE, .position = star->position, .u.name = {.parts = parts, .n_parts = 1}};
+            const struct expr *e = star_bind(o->g, &with, &columns[i]);
 
-            TRY(sx_expr(o->g, s, &e, &x));
+            if (!e)
+                return err_nomem(o->g->err);
+            TRY(sx_expr(o->g, &with, e, &columns[i]));
         }
-        TRY(add(o, col_from(o->g, &x)));
+        TRY(add(o, col_from(o->g, &columns[i])));
     }
-    if (o->n == before && star->u.name.n_parts)
-        return add_fields(o, s, star);
     return LC_OK;
 }
 
@@ -569,6 +507,18 @@ static const char *grouping_sets(struct gen *g, const struct plan *p, const stru
     }
     buf_putc(&b, ')');
     return gen_take(g, &b);
+}
+
+/* * EXCEPT (a, b) */
+static bool left_out(const struct col *c, const struct expr *star)
+{
+    for (size_t i = 0; i < star->n; i++) {
+        const struct expr *a = star->args[i];
+
+        if (a->kind == EXPR_ATTRIBUTE && strcasecmp(a->u.name.parts[a->u.name.n_parts - 1], c->name) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* PIVOT groups by all columns that it does not use: a star. */

@@ -159,6 +159,15 @@ enum lc sx_field(struct gen *g, const struct sx *in, const char *field, const st
 const char *sx_field_name(const struct sx *x);
 enum lc sx_column_of(struct gen *g, const struct rel *r, const char *name, size_t *index);
 
+/* star.c */
+/* What * or t.* stands for, without what it leaves out by EXCEPT. */
+enum lc star_columns(struct gen *g, const struct scope *s, const struct expr *star, struct sx **out,
+                     size_t *n);
+/* The call with columns where stars are among its arguments; what they mean is put into the scope. */
+enum lc star_arguments(struct gen *g, struct scope *s, const struct expr **call);
+/* An expression that means x in that scope; NULL without memory. */
+const struct expr *star_bind(struct gen *g, struct scope *s, const struct sx *x);
+
 /* encode_window.c */
 enum lc sx_window(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out);
 /* A map, or what has one inside, is neither equal nor less: [DATATYPE_MISMATCH.INVALID_ORDERING_TYPE]. */
