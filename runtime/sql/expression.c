@@ -958,8 +958,8 @@ static const char *row_field(struct parser *p, const struct expr *e, size_t plac
 {
     if (e->kind == EXPR_ALIAS)
         return e->u.alias.names[0];
-    return e->kind == EXPR_ATTRIBUTE ? e->u.name.parts[e->u.name.n_parts - 1]
-                                     : arena_printf(p->arena, "col%zu", place);
+    return e->kind == EXPR_ATTRIBUTE || e->kind == EXPR_VARIABLE ? e->u.name.parts[e->u.name.n_parts - 1]
+                                                                 : arena_printf(p->arena, "col%zu", place);
 }
 
 /* (a, b): a struct, which Spark calls named_struct(a, a, b, b) */

@@ -328,6 +328,21 @@ def test_describe_and_summary(run):
     ]
 
 
+def test_constants_of_all_rows_are_one_row(run):
+    """Where no column has a statistic, and where nothing is summed up."""
+    out = rows(run('df:select(F.array("id"):alias("a")):describe():show() df:agg(F.lit(1)):show() df:limit(0):groupBy():agg(F.lit("x")):show()'))
+    assert out == [["summary"], ["count"], ["mean"], ["stddev"], ["min"], ["max"], ["1"], ["1"], ["x"], ["x"]]
+
+
+def test_names_of_columns_are_those_of_pyspark(run):
+    names = run('print(table.concat(df:select(F.struct("id", "s"), F.pow("d", 2), F.max(F.struct("id")):over(Window.partitionBy("id"))).columns, "|"))')
+    over = "OVER (PARTITION BY id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
+    assert names == f"struct(id, s)|POWER(d, 2)|max(struct(id)) {over}\n"
+    assert run('print(table.concat(df:agg(F.mean("d")).columns, "|"))') == "avg(d)\n"
+    out = rows(run('df:select(F.to_json(F.struct("*")), F.concat_ws(",", "*")):limit(1):show(1, false)'))
+    assert out == [["to_json(struct(id, s, d))", "concat_ws(,, id, s, d)"], ['{"id":1,"s":"a","d":1.5}', "1,a,1.5"]]
+
+
 def test_groups_and_windows(run):
     out = rows(run("""
 local t = spark:createDataFrame({{"a", 1}, {"a", 2}, {"b", 5}}, {"k", "v"})

@@ -146,6 +146,8 @@ static enum lc unify(struct call *c)
 
         if (call_letter(c->f->in, i) != '=')
             continue;
+        if (strcmp(c->f->name, "in") == 0 && i > 0)
+            TRY(sx_fields_as(c->g, &c->args[i], c->args[0].type));
         both = common ? gen_type(c->g, dtype_common(common, c->args[i].type)) : c->args[i].type;
         if (!both)
             return gen_fail(

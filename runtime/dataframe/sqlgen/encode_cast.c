@@ -337,3 +337,31 @@ enum lc sx_coerce(struct gen *g, struct sx *x, const struct dtype *to, const str
     x->from = in.from;
     return LC_OK;
 }
+
+enum lc sx_fields_as(struct gen *g, struct sx *x, const struct dtype *like)
+{
+    const struct dtype *t = x->type, *made;
+    struct buf b = BUF_INIT((size_t)64 << 20);
+    bool same = true;
+
+    if (t->id != DTYPE_STRUCT || like->id != DTYPE_STRUCT || t->n_fields != like->n_fields)
+        return LC_OK;
+    for (size_t i = 0; i < t->n_fields; i++)
+        same = same && strcasecmp(t->fields[i].name, like->fields[i].name) == 0;
+    if (same)
+        return LC_OK;
+    made = dtype_struct_new(t->n_fields);
+    for (size_t i = 0; i < t->n_fields; i++) {
+        buf_puts(&b, i ? ", " : "");
+        sql_quote_name(&b, like->fields[i].name);
+        buf_printf(&b, " := struct_extract_at(%s, %zu)", x->sql, i + 1);
+        made = dtype_struct_add(made, like->fields[i].name, dtype_ref(t->fields[i].type),
+                                t->fields[i].nullable, NULL);
+    }
+    x->type = gen_type(g, made);
+    x->sql =
+        gen_printf(g, "CASE WHEN %s IS NULL THEN NULL ELSE struct_pack(%s) END", x->sql, gen_take(g, &b));
+    x->col = NULL;
+    x->simple = false;
+    return x->type && x->sql ? LC_OK : err_nomem(g->err);
+}

@@ -383,12 +383,14 @@ static const char *interval_literal(struct gen *g, const char *text)
 
 static const char *integer_literal(struct gen *g, enum dtype_id id, int64_t v)
 {
-    static const char *const types[DTYPE_COUNT] = {
-        [DTYPE_BYTE] = "TINYINT", [DTYPE_SHORT] = "SMALLINT", [DTYPE_LONG] = "BIGINT"};
+    static const char *const types[DTYPE_COUNT] = {[DTYPE_BYTE] = "TINYINT",
+                                                   [DTYPE_SHORT] = "SMALLINT",
+                                                   [DTYPE_INT] = "INTEGER",
+                                                   [DTYPE_LONG] = "BIGINT"};
 
     if (id == DTYPE_BOOLEAN)
         return v ? "TRUE" : "FALSE";
-    if (id == DTYPE_INT)
+    if (id == DTYPE_INT && v > INT32_MIN) /* DuckDB takes -2147483648 for the negative of a BIGINT */
         return gen_printf(g, v < 0 ? "(%" PRId64 ")" : "%" PRId64, v);
     return gen_printf(g, "CAST('%" PRId64 "' AS %s)", v, types[id]);
 }
@@ -540,20 +542,84 @@ static enum lc encode_extract(struct gen *g, const struct scope *s, const struct
 }
 
 /* ---- subqueries ---- */
+/* The values of (a, b) IN (SELECT …): the parts of a row, or one value. */
+static struct expr *const *in_values(const struct expr *left, size_t *n, size_t *step)
+{
+    const char *name = left->kind == EXPR_CALL ? left->u.call.name : "";
+
+    *step = strcmp(name, "named_struct") == 0 ? 2 : 1;
+    if (*step == 1 && strcmp(name, "struct") != 0)
+        return NULL;
+    *n = left->n / *step;
+    return left->args + *step - 1;
+}
+
+/* x = y as a condition; may: where it is not known, too */
+static enum lc in_pair(struct gen *g, const struct expr *e, struct sx x, const struct col *c, bool may,
+                       struct buf *b)
+{
+    struct sx y = {.sql = col_alias(g, c), .name = c->name, .type = c->type};
+    const struct dtype *common = gen_type(g, dtype_common(x.type, y.type));
+
+    if (!common)
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH] Cannot resolve \"%s\" due to data type "
+            "mismatch: it is \"%s\", and the column of the subquery \"%s\". SQLSTATE: 42K09",
+            x.name, gen_type_words(g, x.type), gen_type_words(g, y.type));
+    TRY(sx_coerce(g, &x, common, e));
+    TRY(sx_coerce(g, &y, common, e));
+    buf_printf(b, may ? "%scoalesce(%s = %s, TRUE)" : "%s(%s = %s)", b->len ? " AND " : "", x.sql, y.sql);
+    return LC_OK;
+}
+
+/* Of several columns: a row that is equal in all of them; NOT IN: none that is or may be, for all that is known. */
+static enum lc row_in(struct gen *g, const struct scope *s, const struct expr *e, struct rel *r,
+                      struct expr *const *values, size_t step, struct sx *out)
+{
+    bool negated = e->u.subquery.negated;
+    struct buf b = BUF_INIT((size_t)64 << 20);
+    const char *condition, *select = rel_select(g, r, false);
+
+    for (size_t i = 0; i < r->n; i++) {
+        struct sx x;
+        enum lc code = sx_expr(g, s, values[i * step], &x);
+
+        out->nullable |= code == LC_OK && (x.nullable || r->cols[i].nullable);
+        if (code == LC_OK)
+            code = in_pair(g, e, x, &r->cols[i], negated, &b);
+        if (code != LC_OK)
+            return buf_release(&b), code;
+    }
+    condition = gen_take(g, &b);
+    out->sql = gen_printf(g, "(%sEXISTS (SELECT 1 FROM (%s) AS t%d WHERE %s))", negated ? "NOT " : "", select,
+                          g->next_uid++, condition);
+    return LC_OK;
+}
+
 static enum lc subquery_in(struct gen *g, const struct scope *s, const struct expr *e, struct rel *r,
                            struct sx *out)
 {
-    const char *sql;
+    size_t n = 1, step = 1;
+    struct expr *const *values = e->n == 1 ? in_values(e->args[0], &n, &step) : NULL;
     struct sx x;
 
-    if (e->n != 1 || r->n != 1)
-        return gen_fail(g, e, LC_ENGINE, "a subquery of IN must have one column, this one has %zu", r->n);
     TRY(sx_expr(g, s, e->args[0], &x));
-    sql = rel_select(g, r, false);
+    if (e->n != 1 || r->n != n)
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH] Cannot resolve \"(%s IN (listquery()))\" due to "
+            "data type mismatch: on the left of IN there are %zu values, and the subquery has %zu columns. "
+            "SQLSTATE: 42K09",
+            x.name, n, r->n);
     out->type = dtype_of(DTYPE_BOOLEAN);
-    out->nullable = x.nullable || r->cols[0].nullable;
-    out->sql = gen_printf(g, "(%s %sIN (%s))", x.sql, e->u.subquery.negated ? "NOT " : "", sql);
     out->name = gen_printf(g, "(%s IN (listquery()))", x.name);
+    out->nullable = false;
+    if (values)
+        return row_in(g, s, e, r, values, step, out);
+    out->nullable = x.nullable || r->cols[0].nullable;
+    out->sql =
+        gen_printf(g, "(%s %sIN (%s))", x.sql, e->u.subquery.negated ? "NOT " : "", rel_select(g, r, false));
     return LC_OK;
 }
 
@@ -573,6 +639,7 @@ static enum lc encode_subquery(struct gen *g, const struct scope *s, const struc
         TRY(subquery_in(g, s, e, &r, out));
     } else if (e->u.subquery.kind == SUBQUERY_EXISTS) {
         out->type = dtype_of(DTYPE_BOOLEAN);
+        out->nullable = false;
         out->sql =
             gen_printf(g, "(%sEXISTS (%s))", e->u.subquery.negated ? "NOT " : "", rel_select(g, &r, false));
         out->name = "exists()";

@@ -650,5 +650,8 @@ enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
     if (p->u.aggregate.kind != GROUP_BY &&
         p->u.aggregate.n_groups > 0) /* no rows: no grand total, as in Spark */
         out->having = "count(*) > 0";
+    else if (p->kind == PLAN_AGGREGATE && !out->group &&
+             !any_aggregate(p)) /* constants: one row of all rows */
+        out->having = "count(*) >= 0";
     return LC_OK;
 }

@@ -88,7 +88,8 @@ static enum lc using_columns(struct gen *g, const struct plan *p, struct rel *ou
             if (g->explaining)
                 cols[n].made = gen_printf(g, "coalesce(%s, %s)", explain_name(g, from[a].name, &from[a]),
                                           explain_name(g, r.cols[b].name, &r.cols[b]));
-            cols[n].simple = false;
+            cols[n].simple =
+                true; /* of two references: it may be written twice, and a.key and b.key stay there */
             cols[n].nullable = from[a].nullable && r.cols[b].nullable;
             cols[n].qualifier = NULL;
             cols[n].n_qualifier = 0;

@@ -281,12 +281,26 @@ static const struct dtype *pair_type(struct call *c, const struct dtype *map)
 }
 
 /* Structs of the elements at the same place; shorter arrays are filled up with NULL. */
+/* "a IS NULL OR b IS NULL", of the arguments that may be; "FALSE": none may */
+static const char *any_null_condition(struct call *c)
+{
+    struct buf b = BUF_INIT((size_t)64 << 20);
+
+    for (size_t i = 0; i < c->n; i++)
+        if (c->args[i].nullable)
+            buf_printf(&b, "%s%s IS NULL", b.len ? " OR " : "", c->args[i].sql);
+    if (b.len == 0)
+        buf_puts(&b, "FALSE");
+    return gen_take(c->g, &b);
+}
+
 static enum lc arrays_zip(struct call *c, struct sx *out)
 {
     const struct dtype *s = dtype_struct_new(c->n), *t;
 
     for (size_t i = 0; i < c->n; i++) {
-        const char *name = c->args[i].col ? explain_plain(c->g, c->args[i].name) : gen_printf(c->g, "%zu", i);
+        bool named = c->args[i].col && c->e->args[i]->kind == EXPR_ATTRIBUTE;
+        const char *name = named ? explain_plain(c->g, c->args[i].name) : gen_printf(c->g, "%zu", i);
 
         if (c->args[i].type->id != DTYPE_ARRAY)
             return dtype_unref(s), wrong_type(c, i, "\"ARRAY\"");
@@ -294,11 +308,13 @@ static enum lc arrays_zip(struct call *c, struct sx *out)
     }
     t = gen_type(c->g, dtype_array(s, false));
     TRY(check_names(c, t ? t->element : NULL));
-    return special_done(c, out, t,
-                        gen_printf(c->g,
-                                   c->n == 1 ? "CAST(list_transform(%s, lambda lx: row(lx)) AS %s)"
-                                             : "CAST(list_zip(%s) AS %s)",
-                                   list(c, 0, 1), t ? gen_sql_type(c->g, t) : ""));
+    return special_done(
+        c, out, t,
+        gen_printf(c->g,
+                   c->n == 1
+                       ? "CASE WHEN %s THEN NULL ELSE CAST(list_transform(%s, lambda lx: row(lx)) AS %s) END"
+                       : "CASE WHEN %s THEN NULL ELSE CAST(list_zip(%s) AS %s) END",
+                   any_null_condition(c), list(c, 0, 1), t ? gen_sql_type(c->g, t) : ""));
 }
 
 static enum lc map_entries(struct call *c, struct sx *out)

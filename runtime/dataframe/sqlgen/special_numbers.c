@@ -38,6 +38,7 @@ static enum lc compare(struct call *c, struct sx *out)
     if (dtype_has_map(a->type) && dtype_has_map(b->type))
         return sx_not_orderable(c->g, c->e, strcmp(op, "<>") == 0 || strcmp(op, "=") == 0 ? "=" : c->f->name,
                                 gen_printf(c->g, "(%s = %s)", a->name, b->name), a->type);
+    TRY(sx_fields_as(c->g, b, a->type));
     if (!dtype_same(a->type, b->type) && !(dtype_is_numeric(a->type) && dtype_is_numeric(b->type))) {
         const struct dtype *common = gen_type(c->g, dtype_common(a->type, b->type));
 

@@ -183,6 +183,9 @@ enum lc sx_cast(struct gen *g, const struct sx *in, const struct dtype *to, bool
 bool sx_may_coerce(const struct dtype *from, const struct dtype *to);
 enum lc sx_coerce(struct gen *g, struct sx *x, const struct dtype *to, const struct expr *at);
 
+/* A struct that is compared with one of that type: by the places of its fields, whatever they are called. */
+enum lc sx_fields_as(struct gen *g, struct sx *x, const struct dtype *like);
+
 /* The text that show prints for a value. */
 const char *sx_pretty(struct gen *g, const struct sx *in);
 
