@@ -170,6 +170,50 @@ void java_regex_read(const char *pattern, struct java_regex *out)
     *out = (struct java_regex){.groups = r.groups, .empty = all.empty, .consumes = all.consumes};
 }
 
+/* (?im) or (?m: at p: are lines on? */
+static bool turns_lines_on(const char *p)
+{
+    size_t n = p[0] == '(' && p[1] == '?' ? strcspn(p + 2, "-:)<=!>") : 0;
+
+    return n && memchr(p + 2, 'm', n) != NULL;
+}
+
+void java_ends_read(const char *pattern, const char *end, struct java_ends *e, struct buf *out)
+{
+    struct reader r = {.p = pattern};
+    int depth = 0, ends = 0;
+    bool choice = false, last = false;
+
+    *e = (struct java_ends){0};
+    while (*r.p) {
+        const char *start = r.p;
+        bool is_end = *r.p == '$' || (r.p[0] == '\\' && r.p[1] == 'Z');
+
+        if (turns_lines_on(r.p)) {
+            *e = (struct java_ends){0};
+            return;
+        }
+        choice = choice || (*r.p == '|' && depth == 0);
+        depth += (*r.p == '(') - (*r.p == ')');
+        if (*r.p == '[')
+            skip_class(&r);
+        else if (*r.p == '\\')
+            escaped(&r);
+        else
+            r.p++;
+        if (is_end) {
+            ends++;
+            e->nested |= depth > 0;
+            buf_puts(out, end);
+        } else {
+            buf_add(out, start, (size_t)(r.p - start));
+        }
+        last = is_end;
+    }
+    e->any = ends > 0;
+    e->last = ends == 1 && last && depth == 0 && !choice;
+}
+
 const char *java_replacement(const char *s, size_t len, int groups, struct buf *out, struct buf *empty)
 {
     const char *end = s + len;

@@ -27,6 +27,15 @@ struct java_regex {
 };
 void java_regex_read(const char *pattern, struct java_regex *out);
 
+/* Java's $ and \Z also stand before a line break that ends the text; RE2's $ only at its end. */
+struct java_ends {
+    bool any, nested; /* there are some; one is inside of a group */
+    bool last;        /* there is one, and it ends the whole pattern, which is no choice of several */
+};
+/* out: the pattern with `end` in their place; within (?m), where both mean the same, there is none. */
+void java_ends_read(const char *pattern, const char *end, struct java_ends *e, struct buf *out);
+#define JAVA_LAST_BREAK "\\r\\n|[\\n\\r\\x{85}\\x{2028}\\x{2029}]"
+
 /* $1 as \1, the rest as it stands; empty: without the groups. NULL: done, else what is wrong. */
 const char *java_replacement(const char *s, size_t len, int groups, struct buf *out, struct buf *empty);
 #endif

@@ -83,12 +83,48 @@ static void replacements_are_those_of_re2(void **state)
     buf_release(&empty);
 }
 
+static void ends_are_found_where_java_has_them(void **state)
+{
+    static const struct {
+        const char *pattern, *out;
+        bool any, nested, last;
+    } rows[] = {{"ab$", "ab<>", true, false, true},
+                {"a\\Z", "a<>", true, false, true},
+                {"a|b$", "a|b<>", true, false, false},
+                {"(a$)", "(a<>)", true, true, false},
+                {"(a|b)$", "(a|b)<>", true, false, true},
+                {"a$|b$", "a<>|b<>", true, false, false},
+                {"a\\$", "a\\$", false, false, false},
+                {"[$]", "[$]", false, false, false},
+                {"\\Qa$\\E", "\\Qa$\\E", false, false, false},
+                {"$a", "<>a", true, false, false},
+                {"(?i)a$", "(?i)a<>", true, false, true},
+                {"a\\\\$", "a\\\\<>", true, false, true},
+                {"[]$]$", "[]$]<>", true, false, true},
+                {"(?<m>a)$", "(?<m>a)<>", true, false, true}};
+    struct buf out = BUF_INIT(100);
+    struct java_ends e;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        buf_clear(&out);
+        java_ends_read(rows[i].pattern, "<>", &e, &out);
+        assert_string_equal(buf_str(&out), rows[i].out);
+        if (e.any != rows[i].any || e.nested != rows[i].nested || e.last != rows[i].last)
+            fail_msg("%s: %d %d %d", rows[i].pattern, e.any, e.nested, e.last);
+    }
+    java_ends_read("(?im)a$", "<>", &e, &out);
+    assert_false(e.any);
+    buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_are_counted),
         cmocka_unit_test(what_finds_the_empty_text_is_known),
         cmocka_unit_test(replacements_are_those_of_re2),
+        cmocka_unit_test(ends_are_found_where_java_has_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

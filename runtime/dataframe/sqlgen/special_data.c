@@ -581,15 +581,6 @@ static enum lc octet_length(struct call *c, struct sx *out)
                                    c->args[0].sql, bytes ? "" : ")", times));
 }
 
-/* The first match is replaced by a character that no text has. */
-static enum lc regexp_instr(struct call *c, struct sx *out)
-{
-    return special_done(
-        c, out, dtype_of(DTYPE_INT),
-        gen_printf(c->g, "CAST(instr(regexp_replace(%s, %s, '\xEF\xB7\x90'), '\xEF\xB7\x90') AS INTEGER)",
-                   c->args[0].sql, c->args[1].sql));
-}
-
 static int width_of(const struct dtype *t)
 {
     return t->id == DTYPE_LONG ? 64 : 32;
@@ -655,7 +646,6 @@ const struct special special_data[] = {
     {"randstr", randstr},
     {"uniform", uniform},
     {"shuffle", shuffle},
-    {"regexp_instr", regexp_instr},
     {"shiftrightunsigned", shiftrightunsigned},
     {"shiftright", shiftright},
     {"shiftleft", shiftleft},

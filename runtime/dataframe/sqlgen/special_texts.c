@@ -195,6 +195,29 @@ static enum lc check_pattern(struct call *c, const struct sx *x)
     return LC_OK;
 }
 
+/* What Java's $ and \Z find, in RE2's words; the pattern as it stands where there is none, or no literal. */
+static const char *with_ends(struct call *c, const char *end, struct java_ends *e)
+{
+    const char *p = special_text(&c->args[1]), *out;
+    struct buf b = BUF_INIT(1 << 20);
+
+    *e = (struct java_ends){0};
+    if (p)
+        java_ends_read(p, end, e, &b);
+    out = e->any ? gen_take(c->g, &b) : (buf_release(&b), NULL);
+    return out ? gen_text(c->g, out, strlen(out)) : c->args[1].sql;
+}
+
+#define ENDS "(?:" JAVA_LAST_BREAK ")?\\z"
+
+/* The pattern for those who ask whether or where it matches only. */
+static const char *pattern_of(struct call *c)
+{
+    struct java_ends e;
+
+    return with_ends(c, ENDS, &e);
+}
+
 /* The plain text that a pattern means when it holds no operators; NULL when it does. */
 static const char *plain_pattern(struct call *c, const char *p)
 {
@@ -248,6 +271,7 @@ static enum lc split(struct call *c, struct sx *out)
 struct replacing {
     const char *text, *pattern, *with; /* SQL */
     struct java_regex regex;           /* of a pattern that is a literal */
+    int last_break;                    /* the group that is put back; 0: none */
     const char *literal,
         *empty; /* the replacement: what it is for RE2, and without its groups; NULL: no literal */
 };
@@ -301,10 +325,11 @@ static enum lc replaced(struct call *c, struct replacing *r, const char **sql)
             r->text, r->pattern, r->text, r->pattern, r->with, wrong, r->text);
     else if (r->regex.empty == REGEX_NEVER || !r->regex.consumes ||
              (r->literal && !*r->literal)) /* RE2 finds what Java does */
-        *sql = gen_printf(c->g, "regexp_replace(%s, %s, %s, 'g')", r->text, r->pattern,
+        *sql = gen_printf(c->g, "regexp_replace(%s, %s, %s%s, 'g')", r->text, r->pattern,
                           r->literal
                               ? gen_text(c->g, r->literal, strlen(r->literal))
-                              : gen_printf(c->g, "lacus_java_replacement(%s, %d)", r->with, r->regex.groups));
+                              : gen_printf(c->g, "lacus_java_replacement(%s, %d)", r->with, r->regex.groups),
+                          r->last_break ? gen_printf(c->g, " || '\\%d'", r->last_break) : "");
     else if (r->regex.empty == REGEX_ALWAYS && r->literal)
         *sql = replaced_twice(c, r);
     else {
@@ -312,6 +337,19 @@ static enum lc replaced(struct call *c, struct replacing *r, const char **sql)
         return err_hint(c->g->err, "write + for *, or the places into the pattern: ^ or $ alone around it");
     }
     return LC_OK;
+}
+
+/* b$ also finds the b before a line break that ends the text: the break is a group of its own, and is put back. */
+static void keep_last_break(struct call *c, struct replacing *r)
+{
+    struct java_ends e;
+    const char *pattern = with_ends(c, "(" JAVA_LAST_BREAK ")?\\z", &e), *with = special_text(&c->args[2]);
+
+    if (!e.last || r->regex.empty != REGEX_NEVER || !r->regex.consumes || r->regex.groups > 8 ||
+        (with && strstr(with, "$0"))) /* $0 would have the break in it */
+        return;
+    r->pattern = pattern;
+    r->last_break = r->regex.groups + 1;
 }
 
 static enum lc regexp_replace(struct call *c, struct sx *out)
@@ -324,6 +362,7 @@ static enum lc regexp_replace(struct call *c, struct sx *out)
     TRY(check_pattern(c, &c->args[1]));
     if (pattern)
         java_regex_read(pattern, &r.regex);
+    keep_last_break(c, &r);
     if (c->n > 3 && c->e->args[3]->kind == EXPR_LITERAL && c->e->args[3]->u.literal.is_null)
         return special_done(c, out, string(), "CAST(NULL AS VARCHAR)");
     if (c->n > 3 && !special_int(&c->args[3], &from))
@@ -365,8 +404,27 @@ static enum lc check_group(struct call *c, int64_t group)
                     c->f->name, n, group);
 }
 
+/* The pattern, and the group in it: the whole match, without the line break that ends the text, is one of its own. */
+static const char *group_pattern(struct call *c, int64_t *group)
+{
+    struct java_ends e;
+    const char *p = special_text(&c->args[1]), *all = with_ends(c, ENDS, &e);
+    struct buf b = BUF_INIT(1 << 20);
+
+    if (*group > 0 || !e.any)
+        return e.nested ? c->args[1].sql : all;
+    if (!e.last)
+        return c->args[1].sql;
+    buf_putc(&b, '(');
+    java_ends_read(p, ")" ENDS, &e, &b);
+    all = gen_take(c->g, &b);
+    *group = 1;
+    return all ? gen_text(c->g, all, strlen(all)) : NULL;
+}
+
 static enum lc extract_with(struct call *c, struct sx *out, const char *function, const struct dtype *type)
 {
+    const char *pattern, *sql;
     int64_t group = 1;
 
     TRY(check_pattern(c, &c->args[1]));
@@ -375,9 +433,49 @@ static enum lc extract_with(struct call *c, struct sx *out, const char *function
     TRY(check_group(c, group));
     out->name =
         gen_printf(c->g, "%s(%s, %s, %" PRId64 ")", c->f->name, c->args[0].name, c->args[1].name, group);
+    pattern = group_pattern(c, &group);
+    sql = gen_printf(c->g, "%s(%s, %s, %" PRId64 ")", function, c->args[0].sql, pattern, group);
+    if (type->id == DTYPE_ARRAY && group > 0) /* a group that took no part is an empty text */
+        sql = gen_printf(c->g, "list_transform(%s, lambda lx: coalesce(lx, ''))", sql);
+    return special_done(c, out, type, sql);
+}
+
+static enum lc matches(struct call *c, struct sx *out)
+{
+    TRY(check_pattern(c, &c->args[1]));
+    return special_done(c, out, dtype_of(DTYPE_BOOLEAN),
+                        gen_printf(c->g, "regexp_matches(%s, %s)", c->args[0].sql, pattern_of(c)));
+}
+
+static enum lc regexp_count(struct call *c, struct sx *out)
+{
+    TRY(check_pattern(c, &c->args[1]));
     return special_done(
-        c, out, type,
-        gen_printf(c->g, "%s(%s, %s, %" PRId64 ")", function, c->args[0].sql, c->args[1].sql, group));
+        c, out, dtype_of(DTYPE_INT),
+        gen_printf(c->g, "CAST(len(regexp_extract_all(%s, %s)) AS INTEGER)", c->args[0].sql, pattern_of(c)));
+}
+
+static enum lc regexp_substr(struct call *c, struct sx *out)
+{
+    int64_t group = 0;
+    const char *pattern = group_pattern(c, &group);
+
+    TRY(check_pattern(c, &c->args[1]));
+    TRY(special_done(
+        c, out, string(),
+        gen_printf(c->g, "nullif(regexp_extract(%s, %s, %" PRId64 "), '')", c->args[0].sql, pattern, group)));
+    out->nullable = true;
+    return LC_OK;
+}
+
+/* The first match is replaced by a character that no text has. */
+static enum lc regexp_instr(struct call *c, struct sx *out)
+{
+    TRY(check_pattern(c, &c->args[1]));
+    return special_done(
+        c, out, dtype_of(DTYPE_INT),
+        gen_printf(c->g, "CAST(instr(regexp_replace(%s, %s, '\xEF\xB7\x90'), '\xEF\xB7\x90') AS INTEGER)",
+                   c->args[0].sql, pattern_of(c)));
 }
 
 static enum lc regexp_extract(struct call *c, struct sx *out)
@@ -485,6 +583,10 @@ const struct special special_texts[] = {
     {"reverse", reverse},
     {"base64", base64},
     {"split", split},
+    {"rlike", matches},
+    {"regexp_count", regexp_count},
+    {"regexp_substr", regexp_substr},
+    {"regexp_instr", regexp_instr},
     {"regexp_replace", regexp_replace},
     {"regexp_extract", regexp_extract},
     {"regexp_extract_all", regexp_extract_all},
