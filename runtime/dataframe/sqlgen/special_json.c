@@ -369,10 +369,10 @@ static const char *wrong_as(struct call *c, const struct reading *r, const char 
 }
 
 /* What is said of the text itself, else of the first value in it, else of none. */
-static const char *by_text(struct call *c, const struct reading *r, const char *none,
+static const char *by_text(struct call *c, const struct reading *r, const char *x, const char *none,
                            const char *(*say)(struct call *, const struct reading *, const char *))
 {
-    const char *x = c->args[0].sql, *first = gen_printf(c->g, "lacus_json_first(%s)", x);
+    const char *first = gen_printf(c->g, "lacus_json_first(%s)", x);
 
     return gen_printf(c->g, "(CASE WHEN json_valid(%s) THEN %s WHEN json_valid(%s) THEN %s ELSE %s END)", x,
                       say(c, r, x), first, say(c, r, first), none);
@@ -380,7 +380,7 @@ static const char *by_text(struct call *c, const struct reading *r, const char *
 
 static enum lc from_json(struct call *c, struct sx *out)
 {
-    const char *x = c->args[0].sql, *value, *malformed = NULL;
+    const char *x = c->args[0].sql, *once = fresh(c), *value, *malformed = NULL;
     struct text_options o;
     struct reading r = {.options = &o, .otherwise = "NULL"};
     const struct dtype *t;
@@ -392,9 +392,10 @@ static enum lc from_json(struct call *c, struct sx *out)
     record = t->id == DTYPE_STRUCT ? dtype_field_index(t, o.corrupt) : -1;
     if (t->id == DTYPE_STRUCT && t->n_fields)
         r.otherwise = empty_struct(c, t, x);
-    value = by_text(c, &r, r.otherwise, read_as);
+    value = gen_printf(c->g, "list_transform([lacus_json_last(%s)], lambda %s: %s)[1]", x, once,
+                       by_text(c, &r, once, r.otherwise, read_as));
     if (o.fail || (record >= 0 && t->fields[record].type->id == DTYPE_STRING))
-        malformed = gen_printf(c->g, "(trim(%s) <> '' AND %s)", x, by_text(c, &r, "TRUE", wrong_as));
+        malformed = gen_printf(c->g, "(trim(%s) <> '' AND %s)", x, by_text(c, &r, x, "TRUE", wrong_as));
     if (o.fail)
         value =
             gen_printf(c->g, "(CASE WHEN %s THEN %s ELSE %s END)", malformed, options_malformed(c, x), value);

@@ -103,6 +103,18 @@ static void first_of(const struct value *a, struct result *out)
     result_text(out);
 }
 
+/* json_last(text): of members with one name the last; a text that is no JSON as it is */
+static void last_of(const struct value *a, struct result *out)
+{
+    size_t before = out->more->len;
+
+    if (!json_last(a->s, a->len, out->more)) {
+        out->more->len = before;
+        buf_add(out->more, a->s, a->len);
+    }
+    result_text(out);
+}
+
 /* ---- bitmaps of 4,096 bytes ---- */
 enum { BITMAP = 4096 };
 
@@ -425,6 +437,7 @@ const struct scalar scalars_data[] = {
     {"lacus_hypot", "dd", 'd', false, hypot_fn},
     {"lacus_json_path", "s", 's', false, path_of},
     {"lacus_json_first", "s", 's', false, first_of},
+    {"lacus_json_last", "s", 's', false, last_of},
     {"lacus_csv_fields", "ss", 'S', false, csv_fields},
     {"lacus_csv_quote", "ss", 's', false, csv_quote},
     {"lacus_csv_field", "sss", 's', false, csv_field},
