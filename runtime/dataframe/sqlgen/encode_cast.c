@@ -52,6 +52,39 @@ static const char *string_to_integer(struct gen *g, const struct sx *in, const s
         try_cast ? "NULL" : malformed(g, in, to));
 }
 
+/* Spaces and control characters around the word do not count; DuckDB has more words, and none with spaces. */
+static const char *string_to_boolean(struct gen *g, const struct sx *in, const struct dtype *to,
+                                     bool try_cast)
+{
+    static const char blanks[] = "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12"
+                                 "\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f \x7f";
+    const char *word = gen_printf(g, "lower(trim(%s, '%s'))", in->sql, blanks);
+
+    return gen_printf(
+        g,
+        "(CASE WHEN %s IN ('true', 't', 'yes', 'y', '1') THEN TRUE WHEN %s IN ('false', 'f', 'no', 'n', "
+        "'0') THEN FALSE WHEN %s IS NULL THEN NULL ELSE %s END)",
+        word, word, in->sql, try_cast ? "NULL" : malformed(g, in, to));
+}
+
+/* DuckDB reads '1_000', and neither '1d' nor '0x1p3'. */
+static const char *string_to_real(struct gen *g, const struct sx *in, const struct dtype *to, bool try_cast)
+{
+    const char *value = gen_printf(g, "CAST(lacus_java_double(%s) AS %s)", in->sql, gen_sql_type(g, to));
+
+    return try_cast ? value
+                    : gen_printf(g, "(CASE WHEN %s IS NOT NULL THEN %s WHEN %s IS NOT NULL THEN %s END)",
+                                 value, value, in->sql, malformed(g, in, to));
+}
+
+static const char *string_to_decimal(struct gen *g, const struct sx *in, const struct dtype *to,
+                                     bool try_cast)
+{
+    return gen_printf(g, "(CASE WHEN contains(%s, '_') THEN %s ELSE %s(%s AS %s) END)", in->sql,
+                      try_cast ? "NULL" : malformed(g, in, to), try_cast ? "TRY_CAST" : "CAST", in->sql,
+                      gen_sql_type(g, to));
+}
+
 /* Texts of values. Spark writes NULL inside of a value as null; what show prints (pretty) has NULL, and bytes in hexadecimal. */
 struct words {
     bool pretty;
@@ -108,14 +141,38 @@ static const char *struct_text(struct gen *g, const char *sql, const struct dtyp
     return gen_take(g, &out);
 }
 
+const char *sql_written_time(struct gen *g, const char *time, const char *usual, const char *pattern)
+{
+    return gen_printf(g,
+                      "(CASE WHEN %s >= TIMESTAMP '0001-01-01' AND %s < TIMESTAMP '10000-01-01' THEN %s ELSE "
+                      "lacus_date_format(epoch_us(CAST(%s AS TIMESTAMP)), 0, '', %s) END)",
+                      time, time, usual, time, pattern);
+}
+
+/* A TIMESTAMP of DuckDB, with as many digits behind the seconds as there are. */
+static const char *moment_text(struct gen *g, const char *sql)
+{
+    const char *usual = gen_printf(g, "CAST(%s AS VARCHAR)", sql);
+
+    return gen_printf(
+        g,
+        "(CASE WHEN %s >= TIMESTAMP '0001-01-01' AND %s < TIMESTAMP '10000-01-01' THEN %s ELSE "
+        "lacus_date_format(epoch_us(%s), 0, '', 'yyyy-MM-dd ') || CAST(CAST(%s AS TIME) AS VARCHAR) END)",
+        sql, sql, usual, sql, sql);
+}
+
 static const char *value_text(struct gen *g, const char *sql, const struct dtype *type, struct words w)
 {
     switch (type->id) {
+    case DTYPE_DATE:
+        return sql_written_time(g, sql, gen_printf(g, "CAST(%s AS VARCHAR)", sql), "'yyyy-MM-dd'");
+    case DTYPE_TIMESTAMP_NTZ:
+        return moment_text(g, sql);
     case DTYPE_FLOAT:
     case DTYPE_DOUBLE:
         return gen_printf(g, "lacus_java_number(CAST(%s AS VARCHAR))", sql);
     case DTYPE_TIMESTAMP:
-        return gen_printf(g, "CAST(CAST(%s AS TIMESTAMP) AS VARCHAR)", sql);
+        return moment_text(g, gen_printf(g, "CAST(%s AS TIMESTAMP)", sql));
     case DTYPE_TIME:
         return gen_printf(g, "regexp_replace(CAST(%s AS VARCHAR), '(\\.[0-9]*?)0+$', '\\1')", sql);
     case DTYPE_INTERVAL:
@@ -194,29 +251,53 @@ static const char *string_to_date(struct gen *g, const struct sx *in, const stru
                                  days, date, in->sql, malformed(g, in, to));
 }
 
+/* The first of the instants at which a clock shows that: an hour comes twice at the end of summer, on Lord Howe half of one. As variables: nothing
+ * is worked out twice. */
+static void put_first_instant(struct buf *out, const char *zone, const char *clock)
+{
+    const char *at = "struct_extract_at(lq, 1)",
+               *there = zone ? "struct_extract_at(lq, 2)" : "current_setting('TimeZone')";
+    static const char *const spans[] = {"3600000000", "1800000000"};
+
+    buf_printf(out,
+               "list_transform([row(%s%s%s)], lambda lq: list_transform([timezone(%s, %s)], lambda lt: CASE",
+               clock, zone ? ", " : "", zone ? zone : "", there, at);
+    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
+        buf_printf(out,
+                   " WHEN timezone(%s, make_timestamptz(epoch_us(lt) - %s)) = %s THEN "
+                   "make_timestamptz(epoch_us(lt) - %s)",
+                   there, spans[i], at, spans[i]);
+    buf_puts(out, " ELSE lt END)[1])[1]");
+}
+
 void sql_instant(struct buf *out, const char *zone, const char *clock)
 {
-    const char *before = "make_timestamptz(epoch_us(lt) - 3600000000)", *at = "struct_extract_at(lq, 1)",
-               *there = zone ? "struct_extract_at(lq, 2)" : "current_setting('TimeZone')";
+    buf_puts(out, "(CASE ");
+    if (zone) {
+        buf_printf(out, "WHEN %s IS NOT NULL THEN ", zone);
+        put_first_instant(out, zone, clock);
+        buf_putc(out, ' ');
+    }
+    buf_printf(out, "WHEN " SESSION_IS_UTC " THEN CAST(%s AS TIMESTAMPTZ) ELSE ", clock);
+    put_first_instant(out, NULL, clock);
+    buf_puts(out, " END)");
+}
 
-    buf_puts(out, "(CASE WHEN " SESSION_IS_UTC " THEN ");
-    if (zone)
-        buf_printf(out, "timezone(%s, %s)", zone, clock);
-    else
-        buf_printf(out, "CAST(%s AS TIMESTAMPTZ)", clock);
-    /* as variables: nothing is worked out twice */
-    buf_printf(
-        out, " ELSE list_transform([row(%s%s%s)], lambda lq: list_transform([timezone(%s, %s)], lambda lt: ",
-        clock, zone ? ", " : "", zone ? zone : "", there, at);
-    buf_printf(out, "CASE WHEN timezone(%s, %s) = %s THEN %s ELSE lt END)[1])[1] END)", there, before, at,
-               before);
+void sql_instant_in(struct buf *out, const char *zone, const char *clock)
+{
+    buf_printf(out,
+               "(CASE WHEN lacus_zone_offset(%s) IS NOT NULL THEN make_timestamptz(epoch_us(%s) - "
+               "lacus_zone_offset(%s)) ELSE ",
+               zone, clock, zone);
+    put_first_instant(out, zone, clock);
+    buf_puts(out, " END)");
 }
 
 void sql_instant_of_text(struct buf *out, const char *text)
 {
     struct buf zone = BUF_INIT((size_t)64 << 20), clock = BUF_INIT((size_t)64 << 20);
 
-    buf_printf(&zone, "coalesce(lacus_time_zone(%s), current_setting('TimeZone'))", text);
+    buf_printf(&zone, "lacus_time_zone(%s)", text);
     buf_printf(&clock, "make_timestamp(lacus_time_micros(%s, 1))", text);
     sql_instant(out, buf_str(&zone), buf_str(&clock));
     buf_release(&zone);
@@ -253,6 +334,12 @@ static const char *cast_text(struct gen *g, const struct sx *in, const struct dt
         return string_to_integer(g, in, to, try_cast);
     if (from == DTYPE_STRING && (to->id == DTYPE_TIMESTAMP || to->id == DTYPE_TIMESTAMP_NTZ))
         return string_to_timestamp(g, in, to, try_cast);
+    if (from == DTYPE_STRING && to->id == DTYPE_BOOLEAN)
+        return string_to_boolean(g, in, to, try_cast);
+    if (from == DTYPE_STRING && (to->id == DTYPE_DOUBLE || to->id == DTYPE_FLOAT))
+        return string_to_real(g, in, to, try_cast);
+    if (from == DTYPE_STRING && to->id == DTYPE_DECIMAL)
+        return string_to_decimal(g, in, to, try_cast);
     if (from == DTYPE_STRING && to->id == DTYPE_BINARY)
         return gen_printf(g, "encode(%s)", in->sql);
     if (from == DTYPE_STRING && to->id == DTYPE_DATE)

@@ -54,7 +54,7 @@ static const char *json_map(struct call *c, const struct text_options *o, const 
 static const char *json_value(struct call *c, const struct text_options *o, const struct dtype *t,
                               const char *x)
 {
-    const char *time;
+    const char *time, *clock;
 
     if (t->id == DTYPE_STRUCT)
         return json_struct(c, o, t, x);
@@ -64,15 +64,24 @@ static const char *json_value(struct call *c, const struct text_options *o, cons
         return json_map(c, o, t, x);
     if (options_format(c, o, t, x, &time) == LC_OK && time)
         return gen_printf(c->g, "CAST(to_json(%s) AS VARCHAR)", time);
+    if (t->id == DTYPE_DATE)
+        return gen_printf(
+            c->g, "('\"' || %s || '\"')",
+            sql_written_time(c->g, x, gen_printf(c->g, "CAST(%s AS VARCHAR)", x), "'yyyy-MM-dd'"));
+    clock =
+        t->id == DTYPE_TIMESTAMP || t->id == DTYPE_TIMESTAMP_NTZ
+            ? sql_written_time(c->g, x, gen_printf(c->g, "strftime(%s, '%%Y-%%m-%%dT%%H:%%M:%%S.%%g')", x),
+                               "'yyyy-MM-dd''T''HH:mm:ss.SSS'")
+            : NULL;
     if (t->id == DTYPE_TIMESTAMP)
         return gen_printf(
             c->g,
-            "('\"' || strftime(%s, '%%Y-%%m-%%dT%%H:%%M:%%S.%%g') || (CASE WHEN strftime(%s, '%%z') = "
+            "('\"' || %s || (CASE WHEN strftime(%s, '%%z') = "
             "'+00' THEN 'Z' WHEN len(strftime(%s, '%%z')) = 3 THEN strftime(%s, '%%z') || ':00' ELSE "
             "strftime(%s, '%%z') END) || '\"')",
-            x, x, x, x, x);
+            clock, x, x, x, x);
     if (t->id == DTYPE_TIMESTAMP_NTZ)
-        return gen_printf(c->g, "('\"' || strftime(%s, '%%Y-%%m-%%dT%%H:%%M:%%S.%%g') || '\"')", x);
+        return gen_printf(c->g, "('\"' || %s || '\"')", clock);
     if (t->id == DTYPE_DOUBLE || t->id == DTYPE_FLOAT)
         return gen_printf(c->g,
                           "(CASE WHEN isfinite(%s) THEN lacus_java_number(CAST(%s AS VARCHAR)) ELSE '\"' || "

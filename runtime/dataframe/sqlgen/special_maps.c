@@ -328,9 +328,10 @@ static enum lc json_tuple(struct call *c, struct sx *out)
     for (size_t i = 0; i < n; i++) {
         names[i] = gen_printf(c->g, "c%zu", i);
         types[i] = dtype_of(DTYPE_STRING);
-        sqls[i] = gen_printf(
-            c->g, "unnest([CASE WHEN json_valid(%s) THEN json_extract_string(lacus_json_last(%s), '$.\"' || %s || '\"') END])",
-            c->args[0].sql, c->args[0].sql, c->args[i + 1].sql);
+        sqls[i] = gen_printf(c->g,
+                             "unnest([CASE WHEN json_valid(%s) THEN json_extract_string(lacus_json_last(%s), "
+                             "'$.\"' || %s || '\"') END])",
+                             c->args[0].sql, c->args[0].sql, c->args[i + 1].sql);
     }
     return special_generated(c, out, names, types, sqls, n, true);
 }

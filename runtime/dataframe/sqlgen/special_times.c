@@ -73,12 +73,22 @@ static enum lc pattern(struct call *c, size_t arg, bool reading, struct time_pat
     return gen_fail(c->g, c->e, err.code, "%s", err.message);
 }
 
+static bool has_year(const struct time_pattern *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->items[i].letter == 'y')
+            return true;
+    return false;
+}
+
 /* A time as text; by: the pattern, which p was made of where it is a literal. */
 static const char *written(struct call *c, const struct time_pattern *p, const char *time, const char *by)
 {
     const char *clock = gen_printf(c->g, "CAST(%s AS TIMESTAMP)", time),
                *plain = p->n ? plain_pattern(c, p) : NULL;
 
+    if (plain && has_year(p))
+        return sql_written_time(c->g, clock, gen_printf(c->g, "strftime(%s, %s)", clock, plain), by);
     if (plain)
         return gen_printf(c->g, "strftime(%s, %s)", clock, plain);
     if (p->zoned)
@@ -111,6 +121,52 @@ static enum lc formatted(struct call *c, struct sx *out, const char *time)
                         written(c, &p, time, c->n > 1 ? c->args[1].sql : "'" USUAL_PATTERN "'"));
 }
 
+/* ---- times of a zone's clock ---- */
+/* In the zone, or the session's where that is NULL. */
+static const char *instant(struct call *c, const char *zone, const char *clock)
+{
+    struct buf b = BUF_INIT((size_t)64 << 20);
+
+    if (zone)
+        sql_instant_in(&b, zone, clock);
+    else
+        sql_instant(&b, NULL, clock);
+    return gen_take(c->g, &b);
+}
+
+static enum lc make_timestamp(struct call *c, struct sx *out)
+{
+    bool try = strncmp(c->f->name, "try_", 4) == 0;
+    const char *sql,
+        *clock = gen_printf(c->g, "make_timestamp(lacus_make_moment(%s, %s, %s, %s, %s, %s))", c->args[0].sql,
+                            c->args[1].sql, c->args[2].sql, c->args[3].sql, c->args[4].sql, c->args[5].sql);
+
+    sql = instant(c, c->n > 6 ? c->args[6].sql : NULL, clock);
+    return special_done(c, out, dtype_of(DTYPE_TIMESTAMP), try ? gen_printf(c->g, "TRY(%s)", sql) : sql);
+}
+
+static enum lc to_utc_timestamp(struct call *c, struct sx *out)
+{
+    return special_done(
+        c, out, dtype_of(DTYPE_TIMESTAMP),
+        instant(c, c->args[1].sql,
+                gen_printf(c->g, "timezone('UTC', CAST(%s AS TIMESTAMPTZ))", c->args[0].sql)));
+}
+
+/* convert_timezone([from,] to, time on a clock) */
+static enum lc convert_timezone(struct call *c, struct sx *out)
+{
+    const char *to = c->args[c->n - 2].sql,
+               *at = instant(c, c->n > 2 ? c->args[0].sql : NULL, c->args[c->n - 1].sql);
+
+    return special_done(
+        c, out, dtype_of(DTYPE_TIMESTAMP_NTZ),
+        gen_printf(c->g,
+                   "(CASE WHEN lacus_zone_offset(%s) IS NOT NULL THEN make_timestamp(epoch_us(%s) + "
+                   "lacus_zone_offset(%s)) ELSE timezone(%s, %s) END)",
+                   to, at, to, to, at));
+}
+
 static enum lc date_format(struct call *c, struct sx *out)
 {
     return formatted(c, out, c->args[0].sql);
@@ -124,7 +180,7 @@ void sql_time_read(struct buf *out, const char *text, const char *by, bool zoned
 
     buf_printf(&clock, "make_timestamp(lacus_time_read(%s, %s, %d))", text, by,
                times + 2 * !try_it + 4 * (t->id == DTYPE_TIME));
-    buf_printf(&zone, "coalesce(lacus_time_read_zone(%s, %s), " THE_ZONE ")", text, by);
+    buf_printf(&zone, "lacus_time_read_zone(%s, %s)", text, by);
     buf_puts(out, "CAST(");
     if (times || t->id == DTYPE_TIMESTAMP)
         sql_instant(out, times ? buf_str(&zone) : NULL, buf_str(&clock));
@@ -404,6 +460,9 @@ static enum lc current_time(struct call *c, struct sx *out)
 
 const struct special special_times[] = {
     {"current_time", current_time},
+    {"make_timestamp", make_timestamp},
+    {"to_utc_timestamp", to_utc_timestamp},
+    {"convert_timezone", convert_timezone},
     {"date_format", date_format},
     {"to_date", to_date},
     {"try_to_date", try_to_date},

@@ -219,9 +219,13 @@ struct special {
 };
 /* Known when the query is made, so that the other side of a CASE is not even planned. */
 #define SESSION_IS_UTC "current_setting('TimeZone') = 'UTC'"
-/* encode_cast.c: a time of the clock (SQL) as an instant in a zone (SQL; NULL: the session's). Of an hour that comes twice the first is meant, as in
+/* encode_cast.c: a time of the clock (SQL) as an instant in a zone (SQL, which may be NULL; none, or NULL: the session's). Of an hour that comes twice the first is meant, as in
  * java.time; DuckDB takes the second. */
 void sql_instant(struct buf *out, const char *zone, const char *clock);
+/* encode_cast.c: the same in a zone that the query names, which may be an offset */
+void sql_instant_in(struct buf *out, const char *zone, const char *clock);
+/* encode_cast.c: a DATE or TIMESTAMP as text: as usual, and where its year has not four digits by the pattern (SQL), as Java does. */
+const char *sql_written_time(struct gen *g, const char *time, const char *usual, const char *pattern);
 /* A text as an instant, in the session's zone where it names none; NULL where it is none. */
 void sql_instant_of_text(struct buf *out, const char *text);
 /* special_numbers.c: a TIMESTAMP or TIMESTAMP_NTZ later (op '+') or earlier by microseconds (SQL, a BIGINT) */

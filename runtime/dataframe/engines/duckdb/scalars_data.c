@@ -2,10 +2,12 @@
 #include "runtime/dataframe/csv/csv.h"
 #include "runtime/dataframe/engines/duckdb/scalars.h"
 #include "runtime/dataframe/json/path.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- CSV: one record ---- */
 /* csv_fields(line, separator): as the reader of files cuts them */
@@ -427,6 +429,86 @@ static void hypot_fn(const struct value *a, struct result *out)
     out->f = hypot(a[0].f, a[1].f);
 }
 
+/* ---- numbers in texts ---- */
+/* Infinity and its kin, in any case */
+static bool number_word(const char *s, size_t len, double *out)
+{
+    static const struct {
+        const char *word;
+        double value;
+    } words[] = {{"inf", INFINITY}, {"infinity", INFINITY}, {"nan", NAN}};
+    bool sign = len && (*s == '+' || *s == '-'), minus = len && *s == '-';
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (len - sign == strlen(words[i].word) && strncasecmp(s + sign, words[i].word, len - sign) == 0 &&
+            (!sign || isinf(words[i].value))) {
+            *out = minus ? -words[i].value : words[i].value;
+            return true;
+        }
+    return false;
+}
+
+/* Digits with at most one point among them; how many digits. */
+static size_t skip_digits(const char **s, const char *end, bool hex)
+{
+    size_t digits = 0;
+    bool point = false;
+
+    for (; *s < end; (*s)++) {
+        if (**s == '.' && !point)
+            point = true;
+        else if (hex ? isxdigit((unsigned char)**s) : isdigit((unsigned char)**s))
+            digits++;
+        else
+            break;
+    }
+    return digits;
+}
+
+/* 1.5, .5e-3, 0x1.8p1, with d or f behind it: strtod reads it but for that letter, and reads more. */
+static bool is_java_number(const char *s, const char *end)
+{
+    bool hex;
+
+    s += s < end && (*s == '+' || *s == '-');
+    hex = end - s > 2 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X');
+    s += hex ? 2 : 0;
+    if (skip_digits(&s, end, hex) == 0)
+        return false;
+    if (s < end && (hex ? *s == 'p' || *s == 'P' : *s == 'e' || *s == 'E')) {
+        s += 1 + (s + 1 < end && (s[1] == '+' || s[1] == '-'));
+        if (s == end || !isdigit((unsigned char)*s))
+            return false;
+        while (s < end && isdigit((unsigned char)*s))
+            s++;
+    } else if (hex) {
+        return false;
+    }
+    s += s < end && strchr("dDfF", *s) != NULL;
+    return s == end;
+}
+
+/* java_double(text): what Double.parseDouble reads, and 'nan' and 'inf' in any case; NULL: it is none */
+static void java_double(const struct value *a, struct result *out)
+{
+    const char *s = a->s, *end = s + a->len;
+
+    while (s < end && (unsigned char)*s <= ' ')
+        s++;
+    while (s < end && (unsigned char)end[-1] <= ' ')
+        end--;
+    if (number_word(s, (size_t)(end - s), &out->f))
+        return;
+    if (!is_java_number(s, end)) {
+        out->null = true;
+        return;
+    }
+    buf_add(out->more, s, (size_t)(end - s));
+    buf_putc(out->more, '\0');
+    out->f = strtod(out->more->data, NULL);
+    buf_clear(out->more);
+}
+
 const struct scalar scalars_data[] = {
     {"lacus_decimal_divide", "ssi", 's', false, decimal_divide},
     {"lacus_round_double", "dii", 'd', false, round_double},
@@ -435,6 +517,7 @@ const struct scalar scalars_data[] = {
     {"lacus_log1p", "d", 'd', false, log1p_fn},
     {"lacus_expm1", "d", 'd', false, expm1_fn},
     {"lacus_hypot", "dd", 'd', false, hypot_fn},
+    {"lacus_java_double", "s", 'd', false, java_double},
     {"lacus_json_path", "s", 's', false, path_of},
     {"lacus_json_first", "s", 's', false, first_of},
     {"lacus_json_last", "s", 's', false, last_of},
