@@ -308,7 +308,8 @@ static bool is_foldable(const struct expr *e)
 {
     if (!e || e->kind == EXPR_LITERAL)
         return e != NULL;
-    if (e->kind != EXPR_CAST && (e->kind != EXPR_CALL || e->n == 0 || function_is_aggregate(e->u.call.name)))
+    if (e->kind != EXPR_CAST && e->kind != EXPR_EXTRACT &&
+        (e->kind != EXPR_CALL || e->n == 0 || function_is_aggregate(e->u.call.name)))
         return false;
     for (size_t i = 0; i < e->n; i++)
         if (!is_foldable(e->args[i]))
@@ -327,31 +328,142 @@ static const char *window_name(struct call *c)
                       shifted ? ", " : "", shifted ? c->n > 2 ? c->args[2].name : "NULL" : "");
 }
 
+static enum lc refuse_window(struct call *c, const char *what, const char *type, const struct sx *x)
+{
+    bool back = strcmp(c->f->name, "lag") == 0; /* lag looks forward by its negative */
+
+    (void)type;
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[DATATYPE_MISMATCH.NON_FOLDABLE_INPUT] Cannot resolve \"%s\" due to data type mismatch: the "
+        "input `%s` should be a foldable \"INT\" expression; however, got \"%s\". SQLSTATE: 42K09",
+        window_name(c), what, back ? gen_printf(c->g, "(- %s)", x->name) : x->name);
+}
+
+static enum lc refuse_input(struct call *c, const char *what, const char *type, const struct sx *x)
+{
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[DATATYPE_MISMATCH.NON_FOLDABLE_INPUT] Cannot resolve \"%s\" due to data type mismatch: the "
+        "input `%s` should be a foldable %s expression; however, got \"%s\". SQLSTATE: 42K09",
+        c->f->name, what, type, x->name);
+}
+
+static enum lc refuse_argument(struct call *c, const char *what, const char *type, const struct sx *x)
+{
+    (void)x;
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[NON_FOLDABLE_ARGUMENT] The function `%s` requires the parameter `%s` to be a foldable expression "
+        "of the type %s, but the actual argument is a non-foldable. SQLSTATE: 42K08",
+        c->f->name, what, type);
+}
+
+static enum lc refuse_seed(struct call *c, const char *what, const char *type, const struct sx *x)
+{
+    (void)what, (void)type;
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[SEED_EXPRESSION_IS_UNFOLDABLE] The seed expression \"%s\" of the expression \"%s(%s)\" must be "
+        "foldable. SQLSTATE: 42K08",
+        x->name, c->f->name, x->name);
+}
+
+static enum lc refuse_error(struct call *c, const char *what, const char *type, const struct sx *x)
+{
+    (void)what, (void)type, (void)x;
+    return gen_fail(c->g, c->e, LC_ENGINE,
+                    "[_LEGACY_ERROR_TEMP_1104] The second argument should be a double literal.");
+}
+
+static enum lc refuse_schema(struct call *c, const char *what, const char *type, const struct sx *x)
+{
+    (void)what, (void)type;
+    return gen_fail(
+        c->g, c->e, LC_ENGINE,
+        "[INVALID_SCHEMA.NON_STRING_LITERAL] The input schema \"%s\" is not a valid schema string. The input "
+        "expression must be string literal and not null. SQLSTATE: 42K07",
+        x->name);
+}
+
+#define AN_INT    "\"INT\""
+#define A_STRING  "\"STRING\""
+#define A_DOUBLE  "\"DOUBLE\""
+#define A_BOOLEAN "\"BOOLEAN\""
+#define A_NUMBER  "integer or floating-point"
+
 static enum lc check_foldable(struct call *c)
 {
     static const struct {
         const char *name;
         size_t argument;
-        const char *what;
-    } rows[] = {{"lag", 1, "offset"},
-                {"lead", 1, "offset"},
-                {"nth_value", 1, "offset"},
-                {"ntile", 0, "buckets"},
-                {"stack", 0, "n"}};
+        const char *what, *type;
+        enum lc (*refuse)(struct call *c, const char *what, const char *type, const struct sx *x);
+    } rows[] = {
+        {"lag", 1, "offset", AN_INT, refuse_window},
+        {"lead", 1, "offset", AN_INT, refuse_window},
+        {"nth_value", 1, "offset", AN_INT, refuse_window},
+        {"ntile", 0, "buckets", AN_INT, refuse_window},
+        {"stack", 0, "n", AN_INT, refuse_window},
+        {"rand", 0, "seed", AN_INT, refuse_seed},
+        {"randn", 0, "seed", AN_INT, refuse_seed},
+        {"uniform", 0, "min", A_NUMBER, refuse_input},
+        {"uniform", 1, "max", A_NUMBER, refuse_input},
+        {"uniform", 2, "seed", A_NUMBER, refuse_input},
+        {"randstr", 0, "length", "integer", refuse_input},
+        {"randstr", 1, "seed", "integer", refuse_input},
+        {"mode", 1, "deterministic", A_BOOLEAN, refuse_argument},
+        {"time_bucket", 0, "bucketSize", "\"INTERVAL DAY\"", refuse_input},
+        {"time_bucket", 2, "origin", "\"TIMESTAMP\"", refuse_input},
+        {"to_number", 1, "format", A_STRING, refuse_input},
+        {"try_to_number", 1, "format", A_STRING, refuse_input},
+        {"to_binary", 1, "fmt", A_STRING, refuse_input},
+        {"try_to_binary", 1, "fmt", A_STRING, refuse_input},
+        {"count_min_sketch", 1, "eps", A_DOUBLE, refuse_input},
+        {"count_min_sketch", 2, "confidence", A_DOUBLE, refuse_input},
+        {"count_min_sketch", 3, "seed", AN_INT, refuse_input},
+        {"percentile", 1, "percentage", A_DOUBLE, refuse_input},
+        {"percentile_approx", 1, "percentage", A_DOUBLE, refuse_input},
+        {"percentile_approx", 2, "accuracy", AN_INT, refuse_input},
+        {"approx_percentile", 1, "percentage", A_DOUBLE, refuse_input},
+        {"approx_percentile", 2, "accuracy", AN_INT, refuse_input},
+        {"histogram_numeric", 1, "nb", AN_INT, refuse_input},
+        {"listagg", 1, "delimiter", A_STRING, refuse_input},
+        {"string_agg", 1, "delimiter", A_STRING, refuse_input},
+        {"schema_of_json", 0, "json", A_STRING, refuse_input},
+        {"schema_of_csv", 0, "csv", A_STRING, refuse_input},
+        {"regexp_replace", 3, "position", AN_INT, refuse_input},
+        {"round", 1, "scale", AN_INT, refuse_input},
+        {"bround", 1, "scale", AN_INT, refuse_input},
+        {"ceil", 1, "scale", AN_INT, refuse_argument},
+        {"floor", 1, "scale", AN_INT, refuse_argument},
+        {"date_part", 0, "field", A_STRING, refuse_argument},
+        {"sort_array", 1, "ascendingOrder", A_BOOLEAN, refuse_input},
+        {"kll_sketch_agg_bigint", 1, "k", AN_INT, refuse_input},
+        {"kll_sketch_agg_float", 1, "k", AN_INT, refuse_input},
+        {"kll_sketch_agg_double", 1, "k", AN_INT, refuse_input},
+        {"approx_count_distinct", 1, "relativeSD", A_DOUBLE, refuse_error},
+        {"from_json", 1, "schema", A_STRING, refuse_schema},
+        {"from_csv", 1, "schema", A_STRING, refuse_schema},
+    };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct sx *x = &c->args[rows[i].argument];
 
-        if (strcmp(rows[i].name, c->f->name) != 0 || rows[i].argument >= c->n || is_foldable(x->from))
-            continue;
-        return gen_fail(
-            c->g, c->e, LC_ENGINE,
-            "[DATATYPE_MISMATCH.NON_FOLDABLE_INPUT] Cannot resolve \"%s\" due to data type mismatch: the "
-            "input `%s` should be a foldable \"INT\" expression; however, got \"%s\". SQLSTATE: 42K09",
-            window_name(c), rows[i].what,
-            i == 0 ? gen_printf(c->g, "(- %s)", x->name) : x->name); /* lag looks forward by its negative */
+        if (strcmp(rows[i].name, c->f->name) == 0 && rows[i].argument < c->n && !is_foldable(x->from))
+            return rows[i].refuse(c, rows[i].what, rows[i].type, x);
     }
     return LC_OK;
+}
+
+/* to_char of a number: its format is known before there are rows; of a date or of bytes it need not be. */
+static enum lc check_format(struct call *c)
+{
+    bool named = strcmp(c->f->name, "to_char") == 0 || strcmp(c->f->name, "to_varchar") == 0;
+
+    return named && c->n > 1 && dtype_is_numeric(c->args[0].type) && !is_foldable(c->args[1].from)
+               ? refuse_input(c, "format", A_STRING, &c->args[1])
+               : LC_OK;
 }
 
 /* Whether NULLs are left out is known before there are rows. */
@@ -370,9 +482,23 @@ static enum lc check_flag(struct call *c)
     return LC_OK;
 }
 
+/* Maps whose keys are no texts are no variants, either. */
+static bool is_object(const struct dtype *t)
+{
+    return t->id == DTYPE_NULL || t->id == DTYPE_STRUCT || t->id == DTYPE_ARRAY ||
+           (t->id == DTYPE_MAP && t->key->id == DTYPE_STRING);
+}
+
 static enum lc check_one(struct call *c)
 {
     int64_t bins;
+
+    if (strcmp(c->f->name, "to_variant_object") == 0 && !is_object(c->args[0].type))
+        return gen_fail(
+            c->g, c->e, LC_ENGINE,
+            "[DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION] Cannot resolve \"%s(%s)\" due to data type "
+            "mismatch: cannot cast \"%s\" to \"VARIANT\". SQLSTATE: 42K09",
+            c->f->name, c->args[0].name, gen_type_words(c->g, c->args[0].type));
 
     if (strcmp(c->f->name, "window_time") == 0 && !is_window(c->args[0].type))
         return gen_fail(c->g, c->e, LC_ENGINE,
@@ -404,6 +530,7 @@ enum lc sx_check_call(struct call *c)
     TRY(check_element(c));
     TRY(check_limits(c));
     TRY(check_foldable(c));
+    TRY(check_format(c));
     TRY(check_flag(c));
     TRY(check_one(c));
     return check_sketch(c);

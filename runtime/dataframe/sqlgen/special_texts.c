@@ -110,6 +110,11 @@ static enum lc concat_ws(struct call *c, struct sx *out)
     else if (!arrays)
         TRY(special_done(c, out, string(), gen_printf(c->g, "concat_ws(%s)", joined(c, 0, ", "))));
     else {
+        const struct dtype *texts = gen_type(c->g, dtype_array(dtype_of(DTYPE_STRING), true));
+
+        for (size_t i = 1; i < c->n && texts; i++)
+            if (c->args[i].type->id == DTYPE_ARRAY && c->args[i].type->element->id != DTYPE_STRING)
+                TRY(sx_coerce(c->g, &c->args[i], texts, c->e));
         for (size_t i = 1; i < c->n; i++)
             buf_printf(
                 &b, c->args[i].type->id == DTYPE_ARRAY ? "%scoalesce(%s, CAST([] AS VARCHAR[]))" : "%s[%s]",
