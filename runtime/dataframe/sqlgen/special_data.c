@@ -121,6 +121,17 @@ static enum lc from_csv(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* A time in a line of CSV: by the option's pattern, else as Spark has it there. *out NULL: it is no time. */
+static enum lc csv_time(struct call *c, const struct text_options *o, const struct dtype *t, const char *x,
+                        const char **out)
+{
+    TRY(options_format(c, o, t, x, out));
+    if (*out || (t->id != DTYPE_TIMESTAMP && t->id != DTYPE_TIMESTAMP_NTZ))
+        return LC_OK;
+    return sql_time_text(
+        c, x, t->id == DTYPE_TIMESTAMP ? "yyyy-MM-dd'T'HH:mm:ss.SSSXXX" : "yyyy-MM-dd'T'HH:mm:ss.SSS", out);
+}
+
 static enum lc to_csv(struct call *c, struct sx *out)
 {
     const struct dtype *t = c->args[0].type;
@@ -139,7 +150,7 @@ static enum lc to_csv(struct call *c, struct sx *out)
                        .nullable = true};
         const char *time;
 
-        TRY(options_format(c, &o, f.type, f.sql, &time));
+        TRY(csv_time(c, &o, f.type, f.sql, &time));
         if (time)
             f.sql = time;
         else
