@@ -196,8 +196,8 @@ static int temp_view(lua_State *L, bool replace)
 
     err_clear(&err);
     dataframe_schema(L, 1); /* a view that cannot be analysed is an error now, not at its first use */
-    if (spark_put_view(session_ctx(session_of(L)), spark_of(L), luaL_checkstring(L, 2), p, false, replace,
-                       &err) != LC_OK)
+    if (spark_put_view(session_ctx(session_of(L)), spark_of(L), spark_text(L, 2), p, false, replace, &err) !=
+        LC_OK)
         return session_raise(L, &err);
     return 0;
 }

@@ -10,6 +10,22 @@ bool spark_is_plain_table(lua_State *L, int index)
     return session_is_plain(L, index);
 }
 
+const char *spark_text(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TSTRING)
+        luaL_typeerror(L, index, "string");
+    return lua_tostring(L, index);
+}
+
+const char *spark_caller(lua_State *L)
+{
+    lua_Debug ar;
+
+    if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "n", &ar) || !ar.name)
+        return lua_pushliteral(L, "");
+    return lua_pushfstring(L, "%s: ", ar.name);
+}
+
 /* Raises "WHAT 'name': did you mean …" */
 static int wrong_name(lua_State *L, const char *what, const char *name, const char *const *names)
 {
@@ -19,7 +35,8 @@ static int wrong_name(lua_State *L, const char *what, const char *name, const ch
     while (names[n])
         n++;
     nearest_list(&near, name, names, n, 3);
-    lua_pushfstring(L, "%s '%s'%s%s", what, name, near.len ? ": did you mean " : "", buf_str(&near));
+    lua_pushfstring(L, "%s%s '%s'%s%s", *what == '[' ? "" : spark_caller(L), what, name,
+                    near.len ? ": did you mean " : "", buf_str(&near));
     buf_release(&near);
     return luaL_error(L, "%s", lua_tostring(L, -1));
 }
@@ -29,7 +46,7 @@ static void check_names(lua_State *L, int table, const char *const *names, lua_I
 {
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         if (lua_isinteger(L, -2) && (lua_tointeger(L, -2) < 1 || lua_tointeger(L, -2) > positions))
-            luaL_error(L, "at most %I argument%s expected", positions, PLURAL(positions));
+            luaL_error(L, "%sat most %I argument%s expected", spark_caller(L), positions, PLURAL(positions));
         if (lua_type(L, -2) != LUA_TSTRING)
             continue;
         const char *name = lua_tostring(L, -2);
@@ -70,7 +87,7 @@ static void take_last(lua_State *L, int first, const char *const *names)
         if (first + i >= top)
             continue;
         if (given != LUA_TNIL)
-            luaL_error(L, "argument '%s' is given twice", names[i]);
+            luaL_error(L, "%sargument '%s' is given twice", spark_caller(L), names[i]);
         lua_pop(L, 1);
     }
     lua_remove(L, top);
@@ -134,7 +151,7 @@ int spark_list(lua_State *L, int first)
 
 int spark_choice(lua_State *L, int index, const char *fallback, const char *what, const char *const *names)
 {
-    const char *given = fallback ? luaL_optstring(L, index, fallback) : luaL_checkstring(L, index);
+    const char *given = fallback && lua_isnoneornil(L, index) ? fallback : spark_text(L, index);
     char plain[32];
     size_t n = 0;
 

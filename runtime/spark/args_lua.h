@@ -27,6 +27,10 @@ void spark_args(lua_State *L, int first, const char *const *names);
 int spark_list(lua_State *L, int first);
 void spark_names(lua_State *L, int table,
                  const char *const *names); /* raises when the table has other names */
+/* The text at index; raises for a number, too, which Lua would take for its digits. */
+const char *spark_text(lua_State *L, int index);
+/* "select: ", of the function of Lua's that runs; pushes it. "" where it has no name. */
+const char *spark_caller(lua_State *L);
 bool spark_bool(lua_State *L,
                 int index); /* nil: false; raises for what is no boolean ("false" would be true) */
 bool spark_is_plain_table(lua_State *L, int index); /* a table without a metatable */

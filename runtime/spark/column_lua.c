@@ -400,7 +400,7 @@ static int l_alias(lua_State *L) /* alias(name…) */
 
     luaL_argcheck(L, n >= 1 && n <= 16, 2, "a name expected");
     for (int i = 0; i < n; i++)
-        names[i] = luaL_checkstring(L, i + 2);
+        names[i] = spark_text(L, i + 2);
     struct expr *e = expr_ref(check_column(L, 1));
     return column_push(L, n == 1 ? expr_alias(e, names[0]) : expr_alias_many(e, names, (size_t)n, NULL));
 }
@@ -416,7 +416,7 @@ static int cast(lua_State *L, bool try_cast)
         lua_replace(L, 2);
     }
     err_clear(&err);
-    if (dtype_parse(luaL_checkstring(L, 2), &type, &err) != LC_OK)
+    if (dtype_parse(spark_text(L, 2), &type, &err) != LC_OK)
         return session_raise(L, &err);
     return column_push(L, expr_cast(expr_ref(e), type, try_cast));
 }

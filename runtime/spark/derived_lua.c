@@ -136,13 +136,13 @@ int dataframe_summary(lua_State *L)
         return push_summary(L, 1, usual, sizeof usual / sizeof *usual);
     labels = lua_newuserdatauv(L, sizeof *labels * (size_t)n, 0);
     for (int i = 0; i < n; i++) {
-        labels[i] = luaL_checkstring(L, 2 + i);
+        labels[i] = spark_text(L, 2 + i);
         if (!statistic_named(labels[i]) && percentile_of(labels[i]) < 0)
-            return luaL_error(
-                L,
-                "'%s' is no statistic of summary: count, mean, stddev, min, max, count_distinct, "
-                "approx_count_distinct, or a percentile like 25%%",
-                labels[i]);
+            return luaL_error(L,
+                              "[UNRECOGNIZED_STATISTIC] '%s' is no statistic of summary: count, mean, "
+                              "stddev, min, max, count_distinct, "
+                              "approx_count_distinct, or a percentile like 25%%",
+                              labels[i]);
     }
     return push_summary(L, 1, labels, n);
 }

@@ -180,7 +180,7 @@ static int l_function(lua_State *L) /* upvalue: name */
 /* ---- those that are more than a row ---- */
 static int l_col(lua_State *L)
 {
-    luaL_checkstring(L, 1);
+    spark_text(L, 1);
     column_arg(L, 1, COLUMN_NAME);
     lua_settop(L, 1);
     return 1;
@@ -198,7 +198,7 @@ static int l_lit(lua_State *L)
 
 static int l_expr(lua_State *L)
 {
-    luaL_checkstring(L, 1);
+    spark_text(L, 1);
     column_arg(L, 1, COLUMN_SQL);
     lua_settop(L, 1);
     return 1;
@@ -257,7 +257,7 @@ static int l_desc_nulls_first(lua_State *L)
 
 static int l_call_function(lua_State *L) /* F.call_function(name, …) */
 {
-    const char *name = luaL_checkstring(L, 1);
+    const char *name = spark_text(L, 1);
     int n = lua_gettop(L) - 1;
     struct expr **args = column_list(L, 2, n, COLUMN_NAME);
 

@@ -150,7 +150,7 @@ static int each(lua_State *L, const char *function)
     } else {
         luaL_checkstack(L, n + 8, NULL);
         for (int i = 0; i < n; i++)
-            push_call(L, function, luaL_checkstring(L, 2 + i));
+            push_call(L, function, spark_text(L, 2 + i));
     }
     return aggregate(L, 1, first, n);
 }

@@ -91,7 +91,7 @@ static int run(lua_State *L, const struct sql_statement *s) /* its result, if it
 
 static struct sql_names name_at(lua_State *L, int index)
 {
-    const struct session_texts *name = split_name(L, luaL_checkstring(L, index));
+    const struct session_texts *name = split_name(L, spark_text(L, index));
 
     return (struct sql_names){(const char *const *)name->list, name->n};
 }

@@ -13,7 +13,7 @@ const char **dataframe_names(lua_State *L, int first, int n)
         if (e && e->kind == EXPR_ATTRIBUTE)
             names[i] = e->u.name.parts[e->u.name.n_parts - 1];
         else
-            names[i] = luaL_checkstring(L, first + i);
+            names[i] = spark_text(L, first + i);
     }
     return names;
 }
@@ -63,8 +63,13 @@ static int fill_by_name(lua_State *L, const struct plan *p) /* the table is at 2
     }
     first = lua_gettop(L) + 1;
     luaL_checkstack(L, n + 8, NULL);
-    for (int i = 0; i < n; i++)
-        lua_getfield(L, 2, columns[i]);
+    for (int i = 0; i < n; i++) {
+        int type = lua_getfield(L, 2, columns[i]);
+
+        if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN && type != LUA_TUSERDATA)
+            return luaL_error(L, "fillna: the value of '%s' must be a number, a text or a boolean, got %s",
+                              columns[i], lua_islightuserdata(L, -1) ? "null" : luaL_typename(L, -1));
+    }
     struct expr **values = column_list(L, first, n, COLUMN_VALUE);
     return dataframe_push(L, plan_na_fill(plan_ref(p), columns, (size_t)n, values, (size_t)n));
 }

@@ -35,7 +35,7 @@ static int l_gc(lua_State *L)
 
 static void set_format(lua_State *L, struct reader *r, int index)
 {
-    const char *format = luaL_checkstring(L, index);
+    const char *format = spark_text(L, index);
 
     luaL_argcheck(L, strlen(format) < sizeof r->format, index, "no such format");
     strncpy(r->format, format, sizeof r->format - 1);
@@ -49,7 +49,7 @@ static int l_format(lua_State *L)
 
 static void set_option(lua_State *L, struct reader *r, int key, int value)
 {
-    const char *name = luaL_checkstring(L, key);
+    const char *name = spark_text(L, key);
 
     luaL_checkany(L, value);
     if (lua_isnil(L, value) || lua_islightuserdata(L, value)) /* as Python's None: not set */
@@ -115,7 +115,7 @@ static void keep_list(lua_State *L, int index)
 /* A path of a volume becomes the place where it lies. */
 static const char *path_here(lua_State *L, int index)
 {
-    const char *path = luaL_checkstring(L, index);
+    const char *path = spark_text(L, index);
     char *place = NULL;
     struct err err;
 
@@ -257,7 +257,7 @@ static int l_table(lua_State *L)
     struct err err;
 
     err_clear(&err);
-    if (name_split(luaL_checkstring(L, 2), &parts, &n, &err) != LC_OK)
+    if (name_split(spark_text(L, 2), &parts, &n, &err) != LC_OK)
         return session_raise(L, &err);
     if (!spark_is_remote(spark_of(L)))
         spark_options(L, "delta", SOURCE_READ, &r->options);

@@ -52,7 +52,7 @@ int dataframe_with_column(lua_State *L)
     struct expr *e;
 
     spark_args(L, 2, names);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = spark_text(L, 2);
     e = expr_alias(expr_ref(new_column(L, 3)), name);
     return dataframe_push(L, plan_with_columns(plan_ref(p), &e, 1));
 }
@@ -84,7 +84,7 @@ int dataframe_with_column_renamed(lua_State *L)
     const struct plan *p = dataframe_check(L, 1);
 
     spark_args(L, 2, names);
-    const char *pair[2] = {luaL_checkstring(L, 2), luaL_checkstring(L, 3)};
+    const char *pair[2] = {spark_text(L, 2), spark_text(L, 3)};
     return dataframe_push(L, plan_rename(plan_ref(p), pair, 1));
 }
 
@@ -102,7 +102,7 @@ int dataframe_with_columns_renamed(lua_State *L)
         pairs[2 * i] = names[i];
         lua_getfield(L, 2, names[i]);
         if (lua_type(L, -1) != LUA_TSTRING)
-            return luaL_error(L, "the new name of '%s' must be a text, got %s", names[i],
+            return luaL_error(L, "withColumnsRenamed: the new name of '%s' must be a text, got %s", names[i],
                               luaL_typename(L, -1));
         pairs[2 * i + 1] = lua_tostring(L, -1);
     }
@@ -327,8 +327,8 @@ static void split_ascending(lua_State *L)
 static bool is_up(lua_State *L, int index) /* 0 and 1 count as Python's do */
 {
     if (lua_type(L, index) != LUA_TNUMBER && !lua_isboolean(L, index))
-        luaL_error(L, "ascending is true, false or a list of them, got %s '%s'", luaL_typename(L, index),
-                   luaL_tolstring(L, index, NULL));
+        luaL_error(L, "orderBy: ascending is true, false or a list of them, got %s '%s'",
+                   luaL_typename(L, index), luaL_tolstring(L, index, NULL));
     return lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) != 0 : lua_toboolean(L, index);
 }
 
@@ -386,7 +386,7 @@ int dataframe_offset(lua_State *L)
 
 int dataframe_alias(lua_State *L)
 {
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = spark_text(L, 2);
 
     return dataframe_push(L, plan_alias(plan_ref(dataframe_check(L, 1)), &name, 1));
 }
@@ -437,6 +437,8 @@ int dataframe_transform(lua_State *L) /* df:transform(fn, …) is fn(df, …) */
     lua_pushvalue(L, 1);
     lua_remove(L, 1);
     lua_insert(L, 2);
-    lua_call(L, n - 1, LUA_MULTRET);
-    return lua_gettop(L);
+    lua_call(L, n - 1, 1);
+    if (!dataframe_at(L, -1))
+        return luaL_error(L, "transform: the function must give a DataFrame, got %s", luaL_typename(L, -1));
+    return 1;
 }

@@ -106,7 +106,7 @@ static void sort_arguments(lua_State *L, const char *name)
     if (strcmp(name, "createTable") != 0)
         return;
     spark_args(L, 2, names);
-    luaL_checkstring(L, 2);
+    spark_text(L, 2);
     lua_rotate(L, 5, 1);
 }
 
@@ -149,7 +149,7 @@ static int l_catalog_index(lua_State *L)
 static const char *setting_arg(lua_State *L)
 {
     luaL_argexpected(L, lua_istable(L, 1), 1, "spark.conf");
-    return luaL_checkstring(L, 2);
+    return spark_text(L, 2);
 }
 
 static int l_conf_get(lua_State *L)
@@ -247,12 +247,12 @@ static int change_tag(lua_State *L, const char *tag, bool add)
 
 static int l_add_tag(lua_State *L)
 {
-    return change_tag(L, luaL_checkstring(L, 2), true);
+    return change_tag(L, spark_text(L, 2), true);
 }
 
 static int l_remove_tag(lua_State *L)
 {
-    return change_tag(L, luaL_checkstring(L, 2), false);
+    return change_tag(L, spark_text(L, 2), false);
 }
 
 static int l_clear_tags(lua_State *L)
@@ -305,12 +305,12 @@ static int l_interrupt_all(lua_State *L)
 
 static int l_interrupt_tag(lua_State *L)
 {
-    return stop(L, STOP_TAG, luaL_checkstring(L, 2));
+    return stop(L, STOP_TAG, spark_text(L, 2));
 }
 
 static int l_interrupt_operation(lua_State *L)
 {
-    return stop(L, STOP_OPERATION, luaL_checkstring(L, 2));
+    return stop(L, STOP_OPERATION, spark_text(L, 2));
 }
 
 const struct manual_row remote_methods[] = {

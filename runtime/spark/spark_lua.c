@@ -112,7 +112,7 @@ const struct dtype *schema_arg(lua_State *L, int index, bool names)
         }
     }
     err_clear(&err);
-    if (dtype_parse_schema(luaL_checkstring(L, index), &schema, &err) != LC_OK)
+    if (dtype_parse_schema(spark_text(L, index), &schema, &err) != LC_OK)
         session_raise(L, &err);
     return schema;
 }
@@ -124,7 +124,7 @@ static int l_range(lua_State *L) /* range(n), range(start, end, step, numPartiti
     int64_t first, step, parts;
 
     spark_args(L, 2, names);
-    if (lua_isnil(L, 2)) /* range{["end"] = n} */
+    if (lua_isnil(L, 2) && !lua_isnil(L, 3)) /* range{["end"] = n} */
         lua_pushinteger(L, 0), lua_replace(L, 2);
     first = luaL_checkinteger(L, 2);
     step = luaL_optinteger(L, 4, 1);
@@ -145,7 +145,7 @@ static int l_table(lua_State *L)
     struct err err;
 
     err_clear(&err);
-    if (name_split(luaL_checkstring(L, 2), &parts, &n, &err) != LC_OK)
+    if (name_split(spark_text(L, 2), &parts, &n, &err) != LC_OK)
         return session_raise(L, &err);
     p = plan_read_table((const char *const *)parts, n, NULL);
     name_free(parts, n);
@@ -160,6 +160,37 @@ static bool has_field(lua_State *L, int table, const char *name)
 
     lua_settop(L, table);
     return has;
+}
+
+/* The type of a schema like "int": rows are values then, and their column is `value`. NULL: it is a schema of rows. */
+static const struct dtype *value_schema(lua_State *L, int index)
+{
+    const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
+    const struct dtype *type = NULL, *schema = NULL;
+    struct err ignored;
+
+    err_clear(&ignored);
+    if (!text || dtype_parse_schema(text, &schema, &ignored) == LC_OK)
+        return dtype_unref(schema), NULL;
+    err_clear(&ignored);
+    if (dtype_parse(text, &type, &ignored) != LC_OK)
+        return NULL;
+    return dtype_struct_add(dtype_struct_new(1), "value", type, true, NULL);
+}
+
+/* {1, 2} as {{1}, {2}} */
+static void wrap_rows(lua_State *L, int index)
+{
+    lua_Integer n = (lua_Integer)lua_rawlen(L, index);
+
+    lua_createtable(L, (int)n, 0);
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_createtable(L, 1, 0);
+        lua_rawgeti(L, index, i);
+        lua_rawseti(L, -2, 1);
+        lua_rawseti(L, -2, i);
+    }
+    lua_replace(L, index);
 }
 
 static int l_create_dataframe(lua_State *L)
@@ -177,13 +208,17 @@ static int l_create_dataframe(lua_State *L)
         return dataframe_push(L, arrow_stream_plan(L, 2));
     }
     luaL_checktype(L, 2, LUA_TTABLE);
-    schema = schema_arg(L, 3, true);
+    schema = value_schema(L, 3);
+    if (schema)
+        wrap_rows(L, 2);
+    else
+        schema = schema_arg(L, 3, true);
     if (!schema && lua_istable(L, 3)) {
         n = (size_t)lua_rawlen(L, 3);
         names = lua_newuserdatauv(L, sizeof *names * (n + 1), 0);
         for (size_t i = 0; i < n; i++) {
             lua_rawgeti(L, 3, (lua_Integer)i + 1);
-            names[i] = luaL_checkstring(L, -1);
+            names[i] = spark_text(L, -1);
             lua_pop(L, 1);
         }
     }
@@ -308,14 +343,14 @@ static int l_conf_set(lua_State *L)
     luaL_checkany(L, 3);
     conf_text(L, 3, value, sizeof value);
     err_clear(&err);
-    if (spark_conf_set(spark_of(L), luaL_checkstring(L, 2), value, &err) != LC_OK)
+    if (spark_conf_set(spark_of(L), spark_text(L, 2), value, &err) != LC_OK)
         return session_raise(L, &err);
     return 0;
 }
 
 static int l_conf_get(lua_State *L)
 {
-    const char *value = spark_conf_get(spark_of(L), luaL_checkstring(L, 2));
+    const char *value = spark_conf_get(spark_of(L), spark_text(L, 2));
 
     if (!value && lua_gettop(L) < 3)
         return luaL_error(L, "[SQL_CONF_NOT_FOUND] the setting '%s' is not set", lua_tostring(L, 2));
@@ -368,7 +403,7 @@ static int l_current_database(lua_State *L)
 
 static int use(lua_State *L, bool catalog)
 {
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = spark_text(L, 2);
     struct err err;
 
     err_clear(&err);
@@ -420,7 +455,7 @@ static int l_list_tables(lua_State *L)
 
     err_clear(&err);
     if (!lua_isnoneornil(L, 2))
-        rc = name_split(luaL_checkstring(L, 2), &parts, &n, &err);
+        rc = name_split(spark_text(L, 2), &parts, &n, &err);
     if (rc == LC_OK)
         rc = catalog_list_tables(session_ctx(session_of(L)), catalog_of(L), n == 2 ? parts[0] : NULL,
                                  n > 0 ? parts[n - 1] : NULL, &list, &err);
@@ -432,7 +467,7 @@ static int l_list_tables(lua_State *L)
 static int l_database_exists(lua_State *L)
 {
     struct catalog_list list = {0};
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = spark_text(L, 2);
     struct err err;
     bool found = false;
 
@@ -494,7 +529,7 @@ static int l_table_exists(lua_State *L)
     bool yes = false;
 
     err_clear(&err);
-    if (catalog_view(catalog_of(L), luaL_checkstring(L, 2))) {
+    if (catalog_view(catalog_of(L), spark_text(L, 2))) {
         yes = true;
     } else if (catalog_complete(catalog_of(L), lua_tostring(L, 2), &name, &err) != LC_OK ||
                catalog_table_exists(session_ctx(session_of(L)), catalog_of(L), &name, &yes, &err) != LC_OK) {
@@ -506,7 +541,7 @@ static int l_table_exists(lua_State *L)
 
 static int l_drop_temp_view(lua_State *L)
 {
-    lua_pushboolean(L, catalog_drop_view(catalog_of(L), luaL_checkstring(L, 2)));
+    lua_pushboolean(L, catalog_drop_view(catalog_of(L), spark_text(L, 2)));
     return 1;
 }
 

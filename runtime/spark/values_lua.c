@@ -3,6 +3,7 @@
 #include "runtime/dataframe/options.h"
 #include "runtime/dataframe/sqlgen/functions.h"
 #include "runtime/dataframe/types.h"
+#include "runtime/spark/args_lua.h"
 #include "runtime/spark/dataframe_lua.h"
 #include <ctype.h>
 #include <string.h>
@@ -219,7 +220,7 @@ static void add_list(lua_State *L, enum lc rc, struct catalog_list *list, const 
 static int l_tables(lua_State *L) /* (object, prefix) */
 {
     const struct ctx *ctx = session_ctx(session_of(L));
-    const char *prefix = luaL_checkstring(L, 2), *dot = strchr(prefix, '.'),
+    const char *prefix = spark_text(L, 2), *dot = strchr(prefix, '.'),
                *second = dot ? strchr(dot + 1, '.') : NULL;
     struct catalog_list list = {0};
     struct catalog *catalog;
@@ -326,7 +327,7 @@ static const char *format_written(const char *call)
 
 static int options(lua_State *L, enum source_use use) /* (object, prefix, first, call) */
 {
-    const char *format = format_written(luaL_checkstring(L, 4)), *name;
+    const char *format = format_written(spark_text(L, 4)), *name;
 
     lua_newtable(L);
     for (size_t i = 0; (name = source_option_name(format, use, i)) != NULL; i++)

@@ -35,7 +35,7 @@ static int l_gc(lua_State *L)
 
 static void set_format(lua_State *L, struct writer *w, int index)
 {
-    const char *format = luaL_checkstring(L, index);
+    const char *format = spark_text(L, index);
 
     luaL_argcheck(L, strlen(format) < sizeof w->format, index, "no such format");
     strncpy(w->format, format, sizeof w->format - 1);
@@ -65,7 +65,7 @@ static int l_mode(lua_State *L)
 
 static void set_option(lua_State *L, struct writer *w, int key, int value)
 {
-    const char *name = luaL_checkstring(L, key);
+    const char *name = spark_text(L, key);
 
     luaL_checkany(L, value);
     if (lua_isnil(L, value) || lua_islightuserdata(L, value)) /* as Python's None: not set */
@@ -101,7 +101,7 @@ static void set_partitions(lua_State *L, int index)
     n = spark_list(L, first);
     lua_createtable(L, n, 0);
     for (int i = 0; i < n; i++) {
-        luaL_checkstring(L, first + i);
+        spark_text(L, first + i);
         lua_pushvalue(L, first + i);
         lua_rawseti(L, -2, i + 1);
     }
@@ -314,7 +314,7 @@ static const char *path_arg(lua_State *L, struct writer *w, size_t from)
                 settings[from + (size_t)(i - 3)].set(L, w, i);
     }
     lua_settop(L, 2);
-    return luaL_checkstring(L, 2);
+    return spark_text(L, 2);
 }
 
 static int l_save_as_table(lua_State *L)
@@ -333,7 +333,7 @@ static int l_insert_into(lua_State *L) /* insertInto(name, overwrite) */
     struct writer *w = check(L);
 
     spark_args(L, 2, names);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = spark_text(L, 2);
     if (lua_getiuservalue(L, 1, 2) == LUA_TTABLE)
         luaL_error(
             L,

@@ -17,7 +17,7 @@ static bool is_all(const struct expr *e) /* F.lit(true) */
  * Delta table. */
 int dataframe_overwrite(lua_State *L)
 {
-    struct spark_replace r = {.table = luaL_checkstring(L, 2), .filter = column_condition(L, 3)};
+    struct spark_replace r = {.table = spark_text(L, 2), .filter = column_condition(L, 3)};
     struct spark_env env = {.spark = spark_of(L)};
     bool there = false;
     struct err err;
@@ -114,7 +114,7 @@ static struct expr **partitions_of(lua_State *L, int table, size_t *n)
 
 static const char *text_of(lua_State *L, int table, const char *field) /* stays on the stack; NULL: none */
 {
-    return lua_getfield(L, table, field) == LUA_TNIL ? NULL : luaL_checkstring(L, -1);
+    return lua_getfield(L, table, field) == LUA_TNIL ? NULL : spark_text(L, -1);
 }
 
 /* save_v2(df, {table, mode, provider?, options, properties, partitions, condition?}): on a server. */

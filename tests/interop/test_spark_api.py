@@ -334,6 +334,11 @@ def test_constants_of_all_rows_are_one_row(run):
     assert out == [["summary"], ["count"], ["mean"], ["stddev"], ["min"], ["max"], ["1"], ["1"], ["x"], ["x"]]
 
 
+def test_rows_may_be_values_of_one_type(run):
+    assert rows(run('spark:createDataFrame({1, 2}, "int"):show() spark:createDataFrame({{1, 2}, {}}, "array<int>"):show()')) == [
+        ["value"], ["1"], ["2"], ["value"], ["[1, 2]"], ["[]"]]
+
+
 def test_names_of_columns_are_those_of_pyspark(run):
     names = run('print(table.concat(df:select(F.struct("id", "s"), F.pow("d", 2), F.max(F.struct("id")):over(Window.partitionBy("id"))).columns, "|"))')
     over = "OVER (PARTITION BY id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
@@ -553,6 +558,30 @@ print(spark.read:parquet("{tmp_path}/x"):count())
     ('F.col("s"):startswith("a", "b")', "at most 1 argument expected"),
     ('df:corr("id", "d", "pearson", 1)', "at most 3 arguments expected"),
     ('df:coalesce("id")', "number expected, got string"),
+    ('df:withColumn(5, F.lit(1))', "bad argument #1 to 'withColumn' (string expected, got number)"),
+    ('df:withColumnRenamed(1, 2)', "bad argument #1 to 'withColumnRenamed' (string expected, got number)"),
+    ('df:alias(5)', "bad argument #1 to 'alias' (string expected, got number)"),
+    ('df:toDF(1, 2, 3)', "to 'toDF' (string expected, got number)"),
+    ('df:createOrReplaceTempView(5)', "to 'createOrReplaceTempView' (string expected, got number)"),
+    ('df.write:saveAsTable(5)', "to 'saveAsTable' (string expected, got number)"),
+    ('df.write:parquet(5)', "to 'parquet' (string expected, got number)"),
+    ('spark.read:csv(5)', "to 'csv' (string expected, got number)"),
+    ('df.id:cast(5)', "to 'cast' (string expected, got number)"),
+    ('F.col(5)', "to 'col' (string expected, got number)"),
+    ('df:dropDuplicates(5)', "to 'dropDuplicates' (string expected, got number)"),
+    ('df:join(df, "id", 5)', "to 'join' (string expected, got number)"),
+    ('spark:range()', "to 'range' (number expected, got nil)"),
+    ('df:select{a = 1}', "select: no argument is named 'a'"),
+    ('df:orderBy("id", {ascending = "x"})', "orderBy: ascending is true, false or a list of them"),
+    ('df:withColumnsRenamed{id = 5}', "withColumnsRenamed: the new name of 'id' must be a text, got number"),
+    ('df:fillna{id = {}}', "fillna: the value of 'id' must be a number, a text or a boolean, got table"),
+    ('df:transform(function() return 5 end)', "transform: the function must give a DataFrame, got number"),
+    ('df:foreach(5)', "foreach: f must be a function, got number"),
+    ('df:colRegex(5)', "colRegex: the regular expression must be a text, got number"),
+    ('df:crosstab("id")', "crosstab: col2 must be the name of a column, got nothing"),
+    ('df:corr("d")', "corr: col2 must be the name of a column, got nothing"),
+    ('df:freqItems(5)', "freqItems: cols must be names of columns, got number"),
+    ('df:summary("nope")', "[UNRECOGNIZED_STATISTIC] 'nope' is no statistic of summary"),
     ('df:orderBy("id", {ascendin = false})', "did you mean 'ascending'"),
     ('df:orderBy("id", {ascending = "desc"})', "ascending is true, false or a list of them, got string 'desc'"),
     ('df:unionByName(df, {allowMissingColums = true})', "did you mean 'allowMissingColumns'"),

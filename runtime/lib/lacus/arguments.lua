@@ -20,6 +20,13 @@ local function named_last(names, n, ...)
   return values
 end
 
+-- The value, if it is of that type; else "method: name must be a text, got number".
+function M.need(method, name, value, kind, words)
+  if type(value) == kind then return value end
+  error(("%s: %s must be %s, got %s"):format(method, name, words or kind == "string" and "a text" or "a " .. kind,
+    value == nil and "nothing" or type(value)), 3)
+end
+
 -- args({"a", "b"}, ...): the values in the order of the names; a table with names may stand for them, or for the last of them.
 function M.args(names, ...)
   local first, n = ..., select("#", ...)

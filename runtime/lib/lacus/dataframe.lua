@@ -12,7 +12,7 @@ return function(native)
   ---------------------------------------------------------------------------------------------------- arguments
 
   local arguments = require("lacus.arguments")
-  local is_plain, args = arguments.is_plain, arguments.args
+  local is_plain, args, need = arguments.is_plain, arguments.args, arguments.need
 
   local function list(v)
     if v == nil or v == null then return {} end
@@ -166,6 +166,7 @@ return function(native)
   -- the columns whose whole name matches a regular expression in backticks: df:select(df:colRegex("`a.*`"))
   --     df:select(df:colRegex("`n|k`"))
   function DataFrame:colRegex(regex)
+    need("colRegex", "the regular expression", regex, "string")
     local pattern, out = regex:match("^`(.*)`$") or regex, {}
     local names = {}
     for i, name in ipairs(self.columns) do names[i] = {i, name} end
@@ -304,6 +305,8 @@ return function(native)
   --     df:corr("n", "x")
   function DataFrame:corr(...)
     local a, b, method = args({"col1", "col2", "method"}, ...)
+    need("corr", "col1", a, "string", "the name of a column")
+    need("corr", "col2", b, "string", "the name of a column")
     if method and method ~= "pearson" then error("corr: only the method 'pearson' is known, not '" .. method .. "'", 2) end
     local v = self:agg(F.corr(a, b)):first()[1]
     return v == null and 0 / 0 or v
@@ -314,6 +317,8 @@ return function(native)
   --     df:cov("n", "x")
   function DataFrame:cov(...)
     local a, b = args({"col1", "col2"}, ...)
+    need("cov", "col1", a, "string", "the name of a column")
+    need("cov", "col2", b, "string", "the name of a column")
     local v = self:agg(F.covar_samp(a, b)):first()[1]
     return v == null and 0.0 or v
   end
@@ -323,6 +328,8 @@ return function(native)
   --     df:crosstab("k", "s")
   function DataFrame:crosstab(...)
     local a, b = args({"col1", "col2"}, ...)
+    need("crosstab", "col1", a, "string", "the name of a column")
+    need("crosstab", "col2", b, "string", "the name of a column")
     local columns = {}
     local function word(c) return F.coalesce(F.col(c):cast("string"), F.lit("null")) end
     local words = self:select(word(a):alias("__a"), word(b):alias("__b"))
@@ -335,6 +342,10 @@ return function(native)
   --     df:freqItems({"k"}, 0.3)
   function DataFrame:freqItems(...)
     local cols, support = args({"cols", "support"}, ...)
+    for _, c in ipairs(type(cols) == "table" and cols or {need("freqItems", "cols", cols, "string", "names of columns")}) do
+      need("freqItems", "cols", c, "string", "names of columns")
+    end
+    if support ~= nil then need("freqItems", "support", support, "number") end
     local row, total = nil, self:count()
     for _, c in ipairs(list(cols)) do
       local one = self:groupBy(c):agg(F.count(F.lit(1)):alias("__n")):filter(F.col("__n"):gt((support or 0.01) * total))
@@ -391,13 +402,17 @@ return function(native)
   -- calls f(row) for each row, a batch at a time
   --     df:foreach(function(row) print(row.k) end)
   function DataFrame:foreach(f)
+    need("foreach", "f", f, "function")
     for row in self:toLocalIterator() do f(row) end
   end
 
   --- DataFrame:foreachPartition(f: function)
   -- calls f(iterator) once: there are no partitions here
   --     df:foreachPartition(function(rows) for row in rows do print(row.k) end end)
-  function DataFrame:foreachPartition(f) f(self:toLocalIterator()) end
+  function DataFrame:foreachPartition(f)
+    need("foreachPartition", "f", f, "function")
+    f(self:toLocalIterator())
+  end
 
   --- DataFrame:checkpoint(eager?: boolean) -> DataFrame
   -- its rows, computed now and kept in memory
