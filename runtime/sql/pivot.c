@@ -1,4 +1,5 @@
 /* pivot.c: PIVOT and UNPIVOT, as groups with aggregates over a part of the rows, and as a generator. */
+#include "runtime/base/civil.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataframe/sqlgen/filtered.h"
 #include "runtime/sql/parser.h"
@@ -62,18 +63,40 @@ static bool parse_for(struct parser *p, struct pivot *v)
     return (!several || expect_sign(p, ")")) && expect_word(p, "IN") && expect_sign(p, "(");
 }
 
-/* How Spark names a value's column. */
+/* 2.5D is 2.5, 1D is 1.0 */
+static const char *double_label(struct parser *p, const char *text)
+{
+    size_t n = strcspn(text, "dDfF");
+
+    return arena_printf(p->arena, "%.*s%s", (int)n, text, memchr(text, '.', n) ? "" : ".0");
+}
+
+/* How Spark names a value's column: as the value is shown; others as they are written. */
 static const char *label_of(struct parser *p, const struct token *from, const struct token *to,
                             const struct expr *e)
 {
-    if (e->kind == EXPR_LITERAL && e->u.literal.type->id == DTYPE_STRING)
+    const struct expr *typed = e->kind == EXPR_CAST && e->u.cast.typed ? e->args[0] : NULL;
+    const char *text = arena_strndup(p->arena, p->text + from->start, to->end - from->start);
+    enum dtype_id id = e->kind == EXPR_LITERAL ? e->u.literal.type->id : DTYPE_STRUCT;
+    int64_t year;
+    int month, day;
+
+    if (typed && typed->kind == EXPR_LITERAL) /* DATE'2024-01-01' */
+        return arena_strndup(p->arena, typed->u.literal.s, typed->u.literal.len);
+    if (e->kind == EXPR_LITERAL && e->u.literal.is_null)
+        return "null";
+    if (id == DTYPE_DATE) {
+        civil_date(e->u.literal.i, &year, &month, &day);
+        return arena_printf(p->arena, "%04lld-%02d-%02d", (long long)year, month, day);
+    }
+    if (id == DTYPE_STRING || id == DTYPE_BINARY)
         return arena_strndup(p->arena, e->u.literal.s, e->u.literal.len);
-    return arena_strndup(p->arena, p->text + from->start, to->end - from->start);
+    return text && (id == DTYPE_DOUBLE || id == DTYPE_FLOAT) && !strpbrk(text, "eE") ? double_label(p, text)
+                                                                                     : text;
 }
 
 static bool parse_value(struct parser *p, struct pivot *v)
 {
-    const struct token *from = peek_token(p, 0);
     bool several = v->columns.n > 1;
     struct expr *condition = NULL, *value = NULL;
     const char *label = "";
@@ -87,16 +110,17 @@ static bool parse_value(struct parser *p, struct pivot *v)
         value = parse_expr(p);
         if (!value)
             return expr_unref(condition), false;
-        label = arena_printf(p->arena, "%s%s%s", label, i ? "_" : "",
+        label = arena_printf(p->arena, "%s%s%s", label, i ? ", " : "",
                              label_of(p, start, &p->tokens[p->at - 1], value));
         is = expr_binary("<=>", expr_ref(v->columns.items[i]), value);
         condition = condition ? expr_binary("and", condition, is) : is;
         if (i + 1 < v->columns.n && !expect_sign(p, ","))
             return expr_unref(condition), false;
     }
-    (void)from;
     if (several && !expect_sign(p, ")"))
         return expr_unref(condition), false;
+    if (several)
+        label = arena_printf(p->arena, "{%s}", label);
     if (accept_word(p, "AS") || at_name(p, 0))
         label = parse_identifier(p, "a name");
     return push_expr(p, &v->conditions, condition) && label && push_name(p, &v->labels, label);

@@ -309,7 +309,11 @@ static struct scope inside_aggregate(const struct scope *s)
     struct scope inner = *s;
 
     inner.aggregating = inner.aggregates = false;
-    inner.summed = s->fallback && !s->having;
+    if (s->aliases) { /* an aggregate is of the input, not of other results */
+        inner.aliases = false;
+        inner.fallback = NULL;
+    }
+    inner.summed = inner.fallback && !s->having;
     if (s->having && s->fallback) {
         inner.cols = s->fallback;
         inner.n = s->n_fallback;

@@ -327,6 +327,11 @@ enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e, s
             "[UNSUPPORTED_EXPR_FOR_OPERATOR] ORDER BY sums up \"%s\", which here is a result of the "
             "query: give the result another name. SQLSTATE: 42K0E",
             f.col->name);
+    if (f.n == 1 && s->aliases && is_among(f.col, s->fallback, s->n_fallback)) {
+        TRY(found_to_sx(g, &f, e, out));
+        out->name = g->explaining ? out->name : gen_printf(g, "lateralAliasReference(%s)", out->name);
+        return out->name ? LC_OK : err_nomem(g->err);
+    }
     if (f.n == 1)
         return found_to_sx(g, &f, e, out);
     for (const struct scope *o = s->outer; o; o = o->outer) {
@@ -820,7 +825,12 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
         return *done = false, LC_OK;
     plain.aggregating = false;
     TRY(sx_expr(g, &plain, e, &x));
-    if (s->fallback && x.col >= s->cols && x.col < s->cols + s->n) { /* a result, by its name */
+    if (s->aliases && e->kind == EXPR_ATTRIBUTE && x.col && is_among(x.col, s->fallback, s->n_fallback)) {
+        *out = x;
+        return LC_OK;
+    }
+    if (s->fallback && !s->aliases && x.col >= s->cols &&
+        x.col < s->cols + s->n) { /* a result, by its name */
         *out = x;
         return LC_OK;
     }
@@ -828,7 +838,8 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
         *out = x;
         return LC_OK;
     }
-    if (s->fallback && x.col >= s->cols && x.col < s->cols + s->n) { /* HAVING, ORDER BY: of the result */
+    if (s->fallback && !s->aliases && x.col >= s->cols &&
+        x.col < s->cols + s->n) { /* HAVING, ORDER BY: of the result */
         *out = x;
         return LC_OK;
     }
@@ -856,10 +867,33 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
     return LC_OK;
 }
 
+/* grouping__id, Hive's word for grouping_id(): only where no column has that name. */
+static bool is_grouping_id(struct gen *g, const struct scope *s, const struct expr *e)
+{
+    return e->kind == EXPR_ATTRIBUTE && s->aggregates && e->u.name.n_parts == 1 && !e->u.name.plan_id &&
+           strcasecmp(e->u.name.parts[0], "grouping__id") == 0 && find(g, s->cols, s->n, e).n == 0;
+}
+
+static enum lc grouping_id(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
+{
+    static char name[] = "grouping_id";
+    struct expr *call = arena_zalloc(g->arena, sizeof *call);
+
+    if (!call)
+        return err_nomem(g->err);
+    *call = (struct expr){.kind = EXPR_CALL, .position = e->position, .u.call.name = name};
+    TRY(sx_call(g, s, call, NULL, out));
+    out->name = e->u.name.parts[0];
+    return LC_OK;
+}
+
 enum lc sx_expr(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
     bool done = false;
     enum lc code = LC_OK;
+
+    if (is_grouping_id(g, s, e))
+        return grouping_id(g, s, e, out);
 
     if (++g->expr_depth > MAX_EXPR_DEPTH) {
         g->expr_depth--;

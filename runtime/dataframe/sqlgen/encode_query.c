@@ -102,8 +102,9 @@ static enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *co
             TRY(add_star(&o, s, e));
             continue;
         }
-        if (!s->fallback && !s->aggregating && i > 0) { /* aliases to the left are known, after the columns */
+        if (!s->fallback && i > 0) { /* aliases to the left are known, after the columns */
             before = *s;
+            before.aliases = true;
             before.fallback = o.cols;
             before.n_fallback = o.n;
             at = &before;
@@ -113,6 +114,8 @@ static enum lc rel_outputs(struct gen *g, const struct scope *s, struct expr *co
             x.col = NULL;
         if (g->explaining && !x.made)
             x.made = x.name;
+        if (e->kind == EXPR_ATTRIBUTE && strncmp(x.name, "lateralAliasReference(", 22) == 0)
+            x.name = e->u.name.parts[e->u.name.n_parts - 1];
         x.name = top_name(e, x.name);
         generators += x.generator;
         if (generators > 1)
@@ -343,10 +346,10 @@ enum lc rel_filter(struct gen *g, const struct plan *p, struct rel *out)
         return filter_below(g, p, &below, code, out);
     if (!x.window)
         return and_to(g, &out->where, x.sql);
-    return gen_fail(g, p->exprs[0], LC_ENGINE,
-                    "[INVALID_WHERE_CONDITION] The WHERE condition contains a window function. Put it in a "
-                    "column with withColumn "
-                    "first. SQLSTATE: 42903");
+    return gen_fail(
+        g, p->exprs[0], LC_ENGINE,
+        "[WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE] It is not allowed to use window functions inside WHERE "
+        "clause: put it in a column with withColumn first, or use QUALIFY. SQLSTATE: 42601");
 }
 
 /* ---- order by, limit ---- */

@@ -437,6 +437,35 @@ static enum lc check_function(struct gen *g, const struct expr *e, const struct 
     return LC_OK;
 }
 
+/* Ranks have a frame of their own: one that is written must be that; lag and lead have none. */
+static enum lc check_own_frame(struct gen *g, const struct expr *e, const struct expr *f)
+{
+    static const struct {
+        const char *name;
+        enum frame_kind kind; /* FRAME_NONE: none may be written */
+    } rows[] = {{"row_number", FRAME_ROWS},   {"rank", FRAME_ROWS},  {"dense_rank", FRAME_ROWS},
+                {"percent_rank", FRAME_ROWS}, {"ntile", FRAME_ROWS}, {"cume_dist", FRAME_RANGE},
+                {"lag", FRAME_NONE},          {"lead", FRAME_NONE}};
+    bool first_to_here = e->u.window.lower == BOUND_UNBOUNDED && e->u.window.upper == BOUND_CURRENT;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].name, f->u.call.name) != 0)
+            continue;
+        if (rows[i].kind == FRAME_NONE)
+            return gen_fail(g, e, LC_ENGINE,
+                            "[_LEGACY_ERROR_TEMP_1035] Cannot specify window frame for %s function.",
+                            f->u.call.name);
+        if (e->u.window.frame == rows[i].kind && first_to_here)
+            return LC_OK;
+        return gen_fail(
+            g, e, LC_ENGINE,
+            "[_LEGACY_ERROR_TEMP_1036] The window frame of %s must be %s BETWEEN UNBOUNDED PRECEDING AND "
+            "CURRENT ROW: leave it out.",
+            f->u.call.name, rows[i].kind == FRAME_ROWS ? "ROWS" : "RANGE");
+    }
+    return LC_OK;
+}
+
 enum lc sx_window(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
     const struct expr *f = e->args[0];
@@ -449,6 +478,8 @@ enum lc sx_window(struct gen *g, const struct scope *s, const struct expr *e, st
     enum lc code;
 
     TRY(check_function(g, e, f, known));
+    if (framed)
+        TRY(check_own_frame(g, e, f));
     code = window_lists(g, s, e, &sql, &name);
     buf_puts(&name, "");
     lists = gen_take(g, &name);

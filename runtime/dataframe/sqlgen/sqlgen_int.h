@@ -64,6 +64,7 @@ struct scope {
     size_t n_fallback;
     const struct sx *groups; /* aggregating: expressions that may stand outside of aggregate functions */
     size_t n_groups;
+    bool aliases;     /* the fallback: results to the left in a select list */
     bool having;      /* SQL's HAVING: the fallback comes first, in aggregates alone */
     bool summed;      /* inside an aggregate of ORDER BY: a computed result is none of its columns */
     bool aggregating; /* every column must be a group or inside an aggregate */
