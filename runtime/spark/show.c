@@ -161,9 +161,7 @@ static const char *shown(struct grid *g, const char *text, int64_t truncate)
 {
     size_t len;
 
-    if (!text)
-        return "NULL";
-    text = escaped(g->arena, text);
+    text = text ? escaped(g->arena, text) : "NULL";
     len = strlen(text);
     if (truncate <= 0 || utf8_count(text, len) <= (size_t)truncate)
         return text;

@@ -297,6 +297,29 @@ const char *sx_field_name(const struct sx *x)
                : x->name;
 }
 
+static void mention(struct gen *g, const struct scope *of, const struct col *c)
+{
+    struct outer_names *m = g->mentioned;
+
+    for (size_t i = 0; m && i < m->n; i++)
+        if (m->cols[i] == c)
+            return;
+    if (m && m->of == of && m->n < OUTER_NAMES)
+        m->cols[m->n++] = c;
+}
+
+/* scalarsubquery(a, b): what the query around gives to it */
+static const char *subquery_name(struct gen *g, const char *what, const struct outer_names *m)
+{
+    struct buf b = BUF_INIT(1 << 16);
+
+    buf_printf(&b, "%s(", what);
+    for (size_t i = 0; i < m->n; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "", explain_name(g, m->cols[i]->name, m->cols[i]));
+    buf_putc(&b, ')');
+    return gen_take(g, &b);
+}
+
 static bool is_among(const struct col *c, const struct col *cols, size_t n)
 {
     return c >= cols && c < cols + n;
@@ -336,8 +359,10 @@ enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e, s
         return found_to_sx(g, &f, e, out);
     for (const struct scope *o = s->outer; o; o = o->outer) {
         f = find(g, o->cols, o->n, e);
-        if (f.n == 1)
+        if (f.n == 1) {
+            mention(g, o, f.col);
             return found_to_sx(g, &f, e, out);
+        }
     }
     return unresolved(g, s, e);
 }
@@ -603,7 +628,7 @@ static enum lc row_in(struct gen *g, const struct scope *s, const struct expr *e
 }
 
 static enum lc subquery_in(struct gen *g, const struct scope *s, const struct expr *e, struct rel *r,
-                           struct sx *out)
+                           const char *name, struct sx *out)
 {
     size_t n = 1, step = 1;
     struct expr *const *values = e->n == 1 ? in_values(e->args[0], &n, &step) : NULL;
@@ -618,7 +643,7 @@ static enum lc subquery_in(struct gen *g, const struct scope *s, const struct ex
             "SQLSTATE: 42K09",
             x.name, n, r->n);
     out->type = dtype_of(DTYPE_BOOLEAN);
-    out->name = gen_printf(g, "(%s IN (listquery()))", x.name);
+    out->name = gen_printf(g, "(%s IN (%s))", x.name, name);
     out->nullable = false;
     if (values)
         return row_in(g, s, e, r, values, step, out);
@@ -631,23 +656,26 @@ static enum lc subquery_in(struct gen *g, const struct scope *s, const struct ex
 static enum lc encode_subquery(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
     const struct scope *outer = g->outer;
+    struct outer_names mentioned = {.of = s}, *before = g->mentioned;
     struct rel r;
     enum lc code;
 
     g->outer = s;
+    g->mentioned = &mentioned;
     code = rel_encode(g, e->u.subquery.plan, &r);
     g->outer = outer;
+    g->mentioned = before;
     if (code != LC_OK)
         return code;
     *out = (struct sx){.nullable = true};
     if (e->u.subquery.kind == SUBQUERY_IN) {
-        TRY(subquery_in(g, s, e, &r, out));
+        TRY(subquery_in(g, s, e, &r, subquery_name(g, "listquery", &mentioned), out));
     } else if (e->u.subquery.kind == SUBQUERY_EXISTS) {
         out->type = dtype_of(DTYPE_BOOLEAN);
         out->nullable = false;
         out->sql =
             gen_printf(g, "(%sEXISTS (%s))", e->u.subquery.negated ? "NOT " : "", rel_select(g, &r, false));
-        out->name = "exists()";
+        out->name = subquery_name(g, "exists", &mentioned);
     } else {
         if (r.n != 1)
             return gen_fail(g, e, LC_ENGINE,
@@ -657,7 +685,7 @@ static enum lc encode_subquery(struct gen *g, const struct scope *s, const struc
                             r.n);
         out->type = r.cols[0].type;
         out->sql = gen_printf(g, "(%s)", rel_select(g, &r, false));
-        out->name = "scalarsubquery()";
+        out->name = subquery_name(g, "scalarsubquery", &mentioned);
     }
     return out->sql && out->name ? LC_OK : err_nomem(g->err);
 }

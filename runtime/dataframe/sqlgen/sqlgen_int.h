@@ -75,6 +75,13 @@ struct scope {
     const struct scope *outer; /* of the query around a subquery */
 };
 
+enum { OUTER_NAMES = 32 };
+struct outer_names { /* columns of the query around that a subquery mentions: they stand in its name */
+    const struct scope *of;
+    const struct col *cols[OUTER_NAMES];
+    size_t n;
+};
+
 struct seen { /* which columns a plan id gave */
     int64_t plan_id;
     int uid, depth;
@@ -102,7 +109,8 @@ struct gen {
     struct seen *seen;
     size_t n_seen, cap_seen;
     int next_uid, depth, expr_depth;
-    const struct scope *outer; /* for subqueries being encoded */
+    const struct scope *outer;     /* for subqueries being encoded */
+    struct outer_names *mentioned; /* by the subquery being encoded; NULL: there is none */
     const struct loop *loops;
     bool narrow;         /* sums may be narrow (see there) */
     bool narrowed;       /* one is */
