@@ -1,8 +1,8 @@
-/* path.h: paths into JSON as Spark writes them, $.a['b c'][0][*], as DuckDB takes them, and what Spark sees in a text.
+/* path.h: paths into JSON as Spark writes them, as DuckDB takes them, and what Spark sees in a text.
  *
- * What      json_path gives $."a"."b c"[0][*], and /a"b/0 where a name holds quotes; json_first copies the first object or array of a
- *           text that goes on behind it, 'texts' as "texts"; json_last copies a value, of members
- *           with one name the last.
+ * What      json_path gives $."a"."b c"[0][*], and /a"b/0 where a name holds quotes; json_first
+ *           copies the first object or array of a text that goes on behind it, 'texts' as "texts";
+ *           json_last copies a value, of members with one name the last.
  * Ownership none.
  * Units     bytes.
  * Errors    false: it is no path of Spark's, for which it finds nothing. json_first, json_last: false where it has no end.
