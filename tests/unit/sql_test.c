@@ -432,27 +432,35 @@ static void depth_is_bounded(void **state)
 /* Every failing allocation gives an error and loses nothing (the sanitizer build looks for leaks). */
 static void memory_may_run_out_anywhere(void **state)
 {
-    static const char text[] = "WITH c AS (SELECT f(a, x -> x + 1) FROM t JOIN u USING (k) LATERAL VIEW "
-                               "explode(w) e AS v WHERE e.v IN (1, 2)) "
-                               "SELECT CASE WHEN a THEN 'b' END, sum(x) OVER (PARTITION BY a ORDER BY b) "
-                               "FROM c GROUP BY a HAVING a > 1 "
-                               "UNION SELECT CAST(1 AS DECIMAL(3, 1)), 2 ORDER BY 1 LIMIT 3";
+    static const char *const texts[] = {
+        "WITH c AS (SELECT f(a, x -> x + 1) FROM t JOIN u USING (k) LATERAL VIEW "
+        "explode(w) e AS v WHERE e.v IN (1, 2)) "
+        "SELECT CASE WHEN a THEN 'b' END, sum(x) OVER (PARTITION BY a ORDER BY b) "
+        "FROM c GROUP BY a HAVING a > 1 "
+        "UNION SELECT CAST(1 AS DECIMAL(3, 1)), 2 ORDER BY 1 LIMIT 3",
+        "SELECT (a, b + 1) r, struct(* EXCEPT (c.d)) FROM (SELECT x FROM t) LEFT JOIN LATERAL explode(w) AS "
+        "l(e) "
+        "ON e > 1 WHERE (a, b) IN (SELECT 1, 2) QUALIFY rank() OVER (ORDER BY b) = 1",
+        "SELECT a, count(*) c FROM t GROUP BY a HAVING a > 1 QUALIFY rank() OVER (ORDER BY c) = 1",
+        "SELECT * FROM t PIVOT (sum(v) AS s, max(v) FOR (a, b) IN ((1, 'x') AS q, (2D, NULL)))",
+    };
 
     (void)state;
-    for (long n = 0;; n++) {
-        struct sql_statement *s = NULL;
-        struct err err;
-        mem_fail_after(n);
-        enum lc rc = sql_parse(text, sizeof text - 1, NULL, 0, &s, &err);
-        mem_fail_never();
-        if (rc == LC_OK) {
-            sql_release(s);
-            assert_true(n > 50);
-            break;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        for (long n = 0;; n++) {
+            struct sql_statement *s = NULL;
+            struct err err;
+            mem_fail_after(n);
+            enum lc rc = sql_parse(texts[i], strlen(texts[i]), NULL, 0, &s, &err);
+            mem_fail_never();
+            if (rc == LC_OK) {
+                sql_release(s);
+                assert_true(n > 50);
+                break;
+            }
+            if (rc != LC_NOMEM)
+                fail_msg("%s, after %ld: %s: %s", texts[i], n, lc_name(rc), err.message);
         }
-        if (rc != LC_NOMEM)
-            fail_msg("after %ld: %s: %s", n, lc_name(rc), err.message);
-    }
 }
 
 int main(void)
