@@ -3,6 +3,7 @@
 #include "runtime/base/nearest.h"
 #include "runtime/base/utf8.h"
 #include "runtime/dataframe/interval.h"
+#include "runtime/dataframe/moment.h"
 #include "runtime/dataframe/sqlgen/sqlgen_int.h"
 #include <inttypes.h>
 #include <math.h>
@@ -709,11 +710,38 @@ bool expr_has_aggregate(const struct expr *e)
     return false;
 }
 
+/* A time without a zone as Spark prints it: 2024-07-05T1:2 is 2024-07-05 01:02:00. NULL: it is another text. */
+static const char *usual_time(struct gen *g, const char *s, size_t n)
+{
+    const int64_t day = INT64_C(86400000000);
+    struct moment m;
+    int64_t days, micros, year;
+    int month, dom, digits = 6;
+
+    if (!moment_parse(s, n, &m) || !m.dated || m.zone_len)
+        return NULL;
+    days = m.micros / day - (m.micros % day < 0);
+    micros = m.micros - days * day;
+    civil_date(days, &year, &month, &dom);
+    if (year < 0 || year > 9999)
+        return NULL;
+    for (int64_t f = micros % 1000000; digits > 0 && f % 10 == 0; f /= 10)
+        digits--;
+    return gen_printf(g, "%04d-%02d-%02d %02d:%02d:%02d%s%.*s", (int)year, month, dom,
+                      (int)(micros / 3600000000), (int)(micros / 60000000 % 60), (int)(micros / 1000000 % 60),
+                      digits ? "." : "", digits, gen_printf(g, "%06d", (int)(micros % 1000000)));
+}
+
 /* TIMESTAMP '2024-01-01 00:00:00': with a time, without zeros behind the seconds. */
 static const char *typed_name(struct gen *g, const struct expr *e)
 {
     const char *s = e->args[0]->u.literal.s;
     size_t n = strlen(s);
+    enum dtype_id id = e->u.cast.type->id;
+    const char *usual = id == DTYPE_TIMESTAMP || id == DTYPE_TIMESTAMP_NTZ ? usual_time(g, s, n) : NULL;
+
+    if (usual)
+        return gen_printf(g, "%s '%s'", gen_type_words(g, e->u.cast.type), usual);
 
     if (memchr(s, '.', n))
         while (n && (s[n - 1] == '0' || s[n - 1] == '.') && n > 1 && s[n] != '.')
