@@ -520,12 +520,13 @@ static enum lc scaled(struct call *c, struct sx *out, const struct sx *interval,
 
 static enum lc times(struct call *c, struct sx *out)
 {
-    struct sx *a = &c->args[0], *b = &c->args[1];
+    const struct sx *a = &c->args[0], *b = &c->args[1];
+    bool first = a->type->id == DTYPE_INTERVAL;
 
-    if (a->type->id == DTYPE_INTERVAL || b->type->id == DTYPE_INTERVAL)
-        return scaled(c, out, a->type->id == DTYPE_INTERVAL ? a : b, a->type->id == DTYPE_INTERVAL ? b : a,
-                      '*');
-    return arithmetic(c, out, '*');
+    if (!first && b->type->id != DTYPE_INTERVAL)
+        return arithmetic(c, out, '*');
+    out->name = gen_printf(c->g, "(%s * %s)", first ? a->name : b->name, first ? b->name : a->name);
+    return scaled(c, out, first ? a : b, first ? b : a, '*');
 }
 
 /* The divisor, with Spark's error where it is zero. */
