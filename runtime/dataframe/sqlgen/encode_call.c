@@ -492,7 +492,7 @@ static enum lc outer_column(struct gen *g, const struct scope *s, const struct e
 static bool is_outside_try(const struct call *c, const struct sx *x)
 {
     return x->aggregate || x->window || (c->scope->aggregating && !x->literal) ||
-           (x->sql && strstr(x->sql, "(SELECT "));
+           (x->sql && (strstr(x->sql, "(SELECT ") || strstr(x->sql, "error(")));
 }
 
 /* DuckDB's TRY has neither aggregates, groups, windows nor subqueries in it: where there are, the arguments become variables of a lambda around

@@ -53,8 +53,7 @@ static const char *string_to_integer(struct gen *g, const struct sx *in, const s
 }
 
 /* Spaces and control characters around the word do not count; DuckDB has more words, and none with spaces. */
-static const char *string_to_boolean(struct gen *g, const struct sx *in, const struct dtype *to,
-                                     bool try_cast)
+static const char *string_to_boolean(struct gen *g, const struct sx *in, bool try_cast)
 {
     static const char blanks[] = "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12"
                                  "\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f \x7f";
@@ -62,26 +61,24 @@ static const char *string_to_boolean(struct gen *g, const struct sx *in, const s
 
     return gen_printf(
         g,
-        "(CASE WHEN %s IN ('true', 't', 'yes', 'y', '1') THEN TRUE WHEN %s IN ('false', 'f', 'no', 'n', "
-        "'0') THEN FALSE WHEN %s IS NULL THEN NULL ELSE %s END)",
-        word, word, in->sql, try_cast ? "NULL" : malformed(g, in, to));
+        "%s(CASE WHEN %s IN ('true', 't', 'yes', 'y', '1') THEN 'true' WHEN %s IN ('false', 'f', 'no', "
+        "'n', '0') THEN 'false' ELSE %s END AS BOOLEAN)",
+        try_cast ? "TRY_CAST" : "CAST", word, word, in->sql);
 }
 
 /* DuckDB reads '1_000', and neither '1d' nor '0x1p3'. */
 static const char *string_to_real(struct gen *g, const struct sx *in, const struct dtype *to, bool try_cast)
 {
-    const char *value = gen_printf(g, "CAST(lacus_java_double(%s) AS %s)", in->sql, gen_sql_type(g, to));
+    const char *type = gen_sql_type(g, to);
 
-    return try_cast ? value
-                    : gen_printf(g, "(CASE WHEN %s IS NOT NULL THEN %s WHEN %s IS NOT NULL THEN %s END)",
-                                 value, value, in->sql, malformed(g, in, to));
+    return gen_printf(g, "CAST(lacus_java_double(%s, '%s') AS %s)", in->sql, try_cast ? "" : type, type);
 }
 
+/* Two underscores are no digits to DuckDB, one is. */
 static const char *string_to_decimal(struct gen *g, const struct sx *in, const struct dtype *to,
                                      bool try_cast)
 {
-    return gen_printf(g, "(CASE WHEN contains(%s, '_') THEN %s ELSE %s(%s AS %s) END)", in->sql,
-                      try_cast ? "NULL" : malformed(g, in, to), try_cast ? "TRY_CAST" : "CAST", in->sql,
+    return gen_printf(g, "%s(replace(%s, '_', '__') AS %s)", try_cast ? "TRY_CAST" : "CAST", in->sql,
                       gen_sql_type(g, to));
 }
 
@@ -335,7 +332,7 @@ static const char *cast_text(struct gen *g, const struct sx *in, const struct dt
     if (from == DTYPE_STRING && (to->id == DTYPE_TIMESTAMP || to->id == DTYPE_TIMESTAMP_NTZ))
         return string_to_timestamp(g, in, to, try_cast);
     if (from == DTYPE_STRING && to->id == DTYPE_BOOLEAN)
-        return string_to_boolean(g, in, to, try_cast);
+        return string_to_boolean(g, in, try_cast);
     if (from == DTYPE_STRING && (to->id == DTYPE_DOUBLE || to->id == DTYPE_FLOAT))
         return string_to_real(g, in, to, try_cast);
     if (from == DTYPE_STRING && to->id == DTYPE_DECIMAL)

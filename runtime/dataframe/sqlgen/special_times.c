@@ -142,7 +142,11 @@ static enum lc make_timestamp(struct call *c, struct sx *out)
                             c->args[1].sql, c->args[2].sql, c->args[3].sql, c->args[4].sql, c->args[5].sql);
 
     sql = instant(c, c->n > 6 ? c->args[6].sql : NULL, clock);
-    return special_done(c, out, dtype_of(DTYPE_TIMESTAMP), try ? gen_printf(c->g, "TRY(%s)", sql) : sql);
+    if (try && c->n > 6) /* a zone that is none is an error all the same */
+        sql = gen_printf(c->g, "(CASE WHEN lacus_zone_offset(%s) IS NOT NULL THEN TRY(%s) ELSE TRY(%s) END)",
+                         c->args[6].sql, sql, sql);
+    return special_done(c, out, dtype_of(DTYPE_TIMESTAMP),
+                        try && c->n == 6 ? gen_printf(c->g, "TRY(%s)", sql) : sql);
 }
 
 static enum lc to_utc_timestamp(struct call *c, struct sx *out)

@@ -488,7 +488,23 @@ static bool is_java_number(const char *s, const char *end)
     return s == end;
 }
 
-/* java_double(text): what Double.parseDouble reads, and 'nan' and 'inf' in any case; NULL: it is none */
+static void not_a_number(const struct value *a, struct result *out)
+{
+    int len = a[0].len > 60 ? 60 : (int)a[0].len;
+
+    out->null = true;
+    if (a[1].len)
+        result_error(
+            out,
+            "[CAST_INVALID_INPUT] The value '%.*s' of the type \"STRING\" cannot be cast to \"%.*s\" because "
+            "it "
+            "is malformed. Correct the value as per the syntax, or change its target type. Use `try_cast` to "
+            "tolerate malformed input and return NULL instead. SQLSTATE: 22018",
+            len, a[0].s, (int)a[1].len, a[1].s);
+}
+
+/* java_double(text, type): what Double.parseDouble reads, and 'nan' and 'inf' in any case; of others an error that names the type, NULL where that
+ * is '' */
 static void java_double(const struct value *a, struct result *out)
 {
     const char *s = a->s, *end = s + a->len;
@@ -500,7 +516,7 @@ static void java_double(const struct value *a, struct result *out)
     if (number_word(s, (size_t)(end - s), &out->f))
         return;
     if (!is_java_number(s, end)) {
-        out->null = true;
+        not_a_number(a, out);
         return;
     }
     buf_add(out->more, s, (size_t)(end - s));
@@ -517,7 +533,7 @@ const struct scalar scalars_data[] = {
     {"lacus_log1p", "d", 'd', false, log1p_fn},
     {"lacus_expm1", "d", 'd', false, expm1_fn},
     {"lacus_hypot", "dd", 'd', false, hypot_fn},
-    {"lacus_java_double", "s", 'd', false, java_double},
+    {"lacus_java_double", "ss", 'd', false, java_double},
     {"lacus_json_path", "s", 's', false, path_of},
     {"lacus_json_first", "s", 's', false, first_of},
     {"lacus_json_last", "s", 's', false, last_of},
