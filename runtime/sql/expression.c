@@ -237,15 +237,29 @@ static bool at_number(const struct parser *p, size_t ahead)
     return kind == TOKEN_INTEGER || kind == TOKEN_DECIMAL || kind == TOKEN_DOUBLE;
 }
 
+/* NOT (a IN (SELECT …)) is a NOT IN (SELECT …): of rows that is more than the opposite. */
+static struct expr *negation(struct expr *e)
+{
+    struct expr *out;
+
+    if (!e || e->kind != EXPR_SUBQUERY || e->u.subquery.kind != SUBQUERY_IN || e->u.subquery.negated ||
+        e->n != 1)
+        return expr_unary("not", e);
+    out = expr_ref(e->args[0]);
+    out = expr_at(expr_subquery(plan_ref(e->u.subquery.plan), SUBQUERY_IN, &out, 1, true), e->position);
+    expr_unref(e);
+    return out;
+}
+
 static struct expr *parse_prefix(struct parser *p, int least)
 {
     if (least <= NOT && (at_word(p, 0, "NOT") || at_sign(p, 0, "!"))) {
         p->at++;
-        return expr_unary("not", parse_power(p, NOT));
+        return negation(parse_power(p, NOT));
     }
     if (at_sign(p, 0, "!")) {
         p->at++;
-        return expr_unary("not", parse_power(p, UNARY));
+        return negation(parse_power(p, UNARY));
     }
     if (at_sign(p, 0, "-") && at_number(p, 1)) {
         p->at++;

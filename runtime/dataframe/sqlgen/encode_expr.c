@@ -644,7 +644,7 @@ static enum lc subquery_in(struct gen *g, const struct scope *s, const struct ex
             "SQLSTATE: 42K09",
             x.name, n, r->n);
     out->type = dtype_of(DTYPE_BOOLEAN);
-    out->name = gen_printf(g, "(%s IN (%s))", x.name, name);
+    out->name = gen_printf(g, e->u.subquery.negated ? "(NOT (%s IN (%s)))" : "(%s IN (%s))", x.name, name);
     out->nullable = false;
     if (values)
         return row_in(g, s, e, r, values, step, out);
@@ -677,6 +677,8 @@ static enum lc encode_subquery(struct gen *g, const struct scope *s, const struc
         out->sql =
             gen_printf(g, "(%sEXISTS (%s))", e->u.subquery.negated ? "NOT " : "", rel_select(g, &r, false));
         out->name = subquery_name(g, "exists", &mentioned);
+        if (e->u.subquery.negated && out->name)
+            out->name = gen_printf(g, "(NOT %s)", out->name);
     } else {
         if (r.n != 1)
             return gen_fail(g, e, LC_ENGINE,

@@ -81,8 +81,11 @@ enum lc rel_recursion(struct gen *g, const struct plan *p, struct rel *out)
     TRY(branch(g, &first, &first, &a));
     TRY(branch(g, &step, &first, &b));
     *out = (struct rel){0};
-    return rel_from(g, loop.schema,
-                    gen_printf(g, "(WITH RECURSIVE %s AS (%s UNION%s %s) SELECT * FROM %s)", loop.table, a,
-                               p->u.recursion.all ? " ALL" : "", b, loop.table),
-                    out);
+    TRY(rel_from(g, loop.schema,
+                 gen_printf(g, "(WITH RECURSIVE %s AS (%s UNION%s %s) SELECT * FROM %s)", loop.table, a,
+                            p->u.recursion.all ? " ALL" : "", b, loop.table),
+                 out));
+    for (size_t i = 0; i < out->n; i++) /* as Spark has it */
+        out->cols[i].nullable = true;
+    return LC_OK;
 }

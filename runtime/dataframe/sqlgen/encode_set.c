@@ -319,6 +319,12 @@ static enum lc no_maps(struct gen *g, const struct col *cols, size_t n)
     return LC_OK;
 }
 
+/* A text that becomes a number may be NULL, as Spark sees it. */
+static bool was_text(const struct col *from, const struct col *to)
+{
+    return from->type->id == DTYPE_STRING && to->type->id != DTYPE_STRING;
+}
+
 enum lc rel_set_op(struct gen *g, const struct plan *p, struct rel *out)
 {
     static const char *const words[] = {
@@ -350,7 +356,9 @@ enum lc rel_set_op(struct gen *g, const struct plan *p, struct rel *out)
         cols[i].sql = col_alias(g, &cols[i]);
         cols[i].type = pairs[i].type;
         cols[i].nullable = !both || l.cols[pairs[i].left].nullable ||
-                           (p->u.set_op.op == SET_UNION && r.cols[pairs[i].right].nullable);
+                           was_text(&l.cols[pairs[i].left], &cols[i]) ||
+                           (p->u.set_op.op == SET_UNION &&
+                            (r.cols[pairs[i].right].nullable || was_text(&r.cols[pairs[i].right], &cols[i])));
     }
     if (p->u.set_op.op != SET_UNION || !p->u.set_op.all)
         TRY(no_maps(g, cols, n));
