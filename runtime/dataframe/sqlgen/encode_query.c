@@ -643,6 +643,7 @@ enum lc rel_aggregate(struct gen *g, const struct plan *p, struct rel *out)
                        .n_groups = out->n_groups,
                        .aggregating = true,
                        .aggregates = true,
+                       .generators = true,
                        .clause = "SELECT",
                        .outer = g->outer};
     TRY(rel_outputs(g, &s, p->exprs, p->n_exprs, &cols, &n));
