@@ -62,6 +62,16 @@ static void of_members_with_one_name_the_last_is_kept(void **state)
     check(rows, sizeof rows / sizeof *rows, json_last);
     memset(deep, '[', sizeof deep);
     assert_false(json_last(deep, sizeof deep, &b));
+    assert_false(json_repeats(deep, sizeof deep));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (json_repeats(rows[i].in, strlen(rows[i].in)) != (i < 3))
+            fail_msg("%s", rows[i].in);
+    buf_clear(&b);
+    buf_puts(&b, "{\"k0\":0");
+    for (int i = 1; i < 40; i++)
+        buf_printf(&b, ",\"k%d\":[]", i);
+    buf_puts(&b, "}");
+    assert_true(json_repeats(b.data, b.len)); /* of many it is not known */
     buf_release(&b);
 }
 

@@ -309,6 +309,76 @@ static const char *put_value(const char *s, const char *end, struct buf *out, in
     return behind;
 }
 
+/* ---- most texts have no such members: looked through without a copy ---- */
+enum { FEW_MEMBERS = 24 };
+
+static const char *look_through(const char *s, const char *end, int depth, bool *may);
+
+static const char *look_through_object(const char *s, const char *end, int depth, bool *may)
+{
+    struct member seen[FEW_MEMBERS];
+    size_t n = 0;
+
+    s = skip_space(s + 1, end);
+    if (s < end && *s == '}')
+        return s + 1;
+    while (s < end && *s == '"') {
+        struct member one = {.key = s};
+
+        if (!(s = skip_text(s, end)))
+            return NULL;
+        one.n_key = (size_t)(s - one.key);
+        for (size_t i = 0; i < n && !*may; i++)
+            *may = same_key(&seen[i], &one);
+        *may = *may || n == FEW_MEMBERS; /* more are for the copy to tell */
+        if (*may)
+            return NULL;
+        seen[n++] = one;
+        s = skip_space(s, end);
+        if (s == end || *s++ != ':' || !(s = look_through(skip_space(s, end), end, depth + 1, may)))
+            return NULL;
+        s = skip_space(s, end);
+        if (s < end && *s == '}')
+            return s + 1;
+        if (s == end || *s++ != ',')
+            return NULL;
+        s = skip_space(s, end);
+    }
+    return NULL;
+}
+
+/* Behind the value; NULL: it has no end, or *may says that an object in it may have two members of one name. */
+static const char *look_through(const char *s, const char *end, int depth, bool *may)
+{
+    if (s == end || depth > MOST_NESTED)
+        return NULL;
+    if (*s == '{')
+        return look_through_object(s, end, depth, may);
+    if (*s != '[')
+        return skip_value(s, end);
+    s = skip_space(s + 1, end);
+    if (s < end && *s == ']')
+        return s + 1;
+    while (s && s < end) {
+        s = look_through(s, end, depth + 1, may);
+        s = s ? skip_space(s, end) : NULL;
+        if (!s || s == end || (*s != ',' && *s != ']'))
+            return NULL;
+        if (*s++ == ']')
+            return s;
+        s = skip_space(s, end);
+    }
+    return NULL;
+}
+
+bool json_repeats(const char *s, size_t len)
+{
+    bool may = false;
+
+    look_through(skip_space(s, s + len), s + len, 0, &may);
+    return may;
+}
+
 bool json_last(const char *s, size_t len, struct buf *out)
 {
     const char *end = s + len, *behind = put_value(skip_space(s, end), end, out, 0);

@@ -2,7 +2,7 @@
  *
  * What      json_path gives $."a"."b c"[0][*], and /a"b/0 where a name holds quotes; json_first
  *           copies the first object or array of a text that goes on behind it, 'texts' as "texts";
- *           json_last copies a value, of members with one name the last.
+ *           json_last copies a value, of members with one name the last; json_repeats: there may be such.
  * Ownership none.
  * Units     bytes.
  * Errors    false: it is no path of Spark's, for which it finds nothing. json_first, json_last: false where it has no end.
@@ -22,4 +22,5 @@
 bool json_path(const char *s, size_t len, struct buf *out);
 bool json_first(const char *s, size_t len, struct buf *out);
 bool json_last(const char *s, size_t len, struct buf *out);
+bool json_repeats(const char *s, size_t len);
 #endif

@@ -110,7 +110,7 @@ static void last_of(const struct value *a, struct result *out)
 {
     size_t before = out->more->len;
 
-    if (!json_last(a->s, a->len, out->more)) {
+    if (!json_repeats(a->s, a->len) || !json_last(a->s, a->len, out->more)) {
         out->more->len = before;
         buf_add(out->more, a->s, a->len);
     }
