@@ -92,6 +92,8 @@ static enum lc leave_out(struct gen *g, const struct expr *star, struct chosen *
         if (star->args[i]->kind != EXPR_ATTRIBUTE)
             continue;
         TRY(sx_resolve(g, &s, star->args[i], &x));
+        if (!x.col && star->position < 0) /* of a PIVOT or UNPIVOT, which say it themselves */
+            continue;
         if (!x.col)
             return gen_fail(
                 g, star->args[i], LC_UNSUPPORTED,
