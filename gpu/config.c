@@ -17,14 +17,18 @@ static const struct architecture {
     bool window;     /* a sliding window by default; else only with use_sliding_window */
     bool reads_bias; /* attention_bias and mlp_bias are fields of this architecture */
     int64_t kv_heads, head_dim, window_default; /* defaults of the config class; 0: follows from the others */
-    double theta, eps;
+    double eps;
+    const char *rope; /* its rope_parameters, as JSON, where config.json has none; NULL: the default kind */
 } ARCHITECTURES[] = {
-    {"llama", "LlamaForCausalLM", false, false, false, true, 0, 0, 0, 10000, 1e-6},
-    {"mistral", "MistralForCausalLM", false, false, true, false, 8, 0, 4096, 10000, 1e-6},
-    {"ministral", "MinistralForCausalLM", false, false, true, false, 8, 0, 4096, 10000, 1e-6},
-    {"ministral3", "Ministral3ForCausalLM", false, false, true, false, 8, 128, 0, 1000000, 1e-5},
-    {"qwen2", "Qwen2ForCausalLM", true, false, false, false, 32, 0, 4096, 10000, 1e-6},
-    {"qwen3", "Qwen3ForCausalLM", false, true, false, true, 32, 128, 4096, 10000, 1e-6},
+    {"llama", "LlamaForCausalLM", false, false, false, true, 0, 0, 0, 1e-6, NULL},
+    {"mistral", "MistralForCausalLM", false, false, true, false, 8, 0, 4096, 1e-6, NULL},
+    {"ministral", "MinistralForCausalLM", false, false, true, false, 8, 0, 4096, 1e-6, NULL},
+    {"ministral3", "Ministral3ForCausalLM", false, false, true, false, 8, 128, 0, 1e-5,
+     "{\"rope_type\": \"yarn\", \"rope_theta\": 1e6, \"factor\": 16.0, "
+     "\"original_max_position_embeddings\": 16384, \"beta_fast\": 32.0, \"beta_slow\": 1.0, "
+     "\"mscale_all_dim\": 1.0, \"mscale\": 1.0, \"llama_4_scaling_beta\": 0.1}"},
+    {"qwen2", "Qwen2ForCausalLM", true, false, false, false, 32, 0, 4096, 1e-6, NULL},
+    {"qwen3", "Qwen3ForCausalLM", false, true, false, true, 32, 128, 4096, 1e-6, NULL},
 };
 enum { N_ARCHITECTURES = sizeof ARCHITECTURES / sizeof *ARCHITECTURES };
 
@@ -190,21 +194,44 @@ static enum lc read_longrope(const struct parse *p, const json_t *rope)
 
     TRY(read_factors(p, rope, "short_factor", c->rope_short));
     TRY(read_factors(p, rope, "long_factor", c->rope_long));
-    if (!present(rope, "original_max_position_embeddings")) /* Phi-3's place for it */
-        TRY(read_size(p, p->root, "original_max_position_embeddings",
-                      &c->rope_original_max_position_embeddings));
     if (!present(rope, "factor") && c->rope_original_max_position_embeddings > 0)
         c->rope_factor =
             (double)c->max_position_embeddings / (double)c->rope_original_max_position_embeddings;
     return LC_OK;
 }
 
-static enum lc read_rope(const struct parse *p)
+/* The kinds that are scaled have no default of their scale. A factor of null (YaRN's) is that of the contexts. */
+static enum lc read_scale(const struct parse *p, const json_t *rope, const char *object)
 {
-    const json_t *rope = present(p->root, "rope_parameters"), *type;
+    static const char *const needed[ROPE_TYPES][3] = {
+        [ROPE_LINEAR] = {"factor"},
+        [ROPE_DYNAMIC] = {"factor"},
+        [ROPE_YARN] = {"factor"},
+        [ROPE_LLAMA3] = {"factor", "low_freq_factor", "high_freq_factor"}};
+    struct model_config *c = p->out;
+
+    for (int i = 0; i < 3 && needed[c->rope_type][i]; i++)
+        if (!json_object_get(rope, needed[c->rope_type][i]))
+            return err_set(p->err, LC_DATA, "cannot read '%s': '%s' of kind '%s' has no '%s'", p->name,
+                           object, ROPES[c->rope_type], needed[c->rope_type][i]);
+    TRY(read_real(p, rope, "factor", &c->rope_factor));
+    TRY(read_real(p, rope, "low_freq_factor", &c->rope_low_freq_factor));
+    TRY(read_real(p, rope, "high_freq_factor", &c->rope_high_freq_factor));
+    TRY(read_size(p, rope, "original_max_position_embeddings", &c->rope_original_max_position_embeddings));
+    if (c->rope_type == ROPE_LLAMA3 || c->rope_type == ROPE_YARN || c->rope_type == ROPE_LONG)
+        TRY(read_size(p, p->root, "original_max_position_embeddings", /* Phi-3's place, which goes first */
+                      &c->rope_original_max_position_embeddings));
+    if (c->rope_type == ROPE_YARN && !present(rope, "factor") && c->rope_original_max_position_embeddings > 0)
+        c->rope_factor =
+            (double)c->max_position_embeddings / (double)c->rope_original_max_position_embeddings;
+    return LC_OK;
+}
+
+static enum lc read_rope_object(const struct parse *p, const json_t *rope, const char *key)
+{
+    const json_t *type;
     struct model_config *c = p->out;
     double partial = 1;
-    const char *key = rope ? "rope_parameters" : "rope_scaling";
     const struct {
         const char *name;
         double *at;
@@ -216,10 +243,6 @@ static enum lc read_rope(const struct parse *p)
                  {"llama_4_scaling_beta", &c->rope_query_beta}};
     int found = -1;
 
-    TRY(read_real(p, p->root, "rope_theta", &c->rope_theta));
-    rope = rope ? rope : present(p->root, "rope_scaling");
-    if (!rope)
-        return LC_OK;
     if (!json_is_object(rope))
         return wrong(p, key, "an object");
     TRY(read_real(p, rope, "partial_rotary_factor", &partial));
@@ -235,14 +258,31 @@ static enum lc read_rope(const struct parse *p)
         return unsupported(p, "rope_type", type);
     c->rope_type = (enum rope_type)found;
     TRY(read_real(p, rope, "rope_theta", &c->rope_theta));
-    TRY(read_real(p, rope, "factor", &c->rope_factor));
-    TRY(read_real(p, rope, "low_freq_factor", &c->rope_low_freq_factor));
-    TRY(read_real(p, rope, "high_freq_factor", &c->rope_high_freq_factor));
+    TRY(read_scale(p, rope, key));
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
         TRY(read_real(p, rope, reals[i].name, reals[i].at));
+    if (strcmp(c->model_type, "ministral3") != 0) /* the others do not look at it */
+        c->rope_query_beta = 0;
     c->rope_truncate = !json_is_false(json_object_get(rope, "truncate"));
-    TRY(read_size(p, rope, "original_max_position_embeddings", &c->rope_original_max_position_embeddings));
     return c->rope_type == ROPE_LONG ? read_longrope(p, rope) : LC_OK;
+}
+
+/* rope_scaling, where it says something, goes before rope_parameters, as in transformers. */
+static enum lc read_rope(const struct parse *p, const struct architecture *a)
+{
+    const json_t *old = present(p->root, "rope_scaling"), *rope = present(p->root, "rope_parameters");
+    json_t *preset;
+    enum lc code;
+
+    TRY(read_real(p, p->root, "rope_theta", &p->out->rope_theta));
+    if (old && !(json_is_object(old) && json_object_size(old) == 0))
+        return read_rope_object(p, old, "rope_scaling");
+    if (rope || !a->rope)
+        return rope ? read_rope_object(p, rope, "rope_parameters") : LC_OK;
+    preset = json_loads(a->rope, 0, NULL);
+    code = preset ? read_rope_object(p, preset, "rope_parameters") : err_nomem(p->err);
+    json_decref(preset);
+    return code;
 }
 
 static enum lc read_token(const struct parse *p, const json_t *v, const char *key, int64_t *out)
@@ -426,15 +466,14 @@ static enum lc read_all(const struct parse *p)
 
     TRY(read_architecture(p, &a));
     snprintf(c->model_type, sizeof c->model_type, "%s", a->model_type);
-    c->num_key_value_heads = a->kv_heads;
+    c->num_key_value_heads = json_is_null(json_object_get(p->root, "num_key_value_heads")) ? 0 : a->kv_heads;
     c->head_dim = a->head_dim;
-    c->rope_theta = a->theta;
     c->rms_norm_eps = a->eps;
     TRY(refuse_others(p));
     TRY(read_fields(p));
     TRY(read_bias(p, a));
     TRY(read_window(p, a));
-    TRY(read_rope(p));
+    TRY(read_rope(p, a));
     TRY(read_tokens(p));
     TRY(read_dtype(p));
     if (c->num_key_value_heads == 0)

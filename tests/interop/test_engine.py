@@ -93,6 +93,39 @@ def test_we_load_what_transformers_writes(engine, name, tmp_path):
     close(got[1], want[1])
 
 
+YARN = dict(rope_type="yarn", rope_theta=5e4, factor=4.0, original_max_position_embeddings=16)
+AS_WRITTEN = {
+    "qwen2-no-kv-heads": dict(model_type="qwen2", num_key_value_heads=None),
+    "ministral3-no-rope": dict(model_type="ministral3", rope_theta=5e3),
+    "ministral3-no-theta": dict(model_type="ministral3", rope_scaling=dict(
+        type="yarn", factor=4.0, original_max_position_embeddings=16, llama_4_scaling_beta=0.2)),
+    "no-ministral3": dict(model_type="mistral", rope_parameters={**YARN, "llama_4_scaling_beta": 0.2}),
+    "both-ropes": dict(model_type="llama", rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=3.0), rope_scaling=dict(type="linear", factor=2.0)),
+    "an-empty-rope": dict(model_type="llama", rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=3.0), rope_scaling={}),
+    "yarn-context-outside": dict(model_type="mistral", original_max_position_embeddings=64, rope_parameters=YARN),
+    "yarn-factor-of-contexts": dict(model_type="qwen3", rope_parameters={**YARN, "factor": None}),
+    "llama3-context-outside": dict(model_type="llama", original_max_position_embeddings=32, rope_scaling=dict(
+        rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)),
+}
+
+
+@pytest.mark.parametrize("name", AS_WRITTEN)
+def test_configs_are_read_as_transformers_reads_them(engine, name, tmp_path):
+    config = {**SHAPE, "head_dim": 12, **AS_WRITTEN[name]}
+    transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.for_model(**json.loads(json.dumps(config)))).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    want = hf_forward(transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval(), *batch())
+    close(engine.forward(engine.load(tmp_path), *batch())[1], want[1])
+
+
+@pytest.mark.parametrize("kind, absent", [("linear", "factor"), ("dynamic", "factor"), ("yarn", "factor"), ("llama3", "low_freq_factor")])
+def test_a_rope_without_its_scale_is_refused(engine, kind, absent):
+    rope = dict(rope_type=kind, factor=2.0, low_freq_factor=1.0, high_freq_factor=4.0)
+    del rope[absent]
+    with pytest.raises(LacusError, match=f"'rope_scaling' of kind '{kind}' has no '{absent}'"):
+        engine.create({**SHAPE, "model_type": "llama", "rope_scaling": rope})
+
+
 def examples(n=13):
     g = torch.Generator().manual_seed(9)
     made = []
