@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A letter, mark, digit or connector: what \w matches. */
+/* A letter, mark, digit, connector or joiner: what \w matches. */
 static bool is_word(const struct regex_vtable *re, uint32_t code)
 {
     const char *category;
@@ -13,7 +13,7 @@ static bool is_word(const struct regex_vtable *re, uint32_t code)
         return (code >= '0' && code <= '9') || ((code | 32) >= 'a' && (code | 32) <= 'z') || code == '_';
     category = re->category(code);
     return category[0] == 'L' || category[0] == 'M' || strcmp(category, "Nd") == 0 ||
-           strcmp(category, "Nl") == 0 || strcmp(category, "Pc") == 0;
+           strcmp(category, "Nl") == 0 || strcmp(category, "Pc") == 0 || code == 0x200c || code == 0x200d;
 }
 
 static size_t last_char(const char *text, size_t n, uint32_t *code)
@@ -91,9 +91,9 @@ static enum lc split_one(const struct added_set *set, struct work *w, const stru
         if (a->single_word && !stands_alone(w->tok->re, p->text, p->n, start, end))
             continue;
         if (a->lstrip)
-            start = spaces_before(p->text, start, done);
-        if (a->rstrip)
-            at = end = spaces_after(p->text, p->n, end);
+            start = start < done ? done : spaces_before(p->text, start, done);
+        if (a->rstrip) /* a token that begins with these spaces is found all the same */
+            end = spaces_after(p->text, p->n, end);
         if (start > done)
             TRY(put_part(w, p, done, start, -1));
         TRY(put_part(w, p, start, end, a->id));

@@ -140,6 +140,14 @@ def test_same_ids_offsets_and_texts(lib, name):
     ours.lib.tokenizer_free(ours.tok)
 
 
+def test_added_tokens_that_share_spaces_and_joiners(lib):
+    theirs = Tokenizer.from_str(VARIANTS["gpt2"].to_str())
+    theirs.add_tokens([AddedToken(" ab", rstrip=True), AddedToken(" cd", lstrip=True, rstrip=True), AddedToken("lone", single_word=True)])
+    ours = Ours(lib, theirs.to_str())
+    for text in ["ab ab ab ", " ab ab  cd cd ab", "  cd  ab  cd  ", "x\u200dlone", "lone\u200c", "lone \u200d lone\u200b"]:
+        assert ours.encode(text, False)[0] == theirs.encode(text, add_special_tokens=False).ids, text
+
+
 def test_random_ids_decode_alike(lib):
     rng = random.Random(3)
     for name in ("gpt2", "llama3", "replace", "metaspace_first"):
