@@ -101,17 +101,46 @@ print("LOSS", t.job:result().eval_loss_before)
     assert [float(line.split("\t")[1]) for line in printed.splitlines() if line.startswith("LOSS")] == pytest.approx([want, want], abs=1e-5)
 
 
-@pytest.mark.parametrize("how", ["assistant_only_loss = true", "assistant_only_loss = true, completion_only_loss = false", "completion_only_loss = true", ""])
+@pytest.mark.parametrize("how", ["assistant_only_loss = true", "assistant_only_loss = true, completion_only_loss = false", "completion_only_loss = true", "completion_only_loss = false", ""])
 def test_a_prompt_and_a_completion_of_messages(home, marked, how, tmp_path):  # noqa: F811
     folder, tok, net = marked
     pairs = [(TALKS[0][:3], TALKS[0][3:]), (TALKS[1][:2], TALKS[1][2:])]
     want = []
     for prompt, completion in pairs:
-        begin = len(tok.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)) if how and "false" not in how else 0
+        begin = len(tok.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)) if "false" not in how else 0
         ids, labels = labels_of(tok, prompt + completion, begin)
         want.append((ids, labels if "assistant" in how else [-100] * begin + ids[begin:]))
     rows = lua([{"prompt": p, "completion": c} for p, c in pairs])
     assert loss_before(home, folder, rows, tmp_path / "out", how) == pytest.approx(masked_loss(net, want), abs=1e-5)
+
+
+def test_of_a_prompt_and_a_completion_the_completion_is_learned(home, model, tmp_path):  # noqa: F811
+    """trl's default, wherever a loss is computed; of texts and of columns with other names all tokens are learned."""
+    import transformers
+
+    net, tok = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), transformers.AutoTokenizer.from_pretrained(model)
+    pairs = [("one tool?", " library"), ("two games, please:", " manual shell")]
+    ids = [(tok(p).input_ids, tok(c).input_ids + [tok.eos_token_id]) for p, c in pairs]
+    answers, whole = masked_loss(net, [(p + c, [-100] * len(p) + c) for p, c in ids]), masked_loss(net, [(p + c, p + c) for p, c in ids])
+    rows = lua([{"prompt": p, "completion": c} for p, c in pairs])
+    printed = script(home, f"""
+local rows, o = {rows}, {{}}
+local function before(more)
+  local o = {{model = "{model}", train_dataset = rows, eval_dataset = rows, output_dir = "{tmp_path}/out", args = {{max_steps = 1}}}}
+  for k, v in pairs(more) do o[k] = v end
+  return llm.finetune(o):wait():result().eval_loss_before
+end
+local df = spark:createDataFrame(rows)
+local trainer = Trainer{{model = "{model}", train_dataset = rows, eval_dataset = Dataset(rows), args = {{output_dir = "{tmp_path}/t", max_steps = 1}}}}
+print("ANSWERS", before{{}}, before{{train_dataset = df, eval_dataset = df}}, llm.evaluate{{model = "{model}", dataset = rows}}.eval_loss, trainer:evaluate().eval_loss)
+local other = {{}}
+for i, r in ipairs(rows) do other[i] = {{prompt = r.prompt, response = r.completion}} end
+print("WHOLE", before{{completion_only = false}}, before{{train_dataset = other, eval_dataset = other}},
+  before{{template = "{{prompt}}{{completion}}", response_column = "completion"}}, llm.evaluate{{model = "{model}", dataset = rows, completion_only = false}}.eval_loss)
+""")
+    for name, want in (("ANSWERS", answers), ("WHOLE", whole)):
+        got = next(line for line in printed.splitlines() if line.startswith(name)).split("\t")[1:]
+        assert [float(x) for x in got] == pytest.approx([want] * 4, abs=1e-5), name
 
 
 TOOLED = ("{{ bos_token }}{% if tools %}<tools>{{ tools | tojson }}{% endif %}{% if brief %}<brief>{% endif %}{% for m in messages %}<{{ m['role'] }}>"

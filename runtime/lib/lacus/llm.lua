@@ -177,6 +177,7 @@ end
 
 --- llm.finetune{model: string, train_dataset: DataFrame|table, eval_dataset?: DataFrame|table, template?: string, instruction_column?: string, response_column?: string, text_column?: string, peft?: LoraConfig, quantization?: BitsAndBytesConfig, args?: TrainingArguments, completion_only?: boolean, max_length = 1024, seed?: integer, output_dir?: Path, ranks = 1, num_processes?: integer, max_restarts = 3, stall_seconds?: number, method?: "sft"|"dpo", packing?: boolean, report_to?: string, adapter?: string, teacher?: string, temperature?: number, alpha?: number, compute_metrics?: function} -> Job
 -- trains a model on a worker; the job belongs to the workspace and goes on when the notebook is closed.
+-- Of rows with a prompt and a completion the completion is learned, unless completion_only = false; of others all, unless it is true.
 -- adapter = folder or models:/…, or a model that is an adapter: training goes on from there.
 -- compute_metrics{predictions, label_ids} is called by the worker at each evaluation, with a copy of the variables that it uses.
 -- teacher = another model: the loss is alpha T^2 KL(teacher, student) at temperature T, and (1 - alpha) cross-entropy
@@ -202,6 +203,7 @@ function llm.finetune(o)
   args.num_processes = ranks > 1 and ranks or nil
   local ddp_timeout = take(args, "ddp_timeout")
   local rows = row_fields(o, args)
+  rows.completion_only = tools.completion_only(rows.completion_only, o.train_dataset, o)
   local output = o.output_dir or take(args, "output_dir")
   args.output_dir = nil
   if args.memory_budget then refuse_what_does_not_fit(o) end
@@ -216,7 +218,7 @@ function llm.finetune(o)
     args = args, peft = tools.lora_fields(o.peft or o.peft_config),
     quantization = tools.quantization_fields(o.quantization or o.quantization_config),
     method = method, distill = distill, max_length = rows.max_length, packing = rows.packing and true or nil,
-    completion_only = method == "dpo" or rows.completion_only or false, assistant_only = rows.assistant_only, chat_template = tools.chat_template(o), data = {},
+    completion_only = method == "dpo" or rows.completion_only, assistant_only = rows.assistant_only, chat_template = tools.chat_template(o), data = {},
     output_uri = core.absolute(output or job_folder .. "/result"), untracked = not tracked or nil,
     tensorboard = events and core.absolute(logging_dir or (output or job_folder) .. "/runs/" .. id) or nil,
     ranks = ranks, max_restarts = o.max_restarts, stall_seconds = o.stall_seconds, ddp_timeout = ddp_timeout,

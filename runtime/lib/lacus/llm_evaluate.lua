@@ -75,7 +75,7 @@ function llm.evaluate(o)
     local removed <close> = setmetatable({}, {__close = function() os.remove(path) end})
     tools.write_rows(rows, "dataset", q, path)
     result.eval_loss, result.eval_samples = core.eval_loss(m, path,
-      {max_length = o.max_length, batch_size = o.batch_size, completion_only = o.completion_only or false})
+      {max_length = o.max_length, batch_size = o.batch_size, completion_only = tools.completion_only(o.completion_only, rows, o)})
   end
   if wanted.perplexity then result.perplexity = math.exp(result.eval_loss) end
   if wanted.accuracy or wanted.exact_match or o.compute_metrics then

@@ -107,6 +107,7 @@ function llm.plan(o)
   local request = {folder = folder, tokenizer = found.tokenizer, args = args, peft = tools.lora_fields(o.peft or o.peft_config),
                    quantization = tools.quantization_fields(o.quantization or o.quantization_config)}
   local fields = tools.row_fields(o, args)
+  fields.completion_only = tools.completion_only(fields.completion_only, o.train_dataset, o)
   request.max_length, request.completion_only = fields.max_length, fields.completion_only
   request.packing, request.pairs = fields.packing or false, o.method == "dpo"
   take(args, "num_processes", "ranks", "nproc_per_node", "ddp_timeout", "report_to", "logging_dir", "output_dir")

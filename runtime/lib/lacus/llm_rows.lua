@@ -99,6 +99,17 @@ local function rows_of(dataset, what, o)
   return dataset
 end
 
+-- Whether only completions are learned, where nobody said so (given = nil): as in trl, of rows that have a prompt and a completion.
+local function completion_only(given, dataset, o)
+  if given ~= nil or o.template or o.instruction_column or o.response_column or o.text_column then return given or false end
+  if is_dataframe(dataset) then
+    local there = tools.set(table.unpack(dataset.columns))
+    return there.prompt and there.completion or false
+  end
+  local first = type(dataset) == "table" and dataset[1]
+  return type(first) == "table" and first.prompt ~= nil and first.completion ~= nil
+end
+
 -- The text of a conversation; what the template refuses is said with the row.
 local function render_messages(tok, messages, n, options)
   local ok, text = pcall(tok.apply_chat_template, tok, messages, options)
@@ -270,5 +281,6 @@ local function questions(dataset, o)
   return prompts, answers
 end
 
+tools.completion_only = completion_only
 tools.write_rows, tools.rows_of, tools.questions, tools.chat_template = write_rows, rows_of, questions, chat_template
 end

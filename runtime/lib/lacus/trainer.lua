@@ -292,13 +292,14 @@ end
 
 local function measure(t, dataset, prefix, with_rows)
   local o = dataset_options(t)
+  o.completion_only = tools.completion_only(o.completion_only, dataset, o)
   local m, begin = loaded(t), core.clock()
   local path = core.temporary()
   local removed <close> = setmetatable({}, {__close = function() os.remove(path) end})
   o.tokenizer_folder, o.assistant_only = m.path, t.args.assistant_only_loss or nil
   tools.write_rows(dataset, prefix .. "_dataset", o, path)
   local batch = argument(t, "per_device_eval_batch_size")
-  local settings = {max_length = longest(t, dataset), batch_size = batch, completion_only = o.completion_only or false,
+  local settings = {max_length = longest(t, dataset), batch_size = batch, completion_only = o.completion_only,
     label_smoothing_factor = argument(t, "label_smoothing_factor")}
   local loss, n = core.eval_loss(m, path, settings)
   local metrics = {[prefix .. "_loss"] = loss}
