@@ -35,7 +35,7 @@ struct generate_batch {
     struct member *members;               /* owned, [most]: those that run */
     struct member *ended;                 /* owned, [most] */
     int32_t *ids, *starts, *past, *slots; /* owned in one block: ids; for a step of up to CHUNK + most rows */
-    int32_t *wanted, *adapters;           /* in that block: rows whose logits are wanted; of each sequence */
+    int32_t *wanted, *adapters, *seen;    /* in that block: rows whose logits are wanted; of each sequence */
     float *logits;                        /* owned, [n_logits, vocabulary] */
     size_t n_logits;
     struct chooser chooser;
@@ -212,7 +212,7 @@ enum lc generate_batch_new(struct model *m, size_t most, struct generate_batch *
     b->vocabulary = m->config.vocab_size;
     b->members = mem_calloc(most, sizeof *b->members);
     b->ended = mem_calloc(most, sizeof *b->ended);
-    b->ids = mem_reallocn(NULL, 2 * rows + 4 * most + 1, sizeof *b->ids);
+    b->ids = mem_reallocn(NULL, 2 * rows + 5 * most + 1, sizeof *b->ids);
     b->top = mem_reallocn(NULL, GENERATE_TOP_MAX, sizeof *b->top);
     b->used = mem_calloc(most, sizeof *b->used);
     if (!b->used || !b->members || !b->ended || !b->ids || !b->top ||
@@ -225,6 +225,7 @@ enum lc generate_batch_new(struct model *m, size_t most, struct generate_batch *
     b->past = b->starts + most + 1;
     b->slots = b->past + most;
     b->adapters = b->slots + most;
+    b->seen = b->adapters + most;
     *out = b;
     return LC_OK;
 }
@@ -467,9 +468,11 @@ struct step { /* what has been put together for one decode */
 static void put_member(struct generate_batch *b, const struct member *s, struct step *t)
 {
     int32_t at = t->rows;
+    int64_t end = s->fed + s->rows, prompt = (int64_t)s->prompt.n;
 
     b->starts[t->sequences] = at;
     b->past[t->sequences] = (int32_t)s->fed;
+    b->seen[t->sequences] = (int32_t)(end > prompt ? end : prompt); /* parts of a prompt are as the whole */
     b->adapters[t->sequences] = (int32_t)s->o.adapter;
     b->slots[t->sequences++] = s->slot;
     for (int64_t r = 0; r < s->rows; r++)
@@ -548,6 +551,7 @@ enum lc generate_batch_step(const struct ctx *ctx, struct generate_batch *b, str
                                       .past = b->past,
                                       .slots = b->slots,
                                       .adapters = b->adapters,
+                                      .seen = b->seen,
                                       .sequences = t.sequences,
                                       .wanted = b->wanted,
                                       .n_wanted = t.wanted},

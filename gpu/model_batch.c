@@ -129,9 +129,22 @@ static void round_shape(struct model *m, struct lists *l, bool train)
         l->starts[s + 1] = (int32_t)m->rows;
 }
 
-enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, const int32_t *past,
+/* LongRoPE: a forward has the frequencies of its longest sequence, as in transformers; of a cache each sequence has its own. */
+static void choose_frequencies(const struct model *m, const struct lists *l, const struct decode *d,
+                               int64_t seen)
+{
+    for (int64_t s = 0; s < m->sequences; s++) {
+        int64_t shift = rope_shift(m, d ? d->seen[s] + model_virtual_rows(m) : seen);
+
+        for (int32_t i = l->starts[s]; i < l->starts[s + 1]; i++)
+            l->positions[i] += (int32_t)shift;
+    }
+}
+
+enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, const struct decode *d,
                     struct err *err)
 {
+    const int32_t *past = d ? d->past : NULL;
     struct work *w = &m->work;
     int64_t rows = b->rows, most = 0, seen;
     struct lists l;
@@ -155,10 +168,12 @@ enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, co
     }
     l.starts[b->sequences] = at;
     seen = b->seen ? b->seen + model_virtual_rows(m) : 0;
-    TRY(rope_reserve(m, most + 1, seen > most ? seen : most + 1, err));
+    seen = seen > most ? seen : most + 1;
+    TRY(rope_reserve(m, most + 1, seen, err));
     m->rows = at;
     m->real_rows = b->rows;
     m->sequences = b->sequences;
+    choose_frequencies(m, &l, d, seen);
     round_shape(m, &l, train);
     return upload_lists(m, &l, past != NULL, err);
 }

@@ -144,7 +144,7 @@ struct model {
     float *rope;                /* owned device memory; in it, each [rope_positions, head_dim / 2]: */
     float *cosines, *sines;     /* for keys, and queries, too, unless the config scales them */
     float *q_cosines, *q_sines;
-    int64_t rope_positions, rope_seen; /* rope_seen: what the frequencies are for, where they depend on it */
+    int64_t rope_positions, rope_seen; /* rope_seen: what the frequencies are for, where they grow */
     struct work work;
     float *logits; /* owned device memory */
     size_t logits_bytes;
@@ -218,27 +218,31 @@ enum lc work_reserve(struct model *m, int64_t rows, int64_t sequences, bool trai
 /* Rows that a trained prompt or prefix adds to each sequence; 0 without one, or in a plain forward. */
 int64_t model_virtual_rows(const struct model *m);
 
-/* model_batch.c: checks a batch and takes it to the device. past (or NULL): tokens of each sequence in the cache. */
-enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, const int32_t *past,
+struct decode {                  /* new tokens on top of a cache */
+    const int32_t *ids, *starts; /* as in model_batch */
+    const int32_t *past, *slots; /* of each sequence: tokens in the cache, where */
+    const int32_t *adapters;     /* of each sequence: 0, or the number of a kept one */
+    const int32_t *seen;         /* of each sequence: as the batch's in model_batch */
+    int64_t sequences;
+    const int32_t *wanted; /* rows whose logits are asked for, ascending */
+    int64_t n_wanted;
+};
+
+/* model_batch.c: checks a batch and takes it to the device. d: what is said of the cache; NULL: there is none. */
+enum lc batch_begin(struct model *m, const struct model_batch *b, bool train, const struct decode *d,
                     struct err *err) MUST_CHECK;
 enum lc upload_ints(struct model *m, int32_t *to, const int32_t *from, int64_t n, struct err *err) MUST_CHECK;
 int64_t batch_host_ints(int64_t rows, int64_t sequences);
 /* rope.c: tables for so many positions; seen: those of the batch that comes, 0: none does. */
 enum lc rope_reserve(struct model *m, int64_t positions, int64_t seen, struct err *err) MUST_CHECK;
+/* What is added to the positions of a sequence of so many tokens: its frequencies are further down in the tables. */
+int64_t rope_shift(const struct model *m, int64_t seen);
 void rope_release(struct model *m);
 
 enum lc cache_new(struct model *m, int64_t sequences, int64_t capacity, struct kv_cache *out,
                   struct err *err);
 void cache_release(struct model *m, struct kv_cache *c);
 
-struct decode {                  /* new tokens on top of a cache */
-    const int32_t *ids, *starts; /* as in model_batch */
-    const int32_t *past, *slots; /* of each sequence: tokens in the cache, where */
-    const int32_t *adapters;     /* of each sequence: 0, or the number of a kept one */
-    int64_t sequences;
-    const int32_t *wanted; /* rows whose logits are asked for, ascending */
-    int64_t n_wanted;
-};
 /* logits: [n_wanted, vocab] on the host. */
 enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *cache, const struct decode *d,
                      float *logits, struct err *err) MUST_CHECK;

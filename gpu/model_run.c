@@ -1061,7 +1061,7 @@ enum lc model_decode(const struct ctx *ctx, struct model *m, struct kv_cache *ca
     m->can_backward = m->unweighted = m->plain = false;
     m->logits_rows = 0;
     TRY(kept_begin(m, d, err));
-    code = batch_begin(m, &b, false, d->past, err);
+    code = batch_begin(m, &b, false, d, err);
     if (code == LC_OK)
         code = upload_ints(m, m->work.slots, d->slots, d->sequences, err);
     m->dropout = 0;

@@ -104,6 +104,12 @@ static float attention_factor(const struct model_config *c)
     return (float)yarn_magnitude(c->rope_factor, 1);
 }
 
+/* LongRoPE has two sets of frequencies: the tables of the second, for long sequences, follow those of the first. */
+static int64_t sets(const struct model *m)
+{
+    return m->config.rope_type == ROPE_LONG ? 2 : 1;
+}
+
 static void fill_tables(const struct model_config *c, int64_t positions, int64_t seen, float *cosines,
                         float *sines)
 {
@@ -141,7 +147,7 @@ static void scale_queries(const struct model_config *c, int64_t positions, const
 
 static size_t table_bytes(const struct model *m, int64_t positions)
 {
-    return (size_t)(positions * (m->config.head_dim / 2)) * sizeof(float);
+    return (size_t)(sets(m) * positions * (m->config.head_dim / 2)) * sizeof(float);
 }
 
 static size_t tables(const struct model *m)
@@ -168,8 +174,8 @@ static enum lc upload(struct model *m, const float *host, size_t bytes, struct e
     return ops->sync(m->backend->state, NULL, err);
 }
 
-/* Frequencies that depend on the longest sequence are those that Hugging Face has at this forward: dynamic ones grow with
- * it and go back when all are within the context, long ones are a set of their own. */
+/* Dynamic frequencies are those that Hugging Face has at this forward: they grow with its longest sequence and go back
+ * when all are within the context. */
 static int64_t frequencies_for(const struct model *m, int64_t seen)
 {
     const struct model_config *c = &m->config;
@@ -177,16 +183,34 @@ static int64_t frequencies_for(const struct model *m, int64_t seen)
 
     if (seen == 0)
         return m->rope_seen;
-    if (c->rope_type == ROPE_LONG)
-        return seen > c->rope_original_max_position_embeddings ? seen : 0;
     if (c->rope_type != ROPE_DYNAMIC)
         return 0;
     return seen > before ? seen : seen < context ? context : before;
 }
 
-static bool same_frequencies(const struct model *m, int64_t seen)
+int64_t rope_shift(const struct model *m, int64_t seen)
 {
-    return m->config.rope_type == ROPE_LONG ? (seen > 0) == (m->rope_seen > 0) : seen == m->rope_seen;
+    const struct model_config *c = &m->config;
+
+    return sets(m) == 2 && seen > c->rope_original_max_position_embeddings ? m->rope_positions : 0;
+}
+
+/* Of all sets; each is so many numbers from the one before. */
+static void fill_sets(const struct model *m, int64_t positions, int64_t seen, float *cosines, float *sines)
+{
+    int64_t each = positions * (m->config.head_dim / 2);
+
+    fill_tables(&m->config, positions, seen, cosines, sines);
+    if (sets(m) == 2)
+        fill_tables(&m->config, positions, INT64_MAX, cosines + each, sines + each);
+}
+
+static void scale_sets(const struct model *m, int64_t positions, const float *from, float *to)
+{
+    int64_t each = positions * (m->config.head_dim / 2);
+
+    for (int64_t i = 0; i < sets(m); i++)
+        scale_queries(&m->config, positions, from + i * each, to + i * each);
 }
 
 enum lc rope_reserve(struct model *m, int64_t positions, int64_t seen, struct err *err)
@@ -196,19 +220,19 @@ enum lc rope_reserve(struct model *m, int64_t positions, int64_t seen, struct er
     enum lc code;
 
     seen = frequencies_for(m, seen);
-    if (positions <= m->rope_positions && same_frequencies(m, seen))
+    if (positions <= m->rope_positions && seen == m->rope_seen)
         return LC_OK;
     positions = positions < m->rope_positions ? m->rope_positions : positions;
     while (n < positions)
         n *= 2;
-    each = n * (m->config.head_dim / 2);
+    each = sets(m) * n * (m->config.head_dim / 2);
     host = mem_reallocn(NULL, tables(m), table_bytes(m, n));
     if (!host)
         return err_nomem(err);
-    fill_tables(&m->config, n, seen, host, host + each);
+    fill_sets(m, n, seen, host, host + each);
     if (tables(m) == 4) {
-        scale_queries(&m->config, n, host, host + 2 * each);
-        scale_queries(&m->config, n, host + each, host + 3 * each);
+        scale_sets(m, n, host, host + 2 * each);
+        scale_sets(m, n, host + each, host + 3 * each);
     }
     code = upload(m, host, tables(m) * table_bytes(m, n), err);
     mem_free(host);

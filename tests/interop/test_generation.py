@@ -171,6 +171,25 @@ def test_every_family_in_every_type(tmp_path):
             assert answer["why"] == ("stop" if want[-1] == 379 else "length")
 
 
+LONGROPE = {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0] * 8, "long_factor": [1.0, 1.5, 2.5, 4.0, 6.0, 8.0, 10.0, 12.0], "original_max_position_embeddings": 24}
+
+
+def test_longrope_gives_each_sequence_of_a_batch_its_own_frequencies(tmp_path, monkeypatch):
+    """One beyond the first context, one that crosses it, one that stays within, in a batch and after a long forward: as each alone in transformers."""
+    monkeypatch.setitem(FAMILIES, "longrope", (transformers.LlamaConfig, dict(rope_parameters=LONGROPE, tie_word_embeddings=False)))
+    folder = tmp_path / "m"
+    model, tok = save(folder, "longrope", "f32")
+    ids = [list(range(40, 40 + n)) for n in (30, 18, 3)]
+    printed = script(tmp_path / "home", f"""
+local m = llm.load("{folder}", {{dtype = "f32"}})
+m:forward{{input_ids = {lua([ids[0] * 2])}}}
+local together = m:generate{{input_ids = {lua(ids)}, max_new_tokens = 12}}
+for i, one in ipairs{lua(ids)} do print("IDS", json.encode(together[i].ids), json.encode(m:generate{{input_ids = one, max_new_tokens = 12}}.ids)) end
+""")
+    got = [[json.loads(x) for x in line.split("\t")[1:]] for line in printed.splitlines() if line.startswith("IDS")]
+    assert got == [[want, want] for want in (one(model, i, 12) for i in ids)]
+
+
 def test_what_a_user_of_generate_asks(tmp_path):
     """Messages, ids, several answers, stop texts across tokens, bias, likely tokens, adapters by name."""
     folder = tmp_path / "m"
