@@ -216,15 +216,31 @@ static void plan_schedule(struct trainer *t, int64_t total)
                                     .fall = a->decay_type};
 }
 
-static void plan_steps(struct trainer *t)
+int64_t train_batches(const struct training_args *a, int64_t items)
+{
+    int64_t whole = items / a->per_device_train_batch_size;
+
+    if (a->dataloader_drop_last) /* each rank has as many */
+        return whole / a->num_processes * a->num_processes;
+    return whole + (items % a->per_device_train_batch_size > 0);
+}
+
+static enum lc plan_steps(struct trainer *t, struct err *err)
 {
     const struct training_args *a = &t->args;
 
-    t->batches_per_epoch = (t->train.n + a->per_device_train_batch_size - 1) / a->per_device_train_batch_size;
+    t->batches_per_epoch = train_batches(a, t->train.n);
+    if (t->batches_per_epoch == 0)
+        return err_set(
+            err, LC_DATA,
+            "'dataloader_drop_last' leaves no batch: %lld rows are no %lld (per_device_train_batch_size x "
+            "num_processes)",
+            (long long)t->train.n, (long long)(a->per_device_train_batch_size * a->num_processes));
     t->step_batches = a->gradient_accumulation_steps * a->num_processes;
     t->steps_per_epoch = (t->batches_per_epoch + t->step_batches - 1) / t->step_batches;
     plan_schedule(t, a->max_steps >= 0 ? a->max_steps
                                        : (int64_t)ceil(a->num_train_epochs * (double)t->steps_per_epoch));
+    return LC_OK;
 }
 
 void trainer_plan_time(struct trainer *t, int64_t total)
@@ -314,7 +330,9 @@ static enum lc set_up(const struct ctx *ctx, struct trainer *t, const struct tra
     if (t->eval.n && t->eval.pairs != t->train.pairs)
         return err_set(err, LC_ARG, "the train dataset %s pairs of answers and the eval dataset %s",
                        t->train.pairs ? "has" : "has no", t->eval.pairs ? "has" : "has none");
-    plan_steps(t);
+    if (args->dataloader_drop_last && t->eval.n >= args->per_device_eval_batch_size) /* of evaluations, too */
+        t->eval.n -= t->eval.n % args->per_device_eval_batch_size;
+    TRY(plan_steps(t, err));
     t->plateau =
         (struct plateau){.factor = args->factor,
                          .threshold = args->threshold,
@@ -425,7 +443,10 @@ static void make_order(struct trainer *t, int64_t epoch)
 
     if (t->order_epoch == epoch)
         return;
-    train_permutation(seed + (uint64_t)epoch, t->train.n, t->order);
+    if (t->args.train_sampling_strategy == ORDER_RANDOM)
+        train_permutation(seed + (uint64_t)epoch, t->train.n, t->order);
+    for (int64_t i = 0; i < t->train.n && t->args.train_sampling_strategy == ORDER_SEQUENTIAL; i++)
+        t->order[i] = i;
     t->order_epoch = epoch;
 }
 
@@ -670,10 +691,12 @@ static void add_rewards(json_t *line, const char *prefix, const struct preferenc
 }
 
 /* ---- what is due after a step ---- */
-static bool is_due(const struct trainer *t, enum train_strategy strategy, int64_t every)
+static bool is_due(const struct trainer *t, enum train_strategy strategy, double every)
 {
+    if (every < 1)
+        every = fmax(ceil((double)t->state.total_steps * every), 1);
     if (strategy == STRATEGY_STEPS)
-        return t->state.step % every == 0;
+        return t->state.step % (int64_t)every == 0;
     return strategy == STRATEGY_EPOCH && (t->state.step % t->steps_per_epoch == 0 || t->state.finished);
 }
 
@@ -850,7 +873,7 @@ static bool eval_is_due(const struct trainer *t)
     double done = a->eval_strategy == STRATEGY_EPOCH ? t->state.epoch : (double)t->state.step;
 
     return a->eval_delay <= done &&
-           (is_due(t, a->eval_strategy, a->eval_steps ? a->eval_steps : a->logging_steps) ||
+           (is_due(t, a->eval_strategy, a->eval_steps > 0 ? a->eval_steps : a->logging_steps) ||
             (t->state.finished && a->eval_strategy == STRATEGY_STEPS));
 }
 

@@ -34,6 +34,7 @@
 #include <jansson.h>
 
 enum train_strategy { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH };
+enum train_order { ORDER_RANDOM, ORDER_SEQUENTIAL };
 
 struct training_args {
     char *output_dir; /* owned; checkpoints go to output_dir/checkpoint-N; NULL: none are written */
@@ -59,12 +60,13 @@ struct training_args {
     double momentum; /* of SGD, as is nesterov; transformers has plain SGD only */
     bool nesterov;
     double label_smoothing_factor;
-    int64_t logging_steps; /* 500 in HF; here 10 */
+    double
+        logging_steps; /* 500 in HF; here 10. Below 1, as eval_steps and save_steps: a share of all steps */
     enum train_strategy logging_strategy, eval_strategy, save_strategy;
     bool logging_first_step;
-    double eval_delay;  /* steps or epochs, as eval_strategy counts, before which nothing is evaluated */
-    int64_t eval_steps; /* 0: as logging_steps */
-    int64_t save_steps; /* 500 */
+    double eval_delay; /* steps or epochs, as eval_strategy counts, before which nothing is evaluated */
+    double eval_steps; /* 0: as logging_steps */
+    double save_steps; /* 500 */
     int64_t save_total_limit; /* 0: all are kept */
     bool load_best_model_at_end;
     int64_t greater_is_better;   /* 0, 1; -1: what the metric is like */
@@ -75,7 +77,10 @@ struct training_args {
     int64_t
         early_stopping_patience; /* evaluations that are not better; 0: never stops. EarlyStoppingCallback's */
     double early_stopping_threshold;
-    int64_t seed, data_seed;             /* data_seed -1: as seed */
+    int64_t seed, data_seed; /* data_seed -1: as seed */
+    enum train_order train_sampling_strategy;
+    bool dataloader_drop_last;           /* a batch that is not full is left out */
+    bool average_tokens_across_devices;  /* of several ranks: else refused */
     bool bf16;                           /* products in bf16 */
     bool gradient_checkpointing;         /* recompute every layer */
     bool group_by_length;                /* refused: LC_UNSUPPORTED */
@@ -95,6 +100,9 @@ json_t *training_args_to_json(const struct training_args *a); /* every field; NU
 /* Each value by itself; training_args_check also what they are together. */
 enum lc training_args_check_ranges(const struct training_args *a, struct err *err) MUST_CHECK;
 enum lc training_args_check(const struct training_args *a, struct err *err) MUST_CHECK;
+
+/* Micro-batches that one pass over so many items has. */
+int64_t train_batches(const struct training_args *a, int64_t items);
 
 /* What an evaluation can be judged by. */
 enum train_metric {

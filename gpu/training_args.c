@@ -7,7 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { SIZE, REAL, FLAG, MAYBE, TEXT, SCHEDULE, SHAPE, OPTIM, STRATEGY, BYTES, PREFERENCE };
+enum kind {
+    SIZE,
+    STEPS,
+    REAL,
+    FLAG,
+    MAYBE,
+    TEXT,
+    SCHEDULE,
+    SHAPE,
+    OPTIM,
+    STRATEGY,
+    ORDER,
+    BYTES,
+    PREFERENCE
+};
 static const struct row {
     const char *name;
     enum kind kind;
@@ -57,20 +71,23 @@ static const struct row {
     ROW(early_stopping_patience, SIZE),
     ROW(early_stopping_threshold, REAL),
     ROW(label_smoothing_factor, REAL),
-    ROW(logging_steps, SIZE),
+    ROW(logging_steps, STEPS),
     ROW(logging_strategy, STRATEGY),
     ROW(logging_first_step, FLAG),
     ROW(eval_strategy, STRATEGY),
     ROW(eval_delay, REAL),
     ROW(save_strategy, STRATEGY),
-    ROW(eval_steps, SIZE),
-    ROW(save_steps, SIZE),
+    ROW(eval_steps, STEPS),
+    ROW(save_steps, STEPS),
     ROW(save_total_limit, SIZE),
     ROW(load_best_model_at_end, FLAG),
     ROW(greater_is_better, MAYBE),
     ROW(metric_for_best_model, TEXT),
     ROW(seed, SIZE),
     ROW(data_seed, SIZE),
+    ROW(train_sampling_strategy, ORDER),
+    ROW(dataloader_drop_last, FLAG),
+    ROW(average_tokens_across_devices, FLAG),
     ROW(bf16, FLAG),
     ROW(gradient_checkpointing, FLAG),
     ROW(group_by_length, FLAG),
@@ -101,11 +118,8 @@ static const struct other {
     {"accelerator_config", "null", "the order of the rows is that of accelerate's seedable sampler"},
     {"activation_checkpointing_kwargs", NULL, NULL},
     {"auto_find_batch_size", "false", "llm.plan{…} says what fits; memory_budget recomputes layers to fit"},
-    {"average_tokens_across_devices", "true",
-     "a loss is a mean over all tokens of a step, on any number of ranks"},
     {"batch_eval_metrics", "false", "compute_metrics gets all rows of an evaluation"},
     {"bf16_full_eval", "false", "evaluations have the type of the training: bf16 = true"},
-    {"dataloader_drop_last", "false", "the last batch is kept; dataset:select leaves rows out"},
     {"dataloader_in_order", NULL, NULL},
     {"dataloader_multiprocessing_context", NULL, NULL},
     {"dataloader_num_workers", NULL, NULL},
@@ -181,7 +195,6 @@ static const struct other {
     {"trackio_bucket_id", NULL, NULL},
     {"trackio_space_id", NULL, NULL},
     {"trackio_static_space_id", NULL, NULL},
-    {"train_sampling_strategy", "\"random\"", "rows come in Trainer's random order"},
     {"use_cache", NULL, NULL},
     {"use_cpu", NULL, NULL},
     {"use_liger_kernel", NULL, NULL},
@@ -195,6 +208,9 @@ enum { N_OF_ROWS = sizeof OF_ROWS / sizeof *OF_ROWS };
 static const char *const STRATEGIES[] = {
     [STRATEGY_NO] = "no", [STRATEGY_STEPS] = "steps", [STRATEGY_EPOCH] = "epoch"};
 enum { N_STRATEGIES = sizeof STRATEGIES / sizeof *STRATEGIES };
+
+static const char *const ORDERS[] = {[ORDER_RANDOM] = "random", [ORDER_SEQUENTIAL] = "sequential"};
+enum { N_ORDERS = sizeof ORDERS / sizeof *ORDERS };
 
 void training_args_init(struct training_args *a)
 {
@@ -224,6 +240,7 @@ void training_args_init(struct training_args *a)
                                 .save_steps = 500,
                                 .seed = 42,
                                 .data_seed = -1,
+                                .average_tokens_across_devices = true,
                                 .preference = {PREFERENCE_SIGMOID, 0.1, 0}};
 }
 
@@ -282,8 +299,25 @@ const char *training_args_text(const char *name, size_t i)
             return i < N_OPTIMIZERS ? OPTIMIZERS[i].name : NULL;
         if (ROWS[k].kind == STRATEGY)
             return i < N_STRATEGIES ? STRATEGIES[i] : NULL;
+        if (ROWS[k].kind == ORDER)
+            return i < N_ORDERS ? ORDERS[i] : NULL;
     }
     return NULL;
+}
+
+static enum lc read_order(const char *text, enum train_order *out, struct err *err)
+{
+    for (int i = 0; i < N_ORDERS; i++)
+        if (strcmp(text, ORDERS[i]) == 0) {
+            *out = (enum train_order)i;
+            return LC_OK;
+        }
+    err_set(err, LC_UNSUPPORTED,
+            "training argument 'train_sampling_strategy' is not supported with this value ('%.60s')", text);
+    return err_hint(
+        err,
+        "rows come in Trainer's random order, or as they are ('sequential'); batches are not padded, so that "
+        "an order by length would save nothing");
 }
 
 static enum lc read_word(const struct row *row, void *at, const json_t *v, struct err *err)
@@ -302,6 +336,8 @@ static enum lc read_word(const struct row *row, void *at, const json_t *v, struc
         return read_optimizer(text, at, err);
     if (row->kind == PREFERENCE)
         return preference_loss_from_name(text, at, err);
+    if (row->kind == ORDER)
+        return read_order(text, at, err);
     if (row->kind == STRATEGY) {
         for (int i = 0; i < N_STRATEGIES; i++)
             if (strcmp(text, STRATEGIES[i]) == 0) {
@@ -317,14 +353,10 @@ static enum lc read_word(const struct row *row, void *at, const json_t *v, struc
 
 static enum lc whole_number(const struct row *row, double x, struct err *err)
 {
-    enum lc rc =
-        x == floor(x)
-            ? err_set(err, LC_ARG, "training argument '%s' is %g: not between -1e15 and 1e15", row->name, x)
-            : wrong(row->name, "a whole number", err);
-
-    if (x > 0 && x < 1)
-        (void)err_hint(err, "a share of all steps is not taken here: say how many steps");
-    return rc;
+    return x == floor(x) ? err_set(err, LC_ARG, "training argument '%s' is %g: not between -1e15 and 1e15",
+                                   row->name, x)
+           : row->kind == STEPS ? wrong(row->name, "a whole number, or a share of all steps below 1", err)
+                                : wrong(row->name, "a whole number", err);
 }
 
 static enum lc read_value(const struct row *row, struct training_args *a, const json_t *v, struct err *err)
@@ -338,7 +370,7 @@ static enum lc read_value(const struct row *row, struct training_args *a, const 
         return LC_OK;
     }
     if (row->kind == TEXT || row->kind == SCHEDULE || row->kind == STRATEGY || row->kind == PREFERENCE ||
-        row->kind == SHAPE || row->kind == OPTIM)
+        row->kind == SHAPE || row->kind == OPTIM || row->kind == ORDER)
         return read_word(row, at, v, err);
     if (row->kind == MAYBE && json_is_boolean(v)) {
         *(int64_t *)at = json_is_true(v);
@@ -359,7 +391,7 @@ static enum lc read_value(const struct row *row, struct training_args *a, const 
             (void)err_hint(err, "texts, as a widget's value is, become numbers with tonumber(…)");
         return rc;
     }
-    if (row->kind == REAL) {
+    if (row->kind == REAL || (row->kind == STEPS && ((x > 0 && x < 1) || x == floor(x)))) {
         *(double *)at = x;
         return LC_OK;
     }
@@ -490,6 +522,9 @@ static json_t *value_json(const struct row *row, const struct training_args *a)
         return json_integer(*(const int64_t *)at);
     case BYTES:
         return json_integer((json_int_t) * (const size_t *)at);
+    case STEPS:
+        return *(const double *)at < 1 ? json_real(*(const double *)at)
+                                       : json_integer((json_int_t) * (const double *)at);
     case REAL:
         return json_real(*(const double *)at);
     case FLAG:
@@ -502,6 +537,8 @@ static json_t *value_json(const struct row *row, const struct training_args *a)
         return json_string(OPTIMIZERS[*(const enum optimizer_kind *)at].name);
     case PREFERENCE:
         return json_string(preference_loss_name(*(const enum preference_loss_kind *)at));
+    case ORDER:
+        return json_string(ORDERS[*(const enum train_order *)at]);
     case STRATEGY:
         return json_string(STRATEGIES[*(const enum train_strategy *)at]);
     case TEXT:
@@ -552,11 +589,11 @@ enum lc training_args_check_ranges(const struct training_args *a, struct err *er
                   {"beta", a->preference.beta, 1e-9, 1e9},
                   {"label_smoothing", a->preference.label_smoothing, 0, 0.5},
                   {"label_smoothing_factor", a->label_smoothing_factor, 0, 1 - 1e-12},
-                  {"logging_steps", (double)a->logging_steps, 1, 1e12},
-                  {"eval_steps", (double)a->eval_steps, 0, 1e12},
+                  {"logging_steps", a->logging_steps, 1e-9, 1e12},
+                  {"eval_steps", a->eval_steps, 0, 1e12},
                   {"eval_delay", a->eval_delay, 0, 1e12},
                   {"seed", (double)a->seed, 0, UINT32_MAX}, /* as transformers' set_seed */
-                  {"save_steps", (double)a->save_steps, 1, 1e12},
+                  {"save_steps", a->save_steps, 1e-9, 1e12},
                   {"save_total_limit", (double)a->save_total_limit, 0, 1e12}};
 
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
@@ -610,9 +647,17 @@ static enum lc unknown_metric(const char *name, struct err *err)
     return LC_UNSUPPORTED;
 }
 
+/* Of steps, or of shares of them. */
+static bool is_multiple(double x, double of)
+{
+    double unit = x < 1 ? 1e6 : 1;
+
+    return (x < 1) == (of < 1) && fmod(round(x * unit), fmax(round(of * unit), 1)) == 0;
+}
+
 static enum lc check_best(const struct training_args *a, struct err *err)
 {
-    int64_t eval_steps = a->eval_steps ? a->eval_steps : a->logging_steps;
+    double eval_steps = a->eval_steps > 0 ? a->eval_steps : a->logging_steps;
 
     if (train_metric_of(a) == METRICS && !a->compute_metrics)
         return unknown_metric(a->metric_for_best_model, err);
@@ -635,11 +680,11 @@ static enum lc check_best(const struct training_args *a, struct err *err)
             err, LC_ARG,
             "'load_best_model_at_end' needs the same 'eval_strategy' ('%s') and 'save_strategy' ('%s')",
             STRATEGIES[a->eval_strategy], STRATEGIES[a->save_strategy]);
-    if (a->eval_strategy == STRATEGY_STEPS && a->save_steps % eval_steps)
+    if (a->eval_strategy == STRATEGY_STEPS && !is_multiple(a->save_steps, eval_steps))
         return err_set(
             err, LC_ARG,
-            "'load_best_model_at_end' needs 'save_steps' (%lld) to be a multiple of 'eval_steps' (%lld)",
-            (long long)a->save_steps, (long long)eval_steps);
+            "'load_best_model_at_end' needs 'save_steps' (%.12g) to be a multiple of 'eval_steps' (%.12g)",
+            a->save_steps, eval_steps);
     return LC_OK;
 }
 
@@ -651,5 +696,10 @@ enum lc training_args_check(const struct training_args *a, struct err *err)
             err, LC_UNSUPPORTED,
             "training argument 'group_by_length' is not supported (batches are not padded, so that "
             "it would save nothing)");
+    if (!a->average_tokens_across_devices && a->num_processes > 1) {
+        err_set(err, LC_UNSUPPORTED,
+                "training argument 'average_tokens_across_devices' is not supported with this value");
+        return err_hint(err, "a loss is a mean over all tokens of a step, on any number of ranks");
+    }
     return check_best(a, err);
 }

@@ -238,7 +238,7 @@ static const char *assumes(const struct plan *p)
 static double steps_of(const struct plan *p)
 {
     const struct training_args *a = &p->args;
-    double batches = ceil((double)p->items / (double)a->per_device_train_batch_size);
+    double batches = (double)train_batches(a, p->items);
 
     if (a->max_steps >= 0)
         return (double)a->max_steps;

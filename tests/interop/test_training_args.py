@@ -229,6 +229,9 @@ def test_a_rate_that_learns_is_not_warned_of(engine, tmp_path):
     (dict(early_stopping_patience=2), "needs an 'eval_strategy'"),
     (dict(lr_scheduler_type="cosin"), "unknown learning-rate schedule 'cosin'"),
     (dict(lr_scheduler_kwargs=dict(pwer=2)), "unknown training argument 'pwer'"),
+    (dict(logging_steps=2.5), "'logging_steps' is not a whole number, or a share"),
+    (dict(dataloader_drop_last=True, per_device_train_batch_size=200), "'dataloader_drop_last' leaves no batch"),
+    (dict(average_tokens_across_devices=False, num_processes=2), "'average_tokens_across_devices' is not supported"),
     (dict(lr_scheduler_kwargs=3), "'lr_scheduler_kwargs' is not a table"),
     (dict(optim_args="momentum 3"), "'optim_args' is not a table"),
     (dict(metric_for_best_model="f1"), "'metric_for_best_model': 'f1' is not supported"),
@@ -240,6 +243,9 @@ def test_arguments_that_cannot_be(engine, args, message, tmp_path):
 
 
 @pytest.mark.parametrize("args", [
+    dict(logging_steps=0.3, eval_strategy="steps", eval_steps=0.45, num_train_epochs=4),
+    dict(dataloader_drop_last=True, num_train_epochs=3, per_device_train_batch_size=3, gradient_accumulation_steps=2, eval_strategy="epoch"),
+    dict(train_sampling_strategy="sequential", average_tokens_across_devices=False, eval_strategy="epoch"),
     dict(label_smoothing_factor=0.2, eval_strategy="epoch"),
     dict(eval_strategy="steps", eval_steps=2, max_steps=5),  # the last step is evaluated too
     dict(eval_strategy="steps", eval_steps=2, eval_delay=3, max_steps=6, logging_first_step=True, logging_steps=3),
@@ -276,8 +282,7 @@ def test_every_training_argument_has_an_answer(engine):
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
         engine.call("training_args_from_json", a, engine.json({field.name: getattr(default, "value", default)}))
     for name, value, hint in [("push_to_hub", True, "nothing is uploaded"), ("deepspeed", {"zero": 2}, "num_processes"), ("neftune_noise_alpha", 5, "lora_dropout"),
-                              ("resume_from_checkpoint", "out", "job:resume"), ("train_sampling_strategy", "group_by_length", "random order"),
-                              ("average_tokens_across_devices", False, "mean over all tokens")]:
+                              ("resume_from_checkpoint", "out", "job:resume"), ("train_sampling_strategy", "group_by_length", "random order")]:
         with pytest.raises(LacusError, match=f"'{name}' is not supported with this value"):
             engine.call("training_args_from_json", a, engine.json({name: value}))
         assert hint in engine.hint
