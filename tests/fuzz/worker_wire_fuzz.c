@@ -2,11 +2,8 @@
 #include "runtime/train/frame.h"
 #include "runtime/train/keys.h"
 #include "runtime/train/wire.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void one_side(const uint8_t *data, size_t head, size_t size, enum wire_side from)
 {
@@ -47,6 +44,7 @@ static void as_frame(const uint8_t *data, size_t size)
 }
 
 /* The head ends at the first NUL; what follows is the payload. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t *nul = size ? memchr(data, 0, size) : NULL;
@@ -69,19 +67,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-#ifndef FUZZ_ENGINE /* replays files */
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        FILE *f = fopen(argv[i], "rb");
-        uint8_t *bytes = malloc(1 << 22);
-        size_t n = f && bytes ? fread(bytes, 1, 1 << 22, f) : 0;
-        if (bytes)
-            (void)LLVMFuzzerTestOneInput(bytes, n);
-        if (f)
-            (void)fclose(f);
-        free(bytes);
-    }
-    return 0;
-}
-#endif
+#include "tests/fuzz/replay.h"
