@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { EXAMPLES_SHOWN = 8 };
-static const double GROWN = 10;
+static const double GROWN = 10, LOST = 1000; /* times the first norm: with a loss that is worse; with any */
 static const double EXPLODED = 3; /* times the first loss, or the one before, and then more than a nat */
 
 static bool is_finite(const struct model *m, const struct arena_of *a, size_t i)
@@ -135,16 +135,17 @@ static bool exploded(double from, double to)
     return to > EXPLODED * from && to > from + 1;
 }
 
-/* Norms and saturated logits keep a loss finite and not even large while the weights fly away: they are looked at after
- * 1, 2, 4, … steps, which costs nothing that could be measured. */
+/* Norms and saturated logits keep a loss finite and not even large while the weights fly away (squares that overflow in a
+ * norm make all logits nothing: the loss of a guess, which may be less than the first): they are looked at after 1, 2,
+ * 4, … steps, which costs nothing that could be measured. */
 static bool is_flying(const struct trainer *t, double loss, double *grown)
 {
     int64_t step = t->state.step;
 
-    if (!(t->first_norm > 0) || (step & (step - 1)) != 0 || !(loss > t->first_loss))
+    if (!(t->first_norm > 0) || (step & (step - 1)) != 0)
         return false;
     *grown = diagnose_norm(t) / t->first_norm;
-    return *grown > GROWN;
+    return *grown > (loss > t->first_loss ? GROWN : LOST);
 }
 
 void diagnose_growth(struct trainer *t)
