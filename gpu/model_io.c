@@ -417,22 +417,40 @@ enum lc weights_write(struct model *m, const struct arena_of *a, const struct we
     return code;
 }
 
-static enum lc write_generation_config(const struct model_config *c, const char *folder, struct err *err)
+/* What the checkpoint that the model was loaded from says (the ends of a text, how to sample). False: nothing. */
+static bool read_generation_config(const struct model *m, struct buf *text)
 {
-    struct buf text = BUF_INIT(1 << 12);
+    char *path = *m->folder ? fs_join(m->folder, "generation_config.json") : NULL;
+    bool found = path && fs_exists(path) && fs_read(path, text, NULL) == LC_OK && text->len > 0;
+
+    if (!found)
+        buf_clear(text);
+    mem_free(path);
+    return found;
+}
+
+static void put_generation_config(const struct model_config *c, struct buf *out)
+{
+    buf_puts(out, "{\n  \"_from_model_config\": true");
+    if (c->bos_token_id >= 0)
+        buf_printf(out, ",\n  \"bos_token_id\": %lld", (long long)c->bos_token_id);
+    for (int i = 0; i < c->n_eos_token_ids; i++)
+        buf_printf(out, "%s%lld", i ? ", " : ",\n  \"eos_token_id\": [", (long long)c->eos_token_ids[i]);
+    if (c->n_eos_token_ids)
+        buf_putc(out, ']');
+    if (c->pad_token_id >= 0)
+        buf_printf(out, ",\n  \"pad_token_id\": %lld", (long long)c->pad_token_id);
+    buf_puts(out, "\n}\n");
+}
+
+static enum lc write_generation_config(const struct model *m, const char *folder, struct err *err)
+{
+    struct buf text = BUF_INIT(1 << 20);
     char *path = fs_join(folder, "generation_config.json");
     enum lc code;
 
-    buf_puts(&text, "{\n  \"_from_model_config\": true");
-    if (c->bos_token_id >= 0)
-        buf_printf(&text, ",\n  \"bos_token_id\": %lld", (long long)c->bos_token_id);
-    for (int i = 0; i < c->n_eos_token_ids; i++)
-        buf_printf(&text, "%s%lld", i ? ", " : ",\n  \"eos_token_id\": [", (long long)c->eos_token_ids[i]);
-    if (c->n_eos_token_ids)
-        buf_putc(&text, ']');
-    if (c->pad_token_id >= 0)
-        buf_printf(&text, ",\n  \"pad_token_id\": %lld", (long long)c->pad_token_id);
-    buf_puts(&text, "\n}\n");
+    if (!read_generation_config(m, &text))
+        put_generation_config(&m->config, &text);
     code = path ? buf_check(&text, err) : err_nomem(err);
     if (code == LC_OK)
         code = fs_write(path, buf_str(&text), text.len, err);
@@ -472,7 +490,7 @@ enum lc model_save(const struct ctx *ctx, struct model *m, const char *folder, s
     if (code == LC_OK)
         code = weights_write(m, &m->base, &part, 1, path, config.dtype, NULL, err);
     if (code == LC_OK)
-        code = write_generation_config(&config, folder, err);
+        code = write_generation_config(m, folder, err);
     if (code == LC_OK)
         code = write_config(&config, folder, err);
     mem_free(path);

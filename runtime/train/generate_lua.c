@@ -84,6 +84,29 @@ static void read_bias(lua_State *L, int index, struct generate_options *o)
     lua_pop(L, 1);
 }
 
+/* eos_token_id = id or {ids}, instead of those of config.json; null: none. The memory is left on the stack. */
+static void read_ends(lua_State *L, int index, int64_t vocabulary, struct generate_options *o)
+{
+    int type = lua_getfield(L, index, "eos_token_id");
+    size_t n = type == LUA_TTABLE ? (size_t)luaL_len(L, -1) : 1;
+    int32_t *ids = llm_push_memory(L, n + 1, sizeof *ids);
+
+    lua_insert(L, -2); /* under the value */
+    o->no_stop = lua_isuserdata(L, -1) || (type == LUA_TTABLE && n == 0);
+    for (size_t i = 0; i < n && type != LUA_TNIL && !o->no_stop; i++) {
+        if (type == LUA_TTABLE)
+            lua_geti(L, -1, (lua_Integer)i + 1);
+        else
+            lua_pushvalue(L, -1);
+        if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0 || lua_tointeger(L, -1) >= vocabulary)
+            wrong_option(L, "'eos_token_id' is a token id of the model or a list of them");
+        ids[o->n_stop++] = (int32_t)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    o->stop = ids;
+    lua_pop(L, 1);
+}
+
 static int generation_gc(lua_State *L)
 {
     generation_release(lua_touserdata(L, 1));
@@ -366,6 +389,7 @@ static int l_generate(lua_State *L)
     lua_settop(L, 3);
     read_options(L, 3, &o);
     read_bias(L, 3, &o);
+    read_ends(L, 3, model_get_config(m->model)->vocab_size, &o);
     w = push_writing(L, tok, 3);
     read_stops(L, 3, w);
     o.on_token = on_token;

@@ -171,6 +171,61 @@ def test_every_family_in_every_type(tmp_path):
             assert answer["why"] == ("stop" if want[-1] == 379 else "length")
 
 
+@pytest.mark.parametrize("said", [dict(eos_token_id=[379, 101, 120], repetition_penalty=1.4, max_new_tokens=30), dict(eos_token_id=120, max_length=40)])
+def test_what_the_publisher_says_of_generation_is_taken(said, tmp_path):
+    """generation_config.json, as transformers reads it; a checkpoint that is saved keeps it."""
+    folder = tmp_path / "m"
+    _, tok = save(folder, "llama", "f32")
+    (folder / "generation_config.json").write_text(json.dumps(said | dict(pad_token_id=383, transformers_version="5.0.0")))
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    ids = tok(PROMPTS[0])["input_ids"]
+    with torch.no_grad():
+        theirs = [model.generate(torch.tensor([ids]), **how)[0, len(ids):].tolist() for how in ({}, dict(repetition_penalty=1.0, max_new_tokens=9, eos_token_id=[5]))]
+    printed = script(tmp_path / "home", f"""
+local m = llm.load("{folder}", {{dtype = "f32"}})
+local o = {{input_ids = {lua([383, *ids])}, attention_mask = {lua([0] + [1] * len(ids))}, pad_token_id = 383, use_cache = true, num_beams = 1, do_sample = false}}
+print("IDS", json.encode(m:generate(o).ids))
+o.repetition_penalty, o.max_new_tokens, o.eos_token_id = 1, 9, {{5}}
+print("IDS", json.encode(m:generate(o).ids))
+m:save_pretrained("{tmp_path}/saved")
+local text = m:generate(o).text
+o.stop_strings = text:sub(3, 4)
+print("STOPPED", m:generate(o).text == text:sub(1, text:find(o.stop_strings, 1, true) - 1))
+for _, name in ipairs{{"num_beams", "typical_p", "streamer"}} do
+  local ok, e = pcall(m.generate, m, {{prompt = "x", [name] = 4}})
+  print("SAID", e.message, e.hint)
+end
+""")
+    assert [json.loads(x) for x in re.findall(r"^IDS\t(.*)$", printed, re.M)] == theirs
+    assert "STOPPED\ttrue" in printed
+    assert [x.split("\t")[0] for x in re.findall(r"^SAID\t(.*)$", printed, re.M)] == [f"generate has no argument '{n}'" for n in ("num_beams", "typical_p", "streamer")]
+    assert "on_text" in printed and json.loads((tmp_path / "saved" / "generation_config.json").read_text())["eos_token_id"] == said["eos_token_id"]
+
+
+def test_a_publisher_who_samples_is_followed(tmp_path):
+    folder = tmp_path / "m"
+    save(folder, "llama", "f32")
+    config = folder / "generation_config.json"
+    code = f"""
+local function different(how)
+  local m = llm.load("{folder}", {{dtype = "f32"}})
+  local o = {{prompt = "x", num_return_sequences = 12, seed = 2, max_new_tokens = 6}}
+  for k, v in pairs(how) do o[k] = v end
+  local texts, n = {{}}, 0
+  for _, one in ipairs(m:generate(o)) do n = n + (texts[one.text] and 0 or 1); texts[one.text] = true end
+  return n
+end
+print("N", different{{}}, different{{do_sample = false}}, different{{temperature = 0}}, different{{top_k = 1}})
+"""
+    seen = {}
+    for sample in (True, False):
+        config.write_text(json.dumps(dict(do_sample=sample, temperature=1.5, top_k=20, eos_token_id=379, num_beams=3)))
+        printed = script(tmp_path / "home", code)
+        seen[sample] = [int(x) for x in re.search(r"^N\t(.*)$", printed, re.M)[1].split("\t")]
+        assert "asks for num_beams = 3, which is not done here" in printed
+    assert seen[True][0] > 6 and seen[True][1:] == [1, 1, 1] and seen[False] == [1, 1, 1, 1]
+
+
 LONGROPE = {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0] * 8, "long_factor": [1.0, 1.5, 2.5, 4.0, 6.0, 8.0, 10.0, 12.0], "original_max_position_embeddings": 24}
 
 

@@ -3,7 +3,7 @@ return function(core)
 local M = {}
 local tools = require("lacus.llm_tools")(core)
 local llm, fail, check_keys, set, copy_of, take = tools.llm, tools.fail, tools.check_keys, tools.set, tools.copy_of, tools.take
-for _, part in ipairs{"rows", "job", "models", "plan", "evaluate"} do require("lacus.llm_" .. part)(core, tools) end
+for _, part in ipairs{"rows", "job", "models", "generate", "plan", "evaluate"} do require("lacus.llm_" .. part)(core, tools) end
 
 -- ---- configurations ----------------------------------------------------------------------------------------------------
 
@@ -118,6 +118,12 @@ end
 -- What SFTConfig has among its arguments belongs to the rows: it leaves `args`.
 local function row_fields(o, args)
   local f = {max_length = take(args, "max_length", "max_seq_length") or o.max_length or 1024}
+  local most = f.max_length ~= null and math.tointeger(type(f.max_length) == "number" and f.max_length)
+  if f.max_length ~= null and not (most and most >= 0) then
+    fail("ARG", ("max_length is a number of tokens, not %s"):format(type(f.max_length) == "string" and "the text '" .. f.max_length .. "'" or tostring(f.max_length)),
+         "longer rows are cut at it; 0 cuts nothing")
+  end
+  f.max_length = most or 0
   f.assistant_only = take(args, "assistant_only_loss") or nil
   f.completion_only = take(args, "completion_only_loss", "completion_only")
   if o.completion_only ~= nil then f.completion_only = o.completion_only end

@@ -19,7 +19,8 @@ function llm.predict(o)
   local m = as_model(o.model)
   local prompts = o.prompts or (questions(o.dataset, o))
   if not o.choices then
-    return core.generate(m, prompts, {max_new_tokens = o.max_new_tokens or 16, temperature = o.temperature or 0, seed = o.seed})
+    return core.generate(m, prompts, {max_new_tokens = o.max_new_tokens or 16, temperature = o.temperature or 0, seed = o.seed,
+                                    eos_token_id = tools.published(m).eos_token_id})
   end
   local best, logprob = core.choose(m, prompts, o.choices, o.max_length or 0)
   local out = {}

@@ -125,36 +125,6 @@ function model_methods.print_trainable_parameters(m)
   print(tools.trainable_text(m:count()))
 end
 
-local function as_list(x) return type(x) == "table" and x or {x} end
-
-local generate_keys = set("prompt", "prompts", "messages", "input_ids", "max_new_tokens", "max_length", "do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty",
-  "frequency_penalty", "presence_penalty", "logit_bias", "num_return_sequences", "top_logprobs", "seed", "stop", "adapter", "on_text")
-
--- What is to be continued: a list of texts or of lists of ids, and whether one was given alone.
-local function prompts_of(m, o)
-  local given
-  for _, key in ipairs{"prompt", "prompts", "messages", "input_ids"} do
-    if o[key] ~= nil then
-      if given then fail("ARG", ("generate takes '%s' or '%s', not both"):format(given, key)) end
-      given = key
-    end
-  end
-  local x = o[given or "prompt"]
-  if x == nil then fail("ARG", "generate needs a prompt, messages or input_ids") end
-  if given == "messages" then
-    if type(x) ~= "table" or type(x[1]) ~= "table" then fail("ARG", "'messages' is a list of {role = …, content = …}") end
-    local one = x[1].role ~= nil
-    local texts = {}
-    for i, messages in ipairs(one and {x} or x) do texts[i] = core.chat_text(m, messages) end
-    return texts, one
-  elseif given == "input_ids" then
-    if type(x) ~= "table" then fail("ARG", "'input_ids' is a list of token ids") end
-    local one = type(x[1]) ~= "table"
-    return one and {x} or x, one
-  end
-  return as_list(x), type(x) ~= "table"
-end
-
 -- m → {name = number} of the adapters that stand beside it
 local kept = setmetatable({}, {__mode = "k"})
 
@@ -178,30 +148,6 @@ function model_methods.load_adapter(m, folder, name)
     kept[m][name] = number
   end
   return m
-end
-
---- Model:generate{prompt?: string|table, messages?: table, input_ids?: table, max_new_tokens?: integer, max_length?: integer, do_sample?: boolean, temperature?: number, top_k?: integer, top_p?: number, min_p?: number, repetition_penalty?: number, frequency_penalty?: number, presence_penalty?: number, logit_bias?: table, num_return_sequences?: integer, top_logprobs?: integer, seed?: integer, stop?: string|table, adapter?: string, on_text?: function} -> table
--- an answer, or a list for a list of prompts or several answers to one: {text, ids, logprobs, top_logprobs, finish_reason}; messages go through the chat template; max_length counts the prompt, too, as in transformers; on_text(piece, index) gets the text as it grows, and ends it by returning false
---     print(llm.load("out/sft"):generate{messages = {{role = "user", content = "Hello"}}, max_new_tokens = 8}.text)
-function model_methods.generate(m, o)
-  if type(o) == "string" then o = {prompt = o} end
-  check_keys("generate", o, generate_keys)
-  local prompts, alone = prompts_of(m, o)
-  local options = tools.copy_of(o)
-  options.adapter_number = adapter_number(m, o.adapter)
-  if o.max_new_tokens and o.max_length then
-    print(("warning: max_new_tokens (%s) and max_length (%s) are both set: max_new_tokens takes precedence"):format(o.max_new_tokens, o.max_length))
-  end
-  if o.do_sample == false then options.temperature = 0 end
-  if o.do_sample and o.temperature == nil then options.temperature = 1 end
-  local each = math.tointeger(o.num_return_sequences or 1)
-  if not each or each < 1 then fail("ARG", "'num_return_sequences' is a whole number from 1 on") end
-  local all = {}
-  for _, prompt in ipairs(prompts) do
-    for _ = 1, each do all[#all + 1] = prompt end
-  end
-  local out = core.generate(m, all, options)
-  return alone and each == 1 and out[1] or out
 end
 
 --- Model:add_adapter(lora: LoraConfig, seed?: integer) -> Model
@@ -326,5 +272,5 @@ function llm.create_model(o)
   return {path = core.absolute(o.output_dir), parameters = n}
 end
 
-tools.find_model, tools.model_folder = find_model, model_folder
+tools.find_model, tools.model_folder, tools.model_methods, tools.adapter_number = find_model, model_folder, model_methods, adapter_number
 end

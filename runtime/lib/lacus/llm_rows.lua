@@ -94,7 +94,8 @@ local function rows_of(dataset, what, o)
     return plain_rows(columns and #columns > 0 and dataset:select(table.unpack(columns)) or dataset)
   end
   if type(dataset) ~= "table" then
-    fail("ARG", ("%s is a DataFrame or a list of rows, not a %s"):format(what, type(dataset)))
+    fail("ARG", ("%s is a DataFrame or a list of rows, not a %s"):format(what, type(dataset)),
+         type(dataset) == "string" and 'load_dataset("json", {data_files = "' .. dataset .. '"}).train, or spark.read, reads a file' or nil)
   end
   return dataset
 end
@@ -217,6 +218,7 @@ end
 -- A row of token ids: without labels each token is learned; what the attention mask leaves out is not there.
 local function write_tokens(writer, row, n)
   local ids, labels, mask = row.input_ids, row.labels or row.input_ids, row.attention_mask
+  if type(labels) ~= "table" then fail("DATA", ("'labels' of row %d is no list, but a %s"):format(n, type(labels))) end
   if type(mask) == "table" then
     local kept, kept_labels = {}, {}
     for i = 1, #ids do
@@ -227,7 +229,10 @@ local function write_tokens(writer, row, n)
   if #ids ~= #labels then
     fail("DATA", ("row %d has %d input_ids and %d labels"):format(n, #ids, #labels), "a label for each token: -100 where none is learned")
   end
-  writer:tokens(ids, labels)
+  local ok, why = pcall(writer.tokens, writer, ids, labels)
+  if ok then return end
+  if type(why) ~= "string" then error(why, 0) end
+  fail("DATA", ("row %d: %s"):format(n, why:gsub("^[^:]*:%d+: ", "")), "input_ids and labels are lists of whole numbers, which tok{text} gives")
 end
 
 local function write_conversation(writer, tok, o, row, n)
@@ -252,6 +257,8 @@ local function write_rows(dataset, what, o, path)
            "a row has messages, or prompt and completion as lists of messages; completion_only_loss is for texts with an answer")
     elseif type(row) == "string" then
       writer:add("", row)
+    elseif type(row) ~= "table" and type(row) ~= "userdata" then
+      fail("ARG", ("row %d of %s is a %s, not a text or a table of columns"):format(n, what, type(row)))
     elseif not o.template and type(row.input_ids) == "table" then
       write_tokens(writer, row, n)
     else
