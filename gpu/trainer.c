@@ -700,13 +700,21 @@ static bool is_due(const struct trainer *t, enum train_strategy strategy, double
     return strategy == STRATEGY_EPOCH && (t->state.step % t->steps_per_epoch == 0 || t->state.finished);
 }
 
+static bool log_is_asked(const struct trainer *t)
+{
+    const struct training_args *a = &t->args;
+
+    return is_due(t, a->logging_strategy, a->logging_steps) || (a->logging_first_step && t->state.step == 1);
+}
+
 static enum lc log_train(struct trainer *t, struct err *err)
 {
     struct train_log log = {.state = &t->state,
                             .loss = t->window_loss / (double)t->window_steps,
                             .eval_loss = NAN,
                             .eval_accuracy = NAN,
-                            .rewards = t->window_rewards};
+                            .rewards = t->window_rewards,
+                            .rest = !log_is_asked(t)};
     json_t *line = json_pack("{s:f, s:f, s:f, s:f, s:I}", "epoch", t->state.epoch, "grad_norm",
                              t->state.grad_norm, "learning_rate", t->state.learning_rate, "loss", log.loss,
                              "step", (json_int_t)t->state.step);
@@ -877,13 +885,10 @@ static bool eval_is_due(const struct trainer *t)
             (t->state.finished && a->eval_strategy == STRATEGY_STEPS));
 }
 
+/* And what is left at the end, which Trainer does not tell. */
 static bool log_is_due(const struct trainer *t)
 {
-    const struct training_args *a = &t->args;
-
-    return t->window_steps &&
-           (is_due(t, a->logging_strategy, a->logging_steps) || (t->state.finished && a->logging_strategy) ||
-            (a->logging_first_step && t->state.step == 1));
+    return t->window_steps && (log_is_asked(t) || (t->state.finished && t->args.logging_strategy));
 }
 
 static enum lc after_step(const struct ctx *ctx, struct trainer *t, struct err *err)

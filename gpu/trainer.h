@@ -159,6 +159,7 @@ struct train_log { /* one logged line, as in trainer_state.json's log_history */
     double eval_seconds;
     const json_t *metrics;          /* borrowed: what callbacks.metrics gave, by name; NULL: nothing */
     struct preference_sums rewards; /* since the last log, or of the evaluation; pairs 0: no preferences */
+    bool rest; /* a train line of the steps that were left at the end: Trainer has none */
 };
 
 /* Each may be NULL. A false from progress stops the run as a cancel does. */

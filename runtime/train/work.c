@@ -138,10 +138,10 @@ static void on_log(void *arg, const struct train_log *log)
 
     if (isnan(log->eval_loss)) { /* as trainer_state.json's log_history has it: the mean since the last one */
         w->sink->event(w->sink->arg,
-                       json_pack("{s:s, s:I, s:f, s:o, s:o, s:f}", "event", "history", "step",
+                       json_pack("{s:s, s:I, s:f, s:o, s:o, s:f, s:b}", "event", "history", "step",
                                  (json_int_t)log->state->step, "epoch", log->state->epoch, "loss",
                                  real(log->loss), "grad_norm", real(log->state->grad_norm), "learning_rate",
-                                 log->state->learning_rate));
+                                 log->state->learning_rate, "rest", log->rest));
         return;
     }
     event = json_pack("{s:s, s:I, s:f, s:o}", "event", "eval", "step", (json_int_t)log->state->step, "epoch",

@@ -145,6 +145,7 @@ local handlers = {
     call(t, "on_step_end", control, e)
   end,
   history = function(t, e, control)
+    if e.rest then return end -- the steps left at the end: not Hugging Face's
     call(t, "on_log", control, note(t, {loss = e.loss, grad_norm = e.grad_norm, learning_rate = e.learning_rate}, e.step, e.epoch))
   end,
   eval = function(t, e, control)
