@@ -576,22 +576,42 @@ function methods.shuffle(ds, ...)
   return methods.select(ds, core.permutation(#ds, some_seed(o.seed)))
 end
 
---- Dataset:sort(column: string, options?: {reverse = false}) -> Dataset
--- the rows by a column; rows of equal values stay in their order, missing values come last
+-- 0: a value, 1: no number, 2: nothing: the last ones come last, whichever way the others are sorted.
+local function lastness(x)
+  return x == nil and 2 or (x ~= x and 1 or 0)
+end
+
+-- Which of the columns are sorted the other way: one answer for all, or one for each.
+local function reversed(reverse, names)
+  if reverse ~= nil and type(reverse) ~= "boolean" and type(reverse) ~= "table" then fail("ARG", "ds:sort: 'reverse' is true or false, or a list of them") end
+  if type(reverse) == "table" and #reverse ~= #names then
+    fail("ARG", ("ds:sort: 'reverse' has %d values for %d columns"):format(#reverse, #names))
+  end
+  local each = {}
+  for i = 1, #names do
+    each[i] = reverse
+    if type(reverse) == "table" then each[i] = reverse[i] end
+  end
+  return each
+end
+
+--- Dataset:sort(column: string|table, options?: {reverse?: boolean|table}) -> Dataset
+-- the rows by a column or several, each with a reverse of its own if it is a list; rows of equal values stay in their order, missing values come last
 --     ds:sort("label", {reverse = true})
 function methods.sort(ds, ...)
   local o = options("ds:sort", {"column_names", "reverse"}, ...)
   local names = as_list(o.column_names)
   for _, name in ipairs(names) do check_column(ds, name) end
-  local order, rows = {}, states[ds].rows
+  local order, rows, reverse = {}, states[ds].rows, reversed(o.reverse, names)
   for i = 1, #rows do order[i] = i end
   local function before(a, b)
-    for _, name in ipairs(names) do
+    for i, name in ipairs(names) do
       local x, y = rows[a][name], rows[b][name]
-      if (x == nil) ~= (y == nil) then return y == nil end
-      if x ~= y then
+      local p, q = lastness(x), lastness(y)
+      if p ~= q then return p < q end
+      if p == 0 and x ~= y then
         if type(x) == "boolean" then x, y = x and 1 or 0, y and 1 or 0 end
-        if o.reverse then return x > y end
+        if reverse[i] then return x > y end
         return x < y
       end
     end
