@@ -147,6 +147,8 @@ static bool eval_slice(struct render *r, const struct node *n, struct value *out
     if (!eval(r, n->a, &v) || !refuse_undefined(r, &v, n->at) || (n->b && !eval(r, n->b, &from)) ||
         (n->c && !eval(r, n->c, &to)) || (n->body && !eval(r, n->body, &step)) || !v_iterate(r, &v, &items))
         return false;
+    if (v.kind == V_DICT)
+        return render_fail(r, LC_DATA, n->at, "a mapping has no slices");
     if (step.kind != V_INT || step.as.i == 0)
         return render_fail(r, LC_DATA, n->at, "a slice's step must be a whole number and not 0");
     *out = v_list(r);

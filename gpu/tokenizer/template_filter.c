@@ -136,7 +136,7 @@ static bool is_letter(struct render *r, const struct regex_vtable **re, uint32_t
     return (*re)->category(code)[0] == 'L';
 }
 
-enum case_style { ALL_LOWER, ALL_UPPER, CAPITAL, TITLE };
+enum case_style { ALL_LOWER, ALL_UPPER, CAPITAL, TITLE, BEGINNINGS };
 
 static bool recased(struct render *r, const struct value *v, enum case_style style, struct value *out)
 {
@@ -154,7 +154,10 @@ static bool recased(struct render *r, const struct value *v, enum case_style sty
         len = len ? len : 1;
         up = style == ALL_UPPER || (style != ALL_LOWER && start);
         put_case(r, &b, &re, code, up ? UPPER : LOWER);
-        start = style == TITLE && !is_letter(r, &re, code);
+        start = style == TITLE ? !is_letter(r, &re, code)
+                : style == BEGINNINGS
+                    ? is_white_space(code) || (code < 128 && code && strchr("-({[<", (int)code))
+                    : false;
     }
     if (r->rc == LC_OK)
         *out = v_taken(r, &b);
@@ -184,6 +187,13 @@ bool filter_title(struct render *r, const struct value *in, const struct args *a
 {
     (void)a;
     return recased(r, in, TITLE, out);
+}
+
+/* Jinja's own: an upper case behind spaces, dashes and brackets that open, where Python's begins any word. */
+static bool f_title(struct render *r, const struct value *in, const struct args *a, struct value *out)
+{
+    (void)a;
+    return recased(r, in, BEGINNINGS, out);
 }
 
 static bool f_trim(struct render *r, const struct value *in, const struct args *a, struct value *out)
@@ -332,43 +342,48 @@ static bool f_tojson(struct render *r, const struct value *in, const struct args
 }
 
 /* ---- numbers ---- */
+/* A text as a number, as Python reads it: no hexadecimal ones. *whole: its value without a fraction. */
+static bool number_of(const struct value *in, double *out, int64_t *whole)
+{
+    struct value text = v_stripped(in, NULL, STRIP_LEFT | STRIP_RIGHT);
+    char digits[64], *end;
+
+    if (text.as.str.n == 0 || text.as.str.n >= sizeof digits)
+        return false;
+    memcpy(digits, text.as.str.s, text.as.str.n);
+    digits[text.as.str.n] = '\0';
+    *out = strtod(digits, &end);
+    *whole = strpbrk(digits, ".eEnN") ? (int64_t)fmax(fmin(*out, 9e18), -9e18) : strtoll(digits, NULL, 10);
+    return *end == '\0' && !strpbrk(digits, "xX");
+}
+
 static bool f_int(struct render *r, const struct value *in, const struct args *a, struct value *out)
 {
-    char digits[64], *end;
-    struct value text;
+    int64_t whole = 0;
+    double f = NAN;
 
     *out = v_int(arg_int(a, 0, "default", 0));
-    if (is_number(in)) {
-        double f = as_double(in);
-        *out = in->kind == V_INT ? *in : v_int(fabs(f) < 9e18 ? (int64_t)f : 0);
-    } else if (in->kind == V_STRING) {
-        text = v_stripped(in, NULL, STRIP_LEFT | STRIP_RIGHT);
-        if (text.as.str.n == 0 || text.as.str.n >= sizeof digits)
-            return true;
-        memcpy(digits, text.as.str.s, text.as.str.n);
-        digits[text.as.str.n] = '\0';
-        double f = strtod(digits, &end);
-        if (*end == '\0' && fabs(f) < 9e18)
-            *out = v_int(strpbrk(digits, ".eE") ? (int64_t)f : strtoll(digits, NULL, 10));
-    }
+    if (in->kind == V_INT)
+        return *out = *in, true;
+    if (in->kind == V_STRING ? !number_of(in, &f, &whole) : !is_number(in))
+        return r->rc == LC_OK;
+    f = in->kind == V_STRING ? f : as_double(in);
+    if (!isfinite(f))
+        return r->rc == LC_OK;
+    if (fabs(f) >= 9e18)
+        return render_fail(r, LC_LIMIT, r->at, "the whole number %g is too large", f);
+    *out = v_int(in->kind == V_STRING ? whole : (int64_t)f);
     return r->rc == LC_OK;
 }
 
 static bool f_float(struct render *r, const struct value *in, const struct args *a, struct value *out)
 {
     const struct value *otherwise = arg(a, 0, "default");
-    char digits[64], *end;
-    double f = otherwise && is_number(otherwise) ? as_double(otherwise) : 0, parsed;
+    double f = is_number(in) ? as_double(in) : 0;
+    int64_t whole;
+    bool known = is_number(in) || (in->kind == V_STRING && number_of(in, &f, &whole));
 
-    if (is_number(in)) {
-        f = as_double(in);
-    } else if (in->kind == V_STRING && in->as.str.n > 0 && in->as.str.n < sizeof digits) {
-        memcpy(digits, in->as.str.s, in->as.str.n);
-        digits[in->as.str.n] = '\0';
-        parsed = strtod(digits, &end);
-        f = *end == '\0' ? parsed : f;
-    }
-    *out = (struct value){.kind = V_FLOAT, .as.f = f};
+    *out = !known && otherwise ? *otherwise : (struct value){.kind = V_FLOAT, .as.f = known ? f : 0};
     return r->rc == LC_OK;
 }
 
@@ -382,21 +397,44 @@ static bool f_abs(struct render *r, const struct value *in, const struct args *a
     return true;
 }
 
+static bool is_text(const struct value *v, const char *text)
+{
+    return v && v->kind == V_STRING && v->as.str.n == strlen(text) &&
+           memcmp(v->as.str.s, text, v->as.str.n) == 0;
+}
+
+/* To the nearest, of two the even one: of the number itself, as Python does, not of it times a power of ten. */
+static double nearest(double f, int64_t precision)
+{
+    double scale = pow(10, (double)-precision);
+    char text[400];
+
+    if (precision < 0 || !isfinite(f))
+        return precision < 0 ? nearbyint(f / scale) * scale : f;
+    (void)snprintf(text, sizeof text, "%.*f", precision > 60 ? 60 : (int)precision, f);
+    return strtod(text, NULL);
+}
+
 static bool f_round(struct render *r, const struct value *in, const struct args *a, struct value *out)
 {
-    double scale = pow(10, (double)arg_int(a, 0, "precision", 0)), f;
+    int64_t precision = arg_int(a, 0, "precision", 0);
     const struct value *method = arg(a, 1, "method");
+    double scale = pow(10, (double)precision), f;
 
     if (!is_number(in))
         return bad_type(r, "round", in);
-    f = as_double(in) * scale;
-    if (method && method->kind == V_STRING && method->as.str.n == 4)
-        f = ceil(f);
-    else if (method && method->kind == V_STRING && method->as.str.n == 5)
-        f = floor(f);
+    f = as_double(in);
+    if (is_text(method, "ceil"))
+        f = ceil(f * scale) / scale;
+    else if (is_text(method, "floor"))
+        f = floor(f * scale) / scale;
+    else if (method && !is_text(method, "common"))
+        return render_fail(r, LC_DATA, r->at, "round's method must be 'common', 'ceil' or 'floor'");
+    else if (in->kind != V_FLOAT) /* a whole number stays one */
+        return *out = v_int(precision >= 0 ? (int64_t)f : (int64_t)nearest(f, precision)), true;
     else
-        f = nearbyint(f);
-    *out = (struct value){.kind = V_FLOAT, .as.f = f / scale};
+        f = nearest(f, precision);
+    *out = (struct value){.kind = V_FLOAT, .as.f = f};
     return true;
 }
 
@@ -587,26 +625,35 @@ static bool f_reverse(struct render *r, const struct value *in, const struct arg
     return r->rc == LC_OK;
 }
 
+/* By the attribute that is asked for, and without regard to case unless that is asked for. */
+static bool key_of(struct render *r, const struct value *item, const struct args *a, struct value *out)
+{
+    return sort_key(r, item, arg(a, 1, "attribute"), !arg_flag(a, 0, "case_sensitive", false), out);
+}
+
 static bool f_unique(struct render *r, const struct value *in, const struct args *a, struct value *out)
 {
+    struct value keys, key;
     struct list *items;
 
-    (void)a;
     *out = v_list(r);
+    keys = v_list(r);
     if (r->rc != LC_OK || !v_iterate(r, in, &items))
         return false;
     for (size_t i = 0; r->rc == LC_OK && i < items->n; i++) {
         bool seen = false;
-        if (!v_contains(r, out, &items->items[i], &seen))
+        if (!key_of(r, &items->items[i], a, &key) || !v_contains(r, &keys, &key, &seen))
             return false;
-        if (!seen)
+        if (!seen && list_put(r, keys.as.list, key))
             list_put(r, out->as.list, items->items[i]);
     }
     return r->rc == LC_OK;
 }
 
-static bool extreme(struct render *r, const struct value *in, int sign, struct value *out)
+static bool extreme(struct render *r, const struct value *in, const struct args *a, int sign,
+                    struct value *out)
 {
+    struct value best, key;
     struct list *items;
 
     if (!v_iterate(r, in, &items))
@@ -614,24 +661,24 @@ static bool extreme(struct render *r, const struct value *in, int sign, struct v
     *out = (struct value){.kind = V_UNDEFINED, .as.str = {"min", 3}};
     for (size_t i = 0; i < items->n; i++) {
         int c = sign;
-        if (i && !v_compare(r, &items->items[i], out, &c))
+        if (!key_of(r, &items->items[i], a, &key) || (i && !v_compare(r, &key, &best, &c)))
             return false;
-        if (c * sign > 0)
-            *out = items->items[i];
+        if (c * sign <= 0)
+            continue;
+        best = key;
+        *out = items->items[i];
     }
     return true;
 }
 
 static bool f_min(struct render *r, const struct value *in, const struct args *a, struct value *out)
 {
-    (void)a;
-    return extreme(r, in, -1, out);
+    return extreme(r, in, a, -1, out);
 }
 
 static bool f_max(struct render *r, const struct value *in, const struct args *a, struct value *out)
 {
-    (void)a;
-    return extreme(r, in, 1, out);
+    return extreme(r, in, a, 1, out);
 }
 
 static bool f_sum(struct render *r, const struct value *in, const struct args *a, struct value *out)
@@ -793,7 +840,7 @@ const struct filter_row template_filters[] = {
     {"sort", f_sort},
     {"string", f_string},
     {"sum", f_sum},
-    {"title", filter_title},
+    {"title", f_title},
     {"tojson", f_tojson},
     {"trim", f_trim},
     {"unique", f_unique},

@@ -1,5 +1,6 @@
 /* template_test.c: what stands behind `is` in templates; the table is at the end. */
 #include "gpu/tokenizer/template_int.h"
+#include <math.h>
 #include <string.h>
 
 #define TEST(name, expression)                                                                               \
@@ -22,13 +23,23 @@ TEST(t_number, is_number(in))
 TEST(t_string, in->kind == V_STRING)
 TEST(t_mapping, in->kind == V_DICT)
 TEST(t_sequence, in->kind == V_STRING || in->kind == V_LIST || in->kind == V_DICT || in->kind == V_UNDEFINED)
-TEST(t_callable, in->kind == V_MACRO || in->kind == V_FUNCTION || in->kind == V_METHOD)
-TEST(t_odd, in->kind == V_INT && in->as.i % 2 != 0)
-TEST(t_even, in->kind == V_INT && in->as.i % 2 == 0)
+TEST(t_callable,
+     in->kind == V_MACRO || in->kind == V_FUNCTION || in->kind == V_METHOD || in->kind == V_UNDEFINED)
+/* What is left when a number is divided, without its sign; NAN: it is none. */
+static double left_of(const struct value *v, int64_t by)
+{
+    if (!is_number(v) || by == 0)
+        return NAN;
+    if (v->kind == V_FLOAT)
+        return fabs(fmod(v->as.f, (double)by));
+    return by == -1 ? 0 : fabs((double)((v->kind == V_INT ? v->as.i : v->as.b) % by));
+}
+
+TEST(t_odd, left_of(in, 2) == 1)
+TEST(t_even, left_of(in, 2) == 0)
 TEST(t_equal, a->n > 0 && v_equal(in, &a->items[0]))
 TEST(t_unequal, a->n > 0 && !v_equal(in, &a->items[0]))
-TEST(t_divisible, in->kind == V_INT && a->n > 0 && a->items[0].kind == V_INT && a->items[0].as.i != 0 &&
-                      in->as.i % a->items[0].as.i == 0)
+TEST(t_divisible, a->n > 0 && a->items[0].kind == V_INT && left_of(in, a->items[0].as.i) == 0)
 
 static bool t_in(struct render *r, const struct value *in, const struct args *a, struct value *out)
 {

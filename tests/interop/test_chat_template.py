@@ -128,6 +128,10 @@ SNIPPETS = r"""
 {{ text | indent(4) }}|{{ text | indent(2, true) }}|{{ text.splitlines() }}|{{ text.split('\n') }}|{{ csv.split(',') }}|{{ csv.split(',', 1) }}|{{ s.split() }}|{{ csv.split(',')[-1] | trim }}
 {{ csv.replace(',', ';') }} {{ csv | replace(',', '', 1) }} {{ s.startswith('  H') }} {{ s.endswith(('x', ' ')) }} {{ '-'.join(['a','b']) }} {{ csv.find('b') }} {{ csv.count(',') }} {{ csv.rsplit(',', 1) }}
 {{ '42' | int + 1 }} {{ 'x' | int }} {{ '3.9' | int }} {{ 3.9 | int }} {{ '2.5' | float }} {{ -3 | abs }} {{ 2.567 | round(2) }} {{ 2.5 | round | int }} {{ n | string + 'x' }} {{ f is float }} {{ n is integer }}
+{{ n | round(1) }} {{ t | round }} {{ 1250 | round(-2) }} {{ 1350 | round(-2) }} {{ 0.15 | round(1) }} {{ 2.675 | round(2) }} {{ 1234.5 | round(-2) }} {{ 2.1 | round(0, 'ceil') }} {{ n | round(1, 'floor') }}
+{{ q | title }} {{ d | title }} {{ 'o\'neil-smith (ab) {cd} <ef>x' | title }} {{ 'o\'neil-smith (ab)'.title() }} {{ '0x10' | int(5) }} {{ '0x10' | float(2) }} {{ ' 2.5 ' | float }} {{ '1234'.removesuffix('34') | int }} {{ 'inf' | int(4) }}
+{{ ['b','A','B','a'] | unique | list }} {{ ['b','A','B','a'] | unique(case_sensitive=true) | list }} {{ people | unique(attribute='age') | map(attribute='name') | list }} {{ ['b','A','c','a'] | min }} {{ ['b','A','C','a'] | max }} {{ ['b','A','C','a'] | max(case_sensitive=true) }} {{ (people | min(attribute='age')).name }} {{ (people | max(attribute='age')).name }}
+{{ missing is callable }} {{ t is odd }} {{ no is none and 4.0 is even }} {{ 2.5 is odd }} {{ -3.0 is odd }} {{ f is divisibleby(2) }} {{ 9.0 is divisibleby(3) }} {{ (0 - 9223372036854775807 - 1) is divisibleby(-1) }}
 {{ s is string }} {{ l is iterable }} {{ d is mapping }} {{ l is mapping }} {{ n is odd }} {{ n is divisibleby 7 }} {{ n is not none }} {{ t is boolean }} {{ t is true }} {{ n is number }} {{ l is sequence }}
 {{ "tab\there" }} {{ 'nl\nx' }} {{ '\u00e9\x41' }} {{ "a" "b" }} {{ 'q\'q' }} {{ "\\d" }}
 {{ range(3) | list }} {{ range(1, 6, 2) | list }} {{ dict(a=1, b='x') }} {{ d | dictsort }} {{ d | items | list }} {{ u | length }} {{ '<a href="x">' | e }} {{ d | length }}
@@ -169,7 +173,7 @@ def test_white_space(lib, template):
     ("{{ x", "not closed"), ("{% if t %}", "'endif' is missing|'else' is missing|missing"), ("{% include 'x' %}", "tag 'include'"), ("{{ n | nosuch }}", "filter 'nosuch'"), ("{{ n is nosuch }}", "test 'nosuch'"),
     ("{{ missing.x }}", "'missing' is undefined"), ("{{ s.nosuch() }}", "method 'nosuch'"), ("{{ 1 + 'a' }}", "does not work"), ("{{ l.append(1) }}", "may not change"), ("{{ raise_exception('only users') }}", "only users"),
     ("{% for i in range(1000000) %}x{% endfor %}", "limited"), ("{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}", "too many steps|too long|memory"), ("{{ " + "(" * 500 + "1" + ")" * 500 + " }}", "nested"),
-    ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "deep"), ("{{ 1 // 0 }}", "division"), ("{{ 9223372036854775807 + 1 }}", "too large"), ("{% set n.x = 1 %}", "namespace"), ("{% endfor %}", "endfor"), ("{{ 'abc }}", "not closed"), ("{{ n ! }}", "unexpected")])
+    ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "deep"), ("{{ 1 // 0 }}", "division"), ("{{ 1e20 | int }}", "too large"), ("{{ (0 - 9223372036854775807 - 1) // -1 }}", "too large"), ("{{ 1 | round(1, 'up') }}", "method must be"), ("{{ {'a': 1}[1:] }}", "no slices"), ("{{ 9223372036854775807 + 1 }}", "too large"), ("{% set n.x = 1 %}", "namespace"), ("{% endfor %}", "endfor"), ("{{ 'abc }}", "not closed"), ("{{ n ! }}", "unexpected")])
 def test_bad_templates_are_named(lib, template, message):
     with pytest.raises(LacusError, match=message):
         ours(lib, template, VARS)
