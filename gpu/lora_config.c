@@ -127,6 +127,15 @@ static enum lc unknown_key(const char *key, struct err *err)
     return LC_ARG;
 }
 
+/* The name of the list of layers, which these models have one of. */
+static bool is_layers(const char *key, const json_t *v)
+{
+    const json_t *name = json_is_array(v) && json_array_size(v) == 1 ? json_array_get(v, 0) : v;
+
+    return strcmp(key, "layers_pattern") == 0 && json_is_string(name) &&
+           strcmp(json_string_value(name), "layers") == 0;
+}
+
 static enum lc check_keys(const json_t *object, struct err *err)
 {
     const char *key;
@@ -139,7 +148,7 @@ static enum lc check_keys(const json_t *object, struct err *err)
             i++;
         if (i == N_FIELDS)
             return unknown_key(key, err);
-        if (FIELDS[i].use == NEUTRAL && !is_neutral(v))
+        if (FIELDS[i].use == NEUTRAL && !is_neutral(v) && !is_layers(key, v))
             return refuse_value(key, v, NULL, err);
     }
     return LC_OK;

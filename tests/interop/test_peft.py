@@ -65,7 +65,7 @@ KINDS = {
     "a whole block": dict(target_modules=["v_proj"], modules_to_save=["layers.1.mlp"]),
     "patterns": dict(target_modules="all-linear", rank_pattern={"layers.0.self_attn.q_proj": 2, "v_pr.*": 6}, alpha_pattern={"down_proj": 3}),
     "an expression": dict(target_modules=r".*layers\.1\..*(q|up)_proj"),
-    "some layers": dict(target_modules=["q_proj", "up_proj"], layers_to_transform=[1]),
+    "some layers": dict(target_modules=["q_proj", "up_proj"], layers_to_transform=[1], layers_pattern=["layers"]),
     "the first layer": dict(target_modules=["q_proj", "up_proj"], layers_to_transform=0),
     "all but": dict(target_modules="all-linear", exclude_modules=["gate_proj", "layers.0.self_attn.k_proj"], use_rslora=True),
     "the embedding": dict(target_modules=["embed_tokens", "q_proj"], use_rslora=True, lora_dropout=0.0, rank_pattern={"embed_tokens": 6}),
