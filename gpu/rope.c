@@ -104,10 +104,11 @@ static float attention_factor(const struct model_config *c)
     return (float)yarn_magnitude(c->rope_factor, 1);
 }
 
-/* LongRoPE has two sets of frequencies: the tables of the second, for long sequences, follow those of the first. */
+/* Where frequencies depend on the length there are two sets: the tables of the second, for long sequences, follow those of
+ * the first. Dynamic ones are those of the longest. */
 static int64_t sets(const struct model *m)
 {
-    return m->config.rope_type == ROPE_LONG ? 2 : 1;
+    return m->config.rope_type == ROPE_LONG || m->config.rope_type == ROPE_DYNAMIC ? 2 : 1;
 }
 
 static void fill_tables(const struct model_config *c, int64_t positions, int64_t seen, float *cosines,
@@ -181,10 +182,12 @@ static int64_t frequencies_for(const struct model *m, int64_t seen)
     const struct model_config *c = &m->config;
     int64_t context = c->max_position_embeddings, before = m->rope_seen > context ? m->rope_seen : context;
 
-    if (seen == 0)
-        return m->rope_seen;
+    if (c->rope_type == ROPE_LONG)
+        return INT64_MAX;
     if (c->rope_type != ROPE_DYNAMIC)
         return 0;
+    if (seen == 0)
+        return m->rope_seen;
     return seen > before ? seen : seen < context ? context : before;
 }
 
@@ -192,6 +195,8 @@ int64_t rope_shift(const struct model *m, int64_t seen)
 {
     const struct model_config *c = &m->config;
 
+    if (c->rope_type == ROPE_DYNAMIC)
+        return seen >= c->max_position_embeddings ? m->rope_positions : 0;
     return sets(m) == 2 && seen > c->rope_original_max_position_embeddings ? m->rope_positions : 0;
 }
 
@@ -200,9 +205,9 @@ static void fill_sets(const struct model *m, int64_t positions, int64_t seen, fl
 {
     int64_t each = positions * (m->config.head_dim / 2);
 
-    fill_tables(&m->config, positions, seen, cosines, sines);
+    fill_tables(&m->config, positions, 0, cosines, sines);
     if (sets(m) == 2)
-        fill_tables(&m->config, positions, INT64_MAX, cosines + each, sines + each);
+        fill_tables(&m->config, positions, seen, cosines + each, sines + each);
 }
 
 static void scale_sets(const struct model *m, int64_t positions, const float *from, float *to)

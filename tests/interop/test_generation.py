@@ -229,20 +229,27 @@ print("N", different{{}}, different{{do_sample = false}}, different{{temperature
 LONGROPE = {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0] * 8, "long_factor": [1.0, 1.5, 2.5, 4.0, 6.0, 8.0, 10.0, 12.0], "original_max_position_embeddings": 24}
 
 
-def test_longrope_gives_each_sequence_of_a_batch_its_own_frequencies(tmp_path, monkeypatch):
-    """One beyond the first context, one that crosses it, one that stays within, in a batch and after a long forward: as each alone in transformers."""
-    monkeypatch.setitem(FAMILIES, "longrope", (transformers.LlamaConfig, dict(rope_parameters=LONGROPE, tie_word_embeddings=False)))
+@pytest.mark.parametrize("rope, lengths", [(dict(rope_parameters=LONGROPE), (30, 18, 3)), (dict(
+    rope_parameters={"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 3.0}, max_position_embeddings=24), (30, 3))])
+def test_frequencies_are_those_of_each_sequence(rope, lengths, tmp_path, monkeypatch):
+    """One beyond the context, one that crosses it (dynamic ones are shared by those beyond), one within, in a batch and after a long forward: as each alone."""
+    monkeypatch.setitem(FAMILIES, "scaled", (transformers.LlamaConfig, dict(tie_word_embeddings=False, **rope)))
     folder = tmp_path / "m"
-    model, tok = save(folder, "longrope", "f32")
-    ids = [list(range(40, 40 + n)) for n in (30, 18, 3)]
+    model, tok = save(folder, "scaled", "f32")
+    ids = [list(range(40, 40 + n)) for n in lengths]
     printed = script(tmp_path / "home", f"""
 local m = llm.load("{folder}", {{dtype = "f32"}})
 m:forward{{input_ids = {lua([ids[0] * 2])}}}
 local together = m:generate{{input_ids = {lua(ids)}, max_new_tokens = 12}}
-for i, one in ipairs{lua(ids)} do print("IDS", json.encode(together[i].ids), json.encode(m:generate{{input_ids = one, max_new_tokens = 12}}.ids)) end
+for i, one in ipairs{lua(ids)} do
+  local alone = i == 1 and llm.load("{folder}", {{dtype = "f32"}}) or m
+  print("IDS", json.encode(together[i].ids), json.encode(alone:generate{{input_ids = one, max_new_tokens = 12}}.ids))
+end
 """)
     got = [[json.loads(x) for x in line.split("\t")[1:]] for line in printed.splitlines() if line.startswith("IDS")]
-    assert got == [[want, want] for want in (one(model, i, 12) for i in ids)]
+    want = [one(transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), i, 12) for i in ids]
+    assert got[1:] == [[w, w] for w in want[1:]] and got[0][1] == want[0]
+    assert got[0][0] == want[0] or "dynamic" in str(rope)  # its first frequencies are those of the forward before, as in transformers
 
 
 def test_what_a_user_of_generate_asks(tmp_path):
