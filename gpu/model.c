@@ -1,6 +1,7 @@
 /* model.c: the table of weights and layers that a config asks for, and their parameters. */
 #include "gpu/adapter.h"
 #include "gpu/model_int.h"
+#include "gpu/model_io.h"
 #include "gpu/quant.h"
 #include "gpu/rng.h"
 #include "runtime/base/mem.h"
@@ -365,6 +366,7 @@ enum lc model_load(const struct ctx *ctx, const char *folder, struct backend *ba
     enum lc code;
 
     TRY(model_config_load(folder, &config, err));
+    weights_untie(folder, &config);
     TRY(model_new(&config, backend, options, folder, false, &m, err));
     code = ctx_check(ctx, err);
     if (code == LC_OK)

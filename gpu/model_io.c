@@ -321,6 +321,33 @@ enum lc weights_read(struct model *m, const struct arena_of *a, const char *path
     return code;
 }
 
+static const struct safetensor *named(const struct safetensors *st, const struct model_config *c,
+                                      const char *name)
+{
+    char whole[TENSOR_NAME];
+
+    snprintf(whole, sizeof whole, "%s%s", c->beside_vision ? TEXT_PART : "", name);
+    return safetensors_find(st, whole);
+}
+
+void weights_untie(const char *folder, struct model_config *c)
+{
+    const struct safetensor *head, *embed;
+    struct safetensors *st;
+
+    if (!c->tie_word_embeddings || safetensors_open(folder, &st, NULL) != LC_OK)
+        return; /* who reads the weights says what is wrong with them */
+    head = named(st, c, "lm_head.weight");
+    embed = named(st, c, "model.embed_tokens.weight");
+    if (head && embed) {
+        c->tie_word_embeddings = head->dtype == embed->dtype && head->bytes == embed->bytes &&
+                                 memcmp(head->data, embed->data, head->bytes) == 0;
+        safetensors_done(st, head);
+        safetensors_done(st, embed);
+    }
+    safetensors_close(st);
+}
+
 enum lc model_copy_weights(struct model *m, struct arena_of *a, const char *folder, struct err *err)
 {
     return weights_read(m, a, folder, err);

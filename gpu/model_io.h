@@ -19,6 +19,8 @@ struct weights_part { /* a block laid out as an arena, and what its names begin 
 };
 
 enum lc weights_read(struct model *m, const struct arena_of *a, const char *path, struct err *err) MUST_CHECK;
+/* A config that ties what the folder has as two different tensors is wrong: they are not tied, as in transformers. */
+void weights_untie(const char *folder, struct model_config *c);
 enum lc weights_write(struct model *m, const struct arena_of *a, const struct weights_part *parts,
                       size_t n_parts, const char *path, enum dtype type, const char *const *metadata,
                       struct err *err) MUST_CHECK;

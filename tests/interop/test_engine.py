@@ -7,7 +7,7 @@ import peft
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from clib import LacusError
 from engine import CTX, Engine
@@ -116,6 +116,22 @@ def test_configs_are_read_as_transformers_reads_them(engine, name, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     want = hf_forward(transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval(), *batch())
     close(engine.forward(engine.load(tmp_path), *batch())[1], want[1])
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_tied_head_that_the_file_has_too(engine, same, tmp_path):
+    """Of other values it is a head of its own, whatever the config says."""
+    hf = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.for_model(**{**SHAPE, **CONFIGS["qwen2"], "tie_word_embeddings": True}))
+    hf.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    head = weights["model.embed_tokens.weight"].clone() if same else torch.randn(131, 48, generator=torch.Generator().manual_seed(2))
+    save_file({**weights, "lm_head.weight": head}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    m = engine.load(tmp_path)
+    want = hf_forward(transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval(), *batch())[1]
+    close(engine.forward(m, *batch())[1], want)
+    engine.call("model_save", CTX, m, str(tmp_path / "saved").encode())
+    assert json.loads((tmp_path / "saved" / "config.json").read_text())["tie_word_embeddings"] == same
+    close(hf_forward(transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "saved", dtype=torch.float32).eval(), *batch())[1], want)
 
 
 @pytest.mark.parametrize("kind, absent", [("linear", "factor"), ("dynamic", "factor"), ("yarn", "factor"), ("llama3", "low_freq_factor")])
