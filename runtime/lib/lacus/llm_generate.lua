@@ -144,8 +144,7 @@ local function prompts_of(m, o)
 end
 
 --- Model:generate{prompt?: string|table, messages?: table, input_ids?: table, attention_mask?: table, max_new_tokens?: integer, max_length?: integer, do_sample?: boolean, temperature?: number, top_k?: integer, top_p?: number, min_p?: number, repetition_penalty?: number, frequency_penalty?: number, presence_penalty?: number, logit_bias?: table, num_return_sequences?: integer, top_logprobs?: integer, seed?: integer, stop?: string|table, stop_strings?: string|table, eos_token_id?: integer|table, adapter?: string, on_text?: function} -> table
--- an answer, or a list for a list of prompts or several answers to one: {text, ids, logprobs, top_logprobs, finish_reason}; messages go through the chat template; max_length counts the prompt, too, as in transformers; on_text(piece, index) gets the text as it grows, and ends it by returning false
--- what is not said is as the model's generation_config.json has it (eos_token_id, do_sample, temperature, repetition_penalty, …), as in transformers
+-- an answer, or a list for a list of prompts or several answers to one: {text, ids, logprobs, top_logprobs, finish_reason}; messages go through the chat template; max_length counts the prompt, too, as in transformers; on_text(piece, index) gets the text as it grows, and ends it by returning false; what is not said is as the model's generation_config.json has it (eos_token_id, do_sample, temperature, repetition_penalty, …), as in transformers
 --     print(llm.load("out/sft"):generate{messages = {{role = "user", content = "Hello"}}, max_new_tokens = 8}.text)
 function model_methods.generate(m, o)
   if type(o) == "string" then o = {prompt = o} end
