@@ -70,21 +70,101 @@ static void drop_eos(struct encoding *enc, const struct tokenizer *tok)
         enc->n--;
 }
 
+/* Llama 2's kind of tokenizer puts a blank in front of each text: one that goes on has none. */
+static enum lc starts_with_blank(const struct tokenizer *tok, bool *out, struct err *err)
+{
+    struct encoding one = ENCODING_INIT;
+    enum lc rc = tokenizer_encode(tok, "x", 1, 0, &one, err);
+
+    *out = rc == LC_OK && one.n > 0 && tokenizer_token(tok, one.ids[0])[0] != 'x';
+    encoding_release(&one);
+    return rc;
+}
+
+static size_t common_prefix(const struct encoding *a, const struct encoding *b)
+{
+    size_t n = 0;
+
+    while (n < a->n && n < b->n && a->ids[n] == b->ids[n])
+        n++;
+    return n;
+}
+
+/* Behind the prompt the completion is what the text of both has there, as in trl, where the prompt is in it as it is
+ * alone; where tokens of both grow together it is encoded for itself, since the model will be asked after a prompt alone.
+ * A tokenizer that puts a blank in front could not do that: then the completion begins where the two part. */
+static enum lc encode_behind(struct examples *e, const struct tokenizer *tok, const struct row *row,
+                             unsigned flags, struct err *err)
+{
+    char *both = mem_alloc(row->prompt_len + row->completion_len + 1);
+    bool blank = false;
+    size_t same;
+    enum lc rc;
+
+    if (!both)
+        return err_nomem(err);
+    memcpy(both, row->prompt, row->prompt_len);
+    memcpy(both + row->prompt_len, row->completion, row->completion_len);
+    rc = tokenizer_encode(tok, both, row->prompt_len + row->completion_len, flags, &e->completion, err);
+    mem_free(both);
+    if (rc == LC_OK)
+        rc = starts_with_blank(tok, &blank, err);
+    if (rc != LC_OK)
+        return rc;
+    drop_eos(&e->completion, tok);
+    same = common_prefix(&e->prompt, &e->completion);
+    if (same < e->prompt.n && !blank)
+        return tokenizer_encode(tok, row->completion, row->completion_len, 0, &e->completion, err);
+    e->prompt.n = same;
+    e->completion.n -= same;
+    memmove(e->completion.ids, e->completion.ids + same, e->completion.n * sizeof *e->completion.ids);
+    return LC_OK;
+}
+
 static enum lc encode(struct examples *e, const struct tokenizer *tok, const struct row *row, struct err *err)
 {
-    bool plain = row->prompt_len == 0;
+    unsigned flags = examples_flags(tok, row->prompt, row->prompt_len);
 
     e->prompt.n = 0;
-    if (!plain) {
-        TRY(tokenizer_encode(tok, row->prompt, row->prompt_len,
-                             examples_flags(tok, row->prompt, row->prompt_len), &e->prompt, err));
+    if (row->prompt_len > 0) {
+        TRY(tokenizer_encode(tok, row->prompt, row->prompt_len, flags, &e->prompt, err));
         drop_eos(&e->prompt, tok);
+        return encode_behind(e, tok, row, flags, err);
     }
-    TRY(tokenizer_encode(tok, row->completion, row->completion_len, plain ? TOKENIZER_SPECIAL : 0,
-                         &e->completion, err));
-    if (plain)
-        drop_eos(&e->completion, tok);
+    TRY(tokenizer_encode(tok, row->completion, row->completion_len, TOKENIZER_SPECIAL, &e->completion, err));
+    drop_eos(&e->completion, tok);
     return LC_OK;
+}
+
+enum lc examples_encode_behind(const struct tokenizer *tok, const char *text, size_t len,
+                               struct encoding *enc, struct err *err)
+{
+    static const char line = '\n';
+    struct encoding end = ENCODING_INIT;
+    bool blank = false;
+    char *both;
+    enum lc rc;
+
+    TRY(starts_with_blank(tok, &blank, err));
+    if (!blank)
+        return tokenizer_encode(tok, text, len, 0, enc, err);
+    both = mem_alloc(len + 1);
+    if (!both)
+        return err_nomem(err);
+    both[0] = line;
+    memcpy(both + 1, text, len);
+    rc = tokenizer_encode(tok, both, len + 1, 0, enc, err);
+    if (rc == LC_OK)
+        rc = tokenizer_encode(tok, &line, 1, 0, &end, err);
+    if (rc == LC_OK && common_prefix(enc, &end) == end.n) {
+        enc->n -= end.n;
+        memmove(enc->ids, enc->ids + end.n, enc->n * sizeof *enc->ids);
+    } else if (rc == LC_OK) {
+        rc = tokenizer_encode(tok, text, len, 0, enc, err);
+    }
+    encoding_release(&end);
+    mem_free(both);
+    return rc;
 }
 
 static int32_t get_id(const char *bytes)

@@ -1,8 +1,8 @@
 /* examples.h: rows of text as examples of token ids with labels.
  *
- * What      prompt and completion are encoded one after the other (so that a prompt alone gives the same ids
- *           when the model is asked later), the beginning-of-text token is there once, the end-of-text token
- *           is learned; with completion_only the prompt carries no label; what is longer than max_length is
+ * What      a completion has the tokens that it has behind its prompt, whose own are those that it has alone (so that it
+ *           gives the same ids when the model is asked later), the beginning-of-text token is there once, the end-of-text
+ *           token is learned; with completion_only the prompt carries no label; what is longer than max_length is
  *           cut at the end. Rows of token ids come as they are, with their own labels;
  *           for them alone tok may be NULL.
  * Ownership examples_load/examples_of give, examples_free ends; the dataset in it is borrowed from it.
@@ -33,6 +33,10 @@ struct example_options {
 
 /* TOKENIZER_SPECIAL, unless the text begins with the beginning-of-text token already (chat templates write it). */
 unsigned examples_flags(const struct tokenizer *tok, const char *text, size_t len);
+
+/* A text that goes on: without the blank that some tokenizers put in front of a text. */
+enum lc examples_encode_behind(const struct tokenizer *tok, const char *text, size_t len,
+                               struct encoding *enc, struct err *err) MUST_CHECK;
 
 struct examples;
 struct examples *examples_new(void);

@@ -163,7 +163,8 @@ static struct score_text *encode_all(lua_State *L, const struct tokenizer *tok, 
             luaL_error(L, "texts expected, and element %d is a %s", (int)i + 1, luaL_typename(L, -1));
         text = lua_tolstring(L, -1, &len);
         e = push_encoding(L);
-        if (tokenizer_encode(tok, text, len, prompt ? examples_flags(tok, text, len) : 0, e, &err) != LC_OK)
+        if ((prompt ? tokenizer_encode(tok, text, len, examples_flags(tok, text, len), e, &err)
+                    : examples_encode_behind(tok, text, len, e, &err)) != LC_OK)
             session_raise(L, &err);
         if (prompt && e->n && tokenizer_adds_eos(tok) && e->ids[e->n - 1] == tokenizer_eos(tok))
             e->n--;

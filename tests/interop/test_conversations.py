@@ -143,6 +143,72 @@ print("WHOLE", before{{completion_only = false}}, before{{train_dataset = other,
         assert [float(x) for x in got] == pytest.approx([want] * 4, abs=1e-5), name
 
 
+@pytest.fixture
+def blank(tmp_path):
+    """A Llama whose tokenizer is of Llama 2's kind: byte fallback, and a blank in front of each text."""
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, normalizers, processors, trainers
+
+    from test_train import ROWS
+
+    raw = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+    raw.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    raw.train_from_iterator([r["q"] + r["a"] for r in ROWS], trainers.BpeTrainer(vocab_size=400, show_progress=False, special_tokens=["<s>", "</s>", "<unk>"] + [f"<0x{i:02X}>" for i in range(256)]))
+    raw.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    raw.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    tok = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="</s>")
+    tok.chat_template = ("{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]"
+                         "{% else %} {{ m['content'] }}{{ eos_token }}{% endif %}{% endfor %}")
+    folder = tmp_path / "blank"
+    tok.save_pretrained(folder)
+    torch.manual_seed(0)
+    net = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=len(tok), hidden_size=48, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, initializer_range=0.3,
+                                                                 num_key_value_heads=2, max_position_embeddings=256, bos_token_id=0, eos_token_id=1, pad_token_id=1))
+    net.save_pretrained(folder)
+    return folder, tok, net.eval()
+
+
+def test_a_completion_goes_on_without_a_blank_of_its_own(home, blank, tmp_path):
+    """Tokens are those of prompt and completion as one text, as trl has them, in training, evaluation and choices."""
+    folder, tok, net = blank
+    pairs = [("Which section does package 3 belong to?", " tool"), ("Answer: ", "game library"), ("package:", "font"), ("of\n\n", "editor\nshell")]
+
+    def joint(prompt, completion, end=True):
+        alone, both = tok(prompt).input_ids, tok(prompt + completion).input_ids + [tok.eos_token_id] * end
+        same = next(i for i in range(len(both) + 1) if alone[:i + 1] != both[:i + 1] or i == len(alone))
+        return both, [-100] * same + both[same:]
+
+    texts = [{"prompt": p, "completion": c} for p, c in pairs]
+    talks = [{"prompt": [{"role": "user", "content": p}], "completion": [{"role": "assistant", "content": c.strip()}]} for p, c in pairs]
+    spoken = [(tok.apply_chat_template(t["prompt"], tokenize=False), tok.apply_chat_template(t["prompt"] + t["completion"], tokenize=False)) for t in talks]
+    # the template writes <s> and </s>: they are the text's, nothing is added
+    want_talks = []
+    for alone, both in spoken:
+        a, b = (tok(x, add_special_tokens=False).input_ids for x in (alone, both))
+        assert b[:len(a)] == a
+        want_talks.append((b, [-100] * len(a) + b[len(a):]))
+    choices = [" tool", " game", "font", " editor shell"]
+    printed = script(home, f"""
+local function before(rows)
+  return llm.finetune{{model = "{folder}", train_dataset = rows, eval_dataset = rows, output_dir = "{tmp_path}/out", args = {{max_steps = 1}}}}:wait():result().eval_loss_before
+end
+print("LOSS", before({lua(texts)}), before({lua(talks)}), llm.evaluate{{model = "{folder}", dataset = {lua(texts)}}}.eval_loss)
+for _, p in ipairs(llm.predict{{model = "{folder}", prompts = {lua([p for p, _ in pairs[:1]])}, choices = {lua(choices)}}}) do print("PICK", p.text, p.logprob) end
+""")
+    got = [float(x) for x in next(x for x in printed.splitlines() if x.startswith("LOSS")).split("\t")[1:]]
+    text = masked_loss(net, [joint(p, c) for p, c in pairs])
+    assert got == pytest.approx([text, masked_loss(net, want_talks), text], abs=1e-5)
+
+    def score(choice):
+        ids, labels = joint(pairs[0][0], choice)
+        with torch.no_grad():
+            logp = net(torch.tensor([ids])).logits[0].log_softmax(-1)
+        return sum(logp[i - 1, t].item() for i, t in enumerate(labels) if t != -100)
+
+    picked, logprob = next(x for x in printed.splitlines() if x.startswith("PICK")).split("\t")[1:]
+    assert picked == max(choices, key=score) and float(logprob) == pytest.approx(score(picked), abs=1e-3)
+
+
 TOOLED = ("{{ bos_token }}{% if tools %}<tools>{{ tools | tojson }}{% endif %}{% if brief %}<brief>{% endif %}{% for m in messages %}<{{ m['role'] }}>"
           "{% generation %}{{ m['content'] }}{% endgeneration %}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}")
 TOOL = {"type": "function", "function": {"name": "look", "description": "looks"}}
