@@ -326,6 +326,14 @@ static bool is_among(const struct col *c, const struct col *cols, size_t n)
     return c >= cols && c < cols + n;
 }
 
+static bool is_group(const struct scope *s, const struct sx *x)
+{
+    for (size_t i = 0; i < s->n_groups; i++)
+        if (strcmp(s->groups[i].sql, x->sql) == 0)
+            return true;
+    return false;
+}
+
 enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
     struct found f;
@@ -360,10 +368,15 @@ enum lc sx_resolve(struct gen *g, const struct scope *s, const struct expr *e, s
         return found_to_sx(g, &f, e, out);
     for (const struct scope *o = s->outer; o; o = o->outer) {
         f = find(g, o->cols, o->n, e);
-        if (f.n == 1) {
-            mention(g, o, f.col);
-            return found_to_sx(g, &f, e, out);
-        }
+        if (!f.n && o->fallback && o->aggregating) /* HAVING around: a group that was not selected */
+            f = find(g, o->fallback, o->n_fallback, e);
+        if (f.n != 1)
+            continue;
+        TRY(found_to_sx(g, &f, e, out));
+        if (o->fallback && o->aggregating && !is_among(f.col, o->cols, o->n) && !is_group(o, out))
+            continue;
+        mention(g, o, f.col);
+        return LC_OK;
     }
     return unresolved(g, s, e);
 }
@@ -815,14 +828,6 @@ static enum lc encode_kind(struct gen *g, const struct scope *s, const struct ex
     default:
         return gen_fail(g, e, LC_INTERNAL, "an expression of unknown kind %d", (int)e->kind);
     }
-}
-
-static bool is_group(const struct scope *s, const struct sx *x)
-{
-    for (size_t i = 0; i < s->n_groups; i++)
-        if (strcmp(s->groups[i].sql, x->sql) == 0)
-            return true;
-    return false;
 }
 
 /* window.start, where window is a group */
