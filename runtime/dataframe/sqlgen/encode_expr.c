@@ -893,16 +893,11 @@ static enum lc encode_grouped(struct gen *g, const struct scope *s, const struct
         return LC_OK;
     }
     if (s->fallback && !s->aliases && x.col >= s->cols &&
-        x.col < s->cols + s->n) { /* a result, by its name */
+        x.col < s->cols + s->n) { /* HAVING, ORDER BY: a result, by its name */
         *out = x;
         return LC_OK;
     }
     if (is_group(s, &x)) {
-        *out = x;
-        return LC_OK;
-    }
-    if (s->fallback && !s->aliases && x.col >= s->cols &&
-        x.col < s->cols + s->n) { /* HAVING, ORDER BY: of the result */
         *out = x;
         return LC_OK;
     }
