@@ -93,6 +93,15 @@ def test_contracts_have_one_label_per_line():
                 assert not label.search(line.lstrip(" *")), f"{path}: a label in the middle of a line: {line}"
 
 
+def test_nothing_strays():
+    """What a test or a trial leaves in the checkout must not be committed with the rest: everything has its room."""
+    rooms = {*CODE, "docs", "examples", "kernelspec", "tests", ".ci"}
+    files = {"CHANGES.md", "LICENSE", "Makefile", "README.md", "VERSION", "cuda.mk", "deps.mk", "plugins.mk", ".clang-format", ".clang-tidy", ".gitignore"}
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    strays = [p for p in listed if p and p not in files and p.split("/")[0] not in rooms]
+    assert not strays, f"in no room of the tree: {strays}"
+
+
 def test_no_file_is_two_rooms():
     for path in sources():
         assert len((ROOT / path).read_text().splitlines()) <= 1300, f"{path} is over 1,300 lines: it has more than one subject"
