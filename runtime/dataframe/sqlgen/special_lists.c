@@ -280,7 +280,6 @@ static const struct dtype *pair_type(struct call *c, const struct dtype *map)
     return gen_type(c->g, dtype_array(s, false));
 }
 
-/* Structs of the elements at the same place; shorter arrays are filled up with NULL. */
 /* "a IS NULL OR b IS NULL", of the arguments that may be; "FALSE": none may */
 static const char *any_null_condition(struct call *c)
 {
@@ -294,6 +293,7 @@ static const char *any_null_condition(struct call *c)
     return gen_take(c->g, &b);
 }
 
+/* Structs of the elements at the same place; shorter arrays are filled up with NULL. */
 static enum lc arrays_zip(struct call *c, struct sx *out)
 {
     const struct dtype *s = dtype_struct_new(c->n), *t;
