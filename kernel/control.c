@@ -86,6 +86,12 @@ static void on_info(struct kernel *k, const struct request *r, struct buf *out)
     buf_add(out, buf_str(&k->info), k->info.len);
 }
 
+static void on_connect(struct kernel *k, const struct request *r, struct buf *out)
+{
+    (void)r;
+    requests_put_ports(k, out);
+}
+
 static void on_interrupt(struct kernel *k, const struct request *r, struct buf *out)
 {
     (void)r;
@@ -145,13 +151,10 @@ static const struct row {
     const char *type;
     control_fn *answer;
 } rows[] = {
-    {"interrupt_request", on_interrupt},
-    {"shutdown_request", on_shutdown},
-    {"kernel_info_request", on_info},
-    {"create_subshell_request", on_create},
-    {"delete_subshell_request", on_delete},
-    {"list_subshell_request", on_list},
-    {"usage_request", on_usage},
+    {"interrupt_request", on_interrupt},    {"shutdown_request", on_shutdown},
+    {"kernel_info_request", on_info},       {"connect_request", on_connect},
+    {"create_subshell_request", on_create}, {"delete_subshell_request", on_delete},
+    {"list_subshell_request", on_list},     {"usage_request", on_usage},
 };
 
 static void answer(struct kernel *k, const struct request *r, struct buf *out)
@@ -165,7 +168,7 @@ static void answer(struct kernel *k, const struct request *r, struct buf *out)
             rows[i].answer(k, r, out);
             return;
         }
-    requests_error(out, lc_ename(LC_UNSUPPORTED), "no such request on the control channel");
+    requests_put_unknown(out, r->message.type, "control");
 }
 
 static void publish(struct kernel *k, const struct request *r, const char *type, const char *content)

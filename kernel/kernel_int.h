@@ -71,6 +71,8 @@ void requests_reply(struct kernel *k, const struct request *r, struct buf *conte
 void requests_begin(struct kernel *k);
 void requests_end(struct kernel *k);
 void requests_put_error(struct buf *out, const struct err *err);
+void requests_put_ports(const struct kernel *k, struct buf *out); /* content of connect_reply */
+void requests_put_unknown(struct buf *out, const char *type, const char *channel);
 bool requests_flag(const struct request *r, const char *name, bool missing);
 /* The session could not run something at all: the front end would see nothing but a reply. */
 void requests_publish_failure(struct kernel *k, const struct err *err);

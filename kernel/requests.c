@@ -271,16 +271,21 @@ static void answer_info(struct kernel *k, struct request *r, struct buf *out)
     buf_add(out, buf_str(&k->info), k->info.len);
 }
 
-static void answer_connect(struct kernel *k, struct request *r, struct buf *out)
+void requests_put_ports(const struct kernel *k, struct buf *out)
 {
     const int *port = k->connection.port;
 
-    (void)r;
     buf_printf(out,
                "{\"status\":\"ok\",\"shell_port\":%d,\"iopub_port\":%d,\"stdin_port\":%d,\"control_port\":%d,"
                "\"hb_port\":%d}",
                port[CHANNEL_SHELL], port[CHANNEL_IOPUB], port[CHANNEL_STDIN], port[CHANNEL_CONTROL],
                port[CHANNEL_HB]);
+}
+
+static void answer_connect(struct kernel *k, struct request *r, struct buf *out)
+{
+    (void)r;
+    requests_put_ports(k, out);
 }
 
 static void answer_shutdown(struct kernel *k, struct request *r, struct buf *out)
@@ -335,11 +340,11 @@ static void send_reply_locked(struct kernel *k, const struct request *r, const c
     channels_reply(k->channels, CHANNEL_SHELL, &o, content);
 }
 
-static void put_unknown(struct buf *out, const char *type)
+void requests_put_unknown(struct buf *out, const char *type, const char *channel)
 {
     struct err err;
 
-    err_set(&err, LC_UNSUPPORTED, "no message type '%s' here", type);
+    err_set(&err, LC_UNSUPPORTED, "no message type '%s' on the %s channel", type, channel);
     requests_put_error(out, &err);
 }
 
@@ -409,7 +414,7 @@ static void answer_now(struct kernel *k, struct shell *shell, struct request *r,
     else if (row)
         row->answer(k, r, &content);
     else
-        put_unknown(&content, r->message.type);
+        requests_put_unknown(&content, r->message.type, "shell");
     k->nested -= handler;
     if (handler)
         shells_ended(k->shells, shell, false);

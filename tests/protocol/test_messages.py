@@ -299,15 +299,16 @@ def test_kernel_info(kernel):
 
 
 def test_connect(kernel):
-    content = kernel.request("connect_request", {})["content"]
-    assert {k: content[k] for k in kernel.ports} == kernel.ports
+    for channel in (kernel.shell, kernel.control):
+        content = kernel.request("connect_request", {}, channel=channel)["content"]
+        assert {k: content[k] for k in kernel.ports} == kernel.ports
 
 
 def test_unknown_requests_get_an_error(kernel):
     for channel in (kernel.shell, kernel.control):
         reply = kernel.request("frobnicate_request", {"a": 1}, channel=channel)
         assert reply["type"] == "frobnicate_reply" and reply["content"]["status"] == "error"
-        assert reply["content"]["ename"] == "UnsupportedError"
+        assert reply["content"]["ename"] == "UnsupportedError" and "'frobnicate_request'" in reply["content"]["evalue"]
 
 
 def test_requests_without_their_members_get_an_error(kernel):
