@@ -162,7 +162,7 @@ static bool no_expression(const struct reader *r, const char *word, const char *
             return false;
     while (isspace((unsigned char)*at))
         at++;
-    if (!*at)
+    if (!*at || (at[0] == '-' && is_letter(at[1]))) /* "-z -n 3": of a value z it could be a difference */
         return !has_value(r->L, word + 1);
     if (scan_begin(at, strlen(at)).kind == SCAN_KEYWORD) /* and, or; not, nil … begin something else */
         return strncmp(at, "and", 3) != 0 && strncmp(at, "or", 2) != 0;

@@ -5,6 +5,7 @@
 #include "magics/timing.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/plural.h"
+#include "runtime/session/magic.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,27 +33,41 @@ static void with_commas(long long n, char out[32])
     out[to] = '\0';
 }
 
-/* Leaves on the stack: function(n) that runs the text n times. An expression is a statement here. */
-static void compile(lua_State *L, const char *text)
+/* Pushes what makes a statement of the text: nothing, or "local _ =" in front of an expression. What is neither is told in
+ * the user's text. */
+static const char *push_front(lua_State *L, const char *text, bool *magics)
 {
+    struct buf *lines = session_buf(L, BUF_TEXT_MAX);
+    int top = lua_gettop(L);
     bool expression;
-    const char *whole;
-    size_t len;
 
     lua_pushfstring(L, "return %s", text);
-    expression = luaL_loadstring(L, lua_tostring(L, -1)) == LUA_OK;
-    lua_pop(L, 2);
-    if (!expression) { /* what does not compile is told in the user's text */
-        if (luaL_loadstring(L, text) != LUA_OK)
-            session_run_text(L, text, strlen(text), "%timeit");
-        lua_pop(L, 1);
-    }
-    whole = lua_pushfstring(L, "return function(n_) for _ = 1, n_ do %s %s\nend end",
-                            expression ? "local _ =" : "", text);
-    len = strlen(whole);
-    if (session_run_text(L, whole, len, "lacus.timeit") < 1)
+    expression = *text && luaL_loadstring(L, lua_tostring(L, -1)) == LUA_OK;
+    *magics = magic_rewrite(session_of(L), "_m", text, strlen(text), lines);
+    if (!expression && luaL_loadstring(L, *magics ? buf_str(lines) : text) != LUA_OK)
+        session_run_text(L, text, strlen(text), "%timeit");
+    lua_settop(L, top);
+    return lua_pushstring(L, expression ? "local _ =" : "");
+}
+
+/* Leaves on the stack: function() that runs the set-up and gives function(n), which runs the text n times. The set-up's locals
+ * are those of the text, and no variables of the session. Where there is no body the user sees the line, else the lines as
+ * they are in the cell: the set-up is the first one. */
+static void compile(lua_State *L, const char *before, const char *text, bool is_cell)
+{
+    bool magics, ignored;
+    const char *front = push_front(L, before, &magics), *value = push_front(L, text, &ignored),
+               *end = magics || strstr(before, "--") ? "\n" : " ", *whole, *name;
+
+    name = is_cell && *end == ' ' ? "%timeit" : "lacus.timeit";
+    whole = lua_pushfstring(
+        L, "return function()%s%s %s%sreturn function(n_) for _ = 1, n_ do %s\n%s\nend end end", end, front,
+        before, end, value, text);
+    if (session_run_text(L, whole, strlen(whole), name) < 1)
         luaL_error(L, "nothing to time");
-    lua_remove(L, -2);
+    lua_pushfstring(L, "%%%%timeit %s\n%s", before, text);
+    session_set_source(L, name, lua_tostring(L, -1), lua_rawlen(L, -1));
+    lua_pop(L, 1);
 }
 
 static double run(lua_State *L, long long loops)
@@ -60,6 +75,7 @@ static double run(lua_State *L, long long loops)
     int64_t start;
 
     lua_pushvalue(L, -1);
+    lua_call(L, 0, 1); /* the set-up, as IPython does before each run */
     lua_pushinteger(L, loops);
     start = clock_mono_ns();
     lua_call(L, 1, 0);
@@ -163,11 +179,12 @@ int magic_timeit(lua_State *L, const char *line, const char *body)
 
     if (t.runs > RUNS_MAX)
         return line_error(L, "timeit", "too many runs", NULL);
-    if (body && *body) /* the line of %%timeit is what comes before, once */
-        session_run_text(L, t.text, strlen(t.text), "%timeit");
-    else if (!*t.text)
+    if (body && *body) /* the line of %%timeit is what comes before */
+        compile(L, t.text, body, true);
+    else if (*t.text)
+        compile(L, "", t.text, false);
+    else
         return line_error(L, "timeit", "nothing to run", NULL);
-    compile(L, body && *body ? body : t.text);
     for (long long n = 1; t.loops == 0; n *= 10)
         if (run(L, n) >= 0.2 || n >= INT64_C(1000000000))
             t.loops = n;

@@ -749,6 +749,14 @@ int session_run_text(lua_State *L, const char *text, size_t len, const char *chu
     return session_run_script(L, 0, text, len, chunkname);
 }
 
+void session_set_source(lua_State *L, const char *chunkname, const char *text, size_t len)
+{
+    session_table(L, TABLE_SOURCES);
+    lua_pushlstring(L, text, len);
+    lua_setfield(L, -2, chunkname);
+    lua_pop(L, 1);
+}
+
 int session_run_script(lua_State *L, int nargs, const char *text, size_t len, const char *chunkname)
 {
     struct cell_shape shape;
@@ -763,10 +771,7 @@ int session_run_script(lua_State *L, int nargs, const char *text, size_t len, co
     }
 
     snprintf(chunk, sizeof chunk, "=%.60s", chunkname + (*chunkname == '='));
-    session_table(L, TABLE_SOURCES);
-    lua_pushlstring(L, text, len);
-    lua_setfield(L, -2, chunk + 1);
-    lua_pop(L, 1);
+    session_set_source(L, chunk + 1, text, len);
     if (cell_load(L, text, len, chunk, &shape) != LUA_OK) {
         habits_syntax(L, text, len);
         return lua_error(L);

@@ -104,6 +104,8 @@ def test_timeit_shows_what_was_written(tmp_path):
     said = fails(tmp_path, None, "-", text="%timeit nosuch()")
     assert said.startswith("stdin, line 1\n----> 1 %timeit nosuch()\n") and "function(n_)" not in said
     assert "----> 1 x = = 3" in fails(tmp_path, None, "-", text="%timeit x = = 3")
+    said = fails(tmp_path, "%%timeit local a = 1\na = a + 1\nnosuch()")
+    assert "%timeit, line 3\n" in said and "      1 %%timeit local a = 1\n      2 a = a + 1\n----> 3 nosuch()\n" in said
 
 
 @pytest.mark.parametrize("code, want, never", [

@@ -326,6 +326,14 @@ def test_timeit_looks_as_ipythons(kernel, ipython):
     assert kernel.out("print(r.loops, r['repeat'], #r.timings, r.best <= r.average)") == "10\t2\t2\ttrue\n"
 
 
+def test_timeit_runs_its_set_up_and_commands_as_ipythons(kernel, ipython):
+    """The set-up is run in front of each run, and what it defines is not left behind."""
+    for k, set_up, is_left in ((kernel, "local kept = print('set-up')", "kept ~= nil"), (ipython, "kept = print('set-up')", "'kept' in globals()")):
+        assert k.out(f"%%timeit -q -n 2 -r 3 {set_up}\nprint('body')") == "set-up\nbody\nbody\n" * 3
+        assert k.result(is_left).lower() == "false"
+        assert k.out("%timeit -q -n 2 -r 2 !echo said").replace("\r", "") == "said\n" * 4
+
+
 def test_who_and_capture_look_as_ipythons(kernel, ipython):
     for k, kind in ((kernel, "number"), (ipython, "int")):
         k.out("one = 1")
@@ -354,7 +362,7 @@ def test_every_magic_explains_itself_and_is_listed(kernel):
 
 
 @pytest.mark.parametrize("line, says", [
-    ("%timeit -z tostring(1)", "no option '-z'"), ("%timeit -z", "no option '-z'"), ("%time -q x", "no option '-q'"), ("%prun -Z x", "no option '-Z'"),
+    ("%timeit -z tostring(1)", "no option '-z'"), ("%timeit -z", "no option '-z'"), ("%timeit -z -n 3 1", "no option '-z'"), ("%time -q x", "no option '-q'"), ("%prun -Z x", "no option '-Z'"),
     ("%debug --step x", "no option '--step'"), ("%pwd -P", "takes nothing"), ("%lsmagic all", "takes nothing")])
 def test_what_is_no_option_is_named_where_a_statement_follows(kernel, line, says):
     assert says in kernel.error(line)["error"]["evalue"]
@@ -362,7 +370,7 @@ def test_what_is_no_option_is_named_where_a_statement_follows(kernel, line, says
 
 def test_the_minus_of_an_expression_is_no_option(kernel):
     kernel.out("n = 3")
-    for line in ("%time -n", "%time -n + 1", "%time -n or 2", "%time -1"):
+    for line in ("%time -n", "%time -n -n", "%time -n + 1", "%time -n or 2", "%time -1"):
         assert kernel.out(line)
 
 

@@ -134,8 +134,11 @@ static void timeit_counts_loops(void **state)
     assert_true(contains(p->out, " per loop (mean ± std. dev. of 3 runs, 10 loops each)\n"));
     assert_true(contains(run(p, "%timeit -n 1000 -r 1 math.sin(1)"), "of 1 run, 1,000 loops each)"));
     assert_true(contains(run(p, "%%timeit -n 5 -r 2 n = 100\nn = n + 1"), "of 2 runs, 5 loops each)"));
-    assert_string_equal(run(p, "print(n)"), "110\n");
+    assert_string_equal(run(p, "print(n)"), "105\n"); /* the set-up is in front of each run */
+    run(p, "%%timeit -q -n 5 -r 2 local only = 1\nonly = only + 1 n = only");
+    assert_string_equal(run(p, "print(n, only)"), "6\tnil\n");
     assert_string_equal(run(p, "%timeit -q -n1 -r1 n"), "");
+    fails(p, "%%timeit nosuch() -- what\na = 1", "nosuch");
     fails(p, "%timeit -n x y", "a positive number");
 }
 
