@@ -485,6 +485,13 @@ static int l_line(lua_State *L)
     return make(L, "line");
 }
 
+/* plot(…), as in MATLAB and matplotlib */
+static int l_call(lua_State *L)
+{
+    lua_remove(L, 1);
+    return l_line(L);
+}
+
 static int l_scatter(lua_State *L)
 {
     return make(L, "scatter");
@@ -895,7 +902,8 @@ static int l_tostring(lua_State *L)
 static const struct manual_row library[] = {
     {"line", l_line,
      "line{x?: " VALUES ", y?: " VALUES ", by?: ColumnName, series?: table, " COMMON
-     "\nA line for each list: y may be {name = list, …}. Of a dataframe: plot.line(df, {x = \"step\", y = "
+     "\nA line for each list: y may be {name = list, …}; plot(…) is the same. Of a dataframe: plot.line(df, "
+     "{x = \"step\", y = "
      "\"loss\", by = \"run\"}); y = {\"a\", \"b\"}: several columns."
      "\n\tplot.line{x = {1, 2, 3}, y = {loss = {3, 2, 1}}, logy = true}"},
     {"scatter", l_scatter,
@@ -937,5 +945,9 @@ int plot_open(lua_State *L)
         lua_pushcfunction(L, row->function);
         lua_setfield(L, -2, row->name);
     }
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_call);
+    lua_setfield(L, -2, "__call");
+    lua_setmetatable(L, -2);
     return 1;
 }

@@ -174,6 +174,10 @@ def test_text_forms(plots):
     assert any(0x2800 < ord(c) < 0x2900 for line in text for c in line) and text[-1].split() == ["1", "10"]
 
 
+def test_plot_itself_draws_lines(tmp_path):
+    assert script_json(tmp_path, "print(json.encode{tostring(plot{1, 4, 2}) == tostring(plot.line{1, 4, 2})})") == [True]
+
+
 def test_dates_have_an_axis_of_their_own(plots):
     x = plots["df days"]["vega"]["encoding"]["x"]
     assert x["type"] == "temporal" and x["scale"] == {"type": "utc"} and values(plots, "df days")[1]["x"] == "2024-02-01"
@@ -207,6 +211,8 @@ MISTAKES = {
     "plot.heatmap{{1, 'x'}}": "row 1[2] is the text 'x'",
     "plot.heatmap{x = {1, 2}, y = {1, 2}, value = {1}}": "x has 2 values, y 2 and value 1",
     "plot.line{}": "there are no values to draw",
+    "plot{1, 'a'}": "y[2] is the text 'a'",
+    "plot(5)": "bad argument #1",
     "plot.line(df, {x = 'id', y = 'k'})": "draws numbers, and column 'k' holds texts",
     "plot.line(df:filter('id > 1000'), {x = 'id', y = 'v'})": "there are no rows to draw",
     "plot.hist(spark:sql('select current_date() d'), {x = 'd'})": "column 'd' is a date",

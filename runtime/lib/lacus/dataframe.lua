@@ -537,13 +537,13 @@ return function(native)
   function DataFrame:createOrReplaceGlobalTempView(name) global_view(self, name, "CREATE OR REPLACE") end
 
   for name, why in pairs {
-    toPandas = "there is no pandas", pandas_api = "there is no pandas", mapInPandas = "there is no pandas", plot = "there is no pandas",
+    toPandas = "there is no pandas", pandas_api = "there is no pandas", mapInPandas = "there is no pandas", plot = "drawings are functions of a dataframe",
     mapInArrow = "there are no Python functions over Arrow batches", rdd = "there are no RDDs",
     writeStream = "nothing streams here", withWatermark = "nothing streams here", dropDuplicatesWithinWatermark = "nothing streams here",
     nearestByJoin = "joins by nearness are not there",
     metadataColumn = "files have no metadata columns here", asTable = "there are no functions that take tables",
   } do
-    local hints = {toPandas = "collect(), toTable()", plot = "plot.line{…} of toTable()"}
+    local hints = {toPandas = "collect(), toTable()", plot = "plot.line(df, {x = \"day\", y = \"n\"}), plot.bar, plot.hist, plot.box, …"}
     DataFrame[name] = absent("DataFrame." .. name, why, hints[name])
   end
   DataFrame.rdd, DataFrame.plot, DataFrame.writeStream = {property = DataFrame.rdd}, {property = DataFrame.plot},
