@@ -150,7 +150,9 @@ static enum lc add_base64(struct run_options *o, const struct row *row, char **a
 
 #define AT(member) offsetof(struct run_options, member)
 static const struct row rows[] = {
-    {"-p", "--parameters", 2, add_typed, 0, "NAME VALUE", "a parameter; the value is typed as in YAML"},
+    {"-p", "--parameters", 2, add_typed, 0, "NAME VALUE",
+     "a parameter: a number, True and None as papermill reads them; true, null, [1, 2] and {\"a\": 1} as in "
+     "JSON"},
     {"-r", "--parameters_raw", 2, add_raw, 0, "NAME TEXT", "a parameter that is a text"},
     {"-f", "--parameters_file", 1, add_file, 0, "FILE", "parameters from a YAML or JSON file"},
     {"-y", "--parameters_yaml", 1, add_yaml, 0, "TEXT", "parameters from a YAML text"},

@@ -14,6 +14,8 @@
 
 enum { DECLARED_MOST = 512, ASSIGNED_MOST = 32 };
 
+#define BLANKS " \t\n\r\v\f"
+
 /* The words that Python's float() reads, as papermill does. */
 static json_t *number_word(const char *text)
 {
@@ -26,7 +28,26 @@ static json_t *number_word(const char *text)
     return NULL;
 }
 
-static json_t *number_value(const char *text)
+/* As Python's int() and float() read digits: without the blanks around them and the _ between two of them. Owned. */
+static char *plain_digits(const char *text)
+{
+    size_t start = strspn(text, BLANKS), len = strlen(text);
+    char *plain;
+    size_t n = 0;
+
+    while (len > start && strchr(BLANKS, text[len - 1]))
+        len--;
+    plain = mem_strndup(text + start, len - start);
+    for (size_t i = start; plain && i < len; i++)
+        if (text[i] != '_' || i == start || !isdigit((unsigned char)text[i - 1]) ||
+            !isdigit((unsigned char)text[i + 1]))
+            plain[n++] = text[i];
+    if (plain)
+        plain[n] = '\0';
+    return plain;
+}
+
+static json_t *number_of(const char *text)
 {
     char *end;
     double real;
@@ -39,7 +60,16 @@ static json_t *number_value(const char *text)
     if (strpbrk(text, "xXnN")) /* a hexadecimal one is a text here */
         return number_word(text);
     real = strtod(text, &end);
-    return *text && *end == '\0' && isfinite(real) ? json_real(real) : NULL;
+    return *text && *end == '\0' ? real_json(real) : NULL;
+}
+
+static json_t *number_value(const char *text)
+{
+    char *plain = plain_digits(text);
+    json_t *value = plain ? number_of(plain) : NULL;
+
+    mem_free(plain);
+    return value;
 }
 
 json_t *parameter_value(const char *text)

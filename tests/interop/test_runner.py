@@ -153,13 +153,22 @@ def test_without_a_parameters_cell_the_values_go_to_the_top_unless_they_are_widg
 
 
 def test_words_on_the_command_line_are_papermills(home, tmp_path, package):
-    words = {"a": "None", "b": "inf", "c": "-Infinity", "d": "nan", "e": "True", "f": "nancy"}
+    words = {"a": "None", "b": " inf", "c": "-1e400", "d": "nan", "e": "True", "f": "nancy"}
     path = write(tmp_path / "w.ipynb", ("a, b, c, d, e, f = 0", "parameters"), "print(a == nil, b, c, d ~= d, e, f, a and 1)")
     args = [x for name, word in words.items() for x in ("-p", name, word)]
     theirs = papermill(home, tmp_path, path, tmp_path / "theirs.ipynb", *args, env=package)
     assert theirs.returncode == 0, theirs.stderr
     run_ok(home, path, tmp_path / "ours.ipynb", *args)
     assert streams(read(tmp_path / "ours.ipynb"))[-1] == streams(read(tmp_path / "theirs.ipynb"))[-1] == "true\tinf\t-inf\ttrue\ttrue\tnancy\tnil\n"
+
+
+def test_numbers_on_the_command_line_are_papermills(home, tmp_path):
+    from papermill.cli import _resolve_type
+    words = ["1_000", "-1_000", "1__0", "_1", "1_", "1_0.5", "1.5_5", "1_0e1_0", "1e_5", "1_e5", "1_.5", " 5 ", "5\n", " 1.5", " ", "", "5 5", "1 000", "0_7", "007", "0x1_0", "2026_11", "1_a", "-_5"]
+    path = write(tmp_path / "n.ipynb", ("k0 = 0", "parameters"))
+    run_ok(home, path, tmp_path / "o.ipynb", "--prepare-only", "-q", *[x for i, word in enumerate(words) for x in ("-p", f"k{i}", word)])
+    ours = read(tmp_path / "o.ipynb").metadata.papermill.parameters
+    assert [repr(ours[f"k{i}"]) for i in range(len(words))] == [repr(_resolve_type(word)) for word in words]
 
 
 def test_an_unknown_parameter_is_told_and_set_as_papermill_does(home, tmp_path, package):

@@ -14,7 +14,11 @@ static void command_line_values_have_types(void **state)
                 {"None", JSON_NULL},         {"null", JSON_NULL},      {"[1, 2]", JSON_ARRAY},
                 {"{\"a\": 1}", JSON_OBJECT}, {"nan", JSON_OBJECT},     {"-Infinity", JSON_OBJECT},
                 {"nancy", JSON_STRING},      {"0x10", JSON_STRING},    {"", JSON_STRING},
-                {"1.2.3", JSON_STRING},      {"[broken", JSON_STRING}, {"path/to", JSON_STRING}};
+                {"1.2.3", JSON_STRING},      {"[broken", JSON_STRING}, {"path/to", JSON_STRING},
+                {"1_000", JSON_INTEGER},     {" 5 ", JSON_INTEGER},    {"-1_0.5e1_0", JSON_REAL},
+                {"1e400", JSON_OBJECT},      {"1__0", JSON_STRING},    {"_1", JSON_STRING},
+                {"1_", JSON_STRING},         {"1_.5", JSON_STRING},    {" ", JSON_STRING},
+                {"1 000", JSON_STRING}};
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
