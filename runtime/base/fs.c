@@ -84,11 +84,17 @@ static enum lc write_parts(int fd, const char *path, const struct fs_part *parts
     return LC_OK;
 }
 
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+}
+
 /* A rename is durable only once the folder that holds the name is on disk. */
 static void sync_folder_of(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *dir = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+    char *dir = folder_of(path);
     int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
     if (fd >= 0) {
@@ -116,37 +122,75 @@ static enum lc write_into(const char *path, const struct fs_part *parts, size_t 
     return rc;
 }
 
+/* What will stand beside path until it gets its name. */
+struct beside {
+    char *temp; /* owned */
+    int fd;
+    bool named; /* temp is there */
+};
+
+/* A file without a name, where the filesystem has such: of a process that is killed meanwhile nothing stays. -1: it has not. */
+static int open_nameless(const char *path, mode_t mode)
+{
+    char *dir = folder_of(path);
+    int fd = dir ? open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode) : -1;
+
+    mem_free(dir);
+    return fd;
+}
+
+static bool give_name(const struct beside *b)
+{
+    char open_file[32];
+
+    (void)snprintf(open_file, sizeof open_file, "/proc/self/fd/%d", b->fd);
+    return linkat(AT_FDCWD, open_file, AT_FDCWD, b->temp, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* Writes and closes it. LC_OK and still not named: there is no /proc here to name it through. */
+static enum lc fill(struct beside *b, const char *path, const struct fs_part *parts, size_t n,
+                    const struct how *how, const struct stat *there, struct err *err)
+{
+    enum lc rc;
+
+    if (there)
+        fchmod(b->fd, there->st_mode & 0777); /* where that cannot be, the file is as a new one */
+    rc = write_parts(b->fd, path, parts, n, how->sync, err);
+    if (rc == LC_OK && !b->named)
+        b->named = give_name(b);
+    if (close(b->fd) != 0 && rc == LC_OK)
+        rc = err_errno(err, errno, "cannot write '%s'", path);
+    return rc;
+}
+
 /* Writes beside path and then lets `place` give the file its name. */
 static enum lc write_beside(const char *path, const struct fs_part *parts, size_t n, const struct how *how,
                             const struct stat *there, struct err *err)
 {
+    struct beside b = {0};
+    enum lc rc = LC_OK;
     char suffix[17];
-    char *temp;
-    int fd;
-    enum lc rc;
 
     hex_make(suffix, 16);
-    temp = mem_printf("%s.%s.tmp", path, suffix);
-    if (!temp)
+    b.temp = mem_printf("%s.%s.tmp", path, suffix);
+    if (!b.temp)
         return err_nomem(err);
-    fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, how->mode);
-    if (fd < 0) {
-        rc = err_errno(err, errno, "cannot write '%s'", path);
-        mem_free(temp);
-        return rc;
+    b.fd = open_nameless(path, how->mode);
+    if (b.fd >= 0)
+        rc = fill(&b, path, parts, n, how, there, err);
+    if (b.fd < 0 || (rc == LC_OK && !b.named)) {
+        b.fd = open(b.temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, how->mode);
+        b.named = b.fd >= 0;
+        rc = b.named ? fill(&b, path, parts, n, how, there, err)
+                     : err_errno(err, errno, "cannot write '%s'", path);
     }
-    if (there)
-        fchmod(fd, there->st_mode & 0777); /* where that cannot be, the file is as a new one */
-    rc = write_parts(fd, path, parts, n, how->sync, err);
-    if (close(fd) != 0 && rc == LC_OK)
-        rc = err_errno(err, errno, "cannot write '%s'", path);
-    if (rc == LC_OK && how->place(temp, path) != 0)
+    if (rc == LC_OK && how->place(b.temp, path) != 0)
         rc = err_errno(err, errno, "cannot write '%s'", path);
     if (rc == LC_OK && how->sync)
         sync_folder_of(path);
-    if (rc != LC_OK || how->place == link)
-        unlink(temp); /* after a link it is the second name */
-    mem_free(temp);
+    if (b.named && (rc != LC_OK || how->place == link))
+        unlink(b.temp); /* after a link it is the second name */
+    mem_free(b.temp);
     return rc;
 }
 
@@ -242,8 +286,7 @@ enum lc fs_remove_tree(const char *path, struct err *err)
 
 static enum lc sync_parent(const char *path, struct err *err)
 {
-    const char *slash = strrchr(path, '/');
-    char *parent = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+    char *parent = folder_of(path);
     int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     enum lc rc = LC_OK;
 

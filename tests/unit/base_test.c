@@ -9,9 +9,11 @@
 #include "runtime/base/thread.h"
 #include "runtime/base/utf8.h"
 #include "tests/support/unit.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -135,6 +137,59 @@ static void files_are_whole_or_absent(void **state)
     mem_free(path);
 }
 
+/* In a process of its own: its limit ends it in the middle of the write, as kill -9 would. */
+static int end_of_a_writer(const char *path, const char *text, size_t len)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct rlimit limit = {4096, 4096};
+        struct err err;
+        signal(SIGXFSZ, SIG_DFL);
+        _exit(setrlimit(RLIMIT_FSIZE, &limit) == 0 && fs_write(path, text, len, &err) == LC_OK ? 0 : 1);
+    }
+    waitpid(pid, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static bool has_nameless_files(const char *dir)
+{
+    int fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static void a_writer_that_is_killed_leaves_nothing(void **state)
+{
+    char dir[] = "/tmp/lacus-test-XXXXXX";
+    static char large[1 << 16];
+    struct buf text = BUF_INIT(100);
+    struct err err;
+    char **names;
+    size_t n;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    if (!has_nameless_files(dir)) {
+        assert_int_equal(fs_remove_tree(dir, &err), LC_OK);
+        skip();
+    }
+    char *path = fs_join(dir, "a");
+    assert_int_equal(fs_write(path, "one", 3, &err), LC_OK);
+    assert_int_equal(end_of_a_writer(path, large, sizeof large), SIGXFSZ);
+    assert_int_equal(fs_read(path, &text, &err), LC_OK);
+    assert_string_equal(buf_str(&text), "one");
+    assert_int_equal(fs_list(dir, &names, &n, &err), LC_OK);
+    assert_int_equal(n, 1);
+    fs_free_list(names, n);
+    assert_int_equal(fs_remove_tree(dir, &err), LC_OK);
+    buf_release(&text);
+    mem_free(path);
+}
+
 static void nearest_offers_what_was_meant(void **state)
 {
     static const char *const names[] = {"select", "filter", "groupBy"};
@@ -250,6 +305,7 @@ int main(void)
                                        cmocka_unit_test(buf_json_escapes_and_repairs),
                                        cmocka_unit_test(utf8_refuses_what_is_not_text),
                                        cmocka_unit_test(files_are_whole_or_absent),
+                                       cmocka_unit_test(a_writer_that_is_killed_leaves_nothing),
                                        cmocka_unit_test(nearest_offers_what_was_meant),
                                        cmocka_unit_test(nearest_lists_the_best_first),
                                        cmocka_unit_test(processes_answer_and_stop),
