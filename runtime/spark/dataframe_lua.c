@@ -456,6 +456,18 @@ static int no_rows(lua_State *L)
     return session_raise(L, &err);
 }
 
+/* df.n = …, df["n"] = …: as in pandas */
+static int l_newindex(lua_State *L)
+{
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "name";
+    struct err err;
+
+    err_clear(&err);
+    err_set(&err, LC_ARG, "a DataFrame does not change: a column is added to another one");
+    err_hint(&err, "df = df:withColumn(\"%s\", column); a plain value is F.lit(value)", name);
+    return session_raise(L, &err);
+}
+
 static int l_index(lua_State *L) /* upvalues: methods, properties */
 {
     const char *name;
@@ -554,7 +566,8 @@ static void open_class(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {
         {"__gc", l_gc},   {"__call", l_call},   {"__tostring", l_tostring}, {"__mimebundle", l_mimebundle},
-        {"__len", l_len}, {"__pairs", no_rows}, {"__dir", l_dir},           {NULL, NULL}};
+        {"__len", l_len}, {"__pairs", no_rows}, {"__dir", l_dir},           {"__newindex", l_newindex},
+        {NULL, NULL}};
 
     luaL_setfuncs(L, metamethods, 0);
     spark_methods(L, methods, "DataFrame");

@@ -603,6 +603,7 @@ print(spark.read:parquet("{tmp_path}/x"):count())
     ('df:replace("a", "b", "nope")', "UNRESOLVED_COLUMN"),
     ('df:groupBy("s"):pivot("id", 1)', "the values go in a list"),
     ("return df[1]", "a DataFrame has no elements"),
+    ("df.total = df.id * 2", 'df = df:withColumn("total", column)'),
     ("for _, row in ipairs(df) do print(row) end", "for _, row in ipairs(df:collect()) do"),
     ("for _, row in pairs(df) do print(row) end", "for _, row in ipairs(df:collect()) do"),
     ('spark.read:csv{"nowhere.csv", schma = "a INT"}', "did you mean 'schema'"),
