@@ -19,9 +19,9 @@ enum { TEXT_MAX_BYTES = 64 << 20 };
 struct running {
     struct notebook *notebook;
     struct buf text;
-    json_t *params_before;
-    bool params_set, arg_set; /* the global arg of before is the userdata's value */
-    bool entered;             /* what runs is the file; before: what did */
+    json_t *params_before, *given; /* given: those of the line */
+    bool params_set, arg_set;      /* the global arg of before is the userdata's value */
+    bool entered;                  /* what runs is the file; before: what did */
     char *before;
 };
 
@@ -35,7 +35,8 @@ static int l_close(lua_State *L)
     if (r->params_set)
         session_set_params(session_of(L), r->params_before);
     json_decref(r->params_before);
-    r->params_before = NULL;
+    json_decref(r->given);
+    r->params_before = r->given = NULL;
     r->params_set = false;
     if (r->arg_set) {
         lua_getiuservalue(L, 1, 1);
@@ -117,14 +118,16 @@ static void take_words(lua_State *L, int slot, const struct line_words *w, bool 
     lua_newtable(L);
     lua_pushstring(L, w->words[0]);
     lua_rawseti(L, -2, 0);
+    r->given = json_object();
     for (size_t i = 1; i < w->n; i++) {
-        if (take_param(L, session_params(s), w, &i))
+        if (take_param(L, r->given, w, &i))
             continue;
         if (notebook)
             line_error(L, "run", "cannot read the parameter", w->words[i]);
         lua_pushstring(L, w->words[i]);
         lua_rawseti(L, -2, ++n);
     }
+    json_object_update(session_params(s), r->given);
     if (notebook) {
         lua_pop(L, 1);
         return;
@@ -135,12 +138,27 @@ static void take_words(lua_State *L, int slot, const struct line_words *w, bool 
     lua_setglobal(L, "arg");
 }
 
+/* What the line gives and the notebook does not know: told, and set, as papermill does. */
+static void warn_unknown(lua_State *L, const struct running *r)
+{
+    struct buf *names = session_buf(L, BUF_TEXT_MAX), *said = session_buf(L, BUF_TEXT_MAX);
+
+    parameters_unknown(r->given, r->notebook, names);
+    for (const char *line = buf_str(names); *line; line += strcspn(line, "\n") + 1)
+        buf_printf(said, "warning: %.*s\n", (int)strcspn(line, "\n"), line);
+    if (said->len)
+        session_print(session_of(L), STREAM_STDERR, buf_str(said), said->len);
+    lua_pop(L, 2);
+}
+
 static void run_notebook(lua_State *L, struct running *r, const char *path)
 {
     struct err err;
 
-    if (notebook_load(path, &r->notebook, &err) != LC_OK ||
-        parameters_inject(session_params(session_of(L)), r->notebook, &err) != LC_OK)
+    if (notebook_load(path, &r->notebook, &err) != LC_OK)
+        session_raise(L, &err);
+    warn_unknown(L, r);
+    if (parameters_inject(session_params(session_of(L)), r->notebook, &err) != LC_OK)
         session_raise(L, &err);
     for (size_t i = 0; i < notebook_cell_count(r->notebook); i++) {
         json_t *cell = notebook_cell(r->notebook, i);

@@ -1154,6 +1154,21 @@ def test_files_of_the_home_folder(kernel, tmp_path):
     assert kernel.out("%run ~/home") == "from home\nmore\n"
 
 
+def test_run_tells_of_a_parameter_that_the_notebook_does_not_know(kernel, tmp_path):
+    """And sets it, as papermill does; those of the notebook that runs it are not meant."""
+    cell = nbformat.v4.new_code_cell("epochs = 1")
+    cell.metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell("print(epochs, epoch, rate)")]), tmp_path / "inner.ipynb")
+    shown = kernel.run("%run inner.ipynb -p epoch 3 $rate=0.5 $epochs=2")
+    assert shown["stdout"] == "2\t3\t0.5\n"
+    assert shown["stderr"] == ("warning: the notebook knows no parameter 'epoch'; did you mean 'epochs'?\n"
+                               "warning: the notebook knows no parameter 'rate'\n")
+    assert kernel.run("%run inner.ipynb -p epochs 3")["stderr"] == ""
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%run inner.ipynb $epochs=7")]), tmp_path / "outer.ipynb")
+    shown = kernel.run("%run outer.ipynb -p other 1")
+    assert shown["stdout"].startswith("7\t") and shown["stderr"] == "warning: the notebook knows no parameter 'other'\n"
+
+
 def test_what_ipythons_run_load_save_and_history_take(kernel, tmp_path):
     (tmp_path / "script.lua").write_text("print('ran', n)\n")
     kernel.out("n = 3")
