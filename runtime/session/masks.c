@@ -324,6 +324,11 @@ void masks_reply(struct session *s, struct cell_reply *reply)
     reply->user_expressions = masks_json(s, reply->user_expressions);
 }
 
+const struct redact *session_secrets(struct session *s)
+{
+    return of(s) ? of(s)->redact : NULL;
+}
+
 bool session_masked(struct session *s, const char *text, size_t len)
 {
     struct buf out = BUF_INIT(SIZE_MAX / 2);

@@ -69,6 +69,9 @@ int session_end_notebook(lua_State *L, const char *value);
  * encodings. False: it is too short, or there is no memory. */
 bool session_mask(struct session *s, const char *value, size_t len);
 bool session_masked(struct session *s, const char *text, size_t len); /* is such a value in the text? */
+struct redact;
+const struct redact *
+session_secrets(struct session *s); /* all of them; NULL: there is none. Until the next one */
 
 /* Pushes a table name → value of what the user has defined: globals that lacus did not bring, and carried
  * locals (for %who, %whos). session_forget drops a name; false when there was none. */

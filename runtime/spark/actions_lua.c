@@ -129,7 +129,7 @@ int dataframe_show(lua_State *L)
 {
     static const char *const names[] = {"n", "truncate", "vertical", NULL};
     const struct plan *p = dataframe_check(L, 1);
-    struct show_options o = {0};
+    struct show_options o = {.secrets = session_secrets(session_of(L))};
     struct buf text = BUF_INIT(BUF_TEXT_MAX);
     struct err err;
     enum lc rc;

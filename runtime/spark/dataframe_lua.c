@@ -517,13 +517,16 @@ static int l_mimebundle(lua_State *L)
 {
     const struct plan *p = dataframe_check(L, 1);
     const struct frontend *f = session_frontend(session_of(L));
+    struct show_options o = {.rows = 50,
+                             .truncate = 40,
+                             .width = f->ops && f->ops->columns ? f->ops->columns(f->self) : 0,
+                             .secrets = session_secrets(session_of(L))};
     struct buf text = BUF_INIT(BUF_TEXT_MAX), html = BUF_INIT(BUF_TEXT_MAX);
     struct err err;
     enum lc rc;
 
     err_clear(&err);
-    rc = spark_show_rich(ctx_of(L), spark_of(L), p, 50,
-                         f->ops && f->ops->columns ? f->ops->columns(f->self) : 0, &text, &html, &err);
+    rc = spark_show_rich(ctx_of(L), spark_of(L), p, &o, &text, &html, &err);
     if (rc == LC_OK) {
         lua_createtable(L, 0, 2);
         lua_pushlstring(L, buf_str(&text), text.len);

@@ -157,11 +157,22 @@ static const char *escaped(struct arena *arena, const char *text)
     return copy ? copy : "";
 }
 
-static const char *shown(struct grid *g, const char *text, int64_t truncate)
+static const char *masked(struct grid *g, const char *text, const struct redact *secrets)
 {
+    struct buf b = BUF_INIT(BUF_TEXT_MAX);
+
+    if (!redact_empty(secrets) && redact_text(secrets, text, strlen(text), &b) > 0)
+        text = arena_strdup(g->arena, buf_str(&b));
+    buf_release(&b);
+    return text ? text : "";
+}
+
+static const char *shown(struct grid *g, const char *text, const struct show_options *o)
+{
+    int64_t truncate = o->truncate;
     size_t len;
 
-    text = text ? escaped(g->arena, text) : "NULL";
+    text = text ? escaped(g->arena, masked(g, text, o->secrets)) : "NULL";
     len = strlen(text);
     if (truncate <= 0 || utf8_count(text, len) <= (size_t)truncate)
         return text;
@@ -170,14 +181,15 @@ static const char *shown(struct grid *g, const char *text, int64_t truncate)
     return cut ? cut : "";
 }
 
-static const char **texts_of(struct grid *g, int64_t truncate)
+static const char **texts_of(struct grid *g, const struct show_options *o)
 {
     const char **texts = mem_calloc(((size_t)g->rows + 1) * (g->columns ? g->columns : 1), sizeof *texts);
 
     for (size_t c = 0; texts && c < g->columns; c++)
-        texts[c] = escaped(g->arena, g->schema->fields[c].name); /* names are never cut */
+        texts[c] =
+            escaped(g->arena, masked(g, g->schema->fields[c].name, o->secrets)); /* names are never cut */
     for (size_t i = 0; texts && i < (size_t)g->rows * g->columns; i++)
-        texts[g->columns + i] = shown(g, g->cells[i].text, truncate);
+        texts[g->columns + i] = shown(g, g->cells[i].text, o);
     return texts;
 }
 
@@ -287,7 +299,7 @@ static void print_vertical(const struct grid *g, const char *const *texts, struc
 
 static enum lc print_grid(struct grid *g, const struct show_options *o, struct buf *out, struct err *err)
 {
-    const char **texts = texts_of(g, o->truncate);
+    const char **texts = texts_of(g, o);
     bool ok = texts != NULL;
 
     if (ok && o->vertical)
@@ -310,7 +322,7 @@ enum lc spark_show(const struct ctx *ctx, struct spark *s, const struct plan *p,
     struct grid g;
     enum lc rc;
 
-    if (spark_is_remote(s)) {
+    if (spark_is_remote(s) && redact_empty(o->secrets)) { /* a server's table is drawn around them */
         TRY(spark_remote(s, "show", &remote, &e, err));
         return remote->show(e, ctx, p, &(struct engine_show){o->rows, o->truncate, o->vertical}, out, err);
     }
@@ -369,14 +381,14 @@ static void print_html(const struct grid *g, struct buf *out)
                (long long)g->rows, PLURAL(g->rows), g->columns, PLURAL(g->columns));
 }
 
-enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows, int width,
-                        struct buf *text, struct buf *html, struct err *err)
+enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                        const struct show_options *o, struct buf *text, struct buf *html, struct err *err)
 {
     struct grid g;
     enum lc rc;
 
-    TRY(grid_read(ctx, s, p, rows, &g, err));
-    rc = print_grid(&g, &(struct show_options){.rows = rows, .truncate = 40, .width = width}, text, err);
+    TRY(grid_read(ctx, s, p, o->rows, &g, err));
+    rc = print_grid(&g, o, text, err);
     if (rc == LC_OK) {
         print_html(&g, html);
         rc = buf_check(html, err);

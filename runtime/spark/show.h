@@ -12,6 +12,7 @@
  */
 #ifndef LACUS_SPARK_SHOW_H
 #define LACUS_SPARK_SHOW_H
+#include "runtime/base/redact.h"
 #include "runtime/spark/spark.h"
 
 struct show_options {
@@ -19,11 +20,14 @@ struct show_options {
     int64_t truncate; /* characters of a cell; 0: all, and cells stand to the left */
     bool vertical;
     int width; /* columns of the table that do not fit are named below it; 0: all fit */
+    const struct redact
+        *secrets; /* hidden before a column is measured: no box tells how long one is; may be NULL */
 };
 
 enum lc spark_show(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct show_options *o,
                    struct buf *out, struct err *err) MUST_CHECK;
-/* text and html of one run of the plan, for display(df); width: columns of the terminal that the text is to fit, 0: any */
-enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p, int64_t rows, int width,
-                        struct buf *text, struct buf *html, struct err *err) MUST_CHECK;
+/* text and html of one run of the plan, for display(df) */
+enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p,
+                        const struct show_options *o, struct buf *text, struct buf *html,
+                        struct err *err) MUST_CHECK;
 #endif

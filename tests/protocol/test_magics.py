@@ -993,6 +993,20 @@ def test_secrets_never_get_out(kernel, place, tmp_path):
     assert subprocess.run([LACUS, "secrets", "get", "prod", "token"], capture_output=True, text=True, check=True).stdout == value
 
 
+def test_the_box_of_a_table_does_not_tell_how_long_a_secret_is(kernel):
+    """Nor how it begins: it is hidden before it is cut. Also as a part of a value, as a name, and set upright."""
+    subprocess.run([LACUS, "secrets", "create-scope", "boxes"], check=True)
+    shown = []
+    for key, value in (("short", "Tr0ub4dor"), ("long", "correct-horse-battery-staple-and-then-some-more-of-it")):
+        subprocess.run([LACUS, "secrets", "put", "boxes", key], input=value, text=True, check=True)
+        kernel.out(f"v = dbutils.secrets.get('boxes', '{key}')\ndf = spark:createDataFrame({{{{v, 1}}, {{'Bearer ' .. v, 2}}}}, {{'secret', 'n'}})")
+        rich = kernel.run("df")["result"]
+        tables = [kernel.out(f"df:{call}") for call in ("show()", "show(20, false)", "show(20, 4)", "show{n = 5, vertical = true}", "withColumnRenamed('n', v):show(1)")]
+        shown.append([rich["text/plain"], re.sub("<td[^>]*>", "<td>", rich["text/html"]), *tables])
+        assert "[REDACTED]" in tables[0] and "Bearer [REDACTED]" in tables[1] and value[:4] not in json.dumps(shown[-1])
+    assert shown[0] == shown[1]
+
+
 def test_files(kernel, tmp_path):
     out = kernel.out(f"""dbutils.fs.mkdirs("file:{tmp_path}/d/e")
       dbutils.fs.put("dbfs:{tmp_path}/d/a.txt", "hällo", true)
