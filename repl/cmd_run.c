@@ -69,10 +69,12 @@ static void on_progress(void *arg, const struct runner_progress *p)
         tell(run->o, json_pack("{s:I, s:I}", "cell", (json_int_t)p->number, "total", (json_int_t)p->total));
 }
 
-static void tell_end(const struct run *run, enum lc rc, const char *result, const struct err *err)
+static void tell_end(const struct run *run, enum lc rc, const struct runner_result *result,
+                     const struct err *err)
 {
-    tell(run->o, json_pack("{s:s, s:s?, s:s?, s:s?}", "status", rc == LC_OK ? "ok" : lc_ename(rc), "result",
-                           result, "output", run->output, "error", rc == LC_OK ? NULL : err->message));
+    tell(run->o, json_pack("{s:s, s:s?, s:s?, s:s?, s:s?}", "status", rc == LC_OK ? "ok" : lc_ename(rc),
+                           "result", result->exit_value, "job", result->job, "output", run->output, "error",
+                           rc == LC_OK ? NULL : err->message));
 }
 
 /* Nothing can be closed: the thread that would do it does not come back. */
@@ -83,7 +85,7 @@ static void on_stuck(void *arg, enum lc rc, const struct err *err)
     if (run->errors >= 0)
         dup2(run->errors, STDERR_FILENO);
     command_error("run", err);
-    tell_end(run, rc, NULL, err);
+    tell_end(run, rc, &(struct runner_result){0}, err);
     _exit(interrupt_exit_code(lc_exit(rc)));
 }
 
@@ -252,7 +254,7 @@ static enum lc run_notebook(const struct run_options *o, struct err *err)
 
     if (o->allow_errors && result.failed > 0 && !o->quiet)
         fprintf(stderr, "lacus run: %zu cell%s failed, and may\n", result.failed, PLURAL(result.failed));
-    tell_end(&run, rc, result.exit_value, err);
+    tell_end(&run, rc, &result, err);
     runner_result_release(&result);
     mem_free(run.input);
     mem_free(run.output);

@@ -166,7 +166,8 @@ static const struct row rows[] = {
     {"--log-output", NULL, 0, set_flag, AT(log_output), "",
      "cells and their output as log, on standard error"},
     {"--resume", NULL, 0, set_flag, AT(resume), "",
-     "goes on where the run that wrote OUT failed; the cells before run again for their state only"},
+     "goes on where the run that wrote OUT failed; the cells before run again for their state only; a "
+     "complete run stays as it is"},
     {"--cell-timeout", "--execution-timeout", 1, set_seconds, AT(cell_timeout), "SECONDS",
      "a cell that takes longer is interrupted and has failed"},
     {"--timeout", NULL, 1, set_seconds, AT(timeout), "SECONDS", "the same for the whole run"},

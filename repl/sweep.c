@@ -239,6 +239,9 @@ static void take_line(struct sweep_point *p, const char *line, size_t len)
         p->cell = json_integer_value(json_object_get(said, "cell"));
         p->total = json_integer_value(json_object_get(said, "total"));
     } else if (json_object_get(said, "status")) {
+        const char *job = json_string_value(json_object_get(said, "job"));
+        if (job) /* it was complete before: its tracking runs have the tag of then */
+            (void)snprintf(p->job, sizeof p->job, "%s", job);
         json_decref(p->end);
         p->end = json_incref(said);
     }

@@ -385,6 +385,8 @@ static void note_run(struct runner *r, const char *status)
                      "parameters", r->params, "attempts", r->result->attempts);
     if (r->result->exit_value)
         json_object_set_new(note, "exit_value", json_string(r->result->exit_value));
+    if (r->options->session.job)
+        json_object_set_new(note, "job", json_string(r->options->session.job));
     json_object_set_new(notebook_metadata(r->nb), "lacus", note);
 }
 
@@ -417,15 +419,54 @@ static void take_over(struct runner *r, struct notebook *before)
     }
 }
 
-static json_t *parameters_of(struct notebook *nb)
+static json_t *note_of(struct notebook *nb, const char *name)
 {
-    return json_object_get(json_object_get(notebook_metadata(nb), "lacus"), "parameters");
+    return json_object_get(json_object_get(notebook_metadata(nb), "lacus"), name);
+}
+
+/* It ended well, all of it or at its exit, and nothing is new: what it did is not done again. */
+static bool is_complete(const struct runner *r, struct notebook *before)
+{
+    const char *status = json_string_value(note_of(before, "status"));
+    size_t n = notebook_cell_count(r->nb);
+
+    if (!status || strcmp(status, "ok") != 0 || n != notebook_cell_count(before) ||
+        (r->replay < n && !note_of(before, "exit_value")))
+        return false;
+    for (size_t i = r->replay; i < n; i++) {
+        const json_t *now = notebook_cell(r->nb, i), *then = notebook_cell(before, i);
+        if (!same_source(now, then) || (runs(r, now) && papermill_completed(then)))
+            return false;
+    }
+    return true;
+}
+
+static void resume_from(struct runner *r, struct notebook *before)
+{
+    const json_t *parameters = note_of(before, "parameters"); /* NULL: papermill ran it */
+    const char *value, *job;
+
+    if (parameters && !json_equal(parameters, r->params)) {
+        if (!r->options->quiet)
+            fprintf(stderr, "lacus run: the run before had other parameters: this one begins anew\n");
+        return;
+    }
+    take_over(r, before);
+    r->complete = is_complete(r, before);
+    if (!r->complete)
+        return;
+    value = json_string_value(note_of(before, "exit_value"));
+    job = json_string_value(note_of(before, "job"));
+    r->result->exit_value = value ? mem_strdup(value) : NULL;
+    r->result->job = job ? mem_strdup(job) : NULL;
+    if (!r->options->quiet)
+        fprintf(stderr, "lacus run: '%s' is complete: nothing is left to run\n", r->options->output);
 }
 
 /* The values of before; what kept.h keeps can be written again, not given to a cell. */
 static enum lc take_parameters(struct runner *r, struct notebook *before, struct err *err)
 {
-    json_t *parameters = parameters_of(before);
+    json_t *parameters = note_of(before, "parameters");
     char *text;
     bool kept;
 
@@ -514,7 +555,7 @@ static enum lc prepare(struct runner *r, struct err *err)
     if (rc == LC_OK) {
         papermill_begin(r->nb, r->options->input, r->options->output, r->params);
         if (before)
-            take_over(r, before);
+            resume_from(r, before);
         if (r->options->report_mode)
             papermill_hide_sources(r->nb);
         note_run(r, "running");
@@ -599,6 +640,8 @@ static enum lc attempt(struct runner *r, struct err *err)
     TRY(prepare(r, err));
     if (r->options->prepare_only)
         return prepare_only(r, err);
+    if (r->complete)
+        return LC_OK;
     if (!piped(r))
         TRY(notebook_save(r->nb, r->options->output, false, err));
     rc = run_session(r, err);
@@ -731,5 +774,6 @@ enum lc notebook_run(const struct runner_options *options, struct runner_result 
 void runner_result_release(struct runner_result *r)
 {
     mem_free(r->exit_value);
+    mem_free(r->job);
     *r = (struct runner_result){0};
 }

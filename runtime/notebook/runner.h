@@ -7,7 +7,8 @@
  * Resume    the cells that an earlier run's output shows as completed (or failed, as they may), with the same source,
  *           from the first one on, are run again only for what they leave in memory: what they print or show is dropped and their
  *           stored outputs stay. So what they do outside happens twice; cells tagged `no-replay` are not run
- *           again. Running and storing goes on at the first cell that failed, is new or has changed.
+ *           again. Running and storing goes on at the first cell that failed, is new or has changed. With other parameters
+ *           nothing is taken over; of a run that is complete nothing is run and nothing written.
  * Ownership options are borrowed during the call; a result is released with runner_result_release.
  * Params    one that the notebook does not know is set all the same, after a warning on standard error (not when `quiet`).
  *           dbutils.widgets see them; a cell `injected-parameters` assigns them, as papermill does.
@@ -65,6 +66,8 @@ struct runner_options {
 
 struct runner_result {
     char *exit_value; /* owned: what the notebook handed to dbutils.notebook.exit; NULL: nothing */
+    char
+        *job; /* owned: of a resumed run that was complete: what its tracking runs are tagged with; or NULL */
     size_t ran, failed, skipped, replayed;
     int attempts;
 };

@@ -27,6 +27,7 @@ struct runner {
     struct minder *minder;
     struct session *session; /* borrowed; while cells run */
     bool again;              /* it failed, and is begun once more */
+    bool complete;           /* the run that is resumed has nothing left to run */
     size_t replay;           /* so many of the first code cells run again for their state only */
     int64_t deadline;        /* of the whole run; 0: none */
     pthread_mutex_t lock;

@@ -615,6 +615,28 @@ def test_resume_passes_a_cell_that_failed_as_it_may(home, tmp_path, package):
     assert [c.metadata.lacus.status for c in read(tmp_path / "o.ipynb").cells] == ["error", "replayed", "ok"]
 
 
+@pytest.mark.parametrize("end", ["print('end')", "dbutils.notebook.exit('v')"])
+def test_resume_of_a_complete_run_does_nothing_twice(home, tmp_path, end):
+    log = tmp_path / "log"
+    path = write(tmp_path / "c.ipynb", ("n = 1", "parameters"), ("print('slow')", "slow"), f"local f = io.open('{log}', 'a') f:write(n) f:close()", end, "x = 1")
+    run_ok(home, path, tmp_path / "o.ipynb", "-p", "n", "7", "--skip-tag", "slow")
+    first = (tmp_path / "o.ipynb").read_bytes()
+    for more in ((), ("-p", "n", "7")):
+        done = run_ok(home, path, tmp_path / "o.ipynb", "--resume", "--skip-tag", "slow", *more)
+        assert "is complete: nothing is left to run" in done.stderr and done.stdout == "" and (tmp_path / "o.ipynb").read_bytes() == first and log.read_text() == "7"
+    run_ok(home, path, tmp_path / "o.ipynb", "--resume")  # now the cell that was skipped is to be run
+    assert streams(read(tmp_path / "o.ipynb"))[2] == "slow\n" and log.read_text() == "77"
+    run_ok(home, write(path, ("n = 1", "parameters"), f"local f = io.open('{log}', 'a') f:write('new') f:close()"), tmp_path / "o.ipynb", "--resume")
+    assert log.read_text() == "77new"
+
+
+def test_resume_with_other_parameters_begins_anew(home, tmp_path):
+    path = write(tmp_path / "w.ipynb", "dbutils.widgets.text('n', '1')", "print('n is', dbutils.widgets.get('n'))", "if not os.getenv('FIXED') then error('broken') end")
+    assert lacus(home, "run", path, tmp_path / "o.ipynb", "-p", "n", "7").returncode == 1
+    done = run_ok(home, path, tmp_path / "o.ipynb", "-p", "n", "8", "--resume", FIXED="1")
+    assert "other parameters" in done.stderr and streams(read(tmp_path / "o.ipynb"))[1] == "n is\t8\n"
+
+
 def test_an_interrupt_while_python_starts_is_not_lost(home, tmp_path):
     """A Python that takes its time: the interrupt is there before it can be interrupted."""
     slow = tmp_path / "slow"
@@ -740,8 +762,11 @@ def test_sweep(home, tmp_path):
     chart = report.cells[1].outputs[0].data["application/vnd.vegalite.v5+json"]
     assert {(v["run"], v["metric"]) for v in chart["data"]["values"]} >= {("lr=1e-5 r=8", "loss"), ("lr=2e-5 r=16", "loss"), ("lr=1e-5 r=8", "score")}
     assert "| 1e-5 | 8 | ok |" in report.cells[0].source
-    runs = json.loads(lacus(home, "runs", "--output", "json").stdout)
-    assert len(runs) == 4 and len({t["value"] for r in runs for t in r["data"]["tags"] if t["key"] == "lacus.job"}) == 4
+    tracked = lambda: [next(t["value"] for t in r["data"]["tags"] if t["key"] == "lacus.job") for r in json.loads(lacus(home, "runs", "--output", "json").stdout)]
+    assert len(tracked()) == len(set(tracked())) == 4
+    again = lacus(home, "run", path, "-o", "o/{lr}-{r}.ipynb", "--sweep", "lr=1e-5,2e-5", "--sweep", "r=8,16", "--resume", "--json", cwd=tmp_path)
+    assert again.returncode == 1 and [(r["status"], r["loss"], r["result"]) for r in json.loads(again.stdout)] == [(r["status"], r["loss"], r["result"]) for r in rows]
+    assert len(tracked()) == 6  # only those that had failed
 
 
 def test_sweeps_that_make_no_sense_are_refused_and_a_signal_ends_all(home, tmp_path):
