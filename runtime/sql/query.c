@@ -159,12 +159,33 @@ static const struct plan *parse_values(struct parser *p)
     return checked(p, plan);
 }
 
+/* A whole number, or sums, differences and products of such. */
+static bool whole_number(const struct expr *e, int64_t *out)
+{
+    int64_t a = 0, b = 0;
+    const char *op;
+
+    if (!e || (e->kind != EXPR_LITERAL && (e->kind != EXPR_CALL || e->n == 0 || e->n > 2)))
+        return false;
+    if (e->kind == EXPR_LITERAL) {
+        *out = e->u.literal.i;
+        return dtype_is_integral(e->u.literal.type) && !e->u.literal.is_null;
+    }
+    op = e->u.call.name;
+    if (!whole_number(e->args[e->n - 1], &b) || (e->n == 2 && !whole_number(e->args[0], &a)))
+        return false;
+    if (e->n == 1)
+        return (strcmp(op, "-") == 0 || strcmp(op, "negative") == 0) && !__builtin_sub_overflow(a, b, out);
+    return strcmp(op, "+") == 0   ? !__builtin_add_overflow(a, b, out)
+           : strcmp(op, "-") == 0 ? !__builtin_sub_overflow(a, b, out)
+           : strcmp(op, "*") == 0 ? !__builtin_mul_overflow(a, b, out)
+                                  : false;
+}
+
 static bool constant(struct parser *p, const struct token *at, const struct expr *e, int64_t *out)
 {
-    if (e && e->kind == EXPR_LITERAL && dtype_is_integral(e->u.literal.type)) {
-        *out = e->u.literal.i;
+    if (whole_number(e, out))
         return true;
-    }
     return p->failed == LC_OK &&
            fail_at(p, at,
                    "[INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE] '%.60s' is not a whole number. SQLSTATE: 42K0E",

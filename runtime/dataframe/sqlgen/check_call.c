@@ -304,19 +304,6 @@ static enum lc check_limits(struct call *c)
 }
 
 /* ---- arguments that are known before there are rows ---- */
-static bool is_foldable(const struct expr *e)
-{
-    if (!e || e->kind == EXPR_LITERAL)
-        return e != NULL;
-    if (e->kind != EXPR_CAST && e->kind != EXPR_EXTRACT &&
-        (e->kind != EXPR_CALL || e->n == 0 || function_is_aggregate(e->u.call.name)))
-        return false;
-    for (size_t i = 0; i < e->n; i++)
-        if (!is_foldable(e->args[i]))
-            return false;
-    return true;
-}
-
 /* The name that Spark has for the call of a window function, whose row says it only when it is made. */
 static const char *window_name(struct call *c)
 {
@@ -450,7 +437,7 @@ static enum lc check_foldable(struct call *c)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct sx *x = &c->args[rows[i].argument];
 
-        if (strcmp(rows[i].name, c->f->name) == 0 && rows[i].argument < c->n && !is_foldable(x->from))
+        if (strcmp(rows[i].name, c->f->name) == 0 && rows[i].argument < c->n && !sx_is_foldable(x->from))
             return rows[i].refuse(c, rows[i].what, rows[i].type, x);
     }
     return LC_OK;
@@ -461,7 +448,7 @@ static enum lc check_format(struct call *c)
 {
     bool named = strcmp(c->f->name, "to_char") == 0 || strcmp(c->f->name, "to_varchar") == 0;
 
-    return named && c->n > 1 && dtype_is_numeric(c->args[0].type) && !is_foldable(c->args[1].from)
+    return named && c->n > 1 && dtype_is_numeric(c->args[0].type) && !sx_is_foldable(c->args[1].from)
                ? refuse_input(c, "format", A_STRING, &c->args[1])
                : LC_OK;
 }

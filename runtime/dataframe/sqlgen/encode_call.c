@@ -489,9 +489,35 @@ static enum lc outer_column(struct gen *g, const struct scope *s, const struct e
                     "use the DataFrame in df:lateralJoin(…), or as :exists() or :scalar() in a condition");
 }
 
+/* try_add and its kin of two numbers: what their arguments fail with is an error all the same. */
+static bool is_try_of_numbers(const struct call *c)
+{
+    static const char *const names[] = {"try_add", "try_subtract", "try_multiply", "try_divide", "try_mod"};
+
+    for (size_t i = 0; c->n == 2 && i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], c->f->name) == 0)
+            return dtype_is_numeric(c->args[0].type) && dtype_is_numeric(c->args[1].type);
+    return false;
+}
+
+static bool is_real(const struct dtype *t)
+{
+    return t->id == DTYPE_DOUBLE || t->id == DTYPE_FLOAT;
+}
+
+bool call_never_fails(const struct call *c)
+{
+    const struct dtype *a = c->args[0].type, *b = c->args[1].type;
+
+    return is_try_of_numbers(c) &&
+           (is_real(a) || is_real(b) ||
+            (strcmp(c->f->name, "try_divide") == 0 && a->id != DTYPE_DECIMAL && b->id != DTYPE_DECIMAL));
+}
+
 static bool is_outside_try(const struct call *c, const struct sx *x)
 {
-    return x->aggregate || x->window || (c->scope->aggregating && !x->literal) ||
+    return (is_try_of_numbers(c) && !x->col && !x->literal) || x->aggregate || x->window ||
+           (c->scope->aggregating && !x->literal) ||
            (x->sql && (strstr(x->sql, "(SELECT ") || strstr(x->sql, "error(")));
 }
 
@@ -501,7 +527,8 @@ static const char *named_outside_try(struct call *c)
 {
     const char *row = "", *variable = NULL;
 
-    if (c->f->kind != FUNCTION_SCALAR || strncmp(c->f->name, "try_", 4) != 0)
+    if (c->f->kind != FUNCTION_SCALAR || strncmp(c->f->name, "try_", 4) != 0 ||
+        (c->n == 2 && call_never_fails(c)))
         return NULL;
     for (size_t i = 0; i < c->n && !variable; i++)
         if (is_outside_try(c, &c->args[i]))
@@ -509,7 +536,7 @@ static const char *named_outside_try(struct call *c)
     for (size_t i = 0, n = 0; i < c->n && variable; i++) {
         struct sx *x = &c->args[i];
 
-        if (x->literal || !x->sql)
+        if (!x->sql || (x->literal && !strstr(x->sql, "error(")))
             continue;
         row = gen_printf(c->g, "%s%s%s", row, n ? ", " : "", x->sql);
         x->sql = gen_printf(c->g, "struct_extract_at(%s, %zu)", variable, ++n);
@@ -555,6 +582,7 @@ enum lc sx_call(struct gen *g, const struct scope *s, const struct expr *e, cons
     TRY(encode_args(&c));
     TRY(encode_orders(&c));
     TRY(check_orderable(&c));
+    TRY(sx_fold_arguments(&c));
     TRY(sx_check_call(&c));
     TRY(coerce_all(&c));
     TRY(make_tail(&c, over));

@@ -475,27 +475,46 @@ static enum lc minus(struct call *c, struct sx *out)
     return plus_minus(c, out, '-');
 }
 
-/* NULL where the sum or the difference has none. */
-static enum lc tried(struct call *c, struct sx *out, char op)
+/* A text beside a number: NULL where it is none, as all that fails beside texts is. */
+static enum lc try_number(struct call *c, struct sx *x, const struct dtype *other)
 {
-    const char *name =
-        gen_printf(c->g, "try_%s(%s, %s)", op == '+' ? "add" : "subtract", c->args[0].name, c->args[1].name);
+    const struct dtype *to = dtype_is_integral(other) && strcmp(c->f->name, "try_divide") != 0
+                                 ? dtype_of(DTYPE_LONG)
+                                 : dtype_of(DTYPE_DOUBLE);
+    struct sx number;
 
-    TRY(plus_minus(c, out, op));
+    if (x->type->id != DTYPE_STRING || (!dtype_is_numeric(other) && other->id != DTYPE_STRING))
+        return LC_OK;
+    TRY(sx_cast(c->g, x, to, true, false, c->e, &number));
+    *x = number;
+    return LC_OK;
+}
+
+/* NULL where an operation has no result. */
+static enum lc tried(struct call *c, struct sx *out, special_fn *operation)
+{
+    const char *name = gen_printf(c->g, "%s(%s, %s)", c->f->name, c->args[0].name, c->args[1].name);
+    const struct dtype *left = c->args[0].type;
+    bool sure = call_never_fails(c);
+
+    TRY(try_number(c, &c->args[0], c->args[1].type));
+    TRY(try_number(c, &c->args[1], left));
+    TRY(operation(c, out));
     out->name = name;
-    out->sql = gen_printf(c->g, "TRY(%s)", out->sql);
+    if (!sure)
+        out->sql = gen_printf(c->g, "TRY(%s)", out->sql);
     out->nullable = true;
     return out->sql && name ? LC_OK : err_nomem(c->g->err);
 }
 
 static enum lc try_add(struct call *c, struct sx *out)
 {
-    return tried(c, out, '+');
+    return tried(c, out, plus);
 }
 
 static enum lc try_subtract(struct call *c, struct sx *out)
 {
-    return tried(c, out, '-');
+    return tried(c, out, minus);
 }
 
 /* An interval times or by a number has all the fields of its kind. */
@@ -529,7 +548,7 @@ static enum lc times(struct call *c, struct sx *out)
     return scaled(c, out, first ? a : b, first ? b : a, '*');
 }
 
-/* The divisor, with Spark's error where it is zero. */
+/* The divisor, with Spark's error where it is zero, NULL for try_divide and try_mod. */
 static const char *nonzero(struct call *c, const struct sx *x)
 {
     const struct expr *e = x->from;
@@ -546,6 +565,8 @@ static const char *nonzero(struct call *c, const struct sx *x)
          : e->u.literal.type->id == DTYPE_DECIMAL ? strtod(e->u.literal.s, NULL) != 0
                                                   : e->u.literal.f != 0))
         return x->sql;
+    if (strncmp(c->f->name, "try_", 4) == 0)
+        return gen_printf(c->g, "nullif(%s, 0)", x->sql);
     return gen_printf(c->g, "(CASE WHEN %s = 0 THEN error('%s') ELSE %s END)", x->sql, kind, x->sql);
 }
 
@@ -577,6 +598,16 @@ static enum lc divide(struct call *c, struct sx *out)
     return special_done(c, out, type, gen_printf(c->g, "(%s / %s)", a->sql, nonzero(c, b)));
 }
 
+static enum lc try_multiply(struct call *c, struct sx *out)
+{
+    return tried(c, out, times);
+}
+
+static enum lc try_divide(struct call *c, struct sx *out)
+{
+    return tried(c, out, divide);
+}
+
 static enum lc mod(struct call *c, struct sx *out)
 {
     const struct dtype *type;
@@ -585,6 +616,11 @@ static enum lc mod(struct call *c, struct sx *out)
     return special_done(c, out, type,
                         gen_printf(c->g, "CAST((%s %% %s) AS %s)", c->args[0].sql, nonzero(c, &c->args[1]),
                                    gen_sql_type(c->g, type)));
+}
+
+static enum lc try_mod(struct call *c, struct sx *out)
+{
+    return tried(c, out, mod);
 }
 
 static enum lc pmod(struct call *c, struct sx *out)
@@ -637,7 +673,7 @@ static enum lc round_with(struct call *c, struct sx *out, const char *function)
 
     if (c->n > 1 && !special_int(&c->args[1], &scale))
         return special_unsupported(c, "a number of digits that is not a literal");
-    out->name = gen_printf(c->g, "%s(%s, %" PRId64 ")", c->f->name, c->args[0].name, scale);
+    out->name = gen_printf(c->g, "%s(%s, %s)", c->f->name, c->args[0].name, c->n > 1 ? c->args[1].name : "0");
     if (dtype_is_integral(t) && scale >= 0)
         return special_done(c, out, t, c->args[0].sql);
     if (dtype_is_integral(t))
@@ -964,6 +1000,9 @@ const struct special special_numbers[] = {
     {"plus", plus},
     {"try_add", try_add},
     {"try_subtract", try_subtract},
+    {"try_multiply", try_multiply},
+    {"try_divide", try_divide},
+    {"try_mod", try_mod},
     {"minus", minus},
     {"times", times},
     {"divide", divide},

@@ -114,7 +114,7 @@ static enum lc sort_array(struct call *c, struct sx *out)
 {
     bool up = c->n < 2 || special_bool(&c->args[1], true);
 
-    out->name = gen_printf(c->g, "sort_array(%s, %s)", c->args[0].name, up ? "true" : "false");
+    out->name = gen_printf(c->g, "sort_array(%s, %s)", c->args[0].name, c->n > 1 ? c->args[1].name : "true");
     return special_done(c, out, c->args[0].type, sorted(c, !up, !up));
 }
 

@@ -248,7 +248,8 @@ static enum lc split(struct call *c, struct sx *out)
     TRY(check_pattern(c, &c->args[1]));
     if (c->n > 2 && !special_int(&c->args[2], &limit))
         return special_unsupported(c, "a limit that is not a literal");
-    out->name = gen_printf(c->g, "split(%s, %s, %" PRId64 ")", c->args[0].name, c->args[1].name, limit);
+    out->name = gen_printf(c->g, "split(%s, %s, %s)", c->args[0].name, c->args[1].name,
+                           c->n > 2 ? c->args[2].name : "-1");
     quoted = plain ? gen_text(c->g, plain, strlen(plain)) : c->args[1].sql;
     sql = gen_printf(c->g, "%s(%s, %s)", plain && *plain ? "string_split" : "regexp_split_to_array", text,
                      quoted);
@@ -436,8 +437,8 @@ static enum lc extract_with(struct call *c, struct sx *out, const char *function
     if (c->n > 2 && !special_int(&c->args[2], &group))
         return special_unsupported(c, "a group number that is not a literal");
     TRY(check_group(c, group));
-    out->name =
-        gen_printf(c->g, "%s(%s, %s, %" PRId64 ")", c->f->name, c->args[0].name, c->args[1].name, group);
+    out->name = gen_printf(c->g, "%s(%s, %s, %s)", c->f->name, c->args[0].name, c->args[1].name,
+                           c->n > 2 ? c->args[2].name : "1");
     pattern = group_pattern(c, &group);
     sql = gen_printf(c->g, "%s(%s, %s, %" PRId64 ")", function, c->args[0].sql, pattern, group);
     if (type->id == DTYPE_ARRAY && group > 0) /* a group that took no part is an empty text */

@@ -422,12 +422,15 @@ static enum lc months_between(struct call *c, struct sx *out)
     const char *part = gen_printf(c->g, "((day(%s) - day(%s)) * 86400 + %s - %s)", a, b,
                                   day_seconds(c, &c->args[0], a), day_seconds(c, &c->args[1], b));
     bool rounded = c->n < 3 || special_bool(&c->args[2], true);
-    const char *sql =
-        gen_printf(c->g, rounded ? "round(%s + %s / 2678400.0::DOUBLE, 8)" : "(%s + %s / 2678400.0::DOUBLE)",
-                   months, part);
+    const char *exact = gen_printf(c->g, "(%s + %s / 2678400.0::DOUBLE)", months, part);
+    const char *sql = rounded ? gen_printf(c->g, "round(%s, 8)", exact) : exact;
 
+    if (c->n > 2 &&
+        special_bool(&c->args[2], true) != special_bool(&c->args[2], false)) /* it is no literal */
+        sql = gen_printf(c->g, "(CASE WHEN %s THEN %s WHEN NOT %s THEN %s END)", c->args[2].sql, sql,
+                         c->args[2].sql, exact);
     out->name = gen_printf(c->g, "months_between(%s, %s, %s)", c->args[0].name, c->args[1].name,
-                           rounded ? "true" : "false");
+                           c->n > 2 ? c->args[2].name : "true");
     return special_done(
         c, out, dtype_of(DTYPE_DOUBLE),
         gen_printf(c->g,

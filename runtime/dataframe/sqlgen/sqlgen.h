@@ -27,6 +27,9 @@ struct sql_env { /* what only the engine knows */
     /* Appends a FROM item whose columns are named 0, 1, 2 … for a PLAN_LOCAL. */
     enum lc (*local_table)(void *self, const struct ctx *ctx, const struct plan *local, struct buf *from,
                            struct err *err);
+    /* Appends the value of an SQL expression without columns, as text. */
+    enum lc (*constant)(void *self, const struct ctx *ctx, const char *sql, struct buf *value, bool *null,
+                        struct err *err);
     void *self;
     bool
         narrow; /* sums of decimal products may fail with "Overflow in multiplication of DECIMAL(18)", before the first row; then the

@@ -218,8 +218,14 @@ struct call {
 };
 /* encode_call.c: what functions.def says of the i-th argument */
 char call_letter(const char *in, size_t i);
+/* encode_call.c: a try_add or its kin that needs no TRY; of two arguments */
+bool call_never_fails(const struct call *c);
 /* check_call.c: errors that a row of functions.def cannot say; before arguments are converted */
 enum lc sx_check_call(struct call *c);
+/* fold.c: whether an expression is known before there are rows */
+bool sx_is_foldable(const struct expr *e);
+/* Makes literals of arguments that are wanted as such and are none, but foldable. */
+enum lc sx_fold_arguments(struct call *c);
 typedef enum lc special_fn(struct call *c, struct sx *out);
 special_fn *special_find(const char *name);
 struct special {

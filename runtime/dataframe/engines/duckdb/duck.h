@@ -137,4 +137,6 @@ const struct plan *duck_lines_plan(const struct plan *p, const struct dtype *sch
 void duck_put_lines(struct buf *b, const struct sql_query *q, const struct write_spec *spec);
 /* engine_duckdb.c */
 struct sql_env duck_env(struct engine *e);
+enum lc duck_constant(void *self, const struct ctx *ctx, const char *sql, struct buf *value, bool *null,
+                      struct err *err);
 #endif

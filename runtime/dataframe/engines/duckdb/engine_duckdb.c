@@ -18,7 +18,10 @@ extern const struct engine_ops lacus_engine_duckdb;
 
 struct sql_env duck_env(struct engine *e)
 {
-    return (struct sql_env){.source_schema = duck_source_schema, .local_table = duck_local_table, .self = e};
+    return (struct sql_env){.source_schema = duck_source_schema,
+                            .local_table = duck_local_table,
+                            .constant = duck_constant,
+                            .self = e};
 }
 
 static enum lc set_conf(struct engine *e, const char *key, const char *value, struct err *err);
@@ -180,30 +183,51 @@ static enum lc execute(struct engine *e, const struct ctx *ctx, const struct pla
     return code;
 }
 
-static enum lc put_explanation(struct engine *e, const struct ctx *ctx, const char *sql, struct buf *out,
-                               struct err *err)
+/* Appends what the statement's first row has in that column, a text. */
+static enum lc put_cell(struct engine *e, const struct ctx *ctx, struct buf *sql, idx_t column,
+                        struct buf *out, bool *null, struct err *err)
 {
-    struct buf text = BUF_INIT((size_t)128 << 20);
     struct statement s;
     duckdb_data_chunk chunk = NULL;
-    enum lc code;
+    enum lc code = buf_check(sql, err);
 
-    buf_printf(&text, "EXPLAIN %s", sql);
-    code = buf_check(&text, err);
     if (code == LC_OK)
-        code = statement_run(e, ctx, buf_str(&text), STATEMENT_READ, &s, err);
-    buf_release(&text);
+        code = statement_run(e, ctx, buf_str(sql), STATEMENT_READ, &s, err);
+    buf_release(sql);
     if (code != LC_OK)
         return code;
     code = statement_fetch(&s, &chunk, err);
-    if (code == LC_OK && chunk) { /* one row: which plan, and its drawing */
-        duckdb_string_t *cell = e->api.duckdb_vector_get_data(e->api.duckdb_data_chunk_get_vector(chunk, 1));
+    if (code == LC_OK && chunk) {
+        duckdb_vector v = e->api.duckdb_data_chunk_get_vector(chunk, column);
+        uint64_t *valid = e->api.duckdb_vector_get_validity(v);
+        duckdb_string_t *cell = e->api.duckdb_vector_get_data(v);
 
-        buf_add(out, e->api.duckdb_string_t_data(cell), e->api.duckdb_string_t_length(*cell));
+        *null = valid && !e->api.duckdb_validity_row_is_valid(valid, 0);
+        if (!*null)
+            buf_add(out, e->api.duckdb_string_t_data(cell), e->api.duckdb_string_t_length(*cell));
         e->api.duckdb_destroy_data_chunk(&chunk);
     }
     statement_close(&s);
     return code;
+}
+
+static enum lc put_explanation(struct engine *e, const struct ctx *ctx, const char *sql, struct buf *out,
+                               struct err *err)
+{
+    struct buf text = BUF_INIT((size_t)128 << 20);
+    bool null;
+
+    buf_printf(&text, "EXPLAIN %s", sql);
+    return put_cell(e, ctx, &text, 1, out, &null, err); /* one row: which plan, and its drawing */
+}
+
+enum lc duck_constant(void *self, const struct ctx *ctx, const char *sql, struct buf *value, bool *null,
+                      struct err *err)
+{
+    struct buf text = BUF_INIT((size_t)16 << 20);
+
+    buf_printf(&text, "SELECT CAST(%s AS VARCHAR)", sql);
+    return put_cell(self, ctx, &text, 0, value, null, err);
 }
 
 static enum lc explain(struct engine *e, const struct ctx *ctx, const struct plan *p, enum explain_mode mode,
