@@ -323,6 +323,17 @@ static struct scope inside_aggregate(const struct scope *s)
     return inner;
 }
 
+/* AND and OR of what may be false for NULL may be so themselves; of NOT and of = FALSE, which is the same to Spark, neither is true. */
+static bool is_condition(const struct call *c)
+{
+    static const char *const opposites[] = {"not", "=", "==", "!=", "<>"};
+
+    for (size_t i = 0; i < sizeof opposites / sizeof *opposites; i++)
+        if (strcmp(c->f->name, opposites[i]) == 0)
+            return true;
+    return c->scope->condition && (strcmp(c->f->name, "and") == 0 || strcmp(c->f->name, "or") == 0);
+}
+
 static enum lc encode_args(struct call *c)
 {
     struct scope inner = *c->scope;
@@ -330,6 +341,7 @@ static enum lc encode_args(struct call *c)
     if (c->f->kind == FUNCTION_AGGREGATE && !c->over)
         inner = inside_aggregate(c->scope);
     inner.generators = false;
+    inner.condition = is_condition(c);
     for (size_t i = 0; i < c->n; i++) {
         const struct expr *a = c->e->args[i];
 

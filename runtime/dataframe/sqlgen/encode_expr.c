@@ -664,6 +664,9 @@ static enum lc subquery_in(struct gen *g, const struct scope *s, const struct ex
     out->nullable = x.nullable || r->cols[0].nullable;
     out->sql =
         gen_printf(g, "(%s %sIN (%s))", x.sql, e->u.subquery.negated ? "NOT " : "", rel_select(g, r, false));
+    if (!s->condition &&
+        x.type->id != DTYPE_NULL) /* as a value it is never NULL to Spark, whatever it says */
+        out->sql = gen_printf(g, "coalesce(%s, FALSE)", out->sql);
     return LC_OK;
 }
 
@@ -969,7 +972,10 @@ enum lc sx_expr(struct gen *g, const struct scope *s, const struct expr *e, stru
 
 enum lc sx_condition(struct gen *g, const struct scope *s, const struct expr *e, struct sx *out)
 {
-    TRY(sx_expr(g, s, e, out));
+    struct scope condition = *s;
+
+    condition.condition = true;
+    TRY(sx_expr(g, &condition, e, out));
     if (out->type->id == DTYPE_BOOLEAN || out->type->id == DTYPE_NULL)
         return LC_OK;
     if (s->clause && strcmp(s->clause, "JOIN") == 0)

@@ -5,7 +5,8 @@
 
 static bool is_random(const char *name)
 {
-    static const char *const names[] = {"rand", "randn", "random", "uniform", "randstr", "shuffle", "uuid", "udf"};
+    static const char *const names[] = {"rand",    "randn",   "random", "uniform",
+                                        "randstr", "shuffle", "uuid",   "udf"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0)

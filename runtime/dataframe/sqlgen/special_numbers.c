@@ -148,6 +148,19 @@ static enum lc when(struct call *c, struct sx *out)
     return LC_OK;
 }
 
+/* if, nvl2: a condition that is NULL is as good as false and makes nothing NULL. */
+static enum lc if_else(struct call *c, struct sx *out)
+{
+    bool nullable = c->args[1].nullable || c->args[2].nullable;
+
+    TRY(special_done(c, out, c->args[1].type,
+                     gen_printf(c->g, "(CASE WHEN %s%s THEN %s ELSE %s END)", c->args[0].sql,
+                                strcmp(c->f->name, "nvl2") == 0 ? " IS NOT NULL" : "", c->args[1].sql,
+                                c->args[2].sql)));
+    out->nullable = nullable;
+    return LC_OK;
+}
+
 /* ---- arithmetic ---- */
 static const struct dtype *as_decimal(struct call *c, const struct dtype *t);
 
@@ -997,6 +1010,7 @@ const struct special special_numbers[] = {
     {"in", in_list},
     {"nullif", nullif},
     {"when", when},
+    {"if", if_else},
     {"plus", plus},
     {"try_add", try_add},
     {"try_subtract", try_subtract},

@@ -70,6 +70,7 @@ struct scope {
     bool aggregating; /* every column must be a group or inside an aggregate */
     bool aggregates;  /* aggregate functions are allowed */
     bool generators;
+    bool condition;     /* what is NULL is as good as false */
     const char *clause; /* for errors: "WHERE", … */
     const struct variable *variables;
     const struct scope *outer; /* of the query around a subquery */
