@@ -22,37 +22,13 @@ static void add_prompted(struct buf *out, const char *text)
     }
 }
 
-static void add_quoted(struct buf *out, const char *text, size_t len)
-{
-    buf_putc(out, '"');
-    for (size_t i = 0; i < len; i++)
-        if (text[i] == '\n')
-            buf_puts(out, "\\n");
-        else if (text[i] == '"' || text[i] == '\\')
-            buf_printf(out, "\\%c", text[i]);
-        else
-            buf_putc(out, text[i]);
-    buf_putc(out, '"');
-}
-
-/* Pushes the text as Lua gets it: magics, commands and questions are calls. */
+/* Pushes the text as Lua that runs: magics, commands and questions are calls. */
 static const char *push_translated(lua_State *L, const char *text)
 {
     struct buf *out = session_buf(L, BUF_TEXT_MAX);
-    size_t len = strlen(text);
-    struct magic_cell cell;
 
-    if (magic_split(text, len, &cell)) {
-        buf_puts(out, "lacus.magic(\"%%\",");
-        add_quoted(out, cell.name, cell.name_len);
-        buf_puts(out, ",");
-        add_quoted(out, cell.line, cell.line_len);
-        buf_puts(out, ",");
-        add_quoted(out, cell.body, cell.body_len);
-        buf_puts(out, ")");
-    } else if (!magic_rewrite(session_of(L), "lacus.magic", text, len, out)) {
+    if (!magic_translate(session_of(L), text, strlen(text), out))
         return text;
-    }
     return lua_pushlstring(L, buf_str(out), out->len);
 }
 

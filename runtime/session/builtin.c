@@ -1,6 +1,7 @@
 /* The names that a session brings by itself, opened when they are first used. */
 #include "runtime/session/debug.h"
 #include "runtime/session/display.h"
+#include "runtime/session/magic.h"
 #include "runtime/session/manual.h"
 #include "runtime/session/names.h"
 #include "runtime/session/session_int.h"
@@ -87,6 +88,25 @@ static const struct manual_topic base = {
     .name = "", .doc = "names that every cell has", .rows = rows, .fields = fields};
 static const struct manual_topic *const base_topics[] = {&base, NULL};
 
+static const struct manual_row lacus_rows[] = {
+    {"magic", magic_run_text,
+     "magic(text: string) -> any\nruns a magic, a command or a cell of one, from a text that was put "
+     "together; "
+     "%history -t shows cells so"
+     "\n\tfor _, name in ipairs{\"first\", \"second\"} do lacus.magic(\"%md about \" .. name) end"},
+    {0}};
+static const struct manual_topic lacus_topic = {
+    .name = "lacus", .doc = "the session itself", .rows = lacus_rows};
+static const struct manual_topic *const lacus_topics[] = {&lacus_topic, NULL};
+
+static int open_lacus(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"magic", magic_run_text}, {NULL, NULL}};
+
+    luaL_newlib(L, functions);
+    return 1;
+}
+
 static int l_now(lua_State *L) /* seconds, from some moment on */
 {
     lua_pushnumber(L, (lua_Number)clock_mono_ns() / 1e9);
@@ -126,6 +146,8 @@ const struct session_global names_builtin[] = {
     {"input", open_input, "input(prompt, {password = true}): asks the person at the notebook", NULL},
     {"json", json_open,
      "json.encode(value), json.decode(text), json.array(table), json.object(table), json.null", json_topics},
+    {"lacus", open_lacus, "lacus.magic(\"%cd /tmp\"): runs a magic or a command that was put together",
+     lacus_topics},
     {"null", open_null, "SQL's NULL, JSON's null", base_topics},
     {"plot", plot_open,
      "plot.line, scatter, bar, hist, box, heatmap: Vega-Lite in a notebook, text in a terminal", plot_topics},

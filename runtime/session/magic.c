@@ -150,6 +150,8 @@ static void take_continued(struct line *l, const char *text_end)
     }
 }
 
+#define CALLABLE "lacus.magic" /* the function by which a cell can run one */
+
 static void quote(struct buf *out, const char *s, size_t len)
 {
     buf_putc(out, '"');
@@ -157,6 +159,8 @@ static void quote(struct buf *out, const char *s, size_t len)
         unsigned char c = (unsigned char)s[i];
         if (c == '"' || c == '\\')
             buf_printf(out, "\\%c", c);
+        else if (c == '\n')
+            buf_puts(out, "\\n");
         else if (c < 32)
             buf_printf(out, "\\x%02x", c);
         else
@@ -186,6 +190,26 @@ static size_t timed_names(const struct line *l, const char **rest)
     return plain ? (size_t)(x.prev_end - *rest) : 0;
 }
 
+/* function("%", "cd first"), or, as a person writes it, lacus.magic("%cd first"). */
+static void write_arguments(struct buf *out, const char *function, const char *kind, const char *text,
+                            size_t len)
+{
+    const char *mark = strcmp(kind, "=!") == 0 ? "%sx " : strcmp(kind, "?") == 0 ? "" : kind;
+    struct buf whole = BUF_INIT(BUF_TEXT_MAX);
+
+    if (function) {
+        buf_printf(out, "%s(\"%s\",", function, kind);
+        quote(out, text, len);
+    } else {
+        buf_puts(&whole, mark);
+        buf_add(&whole, text, len);
+        buf_puts(out, CALLABLE "(");
+        quote(out, buf_str(&whole), whole.len);
+        buf_release(&whole);
+    }
+    buf_putc(out, ')');
+}
+
 /* outermost: no block is open, so that a local of the line is one of the cell. */
 static void write_call(struct buf *out, const struct line *l, const char *function, bool outermost)
 {
@@ -194,21 +218,17 @@ static void write_call(struct buf *out, const struct line *l, const char *functi
 
     buf_add(out, l->start, (size_t)(l->lead_end - l->start));
     if (names) {
+        struct buf timed = BUF_INIT(BUF_TEXT_MAX);
         buf_puts(out, "local");
         buf_add(out, rest, names);
         buf_putc(out, ';');
-    }
-    buf_printf(out, "%s(\"%s\",", function, l->kind);
-    if (names) {
-        struct buf timed = BUF_INIT(BUF_TEXT_MAX);
         buf_puts(&timed, "time");
         buf_add(&timed, rest, l->text_len - (size_t)(rest - l->text));
-        quote(out, buf_str(&timed), timed.len);
+        write_arguments(out, function, l->kind, buf_str(&timed), timed.len);
         buf_release(&timed);
     } else {
-        quote(out, l->text, l->text_len);
+        write_arguments(out, function, l->kind, l->text, l->text_len);
     }
-    buf_putc(out, ')');
     for (const char *p = l->text; p < l->end; p++) /* line numbers stay */
         if (*p == '\n')
             buf_putc(out, '\n');
@@ -271,6 +291,18 @@ bool magic_rewrite(const struct session *s, const char *function, const char *te
     if (found)
         buf_add(out, done, (size_t)(end - done));
     return found;
+}
+
+bool magic_translate(const struct session *s, const char *text, size_t len, struct buf *out)
+{
+    struct magic_cell cell;
+
+    if (!magic_split(text, len, &cell))
+        return magic_rewrite(s, NULL, text, len, out);
+    buf_puts(out, CALLABLE "(");
+    quote(out, text, len);
+    buf_putc(out, ')');
+    return true;
 }
 
 /* ---- running them ---- */
@@ -488,6 +520,37 @@ int magic_run_cell(lua_State *L)
     if (!m)
         return unknown_magic(L, "%%", name, len);
     return m->run(L, luaL_checkstring(L, 2), luaL_checkstring(L, 3));
+}
+
+int magic_run_text(lua_State *L)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len), *end = text + len, *stop = memchr(text, '\n', len);
+    struct line l = {.start = text, .end = stop ? stop : end};
+    struct magic_cell cell;
+    struct err err;
+    bool is;
+
+    lua_settop(L, 1);
+    if (magic_split(text, len, &cell)) {
+        lua_pushlstring(L, cell.name, cell.name_len);
+        lua_pushlstring(L, cell.line, cell.line_len);
+        lua_pushlstring(L, cell.body, cell.body_len);
+        lua_remove(L, 1);
+        return magic_run_cell(L);
+    }
+    is = special(session_of(L), &l) && l.lead_end == text + strspn(text, " \t\r"); /* no x = !ls */
+    if (is)
+        take_continued(&l, end);
+    if (!is || l.end + strspn(l.end, " \t\r\n") < end) {
+        err_set(&err, LC_ARG, CALLABLE ": '%.60s' is not a magic or a command", text);
+        err_hint(&err, "it takes one, as a cell has it: " CALLABLE "(\"%%time f()\"), " CALLABLE "(\"!ls\")");
+        return session_raise(L, &err);
+    }
+    lua_pushstring(L, l.kind);
+    lua_pushlstring(L, l.text, l.text_len);
+    lua_remove(L, 1);
+    return magic_call(L);
 }
 
 /* ---- options ---- */

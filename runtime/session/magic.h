@@ -20,12 +20,16 @@
 #include "runtime/session/session.h"
 #include <lua.h>
 
-/* Appends the text with such lines rewritten to calls of `function`; false when there are none. s may be
- * NULL: then any %name counts. */
+/* Appends the text with such lines rewritten to calls of `function` (NULL: as a cell can say it, lacus.magic("%cd /tmp"));
+ * false when there are none. s may be NULL: then any %name counts. */
 bool magic_rewrite(const struct session *s, const char *function, const char *text, size_t len,
                    struct buf *out);
 /* The function that is called: (kind, text): runs a line magic, a command or a question. */
 int magic_call(lua_State *L);
+/* lacus.magic(text): a line or a cell that is one of these. */
+int magic_run_text(lua_State *L);
+/* Appends the cell with all of them, %%magic too, as calls that run; false when there are none. */
+bool magic_translate(const struct session *s, const char *text, size_t len, struct buf *out);
 
 struct magic_cell { /* %%name line, then the body */
     const char *name, *line, *body;

@@ -258,7 +258,7 @@ def test_folders_and_results_have_numbers_as_in_ipython(place, tmp_path):
         seen[name] = (shown[:-1], visited, [r.strip("'") for r in results], translated)
         last = k.out("%history -t 1 16 20")
         seen[name] += ([k.result(line).strip("'") for line in ("1 + 1", "2 + 2", "3 + 3", "_iii", "_ii", "_i")],)
-        assert ("lacus.magic(" if name == "lacus" else "get_ipython().run_line_magic(") in last and "'cd', 'first'" in last.replace('"%","cd first"', "'cd', 'first'")
+        assert ("lacus.magic(" if name == "lacus" else "get_ipython().run_line_magic(") in last and "'cd', 'first'" in last.replace('"%cd first"', "'cd', 'first'")
         k.close()
     assert seen["lacus"] == seen["python3"]
     assert seen["lacus"][2] == ["42", "text", "43", "6 * 7", "text", "5", "48"]
@@ -312,6 +312,26 @@ def test_scripts_beside_the_cells_end_with_the_session(place, tmp_path):
         time.sleep(0.1)
     else:
         raise AssertionError("the script goes on")
+    k.close()
+
+
+def test_what_history_shows_as_lua_runs(place, tmp_path):
+    k = start(place, "lacus", tmp_path)
+    cells = ["n = 2", "!echo $n", "lines = !echo one; echo two", "%%capture kept\nprint('in', n)", "local names = %who_ls", "for i = 1, n do\n  !echo {i}\nend", "%time local a, b = n, n + 1",
+             "!echo long \\\n  line", "%cd -q /"]
+    said = "".join(k.out(cell) for cell in cells).replace("\r", "")
+    k.out(f"%history -t -f {tmp_path}/again.lua 1-{len(cells)}")
+    written = (tmp_path / "again.lua").read_text()
+    assert not re.search("^[%!]|= *[%!]", written, re.M) and 'lines = lacus.magic("%sx echo one; echo two")\n' in written
+    subprocess.run(["lua5.4", "-e", f"assert(loadfile('{tmp_path}/again.lua'))"], check=True)
+    k.out(f"%reset -f\n%cd -q {tmp_path}")
+    again = k.out("%run again.lua").replace("\r", "")
+    times = r"(CPU|Wall) time.*\n"
+    assert re.sub(times, "", again) == re.sub(times, "", said) == "2\n1\n2\nlong line\n"
+    assert k.out("print(lines[2], kept.stdout, a, b, #names > 0)") == "two\tin\t2\n\t2\t3\ttrue\n" and k.result("%pwd") == "/"
+    assert k.out("local function f(x) lacus.magic('!echo $x') return lacus.magic('%sx echo ' .. x) end\nprint(f(4).s)").replace("\r", "") == "4\n4\n"
+    for text in ("x = !ls", "print(1)", "!ls\\n!ls", ""):
+        assert "is not a magic or a command" in k.error(f'lacus.magic("{text}")')["error"]["evalue"]
     k.close()
 
 
