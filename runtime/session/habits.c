@@ -572,11 +572,117 @@ static void notice_magic(lua_State *L, const char *text, size_t len)
     session_print(session_of(L), STREAM_STDERR, line, (size_t)size);
 }
 
+/* Types of other languages, and Lua's without quotes: type(x) == int compares a text with nil. */
+static const struct {
+    const char *name, *type;
+} type_names[] = {{"int", "number"},    {"float", "number"},  {"number", "number"},   {"str", "string"},
+                  {"string", "string"}, {"bool", "boolean"},  {"boolean", "boolean"}, {"list", "table"},
+                  {"dict", "table"},    {"tuple", "table"},   {"set", "table"},       {"table", "table"},
+                  {"Number", "number"}, {"String", "string"}, {"Boolean", "boolean"}};
+
+static bool scan_is_name(const struct scan *x, const char *name)
+{
+    return x->kind == SCAN_NAME && !x->field && x->len == strlen(name) && memcmp(x->at, name, x->len) == 0;
+}
+
+static int count_name(const char *text, size_t len, const char *name)
+{
+    int n = 0;
+
+    for (struct scan x = scan_begin(text, len); x.kind; scan_next(&x))
+        n += scan_is_name(&x, name);
+    return n;
+}
+
+/* Is it `type` in type(…) == NAME? *name: where NAME stands. */
+static bool compares_type(struct scan type, struct scan *name)
+{
+    int depth = 0;
+
+    if (!scan_is_name(&type, "type"))
+        return false;
+    scan_next(&type);
+    if (!scan_is(&type, "("))
+        return false;
+    for (; type.kind; scan_next(&type)) {
+        depth += ((type.traits & SCAN_OPENS) != 0) - ((type.traits & SCAN_CLOSES) != 0);
+        if (depth == 0)
+            break;
+    }
+    scan_next(&type);
+    if (!scan_is(&type, "==") && !scan_is(&type, "~="))
+        return false;
+    scan_next(&type);
+    *name = type;
+    scan_next(&type);
+    return name->kind == SCAN_NAME && !(type.traits & (SCAN_SELECTS | SCAN_OPENS));
+}
+
+/* string and table are names with a value, which is no text either, unless the user has given them one. */
+static bool is_library(lua_State *L, const char *name)
+{
+    int top = lua_gettop(L);
+    bool is = !cell_local(L, name, strlen(name));
+
+    lua_settop(L, top);
+    is = is && luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) &&
+         lua_getfield(L, -1, name) == LUA_TTABLE;
+    lua_getglobal(L, name);
+    is = is && lua_rawequal(L, -1, -2);
+    lua_settop(L, top);
+    return is;
+}
+
+/* A name that the text has elsewhere, too, may be a parameter. */
+static void notice_type(lua_State *L, const char *text, size_t len)
+{
+    char line[256];
+    struct scan name;
+
+    if (!memmem(text, len, "type", 4))
+        return;
+    for (struct scan x = scan_begin(text, len); x.kind; scan_next(&x)) {
+        if (!compares_type(x, &name))
+            continue;
+        for (size_t i = 0; i < sizeof type_names / sizeof *type_names; i++) {
+            const char *word = type_names[i].name;
+            if (!scan_is_name(&name, word) || count_name(text, len, word) > 1 ||
+                (!is_library(L, word) && known_name(L, word, text, len)))
+                continue;
+            int size = snprintf(line, sizeof line, "hint: line %d: type(x) gives a text: type(x) == \"%s\"\n",
+                                line_of(text, (size_t)(name.at - text)), type_names[i].type);
+            session_print(session_of(L), STREAM_STDERR, line, (size_t)size);
+            return;
+        }
+    }
+}
+
+/* The last line of the cell is Python's `pass`, and nothing is called so. */
+static void notice_pass(lua_State *L, const char *text, size_t len)
+{
+    static const char said[] =
+        "hint: an empty block needs no word in Lua: 'pass' is a name without a value here\n";
+    struct scan x = scan_begin(text, len), last = x;
+    const char *before;
+
+    if (!memmem(text, len, "pass", 4))
+        return;
+    for (; x.kind; scan_next(&x))
+        last = x;
+    for (before = last.at; before > text && strchr(" \t", before[-1]); before--)
+        ;
+    if (scan_is_name(&last, "pass") && (before == text || strchr("\n;", before[-1])) &&
+        count_name(text, len, "pass") == 1 && !known_name(L, "pass", text, len))
+        session_print(session_of(L), STREAM_STDERR, said, sizeof said - 1);
+}
+
 void habits_notice(lua_State *L, const char *text, size_t len)
 {
     char line[256];
 
     notice_magic(L, text, len);
+    notice_type(L, text, len);
+    notice_pass(L, text, len);
     for (size_t i = 0; i < sizeof silent_names / sizeof *silent_names; i++) {
         const char *name = silent_names[i].name;
         size_t n = strlen(name);

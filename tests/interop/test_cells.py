@@ -77,6 +77,20 @@ def test_a_script_has_its_name_in_errors(tmp_path):
 
 
 @pytest.mark.parametrize("code, want", [
+    ("if type(5) == int then print(1) end", 'hint: line 1: type(x) gives a text: type(x) == "number"\n'),
+    ("x = {}\nprint(type(x.y) ~= table, 1)", 'hint: line 2: type(x) gives a text: type(x) == "table"\n'),
+    ("print(type(5) == str)", 'hint: line 1: type(x) gives a text: type(x) == "string"\n'),
+    ("x = 1\npass", "hint: an empty block needs no word in Lua: 'pass' is a name without a value here\n"),
+    ("print(type(5) == 'number', type(5) == string.format('number'))", ""),
+    ("local function is(x, int) return type(x) == int end", ""), ("int = 'number'\nprint(type(5) == int)", ""),
+    ("local string = 'string'\nprint(type('') == string)", ""), ("local function f(user, pass) return pass end", ""), ("pass = 1\npass", ""), ("x = pass", ""),
+])
+def test_habits_that_compile_are_told(code, want, tmp_path):
+    done = lacus(tmp_path, "-c", code)
+    assert done.returncode == 0 and done.stderr == want, done
+
+
+@pytest.mark.parametrize("code, want", [
     ("plot.line{1, 2, 'x'}", "y[3] is the text 'x'; values are numbers"),
     ("plot.line{1, {}, 2}", "y[2] is a table; numbers are drawn"),
     ("plot.scatter{x = {'a', 1}, y = {1, 2}}", "x[2] is a number, and those before it are texts"),
