@@ -195,32 +195,45 @@ static bool add_member(struct members *m, struct member one)
     return true;
 }
 
+/* The name at s, and where its value begins. */
+static bool read_key(const char *s, const char *end, struct member *out)
+{
+    *out = (struct member){.key = s};
+    s = s < end && *s == '"' ? skip_text(s, end) : NULL;
+    if (!s)
+        return false;
+    out->n_key = (size_t)(s - out->key);
+    s = skip_space(s, end);
+    if (s == end || *s != ':')
+        return false;
+    out->value = skip_space(s + 1, end);
+    return true;
+}
+
+/* Behind a member's value: the next member, or (more: false) what is behind the object; NULL: neither is there. */
+static const char *behind_value(const char *s, const char *end, bool *more)
+{
+    s = skip_space(s, end);
+    *more = s < end && *s == ',';
+    if (*more)
+        return skip_space(s + 1, end);
+    return s < end && *s == '}' ? s + 1 : NULL;
+}
+
 /* The members of the object at s, behind its brace; gives what is behind it, NULL: it is none. */
 static const char *read_members(const char *s, const char *end, struct members *m)
 {
     s = skip_space(s, end);
     if (s < end && *s == '}')
         return s + 1;
-    while (s < end && *s == '"') {
-        struct member one = {.key = s};
+    for (bool more = true; more;) {
+        struct member one;
 
-        if (!(s = skip_text(s, end)))
+        if (!read_key(s, end, &one) || !(one.end = skip_value(one.value, end)) || !add_member(m, one))
             return NULL;
-        one.n_key = (size_t)(s - one.key);
-        s = skip_space(s, end);
-        if (s == end || *s++ != ':')
-            return NULL;
-        one.value = skip_space(s, end);
-        if (!(one.end = skip_value(one.value, end)) || !add_member(m, one))
-            return NULL;
-        s = skip_space(one.end, end);
-        if (s < end && *s == '}')
-            return s + 1;
-        if (s == end || *s++ != ',')
-            return NULL;
-        s = skip_space(s, end);
+        s = behind_value(one.end, end, &more);
     }
-    return NULL;
+    return s;
 }
 
 static int by_key(const void *a, const void *b)
@@ -322,29 +335,22 @@ static const char *look_through_object(const char *s, const char *end, int depth
     s = skip_space(s + 1, end);
     if (s < end && *s == '}')
         return s + 1;
-    while (s < end && *s == '"') {
-        struct member one = {.key = s};
+    for (bool more = true; more;) {
+        struct member one;
 
-        if (!(s = skip_text(s, end)))
+        if (!read_key(s, end, &one))
             return NULL;
-        one.n_key = (size_t)(s - one.key);
         for (size_t i = 0; i < n && !*may; i++)
             *may = same_key(&seen[i], &one);
         *may = *may || n == FEW_MEMBERS; /* more are for the copy to tell */
         if (*may)
             return NULL;
         seen[n++] = one;
-        s = skip_space(s, end);
-        if (s == end || *s++ != ':' || !(s = look_through(skip_space(s, end), end, depth + 1, may)))
-            return NULL;
-        s = skip_space(s, end);
-        if (s < end && *s == '}')
-            return s + 1;
-        if (s == end || *s++ != ',')
-            return NULL;
-        s = skip_space(s, end);
+        s = look_through(one.value, end, depth + 1, may);
+        s = s ? behind_value(s, end, &more) : NULL;
+        more = more && s;
     }
-    return NULL;
+    return s;
 }
 
 /* Behind the value; NULL: it has no end, or *may says that an object in it may have two members of one name. */
