@@ -10,7 +10,9 @@
 #include "runtime/session/shell.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,10 +20,17 @@
 #include <unistd.h>
 
 enum { START_MS = 60000, HEIGHT = 800 };
+/* Runs its arguments, and ends them when descriptor 3 has its end: a session that is killed stops nothing itself. A shell that is
+ * terminated with them waits for them. */
+#define WITH_US                                                                                              \
+    "\"$@\" 3<&- & child=$!; trap : TERM; (read -r _ <&3; kill $child) & watch=$!; exec 3<&-; "              \
+    "while kill -0 $child 2>/dev/null; do wait $child; status=$?; done; kill $watch 2>/dev/null; exit "      \
+    "$status"
 static const char state_key = 0;
 
 struct state {
     pid_t pid; /* 0: none */
+    int ours;  /* the end of a pipe that closes when we are gone; 0: none */
     long port;
     char folder[2048], log[4096];
 };
@@ -30,6 +39,10 @@ static bool alive(struct state *s)
 {
     if (s->pid && waitpid(s->pid, NULL, WNOHANG) == s->pid)
         s->pid = 0;
+    if (!s->pid && s->ours) {
+        close(s->ours);
+        s->ours = 0;
+    }
     return s->pid != 0;
 }
 
@@ -46,6 +59,7 @@ static void stop(void *arg)
         kill(-s->pid, SIGKILL);
         waitpid(s->pid, NULL, 0);
         s->pid = 0;
+        alive(s);
     }
 }
 
@@ -127,6 +141,47 @@ static void find_program(lua_State *L, const char **program)
     }
 }
 
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* argv with its outputs in the log, in a session of its own, for as long as we live. */
+static enum lc launch(struct state *s, const char *const *argv, struct err *err)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC), ends[2] = {-1, -1};
+    int log = open(s->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    enum lc rc;
+
+    if (null < 0 || log < 0 || pipe2(ends, O_CLOEXEC) != 0)
+        rc = err_errno(err, errno, "cannot start TensorBoard with the log '%s'", s->log);
+    else
+        rc = process_spawn(argv, (int[4]){null, log, log, ends[0]}, 4, POSIX_SPAWN_SETSID, &s->pid, err);
+    close_fd(&null);
+    close_fd(&log);
+    close_fd(&ends[0]);
+    if (rc == LC_OK)
+        s->ours = ends[1];
+    else
+        close_fd(&ends[1]);
+    return rc;
+}
+
+static void check_port(lua_State *L, long port)
+{
+    int fd = loopback(port, false);
+    struct err err;
+
+    if (fd < 0)
+        return;
+    close(fd);
+    err_set(&err, LC_CONFLICT, "cannot start TensorBoard: something else answers on port %ld", port);
+    err_hint(&err, "name another one, or none: a free one is taken then");
+    session_raise(L, &err);
+}
+
 static void start(lua_State *L, struct state *s, const char *folder, long port)
 {
     const char *program[3] = {NULL, NULL, NULL};
@@ -137,6 +192,8 @@ static void start(lua_State *L, struct state *s, const char *folder, long port)
     int fd;
 
     find_program(L, program);
+    if (port)
+        check_port(L, port);
     log = fs_home("log", &err);
     if (!log || fs_mkdirs(log, &err) != LC_OK) {
         mem_free(log);
@@ -148,9 +205,11 @@ static void start(lua_State *L, struct state *s, const char *folder, long port)
     snprintf(s->folder, sizeof s->folder, "%s", folder);
     snprintf(s->log, sizeof s->log, "%.3900s/tensorboard-%ld.log", log, s->port);
     mem_free(log);
-    const char *argv[] = {program[0], program[1], program[2], "--logdir",  folder,
-                          "--port",   port_text,  "--host",   "127.0.0.1", NULL};
-    if (process_start(program[0] ? argv : argv + 2, s->log, &s->pid, &err) != LC_OK)
+    const char *argv[] = {"sh",       "-c",   WITH_US,  "sh",      program[0], program[1],  program[2],
+                          "--logdir", folder, "--port", port_text, "--host",   "127.0.0.1", NULL};
+    if (!program[0])
+        memmove(argv + 4, argv + 6, sizeof argv - 6 * sizeof *argv);
+    if (launch(s, argv, &err) != LC_OK)
         session_raise(L, &err);
     while ((fd = loopback(s->port, false)) < 0) {
         if (!alive(s))

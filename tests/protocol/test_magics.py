@@ -6,6 +6,8 @@ import os
 import pathlib
 import re
 import shutil
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -888,9 +890,23 @@ def test_tensorboard_is_started_or_missed(place, tmp_path):
         (module / "main.py").write_text("import sys, http.server as h\nif __name__ == '__main__':\n    h.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[4])), h.SimpleHTTPRequestHandler).serve_forever()\n")
         k.out(f"%env PYTHONPATH={tmp_path}/modules")
         k.out(f"%env LACUS_PYTHON={sys.executable}")
+        with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as taken:
+            said = k.error(f"%tensorboard --logdir runs --port {taken.server_port}")["error"]["evalue"]
+            assert f"something else answers on port {taken.server_port}" in said
         shown = k.run("%tensorboard --logdir runs")
         assert shown["error"] is None and "localhost" in shown["displays"][0]["text/html"], shown
-        k.out("%tensorboard --stop")
+        port = int(re.search(r"localhost:(\d+)", shown["displays"][0]["text/html"])[1])
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        k.manager.signal_kernel(signal.SIGKILL)  # a kernel that is killed leaves no server behind
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=10).close()
+            except ConnectionRefusedError:
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail(f"TensorBoard still answers on port {port}")
     finally:
         k.close()
 
