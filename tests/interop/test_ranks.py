@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+import nbformat
 import pytest
 
 from lacus import LACUS, environment, lacus, script
@@ -123,6 +124,37 @@ def boxes(home, tmp_path):
     yield made
     for box in made:
         box.end()
+
+
+def ticks(process):
+    fields = open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.parametrize("sig, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_stopped_notebook_run_ends_its_job_on_attached_workers(home, model, tmp_path, boxes, sig, code):
+    cells = [nbformat.v4.new_code_cell(c) for c in (prelude(model, tmp_path / "out", **dict(TWO, max_steps=5000)) +
+             "mlflow.start_run{run_name = 'r'}\njob = start{ranks = 2}\nuntil_step(job, 3)\nprint('runs', job.id)\nio.stdout:flush()\njob:wait()", "print('never')")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "lacus", "display_name": "lacus", "language": "lua"}}), tmp_path / "n.ipynb")
+    run = subprocess.Popen([LACUS, "run", tmp_path / "n.ipynb", "-o", tmp_path / "o.ipynb"], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    job = next(line for line in run.stdout if line.startswith("runs")).split()[1]
+    assert run.stdout.readline()  # it waits: the bar
+    run.send_signal(sig)
+    start, said = time.time(), run.communicate(timeout=20)[1]
+    assert run.returncode == code and time.time() - start < 10, said
+    end = time.time() + 20
+    while (status := next(j["status"] for j in json.loads(lacus(home, "job", "list", "--output", "json").stdout) if j["id"] == job)) in ("running", "queued"):
+        assert time.time() < end
+        time.sleep(0.1)
+    before = [ticks(box.process) for box in boxes]
+    time.sleep(1)
+    assert status == "cancelled" and all(now - was < 10 for was, now in zip(before, [ticks(box.process) for box in boxes]))  # they are there, and rest
+    nb = nbformat.read(tmp_path / "o.ipynb", 4)
+    nbformat.validate(nb)
+    if sig != signal.SIGKILL:
+        assert "interrupted in cell 1" in said and nb.metadata.lacus.status == "interrupted" and nb.cells[0].outputs[-1].ename == "KeyboardInterrupt"
+        assert f"interrupted: job '{job}' ends with this notebook's run" in "".join(o.get("text", "") for o in nb.cells[0].outputs)
+        assert [r["info"]["status"] for r in json.loads(lacus(home, "runs", "--output", "json").stdout)] == ["FAILED"]
 
 
 def test_a_frozen_worker_is_named_and_the_others_go_on(home, model, tmp_path, boxes):
