@@ -151,12 +151,56 @@ json_t *widget_states_gathered(void *at)
     return json_is_array(outputs) ? outputs : NULL;
 }
 
-static json_t *saved_model(const json_t *model)
+static bool is_closed(const json_t *models, const json_t *reference)
+{
+    static const char prefix[] = "IPY_MODEL_";
+    const char *text = json_string_value(reference);
+
+    return text && strncmp(text, prefix, sizeof prefix - 1) == 0 &&
+           !json_object_get(models, text + sizeof prefix - 1);
+}
+
+static void remove_at(json_t *state, const char *name, size_t index)
+{
+    json_t *list = json_object_get(state, name);
+
+    if (index >= json_array_size(list))
+        return;
+    list = json_copy(list); /* the widget's own stays */
+    json_array_remove(list, index);
+    json_object_set_new(state, name, list);
+}
+
+/* In a live page the view of a child that is closed goes; of a saved one a box that names it is not drawn at all. */
+static void without_closed(json_t *state, const json_t *models)
+{
+    for (size_t i = json_array_size(json_object_get(state, "children")); i-- > 0;) {
+        json_t *selected = json_object_get(state, "selected_index");
+        json_int_t at = json_integer_value(selected);
+        if (!is_closed(models, json_array_get(json_object_get(state, "children"), i)))
+            continue;
+        remove_at(state, "children", i);
+        remove_at(state, "titles", i);
+        if (json_is_integer(selected) &&
+            (at > (json_int_t)i || at == (json_int_t)json_array_size(json_object_get(state, "children"))))
+            json_object_set_new(state, "selected_index", at > 0 ? json_integer(at - 1) : json_null());
+    }
+}
+
+/* A link of what is closed links nothing, and a page cannot make it. */
+static bool links_closed(const json_t *state, const json_t *models)
+{
+    return is_closed(models, json_array_get(json_object_get(state, "source"), 0)) ||
+           is_closed(models, json_array_get(json_object_get(state, "target"), 0));
+}
+
+static json_t *saved_model(const json_t *model, const json_t *models)
 {
     json_t *out = json_copy((json_t *)(uintptr_t)model), *state = json_copy(json_object_get(model, "state"));
 
     if (json_object_get(state, "msg_id"))
         json_object_set_new(state, "msg_id", json_string(""));
+    without_closed(state, models);
     json_object_set_new(out, "state", state);
     if (json_array_size(json_object_get(model, "buffers")) == 0)
         json_object_del(out, "buffers");
@@ -173,7 +217,8 @@ json_t *widget_states_metadata(const struct widget_states *w)
         return NULL;
     }
     json_object_foreach (w->models, id, model)
-        json_object_set_new(models, id, saved_model(model));
+        if (!links_closed(json_object_get(model, "state"), w->models))
+            json_object_set_new(models, id, saved_model(model, w->models));
     return json_pack("{s:{s:i, s:i, s:o}}", "application/vnd.jupyter.widget-state+json", "version_major", 2,
                      "version_minor", 0, "state", models);
 }

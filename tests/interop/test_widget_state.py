@@ -1,5 +1,7 @@
 """Widgets that `lacus run` saves into the notebook: what ipywidgets and nbconvert make of them."""
 import base64
+import json
+import re
 import subprocess
 
 import ipywidgets
@@ -17,6 +19,8 @@ CELLS = [
     "widgets.interact(function(x) print('x is', x) end, {x = 5})",
     "w = widgets.Label('gone') display(w) w:close()",
     "b = widgets.Output{} display(b) b:capture(function() for i in progress(3, {desc = 'bar'}) do end end)",
+    "local gone, kept = widgets.Label('gone'), widgets.Text{value = 'kept'}\ndisplay(widgets.VBox{gone, kept})\ndisplay(widgets.Tab{children = {kept, gone, s}, titles = {'one', 'two', 'three'}, selected_index = 3})\n"
+    "display(widgets.Accordion{children = {kept, gone}, titles = {'one', 'two'}, selected_index = 2})\nwidgets.jslink({gone, 'value'}, {kept, 'value'}) widgets.jslink({s, 'value'}, {widgets.IntText{}, 'value'})\ngone:close()",
 ]
 
 
@@ -65,6 +69,17 @@ def test_ipywidgets_takes_the_states(notebook):
         if model.model_name in ("IntSliderModel", "VBoxModel", "OutputModel", "ImageModel"):
             keys = set(getattr(ipywidgets, model.model_name[:-5])().get_state())
             assert set(model.state) | {"value"} == keys | {"value"}
+
+
+def test_what_was_closed_is_named_by_nobody(notebook):
+    """A page draws no box at all of which one child is not there."""
+    saved = notebook.metadata.widgets[STATE]
+    assert set(re.findall(r"IPY_MODEL_(\w+)", json.dumps(saved))) <= set(saved.state)
+    tab, = models(notebook, "TabModel").values()
+    opened, = models(notebook, "AccordionModel").values()
+    assert (len(tab.state.children), tab.state.titles, tab.state.selected_index) == (2, ["one", "three"], 1)
+    assert (len(opened.state.children), opened.state.titles, opened.state.selected_index) == (1, ["one"], 0)
+    assert len(models(notebook, "LinkModel")) == 1
 
 
 def test_nbconvert_puts_them_into_the_page(notebook):
