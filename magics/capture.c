@@ -172,7 +172,7 @@ static struct kept *begin(lua_State *L)
 static void keep_results(lua_State *L, struct kept *k, int top)
 {
     for (int i = top + 1; i <= lua_gettop(L); i++)
-        if (!lua_isnil(L, i))
+        if (!session_says_nothing(L, i))
             json_array_append_new(k->displays, session_mimebundle(L, i));
     lua_settop(L, top);
 }

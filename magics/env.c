@@ -6,8 +6,21 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 extern char **environ;
+
+/* Names of what nobody should see in a notebook; IPython hides those of the first three. */
+static bool is_secret(const char *name, size_t len)
+{
+    static const char *const parts[] = {"key", "token", "secret", "passw"};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (size_t at = 0, n = strlen(parts[i]); at + n <= len; at++)
+            if (strncasecmp(name + at, parts[i], n) == 0)
+                return true;
+    return false;
+}
 
 static int push_all(lua_State *L)
 {
@@ -17,7 +30,7 @@ static int push_all(lua_State *L)
         if (!equals)
             continue;
         lua_pushlstring(L, *e, (size_t)(equals - *e));
-        lua_pushstring(L, equals + 1);
+        lua_pushstring(L, is_secret(*e, (size_t)(equals - *e)) ? "<hidden>" : equals + 1);
         lua_rawset(L, -3);
     }
     return 1;

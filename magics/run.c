@@ -178,8 +178,15 @@ static void run_notebook(lua_State *L, struct running *r, const char *path)
 
 static void run_script(lua_State *L, struct running *r, const char *path)
 {
+    const char *dot = strrchr(fs_basename(path), '.');
     struct err err;
 
+    if (dot && strcmp(dot, ".py") == 0) {
+        err_set(&err, LC_ARG, "%%run: '%s' is a script of Python", path);
+        err_hint(&err, "!python3 %s runs it, and so does a %%%%python cell: exec(open('%s').read())", path,
+                 path);
+        session_raise(L, &err);
+    }
     if (fs_read(path, &r->text, &err) != LC_OK)
         session_raise(L, &err);
     run_text_hide_marks(&r->text);

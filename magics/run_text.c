@@ -15,7 +15,7 @@ static void show_result(lua_State *L, int top)
 {
     for (int i = top + 1; i <= lua_gettop(L); i++) {
         struct display d = {.data = NULL};
-        if (lua_isnil(L, i))
+        if (session_says_nothing(L, i))
             continue;
         d.data = session_mimebundle(L, i);
         session_display(session_of(L), &d);

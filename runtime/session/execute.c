@@ -111,10 +111,9 @@ static void send_result(struct session *s, const struct display *d)
         s->frontend.ops->result(s->frontend.self, &s->ctx, number_of(s), d);
 }
 
-/* A call that gave nil, or the thing it wrote to: io.write(…), handle:update(…). */
-static bool says_nothing(lua_State *L)
+bool session_says_nothing(lua_State *L, int index)
 {
-    return lua_isnil(L, 2) || luaL_testudata(L, 2, LUA_FILEHANDLE) || display_is_handle(L, 2);
+    return lua_isnil(L, index) || luaL_testudata(L, index, LUA_FILEHANDLE) || display_is_handle(L, index);
 }
 
 static void around(lua_State *L, const struct run *r, bool before)
@@ -146,7 +145,7 @@ static int shown(lua_State *L, int status, lua_KContext ctx) /* stack: run, resu
         lua_settop(L, 0);
         return builtin_exit(L);
     }
-    if (r->shape.silent || last < 2 || (last == 2 && r->shape.call && says_nothing(L)))
+    if (r->shape.silent || last < 2 || (last == 2 && r->shape.call && session_says_nothing(L, 2)))
         return 0;
     if (r->show && r->s->cell && r->s->cell->silent)
         return 0;

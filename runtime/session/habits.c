@@ -383,6 +383,7 @@ static bool hint_of(struct session *s, size_t n, const char *line, const char *e
     return found;
 }
 
+#define A_COMMAND "a command stands at the beginning of its line: !ls"
 /* What Lua expected and found, and what stands before it in the line. */
 static const struct {
     const char *expected, *near, *before, *hint;
@@ -402,7 +403,11 @@ static const struct {
      "a ' inside of a text is written \\', or the text stands between \""},
     {"unexpected symbol", "near '%'", "",
      "a magic stands at the beginning of its line, or behind a name and =; %lsmagic lists them"},
-    {"unexpected symbol", "near '!'", ";", "a command stands at the beginning of its line: !ls"},
+    {"unexpected symbol", "near '!'", ";", A_COMMAND},
+    {"unexpected symbol", "near '!'", "then ", A_COMMAND},
+    {"unexpected symbol", "near '!'", "do ", A_COMMAND},
+    {"unexpected symbol", "near '!'", "else ", A_COMMAND},
+    {"unexpected symbol", "near '!'", "", "Lua writes 'not x'; " A_COMMAND},
     {"unexpected symbol", "near '\\'", "", "Lua's statements go on in the next line without a \\"},
     {"')' expected", "near ','", "(", "Lua has no tuples: a, b = 1, 2 for several values, {1, 2} for a list"},
     {"<name> expected", "near '('", "function", "a function without a name is a value: f = function() … end"},

@@ -97,6 +97,8 @@ void session_after_cell(struct session *s, lua_CFunction fn);
 int session_run_text(lua_State *L, const char *text, size_t len, const char *chunkname);
 /* As session_run_text; the text's "..." are the nargs values on the top, which are popped. */
 int session_run_script(lua_State *L, int nargs, const char *text, size_t len, const char *chunkname);
+/* Is the value nil, or the thing that a call wrote to: io.write(…), handle:update(…)? */
+bool session_says_nothing(lua_State *L, int index);
 /* What errors show of a chunk, when it is not quite what was run. */
 void session_set_source(lua_State *L, const char *chunkname, const char *text, size_t len);
 

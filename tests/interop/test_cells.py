@@ -40,6 +40,9 @@ def fails(home, code, *more, **options):
     ("print(“hi”)", ["near '“'", "typographic quote"]),
     ("local x\u00a0= 1", ["no-break space (U+00A0)"]),
     ("if a ≤ b then end", ["near '≤'", "Lua writes <="]),
+    ("if !a then end", ["near '!'", "Lua writes 'not x'"]), ("print(!a)", ["Lua writes 'not x'"]), ("if a != b then end", ["'not equal' is ~="]),
+    ("for i = 1, 2 do !ls end", ["hint: a command stands at the beginning of its line: !ls"]),
+    ("%run some/tool.py 1", ["no notebook or Lua file 'some/tool.py'"]),
     ('error("data.csv:3: bad value", 0)', ["RuntimeError: data.csv:3: bad value"]),
     ("local co = coroutine.wrap(function() error('inside') end); co()", ["RuntimeError: inside"]),
     ("local a = coroutine.wrap(function() coroutine.wrap(function() error('inside') end)() end); a()", ["RuntimeError: inside"]),
@@ -102,6 +105,12 @@ def test_a_plot_draws_nothing_wrong(code, want, tmp_path):
 def test_a_script_that_is_run_leaves_no_arg(tmp_path):
     (tmp_path / "s.lua").write_text("print(arg[0], arg[1])\n")
     assert script(tmp_path, f"%run {tmp_path}/s.lua one\nprint(arg[0], arg[1])") == f"{tmp_path}/s.lua\tone\n-\tnil\n"
+
+
+def test_a_script_of_python_is_not_run_as_lua(tmp_path):
+    (tmp_path / "tool.py").write_text("print('python')\n")
+    said = fails(tmp_path, f"%run {tmp_path}/tool.py")
+    assert f"'{tmp_path}/tool.py' is a script of Python" in said and f"hint: !python3 {tmp_path}/tool.py" in said
 
 
 def test_a_script_has_its_arguments(tmp_path):

@@ -317,6 +317,28 @@ def test_scripts_beside_the_cells_end_with_the_session(place, tmp_path):
     k.close()
 
 
+def test_the_environment_is_listed_without_secrets_as_ipythons_is(kernel, ipython):
+    for k in (kernel, ipython):
+        for name in ("SOME_API_KEY", "some_token", "MY_SECRETS", "PLAIN"):
+            k.out(f"%env {name}=hunter22-{name}")
+        listed = k.result("%env")
+        assert listed.count("<hidden>") >= 3 and listed.count("hunter22") == 1 and "hunter22-PLAIN" in listed, listed
+        assert k.result("%env SOME_API_KEY").strip("'") == "hunter22-SOME_API_KEY"
+
+
+def test_what_a_text_wrote_to_is_no_output_of_it(kernel, tmp_path):
+    """The value of io.write is the file, which no cell shows: neither where another one runs its text."""
+    (tmp_path / "writes.lua").write_text("io.write('x\\n')\n")
+    shown = kernel.run("%run writes.lua")
+    assert (shown["stdout"], shown["displays"], shown["result"]) == ("x\n", [], None)
+    kernel.run("io.write('again\\n')")
+    shown = kernel.run("%rerun")
+    assert shown["stdout"].endswith("again\n") and shown["displays"] == []
+    kernel.out("%%capture kept\nio.stderr:write('z\\n')")
+    assert kernel.out("print(kept.stderr, #kept.outputs)") == "z\n\t0\n"
+    assert kernel.result("f = %time io.open('/dev/null')\nio.type(f)") == "file"
+
+
 def test_what_history_shows_as_lua_runs(place, tmp_path):
     k = start(place, "lacus", tmp_path)
     cells = ["n = 2", "!echo $n", "lines = !echo one; echo two", "%%capture kept\nprint('in', n)", "local names = %who_ls", "for i = 1, n do\n  !echo {i}\nend", "%time local a, b = n, n + 1",
