@@ -1,5 +1,6 @@
 /* json_path_test.c: paths into JSON, and the members of one name. */
 #include "runtime/dataframe/json/path.h"
+#include "runtime/dataframe/json/wildcard.h"
 #include "tests/support/unit.h"
 #include <string.h>
 
@@ -75,9 +76,50 @@ static void of_members_with_one_name_the_last_is_kept(void **state)
     buf_release(&b);
 }
 
+static void wildcards_find_what_spark_finds(void **state)
+{
+    static const struct {
+        const char *text, *path, *out;
+    } rows[] = {{"[{\"b\":1},{\"b\":2}]", "$[*].b", "[1,2]"},
+                {"{\"a\":[{\"b\":null},{\"b\":2}]}", "$.a[*].b", "2"},
+                {"{\"a\":[{\"b\":null}]}", "$.a[*].b", NULL},
+                {"{\"a\":[null,\"x\"]}", "$['a'][*]", "[null,\"x\"]"},
+                {"{\"a\":[{\"b\":[1,2]},{\"b\":[3]}]}", "$.a[*].b[*]", "[[1,2],[3]]"},
+                {"[[[1],[2]],[[3]]]", "$[*][*][0]", "[1,3]"},
+                {"[[1]]", "$[*][*]", "[1]"},
+                {"[[[1,[2]]],3]", "$[*][*]", "[1,2,3]"},
+                {"[[]]", "$[*][*]", NULL},
+                {"[[1],[3]]", "$[0][*]", "[1]"},
+                {"[{\"a\":\"]\\\"\"}]", "$[*].a", "\"]\\\"\""},
+                {"{\"b\":1}", "$[*]", NULL},
+                {"[1", "$[*]", "1"},
+                {"[}", "$[*]", NULL},
+                {"[\"", "$[*].a", NULL},
+                {"", "$[*]", NULL},
+                {"[1]", "$[*", NULL},
+                {"[1]", "[*]", NULL}};
+    struct buf b = BUF_INIT(1000);
+    char deep[5000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool ok;
+
+        buf_clear(&b);
+        buf_puts(&b, "[");
+        ok = json_wildcard(rows[i].text, strlen(rows[i].text), rows[i].path, strlen(rows[i].path), &b);
+        if (ok != (rows[i].out != NULL) || strcmp(buf_str(&b) + 1, ok ? rows[i].out : "") != 0)
+            fail_msg("%s %s: %s", rows[i].text, rows[i].path, buf_str(&b));
+    }
+    memset(deep, '[', sizeof deep);
+    json_wildcard(deep, sizeof deep, "$[*][*]", 7, &b);
+    buf_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(paths_are_those_of_duckdb),
+                                       cmocka_unit_test(wildcards_find_what_spark_finds),
                                        cmocka_unit_test(of_members_with_one_name_the_last_is_kept)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

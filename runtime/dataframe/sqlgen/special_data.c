@@ -232,19 +232,55 @@ static const struct dtype *json_struct(json_t *v)
     return s;
 }
 
-static const struct dtype *json_both(const struct dtype *a, const struct dtype *b) /* takes both */
-{
-    const struct dtype *common = a && b ? dtype_common(a, b) : NULL;
+static const struct dtype *json_both(const struct dtype *a, const struct dtype *b);
 
-    if (a && b &&
-        (!common || ((a->id == DTYPE_STRING) != (b->id == DTYPE_STRING) && a->id != DTYPE_NULL &&
-                     b->id != DTYPE_NULL))) {
-        dtype_unref(common);
-        common = dtype_of(DTYPE_STRING);
+/* The fields of both, by name; both are sorted. */
+static const struct dtype *json_merged(const struct dtype *a, const struct dtype *b)
+{
+    const struct dtype *s = dtype_struct_new(a->n_fields + b->n_fields);
+    size_t i = 0, k = 0;
+
+    while (s && (i < a->n_fields || k < b->n_fields)) {
+        int order = i == a->n_fields   ? 1
+                    : k == b->n_fields ? -1
+                                       : strcmp(a->fields[i].name, b->fields[k].name);
+        const struct dfield *one = order <= 0 ? &a->fields[i] : &b->fields[k];
+        const struct dtype *type = dtype_ref(one->type);
+
+        if (order == 0)
+            type = json_both(type, dtype_ref(b->fields[k].type));
+        s = dtype_struct_add(s, one->name, type, true, NULL);
+        i += order <= 0;
+        k += order >= 0;
     }
+    return s;
+}
+
+static bool json_number(const struct dtype *t)
+{
+    return t->id == DTYPE_LONG || t->id == DTYPE_DOUBLE;
+}
+
+/* The type that takes both values; what is as different as a number and an object is a text. Takes both. */
+static const struct dtype *json_both(const struct dtype *a, const struct dtype *b)
+{
+    const struct dtype *both = NULL;
+
+    if (!a || !b)
+        both = NULL;
+    else if (a->id == DTYPE_NULL || b->id == DTYPE_NULL)
+        both = dtype_ref(a->id == DTYPE_NULL ? b : a);
+    else if (a->id == DTYPE_STRUCT && b->id == DTYPE_STRUCT)
+        both = json_merged(a, b);
+    else if (a->id == DTYPE_ARRAY && b->id == DTYPE_ARRAY)
+        both = dtype_array(json_both(dtype_ref(a->element), dtype_ref(b->element)), true);
+    else if (a->id == b->id)
+        both = dtype_ref(a);
+    else
+        both = dtype_of(json_number(a) && json_number(b) ? DTYPE_DOUBLE : DTYPE_STRING);
     dtype_unref(a);
     dtype_unref(b);
-    return common;
+    return both;
 }
 
 static const struct dtype *json_dtype(json_t *v)
@@ -256,12 +292,30 @@ static const struct dtype *json_dtype(json_t *v)
     if (json_is_array(v)) {
         for (size_t i = 0; i < json_array_size(v) && element; i++)
             element = json_both(element, json_dtype(json_array_get(v, i)));
-        return dtype_array(element && element->id == DTYPE_NULL ? dtype_of(DTYPE_STRING) : element, true);
+        return dtype_array(element, true);
     }
     return dtype_of(json_is_integer(v)   ? DTYPE_LONG
                     : json_is_real(v)    ? DTYPE_DOUBLE
                     : json_is_boolean(v) ? DTYPE_BOOLEAN
+                    : json_is_null(v)    ? DTYPE_NULL
                                          : DTYPE_STRING);
+}
+
+/* What was NULL everywhere is a text. */
+static const struct dtype *json_known(const struct dtype *t)
+{
+    const struct dtype *s;
+
+    if (!t || t->id == DTYPE_NULL)
+        return t ? dtype_of(DTYPE_STRING) : NULL;
+    if (t->id == DTYPE_ARRAY)
+        return dtype_array(json_known(t->element), true);
+    if (t->id != DTYPE_STRUCT)
+        return dtype_ref(t);
+    s = dtype_struct_new(t->n_fields);
+    for (size_t i = 0; s && i < t->n_fields; i++)
+        s = dtype_struct_add(s, t->fields[i].name, json_known(t->fields[i].type), true, NULL);
+    return s;
 }
 
 /* Field names without quotes, as Spark's reader may be told to take them, are not taken here. */
@@ -282,7 +336,7 @@ static enum lc schema_of_json(struct call *c, struct sx *out)
                         e.text);
     t = gen_type(c->g, json_dtype(v));
     json_decref(v);
-    return type_text(c, out, t);
+    return type_text(c, out, gen_type(c->g, json_known(t)));
 }
 
 /* ---- variants ---- */

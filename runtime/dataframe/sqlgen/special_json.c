@@ -131,19 +131,15 @@ static const char *path_of(struct call *c, const char *path)
     return made ? gen_text(c->g, made, strlen(made)) : NULL;
 }
 
-/* What the path finds in a text that is JSON. A path with [*] may find several: DuckDB gives a list of them, Spark the one or an array of
- * all, as text. */
+/* What the path finds in a text that is JSON. A path with [*] may find several, which DuckDB has no Spark's rules for. */
 static const char *found_at(struct call *c, const char *x, const char *at)
 {
-    const char *all = gen_printf(c->g, "json_extract(%s, %s)", x, at);
+    const char *path = c->args[1].sql, *plain = gen_printf(c->g, "json_extract_string(%s, %s)", x, at),
+               *all = gen_printf(c->g, "lacus_json_wildcard(CAST(json(%s) AS VARCHAR), %s)", x, path);
 
-    if (!strstr(at, "[*]"))
-        return gen_printf(c->g, "json_extract_string(%s, %s)", x, at);
-    return gen_printf(
-        c->g,
-        "(CASE WHEN len(%s) = 0 THEN NULL WHEN len(%s) = 1 THEN CAST(%s[1] AS VARCHAR) ELSE '[' || "
-        "array_to_string(CAST(%s AS VARCHAR[]), ',') || ']' END)",
-        all, all, all, all);
+    if (special_text(&c->args[1]))
+        return strstr(at, "[*]") ? all : plain;
+    return gen_printf(c->g, "(CASE WHEN contains(%s, '[*]') THEN %s ELSE %s END)", path, all, plain);
 }
 
 static enum lc get_json_object(struct call *c, struct sx *out)

@@ -187,7 +187,7 @@ static enum lc base64(struct call *c, struct sx *out)
 /* DuckDB's are RE2: no look-around and no back-references. */
 static enum lc check_pattern(struct call *c, const struct sx *x)
 {
-    static const char *const beyond[] = {"(?=", "(?!", "(?<=", "(?<!", "(?>"};
+    static const char *const beyond[] = {"(?=", "(?!", "(?<=", "(?<!", "(?>", "(?U"};
     const char *p = special_text(x);
 
     for (size_t i = 0; p && i < sizeof beyond / sizeof *beyond; i++)
@@ -317,6 +317,19 @@ static enum lc read_replacement(struct call *c, struct replacing *r, const char 
     return r->literal && r->empty ? LC_OK : err_nomem(c->g->err);
 }
 
+/* $ alone is found before the line break that ends the text, and behind it. */
+static bool replaces_end(struct call *c, const struct replacing *r, const char **sql)
+{
+    const char *pattern = special_text(&c->args[1]), *with;
+
+    if (!pattern || !r->literal || strcmp(pattern, "$") != 0)
+        return false;
+    with = gen_printf(c->g, "%s\\1", r->literal);
+    *sql = gen_printf(c->g, "(regexp_replace(%s, '(" JAVA_LAST_BREAK ")\\z', %s) || %s)", r->text,
+                      gen_text(c->g, with, strlen(with)), gen_text(c->g, r->empty, strlen(r->empty)));
+    return true;
+}
+
 static enum lc replaced(struct call *c, struct replacing *r, const char **sql)
 {
     const char *wrong;
@@ -329,6 +342,8 @@ static enum lc replaced(struct call *c, struct replacing *r, const char **sql)
             "regexp_replace for source = \"' || %s || '\", pattern = \"' || %s || '\", replacement = \"' "
             "|| %s || '\" and position = 1: %s. SQLSTATE: 22023') ELSE %s END)",
             r->text, r->pattern, r->text, r->pattern, r->with, wrong, r->text);
+    else if (replaces_end(c, r, sql))
+        return LC_OK;
     else if (r->regex.empty == REGEX_NEVER || !r->regex.consumes ||
              (r->literal && !*r->literal)) /* RE2 finds what Java does */
         *sql = gen_printf(c->g, "regexp_replace(%s, %s, %s%s, 'g')", r->text, r->pattern,

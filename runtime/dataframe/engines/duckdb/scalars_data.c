@@ -2,6 +2,7 @@
 #include "runtime/dataframe/csv/csv.h"
 #include "runtime/dataframe/engines/duckdb/scalars.h"
 #include "runtime/dataframe/json/path.h"
+#include "runtime/dataframe/json/wildcard.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -93,6 +94,14 @@ static void csv_field(const struct value *a, struct result *out)
 static void path_of(const struct value *a, struct result *out)
 {
     if (!json_path(a->s, a->len, out->more))
+        result_null(out);
+    result_text(out);
+}
+
+/* json_wildcard(text, path): what a path with [*] finds; NULL: nothing */
+static void wildcard_of(const struct value *a, struct result *out)
+{
+    if (!json_wildcard(a[0].s, a[0].len, a[1].s, a[1].len, out->more))
         result_null(out);
     result_text(out);
 }
@@ -535,6 +544,7 @@ const struct scalar scalars_data[] = {
     {"lacus_hypot", "dd", 'd', false, hypot_fn},
     {"lacus_java_double", "ss", 'd', false, java_double},
     {"lacus_json_path", "s", 's', false, path_of},
+    {"lacus_json_wildcard", "ss", 's', false, wildcard_of},
     {"lacus_json_first", "s", 's', false, first_of},
     {"lacus_json_last", "s", 's', false, last_of},
     {"lacus_csv_fields", "ss", 'S', false, csv_fields},
