@@ -617,16 +617,20 @@ static int l_masked(lua_State *L) /* core.masked(text) → the text without secr
 
 /* ---- the session ----------------------------------------------------------------------------------------- */
 
-static int l_wait(lua_State *L) /* core.wait(ms, note): the note is printed when the cell is interrupted */
+static int
+l_wait(lua_State *L) /* core.wait(ms, t): when the cell is interrupted t.note is printed, and taken away */
 {
     struct session *s = session_of(L);
     int ms = (int)luaL_checkinteger(L, 1);
-    const char *note = luaL_optstring(L, 2, "");
     struct err err;
 
+    luaL_checktype(L, 2, LUA_TTABLE);
     if (session_wait(s, ms))
         return 0;
-    session_print(s, STREAM_STDERR, note, strlen(note));
+    if (lua_getfield(L, 2, "note") == LUA_TSTRING)
+        session_print(s, STREAM_STDERR, lua_tostring(L, -1), strlen(lua_tostring(L, -1)));
+    lua_pushnil(L);
+    lua_setfield(L, 2, "note");
     if (ctx_check(session_ctx(s), &err) == LC_OK)
         (void)err_set(&err, LC_CANCELLED, "interrupted");
     return session_raise(L, &err);

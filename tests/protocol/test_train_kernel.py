@@ -27,7 +27,7 @@ def test_interrupt_detaches_and_a_restart_finds_the_job(home, model, tmp_path): 
         reply = first.receive(timeout=5)
         assert reply["parent"] == msg_id and reply["content"]["ename"] == "KeyboardInterrupt"
         said = [m for m in first.until_idle(msg_id)]
-        assert f'detached: job \'{job}\' goes on; llm.job("{job}"):wait()' in text(said, "stderr")
+        assert text(said, "stderr").count(f'detached: job \'{job}\' goes on; llm.job("{job}"):wait()') == 1
         shown = [m["content"] for m in said if m["type"] in ("display_data", "update_display_data")]
         assert any("application/vnd.vegalite.v5+json" in c["data"] for c in shown)
         assert any(m["type"] == "update_display_data" for m in said)  # live

@@ -260,9 +260,8 @@ local function wait_for_end(job, silent_seconds, interval_ms, each)
   local watch, view = watcher(job, silent_seconds), new_view(job)
   local note = view.runner and ("interrupted: job '%s' ends with this notebook's run\n"):format(job.id)
     or ("\ndetached: job '%s' goes on; llm.job(\"%s\"):wait() waits for it again, :cancel() ends it\n"):format(job.id, job.id)
-  local ended
-  -- an interrupt in the middle of a drawing closes the cell without an error; that of core.wait says the note itself
-  local _ <close> = setmetatable({}, {__close = function(_, e) if not ended and e == nil then io.stderr:write(note) end end})
+  -- an interrupt in the middle of a drawing closes the cell without an error; that of core.wait says (and takes) the note itself
+  local untold <close> = setmetatable({note = note}, {__close = function(u, e) if u.note and e == nil then io.stderr:write(u.note) end end})
   for _, e in ipairs(job._events) do view:event(e) end
   local news_until, next_look = 0, 0
   while true do
@@ -277,9 +276,11 @@ local function wait_for_end(job, silent_seconds, interval_ms, each)
       if each then each(e) end
     end) then news_until = now + LINGER end
     view:draw(done)
-    ended = done
-    if done then return view end
-    core.wait(interval_ms, note)
+    if done then
+      untold.note = nil
+      return view
+    end
+    core.wait(interval_ms, untold)
   end
 end
 
