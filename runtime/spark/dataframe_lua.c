@@ -531,7 +531,10 @@ static int l_mimebundle(lua_State *L)
         lua_createtable(L, 0, 2);
         lua_pushlstring(L, buf_str(&text), text.len);
         lua_setfield(L, -2, "text/plain");
-        lua_pushlstring(L, buf_str(&html), html.len);
+        if (html.len)
+            lua_pushlstring(L, buf_str(&html), html.len);
+        else
+            lua_pushnil(L);
         lua_setfield(L, -2, "text/html");
     }
     buf_release(&text);

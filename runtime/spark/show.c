@@ -388,8 +388,13 @@ enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct pla
     enum lc rc;
 
     TRY(grid_read(ctx, s, p, o->rows, &g, err));
-    rc = print_grid(&g, o, text, err);
-    if (rc == LC_OK) {
+    if (g.columns == 0 && g.rows == 0) { /* a command's: a box around nothing says less */
+        buf_puts(text, "OK");
+        rc = buf_check(text, err);
+    } else {
+        rc = print_grid(&g, o, text, err);
+    }
+    if (rc == LC_OK && g.columns + (size_t)g.rows > 0) {
         print_html(&g, html);
         rc = buf_check(html, err);
     }

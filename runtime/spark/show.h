@@ -26,7 +26,7 @@ struct show_options {
 
 enum lc spark_show(const struct ctx *ctx, struct spark *s, const struct plan *p, const struct show_options *o,
                    struct buf *out, struct err *err) MUST_CHECK;
-/* text and html of one run of the plan, for display(df) */
+/* text and html of one run of the plan, for display(df); of a command's result, which has nothing in it, "OK" and no html */
 enum lc spark_show_rich(const struct ctx *ctx, struct spark *s, const struct plan *p,
                         const struct show_options *o, struct buf *text, struct buf *html,
                         struct err *err) MUST_CHECK;

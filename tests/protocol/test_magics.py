@@ -1127,6 +1127,15 @@ def test_nbclient_runs_them(place, tmp_path):
     assert done.cells[3].outputs[0].data["text/html"] == "<b>h</b>"
 
 
+def test_a_command_of_sql_says_that_it_is_done(kernel):
+    """As Databricks does, instead of a table without columns; what has rows or columns stays one."""
+    for cell in ("%sql CREATE OR REPLACE TEMP VIEW done AS SELECT 1 AS a", "_sqldf", "%%sql\nDROP VIEW done", "spark:sql('SET x.y = 1'):limit(0):select()"):
+        assert kernel.run(cell)["result"] == {"text/plain": "OK"}
+    assert "2 rows × 0 columns" in kernel.run("spark:range(2):select()")["result"]["text/html"]
+    assert "0 rows × 1 column" in kernel.run("spark:range(0)")["result"]["text/html"]
+    assert kernel.out("_sqldf:show()") == "++\n||\n++\n++\n\n"  # Spark's own
+
+
 def test_sql_takes_values_of_the_session(kernel):
     """As a notebook of Databricks does: :name is a value, $name a text; a widget goes before a variable."""
     kernel.out("""df = spark:createDataFrame({{1, "a"}, {2, "b"}, {3, "O'Brien"}}, {"id", "s"})
