@@ -118,7 +118,7 @@ def test_parameters_keep_their_value_whatever_their_size_and_name(home, tmp_path
     assert re.fullmatch(r"1e\+20\t-9223372036854775807\ttable: \S+\t9.22337203685\d*e\+18\n", streams(read(tmp_path / "o.ipynb"))[-1])
 
 
-YAMLS = ["a: 1\nb: [1, 2.5, x]\nc: {d: yes, e: ~}\n", "a: 0x1F\nb: 017\nc: 1_000\nd: -3\n", "a: |\n  two\n  lines\nb: >\n  folded\n  text\n", "a: 'it''s'\nb: \"t\\u00e9\"\nc: 2026-01-31\n",
+YAMLS = ["a: 1_000.5\nb: ._5\nc: _1.5\nd: -1__0.\ne: 1_0.5e+3\nf: 1.5e+1_0\ng: +1_.5\nh: 1_x.5\n", "a: 1\nb: [1, 2.5, x]\nc: {d: yes, e: ~}\n", "a: 0x1F\nb: 017\nc: 1_000\nd: -3\n", "a: |\n  two\n  lines\nb: >\n  folded\n  text\n", "a: 'it''s'\nb: \"t\\u00e9\"\nc: 2026-01-31\n",
          "base: &b {x: 1, y: 2}\nother:\n  <<: *b\n  y: 3\n", "a: !!str 12\nb: 1.5e+3\nc: on\nd: No\n", "- not\n- a mapping\n", "", "a: 100000000000000000000\nb: -100000000000000000000\nc: 9223372036854775807\n", "a:\n- 1\n- {b: 2}\n"]
 
 

@@ -74,19 +74,40 @@ static json_t *integer(const char *text)
     return json_integer(*text == '-' ? -value : value);
 }
 
+/* PyYAML's 1_000.5: _ from the second character on, in a number with a dot, not in its exponent. false: it is a text. */
+static bool without_parts(const char *text, char *clean, size_t size)
+{
+    const char *digits = text + (*text == '-' || *text == '+');
+    size_t mantissa = strcspn(text, "eE"), n = 0;
+
+    if (strlen(text) >= size || !strchr(text, '.') || strchr(text + mantissa, '_') ||
+        !isdigit((unsigned char)digits[*digits == '.']))
+        return false;
+    for (const char *p = text; *p; p++)
+        if (*p != '_')
+            clean[n++] = *p;
+    clean[n] = '\0';
+    return true;
+}
+
 /* PyYAML's float: a dot is needed, and an exponent has its sign; 1e-4 is what people write, and is one here. */
 static json_t *real(const char *text)
 {
     static const char *const infinities[] = {".inf", ".Inf", ".INF", NULL};
     static const char *const nans[] = {".nan", ".NaN", ".NAN", NULL};
     const char *digits = text + (*text == '-' || *text == '+');
-    char *end;
+    char clean[64], *end;
     double value;
 
     if (one_of(digits, infinities))
         return real_json(*text == '-' ? -INFINITY : INFINITY);
     if (one_of(text, nans))
         return real_json(NAN);
+    if (strchr(text, '_')) {
+        if (!without_parts(text, clean, sizeof clean))
+            return NULL;
+        text = digits = clean;
+    }
     if (!strpbrk(digits, "0123456789") || !all(digits, "0123456789.eE+-"))
         return NULL;
     value = strtod(text, &end);
