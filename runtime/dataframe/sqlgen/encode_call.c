@@ -323,14 +323,16 @@ static struct scope inside_aggregate(const struct scope *s)
     return inner;
 }
 
-/* AND and OR of what may be false for NULL may be so themselves; of NOT and of = FALSE, which is the same to Spark, neither is true. */
+/* AND and OR of what may be false for NULL may be so themselves; NOT has its NULL, and so has = FALSE (or a cast's = 0), which Spark makes NOT of. */
 static bool is_condition(const struct call *c)
 {
-    static const char *const opposites[] = {"not", "=", "==", "!=", "<>"};
+    static const char *const opposites[] = {"=", "==", "!=", "<>"};
 
+    if (strcmp(c->f->name, "not") == 0)
+        return true;
     for (size_t i = 0; i < sizeof opposites / sizeof *opposites; i++)
         if (strcmp(c->f->name, opposites[i]) == 0)
-            return true;
+            return c->e->args[0]->kind == EXPR_LITERAL || c->e->args[1]->kind == EXPR_LITERAL;
     return c->scope->condition && (strcmp(c->f->name, "and") == 0 || strcmp(c->f->name, "or") == 0);
 }
 
