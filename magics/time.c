@@ -26,21 +26,45 @@ static void report(lua_State *L, const struct rusage *before, const struct rusag
                wall_text);
 }
 
+struct timed {
+    struct rusage before;
+    int64_t start;
+    bool running, ended; /* ended: well */
+};
+
+/* However the text has ended, if it began: IPython says how long an error took, too. */
+static int l_close(lua_State *L)
+{
+    struct timed *t = lua_touserdata(L, 1);
+    struct rusage after;
+
+    if (!t->running)
+        return 0;
+    t->running = false;
+    if (!t->ended && !session_has_run(session_of(L)))
+        return 0;
+    getrusage(RUSAGE_SELF, &after);
+    report(L, &t->before, &after, (double)(clock_mono_ns() - t->start) / 1e9);
+    return 0;
+}
+
 int magic_time(lua_State *L, const char *line, const char *body)
 {
     const struct options *o = options_read(L, "time", line, OPTIONS_REST);
     const char *text = body && *body ? body : o->rest;
-    struct rusage before, after;
-    int64_t start;
-    int n;
+    struct timed *t;
+    int slot, n;
 
     if (!*text)
         return line_error(L, "time", "nothing to run", NULL);
-    getrusage(RUSAGE_SELF, &before);
-    start = clock_mono_ns();
+    t = session_slot(L, sizeof *t, "lacus.magics.time", l_close);
+    slot = lua_gettop(L);
+    lua_toclose(L, slot);
+    getrusage(RUSAGE_SELF, &t->before);
+    t->running = true;
+    t->start = clock_mono_ns();
     n = session_run_text(L, text, strlen(text), "%time");
-    start = clock_mono_ns() - start;
-    getrusage(RUSAGE_SELF, &after);
-    report(L, &before, &after, (double)start / 1e9);
+    t->ended = true;
+    lua_closeslot(L, slot);
     return n;
 }

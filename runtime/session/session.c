@@ -269,6 +269,11 @@ void session_set_params(struct session *s, json_t *params)
     s->params = params;
 }
 
+bool session_has_run(const struct session *s)
+{
+    return !s->problem.syntax;
+}
+
 bool session_failed(const struct session *s)
 {
     return s->failed;

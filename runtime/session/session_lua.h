@@ -35,6 +35,8 @@ struct frontend session_set_frontend(struct session *s, struct frontend frontend
 void session_set_progress(struct session *s, const struct ctx_progress *progress);
 /* Did the cell that ended last fail? */
 bool session_failed(const struct session *s);
+/* False: the running cell came to a text that does not compile. */
+bool session_has_run(const struct session *s);
 /* The last error's lines once more, in another mode ("Minimal", "Plain", "Context", "Verbose", "Folded") or (NULL) as it was; NULL: there was
  * none. New reference; raises for a mode that is not known. */
 json_t *session_traceback(lua_State *L, const char *mode);

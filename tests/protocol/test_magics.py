@@ -317,6 +317,16 @@ def test_scripts_beside_the_cells_end_with_the_session(place, tmp_path):
     k.close()
 
 
+def test_time_says_how_long_an_error_took_as_ipythons(kernel, ipython):
+    times = re.compile(r"CPU times: user .*, sys: .*, total: .*\nWall time: .*\n")
+    for k, fails in ((kernel, "error('x')"), (ipython, "1 / 0")):
+        for cell in (f"%time {fails}", f"%%time\n{fails}"):
+            assert times.fullmatch(k.error(cell)["stdout"]), cell
+        assert k.error("%time x = = 1")["stdout"] == ""  # nothing has run
+        assert times.fullmatch(k.out("%time y = 1"))
+    assert times.sub("T", kernel.out("print(pcall(function() lacus.magic('%time error()') end))")).startswith("T" + "false")
+
+
 def test_the_environment_is_listed_without_secrets_as_ipythons_is(kernel, ipython):
     for k in (kernel, ipython):
         for name in ("SOME_API_KEY", "some_token", "MY_SECRETS", "PLAIN"):
