@@ -75,7 +75,7 @@ int magic_edit(lua_State *L, const char *line, const char *body)
 
     (void)body;
     if (cells && o->n)
-        text = ranges_push_text(L, ranges_read(L, "edit", o->words));
+        text = ranges_push_text(L, ranges_read(L, "edit", o->words), false);
     else if (!cells && fs_exists(file) && fs_read(file, now, &err) != LC_OK)
         return session_raise(L, &err);
     if (!has_terminal(L)) {

@@ -166,9 +166,10 @@ void flame_svg(const struct profile *p, struct buf *out)
                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"100%%\" "
                "font-family=\"monospace\" "
                "font-size=\"11\"><rect width=\"%d\" height=\"%d\" fill=\"#fff\"/><text x=\"3\" y=\"16\">%d "
-               "samples, %.3f s: "
+               "sample%s, %.3f s: "
                "each box is a function above what it called, as wide as its time</text>\n",
-               WIDTH, height, WIDTH, height, profile_samples(p), (double)profile_elapsed(p) / 1e9);
+               WIDTH, height, WIDTH, height, profile_samples(p), PLURAL(profile_samples(p)),
+               (double)profile_elapsed(p) / 1e9);
     put_box(&b, 0, 0, 0);
     buf_puts(out, "</svg>\n");
 }

@@ -132,7 +132,7 @@ static const char *push_named(lua_State *L, const char *magic, const struct opti
         cells = ranges_read(L, magic, o->words);
     else
         cells = ranges_search(L, o->words[0], 1, false);
-    return json_array_size(cells) ? ranges_push_text(L, cells) : NULL;
+    return json_array_size(cells) ? ranges_push_text(L, cells, false) : NULL;
 }
 
 static int none(lua_State *L, const char *magic)
@@ -186,7 +186,7 @@ int magic_rerun(lua_State *L, const char *line, const char *body)
         cells = once_only(ranges_read(L, "rerun", o->words), SEARCH_MOST);
     if (!json_array_size(cells))
         return none(L, "rerun");
-    text = ranges_push_text(L, cells);
+    text = ranges_push_text(L, cells, false);
     line_print(L, "=== Executing: ===\n%s=== Output: ===\n", text);
     run_text(L, 0, text, strlen(text), "%rerun");
     return 0;

@@ -1,5 +1,6 @@
 #include "magics/ranges.h"
 #include "magics/line.h"
+#include "runtime/session/magic.h"
 #include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -145,20 +146,21 @@ json_t *ranges_search(lua_State *L, const char *pattern, long n, bool unique)
     return *cells;
 }
 
-const char *ranges_push_text(lua_State *L, json_t *cells)
+const char *ranges_push_text(lua_State *L, json_t *cells, bool more)
 {
-    luaL_Buffer b;
+    struct buf *out = session_buf(L, BUF_TEXT_MAX);
     json_t *row;
     size_t i;
 
-    luaL_buffinit(L, &b);
     json_array_foreach (cells, i, row) {
         json_t *text = json_array_get(row, 2);
-        size_t len = json_string_length(text);
-        luaL_addlstring(&b, json_string_value(text), len);
-        if (len == 0 || json_string_value(text)[len - 1] != '\n')
-            luaL_addchar(&b, '\n');
+        size_t len = json_string_length(text), before = out->len;
+        if ((!more && json_array_size(cells) == 1) ||
+            !magic_translate_cell(json_string_value(text), len, out))
+            buf_add(out, json_string_value(text), len);
+        if (out->len == before || out->data[out->len - 1] != '\n')
+            buf_putc(out, '\n');
     }
-    luaL_pushresult(&b);
+    lua_pushlstring(L, buf_str(out), out->len);
     return lua_tostring(L, -1);
 }

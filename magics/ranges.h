@@ -21,6 +21,7 @@ json_t *ranges_read(lua_State *L, const char *magic, const char *const *words);
 /* The last n cells of all sessions; those that match a pattern (glob, or a part). */
 json_t *ranges_tail(lua_State *L, long n);
 json_t *ranges_search(lua_State *L, const char *pattern, long n, bool unique);
-/* Pushes the texts, one after the other. */
-const char *ranges_push_text(lua_State *L, json_t *cells);
+/* Pushes the texts, one after the other. A %%magic takes a whole cell: where it stands among others, or there is more (before
+ * it), it becomes a call, so that all of it runs. */
+const char *ranges_push_text(lua_State *L, json_t *cells, bool more);
 #endif

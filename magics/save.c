@@ -60,7 +60,7 @@ int magic_save(lua_State *L, const char *line, const char *body)
     }
     if (there && options_has(o, "-a") && fs_read(file, out, &err) != LC_OK)
         return session_raise(L, &err);
-    text = ranges_push_text(L, cells);
+    text = ranges_push_text(L, cells, there && options_has(o, "-a"));
     buf_puts(out, text);
     if (buf_check(out, &err) != LC_OK || fs_write(file, buf_str(out), out->len, &err) != LC_OK)
         return session_raise(L, &err);
@@ -160,7 +160,7 @@ int magic_load(lua_State *L, const char *line, const char *body)
     if (o->n == 0)
         return line_error(L, "load", "no file and no range of cells named", NULL);
     if (ranges_is(o->words[0]) && !fs_exists(o->words[0]))
-        text = ranges_push_text(L, ranges_read(L, "load", o->words));
+        text = ranges_push_text(L, ranges_read(L, "load", o->words), false);
     else
         text = push_file(L, options_one(L, o, "no file named"));
     if (lines)

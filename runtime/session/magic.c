@@ -293,16 +293,49 @@ bool magic_rewrite(const struct session *s, const char *function, const char *te
     return found;
 }
 
-bool magic_translate(const struct session *s, const char *text, size_t len, struct buf *out)
+/* Would this bracket end the text too early? */
+static bool is_in(const char *bracket, size_t n, const char *text, size_t len)
+{
+    return memmem(text, len, bracket, n) ||
+           (len >= n - 1 && memcmp(text + len - (n - 1), bracket, n - 1) == 0);
+}
+
+/* [[ text ]], with as many = as it takes; false: it would alter the text. */
+static bool quote_lines(struct buf *out, const char *text, size_t len)
+{
+    char end[32] = "]]";
+    size_t n = 2;
+
+    if (!memchr(text, '\n', len) || memchr(text, '\r', len))
+        return false;
+    for (; is_in(end, n, text, len); n++) {
+        if (n == sizeof end - 1)
+            return false;
+        end[n - 1] = '=';
+        end[n] = ']';
+    }
+    buf_printf(out, "[%.*s[\n", (int)(n - 2), end + 1);
+    buf_add(out, text, len);
+    buf_puts(out, end);
+    return true;
+}
+
+bool magic_translate_cell(const char *text, size_t len, struct buf *out)
 {
     struct magic_cell cell;
 
     if (!magic_split(text, len, &cell))
-        return magic_rewrite(s, NULL, text, len, out);
+        return false;
     buf_puts(out, CALLABLE "(");
-    quote(out, text, len);
+    if (!quote_lines(out, text, len))
+        quote(out, text, len);
     buf_putc(out, ')');
     return true;
+}
+
+bool magic_translate(const struct session *s, const char *text, size_t len, struct buf *out)
+{
+    return magic_translate_cell(text, len, out) || magic_rewrite(s, NULL, text, len, out);
 }
 
 /* ---- running them ---- */

@@ -29,6 +29,7 @@ int magic_call(lua_State *L);
 /* lacus.magic(text): a line or a cell that is one of these. */
 int magic_run_text(lua_State *L);
 /* Appends the cell with all of them, %%magic too, as calls that run; false when there are none. */
+bool magic_translate_cell(const char *text, size_t len, struct buf *out); /* only a %%magic */
 bool magic_translate(const struct session *s, const char *text, size_t len, struct buf *out);
 
 struct magic_cell { /* %%name line, then the body */

@@ -317,6 +317,29 @@ def test_scripts_beside_the_cells_end_with_the_session(place, tmp_path):
     k.close()
 
 
+def test_cells_that_take_a_whole_one_run_among_others(place, tmp_path):
+    """%save, %rerun, %load: a %%magic is no line of a text, so there it is a call."""
+    k = start(place, "lacus", tmp_path)
+    cells = ["print('first')", "%%capture kept\nprint(({['a]]'] = {1}})['a]]'][1])", "%%sh\necho ']=]' \"]]\"", "%%writefile ends.txt\nends]", "!echo last"]
+    said = "".join(k.out(cell) for cell in cells).replace("\r", "")
+    assert said == "first\n]=] ]]\nWriting ends.txt\nlast\n"
+    k.out("%save -f all 1-5")
+    (tmp_path / "ends.txt").unlink()
+    written = (tmp_path / "all.lua").read_text()
+    assert "lacus.magic([=[\n%%capture kept\n" in written and "!echo last\n" in written
+    k.out("kept = nil")
+    assert k.out("%run all.lua").replace("\r", "") == said and k.out("io.write(kept.stdout)") == "1\n"
+    assert (tmp_path / "ends.txt").read_text().rstrip("\n") == "ends]"
+    assert k.out("%rerun 1-5").replace("\r", "").endswith("=== Output: ===\n" + said.replace("Writing", "Overwriting"))
+    k.out("%save -f one 3")
+    assert (tmp_path / "one.lua").read_text() == cells[2] + "\n"
+    k.out("%save -a one 3")
+    assert k.out("%run all.lua").replace("\r", "") == said.replace("Writing", "Overwriting")
+    assert k.run("%load 2-3")["reply"]["payload"][0]["text"].count("lacus.magic(") == 2
+    assert k.run("%recall 3")["reply"]["payload"][0]["text"] == cells[2]
+    k.close()
+
+
 def test_time_says_how_long_an_error_took_as_ipythons(kernel, ipython):
     times = re.compile(r"CPU times: user .*, sys: .*, total: .*\nWall time: .*\n")
     for k, fails in ((kernel, "error('x')"), (ipython, "1 / 0")):
@@ -356,7 +379,7 @@ def test_what_history_shows_as_lua_runs(place, tmp_path):
     said = "".join(k.out(cell) for cell in cells).replace("\r", "")
     k.out(f"%history -t -f {tmp_path}/again.lua 1-{len(cells)}")
     written = (tmp_path / "again.lua").read_text()
-    assert not re.search("^[%!]|= *[%!]", written, re.M) and 'lines = lacus.magic("%sx echo one; echo two")\n' in written
+    assert not re.search("^[%!]|= *[%!]", written.replace("[[\n%%capture", "[["), re.M) and 'lines = lacus.magic("%sx echo one; echo two")\n' in written
     subprocess.run(["lua5.4", "-e", f"assert(loadfile('{tmp_path}/again.lua'))"], check=True)
     k.out(f"%reset -f\n%cd -q {tmp_path}")
     again = k.out("%run again.lua").replace("\r", "")
