@@ -168,19 +168,19 @@ static enum lc check_name(const char *what, const char *name, struct err *err)
     return err_hint(err, "letters, digits and - _ . / @, at most %d of them", (int)SECRET_NAME_MAX);
 }
 
-/* "no scope 'x'; did you mean …": rows have the names that there are. */
-static enum lc not_found(struct workspace_rows *rows, const char *what, const char *name, struct err *err)
+/* Adds "did you mean …" to what is said already: rows have the names that there are. */
+static enum lc offer_names(struct workspace_rows *rows, const char *name, struct err *err)
 {
     char *names[64];
     struct buf near = BUF_INIT(512);
     size_t n = 0;
     enum lc rc = LC_OK;
+    struct err ignored;
 
-    while (n < 64 && workspace_next(rows, &rc, err))
+    while (n < 64 && workspace_next(rows, &rc, &ignored))
         if ((names[n] = mem_strdup(workspace_text(rows, 0))) != NULL)
             n++;
     workspace_rows_close(rows);
-    err_set(err, LC_NOTFOUND, "there is no secret %s '%s'", what, name);
     if (nearest_list(&near, name, (const char *const *)names, n, 3) && near.len)
         err_hint(err, "did you mean %s?", buf_str(&near));
     buf_release(&near);
@@ -202,7 +202,8 @@ static enum lc need_scope(struct secrets *s, const char *scope, struct err *err)
     if (rc != LC_OK || there)
         return rc;
     TRY(workspace_query(s->ws, &rows, err, "SELECT name FROM secret_scopes", NULL));
-    rc = not_found(&rows, "scope", scope, err);
+    err_set(err, LC_NOTFOUND, "there is no secret scope '%s'", scope);
+    rc = offer_names(&rows, scope, err);
     if (err && !err->hint[0])
         err_hint(err,
                  "make it: dbutils.secrets.createScope(\"%.100s\"), or lacus secrets create-scope %.100s",
@@ -213,9 +214,14 @@ static enum lc need_scope(struct secrets *s, const char *scope, struct err *err)
 static enum lc no_key(struct secrets *s, const char *scope, const char *key, struct err *err)
 {
     struct workspace_rows rows;
+    enum lc rc;
 
     TRY(workspace_query(s->ws, &rows, err, "SELECT key FROM secret_values WHERE scope = ?", "t", scope));
-    return not_found(&rows, "key", key, err);
+    err_set(err, LC_NOTFOUND, "the secret scope '%s' has no key '%s'", scope, key);
+    rc = offer_names(&rows, key, err);
+    if (err && !err->hint[0])
+        err_hint(err, "dbutils.secrets.list(\"%.100s\") lists its keys", scope);
+    return rc;
 }
 
 /* ---- scopes ---- */

@@ -258,7 +258,7 @@ return function(dbutils, native)
   -- forgets what cells have defined, the modules they required, and Python; widgets and parameters stay
   --     dbutils.library.restart()
   function library.restart() native.restart() end
-  for _, name in ipairs {"install", "installPyPI"} do
+  for _, name in ipairs {"install", "installPyPI", "updateCondaEnv"} do
     library[name] = function()
       native.raise("UNSUPPORTED", ("dbutils.library.%s is gone, as on Databricks"):format(name),
         "%pip install NAME for %%python cells, %luarocks install NAME for Lua")
@@ -266,7 +266,6 @@ return function(dbutils, native)
   end
   --- dbutils.library.updateCondaEnv()
   -- not here: %pip
-  library.updateCondaEnv = library.install
 
   dbutils.fs = with_help(fs, "dbutils.fs")
   dbutils.secrets = with_help(secrets, "dbutils.secrets")
