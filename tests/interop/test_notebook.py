@@ -83,7 +83,8 @@ def test_killed_run_leaves_a_valid_notebook(home, tmp_path):
 @pytest.mark.parametrize("sig, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signals_end_the_run_and_keep_what_was_there(home, tmp_path, sig, code):
     path = write(tmp_path / "s.ipynb", "print('first')", "while true do end", "print('never')")
-    run = subprocess.Popen([LACUS, "run", path, "-q"], env=environment(home), stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen([LACUS, "run", path, "-q"], env=environment(home), stderr=subprocess.PIPE, text=True,
+                           preexec_fn=lambda: signal.signal(sig, signal.SIG_DFL))  # what nohup ignores, a run ignores, too
     time.sleep(1)
     run.send_signal(sig)
     _, err = run.communicate(timeout=20)
