@@ -132,6 +132,18 @@ class RawKernel:
             if m["type"] == "status" and m["content"]["execution_state"] == "idle":
                 return out
 
+    def until_all_idle(self, *msg_ids, timeout=10):
+        """As until_idle, of several that run beside each other: which of them ends first is not said."""
+        out = {msg_id: [] for msg_id in msg_ids}
+        running = set(msg_ids)
+        while running:
+            m = self.receive(self.iopub, timeout)
+            if m["parent"] in out:
+                out[m["parent"]].append(m)
+                if m["type"] == "status" and m["content"]["execution_state"] == "idle":
+                    running.discard(m["parent"])
+        return [out[msg_id] for msg_id in msg_ids]
+
     def until(self, *msg_ids, kind="execute_input", timeout=10):
         """Until each of these requests has sent such a message. A cell that has sent its input runs: an interrupt is for it from there on."""
         waiting = set(msg_ids)

@@ -179,12 +179,10 @@ def test_a_slider_moves_while_a_cell_runs(kernel, busy):
     kernel.until(cell)
     time.sleep(0.1)
     moved = move(kernel, comm, 7)
-    handled = kernel.until_idle(moved)
+    handled, messages = kernel.until_all_idle(moved, cell)
     assert text(handled) == "seen\t7\n", "the handler's output belongs to the message that caused it"
-    messages = kernel.until_idle(cell)
-    assert messages[-2]["content"]["data"]["text/plain"] == "7"
-    states = [m["content"]["execution_state"] for m in messages if m["type"] == "status"]
-    assert states[-1] == "idle"
+    result = [m["content"]["data"]["text/plain"] for m in messages if m["type"] == "execute_result"]
+    assert result == ["7"]
 
 
 def test_the_kernel_says_busy_again_after_it_served_a_message(kernel):
